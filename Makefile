@@ -1,0 +1,36 @@
+# Every target is complete on its own: it installs what it needs first.
+PYTHON := .venv/bin/python
+ARGS ?=
+
+.PHONY: help install run test test-slow check format lock bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+install:  ## make .venv with the locked packages
+	@bash requirements/install.sh
+
+run: install  ## the whole pipeline on 15,002 real Chicago rides, into out/chicago
+	@$(PYTHON) -m pipeline run $(ARGS)
+
+test: install  ## the tests that CI runs
+	@$(PYTHON) -m pytest -q $(ARGS)
+
+test-slow: install  ## whole runs that take minutes
+	@$(PYTHON) -m pytest -q -m slow $(ARGS)
+
+check: install  ## ruff and mypy
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+
+format: install  ## let ruff rewrite the files
+	@$(PYTHON) -m ruff check --fix . ; $(PYTHON) -m ruff format .
+
+lock: install  ## resolve requirements/ again after setup.py changed
+	@.venv/bin/uv pip compile setup.py --extra kfp --extra dev -c requirements/py310-tfx116.txt --python-version 3.10 \
+	  --python $(PYTHON) --generate-hashes --no-header --no-annotate -q -o requirements/py310-tfx116.txt
+
+bench: install  ## list the benchmarks, one command per figure of the README
+	@$(PYTHON) -m benchmarks
+
+clean:  ## remove what can be made again
+	rm -rf .venv out build dist *.egg-info

@@ -1,0 +1,263 @@
+"""Which columns of a source make up the canonical ride, and which rows are valid."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import zoneinfo
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from configs.base import Config, Fraction, Interval
+
+COORDINATES = ('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude')
+"""The canonical coordinate columns: degrees, WGS84."""
+
+LABEL = 'fare_amount'
+"""The canonical label: the fare in the city's currency."""
+
+TIME = 'pickup_seconds'
+"""Integer seconds since 2009-01-01 00:00:00 on the city's wall clock."""
+
+PASSENGERS = 'passenger_count'
+
+EPOCH = datetime.datetime(2009, 1, 1)
+"""The zero of `pickup_seconds`."""
+
+
+class TimeEncoding(str, enum.Enum):
+  """How the source writes the pickup time."""
+
+  STRING = 'string'
+  UNIX_SECONDS = 'unix_seconds'
+  TIMESTAMP = 'timestamp'
+
+
+class Clock(str, enum.Enum):
+  """What clock the source's time stamps were read from."""
+
+  LOCAL = 'local'
+  UTC = 'utc'
+
+
+class FileFormat(str, enum.Enum):
+  """The format of source files; `auto` goes by the file's name."""
+
+  AUTO = 'auto'
+  CSV = 'csv'
+  PARQUET = 'parquet'
+
+
+class PickupTime(Config):
+  """The pickup-time column and how to read it.
+
+  Attributes:
+    column: the source's column name.
+    encoding: a formatted string, Unix seconds, or a Parquet timestamp.
+    format: the `strptime` format of a string, literal suffixes included.
+    clock: `local` if the stamps are the city's wall clock (whatever zone they
+      claim), `utc` if they are instants that `time_zone` turns into wall clock.
+    time_zone: an IANA zone name, required for `clock: utc`.
+  """
+
+  column: str
+  encoding: TimeEncoding = TimeEncoding.STRING
+  format: str = '%Y-%m-%d %H:%M:%S'
+  clock: Clock = Clock.LOCAL
+  time_zone: str | None = None
+
+  @field_validator('time_zone')
+  @classmethod
+  def _zone_exists(cls, value: str | None) -> str | None:
+    if value is not None:
+      try:
+        zoneinfo.ZoneInfo(value)
+      except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"unknown time zone '{value}'. Use an IANA name such as America/New_York.") from None
+    return value
+
+  @model_validator(mode='after')
+  def _utc_needs_zone(self) -> PickupTime:
+    if self.clock is Clock.UTC and self.time_zone is None:
+      raise ValueError('clock: utc needs a time_zone, such as America/New_York, to find the wall clock.')
+    return self
+
+
+class Columns(Config):
+  """Source column of each canonical column; `null` where the source has none."""
+
+  fare_amount: str
+  pickup_longitude: str
+  pickup_latitude: str
+  dropoff_longitude: str
+  dropoff_latitude: str
+  passenger_count: str | None = None
+  key: str | None = None
+
+
+class ExtraColumn(Config):
+  """A further column that is known before the ride.
+
+  Attributes:
+    name: the canonical name; also the input name of the served model.
+    column: the source's column name.
+    kind: `numeric`, or `categorical`, which travels as an integer code: the
+      position in `vocabulary`, `len(vocabulary)` for any other value.
+    vocabulary: the known values of a categorical column, as text.
+    unit: the unit of a numeric column.
+    meaning: one sentence for the feature list.
+  """
+
+  name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
+  column: str
+  kind: Literal['numeric', 'categorical'] = 'numeric'
+  vocabulary: tuple[str, ...] = ()
+  unit: str = ''
+  meaning: str = ''
+
+  @model_validator(mode='after')
+  def _categorical_needs_vocabulary(self) -> ExtraColumn:
+    if self.kind == 'categorical' and not self.vocabulary:
+      raise ValueError(f"the categorical column '{self.name}' needs a vocabulary.")
+    if self.kind == 'numeric' and self.vocabulary:
+      raise ValueError(f"the numeric column '{self.name}' has a vocabulary; is it categorical?")
+    if len(set(self.vocabulary)) != len(self.vocabulary):
+      raise ValueError(f"the vocabulary of '{self.name}' names a value twice.")
+    return self
+
+
+class Bounds(Config):
+  """The bounding box of valid coordinates, degrees (WGS84)."""
+
+  longitude: Interval
+  latitude: Interval
+
+  @model_validator(mode='after')
+  def _on_earth(self) -> Bounds:
+    if self.latitude.min < -90 or self.latitude.max > 90:
+      raise ValueError('latitudes lie between -90 and 90 degrees.')
+    if self.longitude.min < -180 or self.longitude.max > 180:
+      raise ValueError('longitudes lie between -180 and 180 degrees.')
+    return self
+
+
+class Rules(Config):
+  """What makes a row valid; every other row goes, whole, into quarantine.
+
+  Attributes:
+    fare: valid fares, in the city's currency.
+    bounds: the bounding box of both ends of the ride.
+    passengers: valid passenger counts.
+    earliest: first valid day of pickup.
+    latest: last valid day of pickup.
+    max_quarantined_share: a larger share of quarantined rows fails the run.
+  """
+
+  fare: Interval
+  bounds: Bounds
+  passengers: Interval = Interval(min=0, max=9)
+  earliest: datetime.date = datetime.date(2009, 1, 1)
+  latest: datetime.date = datetime.date(2060, 12, 31)
+  max_quarantined_share: Fraction = 0.1
+
+  @field_validator('earliest', 'latest')
+  @classmethod
+  def _fits_int32(cls, value: datetime.date) -> datetime.date:
+    if not datetime.date(1941, 1, 1) <= value <= datetime.date(2076, 12, 31):
+      raise ValueError(f'{value} is outside 1941 to 2076, what 32-bit seconds since 2009 can hold.')
+    return value
+
+  @model_validator(mode='after')
+  def _ordered(self) -> Rules:
+    if self.earliest > self.latest:
+      raise ValueError(f'earliest ({self.earliest}) must not be after latest ({self.latest}).')
+    return self
+
+
+class Landmark(Config):
+  """A place that fares depend on, such as an airport with a flat tariff."""
+
+  name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
+  latitude: float = Field(ge=-90, le=90)
+  longitude: float = Field(ge=-180, le=180)
+  airport: bool = True
+
+
+class City(Config):
+  """What is fixed about a city.
+
+  Attributes:
+    center_latitude: origin of local kilometres, degrees.
+    center_longitude: origin of local kilometres, degrees.
+    grid_rotation_degrees: clockwise angle from north to the street grid.
+    landmarks: places whose distance matters.
+    tariff_changes: days on which the tariff changed; one flag each.
+  """
+
+  center_latitude: float = Field(ge=-90, le=90)
+  center_longitude: float = Field(ge=-180, le=180)
+  grid_rotation_degrees: float = Field(default=0.0, ge=-90, le=90)
+  landmarks: tuple[Landmark, ...] = ()
+  tariff_changes: tuple[datetime.date, ...] = ()
+
+
+class Dataset(Config):
+  """A source of rides and its mapping to the canonical ride.
+
+  Attributes:
+    name: short name, part of the manifest.
+    path: files to read: a path or a glob; `{SPAN}`, `{YYYY}`, `{MM}`, `{DD}`
+      as in TFX; `package://NAME/...` for a file inside an installed package.
+    format: CSV (also gzip) or Parquet.
+    delimiter: the CSV delimiter.
+    missing: texts that mean a missing value, besides the empty one.
+    columns: the source's names of the canonical columns.
+    time: the pickup time.
+    extras: further columns that are known before the ride.
+    known_after_ride: source columns that only the finished ride knows; naming
+      one of them as an input is refused.
+    rules: which rows are valid.
+    city: landmarks, grid and tariff.
+    currency: ISO 4217 code of the fare.
+  """
+
+  name: str = Field(pattern=r'^[a-z0-9][a-z0-9-]*$')
+  path: str | None = None
+  format: FileFormat = FileFormat.AUTO
+  delimiter: str = Field(default=',', min_length=1, max_length=1)
+  missing: tuple[str, ...] = ('nan', 'NaN', 'NA', 'null', 'NULL', 'None')
+  columns: Columns
+  time: PickupTime
+  extras: tuple[ExtraColumn, ...] = ()
+  known_after_ride: tuple[str, ...] = ()
+  rules: Rules
+  city: City
+  currency: str = Field(default='USD', pattern=r'^[A-Z]{3}$')
+
+  @model_validator(mode='after')
+  def _inputs_are_known_before_the_ride(self) -> Dataset:
+    for canonical, column in self.source_columns().items():
+      if column in self.known_after_ride and canonical != LABEL:
+        raise ValueError(
+          f"'{column}' is known only after the ride (known_after_ride), so it can't be the input '{canonical}'."
+        )
+    names = [*RAW_INPUTS, *(extra.name for extra in self.extras)]
+    doubled = {name for name in [*names, LABEL, 'key'] if [*names, LABEL, 'key'].count(name) > 1}
+    if doubled:
+      raise ValueError(f"extras: the name '{sorted(doubled)[0]}' is taken.")
+    return self
+
+  def source_columns(self) -> dict[str, str]:
+    """Source column by canonical name, the key and the label included."""
+    mapped = {TIME: self.time.column}
+    mapped |= {name: column for name, column in self.columns if column is not None}
+    return mapped | {extra.name: extra.column for extra in self.extras}
+
+  def raw_inputs(self) -> tuple[str, ...]:
+    """Canonical names of the model's inputs, in order; the label is not one."""
+    return (*RAW_INPUTS, *(extra.name for extra in self.extras))
+
+
+RAW_INPUTS = (TIME, *COORDINATES, PASSENGERS)
+"""The inputs that every dataset has, in order."""

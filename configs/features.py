@@ -1,0 +1,136 @@
+"""Which engineered features a model sees; each block can be switched off and sized."""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from configs.base import Config, PositiveFloat, PositiveInt
+
+Hour = Annotated[float, Field(ge=0, le=24)]
+
+
+class BoundaryFit(str, enum.Enum):
+  """How bucket boundaries are placed."""
+
+  QUANTILE = 'quantile'
+  EQUAL_WIDTH = 'equal_width'
+
+
+class RawBlock(Config):
+  """Scaled coordinates (degrees from the city's center), as they come."""
+
+  enabled: bool = True
+
+
+class PassengerBlock(Config):
+  """The passenger count and whether it is missing."""
+
+  enabled: bool = True
+
+
+class TemporalBlock(Config):
+  """Hour, weekday, month, time line and tariff, from `pickup_seconds`.
+
+  Attributes:
+    rush_hours: intervals of the day, in hours, start included, end not.
+    cyclic: add sine and cosine of hour, weekday and month.
+  """
+
+  enabled: bool = True
+  rush_hours: tuple[tuple[Hour, Hour], ...] = ((7.0, 10.0), (16.0, 20.0))
+  cyclic: bool = True
+
+  @model_validator(mode='after')
+  def _ordered(self) -> TemporalBlock:
+    for start, end in self.rush_hours:
+      if start >= end:
+        raise ValueError(f'rush_hours: [{start:g}, {end:g}] must start before it ends.')
+    return self
+
+
+class GeographicBlock(Config):
+  """Local kilometres, distances, bearing and landmarks.
+
+  Attributes:
+    max_distance_km: distances are capped here.
+    landmark_cap_km: distances to landmarks are capped here.
+    proximity_km: decay length of the proximity to a landmark.
+  """
+
+  enabled: bool = True
+  max_distance_km: PositiveFloat = 50.0
+  landmark_cap_km: PositiveFloat = 10.0
+  proximity_km: PositiveFloat = 1.5
+
+
+class BucketBlock(Config):
+  """Each latitude and longitude as one of `count` buckets.
+
+  Attributes:
+    count: number of buckets along one axis.
+    fit: boundaries at quantiles of the training split, or of equal width
+      over `rules.bounds` (what the case study does).
+    embedding: width of each bucket's embedding; the fourth root of the
+      vocabulary when unset.
+  """
+
+  enabled: bool = False
+  count: Annotated[int, Field(ge=2, le=1000)] = 10
+  fit: BoundaryFit = BoundaryFit.QUANTILE
+  embedding: PositiveInt | None = None
+
+
+class Cross(str, enum.Enum):
+  """A product of bucketized features."""
+
+  PICKUP_CELL = 'pickup_cell'
+  DROPOFF_CELL = 'dropoff_cell'
+  CELL_PAIR = 'cell_pair'
+  HOUR_OF_WEEK = 'hour_of_week'
+
+
+class CrossBlock(Config):
+  """Bucketized crosses, each an exact index into an embedding.
+
+  Attributes:
+    crosses: which products.
+    embedding: width by cross; the fourth root of the vocabulary when unset.
+    max_exact: a larger product is hashed into this many bins.
+  """
+
+  enabled: bool = False
+  crosses: tuple[Cross, ...] = (Cross.PICKUP_CELL, Cross.DROPOFF_CELL, Cross.HOUR_OF_WEEK)
+  embedding: dict[Cross, PositiveInt] = {}
+  max_exact: Annotated[int, Field(ge=1000, le=1_000_000)] = 100_000
+
+
+class Features(Config):
+  """All blocks. The order here is the order of the feature vector."""
+
+  raw: RawBlock = RawBlock()
+  passengers: PassengerBlock = PassengerBlock()
+  temporal: TemporalBlock = TemporalBlock()
+  geographic: GeographicBlock = GeographicBlock()
+  buckets: BucketBlock = BucketBlock()
+  crosses: CrossBlock = CrossBlock()
+
+  @model_validator(mode='after')
+  def _something_is_on(self) -> Features:
+    if not any(getattr(self, name).enabled for name in type(self).model_fields):
+      raise ValueError('every feature block is off; a model needs at least one.')
+    return self
+
+
+def fourth_root(vocabulary: int) -> int:
+  """Embedding width by the fourth-root rule: `round(vocabulary ** 0.25)`, at least 1.
+
+  Args:
+    vocabulary: number of distinct values, at least 1.
+
+  Source: Google Developers Blog, "Introducing TensorFlow Feature Columns", 2017.
+  """
+  return max(1, math.floor(vocabulary**0.25 + 0.5))

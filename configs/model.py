@@ -1,0 +1,92 @@
+"""The shape of the fare model and how it is trained."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from configs.base import Config, Fraction, PositiveFloat, PositiveInt
+
+
+class Loss(str, enum.Enum):
+  """What training minimizes."""
+
+  HUBER = 'huber'
+  MSE = 'mse'
+
+
+class Activation(str, enum.Enum):
+  """Activations that every later compression step supports."""
+
+  RELU = 'relu'
+  RELU6 = 'relu6'
+  TANH = 'tanh'
+  LINEAR = 'linear'
+
+
+class Model(Config):
+  """Dense layers on the standardized features.
+
+  Attributes:
+    hidden: width of each hidden layer, first to last.
+    activation: of the hidden layers.
+    l2: factor of the L2 penalty on the kernels.
+    dropout: share of inputs dropped before each hidden layer but the first.
+  """
+
+  hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=16)] = (64, 32, 16)
+  activation: Activation = Activation.RELU
+  l2: Annotated[float, Field(ge=0)] = 1e-2
+  dropout: Fraction = 0.0
+
+
+class EarlyStopping(Config):
+  """Stop when the loss on a held-out part of the training split stalls.
+
+  Attributes:
+    enabled: off by default: the cosine schedule ends the training.
+    patience: epochs without improvement.
+    holdout: share of the training split, taken by time stamp.
+  """
+
+  enabled: bool = False
+  patience: PositiveInt = 5
+  holdout: Fraction = 0.1
+
+
+class Training(Config):
+  """Optimizer, length and randomness of the training.
+
+  Attributes:
+    epochs: passes over the training split; give this or `steps`.
+    steps: optimizer steps.
+    batch_size: rides per step.
+    learning_rate: at the start; a cosine schedule takes it to zero.
+    warmup: share of the steps over which the rate rises from zero.
+    weight_decay: AdamW's decoupled weight decay.
+    loss: Huber or mean squared error.
+    huber_delta: where Huber turns linear, in the city's currency.
+    early_stopping: when to stop before the end.
+    warm_start: start from the weights of the model that serves now.
+    seed: of initialisation, shuffling and dropout.
+  """
+
+  epochs: PositiveInt | None = 40
+  steps: PositiveInt | None = None
+  batch_size: PositiveInt = 128
+  learning_rate: PositiveFloat = 3e-3
+  warmup: Fraction = 0.0
+  weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+  loss: Loss = Loss.HUBER
+  huber_delta: PositiveFloat = 5.0
+  early_stopping: EarlyStopping = EarlyStopping()
+  warm_start: bool = False
+  seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+
+  @model_validator(mode='after')
+  def _one_length(self) -> Training:
+    if (self.epochs is None) == (self.steps is None):
+      raise ValueError('give either epochs or steps, and set the other one to null.')
+    return self
