@@ -1,0 +1,23 @@
+"""One folder per TFX component. Importing this package loads neither TensorFlow nor Beam.
+
+TFX imports an artifact type by the path that its `TYPE_NAME` says, so the
+types are exported here; each is loaded when it is asked for, as TFX's own
+`Artifact` class brings TensorFlow along.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from components.artifacts import Quarantine
+
+__all__ = ['Quarantine']
+
+
+def __getattr__(name: str) -> object:
+  if name not in __all__:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  from components import artifacts
+
+  return getattr(artifacts, name)

@@ -1,0 +1,1 @@
+"""FeatureEngineering: a typed front on TFX's Transform."""

@@ -1,0 +1,1 @@
+"""Stops a run whose rides are mostly invalid, as a TFX component."""

@@ -1,0 +1,124 @@
+"""RideExampleGen beside TFX's CsvExampleGen: rows per second and peak memory.
+
+`python -m benchmarks.example_gen` simulates rides, then runs both executors on
+the same CSV files, each in a process of its own, with Beam's in-memory
+DirectRunner. The clock runs while the executor does: imports are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+_IN_MEMORY = ['--direct_running_mode=in_memory', '--direct_num_workers=1']
+_STOCK, _OURS = 'CsvExampleGen', 'RideExampleGen'
+
+
+def main(arguments: list[str] | None = None) -> None:
+  """Prints a table; see `--help`."""
+  parser = argparse.ArgumentParser(prog='python -m benchmarks.example_gen', description=__doc__)
+  parser.add_argument('--rows', type=int, nargs='+', default=[20_000, 200_000, 2_000_000])
+  parser.add_argument('--parts', type=int, default=4, help='number of CSV files')
+  parser.add_argument('--stock-up-to', type=int, default=200_000, help='run CsvExampleGen up to so many rows')
+  parser.add_argument('--chronological', action='store_true', help='also RideExampleGen with a chronological split')
+  parser.add_argument('--measure', nargs=2, metavar=('WHAT', 'FOLDER'), help=argparse.SUPPRESS)
+  options = parser.parse_args(arguments)
+  if options.measure:
+    print(json.dumps(_measure(*options.measure)))
+    return
+  print(f'{"rows":>9}  {"executor":<29}{"seconds":>8}{"rows/s":>10}{"ratio":>7}{"peak RSS":>10}')
+  for rows in options.rows:
+    _compare(rows, options.parts, rows <= options.stock_up_to, options.chronological)
+
+
+def _compare(rows: int, parts: int, with_stock: bool, with_chronological: bool) -> None:
+  with tempfile.TemporaryDirectory() as folder:
+    simulate = ['--rows', str(rows), '--seed', '0', '--format', 'csv', '--parts', str(parts), '--output', folder]
+    subprocess.run([sys.executable, '-m', 'benchmarks.simulator', *simulate], check=True, stdout=subprocess.DEVNULL)
+    stock = _in_own_process(_STOCK, folder) if with_stock else None
+    if stock:
+      print(_line(rows, _STOCK, stock, stock))
+    for name in [_OURS, *([f'{_OURS} chronological'] if with_chronological else [])]:
+      print(_line(rows, name, _in_own_process(name, folder), stock), flush=True)
+
+
+def _in_own_process(what: str, folder: str) -> dict[str, float]:
+  command = [sys.executable, '-W', 'ignore', '-m', 'benchmarks.example_gen', '--measure', what, folder]
+  done = subprocess.run(command, capture_output=True, text=True)
+  if done.returncode:
+    raise RuntimeError(f'{what} failed:\n{done.stderr[-3000:]}')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def _line(rows: int, name: str, measured: dict[str, float], stock: dict[str, float] | None) -> str:
+  seconds, mebibytes = measured['seconds'], measured['peak_rss'] / 2**20
+  ratio = f'{stock["seconds"] / seconds:.1f}' if stock else '-'
+  return f'{rows:>9,}  {name:<29}{seconds:>8.2f}{rows / seconds:>10,.0f}{ratio:>7}{mebibytes:>6,.0f} MiB'
+
+
+def _measure(what: str, folder: str) -> dict[str, float]:
+  """Runs an executor in this process; seconds, and peak resident memory in bytes."""
+  with tempfile.TemporaryDirectory() as output:
+    executor, outputs, properties = (_stock if what == _STOCK else _ours)(what, folder, pathlib.Path(output))
+    start = time.perf_counter()
+    executor.Do({}, outputs, properties)
+    seconds = time.perf_counter() - start
+  return {'seconds': seconds, 'peak_rss': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+def _stock(_: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+  from tfx.components.example_gen import utils
+  from tfx.components.example_gen.csv_example_gen import executor
+  from tfx.utils import proto_utils
+
+  input_config = utils.make_default_input_config('*.csv')
+  properties = {
+    'input_base': folder,
+    'input_config': proto_utils.proto_to_json(input_config),
+    'output_config': proto_utils.proto_to_json(utils.make_default_output_config(input_config)),
+  }
+  return executor.Executor(_context(executor.Executor)), {'examples': [_examples(output)]}, properties
+
+
+def _ours(what: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+  from tfx.components.example_gen import utils
+  from tfx.utils import proto_utils
+
+  from components.artifacts import Quarantine
+  from components.ride_example_gen import executor, parameters
+  from configs.loading import load
+
+  config = load('nyc', ['split.method=chronological'] if 'chronological' in what else [])
+  quarantine = Quarantine()
+  quarantine.uri = str(output / 'quarantine')
+  properties = {
+    'input_base': folder,
+    'input_config': proto_utils.proto_to_json(utils.make_default_input_config('*.csv')),
+    'dataset': parameters.dump_dataset(config.dataset),
+    'split': parameters.dump_split(config.split),
+  }
+  outputs = {'examples': [_examples(output)], 'quarantine': [quarantine]}
+  return executor.RideExampleGenExecutor(_context(executor.RideExampleGenExecutor)), outputs, properties
+
+
+def _context(executor: Any) -> Any:
+  return executor.Context(beam_pipeline_args=_IN_MEMORY)
+
+
+def _examples(output: pathlib.Path) -> Any:
+  from tfx.types import standard_artifacts
+
+  examples = standard_artifacts.Examples()
+  examples.uri = str(output / 'examples')
+  return examples
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,16 @@
+"""The artifact types of this project's own components."""
+
+from __future__ import annotations
+
+from tfx.types import artifact
+
+
+class Quarantine(artifact.Artifact):
+  """Rows that broke the dataset's rules, whole and with a reason, and the counts of all rows.
+
+  Holds `counts.json` (see `components.ride_example_gen.counts`) and, where any
+  row was set aside, Parquet parts (see `components.ride_example_gen.quarantine`).
+  """
+
+  # Imported as this path by the compiler's targets: exactly one dot, and no PROPERTIES.
+  TYPE_NAME = 'components.Quarantine'

@@ -1,0 +1,46 @@
+"""Runs TFMA, then proves that it sliced and adds intervals."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from tfx import types
+from tfx.components.evaluator import executor as evaluator
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.types import standard_component_specs as keys
+from tfx.utils import io_utils, path_utils
+
+from components.fare_evaluator.eval_config import SLICE_KEYS
+from components.fare_evaluator.intervals import intervals_of_split
+from components.fare_evaluator.slices import read_slices
+from components.fare_evaluator.spec import BOOTSTRAP_KEY, CURRENCY_KEY, SLICES_KEY
+from components.fare_evaluator.verdict import refusals
+from configs.run import Slices
+
+
+class FareEvaluatorExecutor(evaluator.Executor):
+  """TFX's Evaluator executor; also writes `slices.json`, `refusals.json` and `intervals.json`."""
+
+  def Do(  # noqa: N802
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """Evaluates; raises `SlicesMissingError` where TFMA did not slice."""
+    super().Do(input_dict, output_dict, exec_properties)
+    uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])
+    _write(uri, 'slices', read_slices(uri, SLICE_KEYS, Slices.model_validate_json(exec_properties[SLICES_KEY])))
+    _write(uri, 'refusals', refusals(uri, exec_properties[CURRENCY_KEY]))
+    model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
+    model_path = path_utils.serving_model_path(model.uri)
+    [split_uri] = artifact_utils.get_split_uris(input_dict[keys.EXAMPLES_KEY], 'eval')
+    files = fileio.glob(io_utils.all_files_pattern(split_uri))
+    _write(uri, 'intervals', intervals_of_split(model_path, files, exec_properties[BOOTSTRAP_KEY]))
+
+
+def _write(uri: str, name: str, value: Any) -> None:
+  io_utils.write_string_file(os.path.join(uri, f'{name}.json'), json.dumps(value, indent=2))

@@ -1,0 +1,62 @@
+"""The component: configs in, a Transform that knows its preprocessing function."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx.components.transform.component import Transform
+
+from components.feature_engineering.relevant import relevant_dataset
+from configs.dataset import Dataset
+from configs.features import Features
+from configs.run import Slices
+
+PREPROCESSING_FN = 'transforms.preprocessing.preprocessing_fn'
+
+
+class FeatureEngineering(Transform):
+  """Fits and applies the engineered features.
+
+  Outputs, as `Transform` has them: `transform_graph` and
+  `transformed_examples`, whose columns `transforms.names` lists.
+
+  The component's own statistics are off: StatisticsGen has described the raw
+  rides, and standardized features tell a person nothing further.
+  """
+
+  def __init__(
+    self,
+    *,
+    examples: types.BaseChannel,
+    schema: types.BaseChannel,
+    dataset: Dataset,
+    features: Features,
+    slices: Slices,
+    code_version: str,
+  ) -> None:
+    """Makes the component.
+
+    Args:
+      examples: canonical rides with a `train` split, which is analyzed; every
+        split is transformed.
+      schema: the schema of the canonical rides.
+      dataset: the source; only what features depend on becomes part of the
+        component, so another path or fare limit does not refit by itself.
+      features: which blocks are on.
+      slices: how the evaluation is sliced.
+      code_version: a digest of the code behind the preprocessing function. The
+        function is named by a dotted path, which stays the same when its code
+        changes; the digest makes the cache notice.
+    """
+    super().__init__(
+      examples=examples,
+      schema=schema,
+      preprocessing_fn=PREPROCESSING_FN,
+      custom_config={
+        'dataset': relevant_dataset(dataset).model_dump_json(),
+        'features': features.model_dump_json(),
+        'slices': slices.model_dump_json(),
+        'code_version': code_version,
+      },
+      disable_analyzer_cache=True,
+      disable_statistics=True,
+    )

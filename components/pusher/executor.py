@@ -1,0 +1,66 @@
+"""TFX's own push into a hidden directory, then one rename."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.components.pusher import executor as tfx_pusher
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.pusher.publishing import next_version, publish, staging
+
+_VERSION_KEY = 'pushed_version'
+_DESTINATION_KEY = 'pushed_destination'
+
+
+class PushFailed(RuntimeError):  # noqa: N818, it names a result, not a fault of the program
+  """The model could not be copied; what served before still does."""
+
+
+class AtomicPusherExecutor(tfx_pusher.Executor):
+  """Executor of `AtomicPusher`."""
+
+  def Do(  # noqa: N802, TFX's own name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """Pushes a blessed model; marks the artifact as not pushed otherwise.
+
+    Raises:
+      PushFailed: the disk is full, the directory isn't writable, or the like.
+    """
+    destination = pusher_pb2.PushDestination()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
+    if destination.WhichOneof('destination') != 'filesystem' or not self.CheckBlessing(input_dict):
+      super().Do(input_dict, output_dict, exec_properties)
+      return
+    base = destination.filesystem.base_directory
+    try:
+      with staging(base) as directory:
+        destination.filesystem.base_directory = directory
+        staged = {standard_component_specs.PUSH_DESTINATION_KEY: proto_utils.proto_to_json(destination)}
+        super().Do(input_dict, output_dict, {**exec_properties, **staged})
+        self._publish(artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY]), base)
+    except (OSError, tf.errors.OpError) as error:
+      raise PushFailed(
+        f'The push to {base} failed while the model was copied ({_reason(error)}): the versions there are untouched; '
+        'free some space or mend the rights of the directory, and run again.'
+      ) from error
+
+  def _publish(self, pushed: types.Artifact, base: str) -> None:
+    version = next_version(base, int(pushed.get_string_custom_property(_VERSION_KEY)))
+    path = publish(pushed.get_string_custom_property(_DESTINATION_KEY), base, version)
+    self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
+
+
+def _reason(error: OSError | tf.errors.OpError) -> str:
+  """The cause without its error number."""
+  if isinstance(error, OSError):
+    return error.strerror or str(error)
+  return error.message

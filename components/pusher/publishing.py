@@ -1,0 +1,98 @@
+"""How a version directory gets into the directory that a model server watches: whole or not at all.
+
+A model is copied into a hidden directory beside the versions and renamed when it is complete, which a POSIX file
+system does at once. An object store has no rename: there `saved_model.pb`, without which no server loads a version,
+comes last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+import portalocker
+from tfx.dsl.io import fileio
+from tfx.utils import io_utils
+
+STAGING_PREFIX = '.staging-'
+LOCK_FILE = '.push.lock'
+_LAST_FILE = 'saved_model.pb'
+
+
+def is_object_store(base: str) -> bool:
+  """Whether a directory is a URL such as `gs://bucket/models`."""
+  return '://' in base
+
+
+@contextlib.contextmanager
+def staging(base: str) -> Iterator[str]:
+  """A directory to copy a model into; it is gone at the end, however that came.
+
+  Pushes to one local base wait for each other, so whatever other staging directory is there was left by a killed push
+  and is removed. For an object store it lies in the machine's temporary directory.
+
+  Args:
+    base: the directory of the versions; made if absent.
+  """
+  if is_object_store(base):
+    with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX) as directory:
+      yield directory
+    return
+  root = pathlib.Path(base)
+  root.mkdir(parents=True, exist_ok=True)
+  with (root / LOCK_FILE).open('a') as lock:
+    portalocker.lock(lock, portalocker.LockFlags.EXCLUSIVE)
+    for leftover in root.glob(f'{STAGING_PREFIX}*'):
+      fileio.rmtree(str(leftover))
+    with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root) as directory:
+      yield directory
+
+
+def next_version(base: str, wanted: int) -> int:
+  """The wanted version, or one above the newest that is there, whichever is larger.
+
+  Two pushes in one second, or a clock that was set back, still give rising versions.
+  """
+  names = (name.rstrip('/') for name in fileio.listdir(base)) if fileio.exists(base) else ()
+  return max([wanted, *(int(name) + 1 for name in names if name.isdecimal())])
+
+
+def publish(staged: str, base: str, version: int) -> str:
+  """Makes a staged version directory appear under its version.
+
+  Args:
+    staged: the complete version directory inside `staging(base)`.
+    base: the directory of the versions.
+    version: from `next_version`.
+
+  Returns:
+    The path of the version.
+  """
+  final = os.path.join(base, str(version))
+  if is_object_store(base):
+    io_utils.copy_dir(staged, final, deny_regex_patterns=[rf'/{_LAST_FILE}$'])
+    marker = os.path.join(staged, _LAST_FILE)
+    if fileio.exists(marker):
+      io_utils.copy_file(marker, os.path.join(final, _LAST_FILE))
+    return final
+  _flush(pathlib.Path(staged))
+  pathlib.Path(staged).rename(final)
+  _flush_entry(pathlib.Path(base))
+  return final
+
+
+def _flush(directory: pathlib.Path) -> None:
+  """Forces every file to the disk, so that a power cut after the rename leaves no empty ones."""
+  for path in (*directory.rglob('*'), directory):
+    _flush_entry(path)
+
+
+def _flush_entry(path: pathlib.Path) -> None:
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)

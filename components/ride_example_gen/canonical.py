@@ -1,0 +1,138 @@
+"""Maps source columns to the canonical ride and judges every row."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from components.ride_example_gen import cells
+from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.pickup_time import PickupSeconds, parse_pickup_time
+from components.ride_example_gen.reasons import Reason
+from configs.base import Interval
+from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
+
+
+class CanonicalRides(NamedTuple):
+  """Canonical rides, aligned row by row with the source rows.
+
+  Attributes:
+    rides: one row per source row, in its order: `pickup_seconds` int64, then
+      float32 coordinates, `passenger_count`, the extras and, if asked for, the
+      label. Missing values are NaN, no value is null. Rows that are not valid
+      hold what could be read.
+    valid: bool [rows].
+    reason: string [rows], a `Reason`; null where valid.
+    column: string [rows], the source column that the reason is about; null
+      where valid.
+  """
+
+  rides: pa.RecordBatch
+  valid: np.ndarray
+  reason: pa.Array
+  column: pa.Array
+
+
+class _Check(NamedTuple):
+  reason: Reason
+  column: str
+  broken: np.ndarray
+
+
+def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool = True) -> CanonicalRides:
+  """Maps source rows to canonical rides and says which of them are valid.
+
+  Args:
+    rows: source columns, as text (CSV) or typed (Parquet).
+    dataset: the mapping and the rules.
+    label_required: false for rides without a fare: the label's column is then
+      neither needed, nor judged, nor part of the result.
+
+  Raises:
+    IngestionError: a column is absent or its type can't be what it should be.
+  """
+  time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing)
+  numbers = _numbers(rows, dataset, label_required)
+  codes = {
+    extra.name: cells.as_codes(_column(rows, extra.column), extra.vocabulary, dataset.missing, extra.column)
+    for extra in dataset.extras
+    if extra.kind == 'categorical'
+  }
+  names = [*dataset.raw_inputs()[1:], *([LABEL] if label_required else [])]
+  with np.errstate(over='ignore'):
+    floats = {name: (numbers[name].values if name in numbers else codes[name]).astype(np.float32) for name in names}
+  columns = [pa.array(time.seconds), *(pa.array(floats[name]) for name in names)]
+  rides = pa.RecordBatch.from_arrays(columns, [TIME, *names])
+  checks = [*_time_checks(time, dataset), *_number_checks(numbers, floats, dataset)]
+  return CanonicalRides(rides, *_first_reasons(checks, rows.num_rows))
+
+
+def _column(rows: pa.RecordBatch, name: str) -> pa.Array:
+  index = rows.schema.get_field_index(name)
+  if index < 0:
+    raise IngestionError(f"There is no column '{name}' (there are: {', '.join(rows.schema.names)}).")
+  return rows.column(index)
+
+
+def _numbers(rows: pa.RecordBatch, dataset: Dataset, label_required: bool) -> dict[str, cells.Numbers]:
+  """Numeric columns by canonical name, in the order in which they are judged."""
+  sources = dataset.source_columns()
+  names = [*([LABEL] if label_required else []), *COORDINATES, PASSENGERS]
+  names += [extra.name for extra in dataset.extras if extra.kind == 'numeric']
+  absent = cells.Numbers(np.full(rows.num_rows, np.nan), np.zeros(rows.num_rows, bool))
+  return {
+    name: cells.as_numbers(_column(rows, sources[name]), dataset.missing, sources[name]) if name in sources else absent
+    for name in names
+  }
+
+
+def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_Check]:
+  earliest = datetime.datetime.combine(dataset.rules.earliest, datetime.time()) - EPOCH
+  end = datetime.datetime.combine(dataset.rules.latest, datetime.time()) + datetime.timedelta(days=1) - EPOCH
+  outside = (time.seconds < earliest.total_seconds()) | (time.seconds >= end.total_seconds())
+  return [
+    _Check(Reason.MISSING_TIME, dataset.time.column, time.missing),
+    _Check(Reason.UNPARSABLE_TIME, dataset.time.column, time.unparsable),
+    _Check(Reason.TIME_OUT_OF_RANGE, dataset.time.column, outside),
+  ]
+
+
+def _number_checks(
+  numbers: dict[str, cells.Numbers], floats: dict[str, np.ndarray], dataset: Dataset
+) -> Sequence[_Check]:
+  """The rules in the order of `Reason`; a missing coordinate or passenger count breaks none."""
+  sources = {name: source for name, source in dataset.source_columns().items() if name in numbers}
+  rules = dataset.rules
+  checks = [_Check(Reason.UNPARSABLE_NUMBER, sources[name], numbers[name].unparsable) for name in sources]
+  # Judged in float32, as a number that only float64 holds would reach the model as infinite.
+  checks += [_Check(Reason.NOT_FINITE, sources[name], np.isinf(floats[name])) for name in sources]
+  if LABEL in sources:
+    fare = numbers[LABEL].values
+    checks.append(_Check(Reason.MISSING_FARE, sources[LABEL], np.isnan(fare)))
+    checks.append(_Check(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.fare)))
+  for name in COORDINATES:
+    reason = Reason.PICKUP_OUTSIDE_BOUNDS if name.startswith('pickup') else Reason.DROPOFF_OUTSIDE_BOUNDS
+    interval = rules.bounds.longitude if name.endswith('longitude') else rules.bounds.latitude
+    checks.append(_Check(reason, sources[name], _outside(numbers[name].values, interval)))
+  if PASSENGERS in sources:
+    outside = _outside(numbers[PASSENGERS].values, rules.passengers)
+    checks.append(_Check(Reason.PASSENGERS_OUT_OF_RANGE, sources[PASSENGERS], outside))
+  return checks
+
+
+def _outside(values: np.ndarray, interval: Interval) -> np.ndarray:
+  return (values < interval.min) | (values > interval.max)
+
+
+def _first_reasons(checks: Sequence[_Check], rows: int) -> tuple[np.ndarray, pa.Array, pa.Array]:
+  first = np.full(rows, len(checks), np.int16)
+  for position in reversed(range(len(checks))):
+    first[checks[position].broken] = position
+  index = pa.array(first)
+  reasons = pa.array([*(check.reason.value for check in checks), None], pa.string())
+  columns = pa.array([*(check.column for check in checks), None], pa.string())
+  return first == len(checks), reasons.take(index), columns.take(index)

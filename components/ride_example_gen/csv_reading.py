@@ -1,0 +1,198 @@
+"""Reads CSV text in blocks of Arrow columns, every cell as bytes."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import Container, open_text_bytes
+
+_BLOCK_BYTES = 8 << 20
+_HEADER_CHARACTERS = 1 << 20
+
+
+class CsvTable:
+  """A CSV file: its header at once, its rows as a stream.
+
+  Bytes that are no UTF-8 are read as `\\xNN`, so that they spoil no more than
+  the cell in which they stand.
+
+  Attributes:
+    columns: the header's names, trimmed, in order.
+  """
+
+  def __init__(self, path: str, container: Container, delimiter: str):
+    """Opens a file and reads its header.
+
+    Raises:
+      IngestionError: there is no header, or it is no text.
+    """
+    self._path = path
+    self._delimiter = delimiter
+    self._text = _Utf8Stream(path, container)
+    self.columns = self._read_header()
+
+  def _read_header(self) -> tuple[str, ...]:
+    text = self._text.take(_HEADER_CHARACTERS).removeprefix('\ufeff')
+    buffer = io.StringIO(text, newline='')
+    header: list[str] = []
+    try:
+      records = csv.reader(buffer, delimiter=self._delimiter)
+      while not any(name.strip() for name in header):
+        header = next(records)
+    except StopIteration:
+      raise IngestionError(f"'{self._path}' is empty; a CSV file needs at least a header line.") from None
+    except csv.Error:
+      header = ['\0']
+    if any('\0' in name or '\\x' in name for name in header):
+      raise IngestionError(f"'{self._path}' is not CSV text: its first line holds bytes that are no UTF-8 text.")
+    self._text.put_back(text[buffer.tell() :])
+    return tuple(name.strip() for name in header)
+
+  def batches(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray, list[tuple[int, str]]]]:
+    """Yields rows, their numbers (from 1) and the malformed records so far, once.
+
+    Raises:
+      IngestionError: the file breaks off, or a record is longer than a block.
+    """
+    records = _Records(len(self.columns))
+    try:
+      if self._text.is_blank():
+        return
+      reader = self._open(records)
+      for rows in reader:
+        named = pa.RecordBatch.from_arrays(rows.columns, list(_distinct(self.columns)))
+        numbers = records.number(rows.num_rows)
+        yield named, numbers, records.take_malformed()
+    except pa.ArrowInvalid as error:
+      raise self._broken(error) from error
+    if records.malformed:
+      yield _no_rows(self.columns), np.zeros(0, np.int64), records.take_malformed()
+
+  def _open(self, records: _Records) -> pa_csv.CSVStreamingReader:
+    names = list(_distinct(self.columns))
+    return pa_csv.open_csv(
+      pa.PythonFile(self._text, mode='r'),
+      # One thread, as Arrow knows the numbers of malformed records only then, and is no slower.
+      read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK_BYTES),
+      parse_options=pa_csv.ParseOptions(
+        delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=records.refuse
+      ),
+      convert_options=pa_csv.ConvertOptions(
+        check_utf8=False, strings_can_be_null=False, column_types={name: pa.binary() for name in names}
+      ),
+    )
+
+  def _broken(self, error: pa.ArrowInvalid) -> IngestionError:
+    if 'straddl' in str(error) or 'block size' in str(error):
+      return IngestionError(
+        f"'{self._path}' has a record of more than {_BLOCK_BYTES >> 20} MiB; is a quotation mark left open?"
+      )
+    return IngestionError(f"'{self._path}' can't be read as CSV ({_first_line(error)}).")
+
+
+def _distinct(names: tuple[str, ...]) -> Iterator[str]:
+  seen: dict[str, int] = {}
+  for name in names:
+    seen[name] = seen.get(name, 0) + 1
+    yield name if seen[name] == 1 else f'{name}#{seen[name]}'
+
+
+def _first_line(error: Exception) -> str:
+  return str(error).splitlines()[0][:200]
+
+
+def _no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
+  names = list(_distinct(columns))
+  return pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in names], names)
+
+
+class _Records:
+  """Keeps count of a file's records: Arrow hands over malformed ones apart from the rows."""
+
+  def __init__(self, fields: int):
+    self._fields = fields
+    self._next = 1
+    self._skipped: list[int] = []
+    self.malformed: list[tuple[int, str]] = []
+
+  def refuse(self, record: pa_csv.InvalidRow) -> str:
+    """Arrow's callback for a record with the wrong number of fields."""
+    self._skipped.append(record.number)
+    if record.text.strip():
+      self.malformed.append((record.number, record.text))
+    return 'skip'
+
+  def number(self, rows: int) -> np.ndarray:
+    """Numbers of the next rows, those of the refused records left out."""
+    candidates = np.arange(self._next, self._next + rows + len(self._skipped))
+    numbers = np.setdiff1d(candidates, np.array(self._skipped, np.int64), assume_unique=True)[:rows]
+    self._next = int(numbers[-1]) + 1 if rows else self._next
+    self._skipped = [number for number in self._skipped if number >= self._next]
+    return numbers
+
+  def take_malformed(self) -> list[tuple[int, str]]:
+    taken, self.malformed = self.malformed, []
+    return taken
+
+
+class _Utf8Stream(io.RawIOBase):
+  """A file's bytes as valid UTF-8, unpacked, for Arrow to read."""
+
+  def __init__(self, path: str, container: Container):
+    super().__init__()
+    self._path = path
+    self._file = open_text_bytes(path, container)
+    self._decoder = codecs.getincrementaldecoder('utf-8')('backslashreplace')
+    self._pending = b''
+    self._ended = False
+
+  def readable(self) -> bool:
+    return True
+
+  def take(self, characters: int) -> str:
+    """The next characters, at most `characters` bytes of them, fewer at the end."""
+    text = ''
+    while len(text) < characters and not self._ended:
+      text += self._next_chunk(characters).decode()
+    return text
+
+  def put_back(self, text: str) -> None:
+    """Puts characters before what is read next."""
+    self._pending = text.encode() + self._pending
+
+  def is_blank(self) -> bool:
+    """Whether nothing but white space is left."""
+    while not self._pending.strip() and not self._ended:
+      self._pending = self._next_chunk(1 << 16)
+    return not self._pending.strip()
+
+  def read(self, size: int = -1) -> bytes:
+    if size < 0:
+      raise io.UnsupportedOperation('read a block at a time')
+    while len(self._pending) < size and not self._ended:
+      self._pending += self._next_chunk(size - len(self._pending))
+    taken, self._pending = self._pending[:size], self._pending[size:]
+    return taken
+
+  def _next_chunk(self, size: int) -> bytes:
+    try:
+      chunk = self._file.read(size)
+    except (EOFError, zlib.error, OSError) as error:
+      raise IngestionError(f"'{self._path}' breaks off or is damaged ({error}); copy or write it again.") from error
+    self._ended = not chunk
+    if chunk.isascii() and not self._decoder.getstate()[0]:
+      return chunk
+    return self._decoder.decode(chunk, final=self._ended).encode()
+
+  def close(self) -> None:
+    self._file.close()
+    super().close()

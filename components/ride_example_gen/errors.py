@@ -1,0 +1,7 @@
+"""The error of a source that can't be read."""
+
+from __future__ import annotations
+
+
+class IngestionError(ValueError):
+  """A source that can't be read; the message is one sentence with the file and the way out."""

@@ -1,0 +1,127 @@
+"""Ingests every file of a span in a Beam pipeline, and publishes the whole at once."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.ride_example_gen import parameters, publishing, spec, splitting
+from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import find_files
+from components.ride_example_gen.ingestion import count_stamps, ingest_file
+from configs.dataset import Dataset
+from configs.run import Split, SplitMethod
+
+
+class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
+  """Writes train and eval Examples and the quarantine; fails on files that can't be read."""
+
+  def Do(  # noqa: N802, TFX's name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """See `RideExampleGen`.
+
+    Raises:
+      IngestionError: no file matches, or a file can't be read; nothing is published then.
+    """
+    self._log_startup(input_dict, output_dict, exec_properties)
+    examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+    quarantine = artifact_utils.get_single_instance(output_dict[spec.QUARANTINE_KEY])
+    dataset = parameters.load_dataset(exec_properties[spec.DATASET_KEY])
+    split = parameters.load_split(exec_properties[spec.SPLIT_KEY])
+    staging = publishing.Staging(posixpath.join(examples.uri, '_staging'))
+    notes = self._ingest(_source_files(exec_properties), dataset, split, staging)
+    examples.split_names = artifact_utils.encode_split_names(list(splitting.SPLITS))
+    split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in splitting.SPLITS}
+    publishing.publish(notes, staging, split_uris, quarantine.uri)
+    examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, 'tfrecords_gzip')
+
+  def _ingest(
+    self, files: tuple[str, ...], dataset: Dataset, split: Split, staging: publishing.Staging
+  ) -> list[dict[str, Any]]:
+    """The notes of all files, by one pass over them, or two for a chronological split."""
+    fileio.makedirs(staging.uri)
+    threshold = None
+    if split.method is SplitMethod.CHRONOLOGICAL:
+      notes = self._for_each_file(files, _CountStamps(dataset, staging), staging, _CountStamps.NOTE)
+      threshold = publishing.load_threshold(notes, staging, split.eval_share)
+    return self._for_each_file(files, _Ingest(dataset, split, staging, threshold), staging, _Ingest.NOTE)
+
+  def _for_each_file(
+    self, files: tuple[str, ...], step: beam.DoFn, staging: publishing.Staging, note: str
+  ) -> list[dict[str, Any]]:
+    with self._make_beam_pipeline() as pipeline:
+      indexed = pipeline | 'Files' >> beam.Create(list(enumerate(files)), reshuffle=len(files) > 1)
+      _ = indexed | type(step).__name__.strip('_') >> beam.ParDo(step)
+    notes = [staging.note(index, note) for index in range(len(files))]
+    publishing.raise_errors(notes)
+    return notes
+
+
+def _source_files(exec_properties: dict[str, Any]) -> tuple[str, ...]:
+  input_config = example_gen_pb2.Input()
+  proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+  input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+  return tuple(file for split in input_config.splits for file in find_files(input_base, split.pattern))
+
+
+class _CountStamps(beam.DoFn):
+  """Notes the time stamps of a file's valid rides."""
+
+  NOTE = 'stamps'
+
+  def __init__(self, dataset: Dataset, staging: publishing.Staging):
+    super().__init__()
+    self._dataset = dataset
+    self._staging = staging
+
+  def process(self, element: tuple[int, str]) -> Iterable[None]:
+    index, path = element
+    attempt = self._staging.attempt()
+    try:
+      publishing.save_stamps(attempt, index, *count_stamps(path, self._dataset))
+    except IngestionError as error:
+      attempt.leave_note(index, self.NOTE, error=str(error))
+    return ()
+
+
+class _Ingest(beam.DoFn):
+  """Stages a file's shards.
+
+  An unreadable file is noted instead of raised, as Beam would try it again and
+  bury the sentence in a trace, and as all such files are told at once.
+  """
+
+  NOTE = 'outcome'
+
+  def __init__(self, dataset: Dataset, split: Split, staging: publishing.Staging, threshold: int | None):
+    super().__init__()
+    self._dataset = dataset
+    self._split = split
+    self._staging = staging
+    self._threshold = threshold
+
+  def process(self, element: tuple[int, str]) -> Iterable[None]:
+    index, path = element
+    attempt = self._staging.attempt()
+    try:
+      outcome = ingest_file(path, self._dataset, self._split, attempt.open, self._threshold)
+    except IngestionError as error:
+      attempt.leave_note(index, self.NOTE, error=str(error))
+    else:
+      attempt.leave_note(index, self.NOTE, **publishing.outcome_values(outcome))
+    return ()

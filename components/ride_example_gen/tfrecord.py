@@ -1,0 +1,70 @@
+"""The TFRecord framing of many records at once.
+
+TensorFlow writes records one by one, from a Python loop or from a dataset
+that is slower still. The format is a length, its masked CRC-32C, the bytes and
+their masked CRC-32C, all little-endian:
+https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+_POLYNOMIAL = 0x82F63B78
+"""CRC-32C (Castagnoli), reflected; RFC 3720, appendix B.4."""
+
+
+def frame(records: list[bytes]) -> bytes:
+  """The records as one run of TFRecords.
+
+  Records of one length stand together, in their order, as each length is
+  framed as one matrix: the order of records means nothing in TFX.
+  """
+  lengths = np.fromiter(map(len, records), np.int64, len(records))
+  data = np.frombuffer(b''.join(records), np.uint8)
+  starts = np.cumsum(lengths) - lengths
+  runs = []
+  for length in np.unique(lengths):
+    rows = starts[lengths == length]
+    matrix = data[rows[:, None] + np.arange(length)] if len(rows) < len(records) else data.reshape(-1, length)
+    runs.append(_frame_matrix(matrix))
+  return b''.join(runs)
+
+
+def _frame_matrix(records: np.ndarray) -> bytes:
+  count, length = records.shape
+  head = np.frombuffer(np.uint64(length).tobytes(), np.uint8)
+  framed = np.empty((count, length + 16), np.uint8)
+  framed[:, :8] = head
+  framed[:, 8:12] = _masked_crc(head[None, :]).view(np.uint8).reshape(1, 4)
+  framed[:, 12:-4] = records
+  framed[:, -4:] = _masked_crc(records).view(np.uint8).reshape(count, 4)
+  return framed.tobytes()
+
+
+def _masked_crc(records: np.ndarray) -> np.ndarray:
+  """Masked CRC-32C of each row of a uint8 matrix, as little-endian uint32 [rows]."""
+  table, wide = _tables()
+  crc = np.full(len(records), 0xFFFFFFFF, np.uint32)
+  # Two bytes at a time by a table of 65,536 entries, all rows at once.
+  even = records.shape[1] // 2 * 2
+  pairs = np.ascontiguousarray(records[:, :even].T.reshape(even // 2, 2, -1).transpose(0, 2, 1)).view('<u2')[..., 0]
+  for pair in pairs:
+    crc = (crc >> np.uint32(16)) ^ wide[(crc & np.uint32(0xFFFF)) ^ pair]
+  if even < records.shape[1]:
+    crc = (crc >> np.uint32(8)) ^ table[(crc ^ records[:, -1]) & np.uint32(0xFF)]
+  crc = ~crc
+  return (((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(0xA282EAD8)).astype('<u4')
+
+
+@functools.lru_cache(maxsize=1)
+def _tables() -> tuple[np.ndarray, np.ndarray]:
+  table = np.arange(256, dtype=np.uint32)
+  for _ in range(8):
+    table = np.where(table & 1, (table >> np.uint32(1)) ^ np.uint32(_POLYNOMIAL), table >> np.uint32(1))
+  pairs = np.arange(65536, dtype=np.uint32)
+  for _ in range(2):
+    pairs = (pairs >> np.uint32(8)) ^ table[pairs & np.uint32(0xFF)]
+  return table, pairs

@@ -1,0 +1,80 @@
+"""What the canonical ride must look like, written down from the config and never inferred from the rides it checks."""
+
+from __future__ import annotations
+
+import datetime
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from configs.base import Interval
+from configs.dataset import EPOCH, LABEL, PASSENGERS, RAW_INPUTS, TIME, Dataset, ExtraColumn, Rules
+from configs.run import Validation
+
+
+def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
+  """The schema of the Examples that hold canonical rides.
+
+  Every column is dense: present in each ride, one value, shape `[]`, so that TensorFlow parses it as
+  `FixedLenFeature([])`. A missing number travels as an explicit NaN, which is valid in every input (how many of them
+  is a matter of `validation.max_missing_share`) and an error in the label. Infinity is an error everywhere.
+
+  Drift and skew are the Jensen-Shannon divergence of TFDV's histograms, on every column but `pickup_seconds`: a new
+  span is a new time, and so is the eval split of a chronological split, so there it says nothing. The divergence does
+  not see NaN: the anomaly gate compares the shares of missing values itself.
+
+  Args:
+    dataset: its rules give the domains, its extras further columns.
+    validation: the drift and skew thresholds.
+
+  Returns:
+    INT for `pickup_seconds` and categorical codes, FLOAT for the rest; the inputs in the order of
+    `dataset.raw_inputs()`, then the label.
+  """
+  schema = schema_pb2.Schema()
+  for name in RAW_INPUTS:
+    _add(schema, name, validation, **_domain(name, dataset.rules))
+  for extra in dataset.extras:
+    _add(schema, extra.name, validation, **_extra_domain(extra))
+  label = _floats(dataset.rules.fare)
+  label.disallow_nan = True
+  _add(schema, LABEL, validation, float_domain=label)
+  return schema
+
+
+def _add(
+  schema: schema_pb2.Schema, name: str, validation: Validation, **domain: schema_pb2.FloatDomain | schema_pb2.IntDomain
+) -> None:
+  kind = schema_pb2.INT if 'int_domain' in domain else schema_pb2.FLOAT
+  feature = schema.feature.add(name=name, type=kind, **domain)
+  feature.shape.SetInParent()
+  feature.presence.min_fraction = 1.0
+  feature.presence.min_count = 1
+  if name != TIME:
+    feature.drift_comparator.jensen_shannon_divergence.threshold = validation.drift_threshold
+    feature.skew_comparator.jensen_shannon_divergence.threshold = validation.skew_threshold
+
+
+def _domain(name: str, rules: Rules) -> dict[str, schema_pb2.FloatDomain | schema_pb2.IntDomain]:
+  if name == TIME:
+    after = rules.latest + datetime.timedelta(days=1)
+    return {'int_domain': schema_pb2.IntDomain(min=_seconds(rules.earliest), max=_seconds(after) - 1)}
+  if name == PASSENGERS:
+    return {'float_domain': _floats(rules.passengers)}
+  bounds = rules.bounds.longitude if name.endswith('longitude') else rules.bounds.latitude
+  return {'float_domain': _floats(bounds)}
+
+
+def _seconds(day: datetime.date) -> int:
+  """Seconds from the epoch of `pickup_seconds` to the start of a day."""
+  return (day - EPOCH.date()).days * 86_400
+
+
+def _floats(valid: Interval) -> schema_pb2.FloatDomain:
+  return schema_pb2.FloatDomain(min=valid.min, max=valid.max, disallow_inf=True)
+
+
+def _extra_domain(extra: ExtraColumn) -> dict[str, schema_pb2.FloatDomain | schema_pb2.IntDomain]:
+  """A categorical code may be `len(vocabulary)`: any other value."""
+  if extra.kind == 'categorical':
+    return {'int_domain': schema_pb2.IntDomain(min=0, max=len(extra.vocabulary))}
+  return {'float_domain': schema_pb2.FloatDomain(disallow_inf=True)}

@@ -1,0 +1,83 @@
+"""The fare model: embeddings beside the standardized vector, then a dense core."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from configs.model import Model
+from models.keras_compat import keras
+from transforms import names
+from transforms.catalogue import Categorical
+
+DENSE_CORE = 'dense_core'
+"""Name of the part that compression works on: the dense layers alone."""
+
+
+def build_fare_model(
+  config: Model, numeric_width: int, categoricals: Sequence[Categorical], typical_fare: float, seed: int
+) -> keras.Model:
+  """Builds an untrained fare model.
+
+  Args:
+    config: the dense layers.
+    numeric_width: number of standardized numeric features; 0 leaves the
+      numeric input out.
+    categoricals: features that get an embedding each.
+    typical_fare: where predictions start, in the city's currency; the median
+      of the training fares spares the first epochs.
+    seed: of the initial weights.
+
+  Returns:
+    A model from `numeric` float32 [batch, numeric_width] and one int64 [batch]
+    per categorical to float32 [batch, 1], fares in the city's currency.
+
+  Raises:
+    ValueError: there is neither a numeric nor a categorical feature.
+  """
+  if not numeric_width and not categoricals:
+    raise ValueError('The feature blocks yield no feature; switch one on under features.')
+  inputs: list[keras.KerasTensor] = []
+  parts: list[keras.KerasTensor] = []
+  if numeric_width:
+    inputs.append(keras.Input([numeric_width], name=names.NUMERIC))
+    parts.append(inputs[-1])
+  for position, feature in enumerate(categoricals):
+    inputs.append(keras.Input([], name=feature.name, dtype='int64'))
+    parts.append(_embedding(feature, seed + 1000 + position)(inputs[-1]))
+  joined = keras.layers.Concatenate(name='features')(parts) if len(parts) > 1 else parts[0]
+  core = _dense_core(config, int(joined.shape[-1]), typical_fare, seed)
+  return keras.Model({tensor.name: tensor for tensor in inputs}, core(joined), name='fare_model')
+
+
+def _embedding(feature: Categorical, seed: int) -> keras.layers.Layer:
+  return keras.layers.Embedding(
+    feature.size,
+    feature.embedding_width,
+    embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed),
+    name=f'{feature.name}_embedding',
+  )
+
+
+def _dense_core(config: Model, width: int, typical_fare: float, seed: int) -> keras.Sequential:
+  core = keras.Sequential([keras.Input([width])], name=DENSE_CORE)
+  for depth, units in enumerate(config.hidden):
+    if config.dropout and depth:
+      core.add(keras.layers.Dropout(config.dropout, seed=seed + depth))
+    core.add(
+      keras.layers.Dense(
+        units,
+        activation=config.activation.value,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed + depth),
+        kernel_regularizer=keras.regularizers.L2(config.l2) if config.l2 else None,
+        name=f'dense_{depth}',
+      )
+    )
+  core.add(
+    keras.layers.Dense(
+      1,
+      kernel_initializer=keras.initializers.GlorotUniform(seed=seed + len(config.hidden)),
+      bias_initializer=keras.initializers.Constant(typical_fare),
+      name='fare',
+    )
+  )
+  return core

@@ -1,0 +1,62 @@
+"""Transformed rides in memory, as the trainer and the benchmarks take them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from configs.dataset import LABEL, TIME
+from transforms import names
+
+_PARSE_BATCH = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class Rides:
+  """One split of transformed rides.
+
+  Attributes:
+    inputs: model inputs by name: `numeric` float32 [rides, features], each
+      categorical int64 [rides].
+    fares: float32 [rides], the city's currency.
+    seconds: int64 [rides], the pickup time; rides of one stamp are one group.
+  """
+
+  inputs: Mapping[str, np.ndarray]
+  fares: np.ndarray
+  seconds: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.fares)
+
+  def __getitem__(self, rows: np.ndarray) -> Rides:
+    """The rides at a boolean mask or integer index of shape [n]."""
+    return Rides({k: v[rows] for k, v in self.inputs.items()}, self.fares[rows], self.seconds[rows])
+
+
+def read_rides(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]) -> Rides:
+  """Reads gzip TFRecords of transformed examples into memory.
+
+  Args:
+    files: TFRecord files; their rides are concatenated in this order.
+    spec: the transformed feature spec.
+    categoricals: names of the categorical inputs.
+
+  Raises:
+    ValueError: the files hold no ride.
+  """
+  wanted = {name: spec[name] for name in (names.NUMERIC, *categoricals, LABEL, TIME) if name in spec}
+  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
+  parsed = records.map(lambda batch: tf.io.parse_example(batch, wanted), num_parallel_calls=tf.data.AUTOTUNE)
+  batches = list(parsed.prefetch(2).as_numpy_iterator())
+  if not batches:
+    raise ValueError(f'No transformed rides in {len(files)} files; the split is empty.')
+  columns = {name: np.concatenate([batch[name] for batch in batches]) for name in wanted}
+  return Rides(
+    inputs={name: columns[name] for name in (names.NUMERIC, *categoricals) if name in columns},
+    fares=columns[LABEL].reshape(-1),
+    seconds=columns[TIME].reshape(-1),
+  )

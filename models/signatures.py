@@ -1,0 +1,94 @@
+"""Exports a trained fare model as a SavedModel that takes raw rides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from configs.dataset import LABEL, TIME, Dataset
+from models.keras_compat import keras
+
+SERVING_DEFAULT = 'serving_default'
+"""Serialized tf.Examples to fares: what TFMA, Vertex and TensorFlow Serving send."""
+
+SERVING_RAW = 'serving_raw'
+"""Raw canonical columns to fares."""
+
+TRANSFORM_FEATURES = 'transform_features'
+"""Serialized tf.Examples to transformed features: what TFMA slices by."""
+
+
+def raw_example_spec(dataset: Dataset, with_label: bool = False) -> dict[str, tf.io.FixedLenFeature]:
+  """Parse spec of the canonical ride: scalars; a float that is absent is NaN, the time must be there."""
+  floats = [name for name in dataset.raw_inputs() if name != TIME] + ([LABEL] if with_label else [])
+  spec = {name: tf.io.FixedLenFeature([], tf.float32, default_value=float('nan')) for name in floats}
+  return {TIME: tf.io.FixedLenFeature([], tf.int64)} | spec
+
+
+def raw_tensor_specs(dataset: Dataset) -> dict[str, tf.TensorSpec]:
+  """Signature of the raw columns: int32 seconds, float32 the rest, all of shape [batch]."""
+  return {
+    name: tf.TensorSpec([None], tf.int32 if name == TIME else tf.float32, name=name) for name in dataset.raw_inputs()
+  }
+
+
+class FareServing(tf.Module):
+  """A trained model behind its Transform graph, with the signatures that the project serves."""
+
+  def __init__(self, model: keras.Model, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
+    super().__init__(name='fare_serving')
+    self.model = model
+    self.transform = transform_graph.transform_features_layer()
+    self._dataset = dataset
+
+  def fares(self, rides: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Fares of raw rides.
+
+    Args:
+      rides: the raw columns, each of shape [batch]; int32 or int64 seconds.
+
+    Returns:
+      `fare_amount`: float32 [batch], the city's currency.
+    """
+    features = self.transform(dict(rides) | {TIME: tf.cast(rides[TIME], tf.int64)})
+    inputs = {name: features[name] for name in self.model.input_names}
+    return {LABEL: tf.reshape(self.model(inputs, training=False), [-1])}
+
+  def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """The three concrete functions by signature name."""
+    examples = tf.TensorSpec([None], tf.string, name='examples')
+
+    @tf.function(input_signature=[examples])
+    def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+      return self.fares(tf.io.parse_example(examples, raw_example_spec(self._dataset)))
+
+    @tf.function(input_signature=[examples])
+    def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+      return self.transform(tf.io.parse_example(examples, raw_example_spec(self._dataset, with_label=True)))
+
+    @tf.function
+    def serving_raw(**rides: tf.Tensor) -> dict[str, tf.Tensor]:
+      return self.fares(rides)
+
+    return {
+      SERVING_DEFAULT: serving_default.get_concrete_function(),
+      SERVING_RAW: serving_raw.get_concrete_function(**raw_tensor_specs(self._dataset)),
+      TRANSFORM_FEATURES: transform_features.get_concrete_function(),
+    }
+
+
+def export_saved_model(
+  model: keras.Model, transform_graph: tft.TFTransformOutput, dataset: Dataset, directory: str
+) -> None:
+  """Writes `saved_model.pb` and its variables into `directory`.
+
+  Args:
+    model: trained, from transformed features to [batch, 1].
+    transform_graph: the fitted Transform graph.
+    dataset: names the raw columns.
+    directory: created if need be.
+  """
+  serving = FareServing(model, transform_graph, dataset)
+  tf.saved_model.save(serving, directory, signatures=serving.signatures())

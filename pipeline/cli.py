@@ -1,0 +1,71 @@
+"""The `farelite` command. Imports nothing heavy before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+class UserError(click.ClickException):
+  """A user's mistake: one sentence, exit code 2."""
+
+  exit_code = 2
+
+  def format_message(self) -> str:
+    return str(self.message)
+
+
+_CONFIG = click.option('--config', metavar='F', help='A YAML file or a preset: chicago (default), nyc, nyc-baseline.')
+_SET = click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a setting; may be repeated.')
+
+
+@click.group(context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
+@click.version_option(package_name='farelite')
+def main() -> None:
+  """Taxi rides in, a fare model small enough for a phone out."""
+
+
+@main.command()
+@_CONFIG
+@click.option('--data', metavar='GLOB', help='Rides to read: a path or a glob; {SPAN} or {YYYY}/{MM}/{DD} as in TFX.')
+@click.option('--output', metavar='DIR', help='Where everything goes; out/NAME by default.')
+@_SET
+def run(config: str | None, data: str | None, output: str | None, overrides: tuple[str, ...]) -> None:
+  """Run the whole pipeline: ingest, validate, train, evaluate, push."""
+  from configs import loading
+  from pipeline import data_source, output_directory, run_command
+
+  overrides = (*overrides, f'dataset.path={data}') if data else overrides
+  try:
+    resolved = loading.load(config, overrides)
+    source = data_source.data_source(resolved.dataset.path)
+    directory = output_directory.prepare(output or f'out/{resolved.name}')
+    with output_directory.locked(directory):
+      code = run_command.run(resolved, source, directory)
+  except (loading.ConfigError, data_source.DataSourceError, output_directory.OutputError) as error:
+    raise UserError(str(error)) from None
+  sys.exit(code)
+
+
+@main.command()
+@_CONFIG
+@_SET
+def features(config: str | None, overrides: tuple[str, ...]) -> None:
+  """List the features of a config, with meaning and unit."""
+  from configs import loading
+  from pipeline import feature_list
+
+  try:
+    resolved = loading.load(config, overrides)
+  except loading.ConfigError as error:
+    raise UserError(str(error)) from None
+  feature_list.show(resolved)
+
+
+@main.command()
+def doctor() -> None:
+  """Tell what is wrong with this machine, and how to mend it."""
+  from pipeline import doctor
+
+  sys.exit(doctor.run())

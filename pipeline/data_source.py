@@ -1,0 +1,56 @@
+"""Turns the path of a dataset into what TFX's file-based ExampleGen takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import pathlib
+import re
+
+_SCHEME = re.compile(r'^([a-z0-9]+)://')
+_WILD = re.compile(r'[*?\[{]')
+
+
+class DataSourceError(ValueError):
+  """There is nothing to read where the user pointed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSource:
+  """Files to read.
+
+  Attributes:
+    base: an absolute directory or bucket URI.
+    pattern: a glob below it; may hold `{SPAN}`, `{VERSION}`, `{YYYY}`, `{MM}`, `{DD}`.
+  """
+
+  base: str
+  pattern: str
+
+
+def data_source(path: str | None) -> DataSource:
+  """Splits a path, glob, bucket URI or `package://NAME/...` at its first wildcard.
+
+  Raises:
+    DataSourceError: no path, no such package, or a directory without a pattern.
+  """
+  if not path:
+    raise DataSourceError('No data: give --data FILE_OR_GLOB, or set dataset.path in the config.')
+  scheme = _SCHEME.match(path)
+  if scheme and scheme.group(1) == 'package':
+    path = _inside_package(path)
+  elif not scheme:
+    path = str(pathlib.Path(path).expanduser().absolute())
+    if pathlib.Path(path).is_dir():
+      raise DataSourceError(f"'{path}' is a directory; name its files, such as '{path}/*.csv' or '{path}/*.parquet'.")
+  wild = _WILD.search(path)
+  cut = path.rfind('/', 0, wild.start() if wild else None)
+  return DataSource(base=path[:cut] or '/', pattern=path[cut + 1 :])
+
+
+def _inside_package(path: str) -> str:
+  name, _, inner = path.removeprefix('package://').partition('/')
+  spec = importlib.util.find_spec(name)
+  if spec is None or not spec.submodule_search_locations:
+    raise DataSourceError(f"'{path}' names the package '{name}', which is not installed.")
+  return f'{next(iter(spec.submodule_search_locations))}/{inner}'

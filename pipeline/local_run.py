@@ -1,0 +1,69 @@
+"""One run on this machine, from a checked config to `summary.json`."""
+
+from __future__ import annotations
+
+import pathlib
+import uuid
+from typing import Any
+
+from configs.run import RunConfig
+from pipeline import summary
+from pipeline.dag import Places, build_pipeline
+from pipeline.data_source import DataSource
+from pipeline.errors import failure_sentence, root_cause
+from pipeline.local_runner import run_locally
+from pipeline.output_directory import OutputDirectory
+from pipeline.steps import Step, StepFailedError, StepObserver, StepState, output_of
+
+
+def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer: StepObserver) -> dict[str, Any]:
+  """Runs the whole pipeline and writes its summary, whatever happens.
+
+  Args:
+    config: what to run.
+    source: the rides.
+    output: where everything goes.
+    observer: is told of each step.
+
+  Returns:
+    The summary, as written to `output.summary`.
+  """
+  steps: list[Step] = []
+  failure, anomalies = None, False
+  try:
+    _run_steps(config, source, output, observer, steps)
+  except StepFailedError as error:
+    failure = failure_sentence(error.step, error)
+    anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
+  result = summary.summarize(config, steps, failure, anomalies)
+  summary.write(result, output.summary)
+  return result
+
+
+def fail(config: RunConfig, output: OutputDirectory, reason: str) -> None:
+  """Writes the summary of a run that ended before its first step."""
+  summary.write(summary.summarize(config, [], reason, anomalies=False), output.summary)
+
+
+def _run_steps(
+  config: RunConfig, source: DataSource, output: OutputDirectory, observer: StepObserver, steps: list[Step]
+) -> None:
+  places = Places(root=str(output.artifacts), serving=str(output.serving))
+  run_locally(build_pipeline(config, source, places, str(output.metadata)), observer, steps)
+  if _push_is_outdated(steps, output.serving):
+    # The cache knows that this model was pushed once, not that another one has taken its place since.
+    again = build_pipeline(config, source, places, str(output.metadata), push_nonce=uuid.uuid4().hex)
+    repeated: list[Step] = []
+    run_locally(again, observer, repeated)
+    steps[-1] = repeated[-1]
+
+
+def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
+  """Whether the push came from the cache and is not the newest version in the push destination."""
+  if steps[-1].state is not StepState.CACHED:
+    return False
+  pushed = output_of(steps, 'Pusher', 'pushed_model')
+  if pushed is None or not pushed.properties.get('pushed'):
+    return False
+  versions = [int(path.name) for path in serving.iterdir() if path.name.isdigit()] if serving.is_dir() else []
+  return not versions or str(max(versions)) != pushed.properties.get('pushed_version')

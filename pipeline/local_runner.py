@@ -1,0 +1,107 @@
+"""Runs a pipeline on this machine, step by step, and tells an observer how it goes."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+from tfx import types
+from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as pipeline_lib
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable.mlmd import execution_lib
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline.steps import Output, Step, StepFailedError, StepObserver, StepState
+
+_RUN_ID = 'pipeline-run-id'
+
+
+class ObservedLocalRunner(tfx_runner.IrBasedRunner):
+  """TFX's LocalDagRunner with eyes: the same launcher, and a record of each step.
+
+  Args:
+    observer: is told when steps begin and end.
+  """
+
+  def __init__(self, observer: StepObserver) -> None:
+    self._observer = observer
+    self.steps: list[Step] = []
+
+  def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
+    """Runs all nodes in order; `steps` tells how each one ended.
+
+    Raises:
+      StepFailedError: a step raised; the steps after it do not run.
+    """
+    del run_options
+    runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: datetime.datetime.now().isoformat()})
+    deployment = runner_utils.extract_local_deployment_config(pipeline)
+    connection = deployment.metadata_connection_config
+    mlmd = metadata.Metadata(getattr(connection, connection.WhichOneof('connection_config')))
+    for node in pipeline.nodes:
+      self._run_node(pipeline, node.pipeline_node, deployment, mlmd)
+
+  def _run_node(
+    self,
+    pipeline: pipeline_pb2.Pipeline,
+    node: pipeline_pb2.PipelineNode,
+    deployment: pipeline_pb2.IntermediateDeploymentConfig,
+    mlmd: metadata.Metadata,
+  ) -> None:
+    name = node.node_info.id
+    self._observer.started(name)
+    start = time.monotonic()
+    try:
+      info = launcher.Launcher(
+        pipeline_node=node,
+        mlmd_connection=mlmd,
+        pipeline_info=pipeline.pipeline_info,
+        pipeline_runtime_spec=pipeline.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, name),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+      ).launch()
+    except Exception as error:
+      self._record(Step(name, StepState.FAILED, time.monotonic() - start))
+      raise StepFailedError(name) from error
+    execution = info.execution_id if info is not None else None
+    state, outputs = _ending(mlmd, execution)
+    self._record(Step(name, state, time.monotonic() - start, outputs))
+    if state is StepState.FAILED:
+      raise StepFailedError(name) from RuntimeError('its inputs could not be resolved; the log says why')
+
+  def _record(self, step: Step) -> None:
+    self.steps.append(step)
+    self._observer.ended(step)
+
+
+def run_locally(pipeline: pipeline_lib.Pipeline, observer: StepObserver, steps: list[Step]) -> None:
+  """Compiles and runs `pipeline`; appends to `steps` as they end.
+
+  Raises:
+    StepFailedError: a step raised.
+  """
+  runner = ObservedLocalRunner(observer)
+  runner.steps = steps
+  runner.run(pipeline)
+
+
+def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepState, dict[str, list[Output]]]:
+  if execution_id is None:
+    return StepState.SKIPPED, {}
+  with mlmd as handle:
+    [execution] = handle.store.get_executions_by_id([execution_id])
+    if execution_lib.is_execution_failed(execution):
+      return StepState.FAILED, {}
+    artifacts = execution_lib.get_output_artifacts(handle, execution_id)
+  cached = execution.last_known_state == execution.CACHED
+  outputs = {key: [_output(artifact) for artifact in values] for key, values in artifacts.items()}
+  return (StepState.CACHED if cached else StepState.COMPLETE), outputs
+
+
+def _output(artifact: types.Artifact) -> Output:
+  properties = {}
+  for name, value in artifact.mlmd_artifact.custom_properties.items():
+    properties[name] = getattr(value, value.WhichOneof('value')) if value.WhichOneof('value') else None
+  return Output(uri=artifact.uri, properties=properties)

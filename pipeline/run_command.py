@@ -1,0 +1,130 @@
+"""What `farelite run` shows: the config, the steps, the outcome."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import time
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.markup import escape
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from configs import loading
+from configs.run import RunConfig
+from pipeline import environment, log_files
+from pipeline.data_source import DataSource, DataSourceError
+from pipeline.live_view import LiveView
+from pipeline.output_directory import OutputDirectory
+
+_OK = frozenset({'pushed', 'not_blessed'})
+
+
+def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
+  """Runs, shows progress and the outcome.
+
+  Returns:
+    The exit code: 0 unless the run failed; a model that was not blessed is a
+    result.
+
+  Raises:
+    DataSourceError: the rides can't be read as the config says.
+  """
+  start = time.monotonic()
+  output.config.write_text(loading.dump(config), encoding='utf-8')
+  log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
+  with log_files.captured(log) as console:
+    _show_config(console, config, source)
+    with console.status('loading TFX …'):
+      environment.prepare()
+      from components.ride_example_gen.errors import IngestionError
+      from components.ride_example_gen.files import check_inputs
+      from pipeline import local_run
+    try:
+      check_inputs(source.base, source.pattern)
+    except IngestionError as error:
+      local_run.fail(config, output, str(error))
+      raise DataSourceError(str(error)) from None
+    with LiveView(console) as view:
+      summary = local_run.run(config, source, output, view)
+    _show_outcome(console, summary, config, output, log, time.monotonic() - start)
+  return 0 if summary['status'] in _OK else 1
+
+
+def _show_config(console: Console, config: RunConfig, source: DataSource) -> None:
+  """The resolved config, small branches on one line each."""
+  text = yaml.safe_dump(
+    config.model_dump(mode='json'), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
+  )
+  console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
+  colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
+  console.print(colored if console.is_terminal else Text(text))
+  console.rule(style='dim')
+
+
+def _show_outcome(
+  console: Console, summary: dict[str, Any], config: RunConfig, output: OutputDirectory, log: pathlib.Path, wall: float
+) -> None:
+  _show_rows(console, summary['rows'])
+  for finding in summary['findings']:
+    if finding['severity'] != 'info':
+      console.print(Text.assemble((' ! ', 'yellow'), finding['sentence']))
+  if summary['metrics']:
+    console.print(_metrics_table(summary, config))
+  color = {'pushed': 'green', 'not_blessed': 'yellow'}.get(summary['status'], 'red')
+  console.print(f'\n[bold {color}]{summary["status"]}[/] in {wall:.0f} s: {escape(summary["reason"])}')
+  paths = {
+    'model': summary['pushed_path'],
+    'curves': summary['curves'] and f'{summary["curves"]}/loss_curve.png',
+    'quarantine': summary['quarantine'] if summary['rows'] and summary['rows']['quarantined'] else None,
+    'summary': output.summary,
+    'log': log,
+  }
+  table = Table.grid(padding=(0, 2))
+  for name, path in paths.items():
+    if path:
+      table.add_row(f'[dim]{name}[/dim]', _relative(str(path)))
+  console.print(table)
+
+
+def _show_rows(console: Console, rows: dict[str, Any] | None) -> None:
+  if rows is None:
+    return
+  set_aside = ', '.join(f'{count:,} {reason}' for reason, count in rows['quarantined'].items())
+  text = f'\n{rows["read"]:,} rides read, {rows["kept"]:,} kept'
+  splits = rows['splits']
+  text += f' ({splits["train"]:,} train, {splits["eval"]:,} eval)'
+  console.print(text + (f', set aside: {set_aside}' if set_aside else ''))
+
+
+def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for name in ('eval split', 'rides', 'RMSE', 'MAE', 'calibration'):
+    table.add_column(name, justify='left' if name == 'eval split' else 'right')
+  metrics = {name: _interval(estimate) for name, estimate in summary['metrics'].items()}
+  for row in summary['slices']:
+    whole = not row['slice']
+    table.add_row(
+      f'[bold]all[/] ({config.dataset.currency}, 95 % interval)' if whole else row['name'],
+      f'{row["example_count"]:,.0f}',
+      metrics['rmse'] if whole else f'{row["root_mean_squared_error"]:.2f}',
+      metrics['mae'] if whole else f'{row["mean_absolute_error"]:.2f}',
+      f'{row["calibration"]:.3f}',
+    )
+  return table
+
+
+def _interval(estimate: dict[str, float]) -> str:
+  return f'[bold]{estimate["value"]:.2f}[/] [{estimate["low"]:.2f}, {estimate["high"]:.2f}]'
+
+
+def _relative(path: str) -> str:
+  """The path from here, where it lies below."""
+  try:
+    return str(pathlib.Path(path).relative_to(pathlib.Path.cwd()))
+  except ValueError:
+    return path

@@ -1,0 +1,109 @@
+"""What a run came to, out of its artifacts: `summary.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from tfx.dsl.io import fileio
+
+from components.anomaly_gate.executor import FINDINGS_FILE
+from components.anomaly_gate.findings import from_json
+from components.ride_example_gen.counts import read_counts
+from configs.run import RunConfig
+from pipeline.steps import Step, StepState, output_of
+
+
+class Status(str, enum.Enum):
+  """How a run ended."""
+
+  PUSHED = 'pushed'
+  NOT_BLESSED = 'not_blessed'
+  ANOMALIES = 'anomalies'
+  FAILED = 'failed'
+
+
+def summarize(config: RunConfig, steps: Sequence[Step], failure: str | None, anomalies: bool) -> dict[str, Any]:
+  """The summary of a run that got past its configuration.
+
+  Args:
+    config: what was run.
+    steps: the steps that ended.
+    failure: why the run stopped, or `None` if it came to its end.
+    anomalies: whether it was the anomaly gate that stopped it.
+  """
+  evaluation = _evaluation(steps)
+  pushed = output_of(steps, 'Pusher', 'pushed_model')
+  destination = pushed.properties.get('pushed_destination') if pushed and pushed.properties.get('pushed') else None
+  status, reason = _ending(failure, anomalies, destination, evaluation)
+  return {
+    'status': status.value,
+    'reason': reason,
+    'name': config.name,
+    'rows': _rows(steps),
+    'metrics': {name: evaluation['intervals'][name] for name in ('rmse', 'mae')} if evaluation else None,
+    'rmse_without_worst_5': evaluation['intervals']['rmse_without_worst_5'] if evaluation else None,
+    'slices': evaluation['slices'] if evaluation else [],
+    'findings': _findings(steps),
+    'pushed_path': destination,
+    'timings': {step.name: round(step.seconds, 3) for step in steps},
+    'cached': [step.name for step in steps if step.state is StepState.CACHED],
+    'quarantine': _uri(steps, 'RideExampleGen', 'quarantine'),
+    'curves': _uri(steps, 'Trainer', 'model_run'),
+  }
+
+
+def write(summary: dict[str, Any], path: pathlib.Path) -> None:
+  """Writes the summary whole or not at all."""
+  staged = path.with_suffix('.json.tmp')
+  staged.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
+  staged.replace(path)
+
+
+def _ending(
+  failure: str | None, anomalies: bool, destination: str | None, evaluation: dict[str, Any] | None
+) -> tuple[Status, str]:
+  if failure is not None:
+    return (Status.ANOMALIES if anomalies else Status.FAILED), failure
+  if destination:
+    return Status.PUSHED, 'The model keeps every threshold and was pushed.'
+  refusals = evaluation['refusals'] if evaluation else []
+  return Status.NOT_BLESSED, ' '.join(refusals) or 'The model was not blessed; the served model stays.'
+
+
+def _rows(steps: Sequence[Step]) -> dict[str, Any] | None:
+  uri = _uri(steps, 'RideExampleGen', 'quarantine')
+  if uri is None:
+    return None
+  counts = read_counts(uri)
+  return {'read': counts.read, 'kept': counts.kept, 'quarantined': counts.quarantined, 'splits': counts.splits}
+
+
+def _evaluation(steps: Sequence[Step]) -> dict[str, Any] | None:
+  uri = _uri(steps, 'FareEvaluator', 'evaluation')
+  if uri is None:
+    return None
+  return {name: _read_json(uri, f'{name}.json') for name in ('intervals', 'slices', 'refusals')}
+
+
+def _findings(steps: Sequence[Step]) -> list[dict[str, Any]]:
+  uri = _uri(steps, 'AnomalyGate', 'findings')
+  if uri is None:
+    return []
+  with fileio.open(os.path.join(uri, FINDINGS_FILE)) as file:
+    return [{'sentence': finding.sentence(), **dataclasses.asdict(finding)} for finding in from_json(file.read())]
+
+
+def _read_json(uri: str, name: str) -> Any:
+  with fileio.open(os.path.join(uri, name)) as file:
+    return json.loads(file.read())
+
+
+def _uri(steps: Sequence[Step], name: str, key: str) -> str | None:
+  output = output_of(steps, name, key)
+  return output.uri if output else None

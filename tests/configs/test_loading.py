@@ -1,0 +1,132 @@
+"""Configs: presets load, overrides apply, and mistakes are told all at once with their mend."""
+
+import datetime
+
+import pytest
+import yaml
+
+from configs import loading
+from configs.features import fourth_root
+from configs.loading import ConfigError
+
+
+@pytest.mark.parametrize('preset', loading.presets())
+def test_presets_survive_a_round_trip(preset: str):
+  config = loading.load(preset)
+  assert loading.validate(yaml.safe_load(loading.dump(config))) == config
+
+
+def test_presets_are_found_by_name_and_by_path(monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)
+  assert loading.load('nyc') == loading.load('configs/nyc.yaml')
+
+
+def test_default_is_chicago():
+  assert loading.load().name == 'chicago'
+
+
+def test_override_replaces_one_value():
+  config = loading.load('nyc', ['training.epochs=3', 'model.hidden=[8, 4]', 'split.method=chronological'])
+  assert (config.training.epochs, config.model.hidden, config.split.method.value) == (3, (8, 4), 'chronological')
+  assert config.dataset == loading.load('nyc').dataset
+
+
+def test_extends_a_file_beside_it(tmp_path):
+  (tmp_path / 'base.yaml').write_text('extends: nyc\nname: base\ntraining: {epochs: 3}\n')
+  (tmp_path / 'mine.yaml').write_text('extends: base.yaml\nname: mine\n')
+  config = loading.load(str(tmp_path / 'mine.yaml'))
+  assert (config.name, config.training.epochs, config.dataset.name) == ('mine', 3, 'nyc')
+
+
+@pytest.mark.parametrize(
+  ('override', 'message'),
+  [
+    pytest.param('training.epochz=3', r"training\.epochz: unknown key 'epochz'\. Did you mean 'epochs'\?", id='typo'),
+    pytest.param('bogus=3', r"bogus: unknown key 'bogus'\.", id='unknown_section'),
+    pytest.param('training.epochs=many', r"training\.epochs: .*valid integer.*got 'many'", id='wrong_type'),
+    pytest.param('training.learning_rate=-1', r'learning_rate: .*greater than 0, got -1', id='impossible_value'),
+    pytest.param(
+      'split.eval_share=20',
+      r'split\.eval_share must be a fraction in \[0, 1\), got 20\. For 20 % write 0\.2',
+      id='percent',
+    ),
+    pytest.param('split.method=hsh', r"split\.method: .*'hash' or 'chronological', got 'hsh'", id='unknown_choice'),
+    pytest.param('training.steps=10', r'training: give either epochs or steps', id='two_lengths'),
+    pytest.param('dataset.time.clock=utc', r'clock: utc needs a time_zone', id='utc_without_zone'),
+    pytest.param('dataset.time.time_zone=Mars/Base', r"unknown time zone 'Mars/Base'", id='unknown_zone'),
+    pytest.param('dataset.rules.fare={min: 5, max: 2}', r'min must not be larger than max', id='empty_range'),
+    pytest.param(
+      'dataset.known_after_ride=[passenger_count]', r"'passenger_count' is known only after the ride", id='leak'
+    ),
+    pytest.param(
+      'dataset.extras=[{name: fare_amount, column: x}]', r"extras: the name 'fare_amount' is taken", id='name_taken'
+    ),
+    pytest.param('dataset.rules.earliest=1900-01-01', r'32-bit seconds since 2009', id='too_early'),
+    pytest.param('evaluation.slices.hours=[6, 10]', r'must start at 0 and rise', id='bands_do_not_start_at_zero'),
+    pytest.param('name=Not_Valid', r'name: ', id='bad_pipeline_name'),
+  ],
+)
+def test_refuses(override: str, message: str):
+  with pytest.raises(ConfigError, match=message):
+    loading.load('nyc', [override])
+
+
+def test_tells_all_errors_at_once():
+  with pytest.raises(ConfigError) as caught:
+    loading.load('nyc', ['training.epochs=0', 'model.l2=-1', 'split.seeed=1'])
+  text = str(caught.value)
+  assert text.startswith('The config has 3 errors:')
+  assert all(place in text for place in ('training.epochs', 'model.l2', 'split.seeed'))
+
+
+def test_missing_keys_are_named():
+  with pytest.raises(ConfigError, match=r'dataset is missing'):
+    loading.validate({'name': 'x'})
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    pytest.param('name: [', r'no valid YAML: .* in line', id='bad_yaml'),
+    pytest.param('- 1\n- 2\n', r'must hold a mapping', id='a_list'),
+    pytest.param('', r'must hold a mapping', id='empty'),
+    pytest.param('extends: nowhere\n', r"No config file 'nowhere'", id='unknown_base'),
+  ],
+)
+def test_refuses_files(tmp_path, text: str, message: str):
+  file = tmp_path / 'mine.yaml'
+  file.write_text(text)
+  with pytest.raises(ConfigError, match=message):
+    loading.load(str(file))
+
+
+def test_extending_itself_is_refused(tmp_path):
+  file = tmp_path / 'mine.yaml'
+  file.write_text(f'extends: {file}\n')
+  with pytest.raises(ConfigError, match='extends itself'):
+    loading.load(str(file))
+
+
+def test_unknown_file_names_the_presets():
+  with pytest.raises(ConfigError, match=r"No config file 'nycc'\. Presets: chicago.*Did you mean 'nyc'\?"):
+    loading.load('nycc')
+
+
+@pytest.mark.parametrize('override', ['training', '=3', 'a..b=1'])
+def test_malformed_override(override: str):
+  with pytest.raises(ConfigError, match=r'--set takes section\.key=value'):
+    loading.load('nyc', [override])
+
+
+def test_override_below_a_value():
+  with pytest.raises(ConfigError, match=r"'name' is a value, not a section"):
+    loading.load('nyc', ['name.first=1'])
+
+
+def test_dates_are_dates():
+  assert loading.load('nyc').dataset.city.tariff_changes == (datetime.date(2012, 9, 4),)
+
+
+@pytest.mark.parametrize(('vocabulary', 'width'), [(1, 1), (16, 2), (168, 4), (10_000, 10), (14_641, 11)])
+def test_fourth_root(vocabulary: int, width: int):
+  assert fourth_root(vocabulary) == width

@@ -1,0 +1,99 @@
+"""Buckets of the coordinates and their crosses, as integer indices. Mappers: no full pass."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from configs.dataset import COORDINATES
+from configs.features import Cross, Features
+from transforms import civil
+
+HOURS_PER_WEEK = 168
+
+# A prime near the largest number of bins, and factors that keep every product below 2 ** 31
+# for cells of up to 1001 × 1001 buckets.
+_HASH_PRIME = 999_983
+_HASH_FACTORS = (1543, 1777)
+
+
+def exact_size(cross: Cross, features: Features) -> int:
+  """Number of distinct values of a cross, the buckets of missing coordinates included."""
+  axis = features.buckets.count + 1
+  return {
+    Cross.PICKUP_CELL: axis**2,
+    Cross.DROPOFF_CELL: axis**2,
+    Cross.CELL_PAIR: axis**4,
+    Cross.HOUR_OF_WEEK: HOURS_PER_WEEK,
+  }[cross]
+
+
+def size(cross: Cross, features: Features) -> int:
+  """Number of indices of a cross: exact, or the number of bins where the product is too large."""
+  return min(exact_size(cross, features), features.crosses.max_exact)
+
+
+def bucketize(columns: tf.Tensor, known: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:
+  """Bucket of each coordinate.
+
+  Args:
+    columns: float32 [batch, 4], degrees, finite.
+    known: float32 [batch, 4], 0 where the coordinate is missing.
+    boundaries: float32 [4, count - 1], rising; a bucket includes its lower end.
+
+  Returns:
+    Int32 [batch, 4] in [0, count]; `count` where missing.
+  """
+  count = boundaries.shape[1] + 1
+  # Summed comparisons: TFLite has no searchsorted.
+  reached = tf.cast(tf.expand_dims(columns, 2) >= boundaries, tf.float32)
+  bucket = tf.reduce_sum(reached, axis=2)
+  return tf.cast(tf.where(known > 0, bucket, float(count)), tf.int32)
+
+
+def indices(buckets: tf.Tensor | None, seconds: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
+  """Bucket and cross columns by the catalogue's names.
+
+  Args:
+    buckets: int32 [batch, 4], see `bucketize`; `None` where none are used.
+    seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
+    features: says which columns are wanted.
+
+  Returns:
+    Int32 tensors [batch].
+  """
+  result: dict[str, tf.Tensor] = {}
+  if features.buckets.enabled and buckets is not None:
+    result |= {f'{name}_bucket': buckets[:, axis] for axis, name in enumerate(COORDINATES)}
+  for cross in features.crosses.crosses if features.crosses.enabled else ():
+    result[cross.value] = hour_of_week(seconds) if cross is Cross.HOUR_OF_WEEK else _cells(cross, buckets, features)
+  return result
+
+
+def hour_of_week(seconds: tf.Tensor) -> tf.Tensor:
+  """Day of week × hour: int32 [batch] in [0, 167], Monday 0 h first."""
+  days, second_of_day = civil.days_and_seconds(seconds)
+  return civil.day_of_week(days) * 24 + second_of_day // 3600
+
+
+def _cells(cross: Cross, buckets: tf.Tensor, features: Features) -> tf.Tensor:
+  axis = features.buckets.count + 1
+  bins = size(cross, features)
+  if cross is Cross.CELL_PAIR:
+    # Cells themselves always fit int32; only their product may not.
+    pickup, dropoff = (buckets[:, start] * axis + buckets[:, start + 1] for start in (0, 2))
+    return _product(pickup, dropoff, axis**2, exact_size(cross, features), bins)
+  start = 0 if cross is Cross.PICKUP_CELL else 2
+  return _product(buckets[:, start], buckets[:, start + 1], axis, exact_size(cross, features), bins)
+
+
+def _product(left: tf.Tensor, right: tf.Tensor, right_size: int, exact: int, bins: int) -> tf.Tensor:
+  """`left × right`: the exact index, or a hash where the product has more values than bins.
+
+  Neighbouring cells never collide before the last step: the hash is linear
+  modulo a prime, with factors larger than the number of buckets of an axis.
+  """
+  if exact <= bins:
+    return left * right_size + right
+  first, second = _HASH_FACTORS
+  mixed = tf.math.floormod(left * first + tf.math.floormod(right * second, _HASH_PRIME), _HASH_PRIME)
+  return tf.math.floormod(mixed, bins)

@@ -1,0 +1,98 @@
+"""The same features for rides in memory, without Beam: for cross-validation and studies."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from configs.dataset import COORDINATES, LABEL, TIME, Dataset
+from configs.features import BoundaryFit, Features
+from configs.run import Slices
+from transforms.analyzers import equal_width
+from transforms.catalogue import uses_boundaries
+from transforms.constants import Constants
+from transforms.engineering import engineer, observed
+from transforms.preprocessing import compose
+
+_ROWS_AT_ONCE = 65536
+
+
+def fit_constants(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> Constants:
+  """Fits by NumPy what `transforms.analyzers.fit` fits by tft.
+
+  Mean and scale agree with tft within float32 rounding. Quantile boundaries
+  are exact here, while tft's sketch errs by up to `QUANTILE_ERROR` of the
+  rides, so a ride between the two boundaries may land in another bucket.
+
+  Args:
+    rides: canonical columns [rows] by name; NaN where missing.
+    dataset: city, extras, bounds.
+    features: which blocks are on.
+  """
+  values = _observed(rides, dataset, features).astype(np.float64)
+  with warnings.catch_warnings():
+    # A feature that was never observed has NaN moments; `from_moments` knows.
+    warnings.simplefilter('ignore', RuntimeWarning)
+    constants = Constants.from_moments(
+      np.nanmean(values, axis=0), np.nanvar(values, axis=0), _boundaries(rides, dataset, features)
+    )
+  return Constants(np.asarray(constants.mean), np.asarray(constants.scale), constants.boundaries)
+
+
+def transform(
+  rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features, slices: Slices, constants: Constants
+) -> dict[str, tf.Tensor]:
+  """What `preprocessing_fn` yields, for rides in memory and constants already fitted.
+
+  Args:
+    rides: canonical columns [rows] by name; NaN where missing; the label may be
+      absent.
+    dataset: city, extras.
+    features: which blocks are on.
+    slices: how the evaluation is sliced.
+    constants: see `fit_constants`.
+
+  Returns:
+    Tensors by name, see `transforms.preprocessing.compose`.
+  """
+
+  @tf.function
+  def mapped(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    engineered = engineer(inputs, dataset, features)
+    return compose(inputs, engineered, dataset, features, slices, constants)
+
+  return mapped(_tensors(rides, dataset))
+
+
+def _tensors(rides: Mapping[str, np.ndarray], dataset: Dataset) -> dict[str, tf.Tensor]:
+  wanted = [name for name in (*dataset.raw_inputs(), LABEL) if name in rides]
+  return {
+    name: tf.constant(np.asarray(rides[name], np.int64 if name == TIME else np.float32), shape=[len(rides[name])])
+    for name in wanted
+  }
+
+
+def _observed(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> np.ndarray:
+  """Every feature before standardization, float32 [rows, n], NaN where missing."""
+  tensors = _tensors(rides, dataset)
+  mapped = tf.function(lambda inputs: observed(engineer(inputs, dataset, features)), reduce_retracing=True)
+  rows = len(rides[TIME])
+  chunks = [
+    mapped({name: column[start : start + _ROWS_AT_ONCE] for name, column in tensors.items()}).numpy()
+    for start in range(0, rows, _ROWS_AT_ONCE)
+  ]
+  return np.concatenate(chunks)
+
+
+def _boundaries(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> np.ndarray | None:
+  count = features.buckets.count
+  if not uses_boundaries(features):
+    return None
+  if features.buckets.fit is BoundaryFit.EQUAL_WIDTH:
+    return equal_width(dataset.rules.bounds, count)
+  coordinates = np.stack([np.asarray(rides[name], np.float32) for name in COORDINATES], axis=1)
+  shares = np.arange(1, count) / count
+  return np.nanquantile(coordinates, shares, axis=0, method='inverted_cdf').T.astype(np.float32)
