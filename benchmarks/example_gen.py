@@ -2,7 +2,8 @@
 
 `python -m benchmarks.example_gen` simulates rides, then runs both executors on
 the same CSV files, each in a process of its own, with Beam's in-memory
-DirectRunner. The clock runs while the executor does: imports are left out.
+DirectRunner (no Beam arguments). The clock runs while the executor does:
+imports are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import tempfile
 import time
 from typing import Any
 
-_IN_MEMORY = ['--direct_running_mode=in_memory', '--direct_num_workers=1']
 _STOCK, _OURS = 'CsvExampleGen', 'RideExampleGen'
 
 
@@ -84,7 +84,7 @@ def _stock(_: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, An
     'input_config': proto_utils.proto_to_json(input_config),
     'output_config': proto_utils.proto_to_json(utils.make_default_output_config(input_config)),
   }
-  return executor.Executor(_context(executor.Executor)), {'examples': [_examples(output)]}, properties
+  return executor.Executor(executor.Executor.Context()), {'examples': [_examples(output)]}, properties
 
 
 def _ours(what: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -105,11 +105,7 @@ def _ours(what: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, 
     'split': parameters.dump_split(config.split),
   }
   outputs = {'examples': [_examples(output)], 'quarantine': [quarantine]}
-  return executor.RideExampleGenExecutor(_context(executor.RideExampleGenExecutor)), outputs, properties
-
-
-def _context(executor: Any) -> Any:
-  return executor.Context(beam_pipeline_args=_IN_MEMORY)
+  return executor.RideExampleGenExecutor(executor.RideExampleGenExecutor.Context()), outputs, properties
 
 
 def _examples(output: pathlib.Path) -> Any:

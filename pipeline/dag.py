@@ -60,7 +60,7 @@ def build_nodes(
   quarantine_gate = QuarantineGate(
     quarantine=ingest.outputs['quarantine'],
     rules=config.dataset.rules,
-    code_version=code_version('configs', 'components.quarantine_gate'),
+    code_version=code_version('configs', 'components.quarantine_gate', 'components.ride_example_gen'),
   )
   checks, gate, schema = _validation(config, ingest, quarantine_gate)
   features = FeatureEngineering(

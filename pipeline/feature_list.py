@@ -12,7 +12,7 @@ from pipeline import environment
 def show(config: RunConfig) -> None:
   """Prints one table of numeric features and one of categorical ones."""
   environment.prepare()
-  from transforms.catalogue import catalogue, categoricals
+  from components.feature_engineering.feature_list import catalogue, categoricals
 
   console = Console(highlight=False)
   numeric = Table(title=f'{config.name}: numeric features, in vector order', title_justify='left', box=None)

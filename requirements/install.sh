@@ -42,7 +42,7 @@ rm -rf "$venv"
 "$python" -m venv "$venv"
 # uv installs the set six times as fast as pip does; where it can't be had, pip does it.
 if "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt; then
-  "$venv/bin/uv" pip install -q --python "$venv/bin/python" --require-hashes -r "$lock"
+  "$venv/bin/uv" pip install -q --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$lock"
 else
   "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
 fi

@@ -10,6 +10,7 @@ from configs.dataset import Bounds
 from configs.features import BoundaryFit, BucketBlock, Features
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
+from transforms.crosses import equal_width
 from transforms.engineering import Engineered, observed
 from transforms.rides import Rides
 
@@ -32,12 +33,6 @@ def fit(engineered: Engineered, bounds: Bounds, features: Features) -> Constants
   mean = tft.mean(values, reduce_instance_dims=False)
   variance = tft.var(values, reduce_instance_dims=False)
   return Constants.from_moments(mean, variance, _boundaries(engineered.rides, bounds, features))
-
-
-def equal_width(bounds: Bounds, count: int) -> np.ndarray:
-  """Boundaries of equal width over the bounding box: float32 [4, count - 1], degrees."""
-  axes = [np.linspace(axis.min, axis.max, count + 1)[1:-1] for axis in (bounds.longitude, bounds.latitude)]
-  return np.array([*axes, *axes], np.float32)
 
 
 def _boundaries(ride: Rides, bounds: Bounds, features: Features) -> tf.Tensor | np.ndarray | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
-from configs.dataset import COORDINATES
+from configs.dataset import COORDINATES, Bounds
 from configs.features import Cross, Features
 from transforms import civil
 
@@ -30,6 +31,12 @@ def exact_size(cross: Cross, features: Features) -> int:
 def size(cross: Cross, features: Features) -> int:
   """Number of indices of a cross: exact, or the number of bins where the product is too large."""
   return min(exact_size(cross, features), features.crosses.max_exact)
+
+
+def equal_width(bounds: Bounds, count: int) -> np.ndarray:
+  """Boundaries of equal width over the bounding box: float32 [4, count - 1], degrees."""
+  axes = [np.linspace(axis.min, axis.max, count + 1)[1:-1] for axis in (bounds.longitude, bounds.latitude)]
+  return np.array([*axes, *axes], np.float32)
 
 
 def bucketize(columns: tf.Tensor, known: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:

@@ -11,11 +11,11 @@ import tensorflow as tf
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.features import BoundaryFit, Features
 from configs.run import Slices
-from transforms.analyzers import equal_width
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
+from transforms.crosses import equal_width
 from transforms.engineering import engineer, observed
-from transforms.preprocessing import compose
+from transforms.outputs import compose
 
 _ROWS_AT_ONCE = 65536
 
@@ -56,7 +56,7 @@ def transform(
     constants: see `fit_constants`.
 
   Returns:
-    Tensors by name, see `transforms.preprocessing.compose`.
+    Tensors by name, see `transforms.outputs.compose`.
   """
 
   @tf.function

@@ -47,10 +47,13 @@ def _distance_band(ride: Rides, known: tf.Tensor, slices: Slices) -> tf.Tensor:
 
 
 def _near_airport(ride: Rides, known: tf.Tensor, slices: Slices, city: City) -> tf.Tensor:
+  airports = [(mark.longitude, mark.latitude) for mark in city.landmarks if mark.airport]
   near = tf.zeros_like(known[:, 0])
-  for mark in (mark for mark in city.landmarks if mark.airport):
-    for end in (0, 1):
-      point = ride.columns[:, 2 * end : 2 * end + 2]
-      airport = tf.zeros_like(point) + np.array([mark.longitude, mark.latitude], np.float32)
-      near |= known[:, end] & (haversine_km(point, airport)[:, 0] <= slices.airport_km)
+  if airports:
+    # Every end with every airport, [batch * 2 * airports, 2], in one call.
+    ends = tf.reshape(ride.columns[:, :4], [-1, 2, 1, 2]) + np.zeros((len(airports), 2), np.float32)
+    places = tf.zeros_like(ends) + np.array(airports, np.float32)
+    distances = haversine_km(tf.reshape(ends, [-1, 2]), tf.reshape(places, [-1, 2]))
+    within = tf.reduce_any(tf.reshape(distances, [-1, 2, len(airports)]) <= slices.airport_km, axis=2)
+    near = tf.reduce_any(within & known, axis=1)
   return near

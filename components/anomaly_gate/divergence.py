@@ -17,8 +17,8 @@ Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 def value_divergences(now: Statistics, other: Statistics, schema: schema_pb2.Schema, kind: Kind) -> dict[str, float]:
   """TFDV's Jensen-Shannon divergence of the numbers, by column, base 2, in [0, 1].
 
-  It compares ten-bucket histograms and does not see NaN. Where both sides have no number at all it says 1; those
-  columns are left out here, as nothing differs. Where one side has none it says nothing.
+  It compares the ten-bucket histograms that the schema names and does not see NaN. Where both sides have no number at
+  all it says 1; those columns are left out here, as nothing differs. Where one side has none it says nothing.
 
   Args:
     now: the statistics that are checked.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tfx import types
 from tfx.components.transform.component import Transform
+from tfx.dsl.components.base import executor_spec
 
+from components.feature_engineering.executor import FeatureEngineeringExecutor
 from components.feature_engineering.relevant import relevant_dataset
 from configs.dataset import Dataset
 from configs.features import Features
@@ -22,6 +24,8 @@ class FeatureEngineering(Transform):
   The component's own statistics are off: StatisticsGen has described the raw
   rides, and standardized features tell a person nothing further.
   """
+
+  EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(FeatureEngineeringExecutor)
 
   def __init__(
     self,

@@ -60,7 +60,6 @@ class AtomicPusherExecutor(tfx_pusher.Executor):
 
 
 def _reason(error: OSError | tf.errors.OpError) -> str:
-  """The cause without its error number."""
-  if isinstance(error, OSError):
-    return error.strerror or str(error)
-  return error.message
+  """The cause without its error number; TFX's own errors may have no text."""
+  text = (error.strerror or str(error)) if isinstance(error, OSError) else error.message
+  return text or type(error).__name__

@@ -8,17 +8,16 @@ comes last.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
 
-import portalocker
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
 STAGING_PREFIX = '.staging-'
-LOCK_FILE = '.push.lock'
 _LAST_FILE = 'saved_model.pb'
 
 
@@ -43,12 +42,22 @@ def staging(base: str) -> Iterator[str]:
     return
   root = pathlib.Path(base)
   root.mkdir(parents=True, exist_ok=True)
-  with (root / LOCK_FILE).open('a') as lock:
-    portalocker.lock(lock, portalocker.LockFlags.EXCLUSIVE)
+  with _locked(root):
     for leftover in root.glob(f'{STAGING_PREFIX}*'):
       fileio.rmtree(str(leftover))
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root) as directory:
       yield directory
+
+
+@contextlib.contextmanager
+def _locked(directory: pathlib.Path) -> Iterator[None]:
+  """Locks the directory itself, so that no lock file lies beside the versions."""
+  descriptor = os.open(directory, os.O_RDONLY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    yield
+  finally:
+    os.close(descriptor)
 
 
 def next_version(base: str, wanted: int) -> int:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from components.quarantine_gate.spec import MAX_SHARE_KEY, QUARANTINE_KEY
 from components.quarantine_gate.verdict import check_rides
-
-COUNTS_FILE = 'counts.json'
+from components.ride_example_gen.counts import read_counts
 
 
 class QuarantineGateExecutor(base_executor.BaseExecutor):
@@ -28,6 +24,4 @@ class QuarantineGateExecutor(base_executor.BaseExecutor):
   ) -> None:
     """Raises `RidesRefused` where too few rides are valid."""
     uri = artifact_utils.get_single_uri(input_dict[QUARANTINE_KEY])
-    with fileio.open(os.path.join(uri, COUNTS_FILE)) as file:
-      counts = json.load(file)
-    check_rides(counts, exec_properties[MAX_SHARE_KEY], uri)
+    check_rides(read_counts(uri), exec_properties[MAX_SHARE_KEY], uri)

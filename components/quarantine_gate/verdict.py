@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+
+from components.ride_example_gen.counts import RideCounts
 
 TOP_REASONS = 3
 """How many reasons a refusal names."""
@@ -13,35 +14,35 @@ class RidesRefused(RuntimeError):  # noqa: N818, it names a result, not a fault 
   """Too few valid rides; the message is one sentence on what came, where it lies and what to do."""
 
 
-def check_rides(counts: Mapping[str, Any], max_quarantined_share: float, uri: str) -> None:
+def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> None:
   """Refuses rides that a model must not be trained on.
 
   Args:
-    counts: `read` (rows), `kept` (valid rows), `quarantined` (rows by reason), `splits` (rows of `train` and `eval`),
-      `files`, as the ingestion counts them.
+    counts: the ingestion's, of all files.
     max_quarantined_share: a fraction; exactly as many are still accepted.
     uri: where the quarantined rows lie.
 
   Raises:
     RidesRefused: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
   """
-  read, kept = int(counts['read']), int(counts['kept'])
-  quarantined = sum(counts['quarantined'].values())
-  if read == 0:
-    raise RidesRefused(f'No rides were read from {_files(counts)}: give dataset.path files with at least one row.')
-  mend = f'they lie with their reasons in {uri}; mend the data, widen dataset.rules'
-  reasons = _top_reasons(counts['quarantined'])
-  if kept == 0:
+  quarantined = sum(counts.quarantined.values())
+  if counts.read == 0:
     raise RidesRefused(
-      f'All {read:,} rides are invalid ({reasons}): {mend} or correct the columns and the time format.'
+      f'No rides were read from {_files(counts.files)}: give dataset.path files with at least one row.'
     )
-  if quarantined / read > max_quarantined_share:
-    share, limit = _percent(quarantined / read), _percent(max_quarantined_share)
+  mend = f'they lie with their reasons in {uri}; mend the data, widen dataset.rules'
+  reasons = _top_reasons(counts.quarantined)
+  if counts.kept == 0:
     raise RidesRefused(
-      f'{quarantined:,} of {read:,} rides ({share}) are invalid, more than the {limit} of '
+      f'All {counts.read:,} rides are invalid ({reasons}): {mend} or correct the columns and the time format.'
+    )
+  if quarantined / counts.read > max_quarantined_share:
+    share, limit = _percent(quarantined / counts.read), _percent(max_quarantined_share)
+    raise RidesRefused(
+      f'{quarantined:,} of {counts.read:,} rides ({share}) are invalid, more than the {limit} of '
       f'dataset.rules.max_quarantined_share ({reasons}): {mend} or raise the limit.'
     )
-  _check_splits(counts['splits'], kept)
+  _check_splits(counts.splits, counts.kept)
 
 
 def _check_splits(splits: Mapping[str, int], kept: int) -> None:
@@ -54,11 +55,8 @@ def _check_splits(splits: Mapping[str, int], kept: int) -> None:
       )
 
 
-def _files(counts: Mapping[str, Any]) -> str:
-  """`files` may be a count or a list of names."""
-  files = counts.get('files', 0)
-  number = files if isinstance(files, int) else len(files)
-  return 'one file' if number == 1 else f'{number} files'
+def _files(files: Sequence[str]) -> str:
+  return files[0] if len(files) == 1 else f'{len(files)} files'
 
 
 def _top_reasons(reasons: Mapping[str, int]) -> str:

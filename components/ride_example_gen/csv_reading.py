@@ -10,13 +10,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.files import Container, open_text_bytes
 
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 4 << 20
 _HEADER_CHARACTERS = 1 << 20
+_LONGEST_CELL = 1 << 16
+"""Bytes; a longer cell (or malformed record) is thousands of rides behind one stray quotation mark."""
 
 
 class CsvTable:
@@ -71,11 +74,12 @@ class CsvTable:
       for rows in reader:
         named = pa.RecordBatch.from_arrays(rows.columns, list(_distinct(self.columns)))
         numbers = records.number(rows.num_rows)
-        yield named, numbers, records.take_malformed()
+        yield named, numbers, self._plausible(rows, records.take_malformed())
     except pa.ArrowInvalid as error:
       raise self._broken(error) from error
     if records.malformed:
-      yield _no_rows(self.columns), np.zeros(0, np.int64), records.take_malformed()
+      empty = _no_rows(self.columns)
+      yield empty, np.zeros(0, np.int64), self._plausible(empty, records.take_malformed())
 
   def _open(self, records: _Records) -> pa_csv.CSVStreamingReader:
     names = list(_distinct(self.columns))
@@ -91,11 +95,21 @@ class CsvTable:
       ),
     )
 
+  def _plausible(self, rows: pa.RecordBatch, malformed: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    longest = [pc.max(pc.binary_length(column)).as_py() or 0 for column in rows.columns]
+    longest += [len(text) for _, text in malformed]
+    if max(longest, default=0) > _LONGEST_CELL:
+      raise self._swallowed()
+    return malformed
+
+  def _swallowed(self) -> IngestionError:
+    return IngestionError(
+      f"'{self._path}' has a cell of more than {_LONGEST_CELL >> 10} KiB; a quotation mark is left open or astray."
+    )
+
   def _broken(self, error: pa.ArrowInvalid) -> IngestionError:
     if 'straddl' in str(error) or 'block size' in str(error):
-      return IngestionError(
-        f"'{self._path}' has a record of more than {_BLOCK_BYTES >> 20} MiB; is a quotation mark left open?"
-      )
+      return self._swallowed()
     return IngestionError(f"'{self._path}' can't be read as CSV ({_first_line(error)}).")
 
 

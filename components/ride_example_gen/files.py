@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import glob
 import gzip
 import pathlib
 import posixpath
@@ -64,12 +65,11 @@ def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
 
 
 def _glob(pattern: str) -> Sequence[str]:
-  from tfx.dsl.io import fileio  # Brings TensorFlow along, which nothing else here needs.
+  if is_local(pattern):
+    return glob.glob(pattern)  # noqa: PTH207, a Path has no glob of an absolute pattern
+  from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
 
-  try:
-    return fileio.glob(pattern)
-  except fileio.NotFoundError:
-    return ()
+  return fileio.glob(pattern)
 
 
 def _is_folder(path: str) -> bool:

@@ -191,5 +191,5 @@ class _Outputs:
       return
     if self._quarantine is None:
       file = self._open.enter_context(self._open_output(self._new_name(QUARANTINE, 'parquet')))
-      self._quarantine = pq.ParquetWriter(pa.PythonFile(file, mode="w"), SCHEMA)
+      self._quarantine = pq.ParquetWriter(pa.PythonFile(file, mode='w'), SCHEMA)
     self._quarantine.write_table(rows)

@@ -81,7 +81,8 @@ def check_columns(path: str, columns: Sequence[str], dataset: Dataset, *, label_
     if canonical == 'key' or (canonical == LABEL and not label_required):
       continue
     if column not in columns:
-      near = difflib.get_close_matches(column, columns, n=1)
+      free = [name for name in columns if name not in dataset.source_columns().values()]
+      near = difflib.get_close_matches(column, free, n=1, cutoff=0.5)
       hint = f" Did you mean '{near[0]}'?" if near else ''
       raise IngestionError(
         f"'{path}' has no column '{column}', which dataset maps to {canonical}; it has: {_listed(columns)}.{hint}"

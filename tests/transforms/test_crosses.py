@@ -1,7 +1,6 @@
 """Buckets and crosses against NumPy's `digitize` and plain integer products."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from configs import loading
@@ -9,9 +8,9 @@ from configs.dataset import ExtraColumn
 from configs.features import fourth_root
 from tests.transforms import oracle
 from transforms import in_memory
-from transforms.analyzers import equal_width
 from transforms.catalogue import categoricals
 from transforms.constants import Constants
+from transforms.crosses import equal_width
 
 ALL = ['features.buckets.enabled=true', 'features.crosses.enabled=true',
        'features.crosses.crosses=[pickup_cell, dropoff_cell, cell_pair, hour_of_week]']  # fmt: skip
@@ -44,10 +43,10 @@ def test_every_categorical_against_numpy():
 
 def test_too_large_a_product_is_hashed_into_its_bins():
   overrides = [*ALL, 'features.buckets.count=40', 'features.crosses.max_exact=1000']
-  config, columns, got = _transformed(overrides, rows=4000)
+  config, _, got = _transformed(overrides, rows=4000)
   sizes = {found.name: found.size for found in categoricals(config.dataset, config.features)}
   assert (sizes['pickup_cell'], sizes['cell_pair']) == (1000, 1000)
-  assert 0 <= got['cell_pair'].numpy().min() and got['cell_pair'].numpy().max() < 1000
+  assert got['cell_pair'].numpy().min() >= 0 and got['cell_pair'].numpy().max() < 1000
   # Random rides fill the bins evenly: 1 - exp(-distinct / bins) of them, within a few per cent.
   pairs = {tuple(row) for row in np.stack([got[f'{name}_bucket'] for name in oracle.COORDINATES], axis=1)}
   share = len(set(got['cell_pair'].numpy())) / 1000
@@ -71,26 +70,16 @@ def test_fitted_quantiles_fill_buckets_evenly_and_leave_missing_out():
   assert counts[4] == 100 and np.abs(counts[:4] - 225).max() <= 2
 
 
-@pytest.mark.parametrize(
-  ('code', 'index'),
-  [
-    pytest.param(0, 0, id='first'),
-    pytest.param(2, 2, id='last'),
-    pytest.param(3, 3, id='unknown'),
-    pytest.param(99, 3, id='far_beyond'),
-    pytest.param(-1, 3, id='negative'),
-    pytest.param(np.nan, 4, id='missing'),
-    pytest.param(np.inf, 4, id='infinite'),
-  ],
-)
-def test_categorical_extras(code, index):
+def test_categorical_extras():
   config = loading.load('nyc')
   extra = ExtraColumn(name='company', column='c', kind='categorical', vocabulary=('a', 'b', 'c'), meaning='who drove')
   dataset = config.dataset.model_copy(update={'extras': (extra,)})
-  columns = _random_rides(1) | {'company': np.array([code], np.float32)}
+  cases = {'first': (0, 0), 'last': (2, 2), 'unknown': (3, 3), 'far_beyond': (99, 3), 'negative': (-1, 3),
+           'missing': (np.nan, 4), 'infinite': (np.inf, 4)}  # fmt: skip
+  columns = _random_rides(len(cases)) | {'company': np.array([code for code, _ in cases.values()], np.float32)}
   constants = in_memory.fit_constants(columns, dataset, config.features)
   got = in_memory.transform(columns, dataset, config.features, config.evaluation.slices, constants)
-  assert got['company'].numpy().tolist() == [index]
+  assert dict(zip(cases, got['company'].numpy(), strict=True)) == {name: index for name, (_, index) in cases.items()}
   assert [(c.name, c.size) for c in categoricals(dataset, config.features)] == [('company', 5)]
 
 
@@ -99,8 +88,7 @@ def _transformed(overrides, rows=None):
   columns = _random_rides(rows) if rows else oracle.as_columns(oracle.named_rides())
   boundaries = equal_width(config.dataset.rules.bounds, config.features.buckets.count)
   if rows:
-    columns_fitted = in_memory.fit_constants(columns, config.dataset, config.features)
-    boundaries = columns_fitted.boundaries
+    boundaries = in_memory.fit_constants(columns, config.dataset, config.features).boundaries
   constants = Constants(np.float32(0), np.float32(1), boundaries)
   got = in_memory.transform(columns, config.dataset, config.features, config.evaluation.slices, constants)
   return config, columns, got

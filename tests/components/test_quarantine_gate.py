@@ -1,0 +1,136 @@
+"""The gate behind the ingestion: its sentences, and that the run fails there with the quarantine left on disk."""
+
+import json
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.components.common import importer
+from tfx.orchestration import pipeline
+from tfx.orchestration.local import local_dag_runner
+
+from components.artifacts import Quarantine
+from components.quarantine_gate.component import QuarantineGate
+from components.quarantine_gate.verdict import RidesRefused, check_rides
+from components.ride_example_gen.counts import RideCounts
+from components.ride_schema.component import RideSchema
+from configs import loading
+
+LIE = 'they lie with their reasons in /q; mend the data, widen dataset.rules'
+
+
+def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):
+  reasons = dict(quarantined)
+  splits = {'train': kept - kept // 5, 'eval': kept // 5} if splits is None else splits
+  return RideCounts(kept + sum(reasons.values()), kept, reasons, splits, files)
+
+
+@pytest.mark.parametrize(
+  ('counts', 'message'),
+  [
+    pytest.param(
+      _counts(0, files=('a.csv', 'b.csv')),
+      'No rides were read from 2 files: give dataset.path files with at least one row.',
+      id='nothing_read',
+    ),
+    pytest.param(
+      _counts(0),
+      'No rides were read from rides.csv: give dataset.path files with at least one row.',
+      id='header_only',
+    ),
+    pytest.param(
+      _counts(0, {'time': 12, 'fare_range': 3}),
+      f'All 15 rides are invalid (time: 12, fare_range: 3): {LIE} or correct the columns and the time format.',
+      id='all_invalid',
+    ),
+    pytest.param(
+      _counts(80_000, {'a': 1_000, 'b': 12_000, 'c': 6_000, 'd': 700, 'e': 300, 'none': 0}),
+      '20,000 of 100,000 rides (20 %) are invalid, more than the 10 % of dataset.rules.max_quarantined_share '
+      f'(b: 12,000, c: 6,000, a: 1,000, other reasons: 1,000): {LIE} or raise the limit.',
+      id='share_above_the_limit',
+    ),
+    pytest.param(
+      _counts(1),
+      'The eval split is empty because the only valid ride fell into the other one: give rides of more time stamps, '
+      'or change split.eval_share or split.seed.',
+      id='single_row',
+    ),
+    pytest.param(
+      _counts(1_200, splits={'train': 0, 'eval': 1_200}),
+      'The train split is empty because all 1,200 valid rides, as rides of one time stamp do, fell into the other one: '
+      'give rides of more time stamps, or change split.eval_share or split.seed.',
+      id='one_time_stamp',
+    ),
+  ],
+)
+def test_refusals_say_what_came_and_what_to_do(counts, message):
+  with pytest.raises(RidesRefused) as refused:
+    check_rides(counts, 0.1, '/q')
+  assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+  'counts',
+  [
+    pytest.param(_counts(10), id='all_valid'),
+    pytest.param(_counts(90, {'fare_range': 10}), id='share_at_the_limit'),
+  ],
+)
+def test_enough_valid_rides_pass(counts):
+  check_rides(counts, 0.1, '/q')
+
+
+def _pipeline(tmp_path, counts, **settings):
+  quarantine = tmp_path / 'quarantine'
+  quarantine.mkdir(exist_ok=True)
+  (quarantine / 'counts.json').write_text(counts.to_json())
+  config = loading.load('nyc')
+  rides = importer.Importer(source_uri=str(quarantine), artifact_type=Quarantine).with_id('rides')
+  gate = QuarantineGate(quarantine=rides.outputs['result'], rules=config.dataset.rules, code_version='1')
+  after = RideSchema(dataset=config.dataset, validation=config.validation, code_version='1')
+  after.add_upstream_node(gate)
+  return pipeline.Pipeline(
+    pipeline_name='gate', pipeline_root=str(tmp_path / 'root'), components=[rides, gate, after], **settings
+  )
+
+
+def _run(tmp_path, counts):
+  connection = metadata_store_pb2.ConnectionConfig()
+  connection.sqlite.filename_uri = str(tmp_path / 'metadata.db')
+  connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+  run = _pipeline(tmp_path, counts, metadata_connection_config=connection, enable_cache=True)
+  local_dag_runner.LocalDagRunner().run(run)
+
+
+def _later_steps(tmp_path):
+  return list((tmp_path / 'root').glob('RideSchema/schema/*/schema.pbtxt'))
+
+
+def test_the_run_fails_at_the_gate_and_keeps_the_quarantine(tmp_path):
+  """LocalDagRunner: nothing after the gate ran."""
+  with pytest.raises(RidesRefused, match=r'6 of 10 rides \(60 %\) are invalid, more than the 10 %'):
+    _run(tmp_path, _counts(4, {'fare_range': 6}))
+  assert (tmp_path / 'quarantine' / 'counts.json').is_file()
+  assert _later_steps(tmp_path) == []
+
+
+def test_the_run_passes_the_gate_also_when_it_is_repeated(tmp_path):
+  """A gate without outputs must not trip the cache."""
+  for _ in range(2):
+    _run(tmp_path, _counts(10))
+  assert len(_later_steps(tmp_path)) == 1
+
+
+@pytest.mark.parametrize('open_source', [pytest.param(True, id='kfp'), pytest.param(False, id='vertex')])
+def test_a_gate_without_outputs_compiles(tmp_path, open_source):
+  """TFX's own compilers, for both targets; what waits for the gate still does."""
+  pytest.importorskip('kfp')
+  from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as compiler
+
+  config = compiler.KubeflowV2DagRunnerConfig(default_image='image', use_pipeline_spec_2_1=open_source)
+  runner = compiler.KubeflowV2DagRunner(config=config, output_dir=str(tmp_path), output_filename='spec.json')
+  runner.run(_pipeline(tmp_path, _counts(10)), write_out=True)
+  spec = json.loads((tmp_path / 'spec.json').read_text())
+  spec = spec.get('pipelineSpec', spec)
+  tasks = spec['root']['dag']['tasks']
+  assert tasks['RideSchema']['dependentTasks'] == ['QuarantineGate']
+  assert 'outputDefinitions' not in spec['components']['QuarantineGate']

@@ -1,0 +1,92 @@
+"""RideExampleGen in TFX's own runner, driver, metadata store and compiler."""
+
+import gzip
+import json
+
+import pytest
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.orchestration import metadata, pipeline
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.proto import example_gen_pb2
+
+from components.ride_example_gen.component import RideExampleGen
+from components.ride_example_gen.counts import read_counts
+from components.ride_example_gen.errors import IngestionError
+from configs.loading import load
+from tests.components.test_ride_example_gen import as_csv, put, read_back, ride, rides
+
+
+@pytest.fixture
+def run(tmp_path):
+  """Runs a pipeline of the component and StatisticsGen; the executions and artifacts so far, by type."""
+  connection = metadata.sqlite_metadata_connection_config(str(tmp_path / 'metadata.sqlite'))
+
+  def run_once(pattern, *overrides, code_version='1', statistics=True):
+    config = load('nyc', overrides)
+    split = example_gen_pb2.Input.Split(name='rides', pattern=pattern)
+    example_gen = RideExampleGen(
+      input_base=str(tmp_path / 'in'),
+      input_config=example_gen_pb2.Input(splits=[split]),
+      dataset=config.dataset,
+      split=config.split,
+      code_version=code_version,
+    )
+    steps = [example_gen, *([StatisticsGen(examples=example_gen.outputs['examples'])] if statistics else [])]
+    LocalDagRunner().run(
+      pipeline.Pipeline(
+        pipeline_name='rides',
+        pipeline_root=str(tmp_path / 'root'),
+        metadata_connection_config=connection,
+        components=steps,
+        enable_cache=True,
+      )
+    )
+    with metadata.Metadata(connection) as handle:
+      return {kind.name: handle.store.get_artifacts_by_type(kind.name) for kind in handle.store.get_artifact_types()}
+
+  return run_once
+
+
+def test_spans_statistics_and_cache(tmp_path, run):
+  rows = list(rides(300))
+  put(tmp_path / 'in/span-1/a.csv', as_csv(rows[:10]))
+  put(tmp_path / 'in/span-2/a.csv', as_csv([*rows[:100], ride(fare_amount='-1')]))
+  put(tmp_path / 'in/span-2/b.csv.gz', gzip.compress(as_csv(rows[100:])))
+  artifacts = run('span-{SPAN}/*')
+  (examples,), (quarantine,) = artifacts['Examples'], artifacts['components.Quarantine']
+  assert examples.custom_properties['span'].int_value == 2
+  assert examples.custom_properties['input_fingerprint'].string_value
+  assert json.loads(examples.properties['split_names'].string_value) == ['train', 'eval']
+  counts = read_counts(quarantine.uri)
+  assert (counts.read, counts.kept, counts.quarantined) == (301, 300, {'fare_out_of_range': 1})
+  sizes = {split: len(read_back(f'{examples.uri}/Split-{split}')['fare_amount']) for split in ('train', 'eval')}
+  assert counts.splits == sizes
+  assert len(artifacts['ExampleStatistics']) == 1
+
+  # A share that only the gate knows does not ingest again; new code and new data do.
+  assert len(run('span-{SPAN}/*', 'dataset.rules.max_quarantined_share=0.5')['Examples']) == 1
+  assert len(run('span-{SPAN}/*', code_version='2', statistics=False)['Examples']) == 2
+  put(tmp_path / 'in/span-2/c.csv', as_csv(rows[:1]))
+  assert len(run('span-{SPAN}/*', code_version='2', statistics=False)['Examples']) == 3
+
+
+def test_dates_take_the_latest_day(tmp_path, run):
+  put(tmp_path / 'in/2024/02/28/a.csv', as_csv(rides(10)))
+  put(tmp_path / 'in/2024/02/29/a.csv', as_csv(rides(20)))
+  artifacts = run('{YYYY}/{MM}/{DD}/*.csv', statistics=False)
+  # Oracle: TFX counts days since 1970, and `date -d 2024-02-29 +%s` / 86400 is 19782.
+  assert artifacts['Examples'][0].custom_properties['span'].int_value == 19782
+  assert read_counts(artifacts['components.Quarantine'][0].uri).read == 20
+
+
+@pytest.mark.parametrize('pattern', ['*.csv', 'span-{SPAN}/*.csv'])
+def test_no_file_matches(tmp_path, run, pattern):
+  put(tmp_path / 'in/rides.txt', as_csv(rides(10)))
+  with pytest.raises(IngestionError, match=r"No file matches '.*csv'; check the path \(dataset.path or --data\)"):
+    run(pattern)
+
+
+def test_a_span_that_is_no_number(tmp_path, run):
+  put(tmp_path / 'in/span-x/a.csv', as_csv(rides(10)))
+  with pytest.raises(IngestionError, match=r"The input pattern 'span-\{SPAN\}/\*.csv' below '.*' does not work: "):
+    run('span-{SPAN}/*.csv')

@@ -1,0 +1,89 @@
+"""One whole run that several tests look at."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from benchmarks.simulator import Format, write
+from configs import loading
+from configs.run import RunConfig
+from pipeline import local_run, output_directory
+from pipeline.data_source import data_source
+from pipeline.output_directory import OutputDirectory
+from pipeline.steps import Step
+
+QUICK = (
+  'training.epochs=3',
+  'model.hidden=[16, 8]',
+  'evaluation.max_rmse=100',
+  'evaluation.max_rmse_increase=10',
+  'evaluation.bootstrap=100',
+)
+"""Settings of a run that is about the machinery and not about its model."""
+
+
+class Recorder:
+  """A `StepObserver` that remembers how steps ended."""
+
+  def __init__(self) -> None:
+    self.steps: list[Step] = []
+
+  def started(self, name: str) -> None:
+    """Nothing to remember."""
+
+  def ended(self, step: Step) -> None:
+    """Remembers the step."""
+    self.steps.append(step)
+
+  def states(self) -> dict[str, str]:
+    """State by step name."""
+    return {step.name: step.state.value for step in self.steps}
+
+
+@dataclasses.dataclass
+class Project:
+  """A data file and an output directory that runs share."""
+
+  data: pathlib.Path
+  output: OutputDirectory
+
+  def run(self, *overrides: str, config: str = 'nyc') -> tuple[dict[str, Any], dict[str, str]]:
+    """Runs the real pipeline in this process; returns the summary and the states of the steps."""
+    resolved = self.config(*overrides, config=config)
+    recorder = Recorder()
+    summary = local_run.run(resolved, data_source(resolved.dataset.path), self.output, recorder)
+    return summary, recorder.states()
+
+  def config(self, *overrides: str, config: str = 'nyc') -> RunConfig:
+    """The resolved config of `run`."""
+    return loading.load(config, [*QUICK, f'dataset.path={self.data}', *overrides])
+
+  def versions(self) -> Sequence[str]:
+    """What the push destination holds, staging included."""
+    return sorted(path.name for path in self.output.serving.iterdir()) if self.output.serving.is_dir() else []
+
+
+def simulated(directory: pathlib.Path, rows: int = 1500, seed: int = 0) -> pathlib.Path:
+  """Writes simulated rides to one CSV file."""
+  write(directory, rows=rows, seed=seed, file_format=Format.CSV, parts=1)
+  [path] = directory.glob('*.csv')
+  return path
+
+
+@pytest.fixture
+def project(tmp_path: pathlib.Path) -> Project:
+  """A fresh project with 1,500 simulated rides."""
+  return Project(simulated(tmp_path / 'rides'), output_directory.prepare(str(tmp_path / 'out')))
+
+
+@pytest.fixture(scope='session')
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, Any], dict[str, str]]:
+  """A project after its first run: project, summary, states. Tests may run it again, not change its data."""
+  directory = tmp_path_factory.mktemp('finished')
+  first = Project(simulated(directory / 'rides'), output_directory.prepare(str(directory / 'out')))
+  return first, *first.run()

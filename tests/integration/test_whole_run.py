@@ -1,0 +1,165 @@
+"""Whole runs on the real runner, real MLMD and real Beam; simulated rides."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import dag
+
+_LOOKUPS = {'EarlierStatistics', 'ServedModel'}
+
+_SERVE = """
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+rides = json.loads(sys.argv[2])
+raw = model.signatures['serving_raw'](
+  pickup_seconds=tf.constant([ride['pickup_seconds'] for ride in rides]),
+  **{name: tf.constant([ride.get(name, float('nan')) for ride in rides])
+     for name in ('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude', 'passenger_count')})
+examples = []
+for ride in rides:
+  example = tf.train.Example()
+  for name, value in ride.items():
+    feature = example.features.feature[name]
+    (feature.int64_list if name == 'pickup_seconds' else feature.float_list).value.append(value)
+  examples.append(example.SerializeToString())
+served = model.signatures['serving_default'](examples=tf.constant(examples))
+print(json.dumps([raw['fare_amount'].numpy().tolist(), served['fare_amount'].numpy().tolist()]))
+"""
+
+
+def test_first_run_pushes(finished):
+  project, summary, states = finished
+  assert summary['status'] == 'pushed', summary['reason']
+  assert set(states.values()) == {'complete'}
+  assert pathlib.Path(summary['pushed_path'], 'saved_model.pb').is_file()
+  assert pathlib.Path(summary['pushed_path']).name.isdigit()
+  assert json.loads(project.output.summary.read_text()) == summary
+
+
+def test_summary_adds_up(finished):
+  _, summary, _ = finished
+  rows = summary['rows']
+  assert rows['read'] == 1500 == rows['kept'] + sum(rows['quarantined'].values())
+  for name in ('rmse', 'mae'):
+    estimate = summary['metrics'][name]
+    assert 0 < estimate['low'] <= estimate['value'] <= estimate['high']
+  assert set(summary['timings']) >= {'RideExampleGen', 'FeatureEngineering', 'Trainer', 'FareEvaluator', 'Pusher'}
+
+
+def test_slices_partition_the_eval_split(finished):
+  _, summary, _ = finished
+  [overall, *slices] = summary['slices']
+  assert overall['example_count'] == summary['rows']['splits']['eval']
+  by_key: dict[str, float] = {}
+  for row in slices:
+    [part] = row['slice']
+    by_key[part['feature']] = by_key.get(part['feature'], 0) + row['example_count']
+  assert set(by_key) == {'slice_time_band', 'slice_distance_band', 'slice_airport', 'slice_missing_dropoff'}
+  assert set(by_key.values()) == {overall['example_count']}
+  assert overall['root_mean_squared_error'] == pytest.approx(summary['metrics']['rmse']['value'], rel=1e-4)
+
+
+def test_pushed_model_serves_without_the_project(finished, tmp_path):
+  """A fresh process in an empty folder, isolated from the checkout; a missing dropoff and passenger are served too."""
+  _, summary, _ = finished
+  whole = {
+    'pickup_seconds': 100_000_000,
+    'pickup_longitude': -73.98,
+    'pickup_latitude': 40.75,
+    'dropoff_longitude': -73.95,
+    'dropoff_latitude': 40.78,
+    'passenger_count': 1.0,
+  }
+  lacking = {name: whole[name] for name in ('pickup_seconds', 'pickup_longitude', 'pickup_latitude')}
+  result = subprocess.run(
+    [sys.executable, '-I', '-c', _SERVE, summary['pushed_path'], json.dumps([whole, lacking])],
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+    check=True,
+  )
+  raw, served = json.loads(result.stdout.splitlines()[-1])
+  assert raw == pytest.approx(served, rel=1e-6)
+  assert all(0 < fare < 500 for fare in raw)
+
+
+def test_curves_and_logs_are_kept(finished):
+  _, summary, _ = finished
+  curves = pathlib.Path(summary['curves'])
+  assert (curves / 'loss_curve.png').read_bytes().startswith(b'\x89PNG')
+  assert len(json.loads((curves / 'history.json').read_text())['val_rmse']) == 3
+  assert list(curves.glob('tensorboard/**/events.out.tfevents.*'))
+
+
+def test_model_carries_its_config(finished):
+  _, summary, _ = finished
+  text = pathlib.Path(summary['pushed_path'], 'assets.extra', 'config.yaml').read_text()
+  assert 'hidden:\n  - 16' in text
+
+
+def test_second_run_is_cached_and_pushes_nothing_new(finished):
+  project, first, _ = finished
+  summary, states = project.run()
+  assert {state for name, state in states.items() if name not in _LOOKUPS} == {'cached'}
+  assert (summary['status'], summary['pushed_path']) == ('pushed', first['pushed_path'])
+  assert summary['metrics'] == first['metrics']
+  assert project.versions() == [pathlib.Path(first['pushed_path']).name]
+
+
+def test_a_threshold_that_is_missed_is_a_result(finished):
+  project, first, _ = finished
+  summary, states = project.run('evaluation.max_rmse=0.001')
+  assert summary['status'] == 'not_blessed'
+  assert 'the limit is 0.001 USD (evaluation.max_rmse)' in summary['reason']
+  assert summary['pushed_path'] is None
+  assert states['Trainer'] == 'cached'
+  assert project.versions() == [pathlib.Path(first['pushed_path']).name]
+
+
+def test_changed_code_behind_a_dotted_path_is_not_cached(finished, monkeypatch):
+  """The digest itself is held in `tests/pipeline/test_code_version.py`; here it has to reach the cache."""
+  project, _, _ = finished
+  real = dag.code_version
+  monkeypatch.setattr(dag, 'code_version', lambda *rooms: real(*rooms) + ('changed' if 'models' in rooms else ''))
+  _, states = project.run('evaluation.max_rmse=0.001')
+  assert (states['FeatureEngineering'], states['Trainer']) == ('cached', 'complete')
+
+
+def test_changed_input_of_the_same_size_and_time_is_not_cached(project):
+  _, states = project.run('evaluation.max_rmse=0.001')
+  before = project.data.stat()
+  text = project.data.read_text()
+  lines = text.splitlines(keepends=True)
+  lines[1], lines[2] = lines[2], lines[1]
+  project.data.write_text(''.join(lines))
+  os.utime(project.data, ns=(before.st_atime_ns, before.st_mtime_ns))
+  assert project.data.stat().st_size == before.st_size
+  _, states = project.run('evaluation.max_rmse=0.001')
+  assert states['RideExampleGen'] == 'complete'
+
+
+def test_a_cached_push_that_no_longer_serves_is_pushed_again(project):
+  first, _ = project.run()
+  shutil.rmtree(first['pushed_path'])
+  again, states = project.run()
+  assert states['Trainer'] == 'cached'
+  assert pathlib.Path(again['pushed_path'], 'saved_model.pb').is_file()
+
+
+def test_warm_start_goes_on_from_the_served_model(project):
+  cold, _ = project.run('training.epochs=8')
+  warm, states = project.run('training.epochs=1', 'training.warm_start=true', 'training.learning_rate=1e-5')
+  assert states['Trainer'] == 'complete'
+  assert warm['metrics']['rmse']['value'] == pytest.approx(cold['metrics']['rmse']['value'], rel=0.05)
+  misfit, _ = project.run('training.epochs=1', 'training.warm_start=true', 'model.hidden=[5]')
+  assert misfit['status'] == 'failed'
+  assert 'has other features or layers than this config' in misfit['reason']

@@ -1,0 +1,53 @@
+"""The command line: mistakes are one sentence with exit code 2, help is quick to import."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def _farelite(*arguments: str, cwd: str | None = None) -> subprocess.CompletedProcess[str]:
+  return subprocess.run([sys.executable, '-m', 'pipeline', *arguments], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    pytest.param(['--config', 'nowhere.yaml'], "No config file 'nowhere.yaml'. Presets: chicago", id='no_config'),
+    pytest.param(['--set', 'training.epochz=1'], "unknown key 'epochz'. Did you mean 'epochs'?", id='unknown_key'),
+    pytest.param(['--config', 'nyc'], 'No data: give --data FILE_OR_GLOB', id='no_data'),
+    pytest.param(['--output', '/dev/null'], "'/dev/null' is a file, not a directory", id='output_is_a_file'),
+  ],
+)
+def test_mistakes(arguments: list[str], message: str):
+  result = _farelite('run', *arguments)
+  assert result.returncode == 2
+  assert message in result.stderr
+  assert 'Traceback' not in result.stderr
+
+
+def test_no_file_matches_is_said_before_the_run(tmp_path):
+  result = _farelite('run', '--config', 'nyc', '--data', f'{tmp_path}/*.csv', '--output', str(tmp_path / 'out'))
+  assert result.returncode == 2
+  assert f"No file matches '{tmp_path}/*.csv'" in result.stderr
+  assert not (tmp_path / 'out' / 'serving').exists()
+
+
+def test_help_imports_nothing_heavy():
+  """Oracle: the modules that are loaded, not a clock."""
+  program = (
+    'import sys, pipeline.cli\n'
+    'from click.testing import CliRunner\n'
+    "assert CliRunner().invoke(pipeline.cli.main, ['run', '--help']).exit_code == 0\n"
+    "print(sorted({name.split('.')[0] for name in sys.modules}))\n"
+  )
+  loaded = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout
+  for module in ('tensorflow', 'tfx', 'apache_beam', 'pandas', 'pyarrow', 'pydantic', 'numpy'):
+    assert f"'{module}'" not in loaded
+
+
+def test_features_lists_meaning_and_unit():
+  result = _farelite('features', '--config', 'nyc', '--set', 'features.crosses.enabled=true')
+  assert result.returncode == 0, result.stderr
+  for text in ('haversine_km', 'km', 'day_of_week', 'Monday', 'hour_of_week', '168'):
+    assert text in result.stdout

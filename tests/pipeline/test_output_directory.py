@@ -1,0 +1,63 @@
+"""The output directory: what can't be used is said before a run starts."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import output_directory
+from pipeline.output_directory import OutputError, locked, prepare
+
+_HOLD = """
+import sys, time
+from pipeline import output_directory
+with output_directory.locked(output_directory.prepare(sys.argv[1])):
+  print('held', flush=True)
+  time.sleep(60)
+"""
+
+
+def test_is_made_with_its_parents(tmp_path):
+  assert prepare(str(tmp_path / 'a' / 'b')).logs.is_dir()
+
+
+def test_a_file_is_refused(tmp_path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(OutputError, match=r'is a file, not a directory; choose another --output'):
+    prepare(str(tmp_path / 'file'))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='drops root to be refused by the file system')
+def test_not_writable(tmp_path):
+  tmp_path.chmod(0o755)
+  program = (
+    'import os, sys; os.setuid(65534)\n'
+    'from pipeline.output_directory import prepare, OutputError\n'
+    'try: prepare(sys.argv[1])\n'
+    'except OutputError as error: print(error)\n'
+  )
+  # Everything is imported as root before the rights are dropped, as the checkout may be closed to others.
+  program = 'import pipeline.output_directory\n' + program
+  result = subprocess.run([sys.executable, '-c', program, str(tmp_path / 'out')], capture_output=True, text=True)
+  assert 'is not writable for this user; choose another --output' in result.stdout, result.stderr
+
+
+def test_full_disk(tmp_path, monkeypatch):
+  monkeypatch.setattr(output_directory, 'MINIMUM_FREE_BYTES', 10**18)
+  with pytest.raises(OutputError, match=r'The disk of .* is full: \d+ MB free'):
+    prepare(str(tmp_path / 'out'))
+
+
+def test_a_second_run_is_refused_with_the_holder(tmp_path):
+  """Oracle: a real second process holds the lock; it dies by SIGKILL and the lock with it."""
+  holder = subprocess.Popen([sys.executable, '-c', _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+  try:
+    assert holder.stdout is not None and holder.stdout.readline().strip() == 'held'
+    with pytest.raises(OutputError, match=rf'in use by process {holder.pid}, started '), locked(prepare(str(tmp_path))):
+      pass
+  finally:
+    holder.kill()
+    holder.wait()
+  with locked(prepare(str(tmp_path))):
+    pass
