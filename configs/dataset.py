@@ -102,8 +102,9 @@ class ExtraColumn(Config):
   Attributes:
     name: the canonical name; also the input name of the served model.
     column: the source's column name.
-    kind: `numeric`, or `categorical`, which travels as an integer code: the
-      position in `vocabulary`, `len(vocabulary)` for any other value.
+    kind: `numeric`, or `categorical`, which travels as a whole float32: the
+      position in `vocabulary`, `len(vocabulary)` for any other value, NaN
+      where it is missing.
     vocabulary: the known values of a categorical column, as text.
     unit: the unit of a numeric column.
     meaning: one sentence for the feature list.

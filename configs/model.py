@@ -34,12 +34,16 @@ class Model(Config):
     activation: of the hidden layers.
     l2: factor of the L2 penalty on the kernels.
     dropout: share of inputs dropped before each hidden layer but the first.
+    clip: standardized numeric features are clipped to this many standard
+      deviations, so that a mistyped coordinate can't cost hundreds; `null`
+      leaves them as they are.
   """
 
   hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=16)] = (64, 32, 16)
   activation: Activation = Activation.RELU
-  l2: Annotated[float, Field(ge=0)] = 1e-2
+  l2: Annotated[float, Field(ge=0)] = 0.0
   dropout: Fraction = 0.0
+  clip: PositiveFloat | None = 6.0
 
 
 class EarlyStopping(Config):
@@ -65,7 +69,7 @@ class Training(Config):
     batch_size: rides per step.
     learning_rate: at the start; a cosine schedule takes it to zero.
     warmup: share of the steps over which the rate rises from zero.
-    weight_decay: AdamW's decoupled weight decay.
+    weight_decay: AdamW's decoupled weight decay; biases are left alone.
     loss: Huber or mean squared error.
     huber_delta: where Huber turns linear, in the city's currency.
     early_stopping: when to stop before the end.
@@ -75,10 +79,10 @@ class Training(Config):
 
   epochs: PositiveInt | None = 40
   steps: PositiveInt | None = None
-  batch_size: PositiveInt = 128
-  learning_rate: PositiveFloat = 3e-3
+  batch_size: PositiveInt = 256
+  learning_rate: PositiveFloat = 7e-3
   warmup: Fraction = 0.0
-  weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+  weight_decay: Annotated[float, Field(ge=0)] = 0.2
   loss: Loss = Loss.HUBER
   huber_delta: PositiveFloat = 5.0
   early_stopping: EarlyStopping = EarlyStopping()

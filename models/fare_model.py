@@ -1,10 +1,11 @@
-"""The fare model: embeddings beside the standardized vector, then a dense core."""
+"""The fare model: embeddings beside the clipped standardized vector, then a dense core."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from configs.model import Model
+from models.clipping import Clip
 from models.keras_compat import keras
 from transforms import names
 from transforms.catalogue import Categorical
@@ -19,7 +20,7 @@ def build_fare_model(
   """Builds an untrained fare model.
 
   Args:
-    config: the dense layers.
+    config: the dense layers, and where the numeric features are clipped.
     numeric_width: number of standardized numeric features; 0 leaves the
       numeric input out.
     categoricals: features that get an embedding each.
@@ -40,7 +41,7 @@ def build_fare_model(
   parts: list[keras.KerasTensor] = []
   if numeric_width:
     inputs.append(keras.Input([numeric_width], name=names.NUMERIC))
-    parts.append(inputs[-1])
+    parts.append(Clip(config.clip, name='clip')(inputs[-1]) if config.clip else inputs[-1])
   for position, feature in enumerate(categoricals):
     inputs.append(keras.Input([], name=feature.name, dtype='int64'))
     parts.append(_embedding(feature, seed + 1000 + position)(inputs[-1]))

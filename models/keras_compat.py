@@ -5,8 +5,14 @@ that is installed. Nothing else in the project imports a Keras.
 """
 
 import tf_keras as keras
+from tensorflow.python.autograph.core import config as autograph_config
 
 if not keras.__version__.startswith('2.'):
   raise ImportError(f'Farelite needs Keras 2 (tf_keras), found {keras.__version__}. Install tf-keras 2.x.')
+
+# TensorFlow exempts the package `keras` from AutoGraph, but not the same code under its name `tf_keras`: the source of
+# Keras itself is then rewritten on the first step of every process, which takes 20 s of CPU, and changes nothing.
+if hasattr(autograph_config, 'CONVERSION_RULES'):
+  autograph_config.CONVERSION_RULES = (autograph_config.DoNotConvert('tf_keras'), *autograph_config.CONVERSION_RULES)
 
 __all__ = ['keras']

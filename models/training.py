@@ -92,7 +92,10 @@ def _optimizer(config: Training, steps: int) -> keras.optimizers.Optimizer:
     warmup_target=config.learning_rate if warmup else None,
     warmup_steps=warmup,
   )
-  return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+  optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+  # Decay pulls towards zero, and the output's bias belongs at the typical fare.
+  optimizer.exclude_from_weight_decay(var_names=['bias'])
+  return optimizer
 
 
 def _batches(rides: Rides, batch: int, seed: int) -> tf.data.Dataset:

@@ -35,7 +35,7 @@ def parse_seconds(stamps: tf.Tensor) -> tf.Tensor:
     `FIRST_YEAR` to `LAST_YEAR`; nothing raises.
   """
   # Bytes rather than `substr` and `to_number`, which raise for the whole batch on one bad row.
-  codes = tf.cast(tf.io.decode_raw(stamps, tf.uint8, fixed_length=len(_PATTERN)), tf.float32)
+  codes = tf.io.decode_raw(stamps, tf.uint8, fixed_length=len(_PATTERN))
   year, month, day, hour, minute, second = tf.unstack(_numbers(codes), axis=1)
   valid = _well_formed(codes) & (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12)
   valid &= (day >= 1) & (hour <= 23) & (minute <= 59) & (second <= 59)
@@ -51,13 +51,14 @@ def _numbers(codes: tf.Tensor) -> tf.Tensor:
   for field, letter in enumerate(_FIELDS):
     places = [index for index, sign in enumerate(_PATTERN) if sign == letter]
     weights[places, field] = [10.0 ** (len(places) - 1 - index) for index in range(len(places))]
-  return tf.cast((codes - ord('0')) @ weights, tf.int32)
+  zeros = (ord('0') * weights.sum(axis=0)).astype(np.int32)
+  return tf.cast(tf.cast(codes, tf.float32) @ weights, tf.int32) - zeros
 
 
 def _well_formed(codes: tf.Tensor) -> tf.Tensor:
   """Whether each text has digits and separators where they belong: bool [batch]."""
   bounds = [(ord('0'), ord('9')) if sign in _FIELDS else (ord(sign), ord(sign)) for sign in _PATTERN]
-  low, high = np.array(bounds, np.float32).T
+  low, high = np.array(bounds, np.uint8).T
   middle = _PATTERN.index(' ')
   is_t = (np.arange(len(_PATTERN)) == middle) & (codes == ord('T'))
   return tf.reduce_all(((codes >= low) & (codes <= high)) | is_t, axis=1)

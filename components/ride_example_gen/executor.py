@@ -13,12 +13,11 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
 
 from components.ride_example_gen import parameters, publishing, spec, splitting
 from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.files import find_files
 from components.ride_example_gen.ingestion import count_stamps, ingest_file
+from components.ride_example_gen.source import source_files
 from configs.dataset import Dataset
 from configs.run import Split, SplitMethod
 
@@ -43,7 +42,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     dataset = parameters.load_dataset(exec_properties[spec.DATASET_KEY])
     split = parameters.load_split(exec_properties[spec.SPLIT_KEY])
     staging = publishing.Staging(posixpath.join(examples.uri, '_staging'))
-    notes = self._ingest(_source_files(exec_properties), dataset, split, staging)
+    notes = self._ingest(source_files(exec_properties), dataset, split, staging)
     examples.split_names = artifact_utils.encode_split_names(list(splitting.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in splitting.SPLITS}
     publishing.publish(notes, staging, split_uris, quarantine.uri)
@@ -70,13 +69,6 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     notes = [staging.note(index, note) for index in range(len(files))]
     publishing.raise_errors(notes)
     return notes
-
-
-def _source_files(exec_properties: dict[str, Any]) -> tuple[str, ...]:
-  input_config = example_gen_pb2.Input()
-  proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
-  input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-  return tuple(file for split in input_config.splits for file in find_files(input_base, split.pattern))
 
 
 class _CountStamps(beam.DoFn):

@@ -31,14 +31,14 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
     validation: the drift and skew thresholds.
 
   Returns:
-    INT for `pickup_seconds` and categorical codes, FLOAT for the rest; the inputs in the order of
-    `dataset.raw_inputs()`, then the label.
+    INT for `pickup_seconds`, FLOAT for the rest, categorical codes included, as NaN is what misses; the inputs in
+    the order of `dataset.raw_inputs()`, then the label.
   """
   schema = schema_pb2.Schema()
   for name in RAW_INPUTS:
     _add(schema, name, validation, **_domain(name, dataset.rules))
   for extra in dataset.extras:
-    _add(schema, extra.name, validation, **_extra_domain(extra))
+    _add(schema, extra.name, validation, few=extra.kind == 'categorical', **_extra_domain(extra))
   label = _floats(dataset.rules.fare)
   label.disallow_nan = True
   _add(schema, LABEL, validation, float_domain=label)
@@ -46,16 +46,20 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
 
 
 def _add(
-  schema: schema_pb2.Schema, name: str, validation: Validation, **domain: schema_pb2.FloatDomain | schema_pb2.IntDomain
+  schema: schema_pb2.Schema,
+  name: str,
+  validation: Validation,
+  few: bool = False,
+  **domain: schema_pb2.FloatDomain | schema_pb2.IntDomain,
 ) -> None:
+  """Adds one dense column; `few` says that it has few distinct values."""
   kind = schema_pb2.INT if 'int_domain' in domain else schema_pb2.FLOAT
   feature = schema.feature.add(name=name, type=kind, **domain)
   feature.shape.SetInParent()
   feature.presence.min_fraction = 1.0
   feature.presence.min_count = 1
   if name != TIME:
-    few = kind == schema_pb2.INT or name == PASSENGERS
-    source = schema_pb2.HistogramSelection(type='STANDARD' if few else 'QUANTILES')
+    source = schema_pb2.HistogramSelection(type='STANDARD' if few or name == PASSENGERS else 'QUANTILES')
     _compare(feature.drift_comparator, validation.drift_threshold, source)
     _compare(feature.skew_comparator, validation.skew_threshold, source)
 
@@ -84,8 +88,8 @@ def _floats(valid: Interval) -> schema_pb2.FloatDomain:
   return schema_pb2.FloatDomain(min=valid.min, max=valid.max, disallow_inf=True)
 
 
-def _extra_domain(extra: ExtraColumn) -> dict[str, schema_pb2.FloatDomain | schema_pb2.IntDomain]:
+def _extra_domain(extra: ExtraColumn) -> dict[str, schema_pb2.FloatDomain]:
   """A categorical code may be `len(vocabulary)`: any other value."""
   if extra.kind == 'categorical':
-    return {'int_domain': schema_pb2.IntDomain(min=0, max=len(extra.vocabulary))}
+    return {'float_domain': schema_pb2.FloatDomain(min=0, max=len(extra.vocabulary), disallow_inf=True)}
   return {'float_domain': schema_pb2.FloatDomain(disallow_inf=True)}

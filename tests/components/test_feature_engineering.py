@@ -17,8 +17,14 @@ from tests.transforms import oracle
 from transforms import in_memory, names
 from transforms.catalogue import catalogue, categoricals
 
-CONFIG = loading.load('nyc', ['features.buckets.enabled=true', 'features.crosses.enabled=true',
-                              'features.crosses.crosses=[pickup_cell, dropoff_cell, cell_pair, hour_of_week]'])  # fmt: skip
+CONFIG = loading.load(
+  'nyc',
+  [
+    'features.buckets.enabled=true',
+    'features.crosses.enabled=true',
+    'features.crosses.crosses=[pickup_cell, dropoff_cell, cell_pair, hour_of_week]',
+  ],
+)
 EXTRAS = (
   ExtraColumn(name='temperature', column='t', unit='°C'),
   ExtraColumn(name='company', column='c', kind='categorical', vocabulary=('a', 'b')),

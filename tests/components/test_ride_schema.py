@@ -44,11 +44,11 @@ def _rides(dataset, **changed):
     'dropoff_longitude': [-73.9, -73.8],
     'dropoff_latitude': [40.7, 40.8],
     'passenger_count': [1.0, math.nan],
-    'company': [0, 2],
+    'company': [0.0, 2.0],
     'temperature': [math.nan, -3.0],
     'fare_amount': [2.5, 50.0],
   } | changed
-  integers = ('pickup_seconds', 'company')
+  integers = ('pickup_seconds',)
   names = [*dataset.raw_inputs(), 'fare_amount']
   types = {name: pa.int64() if name in integers else pa.float32() for name in names}
   columns = {name: pa.array([[v] for v in values[name]], pa.large_list(types[name])) for name in names}
@@ -67,7 +67,7 @@ def test_columns_parse_as_dense_scalars(extras):
   schema = ride_schema(dataset, Validation())
   assert [feature.name for feature in schema.feature] == [*dataset.raw_inputs(), 'fare_amount']
   parse = schema_utils.schema_as_feature_spec(schema).feature_spec
-  integers = {'pickup_seconds', 'company'}
+  integers = {'pickup_seconds'}
   assert parse == {
     name: tf.io.FixedLenFeature([], tf.int64 if name in integers else tf.float32)
     for name in [*dataset.raw_inputs(), 'fare_amount']
@@ -101,7 +101,7 @@ def _dense(parse):
     pytest.param({'fare_amount': [2.4, 3.0]}, 'fare_amount', 'low value', id='cheap_fare'),
     pytest.param({'fare_amount': [math.nan, 3.0]}, 'fare_amount', 'NaN', id='missing_label'),
     pytest.param({'temperature': [math.inf, 3.0]}, 'temperature', 'Inf', id='infinite_extra'),
-    pytest.param({'company': [0, 3]}, 'company', 'large value: 3', id='code_beyond_the_vocabulary'),
+    pytest.param({'company': [0.0, 3.0]}, 'company', 'high value', id='code_beyond_the_vocabulary'),
     pytest.param({'pickup_seconds': [-1, 5]}, 'pickup_seconds', 'small value: -1', id='before_2009'),
     pytest.param({'pickup_seconds': [0, 1_640_995_200]}, 'pickup_seconds', 'large value: 1640995200', id='after_2060'),
   ],

@@ -1,0 +1,24 @@
+"""The files that a step's parameters point to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfx.proto import example_gen_pb2
+from tfx.types import standard_component_specs
+from tfx.utils import proto_utils
+
+from components.ride_example_gen.files import find_files
+
+
+def source_files(exec_properties: Mapping[str, Any]) -> tuple[str, ...]:
+  """Paths of the files to read, the span already filled into the pattern.
+
+  Raises:
+    IngestionError: no file matches.
+  """
+  input_config = example_gen_pb2.Input()
+  proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+  input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+  return tuple(file for split in input_config.splits for file in find_files(input_base, split.pattern))
