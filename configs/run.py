@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat
-from configs.dataset import Dataset
+from configs.dataset import LABEL, Dataset
 from configs.features import Features
 from configs.model import Model, Training
 
@@ -118,3 +119,13 @@ class RunConfig(Config):
   model: Model = Model()
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
+
+  @model_validator(mode='after')
+  def _missing_shares_name_columns(self) -> RunConfig:
+    known = (*self.dataset.raw_inputs(), LABEL)
+    for name in self.validation.max_missing_share:
+      if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ''
+        raise ValueError(f"validation.max_missing_share: unknown column '{name}'.{hint}")
+    return self

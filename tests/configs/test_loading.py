@@ -63,6 +63,11 @@ def test_extends_a_file_beside_it(tmp_path):
     ),
     pytest.param('dataset.rules.earliest=1900-01-01', r'32-bit seconds since 2009', id='too_early'),
     pytest.param('evaluation.slices.hours=[6, 10]', r'must start at 0 and rise', id='bands_do_not_start_at_zero'),
+    pytest.param(
+      'validation.max_missing_share={pickup_lat: 0.1}',
+      r"unknown column 'pickup_lat'\. Did you mean 'pickup_latitude'\?",
+      id='share_of_an_unknown_column',
+    ),
     pytest.param('name=Not_Valid', r'name: ', id='bad_pipeline_name'),
   ],
 )

@@ -1,0 +1,162 @@
+"""Cross-validation of fare models by time stamp, over several seeds, with intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from configs.dataset import LABEL, TIME
+from configs.run import RunConfig
+from models.intervals import Estimate, error_intervals
+from models.rides import Rides
+from transforms import in_memory, names
+from transforms.catalogue import categoricals
+
+WORST = 5
+"""Rides left out of the second RMSE: a handful of dirty rows rules the first one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+  """One division of the rides into training and test.
+
+  Attributes:
+    config: a preset; methods take its dataset and may change its features.
+    rides: canonical columns [rides] by name, the label included.
+    test: bool [rides]; no time stamp is on both sides.
+    seed: of the division; methods seed themselves by it.
+  """
+
+  config: RunConfig
+  rides: Mapping[str, np.ndarray]
+  test: np.ndarray
+  seed: int
+
+  @property
+  def fares(self) -> np.ndarray:
+    return self.rides[LABEL]
+
+  @functools.cached_property
+  def engineered(self) -> Rides:
+    """All rides with the preset's features."""
+    return self.features_of(self.config)
+
+  def features_of(self, config: RunConfig) -> Rides:
+    """All rides with the features of `config`, whose constants only the training rides fit."""
+    dataset, features = config.dataset, config.features
+    inputs = {name: column for name, column in self.rides.items() if name != LABEL}
+    training = {name: column[~self.test] for name, column in inputs.items()}
+    constants = in_memory.fit_constants(training, dataset, features)
+    made = in_memory.transform(inputs, dataset, features, config.evaluation.slices, constants)
+    wanted = [names.NUMERIC, *(feature.name for feature in categoricals(dataset, features))]
+    return Rides({name: np.asarray(made[name]) for name in wanted}, self.fares, self.rides[TIME])
+
+
+Method = Callable[[Fold], np.ndarray]
+"""Fits on the rides outside `test` and predicts those inside, in their order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+  """How good a method is; money in the dataset's currency.
+
+  Attributes:
+    rmse: mean over the seeds of the RMSE over all rides, each predicted once.
+    over_seeds: 95 % t-interval of that mean over seeds: what other divisions
+      and initial weights would change. No interval with a single seed.
+    over_rides: 95 % interval of the RMSE by a cluster bootstrap of the time
+      stamps: what other rides of the same kind would change.
+    rmse_without_worst: the RMSE without the `WORST` largest errors.
+    mae: mean absolute error.
+    bias: mean of prediction minus fare.
+    fit_seconds: median wall time of one fit and its predictions.
+  """
+
+  rmse: float
+  over_seeds: tuple[float, float] | None
+  over_rides: Estimate
+  rmse_without_worst: float
+  mae: float
+  bias: float
+  fit_seconds: float
+
+
+def grouped_folds(seconds: np.ndarray, folds: int, seed: int) -> np.ndarray:
+  """The fold of each ride, int [rides]: time stamps in random order, dealt evenly.
+
+  Args:
+    seconds: time stamps [rides].
+    folds: at least 2.
+    seed: of the order.
+
+  Raises:
+    ValueError: there are fewer time stamps than folds.
+  """
+  stamps, position = np.unique(seconds, return_inverse=True)
+  if len(stamps) < folds:
+    raise ValueError(f'{folds} folds need as many time stamps, but the rides have {len(stamps)}; give more rides.')
+  return (np.random.default_rng(seed).permutation(len(stamps)) % folds)[position]
+
+
+def divisions(config: RunConfig, rides: Mapping[str, np.ndarray], seeds: Sequence[int], folds: int) -> Iterator[Fold]:
+  """Every fold of every seed, seed by seed."""
+  for seed in seeds:
+    fold = grouped_folds(rides[TIME], folds, seed)
+    for number in range(folds):
+      yield Fold(config, rides, fold == number, seed)
+
+
+def cross_validate(
+  methods: Mapping[str, Method], folds: Iterator[Fold], on_fold: Callable[[], None] = lambda: None
+) -> dict[str, Score]:
+  """Scores each method on the same folds.
+
+  Args:
+    methods: by name.
+    folds: each seed's folds hold every ride once.
+    on_fold: called after each fold.
+  """
+  predictions: dict[str, dict[int, np.ndarray]] = {name: {} for name in methods}
+  seconds: dict[str, list[float]] = {name: [] for name in methods}
+  fold = None
+  for fold in folds:
+    for name, method in methods.items():
+      start = time.perf_counter()
+      of_seed = predictions[name].setdefault(fold.seed, np.full(len(fold.fares), np.nan))
+      of_seed[fold.test] = method(fold)
+      seconds[name].append(time.perf_counter() - start)
+    on_fold()
+  if fold is None:
+    raise ValueError('There is no fold to validate on.')
+  return {
+    name: score(fold.fares, fold.rides[TIME], np.stack(list(found.values())), float(np.median(seconds[name])))
+    for name, found in predictions.items()
+  }
+
+
+def score(fares: np.ndarray, stamps: np.ndarray, predictions: np.ndarray, fit_seconds: float = 0.0) -> Score:
+  """The score of predictions [seeds, rides]."""
+  errors = predictions - fares.astype(np.float64)
+  kept = np.sort(np.abs(errors), axis=1)[:, : max(1, errors.shape[1] - WORST)]
+  seeds = len(predictions)
+  each = np.sqrt(np.mean(errors**2, axis=1))
+  pooled = error_intervals(np.tile(fares, seeds), predictions.reshape(-1), np.tile(stamps, seeds))
+  return Score(
+    rmse=float(each.mean()),
+    over_seeds=_t_interval(each) if seeds > 1 else None,
+    over_rides=pooled['rmse'],
+    rmse_without_worst=float(np.sqrt(np.mean(kept**2, axis=1)).mean()),
+    mae=pooled['mae']['value'],
+    bias=float(errors.mean()),
+    fit_seconds=fit_seconds,
+  )
+
+
+def _t_interval(values: np.ndarray) -> tuple[float, float]:
+  half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+  return float(values.mean()) - half, float(values.mean()) + half

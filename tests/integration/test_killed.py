@@ -1,0 +1,49 @@
+"""A run that is killed goes on where it stopped; nothing is pushed by half."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from tests.integration.conftest import QUICK, Project
+
+_PATIENCE = 300
+
+
+def _start(project: Project) -> subprocess.Popen[str]:
+  settings = [part for override in (*QUICK, 'training.epochs=200') for part in ('--set', override)]
+  command = [sys.executable, '-m', 'pipeline', 'run', '--config', 'nyc', '--data', str(project.data)]
+  command += ['--output', str(project.output.path), *settings]
+  environment = os.environ | {'PYTHONUNBUFFERED': '1'}
+  return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def _wait_for(path: pathlib.Path, pattern: str) -> None:
+  deadline = time.monotonic() + _PATIENCE
+  while not list(path.glob(pattern)):
+    assert time.monotonic() < deadline, f'{pattern} never came below {path}'
+    time.sleep(0.2)
+
+
+def test_kill_9_in_training_then_run_again(project: Project):
+  """Oracle: the second process's own account of what came from the cache."""
+  killed = _start(project)
+  _wait_for(project.output.artifacts, 'Trainer/model_run/*/tensorboard/train/*')
+  killed.send_signal(signal.SIGKILL)
+  assert killed.wait() == -signal.SIGKILL
+  assert not project.versions()
+  again = _start(project)
+  shown, _ = again.communicate()
+  assert again.returncode == 0, shown
+  summary = json.loads(project.output.summary.read_text())
+  assert summary['status'] == 'pushed'
+  assert set(summary['cached']) >= {'RideExampleGen', 'StatisticsGen', 'FeatureEngineering'}
+  assert 'Trainer' not in summary['cached']
+  assert project.versions() == [pathlib.Path(summary['pushed_path']).name]
+  for text in ('↺ RideExampleGen', '✓ Trainer', 'pushed in', 'RMSE'):
+    assert text in shown
