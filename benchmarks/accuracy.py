@@ -19,6 +19,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
   chosen = {name: method for name, method in methods(config).items() if not options.only or options.only in name}
   if not chosen:
     raise SystemExit(f"--only '{options.only}' names none of: {', '.join(methods(config))}.")
-  console = Console()
+  console = Console(width=None if sys.stdout.isatty() else 132)
   columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
   with Progress(*columns, console=console, transient=True) as progress:
     task = progress.add_task('folds', total=len(seeds) * folds)
@@ -90,7 +91,7 @@ def read_kept(path: str, config: RunConfig) -> dict[str, np.ndarray]:
 def _table(scores: dict[str, Score], setting: dict, currency: str) -> Table:
   caption = f'{setting["rides"]} rides, {setting["folds"]} folds by time stamp, seeds {setting["seeds"]}; {currency}'
   table = Table(caption=caption)
-  table.add_column('model')
+  table.add_column('model', no_wrap=True)
   for header in ('RMSE', 'over seeds', 'over rides', f'without worst {WORST}', 'MAE', 'bias', 's per fit'):
     table.add_column(header, justify='right')
   for name, score in scores.items():

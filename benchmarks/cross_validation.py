@@ -74,7 +74,8 @@ class Score:
     rmse_without_worst: the RMSE without the `WORST` largest errors.
     mae: mean absolute error.
     bias: mean of prediction minus fare.
-    fit_seconds: median wall time of one fit and its predictions.
+    fit_seconds: median wall time of one fit and its predictions, on the features
+      as they are.
   """
 
   rmse: float
@@ -125,6 +126,7 @@ def cross_validate(
   seconds: dict[str, list[float]] = {name: [] for name in methods}
   fold = None
   for fold in folds:
+    _ = fold.engineered  # Several methods share it, and none of them should pay alone.
     for name, method in methods.items():
       start = time.perf_counter()
       of_seed = predictions[name].setdefault(fold.seed, np.full(len(fold.fares), np.nan))
@@ -141,7 +143,7 @@ def cross_validate(
 
 def score(fares: np.ndarray, stamps: np.ndarray, predictions: np.ndarray, fit_seconds: float = 0.0) -> Score:
   """The score of predictions [seeds, rides]."""
-  errors = predictions - fares.astype(np.float64)
+  errors: np.ndarray = predictions - fares.astype(np.float64)
   kept = np.sort(np.abs(errors), axis=1)[:, : max(1, errors.shape[1] - WORST)]
   seeds = len(predictions)
   each = np.sqrt(np.mean(errors**2, axis=1))

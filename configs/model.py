@@ -65,7 +65,7 @@ class Training(Config):
 
   Attributes:
     epochs: passes over the training split; give this or `steps`.
-    steps: optimizer steps.
+    steps: optimizer steps, rounded up to whole epochs where there are several.
     batch_size: rides per step.
     learning_rate: at the start; a cosine schedule takes it to zero.
     warmup: share of the steps over which the rate rises from zero.

@@ -54,17 +54,17 @@ def train(
     )
   batch = min(config.batch_size, len(rides))
   steps_per_epoch = max(1, len(rides) // batch)
-  total = config.steps or (config.epochs or 1) * steps_per_epoch
-  epoch_steps = min(steps_per_epoch, total)
+  epoch_steps = min(steps_per_epoch, config.steps or steps_per_epoch)
+  epochs = config.epochs or math.ceil((config.steps or 1) / epoch_steps)
   model.compile(
-    optimizer=_optimizer(config, total),
+    optimizer=_optimizer(config, epochs * epoch_steps),
     loss=keras.losses.Huber(config.huber_delta) if config.loss is Loss.HUBER else keras.losses.MeanSquaredError(),
     metrics=[keras.metrics.RootMeanSquaredError(name='rmse')],
-    steps_per_execution=math.gcd(epoch_steps, _STEPS_PER_CALL) if epoch_steps < _STEPS_PER_CALL else _STEPS_PER_CALL,
+    steps_per_execution=min(epoch_steps, _STEPS_PER_CALL),
   )
   history = model.fit(
     _batches(rides, batch, config.seed),
-    epochs=math.ceil(total / epoch_steps),
+    epochs=epochs,
     steps_per_epoch=epoch_steps,
     validation_data=None if watched is None else _whole(watched),
     callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],

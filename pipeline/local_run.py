@@ -36,7 +36,10 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
     failure = failure_sentence(error.step, error)
     anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
   result = summary.summarize(config, steps, failure, anomalies)
-  summary.write(result, output.summary)
+  try:
+    summary.write(result, output.summary)
+  except OSError as error:  # A full disk; what happened is still told on the terminal.
+    result['reason'] += f' {output.summary} could not be written: {error.strerror}.'
   return result
 
 

@@ -103,13 +103,14 @@ def _show_rows(console: Console, rows: dict[str, Any] | None) -> None:
 
 def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for name in ('eval split', 'rides', 'RMSE', 'MAE', 'calibration'):
-    table.add_column(name, justify='left' if name == 'eval split' else 'right')
+  table.add_column(f'eval split ({config.dataset.currency})')
+  for name in ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration'):
+    table.add_column(name, justify='right')
   metrics = {name: _interval(estimate) for name, estimate in summary['metrics'].items()}
   for row in summary['slices']:
     whole = not row['slice']
     table.add_row(
-      f'[bold]all[/] ({config.dataset.currency}, 95 % interval)' if whole else row['name'],
+      '[bold]all[/]' if whole else row['name'],
       f'{row["example_count"]:,.0f}',
       metrics['rmse'] if whole else f'{row["root_mean_squared_error"]:.2f}',
       metrics['mae'] if whole else f'{row["mean_absolute_error"]:.2f}',
