@@ -30,10 +30,20 @@ def write_curves(history: Mapping[str, Sequence[float]], directory: str, currenc
     for name, label in ((metric, 'train'), (f'val_{metric}', 'eval')):
       if name in history:
         axes.plot(range(1, len(history[name]) + 1), history[name], label=label)
-    axes.set(xlabel='epoch', ylabel=f'{metric.upper() if metric == "rmse" else metric}{unit}', yscale='log')
+    axes.set(
+      xlabel='epoch', ylabel=f'{metric.upper() if metric == "rmse" else metric}{unit}', ylim=_limits(history, metric)
+    )
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
   picture = io.BytesIO()
   figure.savefig(picture, dpi=120)
   with gfile.GFile(os.path.join(directory, 'loss_curve.png'), 'wb') as file:
     file.write(picture.getvalue())
+
+
+def _limits(history: Mapping[str, Sequence[float]], metric: str) -> tuple[float, float]:
+  """Room for all epochs but the first, whose errors would flatten the rest."""
+  curves = [history[name] for name in (metric, f'val_{metric}') if name in history]
+  values = [value for curve in curves for value in (curve[1:] or curve)]
+  margin = 0.1 * (max(values) - min(values)) or 0.1 * max(values)
+  return min(values) - margin, max(values) + 3 * margin

@@ -70,6 +70,7 @@ def _show_outcome(
   console: Console, summary: dict[str, Any], config: RunConfig, output: OutputDirectory, log: pathlib.Path, wall: float
 ) -> None:
   _show_rows(console, summary['rows'])
+  _show_divergences(console, summary['findings'])
   for finding in summary['findings']:
     if finding['severity'] != 'info':
       console.print(Text.assemble((' ! ', 'yellow'), finding['sentence']))
@@ -99,6 +100,18 @@ def _show_rows(console: Console, rows: dict[str, Any] | None) -> None:
   splits = rows['splits']
   text += f' ({splits["train"]:,} train, {splits["eval"]:,} eval)'
   console.print(text + (f', set aside: {set_aside}' if set_aside else ''))
+
+
+def _show_divergences(console: Console, findings: list[dict[str, Any]]) -> None:
+  """The largest drift and skew, within their thresholds or not."""
+  kinds = {'drift': 'drift from the previous statistics', 'skew': 'skew between train and eval'}
+  for kind, words in kinds.items():
+    measured = [finding for finding in findings if finding['kind'] == kind and finding['divergence'] is not None]
+    if measured:
+      worst = max(measured, key=lambda finding: finding['divergence'])
+      console.print(
+        f'{words}: at most {worst["divergence"]:.3f} ({worst["feature"]}), the limit is {worst["threshold"]:g}'
+      )
 
 
 def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:

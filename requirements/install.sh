@@ -37,7 +37,7 @@ if ! python=$(find_python); then
   exit 2
 fi
 
-echo "Installing into $venv with $("$python" --version) ($python); the first time takes about a minute."
+echo "Installing into $venv with $("$python" --version) ($python); the first time takes about two minutes."
 rm -rf "$venv"
 "$python" -m venv "$venv"
 # uv installs the set six times as fast as pip does; where it can't be had, pip does it.

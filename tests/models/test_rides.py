@@ -1,0 +1,64 @@
+"""Rides in memory: read back from real gzip TFRecords, and picked by mask and index."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.rides import Rides, read_rides
+
+SPEC = {
+  'numeric': tf.io.FixedLenFeature([3], tf.float32),
+  'pickup_cell': tf.io.FixedLenFeature([], tf.int64),
+  'fare_amount': tf.io.FixedLenFeature([], tf.float32),
+  'pickup_seconds': tf.io.FixedLenFeature([], tf.int64),
+  'slice_airport': tf.io.FixedLenFeature([], tf.int64),
+}
+
+
+def _write(path, numbers):
+  with tf.io.TFRecordWriter(str(path), 'GZIP') as writer:
+    for number in numbers:
+      floats = {'numeric': [number, number + 0.5, -number], 'fare_amount': [2.0 * number]}
+      ints = {'pickup_cell': [number % 4], 'pickup_seconds': [number // 2], 'slice_airport': [0]}
+      feature = {k: tf.train.Feature(float_list=tf.train.FloatList(value=v)) for k, v in floats.items()}
+      feature |= {k: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for k, v in ints.items()}
+      writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+  return str(path)
+
+
+def test_reads_shards_in_the_order_of_their_names(tmp_path):
+  second = _write(tmp_path / 'b.gz', range(3, 5))
+  first = _write(tmp_path / 'a.gz', range(3))
+  rides = read_rides([second, first], SPEC, ['pickup_cell'])
+  numbers = np.arange(5)
+  assert len(rides) == 5
+  assert set(rides.inputs) == {'numeric', 'pickup_cell'}
+  np.testing.assert_array_equal(rides.inputs['numeric'], np.stack([numbers, numbers + 0.5, -numbers], axis=1))
+  np.testing.assert_array_equal(rides.inputs['pickup_cell'], numbers % 4)
+  np.testing.assert_array_equal(rides.fares, 2.0 * numbers)
+  np.testing.assert_array_equal(rides.seconds, numbers // 2)
+
+
+def test_reads_more_rides_than_one_batch_holds(tmp_path):
+  rides = read_rides([_write(tmp_path / 'a.gz', range(8200))], SPEC, [])
+  np.testing.assert_array_equal(rides.fares, 2.0 * np.arange(8200))
+  assert set(rides.inputs) == {'numeric'}
+
+
+@pytest.mark.parametrize('files', [pytest.param(0, id='no_file'), pytest.param(1, id='file_without_rides')])
+def test_an_empty_split_is_refused(files, tmp_path):
+  paths = [_write(tmp_path / 'a.gz', [])][:files]
+  with pytest.raises(ValueError, match=f'No transformed rides in {files} files; the split is empty'):
+    read_rides(paths, SPEC, [])
+
+
+@pytest.mark.parametrize(
+  'rows', [pytest.param(np.array([False, True, True]), id='mask'), pytest.param(np.array([1, 2]), id='index')]
+)
+def test_picks_rides(rows):
+  rides = Rides({'numeric': np.arange(6.0).reshape(3, 2)}, np.array([1.0, 2.0, 3.0]), np.array([7, 8, 9]))
+  picked = rides[rows]
+  assert len(picked) == 2
+  np.testing.assert_array_equal(picked.inputs['numeric'], [[2, 3], [4, 5]])
+  np.testing.assert_array_equal(picked.fares, [2, 3])
+  np.testing.assert_array_equal(picked.seconds, [8, 9])
