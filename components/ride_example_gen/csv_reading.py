@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -18,6 +20,9 @@ from components.ride_example_gen.files import Container, open_text_bytes
 
 _BLOCK_BYTES = 4 << 20
 _HEADER_CHARACTERS = 1 << 20
+_PATIENCE, _RETURN = 1.0, 0.005
+"""Seconds: for a reading thread to ask once more, and to get back from Python."""
+
 _LONGEST_CELL = 1 << 16
 """Bytes; a longer cell (or malformed record) is thousands of rides behind one stray quotation mark."""
 
@@ -67,9 +72,9 @@ class CsvTable:
       IngestionError: the file breaks off, or a record is longer than a block.
     """
     records = _Records(len(self.columns))
+    if self._text.is_blank():
+      return
     try:
-      if self._text.is_blank():
-        return
       reader = self._open(records)
       for rows in reader:
         named = pa.RecordBatch.from_arrays(rows.columns, list(_distinct(self.columns)))
@@ -77,6 +82,10 @@ class CsvTable:
         yield named, numbers, self._plausible(rows, records.take_malformed())
     except pa.ArrowInvalid as error:
       raise self._broken(error) from error
+    finally:
+      # However this ends: Arrow reads ahead in a thread of its own, and its reader must not be freed while that
+      # thread waits for Python's lock, which the one who frees it holds; both would wait for ever.
+      self._text.stop()
     if records.malformed:
       empty = _no_rows(self.columns)
       yield empty, np.zeros(0, np.int64), self._plausible(empty, records.take_malformed())
@@ -168,6 +177,8 @@ class _Utf8Stream(io.RawIOBase):
     self._decoder = codecs.getincrementaldecoder('utf-8')('backslashreplace')
     self._pending = b''
     self._ended = False
+    self._stopped = False
+    self._nothing_follows = threading.Event()
 
   def readable(self) -> bool:
     return True
@@ -192,10 +203,25 @@ class _Utf8Stream(io.RawIOBase):
   def read(self, size: int = -1) -> bytes:
     if size < 0:
       raise io.UnsupportedOperation('read a block at a time')
-    while len(self._pending) < size and not self._ended:
-      self._pending += self._next_chunk(size - len(self._pending))
-    taken, self._pending = self._pending[:size], self._pending[size:]
-    return taken
+    taken = b''
+    try:
+      while len(self._pending) < size and not (self._ended or self._stopped):
+        self._pending += self._next_chunk(size - len(self._pending))
+      if not self._stopped:
+        taken, self._pending = self._pending[:size], self._pending[size:]
+      return taken
+    finally:
+      if not taken:
+        self._nothing_follows.set()
+
+  def stop(self) -> None:
+    """Ends the stream for whoever reads it in another thread, and waits until that one knows.
+
+    The wait is bounded: a reader that is far enough ahead does not ask again.
+    """
+    self._stopped = True
+    self._nothing_follows.wait(_PATIENCE)
+    time.sleep(_RETURN)
 
   def _next_chunk(self, size: int) -> bytes:
     try:

@@ -190,6 +190,15 @@ def test_a_stray_quotation_mark_swallows_no_rides(tmp_path, dataset, before, swa
       pass
 
 
+def test_a_reader_that_is_given_up_in_the_middle_never_hangs(tmp_path, dataset):
+  """Arrow's reader used to wait for its own reading thread while it held the lock that this one needed."""
+  path = write(tmp_path, f'{HEADER}\n' + f'{RIDE}\n' * 300_000)
+  for _ in range(20):
+    blocks = read_blocks(path, dataset)
+    assert next(blocks).rows.num_rows
+    blocks.close()
+
+
 def parquet(folder, name='rides.parquet', **options):
   rows = [dict(zip(HEADER.split(','), RIDE.split(','), strict=True))] * 1000
   table = pa.Table.from_pylist([row | {'key': str(number)} for number, row in enumerate(rows)])
