@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 import zoneinfo
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -185,6 +185,19 @@ class Landmark(Config):
   airport: bool = True
 
 
+class Zone(Config):
+  """An area with other fares, such as another state where the meter does not count.
+
+  Attributes:
+    name: part of the feature names.
+    polygon: its corners as [longitude, latitude], degrees; the last one joins
+      the first one. Edges are straight in degrees.
+  """
+
+  name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
+  polygon: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)]
+
+
 class City(Config):
   """What is fixed about a city.
 
@@ -193,6 +206,7 @@ class City(Config):
     center_longitude: origin of local kilometres, degrees.
     grid_rotation_degrees: clockwise angle from north to the street grid.
     landmarks: places whose distance matters.
+    zones: areas whose fares differ; one flag for each end of the ride.
     tariff_changes: days on which the tariff changed; one flag each.
   """
 
@@ -200,6 +214,7 @@ class City(Config):
   center_longitude: float = Field(ge=-180, le=180)
   grid_rotation_degrees: float = Field(default=0.0, ge=-90, le=90)
   landmarks: tuple[Landmark, ...] = ()
+  zones: tuple[Zone, ...] = ()
   tariff_changes: tuple[datetime.date, ...] = ()
 
 

@@ -132,6 +132,11 @@ def _geographic(dataset: Dataset, features: Features) -> list[Feature]:
     ('bearing_sin', '', 'sine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
     ('bearing_cos', '', 'cosine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
     *_landmarks(dataset, features),
+    *(
+      (f'{end}_in_{zone.name}', '', f'1 where the {end} lies in {zone.name}', inputs)
+      for zone in dataset.city.zones
+      for end, inputs in (('pickup', PICKUP), ('dropoff', DROPOFF))
+    ),
   ]
   return [Feature(name, 'geographic', unit, meaning, inputs) for name, unit, meaning, inputs in rows]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from configs.dataset import City
+from configs.dataset import City, Zone
 from configs.features import GeographicBlock
 
 EARTH_RADIUS_KM = 6371.0088
@@ -83,11 +83,11 @@ def geographic(offsets: tf.Tensor, block: GeographicBlock, city: City) -> list[t
     offsets: float32 [batch, 4], coordinates relative to `origin(city)` in
       degrees, in the order of `configs.dataset.COORDINATES`, all finite.
     block: caps and lengths.
-    city: grid and landmarks.
+    city: grid, landmarks and zones.
 
   Returns:
     Float32 tensors [batch, ...], side by side in the catalogue's order: both
-    ends on the grid; distances; two logarithms; the bearing; landmarks.
+    ends on the grid; distances; two logarithms; the bearing; landmarks; zones.
   """
   pickup, dropoff = tf.split(offsets, 2, axis=1)
   # Differences before scaling: identical points then differ by exactly 0, whatever a kernel rounds.
@@ -108,7 +108,8 @@ def geographic(offsets: tf.Tensor, block: GeographicBlock, city: City) -> list[t
     tf.math.log1p(distances[:, :2]),
     bearing,
   ]
-  return pieces + (_near_landmarks(ends, block, city) if city.landmarks else [])
+  pieces += _near_landmarks(ends, block, city) if city.landmarks else []
+  return pieces + [in_zone(points[:, :2], zone, city) for zone in city.zones]
 
 
 def _near_landmarks(ends: tf.Tensor, block: GeographicBlock, city: City) -> list[tf.Tensor]:
@@ -124,3 +125,29 @@ def _near_landmarks(ends: tf.Tensor, block: GeographicBlock, city: City) -> list
   between = ends - np.stack([across, along], axis=1).astype(np.float32)
   distances = tf.reshape(tf.sqrt(tf.reduce_sum(tf.square(between), axis=3)), [-1, 2 * len(city.landmarks)])
   return [tf.minimum(distances, block.landmark_cap_km), tf.exp(distances * (-1 / block.proximity_km))]
+
+
+def in_zone(ends: tf.Tensor, zone: Zone, city: City) -> tf.Tensor:
+  """Whether each end of a ride lies in a polygon, by the even-odd rule.
+
+  Args:
+    ends: float32 [batch, 2, 2], longitude and latitude relative to
+      `origin(city)`, degrees, all finite.
+    zone: the polygon.
+    city: gives the origin.
+
+  Returns:
+    Float32 [batch, 2], 1 inside and 0 outside, pickup first.
+
+  Source: M. Shimrat, "Algorithm 112: Position of point relative to polygon",
+  Communications of the ACM 5(8), 1962.
+  """
+  corners = np.array(zone.polygon) - np.array(origin(city))
+  (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
+  rising = next_y != y  # No ray to the east crosses a level edge.
+  slope = ((next_x - x)[rising] / (next_y - y)[rising]).astype(np.float32)
+  at_zero = (x[rising] - slope * y[rising]).astype(np.float32)
+  longitude, latitude = tf.split(ends, 2, axis=2)
+  below, next_below = (latitude >= side[rising].astype(np.float32) for side in (y, next_y))
+  crossed = tf.logical_and(tf.not_equal(below, next_below), longitude < at_zero + slope * latitude)
+  return tf.math.floormod(tf.reduce_sum(tf.cast(crossed, tf.float32), axis=2), 2.0)

@@ -11,6 +11,7 @@ import datetime
 import math
 
 import numpy as np
+from matplotlib.path import Path
 
 from configs.dataset import Dataset
 from configs.features import Features
@@ -68,6 +69,8 @@ def named_rides() -> dict[str, dict[str, float]]:
     'dropoff_latitude': 40.7484,
   }
   rides['very_far'] = plain | {'dropoff_longitude': -72.6, 'dropoff_latitude': 41.9}
+  rides['to_new_jersey'] = plain | {'dropoff_longitude': -74.0776, 'dropoff_latitude': 40.7282}
+  rides['staten_island'] = plain | {'dropoff_longitude': -74.15, 'dropoff_latitude': 40.60}
   rides['at_landmark'] = plain | {'pickup_longitude': -73.7781, 'pickup_latitude': 40.6413}
   return rides
 
@@ -153,6 +156,11 @@ def _place(ride: dict[str, float], dataset: Dataset, features: Features) -> dict
       distance = math.dist((east, north), local(mark.longitude, mark.latitude))
       result[f'{end}_{mark.name}_km'] = cap(distance, block.landmark_cap_km)
       result[f'{end}_{mark.name}_proximity'] = math.exp(-distance / block.proximity_km)
+    for zone in city.zones:
+      point = (ride[f'{end}_longitude'], ride[f'{end}_latitude'])
+      result[f'{end}_in_{zone.name}'] = (
+        NAN if any(map(math.isnan, point)) else float(Path(zone.polygon).contains_point(point))
+      )
   east, north = ends['dropoff'][0] - ends['pickup'][0], ends['dropoff'][1] - ends['pickup'][1]
   dx, dy = on_grid(east, north)
   length = math.hypot(east, north)
