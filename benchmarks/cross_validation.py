@@ -150,7 +150,7 @@ def score(fares: np.ndarray, stamps: np.ndarray, predictions: np.ndarray, fit_se
   pooled = error_intervals(np.tile(fares, seeds), predictions.reshape(-1), np.tile(stamps, seeds))
   return Score(
     rmse=float(each.mean()),
-    over_seeds=_t_interval(each) if seeds > 1 else None,
+    over_seeds=t_interval(each) if seeds > 1 else None,
     over_rides=pooled['rmse'],
     rmse_without_worst=float(np.sqrt(np.mean(kept**2, axis=1)).mean()),
     mae=pooled['mae']['value'],
@@ -159,6 +159,7 @@ def score(fares: np.ndarray, stamps: np.ndarray, predictions: np.ndarray, fit_se
   )
 
 
-def _t_interval(values: np.ndarray) -> tuple[float, float]:
+def t_interval(values: np.ndarray) -> tuple[float, float]:
+  """95 % t-interval of the mean of `values`, at least two."""
   half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
   return float(values.mean()) - half, float(values.mean()) + half

@@ -5,7 +5,6 @@ All errors of a config are told at once, each with what would be right.
 
 from __future__ import annotations
 
-import difflib
 import importlib.resources
 import pathlib
 import types
@@ -16,7 +15,10 @@ from typing import Any
 import pydantic
 import yaml
 
+from configs.problems import Problem, ProblemsError, nearest
+from configs.recipe_loading import anchored, listed, name_of
 from configs.run import RunConfig
+from configs.yaml_mapping import merge, read_mapping
 
 
 class ConfigError(ValueError):
@@ -51,7 +53,7 @@ def validate(values: Mapping[str, Any]) -> RunConfig:
   try:
     return RunConfig.model_validate(values)
   except pydantic.ValidationError as error:
-    lines = [_sentence(detail) for detail in error.errors()]
+    lines = [line for detail in error.errors() for line in _sentences(detail, values)]
     count = f'{len(lines)} errors' if len(lines) > 1 else '1 error'
     raise ConfigError(f'The config has {count}:\n' + '\n'.join(f'  - {line}' for line in lines)) from None
 
@@ -64,44 +66,34 @@ def dump(config: RunConfig) -> str:
 def _read(source: str, seen: tuple[str, ...]) -> dict[str, Any]:
   if source in seen:
     raise ConfigError(f"'{source}' extends itself: {' -> '.join([*seen, source])}.")
+  text, folder = _text(source)
   try:
-    values = yaml.safe_load(_text(source))
-  except yaml.YAMLError as error:
-    raise ConfigError(f"'{source}' is no valid YAML: {str(error).splitlines()[0]}{_where(error)}.") from None
-  if not isinstance(values, dict):
-    raise ConfigError(f"'{source}' must hold a mapping of settings, such as name: and dataset:.")
+    values = read_mapping(text, f"'{source}'", 'name: and dataset:')
+  except ValueError as error:
+    raise ConfigError(str(error)) from None
+  training = values.get('training')
+  if folder and isinstance(training, dict) and 'recipes' in training:
+    training['recipes'] = anchored(training['recipes'], folder)
   base = values.pop('extends', None)
   if base is None:
     return values
   relative = pathlib.Path(source).parent / str(base)
   found = str(relative) if relative.is_file() else str(base)
-  return _merge(_read(found, (*seen, source)), values)
+  return merge(_read(found, (*seen, source)), values)
 
 
-def _where(error: yaml.YAMLError) -> str:
-  mark = getattr(error, 'problem_mark', None)
-  return f' in line {mark.line + 1}' if mark else ''
-
-
-def _text(source: str) -> str:
+def _text(source: str) -> tuple[str, pathlib.Path | None]:
+  """A config's text, and its folder where it is a file of the user's."""
   path = pathlib.Path(source)
   if path.is_file():
     try:
-      return path.read_text(encoding='utf-8')
+      return path.read_text(encoding='utf-8'), path.parent
     except (UnicodeDecodeError, PermissionError) as error:
       raise ConfigError(f"'{source}' can't be read: {error}.") from None
   name = path.stem if path.parent.name in ('', 'configs') else ''
   if name in presets():
-    return importlib.resources.files('configs').joinpath(f'{name}.yaml').read_text(encoding='utf-8')
-  raise ConfigError(f"No config file '{source}'. Presets: {', '.join(presets())}.{_nearest(path.stem, presets())}")
-
-
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-  merged = dict(base)
-  for key, value in over.items():
-    below = merged.get(key)
-    merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
-  return merged
+    return importlib.resources.files('configs').joinpath(f'{name}.yaml').read_text(encoding='utf-8'), None
+  raise ConfigError(f"No config file '{source}'. Presets: {', '.join(presets())}.{nearest(path.stem, presets())}")
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -121,19 +113,41 @@ def _override(values: dict[str, Any], override: str) -> None:
   values[keys[-1]] = value
 
 
-def _sentence(detail: Mapping[str, Any]) -> str:
-  where = '.'.join(str(part) for part in detail['loc']) or 'config'
+def _sentences(detail: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+  where = _place(detail['loc'], values)
+  error = detail.get('ctx', {}).get('error')
+  if isinstance(error, ProblemsError):
+    return [_placed(problem.under(*where)) for problem in error.problems]
+  return [_placed(Problem(where, _message(detail)))]
+
+
+def _placed(problem: Problem) -> str:
+  return str(problem if problem.location else problem.under('config'))
+
+
+def _message(detail: Mapping[str, Any]) -> str:
   if detail['type'] == 'extra_forbidden':
     known = _keys_at(detail['loc'][:-1])
-    return f"{where}: unknown key '{detail['loc'][-1]}'.{_nearest(str(detail['loc'][-1]), known)}"
+    return f"unknown key '{detail['loc'][-1]}'.{nearest(str(detail['loc'][-1]), known)}"
   if detail['type'] == 'missing':
-    return f'{where} is missing.'
+    return 'is missing.'
   message = detail['msg'].removeprefix('Value error, ')
   if detail['type'] == 'value_error':
-    return f'{where} {message}' if message.startswith('must') else f'{where}: {message}'
+    return message
   got = detail.get('input')
   shown = '' if isinstance(got, (dict, list)) else f', got {got!r}'
-  return f'{where}: {message[0].lower()}{message[1:]}{shown}.'
+  return f'{message[0].lower()}{message[1:]}{shown}.'
+
+
+def _place(location: Sequence[Any], values: Mapping[str, Any]) -> tuple[str, ...]:
+  """Keys down to a mistake: a recipe by its name, and no tag of a union's branch."""
+  parts = list(location)
+  if parts[:2] == ['training', 'recipes'] and len(parts) > 2:
+    recipe = listed(values['training']['recipes'])[parts[2]]
+    # A text that no recipe could be read from is quoted by the message.
+    unread = [] if isinstance(recipe, str) else [parts[2]]
+    parts[2:3] = [name_of(recipe)] if name_of(recipe) else unread
+  return tuple(str(part) for part in parts if not str(part).startswith('<'))
 
 
 def _keys_at(location: Sequence[Any]) -> tuple[str, ...]:
@@ -151,8 +165,3 @@ def _model_in(annotation: Any) -> Any:
   if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
     return annotation if issubclass(annotation, pydantic.BaseModel) else None
   return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-  near = difflib.get_close_matches(word, known, n=1)
-  return f" Did you mean '{near[0]}'?" if near else ''

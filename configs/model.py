@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat, PositiveInt
+from configs.problems import Problem, nearest, raise_any
+from configs.recipe import DENSE, DENSE_RECIPE, Recipe
+from configs.recipe_loading import listed, name_of, spelled_out
 
 
 class Loss(str, enum.Enum):
@@ -75,6 +79,10 @@ class Training(Config):
     early_stopping: when to stop before the end.
     warm_start: start from the weights of the model that serves now.
     seed: of initialisation, shuffling and dropout.
+    recipes: what is made of the dense base: packaged recipes by name, a user's
+      own ones by path, or spelled out. `dense` is always trained, and first.
+    serve: name of the recipe that is judged and pushed; when unset, the first
+      one that the user listed.
   """
 
   epochs: PositiveInt | None = 40
@@ -88,9 +96,53 @@ class Training(Config):
   early_stopping: EarlyStopping = EarlyStopping()
   warm_start: bool = False
   seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+  recipes: Annotated[tuple[Annotated[Recipe, BeforeValidator(spelled_out)], ...], BeforeValidator(listed)] = (
+    DENSE_RECIPE,
+  )
+  serve: str | None = None
+
+  @model_validator(mode='before')
+  @classmethod
+  def _first_one_listed_is_served(cls, values: Any) -> Any:
+    # Before dense goes first, which the training reads back as if it had been listed.
+    if not isinstance(values, dict) or values.get('serve') is not None:
+      return values
+    try:
+      recipes = listed(values.get('recipes') or DENSE_RECIPE)
+    except ValueError:
+      return values  # Told by the field itself.
+    return {**values, 'serve': name_of(recipes[0])}
+
+  @field_validator('recipes', mode='after')
+  @classmethod
+  def _dense_comes_first(cls, recipes: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
+    dense = [recipe for recipe in recipes if recipe.name == DENSE] or [DENSE_RECIPE]
+    return (*dense, *(recipe for recipe in recipes if recipe.name != DENSE))
 
   @model_validator(mode='after')
-  def _one_length(self) -> Training:
+  def _consistent(self) -> Training:
+    problems = [*_doubled(self.recipes), *_unserved(self.serve, self.recipes)]
     if (self.epochs is None) == (self.steps is None):
-      raise ValueError('give either epochs or steps, and set the other one to null.')
+      problems.append(Problem((), 'give either epochs or steps, and set the other one to null.'))
+    raise_any(problems)
     return self
+
+  @property
+  def served_recipe(self) -> Recipe:
+    """The recipe that is judged and pushed."""
+    return next(recipe for recipe in self.recipes if recipe.name == self.serve)
+
+
+def _doubled(recipes: Sequence[Recipe]) -> list[Problem]:
+  names = [recipe.name for recipe in recipes]
+  return [
+    Problem(('recipes',), f"the name '{name}' is given {names.count(name)} times; each recipe needs its own.")
+    for name in sorted({name for name in names if names.count(name) > 1})
+  ]
+
+
+def _unserved(serve: str | None, recipes: Sequence[Recipe]) -> list[Problem]:
+  names = [recipe.name for recipe in recipes]
+  if serve in names:
+    return []
+  return [Problem(('serve',), f"no recipe '{serve}' is trained, only {', '.join(names)}.{nearest(serve or '', names)}")]

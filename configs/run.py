@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat
 from configs.dataset import LABEL, Dataset
 from configs.features import Features
+from configs.layers import hidden_names, model_layers
 from configs.model import Model, Training
+from configs.problems import Problem, nearest, raise_any
+from configs.recipe_checks import recipe_problems
 
 
 class SplitMethod(str, enum.Enum):
@@ -120,12 +122,25 @@ class RunConfig(Config):
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
 
+  @field_validator('training', mode='after')
+  @classmethod
+  def _recipes_name_their_layers(cls, training: Training, info: ValidationInfo) -> Training:
+    if 'model' not in info.data:
+      return training
+    hidden = hidden_names(info.data['model'])
+    return training.model_copy(update={'recipes': tuple(r.with_layer_names(hidden) for r in training.recipes)})
+
   @model_validator(mode='after')
-  def _missing_shares_name_columns(self) -> RunConfig:
-    known = (*self.dataset.raw_inputs(), LABEL)
-    for name in self.validation.max_missing_share:
-      if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ''
-        raise ValueError(f"validation.max_missing_share: unknown column '{name}'.{hint}")
+  def _sections_fit(self) -> RunConfig:
+    layers = model_layers(self.dataset, self.features, self.model)
+    recipes = [problem for recipe in self.training.recipes for problem in recipe_problems(recipe, self.model, layers)]
+    raise_any([*self._unknown_columns(), *(problem.under('training', 'recipes') for problem in recipes)])
     return self
+
+  def _unknown_columns(self) -> list[Problem]:
+    known = (*self.dataset.raw_inputs(), LABEL)
+    return [
+      Problem(('validation', 'max_missing_share'), f"unknown column '{name}'.{nearest(name, known)}")
+      for name in self.validation.max_missing_share
+      if name not in known
+    ]

@@ -1,38 +1,46 @@
-"""The course of a training as data and as a picture."""
+"""The course of a training as data, as a picture and for TensorBoard."""
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 
+import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorflow.io import gfile
 
+from models.training import Course
 
-def write_curves(history: Mapping[str, Sequence[float]], directory: str, currency: str) -> None:
+_TAGS = {'val_loss': 'eval/loss', 'val_rmse': 'eval/rmse'}
+"""TensorBoard draws tags of one prefix together."""
+
+_UNSETTLED = 20
+"""One in so many points, the first ones, may lie outside the picture: their errors would flatten the rest."""
+
+
+def write_curves(course: Course, directory: str, currency: str) -> None:
   """Writes `history.json` and `loss_curve.png` into `directory`.
 
   Args:
-    history: `loss`, `rmse` and, where there was validation, `val_loss` and
-      `val_rmse`; one value per epoch.
+    course: of a training; `history.json` gets its curves as they are.
     directory: where to write; made if need be, a bucket is fine.
     currency: of the RMSE axis.
   """
   gfile.makedirs(directory)
   with gfile.GFile(os.path.join(directory, 'history.json'), 'w') as file:
-    file.write(json.dumps(history, indent=2))
+    file.write(json.dumps(course.curves, indent=2))
   figure = Figure(figsize=(9, 3.6), layout='constrained')
   FigureCanvasAgg(figure)
   for axes, metric, unit in zip(figure.subplots(1, 2), ('loss', 'rmse'), ('', f' ({currency})'), strict=True):
     for name, label in ((metric, 'train'), (f'val_{metric}', 'eval')):
-      if name in history:
-        axes.plot(range(1, len(history[name]) + 1), history[name], label=label)
-    axes.set(
-      xlabel='epoch', ylabel=f'{metric.upper() if metric == "rmse" else metric}{unit}', ylim=_limits(history, metric)
-    )
+      if name in course.curves:
+        axes.plot(course.curves['epoch'], course.curves[name], label=label)
+    title = metric.upper() if metric == 'rmse' else metric
+    axes.set(xlabel='epoch', ylabel=f'{title}{unit}', ylim=_limits(course.curves, metric))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
   picture = io.BytesIO()
@@ -41,9 +49,30 @@ def write_curves(history: Mapping[str, Sequence[float]], directory: str, currenc
     file.write(picture.getvalue())
 
 
-def _limits(history: Mapping[str, Sequence[float]], metric: str) -> tuple[float, float]:
-  """Room for all epochs but the first, whose errors would flatten the rest."""
-  curves = [history[name] for name in (metric, f'val_{metric}') if name in history]
-  values = [value for curve in curves for value in (curve[1:] or curve)]
-  margin = 0.1 * (max(values) - min(values)) or 0.1 * max(values)
+def write_tensorboard(course: Course, directory: str) -> None:
+  """Writes every curve against the step as TensorBoard scalars.
+
+  Args:
+    course: of a training; `val_rmse` becomes `eval/rmse`, `val_loss`
+      `eval/loss`, and the others keep their names.
+    directory: where to write; made if need be, a bucket is fine.
+  """
+  names = [name for name in course.curves if name not in ('step', 'epoch')]
+  writer = tf.summary.create_file_writer(directory)
+  with writer.as_default():
+    for step, *values in zip(*(course.curves[name] for name in ('step', *names)), strict=True):
+      # All of a step in one operation: `tf.summary.scalar` takes ten times as long.
+      summary = tf.compat.v1.Summary()
+      for name, value in zip(names, values, strict=True):
+        summary.value.add(tag=_TAGS.get(name, name), simple_value=value)
+      tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=int(step))
+  writer.close()
+
+
+def _limits(curves: Mapping[str, Sequence[float]], metric: str) -> tuple[float, float]:
+  """Room for all points but the first few."""
+  shown = [curves[name] for name in (metric, f'val_{metric}') if name in curves]
+  values = [value for curve in shown for value in curve[-(-len(curve) // _UNSETTLED) :] or curve]
+  values = [value for value in values if math.isfinite(value)] or [0.0]
+  margin = 0.1 * (max(values) - min(values)) or 0.1 * max(values) or 1.0
   return min(values) - margin, max(values) + 3 * margin

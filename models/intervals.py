@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypedDict
 
 import numpy as np
 
 _CHUNK = 2_000_000
+
+_POINTS = 2**16
+_POISSON = np.searchsorted(
+  np.cumsum([math.exp(-1) / math.factorial(count) for count in range(9)]), (np.arange(_POINTS) + 0.5) / _POINTS
+).astype(np.float64)
+"""Poisson(1) at equally likely points, mean 1 and variance 0.99997: a tenth of the time of `Generator.poisson`."""
 
 
 class Estimate(TypedDict):
@@ -49,12 +56,50 @@ def error_intervals(
   }
 
 
+def ratio_interval(
+  fares: np.ndarray,
+  predictions: np.ndarray,
+  base_predictions: np.ndarray,
+  stamps: np.ndarray,
+  resamples: int = 1000,
+  seed: int = 0,
+) -> Estimate:
+  """RMSE relative to that of another model, with a paired 95 % interval.
+
+  Each resample draws the same rides for both models, so what both find hard cancels: the interval is much narrower
+  than those of the two errors.
+
+  Args:
+    fares: true fares, shape [rides], at least one.
+    predictions: of the model, shape [rides].
+    base_predictions: of the model that it is compared with, shape [rides].
+    stamps: the time stamp of each ride, shape [rides]; see `error_intervals`.
+    resamples: number of bootstrap resamples.
+    seed: of the resampling.
+
+  Returns:
+    RMSE of the model over RMSE of the base; below 1 the model is better.
+
+  Raises:
+    ValueError: the base makes no error at all, so that there is no ratio.
+  """
+  fares = np.asarray(fares, np.float64)
+  squared, base_squared = ((np.asarray(values, np.float64) - fares) ** 2 for values in (predictions, base_predictions))
+  if not base_squared.any():
+    raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
+  _, cluster = np.unique(stamps, return_inverse=True)
+  sums = np.stack([np.bincount(cluster, weights=values) for values in (base_squared, squared)], axis=1)
+  drawn = _resampled_sums(sums, resamples, seed)
+  value = float(np.sqrt(np.sum(squared) / np.sum(base_squared)))
+  return _estimate(value, np.sqrt(drawn[:, 1] / drawn[:, 0]))
+
+
 def _resampled_sums(sums: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-  """Weighted sums of the clusters' rows, shape [resamples, columns], in bounded memory."""
+  """Weighted sums of the clusters' rows where the first is not zero, [resamples, columns], in bounded memory."""
   generator = np.random.default_rng(seed)
   step = max(1, _CHUNK // len(sums))
   parts = [
-    generator.poisson(1.0, size=(min(step, resamples - start), len(sums))).astype(np.float64) @ sums
+    _POISSON[generator.integers(0, _POINTS, size=(min(step, resamples - start), len(sums)), dtype=np.uint16)] @ sums
     for start in range(0, resamples, step)
   ]
   drawn = np.concatenate(parts)

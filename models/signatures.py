@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -37,10 +38,10 @@ def raw_tensor_specs(dataset: Dataset) -> dict[str, tf.TensorSpec]:
 class FareServing(tf.Module):
   """A trained model behind its Transform graph, with the signatures that the project serves."""
 
-  def __init__(self, model: keras.Model, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
+  def __init__(self, model: keras.Model, transform: keras.layers.Layer, dataset: Dataset) -> None:
     super().__init__(name='fare_serving')
     self.model = model
-    self.transform = transform_graph.transform_features_layer()
+    self.transform = transform
     self._dataset = dataset
 
   def fares(self, rides: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -79,16 +80,41 @@ class FareServing(tf.Module):
     }
 
 
-def export_saved_model(
-  model: keras.Model, transform_graph: tft.TFTransformOutput, dataset: Dataset, directory: str
-) -> None:
-  """Writes `saved_model.pb` and its variables into `directory`.
+class Exporter:
+  """Writes fare models behind one Transform graph as SavedModels.
+
+  Tracing the signatures takes longer than training a small model, so all plain models of one run are saved through
+  the same traced functions, each with its own weights.
 
   Args:
-    model: trained, from transformed features to [batch, 1].
     transform_graph: the fitted Transform graph.
     dataset: names the raw columns.
-    directory: created if need be.
   """
-  serving = FareServing(model, transform_graph, dataset)
-  tf.saved_model.save(serving, directory, signatures=serving.signatures())
+
+  def __init__(self, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
+    self._transform = transform_graph.transform_features_layer()
+    self._dataset = dataset
+    self._traced: tuple[FareServing, dict[str, tf.types.experimental.ConcreteFunction]] | None = None
+
+  def export(self, model: keras.Model, directory: str) -> None:
+    """Writes `saved_model.pb` and the variables of `model` into `directory`, made if need be."""
+    serving = FareServing(model, self._transform, self._dataset)
+    tf.saved_model.save(serving, directory, signatures=serving.signatures())
+
+  def export_weights(self, model: keras.Model, weights: Sequence[np.ndarray], directory: str) -> None:
+    """Writes `model` with other weights; call it with one and the same plain `model`, whose weights it keeps.
+
+    Args:
+      model: the structure; traced at the first call.
+      weights: in the order of `model.get_weights()`.
+      directory: made if need be.
+    """
+    if self._traced is None or self._traced[0].model is not model:
+      serving = FareServing(model, self._transform, self._dataset)
+      self._traced = serving, serving.signatures()
+    kept = model.get_weights()
+    model.set_weights(list(weights))
+    try:
+      tf.saved_model.save(self._traced[0], directory, signatures=self._traced[1])
+    finally:
+      model.set_weights(kept)

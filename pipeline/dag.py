@@ -6,7 +6,6 @@ import dataclasses
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base import base_node
 from tfx.dsl.components.common import resolver
 from tfx.orchestration import pipeline
@@ -17,10 +16,13 @@ from components.anomaly_gate.component import AnomalyGate
 from components.earlier.strategies import EarlierStatisticsStrategy, OtherBlessedModelStrategy
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
+from components.pruning_trainer.component import PruningTrainer
 from components.pusher.component import AtomicPusher
 from components.quarantine_gate.component import QuarantineGate
+from components.recipe_models.component import RecipeModels
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_schema.component import RideSchema
+from configs.recipe import DENSE
 from configs.run import RunConfig
 from pipeline.code_version import code_version
 from pipeline.data_source import DataSource
@@ -33,10 +35,12 @@ class Places:
   Attributes:
     root: TFX's pipeline root.
     serving: the push destination.
+    checkpoints: of unfinished trainings.
   """
 
   root: str
   serving: str
+  checkpoints: str
 
 
 def build_nodes(
@@ -72,9 +76,9 @@ def build_nodes(
     code_version=code_version('configs', 'transforms', 'components.feature_engineering'),
   )
   features.add_upstream_node(gate)
-  trained = _training(config, features)
-  released = _release(config, ingest, trained[-1], places, push_nonce)
-  return [ingest, quarantine_gate, *checks, features, *trained, *released]
+  trainer, recipes, warm_start = _training(config, features, places)
+  released = _release(config, ingest, trainer, recipes, places, push_nonce)
+  return [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *released]
 
 
 def _validation(
@@ -102,50 +106,64 @@ def _validation(
   return [statistics, schema, validator, earlier, gate], gate, schema.outputs['schema']
 
 
-def _training(config: RunConfig, features: FeatureEngineering) -> list[base_node.BaseNode]:
-  nodes: list[base_node.BaseNode] = []
-  base_model = None
+def _training(
+  config: RunConfig, features: FeatureEngineering, places: Places
+) -> tuple[PruningTrainer, RecipeModels, list[base_node.BaseNode]]:
+  """The trainer, the models of its recipes, and the look-up of the model that it starts from, if any."""
+  warm_start: list[base_node.BaseNode] = []
   if config.training.warm_start:
-    nodes.append(
-      resolver.Resolver(
-        strategy_class=OtherBlessedModelStrategy,
-        model=channel.Channel(type=standard_artifacts.Model),
-        model_blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
-      ).with_id('WarmStartModel')
-    )
-    base_model = nodes[0].outputs['model']
-  trainer = Trainer(
+    warm_start.append(_served_model('WarmStartModel'))
+  trainer = PruningTrainer(
     examples=features.outputs['transformed_examples'],
     transform_graph=features.outputs['transform_graph'],
-    base_model=base_model,
-    run_fn='models.run_fn.run_fn',
-    custom_config={
-      **{name: getattr(config, name).model_dump_json() for name in ('features', 'model', 'training')},
-      'dataset': config.dataset.model_copy(update={'path': None}).model_dump_json(),
-      'code_version': code_version('configs', 'transforms', 'models'),
-    },
+    base_model=warm_start[0].outputs['model'] if warm_start else None,
+    dataset=config.dataset,
+    features=config.features,
+    model=config.model,
+    training=config.training,
+    checkpoints=places.checkpoints,
+    code_version=code_version('configs', 'transforms', 'models'),
   )
-  return [*nodes, trainer]
+  recipes = RecipeModels(
+    model_run=trainer.outputs['model_run'],
+    recipes=[recipe.name for recipe in config.training.recipes],
+    code_version=code_version('components.recipe_models'),
+  )
+  return trainer, recipes, warm_start
+
+
+def _served_model(node_id: str, candidate: base_node.BaseNode | None = None) -> resolver.Resolver:
+  """The look-up of the model that serves now; never the candidate itself."""
+  others = {} if candidate is None else {'candidate': candidate.outputs['model']}
+  return resolver.Resolver(
+    strategy_class=OtherBlessedModelStrategy,
+    model=channel.Channel(type=standard_artifacts.Model),
+    model_blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+    **others,
+  ).with_id(node_id)
 
 
 def _release(
-  config: RunConfig, ingest: RideExampleGen, trainer: base_node.BaseNode, places: Places, push_nonce: str
+  config: RunConfig,
+  ingest: RideExampleGen,
+  trainer: PruningTrainer,
+  recipes: RecipeModels,
+  places: Places,
+  push_nonce: str,
 ) -> list[base_node.BaseNode]:
-  """The served model, the comparison with it, and the push."""
-  served = resolver.Resolver(
-    strategy_class=OtherBlessedModelStrategy,
-    candidate=trainer.outputs['model'],
-    model=channel.Channel(type=standard_artifacts.Model),
-    model_blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
-  ).with_id('ServedModel')
-  evaluator = FareEvaluator(
-    examples=ingest.outputs['examples'],
-    model=trainer.outputs['model'],
-    baseline_model=served.outputs['model'],
-    evaluation=config.evaluation,
-    currency=config.dataset.currency,
-    code_version=code_version('configs', 'models', 'transforms', 'components.fare_evaluator'),
-  )
+  """The comparison with the served model, the base beside it where another recipe is served, and the push."""
+  served = _served_model('ServedModel', candidate=trainer)
+  version = code_version('configs', 'models', 'transforms', 'components.fare_evaluator')
+  common = {
+    'examples': ingest.outputs['examples'],
+    'evaluation': config.evaluation,
+    'currency': config.dataset.currency,
+    'code_version': version,
+  }
+  evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
+  nodes: list[base_node.BaseNode] = [served, evaluator]
+  if config.training.served_recipe.name != DENSE:
+    nodes.append(FareEvaluator(model=recipes.outputs[DENSE], judges=False, **common).with_id('BaseEvaluator'))
   pusher = AtomicPusher(
     model=trainer.outputs['model'],
     model_blessing=evaluator.outputs['blessing'],
@@ -154,7 +172,7 @@ def _release(
     ),
     custom_config={'push_nonce': push_nonce},
   ).with_id('Pusher')
-  return [served, evaluator, pusher]
+  return [*nodes, pusher]
 
 
 def build_pipeline(

@@ -52,6 +52,11 @@ class OutputDirectory:
     return self.path / 'artifacts'
 
   @property
+  def checkpoints(self) -> pathlib.Path:
+    """Unfinished trainings; the next run goes on from there."""
+    return self.path / 'checkpoints'
+
+  @property
   def serving(self) -> pathlib.Path:
     """The push destination: one directory per version."""
     return self.path / 'serving'

@@ -74,6 +74,8 @@ def _show_outcome(
   for finding in summary['findings']:
     if finding['severity'] != 'info':
       console.print(Text.assemble((' ! ', 'yellow'), finding['sentence']))
+  if len(summary['recipes']) > 1:
+    console.print(_recipes_table(summary['recipes'], config.dataset.currency))
   if summary['metrics']:
     console.print(_metrics_table(summary, config))
   color = {'pushed': 'green', 'not_blessed': 'yellow'}.get(summary['status'], 'red')
@@ -119,6 +121,9 @@ def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:
   table.add_column(f'eval split ({config.dataset.currency})')
   for name in ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration'):
     table.add_column(name, justify='right')
+  base = {row['name']: row['root_mean_squared_error'] for row in summary['base_slices']}
+  if base:
+    table.add_column('RMSE of dense', justify='right')
   metrics = {name: _interval(estimate) for name, estimate in summary['metrics'].items()}
   for row in summary['slices']:
     whole = not row['slice']
@@ -128,6 +133,26 @@ def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:
       metrics['rmse'] if whole else f'{row["root_mean_squared_error"]:.2f}',
       metrics['mae'] if whole else f'{row["mean_absolute_error"]:.2f}',
       f'{row["calibration"]:.3f}',
+      *([f'{base[row["name"]]:.2f}'] if base else []),
+    )
+  return table
+
+
+def _recipes_table(recipes: list[dict[str, Any]], currency: str) -> Table:
+  """One line per training recipe; every figure is read back from the exported model."""
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  table.add_column('training recipe')
+  for name in (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct'):
+    table.add_column(name, justify='right')
+  for recipe in recipes:
+    ratio = recipe['rmse_ratio']
+    table.add_row(
+      f'[bold]{recipe["name"]}[/] (served)' if recipe['served'] else recipe['name'],
+      _interval(recipe['rmse']),
+      f'{ratio["value"]:.3f} [{ratio["low"]:.3f}, {ratio["high"]:.3f}]',
+      f'{recipe["parameters"]:,}',
+      f'{recipe["sparsity"]:.1%}',
+      f'{recipe["distinct_weights"]:,}',
     )
   return table
 

@@ -14,6 +14,7 @@ from tfx.dsl.io import fileio
 
 from components.anomaly_gate.executor import FINDINGS_FILE
 from components.anomaly_gate.findings import from_json
+from components.recipe_models.executor import REPORT, REPORT_FOLDER
 from components.ride_example_gen.counts import read_counts
 from configs.run import RunConfig
 from pipeline.steps import Step, StepState, output_of
@@ -49,12 +50,14 @@ def summarize(config: RunConfig, steps: Sequence[Step], failure: str | None, ano
     'metrics': {name: evaluation['intervals'][name] for name in ('rmse', 'mae')} if evaluation else None,
     'rmse_without_worst_5': evaluation['intervals']['rmse_without_worst_5'] if evaluation else None,
     'slices': evaluation['slices'] if evaluation else [],
+    'base_slices': _base_slices(steps),
+    'recipes': _recipes(config, steps),
     'findings': _findings(steps),
     'pushed_path': destination,
     'timings': {step.name: round(step.seconds, 3) for step in steps},
     'cached': [step.name for step in steps if step.state is StepState.CACHED],
     'quarantine': _uri(steps, 'RideExampleGen', 'quarantine'),
-    'curves': _uri(steps, 'Trainer', 'model_run'),
+    'curves': _uri(steps, 'PruningTrainer', 'model_run'),
   }
 
 
@@ -89,6 +92,34 @@ def _evaluation(steps: Sequence[Step]) -> dict[str, Any] | None:
   if uri is None:
     return None
   return {name: _read_json(uri, f'{name}.json') for name in ('intervals', 'slices', 'refusals')}
+
+
+def _base_slices(steps: Sequence[Step]) -> list[dict[str, Any]]:
+  """The dense base's metrics by slice, where another recipe is served."""
+  uri = _uri(steps, 'BaseEvaluator', 'evaluation')
+  return [] if uri is None else list(_read_json(uri, 'slices.json'))
+
+
+def _recipes(config: RunConfig, steps: Sequence[Step]) -> list[dict[str, Any]]:
+  """What each training recipe came to, in the order of the config; read back from the exported models."""
+  recipes = []
+  for recipe in config.training.recipes:
+    uri = _uri(steps, 'RecipeModels', recipe.name)
+    if uri is None:
+      return []
+    report = _read_json(os.path.join(uri, REPORT_FOLDER), REPORT)
+    recipes.append(
+      {
+        'name': recipe.name,
+        'summary': recipe.summary,
+        'served': recipe.name == config.training.served_recipe.name,
+        **report['metrics'],
+        **report['totals'],
+        'seconds': report['seconds'],
+        'path': uri,
+      }
+    )
+  return recipes
 
 
 def _findings(steps: Sequence[Step]) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ class FareEvaluator(evaluator.Evaluator):
     currency: of the fares, for sentences.
     code_version: part of the cache key.
     baseline_model: the served model, if any; change thresholds need it.
+    judges: whether the thresholds hold; without them the blessing stays empty
+      and the same slices are only measured.
   """
 
   SPEC_CLASS = FareEvaluatorSpec
@@ -40,6 +42,7 @@ class FareEvaluator(evaluator.Evaluator):
     currency: str,
     code_version: str,
     baseline_model: channel.BaseChannel | None = None,
+    judges: bool = True,
   ) -> None:
     spec = FareEvaluatorSpec(
       examples=examples,
@@ -47,7 +50,7 @@ class FareEvaluator(evaluator.Evaluator):
       baseline_model=baseline_model,
       evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
       blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
-      eval_config=eval_config(evaluation),
+      eval_config=eval_config(evaluation, judges),
       example_splits=json_utils.dumps(['eval']),
       fairness_indicator_thresholds=json_utils.dumps(None),
       bootstrap=evaluation.bootstrap,

@@ -23,18 +23,19 @@ _METRICS = {
 }
 
 
-def eval_config(evaluation: Evaluation) -> config_pb2.EvalConfig:
+def eval_config(evaluation: Evaluation, judges: bool = True) -> config_pb2.EvalConfig:
   """Builds the config of an evaluation with an optional baseline.
 
   Args:
     evaluation: thresholds; change thresholds are ignored by TFX where there is
       no baseline yet.
+    judges: whether there are thresholds at all.
   """
   metrics = [
     config_pb2.MetricConfig(class_name=name, config=f'{{"name": "{alias}"}}') for name, alias in _METRICS.items()
   ]
   for metric in metrics:
-    if metric.class_name == 'RootMeanSquaredError':
+    if judges and metric.class_name == 'RootMeanSquaredError':
       # A plain threshold would hold for every slice; this one is for all rides together.
       overall = config_pb2.PerSliceMetricThreshold(
         slicing_specs=[config_pb2.SlicingSpec()], threshold=_threshold(evaluation)

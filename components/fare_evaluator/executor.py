@@ -6,12 +6,13 @@ import json
 import os
 from typing import Any
 
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components.evaluator import executor as evaluator
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as keys
-from tfx.utils import io_utils, path_utils
+from tfx.utils import io_utils, path_utils, proto_utils
 
 from components.fare_evaluator.eval_config import SLICE_KEYS
 from components.fare_evaluator.intervals import intervals_of_split
@@ -34,12 +35,19 @@ class FareEvaluatorExecutor(evaluator.Executor):
     super().Do(input_dict, output_dict, exec_properties)
     uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])
     _write(uri, 'slices', read_slices(uri, SLICE_KEYS, Slices.model_validate_json(exec_properties[SLICES_KEY])))
-    _write(uri, 'refusals', refusals(uri, exec_properties[CURRENCY_KEY]))
+    _write(uri, 'refusals', refusals(uri, exec_properties[CURRENCY_KEY]) if _judges(exec_properties) else [])
     model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
     model_path = path_utils.serving_model_path(model.uri)
     [split_uri] = artifact_utils.get_split_uris(input_dict[keys.EXAMPLES_KEY], 'eval')
     files = fileio.glob(io_utils.all_files_pattern(split_uri))
     _write(uri, 'intervals', intervals_of_split(model_path, files, exec_properties[BOOTSTRAP_KEY]))
+
+
+def _judges(exec_properties: dict[str, Any]) -> bool:
+  """Whether the evaluation has a threshold; TFMA writes no verdict without."""
+  config = config_pb2.EvalConfig()
+  proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
+  return any(metric.per_slice_thresholds for spec in config.metrics_specs for metric in spec.metrics)
 
 
 def _write(uri: str, name: str, value: Any) -> None:

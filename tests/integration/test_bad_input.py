@@ -47,7 +47,7 @@ def test_refused_before_training(project, change: str, message: str):
   assert not project.versions()
   assert re.search(message, summary['reason']), summary['reason']
   assert 'Traceback' not in summary['reason']
-  assert 'Trainer' not in states
+  assert 'PruningTrainer' not in states
   if summary['rows']:
     assert summary['rows']['read'] == summary['rows']['kept'] + sum(summary['rows']['quarantined'].values())
 
@@ -60,7 +60,7 @@ def test_anomalies_stop_the_run_before_training(project):
   assert summary['status'] == 'anomalies'
   assert 'dropoff_latitude' in summary['reason']
   assert 'expected' in summary['reason']
-  assert 'Trainer' not in states
+  assert 'PruningTrainer' not in states
 
 
 def test_constant_features_train(project):

@@ -16,7 +16,7 @@ _PATIENCE = 300
 
 
 def _start(project: Project) -> subprocess.Popen[str]:
-  settings = [part for override in (*QUICK, 'training.epochs=200') for part in ('--set', override)]
+  settings = [part for override in (*QUICK, 'training.epochs=6000') for part in ('--set', override)]
   command = [sys.executable, '-m', 'pipeline', 'run', '--config', 'nyc', '--data', str(project.data)]
   command += ['--output', str(project.output.path), *settings]
   environment = os.environ | {'PYTHONUNBUFFERED': '1'}
@@ -33,7 +33,7 @@ def _wait_for(path: pathlib.Path, pattern: str) -> None:
 def test_kill_9_in_training_then_run_again(project: Project):
   """Oracle: the second process's own account of what came from the cache."""
   killed = _start(project)
-  _wait_for(project.output.artifacts, 'Trainer/model_run/*/tensorboard/train/*')
+  _wait_for(project.output.checkpoints, '*/base/*')
   killed.send_signal(signal.SIGKILL)
   assert killed.wait() == -signal.SIGKILL
   assert not project.versions()
@@ -43,7 +43,11 @@ def test_kill_9_in_training_then_run_again(project: Project):
   summary = json.loads(project.output.summary.read_text())
   assert summary['status'] == 'pushed'
   assert set(summary['cached']) >= {'RideExampleGen', 'StatisticsGen', 'FeatureEngineering'}
-  assert 'Trainer' not in summary['cached']
+  assert 'PruningTrainer' not in summary['cached']
+  [dense] = summary['recipes']
+  report = json.loads(pathlib.Path(dense['path'], 'training_report', 'training_report.json').read_text())
+  assert report['stages'][0]['resumed_from'] > 0
+  assert not list(project.output.checkpoints.iterdir())
   assert project.versions() == [pathlib.Path(summary['pushed_path']).name]
-  for text in ('↺ RideExampleGen', '✓ Trainer', 'pushed in', 'RMSE'):
+  for text in ('↺ RideExampleGen', '✓ PruningTrainer', 'pushed in', 'RMSE'):
     assert text in shown

@@ -22,7 +22,7 @@ def test_newest_span_is_read_and_drift_is_measured_against_the_one_before(tmp_pa
   second.write_text('\n'.join([header, *(row.rpartition(',')[0] + ',6' for row in rows)]) + '\n')
   after, states = project.run()
   assert after['rows']['read'] == 900
-  assert states['Trainer'] == 'complete'
+  assert states['PruningTrainer'] == 'complete'
   [drift] = [f for f in after['findings'] if f['kind'] == 'drift' and f['feature'] == 'passenger_count']
   assert drift['divergence'] > drift['threshold']
   assert drift['severity'] == 'warning'

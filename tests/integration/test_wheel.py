@@ -18,8 +18,10 @@ for room in ('configs', 'transforms', 'models', 'components', 'pipeline'):
   for module in pkgutil.walk_packages(package.__path__, f'{room}.'):
     if not module.name.endswith('__main__'):
       importlib.import_module(module.name)
-from configs import loading
+from configs import loading, recipe_loading
 print(','.join(loading.presets()))
+print(','.join(recipe_loading.recipe_names()))
+print(loading.load('nyc', ['training.recipes=pqat_80']).training.serve)
 """
 
 
@@ -36,4 +38,7 @@ def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
     [sys.executable, '-I', '-c', program, str(site)], capture_output=True, text=True, cwd=tmp_path, check=False
   )
   assert result.returncode == 0, result.stderr[-2000:]
-  assert set(result.stdout.splitlines()[-1].split(',')) == {'chicago', 'nyc', 'nyc-baseline'}
+  presets, recipes, served = result.stdout.splitlines()[-3:]
+  assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-wide'}
+  assert set(recipes.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / 'recipes').iterdir()}
+  assert served == 'pqat_80'

@@ -52,7 +52,8 @@ def test_summary_adds_up(finished):
   for name in ('rmse', 'mae'):
     estimate = summary['metrics'][name]
     assert 0 < estimate['low'] <= estimate['value'] <= estimate['high']
-  assert set(summary['timings']) >= {'RideExampleGen', 'FeatureEngineering', 'Trainer', 'FareEvaluator', 'Pusher'}
+  steps = {'RideExampleGen', 'FeatureEngineering', 'PruningTrainer', 'RecipeModels', 'FareEvaluator', 'Pusher'}
+  assert set(summary['timings']) >= steps
 
 
 def test_slices_partition_the_eval_split(finished):
@@ -96,7 +97,9 @@ def test_curves_and_logs_are_kept(finished):
   _, summary, _ = finished
   curves = pathlib.Path(summary['curves'])
   assert (curves / 'loss_curve.png').read_bytes().startswith(b'\x89PNG')
-  assert len(json.loads((curves / 'history.json').read_text())['val_rmse']) == 3
+  history = json.loads((curves / 'history.json').read_text())
+  assert history['epoch'][-1] == 3
+  assert len(history['val_rmse']) == len(history['epoch'])
   assert list(curves.glob('tensorboard/**/events.out.tfevents.*'))
 
 
@@ -121,7 +124,7 @@ def test_a_threshold_that_is_missed_is_a_result(finished):
   assert summary['status'] == 'not_blessed'
   assert 'the limit is 0.001 USD (evaluation.max_rmse)' in summary['reason']
   assert summary['pushed_path'] is None
-  assert states['Trainer'] == 'cached'
+  assert states['PruningTrainer'] == 'cached'
   assert project.versions() == [pathlib.Path(first['pushed_path']).name]
 
 
@@ -131,7 +134,7 @@ def test_changed_code_behind_a_dotted_path_is_not_cached(finished, monkeypatch):
   real = dag.code_version
   monkeypatch.setattr(dag, 'code_version', lambda *rooms: real(*rooms) + ('changed' if 'models' in rooms else ''))
   _, states = project.run('evaluation.max_rmse=0.001')
-  assert (states['FeatureEngineering'], states['Trainer']) == ('cached', 'complete')
+  assert (states['FeatureEngineering'], states['PruningTrainer']) == ('cached', 'complete')
 
 
 def test_changed_input_of_the_same_size_and_time_is_not_cached(project):
@@ -151,14 +154,14 @@ def test_a_cached_push_that_no_longer_serves_is_pushed_again(project):
   first, _ = project.run()
   shutil.rmtree(first['pushed_path'])
   again, states = project.run()
-  assert states['Trainer'] == 'cached'
+  assert states['PruningTrainer'] == 'cached'
   assert pathlib.Path(again['pushed_path'], 'saved_model.pb').is_file()
 
 
 def test_warm_start_goes_on_from_the_served_model(project):
   cold, _ = project.run('training.epochs=8')
   warm, states = project.run('training.epochs=1', 'training.warm_start=true', 'training.learning_rate=1e-5')
-  assert states['Trainer'] == 'complete'
+  assert states['PruningTrainer'] == 'complete'
   assert warm['metrics']['rmse']['value'] == pytest.approx(cold['metrics']['rmse']['value'], rel=0.05)
   misfit, _ = project.run('training.epochs=1', 'training.warm_start=true', 'model.hidden=[5]')
   assert misfit['status'] == 'failed'

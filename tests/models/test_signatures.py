@@ -10,7 +10,7 @@ from configs import loading
 from configs.dataset import LABEL, TIME
 from models.fare_model import build_fare_model
 from models.rides import Rides
-from models.signatures import export_saved_model, raw_example_spec, raw_tensor_specs
+from models.signatures import Exporter, raw_example_spec, raw_tensor_specs
 from models.training import predict
 from transforms import in_memory, names
 from transforms.catalogue import catalogue, categoricals
@@ -53,7 +53,7 @@ def exported(tmp_path_factory):
     _ = transform | tft_beam.WriteTransformFn(str(root / 'transform'))
   width = len(catalogue(CONFIG.dataset, CONFIG.features))
   model = build_fare_model(CONFIG.model, width, categoricals(CONFIG.dataset, CONFIG.features), 9.5, seed=3)
-  export_saved_model(model, tft.TFTransformOutput(str(root / 'transform')), CONFIG.dataset, str(root / 'model'))
+  Exporter(tft.TFTransformOutput(str(root / 'transform')), CONFIG.dataset).export(model, str(root / 'model'))
   return tf.saved_model.load(str(root / 'model')), model, rides
 
 

@@ -1,0 +1,208 @@
+"""RMSE against sparsity, by structure, for the small and the wide model: the course's pruning table on this task.
+
+`python -m benchmarks.sparsity --model small --seeds 5` and `--model wide --folds 1`
+
+Each seed divides the rides of the preset into five folds by time stamp; `--folds` says how many of them are tested. On
+each one the dense base is trained once, and every recipe fine-tunes a copy of it. What is shown is the ratio of a
+recipe's RMSE to the dense base's of the same seed, and its 95 % t-interval over seeds: the pairs share the rides and
+the initial weights, so the interval is far narrower than that of either RMSE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from benchmarks.accuracy import read_kept
+from benchmarks.cross_validation import Fold, divisions, t_interval
+from configs.loading import load
+from configs.recipe import FineTuning, Pruning, Recipe
+from configs.run import RunConfig
+from models.compression.compressor import Compressor
+from models.fare_model import build_fare_model
+from models.keras_compat import keras
+from models.training import predict, train
+from transforms import names
+from transforms.catalogue import categoricals
+
+PRESETS = {'small': 'nyc', 'wide': 'nyc-wide'}
+FOLDS = 5
+LEVELS = (0.5, 0.75, 0.8, 0.875, 0.9, 0.95)
+BLOCKS = ('unstructured', '4x1', '16x1')
+AIMS = {('small', 0.8): 1.01, ('small', 0.9): 1.02, ('wide', 0.9): 1.01}
+"""The RMSE ratios that the project aims at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """One cell of the table; sparsity 0 is the dense base."""
+
+  structure: str
+  sparsity: float
+
+  def recipe(self, tuning: FineTuning) -> Recipe:
+    """The recipe of a pruned variant."""
+    pruning = Pruning(structure=self.structure, final_sparsity=self.sparsity, fine_tuning=tuning)
+    return Recipe(name='variant', pruning=pruning)
+
+
+DENSE = Variant('dense', 0.0)
+
+
+def variants(levels: Sequence[float]) -> list[Variant]:
+  """All pruned cells: every block structure at every level, and 2:4, which is always a half."""
+  return [Variant(structure, level) for structure in BLOCKS for level in levels] + [Variant('2:4', 0.5)]
+
+
+def predictions(fold: Fold, cells: Sequence[Variant], tuning: FineTuning) -> Iterator[tuple[Variant, np.ndarray]]:
+  """Fares of the fold's test rides, by variant; the dense base first."""
+  config, rides = fold.config, fold.engineered
+  keras.backend.clear_session()
+  keras.utils.set_random_seed(fold.seed)
+  training = config.training.model_copy(update={'seed': fold.seed})
+  training_rides, test = rides[~fold.test], rides[fold.test]
+  build = functools.partial(
+    build_fare_model,
+    config.model,
+    rides.inputs[names.NUMERIC].shape[1],
+    categoricals(config.dataset, config.features),
+    float(np.median(training_rides.fares)),
+    fold.seed,
+  )
+  base = build()
+  train(base, training_rides, training)
+  yield DENSE, predict(base, test)
+  compressor = Compressor(build, base.get_weights(), training_rides, training)
+  for cell in cells:
+    yield cell, predict(compressor.apply(cell.recipe(tuning)).model, test)
+
+
+def measure(
+  config: RunConfig, rides: Mapping[str, np.ndarray], options: argparse.Namespace, console: Console
+) -> dict[Variant, np.ndarray]:
+  """RMSE by variant, float64 [seeds], over the tested rides of each seed."""
+  cells = variants(options.levels)
+  tuning = FineTuning(epochs=options.epochs, learning_rate=options.learning_rate)
+  squared: dict[Variant, dict[int, list[np.ndarray]]] = {}
+  columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+  with Progress(*columns, console=console, transient=True) as progress:
+    task = progress.add_task('models', total=options.seeds * options.folds * (len(cells) + 1))
+    for number, fold in enumerate(divisions(config, rides, range(options.seeds), FOLDS)):
+      if number % FOLDS >= options.folds:
+        continue
+      for variant, fares in predictions(fold, cells, tuning):
+        errors = (fares - fold.fares[fold.test].astype(np.float64)) ** 2
+        squared.setdefault(variant, {}).setdefault(fold.seed, []).append(errors)
+        progress.advance(task)
+  return {
+    variant: np.array([np.sqrt(np.concatenate(parts).mean()) for parts in by_seed.values()])
+    for variant, by_seed in squared.items()
+  }
+
+
+def main(arguments: list[str] | None = None) -> None:
+  """Prints a table; see `--help`."""
+  options = _options(arguments)
+  config = load(PRESETS[options.model], options.set)
+  console = Console(width=None if sys.stdout.isatty() else 132)
+  rmse = measure(config, read_kept(options.data, config), options, console)
+  rows = [_row(variant, values, rmse[DENSE]) for variant, values in rmse.items()]
+  console.print(_table(rows, options))
+  for row in rows:
+    aim = AIMS.get((options.model, row['sparsity']))
+    if aim:
+      kept = 'kept' if row['ratio'] <= aim else 'missed'
+      console.print(
+        f'aim for {row["structure"]} {row["sparsity"]:.0%}: at most {aim:g}, got {row["ratio"]:.4f}: {kept}'
+      )
+  if options.output:
+    setting = {'model': options.model, 'seeds': options.seeds, 'folds': options.folds, 'epochs': options.epochs}
+    pathlib.Path(options.output).write_text(json.dumps({**setting, 'rows': rows}, indent=2), encoding='utf-8')
+  if options.picture:
+    _draw(rows, options).savefig(options.picture, dpi=120)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog='python -m benchmarks.sparsity', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--data', default='../shared/data/nyc/rides.csv', help='a file in the columns of the preset')
+  parser.add_argument('--model', choices=PRESETS, default='small')
+  parser.add_argument('--set', action='append', default=[], metavar='a.b=c', help='overrides the preset')
+  parser.add_argument('--seeds', type=int, default=5)
+  parser.add_argument('--folds', type=int, default=FOLDS, choices=range(1, FOLDS + 1), help='tested folds per seed')
+  parser.add_argument('--levels', type=float, nargs='+', default=LEVELS, help='sparsities')
+  parser.add_argument('--epochs', type=int, default=FineTuning().epochs, help='of the fine-tuning')
+  parser.add_argument('--learning-rate', type=float, default=FineTuning().learning_rate, help='of the fine-tuning')
+  parser.add_argument('--output', help='a JSON file to write')
+  parser.add_argument('--picture', help='a PNG file to write')
+  options = parser.parse_args(arguments)
+  if options.seeds < 2:
+    parser.error(f'--seeds must be at least 2 for an interval, got {options.seeds}.')
+  return options
+
+
+def _row(variant: Variant, rmse: np.ndarray, dense: np.ndarray) -> dict:
+  ratio = rmse / dense
+  low, high = t_interval(ratio)
+  return {
+    **dataclasses.asdict(variant),
+    'rmse': float(rmse.mean()),
+    'ratio': float(ratio.mean()),
+    'low': low,
+    'high': high,
+  }
+
+
+def _table(rows: list[dict], options: argparse.Namespace) -> Table:
+  levels = sorted({row['sparsity'] for row in rows if row['sparsity']})
+  dense = next(row for row in rows if not row['sparsity'])
+  caption = (
+    f'{options.model} model, dense RMSE {dense["rmse"]:.3f}; RMSE ratio to dense and its 95 % interval over '
+    f'{options.seeds} seeds, {options.folds} of {FOLDS} folds each, {options.epochs} epochs of fine-tuning'
+  )
+  table = Table(caption=caption)
+  table.add_column('structure', no_wrap=True)
+  for level in levels:
+    table.add_column(f'{level:.1%}', justify='right')
+  for structure in (*BLOCKS, '2:4'):
+    found = {row['sparsity']: row for row in rows if row['structure'] == structure}
+    cells = [found.get(level) for level in levels]
+    table.add_row(structure, *(f'{c["ratio"]:.3f}\n{c["low"]:.3f} to {c["high"]:.3f}' if c else '' for c in cells))
+  return table
+
+
+def _draw(rows: list[dict], options: argparse.Namespace) -> Figure:
+  figure = Figure(figsize=(6.4, 3.8), layout='constrained')
+  FigureCanvasAgg(figure)
+  axes = figure.subplots()
+  for structure in (*BLOCKS, '2:4'):
+    found = sorted((row for row in rows if row['structure'] == structure), key=lambda row: row['sparsity'])
+    x, y = [row['sparsity'] for row in found], [row['ratio'] for row in found]
+    spread = [[row['ratio'] - row['low'] for row in found], [row['high'] - row['ratio'] for row in found]]
+    axes.errorbar(x, y, yerr=spread, marker='o', markersize=4, capsize=3, label=structure)
+  axes.axhline(1, color='0.5', linewidth=1)
+  axes.set(xlabel='sparsity', ylabel='RMSE, ratio to dense', title=f'{options.model} model')
+  axes.grid(alpha=0.3)
+  axes.legend(frameon=False)
+  return figure
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,1 @@
+"""TFX's Trainer for the dense base and its training recipes."""

@@ -1,0 +1,1 @@
+"""One Model artifact per training recipe."""

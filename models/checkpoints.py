@@ -1,0 +1,157 @@
+"""Where an unfinished training is kept, so that a rerun goes on from there and ends with the same weights.
+
+One file holds everything: the SHA-256 of the rest, then an `.npz` archive. `tf.train.Checkpoint` was not taken: tfmot's
+wrappers hold one variable under several attributes and override `get_weights`, whereas a flat list of variables,
+compared by name and shape, is never ambiguous; and one file is replaced at once or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.io import gfile
+
+_FILE = 'training.checkpoint'
+_PART = 'training.checkpoint.part'
+_DETAILS = 'details'
+_DIGEST_BYTES = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+  """A training at one of its record points.
+
+  Attributes:
+    step: optimizer steps taken.
+    curves: one value per record point so far, by name.
+    values: of all variables, in the order in which they are described.
+    best: values of the model's variables after the best epoch; None where
+      early stopping watches nothing.
+    best_loss: the watched loss of that epoch.
+    stalled: epochs since then.
+  """
+
+  step: int
+  curves: Mapping[str, Sequence[float]]
+  values: Sequence[np.ndarray]
+  best: Sequence[np.ndarray] | None = None
+  best_loss: float = math.inf
+  stalled: int = 0
+
+
+class Checkpoint:
+  """The last saved state of one training, in a folder of its own.
+
+  Args:
+    directory: made at the first save; a bucket is fine. Give every training
+      (its config, its rides, where its weights start) a folder of its own.
+    every_seconds: least time between two saves; shorter trainings are never
+      saved, as doing them again costs no more.
+  """
+
+  def __init__(self, directory: str, every_seconds: float = 5.0) -> None:
+    self.directory = directory
+    self._every_seconds = every_seconds
+    self._saved_at = time.monotonic()
+
+  @property
+  def due(self) -> bool:
+    """Whether the last save, or the beginning, is long enough ago."""
+    return time.monotonic() - self._saved_at >= self._every_seconds
+
+  def save(self, state: State, identity: Sequence[str]) -> None:
+    """Replaces what was saved; a process that is killed meanwhile leaves the previous state.
+
+    Args:
+      state: only finite values are worth it.
+      identity: what `restore` must be asked with to get the state back.
+    """
+    details = {
+      'identity': list(identity),
+      'step': state.step,
+      'curves': {name: list(curve) for name, curve in state.curves.items()},
+      'best_loss': state.best_loss,
+      'stalled': state.stalled,
+    }
+    arrays = _numbered('value', state.values) | _numbered('best', state.best or [])
+    content = io.BytesIO()
+    np.savez(content, **{_DETAILS: np.array(json.dumps(details))}, **arrays)
+    gfile.makedirs(self.directory)
+    with gfile.GFile(os.path.join(self.directory, _PART), 'wb') as file:
+      file.write(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+    gfile.rename(os.path.join(self.directory, _PART), os.path.join(self.directory, _FILE), overwrite=True)
+    self._saved_at = time.monotonic()
+
+  def restore(self, identity: Sequence[str]) -> State | None:
+    """The saved state.
+
+    Args:
+      identity: describes the variables and the training.
+
+    Returns:
+      None where nothing was saved, where the file is damaged, and where it
+      belongs to another training: a fresh start is right then.
+    """
+    self._saved_at = time.monotonic()
+    path = os.path.join(self.directory, _FILE)
+    if not gfile.exists(path):
+      return None
+    with gfile.GFile(path, 'rb') as file:
+      content = file.read()
+    digest, archive = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.sha256(archive).digest() != digest:
+      return None
+    with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+      details = json.loads(str(arrays[_DETAILS]))
+      return _state(details, arrays) if details['identity'] == list(identity) else None
+
+  def clear(self) -> None:
+    """Removes the saved state, and the folder where nothing else is in it."""
+    for name in (_FILE, _PART):
+      if gfile.exists(os.path.join(self.directory, name)):
+        gfile.remove(os.path.join(self.directory, name))
+    if gfile.isdir(self.directory) and not gfile.listdir(self.directory):
+      gfile.rmtree(self.directory)
+
+
+def describe(variables: Sequence[tf.Variable]) -> list[str]:
+  """Name, shape and dtype of each variable, in order.
+
+  Numbers after an underscore are left out: Keras counts the layers that have no name of their own through a process
+  (`quantize_layer_1_min`), so the same model, built second, would not be recognised.
+  """
+  return [
+    f'{re.sub(r"_[0-9]+(?![0-9a-zA-Z])", "", variable.name)} {variable.shape.as_list()} {variable.dtype.name}'
+    for variable in variables
+  ]
+
+
+def _numbered(kind: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+  return {f'{kind}_{position}': value for position, value in enumerate(values)}
+
+
+def _state(details: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> State:
+  return State(
+    step=details['step'],
+    curves=details['curves'],
+    values=_listed('value', arrays),
+    best=_listed('best', arrays) or None,
+    best_loss=details['best_loss'],
+    stalled=details['stalled'],
+  )
+
+
+def _listed(kind: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+  count = sum(name.startswith(f'{kind}_') for name in arrays)
+  return [arrays[f'{kind}_{position}'] for position in range(count)]

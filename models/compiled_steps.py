@@ -1,0 +1,136 @@
+"""Training steps and error measurement compiled into one call each, over rides in memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from configs.model import Loss, Training
+from models.keras_compat import keras
+from models.rides import Rides
+
+_RIDES_AT_ONCE = 8192
+
+_Losses = tuple[tf.Tensor, tf.Tensor]
+
+
+def compiled_steps(
+  model: keras.Model, optimizer: keras.optimizers.Optimizer, rides: Rides, batch: int, config: Training
+) -> Callable[[tf.Tensor], _Losses]:
+  """A function that takes many steps in one call.
+
+  Updates that layers ask for while they are called (pruning steps and masks, moving ranges) run once per step. Dropout
+  depends on the seed, the layer and `optimizer.iterations` alone.
+
+  Args:
+    model: built; takes `rides.inputs`, gives fares of shape [batch, 1].
+    optimizer: built for the model's trainable variables.
+    rides: what the rows refer to.
+    batch: rides per step.
+    config: names the loss and the seed.
+
+  Returns:
+    A concrete function from rows, int32 [steps, batch], to two float32
+    scalars, both summed over the steps: the loss with the layers' penalties,
+    and the squared errors of all rides. The first is NaN where a weight is no
+    longer finite afterwards, as the next step's loss would be.
+  """
+  objective = _objective(config)
+  columns, fares = _tensors(model, rides)
+
+  @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, batch], tf.int32)])
+  def run(rows: tf.Tensor) -> _Losses:
+    def step(position: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
+      inputs = {name: tf.gather(column, rows[position]) for name, column in columns.items()}
+      with tf.GradientTape() as tape, _dropout_by_step(model, config.seed, optimizer.iterations):
+        loss, squares = _losses(model, objective, inputs, tf.gather(fares, rows[position]), training=True)
+      gradients = zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+      # tfmot's cluster-preserving wrappers hold kernels that they do not use; Keras would warn of each.
+      optimizer.apply_gradients([(gradient, variable) for gradient, variable in gradients if gradient is not None])
+      return position + 1, loss_sum + loss, squares_sum + squares
+
+    start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+    # One iteration at a time: steps depend on each other through the variables, which the loop does not know of.
+    _, loss, squares = tf.while_loop(lambda i, *_: i < tf.shape(rows)[0], step, start, parallel_iterations=1)
+    finite = [tf.reduce_all(tf.math.is_finite(variable)) for variable in model.trainable_variables]
+    return tf.where(tf.reduce_all(finite), loss, float('nan')), squares
+
+  return run.get_concrete_function()
+
+
+def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Callable[[], _Losses]:
+  """A function that measures the model as it is when called.
+
+  Args:
+    model: built; takes `rides.inputs`, gives fares of shape [batch, 1].
+    rides: at least one.
+    config: names the loss.
+
+  Returns:
+    A concrete function without arguments to two float32 scalars, means over
+    the rides: the loss with the layers' penalties, and the squared error.
+  """
+  objective = _objective(config)
+  columns, fares = _tensors(model, rides)
+  count = float(len(rides))
+
+  @tf.function(autograph=False)
+  def measure() -> _Losses:
+    def chunk(start: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
+      rows = slice(start, start + _RIDES_AT_ONCE)
+      inputs = {name: column[rows] for name, column in columns.items()}
+      loss, squares = _losses(model, objective, inputs, fares[rows], training=False)
+      size = tf.cast(tf.shape(fares[rows])[0], tf.float32)
+      return start + _RIDES_AT_ONCE, loss_sum + loss * size, squares_sum + squares
+
+    start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+    _, loss, squares = tf.while_loop(lambda i, *_: i < len(rides), chunk, start, parallel_iterations=1)
+    return loss / count, squares / count
+
+  return measure.get_concrete_function()
+
+
+def _objective(config: Training) -> keras.losses.Loss:
+  return keras.losses.Huber(config.huber_delta) if config.loss is Loss.HUBER else keras.losses.MeanSquaredError()
+
+
+def _tensors(model: keras.Model, rides: Rides) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+  columns = {name: tf.constant(rides.inputs[name]) for name in model.input_names}
+  return columns, tf.constant(rides.fares.reshape(-1, 1))
+
+
+def _losses(
+  model: keras.Model, objective: keras.losses.Loss, inputs: dict[str, tf.Tensor], fares: tf.Tensor, training: bool
+) -> _Losses:
+  """The mean loss with the penalties, and the sum of the squared errors."""
+  predicted = model(inputs, training=training)
+  loss = tf.add_n([objective(fares, predicted), *model.losses])
+  return loss, tf.reduce_sum(tf.square(predicted - fares))
+
+
+@contextlib.contextmanager
+def _dropout_by_step(model: keras.Model, seed: int, step: tf.Variable) -> Iterator[None]:
+  """Traces dropout without a state of its own, which no checkpoint could hold.
+
+  Args:
+    model: whose dropout layers are traced inside of the context.
+    seed: of the training.
+    step: the optimizer's counter.
+  """
+  layers = [module for module in model.submodules if isinstance(module, keras.layers.Dropout)]
+  for position, layer in enumerate(layers):
+    key = tf.stack([tf.constant(seed + (position << 32), tf.int64), tf.cast(step, tf.int64)])
+
+    def dropout(
+      inputs: tf.Tensor, rate: float, noise_shape: tf.Tensor | None = None, key: tf.Tensor = key
+    ) -> tf.Tensor:
+      return tf.nn.experimental.stateless_dropout(inputs, rate, seed=key, noise_shape=noise_shape)
+
+    layer._random_generator.dropout = dropout
+  try:
+    yield
+  finally:
+    for layer in layers:
+      del layer._random_generator.dropout

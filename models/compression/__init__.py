@@ -1,0 +1,1 @@
+"""Pruning, clustering and quantization-aware training of the dense core, and the proof that they had an effect."""

@@ -1,0 +1,90 @@
+"""Weight clustering of a fare model in place: each chosen kernel ends with few distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.clustering.keras.cluster_wrapper import ClusterWeights
+from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import cluster_weights
+
+from configs.recipe import Clustering
+from models.compression import layers
+from models.compression.fine_tuning import FineTune
+from models.compression.keeping import Kept, keep
+from models.compression.zeros_apart import ZerosApart, one_per_side
+from models.keras_compat import keras
+from models.training import Course
+
+
+def cluster(
+  model: keras.Model, clustering: Clustering, kept: Mapping[str, Kept], seed: int, fine_tune: FineTune
+) -> Course:
+  """Fine-tunes a model whose kernels are drawn from few centroids.
+
+  A kernel with zeros keeps exactly these: zero is one of its centroids.
+
+  Args:
+    model: plain and trained, perhaps pruned; its weights are changed in place.
+      Its layers are spent: only their variables are worth reading afterwards.
+    clustering: which layers, how many distinct values.
+    kept: zeros of pruned layers, to be kept whether the layer is clustered or
+      not.
+    seed: of random centroids.
+    fine_tune: trains.
+
+  Raises:
+    ValueError: an unknown layer, or two clusters for a kernel with zeros.
+  """
+  chosen = layers.named_layers(model, clustering.layers, 'clustering.layers')
+  # Random centroids are drawn by the global seed; those of k-means++ have a fixed one (tfmot's `seed=9`).
+  tf.random.set_seed(seed)
+  wrappers = {name: _wrapped(layer, clustering) for name, layer in chosen.items() if _several_values(layer)}
+  clustered = layers.recompose(model, wrappers)
+  for wrapper in wrappers.values():
+    if wrapper.preserve_sparsity:
+      _keep_zeros(wrapper)
+  for name, layer in layers.named_layers(model, kept.keys() - wrappers.keys(), 'pruning.layers').items():
+    keep(layers.kernel(layer), kept[name])
+  course = fine_tune(clustered, {})
+  for wrapper in wrappers.values():
+    # The optimizer moved the centroids after the last look-up.
+    wrapper.update_clustered_weights_associations()
+    for name, variable in wrapper.original_clusterable_weights.items():
+      variable.assign(wrapper.get_weight_from_layer(name))
+  return course
+
+
+def _several_values(layer: keras.layers.Layer) -> bool:
+  """Whether there is something to cluster; zero and one other value, or less, are left as they are."""
+  layer.trainable = len(np.unique(layers.kernel(layer))) > 2
+  return layer.trainable
+
+
+def _wrapped(layer: keras.layers.Layer, clustering: Clustering) -> ClusterWeights:
+  values = layers.kernel(layer).numpy()
+  pruned = not values.all()
+  if pruned and clustering.clusters < 3:
+    raise ValueError(
+      f"clustering.clusters must be at least 3 for '{layer.name}', which is pruned: zero takes one. "
+      f'Got {clustering.clusters}.'
+    )
+  return cluster_weights(
+    layer,
+    # More centroids than values: k-means++ fails.
+    number_of_clusters=min(clustering.clusters, len(np.unique(values))),
+    cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization[clustering.initialization.name],
+    preserve_sparsity=pruned,
+  )
+
+
+def _keep_zeros(wrapper: ClusterWeights) -> None:
+  """tfmot keeps zeros at zero, but lets further weights fall to the zero centroid; none may."""
+  for name, weight in wrapper.original_clusterable_weights.items():
+    centroids = wrapper.cluster_centroids[name]
+    centroids.assign(one_per_side(centroids.numpy(), weight.numpy()))
+    nonzero = tf.constant(weight.numpy() != 0, tf.float32)
+    wrapper.sparsity_masks[name] = nonzero
+    wrapper.clustering_algorithms[name] = ZerosApart(centroids, nonzero, int(wrapper.zero_idx[name]))

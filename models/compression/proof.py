@@ -1,0 +1,234 @@
+"""Proves on an exported SavedModel that its training recipe had the effect that it promises."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+import numpy as np
+
+from configs.recipe import OUTPUT_LAYER, Clustering, Pruning, Quantization, Recipe
+from models import exported
+from models.compression import facts
+
+_WRAPPER = re.compile(
+  r'(mask|sparsity_mask|threshold|pruning_step|cluster_centroids.*|pulling_indices.*|ori_weights.*)(_\d+)?'
+)
+"""Variables of tfmot's pruning and clustering wrappers, by the last part of their names."""
+
+_HEADROOM = 0.9
+"""A range has to reach this share of what it has to hold."""
+
+_GRID_TOLERANCE = 1e-3
+"""In steps of the 8-bit grid; float32 leaves about 127 * 2^-23 = 2e-5."""
+
+_UNCALIBRATED = (-6.0, 6.0)
+"""Where tfmot's ranges start (`_QuantizeHelper._add_range_weights`)."""
+
+
+class NoEffectError(RuntimeError):
+  """An exported model is not what its recipe promises."""
+
+
+def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_prediction: float) -> None:
+  """Reads an exported model back and checks every promise of its recipe.
+
+  Args:
+    recipe: what the model was made by.
+    saved_model_dir: its SavedModel.
+    base_dir: the SavedModel of the dense base that it was fine-tuned from.
+    largest_prediction: the largest fare that the base predicts on the training
+      split, in the city's currency; the output's range has to reach it.
+
+  Raises:
+    NoEffectError: a promise is not kept; one sentence with recipe, layer, what
+      was promised and what was found.
+  """
+  weights = exported.read_weights(saved_model_dir)
+  found, base = exported.kernels(weights), exported.kernels(exported.read_weights(base_dir))
+  claims = _Claims(recipe, found, base)
+  claims.same_layers()
+  claims.no_training_wrapper(weights)
+  claims.pruned_as_promised()
+  claims.nothing_else_pruned()
+  claims.clustered_as_promised()
+  claims.quantized_as_promised(weights, exported.fake_quantized(saved_model_dir), largest_prediction)
+  if recipe.is_dense and base_digest(saved_model_dir) != base_digest(base_dir):
+    raise NoEffectError(f"Recipe '{recipe.name}': promised the dense base itself, found other weights.")
+
+
+def base_digest(saved_model_dir: str) -> str:
+  """SHA-256 over the names, types, shapes and bytes of all variables, in hexadecimal."""
+  digest = hashlib.sha256()
+  for name, value in exported.read_weights(saved_model_dir).items():
+    digest.update(f'{name} {value.dtype.str} {value.shape}\n'.encode())
+    digest.update(np.ascontiguousarray(value).tobytes())
+  return digest.hexdigest()
+
+
+def sparsity_targets(pruning: Pruning | None, layers: Iterable[str]) -> dict[str, float]:
+  """Promised sparsity of each pruned layer.
+
+  Args:
+    pruning: of the recipe; none promises nothing.
+    layers: names of the model's layers with a kernel.
+  """
+  return pruning.targets(_hidden(layers)) if pruning else {}
+
+
+def clustered_layers(clustering: Clustering | None, layers: Iterable[str]) -> tuple[str, ...]:
+  """Names of the layers that are clustered."""
+  return clustering.names(_hidden(layers)) if clustering else ()
+
+
+def quantized_layers(quantization: Quantization | None, layers: Iterable[str]) -> tuple[str, ...]:
+  """Names of the layers whose kernels are quantized in the default way; a custom config may do otherwise."""
+  if quantization is None:
+    return ()
+  return tuple(layer for layer in quantization.names(_hidden(layers)) if layer not in quantization.quantize_configs)
+
+
+def promised_zeros(pruning: Pruning, shape: tuple[int, ...], sparsity: float) -> int:
+  """Zero blocks that tfmot makes of a kernel; zero weights where the structure is not one of blocks.
+
+  Args:
+    pruning: its structure.
+    shape: inputs and units of the kernel.
+    sparsity: of the layer at the end.
+
+  Source: `pruning_impl.Pruning._update_mask`, in the same float32 arithmetic,
+    and `pruning_utils.generate_m_by_n_mask`.
+  """
+  if pruning.two_of_four:
+    return shape[1] * (shape[0] // 4 * 2 + max(0, shape[0] % 4 - 2))
+  count = int(np.prod([-(-size // step) for size, step in zip(shape, pruning.block, strict=True)]))
+  return count - max(1, int(np.rint(np.float32(count) * (np.float32(1) - np.float32(sparsity)))))
+
+
+class _Claims:
+  """The promises of one recipe about the kernels of one exported model."""
+
+  def __init__(self, recipe: Recipe, found: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray]) -> None:
+    self._recipe, self._found, self._base = recipe, found, base
+    self._targets = sparsity_targets(recipe.pruning, found)
+    self._clustered = clustered_layers(recipe.clustering, found)
+    self._quantized = quantized_layers(recipe.quantization, found)
+
+  def same_layers(self) -> None:
+    """The model has the base's layers, and every layer that the recipe names."""
+    for layer in self._base.keys() | self._found.keys():
+      promised, found = (kernels[layer].shape if layer in kernels else None for kernels in (self._base, self._found))
+      if promised != found:
+        self._fail(layer, f'a kernel of shape {promised}', f'{found}')
+    for layer in (*self._targets, *self._clustered, *self._quantized):
+      if layer not in self._found:
+        self._fail(layer, 'a compressed kernel', f'only kernels of {", ".join(self._found)}')
+
+  def no_training_wrapper(self, weights: Iterable[str]) -> None:
+    """Pruning and clustering wrappers are stripped."""
+    for name in weights:
+      if _WRAPPER.fullmatch(name.split('/')[-1]):
+        self._fail(name.split('/')[0], 'no variable of a training wrapper', f"'{name}'")
+
+  def pruned_as_promised(self) -> None:
+    """Zeros within one weight or block of the target, per layer and in total, in whole blocks."""
+    if self._recipe.pruning is None:
+      return
+    total, untouched = 0, True
+    for layer, sparsity in self._targets.items():
+      exact = layer not in self._clustered and self._recipe.quantization is None
+      total += self._missing_zeros(self._recipe.pruning, layer, sparsity, exact)
+      untouched = untouched and exact
+    if total > 1 or (untouched and total < -1):
+      promised = 'the zeros of all pruned layers within one weight or block of their target'
+      self._fail(', '.join(self._targets), promised, f'{abs(total)} too {"few" if total > 0 else "many"}')
+
+  def _missing_zeros(self, pruning: Pruning, layer: str, sparsity: float, exact: bool) -> int:
+    """Promised less found; checks both, and the structure. Later techniques may add zeros, never take them."""
+    kernel = self._found[layer]
+    target = promised_zeros(pruning, kernel.shape, sparsity)
+    blocks = facts.block_sparsity(kernel, pruning.block)
+    missing = target - blocks.zero
+    unit = 'zero weights' if pruning.block == (1, 1) else f'zero blocks of {pruning.structure}'
+    if missing > 1 or (exact and missing < -1):
+      self._fail(layer, f'{target:,} {unit} of {blocks.total:,} ({sparsity:.4g})', f'{blocks.zero:,}')
+    if exact and blocks.strays:
+      self._fail(layer, f'zeros in whole blocks of {pruning.structure}', f'{blocks.strays:,} zeros outside of them')
+    if pruning.two_of_four and not facts.two_of_four(kernel):
+      self._fail(layer, 'two zeros in any four consecutive inputs of a unit', 'four inputs with fewer')
+    return missing
+
+  def nothing_else_pruned(self) -> None:
+    """Layers that the recipe does not prune have no more zeros than the base or rounding gives them."""
+    keeps_zeros = self._recipe.pruning is not None or self._recipe.quantization is not None
+    for layer, kernel in self._found.items():
+      if layer in self._targets or (layer in self._clustered and keeps_zeros):
+        # Of a clustered layer a whole cluster may become zero: on the 8-bit grid, and where zeros are preserved.
+        continue
+      allowed = facts.zeros(self._base[layer])
+      if layer in self._quantized:
+        # Fine-tuning moves weights across the rounding limit; pruning would make many times as many zeros.
+        allowed += 2 * facts.rounded_to_zero(self._base[layer]) + max(2, kernel.size // 10)
+      if facts.zeros(kernel) > allowed:
+        self._fail(layer, f'a layer that is not pruned, with at most {allowed:,} zeros', f'{facts.zeros(kernel):,}')
+
+  def clustered_as_promised(self) -> None:
+    """Few distinct values per kernel."""
+    if self._recipe.clustering is None:
+      return
+    for layer in self._clustered:
+      distinct, clusters = len(np.unique(self._found[layer])), self._recipe.clustering.clusters
+      if distinct > clusters:
+        self._fail(layer, f'at most {clusters} distinct weights', f'{distinct:,}')
+
+  def quantized_as_promised(
+    self, weights: Mapping[str, np.ndarray], nodes: Mapping[str, int], largest_prediction: float
+  ) -> None:
+    """Kernels on the 8-bit grid, calibrated ranges, and the quantization in the graph; none of it where none is due."""
+    custom = self._recipe.quantization.quantize_configs if self._recipe.quantization else {}
+    ranges, kernel_ranges = exported.ranges(weights), exported.kernel_ranges(weights)
+    self._nothing_else_quantized(nodes, [layer for layer in kernel_ranges if layer not in custom])
+    for layer in dict.fromkeys((*self._quantized, *custom)):
+      if not nodes.get(layer):
+        self._fail(layer, 'FakeQuant nodes in the graph', 'none')
+      if layer not in ranges:
+        self._fail(layer, 'a range for the quantized output', 'none')
+    for layer in self._quantized:
+      # The output alone of a layer is quantized where it feeds a quantized one.
+      if layer not in kernel_ranges:
+        self._fail(layer, 'a quantized kernel', 'one in full precision')
+      self._on_the_grid(layer, kernel_ranges[layer])
+      if ranges[layer] == _UNCALIBRATED:
+        self._fail(layer, 'a calibrated output range', 'the one that tfmot starts from, -6 to 6')
+    if OUTPUT_LAYER in self._quantized and ranges[OUTPUT_LAYER][1] < _HEADROOM * largest_prediction:
+      found = f'one that saturates at {ranges[OUTPUT_LAYER][1]:.2f}'
+      self._fail(OUTPUT_LAYER, f'a range for fares of up to {largest_prediction:.2f}', found)
+
+  def _nothing_else_quantized(self, nodes: Mapping[str, int], kernels: Iterable[str]) -> None:
+    if nodes and self._recipe.quantization is None:
+      layers = ', '.join(layer or 'input' for layer in nodes)
+      self._fail(layers, 'a graph without quantization', f'{sum(nodes.values())} FakeQuant nodes')
+    for layer in kernels:
+      if layer not in self._quantized:
+        self._fail(layer, 'a kernel in full precision', 'a quantized one')
+
+  def _on_the_grid(self, layer: str, kernel_range: tuple[float, float]) -> None:
+    kernel = self._found[layer]
+    if not kernel.any():
+      self._fail(layer, '8-bit weights', 'nothing but zeros')
+    distinct, distance = len(np.unique(kernel)), facts.grid_distance(kernel)
+    if distinct > 2 * facts.LEVELS + 1 or distance > _GRID_TOLERANCE:
+      found = f'{distinct:,} distinct weights up to {distance:.2g} steps off the grid'
+      self._fail(layer, 'weights that are multiples of max|w| / 127', found)
+    if max(np.abs(kernel_range)) < _HEADROOM * np.abs(kernel).max():
+      found = f'{np.abs(kernel).max():.3g} in a range up to {max(np.abs(kernel_range)):.3g}'
+      self._fail(layer, 'a range that holds the kernel', found)
+
+  def _fail(self, layer: str, promised: str, found: str) -> NoReturn:
+    raise NoEffectError(f"Recipe '{self._recipe.name}', layer '{layer}': promised {promised}, found {found}.")
+
+
+def _hidden(layers: Iterable[str]) -> tuple[str, ...]:
+  return tuple(layer for layer in layers if re.fullmatch(r'dense_\d+', layer))

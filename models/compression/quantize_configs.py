@@ -1,0 +1,88 @@
+"""How layers that tfmot does not know are quantized; a recipe names these classes by their dotted paths."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+
+from models.keras_compat import keras
+
+
+class FixedRangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
+  """8 bits over a range that neither training nor calibration moves.
+
+  Unlike tfmot's `FixedQuantizer` it holds the range in variables, so that it can be read out of a SavedModel as any
+  other one.
+  """
+
+  def __init__(self, low: float, high: float) -> None:
+    """Makes the quantizer.
+
+    Args:
+      low: the smallest value, at most 0.
+      high: the largest value, at least 0.
+    """
+    self._low, self._high = low, high
+
+  def build(self, tensor_shape: tf.TensorShape, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
+    def end(suffix: str, value: float) -> tf.Variable:
+      return layer.add_weight(f'{name}_{suffix}', initializer=keras.initializers.Constant(value), trainable=False)
+
+    return {'min_var': end('min', self._low), 'max_var': end('max', self._high)}
+
+  def __call__(self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: Any) -> tf.Tensor:
+    return tf.quantization.fake_quant_with_min_max_vars(inputs, weights['min_var'], weights['max_var'])
+
+  def get_config(self) -> dict[str, Any]:
+    return {'low': self._low, 'high': self._high}
+
+
+class ClipQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
+  """For `models.clipping.Clip`: its output range is its limit, whatever the rides are."""
+
+  def get_weights_and_quantizers(
+    self, layer: keras.layers.Layer
+  ) -> list[tuple[tf.Variable, tfmot.quantization.keras.quantizers.Quantizer]]:
+    return []
+
+  def get_activations_and_quantizers(
+    self, layer: keras.layers.Layer
+  ) -> list[tuple[Callable, tfmot.quantization.keras.quantizers.Quantizer]]:
+    return []
+
+  def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[tf.Tensor]) -> None:
+    pass
+
+  def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: list[Callable]) -> None:
+    pass
+
+  def get_output_quantizers(self, layer: keras.layers.Layer) -> list[tfmot.quantization.keras.quantizers.Quantizer]:
+    return [FixedRangeQuantizer(-layer.limit, layer.limit)]
+
+  def get_config(self) -> dict[str, Any]:
+    return {}
+
+
+def quantize_config(layer: str, path: str) -> tfmot.quantization.keras.QuantizeConfig:
+  """Imports and makes the `QuantizeConfig` that a recipe names.
+
+  Args:
+    layer: that it is for, as the message tells.
+    path: module and class with a dot between them.
+
+  Raises:
+    ValueError: there is no such class, or it is something else.
+  """
+  where = f'quantization.quantize_configs.{layer}'
+  module, _, name = path.rpartition('.')
+  try:
+    found = getattr(importlib.import_module(module), name)
+  except (ImportError, AttributeError, ValueError) as error:
+    raise ValueError(f"{where}: can't import '{path}' ({error}).") from None
+  if not (isinstance(found, type) and issubclass(found, tfmot.quantization.keras.QuantizeConfig)):
+    raise ValueError(f"{where}: '{path}' is no tfmot.quantization.keras.QuantizeConfig.")
+  return found()

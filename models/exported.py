@@ -1,0 +1,132 @@
+"""What an exported SavedModel holds, read from its files alone: no Keras, and the graph is not loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
+
+_OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
+_KERNELS = ('kernel', 'embeddings')
+
+QUANTIZED = 'quant_'
+"""Prefix of the name that tfmot's `QuantizeWrapper` gives to a layer."""
+
+_RANGES = ('post_activation', 'output', 'pre_activation')
+"""Ranges of a wrapped layer's output; tfmot quantizes ahead of tanh only (`QuantizeAwareActivation`)."""
+
+
+def read_weights(saved_model_dir: str) -> dict[str, np.ndarray]:
+  """Every variable of a SavedModel.
+
+  Args:
+    saved_model_dir: a directory with `saved_model.pb`; a bucket is fine.
+
+  Returns:
+    Values by full name without ':0', such as `dense_0/kernel`, sorted.
+
+  Raises:
+    ValueError: two variables share a name, so that neither could be told.
+  """
+  checkpoint = tf.train.load_checkpoint(os.path.join(saved_model_dir, 'variables', 'variables'))
+  graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(checkpoint.get_tensor(_OBJECT_GRAPH))
+  keys: dict[str, str] = {}
+  for attribute in (attribute for node in graph.nodes for attribute in node.attributes):
+    if keys.setdefault(attribute.full_name, attribute.checkpoint_key) != attribute.checkpoint_key:
+      raise ValueError(f"Two variables of {saved_model_dir} are called '{attribute.full_name}'.")
+  return {name: checkpoint.get_tensor(keys[name]) for name in sorted(keys)}
+
+
+def kernels(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Kernels and embedding tables by layer name, in the order of the rides' way through the model.
+
+  Args:
+    weights: as `read_weights` gives them.
+
+  Returns:
+    `<feature>_embedding` [categories, width], `dense_<i>` [inputs, units] in
+    the order of their numbers, then the output layer's.
+  """
+  found = {name.split('/')[-2]: value for name, value in weights.items() if name.split('/')[-1] in _KERNELS}
+  return {name: found[name] for name in sorted(found, key=_position)}
+
+
+def biases(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Biases by layer name, shape [units]."""
+  return {name.split('/')[-2]: value for name, value in weights.items() if name.split('/')[-1] == 'bias'}
+
+
+def ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+  """Quantization ranges of the outputs of quantized layers: (smallest, largest) by layer name."""
+  return _ranges(weights, _RANGES)
+
+
+def kernel_ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+  """Quantization ranges of the kernels of quantized layers: (smallest, largest) by layer name."""
+  return _ranges(weights, _KERNELS)
+
+
+def fake_quantized(saved_model_dir: str) -> dict[str, int]:
+  """Counts the quantization nodes that the signatures of a SavedModel run.
+
+  Args:
+    saved_model_dir: a directory with `saved_model.pb`.
+
+  Returns:
+    Number of FakeQuantWithMinMaxVars nodes by layer name; those of no wrapped
+    layer, such as the quantization of the inputs, are under ''. Functions that
+    are stored but that no signature calls don't count.
+  """
+  with tf.io.gfile.GFile(os.path.join(saved_model_dir, 'saved_model.pb'), 'rb') as file:
+    model = saved_model_pb2.SavedModel.FromString(file.read())
+  counts: dict[str, int] = {}
+  for node in (node for graph in model.meta_graphs for node in _reached(graph.graph_def)):
+    if node.op.startswith('FakeQuantWithMinMaxVars'):
+      wrapped = [part.removeprefix(QUANTIZED) for part in node.name.split('/') if part.startswith(QUANTIZED)]
+      layer = wrapped[-1] if wrapped else ''
+      counts[layer] = counts.get(layer, 0) + 1
+  return counts
+
+
+def _position(layer: str) -> tuple[int, int, str]:
+  number = re.fullmatch(r'dense_(\d+)', layer)
+  if number:
+    return 1, int(number[1]), layer
+  return (0 if layer.endswith('_embedding') else 2), 0, layer
+
+
+def _ranges(weights: Mapping[str, np.ndarray], kinds: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+  found: dict[str, tuple[float, float]] = {}
+  for layer in sorted({name.split('/')[-2] for name in weights if '/' in name}):
+    for kind in kinds:
+      low, high = (weights.get(f'{layer}/{kind}_{end}') for end in ('min', 'max'))
+      if layer.startswith(QUANTIZED) and low is not None and high is not None:
+        # A range per unit is as wide as its widest one.
+        found.setdefault(layer.removeprefix(QUANTIZED), (float(np.min(low)), float(np.max(high))))
+  return dict(sorted(found.items(), key=lambda item: _position(item[0])))
+
+
+def _reached(graph: graph_pb2.GraphDef) -> Iterator[node_def_pb2.NodeDef]:
+  """Nodes of the main graph, which calls the signatures, and of every function called from there."""
+  functions = {function.signature.name: function.node_def for function in graph.library.function}
+  waiting, seen = [graph.node], set()
+  while waiting:
+    for node in waiting.pop():
+      yield node
+      for name in _called(node):
+        if name in functions and name not in seen:
+          seen.add(name)
+          waiting.append(functions[name])
+
+
+def _called(node: node_def_pb2.NodeDef) -> Iterator[str]:
+  yield node.op
+  for value in node.attr.values():
+    if value.func.name:
+      yield value.func.name
+    yield from (function.name for function in value.list.func)

@@ -1,0 +1,1 @@
+"""The fare model as TFLite files: conversion, inspection, and the client that runs them."""

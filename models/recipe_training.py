@@ -1,0 +1,199 @@
+"""From transformed rides to one exported, proven and reported model per training recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+import yaml
+
+from configs.pruning_steps import pruning_steps
+from configs.recipe import DENSE, Recipe
+from models import exported
+from models.checkpoints import Checkpoint
+from models.compression.compressor import Compressed, Compressor, Stage
+from models.compression.fine_tuning import fine_tuned
+from models.compression.proof import base_digest, prove
+from models.compression.report import training_report, write_report, write_weight_histograms
+from models.curves import write_curves, write_tensorboard
+from models.keras_compat import keras
+from models.rides import Rides
+from models.settings import Settings
+from models.signatures import Exporter
+from models.training import Course, predict, total_steps, train
+
+EXTRA = 'assets.extra'
+"""Folder inside a SavedModel for what is not part of the graph; TensorFlow Serving ignores it."""
+
+WEIGHTS = 'fare_model.weights.h5'
+CONFIG = 'config.yaml'
+RECIPE = 'recipe.yaml'
+REPORT_FOLDER = 'training_report'
+
+
+class BaseChangedError(RuntimeError):
+  """The dense base is no longer what it was before the recipes were trained."""
+
+
+class RecipeTraining:
+  """Trains the dense base once and each recipe from a copy of it.
+
+  Args:
+    settings: what to train.
+    build: gives a fresh untrained fare model at each call.
+    rides: the training split.
+    held_out: the eval split; it is measured, never trained on.
+    exporter: writes SavedModels.
+    logs: folder for curves and TensorBoard logs.
+    checkpoints: folder of an unfinished training of exactly these settings and rides.
+  """
+
+  def __init__(
+    self,
+    *,
+    settings: Settings,
+    build: Callable[[], keras.Model],
+    rides: Rides,
+    held_out: Rides,
+    exporter: Exporter,
+    logs: str,
+    checkpoints: str,
+  ) -> None:
+    self._settings = settings
+    self._build = build
+    self._rides = rides
+    self._held_out = held_out
+    self._exporter = exporter
+    self._logs = logs
+    self._checkpoints = checkpoints
+
+  def run(self, directory: str, model_folder: str, warm_start: str | None = None) -> None:
+    """Trains, exports, proves and reports.
+
+    Args:
+      directory: gets a folder per recipe, by its name.
+      model_folder: name of the SavedModel's folder inside of it.
+      warm_start: SavedModel whose weights the base starts from.
+
+    Raises:
+      ValueError: a recipe can't have an effect in so few steps; told before
+        anything is trained.
+      DivergedError, NoEffectError, BaseChangedError: nothing may be served.
+    """
+    self._check_lengths()
+    base, course = self._train_base(warm_start)
+    weights = base.get_weights()
+    compressor = Compressor(self._build, weights, self._rides, self._settings.training, self._checkpoints)
+    home = {
+      recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._settings.training.recipes
+    }
+    fares = {'held_out': predict(base, self._held_out), 'training': predict(base, self._rides)}
+    # A prediction beyond every true fare is a fault of the base; the quantized output need not reach it.
+    highest = min(float(fares['training'].max()), float(self._rides.fares.max()))
+    digest = None
+    for recipe in self._settings.training.recipes:
+      compressed = compressor.apply(recipe)
+      if recipe.is_dense:
+        compressed = dataclasses.replace(compressed, stages=(Stage('training', course),))
+      self._export(compressed, base, home[recipe.name])
+      digest = digest or base_digest(home[DENSE])
+      prove(recipe, home[recipe.name], home[DENSE], largest_prediction=highest)
+      self._report(compressed, fares['held_out'], home, os.path.join(directory, recipe.name, REPORT_FOLDER))
+    if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
+      raise BaseChangedError('The dense base changed while its recipes were trained; none of them can be compared.')
+
+  def forget_checkpoints(self) -> None:
+    """Removes what an unfinished training would have gone on from."""
+    if tf.io.gfile.exists(self._checkpoints):
+      tf.io.gfile.rmtree(self._checkpoints)
+
+  def _check_lengths(self) -> None:
+    for recipe in self._settings.training.recipes:
+      if recipe.pruning:
+        tuning = fine_tuned(self._settings.training, recipe.pruning.fine_tuning)
+        try:
+          pruning_steps(recipe.pruning, total_steps(len(self._rides), tuning))
+        except ValueError as error:
+          raise ValueError(f"Recipe '{recipe.name}', with {len(self._rides):,} rides to train on: {error}") from None
+
+  def _train_base(self, warm_start: str | None) -> tuple[keras.Model, Course]:
+    model = self._build()
+    if warm_start:
+      start_from(model, warm_start)
+    checkpoint = Checkpoint(os.path.join(self._checkpoints, 'base'))
+    course = train(model, self._rides, self._settings.training, validation=self._held_out, checkpoint=checkpoint)
+    write_curves(course, self._logs, self._settings.dataset.currency)
+    return model, course
+
+  def _export(self, compressed: Compressed, base: keras.Model, directory: str) -> None:
+    if compressed.recipe.quantization:
+      self._exporter.export(compressed.model, directory)
+    else:
+      self._exporter.export_weights(base, compressed.weights, directory)
+    extra = os.path.join(directory, EXTRA)
+    tf.io.gfile.makedirs(extra)
+    _write_text(os.path.join(extra, CONFIG), self._settings.to_yaml())
+    _write_text(os.path.join(extra, RECIPE), _recipe_yaml(compressed.recipe))
+    with tempfile.TemporaryDirectory() as local:
+      plain = self._build()
+      plain.set_weights(compressed.weights)
+      plain.save_weights(os.path.join(local, WEIGHTS))
+      tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
+
+  def _report(self, compressed: Compressed, base_fares: np.ndarray, home: Mapping[str, str], directory: str) -> None:
+    """Writes the report beside the model, and TensorBoard's view of it to the logs."""
+    name = compressed.recipe.name
+    report = training_report(
+      compressed.recipe,
+      compressed.stages,
+      saved_model_dir=home[name],
+      base_dir=home[DENSE],
+      held_out=self._held_out,
+      predictions=predict(compressed.model, self._held_out),
+      base_predictions=base_fares,
+    )
+    write_report(report, directory)
+    logs = os.path.join(self._logs, 'tensorboard', name)
+    for stage in compressed.stages:
+      write_tensorboard(stage.course, os.path.join(logs, stage.technique))
+    if not compressed.recipe.is_dense:
+      before, after = (exported.kernels(exported.read_weights(home[one])) for one in (DENSE, name))
+      write_weight_histograms(before, after, logs)
+
+
+def start_from(model: keras.Model, saved_model: str) -> None:
+  """Loads the weights that an exported model carries.
+
+  Raises:
+    ValueError: it carries none, or those of other features or layers.
+  """
+  path = os.path.join(saved_model, EXTRA, WEIGHTS)
+  if not tf.io.gfile.exists(path):
+    raise ValueError(f'training.warm_start: the served model has no {EXTRA}/{WEIGHTS} at {saved_model}.')
+  with tempfile.TemporaryDirectory() as directory:
+    local = os.path.join(directory, WEIGHTS)
+    tf.io.gfile.copy(path, local)
+    try:
+      model.load_weights(local)
+    except ValueError as error:
+      raise ValueError(
+        f'training.warm_start: the served model at {saved_model} has other features or layers than this config; '
+        f'set training.warm_start to false for this run. ({error})'
+      ) from None
+
+
+def _recipe_yaml(recipe: Recipe) -> str:
+  return yaml.safe_dump(recipe.model_dump(mode='json', exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+def _write_text(path: str, text: str) -> None:
+  with tf.io.gfile.GFile(path, 'w') as file:
+    file.write(text)
+
+
+def _equal(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+  return all(np.array_equal(one, other) for one, other in zip(left, right, strict=True))

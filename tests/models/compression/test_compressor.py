@@ -1,0 +1,133 @@
+"""The compressor: fresh copies of one base, what is shared is trained once, repeatable, and a killed run goes on."""
+
+import functools
+
+import numpy as np
+import pytest
+from tensorflow.io import gfile
+
+from configs.recipe import Clustering, Pruning, Quantization, Recipe
+from models.checkpoints import Checkpoint
+from models.compression import stages
+from models.compression.compressor import Compressor
+from models.compression.fine_tuning import fine_tuned
+from models.training import Course, DivergedError, train
+from tests.models.compression.simulated import TRAINING, TUNING, build
+
+PRUNING = Pruning(final_sparsity=0.75, fine_tuning=TUNING)
+SHORT = Recipe(name='short', pruning=Pruning(final_sparsity=0.5, end=1.0, fine_tuning={'steps': 2}))
+PCQAT = Recipe(
+  name='pcqat',
+  pruning=Pruning(final_sparsity=0.75, layers=('dense_0', 'dense_2'), fine_tuning=TUNING),
+  clustering=Clustering(clusters=6, layers=('dense_0', 'dense_1'), fine_tuning=TUNING),
+  quantization=Quantization(fine_tuning=TUNING),
+)
+PCQAT_TECHNIQUES = ('pruning', 'clustering', 'quantization')
+
+
+def _assert_equal(first, second):
+  for one, other in zip(first, second, strict=True):
+    assert one.tobytes() == other.tobytes()
+
+
+def test_dense_is_the_base_itself(compressor, base_weights):
+  compressed = compressor.apply(Recipe(name='dense'))
+  _assert_equal(compressed.weights, base_weights)
+  _assert_equal(compressed.model.get_weights(), base_weights)
+  assert compressed.stages == ()
+
+
+def test_the_base_is_left_alone(base_weights, rides):
+  before = [array.copy() for array in base_weights]
+  own = Compressor(build, base_weights, rides, TRAINING)
+  own.apply(SHORT).weights[0][:] = 7
+  _assert_equal(base_weights, before)
+  _assert_equal(own.apply(Recipe(name='dense')).weights, before)
+  assert not (own.apply(SHORT).weights[0] == 7).any(), "a caller's changes stay with the caller"
+
+
+class _Killed(BaseException):
+  """Ends a process, as far as the trainer is concerned."""
+
+
+def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base_weights, rides, tmp_path, monkeypatch):
+  """Oracle: the run without checkpoints and kills; dropout, k-means++ and all three techniques are in it."""
+  wanted, killed = compressor.apply(PCQAT), {}
+
+  def killed_once(*arguments, checkpoint, probes, **options):
+    def kill():
+      killed[checkpoint.directory] = killed.get(checkpoint.directory, 0) + 1
+      if killed[checkpoint.directory] == 15:
+        raise _Killed
+      return 0.0
+
+    return train(*arguments, checkpoint=checkpoint, probes=probes | {'kill': kill}, **options)
+
+  monkeypatch.setattr('models.compression.compressor.train', killed_once)
+  monkeypatch.setattr('models.compression.compressor.Checkpoint', functools.partial(Checkpoint, every_seconds=0))
+  for _ in PCQAT_TECHNIQUES:
+    with pytest.raises(_Killed):
+      Compressor(build, base_weights, rides, TRAINING, str(tmp_path)).apply(PCQAT)
+  found = Compressor(build, base_weights, rides, TRAINING, str(tmp_path)).apply(PCQAT)
+  _assert_equal(found.weights, wanted.weights)
+  assert found.ranges == wanted.ranges
+  assert [stage.technique for stage in found.stages] == list(PCQAT_TECHNIQUES)
+  assert [stage.course.resumed_from for stage in found.stages] == [14, 14, 14]
+  assert found.stages[0].course.curves['sparsity'] == wanted.stages[0].course.curves['sparsity']
+
+
+def test_another_base_or_training_starts_afresh(base_weights, rides, tmp_path):
+  recipe = Recipe(name='short', pruning=Pruning(final_sparsity=0.5, end=1.0, fine_tuning={'steps': 2}))
+  directory = str(tmp_path)
+  others = [
+    ([array * 0.5 for array in base_weights], TRAINING),
+    (base_weights, TRAINING.model_copy(update={'seed': 9})),
+  ]
+  for count, (weights, training) in enumerate([(base_weights, TRAINING), *others], start=1):
+    Compressor(build, weights, rides, training, directory).apply(recipe)
+    assert len(gfile.listdir(directory)) == count
+
+
+def test_divergence_names_the_recipe(base_weights, rides):
+  wild = Pruning(final_sparsity=0.5, fine_tuning={'epochs': 2, 'learning_rate': 1e30})
+  with pytest.raises(DivergedError, match=r"Recipe 'wild', pruning: The .* lower pruning\.fine_tuning\.learning_rate"):
+    Compressor(build, base_weights, rides, TRAINING).apply(Recipe(name='wild', pruning=wild))
+
+
+FINISHED = stages.Finished(
+  [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)],
+  Course({'loss': [2.0, 1.0]}, 3.5, 4),
+  {'fare': (0.0, 60.0)},
+)
+
+
+def test_a_stage_is_read_as_it_was_written(tmp_path):
+  stages.save(FINISHED, str(tmp_path / 'stage'))
+  found = stages.load(str(tmp_path / 'stage'))
+  _assert_equal(found.weights, FINISHED.weights)
+  assert (found.course, found.ranges) == (FINISHED.course, FINISHED.ranges)
+  assert gfile.listdir(str(tmp_path / 'stage')) == ['finished.npz']
+
+
+@pytest.mark.parametrize(
+  'damage',
+  [
+    pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-200]), id='truncated'),
+    pytest.param(lambda path: path.write_bytes(b''), id='empty'),
+    pytest.param(lambda path: path.unlink(), id='missing'),
+  ],
+)
+def test_a_damaged_stage_is_trained_again(tmp_path, damage):
+  stages.save(FINISHED, str(tmp_path))
+  damage(tmp_path / 'finished.npz')
+  assert stages.load(str(tmp_path)) is None
+
+
+def test_fine_tuning_changes_length_and_rate_alone():
+  base = TRAINING.model_copy(update={'warm_start': True})
+  tuned = fine_tuned(base, Pruning(final_sparsity=0.5, fine_tuning={'steps': 5, 'learning_rate': 1e-4}).fine_tuning)
+  assert (tuned.epochs, tuned.steps, tuned.learning_rate) == (None, 5, 1e-4)
+  assert (tuned.weight_decay, tuned.batch_size, tuned.seed) == (base.weight_decay, base.batch_size, base.seed)
+  assert not tuned.warm_start and not tuned.early_stopping.enabled
+  decayed = Pruning(final_sparsity=0.5, fine_tuning={'steps': 5, 'weight_decay': 0.0}).fine_tuning
+  assert fine_tuned(base, decayed).weight_decay == 0
