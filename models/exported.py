@@ -33,13 +33,57 @@ def read_weights(saved_model_dir: str) -> dict[str, np.ndarray]:
   Raises:
     ValueError: two variables share a name, so that neither could be told.
   """
-  checkpoint = tf.train.load_checkpoint(os.path.join(saved_model_dir, 'variables', 'variables'))
+  checkpoint = tf.train.load_checkpoint(_variables(saved_model_dir))
+  keys = _keys(checkpoint, saved_model_dir)
+  return {name: checkpoint.get_tensor(keys[name]) for name in sorted(keys)}
+
+
+def write_like(example: str, weights: Mapping[str, np.ndarray], saved_model_dir: str) -> None:
+  """Writes the variables of a SavedModel that has the same graph as another one.
+
+  Args:
+    example: the other SavedModel; what `weights` does not name is taken from it.
+    weights: values by full name, each of the example's shape and type.
+    saved_model_dir: its folder `variables` is made.
+
+  Raises:
+    ValueError: the example has no variable of a name, or another shape or type.
+  """
+  checkpoint = tf.train.load_checkpoint(_variables(example))
+  keys = _keys(checkpoint, example)
+  values = {key: checkpoint.get_tensor(key) for key in checkpoint.get_variable_to_shape_map()}
+  for name, value in weights.items():
+    known = values.get(keys.get(name, ''))
+    if known is None or (known.shape, known.dtype) != (value.shape, value.dtype):
+      raise ValueError(f"{example} has no variable '{name}' {value.shape} {value.dtype}; it is of another structure.")
+    values[keys[name]] = value
+  tf.io.gfile.makedirs(os.path.join(saved_model_dir, 'variables'))
+  types = checkpoint.get_variable_to_dtype_map()
+  tf.raw_ops.SaveV2(
+    prefix=_variables(saved_model_dir),
+    tensor_names=list(values),
+    shape_and_slices=[''] * len(values),
+    tensors=[tf.constant(value, types[key]) for key, value in values.items()],
+  )
+
+
+def variable_name(variable: tf.Variable) -> str:
+  """The full name under which a SavedModel keeps a variable."""
+  return str(variable.name).split(':')[0]
+
+
+def _variables(saved_model_dir: str) -> str:
+  return os.path.join(saved_model_dir, 'variables', 'variables')
+
+
+def _keys(checkpoint: tf.train.CheckpointReader, saved_model_dir: str) -> dict[str, str]:
+  """The checkpoint's key of each variable by its full name."""
   graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(checkpoint.get_tensor(_OBJECT_GRAPH))
   keys: dict[str, str] = {}
   for attribute in (attribute for node in graph.nodes for attribute in node.attributes):
     if keys.setdefault(attribute.full_name, attribute.checkpoint_key) != attribute.checkpoint_key:
       raise ValueError(f"Two variables of {saved_model_dir} are called '{attribute.full_name}'.")
-  return {name: checkpoint.get_tensor(keys[name]) for name in sorted(keys)}
+  return keys
 
 
 def kernels(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -23,11 +23,8 @@ from models.curves import write_curves, write_tensorboard
 from models.keras_compat import keras
 from models.rides import Rides
 from models.settings import Settings
-from models.signatures import Exporter
+from models.signatures import EXTRA, Exporter
 from models.training import Course, predict, total_steps, train
-
-EXTRA = 'assets.extra'
-"""Folder inside a SavedModel for what is not part of the graph; TensorFlow Serving ignores it."""
 
 WEIGHTS = 'fare_model.weights.h5'
 CONFIG = 'config.yaml'
@@ -99,7 +96,7 @@ class RecipeTraining:
       compressed = compressor.apply(recipe)
       if recipe.is_dense:
         compressed = dataclasses.replace(compressed, stages=(Stage('training', course),))
-      self._export(compressed, base, home[recipe.name])
+      self._export(compressed, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
       prove(recipe, home[recipe.name], home[DENSE], largest_prediction=highest)
       self._report(compressed, fares['held_out'], home, os.path.join(directory, recipe.name, REPORT_FOLDER))
@@ -129,11 +126,10 @@ class RecipeTraining:
     write_curves(course, self._logs, self._settings.dataset.currency)
     return model, course
 
-  def _export(self, compressed: Compressed, base: keras.Model, directory: str) -> None:
-    if compressed.recipe.quantization:
-      self._exporter.export(compressed.model, directory)
-    else:
-      self._exporter.export_weights(base, compressed.weights, directory)
+  def _export(self, compressed: Compressed, directory: str) -> None:
+    quantization = compressed.recipe.quantization
+    structure = quantization.model_dump_json(exclude={'fine_tuning'}) if quantization else 'plain'
+    self._exporter.export(compressed.model, directory, structure)
     extra = os.path.join(directory, EXTRA)
     tf.io.gfile.makedirs(extra)
     _write_text(os.path.join(extra, CONFIG), self._settings.to_yaml())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from configs.dataset import LABEL, TIME, Dataset
+from models.exported import variable_name, write_like
 from models.keras_compat import keras
 
 SERVING_DEFAULT = 'serving_default'
@@ -19,6 +20,12 @@ SERVING_RAW = 'serving_raw'
 
 TRANSFORM_FEATURES = 'transform_features'
 """Serialized tf.Examples to transformed features: what TFMA slices by."""
+
+
+EXTRA = 'assets.extra'
+"""Folder inside a SavedModel for what is not part of the graph; TensorFlow Serving ignores it."""
+
+_FINGERPRINT = 'fingerprint.pb'
 
 
 def raw_example_spec(dataset: Dataset, with_label: bool = False) -> dict[str, tf.io.FixedLenFeature]:
@@ -83,8 +90,8 @@ class FareServing(tf.Module):
 class Exporter:
   """Writes fare models behind one Transform graph as SavedModels.
 
-  Tracing the signatures takes longer than training a small model, so all plain models of one run are saved through
-  the same traced functions, each with its own weights.
+  Tracing and writing the graph takes longer than training a small model, so models of one structure share it: the
+  first one is saved by TensorFlow, and each later one gets the same graph with variables of its own.
 
   Args:
     transform_graph: the fitted Transform graph.
@@ -94,27 +101,36 @@ class Exporter:
   def __init__(self, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
     self._transform = transform_graph.transform_features_layer()
     self._dataset = dataset
-    self._traced: tuple[FareServing, dict[str, tf.types.experimental.ConcreteFunction]] | None = None
+    self._exported: dict[str, tuple[str, list[str]]] = {}
 
-  def export(self, model: keras.Model, directory: str) -> None:
-    """Writes `saved_model.pb` and the variables of `model` into `directory`, made if need be."""
-    serving = FareServing(model, self._transform, self._dataset)
-    tf.saved_model.save(serving, directory, signatures=serving.signatures())
-
-  def export_weights(self, model: keras.Model, weights: Sequence[np.ndarray], directory: str) -> None:
-    """Writes `model` with other weights; call it with one and the same plain `model`, whose weights it keeps.
+  def export(self, model: keras.Model, directory: str, structure: str) -> None:
+    """Writes `saved_model.pb` and the variables of `model` into `directory`, made if need be.
 
     Args:
-      model: the structure; traced at the first call.
-      weights: in the order of `model.get_weights()`.
-      directory: made if need be.
+      model: trained, from transformed features to [batch, 1].
+      directory: a bucket is fine; it has to stay as long as this exporter.
+      structure: equal for models that differ in the values of their variables
+        alone.
+
+    Raises:
+      ValueError: a model of the same structure has other variables.
     """
-    if self._traced is None or self._traced[0].model is not model:
-      serving = FareServing(model, self._transform, self._dataset)
-      self._traced = serving, serving.signatures()
-    kept = model.get_weights()
-    model.set_weights(list(weights))
-    try:
-      tf.saved_model.save(self._traced[0], directory, signatures=self._traced[1])
-    finally:
-      model.set_weights(kept)
+    if structure in self._exported:
+      self._export_like(*self._exported[structure], model, directory)
+      return
+    serving = FareServing(model, self._transform, self._dataset)
+    tf.saved_model.save(serving, directory, signatures=serving.signatures())
+    self._exported[structure] = directory, [variable_name(variable) for variable in model.variables]
+
+  def _export_like(self, example: str, names: list[str], model: keras.Model, directory: str) -> None:
+    for folder, _, files in tf.io.gfile.walk(example):
+      if os.path.relpath(folder, example).startswith(('variables', EXTRA)):
+        continue
+      target = os.path.join(directory, os.path.relpath(folder, example))
+      tf.io.gfile.makedirs(target)
+      # The fingerprint is that of the example's variables.
+      for file in (file for file in files if file != _FINGERPRINT):
+        tf.io.gfile.copy(os.path.join(folder, file), os.path.join(target, file))
+    # By position: Keras numbers the names of layers through the whole process.
+    values = (variable.numpy() for variable in model.variables)
+    write_like(example, dict(zip(names, values, strict=True)), directory)

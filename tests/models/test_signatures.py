@@ -53,7 +53,7 @@ def exported(tmp_path_factory):
     _ = transform | tft_beam.WriteTransformFn(str(root / 'transform'))
   width = len(catalogue(CONFIG.dataset, CONFIG.features))
   model = build_fare_model(CONFIG.model, width, categoricals(CONFIG.dataset, CONFIG.features), 9.5, seed=3)
-  Exporter(tft.TFTransformOutput(str(root / 'transform')), CONFIG.dataset).export(model, str(root / 'model'))
+  Exporter(tft.TFTransformOutput(str(root / 'transform')), CONFIG.dataset).export(model, str(root / 'model'), 'plain')
   return tf.saved_model.load(str(root / 'model')), model, rides
 
 

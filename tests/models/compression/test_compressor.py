@@ -77,15 +77,11 @@ def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base
 
 
 def test_another_base_or_training_starts_afresh(base_weights, rides, tmp_path):
-  recipe = Recipe(name='short', pruning=Pruning(final_sparsity=0.5, end=1.0, fine_tuning={'steps': 2}))
-  directory = str(tmp_path)
-  others = [
-    ([array * 0.5 for array in base_weights], TRAINING),
-    (base_weights, TRAINING.model_copy(update={'seed': 9})),
-  ]
-  for count, (weights, training) in enumerate([(base_weights, TRAINING), *others], start=1):
-    Compressor(build, weights, rides, training, directory).apply(recipe)
-    assert len(gfile.listdir(directory)) == count
+  halved = [array * np.float32(0.5) for array in base_weights]
+  starts = [(base_weights, TRAINING), (halved, TRAINING.model_copy(update={'seed': 9}))]
+  for count, (weights, training) in enumerate(starts, start=1):
+    Compressor(build, weights, rides, training, str(tmp_path)).apply(SHORT)
+    assert len(gfile.listdir(str(tmp_path))) == count
 
 
 def test_divergence_names_the_recipe(base_weights, rides):
@@ -99,6 +95,12 @@ FINISHED = stages.Finished(
   Course({'loss': [2.0, 1.0]}, 3.5, 4),
   {'fare': (0.0, 60.0)},
 )
+
+
+def test_a_stage_is_named_by_what_it_is_and_where_it_starts():
+  weights, other = [np.ones(3, np.float32)], [np.full(3, 2, np.float32)]
+  assert stages.digest('pruning', weights) == stages.digest('pruning', [weights[0].copy()])
+  assert len({stages.digest('pruning', weights), stages.digest('pruning', other), stages.digest('qat', weights)}) == 3
 
 
 def test_a_stage_is_read_as_it_was_written(tmp_path):

@@ -151,7 +151,6 @@ def test_layers_that_are_not_quantized_keep_zeros_and_clusters(compressor):
   [
     pytest.param(('dense_0',), ['input', 'dense_0'], id='first'),
     pytest.param(('dense_1',), ['dense_0', 'dense_1'], id='behind_a_dropout'),
-    pytest.param(('dense_2', 'fare'), ['dense_1', 'dense_2', 'fare'], id='last_two'),
   ],
 )
 def test_named_layers_alone(compressor, base_weights, layers, ranges):
