@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from configs.model import Loss, Training
+from models.adamw import AdamW
 from models.keras_compat import keras
 from models.rides import Rides
 
@@ -17,7 +18,7 @@ _Losses = tuple[tf.Tensor, tf.Tensor]
 
 
 def compiled_steps(
-  model: keras.Model, optimizer: keras.optimizers.Optimizer, rides: Rides, batch: int, config: Training
+  model: keras.Model, optimizer: AdamW, rides: Rides, batch: int, config: Training
 ) -> Callable[[tf.Tensor], _Losses]:
   """A function that takes many steps in one call.
 

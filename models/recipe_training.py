@@ -11,10 +11,13 @@ import numpy as np
 import tensorflow as tf
 import yaml
 
+from configs.problems import raise_any
+from configs.pruning_checks import kernel_problems
 from configs.pruning_steps import pruning_steps
 from configs.recipe import DENSE, Recipe
 from models import exported
 from models.checkpoints import Checkpoint
+from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Stage
 from models.compression.fine_tuning import fine_tuned
 from models.compression.proof import base_digest, prove
@@ -81,7 +84,7 @@ class RecipeTraining:
         anything is trained.
       DivergedError, NoEffectError, BaseChangedError: nothing may be served.
     """
-    self._check_lengths()
+    self._check_recipes()
     base, course = self._train_base(warm_start)
     weights = base.get_weights()
     compressor = Compressor(self._build, weights, self._rides, self._settings.training, self._checkpoints)
@@ -108,12 +111,17 @@ class RecipeTraining:
     if tf.io.gfile.exists(self._checkpoints):
       tf.io.gfile.rmtree(self._checkpoints)
 
-  def _check_lengths(self) -> None:
+  def _check_recipes(self) -> None:
+    """What only the rides tell: how many steps there are, and how many inputs the first layer has."""
+    model = self._build()
     for recipe in self._settings.training.recipes:
       if recipe.pruning:
         tuning = fine_tuned(self._settings.training, recipe.pruning.fine_tuning)
         try:
           pruning_steps(recipe.pruning, total_steps(len(self._rides), tuning))
+          targets = recipe.pruning.targets(list(layers.named_layers(model, 'hidden', 'pruning.layers')))
+          for name, layer in layers.named_layers(model, targets, 'pruning.layers').items():
+            raise_any(kernel_problems(recipe.pruning, name, targets[name], *layers.kernel(layer).shape))
         except ValueError as error:
           raise ValueError(f"Recipe '{recipe.name}', with {len(self._rides):,} rides to train on: {error}") from None
 

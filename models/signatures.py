@@ -42,14 +42,22 @@ def raw_tensor_specs(dataset: Dataset) -> dict[str, tf.TensorSpec]:
   }
 
 
+class _Untracked:
+  """Keeps a Keras model out of the SavedModel's object graph."""
+
+  def __init__(self, value: keras.Model) -> None:
+    self.value = value
+
+
 class FareServing(tf.Module):
   """A trained model behind its Transform graph, with the signatures that the project serves."""
 
   def __init__(self, model: keras.Model, transform: keras.layers.Layer, dataset: Dataset) -> None:
     super().__init__(name='fare_serving')
-    self.model = model
+    # Only the variables, by name: walking through all that Keras tracks takes longer than writing it.
+    self.weights = {variable_name(variable): variable for variable in model.variables}
     self.transform = transform
-    self._dataset = dataset
+    self._model, self._dataset = _Untracked(model), dataset
 
   def fares(self, rides: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Fares of raw rides.
@@ -61,22 +69,23 @@ class FareServing(tf.Module):
       `fare_amount`: float32 [batch], the city's currency.
     """
     features = self.transform(dict(rides) | {TIME: tf.cast(rides[TIME], tf.int64)})
-    inputs = {name: features[name] for name in self.model.input_names}
-    return {LABEL: tf.reshape(self.model(inputs, training=False), [-1])}
+    model = self._model.value
+    inputs = {name: features[name] for name in model.input_names}
+    return {LABEL: tf.reshape(model(inputs, training=False), [-1])}
 
   def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """The three concrete functions by signature name."""
     examples = tf.TensorSpec([None], tf.string, name='examples')
 
-    @tf.function(input_signature=[examples])
+    @tf.function(input_signature=[examples], autograph=False)
     def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
       return self.fares(tf.io.parse_example(examples, raw_example_spec(self._dataset)))
 
-    @tf.function(input_signature=[examples])
+    @tf.function(input_signature=[examples], autograph=False)
     def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
       return self.transform(tf.io.parse_example(examples, raw_example_spec(self._dataset, with_label=True)))
 
-    @tf.function
+    @tf.function(autograph=False)
     def serving_raw(**rides: tf.Tensor) -> dict[str, tf.Tensor]:
       return self.fares(rides)
 

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.model import Training
+from models.adamw import AdamW
 from models.checkpoints import Checkpoint, State, describe
 from models.compiled_steps import compiled_errors, compiled_steps
 from models.keras_compat import keras
@@ -191,8 +192,7 @@ class _Loop:
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
     self.length = _Length.of(len(rides), config)
     self._config, self._watched, self._probes = config, watched, probes
-    self._optimizer = _optimizer(config, self.length.epochs * self.length.epoch_steps)
-    self._optimizer.build(model.trainable_variables)
+    self._optimizer = AdamW(config, self.length.epochs * self.length.epoch_steps, model.trainable_variables)
     self._run = compiled_steps(model, self._optimizer, rides, self.length.batch, config)
     self._measure = None if watched is None else compiled_errors(model, watched, config)
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.
@@ -230,7 +230,7 @@ class _Loop:
       'epoch': step / self.length.epoch_steps,
       'loss': loss,
       'rmse': rmse,
-      'learning_rate': float(self._optimizer.learning_rate),
+      'learning_rate': self._optimizer.learning_rate,
     }
     if self._measure is not None:
       point['val_loss'], squares = (float(value) for value in self._measure())
@@ -246,7 +246,7 @@ class _Loop:
     self, good: State, step: int, loss: float, checkpoint: Checkpoint | None, identity: Sequence[str]
   ) -> DivergedError:
     """What to raise when the loss at `step` is not finite; puts the last good state back and keeps it."""
-    rate = float(self._optimizer.learning_rate)
+    rate = self._optimizer.learning_rate
     _assign(self._variables, good.values)
     kept = f'The model holds its weights of step {good.step} again.'
     if checkpoint and good.step:
@@ -273,20 +273,6 @@ def _values(variables: Sequence[tf.Variable]) -> list[np.ndarray]:
 def _assign(variables: Sequence[tf.Variable], values: Sequence[np.ndarray]) -> None:
   for variable, value in zip(variables, values, strict=True):
     variable.assign(value)
-
-
-def _optimizer(config: Training, steps: int) -> keras.optimizers.Optimizer:
-  warmup = int(config.warmup * steps)
-  rate = keras.optimizers.schedules.CosineDecay(
-    initial_learning_rate=0.0 if warmup else config.learning_rate,
-    decay_steps=max(1, steps - warmup),
-    warmup_target=config.learning_rate if warmup else None,
-    warmup_steps=warmup,
-  )
-  optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
-  # Decay pulls towards zero, and the output's bias belongs at the typical fare.
-  optimizer.exclude_from_weight_decay(var_names=['bias'])
-  return optimizer
 
 
 def _hold_out(rides: Rides, config: Training) -> tuple[Rides, Rides]:

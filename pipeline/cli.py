@@ -64,6 +64,35 @@ def features(config: str | None, overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.argument('model')
+@click.argument('rides', nargs=-1, required=True)
+@click.option('--config', metavar='F', help="The rides' columns: a YAML file or a preset; kept beside a pushed model.")
+@_SET
+@click.option('--output', metavar='F', help='*.csv or *.parquet; CSV on standard output by default.')
+@click.option('--threads', type=click.IntRange(1, 256), metavar='N', help='Threads; one for each core by default.')
+def predict(
+  model: str,
+  rides: tuple[str, ...],
+  config: str | None,
+  overrides: tuple[str, ...],
+  output: str | None,
+  threads: int | None,
+) -> None:
+  """Predict the fares of RIDES (CSV or Parquet files, or globs) by MODEL (a pushed directory or a .tflite).
+
+  Every row keeps its place. One that is not a valid ride has an empty prediction and a reason.
+  """
+  from components.prediction.errors import PredictionError
+  from configs import loading
+  from pipeline import data_source, predict_command
+
+  try:
+    predict_command.run(model, rides, config, overrides, output, threads)
+  except (PredictionError, loading.ConfigError, data_source.DataSourceError) as error:
+    raise UserError(str(error)) from None
+
+
+@main.command()
 def doctor() -> None:
   """Tell what is wrong with this machine, and how to mend it."""
   from pipeline import doctor

@@ -10,6 +10,7 @@ import tensorflow_model_optimization as tfmot
 from configs.pruning_steps import PruningSteps
 from configs.recipe import Pruning, Schedule
 from models.compression import layers
+from models.compression.blocks import align
 from models.compression.fine_tuning import FineTune
 from models.keras_compat import keras
 from models.training import Course
@@ -41,6 +42,7 @@ def prune(model: keras.Model, pruning: Pruning, steps: PruningSteps, fine_tune: 
   }
   pruned = layers.recompose(model, wrappers)
   for wrapper in wrappers.values():
+    align(wrapper)
     # tfmot's callback would do it: the wrappers count from -1, and refuse to train before they are told a step.
     wrapper.pruning_step.assign(0)
   course = fine_tune(pruned, _probes(wrappers))

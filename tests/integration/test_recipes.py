@@ -26,7 +26,8 @@ def trained(tmp_path_factory):
 
 def _kernels(path):
   """Kernels by layer name of an exported model, by TensorFlow alone."""
-  variables = tf.saved_model.load(str(path)).signatures['serving_raw'].variables
+  loaded = tf.saved_model.load(str(path))
+  variables = loaded.signatures['serving_raw'].variables
   return {v.name.split('/')[-2]: v.numpy() for v in variables if v.name.endswith('kernel:0')}
 
 

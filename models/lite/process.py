@@ -1,0 +1,220 @@
+"""Runs a lite file in a process of its own, which may crash, be killed or hang without harm to this one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+
+import models
+from models.lite import worker
+from models.lite.contract import LiteFileError
+from models.lite.messages import read_message, write_message
+
+_ROOT = pathlib.Path(models.__file__).resolve().parent.parent
+_GRACE = 5.0
+"""Seconds that an idle process gets to end by itself."""
+
+_STDERR_BYTES = 1 << 16
+
+
+class LiteCrashError(RuntimeError):
+  """The process of a lite file ended or hung.
+
+  Attributes:
+    reason: what became of it, such as `killed by SIGSEGV`.
+  """
+
+  def __init__(self, path: str, reason: str) -> None:
+    super().__init__(f"The process that ran '{path}' was lost: {reason}.")
+    self.reason = reason
+
+
+class LiteProcess:
+  """A lite file in a process of its own; use it with `with`, one thread at a time.
+
+  The process imports NumPy and LiteRT alone, so it is what a client of the file is. It is gone when the block ends,
+  however that comes.
+
+  Attributes:
+    peak_bytes: how far the peak of the process's resident memory (VmHWM) had
+      risen by the last answer above what it was before the file was read; the
+      rides on their way through the pipe are part of it.
+    operators: how often each operator stands in the file; `DELEGATE` counts the
+      parts that a delegate took over.
+  """
+
+  def __init__(
+    self,
+    path: str | os.PathLike[str],
+    threads: int = 1,
+    default_delegates: bool = True,
+    timeout: float = 120.0,
+  ) -> None:
+    """Starts nothing yet.
+
+    Args:
+      path: the file.
+      threads: of the interpreter.
+      default_delegates: see `LiteModel`.
+      timeout: seconds after which an unanswered call counts as hung.
+    """
+    self._path = os.fspath(path)
+    self._arguments = [str(pathlib.Path(path).absolute()), str(threads), str(int(default_delegates))]
+    self._timeout = timeout
+    self._process: subprocess.Popen[bytes] | None = None
+    self._errors: IO[bytes] | None = None
+    self._crash: LiteCrashError | None = None
+    self.peak_bytes = 0
+    self.operators: dict[str, int] = {}
+
+  def __enter__(self) -> LiteProcess:
+    """Starts the process and loads the file.
+
+    Raises:
+      LiteFileError: the file can't be used.
+      LiteCrashError: loading it crashed or hung.
+    """
+    self._errors = tempfile.TemporaryFile()
+    # From this folder, `models` is this package and none that lies where the caller stands.
+    self._process = subprocess.Popen(
+      [sys.executable, '-m', worker.__name__, *self._arguments],
+      cwd=_ROOT,
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      stderr=self._errors,
+      start_new_session=True,
+    )
+    try:
+      answer = self._exchange(None)
+    except BaseException:
+      self._end(0)
+      self._errors.close()
+      raise
+    names, counts = answer[worker.OPERATORS].tolist(), answer[worker.COUNTS].tolist()
+    self.operators = dict(zip(names, counts, strict=True))
+    return self
+
+  def __exit__(
+    self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+  ) -> None:
+    self._end(_GRACE if kind is None else 0)
+    assert self._errors is not None
+    self._errors.close()
+
+  def predict(self, rides: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Fares of rides: float32 [rides]; see `LiteModel.predict`.
+
+    Raises:
+      LiteFileError: the rides don't fit the file.
+      LiteCrashError: the process crashed, was killed, or hung.
+    """
+    return self._ask(worker.PREDICT, rides)
+
+  def time(self, rides: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
+    """Latency of one batch, whose inputs are set once.
+
+    Args:
+      rides: the batch, columns [rides] by name.
+      calls: how often the model is run, after a warm-up that is not counted.
+
+    Returns:
+      float64 [calls], microseconds of each run, without input and output.
+
+    Raises:
+      As `predict`.
+    """
+    return self._ask(worker.TIME_CALLS, rides, calls)
+
+  @property
+  def delegates(self) -> int:
+    """How many parts of the model a delegate took over."""
+    return self.operators.get('DELEGATE', 0)
+
+  def _ask(self, action: str, rides: Mapping[str, np.ndarray], calls: int = 0) -> np.ndarray:
+    if self._process is None:
+      raise RuntimeError('Use LiteProcess with `with`; no process runs.')
+    if self._crash is not None:
+      raise LiteCrashError(self._path, self._crash.reason)
+    columns = {worker.RIDE + name: np.asarray(column) for name, column in rides.items()}
+    for name, column in rides.items():
+      if np.asarray(column).dtype.hasobject:
+        raise LiteFileError(f"Column '{name}' must hold numbers, got {np.asarray(column).dtype}.")
+    return self._exchange({worker.ACTION: np.array(action), worker.CALLS: np.array(calls)} | columns)[worker.RESULT]
+
+  def _exchange(self, request: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray]:
+    """Sends a request, if there is one, and takes the answer."""
+    process = self._process
+    assert process is not None and process.stdin is not None and process.stdout is not None
+    late = threading.Event()
+    # Whatever this thread waits for, writing or reading, ends when the process does.
+    watch = threading.Timer(self._timeout, lambda: (late.set(), process.kill()))
+    watch.daemon = True
+    watch.start()
+    try:
+      if request is not None:
+        write_message(process.stdin, request)
+      answer = read_message(process.stdout)
+    except (BrokenPipeError, ConnectionResetError):
+      answer = None
+    finally:
+      watch.cancel()
+    if answer is None or late.is_set():
+      self._crash = self._lost(late.is_set())
+      raise self._crash
+    if worker.REFUSAL in answer:
+      raise LiteFileError(str(answer[worker.REFUSAL]))
+    self.peak_bytes = int(answer[worker.PEAK])
+    return answer
+
+  def _lost(self, late: bool) -> LiteCrashError:
+    assert self._process is not None
+    code = self._end(_GRACE)
+    if late:
+      return LiteCrashError(self._path, f'it gave no answer within {self._timeout:g} s and was stopped')
+    reason = f'killed by {_signal_name(-code)}' if code < 0 else f'it ended with exit code {code}'
+    said = self._last_words()
+    return LiteCrashError(self._path, f'{reason} ({said})' if said else reason)
+
+  def _last_words(self) -> str:
+    """The last line on its standard error that is no mere information."""
+    assert self._errors is not None
+    size = self._errors.seek(0, os.SEEK_END)
+    self._errors.seek(max(0, size - _STDERR_BYTES))
+    lines = self._errors.read().decode('utf-8', 'replace').strip().splitlines()
+    told = [line.strip() for line in lines if not line.startswith('INFO:')]
+    return told[-1][:300] if told else ''
+
+  def _end(self, patience: float) -> int:
+    """Ends the process, by force after some seconds or at once, and reaps it; returns its exit code."""
+    process = self._process
+    assert process is not None and process.stdin is not None and process.stdout is not None
+    if not patience:
+      process.kill()
+    with contextlib.suppress(OSError):
+      # To a process that waits for requests this is the end of them.
+      process.stdin.close()
+    try:
+      process.wait(patience or None)
+    except subprocess.TimeoutExpired:
+      process.kill()
+    code = process.wait()
+    process.stdout.close()
+    return code
+
+
+def _signal_name(number: int) -> str:
+  try:
+    return signal.Signals(number).name
+  except ValueError:
+    return f'signal {number}'

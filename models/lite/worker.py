@@ -1,0 +1,108 @@
+"""The process that runs a lite file for `models.lite.process`: `python -m models.lite.worker FILE THREADS DELEGATES`.
+
+It reads requests on standard input and answers them in turn, until the input ends. Imports NumPy and LiteRT alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import resource
+import sys
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from models.lite.client import LiteModel, runtime
+from models.lite.contract import LiteFileError
+from models.lite.messages import read_message, write_message
+
+ACTION, CALLS, RIDE = 'action', 'calls', 'ride:'
+"""Keys of a request: what to do, how often to time it, and the prefix of the rides' columns."""
+
+PREDICT, TIME_CALLS = 'predict', 'time'
+
+RESULT, REFUSAL, PEAK, OPERATORS, COUNTS = 'result', 'refusal', 'peak', 'operators', 'counts'
+"""Keys of an answer."""
+
+_WARM_UP = 20
+
+
+def main(arguments: list[str]) -> None:
+  """Answers until the input ends.
+
+  Args:
+    arguments: the file, the interpreter's threads, and 1 or 0 for the default
+      delegates.
+  """
+  requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), 'wb')
+  # Whatever a library prints must not end up between the answers.
+  os.dup2(2, 1)
+  runtime()  # The library's own memory is not the file's.
+  memory = _Memory()
+  try:
+    path, threads, delegates = arguments
+    model = LiteModel(path, int(threads), delegates == '1')
+  except LiteFileError as error:
+    write_message(answers, {REFUSAL: np.array(str(error))})
+    return
+  operators = model.operators()
+  names, counts = np.array([*operators], np.str_), np.array([*operators.values()], np.int64)
+  write_message(answers, {OPERATORS: names, COUNTS: counts, PEAK: np.array(memory.peak())})
+  while (request := read_message(requests)) is not None:
+    try:
+      answer = {RESULT: _answer(model, request)}
+    except LiteFileError as error:
+      answer = {REFUSAL: np.array(str(error))}
+    write_message(answers, answer | {PEAK: np.array(memory.peak())})
+
+
+def _answer(model: LiteModel, request: Mapping[str, np.ndarray]) -> np.ndarray:
+  rides = {name.removeprefix(RIDE): column for name, column in request.items() if name.startswith(RIDE)}
+  if str(request[ACTION]) == PREDICT:
+    return model.predict(rides)
+  return _microseconds(model, rides, int(request[CALLS]))
+
+
+def _microseconds(model: LiteModel, rides: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
+  """float64 [calls]: how long each call of a warm model took."""
+  model.set_inputs(rides)
+  for _ in range(min(calls, _WARM_UP)):
+    model.invoke()
+  elapsed = np.empty(calls)
+  for call in range(calls):
+    start = time.perf_counter_ns()
+    model.invoke()
+    elapsed[call] = time.perf_counter_ns() - start
+  return elapsed / 1000
+
+
+class _Memory:
+  """How far the peak of this process's memory has risen since."""
+
+  def __init__(self) -> None:
+    with contextlib.suppress(OSError):
+      # Linux then counts the peak anew from what is there now, without what the imports took for a moment.
+      pathlib.Path('/proc/self/clear_refs').write_text('5')
+    self._before = _peak_resident()
+
+  def peak(self) -> int:
+    """Bytes."""
+    return _peak_resident() - self._before
+
+
+def _peak_resident() -> int:
+  """Bytes; VmHWM, as `ru_maxrss` of a fresh process starts with what its parent had."""
+  try:
+    status = pathlib.Path('/proc/self/status').read_text()
+  except OSError:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+  found = re.search(r'^VmHWM:\s*(\d+) kB$', status, re.MULTILINE)
+  return int(found[1]) * 1024 if found else 0
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])
