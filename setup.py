@@ -18,13 +18,14 @@ INSTALL_REQUIRES = [
   'rich>=13,<16',  # The live view, tables, progress.
   'matplotlib>=3.8,<4',  # Loss curves as pictures.
   'portalocker>=2.8,<5',  # One run at a time on an output directory.
+  'ai-edge-litert>=2',  # What clients of the model run it with; TensorFlow's own interpreter is on its way out.
   'tzdata',  # IANA zones where the system has none, as in slim images.
 ]
 
 EXTRAS_REQUIRE = {
   'kfp': ['tfx[kfp]>=1.16,<1.22'],
+  'quantizer': ['ai-edge-quantizer>=0.10,<1'],  # 4-bit and weight-only schemes; not in the lock.
   'dev': [
-    'ai-edge-litert>=2',  # Runs the .tflite files in tests.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     'mypy>=1.11',
     'pandas-stubs',
@@ -43,10 +44,13 @@ setup(
   packages=[
     'components',
     'components.anomaly_gate',
+    'components.compression_gate',
     'components.fare_evaluator',
     'components.feature_engineering',
+    'components.prediction',
     'components.pruning_trainer',
     'components.pusher',
+    'components.quantization_rewriter',
     'components.quarantine_gate',
     'components.recipe_models',
     'components.ride_example_gen',
@@ -54,10 +58,11 @@ setup(
     'configs',
     'models',
     'models.compression',
+    'models.lite',
     'pipeline',
     'transforms',
   ],
-  package_data={'configs': ['*.yaml', 'recipes/*.yaml']},
+  package_data={'configs': ['*.yaml', 'recipes/*.yaml', 'schemes/*.yaml']},
   install_requires=INSTALL_REQUIRES,
   extras_require=EXTRAS_REQUIRE,
   entry_points={'console_scripts': ['farelite = pipeline.cli:main']},

@@ -14,3 +14,15 @@ class Quarantine(artifact.Artifact):
 
   # Imported as this path by the compiler's targets: exactly one dot, and no PROPERTIES.
   TYPE_NAME = 'components.Quarantine'
+
+
+class LiteVariants(artifact.Artifact):
+  """The lite files of one run, `<recipe>.<scheme>.tflite`, and `variants.json`, which says what each holds."""
+
+  TYPE_NAME = 'components.LiteVariants'
+
+
+class CompressionReport(artifact.Artifact):
+  """What became of every variant, and why: see `components.compression_gate.reporting`."""
+
+  TYPE_NAME = 'components.CompressionReport'

@@ -72,9 +72,9 @@ class FineTuning(Config):
     weight_decay: AdamW's; unset takes the base training's.
   """
 
-  epochs: PositiveInt | None = 10
+  epochs: PositiveInt | None = 20
   steps: PositiveInt | None = None
-  learning_rate: PositiveFloat = 3e-3
+  learning_rate: PositiveFloat = 5e-3
   weight_decay: Annotated[float, Field(ge=0)] | None = None
 
   @model_validator(mode='before')

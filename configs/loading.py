@@ -15,10 +15,14 @@ from typing import Any
 import pydantic
 import yaml
 
+from configs.compression import SCHEMES
 from configs.problems import Problem, ProblemsError, nearest
-from configs.recipe_loading import anchored, listed, name_of
+from configs.recipe_loading import RECIPES
 from configs.run import RunConfig
 from configs.yaml_mapping import merge, read_mapping
+
+_LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
+"""Where a config lists what goes by a name."""
 
 
 class ConfigError(ValueError):
@@ -71,15 +75,21 @@ def _read(source: str, seen: tuple[str, ...]) -> dict[str, Any]:
     values = read_mapping(text, f"'{source}'", 'name: and dataset:')
   except ValueError as error:
     raise ConfigError(str(error)) from None
-  training = values.get('training')
-  if folder and isinstance(training, dict) and 'recipes' in training:
-    training['recipes'] = anchored(training['recipes'], folder)
+  if folder:
+    _anchor_lists(values, folder)
   base = values.pop('extends', None)
   if base is None:
     return values
   relative = pathlib.Path(source).parent / str(base)
   found = str(relative) if relative.is_file() else str(base)
   return merge(_read(found, (*seen, source)), values)
+
+
+def _anchor_lists(values: dict[str, Any], folder: pathlib.Path) -> None:
+  for (section, key), presets in _LISTS.items():
+    below = values.get(section)
+    if isinstance(below, dict) and key in below:
+      below[key] = presets.anchored(below[key], folder)
 
 
 def _text(source: str) -> tuple[str, pathlib.Path | None]:
@@ -140,13 +150,14 @@ def _message(detail: Mapping[str, Any]) -> str:
 
 
 def _place(location: Sequence[Any], values: Mapping[str, Any]) -> tuple[str, ...]:
-  """Keys down to a mistake: a recipe by its name, and no tag of a union's branch."""
+  """Keys down to a mistake: a recipe or scheme by its name, and no tag of a union's branch."""
   parts = list(location)
-  if parts[:2] == ['training', 'recipes'] and len(parts) > 2:
-    recipe = listed(values['training']['recipes'])[parts[2]]
-    # A text that no recipe could be read from is quoted by the message.
-    unread = [] if isinstance(recipe, str) else [parts[2]]
-    parts[2:3] = [name_of(recipe)] if name_of(recipe) else unread
+  presets = _LISTS.get(tuple(parts[:2]))
+  if presets and len(parts) > 2:
+    item = presets.listed(values[parts[0]][parts[1]])[parts[2]]
+    # A text that none could be read from is quoted by the message.
+    unread = [] if isinstance(item, str) else [parts[2]]
+    parts[2:3] = [presets.name_of(item)] if presets.name_of(item) else unread
   return tuple(str(part) for part in parts if not str(part).startswith('<'))
 
 

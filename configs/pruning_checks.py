@@ -10,7 +10,7 @@ from configs.pruning import Pruning
 
 
 def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int | None, units: int) -> list[Problem]:
-  """Why tfmot could not prune a layer as a recipe says.
+  """Why a layer can't be pruned as a recipe says.
 
   Args:
     pruning: the structure, and where the sparsity is written.
@@ -24,8 +24,9 @@ def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int |
     Problems located from the pruning down: `structure`, `final_sparsity` or `layers.<layer>`.
 
   Source: tfmot 0.8.1, `pruning_impl.Pruning` and `pruning_utils`: 2:4 counts
-  along a unit's inputs, blocks are pooled and squeezed, and
-  `round((1 - sparsity) * n)` weights or blocks stay, at least one.
+  along a unit's inputs, and `round((1 - sparsity) * n)` weights or blocks
+  stay, at least one. Blocks start at the upper left, and those at the lower
+  and right edge are cut off there: `models.compression.blocks`.
   """
   rows = inputs or None
   if pruning.two_of_four:
@@ -54,12 +55,11 @@ def _blocks(pruning: Pruning, layer: str, inputs: int | None, units: int) -> Ite
     )
     return
   for what, size, block in zip(('inputs', 'units'), (inputs, units), pruning.block, strict=True):
-    # A single row or column of blocks is squeezed away before tfmot expands the mask.
-    if size and block >= size:
+    if size and block > size:
       yield Problem(
         ('structure',),
-        f'a block of {pruning.structure} spans all {size} {what} of {shape}; take a block of at most '
-        f'{size - 1} {what}, {leave_out}',
+        f'a block of {pruning.structure} is larger than the {size} {what} of {shape}; take a block of at most '
+        f'{size} {what}, {leave_out}',
       )
 
 

@@ -8,12 +8,15 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat
+from configs.budget_checks import budget_problems
+from configs.compression import Compression
 from configs.dataset import LABEL, Dataset
 from configs.features import Features
 from configs.layers import hidden_names, model_layers
 from configs.model import Model, Training
 from configs.problems import Problem, nearest, raise_any
 from configs.recipe_checks import recipe_problems
+from configs.scheme_checks import scheme_problems
 
 
 class SplitMethod(str, enum.Enum):
@@ -121,6 +124,7 @@ class RunConfig(Config):
   model: Model = Model()
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
+  compression: Compression = Compression()
 
   @field_validator('training', mode='after')
   @classmethod
@@ -132,9 +136,19 @@ class RunConfig(Config):
 
   @model_validator(mode='after')
   def _sections_fit(self) -> RunConfig:
-    layers = model_layers(self.dataset, self.features, self.model)
-    recipes = [problem for recipe in self.training.recipes for problem in recipe_problems(recipe, self.model, layers)]
-    raise_any([*self._unknown_columns(), *(problem.under('training', 'recipes') for problem in recipes)])
+    layers, recipes = model_layers(self.dataset, self.features, self.model), self.training.recipes
+    of_recipes = [problem for recipe in recipes for problem in recipe_problems(recipe, self.model, layers)]
+    schemes = self.compression.schemes
+    of_schemes = [problem for scheme in schemes for problem in scheme_problems(scheme, recipes, layers)]
+    of_budget = budget_problems(self.compression, recipes, layers)
+    raise_any(
+      [
+        *self._unknown_columns(),
+        *(problem.under('training', 'recipes') for problem in of_recipes),
+        *(problem.under('compression', 'schemes') for problem in of_schemes),
+        *(problem.under('compression', 'budget') for problem in of_budget),
+      ]
+    )
     return self
 
   def _unknown_columns(self) -> list[Problem]:

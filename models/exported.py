@@ -110,6 +110,17 @@ def ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
   return _ranges(weights, _RANGES)
 
 
+def input_range(weights: Mapping[str, np.ndarray]) -> tuple[float, float] | None:
+  """Quantization range of what goes into the dense core; None where that stays float."""
+  ends = [
+    float(value)
+    for end in ('min', 'max')
+    for name, value in weights.items()
+    if re.fullmatch(rf'(quantize_layer\w*)/\1_{end}', name)
+  ]
+  return (ends[0], ends[1]) if ends else None
+
+
 def kernel_ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
   """Quantization ranges of the kernels of quantized layers: (smallest, largest) by layer name."""
   return _ranges(weights, _KERNELS)

@@ -1,4 +1,4 @@
-"""The manifest of a pushed version: what the model is, and the SHA-256 of every file, so that none can change unseen."""
+"""The manifest of a pushed version: what the model is, and the SHA-256 of every file, so that none changes unseen."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _files(version: pathlib.Path) -> list[str]:
   found = []
   for folder, folders, names in os.walk(version):
     # A link to a folder is not walked into, so it can't hide files.
-    names += [name for name in folders if os.path.islink(os.path.join(folder, name))]
+    names += [name for name in folders if pathlib.Path(folder, name).is_symlink()]
     found += [pathlib.Path(folder, name).relative_to(version).as_posix() for name in names]
   return sorted(found)
 

@@ -16,7 +16,7 @@ class UserError(click.ClickException):
     return str(self.message)
 
 
-_CONFIG = click.option('--config', metavar='F', help='A YAML file or a preset: chicago (default), nyc, nyc-baseline.')
+_CONFIG = click.option('--config', metavar='F', help='A YAML file, or the name of a preset; chicago by default.')
 _SET = click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a setting; may be repeated.')
 
 

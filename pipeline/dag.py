@@ -13,11 +13,13 @@ from tfx.proto import example_gen_pb2, pusher_pb2
 from tfx.types import channel, standard_artifacts
 
 from components.anomaly_gate.component import AnomalyGate
-from components.earlier.strategies import EarlierStatisticsStrategy, OtherBlessedModelStrategy
+from components.compression_gate.component import CompressionGate
+from components.earlier.strategies import EarlierStatisticsStrategy, ServedModelStrategy
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
 from components.pruning_trainer.component import PruningTrainer
 from components.pusher.component import AtomicPusher
+from components.quantization_rewriter.component import QuantizationRewriter
 from components.quarantine_gate.component import QuarantineGate
 from components.recipe_models.component import RecipeModels
 from components.ride_example_gen.component import RideExampleGen
@@ -36,11 +38,13 @@ class Places:
     root: TFX's pipeline root.
     serving: the push destination.
     checkpoints: of unfinished trainings.
+    variants: finished lite files, by what they depend on.
   """
 
   root: str
   serving: str
   checkpoints: str
+  variants: str
 
 
 def build_nodes(
@@ -77,8 +81,9 @@ def build_nodes(
   )
   features.add_upstream_node(gate)
   trainer, recipes, warm_start = _training(config, features, places)
-  released = _release(config, ingest, trainer, recipes, places, push_nonce)
-  return [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *released]
+  judged = _evaluation(config, ingest, trainer, recipes)
+  released = _release(config, ingest, features, recipes, judged[1], places, push_nonce)
+  return [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *judged, *released]
 
 
 def _validation(
@@ -136,43 +141,74 @@ def _served_model(node_id: str, candidate: base_node.BaseNode | None = None) -> 
   """The look-up of the model that serves now; never the candidate itself."""
   others = {} if candidate is None else {'candidate': candidate.outputs['model']}
   return resolver.Resolver(
-    strategy_class=OtherBlessedModelStrategy,
+    strategy_class=ServedModelStrategy,
     model=channel.Channel(type=standard_artifacts.Model),
-    model_blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+    pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
     **others,
   ).with_id(node_id)
 
 
-def _release(
-  config: RunConfig,
-  ingest: RideExampleGen,
-  trainer: PruningTrainer,
-  recipes: RecipeModels,
-  places: Places,
-  push_nonce: str,
+def _evaluation(
+  config: RunConfig, ingest: RideExampleGen, trainer: PruningTrainer, recipes: RecipeModels
 ) -> list[base_node.BaseNode]:
-  """The comparison with the served model, the base beside it where another recipe is served, and the push."""
+  """The served model, the comparison with it, and the base beside it where another recipe is served."""
   served = _served_model('ServedModel', candidate=trainer)
-  version = code_version('configs', 'models', 'transforms', 'components.fare_evaluator')
   common = {
     'examples': ingest.outputs['examples'],
     'evaluation': config.evaluation,
     'currency': config.dataset.currency,
-    'code_version': version,
+    'code_version': code_version('configs', 'models', 'transforms', 'components.fare_evaluator'),
   }
   evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
   nodes: list[base_node.BaseNode] = [served, evaluator]
   if config.training.served_recipe.name != DENSE:
     nodes.append(FareEvaluator(model=recipes.outputs[DENSE], judges=False, **common).with_id('BaseEvaluator'))
+  return nodes
+
+
+def _release(
+  config: RunConfig,
+  ingest: RideExampleGen,
+  features: FeatureEngineering,
+  recipes: RecipeModels,
+  evaluator: base_node.BaseNode,
+  places: Places,
+  push_nonce: str,
+) -> list[base_node.BaseNode]:
+  """Every recipe as lite files, the choice among them, and the push."""
+  models = {recipe.name: recipes.outputs[recipe.name] for recipe in config.training.recipes}
+  rewriter = QuantizationRewriter(
+    examples=ingest.outputs['examples'],
+    transformed_examples=features.outputs['transformed_examples'],
+    transform_graph=features.outputs['transform_graph'],
+    models=models,
+    dataset=config.dataset,
+    features=config.features,
+    model=config.model,
+    training=config.training,
+    schemes=config.compression.schemes,
+    cache=places.variants,
+    code_version=code_version('configs', 'models', 'transforms', 'components.quantization_rewriter'),
+  )
+  gate = CompressionGate(
+    variants=rewriter.outputs['variants'],
+    examples=ingest.outputs['examples'],
+    models=models,
+    compression=config.compression,
+    evaluation=config.evaluation,
+    dataset=config.dataset,
+    code_version=code_version('configs', 'models', 'transforms', 'components.compression_gate'),
+  )
   pusher = AtomicPusher(
-    model=trainer.outputs['model'],
+    model=gate.outputs['model'],
     model_blessing=evaluator.outputs['blessing'],
+    infra_blessing=gate.outputs['blessing'],
     push_destination=pusher_pb2.PushDestination(
       filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=places.serving)
     ),
     custom_config={'push_nonce': push_nonce},
   ).with_id('Pusher')
-  return [*nodes, pusher]
+  return [rewriter, gate, pusher]
 
 
 def build_pipeline(

@@ -51,7 +51,12 @@ def fail(config: RunConfig, output: OutputDirectory, reason: str) -> None:
 def _run_steps(
   config: RunConfig, source: DataSource, output: OutputDirectory, observer: StepObserver, steps: list[Step]
 ) -> None:
-  places = Places(root=str(output.artifacts), serving=str(output.serving), checkpoints=str(output.checkpoints))
+  places = Places(
+    root=str(output.artifacts),
+    serving=str(output.serving),
+    checkpoints=str(output.checkpoints),
+    variants=str(output.variants),
+  )
   run_locally(build_pipeline(config, source, places, str(output.metadata)), observer, steps)
   if _push_is_outdated(steps, output.serving):
     # The cache knows that this model was pushed once, not that another one has taken its place since.

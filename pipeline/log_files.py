@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from rich.console import Console
 
 
+_WIDTH = 120
+"""Columns where there is no terminal to ask."""
+
+
 @contextlib.contextmanager
 def captured(log: pathlib.Path) -> Iterator[Console]:
   """Sends everything that is printed or logged to `log`, C++ included.
@@ -38,7 +42,8 @@ def captured(log: pathlib.Path) -> Iterator[Console]:
     try:
       with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        yield Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
+        width = None if terminal.isatty() else _WIDTH
+        yield Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty(), width=width)
     finally:
       sys.stdout.flush()
       sys.stderr.flush()

@@ -57,6 +57,11 @@ class OutputDirectory:
     return self.path / 'checkpoints'
 
   @property
+  def variants(self) -> pathlib.Path:
+    """Finished lite files; a run converts only what is not there."""
+    return self.path / 'variants'
+
+  @property
   def serving(self) -> pathlib.Path:
     """The push destination: one directory per version."""
     return self.path / 'serving'

@@ -59,7 +59,7 @@ def run(
     _check_output(output, files)
   if found.dataset and found.dataset != dataset.name:
     console.print(f"Note: the model was trained on '{found.dataset}'; the config is that of '{dataset.name}'.")
-  workers = threads or len(os.sched_getaffinity(0))
+  workers = threads or _cores()
   # LiteRT tells every process that it has a delegate.
   with log_files.captured(pathlib.Path(os.devnull)):
     scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
@@ -72,10 +72,10 @@ def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Seque
   """The dataset of the given config, or of the one beside the model."""
   if config:
     return loading.load(config, overrides).dataset
-  if found.config is None:
+  kept = yaml.safe_load(found.config.read_text(encoding='utf-8')) if found.config else None
+  if not isinstance(kept, dict) or 'dataset' not in kept:
     what = 'is a file on its own' if pathlib.Path(model).is_file() else 'was pushed without a config'
     raise PredictionError(f"'{model}' {what}, so the columns of its rides are unknown: add --config F.")
-  kept = yaml.safe_load(found.config.read_text(encoding='utf-8'))
   # Of the config that was kept, only the dataset: later versions of the project may know other training settings.
   with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
     yaml.safe_dump({'name': 'predict', 'dataset': kept['dataset']}, file, allow_unicode=True)
@@ -96,6 +96,11 @@ def _files(patterns: Sequence[str]) -> tuple[str, ...]:
     except IngestionError:
       raise PredictionError(f"No file matches '{pattern}'; name a CSV or Parquet file, or a quoted glob.") from None
   return tuple(files)
+
+
+def _cores() -> int:
+  """Those that this process may use, where the system tells."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def _check_output(output: str, files: Sequence[str]) -> None:

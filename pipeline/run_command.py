@@ -74,6 +74,10 @@ def _show_outcome(
   for finding in summary['findings']:
     if finding['severity'] != 'info':
       console.print(Text.assemble((' ! ', 'yellow'), finding['sentence']))
+  if summary['variants']:
+    console.print(_variants_table(summary, config.dataset.currency))
+  for note in summary['notes']:
+    console.print(f' [cyan]i[/] {escape(note)}')
   if len(summary['recipes']) > 1:
     console.print(_recipes_table(summary['recipes'], config.dataset.currency))
   if summary['metrics']:
@@ -138,12 +142,39 @@ def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:
   return table
 
 
+def _variants_table(summary: dict[str, Any], currency: str) -> Table:
+  """One line per lite file, as the files themselves measured."""
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  table.add_column('lite file', no_wrap=True)
+  for name in (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero'):
+    table.add_column(name, justify='right', no_wrap=True)
+  table.add_column('budget')
+  for variant in summary['variants']:
+    if variant['rmse'] is None:
+      table.add_row(variant['name'], *([''] * 7), f'[yellow]{escape(variant["reason"])}[/]')
+      continue
+    ratio, worst = variant['rmse_ratio'], variant['worst_slice']
+    chosen = variant['name'] == summary['chosen']
+    table.add_row(
+      f'[bold green]{variant["name"]}[/]' if chosen else variant['name'],
+      f'{variant["rmse"]["value"]:.3f}',
+      f'{ratio["value"]:.3f} [{ratio["low"]:.3f}, {ratio["high"]:.3f}]',
+      f'{worst["rmse_ratio"]["value"]:.3f}' if worst else '',
+      f'{variant["bytes"]:,}',
+      f'{variant["gzip_bytes"]:,}',
+      f'{variant["latency_us"]["p50"]:.1f}',
+      f'{variant["sparsity"]:.0%}',
+      '[bold green]chosen[/]' if chosen else 'kept' if variant['within_budget'] else '[yellow]missed[/]',
+    )
+  return table
+
+
 def _recipes_table(recipes: list[dict[str, Any]], currency: str) -> Table:
   """One line per training recipe; every figure is read back from the exported model."""
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column('training recipe')
+  table.add_column('training recipe', no_wrap=True)
   for name in (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct'):
-    table.add_column(name, justify='right')
+    table.add_column(name, justify='right', no_wrap=True)
   for recipe in recipes:
     ratio = recipe['rmse_ratio']
     table.add_row(

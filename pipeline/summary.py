@@ -39,9 +39,10 @@ def summarize(config: RunConfig, steps: Sequence[Step], failure: str | None, ano
     anomalies: whether it was the anomaly gate that stopped it.
   """
   evaluation = _evaluation(steps)
+  compression = _compression(steps)
   pushed = output_of(steps, 'Pusher', 'pushed_model')
   destination = pushed.properties.get('pushed_destination') if pushed and pushed.properties.get('pushed') else None
-  status, reason = _ending(failure, anomalies, destination, evaluation)
+  status, reason = _ending(failure, anomalies, destination, evaluation, compression)
   return {
     'status': status.value,
     'reason': reason,
@@ -52,6 +53,10 @@ def summarize(config: RunConfig, steps: Sequence[Step], failure: str | None, ano
     'slices': evaluation['slices'] if evaluation else [],
     'base_slices': _base_slices(steps),
     'recipes': _recipes(config, steps),
+    'variants': [_variant(variant) for variant in compression['variants']] if compression else [],
+    'chosen': compression['chosen'] if compression else None,
+    'notes': compression['notes'] if compression else [],
+    'compression': _uri(steps, 'CompressionGate', 'report'),
     'findings': _findings(steps),
     'pushed_path': destination,
     'timings': {step.name: round(step.seconds, 3) for step in steps},
@@ -69,13 +74,20 @@ def write(summary: dict[str, Any], path: pathlib.Path) -> None:
 
 
 def _ending(
-  failure: str | None, anomalies: bool, destination: str | None, evaluation: dict[str, Any] | None
+  failure: str | None,
+  anomalies: bool,
+  destination: str | None,
+  evaluation: dict[str, Any] | None,
+  compression: dict[str, Any] | None,
 ) -> tuple[Status, str]:
   if failure is not None:
     return (Status.ANOMALIES if anomalies else Status.FAILED), failure
   if destination:
-    return Status.PUSHED, 'The model keeps every threshold and was pushed.'
-  refusals = evaluation['refusals'] if evaluation else []
+    assert compression is not None
+    return Status.PUSHED, f'The model keeps every threshold and was pushed. {compression["reason"]}'
+  refusals = list(evaluation['refusals']) if evaluation else []
+  if compression and compression['chosen'] is None:
+    refusals.append(compression['reason'])
   return Status.NOT_BLESSED, ' '.join(refusals) or 'The model was not blessed; the served model stays.'
 
 
@@ -120,6 +132,22 @@ def _recipes(config: RunConfig, steps: Sequence[Step]) -> list[dict[str, Any]]:
       }
     )
   return recipes
+
+
+_VARIANT_KEYS = (
+  'name', 'recipe', 'scheme', 'bytes', 'gzip_bytes', 'rmse', 'rmse_ratio', 'worst_slice', 'latency_us', 'sparsity',
+  'within_budget', 'reason',
+)  # fmt: skip
+
+
+def _compression(steps: Sequence[Step]) -> dict[str, Any] | None:
+  uri = _uri(steps, 'CompressionGate', 'report')
+  return None if uri is None else dict(_read_json(uri, 'compression.json'))
+
+
+def _variant(variant: dict[str, Any]) -> dict[str, Any]:
+  """What the summary tells of a variant; null where it could not be made."""
+  return {key: variant.get(key) for key in _VARIANT_KEYS}
 
 
 def _findings(steps: Sequence[Step]) -> list[dict[str, Any]]:

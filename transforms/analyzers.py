@@ -41,6 +41,6 @@ def _boundaries(ride: Rides, bounds: Bounds, features: Features) -> tf.Tensor | 
     return None
   if block.fit is BoundaryFit.EQUAL_WIDTH:
     return equal_width(bounds, block.count)
-  coordinates = tf.where(ride.known[:, :4] > 0, ride.columns[:, :4], np.float32(np.nan))
+  coordinates = tf.where(ride.known[:, :4], ride.columns[:, :4], np.float32(np.nan))
   fitted = tft.quantiles(coordinates, block.count, QUANTILE_ERROR, reduce_instance_dims=False)
   return tf.ensure_shape(fitted, [4, block.count - 1])

@@ -56,10 +56,10 @@ def catalogue(dataset: Dataset, features: Features) -> tuple[Feature, ...]:
   return (
     *(_raw() if features.raw.enabled else ()),
     *(_passengers() if features.passengers.enabled else ()),
+    *(_extra(extra.name, extra.unit, extra.meaning) for extra in dataset.extras if extra.kind == 'numeric'),
     *(_temporal(dataset, features) if features.temporal.enabled else ()),
     *(_geographic(dataset, features) if features.geographic.enabled else ()),
     *_missing(dataset, features),
-    *(_extra(extra.name, extra.unit, extra.meaning) for extra in dataset.extras if extra.kind == 'numeric'),
   )
 
 
@@ -81,9 +81,15 @@ def uses_boundaries(features: Features) -> bool:
   return features.buckets.enabled or (features.crosses.enabled and any(c in _CELLS for c in features.crosses.crosses))
 
 
-def uses_missing_ends(features: Features) -> bool:
-  """Whether a missing end of the ride matters, so that its indicators belong in."""
-  return features.raw.enabled or features.geographic.enabled or uses_boundaries(features)
+def missing_inputs(dataset: Dataset, features: Features) -> dict[str, tuple[str, ...]]:
+  """What the `missing` block watches: by name, the raw inputs of which none may be missing."""
+  # A missing end of the ride matters only where something is made of it.
+  ends = features.raw.enabled or features.geographic.enabled or uses_boundaries(features)
+  return {
+    **({'pickup': PICKUP, 'dropoff': DROPOFF} if ends else {}),
+    **({'passengers': (PASSENGERS,)} if features.passengers.enabled else {}),
+    **{extra.name: (extra.name,) for extra in dataset.extras if extra.kind == 'numeric'},
+  }
 
 
 def _raw() -> list[Feature]:
@@ -120,15 +126,15 @@ def _geographic(dataset: Dataset, features: Features) -> list[Feature]:
   block = features.geographic
   cap = f'capped at {block.max_distance_km:g} km'
   rows = [
-    *_on_grid('pickup', cap, PICKUP),
-    *_on_grid('dropoff', cap, DROPOFF),
-    ('euclidean_km', 'km', f'straight distance on the local plane, {cap}', COORDINATES),
     ('manhattan_km', 'km', f'distance along the street grid, {cap}', COORDINATES),
+    ('euclidean_km', 'km', f'straight distance on the local plane, {cap}', COORDINATES),
     ('haversine_km', 'km', f'great-circle distance, {cap}', COORDINATES),
     ('abs_dx_km', 'km', f'distance across the long streets, {cap}', COORDINATES),
     ('abs_dy_km', 'km', f'distance along the long streets, {cap}', COORDINATES),
-    ('log_euclidean', '', 'log(1 + euclidean_km)', COORDINATES),
+    *_on_grid('pickup', cap, PICKUP),
+    *_on_grid('dropoff', cap, DROPOFF),
     ('log_manhattan', '', 'log(1 + manhattan_km)', COORDINATES),
+    ('log_euclidean', '', 'log(1 + euclidean_km)', COORDINATES),
     ('bearing_sin', '', 'sine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
     ('bearing_cos', '', 'cosine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
     *_landmarks(dataset, features),
@@ -162,10 +168,8 @@ def _landmarks(dataset: Dataset, features: Features) -> list[tuple[str, str, str
 
 
 def _missing(dataset: Dataset, features: Features) -> list[Feature]:
-  names = ['pickup', 'dropoff'] if uses_missing_ends(features) else []
-  names += ['passengers'] if features.passengers.enabled else []
-  names += [extra.name for extra in dataset.extras if extra.kind == 'numeric']
-  return [Feature(f'missing_{name}', 'missing', '', f'1 where {name} is missing') for name in names]
+  return [Feature(f'missing_{name}', 'missing', '', f'1 where {name} is missing')
+          for name in missing_inputs(dataset, features)]  # fmt: skip
 
 
 def _extra(name: str, unit: str, meaning: str) -> Feature:

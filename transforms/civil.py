@@ -1,4 +1,4 @@
-"""Calendar arithmetic in 32-bit integers. Mappers: no full pass.
+"""Calendar arithmetic in 32 bits. Mappers: no full pass.
 
 Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013,
 http://howardhinnant.github.io/date_algorithms.html (`days_from_civil`,
@@ -20,6 +20,15 @@ import tensorflow as tf
 from configs.dataset import EPOCH
 
 SECONDS_PER_DAY = 86400
+DAY, YEAR_DAY, SECOND, WEEKDAY = range(4)
+"""Columns of `clock`."""
+
+FIRST_DAY = 32768
+"""What `clock` adds to days since 2009-01-01, so that every day int32 seconds can reach is positive."""
+
+MONTH_STARTS = (31, 59.25, 90.25, 120.25, 151.25, 181.25, 212.25, 243.25, 273.25, 304.25, 334.25)
+"""First days of February to December on the scale of `YEAR_DAY`."""
+
 _MARCH_1940 = (datetime.datetime(1940, 3, 1) - EPOCH).days
 _MONDAY_OFFSET = EPOCH.weekday()
 
@@ -47,27 +56,25 @@ def day_of_week(days: tf.Tensor) -> tf.Tensor:
   return tf.math.floormod(days + _MONDAY_OFFSET, 7)
 
 
-def weekday_and_month(days: tf.Tensor) -> tf.Tensor:
-  """Weekday and month of a day, side by side in few operations for the lite file.
+def clock(seconds: tf.Tensor) -> tf.Tensor:
+  """Where a time stands in the calendar, side by side in few operations for the lite file.
 
-  In quarters of a day, which float32 holds exactly, the day of a year that
-  starts on 1 March is `floor((days + 0.75) mod 365.25)`: the leap day comes
-  last, so it never shifts a month. Its month is `(5 * day + 2) // 153`; half a
-  step more keeps the float division off the integers.
+  2009 starts a cycle of four years whose leap year comes last, so in quarters of a day, which float32 holds exactly,
+  `(days + 0.75) mod 365.25` is the day of the year plus 0.75, 0.5, 0.25 and in the leap year 0. `MONTH_STARTS` are
+  the months' first days on this scale: the quarter tells the 29th of February from the 1st of March.
 
   Args:
-    days: float32 [batch, 1], whole days since 2009-01-01; right for every day
-      that int32 seconds can reach.
+    seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
 
   Returns:
-    Float32 [batch, 2]: weekday in [0, 6], Monday 0, and month in [0, 11],
-    January 0.
+    Float32 [batch, 4], exact: columns `DAY`, days since 2009-01-01 plus `FIRST_DAY`; `YEAR_DAY`, in [0, 365], see
+    above; `SECOND`, since midnight, in [0, 86399]; `WEEKDAY`, in [0, 6], Monday 0.
   """
-  origin = np.array([_MONDAY_OFFSET, 0.75 - _MARCH_1940], np.float32)
-  day_of_period = tf.floor(tf.math.floormod(days + origin, np.array([7, 365.25], np.float32)))
-  # The first column passes through: floor((weekday + 0.5) / 1) mod 12 is the weekday.
-  shift, length = np.array([0.5, 0.5 + 61.2], np.float32), np.array([1, 30.6], np.float32)
-  return tf.math.floormod(tf.math.floordiv(day_of_period + shift, length), 12.0)
+  days, second_of_day = days_and_seconds(seconds)
+  counted = tf.cast(tf.stack([days, days, second_of_day, days], axis=1), tf.float32)
+  # Days since 2009 are no cycle: this one is longer than all days that int32 seconds can reach.
+  origin = np.array([FIRST_DAY, 0.75, 0, _MONDAY_OFFSET], np.float32)
+  return tf.math.floormod(counted + origin, np.array([2 * FIRST_DAY, 365.25, SECONDS_PER_DAY, 7], np.float32))
 
 
 def days_from_civil(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:

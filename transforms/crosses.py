@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -43,36 +45,40 @@ def bucketize(columns: tf.Tensor, known: tf.Tensor, boundaries: tf.Tensor) -> tf
   """Bucket of each coordinate.
 
   Args:
-    columns: float32 [batch, 4], degrees, finite.
-    known: float32 [batch, 4], 0 where the coordinate is missing.
+    columns: float32 [batch, k], finite; the first four are coordinates in
+      degrees.
+    known: bool [batch, k], false where the value is missing.
     boundaries: float32 [4, count - 1], rising; a bucket includes its lower end.
 
   Returns:
-    Int32 [batch, 4] in [0, count]; `count` where missing.
+    Float32 [batch, k], whole numbers in [0, count]; `count` where missing;
+    nonsense for the columns that are no coordinates: leaving them out here
+    costs the lite file more than taking them along.
   """
   count = boundaries.shape[1] + 1
+  edges = tf.pad(boundaries, [[0, columns.shape[1] - 4], [0, 0]])
   # Summed comparisons: TFLite has no searchsorted.
-  reached = tf.cast(tf.expand_dims(columns, 2) >= boundaries, tf.float32)
-  bucket = tf.reduce_sum(reached, axis=2)
-  return tf.cast(tf.where(known > 0, bucket, float(count)), tf.int32)
+  reached = tf.cast(tf.expand_dims(columns, 1) >= tf.transpose(edges), tf.float32)
+  return tf.where(known, tf.reduce_sum(reached, axis=1), float(count))
 
 
 def indices(buckets: tf.Tensor | None, seconds: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:
   """Bucket and cross columns by the catalogue's names.
 
   Args:
-    buckets: int32 [batch, 4], see `bucketize`; `None` where none are used.
+    buckets: float32 [batch, 4 or more], see `bucketize`; `None` where none are used.
     seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
     features: says which columns are wanted.
 
   Returns:
-    Int32 tensors [batch].
+    Tensors [batch] of whole numbers: buckets as float32, crosses as int32.
   """
   result: dict[str, tf.Tensor] = {}
-  if features.buckets.enabled and buckets is not None:
-    result |= {f'{name}_bucket': buckets[:, axis] for axis, name in enumerate(COORDINATES)}
+  columns = [] if buckets is None else tf.unstack(buckets, axis=1)[: len(COORDINATES)]
+  if features.buckets.enabled:
+    result |= {f'{name}_bucket': column for name, column in zip(COORDINATES, columns, strict=True)}
   for cross in features.crosses.crosses if features.crosses.enabled else ():
-    result[cross.value] = hour_of_week(seconds) if cross is Cross.HOUR_OF_WEEK else _cells(cross, buckets, features)
+    result[cross.value] = hour_of_week(seconds) if cross is Cross.HOUR_OF_WEEK else _cells(cross, columns, features)
   return result
 
 
@@ -82,15 +88,16 @@ def hour_of_week(seconds: tf.Tensor) -> tf.Tensor:
   return civil.day_of_week(days) * 24 + second_of_day // 3600
 
 
-def _cells(cross: Cross, buckets: tf.Tensor, features: Features) -> tf.Tensor:
+def _cells(cross: Cross, columns: Sequence[tf.Tensor], features: Features) -> tf.Tensor:
   axis = features.buckets.count + 1
   bins = size(cross, features)
+  buckets = [tf.cast(column, tf.int32) for column in columns]
   if cross is Cross.CELL_PAIR:
     # Cells themselves always fit int32; only their product may not.
-    pickup, dropoff = (buckets[:, start] * axis + buckets[:, start + 1] for start in (0, 2))
+    pickup, dropoff = (buckets[start] * axis + buckets[start + 1] for start in (0, 2))
     return _product(pickup, dropoff, axis**2, exact_size(cross, features), bins)
   start = 0 if cross is Cross.PICKUP_CELL else 2
-  return _product(buckets[:, start], buckets[:, start + 1], axis, exact_size(cross, features), bins)
+  return _product(buckets[start], buckets[start + 1], axis, exact_size(cross, features), bins)
 
 
 def _product(left: tf.Tensor, right: tf.Tensor, right_size: int, exact: int, bins: int) -> tf.Tensor:

@@ -8,26 +8,32 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from configs.dataset import COORDINATES, Dataset
+from configs.dataset import COORDINATES, TIME, Dataset
 from configs.features import Features
 from transforms import crosses
-from transforms.catalogue import DROPOFF, PICKUP, catalogue, uses_missing_ends
+from transforms.catalogue import catalogue, missing_inputs
 from transforms.constants import Constants
 from transforms.geo import geographic
-from transforms.rides import Rides, category, numeric_inputs, rides
-from transforms.temporal import temporal
+from transforms.measured import Measured, side_by_side
+from transforms.rides import Rides, category, column_names, rides
+from transforms.temporal import SECONDS_PER_YEAR, temporal
 
 
 class Engineered(NamedTuple):
   """Features before anything fitted is applied.
 
   Attributes:
-    values: float32 [batch, n], finite, in the catalogue's order.
+    values: float32 [batch, n], finite, in the catalogue's order;
+      `values * factor + offset` has the catalogue's units.
+    factor: float32 [n].
+    offset: float32 [n].
     known: float32 [batch, n], 0 where an input of the feature is missing.
     rides: the canonical rides they were made of.
   """
 
   values: tf.Tensor
+  factor: np.ndarray
+  offset: np.ndarray
   known: tf.Tensor
   rides: Rides
 
@@ -41,26 +47,19 @@ def engineer(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Featur
     features: which blocks are on.
   """
   ride = rides(inputs, dataset, features)
-  known = _known(ride.known)
-  coordinates, *others = _columns(ride.offsets, dataset, features)
-  pieces = [coordinates] if features.raw.enabled else []
-  if features.passengers.enabled:
-    pieces.append(others.pop(0))
+  pieces = _as_they_come(ride.offsets, dataset, features)
   if features.temporal.enabled:
     pieces += temporal(ride.seconds, features.temporal, dataset.city)
   if features.geographic.enabled:
-    pieces += geographic(coordinates, features.geographic, dataset.city)
-  first, last = (0 if uses_missing_ends(features) else 2), len(numeric_inputs(dataset, features)) - 2
-  if first < last:
-    pieces.append(1 - known[:, first:last])
-  pieces += others
-  positions = _positions(dataset, features)
-  return Engineered(tf.concat(pieces, axis=1), tf.gather(known, positions, axis=1), ride)
+    pieces += geographic(ride.offsets, features.geographic, dataset.city)
+  missing, known = _missing_and_known(ride.known, dataset, features)
+  return Engineered(*side_by_side(pieces + missing), known, ride)
 
 
 def observed(engineered: Engineered) -> tf.Tensor:
-  """The features with NaN where an input is missing: float32 [batch, n], what analyzers look at."""
-  return tf.where(engineered.known > 0, engineered.values, np.float32(np.nan))
+  """The features in the catalogue's units, NaN where an input is missing: float32 [batch, n], for analyzers."""
+  values = engineered.values * engineered.factor + engineered.offset
+  return tf.where(engineered.known > 0, values, np.float32(np.nan))
 
 
 def standardize(engineered: Engineered, constants: Constants) -> tf.Tensor:
@@ -68,14 +67,15 @@ def standardize(engineered: Engineered, constants: Constants) -> tf.Tensor:
 
   Args:
     engineered: the features.
-    constants: fitted mean and scale.
+    constants: fitted mean and scale, in the catalogue's units.
 
   Returns:
     Float32 [batch, n], finite: zero mean and unit variance over the analyzed
     rides; 0, the fitted mean, where an input is missing; 0 for a constant
     feature.
   """
-  return (engineered.values - constants.mean) * constants.scale * engineered.known
+  mean = (constants.mean - engineered.offset) / engineered.factor
+  return (engineered.values - mean) * (constants.scale * engineered.factor) * engineered.known
 
 
 def categorical_indices(
@@ -84,7 +84,7 @@ def categorical_indices(
   """The categorical columns by the catalogue's names: int64 [batch] each."""
   buckets = None
   if constants.boundaries is not None:
-    buckets = crosses.bucketize(ride.columns[:, :4], ride.known[:, :4], constants.boundaries)
+    buckets = crosses.bucketize(ride.columns, ride.known, constants.boundaries)
   found = crosses.indices(buckets, ride.seconds, features)
   for extra in dataset.extras:
     if extra.kind == 'categorical':
@@ -92,24 +92,30 @@ def categorical_indices(
   return {name: tf.cast(index, tf.int64) for name, index in found.items()}
 
 
-def _columns(offsets: tf.Tensor, dataset: Dataset, features: Features) -> list[tf.Tensor]:
-  """Splits the raw columns: the four coordinates, passengers if they are on, extras if there are any."""
-  extras = len(numeric_inputs(dataset, features)) - len(COORDINATES) - features.passengers.enabled
-  widths = [len(COORDINATES), *([1] if features.passengers.enabled else []), *([extras] if extras else [])]
-  return tf.split(offsets, widths, axis=1) if len(widths) > 1 else [offsets]
+def _as_they_come(offsets: tf.Tensor, dataset: Dataset, features: Features) -> list[Measured]:
+  """The raw columns that are features themselves; the time is one in years."""
+  names = column_names(dataset, features)
+  unwanted = {*(() if features.raw.enabled else COORDINATES), *(() if features.temporal.enabled else (TIME,))}
+  wanted = [index for index, name in enumerate(names) if name not in unwanted]
+  if not wanted:
+    return []
+  columns = offsets if len(wanted) == len(names) else tf.gather(offsets, wanted, axis=1)
+  return [Measured(columns, [1 / SECONDS_PER_YEAR if names[index] == TIME else 1 for index in wanted])]
 
 
-def _known(known: tf.Tensor) -> tf.Tensor:
-  """What is known of a ride: pickup, dropoff, passengers and extras, both ends, and 1 for what always is."""
-  ends = tf.reduce_min(tf.reshape(known[:, :4], [-1, 2, 2]), axis=2)
-  both = tf.reduce_min(ends, axis=1, keepdims=True)
-  # Ones of the right shape in a single operation.
-  always = tf.maximum(both, 1.0)
-  return tf.concat([ends, known[:, 4:], both, always], axis=1)
-
-
-def _positions(dataset: Dataset, features: Features) -> list[int]:
-  """For each feature, the column of `_known` that says whether its inputs are known."""
-  further = numeric_inputs(dataset, features)[4:]
-  columns = [PICKUP, DROPOFF, *((name,) for name in further), COORDINATES, ()]
-  return [columns.index(feature.inputs) for feature in catalogue(dataset, features)]
+def _missing_and_known(known: tf.Tensor, dataset: Dataset, features: Features) -> tuple[list[Measured], tf.Tensor]:
+  """The indicators of missing inputs, and for each feature whether all its inputs are known: float32 [batch, n]."""
+  names = column_names(dataset, features)
+  watched = list(missing_inputs(dataset, features).values())
+  needed = [feature.inputs for feature in catalogue(dataset, features)]
+  sets = list(dict.fromkeys([*watched, *needed]))
+  weights = np.zeros((len(names), len(sets)), np.float32)
+  for column, inputs in enumerate(sets):
+    weights[[names.index(name) for name in inputs], column] = 1
+    # All n flags are set where their sum exceeds n - 1. The time, always known, stands for 1.
+    weights[names.index(TIME), column] = 1 - len(inputs)
+  complete = tf.nn.relu(tf.matmul(tf.cast(known, tf.float32), weights))
+  missing = tf.gather(complete, [sets.index(inputs) for inputs in watched], axis=1)
+  return [Measured(missing, -1, 1)] if watched else [], tf.gather(
+    complete, [sets.index(inputs) for inputs in needed], axis=1
+  )

@@ -16,7 +16,7 @@ _LIMITS = {'pickup_longitude': 180.0, 'pickup_latitude': 90.0, 'dropoff_longitud
 
 
 class Rides(NamedTuple):
-  """A batch of canonical rides, columns as `numeric_inputs` names them.
+  """A batch of canonical rides, columns as `column_names` names them.
 
   Attributes:
     seconds: int32 [batch], seconds since 2009-01-01 on the city's wall clock.
@@ -24,7 +24,7 @@ class Rides(NamedTuple):
       the city's center or 0. Whoever uses it masks it by `known`.
     offsets: float32 [batch, k], `columns` minus the city's center for the
       coordinates (degrees), unchanged for the others.
-    known: float32 [batch, k], 1 where the input is known, else 0.
+    known: bool [batch, k], whether the input is known; the time always is.
   """
 
   seconds: tf.Tensor
@@ -33,10 +33,10 @@ class Rides(NamedTuple):
   known: tf.Tensor
 
 
-def numeric_inputs(dataset: Dataset, features: Features) -> tuple[str, ...]:
-  """Raw float inputs that numeric features are made of: the coordinates first, then passengers and extras."""
+def column_names(dataset: Dataset, features: Features) -> tuple[str, ...]:
+  """Raw inputs as columns of floats: the coordinates first, then passengers and extras, and the time last."""
   passengers = (PASSENGERS,) if features.passengers.enabled else ()
-  return (*COORDINATES, *passengers, *(extra.name for extra in dataset.extras if extra.kind == 'numeric'))
+  return (*COORDINATES, *passengers, *(extra.name for extra in dataset.extras if extra.kind == 'numeric'), TIME)
 
 
 def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features) -> Rides:
@@ -49,14 +49,15 @@ def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features)
     dataset: names the extras and the city's center.
     features: says whether passengers are read.
   """
-  names = numeric_inputs(dataset, features)
+  names = column_names(dataset, features)
   fill = np.array([*origin(dataset.city), *origin(dataset.city), *(0.0 for _ in names[4:])], np.float32)
   limits = np.array([_LIMITS.get(name, np.finfo(np.float32).max) for name in names], np.float32)
-  raw = tf.stack([tf.cast(_flat(inputs[name]), tf.float32) for name in names], axis=1)
+  seconds = tf.cast(_flat(inputs[TIME]), tf.int32)
+  raw = tf.stack([tf.cast(seconds if name == TIME else _flat(inputs[name]), tf.float32) for name in names], axis=1)
   # False for NaN too: a comparison is the one operation that every runtime agrees on for NaN.
-  known = tf.abs(raw) <= limits
+  known = tf.greater_equal(limits, tf.abs(raw))
   columns = tf.where(known, raw, fill)
-  return Rides(tf.cast(_flat(inputs[TIME]), tf.int32), columns, columns - fill, tf.cast(known, tf.float32))
+  return Rides(seconds, columns, columns - fill, known)
 
 
 def category(inputs: Mapping[str, tf.Tensor], name: str, vocabulary: Sequence[str]) -> tf.Tensor:

@@ -23,7 +23,7 @@ def slice_columns(ride: Rides, slices: Slices, city: City) -> dict[str, tf.Tenso
   Returns:
     Int64 [batch] by the names in `transforms.names.SLICES`.
   """
-  known = tf.reduce_min(tf.reshape(ride.known[:, :4], [-1, 2, 2]), axis=2) > 0
+  known = tf.reduce_all(tf.reshape(ride.known[:, :4], [-1, 2, 2]), axis=2)
   found = {
     names.SLICE_TIME_BAND: _time_band(ride.seconds, slices),
     names.SLICE_DISTANCE_BAND: _distance_band(ride, known, slices),

@@ -12,34 +12,34 @@ from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.dsl.io import fileio
 
-_CURRENT_MODEL_ID = 'current_model_id'
-_BLESSED = 'blessed'
+from components.pusher.executor import EVALUATED_MODEL_ID
 
 
-class OtherBlessedModelStrategy(resolver.ResolverStrategy):
-  """The model blessed last that is not the candidate itself.
+class ServedModelStrategy(resolver.ResolverStrategy):
+  """The model that was blessed for the last push and is not the candidate itself.
 
-  Channels: `model` (Model), `model_blessing` (ModelBlessing), and optionally
-  `candidate` (Model, of this run). A model whose files are gone is no baseline.
+  A model that the Evaluator blessed, but no lite file of which kept its budget, was never pushed and is no baseline.
+
+  Channels: `model` (Model), `pushed_model` (PushedModel), and optionally `candidate` (Model, of this run). A model
+  whose files are gone is no baseline.
   """
 
   def resolve_artifacts(
     self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
   ) -> dict[str, list[types.Artifact]]:
-    """Returns the same channels, `model` and `model_blessing` with one artifact or none."""
+    """Returns the same channels, `model` and `pushed_model` with one artifact or none."""
     del store
     candidates = {artifact.id for artifact in input_dict.get('candidate', [])}
-    blessings = {
-      blessing.get_int_custom_property(_CURRENT_MODEL_ID): blessing
-      for blessing in sorted(input_dict['model_blessing'], key=lambda artifact: artifact.id)
-      if blessing.get_int_custom_property(_BLESSED) == 1
+    pushes = {
+      push.get_int_custom_property(EVALUATED_MODEL_ID): push
+      for push in sorted(input_dict['pushed_model'], key=lambda artifact: artifact.id)
     }
-    blessed = [m for m in input_dict['model'] if m.id in blessings and m.id not in candidates and fileio.exists(m.uri)]
-    latest = max(blessed, key=lambda model: blessings[model.id].id, default=None)
+    served = [m for m in input_dict['model'] if m.id in pushes and m.id not in candidates and fileio.exists(m.uri)]
+    latest = max(served, key=lambda model: pushes[model.id].id, default=None)
     return {
       **input_dict,
       'model': [latest] if latest else [],
-      'model_blessing': [blessings[latest.id]] if latest else [],
+      'pushed_model': [pushes[latest.id]] if latest else [],
     }
 
 

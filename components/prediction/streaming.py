@@ -6,7 +6,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -86,7 +86,7 @@ def _score(scorer: Scorer, path: str, block: Block, first_row: int) -> pa.Record
     raise PredictionError(f"'{path}': {error}") from error
 
 
-def _blocks(files: Sequence[str], dataset: Dataset) -> Iterator[tuple[str, Block, int]]:
+def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, Block, int], None, None]:
   """The blocks of all files, each with its file and the number of rows in the files before."""
   before = 0
   for path in files:

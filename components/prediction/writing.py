@@ -8,17 +8,21 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from components.prediction.errors import PredictionError
+from components.prediction.scoring import FILE, REASON
 
 Write = Callable[[pa.RecordBatch], None]
 """Takes the next predictions."""
 
 SUFFIXES = ('.csv', '.parquet')
+
+_REPEATED = [FILE, REASON]
+"""Columns with few values; a dictionary of the others would only cost time."""
 
 
 @contextlib.contextmanager
@@ -65,9 +69,7 @@ def predictions_stream(stream: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
   stream.write((','.join(schema.names) + '\n').encode())
 
   def write(scored: pa.RecordBatch) -> None:
-    buffer = pa.BufferOutputStream()
-    pa_csv.write_csv(scored, buffer, _csv_options(scored))
-    stream.write(buffer.getvalue())
+    stream.write(_csv_lines(scored))
 
   yield write
   stream.flush()
@@ -79,12 +81,30 @@ def _opened(path: pathlib.Path, schema: pa.Schema, suffix: str) -> Iterator[Writ
     with path.open('wb') as stream, predictions_stream(stream, schema) as write:
       yield write
   else:
-    with path.open('wb') as stream, pq.ParquetWriter(stream, schema) as writer:
+    with path.open('wb') as stream, pq.ParquetWriter(stream, schema, use_dictionary=_REPEATED) as writer:
       yield writer.write_batch
 
 
-def _csv_options(scored: pa.RecordBatch) -> pa_csv.WriteOptions:
-  """Quotes text only where a cell needs it; Arrow would quote every text."""
-  texts = [column for column in scored.columns if pa.types.is_string(column.type)]
-  special = any(pc.any(pc.match_substring_regex(text, '[",\r\n]')).as_py() for text in texts)
-  return pa_csv.WriteOptions(include_header=False, quoting_style='needed' if special else 'none')
+def _csv_lines(scored: pa.RecordBatch) -> memoryview:
+  """The rows as lines of CSV, nulls as empty cells; built in whole columns, text quoted only where it has to be."""
+  cells = [_quoted(column) if pa.types.is_string(column.type) else column for column in scored.columns]
+  *texts, last = (cell.cast(pa.large_string()) for cell in cells)
+  lines = _joined(*texts, _joined(last, '', separator='\n'), separator=',')
+  _, offsets, content = lines.buffers()
+  # The strings of an array lie one behind the other.
+  start, end = np.frombuffer(offsets, np.int64)[[lines.offset, lines.offset + len(lines)]]
+  return memoryview(content)[start:end]
+
+
+def _joined(*texts: pa.Array | str, separator: str) -> pa.Array:
+  """Texts of each row behind one another, nulls as empty ones."""
+  scalars = [pa.scalar(text, pa.large_string()) if isinstance(text, str) else text for text in (*texts, separator)]
+  return pc.binary_join_element_wise(*scalars, null_handling='replace', null_replacement='')
+
+
+def _quoted(text: pa.Array) -> pa.Array:
+  special = pc.match_substring_regex(text, '[",\r\n]')
+  if not pc.any(special).as_py():
+    return text
+  doubled = pc.replace_substring(text, '"', '""')
+  return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ''), text)

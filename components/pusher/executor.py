@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 from tfx import types
+from tfx.components.evaluator import constants
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
@@ -15,6 +16,10 @@ from components.pusher.publishing import next_version, publish, staging
 
 _VERSION_KEY = 'pushed_version'
 _DESTINATION_KEY = 'pushed_destination'
+
+
+EVALUATED_MODEL_ID = 'evaluated_model_id'
+"""Custom property of a pushed model: the Model artifact that was blessed for it."""
 
 
 class PushFailed(RuntimeError):  # noqa: N818, it names a result, not a fault of the program
@@ -46,7 +51,9 @@ class AtomicPusherExecutor(tfx_pusher.Executor):
         destination.filesystem.base_directory = directory
         staged = {standard_component_specs.PUSH_DESTINATION_KEY: proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, {**exec_properties, **staged})
-        self._publish(artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY]), base)
+        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
+        self._publish(pushed, base)
+        pushed.set_int_custom_property(EVALUATED_MODEL_ID, _evaluated_model(input_dict))
     except (OSError, tf.errors.OpError) as error:
       raise PushFailed(
         f'The push to {base} failed while the model was copied ({_reason(error)}): the versions there are untouched; '
@@ -57,6 +64,12 @@ class AtomicPusherExecutor(tfx_pusher.Executor):
     version = next_version(base, int(pushed.get_string_custom_property(_VERSION_KEY)))
     path = publish(pushed.get_string_custom_property(_DESTINATION_KEY), base, version)
     self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
+
+
+def _evaluated_model(input_dict: dict[str, list[types.Artifact]]) -> int:
+  """The id of the model that the Evaluator blessed; what is pushed may be made of it."""
+  blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
+  return int(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
 
 
 def _reason(error: OSError | tf.errors.OpError) -> str:

@@ -103,7 +103,7 @@ class LiteModel:
     try:
       self._interpreter.invoke()
     except RuntimeError as error:
-      raise LiteFileError(f'{self._name} fails on {self._rides} rides ({_line(error)}).') from error
+      raise LiteFileError(f'{self._name} fails on a batch of {self._rides} ({_line(error)}).') from error
 
   def fares(self) -> np.ndarray:
     """The fares of the last `invoke`: float32 [rides].
@@ -157,7 +157,7 @@ class LiteModel:
         self._interpreter.resize_tensor_input(index, [rides])
       self._interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-      raise LiteFileError(f"{self._name} can't take {rides} rides at a time ({_line(error)}).") from error
+      raise LiteFileError(f"{self._name} can't take a batch of {rides} ({_line(error)}).") from error
     self._rides = rides
 
 

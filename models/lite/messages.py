@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 _LENGTH = struct.Struct('<Q')
 
 
-def write_message(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+def write_message(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
   """Writes arrays of numbers or text, and flushes.
 
   Raises:
@@ -25,7 +25,7 @@ def write_message(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
   stream.flush()
 
 
-def read_message(stream: BinaryIO) -> dict[str, np.ndarray] | None:
+def read_message(stream: IO[bytes]) -> dict[str, np.ndarray] | None:
   """Reads what `write_message` wrote; `None` where the stream ended, be it in the middle of a message."""
   prefix = stream.read(_LENGTH.size)
   if len(prefix) < _LENGTH.size:

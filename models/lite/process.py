@@ -137,6 +137,12 @@ class LiteProcess:
     return self._ask(worker.TIME_CALLS, rides, calls)
 
   @property
+  def pid(self) -> int:
+    """The process's id, for who accounts for it."""
+    assert self._process is not None
+    return self._process.pid
+
+  @property
   def delegates(self) -> int:
     """How many parts of the model a delegate took over."""
     return self.operators.get('DELEGATE', 0)
@@ -157,8 +163,13 @@ class LiteProcess:
     process = self._process
     assert process is not None and process.stdin is not None and process.stdout is not None
     late = threading.Event()
+
+    def stop() -> None:
+      late.set()
+      process.kill()
+
     # Whatever this thread waits for, writing or reading, ends when the process does.
-    watch = threading.Timer(self._timeout, lambda: (late.set(), process.kill()))
+    watch = threading.Timer(self._timeout, stop)
     watch.daemon = True
     watch.start()
     try:

@@ -1,12 +1,14 @@
 """Writes a TFLite file again in fewer bytes, with nothing lost that an interpreter reads.
 
-A converted file spends more on its bookkeeping than on a small model's weights: names of inner tensors, a shape and a
-signature of the shape for each, conversion metadata. The interpreter needs none of the names and works out inner shapes
-itself. Equal vectors and tables are written once and shared, which the FlatBuffers format allows and no writer does.
+A converted file spends more on its bookkeeping than on a small model's weights: names of inner tensors, signatures of
+their shapes, conversion metadata, every operator's kind twice. What the interpreter does not read is left out; the
+shapes of inner tensors stay, as delegates choose their operators by them. Equal vectors, strings and tables are
+written once and shared, which the FlatBuffers format allows and no writer does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import flatbuffers
@@ -19,7 +21,13 @@ _ALIGNMENT = 16
 """What TFLite's schema asks of buffers, for kernels that load whole vectors."""
 
 _SMALL = 64
-"""Bytes; a smaller constant is read by element, for which 8 will do."""
+"""Bytes; a smaller constant is read number by number."""
+
+_WIDE = {getattr(schema.TensorType, name) for name in ('INT64', 'UINT64', 'FLOAT64', 'COMPLEX64', 'COMPLEX128')}
+"""Types whose numbers are aligned by 8 bytes."""
+
+_BUFFER_TABLE = 12
+"""Bytes that a buffer takes beside its content: the length and the table that points to it."""
 
 
 def shrink(model: bytes) -> bytes:
@@ -29,75 +37,146 @@ def shrink(model: bytes) -> bytes:
     model: a TFLite file with any number of subgraphs.
 
   Returns:
-    A file with the same operators, weights, signatures, and names of inputs
-    and outputs. Names of inner tensors, metadata and descriptions are gone.
+    A file with the same operators, weights and signatures; the inputs and
+    outputs of a subgraph are named as its signature names them. Names of inner
+    tensors, metadata and descriptions are gone.
   """
   parsed = schema.ModelT.InitFromPackedBuf(model, 0)
-  parsed.description = None
-  parsed.metadata = None
-  parsed.metadataBuffer = None
-  buffers = _Buffers()
+  parsed.description = parsed.metadata = parsed.metadataBuffer = None
+  _name_as_signed(parsed)
+  constants = _Constants(parsed)
   for subgraph in parsed.subgraphs:
+    subgraph.name = None
     named = {int(index) for index in (*subgraph.inputs, *subgraph.outputs)}
     for index, tensor in enumerate(subgraph.tensors):
-      tensor.buffer = buffers.add(parsed.buffers[tensor.buffer].data)
       _strip_tensor(tensor, keep_name=index in named)
     for operator in subgraph.operators:
-      operator.mutatingVariableInputs = None
-      operator.intermediates = None
-  parsed.buffers = buffers.kept
+      _strip_operator(operator)
+  constants.renumber(tensor for subgraph in parsed.subgraphs for tensor in subgraph.tensors)
+  parsed.buffers = constants.kept
+  for code in parsed.operatorCodes:
+    # The kind of operator in one byte, for interpreters older than 2020; newer ones read the larger of both.
+    code.builtinCode, code.deprecatedBuiltinCode = max(code.builtinCode, code.deprecatedBuiltinCode), 0
   return pack(parsed)
 
 
 def pack(model: Any) -> bytes:
   """The bytes of a parsed model; what is equal is written once."""
-  builder = _SharingBuilder(1 << 16)
+  builder = _SharingBuilder(1 << 16, _alignments(model))
   builder.Finish(model.Pack(builder), IDENTIFIER)
   return bytes(builder.Output())
+
+
+def _name_as_signed(model: Any) -> None:
+  """Names inputs and outputs as the signatures do, so that a file holds each name once."""
+  for signature in model.signatureDefs or ():
+    for named in (*signature.inputs, *signature.outputs):
+      model.subgraphs[signature.subgraphIndex].tensors[named.tensorIndex].name = named.name
 
 
 def _strip_tensor(tensor: Any, keep_name: bool) -> None:
   if not keep_name:
     tensor.name = None
     tensor.shapeSignature = None
+  # Only tells a scalar from a shape that is unknown.
+  tensor.hasRank = tensor.hasRank and not len(tensor.shape)
   quantization = tensor.quantization
   if quantization is not None:
     # The range it was calibrated to says nothing that scale and zero point don't.
     quantization.min = quantization.max = None
-    if quantization.scale is None:
+    if quantization.scale is None and quantization.details is None:
       tensor.quantization = None
 
 
-class _Buffers:
-  """Constants, each kept once; the first one is empty, as the format wants it."""
+def _strip_operator(operator: Any) -> None:
+  """Leaves out lists that are empty but for those with variable inputs or intermediate tensors."""
+  if operator.mutatingVariableInputs is not None and not any(operator.mutatingVariableInputs):
+    operator.mutatingVariableInputs = None
+  if operator.intermediates is not None and not len(operator.intermediates):
+    operator.intermediates = None
 
-  def __init__(self) -> None:
+
+class _Constants:
+  """Constants, each kept once.
+
+  Args:
+    model: parsed.
+
+  Attributes:
+    kept: the buffers to write, in the order that needs the least padding; the
+      first one is empty, as the format wants it.
+  """
+
+  def __init__(self, model: Any) -> None:
+    contents = [None if buffer.data is None else _content(buffer) for buffer in model.buffers]
+    alignments = _alignments(model)
     self.kept = [schema.BufferT()]
-    self._index: dict[bytes, int] = {}
+    order: dict[bytes | None, int] = {None: 0}
+    for content in _arranged([content for content in dict.fromkeys(contents) if content is not None], alignments):
+      order[content] = len(self.kept)
+      self.kept.append(schema.BufferT())
+      self.kept[-1].data = np.frombuffer(content, np.uint8)
+    self._indices = [order[content] for content in contents]
 
-  def add(self, data: Any) -> int:
-    """The index of a buffer with this content."""
-    if data is None or not len(data):
-      return 0
-    content = np.asarray(data, np.uint8)
-    key = content.tobytes()
-    if key not in self._index:
-      self._index[key] = len(self.kept)
-      buffer = schema.BufferT()
-      buffer.data = content
-      self.kept.append(buffer)
-    return self._index[key]
+  def renumber(self, tensors: Iterable[Any]) -> None:
+    """Points tensors to the buffers that are kept."""
+    for tensor in tensors:
+      tensor.buffer = self._indices[tensor.buffer]
+
+
+def _content(buffer: Any) -> bytes:
+  return np.asarray(buffer.data, np.uint8).tobytes()
+
+
+def _alignments(model: Any) -> dict[bytes, int]:
+  """Bytes to align each constant by; whole vectors are loaded from large ones, single numbers from small ones."""
+  found: dict[bytes, int] = {}
+  for tensor in (tensor for subgraph in model.subgraphs for tensor in subgraph.tensors):
+    buffer = model.buffers[tensor.buffer]
+    if buffer.data is not None:
+      content = _content(buffer)
+      needed = _ALIGNMENT if len(content) >= _SMALL else 8 if tensor.type in _WIDE else 4
+      found[content] = max(needed, found.get(content, 1))
+  return found
+
+
+def _arranged(contents: list[bytes], alignments: Mapping[bytes, int]) -> list[bytes]:
+  """Always the one next that costs the least padding before itself and before the best of those that follow."""
+  result: list[bytes] = []
+  left, written = list(contents), 0
+
+  def padding(content: bytes, behind: int) -> int:
+    return -(behind + len(content)) % alignments.get(content, _ALIGNMENT)
+
+  def after(content: bytes) -> int:
+    return written + padding(content, written) + len(content) + _BUFFER_TABLE
+
+  def cost(content: bytes) -> int:
+    following = (padding(other, after(content)) for other in left if other is not content and len(other) >= _SMALL)
+    return padding(content, written) + min(following, default=0)
+
+  while left:
+    chosen = min(left, key=cost)
+    written = after(chosen)
+    left.remove(chosen)
+    result.append(chosen)
+  return result
 
 
 class _SharingBuilder(flatbuffers.Builder):
-  """Writes equal vectors of scalars, and equal tables, once."""
+  """Writes equal vectors of scalars, equal strings and equal tables once.
 
-  def __init__(self, size: int) -> None:
+  Args:
+    size: bytes to start with.
+    alignments: bytes to align each constant by.
+  """
+
+  def __init__(self, size: int, alignments: Mapping[bytes, int]) -> None:
     super().__init__(size)
+    self._alignments = alignments
     self._shared: dict[Any, int] = {}
     self._fields: list[tuple[Any, ...]] = []
     self._vector: tuple[int, int] | None = None
-    self._references = False
 
   def StartObject(self, numfields: int) -> None:  # noqa: N802
     self._fields = [(numfields,)]
@@ -114,7 +193,7 @@ class _SharingBuilder(flatbuffers.Builder):
     super().PrependUOffsetTRelativeSlot(o, x, d)
 
   def EndObject(self) -> int:  # noqa: N802
-    start, key = self.objectEnd, tuple(self._fields)
+    start, key = self.objectEnd, ('table', *self._fields)
     if key in self._shared:
       self._rewind(start)
       self.current_vtable = None
@@ -123,10 +202,18 @@ class _SharingBuilder(flatbuffers.Builder):
       self._shared[key] = super().EndObject()
     return self._shared[key]
 
-  def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
-    key = ('numpy', x.dtype.str, x.tobytes())
+  def CreateString(self, s: Any, encoding: str = 'utf-8', errors: str = 'strict') -> int:  # noqa: N802
+    key = ('string', s.encode(encoding, errors) if isinstance(s, str) else bytes(s))
     if key not in self._shared:
-      self._shared[key] = self._write(np.ascontiguousarray(x), _alignment(x))
+      self._shared[key] = super().CreateString(s, encoding, errors)
+    return self._shared[key]
+
+  def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
+    content = x.tobytes()
+    alignment = self._alignments.get(content, _ALIGNMENT) if x.dtype == np.uint8 else x.itemsize
+    key = ('numpy', x.dtype.str, content)
+    if key not in self._shared:
+      self._shared[key] = self._write(np.ascontiguousarray(x), alignment)
     return self._shared[key]
 
   def _write(self, x: np.ndarray, alignment: int) -> int:
@@ -137,19 +224,20 @@ class _SharingBuilder(flatbuffers.Builder):
     return super().EndVector()
 
   def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803
-    self._vector, self._references = (self.Offset(), elemSize), False
+    self._vector = self.Offset(), elemSize
     return super().StartVector(elemSize, numElems, alignment)
 
   def PrependUOffsetTRelative(self, off: int) -> None:  # noqa: N802
-    self._references = True
+    self._vector = None  # References are relative to where they stand, so equal bytes point elsewhere.
     super().PrependUOffsetTRelative(off)
 
   def EndVector(self, *arguments: Any) -> int:  # noqa: N802
-    assert self._vector is not None
-    (before, size), count = self._vector, self.vectorNumElems
+    vector, self._vector = self._vector, None
+    count = self.vectorNumElems
     end = super().EndVector(*arguments)
-    if self._references:
+    if vector is None:
       return end
+    before, size = vector
     # Content and length; what was padded behind it does not matter.
     key = ('vector', size, bytes(self.Bytes[self.Head() : self.Head() + 4 + size * count]))
     if key in self._shared:
@@ -158,10 +246,3 @@ class _SharingBuilder(flatbuffers.Builder):
 
   def _rewind(self, offset: int) -> None:
     self.head = len(self.Bytes) - offset
-
-
-def _alignment(x: np.ndarray) -> int:
-  """Bytes of a constant, which come as uint8, by the kernels that read them; shapes and indices by their type."""
-  if x.dtype != np.uint8:
-    return x.itemsize
-  return _ALIGNMENT if x.nbytes >= _SMALL else 8 if x.nbytes % 8 == 0 else 4

@@ -198,6 +198,7 @@ def test_a_quantize_config_is_a_dotted_path(path):
 
 
 def test_fine_tuning_steps_replace_the_default_epochs():
-  assert (FineTuning(steps=5).epochs, FineTuning().epochs) == (None, 10)
+  assert FineTuning().epochs
+  assert FineTuning(steps=5).epochs is None
   with pytest.raises(pydantic.ValidationError, match='give either epochs or steps'):
     FineTuning(epochs=2, steps=5)

@@ -1,4 +1,7 @@
-"""Recipes against the model they are for. Oracle for what is refused: tfmot itself, which fails or does nothing."""
+"""Recipes against the model they are for. Oracle for what is refused: tfmot itself, which fails or does nothing.
+
+Blocks are masked as the trainer has it, by `models.compression.blocks`.
+"""
 
 import numpy as np
 import pytest
@@ -6,13 +9,13 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.clustering.keras import cluster_wrapper
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_aware_activation
-from tensorflow_model_optimization.python.core.sparsity.keras import pruning_impl
 
 from configs import loading
 from configs.loading import ConfigError
 from configs.model import Activation
 from configs.recipe import Pruning
 from configs.recipe_checks import QUANTIZABLE, kernel_problems
+from models.compression.blocks import AlignedPruning
 from models.keras_compat import keras
 
 CROSSES = 'features.crosses.enabled=true'
@@ -25,12 +28,12 @@ def refusal(recipe, *overrides):
 
 
 def mask(shape, sparsity, structure):
-  """The mask that tfmot makes of random weights."""
+  """The mask that the trainer makes of random weights."""
   pruning = Pruning(structure=structure, final_sparsity=sparsity)
   weights = tf.Variable(np.random.default_rng(0).normal(size=shape).astype(np.float32))
   variables = [(weights, tf.Variable(tf.ones(shape)), tf.Variable(0.0))]
   schedule = tfmot.sparsity.keras.ConstantSparsity(sparsity, 1, -1, 1)
-  made = pruning_impl.Pruning(
+  made = AlignedPruning(
     lambda: tf.constant(1), variables, schedule, pruning.block, 'AVG', (2, 4) if pruning.two_of_four else None
   )
   return made._maybe_update_block_mask(weights)[1].numpy()
@@ -89,21 +92,23 @@ def mask(shape, sparsity, structure):
     pytest.param(
       '{name: x, pruning: {final_sparsity: 0.8, structure: 4x1, layers: core}}',
       [],
-      "structure: blocks need more than one input and one unit, unlike layer 'fare' of 16x1 weights; take unstructured",
+      "structure: blocks need more than one input and one unit, unlike layer 'fare' of 16x1 weights; take "
+      'unstructured, or leave the layer out of pruning.layers.',
       id='blocks_on_the_output',
     ),
     pytest.param(
       'blocks_16x1_80',
-      ['model.hidden=[64,16,8]'],
-      "training.recipes.blocks_16x1_80.pruning.structure: a block of 16x1 spans all 16 inputs of layer 'dense_2' of "
-      '16x8 weights; take a block of at most 15 inputs',
-      id='block_spans_the_inputs',
+      ['model.hidden=[64,12,8]'],
+      'training.recipes.blocks_16x1_80.pruning.structure: a block of 16x1 is larger than the 12 inputs of layer '
+      "'dense_2' of 12x8 weights; take a block of at most 12 inputs, or leave the layer out of pruning.layers.",
+      id='block_larger_than_the_inputs',
     ),
     pytest.param(
-      '{name: x, pruning: {final_sparsity: 0.5, structure: 1x64, layers: [dense_0]}}',
+      '{name: x, pruning: {final_sparsity: 0.5, structure: 1x65, layers: [dense_0]}}',
       [],
-      "a block of 1x64 spans all 64 units of layer 'dense_0' of ?x64 weights; take a block of at most 63 units",
-      id='block_spans_the_units',
+      "a block of 1x65 is larger than the 64 units of layer 'dense_0' of ?x64 weights; take a block of at most "
+      '64 units',
+      id='block_larger_than_the_units',
     ),
     pytest.param(
       '{name: x, pruning: {final_sparsity: 0.8, frequency: 100, fine_tuning: {steps: 60}}}',
@@ -226,6 +231,9 @@ def test_refuses(recipe, overrides, message):
     pytest.param('{name: x, pruning: {layers: {fare: 0.9375}}}', [], id='all_but_one_weight'),
     pytest.param('{name: x, pruning: {final_sparsity: 0.8, begin: 40, end: 0.8, fine_tuning: {steps: 60}}}', [],
                  id='step_before_share'),
+    pytest.param('blocks_16x1_80', ['model.hidden=[64,16,8]'], id='block_spans_the_inputs'),
+    pytest.param('{name: x, pruning: {final_sparsity: 0.5, structure: 1x64}}', ['model.hidden=[64,64]'],
+                 id='block_spans_the_units'),
     pytest.param('{name: x, pruning: {final_sparsity: 0.8, begin: 40, end: 0.1}}', [], id='unknown_number_of_steps'),
   ],
 )  # fmt: skip
@@ -246,24 +254,30 @@ def test_several_mistakes_of_one_recipe_are_told_together():
 @pytest.mark.parametrize(
   ('shape', 'structure'),
   [
-    ((16, 1), '4x1'),
-    ((16, 8), '16x1'),
-    ((16, 8), '4x8'),
-    ((1, 8), '1x2'),
-    ((32, 8), '16x1'),
-    ((17, 8), '16x1'),
-    ((5, 3), '4x2'),
-    ((8, 1), 'unstructured'),
+    pytest.param((16, 8), '16x1', id='spans_the_inputs'),
+    pytest.param((16, 8), '4x8', id='spans_the_units'),
+    pytest.param((17, 8), '16x1', id='cut_off_at_the_lower_edge'),
+    pytest.param((5, 3), '4x2', id='cut_off_at_both_edges'),
+    pytest.param((8, 1), 'unstructured', id='a_single_unit_without_blocks'),
   ],
 )
-def test_blocks_are_refused_where_tfmot_fails(shape, structure):
-  refused = kernel_problems(Pruning(structure=structure, final_sparsity=0.5), 'x', 0.5, *shape)
-  try:
-    mask(shape, 0.5, structure)
-  except ValueError:
-    assert [problem.location for problem in refused] == [('structure',)]
-  else:
-    assert not refused
+def test_blocks_are_accepted_where_the_mask_is_made_of_them(shape, structure):
+  """Oracle: half of the blocks, rounded as tfmot does, each one whole."""
+  assert not kernel_problems(Pruning(structure=structure, final_sparsity=0.5), 'x', 0.5, *shape)
+  height, width = Pruning(structure=structure, final_sparsity=0.5).block
+  made = mask(shape, 0.5, structure)
+  blocks = [made[row : row + height, column : column + width] for row in range(0, shape[0], height)
+            for column in range(0, shape[1], width)]  # fmt: skip
+  assert all(block.min() == block.max() for block in blocks)
+  assert sum(block.max() for block in blocks) == round(0.5 * len(blocks))
+
+
+@pytest.mark.parametrize(
+  ('shape', 'structure'), [((16, 1), '4x1'), ((1, 8), '1x2'), ((12, 8), '16x1'), ((8, 3), '2x4')]
+)
+def test_blocks_are_refused_where_a_kernel_has_no_room_for_them(shape, structure):
+  problems = kernel_problems(Pruning(structure=structure, final_sparsity=0.5), 'x', 0.5, *shape)
+  assert [problem.location for problem in problems] == [('structure',)]
 
 
 @pytest.mark.parametrize('inputs', range(3, 13))

@@ -5,10 +5,10 @@ import pathlib
 import pytest
 import yaml
 
-from configs import loading, recipe_loading
+from configs import loading
 from configs.loading import ConfigError
 from configs.recipe import DENSE_RECIPE, Initialization, Recipe
-from configs.recipe_loading import recipe_names
+from configs.recipe_loading import RECIPES
 
 FOLDER = pathlib.Path(loading.__file__).parent / 'recipes'
 PRESETS = (
@@ -41,7 +41,7 @@ def refusal(*overrides, source='nyc'):
 
 
 def test_packaged_recipes():
-  assert set(recipe_names()) == set(PRESETS)
+  assert set(RECIPES.names()) == set(PRESETS)
 
 
 @pytest.mark.parametrize('name', PRESETS)
@@ -253,5 +253,5 @@ def test_unreadable_bytes(tmp_path):
 
 
 def test_names_without_reading_everything():
-  assert recipe_loading.name_of({'name': 'x', 'bogus': 1}) == 'x'
-  assert recipe_loading.name_of('nowhere') is None
+  assert RECIPES.name_of({'name': 'x', 'bogus': 1}) == 'x'
+  assert RECIPES.name_of('nowhere') is None

@@ -23,6 +23,10 @@ QUICK = (
   'evaluation.max_rmse=100',
   'evaluation.max_rmse_increase=10',
   'evaluation.bootstrap=100',
+  'training.recipes=dense',
+  'compression.schemes=[float32, int8]',
+  'compression.measurement.rounds=3',
+  'compression.measurement.calls=10',
 )
 """Settings of a run that is about the machinery and not about its model."""
 

@@ -18,10 +18,12 @@ for room in ('configs', 'transforms', 'models', 'components', 'pipeline'):
   for module in pkgutil.walk_packages(package.__path__, f'{room}.'):
     if not module.name.endswith('__main__'):
       importlib.import_module(module.name)
-from configs import loading, recipe_loading
+from configs import compression, loading, recipe_loading
 print(','.join(loading.presets()))
-print(','.join(recipe_loading.recipe_names()))
-print(loading.load('nyc', ['training.recipes=pqat_80']).training.serve)
+print(','.join(recipe_loading.RECIPES.names()))
+print(','.join(compression.SCHEMES.names()))
+config = loading.load('nyc', ['training.recipes=pqat_80', 'compression.schemes=int8_float_output'])
+print(config.training.serve, config.compression.schemes[-1].float_layers)
 """
 
 
@@ -38,7 +40,8 @@ def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
     [sys.executable, '-I', '-c', program, str(site)], capture_output=True, text=True, cwd=tmp_path, check=False
   )
   assert result.returncode == 0, result.stderr[-2000:]
-  presets, recipes, served = result.stdout.splitlines()[-3:]
+  presets, recipes, schemes, chosen = result.stdout.splitlines()[-4:]
   assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-wide'}
-  assert set(recipes.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / 'recipes').iterdir()}
-  assert served == 'pqat_80'
+  for folder, names in (('recipes', recipes), ('schemes', schemes)):
+    assert set(names.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / folder).iterdir()}
+  assert chosen == "pqat_80 ('fare',)"

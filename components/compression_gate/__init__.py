@@ -1,0 +1,1 @@
+"""Judges the lite files themselves and picks the one that is pushed, as a TFX component."""

@@ -1,0 +1,104 @@
+"""The gate itself: runs every variant, compares it with the baseline, and decides."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+
+from components.compression_gate.budget import Miss, misses
+from components.compression_gate.candidate import Candidate
+from components.compression_gate.choice import Choice, choose
+from components.compression_gate.errors import GateError
+from components.compression_gate.eval_rides import EvalRides
+from components.compression_gate.measuring import Measured, measure
+from components.compression_gate.notes import BASELINE, notes
+from components.compression_gate.variants import Variant
+from configs.compression import Compression, Precision
+from models.comparison import compare
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+  """What came of all variants.
+
+  Attributes:
+    choice: what is pushed, and why.
+    baseline: name of the variant that ratios refer to.
+    candidates: those that ran, by name.
+    missed: the limits that each of them misses, by name.
+    lost: one sentence by the name of each variant that did not run.
+    notes: sentences for the reader.
+  """
+
+  choice: Choice
+  baseline: str
+  candidates: dict[str, Candidate]
+  missed: dict[str, list[Miss]]
+  lost: dict[str, str]
+  notes: list[str]
+
+  @property
+  def chosen(self) -> Candidate | None:
+    """What is pushed."""
+    return None if self.choice.chosen is None else self.candidates[self.choice.chosen]
+
+
+def judge(
+  variants: Sequence[Variant],
+  rides: EvalRides,
+  compression: Compression,
+  resamples: int,
+  quantization_aware: Collection[str] = (),
+) -> Judgement:
+  """Judges variants by what their files do.
+
+  Args:
+    variants: all of them, also those without a file.
+    rides: the eval split.
+    compression: schemes, budget, measurement.
+    resamples: of the bootstrap.
+    quantization_aware: names of the recipes that were trained for integers.
+
+  Raises:
+    GateError: there is no float32 variant to compare with.
+  """
+  files = {variant.name: variant.path for variant in variants if variant.path is not None}
+  measured, crashed = measure(files, rides.columns, compression.measurement)
+  unmade = {variant.name: variant.reason for variant in variants if variant.path is None}
+  lost = {variant.name: (unmade | crashed)[variant.name] for variant in variants if variant.name not in measured}
+  baseline = _baseline([variant for variant in variants if variant.name in measured], compression, lost)
+  candidates = _candidates(variants, measured, baseline, rides, resamples)
+  missed = {name: misses(candidate, compression.budget) for name, candidate in candidates.items()}
+  return Judgement(
+    choose(candidates, missed),
+    baseline,
+    candidates,
+    missed,
+    lost,
+    notes(candidates, missed, lost, baseline, compression, quantization_aware),
+  )
+
+
+def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mapping[str, str]) -> str:
+  """The dense base as float32 file; where that was lost, the first recipe's."""
+  schemes = {scheme.name for scheme in compression.schemes if scheme.precision is Precision.FLOAT32}
+  found = [variant.name for variant in variants if variant.scheme in schemes]
+  if not found:
+    mend = f'{BASELINE} was lost: {lost[BASELINE]}' if BASELINE in lost else 'put float32 into compression.schemes.'
+    raise GateError(f'No float32 variant ran, so there is nothing to compare the others with; {mend}')
+  return BASELINE if BASELINE in found else found[0]
+
+
+def _candidates(
+  variants: Sequence[Variant], measured: Mapping[str, Measured], baseline: str, rides: EvalRides, resamples: int
+) -> dict[str, Candidate]:
+  base = measured[baseline].fares
+  return {
+    variant.name: Candidate(
+      variant,
+      measured[variant.name],
+      compare(rides.fares, measured[variant.name].fares, base, rides.seconds, rides.slices, resamples),
+    )
+    for variant in variants
+    if variant.name in measured
+  }

@@ -1,0 +1,1 @@
+"""Every trained recipe in every conversion scheme, as one raw-input TFLite file each."""

@@ -1,0 +1,209 @@
+"""How trained models become lite files, and what a file must keep to be pushed."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from configs.base import Config, PositiveFloat, PositiveInt
+from configs.preset_folder import PresetFolder
+from configs.problems import Problem, raise_any
+
+SCHEMES = PresetFolder(noun='scheme', folder='schemes', listing='[float32, int8]', content='precision: int8')
+
+FLOAT32 = 'float32'
+"""Name of the scheme that every other one is compared with."""
+
+
+class Precision(str, enum.Enum):
+  """What a scheme makes of the model's weights and activations; the features stay float32 in each.
+
+  `float32` leaves them. `float16` stores weights in 16 bits. `dynamic_range` stores them in 8 bits, computes in
+  integers, and takes each activation's range as it comes. `int8` and `int16x8` have 8-bit weights, and 8- or 16-bit
+  activations with fixed ranges. `weight_only_int8` stores weights in 8 bits and computes in float32. `dynamic_int4` is
+  `dynamic_range` with 4-bit weights.
+  """
+
+  FLOAT32 = 'float32'
+  FLOAT16 = 'float16'
+  DYNAMIC_RANGE = 'dynamic_range'
+  INT8 = 'int8'
+  INT16X8 = 'int16x8'
+  WEIGHT_ONLY_INT8 = 'weight_only_int8'
+  DYNAMIC_INT4 = 'dynamic_int4'
+
+  @property
+  def is_calibrated(self) -> bool:
+    """Whether activations are integers, whose ranges come from rides or from quantization-aware training."""
+    return self in (Precision.INT8, Precision.INT16X8)
+
+  @property
+  def needs_quantizer(self) -> bool:
+    """Whether it takes the LiteRT quantizer, an optional extra."""
+    return self in (Precision.WEIGHT_ONLY_INT8, Precision.DYNAMIC_INT4)
+
+
+class Calibration(Config):
+  """The rides that activation ranges are taken from.
+
+  Attributes:
+    rides: size of a sample of the training split, stratified by fare; all of
+      them when unset.
+    longest: how many of the highest fares are always in the sample, so that
+      the ranges cover them.
+    seed: of the sample.
+  """
+
+  rides: PositiveInt | None = None
+  longest: Annotated[int, Field(ge=0)] = 100
+  seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+def _listed(value: object) -> object:
+  return [value] if isinstance(value, str) else value
+
+
+class Scheme(Config):
+  """A named way from a trained model to a lite file.
+
+  Attributes:
+    name: of variants, `<recipe>.<scheme>`.
+    summary: one sentence for tables.
+    precision: of the dense core.
+    float_layers: dense layers that stay float32 all the same, such as `fare`.
+    integer_only: refuse a core with a single operator that is not integer;
+      `int8` and `int16x8` alone.
+    sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to
+      recipes that prune in blocks.
+    tolerance: largest root mean square difference of the fares from the float
+      model's, as a fraction of the fares' standard deviation.
+    calibration: where the ranges of integer activations come from.
+  """
+
+  name: str = Field(pattern=r'^[a-z][a-z0-9_]{0,62}$')
+  summary: str = ''
+  precision: Precision
+  float_layers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+  integer_only: bool = False
+  sparse: bool = False
+  tolerance: PositiveFloat = 0.05
+  calibration: Calibration = Calibration()
+
+  @model_validator(mode='after')
+  def _consistent(self) -> Scheme:
+    raise_any([*self._integer_problems(), *self._idle_settings(), *self._yardstick_problems()])
+    return self
+
+  def _integer_problems(self) -> list[Problem]:
+    place = ('integer_only',)
+    if not self.integer_only:
+      return []
+    if not self.precision.is_calibrated:
+      told = f'must be false with precision {self.precision.value}: only int8 and int16x8 compute in integers alone.'
+      return [Problem(place, told)]
+    if self.float_layers:
+      return [Problem(place, f'must be false with float_layers, as {", ".join(self.float_layers)} would stay float.')]
+    return []
+
+  def _idle_settings(self) -> list[Problem]:
+    told = f'has no effect with precision {self.precision.value}'
+    problems = []
+    if self.calibration != Calibration() and not self.precision.is_calibrated:
+      problems.append(Problem(('calibration',), f'{told}, which takes no ranges from rides; leave it out.'))
+    if self.float_layers and self.precision is Precision.FLOAT32:
+      problems.append(Problem(('float_layers',), f'{told}, which leaves every layer in float; leave it out.'))
+    return problems
+
+  def _yardstick_problems(self) -> list[Problem]:
+    if self.name != FLOAT32 or (self.precision is Precision.FLOAT32 and not self.sparse):
+      return []
+    told = f"'{FLOAT32}' is what the others are compared with, precision float32 and not sparse; choose another name."
+    return [Problem(('name',), told)]
+
+
+def _packaged(*names: str) -> tuple[Scheme, ...]:
+  return tuple(Scheme.model_validate(SCHEMES.spelled_out(name)) for name in names)
+
+
+[FLOAT32_SCHEME] = _packaged(FLOAT32)
+
+
+class JudgedOn(str, enum.Enum):
+  """What of an RMSE ratio is held against the budget."""
+
+  POINT = 'point'
+  UPPER_BOUND = 'upper_bound'
+
+
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A positive number; no limit is `null`, not infinity."""
+
+
+class Budget(Config):
+  """What a variant must keep to be pushed; `null` leaves a limit out.
+
+  Attributes:
+    rmse_ratio: largest ratio of the RMSE on the eval split to that of
+      `dense.float32`; 1.01 allows 1 % more.
+    worst_slice_ratio: the same for the worst slice, each slice's RMSE against
+      the same slice's.
+    min_slice_rides: slices of fewer rides are shown, not judged.
+    judged_on: the ratios themselves, or the upper bounds of their 95 %
+      intervals.
+    bytes: largest size of the file as it is, not gzipped.
+    latency_us: largest median time for one ride, in microseconds.
+  """
+
+  rmse_ratio: Limit | None = 1.01
+  worst_slice_ratio: Limit | None = 1.05
+  min_slice_rides: PositiveInt = 50
+  judged_on: JudgedOn = JudgedOn.POINT
+  bytes: PositiveInt | None = None
+  latency_us: Limit | None = None
+
+
+class Measurement(Config):
+  """How latency is measured.
+
+  Attributes:
+    rounds: how often each file has its turn; files take turns, so that a busy
+      moment hits all of them.
+    calls: for one ride each, within a turn.
+    batch: rides in a call of the larger batch.
+    threads: of the interpreter.
+  """
+
+  rounds: Annotated[int, Field(ge=3, le=1000)] = 15
+  calls: PositiveInt = 100
+  batch: PositiveInt = 256
+  threads: PositiveInt = 1
+
+
+class Compression(Config):
+  """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
+
+  Attributes:
+    schemes: packaged ones by name, a user's own ones by path, or spelled out.
+      `float32` is always among them, and first.
+    budget: what the pushed file must keep.
+    measurement: how latency is measured.
+  """
+
+  schemes: Annotated[
+    tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...], BeforeValidator(SCHEMES.listed)
+  ] = _packaged(FLOAT32, 'dynamic_range', 'float16', 'int8')
+  budget: Budget = Budget()
+  measurement: Measurement = Measurement()
+
+  @field_validator('schemes', mode='after')
+  @classmethod
+  def _float32_comes_first(cls, schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
+    yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
+    return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
+
+  @model_validator(mode='after')
+  def _names_are_unique(self) -> Compression:
+    raise_any(SCHEMES.doubled(scheme.name for scheme in self.schemes))
+    return self

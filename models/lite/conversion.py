@@ -1,0 +1,225 @@
+"""Converts trained fare models to TFLite files that take raw rides.
+
+The features and the model are converted by themselves and joined: the features stay float32 whatever the scheme does to
+the model, and every variant carries the same feature bytes. Where a scheme keeps some dense layers in float, the model
+is cut there once more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from configs.compression import Precision, Scheme
+from configs.dataset import LABEL, TIME, Dataset
+from models.clipping import Clip
+from models.compression import layers
+from models.fare_model import DENSE_CORE
+from models.keras_compat import keras
+from models.lite.joining import join
+from models.lite.shrinking import shrink
+from models.signatures import SERVING_DEFAULT, raw_tensor_specs
+from transforms import names
+
+_HIDDEN = 'hidden'
+"""Name of what goes from one part of a cut model to the next."""
+
+_ROWS_AT_ONCE = 512
+
+Inputs = Mapping[str, np.ndarray]
+
+
+class ConversionError(ValueError):
+  """A model can't be converted as its scheme says."""
+
+
+def convert_features(
+  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]], plain: keras.Model, dataset: Dataset
+) -> bytes:
+  """The part of every file that makes a model's inputs of raw rides.
+
+  Args:
+    transform: the fitted Transform graph, as a layer.
+    plain: a fare model; gives the names of the inputs, and where `numeric` is
+      clipped. Clipping belongs to the features: behind it, 8 bits cover the
+      range that is left, and not that of a mistyped coordinate.
+    dataset: names the raw columns.
+  """
+  clip = _clip(plain)
+
+  def features(**rides: tf.Tensor) -> dict[str, tf.Tensor]:
+    made = transform(rides | {TIME: tf.cast(rides[TIME], tf.int64)})
+    inputs = {name: made[name] for name in plain.input_names}
+    return inputs | ({names.NUMERIC: clip(inputs[names.NUMERIC])} if clip else {})
+
+  return _convert(features, raw_tensor_specs(dataset), {'transform': transform})
+
+
+def convert_model(model: keras.Model, scheme: Scheme, calibration: Inputs, quantization_aware: bool) -> bytes:
+  """The part of a file that makes fares of features.
+
+  Args:
+    model: plain, or with 8-bit rounding in its dense core.
+    scheme: says the precision.
+    calibration: model inputs [rides, ...] by name, for activation ranges.
+    quantization_aware: whether the model brings its ranges along.
+
+  Raises:
+    ConversionError: the scheme and the training recipe contradict each other.
+  """
+  headless = layers.recompose(model, {layer.name: _nothing() for layer in model.layers if isinstance(layer, Clip)})
+  clip = _clip(model)
+  inputs = {name: np.asarray(calibration[name]) for name in model.input_names}
+  if clip:
+    inputs[names.NUMERIC] = clip(inputs[names.NUMERIC]).numpy()
+  if quantization_aware:
+    if scheme.float_layers:
+      raise ConversionError(
+        f"Scheme '{scheme.name}' keeps {', '.join(scheme.float_layers)} in float, but the recipe was trained for 8 "
+        'bits and says itself which layers are; name them in quantization.layers of the recipe.'
+      )
+    return _convert_part(headless, scheme, inputs, calibrated=True)
+  parts = list(_cut(headless, scheme.float_layers))
+  files = []
+  for part, is_float in parts:
+    own = scheme.model_copy(update={'precision': Precision.FLOAT32}) if is_float else scheme
+    files.append(_convert_part(part, own, inputs, calibrated=False))
+    inputs = {_HIDDEN: _run(part, inputs)}
+  file = files[0]
+  for following in files[1:]:
+    file = join(file, following)
+  return file
+
+
+def assemble(features: bytes, model: bytes) -> bytes:
+  """The whole file, in as few bytes as it takes."""
+  return shrink(join(features, model))
+
+
+def _clip(model: keras.Model) -> Clip | None:
+  for layer in model.layers:
+    found = getattr(layer, 'layer', layer)
+    if isinstance(found, Clip):
+      return found
+  return None
+
+
+def _nothing() -> keras.layers.Layer:
+  return keras.layers.Activation('linear')
+
+
+def _cut(model: keras.Model, float_layers: Sequence[str]) -> Iterator[tuple[keras.Model, bool]]:
+  """The model as parts in a row, each with whether it stays float; sharing its weights."""
+  dense = list(layers.dense_layers(layers.dense_core(model)).values())
+  groups = [(stays, list(group)) for stays, group in itertools.groupby(dense, lambda layer: layer.name in float_layers)]
+  for position, (stays, group) in enumerate(groups):
+    sequential = keras.Sequential([keras.Input(group[0].input_shape[1:]), *group], name=DENSE_CORE)
+    if position == 0:
+      yield layers.recompose(model, {DENSE_CORE: sequential}), stays
+    else:
+      hidden = keras.Input(group[0].input_shape[1:], name=_HIDDEN)
+      yield keras.Model({_HIDDEN: hidden}, sequential(hidden)), stays
+
+
+def _run(part: keras.Model, inputs: Inputs) -> np.ndarray:
+  return np.concatenate([part(batch, training=False).numpy() for batch in _batches(inputs)])
+
+
+def _batches(inputs: Inputs) -> Iterator[dict[str, np.ndarray]]:
+  rows = len(next(iter(inputs.values())))
+  for start in range(0, rows, _ROWS_AT_ONCE):
+    yield {name: column[start : start + _ROWS_AT_ONCE] for name, column in inputs.items()}
+
+
+def _equal_batches(inputs: Inputs) -> Iterator[dict[str, np.ndarray]]:
+  """Batches of one size: the calibrator resizes its inputs one by one, and two sizes at once don't fit together."""
+  rows = len(next(iter(inputs.values())))
+  size = min(rows, _ROWS_AT_ONCE)
+  for start in range(0, rows, size):
+    # The last one reaches back; a ride that comes twice changes no range.
+    first = min(start, rows - size)
+    yield {name: column[first : first + size] for name, column in inputs.items()}
+
+
+def _convert_part(part: keras.Model, scheme: Scheme, inputs: Inputs, calibrated: bool) -> bytes:
+  is_last = part.output_shape[-1] == 1
+
+  def compute(**features: tf.Tensor) -> dict[str, tf.Tensor]:
+    found = part(features, training=False)
+    return {LABEL: tf.reshape(found, [-1])} if is_last else {_HIDDEN: found}
+
+  specs = {name: tf.TensorSpec([None, *column.shape[1:]], column.dtype, name=name) for name, column in inputs.items()}
+  rides = None if calibrated else lambda: _equal_batches(inputs)
+  # Only the variables: walking through all that Keras tracks takes longer than converting.
+  return _convert(compute, specs, dict(enumerate(part.variables)), scheme, rides)
+
+
+def _convert(
+  function: Callable[..., Mapping[str, tf.Tensor]],
+  specs: Mapping[str, tf.TensorSpec],
+  owned: Mapping[Any, Any],
+  scheme: Scheme | None = None,
+  rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None = None,
+) -> bytes:
+  """A file with the one signature `serving_default`."""
+  module = tf.Module()
+  module.owned = {str(name): value for name, value in owned.items()}
+  concrete = tf.function(function, autograph=False).get_concrete_function(**specs)
+  with tempfile.TemporaryDirectory() as directory:
+    tf.saved_model.save(module, directory, signatures={SERVING_DEFAULT: concrete})
+    converter = tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=[SERVING_DEFAULT])
+    _set(converter, scheme, rides)
+    try:
+      content = bytes(converter.convert())
+    except Exception as error:  # The converter raises whatever its passes raise; the last line names the operator.
+      reason = str(error).strip().splitlines()[-1:]
+      raise ConversionError(
+        f"TFLite can't convert this as '{scheme.name if scheme else 'float32'}': {reason}"
+      ) from error
+
+  return _quantized(content, scheme) if scheme and scheme.precision.needs_quantizer else content
+
+
+def _quantized(content: bytes, scheme: Scheme) -> bytes:
+  """What the LiteRT quantizer makes of a float32 file."""
+  try:
+    import numpy.typing  # noqa: F401, the quantizer takes it for granted
+    from ai_edge_quantizer import quantizer, recipe
+  except ImportError as error:
+    raise ConversionError(
+      f"Scheme '{scheme.name}' needs the LiteRT quantizer, which is not installed ({error}): "
+      "pip install 'farelite[quantizer]', or leave the scheme out of compression.schemes."
+    ) from error
+  recipes = {
+    Precision.WEIGHT_ONLY_INT8: recipe.weight_only_wi8_afp32,
+    Precision.DYNAMIC_INT4: recipe.dynamic_wi4_afp32,
+  }
+  result = quantizer.Quantizer(bytearray(content), recipes[scheme.precision]()).quantize()
+  return bytes(result.quantized_model)
+
+
+def _set(
+  converter: tf.lite.TFLiteConverter,
+  scheme: Scheme | None,
+  rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None,
+) -> None:
+  precision = scheme.precision if scheme else Precision.FLOAT32
+  is_float = precision is Precision.FLOAT32 or precision.needs_quantizer
+  optimizations = [] if is_float else [tf.lite.Optimize.DEFAULT]
+  if scheme and scheme.sparse:
+    optimizations.append(tf.lite.Optimize.EXPERIMENTAL_SPARSITY)
+  converter.optimizations = optimizations
+  if precision is Precision.FLOAT16:
+    converter.target_spec.supported_types = [tf.float16]
+  if precision.is_calibrated:
+    converter.representative_dataset = rides
+  if precision is Precision.INT16X8:
+    converter.target_spec.supported_ops = [
+      tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+      tf.lite.OpsSet.TFLITE_BUILTINS,
+    ]

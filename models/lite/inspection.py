@@ -1,0 +1,153 @@
+"""What a TFLite file really holds: operators, and the type and values of each layer's weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tensorflow.lite.python import schema_py_generated as schema
+
+_DTYPES = {
+  schema.TensorType.FLOAT32: np.float32,
+  schema.TensorType.FLOAT16: np.float16,
+  schema.TensorType.INT8: np.int8,
+  schema.TensorType.INT16: np.int16,
+  schema.TensorType.INT32: np.int32,
+  schema.TensorType.INT64: np.int64,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerFile:
+  """One layer's weights as a file holds them.
+
+  Attributes:
+    name: of the layer.
+    type: of the stored weights, such as `int8`.
+    input_type: of what the layer computes with.
+    output_type: of what it yields.
+    size: number of weights.
+    zeros: how many of them are zero, those that a sparse encoding leaves out
+      included.
+    distinct: number of distinct stored values.
+    sparse: whether they are encoded sparsely.
+    scales: of quantized weights, shape [1] or [units]; empty for float ones.
+  """
+
+  name: str
+  type: str
+  input_type: str
+  output_type: str
+  size: int
+  zeros: int
+  distinct: int
+  sparse: bool
+  scales: np.ndarray
+
+  @property
+  def sparsity(self) -> float:
+    return self.zeros / self.size
+
+
+class LiteFile:
+  """A parsed TFLite file with one subgraph.
+
+  Args:
+    content: of the file.
+  """
+
+  def __init__(self, content: bytes) -> None:
+    self._model = schema.ModelT.InitFromPackedBuf(content, 0)
+    [self._graph] = self._model.subgraphs
+
+  def custom_operators(self) -> list[str]:
+    """Names of operators that are no TFLite builtins, Flex operators among them."""
+    return sorted({code.customCode.decode() for code in self._model.operatorCodes if code.customCode})
+
+  def operators(self) -> list[str]:
+    """The name of each operator, in order."""
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    return [names[self._builtin(operator)] for operator in self._graph.operators]
+
+  def layers(self, embeddings: Sequence[str], dense: Sequence[str]) -> list[LayerFile]:
+    """The layers of a fare model.
+
+    Args:
+      embeddings: names of the embedding tables, in the order of the model.
+      dense: names of the dense layers, first to last.
+
+    Returns:
+      Embeddings, then dense layers. Those of the model come last in a file, as
+      the features come first.
+
+    Raises:
+      ValueError: the file has fewer layers.
+    """
+    found = []
+    for names, kind, position in (
+      (embeddings, schema.BuiltinOperator.GATHER, 0),
+      (dense, schema.BuiltinOperator.FULLY_CONNECTED, 1),
+    ):
+      operators = [op for op in self._graph.operators if self._builtin(op) == kind and self._is_table(op, position)]
+      if len(operators) < len(names):
+        raise ValueError(f'The file has {len(operators)} of {len(names)} layers: {", ".join(names)}.')
+      last = operators[len(operators) - len(names) :]
+      found += [self._layer(name, op, position) for name, op in zip(names, last, strict=True)]
+    return found
+
+  def _is_table(self, operator: Any, position: int) -> bool:
+    tensor = self._stored(operator.inputs[position])
+    return self._data(tensor) is not None and len(tensor.shape) == 2
+
+  def _builtin(self, operator: Any) -> int:
+    code = self._model.operatorCodes[operator.opcodeIndex]
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+  def _data(self, tensor: Any) -> np.ndarray | None:
+    data = self._model.buffers[tensor.buffer].data
+    return None if data is None or not len(data) else np.asarray(data, np.uint8)
+
+  def _stored(self, index: int) -> Any:
+    """The constant behind a tensor: float16 weights and some 8-bit ones pass a DEQUANTIZE first."""
+    for operator in self._graph.operators:
+      if index in operator.outputs and self._builtin(operator) in (
+        schema.BuiltinOperator.DEQUANTIZE,
+        schema.BuiltinOperator.DENSIFY,
+      ):
+        return self._stored(operator.inputs[0])
+    return self._graph.tensors[index]
+
+  def _layer(self, name: str, operator: Any, position: int) -> LayerFile:
+    tensor = self._stored(operator.inputs[position])
+    data = self._data(tensor)
+    assert data is not None
+    size = int(np.prod(tensor.shape))
+    values = _unpacked(data)[:size] if tensor.type == schema.TensorType.INT4 else data.view(_DTYPES[tensor.type])
+    kept = np.unique(values)
+    # A sparse encoding stores the blocks that are not zero, and nothing else.
+    left_out = len(values) < size
+    quantization = tensor.quantization
+    scales = quantization.scale if quantization is not None and quantization.scale is not None else []
+    return LayerFile(
+      name=name,
+      type=_type_name(tensor.type),
+      input_type=_type_name(self._graph.tensors[operator.inputs[1 - position]].type),
+      output_type=_type_name(self._graph.tensors[operator.outputs[0]].type),
+      size=size,
+      zeros=size - int(np.count_nonzero(values)),
+      distinct=len(kept) + (left_out and 0 not in kept),
+      sparse=tensor.sparsity is not None,
+      scales=np.asarray(scales, np.float32),
+    )
+
+
+def _unpacked(data: np.ndarray) -> np.ndarray:
+  """4-bit integers, two in a byte with the lower half first, as int8."""
+  halves = np.stack([data & 15, data >> 4], axis=1).reshape(-1).astype(np.int8)
+  return np.where(halves > 7, halves - 16, halves).astype(np.int8)
+
+
+def _type_name(value: int) -> str:
+  return next(name for name, number in vars(schema.TensorType).items() if number == value).lower()

@@ -1,0 +1,184 @@
+"""Checks a written file against what its scheme and its training recipe promise; on the file's own bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from configs.compression import Precision, Scheme
+from configs.recipe import OUTPUT_LAYER, Recipe
+from models.lite.client import LiteFileError, LiteModel
+from models.lite.inspection import LayerFile, LiteFile
+from models.lite.process import LiteCrashError, LiteProcess
+from models.raw_rides import RawRides
+
+_SMALLEST_HYBRID = 1024
+"""Dynamic range leaves smaller tensors in float (TFLite's `minimum_elements_for_weights`)."""
+
+_BATCHES = (1, 7)
+"""Besides all rides at once."""
+
+_SATURATED = 0.005
+"""Largest share of rides whose fare may stick to the largest that the file can say."""
+
+
+class ValidationError(ValueError):
+  """A file is not what it should be; the message names the layer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Promise:
+  """What a file has to keep.
+
+  Attributes:
+    scheme: the conversion.
+    recipe: the training.
+    kernels: of the plain model by layer name, embeddings first, then the dense
+      layers from first to last.
+    quantized: dense layers that are integers, where the precision is calibrated.
+  """
+
+  scheme: Scheme
+  recipe: Recipe
+  kernels: Mapping[str, np.ndarray]
+  quantized: Sequence[str]
+
+  @property
+  def clustered(self) -> Sequence[str]:
+    """Layers that hold few distinct weights."""
+    hidden = [name for name in self.dense if name != OUTPUT_LAYER]
+    return () if self.recipe.clustering is None else self.recipe.clustering.names(hidden)
+
+  @property
+  def dense(self) -> list[str]:
+    return [name for name in self.kernels if not name.endswith('_embedding')]
+
+  @property
+  def embeddings(self) -> list[str]:
+    return [name for name in self.kernels if name.endswith('_embedding')]
+
+
+def validate(content: bytes, promise: Promise, rides: RawRides, fares: np.ndarray) -> tuple[list[LayerFile], float]:
+  """Validates a finished file.
+
+  Args:
+    content: the whole file, features included.
+    promise: what it has to keep.
+    rides: real ones, that it was not calibrated with.
+    fares: of the float model for them, [rides].
+
+  Returns:
+    The layers as the file holds them, and the root mean square difference of
+    its fares from `fares` over their standard deviation.
+
+  Raises:
+    ValidationError: the first promise that is not kept.
+  """
+  layers = check_structure(content, promise)
+  return layers, check_fares(content, promise.scheme, rides, fares)
+
+
+def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
+  """Checks operators, types, zeros and clusters; see `validate`."""
+  file = LiteFile(content)
+  if custom := file.custom_operators():
+    raise ValidationError(f'{", ".join(custom)} are no TFLite builtins; a phone would refuse the file.')
+  try:
+    layers = file.layers(promise.embeddings, promise.dense)
+  except ValueError as error:
+    raise ValidationError(str(error)) from None
+  for layer in layers:
+    _check_type(layer, promise)
+    _check_values(layer, promise)
+  if promise.scheme.sparse and not any(layer.sparse for layer in layers):
+    raise ValidationError('No layer is encoded sparsely: no kernel has enough zero blocks for it.')
+  return layers
+
+
+def _check_type(layer: LayerFile, promise: Promise) -> None:
+  wanted, computed = _types(layer, promise)
+  if layer.type != wanted:
+    raise ValidationError(f"Layer '{layer.name}' holds {layer.type} weights, but {promise.scheme.name} says {wanted}.")
+  embedding = layer.name in promise.embeddings
+  found = {layer.output_type} if embedding else {layer.input_type, layer.output_type}
+  if found != {computed}:
+    raise ValidationError(
+      f"Layer '{layer.name}' computes with {' and '.join(sorted(found))}, but {promise.scheme.name} says {computed}."
+    )
+
+
+def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
+  """The type of the weights, and that of what the layer takes and yields."""
+  precision = promise.scheme.precision
+  if precision is Precision.FLOAT16:
+    return 'float16', 'float32'
+  if precision is Precision.DYNAMIC_RANGE:
+    return ('int8' if layer.size >= _SMALLEST_HYBRID else 'float32'), 'float32'
+  if precision.needs_quantizer and layer.name not in promise.embeddings:
+    return ('int4' if precision is Precision.DYNAMIC_INT4 else 'int8'), 'float32'
+  if precision.is_calibrated and (layer.name in promise.quantized or layer.name in promise.embeddings):
+    activation = 'int8' if precision is Precision.INT8 else 'int16'
+    return (activation if layer.name in promise.embeddings else 'int8'), activation
+  return 'float32', 'float32'
+
+
+def _check_values(layer: LayerFile, promise: Promise) -> None:
+  kernel = promise.kernels[layer.name]
+  zeros = int(kernel.size - np.count_nonzero(kernel))
+  if layer.size != kernel.size:
+    raise ValidationError(f"Layer '{layer.name}' has {layer.size} weights in the file and {kernel.size} in the model.")
+  # Rounding may turn small weights into further zeros.
+  if layer.zeros < zeros:
+    raise ValidationError(f"Layer '{layer.name}' has {layer.zeros} zeros in the file and {zeros} in the model.")
+  distinct = len(np.unique(kernel))
+  # Scales per channel store one value as several integers, which undoes the clusters in the file.
+  if layer.name in promise.clustered and layer.distinct > distinct:
+    raise ValidationError(
+      f"Layer '{layer.name}' has {layer.distinct} distinct weights in the file and {distinct} in the model."
+    )
+
+
+def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarray) -> float:
+  """Runs the file, in this process and in a fresh one; see `validate`."""
+  try:
+    model = LiteModel(content)
+    found = model.predict(rides.columns)
+    for batch in _BATCHES:
+      few = {name: column[:batch] for name, column in rides.columns.items()}
+      if not np.allclose(model.predict(few), found[:batch], rtol=1e-3, atol=0.01 * float(np.std(fares))):
+        raise ValidationError(f'{batch} rides at once get other fares than the same ones among {len(found)}.')
+    fresh = _in_a_fresh_process(content, rides)
+  except (LiteFileError, LiteCrashError) as error:
+    raise ValidationError(str(error)) from error
+  if not np.array_equal(found, fresh):
+    raise ValidationError('A fresh process gives other fares than this one.')
+  return _compare(found, fares, scheme)
+
+
+def _in_a_fresh_process(content: bytes, rides: RawRides) -> np.ndarray:
+  with tempfile.TemporaryDirectory() as directory:
+    path = pathlib.Path(directory, 'model.tflite')
+    path.write_bytes(content)
+    with LiteProcess(path) as process:
+      return process.predict(rides.columns)
+
+
+def _compare(found: np.ndarray, fares: np.ndarray, scheme: Scheme) -> float:
+  if not np.isfinite(found).all():
+    raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
+  stuck = (found == found.max()) & (fares > 1.05 * found.max())
+  if stuck.mean() > _SATURATED:
+    raise ValidationError(
+      f'The output saturates: {stuck.mean():.1%} of the rides get {found.max():.2f}, where the float model says more.'
+    )
+  difference = float(np.sqrt(np.mean((found.astype(np.float64) - fares) ** 2)) / max(float(np.std(fares)), 1e-6))
+  if difference > scheme.tolerance:
+    raise ValidationError(
+      f"Its fares differ from the float model's by {difference:.4f} of their standard deviation; {scheme.name} allows "
+      f'{scheme.tolerance:g}.'
+    )
+  return difference

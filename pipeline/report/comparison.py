@@ -1,0 +1,233 @@
+"""Two runs side by side: what was set differently, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeline.report.differences import Difference, differences
+from pipeline.report.estimate import Estimate, estimate
+from pipeline.report.record import RunRecord
+from pipeline.report.sections.headline import BADGES
+from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
+from pipeline.report.variants import Variant, Variants, read_variants
+from pipeline.report.wording import MISSING, interval, microseconds, seconds, signed, size
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+  """One of the runs.
+
+  Attributes:
+    letter: A or B, its name in tables.
+    name: of its folder.
+    record: what it left.
+    variants: its variants, if it made any.
+  """
+
+  letter: str
+  name: str
+  record: RunRecord
+  variants: Variants | None
+
+  @property
+  def chosen(self) -> Variant | None:
+    """The variant that was chosen."""
+    return self.variants.named(self.variants.chosen) if self.variants else None
+
+  def error(self, metric: str) -> Estimate | None:
+    """RMSE or MAE: of the chosen file, else of the trained model."""
+    chosen = self.chosen
+    if chosen and chosen.rmse:
+      return chosen.rmse if metric == 'rmse' else chosen.mae
+    return estimate((self.record.summary.get('metrics') or {}).get(metric))
+
+  @property
+  def seconds(self) -> float:
+    """All of its steps."""
+    return sum(step.seconds for step in self.record.steps())
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """Two runs side by side.
+
+  Attributes:
+    first: run A.
+    second: run B.
+    told: what came of it, in sentences.
+    outcomes: status, metrics, sizes.
+    settings: what differs between the configs.
+    variants: all of both.
+    slices: RMSE by slice, of the trained models.
+    steps: their times.
+  """
+
+  first: Side
+  second: Side
+  told: tuple[str, ...]
+  outcomes: Table
+  settings: tuple[Difference, ...]
+  variants: Table | None
+  slices: Table | None
+  steps: Table | None
+
+
+def compare(first: RunRecord, second: RunRecord) -> Comparison:
+  """Compares run A with run B."""
+  a, b = _side('A', first), _side('B', second)
+  settings = differences(first.config, second.config)
+  return Comparison(
+    first=a,
+    second=b,
+    told=_told(a, b, settings),
+    outcomes=_outcomes(a, b),
+    settings=settings,
+    variants=_variants(a, b),
+    slices=_slices(a, b),
+    steps=_steps(a, b),
+  )
+
+
+def _side(letter: str, record: RunRecord) -> Side:
+  return Side(letter, record.output.path.name, record, read_variants(record))
+
+
+def _told(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
+  told = [_error_sentence(a, b)]
+  first, second = a.chosen, b.chosen
+  if first and second and first.bytes and second.bytes:
+    told.append(f'A ships {first.name} in {size(first.bytes)}, B ships {second.name} in {size(second.bytes)}.')
+  told.append(f'{len(settings) or "No"} setting{"" if len(settings) == 1 else "s"} {"differs" if len(settings) == 1 else "differ"}.')
+  return tuple(sentence for sentence in told if sentence)
+
+
+def _error_sentence(a: Side, b: Side) -> str:
+  first, second = a.error('rmse'), b.error('rmse')
+  if first is None or second is None:
+    missing = ' and '.join(side.letter for side in (a, b) if side.error('rmse') is None)
+    return f'{missing} did not come to an RMSE, so there is nothing to compare it by.'
+  if a.record.currency != b.record.currency:
+    return f'The fares are in {a.record.currency} and {b.record.currency}, so their errors are not comparable.'
+  texts = f'{interval(first)} against {interval(second)} {a.record.currency}'
+  if a.record.summary.get('rows') != b.record.summary.get('rows'):
+    return f'RMSE: {texts}. The two runs were judged on different rides, so the difference says little about the models.'
+  if first.bottom <= second.top and second.bottom <= first.top:
+    return f'RMSE: {texts}. The intervals overlap: the difference ({signed(first.value - second.value)}) may be chance.'
+  better = 'A' if first.value < second.value else 'B'
+  return f'RMSE: {texts}. The intervals do not overlap: {better} is better.'
+
+
+def _outcomes(a: Side, b: Side) -> Table:
+  currency = a.record.currency
+  rows = [
+    _pair('status', '', a, b, lambda side: Cell(BADGES.get(str(side.record.summary['status']), MISSING))),
+    _pair('RMSE', currency, a, b, lambda side: figures(side.error('rmse'))),
+    _pair('MAE', currency, a, b, lambda side: figures(side.error('mae'))),
+    _pair('chosen variant', '', a, b, lambda side: Cell(side.chosen.name if side.chosen else MISSING)),
+    _pair('size of its file', '', a, b, lambda side: _of_chosen(side, lambda variant: variant.bytes, size)),
+    _pair('after gzip', '', a, b, lambda side: _of_chosen(side, lambda variant: variant.gzip_bytes, size)),
+    _pair('median time for one ride', '', a, b, lambda side: _of_chosen(side, _p50, microseconds)),
+    _pair('rides kept', '', a, b, lambda side: _rides(side)),
+    _pair('duration', '', a, b, lambda side: figure(side.seconds, seconds(side.seconds))),
+  ]
+  headings = (Heading('', numeric=False), Heading(f'A: {a.name}'), Heading(f'B: {b.name}'))
+  return Table('What came of the two runs', headings, tuple(rows))
+
+
+def _pair(name: str, unit: str, a: Side, b: Side, cell: Callable[[Side], Cell]) -> Row:
+  return Row((Cell(name, note=unit), cell(a), cell(b)))
+
+
+def _of_chosen(side: Side, value: Callable[[Variant], float | None], text: Callable[[float | None], str]) -> Cell:
+  found = value(side.chosen) if side.chosen else None
+  return figure(found, text(found))
+
+
+def _p50(variant: Variant) -> float | None:
+  return variant.latency.p50 if variant.latency else None
+
+
+def _rides(side: Side) -> Cell:
+  rows = side.record.summary.get('rows')
+  return figure(rows['kept'], f'{rows["kept"]:,}') if rows else figure(None, '')
+
+
+def _variants(a: Side, b: Side) -> Table | None:
+  """All variants of both; RMSE, file size, latency and verdict of each side by side."""
+  names = list(dict.fromkeys(variant.name for side in (a, b) if side.variants for variant in side.variants.all))
+  if not names:
+    return None
+  currency = a.record.currency
+  headings = [Heading('variant', numeric=False)]
+  for name, unit in (('RMSE', currency), ('to float32', ''), ('file', ''), ('p50', '')):
+    headings += [Heading(f'{name}, {side.letter}', unit) for side in (a, b)]
+  headings += [Heading(f'budget, {side.letter}', numeric=False) for side in (a, b)]
+  rows = []
+  for name in names:
+    found = [side.variants.named(name) if side.variants else None for side in (a, b)]
+    chosen = [side.letter for side in (a, b) if side.variants and side.variants.chosen == name]
+    cells = [
+      *(figures(variant.rmse if variant else None) for variant in found),
+      *(figures(variant.rmse_ratio if variant else None, 3) for variant in found),
+      *(figure(variant.bytes, size(variant.bytes)) if variant else figure(None, '') for variant in found),
+      *(_latency(variant) for variant in found),
+      *(_verdict(variant) for variant in found),
+    ]
+    rows.append(Row((Cell(name, note=f'chosen by {" and ".join(chosen)}' if chosen else ''), *cells), 'chosen' if chosen else ''))
+  return Table('Variants of both runs', tuple(headings), tuple(rows), sortable=True)
+
+
+def _latency(variant: Variant | None) -> Cell:
+  latency = variant.latency if variant else None
+  return figure(latency.p50, microseconds(latency.p50)) if latency else figure(None, '')
+
+
+def _verdict(variant: Variant | None) -> Cell:
+  if variant is None or variant.rmse is None:
+    return Cell(MISSING, style='none')
+  return Cell('✓ kept', style='good') if variant.within_budget else Cell('✗ missed', style='bad')
+
+
+def _slices(a: Side, b: Side) -> Table | None:
+  """RMSE of the trained models by slice."""
+  first, second = ({row['name']: row for row in side.record.summary.get('slices') or ()} for side in (a, b))
+  names = list(dict.fromkeys([*first, *second]))
+  if not names:
+    return None
+  headings = (
+    Heading('slice', numeric=False),
+    Heading('rides, A'),
+    Heading('rides, B'),
+    Heading('RMSE, A', a.record.currency),
+    Heading('RMSE, B', b.record.currency),
+    Heading('A minus B', a.record.currency),
+  )
+  rows = [Row((Cell(name), *_slice_cells(first.get(name), second.get(name)))) for name in names]
+  return Table('RMSE of the trained models by slice', headings, tuple(rows), sortable=True)
+
+
+def _slice_cells(first: Any, second: Any) -> tuple[Cell, ...]:
+  counts = [row['example_count'] if row else None for row in (first, second)]
+  errors = [row['root_mean_squared_error'] if row else None for row in (first, second)]
+  both = errors[0] is not None and errors[1] is not None
+  apart = errors[0] - errors[1] if both else None
+  return (
+    *(figure(count, f'{count:,.0f}' if count is not None else '') for count in counts),
+    *(figures(estimate(error)) for error in errors),
+    figure(apart, signed(apart)),
+  )
+
+
+def _steps(a: Side, b: Side) -> Table | None:
+  first, second = ({step.name: step for step in side.record.steps()} for side in (a, b))
+  names = list(dict.fromkeys([*first, *second]))
+  if not names:
+    return None
+  rows = []
+  for name in names:
+    found = [steps.get(name) for steps in (first, second)]
+    cells = [figure(step.seconds, seconds(step.seconds), step.state.value) if step else figure(None, '') for step in found]
+    rows.append(Row((Cell(name), *cells)))
+  return Table('Time of each step', (Heading('step', numeric=False), Heading('A'), Heading('B')), tuple(rows))

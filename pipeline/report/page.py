@@ -1,0 +1,127 @@
+"""Puts a page together: sections into templates, style and script into the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jinja2
+
+from pipeline.report.columns import read_columns
+from pipeline.report.record import RunRecord
+from pipeline.report.rides import read_rides
+from pipeline.report.sections.again import again_section
+from pipeline.report.sections.card import model_card
+from pipeline.report.sections.data import data_section
+from pipeline.report.sections.errors import errors_section
+from pipeline.report.sections.features import features_section
+from pipeline.report.sections.headline import headline
+from pipeline.report.sections.served import served_section
+from pipeline.report.sections.steps import steps_section
+from pipeline.report.sections.training import training_section
+from pipeline.report.sections.variants import variants_section
+from pipeline.report.variants import Variants, read_variants
+
+_TEMPLATES = pathlib.Path(__file__).parent / 'templates'
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+  """A part of the page.
+
+  Attributes:
+    id: where links to it lead; also names its template.
+    title: its heading, and its name in the navigation.
+    content: what the template shows.
+  """
+
+  id: str
+  title: str
+  content: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """What would be a section: how to make it."""
+
+  id: str
+  title: str
+  make: Callable[[], Any]
+
+
+def run_page(record: RunRecord) -> str:
+  """The page of one run, whatever it came to.
+
+  Args:
+    record: what the run left.
+
+  Returns:
+    HTML that needs no other file and no network.
+  """
+  notes: list[str] = []
+  variants = _made(Part('variants', 'Variants', lambda: read_variants(record)), notes)
+  sections, absent = _sections(_parts(record, variants, notes), notes)
+  return _render(
+    'run.html',
+    record=record,
+    headline=headline(record, variants),
+    sections=sections,
+    absent=absent,
+    notes=notes,
+  )
+
+
+def render(template: str, **content: Any) -> str:
+  """A page out of a template of this package."""
+  return _render(template, **content)
+
+
+def _parts(record: RunRecord, variants: Variants | None, notes: list[str]) -> list[Part]:
+  """The sections of a run, in the order of the page."""
+  columns = _made(Part('columns', 'Statistics', lambda: read_columns(record)), notes) or ()
+  rides = _made(Part('rides', 'Predicted rides', lambda: read_rides(record, variants)), notes)
+  return [
+    Part('variants', 'Variants', lambda: variants_section(record, variants)),
+    Part('served', 'Before', lambda: served_section(record, variants)),
+    Part('errors', 'Errors', lambda: errors_section(record, variants, rides)),
+    Part('training', 'Training', lambda: training_section(record)),
+    Part('data', 'Rides', lambda: data_section(record, columns)),
+    Part('steps', 'Steps', lambda: steps_section(record)),
+    Part('features', 'Features', lambda: features_section(record)),
+    Part('card', 'Model card', lambda: model_card(record, variants, columns)),
+    Part('again', 'Run again', lambda: again_section(record)),
+  ]
+
+
+def _sections(parts: list[Part], notes: list[str]) -> tuple[list[Section], list[str]]:
+  """The sections that there are, and the names of those that there are not."""
+  sections, absent = [], []
+  for part in parts:
+    content = _made(part, notes)
+    if content:
+      sections.append(Section(part.id, part.title, content))
+    else:
+      absent.append(part.title)
+  return sections, absent
+
+
+def _made(part: Part, notes: list[str]) -> Any:
+  """Makes a part; one that can't be made must not cost the page, as the run may be of another version."""
+  try:
+    return part.make()
+  except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+    notes.append(f"'{part.title}' can't be shown: {type(error).__name__}: {error}")
+    return None
+
+
+def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
+  environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+  )
+  return environment.get_template(template).render(content)

@@ -1,0 +1,161 @@
+"""The rides of the eval split with what was predicted for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
+from pipeline.report.estimate import Estimate
+from pipeline.report.record import RunRecord
+from pipeline.report.variants import GATE, Variants
+
+_SECOND = datetime.timedelta(seconds=1)
+
+FILE = 'predictions.parquet'
+
+PREDICTION = 'prediction'
+"""The column of predictions where none is named after a variant."""
+
+_SLICING = 'slice_'
+"""How the columns of slice codes begin."""
+
+_RESAMPLES = 500
+
+_Z = 1.96
+"""Half the width of a 95 % interval in standard errors."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictedRides:
+  """Rides in arrays of shape [rides].
+
+  Attributes:
+    variant: whose predictions these are; empty where the file does not say.
+    seconds: int64, of the pickup since 2009-01-01, the city's wall clock.
+    coordinates: float64 degrees by canonical column, NaN where missing.
+    fares: float64, the city's currency.
+    predictions: float64, the city's currency.
+    codes: the slice of each ride, by the name of the slicing; integers.
+  """
+
+  variant: str
+  seconds: np.ndarray
+  coordinates: dict[str, np.ndarray]
+  fares: np.ndarray
+  predictions: np.ndarray
+  codes: dict[str, np.ndarray]
+
+  @property
+  def errors(self) -> np.ndarray:
+    """Prediction minus fare: positive where too much was predicted."""
+    return self.predictions - self.fares
+
+  @property
+  def hours(self) -> np.ndarray:
+    """The hour of the pickup, 0 to 23, as integers [rides]."""
+    return self.seconds // 3600 % 24
+
+  def times(self, indices: Sequence[int]) -> list[str]:
+    """Pickup times of some rides, for people."""
+    return [str(EPOCH + int(self.seconds[index]) * _SECOND)[:16] for index in indices]
+
+
+def read_rides(record: RunRecord, variants: Variants | None) -> PredictedRides | None:
+  """Reads the gate's `predictions.parquet`, which holds raw columns, fares and predictions of a variant or several.
+
+  The chosen variant's are taken, else the baseline's, else the column `prediction`. Rides without a prediction are
+  left out.
+
+  Returns:
+    `None` where there is no such file or column, or no ride.
+  """
+  folder = record.artifact(GATE, 'report')
+  path = folder / FILE if folder else None
+  if path is None or not path.is_file():
+    return None
+  held = pq.read_schema(path).names
+  wanted = [name for name in (variants.chosen, variants.baseline) if name] if variants else []
+  column = next((name for name in (*wanted, PREDICTION) if name in held), None)
+  if column is None:
+    return None
+  slicings = [name for name in held if name.startswith(_SLICING)]
+  table = pq.read_table(path, columns=[TIME, *COORDINATES, LABEL, column, *slicings])
+  predictions = table[column].to_numpy().astype(np.float64)
+  known = np.isfinite(predictions)
+  if not known.any():
+    return None
+  return PredictedRides(
+    variant=(wanted[0] if wanted else '') if column == PREDICTION else column,
+    seconds=table[TIME].to_numpy().astype(np.int64)[known],
+    coordinates={name: table[name].to_numpy().astype(np.float64)[known] for name in COORDINATES},
+    fares=table[LABEL].to_numpy().astype(np.float64)[known],
+    predictions=predictions[known],
+    codes={name: table[name].to_numpy()[known] for name in slicings},
+  )
+
+
+def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Estimate]:
+  """The RMSE of slices with 95 % percentile intervals of a cluster bootstrap; rides of one time stamp go together.
+
+  Args:
+    rides: of all slices.
+    slices: by name: `feature` and `value` of what the rides of a slice share.
+
+  Returns:
+    The slices whose codes are known and that have a ride.
+
+  Source: the cluster bootstrap with Poisson(1) weights; Chamandy et al.,
+    "Estimating Uncertainty for Massive Data Streams", Google, 2012.
+  """
+  masks = {name: mask for name, codes in slices.items() if (mask := _mask(rides, codes)) is not None and mask.any()}
+  if not masks:
+    return {}
+  _, cluster = np.unique(rides.seconds, return_inverse=True)
+  squared = [np.bincount(cluster, weights=rides.errors**2 * mask) for mask in masks.values()]
+  sums = np.stack([*squared, *(np.bincount(cluster, weights=mask) for mask in masks.values())], axis=1)
+  random = np.random.default_rng(0)
+  drawn = np.stack([sums.sum(axis=0), *(random.poisson(1.0, len(sums)) @ sums for _ in range(_RESAMPLES))])
+  with np.errstate(invalid='ignore'):
+    rmse = np.sqrt(drawn[:, : len(masks)] / drawn[:, len(masks) :])
+  # A small slice can go without a ride in a draw.
+  low, high = np.nanquantile(rmse[1:], [0.025, 0.975], axis=0)
+  return {name: Estimate(float(rmse[0, i]), float(low[i]), float(high[i])) for i, name in enumerate(masks)}
+
+
+def _mask(rides: PredictedRides, codes: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+  """Which rides belong to a slice; `None` where its slicing is not known."""
+  mask = np.ones(len(rides.fares), bool)
+  for code in codes:
+    if code['feature'] not in rides.codes:
+      return None
+    mask &= rides.codes[code['feature']] == code['value']
+  return mask
+
+
+def mean_error(errors: np.ndarray, groups: np.ndarray) -> Estimate:
+  """A mean with its 95 % interval; rides of one time stamp are not independent.
+
+  Args:
+    errors: float64 [rides], at least one.
+    groups: the time stamp of each ride [rides].
+
+  Returns:
+    No interval where all rides share one time stamp.
+
+  Source: the cluster-robust variance of a mean; Cameron and Miller, "A
+    Practitioner's Guide to Cluster-Robust Inference", J. Human Resources
+    50(2), 2015.
+  """
+  mean = float(errors.mean())
+  _, cluster = np.unique(groups, return_inverse=True)
+  sums = np.bincount(cluster, weights=errors - mean)
+  if len(sums) < 2:
+    return Estimate(mean)
+  reach = _Z * float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1))) / len(errors)
+  return Estimate(mean, mean - reach, mean + reach)

@@ -1,0 +1,186 @@
+"""The rides: how many were kept, why others were set aside, and what the statistics say of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from configs.dataset import TIME
+from pipeline.report.charts.bars import length_bar
+from pipeline.report.columns import Column, period
+from pipeline.report.record import RunRecord
+from pipeline.report.tables import Cell, Heading, Row, Table, figure
+from pipeline.report.wording import counted, day, joined, number, percent, spelled
+
+_COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSection:
+  """The rides.
+
+  Attributes:
+    told: counts, in sentences.
+    aside: rows that were set aside, by reason.
+    anomalies: severity and sentence of each finding that is not within its
+      threshold.
+    calm: what was compared and found in order.
+    divergences: drift and skew by column.
+    columns: what the train split holds.
+  """
+
+  told: tuple[str, ...]
+  aside: Table | None
+  anomalies: tuple[tuple[str, str], ...]
+  calm: str
+  divergences: Table | None
+  columns: Table | None
+
+
+def data_section(record: RunRecord, columns: tuple[Column, ...]) -> DataSection | None:
+  """The section, or `None` if no ride was read."""
+  rows = record.summary.get('rows')
+  if not rows:
+    return None
+  findings = record.summary.get('findings') or ()
+  loud = tuple((str(found['severity']), str(found['sentence'])) for found in findings if found['severity'] != 'info')
+  return DataSection(
+    told=_told(record, rows, columns),
+    aside=_aside(record, rows) if rows['quarantined'] else None,
+    anomalies=loud,
+    calm=_calm(findings, bool(loud)),
+    divergences=_divergences(findings),
+    columns=_columns(columns) if columns else None,
+  )
+
+
+def _told(record: RunRecord, rows: Mapping[str, Any], columns: tuple[Column, ...]) -> tuple[str, ...]:
+  splits = joined([f'{rides:,} to {_purpose(split)}' for split, rides in sorted(rows['splits'].items(), reverse=True)])
+  aside = sum(rows['quarantined'].values())
+  share = f' ({percent(aside / rows["read"], 2)})' if aside else ''
+  told = [
+    f'{counted(rows["read"], "row")} were read and {rows["kept"]:,} kept: {splits}. '
+    f'{counted(aside, "row") if aside else "None"} {"was" if aside < 2 else "were"} set aside{share}.'
+  ]
+  if found := period(columns):
+    told.append(f'The rides of the train split began between {day(found[0])} and {day(found[1])}.')
+  if record.summary.get('quarantine') and aside:
+    told.append('Every row that was set aside is kept whole, with its reason, in the quarantine artifact.')
+  return tuple(told)
+
+
+def _purpose(split: str) -> str:
+  return {'train': 'train on', 'eval': 'evaluate on'}.get(split, split)
+
+
+def _aside(record: RunRecord, rows: Mapping[str, Any]) -> Table:
+  counts = sorted(rows['quarantined'].items(), key=lambda item: -item[1])
+  headings = (
+    Heading('reason', numeric=False),
+    Heading('rows'),
+    Heading('share of all rows'),
+    Heading('among those set aside', numeric=False),
+  )
+  top = counts[0][1]
+  return Table(
+    'Rows that were set aside, by reason',
+    headings,
+    tuple(
+      Row(
+        (
+          Cell(spelled(reason), note=_rule(record, reason)),
+          figure(count, f'{count:,}'),
+          figure(count, percent(count / rows['read'], 2)),
+          Cell('', picture=length_bar(count, top), style='bar'),
+        )
+      )
+      for reason, count in counts
+    ),
+  )
+
+
+def _rule(record: RunRecord, reason: str) -> str:
+  """What the config allows, where that explains the reason."""
+  rules = record.config.get('dataset', {}).get('rules') or {}
+  if reason == 'fare_out_of_range' and rules.get('fare'):
+    return f'valid: {rules["fare"]["min"]:g} to {rules["fare"]["max"]:g} {record.currency}'.strip()
+  if reason == 'passengers_out_of_range' and rules.get('passengers'):
+    return f'valid: {rules["passengers"]["min"]:g} to {rules["passengers"]["max"]:g}'
+  if reason.endswith('outside_bounds') and rules.get('bounds'):
+    box = rules['bounds']
+    east, north = box['longitude'], box['latitude']
+    return f'valid: {number(east["min"])}° to {number(east["max"])}° and {number(north["min"])}° to {number(north["max"])}°'
+  if reason == 'time_out_of_range' and rules.get('earliest'):
+    return f'valid: {rules["earliest"]} to {rules["latest"]}'
+  return ''
+
+
+def _calm(findings: Sequence[Mapping[str, Any]], loud: bool) -> str:
+  if not findings:
+    return '' if loud else 'No column was compared yet.'
+  compared = [words for kind, words in _COMPARISONS.items() if any(found['kind'] == kind for found in findings)]
+  text = f'Compared: {joined(compared)}.' if compared else ''
+  return text if loud else f'{text} Nothing is beyond its threshold.'.strip()
+
+
+def _divergences(findings: Sequence[Mapping[str, Any]]) -> Table | None:
+  """One row per column with a measured drift or skew."""
+  measured = {
+    (found['feature'], found['kind']): found
+    for found in findings
+    if found['kind'] in _COMPARISONS and found.get('divergence') is not None and found.get('threshold')
+  }
+  if not measured:
+    return None
+  kinds = [kind for kind in _COMPARISONS if any(key[1] == kind for key in measured)]
+  headings = [Heading('column', numeric=False)]
+  for kind in kinds:
+    headings += [Heading(kind, meaning=f'{_COMPARISONS[kind]}: Jensen-Shannon divergence, 0 to 1.'), Heading('to its threshold', numeric=False)]
+  rows = []
+  for feature in dict.fromkeys(name for name, _ in measured):
+    cells = [Cell(feature)]
+    for kind in kinds:
+      cells += _divergence(measured.get((feature, kind)))
+    rows.append(Row(tuple(cells)))
+  return Table('Drift and skew by column', tuple(headings), tuple(rows))
+
+
+def _divergence(found: Mapping[str, Any] | None) -> list[Cell]:
+  if found is None:
+    return [figure(None, ''), Cell('', picture=Markup(''), style='bar')]
+  value, limit = float(found['divergence']), float(found['threshold'])
+  # The threshold at three quarters of the track, so that one sees what lies beyond it.
+  style = 'length beyond' if value > limit else 'length'
+  return [figure(value, number(value, 3)), Cell('', picture=length_bar(value, limit / 0.75, style, limit), style='bar')]
+
+
+def _columns(columns: tuple[Column, ...]) -> Table:
+  headings = (
+    Heading('column', numeric=False),
+    Heading('missing'),
+    Heading('smallest'),
+    Heading('median'),
+    Heading('mean'),
+    Heading('largest'),
+  )
+  shown = [column for column in columns if column.name != TIME]
+  rows = [
+    Row(
+      (
+        Cell(column.name),
+        figure(column.missing, percent(column.missing)),
+        *(figure(value, number(value, digits)) for value, digits in _digits(column)),
+      )
+    )
+    for column in shown
+  ]
+  return Table('What the train split holds, before any feature', headings, tuple(rows))
+
+
+def _digits(column: Column) -> list[tuple[float, int]]:
+  """Four decimals of a degree are ten metres; two of anything else are enough."""
+  digits = 4 if column.name.endswith(('longitude', 'latitude')) else 2
+  return [(value, digits) for value in (column.low, column.median, column.mean, column.high)]

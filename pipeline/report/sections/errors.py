@@ -1,0 +1,258 @@
+"""Where the model errs: by slice, by hour, by place, and the rides that it missed most."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from pipeline.report.charts.bars import dot_bar
+from pipeline.report.charts.hours import Hour, draw_hours
+from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
+from pipeline.report.estimate import Estimate, estimate
+from pipeline.report.record import RunRecord
+from pipeline.report.rides import PredictedRides, mean_error, slice_rmse
+from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
+from pipeline.report.variants import SliceError, Variant, Variants
+from pipeline.report.wording import MISSING, counted, money, number, percent, signed
+
+_ALL = 'all'
+"""The evaluator's name of the slice of all rides."""
+
+_WORST_RIDES = 8
+_ENDS = {'pickup': 'Where the rides begin', 'dropoff': 'Where they end'}
+_EARTH_KM = 6371.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Map:
+  """A map of one end of the rides; `outside` tells of rides that are not on it."""
+
+  title: str
+  picture: Markup
+  outside: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorsSection:
+  """Where the model errs.
+
+  Attributes:
+    slices: the table of slices, if the run came to its evaluation.
+    slices_of: whose errors the last columns show.
+    few: how much of the RMSE the five worst rides make.
+    source: whose predictions the pictures show.
+    hours: the picture of the hours of the day.
+    hours_told: what it says, in a sentence.
+    maps: of both ends of the rides.
+    shades: class and meaning of each colour of the maps.
+    worst: the rides that were missed most.
+  """
+
+  slices: Table | None
+  slices_of: str
+  few: str
+  source: str = ''
+  hours: Markup | None = None
+  hours_told: str = ''
+  maps: tuple[Map, ...] = ()
+  shades: tuple[tuple[str, str], ...] = ()
+  worst: Table | None = None
+
+
+def errors_section(record: RunRecord, variants: Variants | None, rides: PredictedRides | None) -> ErrorsSection | None:
+  """The section, or `None` if nothing was evaluated."""
+  judged = variants.named(variants.chosen) or variants.named(variants.baseline) if variants else None
+  slices = _slices(record, judged, rides)
+  if slices is None and rides is None:
+    return None
+  section = ErrorsSection(slices, slices_of=judged.name if judged and judged.slices else '', few=_few(record))
+  return section if rides is None else _with_pictures(section, record, rides)
+
+
+def _few(record: RunRecord) -> str:
+  rest, rmse = record.summary.get('rmse_without_worst_5'), (record.summary.get('metrics') or {}).get('rmse')
+  if rest is None or rmse is None:
+    return ''
+  currency = record.currency
+  return (
+    'A few rides rule the RMSE, as errors are squared: without the five worst ones the trained model would have '
+    f'{money(rest, currency)} instead of {money(estimate(rmse).value, currency)}.'  # type: ignore[union-attr]
+  )
+
+
+def _slices(record: RunRecord, judged: Variant | None, rides: PredictedRides | None) -> Table | None:
+  evaluated = {row['name']: row for row in record.summary.get('slices') or ()}
+  lite = _lite_slices(judged, rides, evaluated) if judged else {}
+  if not evaluated and not lite:
+    return None
+  names = list(dict.fromkeys([*evaluated, *lite]))
+  shown = {name: _shown(evaluated.get(name), lite.get(name)) for name in names}
+  top = max((found.top for found in shown.values() if found), default=1.0)
+  whole = estimate((record.summary.get('metrics') or {}).get('rmse'))
+  reference = judged.rmse.value if judged and judged.rmse else whole.value if whole else None
+  headings = _slice_headings(record.currency, bool(lite), judged)
+  rows = []
+  for name in names:
+    bar = dot_bar(shown[name], top, reference) if shown[name] else None  # type: ignore[arg-type]
+    cells = [*_trained(name, evaluated.get(name), whole), Cell('', picture=bar, style='bar')]
+    rows.append(Row((*cells, *(_lite(lite.get(name)) if lite else ())), 'strong' if name == _ALL else ''))
+  return Table('Errors by slice', headings, tuple(rows), sortable=True)
+
+
+def _lite_slices(
+  judged: Variant, rides: PredictedRides | None, evaluated: Mapping[str, Mapping[str, Any]]
+) -> dict[str, SliceError]:
+  """The file's errors by slice, all rides first; with intervals where its predictions are there."""
+  whole = SliceError(_ALL, None, judged.rmse, judged.rmse_ratio)
+  found = {told.name: told for told in (whole, *judged.slices) if told.rmse}
+  if rides is None:
+    return found
+  unsure = [name for name, told in found.items() if told.rmse and told.rmse.low is None and name in evaluated]
+  sure = slice_rmse(rides, {name: evaluated[name]['slice'] for name in unsure})
+  return {name: dataclasses.replace(told, rmse=sure.get(name) or told.rmse) for name, told in found.items()}
+
+
+def _slice_headings(currency: str, lite: bool, judged: Variant | None) -> tuple[Heading, ...]:
+  headings = (
+    Heading('slice', numeric=False),
+    Heading('rides'),
+    Heading('RMSE', currency, meaning='Of the trained model, before compression.'),
+    Heading('MAE', currency, meaning='Mean absolute error of the trained model.'),
+    Heading('sum', meaning='Sum of the predictions over the sum of the fares: below 1, fares are too low on the whole.'),
+    Heading('RMSE of each slice', currency, numeric=False, meaning='The line across is the RMSE of all rides.'),
+  )
+  if not lite or judged is None:
+    return headings
+  return (
+    *headings,
+    Heading('RMSE of the file', currency, meaning=f'Of {judged.name}.'),
+    Heading('to float32', meaning=f'Ratio of the RMSE of {judged.name} to that of the float32 file.'),
+  )
+
+
+def _shown(evaluated: Mapping[str, Any] | None, lite: SliceError | None) -> Estimate | None:
+  """What the picture shows: the file's error where it was measured, else the trained model's."""
+  if lite and lite.rmse:
+    return lite.rmse
+  return Estimate(evaluated['root_mean_squared_error']) if evaluated else None
+
+
+def _trained(name: str, row: Mapping[str, Any] | None, whole: Estimate | None) -> list[Cell]:
+  """The cells of the trained model; the interval of the whole split is known."""
+  if row is None:
+    return [Cell(name), *(Cell(MISSING, style='none') for _ in range(4))]
+  rmse = whole if name == _ALL and whole else Estimate(row['root_mean_squared_error'])
+  return [
+    Cell(name),
+    figure(row['example_count'], f'{row["example_count"]:,.0f}'),
+    figures(rmse),
+    figure(row['mean_absolute_error'], number(row['mean_absolute_error'])),
+    figure(row['calibration'], number(row['calibration'], 3)),
+  ]
+
+
+def _lite(told: SliceError | None) -> tuple[Cell, ...]:
+  return figures(told.rmse if told else None), figures(told.rmse_ratio if told else None, 3)
+
+
+def _with_pictures(section: ErrorsSection, record: RunRecord, rides: PredictedRides) -> ErrorsSection:
+  hours = _hours(rides)
+  shades = shades_for(float(np.abs(rides.errors).mean()))
+  maps = [_map(record, rides, end, title) for end, title in _ENDS.items()]
+  return dataclasses.replace(
+    section,
+    source=f'{rides.variant or "the model"} on {counted(len(rides.fares), "ride")} of the eval split',
+    hours=draw_hours(hours, record.currency, f'Errors by hour of the day. {_hours_told(hours, record.currency)}'),
+    hours_told=_hours_told(hours, record.currency),
+    maps=tuple(found for found in maps if found),
+    shades=tuple(shades.legend()),
+    worst=_worst(rides, record.currency),
+  )
+
+
+def _hours(rides: PredictedRides) -> list[Hour]:
+  found = []
+  for hour in range(24):
+    chosen = rides.hours == hour
+    if chosen.any():
+      errors = rides.errors[chosen]
+      low, high = np.quantile(errors, [0.25, 0.75])
+      mean = mean_error(errors, rides.seconds[chosen])
+      found.append(Hour(hour, int(chosen.sum()), mean, (float(low), float(high))))
+  return found
+
+
+def _hours_told(hours: Sequence[Hour], currency: str) -> str:
+  """The hours whose mean error can't be chance; of 24 intervals, about one excludes zero by chance alone."""
+  sure = [hour for hour in hours if hour.mean.low is not None and not hour.mean.bottom <= 0 <= hour.mean.top]
+  if len(sure) < 2:
+    return 'No hour stands out: its mean errors are no larger than chance makes them.'
+  worst = max(sure, key=lambda hour: abs(hour.mean.value))
+  side = 'high' if worst.mean.value > 0 else 'low'
+  return (
+    f'In {len(sure)} hours the mean error can hardly be chance; the largest is at {worst.hour} h, where predictions are '
+    f'{money(abs(worst.mean.value), currency)} too {side} on average.'
+  )
+
+
+def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Map | None:
+  longitude, latitude = rides.coordinates[f'{end}_longitude'], rides.coordinates[f'{end}_latitude']
+  known = np.isfinite(longitude) & np.isfinite(latitude)
+  if known.sum() < 2:
+    return None
+  landmarks = record.config.get('dataset', {}).get('city', {}).get('landmarks') or ()
+  picture, outside = draw_map(
+    longitude[known],
+    latitude[known],
+    rides.errors[known],
+    shades_for(float(np.abs(rides.errors).mean())),
+    [Landmark(mark['name'], mark['longitude'], mark['latitude']) for mark in landmarks],
+    record.currency,
+    f'{title}: dots coloured by mean error.',
+  )
+  left_out = [(outside, 'lies' if outside == 1 else 'lie', 'outside of the map')]
+  unknown = int((~known).sum())
+  left_out.append((unknown, 'has' if unknown == 1 else 'have', f'no {end} place'))
+  told = [f'{counted(count, "ride")} {verb} {what}' for count, verb, what in left_out if count]
+  return Map(title, picture, f'{" and ".join(told)}.' if told else '')
+
+
+def _worst(rides: PredictedRides, currency: str) -> Table:
+  order = np.argsort(-np.abs(rides.errors))[:_WORST_RIDES]
+  squared = rides.errors**2
+  share, kilometres = float(squared[order].sum() / squared.sum()) if squared.any() else 0.0, _kilometres(rides)
+  headings = (
+    Heading('pickup', numeric=False),
+    Heading('distance', 'km', meaning='As the crow flies.'),
+    Heading('fare', currency),
+    Heading('prediction', currency),
+    Heading('error', currency, meaning='Prediction minus fare.'),
+  )
+  rows = [
+    Row(
+      (
+        Cell(time),
+        figure(kilometres[i] if np.isfinite(kilometres[i]) else None, number(kilometres[i], 1)),
+        figure(rides.fares[i], number(rides.fares[i])),
+        figure(rides.predictions[i], number(rides.predictions[i])),
+        figure(rides.errors[i], signed(rides.errors[i])),
+      )
+    )
+    for i, time in zip(order, rides.times(order), strict=True)
+  ]
+  caption = f'The {len(rows)} rides that were missed most; they make {percent(share, 0)} of the squared error'
+  return Table(caption, headings, tuple(rows))
+
+
+def _kilometres(rides: PredictedRides) -> np.ndarray:
+  """Great-circle distances; Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2), 1984."""
+  west, south, east, north = (
+    np.radians(rides.coordinates[name])
+    for name in ('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude')
+  )
+  half = np.sin((north - south) / 2) ** 2 + np.cos(south) * np.cos(north) * np.sin((east - west) / 2) ** 2
+  return 2 * _EARTH_KM * np.arcsin(np.sqrt(half))

@@ -1,0 +1,202 @@
+"""How the dense base was trained, and what each training recipe made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from components.recipe_models.executor import RECIPES_FOLDER, REPORT, REPORT_FOLDER
+from configs.recipe import DENSE
+from pipeline.report.charts.curves import Series, draw_curves, settled
+from pipeline.report.estimate import estimate
+from pipeline.report.record import RunRecord
+from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures, with_best
+from pipeline.report.wording import MISSING, counted, interval, money, number, percent, seconds, spelled
+
+_HISTORY = 'history.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeCourse:
+  """The fine-tuning of a recipe: its name, what came of it, and its curves."""
+
+  name: str
+  told: str
+  pictures: tuple[Markup, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSection:
+  """The training.
+
+  Attributes:
+    told: the training of the base, in a sentence.
+    curves: its pictures.
+    recipes: one row each, if there is more than the base.
+    courses: their fine-tunings.
+    layers: zeros by layer and recipe.
+  """
+
+  told: str
+  curves: tuple[Markup, ...]
+  recipes: Table | None
+  courses: tuple[RecipeCourse, ...]
+  layers: Table | None
+
+
+def training_section(record: RunRecord) -> TrainingSection | None:
+  """The section, or `None` if nothing was trained."""
+  history = record.read_json('PruningTrainer', 'model_run', _HISTORY)
+  reports = _reports(record)
+  if history is None and not reports:
+    return None
+  compressed = [report for report in reports if report['recipe']['name'] != DENSE and report['stages']]
+  return TrainingSection(
+    told=_told(history, record.currency) if history else '',
+    curves=_base_curves(history, record.currency) if history else (),
+    recipes=_recipes(record, reports) if reports else None,
+    courses=_courses(compressed),
+    layers=_layers(reports) if compressed else None,
+  )
+
+
+def _reports(record: RunRecord) -> list[dict[str, Any]]:
+  """The training report of each recipe; out of the trainer's own folder where they went no further."""
+  recipes = record.config.get('training', {}).get('recipes') or record.summary.get('recipes') or ()
+  found = []
+  for name in (recipe['name'] for recipe in recipes):
+    folder = record.artifact('RecipeModels', name)
+    run = record.artifact('PruningTrainer', 'model_run')
+    if folder is None and run is not None:
+      folder = run / RECIPES_FOLDER / name
+    path = folder / REPORT_FOLDER / REPORT if folder else None
+    if path and path.is_file():
+      found.append(json.loads(path.read_text(encoding='utf-8')))
+  return found
+
+
+def _told(history: Mapping[str, Any], currency: str) -> str:
+  epochs, steps = history['epoch'][-1], history['step'][-1]
+  text = f'The dense base was trained for {number(epochs, 0)} epochs ({counted(int(steps), "step")}).'
+  if 'val_rmse' not in history:
+    return text
+  train, held = money(history['rmse'][-1], currency), money(history['val_rmse'][-1], currency)
+  return f'{text} At the end its RMSE was {train} on the rides it learned from and {held} on the others.'
+
+
+def _base_curves(history: Mapping[str, Any], currency: str) -> tuple[Markup, ...]:
+  pictures = []
+  for metric, label in (('loss', 'loss'), ('rmse', f'RMSE ({currency})' if currency else 'RMSE')):
+    lines = [
+      Series(name, style, history['epoch'], _finite(history[key]))
+      for name, style, key in (('train', 's0', metric), ('eval', 's1', f'val_{metric}'))
+      if key in history
+    ]
+    if lines:
+      told = f'{label} of the dense base by epoch, ending at {number(lines[-1].y[-1])} on the {lines[-1].name} split.'
+      pictures.append(draw_curves(lines, 'epoch', label, told))
+  return tuple(pictures)
+
+
+def _recipes(record: RunRecord, reports: Sequence[Mapping[str, Any]]) -> Table:
+  served = record.config.get('training', {}).get('serve')
+  headings = (
+    Heading('recipe', numeric=False),
+    Heading('RMSE', record.currency, meaning='On the eval split, before any conversion.'),
+    Heading('to dense', meaning='Ratio of the RMSE to that of the dense base, ride by ride.'),
+    Heading('weights', meaning='In kernels and embedding tables.'),
+    Heading('zeros', meaning='Share of all weights.'),
+    Heading('zeros of pruned layers', meaning='Share of the weights in the layers that the recipe prunes.'),
+    Heading('distinct values', meaning='The most in one kernel that the recipe limits.'),
+    Heading('fine-tuning'),
+  )
+  rows = [_recipe(report, served) for report in reports]
+  return Table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
+
+
+def _recipe(report: Mapping[str, Any], served: str | None) -> Row:
+  recipe, totals, metrics = report['recipe'], report['totals'], report['metrics']
+  pruned = totals.get('pruned_sparsity')
+  note = recipe.get('summary', '') + (' Judged by the evaluator.' if recipe['name'] == served else '')
+  cells = (
+    Cell(recipe['name'], note=note),
+    figures(estimate(metrics['rmse'])),
+    figures(estimate(metrics['rmse_ratio']), 3),
+    figure(totals['parameters'], f'{totals["parameters"]:,}'),
+    figure(totals['sparsity'], percent(totals['sparsity'])),
+    figure(pruned, percent(pruned)),
+    figure(totals['distinct_weights'], f'{totals["distinct_weights"]:,}'),
+    figure(report['seconds'], seconds(report['seconds'])),
+  )
+  return Row(cells)
+
+
+def _courses(reports: Sequence[Mapping[str, Any]]) -> tuple[RecipeCourse, ...]:
+  """The recipes' courses, all on one scale of the loss, so that they can be compared."""
+  losses = {report['recipe']['name']: _joined(report, 'loss') for report in reports}
+  if not losses:
+    return ()
+  reach = settled([loss for loss in losses.values() if loss.x] or [Series('', '', [0], [0])])
+  return tuple(_course(report, losses[report['recipe']['name']], reach) for report in reports)
+
+
+def _course(report: Mapping[str, Any], loss: Series, reach: tuple[float, float]) -> RecipeCourse:
+  name, stages = report['recipe']['name'], _starts(report)
+  marks = stages if len(stages) > 1 else []
+  pictures = []
+  if loss.x:
+    pictures.append(draw_curves([loss], 'step', 'loss', f'Loss of {name} by step.', y_range=reach, marks=marks, height=170))
+  zeros = _joined(report, 'sparsity')
+  if any(map(math.isfinite, zeros.y)):
+    told = f'Share of zero weights of {name} by step, ending at {percent(_last(zeros.y))}.'
+    pictures.append(
+      draw_curves([zeros], 'step', 'zero weights', told, (0.0, 1.0), lambda value: f'{100 * value:.0f} %', marks, height=150)
+    )
+  rmse = interval(estimate(report['metrics']['rmse_ratio']), 3)
+  return RecipeCourse(name, f'{", then ".join(technique for _, technique in stages)}; RMSE {rmse} times the dense base.', tuple(pictures))
+
+
+def _starts(report: Mapping[str, Any]) -> list[tuple[float, str]]:
+  """Where each stage begins, counted over all of them."""
+  lengths = [max(stage['curves'].get('step') or [0]) for stage in report['stages']]
+  starts = [0, *itertools.accumulate(lengths)]
+  return [(float(start), spelled(stage['technique'])) for start, stage in zip(starts, report['stages'], strict=False)]
+
+
+def _joined(report: Mapping[str, Any], curve: str) -> Series:
+  """A curve over all stages, one behind the other; unknown where a stage has none."""
+  x: list[float] = []
+  y: list[float] = []
+  for (start, _), stage in zip(_starts(report), report['stages'], strict=True):
+    steps = stage['curves'].get('step') or []
+    x += [start + step for step in steps]
+    y += _finite(stage['curves'].get(curve) or [None] * len(steps))
+  return Series(curve, 's0' if curve == 'loss' else 's2', x, y)
+
+
+def _finite(values: Sequence[float | None]) -> list[float]:
+  return [math.nan if value is None else value for value in values]
+
+
+def _last(values: Sequence[float]) -> float:
+  return [value for value in values if math.isfinite(value)][-1]
+
+
+def _layers(reports: Sequence[Mapping[str, Any]]) -> Table:
+  """Zeros by layer, a column for each recipe."""
+  layers = [layer for layer in reports[0]['layers']]
+  by_recipe = {report['recipe']['name']: {layer['name']: layer for layer in report['layers']} for report in reports}
+  headings = [Heading('layer', numeric=False), Heading('weights'), *(Heading(name) for name in by_recipe)]
+  rows = []
+  for layer in layers:
+    shares = [found.get(layer['name'], {}).get('sparsity') for found in by_recipe.values()]
+    cells = [Cell(layer['name'], note=' × '.join(map(str, layer['shape']))), figure(layer['parameters'], f'{layer["parameters"]:,}')]
+    cells += [figure(share, percent(share)) if share else Cell('0' if share == 0 else MISSING, share, style='none') for share in shares]
+    rows.append(Row(tuple(cells)))
+  return Table('Share of zero weights by layer and recipe', tuple(headings), tuple(rows))

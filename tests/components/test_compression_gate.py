@@ -1,0 +1,400 @@
+"""The gate on real lite files, real processes and real artifacts."""
+
+import json
+import os
+import pathlib
+import signal
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from tfx.components.pusher import executor as tfx_pusher
+from tfx.dsl.components.common import importer
+from tfx.orchestration import pipeline
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+
+from components.artifacts import CompressionReport, LiteVariants
+from components.compression_gate import spec
+from components.compression_gate.bench import Bench
+from components.compression_gate.component import CompressionGate
+from components.compression_gate.errors import GateError
+from components.compression_gate.eval_rides import read_eval_rides
+from components.compression_gate.executor import CompressionGateExecutor
+from components.compression_gate.gate import judge
+from components.compression_gate.measuring import measure
+from components.compression_gate.variants import fetch_variants
+from components.pusher.executor import AtomicPusherExecutor
+from configs.compression import Budget, Compression, Measurement
+from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
+from models.golden import check_golden
+from models.lite.client import LiteModel
+from models.manifest import ManifestError, verify
+from models.pushed import find_pushed
+from tests.components import gate_files
+from tests.components.gate_files import CONFIG, FLOAT32, INT8, NOISE, RIDES
+from transforms import names
+
+QUICK = Measurement(rounds=3, calls=10, batch=64)
+OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)
+
+
+def compression(**budget):
+  return Compression(schemes=(FLOAT32, INT8), budget=OPEN.model_copy(update=budget), measurement=QUICK)
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+  return gate_files.make(tmp_path_factory.mktemp('made'))
+
+
+@pytest.fixture(scope='module')
+def rides(made):
+  return made.rides()
+
+
+@pytest.fixture
+def judged(made, rides, tmp_path):
+  """Judges files by variant name; `lost` has no file."""
+
+  def run(files, settings, lost=None):
+    artifact = gate_files.write_variants(tmp_path / 'variants', files, lost)
+    (tmp_path / 'fetched').mkdir()
+    return judge(fetch_variants(str(artifact), tmp_path / 'fetched'), rides, settings, resamples=200)
+
+  return run
+
+
+def test_rides_are_read_as_they_were_written(made, rides):
+  """Oracle: what was made up; the hour by `datetime`; the dropoff by NumPy."""
+  written = gate_files.some_rides(CONFIG, RIDES)
+  order = np.lexsort([written[name] for name in (*COORDINATES, TIME)])
+  read = np.lexsort([rides.columns[name] for name in (*COORDINATES, TIME)])
+  assert rides.seconds.dtype == np.int32
+  for name, column in written.items():
+    np.testing.assert_array_equal(rides.columns[name][read], column[order])
+  hours = np.array([(EPOCH + np.timedelta64(int(second), 's').item()).hour for second in rides.seconds])
+  np.testing.assert_array_equal(rides.slices['10–16 h'], (hours >= 10) & (hours < 16))
+  missing = np.isnan(rides.columns['dropoff_longitude']) | np.isnan(rides.columns['dropoff_latitude'])
+  np.testing.assert_array_equal(rides.slices['dropoff missing'], missing)
+  np.testing.assert_array_equal(rides.slices['dropoff known'], ~missing)
+  assert len(rides.slices) == sum(len(np.unique(codes)) for codes in rides.codes.values())
+
+
+def test_an_empty_eval_split_is_refused(tmp_path):
+  gate_files.write_examples(tmp_path, {name: np.zeros(0) for name in (*CONFIG.dataset.raw_inputs(), LABEL)})
+  files = [str(path) for path in (tmp_path / 'Split-eval').iterdir()]
+  with pytest.raises(
+    GateError, match=r'^The eval split holds no ride, so no variant can be judged: give rides of more'
+  ):
+    read_eval_rides(files, CONFIG.dataset, CONFIG.evaluation.slices)
+
+
+def test_each_file_is_run_in_its_own_process(made, rides, tmp_path):
+  """Oracle: `LiteModel` in this process; the files are swapped, so that a mix-up would show."""
+  files = {'a': made.int8, 'b': made.float32}
+  paths = {name: tmp_path / f'{name}.tflite' for name in files}
+  for name, path in paths.items():
+    path.write_bytes(files[name])
+  measured, lost = measure(paths, rides.columns, QUICK)
+  assert lost == {}
+  for name, content in files.items():
+    np.testing.assert_array_equal(measured[name].fares, LiteModel(content).predict(rides.columns))
+    one, many = measured[name].latency_us, measured[name].latency_batch_us
+    for latency in (one, many):
+      low, high = latency['spread']
+      assert 0 < low <= latency['p50'] <= high <= latency['p99'] * 1.001
+    assert one['p50'] < many['p50']
+    assert len(content) < measured[name].peak_bytes < 2**28
+
+
+def test_errors_are_those_of_the_file(judged, made, rides):
+  """Oracle: NumPy, on what `LiteModel` predicts; the fares were made with `NOISE` about the float file's."""
+  found = judged({'dense.float32': made.float32, 'dense.int8': made.int8}, compression())
+  rmse = {}
+  for name, content in {'dense.float32': made.float32, 'dense.int8': made.int8}.items():
+    errors = LiteModel(content).predict(rides.columns).astype(np.float64) - rides.fares
+    rmse[name] = np.sqrt(np.mean(errors**2))
+    assert found.candidates[name].errors.rmse['value'] == pytest.approx(rmse[name])
+    assert found.candidates[name].errors.mae['value'] == pytest.approx(np.mean(np.abs(errors)))
+  assert rmse['dense.float32'] == pytest.approx(NOISE, rel=0.1)
+  ratio = found.candidates['dense.int8'].errors.rmse_ratio
+  assert ratio['value'] == pytest.approx(rmse['dense.int8'] / rmse['dense.float32'])
+  assert ratio['low'] < ratio['value'] < ratio['high']
+
+
+def test_a_lost_variant_is_no_lost_run(judged, made, tmp_path):
+  files = {
+    'dense.float32': made.float32,
+    'damaged.int8': gate_files.damaged_scale(made.int8),
+    'crashing.int8': gate_files.crashing(made.int8),
+    'truncated.int8': made.int8[:-300],
+    'nan.float32': gate_files.without_numbers(made.float32),
+    'foreign.int8': b'hello, I am no model',
+    'dense.int8': made.int8,
+  }
+  found = judged(files, compression(rmse_ratio=1.05), lost={'big.int8': 'TFLite has no such operator.'})
+  assert found.choice.chosen == 'dense.int8'
+  assert [*found.lost] == ['crashing.int8', 'truncated.int8', 'nan.float32', 'foreign.int8', 'big.int8']
+  assert found.lost['crashing.int8'] == 'The process that ran it was lost: killed by SIGSEGV.'
+  assert found.lost['truncated.int8'] == "'truncated.int8.tflite' is cut off or damaged; copy or write it again."
+  assert found.lost['nan.float32'] == f'It gives no number for {RIDES:,} of {RIDES:,} rides.'
+  assert found.lost['foreign.int8'] == "'foreign.int8.tflite' is not a TFLite file."
+  assert found.lost['big.int8'] == 'TFLite has no such operator.'
+  # Eight times the first layer's weights, which nothing but the fares can show.
+  assert found.candidates['damaged.int8'].errors.rmse_ratio['value'] > 2
+  assert found.choice.reasons['damaged.int8'].startswith('RMSE ratio ')
+  assert 'is above the budget of 1.05' in found.choice.reasons['damaged.int8']
+  assert found.notes[0].startswith('5 of 8 variants could not be judged: crashing.int8, truncated.int8, nan.float32,')
+
+
+def test_a_file_that_was_altered_since_it_was_converted(made, rides, tmp_path):
+  artifact = gate_files.write_variants(tmp_path / 'a', {'dense.float32': made.float32, 'dense.int8': made.int8})
+  (artifact / 'dense.int8.tflite').write_bytes(gate_files.damaged_scale(made.int8))
+  sound, altered = fetch_variants(str(artifact), tmp_path)
+  assert sound.path.read_bytes() == made.float32
+  assert altered.path is None
+  assert altered.reason == "'dense.int8.tflite' is not the file that was converted: its SHA-256 is another one."
+
+
+def test_a_process_that_dies_between_two_rounds(made, rides, tmp_path):
+  paths = {name: tmp_path / f'{name}.tflite' for name in 'ab'}
+  for path in paths.values():
+    path.write_bytes(made.float32)
+  with Bench(paths, threads=1) as bench:
+    os.kill(bench.ask('a', lambda process: process.pid), signal.SIGKILL)
+    assert bench.ask('a', lambda process: process.predict(rides.columns)) is None
+    assert bench.names == ['b']
+    assert [*bench.ask_all(lambda process: process.predict(rides.columns))] == ['b']
+  assert bench.lost == {'a': 'The process that ran it was lost: killed by SIGKILL.'}
+
+
+def test_without_the_dense_float32_file_the_next_one_is_the_baseline(judged, made):
+  files = {'dense.int8': made.int8, 'pruned.float32': made.float32, 'dense.float32': made.float32[:-300]}
+  found = judged(files, compression())
+  assert found.baseline == 'pruned.float32'
+  assert found.candidates['pruned.float32'].errors.rmse_ratio['value'] == 1
+  assert found.notes[0] == 'There is no dense.float32 to compare with, so RMSE ratios are to pruned.float32.'
+
+
+@pytest.mark.parametrize(
+  ('lost', 'message'),
+  [
+    pytest.param({}, r'compare the others with; put float32 into compression\.schemes\.$', id='none_converted'),
+    pytest.param({'dense.float32': 'No.'}, r'compare the others with; dense\.float32 was lost: No\.$', id='lost'),
+  ],
+)
+def test_without_any_float32_file_there_is_no_judgement(judged, made, lost, message):
+  with pytest.raises(GateError, match=rf'^No float32 variant ran, so there is nothing to {message}'):
+    judged({'dense.int8': made.int8}, compression(), lost)
+
+
+def execute(folder, made, files, settings, lost=None):
+  """Runs the executor as a launcher does; the outputs by key."""
+  artifact = gate_files.write_variants(folder / 'variants', files, lost)
+  variants, examples, model = LiteVariants(), standard_artifacts.Examples(), standard_artifacts.Model()
+  variants.uri, examples.uri, model.uri = str(artifact), str(made.examples), str(made.saved_model.parent)
+  examples.split_names = artifact_utils.encode_split_names(['eval'])
+  outputs = {
+    spec.BLESSING_KEY: [standard_artifacts.InfraBlessing()],
+    spec.MODEL_KEY: [standard_artifacts.Model()],
+    spec.REPORT_KEY: [CompressionReport()],
+  }
+  for key, [output] in outputs.items():
+    output.uri = str(folder / key)
+    pathlib.Path(output.uri).mkdir()
+  CompressionGateExecutor().Do(
+    {spec.VARIANTS_KEY: [variants], spec.EXAMPLES_KEY: [examples], f'{spec.RECIPE_PREFIX}dense': [model]},
+    outputs,
+    {
+      spec.COMPRESSION_KEY: settings.model_dump_json(),
+      spec.EVALUATION_KEY: CONFIG.evaluation.model_copy(update={'bootstrap': 200}).model_dump_json(),
+      spec.DATASET_KEY: CONFIG.dataset.model_dump_json(),
+      spec.CODE_VERSION_KEY: 'a1b2c3',
+    },
+  )
+  return outputs
+
+
+@pytest.fixture(scope='module')
+def blessed(made, tmp_path_factory):
+  """The folder and the outputs of a gate that chose the int8 file and lost another one."""
+  folder = tmp_path_factory.mktemp('blessed')
+  files = {'dense.float32': made.float32, 'dense.int8': made.int8}
+  return folder, execute(folder, made, files, compression(rmse_ratio=1.05), {'dense.int4': 'No quantizer.'})
+
+
+@pytest.fixture(scope='module')
+def refused(made, tmp_path_factory):
+  """The same with a budget that nothing keeps."""
+  folder = tmp_path_factory.mktemp('refused')
+  return folder, execute(folder, made, {'dense.float32': made.float32, 'dense.int8': made.int8}, compression(bytes=100))
+
+
+def checked(outputs, evaluator_blesses=1):
+  """What TFX's own Pusher makes of both blessings."""
+  blessing = standard_artifacts.ModelBlessing()
+  blessing.set_int_custom_property('blessed', evaluator_blesses)
+  keys = standard_component_specs
+  inputs = {keys.MODEL_BLESSING_KEY: [blessing], keys.INFRA_BLESSING_KEY: outputs[spec.BLESSING_KEY]}
+  return tfx_pusher.Executor().CheckBlessing(inputs)
+
+
+def test_the_pusher_takes_the_blessing(blessed, refused):
+  assert checked(blessed[1])
+  assert not checked(blessed[1], evaluator_blesses=0)
+  assert not checked(refused[1])
+  assert [path.name for path in (blessed[0] / 'blessing').iterdir()] == ['INFRA_BLESSED']
+  assert [path.name for path in (refused[0] / 'blessing').iterdir()] == ['INFRA_NOT_BLESSED']
+
+
+def test_the_version_is_whole_and_verified(blessed, made):
+  version = blessed[0] / 'model' / 'Format-Serving'
+  manifest = verify(version)
+  assert find_pushed(version).file.read_bytes() == made.int8
+  assert {'saved_model.pb', 'assets.extra/model.tflite', 'assets.extra/golden_rides.json'} <= {*manifest['files']}
+  for name, content in {path.relative_to(made.saved_model): path for path in made.saved_model.rglob('*')}.items():
+    assert content.is_dir() or (version / name).read_bytes() == content.read_bytes()
+  assert {key: manifest[key] for key in ('recipe', 'scheme', 'variant', 'dataset', 'currency', 'code_version')} == {
+    'recipe': 'dense',
+    'scheme': 'int8',
+    'variant': 'dense.int8',
+    'dataset': 'nyc',
+    'currency': 'USD',
+    'code_version': 'a1b2c3',
+  }
+  assert [told['name'] for told in manifest['inputs']] == list(CONFIG.dataset.raw_inputs())
+  assert 1 < manifest['metrics']['rmse_ratio']['value'] < 1.05
+  assert blessed[1][spec.MODEL_KEY][0].get_string_custom_property('variant') == 'dense.int8'
+
+
+def test_golden_rides_hold_for_the_file_and_for_the_saved_model(blessed, rides):
+  """Oracle: the client on the pushed file; the SavedModel's fares are the float file's but for the quantization."""
+  version = blessed[0] / 'model' / 'Format-Serving'
+  check_golden(version)
+  golden = json.loads((version / 'assets.extra' / 'golden_rides.json').read_text())
+  assert 6 <= len(golden[LABEL]) <= 8
+  assert None in golden['rides']['dropoff_longitude'] + golden['rides']['dropoff_latitude']
+  lite, saved = np.array(golden[LABEL]), np.array(golden[f'saved_model_{LABEL}'])
+  np.testing.assert_allclose(lite, saved, atol=2.0)
+  assert np.std(saved) > 5
+  assert 0.01 <= golden['tolerance'] < 2
+
+
+def test_the_pusher_publishes_the_version(blessed, tmp_path):
+  """TFX's push with both blessings, by the project's Pusher; a byte that is changed afterwards is noticed."""
+  blessing, pushed = standard_artifacts.ModelBlessing(), standard_artifacts.PushedModel()
+  blessing.set_int_custom_property('blessed', 1)
+  pushed.uri = str(tmp_path / 'archive')
+  keys = standard_component_specs
+  AtomicPusherExecutor().Do(
+    {
+      keys.MODEL_KEY: blessed[1][spec.MODEL_KEY],
+      keys.MODEL_BLESSING_KEY: [blessing],
+      keys.INFRA_BLESSING_KEY: blessed[1][spec.BLESSING_KEY],
+    },
+    {keys.PUSHED_MODEL_KEY: [pushed]},
+    {keys.PUSH_DESTINATION_KEY: json.dumps({'filesystem': {'base_directory': str(tmp_path / 'serving')}})},
+  )
+  version = pathlib.Path(pushed.get_string_custom_property('pushed_destination'))
+  assert verify(version) == verify(blessed[0] / 'model' / 'Format-Serving')
+  lite = find_pushed(tmp_path / 'serving').file
+  lite.write_bytes(lite.read_bytes()[:-1] + b'!')
+  with pytest.raises(ManifestError, match=r"'assets.extra/model.tflite' in '.*' was altered"):
+    find_pushed(tmp_path / 'serving')
+
+
+def test_the_report(blessed):
+  content = json.loads((blessed[0] / 'report' / 'compression.json').read_text())
+  assert {key: content[key] for key in ('chosen', 'baseline', 'rides')} == {
+    'chosen': 'dense.int8',
+    'baseline': 'dense.float32',
+    'rides': RIDES,
+  }
+  assert content['reason'].startswith('dense.int8 is the smallest of 2 variants that keep the budget (')
+  assert content['budget']['rmse_ratio'] == 1.05
+  rows = {row['name']: row for row in content['variants']}
+  assert [*rows] == ['dense.float32', 'dense.int8', 'dense.int4']
+  # Every row has the same fields, so that a table needs no exceptions.
+  assert {tuple(sorted(row)) for row in rows.values()} == {tuple(sorted(rows['dense.int8']))}
+  chosen = rows['dense.int8']
+  assert chosen['within_budget'] and chosen['frontier_size']
+  assert chosen['worst_slice'] in chosen['slices']
+  assert chosen['worst_slice']['rmse_ratio']['value'] == max(
+    told['rmse_ratio']['value'] for told in chosen['slices'] if told['rides'] >= 50
+  )
+  lost = rows['dense.int4']
+  assert lost['reason'] == 'No quantizer.'
+  assert not lost['within_budget'] and not lost['frontier_size'] and not lost['frontier_latency']
+  assert lost['rmse'] is lost['bytes'] is lost['latency_us'] is None
+
+
+def test_predictions_are_kept_for_the_residuals(blessed, made, rides):
+  table = pq.read_table(blessed[0] / 'report' / 'predictions.parquet')
+  variants = ['dense.float32', 'dense.int8']
+  assert table.column_names == [TIME, *COORDINATES, LABEL, *names.SLICES, *variants]
+  np.testing.assert_array_equal(table[LABEL].to_numpy(), rides.fares)
+  np.testing.assert_array_equal(table[names.SLICE_AIRPORT].to_numpy(), rides.codes[names.SLICE_AIRPORT])
+  for name, content in zip(variants, (made.float32, made.int8), strict=True):
+    np.testing.assert_array_equal(table[name].to_numpy(), LiteModel(content).predict(rides.columns))
+
+
+def test_a_budget_that_nothing_keeps_leaves_the_model_empty_and_says_what_is_nearest(refused):
+  content = json.loads((refused[0] / 'report' / 'compression.json').read_text())
+  assert content['chosen'] is None
+  assert content['reason'].startswith(
+    'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is dense.int8: '
+  )
+  assert content['reason'].endswith(' bytes are above the budget of 100.')
+  assert [*(refused[0] / 'model').iterdir()] == []
+  table = pq.read_table(refused[0] / 'report' / 'predictions.parquet')
+  assert [name for name in table.column_names if '.' in name] == ['dense.float32']
+
+
+def nodes():
+  kinds = {'variants': LiteVariants, 'examples': standard_artifacts.Examples} | (
+    {'dense': standard_artifacts.Model, 'examples_2': standard_artifacts.Model}
+  )
+  sources = {
+    name: importer.Importer(source_uri=f'gs://bucket/{name}', artifact_type=kind).with_id(name)
+    for name, kind in kinds.items()
+  }
+  channels = {name: node.outputs['result'] for name, node in sources.items()}
+  gate = CompressionGate(
+    variants=channels['variants'],
+    examples=channels['examples'],
+    # A recipe may be called like another input.
+    models={'dense': channels['dense'], 'examples': channels['examples_2']},
+    compression=compression(),
+    evaluation=CONFIG.evaluation,
+    dataset=CONFIG.dataset,
+    code_version='1',
+  )
+  return [*sources.values(), gate]
+
+
+def test_outputs_and_parameters():
+  *_, gate = nodes()
+  assert {key: channel.type for key, channel in gate.outputs.items()} == {
+    'blessing': standard_artifacts.InfraBlessing,
+    'model': standard_artifacts.Model,
+    'report': CompressionReport,
+  }
+  assert Compression.model_validate_json(gate.exec_properties[spec.COMPRESSION_KEY]) == compression()
+
+
+def test_compiles(tmp_path):
+  """Oracle: the compiled spec itself; TFX's own compiler, no cluster."""
+  config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+    default_image='registry.example/farelite', use_pipeline_spec_2_1=True
+  )
+  runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=config, output_filename=str(tmp_path / 'spec.yaml'))
+  runner.run(
+    pipeline.Pipeline(pipeline_name='farelite', pipeline_root='gs://bucket/root', components=nodes()), write_out=True
+  )
+  compiled = yaml.safe_load((tmp_path / 'spec.yaml').read_text())
+  gate = compiled['components']['CompressionGate']
+  assert set(gate['inputDefinitions']['artifacts']) == {'variants', 'examples', 'recipe_dense', 'recipe_examples'}
+  schema = gate['outputDefinitions']['artifacts']['report']['artifactType']['instanceSchema']
+  assert 'title: components.CompressionReport' in schema

@@ -1,0 +1,247 @@
+"""The gate's rules without a file: budget, choice, frontier, notes, each on made-up figures."""
+
+import numpy as np
+import pytest
+
+from components.compression_gate.budget import Limit, misses
+from components.compression_gate.candidate import Candidate
+from components.compression_gate.choice import choose
+from components.compression_gate.frontier import frontier
+from components.compression_gate.measuring import Latency, Measured
+from components.compression_gate.notes import QUANTIZATION_AWARE_KEEPS_IT, notes
+from components.compression_gate.variants import Variant
+from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
+from models.comparison import Comparison, SliceErrors
+
+OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)
+"""A budget without a limit."""
+
+
+def estimate(value, high=None):
+  return {'value': value, 'low': value, 'high': value if high is None else high}
+
+
+def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, gzip=500, microseconds=5.0):
+  """A candidate of these figures; `slices` are (rides, ratio, high) by name."""
+  recipe, scheme = name.split('.')
+  latency = Latency(p50=microseconds, p99=9.0, spread=(1.0, 9.0))
+  found = {
+    key: SliceErrors(rides, 3.0, value and estimate(value, upper))
+    for key, (rides, value, upper) in (slices or {}).items()
+  }
+  return Candidate(
+    Variant(name, recipe, scheme, {'bytes': size, 'gzip_bytes': gzip}, None),
+    Measured(np.zeros(1, np.float32), latency, latency, 1),
+    Comparison(estimate(3.0 * ratio), estimate(2.0), estimate(ratio, high), found),
+  )
+
+
+def ruled(candidates, budget):
+  found = {candidate.variant.name: candidate for candidate in candidates}
+  return choose(found, {name: misses(candidate, budget) for name, candidate in found.items()})
+
+
+@pytest.mark.parametrize(
+  ('budget', 'figures', 'expected'),
+  [
+    pytest.param({'rmse_ratio': 1.01}, {'ratio': 1.013}, 'RMSE ratio 1.013 is above the budget of 1.010', id='overall'),
+    pytest.param({'rmse_ratio': 1.01}, {'ratio': 1.01, 'high': 1.2}, None, id='exactly_at_the_limit'),
+    pytest.param(
+      {'rmse_ratio': 1.01},
+      {'ratio': 1.01003},
+      'RMSE ratio 1.01003 is above the budget of 1.01000',
+      id='as_many_decimals_as_it_takes',
+    ),
+    pytest.param(
+      {'rmse_ratio': 1.01, 'judged_on': JudgedOn.UPPER_BOUND},
+      {'ratio': 1.004, 'high': 1.021},
+      'RMSE ratio 1.004 may be as high as 1.021 (upper bound of the 95 % interval), above the budget of 1.010',
+      id='upper_bound',
+    ),
+    pytest.param(
+      {'worst_slice_ratio': 1.05},
+      {'slices': {'a': (50, 1.02, 1.5), '10–16 h': (1312, 1.0731, 1.1)}},
+      "RMSE ratio 1.073 in the slice '10–16 h' (1,312 rides) is above the budget of 1.050",
+      id='worst_slice',
+    ),
+    pytest.param(
+      {'worst_slice_ratio': 1.05, 'judged_on': JudgedOn.UPPER_BOUND},
+      {'slices': {'point': (90, 1.02, 1.04), 'wide': (90, 1.01, 1.09)}},
+      "RMSE ratio 1.010 in the slice 'wide' (90 rides) may be as high as 1.090 (upper bound of the 95 % interval), "
+      'above the budget of 1.050',
+      id='worst_slice_by_its_upper_bound',
+    ),
+    pytest.param(
+      {'worst_slice_ratio': 1.05, 'min_slice_rides': 50},
+      {'slices': {'few': (49, 2.0, 3.0), 'exact': (90, None, None), 'many': (50, 1.05, 1.2)}},
+      None,
+      id='slices_that_are_not_judged',
+    ),
+    pytest.param({'worst_slice_ratio': 1.05}, {'slices': {'few': (1, 2.0, 3.0)}}, None, id='no_slice_is_judged'),
+    pytest.param({'bytes': 8000}, {'size': 17_004}, '17,004 bytes are above the budget of 8,000', id='bytes'),
+    pytest.param({'bytes': 8000}, {'size': 8000}, None, id='bytes_at_the_limit'),
+    pytest.param(
+      {'latency_us': 3.0}, {'microseconds': 4.13}, '4.1 µs for one ride are above the budget of 3.0 µs', id='latency'
+    ),
+    pytest.param({}, {'ratio': 9.0, 'slices': {'a': (99, 9.0, 9.0)}}, None, id='limits_left_out'),
+  ],
+)
+def test_budget(budget, figures, expected):
+  found = misses(candidate(**figures), OPEN.model_copy(update=budget))
+  assert [miss.sentence for miss in found] == ([] if expected is None else [expected])
+  assert all(miss.excess > 1 for miss in found)
+
+
+def test_every_limit_that_is_missed_is_told():
+  budget = Budget(rmse_ratio=1.01, worst_slice_ratio=1.05, bytes=10, latency_us=1)
+  found = misses(candidate(ratio=1.1, slices={'a': (99, 1.2, 1.3)}), budget)
+  assert [miss.limit for miss in found] == [*Limit]
+
+
+def test_the_smallest_that_keeps_the_budget_is_chosen_and_the_others_are_told_why_not():
+  choice = ruled(
+    [
+      candidate('dense.float32', size=17_004),
+      candidate('dense.int8', ratio=1.0134, size=7_900),
+      candidate('pqat_80.int8', ratio=1.004, size=8_120),
+    ],
+    Budget(),
+  )
+  assert choice.chosen == 'pqat_80.int8'
+  assert choice.reason == (
+    'pqat_80.int8 is the smallest of 2 variants that keep the budget (8,120 bytes, RMSE ratio 1.004).'
+  )
+  assert choice.reasons == {
+    'dense.float32': 'Keeps the budget, but pqat_80.int8 is smaller (8,120 of 17,004 bytes).',
+    'dense.int8': 'RMSE ratio 1.013 is above the budget of 1.010.',
+    'pqat_80.int8': 'Chosen: the smallest of 2 variants that keep the budget (8,120 bytes, RMSE ratio 1.004).',
+  }
+
+
+def test_the_only_one_that_keeps_the_budget():
+  choice = ruled([candidate('dense.float32'), candidate('dense.int8', ratio=1.2)], Budget())
+  assert choice.reason == 'dense.float32 is the only variant that keeps the budget (1,000 bytes, RMSE ratio 1.000).'
+
+
+@pytest.mark.parametrize(
+  ('first', 'second', 'chosen', 'told'),
+  [
+    pytest.param({'gzip': 501}, {'gzip': 500}, 'b.int8', 'b.int8 is smaller after gzip (500 of 501 bytes)', id='gzip'),
+    pytest.param(
+      {'microseconds': 5.02},
+      {'microseconds': 5.01},
+      'b.int8',
+      'b.int8 is as small and faster (5.01 of 5.02 µs)',
+      id='latency',
+    ),
+    pytest.param({}, {}, 'a.int8', 'a.int8 is as small and as fast, and comes first', id='all_alike'),
+    pytest.param(
+      {'size': 999, 'gzip': 900, 'microseconds': 99}, {}, 'a.int8', 'a.int8 is smaller (999 of 1,000 bytes)', id='bytes'
+    ),
+  ],
+)
+def test_ties(first, second, chosen, told):
+  choice = ruled([candidate('a.int8', **first), candidate('b.int8', **second)], OPEN)
+  assert choice.chosen == chosen
+  [lost] = {'a.int8', 'b.int8'} - {chosen}
+  assert choice.reasons[lost] == f'Keeps the budget, but {told}.'
+
+
+def test_none_keeps_the_budget_and_the_nearest_is_named():
+  """The nearest is the one whose largest excess is smallest: 1 %, not 90 bytes."""
+  choice = ruled(
+    [candidate('a.int8', size=90), candidate('b.int8', ratio=1.0201, size=10), candidate('c.int8', ratio=3, size=11)],
+    Budget(rmse_ratio=1.01, bytes=10),
+  )
+  assert choice.chosen is None
+  assert choice.reason == (
+    'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is b.int8: '
+    'RMSE ratio 1.020 is above the budget of 1.010.'
+  )
+  assert choice.reasons == {
+    'a.int8': '90 bytes are above the budget of 10.',
+    'b.int8': 'RMSE ratio 1.020 is above the budget of 1.010.',
+    'c.int8': 'RMSE ratio 3.000 is above the budget of 1.010; 11 bytes are above the budget of 10.',
+  }
+
+
+@pytest.mark.parametrize(
+  ('costs', 'expected'),
+  [
+    pytest.param({'a': (1, 1)}, 'a', id='single_point'),
+    pytest.param({'a': (1, 2), 'b': (2, 1), 'c': (2, 2)}, 'ab', id='a_corner_inside'),
+    pytest.param({'a': (1, 2), 'b': (1, 3), 'c': (2, 2)}, 'a', id='equal_in_one_cost'),
+    pytest.param({'a': (1, 2), 'b': (1, 2)}, 'ab', id='equal_points_stay_together'),
+    pytest.param({}, '', id='no_point'),
+  ],
+)
+def test_frontier(costs, expected):
+  assert frontier(costs) == {*expected}
+
+
+def test_frontier_of_many_points():
+  """Oracle: the sweep from the left, which keeps what is lower than all before; no two points share a cost."""
+  points = np.random.default_rng(0).random((200, 2))
+  swept, lowest = set(), np.inf
+  for name in np.argsort(points[:, 0]):
+    if points[name, 1] < lowest:
+      swept.add(name)
+      lowest = points[name, 1]
+  assert frontier(dict(enumerate(map(tuple, points)))) == swept
+
+
+SCHEMES = tuple(
+  Scheme(name=precision.value, precision=precision)
+  for precision in (Precision.FLOAT32, Precision.FLOAT16, Precision.INT8, Precision.DYNAMIC_RANGE)
+)
+
+
+def told(candidates, budget, lost=(), baseline='dense.float32', aware=('qat',)):
+  found = {candidate.variant.name: candidate for candidate in candidates}
+  missed = {name: misses(candidate, budget) for name, candidate in found.items()}
+  return notes(found, missed, lost, baseline, Compression(schemes=SCHEMES, budget=budget), aware)
+
+
+BASE = candidate('dense.float32')
+BAD = candidate('dense.int8', ratio=1.02)
+
+
+@pytest.mark.parametrize(
+  ('candidates', 'expected'),
+  [
+    pytest.param([BAD, candidate('qat.int8')], True, id='misses_and_keeps'),
+    pytest.param(
+      [BAD, candidate('dense.dynamic_range', ratio=1.02), candidate('qat.int8')], True, id='both_kinds_miss'
+    ),
+    pytest.param([BAD, candidate('dense.dynamic_range'), candidate('qat.int8')], False, id='one_kind_keeps_it'),
+    pytest.param([BAD, candidate('dense.float16'), candidate('qat.int8')], True, id='float16_is_no_quantization'),
+    pytest.param([BAD, candidate('qat.int8', ratio=1.02)], False, id='both_miss'),
+    pytest.param([BAD, candidate('qat.float32')], False, id='quantization_aware_but_float'),
+    pytest.param([BAD, candidate('pruned.int8')], False, id='pruned_is_not_quantization_aware'),
+    pytest.param([candidate('qat.int8')], False, id='no_post_training_variant'),
+    pytest.param([BAD], False, id='no_quantization_aware_variant'),
+    pytest.param(
+      [candidate('dense.int8', slices={'a': (99, 1.2, 1.2)}), candidate('qat.int8')],
+      True,
+      id='misses_by_its_worst_slice',
+    ),
+    pytest.param([BAD, candidate('qat.int8', size=10**6)], True, id='bytes_are_no_accuracy'),
+    pytest.param([candidate('dense.int8', size=10**6), candidate('qat.int8')], False, id='only_bytes_are_missed'),
+  ],
+)
+def test_it_is_said_that_only_quantization_aware_training_keeps_the_accuracy(candidates, expected):
+  found = told([BASE, *candidates], Budget(bytes=10**5))
+  assert (QUANTIZATION_AWARE_KEEPS_IT in found) is expected
+  assert QUANTIZATION_AWARE_KEEPS_IT == (
+    'Post-training quantization misses the accuracy budget; quantization-aware training keeps it.'
+  )
+
+
+def test_further_notes():
+  base = candidate('qat.float32', slices={'0–6 h': (1049, 1.0, 1.0), 'airport ride': (7, 1.0, 1.0)})
+  assert told([base], Budget(), lost=['dense.float32', 'x.int8'], baseline='qat.float32') == [
+    'There is no dense.float32 to compare with, so RMSE ratios are to qat.float32.',
+    '2 of 3 variants could not be judged: dense.float32, x.int8.',
+    'Slices of fewer than 50 rides are shown, not judged: airport ride (7).',
+  ]
+  assert told([BASE], Budget()) == []

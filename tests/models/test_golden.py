@@ -1,0 +1,108 @@
+"""Golden rides: a lite file that gives other fares is found out, and a script without this project can check them."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from configs.loading import load
+from models.golden import GOLDEN, GoldenRidesError, check_golden, write_golden
+from models.lite.client import LiteModel
+from models.pushed import LITE_FILE
+from tests.models.lite.small_files import preset_lite_file, small_lite_file, some_rides, write_version
+
+SCRIPT = """
+import json, sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+golden = json.load(open('assets.extra/golden_rides.json'))
+model = Interpreter('assets.extra/model.tflite').get_signature_runner('serving_default')
+types = {name: detail['dtype'] for name, detail in model.get_input_details().items()}
+fares = model(**{name: np.array(column, types[name]) for name, column in golden['rides'].items()})['fare_amount']
+print(np.abs(fares - golden['fare_amount']).max() <= golden['tolerance'], len(fares), 'tensorflow' in sys.modules)
+"""
+"""What a client with NumPy and LiteRT alone would write."""
+
+
+@pytest.fixture(scope='module')
+def pushed(tmp_path_factory):
+  return write_version(tmp_path_factory.mktemp('serving') / '1')
+
+
+@pytest.fixture
+def version(pushed, tmp_path):
+  return shutil.copytree(pushed, tmp_path / '1')
+
+
+def test_the_file_that_was_pushed_gives_its_fares(version):
+  check_golden(version)
+
+
+def test_a_script_of_ten_lines_gives_the_fares(version):
+  result = subprocess.run([sys.executable, '-c', SCRIPT], cwd=version, capture_output=True, text=True, check=True)
+  assert result.stdout.split() == ['True', '8', 'False']
+
+
+def test_what_is_written(version):
+  golden = json.loads((version / GOLDEN).read_text())
+  rides = some_rides(load('nyc'), 8)
+  assert set(golden) == {'tolerance', 'rides', 'fare_amount', 'saved_model_fare_amount'}
+  assert golden['rides']['pickup_seconds'] == rides['pickup_seconds'].tolist()
+  assert any(None in column for column in golden['rides'].values())
+  for name, column in rides.items():
+    np.testing.assert_array_equal(np.array(golden['rides'][name], column.dtype), column)
+  np.testing.assert_array_equal(
+    np.array(golden['fare_amount'], np.float32), LiteModel(preset_lite_file()).predict(rides)
+  )
+
+
+def of_other_weights(version):
+  (version / LITE_FILE).write_bytes(small_lite_file(load('nyc'), seed=1))
+
+
+def write(change):
+  def damage(version):
+    golden = json.loads((version / GOLDEN).read_text())
+    (version / GOLDEN).write_text(json.dumps(golden | change(golden)))
+
+  return damage
+
+
+def nudged(golden):
+  fares = golden['fare_amount']
+  return {'fare_amount': [*fares[:-1], fares[-1] + 0.02]}
+
+
+DAMAGES = [
+  pytest.param(of_other_weights, r'[78] of 8 golden rides of .* have another fare: ride [01] has', id='other_weights'),
+  pytest.param(write(nudged), r'1 of 8 golden rides of .*: ride 7 has [\d.]+ instead of .*tolerance 0.01', id='cents'),
+  pytest.param(lambda version: (version / GOLDEN).unlink(), r"golden_rides.json' can't be read \(No such", id='absent'),
+  pytest.param(lambda version: (version / GOLDEN).write_text('{"'), r"golden_rides.json' is broken", id='no_json'),
+  pytest.param(lambda version: (version / GOLDEN).write_text('[]'), r"golden_rides.json' is broken", id='a_list'),
+  pytest.param(write(lambda golden: {'fare_amount': []}), r'is broken \(ValueError: columns of diff', id='no_fares'),
+  pytest.param(write(lambda golden: {'tolerance': None}), r"golden_rides.json' is broken", id='no_tolerance'),
+]
+
+
+@pytest.mark.parametrize(('damage', 'message'), DAMAGES)
+def test_damage_is_told(version, damage, message):
+  damage(version)
+  with pytest.raises(GoldenRidesError, match=message):
+    check_golden(version)
+
+
+@pytest.mark.parametrize(
+  ('count', 'fares', 'message'),
+  [
+    pytest.param(0, [], 'at least one ride', id='no_rides'),
+    pytest.param(2, [1.0], 'as many fares', id='too_few_fares'),
+    pytest.param(2, [1.0, np.nan], 'is no number', id='nan_fare'),
+  ],
+)
+def test_what_makes_no_golden_rides(tmp_path, count, fares, message):
+  with pytest.raises(ValueError, match=message):
+    write_golden(tmp_path, some_rides(load('nyc'), count), np.array(fares), np.ones(count))
