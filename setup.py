@@ -17,6 +17,7 @@ INSTALL_REQUIRES = [
   'click>=8,<9',  # The command line; kfp brings it anyway, and it imports in 50 ms.
   'rich>=13,<16',  # The live view, tables, progress.
   'matplotlib>=3.8,<4',  # Loss curves as pictures.
+  'Jinja2>=3.1,<4',  # The report's templates; TFX brings it anyway, and it escapes what it is given.
   'portalocker>=2.8,<5',  # One run at a time on an output directory.
   'ai-edge-litert>=2',  # What clients of the model run it with; TensorFlow's own interpreter is on its way out.
   'tzdata',  # IANA zones where the system has none, as in slim images.
@@ -60,9 +61,15 @@ setup(
     'models.compression',
     'models.lite',
     'pipeline',
+    'pipeline.report',
+    'pipeline.report.charts',
+    'pipeline.report.sections',
     'transforms',
   ],
-  package_data={'configs': ['*.yaml', 'recipes/*.yaml', 'schemes/*.yaml']},
+  package_data={
+    'configs': ['*.yaml', 'recipes/*.yaml', 'schemes/*.yaml'],
+    'pipeline.report': ['templates/*'],
+  },
   install_requires=INSTALL_REQUIRES,
   extras_require=EXTRAS_REQUIRE,
   entry_points={'console_scripts': ['farelite = pipeline.cli:main']},

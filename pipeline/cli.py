@@ -93,6 +93,20 @@ def predict(
 
 
 @main.command()
+@click.argument('directory', metavar='DIR')
+@click.option('--against', metavar='B', help='Compare with another run instead: its output directory.')
+def report(directory: str, against: str | None) -> None:
+  """Write the report of the run in DIR again, from what it left on disk."""
+  from pipeline import report_command
+  from pipeline.report.record import ReportError
+
+  try:
+    report_command.run(directory, against)
+  except ReportError as error:
+    raise UserError(str(error)) from None
+
+
+@main.command()
 def doctor() -> None:
   """Tell what is wrong with this machine, and how to mend it."""
   from pipeline import doctor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import pathlib
 import time
 from typing import Any
@@ -51,7 +52,8 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       raise DataSourceError(str(error)) from None
     with LiveView(console) as view:
       summary = local_run.run(config, source, output, view)
-    _show_outcome(console, summary, config, output, log, time.monotonic() - start)
+    page = _report(console, output)
+    _show_outcome(console, summary, config, output, page, log, time.monotonic() - start)
   return 0 if summary['status'] in _OK else 1
 
 
@@ -66,8 +68,26 @@ def _show_config(console: Console, config: RunConfig, source: DataSource) -> Non
   console.rule(style='dim')
 
 
+def _report(console: Console, output: OutputDirectory) -> pathlib.Path | None:
+  """The page of the run; a run is not lost with its page."""
+  from pipeline import report
+
+  try:
+    return report.write(output.path)
+  except Exception as error:
+    logging.getLogger(__name__).exception('The report could not be written.')
+    console.print(f' [yellow]![/] The report could not be written: {escape(str(error))}')
+    return None
+
+
 def _show_outcome(
-  console: Console, summary: dict[str, Any], config: RunConfig, output: OutputDirectory, log: pathlib.Path, wall: float
+  console: Console,
+  summary: dict[str, Any],
+  config: RunConfig,
+  output: OutputDirectory,
+  page: pathlib.Path | None,
+  log: pathlib.Path,
+  wall: float,
 ) -> None:
   _show_rows(console, summary['rows'])
   _show_divergences(console, summary['findings'])
@@ -85,6 +105,7 @@ def _show_outcome(
   color = {'pushed': 'green', 'not_blessed': 'yellow'}.get(summary['status'], 'red')
   console.print(f'\n[bold {color}]{summary["status"]}[/] in {wall:.0f} s: {escape(summary["reason"])}')
   paths = {
+    'report': page,
     'model': summary['pushed_path'],
     'curves': summary['curves'] and f'{summary["curves"]}/loss_curve.png',
     'quarantine': summary['quarantine'] if summary['rows'] and summary['rows']['quarantined'] else None,

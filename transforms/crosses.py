@@ -58,8 +58,8 @@ def bucketize(columns: tf.Tensor, known: tf.Tensor, boundaries: tf.Tensor) -> tf
   count = boundaries.shape[1] + 1
   edges = tf.pad(boundaries, [[0, columns.shape[1] - 4], [0, 0]])
   # Summed comparisons: TFLite has no searchsorted.
-  reached = tf.cast(tf.expand_dims(columns, 1) >= tf.transpose(edges), tf.float32)
-  return tf.where(known, tf.reduce_sum(reached, axis=1), float(count))
+  reached = tf.cast(tf.expand_dims(columns, 2) >= edges, tf.float32)
+  return tf.where(known, tf.reduce_sum(reached, axis=2), float(count))
 
 
 def indices(buckets: tf.Tensor | None, seconds: tf.Tensor, features: Features) -> dict[str, tf.Tensor]:

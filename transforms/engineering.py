@@ -53,7 +53,7 @@ def engineer(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Featur
   if features.geographic.enabled:
     pieces += geographic(ride.offsets, features.geographic, dataset.city)
   missing, known = _missing_and_known(ride.known, dataset, features)
-  return Engineered(*side_by_side(pieces + missing), known, ride)
+  return Engineered(*side_by_side([*pieces, missing]), known, ride)
 
 
 def observed(engineered: Engineered) -> tf.Tensor:
@@ -103,7 +103,7 @@ def _as_they_come(offsets: tf.Tensor, dataset: Dataset, features: Features) -> l
   return [Measured(columns, [1 / SECONDS_PER_YEAR if names[index] == TIME else 1 for index in wanted])]
 
 
-def _missing_and_known(known: tf.Tensor, dataset: Dataset, features: Features) -> tuple[list[Measured], tf.Tensor]:
+def _missing_and_known(known: tf.Tensor, dataset: Dataset, features: Features) -> tuple[Measured, tf.Tensor]:
   """The indicators of missing inputs, and for each feature whether all its inputs are known: float32 [batch, n]."""
   names = column_names(dataset, features)
   watched = list(missing_inputs(dataset, features).values())
@@ -115,7 +115,6 @@ def _missing_and_known(known: tf.Tensor, dataset: Dataset, features: Features) -
     # All n flags are set where their sum exceeds n - 1. The time, always known, stands for 1.
     weights[names.index(TIME), column] = 1 - len(inputs)
   complete = tf.nn.relu(tf.matmul(tf.cast(known, tf.float32), weights))
-  missing = tf.gather(complete, [sets.index(inputs) for inputs in watched], axis=1)
-  return [Measured(missing, -1, 1)] if watched else [], tf.gather(
-    complete, [sets.index(inputs) for inputs in needed], axis=1
-  )
+  missing, each = (tf.gather(complete, np.array([sets.index(inputs) for inputs in wanted], np.int32), axis=1)
+                   for wanted in (watched, needed))  # fmt: skip
+  return Measured(missing, -1, 1), each

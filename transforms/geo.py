@@ -79,6 +79,7 @@ def geographic(offsets: tf.Tensor, block: GeographicBlock, city: City) -> list[M
     their cap; two logarithms; the bearing; landmarks; zones.
   """
   rest = offsets.shape[1] - 4
+  # Equal parts need no list of sizes in the lite file.
   pickup, dropoff, _ = tf.split(offsets, 3 if rest == 2 else [2, 2, rest], axis=1)
   cap = block.max_distance_km
   projected = _project(pickup, dropoff, block, city)
@@ -172,6 +173,5 @@ def _lengths(projected: _Projected, great_circle: tf.Tensor, block: GeographicBl
   count = len(marks)
   sides = [projected.between, great_circle, *[projected.pickup] * count, *[projected.dropoff] * count]
   start = np.concatenate([[[-_NO_LENGTH, 0], [0, 0]], marks, marks]).astype(np.float32)
-  squares = tf.math.squared_difference(tf.stack(sides, axis=2), start.T)
-  lengths = tf.sqrt(tf.reduce_sum(squares, axis=1))
+  lengths = tf.sqrt(tf.reduce_sum(tf.math.squared_difference(tf.stack(sides, axis=1), start), axis=2))
   return tf.split(lengths, [1, 1, 2 * count] if count else [1, 1], axis=1)

@@ -53,7 +53,7 @@ def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
 
 
 def _fetched(facts: Mapping[str, Any], uri: str, folder: pathlib.Path) -> Variant:
-  path, reason = None, facts['reason'] or ''
+  path, reason = None, facts.get('reason') or ''
   if facts['file'] is not None:
     with fileio.open(os.path.join(uri, facts['file']), 'rb') as file:
       content = file.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,31 +71,52 @@ class LiteFile:
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     return [names[self._builtin(operator)] for operator in self._graph.operators]
 
-  def layers(self, embeddings: Sequence[str], dense: Sequence[str]) -> list[LayerFile]:
+  def layers(self, embeddings: Mapping[str, np.ndarray], dense: Sequence[str]) -> list[LayerFile]:
     """The layers of a fare model.
 
     Args:
-      embeddings: names of the embedding tables, in the order of the model.
-      dense: names of the dense layers, first to last.
+      embeddings: the model's tables [categories, width] by layer name; the
+        converter keeps no order among them, so that they are told apart by
+        their shapes and values.
+      dense: names of the dense layers, first to last; they come last in a file,
+        as the features come first.
 
     Returns:
-      Embeddings, then dense layers. Those of the model come last in a file, as
-      the features come first.
+      Embeddings, then dense layers.
 
     Raises:
       ValueError: the file has fewer layers.
     """
+    tables = self._lookups(schema.BuiltinOperator.GATHER, 0)
     found = []
-    for names, kind, position in (
-      (embeddings, schema.BuiltinOperator.GATHER, 0),
-      (dense, schema.BuiltinOperator.FULLY_CONNECTED, 1),
-    ):
-      operators = [op for op in self._graph.operators if self._builtin(op) == kind and self._is_table(op, position)]
-      if len(operators) < len(names):
-        raise ValueError(f'The file has {len(operators)} of {len(names)} layers: {", ".join(names)}.')
-      last = operators[len(operators) - len(names) :]
-      found += [self._layer(name, op, position) for name, op in zip(names, last, strict=True)]
-    return found
+    for name, table in embeddings.items():
+      same = [op for op in tables if tuple(self._stored(op.inputs[0]).shape) == table.shape]
+      if not same:
+        shape = ' x '.join(str(size) for size in table.shape)
+        raise ValueError(f"The file has no table of {shape} for layer '{name}'.")
+      nearest = min(same, key=lambda operator: self._distance(operator.inputs[0], table))
+      tables.remove(nearest)
+      found.append(self._layer(name, nearest, 0))
+    operators = self._lookups(schema.BuiltinOperator.FULLY_CONNECTED, 1)
+    if len(operators) < len(dense):
+      raise ValueError(f'The file has {len(operators)} of {len(dense)} layers: {", ".join(dense)}.')
+    last = operators[len(operators) - len(dense) :]
+    return found + [self._layer(name, operator, 1) for name, operator in zip(dense, last, strict=True)]
+
+  def _lookups(self, kind: int, position: int) -> list[Any]:
+    """Operators of a kind whose input at `position` is a constant matrix."""
+    return [op for op in self._graph.operators if self._builtin(op) == kind and self._is_table(op, position)]
+
+  def _distance(self, index: int, table: np.ndarray) -> float:
+    """How far a stored table is from the model's, up to its scale."""
+    tensor = self._stored(index)
+    stored = self._values(tensor).astype(np.float64)
+    if len(stored) != table.size:
+      return float('inf')
+    quantization = tensor.quantization
+    if quantization is not None and quantization.scale is not None:
+      stored = (stored - float(quantization.zeroPoint[0])) * float(quantization.scale[0])
+    return float(np.abs(stored - table.reshape(-1)).mean())
 
   def _is_table(self, operator: Any, position: int) -> bool:
     tensor = self._stored(operator.inputs[position])
@@ -109,6 +130,14 @@ class LiteFile:
     data = self._model.buffers[tensor.buffer].data
     return None if data is None or not len(data) else np.asarray(data, np.uint8)
 
+  def _values(self, tensor: Any) -> np.ndarray:
+    """A constant's stored values, flat; a sparse encoding leaves zeros out."""
+    data = self._data(tensor)
+    assert data is not None
+    if tensor.type == schema.TensorType.INT4:
+      return _unpacked(data)[: int(np.prod(tensor.shape))]
+    return data.view(_DTYPES[tensor.type])
+
   def _stored(self, index: int) -> Any:
     """The constant behind a tensor: float16 weights and some 8-bit ones pass a DEQUANTIZE first."""
     for operator in self._graph.operators:
@@ -121,10 +150,8 @@ class LiteFile:
 
   def _layer(self, name: str, operator: Any, position: int) -> LayerFile:
     tensor = self._stored(operator.inputs[position])
-    data = self._data(tensor)
-    assert data is not None
     size = int(np.prod(tensor.shape))
-    values = _unpacked(data)[:size] if tensor.type == schema.TensorType.INT4 else data.view(_DTYPES[tensor.type])
+    values = self._values(tensor)
     kept = np.unique(values)
     # A sparse encoding stores the blocks that are not zero, and nothing else.
     left_out = len(values) < size

@@ -8,7 +8,7 @@ written once and shared, which the FlatBuffers format allows and no writer does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -26,6 +26,11 @@ _SMALL = 64
 _WIDE = {getattr(schema.TensorType, name) for name in ('INT64', 'UINT64', 'FLOAT64', 'COMPLEX64', 'COMPLEX128')}
 """Types whose numbers are aligned by 8 bytes."""
 
+_CAST = schema.BuiltinOperator.CAST
+
+_ROUND_TRIP = (schema.TensorType.INT32, schema.TensorType.INT64, schema.TensorType.INT32)
+"""Types from cast to cast that lose nothing."""
+
 _BUFFER_TABLE = 12
 """Bytes that a buffer takes beside its content: the length and the table that points to it."""
 
@@ -39,12 +44,17 @@ def shrink(model: bytes) -> bytes:
   Returns:
     A file with the same operators, weights and signatures; the inputs and
     outputs of a subgraph are named as its signature names them. Names of inner
-    tensors, metadata and descriptions are gone.
+    tensors, metadata and descriptions are gone, and so are casts of int32 to
+    int64 and straight back, which TFX's Transform asks for.
   """
   parsed = schema.ModelT.InitFromPackedBuf(model, 0)
   parsed.description = parsed.metadata = parsed.metadataBuffer = None
   _name_as_signed(parsed)
+  for subgraph in parsed.subgraphs:
+    _skip_round_trips(subgraph, parsed.operatorCodes)
   constants = _Constants(parsed)
+  constants.renumber(tensor for subgraph in parsed.subgraphs for tensor in subgraph.tensors)
+  parsed.buffers = constants.kept
   for subgraph in parsed.subgraphs:
     subgraph.name = None
     named = {int(index) for index in (*subgraph.inputs, *subgraph.outputs)}
@@ -52,11 +62,9 @@ def shrink(model: bytes) -> bytes:
       _strip_tensor(tensor, keep_name=index in named)
     for operator in subgraph.operators:
       _strip_operator(operator)
-  constants.renumber(tensor for subgraph in parsed.subgraphs for tensor in subgraph.tensors)
-  parsed.buffers = constants.kept
   for code in parsed.operatorCodes:
     # The kind of operator in one byte, for interpreters older than 2020; newer ones read the larger of both.
-    code.builtinCode, code.deprecatedBuiltinCode = max(code.builtinCode, code.deprecatedBuiltinCode), 0
+    code.builtinCode, code.deprecatedBuiltinCode = _kind(code), 0
   return pack(parsed)
 
 
@@ -74,12 +82,38 @@ def _name_as_signed(model: Any) -> None:
       model.subgraphs[signature.subgraphIndex].tensors[named.tensorIndex].name = named.name
 
 
+def _skip_round_trips(subgraph: Any, codes: Sequence[Any]) -> None:
+  """Reads what was cast from int32 to int64 and back at its source; casts that nothing reads then go."""
+  casts = {int(op.outputs[0]): op for op in subgraph.operators if _kind(codes[op.opcodeIndex]) == _CAST}
+  types = [tensor.type for tensor in subgraph.tensors]
+  sources = {}
+  for output, operator in casts.items():
+    wider = int(operator.inputs[0])
+    source = int(casts[wider].inputs[0]) if wider in casts else wider
+    if (types[source], types[wider], types[output]) == _ROUND_TRIP:
+      sources[output] = source
+  for operator in subgraph.operators:
+    operator.inputs = [sources.get(int(index), index) for index in operator.inputs]
+  # Backwards: once the second cast is gone, nothing may read the first one.
+  needed = {int(index) for index in subgraph.outputs}
+  kept = []
+  for operator in reversed(subgraph.operators):
+    if int(operator.outputs[0]) in needed or int(operator.outputs[0]) not in casts:
+      needed.update(int(index) for index in operator.inputs)
+      kept.append(operator)
+  subgraph.operators = kept[::-1]
+
+
+def _kind(code: Any) -> int:
+  return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
 def _strip_tensor(tensor: Any, keep_name: bool) -> None:
   if not keep_name:
     tensor.name = None
     tensor.shapeSignature = None
-  # Only tells a scalar from a shape that is unknown.
-  tensor.hasRank = tensor.hasRank and not len(tensor.shape)
+  # Only tells a scalar that is computed from a shape that is unknown.
+  tensor.hasRank = tensor.hasRank and not tensor.buffer and not len(tensor.shape)
   quantization = tensor.quantization
   if quantization is not None:
     # The range it was calibrated to says nothing that scale and zero point don't.
@@ -211,7 +245,7 @@ class _SharingBuilder(flatbuffers.Builder):
   def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
     content = x.tobytes()
     alignment = self._alignments.get(content, _ALIGNMENT) if x.dtype == np.uint8 else x.itemsize
-    key = ('numpy', x.dtype.str, content)
+    key = ('vector', x.itemsize, content)
     if key not in self._shared:
       self._shared[key] = self._write(np.ascontiguousarray(x), alignment)
     return self._shared[key]
@@ -238,8 +272,8 @@ class _SharingBuilder(flatbuffers.Builder):
     if vector is None:
       return end
     before, size = vector
-    # Content and length; what was padded behind it does not matter.
-    key = ('vector', size, bytes(self.Bytes[self.Head() : self.Head() + 4 + size * count]))
+    # Behind the length; what was padded after the content does not matter.
+    key = ('vector', size, bytes(self.Bytes[self.Head() + 4 : self.Head() + 4 + size * count]))
     if key in self._shared:
       self._rewind(before)
     return self._shared.setdefault(key, end)

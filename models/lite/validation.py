@@ -88,7 +88,7 @@ def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
   if custom := file.custom_operators():
     raise ValidationError(f'{", ".join(custom)} are no TFLite builtins; a phone would refuse the file.')
   try:
-    layers = file.layers(promise.embeddings, promise.dense)
+    layers = file.layers({name: promise.kernels[name] for name in promise.embeddings}, promise.dense)
   except ValueError as error:
     raise ValidationError(str(error)) from None
   for layer in layers:
@@ -117,7 +117,10 @@ def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
   if precision is Precision.FLOAT16:
     return 'float16', 'float32'
   if precision is Precision.DYNAMIC_RANGE:
-    return ('int8' if layer.size >= _SMALLEST_HYBRID else 'float32'), 'float32'
+    small = layer.size < _SMALLEST_HYBRID
+    # A table's rows are looked up as they are stored and become float behind the lookup.
+    looked_up = 'int8' if layer.name in promise.embeddings and not small else 'float32'
+    return ('float32' if small else 'int8'), looked_up
   if precision.needs_quantizer and layer.name not in promise.embeddings:
     return ('int4' if precision is Precision.DYNAMIC_INT4 else 'int8'), 'float32'
   if precision.is_calibrated and (layer.name in promise.quantized or layer.name in promise.embeddings):

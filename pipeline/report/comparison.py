@@ -9,10 +9,11 @@ from typing import Any
 from pipeline.report.differences import Difference, differences
 from pipeline.report.estimate import Estimate, estimate
 from pipeline.report.record import RunRecord
+from pipeline.report.rides import paired_ratio, read_rides
 from pipeline.report.sections.headline import BADGES
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.variants import Variant, Variants, read_variants
-from pipeline.report.wording import MISSING, interval, microseconds, seconds, signed, size
+from pipeline.report.wording import MISSING, counted, interval, microseconds, seconds, signed, size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _told(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
   first, second = a.chosen, b.chosen
   if first and second and first.bytes and second.bytes:
     told.append(f'A ships {first.name} in {size(first.bytes)}, B ships {second.name} in {size(second.bytes)}.')
-  told.append(f'{len(settings) or "No"} setting{"" if len(settings) == 1 else "s"} {"differs" if len(settings) == 1 else "differ"}.')
+  told.append(f'{counted(len(settings), "setting")} {"differs" if len(settings) == 1 else "differ"}.')
   return tuple(sentence for sentence in told if sentence)
 
 
@@ -111,12 +112,29 @@ def _error_sentence(a: Side, b: Side) -> str:
   if a.record.currency != b.record.currency:
     return f'The fares are in {a.record.currency} and {b.record.currency}, so their errors are not comparable.'
   texts = f'{interval(first)} against {interval(second)} {a.record.currency}'
+  if (paired := _paired(a, b)) is not None:
+    return f'RMSE: {texts}. {_paired_sentence(paired)}'
   if a.record.summary.get('rows') != b.record.summary.get('rows'):
-    return f'RMSE: {texts}. The two runs were judged on different rides, so the difference says little about the models.'
+    return (
+      f'RMSE: {texts}. The two runs were judged on different rides, so the difference says little about the models.'
+    )
   if first.bottom <= second.top and second.bottom <= first.top:
     return f'RMSE: {texts}. The intervals overlap: the difference ({signed(first.value - second.value)}) may be chance.'
   better = 'A' if first.value < second.value else 'B'
   return f'RMSE: {texts}. The intervals do not overlap: {better} is better.'
+
+
+def _paired(a: Side, b: Side) -> Estimate | None:
+  """The ratio of A's RMSE to B's, where both predicted the same rides."""
+  first, second = (read_rides(side.record, side.variants) for side in (a, b))
+  return paired_ratio(first, second) if first and second else None
+
+
+def _paired_sentence(ratio: Estimate) -> str:
+  text = f"Both predicted the same rides: there A's RMSE is {interval(ratio, 3)} times B's"
+  if ratio.bottom <= 1 <= ratio.top:
+    return f'{text}, a difference that may be chance.'
+  return f'{text}, so {"A" if ratio.value < 1 else "B"} is better.'
 
 
 def _outcomes(a: Side, b: Side) -> Table:
@@ -133,7 +151,7 @@ def _outcomes(a: Side, b: Side) -> Table:
     _pair('duration', '', a, b, lambda side: figure(side.seconds, seconds(side.seconds))),
   ]
   headings = (Heading('', numeric=False), Heading(f'A: {a.name}'), Heading(f'B: {b.name}'))
-  return Table('What came of the two runs', headings, tuple(rows))
+  return Table('RMSE and MAE are those of the chosen file, else of the trained model', headings, tuple(rows))
 
 
 def _pair(name: str, unit: str, a: Side, b: Side, cell: Callable[[Side], Cell]) -> Row:
@@ -175,7 +193,9 @@ def _variants(a: Side, b: Side) -> Table | None:
       *(_latency(variant) for variant in found),
       *(_verdict(variant) for variant in found),
     ]
-    rows.append(Row((Cell(name, note=f'chosen by {" and ".join(chosen)}' if chosen else ''), *cells), 'chosen' if chosen else ''))
+    rows.append(
+      Row((Cell(name, note=f'chosen by {" and ".join(chosen)}' if chosen else ''), *cells), 'chosen' if chosen else '')
+    )
   return Table('Variants of both runs', tuple(headings), tuple(rows), sortable=True)
 
 
@@ -211,8 +231,7 @@ def _slices(a: Side, b: Side) -> Table | None:
 def _slice_cells(first: Any, second: Any) -> tuple[Cell, ...]:
   counts = [row['example_count'] if row else None for row in (first, second)]
   errors = [row['root_mean_squared_error'] if row else None for row in (first, second)]
-  both = errors[0] is not None and errors[1] is not None
-  apart = errors[0] - errors[1] if both else None
+  apart = errors[0] - errors[1] if errors[0] is not None and errors[1] is not None else None
   return (
     *(figure(count, f'{count:,.0f}' if count is not None else '') for count in counts),
     *(figures(estimate(error)) for error in errors),
@@ -228,6 +247,8 @@ def _steps(a: Side, b: Side) -> Table | None:
   rows = []
   for name in names:
     found = [steps.get(name) for steps in (first, second)]
-    cells = [figure(step.seconds, seconds(step.seconds), step.state.value) if step else figure(None, '') for step in found]
+    cells = [
+      figure(step.seconds, seconds(step.seconds), step.state.value) if step else figure(None, '') for step in found
+    ]
     rows.append(Row((Cell(name), *cells)))
   return Table('Time of each step', (Heading('step', numeric=False), Heading('A'), Heading('B')), tuple(rows))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
-_ABSENT = 'not set'
+_ABSENT = object()
+"""In the place of what a config does not have."""
+
+_LONGEST = 160
+"""Characters of a value; of more, the beginning is told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,27 +36,33 @@ def read_config(path: pathlib.Path) -> Mapping[str, Any]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
-  """Settings that two configs do not share, in the order of the first one; a list of named things goes by the names."""
-  first, second = dict(_settings(before, '')), dict(_settings(after, ''))
-  return tuple(
-    Difference(name, _text(first, name), _text(second, name))
-    for name in dict.fromkeys([*first, *second])
-    if first.get(name, _ABSENT) != second.get(name, _ABSENT)
-  )
+  """What two configs do not share, in the order of the first one.
+
+  A list of named things, such as recipes, goes by the names; a section that only one of them has is one difference.
+  """
+  return tuple(_differences(before, after, ''))
 
 
-def _settings(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-  """Dotted paths of all values that are no sections."""
-  if isinstance(value, list) and value and all(isinstance(item, dict) and 'name' in item for item in value):
-    value = {item['name']: item for item in value}
-  if isinstance(value, dict) and value:
-    for key, below in value.items():
-      yield from _settings(below, f'{path}.{key}' if path else str(key))
-  else:
-    yield path, value
+def _differences(before: Any, after: Any, path: str) -> Iterator[Difference]:
+  first, second = _by_name(before), _by_name(after)
+  if isinstance(first, Mapping) and isinstance(second, Mapping):
+    for key in dict.fromkeys([*first, *second]):
+      yield from _differences(first.get(key, _ABSENT), second.get(key, _ABSENT), f'{path}.{key}' if path else str(key))
+  elif before != after:
+    yield Difference(path, _text(before), _text(after))
 
 
-def _text(settings: Mapping[str, Any], name: str) -> str:
-  if name not in settings:
-    return _ABSENT
-  return yaml.safe_dump(settings[name], default_flow_style=True, allow_unicode=True).removesuffix('...\n').strip()
+def _by_name(value: Any) -> Any:
+  """A list of named things as a mapping; anything else as it is. An empty list names nothing."""
+  if isinstance(value, list) and all(isinstance(item, dict) and 'name' in item for item in value):
+    return {item['name']: item for item in value}
+  return value
+
+
+def _text(value: Any) -> str:
+  """A value on one line; of a section its beginning."""
+  if value is _ABSENT:
+    return 'not set'
+  text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=math.inf)
+  text = text.removesuffix('...\n').strip()
+  return text if len(text) <= _LONGEST else f'{text[:_LONGEST]} …'

@@ -119,13 +119,41 @@ def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[Mapping[str,
   _, cluster = np.unique(rides.seconds, return_inverse=True)
   squared = [np.bincount(cluster, weights=rides.errors**2 * mask) for mask in masks.values()]
   sums = np.stack([*squared, *(np.bincount(cluster, weights=mask) for mask in masks.values())], axis=1)
+  return dict(zip(masks, _root_ratios(sums[:, : len(masks)], sums[:, len(masks) :]), strict=True))
+
+
+def paired_ratio(rides: PredictedRides, others: PredictedRides) -> Estimate | None:
+  """The ratio of two RMSEs on the same rides with its 95 % interval, by the same bootstrap.
+
+  Args:
+    rides: with the predictions of one model.
+    others: with those of another one.
+
+  Returns:
+    `None` where they are not the same rides in the same order, or the other
+    model makes no error.
+  """
+  same = np.array_equal(rides.seconds, others.seconds) and np.array_equal(rides.fares, others.fares)
+  places = all(
+    np.array_equal(rides.coordinates[name], others.coordinates[name], equal_nan=True) for name in COORDINATES
+  )
+  if not (same and places and others.errors.any()):
+    return None
+  _, cluster = np.unique(rides.seconds, return_inverse=True)
+  own, base = (np.bincount(cluster, weights=side.errors**2)[:, np.newaxis] for side in (rides, others))
+  return _root_ratios(own, base)[0]
+
+
+def _root_ratios(above: np.ndarray, below: np.ndarray) -> list[Estimate]:
+  """Roots of ratios of sums over clusters, with bootstrap intervals; both are [clusters, ratios]."""
+  sums = np.concatenate([above, below], axis=1)
   random = np.random.default_rng(0)
   drawn = np.stack([sums.sum(axis=0), *(random.poisson(1.0, len(sums)) @ sums for _ in range(_RESAMPLES))])
-  with np.errstate(invalid='ignore'):
-    rmse = np.sqrt(drawn[:, : len(masks)] / drawn[:, len(masks) :])
+  with np.errstate(invalid='ignore', divide='ignore'):
+    ratios = np.sqrt(drawn[:, : above.shape[1]] / drawn[:, above.shape[1] :])
   # A small slice can go without a ride in a draw.
-  low, high = np.nanquantile(rmse[1:], [0.025, 0.975], axis=0)
-  return {name: Estimate(float(rmse[0, i]), float(low[i]), float(high[i])) for i, name in enumerate(masks)}
+  low, high = np.nanquantile(ratios[1:], [0.025, 0.975], axis=0)
+  return [Estimate(float(ratios[0, i]), float(low[i]), float(high[i])) for i in range(above.shape[1])]
 
 
 def _mask(rides: PredictedRides, codes: Sequence[Mapping[str, Any]]) -> np.ndarray | None:

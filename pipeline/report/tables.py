@@ -83,7 +83,9 @@ def figure(value: float | None, text: str, note: str = '') -> Cell:
 
 def figures(estimate: Estimate | None, digits: int = 2) -> Cell:
   """A cell with an interval on its second line."""
-  return figure(*((estimate.value, number(estimate.value, digits), bracket(estimate, digits)) if estimate else (None, '')))
+  return figure(
+    *((estimate.value, number(estimate.value, digits), bracket(estimate, digits)) if estimate else (None, ''))
+  )
 
 
 def with_best(rows: Sequence[Row], smallest: Sequence[int] = (), largest: Sequence[int] = ()) -> tuple[Row, ...]:

@@ -57,12 +57,12 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 
 
 def change(ratio: float) -> str:
-  """A ratio as a change in words: `0.4 % more`, `12 % less`, `the same`."""
+  """A ratio as a change in words: `0.4 % more than`, `12 % less than`, `the same as`."""
   share = abs(ratio - 1)
   digits = 1 if share < 0.1 else 0
   if number(100 * share, digits).strip('0.') == '':
-    return 'the same'
-  return f'{percent(share, digits)} {"more" if ratio > 1 else "less"}'
+    return 'the same as'
+  return f'{percent(share, digits)} {"more" if ratio > 1 else "less"} than'
 
 
 def size(count: float | None) -> str:

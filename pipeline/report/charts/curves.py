@@ -44,7 +44,7 @@ def draw_curves(
   y_label: str,
   label: str,
   y_range: tuple[float, float] | None = None,
-  y_format: Callable[[float], str] = lambda value: f'{value:g}',
+  y_format: Callable[[float], str] | None = None,
   marks: Sequence[tuple[float, str]] = (),
   height: float = HEIGHT,
 ) -> Markup:
@@ -57,7 +57,7 @@ def draw_curves(
     label: what the chart shows, for who can't see it.
     y_range: of the vertical axis; fits the settled part of the lines when
       `None`.
-    y_format: writes a figure of the vertical axis.
+    y_format: writes a figure of the vertical axis; see `Frame`.
     marks: where something begins on the horizontal axis, and what.
     height: of the drawing.
   """

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
-from pipeline.report.charts.scale import Scale
+from pipeline.report.charts.scale import Scale, decimals
 from pipeline.report.charts.svg import line, text
+from pipeline.report.wording import number
 
 WIDTH = 420.0
 """Of every chart: it fills a phone, or half of a page, at about its own size."""
@@ -26,7 +27,8 @@ class Frame:
     x_label: what the horizontal axis shows, with its unit.
     y_label: what the vertical axis shows, with its unit.
     x_format: writes a figure of the horizontal axis.
-    y_format: writes a figure of the vertical axis.
+    y_format: writes a figure of the vertical axis; as many decimals as the
+      ticks need when `None`.
   """
 
   x: Scale
@@ -34,17 +36,19 @@ class Frame:
   x_label: str
   y_label: str
   x_format: Callable[[float], str]
-  y_format: Callable[[float], str]
+  y_format: Callable[[float], str] | None = None
 
   def drawn(self) -> Markup:
     """Grid, tick labels and axis names."""
     left, right = self.x.start, self.x.end
     parts = []
-    for tick in self.y.ticks():
+    ticks = self.y.ticks()
+    written = self.y_format or (lambda value: number(value, decimals(ticks)))
+    for tick in ticks:
       place = self.y(tick)
       parts += [
         line(left, place, right, place, 'grid'),
-        text(left - 6, place + 4, self.y_format(tick), 'end', 'tick'),
+        text(left - 6, place + 4, written(tick), 'end', 'tick'),
       ]
     parts += [text(self.x(tick), self.y.start + 15, self.x_format(tick), 'middle', 'tick') for tick in _spread(self.x)]
     parts += [

@@ -85,7 +85,6 @@ def _frame(points: Sequence[Point], limits: Limits, cost_label: str, cost_format
     x_label=cost_label,
     y_label='RMSE relative to float32',
     x_format=lambda cost: cost_format(cost).replace('.0', ''),
-    y_format=lambda ratio: f'{ratio:.3f}'.rstrip('0').rstrip('.') if ratio != 1 else '1.00',
   )
 
 

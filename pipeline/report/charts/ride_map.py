@@ -23,7 +23,9 @@ _SHARE = 0.005
 _KM_PER_DEGREE = 111.195
 """Of latitude: a great circle of radius 6,371 km over 360."""
 
-_LARGEST = 9.0
+_SMALLEST, _LARGEST = 1.7, 9.0
+"""Radius of a dot."""
+
 _SHADES = 3
 """Colours on either side of the neutral one."""
 
@@ -101,7 +103,7 @@ def draw_map(
   """
   x, y, height, unit = _projection(longitude, latitude)
   inside = (longitude >= x.low) & (longitude <= x.high) & (latitude >= y.low) & (latitude <= y.high)
-  dots = _dots(longitude[inside], latitude[inside], errors[inside], x, y, height)
+  dots = _dots(_places(longitude[inside], x), _places(latitude[inside], y), errors[inside])
   parts = [element('rect', x=0.5, y=0.5, width=WIDTH - 1, height=height - 1, rx=8, class_='sea')]
   parts += [_dot(dot, shades, currency) for dot in dots]
   parts += [mark for landmark in landmarks for mark in _landmark(landmark, x, y)]
@@ -139,18 +141,20 @@ def _range(degrees: np.ndarray) -> tuple[float, float]:
   return float(low - margin), float(high + margin)
 
 
-def _dots(
-  longitude: np.ndarray, latitude: np.ndarray, errors: np.ndarray, x: Scale, y: Scale, height: float
-) -> list[_Dot]:
+def _places(degrees: np.ndarray, scale: Scale) -> np.ndarray:
+  """What a linear scale does, for a whole column."""
+  return scale.start + (degrees - scale.low) / (scale.high - scale.low) * (scale.end - scale.start)
+
+
+def _dots(x: np.ndarray, y: np.ndarray, errors: np.ndarray) -> list[_Dot]:
   """One dot for each cell of a grid that has rides, in their middle; the large ones first, under the small ones."""
-  places = np.stack([[x(value) for value in longitude], [y(value) for value in latitude]], axis=1)
-  cells = np.floor(places / (WIDTH / _CELLS)).astype(np.int64)
+  cells = np.floor(np.stack([x, y], axis=1) / (WIDTH / _CELLS)).astype(np.int64)
   _, cell, rides = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-  sums = [np.bincount(cell.ravel(), weights=values) / rides for values in (places[:, 0], places[:, 1], errors)]
-  radii = np.maximum(1.7, _LARGEST * np.sqrt(rides / rides.max()))
-  order = np.argsort(-rides)
+  x_mean, y_mean, error = (np.bincount(cell.ravel(), weights=values) / rides for values in (x, y, errors))
+  radii = np.maximum(_SMALLEST, _LARGEST * np.sqrt(rides / rides.max()))
   return [
-    _Dot(*(float(mean[i]) for mean in sums[:2]), float(radii[i]), int(rides[i]), float(sums[2][i])) for i in order
+    _Dot(float(x_mean[i]), float(y_mean[i]), float(radii[i]), int(rides[i]), float(error[i]))
+    for i in np.argsort(-rides)
   ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _ROUND = (1, 2, 2.5, 5, 10)
 
@@ -56,6 +56,11 @@ def round_step(rough: float) -> float:
   """The round figure (1, 2, 2.5 or 5 times a power of ten) at or above a positive one."""
   power = 10.0 ** math.floor(math.log10(rough))
   return next(factor * power for factor in _ROUND if factor * power >= rough * (1 - 1e-9))
+
+
+def decimals(ticks: Sequence[float]) -> int:
+  """As many decimals as tell neighbouring ticks apart, all alike; at most six."""
+  return next((digits for digits in range(6) if all(abs(round(tick, digits) - tick) < 1e-9 for tick in ticks)), 6)
 
 
 def padded(values: Iterable[float], share: float = 0.06) -> tuple[float, float]:

@@ -25,9 +25,9 @@ class Topic:
 
 
 def model_card(record: RunRecord, variants: Variants | None, columns: tuple[Column, ...]) -> tuple[Topic, ...]:
-  """The card; empty where the config is lost."""
+  """The card; empty where there is no model to tell of, or the config is lost."""
   dataset = record.config.get('dataset')
-  if not dataset:
+  if not dataset or not (record.summary.get('metrics') or variants):
     return ()
   topics = [
     Topic('What it is for', _use(record, dataset)),
@@ -41,8 +41,9 @@ def model_card(record: RunRecord, variants: Variants | None, columns: tuple[Colu
 
 def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
   return (
-    f"It estimates what a taxi ride of the dataset '{dataset['name']}' will cost, in {record.currency}, from what is known "
-    'before the ride: the time of the pickup, where it begins and ends, and the number of passengers where that is told.',
+    f"It estimates what a taxi ride of the dataset '{dataset['name']}' will cost, in {record.currency}, from what is "
+    'known before the ride: the time of the pickup, where it begins and ends, and the number of passengers where it is '
+    'told.',
     'It is made to show an expected fare and to notice unusual ones. It is no taximeter: do not charge what it says.',
   )
 
@@ -52,7 +53,9 @@ def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column, 
   told = []
   if rows:
     train, held = rows['splits'].get('train', 0), rows['splits'].get('eval', 0)
-    told.append(f'{counted(train, "ride")} to learn from; {counted(held, "other ride")}, of other moments, to judge it by.')
+    told.append(
+      f'{counted(train, "ride")} to learn from; {counted(held, "other ride")}, of other moments, to judge it by.'
+    )
   if found := period(columns):
     told.append(f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.')
   if box:
@@ -74,7 +77,8 @@ def _metrics(record: RunRecord, variants: Variants | None) -> tuple[str, ...]:
   told = []
   if rmse and mae:
     told.append(
-      f'The trained model: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} {record.currency}.'
+      f'The trained model: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} '
+      f'{record.currency}.'
     )
   if chosen and chosen.rmse and chosen.mae:
     told.append(
@@ -92,12 +96,14 @@ def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column
     told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
   told.append('It knows nothing of traffic, weather, tolls or the way that is taken: two equal rides get one fare.')
   told.append('Outside of the place above it was never tried; there its fares mean nothing.')
-  judged = [row for row in record.summary.get('slices') or () if row['name'] != 'all' and row['example_count'] >= _MIN_RIDES]
+  judged = [
+    row for row in record.summary.get('slices') or () if row['name'] != 'all' and row['example_count'] >= _MIN_RIDES
+  ]
   if judged:
     worst = max(judged, key=lambda row: row['root_mean_squared_error'])
     told.append(
-      f"It errs most in the slice '{worst['name']}': RMSE {money(worst['root_mean_squared_error'], record.currency)} over "
-      f'{worst["example_count"]:,.0f} rides.'
+      f"It errs most in the slice '{worst['name']}': RMSE {money(worst['root_mean_squared_error'], record.currency)} "
+      f'over {worst["example_count"]:,.0f} rides.'
     )
   told += _missing(columns)
   return tuple(told)
@@ -114,11 +120,13 @@ def _missing(columns: Sequence[Column]) -> list[str]:
 def _ethics(record: RunRecord) -> tuple[str, ...]:
   rows = record.summary.get('rows')
   told = [
-    'The fares are what people were charged, mistakes included: what breaks a rule was set aside, what is merely odd was '
-    'not. The model repeats the habits of its data.',
-    'Where few rides were taken, fares are less sure. Look at the map before its fares decide who gets a taxi, and where.',
+    'The fares are what people were charged, mistakes included: what breaks a rule was set aside, what is merely odd '
+    'was not. The model repeats the habits of its data.',
+    'Where few rides were taken, fares are less sure. Look at the map before its fares decide who gets a taxi, and '
+    'where.',
     'Places and times of single rides can tell who went where. This page shows some: keep it as safe as the rides.',
   ]
   if rows and (aside := sum(rows['quarantined'].values())):
-    told.insert(1, f'{counted(aside, "row")} of {rows["read"]:,} ({percent(aside / rows["read"], 2)}) broke a rule; the reasons are above.')
+    share = percent(aside / rows['read'], 2)
+    told.insert(1, f'{counted(aside, "row")} of {rows["read"]:,} ({share}) broke a rule; the reasons are above.')
   return tuple(told)

@@ -78,16 +78,13 @@ def _purpose(split: str) -> str:
 
 def _aside(record: RunRecord, rows: Mapping[str, Any]) -> Table:
   counts = sorted(rows['quarantined'].items(), key=lambda item: -item[1])
-  headings = (
-    Heading('reason', numeric=False),
-    Heading('rows'),
-    Heading('share of all rows'),
-    Heading('among those set aside', numeric=False),
-  )
+  headings = [Heading('reason', numeric=False), Heading('rows'), Heading('share of all rows')]
+  if len(counts) > 1:
+    headings.append(Heading('beside the other reasons', numeric=False))
   top = counts[0][1]
   return Table(
     'Rows that were set aside, by reason',
-    headings,
+    tuple(headings),
     tuple(
       Row(
         (
@@ -95,7 +92,7 @@ def _aside(record: RunRecord, rows: Mapping[str, Any]) -> Table:
           figure(count, f'{count:,}'),
           figure(count, percent(count / rows['read'], 2)),
           Cell('', picture=length_bar(count, top), style='bar'),
-        )
+        )[: len(headings)]
       )
       for reason, count in counts
     ),
@@ -112,7 +109,9 @@ def _rule(record: RunRecord, reason: str) -> str:
   if reason.endswith('outside_bounds') and rules.get('bounds'):
     box = rules['bounds']
     east, north = box['longitude'], box['latitude']
-    return f'valid: {number(east["min"])}° to {number(east["max"])}° and {number(north["min"])}° to {number(north["max"])}°'
+    return (
+      f'valid: {number(east["min"])}° to {number(east["max"])}° and {number(north["min"])}° to {number(north["max"])}°'
+    )
   if reason == 'time_out_of_range' and rules.get('earliest'):
     return f'valid: {rules["earliest"]} to {rules["latest"]}'
   return ''
@@ -138,7 +137,10 @@ def _divergences(findings: Sequence[Mapping[str, Any]]) -> Table | None:
   kinds = [kind for kind in _COMPARISONS if any(key[1] == kind for key in measured)]
   headings = [Heading('column', numeric=False)]
   for kind in kinds:
-    headings += [Heading(kind, meaning=f'{_COMPARISONS[kind]}: Jensen-Shannon divergence, 0 to 1.'), Heading('to its threshold', numeric=False)]
+    headings += [
+      Heading(kind, meaning=f'{_COMPARISONS[kind]}: Jensen-Shannon divergence, 0 to 1.'),
+      Heading('to its threshold', numeric=False),
+    ]
   rows = []
   for feature in dict.fromkeys(name for name, _ in measured):
     cells = [Cell(feature)]

@@ -98,8 +98,9 @@ def _slices(record: RunRecord, judged: Variant | None, rides: PredictedRides | N
   rows = []
   for name in names:
     bar = dot_bar(shown[name], top, reference) if shown[name] else None  # type: ignore[arg-type]
-    cells = [*_trained(name, evaluated.get(name), whole), Cell('', picture=bar, style='bar')]
-    rows.append(Row((*cells, *(_lite(lite.get(name)) if lite else ())), 'strong' if name == _ALL else ''))
+    cells = [Cell(name), _rides(evaluated.get(name), lite.get(name)), Cell('', picture=bar, style='bar')]
+    cells += [*(_lite(lite.get(name)) if lite else ()), *_trained(name, evaluated.get(name), whole)]
+    rows.append(Row(tuple(cells), 'strong' if name == _ALL else ''))
   return Table('Errors by slice', headings, tuple(rows), sortable=True)
 
 
@@ -117,20 +118,25 @@ def _lite_slices(
 
 
 def _slice_headings(currency: str, lite: bool, judged: Variant | None) -> tuple[Heading, ...]:
-  headings = (
+  first = (
     Heading('slice', numeric=False),
     Heading('rides'),
-    Heading('RMSE', currency, meaning='Of the trained model, before compression.'),
+    Heading('RMSE, the line is that of all rides', currency, numeric=False),
+  )
+  trained = (
+    Heading('RMSE, trained model' if lite else 'RMSE', currency, meaning='Of the trained model, before compression.'),
     Heading('MAE', currency, meaning='Mean absolute error of the trained model.'),
-    Heading('sum', meaning='Sum of the predictions over the sum of the fares: below 1, fares are too low on the whole.'),
-    Heading('RMSE of each slice', currency, numeric=False, meaning='The line across is the RMSE of all rides.'),
+    Heading(
+      'sum', meaning='Sum of the predictions over the sum of the fares: below 1, fares are too low on the whole.'
+    ),
   )
   if not lite or judged is None:
-    return headings
+    return (*first, *trained)
   return (
-    *headings,
-    Heading('RMSE of the file', currency, meaning=f'Of {judged.name}.'),
+    *first,
+    Heading('RMSE, file', currency, meaning=f'Of {judged.name}.'),
     Heading('to float32', meaning=f'Ratio of the RMSE of {judged.name} to that of the float32 file.'),
+    *trained,
   )
 
 
@@ -141,14 +147,17 @@ def _shown(evaluated: Mapping[str, Any] | None, lite: SliceError | None) -> Esti
   return Estimate(evaluated['root_mean_squared_error']) if evaluated else None
 
 
+def _rides(row: Mapping[str, Any] | None, lite: SliceError | None) -> Cell:
+  count = row['example_count'] if row else lite.rides if lite else None
+  return figure(count, f'{count:,.0f}' if count is not None else '')
+
+
 def _trained(name: str, row: Mapping[str, Any] | None, whole: Estimate | None) -> list[Cell]:
   """The cells of the trained model; the interval of the whole split is known."""
   if row is None:
-    return [Cell(name), *(Cell(MISSING, style='none') for _ in range(4))]
+    return [Cell(MISSING, style='none')] * 3
   rmse = whole if name == _ALL and whole else Estimate(row['root_mean_squared_error'])
   return [
-    Cell(name),
-    figure(row['example_count'], f'{row["example_count"]:,.0f}'),
     figures(rmse),
     figure(row['mean_absolute_error'], number(row['mean_absolute_error'])),
     figure(row['calibration'], number(row['calibration'], 3)),
@@ -194,8 +203,8 @@ def _hours_told(hours: Sequence[Hour], currency: str) -> str:
   worst = max(sure, key=lambda hour: abs(hour.mean.value))
   side = 'high' if worst.mean.value > 0 else 'low'
   return (
-    f'In {len(sure)} hours the mean error can hardly be chance; the largest is at {worst.hour} h, where predictions are '
-    f'{money(abs(worst.mean.value), currency)} too {side} on average.'
+    f'In {len(sure)} hours the mean error can hardly be chance; the largest is at {worst.hour} h, where predictions '
+    f'are {money(abs(worst.mean.value), currency)} too {side} on average.'
   )
 
 
@@ -222,7 +231,7 @@ def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Map 
 
 
 def _worst(rides: PredictedRides, currency: str) -> Table:
-  order = np.argsort(-np.abs(rides.errors))[:_WORST_RIDES]
+  order = [int(index) for index in np.argsort(-np.abs(rides.errors))[:_WORST_RIDES]]
   squared = rides.errors**2
   share, kilometres = float(squared[order].sum() / squared.sum()) if squared.any() else 0.0, _kilometres(rides)
   headings = (

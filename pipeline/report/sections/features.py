@@ -38,10 +38,19 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
     for feature in catalogue(config.dataset, config.features)
   ]
   embedded = [
-    Row((Cell(found.name), Cell(found.meaning), figure(found.size, f'{found.size:,}'), figure(found.embedding_width, str(found.embedding_width))))
+    Row(
+      (
+        Cell(found.name),
+        Cell(found.meaning),
+        figure(found.size, f'{found.size:,}'),
+        figure(found.embedding_width, str(found.embedding_width)),
+      )
+    )
     for found in categoricals(config.dataset, config.features)
   ]
-  told = f'The model sees {counted(len(numeric), "number")}, standardized, and {len(embedded) or "no"} embedded categories.'
+  told = (
+    f'The model sees {counted(len(numeric), "number")}, standardized, and {len(embedded) or "no"} embedded categories.'
+  )
   return FeaturesSection(
     told=f'{told} All of it is computed from the raw ride inside the served file.',
     numeric=Table('Numeric features, in the order of the vector', _NUMERIC, tuple(numeric)),

@@ -7,7 +7,7 @@ import dataclasses
 from pipeline.report.estimate import Estimate, estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.variants import Variant, Variants
-from pipeline.report.wording import bracket, change, interval, microseconds, money, number, percent, seconds, size
+from pipeline.report.wording import bracket, change, interval, microseconds, money, percent, seconds, size
 from pipeline.steps import StepState
 
 BADGES = {'pushed': 'Pushed', 'not_blessed': 'Not pushed', 'anomalies': 'Stopped', 'failed': 'Failed'}
@@ -84,13 +84,12 @@ def _sentences(record: RunRecord, variants: Variants | None, chosen: Variant | N
 
 
 def _accuracy(record: RunRecord, variants: Variants, chosen: Variant) -> str:
-  text = f'On rides that it was not trained on, the file itself has an RMSE of {interval(chosen.rmse)} {record.currency}'
+  text = (
+    f'On rides that it was not trained on, the file itself has an RMSE of {interval(chosen.rmse)} {record.currency}'
+  )
   if chosen.rmse_ratio is None or chosen.name == variants.baseline:
     return f'{text}.'
-  bounds = bracket(chosen.rmse_ratio, 3)
-  return f'{text}: {change(chosen.rmse_ratio.value)} than float32 (ratio {number(chosen.rmse_ratio.value, 3)} {bounds}).'.replace(
-    'the same than', 'the same as'
-  )
+  return f'{text}: {change(chosen.rmse_ratio.value)} float32 (ratio {interval(chosen.rmse_ratio, 3)}).'
 
 
 def _cost(variants: Variants, chosen: Variant) -> str:

@@ -13,7 +13,7 @@ from pipeline.report.estimate import Estimate, estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.variants import Variants
-from pipeline.report.wording import size
+from pipeline.report.wording import MISSING, size
 
 _EXTRA = 'assets.extra'
 _LITE = f'{_EXTRA}/model.tflite'
@@ -94,10 +94,12 @@ def _verdict(record: RunRecord, variants: Variants | None, manifest: Mapping[str
   order = 'higher' if now.value > then.value else 'lower'
   if now.bottom <= then.top and then.bottom <= now.top:
     return (
-      f'The RMSE is {order} now, but the intervals overlap: the difference may be chance. Each was measured on the eval '
-      'split of its own run.'
+      f'The RMSE is {order} now, but the intervals overlap: the difference may be chance. Each was measured on the '
+      'eval split of its own run.'
     )
-  return f'The RMSE is {order} now, and the intervals do not overlap. Each was measured on the eval split of its own run.'
+  return (
+    f'The RMSE is {order} now, and the intervals do not overlap. Each was measured on the eval split of its own run.'
+  )
 
 
 def _table(record: RunRecord, variants: Variants | None, version: str, manifest: Mapping[str, Any]) -> Table:
@@ -109,13 +111,23 @@ def _table(record: RunRecord, variants: Variants | None, version: str, manifest:
     ('RMSE', record.currency, figures(now['rmse']), figures(estimate(metrics.get('rmse')))),
     ('MAE', record.currency, figures(now['mae']), figures(estimate(metrics.get('mae')))),
     ('size of the file', '', _size(chosen.bytes if chosen else None), _size(lite.get('bytes'))),
-    ('variant', '', Cell(chosen.name if chosen else '–'), Cell(variant or '–')),
-    ('dataset', '', Cell(str(record.config.get('dataset', {}).get('name', '–'))), Cell(str(manifest.get('dataset', '–')))),
-    ('made', '', Cell(f'{record.written:%Y-%m-%d %H:%M}'), Cell(str(manifest.get('created', '–')))),
+    ('variant', '', Cell(chosen.name if chosen else MISSING), Cell(variant or MISSING)),
+    (
+      'dataset',
+      '',
+      Cell(str(record.config.get('dataset', {}).get('name', MISSING))),
+      Cell(str(manifest.get('dataset', MISSING))),
+    ),
+    ('made', '', Cell(f'{record.written:%Y-%m-%d %H:%M}'), Cell(_moment(manifest.get('created')))),
   ]
   headings = (Heading('', numeric=False), Heading('this run'), Heading(f'version {version}'))
   body = tuple(Row((Cell(name, note=unit), this, other)) for name, unit, this, other in rows)
   return Table('This run and the version that served before', headings, body)
+
+
+def _moment(created: object) -> str:
+  """An ISO 8601 moment in UTC, for people."""
+  return f'{str(created)[:16].replace("T", " ")} UTC' if created else MISSING
 
 
 def _size(count: int | None) -> Cell:

@@ -11,7 +11,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from components.recipe_models.executor import RECIPES_FOLDER, REPORT, REPORT_FOLDER
 from configs.recipe import DENSE
 from pipeline.report.charts.curves import Series, draw_curves, settled
 from pipeline.report.estimate import estimate
@@ -68,6 +67,9 @@ def training_section(record: RunRecord) -> TrainingSection | None:
 
 def _reports(record: RunRecord) -> list[dict[str, Any]]:
   """The training report of each recipe; out of the trainer's own folder where they went no further."""
+  # Brings TFX along.
+  from components.recipe_models.executor import RECIPES_FOLDER, REPORT, REPORT_FOLDER
+
   recipes = record.config.get('training', {}).get('recipes') or record.summary.get('recipes') or ()
   found = []
   for name in (recipe['name'] for recipe in recipes):
@@ -151,15 +153,21 @@ def _course(report: Mapping[str, Any], loss: Series, reach: tuple[float, float])
   marks = stages if len(stages) > 1 else []
   pictures = []
   if loss.x:
-    pictures.append(draw_curves([loss], 'step', 'loss', f'Loss of {name} by step.', y_range=reach, marks=marks, height=170))
+    pictures.append(
+      draw_curves([loss], 'step', 'loss', f'Loss of {name} by step.', y_range=reach, marks=marks, height=170)
+    )
   zeros = _joined(report, 'sparsity')
   if any(map(math.isfinite, zeros.y)):
     told = f'Share of zero weights of {name} by step, ending at {percent(_last(zeros.y))}.'
     pictures.append(
-      draw_curves([zeros], 'step', 'zero weights', told, (0.0, 1.0), lambda value: f'{100 * value:.0f} %', marks, height=150)
+      draw_curves(
+        [zeros], 'step', 'zero weights', told, (0.0, 1.0), lambda value: f'{100 * value:.0f} %', marks, height=150
+      )
     )
   rmse = interval(estimate(report['metrics']['rmse_ratio']), 3)
-  return RecipeCourse(name, f'{", then ".join(technique for _, technique in stages)}; RMSE {rmse} times the dense base.', tuple(pictures))
+  return RecipeCourse(
+    name, f'{", then ".join(technique for _, technique in stages)}; RMSE {rmse} times the dense base.', tuple(pictures)
+  )
 
 
 def _starts(report: Mapping[str, Any]) -> list[tuple[float, str]]:
@@ -196,7 +204,13 @@ def _layers(reports: Sequence[Mapping[str, Any]]) -> Table:
   rows = []
   for layer in layers:
     shares = [found.get(layer['name'], {}).get('sparsity') for found in by_recipe.values()]
-    cells = [Cell(layer['name'], note=' × '.join(map(str, layer['shape']))), figure(layer['parameters'], f'{layer["parameters"]:,}')]
-    cells += [figure(share, percent(share)) if share else Cell('0' if share == 0 else MISSING, share, style='none') for share in shares]
+    cells = [
+      Cell(layer['name'], note=' × '.join(map(str, layer['shape']))),
+      figure(layer['parameters'], f'{layer["parameters"]:,}'),
+    ]
+    cells += [
+      figure(share, percent(share)) if share else Cell('0' if share == 0 else MISSING, share, style='none')
+      for share in shares
+    ]
     rows.append(Row(tuple(cells)))
   return Table('Share of zero weights by layer and recipe', tuple(headings), tuple(rows))

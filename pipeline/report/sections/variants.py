@@ -94,7 +94,11 @@ def _table(record: RunRecord, variants: Variants) -> Table:
     Heading('gzip', 'KB', meaning='What users download.'),
     Heading('one ride, p50', 'µs', meaning='Median time for one ride.'),
     Heading('one ride, p99', 'µs', meaning='99 of 100 calls for one ride are faster.'),
-    Heading(f'{batch} rides, p50' if batch else 'batch, p50', 'µs', meaning='Median time for a larger batch, all of its rides together.'),
+    Heading(
+      f'{batch} rides, p50' if batch else 'batch, p50',
+      'µs',
+      meaning='Median time for a larger batch, all of its rides together.',
+    ),
     Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),
     Heading('zeros', '%', meaning='Share of weights that are zero, counted in the file.'),
     Heading('budget', numeric=False, meaning='Whether it keeps every limit.'),
@@ -125,7 +129,9 @@ def _row(variant: Variant, variants: Variants) -> Row:
     Cell(variant.name, note=', '.join(marks)),
     figures(variant.rmse),
     figures(variant.rmse_ratio, 3),
-    figure(ratio.value, number(ratio.value, 3), f'{bracket(ratio, 3)}\n{worst.name}') if ratio and worst else figure(None, ''),
+    figure(ratio.value, number(ratio.value, 3), f'{bracket(ratio, 3)}\n{worst.name}')
+    if ratio and worst
+    else figure(None, ''),
     _scaled(variant.bytes, 1e-3),
     _scaled(variant.gzip_bytes, 1e-3),
     _scaled(latency.p50 if latency else None, 1, spread),
@@ -186,5 +192,7 @@ def _chart(
     return None
   names = joined([point.name for point in sorted(points, key=lambda point: point.cost) if point.on_frontier])
   label = f'{title}: {len(points)} variants. On the frontier: {names or "none"}.'
-  picture, outside = draw_frontier(points, Limits(cost_limit, variants.budget.get('rmse_ratio')), cost_label, cost_format, label)
+  picture, outside = draw_frontier(
+    points, Limits(cost_limit, variants.budget.get('rmse_ratio')), cost_label, cost_format, label
+  )
   return FrontierChart(title, picture, tuple(outside))
