@@ -29,9 +29,9 @@ class Measured(NamedTuple):
 
 def side_by_side(pieces: Sequence[Measured]) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:
   """All values, factors and offsets: float32 [batch, n], [n] and [n]."""
-  widths = [piece.values.shape[1] for piece in pieces]
   factors, offsets = (
-    np.concatenate([np.broadcast_to(np.float32(unit), width) for unit, width in zip(units, widths, strict=True)])
+    np.concatenate([np.broadcast_to(unit, piece.values.shape[1]) for unit, piece in zip(units, pieces, strict=True)])
     for units in ([piece.factor for piece in pieces], [piece.offset for piece in pieces])
   )
-  return tf.concat([piece.values for piece in pieces], axis=1), factors, offsets
+  values = tf.concat([piece.values for piece in pieces], axis=1)
+  return values, factors.astype(np.float32), offsets.astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import tensorflow_transform as tft
@@ -49,7 +50,7 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
       [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties[keys.SCHEMES_KEY])],
       {recipe.name: _saved_model(input_dict, recipe.name) for recipe in settings.training.recipes},
       artifact.uri,
-      exec_properties[keys.CACHE_KEY],
+      os.path.join(exec_properties[keys.CACHE_KEY], exec_properties[keys.CODE_VERSION_KEY]),
     )
     made = [variant for variant in content['variants'] if variant['file'] is not None]
     artifact.set_int_custom_property('variants', len(made))

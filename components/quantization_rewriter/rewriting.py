@@ -74,13 +74,14 @@ def _variant(
   if fileio.exists(f'{kept}.json'):
     with fileio.open(f'{kept}.json') as stored:
       facts = json.loads(stored.read())
-    if facts['file'] is not None:
-      fileio.copy(f'{kept}.tflite', file)
+    fileio.copy(f'{kept}.tflite', file, overwrite=True)
     return facts | {'cached': True}
   facts = _made(variants, recipe, scheme, saved_model, file)
+  # What was lost is tried again: the quantizer may be installed by then, or memory be free again.
+  if facts['file'] is None:
+    return facts
   fileio.makedirs(cache)
-  if facts['file'] is not None:
-    fileio.copy(file, f'{kept}.tflite', overwrite=True)
+  fileio.copy(file, f'{kept}.tflite', overwrite=True)
   # The facts come last: without them the file is not looked at.
   with fileio.open(f'{kept}.json', 'w') as stored:
     stored.write(json.dumps(facts))
@@ -99,8 +100,8 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
   except ValueError as error:
     if fileio.exists(file):
       fileio.remove(file)
-    # TFX's own prefix names both models; the reason is behind it.
-    reason = str(error).split('Error: ', 1)[-1].split('. Error ', 1)[-1]
+    # TFX puts a prefix that names both models around it.
+    reason = str(error.__context__ or error)
     return facts | {'file': None, 'reason': reason, 'seconds': time.monotonic() - start}
   with fileio.open(file, 'rb') as written:
     content = written.read()

@@ -103,6 +103,21 @@ class LiteFile:
     last = operators[len(operators) - len(dense) :]
     return found + [self._layer(name, operator, 1) for name, operator in zip(dense, last, strict=True)]
 
+  def float_operators(self, dense: Sequence[str]) -> list[str]:
+    """Names of the operators from the first to the last dense layer that take or yield float32.
+
+    Args:
+      dense: see `layers`.
+    """
+    matrices = self._lookups(schema.BuiltinOperator.FULLY_CONNECTED, 1)[-len(dense) :]
+    first, last = (self._graph.operators.index(operator) for operator in (matrices[0], matrices[-1]))
+    core = zip(self.operators()[first : last + 1], self._graph.operators[first : last + 1], strict=True)
+    return sorted({name for name, operator in core if self._is_float(operator)})
+
+  def _is_float(self, operator: Any) -> bool:
+    tensors = [self._graph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
+    return any(tensor.type == schema.TensorType.FLOAT32 for tensor in tensors)
+
   def _lookups(self, kind: int, position: int) -> list[Any]:
     """Operators of a kind whose input at `position` is a constant matrix."""
     return [op for op in self._graph.operators if self._builtin(op) == kind and self._is_table(op, position)]
@@ -113,9 +128,9 @@ class LiteFile:
     stored = self._values(tensor).astype(np.float64)
     if len(stored) != table.size:
       return float('inf')
-    quantization = tensor.quantization
-    if quantization is not None and quantization.scale is not None:
-      stored = (stored - float(quantization.zeroPoint[0])) * float(quantization.scale[0])
+    scales = _scales(tensor)
+    if len(scales):
+      stored = (stored - _zero_point(tensor)) * float(scales[0])
     return float(np.abs(stored - table.reshape(-1)).mean())
 
   def _is_table(self, operator: Any, position: int) -> bool:
@@ -155,19 +170,29 @@ class LiteFile:
     kept = np.unique(values)
     # A sparse encoding stores the blocks that are not zero, and nothing else.
     left_out = len(values) < size
-    quantization = tensor.quantization
-    scales = quantization.scale if quantization is not None and quantization.scale is not None else []
+    zero = _zero_point(tensor)
     return LayerFile(
       name=name,
       type=_type_name(tensor.type),
       input_type=_type_name(self._graph.tensors[operator.inputs[1 - position]].type),
       output_type=_type_name(self._graph.tensors[operator.outputs[0]].type),
       size=size,
-      zeros=size - int(np.count_nonzero(values)),
-      distinct=len(kept) + (left_out and 0 not in kept),
+      zeros=size - int(np.count_nonzero(values != zero)),
+      distinct=len(kept) + (left_out and zero not in kept),
       sparse=tensor.sparsity is not None,
-      scales=np.asarray(scales, np.float32),
+      scales=_scales(tensor),
     )
+
+
+def _zero_point(tensor: Any) -> int:
+  """The stored value that stands for zero; not 0 in embeddings, whose scale is that of what they are joined with."""
+  points = getattr(tensor.quantization, 'zeroPoint', None)
+  return 0 if points is None or not len(points) else int(points[0])
+
+
+def _scales(tensor: Any) -> np.ndarray:
+  scales = getattr(tensor.quantization, 'scale', None)
+  return np.asarray([] if scales is None else scales, np.float32)
 
 
 def _unpacked(data: np.ndarray) -> np.ndarray:

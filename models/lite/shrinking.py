@@ -57,7 +57,7 @@ def shrink(model: bytes) -> bytes:
   parsed.buffers = constants.kept
   for subgraph in parsed.subgraphs:
     subgraph.name = None
-    named = {int(index) for index in (*subgraph.inputs, *subgraph.outputs)}
+    named = {*_indices(subgraph.inputs), *_indices(subgraph.outputs)}
     for index, tensor in enumerate(subgraph.tensors):
       _strip_tensor(tensor, keep_name=index in named)
     for operator in subgraph.operators:
@@ -84,24 +84,27 @@ def _name_as_signed(model: Any) -> None:
 
 def _skip_round_trips(subgraph: Any, codes: Sequence[Any]) -> None:
   """Reads what was cast from int32 to int64 and back at its source; casts that nothing reads then go."""
-  casts = {int(op.outputs[0]): op for op in subgraph.operators if _kind(codes[op.opcodeIndex]) == _CAST}
+  casts = {_indices(op.outputs)[0]: op for op in subgraph.operators if _kind(codes[op.opcodeIndex]) == _CAST}
   types = [tensor.type for tensor in subgraph.tensors]
-  sources = {}
+  sources: dict[int, int] = {}
   for output, operator in casts.items():
-    wider = int(operator.inputs[0])
-    source = int(casts[wider].inputs[0]) if wider in casts else wider
-    if (types[source], types[wider], types[output]) == _ROUND_TRIP:
-      sources[output] = source
-  for operator in subgraph.operators:
-    operator.inputs = [sources.get(int(index), index) for index in operator.inputs]
+    [wide] = _indices(operator.inputs)
+    [narrow] = _indices(casts[wide].inputs) if wide in casts else [wide]
+    if (types[narrow], types[wide], types[output]) == _ROUND_TRIP:
+      sources[output] = sources.get(narrow, narrow)
+  needed, kept = {*_indices(subgraph.outputs)}, []
   # Backwards: once the second cast is gone, nothing may read the first one.
-  needed = {int(index) for index in subgraph.outputs}
-  kept = []
   for operator in reversed(subgraph.operators):
-    if int(operator.outputs[0]) in needed or int(operator.outputs[0]) not in casts:
-      needed.update(int(index) for index in operator.inputs)
-      kept.append(operator)
+    if any(index in casts and index not in needed for index in _indices(operator.outputs)):
+      continue
+    operator.inputs = [sources.get(index, index) for index in _indices(operator.inputs)]
+    needed.update(operator.inputs)
+    kept.append(operator)
   subgraph.operators = kept[::-1]
+
+
+def _indices(tensors: Sequence[int] | None) -> list[int]:
+  return [] if tensors is None else [int(index) for index in tensors]
 
 
 def _kind(code: Any) -> int:
@@ -113,7 +116,7 @@ def _strip_tensor(tensor: Any, keep_name: bool) -> None:
     tensor.name = None
     tensor.shapeSignature = None
   # Only tells a scalar that is computed from a shape that is unknown.
-  tensor.hasRank = tensor.hasRank and not tensor.buffer and not len(tensor.shape)
+  tensor.hasRank = tensor.hasRank and not tensor.buffer and (tensor.shape is None or not len(tensor.shape))
   quantization = tensor.quantization
   if quantization is not None:
     # The range it was calibrated to says nothing that scale and zero point don't.

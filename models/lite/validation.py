@@ -39,7 +39,7 @@ class Promise:
     recipe: the training.
     kernels: of the plain model by layer name, embeddings first, then the dense
       layers from first to last.
-    quantized: dense layers that are integers, where the precision is calibrated.
+    quantized: dense layers that the scheme's precision applies to.
   """
 
   scheme: Scheme
@@ -94,6 +94,8 @@ def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
   for layer in layers:
     _check_type(layer, promise)
     _check_values(layer, promise)
+  if promise.scheme.integer_only and (left := file.float_operators(promise.dense)):
+    raise ValidationError(f'{", ".join(left)} in the dense core compute with floats; {promise.scheme.name} allows none.')
   if promise.scheme.sparse and not any(layer.sparse for layer in layers):
     raise ValidationError('No layer is encoded sparsely: no kernel has enough zero blocks for it.')
   return layers
@@ -114,18 +116,22 @@ def _check_type(layer: LayerFile, promise: Promise) -> None:
 def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
   """The type of the weights, and that of what the layer takes and yields."""
   precision = promise.scheme.precision
+  is_embedding = layer.name in promise.embeddings
+  # Embeddings are converted together with the first dense layer.
+  if (promise.dense[0] if is_embedding else layer.name) not in promise.quantized:
+    return 'float32', 'float32'
   if precision is Precision.FLOAT16:
     return 'float16', 'float32'
   if precision is Precision.DYNAMIC_RANGE:
     small = layer.size < _SMALLEST_HYBRID
     # A table's rows are looked up as they are stored and become float behind the lookup.
-    looked_up = 'int8' if layer.name in promise.embeddings and not small else 'float32'
+    looked_up = 'int8' if is_embedding and not small else 'float32'
     return ('float32' if small else 'int8'), looked_up
-  if precision.needs_quantizer and layer.name not in promise.embeddings:
+  if precision.needs_quantizer and not is_embedding:
     return ('int4' if precision is Precision.DYNAMIC_INT4 else 'int8'), 'float32'
-  if precision.is_calibrated and (layer.name in promise.quantized or layer.name in promise.embeddings):
+  if precision.is_calibrated:
     activation = 'int8' if precision is Precision.INT8 else 'int16'
-    return (activation if layer.name in promise.embeddings else 'int8'), activation
+    return (activation if is_embedding else 'int8'), activation
   return 'float32', 'float32'
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.report.differences import Difference, differences
 from pipeline.report.estimate import Estimate, estimate
 from pipeline.report.record import RunRecord
-from pipeline.report.rides import paired_ratio, read_rides
+from pipeline.report.rides import PredictedRides, paired_ratio, read_rides
 from pipeline.report.sections.headline import BADGES
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.variants import Variant, Variants, read_variants
@@ -125,9 +125,14 @@ def _error_sentence(a: Side, b: Side) -> str:
 
 
 def _paired(a: Side, b: Side) -> Estimate | None:
-  """The ratio of A's RMSE to B's, where both predicted the same rides."""
-  first, second = (read_rides(side.record, side.variants) for side in (a, b))
+  """The ratio of the RMSEs of the chosen files, where both predicted the same rides."""
+  first, second = (_chosen_rides(side) for side in (a, b))
   return paired_ratio(first, second) if first and second else None
+
+
+def _chosen_rides(side: Side) -> PredictedRides | None:
+  rides = read_rides(side.record, side.variants)
+  return rides if rides and side.chosen and rides.variant == side.chosen.name else None
 
 
 def _paired_sentence(ratio: Estimate) -> str:

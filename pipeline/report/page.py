@@ -108,10 +108,10 @@ def _sections(parts: list[Part], notes: list[str]) -> tuple[list[Section], list[
 
 
 def _made(part: Part, notes: list[str]) -> Any:
-  """Makes a part; one that can't be made must not cost the page, as the run may be of another version."""
+  """Makes a part; one that can't be made must not cost the page: the run may be of another version, or half written."""
   try:
     return part.make()
-  except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+  except Exception as error:
     notes.append(f"'{part.title}' can't be shown: {type(error).__name__}: {error}")
     return None
 

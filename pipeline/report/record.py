@@ -15,6 +15,14 @@ from pipeline.report.differences import read_config
 from pipeline.steps import StepState
 
 
+_OWN_KEYS = {
+  ('CompressionGate', 'report'): 'compression',
+  ('PruningTrainer', 'model_run'): 'curves',
+  ('RideExampleGen', 'quarantine'): 'quarantine',
+}
+"""Artifacts that the summary names by keys of their own, also where it has no list of all."""
+
+
 class ReportError(ValueError):
   """There is no run to report on; the message is one sentence."""
 
@@ -88,9 +96,9 @@ class RunRecord:
       `None` if the run did not come to it. A summary that does not say where
       artifacts lie is an older one: then it is the newest on the disk.
     """
-    told = self.summary.get('artifacts')
-    if told is not None:
-      uri = told.get(step, {}).get(key)
+    told, own = self.summary.get('artifacts'), _OWN_KEYS.get((step, key))
+    if told is not None or own in self.summary:
+      uri = told.get(step, {}).get(key) if told is not None else self.summary[own]
       return self.moved(uri) if uri else None
     if step not in (self.summary.get('timings') or {}):
       return None

@@ -89,23 +89,24 @@ def figures(estimate: Estimate | None, digits: int = 2) -> Cell:
 
 
 def with_best(rows: Sequence[Row], smallest: Sequence[int] = (), largest: Sequence[int] = ()) -> tuple[Row, ...]:
-  """Marks the best value of some columns, ties all of them; not where all are equal.
+  """Marks the best figure of some columns, all that read the same; none where all do.
 
   Args:
     rows: of one table.
     smallest: columns where less is better.
     largest: columns where more is better.
   """
-  best: dict[int, float] = {}
+  best: dict[int, str] = {}
   for column in (*smallest, *largest):
-    values = {value for row in rows if (value := row.cells[column].value) is not None}
-    if len(values) > 1:
-      best[column] = min(values) if column in smallest else max(values)
+    known = [row.cells[column] for row in rows if row.cells[column].value is not None]
+    if len({cell.text for cell in known}) > 1:
+      choose = min if column in smallest else max
+      best[column] = choose(known, key=lambda cell: cell.value or 0.0).text
   return tuple(
     dataclasses.replace(
       row,
       cells=tuple(
-        dataclasses.replace(cell, best=cell.value is not None and cell.value == best.get(column))
+        dataclasses.replace(cell, best=cell.value is not None and cell.text == best.get(column))
         for column, cell in enumerate(row.cells)
       ),
     )

@@ -13,10 +13,16 @@ DAYS = np.arange(-(2**31) // 86400, 2**31 // 86400 + 1)
 DATES = [EPOCH + datetime.timedelta(days=int(day)) for day in DAYS]
 
 
-def test_weekday_and_month_of_every_day():
-  got = civil.weekday_and_month(tf.constant(DAYS[:, None], tf.float32)).numpy()
-  np.testing.assert_array_equal(got[:, 0], [date.weekday() for date in DATES])
-  np.testing.assert_array_equal(got[:, 1], [date.month - 1 for date in DATES])
+@pytest.mark.parametrize('second', [0, 43200, 86399])
+def test_clock_of_every_day(second):
+  # The first and the last day are reached in part only.
+  seconds = np.clip(DAYS * 86400 + second, -(2**31), 2**31 - 1)
+  clock = civil.clock(tf.constant(seconds, tf.int32)).numpy()
+  np.testing.assert_array_equal(clock[:, civil.DAY] - civil.FIRST_DAY, DAYS)
+  np.testing.assert_array_equal(clock[:, civil.SECOND], seconds - DAYS * 86400)
+  np.testing.assert_array_equal(clock[:, civil.WEEKDAY], [date.weekday() for date in DATES])
+  months = (clock[:, civil.YEAR_DAY, None] >= np.float32(civil.MONTH_STARTS)).sum(axis=1)
+  np.testing.assert_array_equal(months, [date.month - 1 for date in DATES])
 
 
 def test_integer_weekday_of_every_day():

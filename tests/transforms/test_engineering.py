@@ -47,8 +47,42 @@ def test_integers_and_flags_are_exact(compared):
 def test_identical_points_have_no_distance_and_no_bearing(compared):
   got, _ = compared
   row = list(RIDES).index('identical_points')
-  for name in ('euclidean_km', 'manhattan_km', 'haversine_km', 'log_euclidean', 'bearing_sin', 'bearing_cos'):
+  for name in ('manhattan_km', 'haversine_km', 'abs_dx_km', 'abs_dy_km', 'bearing_sin', 'bearing_cos'):
     assert got[name][row] == 0, name
+  # Not 0 for the bearing's sake, but far below the radius of an atom.
+  assert 0 <= got['euclidean_km'][row] < 1e-14
+  assert abs(got['log_euclidean'][row]) < 1e-6
+
+
+@pytest.mark.parametrize(
+  ('latitude', 'cap'),
+  [
+    pytest.param(40.75, 50, id='new_york'),
+    pytest.param(0.0, 50, id='equator'),
+    pytest.param(54.0, 50, id='last_latitude_of_the_short_formula'),
+    pytest.param(69.65, 50, id='far_north'),
+    pytest.param(-33.9, 50, id='southern'),
+    pytest.param(40.75, 2000, id='far_cap'),
+  ],
+)
+def test_great_circle_wherever_the_city_lies(latitude, cap):
+  """Oracle: the haversine by arcsin in float64, over distances from metres to the cap, in all directions."""
+  override = [f'dataset.city.center_latitude={latitude}', f'features.geographic.max_distance_km={cap}']
+  config = loading.load('nyc', [*override, 'dataset.city.zones=[]', 'dataset.city.landmarks=[]'])
+  generator = np.random.default_rng(2)
+  km, angle = cap * 10 ** generator.uniform(-4, 0, 3000), generator.uniform(0, 2 * np.pi, 3000)
+  north = km * np.cos(angle) / oracle.KM
+  east = km * np.sin(angle) / oracle.KM / np.cos(np.radians(latitude))
+  starts = np.array([-73.98, latitude]) + generator.normal(0, 0.1, (3000, 2))
+  stops = np.column_stack([starts[:, 0] + east, starts[:, 1] + north])
+  keep = np.abs(stops[:, 1]) < 85
+  places = np.column_stack([starts, stops])[keep].astype(np.float32)
+  columns = dict(zip(oracle.COORDINATES, places.T, strict=True))
+  columns |= {'pickup_seconds': np.zeros(len(places), np.int64), 'passenger_count': np.ones(len(places), np.float32)}
+  names = [feature.name for feature in catalogue(config.dataset, config.features)]
+  got = _observed(columns, config.dataset, config.features)[:, names.index('haversine_km')]
+  expected = np.minimum([oracle.haversine_km(*map(float, place)) for place in places], cap)
+  np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_real_rides_agree_with_the_oracle(nyc_rides):
@@ -102,7 +136,8 @@ def test_numeric_extras_join_the_vector():
   got = dict(zip((f.name for f in features), _observed(columns, dataset, config.features).T, strict=True))
   np.testing.assert_array_equal(got['temperature'], columns['temperature'])
   np.testing.assert_array_equal(got['missing_temperature'], np.isnan(columns['temperature']))
-  assert (features[-1].block, features[-1].unit) == ('extra', '°C')
+  [extra] = (feature for feature in features if feature.block == 'extra')
+  assert (extra.name, extra.unit) == ('temperature', '°C')
 
 
 def _observed(columns, dataset, features):

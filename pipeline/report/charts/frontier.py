@@ -17,6 +17,9 @@ _HEIGHT = 300.0
 _LOGARITHMIC_FROM = 6
 """A wider range of costs than this ratio gets a logarithmic axis."""
 
+_NARROWEST = 1.3
+"""The axis of costs spans at least this ratio."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Point:
@@ -79,6 +82,10 @@ def _frame(points: Sequence[Point], limits: Limits, cost_label: str, cost_format
   costs = [point.cost for point in points] + ([limits.cost] if limits.cost else [])
   logarithmic = max(costs) > _LOGARITHMIC_FROM * min(costs)
   low, high = (min(costs) / 1.25, max(costs) * 1.25) if logarithmic else padded(costs, 0.1)
+  if high < low * _NARROWEST:
+    # Costs that are as good as equal must not look far apart.
+    middle = (low + high) / 2
+    low, high = middle * 2 / (1 + _NARROWEST), middle * 2 * _NARROWEST / (1 + _NARROWEST)
   return Frame(
     x=horizontal(low, high, logarithmic),
     y=vertical(*_ratios(points, limits), _HEIGHT),

@@ -42,7 +42,7 @@ class ErrorsSection:
 
   Attributes:
     slices: the table of slices, if the run came to its evaluation.
-    slices_of: whose errors the last columns show.
+    slices_of: which columns show whose errors, in a sentence.
     few: how much of the RMSE the five worst rides make.
     source: whose predictions the pictures show.
     hours: the picture of the hours of the day.
@@ -69,8 +69,18 @@ def errors_section(record: RunRecord, variants: Variants | None, rides: Predicte
   slices = _slices(record, judged, rides)
   if slices is None and rides is None:
     return None
-  section = ErrorsSection(slices, slices_of=judged.name if judged and judged.slices else '', few=_few(record))
+  section = ErrorsSection(slices, slices_of=_slices_of(record, judged), few=_few(record))
   return section if rides is None else _with_pictures(section, record, rides)
+
+
+def _slices_of(record: RunRecord, judged: Variant | None) -> str:
+  if judged is None or not judged.slices:
+    return ''
+  served = record.config.get('training', {}).get('serve')
+  recipe = f' (recipe {served})' if served else ''
+  return (
+    f'The dots show the file of {judged.name}, the last three columns the trained model that was evaluated{recipe}.'
+  )
 
 
 def _few(record: RunRecord) -> str:

@@ -53,7 +53,11 @@ def variants_section(record: RunRecord, variants: Variants | None) -> VariantsSe
     return None
   kept = sum(variant.within_budget for variant in variants.all)
   made = sum(variant.bytes is not None for variant in variants.all)
-  counts = f'{counted(len(variants.all), "variant")}: {made} could be made, {kept} of them keep the budget.'
+  lost = len(variants.all) - made
+  told = f', {lost} of which could not be made' if lost else ''
+  counts = (
+    f'{counted(len(variants.all), "variant")}{told}; {kept or "none"} {"keeps" if kept == 1 else "keep"} the budget.'
+  )
   return VariantsSection(
     counts=counts,
     budget=_budget(variants, record.currency),

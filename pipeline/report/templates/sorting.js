@@ -25,7 +25,7 @@ function sort(table, headings, column) {
   for (const other of headings) other.removeAttribute('aria-sort');
   heading.setAttribute('aria-sort', direction);
   document.getElementById('announcement').textContent =
-    `Sorted by ${heading.textContent.trim()}, ${direction}.`;
+    `Sorted by ${heading.innerText.replace(/\s+/g, ' ').trim()}, ${direction}.`;
 }
 
 function key(cell) {

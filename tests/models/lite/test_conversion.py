@@ -1,0 +1,265 @@
+"""Conversion by each precision: types in the file, ranges, and fares; models with and without embeddings."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from configs.compression import Precision, Scheme
+from configs.recipe import Quantization, Recipe
+from models.compression import layers
+from models.compression.compressor import Compressor
+from models.lite.client import LiteModel
+from models.lite.conversion import ConversionError, assemble, convert_model
+from models.lite.inspection import LiteFile
+from models.training import predict, train
+from tests.models.compression.simulated import CELLS, MODEL, NUMERIC, TRAINING, TUNING, build, simulated_rides
+from tests.models.lite import made_model
+from transforms import names
+from transforms.catalogue import Categorical
+
+DENSE = ('dense_0', 'dense_1', 'dense_2', 'fare')
+TABLES = tuple(f'{cell.name}_embedding' for cell in CELLS)
+INT8 = Scheme(name='int8', precision='int8')
+DEAREST = 5
+"""Position of the one dear ride."""
+
+
+@pytest.fixture(scope='module')
+def rides():
+  return simulated_rides()
+
+
+def _trained(model, rides):
+  train(model, rides, TRAINING)
+  return model
+
+
+@pytest.fixture(scope='module')
+def models(rides):
+  """Trained ones: with two embeddings, and with numeric features alone."""
+  return {'embeddings': _trained(build(), rides), 'numeric': _trained(build(cells=()), rides)}
+
+
+def _inputs(model, rides):
+  return {name: rides.inputs[name] for name in model.input_names}
+
+
+def _run(file, inputs):
+  return Interpreter(model_content=file).get_signature_runner('serving_default')(**inputs)['fare_amount']
+
+
+def _layers(model, file):
+  tables = {name: model.get_layer(name).embeddings.numpy() for name in TABLES if f'{name}' in _names(model)}
+  return {layer.name: layer for layer in LiteFile(file).layers(tables, DENSE)}
+
+
+def _names(model):
+  return [layer.name for layer in model.layers]
+
+
+def _convert(model, rides, **scheme):
+  return convert_model(model, Scheme(name='some', **scheme), _inputs(model, rides), False)
+
+
+def _step(file):
+  """One step of the output's 8-bit range, in the fares' currency."""
+  interpreter = Interpreter(model_content=file)
+  [dense] = [op for op in interpreter._get_ops_details() if op['op_name'] == 'FULLY_CONNECTED'][-1:]
+  tensors = {tensor['index']: tensor for tensor in interpreter.get_tensor_details()}
+  return tensors[dense['outputs'][0]]['quantization'][0]
+
+
+@pytest.mark.parametrize('kind', ['embeddings', 'numeric'])
+@pytest.mark.parametrize(
+  ('scheme', 'dense', 'table', 'activation'),
+  [
+    pytest.param({'precision': 'float32'}, 'float32', 'float32', 'float32', id='float32'),
+    pytest.param({'precision': 'float16'}, 'float16', 'float16', 'float32', id='float16'),
+    # Layers below 1,024 weights stay float.
+    pytest.param({'precision': 'dynamic_range'}, 'float32', 'float32', 'float32', id='dynamic_range'),
+    pytest.param({'precision': 'int8'}, 'int8', 'int8', 'int8', id='int8'),
+    pytest.param({'precision': 'int16x8'}, 'int8', 'int16', 'int16', id='int16x8'),
+  ],
+)
+def test_weights_and_activations_have_the_promised_types(models, rides, kind, scheme, dense, table, activation):
+  """Oracles: the file's tensors as LiteRT loads them; the Keras model's fares, to 3 % of their deviation."""
+  model = models[kind]
+  file = _convert(model, rides, **scheme)
+  found = _layers(model, file)
+  expected = dict.fromkeys(TABLES if kind == 'embeddings' else (), table) | dict.fromkeys(DENSE, dense)
+  assert {name: layer.type for name, layer in found.items()} == expected
+  assert {found[name].input_type for name in DENSE} == {found[name].output_type for name in DENSE} == {activation}
+  details = tf.lite.Interpreter(model_content=file).get_tensor_details()
+  for name, layer in layers.dense_layers(model).items():
+    shape = layer.kernel.shape[::-1]
+    assert expected[name] in {np.dtype(tensor['dtype']).name for tensor in details if tuple(tensor['shape']) == shape}
+  wanted = predict(model, rides)
+  assert np.sqrt(np.mean((_run(file, _inputs(model, rides)) - wanted) ** 2)) < 0.03 * np.std(wanted)
+
+
+def test_dynamic_range_stores_large_tensors_in_8_bits(rides):
+  """Oracle: TFLite's own limit of 1,024 weights."""
+  cells = (CELLS[0], Categorical('cell_pair', 400, 3, 'many cells'))
+  model = build(MODEL.model_copy(update={'hidden': (64, 32, 8)}), cells=cells)
+  found = _layers(model, _convert(model, rides, precision='dynamic_range'))
+  assert {name for name, layer in found.items() if layer.type == 'int8'} == {'cell_pair_embedding', 'dense_1'}
+  assert {name for name, layer in found.items() if layer.size >= 1024} == {'cell_pair_embedding', 'dense_1'}
+
+
+@pytest.mark.parametrize('precision', ['int8', 'int16x8', 'float16'])
+@pytest.mark.parametrize(
+  'kept', [('fare',), ('dense_0',), ('dense_1',), ('dense_0', 'dense_2')], ids=lambda kept: '_'.join(kept)
+)
+def test_float_layers_stay_float(models, rides, precision, kept):
+  """Embeddings go with the first dense layer. Oracle: the Keras model's fares, to 3 % of their deviation."""
+  model = models['embeddings']
+  file = _convert(model, rides, precision=precision, float_layers=kept)
+  found = _layers(model, file)
+  floats = {*kept, *(TABLES if 'dense_0' in kept else ())}
+  assert {name for name, layer in found.items() if layer.type == 'float32'} == floats
+  wanted = predict(model, rides)
+  assert np.sqrt(np.mean((_run(file, _inputs(model, rides)) - wanted) ** 2)) < 0.03 * np.std(wanted)
+
+
+@pytest.mark.parametrize('kind', ['embeddings', 'numeric'])
+def test_ranges_begin_behind_the_clip(models, rides, kind):
+  """Oracle: 255 steps over twice the clip's 4 deviations, though a calibration ride has 9."""
+  file = _convert(models[kind], rides, precision='int8')
+  details = {tensor['index']: tensor for tensor in Interpreter(model_content=file).get_tensor_details()}
+  [quantize] = [op for op in Interpreter(model_content=file)._get_ops_details() if op['op_name'] == 'QUANTIZE']
+  assert rides.inputs['numeric'].max() == 9
+  assert 255 * details[quantize['outputs'][0]]['quantization'][0] == pytest.approx(2 * MODEL.clip, rel=0.05)
+  assert not {'MINIMUM', 'MAXIMUM', 'RELU_N1_TO_1'} & set(LiteFile(file).operators()), 'the features clip'
+
+
+def test_features_clip_a_mistyped_coordinate():
+  """Oracle: the model's own limit."""
+  columns = {name: column.copy() for name, column in made_model.raw_columns().items()}
+  columns['pickup_longitude'][:] = -40
+  found = Interpreter(model_content=made_model.features()).get_signature_runner('serving_default')(**columns)
+  assert np.abs(made_model.transform({k: tf.constant(v) for k, v in columns.items()})[names.NUMERIC]).max() > 100
+  assert np.abs(found[names.NUMERIC]).max() == pytest.approx(made_model.CONFIG.model.clip)
+
+
+def test_calibration_covers_the_dearest_ride(models, rides):
+  """Oracle: the Keras model; without that ride among the others, the output can't say so much."""
+  model = models['numeric']
+  wanted = predict(model, rides)
+  assert wanted.argmax() == DEAREST
+  others = {name: np.delete(column, DEAREST, axis=0) for name, column in _inputs(model, rides).items()}
+  whole, cut = (convert_model(model, INT8, inputs, False) for inputs in (_inputs(model, rides), others))
+  assert _run(whole, _inputs(model, rides))[DEAREST] == pytest.approx(wanted[DEAREST], rel=0.05)
+  assert _run(cut, _inputs(model, rides))[DEAREST] < 0.95 * wanted[DEAREST]
+
+
+def test_calibration_takes_any_number_of_rides(models, rides):
+  """The calibrator wants batches of one size; 513 is one more than a batch. Oracle: ranges of the same rides twice."""
+  inputs = _inputs(models['embeddings'], rides[np.arange(513)])
+  doubled = {name: np.concatenate([column, column]) for name, column in inputs.items()}
+  one, two = (convert_model(models['embeddings'], INT8, some, False) for some in (inputs, doubled))
+  assert _step(one) == _step(two)
+
+
+@pytest.fixture(scope='module')
+def compressor(models, rides):
+  return Compressor(build, models['embeddings'].get_weights(), rides, TRAINING)
+
+
+@pytest.mark.parametrize(
+  ('chosen', 'expected'),
+  [
+    pytest.param('core', {*TABLES, *DENSE}, id='whole_core'),
+    pytest.param(('dense_0', 'dense_1'), {*TABLES, 'dense_0', 'dense_1'}, id='first_two'),
+    pytest.param(('dense_1',), {'dense_1'}, id='one_in_the_middle'),
+  ],
+)
+def test_quantization_aware_models_bring_their_ranges(compressor, rides, chosen, expected):
+  """Oracle: the Keras model with 8-bit rounding, to one step of its output; calibration rides make no difference."""
+  recipe = Recipe(name='qat', quantization=Quantization(layers=chosen, fine_tuning=TUNING))
+  compressed = compressor.apply(recipe)
+  inputs = _inputs(compressed.model, rides)
+  file = convert_model(compressed.model, INT8, inputs, True)
+  few = {name: column[:1] for name, column in inputs.items()}
+  assert convert_model(compressed.model, INT8, few, True) == file
+  found = _layers(build(), file)
+  assert {name for name, layer in found.items() if layer.type == 'int8'} == expected
+  wanted = predict(compressed.model, rides)
+  low, high = compressed.ranges.get('fare', (wanted.min(), wanted.max()))
+  np.testing.assert_allclose(_run(file, inputs), wanted, atol=1.01 * (high - low) / 255)
+
+
+def test_the_whole_file_gives_the_fares_of_the_model():
+  """Oracle: the Keras model on features made by TensorFlow."""
+  model = made_model.fresh_model()
+  file = made_model.whole_file(model, Scheme(name='float32', precision='float32'))
+  np.testing.assert_allclose(LiteModel(file).predict(made_model.raw_columns()), made_model.fares(model), rtol=1e-3)
+
+
+def test_assembling_loses_no_type():
+  """Oracle: the model part before it was joined and made small."""
+  model = made_model.fresh_model()
+  part = convert_model(model, INT8, made_model.inputs(), False)
+  tables = {made_model.EMBEDDING: model.get_layer(made_model.EMBEDDING).embeddings.numpy()}
+  before, after = (
+    LiteFile(file).layers(tables, made_model.DENSE) for file in (part, assemble(made_model.features(), part))
+  )
+  assert [(layer.name, layer.type, layer.zeros) for layer in before] == [
+    (layer.name, layer.type, layer.zeros) for layer in after
+  ]
+
+
+def test_layers_of_equal_shape_are_told_apart(rides):
+  """Oracle: zeros put into one of two tables of the same shape, whose names sort the other way."""
+  cells = (Categorical('b_cell', 9, 3, 'one'), Categorical('a_cell', 9, 3, 'another'))
+  model = build(cells=cells)
+  table = model.get_layer('b_cell_embedding').embeddings
+  table.assign(np.where(np.arange(9)[:, None] < 4, 0, table))
+  inputs = {'numeric': rides.inputs['numeric'], **{cell.name: rides.inputs['pickup_cell'] for cell in cells}}
+  tables = {f'{cell.name}_embedding': model.get_layer(f'{cell.name}_embedding').embeddings.numpy() for cell in cells}
+  for precision in (Precision.FLOAT32, Precision.FLOAT16, Precision.INT16X8):
+    file = convert_model(model, Scheme(name='some', precision=precision), inputs, False)
+    one, another = LiteFile(file).layers(tables, ())
+    assert (one.zeros, another.zeros) == (12, 0), precision
+
+
+def test_zeros_of_an_8_bit_table_are_counted(rides):
+  """A table joined with features has their scale, in which 0 is another integer. Oracle: the table itself."""
+  model = build(numeric=NUMERIC)
+  table = model.get_layer('cell_pair_embedding').embeddings
+  table.assign(np.where(np.arange(20)[:, None] < 10, 0, np.full((20, 3), 2.0)))
+  inputs = _inputs(model, rides) | {'numeric': np.abs(rides.inputs['numeric'])}
+  assert _layers(model, _convert_inputs(model, inputs))['cell_pair_embedding'].zeros == 30
+
+
+def _convert_inputs(model, inputs):
+  return convert_model(model, INT8, inputs, False)
+
+
+def test_a_scheme_that_contradicts_the_recipe_is_refused(models, rides):
+  scheme = Scheme(name='int8_float_output', precision='int8', float_layers=['fare'])
+  with pytest.raises(ConversionError) as caught:
+    convert_model(models['embeddings'], scheme, rides.inputs, True)
+  assert str(caught.value) == (
+    "Scheme 'int8_float_output' keeps fare in float, but the recipe was trained for 8 bits and says itself which "
+    'layers are; name them in quantization.layers of the recipe.'
+  )
+
+
+@pytest.mark.parametrize('precision', ['weight_only_int8', 'dynamic_int4'])
+def test_a_missing_quantizer_is_named(models, rides, precision, monkeypatch):
+  monkeypatch.setitem(__import__('sys').modules, 'ai_edge_quantizer', None)
+  with pytest.raises(ConversionError, match=r"Scheme 'some' needs the LiteRT quantizer, which is not installed \(") as e:
+    _convert(models['numeric'], rides, precision=precision)
+  assert str(e.value).endswith("pip install 'farelite[quantizer]', or leave the scheme out of compression.schemes.")
+
+
+def test_what_tflite_cannot_convert_is_told():
+  """Oracle: an operator that has no TFLite builtin."""
+
+  def transform(rides):
+    found = made_model.transform(rides)
+    return {**found, names.NUMERIC: tf.raw_ops.Betainc(a=found[names.NUMERIC], b=found[names.NUMERIC], x=found[names.NUMERIC])}
+
+  with pytest.raises(ConversionError, match=r"^TFLite can't convert this as 'float32': .*"):
+    convert_features(transform, made_model.fresh_model(), made_model.CONFIG.dataset)

@@ -1,0 +1,217 @@
+"""Real files, and the same ones damaged on purpose: each is refused with a sentence."""
+
+import numpy as np
+import pytest
+from tensorflow.lite.python import schema_py_generated as schema
+
+from configs.compression import Scheme
+from configs.recipe import Clustering, Recipe
+from models.compression import layers
+from models.fare_model import DENSE_CORE
+from models.lite.validation import ValidationError, check_fares, check_structure, validate
+from tests.models.lite import made_model
+from tests.models.lite.made_model import DENSE, EMBEDDING, fresh_model, promise, raw_rides, whole_file
+from tests.models.lite.small_files import changed
+
+FLOAT32 = Scheme(name='float32', precision='float32', tolerance=1e-3)
+INT8 = Scheme(name='int8', precision='int8')
+CLUSTERED = Recipe(name='clustered', clustering=Clustering(clusters=4, layers=('dense_0',)))
+
+
+@pytest.fixture(scope='module')
+def model():
+  """Half of `dense_0` is zero and the rest has 4 values."""
+  model = fresh_model()
+  kernel = layers.dense_layers(model)['dense_0'].kernel
+  values = np.random.default_rng(0).choice(np.float32([-0.2, -0.1, 0.1, 0.2]), kernel.shape)
+  kernel.assign(np.where(np.random.default_rng(1).random(kernel.shape) < 0.5, 0, values))
+  return model
+
+
+@pytest.fixture(scope='module')
+def float32(model):
+  return whole_file(model, FLOAT32)
+
+
+@pytest.fixture(scope='module')
+def int8(model):
+  return whole_file(model, INT8)
+
+
+def _kernel(lite, model, name):
+  """The tensor and the buffer of a dense layer, by its shape."""
+  shape = list(layers.dense_layers(model)[name].kernel.shape[::-1])
+  [graph] = lite.subgraphs
+  [tensor] = [one for one in graph.tensors if list(one.shape) == shape and lite.buffers[one.buffer].data is not None]
+  return tensor, lite.buffers[tensor.buffer]
+
+
+def _refused(content, kept, model=None):
+  """The sentence that a file is refused with; by its structure alone, or by its fares as well."""
+  with pytest.raises(ValidationError) as caught:
+    if model is None:
+      check_structure(content, kept)
+    else:
+      check_fares(content, kept.scheme, raw_rides(model), made_model.fares(model))
+  return str(caught.value)
+
+
+@pytest.mark.parametrize(
+  'scheme',
+  [
+    pytest.param({'precision': 'float32', 'tolerance': 1e-3}, id='float32'),
+    pytest.param({'precision': 'float16', 'tolerance': 0.01}, id='float16'),
+    pytest.param({'precision': 'dynamic_range', 'tolerance': 0.02}, id='dynamic_range'),
+    pytest.param({'precision': 'int8'}, id='int8'),
+    pytest.param({'precision': 'int8', 'integer_only': True}, id='integer_only'),
+    pytest.param({'precision': 'int16x8', 'tolerance': 0.02}, id='int16x8'),
+    pytest.param({'precision': 'int8', 'float_layers': ('fare',)}, id='int8_float_output'),
+    pytest.param({'precision': 'int8', 'float_layers': ('dense_0',)}, id='int8_float_input'),
+    pytest.param({'precision': 'float16', 'float_layers': ('dense_0',)}, id='float16_float_input'),
+  ],
+)
+def test_what_the_converter_makes_is_accepted(model, scheme):
+  """Oracle: zeros counted in the model; nothing here is damaged."""
+  scheme = Scheme(name='some', **scheme)
+  kept = promise(model, scheme, quantized=[name for name in DENSE if name not in scheme.float_layers])
+  found, difference = validate(whole_file(model, scheme), kept, raw_rides(model), made_model.fares(model))
+  assert [layer.name for layer in found] == [EMBEDDING, *DENSE]
+  assert found[1].zeros >= np.count_nonzero(kept.kernels['dense_0'] == 0) > 100
+  assert 0 <= difference <= scheme.tolerance
+
+
+@pytest.mark.parametrize(
+  ('left_float', 'layer'),
+  [
+    pytest.param('dense_1', 'dense_1', id='hidden'),
+    pytest.param('fare', 'fare', id='output'),
+    pytest.param('dense_0', EMBEDDING, id='embedding'),
+  ],
+)
+def test_a_kernel_left_float(model, left_float, layer):
+  content = whole_file(model, Scheme(name='int8', precision='int8', float_layers=[left_float]))
+  assert _refused(content, promise(model, INT8)) == f"Layer '{layer}' holds float32 weights, but int8 says int8."
+
+
+def test_activations_of_another_type(model):
+  content = whole_file(model, Scheme(name='int16x8', precision='int16x8'))
+  kept = promise(model, INT8)
+  assert _refused(content, kept) == f"Layer '{EMBEDDING}' holds int16 weights, but int8 says int8."
+
+
+def test_a_float_operator_where_integers_alone_are_promised(model):
+  """The promise does not count the middle layer, as with a recipe that leaves it in float."""
+  content = whole_file(model, Scheme(name='some', precision='int8', float_layers=['dense_1']))
+  scheme = Scheme(name='int8_integer_only', precision='int8', integer_only=True)
+  assert _refused(content, promise(model, scheme, quantized=('dense_0', 'fare'))) == (
+    'DEQUANTIZE, FULLY_CONNECTED, QUANTIZE in the dense core compute with floats; int8_integer_only allows none.'
+  )
+
+
+@pytest.mark.parametrize('scheme', [pytest.param(FLOAT32, id='float32'), pytest.param(INT8, id='int8')])
+def test_lost_zeros(model, scheme, request):
+  def damage(lite):
+    _, buffer = _kernel(lite, model, 'dense_0')
+    values = np.asarray(buffer.data, np.uint8).view(np.int8 if scheme is INT8 else np.float32).copy()
+    zeros.append(np.count_nonzero(values == 0))
+    values[np.flatnonzero(values == 0)[0]] = 1
+    buffer.data = values.view(np.uint8)
+
+  zeros = []
+  content = changed(request.getfixturevalue(scheme.name), damage)
+  assert _refused(content, promise(model, scheme)) == (
+    f"Layer 'dense_0' has {zeros[0] - 1} zeros in the file and {zeros[0]} in the model."
+  )
+
+
+def test_lost_clusters(model, float32):
+  """4 values and zero in the model, one more in the damaged file."""
+
+  def damage(lite):
+    _, buffer = _kernel(lite, model, 'dense_0')
+    values = np.asarray(buffer.data, np.uint8).view(np.float32).copy()
+    values[np.flatnonzero(values)[0]] = 0.15
+    buffer.data = values.view(np.uint8)
+
+  kept = promise(model, FLOAT32, CLUSTERED)
+  check_structure(float32, kept)
+  assert _refused(changed(float32, damage), kept) == (
+    "Layer 'dense_0' has 6 distinct weights in the file and 5 in the model."
+  )
+
+
+def test_a_layer_of_another_size(model, float32):
+  kept = promise(model, FLOAT32)
+  other = {**kept.kernels, 'dense_1': np.ones((16, 9), np.float32)}
+  kept = type(kept)(kept.scheme, kept.recipe, other, kept.quantized)
+  assert _refused(float32, kept) == "Layer 'dense_1' has 128 weights in the file and 144 in the model."
+
+
+def test_a_missing_layer(model, float32):
+  kept = promise(model, FLOAT32)
+  more = {**kept.kernels, **{f'dense_{number}': np.ones((8, 8), np.float32) for number in range(2, 20)}}
+  assert _refused(float32, type(kept)(kept.scheme, kept.recipe, more, (*DENSE, *more))).startswith('The file has ')
+
+
+def test_a_custom_operator(model, float32):
+  def damage(lite):
+    code = schema.OperatorCodeT()
+    code.builtinCode, code.customCode, code.version = schema.BuiltinOperator.CUSTOM, b'FlexErf', 1
+    lite.operatorCodes.append(code)
+
+  assert _refused(changed(float32, damage), promise(model, FLOAT32)) == (
+    'FlexErf are no TFLite builtins; a phone would refuse the file.'
+  )
+
+
+def test_nothing_encoded_sparsely(model, float32):
+  scheme = Scheme(name='float32_sparse', precision='float32', sparse=True)
+  assert _refused(float32, promise(model, scheme)) == (
+    'No layer is encoded sparsely: no kernel has enough zero blocks for it.'
+  )
+
+
+@pytest.mark.parametrize('factor', [0.5, 1.5])
+def test_a_changed_scale(model, int8, factor):
+  def damage(lite):
+    tensor, _ = _kernel(lite, model, 'dense_1')
+    tensor.quantization.scale = np.float32(tensor.quantization.scale) * factor
+
+  check_fares(int8, INT8, raw_rides(model), made_model.fares(model))
+  assert _refused(changed(int8, damage), promise(model, INT8), model).startswith(
+    "Its fares differ from the float model's by 0."
+  )
+
+
+def test_a_saturated_output(model):
+  """Calibrated with the cheaper half of the rides."""
+  fares = made_model.fares(model)
+  cheaper = {name: column[fares < np.median(fares)] for name, column in made_model.inputs().items()}
+  sentence = _refused(whole_file(model, INT8, cheaper), promise(model, INT8), model)
+  assert sentence.startswith('The output saturates: ')
+  assert sentence.endswith(', where the float model says more.')
+
+
+def test_fares_that_are_no_numbers(model):
+  broken = fresh_model()
+  broken.get_layer(DENSE_CORE).get_layer('fare').bias.assign([np.nan])
+  assert _refused(whole_file(broken, FLOAT32), promise(model, FLOAT32), model) == '300 of 300 fares are no numbers.'
+
+
+def test_a_batch_of_one_alone(model, float32):
+  """The last RESHAPE gives one fare, however many rides there are."""
+
+  def damage(lite):
+    [graph] = lite.subgraphs
+    reshape = graph.operators[-1]
+    shape = lite.buffers[graph.tensors[reshape.inputs[1]].buffer]
+    assert np.asarray(shape.data, np.uint8).view(np.int32).tolist() == [-1]
+    shape.data = np.int32([1]).view(np.uint8)
+
+  assert 'batch of 300' in _refused(changed(float32, damage), promise(model, FLOAT32), model)
+
+
+def test_a_cut_file(model, float32):
+  assert _refused(float32[: len(float32) // 2], promise(model, FLOAT32), model) == (
+    'The lite model is cut off or damaged; copy or write it again.'
+  )

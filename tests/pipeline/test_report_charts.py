@@ -1,0 +1,204 @@
+"""The pictures: scales, labels that don't collide, the graph's lanes, frontiers, maps; and the page's colours."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from pipeline.report import page as page_module
+from pipeline.report.charts.bars import dot_bar
+from pipeline.report.charts.curves import Series, draw_curves
+from pipeline.report.charts.frontier import Limits, Point, draw_frontier
+from pipeline.report.charts.labels import Box, place
+from pipeline.report.charts.lanes import draw_lanes
+from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
+from pipeline.report.charts.scale import Scale, decimals, padded
+from pipeline.report.charts.svg import element
+from pipeline.report.estimate import Estimate
+from pipeline.report.wording import size
+
+
+@pytest.mark.parametrize(
+  ('low', 'high', 'ticks'),
+  [
+    pytest.param(0, 10, [0, 2, 4, 6, 8, 10], id='tens'),
+    pytest.param(0.993, 1.021, [1.0, 1.01, 1.02], id='ratios'),
+    pytest.param(-3, 3, [-2, 0, 2], id='around_zero'),
+  ],
+)
+def test_ticks_are_round_and_inside(low: float, high: float, ticks: list[float]):
+  assert Scale(low, high, 0, 100).ticks() == pytest.approx(ticks)
+
+
+def test_logarithmic_ticks():
+  assert Scale(900, 60_000, 0, 1, logarithmic=True).ticks() == [1000, 2000, 5000, 10_000, 20_000, 50_000]
+
+
+def test_decimals_are_alike():
+  assert [decimals(ticks) for ticks in ([3.0, 3.5, 4.0], [0.25, 0.5], [1.0, 2.0], [0.0001, 0.0002])] == [1, 2, 0, 4]
+
+
+def test_a_scale_keeps_what_is_outside_at_its_edge():
+  scale = Scale(0, 10, 100, 200)
+  assert [scale(value) for value in (-5, 0, 5, 15)] == [100, 100, 150, 200]
+  assert scale.beyond(15) == 250
+
+
+@pytest.mark.parametrize('values', [pytest.param([5.0], id='one'), pytest.param([0.0, 0.0], id='zeros')])
+def test_a_range_is_never_empty(values: list[float]):
+  low, high = padded(values)
+  assert low < min(values) <= max(values) < high
+
+
+def test_text_and_attributes_are_escaped():
+  assert element('text', '<b>&', class_='a"b') == '<text class="a&#34;b">&lt;b&gt;&amp;</text>'
+
+
+def test_labels_cover_neither_each_other_nor_points():
+  random = np.random.default_rng(0)
+  points = [(float(x), float(y)) for x, y in random.uniform(20, 380, (25, 2))]
+  area = Box(0, 0, 420, 400)
+  labels = place([(f'recipe_{i}.int8', x, y) for i, (x, y) in enumerate(points)], points, area)
+  assert len(labels) > 15
+  boxes = [Box(label.x, label.y - 9, label.x + 6.7 * len(label.text), label.y + 3) for label in labels]
+  assert not any(a.meets(b) for i, a in enumerate(boxes) for b in boxes[:i])
+  assert not any(box.left < x < box.right and box.top < y < box.bottom for box in boxes for x, y in points)
+  assert all(area.holds(box) for box in boxes)
+
+
+_DIAMOND = {'read': [], 'left': ['read'], 'right': ['read'], 'join': ['read', 'left', 'right']}
+
+
+def test_graph_has_a_row_per_step_and_no_edge_that_another_way_says():
+  rows = draw_lanes(_DIAMOND, dict.fromkeys(_DIAMOND, 'complete'))
+  assert [row.count('<circle') for row in rows] == [1, 1, 1, 1]
+  # Both branches lead into the last one, but no third line straight from the first.
+  assert len(re.findall(r'M[\d.]+ 0C', rows[3])) == 2
+  widths = {re.search(r'width="(\d+)"', row).group(1) for row in rows}  # type: ignore[union-attr]
+  assert len(widths) == 1
+
+
+def test_lines_of_the_graph_go_on_from_row_to_row():
+  """What leaves a row at its bottom enters the next one at its top, in the same places."""
+  after = {
+    'a': [],
+    'b': [],
+    'c': ['a'],
+    'd': ['a', 'b'],
+    'e': ['c'],
+    'f': ['c', 'd'],
+    'g': ['e', 'f', 'a'],
+    'h': [],
+    'i': ['g', 'h'],
+  }
+  rows = draw_lanes(after, dict.fromkeys(after, 'complete'))
+  for above, below in itertools.pairwise(rows):
+    leaving = {end for _, end, bottom in _paths(above) if bottom == '34'}
+    entering = {start for start, _, _ in _paths(below, top='0')}
+    assert leaving == entering
+
+
+def _paths(row: str, top: str | None = None) -> list[tuple[str, str, str]]:
+  found = re.findall(r'M([\d.]+) ([\d.]+)C[\d. ]+? ([\d.]+) ([\d.]+)" class="lane"', row)
+  return [(start, end, bottom) for start, begin, end, bottom in found if top in (None, begin)]
+
+
+def _point(name: str, cost: float, ratio: float, frontier: bool = False, budget: bool = True) -> Point:
+  return Point(name, 0, cost, Estimate(ratio, ratio - 0.01, ratio + 0.01), frontier, budget, name == 'b', name)
+
+
+def test_frontier_leaves_hopeless_variants_above_the_picture():
+  """One variant at twice the error must not flatten the others, which lie within 2 %."""
+  points = [
+    _point('a', 9e3, 2.0, frontier=True, budget=False),
+    _point('b', 14e3, 1.004, frontier=True),
+    _point('c', 28e3, 1.0, frontier=True),
+  ]
+  picture, outside = draw_frontier(points, Limits(None, 1.01), 'size', size, 'told')
+  assert outside == ['a']
+  heights = {
+    name: float(re.search(rf'cy="([\d.]+)" r="[\d.]+" class="\w+ s0"><title>{name}<', picture).group(1))  # type: ignore[union-attr]
+    for name in ('b', 'c')
+  }
+  assert heights['c'] - heights['b'] > 20
+  assert picture.count('class="chosen"') == 1
+  assert '>b</text>' in picture
+  assert '>a</text>' not in picture
+
+
+def test_costs_as_good_as_equal_do_not_look_far_apart():
+  points = [_point('b', 8.30, 1.0), _point('c', 8.31, 1.0)]
+  picture, _ = draw_frontier(points, Limits(None, None), 'time', str, 'told')
+  x, other = (float(found) for found in re.findall(r'<circle cx="([\d.]+)" cy="[\d.]+" r="4"', picture))
+  assert abs(x - other) < 5
+
+
+def test_one_variant_alone_makes_a_picture():
+  picture, outside = draw_frontier([_point('b', 8.3, 1.0, frontier=True)], Limits(8.0, 1.01), 'time', str, 'told')
+  assert outside == []
+  assert 'nan' not in picture
+
+
+def test_curves_stand_what_is_not_finite_and_thin_out_what_is_long():
+  x = list(range(5000))
+  y = [float('nan')] * 10 + [3.0] * 4990
+  picture = draw_curves([Series('train', 's0', x, y), Series('eval', 's1', [0], [1.0])], 'step', 'loss', 'told')
+  assert 'nan' not in picture
+  assert len(picture) < 8000
+
+
+def test_map_counts_what_lies_outside_and_names_what_lies_inside():
+  random = np.random.default_rng(1)
+  longitude, latitude = random.normal(-87.65, 0.03, 500), random.normal(41.9, 0.03, 500)
+  longitude[:2] = 0.0
+  marks = [Landmark('centre', -87.65, 41.9), Landmark('far', 10.0, 50.0)]
+  picture, outside = draw_map(longitude, latitude, random.normal(0, 1, 500), shades_for(1.0), marks, 'USD', 'told')
+  assert 2 <= outside <= 12
+  assert 'centre' in picture
+  assert 'far' not in picture
+  drawn = sum(int(rides) for rides in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', picture))
+  assert drawn + outside == 500
+
+
+def test_colours_of_the_map_are_symmetric_and_told():
+  shades = shades_for(2.0)
+  assert [shades.index(error) for error in (-99, -1.2, -0.4, 0.0, 0.4, 1.2, 99)] == [-3, -1, 0, 0, 0, 1, 3]
+  assert [meaning for _, meaning in shades.legend()][::3] == ['below −2.5', '−0.5 to +0.5', 'above +2.5']
+
+
+def test_a_bar_shows_the_interval_and_stays_on_its_track():
+  bar = dot_bar(Estimate(5.0, 2.0, 30.0), top=10.0, reference=4.0)
+  assert 'class="interval" style="left:20.00%;width:80.00%"' in bar
+  assert 'class="dot" style="left:50.00%"' in bar
+  assert 'class="reference" style="left:40.00%"' in bar
+
+
+def _luminance(color: str) -> float:
+  """WCAG 2.2, relative luminance."""
+  parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+  red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+  light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+  return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize('scheme', [pytest.param(0, id='light'), pytest.param(1, id='dark')])
+def test_contrast(scheme: int):
+  """WCAG 2.2 AA: 4.5 for text, 3 for lines and dots; both colour schemes."""
+  style = (pathlib.Path(page_module.__file__).parent / 'templates' / 'style.css').read_text(encoding='utf-8')
+  blocks = re.findall(r':root \{(.*?)\}', style, flags=re.DOTALL)
+  colors = dict(re.findall(r'--([\w-]+): (#[0-9a-f]{6});', blocks[scheme]))
+  for ground in ('ground', 'panel', 'chosen'):
+    for ink in ('ink', 'soft', 'good', 'bad', 'warn', 'link'):
+      assert _contrast(colors[ink], colors[ground]) >= 4.5, (ink, ground)
+  for index in range(8):
+    assert _contrast(colors[f's{index}'], colors['ground']) >= 3, index
+  for index in (0, 1, 5, 6):
+    assert _contrast(colors[f'e{index}'], colors['ground']) >= 2.5, index
