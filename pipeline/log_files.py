@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-
 _WIDTH = 120
 """Columns where there is no terminal to ask."""
 

@@ -95,7 +95,9 @@ def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
     _check_type(layer, promise)
     _check_values(layer, promise)
   if promise.scheme.integer_only and (left := file.float_operators(promise.dense)):
-    raise ValidationError(f'{", ".join(left)} in the dense core compute with floats; {promise.scheme.name} allows none.')
+    raise ValidationError(
+      f'{", ".join(left)} in the dense core compute with floats; {promise.scheme.name} allows none.'
+    )
   if promise.scheme.sparse and not any(layer.sparse for layer in layers):
     raise ValidationError('No layer is encoded sparsely: no kernel has enough zero blocks for it.')
   return layers
@@ -156,6 +158,7 @@ def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarr
   try:
     model = LiteModel(content)
     found = model.predict(rides.columns)
+    _check_finite(found)
     for batch in _BATCHES:
       few = {name: column[:batch] for name, column in rides.columns.items()}
       if not np.allclose(model.predict(few), found[:batch], rtol=1e-3, atol=0.01 * float(np.std(fares))):
@@ -168,6 +171,11 @@ def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarr
   return _compare(found, fares, scheme)
 
 
+def _check_finite(found: np.ndarray) -> None:
+  if not np.isfinite(found).all():
+    raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
+
+
 def _in_a_fresh_process(content: bytes, rides: RawRides) -> np.ndarray:
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
@@ -177,8 +185,6 @@ def _in_a_fresh_process(content: bytes, rides: RawRides) -> np.ndarray:
 
 
 def _compare(found: np.ndarray, fares: np.ndarray, scheme: Scheme) -> float:
-  if not np.isfinite(found).all():
-    raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
   stuck = (found == found.max()) & (fares > 1.05 * found.max())
   if stuck.mean() > _SATURATED:
     raise ValidationError(

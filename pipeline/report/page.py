@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from pipeline.report.columns import read_columns
 from pipeline.report.record import RunRecord
@@ -44,11 +46,12 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-  """What would be a section: how to make it."""
+  """What would be a section: how to make it, and whether a run that came to its end has it."""
 
   id: str
   title: str
   make: Callable[[], Any]
+  expected: bool = True
 
 
 def run_page(record: RunRecord) -> str:
@@ -84,7 +87,7 @@ def _parts(record: RunRecord, variants: Variants | None, notes: list[str]) -> li
   rides = _made(Part('rides', 'Predicted rides', lambda: read_rides(record, variants)), notes)
   return [
     Part('variants', 'Variants', lambda: variants_section(record, variants)),
-    Part('served', 'Before', lambda: served_section(record, variants)),
+    Part('served', 'Before', lambda: served_section(record, variants), expected=False),
     Part('errors', 'Errors', lambda: errors_section(record, variants, rides)),
     Part('training', 'Training', lambda: training_section(record)),
     Part('data', 'Rides', lambda: data_section(record, columns)),
@@ -96,13 +99,13 @@ def _parts(record: RunRecord, variants: Variants | None, notes: list[str]) -> li
 
 
 def _sections(parts: list[Part], notes: list[str]) -> tuple[list[Section], list[str]]:
-  """The sections that there are, and the names of those that there are not."""
+  """The sections that there are, and the names of those that are missed."""
   sections, absent = [], []
   for part in parts:
     content = _made(part, notes)
     if content:
       sections.append(Section(part.id, part.title, content))
-    else:
+    elif part.expected:
       absent.append(part.title)
   return sections, absent
 
@@ -124,4 +127,10 @@ def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
     trim_blocks=True,
     lstrip_blocks=True,
   )
+  environment.filters['breakable'] = _breakable
   return environment.get_template(template).render(content)
+
+
+def _breakable(name: str) -> Markup:
+  """A name that may go on in a new line after a dot or an underscore, as on a phone."""
+  return Markup(re.sub(r'([._])(?=\w)', r'\1<wbr>', str(escape(name))))

@@ -14,7 +14,6 @@ from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
 from pipeline.steps import StepState
 
-
 _OWN_KEYS = {
   ('CompressionGate', 'report'): 'compression',
   ('PruningTrainer', 'model_run'): 'curves',
@@ -96,7 +95,7 @@ class RunRecord:
       `None` if the run did not come to it. A summary that does not say where
       artifacts lie is an older one: then it is the newest on the disk.
     """
-    told, own = self.summary.get('artifacts'), _OWN_KEYS.get((step, key))
+    told, own = self.summary.get('artifacts'), _OWN_KEYS.get((step, key), '')
     if told is not None or own in self.summary:
       uri = told.get(step, {}).get(key) if told is not None else self.summary[own]
       return self.moved(uri) if uri else None

@@ -27,6 +27,9 @@ _SLICING = 'slice_'
 
 _RESAMPLES = 500
 
+_MOST_CLUSTERS = 4000
+"""As many are drawn from; more would take minutes and change no digit that is shown."""
+
 _Z = 1.96
 """Half the width of a 95 % interval in standard errors."""
 
@@ -116,7 +119,7 @@ def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[Mapping[str,
   masks = {name: mask for name, codes in slices.items() if (mask := _mask(rides, codes)) is not None and mask.any()}
   if not masks:
     return {}
-  _, cluster = np.unique(rides.seconds, return_inverse=True)
+  cluster = _clusters(rides.seconds)
   squared = [np.bincount(cluster, weights=rides.errors**2 * mask) for mask in masks.values()]
   sums = np.stack([*squared, *(np.bincount(cluster, weights=mask) for mask in masks.values())], axis=1)
   return dict(zip(masks, _root_ratios(sums[:, : len(masks)], sums[:, len(masks) :]), strict=True))
@@ -139,9 +142,19 @@ def paired_ratio(rides: PredictedRides, others: PredictedRides) -> Estimate | No
   )
   if not (same and places and others.errors.any()):
     return None
-  _, cluster = np.unique(rides.seconds, return_inverse=True)
+  cluster = _clusters(rides.seconds)
   own, base = (np.bincount(cluster, weights=side.errors**2)[:, np.newaxis] for side in (rides, others))
   return _root_ratios(own, base)[0]
+
+
+def _clusters(groups: np.ndarray) -> np.ndarray:
+  """What is drawn together, as integers [rides]: a time stamp, or where there are very many, some of them at random.
+
+  Groups of clusters are as independent as clusters are, and that many tell the spread as well.
+  """
+  _, cluster = np.unique(groups, return_inverse=True)
+  count = int(cluster.max()) + 1
+  return cluster if count <= _MOST_CLUSTERS else np.random.default_rng(0).permutation(count)[cluster] % _MOST_CLUSTERS
 
 
 def _root_ratios(above: np.ndarray, below: np.ndarray) -> list[Estimate]:

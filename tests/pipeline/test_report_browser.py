@@ -31,7 +31,7 @@ for (const [name, times] of [['gzip', 1], ['gzip', 1], ['variant', 1], ['to floa
   const focused = document.activeElement === button;
   button.click();
   said.push({
-    order: [...table.tBodies[0].rows].map((row) => row.cells[0].firstChild.textContent.trim()),
+    order: [...table.tBodies[0].rows].map((row) => row.cells[0].innerText.split('\\n')[0].trim()),
     sorted: headings.filter((cell) => cell.hasAttribute('aria-sort')).map((cell) => cell.textContent),
     direction: heading.getAttribute('aria-sort'),
     announced: document.getElementById('announcement').textContent,

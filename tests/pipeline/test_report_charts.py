@@ -164,6 +164,13 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   assert drawn + outside == 500
 
 
+def test_map_of_very_many_rides_stays_small():
+  random = np.random.default_rng(1)
+  longitude, latitude = random.uniform(-87.7, -87.6, (2, 60_000))
+  picture, _ = draw_map(longitude, latitude, random.normal(0, 1, 60_000), shades_for(1.0), [], 'USD', 'told')
+  assert len(picture) < 80_000
+
+
 def test_colours_of_the_map_are_symmetric_and_told():
   shades = shades_for(2.0)
   assert [shades.index(error) for error in (-99, -1.2, -0.4, 0.0, 0.4, 1.2, 99)] == [-3, -1, 0, 0, 0, 1, 3]

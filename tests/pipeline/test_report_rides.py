@@ -59,6 +59,15 @@ def test_slices_have_the_intervals_of_the_projects_bootstrap():
     assert found[name][1:] == pytest.approx((expected['low'], expected['high']), rel=0.03)
 
 
+def test_very_many_moments_are_drawn_in_groups():
+  """As wide an interval as the project's bootstrap of single moments has."""
+  rides = _rides(count=30_000)
+  expected = error_intervals(rides.fares, rides.predictions, rides.seconds)['rmse']
+  [found] = slice_rmse(rides, {'all': []}).values()
+  assert found.value == pytest.approx(expected['value'])
+  assert found.top - found.bottom == pytest.approx(expected['high'] - expected['low'], rel=0.15)
+
+
 _UNKNOWN = [{'feature': 'slice_weather', 'value': 1}]
 
 

@@ -17,6 +17,9 @@ _HEIGHT = 300.0
 _LOGARITHMIC_FROM = 6
 """A wider range of costs than this ratio gets a logarithmic axis."""
 
+_NAME = 44
+"""Room for the name of a limit."""
+
 _NARROWEST = 1.3
 """The axis of costs spans at least this ratio."""
 
@@ -117,9 +120,10 @@ def _limit_lines(frame: Frame, limits: Limits) -> list[Markup]:
     ]
   if limits.cost is not None:
     x = frame.x(limits.cost)
+    anchor, gap = ('start', 4) if x < frame.x.start + _NAME else ('end', -4)
     lines += [
       line(x, frame.y.start, x, frame.y.end, 'budget'),
-      text(x - 4, frame.y.end + 10, 'budget', 'end', 'budget-name'),
+      text(x + gap, frame.y.end + 10, 'budget', anchor, 'budget-name'),
     ]
   return lines
 

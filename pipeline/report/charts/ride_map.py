@@ -14,8 +14,10 @@ from pipeline.report.charts.scale import Scale, round_step
 from pipeline.report.charts.svg import element, line, picture, text
 from pipeline.report.wording import counted, signed
 
-_CELLS = 44
-"""Across the map; nearer rides are one dot."""
+_CELLS = (44, 36, 28, 22)
+"""Across the map; nearer rides are one dot. The first of these that gives few enough dots."""
+
+_MOST_DOTS = 500
 
 _SHARE = 0.005
 """Of the rides, left outside at each edge; a mistyped coordinate must not shrink the city."""
@@ -148,9 +150,12 @@ def _places(degrees: np.ndarray, scale: Scale) -> np.ndarray:
 
 def _dots(x: np.ndarray, y: np.ndarray, errors: np.ndarray) -> list[_Dot]:
   """One dot for each cell of a grid that has rides, in their middle; the large ones first, under the small ones."""
-  cells = np.floor(np.stack([x, y], axis=1) / (WIDTH / _CELLS)).astype(np.int64)
-  _, cell, rides = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-  x_mean, y_mean, error = (np.bincount(cell.ravel(), weights=values) / rides for values in (x, y, errors))
+  for across in _CELLS:
+    column, row = (np.floor(place / (WIDTH / across)).astype(np.int64) for place in (x, y))
+    _, cell, rides = np.unique(column + (across + 1) * row, return_inverse=True, return_counts=True)
+    if len(rides) <= _MOST_DOTS:
+      break
+  x_mean, y_mean, error = (np.bincount(cell, weights=values) / rides for values in (x, y, errors))
   radii = np.maximum(_SMALLEST, _LARGEST * np.sqrt(rides / rides.max()))
   return [
     _Dot(float(x_mean[i]), float(y_mean[i]), float(radii[i]), int(rides[i]), float(error[i]))

@@ -56,7 +56,7 @@ def variants_section(record: RunRecord, variants: Variants | None) -> VariantsSe
   lost = len(variants.all) - made
   told = f', {lost} of which could not be made' if lost else ''
   counts = (
-    f'{counted(len(variants.all), "variant")}{told}; {kept or "none"} {"keeps" if kept == 1 else "keep"} the budget.'
+    f'{counted(len(variants.all), "variant")}{told}; {kept or "none"} {"keeps" if kept < 2 else "keep"} the budget.'
   )
   return VariantsSection(
     counts=counts,

@@ -1,0 +1,296 @@
+"""Every recipe in every scheme, before a real Transform graph; the cache of finished variants; the compiled step."""
+
+import functools
+import gzip
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+import yaml
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tfx.dsl.components.common import importer
+from tfx.orchestration import pipeline
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.types import standard_artifacts
+
+from components.artifacts import LiteVariants
+from components.quantization_rewriter.component import QuantizationRewriter
+from components.quantization_rewriter.executor import QuantizationRewriterExecutor
+from components.quantization_rewriter.rewriting import NoVariantError, rewrite_all
+from configs import loading
+from configs.compression import Scheme
+from configs.dataset import LABEL, TIME
+from configs.recipe import Pruning, Quantization, Recipe
+from models.compression import layers
+from models.compression.grid import on_grid
+from models.compression.quantized_model import quantized_model
+from models.fare_model import build_fare_model
+from models.lite.client import LiteModel
+from models.lite.variants import Variants
+from models.raw_rides import RawRides
+from models.recipe_training import WEIGHTS
+from models.rides import Rides
+from models.settings import Settings
+from models.signatures import EXTRA, Exporter
+from models.training import predict
+from tests.models.lite.small_files import some_rides
+from transforms.catalogue import catalogue, categoricals
+from transforms.preprocessing import preprocessing_fn
+
+CONFIG = loading.load(
+  'nyc', ['model.hidden=[16, 8]', 'features.crosses.enabled=true', 'features.crosses.crosses=[hour_of_week]']
+)
+SETTINGS = Settings(CONFIG.dataset, CONFIG.features, CONFIG.model, CONFIG.training)
+RIDES = 240
+RECIPES = (
+  Recipe(name='dense'),
+  Recipe(name='pruned', pruning=Pruning(final_sparsity=0.75)),
+  Recipe(name='qat', quantization=Quantization()),
+)
+SCHEMES = (
+  Scheme(name='float32', precision='float32', tolerance=1e-3),
+  Scheme(name='int8', precision='int8'),
+  # More than 8 bits can keep.
+  Scheme(name='strict', precision='int8', tolerance=1e-9),
+)
+FIELDS = {
+  *('name', 'recipe', 'scheme', 'file', 'bytes', 'gzip_bytes', 'sha256', 'feature_bytes', 'sparsity'),
+  *('distinct_weights', 'types', 'calibration_rides', 'difference', 'seconds', 'cached', 'reason'),
+}
+
+
+def _transform_graph(root, rides):
+  configs = {'dataset': CONFIG.dataset, 'features': CONFIG.features, 'slices': CONFIG.evaluation.slices}
+  function = functools.partial(
+    preprocessing_fn, custom_config={name: config.model_dump_json() for name, config in configs.items()}
+  )
+  spec = {name: tf.io.FixedLenFeature([], tf.int64 if name == TIME else tf.float32) for name in (*rides, LABEL)}
+  metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+  rows = [dict(zip(rides, row, strict=True)) | {LABEL: 9.5} for row in zip(*rides.values(), strict=True)]
+  with tft_beam.Context(temp_dir=str(root / 'temp')):
+    _, transform = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(function)
+    _ = transform | tft_beam.WriteTransformFn(str(root / 'transform'))
+  return tft.TFTransformOutput(str(root / 'transform'))
+
+
+def _model():
+  width = len(catalogue(CONFIG.dataset, CONFIG.features))
+  model = build_fare_model(CONFIG.model, width, categoricals(CONFIG.dataset, CONFIG.features), 10.0, seed=3)
+  kernel = layers.dense_layers(model)['fare'].kernel
+  # Untrained, all fares are nearly the same.
+  kernel.assign(10 * kernel)
+  return model
+
+
+def _shaped(recipe):
+  """An untrained model with what the recipe's training would leave in it."""
+  model = _model()
+  for name, layer in layers.dense_layers(model).items():
+    if recipe.pruning and name != 'fare':
+      kernel = layer.kernel.numpy()
+      layer.kernel.assign(np.where(np.abs(kernel) < np.quantile(np.abs(kernel), 0.75), 0, kernel))
+    if recipe.quantization:
+      layer.kernel.assign(on_grid(layer.kernel.numpy()))
+  return model
+
+
+class Made:
+  """A Transform graph, rides, and a SavedModel per recipe."""
+
+  def __init__(self, root):
+    self.root = root
+    self.columns = some_rides(CONFIG, RIDES)
+    graph = _transform_graph(
+      root, {name: column.astype('int64' if name == TIME else 'float32') for name, column in self.columns.items()}
+    )
+    self.transform = graph.transform_features_layer()
+    raw = {name: tf.constant(column, tf.int64 if name == TIME else tf.float32) for name, column in self.columns.items()}
+    found = self.transform(raw)
+    self.inputs = {name: found[name].numpy() for name in _model().input_names}
+    exporter = Exporter(graph, CONFIG.dataset)
+    self.saved_models = {recipe.name: self._export(exporter, recipe) for recipe in RECIPES}
+
+  def _export(self, exporter, recipe):
+    plain, directory = _shaped(recipe), self.root / 'models' / recipe.name
+    model = plain
+    if recipe.quantization:
+      model = quantized_model(plain, recipe.quantization, self._ranges(plain))
+    exporter.export(model, str(directory), 'quantized' if recipe.quantization else 'plain')
+    (directory / EXTRA).mkdir(exist_ok=True)
+    plain.save_weights(str(directory / EXTRA / WEIGHTS))
+    return str(directory)
+
+  def _ranges(self, plain):
+    """Wide enough for all; these tests are not about accuracy."""
+    names = ('input', *layers.dense_layers(plain))
+    fares = predict(plain, self.rides)
+    return dict.fromkeys(names, (-20.0, 20.0)) | {'fare': (float(fares.min()), float(fares.max()))}
+
+  @property
+  def rides(self):
+    return Rides(self.inputs, np.arange(RIDES, dtype=np.float32), self.columns[TIME])
+
+  def variants(self):
+    return Variants(SETTINGS, self.transform, self.rides, RawRides(self.columns, self.rides.fares))
+
+  def rewrite(self, directory, recipes=RECIPES, schemes=SCHEMES, cache='cache', saved_models=None):
+    directory.mkdir(exist_ok=True)
+    return rewrite_all(
+      self.variants(), recipes, schemes, saved_models or self.saved_models, str(directory), str(self.root / cache)
+    )
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+  return Made(tmp_path_factory.mktemp('rewriter'))
+
+
+@pytest.fixture(scope='module')
+def first(made):
+  """The folder and the content of a first run."""
+  return made.root / 'first', made.rewrite(made.root / 'first')
+
+
+def _by_name(content):
+  return {variant['name']: variant for variant in content['variants']}
+
+
+def test_every_recipe_in_every_scheme(made, first):
+  """Oracle: the files themselves, and their bytes by hashlib and gzip."""
+  directory, content = first
+  assert json.loads((directory / 'variants.json').read_text()) == content
+  assert [one['name'] for one in content['variants']] == [f'{r.name}.{s.name}' for r in RECIPES for s in SCHEMES]
+  for variant in (one for one in content['variants'] if one['scheme'] != 'strict'):
+    assert set(variant) == FIELDS
+    assert (variant['reason'], variant['cached']) == (None, False), variant['name']
+    file = (directory / variant['file']).read_bytes()
+    assert (variant['bytes'], variant['sha256']) == (len(file), hashlib.sha256(file).hexdigest())
+    assert variant['gzip_bytes'] == len(gzip.compress(file, 9, mtime=0))
+    assert 0 < variant['feature_bytes'] == content['features']['bytes'] < variant['bytes']
+    assert set(variant['types'].values()) == {variant['scheme']}
+    fares = LiteModel(file).predict(made.columns)
+    assert fares.shape == (RIDES,)
+
+
+def test_what_is_recorded_of_a_variant(first):
+  """Oracle: zeros counted in the model; 8 bits may round further weights to zero."""
+  found = _by_name(first[1])
+  kernels = [layers.kernel(layer).numpy() for layer in layers.leaves(_shaped(RECIPES[1])) if layer.weights]
+  zeros, size = (sum(counts) for counts in zip(*((np.sum(one == 0), one.size) for one in kernels), strict=True))
+  assert found['dense.int8']['calibration_rides'] == RIDES
+  assert found['dense.float32']['calibration_rides'] is None
+  assert found['qat.int8']['calibration_rides'] is None, 'training gave the ranges'
+  assert found['dense.float32']['sparsity'] < 0.05
+  assert found['pruned.float32']['sparsity'] == pytest.approx(zeros / size)
+  assert 0.3 < zeros / size <= found['pruned.int8']['sparsity']
+  assert found['dense.int8']['distinct_weights'] <= 256 < found['dense.float32']['distinct_weights']
+  assert found['dense.float32']['difference'] < 1e-3 < found['dense.int8']['difference'] < 0.05
+
+
+def test_a_lost_variant_has_a_reason_and_no_file(first):
+  directory, content = first
+  for recipe in RECIPES[:2]:
+    lost = _by_name(content)[f'{recipe.name}.strict']
+    assert lost['file'] is None
+    assert lost['reason'].startswith("Its fares differ from the float model's by 0.")
+    assert lost['reason'].endswith(' of their standard deviation; strict allows 1e-09.')
+  assert {path.stem for path in directory.glob('*.tflite')} == {
+    variant['name'] for variant in content['variants'] if variant['file']
+  }
+
+
+def test_a_second_run_converts_nothing_again(made, first, tmp_path):
+  again, before = _by_name(made.rewrite(tmp_path / 'again')), _by_name(first[1])
+  for name, variant in again.items():
+    if variant['file']:
+      assert variant == before[name] | {'cached': True}
+      assert (tmp_path / 'again' / variant['file']).read_bytes() == (first[0] / variant['file']).read_bytes()
+    else:
+      assert not variant['cached'], 'what was lost is tried again'
+
+
+def test_a_new_scheme_converts_only_itself(made, first, tmp_path):
+  schemes = (SCHEMES[0], Scheme(name='float16', precision='float16'))
+  found = made.rewrite(tmp_path / 'more', RECIPES[:2], schemes)['variants']
+  assert {variant['name']: variant['cached'] for variant in found} == {
+    'dense.float32': True,
+    'dense.float16': False,
+    'pruned.float32': True,
+    'pruned.float16': False,
+  }
+
+
+def test_a_changed_weight_converts_again(made, first, tmp_path):
+  """Here the changed model is the other recipe's."""
+  found = made.rewrite(
+    tmp_path / 'changed', RECIPES[:1], SCHEMES[:2], saved_models={'dense': made.saved_models['pruned']}
+  )
+  assert [variant['cached'] for variant in found['variants']] == [False, False]
+  assert found['variants'][0]['sha256'] == _by_name(first[1])['pruned.float32']['sha256']
+
+
+def test_no_variant_at_all(made, tmp_path):
+  with pytest.raises(NoVariantError, match=r'^None of the 1 variants could be made\. dense\.strict: Its fares differ '):
+    made.rewrite(tmp_path / 'none', RECIPES[:1], SCHEMES[2:])
+
+
+def _nodes():
+  def imported(name, kind):
+    return importer.Importer(source_uri=f'gs://bucket/{name}', artifact_type=kind).with_id(name)
+
+  examples = imported('examples', standard_artifacts.Examples)
+  transformed = imported('transformed', standard_artifacts.Examples)
+  graph = imported('graph', standard_artifacts.TransformGraph)
+  models = {recipe.name: imported(recipe.name, standard_artifacts.Model) for recipe in RECIPES}
+  rewriter = QuantizationRewriter(
+    examples=examples.outputs['result'],
+    transformed_examples=transformed.outputs['result'],
+    transform_graph=graph.outputs['result'],
+    models={name: node.outputs['result'] for name, node in models.items()},
+    dataset=CONFIG.dataset,
+    features=CONFIG.features,
+    model=CONFIG.model,
+    training=CONFIG.training,
+    schemes=SCHEMES,
+    cache='gs://bucket/variants',
+    code_version='1',
+  )
+  return examples, transformed, graph, *models.values(), rewriter
+
+
+def test_one_input_per_recipe_and_one_output():
+  rewriter = _nodes()[-1]
+  assert set(rewriter.inputs) == {
+    *('examples', 'transformed_examples', 'transform_graph'),
+    *(f'recipe_{recipe.name}' for recipe in RECIPES),
+  }
+  assert {key: channel.type for key, channel in rewriter.outputs.items()} == {'variants': LiteVariants}
+  assert rewriter.executor_spec.executor_class is QuantizationRewriterExecutor
+  schemes = [Scheme.model_validate(scheme) for scheme in json.loads(rewriter.exec_properties['schemes'])]
+  assert schemes == list(SCHEMES)
+
+
+@pytest.mark.parametrize('newer_schema', [pytest.param(False, id='vertex'), pytest.param(True, id='kfp')])
+def test_compiles(newer_schema, tmp_path):
+  """Oracle: the compiled spec itself; TFX's own compiler, no cluster."""
+  config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+    default_image='registry.example/farelite', use_pipeline_spec_2_1=newer_schema
+  )
+  output = pathlib.Path(tmp_path / ('spec.yaml' if newer_schema else 'spec.json'))
+  runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=config, output_filename=str(output))
+  runner.run(
+    pipeline.Pipeline(pipeline_name='farelite', pipeline_root='gs://bucket/root', components=list(_nodes())),
+    write_out=True,
+  )
+  text = output.read_text()
+  compiled = yaml.safe_load(text) if newer_schema else json.loads(text)['pipelineSpec']
+  arguments = compiled['deploymentSpec']['executors']['QuantizationRewriter_executor']['container']['args']
+  assert 'components.quantization_rewriter.executor.QuantizationRewriterExecutor' in ' '.join(map(str, arguments))
+  step = compiled['components']['QuantizationRewriter']
+  assert {f'recipe_{recipe.name}' for recipe in RECIPES} <= set(step['inputDefinitions']['artifacts'])
+  assert set(step['outputDefinitions']['artifacts']) == {'variants'}
