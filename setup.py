@@ -46,6 +46,7 @@ setup(
     'components',
     'components.anomaly_gate',
     'components.compression_gate',
+    'components.earlier',
     'components.fare_evaluator',
     'components.feature_engineering',
     'components.prediction',

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import pathlib
 import uuid
 from typing import Any
 
 from configs.run import RunConfig
 from pipeline import summary
+from pipeline.code_version import code_version
 from pipeline.dag import Places, build_pipeline
 from pipeline.data_source import DataSource
 from pipeline.errors import failure_sentence, root_cause
@@ -29,13 +31,21 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
     The summary, as written to `output.summary`.
   """
   steps: list[Step] = []
+  after: dict[str, list[str]] = {}
   failure, anomalies = None, False
+  started = datetime.datetime.now(datetime.timezone.utc)
   try:
-    _run_steps(config, source, output, observer, steps)
+    _run_steps(config, source, output, observer, steps, after)
   except StepFailedError as error:
     failure = failure_sentence(error.step, error)
     anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
-  result = summary.summarize(config, steps, failure, anomalies)
+  result = summary.summarize(config, steps, failure, anomalies, after)
+  result |= {
+    'started': started.isoformat(timespec='seconds'),
+    'data': f'{source.base}/{source.pattern}',
+    'config': str(output.config),
+  }
+  result['code_version'] = code_version('configs', 'transforms', 'models', 'components')
   try:
     summary.write(result, output.summary)
   except OSError as error:  # A full disk; what happened is still told on the terminal.
@@ -45,11 +55,16 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
 
 def fail(config: RunConfig, output: OutputDirectory, reason: str) -> None:
   """Writes the summary of a run that ended before its first step."""
-  summary.write(summary.summarize(config, [], reason, anomalies=False), output.summary)
+  summary.write(summary.summarize(config, [], reason, anomalies=False, after={}), output.summary)
 
 
 def _run_steps(
-  config: RunConfig, source: DataSource, output: OutputDirectory, observer: StepObserver, steps: list[Step]
+  config: RunConfig,
+  source: DataSource,
+  output: OutputDirectory,
+  observer: StepObserver,
+  steps: list[Step],
+  after: dict[str, list[str]],
 ) -> None:
   places = Places(
     root=str(output.artifacts),
@@ -57,7 +72,9 @@ def _run_steps(
     checkpoints=str(output.checkpoints),
     variants=str(output.variants),
   )
-  run_locally(build_pipeline(config, source, places, str(output.metadata)), observer, steps)
+  pipeline = build_pipeline(config, source, places, str(output.metadata))
+  after |= {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in pipeline.components}
+  run_locally(pipeline, observer, steps)
   if _push_is_outdated(steps, output.serving):
     # The cache knows that this model was pushed once, not that another one has taken its place since.
     again = build_pipeline(config, source, places, str(output.metadata), push_nonce=uuid.uuid4().hex)

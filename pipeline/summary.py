@@ -7,7 +7,7 @@ import enum
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx.dsl.io import fileio
@@ -29,7 +29,13 @@ class Status(str, enum.Enum):
   FAILED = 'failed'
 
 
-def summarize(config: RunConfig, steps: Sequence[Step], failure: str | None, anomalies: bool) -> dict[str, Any]:
+def summarize(
+  config: RunConfig,
+  steps: Sequence[Step],
+  failure: str | None,
+  anomalies: bool,
+  after: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
   """The summary of a run that got past its configuration.
 
   Args:
@@ -37,6 +43,7 @@ def summarize(config: RunConfig, steps: Sequence[Step], failure: str | None, ano
     steps: the steps that ended.
     failure: why the run stopped, or `None` if it came to its end.
     anomalies: whether it was the anomaly gate that stopped it.
+    after: names of the steps that each one waits for.
   """
   evaluation = _evaluation(steps)
   compression = _compression(steps)
@@ -60,6 +67,13 @@ def summarize(config: RunConfig, steps: Sequence[Step], failure: str | None, ano
     'findings': _findings(steps),
     'pushed_path': destination,
     'timings': {step.name: round(step.seconds, 3) for step in steps},
+    'steps': [
+      {'name': step.name, 'state': step.state.value, 'seconds': step.seconds, 'after': list(after.get(step.name, []))}
+      for step in steps
+    ],
+    'artifacts': {
+      step.name: {key: outputs[0].uri for key, outputs in step.outputs.items() if outputs} for step in steps
+    },
     'cached': [step.name for step in steps if step.state is StepState.CACHED],
     'quarantine': _uri(steps, 'RideExampleGen', 'quarantine'),
     'curves': _uri(steps, 'PruningTrainer', 'model_run'),
