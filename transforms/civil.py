@@ -1,8 +1,8 @@
 """Calendar arithmetic in 32 bits. Mappers: no full pass.
 
 Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013,
-http://howardhinnant.github.io/date_algorithms.html (`days_from_civil`,
-`civil_from_days`): a year that starts on 1 March has its leap day last.
+http://howardhinnant.github.io/date_algorithms.html (`days_from_civil`): a year
+that starts on 1 March has its leap day last.
 
 Seconds that fit int32 reach from December 1940 to January 2077. Every fourth
 year in there is a leap year (2000 is, as a multiple of 400; 1900 and 2100 lie
@@ -20,6 +20,7 @@ import tensorflow as tf
 from configs.dataset import EPOCH
 
 SECONDS_PER_DAY = 86400
+
 DAY, YEAR_DAY, SECOND, WEEKDAY = range(4)
 """Columns of `clock`."""
 
@@ -59,16 +60,19 @@ def day_of_week(days: tf.Tensor) -> tf.Tensor:
 def clock(seconds: tf.Tensor) -> tf.Tensor:
   """Where a time stands in the calendar, side by side in few operations for the lite file.
 
-  2009 starts a cycle of four years whose leap year comes last, so in quarters of a day, which float32 holds exactly,
-  `(days + 0.75) mod 365.25` is the day of the year plus 0.75, 0.5, 0.25 and in the leap year 0. `MONTH_STARTS` are
-  the months' first days on this scale: the quarter tells the 29th of February from the 1st of March.
+  2009 starts a cycle of four years whose leap year comes last, so in quarters of
+  a day, which float32 holds exactly, `(days + 0.75) mod 365.25` is the day of
+  the year plus 0.75, 0.5, 0.25 and in the leap year 0. `MONTH_STARTS` are the
+  months' first days on this scale: the quarters tell the 29th of February from
+  the 1st of March.
 
   Args:
     seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
 
   Returns:
-    Float32 [batch, 4], exact: columns `DAY`, days since 2009-01-01 plus `FIRST_DAY`; `YEAR_DAY`, in [0, 365], see
-    above; `SECOND`, since midnight, in [0, 86399]; `WEEKDAY`, in [0, 6], Monday 0.
+    Float32 [batch, 4], exact: columns `DAY`, days since 2009-01-01 plus
+    `FIRST_DAY`; `YEAR_DAY`, in [0, 365], see above; `SECOND`, since midnight,
+    in [0, 86399]; `WEEKDAY`, in [0, 6], Monday 0.
   """
   days, second_of_day = days_and_seconds(seconds)
   counted = tf.cast(tf.stack([days, days, second_of_day, days], axis=1), tf.float32)

@@ -20,8 +20,8 @@ _MID_LATITUDE_ERROR = 5e-6
 """Largest relative error at which the mid-latitude formula may stand in for the haversine."""
 
 _NO_LENGTH = 1e-18
-"""Added to one side of a distance: nothing beside any real one, but its square is still a float32 above 0, so that the
-bearing of identical ends is 0 / 1e-18 and needs no case of its own."""
+"""Added to one side of the Euclidean distance, in units of the cap. It is lost beside any real distance, but its square
+is still a normal float32, so the bearing of identical ends is 0 / 1e-18 = 0 and needs no case of its own."""
 
 
 def origin(city: City) -> tuple[float, float]:
@@ -154,9 +154,11 @@ def _great_circle(
 ) -> tf.Tensor:
   """Two sides of a right-angled triangle, [batch, 2], whose third is as long as the great circle.
 
-  They are the sides of the mid-latitude formula, as few operations can make them. It errs by at most
-  `d² / 24 * max(tan² latitude, 1/2)`, where d is the distance in radians: 2e-6 for 50 km in New York, a tenth of a
-  metre. Where the city's cap or latitude allow for more than `_MID_LATITUDE_ERROR`, one side is the haversine.
+  They are the sides of the mid-latitude formula, which takes few operations and
+  errs, relative to the haversine, by at most `d² / 24 * max(tan² latitude, 1/2)`
+  for a distance of d radians: 2e-6 for 50 km in New York, a tenth of a metre.
+  Where the city's cap or latitude allows for more than `_MID_LATITUDE_ERROR`,
+  one side is the haversine itself and the other 0.
   """
   farthest = block.max_distance_km / EARTH_RADIUS_KM
   if farthest**2 / 24 * max(math.tan(math.radians(city.center_latitude)) ** 2, 0.5) <= _MID_LATITUDE_ERROR:
@@ -167,7 +169,7 @@ def _great_circle(
 
 
 def _lengths(projected: _Projected, great_circle: tf.Tensor, block: GeographicBlock, city: City) -> list[tf.Tensor]:
-  """Euclidean and great-circle distance, [batch, 1] each, and distances to landmarks if there are any; by the cap."""
+  """Euclidean and great-circle distance, [batch, 1] each, then landmarks if there are any; in units of the cap."""
   marks = np.array([(mark.longitude, mark.latitude) for mark in city.landmarks]).reshape(-1, 2) - np.array(origin(city))
   marks = marks * km_per_degree(city.center_latitude) @ _rotation(city) / block.max_distance_km
   count = len(marks)
