@@ -82,4 +82,7 @@ class AdamW:
         epsilon=_EPSILON,
         grad=tf.convert_to_tensor(gradient),
       )
+      # As Keras does: zeros and clusters of earlier techniques are kept by constraints.
+      if variable.constraint is not None:
+        variable.assign(variable.constraint(variable))
     self.iterations.assign_add(1)

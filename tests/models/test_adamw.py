@@ -52,3 +52,14 @@ def test_rows_of_an_embedding():
   sparse.apply_gradients([(rows, table)])
   dense.apply_gradients([(tf.constant([[0, 0], [0, 0], [4.0, 6.0], [0, 0]]), other)])
   np.testing.assert_array_equal(table.numpy(), other.numpy())
+
+
+def test_constraints_hold_after_each_step():
+  """Oracle: the constraint itself; decay and momentum would move the zeros."""
+  kept = np.array([[1, 0], [0, 1]], np.float32)
+  variable = tf.Variable(kept * 3, name='dense/kernel', constraint=lambda value: value * kept)
+  optimizer = AdamW(Training(), STEPS, [variable])
+  for _ in range(3):
+    optimizer.apply_gradients([(tf.ones([2, 2]), variable)])
+    assert (variable.numpy()[kept == 0] == 0).all()
+    assert (variable.numpy()[kept == 1] < 3).all()
