@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from configs.base import Config, Fraction, PositiveFloat, PositiveInt
 from configs.problems import Problem, nearest, raise_any
 from configs.recipe import DENSE, DENSE_RECIPE, Recipe
-from configs.recipe_loading import listed, name_of, spelled_out
+from configs.recipe_loading import RECIPES
 
 
 class Loss(str, enum.Enum):
@@ -96,9 +96,9 @@ class Training(Config):
   early_stopping: EarlyStopping = EarlyStopping()
   warm_start: bool = False
   seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
-  recipes: Annotated[tuple[Annotated[Recipe, BeforeValidator(spelled_out)], ...], BeforeValidator(listed)] = (
-    DENSE_RECIPE,
-  )
+  recipes: Annotated[
+    tuple[Annotated[Recipe, BeforeValidator(RECIPES.spelled_out)], ...], BeforeValidator(RECIPES.listed)
+  ] = (DENSE_RECIPE,)
   serve: str | None = None
 
   @model_validator(mode='before')
@@ -108,10 +108,10 @@ class Training(Config):
     if not isinstance(values, dict) or values.get('serve') is not None:
       return values
     try:
-      recipes = listed(values.get('recipes') or DENSE_RECIPE)
+      recipes = RECIPES.listed(values.get('recipes') or DENSE_RECIPE)
     except ValueError:
       return values  # Told by the field itself.
-    return {**values, 'serve': name_of(recipes[0])}
+    return {**values, 'serve': RECIPES.name_of(recipes[0])}
 
   @field_validator('recipes', mode='after')
   @classmethod
@@ -121,7 +121,7 @@ class Training(Config):
 
   @model_validator(mode='after')
   def _consistent(self) -> Training:
-    problems = [*_doubled(self.recipes), *_unserved(self.serve, self.recipes)]
+    problems = [*RECIPES.doubled(recipe.name for recipe in self.recipes), *_unserved(self.serve, self.recipes)]
     if (self.epochs is None) == (self.steps is None):
       problems.append(Problem((), 'give either epochs or steps, and set the other one to null.'))
     raise_any(problems)
@@ -131,14 +131,6 @@ class Training(Config):
   def served_recipe(self) -> Recipe:
     """The recipe that is judged and pushed."""
     return next(recipe for recipe in self.recipes if recipe.name == self.serve)
-
-
-def _doubled(recipes: Sequence[Recipe]) -> list[Problem]:
-  names = [recipe.name for recipe in recipes]
-  return [
-    Problem(('recipes',), f"the name '{name}' is given {names.count(name)} times; each recipe needs its own.")
-    for name in sorted({name for name in names if names.count(name) > 1})
-  ]
 
 
 def _unserved(serve: str | None, recipes: Sequence[Recipe]) -> list[Problem]:

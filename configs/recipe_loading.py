@@ -7,5 +7,3 @@ from configs.preset_folder import PresetFolder
 RECIPES = PresetFolder(
   noun='recipe', folder='recipes', listing='[dense, pruned_80]', content='pruning: {final_sparsity: 0.8}'
 )
-
-listed, name_of, spelled_out = RECIPES.listed, RECIPES.name_of, RECIPES.spelled_out

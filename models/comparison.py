@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.intervals import Estimate, _estimate, _resampled_sums
+from models.intervals import Estimate, estimate, resampled_sums
 
 
 class SliceErrors(NamedTuple):
@@ -82,8 +82,8 @@ def compare(
   rmse = np.sqrt(squared.sum(axis=1) / masks.sum(axis=1))
   assert overall is not None
   return Comparison(
-    rmse=_estimate(float(rmse[0]), np.sqrt(own[:, 0] / count)),
-    mae=_estimate(float(np.mean(np.abs(errors))), absolute / count),
+    rmse=estimate(float(rmse[0]), np.sqrt(own[:, 0] / count)),
+    mae=estimate(float(np.mean(np.abs(errors))), absolute / count),
     rmse_ratio=overall,
     slices={
       name: SliceErrors(int(mask.sum()), float(error), ratio)
@@ -96,7 +96,7 @@ def _drawn(columns: Sequence[np.ndarray], stamps: np.ndarray, resamples: int, se
   """Sums of each column over the rides of each resample: float64 [resamples, columns]."""
   _, cluster = np.unique(stamps, return_inverse=True)
   sums = np.stack([np.bincount(cluster, weights=column) for column in columns], axis=1)
-  return _resampled_sums(sums, resamples, seed)
+  return resampled_sums(sums, resamples, seed)
 
 
 def _ratio(squared: float, base_squared: float, drawn: np.ndarray, base_drawn: np.ndarray) -> Estimate | None:
@@ -104,4 +104,4 @@ def _ratio(squared: float, base_squared: float, drawn: np.ndarray, base_drawn: n
     return None
   # Where none of a small slice's rides was drawn, there is no ratio.
   has_error = base_drawn > 0
-  return _estimate(math.sqrt(squared / base_squared), np.sqrt(drawn[has_error] / base_drawn[has_error]))
+  return estimate(math.sqrt(squared / base_squared), np.sqrt(drawn[has_error] / base_drawn[has_error]))

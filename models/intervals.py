@@ -49,10 +49,10 @@ def error_intervals(
   count = np.bincount(cluster).astype(np.float64)
   squared = np.bincount(cluster, weights=errors**2)
   absolute = np.bincount(cluster, weights=np.abs(errors))
-  drawn = _resampled_sums(np.stack([count, squared, absolute], axis=1), resamples, seed)
+  drawn = resampled_sums(np.stack([count, squared, absolute], axis=1), resamples, seed)
   return {
-    'rmse': _estimate(float(np.sqrt(np.mean(errors**2))), np.sqrt(drawn[:, 1] / drawn[:, 0])),
-    'mae': _estimate(float(np.mean(np.abs(errors))), drawn[:, 2] / drawn[:, 0]),
+    'rmse': estimate(float(np.sqrt(np.mean(errors**2))), np.sqrt(drawn[:, 1] / drawn[:, 0])),
+    'mae': estimate(float(np.mean(np.abs(errors))), drawn[:, 2] / drawn[:, 0]),
   }
 
 
@@ -89,13 +89,23 @@ def ratio_interval(
     raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
   _, cluster = np.unique(stamps, return_inverse=True)
   sums = np.stack([np.bincount(cluster, weights=values) for values in (base_squared, squared)], axis=1)
-  drawn = _resampled_sums(sums, resamples, seed)
+  drawn = resampled_sums(sums, resamples, seed)
   value = float(np.sqrt(np.sum(squared) / np.sum(base_squared)))
-  return _estimate(value, np.sqrt(drawn[:, 1] / drawn[:, 0]))
+  return estimate(value, np.sqrt(drawn[:, 1] / drawn[:, 0]))
 
 
-def _resampled_sums(sums: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-  """Weighted sums of the clusters' rows where the first is not zero, [resamples, columns], in bounded memory."""
+def resampled_sums(sums: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+  """Bootstrap sums over clusters, in bounded memory.
+
+  Args:
+    sums: float64 [clusters, columns], what each cluster adds.
+    resamples: number of draws.
+    seed: of the Poisson(1) weights.
+
+  Returns:
+    Float64 [draws, columns]; draws whose first column is zero are left out, so
+    there may be fewer than `resamples`.
+  """
   generator = np.random.default_rng(seed)
   step = max(1, _CHUNK // len(sums))
   parts = [
@@ -106,7 +116,8 @@ def _resampled_sums(sums: np.ndarray, resamples: int, seed: int) -> np.ndarray:
   return drawn[drawn[:, 0] > 0]
 
 
-def _estimate(value: float, drawn: np.ndarray) -> Estimate:
+def estimate(value: float, drawn: np.ndarray) -> Estimate:
+  """A value with the 2.5 and 97.5 percentiles of its draws [n]; without any, both are the value."""
   if not len(drawn):
     return Estimate(value=value, low=value, high=value)
   low, high = np.percentile(drawn, [2.5, 97.5])

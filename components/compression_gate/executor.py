@@ -20,6 +20,7 @@ from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.reporting import PREDICTIONS_FILE, REPORT_FILE, predictions, render, report
 from components.compression_gate.variants import Variant, fetch_variants
 from components.compression_gate.version import write_version
+from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.run import Evaluation
@@ -65,9 +66,9 @@ def _eval_files(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
 def _saved_models(input_dict: dict[str, list[types.Artifact]]) -> dict[str, str]:
   """Paths by recipe name."""
   return {
-    key.removeprefix(spec.RECIPE_PREFIX): path_utils.serving_model_path(artifact_utils.get_single_uri(artifacts))
+    key.removeprefix(RECIPE_PREFIX): path_utils.serving_model_path(artifact_utils.get_single_uri(artifacts))
     for key, artifacts in input_dict.items()
-    if key.startswith(spec.RECIPE_PREFIX)
+    if key.startswith(RECIPE_PREFIX)
   }
 
 

@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import CompressionReport, LiteVariants
+from components.recipe_models.spec import RECIPE_PREFIX
 
 VARIANTS_KEY, EXAMPLES_KEY = 'variants', 'examples'
 BLESSING_KEY, MODEL_KEY, REPORT_KEY = 'blessing', 'model', 'report'
 COMPRESSION_KEY, EVALUATION_KEY, DATASET_KEY = 'compression', 'evaluation', 'dataset'
 CODE_VERSION_KEY = 'code_version'
-
-RECIPE_PREFIX = 'recipe_'
-"""Before the recipe's name in the key of its model, as a recipe may be called like another input."""
 
 
 class CompressionGateSpec(component_spec.ComponentSpec):

@@ -12,8 +12,7 @@ from typing import Any
 
 from tfx.dsl.io import fileio
 
-VARIANTS_FILE = 'variants.json'
-"""What a `components.LiteVariants` artifact lists its files in."""
+from components.quantization_rewriter.spec import VARIANTS_FILE
 
 
 @dataclasses.dataclass(frozen=True)

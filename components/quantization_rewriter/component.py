@@ -10,7 +10,8 @@ from tfx.types import channel
 
 from components.artifacts import LiteVariants
 from components.quantization_rewriter.executor import QuantizationRewriterExecutor
-from components.quantization_rewriter.spec import RECIPE_PREFIX, QuantizationRewriterSpec, spec_class
+from components.quantization_rewriter.spec import QuantizationRewriterSpec, spec_class
+from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Scheme
 from configs.dataset import Dataset
 from configs.features import Features

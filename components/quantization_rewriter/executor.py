@@ -15,6 +15,7 @@ from tfx.utils import io_utils, path_utils
 
 from components.quantization_rewriter import spec as keys
 from components.quantization_rewriter.rewriting import rewrite_all
+from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Scheme
 from models.lite.variants import Variants
 from models.raw_rides import read_raw_rides
@@ -63,4 +64,4 @@ def _files(artifacts: list[types.Artifact], split: str) -> list[str]:
 
 
 def _saved_model(input_dict: dict[str, list[types.Artifact]], recipe: str) -> str:
-  return str(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[keys.RECIPE_PREFIX + recipe])))
+  return str(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[RECIPE_PREFIX + recipe])))

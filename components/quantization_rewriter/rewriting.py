@@ -14,13 +14,12 @@ from tfx.components.trainer.rewriting import rewriter
 from tfx.dsl.io import fileio
 
 from components.quantization_rewriter.rewriter import LiteRewriter
+from components.quantization_rewriter.spec import VARIANTS_FILE
 from configs.compression import Scheme
 from configs.recipe import Recipe
 from configs.scheme_checks import applies
 from models.lite.shrinking import shrink
 from models.lite.variants import Variants
-
-VARIANTS_FILE = 'variants.json'
 
 
 class NoVariantError(RuntimeError):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import LiteVariants
+from components.recipe_models.spec import RECIPE_PREFIX
 
 EXAMPLES_KEY = 'examples'
 TRANSFORMED_EXAMPLES_KEY = 'transformed_examples'
@@ -20,8 +21,8 @@ SCHEMES_KEY = 'schemes'
 CACHE_KEY = 'cache'
 CODE_VERSION_KEY = 'code_version'
 
-RECIPE_PREFIX = 'recipe_'
-"""Of the inputs that are recipes' models."""
+VARIANTS_FILE = 'variants.json'
+"""In the `variants` artifact: what became of each variant."""
 
 
 class QuantizationRewriterSpec(component_spec.ComponentSpec):

@@ -10,6 +10,9 @@ from tfx.types import component_spec, standard_artifacts
 MODEL_RUN_KEY = 'model_run'
 CODE_VERSION_KEY = 'code_version'
 
+RECIPE_PREFIX = 'recipe_'
+"""Of the inputs of later steps that take one recipe's model each."""
+
 
 class RecipeModelsSpec(component_spec.ComponentSpec):
   """A Trainer's run to one Model per recipe; the outputs depend on the recipes, see `spec_class`."""
