@@ -17,6 +17,8 @@ INSTALL_REQUIRES = [
   'click>=8,<9',  # The command line; kfp brings it anyway, and it imports in 50 ms.
   'rich>=13,<16',  # The live view, tables, progress.
   'matplotlib>=3.8,<4',  # Loss curves as pictures.
+  'scikit-learn>=1.4,<2',  # Projections and feature selection; TFX's analyzers bring it anyway.
+  'cronsim>=2.6,<3',  # When a cron expression fires, daylight saving as Debian's cron has it; no dependencies.
   'Jinja2>=3.1,<4',  # The report's templates; TFX brings it anyway, and it escapes what it is given.
   'portalocker>=2.8,<5',  # One run at a time on an output directory.
   'ai-edge-litert>=2',  # What clients of the model run it with; TensorFlow's own interpreter is on its way out.
@@ -32,6 +34,7 @@ EXTRAS_REQUIRE = {
     'pandas-stubs',
     'pytest>=8',
     'pytest-timeout>=2',
+    'pytest-xdist>=3',  # Both cores for the tests.
     'ruff>=0.6',
     'types-PyYAML',
   ],
