@@ -14,7 +14,7 @@ run: install  ## the whole pipeline on 15,002 real Chicago rides, into out/chica
 	@$(PYTHON) -m pipeline run $(ARGS)
 
 test: install  ## the tests that CI runs
-	@$(PYTHON) -m pytest -q $(ARGS)
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 test-slow: install  ## whole runs that take minutes
 	@$(PYTHON) -m pytest -q -m slow $(ARGS)
