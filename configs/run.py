@@ -16,6 +16,7 @@ from configs.layers import hidden_names, model_layers
 from configs.model import Model, Training
 from configs.problems import Problem, nearest, raise_any
 from configs.recipe_checks import recipe_problems
+from configs.retraining import Retraining
 from configs.scheme_checks import scheme_problems
 
 
@@ -24,13 +25,15 @@ class SplitMethod(str, enum.Enum):
 
   HASH = 'hash'
   CHRONOLOGICAL = 'chronological'
+  NEWEST_SPAN = 'newest_span'
 
 
 class Split(Config):
   """The train and eval splits.
 
   Attributes:
-    method: a hash of the time stamp, or the newest part for evaluation.
+    method: a hash of the time stamp, the newest part for evaluation, or the newest span of a window, which a
+      `retraining.window` of two and more always takes.
     eval_share: share of the rides in the eval split.
     seed: of the hash.
   """
@@ -125,6 +128,17 @@ class RunConfig(Config):
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
   compression: Compression = Compression()
+  retraining: Retraining = Retraining()
+
+  @field_validator('retraining', mode='after')
+  @classmethod
+  def _a_window_evaluates_on_its_newest_span(cls, retraining: Retraining, info: ValidationInfo) -> Retraining:
+    split = info.data.get('split')
+    if split is not None and retraining.spans > 1:
+      info.data['split'] = split.model_copy(update={'method': SplitMethod.NEWEST_SPAN})
+    elif split is not None and split.method is SplitMethod.NEWEST_SPAN:
+      raise ValueError('split.method newest_span needs a retraining.window of 2 spans or more.')
+    return retraining
 
   @field_validator('training', mode='after')
   @classmethod

@@ -30,13 +30,17 @@ def main() -> None:
 @_CONFIG
 @click.option('--data', metavar='GLOB', help='Rides to read: a path or a glob; {SPAN} or {YYYY}/{MM}/{DD} as in TFX.')
 @click.option('--output', metavar='DIR', help='Where everything goes; out/NAME by default.')
+@click.option('--window', type=click.IntRange(1), metavar='N', help='Read the last N spans, evaluate on the newest.')
 @_SET
-def run(config: str | None, data: str | None, output: str | None, overrides: tuple[str, ...]) -> None:
+def run(
+  config: str | None, data: str | None, output: str | None, window: int | None, overrides: tuple[str, ...]
+) -> None:
   """Run the whole pipeline: ingest, validate, train, evaluate, push."""
   from configs import loading
   from pipeline import data_source, output_directory, run_command
 
   overrides = (*overrides, f'dataset.path={data}') if data else overrides
+  overrides = (*overrides, f'retraining.window={window}') if window else overrides
   try:
     resolved = loading.load(config, overrides)
     source = data_source.data_source(resolved.dataset.path)

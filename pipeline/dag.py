@@ -25,7 +25,7 @@ from components.recipe_models.component import RecipeModels
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_schema.component import RideSchema
 from configs.recipe import DENSE
-from configs.run import RunConfig
+from configs.run import RunConfig, Split, SplitMethod
 from pipeline.code_version import code_version
 from pipeline.data_source import DataSource
 
@@ -60,9 +60,11 @@ def build_nodes(
   """
   ingest = RideExampleGen(
     input_base=source.base,
-    input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name='rides', pattern=source.pattern)]),
+    input_config=example_gen_pb2.Input(
+      splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in source.inputs().items()]
+    ),
     dataset=config.dataset,
-    split=config.split,
+    split=_split(config, source),
     code_version=code_version('configs', 'components.ride_example_gen'),
   )
   quarantine_gate = QuarantineGate(
@@ -84,6 +86,12 @@ def build_nodes(
   judged = _evaluation(config, ingest, trainer, recipes)
   released = _release(config, ingest, features, recipes, judged[1], places, push_nonce)
   return [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *judged, *released]
+
+
+def _split(config: RunConfig, source: DataSource) -> Split:
+  """The newest span can't evaluate where it is the only one yet; then its rides are divided by their time stamps."""
+  alone = config.split.method is SplitMethod.NEWEST_SPAN and len(source.spans) < 2
+  return config.split.model_copy(update={'method': SplitMethod.HASH}) if alone else config.split
 
 
 def _validation(

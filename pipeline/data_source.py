@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import pathlib
 import re
+from collections.abc import Mapping
 
 _SCHEME = re.compile(r'^([a-z0-9]+)://')
 _WILD = re.compile(r'[*?\[{]')
@@ -22,10 +23,24 @@ class DataSource:
   Attributes:
     base: an absolute directory or bucket URI.
     pattern: a glob below it; may hold `{SPAN}`, `{VERSION}`, `{YYYY}`, `{MM}`, `{DD}`.
+    spans: number and plain glob of each span to read, oldest first, once they are resolved.
   """
 
   base: str
   pattern: str
+  spans: tuple[tuple[int, str], ...] = ()
+
+  def with_spans(self, patterns: Mapping[int, str]) -> DataSource:
+    """The same source with resolved spans.
+
+    Args:
+      patterns: glob below `base` by span number.
+    """
+    return dataclasses.replace(self, spans=tuple(sorted(patterns.items())))
+
+  def inputs(self) -> dict[str, str]:
+    """Glob by the name of ExampleGen's input split: one for each resolved span, or the pattern as it is."""
+    return {f'span-{number}': pattern for number, pattern in self.spans} or {'rides': self.pattern}
 
 
 def data_source(path: str | None) -> DataSource:

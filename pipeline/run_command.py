@@ -45,11 +45,15 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       from components.ride_example_gen.errors import IngestionError
       from components.ride_example_gen.files import check_inputs
       from pipeline import local_run
+      from pipeline.window import resolve_window
     try:
       check_inputs(source.base, source.pattern)
+      source, window = resolve_window(source, config.retraining.window)
     except IngestionError as error:
       local_run.fail(config, output, str(error))
       raise DataSourceError(str(error)) from None
+    for note in window.notes() if window else ():
+      console.print(f' [cyan]i[/] {escape(note)}')
     with LiveView(console) as view:
       summary = local_run.run(config, source, output, view)
     page = _report(console, output)

@@ -49,7 +49,8 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     Args:
       input_base: a folder, or the prefix of a bucket.
       input_config: one input split, whose pattern below `input_base` may have
-        `{SPAN}`, `{VERSION}` or `{YYYY}/{MM}/{DD}`; its name plays no part.
+        `{SPAN}`, `{VERSION}` or `{YYYY}/{MM}/{DD}`; or a window of spans, one
+        input split `span-NUMBER` with a plain glob for each, the newest last.
       dataset: the mapping to the canonical ride and the rules.
       split: how kept rides are divided into train and eval.
       code_version: of the ingestion's code, as TFX's cache does not see code.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from tfx.utils import proto_utils
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.files import check_inputs, is_local
 from components.ride_example_gen.source import source_files
+
+_RESOLVED = re.compile(r'span-(\d+)')
 
 
 class RideDriver(driver.FileBasedDriver):
@@ -49,7 +52,14 @@ class RideDriver(driver.FileBasedDriver):
     files = source_files(resolved)
     if all(is_local(file) for file in files):
       resolved[utils.FINGERPRINT_PROPERTY_NAME] = _digest(files)
+    resolved[utils.SPAN_PROPERTY_NAME] = _newest_span(input_config) or resolved[utils.SPAN_PROPERTY_NAME]
     return resolved
+
+
+def _newest_span(input_config: example_gen_pb2.Input) -> int | None:
+  """The number in the last split's name, where the spans were resolved before the run."""
+  match = _RESOLVED.fullmatch(input_config.splits[-1].name)
+  return int(match.group(1)) if match else None
 
 
 def _digest(files: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Ingests every file of a span in a Beam pipeline, and publishes the whole at once."""
+"""Ingests every file of one or several spans in a Beam pipeline, and publishes the whole at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from components.ride_example_gen import parameters, publishing, spec, splitting
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.ingestion import count_stamps, ingest_file
-from components.ride_example_gen.source import source_files
+from components.ride_example_gen.source import span_files
 from configs.dataset import Dataset
 from configs.run import Split, SplitMethod
 
@@ -42,7 +42,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     dataset = parameters.load_dataset(exec_properties[spec.DATASET_KEY])
     split = parameters.load_split(exec_properties[spec.SPLIT_KEY])
     staging = publishing.Staging(posixpath.join(examples.uri, '_staging'))
-    notes = self._ingest(source_files(exec_properties), dataset, split, staging)
+    notes = self._ingest(span_files(exec_properties), dataset, split, staging)
     examples.split_names = artifact_utils.encode_split_names(list(splitting.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in splitting.SPLITS}
     publishing.publish(notes, staging, split_uris, quarantine.uri)
@@ -50,15 +50,19 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
 
   def _ingest(
-    self, files: tuple[str, ...], dataset: Dataset, split: Split, staging: publishing.Staging
+    self, spans: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: publishing.Staging
   ) -> list[dict[str, Any]]:
     """The notes of all files, by one pass over them, or two for a chronological split."""
     fileio.makedirs(staging.uri)
-    threshold = None
+    *_, newest = spans.values()
+    files = tuple(file for below in spans.values() for file in below)
+    thresholds: dict[str, int] = {}
     if split.method is SplitMethod.CHRONOLOGICAL:
       notes = self._for_each_file(files, _CountStamps(dataset, staging), staging, _CountStamps.NOTE)
-      threshold = publishing.load_threshold(notes, staging, split.eval_share)
-    return self._for_each_file(files, _Ingest(dataset, split, staging, threshold), staging, _Ingest.NOTE)
+      thresholds = dict.fromkeys(files, publishing.load_threshold(notes, staging, split.eval_share))
+    elif split.method is SplitMethod.NEWEST_SPAN:
+      thresholds = {file: splitting.ALL if file in newest else splitting.NONE for file in files}
+    return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds), staging, _Ingest.NOTE)
 
   def _for_each_file(
     self, files: tuple[str, ...], step: beam.DoFn, staging: publishing.Staging, note: str
@@ -100,18 +104,18 @@ class _Ingest(beam.DoFn):
 
   NOTE = 'outcome'
 
-  def __init__(self, dataset: Dataset, split: Split, staging: publishing.Staging, threshold: int | None):
+  def __init__(self, dataset: Dataset, split: Split, staging: publishing.Staging, thresholds: dict[str, int]):
     super().__init__()
     self._dataset = dataset
     self._split = split
     self._staging = staging
-    self._threshold = threshold
+    self._thresholds = thresholds
 
   def process(self, element: tuple[int, str]) -> Iterable[None]:
     index, path = element
     attempt = self._staging.attempt()
     try:
-      outcome = ingest_file(path, self._dataset, self._split, attempt.open, self._threshold)
+      outcome = ingest_file(path, self._dataset, self._split, attempt.open, self._thresholds.get(path))
     except IngestionError as error:
       attempt.leave_note(index, self.NOTE, error=str(error))
     else:

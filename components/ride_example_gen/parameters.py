@@ -35,8 +35,8 @@ def load_dataset(text: str) -> Dataset:
 
 
 def dump_split(split: Split) -> str:
-  """JSON of a split; without the seed where no hash is taken."""
-  exclude = {'seed'} if split.method is SplitMethod.CHRONOLOGICAL else None
+  """JSON of a split; without what its method does not look at."""
+  exclude = {SplitMethod.CHRONOLOGICAL: {'seed'}, SplitMethod.NEWEST_SPAN: {'seed', 'eval_share'}}.get(split.method)
   return json.dumps(split.model_dump(mode='json', exclude=exclude), sort_keys=True)
 
 

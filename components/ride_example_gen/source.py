@@ -13,7 +13,16 @@ from components.ride_example_gen.files import find_files
 
 
 def source_files(exec_properties: Mapping[str, Any]) -> tuple[str, ...]:
-  """Paths of the files to read, the span already filled into the pattern.
+  """Paths of the files to read, the spans already filled into the patterns.
+
+  Raises:
+    IngestionError: no file matches.
+  """
+  return tuple(file for files in span_files(exec_properties).values() for file in files)
+
+
+def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+  """Paths of the files to read by the name of the input split, the newest span last.
 
   Raises:
     IngestionError: no file matches.
@@ -21,4 +30,4 @@ def source_files(exec_properties: Mapping[str, Any]) -> tuple[str, ...]:
   input_config = example_gen_pb2.Input()
   proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
   input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-  return tuple(file for split in input_config.splits for file in find_files(input_base, split.pattern))
+  return {split.name: find_files(input_base, split.pattern) for split in input_config.splits}

@@ -9,6 +9,9 @@ from configs.run import Split, SplitMethod
 TRAIN, EVAL = 'train', 'eval'
 SPLITS = (TRAIN, EVAL)
 
+ALL, NONE = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
+"""Thresholds that put all rides, or none, into the eval split."""
+
 
 def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> np.ndarray:
   """Which rides are for evaluation; rides of one time stamp always go together.
@@ -17,7 +20,8 @@ def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> 
     seconds: int64 [rows], `pickup_seconds`.
     split: the method and its share.
     threshold: the first time stamp of the eval split; `chronological` needs
-      it, see `chronological_threshold`.
+      it, see `chronological_threshold`, and `newest_span` takes `ALL` or `NONE`,
+      as the span of these rides is the newest or not.
 
   Returns:
     bool [rows].
@@ -25,7 +29,7 @@ def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> 
   if split.method is SplitMethod.HASH:
     return hash_of(seconds, split.seed) < np.uint64(int(split.eval_share * 2.0**64))
   if threshold is None:
-    raise ValueError('a chronological split needs the threshold of all rides.')
+    raise ValueError(f'a {split.method.value} split needs the threshold of all rides.')
   return seconds >= threshold
 
 

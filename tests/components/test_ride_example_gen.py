@@ -240,7 +240,7 @@ def test_attempts_that_were_repeated_or_broke_off_add_nothing(tmp_path):
   put(tmp_path / 'a.csv', as_csv([*rides(50), ride(fare_amount='-1')]))
   config = load('nyc')
   staging = publishing.Staging(str(tmp_path / 'staging'))
-  step = _Ingest(config.dataset, config.split, staging, None)
+  step = _Ingest(config.dataset, config.split, staging, {})
   for _ in range(3):
     list(step.process((0, str(tmp_path / 'a.csv'))))
   with staging.attempt().open('train-0.gz') as file:

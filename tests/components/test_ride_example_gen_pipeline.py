@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import numpy as np
 import pytest
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.orchestration import metadata, pipeline
@@ -23,10 +24,11 @@ def run(tmp_path):
 
   def run_once(pattern, *overrides, code_version='1', statistics=True):
     config = load('nyc', overrides)
-    split = example_gen_pb2.Input.Split(name='rides', pattern=pattern)
+    inputs = pattern if isinstance(pattern, dict) else {'rides': pattern}
+    splits = [example_gen_pb2.Input.Split(name=name, pattern=below) for name, below in inputs.items()]
     example_gen = RideExampleGen(
       input_base=str(tmp_path / 'in'),
-      input_config=example_gen_pb2.Input(splits=[split]),
+      input_config=example_gen_pb2.Input(splits=splits),
       dataset=config.dataset,
       split=config.split,
       code_version=code_version,
@@ -90,3 +92,25 @@ def test_a_span_that_is_no_number(tmp_path, run):
   put(tmp_path / 'in/span-x/a.csv', as_csv(rides(10)))
   with pytest.raises(IngestionError, match=r"The input pattern 'span-\{SPAN\}/\*.csv' below '.*' does not work: "):
     run('span-{SPAN}/*.csv')
+
+
+def test_a_window_trains_on_the_older_spans_and_evaluates_on_the_newest(tmp_path, run):
+  """Oracle: which fares were put into which span."""
+  rows = list(rides(60))
+  for number, (start, end) in {7: (0, 20), 8: (20, 45), 9: (45, 60)}.items():
+    put(tmp_path / f'in/span-{number}/a.csv', as_csv(rows[start:end]))
+  window = {f'span-{number}': f'span-{number}/*' for number in (7, 8, 9)}
+  options = {'statistics': False}
+  [examples] = run(window, 'retraining.window=3', **options)['Examples']
+  fares = {split: read_back(f'{examples.uri}/Split-{split}')['fare_amount'] for split in ('train', 'eval')}
+  np.testing.assert_allclose(fares['train'], 3 + np.arange(45) / 100, rtol=1e-6)
+  np.testing.assert_allclose(fares['eval'], 3 + np.arange(45, 60) / 100, rtol=1e-6)
+  assert examples.custom_properties['span'].int_value == 9
+  assert examples.custom_properties['input_fingerprint'].string_value.endswith('files:3')
+
+  # What the split does not look at is no part of the key; a late file in an older span is.
+  assert len(run(window, 'retraining.window=3', 'split.seed=5', **options)['Examples']) == 1
+  put(tmp_path / 'in/span-7/late.csv', as_csv(rows[:1]))
+  again = run(window, 'retraining.window=3', **options)
+  assert len(again['Examples']) == 2
+  assert sorted(read_counts(q.uri).kept for q in again['components.Quarantine']) == [60, 61]

@@ -50,7 +50,9 @@ def test_extends_a_file_beside_it(tmp_path):
       r'split\.eval_share must be a fraction in \[0, 1\), got 20\. For 20 % write 0\.2',
       id='percent',
     ),
-    pytest.param('split.method=hsh', r"split\.method: .*'hash' or 'chronological', got 'hsh'", id='unknown_choice'),
+    pytest.param(
+      'split.method=hsh', r"split\.method: .*'hash', 'chronological' or 'newest_span', got 'hsh'", id='unknown_choice'
+    ),
     pytest.param('training.steps=10', r'training: give either epochs or steps', id='two_lengths'),
     pytest.param('dataset.time.clock=utc', r'clock: utc needs a time_zone', id='utc_without_zone'),
     pytest.param('dataset.time.time_zone=Mars/Base', r"unknown time zone 'Mars/Base'", id='unknown_zone'),
