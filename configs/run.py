@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat
+from configs.beam import Beam
 from configs.budget_checks import budget_problems
 from configs.compression import Compression
 from configs.dataset import LABEL, Dataset
@@ -117,6 +118,7 @@ class RunConfig(Config):
 
   Attributes:
     name: the pipeline's name, as Vertex allows it.
+    beam: where the Beam steps run; no part of the result.
   """
 
   name: str = Field(pattern=r'^[a-z0-9][a-z0-9-]{0,127}$')
@@ -128,6 +130,7 @@ class RunConfig(Config):
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
   compression: Compression = Compression()
+  beam: Beam = Beam()
   retraining: Retraining = Retraining()
 
   @field_validator('retraining', mode='after')

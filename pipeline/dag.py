@@ -26,6 +26,7 @@ from components.ride_example_gen.component import RideExampleGen
 from components.ride_schema.component import RideSchema
 from configs.recipe import DENSE
 from configs.run import RunConfig, Split, SplitMethod
+from pipeline.beam_arguments import Surroundings, with_engines
 from pipeline.code_version import code_version
 from pipeline.data_source import DataSource
 
@@ -48,7 +49,11 @@ class Places:
 
 
 def build_nodes(
-  config: RunConfig, source: DataSource, places: Places, push_nonce: str = ''
+  config: RunConfig,
+  source: DataSource,
+  places: Places,
+  push_nonce: str = '',
+  around: Surroundings | None = None,
 ) -> list[base_node.BaseNode]:
   """All steps of a run, in topological order.
 
@@ -57,6 +62,11 @@ def build_nodes(
     source: the rides.
     places: where to push.
     push_nonce: a new text pushes once more, although nothing changed.
+    around: what the engines of Beam steps take from the target; the pipeline
+      root alone by default.
+
+  Raises:
+    BeamSettingsError: an engine can't run as `config.beam` says.
   """
   ingest = RideExampleGen(
     input_base=source.base,
@@ -85,7 +95,9 @@ def build_nodes(
   trainer, recipes, warm_start = _training(config, features, places)
   judged = _evaluation(config, ingest, trainer, recipes)
   released = _release(config, ingest, features, recipes, judged[1], places, push_nonce)
-  return [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *judged, *released]
+  nodes = [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *judged, *released]
+  with_engines(nodes, config.beam, around or Surroundings(places.root))
+  return nodes
 
 
 def _split(config: RunConfig, source: DataSource) -> Split:
@@ -236,6 +248,5 @@ def build_pipeline(
     components=build_nodes(config, source, places, push_nonce),
     enable_cache=True,
     metadata_connection_config=connection,
-    # No Beam arguments: any at all makes TFX build a wheel of itself for each Beam component, six seconds each.
-    # DirectRunner in memory is what Beam takes without.
+    # No Beam arguments for all: each step has its own, see `with_engines`.
   )

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from configs import loading
 from configs.run import RunConfig
-from pipeline import environment, log_files
+from pipeline import beam_arguments, environment, log_files
 from pipeline.data_source import DataSource, DataSourceError
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
@@ -34,12 +34,14 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
 
   Raises:
     DataSourceError: the rides can't be read as the config says.
+    BeamSettingsError: a Beam step's engine can't run as it is set.
   """
   start = time.monotonic()
   output.config.write_text(loading.dump(config), encoding='utf-8')
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with log_files.captured(log) as console:
     _show_config(console, config, source)
+    beam_arguments.check(config.beam, beam_arguments.Surroundings(str(output.artifacts)))
     with console.status('loading TFX …'):
       environment.prepare()
       from components.ride_example_gen.errors import IngestionError

@@ -1,0 +1,279 @@
+"""Which engine runs the Beam steps, and its settings, for all of them and step by step."""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from configs.base import Config, PositiveInt
+from configs.problems import Problem, nearest, raise_any
+
+BEAM_STEPS = ('RideExampleGen', 'StatisticsGen', 'FeatureEngineering', 'FareEvaluator', 'BaseEvaluator')
+"""Ids of the pipeline's steps that run on Beam."""
+
+
+class Engine(str, enum.Enum):
+  """What runs a Beam pipeline."""
+
+  DIRECT = 'direct'
+  PORTABLE = 'portable'
+  DATAFLOW = 'dataflow'
+  FLINK = 'flink'
+  SPARK = 'spark'
+
+
+_REFUSED = {
+  'dask': "loses data: Beam's DaskRunner drops a sink without an error",
+  'prism': 'is not offered, as Beam fetches its binary from the network when a step starts; start it yourself as a job '
+  'service and use portable',
+  'interactive': 'is for notebooks and keeps only what a cell looks at',
+}
+
+
+class RunningMode(str, enum.Enum):
+  """How the direct runner runs its workers: in this process, in threads, or in processes of their own."""
+
+  IN_MEMORY = 'in_memory'
+  MULTI_THREADING = 'multi_threading'
+  MULTI_PROCESSING = 'multi_processing'
+
+
+class Environment(str, enum.Enum):
+  """Where a portable runner's workers live.
+
+  `LOOPBACK`: in the process that submits. `EXTERNAL`: in a worker pool at
+  `environment_config`, host and port. `PROCESS`: started by the runner as
+  `environment_config` says, JSON with a `command`. `SUBPROCESS`: started by
+  Beam's local job service by the command in `environment_config`. `DOCKER`: in
+  containers of `sdk_container_image`.
+  """
+
+  LOOPBACK = 'LOOPBACK'
+  EXTERNAL = 'EXTERNAL'
+  PROCESS = 'PROCESS'
+  SUBPROCESS = 'SUBPROCESS'
+  DOCKER = 'DOCKER'
+
+
+class Direct(Config):
+  """Beam's runner on this machine.
+
+  Attributes:
+    direct_running_mode: see `RunningMode`.
+    direct_num_workers: workers; 0 for one per core.
+  """
+
+  direct_running_mode: RunningMode = RunningMode.IN_MEMORY
+  direct_num_workers: Annotated[int, Field(ge=0)] = 1
+
+
+class Workers(Config):
+  """The workers of a portable runner.
+
+  Attributes:
+    environment_type: see `Environment`.
+    environment_config: what `environment_type` needs.
+    sdk_container_image: the image of `DOCKER` workers, with this project in it.
+    sdk_worker_parallelism: bundles that one worker runs at a time.
+  """
+
+  environment_type: Environment = Environment.DOCKER
+  environment_config: str | None = None
+  sdk_container_image: str | None = None
+  sdk_worker_parallelism: PositiveInt | None = None
+
+
+class Portable(Workers):
+  """Any runner with a job service, such as a Flink or Spark job server that runs already.
+
+  Attributes:
+    job_endpoint: host and port of the job service.
+    artifact_endpoint: host and port of its artifact service, where it has one apart.
+  """
+
+  job_endpoint: str | None = None
+  artifact_endpoint: str | None = None
+
+
+class Dataflow(Config):
+  """Google Cloud's service; what is null comes from the platform or the environment, or is the service's choice."""
+
+  project: str | None = None
+  region: str | None = None
+  temp_location: Annotated[str, Field(pattern='^gs://.')] | None = None
+  staging_location: Annotated[str, Field(pattern='^gs://.')] | None = None
+  sdk_container_image: str | None = None
+  service_account_email: str | None = None
+  machine_type: str | None = None
+  num_workers: PositiveInt | None = None
+  max_num_workers: PositiveInt | None = None
+  disk_size_gb: PositiveInt | None = None
+  network: str | None = None
+  subnetwork: str | None = None
+  use_public_ips: bool | None = None
+
+
+class Flink(Workers):
+  """A Flink cluster; Beam starts the job server, a jar, where `flink_master` is one."""
+
+  flink_master: str | None = None
+  flink_version: str | None = None
+  flink_job_server_jar: str | None = None
+  flink_submit_uber_jar: bool = False
+  parallelism: PositiveInt | None = None
+  max_parallelism: PositiveInt | None = None
+
+
+class Spark(Workers):
+  """A Spark cluster; Beam starts the job server, a jar."""
+
+  spark_master_url: str | None = None
+  spark_version: str | None = None
+  spark_job_server_jar: str | None = None
+  spark_submit_uber_jar: bool = False
+  spark_rest_url: str | None = None
+
+
+Option = str | int | float | bool | list[str] | None
+"""The value of one of Beam's own options."""
+
+
+class EngineSettings(Config):
+  """An engine and the settings of all engines, of which the chosen one's count.
+
+  Attributes:
+    engine: which one runs.
+    extra: further options of Beam's own, by their names without dashes.
+  """
+
+  engine: Engine = Engine.DIRECT
+  direct: Direct = Direct()
+  portable: Portable = Portable()
+  dataflow: Dataflow = Dataflow()
+  flink: Flink = Flink()
+  spark: Spark = Spark()
+  extra: dict[str, Option] = {}
+
+  @field_validator('engine', mode='before')
+  @classmethod
+  def _loses_nothing(cls, value: Any) -> Any:
+    if not isinstance(value, str) or value in {engine.value for engine in Engine}:
+      return value
+    known = ', '.join(engine.value for engine in Engine)
+    reason = refusal(value)
+    if reason:
+      raise ValueError(f"'{value}' {reason}. Available: {known}.")
+    raise ValueError(f"unknown engine '{value}'. Available: {known}.{nearest(value, [e.value for e in Engine])}")
+
+  @field_validator('extra')
+  @classmethod
+  def _not_settings(cls, extra: dict[str, Option]) -> dict[str, Option]:
+    problems = []
+    for name, value in extra.items():
+      if name == 'runner':
+        reason = refusal(str(value))
+        problems.append(Problem((name,), f'{value} {reason}.' if reason else 'is what engine says; set that instead.'))
+      elif name in owners():
+        problems.append(Problem((name,), f'is a setting of its own; set {owners()[name]} instead.'))
+    raise_any(problems)
+    return extra
+
+  @property
+  def chosen(self) -> Config:
+    """The settings of the chosen engine."""
+    return getattr(self, self.engine.value)
+
+
+class Beam(EngineSettings):
+  """The engine of all Beam steps, and what is different for some.
+
+  Attributes:
+    components: by step id; what is said there replaces what is said above, key
+      by key. A resolved config has every setting of these steps.
+  """
+
+  components: dict[str, EngineSettings] = {}
+
+  @field_validator('components')
+  @classmethod
+  def _inherit(cls, components: dict[str, EngineSettings], info: ValidationInfo) -> dict[str, EngineSettings]:
+    raise_any(
+      Problem((), f"unknown Beam step '{name}'. Available: {', '.join(BEAM_STEPS)}.{nearest(name, BEAM_STEPS)}")
+      for name in components
+      if name not in BEAM_STEPS
+    )
+    names = EngineSettings.model_fields
+    if any(name not in info.data for name in names):
+      return components  # A mistake above is told by itself.
+    common = EngineSettings(**{name: info.data[name] for name in names})
+    return {name: _merged(common, settings) for name, settings in components.items()}
+
+  @model_validator(mode='after')
+  def _complete(self) -> Beam:
+    problems = list(_problems(self))
+    for name, settings in self.components.items():
+      # What is wrong for all is told once.
+      own = (problem for problem in _problems(settings) if problem not in problems)
+      problems += [problem.under('components', name) for problem in own]
+    raise_any(problems)
+    return self
+
+  def of(self, step: str) -> EngineSettings:
+    """The settings of one step."""
+    return self.components.get(step, self)
+
+
+def refusal(runner: str) -> str:
+  """Why a runner of Beam's is not offered; empty for any other."""
+  name = runner.rsplit('.', 1)[-1].lower().removesuffix('runner')
+  return _REFUSED.get(name, '')
+
+
+def owners() -> dict[str, str]:
+  """Where each of Beam's options that is a setting of its own is set, by option."""
+  found: dict[str, str] = {'no_use_public_ips': 'dataflow.use_public_ips', 'sdk_location': 'sdk_container_image'}
+  for section in Engine:
+    for name in type(EngineSettings.model_fields[section.value].default).model_fields:
+      found[name] = f'{found[name]} or {section.value}.{name}' if name in found else f'{section.value}.{name}'
+  return found
+
+
+def _merged(common: EngineSettings, own: EngineSettings) -> EngineSettings:
+  """`common` with what was said in `own`; keys that were not said are inherited."""
+  update: dict[str, Any] = {}
+  for name in own.model_fields_set:
+    value, inherited = getattr(own, name), getattr(common, name)
+    if isinstance(value, Config):
+      value = inherited.model_copy(update={key: getattr(value, key) for key in value.model_fields_set})
+    elif isinstance(value, dict):
+      value = inherited | value
+    update[name] = value
+  return common.model_copy(update=update)
+
+
+_NEEDED = {'portable': 'job_endpoint', 'flink': 'flink_master', 'spark': 'spark_master_url'}
+
+
+def _problems(settings: EngineSettings) -> list[Problem]:
+  """What the chosen engine lacks that nothing but the config can say."""
+  chosen, section = settings.chosen, settings.engine.value
+  found: list[tuple[str, str]] = []
+  if isinstance(chosen, Direct):
+    alone = chosen.direct_running_mode is RunningMode.IN_MEMORY
+    if alone and chosen.direct_num_workers != 1:
+      found.append(
+        ('direct_num_workers', 'must be 1 for in_memory; for more set direct_running_mode: multi_processing.')
+      )
+  needed = _NEEDED.get(section)
+  if needed and getattr(chosen, needed) is None:
+    found.append((needed, f'is missing, which engine: {section} needs.'))
+  if isinstance(chosen, Workers) and chosen.environment_config is None:
+    environment = chosen.environment_type
+    if environment not in (Environment.LOOPBACK, Environment.DOCKER):
+      found.append(('environment_config', f'is missing, which environment_type: {environment.value} needs.'))
+  if isinstance(chosen, Dataflow) and (chosen.max_num_workers or math.inf) < (chosen.num_workers or 0):
+    found.append(('max_num_workers', f'must not be less than num_workers ({chosen.num_workers}).'))
+  return [Problem((section, key), message) for key, message in found]

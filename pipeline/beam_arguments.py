@@ -1,0 +1,157 @@
+"""From a config's engine settings to `beam_pipeline_args`, step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from configs.beam import BEAM_STEPS, Beam, Dataflow, Direct, Engine, EngineSettings, Environment, Option, Workers
+from configs.loading import ConfigError
+
+if TYPE_CHECKING:
+  from tfx.dsl.components.base import base_node
+
+INSTALLED = '--sdk_container_image=installed'
+"""Keeps TFX from building a source package of itself, 5 s for each step, where workers have all code anyway.
+
+TFX ships itself to the workers unless an option says that they have it; this is
+the one such option that neither DirectRunner nor any worker outside a container
+reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
+"""
+
+_RUNNERS = {
+  Engine.DIRECT: 'DirectRunner',
+  Engine.PORTABLE: 'PortableRunner',
+  Engine.DATAFLOW: 'DataflowRunner',
+  Engine.FLINK: 'FlinkRunner',
+  Engine.SPARK: 'SparkRunner',
+}
+_SUBPROCESS = 'beam:env:harness_subprocess_python:v1'
+_PROJECT = ('GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
+_REGION = ('GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
+
+
+class BeamSettingsError(ConfigError):
+  """An engine that can't run as it is set; the message says what to set."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+  """What engines take from around them where the config does not say it.
+
+  Attributes:
+    root: the pipeline root, a folder or a bucket's URI.
+    image: the container image that the steps run in, if any.
+    project: the Google Cloud project; from the environment where empty.
+    region: its region; from the environment where empty.
+  """
+
+  root: str
+  image: str = ''
+  project: str = ''
+  region: str = ''
+
+
+def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surroundings) -> None:
+  """Gives each Beam step its arguments.
+
+  Raises:
+    BeamSettingsError: an engine lacks a setting, or an option of Beam's is wrong.
+  """
+  from tfx.dsl.components.base import base_beam_component
+
+  for node in nodes:
+    if isinstance(node, base_beam_component.BaseBeamComponent) and (arguments := step_arguments(beam, node.id, around)):
+      node.with_beam_pipeline_args(arguments)
+
+
+def check(beam: Beam, around: Surroundings) -> None:
+  """Raises `BeamSettingsError` for the first step whose engine can't run as it is set."""
+  for step in BEAM_STEPS:
+    step_arguments(beam, step, around)
+
+
+def step_arguments(beam: Beam, step: str, around: Surroundings) -> list[str]:
+  """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
+
+  Raises:
+    BeamSettingsError: see `with_engines`.
+  """
+  settings = beam.of(step)
+  place = f'beam.components.{step}' if step in beam.components else 'beam'
+  if settings.engine is Engine.DIRECT and settings.direct == Direct() and not settings.extra:
+    return []
+  chosen = settings.chosen
+  values: dict[str, Option] = {'runner': _RUNNERS[settings.engine], **chosen.model_dump(mode='json', exclude_none=True)}
+  if isinstance(chosen, Dataflow):
+    values |= _dataflow(chosen, around, place)
+  elif isinstance(chosen, Workers):
+    values |= _workers(chosen, around, f'{place}.{settings.engine.value}')
+  return [*_flags(values), *_extra(settings, place), *_code(values)]
+
+
+def _dataflow(chosen: Dataflow, around: Surroundings, place: str) -> dict[str, Option]:
+  """Settings that the service must have, from the config or from around."""
+  if '://' not in around.root:
+    raise BeamSettingsError(
+      f"{place}.engine: dataflow's workers can't reach '{around.root}' on this machine; "
+      'use a pipeline root in a bucket (farelite compile), or engine: direct.'
+    )
+  temporary = f'{around.root}/beam' if around.root.startswith('gs://') else None
+  found: dict[str, tuple[str | None, str]] = {
+    'project': (chosen.project or around.project or _from_environment(_PROJECT), f'or export {_PROJECT[0]}'),
+    'region': (chosen.region or around.region or _from_environment(_REGION), f'or export {_REGION[0]}'),
+    'temp_location': (chosen.temp_location or temporary, 'a gs:// folder'),
+    'staging_location': (chosen.staging_location or temporary, 'a gs:// folder'),
+    'sdk_container_image': (chosen.sdk_container_image or around.image, 'an image with this project in it'),
+  }
+  for name, (value, hint) in found.items():
+    if not value:
+      raise BeamSettingsError(f'{place}.dataflow.{name} is missing, which engine: dataflow needs ({hint}).')
+  # The image has Beam; without this it would be fetched from the network while the job is built.
+  return {**{name: value for name, (value, _) in found.items()}, 'sdk_location': 'container'}
+
+
+def _from_environment(names: Sequence[str]) -> str | None:
+  return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def _workers(chosen: Workers, around: Surroundings, place: str) -> dict[str, Option]:
+  if chosen.environment_type is Environment.SUBPROCESS:
+    return {'environment_type': _SUBPROCESS}
+  if chosen.environment_type is not Environment.DOCKER:
+    return {}
+  image = chosen.sdk_container_image or around.image
+  if not image:
+    raise BeamSettingsError(f'{place}.sdk_container_image is missing, which environment_type: DOCKER needs.')
+  return {'sdk_container_image': image}
+
+
+def _flags(values: Mapping[str, Option]) -> list[str]:
+  """Settings as flags; a boolean one is a flag of its own, or its opposite for `use_public_ips`."""
+  flags = []
+  for name, value in values.items():
+    if value is False and name == 'use_public_ips':
+      flags.append('--no_use_public_ips')
+    elif isinstance(value, bool):
+      flags += [f'--{name}'] if value else []
+    elif value is not None:
+      flags.append(f'--{name}={value}')
+  return flags
+
+
+def _extra(settings: EngineSettings, place: str) -> list[str]:
+  if not settings.extra:
+    return []
+  from pipeline import beam_options  # Imports Beam, which the typed settings don't need.
+
+  try:
+    return beam_options.flags(settings.extra)
+  except beam_options.OptionError as error:
+    raise BeamSettingsError(f'{place}.extra.{error}') from None
+
+
+def _code(values: Mapping[str, Any]) -> list[str]:
+  return [] if 'sdk_container_image' in values else [INSTALLED]
