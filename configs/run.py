@@ -14,9 +14,11 @@ from configs.compression import Compression
 from configs.dataset import LABEL, Dataset
 from configs.features import Features
 from configs.layers import hidden_names, model_layers
+from configs.metadata import Metadata
 from configs.model import Model, Training
 from configs.problems import Problem, nearest, raise_any
 from configs.recipe_checks import recipe_problems
+from configs.retention import Retention
 from configs.retraining import Retraining
 from configs.scheme_checks import scheme_problems
 
@@ -131,6 +133,8 @@ class RunConfig(Config):
   evaluation: Evaluation = Evaluation()
   compression: Compression = Compression()
   beam: Beam = Beam()
+  metadata: Metadata = Metadata()
+  retention: Retention = Retention()
   retraining: Retraining = Retraining()
 
   @field_validator('retraining', mode='after')

@@ -17,6 +17,7 @@ class UserError(click.ClickException):
 
 
 _CONFIG = click.option('--config', metavar='F', help='A YAML file, or the name of a preset; chicago by default.')
+_WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the same output, instead of being refused.')
 _SET = click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a setting; may be repeated.')
 
 
@@ -31,13 +32,20 @@ def main() -> None:
 @click.option('--data', metavar='GLOB', help='Rides to read: a path or a glob; {SPAN} or {YYYY}/{MM}/{DD} as in TFX.')
 @click.option('--output', metavar='DIR', help='Where everything goes; out/NAME by default.')
 @click.option('--window', type=click.IntRange(1), metavar='N', help='Read the last N spans, evaluate on the newest.')
+@_WAIT
 @_SET
 def run(
-  config: str | None, data: str | None, output: str | None, window: int | None, overrides: tuple[str, ...]
+  config: str | None,
+  data: str | None,
+  output: str | None,
+  window: int | None,
+  wait: bool,
+  overrides: tuple[str, ...],
 ) -> None:
   """Run the whole pipeline: ingest, validate, train, evaluate, push."""
   from configs import loading
   from pipeline import data_source, output_directory, run_command
+  from pipeline.metadata_store import MetadataStoreError
 
   overrides = (*overrides, f'dataset.path={data}') if data else overrides
   overrides = (*overrides, f'retraining.window={window}') if window else overrides
@@ -45,11 +53,20 @@ def run(
     resolved = loading.load(config, overrides)
     source = data_source.data_source(resolved.dataset.path)
     directory = output_directory.prepare(output or f'out/{resolved.name}')
-    with output_directory.locked(directory):
+    with output_directory.locked(directory, wait, _waiting):
       code = run_command.run(resolved, source, directory)
-  except (loading.ConfigError, data_source.DataSourceError, output_directory.OutputError) as error:
+  except (
+    loading.ConfigError,
+    data_source.DataSourceError,
+    output_directory.OutputError,
+    MetadataStoreError,
+  ) as error:
     raise UserError(str(error)) from None
   sys.exit(code)
+
+
+def _waiting(holder: str) -> None:
+  click.echo(f'Waiting for {holder} …', err=True)
 
 
 @main.command()

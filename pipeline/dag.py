@@ -231,22 +231,12 @@ def _release(
   return [rewriter, gate, pusher]
 
 
-def build_pipeline(
-  config: RunConfig, source: DataSource, places: Places, metadata_path: str | None = None, push_nonce: str = ''
-) -> pipeline.Pipeline:
-  """The TFX pipeline of a run; `metadata_path` is an SQLite file for local runs."""
-  from tfx.orchestration import metadata
-
-  connection = None
-  if metadata_path:
-    connection = metadata.sqlite_metadata_connection_config(metadata_path)
-    # SQLite has one writer; without retries one write in six of parallel runs is lost with an error.
-    connection.retry_options.max_num_retries = 30
+def build_pipeline(config: RunConfig, source: DataSource, places: Places, push_nonce: str = '') -> pipeline.Pipeline:
+  """The TFX pipeline of a run. It names no metadata store: that is the runner's, and its password nobody's."""
   return pipeline.Pipeline(
     pipeline_name=config.name,
     pipeline_root=places.root,
     components=build_nodes(config, source, places, push_nonce),
     enable_cache=True,
-    metadata_connection_config=connection,
     # No Beam arguments for all: each step has its own, see `with_engines`.
   )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import pathlib
 import uuid
 from typing import Any
 
+from configs import loading
 from configs.run import RunConfig
-from pipeline import summary
+from pipeline import metadata_store, run_registry, summary
 from pipeline.code_version import code_version
 from pipeline.dag import Places, build_pipeline
 from pipeline.data_source import DataSource
@@ -29,27 +31,41 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
 
   Returns:
     The summary, as written to `output.summary`.
+
+  Raises:
+    MetadataStoreError: the metadata store can't be used.
   """
   steps: list[Step] = []
   after: dict[str, list[str]] = {}
   failure, anomalies = None, False
   started = datetime.datetime.now(datetime.timezone.utc)
+  store = metadata_store.open_store(config.metadata, output.metadata)
+  run_registry.claim(store, config, output)
+  run_id = run_registry.new_run_id(started)
+  facts = {
+    'pipeline': config.name,
+    'started': started.isoformat(timespec='seconds'),
+    'data': f'{source.base}/{source.pattern}',
+    'output': str(output.path),
+    'code_version': code_version('configs', 'transforms', 'models', 'components'),
+  }
+  run_registry.begin(store, run_id, facts | {'config': loading.dump(config)})
   try:
-    _run_steps(config, source, output, observer, steps, after)
+    _run_steps(config, source, output, run_id, observer, steps, after)
   except StepFailedError as error:
     failure = failure_sentence(error.step, error)
     anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
   result = summary.summarize(config, steps, failure, anomalies, after)
-  result |= {
-    'started': started.isoformat(timespec='seconds'),
-    'data': f'{source.base}/{source.pattern}',
-    'config': str(output.config),
-  }
-  result['code_version'] = code_version('configs', 'transforms', 'models', 'components')
+  result |= {'run': run_id, 'config': str(output.config)} | facts
   try:
     summary.write(result, output.summary)
   except OSError as error:  # A full disk; what happened is still told on the terminal.
     result['reason'] += f' {output.summary} could not be written: {error.strerror}.'
+  try:
+    run_registry.update(store, run_id, run_registry.outcome(result))
+  except Exception as error:  # The store went away; the run is not lost with its entry.
+    logging.getLogger(__name__).exception('The outcome of the run could not be recorded.')
+    result['notes'].append(f'The outcome could not be recorded in the metadata store: {error}')
   return result
 
 
@@ -62,6 +78,7 @@ def _run_steps(
   config: RunConfig,
   source: DataSource,
   output: OutputDirectory,
+  run_id: str,
   observer: StepObserver,
   steps: list[Step],
   after: dict[str, list[str]],
@@ -72,14 +89,15 @@ def _run_steps(
     checkpoints=str(output.checkpoints),
     variants=str(output.variants),
   )
-  pipeline = build_pipeline(config, source, places, str(output.metadata))
+  connection = metadata_store.connection_config(config.metadata, output.metadata)
+  pipeline = build_pipeline(config, source, places)
   after |= {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in pipeline.components}
-  run_locally(pipeline, observer, steps)
+  run_locally(pipeline, connection, run_id, observer, steps)
   if _push_is_outdated(steps, output.serving):
     # The cache knows that this model was pushed once, not that another one has taken its place since.
-    again = build_pipeline(config, source, places, str(output.metadata), push_nonce=uuid.uuid4().hex)
+    again = build_pipeline(config, source, places, push_nonce=uuid.uuid4().hex)
     repeated: list[Step] = []
-    run_locally(again, observer, repeated)
+    run_locally(again, connection, run_id + run_registry.AGAIN, observer, repeated)
     steps[-1] = repeated[-1]
 
 

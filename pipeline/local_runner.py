@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 
 from tfx import types
@@ -22,10 +21,15 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
   """TFX's LocalDagRunner with eyes: the same launcher, and a record of each step.
 
   Args:
+    connection: to the metadata store. It is given here and not to the pipeline,
+      whose description is logged: it may hold a password.
+    run_id: names the run in the store; no other run there has the same.
     observer: is told when steps begin and end.
   """
 
-  def __init__(self, observer: StepObserver) -> None:
+  def __init__(self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver) -> None:
+    self._connection = connection
+    self._run_id = run_id
     self._observer = observer
     self.steps: list[Step] = []
 
@@ -36,10 +40,9 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
       StepFailedError: a step raised; the steps after it do not run.
     """
     del run_options
-    runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: datetime.datetime.now().isoformat()})
+    runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_id})
     deployment = runner_utils.extract_local_deployment_config(pipeline)
-    connection = deployment.metadata_connection_config
-    mlmd = metadata.Metadata(getattr(connection, connection.WhichOneof('connection_config')))
+    mlmd = metadata.Metadata(self._connection)
     for node in pipeline.nodes:
       self._run_node(pipeline, node.pipeline_node, deployment, mlmd)
 
@@ -76,13 +79,19 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     self._observer.ended(step)
 
 
-def run_locally(pipeline: pipeline_lib.Pipeline, observer: StepObserver, steps: list[Step]) -> None:
+def run_locally(
+  pipeline: pipeline_lib.Pipeline,
+  connection: metadata.ConnectionConfigType,
+  run_id: str,
+  observer: StepObserver,
+  steps: list[Step],
+) -> None:
   """Compiles and runs `pipeline`; appends to `steps` as they end.
 
   Raises:
     StepFailedError: a step raised.
   """
-  runner = ObservedLocalRunner(observer)
+  runner = ObservedLocalRunner(connection, run_id, observer)
   runner.steps = steps
   runner.run(pipeline)
 

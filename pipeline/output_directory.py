@@ -6,10 +6,15 @@ import contextlib
 import dataclasses
 import datetime
 import errno
+import getpass
 import os
 import pathlib
+import shlex
 import shutil
-from collections.abc import Iterator
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import IO
 
 import portalocker
 
@@ -43,8 +48,13 @@ class OutputDirectory:
 
   @property
   def metadata(self) -> pathlib.Path:
-    """ML Metadata, on SQLite."""
+    """ML Metadata, where it is on SQLite."""
     return self.path / 'metadata.sqlite'
+
+  @property
+  def rollbacks(self) -> pathlib.Path:
+    """The journal of the rollbacks: one JSON object a line."""
+    return self.path / 'rollbacks.jsonl'
 
   @property
   def artifacts(self) -> pathlib.Path:
@@ -98,28 +108,71 @@ def prepare(path: str) -> OutputDirectory:
 
 
 @contextlib.contextmanager
-def locked(directory: OutputDirectory) -> Iterator[None]:
+def locked(
+  directory: OutputDirectory, wait: bool = False, waiting: Callable[[str], None] | None = None
+) -> Iterator[None]:
   """Holds the directory for one run; the lock dies with the process, however that ends.
+
+  Args:
+    directory: to hold.
+    wait: whether to wait for another run to end, instead of being refused.
+    waiting: is told once of whom, before the waiting begins.
 
   Raises:
     OutputError: another run holds it; says which process, since when.
   """
   file = directory.path / '.lock'
   with file.open('a+') as handle:
-    try:
-      portalocker.lock(handle, portalocker.LOCK_EX | portalocker.LOCK_NB)
-    except (portalocker.LockException, portalocker.AlreadyLocked):
-      holder = file.read_text().strip() or 'another process'
-      raise OutputError(
-        f"'{directory.path}' is in use by {holder}. Wait until that run ends, or choose another --output."
-      ) from None
+    if not _taken(handle):
+      holder = _holder(file)
+      if not wait:
+        raise OutputError(
+          f"'{directory.path}' is in use by {holder}. Wait until that run ends (--wait does), or choose another "
+          '--output.'
+        )
+      if waiting:
+        waiting(holder)
+      portalocker.lock(handle, portalocker.LOCK_EX)
     handle.truncate(0)
-    handle.write(f'process {os.getpid()}, started {datetime.datetime.now():%Y-%m-%d %H:%M:%S}')
+    handle.write(
+      f'process {os.getpid()}, started {datetime.datetime.now():%Y-%m-%d %H:%M:%S}, '
+      f'by {getpass.getuser()} on {socket.gethostname()}: {_command()}'
+    )
     handle.flush()
     try:
       yield
     finally:
       handle.truncate(0)
+
+
+def holder(directory: OutputDirectory) -> str | None:
+  """Who holds the directory, as `locked` tells it; `None` if nobody does."""
+  file = directory.path / '.lock'
+  try:
+    with file.open() as handle:
+      if _taken(handle):
+        return None
+  except OSError:
+    return None
+  return _holder(file)
+
+
+def _taken(handle: IO[str]) -> bool:
+  """Takes the lock unless another one has it; it goes when the handle is closed."""
+  try:
+    portalocker.lock(handle, portalocker.LOCK_EX | portalocker.LOCK_NB)
+  except (portalocker.LockException, portalocker.AlreadyLocked):
+    return False
+  return True
+
+
+def _holder(file: pathlib.Path) -> str:
+  return file.read_text().strip() or 'another process'
+
+
+def _command() -> str:
+  """What this process was called as, short."""
+  return shlex.join(['farelite', *sys.argv[1:]])[:200] if len(sys.argv) > 1 else pathlib.Path(sys.argv[0]).name
 
 
 def _unusable(path: str, error: OSError) -> str:

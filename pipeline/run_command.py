@@ -35,6 +35,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   Raises:
     DataSourceError: the rides can't be read as the config says.
     BeamSettingsError: a Beam step's engine can't run as it is set.
+    MetadataStoreError: the metadata store can't be used.
   """
   start = time.monotonic()
   output.config.write_text(loading.dump(config), encoding='utf-8')
@@ -46,14 +47,15 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       environment.prepare()
       from components.ride_example_gen.errors import IngestionError
       from components.ride_example_gen.files import check_inputs
-      from pipeline import local_run
+      from pipeline import local_run, metadata_store
       from pipeline.window import resolve_window
     try:
       check_inputs(source.base, source.pattern)
       source, window = resolve_window(source, config.retraining.window)
-    except IngestionError as error:
+      metadata_store.open_store(config.metadata, output.metadata)
+    except (IngestionError, metadata_store.MetadataStoreError) as error:
       local_run.fail(config, output, str(error))
-      raise DataSourceError(str(error)) from None
+      raise (DataSourceError(str(error)) if isinstance(error, IngestionError) else error) from None
     for note in window.notes() if window else ():
       console.print(f' [cyan]i[/] {escape(note)}')
     with LiveView(console) as view:

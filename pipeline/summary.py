@@ -65,7 +65,9 @@ def summarize(
     'notes': compression['notes'] if compression else [],
     'compression': _uri(steps, 'CompressionGate', 'report'),
     'findings': _findings(steps),
+    'blessed': _blessed(steps),
     'pushed_path': destination,
+    'pushed_version': pushed.properties.get('pushed_version') if pushed and destination else None,
     'timings': {step.name: round(step.seconds, 3) for step in steps},
     'steps': [
       {'name': step.name, 'state': step.state.value, 'seconds': step.seconds, 'after': list(after.get(step.name, []))}
@@ -103,6 +105,14 @@ def _ending(
   if compression and compression['chosen'] is None:
     refusals.append(compression['reason'])
   return Status.NOT_BLESSED, ' '.join(refusals) or 'The model was not blessed; the served model stays.'
+
+
+def _blessed(steps: Sequence[Step]) -> bool | None:
+  """Whether the Evaluator and the CompressionGate both blessed; `None` if the run did not come to that."""
+  blessings = [output_of(steps, 'FareEvaluator', 'blessing'), output_of(steps, 'CompressionGate', 'blessing')]
+  if not all(blessings):
+    return None
+  return all(blessing.properties.get('blessed') == 1 for blessing in blessings if blessing)
 
 
 def _rows(steps: Sequence[Step]) -> dict[str, Any] | None:
