@@ -65,6 +65,7 @@ setup(
     'models.compression',
     'models.lite',
     'pipeline',
+    'pipeline.rehearsal',
     'pipeline.report',
     'pipeline.report.charts',
     'pipeline.report.sections',

@@ -1,0 +1,49 @@
+"""Buckets as folders: what a step is told, and what it told, in the two languages of a rehearsal."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+from pipeline.rehearsal.errors import SpecError
+
+_URI = re.compile(r'(?:gs|s3|minio)://')
+_MOUNT = re.compile(r'(?<![\w./-])/gcs/')
+_PLAIN_PATH = re.compile(r'[\w./ +@=,-]+')
+
+
+@dataclasses.dataclass(frozen=True)
+class Buckets:
+  """One folder for each bucket.
+
+  The spec and the store of artifacts hold `gs://` URIs throughout; only the process of a step sees folders.
+
+  Attributes:
+    folder: an absolute directory; the bucket `b` is `folder/b`.
+  """
+
+  folder: pathlib.Path
+
+  def __post_init__(self) -> None:
+    if not _PLAIN_PATH.fullmatch(str(self.folder)):
+      raise SpecError(f"'{self.folder}' has signs that would need quotes inside JSON; choose a plainer --output.")
+
+  def localized(self, text: str) -> str:
+    """The text with every `gs://bucket/…` and `/gcs/bucket/…` as a path; JSON stays JSON."""
+    return _MOUNT.sub(f'{self.folder}/', _URI.sub(f'{self.folder}/', text))
+
+  def globalized(self, text: str) -> str:
+    """The text with every path below the folder as a `gs://` URI."""
+    return text.replace(f'{self.folder}/', 'gs://')
+
+  def path(self, uri: str) -> pathlib.Path:
+    """Where the object or the prefix `uri` lies."""
+    return pathlib.Path(self.localized(uri))
+
+  def files(self, uri: str) -> int:
+    """How many files there are at or below a URI; a bucket knows no empty directories."""
+    path = self.path(uri)
+    if path.is_file():
+      return 1
+    return sum(1 for inner in path.rglob('*') if inner.is_file()) if path.is_dir() else 0

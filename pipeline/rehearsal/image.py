@@ -1,0 +1,129 @@
+"""What stands for the container image: the project's wheel beside the locked packages, without the checkout.
+
+The image of a cluster has the same packages at the same versions, and the wheel. Here they are a virtual environment
+of a few megabytes: the wheel is built from the checkout and installed, and the packages are those of the environment
+that runs the rehearsal. That environment's editable link to the checkout is not followed, so a module that the wheel
+lacks is missing here as it would be in a pod.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import pathlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+
+_PROJECT = 'farelite'
+_SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'components', 'configs', 'models', 'pipeline', 'transforms')
+_STAMP = 'complete'
+
+
+class ImageError(RuntimeError):
+  """The wheel can't be built or installed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+  """A virtual environment that stands for a container image.
+
+  Attributes:
+    path: of the environment.
+  """
+
+  path: pathlib.Path
+
+  @property
+  def binaries(self) -> pathlib.Path:
+    """Where `python` is."""
+    return self.path / 'bin'
+
+  @property
+  def site(self) -> pathlib.Path:
+    """Where the wheel is installed."""
+    return self.path / 'lib' / f'python{sysconfig.get_python_version()}' / 'site-packages'
+
+
+def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
+  """The image of the project as it is now; the same code is not built twice.
+
+  Args:
+    folder: holds one environment for each state of the code; the others are removed.
+    checkout: the sources; by default those that run now. An installed project is copied as it is installed.
+
+  Raises:
+    ImageError: pip refused; says what it said.
+  """
+  checkout = checkout or _checkout()
+  digest = _digest(checkout) if checkout else f'installed-{importlib.metadata.version(_PROJECT)}'
+  image = Image(folder / digest)
+  if (image.path / _STAMP).exists():
+    return image
+  shutil.rmtree(folder, ignore_errors=True)
+  base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
+  _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
+  # A path file makes the packages importable, but what lies beside them, the editable link, is not followed.
+  (image.site / 'locked.pth').write_text(f'{sysconfig.get_path("purelib")}\n', encoding='utf-8')
+  if checkout:
+    _install(checkout, image)
+  else:
+    _copy_installed(image)
+  (image.path / _STAMP).touch()
+  return image
+
+
+def _checkout() -> pathlib.Path | None:
+  """The sources that run now, or `None` where the project runs from an installed wheel."""
+  root = pathlib.Path(__file__).resolve().parents[2]
+  return root if (root / 'setup.py').exists() else None
+
+
+def _sources(checkout: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Files of the checkout that a wheel is made of, in a fixed order."""
+  for name in _SOURCES:
+    path = checkout / name
+    inner = sorted(path.rglob('*')) if path.is_dir() else [path]
+    yield from (file for file in inner if file.is_file() and '__pycache__' not in file.parts)
+
+
+def _digest(checkout: pathlib.Path) -> str:
+  digest = hashlib.sha256(f'{sys.prefix}\0'.encode())
+  for file in _sources(checkout):
+    digest.update(f'{file.relative_to(checkout)}\0'.encode() + file.read_bytes() + b'\0')
+  return digest.hexdigest()[:16]
+
+
+def _install(checkout: pathlib.Path, image: Image) -> None:
+  """Builds the wheel from a copy, as a build folder of the checkout would bring deleted modules back."""
+  with tempfile.TemporaryDirectory() as directory:
+    copy = pathlib.Path(directory) / 'sources'
+    for file in _sources(checkout):
+      target = copy / file.relative_to(checkout)
+      target.parent.mkdir(parents=True, exist_ok=True)
+      shutil.copy2(file, target)
+    pip = (sys.executable, '-m', 'pip', '--disable-pip-version-check')
+    _call(*pip, 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index', '-w', directory, str(copy))
+    [wheel] = pathlib.Path(directory).glob('*.whl')
+    _call(*pip, '--python', str(image.binaries / 'python'), 'install', '-q', '--no-deps', '--no-index', str(wheel))
+
+
+def _copy_installed(image: Image) -> None:
+  for file in importlib.metadata.files(_PROJECT) or ():
+    source = pathlib.Path(str(file.locate()))
+    if not file.is_absolute() and '..' not in file.parts and source.exists():
+      target = image.site / file
+      target.parent.mkdir(parents=True, exist_ok=True)
+      shutil.copy2(source, target)
+
+
+def _call(*command: str) -> None:
+  try:
+    subprocess.run(command, check=True, capture_output=True, text=True)
+  except (OSError, subprocess.CalledProcessError) as error:
+    said = getattr(error, 'stderr', None) or str(error)
+    raise ImageError(f"The image of the rehearsal can't be made: {said.strip().splitlines()[-1]}") from error

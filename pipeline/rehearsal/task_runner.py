@@ -1,0 +1,286 @@
+"""Runs one task of a compiled pipeline: a container, an importer or a Resolver."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.rehearsal import container, fingerprint, invocation, local_paths, log_reading, placeholders, resolution
+from pipeline.rehearsal import kubeflow_spec as kubeflow
+from pipeline.rehearsal.artifact_store import Artifact, ArtifactStore, Execution
+from pipeline.rehearsal.buckets import Buckets
+from pipeline.rehearsal.errors import SpecError, TaskFailedError
+from pipeline.rehearsal.image import Image
+from pipeline.rehearsal.target import Target
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+  """Everything that the tasks of one rehearsal share.
+
+  Attributes:
+    target: whose launcher is followed.
+    run: id of this rehearsal.
+    pipeline: the compiled spec.
+    image: what containers run in.
+    buckets: where their URIs lie.
+    store: what earlier tasks and rehearsals made.
+    scratch: a directory for what goes with a pod.
+    logs: a directory with one log for each task.
+    variables: what the image sets in the environment.
+  """
+
+  target: Target
+  run: str
+  pipeline: kubeflow.CompiledPipeline
+  image: Image
+  buckets: Buckets
+  store: ArtifactStore
+  scratch: pathlib.Path
+  logs: pathlib.Path
+  variables: Mapping[str, str]
+
+  def log(self, task: str) -> pathlib.Path:
+    """The log of a task."""
+    return self.logs / f'{task}.log'
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """What a task came to.
+
+  Attributes:
+    execution: as recorded.
+    start_up_seconds: until TFX handed over to the executor; `None` where no process ran, or another one.
+    left_behind: files that the step wrote into its working or home directory; gone with the pod.
+  """
+
+  execution: Execution
+  start_up_seconds: float | None = None
+  left_behind: Sequence[str] = ()
+
+
+def run_task(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Outcome:
+  """Runs a task whose upstream tasks are done, and records it.
+
+  Raises:
+    TaskFailedError: it failed, or would fail in a cluster.
+  """
+  try:
+    if 'container' in task.executor:
+      outcome = _run_container(stage, task, done)
+    else:
+      find = _resolve if 'resolver' in task.executor else _import
+      outcome = Outcome(_execution(stage, task, find(stage, task, done)))
+  except SpecError as error:
+    raise TaskFailedError(str(error)) from None
+  stage.store.record(outcome.execution)
+  return outcome
+
+
+def _execution(
+  stage: Stage,
+  task: kubeflow.Task,
+  outputs: Mapping[str, Sequence[Artifact]],
+  parameters: Mapping[str, Any] | None = None,
+  key: str = '',
+  cached: bool = False,
+) -> Execution:
+  name = stage.pipeline.name
+  return Execution(
+    stage.run, name, task.name, key, outputs, parameters or {}, cached or 'container' not in task.executor
+  )
+
+
+def _resolve(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
+  """What was found, or an empty list; nothing new is made."""
+  if stage.target is Target.KFP:
+    raise TaskFailedError('is a Resolver; Kubeflow Pipelines refuses a pipeline that has one.')
+  inputs = invocation.inputs(task, stage.pipeline, done)
+  known = stage.store.artifacts(stage.pipeline.name)
+  found = {}
+  for key, query in task.executor['resolver'].get('outputArtifactQueries', {}).items():
+    artifact = resolution.newest(query['filter'], inputs, known)
+    found[key] = [artifact] if artifact else []
+  return found
+
+
+def _import(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
+  """One artifact that is there already."""
+  del done
+  importer = task.executor['importer']
+  [key] = task.output_artifacts
+  uri = str(invocation.constant(importer['artifactUri'], stage.pipeline))
+  _refuse_local_paths({'artifact_uri': uri})
+  files = stage.buckets.files(uri)
+  if not files:
+    raise TaskFailedError(f'imports {uri}, where there is no file; put it at {stage.buckets.path(uri)}.')
+  artifact = {
+    'name': stage.store.new_name(),
+    'type': importer['typeSchema'],
+    'uri': uri,
+    'metadata': importer.get('metadata', {}),
+    'files': files,
+  }
+  return {key: [artifact]}
+
+
+def _run_container(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Outcome:
+  spec = task.executor['container']
+  inputs = invocation.inputs(task, stage.pipeline, done)
+  _refuse_local_paths({key: _plain(value) for key, value in _parameters(inputs).items()})
+  _refuse_local_paths({'args': spec.get('args', []), 'env': spec.get('env', [])})
+  _refuse_lost_inputs(stage, task, done)
+  scratch = container.Scratch(stage.scratch / task.name).fresh()
+  where = invocation.places(stage.target, stage.pipeline, stage.run, task.name, scratch.temporary)
+  outputs = invocation.outputs(task, where, stage.store.new_name)
+  for key in outputs['artifacts']:
+    # A bucket has no directories that would have to be there first.
+    stage.buckets.path(f'{where.root}/{key}').mkdir(parents=True, exist_ok=True)
+  stage.buckets.path(where.output_file).parent.mkdir(parents=True, exist_ok=True)
+  stage.log(task.name).write_bytes(b'')
+  hook = spec.get('lifecycle', {}).get('preCacheCheck')
+  if hook and stage.target is Target.VERTEX:
+    _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
+    inputs, outputs = _after_hook(stage, where, inputs, outputs)
+  key = fingerprint.fingerprint(stage.pipeline.name, task, inputs)
+  earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
+  if earlier:
+    return Outcome(_execution(stage, task, earlier.outputs, earlier.parameters, key, cached=True))
+  started = datetime.datetime.now()
+  _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
+  start_up = log_reading.seconds_until_executor(stage.log(task.name), started)
+  written = _written(stage, where)
+  outputs = invocation.merged(outputs, written)
+  made = {
+    name: [_noted(stage, artifact) for artifact in value['artifacts']] for name, value in outputs['artifacts'].items()
+  }
+  parameters = _output_parameters(stage, task, outputs, written)
+  return Outcome(_execution(stage, task, made, parameters, key), start_up, _left_behind(scratch))
+
+
+def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any]:
+  return inputs.get('parameterValues') or inputs.get('parameters', {})
+
+
+def _plain(value: Any) -> Any:
+  """A parameter's value, whichever schema it has."""
+  return next(iter(value.values()), None) if isinstance(value, dict) else value
+
+
+def _refuse_local_paths(content: Mapping[str, Any]) -> None:
+  for place, path in local_paths.found(dict(content)):
+    raise TaskFailedError(
+      f"has the absolute local path '{path}' in {place}: no pod has this machine's files. Use a bucket: gs://…"
+    )
+
+
+def _refuse_lost_inputs(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> None:
+  """An artifact that had files when it was made and has none now."""
+  for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
+    producer = reference['taskOutputArtifact']['producerTask']
+    for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
+      if artifact['files'] and not stage.buckets.files(artifact['uri']):
+        raise TaskFailedError(
+          f"its input '{key}' from {producer} has lost its files: {artifact['uri']} had {artifact['files']}, and "
+          f'there is none at {stage.buckets.path(artifact["uri"])} now.'
+        )
+
+
+def _call(
+  stage: Stage,
+  task: kubeflow.Task,
+  spec: Mapping[str, Any],
+  content: dict[str, Any],
+  scratch: container.Scratch,
+  done: Mapping[str, Execution],
+) -> None:
+  """Runs a command of the spec as a process; raises where it does not end with 0."""
+  names = {
+    'pipeline_job_name': f'{stage.pipeline.name}-{stage.run}',
+    'pipeline_job_resource_name': f'{stage.pipeline.name}-{stage.run}',
+    'pipeline_job_uuid': stage.run,
+    'pipeline_root': stage.pipeline.root,
+    'pipeline_task_name': task.name,
+    'pipeline_task_uuid': f'{task.name}-{stage.run}',
+  }
+  text = kubeflow.executor_input(content)
+  command = placeholders.resolved([*spec.get('command', []), *spec.get('args', [])], content, text, names)
+  given = {variable['name']: variable.get('value', '') for variable in spec.get('env', [])}
+  variables = container.environment(scratch, stage.image.binaries, {**stage.variables, **given})
+  log = stage.log(task.name)
+  code = container.run(
+    [stage.buckets.localized(argument) for argument in command],
+    {name: stage.buckets.localized(value) for name, value in variables.items()},
+    scratch.work,
+    log,
+  )
+  if code:
+    raise TaskFailedError(stage.buckets.globalized(log_reading.sentence(log, code, _empty_inputs(stage, task, done))))
+
+
+def _empty_inputs(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> list[str]:
+  """Sentences about inputs that hold no file, which may be why a step failed."""
+  sentences = []
+  for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
+    producer = reference['taskOutputArtifact']['producerTask']
+    for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
+      if not stage.buckets.files(artifact['uri']):
+        sentences.append(f"{producer} left no file in its '{key}' ({artifact['uri']}).")
+  return sentences
+
+
+def _after_hook(
+  stage: Stage, where: invocation.Places, inputs: dict[str, Any], outputs: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """What Vertex changes by the driver's word before it looks into the cache and runs the executor."""
+  written = _written(stage, where)
+  values = inputs.get('parameterValues', {}) | written.get('parameterValues', {})
+  return inputs | {'parameterValues': values}, invocation.merged(outputs, written)
+
+
+def _written(stage: Stage, where: invocation.Places) -> dict[str, Any]:
+  """The output metadata, in the spec's URIs; empty where the step wrote none, which the launchers take."""
+  file = stage.buckets.path(where.output_file)
+  if not file.exists():
+    return {}
+  return kubeflow.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
+
+
+def _noted(stage: Stage, artifact: Artifact) -> Artifact:
+  return artifact | {'files': stage.buckets.files(artifact['uri'])}
+
+
+def _output_parameters(
+  stage: Stage, task: kubeflow.Task, outputs: Mapping[str, Any], written: Mapping[str, Any]
+) -> dict[str, Any]:
+  values = dict(written.get('parameterValues', {}))
+  for key in task.output_parameters:
+    file = stage.buckets.path(outputs['parameters'][key]['outputFile'])
+    if key not in values and file.exists():
+      values[key] = _parsed(file.read_text(encoding='utf-8'))
+    if key not in values:
+      raise TaskFailedError(f"ended without writing its output parameter '{key}'.")
+  return {key: values[key] for key in task.output_parameters}
+
+
+def _parsed(text: str) -> Any:
+  try:
+    return json.loads(text)
+  except ValueError:
+    return text
+
+
+def _left_behind(scratch: container.Scratch) -> list[str]:
+  """Files in the working and the home directory; caches, which hidden folders are, don't count."""
+  found = []
+  for directory in (scratch.work, scratch.home):
+    for path in sorted(directory.rglob('*')):
+      inner = path.relative_to(directory)
+      if path.is_file() and not inner.parts[0].startswith('.'):
+        found.append(str(inner))
+  return found
