@@ -60,6 +60,7 @@ setup(
     'components.recipe_models',
     'components.ride_example_gen',
     'components.ride_schema',
+    'components.served_model',
     'configs',
     'models',
     'models.compression',
@@ -69,6 +70,7 @@ setup(
     'pipeline.report',
     'pipeline.report.charts',
     'pipeline.report.sections',
+    'pipeline.targets',
     'transforms',
   ],
   package_data={

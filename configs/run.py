@@ -16,6 +16,7 @@ from configs.features import Features
 from configs.layers import hidden_names, model_layers
 from configs.metadata import Metadata
 from configs.model import Model, Training
+from configs.platform import Platform
 from configs.problems import Problem, nearest, raise_any
 from configs.recipe_checks import recipe_problems
 from configs.retention import Retention
@@ -121,6 +122,7 @@ class RunConfig(Config):
   Attributes:
     name: the pipeline's name, as Vertex allows it.
     beam: where the Beam steps run; no part of the result.
+    platform: for runs away from this machine; no result depends on it.
   """
 
   name: str = Field(pattern=r'^[a-z0-9][a-z0-9-]{0,127}$')
@@ -136,6 +138,7 @@ class RunConfig(Config):
   metadata: Metadata = Metadata()
   retention: Retention = Retention()
   retraining: Retraining = Retraining()
+  platform: Platform = Platform()
 
   @field_validator('retraining', mode='after')
   @classmethod

@@ -59,9 +59,15 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   )
   recipes = os.path.join(fn_args.model_run_dir, RECIPES_FOLDER)
   artifact, model_folder = os.path.split(fn_args.serving_model_dir)
-  training.run(recipes, model_folder, warm_start=fn_args.base_model)
+  training.run(recipes, model_folder, warm_start=_served(fn_args.base_model))
   io_utils.copy_dir(os.path.join(recipes, settings.training.served_recipe.name), artifact)
   training.forget_checkpoints()
+
+
+def _served(base_model: str | None) -> str | None:
+  """The model to start from; a look-up that found nothing may leave an empty folder behind."""
+  found = base_model and tf.io.gfile.exists(os.path.join(base_model, 'saved_model.pb'))
+  return base_model if found else None
 
 
 def _read(patterns: Sequence[str], graph: tft.TFTransformOutput, embedded: Sequence[Categorical]) -> Rides:

@@ -127,6 +127,30 @@ def report(directory: str, against: str | None) -> None:
     raise UserError(str(error)) from None
 
 
+_TARGET = click.option(
+  '--target', type=click.Choice(['vertex', 'kfp']), required=True, help='Vertex AI, or Kubeflow Pipelines 2.'
+)
+_DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.path by default.')
+
+
+@main.command('compile')
+@_TARGET
+@_CONFIG
+@_DATA
+@_SET
+@click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
+def compile_(target: str, config: str | None, data: str | None, overrides: tuple[str, ...], output: str) -> None:
+  """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
+  from configs import loading
+  from pipeline import data_source
+  from pipeline.targets import compile_command, places
+
+  try:
+    compile_command.run(target, config, data, overrides, output)
+  except (loading.ConfigError, data_source.DataSourceError, places.TargetError) as error:
+    raise UserError(str(error)) from None
+
+
 @main.command()
 def doctor() -> None:
   """Tell what is wrong with this machine, and how to mend it."""

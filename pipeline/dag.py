@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base import base_node
-from tfx.dsl.components.common import resolver
 from tfx.orchestration import pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2
-from tfx.types import channel, standard_artifacts
+from tfx.types import channel
 
 from components.anomaly_gate.component import AnomalyGate
 from components.compression_gate.component import CompressionGate
-from components.earlier.strategies import EarlierStatisticsStrategy, ServedModelStrategy
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
 from components.pruning_trainer.component import PruningTrainer
@@ -29,23 +25,9 @@ from configs.run import RunConfig, Split, SplitMethod
 from pipeline.beam_arguments import Surroundings, with_engines
 from pipeline.code_version import code_version
 from pipeline.data_source import DataSource
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-  """Where a target keeps things; URIs.
-
-  Attributes:
-    root: TFX's pipeline root.
-    serving: the push destination.
-    checkpoints: of unfinished trainings.
-    variants: finished lite files, by what they depend on.
-  """
-
-  root: str
-  serving: str
-  checkpoints: str
-  variants: str
+from pipeline.lookups import earlier_statistics, served_model
+from pipeline.places import Places
+from pipeline.targets.target import Target
 
 
 def build_nodes(
@@ -54,6 +36,7 @@ def build_nodes(
   places: Places,
   push_nonce: str = '',
   around: Surroundings | None = None,
+  target: Target = Target.LOCAL,
 ) -> list[base_node.BaseNode]:
   """All steps of a run, in topological order.
 
@@ -64,6 +47,7 @@ def build_nodes(
     push_nonce: a new text pushes once more, although nothing changed.
     around: what the engines of Beam steps take from the target; the pipeline
       root alone by default.
+    target: where the steps run; it decides how they find what an earlier run left.
 
   Raises:
     BeamSettingsError: an engine can't run as `config.beam` says.
@@ -82,7 +66,7 @@ def build_nodes(
     rules=config.dataset.rules,
     code_version=code_version('configs', 'components.quarantine_gate', 'components.ride_example_gen'),
   )
-  checks, gate, schema = _validation(config, ingest, quarantine_gate)
+  checks, gate, schema = _validation(config, ingest, quarantine_gate, target)
   features = FeatureEngineering(
     examples=ingest.outputs['examples'],
     schema=schema,
@@ -92,8 +76,8 @@ def build_nodes(
     code_version=code_version('configs', 'transforms', 'components.feature_engineering'),
   )
   features.add_upstream_node(gate)
-  trainer, recipes, warm_start = _training(config, features, places)
-  judged = _evaluation(config, ingest, trainer, recipes)
+  trainer, recipes, warm_start = _training(config, features, places, target)
+  judged = _evaluation(config, ingest, trainer, recipes, places, target)
   released = _release(config, ingest, features, recipes, judged[1], places, push_nonce)
   nodes = [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *judged, *released]
   with_engines(nodes, config.beam, around or Surroundings(places.root))
@@ -107,7 +91,7 @@ def _split(config: RunConfig, source: DataSource) -> Split:
 
 
 def _validation(
-  config: RunConfig, ingest: RideExampleGen, quarantine_gate: QuarantineGate
+  config: RunConfig, ingest: RideExampleGen, quarantine_gate: QuarantineGate, target: Target
 ) -> tuple[list[base_node.BaseNode], AnomalyGate, channel.BaseChannel]:
   """Statistics, curated schema, TFDV's verdict, and the gate that stops a run on it."""
   version = code_version('configs', 'components.ride_schema', 'components.anomaly_gate')
@@ -115,29 +99,26 @@ def _validation(
   statistics.add_upstream_node(quarantine_gate)
   schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=version)
   validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])
-  earlier = resolver.Resolver(
-    strategy_class=EarlierStatisticsStrategy,
-    current=statistics.outputs['statistics'],
-    statistics=channel.Channel(type=standard_artifacts.ExampleStatistics),
-  ).with_id('EarlierStatistics')
+  earlier = earlier_statistics(target, statistics)
   gate = AnomalyGate(
     statistics=statistics.outputs['statistics'],
     schema=schema.outputs['schema'],
     anomalies=validator.outputs['anomalies'],
-    baseline_statistics=earlier.outputs['statistics'],
+    baseline_statistics=earlier.outputs['statistics'] if earlier else None,
     validation=config.validation,
     code_version=version,
   )
-  return [statistics, schema, validator, earlier, gate], gate, schema.outputs['schema']
+  lookups = [earlier] if earlier else []
+  return [*lookups, statistics, schema, validator, gate], gate, schema.outputs['schema']
 
 
 def _training(
-  config: RunConfig, features: FeatureEngineering, places: Places
+  config: RunConfig, features: FeatureEngineering, places: Places, target: Target
 ) -> tuple[PruningTrainer, RecipeModels, list[base_node.BaseNode]]:
   """The trainer, the models of its recipes, and the look-up of the model that it starts from, if any."""
   warm_start: list[base_node.BaseNode] = []
   if config.training.warm_start:
-    warm_start.append(_served_model('WarmStartModel'))
+    warm_start.append(served_model(target, places.serving, 'WarmStartModel'))
   trainer = PruningTrainer(
     examples=features.outputs['transformed_examples'],
     transform_graph=features.outputs['transform_graph'],
@@ -157,27 +138,23 @@ def _training(
   return trainer, recipes, warm_start
 
 
-def _served_model(node_id: str, candidate: base_node.BaseNode | None = None) -> resolver.Resolver:
-  """The look-up of the model that serves now; never the candidate itself."""
-  others = {} if candidate is None else {'candidate': candidate.outputs['model']}
-  return resolver.Resolver(
-    strategy_class=ServedModelStrategy,
-    model=channel.Channel(type=standard_artifacts.Model),
-    pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
-    **others,
-  ).with_id(node_id)
-
-
 def _evaluation(
-  config: RunConfig, ingest: RideExampleGen, trainer: PruningTrainer, recipes: RecipeModels
+  config: RunConfig,
+  ingest: RideExampleGen,
+  trainer: PruningTrainer,
+  recipes: RecipeModels,
+  places: Places,
+  target: Target,
 ) -> list[base_node.BaseNode]:
   """The served model, the comparison with it, and the base beside it where another recipe is served."""
-  served = _served_model('ServedModel', candidate=trainer)
+  served = served_model(target, places.serving, 'ServedModel', candidate=trainer.outputs['model'])
   common = {
     'examples': ingest.outputs['examples'],
     'evaluation': config.evaluation,
     'currency': config.dataset.currency,
-    'code_version': code_version('configs', 'models', 'transforms', 'components.fare_evaluator'),
+    'code_version': code_version(
+      'configs', 'models', 'transforms', 'components.fare_evaluator', 'components.served_model'
+    ),
   }
   evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
   nodes: list[base_node.BaseNode] = [served, evaluator]
@@ -231,12 +208,19 @@ def _release(
   return [rewriter, gate, pusher]
 
 
-def build_pipeline(config: RunConfig, source: DataSource, places: Places, push_nonce: str = '') -> pipeline.Pipeline:
+def build_pipeline(
+  config: RunConfig,
+  source: DataSource,
+  places: Places,
+  push_nonce: str = '',
+  around: Surroundings | None = None,
+  target: Target = Target.LOCAL,
+) -> pipeline.Pipeline:
   """The TFX pipeline of a run. It names no metadata store: that is the runner's, and its password nobody's."""
   return pipeline.Pipeline(
     pipeline_name=config.name,
     pipeline_root=places.root,
-    components=build_nodes(config, source, places, push_nonce),
+    components=build_nodes(config, source, places, push_nonce, around, target),
     enable_cache=True,
     # No Beam arguments for all: each step has its own, see `with_engines`.
   )

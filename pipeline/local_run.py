@@ -12,11 +12,12 @@ from configs import loading
 from configs.run import RunConfig
 from pipeline import metadata_store, run_registry, summary
 from pipeline.code_version import code_version
-from pipeline.dag import Places, build_pipeline
+from pipeline.dag import build_pipeline
 from pipeline.data_source import DataSource
 from pipeline.errors import failure_sentence, root_cause
 from pipeline.local_runner import run_locally
 from pipeline.output_directory import OutputDirectory
+from pipeline.places import Places
 from pipeline.steps import Step, StepFailedError, StepObserver, StepState, output_of
 
 

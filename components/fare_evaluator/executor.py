@@ -19,6 +19,7 @@ from components.fare_evaluator.intervals import intervals_of_split
 from components.fare_evaluator.slices import read_slices
 from components.fare_evaluator.spec import BOOTSTRAP_KEY, CURRENCY_KEY, SLICES_KEY
 from components.fare_evaluator.verdict import refusals
+from components.served_model.absence import without_absent
 from configs.run import Slices
 
 
@@ -32,6 +33,7 @@ class FareEvaluatorExecutor(evaluator.Executor):
     exec_properties: dict[str, Any],
   ) -> None:
     """Evaluates; raises `SlicesMissingError` where TFMA did not slice."""
+    input_dict = without_absent(input_dict, keys.BASELINE_MODEL_KEY)
     super().Do(input_dict, output_dict, exec_properties)
     uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])
     _write(uri, 'slices', read_slices(uri, SLICE_KEYS, Slices.model_validate_json(exec_properties[SLICES_KEY])))

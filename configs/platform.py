@@ -1,0 +1,123 @@
+"""Where a run happens away from this machine: images, buckets, projects, clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from configs.base import Config
+
+PREFIX = 'FARELITE_'
+
+
+def _bare(value: str) -> str:
+  if not value or value != value.strip() or any(character.isspace() for character in value):
+    raise ValueError(f"must be a name or an address without spaces, got '{value}'.")
+  return value
+
+
+Word = Annotated[str, AfterValidator(_bare)]
+
+
+class Vertex(Config):
+  """Vertex AI Pipelines.
+
+  Attributes:
+    project: the Google Cloud project that the pipeline runs in;
+      FARELITE_PROJECT where it is not set.
+    region: such as `europe-west4`; FARELITE_REGION.
+    service_account: e-mail of the account that the steps run as;
+      FARELITE_SERVICE_ACCOUNT. The project's default where there is none.
+    network: `projects/NUMBER/global/networks/NAME` to peer with;
+      FARELITE_NETWORK.
+    kms_key: full name of a key that encrypts what Vertex stores;
+      FARELITE_KMS_KEY.
+  """
+
+  project: Word | None = None
+  region: Word | None = None
+  service_account: Word | None = None
+  network: Word | None = None
+  kms_key: Word | None = None
+
+
+class Kfp(Config):
+  """A cluster with Kubeflow Pipelines 2.
+
+  Attributes:
+    endpoint: URL of the API, such as `https://kfp.example.com`;
+      FARELITE_KFP_ENDPOINT.
+    namespace: of a multi-user installation; FARELITE_KFP_NAMESPACE.
+    experiment: what runs are listed under; FARELITE_KFP_EXPERIMENT, or the
+      pipeline's name.
+    service_account: the Kubernetes account that the steps run as;
+      FARELITE_KFP_SERVICE_ACCOUNT.
+  """
+
+  endpoint: Word | None = None
+  namespace: Word | None = None
+  experiment: str | None = None
+  service_account: Word | None = None
+
+
+class Platform(Config):
+  """What the cloud targets need; a local run needs none of it.
+
+  A token for a cluster is no setting: it is read from FARELITE_KFP_TOKEN when
+  a run is submitted, and Google's credentials from where its clients look.
+
+  Attributes:
+    image: of every step, with the project's wheel inside; FARELITE_IMAGE.
+    pipeline_root: a bucket's folder for artifacts; FARELITE_PIPELINE_ROOT.
+    serving: a bucket's folder for pushed versions, FARELITE_SERVING; below
+      the pipeline root, by the pipeline's name, where it is not set.
+    vertex: see `Vertex`.
+    kfp: see `Kfp`.
+  """
+
+  image: Word | None = None
+  pipeline_root: Word | None = None
+  serving: Word | None = None
+  vertex: Vertex = Vertex()
+  kfp: Kfp = Kfp()
+
+
+_VARIABLES = {
+  'image': ('image',),
+  'pipeline_root': ('pipeline_root',),
+  'serving': ('serving',),
+  'project': ('vertex', 'project'),
+  'region': ('vertex', 'region'),
+  'service_account': ('vertex', 'service_account'),
+  'network': ('vertex', 'network'),
+  'kms_key': ('vertex', 'kms_key'),
+  'kfp_endpoint': ('kfp', 'endpoint'),
+  'kfp_namespace': ('kfp', 'namespace'),
+  'kfp_experiment': ('kfp', 'experiment'),
+  'kfp_service_account': ('kfp', 'service_account'),
+}
+
+VARIABLES = {PREFIX + name.upper(): location for name, location in _VARIABLES.items()}
+"""Where in a `Platform` the value of an environment variable goes."""
+
+
+def with_environment(platform: Platform, environment: Mapping[str, str]) -> Platform:
+  """The settings with what they leave open taken from environment variables.
+
+  Args:
+    platform: the config's; what it sets stays.
+    environment: such as `os.environ`; empty values count as absent.
+
+  Raises:
+    pydantic.ValidationError: a variable's value can't be.
+  """
+  values = platform.model_dump()
+  for variable, (*sections, key) in VARIABLES.items():
+    section = values
+    for name in sections:
+      section = section[name]
+    if section[key] is None and environment.get(variable):
+      section[key] = environment[variable]
+  return Platform.model_validate(values)

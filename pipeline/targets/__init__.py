@@ -1,0 +1,1 @@
+"""Runs away from this machine: compile, check, submit."""
