@@ -11,6 +11,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from configs.platform import Platform
 from configs.run import RunConfig
+from pipeline.beam_arguments import Surroundings
 from pipeline.dag import build_pipeline
 from pipeline.data_source import DataSource
 from pipeline.targets.compiled import CompiledPipeline
@@ -36,7 +37,8 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   if platform.image is None:
     raise TargetError('No image: set platform.image or FARELITE_IMAGE to what `make image` built and you pushed.')
   places = cloud_places(platform, config.name)
-  pipeline = build_pipeline(config, source, places, target=target)
+  around = Surroundings(places.root, platform.image, platform.vertex.project or '', platform.vertex.region or '')
+  pipeline = build_pipeline(config, source, places, around=around, target=target)
   runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
     kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
       default_image=platform.image, use_pipeline_spec_2_1=target is Target.KFP
