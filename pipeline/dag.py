@@ -19,6 +19,8 @@ from components.quantization_rewriter.component import QuantizationRewriter
 from components.quarantine_gate.component import QuarantineGate
 from components.recipe_models.component import RecipeModels
 from components.ride_example_gen.component import RideExampleGen
+from components.ride_example_gen.spans import has_spans
+from components.ride_example_gen.splitting import of_a_single_span
 from components.ride_schema.component import RideSchema
 from configs.recipe import DENSE
 from configs.run import RunConfig, Split, SplitMethod
@@ -52,14 +54,16 @@ def build_nodes(
   Raises:
     BeamSettingsError: an engine can't run as `config.beam` says.
   """
+  window = _window(config, source, target)
   ingest = RideExampleGen(
     input_base=source.base,
     input_config=example_gen_pb2.Input(
       splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in source.inputs().items()]
     ),
     dataset=config.dataset,
-    split=_split(config, source),
+    split=config.split if window else _split(config, source),
     code_version=code_version('configs', 'components.ride_example_gen'),
+    window=window,
   )
   quarantine_gate = QuarantineGate(
     quarantine=ingest.outputs['quarantine'],
@@ -84,10 +88,17 @@ def build_nodes(
   return nodes
 
 
+def _window(config: RunConfig, source: DataSource, target: Target) -> int | None:
+  """How many spans the ingestion has to find by itself; KFP runs no driver, and Vertex one that takes a single span."""
+  unresolved = has_spans(source.pattern) and not source.spans
+  if target is Target.KFP or (target is Target.VERTEX and unresolved and config.retraining.spans > 1):
+    return config.retraining.spans
+  return None
+
+
 def _split(config: RunConfig, source: DataSource) -> Split:
-  """The newest span can't evaluate where it is the only one yet; then its rides are divided by their time stamps."""
   alone = config.split.method is SplitMethod.NEWEST_SPAN and len(source.spans) < 2
-  return config.split.model_copy(update={'method': SplitMethod.HASH}) if alone else config.split
+  return of_a_single_span(config.split) if alone else config.split
 
 
 def _validation(

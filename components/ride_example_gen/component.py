@@ -43,6 +43,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     split: Split,
     code_version: str,
     range_config: range_config_pb2.RangeConfig | None = None,
+    window: int | None = None,
   ):
     """Constructs the component.
 
@@ -55,6 +56,9 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       split: how kept rides are divided into train and eval.
       code_version: of the ingestion's code, as TFX's cache does not see code.
       range_config: which span; the latest when unset.
+      window: how many of the newest spans the executor finds by itself, where
+        no driver looks at the data, or one that knows single spans only; 1
+        also where the pattern has no spans. Such a step must not be cached.
     """
     spec = RideExampleGenSpec(
       input_base=input_base,
@@ -66,6 +70,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       dataset=parameters.dump_dataset(dataset),
       split=parameters.dump_split(split),
       code_version=code_version,
+      window=window,
       examples=types.Channel(type=standard_artifacts.Examples),
       quarantine=types.Channel(type=Quarantine),
     )

@@ -40,9 +40,12 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
     quarantine = artifact_utils.get_single_instance(output_dict[spec.QUARANTINE_KEY])
     dataset = parameters.load_dataset(exec_properties[spec.DATASET_KEY])
+    spans = span_files(exec_properties)
     split = parameters.load_split(exec_properties[spec.SPLIT_KEY])
+    if split.method is SplitMethod.NEWEST_SPAN and len(spans) < 2:
+      split = splitting.of_a_single_span(split)
     staging = publishing.Staging(posixpath.join(examples.uri, '_staging'))
-    notes = self._ingest(span_files(exec_properties), dataset, split, staging)
+    notes = self._ingest(spans, dataset, split, staging)
     examples.split_names = artifact_utils.encode_split_names(list(splitting.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in splitting.SPLITS}
     publishing.publish(notes, staging, split_uris, quarantine.uri)

@@ -10,6 +10,7 @@ QUARANTINE_KEY = 'quarantine'
 DATASET_KEY = 'dataset'
 SPLIT_KEY = 'split'
 CODE_VERSION_KEY = 'code_version'
+WINDOW_KEY = 'window'
 
 
 class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
@@ -20,6 +21,7 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
     DATASET_KEY: component_spec.ExecutionParameter(type=str),
     SPLIT_KEY: component_spec.ExecutionParameter(type=str),
     CODE_VERSION_KEY: component_spec.ExecutionParameter(type=str),
+    WINDOW_KEY: component_spec.ExecutionParameter(type=int, optional=True),
   }
   OUTPUTS = {
     **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,

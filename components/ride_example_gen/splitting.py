@@ -13,6 +13,11 @@ ALL, NONE = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 """Thresholds that put all rides, or none, into the eval split."""
 
 
+def of_a_single_span(split: Split) -> Split:
+  """The newest span can't evaluate where it is the only one yet; then its rides are divided by their time stamps."""
+  return split.model_copy(update={'method': SplitMethod.HASH})
+
+
 def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> np.ndarray:
   """Which rides are for evaluation; rides of one time stamp always go together.
 

@@ -5,10 +5,12 @@ The same config and code give the same bytes: no time, no path of this machine, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
+from components.ride_example_gen.spec import WINDOW_KEY
 from configs.platform import Platform
 from configs.run import RunConfig
 from pipeline.beam_arguments import Surroundings
@@ -18,7 +20,9 @@ from pipeline.targets.compiled import CompiledPipeline
 from pipeline.targets.places import TargetError, cloud_places
 from pipeline.targets.target import Target
 
-UNCACHED = ('ServedModel', 'WarmStartModel')
+INGESTION = 'RideExampleGen'
+
+LOOKUPS = ('ServedModel', 'WarmStartModel')
 """Steps that read what is no input of theirs."""
 
 
@@ -40,25 +44,22 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   around = Surroundings(places.root, platform.image, platform.vertex.project or '', platform.vertex.region or '')
   pipeline = build_pipeline(config, source, places, around=around, target=target)
   runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
-    kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
-      default_image=platform.image, use_pipeline_spec_2_1=target is Target.KFP
-    )
+    # KFP takes no other schema; on Vertex, TFX 1.16 loses what ExampleGen's driver found with schema 2.0.
+    kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=platform.image, use_pipeline_spec_2_1=True)
   )
   job = runner.run(pipeline, write_out=False)
   spec = job['pipelineSpec']
+  _uncache(spec, LOOKUPS)
+  if WINDOW_KEY in spec['root']['dag']['tasks'][INGESTION]['inputs']['parameters']:
+    # The step itself looks which files are there, so no driver does, and no fingerprint of theirs is in its cache key.
+    spec['deploymentSpec']['executors'][f'{INGESTION}_executor']['container'].pop('lifecycle')
+    _uncache(spec, [INGESTION])
   if target is Target.VERTEX:
     return CompiledPipeline(target, spec, places.root, job)
-  _adapt_to_kfp(spec, places.root)
-  return CompiledPipeline(target, spec, places.root, job=None)
+  return CompiledPipeline(target, {**spec, 'defaultPipelineRoot': places.root}, places.root, job=None)
 
 
-def _adapt_to_kfp(spec: dict[str, Any], pipeline_root: str) -> None:
-  """What Kubeflow Pipelines needs and TFX's compiler, made for Vertex, does not write."""
-  spec['defaultPipelineRoot'] = pipeline_root
-  for executor in spec['deploymentSpec']['executors'].values():
-    # KFP runs no driver; the hook would only promise one.
-    executor['container'].pop('lifecycle', None)
+def _uncache(spec: dict[str, Any], names: Iterable[str]) -> None:
   tasks = spec['root']['dag']['tasks']
-  for name in UNCACHED:
-    if name in tasks:
-      tasks[name].pop('cachingOptions', None)
+  for name in names:
+    tasks.get(name, {}).pop('cachingOptions', None)
