@@ -65,6 +65,7 @@ setup(
     'models',
     'models.compression',
     'models.lite',
+    'models.reduction',
     'pipeline',
     'pipeline.rehearsal',
     'pipeline.report',

@@ -9,6 +9,7 @@ from configs.dataset import COORDINATES, Dataset
 from configs.features import Cross, Features, fourth_root
 from configs.model import Model
 from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
+from configs.reduction import Reduction
 
 _CELLS = (Cross.PICKUP_CELL, Cross.DROPOFF_CELL, Cross.CELL_PAIR)
 _HOURS_PER_WEEK = 168
@@ -51,10 +52,21 @@ class Layer:
     return f'{self.inputs or "?"}x{self.units}'
 
 
-def model_layers(dataset: Dataset, features: Features, model: Model) -> tuple[Layer, ...]:
-  """Every layer with a name of its own, inputs first."""
-  clip = [Layer(CLIP_LAYER, LayerKind.CUSTOM)] if model.clip and _has_numeric(dataset, features) else []
-  return (*clip, *_embeddings(dataset, features), *_dense(model))
+def model_layers(
+  dataset: Dataset, features: Features, model: Model, reduction: Reduction | None = None
+) -> tuple[Layer, ...]:
+  """Every layer with a name of its own, inputs first.
+
+  Args:
+    dataset: its extras.
+    features: buckets and crosses have an embedding each.
+    model: the dense layers.
+    reduction: one that takes the categorical columns leaves no embedding.
+  """
+  clip = [Layer(CLIP_LAYER, LayerKind.CUSTOM)] if model.clip and has_numeric(dataset, features) else []
+  taken = reduction is not None and reduction.takes_categoricals
+  embedded = [] if taken else embeddings(dataset, features)
+  return (*clip, *embedded, *_dense(model))
 
 
 def hidden_names(model: Model) -> tuple[str, ...]:
@@ -69,7 +81,8 @@ def _dense(model: Model) -> list[Layer]:
   return [*(Layer(name, LayerKind.DENSE, inputs, units) for name, inputs, units in hidden), output]
 
 
-def _embeddings(dataset: Dataset, features: Features) -> list[Layer]:
+def embeddings(dataset: Dataset, features: Features) -> list[Layer]:
+  """One per categorical column."""
   sizes: dict[str, tuple[int, int | None]] = {}
   if features.buckets.enabled:
     sizes |= {f'{name}_bucket': (features.buckets.count + 1, features.buckets.embedding) for name in COORDINATES}
@@ -89,7 +102,7 @@ def _cross_size(cross: Cross, features: Features) -> int:
   return min(axis ** powers[cross] if cross in powers else _HOURS_PER_WEEK, features.crosses.max_exact)
 
 
-def _has_numeric(dataset: Dataset, features: Features) -> bool:
+def has_numeric(dataset: Dataset, features: Features) -> bool:
   """Whether there is a standardized vector to clip; cells bring an indicator of missing ends with them."""
   blocks = (features.raw, features.passengers, features.temporal, features.geographic, features.buckets)
   cells = features.crosses.enabled and any(cross in _CELLS for cross in features.crosses.crosses)

@@ -19,6 +19,8 @@ from configs.model import Model, Training
 from configs.platform import Platform
 from configs.problems import Problem, nearest, raise_any
 from configs.recipe_checks import recipe_problems
+from configs.reduction import Reduction
+from configs.reduction_checks import reduction_problems
 from configs.retention import Retention
 from configs.retraining import Retraining
 from configs.scheme_checks import scheme_problems
@@ -130,6 +132,7 @@ class RunConfig(Config):
   split: Split = Split()
   validation: Validation = Validation()
   features: Features = Features()
+  reduction: Reduction = Reduction()
   model: Model = Model()
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
@@ -160,13 +163,15 @@ class RunConfig(Config):
 
   @model_validator(mode='after')
   def _sections_fit(self) -> RunConfig:
-    layers, recipes = model_layers(self.dataset, self.features, self.model), self.training.recipes
+    layers = model_layers(self.dataset, self.features, self.model, self.reduction)
+    recipes = self.training.recipes
     of_recipes = [problem for recipe in recipes for problem in recipe_problems(recipe, self.model, layers)]
     schemes = self.compression.schemes
     of_schemes = [problem for scheme in schemes for problem in scheme_problems(scheme, recipes, layers)]
     of_budget = budget_problems(self.compression, recipes, layers)
     raise_any(
       [
+        *reduction_problems(self.reduction, self.dataset, self.features),
         *self._unknown_columns(),
         *(problem.under('training', 'recipes') for problem in of_recipes),
         *(problem.under('compression', 'schemes') for problem in of_schemes),

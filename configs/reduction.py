@@ -1,0 +1,215 @@
+"""Fewer model inputs: projections of the feature vector, or a selection of the features."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from configs.base import Config, PositiveInt
+from configs.problems import Problem, raise_any
+
+_PROJECTIONS = ('pca', 'svd', 'ica', 'nmf', 'lda', 'pls')
+_SHARES_OF_VARIANCE = ('pca', 'svd')
+
+
+class ReductionMethod(str, enum.Enum):
+  """How the feature vector is made shorter; all are scikit-learn's, on the transformed training split."""
+
+  NONE = 'none'
+  PCA = 'pca'
+  SVD = 'svd'
+  ICA = 'ica'
+  NMF = 'nmf'
+  LDA = 'lda'
+  PLS = 'pls'
+  VARIANCE = 'variance'
+  CORRELATION = 'correlation'
+  MUTUAL_INFORMATION = 'mutual_information'
+  PERMUTATION = 'permutation'
+  RFE = 'rfe'
+  L1 = 'l1'
+
+  @property
+  def is_projection(self) -> bool:
+    """Whether each input of the model is a mixture of all features."""
+    return self.value in _PROJECTIONS
+
+  @property
+  def is_selection(self) -> bool:
+    """Whether the model's inputs are some of the features, and the others are not computed."""
+    return self is not ReductionMethod.NONE and not self.is_projection
+
+  @property
+  def counts_variance(self) -> bool:
+    """Whether a share means a share of the variance, and not of the features."""
+    return self.value in _SHARES_OF_VARIANCE
+
+
+class Engine(str, enum.Enum):
+  """What fits a PCA: scikit-learn on a sample, scikit-learn batch by batch, or tf.Transform in Beam."""
+
+  SKLEARN = 'sklearn'
+  INCREMENTAL = 'incremental'
+  TFT = 'tft'
+
+
+class Scorer(str, enum.Enum):
+  """The model whose importances rank the features, for `permutation` and `rfe`."""
+
+  TREES = 'trees'
+  LINEAR = 'linear'
+
+
+_THRESHOLDS = {
+  ReductionMethod.VARIANCE: (1e-3, 0.25, 'the least variance of a feature scaled to [0, 1], at most 0.25'),
+  ReductionMethod.CORRELATION: (0.95, 1.0, 'the largest absolute correlation of two features, below 1'),
+  ReductionMethod.MUTUAL_INFORMATION: (None, None, 'the least mutual information with the fare, in nats'),
+  ReductionMethod.PERMUTATION: (None, None, 'the least increase of the RMSE when a feature is shuffled'),
+  ReductionMethod.L1: (None, None, 'the least absolute coefficient, in currency per standard deviation'),
+}
+"""Default, upper end and meaning of each method's threshold."""
+
+_BY_THRESHOLD = (ReductionMethod.VARIANCE, ReductionMethod.CORRELATION)
+"""Selections whose default is a threshold and not a share."""
+
+_DEFAULT_SHARE = 0.5
+_DEFAULT_VARIANCE = 0.99
+
+
+def _number_or_share(value: object) -> object:
+  """Refuses what is neither a count nor a share, with what would be right."""
+  if value is None:
+    return None
+  if isinstance(value, bool) or not isinstance(value, (int, float)):
+    raise ValueError(f'must be a number of inputs from 1 on, or a share in (0, 1), got {value!r}.')
+  if not value > 0:
+    raise ValueError(f'must be a number of inputs from 1 on, or a share in (0, 1), got {value:g}.')
+  if isinstance(value, float) and value >= 1:
+    count = f' For the number write {value:.0f}, without a point.' if value.is_integer() else ''
+    percent = f' For {value:g} % write {value / 100:g}.' if 1 < value < 100 else ''
+    raise ValueError(f'must be a number of inputs, or a share in (0, 1), got {value}.{percent}{count}')
+  return value
+
+
+class Reduction(Config):
+  """How the feature vector is made shorter, between the features and the training.
+
+  Attributes:
+    method: a projection (pca, svd, ica, nmf, lda, pls), a selection (variance,
+      correlation, mutual_information, permutation, rfe, l1), or none.
+    components: inputs that the model gets: a number, or a share in (0, 1), of
+      the variance for pca and svd and of the features otherwise. When unset:
+      0.99 of the variance, half of the features, or what the threshold keeps;
+      for lda one less than the fare bands.
+    threshold: selects instead of `components`; its meaning depends on the
+      method, see `docs/reduction.md`.
+    whiten: pca alone: every component gets unit variance. Where false, all are
+      divided by the standard deviation of the first one and keep their
+      relative spread.
+    fare_bands: classes of lda: a number of bands with equally many rides, or
+      the fares where the bands begin but for the first.
+    shift: nmf alone: subtract each feature's least value first, as factors
+      have to be non-negative.
+    iterations: nmf alone: steps of the solution in graph.
+    scorer: what ranks the features for permutation and rfe.
+    categoricals: svd alone: the one-hot columns of buckets, crosses and
+      categorical extras are part of the matrix, and have no embeddings then.
+    engine: what fits a pca.
+    sample: largest number of training rides that are fitted on; a random
+      sample where there are more. `engine: incremental` and `tft` take all.
+    seed: of the sample and of whatever the method draws.
+  """
+
+  method: ReductionMethod = ReductionMethod.NONE
+  components: Annotated[int | float | None, BeforeValidator(_number_or_share)] = None
+  threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+  whiten: bool = True
+  fare_bands: PositiveInt | tuple[float, ...] = 8
+  shift: bool = True
+  iterations: Annotated[int, Field(ge=1, le=1000)] = 50
+  scorer: Scorer = Scorer.TREES
+  categoricals: bool = False
+  engine: Engine = Engine.SKLEARN
+  sample: Annotated[int, Field(ge=2)] = 200_000
+  seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+  @property
+  def is_on(self) -> bool:
+    """Whether there is anything to do."""
+    return self.method is not ReductionMethod.NONE
+
+  @property
+  def takes_categoricals(self) -> bool:
+    """Whether the categorical columns are part of what is reduced, so that the model gets none of them."""
+    return self.method is ReductionMethod.SVD and self.categoricals
+
+  @property
+  def size(self) -> int | float | None:
+    """`components`, or its default; `None` where a threshold decides, or lda's classes."""
+    by_threshold = self.threshold is not None or self.method in _BY_THRESHOLD
+    if self.components is not None or by_threshold or self.method is ReductionMethod.LDA:
+      return self.components
+    return _DEFAULT_VARIANCE if self.method.counts_variance else _DEFAULT_SHARE
+
+  @property
+  def least(self) -> float | None:
+    """`threshold`, or its default; `None` where `size` decides."""
+    if self.components is not None:
+      return None
+    return self.threshold if self.threshold is not None else _THRESHOLDS.get(self.method, (None,))[0]
+
+  @model_validator(mode='after')
+  def _consistent(self) -> Reduction:
+    raise_any([*self._threshold_problems(), *self._band_problems(), *self._idle_settings()])
+    return self
+
+  def _threshold_problems(self) -> Iterator[Problem]:
+    place = ('threshold',)
+    if self.threshold is None or not self.is_on:
+      return
+    if self.method not in _THRESHOLDS:
+      yield Problem(place, f'has no meaning with method {self.method.value}; give components instead.')
+      return
+    _, most, meaning = _THRESHOLDS[self.method]
+    if self.components is not None:
+      yield Problem(place, 'must be null where components is given: a selection goes by one of them.')
+    if most is not None and self.threshold >= most:
+      yield Problem(place, f'must be below {most:g}, got {self.threshold:g}: it is {meaning}.')
+
+  def _band_problems(self) -> Iterator[Problem]:
+    place, bands = ('fare_bands',), self.fare_bands
+    if isinstance(bands, int):
+      if bands < 2:
+        yield Problem(place, f'must be at least 2, got {bands}: lda tells classes apart, and one class is none.')
+      count = bands
+    else:
+      if list(bands) != sorted(set(bands)) or not bands or bands[0] <= 0:
+        yield Problem(place, f'must be rising fares above 0, at least one of them, got {list(bands)}.')
+      count = len(bands) + 1
+    at_most = count - 1
+    if self.method is ReductionMethod.LDA and isinstance(self.components, int) and self.components > at_most >= 1:
+      told = f'must be at most {at_most} with {count} fare_bands, got {self.components}: lda has one less than classes.'
+      yield Problem(('components',), told)
+
+  def _idle_settings(self) -> Iterator[Problem]:
+    """Settings of other methods: what has no effect is most likely a misunderstanding."""
+    if not self.is_on:
+      # A config that is switched off by `--set reduction.method=none` keeps its other settings.
+      return
+    own: dict[str, Sequence[ReductionMethod]] = {
+      'whiten': (ReductionMethod.PCA,),
+      'engine': (ReductionMethod.PCA,),
+      'fare_bands': (ReductionMethod.LDA,),
+      'shift': (ReductionMethod.NMF,),
+      'iterations': (ReductionMethod.NMF,),
+      'categoricals': (ReductionMethod.SVD,),
+      'scorer': (ReductionMethod.PERMUTATION, ReductionMethod.RFE),
+    }
+    for name, methods in own.items():
+      default = type(self).model_fields[name].default
+      if self.method not in methods and getattr(self, name) != default:
+        owners = ' and '.join(method.value for method in methods)
+        yield Problem((name,), f'has no effect with method {self.method.value}, only with {owners}; leave it out.')

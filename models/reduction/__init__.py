@@ -1,0 +1,1 @@
+"""Fewer model inputs: scikit-learn fits, NumPy and TensorFlow apply."""

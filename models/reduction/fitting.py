@@ -1,0 +1,149 @@
+"""Fits a reduction on training rides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from configs.reduction import Reduction
+from models.reduction.bases import Basis
+from models.reduction.errors import ReductionError
+from models.reduction.findings import observe
+from models.reduction.fitted import Decision, Fitted
+from models.reduction.mappings import Affine, MappingKind, Selection
+from models.reduction.matrix import Matrix, clipped
+from models.reduction.projections import project
+from models.reduction.selections import select
+
+_SHOWN_NAMES = 5
+
+
+def fit(
+  reduction: Reduction,
+  names: Sequence[str],
+  numeric: np.ndarray,
+  fares: np.ndarray,
+  *,
+  clip: float | None = None,
+  categories: Mapping[str, np.ndarray] | None = None,
+  sizes: Mapping[str, int] | None = None,
+  read: int | None = None,
+  basis: Basis | None = None,
+) -> Fitted:
+  """Fits a reduction by scikit-learn.
+
+  Args:
+    reduction: its method; not none.
+    names: of the features, [n].
+    numeric: float [rides, n], the standardized training split, or a sample of it.
+    fares: float [rides], the city's currency.
+    clip: what the model clips the vector to, `Model.clip`.
+    categories: int [rides] by categorical column; read where
+      `reduction.takes_categoricals` alone.
+    sizes: number of values by categorical column.
+    read: rides that the sample was taken from; as many as given when unset.
+    basis: principal axes from elsewhere, for data that do not fit memory; the
+      rides given are then for the pictures.
+
+  Raises:
+    ReductionError: the rides don't allow it, such as fewer of them than
+      components.
+  """
+  total = len(fares) if read is None else read
+  rows = _sample(len(fares), reduction)
+  taken = sizes if reduction.takes_categoricals and sizes else {}
+  matrix = Matrix(
+    names=tuple(names),
+    numeric=np.asarray(clipped(np.asarray(numeric)[rows], clip), np.float64),
+    fares=np.asarray(fares, np.float64)[rows],
+    categories={name: np.asarray((categories or {})[name])[rows] for name in taken},
+    sizes=taken,
+  )
+  _check(reduction, matrix)
+  notes = [] if total == len(matrix) else [f'Fitted on a random sample of {len(matrix):,} of {total:,} training rides.']
+  if matrix.constant:
+    notes.append(f'Constant in the training rides, so without effect: {_listed(matrix.constant)}.')
+  decisions: tuple[Decision, ...] = ()
+  mapping: MappingKind
+  spectrum = None
+  if reduction.method.is_selection:
+    decisions = select(reduction, matrix)
+    mapping = Selection(np.flatnonzero([decision.kept for decision in decisions]))
+    if not mapping.width:
+      raise ReductionError(
+        f'No feature reaches reduction.threshold {reduction.least:g}; the best one, '
+        f'{max(decisions, key=lambda found: found.score).name}, has {max(found.score for found in decisions):.3g}.'
+      )
+    outputs = tuple(decision.name for decision in decisions if decision.kept)
+  else:
+    found = project(reduction, matrix, basis)
+    mapping, spectrum = found.mapping, found.spectrum
+    notes += found.notes
+    outputs = tuple(f'{reduction.method.value}_{number}' for number in range(mapping.width))
+  components = mapping.raw(matrix.numeric, matrix.categories)
+  mean, scale = _standardization(reduction, mapping, components, basis)
+  findings = observe(matrix, mapping, components, spectrum, total, notes, decisions, reduction.seed)
+  return Fitted(reduction, matrix.names, outputs, clip, mapping, mean, scale, findings)
+
+
+def _sample(rides: int, reduction: Reduction) -> np.ndarray | slice:
+  if rides <= reduction.sample:
+    return slice(None)
+  return np.sort(np.random.default_rng(reduction.seed).choice(rides, reduction.sample, replace=False))
+
+
+def _check(reduction: Reduction, matrix: Matrix) -> None:
+  """What makes every method senseless."""
+  if not matrix.names:
+    raise ReductionError('There is no numeric feature to reduce; switch a block on under features.')
+  if len(matrix) < 2:
+    raise ReductionError(
+      f'reduction.method {reduction.method.value} needs at least 2 training rides, got {len(matrix)}.'
+    )
+  if not matrix.varies.any():
+    raise ReductionError(
+      f'All {len(matrix.names)} features are constant over the {len(matrix):,} training rides, so there is nothing to '
+      'reduce: give more rides, or set reduction.method to none.'
+    )
+  wanted = reduction.components
+  if not isinstance(wanted, int):
+    return
+  varying, width = int(matrix.varies.sum()), len(matrix.names) + sum(matrix.sizes.values())
+  if wanted > width:
+    raise ReductionError(
+      f'reduction.components is {wanted}, but the rides have {width} features; at most {width} components can be made '
+      'of them.'
+    )
+  if wanted > varying + sum(matrix.sizes.values()):
+    raise ReductionError(
+      f'reduction.components is {wanted}, but only {varying} of the {len(matrix.names)} features vary over the '
+      f'training rides; constant: {_listed(matrix.constant)}. Give at most {varying}.'
+    )
+  if reduction.method.is_projection and wanted > len(matrix):
+    raise ReductionError(
+      f'reduction.components is {wanted}, but there are {len(matrix)} training rides, fewer than components: give more '
+      'rides or fewer components.'
+    )
+
+
+def _standardization(
+  reduction: Reduction, mapping: MappingKind, components: np.ndarray, basis: Basis | None
+) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and scale that give the model inputs of mean 0, and unit variance or, without whitening, that of the first."""
+  if isinstance(mapping, Selection):
+    return np.zeros(mapping.width), np.ones(mapping.width)
+  mean, spread = components.mean(axis=0), components.std(axis=0)
+  if basis is not None and isinstance(mapping, Affine):
+    # Exact ones over all rides, where the rides at hand are a sample.
+    mean, spread = np.zeros(mapping.width), np.sqrt(basis.variances[: mapping.width])
+    spread = np.ones(mapping.width) if reduction.whiten else spread
+  if not reduction.whiten:
+    spread = np.full_like(spread, spread[0])
+  scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0)
+  return mean, scale
+
+
+def _listed(names: Sequence[str]) -> str:
+  shown = ', '.join(names[:_SHOWN_NAMES])
+  return shown if len(names) <= _SHOWN_NAMES else f'{shown} and {len(names) - _SHOWN_NAMES} more'
