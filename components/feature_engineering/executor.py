@@ -22,7 +22,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 from tfx_bsl.tfxio import tf_example_record, tfxio
 
-from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards
+from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards, parts_of
 
 _TELEMETRY = ['FeatureEngineering']
 
@@ -81,8 +81,10 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
         )
         for uri in artifact_utils.get_split_uris(transformed, split):
           _ = features | f'Write[{split}]' >> WriteShards(uri)
-    if fileio.exists(temporary):
-      fileio.rmtree(temporary)
+    parts = {posixpath.dirname(parts_of(uri)) for uri in _split_uris(transformed, splits.transform)}
+    for folder in (temporary, *parts):
+      if fileio.exists(folder):
+        fileio.rmtree(folder)
 
 
 def _preprocessing_fn(exec_properties: dict[str, Any]) -> Callable[..., Any]:
@@ -93,8 +95,11 @@ def _preprocessing_fn(exec_properties: dict[str, Any]) -> Callable[..., Any]:
 
 
 def _files(examples: Sequence[types.Artifact], splits: Sequence[str]) -> list[str]:
-  uris = [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
-  return sorted(file for uri in uris for file in fileio.glob(posixpath.join(uri, '*')))
+  return sorted(file for uri in _split_uris(examples, splits) for file in fileio.glob(posixpath.join(uri, '*')))
+
+
+def _split_uris(examples: Sequence[types.Artifact], splits: Sequence[str]) -> list[str]:
+  return [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
 
 
 def _read(pipeline: beam.Pipeline, name: str, files: list[str], schema: schema_pb2.Schema) -> beam.PCollection:

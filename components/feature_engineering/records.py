@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -46,9 +46,9 @@ class ReadBatches(beam.DoFn):
 class WriteShards(beam.PTransform):
   """Writes transformed record batches as gzip shards of one split.
 
-  Each bundle writes under a name of its own; only what the finished bundles
-  name is moved to its final place, so a bundle that Beam runs twice counts
-  once.
+  Each bundle writes under a name of its own into `parts_of` the split; only
+  what the finished bundles name is moved to its final place, so a bundle that
+  Beam runs twice, even at the same time, counts once.
   """
 
   def __init__(self, uri: str):
@@ -56,8 +56,13 @@ class WriteShards(beam.PTransform):
     self._uri = uri
 
   def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-    parts = pcoll | 'Write' >> beam.ParDo(_WriteParts(self._uri))
-    return parts | 'Parts' >> beam.combiners.ToList() | 'Publish' >> beam.Map(_publish, self._uri)
+    parts = pcoll | 'Write' >> beam.ParDo(_WriteParts(parts_of(self._uri)))
+    return parts | 'Parts' >> beam.combiners.ToList() | 'Publish' >> beam.Map(publish, self._uri)
+
+
+def parts_of(uri: str) -> str:
+  """Where the parts of a split are written: beside it, so that a part that nobody names is never read."""
+  return posixpath.join(posixpath.dirname(uri), '_parts', posixpath.basename(uri))
 
 
 class _WriteParts(beam.DoFn):
@@ -74,7 +79,7 @@ class _WriteParts(beam.DoFn):
   def process(self, element: tuple[pa.RecordBatch, Any]) -> Iterable[str]:
     if self._writer is None:
       fileio.makedirs(self._uri)
-      self._part = posixpath.join(self._uri, f'.part-{uuid.uuid4().hex}')
+      self._part = posixpath.join(self._uri, f'part-{uuid.uuid4().hex}')
       self._writer = tf.io.TFRecordWriter(self._part, _COMPRESSION)
     for record in self._encoder.encode(element[0]):
       self._writer.write(record)
@@ -88,14 +93,19 @@ class _WriteParts(beam.DoFn):
       )
 
 
-def _publish(parts: list[str], uri: str) -> None:
-  """Moves the parts into place; a split without rides gets one file without records."""
+def publish(parts: Sequence[str], uri: str) -> None:
+  """Moves the parts into place; a split without rides gets one file without records.
+
+  Beam may run this again where it broke off: parts that are in place stay there.
+  """
   fileio.makedirs(uri)
-  for leftover in fileio.glob(posixpath.join(uri, '.part-*')):
-    if leftover not in parts:
-      fileio.remove(leftover)
-  if not parts:
-    parts = [posixpath.join(uri, '.part-empty')]
-    tf.io.TFRecordWriter(parts[0], _COMPRESSION).close()
   for number, part in enumerate(sorted(parts)):
-    fileio.rename(part, posixpath.join(uri, f'{SHARD_PREFIX}-{number:05d}-of-{len(parts):05d}.gz'), overwrite=True)
+    place = _shard(uri, number, len(parts))
+    if fileio.exists(part) or not fileio.exists(place):
+      fileio.rename(part, place, overwrite=True)
+  if not parts:
+    tf.io.TFRecordWriter(_shard(uri, 0, 1), _COMPRESSION).close()
+
+
+def _shard(uri: str, number: int, total: int) -> str:
+  return posixpath.join(uri, f'{SHARD_PREFIX}-{number:05d}-of-{total:05d}.gz')
