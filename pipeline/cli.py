@@ -152,6 +152,25 @@ def compile_(target: str, config: str | None, data: str | None, overrides: tuple
 
 
 @main.command()
+@click.argument('directory', metavar='DIR')
+@click.option(
+  '--to', type=click.IntRange(1), metavar='VERSION', help='What to put back; the version before by default.'
+)
+@click.option('--reason', required=True, help='Why; kept in the metadata store and beside the versions.')
+def rollback(directory: str, to: int | None, reason: str) -> None:
+  """Let an earlier pushed version of the output directory DIR serve again, under a new number."""
+  from pipeline import rollback_command
+  from pipeline.recorded_config import RecordedConfigError
+
+  if not reason.strip():
+    raise UserError('--reason is empty; say why, for whoever looks at this later.')
+  try:
+    rollback_command.run(directory, to, reason)
+  except (rollback_command.RestoreError, RecordedConfigError) as error:
+    raise UserError(str(error)) from None
+
+
+@main.command()
 def doctor() -> None:
   """Tell what is wrong with this machine, and how to mend it."""
   from pipeline import doctor

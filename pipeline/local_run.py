@@ -8,9 +8,11 @@ import pathlib
 import uuid
 from typing import Any
 
+from components.pusher.journal import manifest_digest
+from components.pusher.restoring import versions
 from configs import loading
 from configs.run import RunConfig
-from pipeline import metadata_store, run_registry, summary
+from pipeline import metadata_store, pushes, run_registry, summary
 from pipeline.code_version import code_version
 from pipeline.dag import build_pipeline
 from pipeline.data_source import DataSource
@@ -42,6 +44,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
   started = datetime.datetime.now(datetime.timezone.utc)
   store = metadata_store.open_store(config.metadata, output.metadata)
   run_registry.claim(store, config, output)
+  pushes.record_rollbacks(store, config.name, output.serving)
   run_id = run_registry.new_run_id(started)
   facts = {
     'pipeline': config.name,
@@ -57,6 +60,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
     failure = failure_sentence(error.step, error)
     anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
   result = summary.summarize(config, steps, failure, anomalies, after)
+  _name_what_serves(result, output.serving)
   result |= {'run': run_id, 'config': str(output.config)} | facts
   try:
     summary.write(result, output.summary)
@@ -102,12 +106,21 @@ def _run_steps(
     steps[-1] = repeated[-1]
 
 
+def _name_what_serves(result: dict[str, Any], serving: pathlib.Path) -> None:
+  """The pushed bytes may serve under a newer number than the push had, since a rollback put them back."""
+  present = versions(serving)
+  if result['pushed_path'] and present and present[-1] != int(result['pushed_version']):
+    newest = serving / str(present[-1])
+    if manifest_digest(newest) == manifest_digest(result['pushed_path']):
+      result |= {'pushed_path': str(newest), 'pushed_version': newest.name}
+
+
 def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
-  """Whether the push came from the cache and is not the newest version in the push destination."""
+  """Whether the push came from the cache and its bytes are not what serves now."""
   if steps[-1].state is not StepState.CACHED:
     return False
   pushed = output_of(steps, 'Pusher', 'pushed_model')
   if pushed is None or not pushed.properties.get('pushed'):
     return False
-  versions = [int(path.name) for path in serving.iterdir() if path.name.isdigit()] if serving.is_dir() else []
-  return not versions or str(max(versions)) != pushed.properties.get('pushed_version')
+  present = versions(serving)
+  return not present or manifest_digest(serving / str(present[-1])) != manifest_digest(pushed.uri)

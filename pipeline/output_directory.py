@@ -52,11 +52,6 @@ class OutputDirectory:
     return self.path / 'metadata.sqlite'
 
   @property
-  def rollbacks(self) -> pathlib.Path:
-    """The journal of the rollbacks: one JSON object a line."""
-    return self.path / 'rollbacks.jsonl'
-
-  @property
   def artifacts(self) -> pathlib.Path:
     """TFX's pipeline root."""
     return self.path / 'artifacts'

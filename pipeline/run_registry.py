@@ -9,6 +9,7 @@ models.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import socket
 import uuid
@@ -18,6 +19,7 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
+from components.pusher.journal import Rollback
 from configs.metadata import StoreKind
 from configs.run import RunConfig
 from pipeline.metadata_store import MetadataStoreError, place
@@ -30,6 +32,8 @@ AGAIN = '-again'
 """Ends the id under which the steps of a run are launched a second time, for a push that the cache can't answer."""
 
 RUNNING = 'running'
+ROLLED_BACK = 'rolled_back'
+"""States of a run's entry besides those of a summary."""
 
 
 def new_run_id(now: datetime.datetime) -> str:
@@ -76,7 +80,7 @@ def _claimed(
 ) -> mlmd_pb2.Context | None:
   context = mlmd_pb2.Context(name=config.name, type_id=store.put_context_type(mlmd_pb2.ContextType(name=PIPELINE_TYPE)))
   since = datetime.datetime.now(datetime.timezone.utc)
-  _set(
+  set_properties(
     context,
     {
       'directory_id': directory_id,
@@ -109,7 +113,7 @@ def begin(store: mlmd.MetadataStore, run_id: str, facts: Mapping[str, Any]) -> N
     facts: `None` is left out; a mapping or a list is not for MLMD.
   """
   context = mlmd_pb2.Context(name=run_id, type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)))
-  _set(context, {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid(), **facts})
+  set_properties(context, {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid(), **facts})
   store.put_contexts([context])
 
 
@@ -118,7 +122,7 @@ def update(store: mlmd.MetadataStore, run_id: str, facts: Mapping[str, Any]) -> 
   context = store.get_context_by_type_and_name(RUN_TYPE, run_id)
   if context is None:
     raise KeyError(f"No run '{run_id}' in the metadata store.")
-  _set(context, facts)
+  set_properties(context, facts)
   store.put_contexts([context])
 
 
@@ -141,11 +145,34 @@ def outcome(summary: Mapping[str, Any]) -> dict[str, Any]:
   }
 
 
-def _set(context: mlmd_pb2.Context, facts: Mapping[str, Any]) -> None:
+def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollback) -> mlmd_pb2.Context:
+  """A rollback's line among the runs, for the caller to write; always the same one for the same rollback."""
+  when = datetime.datetime.fromisoformat(rollback.time)
+  digest = hashlib.sha256(f'{pipeline}/{rollback.version}'.encode()).hexdigest()
+  context = mlmd_pb2.Context(
+    name=f'{when:%Y%m%d-%H%M%S}-{digest[:6]}',
+    type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)),
+  )
+  facts = {
+    'status': ROLLED_BACK,
+    'pipeline': pipeline,
+    'started': rollback.time,
+    'ended': rollback.time,
+    'reason': rollback.reason,
+    'pushed_version': str(rollback.version),
+    'restored_version': str(rollback.restored),
+    'replaced_version': str(rollback.replaced),
+  }
+  set_properties(context, facts)
+  return context
+
+
+def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Execution, facts: Mapping[str, Any]) -> None:
+  """Sets custom properties; `None` takes one away."""
   for name, fact in facts.items():
-    value = context.custom_properties[name]
+    value = node.custom_properties[name]
     if fact is None:
-      del context.custom_properties[name]
+      del node.custom_properties[name]
     elif isinstance(fact, bool | int):
       value.int_value = int(fact)
     elif isinstance(fact, float):

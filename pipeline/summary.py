@@ -49,7 +49,8 @@ def summarize(
   compression = _compression(steps)
   pushed = output_of(steps, 'Pusher', 'pushed_model')
   destination = pushed.properties.get('pushed_destination') if pushed and pushed.properties.get('pushed') else None
-  status, reason = _ending(failure, anomalies, destination, evaluation, compression)
+  withdrawn = pushed.properties.get('withdrawn') if pushed else None
+  status, reason = _ending(failure, anomalies, destination, evaluation, compression, withdrawn)
   return {
     'status': status.value,
     'reason': reason,
@@ -95,12 +96,15 @@ def _ending(
   destination: str | None,
   evaluation: dict[str, Any] | None,
   compression: dict[str, Any] | None,
+  withdrawn: str | None,
 ) -> tuple[Status, str]:
   if failure is not None:
     return (Status.ANOMALIES if anomalies else Status.FAILED), failure
   if destination:
     assert compression is not None
     return Status.PUSHED, f'The model keeps every threshold and was pushed. {compression["reason"]}'
+  if withdrawn:
+    return Status.NOT_BLESSED, withdrawn
   refusals = list(evaluation['refusals']) if evaluation else []
   if compression and compression['chosen'] is None:
     refusals.append(compression['reason'])

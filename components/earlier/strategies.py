@@ -7,21 +7,23 @@ what this very run uses. Vertex can't run a strategy of one's own; it gets TFX's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.dsl.io import fileio
 
-from components.pusher.executor import EVALUATED_MODEL_ID
+from components.pusher.executor import EVALUATED_MODEL_ID, WITHDRAWN_MODEL_ID
 
 
 class ServedModelStrategy(resolver.ResolverStrategy):
-  """The model that was blessed for the last push and is not the candidate itself.
+  """The model that was blessed for the last push and is not the candidate itself. A rollback counts as a push.
 
   A model that the Evaluator blessed, but no lite file of which kept its budget, was never pushed and is no baseline.
 
   Channels: `model` (Model), `pushed_model` (PushedModel), and optionally `candidate` (Model, of this run). A model
-  whose files are gone is no baseline.
+  whose files are gone is no baseline, nor is one that a rollback withdrew.
   """
 
   def resolve_artifacts(
@@ -30,17 +32,26 @@ class ServedModelStrategy(resolver.ResolverStrategy):
     """Returns the same channels, `model` and `pushed_model` with one artifact or none."""
     del store
     candidates = {artifact.id for artifact in input_dict.get('candidate', [])}
-    pushes = {
-      push.get_int_custom_property(EVALUATED_MODEL_ID): push
-      for push in sorted(input_dict['pushed_model'], key=lambda artifact: artifact.id)
-    }
-    served = [m for m in input_dict['model'] if m.id in pushes and m.id not in candidates and fileio.exists(m.uri)]
+    pushes_in_order = sorted(input_dict['pushed_model'], key=lambda artifact: artifact.id)
+    pushes = {push.get_int_custom_property(EVALUATED_MODEL_ID): push for push in pushes_in_order}
+    others = candidates | _withdrawn(pushes_in_order)
+    served = [m for m in input_dict['model'] if m.id in pushes and m.id not in others and fileio.exists(m.uri)]
     latest = max(served, key=lambda model: pushes[model.id].id, default=None)
     return {
       **input_dict,
       'model': [latest] if latest else [],
       'pushed_model': [pushes[latest.id]] if latest else [],
     }
+
+
+def _withdrawn(pushes: Sequence[types.Artifact]) -> set[int]:
+  """Ids of the models that rollbacks took out of service and that were not put back since."""
+  withdrawn: set[int] = set()
+  for push in pushes:
+    if push.has_custom_property(WITHDRAWN_MODEL_ID):
+      withdrawn.add(push.get_int_custom_property(WITHDRAWN_MODEL_ID))
+    withdrawn.discard(push.get_int_custom_property(EVALUATED_MODEL_ID))
+  return withdrawn
 
 
 class EarlierStatisticsStrategy(resolver.ResolverStrategy):

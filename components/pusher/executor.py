@@ -10,9 +10,10 @@ from tfx.components.evaluator import constants
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
+from tfx.utils import path_utils, proto_utils
 
-from components.pusher.publishing import next_version, publish, staging
+from components.pusher.journal import is_withdrawn, manifest_digest, rollbacks
+from components.pusher.publishing import is_object_store, next_version, publish, staging
 
 _VERSION_KEY = 'pushed_version'
 _DESTINATION_KEY = 'pushed_destination'
@@ -20,6 +21,13 @@ _DESTINATION_KEY = 'pushed_destination'
 
 EVALUATED_MODEL_ID = 'evaluated_model_id'
 """Custom property of a pushed model: the Model artifact that was blessed for it."""
+
+
+WITHDRAWN_MODEL_ID = 'withdrawn_model_id'
+"""Custom property of a pushed model that a rollback put back: the model that served until then."""
+
+WITHDRAWN = 'withdrawn'
+"""Custom property of a model that was blessed, but not pushed, as a rollback withdrew it: the sentence that says so."""
 
 
 class PushFailed(RuntimeError):  # noqa: N818, it names a result, not a fault of the program
@@ -35,7 +43,7 @@ class AtomicPusherExecutor(tfx_pusher.Executor):
     output_dict: dict[str, list[types.Artifact]],
     exec_properties: dict[str, Any],
   ) -> None:
-    """Pushes a blessed model; marks the artifact as not pushed otherwise.
+    """Pushes a blessed model; marks the artifact as not pushed otherwise, and where a rollback withdrew that model.
 
     Raises:
       PushFailed: the disk is full, the directory isn't writable, or the like.
@@ -46,6 +54,12 @@ class AtomicPusherExecutor(tfx_pusher.Executor):
       super().Do(input_dict, output_dict, exec_properties)
       return
     base = destination.filesystem.base_directory
+    withdrawn = _withdrawn(input_dict, base)
+    if withdrawn:
+      [pushed] = output_dict[standard_component_specs.PUSHED_MODEL_KEY]
+      self._MarkNotPushed(pushed)
+      pushed.set_string_custom_property(WITHDRAWN, withdrawn)
+      return
     try:
       with staging(base) as directory:
         destination.filesystem.base_directory = directory
@@ -70,6 +84,21 @@ def _evaluated_model(input_dict: dict[str, list[types.Artifact]]) -> int:
   """The id of the model that the Evaluator blessed; what is pushed may be made of it."""
   blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
   return int(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
+
+
+def _withdrawn(input_dict: dict[str, list[types.Artifact]], base: str) -> str | None:
+  """Why a model that was pushed before, and rolled back, is not pushed again; `None` if it may be."""
+  if is_object_store(base):
+    return None
+  model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+  manifest = manifest_digest(path_utils.serving_model_path(model.uri))
+  by = is_withdrawn(rollbacks(base), manifest, _evaluated_model(input_dict))
+  if by is None:
+    return None
+  return (
+    f'This very model was pushed before, as version {by.replaced}, and rolled back on {by.time[:10]} '
+    f'({by.reason.rstrip(".")}). It is not pushed again; `farelite rollback --to {by.replaced}` puts it back.'
+  )
 
 
 def _reason(error: OSError | tf.errors.OpError) -> str:

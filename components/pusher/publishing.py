@@ -11,11 +11,9 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
-
-from tfx.dsl.io import fileio
-from tfx.utils import io_utils
 
 STAGING_PREFIX = '.staging-'
 _LAST_FILE = 'saved_model.pb'
@@ -44,7 +42,7 @@ def staging(base: str) -> Iterator[str]:
   root.mkdir(parents=True, exist_ok=True)
   with _locked(root):
     for leftover in root.glob(f'{STAGING_PREFIX}*'):
-      fileio.rmtree(str(leftover))
+      shutil.rmtree(leftover)
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root) as directory:
       yield directory
 
@@ -65,8 +63,16 @@ def next_version(base: str, wanted: int) -> int:
 
   Two pushes in one second, or a clock that was set back, still give rising versions.
   """
-  names = (name.rstrip('/') for name in fileio.listdir(base)) if fileio.exists(base) else ()
-  return max([wanted, *(int(name) + 1 for name in names if name.isdecimal())])
+  return max([wanted, *(int(name) + 1 for name in _names(base) if name.isdecimal())])
+
+
+def _names(base: str) -> list[str]:
+  if not is_object_store(base):
+    root = pathlib.Path(base)
+    return [path.name for path in root.iterdir()] if root.is_dir() else []
+  from tfx.dsl.io import fileio  # Brings TensorFlow along, which a rollback can do without.
+
+  return [name.rstrip('/') for name in fileio.listdir(base)] if fileio.exists(base) else []
 
 
 def publish(staged: str, base: str, version: int) -> str:
@@ -82,15 +88,22 @@ def publish(staged: str, base: str, version: int) -> str:
   """
   final = os.path.join(base, str(version))
   if is_object_store(base):
-    io_utils.copy_dir(staged, final, deny_regex_patterns=[rf'/{_LAST_FILE}$'])
-    marker = os.path.join(staged, _LAST_FILE)
-    if fileio.exists(marker):
-      io_utils.copy_file(marker, os.path.join(final, _LAST_FILE))
+    _copy_to_store(staged, final)
     return final
   _flush(pathlib.Path(staged))
   pathlib.Path(staged).rename(final)
   _flush_entry(pathlib.Path(base))
   return final
+
+
+def _copy_to_store(staged: str, final: str) -> None:
+  from tfx.dsl.io import fileio
+  from tfx.utils import io_utils
+
+  io_utils.copy_dir(staged, final, deny_regex_patterns=[rf'/{_LAST_FILE}$'])
+  marker = os.path.join(staged, _LAST_FILE)
+  if fileio.exists(marker):
+    io_utils.copy_file(marker, os.path.join(final, _LAST_FILE))
 
 
 def _flush(directory: pathlib.Path) -> None:

@@ -1,0 +1,90 @@
+"""Puts an earlier version's bytes back, as a new version above all others: model servers take the highest number."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+import time
+from collections.abc import Callable
+
+from components.pusher.journal import Rollback, announce, manifest_digest, origin, rollbacks, settle
+from components.pusher.publishing import next_version, publish, staging
+from models.manifest import ManifestError, verify
+
+
+class RestoreError(ValueError):
+  """There is no such version to put back; the message is one sentence."""
+
+
+def versions(base: pathlib.Path) -> list[int]:
+  """The versions that are there, rising; the last one serves."""
+  names = (path.name for path in base.iterdir() if path.is_dir()) if base.is_dir() else ()
+  return sorted(int(name) for name in names if name.isdecimal())
+
+
+def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], Rollback]) -> Rollback:
+  """Copies an earlier version, verifies the copy, and makes it appear under a new number, whole or not at all.
+
+  Pushes wait meanwhile. The journal is written first.
+
+  Args:
+    base: the directory of the versions.
+    wanted: the version to put back; the last one with other bytes than what serves if `None`.
+    entry: makes the journal's entry, as it stands before the new number is known, of the restored and the replaced
+      version.
+
+  Returns:
+    The entry as it was written.
+
+  Raises:
+    RestoreError: there is nothing to put back, or it is not what was pushed.
+  """
+  if not versions(base):
+    raise RestoreError(f"'{base}' holds no pushed version; name the output directory of a run that pushed.")
+  with staging(str(base)) as folder:
+    settle(base)
+    served = versions(base)[-1]
+    target = _earlier(base, served) if wanted is None else _present(base, wanted, served)
+    number = next_version(str(base), int(time.time()))
+    copy = pathlib.Path(folder) / str(number)
+    shutil.copytree(base / str(target), copy)
+    for version in (base / str(target), copy):
+      _verified(version)
+    happened = rollbacks(base)
+    rollback = dataclasses.replace(
+      entry(target, served),
+      version=number,
+      restored_manifest=manifest_digest(copy) or '',
+      replaced_manifest=manifest_digest(base / str(served)) or '',
+      withdraws=origin(happened, served) > origin(happened, target),
+    )
+    announce(base, rollback)
+    publish(str(copy), str(base), number)
+    settle(base)
+  return rollback
+
+
+def _earlier(base: pathlib.Path, served: int) -> int:
+  now = manifest_digest(base / str(served))
+  for version in reversed(versions(base)[:-1]):
+    if manifest_digest(base / str(version)) not in (now, None):
+      return version
+  raise RestoreError(f"'{base}' holds no version before {served} with other bytes, so there is nothing to go back to.")
+
+
+def _present(base: pathlib.Path, wanted: int, served: int) -> int:
+  present = versions(base)
+  if wanted not in present:
+    names = ', '.join(str(version) for version in present)
+    raise RestoreError(f"'{base}' holds no version {wanted}; there are {names}.")
+  if manifest_digest(base / str(wanted)) == manifest_digest(base / str(served)):
+    raise RestoreError(f'Version {wanted} is what serves now (as {served}); there is nothing to put back.')
+  return wanted
+
+
+def _verified(version: pathlib.Path) -> None:
+  try:
+    verify(version)
+  except ManifestError as error:
+    raise RestoreError(f'{str(error).rstrip(".")}, so it is not put back; choose another version with --to.') from None

@@ -1,0 +1,25 @@
+"""The config of the last run in an output directory."""
+
+from __future__ import annotations
+
+from configs import loading
+from configs.run import RunConfig
+from pipeline.output_directory import OutputDirectory
+
+
+class RecordedConfigError(ValueError):
+  """The directory is not one that a run wrote to."""
+
+
+def read(output: OutputDirectory) -> RunConfig:
+  """Reads `config.yaml` of an output directory.
+
+  Raises:
+    RecordedConfigError: there is none, or this version of the code can't read it.
+  """
+  if not output.config.is_file():
+    raise RecordedConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
+  try:
+    return loading.load(str(output.config))
+  except loading.ConfigError as error:
+    raise RecordedConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
