@@ -61,6 +61,8 @@ setup(
     'components.ride_example_gen',
     'components.ride_schema',
     'components.served_model',
+    'components.study',
+    'components.study.blocks',
     'configs',
     'models',
     'models.compression',

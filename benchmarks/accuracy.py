@@ -23,16 +23,14 @@ import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.cross_validation import WORST, Score, cross_validate, divisions
-from benchmarks.reference_models import methods
-from components.ride_example_gen.ingestion import judged_blocks
+from components.study.cross_validation import WORST, Score, cross_validate, divisions
+from components.study.kept_rides import read_kept
+from components.study.reference_models import methods
 from configs.loading import load
-from configs.run import RunConfig
 
 FOLDS, QUICK_FOLDS = 5, 3
 
@@ -41,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
   """Prints a table; see `--help`."""
   options = _options(arguments)
   config = load(options.config, options.set)
-  rides = read_kept(options.data, config)
+  rides = read_kept([options.data], config.dataset)
   seeds = range(options.first_seed, options.first_seed + (1 if options.quick else options.seeds))
   folds = QUICK_FOLDS if options.quick else FOLDS
   chosen = {name: method for name, method in methods(config).items() if not options.only or options.only in name}
@@ -75,17 +73,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
   if options.seeds < 1:
     parser.error(f'--seeds must be at least 1, got {options.seeds}.')
   return options
-
-
-def read_kept(path: str, config: RunConfig) -> dict[str, np.ndarray]:
-  """Canonical columns [rides] by name, the label included, of the rows that pass the config's rules."""
-  blocks = [canonical.rides.filter(canonical.valid) for _, canonical in judged_blocks(path, config.dataset)]
-  if not sum(block.num_rows for block in blocks):
-    raise SystemExit(f'No valid ride in {path}; does --config fit its columns?')
-  return {
-    name: np.concatenate([block.column(name).to_numpy(zero_copy_only=False) for block in blocks])
-    for name in blocks[0].schema.names
-  }
 
 
 def _table(scores: dict[str, Score], setting: dict, currency: str) -> Table:

@@ -29,8 +29,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.accuracy import read_kept
-from benchmarks.cross_validation import Fold, divisions, t_interval
+from components.study.cross_validation import Fold, divisions, t_interval
+from components.study.kept_rides import read_kept
 from configs.loading import load
 from configs.recipe import FineTuning, Pruning, Recipe
 from configs.run import RunConfig
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
   options = _options(arguments)
   config = load(PRESETS[options.model], options.set)
   console = Console(width=None if sys.stdout.isatty() else 132)
-  rmse = measure(config, read_kept(options.data, config), options, console)
+  rmse = measure(config, read_kept([options.data], config.dataset), options, console)
   rows = [_row(variant, values, rmse[DENSE]) for variant, values in rmse.items()]
   console.print(_table(rows, options))
   for row in rows:

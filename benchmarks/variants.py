@@ -91,14 +91,14 @@ def _saved_model(summary: dict[str, Any]) -> Callable[[], object]:
 def _lightgbm(options: argparse.Namespace) -> Callable[[], object]:
   import lightgbm
 
-  from benchmarks.accuracy import read_kept
-  from benchmarks.cross_validation import divisions
-  from benchmarks.reference_models import LIGHTLY_TUNED
+  from components.study.cross_validation import divisions
+  from components.study.kept_rides import read_kept
+  from components.study.reference_models import LIGHTLY_TUNED
   from configs.loading import load
   from transforms import names
 
   config = load('nyc')
-  fold = next(divisions(config, read_kept(options.data, config), [0], 5))
+  fold = next(divisions(config, read_kept([options.data], config.dataset), [0], 5))
   features = fold.engineered.inputs[names.NUMERIC]
   model = lightgbm.LGBMRegressor(random_state=0, n_jobs=1, verbose=-1)
   model.set_params(**LIGHTLY_TUNED).fit(features[~fold.test], fold.fares[~fold.test])

@@ -24,6 +24,7 @@ from configs.reduction_checks import reduction_problems
 from configs.retention import Retention
 from configs.retraining import Retraining
 from configs.scheme_checks import scheme_problems
+from configs.study import Study
 
 
 class SplitMethod(str, enum.Enum):
@@ -142,6 +143,7 @@ class RunConfig(Config):
   retention: Retention = Retention()
   retraining: Retraining = Retraining()
   platform: Platform = Platform()
+  study: Study = Study()
 
   @field_validator('retraining', mode='after')
   @classmethod

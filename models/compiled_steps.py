@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
 
@@ -17,8 +18,22 @@ _RIDES_AT_ONCE = 8192
 _Losses = tuple[tf.Tensor, tf.Tensor]
 
 
+@dataclasses.dataclass(frozen=True)
+class RideTensors:
+  """Rides where a compiled function finds them.
+
+  Attributes:
+    columns: the model's inputs by name, [rides, ...]; tensors, or variables
+      whose rides are exchanged between calls.
+    fares: float32 [rides, 1], the same.
+  """
+
+  columns: Mapping[str, tf.Tensor | tf.Variable]
+  fares: tf.Tensor | tf.Variable
+
+
 def compiled_steps(
-  model: keras.Model, optimizer: AdamW, rides: Rides, batch: int, config: Training
+  model: keras.Model, optimizer: AdamW, rides: Rides | RideTensors, batch: int, config: Training
 ) -> Callable[[tf.Tensor], _Losses]:
   """A function that takes many steps in one call.
 
@@ -39,7 +54,8 @@ def compiled_steps(
     longer finite afterwards, as the next step's loss would be.
   """
   objective = _objective(config)
-  columns, fares = _tensors(model, rides)
+  resident = rides if isinstance(rides, RideTensors) else _tensors(model, rides)
+  columns, fares = resident.columns, resident.fares
 
   @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, batch], tf.int32)])
   def run(rows: tf.Tensor) -> _Losses:
@@ -74,7 +90,8 @@ def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Calla
     the rides: the loss with the layers' penalties, and the squared error.
   """
   objective = _objective(config)
-  columns, fares = _tensors(model, rides)
+  resident = _tensors(model, rides)
+  columns, fares = resident.columns, resident.fares
   count = float(len(rides))
 
   @tf.function(autograph=False)
@@ -97,9 +114,9 @@ def _objective(config: Training) -> keras.losses.Loss:
   return keras.losses.Huber(config.huber_delta) if config.loss is Loss.HUBER else keras.losses.MeanSquaredError()
 
 
-def _tensors(model: keras.Model, rides: Rides) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+def _tensors(model: keras.Model, rides: Rides) -> RideTensors:
   columns = {name: tf.constant(rides.inputs[name]) for name in model.input_names}
-  return columns, tf.constant(rides.fares.reshape(-1, 1))
+  return RideTensors(columns, tf.constant(rides.fares.reshape(-1, 1)))
 
 
 def _losses(

@@ -101,7 +101,7 @@ def train(
   identity = loop.identity(rides) if checkpoint else []
   state = loop.begin(checkpoint.restore(identity) if checkpoint else None)
   resumed_from = state.step
-  for step, rows in _segments(loop.length, len(rides), config.seed, resumed_from):
+  for step, rows in segments(loop.length, len(rides), config.seed, resumed_from):
     if state.stalled >= config.early_stopping.patience:
       break
     loss, rmse = loop.run(rows)
@@ -124,8 +124,7 @@ def total_steps(rides_count: int, config: Training) -> int:
     config: whole epochs, or steps: these are rounded up to whole epochs where
       there are several.
   """
-  length = _Length.of(rides_count, config)
-  return length.epochs * length.epoch_steps
+  return Length.of(rides_count, config).steps
 
 
 def predict(model: keras.Model, rides: Rides) -> np.ndarray:
@@ -140,19 +139,31 @@ def predict(model: keras.Model, rides: Rides) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Length:
-  """Rides per step, steps per epoch (of full batches alone), and epochs."""
+class Length:
+  """How long a training is.
+
+  Attributes:
+    batch: rides per step.
+    epoch_steps: steps per epoch, of full batches alone.
+    epochs: passes over the rides.
+  """
 
   batch: int
   epoch_steps: int
   epochs: int
 
   @classmethod
-  def of(cls, rides_count: int, config: Training) -> _Length:
+  def of(cls, rides_count: int, config: Training) -> Length:
+    """That of a training on so many rides; see `total_steps`."""
     batch = min(config.batch_size, rides_count)
     steps_per_epoch = max(1, rides_count // batch)
     epoch_steps = min(steps_per_epoch, config.steps or steps_per_epoch)
     return cls(batch, epoch_steps, config.epochs or math.ceil((config.steps or 1) / epoch_steps))
+
+  @property
+  def steps(self) -> int:
+    """All of them."""
+    return self.epochs * self.epoch_steps
 
   def points(self) -> list[int]:
     """Steps into an epoch where it begins and where something is recorded, ascending."""
@@ -160,7 +171,7 @@ class _Length:
     return [self.epoch_steps * point // count for point in range(count + 1)]
 
 
-def _segments(length: _Length, rides_count: int, seed: int, done: int) -> Iterator[tuple[int, np.ndarray]]:
+def segments(length: Length, rides_count: int, seed: int, done: int) -> Iterator[tuple[int, np.ndarray]]:
   """From each record point to the next: the step at its end, and rows int32 [steps, batch].
 
   Args:
@@ -190,9 +201,9 @@ class _Loop:
   ) -> None:
     if taken := sorted({*_CURVES} & {*probes}):
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
-    self.length = _Length.of(len(rides), config)
+    self.length = Length.of(len(rides), config)
     self._config, self._watched, self._probes = config, watched, probes
-    self._optimizer = AdamW(config, self.length.epochs * self.length.epoch_steps, model.trainable_variables)
+    self._optimizer = AdamW(config, self.length.steps, model.trainable_variables)
     self._run = compiled_steps(model, self._optimizer, rides, self.length.batch, config)
     self._measure = None if watched is None else compiled_errors(model, watched, config)
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.

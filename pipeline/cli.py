@@ -171,6 +171,53 @@ def rollback(directory: str, to: int | None, reason: str) -> None:
 
 
 @main.command()
+@_CONFIG
+@click.option('--data', metavar='GLOB', help='Rides to read: a path or a glob.')
+@click.option('--output', metavar='DIR', help='Where everything goes; out/NAME-study by default.')
+@_SET
+@click.option('--quick', is_flag=True, help='Every question roughly: one seed, two folds, fewer variants.')
+@click.option('--only', 'blocks', metavar='BLOCK', multiple=True, help='Only this block of the study; may be repeated.')
+@click.option(
+  '--markdown', is_flag=True, help='Measure nothing; print the tables of the study in --output as Markdown.'
+)
+def study(
+  config: str | None,
+  data: str | None,
+  output: str | None,
+  overrides: tuple[str, ...],
+  quick: bool,
+  blocks: tuple[str, ...],
+  markdown: bool,
+) -> None:
+  """Measure what each technique is worth: features, reductions, embeddings, compression, reference models.
+
+  Cross-validation by time stamp, over several seeds. A study that was stopped goes on where it stopped.
+  """
+  from components.ride_example_gen.errors import IngestionError
+  from components.study.errors import StudyError
+  from configs import loading
+  from pipeline import data_source, output_directory, study_command
+
+  try:
+    if markdown:
+      study_command.print_markdown(output or 'out/study', blocks)
+      return
+    settings = study_command.overrides(overrides, data, quick, blocks)
+    resolved = loading.load(config, settings)
+    directory = output_directory.prepare(output or f'out/{resolved.name}-study')
+    with output_directory.locked(directory):
+      study_command.run(resolved, data_source.data_source(resolved.dataset.path), directory)
+  except (
+    loading.ConfigError,
+    data_source.DataSourceError,
+    output_directory.OutputError,
+    IngestionError,
+    StudyError,
+  ) as error:
+    raise UserError(str(error)) from None
+
+
+@main.command()
 def doctor() -> None:
   """Tell what is wrong with this machine, and how to mend it."""
   from pipeline import doctor

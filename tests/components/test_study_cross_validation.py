@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import accuracy, cross_validation, simulator
+from benchmarks import accuracy, simulator
+from components.study import cross_validation
+from components.study.kept_rides import read_kept
 from configs import loading
 from configs.dataset import LABEL
 from transforms import names
@@ -53,7 +55,7 @@ def test_one_seed_has_no_interval_over_seeds():
 
 def test_constants_are_fitted_on_the_training_rides_alone(rides_file):
   """Oracle: standardized columns have mean 0 and deviation 1 exactly where they were fitted."""
-  rides = accuracy.read_kept(rides_file, CONFIG)
+  rides = read_kept([rides_file], CONFIG.dataset)
   fold = next(iter(cross_validation.divisions(CONFIG, rides, [1], 3)))
   columns = fold.engineered.inputs[names.NUMERIC].astype(np.float64)
   varies = columns.std(axis=0) > 0
@@ -67,7 +69,7 @@ def test_the_command_scores_every_ride_once(rides_file, tmp_path, capsys):
   output = tmp_path / 'scores.json'
   accuracy.main(['--data', rides_file, '--quick', '--only', 'mean', '--output', str(output)])
   found = json.loads(output.read_text())
-  fares = accuracy.read_kept(rides_file, CONFIG)[LABEL]
+  fares = read_kept([rides_file], CONFIG.dataset)[LABEL]
   assert found['rides'] == len(fares) == 600
   assert found['scores']['mean fare']['rmse'] == pytest.approx(fares.std(), rel=0.02)
   assert 'mean fare' in capsys.readouterr().out

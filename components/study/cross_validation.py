@@ -16,6 +16,7 @@ from models.intervals import Estimate, error_intervals
 from models.rides import Rides
 from transforms import in_memory, names
 from transforms.catalogue import categoricals
+from transforms.constants import Constants
 
 WORST = 5
 """Rides left out of the second RMSE: a handful of dirty rows rules the first one."""
@@ -30,16 +31,28 @@ class Fold:
     rides: canonical columns [rides] by name, the label included.
     test: bool [rides]; no time stamp is on both sides.
     seed: of the division; methods seed themselves by it.
+    number: of the fold within its division.
   """
 
   config: RunConfig
   rides: Mapping[str, np.ndarray]
   test: np.ndarray
   seed: int
+  number: int = 0
 
   @property
   def fares(self) -> np.ndarray:
     return self.rides[LABEL]
+
+  @property
+  def raw(self) -> dict[str, np.ndarray]:
+    """The canonical columns without the label."""
+    return {name: column for name, column in self.rides.items() if name != LABEL}
+
+  def constants_of(self, config: RunConfig) -> Constants:
+    """What the training rides fit for the features of `config`."""
+    training = {name: column[~self.test] for name, column in self.raw.items()}
+    return in_memory.fit_constants(training, config.dataset, config.features)
 
   @functools.cached_property
   def engineered(self) -> Rides:
@@ -49,10 +62,8 @@ class Fold:
   def features_of(self, config: RunConfig) -> Rides:
     """All rides with the features of `config`, whose constants only the training rides fit."""
     dataset, features = config.dataset, config.features
-    inputs = {name: column for name, column in self.rides.items() if name != LABEL}
-    training = {name: column[~self.test] for name, column in inputs.items()}
-    constants = in_memory.fit_constants(training, dataset, features)
-    made = in_memory.transform(inputs, dataset, features, config.evaluation.slices, constants)
+    constants = self.constants_of(config)
+    made = in_memory.transform(self.raw, dataset, features, config.evaluation.slices, constants)
     wanted = [names.NUMERIC, *(feature.name for feature in categoricals(dataset, features))]
     return Rides({name: np.asarray(made[name]) for name in wanted}, self.fares, self.rides[TIME])
 
@@ -109,7 +120,7 @@ def divisions(config: RunConfig, rides: Mapping[str, np.ndarray], seeds: Sequenc
   for seed in seeds:
     fold = grouped_folds(rides[TIME], folds, seed)
     for number in range(folds):
-      yield Fold(config, rides, fold == number, seed)
+      yield Fold(config, rides, fold == number, seed, number)
 
 
 def cross_validate(

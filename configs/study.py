@@ -1,0 +1,190 @@
+"""What `farelite study` compares, and how thoroughly."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from configs.base import Config, PositiveInt
+from configs.compression import FLOAT32, SCHEMES, Scheme
+from configs.features import Cross
+from configs.problems import nearest
+from configs.recipe import DENSE, Recipe
+from configs.recipe_loading import RECIPES
+
+
+class StudyBlock(str, enum.Enum):
+  """A question that the study answers."""
+
+  FEATURES = 'features'
+  DIMENSIONS = 'dimensions'
+  REDUCTIONS = 'reductions'
+  EMBEDDINGS = 'embeddings'
+  COMPRESSION = 'compression'
+  REFERENCES = 'references'
+
+
+FOURTH_ROOT = 'fourth_root'
+"""In place of an embedding's width: the fourth root of its vocabulary."""
+
+REDUCTION_METHODS = (
+  'pca',
+  'svd',
+  'ica',
+  'nmf',
+  'lda',
+  'pls',
+  'variance',
+  'correlation',
+  'mutual_information',
+  'permutation',
+  'rfe',
+  'l1',
+)
+
+
+def study_block(name: object) -> object:
+  """Checks the name of a block.
+
+  Raises:
+    ValueError: there is none of that name; names the nearest.
+  """
+  known = [block.value for block in StudyBlock]
+  if name in known:
+    return name
+  raise ValueError(f"unknown study block '{name}'. Available: {', '.join(known)}.{nearest(str(name), known)}")
+
+
+def _listed(value: object) -> object:
+  return value if isinstance(value, (list, tuple)) else [value]
+
+
+class Dimensions(Config):
+  """The number of features against the RMSE: the curse of dimensionality.
+
+  Attributes:
+    features: how many of the engineered features a model gets, in the order in
+      which least angle regression takes them; all of them always come last.
+    noise: columns of pure noise beside all of them.
+    training_rides: sizes of the training split; all of it always comes last.
+  """
+
+  features: tuple[PositiveInt, ...] = (3, 6, 12, 24)
+  noise: tuple[PositiveInt, ...] = (50, 200)
+  training_rides: tuple[PositiveInt, ...] = (500, 2000)
+
+
+class Reductions(Config):
+  """Reductions and selections of the feature vector, each in several sizes.
+
+  Attributes:
+    methods: as `reduction.method` names them.
+    shares: model inputs as shares of the features; lda has at most one less
+      than its fare bands, which grow with it.
+  """
+
+  methods: tuple[str, ...] = REDUCTION_METHODS
+  shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.125, 0.25, 0.5)
+
+  @field_validator('methods')
+  @classmethod
+  def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+    for name in methods:
+      if name not in REDUCTION_METHODS:
+        told = f"unknown method '{name}'. Available: {', '.join(REDUCTION_METHODS)}."
+        raise ValueError(told + nearest(name, REDUCTION_METHODS))
+    return methods
+
+
+class Embeddings(Config):
+  """Embedding widths.
+
+  Attributes:
+    widths: of every cross's embedding; `fourth_root` is what the others are
+      compared with, and always there.
+    crosses: which crosses are embedded, beside the features of the config.
+  """
+
+  widths: tuple[PositiveInt | Literal['fourth_root'], ...] = (1, 2, 4, FOURTH_ROOT, 16, 100)
+  crosses: Annotated[tuple[Cross, ...], Field(min_length=1)] = (
+    Cross.PICKUP_CELL,
+    Cross.DROPOFF_CELL,
+    Cross.CELL_PAIR,
+    Cross.HOUR_OF_WEEK,
+  )
+
+
+class CompressionSweep(Config):
+  """Training recipes × schemes.
+
+  Attributes:
+    recipes: as `training.recipes` lists them; dense is always trained.
+    schemes: as `compression.schemes` lists them; float32 is always made.
+    tested_folds: folds per seed in which all of it is made; a recipe trains
+      longer than the base.
+  """
+
+  recipes: Annotated[
+    tuple[Annotated[Recipe, BeforeValidator(RECIPES.spelled_out)], ...], BeforeValidator(RECIPES.listed)
+  ] = tuple(
+    Recipe.model_validate(RECIPES.spelled_out(name)) for name in (DENSE, 'pruned_80', 'clustered_16', 'qat', 'pqat_80')
+  )
+  schemes: Annotated[
+    tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...], BeforeValidator(SCHEMES.listed)
+  ] = tuple(Scheme.model_validate(SCHEMES.spelled_out(name)) for name in (FLOAT32, 'float16', 'dynamic_range', 'int8'))
+  tested_folds: PositiveInt = 2
+
+  @field_validator('recipes', mode='after')
+  @classmethod
+  def _dense_first(cls, recipes: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
+    dense = Recipe.model_validate(RECIPES.spelled_out(DENSE))
+    return (dense, *(recipe for recipe in recipes if recipe.name != DENSE))
+
+  @field_validator('schemes', mode='after')
+  @classmethod
+  def _float32_first(cls, schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
+    yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32]
+    first = yardstick or [Scheme.model_validate(SCHEMES.spelled_out(FLOAT32))]
+    return (*first, *(scheme for scheme in schemes if scheme.name != FLOAT32))
+
+
+class Study(Config):
+  """What `farelite study` compares, and how thoroughly; a run of the pipeline does not look at it.
+
+  Attributes:
+    blocks: the questions.
+    seeds: divisions into folds, each with initial weights of its own.
+    first_seed: the others count on from it.
+    folds: of each division, by time stamp: every ride is predicted once per
+      seed by a model that has not seen its stamp.
+    max_rides: of more rides, a sample of whole time stamps is taken.
+    dimensions: see there.
+    reductions: see there.
+    embeddings: see there.
+    compression: see there.
+  """
+
+  blocks: Annotated[
+    tuple[Annotated[StudyBlock, BeforeValidator(study_block)], ...], BeforeValidator(_listed), Field(min_length=1)
+  ] = tuple(StudyBlock)
+  seeds: Annotated[int, Field(ge=1, le=100)] = 3
+  first_seed: Annotated[int, Field(ge=0, lt=2**30)] = 0
+  folds: Annotated[int, Field(ge=2, le=100)] = 5
+  max_rides: Annotated[int, Field(ge=100)] = 50_000
+  dimensions: Dimensions = Dimensions()
+  reductions: Reductions = Reductions()
+  embeddings: Embeddings = Embeddings()
+  compression: CompressionSweep = CompressionSweep()
+
+
+QUICK = (
+  'study.seeds=1',
+  'study.folds=2',
+  'study.dimensions={features: [6, 24], noise: [200], training_rides: [500]}',
+  'study.reductions.shares=[0.5]',
+  'study.embeddings.widths=[1, fourth_root, 16]',
+  'study.compression={recipes: [dense, pqat_80], schemes: [float32, int8], tested_folds: 1}',
+)
+"""Overrides that `--quick` stands for: every question, roughly answered."""
