@@ -126,6 +126,7 @@ class RunConfig(Config):
     name: the pipeline's name, as Vertex allows it.
     beam: where the Beam steps run; no part of the result.
     platform: for runs away from this machine; no result depends on it.
+    study: what `farelite study` compares; a run does not look at it.
   """
 
   name: str = Field(pattern=r'^[a-z0-9][a-z0-9-]{0,127}$')

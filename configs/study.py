@@ -26,7 +26,7 @@ class StudyBlock(str, enum.Enum):
   REFERENCES = 'references'
 
 
-FOURTH_ROOT = 'fourth_root'
+FOURTH_ROOT: Literal['fourth_root'] = 'fourth_root'
 """In place of an embedding's width: the fourth root of its vocabulary."""
 
 REDUCTION_METHODS = (

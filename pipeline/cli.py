@@ -204,6 +204,7 @@ def study(
       return
     settings = study_command.overrides(overrides, data, quick, blocks)
     resolved = loading.load(config, settings)
+    study_command.check(resolved)
     directory = output_directory.prepare(output or f'out/{resolved.name}-study')
     with output_directory.locked(directory):
       study_command.run(resolved, data_source.data_source(resolved.dataset.path), directory)

@@ -6,7 +6,6 @@ import datetime
 import pathlib
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +14,7 @@ from rich.table import Table
 from configs import loading
 from configs.run import RunConfig
 from configs.study import QUICK, study_block
+from configs.study_checks import study_problems
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource
 from pipeline.output_directory import OutputDirectory
@@ -43,6 +43,17 @@ def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Se
       raise StudyError(f'--only: {error}') from None
   only = (f'study.blocks=[{", ".join(dict.fromkeys(blocks))}]',) if blocks else ()
   return (*(QUICK if quick else ()), *only, *((f'dataset.path={data}',) if data else ()), *settings)
+
+
+def check(config: RunConfig) -> None:
+  """Refuses a study that its model makes impossible.
+
+  Raises:
+    ConfigError: names every mistake.
+  """
+  problems = study_problems(config)
+  if problems:
+    raise loading.ConfigError('\n'.join(['The study does not fit the config:', *(f'  - {one}' for one in problems)]))
 
 
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
@@ -76,8 +87,9 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
       console.print(f' [yellow]![/] {escape(lost["variant"])}: {escape(lost["reason"])}')
     for note in about['notes']:
       console.print(f' [cyan]i[/] {escape(note)}')
-    page = _page(output, rows, about)
-    console.print(f'\n[bold green]done[/] in {time.monotonic() - start:,.0f} s: {page}', soft_wrap=True)
+    console.print(
+      f'\n[bold green]done[/] in {time.monotonic() - start:,.0f} s: {output.path / study_files.STUDY}', soft_wrap=True
+    )
 
 
 def print_markdown(directory: str, blocks: Sequence[str]) -> None:
@@ -100,12 +112,6 @@ def _tell_setting(console: Console, config: RunConfig, rides: int) -> None:
   taken = f'{rides:,} rides' + (f', a sample of {study.max_rides:,} of them' if rides > study.max_rides else '')
   seeds = f'{study.seeds} seed{"s" if study.seeds > 1 else ""} × {study.folds} folds by time stamp'
   console.print(f'[bold]{config.name}[/bold]: {taken}, {seeds}; {", ".join(block.value for block in study.blocks)}')
-
-
-def _page(output: OutputDirectory, rows: list[dict[str, Any]], about: dict[str, Any]) -> pathlib.Path:
-  from pipeline import study_page
-
-  return study_page.write(output.path, rows, about)
 
 
 def _printed(table: StudyTable) -> Table:

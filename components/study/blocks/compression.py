@@ -71,7 +71,7 @@ def _outcome(
     fares = predicted(content, raw_inputs(fold, config))
   except LiteCrashError as error:
     raise ValueError(f'{compressed.recipe.name}.{scheme.name}: {error}') from error
-  difference = fares - predict(model, base.rides[fold.test]).astype(np.float64)
+  difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
   weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
   facts = {
     'parameters': plain.count_params(),

@@ -30,7 +30,7 @@ _ADDED = ('temporal', 'geographic', 'buckets', 'crosses')
 def tasks(config: RunConfig) -> Iterator[Task]:
   """One task per set of features, the config's own among them."""
   blocks = tuple(Features.model_fields)
-  sets = {RAW: _BASELINE}
+  sets: dict[str, tuple[str, ...]] = {RAW: _BASELINE}
   sets |= {f'raw + {block}': (*_BASELINE, block) for block in _ADDED}
   sets |= {EVERYTHING: blocks}
   sets |= {f'everything less {left}': tuple(block for block in blocks if block != left) for left in blocks}
