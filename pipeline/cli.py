@@ -219,6 +219,44 @@ def study(
 
 
 @main.command()
+@_TARGET
+@_CONFIG
+@click.option('--data', metavar='GLOB', help="Rides of this machine; they are put into the rehearsal's bucket.")
+@_SET
+@click.option('--output', metavar='DIR', help='Where everything goes; out/rehearsal-TARGET by default.')
+@click.option('--parallel', type=click.IntRange(1, 64), default=2, show_default=True, help='Containers at a time.')
+@_WAIT
+def rehearse(
+  target: str,
+  config: str | None,
+  data: str | None,
+  overrides: tuple[str, ...],
+  output: str | None,
+  parallel: int,
+  wait: bool,
+) -> None:
+  """Run the compiled pipeline as pods would, without a cluster: each container command in its own process."""
+  from configs import loading
+  from pipeline import data_source, output_directory, rehearse_command
+  from pipeline.targets import compile_command, places
+  from pipeline.targets.target import Target
+
+  try:
+    resolved = compile_command.load(config, data, overrides)
+    directory = output_directory.prepare(output or f'out/rehearsal-{target}')
+    with output_directory.locked(directory, wait, _waiting):
+      code = rehearse_command.run(Target(target), resolved, directory, parallel)
+  except (
+    loading.ConfigError,
+    data_source.DataSourceError,
+    output_directory.OutputError,
+    places.TargetError,
+  ) as error:
+    raise UserError(str(error)) from None
+  sys.exit(code)
+
+
+@main.command()
 def doctor() -> None:
   """Tell what is wrong with this machine, and how to mend it."""
   from pipeline import doctor

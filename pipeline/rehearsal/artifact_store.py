@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.rehearsal.target import Target
+from pipeline.targets.target import Target
 
 Artifact = dict[str, Any]
 """A `RuntimeArtifact` in its JSON names, and `files`: how many there were at its URI when it was made."""

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -127,3 +128,26 @@ def _call(*command: str) -> None:
   except (OSError, subprocess.CalledProcessError) as error:
     said = getattr(error, 'stderr', None) or str(error)
     raise ImageError(f"The image of the rehearsal can't be made: {said.strip().splitlines()[-1]}") from error
+
+
+def variables(dockerfile: pathlib.Path | None = None) -> dict[str, str]:
+  """What `ENV` lines of the Dockerfile's last stage set, `PATH` left out; empty where there is none.
+
+  Args:
+    dockerfile: the project's own by default, where a checkout is there.
+  """
+  checkout = _checkout()
+  dockerfile = dockerfile or (checkout / 'Dockerfile' if checkout else None)
+  if dockerfile is None or not dockerfile.exists():
+    return {}
+  text = dockerfile.read_text(encoding='utf-8').replace('\\\n', ' ')
+  lines = [line.strip() for line in text.splitlines()]
+  last = max((index for index, line in enumerate(lines) if line.upper().startswith('FROM ')), default=0)
+  found: dict[str, str] = {}
+  for line in lines[last:]:
+    if line.upper().startswith('ENV '):
+      for word in shlex.split(line[4:]):
+        name, _, value = word.partition('=')
+        found[name] = value
+  found.pop('PATH', None)
+  return found

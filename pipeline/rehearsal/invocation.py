@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.rehearsal.artifact_store import Artifact, Execution
 from pipeline.rehearsal.errors import SpecError
 from pipeline.rehearsal.kubeflow_spec import CompiledPipeline, Task, typed_value
-from pipeline.rehearsal.target import Target
+from pipeline.targets.target import Target
 
 _TYPED = {'NUMBER_INTEGER': 'intValue', 'INT': 'intValue', 'NUMBER_DOUBLE': 'doubleValue', 'DOUBLE': 'doubleValue'}
 

@@ -15,7 +15,7 @@ from pipeline.rehearsal.artifact_store import Artifact, ArtifactStore, Execution
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.errors import SpecError, TaskFailedError
 from pipeline.rehearsal.image import Image
-from pipeline.rehearsal.target import Target
+from pipeline.targets.target import Target
 
 
 @dataclasses.dataclass(frozen=True)

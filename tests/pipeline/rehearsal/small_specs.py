@@ -11,9 +11,9 @@ from typing import Any
 from pipeline.rehearsal import artifact_store, dag_runner, kubeflow_spec
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image import Image
-from pipeline.rehearsal.target import Target
 from pipeline.rehearsal.task_runner import Stage
 from pipeline.steps import Step
+from pipeline.targets.target import Target
 
 ROOT = 'gs://fares/root'
 

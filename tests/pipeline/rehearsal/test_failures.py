@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.rehearsal import kubeflow_spec
 from pipeline.rehearsal.errors import SpecError
-from pipeline.rehearsal.target import Target
+from pipeline.targets.target import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 
 CASES = [

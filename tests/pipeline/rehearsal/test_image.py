@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from pipeline.rehearsal import image
-from pipeline.rehearsal.target import Target
+from pipeline.targets.target import Target
 from tests.conftest import REPOSITORY
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 

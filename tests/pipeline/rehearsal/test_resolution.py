@@ -11,7 +11,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.rehearsal import resolution
 from pipeline.rehearsal.errors import SpecError
-from pipeline.rehearsal.target import Target
+from pipeline.targets.target import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, artifact_type, container, resolver, spec
 
 

@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from pipeline.rehearsal.target import Target
+from pipeline.targets.target import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, resolver, spec
 
 DUMP = """
