@@ -34,6 +34,8 @@ class Vertex(Config):
       FARELITE_NETWORK.
     kms_key: full name of a key that encrypts what Vertex stores;
       FARELITE_KMS_KEY.
+    endpoint: of the API where it is not the region's, such as a private one;
+      FARELITE_VERTEX_ENDPOINT.
   """
 
   project: Word | None = None
@@ -41,6 +43,7 @@ class Vertex(Config):
   service_account: Word | None = None
   network: Word | None = None
   kms_key: Word | None = None
+  endpoint: Word | None = None
 
 
 class Kfp(Config):
@@ -93,6 +96,7 @@ _VARIABLES = {
   'service_account': ('vertex', 'service_account'),
   'network': ('vertex', 'network'),
   'kms_key': ('vertex', 'kms_key'),
+  'vertex_endpoint': ('vertex', 'endpoint'),
   'kfp_endpoint': ('kfp', 'endpoint'),
   'kfp_namespace': ('kfp', 'namespace'),
   'kfp_experiment': ('kfp', 'experiment'),

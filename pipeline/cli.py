@@ -152,6 +152,26 @@ def compile_(target: str, config: str | None, data: str | None, overrides: tuple
 
 
 @main.command()
+@_TARGET
+@_CONFIG
+@_DATA
+@_SET
+def submit(target: str, config: str | None, data: str | None, overrides: tuple[str, ...]) -> None:
+  """Start a run on Vertex AI or Kubeflow Pipelines."""
+  from configs import loading
+  from pipeline import data_source
+  from pipeline.targets import places, submission, submit_command
+
+  try:
+    submit_command.run(target, config, data, overrides)
+  except (loading.ConfigError, data_source.DataSourceError, places.TargetError) as error:
+    raise UserError(str(error)) from None
+  except submission.SubmissionError as error:
+    click.echo(f'Error: {error}', err=True)
+    sys.exit(1)
+
+
+@main.command()
 @click.argument('directory', metavar='DIR')
 @click.option(
   '--to', type=click.IntRange(1), metavar='VERSION', help='What to put back; the version before by default.'

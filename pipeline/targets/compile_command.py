@@ -11,7 +11,7 @@ from rich.console import Console
 from configs import loading
 from configs.run import RunConfig
 from pipeline import environment, log_files
-from pipeline.data_source import data_source
+from pipeline.data_source import DataSource, data_source
 from pipeline.targets.compiled import CompiledPipeline, check_suffix, write_compiled
 from pipeline.targets.places import TargetError, platform_settings
 from pipeline.targets.target import Target
@@ -27,7 +27,7 @@ def run(target: str, config: str | None, data: str | None, overrides: Sequence[s
   check_suffix(output, where)
   resolved = load(config, data, overrides)
   with log_files.captured(pathlib.Path(os.devnull)) as console:
-    compiled = compile_checked(resolved, where, console)
+    compiled = compile_checked(resolved, data_source(resolved.dataset.path), where, console)
     try:
       write_compiled(compiled, pathlib.Path(output))
     except OSError as error:
@@ -41,15 +41,19 @@ def load(config: str | None, data: str | None, overrides: Sequence[str]) -> RunC
   return loading.load(config, (*overrides, f'dataset.path={data}') if data else overrides)
 
 
-def compile_checked(config: RunConfig, target: Target, console: Console) -> CompiledPipeline:
+def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:
   """Compiles a config and refuses what the linter finds.
 
+  Args:
+    config: the whole run; its platform is completed from the environment.
+    source: the rides.
+    target: vertex or kfp.
+    console: shows what is waited for.
+
   Raises:
-    DataSourceError: no rides are named.
     TargetError: one sentence per finding.
   """
   platform = platform_settings(config.platform)
-  source = data_source(config.dataset.path)
   with console.status('loading TFX …'):
     environment.prepare()
     from pipeline.targets import kubeflow_compiler, kubeflow_lint
