@@ -15,7 +15,7 @@ from pipeline.targets.target import Target
 
 PLATFORM = (
   'platform.image=europe-docker.pkg.dev/shop/farelite/farelite:0.1.0',
-  'platform.pipeline_root=gs://shop-farelite/root',
+  'platform.pipeline_root=gs://shop-farelite/runs',
 )
 RIDES = 'dataset.path=gs://shop-rides/rides-*.csv'
 

@@ -85,7 +85,7 @@ def test_kfp_has_steps_instead(pipelines):
   pipeline = pipelines[Target.KFP]
   assert all('container' in executor for executor in _executors(pipeline).values())
   assert not any('lifecycle' in executor['container'] for executor in _executors(pipeline).values())
-  assert pipeline.spec['defaultPipelineRoot'] == 'gs://shop-farelite/root'
+  assert pipeline.spec['defaultPipelineRoot'] == 'gs://shop-farelite/runs'
   baseline = _tasks(pipeline)['FareEvaluator']['inputs']['artifacts']['baseline_model']['taskOutputArtifact']
   assert baseline == {'producerTask': 'ServedModel', 'outputArtifactKey': 'model'}
   # What reads more than its inputs say must never come from the cache; the rest may.
@@ -189,4 +189,4 @@ def test_the_vertex_client_loads_it(pipelines, tmp_path):
   )
   sent = json.loads(type(job._gca_resource).to_json(job._gca_resource))
   assert sent['pipelineSpec'] == pipelines[Target.VERTEX].spec
-  assert sent['runtimeConfig']['gcsOutputDirectory'] == 'gs://shop-farelite/root'
+  assert sent['runtimeConfig']['gcsOutputDirectory'] == 'gs://shop-farelite/runs'
