@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import pathlib
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from tfx.components.example_gen import driver, utils
@@ -15,7 +12,9 @@ from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
 from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.files import check_inputs, is_local
+from components.ride_example_gen.files import check_inputs
+from components.ride_example_gen.fingerprint import digest
+from components.ride_example_gen.opening import is_local
 from components.ride_example_gen.source import source_files
 
 _RESOLVED = re.compile(r'span-(\d+)')
@@ -51,7 +50,7 @@ class RideDriver(driver.FileBasedDriver):
       raise IngestionError(f"The input pattern '{patterns}' below '{input_base}' does not work: {error}") from error
     files = source_files(resolved)
     if all(is_local(file) for file in files):
-      resolved[utils.FINGERPRINT_PROPERTY_NAME] = _digest(files)
+      resolved[utils.FINGERPRINT_PROPERTY_NAME] = digest(files)
     resolved[utils.SPAN_PROPERTY_NAME] = _newest_span(input_config) or resolved[utils.SPAN_PROPERTY_NAME]
     return resolved
 
@@ -60,14 +59,3 @@ def _newest_span(input_config: example_gen_pb2.Input) -> int | None:
   """The number in the last split's name, where the spans were resolved before the run."""
   match = _RESOLVED.fullmatch(input_config.splits[-1].name)
   return int(match.group(1)) if match else None
-
-
-def _digest(files: Sequence[str]) -> str:
-  """One digest of all names and contents, read a megabyte at a time."""
-  digest = hashlib.sha256()
-  for file in files:
-    digest.update(file.encode() + b'\0')
-    with pathlib.Path(file).open('rb') as content:
-      while block := content.read(1 << 20):
-        digest.update(hashlib.sha256(block).digest())
-  return f'sha256:{digest.hexdigest()},files:{len(files)}'

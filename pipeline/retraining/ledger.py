@@ -1,0 +1,161 @@
+"""What runs on an output directory have read so far: `retraining.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+from typing import Any
+
+_MOST_RUNS = 2000
+"""Older runs are forgotten; at one run a day these are five years."""
+
+RUNNING = 'running'
+"""The status of a run that has not come to its end; it was killed, if nobody holds the output directory."""
+
+FINISHED = frozenset({'pushed', 'not_blessed'})
+"""Statuses of a run that came to its end."""
+
+
+class LedgerError(ValueError):
+  """`retraining.json` can't be read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanEntry:
+  """A span as it was when it was last looked at.
+
+  Attributes:
+    digest: of its files' names and contents.
+    read: its rows.
+    kept: its valid rides.
+    broken: why no run can use it; `None` if one can.
+    late: whether it came after a newer one.
+    was_read: whether a run that came to its end has read it, in whatever state.
+  """
+
+  digest: str
+  read: int
+  kept: int
+  broken: str | None = None
+  late: bool = False
+  was_read: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class RunEntry:
+  """A run, begun or ended.
+
+  Attributes:
+    started: when, by the clock that the run was given.
+    spans: digest of each span that it reads, by number.
+    setting: digest of the config and the code; equal settings on equal spans give an equal run.
+    status: of the summary, or `RUNNING`.
+    reason: of the summary.
+    pushed_path: the version that it pushed.
+    statistics: URI of the statistics of what it trained on.
+    kept: valid rides of each span.
+  """
+
+  started: datetime.datetime
+  spans: dict[int, str]
+  setting: str
+  status: str = RUNNING
+  reason: str = ''
+  pushed_path: str | None = None
+  statistics: str | None = None
+  kept: dict[int, int] = dataclasses.field(default_factory=dict)
+
+  @property
+  def newest(self) -> int:
+    """The number of its newest span."""
+    return max(self.spans)
+
+  @property
+  def finished(self) -> bool:
+    """Whether it came to its end."""
+    return self.status in FINISHED
+
+
+@dataclasses.dataclass
+class Ledger:
+  """All that is known about spans and runs; `save` after each change.
+
+  Attributes:
+    path: the file.
+    spans: by number.
+    runs: oldest first.
+  """
+
+  path: pathlib.Path
+  spans: dict[int, SpanEntry] = dataclasses.field(default_factory=dict)
+  runs: list[RunEntry] = dataclasses.field(default_factory=list)
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> Ledger:
+    """Reads the file; a ledger without entries where there is none.
+
+    Raises:
+      LedgerError: the file is no ledger.
+    """
+    try:
+      values = json.loads(path.read_text(encoding='utf-8'))
+      spans = {int(number): SpanEntry(**entry) for number, entry in values['spans'].items()}
+      return cls(path, spans, [_run(entry) for entry in values['runs']])
+    except FileNotFoundError:
+      return cls(path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+      raise LedgerError(
+        f"'{path}' can't be read ({error}). Move it away: the next run then takes every span for a new one."
+      ) from None
+
+  def save(self) -> None:
+    """Writes the file whole or not at all, even if the machine stops."""
+    values = {
+      'spans': {str(number): dataclasses.asdict(entry) for number, entry in sorted(self.spans.items())},
+      'runs': [dataclasses.asdict(run) | {'started': run.started.isoformat()} for run in self.runs[-_MOST_RUNS:]],
+    }
+    staged = self.path.with_suffix('.json.tmp')
+    with staged.open('w', encoding='utf-8') as file:
+      file.write(json.dumps(values, indent=1, ensure_ascii=False) + '\n')
+      file.flush()
+      os.fsync(file.fileno())
+    staged.replace(self.path)
+
+  @property
+  def last(self) -> RunEntry | None:
+    """The last run, whatever became of it."""
+    return self.runs[-1] if self.runs else None
+
+  @property
+  def last_finished(self) -> RunEntry | None:
+    """The last run that came to its end."""
+    return next((run for run in reversed(self.runs) if run.finished), None)
+
+  def push_of(self, version: str) -> RunEntry | None:
+    """The run that pushed a version first."""
+    return next((run for run in self.runs if run.pushed_path and pathlib.Path(run.pushed_path).name == version), None)
+
+  def begin(self, run: RunEntry) -> None:
+    """Notes that a run begins, so that a killed one is known later."""
+    self.runs.append(run)
+    self.save()
+
+  def end(self, **outcome: Any) -> None:
+    """Notes what became of the run that was begun last."""
+    self.runs[-1] = dataclasses.replace(self.runs[-1], **outcome)
+    if self.runs[-1].finished:
+      read = {n: self.spans[n] for n in self.runs[-1].spans if n in self.spans}
+      self.spans |= {number: dataclasses.replace(entry, was_read=True) for number, entry in read.items()}
+    self.save()
+
+  def seen(self) -> frozenset[int]:
+    """Spans that are not late for the next run: a late one is, until a run has read it."""
+    return frozenset(number for number, entry in self.spans.items() if entry.was_read or not entry.late)
+
+
+def _run(values: dict[str, Any]) -> RunEntry:
+  keyed = {key: {int(number): value for number, value in values[key].items()} for key in ('spans', 'kept')}
+  return RunEntry(**(values | keyed | {'started': datetime.datetime.fromisoformat(values['started'])}))

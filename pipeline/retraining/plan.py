@@ -1,0 +1,128 @@
+"""What a run on a window would read, and what of it is new since the last one."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+
+from components.ride_example_gen.fingerprint import fingerprint
+from components.ride_example_gen.spans import Span, find_spans
+from components.ride_example_gen.survey import survey_span
+from components.ride_example_gen.window import Window
+from configs import loading
+from configs.run import RunConfig
+from pipeline.code_version import code_version
+from pipeline.data_source import DataSource
+from pipeline.retraining.ledger import Ledger, RunEntry, SpanEntry
+from pipeline.window import resolve_window
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """A run that might be.
+
+  Attributes:
+    source: with the window's spans filled in.
+    window: what it reads.
+    digests: of each of the window's spans.
+    setting: digest of config and code.
+    fresh: spans that the last finished run did not read as they are now, oldest first; those that are newer than all
+      it read count even where they fell out of the window again.
+    new_rows: valid rides in them; of a span that only changed, those that came on top.
+    entries: what is known about each span of the window and each fresh one.
+  """
+
+  source: DataSource
+  window: Window
+  digests: dict[int, str]
+  setting: str
+  fresh: tuple[Span, ...]
+  new_rows: int
+  entries: dict[int, SpanEntry]
+
+  def same_as(self, run: RunEntry | None) -> bool:
+    """Whether a run read the very same bytes with the same config and code."""
+    return run is not None and run.spans == self.digests and run.setting == self.setting
+
+  def entry(self, started: datetime.datetime) -> RunEntry:
+    """The entry of a run of this plan."""
+    kept = {number: self.entries[number].kept for number in self.digests}
+    return RunEntry(started, self.digests, self.setting, kept=kept)
+
+  def broken(self) -> dict[str, str]:
+    """Why, by label, of the spans of the window that no run can use: only the newest one can be such."""
+    return {s.label: reason for s in self.window.spans if (reason := self.entries[s.number].broken)}
+
+  def notes(self) -> tuple[str, ...]:
+    """One sentence for each irregularity of the window."""
+    broken = [f'The newest span, {label}, is broken: {reason}' for label, reason in self.broken().items()]
+    return (*self.window.notes(), *broken)
+
+
+def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int | None = None) -> Plan:
+  """Looks at the spans; notes in the ledger (and saves it) what it finds.
+
+  Args:
+    config: its `retraining.window` counts.
+    source: with spans in its pattern.
+    ledger: what is known so far.
+    newest: the last span of a past window; the newest there is when `None`.
+
+  Raises:
+    IngestionError: no file matches, or the pattern has no spans.
+  """
+  there = [span for span in find_spans(source.base, source.pattern) if newest is None or span.number <= newest]
+  before = dict(ledger.spans)
+  last, seen = ledger.last_finished, ledger.seen()
+  looked_at: dict[int, SpanEntry] = {}
+
+  def look_at(spans: list[Span]) -> None:
+    for span in spans:
+      if span.number not in looked_at:
+        looked_at[span.number] = _look_at(span, config, before)
+
+  look_at([span for span in there if span.number in before and before[span.number].broken])
+  while True:
+    broken = [number for number, entry in looked_at.items() if entry.broken]
+    filled, window = resolve_window(source, config.retraining.spans, newest=newest, seen=seen, leave_out=broken)
+    assert window is not None
+    unknown = [span for span in window.spans if span.number not in looked_at]
+    if not unknown:
+      break
+    look_at(unknown)
+  newer = [span for span in there if last is not None and span.number > last.newest]
+  look_at(newer)
+  ledger.spans |= looked_at
+  ledger.save()
+  fresh = [s for s in {*window.spans, *newer} if last is None or last.spans.get(s.number) != looked_at[s.number].digest]
+  return Plan(
+    source=filled,
+    window=window,
+    digests={span.number: looked_at[span.number].digest for span in window.spans},
+    setting=_setting(config),
+    fresh=tuple(sorted(fresh)),
+    new_rows=sum(_new_rows(looked_at[span.number].kept, span.number, last) for span in fresh),
+    entries=looked_at,
+  )
+
+
+def _look_at(span: Span, config: RunConfig, before: dict[int, SpanEntry]) -> SpanEntry:
+  """A span that is as it was needs no second look."""
+  digest, known = fingerprint(span.files), before.get(span.number)
+  if known is not None and known.digest == digest:
+    return known
+  survey = survey_span(span.files, config.dataset)
+  late = known.late if known else span.number < max(before, default=span.number)
+  return SpanEntry(digest, survey.read, survey.kept, survey.broken, late, known is not None and known.was_read)
+
+
+def _new_rows(kept: int, number: int, last: RunEntry | None) -> int:
+  return max(0, kept - (last.kept.get(number, 0) if last else 0))
+
+
+def _setting(config: RunConfig) -> str:
+  """What besides the rides decides a run: the config without its triggers, and the code."""
+  lasting = config.model_copy(update={'retraining': config.retraining.model_copy(update={'triggers': None})})
+  text = loading.dump(lasting) + code_version('configs', 'transforms', 'models', 'components')
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
