@@ -6,19 +6,10 @@ import sys
 
 import click
 
+from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, UserError, overridden
+from pipeline.retrain_cli import retrain
 
-class UserError(click.ClickException):
-  """A user's mistake: one sentence, exit code 2."""
-
-  exit_code = 2
-
-  def format_message(self) -> str:
-    return str(self.message)
-
-
-_CONFIG = click.option('--config', metavar='F', help='A YAML file, or the name of a preset; chicago by default.')
 _WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the same output, instead of being refused.')
-_SET = click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a setting; may be repeated.')
 
 
 @click.group(context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
@@ -28,12 +19,12 @@ def main() -> None:
 
 
 @main.command()
-@_CONFIG
-@click.option('--data', metavar='GLOB', help='Rides to read: a path or a glob; {SPAN} or {YYYY}/{MM}/{DD} as in TFX.')
-@click.option('--output', metavar='DIR', help='Where everything goes; out/NAME by default.')
-@click.option('--window', type=click.IntRange(1), metavar='N', help='Read the last N spans, evaluate on the newest.')
+@CONFIG
+@DATA
+@OUTPUT
+@WINDOW
 @_WAIT
-@_SET
+@SET
 def run(
   config: str | None,
   data: str | None,
@@ -46,11 +37,10 @@ def run(
   from configs import loading
   from pipeline import data_source, output_directory, run_command
   from pipeline.metadata_store import MetadataStoreError
+  from pipeline.retraining.ledger import LedgerError
 
-  overrides = (*overrides, f'dataset.path={data}') if data else overrides
-  overrides = (*overrides, f'retraining.window={window}') if window else overrides
   try:
-    resolved = loading.load(config, overrides)
+    resolved = loading.load(config, overridden(overrides, data, window))
     source = data_source.data_source(resolved.dataset.path)
     directory = output_directory.prepare(output or f'out/{resolved.name}')
     with output_directory.locked(directory, wait, _waiting):
@@ -60,6 +50,7 @@ def run(
     data_source.DataSourceError,
     output_directory.OutputError,
     MetadataStoreError,
+    LedgerError,
   ) as error:
     raise UserError(str(error)) from None
   sys.exit(code)
@@ -70,8 +61,8 @@ def _waiting(holder: str) -> None:
 
 
 @main.command()
-@_CONFIG
-@_SET
+@CONFIG
+@SET
 def features(config: str | None, overrides: tuple[str, ...]) -> None:
   """List the features of a config, with meaning and unit."""
   from configs import loading
@@ -88,7 +79,7 @@ def features(config: str | None, overrides: tuple[str, ...]) -> None:
 @click.argument('model')
 @click.argument('rides', nargs=-1, required=True)
 @click.option('--config', metavar='F', help="The rides' columns: a YAML file or a preset; kept beside a pushed model.")
-@_SET
+@SET
 @click.option('--output', metavar='F', help='*.csv or *.parquet; CSV on standard output by default.')
 @click.option('--threads', type=click.IntRange(1, 256), metavar='N', help='Threads; one for each core by default.')
 def predict(
@@ -282,3 +273,6 @@ def doctor() -> None:
   from pipeline import doctor
 
   sys.exit(doctor.run())
+
+
+main.add_command(retrain)

@@ -6,6 +6,7 @@ import datetime
 import logging
 import pathlib
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.pusher.journal import manifest_digest
@@ -23,7 +24,14 @@ from pipeline.places import Places
 from pipeline.steps import Step, StepFailedError, StepObserver, StepState, output_of
 
 
-def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer: StepObserver) -> dict[str, Any]:
+def run(
+  config: RunConfig,
+  source: DataSource,
+  output: OutputDirectory,
+  observer: StepObserver,
+  occasion: Mapping[str, Any] | None = None,
+  notes: Sequence[str] = (),
+) -> dict[str, Any]:
   """Runs the whole pipeline and writes its summary, whatever happens.
 
   Args:
@@ -31,6 +39,8 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
     source: the rides.
     output: where everything goes.
     observer: is told of each step.
+    occasion: further keys of the summary, such as the window that is read.
+    notes: sentences that go before the summary's own notes.
 
   Returns:
     The summary, as written to `output.summary`.
@@ -61,7 +71,8 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, observer
     anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
   result = summary.summarize(config, steps, failure, anomalies, after)
   _name_what_serves(result, output.serving)
-  result |= {'run': run_id, 'config': str(output.config)} | facts
+  result |= {'run': run_id, 'config': str(output.config)} | facts | dict(occasion or {})
+  result['notes'] = [*notes, *result['notes']]
   try:
     summary.write(result, output.summary)
   except OSError as error:  # A full disk; what happened is still told on the terminal.

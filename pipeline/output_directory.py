@@ -26,6 +26,10 @@ class OutputError(ValueError):
   """The output directory can't be used."""
 
 
+class BusyError(OutputError):
+  """Another run holds the output directory."""
+
+
 @dataclasses.dataclass(frozen=True)
 class OutputDirectory:
   """Where a local run keeps what.
@@ -50,6 +54,11 @@ class OutputDirectory:
   def metadata(self) -> pathlib.Path:
     """ML Metadata, where it is on SQLite."""
     return self.path / 'metadata.sqlite'
+
+  @property
+  def ledger(self) -> pathlib.Path:
+    """What runs on windows of spans have read so far."""
+    return self.path / 'retraining.json'
 
   @property
   def artifacts(self) -> pathlib.Path:
@@ -114,14 +123,14 @@ def locked(
     waiting: is told once of whom, before the waiting begins.
 
   Raises:
-    OutputError: another run holds it; says which process, since when.
+    BusyError: another run holds it; says which process, since when.
   """
   file = directory.path / '.lock'
   with file.open('a+') as handle:
     if not _taken(handle):
       holder = _holder(file)
       if not wait:
-        raise OutputError(
+        raise BusyError(
           f"'{directory.path}' is in use by {holder}. Wait until that run ends (--wait does), or choose another "
           '--output.'
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime
 import logging
 import pathlib
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -21,8 +24,28 @@ from pipeline import beam_arguments, environment, log_files
 from pipeline.data_source import DataSource, DataSourceError
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
+from pipeline.steps import StepObserver
 
 _OK = frozenset({'pushed', 'not_blessed'})
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+  """What a command that runs the pipeline shows things with.
+
+  Attributes:
+    console: the terminal; everything else that is printed goes to the log.
+    log: of the frameworks.
+    start: by `time.monotonic`.
+  """
+
+  console: Console
+  log: pathlib.Path
+  start: float
+
+
+Job = Callable[[StepObserver], dict[str, Any]]
+"""Runs the pipeline, tells the observer, and returns the summary."""
 
 
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
@@ -34,6 +57,28 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
 
   Raises:
     DataSourceError: the rides can't be read as the config says.
+    BeamSettingsError: a Beam step's engine can't run as it is set.
+    MetadataStoreError: the metadata store can't be used.
+    LedgerError: the record of earlier windows can't be read.
+  """
+  with opened(config, source, output) as session:
+    if config.retraining.window is not None:
+      from pipeline import window_run
+
+      return window_run.run(session, config, source, output)
+    from pipeline import local_run
+    from pipeline.window import resolve_window
+
+    resolved, _ = resolve_window(source)
+    return perform(session, config, output, lambda observer: local_run.run(config, resolved, output, observer))
+
+
+@contextlib.contextmanager
+def opened(config: RunConfig, source: DataSource, output: OutputDirectory) -> Iterator[Session]:
+  """Shows the config, loads what is heavy and checks what can be checked before the first step.
+
+  Raises:
+    DataSourceError: the rides can't be read as the config says, also inside the block.
     BeamSettingsError: a Beam step's engine can't run as it is set.
     MetadataStoreError: the metadata store can't be used.
   """
@@ -48,20 +93,25 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       from components.ride_example_gen.errors import IngestionError
       from components.ride_example_gen.files import check_inputs
       from pipeline import local_run, metadata_store
-      from pipeline.window import resolve_window
     try:
       check_inputs(source.base, source.pattern)
-      source, window = resolve_window(source, config.retraining.window)
       metadata_store.open_store(config.metadata, output.metadata)
+      yield Session(console, log, start)
     except (IngestionError, metadata_store.MetadataStoreError) as error:
       local_run.fail(config, output, str(error))
       raise (DataSourceError(str(error)) if isinstance(error, IngestionError) else error) from None
-    for note in window.notes() if window else ():
-      console.print(f' [cyan]i[/] {escape(note)}')
-    with LiveView(console) as view:
-      summary = local_run.run(config, source, output, view)
-    page = _report(console, output)
-    _show_outcome(console, summary, config, output, page, log, time.monotonic() - start)
+
+
+def perform(session: Session, config: RunConfig, output: OutputDirectory, job: Job) -> int:
+  """Does a job with a live view, then writes the report and shows the outcome.
+
+  Returns:
+    The exit code, as of `run`.
+  """
+  with LiveView(session.console) as view:
+    summary = job(view)
+  page = _report(session.console, output)
+  _show_outcome(session.console, summary, config, output, page, session.log, time.monotonic() - session.start)
   return 0 if summary['status'] in _OK else 1
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import json
 
 from components.ride_example_gen.fingerprint import fingerprint
 from components.ride_example_gen.spans import Span, find_spans
 from components.ride_example_gen.survey import survey_span
 from components.ride_example_gen.window import Window
-from configs import loading
 from configs.run import RunConfig
 from pipeline.code_version import code_version
 from pipeline.data_source import DataSource
@@ -121,8 +121,12 @@ def _new_rows(kept: int, number: int, last: RunEntry | None) -> int:
   return max(0, kept - (last.kept.get(number, 0) if last else 0))
 
 
+_NO_PART_OF_A_MODEL = {'retraining': {'triggers'}, 'metadata': True, 'retention': True, 'beam': True}
+"""Sections of a config that decide when, where and how long, not what comes out."""
+
+
 def _setting(config: RunConfig) -> str:
-  """What besides the rides decides a run: the config without its triggers, and the code."""
-  lasting = config.model_copy(update={'retraining': config.retraining.model_copy(update={'triggers': None})})
-  text = loading.dump(lasting) + code_version('configs', 'transforms', 'models', 'components')
+  """What besides the rides decides a run: the config, but for what is no part of a model, and the code."""
+  lasting = config.model_dump(mode='json', exclude=_NO_PART_OF_A_MODEL)
+  text = json.dumps(lasting, sort_keys=True) + code_version('configs', 'transforms', 'models', 'components')
   return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,31 @@
+"""What the commands of the command line share: the error of a user's mistake, and common options."""
+
+from __future__ import annotations
+
+import click
+
+
+class UserError(click.ClickException):
+  """A user's mistake: one sentence, exit code 2."""
+
+  exit_code = 2
+
+  def format_message(self) -> str:
+    return str(self.message)
+
+
+CONFIG = click.option('--config', metavar='F', help='A YAML file, or the name of a preset; chicago by default.')
+SET = click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a setting; may be repeated.')
+DATA = click.option(
+  '--data', metavar='GLOB', help='Rides to read: a path or a glob; {SPAN} or {YYYY}/{MM}/{DD} as in TFX.'
+)
+OUTPUT = click.option('--output', metavar='DIR', help='Where everything goes; out/NAME by default.')
+WINDOW = click.option(
+  '--window', type=click.IntRange(1), metavar='N', help='Read the last N spans, evaluate on the newest.'
+)
+
+
+def overridden(overrides: tuple[str, ...], data: str | None, window: int | None) -> tuple[str, ...]:
+  """The overrides of `--set`, with what `--data` and `--window` stand for."""
+  overrides = (*overrides, f'dataset.path={data}') if data else overrides
+  return (*overrides, f'retraining.window={window}') if window else overrides
