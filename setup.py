@@ -73,6 +73,8 @@ setup(
     'pipeline.report',
     'pipeline.report.charts',
     'pipeline.report.sections',
+    'pipeline.retraining',
+    'pipeline.schedule',
     'pipeline.targets',
     'transforms',
   ],

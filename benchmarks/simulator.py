@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
 import enum
 import math
 import pathlib
@@ -129,6 +130,20 @@ def simulate(rows: int, seed: int = 0, noise: float = 1.0) -> Iterator[pa.Record
     yield batch.slice(0, min(CHUNK_ROWS, rows - start))
 
 
+def simulate_day(day: datetime.date, rows: int, seed: int = 0, noise: float = 1.0) -> pa.RecordBatch:
+  """Rides of one day, at the day's own tariff; another day has other rides.
+
+  Args:
+    day: of every pickup, on the wall clock.
+    rows: at most `CHUNK_ROWS`.
+    seed: as in `simulate`.
+    noise: as in `simulate`.
+  """
+  if not 0 <= rows <= CHUNK_ROWS:
+    raise ValueError(f'rows of a day must be 0 to {CHUNK_ROWS:,}, got {rows:,}.')
+  return _chunk(day.toordinal(), seed, noise, np.datetime64(day)).slice(0, rows)
+
+
 def tariff(batch: pa.RecordBatch) -> np.ndarray:
   """The published fare of each ride: the best prediction of `fare_amount`.
 
@@ -190,9 +205,11 @@ def _writer(path: pathlib.Path, schema: pa.Schema, file_format: Format) -> pa.cs
   return pa.csv.CSVWriter(path, schema)
 
 
-def _chunk(index: int, seed: int, noise: float) -> pa.RecordBatch:
+def _chunk(index: int, seed: int, noise: float, day: np.datetime64 | None = None) -> pa.RecordBatch:
   random = np.random.default_rng([seed, index])
   stamps = _stamps(random)
+  if day is not None:
+    stamps = day + (stamps - stamps.astype('datetime64[D]'))
   pickup_longitude, pickup_latitude = (np.round(degrees, 6) for degrees in _places(random))
   dropoff_longitude, dropoff_latitude = (
     np.round(degrees, 6) for degrees in _dropoffs(random, pickup_longitude, pickup_latitude)

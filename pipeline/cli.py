@@ -126,9 +126,9 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 
 @main.command('compile')
 @_TARGET
-@_CONFIG
+@CONFIG
 @_DATA
-@_SET
+@SET
 @click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
 def compile_(target: str, config: str | None, data: str | None, overrides: tuple[str, ...], output: str) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""

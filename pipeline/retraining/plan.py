@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
+from typing import Any
 
 from components.ride_example_gen.fingerprint import fingerprint
 from components.ride_example_gen.spans import Span, find_spans
@@ -121,7 +122,7 @@ def _new_rows(kept: int, number: int, last: RunEntry | None) -> int:
   return max(0, kept - (last.kept.get(number, 0) if last else 0))
 
 
-_NO_PART_OF_A_MODEL = {'retraining': {'triggers'}, 'metadata': True, 'retention': True, 'beam': True}
+_NO_PART_OF_A_MODEL: dict[str, Any] = {'retraining': {'triggers'}, 'metadata': True, 'retention': True, 'beam': True, 'platform': True}
 """Sections of a config that decide when, where and how long, not what comes out."""
 
 
