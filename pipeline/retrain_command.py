@@ -86,9 +86,13 @@ def _drift(config: RunConfig, plan: Plan, ledger: Ledger) -> tuple[str, str, flo
   usable = [span for span in plan.fresh if not plan.entries[span.number].broken]
   if finished is None or not finished.statistics or not usable:
     return None
+  from tfx.dsl.io import fileio
+
   from components.anomaly_gate.span_drift import span_drift
   from components.ride_example_gen.survey import valid_rides
 
+  if not fileio.exists(finished.statistics):
+    return None  # Old artifacts may be removed.
   found = []
   for span in usable:
     rides = valid_rides(span.files, config.dataset)

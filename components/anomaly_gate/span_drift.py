@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import tensorflow_data_validation as tfdv
+from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_data_validation.utils import stats_util
 from tfx.dsl.io import fileio
 
@@ -63,7 +64,7 @@ def _statistics(rides: Iterable[pa.RecordBatch]) -> Statistics:
   offsets = pa.array(np.arange(table.num_rows + 1, dtype=np.int64))
   lists = [pa.LargeListArray.from_arrays(offsets, pa.concat_arrays(column.chunks)) for column in table.columns]
   batch = pa.RecordBatch.from_arrays(lists, table.schema.names)
-  return tfdv.core.stats_impl.generate_statistics_in_memory(batch, tfdv.StatsOptions())
+  return stats_impl.generate_statistics_in_memory(batch, tfdv.StatsOptions())
 
 
 def _local(uri: str) -> str:

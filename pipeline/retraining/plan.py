@@ -122,7 +122,13 @@ def _new_rows(kept: int, number: int, last: RunEntry | None) -> int:
   return max(0, kept - (last.kept.get(number, 0) if last else 0))
 
 
-_NO_PART_OF_A_MODEL: dict[str, Any] = {'retraining': {'triggers'}, 'metadata': True, 'retention': True, 'beam': True, 'platform': True}
+_NO_PART_OF_A_MODEL: dict[str, Any] = {
+  'retraining': {'triggers'},
+  'metadata': True,
+  'retention': True,
+  'beam': True,
+  'platform': True,
+}
 """Sections of a config that decide when, where and how long, not what comes out."""
 
 

@@ -1,0 +1,1 @@
+"""Runs by the clock: cron expressions with a time zone, as a systemd timer or as a schedule in a cloud."""

@@ -1,0 +1,126 @@
+"""Cron expressions with a time zone: checked, told in advance, and written as each scheduler takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import itertools
+import zoneinfo
+from collections.abc import Iterator
+
+import cronsim
+
+_NAMES = ('minute', 'hour', 'day of month', 'month', 'day of week')
+_WEEKDAYS = ('Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat')
+_WHOLE = (range(60), range(24), range(1, 32), range(1, 13), range(7))
+_LOOK_AHEAD = datetime.timedelta(days=400)
+
+
+class ScheduleError(ValueError):
+  """A schedule that can't be; the message is one sentence with the way out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cron:
+  """A five-field cron expression on the wall clock of a zone.
+
+  Attributes:
+    expression: as the user wrote it, blanks aside.
+    zone: an IANA name.
+  """
+
+  expression: str
+  zone: str
+
+  @classmethod
+  def parse(cls, expression: str, zone: str) -> Cron:
+    """Checks both.
+
+    Raises:
+      ScheduleError: no five fields, an impossible value, or an unknown zone.
+    """
+    fields = expression.split()
+    if len(fields) != 5:
+      raise ScheduleError(
+        f"A cron expression has five fields ({', '.join(_NAMES)}), got {len(fields)} in '{expression}'. "
+        "For 3 o'clock each night write '0 3 * * *'."
+      )
+    for name, field in zip(_NAMES, fields, strict=True):
+      if 'L' in field.upper().replace('JUL', '') or '#' in field:
+        raise ScheduleError(
+          f"The {name} '{field}' is an extension that not every scheduler knows; write plain numbers."
+        )
+    try:
+      zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+      raise ScheduleError(f"Unknown time zone '{zone}'. Use an IANA name such as America/New_York.") from None
+    try:
+      cronsim.CronSim(expression, datetime.datetime(2026, 1, 1))
+    except cronsim.CronSimError as error:
+      raise ScheduleError(f"'{expression}' is no cron expression: {str(error).lower()}.") from None
+    return cls(' '.join(fields), zone)
+
+  def times(self, after: datetime.datetime) -> Iterator[datetime.datetime]:
+    """When it fires after a moment, on the wall clock of the zone, as Debian's cron does.
+
+    A job of a fixed time that falls into the hour that summer time skips fires as that hour is skipped; one in the
+    hour that comes twice fires once.
+
+    Args:
+      after: a time with a zone.
+    """
+    return iter(cronsim.CronSim(self.expression, after.astimezone(zoneinfo.ZoneInfo(self.zone))))
+
+  def skipped_or_doubled(self, after: datetime.datetime) -> tuple[str, ...]:
+    """Sentences about firings within 400 days that fall where the clock is changed."""
+    zone = zoneinfo.ZoneInfo(self.zone)
+    wall = after.astimezone(zone).replace(tzinfo=None)
+    found = []
+    try:
+      for time in itertools.takewhile(lambda t: t < wall + _LOOK_AHEAD, cronsim.CronSim(self.expression, wall)):
+        first, second = (time.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+        if first == second:
+          continue
+        exists = time.replace(tzinfo=zone).astimezone(datetime.timezone.utc).astimezone(zone).replace(tzinfo=None)
+        words = 'comes twice' if exists == time else 'does not exist'
+        found.append(f'{time:%H:%M} {words} on {time:%Y-%m-%d} in {self.zone}; schedulers differ in what they do then.')
+        if len(found) == 2:
+          break
+    except cronsim.CronSimError:
+      pass  # No firing within the next fifty years.
+    return tuple(found)
+
+  def five_fields(self) -> str:
+    """Plain numbers: no names, and Sunday as 0."""
+    return ' '.join(self._written(place) for place in range(5))
+
+  def six_fields(self) -> str:
+    """With the seconds first, as Kubeflow Pipelines takes it."""
+    return f'0 {self.five_fields()}'
+
+  def calendar_events(self) -> tuple[str, ...]:
+    """What systemd's OnCalendar takes; two events where cron fires on either of a day of the month and of the week."""
+    minutes, hours, days, months, weekdays = (self._values(place) for place in range(5))
+    time = f'{_listed(hours, 1)}:{_listed(minutes, 0)}:00 {self.zone}'
+    of_month = f'*-{_listed(months, 3)}-{_listed(days, 2)} {time}'
+    of_week = f'{",".join(_WEEKDAYS[day] for day in sorted(weekdays, key=lambda day: (day - 1) % 7))} '
+    restricted = [set(self._values(place)) != set(_WHOLE[place]) for place in (2, 4)]
+    if all(restricted) and not any(self.expression.split()[place].startswith('*') for place in (2, 4)):
+      return (of_month, f'{of_week}*-{_listed(months, 3)}-* {time}')
+    return (f'{of_week if restricted[1] else ""}{of_month}',)
+
+  def _written(self, place: int) -> str:
+    field = self.expression.split()[place]
+    if field.startswith('*'):  # Also */2: the star decides whether the two day fields are joined by and or by or.
+      return field
+    return ','.join(str(value) for value in self._values(place))
+
+  def _values(self, place: int) -> list[int]:
+    simulated = cronsim.CronSim(self.expression, datetime.datetime(2026, 1, 1))
+    fields = (simulated.minutes, simulated.hours, simulated.days, simulated.months, simulated.weekdays)
+    values = {int(value) for value in fields[place]}  # type: ignore[arg-type]
+    return sorted({value % 7 for value in values} if place == 4 else values)
+
+
+def _listed(values: list[int], place: int) -> str:
+  return '*' if values == list(_WHOLE[place]) else ','.join(f'{value:02d}' for value in values)

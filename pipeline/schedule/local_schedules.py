@@ -1,0 +1,130 @@
+"""Schedules on this machine: user units of systemd, with or without a systemd that runs."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+from collections.abc import Sequence
+
+from pipeline.schedule import unit_files
+from pipeline.schedule.cron import Cron, ScheduleError
+from pipeline.schedule.schedule import Schedule, ScheduleTarget, State
+
+_PREFIX = 'farelite-'
+_WANTS = 'timers.target.wants'
+
+
+def default_folder() -> pathlib.Path:
+  """Where systemd looks for units of this user."""
+  base = os.environ.get('XDG_CONFIG_HOME') or pathlib.Path('~/.config').expanduser()
+  return pathlib.Path(base) / 'systemd' / 'user'
+
+
+class LocalSchedules:
+  """The timers below a folder of units.
+
+  A timer is enabled by a link, as `systemctl --user enable` makes it; where a user's systemd runs, it is told, too.
+
+  Args:
+    folder: of the units; made if absent.
+  """
+
+  def __init__(self, folder: pathlib.Path) -> None:
+    self._folder = folder
+
+  def create(self, name: str, cron: Cron, command: Sequence[str], working: str, lock: str) -> Schedule:
+    """Writes service and timer and enables the timer.
+
+    Raises:
+      ScheduleError: there is a schedule of this name, or the folder can't be written.
+    """
+    if self._timer(name).exists():
+      raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
+    try:
+      self._folder.mkdir(parents=True, exist_ok=True)
+      self._service(name).write_text(unit_files.service(name, command, working, lock), encoding='utf-8')
+      self._timer(name).write_text(unit_files.timer(name, cron), encoding='utf-8')
+    except OSError as error:
+      raise ScheduleError(f"'{self._folder}' can't be written: {error.strerror}.") from None
+    return self.resume(name)
+
+  def list(self) -> tuple[Schedule, ...]:
+    """All schedules of this project, by name."""
+    names = (path.stem.removeprefix(_PREFIX) for path in sorted(self._folder.glob(f'{_PREFIX}*.timer')))
+    return tuple(self._schedule(name) for name in names)
+
+  def resume(self, name: str) -> Schedule:
+    """Enables and starts a timer.
+
+    Raises:
+      ScheduleError: there is no such schedule.
+    """
+    self._check(name)
+    link = self._link(name)
+    link.parent.mkdir(exist_ok=True)
+    if not link.is_symlink():
+      link.symlink_to(self._timer(name))
+    return self._told(name, 'start')
+
+  def pause(self, name: str) -> Schedule:
+    """Stops and disables a timer; a run on its way goes on.
+
+    Raises:
+      ScheduleError: there is no such schedule.
+    """
+    self._check(name)
+    self._link(name).unlink(missing_ok=True)
+    return self._told(name, 'stop')
+
+  def delete(self, name: str) -> Schedule:
+    """Stops a timer and removes its files; returns what it was.
+
+    Raises:
+      ScheduleError: there is no such schedule.
+    """
+    schedule = self.pause(name)
+    self._timer(name).unlink()
+    self._service(name).unlink(missing_ok=True)
+    self._systemctl('daemon-reload')
+    return schedule
+
+  def _check(self, name: str) -> None:
+    if not self._timer(name).exists():
+      there = ', '.join(schedule.name for schedule in self.list()) or 'none'
+      raise ScheduleError(f"There is no local schedule '{name}' below '{self._folder}'; there: {there}.")
+
+  def _told(self, name: str, verb: str) -> Schedule:
+    """The schedule, and whether systemd heard of it."""
+    if self._folder != default_folder():
+      return self._schedule(
+        name, f'systemd does not look below {self._folder}; the units have to be put where it does.'
+      )
+    problem = self._systemctl('daemon-reload') or self._systemctl(verb, self._timer(name).name)
+    if problem:
+      problem = f"the user's systemd does not run here ({problem}); the timer counts from its next start on."
+    return self._schedule(name, problem)
+
+  def _systemctl(self, *arguments: str) -> str:
+    """Asks the user's systemd; '' if it did, else why not."""
+    if self._folder != default_folder():
+      return ''
+    try:
+      done = subprocess.run(['systemctl', '--user', *arguments], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:
+      return type(error).__name__
+    return '' if done.returncode == 0 else (done.stderr.strip().splitlines() or ['no reason given'])[0]
+
+  def _schedule(self, name: str, note: str = '') -> Schedule:
+    cron = unit_files.cron_of(self._timer(name).read_text(encoding='utf-8')) or Cron('?', '?')
+    state = State.ACTIVE if self._link(name).is_symlink() else State.PAUSED
+    return Schedule(name, ScheduleTarget.LOCAL, cron.expression, cron.zone, state, str(self._timer(name)), note)
+
+  def _timer(self, name: str) -> pathlib.Path:
+    return self._folder / f'{_PREFIX}{name}.timer'
+
+  def _service(self, name: str) -> pathlib.Path:
+    return self._folder / f'{_PREFIX}{name}.service'
+
+  def _link(self, name: str) -> pathlib.Path:
+    return self._folder / _WANTS / f'{_PREFIX}{name}.timer'
