@@ -6,7 +6,9 @@ import sys
 
 import click
 
-from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, UserError, overridden
+from pipeline.options import CONFIG as _CONFIG
+from pipeline.options import DATA, OUTPUT, WINDOW, UserError, overridden
+from pipeline.options import SET as _SET
 from pipeline.retrain_cli import retrain
 
 _WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the same output, instead of being refused.')
@@ -19,12 +21,12 @@ def main() -> None:
 
 
 @main.command()
-@CONFIG
+@_CONFIG
 @DATA
 @OUTPUT
 @WINDOW
 @_WAIT
-@SET
+@_SET
 def run(
   config: str | None,
   data: str | None,
@@ -61,8 +63,8 @@ def _waiting(holder: str) -> None:
 
 
 @main.command()
-@CONFIG
-@SET
+@_CONFIG
+@_SET
 def features(config: str | None, overrides: tuple[str, ...]) -> None:
   """List the features of a config, with meaning and unit."""
   from configs import loading
@@ -79,7 +81,7 @@ def features(config: str | None, overrides: tuple[str, ...]) -> None:
 @click.argument('model')
 @click.argument('rides', nargs=-1, required=True)
 @click.option('--config', metavar='F', help="The rides' columns: a YAML file or a preset; kept beside a pushed model.")
-@SET
+@_SET
 @click.option('--output', metavar='F', help='*.csv or *.parquet; CSV on standard output by default.')
 @click.option('--threads', type=click.IntRange(1, 256), metavar='N', help='Threads; one for each core by default.')
 def predict(
@@ -126,9 +128,9 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 
 @main.command('compile')
 @_TARGET
-@CONFIG
+@_CONFIG
 @_DATA
-@SET
+@_SET
 @click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
 def compile_(target: str, config: str | None, data: str | None, overrides: tuple[str, ...], output: str) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
