@@ -7,6 +7,8 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from pipeline.rehearsal.bucket_guard import MARK
+
 _EXCEPTION = re.compile(
   r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Refused|Found|Failed|Exit|Interrupt)): ?(?P<text>.*)$'
 )
@@ -59,6 +61,15 @@ def _tail(log: pathlib.Path) -> list[str]:
   if not log.exists():
     return []
   return log.read_bytes()[-_TAIL_BYTES:].decode('utf-8', errors='replace').splitlines()
+
+
+def opened_as_local(log: pathlib.Path) -> str | None:
+  """A sentence about the first place where the step opened a bucket as a local file, or `None`."""
+  for line in _tail(log):
+    if line.startswith(MARK):
+      place, _, uri = line.removeprefix(MARK).partition(' ')
+      return f"opens {uri} as a local file ({place}), which it is in no pod; use TFX's fileio."
+  return None
 
 
 def seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> float | None:

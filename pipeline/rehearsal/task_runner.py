@@ -221,6 +221,8 @@ def _call(
   )
   if code:
     raise TaskFailedError(stage.buckets.globalized(log_reading.sentence(log, code, _empty_inputs(stage, task, done))))
+  if opened := log_reading.opened_as_local(log):
+    raise TaskFailedError(f'{opened} Its log: {log}')
 
 
 def _empty_inputs(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> list[str]:

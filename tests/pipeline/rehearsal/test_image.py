@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -49,15 +50,23 @@ def test_a_container_has_no_checkout_either(built: image.Image, tmp_path: pathli
   assert told.startswith("Step: the module 'benchmarks' is not in the image")
 
 
+def _small_checkout(folder: pathlib.Path) -> pathlib.Path:
+  """A project of a few files that packages as this one does."""
+  packages = [*ROOMS, 'pipeline.rehearsal']
+  for name in packages:
+    path = folder / name.replace('.', '/')
+    path.mkdir(parents=True)
+    (path / '__init__.py').write_text('')
+  guard = 'pipeline/rehearsal/bucket_guard.py'
+  (folder / guard).write_text((REPOSITORY / guard).read_text())
+  (folder / 'setup.py').write_text(f"from setuptools import setup\nsetup(name='farelite', packages={packages})\n")
+  (folder / 'pyproject.toml').write_text("[build-system]\nrequires = ['setuptools']\n")
+  (folder / 'README.md').write_text('')
+  return folder
+
+
 def test_the_same_code_is_built_once_and_changed_code_again(tmp_path: pathlib.Path):
-  checkout = tmp_path / 'checkout'
-  for name in ('configs', 'components', 'models', 'pipeline', 'transforms'):
-    (checkout / name).mkdir(parents=True)
-    (checkout / name / '__init__.py').write_text('')
-  packages = "['configs', 'components', 'models', 'pipeline', 'transforms']"
-  (checkout / 'setup.py').write_text(f"from setuptools import setup\nsetup(name='farelite', packages={packages})\n")
-  (checkout / 'pyproject.toml').write_text("[build-system]\nrequires = ['setuptools']\n")
-  (checkout / 'README.md').write_text('')
+  checkout = _small_checkout(tmp_path / 'checkout')
   folder = tmp_path / 'image'
   first = image.build(folder, checkout)
   assert image.build(folder, checkout) == first
@@ -65,6 +74,40 @@ def test_the_same_code_is_built_once_and_changed_code_again(tmp_path: pathlib.Pa
   second = image.build(folder, checkout)
   assert second != first and list(folder.iterdir()) == [second.path]
   assert (second.site / 'configs' / 'new.py').exists()
+
+
+OPENS = """
+import pathlib
+
+def write(uri): pathlib.Path(uri, 'a').write_text('x')
+
+def by_worker(uri):
+  import subprocess, sys
+  subprocess.run([sys.executable, '-c', f'from models import opens; opens.write({uri!r})'], check=True)
+"""
+
+
+@pytest.mark.parametrize('function', ['write', 'by_worker'])
+def test_code_of_the_project_that_opens_a_bucket_as_a_folder_is_told(function: str, tmp_path: pathlib.Path):
+  """The file is there, so the process ends with 0; in a pod it would not. Also in a process that the step starts."""
+  checkout = _small_checkout(tmp_path / 'checkout')
+  (checkout / 'models' / 'opens.py').write_text(OPENS)
+  rehearsals = Rehearsals(tmp_path, Target.VERTEX, image.build(tmp_path / 'image', checkout))
+  script = f"from models import opens; opens.{function}(uri(outputs, 'out')); write()"
+  told = rehearsals.failure(spec({'Step': container(script, outputs={'out': 'tfx.Model'})}))
+  assert re.match(
+    r"Step: opens gs://fares/root/.*/out/a as a local file \(models/opens.py:4\), .*; use TFX's fileio", told
+  ), told
+
+
+def test_environment_of_the_image(tmp_path: pathlib.Path):
+  """ENV of the last stage alone, in both of Docker's forms; PATH is the rehearsal's own."""
+  dockerfile = tmp_path / 'Dockerfile'
+  dockerfile.write_text(
+    'FROM a AS build\nENV GONE=1\nFROM b\nENV A=1 \\\n    B="two words"\nENV PATH=/opt/bin:$PATH\nRUN ENV=x\n'
+  )
+  assert image.variables(dockerfile) == {'A': '1', 'B': 'two words'}
+  assert image.variables(tmp_path / 'none') == {}
 
 
 def test_a_wheel_that_cannot_be_built_is_told(tmp_path: pathlib.Path):
