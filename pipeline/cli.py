@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from pipeline import operations_cli
 from pipeline.options import CONFIG as _CONFIG
 from pipeline.options import DATA, OUTPUT, WINDOW, UserError, overridden
 from pipeline.options import SET as _SET
@@ -165,25 +166,6 @@ def submit(target: str, config: str | None, data: str | None, overrides: tuple[s
 
 
 @main.command()
-@click.argument('directory', metavar='DIR')
-@click.option(
-  '--to', type=click.IntRange(1), metavar='VERSION', help='What to put back; the version before by default.'
-)
-@click.option('--reason', required=True, help='Why; kept in the metadata store and beside the versions.')
-def rollback(directory: str, to: int | None, reason: str) -> None:
-  """Let an earlier pushed version of the output directory DIR serve again, under a new number."""
-  from pipeline import rollback_command
-  from pipeline.recorded_config import RecordedConfigError
-
-  if not reason.strip():
-    raise UserError('--reason is empty; say why, for whoever looks at this later.')
-  try:
-    rollback_command.run(directory, to, reason)
-  except (rollback_command.RestoreError, RecordedConfigError) as error:
-    raise UserError(str(error)) from None
-
-
-@main.command()
 @_CONFIG
 @click.option('--data', metavar='GLOB', help='Rides to read: a path or a glob.')
 @click.option('--output', metavar='DIR', help='Where everything goes; out/NAME-study by default.')
@@ -278,3 +260,5 @@ def doctor() -> None:
 
 
 main.add_command(retrain)
+for _command in (operations_cli.runs, operations_cli.rollback, operations_cli.prune):
+  main.add_command(_command)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from configs import loading
 from configs.run import RunConfig
 from pipeline.output_directory import OutputDirectory
@@ -11,15 +13,19 @@ class RecordedConfigError(ValueError):
   """The directory is not one that a run wrote to."""
 
 
-def read(output: OutputDirectory) -> RunConfig:
+def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
   """Reads `config.yaml` of an output directory.
 
+  Args:
+    output: the directory.
+    overrides: `section.key=value` texts.
+
   Raises:
-    RecordedConfigError: there is none, or this version of the code can't read it.
+    RecordedConfigError: there is none, or this version of the code can't read it, or an override is wrong.
   """
   if not output.config.is_file():
     raise RecordedConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
   try:
-    return loading.load(str(output.config))
+    return loading.load(str(output.config), overrides)
   except loading.ConfigError as error:
     raise RecordedConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None

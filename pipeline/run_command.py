@@ -111,6 +111,8 @@ def perform(session: Session, config: RunConfig, output: OutputDirectory, job: J
   with LiveView(session.console) as view:
     summary = job(view)
   page = _report(session.console, output)
+  if config.retention.after_run:
+    _prune(session.console, config, output)
   _show_outcome(session.console, summary, config, output, page, session.log, time.monotonic() - session.start)
   return 0 if summary['status'] in _OK else 1
 
@@ -136,6 +138,18 @@ def _report(console: Console, output: OutputDirectory) -> pathlib.Path | None:
     logging.getLogger(__name__).exception('The report could not be written.')
     console.print(f' [yellow]![/] The report could not be written: {escape(str(error))}')
     return None
+
+
+def _prune(console: Console, config: RunConfig, output: OutputDirectory) -> None:
+  """Retention after the run; a run is not lost with it."""
+  from pipeline import metadata_store, prune_command
+
+  try:
+    store = metadata_store.open_store(config.metadata, output.metadata)
+    console.print(f'\nretention {escape(prune_command.prune(store, config, output))}')
+  except Exception as error:
+    logging.getLogger(__name__).exception('Retention failed.')
+    console.print(f' [yellow]![/] Old runs could not be removed: {escape(str(error))}')
 
 
 def _show_outcome(

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import time
 from collections.abc import Callable
+from typing import Any
 
 from components.pusher.journal import Rollback, announce, manifest_digest, origin, rollbacks, settle
 from components.pusher.publishing import next_version, publish, staging
@@ -21,6 +22,18 @@ def versions(base: pathlib.Path) -> list[int]:
   """The versions that are there, rising; the last one serves."""
   names = (path.name for path in base.iterdir() if path.is_dir()) if base.is_dir() else ()
   return sorted(int(name) for name in names if name.isdecimal())
+
+
+def verified_manifest(version: pathlib.Path) -> dict[str, Any]:
+  """The manifest of a version, after every file was checked against it.
+
+  Raises:
+    RestoreError: the version is not what was pushed.
+  """
+  try:
+    return verify(version)
+  except ManifestError as error:
+    raise RestoreError(str(error)) from None
 
 
 def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], Rollback]) -> Rollback:
@@ -50,7 +63,7 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     copy = pathlib.Path(folder) / str(number)
     shutil.copytree(base / str(target), copy)
     for version in (base / str(target), copy):
-      _verified(version)
+      verified_manifest(version)
     happened = rollbacks(base)
     rollback = dataclasses.replace(
       entry(target, served),
@@ -81,10 +94,3 @@ def _present(base: pathlib.Path, wanted: int, served: int) -> int:
   if manifest_digest(base / str(wanted)) == manifest_digest(base / str(served)):
     raise RestoreError(f'Version {wanted} is what serves now (as {served}); there is nothing to put back.')
   return wanted
-
-
-def _verified(version: pathlib.Path) -> None:
-  try:
-    verify(version)
-  except ManifestError as error:
-    raise RestoreError(f'{str(error).rstrip(".")}, so it is not put back; choose another version with --to.') from None

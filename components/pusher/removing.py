@@ -1,0 +1,39 @@
+"""Takes old versions away from under a model server: whole or not at all, and never the one that serves."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+from collections.abc import Iterable
+
+from components.pusher.journal import origin, rollbacks
+from components.pusher.publishing import STAGING_PREFIX, staging
+from components.pusher.restoring import versions
+
+
+def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
+  """Removes versions; pushes and rollbacks wait meanwhile.
+
+  Each one is renamed out of the server's sight before its first file goes. What a killed removal leaves is cleared
+  away by the next push, rollback or removal.
+
+  Args:
+    base: the directory of the versions.
+    unwanted: the versions to remove; the newest one and the one that its bytes come from stay nevertheless.
+
+  Returns:
+    What was removed.
+  """
+  wished = set(unwanted)
+  if not wished or not base.is_dir():
+    return []
+  with staging(str(base)):
+    present = versions(base)
+    untouchable = {present[-1], origin(rollbacks(base), present[-1])} if present else set()
+    removed = [version for version in present if version in wished - untouchable]
+    hidden = [base / f'{STAGING_PREFIX}removed-{version}' for version in removed]
+    for version, path in zip(removed, hidden, strict=True):
+      (base / str(version)).rename(path)
+    for path in hidden:
+      shutil.rmtree(path)
+  return removed

@@ -1,0 +1,182 @@
+"""What `farelite runs` shows: the runs of a pipeline, and what one of them or a version was made of."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import shutil
+import sys
+from collections.abc import Sequence
+
+import click
+import ml_metadata as mlmd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from configs import loading
+from configs.run import RunConfig
+from pipeline import metadata_store, recorded_config
+from pipeline.output_directory import OutputDirectory
+from pipeline.provenance import Provenance, provenance
+from pipeline.run_registry import RUNNING
+from pipeline.runs import RunEntry, read_runs
+
+_COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
+_WIDTH = 240
+"""Columns where there is no terminal to ask."""
+
+
+class RunsError(ValueError):
+  """There is no such run, or nothing to look into; the message is one sentence."""
+
+
+def list_runs(where: str | None, as_json: bool) -> None:
+  """Lists the runs.
+
+  Raises:
+    RunsError, ConfigError, RecordedConfigError, MetadataStoreError: there is nothing to list.
+  """
+  config, output, store = _opened(where)
+  entries = read_runs(store, config, output)
+  if as_json:
+    click.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
+  elif not entries:
+    place = metadata_store.place(config.metadata, output.metadata)
+    click.echo(f"No run of '{config.name}' in {place} yet; `farelite run` makes one.")
+  else:
+    _console().print(_table(entries, config))
+
+
+def show(run: str, where: str | None, as_json: bool) -> None:
+  """Shows the lineage of a run or of a version.
+
+  Args:
+    run: a run's id or its beginning, a version, or the path of a version.
+    where: as of `list_runs`; by default what the path says.
+    as_json: everything, the config included.
+
+  Raises:
+    RunsError, ConfigError, RecordedConfigError, MetadataStoreError: there is nothing to show.
+  """
+  path = pathlib.Path(run).absolute()
+  if where is None and path.parent.name == 'serving' and path.is_dir():
+    run, where = path.name, str(path.parent.parent)
+  config, output, store = _opened(where)
+  entry = _find(read_runs(store, config, output), run, config)
+  found = provenance(store, config, output, entry)
+  if as_json:
+    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+  else:
+    _show(found, config)
+
+
+def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.MetadataStore]:
+  """The config, the output directory and the store of an output directory or of a config."""
+  if where is not None and pathlib.Path(where).is_dir():
+    output = OutputDirectory(pathlib.Path(where).absolute())
+    config = recorded_config.read(output)
+  else:
+    config = loading.load(where)
+    output = OutputDirectory(pathlib.Path('out', config.name).absolute())
+  return config, output, metadata_store.open_store(config.metadata, output.metadata, create=False)
+
+
+def _find(entries: Sequence[RunEntry], run: str, config: RunConfig) -> RunEntry:
+  by_version = [entry for entry in entries if run.isdecimal() and entry.pushed_version == int(run)]
+  if by_version:  # The run that pushed it, not those that found it pushed.
+    return by_version[0]
+  by_id = [entry for entry in entries if entry.run.startswith(run)]
+  if len(by_id) == 1:
+    return by_id[0]
+  if by_id:
+    raise RunsError(f"'{run}' begins {len(by_id)} runs of '{config.name}': {', '.join(e.run for e in by_id[:5])}.")
+  raise RunsError(f"'{config.name}' has no run and no version '{run}'; `farelite runs` lists what there is.")
+
+
+def _console() -> Console:
+  width = None if sys.stdout.isatty() else max(_WIDTH, shutil.get_terminal_size().columns)
+  return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=width)
+
+
+def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for name in ('run', 'started (UTC)', 'status'):
+    table.add_column(name, no_wrap=True)
+  for name in ('rows', f'RMSE [95 %] ({config.dataset.currency})'):
+    table.add_column(name, justify='right', no_wrap=True)
+  for name in ('variant', 'blessed', 'version', 'serves now'):
+    table.add_column(name, no_wrap=True)
+  for entry in entries:
+    color = _COLORS.get(entry.status, 'yellow')
+    table.add_row(
+      entry.run,
+      entry.started[:16].replace('T', ' '),
+      f'[{color}]{entry.status}[/]' + (' (pruned)' if entry.pruned else ''),
+      '' if entry.rows_kept is None else f'{entry.rows_kept:,}',
+      _rmse(entry),
+      entry.chosen or (f'bytes of {entry.restored_version}' if entry.restored_version else ''),
+      {None: '', True: 'yes', False: 'no'}[entry.blessed],
+      str(entry.pushed_version or ''),
+      '[bold green]●[/]' if entry.serves else '',
+    )
+  return table
+
+
+def _rmse(entry: RunEntry) -> str:
+  if entry.rmse is None:
+    return ''
+  return f'{entry.rmse:.2f} [{entry.rmse_low:.2f}, {entry.rmse_high:.2f}]'.replace('[', r'\[')
+
+
+def _show(found: Provenance, config: RunConfig) -> None:
+  console, entry = _console(), found.entry
+  serves = ', serves now' if entry.serves else ''
+  version = f', version {entry.pushed_version}{serves}' if entry.pushed_version else ''
+  console.print(f'[bold]{entry.run}[/] of {entry.pipeline}: {entry.status}{version}')
+  facts = Table.grid(padding=(0, 2))
+  for name, text in _facts(found, config).items():
+    facts.add_row(f'[dim]{name}[/]', escape(text))
+  console.print(facts)
+  for note in found.notes:
+    console.print(f' [yellow]![/] {escape(note)}')
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for name in ('artifact', 'step', 'output', 'made by run', 'where'):
+    table.add_column(name, no_wrap=True)
+  for made in found.artifacts:
+    gone = '' if made['there'] else ' (removed)'
+    where = made['where'].removeprefix(f'{found.output}/')
+    table.add_row(f'{made["id"]} {made["type"]}', made['step'], made['output'], made['run'], where + gone)
+  console.print(table)
+
+
+def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
+  entry, told = found.entry, {}
+  told['reason'] = entry.reason or ''
+  if entry.restored_version:
+    told['rollback'] = f'the bytes of {entry.restored_version}, in place of {entry.replaced_version}'
+  for number, rides in enumerate(found.rides):
+    rows = '' if rides['read'] is None else f': {rides["read"]:,} read, {rides["kept"]:,} kept'
+    told['rides' if number == 0 else f'rides {number + 1}'] = f'{rides["source"]}{rows}'
+    told[' ' * (number + 1) + 'files'] = _few(rides['files'])
+    told[' ' * (number + 1) + 'digest'] = rides['digest'] or 'not recorded'
+    if rides['span'] not in (None, '0', 0):
+      told[' ' * (number + 1) + 'span'] = str(rides['span'])
+  with contextlib.suppress(KeyError):
+    metrics = found.manifest['metrics']
+    told['model'] = (
+      f'{found.manifest["variant"]}, RMSE {metrics["rmse"]["value"]:.3f} {config.dataset.currency} '
+      f'on {metrics["rides"]:,} rides, {metrics["bytes"]:,} bytes'
+    )
+  told['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
+  told['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'
+  for name, models in found.other_models.items():
+    told[name] = models
+  return {name: text for name, text in told.items() if text}
+
+
+def _few(files: Sequence[str]) -> str:
+  more = f' and {len(files) - 3} more' if len(files) > 3 else ''
+  return ', '.join(files[:3]) + more
