@@ -70,7 +70,7 @@ def run(
     failure = failure_sentence(error.step, error)
     anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
   result = summary.summarize(config, steps, failure, anomalies, after)
-  _name_what_serves(result, output.serving)
+  _name_what_serves(result, steps, output.serving)
   result |= {'run': run_id, 'config': str(output.config)} | facts | dict(occasion or {})
   result['notes'] = [*notes, *result['notes']]
   try:
@@ -117,20 +117,22 @@ def _run_steps(
     steps[-1] = repeated[-1]
 
 
-def _name_what_serves(result: dict[str, Any], serving: pathlib.Path) -> None:
+def _name_what_serves(result: dict[str, Any], steps: list[Step], serving: pathlib.Path) -> None:
   """The pushed bytes may serve under a newer number than the push had, since a rollback put them back."""
-  present = versions(serving)
-  if result['pushed_path'] and present and present[-1] != int(result['pushed_version']):
+  pushed, present = output_of(steps, 'Pusher', 'pushed_model'), versions(serving)
+  if pushed and result['pushed_path'] and present and present[-1] != int(result['pushed_version']):
     newest = serving / str(present[-1])
-    if manifest_digest(newest) == manifest_digest(result['pushed_path']):
+    if manifest_digest(newest) == manifest_digest(pushed.uri):
       result |= {'pushed_path': str(newest), 'pushed_version': newest.name}
 
 
 def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
-  """Whether the push came from the cache and its bytes are not what serves now."""
+  """Whether the push came from the cache and has to be made, or refused, anew: its bytes are not what serves now."""
   if steps[-1].state is not StepState.CACHED:
     return False
   pushed = output_of(steps, 'Pusher', 'pushed_model')
+  if pushed is not None and pushed.properties.get('withdrawn'):
+    return True  # The rollback that was in its way may have been taken back since.
   if pushed is None or not pushed.properties.get('pushed'):
     return False
   present = versions(serving)
