@@ -49,6 +49,7 @@ setup(
     'components',
     'components.anomaly_gate',
     'components.compression_gate',
+    'components.dimensionality_reduction',
     'components.earlier',
     'components.fare_evaluator',
     'components.feature_engineering',

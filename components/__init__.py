@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from components.artifacts import CompressionReport, LiteVariants, Quarantine
+  from components.artifacts import CompressionReport, LiteVariants, Quarantine, ReductionReport
 
-__all__ = ['CompressionReport', 'LiteVariants', 'Quarantine']
+__all__ = ['CompressionReport', 'LiteVariants', 'Quarantine', 'ReductionReport']
 
 
 def __getattr__(name: str) -> object:

@@ -26,3 +26,9 @@ class CompressionReport(artifact.Artifact):
   """What became of every variant, and why: see `components.compression_gate.reporting`."""
 
   TYPE_NAME = 'components.CompressionReport'
+
+
+class ReductionReport(artifact.Artifact):
+  """A fitted reduction: its arrays and findings (see `models.reduction.saving`) and pictures."""
+
+  TYPE_NAME = 'components.ReductionReport'

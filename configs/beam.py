@@ -11,7 +11,14 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from configs.base import Config, PositiveInt
 from configs.problems import Problem, nearest, raise_any
 
-BEAM_STEPS = ('RideExampleGen', 'StatisticsGen', 'FeatureEngineering', 'FareEvaluator', 'BaseEvaluator')
+BEAM_STEPS = (
+  'RideExampleGen',
+  'StatisticsGen',
+  'FeatureEngineering',
+  'DimensionalityReduction',
+  'FareEvaluator',
+  'BaseEvaluator',
+)
 """Ids of the pipeline's steps that run on Beam."""
 
 

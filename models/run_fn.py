@@ -46,7 +46,9 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   settings = Settings.from_json(fn_args.custom_config)
   keras.utils.set_random_seed(settings.training.seed)
   graph = tft.TFTransformOutput(fn_args.transform_output)
-  embedded = categoricals(settings.dataset, settings.features)
+  spec = graph.transformed_feature_spec()
+  # A reduction may have taken some of them.
+  embedded = [found for found in categoricals(settings.dataset, settings.features) if found.name in spec]
   rides, held_out = (_read(files, graph, embedded) for files in (fn_args.train_files, fn_args.eval_files))
   training = RecipeTraining(
     settings=settings,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base import base_node
@@ -11,6 +13,7 @@ from tfx.types import channel
 
 from components.anomaly_gate.component import AnomalyGate
 from components.compression_gate.component import CompressionGate
+from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
 from components.pruning_trainer.component import PruningTrainer
@@ -80,10 +83,11 @@ def build_nodes(
     code_version=code_version('configs', 'transforms', 'components.feature_engineering'),
   )
   features.add_upstream_node(gate)
-  trainer, recipes, warm_start = _training(config, features, places, target)
+  transformed, reduction = _transformed(config, features)
+  trainer, recipes, warm_start = _training(config, transformed, places, target)
   judged = _evaluation(config, ingest, trainer, recipes, places, target)
-  released = _release(config, ingest, features, recipes, judged[1], places, push_nonce)
-  nodes = [ingest, quarantine_gate, *checks, features, *warm_start, trainer, recipes, *judged, *released]
+  released = _release(config, ingest, transformed, recipes, judged[1], places, push_nonce)
+  nodes = [ingest, quarantine_gate, *checks, features, *reduction, *warm_start, trainer, recipes, *judged, *released]
   with_engines(nodes, config.beam, around or Surroundings(places.root))
   return nodes
 
@@ -123,16 +127,42 @@ def _validation(
   return [*lookups, statistics, schema, validator, gate], gate, schema.outputs['schema']
 
 
+@dataclasses.dataclass(frozen=True)
+class _Transformed:
+  """What the steps after the features take: their graph and Examples, reduced or not."""
+
+  graph: channel.BaseChannel
+  examples: channel.BaseChannel
+
+
+def _transformed(config: RunConfig, features: FeatureEngineering) -> tuple[_Transformed, list[base_node.BaseNode]]:
+  """The features, and the step that reduces them, if any."""
+  full = _Transformed(features.outputs['transform_graph'], features.outputs['transformed_examples'])
+  if not config.reduction.is_on:
+    return full, []
+  reduction = DimensionalityReduction(
+    transform_graph=full.graph,
+    transformed_examples=full.examples,
+    reduction=config.reduction,
+    dataset=config.dataset,
+    features=config.features,
+    slices=config.evaluation.slices,
+    clip=config.model.clip,
+    code_version=code_version('configs', 'transforms', 'models', 'components.dimensionality_reduction'),
+  )
+  return _Transformed(reduction.outputs['reduced_graph'], reduction.outputs['reduced_examples']), [reduction]
+
+
 def _training(
-  config: RunConfig, features: FeatureEngineering, places: Places, target: Target
+  config: RunConfig, features: _Transformed, places: Places, target: Target
 ) -> tuple[PruningTrainer, RecipeModels, list[base_node.BaseNode]]:
   """The trainer, the models of its recipes, and the look-up of the model that it starts from, if any."""
   warm_start: list[base_node.BaseNode] = []
   if config.training.warm_start:
     warm_start.append(served_model(target, places.serving, 'WarmStartModel'))
   trainer = PruningTrainer(
-    examples=features.outputs['transformed_examples'],
-    transform_graph=features.outputs['transform_graph'],
+    examples=features.examples,
+    transform_graph=features.graph,
     base_model=warm_start[0].outputs['model'] if warm_start else None,
     dataset=config.dataset,
     features=config.features,
@@ -177,7 +207,7 @@ def _evaluation(
 def _release(
   config: RunConfig,
   ingest: RideExampleGen,
-  features: FeatureEngineering,
+  features: _Transformed,
   recipes: RecipeModels,
   evaluator: base_node.BaseNode,
   places: Places,
@@ -187,8 +217,8 @@ def _release(
   models = {recipe.name: recipes.outputs[recipe.name] for recipe in config.training.recipes}
   rewriter = QuantizationRewriter(
     examples=ingest.outputs['examples'],
-    transformed_examples=features.outputs['transformed_examples'],
-    transform_graph=features.outputs['transform_graph'],
+    transformed_examples=features.examples,
+    transform_graph=features.graph,
     models=models,
     dataset=config.dataset,
     features=config.features,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from configs.dataset import COORDINATES, PASSENGERS, Dataset
 from configs.features import Cross, Features, fourth_root
@@ -51,9 +52,15 @@ class Categorical:
   meaning: str
 
 
-def catalogue(dataset: Dataset, features: Features) -> tuple[Feature, ...]:
-  """The numeric features that a config yields, in vector order."""
-  return (
+def catalogue(dataset: Dataset, features: Features, keep: Collection[str] | None = None) -> tuple[Feature, ...]:
+  """The numeric features that a config yields, in vector order.
+
+  Args:
+    dataset: city, extras.
+    features: which blocks are on.
+    keep: names of the features that a selection keeps; all when `None`.
+  """
+  found = (
     *(_raw() if features.raw.enabled else ()),
     *(_passengers() if features.passengers.enabled else ()),
     *(_extra(extra.name, extra.unit, extra.meaning) for extra in dataset.extras if extra.kind == 'numeric'),
@@ -61,6 +68,12 @@ def catalogue(dataset: Dataset, features: Features) -> tuple[Feature, ...]:
     *(_geographic(dataset, features) if features.geographic.enabled else ()),
     *_missing(dataset, features),
   )
+  return tuple(feature for feature in found if is_kept(feature.name, keep))
+
+
+def is_kept(name: str, keep: Collection[str] | None) -> bool:
+  """Whether a feature is among those that are kept; all are when `None`."""
+  return keep is None or name in keep
 
 
 def categoricals(dataset: Dataset, features: Features) -> tuple[Categorical, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 from configs.dataset import COORDINATES, TIME, Dataset
 from configs.features import Features
 from transforms import crosses
-from transforms.catalogue import catalogue, missing_inputs
+from transforms.catalogue import catalogue, is_kept, missing_inputs
 from transforms.constants import Constants
 from transforms.geo import geographic
 from transforms.measured import Measured, side_by_side
@@ -38,22 +38,25 @@ class Engineered(NamedTuple):
   rides: Rides
 
 
-def engineer(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features) -> Engineered:
+def engineer(
+  inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features, keep: Collection[str] | None = None
+) -> Engineered:
   """Makes every numeric feature of the catalogue. A mapper: no full pass.
 
   Args:
     inputs: canonical raw columns, see `transforms.rides.rides`.
     dataset: city, extras.
     features: which blocks are on.
+    keep: names of the features that are made, and no others; all when `None`.
   """
   ride = rides(inputs, dataset, features)
-  pieces = _as_they_come(ride.offsets, dataset, features)
+  pieces = _as_they_come(ride.offsets, dataset, features, keep)
   if features.temporal.enabled:
-    pieces += temporal(ride.seconds, features.temporal, dataset.city)
+    pieces += temporal(ride.seconds, features.temporal, dataset.city, keep)
   if features.geographic.enabled:
-    pieces += geographic(ride.offsets, features.geographic, dataset.city)
-  missing, known = _missing_and_known(ride.known, dataset, features)
-  return Engineered(*side_by_side([*pieces, missing]), known, ride)
+    pieces += geographic(ride.offsets, features.geographic, dataset.city, keep)
+  missing, known = _missing_and_known(ride.known, dataset, features, keep)
+  return Engineered(*side_by_side([*pieces, *missing]), known, ride)
 
 
 def observed(engineered: Engineered) -> tf.Tensor:
@@ -92,22 +95,28 @@ def categorical_indices(
   return {name: tf.cast(index, tf.int64) for name, index in found.items()}
 
 
-def _as_they_come(offsets: tf.Tensor, dataset: Dataset, features: Features) -> list[Measured]:
+def _as_they_come(
+  offsets: tf.Tensor, dataset: Dataset, features: Features, keep: Collection[str] | None
+) -> list[Measured]:
   """The raw columns that are features themselves; the time is one in years."""
   names = column_names(dataset, features)
   unwanted = {*(() if features.raw.enabled else COORDINATES), *(() if features.temporal.enabled else (TIME,))}
-  wanted = [index for index, name in enumerate(names) if name not in unwanted]
+  called = {TIME: 'linear_time'} | {name: f'{name}_offset' for name in COORDINATES}
+  wanted = [index for index, name in enumerate(names) if name not in unwanted and is_kept(called.get(name, name), keep)]
   if not wanted:
     return []
   columns = offsets if len(wanted) == len(names) else tf.gather(offsets, wanted, axis=1)
   return [Measured(columns, [1 / SECONDS_PER_YEAR if names[index] == TIME else 1 for index in wanted])]
 
 
-def _missing_and_known(known: tf.Tensor, dataset: Dataset, features: Features) -> tuple[Measured, tf.Tensor]:
+def _missing_and_known(
+  known: tf.Tensor, dataset: Dataset, features: Features, keep: Collection[str] | None
+) -> tuple[list[Measured], tf.Tensor]:
   """The indicators of missing inputs, and for each feature whether all its inputs are known: float32 [batch, n]."""
   names = column_names(dataset, features)
-  watched = list(missing_inputs(dataset, features).values())
-  needed = [feature.inputs for feature in catalogue(dataset, features)]
+  missing_of = missing_inputs(dataset, features).items()
+  watched = [inputs for name, inputs in missing_of if is_kept(f'missing_{name}', keep)]
+  needed = [feature.inputs for feature in catalogue(dataset, features, keep)]
   sets = list(dict.fromkeys([*watched, *needed]))
   weights = np.zeros((len(names), len(sets)), np.float32)
   for column, inputs in enumerate(sets):
@@ -115,6 +124,9 @@ def _missing_and_known(known: tf.Tensor, dataset: Dataset, features: Features) -
     # All n flags are set where their sum exceeds n - 1. The time, always known, stands for 1.
     weights[names.index(TIME), column] = 1 - len(inputs)
   complete = tf.nn.relu(tf.matmul(tf.cast(known, tf.float32), weights))
-  missing, each = (tf.gather(complete, np.array([sets.index(inputs) for inputs in wanted], np.int32), axis=1)
-                   for wanted in (watched, needed))  # fmt: skip
-  return Measured(missing, -1, 1), each
+  each = _picked(complete, sets, needed)
+  return ([Measured(_picked(complete, sets, watched), -1, 1)] if watched else []), each
+
+
+def _picked(complete: tf.Tensor, sets: Sequence[tuple[str, ...]], wanted: Sequence[tuple[str, ...]]) -> tf.Tensor:
+  return tf.gather(complete, np.array([sets.index(inputs) for inputs in wanted], np.int32), axis=1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from configs.dataset import City
 from configs.features import GeographicBlock
+from transforms.catalogue import is_kept
 from transforms.measured import Measured
 from transforms.zones import in_zone
 
@@ -64,7 +66,9 @@ def _great_circle_km(difference: tf.Tensor, latitudes: tf.Tensor, origin: float)
   return 2 * EARTH_RADIUS_KM * tf.atan2(tf.sqrt(chord), tf.sqrt(tf.maximum(1 - chord, 0)))
 
 
-def geographic(offsets: tf.Tensor, block: GeographicBlock, city: City) -> list[Measured]:
+def geographic(
+  offsets: tf.Tensor, block: GeographicBlock, city: City, keep: Collection[str] | None = None
+) -> list[Measured]:
   """The geographic features.
 
   Args:
@@ -73,58 +77,142 @@ def geographic(offsets: tf.Tensor, block: GeographicBlock, city: City) -> list[M
       `configs.dataset.COORDINATES`.
     block: caps and lengths.
     city: grid, landmarks and zones.
+    keep: names of the features that are made; all when `None`. What shares an
+      operation with one of them is computed along where leaving it out would
+      cost the lite file more.
 
   Returns:
     In the catalogue's order: distances and both ends on the grid, in units of
     their cap; two logarithms; the bearing; landmarks; zones.
   """
+  wanted = _Wanted.of(city, keep)
   rest = offsets.shape[1] - 4
   # Equal parts need no list of sizes in the lite file.
   pickup, dropoff, _ = tf.split(offsets, 3 if rest == 2 else [2, 2, rest], axis=1)
-  cap = block.max_distance_km
-  projected = _project(pickup, dropoff, block, city)
-  manhattan = tf.reduce_sum(tf.abs(projected.between), axis=1, keepdims=True)
-  great_circle = _great_circle(projected, pickup, dropoff, block, city)
-  euclidean, great_circle, *to_landmarks = _lengths(projected, great_circle, block, city)
-  distances = [manhattan, euclidean, great_circle, tf.abs(projected.between), projected.pickup, projected.dropoff]
-  capped = tf.clip_by_value(tf.concat(distances, axis=1), -1, 1)
-  pieces = [
-    Measured(capped, cap),
-    # log(1 + d * cap) = log(1 / cap + d) + log(cap)
-    Measured(tf.math.log(tf.gather(capped, [0, 1], axis=1) + 1 / cap), 1, math.log(cap)),
-    Measured(projected.compass / euclidean),
-  ]
-  for distances in to_landmarks:
-    pieces.append(Measured(tf.minimum(distances, block.landmark_cap_km / cap), cap))
-    pieces.append(Measured(tf.exp(distances * (-cap / block.proximity_km))))
-  ends = tf.stack([pickup, dropoff], axis=1) if city.zones else None
-  return pieces + [Measured(in_zone(ends, zone, origin(city))) for zone in city.zones]
+  pieces = _on_the_plane(pickup, dropoff, block, city, wanted) if wanted.projected else []
+  for zone in city.zones:
+    ends = [end for name, end in (('pickup', pickup), ('dropoff', dropoff)) if is_kept(f'{name}_in_{zone.name}', keep)]
+    if ends:
+      pieces.append(Measured(in_zone(tf.stack(ends, axis=1), zone, origin(city))))
+  return pieces
 
 
-class _Projected(NamedTuple):
-  """Pairs of float32 columns, [batch, 2] each, lengths in units of the cap.
+class _Wanted(NamedTuple):
+  """What is kept of the features, and what those need.
 
   Attributes:
-    pickup: across and along the street grid, from the city's center.
-    dropoff: the same of the other end.
-    between: the same from pickup to dropoff.
-    compass: from pickup to dropoff, east and north.
-    turn: from pickup to dropoff, the angles of latitude and longitude as arcs
-      of a great circle.
-    middle: half the difference of the longitudes and the mean latitude, in
-      radians.
+    distances: names of the capped distances and ends that are kept.
+    logs: the same of the logarithms.
+    bearing: the same of the bearing.
+    kilometres: pairs of end and landmark whose distance is kept.
+    proximities: the same for the proximity.
+    marks: pairs whose distance is computed, pickups first.
+    projected: the parts of `_Projected` that are computed.
   """
 
-  pickup: tf.Tensor
-  dropoff: tf.Tensor
-  between: tf.Tensor
-  compass: tf.Tensor
-  turn: tf.Tensor
-  middle: tf.Tensor
+  distances: list[str]
+  logs: list[str]
+  bearing: list[str]
+  kilometres: list[tuple[str, str]]
+  proximities: list[tuple[str, str]]
+  marks: list[tuple[str, str]]
+  projected: list[str]
+
+  @classmethod
+  def of(cls, city: City, keep: Collection[str] | None) -> _Wanted:
+    distances, logs, bearing = (
+      [name for name in names if is_kept(name, keep)]
+      for names in (_DISTANCES, ('log_manhattan', 'log_euclidean'), ('bearing_sin', 'bearing_cos'))
+    )
+    pairs = [(end, mark.name) for end in ('pickup', 'dropoff') for mark in city.landmarks]
+    kilometres, proximities = (
+      [(end, mark) for end, mark in pairs if is_kept(f'{end}_{mark}_{kind}', keep)] for kind in ('km', 'proximity')
+    )
+    marks = [pair for pair in pairs if pair in kilometres or pair in proximities]
+    of_ends = {name[:-5] for name in distances if name.endswith(('_x_km', '_y_km'))} | {end for end, _ in marks}
+    needs = {
+      'pickup': 'pickup' in of_ends,
+      'dropoff': 'dropoff' in of_ends,
+      'between': {'manhattan_km', 'euclidean_km', 'abs_dx_km', 'abs_dy_km', *logs, *bearing}
+      & {*distances, *logs, *bearing},
+      'compass': bearing,
+      'turn': 'haversine_km' in distances,
+      'middle': 'haversine_km' in distances,
+    }
+    return cls(distances, logs, bearing, kilometres, proximities, marks, [part for part in needs if needs[part]])
 
 
-def _project(pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City) -> _Projected:
-  """All that is linear in the coordinates, in one product."""
+_ENDS = ('pickup_x_km', 'pickup_y_km'), ('dropoff_x_km', 'dropoff_y_km')
+
+_DISTANCES = ('manhattan_km', 'euclidean_km', 'haversine_km', 'abs_dx_km', 'abs_dy_km', *_ENDS[0], *_ENDS[1])
+"""Capped distances in the catalogue's order."""
+
+
+def _on_the_plane(
+  pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City, wanted: _Wanted
+) -> list[Measured]:
+  """All but the zones."""
+  cap = block.max_distance_km
+  projected = _project(pickup, dropoff, block, city, wanted.projected)
+  lengths = _lengths(projected, pickup, dropoff, block, city, wanted)
+  pieces = []
+  capped, names = _capped(projected, lengths, wanted)
+  if wanted.distances:
+    pieces.append(Measured(_picked(capped, names, wanted.distances), cap))
+  if wanted.logs:
+    # log(1 + d * cap) = log(1 / cap + d) + log(cap)
+    bare = [name.replace('log_', '') + '_km' for name in wanted.logs]
+    pieces.append(Measured(tf.math.log(_picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
+  if wanted.bearing:
+    compass = _picked(projected['compass'], ['bearing_sin', 'bearing_cos'], wanted.bearing)
+    pieces.append(Measured(compass / lengths['euclidean_km']))
+  if wanted.kilometres:
+    own = _picked(lengths['marks'], wanted.marks, wanted.kilometres)
+    pieces.append(Measured(tf.minimum(own, block.landmark_cap_km / cap), cap))
+  if wanted.proximities:
+    own = _picked(lengths['marks'], wanted.marks, wanted.proximities)
+    pieces.append(Measured(tf.exp(own * (-cap / block.proximity_km))))
+  return pieces
+
+
+def _capped(
+  projected: Mapping[str, tf.Tensor], lengths: Mapping[str, tf.Tensor], wanted: _Wanted
+) -> tuple[tf.Tensor | None, list[str]]:
+  """Every distance that is kept or whose logarithm is, within -1 and 1, and their names; pairs come whole."""
+  needed = {*wanted.distances, *(name.replace('log_', '') + '_km' for name in wanted.logs)}
+  columns, names = [], []
+  if 'manhattan_km' in needed:
+    columns.append(tf.reduce_sum(tf.abs(projected['between']), axis=1, keepdims=True))
+    names.append('manhattan_km')
+  for name in ('euclidean_km', 'haversine_km'):
+    if name in needed:
+      columns.append(lengths[name])
+      names.append(name)
+  for pair, make in (('abs_dx_km', 'abs_dy_km'), 'between'), (_ENDS[0], 'pickup'), (_ENDS[1], 'dropoff'):
+    if needed & {*pair}:
+      columns.append(tf.abs(projected[make]) if make == 'between' else projected[make])
+      names += pair
+  return (tf.clip_by_value(tf.concat(columns, axis=1), -1, 1), names) if columns else (None, names)
+
+
+def _picked(columns: tf.Tensor, names: Sequence[Any], wanted: Sequence[Any]) -> tf.Tensor:
+  """Some columns by their names."""
+  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
+
+
+_PARTS = ('pickup', 'dropoff', 'between', 'compass', 'turn', 'middle')
+"""What is linear in the coordinates, pairs of columns, lengths in units of the cap.
+
+Both ends across and along the street grid, from the city's center; the same from pickup to dropoff; from pickup to
+dropoff east and north; from pickup to dropoff the angles of latitude and longitude as arcs of a great circle; half the
+difference of the longitudes and the mean latitude, in radians.
+"""
+
+
+def _project(
+  pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City, parts: Sequence[str]
+) -> dict[str, tf.Tensor]:
+  """Some of `_PARTS`, [batch, 2] each, in one product."""
   # The difference before the product: identical points then differ by exactly 0, whatever a kernel rounds.
   points = tf.concat([pickup, dropoff, dropoff - pickup], axis=1)
   compass = np.diag(km_per_degree(city.center_latitude)) / block.max_distance_km
@@ -135,12 +223,14 @@ def _project(pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city
   weights[2, :, 3] = compass
   weights[2, :, 4] = [[0, arc], [arc, 0]]
   weights[2, 0, 5, 0] = weights[0, 1, 5, 1] = weights[1, 1, 5, 1] = math.radians(0.5)
-  shift = np.zeros(12, np.float32)
-  shift[11] = math.radians(origin(city)[1])
+  shift = np.zeros((6, 2), np.float32)
+  shift[5, 1] = math.radians(origin(city)[1])
+  chosen = [_PARTS.index(part) for part in parts]
+  weights, shift = weights[:, :, chosen].reshape(6, -1), shift[chosen].reshape(-1)
   # GPUs multiply matrices in ten bits of mantissa by default (TensorFloat-32), processors in float32.
   with tf.device('/device:CPU:0'):
-    product = tf.matmul(points, weights.reshape(6, 12).astype(np.float32)) + shift
-  return _Projected(*tf.split(product, 6, axis=1))
+    product = tf.matmul(points, weights.astype(np.float32)) + shift
+  return dict(zip(parts, tf.split(product, len(parts), axis=1), strict=True))
 
 
 def _rotation(city: City) -> np.ndarray:
@@ -150,7 +240,7 @@ def _rotation(city: City) -> np.ndarray:
 
 
 def _great_circle(
-  projected: _Projected, pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City
+  projected: Mapping[str, tf.Tensor], pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City
 ) -> tf.Tensor:
   """Two sides of a right-angled triangle, [batch, 2], whose third is as long as the great circle.
 
@@ -162,18 +252,36 @@ def _great_circle(
   """
   farthest = block.max_distance_km / EARTH_RADIUS_KM
   if farthest**2 / 24 * max(math.tan(math.radians(city.center_latitude)) ** 2, 0.5) <= _MID_LATITUDE_ERROR:
-    return projected.turn * tf.cos(projected.middle)
+    return projected['turn'] * tf.cos(projected['middle'])
   latitudes = tf.concat([pickup[:, 1:], dropoff[:, 1:]], axis=1)
   exact = _great_circle_km(dropoff - pickup, latitudes, origin(city)[1]) / block.max_distance_km
   return tf.concat([exact, tf.zeros_like(exact)], axis=1)
 
 
-def _lengths(projected: _Projected, great_circle: tf.Tensor, block: GeographicBlock, city: City) -> list[tf.Tensor]:
-  """Euclidean and great-circle distance, [batch, 1] each, then landmarks if there are any; in units of the cap."""
-  marks = np.array([(mark.longitude, mark.latitude) for mark in city.landmarks]).reshape(-1, 2) - np.array(origin(city))
-  marks = marks * km_per_degree(city.center_latitude) @ _rotation(city) / block.max_distance_km
-  count = len(marks)
-  sides = [projected.between, great_circle, *[projected.pickup] * count, *[projected.dropoff] * count]
-  start = np.concatenate([[[-_NO_LENGTH, 0], [0, 0]], marks, marks]).astype(np.float32)
-  lengths = tf.sqrt(tf.reduce_sum(tf.math.squared_difference(tf.stack(sides, axis=1), start), axis=2))
-  return tf.split(lengths, [1, 1, 2 * count] if count else [1, 1], axis=1)
+def _lengths(
+  projected: Mapping[str, tf.Tensor],
+  pickup: tf.Tensor,
+  dropoff: tf.Tensor,
+  block: GeographicBlock,
+  city: City,
+  wanted: _Wanted,
+) -> dict[str, tf.Tensor]:
+  """Euclidean and great-circle distance, [batch, 1] each, and `marks`; those that are wanted, in units of the cap."""
+  places = {mark.name: np.array([mark.longitude, mark.latitude]) - np.array(origin(city)) for mark in city.landmarks}
+  units = np.array(km_per_degree(city.center_latitude))
+  sides, starts, sizes = [], [], {}
+  if {'euclidean_km', 'log_euclidean', *wanted.bearing} & {*wanted.distances, *wanted.logs, *wanted.bearing}:
+    sides, starts, sizes = [projected['between']], [[-_NO_LENGTH, 0]], {'euclidean_km': 1}
+  if 'haversine_km' in wanted.distances:
+    sides.append(_great_circle(projected, pickup, dropoff, block, city))
+    starts.append([0, 0])
+    sizes['haversine_km'] = 1
+  if wanted.marks:
+    sides += [projected[end] for end, _ in wanted.marks]
+    starts += [places[name] * units @ _rotation(city) / block.max_distance_km for _, name in wanted.marks]
+    sizes['marks'] = len(wanted.marks)
+  if not sides:
+    return {}
+  squares = tf.math.squared_difference(tf.stack(sides, axis=1), np.array(starts, np.float32))
+  lengths = tf.sqrt(tf.reduce_sum(squares, axis=2))
+  return dict(zip(sizes, tf.split(lengths, list(sizes.values()), axis=1) if len(sizes) > 1 else [lengths], strict=True))

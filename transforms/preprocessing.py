@@ -12,6 +12,7 @@ from configs.features import Features
 from configs.run import Slices
 from transforms.analyzers import fit
 from transforms.engineering import engineer
+from transforms.fitted_constants import named
 from transforms.outputs import compose
 
 
@@ -30,5 +31,5 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
   features = Features.model_validate_json(custom_config['features'])
   slices = Slices.model_validate_json(custom_config['slices'])
   engineered = engineer(inputs, dataset, features)
-  constants = fit(engineered, dataset.rules.bounds, features)
+  constants = named(fit(engineered, dataset.rules.bounds, features))
   return compose(inputs, engineered, dataset, features, slices, constants)

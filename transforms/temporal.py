@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,19 +12,50 @@ import tensorflow as tf
 from configs.dataset import EPOCH, City
 from configs.features import TemporalBlock
 from transforms import civil
+from transforms.catalogue import is_kept
 from transforms.measured import Measured
 
 SECONDS_PER_YEAR = 365.25 * civil.SECONDS_PER_DAY
 _SATURDAY = 5
 
 
-def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City) -> list[Measured]:
+class _Phase(NamedTuple):
+  """How a phase is computed: its length in the units of the clock, and how it becomes what the catalogue names."""
+
+  cycle: float
+  factor: float = 1
+  offset: float = 0
+
+
+_PHASES = {'hour': _Phase(civil.SECONDS_PER_DAY, 1 / 3600), 'day_of_week': _Phase(7), 'month': _Phase(12, 1, 1)}
+
+
+class _Counted(NamedTuple):
+  """A feature that counts how many thresholds a column of the clock has reached.
+
+  Attributes:
+    name: the feature.
+    column: of `civil.clock`.
+    thresholds: rising.
+    signs: what each one counts.
+  """
+
+  name: str
+  column: int
+  thresholds: Sequence[float]
+  signs: Sequence[float]
+
+
+def temporal(
+  seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collection[str] | None = None
+) -> list[Measured]:
   """The temporal features but for the linear time, which is a raw column in years.
 
   Args:
     seconds: int32 [batch], seconds since 2009-01-01 00:00:00 on the wall clock.
     block: rush hours, and whether cyclic encodings are wanted.
     city: names the days on which the tariff changed.
+    keep: names of the features that are made; all when `None`.
 
   Returns:
     In the catalogue's order: hour with its fraction (computed in seconds), day
@@ -31,35 +63,77 @@ def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City) -> list[Measu
     tariff change; rush hour, if there is one; the sines of the three cycles,
     then their cosines.
   """
-  clock = civil.clock(seconds)
-  counted = _counted(clock, block, city)
-  # Second of the day, weekday and, counted first, the month stand side by side.
-  sizes = [civil.SECOND, 3, counted.shape[1] - 1]
-  _, phases, flags = tf.split(tf.concat([clock, counted], axis=1), sizes, axis=1)
-  pieces = [Measured(phases, [1 / 3600, 1, 1], [0, 0, 1]), Measured(flags)]
-  if block.cyclic:
-    angles = phases * np.array([2 * math.pi / civil.SECONDS_PER_DAY, 2 * math.pi / 7, 2 * math.pi / 12], np.float32)
-    pieces += [Measured(tf.sin(angles)), Measured(tf.cos(angles))]
+  own, sines, cosines = (
+    [name for name in _PHASES if is_kept(f'{name}{suffix}', keep) and (block.cyclic or not suffix)]
+    for suffix in ('', '_sin', '_cos')
+  )
+  phases = [name for name in _PHASES if name in {*own, *sines, *cosines}]
+  counted = [found for found in _counted(block, city) if is_kept(found.name, keep) or found.name in phases]
+  if not phases and not counted:
+    return []
+  phase, flags = _phases_and_flags(civil.clock(seconds), phases, counted)
+  pieces = []
+  if own:
+    units = [_PHASES[name] for name in own]
+    columns = _columns(phase, phases, own)
+    pieces.append(Measured(columns, [unit.factor for unit in units], [unit.offset for unit in units]))
+  if flags is not None:
+    pieces.append(Measured(flags))
+  if phase is not None and (sines or cosines):
+    angles = phase * np.array([2 * math.pi / _PHASES[name].cycle for name in phases], np.float32)
+    waves = (tf.sin, sines), (tf.cos, cosines)
+    pieces += [Measured(wave(_columns(angles, phases, names))) for wave, names in waves if names]
   return pieces
 
 
-def _counted(clock: tf.Tensor, block: TemporalBlock, city: City) -> tf.Tensor:
-  """Month (January 0), weekend, tariff flags, then the rush hour: all thresholds compared at once, then counted.
+def _phases_and_flags(
+  clock: tf.Tensor, phases: Sequence[str], counted: Sequence[_Counted]
+) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+  """The phases, and all that is counted but for the month: float32 [batch, each], `None` where there are none."""
+  flags = [found.name for found in counted if found.name not in _PHASES]
+  columns = tf.concat([clock, _count(clock, counted)], axis=1) if counted else clock
+  if len(phases) == len(_PHASES) and flags:
+    # Second of the day, weekday and, counted first, the month stand side by side.
+    _, phase, flag = tf.split(columns, [civil.SECOND, len(_PHASES), len(flags)], axis=1)
+    return phase, flag
+  names = ['day', 'year_day', 'hour', 'day_of_week', *(found.name for found in counted)]
+  phase, flag = (_columns(columns, names, wanted) if wanted else None for wanted in (phases, flags))
+  return phase, flag
+
+
+def _columns(columns: tf.Tensor, names: Sequence[str], wanted: Sequence[str]) -> tf.Tensor:
+  """Some of the columns by their names."""
+  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
+
+
+def _counted(block: TemporalBlock, city: City) -> list[_Counted]:
+  """Month (January 0), weekend, tariff flags, then the rush hour."""
+  rush = [round(edge * 3600) for span in merged(block.rush_hours) for edge in span]
+  found = [
+    _Counted('month', civil.YEAR_DAY, civil.MONTH_STARTS, [1] * len(civil.MONTH_STARTS)),
+    _Counted('weekend', civil.WEEKDAY, [_SATURDAY], [1]),
+  ]
+  for day in city.tariff_changes:
+    start = (day - EPOCH.date()).days + civil.FIRST_DAY
+    found.append(_Counted(f'tariff_{day:%Y_%m_%d}', civil.DAY, [start], [1]))
+  if rush:
+    # The end of a rush hour takes its start back.
+    found.append(_Counted('rush_hour', civil.SECOND, rush, [1, -1] * (len(rush) // 2)))
+  return found
+
+
+def _count(clock: tf.Tensor, counted: Sequence[_Counted]) -> tf.Tensor:
+  """All thresholds compared at once, then counted, each for its own feature: float32 [batch, features].
 
   Whole days and seconds are exact in float32. Hours would not do: 25200 / 3600
   need not be 7 once a compiler has turned the division into a multiplication.
   """
-  tariffs = [(day - EPOCH.date()).days + civil.FIRST_DAY for day in city.tariff_changes]
-  rush = [round(edge * 3600) for span in merged(block.rush_hours) for edge in span]
-  # By feature: the column of the clock and the thresholds on it.
-  counted = [(civil.YEAR_DAY, civil.MONTH_STARTS), (civil.WEEKDAY, [_SATURDAY])]
-  counted += [(civil.DAY, [day]) for day in tariffs] + ([(civil.SECOND, rush)] if rush else [])
-  columns = [column for column, thresholds in counted for _ in thresholds]
-  thresholds = np.concatenate([thresholds for _, thresholds in counted]).astype(np.float32)
+  columns = [found.column for found in counted for _ in found.thresholds]
+  thresholds = np.concatenate([found.thresholds for found in counted]).astype(np.float32)
   reached = tf.cast(tf.gather(clock, columns, axis=1) >= thresholds, tf.float32)
-  # Each threshold counts for its own feature; the end of a rush hour takes its start back.
-  counts = np.repeat(np.eye(len(counted), dtype=np.float32), [len(edges) for _, edges in counted], axis=0)
-  counts[len(counts) - len(rush) + 1 :: 2, -1] *= -1
+  counts = np.zeros((len(columns), len(counted)), np.float32)
+  features = np.repeat(np.arange(len(counted)), [len(found.thresholds) for found in counted])
+  counts[np.arange(len(columns)), features] = np.concatenate([found.signs for found in counted])
   return tf.matmul(reached, counts)
 
 

@@ -36,12 +36,15 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
     """Writes the variants; raises `NoVariantError` where there is none."""
     settings = Settings.from_json(exec_properties | {'model': exec_properties[keys.MODEL_KEY]})
     graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict[keys.TRANSFORM_GRAPH_KEY]))
-    embedded = [feature.name for feature in categoricals(settings.dataset, settings.features)]
+    spec = graph.transformed_feature_spec()
+    known = categoricals(settings.dataset, settings.features)
+    # A reduction may have taken some of them.
+    embedded = [feature.name for feature in known if feature.name in spec]
     training = _files(input_dict[keys.TRANSFORMED_EXAMPLES_KEY], 'train')
     variants = Variants(
       settings,
       graph.transform_features_layer(),
-      read_rides(training, graph.transformed_feature_spec(), embedded),
+      read_rides(training, spec, embedded),
       read_raw_rides(_files(input_dict[keys.EXAMPLES_KEY], 'eval'), settings.dataset),
     )
     artifact = artifact_utils.get_single_instance(output_dict[keys.VARIANTS_KEY])

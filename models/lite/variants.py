@@ -136,7 +136,9 @@ class Variants:
     return self._models[saved_model]
 
   def _build(self) -> keras.Model:
-    embedded = categoricals(self._settings.dataset, self._settings.features)
+    known = categoricals(self._settings.dataset, self._settings.features)
+    # A reduction may have taken some of them.
+    embedded = [feature for feature in known if feature.name in self._training.inputs]
     numeric = self._training.inputs.get(names.NUMERIC)
     width = 0 if numeric is None else numeric.shape[1]
     return build_fare_model(self._settings.model, width, embedded, 0.0, self._settings.training.seed)

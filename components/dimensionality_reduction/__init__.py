@@ -1,0 +1,1 @@
+"""DimensionalityReduction: a shorter feature vector, fitted once and applied in graph."""

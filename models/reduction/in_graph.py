@@ -1,0 +1,61 @@
+"""A fitted reduction in TensorFlow, of operations that TFLite has as builtins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from models.reduction.fitted import Fitted
+from models.reduction.mappings import Affine, Factors
+from models.reduction.nonnegative import Solver
+
+
+def apply_in_graph(fitted: Fitted, numeric: tf.Tensor, categories: Mapping[str, tf.Tensor]) -> tf.Tensor:
+  """What `Fitted.apply` computes, for a projection. A mapper: no full pass.
+
+  A selection has nothing to compute: its features are made alone, see
+  `models.reduction.preprocessing`.
+
+  Args:
+    fitted: a projection.
+    numeric: float32 [batch, n], the full standardized vector.
+    categories: int64 [batch] by categorical column.
+
+  Returns:
+    Float32 [batch, k], standardized.
+  """
+  within = numeric if fitted.clip is None else tf.clip_by_value(numeric, -fitted.clip, fitted.clip)
+  # GPUs multiply matrices in ten bits of mantissa by default (TensorFloat-32), processors in float32.
+  with tf.device('/device:CPU:0'):
+    if isinstance(fitted.mapping, Factors):
+      weights = _factor_weights(fitted.mapping, within)
+      return (weights - _float32(fitted.mean)) * _float32(fitted.scale)
+    assert isinstance(fitted.mapping, Affine)
+    return _affine(fitted, fitted.mapping, within, categories)
+
+
+def _affine(fitted: Fitted, mapping: Affine, within: tf.Tensor, categories: Mapping[str, tf.Tensor]) -> tf.Tensor:
+  """Centering and standardization are folded into one matrix and one vector."""
+  weights = mapping.weights * fitted.scale
+  bias = -(mapping.center @ mapping.weights + fitted.mean) * fitted.scale
+  found = tf.matmul(within, _float32(weights)) + _float32(bias)
+  for name, table in mapping.tables.items():
+    found += tf.gather(_float32(table * fitted.scale), tf.cast(categories[name], tf.int32))
+  return found
+
+
+def _factor_weights(mapping: Factors, within: tf.Tensor) -> tf.Tensor:
+  """`Solver.solve`, unrolled."""
+  solver = Solver.of(mapping.factors, mapping.iterations)
+  projected = tf.matmul(tf.nn.relu(within - _float32(mapping.lowest)), _float32(solver.project))
+  state = before = tf.nn.relu(tf.matmul(projected, _float32(solver.start)))
+  step = _float32(solver.step)
+  for _ in range(solver.iterations):
+    state, before = tf.nn.relu(tf.matmul(tf.concat([state, before, projected], axis=1), step)), state
+  return state * _float32(solver.finish)
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+  return np.asarray(values, np.float32)
