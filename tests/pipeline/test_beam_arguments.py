@@ -186,7 +186,11 @@ def test_options_of_beams_own():
 def test_steps_of_the_pipeline_have_their_own_arguments():
   config = loading.load(
     'chicago',
-    ['beam.components.StatisticsGen.direct.direct_running_mode=multi_processing', 'training.serve=pqat_80'],
+    [
+      'beam.components.StatisticsGen.direct.direct_running_mode=multi_processing',
+      'training.serve=pqat_80',
+      'reduction.method=pca',
+    ],
   )
   places = Places(root='/out', serving='/s', checkpoints='/c', variants='/v')
   nodes = build_nodes(config, data_source(config.dataset.path), places)
