@@ -22,7 +22,8 @@ def run(
   """Runs on the window of each span from `first` to `last`, oldest first; goes on where it was stopped.
 
   A span that a run has already read to its end, as it is and by this config and code, is passed over. So is one that is
-  older than what has been run since: its model would take the place of a newer one.
+  older than what has been run since: its model would take the place of a newer one. A broken span is told and counts as
+  failed; a run that fails otherwise than by anomalies in its rides ends the back-fill.
 
   Args:
     config: the whole run.
@@ -53,10 +54,13 @@ def run(
       if passed_over:
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
         continue
+      if plan.broken():  # Told by the window's notes; a run could only say so once more.
+        failed.append(span.label)
+        continue
       if _one(session, config, output, plan, ledger, now):
         failed.append(span.label)
-        if not _by_the_data(plan, ledger):
-          break
+        if ledger.last is None or ledger.last.status != 'anomalies':
+          break  # Not because of these rides: the next span would fail alike.
     told = f', failed: {", ".join(failed)}' if failed else ', every one to its end'
     session.console.print(f'\n[bold]{len(spans)} spans from {first} to {last}[/]{told}')
   return 1 if failed else 0
@@ -98,8 +102,3 @@ def _one(
   return run_command.perform(
     session, config, output, lambda observer: recorded_run(config, plan, ledger, output, observer, now)
   )
-
-
-def _by_the_data(plan: Plan, ledger: Ledger) -> bool:
-  """Whether the run that was just made failed because of its rides; then later spans may still be good."""
-  return bool(plan.broken()) or (ledger.last is not None and ledger.last.status == 'anomalies')

@@ -11,6 +11,7 @@ from pipeline.options import CONFIG as _CONFIG
 from pipeline.options import DATA, OUTPUT, WINDOW, UserError, overridden
 from pipeline.options import SET as _SET
 from pipeline.retrain_cli import retrain
+from pipeline.schedule_cli import schedule
 
 _WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the same output, instead of being refused.')
 
@@ -260,5 +261,5 @@ def doctor() -> None:
 
 
 main.add_command(retrain)
-for _command in (operations_cli.runs, operations_cli.rollback, operations_cli.prune):
+for _command in (schedule, operations_cli.runs, operations_cli.rollback, operations_cli.prune):
   main.add_command(_command)

@@ -77,6 +77,7 @@ def situation(
     drift=_drift(config, plan, ledger) if config.retraining.triggers.drift else None,
     drift_limit=config.validation.drift_threshold,
     newest=plan.window.newest.label,
+    broken=plan.broken().get(plan.window.newest.label),
   )
 
 

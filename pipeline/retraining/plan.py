@@ -103,7 +103,7 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
     digests={span.number: looked_at[span.number].digest for span in window.spans},
     setting=_setting(config),
     fresh=tuple(sorted(fresh)),
-    new_rows=sum(_new_rows(looked_at[span.number].kept, span.number, last) for span in fresh),
+    new_rows=sum(_new_rows(looked_at[span.number], span.number, last) for span in fresh),
     entries=looked_at,
   )
 
@@ -118,8 +118,10 @@ def _look_at(span: Span, config: RunConfig, before: dict[int, SpanEntry]) -> Spa
   return SpanEntry(digest, survey.read, survey.kept, survey.broken, late, known is not None and known.was_read)
 
 
-def _new_rows(kept: int, number: int, last: RunEntry | None) -> int:
-  return max(0, kept - (last.kept.get(number, 0) if last else 0))
+def _new_rows(entry: SpanEntry, number: int, last: RunEntry | None) -> int:
+  if entry.broken:
+    return 0
+  return max(0, entry.kept - (last.kept.get(number, 0) if last else 0))
 
 
 _NO_PART_OF_A_MODEL: dict[str, Any] = {

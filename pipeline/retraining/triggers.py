@@ -24,6 +24,7 @@ class Situation:
       where there is nothing to compare.
     drift_limit: `validation.drift_threshold`.
     newest: label of the newest span.
+    broken: why no run can use that span; `None` if one can.
   """
 
   now: datetime.datetime
@@ -36,6 +37,7 @@ class Situation:
   drift: tuple[str, str, float] | None
   drift_limit: float
   newest: str
+  broken: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +73,11 @@ def _always(situation: Situation) -> list[Verdict | None]:
     Verdict('no_model', True, 'No model serves yet.') if situation.served is None and situation.fresh else None,
     Verdict('setting', True, 'The config or the code is not that of the last run.')
     if situation.changed_setting
+    else None,
+    Verdict(
+      'broken', True, f'The newest span, {situation.newest}, is broken, which the run has to say: {situation.broken}'
+    )
+    if situation.broken
     else None,
   ]
 

@@ -49,7 +49,7 @@ class LocalSchedules:
       raise ScheduleError(f"'{self._folder}' can't be written: {error.strerror}.") from None
     return self.resume(name)
 
-  def list(self) -> tuple[Schedule, ...]:
+  def all(self) -> tuple[Schedule, ...]:
     """All schedules of this project, by name."""
     names = (path.stem.removeprefix(_PREFIX) for path in sorted(self._folder.glob(f'{_PREFIX}*.timer')))
     return tuple(self._schedule(name) for name in names)
@@ -91,7 +91,7 @@ class LocalSchedules:
 
   def _check(self, name: str) -> None:
     if not self._timer(name).exists():
-      there = ', '.join(schedule.name for schedule in self.list()) or 'none'
+      there = ', '.join(schedule.name for schedule in self.all()) or 'none'
       raise ScheduleError(f"There is no local schedule '{name}' below '{self._folder}'; there: {there}.")
 
   def _told(self, name: str, verb: str) -> Schedule:

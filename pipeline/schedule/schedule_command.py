@@ -1,0 +1,183 @@
+"""What `farelite schedule` does: finds who keeps the schedule, and shows what came of it."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from configs import loading
+from configs.run import RunConfig
+from pipeline import log_files
+from pipeline.data_source import data_source
+from pipeline.schedule.cron import Cron, ScheduleError
+from pipeline.schedule.local_schedules import LocalSchedules, default_folder
+from pipeline.schedule.schedule import Schedule, ScheduleTarget
+
+_SHOWN = 3
+_NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,62}')
+
+
+class Schedules(Protocol):
+  """What every keeper of schedules can do."""
+
+  def all(self) -> tuple[Schedule, ...]:
+    """All of this project."""
+
+  def pause(self, name: str) -> Schedule:
+    """Stops firing."""
+
+  def resume(self, name: str) -> Schedule:
+    """Fires again."""
+
+  def delete(self, name: str) -> Schedule:
+    """Removes it."""
+
+
+def create(
+  target: ScheduleTarget,
+  name: str | None,
+  expression: str,
+  zone: str,
+  config: str | None,
+  overrides: Sequence[str],
+  output: str | None,
+  units: str | None,
+  cluster_zone: str,
+) -> None:
+  """Creates a schedule and says when it fires next.
+
+  Raises:
+    ScheduleError, ConfigError, DataSourceError, TargetError: a user's mistake.
+    SubmissionError: the backend refused, or can't be reached.
+  """
+  cron = Cron.parse(expression, zone)
+  resolved = loading.load(config, overrides)
+  name = name or resolved.name
+  if not _NAME.fullmatch(name):
+    raise ScheduleError(f"A schedule's name has small letters, digits and hyphens, got '{name}'.")
+  with log_files.captured(pathlib.Path(os.devnull)) as console:
+    if target is ScheduleTarget.LOCAL:
+      schedule = _local(units).create(name, cron, *_local_command(name, config, overrides, output, resolved))
+    else:
+      schedule = _in_a_cloud(target, name, cron, resolved, cluster_zone, console)
+    _show(console, [schedule])
+    _show_times(console, cron)
+
+
+def _local(units: str | None) -> LocalSchedules:
+  return LocalSchedules(pathlib.Path(units).expanduser().absolute() if units else default_folder())
+
+
+def _local_command(
+  name: str, config: str | None, overrides: Sequence[str], output: str | None, resolved: RunConfig
+) -> tuple[list[str], str, str]:
+  """The command of the timer, the folder that it runs in, and its lock."""
+  data_source(resolved.dataset.path)  # Told now, not at three in the morning.
+  folder = pathlib.Path.cwd()
+  directory = pathlib.Path(output or f'out/{resolved.name}').expanduser().absolute()
+  command = [sys.executable, '-m', 'pipeline', 'retrain', '--output', str(directory)]
+  if config:
+    # A file keeps its place; a preset has only a name.
+    command += ['--config', str(pathlib.Path(config).absolute()) if pathlib.Path(config).is_file() else config]
+  for override in overrides:
+    command += ['--set', override]
+  directory.mkdir(parents=True, exist_ok=True)
+  return command, str(folder), str(directory / f'.{name}.timer-lock')
+
+
+def _in_a_cloud(
+  target: ScheduleTarget, name: str, cron: Cron, config: RunConfig, cluster_zone: str, console: Console
+) -> Schedule:
+  """Compiles for the target and hands over; the spans are found by each run itself."""
+  from pipeline.targets.compile_command import compile_checked
+  from pipeline.targets.places import platform_settings
+  from pipeline.targets.target import Target
+
+  compiled = compile_checked(config, data_source(config.dataset.path), Target(target.value), console)
+  platform = platform_settings(config.platform)
+  if target is ScheduleTarget.KFP:
+    from pipeline.schedule.kfp_schedules import KfpSchedules
+
+    return KfpSchedules(platform, cluster_zone).create(name, cron, compiled)
+  from pipeline.schedule.vertex_schedules import VertexSchedules
+
+  return VertexSchedules(platform).create(name, cron, compiled)
+
+
+def keeper(target: ScheduleTarget, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
+  """Who keeps the schedules of a target.
+
+  Raises:
+    ConfigError, TargetError: a user's mistake.
+  """
+  if target is ScheduleTarget.LOCAL:
+    return _local(units)
+  from pipeline.targets.places import platform_settings
+
+  platform: Any = platform_settings(loading.load(config, overrides).platform)
+  if target is ScheduleTarget.KFP:
+    from pipeline.schedule.kfp_schedules import KfpSchedules
+
+    return KfpSchedules(platform)
+  from pipeline.schedule.vertex_schedules import VertexSchedules
+
+  return VertexSchedules(platform)
+
+
+def change(schedules: Schedules, verb: str, name: str) -> None:
+  """Pauses, resumes or deletes a schedule and shows it.
+
+  Raises:
+    ScheduleError: there is none of this name.
+    SubmissionError: the backend refused, or can't be reached.
+  """
+  with log_files.captured(pathlib.Path(os.devnull)) as console:
+    schedule: Schedule = getattr(schedules, verb)(name)
+    if verb == 'delete':
+      console.print(f"Deleted the schedule '{escape(name)}' ({escape(schedule.cron)}, {schedule.zone}).")
+    else:
+      _show(console, [schedule])
+
+
+def show(schedules: Schedules) -> None:
+  """Lists the schedules.
+
+  Raises:
+    SubmissionError: the backend can't be reached.
+  """
+  with log_files.captured(pathlib.Path(os.devnull)) as console:
+    found = schedules.all()
+    if not found:
+      console.print('No schedules.')
+      return
+    _show(console, found)
+
+
+def _show(console: Console, schedules: Sequence[Schedule]) -> None:
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for column in ('schedule', 'target', 'cron', 'time zone', 'state', 'kept as'):
+    table.add_column(column, overflow='fold')
+  for one in schedules:
+    table.add_row(one.name, one.target.value, escape(one.cron), one.zone, one.state.value, escape(one.place))
+  console.print(table)
+  for one in schedules:
+    if one.note:
+      console.print(f' [yellow]![/] {escape(one.note)}')
+
+
+def _show_times(console: Console, cron: Cron) -> None:
+  now = datetime.datetime.now(datetime.timezone.utc)
+  for time in itertools.islice(cron.times(now), _SHOWN):
+    console.print(f'  next: {time:%a %Y-%m-%d %H:%M %Z} ({time.astimezone(datetime.timezone.utc):%H:%M} UTC)')
+  for sentence in cron.skipped_or_doubled(now):
+    console.print(f' [cyan]i[/] {escape(sentence)}')

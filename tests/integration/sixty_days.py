@@ -1,0 +1,148 @@
+"""A city whose rides come day by day, and the timer that retrains on them, by a clock that the test sets."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from benchmarks.simulator import simulate_day
+from configs import loading
+from models.manifest import verify
+from pipeline import output_directory, retrain_command
+from pipeline.data_source import data_source
+from pipeline.retraining.ledger import Ledger
+from pipeline.schedule.cron import Cron
+
+RIDES = 300
+"""Rides a day."""
+
+CONFIG = """
+extends: nyc
+name: daily
+training: {epochs: 2, recipes: dense}
+model: {hidden: [16, 8]}
+# The error is that of two epochs on 900 rides; rides at thrice the fare miss the limit by far.
+evaluation: {max_rmse: 20, max_rmse_increase: 1, bootstrap: 100}
+compression: {schemes: [float32], measurement: {rounds: 3, calls: 10}, budget: {rmse_ratio: 2, worst_slice_ratio: 3}}
+retraining: {window: 4, triggers: {new_rows: %d, max_age_days: 21}}
+"""
+
+_PATIENCE = 300
+_LOOK_UPS = frozenset({'EarlierStatistics', 'ServedModel', 'WarmStartModel'})
+"""Steps that have no executor, whose start the log tells once."""
+
+
+@dataclasses.dataclass
+class City:
+  """Folders of daily rides, and an output directory that the timer retrains into.
+
+  Attributes:
+    folder: of everything.
+    new_rows: the trigger of the config.
+  """
+
+  folder: pathlib.Path
+  new_rows: int
+
+  def __post_init__(self) -> None:
+    self.output = output_directory.prepare(str(self.folder / 'out'))
+    self.pattern = f'{self.folder}/days/{{YYYY}}/{{MM}}/{{DD}}/*.csv'
+    self.use(self.new_rows)
+
+  def use(self, new_rows: int) -> None:
+    """Goes on with another number of new rows."""
+    (self.folder / 'daily.yaml').write_text(CONFIG % new_rows)
+    self.config = loading.load(str(self.folder / 'daily.yaml'), [f'dataset.path={self.pattern}'])
+
+  def ride(self, day: datetime.date, fares: float = 1.0) -> None:
+    """The rides of a day come in; fares may be raised by a factor."""
+    rides = simulate_day(day, RIDES)
+    place = rides.schema.get_field_index('fare_amount')
+    raised = pa.array(rides.column(place).to_numpy() * fares)
+    pa.csv.write_csv(rides.set_column(place, 'fare_amount', raised), self._file(day))
+
+  def break_day(self, day: datetime.date) -> None:
+    """A file of the day comes in that some other system wrote."""
+    self._file(day).write_text('error\nupstream connect error, reset before headers\n')
+
+  def mend(self, day: datetime.date) -> None:
+    """The day's rides come in after all."""
+    self.ride(day)
+
+  def _file(self, day: datetime.date) -> pathlib.Path:
+    path = self.folder / 'days' / f'{day:%Y/%m/%d}' / 'rides.csv'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+  def retrain(self, now: datetime.datetime) -> tuple[int, dict[str, Any]]:
+    """What the timer calls, in this process; exit code and summary."""
+    source = data_source(self.config.dataset.path)
+    with output_directory.locked(self.output):
+      code = retrain_command.run(self.config, source, self.output, now)
+    return code, json.loads(self.output.summary.read_text())
+
+  def start(self, now: datetime.datetime) -> subprocess.Popen[str]:
+    """What the timer calls, in a process of its own."""
+    command = [sys.executable, '-m', 'pipeline', 'retrain', '--config', str(self.folder / 'daily.yaml')]
+    command += ['--data', self.pattern, '--output', str(self.output.path), '--now', now.isoformat()]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy())
+
+  def killed_at(self, step: str, now: datetime.datetime) -> None:
+    """Starts the timer's command and sends it SIGKILL once the log tells that the step has begun to run."""
+    before = set(self.output.logs.iterdir())
+    process = self.start(now)
+    deadline = time.monotonic() + _PATIENCE
+    while not self._began(step, before):
+      assert process.poll() is None, process.communicate()[0]
+      assert time.monotonic() < deadline, f'{step} never began'
+      time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert process.stdout is not None
+    process.stdout.close()
+
+  def _began(self, step: str, before: set[pathlib.Path]) -> bool:
+    """TFX's launcher logs a step's node as it looks at it, and again as its executor starts."""
+    texts = (path.read_text(errors='replace') for path in set(self.output.logs.iterdir()) - before)
+    times = sum(len(re.findall(rf'^  id: "{step}"$', text, re.MULTILINE)) for text in texts)
+    return times >= (1 if step in _LOOK_UPS else 2)
+
+  def versions(self) -> list[str]:
+    """What a model server sees; each one whole, by the sums of its manifest, and nothing beside them."""
+    if not self.output.serving.is_dir():
+      return []
+    names = sorted(path.name for path in self.output.serving.iterdir() if not path.name.startswith('.'))
+    for name in names:
+      assert name.isdigit()
+      verify(self.output.serving / name)
+      assert (self.output.serving / name / 'saved_model.pb').is_file()
+    return names
+
+  def runs(self) -> int:
+    """How many runs there have been, killed ones included."""
+    return len(Ledger.load(self.output.ledger).runs)
+
+  def ledger(self) -> Ledger:
+    """What the runs have read."""
+    return Ledger.load(self.output.ledger)
+
+
+def nights(first: datetime.date, count: int) -> Iterator[datetime.datetime]:
+  """When the timer of `0 3 * * *` in New York fires, from the night that ends on `first`."""
+  cron = Cron.parse('0 3 * * *', 'America/New_York')
+  start = datetime.datetime.combine(first, datetime.time(0), datetime.timezone.utc)
+  return itertools.islice(cron.times(start), count)

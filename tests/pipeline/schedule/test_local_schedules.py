@@ -1,0 +1,108 @@
+"""Timers on this machine. Oracles: systemd's own verifier, a real flock, and the files themselves."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline.schedule.cron import Cron, ScheduleError
+from pipeline.schedule.local_schedules import LocalSchedules
+from pipeline.schedule.schedule import State
+
+NIGHTLY = Cron.parse('0 3 * * *', 'America/New_York')
+
+
+@pytest.fixture
+def schedules(tmp_path) -> LocalSchedules:
+  return LocalSchedules(tmp_path / 'units')
+
+
+def _create(schedules: LocalSchedules, folder: pathlib.Path, *command: str, cron: Cron = NIGHTLY):
+  return schedules.create('nyc', cron, command or (sys.executable, '-c', 'pass'), str(folder), str(folder / 'lock'))
+
+
+@pytest.mark.parametrize('expression', ['0 3 * * *', '*/15 9-17 * * MON-FRI', '30 4 1,15 * 5'])
+def test_systemd_finds_no_fault_with_the_units(schedules, tmp_path, expression):
+  if shutil.which('systemd-analyze') is None:
+    pytest.skip('needs systemd-analyze (apt-get install systemd)')
+  odd = tmp_path / 'a "strange" 100% $HOME\\folder'
+  odd.mkdir()
+  made = _create(schedules, odd, sys.executable, '-c', 'print("50 % of $5")', cron=Cron.parse(expression, 'Asia/Tokyo'))
+  environment = os.environ | {'XDG_RUNTIME_DIR': str(tmp_path), 'SYSTEMD_LOG_LEVEL': 'warning'}
+  service = made.place.replace('.timer', '.service')
+  done = subprocess.run(
+    ['systemd-analyze', '--user', 'verify', made.place, service], capture_output=True, text=True, env=environment
+  )
+  ours = [line for line in done.stderr.splitlines() if 'farelite' in line]
+  assert not ours and done.returncode == 0, done.stderr
+
+
+def test_is_listed_paused_resumed_and_deleted(schedules, tmp_path):
+  """Oracle: the link that `systemctl --user enable` makes."""
+  created = _create(schedules, tmp_path)
+  link = tmp_path / 'units' / 'timers.target.wants' / 'farelite-nyc.timer'
+  assert (created.cron, created.zone, created.state) == ('0 3 * * *', 'America/New_York', State.ACTIVE)
+  assert link.resolve() == pathlib.Path(created.place)
+  assert 'systemd does not look below' in created.note
+  assert [one.name for one in schedules.all()] == ['nyc']
+  assert schedules.pause('nyc').state is State.PAUSED
+  assert not link.is_symlink() and schedules.all()[0].state is State.PAUSED
+  assert schedules.resume('nyc').state is State.ACTIVE
+  assert link.is_symlink()
+  with pytest.raises(ScheduleError, match="There is a schedule 'nyc' already"):
+    _create(schedules, tmp_path)
+  schedules.delete('nyc')
+  assert schedules.all() == ()
+  assert not [path for path in (tmp_path / 'units').rglob('*') if not path.is_dir()]
+  with pytest.raises(ScheduleError, match=r"There is no local schedule 'nyc' below .*; there: none"):
+    schedules.pause('nyc')
+
+
+def _words(exec_start: str) -> list[str]:
+  """ExecStart as systemd splits it, by systemd.service(5): quotes, backslashes, %% and $$."""
+  words = [quoted if quoted is not None else plain for quoted, plain in
+           ((m.group(1), m.group(2)) for m in re.finditer(r'"((?:[^"\\]|\\.)*)"|(\S+)', exec_start))]  # fmt: skip
+  return [re.sub(r'\\(.)', r'\1', word).replace('%%', '%').replace('$$', '$') for word in words]
+
+
+def test_the_command_arrives_as_it_was_given_and_never_runs_beside_itself(schedules, tmp_path):
+  """Oracle: two processes of the service's own command line, the second while the first one is at work."""
+  odd = tmp_path / 'a "b" 100% $c\\d'
+  odd.mkdir()
+  program = 'import sys, time, pathlib; pathlib.Path(sys.argv[1]).open("a").write("ran\\n"); time.sleep(1.5)'
+  made = _create(schedules, odd, sys.executable, '-c', program, str(odd / 'runs'))
+  text = pathlib.Path(made.place.replace('.timer', '.service')).read_text()
+  command = _words(re.search(r'^ExecStart=(.*)$', text, re.MULTILINE).group(1))
+  first = subprocess.Popen(command)
+  while not (odd / 'runs').exists():
+    time.sleep(0.01)
+  second = subprocess.run(command)
+  assert (second.returncode, first.wait()) == (0, 0)
+  assert (odd / 'runs').read_text() == 'ran\n'
+
+
+def test_the_command_line(tmp_path):
+  """Oracle: what the units say after `create`, and exit codes."""
+  base = [sys.executable, '-m', 'pipeline', 'schedule']
+  units = ['--units', str(tmp_path / 'units')]
+  create = [*base, 'create', '--cron', '0 3 * * *', '--time-zone', 'America/New_York', '--config', 'nyc', *units]
+  create += ['--data', f'{tmp_path}/{{YYYY}}/{{MM}}/{{DD}}/*.csv', '--window', '7', '--output', str(tmp_path / 'out')]
+  done = subprocess.run(create, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr
+  assert len(re.findall(r'next: \w{3} \d{4}-\d\d-\d\d 03:00 E[SD]T', done.stdout)) == 3
+  service = (tmp_path / 'units' / 'farelite-nyc.service').read_text()
+  assert f'-m pipeline retrain --output {tmp_path}/out --config nyc --set ' in service
+  assert 'retraining.window=7' in service
+  listed = subprocess.run([*base, 'list', *units], capture_output=True, text=True)
+  assert 'America/New_York' in listed.stdout and 'active' in listed.stdout
+  bad = subprocess.run([part.replace('0 3 * * *', '0 3 * *') for part in create], capture_output=True, text=True)
+  assert bad.returncode == 2 and 'A cron expression has five fields' in bad.stderr
+  nobody = subprocess.run([*base, 'pause', 'chicago', *units], capture_output=True, text=True)
+  assert nobody.returncode == 2 and "no local schedule 'chicago'" in nobody.stderr
