@@ -24,7 +24,7 @@ def _written(path, day, rows=400, **changes):
   """A day's rides as CSV; a column may be replaced."""
   import pyarrow.csv
 
-  rides = simulate_day(day, rows)
+  rides = pa.Table.from_batches([simulate_day(day, rows)])
   for name, values in changes.items():
     rides = rides.set_column(rides.schema.get_field_index(name), name, pa.array(values))
   pyarrow.csv.write_csv(rides, path)

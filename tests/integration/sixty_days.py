@@ -70,7 +70,7 @@ class City:
 
   def ride(self, day: datetime.date, fares: float = 1.0) -> None:
     """The rides of a day come in; fares may be raised by a factor."""
-    rides = simulate_day(day, RIDES)
+    rides = pa.Table.from_batches([simulate_day(day, RIDES)])
     place = rides.schema.get_field_index('fare_amount')
     raised = pa.array(rides.column(place).to_numpy() * fares)
     pa.csv.write_csv(rides.set_column(place, 'fare_amount', raised), self._file(day))
