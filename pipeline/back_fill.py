@@ -13,7 +13,6 @@ from pipeline.data_source import DataSource, DataSourceError
 from pipeline.output_directory import OutputDirectory
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, make_plan
-from pipeline.retraining.recorded_run import recorded_run
 
 
 def run(
@@ -57,7 +56,7 @@ def run(
       if plan.broken():  # Told by the window's notes; a run could only say so once more.
         failed.append(span.label)
         continue
-      if _one(session, config, output, plan, ledger, now):
+      if window_run.perform(session, config, plan, ledger, output, now):
         failed.append(span.label)
         if ledger.last is None or ledger.last.status != 'anomalies':
           break  # Not because of these rides: the next span would fail alike.
@@ -89,16 +88,3 @@ def _passed_over(plan: Plan, span: Span, ledger: Ledger) -> str | None:
       'To run it nevertheless, choose another --output.'
     )
   return None
-
-
-def _one(
-  session: run_command.Session,
-  config: RunConfig,
-  output: OutputDirectory,
-  plan: Plan,
-  ledger: Ledger,
-  now: datetime.datetime,
-) -> int:
-  return run_command.perform(
-    session, config, output, lambda observer: recorded_run(config, plan, ledger, output, observer, now)
-  )

@@ -10,9 +10,9 @@ from configs.run import RunConfig
 from pipeline import run_command, window_run
 from pipeline.data_source import DataSource
 from pipeline.output_directory import OutputDirectory
+from pipeline.retraining.early_end import end_early
 from pipeline.retraining.ledger import RUNNING, Ledger
 from pipeline.retraining.plan import Plan, make_plan
-from pipeline.retraining.recorded_run import end_early, recorded_run
 from pipeline.retraining.serving import served_since, served_version
 from pipeline.retraining.triggers import Situation, Verdict, decide
 
@@ -52,9 +52,7 @@ def run(
       end_early(config, plan, ledger, output, reason, now, verdicts)
       session.console.print(f'\n[bold green]no run[/]: {escape(reason)}')
       return 0
-    return run_command.perform(
-      session, config, output, lambda observer: recorded_run(config, plan, ledger, output, observer, now, verdicts)
-    )
+    return window_run.perform(session, config, plan, ledger, output, now, verdicts)
 
 
 def situation(

@@ -66,16 +66,21 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       from pipeline import window_run
 
       return window_run.run(session, config, source, output)
-    from pipeline import local_run
     from pipeline.window import resolve_window
 
     resolved, _ = resolve_window(source)
-    return perform(session, config, output, lambda observer: local_run.run(config, resolved, output, observer))
+
+    def job(observer: StepObserver) -> dict[str, Any]:
+      from pipeline import local_run
+
+      return local_run.run(config, resolved, output, observer)
+
+    return perform(session, config, output, job)
 
 
 @contextlib.contextmanager
 def opened(config: RunConfig, source: DataSource, output: OutputDirectory) -> Iterator[Session]:
-  """Shows the config, loads what is heavy and checks what can be checked before the first step.
+  """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
 
   Raises:
     DataSourceError: the rides can't be read as the config says, also inside the block.
@@ -88,26 +93,34 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory) -> It
   with log_files.captured(log) as console:
     _show_config(console, config, source)
     beam_arguments.check(config.beam, beam_arguments.Surroundings(str(output.artifacts)))
-    with console.status('loading TFX …'):
-      environment.prepare()
-      from components.ride_example_gen.errors import IngestionError
-      from components.ride_example_gen.files import check_inputs
-      from pipeline import local_run, metadata_store
+    environment.prepare()
+    from components.ride_example_gen.errors import IngestionError
+    from components.ride_example_gen.files import check_inputs
+    from pipeline import metadata_store
+
     try:
       check_inputs(source.base, source.pattern)
-      metadata_store.open_store(config.metadata, output.metadata)
       yield Session(console, log, start)
     except (IngestionError, metadata_store.MetadataStoreError) as error:
+      from pipeline import local_run
+
       local_run.fail(config, output, str(error))
       raise (DataSourceError(str(error)) if isinstance(error, IngestionError) else error) from None
 
 
 def perform(session: Session, config: RunConfig, output: OutputDirectory, job: Job) -> int:
-  """Does a job with a live view, then writes the report and shows the outcome.
+  """Loads TFX and does a job with a live view, then writes the report and shows the outcome.
 
   Returns:
     The exit code, as of `run`.
+
+  Raises:
+    MetadataStoreError: the metadata store can't be used.
   """
+  with session.console.status('loading TFX …'):
+    from pipeline import local_run, metadata_store  # noqa: F401, the job is quicker to begin
+
+    metadata_store.open_store(config.metadata, output.metadata)
   with LiveView(session.console) as view:
     summary = job(view)
   page = _report(session.console, output)

@@ -18,6 +18,7 @@ from components.recipe_models.executor import REPORT, REPORT_FOLDER
 from components.ride_example_gen.counts import read_counts
 from configs.run import RunConfig
 from pipeline.steps import Step, StepState, output_of
+from pipeline.whole_file import write_whole
 
 
 class Status(str, enum.Enum):
@@ -85,9 +86,7 @@ def summarize(
 
 def write(summary: dict[str, Any], path: pathlib.Path) -> None:
   """Writes the summary whole or not at all."""
-  staged = path.with_suffix('.json.tmp')
-  staged.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
-  staged.replace(path)
+  write_whole(path, json.dumps(summary, indent=2, ensure_ascii=False) + '\n')
 
 
 def _ending(

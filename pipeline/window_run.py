@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
+from typing import Any
 
 from rich.markup import escape
 
@@ -10,10 +12,12 @@ from configs.run import RunConfig
 from pipeline import run_command
 from pipeline.data_source import DataSource
 from pipeline.output_directory import OutputDirectory
+from pipeline.retraining.early_end import end_early
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, make_plan
-from pipeline.retraining.recorded_run import end_early, recorded_run
 from pipeline.retraining.serving import served_version
+from pipeline.retraining.triggers import Verdict
+from pipeline.steps import StepObserver
 
 
 def run(session: run_command.Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
@@ -36,9 +40,33 @@ def run(session: run_command.Session, config: RunConfig, source: DataSource, out
     end_early(config, plan, ledger, output, reason, now)
     session.console.print(f'\n[bold green]nothing to do[/]: {escape(reason)}')
     return 0
-  return run_command.perform(
-    session, config, output, lambda observer: recorded_run(config, plan, ledger, output, observer, now)
-  )
+  return perform(session, config, plan, ledger, output, now)
+
+
+def perform(
+  session: run_command.Session,
+  config: RunConfig,
+  plan: Plan,
+  ledger: Ledger,
+  output: OutputDirectory,
+  now: datetime.datetime,
+  verdicts: Sequence[Verdict] = (),
+) -> int:
+  """Runs a plan; arguments as of `recorded_run`.
+
+  Returns:
+    The exit code: 0 unless the run failed.
+
+  Raises:
+    MetadataStoreError: the metadata store can't be used.
+  """
+
+  def job(observer: StepObserver) -> dict[str, Any]:
+    from pipeline.retraining.recorded_run import recorded_run  # Brings TFX along.
+
+    return recorded_run(config, plan, ledger, output, observer, now, verdicts)
+
+  return run_command.perform(session, config, output, job)
 
 
 def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import os
 import pathlib
 from typing import Any
+
+from pipeline.whole_file import write_whole
 
 _MOST_RUNS = 2000
 """Older runs are forgotten; at one run a day these are five years."""
@@ -117,12 +118,7 @@ class Ledger:
       'spans': {str(number): dataclasses.asdict(entry) for number, entry in sorted(self.spans.items())},
       'runs': [dataclasses.asdict(run) | {'started': run.started.isoformat()} for run in self.runs[-_MOST_RUNS:]],
     }
-    staged = self.path.with_suffix('.json.tmp')
-    with staged.open('w', encoding='utf-8') as file:
-      file.write(json.dumps(values, indent=1, ensure_ascii=False) + '\n')
-      file.flush()
-      os.fsync(file.fileno())
-    staged.replace(self.path)
+    write_whole(self.path, json.dumps(values, indent=1, ensure_ascii=False) + '\n')
 
   @property
   def last(self) -> RunEntry | None:
