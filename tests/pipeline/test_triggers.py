@@ -44,7 +44,7 @@ TRIGGERS = Triggers(new_rows=500, drift=True, max_age_days=7)
     pytest.param({'unfinished': 'it was killed'}, ['unfinished'],
                  'The last run did not come to its end: it was killed', id='killed'),
     pytest.param({'broken': 'It has no ride at all.'}, ['broken'],
-                 'The newest span, 2026-03-07, is broken, which the run has to say: It has no ride.', id='broken'),
+                 'newest span, 2026-03-07, is broken, which the run has to say: It has no ride at all.', id='broken'),
     pytest.param({'changed_setting': True}, ['setting'], 'The config or the code is not that of the last', id='config'),
   ],
 )  # fmt: skip
