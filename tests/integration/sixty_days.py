@@ -61,6 +61,7 @@ class City:
   def __post_init__(self) -> None:
     self.output = output_directory.prepare(str(self.folder / 'out'))
     self.pattern = f'{self.folder}/days/{{YYYY}}/{{MM}}/{{DD}}/*.csv'
+    self.rides: dict[str, int] = {}
     self.use(self.new_rows)
 
   def use(self, new_rows: int) -> None:
@@ -68,20 +69,17 @@ class City:
     (self.folder / 'daily.yaml').write_text(CONFIG % new_rows)
     self.config = loading.load(str(self.folder / 'daily.yaml'), [f'dataset.path={self.pattern}'])
 
-  def ride(self, day: datetime.date, fares: float = 1.0) -> None:
+  def ride(self, day: datetime.date, fares: float = 1.0, rides: int = RIDES) -> None:
     """The rides of a day come in; fares may be raised by a factor."""
-    rides = pa.Table.from_batches([simulate_day(day, RIDES)])
-    place = rides.schema.get_field_index('fare_amount')
-    raised = pa.array(rides.column(place).to_numpy() * fares)
-    pa.csv.write_csv(rides.set_column(place, 'fare_amount', raised), self._file(day))
+    self.rides[str(day)] = rides
+    table = pa.Table.from_batches([simulate_day(day, rides)])
+    place = table.schema.get_field_index('fare_amount')
+    raised = pa.array(table.column(place).to_numpy() * fares)
+    pa.csv.write_csv(table.set_column(place, 'fare_amount', raised), self._file(day))
 
   def break_day(self, day: datetime.date) -> None:
     """A file of the day comes in that some other system wrote."""
     self._file(day).write_text('error\nupstream connect error, reset before headers\n')
-
-  def mend(self, day: datetime.date) -> None:
-    """The day's rides come in after all."""
-    self.ride(day)
 
   def _file(self, day: datetime.date) -> pathlib.Path:
     path = self.folder / 'days' / f'{day:%Y/%m/%d}' / 'rides.csv'

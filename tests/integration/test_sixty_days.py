@@ -16,7 +16,7 @@ from tests.integration.sixty_days import RIDES, City, nights
 
 DAY = datetime.timedelta(days=1)
 SPRING, AUTUMN = datetime.date(2026, 2, 21), datetime.date(2026, 10, 17)
-NO_DATA, LATE, BROKEN, DRIFT, TWO_AT_ONCE = {6, 7, 8}, 10, 13, 17, 21
+NO_DATA, LATE, BROKEN, DRIFT, TWO_AT_ONCE = {7, 8, 9}, 11, 13, 16, 21
 
 STEPS = (
   'RideExampleGen', 'RideSchema', 'QuarantineGate', 'StatisticsGen', 'EarlierStatistics', 'ExampleValidator',
@@ -47,7 +47,7 @@ def test_thirty_nights_in_spring(city: City):
     if night == BROKEN:
       city.break_day(day)
     elif night not in NO_DATA:
-      city.ride(day, fares=3.0 if night == DRIFT else 1.0)
+      city.ride(day, fares=3.0 if night == DRIFT else 1.0, rides=RIDES * (3 if night == TWO_AT_ONCE else 1))
     if night == LATE:
       city.ride(day - 3 * DAY)
     if night == TWO_AT_ONCE:
@@ -58,10 +58,10 @@ def test_thirty_nights_in_spring(city: City):
     fired = [verdict['trigger'] for verdict in summary['triggers'] if verdict['fires']]
     assert ran == bool(fired)
     assert summary['ended_early'] == (not ran)
-    assert summary['started'] >= '2026' and summary['window']['newest'] == str(_newest(day, night))
+    assert summary['window']['newest'] == str(_newest(day, night))
     if night in NO_DATA:
       assert code == 0 and not ran
-      assert 'No new data: the newest span, 2026-02-25,' in str([v['sentence'] for v in summary['triggers']])
+      assert 'No new data: the newest span, 2026-02-26,' in str([v['sentence'] for v in summary['triggers']])
     elif night == 0:
       assert code == 0 and 'no_model' in fired and summary['status'] == 'pushed'
       assert summary['rows']['splits']['train'] > summary['rows']['splits']['eval'] > 0
@@ -74,9 +74,9 @@ def test_thirty_nights_in_spring(city: City):
       assert summary['window']['left_out'] == [str(day - DAY)]
       assert str(day - DAY) not in _labels(city.ledger().last)
     elif night == DRIFT:
-      assert code == 0 and 'drift' in fired
+      assert code == 0 and fired == ['drift']
       assert summary['status'] == 'not_blessed', summary['reason']
-      assert 'max_rmse' in summary['reason'] or 'RMSE' in summary['reason']
+      assert 'RMSE' in summary['reason']
       assert city.versions() == served
     if night == LATE:
       assert summary['window']['late'] == [str(day - 3 * DAY)]
@@ -84,9 +84,12 @@ def test_thirty_nights_in_spring(city: City):
     if ran and code == 0:
       last = city.ledger().last
       assert len(_labels(last)) == min(4, night + 1 if night < 4 else 4)
-      kept = RIDES * (len(_labels(last)) - 1)
-      if len(_labels(last)) > 1 and night != DRIFT:
-        assert summary['rows']['splits'] == {'train': kept, 'eval': RIDES}
+      if night > 0:
+        *older, newest = (city.rides[label] for label in _labels(last))
+        split = summary['rows']['splits']
+        # Fares of thrice as much may break the rule on fares.
+        assert split['eval'] == newest or night == DRIFT
+        assert sum(older) - RIDES // 10 <= split['train'] <= sum(older)
   assert offsets == {datetime.timedelta(hours=-5), datetime.timedelta(hours=-4)}
   statuses = [run.status for run in city.ledger().runs]
   assert statuses.count('failed') == 1
@@ -106,9 +109,10 @@ def _two_triggers_at_once(city: City, now: datetime.datetime) -> None:
   both = [city.start(now) for _ in range(2)]
   shown = [process.communicate()[0] for process in both]
   assert [process.returncode for process in both] == [0, 0], shown
-  assert city.runs() <= runs + 1
+  assert city.runs() == runs + 1
   assert sum('No run: another one is on its way.' in text for text in shown) == 1, shown
-  assert len(city.versions()) - len(served) == city.runs() - runs
+  assert city.ledger().last.status == 'pushed'
+  assert len(city.versions()) == len(served) + 1
 
 
 @pytest.mark.slow
@@ -122,7 +126,7 @@ def test_thirty_nights_in_autumn(city: City):
     city.ride(now.date() - DAY)
     served, runs = city.versions(), city.runs()
     killed = []
-    if night % 2 and to_kill:
+    if night and night % 2 == 0 and to_kill:
       while to_kill and len(killed) < 2:
         killed.append(to_kill.pop(0))
         city.killed_at(killed[-1], now)
