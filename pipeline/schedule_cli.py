@@ -39,6 +39,7 @@ def schedule() -> None:
 @click.option(
   '--cluster-time-zone', 'cluster_zone', default='UTC', show_default=True, help="A Kubeflow cluster's clock."
 )
+@click.option('--crontab', is_flag=True, help='Only print a line for crontab -e, for machines without systemd.')
 @SET
 def create(
   expression: str,
@@ -51,6 +52,7 @@ def create(
   window: int | None,
   units: str | None,
   cluster_zone: str,
+  crontab: bool,
   overrides: tuple[str, ...],
 ) -> None:
   """Create a schedule, and tell when it fires next."""
@@ -60,7 +62,7 @@ def create(
   with _mistakes_told():
     schedule_command.create(
       ScheduleTarget(target), name, expression, zone, config, overridden(overrides, data, window), output, units,
-      cluster_zone,
+      cluster_zone, crontab,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from configs.run import RunConfig
 from pipeline import log_files
 from pipeline.data_source import data_source
 from pipeline.schedule.cron import Cron, ScheduleError
+from pipeline.schedule.crontab_line import crontab_line, machine_zone
 from pipeline.schedule.local_schedules import LocalSchedules, default_folder
 from pipeline.schedule.schedule import Schedule, ScheduleTarget
 
@@ -53,8 +54,9 @@ def create(
   output: str | None,
   units: str | None,
   cluster_zone: str,
+  crontab: bool = False,
 ) -> None:
-  """Creates a schedule and says when it fires next.
+  """Creates a schedule and says when it fires next; for a crontab, only says the line.
 
   Raises:
     ScheduleError, ConfigError, DataSourceError, TargetError: a user's mistake.
@@ -65,6 +67,12 @@ def create(
   name = name or resolved.name
   if not _NAME.fullmatch(name):
     raise ScheduleError(f"A schedule's name has small letters, digits and hyphens, got '{name}'.")
+  if crontab:
+    if target is not ScheduleTarget.LOCAL:
+      raise ScheduleError('--crontab is for --target local.')
+    line = crontab_line(cron, *_local_command(name, config, overrides, output, resolved), machine_zone())
+    print(f'# Farelite: retrain {name}; put this line where crontab -e shows it.\n{line}')
+    return
   with log_files.captured(pathlib.Path(os.devnull)) as console:
     if target is ScheduleTarget.LOCAL:
       schedule = _local(units).create(name, cron, *_local_command(name, config, overrides, output, resolved))

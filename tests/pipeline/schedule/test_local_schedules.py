@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 import time
+import zoneinfo
 
 import pytest
 
 from pipeline.schedule.cron import Cron, ScheduleError
+from pipeline.schedule.crontab_line import crontab_line
 from pipeline.schedule.local_schedules import LocalSchedules
 from pipeline.schedule.schedule import State
 
@@ -86,6 +88,24 @@ def test_the_command_arrives_as_it_was_given_and_never_runs_beside_itself(schedu
   second = subprocess.run(command)
   assert (second.returncode, first.wait()) == (0, 0)
   assert (odd / 'runs').read_text() == 'ran\n'
+
+
+def test_a_crontab_line_does_the_same(tmp_path):
+  """Oracle: a shell that runs the line as cron would: after five fields, and with \\% as a plain sign."""
+  odd = tmp_path / "a 100% 'strange' $folder"
+  odd.mkdir()
+  program = 'import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(str(pathlib.Path.cwd()))'
+  command = [sys.executable, '-c', program, str(odd / 'ran')]
+  line = crontab_line(NIGHTLY, command, str(odd), str(odd / 'lock'), zoneinfo.ZoneInfo('US/Eastern'))
+  assert line.startswith('0 3 * * * cd ')
+  assert not re.search(r'(?<!\\)%', line)
+  subprocess.run(['/bin/sh', '-c', line.split(maxsplit=5)[5].replace(r'\%', '%')], check=True)
+  assert (odd / 'ran').read_text() == str(odd)
+
+
+def test_cron_knows_no_other_zone_than_the_machines(tmp_path):
+  with pytest.raises(ScheduleError, match="this machine's clock, which is not always that of America/New_York"):
+    crontab_line(NIGHTLY, ['true'], '/', '/lock', zoneinfo.ZoneInfo('America/Bogota'))
 
 
 def test_the_command_line(tmp_path):
