@@ -2,10 +2,10 @@
 PYTHON := .venv/bin/python
 ARGS ?=
 
-.PHONY: help install run test test-slow test-retraining check format lock bench clean
+.PHONY: help install run test test-slow test-retraining check rehearse rehearse-short format lock bench clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 install:  ## make .venv with the locked packages
 	@bash requirements/install.sh
@@ -21,6 +21,18 @@ test-slow: install  ## whole runs that take minutes
 
 test-retraining: install  ## sixty simulated nights of a retraining timer, about a quarter of an hour
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_sixty_days.py tests/integration/test_retraining.py $(ARGS)
+
+rehearse: install  ## the compiled pipeline for Vertex and KFP, every step as in a pod, without a cluster
+	@$(PYTHON) -m pipeline rehearse --target vertex $(ARGS)
+	@$(PYTHON) -m pipeline rehearse --target kfp $(ARGS)
+
+SHORT = $(PYTHON) -m pipeline rehearse --config tests/integration/short_rehearsal.yaml --parallel 1
+
+rehearse-short: install  ## the same with little work in the steps, both targets at once; what CI runs
+	@rm -rf out/rehearsal-short && mkdir -p out/rehearsal-short
+	@$(SHORT) --target kfp --output out/rehearsal-short/kfp >out/rehearsal-short/kfp.txt 2>&1 & kfp=$$!; \
+	  $(SHORT) --target vertex --output out/rehearsal-short/vertex; vertex=$$?; \
+	  wait $$kfp; kfp=$$?; cat out/rehearsal-short/kfp.txt; exit $$((vertex + kfp))
 
 check: install  ## ruff and mypy
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy

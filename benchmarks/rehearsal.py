@@ -1,0 +1,67 @@
+"""A rehearsal beside the local run: the price of a process for each step, and the overhead of a cached run.
+
+`python -m benchmarks.rehearsal --target vertex` runs the Chicago rides with the short rehearsal's config: locally into
+an empty folder, again with nothing changed, and the same as a rehearsal. On Vertex the second rehearsal finds the
+model of the first one as its baseline and evaluates and pushes again; the third one changes nothing. On KFP the look-up
+of what serves makes a new artifact each time, so there the evaluation never comes from the cache.
+
+The price of a process is what TFX's entry point takes until it hands over to the executor: imports, mostly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_CONFIG = _ROOT / 'tests' / 'integration' / 'short_rehearsal.yaml'
+
+
+def main(arguments: list[str] | None = None) -> None:
+  """Prints a Markdown table; see `--help`."""
+  parser = argparse.ArgumentParser(prog='python -m benchmarks.rehearsal', description=__doc__)
+  parser.add_argument('--target', choices=['vertex', 'kfp'], default='vertex')
+  parser.add_argument('--parallel', type=int, default=2)
+  parser.add_argument('--rehearsals', type=int, default=3)
+  parser.add_argument('--no-local', action='store_true', help='only the rehearsals')
+  options = parser.parse_args(arguments)
+  print('| | seconds | steps run | from the cache | price of a process, median (range) |\n|---|---|---|---|---|')
+  with tempfile.TemporaryDirectory() as folder:
+    for number in range(0 if options.no_local else 2):
+      seconds, _ = _timed('run', f'{folder}/local')
+      summary = json.loads(pathlib.Path(folder, 'local', 'summary.json').read_text())
+      print(f'| local run {number + 1} | {seconds:.1f} | {len(summary["timings"])} | | |', flush=True)
+    rehearse = ('rehearse', f'{folder}/rehearsal', '--target', options.target, '--parallel', str(options.parallel))
+    for number in range(options.rehearsals):
+      seconds, output = _timed(*rehearse)
+      summary = json.loads((output / 'rehearsal.json').read_text())
+      print(f'| {options.target} rehearsal {number + 1} | {seconds:.1f} | {_row(summary["steps"])} |', flush=True)
+
+
+def _timed(command: str, output: str, *more: str) -> tuple[float, pathlib.Path]:
+  """Wall seconds of a `farelite` command, the start of the process included."""
+  line = [sys.executable, '-m', 'pipeline', command, '--config', str(_CONFIG), '--output', output, *more]
+  start = time.monotonic()
+  ended = subprocess.run(line, cwd=_ROOT, capture_output=True, text=True, check=False)
+  if ended.returncode:
+    raise SystemExit(f'{command} failed:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}')
+  return time.monotonic() - start, pathlib.Path(output)
+
+
+def _row(steps: list[dict[str, Any]]) -> str:
+  prices = [step['start_up_seconds'] for step in steps if step['start_up_seconds']]
+  cached = sum(step['state'] == 'cached' for step in steps)
+  if not prices:
+    return f'0 | {cached} | '
+  return f'{len(prices)} | {cached} | {statistics.median(prices):.1f} s ({min(prices):.1f}–{max(prices):.1f})'
+
+
+if __name__ == '__main__':
+  main()
