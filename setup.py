@@ -48,6 +48,7 @@ setup(
   packages=[
     'components',
     'components.anomaly_gate',
+    'components.bigquery_ride_gen',
     'components.compression_gate',
     'components.dimensionality_reduction',
     'components.earlier',

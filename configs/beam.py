@@ -11,8 +11,11 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from configs.base import Config, PositiveInt
 from configs.problems import Problem, nearest, raise_any
 
+INGESTION = 'RideExampleGen'
+"""The id of the step that reads the rides, wherever they are."""
+
 BEAM_STEPS = (
-  'RideExampleGen',
+  INGESTION,
   'StatisticsGen',
   'FeatureEngineering',
   'DimensionalityReduction',

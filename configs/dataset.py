@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from configs.base import Config, Fraction, Interval
+from configs.bigquery import BigQuery
 
 COORDINATES = ('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude')
 """The canonical coordinate columns: degrees, WGS84."""
@@ -225,6 +226,7 @@ class Dataset(Config):
     name: short name, part of the manifest.
     path: files to read: a path or a glob; `{SPAN}`, `{YYYY}`, `{MM}`, `{DD}`
       as in TFX; `package://NAME/...` for a file inside an installed package.
+    bigquery: a query or a table in BigQuery, in place of files.
     format: CSV (also gzip) or Parquet.
     delimiter: the CSV delimiter.
     missing: texts that mean a missing value, besides the empty one.
@@ -240,6 +242,7 @@ class Dataset(Config):
 
   name: str = Field(pattern=r'^[a-z0-9][a-z0-9-]*$')
   path: str | None = None
+  bigquery: BigQuery | None = None
   format: FileFormat = FileFormat.AUTO
   delimiter: str = Field(default=',', min_length=1, max_length=1)
   missing: tuple[str, ...] = ('nan', 'NaN', 'NA', 'null', 'NULL', 'None')
@@ -250,6 +253,12 @@ class Dataset(Config):
   rules: Rules
   city: City
   currency: str = Field(default='USD', pattern=r'^[A-Z]{3}$')
+
+  @model_validator(mode='after')
+  def _one_source(self) -> Dataset:
+    if self.path and self.bigquery:
+      raise ValueError('path (or --data) and bigquery are two sources of rides; set one of them to null.')
+    return self
 
   @model_validator(mode='after')
   def _inputs_are_known_before_the_ride(self) -> Dataset:

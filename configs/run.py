@@ -176,12 +176,18 @@ class RunConfig(Config):
       [
         *reduction_problems(self.reduction, self.dataset, self.features),
         *self._unknown_columns(),
+        *self._windows_of_files(),
         *(problem.under('training', 'recipes') for problem in of_recipes),
         *(problem.under('compression', 'schemes') for problem in of_schemes),
         *(problem.under('compression', 'budget') for problem in of_budget),
       ]
     )
     return self
+
+  def _windows_of_files(self) -> list[Problem]:
+    if self.dataset.bigquery is None or self.retraining.window is None:
+      return []
+    return [Problem(('retraining', 'window'), 'is for files in spans; for BigQuery put the period into the query.')]
 
   def _unknown_columns(self) -> list[Problem]:
     known = (*self.dataset.raw_inputs(), LABEL)

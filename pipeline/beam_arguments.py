@@ -7,7 +7,18 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from configs.beam import BEAM_STEPS, Beam, Dataflow, Direct, Engine, EngineSettings, Environment, Option, Workers
+from configs.beam import (
+  BEAM_STEPS,
+  INGESTION,
+  Beam,
+  Dataflow,
+  Direct,
+  Engine,
+  EngineSettings,
+  Environment,
+  Option,
+  Workers,
+)
 from configs.loading import ConfigError
 
 if TYPE_CHECKING:
@@ -29,8 +40,8 @@ _RUNNERS = {
   Engine.SPARK: 'SparkRunner',
 }
 _SUBPROCESS = 'beam:env:harness_subprocess_python:v1'
-_PROJECT = ('GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
-_REGION = ('GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
+_PROJECT = ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
+_REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
 
 
 class BeamSettingsError(ConfigError):
@@ -54,8 +65,14 @@ class Surroundings:
   region: str = ''
 
 
-def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surroundings) -> None:
+def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
   """Gives each Beam step its arguments.
+
+  Args:
+    nodes: steps of a pipeline.
+    beam: their engines.
+    around: what the engines take from around them.
+    bigquery: whether the ingestion reads BigQuery.
 
   Raises:
     BeamSettingsError: an engine lacks a setting, or an option of Beam's is wrong.
@@ -63,17 +80,17 @@ def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surrou
   from tfx.dsl.components.base import base_beam_component
 
   for node in nodes:
-    if isinstance(node, base_beam_component.BaseBeamComponent) and (arguments := step_arguments(beam, node.id, around)):
-      node.with_beam_pipeline_args(arguments)
+    if isinstance(node, base_beam_component.BaseBeamComponent):
+      node.with_beam_pipeline_args(step_arguments(beam, node.id, around, bigquery))
 
 
-def check(beam: Beam, around: Surroundings) -> None:
+def check(beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
   """Raises `BeamSettingsError` for the first step whose engine can't run as it is set."""
   for step in BEAM_STEPS:
-    step_arguments(beam, step, around)
+    step_arguments(beam, step, around, bigquery)
 
 
-def step_arguments(beam: Beam, step: str, around: Surroundings) -> list[str]:
+def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool = False) -> list[str]:
   """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
 
   Raises:
@@ -81,15 +98,32 @@ def step_arguments(beam: Beam, step: str, around: Surroundings) -> list[str]:
   """
   settings = beam.of(step)
   place = f'beam.components.{step}' if step in beam.components else 'beam'
-  if settings.engine is Engine.DIRECT and settings.direct == Direct() and not settings.extra:
+  pays = {'project': project_of(around)} if bigquery and step == INGESTION else {}
+  if settings.engine is Engine.DIRECT and settings.direct == Direct() and not settings.extra and not pays:
     return []
   chosen = settings.chosen
-  values: dict[str, Option] = {'runner': _RUNNERS[settings.engine], **chosen.model_dump(mode='json', exclude_none=True)}
+  stated = chosen.model_dump(mode='json', exclude_none=True)
+  values: dict[str, Option] = {'runner': _RUNNERS[settings.engine], **pays, **stated}
   if isinstance(chosen, Dataflow):
     values |= _dataflow(chosen, around, place)
   elif isinstance(chosen, Workers):
     values |= _workers(chosen, around, f'{place}.{settings.engine.value}')
   return [*_flags(values), *_extra(settings, place), *_code(values)]
+
+
+def project_of(around: Surroundings) -> str:
+  """The project that pays for reading BigQuery.
+
+  Raises:
+    BeamSettingsError: there is none.
+  """
+  project = around.project or _from_environment(_PROJECT)
+  if not project:
+    raise BeamSettingsError(
+      'BigQuery needs a Google Cloud project that pays for reading: set platform.vertex.project, or export '
+      f'{_PROJECT[0]}.'
+    )
+  return project
 
 
 def _dataflow(chosen: Dataflow, around: Surroundings, place: str) -> dict[str, Option]:

@@ -45,7 +45,7 @@ def run(
 
   try:
     resolved = loading.load(config, overridden(overrides, data, window))
-    source = data_source.data_source(resolved.dataset.path)
+    source = data_source.rides_of(resolved.dataset)
     directory = output_directory.prepare(output or f'out/{resolved.name}')
     with output_directory.locked(directory, wait, _waiting):
       code = run_command.run(resolved, source, directory)

@@ -6,12 +6,13 @@ import dataclasses
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.dsl.components.base import base_node
+from tfx.dsl.components.base import base_beam_component, base_node
 from tfx.orchestration import pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2
 from tfx.types import channel
 
 from components.anomaly_gate.component import AnomalyGate
+from components.bigquery_ride_gen.component import BigQueryRideGen
 from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
@@ -25,6 +26,7 @@ from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.spans import has_spans
 from components.ride_example_gen.splitting import of_a_single_span
 from components.ride_schema.component import RideSchema
+from configs.beam import INGESTION
 from configs.recipe import DENSE
 from configs.run import RunConfig, Split, SplitMethod
 from pipeline.beam_arguments import Surroundings, with_engines
@@ -57,17 +59,7 @@ def build_nodes(
   Raises:
     BeamSettingsError: an engine can't run as `config.beam` says.
   """
-  window = _window(config, source, target)
-  ingest = RideExampleGen(
-    input_base=source.base,
-    input_config=example_gen_pb2.Input(
-      splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in source.inputs().items()]
-    ),
-    dataset=config.dataset,
-    split=config.split if window else _split(config, source),
-    code_version=code_version('configs', 'components.ride_example_gen'),
-    window=window,
-  )
+  ingest = _ingestion(config, source, target)
   quarantine_gate = QuarantineGate(
     quarantine=ingest.outputs['quarantine'],
     rules=config.dataset.rules,
@@ -88,8 +80,32 @@ def build_nodes(
   judged = _evaluation(config, ingest, trainer, recipes, places, target)
   released = _release(config, ingest, transformed, recipes, judged[1], places, push_nonce)
   nodes = [ingest, quarantine_gate, *checks, features, *reduction, *warm_start, trainer, recipes, *judged, *released]
-  with_engines(nodes, config.beam, around or Surroundings(places.root))
+  around = around or Surroundings(places.root, project=config.platform.vertex.project or '')
+  with_engines(nodes, config.beam, around, bigquery=source.bigquery is not None)
   return nodes
+
+
+def _ingestion(config: RunConfig, source: DataSource, target: Target) -> base_beam_component.BaseBeamComponent:
+  """The first step; of one name, wherever the rides are."""
+  if source.bigquery:
+    return BigQueryRideGen(
+      bigquery=source.bigquery,
+      version=source.version or '',
+      dataset=config.dataset,
+      split=config.split,
+      code_version=code_version('configs', 'components.ride_example_gen', 'components.bigquery_ride_gen'),
+    ).with_id(INGESTION)
+  window = _window(config, source, target)
+  return RideExampleGen(
+    input_base=source.base,
+    input_config=example_gen_pb2.Input(
+      splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in source.inputs().items()]
+    ),
+    dataset=config.dataset,
+    split=config.split if window else _split(config, source),
+    code_version=code_version('configs', 'components.ride_example_gen'),
+    window=window,
+  )
 
 
 def _window(config: RunConfig, source: DataSource, target: Target) -> int | None:
@@ -106,7 +122,7 @@ def _split(config: RunConfig, source: DataSource) -> Split:
 
 
 def _validation(
-  config: RunConfig, ingest: RideExampleGen, quarantine_gate: QuarantineGate, target: Target
+  config: RunConfig, ingest: base_beam_component.BaseBeamComponent, quarantine_gate: QuarantineGate, target: Target
 ) -> tuple[list[base_node.BaseNode], AnomalyGate, channel.BaseChannel]:
   """Statistics, curated schema, TFDV's verdict, and the gate that stops a run on it."""
   version = code_version('configs', 'components.ride_schema', 'components.anomaly_gate')
@@ -181,7 +197,7 @@ def _training(
 
 def _evaluation(
   config: RunConfig,
-  ingest: RideExampleGen,
+  ingest: base_beam_component.BaseBeamComponent,
   trainer: PruningTrainer,
   recipes: RecipeModels,
   places: Places,
@@ -206,7 +222,7 @@ def _evaluation(
 
 def _release(
   config: RunConfig,
-  ingest: RideExampleGen,
+  ingest: base_beam_component.BaseBeamComponent,
   features: _Transformed,
   recipes: RecipeModels,
   evaluator: base_node.BaseNode,

@@ -1,4 +1,4 @@
-"""Turns the path of a dataset into what TFX's file-based ExampleGen takes."""
+"""Where the rides are: the path of files as TFX's file-based ExampleGen takes it, or BigQuery."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import importlib.util
 import pathlib
 import re
 from collections.abc import Mapping
+
+from configs.bigquery import BigQuery
+from configs.dataset import Dataset
 
 _SCHEME = re.compile(r'^([a-z0-9]+)://')
 _WILD = re.compile(r'[*?\[{]')
@@ -18,17 +21,21 @@ class DataSourceError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class DataSource:
-  """Files to read.
+  """Files to read, or a query or table.
 
   Attributes:
     base: an absolute directory or bucket URI.
     pattern: a glob below it; may hold `{SPAN}`, `{VERSION}`, `{YYYY}`, `{MM}`, `{DD}`.
     spans: number and plain glob of each span to read, oldest first, once they are resolved.
+    bigquery: the query or table; base and pattern are only a name for it then.
+    version: of its data, for the cache; None where it is not known, and what is read is never taken from the cache.
   """
 
   base: str
   pattern: str
   spans: tuple[tuple[int, str], ...] = ()
+  bigquery: BigQuery | None = None
+  version: str | None = None
 
   def with_spans(self, patterns: Mapping[int, str]) -> DataSource:
     """The same source with resolved spans.
@@ -38,9 +45,25 @@ class DataSource:
     """
     return dataclasses.replace(self, spans=tuple(sorted(patterns.items())))
 
+  def with_version(self, version: str) -> DataSource:
+    """The same source, known to hold this state of the data."""
+    return dataclasses.replace(self, version=version)
+
   def inputs(self) -> dict[str, str]:
     """Glob by the name of ExampleGen's input split: one for each resolved span, or the pattern as it is."""
     return {f'span-{number}': pattern for number, pattern in self.spans} or {'rides': self.pattern}
+
+
+def rides_of(dataset: Dataset) -> DataSource:
+  """Where a dataset's rides are.
+
+  Raises:
+    DataSourceError: see `data_source`.
+  """
+  source = dataset.bigquery
+  if source is None:
+    return data_source(dataset.path)
+  return DataSource(base='bigquery:/', pattern=source.table or 'query', bigquery=source, version=source.version)
 
 
 def data_source(path: str | None) -> DataSource:
@@ -50,7 +73,7 @@ def data_source(path: str | None) -> DataSource:
     DataSourceError: no path, no such package, or a directory without a pattern.
   """
   if not path:
-    raise DataSourceError('No data: give --data FILE_OR_GLOB, or set dataset.path in the config.')
+    raise DataSourceError('No data: give --data FILE_OR_GLOB, or set dataset.path or dataset.bigquery in the config.')
   scheme = _SCHEME.match(path)
   if scheme and scheme.group(1) == 'package':
     path = _inside_package(path)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from configs.run import RunConfig
 from pipeline import environment, log_files
-from pipeline.data_source import DataSource, data_source
+from pipeline.data_source import DataSource, rides_of
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.rehearsal.buckets import Buckets
@@ -105,7 +105,7 @@ def _source(config: RunConfig, directory: RehearsalDirectory) -> DataSource:
   environment.prepare()
   from pipeline.window import resolve_window
 
-  source = data_source(config.dataset.path)
+  source = rides_of(config.dataset)
   try:
     if '://' not in source.base:
       source, _ = resolve_window(source, config.retraining.window)

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from configs import loading
 from configs.run import RunConfig
-from pipeline import beam_arguments, environment, log_files
+from pipeline import beam_arguments, cloud_bigquery, environment, log_files
 from pipeline.data_source import DataSource, DataSourceError
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
@@ -68,6 +68,8 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       return window_run.run(session, config, source, output)
     from pipeline.window import resolve_window
 
+    if source.bigquery:
+      source = cloud_bigquery.current(source, beam_arguments.project_of(_around(config, output)))
     resolved, _ = resolve_window(source)
 
     def job(observer: StepObserver) -> dict[str, Any]:
@@ -76,6 +78,10 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       return local_run.run(config, resolved, output, observer)
 
     return perform(session, config, output, job)
+
+
+def _around(config: RunConfig, output: OutputDirectory) -> beam_arguments.Surroundings:
+  return beam_arguments.Surroundings(str(output.artifacts), project=config.platform.vertex.project or '')
 
 
 @contextlib.contextmanager
@@ -92,14 +98,15 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory) -> It
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with log_files.captured(log) as console:
     _show_config(console, config, source)
-    beam_arguments.check(config.beam, beam_arguments.Surroundings(str(output.artifacts)))
+    beam_arguments.check(config.beam, _around(config, output), bigquery=source.bigquery is not None)
     environment.prepare()
     from components.ride_example_gen.errors import IngestionError
     from components.ride_example_gen.files import check_inputs
     from pipeline import metadata_store
 
     try:
-      check_inputs(source.base, source.pattern)
+      if not source.bigquery:
+        check_inputs(source.base, source.pattern)
       yield Session(console, log, start)
     except (IngestionError, metadata_store.MetadataStoreError) as error:
       from pipeline import local_run

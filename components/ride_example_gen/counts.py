@@ -54,7 +54,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
     kept=sum(count.kept for count in counts),
     quarantined=dict(sorted(quarantined.items())),
     splits={split: sum(count.splits[split] for count in counts) for split in SPLITS},
-    files=tuple(file for count in counts for file in count.files),
+    files=tuple(dict.fromkeys(file for count in counts for file in count.files)),
   )
 
 

@@ -39,33 +39,49 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     self._log_startup(input_dict, output_dict, exec_properties)
     examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
     quarantine = artifact_utils.get_single_instance(output_dict[spec.QUARANTINE_KEY])
-    dataset = parameters.load_dataset(exec_properties[spec.DATASET_KEY])
-    spans = span_files(exec_properties)
+    staging = publishing.Staging(posixpath.join(examples.uri, '_staging'))
+    fileio.makedirs(staging.uri)
+    dataset = self._dataset(exec_properties)
+    spans = self._sources(exec_properties, staging)
     split = parameters.load_split(exec_properties[spec.SPLIT_KEY])
     if split.method is SplitMethod.NEWEST_SPAN and len(spans) < 2:
       split = splitting.of_a_single_span(split)
-    staging = publishing.Staging(posixpath.join(examples.uri, '_staging'))
-    notes = self._ingest(spans, dataset, split, staging)
+    notes = self._ingest(spans, dataset, split, staging, self._called(exec_properties))
     examples.split_names = artifact_utils.encode_split_names(list(splitting.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in splitting.SPLITS}
     publishing.publish(notes, staging, split_uris, quarantine.uri)
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
 
+  def _dataset(self, exec_properties: dict[str, Any]) -> Dataset:
+    return parameters.load_dataset(exec_properties[spec.DATASET_KEY])
+
+  def _sources(self, exec_properties: dict[str, Any], staging: publishing.Staging) -> dict[str, tuple[str, ...]]:
+    """Paths of the files to read by span, the newest one last."""
+    return span_files(exec_properties)
+
+  def _called(self, exec_properties: dict[str, Any]) -> str | None:
+    """What the source is called where it is not files of the user's; None where it is."""
+    return None
+
   def _ingest(
-    self, spans: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: publishing.Staging
+    self,
+    spans: dict[str, tuple[str, ...]],
+    dataset: Dataset,
+    split: Split,
+    staging: publishing.Staging,
+    called: str | None,
   ) -> list[dict[str, Any]]:
     """The notes of all files, by one pass over them, or two for a chronological split."""
-    fileio.makedirs(staging.uri)
     *_, newest = spans.values()
     files = tuple(file for below in spans.values() for file in below)
     thresholds: dict[str, int] = {}
     if split.method is SplitMethod.CHRONOLOGICAL:
-      notes = self._for_each_file(files, _CountStamps(dataset, staging), staging, _CountStamps.NOTE)
+      notes = self._for_each_file(files, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
       thresholds = dict.fromkeys(files, publishing.load_threshold(notes, staging, split.eval_share))
     elif split.method is SplitMethod.NEWEST_SPAN:
       thresholds = {file: splitting.ALL if file in newest else splitting.NONE for file in files}
-    return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds), staging, _Ingest.NOTE)
+    return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
 
   def _for_each_file(
     self, files: tuple[str, ...], step: beam.DoFn, staging: publishing.Staging, note: str
@@ -83,10 +99,11 @@ class _CountStamps(beam.DoFn):
 
   NOTE = 'stamps'
 
-  def __init__(self, dataset: Dataset, staging: publishing.Staging):
+  def __init__(self, dataset: Dataset, staging: publishing.Staging, called: str | None):
     super().__init__()
     self._dataset = dataset
     self._staging = staging
+    self._called = called
 
   def process(self, element: tuple[int, str]) -> Iterable[None]:
     index, path = element
@@ -94,7 +111,7 @@ class _CountStamps(beam.DoFn):
     try:
       publishing.save_stamps(attempt, index, *count_stamps(path, self._dataset))
     except IngestionError as error:
-      attempt.leave_note(index, self.NOTE, error=str(error))
+      attempt.leave_note(index, self.NOTE, error=_told(error, path, self._called))
     return ()
 
 
@@ -107,20 +124,33 @@ class _Ingest(beam.DoFn):
 
   NOTE = 'outcome'
 
-  def __init__(self, dataset: Dataset, split: Split, staging: publishing.Staging, thresholds: dict[str, int]):
+  def __init__(
+    self,
+    dataset: Dataset,
+    split: Split,
+    staging: publishing.Staging,
+    thresholds: dict[str, int],
+    called: str | None,
+  ):
     super().__init__()
     self._dataset = dataset
     self._split = split
     self._staging = staging
     self._thresholds = thresholds
+    self._called = called
 
   def process(self, element: tuple[int, str]) -> Iterable[None]:
     index, path = element
     attempt = self._staging.attempt()
     try:
-      outcome = ingest_file(path, self._dataset, self._split, attempt.open, self._thresholds.get(path))
+      outcome = ingest_file(path, self._dataset, self._split, attempt.open, self._thresholds.get(path), self._called)
     except IngestionError as error:
-      attempt.leave_note(index, self.NOTE, error=str(error))
+      attempt.leave_note(index, self.NOTE, error=_told(error, path, self._called))
     else:
       attempt.leave_note(index, self.NOTE, **publishing.outcome_values(outcome))
     return ()
+
+
+def _told(error: IngestionError, path: str, called: str | None) -> str:
+  """The sentence about a file; one that the user does not know goes by the source's name."""
+  return str(error).replace(path, called) if called else str(error)

@@ -49,7 +49,12 @@ OpenOutput = Callable[[str], Any]
 
 
 def ingest_file(
-  path: str, dataset: Dataset, split: Split, open_output: OpenOutput, threshold: int | None = None
+  path: str,
+  dataset: Dataset,
+  split: Split,
+  open_output: OpenOutput,
+  threshold: int | None = None,
+  called: str | None = None,
 ) -> FileOutcome:
   """Turns a file of rides into shards of Examples and a part of the quarantine.
 
@@ -59,11 +64,13 @@ def ingest_file(
     split: how kept rides are divided.
     open_output: opens a new output by its name.
     threshold: for a chronological split, its first time stamp in eval.
+    called: what counts and quarantine call a source that is no file of the
+      user's; its rows have no numbers then.
 
   Raises:
     IngestionError: the file can't be read; the outputs are then incomplete.
   """
-  counter = _Counter(path)
+  counter = _Counter(called or path)
   with _Outputs(open_output) as outputs:
     for block, canonical in judged_blocks(path, dataset):
       kept = _filter(canonical.rides, canonical.valid)
@@ -71,7 +78,9 @@ def ingest_file(
       for name, chosen in ((splitting.TRAIN, ~evaluated), (splitting.EVAL, evaluated)):
         outputs.add_rides(name, _filter(kept, chosen))
         counter.splits[name] += int(chosen.sum())
-      outputs.add_quarantined(quarantined_rows(path, block, canonical))
+      if called:
+        block = block._replace(numbers=np.full_like(block.numbers, -1))
+      outputs.add_quarantined(quarantined_rows(called or path, block, canonical))
       counter.add(block, canonical)
   return FileOutcome(counter.counts(), outputs.names)
 

@@ -11,6 +11,7 @@ from configs.run import Split, SplitMethod
 _IRRELEVANT: dict[str, Any] = {
   'name': True,
   'path': True,
+  'bigquery': True,
   'city': True,
   'currency': True,
   'known_after_ride': True,
@@ -23,7 +24,7 @@ _IRRELEVANT: dict[str, Any] = {
 def dump_dataset(dataset: Dataset) -> str:
   """JSON of what matters to ingestion, so that a change of anything else does not ingest again.
 
-  `path` is left out as the step's own parameters have it.
+  Where the rides are is left out, as the step's own parameters have it.
   """
   return json.dumps(dataset.model_dump(mode='json', exclude=_IRRELEVANT), sort_keys=True)
 

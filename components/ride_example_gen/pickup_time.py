@@ -52,11 +52,13 @@ def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]
     IngestionError: the column's type does not fit `time.encoding`.
   """
   column = cells.plain(column)
-  if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+  if pa.types.is_null(column.type):
+    parsed = PickupSeconds(np.zeros(len(column), np.int64), np.ones(len(column), bool), np.zeros(len(column), bool))
+  elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
     parsed = _from_timestamps(column, time)
   elif time.encoding is TimeEncoding.UNIX_SECONDS:
     parsed = _from_unix(column, time, missing)
-  elif time.encoding is TimeEncoding.STRING and (cells.is_text(column.type) or pa.types.is_null(column.type)):
+  elif time.encoding is TimeEncoding.STRING and cells.is_text(column.type):
     parsed = _from_text(column, time, missing)
   else:
     raise IngestionError(
@@ -91,7 +93,7 @@ def _from_unix(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> Pi
 
 
 def _from_text(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
-  text = cells.as_text(column.cast(pa.string()) if pa.types.is_null(column.type) else column, missing)
+  text = cells.as_text(column, missing)
   absent = np.asarray(text.is_null())
   stamps = parse_stamps(text, time.format)
   seconds = stamps.seconds

@@ -18,7 +18,7 @@ from rich.table import Table
 from configs import loading
 from configs.run import RunConfig
 from pipeline import log_files
-from pipeline.data_source import data_source
+from pipeline.data_source import rides_of
 from pipeline.schedule.cron import Cron, ScheduleError
 from pipeline.schedule.crontab_line import crontab_line, machine_zone
 from pipeline.schedule.local_schedules import LocalSchedules, default_folder
@@ -90,7 +90,7 @@ def _local_command(
   name: str, config: str | None, overrides: Sequence[str], output: str | None, resolved: RunConfig
 ) -> tuple[list[str], str, str]:
   """The command of the timer, the folder that it runs in, and its lock."""
-  data_source(resolved.dataset.path)  # Told now, not at three in the morning.
+  rides_of(resolved.dataset)  # Told now, not at three in the morning.
   folder = pathlib.Path.cwd()
   directory = pathlib.Path(output or f'out/{resolved.name}').expanduser().absolute()
   command = [sys.executable, '-m', 'pipeline', 'retrain', '--output', str(directory)]
@@ -111,7 +111,7 @@ def _in_a_cloud(
   from pipeline.targets.places import platform_settings
   from pipeline.targets.target import Target
 
-  compiled = compile_checked(config, data_source(config.dataset.path), Target(target.value), console)
+  compiled = compile_checked(config, rides_of(config.dataset), Target(target.value), console)
   platform = platform_settings(config.platform)
   if target is ScheduleTarget.KFP:
     from pipeline.schedule.kfp_schedules import KfpSchedules

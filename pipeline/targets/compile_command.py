@@ -11,7 +11,7 @@ from rich.console import Console
 from configs import loading
 from configs.run import RunConfig
 from pipeline import environment, log_files
-from pipeline.data_source import DataSource, data_source
+from pipeline.data_source import DataSource, rides_of
 from pipeline.targets.compiled import CompiledPipeline, check_suffix, write_compiled
 from pipeline.targets.places import TargetError, platform_settings
 from pipeline.targets.target import Target
@@ -27,7 +27,7 @@ def run(target: str, config: str | None, data: str | None, overrides: Sequence[s
   check_suffix(output, where)
   resolved = load(config, data, overrides)
   with log_files.captured(pathlib.Path(os.devnull)) as console:
-    compiled = compile_checked(resolved, data_source(resolved.dataset.path), where, console)
+    compiled = compile_checked(resolved, rides_of(resolved.dataset), where, console)
     try:
       write_compiled(compiled, pathlib.Path(output))
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components.ride_example_gen.spec import WINDOW_KEY
+from configs.beam import INGESTION
 from configs.platform import Platform
 from configs.run import RunConfig
 from pipeline.beam_arguments import Surroundings
@@ -19,8 +20,6 @@ from pipeline.data_source import DataSource
 from pipeline.targets.compiled import CompiledPipeline
 from pipeline.targets.places import TargetError, cloud_places
 from pipeline.targets.target import Target
-
-INGESTION = 'RideExampleGen'
 
 LOOKUPS = ('ServedModel', 'WarmStartModel')
 """Steps that read what is no input of theirs."""
@@ -50,6 +49,9 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   job = runner.run(pipeline, write_out=False)
   spec = job['pipelineSpec']
   _uncache(spec, LOOKUPS)
+  if source.bigquery and source.version is None:
+    # Its rows may have changed since, and no parameter of the step would tell.
+    _uncache(spec, [INGESTION])
   if WINDOW_KEY in spec['root']['dag']['tasks'][INGESTION]['inputs']['parameters']:
     # The step itself looks which files are there, so no driver does, and no fingerprint of theirs is in its cache key.
     spec['deploymentSpec']['executors'][f'{INGESTION}_executor']['container'].pop('lifecycle')

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from pipeline import log_files
-from pipeline.data_source import DataSourceError, data_source
+from pipeline.data_source import DataSourceError, rides_of
 from pipeline.targets.compile_command import compile_checked, load
 from pipeline.targets.places import platform_settings
 from pipeline.targets.target import Target
@@ -24,7 +24,7 @@ def run(target: str, config: str | None, data: str | None, overrides: Sequence[s
   resolved = load(config, data, overrides)
   platform = platform_settings(resolved.platform)
   with log_files.captured(pathlib.Path(os.devnull)) as console:
-    source = data_source(resolved.dataset.path)
+    source = rides_of(resolved.dataset)
     if where is Target.KFP:
       from components.ride_example_gen.errors import IngestionError
       from pipeline.window import resolve_window

@@ -13,7 +13,7 @@ from benchmarks.simulator import Format, write
 from configs import loading
 from configs.run import RunConfig
 from pipeline import local_run, output_directory
-from pipeline.data_source import data_source
+from pipeline.data_source import rides_of
 from pipeline.output_directory import OutputDirectory
 from pipeline.steps import Step
 
@@ -60,7 +60,7 @@ class Project:
     """Runs the real pipeline in this process; returns the summary and the states of the steps."""
     resolved = self.config(*overrides, config=config)
     recorder = Recorder()
-    summary = local_run.run(resolved, data_source(resolved.dataset.path), self.output, recorder)
+    summary = local_run.run(resolved, rides_of(resolved.dataset), self.output, recorder)
     return summary, recorder.states()
 
   def config(self, *overrides: str, config: str = 'nyc') -> RunConfig:

@@ -84,12 +84,14 @@ def _again(finished, tmp_path, *overrides):
 
 
 def _examples(folder, split):
-  """All Examples of a split, parsed, by what identifies a ride; a dict of columns."""
+  """All Examples of a split, parsed; lists by sorted name."""
   files = [str(path) for path in pathlib.Path(folder).glob(f'*/Split-{split}/*.gz')]
   rows = []
   for record in tf.data.TFRecordDataset(files, 'GZIP').as_numpy_iterator():
     features = tf.train.Example.FromString(record).features.feature
-    rows.append({name: list(f.int64_list.value or f.float_list.value) for name, f in features.items()})
+    rows.append(
+      {name: list(features[name].int64_list.value or features[name].float_list.value) for name in sorted(features)}
+    )
   return rows
 
 
@@ -115,7 +117,7 @@ def _same(direct, other, summary, again):
 
 def _transformed(folder, split):
   """Columns, and a random mixture of them that ties them to each other, each sorted: rows have no order."""
-  rows = [np.concatenate([row[name] for name in sorted(row)]) for row in _examples(folder, split)]
+  rows = [np.concatenate(list(row.values())) for row in _examples(folder, split)]
   matrix = np.array(rows, np.float64)
   mixture = matrix @ np.random.default_rng(0).uniform(size=matrix.shape[1])
   return np.sort(np.column_stack([matrix, mixture]), axis=0)

@@ -20,7 +20,7 @@ from configs import loading
 from configs.beam import BEAM_STEPS
 from pipeline.beam_arguments import Surroundings
 from pipeline.dag import Places, build_nodes
-from pipeline.data_source import data_source
+from pipeline.data_source import rides_of
 from tests.integration.conftest import QUICK, simulated
 
 AROUND = Surroundings(
@@ -45,7 +45,7 @@ def steps(tmp_path_factory):
   places = Places(
     root=str(folder), serving=str(folder / 's'), checkpoints=str(folder / 'c'), variants=str(folder / 'v')
   )
-  nodes = build_nodes(config, data_source(config.dataset.path), places, around=AROUND)
+  nodes = build_nodes(config, rides_of(config.dataset), places, around=AROUND)
   return {node.id: node for node in nodes}
 
 
@@ -94,8 +94,8 @@ def _executor(node, arguments, folder):
 
 
 @pytest.fixture
-def job_of(steps, made, monkeypatch, tmp_path):
-  """Builds the job of a step: what Beam's runner would send."""
+def job_of(monkeypatch, tmp_path):
+  """Builds the job of a step from its inputs: what Beam's runner would send."""
   jobs = []
   run_pipeline = DataflowRunner.run_pipeline
 
@@ -103,10 +103,8 @@ def job_of(steps, made, monkeypatch, tmp_path):
     jobs.append(run_pipeline(self, pipeline, options).job)
     raise BuiltError
 
-  def build(step):
-    node = steps[step]
+  def build(node, inputs):
     outputs = {key: [_artifact(channel.type, tmp_path / key)] for key, channel in node.outputs.items()}
-    inputs = {key: made[key] for key in node.inputs if key in made}
     arguments = [*node.executor_spec.beam_pipeline_args, *OFFLINE]
     monkeypatch.setattr(DataflowRunner, 'run_pipeline', until_built)
     with pytest.raises(BuiltError):
@@ -148,8 +146,9 @@ def _functions(transforms):
 
 
 @pytest.mark.parametrize('step', BEAM_STEPS)
-def test_the_job_of_a_step(step, job_of):
-  job = job_of(step)
+def test_the_job_of_a_step(step, steps, made, job_of):
+  node = steps[step]
+  job = job_of(node, {key: made[key] for key in node.inputs if key in made})
   transforms = job.proto_pipeline.components.transforms.values()
   top = {transform.unique_name.split('/')[0] for transform in transforms}
   assert EXPECTED[step] <= top, sorted(top)
@@ -162,3 +161,23 @@ def test_the_job_of_a_step(step, job_of):
   assert (options['machine_type'], options['max_num_workers']) == (
     ('n2-highmem-8', 7) if step == 'StatisticsGen' else (None, None)
   )
+
+
+@pytest.mark.parametrize(
+  'source',
+  [
+    pytest.param('{table: taxi.rides.nyc}', id='own_table'),
+    pytest.param('{table: others.rides.nyc}', id='table_of_others'),
+    pytest.param('{query: SELECT * FROM rides.nyc WHERE fare_amount > 0}', id='query'),
+    pytest.param('{query: SELECT 1, temp_dataset: scratch}', id='query_with_a_dataset'),
+  ],
+)
+def test_the_job_of_reading_bigquery(source, tmp_path, job_of):
+  config = loading.load('nyc', [*QUICK, f'dataset.bigquery={source}', 'beam.engine=dataflow'])
+  places = Places(root=str(tmp_path), serving='s', checkpoints='c', variants='v')
+  [node, *_] = build_nodes(config, rides_of(config.dataset), places, around=AROUND)
+  job = job_of(node, {})
+  transforms = job.proto_pipeline.components.transforms.values()
+  assert {transform.unique_name for transform in transforms} >= {'BigQuery/Read', 'Stage/Write', 'Stage/Note'}
+  assert 'components.bigquery_ride_gen.snapshot._WriteParts' in _functions(transforms)
+  assert job.options.get_all_options()['project'] == AROUND.project

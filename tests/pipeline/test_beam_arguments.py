@@ -99,7 +99,7 @@ def test_dataflow_takes_project_and_region_from_the_environment(monkeypatch):
     pytest.param(LOCAL, r"beam.engine: dataflow's workers can't reach '/out' on this machine", id='local_root'),
     pytest.param(
       Surroundings('gs://b/r', image='i', region='r'),
-      r'beam.dataflow.project is missing.*export GOOGLE_CLOUD_PROJECT',
+      r'beam.dataflow.project is missing.*export FARELITE_PROJECT',
       id='project',
     ),
     pytest.param(Surroundings('gs://b/r', image='i', project='p'), 'beam.dataflow.region is missing', id='region'),
