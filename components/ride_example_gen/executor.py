@@ -70,7 +70,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     dataset: Dataset,
     split: Split,
     staging: publishing.Staging,
-    called: str | None,
+    called: str | None = None,
   ) -> list[dict[str, Any]]:
     """The notes of all files, by one pass over them, or two for a chronological split."""
     *_, newest = spans.values()
@@ -99,7 +99,7 @@ class _CountStamps(beam.DoFn):
 
   NOTE = 'stamps'
 
-  def __init__(self, dataset: Dataset, staging: publishing.Staging, called: str | None):
+  def __init__(self, dataset: Dataset, staging: publishing.Staging, called: str | None = None):
     super().__init__()
     self._dataset = dataset
     self._staging = staging
@@ -130,7 +130,7 @@ class _Ingest(beam.DoFn):
     split: Split,
     staging: publishing.Staging,
     thresholds: dict[str, int],
-    called: str | None,
+    called: str | None = None,
   ):
     super().__init__()
     self._dataset = dataset
