@@ -44,7 +44,10 @@ def _check_answers(endpoint: str) -> None:
   try:
     urllib3.PoolManager().request('HEAD', endpoint, retries=False, timeout=10.0, redirect=False)
   except (urllib3.exceptions.HTTPError, ValueError) as error:
-    raise SubmissionError(f"Nobody answers at the Kubeflow endpoint '{endpoint}': {error}") from error
+    # urllib3 begins with the address of an object in memory.
+    raise SubmissionError(
+      f"Nobody answers at the Kubeflow endpoint '{endpoint}': {str(error).split('>: ')[-1]}"
+    ) from error
 
 
 def submit(compiled: CompiledPipeline, platform: Platform) -> Submission:

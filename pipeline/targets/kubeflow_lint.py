@@ -26,6 +26,7 @@ _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 _SCHEMAS = {Target.VERTEX: ('2.0', '2.1'), Target.KFP: ('2.1',)}
 _LOCAL = re.compile(r'(/|~/|\.{1,2}/|file://)[\w.]')
 _BUCKET = re.compile(r'gs://[a-z0-9][a-z0-9._-]*(/|$)')
+_USER_FUNCTIONS = ('preprocessing_fn', 'run_fn')
 _SETTING = {'input_base': 'dataset.path or --data', 'push_destination': 'platform.serving'}
 
 
@@ -39,6 +40,7 @@ def lint(compiled: CompiledPipeline) -> list[str]:
     *(sentence for name, executor in _executors(compiled.spec) for sentence in _executor(name, executor, compiled)),
     *_wiring(compiled.spec),
     *_artifact_types(compiled.spec),
+    *_user_functions(compiled.spec),
     *_paths(compiled),
     *_parameters(compiled),
   ]
@@ -165,6 +167,16 @@ def _artifact_types(spec: Mapping[str, Any]) -> Iterator[str]:
       import_utils.import_class_by_path(path)
     except (ImportError, AttributeError, ValueError):
       yield f"{where} has the artifact type '{title}', which does not import; TYPE_NAME has to be package.Class."
+
+
+def _user_functions(spec: Mapping[str, Any]) -> Iterator[str]:
+  """User functions travel as dotted paths; their modules are not imported here, as they bring all of Keras along."""
+  for name, task in sorted(spec['root']['dag']['tasks'].items()):
+    for key in _USER_FUNCTIONS:
+      path = _constant(task.get('inputs', {}).get('parameters', {}).get(key, {}))
+      module = path.rpartition('.')[0] if isinstance(path, str) else ''
+      if module and not _module_exists(module):
+        yield f"{name}.{key}: there is no module '{module}'."
 
 
 def _paths(compiled: CompiledPipeline) -> Iterator[str]:

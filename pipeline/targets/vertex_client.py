@@ -6,6 +6,7 @@ import pathlib
 import tempfile
 from typing import Any
 
+import google.auth
 import google.auth.exceptions
 from google.api_core import exceptions
 from google.cloud import aiplatform
@@ -36,6 +37,7 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
   for value, name in ((vertex.project, 'project'), (vertex.region, 'region')):
     if value is None:
       raise TargetError(f'No {name} for Vertex AI: set platform.vertex.{name} or FARELITE_{name.upper()}.')
+  credentials = credentials or _default_credentials()
   # REST, as it passes proxies; the endpoint is the region's where none is named.
   aiplatform.init(
     project=vertex.project,
@@ -47,19 +49,24 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
   with tempfile.TemporaryDirectory() as folder:
     template = pathlib.Path(folder) / 'pipeline.json'
     write_compiled(compiled, template)
-    try:
-      return aiplatform.PipelineJob(
-        display_name=compiled.name,
-        template_path=str(template),
-        pipeline_root=compiled.pipeline_root,
-        project=vertex.project,
-        location=vertex.region,
-        credentials=credentials,
-        labels=(compiled.job or {}).get('labels'),
-        encryption_spec_key_name=vertex.kms_key,
-      )
-    except google.auth.exceptions.DefaultCredentialsError:
-      raise TargetError(_NO_CREDENTIALS) from None
+    return aiplatform.PipelineJob(
+      display_name=compiled.name,
+      template_path=str(template),
+      pipeline_root=compiled.pipeline_root,
+      project=vertex.project,
+      location=vertex.region,
+      credentials=credentials,
+      labels=(compiled.job or {}).get('labels'),
+      encryption_spec_key_name=vertex.kms_key,
+    )
+
+
+def _default_credentials() -> Any:
+  """Where Google's clients look: a key file, the account of gcloud, the machine's own."""
+  try:
+    return google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])[0]
+  except google.auth.exceptions.DefaultCredentialsError:
+    raise TargetError(_NO_CREDENTIALS) from None
 
 
 def submit(compiled: CompiledPipeline, platform: Platform, credentials: Any = None) -> Submission:
