@@ -19,7 +19,7 @@ from components.dimensionality_reduction.beam_basis import beam_basis
 from components.dimensionality_reduction.reduced_examples import Reduce
 from components.dimensionality_reduction.reduced_graph import write_reduced_graph
 from components.dimensionality_reduction.training_rides import batches, read_training_rides
-from components.feature_engineering.records import ReadBatches, WriteShards
+from components.feature_engineering.records import ReadBatches, WriteShards, remove_parts
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.reduction import Engine, Reduction
@@ -107,6 +107,11 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
         rides = paths | f'Read[{split}]' >> beam.ParDo(ReadBatches(schema))
         [uri] = artifact_utils.get_split_uris([reduced], split)
         _ = rides | f'Reduce[{split}]' >> beam.ParDo(Reduce(fitted)) | f'Write[{split}]' >> WriteShards(uri)
+    remove_parts(
+      uri
+      for split in artifact_utils.decode_split_names(examples.split_names)
+      for uri in artifact_utils.get_split_uris([reduced], split)
+    )
 
 
 def _files(examples: types.Artifact, split: str) -> list[str]:

@@ -22,7 +22,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 from tfx_bsl.tfxio import tf_example_record, tfxio
 
-from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards, parts_of
+from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards, remove_parts
 
 _TELEMETRY = ['FeatureEngineering']
 
@@ -81,10 +81,9 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
         )
         for uri in artifact_utils.get_split_uris(transformed, split):
           _ = features | f'Write[{split}]' >> WriteShards(uri)
-    parts = {posixpath.dirname(parts_of(uri)) for uri in _split_uris(transformed, splits.transform)}
-    for folder in (temporary, *parts):
-      if fileio.exists(folder):
-        fileio.rmtree(folder)
+    if fileio.exists(temporary):
+      fileio.rmtree(temporary)
+    remove_parts(_split_uris(transformed, splits.transform))
 
 
 def _preprocessing_fn(exec_properties: dict[str, Any]) -> Callable[..., Any]:

@@ -107,5 +107,16 @@ def publish(parts: Sequence[str], uri: str) -> None:
     tf.io.TFRecordWriter(_shard(uri, 0, 1), _COMPRESSION).close()
 
 
+def remove_parts(uris: Iterable[str]) -> None:
+  """Removes what bundles left that nobody named; once the pipeline is through.
+
+  Args:
+    uris: of all splits of an artifact.
+  """
+  for folder in {posixpath.dirname(parts_of(uri)) for uri in uris}:
+    if fileio.exists(folder):
+      fileio.rmtree(folder)
+
+
 def _shard(uri: str, number: int, total: int) -> str:
   return posixpath.join(uri, f'{SHARD_PREFIX}-{number:05d}-of-{total:05d}.gz')

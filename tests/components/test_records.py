@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from components.feature_engineering.records import parts_of, publish
+from components.feature_engineering.records import parts_of, publish, remove_parts
 
 
 @pytest.fixture
@@ -41,6 +41,13 @@ def test_a_second_time_goes_on_where_the_first_broke_off(parts):
   publish(named, str(split))
   publish(named, str(split))
   assert contents(split) == whole
+
+
+def test_what_nobody_named_is_removed(parts, tmp_path):
+  named, split = parts
+  publish(named, str(split))
+  remove_parts([str(split), str(tmp_path / 'Split-eval')])
+  assert [path.name for path in tmp_path.iterdir()] == ['Split-train']
 
 
 def test_a_lost_part_is_an_error(parts):

@@ -39,7 +39,7 @@ def steps(tmp_path_factory):
   """All steps of a pipeline whose Beam steps run on Dataflow, by id."""
   folder = tmp_path_factory.mktemp('dataflow')
   overrides = [*QUICK, f'dataset.path={simulated(folder / "rides", rows=200)}', 'beam.engine=dataflow']
-  overrides += ['training.recipes=[dense, pqat_80]', 'training.serve=pqat_80']
+  overrides += ['training.recipes=[dense, pqat_80]', 'training.serve=pqat_80', 'reduction.method=pca']
   overrides += ['beam.components.StatisticsGen.dataflow={machine_type: n2-highmem-8, max_num_workers: 7}']
   config = loading.load('nyc', overrides)
   places = Places(
@@ -51,7 +51,7 @@ def steps(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def made(steps, tmp_path_factory):
-  """Real inputs of the steps by key: Examples by the real ingestion, its schema, and a model of one constant."""
+  """Real inputs of the steps by key, made by the real steps before them; the model is one constant."""
   folder = tmp_path_factory.mktemp('inputs')
   examples = _artifact(standard_artifacts.Examples, folder / 'examples')
   quarantine = _artifact(Quarantine, folder / 'quarantine')
@@ -60,9 +60,19 @@ def made(steps, tmp_path_factory):
   schema = _artifact(standard_artifacts.Schema, folder / 'schema')
   curate = steps['RideSchema']
   curate.executor_spec.executor_class().Do({}, {'schema': [schema]}, _properties(curate))
+  graph = _artifact(standard_artifacts.TransformGraph, folder / 'graph')
+  transformed = _artifact(standard_artifacts.Examples, folder / 'transformed')
+  features = steps['FeatureEngineering']
+  _executor(features, [], folder).Do(
+    {'examples': [examples], 'schema': [schema]},
+    {'transform_graph': [graph], 'transformed_examples': [transformed]},
+    _properties(features),
+  )
   model = _artifact(standard_artifacts.Model, folder / 'model')
   _save_model(folder / 'model' / 'Format-Serving')
-  return {'examples': [examples], 'schema': [schema], 'model': [model]}
+  found = {'examples': examples, 'schema': schema, 'model': model}
+  found |= {'transform_graph': graph, 'transformed_examples': transformed}
+  return {key: [artifact] for key, artifact in found.items()}
 
 
 def _save_model(path):
@@ -119,6 +129,7 @@ EXPECTED = {
   'RideExampleGen': {'Files', 'Ingest'},
   'StatisticsGen': {'GenerateStatistics[train]', 'GenerateStatistics[eval]'},
   'FeatureEngineering': {'Files[Analyze]', 'AnalyzeDataset', 'Transform[train]', 'Write[eval]', 'WriteTransformFn'},
+  'DimensionalityReduction': {'Files[train]', 'Read[eval]', 'Reduce[train]', 'Write[eval]'},
   'FareEvaluator': {'FlattenExamples', 'ExtractEvaluateAndWriteResults'},
   'BaseEvaluator': {'FlattenExamples', 'ExtractEvaluateAndWriteResults'},
 }
@@ -129,6 +140,7 @@ OWN = {
     'components.feature_engineering.records.ReadBatches',
     'components.feature_engineering.records._WriteParts',
   },
+  'DimensionalityReduction': {'components.dimensionality_reduction.reduced_examples.Reduce'},
 }
 """The project's own functions in a job."""
 
