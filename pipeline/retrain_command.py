@@ -37,7 +37,7 @@ def run(
     LedgerError: the record of earlier runs can't be read.
     MetadataStoreError: the metadata store can't be used.
   """
-  with run_command.opened(config, source, output) as session:
+  with run_command.opened(config, source, output, show=False) as session:
     ledger = Ledger.load(output.ledger)
     plan = make_plan(config, source, ledger)
     verdicts = decide(config.retraining.triggers, situation(config, plan, ledger, output, now))
@@ -52,6 +52,7 @@ def run(
       end_early(config, plan, ledger, output, reason, now, verdicts)
       session.console.print(f'\n[bold green]no run[/]: {escape(reason)}')
       return 0
+    run_command.show_config(session.console, config, source)
     return window_run.perform(session, config, plan, ledger, output, now, verdicts)
 
 

@@ -85,8 +85,14 @@ def _around(config: RunConfig, output: OutputDirectory) -> beam_arguments.Surrou
 
 
 @contextlib.contextmanager
-def opened(config: RunConfig, source: DataSource, output: OutputDirectory) -> Iterator[Session]:
+def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show: bool = True) -> Iterator[Session]:
   """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
+
+  Args:
+    config: the whole run.
+    source: the rides.
+    output: where everything goes.
+    show: whether to show the config at once, and not only `show_config` before a run.
 
   Raises:
     DataSourceError: the rides can't be read as the config says, also inside the block.
@@ -97,7 +103,8 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory) -> It
   output.config.write_text(loading.dump(config), encoding='utf-8')
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with log_files.captured(log) as console:
-    _show_config(console, config, source)
+    if show:
+      show_config(console, config, source)
     beam_arguments.check(config.beam, _around(config, output), bigquery=source.bigquery is not None)
     environment.prepare()
     from components.ride_example_gen.errors import IngestionError
@@ -137,7 +144,7 @@ def perform(session: Session, config: RunConfig, output: OutputDirectory, job: J
   return 0 if summary['status'] in _OK else 1
 
 
-def _show_config(console: Console, config: RunConfig, source: DataSource) -> None:
+def show_config(console: Console, config: RunConfig, source: DataSource) -> None:
   """The resolved config, small branches on one line each."""
   text = yaml.safe_dump(
     config.model_dump(mode='json'), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
