@@ -36,6 +36,7 @@ def run(directory: str, to: int | None, reason: str) -> None:
   def entry(restored: int, replaced: int) -> Rollback:
     now = datetime.datetime.now(datetime.timezone.utc)
     return Rollback(
+      id='',
       time=now.isoformat(timespec='seconds'),
       version=0,
       restored=restored,

@@ -24,6 +24,7 @@ class Rollback:
   """One rollback.
 
   Attributes:
+    id: tells it from one that was killed and begun again.
     time: when, ISO 8601 in UTC.
     version: under which the earlier bytes serve since.
     restored: the version whose bytes these are.
@@ -38,6 +39,7 @@ class Rollback:
     replaced_model: the same of the replaced one.
   """
 
+  id: str
   time: str
   version: int
   restored: int
@@ -58,14 +60,14 @@ def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
     base: the directory of the versions; in a bucket there are none.
   """
   root = pathlib.Path(base)
-  ends: dict[int, bool] = {}
+  ends: dict[str, bool] = {}
   entries = []
   for line in _lines(root):
     if 'settled' in line:
       ends[line['settled']] = line['happened']
     else:
       entries.append(Rollback(**line))
-  return [entry for entry in entries if ends.get(entry.version, _happened(root, entry))]
+  return [entry for entry in entries if ends.get(entry.id, _happened(root, entry))]
 
 
 def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
@@ -80,8 +82,8 @@ def settle(base: str | os.PathLike[str]) -> None:
   lines = list(_lines(root))
   settled = {line['settled'] for line in lines if 'settled' in line}
   for line in lines:
-    if 'settled' not in line and line['version'] not in settled:
-      _append(root, {'settled': line['version'], 'happened': _happened(root, Rollback(**line))})
+    if 'settled' not in line and line['id'] not in settled:
+      _append(root, {'settled': line['id'], 'happened': _happened(root, Rollback(**line))})
 
 
 def is_withdrawn(happened: list[Rollback], manifest: str | None, model: int | None) -> Rollback | None:

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import shutil
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,7 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     happened = rollbacks(base)
     rollback = dataclasses.replace(
       entry(target, served),
+      id=uuid.uuid4().hex,
       version=number,
       restored_manifest=manifest_digest(copy) or '',
       replaced_manifest=manifest_digest(base / str(served)) or '',

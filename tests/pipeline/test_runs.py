@@ -1,0 +1,128 @@
+"""`farelite runs`: what ran, and what a version was made of. Oracle: the made store says what it made."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline import cli, output_directory, rollback_command, run_registry, runs
+from pipeline.metadata_store import MetadataStoreError
+from tests.pipeline.made_store import MadeStore
+
+
+def _farelite(*arguments: str) -> str:
+  result = CliRunner().invoke(cli.main, ['runs', *arguments])
+  assert result.exit_code == 0, result.output
+  return result.output
+
+
+def _refused(*arguments: str) -> str:
+  result = CliRunner().invoke(cli.main, ['runs', *arguments])
+  assert result.exit_code == 2, result.output
+  return result.output
+
+
+def test_the_list(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path)
+  made.run(version=1), made.run(), made.run(version=2)
+  first, second, third = json.loads(_farelite(str(tmp_path), '--json'))
+  assert [run['run'] for run in (first, second, third)] == made.runs
+  assert [run['status'] for run in (first, second, third)] == ['pushed', 'not_blessed', 'pushed']
+  assert [run['serves'] for run in (first, second, third)] == [False, False, True]
+  assert [run['blessed'] for run in (first, second, third)] == [True, False, True]
+  assert first['pushed_version'] == 1
+  table = _farelite(str(tmp_path)).splitlines()
+  header = 'run started (UTC) status rows RMSE [95 %] (USD) variant blessed version serves now'
+  assert ' '.join(table[0].split()) == header
+  assert table[3].split() == [made.runs[2], '2026-01-01', '14:00', 'pushed', 'yes', '2', '●']
+
+
+def test_lineage_of_a_version(tmp_path: pathlib.Path):
+  """The rides come from run 0's ingestion by the cache; run 2 is another model's, compared with."""
+  made = MadeStore(tmp_path)
+  rides, beaten = made.run(), made.run(version=1)
+  served = made.run(version=2, rides_of=rides, baseline_of=beaten)
+  shown = json.loads(_farelite('show', '2', str(tmp_path), '--json'))
+  assert shown['entry']['run'] == served
+  [read] = shown['rides']
+  assert read['files'] == [f'/rides/{rides}.csv']
+  assert (read['digest'], read['span'], read['read'], read['kept']) == (f'sha256:{rides}', 7, 10, 10)
+  assert (shown['code_version'], shown['config']) == (f'code of {served}', f'run: {served}\n')
+  assert shown['manifest']['code_version'] == served
+  by_step = {(made['step'], made['output']): made['run'] for made in shown['artifacts']}
+  assert by_step[('RideExampleGen', 'examples')] == rides
+  assert by_step[('PruningTrainer', 'model')] == served
+  assert beaten not in by_step.values()
+  assert shown['other_models']['other models'] == f'{made.models[beaten].id} of run {beaten}'
+  text = _farelite('show', str(made.output.serving / '2'))
+  assert f'{served} of nyc: pushed, version 2, serves now' in text
+  assert f'artifacts/RideExampleGen/examples/{rides}' in text
+
+
+def test_lineage_of_a_version_that_was_put_back_is_the_first_runs(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path)
+  first, _ = made.run(version=1), made.run(version=2)
+  rollback_command.run(str(tmp_path), to=None, reason='bad')
+  newest = max(int(path.name) for path in made.output.serving.iterdir() if path.name.isdecimal())
+  shown = json.loads(_farelite('show', str(newest), str(tmp_path), '--json'))
+  assert (shown['entry']['status'], shown['entry']['reason']) == ('rolled_back', 'bad')
+  assert shown['config'] == f'run: {first}\n'
+  assert [read['digest'] for read in shown['rides']] == [f'sha256:{first}']
+
+
+def test_a_run_by_the_beginning_of_its_id_and_one_that_pushed_nothing(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path)
+  first, _ = made.run(), made.run()
+  shown = json.loads(_farelite('show', first[:15], str(tmp_path), '--json'))
+  assert shown['entry']['run'] == first
+  assert {made['step'] for made in shown['artifacts']} >= {'RideExampleGen', 'PruningTrainer'}
+  assert 'begins 2 runs' in _refused('show', first[:6], str(tmp_path))
+  assert "has no run and no version '77'" in _refused('show', '77', str(tmp_path))
+
+
+def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path)
+  facts = {'pipeline': 'nyc', 'output': str(tmp_path)}
+  for number in (1, 2):
+    run_registry.begin(made.store, f'run-{number}', facts | {'started': f'2026-01-0{number}T00:00:00+00:00'})
+
+  def states() -> list[str]:
+    return [entry.status for entry in runs.read_runs(made.store, made.config, made.output)]
+
+  assert states() == ['killed', 'killed']
+  with output_directory.locked(made.output):
+    assert states() == ['killed', 'running']
+
+
+def test_altered_files_are_told(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path)
+  made.run(version=1)
+  (made.output.serving / '1' / 'saved_model.pb').write_bytes(b'other')
+  assert "'saved_model.pb' in" in _farelite('show', '1', str(tmp_path))
+
+
+def test_no_run_no_store_no_directory(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path / 'made')
+  assert "No run of 'nyc' in" in _farelite(str(tmp_path / 'made'))
+  assert _farelite(str(tmp_path / 'made'), '--json').strip() == '[]'
+  made.output.metadata.unlink()
+  assert 'There is no metadata store' in _refused(str(tmp_path / 'made'))
+  (tmp_path / 'empty').mkdir()
+  assert 'holds no config.yaml; name the output directory of a run' in _refused(str(tmp_path / 'empty'))
+  assert 'No config file' in _refused(str(tmp_path / 'nowhere'))
+  assert 'farelite runs takes [DIR_OR_CONFIG]' in _refused('a', 'b')
+
+
+def test_a_directory_of_another_store_is_refused(tmp_path: pathlib.Path):
+  """Folders are numbered by the store: a new one would write into folders of the old one."""
+  made = MadeStore(tmp_path)
+  run_registry.claim(made.store, made.config, made.output)
+  made.run()
+  run_registry.claim(made.store, made.config, made.output)
+  made.output.metadata.unlink()
+  fresh = MadeStore(tmp_path)
+  with pytest.raises(MetadataStoreError, match='were made with another metadata store'):
+    run_registry.claim(fresh.store, fresh.config, fresh.output)
