@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 ARGS ?=
 
-.PHONY: help install run test test-slow test-retraining check rehearse rehearse-short format lock bench clean
+.PHONY: help install run test test-slow test-beam test-retraining check rehearse rehearse-short format lock bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,9 @@ test: install  ## the tests that CI runs
 
 test-slow: install  ## whole runs that take minutes
 	@$(PYTHON) -m pytest -q -m slow $(ARGS)
+
+test-beam: install  ## whole runs on other Beam engines, with a real job service and worker pool
+	@$(PYTHON) -m pytest -q -m slow tests/integration/test_beam_engines.py $(ARGS)
 
 test-retraining: install  ## sixty simulated nights of a retraining timer, about a quarter of an hour
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_sixty_days.py tests/integration/test_retraining.py $(ARGS)
