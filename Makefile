@@ -1,8 +1,10 @@
 # Every target is complete on its own: it installs what it needs first.
 PYTHON := .venv/bin/python
 ARGS ?=
+DOCKER ?= docker
+IMAGE ?= farelite
 
-.PHONY: help install run test test-slow test-beam test-retraining check rehearse rehearse-short format lock bench clean
+.PHONY: help install run test test-slow test-beam test-retraining check rehearse rehearse-short format lock image bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +48,12 @@ format: install  ## let ruff rewrite the files
 lock: install  ## resolve requirements/ again after setup.py changed
 	@.venv/bin/uv pip compile setup.py --extra kfp --extra dev -c requirements/py310-tfx116.txt --python-version 3.10 \
 	  --python $(PYTHON) --generate-hashes --no-header --no-annotate -q -o requirements/py310-tfx116.txt
+	@.venv/bin/uv pip compile setup.py --extra kfp -c requirements/py310-tfx116.txt --python-version 3.10 \
+	  --python $(PYTHON) --generate-hashes --no-header --no-annotate -q -o requirements/image.txt
+
+image:  ## the container image of every step in the cloud; IMAGE=... names it
+	@command -v $(DOCKER) >/dev/null || { echo "No $(DOCKER) here; DOCKER=podman make image takes another builder." >&2; exit 2; }
+	@$(DOCKER) build --platform linux/amd64 --tag $(IMAGE) .
 
 bench: install  ## list the benchmarks, one command per figure of the README
 	@$(PYTHON) -m benchmarks

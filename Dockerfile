@@ -1,0 +1,29 @@
+# The image of every step on Vertex AI and Kubeflow Pipelines: `make image`.
+# Two stages: compilers and pip stay in the first one, the second one gets a finished virtual environment.
+
+FROM python:3.10-bookworm AS build
+WORKDIR /build
+RUN python -m venv --without-pip /opt/farelite
+COPY requirements/bootstrap.txt requirements/image.txt requirements/
+RUN python -m venv /opt/uv && /opt/uv/bin/python -m pip install -q --no-cache-dir --require-hashes -r requirements/bootstrap.txt
+RUN /opt/uv/bin/uv pip install -q --no-cache --compile-bytecode --python /opt/farelite/bin/python --require-hashes -r requirements/image.txt
+COPY setup.py pyproject.toml ./
+COPY configs configs
+COPY transforms transforms
+COPY models models
+COPY components components
+COPY pipeline pipeline
+RUN /opt/uv/bin/uv build -q --wheel --no-build-isolation --offline --python /opt/farelite/bin/python --out-dir dist .
+RUN /opt/uv/bin/uv pip install -q --no-deps --no-index --compile-bytecode --python /opt/farelite/bin/python dist/farelite-*.whl
+
+FROM python:3.10-slim-bookworm
+RUN useradd --uid 1000 --create-home farelite
+COPY --from=build /opt/farelite /opt/farelite
+# Keras 2 for TFMA and Transform, whose processes know nothing of this project's own switch.
+ENV PATH=/opt/farelite/bin:$PATH \
+    TF_USE_LEGACY_KERAS=1 \
+    TF_CPP_MIN_LOG_LEVEL=1 \
+    PYTHONUNBUFFERED=1
+USER 1000
+WORKDIR /home/farelite
+CMD ["farelite", "--help"]

@@ -1,0 +1,156 @@
+"""The image, as far as it can be told without a container engine: its stages, and its commands in a clean folder."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+from unittest import mock
+
+import pytest
+import setuptools
+
+from tests.conftest import REPOSITORY
+
+EXECUTORS = """
+import json, pathlib, sys
+assert not any('site-packages' in entry and not entry.startswith(sys.prefix) for entry in sys.path), sys.path
+from pipeline import environment; environment.prepare()
+from configs import loading
+from pipeline.data_source import data_source
+from pipeline.targets.kubeflow_compiler import compile_pipeline
+from pipeline.targets.kubeflow_lint import lint
+from pipeline.targets.target import Target
+from tfx.utils import import_utils
+config = loading.load('nyc', ['dataset.path=gs://shop/*.csv', 'platform.image=i', 'platform.pipeline_root=gs://shop'])
+paths = set()
+for target in (Target.VERTEX, Target.KFP):
+  compiled = compile_pipeline(config, data_source(config.dataset.path), config.platform, target)
+  assert lint(compiled) == []
+  for executor in compiled.spec['deploymentSpec']['executors'].values():
+    words = executor.get('container', {}).get('args', [])
+    paths |= {words[words.index('--executor_class_path') + 1]} if words else set()
+  for task in compiled.spec['root']['dag']['tasks'].values():
+    parameters = task.get('inputs', {}).get('parameters', {})
+    paths |= {parameters[k]['runtimeValue']['constant'] for k in ('run_fn', 'preprocessing_fn') if k in parameters}
+for path in paths:
+  import_utils.import_class_by_path(path)
+assert pathlib.Path(sys.modules['components'].__file__).is_relative_to(sys.argv[1])
+print(json.dumps(sorted(paths)))
+"""
+
+
+class Stage(NamedTuple):
+  """A stage: its base, and its instructions in order."""
+
+  base: str
+  steps: list[tuple[str, str]]
+
+
+def _stages() -> list[Stage]:
+  text = (REPOSITORY / 'Dockerfile').read_text(encoding='utf-8')
+  stages: list[Stage] = []
+  for line in text.replace('\\\n', ' ').splitlines():
+    word, _, rest = line.strip().partition(' ')
+    if word == 'FROM':
+      stages.append(Stage(rest.split()[0], []))
+    elif word and not word.startswith('#'):
+      stages[-1].steps.append((word, rest.strip()))
+  return stages
+
+
+def _of(stage: Stage, instruction: str) -> list[str]:
+  return [rest for word, rest in stage.steps if word == instruction]
+
+
+def test_final_stage_has_no_compiler_and_no_root():
+  build, final = _stages()
+  assert build.base == 'python:3.10-bookworm'
+  assert final.base == 'python:3.10-slim-bookworm'  # Debian's compilers are in the other one.
+  assert _of(final, 'USER') == ['1000']
+  assert [shlex.split(copy)[0] for copy in _of(final, 'COPY')] == ['--from=build']
+  assert not re.search(r'apt|pip|gcc|build-essential', ' '.join(_of(final, 'RUN')))
+  assert _of(final, 'ENTRYPOINT') == []  # The spec's command line is the whole of it.
+  [environment] = _of(final, 'ENV')
+  assert {'TF_USE_LEGACY_KERAS=1', 'PATH=/opt/farelite/bin:$PATH'} <= set(environment.split())
+
+
+def test_every_package_is_copied_and_let_through():
+  """Oracle: setup.py's own list."""
+  with mock.patch.object(setuptools, 'setup') as setup:
+    runpy.run_path(str(REPOSITORY / 'setup.py'))
+  rooms = {package.partition('.')[0] for package in setup.call_args.kwargs['packages']}
+  copied = {word for copy in _of(_stages()[0], 'COPY') for word in copy.split()[:-1]}
+  assert rooms <= copied
+  allowed = {line[1:] for line in (REPOSITORY / '.dockerignore').read_text().splitlines() if line.startswith('!')}
+  assert copied == allowed
+
+
+def _pins(name: str) -> dict[str, tuple[str, frozenset[str]]]:
+  """Version and hashes by package."""
+  pins, package = {}, ''
+  for line in (REPOSITORY / 'requirements' / name).read_text().splitlines():
+    if pin := re.match(r'([\w.\[\]-]+)==([^ ;]+)', line):
+      package = pin[1]
+      pins[package] = (pin[2], frozenset())
+    if digest := re.search(r'--hash=(sha256:\w+)', line):
+      version, digests = pins[package]
+      pins[package] = (version, digests | {digest[1]})
+  return pins
+
+
+def test_the_image_has_the_locked_set_without_tools():
+  image, locked = _pins('image.txt'), _pins('py310-tfx116.txt')
+  assert {name: pin for name, pin in image.items() if locked.get(name) != pin} == {}
+  assert {'tfx', 'kfp', 'google-cloud-aiplatform', 'apache-beam', 'tensorflow'} <= set(image)
+  assert not {'pytest', 'mypy', 'ruff', 'lightgbm'} & set(image)
+
+
+@pytest.mark.slow
+def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
+  """The first stage's commands, with a folder for /opt and this Python for the image's; then every executor imports.
+
+  It fetches the locked set anew, 2.5 GB.
+  """
+  context, root = tmp_path / 'build', tmp_path / 'opt'
+  context.mkdir()
+  real = pathlib.Path(sys.base_prefix) / 'bin'
+  # How the network is reached stays as it is here.
+  network = {name: value for name, value in os.environ.items() if re.search(r'(?i)^(pip|uv)_|proxy|cert|ca_', name)}
+  environment = {**network, 'PATH': f'{tmp_path}/bin:/usr/bin:/bin', 'HOME': str(tmp_path), 'LANG': 'C.UTF-8'}
+  (tmp_path / 'bin').mkdir()
+  (tmp_path / 'bin' / 'python').symlink_to(real / 'python3.10')
+  for word, rest in _stages()[0].steps:
+    if word == 'COPY':
+      *sources, target = rest.split()
+      for source in sources:
+        _copy(
+          REPOSITORY / source,
+          context / target if len(sources) == 1 and target != './' else context / target / pathlib.Path(source).name,
+        )
+    elif word == 'RUN':
+      command = rest.replace('/opt/', f'{root}/')
+      subprocess.run(command, shell=True, cwd=context, env=environment, check=True)
+  site = root / 'farelite' / 'lib' / 'python3.10' / 'site-packages'
+  python = str(root / 'farelite' / 'bin' / 'python')
+  clean = {'PATH': '/usr/bin:/bin', 'HOME': str(tmp_path), 'TF_USE_LEGACY_KERAS': '1'}
+  result = subprocess.run(
+    [python, '-I', '-c', EXECUTORS, str(site)], env=clean, cwd=tmp_path / 'bin', capture_output=True, text=True
+  )
+  assert result.returncode == 0, result.stderr[-3000:]
+  assert 'components.served_model.executor.ServedModelExecutor' in result.stdout
+  assert not (site / 'pytest').exists()
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+  target.parent.mkdir(parents=True, exist_ok=True)
+  if source.is_dir():
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+  else:
+    shutil.copy2(source, target)
