@@ -62,8 +62,8 @@ def put(path, content):
   path.write_bytes(content)
 
 
-def ingest(source, output, pattern='*', overrides=()):
-  """Runs the executor; the examples' folder by split, and the quarantine's."""
+def ingest(source, output, pattern='*', overrides=(), window=None):
+  """Runs the executor, without a driver; the examples' folder by split, and the quarantine's."""
   config = load('nyc', overrides)
   examples, quarantine = standard_artifacts.Examples(), Quarantine()
   examples.uri, quarantine.uri = f'{output}/examples', f'{output}/quarantine'
@@ -72,6 +72,7 @@ def ingest(source, output, pattern='*', overrides=()):
     'input_config': proto_utils.proto_to_json(utils.make_default_input_config(pattern)),
     'dataset': parameters.dump_dataset(config.dataset),
     'split': parameters.dump_split(config.split),
+    **({} if window is None else {'window': window}),
   }
   # Without Beam arguments: with any, TFX first builds a wheel of itself.
   RideExampleGenExecutor(RideExampleGenExecutor.Context()).Do(

@@ -1,0 +1,78 @@
+"""The served model where there is no Resolver: which version it is, and how its absence is told."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from tfx.types import standard_artifacts
+
+from components.served_model.absence import without_absent
+from components.served_model.executor import VERSION_PROPERTY, ServedModelExecutor
+from components.served_model.versions import served_version
+
+
+def _version(base: pathlib.Path, name: str, *, complete: bool = True) -> pathlib.Path:
+  """A version as the Pusher leaves it; an incomplete one is still being copied to an object store."""
+  for file in ('variables/variables.index', 'assets.extra/model.tflite', *(['saved_model.pb'] if complete else [])):
+    path = base / name / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{file} of {name}')
+  return base / name
+
+
+def _run(push_destination: pathlib.Path, uri: pathlib.Path) -> standard_artifacts.Model:
+  model = standard_artifacts.Model()
+  model.uri = str(uri)
+  parameters = {'push_destination': str(push_destination), 'code_version': '1'}
+  ServedModelExecutor().Do({}, {'model': [model]}, parameters)
+  return model
+
+
+@pytest.mark.parametrize(
+  ('complete', 'incomplete', 'expected'),
+  [
+    pytest.param([], [], None, id='nothing'),
+    pytest.param(['7'], [], '7', id='one'),
+    pytest.param(['9', '10'], [], '10', id='numbers_not_text'),
+    pytest.param(['9'], ['10'], '9', id='newest_still_being_copied'),
+    pytest.param([], ['10'], None, id='first_still_being_copied'),
+    pytest.param(['9', '.staging-11', 'latest', 'v12'], [], '9', id='other_folders'),
+  ],
+)
+def test_which_version_serves(complete, incomplete, expected, tmp_path):
+  """Oracle: TensorFlow Serving's default policy, the largest number whose folder it can load."""
+  for name in complete:
+    _version(tmp_path, name)
+  for name in incomplete:
+    _version(tmp_path, name, complete=False)
+  served = served_version(str(tmp_path))
+  assert (served and served.name) == expected
+  assert served is None or served.path == str(tmp_path / expected)
+
+
+def test_a_destination_that_is_not_there_serves_nothing(tmp_path):
+  assert served_version(str(tmp_path / 'nowhere')) is None
+
+
+def test_the_model_is_copied_as_a_trainer_writes_it(tmp_path):
+  version = _version(tmp_path / 'serving', '3')
+  model = _run(tmp_path / 'serving', tmp_path / 'model')
+  assert model.get_string_custom_property(VERSION_PROPERTY) == '3'
+  copied = tmp_path / 'model' / 'Format-Serving'
+  files = {path.relative_to(version): path.read_text() for path in version.rglob('*') if path.is_file()}
+  assert {path.relative_to(copied): path.read_text() for path in copied.rglob('*') if path.is_file()} == files
+  inputs = {'baseline_model': [model], 'examples': []}
+  assert without_absent(inputs, 'baseline_model') == inputs
+
+
+def test_an_empty_output_means_no_baseline(tmp_path):
+  """KFP has no output that may be missing: the artifact is there, its files are not."""
+  model = _run(tmp_path / 'serving', tmp_path / 'model')
+  assert model.get_string_custom_property(VERSION_PROPERTY) == ''
+  assert without_absent({'baseline_model': [model], 'examples': []}, 'baseline_model') == {'examples': []}
+
+
+@pytest.mark.parametrize('inputs', [pytest.param({}, id='left_out'), pytest.param({'baseline_model': []}, id='empty')])
+def test_what_a_resolver_leaves_out_stays_out(inputs):
+  assert without_absent(inputs, 'baseline_model') == {}
