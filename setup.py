@@ -77,6 +77,7 @@ setup(
     'pipeline.report.sections',
     'pipeline.retraining',
     'pipeline.schedule',
+    'pipeline.study',
     'pipeline.targets',
     'transforms',
   ],

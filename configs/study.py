@@ -13,6 +13,7 @@ from configs.features import Cross
 from configs.problems import nearest
 from configs.recipe import DENSE, Recipe
 from configs.recipe_loading import RECIPES
+from configs.reduction import ReductionMethod
 
 
 class StudyBlock(str, enum.Enum):
@@ -29,20 +30,7 @@ class StudyBlock(str, enum.Enum):
 FOURTH_ROOT: Literal['fourth_root'] = 'fourth_root'
 """In place of an embedding's width: the fourth root of its vocabulary."""
 
-REDUCTION_METHODS = (
-  'pca',
-  'svd',
-  'ica',
-  'nmf',
-  'lda',
-  'pls',
-  'variance',
-  'correlation',
-  'mutual_information',
-  'permutation',
-  'rfe',
-  'l1',
-)
+REDUCTION_METHODS = tuple(method.value for method in ReductionMethod if method is not ReductionMethod.NONE)
 
 
 def study_block(name: object) -> object:

@@ -192,18 +192,19 @@ def study(
   from components.ride_example_gen.errors import IngestionError
   from components.study.errors import StudyError
   from configs import loading
-  from pipeline import data_source, output_directory, study_command
+  from pipeline import data_source, output_directory
+  from pipeline.study import command
 
   try:
     if markdown:
-      study_command.print_markdown(output or 'out/study', blocks)
+      command.print_markdown(output or 'out/study', blocks)
       return
-    settings = study_command.overrides(overrides, data, quick, blocks)
+    settings = command.overrides(overrides, data, quick, blocks)
     resolved = loading.load(config, settings)
-    study_command.check(resolved)
+    command.check(resolved)
     directory = output_directory.prepare(output or f'out/{resolved.name}-study')
     with output_directory.locked(directory):
-      study_command.run(resolved, data_source.data_source(resolved.dataset.path), directory)
+      command.run(resolved, data_source.data_source(resolved.dataset.path), directory)
   except (
     loading.ConfigError,
     data_source.DataSourceError,

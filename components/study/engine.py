@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from components.study.blocks import compression, dimensions, embeddings, features, references
+from components.study.blocks import compression, dimensions, embeddings, features, reductions, references
 from components.study.case_study import occupied_cells
 from components.study.cross_validation import grouped_folds
 from components.study.kept_rides import digest, sampled
@@ -27,6 +27,7 @@ from models.training import DivergedError
 _BLOCKS = {
   StudyBlock.FEATURES: features.tasks,
   StudyBlock.DIMENSIONS: dimensions.tasks,
+  StudyBlock.REDUCTIONS: reductions.tasks,
   StudyBlock.EMBEDDINGS: embeddings.tasks,
   StudyBlock.COMPRESSION: compression.tasks,
   StudyBlock.REFERENCES: references.tasks,

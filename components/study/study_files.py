@@ -31,7 +31,8 @@ def write(results: Results, directory: pathlib.Path, about: dict[str, Any]) -> N
     about: what else is to be told, such as the seconds it took.
   """
   _write_table(results.rows(), directory / STUDY)
-  _write_table(results.unit_rows(), directory / UNITS)
+  units = results.unit_rows()
+  _write_table(units, directory / UNITS)
   study = results.config.study
   told = {
     'name': results.config.name,
@@ -40,6 +41,7 @@ def write(results: Results, directory: pathlib.Path, about: dict[str, Any]) -> N
     'seeds': study.seeds,
     'folds': study.folds,
     'epochs': results.config.training.epochs,
+    'units': len(units),
     'blocks': [block.value for block in results.blocks],
     'notes': results.notes,
     'lost': results.lost(),

@@ -26,7 +26,7 @@ from pipeline.report.sections.training import training_section
 from pipeline.report.sections.variants import variants_section
 from pipeline.report.variants import Variants, read_variants
 
-_TEMPLATES = pathlib.Path(__file__).parent / 'templates'
+TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _made(part: Part, notes: list[str]) -> Any:
 
 def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
   environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_TEMPLATES),
+    loader=jinja2.FileSystemLoader(TEMPLATES),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,

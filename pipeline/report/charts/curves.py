@@ -47,6 +47,7 @@ def draw_curves(
   y_format: Callable[[float], str] | None = None,
   marks: Sequence[tuple[float, str]] = (),
   height: float = HEIGHT,
+  logarithmic: bool = False,
 ) -> Markup:
   """Draws lines.
 
@@ -60,10 +61,11 @@ def draw_curves(
     y_format: writes a figure of the vertical axis; see `Frame`.
     marks: where something begins on the horizontal axis, and what.
     height: of the drawing.
+    logarithmic: whether equal ratios of `x`, all positive, take equal room.
   """
-  last = max(max(one.x) for one in series)
+  first, last = min(min(one.x) for one in series), max(max(one.x) for one in series)
   frame = Frame(
-    x=horizontal(min(0.0, *(min(one.x) for one in series)), last or 1.0),
+    x=horizontal(first if logarithmic else min(0.0, first), last or 1.0, logarithmic),
     y=vertical(*(y_range or settled(series)), height),
     x_label=x_label,
     y_label=y_label,

@@ -58,7 +58,12 @@ class Limits:
 
 
 def draw_frontier(
-  points: Sequence[Point], limits: Limits, cost_label: str, cost_format: Callable[[float], str], label: str
+  points: Sequence[Point],
+  limits: Limits,
+  cost_label: str,
+  cost_format: Callable[[float], str],
+  label: str,
+  ratio_label: str = 'RMSE relative to float32',
 ) -> tuple[Markup, list[str]]:
   """Draws the chart.
 
@@ -68,11 +73,12 @@ def draw_frontier(
     cost_label: the horizontal axis, with its unit.
     cost_format: writes a cost.
     label: what the chart shows, for who can't see it.
+    ratio_label: the vertical axis.
 
   Returns:
     The picture, and the names of variants so inaccurate that they lie above it.
   """
-  frame = _frame(points, limits, cost_label, cost_format)
+  frame = _frame(points, limits, cost_label, cost_format, ratio_label)
   outside = [point.name for point in points if point.ratio.value > frame.y.high]
   # The most important points come last, so that they lie on top.
   ordered = sorted(points, key=lambda point: (point.chosen, point.on_frontier))
@@ -81,7 +87,9 @@ def draw_frontier(
   return picture(WIDTH, _HEIGHT, label, *parts, *_labels(frame, points)), outside
 
 
-def _frame(points: Sequence[Point], limits: Limits, cost_label: str, cost_format: Callable[[float], str]) -> Frame:
+def _frame(
+  points: Sequence[Point], limits: Limits, cost_label: str, cost_format: Callable[[float], str], ratio_label: str
+) -> Frame:
   costs = [point.cost for point in points] + ([limits.cost] if limits.cost else [])
   logarithmic = max(costs) > _LOGARITHMIC_FROM * min(costs)
   low, high = (min(costs) / 1.25, max(costs) * 1.25) if logarithmic else padded(costs, 0.1)
@@ -93,7 +101,7 @@ def _frame(points: Sequence[Point], limits: Limits, cost_label: str, cost_format
     x=horizontal(low, high, logarithmic),
     y=vertical(*_ratios(points, limits), _HEIGHT),
     x_label=cost_label,
-    y_label='RMSE relative to float32',
+    y_label=ratio_label,
     x_format=lambda cost: cost_format(cost).replace('.0', ''),
   )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,13 +14,14 @@ from rich.table import Table
 
 from configs import loading
 from configs.run import RunConfig
-from configs.study import QUICK, study_block
+from configs.study import QUICK, StudyBlock, study_block
 from configs.study_checks import study_problems
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource
 from pipeline.output_directory import OutputDirectory
-from pipeline.study_progress import StudyProgress
-from pipeline.study_tables import StudyTable, markdown, study_tables
+from pipeline.study.findings import findings
+from pipeline.study.progress import StudyProgress
+from pipeline.study.tables import StudyTable, markdown, study_tables
 
 _UNITS = 'units'
 """Folder of the output directory in which finished units of work are kept."""
@@ -72,6 +74,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
       from components.study import engine, study_files
       from components.study.kept_rides import read_kept
       from pipeline.code_version import code_version
+      from pipeline.study import page as page_module
 
       rides = read_kept(check_inputs(source.base, source.pattern), config.dataset)
     _tell_setting(console, config, len(next(iter(rides.values()))))
@@ -80,16 +83,24 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
       results = engine.run(config, rides, units, code_version(*_MEASURING_ROOMS), progress)
     study_files.write(results, output.path, {'written': f'{datetime.datetime.now():%Y-%m-%d %H:%M}'})
     rows, about = study_files.read(output.path)
-    tables = study_tables(rows, about)
-    for table in tables:
-      console.print(_printed(table))
-    for lost in about['lost']:
-      console.print(f' [yellow]![/] {escape(lost["variant"])}: {escape(lost["reason"])}')
-    for note in about['notes']:
-      console.print(f' [cyan]i[/] {escape(note)}')
-    console.print(
-      f'\n[bold green]done[/] in {time.monotonic() - start:,.0f} s: {output.path / study_files.STUDY}', soft_wrap=True
-    )
+    _show(console, rows, about)
+    page = page_module.write(output.path, rows, about)
+    console.print(f'\n[bold green]done[/] in {time.monotonic() - start:,.0f} s', soft_wrap=True)
+    for name, path in {'page': page, 'results': output.path / study_files.STUDY, 'log': log}.items():
+      console.print(f'[dim]{name:<8}[/] {path}', soft_wrap=True)
+
+
+def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+  """The tables with what they say, and what could not be measured."""
+  for table in study_tables(rows, about):
+    console.print(_printed(table))
+    for sentence in findings(StudyBlock(table.block), table.rows, about):
+      console.print(f' [cyan]i[/] {escape(sentence)}')
+    console.print()
+  for lost in about['lost']:
+    console.print(f' [yellow]![/] {escape(lost["variant"])}: {escape(lost["reason"])}')
+  for note in about['notes']:
+    console.print(f' [yellow]![/] {escape(note)}')
 
 
 def print_markdown(directory: str, blocks: Sequence[str]) -> None:
