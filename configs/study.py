@@ -71,10 +71,13 @@ class Reductions(Config):
     methods: as `reduction.method` names them.
     shares: model inputs as shares of the features; lda has at most one less
       than its fare bands, which grow with it.
+    tested_folds: folds per seed in which all of it is made; ranking features by
+      fitting trees over and over takes longer than a training.
   """
 
   methods: tuple[str, ...] = REDUCTION_METHODS
   shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.125, 0.25, 0.5)
+  tested_folds: PositiveInt = 2
 
   @field_validator('methods')
   @classmethod
@@ -171,7 +174,7 @@ QUICK = (
   'study.seeds=1',
   'study.folds=2',
   'study.dimensions={features: [6, 24], noise: [200], training_rides: [500]}',
-  'study.reductions.shares=[0.5]',
+  'study.reductions={shares: [0.5], tested_folds: 1}',
   'study.embeddings.widths=[1, fourth_root, 16]',
   'study.compression={recipes: [dense, pqat_80], schemes: [float32, int8], tested_folds: 1}',
 )

@@ -77,7 +77,7 @@ def run(
   cells = {}
   if StudyBlock.FEATURES in blocks:
     cells = {name: occupied_cells(folds[0], name == 'fitted')._asdict() for name in ('published', 'fitted')}
-  return Results(config, rides[TIME], folds[0].fares, blocks, notes, cells)
+  return Results(config, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
 
 
 def _folds(config: RunConfig, rides: Mapping[str, np.ndarray]) -> list[StudyFold]:

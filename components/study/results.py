@@ -64,6 +64,8 @@ class Results:
     blocks: what was measured.
     notes: sentences for the reader.
     cells: occupied cells of the case study, published and fitted.
+    identity: equal for studies of the same rides, config, seeds and folds.
+    code: digest of the code that measured.
   """
 
   config: RunConfig
@@ -72,11 +74,13 @@ class Results:
   blocks: dict[StudyBlock, BlockResults]
   notes: list[str]
   cells: Mapping[str, Mapping[str, float]]
+  identity: str
+  code: str
 
   def rows(self) -> list[Row]:
     """One row per variant that was measured on each of its folds, in the order of the tables."""
     return [
-      row
+      {**row, 'code': self.code}
       for block, results in self.blocks.items()
       for row in _block_rows(block, results, self.fares, self.stamps, self.config.evaluation.bootstrap)
     ]
@@ -93,6 +97,7 @@ class Results:
         'rmse': float(np.sqrt(np.mean(_errors(fold, outcome) ** 2))),
         'mae': float(np.mean(np.abs(_errors(fold, outcome)))),
         **outcome.facts,
+        'code': self.code,
       }
       for block, results in self.blocks.items()
       for variant, measured in results.outcomes.items()

@@ -25,30 +25,55 @@ ABOUT = 'study.json'
 def write(results: Results, directory: pathlib.Path, about: dict[str, Any]) -> None:
   """Writes all three, each whole or not at all.
 
+  What an earlier study of the same rides, config, seeds and folds found in `directory` on other blocks stays; the
+  column `code` tells by which code a row was measured.
+
   Args:
     results: of the study.
     directory: where they go.
-    about: what else is to be told, such as the seconds it took.
+    about: what else is to be told, such as the time it was written.
   """
-  _write_table(results.rows(), directory / STUDY)
-  units = results.unit_rows()
+  measured = {block.value for block in results.blocks}
+  earlier = _earlier(directory, results.identity)
+  rows, units = results.rows(), results.unit_rows()
+  told = _about(results) | about
+  if earlier is not None:
+    old_rows, old_units, old = earlier
+    rows += [row for row in old_rows if row['block'] not in measured]
+    units += [unit for unit in old_units if unit['block'] not in measured]
+    told['lost'] += [lost for lost in old['lost'] if lost['block'] not in measured]
+    told['notes'] = list(dict.fromkeys([*told['notes'], *old['notes']]))
+    told['cells'] = told['cells'] or old['cells']
+  _write_table(rows, directory / STUDY)
   _write_table(units, directory / UNITS)
+  told['units'] = len(units)
+  _replace(directory / ABOUT, json.dumps(told, indent=2).encode())
+
+
+def _about(results: Results) -> dict[str, Any]:
   study = results.config.study
-  told = {
+  return {
     'name': results.config.name,
     'currency': results.config.dataset.currency,
     'rides': len(results.fares),
     'seeds': study.seeds,
     'folds': study.folds,
-    'epochs': results.config.training.epochs,
-    'units': len(units),
-    'blocks': [block.value for block in results.blocks],
-    'notes': results.notes,
+    'notes': list(results.notes),
     'lost': results.lost(),
     'cells': results.cells,
-    **about,
+    'identity': results.identity,
+    'code': results.code,
   }
-  _replace(directory / ABOUT, json.dumps(told, indent=2).encode())
+
+
+def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Row], dict[str, Any]] | None:
+  """Rows, units and what is told of an earlier study of the same setting."""
+  try:
+    rows, about = read(directory)
+    units = pq.read_table(directory / UNITS).to_pylist()
+  except (StudyError, OSError, pa.ArrowInvalid):
+    return None
+  return (rows, units, about) if about.get('identity') == identity else None
 
 
 def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:

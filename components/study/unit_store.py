@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -36,13 +37,22 @@ class Origin:
 
   def key(self, task: Task, fold: StudyFold) -> str:
     """What a task's outcomes on a fold go by; equal keys mean equal outcomes."""
+    about = [task.block.value, task.name, task.about]
+    return digest_of([*self._setting, self.code, fold.seed, fold.number, *about])
+
+  @property
+  def identity(self) -> str:
+    """Equal for studies whose rows can stand beside each other: all but the blocks and the code."""
+    study = self.config.study
+    return digest_of([*self._setting, study.seeds, study.first_seed])
+
+  @functools.cached_property
+  def _setting(self) -> list[object]:
     config = self.config.model_dump(mode='json', include=set(_INSIDE))
     config['dataset'].pop('path', None)
     config['training'] = {k: v for k, v in config['training'].items() if k not in ('recipes', 'serve', 'seed')}
     config['evaluation'] = config['evaluation']['slices']
-    parts = [config, self.rides, self.code, self.config.study.folds, fold.seed, fold.number]
-    parts += [task.block.value, task.name, task.about]
-    return digest_of(parts)
+    return [config, self.rides, self.config.study.folds]
 
 
 class UnitStore:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from components.study.fare_models import FareModels
 from components.study.study_fold import StudyFold
@@ -11,7 +14,9 @@ from components.study.task import Outcome, Task, Variant
 from configs.reduction import Reduction, ReductionMethod
 from configs.run import RunConfig
 from configs.study import StudyBlock
+from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit
+from models.reduction.mappings import Selection
 from models.training import predict
 from transforms import names
 from transforms.catalogue import catalogue
@@ -19,19 +24,50 @@ from transforms.catalogue import catalogue
 REFERENCE = 'all features'
 
 
+_RANKED = (
+  ReductionMethod.VARIANCE,
+  ReductionMethod.MUTUAL_INFORMATION,
+  ReductionMethod.PERMUTATION,
+  ReductionMethod.RFE,
+  ReductionMethod.L1,
+)
+"""Selections that keep the first features of a ranking: one fit serves all sizes."""
+
+
 def tasks(config: RunConfig) -> Iterator[Task]:
-  """One task per method and size, after the full vector."""
+  """The full vector, then one task per method and size, or per method where its ranking serves all sizes."""
+  sweep = config.study.reductions
   models = FareModels(config)
   yield Task(
     StudyBlock.REDUCTIONS,
     REFERENCE,
     (Variant(REFERENCE, REFERENCE, {'method': 'none'}),),
     lambda fold: {REFERENCE: models.measure(fold, fold.features_of(config))},
+    tested_folds=min(sweep.tested_folds, config.study.folds),
   )
   total = len(catalogue(config.dataset, config.features))
-  for method in config.study.reductions.methods:
-    for count in sorted({max(1, round(share * total)) for share in config.study.reductions.shares}):
-      yield _task(config, _reduction(ReductionMethod(method), count))
+  counts = sorted({max(1, round(share * total)) for share in sweep.shares})
+  for method in map(ReductionMethod, sweep.methods):
+    for sizes in [counts] if method in _RANKED else [[count] for count in counts]:
+      yield _task(config, [_reduction(method, count) for count in sizes])
+
+
+def ranked(fitted: Fitted, count: int) -> Fitted:
+  """A selection of `count` features out of one that was fitted for fewer, by a method that ranks."""
+  scores = np.array([decision.score for decision in fitted.findings.decisions])
+  # A constant feature has no score and is never kept.
+  order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind='stable')
+  kept = np.sort(order[: min(count, int(np.isfinite(scores).sum()))])
+  reduction = fitted.reduction.model_copy(update={'components': count})
+  outputs = tuple(fitted.names[index] for index in kept)
+  return dataclasses.replace(
+    fitted,
+    reduction=reduction,
+    outputs=outputs,
+    mapping=Selection(kept),
+    mean=np.zeros(len(kept)),
+    scale=np.ones(len(kept)),
+  )
 
 
 def _reduction(method: ReductionMethod, count: int) -> Reduction:
@@ -41,22 +77,38 @@ def _reduction(method: ReductionMethod, count: int) -> Reduction:
   return Reduction(method=method, components=count)
 
 
-def _task(config: RunConfig, reduction: Reduction) -> Task:
-  name = f'{reduction.method.value}, {reduction.components}'
+def _name(reduction: Reduction) -> str:
+  return f'{reduction.method.value}, {reduction.components}'
+
+
+def _task(config: RunConfig, reductions: Sequence[Reduction]) -> Task:
+  """Sizes of one method, fewest first."""
+  method = reductions[0].method.value
   models = FareModels(config)
   features = [feature.name for feature in catalogue(config.dataset, config.features)]
 
   def measure(fold: StudyFold) -> dict[str, Outcome]:
     rides = fold.features_of(config)
     training = rides[~fold.test]
-    seeded = reduction.model_copy(update={'seed': fold.seed})
     start = time.process_time()
-    fitted = fit(seeded, features, training.inputs[names.NUMERIC], training.fares, clip=config.model.clip)
+    seeded = reductions[0].model_copy(update={'seed': fold.seed})
+    first = fit(seeded, features, training.inputs[names.NUMERIC], training.fares, clip=config.model.clip)
     fit_seconds = time.process_time() - start
-    model, facts = models.fit(fitted.apply_to(training), fold.seed)
-    fares = predict(model, fitted.apply_to(rides[fold.test]))
-    return {name: Outcome(fares, {**facts, 'fit_seconds': fit_seconds})}
+    outcomes = {}
+    for reduction in reductions:
+      fitted = first if reduction is reductions[0] else ranked(first, int(reduction.components or 0))
+      model, facts = models.fit(fitted.apply_to(training), fold.seed)
+      fares = predict(model, fitted.apply_to(rides[fold.test]))
+      outcomes[_name(reduction)] = Outcome(fares, {**facts, 'fit_seconds': fit_seconds})
+    return outcomes
 
-  settings = {'method': reduction.method.value, 'components': int(reduction.components or 0)}
-  variant = Variant(name, REFERENCE, settings)
-  return Task(StudyBlock.REDUCTIONS, name, (variant,), measure, about=reduction.model_dump_json())
+  return Task(
+    StudyBlock.REDUCTIONS,
+    method if len(reductions) > 1 else _name(reductions[0]),
+    tuple(
+      Variant(_name(one), REFERENCE, {'method': method, 'components': int(one.components or 0)}) for one in reductions
+    ),
+    measure,
+    about=''.join(reduction.model_dump_json() for reduction in reductions),
+    tested_folds=min(config.study.reductions.tested_folds, config.study.folds),
+  )
