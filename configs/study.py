@@ -76,7 +76,7 @@ class Reductions(Config):
   """
 
   methods: tuple[str, ...] = REDUCTION_METHODS
-  shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.125, 0.25, 0.5)
+  shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.125, 0.25, 0.375, 0.5)
   tested_folds: PositiveInt = 2
 
   @field_validator('methods')

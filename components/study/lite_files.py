@@ -15,7 +15,9 @@ from configs.dataset import TIME
 from configs.run import RunConfig
 from models.keras_compat import keras
 from models.lite.conversion import assemble, convert_features, convert_model
-from models.lite.process import LiteProcess
+from models.lite.process import LiteCrashError, LiteProcess
+from models.reduction.fitted import Fitted
+from models.reduction.preprocessing import ReducedFeatures
 from transforms.engineering import engineer
 from transforms.outputs import compose
 
@@ -31,6 +33,12 @@ def feature_transform(fold: Fold, config: RunConfig) -> Transform:
     return compose(rides, engineer(rides, dataset, features), dataset, features, slices, constants)
 
   return transform
+
+
+def reduced_transform(fold: Fold, config: RunConfig, fitted: Fitted) -> Transform:
+  """The same with a reduction behind it; of a selection only the kept features are made."""
+  constants = fold.constants_of(config)
+  return ReducedFeatures(config.dataset, config.features, config.evaluation.slices, constants, fitted)
 
 
 def feature_file(fold: Fold, config: RunConfig, plain: keras.Model) -> bytes:
@@ -55,11 +63,13 @@ def predicted(content: bytes, rides: Mapping[str, np.ndarray]) -> np.ndarray:
   """What LiteRT makes of raw rides in a process of its own: float32 [rides].
 
   Raises:
-    LiteFileError: the file can't be used.
-    LiteCrashError: its process crashed or hung.
+    ValueError: the file can't be used, or its process crashed or hung.
   """
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
     path.write_bytes(content)
-    with LiteProcess(path) as process:
-      return process.predict(rides)
+    try:
+      with LiteProcess(path) as process:
+        return process.predict(rides)
+    except LiteCrashError as error:
+      raise ValueError(str(error)) from error

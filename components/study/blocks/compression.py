@@ -22,7 +22,6 @@ from models.compression.compressor import Compressed, Compressor
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.lite.calibration import calibration_rides
-from models.lite.process import LiteCrashError
 from models.rides import Rides
 from models.training import predict
 from transforms import names
@@ -67,10 +66,7 @@ def _outcome(
   model = compressed.model if aware else plain
   calibration = calibration_rides(base.rides[~fold.test], scheme.calibration).inputs
   content = whole_file(base.features, model, scheme, calibration, aware)
-  try:
-    fares = predicted(content, raw_inputs(fold, config))
-  except LiteCrashError as error:
-    raise ValueError(f'{compressed.recipe.name}.{scheme.name}: {error}') from error
+  fares = predicted(content, raw_inputs(fold, config))
   difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
   weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
   facts = {

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import gzip
 import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from components.study.fare_models import FareModels
+from components.study.lite_files import Transform, feature_transform, predicted, raw_inputs, reduced_transform
 from components.study.study_fold import StudyFold
 from components.study.task import Outcome, Task, Variant
+from configs.compression import FLOAT32_SCHEME
 from configs.reduction import Reduction, ReductionMethod
 from configs.run import RunConfig
 from configs.study import StudyBlock
+from models.keras_compat import keras
+from models.lite.conversion import assemble, convert_features, convert_model
 from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit
 from models.reduction.mappings import Selection
+from models.rides import Rides
 from models.training import predict
 from transforms import names
 from transforms.catalogue import catalogue
@@ -42,7 +49,7 @@ def tasks(config: RunConfig) -> Iterator[Task]:
     StudyBlock.REDUCTIONS,
     REFERENCE,
     (Variant(REFERENCE, REFERENCE, {'method': 'none'}),),
-    lambda fold: {REFERENCE: models.measure(fold, fold.features_of(config))},
+    functools.partial(_full, config, models),
     tested_folds=min(sweep.tested_folds, config.study.folds),
   )
   total = len(catalogue(config.dataset, config.features))
@@ -50,6 +57,33 @@ def tasks(config: RunConfig) -> Iterator[Task]:
   for method in map(ReductionMethod, sweep.methods):
     for sizes in [counts] if method in _RANKED else [[count] for count in counts]:
       yield _task(config, [_reduction(method, count) for count in sizes])
+
+
+def _full(config: RunConfig, models: FareModels, fold: StudyFold) -> dict[str, Outcome]:
+  rides = fold.features_of(config)
+  model, facts = models.fit(rides[~fold.test], fold.seed)
+  test = rides[fold.test]
+  fares = predict(model, test)
+  file = _file(config, fold, feature_transform(fold, config), model, test, fares)
+  return {REFERENCE: Outcome(fares, facts | _sizes(file), file)}
+
+
+def _file(
+  config: RunConfig, fold: StudyFold, transform: Transform, model: keras.Model, test: Rides, fares: np.ndarray
+) -> bytes | None:
+  """The float32 file of the first fold, proven by its fares; `None` on the others, where it would be as large."""
+  if (fold.seed, fold.number) != (config.study.first_seed, 0):
+    return None
+  features = convert_features(transform, model, config.dataset)
+  file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False))
+  difference = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
+  if (off := float(np.sqrt(np.mean(difference**2)))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
+    raise ValueError(f'the lite file misses the fares of its model by {off:.3g} on average.')
+  return file
+
+
+def _sizes(file: bytes | None) -> dict[str, float]:
+  return {} if file is None else {'bytes': len(file), 'gzip_bytes': len(gzip.compress(file, 9, mtime=0))}
 
 
 def ranked(fitted: Fitted, count: int) -> Fitted:
@@ -98,8 +132,11 @@ def _task(config: RunConfig, reductions: Sequence[Reduction]) -> Task:
     for reduction in reductions:
       fitted = first if reduction is reductions[0] else ranked(first, int(reduction.components or 0))
       model, facts = models.fit(fitted.apply_to(training), fold.seed)
-      fares = predict(model, fitted.apply_to(rides[fold.test]))
-      outcomes[_name(reduction)] = Outcome(fares, {**facts, 'fit_seconds': fit_seconds})
+      test = fitted.apply_to(rides[fold.test])
+      fares = predict(model, test)
+      facts['fit_seconds'] = fit_seconds
+      file = _file(config, fold, reduced_transform(fold, config, fitted), model, test, fares)
+      outcomes[_name(reduction)] = Outcome(fares, facts | _sizes(file), file)
     return outcomes
 
   return Task(
