@@ -53,7 +53,7 @@ def _features(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
     parts = [f'{name} ({percent(ratio - 1)} more without it)' for ratio, name in reversed(costly)]
     told.append(f'Blocks that are missed when they are left out: {joined(parts)}.')
   if idle:
-    told.append(f'Blocks whose absence can not be told from chance, or helps: {joined(idle)}.')
+    told.append(f"Blocks whose absence helps or can't be told from chance: {joined(idle)}.")
   return [*told, *_published_cross(rows, about)]
 
 

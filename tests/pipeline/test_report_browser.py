@@ -15,6 +15,8 @@ import subprocess
 import pytest
 
 from pipeline import report
+from pipeline.study import page as study_page
+from tests.pipeline import made_study
 from tests.pipeline.made_run import VARIANTS, failed_run, made_run
 
 _BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
@@ -38,6 +40,12 @@ for (const [name, times] of [['gzip', 1], ['gzip', 1], ['variant', 1], ['to floa
     focused,
   });
 }
+"""
+
+_SORT_STUDY = """
+const table = document.querySelector('#reductions table.sortable');
+[...table.tHead.rows[0].cells].find((cell) => cell.textContent === 'file').querySelector('button').click();
+const said = [...table.tBodies[0].rows].map((row) => row.cells[0].innerText.trim());
 """
 
 _MEASURE = """
@@ -124,6 +132,17 @@ def test_comparison_fits_a_phone(browser: str, tmp_path: pathlib.Path):
   page = report.write_comparison(first, second).read_text(encoding='utf-8')
   told = _told(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
   assert (told['width'] <= _PHONE, told['wide']) == (True, [])
+
+
+def test_study_fits_a_phone_and_sorts(browser: str, tmp_path: pathlib.Path):
+  page = study_page.write(tmp_path, made_study.rows(), made_study.about()).read_text(encoding='utf-8')
+  told = _told(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
+  assert (told['width'] <= _PHONE, told['wide']) == (True, [])
+  assert len(told['pictures']) == 9
+  orders = _told(browser, page, _SORT_STUDY, tmp_path)
+  assert orders == ['l1, 12', 'l1, 24', 'pls, 6', 'all features', 'pca, 24']
+  _, said = _looked_at(browser, page, tmp_path)
+  assert 'CONSOLE' not in said, said
 
 
 def test_page_follows_light_and_dark(browser: str, page: str, tmp_path: pathlib.Path):
