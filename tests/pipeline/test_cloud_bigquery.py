@@ -1,82 +1,23 @@
 """What a local run asks BigQuery first: the real clients and real credentials, against a server on loopback."""
 
-import http.server
-import json
-import threading
-
 import pytest
 from click.testing import CliRunner
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from configs.bigquery import BigQuery
 from pipeline import cli
 from pipeline.cloud_bigquery import current
 from pipeline.data_source import DataSource, DataSourceError
+from tests import bigquery_service
 
 TABLE = 'taxi.rides.nyc'
-CHANGED = 1_330_000_000_123
-"""Milliseconds, as the service gives times."""
-
-
-class _Service(http.server.BaseHTTPRequestHandler):
-  """Google's token endpoint and as much of BigQuery's REST interface as is asked here."""
-
-  def log_message(self, *_):
-    """Says nothing."""
-
-  def _answer(self, status, content):
-    body = json.dumps(content).encode()
-    self.send_response(status)
-    self.send_header('Content-Type', 'application/json')
-    self.send_header('Content-Length', str(len(body)))
-    self.end_headers()
-    self.wfile.write(body)
-
-  def do_GET(self):
-    assert self.headers['Authorization'] == 'Bearer t'
-    where = self.path.split('?')[0]
-    if where == '/bigquery/v2/projects/taxi/datasets/rides/tables/nyc':
-      reference = {'projectId': 'taxi', 'datasetId': 'rides', 'tableId': 'nyc'}
-      self._answer(200, {'tableReference': reference, 'lastModifiedTime': str(CHANGED)})
-    elif where.startswith('/bigquery/v2/projects/closed/'):
-      self._answer(403, {'error': {'message': 'Access Denied: Table closed:rides.nyc', 'errors': []}})
-    else:
-      self._answer(404, {'error': {'message': f'Not found: {where}', 'errors': []}})
-
-  def do_POST(self):
-    content = self.rfile.read(int(self.headers['Content-Length']))
-    if self.path == '/token':
-      return self._answer(200, {'access_token': 't', 'expires_in': 3600, 'token_type': 'Bearer'})
-    assert self.path.startswith('/bigquery/v2/projects/payer/jobs')
-    job = json.loads(content)
-    assert job['configuration']['dryRun'] is True
-    if 'FORM' in job['configuration']['query']['query']:
-      return self._answer(400, {'error': {'message': 'Syntax error: Unexpected identifier', 'errors': []}})
-    reference = {'projectId': 'payer', 'jobId': 'j', 'location': 'EU'}
-    return self._answer(200, {**job, 'jobReference': reference, 'status': {'state': 'DONE'}, 'statistics': {}})
-
-
-@pytest.fixture(scope='module')
-def key():
-  """A private key in the form of a service account's."""
-  secret = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-  form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-  return secret.private_bytes(*form).decode()
 
 
 @pytest.fixture
-def service(key, tmp_path, monkeypatch):
-  """The address of the server; credentials in the environment lead to its token endpoint."""
-  server = http.server.ThreadingHTTPServer(('localhost', 0), _Service)
-  threading.Thread(target=server.serve_forever, daemon=True).start()
-  address = f'http://localhost:{server.server_port}'
-  account = {'type': 'service_account', 'client_email': 'a@b', 'private_key': key, 'token_uri': f'{address}/token'}
-  (tmp_path / 'key.json').write_text(json.dumps(account))
-  monkeypatch.setenv('GOOGLE_APPLICATION_CREDENTIALS', str(tmp_path / 'key.json'))
-  yield address
-  server.shutdown()
-  server.server_close()
+def service(tmp_path, monkeypatch):
+  """The address of the server; the credentials in the environment are its own."""
+  with bigquery_service.service(tmp_path) as (address, key):
+    monkeypatch.setenv('GOOGLE_APPLICATION_CREDENTIALS', key)
+    yield address
 
 
 def source(version=None, **values):
