@@ -4,7 +4,7 @@ ARGS ?=
 DOCKER ?= docker
 IMAGE ?= farelite
 
-.PHONY: help install run test test-slow test-beam test-retraining check rehearse rehearse-short format lock image bench clean
+.PHONY: help install run test test-slow test-stores test-beam test-retraining check rehearse rehearse-short format lock image bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,10 @@ rehearse-short: install  ## the same with little work in the steps, both targets
 	@$(SHORT) --target kfp --output out/rehearsal-short/kfp >out/rehearsal-short/kfp.txt 2>&1 & kfp=$$!; \
 	  $(SHORT) --target vertex --output out/rehearsal-short/vertex; vertex=$$?; \
 	  wait $$kfp; kfp=$$?; cat out/rehearsal-short/kfp.txt; exit $$((vertex + kfp))
+
+test-stores: install  ## pipelines at once on real PostgreSQL and MariaDB, from Debian's packages
+	@FARELITE_REQUIRE_SERVERS=1 $(PYTHON) -m pytest -q -n0 -m 'slow or not slow' tests/pipeline/test_metadata_store.py \
+	  tests/integration/test_metadata_servers.py $(ARGS)
 
 check: install  ## ruff and mypy
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy

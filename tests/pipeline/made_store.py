@@ -7,6 +7,7 @@ the cache of an earlier one.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import pathlib
 
 import ml_metadata as mlmd
@@ -50,7 +51,8 @@ class MadeStore:
       started: an hour after the one before by default.
     """
     started = started or NOON + datetime.timedelta(hours=len(self.runs))
-    run = f'{started:%Y%m%d-%H%M%S}-{len(self.runs):06x}'
+    digest = hashlib.sha256(f'{self.config.name} {len(self.runs)}'.encode()).hexdigest()
+    run = f'{started:%Y%m%d-%H%M%S}-{digest[:6]}'
     facts = {'pipeline': self.config.name, 'started': started.isoformat(), 'output': str(self.output.path)}
     run_registry.begin(self.store, run, facts | {'config': f'run: {run}\n', 'code_version': f'code of {run}'})
     rides = self._rides(run, rides_of)

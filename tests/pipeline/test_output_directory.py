@@ -61,3 +61,26 @@ def test_a_second_run_is_refused_with_the_holder(tmp_path):
     holder.wait()
   with locked(prepare(str(tmp_path))):
     pass
+
+
+def test_a_second_run_waits_if_it_is_told_to(tmp_path):
+  """Oracle: the waiting one names the first one, and holds the directory only after that was killed."""
+  holder = subprocess.Popen([sys.executable, '-c', _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+  told = []
+
+  def waiting(who):
+    told.append(who)
+    assert holder.poll() is None
+    holder.kill()
+
+  try:
+    assert holder.stdout is not None and holder.stdout.readline().strip() == 'held'
+    with locked(prepare(str(tmp_path)), wait=True, waiting=waiting):
+      assert holder.wait() < 0
+      [who] = told
+      assert who.startswith(f'process {holder.pid}, started ')
+      assert f'process {os.getpid()}, ' in (output_directory.holder(prepare(str(tmp_path))) or '')
+  finally:
+    holder.kill()
+    holder.wait()
+  assert output_directory.holder(prepare(str(tmp_path))) is None

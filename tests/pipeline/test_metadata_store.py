@@ -1,0 +1,105 @@
+"""The metadata store: real servers, real refusals, several writers at once."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.database_servers import PASSWORD, Server
+from benchmarks.metadata_stores import race
+from configs import loading
+from configs.metadata import PASSWORD_VARIABLE, Metadata
+from pipeline import output_directory, run_registry
+from pipeline.metadata_store import RETRIES, MetadataStoreError, connection_config, open_store
+from tests.pipeline.database_fixtures import database, metadata_of
+
+__all__ = ['database']
+
+
+def test_it_opens_and_opens_again(database: Server, tmp_path: pathlib.Path):
+  for _ in range(2):
+    assert open_store(metadata_of(database), tmp_path / 'unused').get_artifacts() == []
+  assert not (tmp_path / 'unused').exists()
+
+
+@pytest.mark.parametrize(
+  ('override', 'password', 'message'),
+  [
+    pytest.param('metadata.host=no.such.host.invalid', PASSWORD, "can't be reached: .*metadata.ho", id='unknown_host'),
+    pytest.param('metadata.port=1', PASSWORD, "can't be reached: Connection refused", id='nobody_listens'),
+    pytest.param('metadata.user=nobody', PASSWORD, "refuses the user 'nobody'", id='unknown_user'),
+    pytest.param('metadata.user=farelite', 'wr0ng', 'check metadata.user and the password in FARE', id='password'),
+    pytest.param('metadata.user=farelite', '', 'set FARELITE_METADATA_PASSWORD, which is empty', id='no_password'),
+    pytest.param('metadata.database=missing', PASSWORD, "There is no metadata store in .*'missing'", id='no_database'),
+  ],
+)
+def test_refusals(
+  database: Server, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, override: str, password: str, message: str
+):
+  monkeypatch.setenv(PASSWORD_VARIABLE, password)
+  with pytest.raises(MetadataStoreError, match=message) as caught:
+    open_store(metadata_of(database, override), tmp_path / 'unused')
+  assert '\n' not in str(caught.value)
+  assert not password or password not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_command_says_it_in_one_sentence(database: Server, tmp_path: pathlib.Path):
+  data = tmp_path / 'rides.csv'
+  data.write_text('fare_amount\n1\n')
+  settings = [part for override in [*database.overrides(), 'metadata.user=nobody'] for part in ('--set', override)]
+  command = [sys.executable, '-m', 'pipeline', 'run', '--config', 'nyc', '--data', str(data)]
+  ended = subprocess.run([*command, '--output', str(tmp_path / 'out'), *settings], capture_output=True, text=True)
+  assert ended.returncode == 2, ended.stderr
+  assert "refuses the user 'nobody'" in ended.stderr
+  assert 'Traceback' not in ended.stderr + ended.stdout
+  written = b''.join(path.read_bytes() for path in tmp_path.rglob('*') if path.is_file())
+  assert PASSWORD.encode() not in written + ended.stdout.encode() + ended.stderr.encode()
+
+
+def test_several_processes_write_at_once(database: Server, tmp_path: pathlib.Path):
+  metadata = metadata_of(database)
+  open_store(metadata, tmp_path / 'unused')
+  outcome = race(connection_config(metadata, tmp_path / 'unused'), writers=3, rounds=8)
+  assert (outcome['whole'], outcome['errors']) == (24, 0)
+
+
+def test_several_processes_write_at_once_to_a_file(tmp_path: pathlib.Path):
+  file = tmp_path / 'metadata.sqlite'
+  open_store(Metadata(), file)
+  connection = connection_config(Metadata(), file)
+  assert connection.retry_options.max_num_retries == RETRIES == 30
+  outcome = race(connection, writers=3, rounds=8)
+  assert (outcome['whole'], outcome['errors']) == (24, 0)
+
+
+def test_a_file_that_is_no_database(tmp_path: pathlib.Path):
+  file = tmp_path / 'metadata.sqlite'
+  file.write_bytes(b'no database' * 100)
+  with pytest.raises(MetadataStoreError, match=rf"The metadata store '{file}' can't be opened: .*not a database"):
+    open_store(Metadata(), file)
+
+
+def test_a_name_belongs_to_one_output_directory(database: Server, tmp_path: pathlib.Path):
+  """Also after that was moved; another name of the same store is free."""
+  config = loading.load('nyc', [*database.overrides(), 'name=claimed'])
+  store = open_store(config.metadata, tmp_path / 'unused')
+  mine, other = (output_directory.prepare(str(tmp_path / name)) for name in ('mine', 'other'))
+  run_registry.claim(store, config, mine)
+  run_registry.claim(store, config, mine)
+  with pytest.raises(MetadataStoreError, match=rf"The name 'claimed' in the .* belongs to .*:{mine.path} since"):
+    run_registry.claim(store, config, other)
+  run_registry.claim(store, loading.load('nyc', [*database.overrides(), 'name=claimed-2']), other)
+  moved = output_directory.OutputDirectory(mine.path.rename(tmp_path / 'moved'))
+  run_registry.claim(store, config, moved)
+
+
+def test_a_directory_that_was_filled_with_a_file_store_is_refused(database: Server, tmp_path: pathlib.Path):
+  config = loading.load('nyc', [*database.overrides(), 'name=moving'])
+  output = output_directory.prepare(str(tmp_path))
+  (output.artifacts / 'RideExampleGen').mkdir(parents=True)
+  with pytest.raises(MetadataStoreError, match='were made with another metadata store'):
+    run_registry.claim(open_store(config.metadata, output.metadata), config, output)
