@@ -204,7 +204,7 @@ def study(
     command.check(resolved)
     directory = output_directory.prepare(output or f'out/{resolved.name}-study')
     with output_directory.locked(directory):
-      command.run(resolved, data_source.data_source(resolved.dataset.path), directory)
+      command.run(resolved, data_source.files_of(resolved.dataset, 'farelite study'), directory)
   except (
     loading.ConfigError,
     data_source.DataSourceError,

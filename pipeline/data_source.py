@@ -66,6 +66,23 @@ def rides_of(dataset: Dataset) -> DataSource:
   return DataSource(base='bigquery:/', pattern=source.table or 'query', bigquery=source, version=source.version)
 
 
+def files_of(dataset: Dataset, what: str) -> DataSource:
+  """A dataset's files, for what can't take rides from elsewhere.
+
+  Args:
+    dataset: the rides.
+    what: the command, for the sentence.
+
+  Raises:
+    DataSourceError: the rides are in BigQuery; or see `data_source`.
+  """
+  if dataset.bigquery is not None:
+    raise DataSourceError(
+      f'{what} needs files (dataset.path), and these rides are in BigQuery; docs/beam.md says what takes those.'
+    )
+  return data_source(dataset.path)
+
+
 def data_source(path: str | None) -> DataSource:
   """Splits a path, glob, bucket URI or `package://NAME/...` at its first wildcard.
 

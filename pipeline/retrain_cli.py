@@ -45,7 +45,7 @@ def retrain(
     raise UserError('A back-fill needs both --from and --to.')
   try:
     resolved = loading.load(config, overridden(overrides, data, window))
-    source = data_source.data_source(resolved.dataset.path)
+    source = data_source.files_of(resolved.dataset, 'farelite retrain')
     directory = output_directory.prepare(output or f'out/{resolved.name}')
     with output_directory.locked(directory):
       if first is not None and last is not None:

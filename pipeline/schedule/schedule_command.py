@@ -18,7 +18,7 @@ from rich.table import Table
 from configs import loading
 from configs.run import RunConfig
 from pipeline import log_files
-from pipeline.data_source import rides_of
+from pipeline.data_source import files_of, rides_of
 from pipeline.schedule.cron import Cron, ScheduleError
 from pipeline.schedule.crontab_line import crontab_line, machine_zone
 from pipeline.schedule.local_schedules import LocalSchedules, default_folder
@@ -90,7 +90,7 @@ def _local_command(
   name: str, config: str | None, overrides: Sequence[str], output: str | None, resolved: RunConfig
 ) -> tuple[list[str], str, str]:
   """The command of the timer, the folder that it runs in, and its lock."""
-  rides_of(resolved.dataset)  # Told now, not at three in the morning.
+  files_of(resolved.dataset, 'A local schedule')  # Told now, not at three in the morning.
   folder = pathlib.Path.cwd()
   directory = pathlib.Path(output or f'out/{resolved.name}').expanduser().absolute()
   command = [sys.executable, '-m', 'pipeline', 'retrain', '--output', str(directory)]

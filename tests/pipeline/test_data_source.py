@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.data_source import DataSourceError, data_source
+from configs.loading import load
+from pipeline.data_source import DataSourceError, data_source, files_of, rides_of
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,20 @@ def test_reaches_into_packages():
 def test_refuses(path: str | None, message: str):
   with pytest.raises(DataSourceError, match=message):
     data_source(path)
+
+
+def test_bigquery_is_called_by_its_table():
+  source = rides_of(load('nyc', ['dataset.bigquery.table=taxi.rides.nyc']).dataset)
+  assert f'{source.base}/{source.pattern}' == 'bigquery://taxi.rides.nyc'
+  assert (source.bigquery.table, source.version) == ('taxi.rides.nyc', None)
+
+
+def test_the_version_of_the_config():
+  assert rides_of(load('nyc', ['dataset.bigquery={query: SELECT 1, version: a}']).dataset).version == 'a'
+
+
+def test_what_needs_files_says_so():
+  with pytest.raises(
+    DataSourceError, match=r'farelite study needs files \(dataset.path\), and these rides are in BigQ'
+  ):
+    files_of(load('nyc', ['dataset.bigquery.table=taxi.rides.nyc']).dataset, 'farelite study')
