@@ -13,6 +13,7 @@ import shlex
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -127,7 +128,7 @@ def locked(
   """
   file = directory.path / '.lock'
   with file.open('a+') as handle:
-    if not _taken(handle):
+    if not _taken_soon(handle):
       holder = _holder(file)
       if not wait:
         raise BusyError(
@@ -139,8 +140,7 @@ def locked(
       portalocker.lock(handle, portalocker.LOCK_EX)
     handle.truncate(0)
     handle.write(
-      f'process {os.getpid()}, started {datetime.datetime.now():%Y-%m-%d %H:%M:%S}, '
-      f'by {getpass.getuser()} on {socket.gethostname()}: {_command()}'
+      f'process {os.getpid()}, started {datetime.datetime.now():%Y-%m-%d %H:%M:%S}, by {person()}: {_command()}'
     )
     handle.flush()
     try:
@@ -159,6 +159,24 @@ def holder(directory: OutputDirectory) -> str | None:
   except OSError:
     return None
   return _holder(file)
+
+
+def person() -> str:
+  """Who runs this process, as user@host; a container may run as a number that has no name."""
+  try:
+    user = getpass.getuser()
+  except (KeyError, OSError):
+    user = f'user {os.getuid()}'
+  return f'{user}@{socket.gethostname()}'
+
+
+def _taken_soon(handle: IO[str]) -> bool:
+  """Whoever only asks for the holder has the lock for an instant."""
+  for _ in range(4):
+    if _taken(handle):
+      return True
+    time.sleep(0.05)
+  return False
 
 
 def _taken(handle: IO[str]) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import getpass
 import pathlib
-import socket
 
 import click
 
@@ -43,7 +41,7 @@ def run(directory: str, to: int | None, reason: str) -> None:
       replaced=replaced,
       withdraws=True,
       reason=reason.strip(),
-      by=f'{getpass.getuser()}@{socket.gethostname()}',
+      by=output_directory.person(),
       restored_manifest='',
       replaced_manifest='',
       restored_model=models.get(restored),

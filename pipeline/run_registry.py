@@ -168,8 +168,8 @@ def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollbac
 
 
 def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Execution, facts: Mapping[str, Any]) -> None:
-  """Sets custom properties; `None` takes one away."""
-  for name, fact in facts.items():
+  """Sets custom properties; `None` takes one away. A long text is cut, see `get_properties`."""
+  for name, fact in _cut(facts).items():
     value = node.custom_properties[name]
     if fact is None:
       del node.custom_properties[name]
@@ -179,3 +179,29 @@ def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Executi
       value.double_value = fact
     else:
       value.string_value = str(fact)
+
+
+def get_properties(node: mlmd_pb2.Context) -> dict[str, Any]:
+  """Custom properties as plain values, long texts put together again."""
+  values = node.custom_properties.items()
+  plain = {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+  whole = {name: value for name, value in plain.items() if _PART not in name}
+  for name in sorted(plain.keys() - whole.keys()):
+    whole[name.partition(_PART)[0]] += plain[name]
+  return whole
+
+
+_PART = '#'
+_LONGEST = 600
+"""Characters. ML Metadata has an index over its texts, and PostgreSQL refuses one of 2,704 bytes in an index."""
+
+
+def _cut(facts: Mapping[str, Any]) -> dict[str, Any]:
+  """The facts, with `config#001` and so on after the first part of a long `config`."""
+  cut: dict[str, Any] = {}
+  for name, fact in facts.items():
+    cut[name] = fact
+    if isinstance(fact, str) and len(fact) > _LONGEST:
+      parts = [fact[start : start + _LONGEST] for start in range(0, len(fact), _LONGEST)]
+      cut |= {name: parts[0]} | {f'{name}{_PART}{number:03d}': part for number, part in enumerate(parts[1:], 1)}
+  return cut

@@ -14,7 +14,7 @@ from components.pusher.restoring import versions
 from configs.run import RunConfig
 from pipeline import output_directory, pushes
 from pipeline.output_directory import OutputDirectory
-from pipeline.run_registry import ROLLED_BACK, RUN_TYPE, RUNNING
+from pipeline.run_registry import ROLLED_BACK, RUN_TYPE, RUNNING, get_properties
 
 KILLED = 'killed'
 """State of a run that began and whose process is gone."""
@@ -104,9 +104,7 @@ def _settled(entry: RunEntry, newest: bool) -> RunEntry:
 
 
 def _entry(context: mlmd_pb2.Context, served: int | None) -> RunEntry:
-  facts: dict[str, Any] = {
-    name: getattr(value, value.WhichOneof('value')) for name, value in context.custom_properties.items()
-  }
+  facts = get_properties(context)
   for name in ('pushed_version', 'restored_version', 'replaced_version'):
     facts[name] = int(facts[name]) if facts.get(name) else None
   blessed = facts.get('blessed')

@@ -126,3 +126,14 @@ def test_a_directory_of_another_store_is_refused(tmp_path: pathlib.Path):
   fresh = MadeStore(tmp_path)
   with pytest.raises(MetadataStoreError, match='were made with another metadata store'):
     run_registry.claim(fresh.store, fresh.config, fresh.output)
+
+
+def test_a_long_text_survives(tmp_path: pathlib.Path):
+  """PostgreSQL refuses an indexed text of 2,704 bytes; no part may be so long, and the whole has to come back."""
+  made = MadeStore(tmp_path)
+  text = ''.join(chr(0x4E00 + number % 5000) for number in range(9000))
+  run_registry.begin(made.store, 'long', {'pipeline': 'nyc', 'started': '2026-01-01T00:00:00+00:00', 'config': text})
+  [context] = made.store.get_contexts_by_type('farelite_run')
+  assert max(len(value.string_value.encode()) for value in context.custom_properties.values()) < 2704
+  [entry] = runs.read_runs(made.store, made.config, made.output)
+  assert entry.config == text
