@@ -56,10 +56,14 @@ class AdamW:
     """Everything that a checkpoint has to hold."""
     return [self.iterations, *(moment for moments in self._moments.values() for moment in moments)]
 
-  @property
-  def learning_rate(self) -> float:
-    """Of the last step; before the first one, what that will have."""
-    return float(self._rate(tf.maximum(self.iterations - 1, 0)))
+  def learning_rate(self) -> tf.Tensor:
+    """Of the last step; before the first one, what that will have. Float32 scalar."""
+    return tf.cast(self._rate(tf.maximum(self.iterations - 1, 0)), tf.float32)
+
+  def reset(self) -> None:
+    """Forgets all steps."""
+    for variable in self.variables:
+      variable.assign(tf.zeros_like(variable))
 
   def apply_gradients(self, gradients: Iterable[tuple[tf.Tensor | tf.IndexedSlices, tf.Variable]]) -> None:
     """Takes a step; called while a function is traced or eagerly."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -34,7 +34,7 @@ class RideTensors:
 
 def compiled_steps(
   model: keras.Model, optimizer: AdamW, rides: Rides | RideTensors, batch: int, config: Training
-) -> Callable[[tf.Tensor], _Losses]:
+) -> Callable[[tf.Tensor], tf.Tensor]:
   """A function that takes many steps in one call.
 
   Updates that layers ask for while they are called (pruning steps and masks, moving ranges) run once per step. Dropout
@@ -48,17 +48,18 @@ def compiled_steps(
     config: names the loss and the seed.
 
   Returns:
-    A concrete function from rows, int32 [steps, batch], to two float32
-    scalars, both summed over the steps: the loss with the layers' penalties,
-    and the squared errors of all rides. The first is NaN where a weight is no
-    longer finite afterwards, as the next step's loss would be.
+    A concrete function from rows, int32 [steps, batch], to float32 [3]: two
+    sums over the steps, the loss with the layers' penalties and the squared
+    errors of all rides, then the last step's learning rate. The first is NaN
+    where a weight is no longer finite afterwards, as the next step's loss would
+    be.
   """
   objective = _objective(config)
   resident = rides if isinstance(rides, RideTensors) else _tensors(model, rides)
   columns, fares = resident.columns, resident.fares
 
   @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, batch], tf.int32)])
-  def run(rows: tf.Tensor) -> _Losses:
+  def run(rows: tf.Tensor) -> tf.Tensor:
     def step(position: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
       inputs = {name: tf.gather(column, rows[position]) for name, column in columns.items()}
       with tf.GradientTape() as tape, _dropout_by_step(model, config.seed, optimizer.iterations):
@@ -72,12 +73,12 @@ def compiled_steps(
     # One iteration at a time: steps depend on each other through the variables, which the loop does not know of.
     _, loss, squares = tf.while_loop(lambda i, *_: i < tf.shape(rows)[0], step, start, parallel_iterations=1)
     finite = [tf.reduce_all(tf.math.is_finite(variable)) for variable in model.trainable_variables]
-    return tf.where(tf.reduce_all(finite), loss, float('nan')), squares
+    return tf.stack([tf.where(tf.reduce_all(finite), loss, float('nan')), squares, optimizer.learning_rate()])
 
   return run.get_concrete_function()
 
 
-def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Callable[[], _Losses]:
+def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Callable[[], tf.Tensor]:
   """A function that measures the model as it is when called.
 
   Args:
@@ -86,8 +87,8 @@ def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Calla
     config: names the loss.
 
   Returns:
-    A concrete function without arguments to two float32 scalars, means over
-    the rides: the loss with the layers' penalties, and the squared error.
+    A concrete function without arguments to float32 [2], means over the rides:
+    the loss with the layers' penalties, and the squared error.
   """
   objective = _objective(config)
   resident = _tensors(model, rides)
@@ -95,7 +96,7 @@ def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Calla
   count = float(len(rides))
 
   @tf.function(autograph=False)
-  def measure() -> _Losses:
+  def measure() -> tf.Tensor:
     def chunk(start: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
       rows = slice(start, start + _RIDES_AT_ONCE)
       inputs = {name: column[rows] for name, column in columns.items()}
@@ -105,9 +106,19 @@ def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Calla
 
     start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
     _, loss, squares = tf.while_loop(lambda i, *_: i < len(rides), chunk, start, parallel_iterations=1)
-    return loss / count, squares / count
+    return tf.stack([loss / count, squares / count])
 
   return measure.get_concrete_function()
+
+
+def compiled_values(variables: Sequence[tf.Variable]) -> Callable[[], list[tf.Tensor]]:
+  """A function that reads all variables in one call; later steps leave what it returned as it is."""
+
+  @tf.function(autograph=False)
+  def values() -> list[tf.Tensor]:
+    return [tf.identity(variable) for variable in variables]
+
+  return values.get_concrete_function()
 
 
 def _objective(config: Training) -> keras.losses.Loss:
@@ -115,8 +126,8 @@ def _objective(config: Training) -> keras.losses.Loss:
 
 
 def _tensors(model: keras.Model, rides: Rides) -> RideTensors:
-  columns = {name: tf.constant(rides.inputs[name]) for name in model.input_names}
-  return RideTensors(columns, tf.constant(rides.fares.reshape(-1, 1)))
+  columns, fares = rides.tensors
+  return RideTensors({name: columns[name] for name in model.input_names}, fares)
 
 
 def _losses(

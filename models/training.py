@@ -23,7 +23,7 @@ import tensorflow as tf
 from configs.model import Training
 from models.adamw import AdamW
 from models.checkpoints import Checkpoint, State, describe
-from models.compiled_steps import compiled_errors, compiled_steps
+from models.compiled_steps import compiled_errors, compiled_steps, compiled_values
 from models.keras_compat import keras
 from models.rides import Rides
 
@@ -59,6 +59,10 @@ class Course:
   resumed_from: int = 0
 
 
+class StoppedError(RuntimeError):
+  """The training was told to stop at a record point; its checkpoint, if there is one, is saved."""
+
+
 def train(
   model: keras.Model,
   rides: Rides,
@@ -68,51 +72,8 @@ def train(
   checkpoint: Checkpoint | None = None,
   probes: Mapping[str, Callable[[], float]] = types.MappingProxyType({}),
 ) -> Course:
-  """Trains `model` in place.
-
-  The same rides, config and initial weights give the same weights bit by bit on the same machine, interrupted or not:
-  batches and dropout depend on the seed and the step alone. Record points are the ends of epochs, and points within
-  them where epochs are few.
-
-  Args:
-    model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of
-      tfmot are fine; set the pruning step of theirs to zero before.
-    rides: the training split.
-    config: optimizer, length and seed.
-    validation: rides whose loss is recorded at each record point; early
-      stopping holds out a part of `rides` instead and watches that one.
-    checkpoint: where the state is saved at record points, and restored from.
-    probes: further curves; each is called at each record point.
-
-  Returns:
-    The course, that of the interrupted part included.
-
-  Raises:
-    DivergedError: the loss is not finite. The model gets the weights of the
-      last record point with a finite loss back, or its initial ones.
-    ValueError: there are too few time stamps to hold some out, or a probe has
-      the name of another curve.
-  """
-  started = time.perf_counter()
-  watched = validation
-  if config.early_stopping.enabled:
-    rides, watched = _hold_out(rides, config)
-  loop = _Loop(model, rides, watched, config, probes)
-  identity = loop.identity(rides) if checkpoint else []
-  state = loop.begin(checkpoint.restore(identity) if checkpoint else None)
-  resumed_from = state.step
-  for step, rows in segments(loop.length, len(rides), config.seed, resumed_from):
-    if state.stalled >= config.early_stopping.patience:
-      break
-    loss, rmse = loop.run(rows)
-    if not math.isfinite(loss):
-      raise loop.diverged(state, step, loss, checkpoint, identity)
-    state = loop.record(state, step, loss, rmse)
-    if checkpoint and checkpoint.due:
-      checkpoint.save(state, identity)
-  if state.best is not None:
-    _assign(loop.model_variables, state.best)
-  return Course(state.curves, time.perf_counter() - started, resumed_from)
+  """Trains `model` in place; arguments and errors are those of `TrainingRun` and its `run`."""
+  return TrainingRun(model, rides, config, validation, probes=probes).run(checkpoint)
 
 
 def total_steps(rides_count: int, config: Training) -> int:
@@ -188,32 +149,99 @@ def segments(length: Length, rides_count: int, seed: int, done: int) -> Iterator
         yield epoch * length.epoch_steps + last, rows[first:last]
 
 
-class _Loop:
-  """A model with its optimizer and the functions compiled for both."""
+class TrainingRun:
+  """A training, compiled and ready to run in place.
+
+  The same rides, config and initial weights give the same weights bit by bit on the same machine, interrupted or not:
+  batches and dropout depend on the seed and the step alone. Record points are the ends of epochs, and points within
+  them where epochs are few.
+
+  Everything that builds a graph is done by the constructor: `run` may be called in another thread, and again once the
+  model has other weights.
+  """
 
   def __init__(
     self,
     model: keras.Model,
     rides: Rides,
-    watched: Rides | None,
     config: Training,
-    probes: Mapping[str, Callable[[], float]],
+    validation: Rides | None = None,
+    *,
+    probes: Mapping[str, Callable[[], float]] = types.MappingProxyType({}),
   ) -> None:
+    """Compiles.
+
+    Args:
+      model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of
+        tfmot are fine; set the pruning step of theirs to zero before `run`.
+      rides: the training split.
+      config: optimizer, length and seed.
+      validation: rides whose loss is recorded at each record point; early
+        stopping holds out a part of `rides` instead and watches that one.
+      probes: further curves; each is called at each record point.
+
+    Raises:
+      ValueError: there are too few time stamps to hold some out, or a probe has
+        the name of another curve.
+    """
     if taken := sorted({*_CURVES} & {*probes}):
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
-    self.length = Length.of(len(rides), config)
-    self._config, self._watched, self._probes = config, watched, probes
-    self._optimizer = AdamW(config, self.length.steps, model.trainable_variables)
-    self._run = compiled_steps(model, self._optimizer, rides, self.length.batch, config)
-    self._measure = None if watched is None else compiled_errors(model, watched, config)
+    started = time.perf_counter()
+    self._watched, self._config, self._probes = validation, config, probes
+    if config.early_stopping.enabled:
+      rides, self._watched = _hold_out(rides, config)
+    self._rides = rides
+    self._length = Length.of(len(rides), config)
+    self._optimizer = AdamW(config, self._length.steps, model.trainable_variables)
+    self._run = compiled_steps(model, self._optimizer, rides, self._length.batch, config)
+    self._measure = None if self._watched is None else compiled_errors(model, self._watched, config)
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.
-    self.model_variables = list(model.variables)
-    self._variables = [*self.model_variables, *self._optimizer.variables]
+    self._model_variables = list(model.variables)
+    self._variables = [*self._model_variables, *self._optimizer.variables]
+    self._values = compiled_values(self._variables)
+    self._compiling_seconds = time.perf_counter() - started
 
-  def identity(self, rides: Rides) -> list[str]:
+  def run(self, checkpoint: Checkpoint | None = None, stopping: Callable[[], bool] = lambda: False) -> Course:
+    """Trains the model from the weights that it has.
+
+    Args:
+      checkpoint: where the state is saved at record points, and restored from.
+      stopping: asked at each record point.
+
+    Returns:
+      The course, that of the interrupted part included.
+
+    Raises:
+      DivergedError: the loss is not finite. The model gets the weights of the
+        last record point with a finite loss back, or its initial ones.
+      StoppedError: `stopping` said so.
+    """
+    started = time.perf_counter()
+    self._optimizer.reset()
+    identity = self._identity() if checkpoint else []
+    state = self._begin(checkpoint.restore(identity) if checkpoint else None)
+    resumed_from = state.step
+    for step, rows in segments(self._length, len(self._rides), self._config.seed, resumed_from):
+      if state.stalled >= self._config.early_stopping.patience:
+        break
+      loss, rmse, rate = self._take_steps(rows)
+      if not math.isfinite(loss):
+        raise self._diverged(state, step, loss, rate, checkpoint, identity)
+      state = self._record(state, step, loss, rmse, rate)
+      if checkpoint and (checkpoint.due or stopping()):
+        checkpoint.save(state, identity)
+      if stopping():
+        raise StoppedError(f'The training was stopped at step {step}.')
+    if state.best is not None:
+      _assign(self._model_variables, state.best)
+    return Course(state.curves, self._compiling_seconds + time.perf_counter() - started, resumed_from)
+
+  def _identity(self) -> list[str]:
     """What has to be equal for a saved state to fit: variables, their initial values, config, rides, probes."""
-    columns = [[*split.inputs.values(), split.fares] for split in (rides, self._watched) if split is not None]
-    arrays = itertools.chain(_values(self.model_variables), *columns)
+    splits = [split for split in (self._rides, self._watched) if split is not None]
+    columns = [[*split.inputs.values(), split.fares] for split in splits]
+    initial = [variable.numpy() for variable in self._model_variables]
+    arrays = itertools.chain(initial, *columns)
     digest = functools.reduce(lambda digest, array: zlib.crc32(np.ascontiguousarray(array).data, digest), arrays, 0)
     return [
       *describe(self._variables),
@@ -222,42 +250,41 @@ class _Loop:
       *self._probes,
     ]
 
-  def begin(self, restored: State | None) -> State:
+  def _begin(self, restored: State | None) -> State:
     """The restored state, its values assigned, or that of a fresh start."""
     if restored is None:
-      return State(0, {}, _values(self._variables))
+      return State(0, {}, self._values())
     _assign(self._variables, restored.values)
     return restored
 
-  def run(self, rows: np.ndarray) -> tuple[float, float]:
-    """Takes a step per row of int32 [steps, batch]; loss and RMSE over them."""
-    loss, squares = self._run(tf.constant(rows))
-    return float(loss) / len(rows), math.sqrt(float(squares) / rows.size)
+  def _take_steps(self, rows: np.ndarray) -> tuple[float, float, float]:
+    """Takes a step per row of int32 [steps, batch]; loss and RMSE over them, and the last step's learning rate."""
+    loss, squares, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
+    return loss / len(rows), math.sqrt(squares / rows.size), rate
 
-  def record(self, state: State, step: int, loss: float, rmse: float) -> State:
+  def _record(self, state: State, step: int, loss: float, rmse: float, rate: float) -> State:
     """The state after `step`, with a point more on each curve."""
     point = {
       'step': step,
-      'epoch': step / self.length.epoch_steps,
+      'epoch': step / self._length.epoch_steps,
       'loss': loss,
       'rmse': rmse,
-      'learning_rate': self._optimizer.learning_rate,
+      'learning_rate': rate,
     }
     if self._measure is not None:
-      point['val_loss'], squares = (float(value) for value in self._measure())
+      point['val_loss'], squares = (float(value) for value in self._measure().numpy())
       point['val_rmse'] = math.sqrt(squares)
     point |= {name: float(probe()) for name, probe in self._probes.items()}
     curves = {name: [*state.curves.get(name, ()), value] for name, value in point.items()}
     # Only now: tfmot's pruning wrappers mask their weights whenever they are called, so validation may change some.
-    state = dataclasses.replace(state, step=step, curves=curves, values=_values(self._variables))
-    at_epoch_end = step % self.length.epoch_steps == 0
+    state = dataclasses.replace(state, step=step, curves=curves, values=self._values())
+    at_epoch_end = step % self._length.epoch_steps == 0
     return self._watch(state) if self._config.early_stopping.enabled and at_epoch_end else state
 
-  def diverged(
-    self, good: State, step: int, loss: float, checkpoint: Checkpoint | None, identity: Sequence[str]
+  def _diverged(
+    self, good: State, step: int, loss: float, rate: float, checkpoint: Checkpoint | None, identity: Sequence[str]
   ) -> DivergedError:
     """What to raise when the loss at `step` is not finite; puts the last good state back and keeps it."""
-    rate = self._optimizer.learning_rate
     _assign(self._variables, good.values)
     kept = f'The model holds its weights of step {good.step} again.'
     if checkpoint and good.step:
@@ -273,15 +300,11 @@ class _Loop:
     loss = state.curves['val_loss'][-1]
     if state.best is not None and not loss < state.best_loss:
       return dataclasses.replace(state, stalled=state.stalled + 1)
-    best = state.values[: len(self.model_variables)]
+    best = state.values[: len(self._model_variables)]
     return dataclasses.replace(state, best=best, best_loss=loss, stalled=0)
 
 
-def _values(variables: Sequence[tf.Variable]) -> list[np.ndarray]:
-  return [variable.numpy() for variable in variables]
-
-
-def _assign(variables: Sequence[tf.Variable], values: Sequence[np.ndarray]) -> None:
+def _assign(variables: Sequence[tf.Variable], values: Sequence[np.ndarray | tf.Tensor]) -> None:
   for variable, value in zip(variables, values, strict=True):
     variable.assign(value)
 
