@@ -77,8 +77,8 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
 
     setattr(owner, name, wrapper)
 
-  timed(training._Loop, '__init__', 'compiling the training steps')
-  timed(training._Loop, 'run', 'training steps')
+  timed(training.TrainingRun, '__init__', 'compiling the training steps')
+  timed(training.TrainingRun, 'run', 'training steps')
   timed(recipe_training.RecipeTraining, '_export', 'exporting')
   timed(recipe_training, 'write_report', 'drawing reports')
   timed(compressor, 'quantized_model', 'building the exported 8-bit models')

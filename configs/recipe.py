@@ -141,7 +141,12 @@ class Recipe(Config):
   @property
   def is_dense(self) -> bool:
     """Whether this is the base itself."""
-    return self.pruning is None and self.clustering is None and self.quantization is None
+    return not self.techniques
+
+  @property
+  def techniques(self) -> tuple[str, ...]:
+    """The fields of its techniques, in the order in which they are applied."""
+    return tuple(name for name in ('pruning', 'clustering', 'quantization') if getattr(self, name) is not None)
 
   def with_layer_names(self, hidden: Sequence[str]) -> Recipe:
     """The same with names in place of the groups, but for each technique's own default.

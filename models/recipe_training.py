@@ -16,6 +16,7 @@ from configs.pruning_checks import kernel_problems
 from configs.pruning_steps import pruning_steps
 from configs.recipe import DENSE, Recipe
 from models import exported
+from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Stage
@@ -87,24 +88,43 @@ class RecipeTraining:
     self._check_recipes()
     base, course = self._train_base(warm_start)
     weights = base.get_weights()
-    compressor = Compressor(self._build, weights, self._rides, self._settings.training, self._checkpoints)
     home = {
       recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._settings.training.recipes
     }
+    with Background() as background:
+      digest = self._apply(base, weights, course, home, background)
+    if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
+      raise BaseChangedError('The dense base changed while its recipes were trained; none of them can be compared.')
+
+  def _apply(
+    self,
+    base: keras.Model,
+    weights: list[np.ndarray],
+    course: Course,
+    home: Mapping[str, str],
+    background: Background,
+  ) -> str:
+    """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
+    recipes = self._settings.training.recipes
+    compressor = Compressor(
+      self._build, weights, self._rides, self._settings.training, self._checkpoints, background.start
+    )
+    compressor.begin(recipes)
     fares = {'held_out': predict(base, self._held_out), 'training': predict(base, self._rides)}
     # A prediction beyond every true fare is a fault of the base; the quantized output need not reach it.
     highest = min(float(fares['training'].max()), float(self._rides.fares.max()))
-    digest = None
-    for recipe in self._settings.training.recipes:
+    digest = ''
+    # The shortest first, dense before all: while it is written the others train.
+    for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
       compressed = compressor.apply(recipe)
       if recipe.is_dense:
         compressed = dataclasses.replace(compressed, stages=(Stage('training', course),))
       self._export(compressed, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
       prove(recipe, home[recipe.name], home[DENSE], largest_prediction=highest)
-      self._report(compressed, fares['held_out'], home, os.path.join(directory, recipe.name, REPORT_FOLDER))
-    if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
-      raise BaseChangedError('The dense base changed while its recipes were trained; none of them can be compared.')
+      self._report(compressed, fares['held_out'], home)
+      compressor.begin(recipes)
+    return digest
 
   def forget_checkpoints(self) -> None:
     """Removes what an unfinished training would have gone on from."""
@@ -148,7 +168,7 @@ class RecipeTraining:
       plain.save_weights(os.path.join(local, WEIGHTS))
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
-  def _report(self, compressed: Compressed, base_fares: np.ndarray, home: Mapping[str, str], directory: str) -> None:
+  def _report(self, compressed: Compressed, base_fares: np.ndarray, home: Mapping[str, str]) -> None:
     """Writes the report beside the model, and TensorBoard's view of it to the logs."""
     name = compressed.recipe.name
     report = training_report(
@@ -160,7 +180,7 @@ class RecipeTraining:
       predictions=predict(compressed.model, self._held_out),
       base_predictions=base_fares,
     )
-    write_report(report, directory)
+    write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
     logs = os.path.join(self._logs, 'tensorboard', name)
     for stage in compressed.stages:
       write_tensorboard(stage.course, os.path.join(logs, stage.technique))

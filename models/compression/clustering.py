@@ -1,4 +1,4 @@
-"""Weight clustering of a fare model in place: each chosen kernel ends with few distinct values."""
+"""Weight clustering of a fare model: each chosen kernel ends with few distinct values."""
 
 from __future__ import annotations
 
@@ -12,49 +12,52 @@ from tensorflow_model_optimization.python.core.clustering.keras.experimental.clu
 
 from configs.recipe import Clustering
 from models.compression import layers
-from models.compression.fine_tuning import FineTune
 from models.compression.keeping import Kept, keep
 from models.compression.zeros_apart import ZerosApart, one_per_side
 from models.keras_compat import keras
-from models.training import Course
 
 
-def cluster(
-  model: keras.Model, clustering: Clustering, kept: Mapping[str, Kept], seed: int, fine_tune: FineTune
-) -> Course:
-  """Fine-tunes a model whose kernels are drawn from few centroids.
+class Clusterer:
+  """A fare model whose kernels are drawn from few centroids while it is trained.
 
   A kernel with zeros keeps exactly these: zero is one of its centroids.
 
-  Args:
-    model: plain and trained, perhaps pruned; its weights are changed in place.
-      Its layers are spent: only their variables are worth reading afterwards.
-    clustering: which layers, how many distinct values.
-    kept: zeros of pruned layers, to be kept whether the layer is clustered or
-      not.
-    seed: of random centroids.
-    fine_tune: trains.
-
-  Raises:
-    ValueError: an unknown layer, or two clusters for a kernel with zeros.
+  Attributes:
+    model: to train.
   """
-  chosen = layers.named_layers(model, clustering.layers, 'clustering.layers')
-  # Random centroids are drawn by the global seed; those of k-means++ have a fixed one (tfmot's `seed=9`).
-  tf.random.set_seed(seed)
-  wrappers = {name: _wrapped(layer, clustering) for name, layer in chosen.items() if _several_values(layer)}
-  clustered = layers.recompose(model, wrappers)
-  for wrapper in wrappers.values():
-    if wrapper.preserve_sparsity:
-      _keep_zeros(wrapper)
-  for name, layer in layers.named_layers(model, kept.keys() - wrappers.keys(), 'pruning.layers').items():
-    keep(layers.kernel(layer), kept[name])
-  course = fine_tune(clustered, {})
-  for wrapper in wrappers.values():
-    # The optimizer moved the centroids after the last look-up.
-    wrapper.update_clustered_weights_associations()
-    for name, variable in wrapper.original_clusterable_weights.items():
-      variable.assign(wrapper.get_weight_from_layer(name))
-  return course
+
+  def __init__(self, plain: keras.Model, clustering: Clustering, kept: Mapping[str, Kept], seed: int) -> None:
+    """Wraps the layers.
+
+    Args:
+      plain: trained, perhaps pruned. Its layers are spent: only the variables
+        that it had before are worth reading afterwards.
+      clustering: which layers, how many distinct values.
+      kept: zeros of pruned layers, to be kept whether the layer is clustered or
+        not.
+      seed: of random centroids.
+
+    Raises:
+      ValueError: an unknown layer, or two clusters for a kernel with zeros.
+    """
+    chosen = layers.named_layers(plain, clustering.layers, 'clustering.layers')
+    # Random centroids are drawn by the global seed; those of k-means++ have a fixed one (tfmot's `seed=9`).
+    tf.random.set_seed(seed)
+    self._wrappers = {name: _wrapped(layer, clustering) for name, layer in chosen.items() if _several_values(layer)}
+    self.model = layers.recompose(plain, self._wrappers)
+    for wrapper in self._wrappers.values():
+      if wrapper.preserve_sparsity:
+        _keep_zeros(wrapper)
+    for name, layer in layers.named_layers(plain, kept.keys() - self._wrappers.keys(), 'pruning.layers').items():
+      keep(layers.kernel(layer), kept[name])
+
+  def finish(self) -> None:
+    """Writes the clustered weights into the variables of the plain model."""
+    for wrapper in self._wrappers.values():
+      # The optimizer moved the centroids after the last look-up.
+      wrapper.update_clustered_weights_associations()
+      for name, variable in wrapper.original_clusterable_weights.items():
+        variable.assign(wrapper.get_weight_from_layer(name))
 
 
 def _several_values(layer: keras.layers.Layer) -> bool:

@@ -6,30 +6,24 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
 
 import numpy as np
 
 from configs.model import Training
-from configs.pruning_steps import pruning_steps
-from configs.recipe import Clustering, FineTuning, Pruning, Quantization, Recipe
+from configs.recipe import Recipe
+from models.background import Start, at_once
 from models.checkpoints import Checkpoint
-from models.compression import layers, stages
-from models.compression.calibration import calibration_rides
-from models.compression.clustering import cluster
-from models.compression.fine_tuning import FineTune, fine_tuned
-from models.compression.keeping import Kept
-from models.compression.pruning import prune
-from models.compression.quantization_aware import QuantizationAware
+from models.compression import stages
+from models.compression.preparations import Preparations, Prepared
 from models.compression.quantized_model import quantized_model
 from models.compression.ranges import Range
 from models.compression.stages import Finished
 from models.keras_compat import keras
 from models.rides import Rides
-from models.training import Course, DivergedError, total_steps, train
-
-_TECHNIQUES = ('pruning', 'clustering', 'quantization')
-"""In the order in which they are applied, by the names of a recipe's fields."""
+from models.training import Course, DivergedError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +62,25 @@ class Compressed:
   stages: tuple[Stage, ...]
 
 
+class _StageOf(NamedTuple):
+  """A recipe's technique: with what identifies it and all before it, and what identifies the one before, or ''."""
+
+  technique: str
+  description: str
+  before: str
+
+
+class _Running(NamedTuple):
+  """A technique in training, and the structure that it occupies."""
+
+  recipe: str
+  technique: str
+  structure: str | None
+  directory: str | None
+  prepared: Prepared
+  course: Future[Course]
+
+
 class Compressor:
   """Applies recipes to one trained base.
 
@@ -81,6 +94,7 @@ class Compressor:
     rides: Rides,
     training: Training,
     checkpoints: str | None = None,
+    start: Start = at_once,
   ) -> None:
     """Takes the base.
 
@@ -91,16 +105,36 @@ class Compressor:
       training: of the base; a recipe's fine-tunings change its length and rate.
       checkpoints: folder in which a killed run finds what it had; None keeps
         nothing.
+      start: runs a training, here and now or in another thread.
     """
     self._build = build
     self._base_weights = [array.copy() for array in base_weights]
     self._rides = rides
     self._training = training
     self._checkpoints = checkpoints
+    self._start = start
     self._finished: dict[str, Finished] = {}
+    self._running: dict[str, _Running] = {}
+    self._preparations = Preparations(build, rides, training)
+
+  def begin(self, recipes: Sequence[Recipe]) -> None:
+    """Starts one technique of each recipe that has one left, as soon as those before it are finished.
+
+    Graphs are built here, in the order of the recipes, whatever the pace of the trainings: names and seeds repeat.
+    """
+    begun: set[str] = set()
+    for recipe in recipes:
+      stages_left = [stage for stage in _stages(recipe) if stage.description not in self._finished]
+      for stage, is_last in zip(stages_left, [*[False] * (len(stages_left) - 1), True], strict=False):
+        if stage.description not in self._running:
+          self._begin(recipe, stage)
+          begun.add(stage.description)
+        if is_last or stage.description in begun:
+          break
+        self._finish(stage.description)
 
   def apply(self, recipe: Recipe) -> Compressed:
-    """Trains what the recipe asks for, from a fresh copy of the base.
+    """Trains what the recipe asks for, from a fresh copy of the base, as far as it has not been begun.
 
     Raises:
       ValueError: the recipe does not fit the model, or can't have an effect in
@@ -108,32 +142,49 @@ class Compressor:
       DivergedError: a loss is not finite.
     """
     last, trained = Finished(self._base_weights, Course({}, 0.0)), []
-    for technique in _TECHNIQUES:
-      if getattr(recipe, technique) is not None:
-        last = self._stage(recipe, technique, last.weights)
-        trained.append(Stage(technique, last.course))
+    for stage in _stages(recipe):
+      if stage.description not in self._finished | self._running:
+        self._begin(recipe, stage)
+      last = self._finish(stage.description)
+      trained.append(Stage(stage.technique, last.course))
     weights = [array.copy() for array in last.weights]
-    model = self._fresh(weights)
+    model = self._build()
+    model.set_weights(weights)
     if recipe.quantization:
       model = quantized_model(model, recipe.quantization, last.ranges)
     return Compressed(recipe, weights, model, dict(last.ranges), tuple(trained))
 
-  def _stage(self, recipe: Recipe, technique: str, weights: list[np.ndarray]) -> Finished:
-    until = _TECHNIQUES[: _TECHNIQUES.index(technique) + 1]
-    description = recipe.model_dump_json(include=set(until))
-    if description not in self._finished:
-      directory = self._directory(description)
-      finished = stages.load(directory) if directory else None
-      if finished is None:
-        try:
-          finished = self._train(recipe, technique, weights, directory)
-        except DivergedError as error:
-          # The trainer only knows the key of the base's rate.
-          told = str(error).replace('training.learning_rate', f'{technique}.fine_tuning.learning_rate')
-          raise DivergedError(f"Recipe '{recipe.name}', {technique}: {told}") from None
-        if directory:
-          stages.save(finished, directory)
-      self._finished[description] = finished
+  def _begin(self, recipe: Recipe, stage: _StageOf) -> None:
+    """Builds what the stage trains, and starts it; what an earlier run has finished is read."""
+    weights = self._finished[stage.before].weights if stage.before else self._base_weights
+    directory = self._directory(stage.description)
+    found = stages.load(directory) if directory else None
+    if found is not None:
+      self._finished[stage.description] = found
+      return
+    if structure := self._preparations.structure(recipe, stage.technique):
+      # Only one training at a time in one model.
+      for description in [one for one, running in self._running.items() if running.structure == structure]:
+        self._finish(description)
+    prepared = self._preparations.prepare(recipe, stage.technique, weights)
+    checkpoint = Checkpoint(os.path.join(directory, 'training')) if directory else None
+    course = self._start(functools.partial(prepared.training.run, checkpoint))
+    self._running[stage.description] = _Running(recipe.name, stage.technique, structure, directory, prepared, course)
+
+  def _finish(self, description: str) -> Finished:
+    """Waits for the training of a stage, and reads its result."""
+    running = self._running.pop(description, None)
+    if running is not None:
+      try:
+        course = running.course.result()
+      except DivergedError as error:
+        # The trainer only knows the key of the base's rate.
+        told = str(error).replace('training.learning_rate', f'{running.technique}.fine_tuning.learning_rate')
+        raise DivergedError(f"Recipe '{running.recipe}', {running.technique}: {told}") from None
+      weights, ranges = running.prepared.finish()
+      self._finished[description] = Finished(weights, course, ranges)
+      if running.directory:
+        stages.save(self._finished[description], running.directory)
     return self._finished[description]
 
   def _directory(self, description: str) -> str | None:
@@ -142,66 +193,9 @@ class Compressor:
     about = json.dumps([description, self._training.model_dump_json(exclude={'recipes', 'serve'})])
     return os.path.join(self._checkpoints, stages.digest(about, self._base_weights))
 
-  def _train(self, recipe: Recipe, technique: str, weights: list[np.ndarray], directory: str | None) -> Finished:
-    config = getattr(recipe, technique)
-    model = self._fresh(weights)
-    fine_tune = functools.partial(self._fine_tune, config.fine_tuning, directory)
-    if isinstance(config, Quantization):
-      return self._quantize(model, config, _kept(model, recipe.pruning, recipe.clustering), fine_tune)
-    # Read before the layers are wrapped: clustering leaves tensors in the place of variables.
-    variables = model.weights
-    if isinstance(config, Pruning):
-      course = self._prune(model, config, fine_tune)
-    else:
-      course = cluster(model, config, _kept(model, recipe.pruning, None), self._training.seed, fine_tune)
-    # Adding zero turns -0, a pruned negative weight, into 0.
-    return Finished([variable.numpy() + np.float32(0) for variable in variables], course)
 
-  def _prune(self, model: keras.Model, pruning: Pruning, fine_tune: FineTune) -> Course:
-    steps = total_steps(len(self._rides), fine_tuned(self._training, pruning.fine_tuning))
-    return prune(model, pruning, pruning_steps(pruning, steps), fine_tune)
-
-  def _quantize(
-    self, model: keras.Model, quantization: Quantization, kept: Mapping[str, Kept], fine_tune: FineTune
-  ) -> Finished:
-    rides = calibration_rides(self._rides, self._training.seed)
-    aware = QuantizationAware(model, quantization, kept)
-    aware.settle()
-    aware.calibrate(rides)
-    course = fine_tune(aware.model, {})
-    aware.settle()
-    aware.calibrate(rides)
-    return Finished(model.get_weights(), course, aware.ranges)
-
-  def _fine_tune(
-    self,
-    tuning: FineTuning,
-    directory: str | None,
-    model: keras.Model,
-    probes: Mapping[str, Callable[[], float]],
-  ) -> Course:
-    checkpoint = Checkpoint(os.path.join(directory, 'training')) if directory else None
-    config = fine_tuned(self._training, tuning)
-    return train(model, self._rides, config, checkpoint=checkpoint, probes=probes)
-
-  def _fresh(self, weights: list[np.ndarray]) -> keras.Model:
-    model = self._build()
-    model.set_weights(weights)
-    return model
-
-
-def _kept(model: keras.Model, pruning: Pruning | None, clustering: Clustering | None) -> dict[str, Kept]:
-  """What a technique has to keep of each layer: what earlier ones were asked for, and is there."""
-  pruned, clustered = _named(model, pruning), _named(model, clustering)
-  kept = {}
-  for name, layer in (pruned | clustered).items():
-    values = layers.kernel(layer).numpy()
-    # tfmot leaves a kernel of one value alone, and warns.
-    kept[name] = Kept(
-      zeros=name in pruned and not values.all(), clusters=name in clustered and len(np.unique(values)) > 1
-    )
-  return kept
-
-
-def _named(model: keras.Model, config: Pruning | Clustering | None) -> dict[str, keras.layers.Layer]:
-  return {} if config is None else layers.named_layers(model, config.layers, 'layers')
+def _stages(recipe: Recipe) -> list[_StageOf]:
+  """The recipe's techniques in order."""
+  names = recipe.techniques
+  descriptions = [recipe.model_dump_json(include=set(names[: count + 1])) for count in range(len(names))]
+  return [_StageOf(*stage) for stage in zip(names, descriptions, ['', *descriptions], strict=False)]

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
-
 from configs.model import EarlyStopping, Training
 from configs.recipe import FineTuning
-from models.keras_compat import keras
-from models.training import Course
-
-
-class FineTune(Protocol):
-  """Trains a model in place; what a technique is given to train with."""
-
-  def __call__(self, model: keras.Model, probes: Mapping[str, Callable[[], float]]) -> Course:
-    """Trains.
-
-    Args:
-      model: with or without wrappers of tfmot.
-      probes: further curves, as `models.training.train` takes them.
-    """
 
 
 def fine_tuned(training: Training, tuning: FineTuning) -> Training:

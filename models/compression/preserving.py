@@ -11,15 +11,22 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (
   cluster_preserve_quantize_registry as cluster_preserve,
+)
+from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (
+  prune_preserve_quantize_registry as prune_preserve,
 )
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry
 
 from models.compression.keeping import Kept
 from models.compression.zeros_apart import ZerosApart
 from models.keras_compat import keras
+
+_MASK = 'sparsity_mask'
+"""Key of the mask among the variables of tfmot's pruning-preserving quantizer."""
 
 
 class PreservingScheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
@@ -68,15 +75,34 @@ class _Registry(tfmot.quantization.keras.QuantizeRegistry):
 def _config(layer: keras.layers.Layer, kept: Kept) -> tfmot.quantization.keras.QuantizeConfig:
   if kept.clusters:
     scheme = tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=False)
-  elif kept.zeros:
-    scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
   else:
     scheme = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
   # A new registry for each layer: layers of the same one share a quantizer.
   config = scheme.get_quantize_registry().get_quantize_config(layer)
   if kept.clusters and kept.zeros:
     config.weight_quantizer = _ZerosApartQuantizer(preserve_sparsity=True)
+  elif not kept.clusters:
+    config.weight_quantizer = _ZerosKeptQuantizer()
   return config
+
+
+def set_mask(quantizer_variables: Mapping[str, tf.Variable], kernel: np.ndarray, kept: Kept) -> None:
+  """Says which weights of a kernel that is not clustered stay zero: those that are, or none.
+
+  Args:
+    quantizer_variables: of the wrapped layer's kernel.
+    kernel: as the training starts with it.
+    kept: zeros or not.
+  """
+  quantizer_variables[_MASK].assign(kernel != 0 if kept.zeros else np.ones_like(kernel))
+
+
+class _ZerosKeptQuantizer(prune_preserve.PrunePreserveDefault8BitWeightsQuantizer):
+  """tfmot's quantizer for pruned weights, its mask a variable: pruned and other models can share a graph."""
+
+  def _build_sparsity_mask(self, name: str, layer: keras.layers.Wrapper) -> dict[str, tf.Variable]:
+    shape = getattr(layer.layer, name).shape
+    return {_MASK: layer.add_weight(f'{name}_mask', shape, initializer='ones', trainable=False)}
 
 
 class _ZerosApartQuantizer(cluster_preserve.ClusterPreserveDefault8BitWeightsQuantizer):

@@ -1,4 +1,4 @@
-"""Magnitude pruning of a fare model in place."""
+"""Magnitude pruning of a fare model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from configs.pruning_steps import PruningSteps
 from configs.recipe import Pruning, Schedule
 from models.compression import layers
 from models.compression.blocks import align
-from models.compression.fine_tuning import FineTune
 from models.keras_compat import keras
-from models.training import Course
 
 SPARSITY = 'sparsity'
 """Curve of the share of zeros over all pruned layers; `sparsity/<layer>` is that of one layer."""
@@ -21,35 +19,41 @@ SPARSITY = 'sparsity'
 _TWO_OF_FOUR = 0.5
 
 
-def prune(model: keras.Model, pruning: Pruning, steps: PruningSteps, fine_tune: FineTune) -> Course:
-  """Fine-tunes a model while its smallest weights become zero.
+class Pruner:
+  """A fare model whose smallest weights become zero while it is trained.
 
-  Args:
-    model: plain and trained; its weights are changed in place.
-    pruning: which layers, how much, in which structure.
-    steps: when the masks are updated.
-    fine_tune: trains.
-
-  Returns:
-    The course, with a curve of the sparsity in total and per layer.
-
-  Raises:
-    ValueError: an unknown layer, or one that is too narrow for the structure.
+  Attributes:
+    model: to train.
+    probes: curves of the sparsity, in total and per layer.
   """
-  wrappers = {
-    name: _wrapped(layer, pruning, _sparsity(pruning, name), steps)
-    for name, layer in layers.named_layers(model, pruning.layers, 'pruning.layers').items()
-  }
-  pruned = layers.recompose(model, wrappers)
-  for wrapper in wrappers.values():
-    align(wrapper)
-    # tfmot's callback would do it: the wrappers count from -1, and refuse to train before they are told a step.
-    wrapper.pruning_step.assign(0)
-  course = fine_tune(pruned, _probes(wrappers))
-  for wrapper in wrappers.values():
-    # The optimizer's last step moves masked weights too, by their momentum and decay.
-    wrapper.pruning_obj.weight_mask_op()
-  return course
+
+  def __init__(self, plain: keras.Model, pruning: Pruning, steps: PruningSteps) -> None:
+    """Wraps the layers.
+
+    Args:
+      plain: trained; its weights are changed by the training.
+      pruning: which layers, how much, in which structure.
+      steps: when the masks are updated.
+
+    Raises:
+      ValueError: an unknown layer, or one that is too narrow for the structure.
+    """
+    self._wrappers = {
+      name: _wrapped(layer, pruning, _sparsity(pruning, name), steps)
+      for name, layer in layers.named_layers(plain, pruning.layers, 'pruning.layers').items()
+    }
+    self.model = layers.recompose(plain, self._wrappers)
+    self.probes = _probes(self._wrappers)
+    for wrapper in self._wrappers.values():
+      align(wrapper)
+      # tfmot's callback would do it: the wrappers count from -1, and refuse to train before they are told a step.
+      wrapper.pruning_step.assign(0)
+
+  def finish(self) -> None:
+    """Masks the trained weights of the plain model once more."""
+    for wrapper in self._wrappers.values():
+      # The optimizer's last step moves masked weights too, by their momentum and decay.
+      wrapper.pruning_obj.weight_mask_op()
 
 
 def _sparsity(pruning: Pruning, layer: str) -> float:

@@ -12,7 +12,7 @@ from models.compression import layers
 from models.compression.calibration import DenseStep, activation_ranges
 from models.compression.grid import on_grid
 from models.compression.keeping import Kept, keep
-from models.compression.preserving import PreservingScheme
+from models.compression.preserving import PreservingScheme, set_mask
 from models.compression.quantized_model import BEFORE_ACTIVATION, custom_wrappers, quantized_core, quantized_names
 from models.compression.range_variables import assign_output_range, assign_ranges, output_range
 from models.compression.ranges import INPUT, Range, hull
@@ -30,6 +30,7 @@ class QuantizationAware:
   Attributes:
     model: to train; embeddings and other layers outside of the dense core are
       shared with the plain model.
+    plain: receives the result.
     ranges: of the activations, those of the last calibration.
   """
 
@@ -45,7 +46,7 @@ class QuantizationAware:
       ValueError: an unknown layer, a custom layer without a `QuantizeConfig`,
         or an activation that tfmot can't quantize.
     """
-    self._plain = plain
+    self.plain = plain
     self._names = quantized_names(plain, quantization)
     self._custom = custom_wrappers(plain, quantization)
     core = layers.dense_core(plain)
@@ -56,13 +57,40 @@ class QuantizationAware:
     self._front = layers.recompose(plain, {DENSE_CORE: nothing})
     self.ranges: dict[str, Range] = {}
     self._keep_the_others(kept)
+    self._mask(kept)
+    own = {variable.ref() for variable in plain.variables}
+    self._initial = [(variable, variable.numpy()) for variable in self.model.variables if variable.ref() not in own]
+
+  def fits(self, kept: Mapping[str, Kept]) -> bool:
+    """Whether weights with this to keep can be trained in the same graph, which holds clusters and the zeros of layers
+    that are not quantized."""
+    return all(name in self._names and not what.clusters for name, what in kept.items())
+
+  def restart(self, kept: Mapping[str, Kept]) -> None:
+    """Takes the weights that the plain model has now, as if it were made of them.
+
+    Args:
+      kept: what to keep of each layer; it fits, and so did what the model was
+        made with.
+    """
+    for variable, value in self._initial:
+      variable.assign(value)
+    dense = layers.dense_layers(self.plain)
+    for layer in self._core.layers:
+      inner = getattr(layer, 'layer', layer)
+      if inner.name in dense:
+        kernel = layer._weight_vars[0][0] if inner.name in self._names else inner.kernel
+        kernel.assign(dense[inner.name].kernel)
+        inner.bias.assign(dense[inner.name].bias)
+    self._mask(kept)
+    self.ranges = {}
 
   def settle(self) -> None:
     """Writes the weights that the trained model computes with into the plain one, kernels on the 8-bit grid.
 
     The ranges of the trained kernels become those of their final weights.
     """
-    dense = layers.dense_layers(self._plain)
+    dense = layers.dense_layers(self.plain)
     for layer in self._core.layers:
       inner = getattr(layer, 'layer', layer)
       if inner.name in self._names:
@@ -89,7 +117,7 @@ class QuantizationAware:
     if custom:
       # One scale from the custom layer into the core; two would round twice.
       at_least[INPUT] = hull(*custom.values())
-    steps = _steps(self._plain, self._names)
+    steps = _steps(self.plain, self._names)
     features = self._front(_inputs(self._front, rides), training=False).numpy()
     self.ranges = custom | activation_ranges(features, steps, steps[0].name in self._names, at_least)
     assign_ranges(self.model, self.ranges)
@@ -100,11 +128,19 @@ class QuantizationAware:
       if inner.name in kept and inner.name not in self._names:
         keep(layers.kernel(inner), kept[inner.name])
 
+  def _mask(self, kept: Mapping[str, Kept]) -> None:
+    for layer in self._core.layers:
+      inner = getattr(layer, 'layer', layer)
+      what = kept.get(inner.name, Kept())
+      if inner.name in self._names and not what.clusters:
+        ((weight, _, variables),) = layer._weight_vars
+        set_mask(variables, weight.numpy(), what)
+
   def _calibrate_custom(self, rides: Rides) -> None:
     for name, wrapper in self._custom.items():
       if any(isinstance(quantizer, _MOVING) for quantizer in wrapper._output_quantizers):
-        until = keras.Model(self._plain.inputs, self._plain.get_layer(name).output)
-        values = until([tf.constant(rides.inputs[key]) for key in self._plain.input_names])
+        until = keras.Model(self.plain.inputs, self.plain.get_layer(name).output)
+        values = until([tf.constant(rides.inputs[key]) for key in self.plain.input_names])
         assign_output_range(wrapper, hull((float(tf.reduce_min(values)), float(tf.reduce_max(values)))))
 
 

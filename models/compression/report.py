@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
 from configs.recipe import Recipe
 from models import exported
@@ -112,7 +113,9 @@ def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str
   with writer.as_default():
     for step, kernels in enumerate((before, after)):
       for layer, kernel in kernels.items():
-        tf.summary.histogram(f'weights/{layer}', kernel, step=step, buckets=facts.BINS)
+        # TensorBoard's own in NumPy: `tf.summary.histogram` computes it by thirty operations.
+        summary = histogram_pb(f'weights/{layer}', kernel, facts.BINS)
+        tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
   writer.close()
 
 

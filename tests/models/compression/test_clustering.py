@@ -5,9 +5,8 @@ import pytest
 import tensorflow as tf
 
 from configs.recipe import Clustering, Initialization, Pruning, Recipe
-from models.compression.clustering import cluster
+from models.compression.clustering import Clusterer
 from models.compression.zeros_apart import ZerosApart, one_per_side
-from models.training import Course
 from tests.models.compression.simulated import TUNING, build, kernels
 
 HIDDEN = ('dense_0', 'dense_1', 'dense_2')
@@ -40,7 +39,7 @@ def test_initial_centroids_of_every_kind(base_weights, initialization):
     model.set_weights(base_weights)
     variables = model.weights
     config = _clustering(initialization=initialization, layers=('dense_1',))
-    cluster(model, config, {}, seed=4, fine_tune=lambda model, probes: Course({}, 0.0))
+    Clusterer(model, config, {}, seed=4).finish()
     found.append(kernels([variable.numpy() for variable in variables])['dense_1'])
   assert 1 < len(np.unique(found[0])) <= 6
   np.testing.assert_array_equal(*found)

@@ -1,6 +1,7 @@
 """The compressor: fresh copies of one base, what is shared is trained once, repeatable, and a killed run goes on."""
 
 import functools
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from models.checkpoints import Checkpoint
 from models.compression import stages
 from models.compression.compressor import Compressor
 from models.compression.fine_tuning import fine_tuned
-from models.training import Course, DivergedError, train
+from models.training import Course, DivergedError, TrainingRun
 from tests.models.compression.simulated import TRAINING, TUNING, build
 
 PRUNING = Pruning(final_sparsity=0.75, fine_tuning=TUNING)
@@ -54,16 +55,21 @@ def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base
   """Oracle: the run without checkpoints and kills; dropout, k-means++ and all three techniques are in it."""
   wanted, killed = compressor.apply(PCQAT), {}
 
-  def killed_once(*arguments, checkpoint, probes, **options):
-    def kill():
-      killed[checkpoint.directory] = killed.get(checkpoint.directory, 0) + 1
-      if killed[checkpoint.directory] == 15:
+  class KilledOnce(TrainingRun):
+    def __init__(self, *arguments, probes=types.MappingProxyType({})):
+      super().__init__(*arguments, probes={**probes, 'kill': self.kill})
+
+    def run(self, checkpoint, **options):
+      self.directory = checkpoint.directory
+      return super().run(checkpoint, **options)
+
+    def kill(self):
+      killed[self.directory] = killed.get(self.directory, 0) + 1
+      if killed[self.directory] == 15:
         raise _Killed
       return 0.0
 
-    return train(*arguments, checkpoint=checkpoint, probes=probes | {'kill': kill}, **options)
-
-  monkeypatch.setattr('models.compression.compressor.train', killed_once)
+  monkeypatch.setattr('models.compression.preparations.TrainingRun', KilledOnce)
   monkeypatch.setattr('models.compression.compressor.Checkpoint', functools.partial(Checkpoint, every_seconds=0))
   for _ in PCQAT_TECHNIQUES:
     with pytest.raises(_Killed):
