@@ -20,6 +20,7 @@ from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Stage
+from models.compression.drawing import Drawing
 from models.compression.fine_tuning import fine_tuned
 from models.compression.proof import base_digest, prove
 from models.compression.report import training_report, write_report, write_weight_histograms
@@ -86,13 +87,22 @@ class RecipeTraining:
       DivergedError, NoEffectError, BaseChangedError: nothing may be served.
     """
     self._check_recipes()
+    with Drawing() as drawing:
+      self._train_all(directory, model_folder, warm_start, drawing)
+
+  def forget_checkpoints(self) -> None:
+    """Removes what an unfinished training would have gone on from."""
+    if tf.io.gfile.exists(self._checkpoints):
+      tf.io.gfile.rmtree(self._checkpoints)
+
+  def _train_all(self, directory: str, model_folder: str, warm_start: str | None, drawing: Drawing) -> None:
     base, course = self._train_base(warm_start)
     weights = base.get_weights()
     home = {
       recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._settings.training.recipes
     }
     with Background() as background:
-      digest = self._apply(base, weights, course, home, background)
+      digest = self._apply(base, weights, course, home, background, drawing)
     if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
       raise BaseChangedError('The dense base changed while its recipes were trained; none of them can be compared.')
 
@@ -103,6 +113,7 @@ class RecipeTraining:
     course: Course,
     home: Mapping[str, str],
     background: Background,
+    drawing: Drawing,
   ) -> str:
     """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
     recipes = self._settings.training.recipes
@@ -122,14 +133,9 @@ class RecipeTraining:
       self._export(compressed, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
       prove(recipe, home[recipe.name], home[DENSE], largest_prediction=highest)
-      self._report(compressed, fares['held_out'], home)
+      self._report(compressed, fares['held_out'], home, drawing)
       compressor.begin(recipes)
     return digest
-
-  def forget_checkpoints(self) -> None:
-    """Removes what an unfinished training would have gone on from."""
-    if tf.io.gfile.exists(self._checkpoints):
-      tf.io.gfile.rmtree(self._checkpoints)
 
   def _check_recipes(self) -> None:
     """What only the rides tell: how many steps there are, and how many inputs the first layer has."""
@@ -163,12 +169,10 @@ class RecipeTraining:
     _write_text(os.path.join(extra, CONFIG), self._settings.to_yaml())
     _write_text(os.path.join(extra, RECIPE), _recipe_yaml(compressed.recipe))
     with tempfile.TemporaryDirectory() as local:
-      plain = self._build()
-      plain.set_weights(compressed.weights)
-      plain.save_weights(os.path.join(local, WEIGHTS))
+      compressed.plain.save_weights(os.path.join(local, WEIGHTS))
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
-  def _report(self, compressed: Compressed, base_fares: np.ndarray, home: Mapping[str, str]) -> None:
+  def _report(self, compressed: Compressed, base_fares: np.ndarray, home: Mapping[str, str], drawing: Drawing) -> None:
     """Writes the report beside the model, and TensorBoard's view of it to the logs."""
     name = compressed.recipe.name
     report = training_report(
@@ -180,7 +184,7 @@ class RecipeTraining:
       predictions=predict(compressed.model, self._held_out),
       base_predictions=base_fares,
     )
-    write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
+    write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER), drawing.draw)
     logs = os.path.join(self._logs, 'tensorboard', name)
     for stage in compressed.stages:
       write_tensorboard(stage.course, os.path.join(logs, stage.technique))

@@ -47,6 +47,7 @@ class Compressed:
     recipe: that made it.
     weights: of the plain fare model, in the order of its `get_weights()`;
       kernels that are quantized are on their 8-bit grid.
+    plain: the plain fare model with these weights.
     model: to export: the plain fare model, or one with 8-bit rounding in its
       dense core; no wrapper of pruning or clustering is left in it.
     ranges: activation ranges of a quantized model by layer name, in the unit of
@@ -57,6 +58,7 @@ class Compressed:
 
   recipe: Recipe
   weights: list[np.ndarray]
+  plain: keras.Model
   model: keras.Model
   ranges: dict[str, Range]
   stages: tuple[Stage, ...]
@@ -148,11 +150,10 @@ class Compressor:
       last = self._finish(stage.description)
       trained.append(Stage(stage.technique, last.course))
     weights = [array.copy() for array in last.weights]
-    model = self._build()
-    model.set_weights(weights)
-    if recipe.quantization:
-      model = quantized_model(model, recipe.quantization, last.ranges)
-    return Compressed(recipe, weights, model, dict(last.ranges), tuple(trained))
+    plain = self._build()
+    plain.set_weights(weights)
+    model = quantized_model(plain, recipe.quantization, last.ranges) if recipe.quantization else plain
+    return Compressed(recipe, weights, plain, model, dict(last.ranges), tuple(trained))
 
   def _begin(self, recipe: Recipe, stage: _StageOf) -> None:
     """Builds what the stage trains, and starts it; what an earlier run has finished is read."""

@@ -20,6 +20,25 @@ _GUIDE = '#8a8f98'
 _COLUMNS = 4
 """Largest number of layers beside each other."""
 
+TRAINING_PICTURE = 'training.png'
+WEIGHTS_PICTURE = 'weights.png'
+
+
+def draw_report(report: Mapping[str, Any]) -> dict[str, bytes]:
+  """Draws a training report.
+
+  Args:
+    report: from `models.compression.report`.
+
+  Returns:
+    PNG files by name: the weights, and the training where there was one.
+  """
+  name = report['recipe']['name']
+  pictures = {WEIGHTS_PICTURE: draw_weights(name, report['layers'])}
+  if report['stages']:
+    pictures[TRAINING_PICTURE] = draw_training(name, report['stages'])
+  return pictures
+
 
 def draw_training(name: str, stages: Sequence[Mapping[str, Any]]) -> bytes:
   """Draws loss, learning rate and sparsity against the step, one stage after the other.
@@ -146,6 +165,8 @@ def _histogram(axes: Axes, layer: Mapping[str, Any]) -> None:
     f'{layer["name"]}  {shape}\n{100 * layer["sparsity"]:.1f} % zero, {layer["distinct"]:,} distinct',
     fontsize=9,
     loc='left',
+    # Else matplotlib measures all labels of the panel, to keep clear of them.
+    y=1.0,
   )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from configs.recipe import Recipe
 from models import exported
 from models.compression import facts
-from models.compression.pictures import draw_training, draw_weights
+from models.compression.pictures import draw_report
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
 from models.intervals import error_intervals, ratio_interval
 from models.rides import Rides
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
   from models.compression.compressor import Stage
 
 REPORT = 'training_report.json'
-TRAINING_PICTURE = 'training.png'
-WEIGHTS_PICTURE = 'weights.png'
+
+
+def draw_here(report: Mapping[str, Any], directory: str) -> None:
+  """Draws a report's pictures into `directory`, which is there; a bucket is fine."""
+  for name, picture in draw_report(report).items():
+    _write(os.path.join(directory, name), picture)
 
 
 def training_report(
@@ -86,19 +90,20 @@ def training_report(
   }
 
 
-def write_report(report: Mapping[str, Any], directory: str) -> None:
+def write_report(
+  report: Mapping[str, Any], directory: str, draw: Callable[[Mapping[str, Any], str], None] = draw_here
+) -> None:
   """Writes `training_report.json`, `weights.png` and, where there was a fine-tuning, `training.png`.
 
   Args:
     report: from `training_report`, or the same read back from its file.
     directory: made if need be; a bucket is fine.
+    draw: draws the pictures of a report into a directory, here and now or in
+      another process.
   """
   tf.io.gfile.makedirs(directory)
-  name = report['recipe']['name']
   _write(os.path.join(directory, REPORT), json.dumps(report, indent=2, allow_nan=False).encode())
-  _write(os.path.join(directory, WEIGHTS_PICTURE), draw_weights(name, report['layers']))
-  if report['stages']:
-    _write(os.path.join(directory, TRAINING_PICTURE), draw_training(name, report['stages']))
+  draw(report, directory)
 
 
 def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], directory: str) -> None:
