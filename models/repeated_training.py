@@ -76,14 +76,13 @@ class _Loop:
       column.assign(rides.inputs[name])
     self._rides.fares.assign(rides.fares.reshape(-1, 1))
     self._model.set_weights(weights)
-    for variable in self._optimizer.variables:
-      variable.assign(tf.zeros_like(variable))
+    self._optimizer.reset()
     rows = np.concatenate([rows for _, rows in segments(length, len(rides), config.seed, 0)])
     start = time.process_time()
-    loss, _ = self._steps(tf.constant(rows))
-    if not math.isfinite(float(loss)):
+    loss = float(self._steps(tf.constant(rows))[0])
+    if not math.isfinite(loss):
       raise DivergedError(
-        f'The training loss became {float(loss)} within {length.steps} steps: lower training.learning_rate '
+        f'The training loss became {loss} within {length.steps} steps: lower training.learning_rate '
         f'(now {config.learning_rate:g}) or look for extreme fares.'
       )
     return self._model, time.process_time() - start

@@ -8,6 +8,7 @@ import pytest
 from tensorflow.io import gfile
 
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
+from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import stages
 from models.compression.compressor import Compressor
@@ -139,3 +140,23 @@ def test_fine_tuning_changes_length_and_rate_alone():
   assert not tuned.warm_start and not tuned.early_stopping.enabled
   decayed = Pruning(final_sparsity=0.5, fine_tuning={'steps': 5, 'weight_decay': 0.0}).fine_tuning
   assert fine_tuned(base, decayed).weight_decay == 0
+
+
+def test_recipes_begun_together_end_with_the_same_bits(compressor, base_weights, rides):
+  """Oracle: each recipe by itself, in a compressor and graphs of its own; one background thread, shared graphs."""
+  plain, pruned = (
+    Recipe(name=name, pruning=pruning, quantization=Quantization(fine_tuning=TUNING))
+    for name, pruning in (('qat', None), ('pqat', PRUNING))
+  )
+  recipes = [PCQAT, pruned, plain]
+  with Background() as background:
+    together = Compressor(build, base_weights, rides, TRAINING, start=background.start)
+    together.begin(recipes)
+    together.begin(recipes)
+    found = [together.apply(recipe) for recipe in recipes]
+  for recipe, one in zip(recipes, found, strict=True):
+    alone = Compressor(build, base_weights, rides, TRAINING).apply(recipe)
+    _assert_equal(one.weights, alone.weights)
+    assert one.ranges == alone.ranges
+    for stage, other in zip(one.stages, alone.stages, strict=True):
+      assert {**stage.course.curves} == {**other.course.curves}
