@@ -2,8 +2,8 @@
 
 `python -m benchmarks.rehearsal --target vertex` runs the Chicago rides with the short rehearsal's config: locally into
 an empty folder, again with nothing changed, and the same as a rehearsal. On Vertex the second rehearsal finds the
-model of the first one as its baseline and evaluates and pushes again; the third one changes nothing. On KFP the look-up
-of what serves makes a new artifact each time, so there the evaluation never comes from the cache.
+model of the first one as its baseline and evaluates and pushes again; the third one changes nothing. On KFP the
+ingestion looks at the rides each time, and makes new artifacts of them, so there hardly a step comes from the cache.
 
 The price of a process is what TFX's entry point takes until it hands over to the executor: imports, mostly.
 """

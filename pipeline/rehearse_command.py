@@ -20,6 +20,7 @@ from pipeline.data_source import DataSource, rides_of
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.rehearsal.buckets import Buckets
+from pipeline.rehearsal.errors import SpecError
 from pipeline.rehearsal.staging import BUCKET, staged
 from pipeline.targets.compiled import SUFFIXES, CompiledPipeline, write_compiled
 from pipeline.targets.places import TargetError, platform_settings
@@ -79,12 +80,16 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
   """
   start = time.monotonic()
   directory = RehearsalDirectory(output.path)
+  try:
+    buckets = directory.buckets
+  except SpecError as error:
+    raise TargetError(str(error)) from None
   run_id = f'{datetime.datetime.now():%Y%m%d%H%M%S}'
   logs = output.logs / run_id
   logs.mkdir(parents=True, exist_ok=True)
   with log_files.captured(logs / 'rehearsal.log') as console:
     with console.status('compiling …'):
-      compiled = _compiled(config, _source(config, directory), target)
+      compiled = _compiled(config, staged(data_source(config.dataset.path), buckets), target)
       write_compiled(compiled, directory.spec(target))
     console.rule(
       f'[bold]{compiled.name}[/bold] for {target.value}, schema {compiled.spec["schemaVersion"]}', style='dim'
@@ -97,6 +102,7 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
   return 0 if summary['status'] == 'complete' else 1
 
 
+<<<<<<< HEAD
 def _source(config: RunConfig, directory: RehearsalDirectory) -> DataSource:
   """The rides in a bucket, spans resolved, as a submission resolves them."""
   from components.ride_example_gen.errors import IngestionError
@@ -114,7 +120,10 @@ def _source(config: RunConfig, directory: RehearsalDirectory) -> DataSource:
   return staged(source, directory.buckets)
 
 
+=======
+>>>>>>> aadda70 (Rehearsal documented; rides staged with their spans; mistakes in sentences)
 def _compiled(config: RunConfig, source: DataSource, target: Target) -> CompiledPipeline:
+  environment.prepare()
   from pipeline.targets import kubeflow_compiler, kubeflow_lint
 
   platform = platform_settings(config.platform)
@@ -140,7 +149,6 @@ def _rehearse(
 ) -> dict[str, Any]:
   from pipeline.rehearsal import dag_runner, image, kubeflow_spec
   from pipeline.rehearsal.artifact_store import ArtifactStore
-  from pipeline.rehearsal.errors import SpecError
   from pipeline.rehearsal.task_runner import Stage
 
   try:

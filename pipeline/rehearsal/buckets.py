@@ -8,7 +8,7 @@ import re
 
 from pipeline.rehearsal.errors import SpecError
 
-_URI = re.compile(r'(?:gs|s3|minio)://')
+_URI = re.compile(r'(?<!\w)gs://')
 _MOUNT = re.compile(r'(?<![\w./-])/gcs/')
 _PLAIN_PATH = re.compile(r'[\w./ +@=,-]+')
 

@@ -48,9 +48,8 @@ def staged(source: DataSource, buckets: Buckets) -> DataSource:
 
 
 def _matching(base: pathlib.Path, source: DataSource) -> list[pathlib.Path]:
-  """Files of the resolved spans, else of the pattern with a wildcard for each field such as `{SPAN}`."""
-  patterns = {_FIELD.sub('*', pattern) for pattern in source.inputs().values()}
-  return sorted({path for pattern in patterns for path in base.glob(pattern) if path.is_file()})
+  """Files of the pattern, with a wildcard for each field such as `{SPAN}`; which spans are read, the step decides."""
+  return sorted(path for path in base.glob(_FIELD.sub('*', source.pattern)) if path.is_file())
 
 
 def _upload(file: pathlib.Path, target: pathlib.Path) -> None:
