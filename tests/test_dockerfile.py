@@ -17,33 +17,7 @@ import pytest
 import setuptools
 
 from tests.conftest import REPOSITORY
-
-EXECUTORS = """
-import json, pathlib, sys
-assert not any('site-packages' in entry and not entry.startswith(sys.prefix) for entry in sys.path), sys.path
-from pipeline import environment; environment.prepare()
-from configs import loading
-from pipeline.data_source import data_source
-from pipeline.targets.kubeflow_compiler import compile_pipeline
-from pipeline.targets.kubeflow_lint import lint
-from pipeline.targets.target import Target
-from tfx.utils import import_utils
-config = loading.load('nyc', ['dataset.path=gs://shop/*.csv', 'platform.image=i', 'platform.pipeline_root=gs://shop'])
-paths = set()
-for target in (Target.VERTEX, Target.KFP):
-  compiled = compile_pipeline(config, data_source(config.dataset.path), config.platform, target)
-  assert lint(compiled) == []
-  for executor in compiled.spec['deploymentSpec']['executors'].values():
-    words = executor.get('container', {}).get('args', [])
-    paths |= {words[words.index('--executor_class_path') + 1]} if words else set()
-  for task in compiled.spec['root']['dag']['tasks'].values():
-    parameters = task.get('inputs', {}).get('parameters', {})
-    paths |= {parameters[k]['runtimeValue']['constant'] for k in ('run_fn', 'preprocessing_fn') if k in parameters}
-for path in paths:
-  import_utils.import_class_by_path(path)
-assert pathlib.Path(sys.modules['components'].__file__).is_relative_to(sys.argv[1])
-print(json.dumps(sorted(paths)))
-"""
+from tests.executor_imports import IMPORT_EXECUTORS
 
 
 class Stage(NamedTuple):
@@ -141,7 +115,7 @@ def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
   python = str(root / 'farelite' / 'bin' / 'python')
   clean = {'PATH': '/usr/bin:/bin', 'HOME': str(tmp_path), 'TF_USE_LEGACY_KERAS': '1'}
   result = subprocess.run(
-    [python, '-I', '-c', EXECUTORS, str(site)], env=clean, cwd=tmp_path / 'bin', capture_output=True, text=True
+    [python, '-I', '-c', IMPORT_EXECUTORS, str(site)], env=clean, cwd=tmp_path / 'bin', capture_output=True, text=True
   )
   assert result.returncode == 0, result.stderr[-3000:]
   assert 'components.served_model.executor.ServedModelExecutor' in result.stdout

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import subprocess
 import sys
 import zipfile
 
 from tests.conftest import REPOSITORY
+from tests.executor_imports import IMPORT_EXECUTORS
 
 _IMPORT_EVERYTHING = """
 import importlib, pathlib, pkgutil, sys
@@ -28,20 +30,24 @@ print(config.training.serve, config.compression.schemes[-1].float_layers)
 
 
 def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
-  """Every module imports from the unpacked wheel alone, in isolated mode, so setup.py names every package."""
+  """Every module imports from the unpacked wheel alone, in isolated mode, so setup.py names every package.
+
+  So does every executor and user function that the pipelines compiled for the cloud name.
+  """
   build = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index']
   subprocess.run([*build, '-w', str(tmp_path), str(REPOSITORY)], check=True, capture_output=True)
   [wheel] = tmp_path.glob('farelite-*.whl')
   site = tmp_path / 'site'
   with zipfile.ZipFile(wheel) as archive:
     archive.extractall(site)
-  program = f'import sys; sys.path.insert(0, {str(site)!r})\n{_IMPORT_EVERYTHING}'
+  program = f'import sys; sys.path.insert(0, {str(site)!r})\n{_IMPORT_EVERYTHING}\n{IMPORT_EXECUTORS}'
   result = subprocess.run(
     [sys.executable, '-I', '-c', program, str(site)], capture_output=True, text=True, cwd=tmp_path, check=False
   )
   assert result.returncode == 0, result.stderr[-2000:]
-  presets, recipes, schemes, chosen = result.stdout.splitlines()[-4:]
+  presets, recipes, schemes, chosen, executors = result.stdout.splitlines()[-5:]
   assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-wide'}
   for folder, names in (('recipes', recipes), ('schemes', schemes)):
     assert set(names.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / folder).iterdir()}
   assert chosen == "pqat_80 ('fare',)"
+  assert {'models.run_fn.run_fn', 'components.served_model.executor.ServedModelExecutor'} <= set(json.loads(executors))
