@@ -16,7 +16,7 @@ from rich.table import Table
 
 from configs.run import RunConfig
 from pipeline import environment, log_files
-from pipeline.data_source import DataSource, rides_of
+from pipeline.data_source import DataSource, files_of
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.rehearsal.buckets import Buckets
@@ -89,7 +89,7 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
   logs.mkdir(parents=True, exist_ok=True)
   with log_files.captured(logs / 'rehearsal.log') as console:
     with console.status('compiling …'):
-      compiled = _compiled(config, staged(data_source(config.dataset.path), buckets), target)
+      compiled = _compiled(config, staged(files_of(config.dataset, 'A rehearsal'), buckets), target)
       write_compiled(compiled, directory.spec(target))
     console.rule(
       f'[bold]{compiled.name}[/bold] for {target.value}, schema {compiled.spec["schemaVersion"]}', style='dim'
@@ -102,26 +102,6 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
   return 0 if summary['status'] == 'complete' else 1
 
 
-<<<<<<< HEAD
-def _source(config: RunConfig, directory: RehearsalDirectory) -> DataSource:
-  """The rides in a bucket, spans resolved, as a submission resolves them."""
-  from components.ride_example_gen.errors import IngestionError
-  from pipeline.data_source import DataSourceError
-
-  environment.prepare()
-  from pipeline.window import resolve_window
-
-  source = rides_of(config.dataset)
-  try:
-    if '://' not in source.base:
-      source, _ = resolve_window(source, config.retraining.window)
-  except IngestionError as error:
-    raise DataSourceError(str(error)) from None
-  return staged(source, directory.buckets)
-
-
-=======
->>>>>>> aadda70 (Rehearsal documented; rides staged with their spans; mistakes in sentences)
 def _compiled(config: RunConfig, source: DataSource, target: Target) -> CompiledPipeline:
   environment.prepare()
   from pipeline.targets import kubeflow_compiler, kubeflow_lint
