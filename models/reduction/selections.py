@@ -138,7 +138,7 @@ def _permutation(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _S
       f'permutation holds out a part of the training rides, so it needs 8 at least, got {len(matrix)}.'
     )
   parts = train_test_split(matrix.numeric, matrix.fares, test_size=_HELD_OUT, random_state=reduction.seed)
-  fitted = _permutation_model(reduction).fit(parts[0], parts[2])
+  fitted = _model(reduction).fit(parts[0], parts[2])
   found = permutation_importance(
     fitted,
     parts[1],
@@ -150,14 +150,15 @@ def _permutation(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _S
   return _Scored(np.asarray(found.importances_mean), 'more RMSE without it')
 
 
-def _permutation_model(reduction: Reduction) -> Any:
+def _model(reduction: Reduction) -> Any:
+  """What ranks the features; a forest rather than boosted trees, as those crawl where another process has a core."""
   if reduction.scorer is Scorer.LINEAR:
     from sklearn.linear_model import Ridge
 
     return Ridge()
-  from sklearn.ensemble import HistGradientBoostingRegressor
+  from sklearn.ensemble import ExtraTreesRegressor
 
-  return HistGradientBoostingRegressor(random_state=reduction.seed)
+  return ExtraTreesRegressor(_TREES, min_samples_leaf=3, random_state=reduction.seed)
 
 
 def _rfe(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _Scored:
@@ -165,7 +166,7 @@ def _rfe(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _Scored:
   from sklearn.feature_selection import RFE
 
   assert wanted is not None
-  found = RFE(_rfe_model(reduction), n_features_to_select=wanted).fit(matrix.numeric, matrix.fares)
+  found = RFE(_model(reduction), n_features_to_select=wanted).fit(matrix.numeric, matrix.fares)
   kept = np.asarray(found.support_)
   last = len(matrix.names) - wanted
   reasons = {
@@ -173,16 +174,6 @@ def _rfe(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _Scored:
     for index, rank in enumerate(found.ranking_)
   }
   return _Scored(-np.asarray(found.ranking_, np.float64), '', kept, reasons)
-
-
-def _rfe_model(reduction: Reduction) -> Any:
-  if reduction.scorer is Scorer.LINEAR:
-    from sklearn.linear_model import Ridge
-
-    return Ridge()
-  from sklearn.ensemble import ExtraTreesRegressor
-
-  return ExtraTreesRegressor(_TREES, min_samples_leaf=3, random_state=reduction.seed, n_jobs=1)
 
 
 def _l1(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _Scored:
