@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
@@ -21,6 +20,7 @@ from rich.text import Text
 from configs import loading
 from configs.run import RunConfig
 from pipeline import beam_arguments, cloud_bigquery, environment, log_files
+from pipeline.config_view import config_view
 from pipeline.data_source import DataSource, DataSourceError
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
@@ -145,13 +145,13 @@ def perform(session: Session, config: RunConfig, output: OutputDirectory, job: J
 
 
 def show_config(console: Console, config: RunConfig, source: DataSource) -> None:
-  """The resolved config, small branches on one line each."""
-  text = yaml.safe_dump(
-    config.model_dump(mode='json'), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
-  )
+  """The resolved config, small branches on one line each; the whole of it is written beside the model."""
+  text, unchanged = config_view(config)
   console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
   colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
   console.print(colored if console.is_terminal else Text(text))
+  if unchanged:
+    console.print(f'[dim]As by default: {", ".join(unchanged)}.[/dim]')
   console.rule(style='dim')
 
 
