@@ -53,7 +53,7 @@ class LiveView:
     if _is_plain(step):
       return
     mark, color = _MARKS[step.state]
-    line = Text.assemble((f' {mark} ', color), f'{step.name:<20}', (f'{step.seconds:7.1f} s', 'bold'))
+    line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
     line.append(f'  {step.state.value}' if step.state is not StepState.COMPLETE else '', style=color)
     self._console.print(line)
 
@@ -62,7 +62,7 @@ class LiveView:
     for name, since in list(self._running.items()):
       rows.add_row(
         Spinner('dots', style='cyan'),
-        f'{name:<20}',
+        f'{name:<24}',
         Text(f'{time.monotonic() - since:6.1f} s', style='bold'),
       )
     return rows
