@@ -170,12 +170,14 @@ class Study(Config):
   compression: CompressionSweep = CompressionSweep()
 
 
+_SWIFT = tuple(name for name in REDUCTION_METHODS if name not in ('permutation', 'rfe'))
+
 QUICK = (
   'study.seeds=1',
   'study.folds=2',
   'study.dimensions={features: [6, 24], noise: [200], training_rides: [500]}',
-  'study.reductions={shares: [0.5], tested_folds: 1}',
+  f'study.reductions={{methods: [{", ".join(_SWIFT)}], shares: [0.5], tested_folds: 1}}',
   'study.embeddings.widths=[1, fourth_root, 16]',
   'study.compression={recipes: [dense, pqat_80], schemes: [float32, int8], tested_folds: 1}',
 )
-"""Overrides that `--quick` stands for: every question, roughly answered."""
+"""Overrides that `--quick` stands for: every question, roughly answered; what fits trees over and over is left out."""

@@ -197,7 +197,7 @@ def study(
 
   try:
     if markdown:
-      command.print_markdown(output or 'out/study', blocks)
+      command.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
       return
     settings = command.overrides(overrides, data, quick, blocks)
     resolved = loading.load(config, settings)
