@@ -6,11 +6,16 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from pipeline import log_files
-from pipeline.data_source import DataSourceError, rides_of
+from rich.console import Console
+
+from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.spans import has_spans
+from pipeline import environment, log_files
+from pipeline.data_source import DataSource, DataSourceError, rides_of
 from pipeline.targets.compile_command import compile_checked, load
-from pipeline.targets.places import platform_settings
+from pipeline.targets.places import TargetError, platform_settings
 from pipeline.targets.target import Target
+from pipeline.window import resolve_window
 
 
 def run(target: str, config: str | None, data: str | None, overrides: Sequence[str]) -> None:
@@ -26,15 +31,7 @@ def run(target: str, config: str | None, data: str | None, overrides: Sequence[s
   with log_files.captured(pathlib.Path(os.devnull)) as console:
     source = rides_of(resolved.dataset)
     if where is Target.KFP:
-      from components.ride_example_gen.errors import IngestionError
-      from pipeline.window import resolve_window
-
-      try:
-        source, window = resolve_window(source, resolved.retraining.window)
-      except IngestionError as error:
-        raise DataSourceError(str(error)) from None
-      if window is not None:
-        console.print(f'rides: {window.name()}')
+      source = _with_spans(source, resolved.retraining.window, console)
     compiled = compile_checked(resolved, source, where, console)
     with console.status(f'submitting to {target} …'):
       if where is Target.VERTEX:
@@ -46,3 +43,23 @@ def run(target: str, config: str | None, data: str | None, overrides: Sequence[s
 
         submission = kfp_client.submit(compiled, platform)
     console.print(f'{submission.name} is on its way: {submission.link}')
+
+
+def _with_spans(source: DataSource, window: int | None, console: Console) -> DataSource:
+  """The source with the spans that this run reads filled in, as no driver does so in the cluster."""
+  if not has_spans(source.pattern):
+    return source
+  environment.prepare()
+  import tensorflow as tf
+
+  try:
+    with console.status('looking for spans …'):
+      source, found = resolve_window(source, window)
+  except IngestionError as error:
+    raise DataSourceError(str(error)) from None
+  except tf.errors.OpError as error:
+    reason = error.message.splitlines()[0]
+    raise TargetError(f"The spans below '{source.base}' can't be listed from here: {reason}") from None
+  if found is not None:
+    console.print(f'rides: {found.name()}')
+  return source

@@ -66,6 +66,21 @@ def test_a_recipe_more_and_a_warm_start(compiler, target):
   assert base['producerTask'] == {'vertex': 'WarmStartModel-model-resolver', 'kfp': 'WarmStartModel'}[target.value]
 
 
+@pytest.mark.parametrize('target', CLOUD)
+@pytest.mark.parametrize(
+  'overrides',
+  [
+    pytest.param(['reduction.method=pca', 'reduction.components=8'], id='reduction'),
+    pytest.param(['training.serve=pqat_80'], id='another_recipe_served'),
+    pytest.param(
+      ['beam.engine=dataflow', 'platform.vertex.project=shop', 'platform.vertex.region=europe-west4'], id='dataflow'
+    ),
+  ],
+)
+def test_what_else_a_config_may_switch_on(compiler, target, overrides):
+  assert lint(compiler(target, *overrides)) == []
+
+
 def test_vertex_resolves_and_runs_the_driver(pipelines):
   pipeline = pipelines[Target.VERTEX]
   resolvers = {name for name, executor in _executors(pipeline).items() if 'resolver' in executor}
