@@ -24,7 +24,7 @@ test-slow: install  ## whole runs that take minutes
 test-beam: install  ## whole runs on other Beam engines, with a real job service and worker pool
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_beam_engines.py $(ARGS)
 
-test-retraining: install  ## sixty simulated nights of a retraining timer, about a quarter of an hour
+test-retraining: install  ## sixty simulated nights of a retraining timer; takes long
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_sixty_days.py tests/integration/test_retraining.py $(ARGS)
 
 rehearse: install  ## the compiled pipeline for Vertex and KFP, every step as in a pod, without a cluster
