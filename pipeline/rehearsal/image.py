@@ -2,8 +2,8 @@
 
 The image of a cluster has the same packages at the same versions, and the wheel. Here they are a virtual environment
 of a few megabytes: the wheel is built from the checkout and installed, and the packages are those of the environment
-that runs the rehearsal. That environment's editable link to the checkout is not followed, so a module that the wheel
-lacks is missing here as it would be in a pod.
+that runs the rehearsal, those alone that the Dockerfile installs. That environment's editable link to the checkout is
+not followed, so a module that the wheel lacks is missing here as it would be in a pod.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from collections.abc import Iterator
 
 _PROJECT = 'farelite'
 _SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'components', 'configs', 'models', 'pipeline', 'transforms')
+_REQUIREMENTS = 'requirements/image.txt'
+"""What the Dockerfile installs."""
 _STAMP = 'complete'
 
 
@@ -68,8 +70,7 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
   shutil.rmtree(folder, ignore_errors=True)
   base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
   _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
-  # A path file makes the packages importable, but what lies beside them, the editable link, is not followed.
-  (image.site / 'locked.pth').write_text(f'{sysconfig.get_path("purelib")}\n', encoding='utf-8')
+  _link_packages(image, _locked(checkout))
   if checkout:
     _install(checkout, image)
   else:
@@ -97,9 +98,44 @@ def _sources(checkout: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def _digest(checkout: pathlib.Path) -> str:
   digest = hashlib.sha256(f'{sys.prefix}\0'.encode())
+  digest.update('\0'.join(_locked(checkout) or ()).encode())
   for file in _sources(checkout):
     digest.update(f'{file.relative_to(checkout)}\0'.encode() + file.read_bytes() + b'\0')
   return digest.hexdigest()[:16]
+
+
+def _locked(checkout: pathlib.Path | None) -> list[str] | None:
+  """Names of the packages that the image has, or `None` where no list is there to tell."""
+  file = checkout / _REQUIREMENTS if checkout else None
+  if file is None or not file.exists():
+    return None
+  return [line.partition('==')[0] for line in file.read_text(encoding='utf-8').splitlines() if '==' in line]
+
+
+def _link_packages(image: Image, names: list[str] | None) -> None:
+  """Makes packages of this environment importable there, all of them where there are no names."""
+  packages = pathlib.Path(sysconfig.get_path('purelib'))
+  if names is None:
+    # A path file makes the packages importable, but what lies beside them, the editable link, is not followed.
+    (image.site / 'locked.pth').write_text(f'{packages}\n', encoding='utf-8')
+    return
+  for name in names:
+    for entry in _top_level(name):
+      link = image.site / entry
+      if not link.is_symlink():
+        link.symlink_to(packages / entry)
+
+
+def _top_level(name: str) -> set[str]:
+  """First parts of a package's installed paths; path files are left out, as they act on the environment they lie in."""
+  try:
+    record = importlib.metadata.distribution(name).read_text('RECORD') or ''
+  except importlib.metadata.PackageNotFoundError:
+    raise ImageError(
+      f"The package '{name}' of {_REQUIREMENTS} is not installed here, so no image can be made of it; make install."
+    ) from None
+  first = {line.partition(',')[0].partition('/')[0] for line in record.splitlines()}
+  return {part for part in first if part and part != '..' and part != '__pycache__' and not part.endswith('.pth')}
 
 
 def _install(checkout: pathlib.Path, image: Image) -> None:

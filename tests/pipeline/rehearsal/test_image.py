@@ -29,11 +29,11 @@ def _python(built: image.Image, program: str, tmp_path: pathlib.Path) -> subproc
 
 
 def test_only_the_wheel_is_importable(built: image.Image, tmp_path: pathlib.Path):
-  """`benchmarks` lies in the checkout and in no wheel; the rooms come from the environment's own folder."""
+  """`benchmarks` lies in the checkout and in no wheel; tools of development are in no image."""
   program = f"""
 import importlib.util, sys
 for room in {ROOMS}: print(importlib.util.find_spec(room).origin)
-for name in ('benchmarks', 'setup'): assert importlib.util.find_spec(name) is None, name
+for name in ('benchmarks', 'setup', 'pytest', 'mypy', 'lightgbm'): assert importlib.util.find_spec(name) is None, name
 assert not [path for path in sys.path if path.startswith({str(REPOSITORY)!r}) and 'site-packages' not in path], sys.path
 assert importlib.util.find_spec('tfx') and importlib.util.find_spec('google.cloud.aiplatform')
 """
@@ -108,6 +108,14 @@ def test_environment_of_the_image(tmp_path: pathlib.Path):
   )
   assert image.variables(dockerfile) == {'A': '1', 'B': 'two words'}
   assert image.variables(tmp_path / 'none') == {}
+
+
+def test_a_package_that_is_not_installed_here_is_told(tmp_path: pathlib.Path):
+  checkout = _small_checkout(tmp_path / 'checkout')
+  (checkout / 'requirements').mkdir()
+  (checkout / 'requirements' / 'image.txt').write_text('shapely==2.0 \\\n    --hash=sha256:00\n')
+  with pytest.raises(image.ImageError, match=r"The package 'shapely' of requirements/image.txt is not installed here"):
+    image.build(tmp_path / 'image', checkout)
 
 
 def test_a_wheel_that_cannot_be_built_is_told(tmp_path: pathlib.Path):
