@@ -32,7 +32,7 @@ class CompressionGate(base_component.BaseComponent):
       name.
     compression: schemes, budget, measurement.
     evaluation: slices, resamples.
-    dataset: of the rides.
+    dataset: of the rides; its path is left out, as the cache must not depend on it.
     code_version: part of the cache key, and of the manifest.
   """
 
@@ -59,7 +59,7 @@ class CompressionGate(base_component.BaseComponent):
       report=channel.Channel(type=CompressionReport),
       compression=compression.model_dump_json(),
       evaluation=evaluation.model_dump_json(),
-      dataset=dataset.model_dump_json(),
+      dataset=dataset.model_copy(update={'path': None}).model_dump_json(),
       code_version=code_version,
     )
     super().__init__(spec=spec)

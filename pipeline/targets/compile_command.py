@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
     TargetError: one sentence per finding.
   """
   platform = platform_settings(config.platform)
+  if importlib.util.find_spec('kfp') is None:
+    raise TargetError("Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'.")
   with console.status('loading TFX …'):
     environment.prepare()
     from pipeline.targets import kubeflow_compiler, kubeflow_lint
