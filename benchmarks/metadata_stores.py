@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from benchmarks.database_servers import PASSWORD, server
 from configs import loading
 from configs.metadata import PASSWORD_VARIABLE, Metadata
 from pipeline.metadata_store import connection_config, open_store
+from pipeline.store_client import connect
 
 _WRITES = 'benchmark_step'
 
@@ -44,9 +46,11 @@ def main(arguments: list[str] | None = None) -> None:
     with _store(name) as (label, connection):
       row = {'store': label} | race(connection, options.writers, options.rounds)
     rows.append(row)
+    for error in row['errors']:
+      print(f'  {error[:110]}', file=sys.stderr)
     share = f'{row["whole"]}/{row["asked"]}'
     print(
-      f'{label:<38} {share:>13} {row["errors"]:>7} {row["seconds"]:>8.1f} {row["whole"] / row["seconds"]:>9.0f} '
+      f'{label:<38} {share:>13} {len(row["errors"]):>7} {row["seconds"]:>8.1f} {row["whole"] / row["seconds"]:>9.0f} '
       f'{row["slowest"]:>12.2f} s',
       flush=True,
     )
@@ -63,7 +67,7 @@ def race(connection: mlmd_pb2.ConnectionConfig, writers: int, rounds: int) -> di
     rounds: of each.
 
   Returns:
-    `asked` and `whole` rounds, `errors` that writers met, `seconds` of wall time, the `slowest` round in seconds.
+    `asked` and `whole` rounds, the `errors` that writers met, `seconds` of wall time, the `slowest` round in seconds.
   """
   context = multiprocessing.get_context('spawn')
   gate, results = context.Barrier(writers + 1), context.Queue()
@@ -80,7 +84,7 @@ def race(connection: mlmd_pb2.ConnectionConfig, writers: int, rounds: int) -> di
   return {
     'asked': writers * rounds,
     'whole': _whole_rounds(mlmd.MetadataStore(connection)),
-    'errors': sum(errors for errors, _ in told),
+    'errors': [error for errors, _ in told for error in errors],
     'seconds': seconds,
     'slowest': max(slowest for _, slowest in told),
   }
@@ -90,15 +94,17 @@ def _write(serialized: bytes, writer: int, rounds: int, gate: Any, results: Any)
   """One process; an error is counted, and the next round begins, as the next step of a pipeline would."""
   connection = mlmd_pb2.ConnectionConfig.FromString(serialized)
   gate.wait()
-  errors, slowest = 0, 0.0
+  own = connection.HasField('retry_options')
+  errors: list[str] = []
+  slowest = 0.0
   store = None
   for number in range(rounds):
     start = time.monotonic()
     try:
-      store = store or mlmd.MetadataStore(connection)
+      store = store or (connect(connection) if own else mlmd.MetadataStore(connection))
       _round(store, writer, number)
-    except Exception:
-      errors += 1
+    except Exception as error:
+      errors.append(f'{type(error).__name__}: {error}')
     slowest = max(slowest, time.monotonic() - start)
   results.put((errors, slowest))
 

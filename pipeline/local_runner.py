@@ -13,6 +13,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.steps import Output, Step, StepFailedError, StepObserver, StepState
+from pipeline.store_client import connect
 
 _RUN_ID = 'pipeline-run-id'
 
@@ -42,7 +43,7 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     del run_options
     runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_id})
     deployment = runner_utils.extract_local_deployment_config(pipeline)
-    mlmd = metadata.Metadata(self._connection)
+    mlmd = _StoreHandle(self._connection)
     for node in pipeline.nodes:
       self._run_node(pipeline, node.pipeline_node, deployment, mlmd)
 
@@ -77,6 +78,15 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
   def _record(self, step: Step) -> None:
     self.steps.append(step)
     self._observer.ended(step)
+
+
+class _StoreHandle(metadata.Metadata):
+  """TFX's handle of the store, with this project's client."""
+
+  def __enter__(self) -> metadata.Metadata:
+    self._store = connect(self._connection_config)
+    self._users += 1
+    return self
 
 
 def run_locally(

@@ -15,6 +15,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from configs.metadata import PASSWORD_VARIABLE, Metadata, StoreKind
+from pipeline.store_client import connect
 
 RETRIES = 30
 """With MLMD's five, one write in six of six parallel SQLite writers is lost with an error."""
@@ -91,7 +92,7 @@ def open_store(metadata: Metadata, sqlite: str | os.PathLike[str], create: bool 
     raise MetadataStoreError(f'There is no metadata store {where}; name the output directory or config of a run.')
   with _native_log() as log:
     try:
-      return _connect(connection_config(metadata, sqlite))
+      return connect(connection_config(metadata, sqlite))
     except Exception as error:
       reason = _POSTGRESQL_REASON.findall(log()) or [str(error)]
   raise MetadataStoreError(_sentence(metadata, where, reason[-1].strip()))
@@ -107,14 +108,6 @@ def _reach(metadata: Metadata, where: str) -> None:
       f"The metadata store, {where}, can't be reached: {reason}. "
       'Check metadata.host and metadata.port, and that the server runs and lets this machine in.'
     ) from None
-
-
-def _connect(connection: mlmd_pb2.ConnectionConfig) -> mlmd.MetadataStore:
-  """Several that make the tables at once get in each other's way, once."""
-  for _ in range(4):
-    with contextlib.suppress(mlmd.errors.AbortedError, mlmd.errors.AlreadyExistsError):
-      return mlmd.MetadataStore(connection)
-  return mlmd.MetadataStore(connection)
 
 
 def _sentence(metadata: Metadata, where: str, reason: str) -> str:
