@@ -83,7 +83,8 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
   """
   served = serving_version(store, config, output)
   contexts = [c for c in store.get_contexts_by_type(RUN_TYPE) if _text(c, 'pipeline') == config.name]
-  entries = sorted((_entry(context, served) for context in contexts), key=lambda entry: (entry.started, entry.run))
+  in_order = sorted(contexts, key=lambda context: (_text(context, 'started'), context.id))
+  entries = [_entry(context, served) for context in in_order]
   launched = [entry for entry in entries if entry.status != ROLLED_BACK]
   return [_settled(entry, newest=entry is launched[-1]) if entry.status == RUNNING else entry for entry in entries]
 

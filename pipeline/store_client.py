@@ -12,8 +12,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 _BACKSLASH = '\\'
 _STAND_IN = '\uff3c'
-"""A fullwidth backslash. MLMD quotes a text with a backslash in it wrongly for PostgreSQL, as `'E'…'`, which is a syntax
-error; JSON inside JSON, such as the settings of the Transform and Trainer steps, is full of them."""
+"""A fullwidth backslash. MLMD quotes a text with a backslash in it wrongly for PostgreSQL, as `'E'…'`: a syntax error.
+JSON inside JSON, such as the settings of the Transform and Trainer steps, is full of them."""
 
 _TRIES = 10
 _PASSING = ('locked', 'concurrent', 'already exists', 'deadlock', 'duplicate key')
