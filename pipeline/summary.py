@@ -66,6 +66,7 @@ def summarize(
     'chosen': compression['chosen'] if compression else None,
     'notes': compression['notes'] if compression else [],
     'compression': _uri(steps, 'CompressionGate', 'report'),
+    'reduction': _reduction(steps),
     'findings': _findings(steps),
     'blessed': _blessed(steps),
     'pushed_path': destination,
@@ -175,6 +176,21 @@ def _compression(steps: Sequence[Step]) -> dict[str, Any] | None:
 def _variant(variant: dict[str, Any]) -> dict[str, Any]:
   """What the summary tells of a variant; null where it could not be made."""
   return {key: variant.get(key) for key in _VARIANT_KEYS}
+
+
+_REDUCTION_KEYS = ('method', 'features', 'inputs', 'variance_lost', 'reconstruction_error', 'rides', 'notes', 'kept')
+
+
+def _reduction(steps: Sequence[Step]) -> dict[str, Any] | None:
+  """What became of the features where they were reduced; `kept` is there for a selection alone."""
+  uri = _uri(steps, 'DimensionalityReduction', 'report')
+  if uri is None:
+    return None
+  # Brings TensorFlow along.
+  from components.dimensionality_reduction.report_files import DETAILS_FILE
+
+  details = _read_json(uri, DETAILS_FILE)
+  return {key: details[key] for key in _REDUCTION_KEYS if key in details}
 
 
 def _findings(steps: Sequence[Step]) -> list[dict[str, Any]]:

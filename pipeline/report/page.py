@@ -20,6 +20,7 @@ from pipeline.report.sections.data import data_section
 from pipeline.report.sections.errors import errors_section
 from pipeline.report.sections.features import features_section
 from pipeline.report.sections.headline import headline
+from pipeline.report.sections.reduction import reduction_section
 from pipeline.report.sections.served import served_section
 from pipeline.report.sections.steps import steps_section
 from pipeline.report.sections.training import training_section
@@ -93,6 +94,7 @@ def _parts(record: RunRecord, variants: Variants | None, notes: list[str]) -> li
     Part('data', 'Rides', lambda: data_section(record, columns)),
     Part('steps', 'Steps', lambda: steps_section(record)),
     Part('features', 'Features', lambda: features_section(record)),
+    Part('reduction', 'Reduction', lambda: reduction_section(record), expected=False),
     Part('card', 'Model card', lambda: model_card(record, variants, columns)),
     Part('again', 'Run again', lambda: again_section(record)),
   ]

@@ -51,6 +51,8 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   told = (
     f'The model sees {counted(len(numeric), "number")}, standardized, and {len(embedded) or "no"} embedded categories.'
   )
+  if config.reduction.is_on:
+    told = f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
   return FeaturesSection(
     told=f'{told} All of it is computed from the raw ride inside the served file.',
     numeric=Table('Numeric features, in the order of the vector', _NUMERIC, tuple(numeric)),
