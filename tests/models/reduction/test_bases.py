@@ -34,7 +34,5 @@ def test_fitted_on_all_and_shown_by_a_sample():
 
 
 def test_fewer_rides_than_features():
-  with pytest.raises(
-    ReductionError, match='An incremental pca of 6 features needs at least as many training rides, got 4'
-  ):
+  with pytest.raises(ReductionError, match='needs at least as many training rides, got 4'):
     incremental_basis([NUMERIC[:4]], clip=None)
