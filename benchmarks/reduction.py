@@ -157,7 +157,8 @@ def _print(name: str, found: Result, full: Result) -> None:
   ratios = found.rmse / full.rmse
   spread = f'{ratios.mean():.3f} ({ratios.min():.3f}–{ratios.max():.3f})'
   print(
-    f'| {name} | {found.inputs} | {found.rmse.mean():.3f} | {spread} | {found.weights:,} | {sizes} | {found.seconds:.1f} s |',
+    f'| {name} | {found.inputs} | {found.rmse.mean():.3f} | {spread} '
+    f'| {found.weights:,} | {sizes} | {found.seconds:.1f} s |',
     flush=True,
   )
 
