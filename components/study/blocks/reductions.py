@@ -76,7 +76,7 @@ def _file(
     return None
   features = convert_features(transform, model, config.dataset)
   file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False))
-  difference = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
+  difference: np.ndarray = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
   if (off := float(np.sqrt(np.mean(difference**2)))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
     raise ValueError(f'the lite file misses the fares of its model by {off:.3g} on average.')
   return file
