@@ -33,22 +33,22 @@ from transforms.constants import Constants
 
 _FOLDS = 5
 
-REDUCTIONS: dict[str, Reduction] = {
-  'pca, 99 % of the variance': Reduction(method='pca', components=0.99),
-  'pca, half': Reduction(method='pca', components=24),
-  'pca, half, not whitened': Reduction(method='pca', components=24, whiten=False),
-  'svd, half': Reduction(method='svd', components=24),
-  'ica, half': Reduction(method='ica', components=24),
-  'nmf, a quarter': Reduction(method='nmf', components=12),
-  'lda, 8 bands': Reduction(method='lda'),
-  'pls, half': Reduction(method='pls', components=24),
-  'variance, half': Reduction(method='variance', components=24),
-  'correlation, 0.95': Reduction(method='correlation'),
-  'correlation, half': Reduction(method='correlation', components=24),
-  'mutual information, half': Reduction(method='mutual_information', components=24),
-  'permutation, half': Reduction(method='permutation', components=24),
-  'rfe, linear, half': Reduction(method='rfe', components=24, scorer='linear'),
-  'l1, half': Reduction(method='l1', components=24),
+REDUCTIONS: dict[str, dict[str, object]] = {
+  'pca, 99 % of the variance': {'method': 'pca', 'components': 0.99},
+  'pca, half': {'method': 'pca', 'components': 24},
+  'pca, half, not whitened': {'method': 'pca', 'components': 24, 'whiten': False},
+  'svd, half': {'method': 'svd', 'components': 24},
+  'ica, half': {'method': 'ica', 'components': 24},
+  'nmf, a quarter': {'method': 'nmf', 'components': 12},
+  'lda, 8 bands': {'method': 'lda'},
+  'pls, half': {'method': 'pls', 'components': 24},
+  'variance, half': {'method': 'variance', 'components': 24},
+  'correlation, 0.95': {'method': 'correlation'},
+  'correlation, half': {'method': 'correlation', 'components': 24},
+  'mutual information, half': {'method': 'mutual_information', 'components': 24},
+  'permutation, half': {'method': 'permutation', 'components': 24},
+  'rfe, linear, half': {'method': 'rfe', 'components': 24, 'scorer': 'linear'},
+  'l1, half': {'method': 'l1', 'components': 24},
 }
 
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   _print('none', full, full)
   for name, reduction in REDUCTIONS.items():
     if name.startswith(options.only or ''):
-      _print(name, _measure(task, reduction, options.seeds), full)
+      _print(name, _measure(task, Reduction.model_validate(reduction), options.seeds), full)
 
 
 def _task(path: str) -> Task:

@@ -71,12 +71,12 @@ def _explained(fitted: Fitted) -> Figure:
   axes.axvline(count + 0.5, color=_GUIDE, linestyle='--', linewidth=1)
   kept = float(np.sum(shares[:count]))
   axes.annotate(
-    f'{count} components, {kept:.1%}', (count + 0.5, kept), (-8, -14), textcoords='offset points', ha='right', va='top'
+    f'{count} components, {kept:.1%}', (count + 0.5, 0.6 * kept), (8, 0), textcoords='offset points', va='center'
   )
   axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
   axes.xaxis.set_major_locator(MaxNLocator(integer=True))
   axes.set(xlabel='component', ylabel='share of the variance', ylim=(0, 1.05))
-  axes.legend(frameon=False, loc='center right')
+  axes.legend(frameon=False, loc='lower right', bbox_to_anchor=(1, 0.15))
   return figure
 
 
