@@ -15,13 +15,24 @@ _STAND_IN = '\uff3c'
 """A fullwidth backslash. MLMD quotes a text with a backslash in it wrongly for PostgreSQL, as `'E'…'`: a syntax error.
 JSON inside JSON, such as the settings of the Transform and Trainer steps, is full of them."""
 
+_TYPE_CALLS = {
+  'PutArtifactType': 'artifact_type',
+  'PutExecutionType': 'execution_type',
+  'PutContextType': 'context_type',
+}
+_BUILT_IN = 'mlmd.Dataset'
+"""A type that ML Metadata itself makes with the tables."""
+
+_PATIENCE_SECONDS = 30.0
+"""How long to wait for a process that set out to register a type, and may have been killed."""
+
 _TRIES = 10
 _PASSING = ('locked', 'concurrent', 'already exists', 'deadlock', 'duplicate key')
 """What a client says whose first connection met another one's."""
 
 
 class StoreClient(mlmd.MetadataStore):
-  """A MetadataStore whose texts may hold backslashes with PostgreSQL, too.
+  """A MetadataStore whose texts may hold backslashes with PostgreSQL, and whose types are registered once on servers.
 
   Args:
     config: of the connection.
@@ -29,16 +40,44 @@ class StoreClient(mlmd.MetadataStore):
 
   def __init__(self, config: mlmd_pb2.ConnectionConfig) -> None:
     self._replaces = config.HasField('postgresql')
+    self._is_server = not config.HasField('sqlite')
+    self._known_types: set[tuple[str, str]] = set()
     super().__init__(config)
 
   def _call(self, method_name: str, request: Any, response: Any, *options: Any) -> Any:
     """MLMD's one way to the store."""
+    if self._is_server and method_name in _TYPE_CALLS:
+      self._register_once(_TYPE_CALLS[method_name], getattr(request, _TYPE_CALLS[method_name]).name)
     if not self._replaces:
       return super()._call(method_name, request, response, *options)
     _replace(request, _BACKSLASH, _STAND_IN)
     result = super()._call(method_name, request, response, *options)
     _replace(response, _STAND_IN, _BACKSLASH)
     return result
+
+  def _register_once(self, kind: str, name: str) -> None:
+    """Two that register one type at once make two types of one name, and each finds the artifacts of one alone.
+
+    An artifact's name is unique, so whoever makes the note of this name registers the type; the others wait for it.
+    """
+    if (kind, name) in self._known_types:
+      return
+    if not self._has_type(kind, name):
+      note = mlmd_pb2.Artifact(type_id=self.get_artifact_type(_BUILT_IN).id, name=f'farelite {kind} {name}')
+      try:
+        self.put_artifacts([note])
+      except mlmd.errors.AlreadyExistsError:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not self._has_type(kind, name) and time.monotonic() < deadline:
+          time.sleep(0.05)
+    self._known_types.add((kind, name))
+
+  def _has_type(self, kind: str, name: str) -> bool:
+    try:
+      getattr(self, f'get_{kind}')(name)
+    except mlmd.errors.NotFoundError:
+      return False
+    return True
 
 
 def connect(config: mlmd_pb2.ConnectionConfig) -> StoreClient:

@@ -62,10 +62,14 @@ def test_the_command_says_it_in_one_sentence(database: Server, tmp_path: pathlib
 
 
 def test_several_processes_write_at_once(database: Server, tmp_path: pathlib.Path):
+  """Not a type twice either, which would hide the artifacts of one writer from the others."""
   metadata = metadata_of(database)
   open_store(metadata, tmp_path / 'unused')
   outcome = race(connection_config(metadata, tmp_path / 'unused'), writers=3, rounds=8)
   assert (outcome['whole'], outcome['errors']) == (24, [])
+  store = open_store(metadata, tmp_path / 'unused')
+  for types in (store.get_artifact_types(), store.get_execution_types(), store.get_context_types()):
+    assert [kind.name for kind in types].count('benchmark_step') == 1
 
 
 def test_several_processes_write_at_once_to_a_file(tmp_path: pathlib.Path):
