@@ -45,15 +45,18 @@ def _features(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
     name.removeprefix('everything less '): row for name, row in rows.items() if name.startswith('everything less')
   }
   costly = sorted((row['ratio'], name) for name, row in left.items() if row['ratio_low'] > 1)
-  idle = [name for name, row in left.items() if row['ratio_low'] <= 1]
+  harmful = [name for name, row in left.items() if row['ratio_high'] < 1]
+  idle = [name for name, row in left.items() if row['ratio_low'] <= 1 <= row['ratio_high']]
   told = []
   if 'raw' in rows:
     told.append(f'The raw baseline has an RMSE {interval(estimate_of(rows["raw"]), 3)} times that of everything.')
   if costly:
     parts = [f'{name} ({percent(ratio - 1)} more without it)' for ratio, name in reversed(costly)]
     told.append(f'Blocks that are missed when they are left out: {joined(parts)}.')
+  if harmful:
+    told.append(f'Blocks without which it is better, beyond chance: {joined(harmful)}.')
   if idle:
-    told.append(f"Blocks whose absence helps or can't be told from chance: {joined(idle)}.")
+    told.append(f"Blocks whose absence can't be told from chance: {joined(idle)}.")
   return [*told, *_published_cross(rows, about)]
 
 
