@@ -28,6 +28,7 @@ def _command(server: Server, name: str, data: pathlib.Path, output: pathlib.Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_two_pipelines_at_once(database: Server, tmp_path: pathlib.Path):
   """Oracle: each pipeline's push descends from its own artifacts alone, in numbers as in a store of its own."""
   data = simulated(tmp_path / 'rides')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 
+import pytest
 from click.testing import CliRunner
 
 from pipeline import cli
@@ -21,6 +22,8 @@ def _tree(path: pathlib.Path) -> dict[str, bytes]:
   return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob('*') if file.is_file()}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_push_rollback_rerun_prune(project: Project):
   """Oracle: the bytes that serve, and the steps that ran."""
   longer = 'training.epochs=4'
