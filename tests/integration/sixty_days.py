@@ -8,12 +8,12 @@ import itertools
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -42,8 +42,8 @@ retraining: {window: 4, triggers: {new_rows: %d, max_age_days: 21}}
 """
 
 _PATIENCE = 300
-_LOOK_UPS = frozenset({'EarlierStatistics', 'ServedModel', 'WarmStartModel'})
-"""Steps that have no executor, whose start the log tells once."""
+_LOOK_UPS = {'EarlierStatistics': 'StatisticsGen', 'ServedModel': 'RecipeModels'}
+"""Look-ups have no executor; the step whose end, which the terminal tells, each one follows."""
 
 
 @dataclasses.dataclass
@@ -100,24 +100,29 @@ class City:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy())
 
   def killed_at(self, step: str, now: datetime.datetime) -> None:
-    """Starts the timer's command and sends it SIGKILL once the log tells that the step has begun to run."""
-    before = set(self.output.logs.iterdir())
+    """Starts the timer's command and sends it SIGKILL once the step has begun to run."""
+    began = self._began(step)
     process = self.start(now)
+    assert process.stdout is not None
+    shown: list[str] = []
+    reader = threading.Thread(target=shown.extend, args=(process.stdout,), daemon=True)
+    reader.start()
     deadline = time.monotonic() + _PATIENCE
-    while not self._began(step, before):
-      assert process.poll() is None, process.communicate()[0]
+    while not began(shown):
+      assert process.poll() is None, f'{step} never began: {"".join(shown[-30:])}'
       assert time.monotonic() < deadline, f'{step} never began'
       time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert process.stdout is not None
-    process.stdout.close()
+    reader.join()
 
-  def _began(self, step: str, before: set[pathlib.Path]) -> bool:
-    """TFX's launcher logs a step's node as it looks at it, and again as its executor starts."""
-    texts = (path.read_text(errors='replace') for path in set(self.output.logs.iterdir()) - before)
-    times = sum(len(re.findall(rf'^  id: "{step}"$', text, re.MULTILINE)) for text in texts)
-    return times >= (1 if step in _LOOK_UPS else 2)
+  def _began(self, step: str) -> Callable[[list[str]], bool]:
+    """TFX makes a folder for each execution just before its executor runs; a look-up follows the step that is named."""
+    if step in _LOOK_UPS:
+      return lambda shown: any(_LOOK_UPS[step] in line for line in shown)
+    executions = self.output.artifacts / step / '.system' / 'executor_execution'
+    before = set(executions.glob('*'))
+    return lambda shown: bool(set(executions.glob('*')) - before)
 
   def versions(self) -> list[str]:
     """What a model server sees; each one whole, by the sums of its manifest, and nothing beside them."""
