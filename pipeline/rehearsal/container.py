@@ -8,7 +8,9 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
+from typing import BinaryIO
 
 SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -64,36 +66,65 @@ def environment(scratch: Scratch, binaries: pathlib.Path, of_image: Mapping[str,
   }
 
 
-def run(command: Sequence[str], variables: Mapping[str, str], work: pathlib.Path, log: pathlib.Path) -> int:
-  """Runs a command in a process group of its own, which ends with it.
+class Containers:
+  """The containers of one rehearsal, each in a process group of its own that ends with it."""
 
-  Args:
-    command: without placeholders.
-    variables: the whole environment.
-    work: the working directory.
-    log: standard output and error are appended to it.
+  def __init__(self) -> None:
+    self._lock = threading.Lock()
+    self._running: set[subprocess.Popen[bytes]] = set()
+    self._ended = False
 
-  Returns:
-    The exit code; negative for a signal, 127 where there is no such program.
-  """
-  with log.open('ab') as file:
-    try:
+  def run(self, command: Sequence[str], variables: Mapping[str, str], work: pathlib.Path, log: pathlib.Path) -> int:
+    """Runs a command and waits for its end.
+
+    Args:
+      command: without placeholders.
+      variables: the whole environment.
+      work: the working directory.
+      log: standard output and error are appended to it.
+
+    Returns:
+      The exit code; negative for a signal, 127 where there is no such program.
+    """
+    with log.open('ab') as file:
+      try:
+        process = self._started(command, variables, work, file)
+      except OSError as error:
+        file.write(f'{command[0]}: {error.strerror}\n'.encode())
+        return 127
+      if process is None:
+        return -signal.SIGTERM
+      try:
+        return process.wait()
+      finally:
+        _end(process)
+        self._running.discard(process)
+
+  def _started(
+    self, command: Sequence[str], variables: Mapping[str, str], work: pathlib.Path, log: BinaryIO
+  ) -> subprocess.Popen[bytes] | None:
+    """The process, or `None` once `end` was called; in between there is no moment in which one is missed."""
+    with self._lock:
+      if self._ended:
+        return None
       process = subprocess.Popen(
         command,
         cwd=work,
         env=dict(variables),
         stdin=subprocess.DEVNULL,
-        stdout=file,
+        stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
       )
-    except OSError as error:
-      file.write(f'{command[0]}: {error.strerror}\n'.encode())
-      return 127
-    try:
-      return process.wait()
-    finally:
-      _end(process)
+      self._running.add(process)
+      return process
+
+  def end(self) -> None:
+    """Ends every container that runs now, in whatever thread, and begins no further one."""
+    with self._lock:
+      self._ended = True
+      for process in tuple(self._running):
+        _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

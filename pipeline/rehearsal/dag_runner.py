@@ -45,22 +45,26 @@ def run_tasks(stage: Stage, observer: StepObserver, parallel: int) -> list[Rehea
   waiting = list(stage.pipeline.tasks)
   running: dict[concurrent.futures.Future[RehearsedStep], str] = {}
   with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
-    while waiting or running:
-      failed = any(step.failure for step in ended)
-      for task in [] if failed else _ready(waiting, done)[: parallel - len(running)]:
-        waiting.remove(task)
-        observer.started(task.name)
-        running[pool.submit(_run, stage, task, dict(done))] = task.name
-      if not running:
-        break
-      finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-      for future in finished:
-        running.pop(future)
-        step = future.result()
-        ended.append(step)
-        if step.outcome:
-          done[step.step.name] = step.outcome.execution
-        observer.ended(step.step)
+    try:
+      while waiting or running:
+        failed = any(step.failure for step in ended)
+        for task in [] if failed else _ready(waiting, done)[: parallel - len(running)]:
+          waiting.remove(task)
+          observer.started(task.name)
+          running[pool.submit(_run, stage, task, dict(done))] = task.name
+        if not running:
+          break
+        finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+        for future in finished:
+          running.pop(future)
+          step = future.result()
+          ended.append(step)
+          if step.outcome:
+            done[step.step.name] = step.outcome.execution
+          observer.ended(step.step)
+    except BaseException:  # Ctrl-C above all: nothing of a rehearsal goes on after it.
+      stage.containers.end()
+      raise
   return ended
 
 

@@ -123,7 +123,7 @@ def _dictionary(message: Any) -> dict[str, Any]:
 
 def _tasks(spec: dict[str, Any], executors: dict[str, Any]) -> list[Task]:
   tasks = []
-  for name, task in spec.get('root', {}).get('dag', {}).get('tasks', {}).items():
+  for name, task in sorted(spec.get('root', {}).get('dag', {}).get('tasks', {}).items()):
     component = spec.get('components', {}).get(task.get('componentRef', {}).get('name', name))
     if component is None:
       raise SpecError(f"The task '{name}' names a component that the spec does not have.")

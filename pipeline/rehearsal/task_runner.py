@@ -32,6 +32,7 @@ class Stage:
     scratch: a directory for what goes with a pod.
     logs: a directory with one log for each task.
     variables: what the image sets in the environment.
+    containers: those that run now.
   """
 
   target: Target
@@ -43,6 +44,7 @@ class Stage:
   scratch: pathlib.Path
   logs: pathlib.Path
   variables: Mapping[str, str]
+  containers: container.Containers = dataclasses.field(default_factory=container.Containers)
 
   def log(self, task: str) -> pathlib.Path:
     """The log of a task."""
@@ -213,7 +215,7 @@ def _call(
   given = {variable['name']: variable.get('value', '') for variable in spec.get('env', [])}
   variables = container.environment(scratch, stage.image.binaries, {**stage.variables, **given})
   log = stage.log(task.name)
-  code = container.run(
+  code = stage.containers.run(
     [stage.buckets.localized(argument) for argument in command],
     {name: stage.buckets.localized(value) for name, value in variables.items()},
     scratch.work,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
+import time
 from typing import Any
 
 import pytest
@@ -93,6 +95,27 @@ def test_nothing_begins_after_a_failure(tmp_path: pathlib.Path):
   tasks = {'A': container('sys.exit(1)'), 'B': container(after=['A']), 'C': container(after=['B'])}
   steps = Rehearsals(tmp_path, Target.VERTEX).run(spec(tasks))
   assert [step.step.state.value for step in steps] == ['failed']
+
+
+def test_an_interrupted_rehearsal_takes_its_processes_with_it(tmp_path: pathlib.Path):
+  """Ctrl-C as the second task begins, while the first one sleeps for longer than a test may last."""
+  asleep = (
+    "import time; pathlib.Path(outputs['outputFile']).with_name('pid').write_text(str(os.getpid())); time.sleep(900)"
+  )
+  rehearsals = Rehearsals(tmp_path, Target.VERTEX)
+
+  def started(name: str) -> None:
+    if name == 'B':
+      while not (pid_file := list(tmp_path.rglob('pid'))) or not pid_file[0].read_text():
+        time.sleep(0.05)
+      raise KeyboardInterrupt
+
+  rehearsals.recorder.started = started  # type: ignore[method-assign]
+  with pytest.raises(KeyboardInterrupt):
+    rehearsals.run(spec({'A': container(asleep), 'B': container()}))
+  [pid_file] = tmp_path.rglob('pid')
+  with pytest.raises(ProcessLookupError):
+    os.kill(int(pid_file.read_text()), 0)
 
 
 def _loaded(tmp_path: pathlib.Path, content: dict[str, Any]) -> kubeflow_spec.CompiledPipeline:
