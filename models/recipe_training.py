@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Stage
 from models.compression.drawing import Drawing
 from models.compression.fine_tuning import fine_tuned
+from models.compression.preparations import Preparations
 from models.compression.proof import base_digest, prove
 from models.compression.report import training_report, write_report, write_weight_histograms
 from models.curves import write_curves, write_tensorboard
@@ -29,7 +31,7 @@ from models.keras_compat import keras
 from models.rides import Rides
 from models.settings import Settings
 from models.signatures import EXTRA, Exporter
-from models.training import Course, predict, total_steps, train
+from models.training import Course, TrainingRun, predict, total_steps
 
 WEIGHTS = 'fare_model.weights.h5'
 CONFIG = 'config.yaml'
@@ -87,39 +89,36 @@ class RecipeTraining:
       DivergedError, NoEffectError, BaseChangedError: nothing may be served.
     """
     self._check_recipes()
-    with Drawing() as drawing:
-      self._train_all(directory, model_folder, warm_start, drawing)
+    home = {
+      recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._settings.training.recipes
+    }
+    with Drawing() as drawing, Background() as background:
+      preparations = Preparations(self._build, self._rides, self._settings.training)
+      base, course = self._train_base(warm_start, background, preparations)
+      weights = base.get_weights()
+      compressor = Compressor(
+        self._build,
+        weights,
+        self._rides,
+        self._settings.training,
+        self._checkpoints,
+        background.start,
+        preparations,
+      )
+      digest = self._apply(compressor, base, course, home, drawing)
+    if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
+      raise BaseChangedError('The dense base changed while its recipes were trained; none of them can be compared.')
 
   def forget_checkpoints(self) -> None:
     """Removes what an unfinished training would have gone on from."""
     if tf.io.gfile.exists(self._checkpoints):
       tf.io.gfile.rmtree(self._checkpoints)
 
-  def _train_all(self, directory: str, model_folder: str, warm_start: str | None, drawing: Drawing) -> None:
-    base, course = self._train_base(warm_start)
-    weights = base.get_weights()
-    home = {
-      recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._settings.training.recipes
-    }
-    with Background() as background:
-      digest = self._apply(base, weights, course, home, background, drawing)
-    if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
-      raise BaseChangedError('The dense base changed while its recipes were trained; none of them can be compared.')
-
   def _apply(
-    self,
-    base: keras.Model,
-    weights: list[np.ndarray],
-    course: Course,
-    home: Mapping[str, str],
-    background: Background,
-    drawing: Drawing,
+    self, compressor: Compressor, base: keras.Model, course: Course, home: Mapping[str, str], drawing: Drawing
   ) -> str:
     """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
     recipes = self._settings.training.recipes
-    compressor = Compressor(
-      self._build, weights, self._rides, self._settings.training, self._checkpoints, background.start
-    )
     compressor.begin(recipes)
     fares = {'held_out': predict(base, self._held_out), 'training': predict(base, self._rides)}
     # A prediction beyond every true fare is a fault of the base; the quantized output need not reach it.
@@ -151,12 +150,17 @@ class RecipeTraining:
         except ValueError as error:
           raise ValueError(f"Recipe '{recipe.name}', with {len(self._rides):,} rides to train on: {error}") from None
 
-  def _train_base(self, warm_start: str | None) -> tuple[keras.Model, Course]:
+  def _train_base(
+    self, warm_start: str | None, background: Background, preparations: Preparations
+  ) -> tuple[keras.Model, Course]:
     model = self._build()
     if warm_start:
       start_from(model, warm_start)
     checkpoint = Checkpoint(os.path.join(self._checkpoints, 'base'))
-    course = train(model, self._rides, self._settings.training, validation=self._held_out, checkpoint=checkpoint)
+    training = TrainingRun(model, self._rides, self._settings.training, self._held_out)
+    running = background.start(functools.partial(training.run, checkpoint))
+    preparations.make_ahead(self._settings.training.recipes)
+    course = running.result()
     write_curves(course, self._logs, self._settings.dataset.currency)
     return model, course
 

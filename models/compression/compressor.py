@@ -97,6 +97,7 @@ class Compressor:
     training: Training,
     checkpoints: str | None = None,
     start: Start = at_once,
+    preparations: Preparations | None = None,
   ) -> None:
     """Takes the base.
 
@@ -108,6 +109,7 @@ class Compressor:
       checkpoints: folder in which a killed run finds what it had; None keeps
         nothing.
       start: runs a training, here and now or in another thread.
+      preparations: what was made ahead, for the same model, rides and training.
     """
     self._build = build
     self._base_weights = [array.copy() for array in base_weights]
@@ -117,7 +119,7 @@ class Compressor:
     self._start = start
     self._finished: dict[str, Finished] = {}
     self._running: dict[str, _Running] = {}
-    self._preparations = Preparations(build, rides, training)
+    self._preparations = preparations or Preparations(build, rides, training)
 
   def begin(self, recipes: Sequence[Recipe]) -> None:
     """Starts one technique of each recipe that has one left, as soon as those before it are finished.

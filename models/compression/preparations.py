@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,13 +42,28 @@ class Preparations:
   """Makes techniques ready.
 
   Quantization-aware models that differ in their weights and zeros alone are wrapped and compiled once, and get the
-  weights of one after the other.
+  weights of one after the other. What does not depend on the weights can be made ahead, while these are still trained.
   """
 
   def __init__(self, build: Callable[[], keras.Model], rides: Rides, training: Training) -> None:
     """Takes what all techniques have in common; see `Compressor`."""
     self._build, self._rides, self._training = build, rides, training
     self._shared: dict[str, tuple[QuantizationAware, TrainingRun]] = {}
+    self._ahead: dict[str, tuple[Prepared, list[tf.Variable]]] = {}
+
+  def make_ahead(self, recipes: Sequence[Recipe]) -> None:
+    """Builds what a recipe's first technique needs besides the weights, for those that begin with them alone.
+
+    Raises:
+      ValueError: as `prepare`.
+    """
+    for recipe in recipes:
+      if recipe.pruning and recipe.pruning.model_dump_json() not in self._ahead:
+        model = self._build()
+        variables = model.weights
+        self._ahead[recipe.pruning.model_dump_json()] = self._pruning(model, variables, recipe.pruning), variables
+      if recipe.techniques == ('quantization',) and self.structure(recipe, 'quantization') not in self._shared:
+        self._aware(recipe, self._build().get_weights())
 
   def structure(self, recipe: Recipe, technique: str) -> str | None:
     """Names what recipes may share for this technique; None if it is to be the recipe's own."""
@@ -72,6 +87,11 @@ class Preparations:
     """
     if technique == 'quantization':
       return self._quantization(recipe, weights)
+    if technique == 'pruning' and recipe.pruning and recipe.pruning.model_dump_json() in self._ahead:
+      prepared, variables = self._ahead.pop(recipe.pruning.model_dump_json())
+      for variable, value in zip(variables, weights, strict=True):
+        variable.assign(value)
+      return prepared
     model = self._build()
     model.set_weights(weights)
     # Read before the layers are wrapped: clustering leaves tensors in the place of variables.
