@@ -13,6 +13,7 @@ from models.checkpoints import Checkpoint
 from models.compression import stages
 from models.compression.compressor import Compressor
 from models.compression.fine_tuning import fine_tuned
+from models.compression.preparations import Preparations
 from models.training import Course, DivergedError, TrainingRun
 from tests.models.compression.simulated import TRAINING, TUNING, build
 
@@ -143,14 +144,17 @@ def test_fine_tuning_changes_length_and_rate_alone():
 
 
 def test_recipes_begun_together_end_with_the_same_bits(compressor, base_weights, rides):
-  """Oracle: each recipe by itself, in a compressor and graphs of its own; one background thread, shared graphs."""
+  """Oracle: each recipe by itself, in a compressor and graphs of its own; one background thread, shared graphs,
+  some of them made ahead of the weights."""
   plain, pruned = (
     Recipe(name=name, pruning=pruning, quantization=Quantization(fine_tuning=TUNING))
     for name, pruning in (('qat', None), ('pqat', PRUNING))
   )
   recipes = [PCQAT, pruned, plain]
+  preparations = Preparations(build, rides, TRAINING)
+  preparations.make_ahead(recipes)
   with Background() as background:
-    together = Compressor(build, base_weights, rides, TRAINING, start=background.start)
+    together = Compressor(build, base_weights, rides, TRAINING, start=background.start, preparations=preparations)
     together.begin(recipes)
     together.begin(recipes)
     found = [together.apply(recipe) for recipe in recipes]
