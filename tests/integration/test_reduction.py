@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import output_directory
+from pipeline import output_directory, report
 from tests.integration.conftest import Project
 
 
@@ -25,7 +25,7 @@ def test_the_step_ran_and_is_told_of(pushed):
   assert told['method'] == 'pca' and told['inputs'] < told['features']
   # What scikit-learn counts until 99 % are reached misses less than 1 %.
   assert 0 < told['variance_lost'] < 0.01
-  page = (project.output.path / 'report.html').read_text()
+  page = report.write(project.output.path).read_text()
   assert 'id="reduction"' in page and page.count('<img src="data:image/png') == 4
 
 
