@@ -38,6 +38,7 @@ model: {hidden: [16, 8]}
 # The error is that of two epochs on 900 rides; rides at thrice the fare miss the limit by far.
 evaluation: {max_rmse: 20, max_rmse_increase: 1, bootstrap: 100}
 compression: {schemes: [float32], measurement: {rounds: 3, calls: 10}, budget: {rmse_ratio: 2, worst_slice_ratio: 3}}
+validation: {drift_threshold: %s}
 retraining: {window: 4, triggers: {new_rows: %d, max_age_days: 21}}
 """
 
@@ -64,9 +65,9 @@ class City:
     self.rides: dict[str, int] = {}
     self.use(self.new_rows)
 
-  def use(self, new_rows: int) -> None:
-    """Goes on with another number of new rows."""
-    (self.folder / 'daily.yaml').write_text(CONFIG % new_rows)
+  def use(self, new_rows: int, drift_threshold: float = 0.2) -> None:
+    """Goes on with other numbers in the config."""
+    (self.folder / 'daily.yaml').write_text(CONFIG % (drift_threshold, new_rows))
     self.config = loading.load(str(self.folder / 'daily.yaml'), [f'dataset.path={self.pattern}'])
 
   def ride(self, day: datetime.date, fares: float = 1.0, rides: int = RIDES) -> None:
