@@ -49,12 +49,12 @@ def run(
       ledger = Ledger.load(output.ledger)
       plan = make_plan(config, source, ledger, newest=span.number)
       window_run.show_window(session, plan)
+      if plan.broken():  # Told by the window's notes; a run could only say so once more.
+        failed.append(span.label)
+        continue
       passed_over = _passed_over(plan, span, ledger)
       if passed_over:
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
-        continue
-      if plan.broken():  # Told by the window's notes; a run could only say so once more.
-        failed.append(span.label)
         continue
       if window_run.perform(session, config, plan, ledger, output, now):
         failed.append(span.label)
