@@ -35,6 +35,7 @@ from configs.loading import load
 from configs.recipe import FineTuning, Pruning, Recipe
 from configs.run import RunConfig
 from models.compression.compressor import Compressor
+from models.compression.final_models import FinalModels
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.training import predict, train
@@ -89,8 +90,9 @@ def predictions(fold: Fold, cells: Sequence[Variant], tuning: FineTuning) -> Ite
   train(base, training_rides, training)
   yield DENSE, predict(base, test)
   compressor = Compressor(build, base.get_weights(), training_rides, training)
+  final_models = FinalModels(build)
   for cell in cells:
-    yield cell, predict(compressor.apply(cell.recipe(tuning)).model, test)
+    yield cell, predict(final_models.of(compressor.apply(cell.recipe(tuning))).model, test)
 
 
 def measure(

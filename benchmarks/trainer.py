@@ -68,7 +68,7 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
 
   from configs.loading import load
   from models import recipe_training, run_fn, training
-  from models.compression import compressor, drawing, report
+  from models.compression import drawing, final_models, report
 
   parts: dict[str, float] = {}
 
@@ -88,7 +88,7 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
   timed(futures.Future, 'result', 'waiting for trainings')
   timed(recipe_training.RecipeTraining, '_export', 'exporting')
   timed(drawing.Drawing, '__exit__', 'waiting for pictures')
-  timed(compressor, 'quantized_model', 'building the exported 8-bit models')
+  timed(final_models.FinalModels, 'of', 'building the exported models')
   timed(report, 'ratio_interval', 'intervals')
   config = load('chicago', [f'training.recipes={recipes}'])
   examples, graph = (

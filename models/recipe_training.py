@@ -22,6 +22,7 @@ from models.checkpoints import Checkpoint
 from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Stage
 from models.compression.drawing import Drawing
+from models.compression.final_models import FinalModel, FinalModels, structure
 from models.compression.fine_tuning import fine_tuned
 from models.compression.preparations import Preparations
 from models.compression.proof import base_digest, prove
@@ -74,6 +75,7 @@ class RecipeTraining:
     self._exporter = exporter
     self._logs = logs
     self._checkpoints = checkpoints
+    self._final_models = FinalModels(build)
 
   def run(self, directory: str, model_folder: str, warm_start: str | None = None) -> None:
     """Trains, exports, proves and reports.
@@ -129,10 +131,11 @@ class RecipeTraining:
       compressed = compressor.apply(recipe)
       if recipe.is_dense:
         compressed = dataclasses.replace(compressed, stages=(Stage('training', course),))
-      self._export(compressed, home[recipe.name])
+      final = self._final_models.of(compressed)
+      self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
       prove(recipe, home[recipe.name], home[DENSE], largest_prediction=highest)
-      self._report(compressed, fares['held_out'], home, drawing)
+      self._report(compressed, predict(final.model, self._held_out), fares['held_out'], home, drawing)
       compressor.begin(recipes)
     return digest
 
@@ -164,20 +167,20 @@ class RecipeTraining:
     write_curves(course, self._logs, self._settings.dataset.currency)
     return model, course
 
-  def _export(self, compressed: Compressed, directory: str) -> None:
-    quantization = compressed.recipe.quantization
-    structure = quantization.model_dump_json(exclude={'fine_tuning'}) if quantization else 'plain'
-    self._exporter.export(compressed.model, directory, structure)
+  def _export(self, recipe: Recipe, final: FinalModel, directory: str) -> None:
+    self._exporter.export(final.model, directory, structure(recipe))
     extra = os.path.join(directory, EXTRA)
     tf.io.gfile.makedirs(extra)
     _write_text(os.path.join(extra, CONFIG), self._settings.to_yaml())
-    _write_text(os.path.join(extra, RECIPE), _recipe_yaml(compressed.recipe))
+    _write_text(os.path.join(extra, RECIPE), _recipe_yaml(recipe))
     with tempfile.TemporaryDirectory() as local:
-      compressed.plain.save_weights(os.path.join(local, WEIGHTS))
+      final.plain.save_weights(os.path.join(local, WEIGHTS))
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
-  def _report(self, compressed: Compressed, base_fares: np.ndarray, home: Mapping[str, str], drawing: Drawing) -> None:
-    """Writes the report beside the model, and TensorBoard's view of it to the logs."""
+  def _report(
+    self, compressed: Compressed, fares: np.ndarray, base_fares: np.ndarray, home: Mapping[str, str], drawing: Drawing
+  ) -> None:
+    """Writes the report beside the model, and TensorBoard's view of it to the logs; fares are of the eval split."""
     name = compressed.recipe.name
     report = training_report(
       compressed.recipe,
@@ -185,7 +188,7 @@ class RecipeTraining:
       saved_model_dir=home[name],
       base_dir=home[DENSE],
       held_out=self._held_out,
-      predictions=predict(compressed.model, self._held_out),
+      predictions=fares,
       base_predictions=base_fares,
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER), drawing.draw)

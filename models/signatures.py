@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -42,22 +42,26 @@ def raw_tensor_specs(dataset: Dataset) -> dict[str, tf.TensorSpec]:
   }
 
 
-class _Untracked:
-  """Keeps a Keras model out of the SavedModel's object graph."""
+Features = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+"""From raw columns to transformed features."""
 
-  def __init__(self, value: keras.Model) -> None:
-    self.value = value
+
+class _Untracked:
+  """Keeps a Keras model and a Transform graph out of the SavedModel's object graph."""
+
+  def __init__(self, model: keras.Model, features: Features) -> None:
+    self.model, self.features = model, features
 
 
 class FareServing(tf.Module):
   """A trained model behind its Transform graph, with the signatures that the project serves."""
 
-  def __init__(self, model: keras.Model, transform: keras.layers.Layer, dataset: Dataset) -> None:
+  def __init__(self, model: keras.Model, features: Features, dataset: Dataset) -> None:
     super().__init__(name='fare_serving')
-    # Only the variables, by name: walking through all that Keras tracks takes longer than writing it.
+    # Only the variables, by name: walking through all that Keras tracks and tracing its layers once more takes longer
+    # than writing it. TensorFlow would refuse a resource of the Transform graph, such as a table, that is not tracked.
     self.weights = {variable_name(variable): variable for variable in model.variables}
-    self.transform = transform
-    self._model, self._dataset = _Untracked(model), dataset
+    self._untracked, self._dataset = _Untracked(model, features), dataset
 
   def fares(self, rides: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Fares of raw rides.
@@ -68,8 +72,8 @@ class FareServing(tf.Module):
     Returns:
       `fare_amount`: float32 [batch], the city's currency.
     """
-    features = self.transform(dict(rides) | {TIME: tf.cast(rides[TIME], tf.int64)})
-    model = self._model.value
+    features = self._untracked.features(dict(rides) | {TIME: tf.cast(rides[TIME], tf.int64)})
+    model = self._untracked.model
     inputs = {name: features[name] for name in model.input_names}
     return {LABEL: tf.reshape(model(inputs, training=False), [-1])}
 
@@ -83,7 +87,7 @@ class FareServing(tf.Module):
 
     @tf.function(input_signature=[examples], autograph=False)
     def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-      return self.transform(tf.io.parse_example(examples, raw_example_spec(self._dataset, with_label=True)))
+      return self._untracked.features(tf.io.parse_example(examples, raw_example_spec(self._dataset, with_label=True)))
 
     @tf.function(autograph=False)
     def serving_raw(**rides: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -108,7 +112,8 @@ class Exporter:
   """
 
   def __init__(self, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
-    self._transform = transform_graph.transform_features_layer()
+    # Traced once for all signatures of all models.
+    self._features: Features = tf.function(transform_graph.transform_features_layer(), autograph=False)
     self._dataset = dataset
     self._exported: dict[str, tuple[str, list[str]]] = {}
 
@@ -127,7 +132,7 @@ class Exporter:
     if structure in self._exported:
       self._export_like(*self._exported[structure], model, directory)
       return
-    serving = FareServing(model, self._transform, self._dataset)
+    serving = FareServing(model, self._features, self._dataset)
     tf.saved_model.save(serving, directory, signatures=serving.signatures())
     self._exported[structure] = directory, [variable_name(variable) for variable in model.variables]
 

@@ -18,7 +18,6 @@ from models.background import Start, at_once
 from models.checkpoints import Checkpoint
 from models.compression import stages
 from models.compression.preparations import Preparations, Prepared
-from models.compression.quantized_model import quantized_model
 from models.compression.ranges import Range
 from models.compression.stages import Finished
 from models.keras_compat import keras
@@ -41,15 +40,12 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Compressed:
-  """What a recipe made of the base.
+  """What a recipe made of the base; `models.compression.final_models` makes models of it.
 
   Attributes:
     recipe: that made it.
     weights: of the plain fare model, in the order of its `get_weights()`;
       kernels that are quantized are on their 8-bit grid.
-    plain: the plain fare model with these weights.
-    model: to export: the plain fare model, or one with 8-bit rounding in its
-      dense core; no wrapper of pruning or clustering is left in it.
     ranges: activation ranges of a quantized model by layer name, in the unit of
       the activation (for `fare` the city's currency, for tanh what goes into
       it); `input` is that of the dense core's inputs.
@@ -58,8 +54,6 @@ class Compressed:
 
   recipe: Recipe
   weights: list[np.ndarray]
-  plain: keras.Model
-  model: keras.Model
   ranges: dict[str, Range]
   stages: tuple[Stage, ...]
 
@@ -111,7 +105,6 @@ class Compressor:
       start: runs a training, here and now or in another thread.
       preparations: what was made ahead, for the same model, rides and training.
     """
-    self._build = build
     self._base_weights = [array.copy() for array in base_weights]
     self._rides = rides
     self._training = training
@@ -151,11 +144,7 @@ class Compressor:
         self._begin(recipe, stage)
       last = self._finish(stage.description)
       trained.append(Stage(stage.technique, last.course))
-    weights = [array.copy() for array in last.weights]
-    plain = self._build()
-    plain.set_weights(weights)
-    model = quantized_model(plain, recipe.quantization, last.ranges) if recipe.quantization else plain
-    return Compressed(recipe, weights, plain, model, dict(last.ranges), tuple(trained))
+    return Compressed(recipe, [array.copy() for array in last.weights], dict(last.ranges), tuple(trained))
 
   def _begin(self, recipe: Recipe, stage: _StageOf) -> None:
     """Builds what the stage trains, and starts it; what an earlier run has finished is read."""

@@ -13,7 +13,13 @@ from models.compression.calibration import DenseStep, activation_ranges
 from models.compression.grid import on_grid
 from models.compression.keeping import Kept, keep
 from models.compression.preserving import PreservingScheme, set_mask
-from models.compression.quantized_model import BEFORE_ACTIVATION, custom_wrappers, quantized_core, quantized_names
+from models.compression.quantized_model import (
+  BEFORE_ACTIVATION,
+  copy_dense,
+  custom_wrappers,
+  quantized_core,
+  quantized_names,
+)
 from models.compression.range_variables import assign_output_range, assign_ranges, output_range
 from models.compression.ranges import INPUT, Range, hull
 from models.fare_model import DENSE_CORE
@@ -75,13 +81,7 @@ class QuantizationAware:
     """
     for variable, value in self._initial:
       variable.assign(value)
-    dense = layers.dense_layers(self.plain)
-    for layer in self._core.layers:
-      inner = getattr(layer, 'layer', layer)
-      if inner.name in dense:
-        kernel = layer._weight_vars[0][0] if inner.name in self._names else inner.kernel
-        kernel.assign(dense[inner.name].kernel)
-        inner.bias.assign(dense[inner.name].bias)
+    copy_dense(self.plain, self._core, self._names)
     self._mask(kept)
     self.ranges = {}
 

@@ -91,16 +91,49 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
   """The model to export: tfmot's default 8-bit layers around final weights, nothing left of the training.
 
   Args:
-    plain: its kernels are on the 8-bit grid.
+    plain: its kernels are on the 8-bit grid; its layers outside of the dense
+      core become part of the model.
     quantization: which layers.
     ranges: of the activations, as a calibration found them.
   """
   core = layers.dense_core(plain)
-  dense = layers.dense_layers(core)
   # No dropout: it does nothing any more, and tfmot would look at it instead of the dense layer ahead of it.
   scheme = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
-  quantized = quantized_core(core, list(dense.values()), quantized_names(plain, quantization), scheme)
+  members = list(layers.dense_layers(core).values())
+  quantized = quantized_core(core, members, quantized_names(plain, quantization), scheme)
   model = layers.recompose(plain, {DENSE_CORE: quantized} | custom_wrappers(plain, quantization))
-  assign_ranges(model, ranges)
-  assign_kernel_ranges(model, {name: largest(layer.kernel.numpy()) for name, layer in dense.items()})
+  fill(model, plain, quantization, ranges)
   return model
+
+
+def fill(model: keras.Model, plain: keras.Model, quantization: Quantization, ranges: Mapping[str, Range]) -> None:
+  """Gives a quantized model the weights that its plain model has now, and other ranges.
+
+  Args:
+    model: from `quantized_model`.
+    plain: which it was made of; its kernels are on the 8-bit grid.
+    quantization: as then.
+    ranges: of the activations.
+  """
+  copy_dense(plain, layers.dense_core(model), quantized_names(plain, quantization))
+  assign_ranges(model, ranges)
+  dense = layers.dense_layers(plain)
+  assign_kernel_ranges(model, {name: largest(layer.kernel.numpy()) for name, layer in dense.items()})
+
+
+def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str]) -> None:
+  """Copies kernels and biases into a quantized copy of a dense core.
+
+  Args:
+    plain: has them.
+    core: from `quantized_core`.
+    names: of the layers that are quantized there.
+  """
+  dense = layers.dense_layers(plain)
+  for layer in core.layers:
+    inner = getattr(layer, 'layer', layer)
+    if inner.name in dense:
+      # Once it was called, a wrapped layer's `kernel` is the rounded tensor.
+      kernel = layer._weight_vars[0][0] if inner.name in names else inner.kernel
+      kernel.assign(dense[inner.name].kernel)
+      inner.bias.assign(dense[inner.name].bias)

@@ -19,8 +19,8 @@ from configs.run import RunConfig
 from configs.scheme_checks import applies
 from configs.study import StudyBlock
 from models.compression.compressor import Compressed, Compressor
+from models.compression.final_models import FinalModel, FinalModels
 from models.fare_model import build_fare_model
-from models.keras_compat import keras
 from models.lite.calibration import calibration_rides
 from models.rides import Rides
 from models.training import predict
@@ -51,26 +51,25 @@ def tasks(config: RunConfig) -> Iterator[Task]:
 def _measure(bases: _Bases, recipe: Recipe, schemes: list[Scheme], fold: StudyFold) -> dict[str, Outcome]:
   base = bases.of(fold)
   compressed = base.compressor.apply(recipe)
-  plain = base.build()
-  plain.set_weights(compressed.weights)
+  final = FinalModels(base.build).of(compressed)
   outcomes = {}
   for scheme in schemes:
-    outcomes[f'{recipe.name}.{scheme.name}'] = _outcome(bases.config, base, compressed, plain, scheme, fold)
+    outcomes[f'{recipe.name}.{scheme.name}'] = _outcome(bases.config, base, compressed, final, scheme, fold)
   return outcomes
 
 
 def _outcome(
-  config: RunConfig, base: _Base, compressed: Compressed, plain: keras.Model, scheme: Scheme, fold: StudyFold
+  config: RunConfig, base: _Base, compressed: Compressed, final: FinalModel, scheme: Scheme, fold: StudyFold
 ) -> Outcome:
   aware = compressed.recipe.quantization is not None and scheme.precision is Precision.INT8
-  model = compressed.model if aware else plain
+  model = final.model if aware else final.plain
   calibration = calibration_rides(base.rides[~fold.test], scheme.calibration).inputs
   content = whole_file(base.features, model, scheme, calibration, aware)
   fares = predicted(content, raw_inputs(fold, config))
   difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
   weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
   facts = {
-    'parameters': plain.count_params(),
+    'parameters': final.plain.count_params(),
     'zeros': float(np.mean(weights == 0)),
     'bytes': len(content),
     'gzip_bytes': len(gzip.compress(content, 9, mtime=0)),

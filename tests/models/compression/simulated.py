@@ -12,6 +12,7 @@ CELLS = (Categorical('pickup_cell', 7, 3, 'a cell'), Categorical('cell_pair', 20
 MODEL = Model(hidden=(16, 12, 8), dropout=0.1, clip=4.0)
 TRAINING = Training(epochs=8, batch_size=64, learning_rate=1e-2, weight_decay=0.05)
 TUNING = {'epochs': 3, 'learning_rate': 3e-3}
+CLIP = {'clip': 'models.compression.quantize_configs.ClipQuantizeConfig'}
 DEAREST = 200.0
 """One ride costs this much; the others stay below 40."""
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from configs.recipe import Clustering, Initialization, Pruning, Recipe
 from models.compression.clustering import Clusterer
+from models.compression.final_models import FinalModels
 from models.compression.zeros_apart import ZerosApart, one_per_side
 from tests.models.compression.simulated import TUNING, build, kernels
 
@@ -74,7 +75,8 @@ def test_tables_and_more_clusters_than_weights(compressor):
 
 def test_exports_the_plain_model(compressor):
   compressed = compressor.apply(PLAIN)
-  assert [variable.name for variable in compressed.model.weights] == [variable.name for variable in build().weights]
+  model = FinalModels(build).of(compressed).model
+  assert [variable.name for variable in model.weights] == [variable.name for variable in build().weights]
   assert [stage.technique for stage in compressed.stages] == ['clustering']
 
 

@@ -6,11 +6,11 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from configs.recipe import Pruning, Quantization, Recipe
+from models.compression.final_models import FinalModels
 from models.training import predict
-from tests.models.compression.simulated import TUNING
+from tests.models.compression.simulated import CLIP, TUNING, build
 
 PRUNING = Pruning(final_sparsity=0.75, layers=('dense_0', 'dense_2'), fine_tuning=TUNING)
-CLIP = {'clip': 'models.compression.quantize_configs.ClipQuantizeConfig'}
 
 
 def _converted(model):
@@ -46,7 +46,8 @@ def _converted(model):
 def test_converts_to_int8_and_computes_the_same(compressor, rides, recipe, quantized):
   """Oracles: the Keras model, to two steps of the output's range; the stated weights, by integers times scale."""
   compressed = compressor.apply(recipe)
-  interpreter = _converted(compressed.model)
+  model = FinalModels(build).of(compressed).model
+  interpreter = _converted(model)
   tensors = {tensor['index']: tensor for tensor in interpreter.get_tensor_details()}
   dense = [op for op in interpreter._get_ops_details() if op['op_name'] == 'FULLY_CONNECTED']
   for position, (op, stated) in enumerate(zip(dense, compressed.weights[2::2], strict=True)):
@@ -58,4 +59,4 @@ def test_converts_to_int8_and_computes_the_same(compressor, rides, recipe, quant
     np.testing.assert_allclose(values.T, stated, atol=1e-6)
   got = next(iter(interpreter.get_signature_runner()(**rides.inputs).values()))[:, 0]
   low, high = compressed.ranges.get('fare', (0.0, 40.0))
-  np.testing.assert_allclose(got, predict(compressed.model, rides), atol=2 * (high - low) / 255)
+  np.testing.assert_allclose(got, predict(model, rides), atol=2 * (high - low) / 255)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from configs.recipe import Pruning, Recipe
+from models.compression.final_models import FinalModels
 from tests.models.compression.simulated import TUNING, build, kernels
 
 HIDDEN = ('dense_0', 'dense_1', 'dense_2')
@@ -78,8 +79,9 @@ def test_small_weights_go_and_the_error_stays_low(compressor, base_weights):
 
 def test_exports_the_plain_model(compressor):
   compressed = compressor.apply(_recipe())
-  assert [variable.name for variable in compressed.model.weights] == [variable.name for variable in build().weights]
-  for exported, stated in zip(compressed.model.get_weights(), compressed.weights, strict=True):
+  model = FinalModels(build).of(compressed).model
+  assert [variable.name for variable in model.weights] == [variable.name for variable in build().weights]
+  for exported, stated in zip(model.get_weights(), compressed.weights, strict=True):
     np.testing.assert_array_equal(exported, stated)
     assert not (np.signbit(stated) & (stated == 0)).any(), 'one bit pattern for all zeros'
   assert compressed.ranges == {}

@@ -6,6 +6,7 @@ import pytest
 from configs.model import Activation, Model
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression.compressor import Compressor
+from models.compression.final_models import FinalModels
 from models.compression.grid import on_grid
 from models.compression.keeping import Kept
 from models.compression.quantization_aware import QuantizationAware
@@ -14,6 +15,7 @@ from models.compression.quantized_model import quantized_model
 from models.rides import Rides
 from models.training import predict, train
 from tests.models.compression.simulated import (
+  CLIP,
   DEAREST,
   MODEL,
   TRAINING,
@@ -28,7 +30,6 @@ CORE = ('dense_0', 'dense_1', 'dense_2', 'fare')
 PRUNING = Pruning(final_sparsity=0.75, layers=('dense_0', 'dense_2'), fine_tuning=TUNING)
 CLUSTERING = Clustering(clusters=6, layers=('dense_0', 'dense_1'), fine_tuning=TUNING)
 QUANTIZATION = Quantization(fine_tuning=TUNING)
-CLIP = {'clip': 'models.compression.quantize_configs.ClipQuantizeConfig'}
 QAT = Recipe(name='qat', quantization=QUANTIZATION)
 PQAT = Recipe(name='pqat', pruning=PRUNING, quantization=QUANTIZATION)
 CQAT = Recipe(name='cqat', clustering=CLUSTERING, quantization=QUANTIZATION)
@@ -90,11 +91,12 @@ def test_the_final_model_predicts_as_the_trained_one(rides, compressor):
 @pytest.mark.parametrize('recipe', ALL)
 def test_nothing_of_the_training_is_left_in_the_model(compressor, recipe):
   compressed = compressor.apply(recipe)
-  names = {variable.name.split('/')[-1].split(':')[0] for variable in compressed.model.weights}
+  model = FinalModels(build).of(compressed).model
+  names = {variable.name.split('/')[-1].split(':')[0] for variable in model.weights}
   # What tfmot's default 8-bit scheme makes of dense layers, and the names of the input's range.
   expected = {'kernel', 'bias', 'embeddings', 'optimizer_step', 'kernel_min', 'kernel_max', 'post_activation_min'}
   assert {name for name in names if not name.startswith('quantize_layer')} == expected | {'post_activation_max'}
-  exported = {variable.name: variable.numpy() for variable in compressed.model.weights}
+  exported = {variable.name: variable.numpy() for variable in model.weights}
   for variable, stated in zip(build().weights, compressed.weights, strict=True):
     np.testing.assert_array_equal(exported[variable.name], stated)
 
@@ -167,9 +169,8 @@ def test_a_custom_layer_gets_its_fixed_range(compressor):
   compressed = compressor.apply(recipe)
   limit = MODEL.clip
   assert compressed.ranges['clip'] == compressed.ranges['input'] == (-limit, limit)
-  named = {
-    variable.name: float(variable) for variable in compressed.model.weights if 'quant_clip/output' in variable.name
-  }
+  model = FinalModels(build).of(compressed).model
+  named = {variable.name: float(variable) for variable in model.weights if 'quant_clip/output' in variable.name}
   assert named == {'quant_clip/output_min:0': -limit, 'quant_clip/output_max:0': limit}
 
 
@@ -196,7 +197,9 @@ def test_every_shape_of_model(model, inputs):
   plain = model()
   plain.set_weights(compressed.weights)
   step = (compressed.ranges['fare'][1] - compressed.ranges['fare'][0]) / 255
-  np.testing.assert_allclose(predict(compressed.model, rides), predict(plain, rides), atol=4 * step)
+  np.testing.assert_allclose(
+    predict(FinalModels(model).of(compressed).model, rides), predict(plain, rides), atol=4 * step
+  )
 
 
 @pytest.mark.parametrize(

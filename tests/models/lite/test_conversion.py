@@ -11,6 +11,7 @@ from configs.compression import Precision, Scheme
 from configs.recipe import Quantization, Recipe
 from models.compression import layers
 from models.compression.compressor import Compressor
+from models.compression.final_models import FinalModels
 from models.lite.client import LiteModel
 from models.lite.conversion import ConversionError, assemble, convert_features, convert_model
 from models.lite.inspection import LiteFile
@@ -186,13 +187,14 @@ def test_quantization_aware_models_bring_their_ranges(compressor, rides, chosen,
   """Oracle: the Keras model with 8-bit rounding, to one step of its output; calibration rides make no difference."""
   recipe = Recipe(name='qat', quantization=Quantization(layers=chosen, fine_tuning=TUNING))
   compressed = compressor.apply(recipe)
-  inputs = _inputs(compressed.model, rides)
-  file = convert_model(compressed.model, INT8, inputs, True)
+  model = FinalModels(build).of(compressed).model
+  inputs = _inputs(model, rides)
+  file = convert_model(model, INT8, inputs, True)
   few = {name: column[:1] for name, column in inputs.items()}
-  assert convert_model(compressed.model, INT8, few, True) == file
+  assert convert_model(model, INT8, few, True) == file
   found = _layers(build(), file)
   assert {name for name, layer in found.items() if layer.type == 'int8'} == expected
-  wanted = predict(compressed.model, rides)
+  wanted = predict(model, rides)
   low, high = compressed.ranges.get('fare', (wanted.min(), wanted.max()))
   np.testing.assert_allclose(_run(file, inputs), wanted, atol=1.01 * (high - low) / 255)
 
