@@ -23,6 +23,8 @@ _TYPE_CALLS = {
 _BUILT_IN = 'mlmd.Dataset'
 """A type that ML Metadata itself makes with the tables."""
 
+_LISTS = ('artifacts', 'executions', 'contexts')
+
 _PATIENCE_SECONDS = 30.0
 """How long to wait for a process that set out to register a type, and may have been killed."""
 
@@ -32,14 +34,16 @@ _PASSING = ('locked', 'concurrent', 'already exists', 'deadlock', 'duplicate key
 
 
 class StoreClient(mlmd.MetadataStore):
-  """A MetadataStore whose texts may hold backslashes with PostgreSQL, and whose types are registered once on servers.
+  """A MetadataStore whose types are registered once on servers.
+
+  With PostgreSQL its texts may hold backslashes, and what it lists is in the order of the ids.
 
   Args:
     config: of the connection.
   """
 
   def __init__(self, config: mlmd_pb2.ConnectionConfig) -> None:
-    self._replaces = config.HasField('postgresql')
+    self._is_postgresql = config.HasField('postgresql')
     self._is_server = not config.HasField('sqlite')
     self._known_types: set[tuple[str, str]] = set()
     super().__init__(config)
@@ -48,11 +52,12 @@ class StoreClient(mlmd.MetadataStore):
     """MLMD's one way to the store."""
     if self._is_server and method_name in _TYPE_CALLS:
       self._register_once(_TYPE_CALLS[method_name], getattr(request, _TYPE_CALLS[method_name]).name)
-    if not self._replaces:
+    if not self._is_postgresql:
       return super()._call(method_name, request, response, *options)
     _replace(request, _BACKSLASH, _STAND_IN)
     result = super()._call(method_name, request, response, *options)
     _replace(response, _STAND_IN, _BACKSLASH)
+    _sort(request, response)
     return result
 
   def _register_once(self, kind: str, name: str) -> None:
@@ -94,6 +99,20 @@ def connect(config: mlmd_pb2.ConnectionConfig) -> StoreClient:
         raise
       time.sleep(random.random())
   return StoreClient(config)
+
+
+def _sort(request: Any, response: Any) -> None:
+  """Sorts what a response lists as SQLite and MySQL do, unless the request asks for another order.
+
+  PostgreSQL lists what was changed last at the end, and TFX pairs the artifacts of a step that it takes from the cache
+  with their output keys by their order: it would note them, without a word, under each other's keys.
+  """
+  options = getattr(request, 'options', None)
+  if isinstance(options, mlmd_pb2.ListOperationOptions) and options.HasField('order_by_field'):
+    return
+  for field, value in response.ListFields():
+    if field.name in _LISTS:
+      value.sort(key=lambda listed: listed.id)
 
 
 def _replace(message: protobuf.Message, old: str, new: str) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from ml_metadata import ListOptions, OrderByField
+from ml_metadata.proto import metadata_store_pb2
 
 from benchmarks.database_servers import PASSWORD, Server
 from benchmarks.metadata_stores import race
@@ -108,6 +110,21 @@ def test_a_directory_that_was_filled_with_a_file_store_is_refused(database: Serv
   (output.artifacts / 'RideExampleGen').mkdir(parents=True)
   with pytest.raises(MetadataStoreError, match='were made with another metadata store'):
     run_registry.claim(open_store(config.metadata, output.metadata), config, output)
+
+
+def test_lists_are_in_the_order_of_the_ids(database: Server, tmp_path: pathlib.Path):
+  """PostgreSQL by itself moves what is changed to the end, and TFX relies on the order of SQLite and MySQL."""
+  store = open_store(metadata_of(database), tmp_path / 'unused')
+  kind = store.put_artifact_type(metadata_store_pb2.ArtifactType(name='ordered'))
+  made = store.put_artifacts([metadata_store_pb2.Artifact(type_id=kind, uri=str(number)) for number in range(4)])
+  [first] = store.get_artifacts_by_id(made[:1])
+  first.state = metadata_store_pb2.Artifact.LIVE
+  store.put_artifacts([first])
+  for found in (store.get_artifacts_by_id(made), store.get_artifacts_by_type('ordered')):
+    assert [artifact.id for artifact in found] == made
+  newest = ListOptions(limit=2, order_by=OrderByField.ID, is_asc=False)
+  asked = [artifact.id for artifact in store.get_artifacts(newest)]
+  assert asked == sorted(asked, reverse=True)
 
 
 def test_texts_come_back_as_they_were(database: Server, tmp_path: pathlib.Path):
