@@ -2,10 +2,12 @@
 
 `python -m benchmarks.trainer --rounds 5`
 
-The features are made once by a whole run; then TFX's `run_fn` is called in a fresh process per measurement, in turn.
-Imports are left out, as a step of a local run shares them. Where the time of the main thread goes is told for the last
-round; trainings run in another thread and pictures are drawn by another process, so both cores have to be free: on a
-busy machine look at the CPU seconds.
+First the step as `farelite run` has it, each time in a new output directory and a new process: TFX's driver and
+publisher, the import of the toolkit, the training, the copies into artifacts.
+
+Then TFX's `run_fn` alone, imports left out, in a process of its own per measurement, in turn. Where the time of the
+main thread goes is told for the last round; trainings run in another thread and pictures are drawn by another process,
+so both cores have to be free: on a busy machine look at the CPU seconds.
 """
 
 from __future__ import annotations
@@ -34,27 +36,43 @@ def main(arguments: list[str] | None = None) -> None:
     prog='python -m benchmarks.trainer', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--rounds', type=int, default=5)
-  parser.add_argument('--output', default='out/trainer', help='of the run that makes the features')
+  parser.add_argument('--output', help=argparse.SUPPRESS)
   parser.add_argument('--measure', help=argparse.SUPPRESS)
   options = parser.parse_args(arguments)
   if options.measure:
     print(json.dumps(_measure(options.measure, pathlib.Path(options.output))))
     return
-  command = [sys.executable, '-m', 'pipeline', 'run', '--output', options.output, '--set', 'training.recipes=dense']
-  subprocess.run(command, check=True, capture_output=True)
-  rounds = [{name: _child(recipes, options.output) for name, recipes in RECIPES.items()} for _ in range(options.rounds)]
+  with tempfile.TemporaryDirectory() as folder:
+    steps = [
+      {name: _step(recipes, f'{folder}/{number}-{len(recipes)}') for name, recipes in RECIPES.items()}
+      for number in range(options.rounds)
+    ]
+    _show('the step', steps)
+    output = next(pathlib.Path(folder).iterdir())
+    rounds = [{name: _child(recipes, str(output)) for name, recipes in RECIPES.items()} for _ in range(options.rounds)]
+  _show('run_fn', [{name: measured[name]['seconds'] for name in RECIPES} for measured in rounds])
   for name in RECIPES:
-    seconds = [measured[name]['seconds'] for measured in rounds]
     own, drawing = (np.median([measured[name]['cpu'][kind] for measured in rounds]) for kind in ('own', 'drawing'))
-    print(
-      f'{name}: {np.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f}); '
-      f'CPU {own:.1f} s, and {drawing:.1f} s in the process that draws'
-    )
-  ratios = [measured['five recipes']['seconds'] / measured['dense alone']['seconds'] for measured in rounds]
-  print(f'ratio: {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})')
+    print(f'run_fn, {name}: CPU {own:.1f} s, and {drawing:.1f} s in the process that draws')
   print('where the main thread of five recipes takes it:')
   for part, seconds in rounds[-1]['five recipes']['parts'].items():
     print(f'  {part:<40} {seconds:5.1f} s')
+
+
+def _show(what: str, rounds: list[dict[str, float]]) -> None:
+  """Medians, ranges, and the ratio of the rounds."""
+  for name in RECIPES:
+    seconds = [measured[name] for measured in rounds]
+    print(f'{what}, {name}: {np.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})')
+  ratios = [measured['five recipes'] / measured['dense alone'] for measured in rounds]
+  print(f'{what}, ratio: {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})', flush=True)
+
+
+def _step(recipes: str, output: str) -> float:
+  """Seconds of the step in a whole run from nothing."""
+  command = [sys.executable, '-m', 'pipeline', 'run', '--output', output, '--set', f'training.recipes={recipes}']
+  subprocess.run(command, check=True, capture_output=True)
+  return float(json.loads(pathlib.Path(output, 'summary.json').read_text())['timings']['PruningTrainer'])
 
 
 def _child(recipes: str, output: str) -> dict:

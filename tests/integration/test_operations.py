@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline import cli
-from tests.integration.conftest import Project
+from tests.integration.conftest import QUICK, Project
 
 
 def _farelite(*arguments: str) -> str:
@@ -67,6 +67,30 @@ def test_push_rollback_rerun_prune(project: Project):
   after, states = project.run()
   assert {states[step] for step in ('RideExampleGen', 'PruningTrainer', 'FareEvaluator', 'Pusher')} == {'cached'}
   assert after['pushed_path'] == str(serving)
+
+
+@pytest.mark.slow
+def test_retention_at_the_end_of_a_run(project: Project):
+  """Oracle: the files of a run that came to nothing, before and after the next run."""
+  pushed, _ = project.run()
+  in_vain, _ = project.run('training.epochs=2', 'evaluation.max_rmse=0.1')
+  assert in_vain['status'] == 'not_blessed'
+  serving, model, old_model = (
+    pathlib.Path(path)
+    for path in (pushed['pushed_path'], pushed['artifacts']['PruningTrainer']['model'],
+                 in_vain['artifacts']['PruningTrainer']['model'])
+  )  # fmt: skip
+  before = {path: _tree(path) for path in (serving, model)}
+  assert _tree(old_model)
+  settings = [*QUICK, 'retention.runs=1', 'retention.after_run=true']
+  said = _farelite(
+    'run', '--config', 'nyc', '--data', str(project.data), '--output', str(project.output.path),
+    *(part for setting in settings for part in ('--set', setting)),
+  )  # fmt: skip
+  assert '\nretention ' in said
+  assert not old_model.exists()
+  assert {path: _tree(path) for path in before} == before
+  assert json.loads(project.output.summary.read_text())['status'] == 'pushed'
 
 
 def _write_config(project: Project) -> None:
