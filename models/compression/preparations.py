@@ -52,18 +52,22 @@ class Preparations:
     self._ahead: dict[str, tuple[Prepared, list[tf.Variable]]] = {}
 
   def make_ahead(self, recipes: Sequence[Recipe]) -> None:
-    """Builds what a recipe's first technique needs besides the weights, for those that begin with them alone.
+    """Builds what the first technique needs besides the weights, of the first recipe that begins with them alone.
+
+    Of one recipe only: the next graph is better built while this one trains.
 
     Raises:
       ValueError: as `prepare`.
     """
     for recipe in recipes:
-      if recipe.pruning and recipe.pruning.model_dump_json() not in self._ahead:
+      if recipe.pruning:
         model = self._build()
         variables = model.weights
         self._ahead[recipe.pruning.model_dump_json()] = self._pruning(model, variables, recipe.pruning), variables
-      if recipe.techniques == ('quantization',) and self.structure(recipe, 'quantization') not in self._shared:
+        return
+      if recipe.techniques == ('quantization',):
         self._aware(recipe, self._build().get_weights())
+        return
 
   def structure(self, recipe: Recipe, technique: str) -> str | None:
     """Names what recipes may share for this technique; None if it is to be the recipe's own."""
