@@ -19,7 +19,7 @@ test: install  ## the tests that CI runs
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 test-slow: install  ## whole runs that take minutes
-	@$(PYTHON) -m pytest -q -m slow $(ARGS)
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m slow $(ARGS)
 
 test-beam: install  ## whole runs on other Beam engines, with a real job service and worker pool
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_beam_engines.py $(ARGS)

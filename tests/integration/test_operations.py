@@ -70,7 +70,7 @@ def test_push_rollback_rerun_prune(project: Project):
 
 
 @pytest.mark.slow
-def test_retention_at_the_end_of_a_run(project: Project):
+def test_retention_at_the_end_of_a_run(project: Project, capfd: pytest.CaptureFixture[str]):
   """Oracle: the files of a run that came to nothing, before and after the next run."""
   pushed, _ = project.run()
   in_vain, _ = project.run('training.epochs=2', 'evaluation.max_rmse=0.1')
@@ -83,11 +83,11 @@ def test_retention_at_the_end_of_a_run(project: Project):
   before = {path: _tree(path) for path in (serving, model)}
   assert _tree(old_model)
   settings = [*QUICK, 'retention.runs=1', 'retention.after_run=true']
-  said = _farelite(
+  _farelite(
     'run', '--config', 'nyc', '--data', str(project.data), '--output', str(project.output.path),
     *(part for setting in settings for part in ('--set', setting)),
   )  # fmt: skip
-  assert '\nretention ' in said
+  assert '\nretention ' in capfd.readouterr().out
   assert not old_model.exists()
   assert {path: _tree(path) for path in before} == before
   assert json.loads(project.output.summary.read_text())['status'] == 'pushed'
