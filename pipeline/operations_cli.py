@@ -39,14 +39,14 @@ def runs(words: tuple[str, ...], as_json: bool) -> None:
 @click.option('--reason', required=True, help='Why; kept in the metadata store and beside the versions.')
 def rollback(directory: str, to: int | None, reason: str) -> None:
   """Let an earlier pushed version of the output directory DIR serve again, under a new number."""
-  from pipeline import rollback_command
+  from pipeline import output_directory, rollback_command
   from pipeline.recorded_config import RecordedConfigError
 
   if not reason.strip():
     raise UserError('--reason is empty; say why, for whoever looks at this later.')
   try:
     rollback_command.run(directory, to, reason)
-  except (rollback_command.RestoreError, RecordedConfigError) as error:
+  except (rollback_command.RestoreError, RecordedConfigError, output_directory.OutputError) as error:
     raise UserError(str(error)) from None
 
 

@@ -87,13 +87,27 @@ class OutputDirectory:
     return self.path / 'logs'
 
 
+def at(path: str) -> OutputDirectory:
+  """The directory of this path, be it there or not.
+
+  Raises:
+    OutputError: it is no path of this machine.
+  """
+  if '://' in path:
+    raise OutputError(
+      f"The output '{path}' does not lie on this machine, and this command works in a folder; name one. Runs in the "
+      'cloud go to platform.pipeline_root and platform.serving (farelite submit).'
+    )
+  return OutputDirectory(pathlib.Path(path).expanduser().absolute())
+
+
 def prepare(path: str) -> OutputDirectory:
   """Creates the directory and checks that it can be written and has room.
 
   Raises:
-    OutputError: it is a file, not writable, or full.
+    OutputError: it is a bucket or a file, not writable, or full.
   """
-  directory = OutputDirectory(pathlib.Path(path).expanduser().absolute())
+  directory = at(path)
   try:
     directory.logs.mkdir(parents=True, exist_ok=True)
     probe = directory.path / '.writable'

@@ -32,7 +32,7 @@ def run(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()
   Raises:
     PruneError, RecordedConfigError, MetadataStoreError, OutputError: a user's mistake.
   """
-  output = OutputDirectory(pathlib.Path(directory).expanduser().absolute())
+  output = output_directory.at(directory)
   config = recorded_config.read(output, overrides)
   if not config.retention.limited:
     raise PruneError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import pathlib
 
 import click
 
@@ -25,9 +24,9 @@ def run(directory: str, to: int | None, reason: str) -> None:
 
   Raises:
     RestoreError: there is nothing to put back.
-    RecordedConfigError: `directory` is no output directory.
+    RecordedConfigError, OutputError: `directory` is no output directory.
   """
-  output = OutputDirectory(pathlib.Path(directory).expanduser().absolute())
+  output = output_directory.at(directory)
   config = recorded_config.read(output)
   models = _models(config, output)
 

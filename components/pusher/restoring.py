@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from components.pusher.journal import Rollback, announce, manifest_digest, origin, rollbacks, settle
+from components.pusher.journal import Rollback, announce, is_withdrawn, manifest_digest, origin, rollbacks, settle
 from components.pusher.publishing import next_version, publish, staging
 from models.manifest import ManifestError, verify
 
@@ -44,7 +44,8 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
 
   Args:
     base: the directory of the versions.
-    wanted: the version to put back; the last one with other bytes than what serves if `None`.
+    wanted: the version to put back; the last one that was pushed before what serves if `None`, other bytes and not
+      withdrawn.
     entry: makes the journal's entry, as it stands before the new number is known, of the restored and the replaced
       version.
 
@@ -59,13 +60,13 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
   with staging(str(base)) as folder:
     settle(base)
     served = versions(base)[-1]
-    target = _earlier(base, served) if wanted is None else _present(base, wanted, served)
+    happened = rollbacks(base)
+    target = _earlier(base, served, happened) if wanted is None else _present(base, wanted, served)
     number = next_version(str(base), int(time.time()))
     copy = pathlib.Path(folder) / str(number)
     shutil.copytree(base / str(target), copy)
     for version in (base / str(target), copy):
       verified_manifest(version)
-    happened = rollbacks(base)
     rollback = dataclasses.replace(
       entry(target, served),
       id=uuid.uuid4().hex,
@@ -80,12 +81,23 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
   return rollback
 
 
-def _earlier(base: pathlib.Path, served: int) -> int:
+def _earlier(base: pathlib.Path, served: int, happened: list[Rollback]) -> int:
+  """The last version that was pushed before what serves was, and that no rollback has withdrawn."""
+
+  def pushed_as(version: int) -> int:
+    return origin(happened, version)
+
   now = manifest_digest(base / str(served))
-  for version in reversed(versions(base)[:-1]):
-    if manifest_digest(base / str(version)) not in (now, None):
+  for version in sorted(versions(base), key=pushed_as, reverse=True):
+    digest = manifest_digest(base / str(version))
+    is_other = pushed_as(version) < pushed_as(served) and digest not in (now, None)
+    if is_other and not is_withdrawn(happened, digest, None):
       return version
-  raise RestoreError(f"'{base}' holds no version before {served} with other bytes, so there is nothing to go back to.")
+  newer = [version for version in versions(base) if pushed_as(version) > pushed_as(served)]
+  hint = f'; --to goes forward again, to {" or ".join(map(str, newer))}' if newer else ''
+  raise RestoreError(
+    f"'{base}' holds no version before {pushed_as(served)} with other bytes, so there is nothing to go back to{hint}."
+  )
 
 
 def _present(base: pathlib.Path, wanted: int, served: int) -> int:

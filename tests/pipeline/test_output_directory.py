@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
-from pipeline import output_directory
+from pipeline import cli, output_directory
 from pipeline.output_directory import OutputError, locked, prepare
 
 _HOLD = """
@@ -26,6 +27,18 @@ def test_a_file_is_refused(tmp_path):
   (tmp_path / 'file').touch()
   with pytest.raises(OutputError, match=r'is a file, not a directory; choose another --output'):
     prepare(str(tmp_path / 'file'))
+
+
+@pytest.mark.parametrize(
+  'command', [['run', '--output'], ['rollback', '--reason', 'x'], ['prune']], ids=['run', 'rollback', 'prune']
+)
+def test_a_bucket_is_refused(tmp_path, monkeypatch, command):
+  """And no folder is made whose name begins with `gs:`."""
+  monkeypatch.chdir(tmp_path)
+  result = CliRunner().invoke(cli.main, [*command, 'gs://bucket/out'])
+  assert result.exit_code == 2
+  assert "The output 'gs://bucket/out' does not lie on this machine" in result.output
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='drops root to be refused by the file system')

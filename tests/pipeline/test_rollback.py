@@ -60,6 +60,18 @@ def test_the_version_before_serves_as_the_highest_number(made: MadeStore):
   assert find_model(str(made.output.serving)).lite.parent.parent.name == str(newest)
 
 
+def test_a_second_one_goes_further_back_and_never_to_what_was_withdrawn(made: MadeStore):
+  serving, out = made.output.serving, str(made.output.path)
+  for restored in ('2', '1'):
+    rollback_command.run(out, None, 'bad')
+    assert _files(serving / str(_versions(made)[-1])) == _files(serving / restored)
+  with pytest.raises(RestoreError, match=r'no version before 1 with other bytes.*--to goes forward again, to 2 or'):
+    rollback_command.run(out, None, 'bad')
+  rollback_command.run(out, 3, 'it was not the model')
+  rollback_command.run(out, None, 'it was')
+  assert _files(serving / str(_versions(made)[-1])) == _files(serving / '1'), 'version 2 was withdrawn'
+
+
 def test_it_is_told_in_the_store_and_beside_the_versions(made: MadeStore):
   rollback_command.run(str(made.output.path), to=1, reason='airport fares are off')
   newest = _versions(made)[-1]
