@@ -235,9 +235,10 @@ def _show_divergences(console: Console, findings: list[dict[str, Any]]) -> None:
     measured = [finding for finding in findings if finding['kind'] == kind and finding['divergence'] is not None]
     if measured:
       worst = max(measured, key=lambda finding: finding['divergence'])
-      console.print(
-        f'{words}: at most {worst["divergence"]:.3f} ({worst["feature"]}), the limit is {worst["threshold"]:g}'
-      )
+      told = f'{words}: at most {worst["divergence"]:.3f} ({worst["feature"]}), the limit is {worst["threshold"]:g}'
+      if worst['divergence'] > worst['threshold'] and not worst['stops']:
+        told += '; the run goes on all the same (validation.drift_stops)'
+      console.print(told)
 
 
 def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:
