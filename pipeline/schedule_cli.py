@@ -105,14 +105,20 @@ schedule.add_command(_changing('delete', 'Remove a schedule; a run on its way go
 @contextlib.contextmanager
 def _mistakes_told() -> Iterator[None]:
   from configs import loading
-  from pipeline import data_source
+  from pipeline import data_source, output_directory
   from pipeline.schedule.cron import ScheduleError
   from pipeline.targets.places import TargetError
   from pipeline.targets.submission import SubmissionError
 
   try:
     yield
-  except (loading.ConfigError, data_source.DataSourceError, ScheduleError, TargetError) as error:
+  except (
+    loading.ConfigError,
+    data_source.DataSourceError,
+    output_directory.OutputError,
+    ScheduleError,
+    TargetError,
+  ) as error:
     raise UserError(str(error)) from None
   except SubmissionError as error:
     raise click.ClickException(str(error)) from None

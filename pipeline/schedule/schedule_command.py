@@ -17,7 +17,7 @@ from rich.table import Table
 
 from configs import loading
 from configs.run import RunConfig
-from pipeline import log_files
+from pipeline import log_files, output_directory
 from pipeline.data_source import files_of, rides_of
 from pipeline.schedule.cron import Cron, ScheduleError
 from pipeline.schedule.crontab_line import crontab_line, machine_zone
@@ -59,7 +59,7 @@ def create(
   """Creates a schedule and says when it fires next; for a crontab, only says the line.
 
   Raises:
-    ScheduleError, ConfigError, DataSourceError, TargetError: a user's mistake.
+    ScheduleError, ConfigError, DataSourceError, OutputError, TargetError: a user's mistake.
     SubmissionError: the backend refused, or can't be reached.
   """
   cron = Cron.parse(expression, zone)
@@ -92,14 +92,13 @@ def _local_command(
   """The command of the timer, the folder that it runs in, and its lock."""
   files_of(resolved.dataset, 'A local schedule')  # Told now, not at three in the morning.
   folder = pathlib.Path.cwd()
-  directory = pathlib.Path(output or f'out/{resolved.name}').expanduser().absolute()
+  directory = output_directory.prepare(output or f'out/{resolved.name}').path
   command = [sys.executable, '-m', 'pipeline', 'retrain', '--output', str(directory)]
   if config:
     # A file keeps its place; a preset has only a name.
     command += ['--config', str(pathlib.Path(config).absolute()) if pathlib.Path(config).is_file() else config]
   for override in overrides:
     command += ['--set', override]
-  directory.mkdir(parents=True, exist_ok=True)
   return command, str(folder), str(directory / f'.{name}.timer-lock')
 
 

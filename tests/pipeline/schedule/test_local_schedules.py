@@ -10,13 +10,18 @@ import subprocess
 import sys
 import time
 import zoneinfo
+from unittest import mock
 
+import click.testing
 import pytest
+from click.testing import CliRunner
 
+from pipeline.schedule import schedule_command
 from pipeline.schedule.cron import Cron, ScheduleError
 from pipeline.schedule.crontab_line import crontab_line
 from pipeline.schedule.local_schedules import LocalSchedules
 from pipeline.schedule.schedule import State
+from pipeline.schedule_cli import schedule
 
 NIGHTLY = Cron.parse('0 3 * * *', 'America/New_York')
 
@@ -126,3 +131,31 @@ def test_the_command_line(tmp_path):
   assert bad.returncode == 2 and 'A cron expression has five fields' in bad.stderr
   nobody = subprocess.run([*base, 'pause', 'chicago', *units], capture_output=True, text=True)
   assert nobody.returncode == 2 and "no local schedule 'chicago'" in nobody.stderr
+
+
+_CREATE = ['create', '--cron', '0 3 * * *', '--time-zone', 'UTC', '--config', 'nyc']
+
+
+def _schedule(folder: pathlib.Path, *arguments: str) -> click.testing.Result:
+  """The command with a machine whose clock is UTC, and with rides that are there."""
+  (folder / 'rides.csv').touch()
+  with (
+    mock.patch.object(schedule_command, 'machine_zone', lambda: zoneinfo.ZoneInfo('UTC')),
+    mock.patch.dict(os.environ, {'XDG_CONFIG_HOME': str(folder / 'xdg')}),
+  ):
+    return CliRunner().invoke(schedule, [*_CREATE, '--data', str(folder / 'rides.csv'), *arguments])
+
+
+@pytest.mark.parametrize(
+  ('output', 'message'),
+  [
+    pytest.param('/dev/null', "The output '/dev/null' is a file, not a directory; choose another --output.", id='file'),
+    pytest.param('/proc/x', "The output '/proc/x' can't be used: No such file or directory.", id='no_place'),
+  ],
+)
+@pytest.mark.parametrize('crontab', [False, True])
+def test_an_output_that_a_run_would_refuse_is_refused(tmp_path, output, message, crontab):
+  units = tmp_path / 'units'
+  done = _schedule(tmp_path, '--output', output, *(['--crontab'] if crontab else ['--units', str(units)]))
+  assert (done.exit_code, done.stderr) == (2, f'Error: {message}\n')
+  assert not units.exists()
