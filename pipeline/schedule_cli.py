@@ -39,7 +39,11 @@ def schedule() -> None:
 @click.option(
   '--cluster-time-zone', 'cluster_zone', default='UTC', show_default=True, help="A Kubeflow cluster's clock."
 )
-@click.option('--crontab', is_flag=True, help='Only print a line for crontab -e, for machines without systemd.')
+@click.option(
+  '--crontab',
+  is_flag=True,
+  help='Print a line for crontab -e instead, for machines without systemd; makes the output directory, for its lock.',
+)
 @SET
 def create(
   expression: str,

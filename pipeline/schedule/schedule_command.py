@@ -56,7 +56,7 @@ def create(
   cluster_zone: str,
   crontab: bool = False,
 ) -> None:
-  """Creates a schedule and says when it fires next; for a crontab, only says the line.
+  """Creates a schedule and says when it fires next; for a crontab, only makes the output directory and says the line.
 
   Raises:
     ScheduleError, ConfigError, DataSourceError, OutputError, TargetError: a user's mistake.
@@ -70,6 +70,8 @@ def create(
   if crontab:
     if target is not ScheduleTarget.LOCAL:
       raise ScheduleError('--crontab is for --target local.')
+    if units:
+      raise ScheduleError('--crontab prints a line and writes no units; leave out --crontab or --units.')
     line = crontab_line(cron, *_local_command(name, config, overrides, output, resolved), machine_zone())
     print(f'# Farelite: retrain {name}; put this line where crontab -e shows it.\n{line}')
     return

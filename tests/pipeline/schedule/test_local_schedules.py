@@ -159,3 +159,20 @@ def test_an_output_that_a_run_would_refuse_is_refused(tmp_path, output, message,
   done = _schedule(tmp_path, '--output', output, *(['--crontab'] if crontab else ['--units', str(units)]))
   assert (done.exit_code, done.stderr) == (2, f'Error: {message}\n')
   assert not units.exists()
+
+
+def test_a_crontab_has_no_units(tmp_path):
+  done = _schedule(tmp_path, '--crontab', '--units', str(tmp_path / 'units'), '--output', str(tmp_path / 'out'))
+  assert (done.exit_code, done.stdout) == (2, '')
+  assert done.stderr == 'Error: --crontab prints a line and writes no units; leave out --crontab or --units.\n'
+  assert not (tmp_path / 'out').exists()
+
+
+def test_a_crontab_line_finds_the_folder_of_its_lock(tmp_path):
+  """Oracle: flock itself, which makes a lock file, but no folder."""
+  done = _schedule(tmp_path, '--crontab', '--output', str(tmp_path / 'out'))
+  assert (done.exit_code, done.stderr) == (0, '')
+  [comment, line] = done.stdout.splitlines()
+  assert comment.startswith('# ')
+  lock = re.search(r'flock --nonblock --conflict-exit-code 0 (\S+) ', line).group(1)
+  subprocess.run(['flock', '--nonblock', lock, 'true'], check=True)
