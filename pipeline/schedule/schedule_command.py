@@ -15,6 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import check_inputs
+from components.ride_example_gen.opening import is_local
 from configs import loading
 from configs.run import RunConfig
 from pipeline import log_files, output_directory
@@ -74,6 +77,8 @@ def create(
       raise ScheduleError('--crontab prints a line and writes no units; leave out --crontab or --units.')
     line = crontab_line(cron, *_local_command(name, config, overrides, output, resolved), machine_zone())
     print(f'# Farelite: retrain {name}; put this line where crontab -e shows it.\n{line}')
+    if warning := _no_rides_yet(resolved):
+      print(f'Warning: {warning}', file=sys.stderr)
     return
   with log_files.captured(pathlib.Path(os.devnull)) as console:
     if target is ScheduleTarget.LOCAL:
@@ -81,6 +86,8 @@ def create(
     else:
       schedule = _in_a_cloud(target, name, cron, resolved, cluster_zone, console)
     _show(console, [schedule])
+    if target is ScheduleTarget.LOCAL and (warning := _no_rides_yet(resolved)):
+      console.print(f' [yellow]![/] {escape(warning)}')
     _show_times(console, cron)
 
 
@@ -102,6 +109,18 @@ def _local_command(
   for override in overrides:
     command += ['--set', override]
   return command, str(folder), str(directory / f'.{name}.timer-lock')
+
+
+def _no_rides_yet(config: RunConfig) -> str | None:
+  """A sentence where no file of this machine matches; rides may come later, and buckets are left to the run."""
+  source = files_of(config.dataset, 'A local schedule')
+  if not is_local(source.base):
+    return None
+  try:
+    check_inputs(source.base, source.pattern)
+  except IngestionError as error:
+    return f'{str(error).removesuffix(".")}, unless the rides come later.'
+  return None
 
 
 def _in_a_cloud(

@@ -176,3 +176,17 @@ def test_a_crontab_line_finds_the_folder_of_its_lock(tmp_path):
   assert comment.startswith('# ')
   lock = re.search(r'flock --nonblock --conflict-exit-code 0 (\S+) ', line).group(1)
   subprocess.run(['flock', '--nonblock', lock, 'true'], check=True)
+
+
+@pytest.mark.parametrize('crontab', [False, True])
+@pytest.mark.parametrize(
+  ('data', 'warns'),
+  [('rides.csv', False), ('*.csv', False), ('nothere/*.csv', True), ('{YYYY}/{MM}/{DD}/*.csv', True)],
+)
+def test_rides_that_are_not_there_yet_are_told(tmp_path, capfd, data, warns, crontab):
+  where = ['--crontab'] if crontab else ['--units', str(tmp_path / 'units')]
+  done = _schedule(tmp_path, *where, '--data', f'{tmp_path}/{data}', '--output', str(tmp_path / 'out'))
+  warning = f"No file matches '{tmp_path}/{re.sub('{.*?}', '*', data)}'; check the path"
+  assert done.exit_code == 0
+  assert (warning in (done.stderr if crontab else capfd.readouterr().out)) == warns
+  assert 'No file matches' not in done.stdout  # Which goes into a crontab.
