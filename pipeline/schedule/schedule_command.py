@@ -153,13 +153,14 @@ def keeper(target: ScheduleTarget, config: str | None, overrides: Sequence[str],
   from pipeline.targets.places import platform_settings
 
   platform: Any = platform_settings(loading.load(config, overrides).platform)
-  if target is ScheduleTarget.KFP:
-    from pipeline.schedule.kfp_schedules import KfpSchedules
+  with log_files.captured(pathlib.Path(os.devnull)):  # Google's packages warn when they are imported.
+    if target is ScheduleTarget.KFP:
+      from pipeline.schedule.kfp_schedules import KfpSchedules
 
-    return KfpSchedules(platform)
-  from pipeline.schedule.vertex_schedules import VertexSchedules
+      return KfpSchedules(platform)
+    from pipeline.schedule.vertex_schedules import VertexSchedules
 
-  return VertexSchedules(platform)
+    return VertexSchedules(platform)
 
 
 def change(schedules: Schedules, verb: str, name: str) -> None:

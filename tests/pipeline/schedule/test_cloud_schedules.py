@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 from google.auth import credentials as auth
 
@@ -183,3 +188,15 @@ def test_vertex_lists_pauses_resumes_and_deletes(vertex, pipelines):
   assert schedules.all() == ()
   with pytest.raises(ScheduleError, match="There is no schedule 'nightly' in this project; there: none"):
     schedules.delete('nightly')
+
+
+@pytest.mark.parametrize('verb', [['list'], ['pause', 'nightly'], ['delete', 'nightly']], ids=' '.join)
+def test_a_refusal_is_all_that_is_printed(tmp_path, verb):
+  """Oracle: a process of its own, as the packages of Google warn when they are imported first."""
+  environment = {key: value for key, value in os.environ.items() if key != 'GOOGLE_APPLICATION_CREDENTIALS'}
+  environment |= {'FARELITE_PROJECT': 'shop', 'FARELITE_REGION': 'europe-west4'}
+  environment |= {'NO_GCE_CHECK': 'true', 'CLOUDSDK_CONFIG': str(tmp_path)}
+  command = [sys.executable, '-m', 'pipeline', 'schedule', *verb, '--target', 'vertex']
+  done = subprocess.run(command, env=environment, capture_output=True, text=True)
+  assert (done.returncode, done.stdout) == (1, '')
+  assert re.fullmatch(r'Error: .*credentials.*\n', done.stderr)
