@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -18,7 +19,14 @@ def _bare(value: str) -> str:
   return value
 
 
+def _web(value: str) -> str:
+  if not re.match(r'https?://[^/:?#]', value, re.IGNORECASE):
+    raise ValueError(f"must be a URL that begins with http:// or https://, got '{value}'.")
+  return value
+
+
 Word = Annotated[str, AfterValidator(_bare)]
+Url = Annotated[Word, AfterValidator(_web)]
 
 
 class Vertex(Config):
@@ -59,7 +67,7 @@ class Kfp(Config):
       FARELITE_KFP_SERVICE_ACCOUNT.
   """
 
-  endpoint: Word | None = None
+  endpoint: Url | None = None
   namespace: Word | None = None
   experiment: str | None = None
   service_account: Word | None = None

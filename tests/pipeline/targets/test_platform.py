@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from configs.loading import ConfigError, load
 from configs.platform import VARIABLES, Kfp, Platform, Vertex, with_environment
 from pipeline.targets.places import TargetError, cloud_places, platform_settings
 
-ALL = {variable: f'value-of-{variable.lower()}' for variable in VARIABLES}
+ALL = {variable: f'value-of-{variable.lower()}' for variable in VARIABLES} | {'FARELITE_KFP_ENDPOINT': 'http://kfp'}
 
 
 def _value(platform: Platform, location: tuple[str, ...]) -> object:
@@ -43,6 +45,15 @@ def test_empty_variables_count_as_absent():
 def test_a_bad_variable_is_named():
   with pytest.raises(TargetError, match="FARELITE_REGION must be a name or an address without spaces, got 'two words'"):
     platform_settings(Platform(), {'FARELITE_REGION': 'two words'})
+
+
+@pytest.mark.parametrize('endpoint', ['localhost:9', 'kfp.example.com', 'ftp://kfp', 'http://', 'http://:80'])
+def test_an_endpoint_of_kubeflow_is_a_url(endpoint):
+  message = f"must be a URL that begins with http:// or https://, got '{endpoint}'."
+  with pytest.raises(TargetError, match=rf'^FARELITE_KFP_ENDPOINT {re.escape(message)}$'):
+    platform_settings(Platform(), {'FARELITE_KFP_ENDPOINT': endpoint})
+  with pytest.raises(ConfigError, match=rf'platform\.kfp\.endpoint {re.escape(message)}$'):
+    load('nyc', [f'platform.kfp.endpoint={endpoint}'])
 
 
 def test_a_bad_setting_is_named():
