@@ -57,7 +57,7 @@ class Cron:
     try:
       cronsim.CronSim(expression, datetime.datetime(2026, 1, 1))
     except cronsim.CronSimError as error:
-      raise ScheduleError(f"'{expression}' is no cron expression: {str(error).lower()}.") from None
+      raise ScheduleError(_refusal(expression, error)) from None
     return cls(' '.join(fields), zone)
 
   def times(self, after: datetime.datetime) -> Iterator[datetime.datetime]:
@@ -120,6 +120,19 @@ class Cron:
     fields = (simulated.minutes, simulated.hours, simulated.days, simulated.months, simulated.weekdays)
     values = {int(value) for value in fields[place]}  # type: ignore[arg-type]
     return sorted({value % 7 for value in values} if place == 4 else values)
+
+
+def _refusal(expression: str, error: cronsim.CronSimError) -> str:
+  """Why an expression of five fields can't be; cronsim calls also a good day bad where no month has it."""
+  minute, hour, day, month, weekday = expression.split()
+  try:
+    cronsim.CronSim(f'{minute} {hour} {day} * {weekday}', datetime.datetime(2026, 1, 1))
+    cronsim.CronSim(f'{minute} {hour} * {month} {weekday}', datetime.datetime(2026, 1, 1))
+  except cronsim.CronSimError:
+    return f"'{expression}' is no cron expression: {str(error).lower()}."
+  if day.startswith('*') or weekday.startswith('*'):
+    return f"'{expression}' never fires: no month of '{month}' has a day '{day}'."
+  return f"No month of '{month}' has a day '{day}'; write * for it in '{expression}', which fires by the day of week."
 
 
 def _listed(values: list[int], place: int) -> str:
