@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -16,7 +17,21 @@ from pipeline.schedule_cli import schedule
 _WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the same output, instead of being refused.')
 
 
-@click.group(context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
+class _Group(click.Group):
+  """A group that suggests no hidden options where one is misspelled."""
+
+  def invoke(self, ctx: click.Context) -> Any:
+    try:
+      return super().invoke(ctx)
+    except click.NoSuchOption as error:
+      if error.ctx and error.possibilities:
+        options = [option for option in error.ctx.command.params if isinstance(option, click.Option) and option.hidden]
+        hidden = {name for option in options for name in option.opts}
+        error.possibilities[:] = [name for name in error.possibilities if name not in hidden]
+      raise
+
+
+@click.group(cls=_Group, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
 @click.version_option(package_name='farelite')
 def main() -> None:
   """Taxi rides in, a fare model small enough for a phone out."""

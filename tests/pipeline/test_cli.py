@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
 
 
 def _farelite(*arguments: str, cwd: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -51,3 +54,10 @@ def test_features_lists_meaning_and_unit():
   assert result.returncode == 0, result.stderr
   for text in ('haversine_km', 'km', 'day_of_week', 'Monday', 'hour_of_week', '168'):
     assert text in result.stdout
+
+
+def test_suggests_no_hidden_option():
+  result = CliRunner().invoke(main, ['retrain', '--windw', '3'])
+  assert result.exit_code == 2
+  assert '--window' in result.stderr
+  assert '--now' not in result.stderr
