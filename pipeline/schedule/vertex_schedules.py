@@ -17,7 +17,7 @@ from pipeline.schedule.schedule import Schedule, ScheduleTarget, State
 from pipeline.targets.compiled import CompiledPipeline
 from pipeline.targets.places import TargetError
 from pipeline.targets.submission import SubmissionError
-from pipeline.targets.vertex_client import pipeline_job
+from pipeline.targets.vertex_client import default_credentials, pipeline_job
 
 _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 
@@ -102,7 +102,7 @@ class VertexSchedules:
       aiplatform.init(
         project=vertex.project,
         location=vertex.region,
-        credentials=self._credentials,
+        credentials=self._credentials or default_credentials(),
         api_endpoint=vertex.endpoint,
         api_transport='rest',
       )

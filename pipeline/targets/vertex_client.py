@@ -37,7 +37,7 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
   for value, name in ((vertex.project, 'project'), (vertex.region, 'region')):
     if value is None:
       raise TargetError(f'No {name} for Vertex AI: set platform.vertex.{name} or FARELITE_{name.upper()}.')
-  credentials = credentials or _default_credentials()
+  credentials = credentials or default_credentials()
   # REST, as it passes proxies; the endpoint is the region's where none is named.
   aiplatform.init(
     project=vertex.project,
@@ -61,8 +61,12 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
     )
 
 
-def _default_credentials() -> Any:
-  """Where Google's clients look: a key file, the account of gcloud, the machine's own."""
+def default_credentials() -> Any:
+  """Where Google's clients look: a key file, the account of gcloud, the machine's own.
+
+  Raises:
+    TargetError: there are none.
+  """
   try:
     return google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])[0]
   except google.auth.exceptions.DefaultCredentialsError:
