@@ -198,5 +198,5 @@ def test_a_refusal_is_all_that_is_printed(tmp_path, verb):
   environment |= {'NO_GCE_CHECK': 'true', 'CLOUDSDK_CONFIG': str(tmp_path)}
   command = [sys.executable, '-m', 'pipeline', 'schedule', *verb, '--target', 'vertex']
   done = subprocess.run(command, env=environment, capture_output=True, text=True)
-  assert (done.returncode, done.stdout) == (1, '')
-  assert re.fullmatch(r'Error: .*credentials.*\n', done.stderr)
+  assert (done.returncode, done.stdout) == (2, '')
+  assert re.fullmatch(r"Error: No credentials for Google Cloud: run 'gcloud auth [^\n]*\n", done.stderr)
