@@ -60,6 +60,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: tuple[str, ...])
 
   What serves, and the artifacts that it was made of, always stays.
   """
+  from configs import loading
   from pipeline import output_directory, prune_command
   from pipeline.metadata_store import MetadataStoreError
   from pipeline.recorded_config import RecordedConfigError
@@ -68,6 +69,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: tuple[str, ...])
     prune_command.run(directory, dry_run, wait, overrides)
   except (
     prune_command.PruneError,
+    loading.ConfigError,
     RecordedConfigError,
     MetadataStoreError,
     output_directory.OutputError,

@@ -30,8 +30,11 @@ def run(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()
     overrides: of the config, `retention.key=value`.
 
   Raises:
-    PruneError, RecordedConfigError, MetadataStoreError, OutputError: a user's mistake.
+    PruneError, ConfigError, RecordedConfigError, MetadataStoreError, OutputError: a user's mistake.
   """
+  for override in overrides:
+    if not override.strip().startswith('retention.'):
+      raise PruneError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
   output = output_directory.at(directory)
   config = recorded_config.read(output, overrides)
   if not config.retention.limited:

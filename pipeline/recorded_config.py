@@ -21,11 +21,13 @@ def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
     overrides: `section.key=value` texts.
 
   Raises:
-    RecordedConfigError: there is none, or this version of the code can't read it, or an override is wrong.
+    RecordedConfigError: there is none, or this version of the code can't read it.
+    ConfigError: an override is wrong.
   """
   if not output.config.is_file():
     raise RecordedConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
   try:
-    return loading.load(str(output.config), overrides)
+    recorded = loading.load(str(output.config))
   except loading.ConfigError as error:
     raise RecordedConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
+  return loading.load(str(output.config), overrides) if overrides else recorded

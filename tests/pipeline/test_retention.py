@@ -181,6 +181,31 @@ def test_the_command(tmp_path: pathlib.Path):
   assert _versions(made) == ['2']
 
 
+@pytest.mark.parametrize(
+  ('override', 'message'),
+  [
+    pytest.param('retention.runs=0', 'retention.runs: input should be greater than 0, got 0', id='impossible'),
+    pytest.param('retention.run=3', "unknown key 'run'. Did you mean 'runs'?", id='misspelled'),
+    pytest.param('training.epochs=3', "got 'training.epochs=3'", id='else'),
+    pytest.param('runs', "takes limits alone, such as retention.runs=5, got 'runs'", id='no_value'),
+  ],
+)
+def test_a_wrong_override_is_not_the_stored_configs_mistake(tmp_path: pathlib.Path, override: str, message: str):
+  MadeStore(tmp_path).run()
+  refused = CliRunner().invoke(cli.main, ['prune', str(tmp_path), '--set', override])
+  assert refused.exit_code == 2
+  assert message in refused.output
+  assert 'config.yaml' not in refused.output
+
+
+def test_a_stored_config_that_cant_be_read_is_named(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path)
+  made.output.config.write_text('extends: nyc\nbogus: 1\n')
+  refused = CliRunner().invoke(cli.main, ['prune', str(tmp_path), '--set', 'retention.runs=3'])
+  assert refused.exit_code == 2
+  assert "config.yaml' is not a config of this version of farelite" in refused.output
+
+
 @pytest.mark.parametrize('directory', ['nowhere', '.'])
 def test_no_output_directory(tmp_path: pathlib.Path, directory: str):
   result = CliRunner().invoke(cli.main, ['prune', str(tmp_path / directory)])
