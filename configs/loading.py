@@ -35,6 +35,17 @@ def presets() -> tuple[str, ...]:
   return tuple(sorted(f.name[:-5] for f in files if f.name.endswith('.yaml')))
 
 
+def known_presets(wanted: str) -> str:
+  """Lists the presets for the message that there is no such config, with the nearest one."""
+  return f'Presets: {", ".join(presets())}.{nearest(pathlib.Path(wanted).stem, presets())}'
+
+
+def exists(source: str) -> bool:
+  """Whether `load` finds something to read, right or wrong."""
+  path = pathlib.Path(source)
+  return path.is_file() or _preset(path) is not None
+
+
 def load(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
   """Loads, merges and validates a config.
 
@@ -100,10 +111,14 @@ def _text(source: str) -> tuple[str, pathlib.Path | None]:
       return path.read_text(encoding='utf-8'), path.parent
     except (UnicodeDecodeError, PermissionError) as error:
       raise ConfigError(f"'{source}' can't be read: {error}.") from None
-  name = path.stem if path.parent.name in ('', 'configs') else ''
-  if name in presets():
+  name = _preset(path)
+  if name:
     return importlib.resources.files('configs').joinpath(f'{name}.yaml').read_text(encoding='utf-8'), None
-  raise ConfigError(f"No config file '{source}'. Presets: {', '.join(presets())}.{nearest(path.stem, presets())}")
+  raise ConfigError(f"No config file '{source}'. {known_presets(source)}")
+
+
+def _preset(path: pathlib.Path) -> str | None:
+  return path.stem if path.parent.name in ('', 'configs') and path.stem in presets() else None
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from configs import loading
+from configs.metadata import StoreKind
 from configs.run import RunConfig
 from pipeline import metadata_store, recorded_config
 from pipeline.output_directory import OutputDirectory
@@ -64,6 +65,11 @@ def show(run: str, where: str | None, as_json: bool) -> None:
   path = pathlib.Path(run).absolute()
   if where is None and path.parent.name == 'serving' and path.is_dir():
     run, where = path.name, str(path.parent.parent)
+  elif where is None and path.exists():
+    place = pathlib.Path(run).parent if path.name == 'serving' else run
+    raise RunsError(
+      f"'{run}' says where, but the version or run is missing; name it first: farelite runs show RUN_OR_VERSION {place}"
+    )
   config, output, store = _opened(where)
   entry = _find(read_runs(store, config, output), run, config)
   found = provenance(store, config, output, entry)
@@ -78,9 +84,16 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
   if where is not None and pathlib.Path(where).is_dir():
     output = OutputDirectory(pathlib.Path(where).absolute())
     config = recorded_config.read(output)
+  elif where is not None and not loading.exists(where):
+    raise RunsError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
   else:
     config = loading.load(where)
     output = OutputDirectory(pathlib.Path('out', config.name).absolute())
+    if where is None and config.metadata.kind is StoreKind.SQLITE and not output.metadata.is_file():
+      raise RunsError(
+        f'No output directory or config was named, and the default, config {config.name}, has no metadata store '
+        f"'{output.metadata}'; name the output directory or config of a run."
+      )
   return config, output, metadata_store.open_store(config.metadata, output.metadata, create=False)
 
 

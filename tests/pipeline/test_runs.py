@@ -112,8 +112,25 @@ def test_no_run_no_store_no_directory(tmp_path: pathlib.Path):
   assert 'There is no metadata store' in _refused(str(tmp_path / 'made'))
   (tmp_path / 'empty').mkdir()
   assert 'holds no config.yaml; name the output directory of a run' in _refused(str(tmp_path / 'empty'))
-  assert 'No config file' in _refused(str(tmp_path / 'nowhere'))
+  nowhere = tmp_path / 'nowhere'
+  assert f"There is neither an output directory nor a config file '{nowhere}'. Presets: " in _refused(str(nowhere))
+  (tmp_path / 'bad.yaml').write_text('extends: nowhere\n')
+  assert "No config file 'nowhere'" in _refused(str(tmp_path / 'bad.yaml'))
   assert 'farelite runs takes [DIR_OR_CONFIG]' in _refused('a', 'b')
+
+
+def test_nothing_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  """The default config, chicago, is said to be one, unless a place was named and the version forgotten."""
+  MadeStore(tmp_path / 'out' / 'd').run(version=1)
+  monkeypatch.chdir(tmp_path)
+  for words in ((), ('show', '1')):
+    refused = ' '.join(_refused(*words).split())
+    assert 'No output directory or config was named, and the default, config chicago, has no metadata store' in refused
+  for place in ('out/d', 'out/d/serving', 'out/d/serving/'):
+    refused = _refused('show', place)
+    assert f"'{place}' says where, but the version or run is missing" in refused
+    assert refused.endswith('farelite runs show RUN_OR_VERSION out/d\n')
+  assert json.loads(_farelite('show', 'out/d/serving/1', '--json'))['entry']['pushed_version'] == 1
 
 
 def test_a_directory_of_another_store_is_refused(tmp_path: pathlib.Path):
