@@ -118,7 +118,7 @@ def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
   for name in ('run', 'started (UTC)', 'status'):
     table.add_column(name, no_wrap=True)
-  for name in ('rows', f'RMSE [95 %] ({config.dataset.currency})'):
+  for name in ('rows', f'RMSE, trained model [95 %] ({config.dataset.currency})'):
     table.add_column(name, justify='right', no_wrap=True)
   for name in ('variant', 'blessed', 'version', 'serves now'):
     table.add_column(name, no_wrap=True)

@@ -35,7 +35,7 @@ def test_the_list(tmp_path: pathlib.Path):
   assert [run['blessed'] for run in (first, second, third)] == [True, False, True]
   assert first['pushed_version'] == 1
   table = _farelite(str(tmp_path)).splitlines()
-  header = 'run started (UTC) status rows RMSE [95 %] (USD) variant blessed version serves now'
+  header = 'run started (UTC) status rows RMSE, trained model [95 %] (USD) variant blessed version serves now'
   assert ' '.join(table[0].split()) == header
   assert table[3].split() == [made.runs[2], '2026-01-01', '14:00', 'pushed', 'yes', '2', '●']
 
