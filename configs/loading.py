@@ -6,7 +6,9 @@ All errors of a config are told at once, each with what would be right.
 from __future__ import annotations
 
 import importlib.resources
+import json
 import pathlib
+import shlex
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -129,7 +131,10 @@ def _override(values: dict[str, Any], override: str) -> None:
   try:
     value = yaml.safe_load(text)
   except yaml.YAMLError:
-    raise ConfigError(f"--set {path}: '{text}' is no valid YAML value.") from None
+    quoted = shlex.quote(f'{path}={json.dumps(text, ensure_ascii=False)}')
+    raise ConfigError(
+      f"--set {path}: '{text}' is no valid YAML value; quote a text inside, too: --set {quoted}"
+    ) from None
   for depth, key in enumerate(keys[:-1]):
     below = values.setdefault(key, {})
     if not isinstance(below, dict):

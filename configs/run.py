@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -25,6 +26,8 @@ from configs.retention import Retention
 from configs.retraining import Retraining
 from configs.scheme_checks import scheme_problems
 from configs.study import Study
+
+_NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 
 
 class SplitMethod(str, enum.Enum):
@@ -129,7 +132,7 @@ class RunConfig(Config):
     study: what `farelite study` compares; a run does not look at it.
   """
 
-  name: str = Field(pattern=r'^[a-z0-9][a-z0-9-]{0,127}$')
+  name: str
   dataset: Dataset
   split: Split = Split()
   validation: Validation = Validation()
@@ -145,6 +148,16 @@ class RunConfig(Config):
   retraining: Retraining = Retraining()
   platform: Platform = Platform()
   study: Study = Study()
+
+  @field_validator('name')
+  @classmethod
+  def _as_vertex_allows_it(cls, value: str) -> str:
+    if not _NAME.fullmatch(value):
+      raise ValueError(
+        'must have lower-case letters, digits and hyphens alone, begin with a letter or digit and have at most 128 '
+        f"characters, got '{value}'."
+      )
+    return value
 
   @field_validator('retraining', mode='after')
   @classmethod

@@ -1,6 +1,9 @@
 """Configs: presets load, overrides apply, and mistakes are told all at once with their mend."""
 
 import datetime
+import pathlib
+import re
+import shlex
 
 import pytest
 import yaml
@@ -8,6 +11,8 @@ import yaml
 from configs import loading
 from configs.features import fourth_root
 from configs.loading import ConfigError
+
+_DOCS = pathlib.Path(__file__).parents[2] / 'docs'
 
 
 @pytest.mark.parametrize('preset', loading.presets())
@@ -70,7 +75,12 @@ def test_extends_a_file_beside_it(tmp_path):
       r"unknown column 'pickup_lat'\. Did you mean 'pickup_latitude'\?",
       id='share_of_an_unknown_column',
     ),
-    pytest.param('name=Not_Valid', r'name: ', id='bad_pipeline_name'),
+    pytest.param(
+      'name=Bad Name', r"- name must have lower-case letters, digits and hyphens .*, got 'Bad Name'\.", id='bad_name'
+    ),
+    pytest.param('name=-nyc', r"begin with a letter or digit .*, got '-nyc'", id='name_begins_with_a_hyphen'),
+    pytest.param(f'name={"a" * 129}', r'have at most 128 characters', id='long_name'),
+    pytest.param('name="nyc\\n"', r'name must have', id='name_ends_with_a_line_break'),
   ],
 )
 def test_refuses(override: str, message: str):
@@ -123,6 +133,23 @@ def test_unknown_file_names_the_presets():
 def test_malformed_override(override: str):
   with pytest.raises(ConfigError, match=r'--set takes section\.key=value'):
     loading.load('nyc', [override])
+
+
+def test_the_hint_for_a_value_that_is_no_yaml_can_be_used():
+  with pytest.raises(ConfigError) as caught:
+    loading.load('nyc', ["dataset.time.format=%Y-%m-%d o'clock"])
+  message, hint = str(caught.value).split('; quote a text inside, too: ')
+  assert message == "--set dataset.time.format: '%Y-%m-%d o'clock' is no valid YAML value"
+  flag, override = shlex.split(hint)
+  assert (flag, loading.load('nyc', [override]).dataset.time.format) == ('--set', "%Y-%m-%d o'clock")
+
+
+def test_the_documented_daily_config_loads(tmp_path):
+  [text] = re.findall(r'```yaml\n(# daily\.yaml\n.*?)```', (_DOCS / 'retraining.md').read_text(), re.DOTALL)
+  (tmp_path / 'daily.yaml').write_text(text)
+  config = loading.load(str(tmp_path / 'daily.yaml'))
+  assert (config.name, config.dataset.name, config.retraining.window) == ('daily', 'nyc', 7)
+  assert config.dataset.path == 'rides/{YYYY}/{MM}/{DD}/*.csv'
 
 
 def test_override_below_a_value():
