@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 import click
 
 
@@ -25,7 +28,12 @@ WINDOW = click.option(
 )
 
 
-def overridden(overrides: tuple[str, ...], data: str | None, window: int | None) -> tuple[str, ...]:
+def overridden(overrides: Sequence[str], data: str | None, window: int | None) -> tuple[str, ...]:
   """The overrides of `--set`, with what `--data` and `--window` stand for."""
-  overrides = (*overrides, f'dataset.path={data}') if data else overrides
-  return (*overrides, f'retraining.window={window}') if window else overrides
+  overrides = (*overrides, data_setting(data)) if data else overrides
+  return (*overrides, f'retraining.window={window}') if window else tuple(overrides)
+
+
+def data_setting(data: str) -> str:
+  """The setting that `--data` stands for; quoted, as a glob such as `*.csv` or `{SPAN}/*` is YAML of another kind."""
+  return f'dataset.path={json.dumps(data, ensure_ascii=False)}'

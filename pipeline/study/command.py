@@ -18,6 +18,7 @@ from configs.study import QUICK, StudyBlock, study_block
 from configs.study_checks import study_problems
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource
+from pipeline.options import data_setting
 from pipeline.output_directory import OutputDirectory
 from pipeline.study.findings import findings
 from pipeline.study.progress import StudyProgress
@@ -44,7 +45,7 @@ def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Se
     except ValueError as error:
       raise StudyError(f'--only: {error}') from None
   only = (f'study.blocks=[{", ".join(dict.fromkeys(blocks))}]',) if blocks else ()
-  return (*(QUICK if quick else ()), *only, *((f'dataset.path={data}',) if data else ()), *settings)
+  return (*(QUICK if quick else ()), *only, *((data_setting(data),) if data else ()), *settings)
 
 
 def check(config: RunConfig) -> None:

@@ -13,6 +13,7 @@ from configs import loading
 from configs.run import RunConfig
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource, rides_of
+from pipeline.options import overridden
 from pipeline.targets.compiled import CompiledPipeline, check_suffix, write_compiled
 from pipeline.targets.places import TargetError, platform_settings
 from pipeline.targets.target import Target
@@ -39,7 +40,7 @@ def run(target: str, config: str | None, data: str | None, overrides: Sequence[s
 
 def load(config: str | None, data: str | None, overrides: Sequence[str]) -> RunConfig:
   """The resolved config; `data` overrides where the rides are."""
-  return loading.load(config, (*overrides, f'dataset.path={data}') if data else overrides)
+  return loading.load(config, overridden(overrides, data, None))
 
 
 def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:

@@ -6,7 +6,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from configs import loading
 from pipeline.cli import main
+from pipeline.options import overridden
 
 
 def _farelite(*arguments: str, cwd: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -61,3 +63,10 @@ def test_suggests_no_hidden_option():
   assert result.exit_code == 2
   assert '--window' in result.stderr
   assert '--now' not in result.stderr
+
+
+@pytest.mark.parametrize(
+  'data', ['*.csv', '{YYYY}/{MM}/{DD}/*.csv', '[ab].csv', "O'Hare #1: a.csv", 'Zürich/*.csv', '5', 'null']
+)
+def test_any_glob_is_taken_as_it_is_typed(data):
+  assert loading.load('nyc', overridden((), data, None)).dataset.path == data
