@@ -4,38 +4,84 @@ from setuptools import setup
 
 VERSION = '0.1.0'
 
+# Two lanes of one code base, told by Python's version: tfx 1.21 is the first, tfx 1.16 is for who can't leave Python 3.10.
+NEW = 'python_version >= "3.11"'
+OLD = 'python_version < "3.11"'
+
 INSTALL_REQUIRES = [
-  # The lane tested first is tfx 1.16 on Python 3.10; tfx 1.21 needs Python 3.11 and its own lock.
-  'tfx>=1.16,<1.22',
-  'tensorflow>=2.16,<2.22',
-  'tf-keras>=2.16,<2.22',  # Keras 2: the only one that tensorflow-model-optimization knows.
-  'tensorflow-transform>=1.16,<1.22',
+  f'tfx>=1.21,<1.22; {NEW}',
+  f'tfx>=1.16,<1.17; {OLD}',
+  f'tensorflow>=2.21,<2.22; {NEW}',
+  f'tensorflow>=2.16,<2.17; {OLD}',
+  f'tf-keras>=2.21,<2.22; {NEW}',  # Keras 2: the only one that tensorflow-model-optimization knows.
+  f'tf-keras>=2.16,<2.17; {OLD}',
+  f'tensorflow-transform>=1.21,<1.22; {NEW}',
+  f'tensorflow-transform>=1.16,<1.17; {OLD}',
+  f'apache-beam>=2.77,<2.78; {NEW}',
+  f'apache-beam>=2.65,<2.69; {OLD}',  # 2.69 dropped dill, which TFX 1.16 imports.
+  f'tensorboard>=2.21,<2.22; {NEW}',  # Named: TensorFlow 2.21 no longer brings it.
+  f'tensorboard>=2.16,<2.17; {OLD}',
+  # TFX fixes what is right of these; they are named because they are imported.
+  'ml-metadata>=1.16,<1.22',
+  'tensorflow-data-validation>=1.16,<1.22',
+  'tensorflow-metadata>=1.16,<1.22',
+  'tensorflow-model-analysis>=0.47,<0.53',
+  'tfx-bsl>=1.16,<1.22',
+  'protobuf>=3.20.3,<7',
+  'pyarrow>=10,<19',
+  f'pyarrow-hotfix>=0.7,<1; {OLD}',  # pyarrow 10 runs code from a hostile Parquet file (CVE-2023-47248).
+  'numpy>=1.26,<3',
+  'scipy>=1.12,<2',
   'tensorflow-model-optimization>=0.8,<0.9',
-  'apache-beam>=2.65,<2.69',  # 2.69 dropped dill, which TFX 1.16 imports.
+  'flatbuffers>=24',  # Reads the operators of a lite file.
+  'google-api-core>=2,<3',
+  'google-auth>=2,<3',
+  'google-cloud-aiplatform>=1.60,<2',
+  'google-cloud-bigquery>=3,<4',
+  'requests>=2.32,<3',
+  'urllib3>=1.26,<3',
   'pydantic>=2.7,<3',  # Typed configs that tell all errors at once.
   'PyYAML>=6,<7',
   'click>=8,<9',  # The command line; kfp brings it anyway, and it imports in 50 ms.
   'rich>=13,<16',  # The live view, tables, progress.
   'matplotlib>=3.8,<4',  # Loss curves as pictures.
   'scikit-learn>=1.4,<2',  # Projections and feature selection; TFX's analyzers bring it anyway.
-  'cronsim>=2.6,<3',  # When a cron expression fires, daylight saving as Debian's cron has it; no dependencies.
+  'cronsim>=2.6,<2.8',  # When a cron expression fires. 2.8 takes days that never come, such as 30 February.
   'Jinja2>=3.1,<4',  # The report's templates; TFX brings it anyway, and it escapes what it is given.
+  'MarkupSafe>=2,<4',  # The same escaping outside a template.
   'portalocker>=2.8,<5',  # One run at a time on an output directory.
   'ai-edge-litert>=2',  # What clients of the model run it with; TensorFlow's own interpreter is on its way out.
   'tzdata',  # IANA zones where the system has none, as in slim images.
 ]
 
 EXTRAS_REQUIRE = {
-  'kfp': ['tfx[kfp]>=1.16,<1.22'],
-  'quantizer': ['ai-edge-quantizer>=0.10,<1'],  # 4-bit and weight-only schemes; not in the lock.
+  # By its own name: the extra of tfx 1.21 leaves it out from Python 3.12 on.
+  'kfp': [
+    f'kfp>=2.16,<2.17; {NEW}',
+    f'kfp-pipeline-spec>=2.16,<2.17; {NEW}',
+    f'kfp>=2.5,<2.6; {OLD}',
+    'kfp-server-api>=2,<3',
+  ],
+  # 4-bit and weight-only schemes; the newer name has no release for protobuf 3, so the old lane's lock is without.
+  'quantizer': [
+    f'litert-quantizer>=0.11,<1; {NEW}',
+    f'ai-edge-quantizer>=0.10,<1; {OLD}',
+  ],
   'dev': [
+    'cryptography>=42',  # Keys of made service accounts.
+    'google-cloud-bigquery-storage>=2,<3',  # Its messages, for the stand-in of BigQuery.
+    'grpcio>=1.50,<2',
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
+    f'litert-quantizer>=0.11,<1; {NEW}',
     'mypy>=1.11',
+    'pandas>=1.5,<3',
     'pandas-stubs',
+    'pillow>=10',
     'pytest>=8',
     'pytest-timeout>=2',
     'pytest-xdist>=3',  # Both cores for the tests.
     'ruff>=0.6',
+    'setuptools>=68',  # `setup.py` is read by tests.
     'types-PyYAML',
   ],
 }
@@ -44,7 +90,7 @@ setup(
   name='farelite',
   version=VERSION,
   description='A TFX pipeline that turns taxi rides into a fare model small enough for a phone.',
-  python_requires='>=3.10,<3.12',
+  python_requires='>=3.10,<3.14',
   packages=[
     'components',
     'components.anomaly_gate',
