@@ -4,7 +4,7 @@ from setuptools import setup
 
 VERSION = '0.1.0'
 
-# Two lanes of one code base, told by Python's version: tfx 1.21 is the first, tfx 1.16 is for who can't leave Python 3.10.
+# Two lanes of one code base, told by Python's version: tfx 1.21 first, tfx 1.16 for who is held to Python 3.10.
 NEW = 'python_version >= "3.11"'
 OLD = 'python_version < "3.11"'
 
@@ -23,6 +23,7 @@ INSTALL_REQUIRES = [
   f'tensorboard>=2.16,<2.17; {OLD}',
   # TFX fixes what is right of these; they are named because they are imported.
   'ml-metadata>=1.16,<1.22',
+  'ml-pipelines-sdk>=1.16,<1.22',  # The half of tfx that its components are written in.
   'tensorflow-data-validation>=1.16,<1.22',
   'tensorflow-metadata>=1.16,<1.22',
   'tensorflow-model-analysis>=0.47,<0.53',
@@ -60,6 +61,7 @@ EXTRAS_REQUIRE = {
     f'kfp>=2.16,<2.17; {NEW}',
     f'kfp-pipeline-spec>=2.16,<2.17; {NEW}',
     f'kfp>=2.5,<2.6; {OLD}',
+    f'kfp-pipeline-spec>=0.2.2,<0.3; {OLD}',
     'kfp-server-api>=2,<3',
   ],
   # 4-bit and weight-only schemes; the newer name has no release for protobuf 3, so the old lane's lock is without.
@@ -74,9 +76,11 @@ EXTRAS_REQUIRE = {
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
     'mypy>=1.11',
+    'packaging>=22',
     'pandas>=1.5,<3',
     'pandas-stubs',
     'pillow>=10',
+    'pyfarmhash',  # Which one, requirements/overrides.txt says.
     'pytest>=8',
     'pytest-timeout>=2',
     'pytest-xdist>=3',  # Both cores for the tests.

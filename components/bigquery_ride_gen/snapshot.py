@@ -8,12 +8,12 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.parquet as pq
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 from tfx.dsl.io import fileio
 
 from components.bigquery_ride_gen.rows import to_record_batch
+from components.parquet import pq
 from components.ride_example_gen.publishing import Attempt, Staging
 
 _BATCH_ROWS = 1 << 14

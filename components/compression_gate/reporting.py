@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.compression_gate.candidate import Candidate
 from components.compression_gate.eval_rides import EvalRides
 from components.compression_gate.frontier import frontier
 from components.compression_gate.gate import Judgement
 from components.compression_gate.variants import Variant
+from components.parquet import pq
 from configs.compression import Budget
 from configs.dataset import COORDINATES, LABEL, TIME
 from models.comparison import SliceErrors

@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from components.parquet import pq
 from components.prediction.errors import PredictionError
 from components.prediction.scoring import FILE, REASON
 

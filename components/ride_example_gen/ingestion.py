@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from components.parquet import pq
 from components.ride_example_gen import splitting
 from components.ride_example_gen.canonical import CanonicalRides, canonicalize
 from components.ride_example_gen.counts import RideCounts

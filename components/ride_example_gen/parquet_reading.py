@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from components.parquet import pq
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.opening import open_arrow_source
 
@@ -20,12 +20,17 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
     The names of its columns, and its rows as a stream.
 
   Raises:
-    IngestionError: the file breaks off or is damaged; also while streaming.
+    IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python.
   """
   try:
     table = pq.ParquetFile(open_arrow_source(path))
   except (pa.ArrowException, OSError) as error:
     raise _broken(path, error) from error
+  except RuntimeError as error:  # pyarrow_hotfix
+    raise IngestionError(
+      f"'{path}' has a column of a Python class of its author's, pickled, which may run anything when it is read; "
+      'write it with plain columns.'
+    ) from error
   return tuple(table.schema_arrow.names), _batches(path, table)
 
 

@@ -7,8 +7,8 @@ import pathlib
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from components.parquet import pq
 from components.study.errors import StudyError
 from components.study.results import Results, Row
 

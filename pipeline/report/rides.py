@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from components.parquet import pq
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from pipeline.report.estimate import Estimate
 from pipeline.report.record import RunRecord
