@@ -1,15 +1,16 @@
 # Every target is complete on its own: it installs what it needs first.
-PYTHON := .venv/bin/python
+# FARELITE_LANE=tfx116 makes any of them use tfx 1.16 on Python 3.10, in an environment of its own.
+PYTHON := $(if $(filter tfx116,$(FARELITE_LANE)),.venv-tfx116,.venv)/bin/python
 ARGS ?=
 DOCKER ?= docker
 IMAGE ?= farelite
 
-.PHONY: help install run test test-slow test-stores test-beam test-retraining check rehearse rehearse-short format lock image bench clean
+.PHONY: help install run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining check rehearse rehearse-short format lock image bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-install:  ## make .venv with the locked packages
+install:  ## make the lane's environment with the locked packages; .venv for tfx121
 	@bash requirements/install.sh
 
 run: install  ## the whole pipeline on 15,002 real Chicago rides, into out/chicago
@@ -17,6 +18,12 @@ run: install  ## the whole pipeline on 15,002 real Chicago rides, into out/chica
 
 test: install  ## the tests that CI runs
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+test-lanes:  ## on tfx116, the tests where the libraries of the lanes differ; CI runs them
+	@FARELITE_LANE=tfx116 $(MAKE) --no-print-directory test ARGS="-m 'lanes and not slow' $(ARGS)"
+
+test-tfx116:  ## on tfx116, all that `make test` runs
+	@FARELITE_LANE=tfx116 $(MAKE) --no-print-directory test
 
 test-slow: install  ## whole runs that take minutes
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m slow $(ARGS)
@@ -50,10 +57,7 @@ format: install  ## let ruff rewrite the files
 	@$(PYTHON) -m ruff check --fix . ; $(PYTHON) -m ruff format .
 
 lock: install  ## resolve requirements/ again after setup.py changed
-	@.venv/bin/uv pip compile setup.py --extra kfp --extra dev -c requirements/py310-tfx116.txt --python-version 3.10 \
-	  --python $(PYTHON) --generate-hashes --no-header --no-annotate -q -o requirements/py310-tfx116.txt
-	@.venv/bin/uv pip compile setup.py --extra kfp -c requirements/py310-tfx116.txt --python-version 3.10 \
-	  --python $(PYTHON) --generate-hashes --no-header --no-annotate -q -o requirements/image.txt
+	@bash requirements/lock.sh
 
 image:  ## the container image of every step in the cloud; IMAGE=... names it
 	@command -v $(DOCKER) >/dev/null || { echo "No $(DOCKER) here; DOCKER=podman make image takes another builder." >&2; exit 2; }
@@ -63,4 +67,4 @@ bench: install  ## list the benchmarks, one command per figure of the README
 	@$(PYTHON) -m benchmarks
 
 clean:  ## remove what can be made again
-	rm -rf .venv out build dist *.egg-info
+	rm -rf .venv .venv-tfx116 out build dist *.egg-info

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.metadata
+import json
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 
@@ -21,12 +24,18 @@ from pipeline.data_source import DataSourceError, data_source
 
 _MINIMUM_MEMORY_GB = 4
 _MINIMUM_DISK_GB = 2
+_LANES = {'tfx121': ((3, 11), (3, 12), (3, 13)), 'tfx116': ((3, 10),)}
+"""The lanes and their Pythons, in the order of `_PAIRS`' versions."""
+
+_RECORD = 'farelite-lane.json'
+"""What set-up wrote beside `pyvenv.cfg`: lane, Python, why it was taken, and the runtime libraries."""
+
 _PAIRS = {  # Which of these go together; TFX pins them loosely and fails late.
-  'tfx': ('1.16', '1.21'),
-  'tensorflow': ('2.16', '2.21'),
-  'tf-keras': ('2.16', '2.21'),
-  'tensorflow-transform': ('1.16', '1.21'),
-  'tensorflow-model-analysis': ('0.47', '0.52'),
+  'tfx': ('1.21', '1.16'),
+  'tensorflow': ('2.21', '2.16'),
+  'tf-keras': ('2.21', '2.16'),
+  'tensorflow-transform': ('1.21', '1.16'),
+  'tensorflow-model-analysis': ('0.52', '0.47'),
   'tensorflow-model-optimization': ('0.8', '0.8'),
 }
 
@@ -74,11 +83,34 @@ def _guarded(check: Callable[[], Finding]) -> Finding:
 
 def _python() -> Finding:
   version = '.'.join(map(str, sys.version_info[:3]))
+  lane = next((name for name, versions in _LANES.items() if sys.version_info[:2] in versions), None)
   return Finding(
-    sys.version_info[:2] in ((3, 10), (3, 11)),
-    f'{version} at {sys.executable}',
-    'Farelite runs on Python 3.10 (tfx 1.16) or 3.11 (tfx 1.21): install one, then `make install`.',
+    lane is not None,
+    f'{version} at {sys.executable}' + (f', lane {lane}' if lane else ''),
+    'Farelite runs on Python 3.11 to 3.13 (tfx 1.21) or 3.10 (tfx 1.16): install one, then `make install`.',
   )
+
+
+def _libraries() -> Finding:
+  """The C library, which tfx 1.21 asks to be newer than some distributions have."""
+  if sys.platform != 'linux':
+    return Finding(True, f'those of {platform.system()} {platform.release()}')
+  loaded = ' '.join(platform.libc_ver())
+  borrowed = _recorded().get('runtime')
+  if not borrowed:
+    return Finding(True, f"{loaded}, the system's own")
+  told = ', '.join(f'{package} {version}' for package, version in borrowed.items())
+  return Finding(
+    (pathlib.Path(sys.prefix) / 'lib' / 'runtime' / 'libc.so.6').is_file(),
+    f'{loaded} below {sys.prefix}, as the system has an older one: {told}',
+    '`make clean install`',
+  )
+
+
+def _recorded() -> dict[str, Any]:
+  """What set-up wrote; empty where another tool made the environment."""
+  file = pathlib.Path(sys.prefix) / _RECORD
+  return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
 
 
 def _packages() -> Finding:
@@ -156,6 +188,7 @@ def _make() -> Finding:
 
 CHECKS: dict[str, Callable[[], Finding]] = {
   'python': _python,
+  'libraries': _libraries,
   'packages': _packages,
   'tensorflow': _tensorflow,
   'beam': _beam,

@@ -12,6 +12,29 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
+LANES = (
+  'tests/components/test_feature_engineering.py',
+  'tests/components/test_quantization_rewriter.py',
+  'tests/components/test_reading.py',
+  'tests/configs/test_scheme_checks.py',
+  'tests/integration/test_wheel.py',
+  'tests/integration/test_whole_run.py',
+  'tests/models/compression/',
+  'tests/models/lite/',
+  'tests/pipeline/targets/',
+  'tests/pipeline/test_beam_arguments.py',
+  'tests/test_install.py',
+  'tests/test_requirements.py',
+)
+"""Where the libraries of the two lanes differ: the converter, lite files, the clouds' compilers, Beam's options, Parquet,
+and one run as a whole. CI runs these on the second lane, `make test-tfx116` everything."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+  for item in items:
+    if item.nodeid.startswith(LANES):
+      item.add_marker('lanes')
+
 
 @pytest.fixture(scope='session')
 def nyc_rides() -> pathlib.Path:
