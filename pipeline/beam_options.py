@@ -47,7 +47,10 @@ def flags(options: Mapping[str, Option]) -> list[str]:
     if name not in known:
       raise OptionError(f"{name}: Beam has no option '{name}'.{nearest(name, known)}")
     own = _flags(name, value, known[name])
-    _parse(name, own)
+    parsed = getattr(_parse(name, own), known[name].dest)
+    # Asked of the parser and not of the action's class: Beam has list actions of its own beside argparse's.
+    if isinstance(value, list) and not isinstance(parsed, list):
+      raise OptionError(f'{name}: takes one value, got {len(value)}.')
     found += own
   return found
 
@@ -66,19 +69,17 @@ def _flags(name: str, value: Option, action: argparse.Action) -> list[str]:
       raise OptionError(f'{name}: takes no value; write true, or leave it out, got {value!r}.')
     return [f'--{name}'] if value else []
   if isinstance(value, list):
-    if not isinstance(action, argparse._AppendAction):
-      raise OptionError(f'{name}: takes one value, got {len(value)}.')
     return [f'--{name}={item}' for item in value]
   return [f'--{name}={json.dumps(value) if isinstance(value, bool) else value}']
 
 
-def _parse(name: str, own: list[str]) -> None:
-  """Lets Beam's parser judge the value."""
+def _parse(name: str, own: list[str]) -> argparse.Namespace:
+  """What Beam's parser makes of the flags; it judges the values."""
   parser = _parser()
   told = io.StringIO()
   try:
     with contextlib.redirect_stderr(told):
-      parser.parse_args(own)
+      return parser.parse_args(own)
   except SystemExit:
     reason = told.getvalue().strip().splitlines()[-1].split('error: ')[-1]
     raise OptionError(f'{name}: {reason.removeprefix(f"argument --{name}: ")}.') from None

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import credentials as auth
 from google.auth import jwt
+from tfx import version
 
 from configs.platform import Kfp, Platform, Vertex
 from pipeline.targets import kfp_client, vertex_client
@@ -115,7 +116,7 @@ def test_vertex_run(vertex, pipelines):
   assert job.body['serviceAccount'] == 'steps@shop'
   assert job.body['network'] == 'projects/1/global/networks/n'
   assert job.body['encryptionSpec'] == {'kmsKeyName': 'k'}
-  assert job.body['labels']['tfx_version'] == '1-16-0'
+  assert job.body['labels']['tfx_version'] == version.__version__.replace('.', '-')
   assert job.query['pipelineJobId'].startswith('nyc-2')
   assert submission.name.endswith(f'pipelineJobs/{job.query["pipelineJobId"]}')
   assert 'project=shop' in submission.link
