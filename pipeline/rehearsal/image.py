@@ -68,8 +68,7 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
   if (image.path / _STAMP).exists():
     return image
   shutil.rmtree(folder, ignore_errors=True)
-  base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
-  _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
+  _make_environment(image)
   _link_packages(image, _locked(checkout))
   if checkout:
     _install(checkout, image)
@@ -86,6 +85,20 @@ def _checkout() -> pathlib.Path | None:
   """The sources that run now, or `None` where the project runs from an installed wheel."""
   root = pathlib.Path(__file__).resolve().parents[2]
   return root if (root / 'setup.py').exists() else None
+
+
+def _make_environment(image: Image) -> None:
+  """An empty environment whose interpreter runs with the C library that this one runs with.
+
+  Where the system's is too old for the packages, set-up made this interpreter a copy that loads a newer one; a fresh
+  environment would have the system's again.
+  """
+  name = f'python{sysconfig.get_python_version()}'
+  _call(str(pathlib.Path(sys.base_prefix) / 'bin' / name), '-m', 'venv', '--without-pip', str(image.path))
+  if not pathlib.Path(sys.executable).is_symlink():
+    for link in ('python', 'python3', name):
+      (image.binaries / link).unlink(missing_ok=True)
+      shutil.copy2(sys.executable, image.binaries / link)
 
 
 def _sources(checkout: pathlib.Path) -> Iterator[pathlib.Path]:
