@@ -95,7 +95,7 @@ def _run_here(folder: pathlib.Path, more: Sequence[str]) -> None:
     cpu = _cpu(resource.RUSAGE_SELF) + _cpu(resource.RUSAGE_CHILDREN) - before
     times[node.node_info.id] = time.monotonic() - start, cpu
 
-  local_runner.ObservedLocalRunner._run_node = noted  # type: ignore[method-assign]
+  local_runner.ObservedLocalRunner._run_node = noted  # type: ignore[assignment, method-assign]
   cli.main(['run', '--output', str(folder / 'out'), *more], standalone_mode=False)
   (folder / _TIMES).write_text(json.dumps(times))
 

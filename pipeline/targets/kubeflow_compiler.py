@@ -43,7 +43,7 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   around = Surroundings(places.root, platform.image, platform.vertex.project or '', platform.vertex.region or '')
   pipeline = build_pipeline(config, source, places, around=around, target=target)
   runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
-    # KFP takes no other schema; on Vertex, TFX 1.16 loses what ExampleGen's driver found with schema 2.0.
+    # KFP takes no other schema; on Vertex, TFX loses what ExampleGen's driver found with schema 2.0.
     kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=platform.image, use_pipeline_spec_2_1=True)
   )
   job = runner.run(pipeline, write_out=False)
