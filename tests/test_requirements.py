@@ -121,7 +121,9 @@ def test_farmhash_is_the_same_function_in_both_locks():
 
 def test_tfma_is_imported_whole():
   """It swallows an ImportError of its notebook views, and is then left without its functions."""
-  program = 'import tensorflow_model_analysis as tfma; tfma.EvalResult, tfma.load_validation_result, tfma.load_eval_result'
+  program = (
+    'import tensorflow_model_analysis as tfma; tfma.EvalResult, tfma.load_validation_result, tfma.load_eval_result'
+  )
   result = subprocess.run(
     [sys.executable, '-c', program], env={'TF_USE_LEGACY_KERAS': '1'}, cwd=REPOSITORY, capture_output=True, text=True
   )
