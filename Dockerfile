@@ -1,12 +1,17 @@
 # The image of every step on Vertex AI and Kubeflow Pipelines: `make image`.
-# Two stages: compilers and pip stay in the first one, the second one gets a finished virtual environment.
+# Two stages: uv and pip stay in the first one, the second one gets a finished virtual environment.
+# By name alone, as no registry told the digest; `docker buildx imagetools inspect python:3.13-slim-trixie` prints it, and
+# `docker build --build-arg BASE=python:3.13-slim-trixie@sha256:…` takes that one and no other.
+ARG BASE=python:3.13-slim-trixie
 
-FROM python:3.10-bookworm AS build
+FROM ${BASE} AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/farelite
-COPY requirements/bootstrap.txt requirements/image.txt requirements/
+COPY requirements/bootstrap.txt requirements/build.txt requirements/image.txt requirements/
 RUN python -m venv /opt/uv && /opt/uv/bin/python -m pip install -q --no-cache-dir --require-hashes -r requirements/bootstrap.txt
-RUN /opt/uv/bin/uv pip install -q --no-cache --compile-bytecode --python /opt/farelite/bin/python --require-hashes -r requirements/image.txt
+# The lock is complete and leaves out what nobody uses, hence --no-deps. Two packages come as pure Python source.
+RUN /opt/uv/bin/uv pip install -q --no-cache --no-deps --compile-bytecode --python /opt/farelite/bin/python --require-hashes \
+    --build-constraints requirements/build.txt --require-build-hashes -r requirements/image.txt
 COPY setup.py pyproject.toml ./
 COPY configs configs
 COPY transforms transforms
@@ -16,7 +21,7 @@ COPY pipeline pipeline
 RUN /opt/uv/bin/uv build -q --wheel --no-build-isolation --offline --python /opt/farelite/bin/python --out-dir dist .
 RUN /opt/uv/bin/uv pip install -q --no-deps --no-index --compile-bytecode --python /opt/farelite/bin/python dist/farelite-*.whl
 
-FROM python:3.10-slim-bookworm
+FROM ${BASE}
 RUN useradd --uid 1000 --create-home farelite
 COPY --from=build /opt/farelite /opt/farelite
 # Keras 2 for TFMA and Transform, whose processes know nothing of this project's own switch.

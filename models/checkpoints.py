@@ -84,9 +84,9 @@ class Checkpoint:
       'best_loss': state.best_loss,
       'stalled': state.stalled,
     }
-    arrays = _numbered('value', state.values) | _numbered('best', state.best or [])
+    arrays: dict[str, Any] = _numbered('value', state.values) | _numbered('best', state.best or [])
     content = io.BytesIO()
-    np.savez(content, **{_DETAILS: np.array(json.dumps(details))}, **arrays)
+    np.savez(content, **arrays | {_DETAILS: np.array(json.dumps(details))})
     gfile.makedirs(self.directory)
     with gfile.GFile(os.path.join(self.directory, _PART), 'wb') as file:
       file.write(hashlib.sha256(content.getvalue()).digest() + content.getvalue())

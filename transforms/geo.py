@@ -226,10 +226,10 @@ def _project(
   shift = np.zeros((6, 2), np.float32)
   shift[5, 1] = math.radians(origin(city)[1])
   chosen = [_PARTS.index(part) for part in parts]
-  weights, shift = weights[:, :, chosen].reshape(6, -1), shift[chosen].reshape(-1)
+  matrix = weights[:, :, chosen].reshape(6, -1).astype(np.float32)
   # GPUs multiply matrices in ten bits of mantissa by default (TensorFloat-32), processors in float32.
   with tf.device('/device:CPU:0'):
-    product = tf.matmul(points, weights.astype(np.float32)) + shift
+    product = tf.matmul(points, matrix) + shift[chosen].reshape(-1)
   return dict(zip(parts, tf.split(product, len(parts), axis=1), strict=True))
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -56,8 +57,8 @@ def save(finished: Finished, directory: str) -> None:
   """
   details = json.dumps({'course': dataclasses.asdict(finished.course), 'ranges': finished.ranges})
   content = io.BytesIO()
-  arrays = {f'weight_{position}': array for position, array in enumerate(finished.weights)}
-  np.savez(content, **{_DETAILS: np.array(details)}, **arrays)
+  arrays: dict[str, Any] = {f'weight_{position}': array for position, array in enumerate(finished.weights)}
+  np.savez(content, **arrays | {_DETAILS: np.array(details)})
   gfile.makedirs(directory)
   with gfile.GFile(os.path.join(directory, _PART), 'wb') as file:
     file.write(content.getvalue())

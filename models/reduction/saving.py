@@ -60,7 +60,7 @@ def load(directory: str) -> Fitted:
   )
 
 
-def _arrays(fitted: Fitted) -> dict[str, np.ndarray]:
+def _arrays(fitted: Fitted) -> dict[str, Any]:
   mapping = fitted.mapping
   found = {'mean': fitted.mean, 'scale': fitted.scale}
   found |= {name: getattr(fitted.findings, name) for name in _FINDINGS}
