@@ -21,6 +21,7 @@ from models.clipping import Clip
 from models.compression import layers
 from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
+from models.lite.converter import Converter, from_saved_model
 from models.lite.joining import join
 from models.lite.shrinking import shrink
 from models.signatures import SERVING_DEFAULT, raw_tensor_specs
@@ -172,7 +173,7 @@ def _convert(
   concrete = tf.function(function, autograph=False).get_concrete_function(**specs)
   with tempfile.TemporaryDirectory() as directory:
     tf.saved_model.save(module, directory, signatures={SERVING_DEFAULT: concrete})
-    converter = tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=[SERVING_DEFAULT])
+    converter = from_saved_model(directory, SERVING_DEFAULT)
     _set(converter, scheme, rides)
     try:
       content = bytes(converter.convert())
@@ -204,7 +205,7 @@ def _quantized(content: bytes, scheme: Scheme) -> bytes:
 
 
 def _set(
-  converter: tf.lite.TFLiteConverter,
+  converter: Converter,
   scheme: Scheme | None,
   rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None,
 ) -> None:

@@ -92,6 +92,7 @@ def test_weights_and_activations_have_the_promised_types(models, rides, kind, sc
   expected = dict.fromkeys(TABLES if kind == 'embeddings' else (), table) | dict.fromkeys(DENSE, dense)
   assert {name: layer.type for name, layer in found.items()} == expected
   assert {found[name].input_type for name in DENSE} == {found[name].output_type for name in DENSE} == {activation}
+  assert {len(found[name].scales) for name in DENSE} == {1 if dense == 'int8' else 0}
   details = tf.lite.Interpreter(model_content=file).get_tensor_details()
   for name, layer in layers.dense_layers(model).items():
     shape = layer.kernel.shape[::-1]
@@ -107,6 +108,7 @@ def test_dynamic_range_stores_large_tensors_in_8_bits(rides):
   found = _layers(model, _convert(model, rides, precision='dynamic_range'))
   assert {name for name, layer in found.items() if layer.type == 'int8'} == {'cell_pair_embedding', 'dense_1'}
   assert {name for name, layer in found.items() if layer.size >= 1024} == {'cell_pair_embedding', 'dense_1'}
+  assert len(found['dense_1'].scales) == 1
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,19 @@ def test_lost_clusters(model, float32):
   )
 
 
+def test_a_sparse_kernel_with_a_scale_per_unit(model, int8):
+  """Marked as sparse in place: TensorFlow 2.16 can't make such a file, and 2.21 makes it by default."""
+
+  def damage(lite):
+    tensor, _ = _kernel(lite, model, 'dense_0')
+    tensor.sparsity = schema.SparsityParametersT()
+    tensor.quantization.scale = [0.1] * 16
+
+  assert _refused(changed(int8, damage), promise(model, INT8)) == (
+    "Layer 'dense_0' is encoded sparsely with 16 scales, of which TFLite's kernel reads one."
+  )
+
+
 def test_a_layer_of_another_size(model, float32):
   kept = promise(model, FLOAT32)
   other = {**kept.kernels, 'dense_1': np.ones((16, 9), np.float32)}
