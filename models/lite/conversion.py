@@ -21,7 +21,7 @@ from models.clipping import Clip
 from models.compression import layers
 from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
-from models.lite.converter import Converter, from_saved_model
+from models.lite.converter import Converter, convert, from_saved_model
 from models.lite.joining import join
 from models.lite.shrinking import shrink
 from models.signatures import SERVING_DEFAULT, raw_tensor_specs
@@ -176,7 +176,7 @@ def _convert(
     converter = from_saved_model(directory, SERVING_DEFAULT)
     _set(converter, scheme, rides)
     try:
-      content = bytes(converter.convert())
+      content = convert(converter)
     except Exception as error:  # The converter raises whatever its passes raise; the last line names the operator.
       reason = str(error).strip().splitlines()[-1:]
       raise ConversionError(
