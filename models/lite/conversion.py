@@ -23,6 +23,7 @@ from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
 from models.lite.converter import Converter, convert, from_saved_model
 from models.lite.joining import join
+from models.lite.quantizer_compat import QuantizerMissingError, quantize
 from models.lite.shrinking import shrink
 from models.signatures import SERVING_DEFAULT, raw_tensor_specs
 from transforms import names
@@ -189,19 +190,12 @@ def _convert(
 def _quantized(content: bytes, scheme: Scheme) -> bytes:
   """What the LiteRT quantizer makes of a float32 file."""
   try:
-    import numpy.typing  # noqa: F401, the quantizer takes it for granted
-    from ai_edge_quantizer import quantizer, recipe
-  except ImportError as error:
+    return quantize(content, scheme.precision)
+  except QuantizerMissingError as error:
     raise ConversionError(
       f"Scheme '{scheme.name}' needs the LiteRT quantizer, which is not installed ({error}): "
       "pip install 'farelite[quantizer]', or leave the scheme out of compression.schemes."
     ) from error
-  recipes = {
-    Precision.WEIGHT_ONLY_INT8: recipe.weight_only_wi8_afp32,
-    Precision.DYNAMIC_INT4: recipe.dynamic_wi4_afp32,
-  }
-  result = quantizer.Quantizer(bytearray(content), recipes[scheme.precision]()).quantize()
-  return bytes(result.quantized_model)
 
 
 def _set(
