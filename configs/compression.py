@@ -41,7 +41,7 @@ class Precision(str, enum.Enum):
 
   @property
   def needs_quantizer(self) -> bool:
-    """Whether it takes the LiteRT quantizer, an optional extra."""
+    """Whether it takes the LiteRT quantizer, which only the tfx121 lock has."""
     return self in (Precision.WEIGHT_ONLY_INT8, Precision.DYNAMIC_INT4)
 
 

@@ -12,7 +12,8 @@ from configs.recipe import Recipe
 _BLOCK_INPUTS = {Precision.FLOAT32: 1, Precision.DYNAMIC_RANGE: 16, Precision.INT8: 16}
 """What the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it.
 
-Tried with TF 2.16 and ai-edge-litert 2.3: 8-bit kernels refuse to run with zeros in any block but 16x1.
+Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit kernels refuse to run with zeros in
+any block but 16x1.
 """
 
 _NEVER_SPARSE = {
@@ -21,7 +22,7 @@ _NEVER_SPARSE = {
   Precision.WEIGHT_ONLY_INT8: "the LiteRT quantizer can't read sparse weights",
   Precision.DYNAMIC_INT4: "the LiteRT quantizer can't read sparse weights",
 }
-"""Why a precision does not go with sparse encoding; tried with the same versions and ai-edge-quantizer 0.10."""
+"""Why a precision does not go with sparse encoding; tried with the same versions and litert-quantizer 0.11."""
 
 
 def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> list[Problem]:

@@ -20,7 +20,7 @@ from tfx.dsl.io import fileio
 from tfx.proto import transform_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
-from tfx_bsl.tfxio import tf_example_record, tfxio
+from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
 from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards, remove_parts
 
@@ -65,7 +65,7 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
     graph_uri: str,
   ) -> None:
     config = tf_example_record.TFExampleBeamRecord('tfrecords_gzip', _TELEMETRY, schema)
-    adapter: tfxio.TensorAdapterConfig = config.TensorAdapterConfig()
+    adapter: tensor_adapter.TensorAdapterConfig = config.TensorAdapterConfig()
     temporary = posixpath.join(graph_uri, '.temp_path')
     with (
       self._make_beam_pipeline() as pipeline,

@@ -36,7 +36,7 @@ _CONTROLS = ''.join(map(chr, range(32)))
 def quarantined_rows(path: str, block: Block, canonical: CanonicalRides) -> pa.Table:
   """The rows of a block that are not valid, its malformed lines included; see `SCHEMA`."""
   chosen = pa.array(np.flatnonzero(~canonical.valid))
-  rows = block.rows.take(chosen) if hasattr(block.rows, 'take') else _take(block.rows, chosen)
+  rows = pc.take(block.rows, chosen)
   columns = [
     pa.array([path] * len(chosen), pa.string()),
     pa.array(block.numbers).take(chosen),
@@ -46,10 +46,6 @@ def quarantined_rows(path: str, block: Block, canonical: CanonicalRides) -> pa.T
   ]
   invalid = pa.Table.from_arrays(columns, schema=SCHEMA)
   return pa.concat_tables([invalid, _malformed(path, block.malformed)])
-
-
-def _take(rows: pa.RecordBatch, chosen: pa.Array) -> pa.RecordBatch:
-  return pa.RecordBatch.from_arrays([column.take(chosen) for column in rows.columns], rows.schema.names)
 
 
 def _malformed(path: str, lines: Sequence[MalformedLine]) -> pa.Table:

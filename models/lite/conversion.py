@@ -21,7 +21,9 @@ from models.clipping import Clip
 from models.compression import layers
 from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
+from models.lite.converter import Converter, convert, from_saved_model
 from models.lite.joining import join
+from models.lite.quantizer_compat import QuantizerMissingError, quantize
 from models.lite.shrinking import shrink
 from models.signatures import SERVING_DEFAULT, raw_tensor_specs
 from transforms import names
@@ -172,10 +174,10 @@ def _convert(
   concrete = tf.function(function, autograph=False).get_concrete_function(**specs)
   with tempfile.TemporaryDirectory() as directory:
     tf.saved_model.save(module, directory, signatures={SERVING_DEFAULT: concrete})
-    converter = tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=[SERVING_DEFAULT])
+    converter = from_saved_model(directory, SERVING_DEFAULT)
     _set(converter, scheme, rides)
     try:
-      content = bytes(converter.convert())
+      content = convert(converter)
     except Exception as error:  # The converter raises whatever its passes raise; the last line names the operator.
       reason = str(error).strip().splitlines()[-1:]
       raise ConversionError(
@@ -188,23 +190,16 @@ def _convert(
 def _quantized(content: bytes, scheme: Scheme) -> bytes:
   """What the LiteRT quantizer makes of a float32 file."""
   try:
-    import numpy.typing  # noqa: F401, the quantizer takes it for granted
-    from ai_edge_quantizer import quantizer, recipe
-  except ImportError as error:
+    return quantize(content, scheme.precision)
+  except QuantizerMissingError as error:
     raise ConversionError(
       f"Scheme '{scheme.name}' needs the LiteRT quantizer, which is not installed ({error}): "
       "pip install 'farelite[quantizer]', or leave the scheme out of compression.schemes."
     ) from error
-  recipes = {
-    Precision.WEIGHT_ONLY_INT8: recipe.weight_only_wi8_afp32,
-    Precision.DYNAMIC_INT4: recipe.dynamic_wi4_afp32,
-  }
-  result = quantizer.Quantizer(bytearray(content), recipes[scheme.precision]()).quantize()
-  return bytes(result.quantized_model)
 
 
 def _set(
-  converter: tf.lite.TFLiteConverter,
+  converter: Converter,
   scheme: Scheme | None,
   rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None,
 ) -> None:

@@ -138,6 +138,11 @@ def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
 
 
 def _check_values(layer: LayerFile, promise: Promise) -> None:
+  # TFLite's sparse 8-bit kernel reads the first scale alone, and says nothing.
+  if layer.sparse and len(layer.scales) > 1:
+    raise ValidationError(
+      f"Layer '{layer.name}' is encoded sparsely with {len(layer.scales)} scales, of which TFLite's kernel reads one."
+    )
   kernel = promise.kernels[layer.name]
   zeros = int(kernel.size - np.count_nonzero(kernel))
   if layer.size != kernel.size:

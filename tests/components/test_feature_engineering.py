@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from configs import loading
 from configs.dataset import ExtraColumn
+from models.lite.converter import from_functions
 from tests.transforms import oracle
 from transforms import in_memory, names
 from transforms.catalogue import catalogue, categoricals
@@ -124,7 +125,7 @@ def lite(layer):
 
   specs = {name: tf.TensorSpec([None], tf.int32 if name == 'pickup_seconds' else tf.float32, name=name)
            for name in DATASET.raw_inputs()}  # fmt: skip
-  converter = tf.lite.TFLiteConverter.from_concrete_functions([features.get_concrete_function(**specs)], module)
+  converter = from_functions([features.get_concrete_function(**specs)], module)
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
   return converter.convert()
 

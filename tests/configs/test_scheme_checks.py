@@ -11,6 +11,7 @@ from configs.loading import ConfigError
 from configs.recipe import DENSE_RECIPE, Pruning, Recipe
 from configs.scheme_checks import applies
 from models.keras_compat import keras
+from models.lite.converter import from_keras
 
 BLOCKS = 'training.recipes=blocks_16x1_80'
 
@@ -158,7 +159,7 @@ def pruned_model(block, seed=0):
 
 
 def sparse_file(model, precision, rides):
-  converter = tf.lite.TFLiteConverter.from_keras_model(model)
+  converter = from_keras(model)
   default = [] if precision is Precision.FLOAT32 else [tf.lite.Optimize.DEFAULT]
   converter.optimizations = [*default, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
   if precision is Precision.FLOAT16:

@@ -10,6 +10,7 @@ from configs.model import Activation, Model
 from models.clipping import Clip
 from models.fare_model import DENSE_CORE, build_fare_model
 from models.keras_compat import keras
+from models.lite.converter import from_keras
 from transforms.catalogue import Categorical
 
 CELL = Categorical('pickup_cell', 7, 3, 'a cell')
@@ -86,7 +87,7 @@ def test_clip_survives_saving(tmp_path):
 def test_converts_to_builtin_operations_alone(activation):
   """Oracle: the Keras model on the same rides; the converter refuses anything but builtins."""
   model = build_fare_model(Model(hidden=(8, 4), activation=activation, dropout=0.1), 5, [CELL], 10.0, seed=1)
-  converter = tf.lite.TFLiteConverter.from_keras_model(model)
+  converter = from_keras(model)
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
   interpreter = tf.lite.Interpreter(model_content=converter.convert())
   runner = interpreter.get_signature_runner()

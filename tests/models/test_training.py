@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
-from tensorflow.python.autograph.impl import conversion
+from tensorflow.python.autograph.impl import api, conversion
 
 from configs.model import EarlyStopping, Loss, Model, Training
 from models.fare_model import build_fare_model
@@ -224,7 +225,36 @@ def test_predicts_as_the_model_does_ride_by_ride_and_in_parts():
   assert predict(model, rides[np.array([], int)]).shape == (0,)
 
 
-def test_keras_itself_is_not_rewritten_by_autograph():
+@pytest.mark.parametrize(
+  'function',
+  [keras.Model.train_step, keras.layers.Dense.call, tfmot.quantization.keras.QuantizeWrapper.call],
+  ids=lambda function: function.__qualname__,
+)
+def test_libraries_are_not_rewritten_by_autograph(function):
   """Oracle: AutoGraph's own answer. Rewriting took 20 s of CPU on the first step of every process."""
-  assert conversion.is_allowlisted(keras.Model.train_step)
-  assert conversion.is_allowlisted(keras.layers.Dense.call)
+  assert conversion.is_allowlisted(function)
+
+
+def test_tracing_keras_rewrites_no_source(monkeypatch):
+  """Oracle: what AutoGraph hands to its transpiler while a layer is traced, which is this test's function alone."""
+  rewritten = []
+  monkeypatch.setattr(api, '_TRANSPILER', _Recording(api._TRANSPILER, rewritten))
+  dense = keras.layers.Dense(3)
+
+  @tf.function
+  def mine(x):
+    return dense(x)
+
+  mine(tf.ones([2, 4]))
+  assert set(rewritten) == {'mine'}
+
+
+class _Recording:
+  """A transpiler that notes the names of what it rewrites."""
+
+  def __init__(self, transpiler, rewritten):
+    self._transpiler, self._rewritten = transpiler, rewritten
+
+  def transform(self, function, context):
+    self._rewritten.append(function.__name__)
+    return self._transpiler.transform(function, context)

@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from configs.recipe import Pruning, Quantization, Recipe
 from models.compression.final_models import FinalModels
+from models.lite.converter import from_functions
 from models.training import predict
 from tests.models.compression.simulated import CLIP, TUNING, build
 
@@ -20,7 +21,7 @@ def _converted(model):
   def fares(**inputs):
     return {'fare_amount': model(inputs, training=False)}
 
-  converter = tf.lite.TFLiteConverter.from_concrete_functions([fares.get_concrete_function(**specs)], model)
+  converter = from_functions([fares.get_concrete_function(**specs)], model)
   converter.optimizations = [tf.lite.Optimize.DEFAULT]
   interpreter = Interpreter(model_content=converter.convert())
   interpreter.allocate_tensors()

@@ -1,8 +1,10 @@
 """A small untrained fare model with an embedding, made-up features before it, and what conversion and checks take."""
 
 import functools
+import importlib.util
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from configs.loading import load
@@ -26,6 +28,11 @@ DENSE = ('dense_0', 'dense_1', 'fare')
 EMBEDDING = f'{categoricals(CONFIG.dataset, CONFIG.features)[0].name}_embedding'
 DENSE_RECIPE = Recipe(name='dense')
 RIDES = 300
+
+QUANTIZERS = ('litert_quantizer', 'ai_edge_quantizer')
+needs_quantizer = pytest.mark.skipif(
+  not any(map(importlib.util.find_spec, QUANTIZERS)), reason='litert-quantizer is not installed'
+)
 
 SPREAD = 10.0
 """Times the untrained model's output weights, so that fares differ."""

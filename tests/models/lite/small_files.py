@@ -13,6 +13,7 @@ from models.fare_model import build_fare_model
 from models.golden import write_golden
 from models.inputs import describe_inputs
 from models.lite.client import LiteModel
+from models.lite.converter import from_functions
 from models.lite.joining import join
 from models.lite.shrinking import IDENTIFIER, shrink
 from models.manifest import write_manifest
@@ -83,7 +84,7 @@ def converted(function, specs, model=None):
   module = tf.Module()
   module.model = model
   module.run = tf.function(function)
-  return tf.lite.TFLiteConverter.from_concrete_functions([module.run.get_concrete_function(**specs)], module).convert()
+  return from_functions([module.run.get_concrete_function(**specs)], module).convert()
 
 
 def changed(file, change):

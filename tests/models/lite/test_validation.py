@@ -65,6 +65,11 @@ def _refused(content, kept, model=None):
     pytest.param({'precision': 'int8'}, id='int8'),
     pytest.param({'precision': 'int8', 'integer_only': True}, id='integer_only'),
     pytest.param({'precision': 'int16x8', 'tolerance': 0.02}, id='int16x8'),
+    pytest.param(
+      {'precision': 'weight_only_int8', 'tolerance': 0.02}, id='weight_only_int8', marks=made_model.needs_quantizer
+    ),
+    # Kernels of an untrained model don't keep their fares with 15 values per unit.
+    pytest.param({'precision': 'dynamic_int4', 'tolerance': 0.4}, id='dynamic_int4', marks=made_model.needs_quantizer),
     pytest.param({'precision': 'int8', 'float_layers': ('fare',)}, id='int8_float_output'),
     pytest.param({'precision': 'int8', 'float_layers': ('dense_0',)}, id='int8_float_input'),
     pytest.param({'precision': 'float16', 'float_layers': ('dense_0',)}, id='float16_float_input'),
@@ -137,6 +142,19 @@ def test_lost_clusters(model, float32):
   check_structure(float32, kept)
   assert _refused(changed(float32, damage), kept) == (
     "Layer 'dense_0' has 6 distinct weights in the file and 5 in the model."
+  )
+
+
+def test_a_sparse_kernel_with_a_scale_per_unit(model, int8):
+  """Marked as sparse in place: TensorFlow 2.16 can't make such a file, and 2.21 makes it by default."""
+
+  def damage(lite):
+    tensor, _ = _kernel(lite, model, 'dense_0')
+    tensor.sparsity = schema.SparsityParametersT()
+    tensor.quantization.scale = [0.1] * 16
+
+  assert _refused(changed(int8, damage), promise(model, INT8)) == (
+    "Layer 'dense_0' is encoded sparsely with 16 scales, of which TFLite's kernel reads one."
   )
 
 

@@ -8,6 +8,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import NMF, PCA, FastICA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from models.lite.converter import from_functions
 from models.reduction.in_graph import apply_in_graph
 from models.reduction.projections import fare_classes
 
@@ -164,9 +165,7 @@ def _by_lite(fitted, rides):
 
   specs = {name: tf.TensorSpec([None], tf.int64, name=name) for name in taken}
   numeric = tf.TensorSpec([None, rides.numeric.shape[1]], tf.float32, name='numeric')
-  converter = tf.lite.TFLiteConverter.from_concrete_functions(
-    [reduced.get_concrete_function(numeric, **specs)], tf.Module()
-  )
+  converter = from_functions([reduced.get_concrete_function(numeric, **specs)], tf.Module())
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
   runner = Interpreter(model_content=converter.convert()).get_signature_runner()
   inputs = {name: rides.categories[name] for name in taken}

@@ -1,0 +1,49 @@
+"""The one place that knows which quantizer of Google's is installed, and under which names.
+
+`litert-quantizer` was `ai-edge-quantizer` until 0.10, with the same API. Both are asked by the recipe names that both
+have; `dynamic_wi4_afp32` of older ones is an alias of `dynamic_wi4c_afp32`, which says that each unit has a scale.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from configs.compression import Precision
+
+_PACKAGES = ('litert_quantizer', 'ai_edge_quantizer')
+"""The new name first: where both are installed, the old one is what nobody mends any more."""
+
+_RECIPES = {Precision.WEIGHT_ONLY_INT8: 'weight_only_wi8_afp32', Precision.DYNAMIC_INT4: 'dynamic_wi4c_afp32'}
+
+
+class QuantizerMissingError(ImportError):
+  """Neither package can be imported."""
+
+
+def quantize(content: bytes, precision: Precision) -> bytes:
+  """What the LiteRT quantizer makes of a float32 file.
+
+  Args:
+    content: of the file, its tensors with their names.
+    precision: one that needs the quantizer.
+
+  Raises:
+    QuantizerMissingError: it is not installed; says what the import said.
+  """
+  package = _package()
+  quantizer, recipe = (importlib.import_module(f'{package.__name__}.{name}') for name in ('quantizer', 'recipe'))
+  task = quantizer.Quantizer(bytearray(content), getattr(recipe, _RECIPES[precision])())
+  return bytes(task.quantize(enable_progress_report=False).quantized_model)
+
+
+def _package() -> ModuleType:
+  # Both name `np.typing` without importing it, which NumPy 1 does not forgive.
+  importlib.import_module('numpy.typing')
+  reasons = []
+  for name in _PACKAGES:
+    try:
+      return importlib.import_module(name)
+    except ImportError as error:
+      reasons.append(str(error))
+  raise QuantizerMissingError('; '.join(reasons))
