@@ -6,7 +6,9 @@ have; `dynamic_wi4_afp32` of older ones is an alias of `dynamic_wi4c_afp32`, whi
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import importlib.metadata
 from types import ModuleType
 
 from configs.compression import Precision
@@ -35,6 +37,14 @@ def quantize(content: bytes, precision: Precision) -> bytes:
   quantizer, recipe = (importlib.import_module(f'{package.__name__}.{name}') for name in ('quantizer', 'recipe'))
   task = quantizer.Quantizer(bytearray(content), getattr(recipe, _RECIPES[precision])())
   return bytes(task.quantize(enable_progress_report=False).quantized_model)
+
+
+def version() -> str:
+  """Which quantizer is installed, as a part of cache keys; empty where there is none."""
+  for name in _PACKAGES:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      return f'{name} {importlib.metadata.version(name.replace("_", "-"))}'
+  return ''
 
 
 def _package() -> ModuleType:

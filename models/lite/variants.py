@@ -19,6 +19,7 @@ from models.compression.quantized_model import quantized_model, quantized_names
 from models.compression.ranges import INPUT
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
+from models.lite import quantizer_compat
 from models.lite.calibration import calibration_rides
 from models.lite.conversion import assemble, convert_features, convert_model
 from models.lite.inspection import LayerFile
@@ -102,7 +103,8 @@ class Variants:
       digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
     if scheme.precision.is_calibrated:
       digest.update(self._training_digest)
-    digest.update(json.dumps([recipe.model_dump_json(), scheme.model_dump_json(), tf.__version__]).encode())
+    tools = [tf.__version__, *([quantizer_compat.version()] if scheme.precision.needs_quantizer else [])]
+    digest.update(json.dumps([recipe.model_dump_json(), scheme.model_dump_json(), *tools]).encode())
     return digest.hexdigest()[:32]
 
   @functools.cached_property

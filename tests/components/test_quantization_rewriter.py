@@ -30,6 +30,7 @@ from models.compression import layers
 from models.compression.grid import on_grid
 from models.compression.quantized_model import quantized_model
 from models.fare_model import build_fare_model
+from models.lite import quantizer_compat
 from models.lite.client import LiteModel
 from models.lite.variants import Variants
 from models.raw_rides import RawRides
@@ -154,6 +155,16 @@ def made(tmp_path_factory):
 def first(made):
   """The folder and the content of a first run."""
   return made.root / 'first', made.rewrite(made.root / 'first')
+
+
+def test_another_quantizer_makes_its_own_files_anew(made, monkeypatch):
+  recipe, variants = RECIPES[0], made.variants()
+  schemes = [Scheme(name=name, precision=name) for name in ('dynamic_int4', 'weight_only_int8', 'dynamic_range')]
+  digests = []
+  for version in ('some_quantizer 1', 'some_quantizer 2'):
+    monkeypatch.setattr(quantizer_compat, 'version', lambda version=version: version)
+    digests.append([variants.digest(recipe, scheme, made.saved_models[recipe.name]) for scheme in schemes])
+  assert [one == other for one, other in zip(*digests, strict=True)] == [False, False, True]
 
 
 def _by_name(content):
