@@ -57,7 +57,7 @@ format: install  ## let ruff rewrite the files
 	@$(PYTHON) -m ruff check --fix . ; $(PYTHON) -m ruff format .
 
 lock: install  ## resolve requirements/ again after setup.py changed
-	@bash requirements/lock.sh
+	@bash requirements/lock.sh $(ARGS)
 
 image:  ## the container image of every step in the cloud; IMAGE=... names it
 	@command -v $(DOCKER) >/dev/null || { echo "No $(DOCKER) here; DOCKER=podman make image takes another builder." >&2; exit 2; }

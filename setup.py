@@ -32,6 +32,7 @@ INSTALL_REQUIRES = [
   'pyarrow>=10,<19',
   f'pyarrow-hotfix>=0.7,<1; {OLD}',  # pyarrow 10 runs code from a hostile Parquet file (CVE-2023-47248).
   'numpy>=1.26,<3',
+  'packaging>=22',  # Reads the pins of the rehearsal's image.
   'scipy>=1.12,<2',
   'tensorflow-model-optimization>=0.8,<0.9',
   'flatbuffers>=24',  # Reads the operators of a lite file.
@@ -76,7 +77,6 @@ EXTRAS_REQUIRE = {
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
     'mypy>=1.11',
-    'packaging>=22',
     'pandas>=1.5,<3',
     'pandas-stubs',
     'pillow>=10',

@@ -70,6 +70,8 @@ def _refuse_other_systems(lane: str) -> None:
   other = 'FARELITE_LANE=tfx116 takes tfx 1.16, on Python 3.10.'
   if sys.platform == 'darwin' and platform.machine() != 'arm64':
     raise SetUpError(f'tfx 1.21 has no packages for macOS on {platform.machine()}. {other}')
+  if sys.platform == 'linux' and platform.machine() != 'x86_64':
+    raise SetUpError(f'TFX has no packages for Linux on {platform.machine()}, in no lane; take an x86_64 machine.')
   if sys.platform == 'linux' and glibc() is None:
     raise SetUpError('TensorFlow has no packages for a Linux without glibc, such as Alpine; take another distribution.')
 
@@ -228,14 +230,17 @@ def _adapt(binaries: pathlib.Path, libraries: pathlib.Path) -> None:
 
 def _install(folder: pathlib.Path, lane: str, pip: tuple[str, ...]) -> None:
   """uv installs the set six times as fast as pip does; where it can't be had, pip does it."""
-  lock, python = str(HERE / f'{lane}.txt'), str(folder / 'bin' / 'python')
+  lock = str(HERE / f'{lane}{"-macos" if sys.platform == "darwin" and lane == "tfx116" else ""}.txt')
+  python = str(folder / 'bin' / 'python')
+  # Without dependencies: the lock is complete, and leaves out or lifts some (excludes.txt, overrides.txt).
   rules = '--require-hashes', '--no-deps', '-r', lock
   try:
     _call(*pip, 'install', '-q', '--require-hashes', '-r', str(HERE / 'bootstrap.txt'))
   except subprocess.CalledProcessError:
     _call(*pip, 'install', '-q', *rules)
   else:
-    _call(str(folder / 'bin' / 'uv'), 'pip', 'install', '-q', '--compile-bytecode', '--python', python, *rules)
+    build = '--build-constraints', str(HERE / 'build.txt'), '--require-build-hashes'
+    _call(str(folder / 'bin' / 'uv'), 'pip', 'install', '-q', '--compile-bytecode', '--python', python, *build, *rules)
   _call(*pip, 'install', '-q', '--no-deps', '--no-build-isolation', '--no-index', '-e', str(HERE.parent))
 
 

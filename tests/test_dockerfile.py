@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 import setuptools
 
+from pipeline.rehearsal.image import keep_interpreter
 from tests.conftest import REPOSITORY
 from tests.executor_imports import IMPORT_EXECUTORS
 
@@ -116,7 +117,8 @@ def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
     elif word == 'RUN':
       command = rest.replace('/opt/', f'{root}/')
       subprocess.run(command, shell=True, cwd=context, env=environment, check=True)
-      _keep_interpreter(root)
+      for binaries in root.glob('*/bin'):
+        keep_interpreter(binaries)
   [site] = root.glob('farelite/lib/python3.*/site-packages')
   python = str(root / 'farelite' / 'bin' / 'python')
   clean = {'PATH': '/usr/bin:/bin', 'HOME': str(tmp_path), 'TF_USE_LEGACY_KERAS': '1'}
@@ -126,15 +128,6 @@ def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
   assert result.returncode == 0, result.stderr[-3000:]
   assert 'components.served_model.executor.ServedModelExecutor' in result.stdout
   assert not (site / 'pytest').exists()
-
-
-def _keep_interpreter(root: pathlib.Path) -> None:
-  """A Python that set-up gave newer C libraries is a file of its own; `venv` links to the system's instead."""
-  own = pathlib.Path(sys.executable)
-  if not own.is_symlink():
-    for link in (path for path in root.glob('*/bin/python*') if path.is_symlink()):
-      link.unlink()
-      shutil.copy2(own, link)
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:

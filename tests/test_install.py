@@ -169,6 +169,7 @@ def test_an_older_system_without_a_next_release_names_the_other_lane(install, mo
   ('system', 'machine', 'libc', 'sentence'),
   [
     pytest.param('darwin', 'x86_64', None, 'no packages for macOS on x86_64.*FARELITE_LANE=tfx116', id='intel_mac'),
+    pytest.param('linux', 'aarch64', (2, 41), 'no packages for Linux on aarch64', id='arm'),
     pytest.param('linux', 'x86_64', None, 'without glibc, such as Alpine', id='musl'),
   ],
 )

@@ -20,6 +20,8 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator
 
+from packaging.requirements import Requirement
+
 _PROJECT = 'farelite'
 _SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'components', 'configs', 'models', 'pipeline', 'transforms')
 _REQUIREMENTS = 'requirements/image.txt'
@@ -88,17 +90,27 @@ def _checkout() -> pathlib.Path | None:
 
 
 def _make_environment(image: Image) -> None:
-  """An empty environment whose interpreter runs with the C library that this one runs with.
+  """An environment with nothing in it, not even pip."""
+  base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
+  _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
+  keep_interpreter(image.binaries)
+
+
+def keep_interpreter(binaries: pathlib.Path) -> None:
+  """Makes the Python of a fresh environment run with the C library that this one runs with.
 
   Where the system's is too old for the packages, set-up made this interpreter a copy that loads a newer one; a fresh
-  environment would have the system's again.
+  environment links to the system's own.
+
+  Args:
+    binaries: the folder `bin` of the environment.
   """
-  name = f'python{sysconfig.get_python_version()}'
-  _call(str(pathlib.Path(sys.base_prefix) / 'bin' / name), '-m', 'venv', '--without-pip', str(image.path))
-  if not pathlib.Path(sys.executable).is_symlink():
-    for link in ('python', 'python3', name):
-      (image.binaries / link).unlink(missing_ok=True)
-      shutil.copy2(sys.executable, image.binaries / link)
+  own = pathlib.Path(sys.executable)
+  if own.is_symlink():
+    return
+  for link in list(binaries.glob('python*')):
+    link.unlink()
+    shutil.copy2(own, link)
 
 
 def _sources(checkout: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -118,11 +130,13 @@ def _digest(checkout: pathlib.Path) -> str:
 
 
 def _locked(checkout: pathlib.Path | None) -> list[str] | None:
-  """Names of the packages that the image has, or `None` where no list is there to tell."""
+  """Names of the packages that the image has, or `None` where no list is there to tell: the image is of tfx 1.21."""
   file = checkout / _REQUIREMENTS if checkout else None
-  if file is None or not file.exists():
+  if file is None or not file.exists() or sys.version_info < (3, 11):
     return None
-  return [line.partition('==')[0] for line in file.read_text(encoding='utf-8').splitlines() if '==' in line]
+  lines = file.read_text(encoding='utf-8').splitlines()
+  pinned = [Requirement(line.rstrip(' \\')) for line in lines if '==' in line and not line.startswith((' ', '#'))]
+  return [package.name for package in pinned if package.marker is None or package.marker.evaluate()]
 
 
 def _link_packages(image: Image, names: list[str] | None) -> None:
