@@ -136,6 +136,7 @@ def test_a_withdrawn_model_is_not_pushed(tmp_path, model_id, bytes_of, pushes):
   before = versions(base)
   pushed = _pushed(tmp_path, model_id, model)
   assert (len(versions(base)) > len(before)) == pushes
+  assert pushed.has_custom_property('pushed')
   assert pushed.get_int_custom_property('pushed') == int(pushes)
   assert pushed.get_string_custom_property(WITHDRAWN) == (
     ''
@@ -212,3 +213,21 @@ def test_the_same_bytes_under_another_number_are_what_serves(tmp_path):
   shutil.copytree(tmp_path / '1', tmp_path / '2')
   with pytest.raises(RestoreError, match=r'Version 1 is what serves now \(as 2\)'):
     restore(tmp_path, 1, lambda restored, replaced: _entry(0, restored, replaced))
+
+
+def _killed_after_its_rename(base: pathlib.Path) -> Rollback:
+  """Version 4 appeared, with the bytes of 2; nobody has said so in the journal."""
+  for version in (2, 3):
+    make_version(base / str(version), f'bytes of {version}')
+  shutil.copytree(base / '2', base / '4')
+  killed = _entry(4, 2, 3, restored_manifest=manifest_digest(base / '2'))
+  announce(base, killed)
+  return killed
+
+
+def test_a_refused_rollback_settles_a_killed_one(tmp_path):
+  _killed_after_its_rename(tmp_path)
+  with pytest.raises(RestoreError, match='holds no version 9'):
+    restore(tmp_path, 9, lambda restored, replaced: _entry(0, restored, replaced))
+  lines = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
+  assert lines[1:] == [{'settled': '4', 'happened': True}]

@@ -236,6 +236,32 @@ def test_how_each_target_looks_up_what_an_earlier_run_left():
   }
 
 
+EXECUTORS = {
+  'RideExampleGen': 'components.ride_example_gen.executor.RideExampleGenExecutor',
+  'QuarantineGate': 'components.quarantine_gate.executor.QuarantineGateExecutor',
+  'StatisticsGen': 'tfx.components.statistics_gen.executor.Executor',
+  'RideSchema': 'components.ride_schema.executor.RideSchemaExecutor',
+  'ExampleValidator': 'tfx.components.example_validator.executor.Executor',
+  'AnomalyGate': 'components.anomaly_gate.executor.AnomalyGateExecutor',
+  'FeatureEngineering': 'components.feature_engineering.executor.FeatureEngineeringExecutor',
+  'DimensionalityReduction': 'components.dimensionality_reduction.executor.DimensionalityReductionExecutor',
+  # Vertex launches this one, whatever is set.
+  'PruningTrainer': 'tfx.components.trainer.executor.GenericExecutor',
+  'RecipeModels': 'components.recipe_models.executor.RecipeModelsExecutor',
+  'FareEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
+  'BaseEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
+  'QuantizationRewriter': 'components.quantization_rewriter.executor.QuantizationRewriterExecutor',
+  'CompressionGate': 'components.compression_gate.executor.CompressionGateExecutor',
+  'Pusher': 'components.pusher.executor.AtomicPusherExecutor',
+}
+
+
+def test_what_each_step_runs():
+  _, nodes = _nodes(Target.LOCAL, 'reduction.method=pca', 'training.serve=pqat_80')
+  assert {name: node.executor_spec.class_path for name, node in nodes.items() if name in EXECUTORS} == EXECUTORS
+  assert set(nodes) - set(EXECUTORS) == {'EarlierStatistics', 'ServedModel'}
+
+
 @pytest.mark.parametrize('target', Target)
 def test_whose_code_each_step_is_kept_by(target):
   _, nodes = _nodes(target, 'reduction.method=pca', 'training.warm_start=true', 'training.serve=pqat_80')
