@@ -23,6 +23,7 @@ from components.pusher.journal import (
   origin,
   rollbacks,
 )
+from components.pusher.removing import remove_versions
 from components.pusher.restoring import RestoreError, restore, versions
 from tests.pipeline.made_store import make_version
 
@@ -231,3 +232,13 @@ def test_a_refused_rollback_settles_a_killed_one(tmp_path):
     restore(tmp_path, 9, lambda restored, replaced: _entry(0, restored, replaced))
   lines = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
   assert lines[1:] == [{'settled': '4', 'happened': True}]
+
+
+def test_a_killed_rollback_has_happened_after_its_version_was_removed_too(tmp_path):
+  """What it withdrew stays withdrawn: a later push lets retention take the version away that alone told of it."""
+  killed = _killed_after_its_rename(tmp_path)
+  make_version(tmp_path / '5', 'bytes of 5')
+  assert rollbacks(tmp_path) == [killed]
+  assert remove_versions(tmp_path, [4]) == [4]
+  assert rollbacks(tmp_path) == [killed]
+  assert is_withdrawn(rollbacks(tmp_path), 'manifest of 3', 103) == killed
