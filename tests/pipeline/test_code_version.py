@@ -85,3 +85,12 @@ def test_equal_code_elsewhere_has_the_same_version(package: pathlib.Path, monkey
   shutil.copytree(package.parent, tmp_path / 'elsewhere' / 'versioned')
   monkeypatch.syspath_prepend(str(tmp_path / 'elsewhere'))
   assert _version() == before
+
+
+def test_a_file_can_not_pass_for_two(package: pathlib.Path):
+  (package / 'code.py').write_text('A')
+  (package / 'more.py').write_text('B')
+  two = _version()
+  (package / 'more.py').unlink()
+  (package / 'code.py').write_text('Aversioned/inner/more.py\0B')
+  assert _version() != two

@@ -10,6 +10,8 @@ import pathlib
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
+from components.pusher.journal import Rollback
+from components.pusher.restoring import restore
 from configs import loading
 from configs.run import RunConfig
 from pipeline import retention, rollback_command
@@ -85,6 +87,21 @@ def test_which_versions_are_kept(limits, kept, tmp_path):
     (tmp_path / str(version)).mkdir()
   known = {version: _push(version, day) for version, day in ((8, 0), (9, 10), (10, 20), (11, 30))}
   assert retention._kept_versions(tmp_path, known, _config(*limits), NOON + 40 * DAY) == kept
+
+
+@pytest.mark.parametrize('limit', ['versions=1', 'max_age_days=1'])
+def test_what_serves_stays_with_the_version_that_its_bytes_come_from(limit, tmp_path):
+  """Back from 3 to 1, long ago; of 1 only the bytes serve, under a new number."""
+  for version in (1, 2, 3):
+    make_version(tmp_path / str(version), f'bytes of {version}')
+  newest = restore(tmp_path, 1, _rollback).version
+  long_after = datetime.datetime.now(datetime.timezone.utc) + 40 * DAY
+  assert retention._kept_versions(tmp_path, {}, _config(limit), long_after) == {1, newest}
+
+
+def _rollback(restored: int, replaced: int) -> Rollback:
+  known = {'restored': restored, 'replaced': replaced, 'restored_manifest': '', 'replaced_manifest': ''}
+  return Rollback(id='', time='2026-03-08', version=0, withdraws=True, reason='worse', by='me@here', **known)
 
 
 def test_the_age_of_a_version_that_the_store_does_not_know(tmp_path):
