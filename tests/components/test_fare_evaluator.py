@@ -12,6 +12,7 @@ from components.fare_evaluator import eval_config as configs_of
 from components.fare_evaluator import intervals, verdict
 from configs import loading
 from configs.dataset import LABEL, TIME
+from models.intervals import error_intervals
 from models.signatures import SERVING_DEFAULT
 
 EVALUATION = loading.load('nyc', ['evaluation.max_rmse=7.5', 'evaluation.max_rmse_increase=0.03']).evaluation
@@ -132,6 +133,10 @@ def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
   assert found['rmse']['value'] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
   assert found['mae']['value'] == pytest.approx(np.mean(np.abs(errors)), rel=1e-5)
   assert found['rmse_without_worst_5'] == pytest.approx(np.sqrt(np.mean(kept**2)), rel=1e-5)
+  expected = error_intervals(fares, seconds / 10, seconds, 200)
+  assert [found['rmse'][side] for side in ('low', 'high')] == pytest.approx(
+    [expected['rmse'][side] for side in ('low', 'high')], rel=1e-4
+  )
   assert found['rmse']['low'] < found['rmse']['value'] < found['rmse']['high']
 
 

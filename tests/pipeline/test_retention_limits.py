@@ -240,6 +240,8 @@ def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
   made = MadeStore(tmp_path)
   old, _ = made.run(version=1), made.run(version=2)
   made.output.artifacts.joinpath('Step', 'key', '.removed-7').mkdir(parents=True)
+  (made.output.logs / 'old.log').touch()
+  os.utime(made.output.logs / 'old.log', (0, 0))
   planned, seen = _plan(made, 'runs=1', 'versions=1'), []
   put, delete = made.store.put_artifacts, retention._delete
 
@@ -257,7 +259,8 @@ def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
   monkeypatch.setattr(made.store, 'put_artifacts', put_artifacts)
   monkeypatch.setattr(retention, '_delete', deleted)
   retention.prune(made.store, made.output, planned)
-  assert seen == ['.removed-7', 'told', *[f'.removed-{old}'] * len(planned.paths)]
+  assert seen == ['.removed-7', 'told', *[f'.removed-{old}'] * len(planned.paths), 'old.log']
+  assert not list(made.output.logs.iterdir())
   assert [path.name for path in made.output.serving.iterdir()] == ['2']
   assert not list(made.output.artifacts.glob('*/*/.removed-*'))
   [entry, _] = retention.read_runs(made.store, made.config, made.output)
