@@ -6,7 +6,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable
 
-from components.pusher.journal import origin, rollbacks
+from components.pusher.journal import origin, rollbacks, settle
 from components.pusher.publishing import STAGING_PREFIX, staging
 from components.pusher.restoring import versions
 
@@ -28,6 +28,8 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   if not wished or not base.is_dir():
     return []
   with staging(str(base)):
+    # That a rollback which was killed did happen, only its version tells until then.
+    settle(base)
     present = versions(base)
     untouchable = {present[-1], origin(rollbacks(base), present[-1])} if present else set()
     removed = [version for version in present if version in wished - untouchable]

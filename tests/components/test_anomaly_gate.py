@@ -234,6 +234,51 @@ def test_drift_and_skew_are_shown_and_stop_if_told_to(clean, case, feature, kind
   assert ('pickup_seconds' in measured) == (case == 'missing')
 
 
+@pytest.mark.parametrize('case', list(DRIFTED))
+def test_severity_never_holds_for_drift_that_stops_too(clean, case):
+  """What goes on is shown as it would have been; only a run that nothing stops goes on."""
+  changed = _split(**DRIFTED[case])
+  stopping, going_on = (
+    _inspect(Validation(drift_stops=True, severity=severity), baseline=clean, train=changed, eval=clean)
+    for severity in (Severity.ERROR, Severity.NEVER)
+  )
+  assert sum(finding.stops for finding in stopping) == 2
+  assert not any(finding.stops for finding in going_on)
+  assert [dataclasses.replace(finding, stops=False) for finding in stopping] == list(going_on)
+  findings.refuse(going_on)
+
+
+@pytest.mark.parametrize('severity', Severity)
+def test_severity_decides_about_missing_values_too(severity):
+  data = _split(dropoff_latitude=_first(math.nan, ROWS // 10))
+  found = _inspect(Validation(max_missing_share={'dropoff_latitude': 0.05}, severity=severity), train=data)
+  [missing] = [finding for finding in found if finding.kind is Kind.MISSING]
+  assert (missing.severity, missing.stops) == (Level.ERROR, severity is not Severity.NEVER)
+  assert missing.threshold == 0.05
+
+
+def test_drift_and_skew_have_thresholds_of_their_own(clean):
+  """The same change against both; each side is let through once."""
+  changed = _split(**DRIFTED['numbers'])
+  for limits, kind in (
+    ({'drift_threshold': 0.99}, Kind.SKEW),
+    ({'skew_threshold': 0.99}, Kind.DRIFT),
+  ):
+    found = _inspect(Validation(drift_stops=True, **limits), baseline=clean, train=changed, eval=clean)
+    assert [finding.kind for finding in found if finding.stops] == [kind]
+    assert {f.threshold for f in found if f.kind in (Kind.DRIFT, Kind.SKEW)} == {0.99, 0.2}
+
+
+def test_a_divergence_at_its_threshold_is_none(clean):
+  """The threshold is the divergence itself, as it was measured."""
+  changed = _split(**DRIFTED['missing'])
+  share = missing_divergence(0.5, 0.0)
+  for limit, level in ((share, Level.INFO), (share - 1e-6, Level.WARNING)):
+    found = _inspect(Validation(drift_threshold=limit), baseline=clean, train=changed)
+    [told] = [f for f in found if (f.kind, f.feature) == (Kind.MISSING_DRIFT, 'dropoff_latitude')]
+    assert told.severity is level
+
+
 def test_drift_reads_as_a_sentence(clean):
   found = _inspect(Validation(drift_stops=True), baseline=clean, train=_split(**DRIFTED['missing']))
   (finding,) = [finding for finding in found if finding.stops]

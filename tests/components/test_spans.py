@@ -1,13 +1,16 @@
 """Which spans a source has, and which of them a window takes. Oracle: the folders that the test makes."""
 
 import datetime
+import glob
 import pathlib
 
 import pytest
 
 from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import check_inputs
 from components.ride_example_gen.spans import find_spans, has_spans, span_day, span_number
 from components.ride_example_gen.window import latest_window
+from pipeline.data_source import data_source
 
 DAYS = '{YYYY}/{MM}/{DD}/*.csv'
 
@@ -45,6 +48,39 @@ def test_finds_spans(tmp_path, pattern, names, expected):
   assert found == expected
   for span in find_spans(base, pattern):
     assert sorted(str(path) for path in tmp_path.glob(span.pattern)) == list(span.files)
+
+
+_GLOB = glob.glob
+
+
+@pytest.mark.parametrize('order', [pytest.param(sorted, id='sorted'), pytest.param(reversed, id='backwards')])
+def test_spans_and_their_files_come_in_order_whatever_the_folder_says(tmp_path, monkeypatch, order):
+  """Oracle: the numbers, as numbers, which as text come 10, 2, 9; and the names of the files."""
+  base = _made(
+    tmp_path, *(f's-{number}/v{version}/{name}' for number in (9, 10, 2) for version in (9, 10) for name in 'ba')
+  )
+  monkeypatch.setattr(glob, 'glob', lambda pattern: list(order(sorted(_GLOB(pattern)))))
+  found = find_spans(base, 's-{SPAN}/v{VERSION}/*')
+  assert [span.number for span in found] == [2, 9, 10]
+  assert [span.label for span in found] == ['span 2', 'span 9', 'span 10']
+  assert [span.pattern for span in found] == [f's-{number}/v10/*' for number in (2, 9, 10)]
+  for span in found:
+    assert span.files == tuple(f'{base}/s-{span.number}/v10/{name}' for name in 'ab')
+  assert check_inputs(base, 's-9/v9/*') == tuple(f'{base}/s-9/v9/{name}' for name in 'ab')
+
+
+def test_a_window_is_in_order_too(tmp_path):
+  base = _made(tmp_path, *(f's-{number}/a' for number in (9, 10, 2, 11)))
+  window = latest_window(base, 's-{SPAN}/*', 3)
+  assert [span.number for span in window.spans] == [9, 10, 11]
+  assert window.newest.number == 11
+
+
+def test_resolved_spans_are_read_oldest_first():
+  """The last input split is the newest span, on which a window evaluates."""
+  source = data_source('gs://rides/{SPAN}/*.csv').with_spans({10: '10/*.csv', 9: '9/*.csv', 11: '11/*.csv'})
+  assert source.spans == ((9, '9/*.csv'), (10, '10/*.csv'), (11, '11/*.csv'))
+  assert list(source.inputs().items()) == [('span-9', '9/*.csv'), ('span-10', '10/*.csv'), ('span-11', '11/*.csv')]
 
 
 @pytest.mark.parametrize(

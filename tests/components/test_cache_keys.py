@@ -1,0 +1,295 @@
+"""What components keep goes by all that it depends on. Oracle: one ingredient is changed at a time."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import types
+
+import numpy as np
+import pytest
+
+from components.quantization_rewriter import executor as rewriter
+from components.quantization_rewriter import rewriting
+from components.ride_example_gen import fingerprint as fingerprints
+from components.ride_example_gen import parameters
+from components.study import latency
+from components.study.kept_rides import digest as digest_of_rides
+from components.study.task import Task, Variant
+from components.study.unit_store import Origin, digest_of
+from configs import loading
+from configs.compression import Measurement, Scheme
+from configs.recipe import Recipe
+from configs.run import Split, SplitMethod
+from configs.study import StudyBlock
+
+
+def _files(folder: pathlib.Path, **contents: str) -> list[str]:
+  folder.mkdir(exist_ok=True)
+  for name, content in contents.items():
+    (folder / name).write_text(content)
+  return [str(folder / name) for name in contents]
+
+
+def test_rides_are_known_by_names_contents_and_order(tmp_path):
+  one = _files(tmp_path / 'rides', a='12', b='3')
+  before = fingerprints.digest(one)
+  found = {before, fingerprints.digest(one[::-1]), fingerprints.digest(one[:1])}
+  _files(tmp_path / 'rides', a='1', b='23')
+  found.add(fingerprints.digest(one))
+  found.add(fingerprints.digest(_files(tmp_path / 'elsewhere', a='12', b='3')))
+  assert len(found) == 5
+  _files(tmp_path / 'rides', a='12', b='3')
+  assert fingerprints.digest(one) == before == fingerprints.fingerprint(one)
+  assert before.endswith(',files:2')
+
+
+def test_the_end_of_a_large_file_counts(tmp_path):
+  """It is read a megabyte at a time."""
+  [file] = _files(tmp_path, a='x' * (1 << 20) + 'y')
+  before = fingerprints.digest([file])
+  pathlib.Path(file).write_text('x' * (1 << 20) + 'z')
+  assert fingerprints.digest([file]) != before
+
+
+@pytest.mark.parametrize(
+  ('override', 'same'),
+  [
+    pytest.param('dataset.path=/elsewhere/*.csv', True, id='path'),
+    pytest.param('dataset.currency=EUR', True, id='currency'),
+    pytest.param('dataset.rules.max_quarantined_share=0.9', True, id='share_that_the_gate_reads'),
+    pytest.param('dataset.city.center_latitude=41', True, id='city'),
+    pytest.param('dataset.columns.fare_amount=price', False, id='a_column'),
+    pytest.param('dataset.rules.fare.max=120', False, id='a_rule'),
+    pytest.param('dataset.delimiter=;', False, id='delimiter'),
+  ],
+)
+def test_what_the_ingestion_is_kept_by(override, same):
+  before, after = (loading.load('nyc', overrides).dataset for overrides in ([], [override]))
+  assert before != after
+  assert (parameters.dump_dataset(before) == parameters.dump_dataset(after)) is same
+
+
+@pytest.mark.parametrize(
+  ('method', 'changes', 'same'),
+  [
+    pytest.param(SplitMethod.HASH, {'seed': 3}, False, id='hash_by_seed'),
+    pytest.param(SplitMethod.HASH, {'eval_share': 0.3}, False, id='hash_by_share'),
+    pytest.param(SplitMethod.CHRONOLOGICAL, {'seed': 3}, True, id='chronological_without_seed'),
+    pytest.param(SplitMethod.CHRONOLOGICAL, {'eval_share': 0.3}, False, id='chronological_by_share'),
+    pytest.param(SplitMethod.NEWEST_SPAN, {'seed': 3, 'eval_share': 0.3}, True, id='newest_span_by_neither'),
+  ],
+)
+def test_a_split_is_kept_by_what_its_method_looks_at(method, changes, same):
+  one = Split(method=method)
+  assert (parameters.dump_split(one) == parameters.dump_split(one.model_copy(update=changes))) is same
+
+
+CONFIG = loading.load('nyc')
+FOLD = types.SimpleNamespace(seed=0, number=0)
+TASK = Task(StudyBlock.REFERENCES, 'name', (Variant('a', 'a'),), lambda fold: {}, about='about')
+
+
+def _origin(*overrides: str, rides: str = 'rides', code: str = 'code') -> Origin:
+  return Origin(loading.load('nyc', list(overrides)), rides, code)
+
+
+def _task(**changes) -> Task:
+  values = {
+    'block': TASK.block,
+    'name': TASK.name,
+    'variants': TASK.variants,
+    'measure': TASK.measure,
+    'about': TASK.about,
+  }
+  return Task(**values | changes)
+
+
+@pytest.mark.parametrize(
+  ('origin', 'task', 'fold'),
+  [
+    pytest.param(_origin(rides='others'), TASK, FOLD, id='rides'),
+    pytest.param(_origin(code='other'), TASK, FOLD, id='code'),
+    pytest.param(_origin('features.temporal.enabled=false'), TASK, FOLD, id='features'),
+    pytest.param(_origin('model.hidden=[8]'), TASK, FOLD, id='model'),
+    pytest.param(_origin('training.epochs=3'), TASK, FOLD, id='training'),
+    pytest.param(_origin('evaluation.slices.airport_km=3'), TASK, FOLD, id='slices'),
+    pytest.param(_origin('dataset.rules.fare.max=120'), TASK, FOLD, id='dataset'),
+    pytest.param(_origin('study.folds=3'), TASK, FOLD, id='number_of_folds'),
+    pytest.param(_origin(), _task(block=StudyBlock.FEATURES), FOLD, id='block'),
+    pytest.param(_origin(), _task(name='other'), FOLD, id='task'),
+    pytest.param(_origin(), _task(about='other'), FOLD, id='what_the_task_is_about'),
+    pytest.param(_origin(), TASK, types.SimpleNamespace(seed=1, number=0), id='seed'),
+    pytest.param(_origin(), TASK, types.SimpleNamespace(seed=0, number=1), id='fold'),
+  ],
+)
+def test_a_unit_of_a_study_goes_by(origin, task, fold):
+  assert origin.key(task, fold) != _origin().key(TASK, FOLD)
+
+
+@pytest.mark.parametrize(
+  'override',
+  [
+    'dataset.path=/elsewhere',
+    'training.seed=9',
+    'training.recipes=[dense]',
+    'evaluation.bootstrap=700',
+    'compression.schemes=[int8]',
+    'study.seeds=9',
+    'name=other',
+  ],
+)
+def test_a_unit_of_a_study_does_not_go_by(override):
+  assert _origin(override).key(TASK, FOLD) == _origin().key(TASK, FOLD)
+
+
+@pytest.mark.parametrize(
+  ('other', 'same'),
+  [
+    pytest.param(_origin(code='other'), True, id='code'),
+    pytest.param(_origin('study.blocks=[references]'), True, id='blocks'),
+    pytest.param(_origin(rides='others'), False, id='rides'),
+    pytest.param(_origin('study.seeds=9'), False, id='seeds'),
+    pytest.param(_origin('study.first_seed=9'), False, id='first_seed'),
+    pytest.param(_origin('training.epochs=3'), False, id='training'),
+  ],
+)
+def test_studies_that_can_stand_beside_each_other(other, same):
+  assert (other.identity == _origin().identity) is same
+
+
+def test_rides_of_a_study_go_by_names_and_values():
+  ones = np.ones(3, np.float32)
+  rides = [{'a': ones}, {'b': ones}, {'a': ones * 2}, {'a': ones, 'b': ones}]
+  assert len({digest_of_rides(one) for one in rides}) == 4
+  assert digest_of_rides({'a': np.ones(6, np.float32)[::2]}) == digest_of_rides(rides[0])
+
+
+def test_latencies_go_by_files_names_and_how_they_are_measured(tmp_path, monkeypatch):
+  measured = []
+
+  def _measured(files, *_):
+    measured.append(sorted(files))
+    return {name: {'latency_us': 1.0} for name in files}
+
+  monkeypatch.setattr(latency, '_measured', _measured)
+  files, how = {'a': b'1', 'b': b'2'}, Measurement()
+  for other in ({'a': b'1', 'b': b'3'}, {'a': b'1', 'c': b'2'}, files, files):
+    latency.latencies(other, {}, how, tmp_path)
+  latency.latencies(files, {}, how.model_copy(update={'threads': how.threads + 1}), tmp_path)
+  assert len(measured) == 4
+  assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_digest_of_parts_goes_by_all_of_them_in_order():
+  assert len({digest_of(parts) for parts in ([1, 2], [2, 1], [[1, 2]], ['1', 2], [1])}) == 5
+  assert digest_of({'a': 1, 'b': 2}) == digest_of({'b': 2, 'a': 1})
+
+
+class _Variants:
+  """Counts conversions; each file's bytes are its number."""
+
+  features = b''
+
+  def __init__(self) -> None:
+    self.key = 'digest'
+
+  def digest(self, recipe, scheme, saved_model) -> str:
+    return f'{self.key}-{recipe.name}-{scheme.name}'
+
+
+def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tmp_path, monkeypatch):
+  made = []
+
+  def _made(variants, recipe, scheme, saved_model, file):
+    made.append(scheme.name)
+    lost = scheme.name == 'lost'
+    if not lost:
+      pathlib.Path(file).write_bytes(f'{len(made)}'.encode())
+    return {'name': f'{recipe.name}.{scheme.name}', 'file': None if lost else 'f.tflite', 'cached': False}
+
+  monkeypatch.setattr(rewriting, '_made', _made)
+  variants, schemes = _Variants(), [Scheme(name=name, precision='float32') for name in ('kept', 'lost')]
+
+  def rewrite(folder: str, cache: str = 'cache'):
+    (tmp_path / folder).mkdir()
+    args = (variants, [Recipe(name='dense')], schemes, {'dense': '/m'}, str(tmp_path / folder), str(tmp_path / cache))
+    monkeypatch.setattr(rewriting, 'shrink', lambda content: content)
+    return [one['cached'] for one in rewriting.rewrite_all(*args)['variants']]
+
+  assert rewrite('first') == [False, False]
+  assert rewrite('second') == [True, False]
+  assert made == ['kept', 'lost', 'lost']
+  assert (tmp_path / 'second' / 'dense.kept.tflite').read_bytes() == b'1'
+  variants.key = 'other'
+  assert rewrite('third') == [False, False]
+  assert rewrite('fourth', cache='elsewhere') == [False, False]
+
+
+def test_facts_of_a_finished_variant_come_after_its_file(tmp_path, monkeypatch):
+  """Killed in between, the file is not looked at: a file without facts is made again."""
+  copied = []
+  monkeypatch.setattr(rewriting, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and {'file': 'f'})
+
+  def copy(source, target, overwrite=False):
+    copied.append((pathlib.Path(target).suffix, sorted(path.suffix for path in (tmp_path / 'cache').iterdir())))
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(rewriting.fileio, 'copy', copy)
+  scheme = Scheme(name='s', precision='float32')
+  with pytest.raises(KeyboardInterrupt):
+    rewriting._variant(_Variants(), Recipe(name='dense'), scheme, '/m', str(tmp_path), str(tmp_path / 'cache'))
+  assert copied == [('.tflite', [])]
+
+
+def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
+  """Another code version converts everything again."""
+  caches = []
+
+  def rewrite_all(variants, recipes, schemes, models, directory, cache):
+    caches.append(cache)
+    return {'variants': []}
+
+  class _Graph:
+    def __init__(self, uri) -> None:
+      pass
+
+    def transformed_feature_spec(self):
+      return {}
+
+    def transform_features_layer(self):
+      return None
+
+  monkeypatch.setattr(rewriter, 'rewrite_all', rewrite_all)
+  monkeypatch.setattr(rewriter.tft, 'TFTransformOutput', _Graph)
+  for name in ('read_rides', 'read_raw_rides'):
+    monkeypatch.setattr(rewriter, name, lambda *_: None)
+  monkeypatch.setattr(rewriter, '_files', lambda *_: [])
+  from tfx.types import standard_artifacts
+
+  def artifact(kind):
+    made = kind()
+    made.uri = str(tmp_path)
+    return [made]
+
+  inputs = {
+    'transform_graph': artifact(standard_artifacts.TransformGraph),
+    'transformed_examples': artifact(standard_artifacts.Examples),
+    'examples': artifact(standard_artifacts.Examples),
+    'recipe_dense': artifact(standard_artifacts.Model),
+  }
+  training = CONFIG.training.model_copy(update={'recipes': CONFIG.training.recipes[:1]})
+  from components.artifacts import LiteVariants
+
+  for code in ('1', '2'):
+    parameters_of = {
+      'dataset': CONFIG.dataset.model_dump_json(),
+      'features': CONFIG.features.model_dump_json(),
+      'fare_model': CONFIG.model.model_dump_json(),
+      'training': training.model_dump_json(),
+      'schemes': json.dumps([]),
+      'cache': '/cache',
+      'code_version': code,
+    }
+    rewriter.QuantizationRewriterExecutor().Do(inputs, {'variants': artifact(LiteVariants)}, parameters_of)
+  assert caches == ['/cache/1', '/cache/2']

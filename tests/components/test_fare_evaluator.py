@@ -1,0 +1,152 @@
+"""Thresholds, verdicts and errors of the evaluator. Oracle: NumPy on the same fares, and the config's own limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2, validation_result_pb2
+
+from components.fare_evaluator import eval_config as configs_of
+from components.fare_evaluator import intervals, verdict
+from configs import loading
+from configs.dataset import LABEL, TIME
+from models.intervals import error_intervals
+from models.signatures import SERVING_DEFAULT
+
+EVALUATION = loading.load('nyc', ['evaluation.max_rmse=7.5', 'evaluation.max_rmse_increase=0.03']).evaluation
+
+
+def _thresholds(config: config_pb2.EvalConfig) -> dict[str, list]:
+  [spec] = config.metrics_specs
+  assert not any(metric.HasField('threshold') for metric in spec.metrics), 'a plain one would hold for every slice'
+  return {metric.class_name: list(metric.per_slice_thresholds) for metric in spec.metrics}
+
+
+def test_the_rmse_of_all_rides_is_judged_and_nothing_else():
+  thresholds = _thresholds(configs_of.eval_config(EVALUATION))
+  assert set(thresholds) == {'RootMeanSquaredError', 'MeanAbsoluteError', 'Calibration', 'ExampleCount'}
+  [judged] = thresholds.pop('RootMeanSquaredError')
+  assert not any(thresholds.values())
+  assert list(judged.slicing_specs) == [config_pb2.SlicingSpec()]
+  assert judged.threshold.value_threshold.upper_bound.value == 7.5
+  change = judged.threshold.change_threshold
+  assert change.direction == config_pb2.MetricDirection.LOWER_IS_BETTER
+  assert change.relative.value == pytest.approx(0.03) and change.relative.value > 0.03
+
+
+def test_without_a_judge_there_are_no_thresholds():
+  assert not any(_thresholds(configs_of.eval_config(EVALUATION, judges=False)).values())
+
+
+def test_slices_and_models_that_are_compared():
+  config = configs_of.eval_config(EVALUATION)
+  assert [list(spec.feature_keys) for spec in config.slicing_specs] == [[], *([key] for key in configs_of.SLICE_KEYS)]
+  assert [(spec.name, spec.is_baseline, spec.label_key) for spec in config.model_specs] == [
+    ('candidate', False, LABEL),
+    ('baseline', True, LABEL),
+  ]
+
+
+def _result(ok: bool, *failures) -> validation_result_pb2.ValidationResult:
+  result = validation_result_pb2.ValidationResult(validation_ok=ok)
+  for is_diff, value, limit in failures:
+    failure = result.metric_validations_per_slice.add().failures.add()
+    failure.metric_key.name = configs_of.RMSE
+    failure.metric_key.is_diff = is_diff
+    failure.metric_value.double_value.value = value
+    if is_diff:
+      failure.metric_threshold.change_threshold.relative.value = limit
+    else:
+      failure.metric_threshold.value_threshold.upper_bound.value = limit
+  return result
+
+
+@pytest.mark.parametrize(
+  ('result', 'sentences'),
+  [
+    pytest.param(_result(True), [], id='blessed'),
+    pytest.param(_result(True, (False, 9.0, 8.0)), [], id='blessed_whatever_is_listed'),
+    pytest.param(
+      _result(False, (False, 9.1234, 8.0)),
+      ['RMSE is 9.123 USD; the limit is 8.000 USD (evaluation.max_rmse).'],
+      id='above_the_limit',
+    ),
+    pytest.param(
+      _result(False, (True, 0.25, 0.02), (False, 9.0, 8.0)),
+      [
+        'RMSE is +0.250 USD against the model that serves now; it may rise by 2.0% at most.',
+        'RMSE is 9.000 USD; the limit is 8.000 USD (evaluation.max_rmse).',
+      ],
+      id='worse_than_what_serves_too',
+    ),
+    pytest.param(
+      _result(False), ['TFMA refused the model without naming a threshold; see its validation result.'], id='unnamed'
+    ),
+  ],
+)
+def test_why_a_model_is_refused(result, sentences, monkeypatch):
+  monkeypatch.setattr(tfma, 'load_validation_result', lambda _: result)
+  assert verdict.refusals('/evaluation', 'USD') == sentences
+
+
+class _Model(tf.Module):
+  """Predicts the time stamp, divided by ten; one ride has no number where told."""
+
+  @tf.function(input_signature=[tf.TensorSpec([None], tf.string, 'examples')])
+  def serve(self, examples):
+    seconds = tf.io.parse_example(examples, {TIME: tf.io.FixedLenFeature([], tf.int64)})[TIME]
+    return {LABEL: tf.where(seconds == 990, float('nan'), tf.cast(seconds, tf.float32) / 10)}
+
+
+@pytest.fixture(scope='module')
+def saved_model(tmp_path_factory) -> str:
+  model, path = _Model(), str(tmp_path_factory.mktemp('model'))
+  tf.saved_model.save(model, path, signatures={SERVING_DEFAULT: model.serve})
+  return path
+
+
+def _examples(folder, name: str, seconds, fares) -> str:
+  path = str(folder / name)
+  with tf.io.TFRecordWriter(path, 'GZIP') as writer:
+    for second, fare in zip(seconds, fares, strict=True):
+      features = {
+        TIME: tf.train.Feature(int64_list=tf.train.Int64List(value=[second])),
+        LABEL: tf.train.Feature(float_list=tf.train.FloatList(value=[fare])),
+      }
+      writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+  return path
+
+
+def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
+  """Two files; the five worst rides of twelve are too low and too high."""
+  seconds = np.arange(12) * 10
+  errors = np.array([0.5, -9, 0.25, 8, -7, 0.125, 6, -5, 1, -1, 0.5, 0])
+  fares = seconds / 10 - errors
+  files = [
+    _examples(tmp_path, name, seconds[part], fares[part]) for name, part in (('b', slice(6, 12)), ('a', slice(0, 6)))
+  ]
+  found = intervals.intervals_of_split(saved_model, files, 200)
+  kept = np.array(sorted(errors, key=abs)[:7])
+  assert found['rides'] == 12
+  assert found['rmse']['value'] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
+  assert found['mae']['value'] == pytest.approx(np.mean(np.abs(errors)), rel=1e-5)
+  assert found['rmse_without_worst_5'] == pytest.approx(np.sqrt(np.mean(kept**2)), rel=1e-5)
+  expected = error_intervals(fares, seconds / 10, seconds, 200)
+  assert [found['rmse'][side] for side in ('low', 'high')] == pytest.approx(
+    [expected['rmse'][side] for side in ('low', 'high')], rel=1e-4
+  )
+  assert found['rmse']['low'] < found['rmse']['value'] < found['rmse']['high']
+
+
+def test_of_five_rides_none_is_left_out(saved_model, tmp_path):
+  file = _examples(tmp_path, 'a', np.arange(5) * 10, np.arange(5) + 2.0)
+  assert intervals.intervals_of_split(saved_model, [file], 200)['rmse_without_worst_5'] == pytest.approx(2.0)
+
+
+def test_a_split_without_rides_and_a_model_without_numbers_are_refused(saved_model, tmp_path):
+  with pytest.raises(ValueError, match='holds no ride'):
+    intervals.intervals_of_split(saved_model, [_examples(tmp_path, 'a', [], [])], 200)
+  with pytest.raises(ValueError, match='predicts no number for 1 of 2 rides'):
+    intervals.intervals_of_split(saved_model, [_examples(tmp_path, 'b', [980, 990], [1.0, 1.0])], 200)

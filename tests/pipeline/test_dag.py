@@ -1,0 +1,425 @@
+"""Every edge and every parameter of the DAG that is built, on each target.
+
+Oracle: the tables below, made from `docs/architecture.md` and the reasons in the code. Edges are read where the runners
+read them: in what TFX's own compiler makes of the pipeline.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from google.protobuf import text_format
+from tfx.dsl.compiler import compiler
+from tfx.dsl.components.common import resolver
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.proto import example_gen_pb2, pusher_pb2
+from tfx.utils import proto_utils
+
+from components.dimensionality_reduction.component import DimensionalityReduction
+from components.fare_evaluator.eval_config import eval_config
+from components.feature_engineering.relevant import relevant_dataset
+from components.ride_example_gen import parameters
+from components.ride_schema.schema import ride_schema
+from configs import loading
+from configs.run import RunConfig, SplitMethod
+from pipeline import dag, lookups
+from pipeline.data_source import DataSource, data_source, rides_of
+from pipeline.places import Places
+from pipeline.targets.target import Target
+
+PLACES = Places(root='gs://shop/root', serving='/serving', checkpoints='/checkpoints', variants='/variants')
+
+LOCAL = {
+  'RideExampleGen': '',
+  'QuarantineGate': 'quarantine=RideExampleGen.quarantine',
+  # The quarantine's verdict stops a run before anything is measured; the gate has no output to wait for.
+  'StatisticsGen': 'examples=RideExampleGen.examples, after QuarantineGate',
+  # Finds the statistics of an earlier run: not the ones that it is given.
+  'EarlierStatistics': 'not=StatisticsGen.statistics, finds ExampleStatistics',
+  # From the config alone, never from the data that it checks.
+  'RideSchema': '',
+  'ExampleValidator': 'schema=RideSchema.schema, statistics=StatisticsGen.statistics',
+  'AnomalyGate': 'anomalies=ExampleValidator.anomalies, baseline_statistics=EarlierStatistics.statistics, '
+  'schema=RideSchema.schema, statistics=StatisticsGen.statistics',
+  # Nothing is fitted to rides that the gate stops.
+  'FeatureEngineering': 'examples=RideExampleGen.examples, schema=RideSchema.schema, after AnomalyGate',
+  'PruningTrainer': 'examples=FeatureEngineering.transformed_examples, '
+  'transform_graph=FeatureEngineering.transform_graph',
+  'RecipeModels': 'model_run=PruningTrainer.model_run',
+  # Finds what the last push served: not the candidate.
+  'ServedModel': 'not=PruningTrainer.model, finds Model, finds PushedModel',
+  # Raw rides: the exported model has its features inside.
+  'FareEvaluator': 'baseline_model=ServedModel.model, examples=RideExampleGen.examples, model=PruningTrainer.model',
+  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
+  'recipe_pqat_80=RecipeModels.pqat_80, transform_graph=FeatureEngineering.transform_graph, '
+  'transformed_examples=FeatureEngineering.transformed_examples',
+  'CompressionGate': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
+  'recipe_pqat_80=RecipeModels.pqat_80, variants=QuantizationRewriter.variants',
+  # Both blessings: of the evaluation, and of the lite files.
+  'Pusher': 'infra_blessing=CompressionGate.blessing, model=CompressionGate.model, '
+  'model_blessing=FareEvaluator.blessing',
+}
+"""Inputs by their producers' outputs, and what a step waits for besides; local, nothing switched on."""
+
+VERTEX = {
+  **LOCAL,
+  # The latest statistics are the earlier ones only as long as this run has none; so this run's wait.
+  'EarlierStatistics': 'finds ExampleStatistics',
+  'StatisticsGen': 'examples=RideExampleGen.examples, after EarlierStatistics, after QuarantineGate',
+  # Looked up before the candidate is blessed.
+  'ServedModel': 'finds Model, finds ModelBlessing',
+}
+
+KFP = {
+  **{name: edges for name, edges in LOCAL.items() if name != 'EarlierStatistics'},
+  'AnomalyGate': 'anomalies=ExampleValidator.anomalies, schema=RideSchema.schema, statistics=StatisticsGen.statistics',
+  # A step of its own that reads the push destination.
+  'ServedModel': '',
+}
+
+TARGETS = {Target.LOCAL: LOCAL, Target.VERTEX: VERTEX, Target.KFP: KFP}
+
+REDUCED = {
+  'DimensionalityReduction': 'transform_graph=FeatureEngineering.transform_graph, '
+  'transformed_examples=FeatureEngineering.transformed_examples',
+  'PruningTrainer': 'examples=DimensionalityReduction.reduced_examples, '
+  'transform_graph=DimensionalityReduction.reduced_graph',
+  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
+  'recipe_pqat_80=RecipeModels.pqat_80, transform_graph=DimensionalityReduction.reduced_graph, '
+  'transformed_examples=DimensionalityReduction.reduced_examples',
+}
+WARM = {
+  'PruningTrainer': 'base_model=WarmStartModel.model, examples=FeatureEngineering.transformed_examples, '
+  'transform_graph=FeatureEngineering.transform_graph'
+}
+WARM_LOOKUP = {
+  Target.LOCAL: {'WarmStartModel': 'finds Model, finds PushedModel'},
+  Target.VERTEX: {'WarmStartModel': 'finds Model, finds ModelBlessing'},
+  Target.KFP: {'WarmStartModel': ''},
+}
+OTHER_SERVED = {'BaseEvaluator': 'examples=RideExampleGen.examples, model=RecipeModels.dense'}
+ONE_RECIPE = {
+  'QuantizationRewriter': LOCAL['QuantizationRewriter'].replace(' recipe_pqat_80=RecipeModels.pqat_80,', ''),
+  'CompressionGate': LOCAL['CompressionGate'].replace(' recipe_pqat_80=RecipeModels.pqat_80,', ''),
+}
+
+CODE = {
+  'RideExampleGen': 'components.ride_example_gen, configs',
+  'QuarantineGate': 'components.quarantine_gate, components.ride_example_gen, configs',
+  'RideSchema': 'components.anomaly_gate, components.ride_schema, configs',
+  'AnomalyGate': 'components.anomaly_gate, components.ride_schema, configs',
+  'FeatureEngineering': 'components.feature_engineering, configs, transforms',
+  'DimensionalityReduction': 'components.dimensionality_reduction, configs, models, transforms',
+  'PruningTrainer': 'configs, models, transforms',
+  'RecipeModels': 'components.recipe_models',
+  'FareEvaluator': 'components.fare_evaluator, components.served_model, configs, models, transforms',
+  'BaseEvaluator': 'components.fare_evaluator, components.served_model, configs, models, transforms',
+  'QuantizationRewriter': 'components.quantization_rewriter, configs, models, transforms',
+  'CompressionGate': 'components.compression_gate, configs, models, transforms',
+}
+"""The packages whose code is a part of each step's cache key."""
+
+LOOKUP_CODE = {'ServedModel': 'components.served_model', 'WarmStartModel': 'components.served_model'}
+
+
+@pytest.fixture(autouse=True)
+def named_code(monkeypatch):
+  """Code versions that can be read: the packages themselves."""
+  for module in (dag, lookups):
+    monkeypatch.setattr(module, 'code_version', lambda *packages: ', '.join(sorted(packages)))
+
+
+def _config(*overrides: str, preset: str = 'nyc') -> RunConfig:
+  return loading.load(preset, ['dataset.path=gs://rides/*.csv', *overrides])
+
+
+def _in_bigquery(*overrides: str) -> RunConfig:
+  return loading.load('nyc', ['dataset.bigquery.table=shop.rides.taxi', 'platform.vertex.project=shop', *overrides])
+
+
+def _pipeline(
+  target: Target, *overrides: str, source: DataSource | None = None, nonce: str = ''
+) -> tuple[RunConfig, tfx_pipeline.Pipeline]:
+  config = _config(*overrides)
+  source = source or data_source(config.dataset.path)
+  return config, dag.build_pipeline(config, source, PLACES, nonce, target=target)
+
+
+def _nodes(target: Target, *overrides: str, **others):
+  config, pipeline = _pipeline(target, *overrides, **others)
+  return config, {node.id: node for node in pipeline.components}
+
+
+def _edges(pipeline: tfx_pipeline.Pipeline) -> dict[str, str]:
+  """What TFX's compiler reads out of a pipeline, as the tables have it; an input without a producer is looked up."""
+  found = {}
+  for each in compiler.Compiler().compile(pipeline).nodes:
+    node = each.pipeline_node
+    inputs, looked_up, producers = [], [], set()
+    for key, given in node.inputs.inputs.items():
+      for channel in given.channels:
+        producer = channel.producer_node_query.id
+        producers.add(producer)
+        if producer:
+          inputs.append(f'{"not" if key.startswith("_") else key}={producer}.{channel.output_key}')
+        else:
+          looked_up.append(f'finds {channel.artifact_query.type.name}')
+    after = [f'after {name}' for name in sorted(set(node.upstream_nodes) - producers)]
+    found[node.node_info.id] = ', '.join([*sorted(inputs), *sorted(looked_up), *after])
+  return found
+
+
+@pytest.mark.parametrize('target', Target)
+@pytest.mark.parametrize(
+  ('overrides', 'changes'),
+  [
+    pytest.param([], {}, id='preset'),
+    pytest.param(['reduction.method=pca'], REDUCED, id='reduction'),
+    pytest.param(['training.serve=pqat_80'], OTHER_SERVED, id='another_recipe_served'),
+    pytest.param(['training.recipes=[dense]'], ONE_RECIPE, id='one_recipe'),
+    pytest.param(['dataset.path=gs://rides/{SPAN}/*.csv', 'retraining.window=7'], {}, id='window'),
+  ],
+)
+def test_every_edge(target, overrides, changes):
+  _, pipeline = _pipeline(target, *overrides)
+  assert _edges(pipeline) == TARGETS[target] | changes
+
+
+@pytest.mark.parametrize('target', Target)
+def test_every_edge_of_a_warm_start(target):
+  _, pipeline = _pipeline(target, 'training.warm_start=true')
+  assert _edges(pipeline) == TARGETS[target] | WARM | WARM_LOOKUP[target]
+
+
+@pytest.mark.parametrize('target', Target)
+def test_every_edge_with_rides_in_bigquery(target):
+  config = _in_bigquery()
+  pipeline = dag.build_pipeline(config, rides_of(config.dataset), PLACES, target=target)
+  assert _edges(pipeline) == TARGETS[target]
+  [ingest, *_] = [node for node in pipeline.components if node.id == 'RideExampleGen']
+  assert type(ingest).__name__ == 'BigQueryRideGen'
+  # Who pays for the reading; only this step reads there.
+  paying = {node.id for node in pipeline.components if '--project=shop' in _beam_arguments(node)}
+  assert paying == {'RideExampleGen'}
+
+
+def _beam_arguments(node) -> list[str]:
+  return getattr(node.executor_spec, 'beam_pipeline_args', None) or []
+
+
+@pytest.mark.parametrize('target', Target)
+def test_no_step_comes_before_what_it_waits_for(target):
+  """Oracle: the edges that were read."""
+  _, pipeline = _pipeline(target, 'reduction.method=pca', 'training.warm_start=true', 'training.serve=pqat_80')
+  done: set[str] = set()
+  for each in compiler.Compiler().compile(pipeline).nodes:
+    assert set(each.pipeline_node.upstream_nodes) <= done, each.pipeline_node.node_info.id
+    done.add(each.pipeline_node.node_info.id)
+
+
+def test_how_each_target_looks_up_what_an_earlier_run_left():
+  """Vertex compiles TFX's two strategies alone; KFP has no Resolver."""
+  found = {
+    target: {
+      node.id: node.exec_properties['resolver_class'].__name__
+      for node in _pipeline(target, 'training.warm_start=true')[1].components
+      if isinstance(node, resolver.Resolver)
+    }
+    for target in Target
+  }
+  own, blessed = 'ServedModelStrategy', 'LatestBlessedModelStrategy'
+  assert found == {
+    Target.LOCAL: {'EarlierStatistics': 'EarlierStatisticsStrategy', 'ServedModel': own, 'WarmStartModel': own},
+    Target.VERTEX: {'EarlierStatistics': 'LatestArtifactStrategy', 'ServedModel': blessed, 'WarmStartModel': blessed},
+    Target.KFP: {},
+  }
+
+
+EXECUTORS = {
+  'RideExampleGen': 'components.ride_example_gen.executor.RideExampleGenExecutor',
+  'QuarantineGate': 'components.quarantine_gate.executor.QuarantineGateExecutor',
+  'StatisticsGen': 'tfx.components.statistics_gen.executor.Executor',
+  'RideSchema': 'components.ride_schema.executor.RideSchemaExecutor',
+  'ExampleValidator': 'tfx.components.example_validator.executor.Executor',
+  'AnomalyGate': 'components.anomaly_gate.executor.AnomalyGateExecutor',
+  'FeatureEngineering': 'components.feature_engineering.executor.FeatureEngineeringExecutor',
+  'DimensionalityReduction': 'components.dimensionality_reduction.executor.DimensionalityReductionExecutor',
+  # Vertex launches this one, whatever is set.
+  'PruningTrainer': 'tfx.components.trainer.executor.GenericExecutor',
+  'RecipeModels': 'components.recipe_models.executor.RecipeModelsExecutor',
+  'FareEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
+  'BaseEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
+  'QuantizationRewriter': 'components.quantization_rewriter.executor.QuantizationRewriterExecutor',
+  'CompressionGate': 'components.compression_gate.executor.CompressionGateExecutor',
+  'Pusher': 'components.pusher.executor.AtomicPusherExecutor',
+}
+
+
+def test_what_each_step_runs():
+  _, nodes = _nodes(Target.LOCAL, 'reduction.method=pca', 'training.serve=pqat_80')
+  assert {name: node.executor_spec.class_path for name, node in nodes.items() if name in EXECUTORS} == EXECUTORS
+  assert set(nodes) - set(EXECUTORS) == {'EarlierStatistics', 'ServedModel'}
+
+
+@pytest.mark.parametrize('target', Target)
+def test_whose_code_each_step_is_kept_by(target):
+  _, nodes = _nodes(target, 'reduction.method=pca', 'training.warm_start=true', 'training.serve=pqat_80')
+  found = {name: _code(node) for name, node in nodes.items()}
+  lookups_too = LOOKUP_CODE if target is Target.KFP else {}
+  assert {name: code for name, code in found.items() if code} == CODE | lookups_too
+
+
+def test_whose_code_the_ingestion_from_bigquery_is_kept_by():
+  config = _in_bigquery()
+  [ingest, *_] = dag.build_nodes(config, rides_of(config.dataset), PLACES)
+  assert _code(ingest) == 'components.bigquery_ride_gen, components.ride_example_gen, configs'
+
+
+def _code(node) -> str | None:
+  return _parameters(node).get('code_version')
+
+
+def _parameters(node) -> dict[str, object]:
+  """Parameters by name; those of TFX's `custom_config` among them."""
+  found = dict(node.exec_properties)
+  return found | json.loads(found.pop('custom_config', None) or '{}')
+
+
+def test_what_each_step_is_told_of_the_config():
+  """Oracle: the config, section by section; where a step reads a part alone, the part."""
+  changed = [
+    'reduction.method=pca',
+    'training.serve=pqat_80',
+    'training.epochs=7',
+    'evaluation.bootstrap=123',
+    'evaluation.max_rmse=9.5',
+    'dataset.rules.max_quarantined_share=0.3',
+    'validation.drift_threshold=0.17',
+    'model.clip=5.5',
+    'compression.schemes=[float32,int8]',
+  ]
+  config, nodes = _nodes(Target.LOCAL, *changed, nonce='once more')
+  assert config != _config()
+  told = {name: _parameters(node) for name, node in nodes.items()}
+  no_path = config.dataset.model_copy(update={'path': None}).model_dump_json()
+  relevant = relevant_dataset(config.dataset).model_dump_json()
+  features, slices = config.features.model_dump_json(), config.evaluation.slices.model_dump_json()
+  training, model = config.training.model_dump_json(), config.model.model_dump_json()
+  judged = {'bootstrap': 123, 'currency': 'USD', 'slices': slices}
+  expected = {
+    'QuarantineGate': {'max_quarantined_share': 0.3},
+    'RideSchema': {'schema_text': text_format.MessageToString(ride_schema(config.dataset, config.validation))},
+    'AnomalyGate': {'validation': config.validation.model_dump_json()},
+    'FeatureEngineering': {'dataset': relevant, 'features': features, 'slices': slices},
+    'DimensionalityReduction': {
+      'reduction': config.reduction.model_dump_json(),
+      'dataset': relevant,
+      'features': features,
+      'slices': slices,
+      'clip': '5.5',
+      'currency': 'USD',
+    },
+    'PruningTrainer': {
+      'dataset': no_path,
+      'features': features,
+      'model': model,
+      'training': training,
+      'checkpoints': '/checkpoints',
+    },
+    'FareEvaluator': {**judged, 'eval_config': _text(eval_config(config.evaluation))},
+    'BaseEvaluator': {**judged, 'eval_config': _text(eval_config(config.evaluation, judges=False))},
+    'QuantizationRewriter': {
+      'dataset': no_path,
+      'features': features,
+      'fare_model': model,
+      'training': training,
+      'schemes': json.dumps([scheme.model_dump(mode='json') for scheme in config.compression.schemes]),
+      'cache': '/variants',
+    },
+    'CompressionGate': {
+      'compression': config.compression.model_dump_json(),
+      'evaluation': config.evaluation.model_dump_json(),
+      'dataset': no_path,
+    },
+    'Pusher': {'push_nonce': 'once more', 'push_destination': _text(_destination('/serving'))},
+  }
+  for name, values in expected.items():
+    assert {key: told[name][key] for key in values} == values, name
+  assert len(json.loads(expected['QuantizationRewriter']['schemes'])) == 2
+  assert set(nodes['RecipeModels'].outputs) == {'dense', 'pqat_80'}
+  assert isinstance(nodes['DimensionalityReduction'], DimensionalityReduction)
+
+
+def _text(message) -> str:
+  return proto_utils.proto_to_json(message)
+
+
+def _destination(base: str) -> pusher_pb2.PushDestination:
+  return pusher_pb2.PushDestination(filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=base))
+
+
+@pytest.mark.parametrize('target', Target)
+def test_where_the_served_model_is_looked_up_on_kfp_and_pushed_to_everywhere(target):
+  _, nodes = _nodes(target, 'training.warm_start=true')
+  assert _parameters(nodes['Pusher'])['push_destination'] == _text(_destination('/serving'))
+  told = [_parameters(nodes[name]).get('push_destination') for name in ('ServedModel', 'WarmStartModel')]
+  assert told == (['/serving'] * 2 if target is Target.KFP else [None] * 2)
+
+
+def test_what_the_ingestion_is_told():
+  config, nodes = _nodes(Target.LOCAL, 'split.seed=5')
+  told = _parameters(nodes['RideExampleGen'])
+  given = example_gen_pb2.Input()
+  proto_utils.json_to_proto(told['input_config'], given)
+  assert told['input_base'] == 'gs://rides'
+  assert [(split.name, split.pattern) for split in given.splits] == [('rides', '*.csv')]
+  assert told['dataset'] == parameters.dump_dataset(config.dataset)
+  assert told['split'] == parameters.dump_split(config.split)
+  assert '"seed": 5' in told['split']
+
+
+def test_what_the_ingestion_from_bigquery_is_told():
+  config = _in_bigquery('split.seed=5')
+  [ingest, *_] = dag.build_nodes(config, rides_of(config.dataset).with_version('v7'), PLACES)
+  told = _parameters(ingest)
+  assert told['version'] == 'v7'
+  assert told['bigquery'] == config.dataset.bigquery.model_dump_json(exclude={'version'})
+  assert told['dataset'] == parameters.dump_dataset(config.dataset)
+  assert told['split'] == parameters.dump_split(config.split)
+
+
+@pytest.mark.parametrize(
+  ('target', 'path', 'window', 'spans', 'expected'),
+  [
+    pytest.param(Target.LOCAL, '*.csv', 1, 0, None, id='local_files'),
+    pytest.param(Target.LOCAL, '{SPAN}/*.csv', 7, 3, None, id='local_resolved_before'),
+    pytest.param(Target.LOCAL, '{SPAN}/*.csv', 7, 2, None, id='local_two_resolved_before'),
+    pytest.param(Target.LOCAL, '{SPAN}/*.csv', 7, 1, None, id='local_one_resolved_before'),
+    pytest.param(Target.VERTEX, '*.csv', 1, 0, None, id='vertex_files'),
+    pytest.param(Target.VERTEX, '{SPAN}/*.csv', 1, 0, None, id='vertex_single_by_the_driver'),
+    pytest.param(Target.VERTEX, '{SPAN}/*.csv', 7, 0, 7, id='vertex_window_by_the_step'),
+    pytest.param(Target.VERTEX, '{SPAN}/*.csv', 7, 3, None, id='vertex_resolved_before'),
+    pytest.param(Target.KFP, '*.csv', 1, 0, 1, id='kfp_files'),
+    pytest.param(Target.KFP, '{SPAN}/*.csv', 7, 3, 7, id='kfp_always'),
+  ],
+)
+def test_who_finds_the_spans_and_how_they_are_split(target, path, window, spans, expected):
+  """A single span can't hold out its newest one, so another split takes its place; not where spans are found later."""
+  overrides = [f'dataset.path=gs://rides/{path}', f'retraining.window={window}']
+  config = _config(*overrides)
+  source = data_source(config.dataset.path)
+  if spans:
+    source = source.with_spans({number: f'{number}/*.csv' for number in range(spans)})
+  nodes = {node.id: node for node in dag.build_nodes(config, source, PLACES, target=target)}
+  told = _parameters(nodes['RideExampleGen'])
+  assert told['window'] == expected
+  newest = json.loads(told['split'])['method'] == SplitMethod.NEWEST_SPAN.value
+  assert newest == (window > 1 and (expected is not None or spans > 1))
+
+
+def test_the_pipeline_itself():
+  config, pipeline = _pipeline(Target.LOCAL)
+  assert pipeline.pipeline_info.pipeline_name == config.name == 'nyc'
+  assert pipeline.pipeline_info.pipeline_root == PLACES.root
+  assert pipeline.enable_cache

@@ -1,0 +1,418 @@
+"""Every figure that the page prints. Oracle: NumPy and scikit-learn on the same arrays, or the made run's numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import haversine_distances
+
+from pipeline.report.columns import read_columns
+from pipeline.report.record import RunRecord, read_record
+from pipeline.report.rides import PredictedRides, read_rides
+from pipeline.report.sections import data, errors, headline, reduction, served, steps, training
+from pipeline.report.sections import variants as variants_page
+from pipeline.report.tables import Row, Table, figure, with_best
+from pipeline.report.variants import Variants, read_variants
+from tests.pipeline.made_run import VARIANTS, interval, made_run, write_json
+
+
+@pytest.fixture(scope='module')
+def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+  """A made run; not to be changed."""
+  return read_record(made_run(tmp_path_factory.mktemp('run') / 'out'))
+
+
+@pytest.fixture
+def variants(record: RunRecord) -> Variants:
+  found = read_variants(record)
+  assert found is not None
+  return found
+
+
+@pytest.fixture
+def rides(record: RunRecord, variants: Variants) -> PredictedRides:
+  found = read_rides(record, variants)
+  assert found is not None
+  return found
+
+
+def _column(table: Table | None, name: str) -> list[float]:
+  """The sortable values below a heading."""
+  assert table is not None
+  [position] = [position for position, heading in enumerate(table.headings) if heading.text == name]
+  return [row.cells[position].value for row in table.rows]
+
+
+def _texts(table: Table | None, name: str) -> list[str]:
+  assert table is not None
+  [position] = [position for position, heading in enumerate(table.headings) if heading.text == name]
+  return [row.cells[position].text for row in table.rows]
+
+
+def _kilometres(rides: PredictedRides) -> np.ndarray:
+  """Oracle: scikit-learn, on (latitude, longitude) in radians."""
+  ends = [
+    np.radians(np.stack([rides.coordinates[f'{end}_latitude'], rides.coordinates[f'{end}_longitude']], axis=1))
+    for end in ('pickup', 'dropoff')
+  ]
+  known = np.isfinite(ends[0]).all(axis=1) & np.isfinite(ends[1]).all(axis=1)
+  found = np.full(len(known), np.nan)
+  found[known] = [
+    6371.0 * haversine_distances([one], [other])[0, 0]
+    for one, other in zip(ends[0][known], ends[1][known], strict=True)
+  ]
+  return found
+
+
+def _with_errors(rides: PredictedRides, wanted: np.ndarray) -> PredictedRides:
+  return dataclasses.replace(rides, predictions=rides.fares + wanted)
+
+
+def test_errors_are_prediction_minus_fare(rides):
+  np.testing.assert_array_equal(rides.errors, rides.predictions - rides.fares)
+
+
+def test_hours_and_times_are_the_calendars(rides):
+  """Oracle: NumPy's datetime64."""
+  moments = np.datetime64('2009-01-01T00:00:00') + rides.seconds.astype('timedelta64[s]')
+  np.testing.assert_array_equal(
+    rides.hours, (moments - moments.astype('datetime64[D]')).astype('timedelta64[h]').astype(int)
+  )
+  assert rides.times([3, 5]) == [str(moments[i])[:16].replace('T', ' ') for i in (3, 5)]
+
+
+def test_distances_are_those_of_scikit_learn(rides):
+  found = errors._kilometres(rides)
+  np.testing.assert_allclose(found, _kilometres(rides), rtol=1e-9)
+  assert np.isnan(found).any()
+
+
+@pytest.mark.parametrize(
+  ('ends', 'expected'),
+  [
+    pytest.param((0.0, 0.0, 1.0, 0.0), 111.19, id='a_degree_along_the_equator'),
+    pytest.param((0.0, 60.0, 1.0, 60.0), 55.59, id='a_degree_of_longitude_at_60_north'),
+    pytest.param((0.0, 60.0, 0.0, 61.0), 111.19, id='a_degree_of_latitude_at_60_north'),
+  ],
+)
+def test_distances_know_longitude_from_latitude(rides, ends, expected):
+  """At 60 degrees north a degree of longitude is half as long; Sinnott's sphere of 6,371 km."""
+  names = ('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude')
+  places = {name: np.array([end]) for name, end in zip(names, ends, strict=True)}
+  assert errors._kilometres(dataclasses.replace(rides, coordinates=places)) == pytest.approx(expected, abs=0.01)
+
+
+def test_worst_rides_are_those_of_the_largest_absolute_error(rides):
+  """Half of the errors are negative, the largest among them."""
+  wanted = np.random.default_rng(3).normal(0, 1, len(rides.fares))
+  wanted[[7, 11, 13]] = -90.0, 80.0, -70.0
+  made = _with_errors(rides, wanted)
+  table = errors._worst(made, 'USD')
+  order = sorted(range(len(wanted)), key=lambda index: -abs(wanted[index]))[:8]
+  assert order[:3] == [7, 11, 13]
+  assert _column(table, 'error') == pytest.approx(wanted[order])
+  assert _column(table, 'fare') == pytest.approx(rides.fares[order])
+  assert _column(table, 'prediction') == pytest.approx(made.predictions[order])
+  assert _texts(table, 'pickup') == rides.times(order)
+  kilometres = [None if np.isnan(km) else pytest.approx(km) for km in _kilometres(rides)[order]]
+  assert _column(table, 'distance') == kilometres
+  share = 100 * np.sum(wanted[order] ** 2) / np.sum(wanted**2)
+  assert table.caption.endswith(
+    f'8 rides that were missed most; they make {share:.0f}\N{NO-BREAK SPACE}% of the squared error'
+  )
+
+
+def test_hours_of_the_day(rides):
+  """Oracle: NumPy's percentiles and means, hour by hour; an hour without a ride is left out."""
+  hours = rides.seconds // 3600 % 24
+  chosen = dataclasses.replace(
+    rides,
+    **{name: getattr(rides, name)[hours != 4] for name in ('seconds', 'fares', 'predictions')},
+  )
+  found = errors._hours(chosen)
+  assert [hour.hour for hour in found] == [hour for hour in range(24) if hour != 4]
+  for told in found:
+    own = chosen.errors[chosen.seconds // 3600 % 24 == told.hour]
+    assert told.rides == len(own)
+    assert told.mean.value == pytest.approx(own.mean())
+    assert told.half == pytest.approx(tuple(np.percentile(own, [25, 75])))
+    # As time stamps are apart here, the textbook's standard error.
+    assert told.mean.top - told.mean.value == pytest.approx(1.96 * own.std(ddof=1) / np.sqrt(len(own)))
+
+
+def test_the_hour_that_stands_out_most_may_be_too_low(rides):
+  """Two hours whose every error is known, the larger one negative."""
+  hours, wanted = rides.hours, np.random.default_rng(4).normal(0, 0.5, len(rides.fares))
+  wanted -= np.array([wanted[hours == hour].mean() for hour in range(24)])[hours]
+  wanted[hours == 5] += 2.0
+  wanted[hours == 17] -= 3.0
+  told = errors._hours_told(errors._hours(_with_errors(rides, wanted)), 'USD')
+  assert _spaced(told) == (
+    'In 2 hours the mean error can hardly be chance; the largest is at 17 h, where predictions are 3.00 USD too low on '
+    'average.'
+  )
+
+
+def test_one_hour_of_24_is_chance(rides):
+  wanted = np.where(rides.hours == 5, 2.0, 0.0)
+  assert errors._hours_told(errors._hours(_with_errors(rides, wanted)), 'USD').startswith('No hour stands out')
+
+
+@pytest.mark.parametrize(
+  ('end', 'missing'), [pytest.param('pickup', 0, id='pickup'), pytest.param('dropoff', None, id='dropoff')]
+)
+def test_rides_without_a_place_are_counted(record, rides, end, missing):
+  unknown = int(np.isnan(rides.coordinates[f'{end}_longitude']).sum()) if missing is None else missing
+  found = errors._map(record, rides, end, 'Rides')
+  assert (f'{unknown} rides have no {end} place' in _spaced(found.outside)) == bool(unknown)
+
+
+def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
+  """The made run's own numbers; each column has another one."""
+  judged = variants.named('pqat_80.int8')
+  row = record.summary['slices'][1] | {'root_mean_squared_error': 7.1, 'mean_absolute_error': 5.2, 'calibration': 0.9}
+  told = dataclasses.replace(record, summary=record.summary | {'slices': [record.summary['slices'][0], row]})
+  table = errors._slices(told, judged, rides)
+  assert _texts(table, 'slice') == ['all', 'airport ride', '0–6 h']
+  assert _column(table, 'rides') == [400, 60, 80]
+  ratio = VARIANTS['pqat_80.int8'][0]
+  assert _column(table, 'RMSE, file')[0] == pytest.approx(4.43 * ratio)
+  assert _column(table, 'to float32') == pytest.approx([ratio, 1 + 2 * (ratio - 1), ratio])
+  assert _column(table, 'RMSE, trained model')[:2] == [4.43, 7.1]
+  assert _column(table, 'MAE')[:2] == [1.82, 5.2]
+  assert _column(table, 'sum')[:2] == [0.978, 0.9]
+  airport = rides.codes['slice_airport'] == 1
+  assert _column(table, 'RMSE, file')[1] == pytest.approx(np.sqrt(np.mean(rides.errors[airport] ** 2)))
+
+
+def test_the_section_tells_whose_errors_it_shows(record, variants, rides):
+  section = errors.errors_section(record, variants, rides)
+  assert section is not None
+  assert _spaced(section.source) == 'pqat_80.int8 on 400 rides of the eval split'
+  few = _spaced(section.few)
+  assert few.endswith('without the five worst ones the trained model would have 3.64 USD instead of 4.43 USD.')
+
+
+def test_predictions_are_the_chosen_files_else_the_baselines(record, variants):
+  for name, found in (('pqat_80.int8', variants), ('dense.float32', dataclasses.replace(variants, chosen=None))):
+    rides = read_rides(record, found)
+    assert rides is not None
+    assert rides.variant == name
+
+
+def test_a_ride_without_a_prediction_is_left_out(tmp_path):
+  import pyarrow as pa
+  import pyarrow.parquet as pq
+
+  run = read_record(made_run(tmp_path / 'out'))
+  path = run.artifact('CompressionGate', 'report') / 'predictions.parquet'
+  table = pq.read_table(path)
+  position = table.schema.get_field_index('pqat_80.int8')
+  values = table['pqat_80.int8'].to_numpy().copy()
+  values[[3, 8]] = np.nan, np.inf
+  pq.write_table(table.set_column(position, 'pqat_80.int8', pa.array(values)), path)
+  rides = read_rides(run, read_variants(run))
+  assert len(rides.fares) == len(values) - 2
+  np.testing.assert_array_equal(rides.fares, np.delete(table['fare_amount'].to_numpy(), [3, 8]).astype(np.float64))
+  np.testing.assert_array_equal(rides.predictions, np.delete(values, [3, 8]).astype(np.float64))
+
+
+def _spaced(text: str) -> str:
+  return text.replace('\N{NO-BREAK SPACE}', ' ')
+
+
+def _told(record: RunRecord, **changes) -> RunRecord:
+  return dataclasses.replace(record, summary=record.summary | changes)
+
+
+def test_rows_that_were_set_aside(record):
+  rows = {
+    'read': 2010,
+    'kept': 1970,
+    'quarantined': {'a': 3, 'fare_out_of_range': 30, 'c': 7},
+    'splits': {'train': 1970},
+  }
+  section = data.data_section(_told(record, rows=rows), ())
+  assert _column(section.aside, 'rows') == [30, 7, 3]
+  assert _texts(section.aside, 'share of all rows') == [
+    f'{100 * count / 2010:.2f}\N{NO-BREAK SPACE}%' for count in (30, 7, 3)
+  ]
+  assert '40 rows were set aside (1.99 %)' in _spaced(section.told[0])
+
+
+def test_columns_of_the_train_split(record):
+  """Oracle: the made statistics; no two figures of a column are the same."""
+  columns = {column.name: column for column in read_columns(record)}
+  fares = columns['fare_amount']
+  assert (fares.low, fares.high, fares.missing) == (2.25, 175.05, 0.0)
+  assert columns['dropoff_latitude'].missing == pytest.approx(48 / 1648)
+  shown = dataclasses.replace(fares, missing=0.25, low=1.0, median=2.0, mean=3.0, high=4.0)
+  table = data._columns((shown, columns['pickup_seconds']))
+  assert [_column(table, name) for name in ('missing', 'smallest', 'median', 'mean', 'largest')] == [
+    [0.25], [1.0], [2.0], [3.0], [4.0]
+  ]  # fmt: skip
+
+
+def test_medians_are_no_means():
+  from tensorflow_metadata.proto.v0 import statistics_pb2
+
+  from pipeline.report.columns import _column as column_of
+
+  feature = statistics_pb2.FeatureNameStatistics(name='fare')
+  feature.num_stats.min, feature.num_stats.median, feature.num_stats.mean, feature.num_stats.max = 1, 2, 3, 4
+  feature.num_stats.common_stats.num_missing, feature.num_stats.common_stats.num_non_missing = 1, 3
+  found = column_of(feature)
+  assert (found.name, found.missing, found.low, found.median, found.mean, found.high) == ('fare', 0.25, 1, 2, 3, 4)
+
+
+def test_divergences_lie_before_or_beyond_their_threshold(record):
+  section = data.data_section(record, ())
+  assert _column(section.divergences, 'drift') == [None, 0.31]
+  assert _column(section.divergences, 'skew') == [0.047, None]
+  assert section.anomalies == (('warning', record.summary['findings'][1]['sentence']),)
+  cells = [cell for row in section.divergences.rows for cell in row.cells if cell.style == 'bar' and cell.picture]
+  assert ['beyond' in cell.picture for cell in cells] == [False, True]
+
+
+def test_variants_in_the_units_of_their_headings(record, variants):
+  section = variants_page.variants_section(record, variants)
+  by_size = sorted(VARIANTS, key=lambda name: VARIANTS[name][1])
+  table = section.table
+  assert _texts(table, 'variant')[: len(by_size)] == by_size
+  [position] = [i for i, name in enumerate(by_size) if name == 'dense.int16x8']
+  ratio, size, gzipped, latency, zeros, _ = VARIANTS['dense.int16x8']
+  expected = {
+    'RMSE': (4.43 * ratio, f'{4.43 * ratio:.2f}'),
+    'to float32': (ratio, f'{ratio:.3f}'),
+    'worst slice': (1 + 2 * (ratio - 1), f'{1 + 2 * (ratio - 1):.3f}'),
+    'file': (size, f'{size / 1000:.1f}'),
+    'gzip': (gzipped, f'{gzipped / 1000:.1f}'),
+    'one ride, p50': (latency, f'{latency:.1f}'),
+    'one ride, p99': (1.6 * latency, f'{1.6 * latency:.1f}'),
+    'memory': (61_000_000 + 10 * size, f'{(61_000_000 + 10 * size) / 1e6:.1f}'),
+    'zeros': (zeros, f'{100 * zeros:.1f}'),
+  }
+  for name, (value, text) in expected.items():
+    assert _column(table, name)[position] == pytest.approx(value), name
+    assert _texts(table, name)[position] == text, name
+  [batch] = [h.text for h in table.headings if h.text.endswith('rides, p50')]
+  assert _column(table, batch)[position] == pytest.approx(31 * latency)
+  assert _spaced(section.counts) == '12 variants, 1 of which could not be made; 8 keep the budget.'
+  budget = _spaced(section.budget)
+  assert budget.startswith(
+    "The budget asks for an RMSE of at most 1.01 times float32's, at most 1.05 times on the worst"
+  )
+  assert '(of those with at least 50 rides) and a file of at most 20.0 KB.' in budget
+
+
+def test_the_training_in_a_sentence(record):
+  """Oracle: the last values of the made history."""
+  history = {'epoch': [1.0, 2.0], 'step': [46.0, 92.0], 'rmse': [9.0, 4.5], 'val_rmse': [9.5, 5.5]}
+  told = _spaced(training._told(history, 'USD'))
+  assert told == (
+    'The dense base was trained for 2 epochs (92 steps). At the end its RMSE was 4.50 USD on the rides it learned from '
+    'and 5.50 USD on the others.'
+  )
+
+
+def test_recipes_and_their_zeros(record):
+  section = training.training_section(record)
+  table = section.recipes
+  names = ['dense', 'pruned_80', 'pqat_80', 'qat']
+  assert _texts(table, table.headings[0].text) == names
+  printed = [[cell.value for cell in row.cells] for row in table.rows]
+  for name, row in zip(names, printed, strict=True):
+    assert 4.43 in row and 135 in row, name
+    assert (0.786 in row) == (name in ('pruned_80', 'pqat_80')), name
+
+
+def test_the_top_of_the_page(record, variants):
+  tiles = {tile.name: (tile.value, tile.note) for tile in headline.headline(record, variants).tiles}
+  found = {name: tuple(_spaced(text) for text in told) for name, told in tiles.items()}
+  ratio, size, gzipped, latency, *_ = VARIANTS['pqat_80.int8']
+  assert found == {
+    'RMSE': (f'{4.43 * ratio:.2f} USD', f'95 % interval [{4.43 * ratio - 0.9:.2f}, {4.43 * ratio + 0.9:.2f}]'),
+    'MAE': (f'{1.82 * ratio:.2f} USD', f'95 % interval [{1.82 * ratio - 0.15:.2f}, {1.82 * ratio + 0.15:.2f}]'),
+    'Size': (f'{size / 1000:.1f} KB', f'{gzipped / 1000:.1f} KB after gzip'),
+    'One ride takes': (f'{latency:.1f} µs', f'99 % of calls under {1.6 * latency:.1f} µs'),
+    'Rides kept': ('2,000', 'of 2,010 read'),
+    'The run took': ('1 min 45 s', '10 steps'),
+  }
+
+
+def test_the_top_of_the_page_without_a_chosen_file(record):
+  """The trained model's own figures."""
+  found = {tile.name: _spaced(tile.value) for tile in headline.headline(record, None).tiles}
+  assert (found['RMSE'], found['MAE']) == ('4.43 USD', '1.82 USD')
+
+
+def test_steps_and_how_long_they_took(record):
+  section = steps.steps_section(record)
+  assert _spaced(section.told).startswith(f'10 steps in 1 min {sum(range(10)) * 2 + 15 - 60} s')
+  assert [_spaced(row.time) for row in section.rows[:2]] == ['1.5 s', '3.5 s']
+  assert section.rows[4].after == 'RideExampleGen, RideSchema and AnomalyGate'
+
+
+def _version(record: RunRecord, name: str, rmse: float) -> None:
+  manifest = {'metrics': {'rmse': interval(rmse, 0.1), 'mae': interval(rmse / 2, 0.1)}, 'files': {}}
+  write_json(record.output.serving / name / 'assets.extra' / 'manifest.json', manifest)
+
+
+def test_the_version_before_is_the_next_smaller_number(tmp_path):
+  """As text, 9 would come after 10."""
+  run = read_record(made_run(tmp_path / 'out', pushed_path=f'{tmp_path}/out/serving/11'))
+  for name, rmse in (('9', 9.0), ('10', 10.0), ('11', 11.0), ('12', 12.0)):
+    _version(run, name, rmse)
+  found = served.served_section(run, None)
+  assert found.version == '10'
+  assert [row.cells[1].value for row in found.table.rows[:2]] == [4.43, 1.82]
+  assert [row.cells[2].value for row in found.table.rows[:2]] == [10.0, 5.0]
+
+
+@pytest.mark.parametrize(
+  ('rmse', 'verdict'),
+  [
+    pytest.param(4.43 + 1.05, 'lower now, and the intervals do not overlap', id='apart'),
+    pytest.param(4.43 + 0.95, 'lower now, but the intervals overlap', id='touch_from_above'),
+    pytest.param(4.43 - 0.95, 'higher now, but the intervals overlap', id='touch_from_below'),
+    pytest.param(4.43 - 1.05, 'higher now, and the intervals do not overlap', id='apart_below'),
+  ],
+)
+def test_intervals_overlap_or_not(record, rmse, verdict):
+  """This run's is 4.43 +- 0.9, the other's +- 0.1."""
+  assert verdict in served._verdict(record, None, {'metrics': {'rmse': interval(rmse, 0.1)}})
+
+
+def test_components_by_the_features_that_they_follow_most():
+  """A negative correlation counts as much as a positive one."""
+  names = ['a', 'b', 'c', 'd', 'e']
+  loadings = np.array([[0.1, 0.9], [-0.8, 0.0], [0.3, -0.95], [-0.2, 0.5], [0.05, 0.4]])
+  table = reduction._components({'outputs': ['one', 'two'], 'names': names}, loadings)
+  assert [row.cells[1].text for row in table.rows] == [
+    'b -0.80, c +0.30, d -0.20, a +0.10',
+    'c -0.95, a +0.90, d +0.50, e +0.40',
+  ]
+
+
+def test_what_a_reduction_lost():
+  findings = {'fitted_on': 1600, 'lost': 0.0312, 'figures': {'solver_rms': 0.00021}, 'notes': ['A note.']}
+  details = {'method': 'pca', 'inputs': 8, 'features': 40, 'findings': findings, 'reduction': {'iterations': 30}}
+  told = [_spaced(sentence) for sentence in reduction._told(details)]
+  assert told[0].startswith('pca made 8 inputs of 40 features, fitted on 1,600 training rides.')
+  assert 'misses 3.1 % of their variance' in told[0]
+  assert 'of 30 steps, misses the exact one by 0.0002 standard deviations' in told[0]
+  assert told[1:] == ['A note.']
+
+
+def test_the_best_figure_of_a_column_is_marked():
+  """The smallest where less is better, each one that reads the same, and none where all do."""
+  values = [(1.0, 5.0, 7.0), (1.0, 6.0, 7.0), (2.0, None, 7.0)]
+  rows = [Row(tuple(figure(value, '' if value is None else f'{value:g}') for value in row)) for row in values]
+  marked = with_best(rows, smallest=[0, 2], largest=[1])
+  assert [[cell.best for cell in row.cells] for row in marked] == [
+    [True, False, False],
+    [True, True, False],
+    [False, False, False],
+  ]

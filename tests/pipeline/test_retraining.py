@@ -1,0 +1,403 @@
+"""What `farelite retrain` makes of its state, and what a run on a window leaves. No run: the pipeline is a stand-in.
+
+Oracle: the days that the test writes, and the ledger that it fills.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import pathlib
+import types
+
+import pytest
+
+from components.anomaly_gate import span_drift as drifts
+from configs import loading
+from pipeline import local_run, output_directory, retrain_command, run_command, window_run
+from pipeline.data_source import data_source
+from pipeline.output_directory import OutputDirectory
+from pipeline.retraining import ledger as ledgers
+from pipeline.retraining import plan as plans
+from pipeline.retraining.early_end import end_early
+from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry
+from pipeline.retraining.recorded_run import recorded_run
+from pipeline.retraining.serving import served_since, served_version
+from pipeline.retraining.triggers import Verdict
+from tests.pipeline.test_ledger import NOW, Days
+
+UTC = datetime.timezone.utc
+
+
+@pytest.fixture
+def days(tmp_path: pathlib.Path) -> Days:
+  (tmp_path / 'rides').mkdir()
+  found = Days(tmp_path / 'rides')
+  found.write(1, 2, 3)
+  return found
+
+
+@pytest.fixture
+def output(tmp_path: pathlib.Path, days: Days) -> OutputDirectory:
+  """Its ledger is that of the days."""
+  made = output_directory.prepare(str(tmp_path / 'out'))
+  days.ledger.path = made.ledger
+  return made
+
+
+def _serve(output: OutputDirectory, *versions: str) -> None:
+  for version in versions:
+    (output.serving / version).mkdir(parents=True)
+
+
+def _situation(days: Days, output: OutputDirectory, *overrides: str):
+  config = loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=3', *overrides])
+  return retrain_command.situation(config, days.plan(), days.ledger, output, NOW)
+
+
+def test_a_first_run_has_everything_before_it(days, output):
+  found = _situation(days, output)
+  assert found == dataclasses.replace(
+    found,
+    now=NOW,
+    unfinished=None,
+    served=None,
+    served_since=None,
+    changed_setting=False,
+    fresh=('2026-03-01', '2026-03-02', '2026-03-03'),
+    new_rows=60,
+    drift=None,
+    drift_limit=days.config.validation.drift_threshold,
+    newest='2026-03-03',
+    broken=None,
+  )
+
+
+def test_after_a_run_nothing_is_left(days, output):
+  days.run()
+  found = _situation(days, output)
+  assert (found.fresh, found.new_rows, found.unfinished, found.changed_setting) == ((), 0, None, False)
+
+
+def test_a_killed_and_a_failed_run_are_unfinished(days, output):
+  days.ledger.begin(days.plan().entry(NOW))
+  assert _situation(days, output).unfinished == ('it was killed, or its machine stopped (started 2026-03-08 03:00).')
+  days.ledger.end(status='failed', reason='the disk is full.')
+  assert _situation(days, output).unfinished == 'the disk is full.'
+  # A run that ended without a push came to its end.
+  days.run(status='not_blessed')
+  assert _situation(days, output).unfinished is None
+
+
+def test_the_setting_is_that_of_the_last_run_that_came_to_its_end(days, output):
+  days.run()
+  changed = dataclasses.replace(days.ledger.runs[0], setting='other')
+  days.ledger.runs.append(dataclasses.replace(changed, status='failed'))
+  assert not _situation(days, output).changed_setting
+  days.ledger.runs.append(changed)
+  assert _situation(days, output).changed_setting
+
+
+def test_the_version_that_serves_and_since_when(days, output):
+  """Of the ledger where that knows the push, else of the number, which is a Unix time. 9 is not above 10."""
+  _serve(output, '9', '10', 'latest')
+  assert served_version(output.serving) == '10'
+  assert served_version(output.serving / 'nowhere') is None
+  found = _situation(days, output)
+  assert (found.served, found.served_since) == ('10', datetime.datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC))
+  days.ledger.runs = [
+    RunEntry(NOW - datetime.timedelta(days=day), {1: 'a'}, 's', 'pushed', pushed_path=f'/serving/{version}')
+    for day, version in ((3, '10'), (2, '10'), (1, '9'))
+  ]
+  assert served_since('10', days.ledger) == NOW - datetime.timedelta(days=3)
+  assert served_since('9', days.ledger) == NOW - datetime.timedelta(days=1)
+  assert served_since('11', days.ledger) == datetime.datetime(1970, 1, 1, 0, 0, 11, tzinfo=UTC)
+
+
+def test_a_broken_newest_day_is_told(days, output):
+  days.write(4, header='nothing,that,anyone,knows')
+  assert 'has no column' in _situation(days, output).broken
+
+
+def test_drift_is_that_of_the_fresh_day_that_lies_furthest(days, output, monkeypatch):
+  """The measure is a stand-in that knows three days; a broken day is not measured."""
+  days.run()
+  days.ledger.runs[-1] = dataclasses.replace(days.ledger.runs[-1], statistics=str(output.path))
+  far = {'2026-03-04': 0.3, '2026-03-05': 0.9, '2026-03-06': 0.1}
+  asked = []
+
+  def span_drift(rides, trained_on, dataset, validation):
+    [label] = {rides}
+    asked.append((label, trained_on))
+    return drifts.SpanDrift(f'column of {label}', far[label])
+
+  monkeypatch.setattr(drifts, 'span_drift', span_drift)
+  monkeypatch.setattr(
+    'components.ride_example_gen.survey.valid_rides', lambda files, dataset: pathlib.Path(files[0]).stem
+  )
+  days.write(4, 5, 6)
+  assert _situation(days, output).drift == ('2026-03-05', 'column of 2026-03-05', 0.9)
+  assert asked == [(label, str(output.path)) for label in far]
+  assert _situation(days, output, 'retraining.triggers.drift=false').drift is None
+  days.write(7, header='nothing,that,anyone,knows')
+  asked.clear()
+  _situation(days, output)
+  assert '2026-03-07' not in [label for label, _ in asked] != []
+
+
+@pytest.mark.parametrize('statistics', [None, '/gone'])
+def test_no_drift_where_there_is_nothing_to_compare_with(days, output, statistics):
+  days.run()
+  days.ledger.runs[-1] = dataclasses.replace(days.ledger.runs[-1], statistics=statistics)
+  days.write(4)
+  assert _situation(days, output).drift is None
+
+
+def _retrain(days: Days, output: OutputDirectory, monkeypatch, *overrides: str, force: bool = False):
+  """The exit code, and the verdicts that the run was begun with; `None` where none was."""
+  begun = []
+
+  def perform(session, config, plan, ledger, output, now, verdicts=()):
+    begun.append([verdict.trigger for verdict in verdicts if verdict.fires])
+    return 7
+
+  monkeypatch.setattr(window_run, 'perform', perform)
+  config = loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=3', *overrides])
+  days.ledger.save()
+  code = retrain_command.run(config, data_source(config.dataset.path), output, NOW, force)
+  return code, begun
+
+
+def test_it_runs_where_a_trigger_fires_and_not_where_none_does(days, output, monkeypatch):
+  assert _retrain(days, output, monkeypatch) == (7, [['no_model', 'new_rows']])
+  _serve(output, '10')
+  days.run()
+  assert _retrain(days, output, monkeypatch) == (0, [])
+  told = json.loads(output.summary.read_text())
+  assert (told['ended_early'], told['status']) == (True, 'pushed')
+  assert told['reason'].startswith(
+    'No new data: the newest span, 2026-03-03, and the rest of the window are as the run'
+  )
+  assert [told['triggers'][i]['fires'] for i in range(2)] == [False, False]
+
+
+def test_it_runs_by_force(days, output, monkeypatch):
+  _serve(output, '10')
+  days.run()
+  assert _retrain(days, output, monkeypatch, force=True) == (7, [['force']])
+
+
+def test_too_few_rows_are_told_and_not_run(days, output, monkeypatch):
+  _serve(output, '10')
+  days.run()
+  days.write(4)
+  off = ['retraining.triggers.new_rows=500', 'retraining.triggers.drift=false']
+  days.ledger.runs[-1] = dataclasses.replace(days.ledger.runs[-1], setting=plans._setting(_config(days, *off)))
+  assert _retrain(days, output, monkeypatch, *off) == (0, [])
+  reason = json.loads(output.summary.read_text())['reason']
+  assert reason.startswith('No trigger fires. 20 new valid rides in 2026-03-04, fewer than 500 (new_rows).')
+
+
+def _config(days: Days, *overrides: str):
+  return loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=3', *overrides])
+
+
+@pytest.mark.parametrize(
+  ('status', 'pushed', 'serves', 'changed', 'nothing'),
+  [
+    pytest.param('pushed', True, True, False, True, id='read_and_serving'),
+    pytest.param('not_blessed', False, False, False, True, id='read_and_not_blessed'),
+    pytest.param('not_blessed', False, True, False, True, id='not_blessed_beside_an_older_one'),
+    pytest.param('pushed', True, False, False, False, id='what_it_pushed_is_gone'),
+    pytest.param('failed', False, True, False, False, id='failed'),
+    pytest.param(RUNNING, False, True, False, False, id='killed'),
+    pytest.param('pushed', True, True, True, False, id='other_rides'),
+  ],
+)
+def test_when_there_is_nothing_to_do(days, output, status, pushed, serves, changed, nothing):
+  days.run(status)
+  days.ledger.runs[-1] = dataclasses.replace(days.ledger.runs[-1], pushed_path='/serving/10' if pushed else None)
+  if serves:
+    _serve(output, '10')
+  if changed:
+    days.write(3, rows=21)
+  found = window_run.no_new_data(days.plan(), days.ledger, output)
+  assert (found is not None) == nothing
+  if nothing:
+    assert found.endswith('Version 10 goes on serving.' if serves else 'No model serves.')
+
+
+def test_nothing_was_run_yet(days, output):
+  assert window_run.no_new_data(days.plan(), days.ledger, output) is None
+
+
+def test_a_run_on_a_window_ends_early_or_is_performed(days, output, monkeypatch):
+  performed = []
+  monkeypatch.setattr(window_run, 'perform', lambda *given: performed.append(given[2]) or 3)
+  source = data_source(days.config.dataset.path)
+  with run_command.opened(days.config, source, output) as session:
+    assert window_run.run(session, days.config, source, output) == 3
+    days.ledger = Ledger.load(output.ledger)
+    days.run(status='not_blessed')
+    assert window_run.run(session, days.config, source, output) == 0
+  [plan] = performed
+  assert [span.label for span in plan.window.spans] == ['2026-03-01', '2026-03-02', '2026-03-03']
+  assert json.loads(output.summary.read_text())['ended_early']
+
+
+def test_an_early_end_keeps_the_figures_of_the_last_run(days, output):
+  days.run()
+  days.ledger.end(status='pushed', pushed_path='/serving/10')
+  last = {'status': 'old', 'metrics': {'rmse': 4.4}, 'timings': {'Trainer': 3}, 'pushed_path': None, 'notes': ['old']}
+  output.summary.write_text(json.dumps(last))
+  verdicts = [Verdict('new_rows', False, 'Too few.')]
+  told = end_early(days.config, days.plan(), days.ledger, output, 'why', NOW, verdicts)
+  assert json.loads(output.summary.read_text()) == json.loads(json.dumps(told))
+  assert told['metrics'] == {'rmse': 4.4}
+  assert (told['status'], told['pushed_path'], told['reason'], told['timings']) == ('pushed', '/serving/10', 'why', {})
+  assert (told['notes'], told['ended_early'], told['started']) == ([], True, '2026-03-08T03:00:00-05:00')
+  assert told['triggers'] == [{'trigger': 'new_rows', 'fires': False, 'sentence': 'Too few.'}]
+  assert told['window'] == {
+    'spans': ['2026-03-01', '2026-03-02', '2026-03-03'],
+    'newest': '2026-03-03',
+    'new': [],
+    'new_rows': 0,
+    'missing': [],
+    'late': [],
+    'left_out': [],
+    'broken': {},
+  }
+
+
+def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
+  """In between the file says that it runs, so that a killed one is known."""
+  seen = []
+
+  def run(config, source, out, observer, occasion, notes):
+    seen.append((Ledger.load(output.ledger).last.status, source.spans, occasion['window']['new_rows'], notes))
+    seen.append(occasion['ended_early'])
+    artifacts = {'StatisticsGen': {'statistics': '/statistics/1'}}
+    return {'status': 'pushed', 'reason': 'good', 'pushed_path': '/serving/10', 'artifacts': artifacts}
+
+  monkeypatch.setattr(local_run, 'run', run)
+  plan = days.plan()
+  recorded_run(days.config, plan, days.ledger, output, types.SimpleNamespace(), NOW)
+  assert seen == [(RUNNING, plan.source.spans, 60, ()), False]
+  last = Ledger.load(output.ledger).last
+  assert (last.status, last.reason, last.pushed_path, last.statistics) == (
+    'pushed',
+    'good',
+    '/serving/10',
+    '/statistics/1',
+  )
+  assert (last.started, last.spans, last.setting) == (NOW, plan.digests, plan.setting)
+  assert last.kept == {number: 20 for number in plan.digests}
+  assert all(entry.was_read for entry in Ledger.load(output.ledger).spans.values())
+
+
+def test_a_failed_run_has_no_statistics_and_read_nothing(days, output, monkeypatch):
+  result = {'status': 'failed', 'reason': 'bad', 'pushed_path': None, 'artifacts': {}}
+  monkeypatch.setattr(local_run, 'run', lambda *_: result)
+  assert recorded_run(days.config, days.plan(), days.ledger, output, types.SimpleNamespace(), NOW) == result
+  ledger = Ledger.load(output.ledger)
+  assert (ledger.last.status, ledger.last.statistics, ledger.last_finished) == ('failed', None, None)
+  assert not any(entry.was_read for entry in ledger.spans.values())
+
+
+def _run(number: int, status: str = 'pushed') -> RunEntry:
+  return RunEntry(NOW + datetime.timedelta(number), {number: 'a'}, 's', status, pushed_path=f'/serving/{number}')
+
+
+def test_the_ledger_forgets_the_oldest_runs(tmp_path, monkeypatch):
+  monkeypatch.setattr(ledgers, '_MOST_RUNS', 3)
+  ledger = Ledger(tmp_path / 'retraining.json', runs=[_run(number) for number in range(5)])
+  ledger.save()
+  assert [run.newest for run in Ledger.load(ledger.path).runs] == [2, 3, 4]
+
+
+def test_the_last_run_and_the_last_that_came_to_its_end(tmp_path):
+  ledger = Ledger(tmp_path / 'x', runs=[_run(1), _run(2, 'not_blessed'), _run(3, 'failed'), _run(4, RUNNING)])
+  assert (ledger.last.newest, ledger.last_finished.newest) == (4, 2)
+  assert [run.finished for run in ledger.runs] == [True, True, False, False]
+  assert RunEntry(NOW, {9: 'a', 10: 'b', 2: 'c'}, 's').newest == 10
+
+
+def test_late_spans_are_seen_once_a_run_has_read_them(tmp_path):
+  entry = SpanEntry('a', 1, 1)
+  late, read = dataclasses.replace(entry, late=True), dataclasses.replace(entry, late=True, was_read=True)
+  ledger = Ledger(tmp_path / 'x', spans={1: entry, 2: late, 3: read})
+  assert ledger.seen() == {1, 3}
+
+
+def test_the_end_of_a_run_marks_its_own_spans_alone(tmp_path):
+  entry = SpanEntry('a', 1, 1)
+  ledger = Ledger(tmp_path / 'x', spans={1: entry, 2: entry, 3: entry})
+  ledger.begin(RunEntry(NOW, {2: 'a', 3: 'a', 9: 'gone'}, 's'))
+  ledger.end(status='not_blessed')
+  assert {number: span.was_read for number, span in ledger.spans.items()} == {1: False, 2: True, 3: True}
+
+
+@pytest.mark.parametrize(
+  ('override', 'same'),
+  [
+    pytest.param('retraining.triggers.new_rows=7', True, id='triggers'),
+    pytest.param('retention.runs=3', True, id='retention'),
+    pytest.param('metadata.kind=sqlite', True, id='metadata'),
+    pytest.param('beam.components.StatisticsGen.direct.direct_running_mode=multi_threading', True, id='engines'),
+    pytest.param('platform.image=other', True, id='platform'),
+    pytest.param('retraining.window=4', False, id='window'),
+    pytest.param('training.epochs=7', False, id='training'),
+    pytest.param('dataset.rules.fare.max=120', False, id='rules'),
+    pytest.param('compression.schemes=[int8]', False, id='schemes'),
+    pytest.param('validation.drift_threshold=0.3', False, id='validation'),
+  ],
+)
+def test_what_another_run_is(days, override, same):
+  assert (plans._setting(_config(days, override)) == plans._setting(_config(days))) is same
+
+
+def test_other_code_is_another_run(days, monkeypatch):
+  before, named = plans._setting(_config(days)), []
+  monkeypatch.setattr(plans, 'code_version', lambda *packages: named.append(packages) or 'other')
+  assert plans._setting(_config(days)) != before
+  assert named == [('configs', 'transforms', 'models', 'components')]
+
+
+def test_the_same_run_needs_the_same_bytes_config_and_code(days):
+  plan = days.run()
+  entry = plan.entry(NOW)
+  assert plan.same_as(entry)
+  assert not plan.same_as(None)
+  assert not plan.same_as(dataclasses.replace(entry, setting='other'))
+  assert not plan.same_as(dataclasses.replace(entry, spans={**entry.spans, max(entry.spans): 'other'}))
+  assert not plan.same_as(dataclasses.replace(entry, spans=dict(list(entry.spans.items())[1:])))
+
+
+def test_a_span_that_shrank_has_no_new_rows(days):
+  days.run()
+  days.write(3, rows=5)
+  plan = days.plan()
+  assert [span.label for span in plan.fresh] == ['2026-03-03']
+  assert plan.new_rows == 0
+
+
+def test_a_span_that_is_as_it_was_is_not_surveyed_again(days, monkeypatch):
+  days.run()
+  surveyed = []
+  survey = plans.survey_span
+  monkeypatch.setattr(plans, 'survey_span', lambda files, dataset: surveyed.append(files) or survey(files, dataset))
+  days.write(3, rows=21)
+  days.plan()
+  assert [pathlib.Path(files[0]).stem for files in surveyed] == ['2026-03-03']
+
+
+def test_a_broken_span_has_no_new_rows(days):
+  days.run()
+  path = days.folder / '2026-03-03.csv'
+  header, *rows = path.read_text().splitlines()
+  cheap = [','.join([row.split(',')[0], '-1', *row.split(',')[2:]]) for row in rows[:15]]
+  path.write_text('\n'.join([header, *cheap, *rows * 3]))
+  plan = days.plan()
+  assert plan.broken() and plan.entries[plan.window.newest.number].kept > 20
+  assert plan.new_rows == 0

@@ -1,0 +1,167 @@
+"""How a run ended, in `summary.json`. Oracle: steps and artifacts that the test makes, one of each kind."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+from components.ride_example_gen.counts import COUNTS_FILE, RideCounts
+from configs import loading
+from pipeline import local_run, summary
+from pipeline.steps import Output, Step, StepState
+from tests.pipeline.made_store import make_version
+
+CONFIG = loading.load('nyc', ['training.recipes=[dense]'])
+INTERVALS = {
+  'rmse': {'value': 4.4, 'low': 4.0, 'high': 4.8},
+  'mae': {'value': 2.2, 'low': 2.0, 'high': 2.4},
+  'rmse_without_worst_5': 3.3,
+}
+
+
+def _step(name: str, state: StepState = StepState.COMPLETE, **outputs: Output) -> Step:
+  return Step(name, state, 1.23456, {key: [output] for key, output in outputs.items()})
+
+
+def _written(folder: pathlib.Path, **files) -> str:
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, content in files.items():
+    (folder / f'{name}.json').write_text(json.dumps(content))
+  return str(folder)
+
+
+def _evaluated(folder: pathlib.Path, refusals: list[str], blessed: bool) -> Step:
+  uri = _written(folder / 'evaluation', intervals=INTERVALS, slices=[{'name': 'all'}], refusals=refusals)
+  return _step('FareEvaluator', evaluation=Output(uri, {}), blessing=Output('/b', {'blessed': int(blessed)}))
+
+
+def _gated(folder: pathlib.Path, chosen: str | None) -> Step:
+  told = {
+    'variants': [{'name': 'dense.int8', 'bytes': 7}],
+    'chosen': chosen,
+    'reason': f'It is {chosen}.',
+    'notes': ['n'],
+  }
+  uri = _written(folder / 'gate', compression=told)
+  return _step('CompressionGate', report=Output(uri, {}), blessing=Output('/b', {'blessed': int(chosen is not None)}))
+
+
+def _pushed(**properties) -> Step:
+  return _step('Pusher', pushed_model=Output('/pushed', properties))
+
+
+KEEPS = 'The model keeps every threshold and was pushed.'
+PUSHED = {'pushed': 1, 'pushed_destination': '/serving/9', 'pushed_version': '9'}
+
+
+@pytest.mark.parametrize(
+  ('refusals', 'chosen', 'push', 'ending'),
+  [
+    pytest.param([], 'a', PUSHED, ('pushed', f'{KEEPS} It is a.', True), id='pushed'),
+    pytest.param(['No.'], 'a', {'pushed': 0}, ('not_blessed', 'No.', False), id='refused_by_the_evaluator'),
+    pytest.param([], None, {'pushed': 0}, ('not_blessed', 'It is None.', False), id='no_file_keeps_the_budget'),
+    pytest.param(['No.'], None, {'pushed': 0}, ('not_blessed', 'No. It is None.', False), id='refused_by_both'),
+    pytest.param([], 'a', {'pushed': 0, 'withdrawn': 'Back.'}, ('not_blessed', 'Back.', True), id='withdrawn'),
+    pytest.param([], 'a', {'pushed': 0} | {k: PUSHED[k] for k in ('pushed_destination', 'pushed_version')},
+                 ('not_blessed', 'The model was not blessed; the served model stays.', True), id='not_this_time'),
+  ],
+)  # fmt: skip
+def test_how_a_run_ended(refusals, chosen, push, ending, tmp_path):
+  steps = [_evaluated(tmp_path, refusals, not refusals), _gated(tmp_path, chosen), _pushed(**push)]
+  found = summary.summarize(CONFIG, steps, None, anomalies=False, after={})
+  assert (found['status'], found['reason'], found['blessed']) == ending
+  assert (found['pushed_path'], found['pushed_version']) == (('/serving/9', '9') if push is PUSHED else (None, None))
+
+
+@pytest.mark.parametrize(('anomalies', 'status'), [(True, 'anomalies'), (False, 'failed')])
+def test_a_run_that_stopped(anomalies, status, tmp_path):
+  """Whatever else is there; without the evaluation there is no blessing."""
+  found = summary.summarize(CONFIG, [_gated(tmp_path, 'a')], 'It stopped.', anomalies, after={})
+  assert (found['status'], found['reason'], found['blessed'], found['metrics']) == (status, 'It stopped.', None, None)
+
+
+def test_figures_and_places(tmp_path):
+  counts = RideCounts(read=10, kept=8, splits={'train': 6, 'eval': 2}, quarantined={'a': 2}, files=('f',))
+  quarantine = tmp_path / 'quarantine'
+  quarantine.mkdir()
+  (quarantine / COUNTS_FILE).write_text(counts.to_json())
+  ingest = _step('RideExampleGen', StepState.CACHED, quarantine=Output(str(quarantine), {}))
+  steps = [ingest, _evaluated(tmp_path, [], True), _gated(tmp_path, 'dense.int8'), _pushed(**PUSHED)]
+  found = summary.summarize(CONFIG, steps, None, anomalies=False, after={'Pusher': ['CompressionGate']})
+  assert found['rows'] == {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}
+  assert found['metrics'] == {name: INTERVALS[name] for name in ('rmse', 'mae')}
+  assert found['rmse_without_worst_5'] == 3.3
+  assert (found['slices'], found['base_slices'], found['notes'], found['chosen']) == (
+    [{'name': 'all'}], [], ['n'], 'dense.int8'
+  )  # fmt: skip
+  assert [(one['name'], one['bytes'], one['reason']) for one in found['variants']] == [('dense.int8', 7, None)]
+  assert found['cached'] == ['RideExampleGen']
+  assert found['timings'] == dict.fromkeys(('RideExampleGen', 'FareEvaluator', 'CompressionGate', 'Pusher'), 1.235)
+  assert [step['after'] for step in found['steps']] == [[], [], [], ['CompressionGate']]
+  assert found['quarantine'] == str(quarantine)
+  assert found['artifacts']['Pusher'] == {'pushed_model': '/pushed'}
+
+
+def _cached_push(uri: pathlib.Path, **properties) -> list[Step]:
+  return [_step('CompressionGate'), _step('Pusher', StepState.CACHED, pushed_model=Output(str(uri), properties))]
+
+
+def test_a_push_is_made_again_where_its_bytes_do_not_serve(tmp_path):
+  """The cache knows that a model was pushed once, not what came of it."""
+  serving, archive = tmp_path / 'serving', tmp_path / 'archive'
+  make_version(archive, 'mine')
+  steps = _cached_push(archive, pushed=1)
+  assert local_run._push_is_outdated(steps, serving), 'nothing serves'
+  make_version(serving / '9', 'mine')
+  assert not local_run._push_is_outdated(steps, serving)
+  make_version(serving / '10', 'another')
+  assert local_run._push_is_outdated(steps, serving), 'another one took its place'
+  make_version(serving / '11', 'mine').joinpath('assets.extra/manifest.json').write_bytes(
+    (archive / 'assets.extra/manifest.json').read_bytes()
+  )
+  assert not local_run._push_is_outdated(steps, serving), 'a rollback put it back'
+
+
+@pytest.mark.parametrize(
+  ('state', 'properties', 'outdated'),
+  [
+    pytest.param(StepState.COMPLETE, {'pushed': 1}, False, id='pushed_just_now'),
+    pytest.param(StepState.CACHED, {'pushed': 0}, False, id='not_blessed'),
+    pytest.param(StepState.CACHED, {'pushed': 0, 'withdrawn': 'Back.'}, True, id='withdrawn_then'),
+    pytest.param(StepState.SKIPPED, {'pushed': 1}, False, id='skipped'),
+  ],
+)
+def test_when_a_push_is_made_again(state, properties, outdated, tmp_path):
+  steps = [_step('Pusher', state, pushed_model=Output(str(tmp_path), properties))]
+  assert local_run._push_is_outdated(steps, tmp_path / 'serving') is outdated
+
+
+def test_a_cached_push_without_an_output_is_not_made_again(tmp_path):
+  assert not local_run._push_is_outdated([Step('Pusher', StepState.CACHED, 1.0)], tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('content', 'path'),
+  [pytest.param('mine', '10', id='put_back'), pytest.param('another', '9', id='another_serves')],
+)
+def test_the_version_that_serves_is_named(content, path, tmp_path):
+  """The same bytes under a newer number, which 10 is and '10' < '9' would not be."""
+  serving, archive = tmp_path / 'serving', tmp_path / 'archive'
+  make_version(archive, 'mine')
+  for version, what in (('9', 'mine'), ('10', content)):
+    make_version(serving / version, what)
+    if what == 'mine':
+      manifest = (archive / 'assets.extra/manifest.json').read_bytes()
+      (serving / version / 'assets.extra/manifest.json').write_bytes(manifest)
+  result = {'pushed_path': str(serving / '9'), 'pushed_version': '9'}
+  local_run._name_what_serves(result, _cached_push(archive, pushed=1), serving)
+  assert result == {'pushed_path': str(serving / path), 'pushed_version': path}
+
+
+def test_nothing_is_named_where_nothing_was_pushed(tmp_path):
+  make_version(tmp_path / 'serving' / '9', 'mine')
+  result = {'pushed_path': None, 'pushed_version': None}
+  local_run._name_what_serves(result, _cached_push(tmp_path / 'serving' / '9', pushed=0), tmp_path / 'serving')
+  assert result == {'pushed_path': None, 'pushed_version': None}
