@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,13 @@ class Checkout:
     self.root, self.bin = folder / 'checkout', folder / 'bin'
     self.bin.mkdir()
     shutil.copytree(REPOSITORY / 'requirements', self.root / 'requirements')
+    script = self.root / 'requirements' / 'install.sh'
+    # The system's own Pythons are no part of this: its folders are looked for below the home.
+    text = re.sub(r'(?<= )/(opt|usr)/', rf'{folder}/\1/', script.read_text())
+    assert f'{folder}/usr/bin/python"$1"' in text
+    script.write_text(text)
+    for tool in ('bash', 'cat', 'cksum', 'dirname', 'id', 'ln', 'mkdir', 'sh', 'uname'):
+      (self.bin / tool).symlink_to(shutil.which(tool))
     for name in ('setup.py', 'pyproject.toml'):
       shutil.copy2(REPOSITORY / name, self.root)
     self.home = folder
@@ -54,8 +62,8 @@ class Checkout:
     return path
 
   def install(self, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {'PATH': f'{self.bin}:/usr/bin:/bin', 'HOME': str(self.home), **settings}
-    command = ['bash', 'requirements/install.sh']
+    environment = {'PATH': str(self.bin), 'HOME': str(self.home), **settings}
+    command = [str(self.bin / 'bash'), 'requirements/install.sh']
     return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
 
 

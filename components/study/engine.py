@@ -73,7 +73,8 @@ def run(
   for block in study.blocks:
     blocks[block] = _run_block(planned.pop(block), folds, store, origin, observer)
     _add_latency(blocks[block], folds[0], config, directory)
-  notes = [references.MISSING_LIGHTGBM] if StudyBlock.REFERENCES in blocks and not references.has_lightgbm() else []
+  missing = references.lightgbm_missing() if StudyBlock.REFERENCES in blocks else None
+  notes = [missing] if missing else []
   cells = {}
   if StudyBlock.FEATURES in blocks:
     cells = {name: occupied_cells(folds[0], name == 'fitted')._asdict() for name in ('published', 'fitted')}

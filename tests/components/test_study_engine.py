@@ -1,6 +1,7 @@
 """The study's engine on simulated rides: units, what is kept of them, and how results are summed up."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -172,13 +173,28 @@ def test_a_variant_that_cannot_be_measured_does_not_cost_the_others(rides, tmp_p
   assert results.lost() == [{'block': 'references', 'variant': 'lost', 'reason': 'this one can not be made.'}]
 
 
-def test_without_lightgbm_the_rest_goes_on_and_says_so(rides, tmp_path, monkeypatch):
-  monkeypatch.setattr(references, 'has_lightgbm', lambda: False)
+@pytest.mark.parametrize(
+  ('error', 'sentence'),
+  [
+    pytest.param(ImportError('no'), 'LightGBM is not installed', id='not_installed'),
+    pytest.param(OSError('libgomp.so.1: cannot open'), "LightGBM can't be loaded .libgomp.so.1", id='no_openmp'),
+  ],
+)
+def test_without_lightgbm_the_rest_goes_on_and_says_so(rides, tmp_path, monkeypatch, error, sentence):
+  def refuse(name):
+    raise error
+
+  references.lightgbm_missing.cache_clear()
+  monkeypatch.setattr(references.importlib, 'import_module', refuse)
+  found = references.lightgbm_missing()
+  monkeypatch.undo()
+  assert re.match(sentence, found)
   results = engine.run(CONFIG, rides, tmp_path, 'code', _Told())
+  references.lightgbm_missing.cache_clear()
   assert [row['variant'] for row in results.rows()] == [
     'mean fare', 'linear, five raw columns', 'linear, engineered features', 'this model',
   ]  # fmt: skip
-  assert results.notes == [references.MISSING_LIGHTGBM]
+  assert results.notes == [found]
 
 
 def _results(rides, first_errors, second_errors, seeds=1):

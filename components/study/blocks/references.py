@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -18,22 +19,30 @@ from transforms import names
 
 THIS_MODEL = 'this model'
 
-MISSING_LIGHTGBM = "LightGBM is not installed, so it is not among the reference models: pip install 'farelite[dev]'."
 
-
-def has_lightgbm() -> bool:
-  """Whether it can be imported."""
-  return importlib.util.find_spec('lightgbm') is not None
+@functools.cache
+def lightgbm_missing() -> str | None:
+  """Why LightGBM is not among the reference models, in a sentence; `None` where it is."""
+  try:
+    importlib.import_module('lightgbm')
+  except ImportError:
+    return "LightGBM is not installed, so it is not among the reference models: pip install 'farelite[dev]'."
+  except OSError as error:  # Its wheel takes OpenMP from the system.
+    return (
+      f"LightGBM can't be loaded ({error}), so it is not among the reference models: apt-get install libgomp1, or what "
+      'your system calls the OpenMP library of GCC.'
+    )
+  return None
 
 
 def tasks(config: RunConfig) -> Iterator[Task]:
-  """One task per model; LightGBM where it is installed."""
+  """One task per model; LightGBM where it can be loaded."""
   methods: dict[str, Callable[[StudyFold], np.ndarray]] = {
     'mean fare': mean_fares,
     'linear, five raw columns': lambda fold: linear_fares(fold, raw_columns(fold)),
     'linear, engineered features': lambda fold: linear_fares(fold, fold.engineered.inputs[names.NUMERIC]),
   }
-  if has_lightgbm():
+  if lightgbm_missing() is None:
     methods['LightGBM, defaults'] = lambda fold: lightgbm_fares(fold, {})
     methods['LightGBM, lightly tuned'] = lambda fold: lightgbm_fares(fold, LIGHTLY_TUNED)
   for name, method in methods.items():
