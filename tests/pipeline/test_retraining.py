@@ -401,3 +401,11 @@ def test_a_broken_span_has_no_new_rows(days):
   plan = days.plan()
   assert plan.broken() and plan.entries[plan.window.newest.number].kept > 20
   assert plan.new_rows == 0
+
+
+def test_what_a_look_found_is_kept_for_the_next_process(days):
+  """Reading and counting a span takes time; the ledger's file has it at once."""
+  days.plan()
+  kept = Ledger.load(days.ledger.path)
+  assert kept.spans == days.ledger.spans
+  assert [entry.kept for entry in kept.spans.values()] == [20, 20, 20]
