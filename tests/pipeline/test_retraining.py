@@ -409,3 +409,13 @@ def test_what_a_look_found_is_kept_for_the_next_process(days):
   kept = Ledger.load(days.ledger.path)
   assert kept.spans == days.ledger.spans
   assert [entry.kept for entry in kept.spans.values()] == [20, 20, 20]
+
+
+def test_a_day_that_only_changed_is_not_late_and_stays_read(days):
+  """Late is what came after a newer one; a day that was there, and was read, merely grew."""
+  days.run()
+  days.write(2, rows=25)
+  plan = days.plan()
+  changed = plan.entries[min(plan.digests) + 1]
+  assert (changed.kept, changed.late, changed.was_read) == (25, False, True)
+  assert plan.window.late == ()
