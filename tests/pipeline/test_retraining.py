@@ -419,3 +419,12 @@ def test_a_day_that_only_changed_is_not_late_and_stays_read(days):
   changed = plan.entries[min(plan.digests) + 1]
   assert (changed.kept, changed.late, changed.was_read) == (25, False, True)
   assert plan.window.late == ()
+
+
+def test_a_run_is_noted_with_the_spans_that_it_reads_alone(days):
+  """Newer ones than the last run's count as new rows, though the window has moved past them."""
+  days.run()
+  days.write(4, 5, 6, 7)
+  plan = days.plan()
+  assert len(plan.entries) == 4
+  assert set(plan.entry(NOW).kept) == set(plan.entry(NOW).spans) == {span.number for span in plan.window.spans}
