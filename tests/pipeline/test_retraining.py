@@ -401,3 +401,30 @@ def test_a_broken_span_has_no_new_rows(days):
   plan = days.plan()
   assert plan.broken() and plan.entries[plan.window.newest.number].kept > 20
   assert plan.new_rows == 0
+
+
+def test_what_a_look_found_is_kept_for_the_next_process(days):
+  """Reading and counting a span takes time; the ledger's file has it at once."""
+  days.plan()
+  kept = Ledger.load(days.ledger.path)
+  assert kept.spans == days.ledger.spans
+  assert [entry.kept for entry in kept.spans.values()] == [20, 20, 20]
+
+
+def test_a_day_that_only_changed_is_not_late_and_stays_read(days):
+  """Late is what came after a newer one; a day that was there, and was read, merely grew."""
+  days.run()
+  days.write(2, rows=25)
+  plan = days.plan()
+  changed = plan.entries[min(plan.digests) + 1]
+  assert (changed.kept, changed.late, changed.was_read) == (25, False, True)
+  assert plan.window.late == ()
+
+
+def test_a_run_is_noted_with_the_spans_that_it_reads_alone(days):
+  """Newer ones than the last run's count as new rows, though the window has moved past them."""
+  days.run()
+  days.write(4, 5, 6, 7)
+  plan = days.plan()
+  assert len(plan.entries) == 4
+  assert set(plan.entry(NOW).kept) == set(plan.entry(NOW).spans) == {span.number for span in plan.window.spans}

@@ -59,3 +59,9 @@ def test_triggers_that_are_off_say_nothing():
   off = Triggers(new_rows=None, drift=False, max_age_days=None)
   loud = dataclasses.replace(QUIET, new_rows=10**6, drift=('x', 'y', 1.0), served_since=NOW - datetime.timedelta(900))
   assert decide(off, loud) == ()
+
+
+def test_without_a_model_and_without_rides_there_is_nothing_to_train_on():
+  verdicts = decide(TRIGGERS, dataclasses.replace(QUIET, served=None, served_since=None, fresh=(), new_rows=0))
+  assert [verdict.trigger for verdict in verdicts] == ['new_rows', 'drift']
+  assert not any(verdict.fires for verdict in verdicts)
