@@ -75,7 +75,7 @@ mend() {
   if [ -r /etc/os-release ]; then . /etc/os-release; id=${ID:-} like=${ID_LIKE:-}; fi
   have=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
   if [ "$lane" = tfx116 ]; then
-    echo "tfx116 needs Python 3.10, which no current system brings: uv python install 3.10 (pip install uv), or take the lane tfx121."
+    echo 'uv python install 3.10 (uv: pip install uv), as no current system brings it; or take the lane tfx121.'
     return
   fi
   case " $id $like " in
