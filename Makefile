@@ -1,29 +1,34 @@
 # Every target is complete on its own: it installs what it needs first.
 # FARELITE_LANE=tfx116 makes any of them use tfx 1.16 on Python 3.10, in an environment of its own.
-PYTHON := $(if $(filter tfx116,$(FARELITE_LANE)),.venv-tfx116,.venv)/bin/python
+VENV := $(if $(filter tfx116,$(FARELITE_LANE)),.venv-tfx116,.venv)
+PYTHON := $(VENV)/bin/python
 ARGS ?=
 DOCKER ?= docker
 IMAGE ?= farelite
 
-.PHONY: help install run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining check rehearse rehearse-short format lock image bench clean
+.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining check rehearse rehearse-short format lock image bench clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 install:  ## make the lane's environment with the locked packages; .venv for tfx121
+	@bash requirements/install.sh
+
+reinstall:  ## make the lane's environment anew
+	@rm -rf $(VENV)
 	@bash requirements/install.sh
 
 run: install  ## the whole pipeline on 15,002 real Chicago rides, into out/chicago
 	@$(PYTHON) -m pipeline run $(ARGS)
 
 test: install  ## the tests that CI runs
-	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(MARKED) $(ARGS)
 
 test-lanes:  ## on tfx116, the tests where the libraries of the lanes differ; CI runs them
-	@FARELITE_LANE=tfx116 $(MAKE) --no-print-directory test ARGS="-m 'lanes and not slow' $(ARGS)"
+	@FARELITE_LANE=tfx116 FARELITE_PYTHON= $(MAKE) --no-print-directory test MARKED="-m 'lanes and not slow'"
 
 test-tfx116:  ## on tfx116, all that `make test` runs
-	@FARELITE_LANE=tfx116 $(MAKE) --no-print-directory test
+	@FARELITE_LANE=tfx116 FARELITE_PYTHON= $(MAKE) --no-print-directory test
 
 test-slow: install  ## whole runs that take minutes
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m slow $(ARGS)
@@ -66,5 +71,5 @@ image:  ## the container image of every step in the cloud; IMAGE=... names it
 bench: install  ## list the benchmarks, one command per figure of the README
 	@$(PYTHON) -m benchmarks
 
-clean:  ## remove what can be made again
-	rm -rf .venv .venv-tfx116 out build dist *.egg-info
+clean:  ## remove environments and builds; out/ stays, with its served models
+	rm -rf .venv .venv-tfx116 build dist *.egg-info

@@ -78,7 +78,9 @@ def _guarded(check: Callable[[], Finding]) -> Finding:
   try:
     return check()
   except Exception as error:  # A doctor that dies of what it examines helps nobody.
-    return Finding(False, f'the check itself failed: {type(error).__name__}: {error}', 'Run `make install` again.')
+    return Finding(
+      False, f'the check itself failed: {type(error).__name__}: {error}', '`make reinstall` makes the environment anew.'
+    )
 
 
 def _python() -> Finding:
@@ -100,10 +102,11 @@ def _libraries() -> Finding:
   if not borrowed:
     return Finding(True, f"{loaded}, the system's own")
   told = ', '.join(f'{package} {version}' for package, version in borrowed.items())
+  old = _recorded().get('system_libc', 'an older one')
   return Finding(
     (pathlib.Path(sys.prefix) / 'lib' / 'runtime' / 'libc.so.6').is_file(),
-    f'{loaded} below {sys.prefix}, as the system has an older one: {told}',
-    '`make clean install`',
+    f'{loaded} below {sys.prefix}, as the system has {old}: {told}',
+    '`make reinstall`',
   )
 
 
@@ -125,7 +128,7 @@ def _packages() -> Finding:
     fits = {lane for lane, line in enumerate(lines) if version.startswith(line)}
     lanes = fits if len(found) == 1 else lanes & fits
   text = ', '.join(found) + (f'; missing: {", ".join(missing)}' if missing else '')
-  return Finding(not missing and bool(lanes), text, 'These versions do not go together: `make clean install`.')
+  return Finding(not missing and bool(lanes), text, 'These versions do not go together: `make reinstall`.')
 
 
 def _tensorflow() -> Finding:
@@ -174,7 +177,7 @@ def _rides() -> Finding:
   try:
     source = data_source(path)
   except DataSourceError as error:
-    return Finding(False, str(error), '`make install`')
+    return Finding(False, str(error), '`make reinstall`')
   file = pathlib.Path(source.base) / source.pattern
   return Finding(file.is_file(), f'the Chicago rides lie at {file}', 'tfx was installed without its examples.')
 

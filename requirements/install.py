@@ -56,7 +56,8 @@ def main(lane: str, folder: pathlib.Path) -> None:
   _call(sys.executable, '-m', 'venv', *(['--copies'] if release else []), str(folder))
   folder = folder.resolve()
   pip = str(folder / 'bin' / 'python'), '-m', 'pip', '--disable-pip-version-check'
-  record = {'lane': lane, 'python': sys.executable, 'why': why, 'runtime': {}}
+  system = platform.libc_ver()[1]
+  record = {'lane': lane, 'python': sys.executable, 'why': why, 'system_libc': system, 'runtime': {}}
   if release:
     _call(*pip, 'install', '-q', '--require-hashes', '-r', str(HERE / 'runtime.txt'))
     record['runtime'] = _newer_runtime(folder, release)
@@ -65,11 +66,9 @@ def main(lane: str, folder: pathlib.Path) -> None:
 
 
 def _refuse_other_systems(lane: str) -> None:
-  if lane != 'tfx121':
-    return
-  other = 'FARELITE_LANE=tfx116 takes tfx 1.16, on Python 3.10.'
-  if sys.platform == 'darwin' and platform.machine() != 'arm64':
-    raise SetUpError(f'tfx 1.21 has no packages for macOS on {platform.machine()}. {other}')
+  if sys.platform == 'darwin' and (lane == 'tfx121') != (platform.machine() == 'arm64'):
+    other = {'tfx121': 'FARELITE_LANE=tfx116 takes tfx 1.16, on Python 3.10.', 'tfx116': 'Take the lane tfx121.'}
+    raise SetUpError(f'The lane {lane} has no packages for macOS on {platform.machine()}. {other[lane]}')
   if sys.platform == 'linux' and platform.machine() != 'x86_64':
     raise SetUpError(f'TFX has no packages for Linux on {platform.machine()}, in no lane; take an x86_64 machine.')
   if sys.platform == 'linux' and glibc() is None:
@@ -77,8 +76,8 @@ def _refuse_other_systems(lane: str) -> None:
 
 
 def _refuse_without_compiler(lane: str) -> None:
-  """Before anything is downloaded: for Python 3.10, pyfarmhash ships as source alone."""
-  if lane != 'tfx116':
+  """Before anything is downloaded: pyfarmhash ships as source alone for Python 3.10, and for macOS."""
+  if lane != 'tfx116' and sys.platform != 'darwin':
     return
   headers = pathlib.Path(sysconfig.get_path('include'), 'Python.h').is_file()
   compiler = any(shutil.which(name) for name in ('c++', 'g++', 'clang++'))
@@ -89,9 +88,8 @@ def _refuse_without_compiler(lane: str) -> None:
   mend = f'apt-get install g++{"" if headers else f" {package}"}' if shutil.which('apt-get') else 'Install them'
   if sys.platform == 'darwin':
     mend = 'xcode-select --install'
-  raise SetUpError(
-    f'The lane tfx116 compiles one package, and there is {lacking} here. {mend}; or take the lane tfx121.'
-  )
+  other = '; or take the lane tfx121' if lane == 'tfx116' else ''
+  raise SetUpError(f'The lane {lane} compiles a package, and there is {lacking} here. {mend}{other}.')
 
 
 def glibc() -> tuple[int, int] | None:
@@ -254,6 +252,11 @@ if __name__ == '__main__':
   except SetUpError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
+  except KeyboardInterrupt:
+    sys.exit(130)
+  except OSError as error:
+    print(f'The environment could not be made: {error}', file=sys.stderr)
+    sys.exit(1)
   except subprocess.CalledProcessError as error:
     print(f'The installation stopped at: {" ".join(map(str, error.cmd))[:200]}', file=sys.stderr)
     sys.exit(1)

@@ -2,11 +2,13 @@
 # Chooses a lane and a Python for it, and lets requirements/install.py make the environment.
 #   FARELITE_LANE    tfx121 (the default: tfx 1.21 on Python 3.11 to 3.13, in .venv)
 #                    or tfx116 (tfx 1.16 on Python 3.10, in .venv-tfx116)
-#   FARELITE_PYTHON  the interpreter to take; otherwise the newest one that works is taken
+#   FARELITE_PYTHON  the interpreter to take, a name on PATH or a path, relative to the checkout; otherwise the newest one
+#                    that works is taken
 # Exit status: 0, 1 where an installation failed, 2 for a wrong setting, 3 where the lane finds no Python here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+HOME=${HOME:-/}  # A timer or a bare environment may have none.
 lane=${FARELITE_LANE:-tfx121}
 case $lane in
   tfx121) venv=.venv versions='3.13 3.12 3.11' ;;
@@ -29,6 +31,8 @@ missing = []
 for module in ("venv", "ensurepip", "ssl", "ctypes", "sqlite3", "zlib", "bz2", "lzma"):
   try: __import__(module)
   except ImportError: missing.append(module)
+# The base of another environment goes when that one does, perhaps this very one.
+if sys.prefix != sys.base_prefix: missing.append("a place of its own, being in a virtual environment")
 gil = "" if getattr(sys, "_is_gil_enabled", lambda: True)() else "t"
 print("%d.%d%s\t%s" % (sys.version_info[0], sys.version_info[1], gil, " ".join(missing)))
 '
@@ -47,11 +51,12 @@ works() {
 
 # Candidates for Python $1, the plain name on PATH first.
 candidates() {
-  printf '%s\n' "python$1" python3 python \
-    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/python "$HOME"/.local/share/uv/python/cpython-"$1"*/bin/python"$1" \
+  printf '%s\n' "python$1" python3 python
+  printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/python "$HOME"/.local/share/uv/python/cpython-"$1"*/bin/python"$1" \
     "$HOME"/.asdf/installs/python/"$1"*/bin/python "$HOME"/.local/share/mise/installs/python/"$1"*/bin/python \
     /opt/python/cp"${1/./}"-cp"${1/./}"/bin/python /opt/homebrew/bin/python"$1" /usr/local/bin/python"$1" /usr/bin/python"$1" \
-    "$HOME"/{miniconda3,anaconda3,miniforge3}{,/envs/*}/bin/python"$1"
+    "$HOME"/{miniconda3,anaconda3,miniforge3}{,/envs/*}/bin/python"$1" \
+    | sort -rV
 }
 
 find_python() {
@@ -97,9 +102,17 @@ if [ -n "${FARELITE_PYTHON:-}" ]; then
     if [ "$version" != none ] && works "$python" "$version"; then break; fi
   done
   if [ "$version" = none ]; then
-    found=$("$python" -c "$probe" 2>/dev/null) && found="it is Python ${found/$'\t'/ }" || found='it does not run'
-    echo "FARELITE_PYTHON=$python does not fit: $found; lane $lane takes Python ${versions// / or }, whole.$passed_over" >&2
-    [ "${found#*3.10}" = "$found" ] || echo 'For tfx 1.16 on Python 3.10: FARELITE_LANE=tfx116.' >&2
+    found=$("$python" -c "$probe" 2>/dev/null || true)
+    case $found in
+      '') found='it does not run (name a program, such as python3.13)' ;;
+      *$'\t') found="it is Python ${found%%$'\t'*}" ;;
+      *) found="it is Python ${found%%$'\t'*} without ${found#*$'\t'}" ;;
+    esac
+    echo "FARELITE_PYTHON=$python does not fit: $found; lane $lane takes Python ${versions// / or }." >&2
+    case $lane$found in
+      tfx121*' 3.10'*) echo 'For tfx 1.16 on Python 3.10: FARELITE_LANE=tfx116.' >&2 ;;
+      *) echo "Install one: $(mend)" >&2 ;;
+    esac
     exit 2
   fi
 elif find_python; then
@@ -112,5 +125,6 @@ else
   exit 3
 fi
 
+rm -f "$venv/.installed"
 FARELITE_WHY=$why "$python" requirements/install.py "$lane" "$venv"
 echo "$want" > "$venv/.installed"

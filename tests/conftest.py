@@ -14,6 +14,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 LANES = (
   'tests/components/test_feature_engineering.py',
+  'tests/components/test_parquet.py',
   'tests/components/test_quantization_rewriter.py',
   'tests/components/test_reading.py',
   'tests/configs/test_scheme_checks.py',

@@ -46,11 +46,11 @@ class Checkout:
     text = re.sub(r'(?<= )/(opt|usr)/', rf'{folder}/\1/', script.read_text())
     assert f'{folder}/usr/bin/python"$1"' in text
     script.write_text(text)
-    for tool in ('bash', 'cat', 'cksum', 'dirname', 'id', 'ln', 'mkdir', 'sh', 'uname'):
+    for tool in ('bash', 'cat', 'cksum', 'dirname', 'id', 'ln', 'mkdir', 'rm', 'sh', 'sort', 'uname'):
       (self.bin / tool).symlink_to(shutil.which(tool))
     for name in ('setup.py', 'pyproject.toml'):
       shutil.copy2(REPOSITORY / name, self.root)
-    self.home = folder
+    self.home: pathlib.Path | None = folder
 
   def python(self, name: str, version: str, missing: str = '') -> pathlib.Path:
     """An interpreter that makes an environment of nothing but a `python`; version '' is a shim that exits 127."""
@@ -62,7 +62,8 @@ class Checkout:
     return path
 
   def install(self, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {'PATH': str(self.bin), 'HOME': str(self.home), **settings}
+    home = {'HOME': str(self.home)} if self.home else {}
+    environment = {'PATH': str(self.bin), **home, **settings}
     command = [str(self.bin / 'bash'), 'requirements/install.sh']
     return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
 
@@ -142,6 +143,31 @@ def test_the_other_lanes_python_names_that_lane(checkout: Checkout):
   assert 'FARELITE_LANE=tfx116' in result.stderr
 
 
+def test_the_python_of_an_environment_is_refused(checkout: Checkout):
+  """This one's, for example: set-up removes an environment before it makes it anew."""
+  lane = 'tfx121' if sys.version_info >= (3, 11) else 'tfx116'
+  result = checkout.install(FARELITE_PYTHON=sys.executable, FARELITE_LANE=lane)
+  assert result.returncode == 2
+  assert 'without a place of its own, being in a virtual environment' in result.stderr
+
+
+def test_an_interrupted_installation_is_done_again(checkout: Checkout):
+  """Also where the former one was whole, and another Python was asked for in between."""
+  checkout.python('python3.13', '3.13')
+  killed = checkout.python('killed', '3.13')
+  killed.write_text(killed.read_text().replace('mkdir', 'kill -9 $$; mkdir'))
+  assert checkout.install().returncode == 0
+  assert checkout.install(FARELITE_PYTHON=str(killed)).returncode not in (0, 2)
+  assert checkout.install().stdout.startswith('python3.13 tfx121 .venv')
+
+
+def test_a_bare_environment_has_no_home(checkout: Checkout):
+  checkout.python('python3.13', '3.13')
+  checkout.home = None
+  result = checkout.install()
+  assert (result.returncode, result.stderr) == (0, '')
+
+
 def test_a_failed_installation_is_none(checkout: Checkout):
   checkout.python('python3.13', '3.13')
   script = checkout.bin / 'python3.13'
@@ -176,7 +202,9 @@ def test_an_older_system_without_a_next_release_names_the_other_lane(install, mo
 @pytest.mark.parametrize(
   ('system', 'machine', 'libc', 'sentence'),
   [
-    pytest.param('darwin', 'x86_64', None, 'no packages for macOS on x86_64.*FARELITE_LANE=tfx116', id='intel_mac'),
+    pytest.param(
+      'darwin', 'x86_64', None, 'tfx121 has no packages for macOS on x86_64.*FARELITE_LANE=tfx116', id='mac'
+    ),
     pytest.param('linux', 'aarch64', (2, 41), 'no packages for Linux on aarch64', id='arm'),
     pytest.param('linux', 'x86_64', None, 'without glibc, such as Alpine', id='musl'),
   ],
