@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not python.exists():
       raise SystemExit(f'No environment of {lane}: FARELITE_LANE={lane} make install')
   rounds: dict[str, list[Times]] = {lane: [] for lane in LANES}
-  files: dict[str, list[dict[str, Any]]] = {}
+  files: dict[str, list[dict[str, Any]]] = {lane: [] for lane in LANES}
   for number in range(options.rounds):
     # Each lane is first in its turn: what comes second finds the disk's cache as the other left it.
     for lane in sorted(LANES, reverse=bool(number % 2)):
@@ -96,7 +96,11 @@ def _run_here(folder: pathlib.Path, more: Sequence[str]) -> None:
     times[node.node_info.id] = time.monotonic() - start, cpu
 
   local_runner.ObservedLocalRunner._run_node = noted  # type: ignore[assignment, method-assign]
-  cli.main(['run', '--output', str(folder / 'out'), *more], standalone_mode=False)
+  try:
+    cli.main(['run', '--output', str(folder / 'out'), *more], standalone_mode=False)
+  except SystemExit as ended:
+    if ended.code:
+      raise
   (folder / _TIMES).write_text(json.dumps(times))
 
 
