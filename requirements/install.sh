@@ -111,6 +111,7 @@ if [ -n "${FARELITE_PYTHON:-}" ]; then
     echo "FARELITE_PYTHON=$python does not fit: $found; lane $lane takes Python ${versions// / or }." >&2
     case $lane$found in
       tfx121*' 3.10'*) echo 'For tfx 1.16 on Python 3.10: FARELITE_LANE=tfx116.' >&2 ;;
+      *'virtual environment') echo 'Name the Python that it was made with, or leave FARELITE_PYTHON out.' >&2 ;;
       *) echo "Install one: $(mend)" >&2 ;;
     esac
     exit 2

@@ -149,6 +149,8 @@ def test_the_python_of_an_environment_is_refused(checkout: Checkout):
   result = checkout.install(FARELITE_PYTHON=sys.executable, FARELITE_LANE=lane)
   assert result.returncode == 2
   assert 'without a place of its own, being in a virtual environment' in result.stderr
+  assert 'Name the Python that it was made with' in result.stderr
+  assert 'Install one' not in result.stderr
 
 
 def test_an_interrupted_installation_is_done_again(checkout: Checkout):
