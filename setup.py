@@ -75,6 +75,7 @@ EXTRAS_REQUIRE = {
     'cryptography>=42',  # Keys of made service accounts.
     'google-cloud-bigquery-storage>=2,<3',  # Its messages, for the stand-in of BigQuery.
     'grpcio>=1.50,<2',
+    'h5py>=3',  # Weights of a model, compared by a benchmark.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
     'mypy>=1.11',
