@@ -29,7 +29,7 @@ from pipeline.report.wording import interval
 from tests.pipeline.made_run import made_run
 
 RIDES, BASE, OWN = 600, 'dense.float32', 'pqat_80.int8'
-# Neither the default number of draws nor a time stamp per ride, so that no rule of one's own would give these figures.
+# Not the default number of draws, so that a number of one's own would give other figures.
 CONFIG = loading.load('chicago', ['evaluation.bootstrap=300'])
 _LATENCY = Latency(p50=5.0, p99=9.0, spread=(4.0, 6.0))
 
@@ -136,8 +136,8 @@ def test_a_study_finds_what_the_gate_says(rides, predictions, judgement):
     assert found == pytest.approx(expected.to_dict(), rel=1e-9), name
 
 
-def test_the_evaluator_and_the_training_report_say_the_same_of_the_same_predictions(rides, predictions, judgement):
-  """Both write what `error_intervals` gives; their own tests hold that."""
+def test_the_gate_says_what_the_evaluator_would_say_of_the_same_predictions(rides, predictions, judgement):
+  """Evaluator and training report write what `error_intervals` gives; their own tests hold that."""
   found = error_intervals(rides.fares, predictions[OWN], rides.seconds, CONFIG.evaluation.bootstrap)
   errors = judgement.candidates[OWN].errors
   assert found['rmse'].to_dict() == pytest.approx(errors.rmse.to_dict(), rel=1e-9)
