@@ -55,4 +55,4 @@ class Candidate:
 
 def judged_ratio(ratio: Estimate, budget: Budget) -> float:
   """What of a ratio the budget looks at."""
-  return ratio['high'] if budget.judged_on is JudgedOn.UPPER_BOUND else ratio['value']
+  return ratio.top if budget.judged_on is JudgedOn.UPPER_BOUND else ratio.value

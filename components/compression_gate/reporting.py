@@ -62,7 +62,7 @@ def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, 
     not known of a lost variant is null.
   """
   candidates = judgement.candidates
-  rmse = {name: candidate.errors.rmse['value'] for name, candidate in candidates.items()}
+  rmse = {name: candidate.errors.rmse.value for name, candidate in candidates.items()}
   smallest = frontier({name: (candidate.bytes, rmse[name]) for name, candidate in candidates.items()})
   fastest = frontier({name: (candidate.microseconds, rmse[name]) for name, candidate in candidates.items()})
   return {
@@ -92,9 +92,9 @@ def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> dict[
   errors, worst = candidate.errors, candidate.worst_slice(budget)
   return {
     **converted,
-    'rmse': errors.rmse,
-    'mae': errors.mae,
-    'rmse_ratio': errors.rmse_ratio,
+    'rmse': errors.rmse.to_dict(),
+    'mae': errors.mae.to_dict(),
+    'rmse_ratio': errors.rmse_ratio.to_dict(),
     'worst_slice': _slice(*worst) if worst else None,
     'slices': [_slice(name, found) for name, found in errors.slices.items()],
     'latency_us': candidate.measured.latency_us,
@@ -104,7 +104,8 @@ def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> dict[
 
 
 def _slice(name: str, errors: SliceErrors) -> dict[str, Any]:
-  return {'name': name, **errors._asdict()}
+  ratio = errors.rmse_ratio
+  return {'name': name, **errors._asdict(), 'rmse_ratio': ratio.to_dict() if ratio else None}
 
 
 def render(content: dict[str, Any]) -> str:

@@ -98,9 +98,9 @@ def _facts(candidate: Candidate, rides: EvalRides, baseline: str, dataset: Datas
     'inputs': describe_inputs(dataset),
     'metrics': {
       'rides': len(rides),
-      'rmse': errors.rmse,
-      'mae': errors.mae,
-      'rmse_ratio': errors.rmse_ratio,
+      'rmse': errors.rmse.to_dict(),
+      'mae': errors.mae.to_dict(),
+      'rmse_ratio': errors.rmse_ratio.to_dict(),
       'rmse_ratio_to': baseline,
       'latency_us': measured.latency_us,
       'peak_bytes': measured.peak_bytes,

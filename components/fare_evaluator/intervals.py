@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.dataset import LABEL, TIME
-from models.intervals import error_intervals
+from models.intervals import error_intervals, rmse_without_worst
 from models.signatures import SERVING_DEFAULT
 
 _BATCH = 8192
@@ -43,9 +43,8 @@ def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) ->
   true, predicted, stamps = (np.concatenate(parts) for parts in (fares, predictions, seconds))
   if not np.isfinite(predicted).all():
     raise ValueError(f'The model predicts no number for {int((~np.isfinite(predicted)).sum())} of {len(true)} rides.')
-  kept = np.sort(np.abs(predicted - true))[: -5 if len(true) > 5 else None]
   return {
-    **error_intervals(true, predicted, stamps, resamples),
-    'rmse_without_worst_5': float(np.sqrt(np.mean(kept.astype(np.float64) ** 2))),
+    **{name: error.to_dict() for name, error in error_intervals(true, predicted, stamps, resamples).items()},
+    'rmse_without_worst_5': rmse_without_worst(predicted - true),
     'rides': len(true),
   }

@@ -42,8 +42,7 @@ def training_report(
   held_out: Rides,
   predictions: np.ndarray,
   base_predictions: np.ndarray,
-  resamples: int = 1000,
-  seed: int = 0,
+  resamples: int,
 ) -> dict[str, Any]:
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
@@ -55,8 +54,7 @@ def training_report(
     held_out: the eval split.
     predictions: fares of `held_out` by the model, shape [rides].
     base_predictions: the same by the dense base.
-    resamples: of the bootstrap.
-    seed: of the bootstrap.
+    resamples: number of draws of an interval.
 
   Returns:
     JSON-ready:
@@ -77,8 +75,8 @@ def training_report(
     interval by time stamp.
   """
   weights, base = exported.read_weights(saved_model_dir), exported.kernels(exported.read_weights(base_dir))
-  errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples, seed)
-  ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples, seed)
+  errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)
+  ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples)
   return {
     'recipe': recipe.model_dump(mode='json', exclude_none=True),
     'base_digest': base_digest(base_dir),
@@ -86,7 +84,7 @@ def training_report(
     'stages': [_stage(stage) for stage in stages],
     'layers': _layers(recipe, weights, base),
     'totals': _totals(recipe, weights),
-    'metrics': {**errors, 'rmse_ratio': ratio},
+    'metrics': {name: found.to_dict() for name, found in (errors | {'rmse_ratio': ratio}).items()},
   }
 
 

@@ -1,37 +1,11 @@
-"""A figure with its interval."""
+"""Reads a figure with its interval out of a run's files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-
-class Estimate(NamedTuple):
-  """A value and its 95 % interval.
-
-  Attributes:
-    value: the point.
-    low: lower bound; `None` where no interval is known.
-    high: upper bound; `None` where no interval is known.
-  """
-
-  value: float
-  low: float | None = None
-  high: float | None = None
-
-  @property
-  def bottom(self) -> float:
-    """The lower end of what is known."""
-    return self.value if self.low is None else self.low
-
-  @property
-  def top(self) -> float:
-    """The upper end of what is known."""
-    return self.value if self.high is None else self.high
-
-  def scaled(self, factor: float) -> Estimate:
-    """The same in another unit; `factor` is positive."""
-    return Estimate(*(None if bound is None else bound * factor for bound in self))  # type: ignore[arg-type]
+from models.intervals import Estimate
 
 
 def estimate(told: Any) -> Estimate | None:

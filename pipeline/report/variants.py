@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.report.estimate import Estimate, estimate
+from models.intervals import Estimate
+from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 
 GATE, REWRITER = 'CompressionGate', 'QuantizationRewriter'

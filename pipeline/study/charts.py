@@ -9,10 +9,10 @@ from typing import Any
 from markupsafe import Markup
 
 from configs.study import StudyBlock
+from models.intervals import Estimate
 from pipeline.report.charts.curves import Series, draw_curves
 from pipeline.report.charts.forest import Entry, draw_forest
 from pipeline.report.charts.frontier import Limits, Point, draw_frontier
-from pipeline.report.estimate import Estimate
 from pipeline.report.wording import interval, microseconds, number, size
 
 Row = Mapping[str, Any]

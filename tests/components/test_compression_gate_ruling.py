@@ -12,13 +12,14 @@ from components.compression_gate.notes import QUANTIZATION_AWARE_KEEPS_IT, notes
 from components.compression_gate.variants import Variant
 from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
 from models.comparison import Comparison, SliceErrors
+from models.intervals import Estimate
 
 OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)
 """A budget without a limit."""
 
 
 def estimate(value, high=None):
-  return {'value': value, 'low': value, 'high': value if high is None else high}
+  return Estimate(value, value, value if high is None else high)
 
 
 def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, gzip=500, microseconds=5.0):

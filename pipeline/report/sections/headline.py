@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.report.estimate import Estimate, estimate
+from models.intervals import Estimate
+from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.variants import Variant, Variants
 from pipeline.report.wording import bracket, change, interval, microseconds, money, percent, seconds, size

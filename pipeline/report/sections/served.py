@@ -8,9 +8,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from models.intervals import Estimate
 from models.versions import served_version, version_number
 from pipeline.report.differences import Difference, differences, read_config
-from pipeline.report.estimate import Estimate, estimate
+from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.variants import Variants
