@@ -12,10 +12,11 @@ from typing import Any
 
 from components.pusher.journal import Rollback, announce, is_withdrawn, manifest_digest, origin, rollbacks, settle
 from components.pusher.publishing import next_version, publish, staging
+from configs.errors import UserError
 from models.manifest import ManifestError, verify
 
 
-class RestoreError(ValueError):
+class RestoreError(UserError):
   """There is no such version to put back; the message is one sentence."""
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from configs.errors import UserError
+
 SIGNATURE = 'serving_default'
 
 TIME = 'pickup_seconds'
@@ -26,7 +28,7 @@ FARE = 'fare_amount'
 _INT32 = np.iinfo(np.int32)
 
 
-class LiteFileError(ValueError):
+class LiteFileError(UserError):
   """A lite file, or rides for one, that can't be used; the message is one sentence."""
 
 
