@@ -97,7 +97,7 @@ def failure_sentence(step: str, error: BaseException) -> str:
     error: what it raised; Beam wraps a worker's exception as text.
   """
   root = root_cause(error)
-  if (isinstance(root, OSError) and root.errno == errno.ENOSPC) or 'No space left on device' in str(root):
+  if (isinstance(root, OSError) and root.errno in _FULL) or 'No space left on device' in str(root):
     return f'{step}: the disk is full. {_FREE}'
   text = str(root).strip()
   worker_errors = _ERROR_LINE.findall(text)
