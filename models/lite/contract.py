@@ -1,4 +1,4 @@
-"""What every lite file takes and gives, and what its rides must be. Imports NumPy alone."""
+"""What every lite file takes and gives, and what its rides must be. Imports NumPy and the tree of errors alone."""
 
 from __future__ import annotations
 
