@@ -18,6 +18,7 @@ import pydantic
 import yaml
 
 from configs.compression import SCHEMES
+from configs.errors import UserError
 from configs.problems import Problem, ProblemsError, nearest
 from configs.recipe_loading import RECIPES
 from configs.run import RunConfig
@@ -27,7 +28,7 @@ _LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
 """Where a config lists what goes by a name."""
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
   """A user's mistake in a config; the message names each one and its mend."""
 
 

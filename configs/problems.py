@@ -6,6 +6,8 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 
+from configs.errors import UserError
+
 _GOES_ON = ('must ', 'is ', 'has ')
 
 
@@ -34,7 +36,7 @@ class Problem:
     return f'{where} {self.message}' if self.message.startswith(_GOES_ON) else f'{where}: {self.message}'
 
 
-class ProblemsError(ValueError):
+class ProblemsError(UserError, ValueError):  # pydantic takes ValueError alone for a mistake in what it validates.
   """Several mistakes found by one check."""
 
   def __init__(self, problems: Sequence[Problem]) -> None:

@@ -13,17 +13,13 @@ import numpy as np
 
 from models.lite.client import LiteModel
 from models.lite.contract import FARE
-from models.manifest import EXTRA
+from models.manifest import EXTRA, ManifestError
 from models.pushed import LITE_FILE
 
 GOLDEN = f'{EXTRA}/golden_rides.json'
 
 TOLERANCE = 0.01
 """The city's currency: kernels of another machine may round another way, by less than a cent."""
-
-
-class GoldenRidesError(ValueError):
-  """A lite file that does not give the fares that it gave when it was pushed; the message is one sentence."""
 
 
 def write_golden(
@@ -71,7 +67,7 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
     version_dir: a directory on a disk.
 
   Raises:
-    GoldenRidesError: there are none, or a fare is beyond the tolerance.
+    ManifestError: there are none, or a fare is beyond the tolerance.
     LiteFileError: the lite file can't be used, or not for these rides.
   """
   path = pathlib.Path(version_dir) / GOLDEN
@@ -82,7 +78,7 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
   wrong = np.flatnonzero(~(np.abs(given - wanted) <= golden['tolerance']))
   if len(wrong):
     first = wrong[0]
-    raise GoldenRidesError(
+    raise ManifestError(
       f"{len(wrong)} of {len(wanted)} golden rides of '{version_dir}' have another fare: ride {first} has "
       f'{given[first]:.4f} instead of {wanted[first]:.4f} (tolerance {golden["tolerance"]:g}).'
     )
@@ -95,9 +91,9 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     if len(counts) != 1 or not min(counts) or not math.isfinite(golden['tolerance']):
       raise ValueError('columns of different lengths')
   except OSError as error:
-    raise GoldenRidesError(f"'{path}' can't be read ({error.strerror or error}).") from None
+    raise ManifestError(f"'{path}' can't be read ({error.strerror or error}).") from None
   except (ValueError, KeyError, TypeError, AttributeError) as error:
-    raise GoldenRidesError(f"'{path}' is broken ({type(error).__name__}: {error}); push the version again.") from None
+    raise ManifestError(f"'{path}' is broken ({type(error).__name__}: {error}); push the version again.") from None
   return golden
 
 

@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from configs.errors import UserError
+
 EXTRA = 'assets.extra'
 """Folder of a version for what is not part of its graph; TensorFlow Serving ignores it."""
 
@@ -23,7 +25,7 @@ _OWN = ('format', 'created', 'files', 'manifest_sha256')
 _AGAIN = 'copy or push the version again'
 
 
-class ManifestError(ValueError):
+class ManifestError(UserError):
   """A version that is not what its manifest says; the message is one sentence that names the file."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import yaml
 
+from configs.errors import FailedError
 from configs.problems import raise_any
 from configs.pruning_checks import kernel_problems
 from configs.pruning_steps import pruning_steps
@@ -39,10 +40,6 @@ WEIGHTS = 'fare_model.weights.h5'
 CONFIG = 'config.yaml'
 RECIPE = 'recipe.yaml'
 REPORT_FOLDER = 'training_report'
-
-
-class BaseChangedError(RuntimeError):
-  """The dense base is no longer what it was before the recipes were trained."""
 
 
 class RecipeTraining:
@@ -89,7 +86,7 @@ class RecipeTraining:
     Raises:
       ValueError: a recipe can't have an effect in so few steps; told before
         anything is trained.
-      DivergedError, NoEffectError, BaseChangedError: nothing may be served.
+      DivergedError, NoEffectError, FailedError: nothing may be served.
     """
     self._check_recipes()
     home = {
@@ -110,7 +107,7 @@ class RecipeTraining:
       )
       digest = self._apply(compressor, base, course, home, drawing)
     if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
-      raise BaseChangedError('The dense base changed while its recipes were trained; none of them can be compared.')
+      raise FailedError('The dense base changed while its recipes were trained; none of them can be compared.')
 
   def forget_checkpoints(self) -> None:
     """Removes what an unfinished training would have gone on from."""

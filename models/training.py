@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from configs.errors import FailedError
 from configs.model import Training
 from models.adamw import AdamW
 from models.checkpoints import Checkpoint, State, describe
@@ -35,7 +36,7 @@ _CURVES = ('step', 'epoch', 'loss', 'rmse', 'learning_rate', 'val_loss', 'val_rm
 _RIDES_AT_ONCE = 8192
 
 
-class DivergedError(RuntimeError):
+class DivergedError(FailedError):
   """The loss became NaN or infinite; the model holds its last good weights."""
 
 
@@ -57,10 +58,6 @@ class Course:
   curves: Mapping[str, Sequence[float]]
   seconds: float
   resumed_from: int = 0
-
-
-class StoppedError(RuntimeError):
-  """The training was told to stop at a record point; its checkpoint, if there is one, is saved."""
 
 
 def train(
@@ -214,7 +211,7 @@ class TrainingRun:
     Raises:
       DivergedError: the loss is not finite. The model gets the weights of the
         last record point with a finite loss back, or its initial ones.
-      StoppedError: `stopping` said so.
+      FailedError: `stopping` said so.
     """
     started = time.perf_counter()
     self._optimizer.reset()
@@ -231,7 +228,7 @@ class TrainingRun:
       if checkpoint and (checkpoint.due or stopping()):
         checkpoint.save(state, identity)
       if stopping():
-        raise StoppedError(f'The training was stopped at step {step}.')
+        raise FailedError(f'The training was stopped at step {step}.')
     if state.best is not None:
       _assign(self._model_variables, state.best)
     return Course(state.curves, self._compiling_seconds + time.perf_counter() - started, resumed_from)

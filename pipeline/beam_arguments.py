@@ -44,10 +44,6 @@ _PROJECT = ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
 _REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
 
 
-class BeamSettingsError(ConfigError):
-  """An engine that can't run as it is set; the message says what to set."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
   """What engines take from around them where the config does not say it.
@@ -75,7 +71,7 @@ def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surrou
     bigquery: whether the ingestion reads BigQuery.
 
   Raises:
-    BeamSettingsError: an engine lacks a setting, or an option of Beam's is wrong.
+    ConfigError: an engine lacks a setting, or an option of Beam's is wrong.
   """
   from tfx.dsl.components.base import base_beam_component
 
@@ -85,7 +81,7 @@ def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surrou
 
 
 def check(beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
-  """Raises `BeamSettingsError` for the first step whose engine can't run as it is set."""
+  """Raises `ConfigError` for the first step whose engine can't run as it is set."""
   for step in BEAM_STEPS:
     step_arguments(beam, step, around, bigquery)
 
@@ -94,7 +90,7 @@ def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool =
   """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
 
   Raises:
-    BeamSettingsError: see `with_engines`.
+    ConfigError: see `with_engines`.
   """
   settings = beam.of(step)
   place = f'beam.components.{step}' if step in beam.components else 'beam'
@@ -115,11 +111,11 @@ def project_of(around: Surroundings) -> str:
   """The project that pays for reading BigQuery.
 
   Raises:
-    BeamSettingsError: there is none.
+    ConfigError: there is none.
   """
   project = around.project or _from_environment(_PROJECT)
   if not project:
-    raise BeamSettingsError(
+    raise ConfigError(
       'BigQuery needs a Google Cloud project that pays for reading: set platform.vertex.project, or export '
       f'{_PROJECT[0]}.'
     )
@@ -129,7 +125,7 @@ def project_of(around: Surroundings) -> str:
 def _dataflow(chosen: Dataflow, around: Surroundings, place: str) -> dict[str, Option]:
   """Settings that the service must have, from the config or from around."""
   if '://' not in around.root:
-    raise BeamSettingsError(
+    raise ConfigError(
       f"{place}.engine: dataflow's workers can't reach '{around.root}' on this machine; "
       'use a pipeline root in a bucket (farelite compile), or engine: direct.'
     )
@@ -143,7 +139,7 @@ def _dataflow(chosen: Dataflow, around: Surroundings, place: str) -> dict[str, O
   }
   for name, (value, hint) in found.items():
     if not value:
-      raise BeamSettingsError(f'{place}.dataflow.{name} is missing, which engine: dataflow needs ({hint}).')
+      raise ConfigError(f'{place}.dataflow.{name} is missing, which engine: dataflow needs ({hint}).')
   # The image has Beam; without this it would be fetched from the network while the job is built.
   return {**{name: value for name, (value, _) in found.items()}, 'sdk_location': 'container'}
 
@@ -159,7 +155,7 @@ def _workers(chosen: Workers, around: Surroundings, place: str) -> dict[str, Opt
     return {}
   image = chosen.sdk_container_image or around.image
   if not image:
-    raise BeamSettingsError(f'{place}.sdk_container_image is missing, which environment_type: DOCKER needs.')
+    raise ConfigError(f'{place}.sdk_container_image is missing, which environment_type: DOCKER needs.')
   return {'sdk_container_image': image}
 
 
@@ -184,7 +180,7 @@ def _extra(settings: EngineSettings, place: str) -> list[str]:
   try:
     return beam_options.flags(settings.extra)
   except beam_options.OptionError as error:
-    raise BeamSettingsError(f'{place}.extra.{error}') from None
+    raise ConfigError(f'{place}.extra.{error}') from None
 
 
 def _code(values: Mapping[str, Any]) -> list[str]:

@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from configs.beam import Option
+from configs.errors import UserError
 from configs.problems import nearest
 
 
-class OptionError(ValueError):
+class OptionError(UserError):
   """An option that Beam does not have, or a value that it does not take; begins with the option's name."""
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from pipeline import operations_cli
+from pipeline import errors, operations_cli
 from pipeline.options import CONFIG as _CONFIG
-from pipeline.options import DATA, OUTPUT, WINDOW, UserError, overridden
+from pipeline.options import DATA, OUTPUT, WINDOW, overridden
 from pipeline.options import SET as _SET
 from pipeline.retrain_cli import retrain
 from pipeline.schedule_cli import schedule
@@ -18,7 +18,7 @@ _WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the s
 
 
 class _Group(click.Group):
-  """A group that suggests no hidden options where one is misspelled."""
+  """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
 
   def invoke(self, ctx: click.Context) -> Any:
     try:
@@ -29,6 +29,13 @@ class _Group(click.Group):
         hidden = {name for option in options for name in option.opts}
         error.possibilities[:] = [name for name in error.possibilities if name not in hidden]
       raise
+    except (Exception, KeyboardInterrupt) as error:
+      told = errors.told(error)
+      if told is None:
+        raise
+      sentence, exit_code = told
+      click.echo(sentence, err=True)
+      raise click.exceptions.Exit(exit_code) from error
 
 
 @click.group(cls=_Group, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
@@ -55,23 +62,12 @@ def run(
   """Run the whole pipeline: ingest, validate, train, evaluate, push."""
   from configs import loading
   from pipeline import data_source, output_directory, run_command
-  from pipeline.metadata_store import MetadataStoreError
-  from pipeline.retraining.ledger import LedgerError
 
-  try:
-    resolved = loading.load(config, overridden(overrides, data, window))
-    source = data_source.rides_of(resolved.dataset)
-    directory = output_directory.prepare(output or f'out/{resolved.name}')
-    with output_directory.locked(directory, wait, _waiting):
-      code = run_command.run(resolved, source, directory)
-  except (
-    loading.ConfigError,
-    data_source.DataSourceError,
-    output_directory.OutputError,
-    MetadataStoreError,
-    LedgerError,
-  ) as error:
-    raise UserError(str(error)) from None
+  resolved = loading.load(config, overridden(overrides, data, window))
+  source = data_source.rides_of(resolved.dataset)
+  directory = output_directory.prepare(output or f'out/{resolved.name}')
+  with output_directory.locked(directory, wait, _waiting):
+    code = run_command.run(resolved, source, directory)
   sys.exit(code)
 
 
@@ -87,10 +83,7 @@ def features(config: str | None, overrides: tuple[str, ...]) -> None:
   from configs import loading
   from pipeline import feature_list
 
-  try:
-    resolved = loading.load(config, overrides)
-  except loading.ConfigError as error:
-    raise UserError(str(error)) from None
+  resolved = loading.load(config, overrides)
   feature_list.show(resolved)
 
 
@@ -113,14 +106,9 @@ def predict(
 
   Every row keeps its place. One that is not a valid ride has an empty prediction and a reason.
   """
-  from components.prediction.errors import PredictionError
-  from configs import loading
-  from pipeline import data_source, predict_command
+  from pipeline import predict_command
 
-  try:
-    predict_command.run(model, rides, config, overrides, output, threads)
-  except (PredictionError, loading.ConfigError, data_source.DataSourceError) as error:
-    raise UserError(str(error)) from None
+  predict_command.run(model, rides, config, overrides, output, threads)
 
 
 @main.command()
@@ -129,12 +117,8 @@ def predict(
 def report(directory: str, against: str | None) -> None:
   """Write the report of the run in DIR again, from what it left on disk."""
   from pipeline import report_command
-  from pipeline.report.record import ReportError
 
-  try:
-    report_command.run(directory, against)
-  except ReportError as error:
-    raise UserError(str(error)) from None
+  report_command.run(directory, against)
 
 
 _TARGET = click.option(
@@ -151,14 +135,9 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 @click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
 def compile_(target: str, config: str | None, data: str | None, overrides: tuple[str, ...], output: str) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
-  from configs import loading
-  from pipeline import data_source
-  from pipeline.targets import compile_command, places
+  from pipeline.targets import compile_command
 
-  try:
-    compile_command.run(target, config, data, overrides, output)
-  except (loading.ConfigError, data_source.DataSourceError, places.TargetError) as error:
-    raise UserError(str(error)) from None
+  compile_command.run(target, config, data, overrides, output)
 
 
 @main.command()
@@ -168,17 +147,9 @@ def compile_(target: str, config: str | None, data: str | None, overrides: tuple
 @_SET
 def submit(target: str, config: str | None, data: str | None, overrides: tuple[str, ...]) -> None:
   """Start a run on Vertex AI or Kubeflow Pipelines."""
-  from configs import loading
-  from pipeline import data_source
-  from pipeline.targets import places, submission, submit_command
+  from pipeline.targets import submit_command
 
-  try:
-    submit_command.run(target, config, data, overrides)
-  except (loading.ConfigError, data_source.DataSourceError, places.TargetError) as error:
-    raise UserError(str(error)) from None
-  except submission.SubmissionError as error:
-    click.echo(f'Error: {error}', err=True)
-    sys.exit(1)
+  submit_command.run(target, config, data, overrides)
 
 
 @main.command()
@@ -204,30 +175,19 @@ def study(
 
   Cross-validation by time stamp, over several seeds. A study that was stopped goes on where it stopped.
   """
-  from components.ride_example_gen.errors import IngestionError
-  from components.study.errors import StudyError
   from configs import loading
   from pipeline import data_source, output_directory
   from pipeline.study import command
 
-  try:
-    if markdown:
-      command.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
-      return
-    settings = command.overrides(overrides, data, quick, blocks)
-    resolved = loading.load(config, settings)
-    command.check(resolved)
-    directory = output_directory.prepare(output or f'out/{resolved.name}-study')
-    with output_directory.locked(directory):
-      command.run(resolved, data_source.files_of(resolved.dataset, 'farelite study'), directory)
-  except (
-    loading.ConfigError,
-    data_source.DataSourceError,
-    output_directory.OutputError,
-    IngestionError,
-    StudyError,
-  ) as error:
-    raise UserError(str(error)) from None
+  if markdown:
+    command.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
+    return
+  settings = command.overrides(overrides, data, quick, blocks)
+  resolved = loading.load(config, settings)
+  command.check(resolved)
+  directory = output_directory.prepare(output or f'out/{resolved.name}-study')
+  with output_directory.locked(directory):
+    command.run(resolved, data_source.files_of(resolved.dataset, 'farelite study'), directory)
 
 
 @main.command()
@@ -248,23 +208,14 @@ def rehearse(
   wait: bool,
 ) -> None:
   """Run the compiled pipeline as pods would, without a cluster: each container command in its own process."""
-  from configs import loading
-  from pipeline import data_source, output_directory, rehearse_command
-  from pipeline.targets import compile_command, places
+  from pipeline import output_directory, rehearse_command
+  from pipeline.targets import compile_command
   from pipeline.targets.target import Target
 
-  try:
-    resolved = compile_command.load(config, data, overrides)
-    directory = output_directory.prepare(output or f'out/rehearsal-{target}')
-    with output_directory.locked(directory, wait, _waiting):
-      code = rehearse_command.run(Target(target), resolved, directory, parallel)
-  except (
-    loading.ConfigError,
-    data_source.DataSourceError,
-    output_directory.OutputError,
-    places.TargetError,
-  ) as error:
-    raise UserError(str(error)) from None
+  resolved = compile_command.load(config, data, overrides)
+  directory = output_directory.prepare(output or f'out/rehearsal-{target}')
+  with output_directory.locked(directory, wait, _waiting):
+    code = rehearse_command.run(Target(target), resolved, directory, parallel)
   sys.exit(code)
 
 

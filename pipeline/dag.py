@@ -57,7 +57,7 @@ def build_nodes(
     target: where the steps run; it decides how they find what an earlier run left.
 
   Raises:
-    BeamSettingsError: an engine can't run as `config.beam` says.
+    ConfigError: an engine can't run as `config.beam` says.
   """
   ingest = _ingestion(config, source, target)
   quarantine_gate = QuarantineGate(

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 from configs.bigquery import BigQuery
 from configs.dataset import Dataset
+from configs.errors import UserError
 
 _SCHEME = re.compile(r'^([a-z0-9]+)://')
 _WILD = re.compile(r'[*?\[{]')
 
 
-class DataSourceError(ValueError):
+class DataSourceError(UserError):
   """There is nothing to read where the user pointed."""
 
 

@@ -1,12 +1,92 @@
-"""Says in one sentence why a run failed."""
+"""Says in one sentence why a command ended, or a run failed."""
 
 from __future__ import annotations
 
 import errno
+import json
 import re
+import sys
 
-_ERROR_LINE = re.compile(r'^(?:[\w.]+\.)?(\w*(?:Error|Exception|Refused|Found)): (.+)$', re.MULTILINE)
+from configs.errors import FailedError, FareliteError, UserError
+
+_ERROR_LINE = re.compile(r'^(?:[\w.]+\.)?(\w*(?:Error|Exception)): (.+)$', re.MULTILINE)
 _BEAM_STEP = re.compile(r"\s*\[while running '[^]]*'?\]?\s*$")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FREE = 'Free some space and run again; finished steps are kept.'
+_INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C ended: 128 and the number of the signal."""
+
+_PLACES = {
+  errno.ENOENT: ('is not there', 'Check its name.'),
+  errno.EACCES: ('is not open to this user', 'Mend its rights, or name another place.'),
+  errno.EPERM: ('is not open to this user', 'Mend its rights, or name another place.'),
+  errno.EISDIR: ('is a directory', 'Name a file.'),
+  errno.ENOTDIR: ('lies below a file, not a directory', 'Name another place.'),
+  errno.EEXIST: ('is there already', 'Move it away, or name another place.'),
+  errno.EROFS: ('lies on a disk that can only be read', 'Name another place.'),
+  errno.ENAMETOOLONG: ('has too long a name', 'Choose a shorter one.'),
+}
+"""What is wrong with a path, and what to do, by the number of the system's error."""
+
+_FILE_SYSTEM_KINDS = ('NotFoundError', 'PermissionDeniedError', 'UnauthenticatedError', 'UnavailableError')
+"""TensorFlow's errors that its file systems raise, those of buckets above all."""
+
+
+def told(error: BaseException) -> tuple[str, int] | None:
+  """What whoever typed a command is told of the error that ended it.
+
+  Args:
+    error: that no command recovers from.
+
+  Returns:
+    A line that says what is wrong, where, and what to do, and the exit code; `None` where the error is a fault of
+    the program, or click's own to tell.
+  """
+  if isinstance(error, KeyboardInterrupt):
+    return '\nInterrupted; what was finished is kept.', _INTERRUPTED  # On a line of its own, after ^C.
+  mine = error if isinstance(error, FareliteError) else _translated(error)
+  return None if mine is None else (f'Error: {mine}', mine.exit_code)
+
+
+def _translated(error: BaseException) -> FareliteError | None:
+  """An error of the system or of a library that a user may cause, as one of this project's.
+
+  The libraries are only looked for among what is loaded: an error of theirs can't come from elsewhere.
+  """
+  if isinstance(error, OSError):
+    return _of_the_system(error)
+  if isinstance(error, UnicodeDecodeError):
+    return UserError(f'A file that is read holds bytes that are no UTF-8 text ({error.reason}).', 'Save it as UTF-8.')
+  if isinstance(error, json.JSONDecodeError):
+    return UserError(f'A file that is read is no valid JSON (line {error.lineno}: {error.msg}).', 'Write it again.')
+  if isinstance(error, _loaded('yaml', 'YAMLError')):
+    return UserError(f'A file that is read is no valid YAML ({" ".join(str(error).split())}).', 'Mend it.')
+  if isinstance(error, _loaded('ml_metadata.errors', 'StatusError')):
+    return UserError(f"The metadata store can't be used: {_line(error)}.", 'Check that it can be reached and written.')
+  if isinstance(error, _loaded('tensorflow.python.framework.errors_impl', *_FILE_SYSTEM_KINDS)):
+    return UserError(f"A file can't be used: {_line(error)}.", 'Check its place and your rights there.')
+  return None
+
+
+def _of_the_system(error: OSError) -> FareliteError | None:
+  if error.errno == errno.EPIPE:
+    return None  # Whoever read the output has enough; click ends quietly.
+  where = error.filename2 if error.filename2 and error.errno == errno.EEXIST else error.filename
+  if error.errno in _FULL:
+    return FailedError(f"The disk of '{where}' is full." if where else 'The disk is full.', _FREE)
+  what, mend = _PLACES.get(error.errno or 0, (None, ''))
+  if what and where:
+    return UserError(f"'{where}' {what}.", mend)
+  reason = (error.strerror or str(error) or type(error).__name__).strip().splitlines()[0].rstrip('.')
+  return FailedError(f"'{where}' can't be used: {reason}." if where else f'{reason}.', 'Mend that and run again.')
+
+
+def _loaded(module: str, *names: str) -> tuple[type[BaseException], ...]:
+  return tuple(getattr(sys.modules[module], name) for name in names) if module in sys.modules else ()
+
+
+def _line(error: BaseException) -> str:
+  return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip('.')
 
 
 def failure_sentence(step: str, error: BaseException) -> str:
@@ -17,8 +97,8 @@ def failure_sentence(step: str, error: BaseException) -> str:
     error: what it raised; Beam wraps a worker's exception as text.
   """
   root = root_cause(error)
-  if (isinstance(root, OSError) and root.errno == errno.ENOSPC) or 'No space left on device' in str(root):
-    return f'{step}: the disk is full. Free some space and run again; finished steps are kept.'
+  if (isinstance(root, OSError) and root.errno in _FULL) or 'No space left on device' in str(root):
+    return f'{step}: the disk is full. {_FREE}'
   text = str(root).strip()
   worker_errors = _ERROR_LINE.findall(text)
   if worker_errors:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.anomaly_gate.findings import AnomaliesError
 from components.pusher.journal import manifest_digest
 from configs import loading
 from configs.run import RunConfig
@@ -68,7 +69,7 @@ def run(
     _run_steps(config, source, output, run_id, observer, steps, after)
   except StepFailedError as error:
     failure = failure_sentence(error.step, error)
-    anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
+    anomalies = isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
   _name_what_serves(result, steps, output.serving)
   result |= {'run': run_id, 'config': str(output.config)} | facts | dict(occasion or {})

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
+from configs.errors import UserError
 from configs.metadata import PASSWORD_VARIABLE, Metadata, StoreKind
 from pipeline.store_client import connect
 
@@ -24,7 +25,7 @@ _PATIENCE_SECONDS = 10.0
 _POSTGRESQL_REASON = re.compile(r'PostgreSQL error: (.+)')
 
 
-class MetadataStoreError(ValueError):
+class MetadataStoreError(UserError):
   """The store can't be opened; the message is one sentence, without the password."""
 
 

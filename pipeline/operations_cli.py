@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.options import UserError
+from configs.errors import UserError
 
 
 @click.command()
@@ -16,21 +16,15 @@ def runs(words: tuple[str, ...], as_json: bool) -> None:
   `farelite runs out/nyc` lists runs, models, blessings, and what serves now. `farelite runs show 1795769719 out/nyc`
   follows a version back to its rides, code and config.
   """
-  from configs import loading
   from pipeline import runs_command
-  from pipeline.metadata_store import MetadataStoreError
-  from pipeline.recorded_config import RecordedConfigError
 
   asked = words[0] if words else None
   if len(words) > (3 if asked == 'show' else 1) or (asked == 'show' and len(words) == 1):
     raise UserError('farelite runs takes [DIR_OR_CONFIG], or show RUN_OR_VERSION [DIR_OR_CONFIG].')
-  try:
-    if asked == 'show':
-      runs_command.show(words[1], words[2] if len(words) > 2 else None, as_json)
-    else:
-      runs_command.list_runs(asked, as_json)
-  except (loading.ConfigError, runs_command.RunsError, MetadataStoreError, RecordedConfigError) as error:
-    raise UserError(str(error)) from None
+  if asked == 'show':
+    runs_command.show(words[1], words[2] if len(words) > 2 else None, as_json)
+  else:
+    runs_command.list_runs(asked, as_json)
 
 
 @click.command()
@@ -39,15 +33,11 @@ def runs(words: tuple[str, ...], as_json: bool) -> None:
 @click.option('--reason', required=True, help='Why; kept in the metadata store and beside the versions.')
 def rollback(directory: str, to: int | None, reason: str) -> None:
   """Let an earlier pushed version of the output directory DIR serve again, under a new number."""
-  from pipeline import output_directory, rollback_command
-  from pipeline.recorded_config import RecordedConfigError
+  from pipeline import rollback_command
 
   if not reason.strip():
     raise UserError('--reason is empty; say why, for whoever looks at this later.')
-  try:
-    rollback_command.run(directory, to, reason)
-  except (rollback_command.RestoreError, RecordedConfigError, output_directory.OutputError) as error:
-    raise UserError(str(error)) from None
+  rollback_command.run(directory, to, reason)
 
 
 @click.command()
@@ -60,18 +50,6 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: tuple[str, ...])
 
   What serves, and the artifacts that it was made of, always stays.
   """
-  from configs import loading
-  from pipeline import output_directory, prune_command
-  from pipeline.metadata_store import MetadataStoreError
-  from pipeline.recorded_config import RecordedConfigError
+  from pipeline import prune_command
 
-  try:
-    prune_command.run(directory, dry_run, wait, overrides)
-  except (
-    prune_command.PruneError,
-    loading.ConfigError,
-    RecordedConfigError,
-    MetadataStoreError,
-    output_directory.OutputError,
-  ) as error:
-    raise UserError(str(error)) from None
+  prune_command.run(directory, dry_run, wait, overrides)

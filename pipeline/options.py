@@ -1,4 +1,4 @@
-"""What the commands of the command line share: the error of a user's mistake, and common options."""
+"""What the commands of the command line share: common options."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ import json
 from collections.abc import Sequence
 
 import click
-
-
-class UserError(click.ClickException):
-  """A user's mistake: one sentence, exit code 2."""
-
-  exit_code = 2
-
-  def format_message(self) -> str:
-    return str(self.message)
-
 
 CONFIG = click.option('--config', metavar='F', help='A YAML file, or the name of a preset; chicago by default.')
 SET = click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a setting; may be repeated.')

@@ -19,11 +19,13 @@ from typing import IO
 
 import portalocker
 
+from configs.errors import UserError
+
 MINIMUM_FREE_BYTES = 50_000_000
 """What a small run writes; below it a run would die half way."""
 
 
-class OutputError(ValueError):
+class OutputError(UserError):
   """The output directory can't be used."""
 
 

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from components.prediction import writing
-from components.prediction.errors import PredictionError
 from components.prediction.model_files import ModelFiles, find_model
 from components.prediction.scoring import Scorer
 from components.prediction.streaming import Outcome, predict_files
@@ -23,6 +22,7 @@ from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.files import check_inputs
 from configs import loading
 from configs.dataset import Dataset
+from configs.errors import UserError
 from pipeline import log_files
 from pipeline.data_source import data_source
 
@@ -48,7 +48,7 @@ def run(
       there are cores by default.
 
   Raises:
-    PredictionError, ConfigError, DataSourceError: a user's mistake.
+    UserError: a user's mistake.
   """
   console = Console(stderr=True, highlight=False)
   start = time.monotonic()
@@ -75,7 +75,7 @@ def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Seque
   kept = yaml.safe_load(found.config.read_text(encoding='utf-8')) if found.config else None
   if not isinstance(kept, dict) or 'dataset' not in kept:
     what = 'is a file on its own' if pathlib.Path(model).is_file() else 'was pushed without a config'
-    raise PredictionError(f"'{model}' {what}, so the columns of its rides are unknown: add --config F.")
+    raise UserError(f"'{model}' {what}, so the columns of its rides are unknown: add --config F.")
   # Of the config that was kept, only the dataset: later versions of the project may know other training settings.
   with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
     yaml.safe_dump({'name': 'predict', 'dataset': kept['dataset']}, file, allow_unicode=True)
@@ -94,7 +94,7 @@ def _files(patterns: Sequence[str]) -> tuple[str, ...]:
     try:
       files += check_inputs(source.base, source.pattern)
     except IngestionError:
-      raise PredictionError(f"No file matches '{pattern}'; name a CSV or Parquet file, or a quoted glob.") from None
+      raise UserError(f"No file matches '{pattern}'; name a CSV or Parquet file, or a quoted glob.") from None
   return tuple(files)
 
 
@@ -106,7 +106,7 @@ def _cores() -> int:
 def _check_output(output: str, files: Sequence[str]) -> None:
   writing.check_output(output)
   if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):
-    raise PredictionError(f"The output '{output}' is one of the files of rides; choose another one.")
+    raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
 
 
 @contextlib.contextmanager

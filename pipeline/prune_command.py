@@ -10,14 +10,11 @@ from collections.abc import Iterable, Sequence
 import click
 import ml_metadata as mlmd
 
+from configs.errors import UserError
 from configs.run import RunConfig
 from pipeline import metadata_store, output_directory, pushes, recorded_config, retention
 from pipeline.output_directory import OutputDirectory
 from pipeline.retention import Plan
-
-
-class PruneError(ValueError):
-  """Nothing says what to remove; the message is one sentence."""
 
 
 def run(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
@@ -30,15 +27,15 @@ def run(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()
     overrides: of the config, `retention.key=value`.
 
   Raises:
-    PruneError, ConfigError, RecordedConfigError, MetadataStoreError, OutputError: a user's mistake.
+    UserError: a user's mistake.
   """
   for override in overrides:
     if not override.strip().startswith('retention.'):
-      raise PruneError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
+      raise UserError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
   output = output_directory.at(directory)
   config = recorded_config.read(output, overrides)
   if not config.retention.limited:
-    raise PruneError(
+    raise UserError(
       'Nothing limits what is kept: set retention.runs, retention.versions or retention.max_age_days in the config, or '
       'by --set.'
     )

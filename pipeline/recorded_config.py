@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from configs import loading
+from configs.loading import ConfigError
 from configs.run import RunConfig
 from pipeline.output_directory import OutputDirectory
-
-
-class RecordedConfigError(ValueError):
-  """The directory is not one that a run wrote to."""
 
 
 def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
@@ -21,13 +18,13 @@ def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
     overrides: `section.key=value` texts.
 
   Raises:
-    RecordedConfigError: there is none, or this version of the code can't read it.
+    ConfigError: there is none, or this version of the code can't read it.
     ConfigError: an override is wrong.
   """
   if not output.config.is_file():
-    raise RecordedConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
+    raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
   try:
     recorded = loading.load(str(output.config))
   except loading.ConfigError as error:
-    raise RecordedConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
+    raise ConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
   return loading.load(str(output.config), overrides) if overrides else recorded

@@ -20,7 +20,6 @@ from pipeline.data_source import DataSource, files_of
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.errors import SpecError
 from pipeline.rehearsal.staging import BUCKET, staged
 from pipeline.targets.compiled import SUFFIXES, CompiledPipeline, write_compiled
 from pipeline.targets.places import TargetError, platform_settings
@@ -76,14 +75,11 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
     The exit code: 0, or 1 where a task failed.
 
   Raises:
-    DataSourceError, TargetError: a user's mistake.
+    UserError: a user's mistake.
   """
   start = time.monotonic()
   directory = RehearsalDirectory(output.path)
-  try:
-    buckets = directory.buckets
-  except SpecError as error:
-    raise TargetError(str(error)) from None
+  buckets = directory.buckets
   run_id = f'{datetime.datetime.now():%Y%m%d%H%M%S}'
   logs = output.logs / run_id
   logs.mkdir(parents=True, exist_ok=True)
@@ -131,22 +127,19 @@ def _rehearse(
   from pipeline.rehearsal.artifact_store import ArtifactStore
   from pipeline.rehearsal.task_runner import Stage
 
-  try:
-    with console.status('building the wheel …'):
-      built = image.build(directory.image)
-    stage = Stage(
-      target=target,
-      run=run_id,
-      pipeline=kubeflow_spec.load(directory.spec(target)),
-      image=built,
-      buckets=directory.buckets,
-      store=ArtifactStore(directory.executions(target), target),
-      scratch=scratch,
-      logs=logs,
-      variables=image.variables(),
-    )
-  except (SpecError, image.ImageError) as error:
-    raise TargetError(str(error)) from None
+  with console.status('building the wheel …'):
+    built = image.build(directory.image)
+  stage = Stage(
+    target=target,
+    run=run_id,
+    pipeline=kubeflow_spec.load(directory.spec(target)),
+    image=built,
+    buckets=directory.buckets,
+    store=ArtifactStore(directory.executions(target), target),
+    scratch=scratch,
+    logs=logs,
+    variables=image.variables(),
+  )
   with LiveView(console) as view:
     steps = dag_runner.run_tasks(stage, view, parallel)
   return _summary(stage, steps)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from configs.errors import UserError
 from pipeline import environment, log_files
-from pipeline.report.record import ReportError
 
 _SETTINGS = 12
 """As many differing settings are told on the terminal."""
@@ -24,7 +24,7 @@ def run(directory: str, against: str | None = None) -> None:
     against: that of another run.
 
   Raises:
-    ReportError: one of them is none, or the page can't be written.
+    UserError: one of them is none, or the page can't be written.
   """
   environment.prepare()
   # TensorFlow tells every process about the machine.
@@ -37,7 +37,7 @@ def run(directory: str, against: str | None = None) -> None:
         return
       page = report.write_comparison(directory, against)
     except OSError as error:
-      raise ReportError(f"The report of '{directory}' can't be written: {error.strerror or error}.") from error
+      raise UserError(f"The report of '{directory}' can't be written: {error.strerror or error}.") from error
     _compare(console, directory, against)
     _tell(console, page)
 

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, UserError, overridden
+from configs.errors import UserError
+from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
 
 
 @click.command()
@@ -37,8 +38,6 @@ def retrain(
   """
   from configs import loading
   from pipeline import data_source, output_directory
-  from pipeline.metadata_store import MetadataStoreError
-  from pipeline.retraining.ledger import LedgerError
 
   moment = _moment(now)
   if (first is None) != (last is None):
@@ -59,14 +58,6 @@ def retrain(
   except output_directory.BusyError as error:
     click.echo(f'No run: another one is on its way. {error}')
     code = 0
-  except (
-    loading.ConfigError,
-    data_source.DataSourceError,
-    output_directory.OutputError,
-    MetadataStoreError,
-    LedgerError,
-  ) as error:
-    raise UserError(str(error)) from None
   sys.exit(code)
 
 

@@ -35,7 +35,7 @@ def run(
 
   Raises:
     DataSourceError: the rides can't be read as the config says.
-    LedgerError: the record of earlier runs can't be read.
+    UserError: the record of earlier runs can't be read.
     MetadataStoreError: the metadata store can't be used.
   """
   with run_command.opened(config, source, output, show=False) as session:

@@ -24,7 +24,7 @@ def run(directory: str, to: int | None, reason: str) -> None:
 
   Raises:
     RestoreError: there is nothing to put back.
-    RecordedConfigError, OutputError: `directory` is no output directory.
+    ConfigError, OutputError: `directory` is no output directory.
   """
   output = output_directory.at(directory)
   config = recorded_config.read(output)

@@ -21,7 +21,7 @@ from configs import loading
 from configs.run import RunConfig
 from pipeline import beam_arguments, cloud_bigquery, environment, log_files
 from pipeline.config_view import config_view
-from pipeline.data_source import DataSource, DataSourceError
+from pipeline.data_source import DataSource
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.steps import StepObserver
@@ -57,9 +57,9 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
 
   Raises:
     DataSourceError: the rides can't be read as the config says.
-    BeamSettingsError: a Beam step's engine can't run as it is set.
+    ConfigError: a Beam step's engine can't run as it is set.
     MetadataStoreError: the metadata store can't be used.
-    LedgerError: the record of earlier windows can't be read.
+    UserError: the record of earlier windows can't be read.
   """
   with opened(config, source, output) as session:
     if config.retraining.window is not None:
@@ -95,8 +95,8 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
     show: whether to show the config at once, and not only `show_config` before a run.
 
   Raises:
-    DataSourceError: the rides can't be read as the config says, also inside the block.
-    BeamSettingsError: a Beam step's engine can't run as it is set.
+    DataSourceError, IngestionError: the rides can't be read as the config says, also inside the block.
+    ConfigError: a Beam step's engine can't run as it is set.
     MetadataStoreError: the metadata store can't be used.
   """
   start = time.monotonic()
@@ -119,7 +119,7 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
       from pipeline import local_run
 
       local_run.fail(config, output, str(error))
-      raise (DataSourceError(str(error)) if isinstance(error, IngestionError) else error) from None
+      raise
 
 
 def perform(session: Session, config: RunConfig, output: OutputDirectory, job: Job) -> int:

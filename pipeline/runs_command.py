@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from configs import loading
+from configs.errors import UserError
 from configs.metadata import StoreKind
 from configs.run import RunConfig
 from models.versions import version_number
@@ -31,15 +32,11 @@ _WIDTH = 240
 """Columns where there is no terminal to ask."""
 
 
-class RunsError(ValueError):
-  """There is no such run, or nothing to look into; the message is one sentence."""
-
-
 def list_runs(where: str | None, as_json: bool) -> None:
   """Lists the runs.
 
   Raises:
-    RunsError, ConfigError, RecordedConfigError, MetadataStoreError: there is nothing to list.
+    UserError: there is nothing to list.
   """
   config, output, store = _opened(where)
   entries = read_runs(store, config, output)
@@ -61,14 +58,14 @@ def show(run: str, where: str | None, as_json: bool) -> None:
     as_json: everything, the config included.
 
   Raises:
-    RunsError, ConfigError, RecordedConfigError, MetadataStoreError: there is nothing to show.
+    UserError: there is nothing to show.
   """
   path = pathlib.Path(run).absolute()
   if where is None and path.parent.name == 'serving' and path.is_dir():
     run, where = path.name, str(path.parent.parent)
   elif where is None and path.exists():
     place = pathlib.Path(run).parent if path.name == 'serving' else run
-    raise RunsError(
+    raise UserError(
       f"'{run}' says where, but the version or run is missing; name it first: farelite runs show RUN_OR_VERSION {place}"
     )
   config, output, store = _opened(where)
@@ -86,12 +83,12 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
     output = OutputDirectory(pathlib.Path(where).absolute())
     config = recorded_config.read(output)
   elif where is not None and not loading.exists(where):
-    raise RunsError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
+    raise UserError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
   else:
     config = loading.load(where)
     output = OutputDirectory(pathlib.Path('out', config.name).absolute())
     if where is None and config.metadata.kind is StoreKind.SQLITE and not output.metadata.is_file():
-      raise RunsError(
+      raise UserError(
         f'No output directory or config was named, and the default, config {config.name}, has no metadata store '
         f"'{output.metadata}'; name the output directory or config of a run."
       )
@@ -107,8 +104,8 @@ def _find(entries: Sequence[RunEntry], run: str, config: RunConfig) -> RunEntry:
   if len(by_id) == 1:
     return by_id[0]
   if by_id:
-    raise RunsError(f"'{run}' begins {len(by_id)} runs of '{config.name}': {', '.join(e.run for e in by_id[:5])}.")
-  raise RunsError(f"'{config.name}' has no run and no version '{run}'; `farelite runs` lists what there is.")
+    raise UserError(f"'{run}' begins {len(by_id)} runs of '{config.name}': {', '.join(e.run for e in by_id[:5])}.")
+  raise UserError(f"'{config.name}' has no run and no version '{run}'; `farelite runs` lists what there is.")
 
 
 def _console() -> Console:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import click
 
-from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, UserError, overridden
+from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
 
 _TARGET = click.option(
   '--target',
@@ -63,11 +60,10 @@ def create(
   from pipeline.schedule import schedule_command
   from pipeline.schedule.schedule import ScheduleTarget
 
-  with _mistakes_told():
-    schedule_command.create(
-      ScheduleTarget(target), name, expression, zone, config, overridden(overrides, data, window), output, units,
-      cluster_zone, crontab,
-    )  # fmt: skip
+  schedule_command.create(
+    ScheduleTarget(target), name, expression, zone, config, overridden(overrides, data, window), output, units,
+    cluster_zone, crontab,
+  )  # fmt: skip
 
 
 @schedule.command('list')
@@ -80,8 +76,7 @@ def list_(target: str, config: str | None, units: str | None, overrides: tuple[s
   from pipeline.schedule import schedule_command
   from pipeline.schedule.schedule import ScheduleTarget
 
-  with _mistakes_told():
-    schedule_command.show(schedule_command.keeper(ScheduleTarget(target), config, overrides, units))
+  schedule_command.show(schedule_command.keeper(ScheduleTarget(target), config, overrides, units))
 
 
 def _changing(verb: str, does: str) -> click.Command:
@@ -94,9 +89,8 @@ def _changing(verb: str, does: str) -> click.Command:
     from pipeline.schedule import schedule_command
     from pipeline.schedule.schedule import ScheduleTarget
 
-    with _mistakes_told():
-      schedules = schedule_command.keeper(ScheduleTarget(target), config, overrides, units)
-      schedule_command.change(schedules, verb, name)
+    schedules = schedule_command.keeper(ScheduleTarget(target), config, overrides, units)
+    schedule_command.change(schedules, verb, name)
 
   return click.command(verb, help=does)(command)
 
@@ -104,25 +98,3 @@ def _changing(verb: str, does: str) -> click.Command:
 schedule.add_command(_changing('pause', 'Let a schedule fire no more, for now; a run on its way goes on.'))
 schedule.add_command(_changing('resume', 'Let a paused schedule fire again.'))
 schedule.add_command(_changing('delete', 'Remove a schedule; a run on its way goes on.'))
-
-
-@contextlib.contextmanager
-def _mistakes_told() -> Iterator[None]:
-  from configs import loading
-  from pipeline import data_source, output_directory
-  from pipeline.schedule.cron import ScheduleError
-  from pipeline.targets.places import TargetError
-  from pipeline.targets.submission import SubmissionError
-
-  try:
-    yield
-  except (
-    loading.ConfigError,
-    data_source.DataSourceError,
-    output_directory.OutputError,
-    ScheduleError,
-    TargetError,
-  ) as error:
-    raise UserError(str(error)) from None
-  except SubmissionError as error:
-    raise click.ClickException(str(error)) from None

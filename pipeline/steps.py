@@ -7,6 +7,8 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from configs.errors import FailedError
+
 
 class StepState(str, enum.Enum):
   """How a step ended."""
@@ -42,7 +44,7 @@ class Step:
   outputs: Mapping[str, Sequence[Output]] = dataclasses.field(default_factory=dict)
 
 
-class StepFailedError(RuntimeError):
+class StepFailedError(FailedError):
   """A step raised; `__cause__` says what."""
 
   def __init__(self, step: str) -> None:

@@ -28,7 +28,7 @@ def run(session: run_command.Session, config: RunConfig, source: DataSource, out
 
   Raises:
     IngestionError: no file matches, or the pattern has no spans.
-    LedgerError: the record of earlier runs can't be read.
+    UserError: the record of earlier runs can't be read.
     MetadataStoreError: the metadata store can't be used.
   """
   now = datetime.datetime.now(datetime.timezone.utc)

@@ -31,7 +31,7 @@ class AnomalyGateExecutor(base_executor.BaseExecutor):
     output_dict: dict[str, list[types.Artifact]],
     exec_properties: dict[str, Any],
   ) -> None:
-    """Raises `AnomaliesFound` where the config lets a finding stop the run."""
+    """Raises `AnomaliesError` where the config lets a finding stop the run."""
     statistics = artifact_utils.get_single_instance(input_dict[spec.STATISTICS_KEY])
     anomalies = artifact_utils.get_single_instance(input_dict[spec.ANOMALIES_KEY])
     output = artifact_utils.get_single_instance(output_dict[spec.FINDINGS_KEY])

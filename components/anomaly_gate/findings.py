@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from configs.errors import FailedError
+
 
 class Kind(str, enum.Enum):
   """Which comparison a finding comes from."""
@@ -60,7 +62,7 @@ class Finding:
     return f'{place}: expected {self.expected}, came {self.came}.'
 
 
-class AnomaliesFound(RuntimeError):  # noqa: N818, it names a result, not a fault of the program
+class AnomaliesError(FailedError):
   """The rides are not what the schema expects; the message has one sentence per anomaly.
 
   Attributes:
@@ -73,11 +75,11 @@ class AnomaliesFound(RuntimeError):  # noqa: N818, it names a result, not a faul
 
 
 def refuse(findings: Sequence[Finding]) -> None:
-  """Raises `AnomaliesFound` if any finding stops the run."""
+  """Raises `AnomaliesError` if any finding stops the run."""
   stopping = [finding.sentence() for finding in findings if finding.stops]
   if stopping:
     mend = 'Mend the rides, widen dataset.rules or relax validation, and run again.'
-    raise AnomaliesFound('\n'.join([*stopping, mend]), findings)
+    raise AnomaliesError('\n'.join([*stopping, mend]), findings)
 
 
 def to_json(findings: Sequence[Finding]) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from components.compression_gate.errors import GateError
 from components.fare_evaluator.slice_names import slice_name
 from configs.dataset import Dataset
+from configs.errors import FailedError
 from configs.features import Features
 from configs.run import Slices
 from models.raw_rides import RawRides, read_raw_rides
@@ -40,12 +40,12 @@ def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> E
     slices: the Evaluator's.
 
   Raises:
-    GateError: there is no ride.
+    FailedError: there is no ride.
   """
   try:
     raw = read_raw_rides(files, dataset)
   except ValueError:
-    raise GateError(
+    raise FailedError(
       'The eval split holds no ride, so no variant can be judged: give rides of more time stamps, or change '
       'split.eval_share or split.seed.'
     ) from None

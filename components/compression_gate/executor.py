@@ -36,7 +36,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     output_dict: dict[str, list[types.Artifact]],
     exec_properties: dict[str, Any],
   ) -> None:
-    """Judges; raises `GateError` where there is no ride or nothing to compare with."""
+    """Judges; raises `FailedError` where there is no ride or nothing to compare with."""
     compression = Compression.model_validate_json(exec_properties[spec.COMPRESSION_KEY])
     evaluation = Evaluation.model_validate_json(exec_properties[spec.EVALUATION_KEY])
     dataset = Dataset.model_validate_json(exec_properties[spec.DATASET_KEY])

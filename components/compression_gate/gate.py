@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from components.compression_gate.budget import Miss, misses
 from components.compression_gate.candidate import Candidate
 from components.compression_gate.choice import Choice, choose
-from components.compression_gate.errors import GateError
 from components.compression_gate.eval_rides import EvalRides
 from components.compression_gate.measuring import Measured, measure
 from components.compression_gate.notes import BASELINE, notes
 from components.compression_gate.variants import Variant
 from configs.compression import Compression, Precision
+from configs.errors import FailedError
 from models.comparison import compare
 
 
@@ -60,7 +60,7 @@ def judge(
     quantization_aware: names of the recipes that were trained for integers.
 
   Raises:
-    GateError: there is no float32 variant to compare with.
+    FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
   measured, crashed = measure(files, rides.columns, compression.measurement)
@@ -85,7 +85,7 @@ def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mappi
   found = [variant.name for variant in variants if variant.scheme in schemes]
   if not found:
     mend = f'{BASELINE} was lost: {lost[BASELINE]}' if BASELINE in lost else 'put float32 into compression.schemes.'
-    raise GateError(f'No float32 variant ran, so there is nothing to compare the others with; {mend}')
+    raise FailedError(f'No float32 variant ran, so there is nothing to compare the others with; {mend}')
   return BASELINE if BASELINE in found else found[0]
 
 

@@ -32,7 +32,7 @@ class FareEvaluatorExecutor(evaluator.Executor):
     output_dict: dict[str, list[types.Artifact]],
     exec_properties: dict[str, Any],
   ) -> None:
-    """Evaluates; raises `SlicesMissingError` where TFMA did not slice."""
+    """Evaluates; raises `FailedError` where TFMA did not slice."""
     input_dict = without_absent(input_dict, keys.BASELINE_MODEL_KEY)
     super().Do(input_dict, output_dict, exec_properties)
     uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])

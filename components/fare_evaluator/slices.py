@@ -9,11 +9,8 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from components.fare_evaluator.slice_names import slice_name
+from configs.errors import FailedError
 from configs.run import Slices
-
-
-class SlicesMissingError(RuntimeError):
-  """TFMA's slices do not add up to the eval split."""
 
 
 def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) -> list[dict[str, Any]]:
@@ -29,19 +26,19 @@ def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) 
     `value`), `name` for people, and each metric by name; all rides first.
 
   Raises:
-    SlicesMissingError: a key yields no slice, or its slices hold more or fewer
+    FailedError: a key yields no slice, or its slices hold more or fewer
       rides than the eval split. Without this check a key that TFMA did not
       find would pass unseen, and the model would be blessed.
   """
   rows = [_row(key, metrics, slices) for key, metrics in _candidate(evaluation_uri).slicing_metrics]
   rows.sort(key=lambda row: [(part['feature'], part['value']) for part in row['slice']])
   if not rows or rows[0]['slice']:
-    raise SlicesMissingError('The evaluation has no metrics over all rides.')
+    raise FailedError('The evaluation has no metrics over all rides.')
   total = rows[0]['example_count']
   for key in slice_keys:
     counts = [row['example_count'] for row in rows if [part['feature'] for part in row['slice']] == [key]]
     if not counts or not math.isclose(sum(counts), total):
-      raise SlicesMissingError(
+      raise FailedError(
         f"The slices by '{key}' hold {sum(counts):g} of {total:g} rides in {len(counts)} slices: TFMA did not slice "
         'by it. The transform_features signature must yield it as int64 [batch].'
       )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import NamedTuple
 
-from components.prediction.errors import PredictionError
-from models.manifest import EXTRA, ManifestError
+from models.manifest import EXTRA
 from models.pushed import find_pushed
 
 _CONFIG = 'config.yaml'
@@ -34,12 +33,9 @@ def find_model(path: str) -> ModelFiles:
     path: a pushed version, the directory of the versions, or a `.tflite`.
 
   Raises:
-    PredictionError: there is none, or it is not what was pushed.
+    ManifestError: there is none, or it is not what was pushed.
   """
-  try:
-    pushed = find_pushed(path)
-  except ManifestError as error:
-    raise PredictionError(str(error)) from error
+  pushed = find_pushed(path)
   config = pushed.version / EXTRA / _CONFIG if pushed.version else None
   known = config if config is not None and config.is_file() else None
   return ModelFiles(pushed.file, known, str(pushed.manifest.get('dataset', '')))

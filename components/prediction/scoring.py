@@ -10,13 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.prediction.errors import PredictionError
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.reading import Block, MalformedLine
 from components.ride_example_gen.reasons import Reason
 from configs.dataset import Dataset
+from configs.errors import UserError
 from models.lite.client import LiteModel
-from models.lite.contract import LiteFileError
 
 ROW, FILE, KEY, PREDICTION, REASON = 'row', 'file', 'key', 'prediction', 'reason'
 """Columns of the output."""
@@ -35,16 +34,14 @@ class Scorer:
     """Loads the file once for each of the threads that may work at the same time.
 
     Raises:
-      PredictionError: it is no lite file, or one for rides with other columns.
+      LiteFileError: it is no lite file.
+      UserError: it is one for rides with other columns.
     """
     self._dataset = dataset
     self._models: queue.SimpleQueue[LiteModel] = queue.SimpleQueue()
-    try:
-      for _ in range(workers):
-        model = LiteModel(lite_file)
-        self._models.put(model)
-    except LiteFileError as error:
-      raise PredictionError(str(error)) from error
+    for _ in range(workers):
+      model = LiteModel(lite_file)
+      self._models.put(model)
     self._check_inputs(str(lite_file), [*model.inputs])
     fields = [(ROW, pa.int64()), (FILE, pa.string()), (KEY, pa.string()), (PREDICTION, pa.float32())]
     left_out = {*([] if several_files else [FILE]), *([] if dataset.columns.key else [KEY])}
@@ -60,7 +57,7 @@ class Scorer:
 
     Raises:
       IngestionError: a column's type can't be what it should be.
-      PredictionError: the model fails on the rides.
+      LiteFileError: the model fails on the rides.
     """
     canonical = canonicalize(block.rows, self._dataset, label_required=False)
     fares = self._fares(canonical.rides, canonical.valid)
@@ -89,8 +86,6 @@ class Scorer:
       fares = np.zeros(len(valid), np.float32)
       fares[valid] = model.predict({name: column[valid] for name, column in columns.items()})
       return fares
-    except LiteFileError as error:
-      raise PredictionError(str(error)) from error
     finally:
       self._models.put(model)
 
@@ -102,7 +97,7 @@ class Scorer:
     made = self._dataset.raw_inputs()
     for name in sorted({*inputs} ^ {*made}):
       which = 'the model takes but the dataset does not have' if name in inputs else 'the dataset has but the model not'
-      raise PredictionError(
+      raise UserError(
         f"'{lite_file}' does not fit the dataset '{self._dataset.name}': '{name}' is an input that {which}; "
         'is it the config of another dataset?'
       )

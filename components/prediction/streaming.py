@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pyarrow as pa
 
-from components.prediction.errors import PredictionError
 from components.prediction.scoring import Scorer, count_reasons
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.reading import Block, MalformedLine, read_blocks
@@ -50,7 +49,7 @@ def predict_files(
     progress: is told the rows so far, from time to time.
 
   Raises:
-    PredictionError: a file or the model can't be used; what was written until
+    UserError: a file or the model can't be used; what was written until
       then is incomplete.
   """
   outcome = Outcome()
@@ -83,7 +82,7 @@ def _score(scorer: Scorer, path: str, block: Block, first_row: int) -> pa.Record
   try:
     return scorer.score(path, block, first_row)
   except IngestionError as error:
-    raise PredictionError(f"'{path}': {error}") from error
+    raise IngestionError(f"'{path}': {error}") from error
 
 
 def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, Block, int], None, None]:
@@ -91,12 +90,9 @@ def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, Bloc
   before = 0
   for path in files:
     rows = 0
-    try:
-      for block in _in_order(read_blocks(path, dataset, label_required=False)):
-        rows = max([rows, *block.numbers[-1:].tolist(), *(line.number for line in block.malformed)])
-        yield path, block, before
-    except IngestionError as error:
-      raise PredictionError(str(error)) from error
+    for block in _in_order(read_blocks(path, dataset, label_required=False)):
+      rows = max([rows, *block.numbers[-1:].tolist(), *(line.number for line in block.malformed)])
+      yield path, block, before
     before += rows
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.parquet import pq
-from components.prediction.errors import PredictionError
 from components.prediction.scoring import FILE, REASON
+from configs.errors import UserError
 
 Write = Callable[[pa.RecordBatch], None]
 """Takes the next predictions."""
@@ -34,7 +34,7 @@ def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
     schema: of the predictions.
 
   Raises:
-    PredictionError: it can't be written.
+    UserError: it can't be written.
   """
   target = pathlib.Path(path)
   check_output(path)
@@ -44,7 +44,7 @@ def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
       yield write
     partial.replace(target)
   except OSError as error:
-    raise PredictionError(f"'{path}' can't be written ({error.strerror or error}).") from error
+    raise UserError(f"'{path}' can't be written ({error.strerror or error}).") from error
   finally:
     partial.unlink(missing_ok=True)
 
@@ -53,14 +53,14 @@ def check_output(path: str) -> None:
   """Checks the name of an output before anything is read.
 
   Raises:
-    PredictionError: no format goes with it, or its folder is not there.
+    UserError: no format goes with it, or its folder is not there.
   """
   target = pathlib.Path(path)
   if '://' in path or target.suffix.lower() not in SUFFIXES:
-    raise PredictionError(f"The output '{path}' must be a local file that ends in {' or '.join(SUFFIXES)}.")
+    raise UserError(f"The output '{path}' must be a local file that ends in {' or '.join(SUFFIXES)}.")
   if target.is_dir() or not target.absolute().parent.is_dir():
     what = 'is a directory' if target.is_dir() else 'lies in a directory that is not there'
-    raise PredictionError(f"The output '{path}' {what}; name a file.")
+    raise UserError(f"The output '{path}' {what}; name a file.")
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from tfx.utils import path_utils, proto_utils
 
 from components.pusher.journal import is_withdrawn, manifest_digest, rollbacks
 from components.pusher.publishing import publish, staging
+from configs.errors import FailedError
 from models.versions import is_object_store, next_version
 
 _VERSION_KEY = 'pushed_version'
@@ -31,10 +32,6 @@ WITHDRAWN = 'withdrawn'
 """Custom property of a model that was blessed, but not pushed, as a rollback withdrew it: the sentence that says so."""
 
 
-class PushFailed(RuntimeError):  # noqa: N818, it names a result, not a fault of the program
-  """The model could not be copied; what served before still does."""
-
-
 class AtomicPusherExecutor(tfx_pusher.Executor):
   """Executor of `AtomicPusher`."""
 
@@ -47,7 +44,7 @@ class AtomicPusherExecutor(tfx_pusher.Executor):
     """Pushes a blessed model; marks the artifact as not pushed otherwise, and where a rollback withdrew that model.
 
     Raises:
-      PushFailed: the disk is full, the directory isn't writable, or the like.
+      FailedError: the disk is full, the directory isn't writable, or the like.
     """
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
@@ -70,7 +67,7 @@ class AtomicPusherExecutor(tfx_pusher.Executor):
         self._publish(pushed, base)
         pushed.set_int_custom_property(EVALUATED_MODEL_ID, _evaluated_model(input_dict))
     except (OSError, tf.errors.OpError) as error:
-      raise PushFailed(
+      raise FailedError(
         f'The push to {base} failed while the model was copied ({_reason(error)}): the versions there are untouched; '
         'free some space or mend the rights of the directory, and run again.'
       ) from error

@@ -12,11 +12,12 @@ from typing import Any
 
 from components.pusher.journal import Rollback, announce, is_withdrawn, manifest_digest, origin, rollbacks, settle
 from components.pusher.publishing import publish, staging
+from configs.errors import UserError
 from models.manifest import ManifestError, verify
 from models.versions import next_version, versions
 
 
-class RestoreError(ValueError):
+class RestoreError(UserError):
   """There is no such version to put back; the message is one sentence."""
 
 

@@ -33,7 +33,7 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
     output_dict: dict[str, list[types.Artifact]],
     exec_properties: dict[str, Any],
   ) -> None:
-    """Writes the variants; raises `NoVariantError` where there is none."""
+    """Writes the variants; raises `FailedError` where there is none."""
     settings = Settings.from_json(exec_properties | {'model': exec_properties[keys.MODEL_KEY]})
     graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict[keys.TRANSFORM_GRAPH_KEY]))
     spec = graph.transformed_feature_spec()

@@ -16,14 +16,11 @@ from tfx.dsl.io import fileio
 from components.quantization_rewriter.rewriter import LiteRewriter
 from components.quantization_rewriter.spec import VARIANTS_FILE
 from configs.compression import Scheme
+from configs.errors import FailedError
 from configs.recipe import Recipe
 from configs.scheme_checks import applies
 from models.lite.shrinking import shrink
 from models.lite.variants import Variants
-
-
-class NoVariantError(RuntimeError):
-  """Not a single file could be made."""
 
 
 def rewrite_all(
@@ -48,7 +45,7 @@ def rewrite_all(
     The content of `variants.json`.
 
   Raises:
-    NoVariantError: none could be made; names the first reason.
+    FailedError: none could be made; names the first reason.
   """
   made = [
     _variant(variants, recipe, scheme, saved_models[recipe.name], directory, cache)
@@ -57,7 +54,7 @@ def rewrite_all(
     if applies(scheme, recipe)
   ]
   if all(variant['file'] is None for variant in made):
-    raise NoVariantError(f'None of the {len(made)} variants could be made. {made[0]["name"]}: {made[0]["reason"]}')
+    raise FailedError(f'None of the {len(made)} variants could be made. {made[0]["name"]}: {made[0]["reason"]}')
   content = {'variants': made, 'features': {'bytes': len(shrink(variants.features))}}
   with fileio.open(os.path.join(directory, VARIANTS_FILE), 'w') as file:
     file.write(json.dumps(content, indent=2))

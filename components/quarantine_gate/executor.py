@@ -22,6 +22,6 @@ class QuarantineGateExecutor(base_executor.BaseExecutor):
     output_dict: dict[str, list[types.Artifact]],
     exec_properties: dict[str, Any],
   ) -> None:
-    """Raises `RidesRefused` where too few rides are valid."""
+    """Raises `RidesRefusedError` where too few rides are valid."""
     uri = artifact_utils.get_single_uri(input_dict[QUARANTINE_KEY])
     check_rides(read_counts(uri), exec_properties[MAX_SHARE_KEY], uri)

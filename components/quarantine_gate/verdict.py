@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from components.ride_example_gen.counts import RideCounts
+from configs.errors import FailedError
 
 TOP_REASONS = 3
 """How many reasons a refusal names."""
 
 
-class RidesRefused(RuntimeError):  # noqa: N818, it names a result, not a fault of the program
+class RidesRefusedError(FailedError):
   """Too few valid rides; the message is one sentence on what came, where it lies and what to do."""
 
 
@@ -23,22 +24,22 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
     uri: where the quarantined rows lie.
 
   Raises:
-    RidesRefused: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
+    RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
   """
   quarantined = sum(counts.quarantined.values())
   if counts.read == 0:
-    raise RidesRefused(
+    raise RidesRefusedError(
       f'No rides were read from {_files(counts.files)}: give dataset.path files with at least one row.'
     )
   mend = f'they lie with their reasons in {uri}; mend the data, widen dataset.rules'
   reasons = _top_reasons(counts.quarantined)
   if counts.kept == 0:
-    raise RidesRefused(
+    raise RidesRefusedError(
       f'All {counts.read:,} rides are invalid ({reasons}): {mend} or correct the columns and the time format.'
     )
   if quarantined / counts.read > max_quarantined_share:
     share, limit = _percent(quarantined / counts.read), _percent(max_quarantined_share)
-    raise RidesRefused(
+    raise RidesRefusedError(
       f'{quarantined:,} of {counts.read:,} rides ({share}) are invalid, more than the {limit} of '
       f'dataset.rules.max_quarantined_share ({reasons}): {mend} or raise the limit.'
     )
@@ -49,7 +50,7 @@ def _check_splits(splits: Mapping[str, int], kept: int) -> None:
   for split in ('train', 'eval'):
     if splits.get(split, 0) == 0:
       rides = 'the only valid ride' if kept == 1 else f'all {kept:,} valid rides, as rides of one time stamp do,'
-      raise RidesRefused(
+      raise RidesRefusedError(
         f'The {split} split is empty because {rides} fell into the other one: give rides of more time stamps, '
         'or change split.eval_share or split.seed.'
       )

@@ -20,9 +20,9 @@ from components.study.study_fold import StudyFold
 from components.study.task import Outcome, Task
 from components.study.unit_store import Origin, UnitStore
 from configs.dataset import TIME
+from configs.errors import FareliteError
 from configs.run import RunConfig
 from configs.study import StudyBlock
-from models.training import DivergedError
 
 _BLOCKS = {
   StudyBlock.FEATURES: features.tasks,
@@ -128,7 +128,7 @@ def _unit(task: Task, fold: StudyFold, store: UnitStore, origin: Origin) -> tupl
     return outcomes, True
   try:
     outcomes = task.measure(fold)
-  except (ValueError, DivergedError) as error:
+  except (ValueError, FareliteError) as error:
     return str(error), False
   for name, outcome in outcomes.items():
     if not np.isfinite(outcome.fares).all():

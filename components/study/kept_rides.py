@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components.ride_example_gen.ingestion import judged_blocks
-from components.study.errors import StudyError
 from configs.dataset import TIME, Dataset
+from configs.errors import UserError
 
 
 def read_kept(files: Sequence[str], dataset: Dataset) -> dict[str, np.ndarray]:
@@ -17,12 +17,12 @@ def read_kept(files: Sequence[str], dataset: Dataset) -> dict[str, np.ndarray]:
 
   Raises:
     IngestionError: a file can't be read.
-    StudyError: not a single row passes.
+    UserError: not a single row passes.
   """
   judged = (canonical for file in files for _, canonical in judged_blocks(file, dataset))
   blocks = [canonical.rides.filter(canonical.valid) for canonical in judged]
   if not sum(block.num_rows for block in blocks):
-    raise StudyError(f'No valid ride in {", ".join(files)}; does --config fit the columns and rules of these rides?')
+    raise UserError(f'No valid ride in {", ".join(files)}; does --config fit the columns and rules of these rides?')
   return {
     name: np.concatenate([block.column(name).to_numpy(zero_copy_only=False) for block in blocks])
     for name in blocks[0].schema.names

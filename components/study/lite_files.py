@@ -15,7 +15,7 @@ from configs.dataset import TIME
 from configs.run import RunConfig
 from models.keras_compat import keras
 from models.lite.conversion import assemble, convert_features, convert_model
-from models.lite.process import LiteCrashError, LiteProcess
+from models.lite.process import LiteProcess
 from models.reduction.fitted import Fitted
 from models.reduction.preprocessing import ReducedFeatures
 from transforms.engineering import engineer
@@ -63,13 +63,10 @@ def predicted(content: bytes, rides: Mapping[str, np.ndarray]) -> np.ndarray:
   """What LiteRT makes of raw rides in a process of its own: float32 [rides].
 
   Raises:
-    ValueError: the file can't be used, or its process crashed or hung.
+    LiteFileError, LiteCrashError: the file can't be used, or its process crashed or hung.
   """
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
     path.write_bytes(content)
-    try:
-      with LiteProcess(path) as process:
-        return process.predict(rides)
-    except LiteCrashError as error:
-      raise ValueError(str(error)) from error
+    with LiteProcess(path) as process:
+      return process.predict(rides)

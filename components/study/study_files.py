@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from components.parquet import pq
-from components.study.errors import StudyError
 from components.study.results import Results, Row
+from configs.errors import UserError
 
 STUDY = 'study.parquet'
 """Tidy: one row per variant, one column per figure; what a block has no such figure of is null."""
@@ -71,7 +71,7 @@ def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Ro
   try:
     rows, about = read(directory)
     units = pq.read_table(directory / UNITS).to_pylist()
-  except (StudyError, OSError, pa.ArrowInvalid):
+  except (UserError, OSError, pa.ArrowInvalid):
     return None
   return (rows, units, about) if about.get('identity') == identity else None
 
@@ -80,13 +80,13 @@ def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], dict[str, Any]]
   """The rows of `study.parquet` and what is told besides.
 
   Raises:
-    StudyError: no study came to its end there.
+    UserError: no study came to its end there.
   """
   try:
     rows = pq.read_table(directory / STUDY).to_pylist()
     about = json.loads((directory / ABOUT).read_text(encoding='utf-8'))
   except (OSError, ValueError, pa.ArrowInvalid):
-    raise StudyError(f"'{directory}' holds no finished study; make one with farelite study --output.") from None
+    raise UserError(f"'{directory}' holds no finished study; make one with farelite study --output.") from None
   return rows, about
 
 

@@ -14,13 +14,10 @@ from typing import IO, Any
 import tensorflow as tf
 
 import models
+from configs.errors import FailedError
 from models.compression import picture_worker
 
 _ROOT = pathlib.Path(models.__file__).resolve().parent.parent
-
-
-class DrawingError(RuntimeError):
-  """The pictures of a training report could not be drawn."""
 
 
 class Drawing:
@@ -64,7 +61,7 @@ class Drawing:
     """Waits for all pictures, unless the block failed.
 
     Raises:
-      DrawingError: the process failed.
+      FailedError: the process failed.
     """
     with self._folder, self._errors:
       if kind is not None:
@@ -75,7 +72,7 @@ class Drawing:
       if self._process.returncode:
         self._errors.seek(0)
         told = self._errors.read().decode(errors='replace').strip().splitlines() or ['it says nothing']
-        raise DrawingError(
+        raise FailedError(
           f'The process that draws the training reports ended with code {self._process.returncode}: {told[-1]}'
         )
       for folder, directory in self._targets.items():

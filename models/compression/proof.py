@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from configs.errors import FailedError
 from configs.recipe import OUTPUT_LAYER, Clustering, Pruning, Quantization, Recipe
 from models import exported
 from models.compression import facts
@@ -28,7 +29,7 @@ _UNCALIBRATED = (-6.0, 6.0)
 """Where tfmot's ranges start (`_QuantizeHelper._add_range_weights`)."""
 
 
-class NoEffectError(RuntimeError):
+class NoEffectError(FailedError):
   """An exported model is not what its recipe promises."""
 
 

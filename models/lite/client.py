@@ -136,8 +136,6 @@ class LiteModel:
     return inputs, outputs[FARE]['index']
 
   def _unusable(self, error: Exception) -> LiteFileError:
-    if isinstance(error, LiteFileError):
-      return error
     if isinstance(error, UnicodeDecodeError) or 'valid Flatbuffer' in str(error):
       return LiteFileError(f'{self._name} is cut off or damaged; copy or write it again.')
     return LiteFileError(f"{self._name} can't be loaded ({_line(error)}).")

@@ -1,4 +1,4 @@
-"""What every lite file takes and gives, and what its rides must be. Imports NumPy alone."""
+"""What every lite file takes and gives, and what its rides must be. Imports NumPy and the tree of errors alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+
+from configs.errors import UserError
 
 SIGNATURE = 'serving_default'
 
@@ -26,7 +28,7 @@ FARE = 'fare_amount'
 _INT32 = np.iinfo(np.int32)
 
 
-class LiteFileError(ValueError):
+class LiteFileError(UserError):
   """A lite file, or rides for one, that can't be used; the message is one sentence."""
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from configs.compression import Precision, Scheme
 from configs.dataset import LABEL, TIME, Dataset
+from configs.errors import FailedError
 from models.clipping import Clip
 from models.compression import layers
 from models.fare_model import DENSE_CORE
@@ -36,7 +37,7 @@ _ROWS_AT_ONCE = 512
 Inputs = Mapping[str, np.ndarray]
 
 
-class ConversionError(ValueError):
+class ConversionError(FailedError, ValueError):  # TFX's rewriter takes ValueError alone for a refusal.
   """A model can't be converted as its scheme says."""
 
 

@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from configs.errors import FailedError
+
 Converter: TypeAlias = tf.lite.TFLiteConverter
 
 _SWITCH = '_experimental_disable_per_channel_quantization_for_dense_layers'
@@ -21,10 +23,6 @@ _SWITCH = '_experimental_disable_per_channel_quantization_for_dense_layers'
 
 _ALWAYS_PER_TENSOR = (2, 16)
 """The last version known to have no such attribute and one scale per kernel."""
-
-
-class ConverterError(RuntimeError):
-  """The installed TensorFlow can't be told how many scales a dense kernel has."""
 
 
 def from_saved_model(directory: str, signature: str, per_channel: bool = False) -> Converter:
@@ -37,7 +35,7 @@ def from_saved_model(directory: str, signature: str, per_channel: bool = False) 
       files without sparse kernels and clusters.
 
   Raises:
-    ConverterError: this TensorFlow can't do so.
+    FailedError: this TensorFlow can't do so.
   """
   return _set(Converter.from_saved_model(directory, signature_keys=[signature]), per_channel)
 
@@ -77,7 +75,7 @@ def _set(converter: Converter, per_channel: bool) -> Converter:
   # An attribute that nobody reads would be set without an error, so its absence has to be known to be harmless.
   version = tuple(int(part) for part in tf.__version__.split('.')[:2])
   if per_channel or version > _ALWAYS_PER_TENSOR:
-    raise ConverterError(
+    raise FailedError(
       f'TensorFlow {tf.__version__} has no {_SWITCH} that says how many scales a dense kernel has. '
       f'{"One per unit" if per_channel else "One alone"} can be had with TensorFlow 2.21'
       f'{"" if per_channel else " or 2.16"}.'

@@ -17,6 +17,7 @@ from typing import IO
 import numpy as np
 
 import models
+from configs.errors import FailedError
 from models.lite import worker
 from models.lite.contract import LiteFileError
 from models.lite.messages import read_message, write_message
@@ -28,7 +29,7 @@ _GRACE = 5.0
 _STDERR_BYTES = 1 << 16
 
 
-class LiteCrashError(RuntimeError):
+class LiteCrashError(FailedError):
   """The process of a lite file ended or hung.
 
   Attributes:

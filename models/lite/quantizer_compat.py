@@ -12,6 +12,7 @@ import importlib.metadata
 from types import ModuleType
 
 from configs.compression import Precision
+from configs.errors import FailedError
 
 _PACKAGES = ('litert_quantizer', 'ai_edge_quantizer')
 """The new name first: where both are installed, the old one is what nobody mends any more."""
@@ -19,7 +20,7 @@ _PACKAGES = ('litert_quantizer', 'ai_edge_quantizer')
 _RECIPES = {Precision.WEIGHT_ONLY_INT8: 'weight_only_wi8_afp32', Precision.DYNAMIC_INT4: 'dynamic_wi4c_afp32'}
 
 
-class QuantizerMissingError(ImportError):
+class QuantizerMissingError(FailedError):
   """Neither package can be imported."""
 
 

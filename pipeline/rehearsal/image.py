@@ -22,15 +22,13 @@ from collections.abc import Iterator
 
 from packaging.requirements import Requirement
 
+from configs.errors import UserError
+
 _PROJECT = 'farelite'
 _SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'components', 'configs', 'models', 'pipeline', 'transforms')
 _REQUIREMENTS = 'requirements/image.txt'
 """What the Dockerfile installs."""
 _STAMP = 'complete'
-
-
-class ImageError(RuntimeError):
-  """The wheel can't be built or installed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +60,7 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
     checkout: the sources; by default those that run now. An installed project is copied as it is installed.
 
   Raises:
-    ImageError: pip refused; says what it said.
+    UserError: pip refused; says what it said.
   """
   checkout = checkout or _checkout()
   digest = _digest(checkout) if checkout else f'installed-{importlib.metadata.version(_PROJECT)}'
@@ -158,7 +156,7 @@ def _top_level(name: str) -> set[str]:
   try:
     record = importlib.metadata.distribution(name).read_text('RECORD') or ''
   except importlib.metadata.PackageNotFoundError:
-    raise ImageError(
+    raise UserError(
       f"The package '{name}' of {_REQUIREMENTS} is not installed here, so no image can be made of it; make install."
     ) from None
   first = {line.partition(',')[0].partition('/')[0] for line in record.splitlines()}
@@ -193,7 +191,7 @@ def _call(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
   except (OSError, subprocess.CalledProcessError) as error:
     said = getattr(error, 'stderr', None) or str(error)
-    raise ImageError(f"The image of the rehearsal can't be made: {said.strip().splitlines()[-1]}") from error
+    raise UserError(f"The image of the rehearsal can't be made: {said.strip().splitlines()[-1]}") from error
 
 
 def variables(dockerfile: pathlib.Path | None = None) -> dict[str, str]:

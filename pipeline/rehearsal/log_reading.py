@@ -9,9 +9,7 @@ from collections.abc import Sequence
 
 from pipeline.rehearsal.bucket_guard import MARK
 
-_EXCEPTION = re.compile(
-  r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Refused|Found|Failed|Exit|Interrupt)): ?(?P<text>.*)$'
-)
+_EXCEPTION = re.compile(r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Exit|Interrupt)): ?(?P<text>.*)$')
 _MISSING_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _LOST_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
 _ABSL = re.compile(r'^[IWEF](\d{4} \d\d:\d\d:\d\d\.\d{6}) .*\] (?P<text>.*)$')

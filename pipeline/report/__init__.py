@@ -1,6 +1,5 @@
 """The report of a run: one HTML page that needs no network, from `summary.json` and the artifacts alone."""
 
-from pipeline.report.record import ReportError
 from pipeline.report.writing import write, write_comparison
 
-__all__ = ['ReportError', 'write', 'write_comparison']
+__all__ = ['write', 'write_comparison']

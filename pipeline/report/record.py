@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from configs.errors import UserError
 from configs.run import Evaluation
 from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
@@ -21,10 +22,6 @@ _OWN_KEYS = {
   ('RideExampleGen', 'quarantine'): 'quarantine',
 }
 """Artifacts that the summary names by keys of their own, also where it has no list of all."""
-
-
-class ReportError(ValueError):
-  """There is no run to report on; the message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,17 +131,17 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
     directory: the output directory of the run.
 
   Raises:
-    ReportError: there is no summary, or it is no summary.
+    UserError: there is no summary, or it is no summary.
   """
   output = OutputDirectory(pathlib.Path(directory).expanduser().absolute())
   try:
     summary = json.loads(output.summary.read_text(encoding='utf-8'))
   except (FileNotFoundError, NotADirectoryError):
-    raise ReportError(f"'{directory}' holds no summary.json; name the output directory of a run.") from None
+    raise UserError(f"'{directory}' holds no summary.json; name the output directory of a run.") from None
   except (OSError, ValueError) as error:
-    raise ReportError(f"'{output.summary}' can't be read ({error}); run again.") from None
+    raise UserError(f"'{output.summary}' can't be read ({error}); run again.") from None
   if not isinstance(summary, dict) or 'status' not in summary:
-    raise ReportError(f"'{output.summary}' is not the summary of a run; name the output directory of a run.")
+    raise UserError(f"'{output.summary}' is not the summary of a run; name the output directory of a run.")
   return RunRecord(output, summary, read_config(output.config))
 
 

@@ -22,7 +22,7 @@ def write(directory: str | os.PathLike[str]) -> pathlib.Path:
     The page.
 
   Raises:
-    ReportError: there is no summary, or it is none.
+    UserError: there is no summary, or it is none.
     OSError: the page can't be written.
   """
   record = read_record(directory)
@@ -40,7 +40,7 @@ def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLi
     The page.
 
   Raises:
-    ReportError: one of them holds no summary.
+    UserError: one of them holds no summary.
     OSError: the page can't be written.
   """
   first, second = read_record(directory), read_record(against)

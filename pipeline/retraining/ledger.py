@@ -8,6 +8,7 @@ import json
 import pathlib
 from typing import Any
 
+from configs.errors import UserError
 from pipeline.whole_file import write_whole
 
 _MOST_RUNS = 2000
@@ -18,10 +19,6 @@ RUNNING = 'running'
 
 FINISHED = frozenset({'pushed', 'not_blessed'})
 """Statuses of a run that came to its end."""
-
-
-class LedgerError(ValueError):
-  """`retraining.json` can't be read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +96,7 @@ class Ledger:
     """Reads the file; a ledger without entries where there is none.
 
     Raises:
-      LedgerError: the file is no ledger.
+      UserError: the file is no ledger.
     """
     try:
       values = json.loads(path.read_text(encoding='utf-8'))
@@ -108,7 +105,7 @@ class Ledger:
     except FileNotFoundError:
       return cls(path)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-      raise LedgerError(
+      raise UserError(
         f"'{path}' can't be read ({error}). Move it away: the next run then takes every span for a new one."
       ) from None
 

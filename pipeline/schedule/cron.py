@@ -10,13 +10,15 @@ from collections.abc import Iterator
 
 import cronsim
 
+from configs.errors import UserError
+
 _NAMES = ('minute', 'hour', 'day of month', 'month', 'day of week')
 _WEEKDAYS = ('Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat')
 _WHOLE = (range(60), range(24), range(1, 32), range(1, 13), range(7))
 _LOOK_AHEAD = datetime.timedelta(days=400)
 
 
-class ScheduleError(ValueError):
+class ScheduleError(UserError):
   """A schedule that can't be; the message is one sentence with the way out."""
 
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from configs import loading
+from configs.errors import UserError
 from configs.run import RunConfig
 from configs.study import QUICK, StudyBlock, study_block
 from configs.study_checks import study_problems
@@ -35,15 +36,13 @@ def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Se
   """The overrides of a config that the command's options stand for, the user's own `--set` last.
 
   Raises:
-    StudyError: there is no block of that name.
+    UserError: there is no block of that name.
   """
-  from components.study.errors import StudyError
-
   for block in blocks:
     try:
       study_block(block)
     except ValueError as error:
-      raise StudyError(f'--only: {error}') from None
+      raise UserError(f'--only: {error}') from None
   only = (f'study.blocks=[{", ".join(dict.fromkeys(blocks))}]',) if blocks else ()
   return (*(QUICK if quick else ()), *only, *((data_setting(data),) if data else ()), *settings)
 
@@ -63,7 +62,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
   """Makes the study and shows it.
 
   Raises:
-    IngestionError, StudyError: a user's mistake.
+    UserError: a user's mistake.
   """
   start = time.monotonic()
   output.config.write_text(loading.dump(config), encoding='utf-8')
@@ -108,7 +107,7 @@ def print_markdown(directory: str, blocks: Sequence[str]) -> None:
   """Prints the tables of a finished study as Markdown.
 
   Raises:
-    StudyError: there is none, or no block of that name.
+    UserError: there is none, or no block of that name.
   """
   from components.study import study_files
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import pydantic
 
+from configs.errors import UserError
 from configs.platform import VARIABLES, Platform, with_environment
 from pipeline.places import Places
 
 
-class TargetError(ValueError):
+class TargetError(UserError):
   """A user's mistake about a cloud target; one sentence, or one per line."""
 
 

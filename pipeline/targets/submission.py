@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from configs.errors import FailedError
+
 
 class Submission(NamedTuple):
   """A run that a backend took.
@@ -17,5 +19,5 @@ class Submission(NamedTuple):
   link: str
 
 
-class SubmissionError(RuntimeError):
+class SubmissionError(FailedError):
   """A backend could not be reached, or refused; one sentence."""

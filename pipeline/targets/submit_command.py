@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.spans import has_spans
 from pipeline import environment, log_files
-from pipeline.data_source import DataSource, DataSourceError, rides_of
+from pipeline.data_source import DataSource, rides_of
 from pipeline.targets.compile_command import compile_checked, load
 from pipeline.targets.places import TargetError, platform_settings
 from pipeline.targets.target import Target
@@ -22,7 +21,7 @@ def run(target: str, config: str | None, data: str | None, overrides: Sequence[s
   """Submits a run and says where to watch it.
 
   Raises:
-    ConfigError, DataSourceError, TargetError: a user's mistake.
+    UserError: a user's mistake.
     SubmissionError: the backend refused, or can't be reached.
   """
   where = Target(target)
@@ -55,8 +54,6 @@ def _with_spans(source: DataSource, window: int | None, console: Console) -> Dat
   try:
     with console.status('looking for spans …'):
       source, found = resolve_window(source, window)
-  except IngestionError as error:
-    raise DataSourceError(str(error)) from None
   except tf.errors.OpError as error:
     reason = error.message.splitlines()[0]
     raise TargetError(f"The spans below '{source.base}' can't be listed from here: {reason}") from None

@@ -21,7 +21,7 @@ from tfx.types import standard_artifacts
 from components.anomaly_gate import findings
 from components.anomaly_gate.component import AnomalyGate
 from components.anomaly_gate.divergence import missing_divergence, value_divergences
-from components.anomaly_gate.findings import AnomaliesFound, Kind, Level
+from components.anomaly_gate.findings import AnomaliesError, Kind, Level
 from components.anomaly_gate.inspection import inspect
 from components.ride_schema.component import RideSchema
 from components.ride_schema.schema import ride_schema
@@ -131,7 +131,7 @@ def test_an_anomaly_stops_the_run_in_one_sentence(clean, changed, sentence):
   """Oracle: rides that differ from valid ones by one column."""
   found = _inspect(train=clean, eval=_split(seed=2, **changed))
   assert [finding.sentence() for finding in found if finding.stops] == [sentence]
-  with pytest.raises(AnomaliesFound) as stopped:
+  with pytest.raises(AnomaliesError) as stopped:
     findings.refuse(found)
   assert str(stopped.value).splitlines() == [
     sentence,
@@ -370,7 +370,7 @@ def test_a_pipeline_shows_drift_and_goes_on(tmp_path, clean):
 def test_a_pipeline_stops_and_the_exception_carries_the_findings(tmp_path, clean):
   """The first run: no previous span."""
   message = r'^pickup_latitude in the eval split: expected values of at least 40, came 38\.2\.'
-  with pytest.raises(AnomaliesFound, match=message) as stopped:
+  with pytest.raises(AnomaliesError, match=message) as stopped:
     _run(tmp_path, Validation(), train=clean, eval=_split(pickup_latitude=_first(38.2)))
   (stopping,) = [finding for finding in stopped.value.findings if finding.stops]
   assert dataclasses.asdict(stopping)['kind'] is Kind.SCHEMA

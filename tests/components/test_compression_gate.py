@@ -19,7 +19,6 @@ from components.artifacts import CompressionReport, LiteVariants
 from components.compression_gate import spec
 from components.compression_gate.bench import Bench
 from components.compression_gate.component import CompressionGate
-from components.compression_gate.errors import GateError
 from components.compression_gate.eval_rides import read_eval_rides
 from components.compression_gate.executor import CompressionGateExecutor
 from components.compression_gate.gate import judge
@@ -28,6 +27,7 @@ from components.compression_gate.variants import fetch_variants
 from components.pusher.executor import AtomicPusherExecutor
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
+from configs.errors import FailedError
 from models.golden import check_golden
 from models.lite.client import LiteModel
 from models.manifest import ManifestError, verify
@@ -86,7 +86,7 @@ def test_an_empty_eval_split_is_refused(tmp_path):
   gate_files.write_examples(tmp_path, {name: np.zeros(0) for name in (*CONFIG.dataset.raw_inputs(), LABEL)})
   files = [str(path) for path in (tmp_path / 'Split-eval').iterdir()]
   with pytest.raises(
-    GateError, match=r'^The eval split holds no ride, so no variant can be judged: give rides of more'
+    FailedError, match=r'^The eval split holds no ride, so no variant can be judged: give rides of more'
   ):
     read_eval_rides(files, CONFIG.dataset, CONFIG.evaluation.slices)
 
@@ -200,7 +200,7 @@ def test_without_the_dense_float32_file_the_next_one_is_the_baseline(judged, mad
   ],
 )
 def test_without_any_float32_file_there_is_no_judgement(judged, made, lost, message):
-  with pytest.raises(GateError, match=rf'^No float32 variant ran, so there is nothing to {message}'):
+  with pytest.raises(FailedError, match=rf'^No float32 variant ran, so there is nothing to {message}'):
     judged({'dense.int8': made.int8}, compression(), lost)
 
 

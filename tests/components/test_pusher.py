@@ -17,8 +17,9 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.pusher.component import AtomicPusher
-from components.pusher.executor import AtomicPusherExecutor, PushFailed
+from components.pusher.executor import AtomicPusherExecutor
 from components.pusher.publishing import STAGING_PREFIX, publish
+from configs.errors import FailedError
 
 FILES = {'saved_model.pb': b'graph', 'variables/variables.index': b'index', 'assets.extra/model.tflite': b'lite'}
 
@@ -153,7 +154,7 @@ def test_a_full_disk_leaves_the_served_version_alone(tmp_path):
     served = _push(small, base, tmp_path / 'a').get_string_custom_property('pushed_version')
     try:
       _push(large, base, tmp_path / 'b')
-    except PushFailed as error:
+    except FailedError as error:
       (tmp_path / 'error').write_text(str(error))
     intact = _versions(base) == [int(served)] and _files(base / served) == FILES and not _leftovers(base)
     (tmp_path / 'intact').write_text(str(intact))
@@ -190,7 +191,7 @@ def _checked(status):
 def test_a_base_that_is_a_file_is_refused_in_one_sentence(tmp_path):
   (tmp_path / 'base').write_text('')
   message = r'The push to .*/base failed while the model was copied \(File exists\): the versions there are untouched'
-  with pytest.raises(PushFailed, match=message):
+  with pytest.raises(FailedError, match=message):
     _push(_model(tmp_path / 'model'), tmp_path / 'base', tmp_path / 'archive')
 
 

@@ -21,10 +21,11 @@ from tfx.types import standard_artifacts
 from components.artifacts import LiteVariants
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.quantization_rewriter.executor import QuantizationRewriterExecutor
-from components.quantization_rewriter.rewriting import NoVariantError, rewrite_all
+from components.quantization_rewriter.rewriting import rewrite_all
 from configs import loading
 from configs.compression import Scheme
 from configs.dataset import LABEL, TIME
+from configs.errors import FailedError
 from configs.recipe import Pruning, Quantization, Recipe
 from models.compression import layers
 from models.compression.grid import on_grid
@@ -246,7 +247,7 @@ def test_a_changed_weight_converts_again(made, first, tmp_path):
 
 
 def test_no_variant_at_all(made, tmp_path):
-  with pytest.raises(NoVariantError, match=r'^None of the 1 variants could be made\. dense\.strict: Its fares differ '):
+  with pytest.raises(FailedError, match=r'^None of the 1 variants could be made\. dense\.strict: Its fares differ '):
     made.rewrite(tmp_path / 'none', RECIPES[:1], SCHEMES[2:])
 
 

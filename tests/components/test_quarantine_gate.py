@@ -10,7 +10,7 @@ from tfx.orchestration.local import local_dag_runner
 
 from components.artifacts import Quarantine
 from components.quarantine_gate.component import QuarantineGate
-from components.quarantine_gate.verdict import RidesRefused, check_rides
+from components.quarantine_gate.verdict import RidesRefusedError, check_rides
 from components.ride_example_gen.counts import RideCounts
 from components.ride_schema.component import RideSchema
 from configs import loading
@@ -63,7 +63,7 @@ def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):
   ],
 )
 def test_refusals_say_what_came_and_what_to_do(counts, message):
-  with pytest.raises(RidesRefused) as refused:
+  with pytest.raises(RidesRefusedError) as refused:
     check_rides(counts, 0.1, '/q')
   assert str(refused.value) == message
 
@@ -107,7 +107,7 @@ def _later_steps(tmp_path):
 
 def test_the_run_fails_at_the_gate_and_keeps_the_quarantine(tmp_path):
   """LocalDagRunner: nothing after the gate ran."""
-  with pytest.raises(RidesRefused, match=r'6 of 10 rides \(60 %\) are invalid, more than the 10 %'):
+  with pytest.raises(RidesRefusedError, match=r'6 of 10 rides \(60 %\) are invalid, more than the 10 %'):
     _run(tmp_path, _counts(4, {'fare_range': 6}))
   assert (tmp_path / 'quarantine' / 'counts.json').is_file()
   assert _later_steps(tmp_path) == []

@@ -10,7 +10,6 @@ from benchmarks import simulator
 from components.study import engine, study_files
 from components.study.blocks import references
 from components.study.cross_validation import t_interval
-from components.study.errors import StudyError
 from components.study.kept_rides import digest, first_stamps, read_kept, sampled
 from components.study.results import BlockResults, Results
 from components.study.study_fold import StudyFold, everything, with_features
@@ -18,6 +17,7 @@ from components.study.task import Outcome, Task, Variant
 from components.study.unit_store import Origin, UnitStore
 from configs import loading
 from configs.dataset import LABEL, TIME
+from configs.errors import UserError
 from configs.features import Cross
 from configs.study import StudyBlock
 from models.intervals import error_intervals, ratio_interval
@@ -290,7 +290,7 @@ def test_blocks_of_an_earlier_study_of_the_same_setting_stay(first, tmp_path):
 
 
 def test_no_study_is_told(tmp_path):
-  with pytest.raises(StudyError, match='holds no finished study; make one with farelite study --output'):
+  with pytest.raises(UserError, match='holds no finished study; make one with farelite study --output'):
     study_files.read(tmp_path)
 
 
@@ -298,5 +298,5 @@ def test_no_valid_ride_is_told(tmp_path):
   file = tmp_path / 'rides.csv'
   columns = list(CONFIG.dataset.source_columns().values())
   file.write_text(','.join(columns) + '\n' + ','.join('0' for _ in columns) + '\n', encoding='utf-8')
-  with pytest.raises(StudyError, match=r'No valid ride in .*rides.csv; does --config fit'):
+  with pytest.raises(UserError, match=r'No valid ride in .*rides.csv; does --config fit'):
     read_kept([str(file)], CONFIG.dataset)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from configs.loading import load
-from models.golden import GOLDEN, GoldenRidesError, check_golden, write_golden
+from models.golden import GOLDEN, check_golden, write_golden
 from models.lite.client import LiteModel
+from models.manifest import ManifestError
 from models.pushed import LITE_FILE
 from tests.models.lite.small_files import preset_lite_file, small_lite_file, some_rides, write_version
 
@@ -91,7 +92,7 @@ DAMAGES = [
 @pytest.mark.parametrize(('damage', 'message'), DAMAGES)
 def test_damage_is_told(version, damage, message):
   damage(version)
-  with pytest.raises(GoldenRidesError, match=message):
+  with pytest.raises(ManifestError, match=message):
     check_golden(version)
 
 

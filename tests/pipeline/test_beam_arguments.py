@@ -17,9 +17,10 @@ from tfx.utils import dependency_utils
 
 from configs import loading
 from configs.beam import BEAM_STEPS, Engine, EngineSettings
+from configs.loading import ConfigError
 from configs.recipe import DENSE
 from pipeline import beam_options
-from pipeline.beam_arguments import BeamSettingsError, Surroundings, check, step_arguments
+from pipeline.beam_arguments import Surroundings, check, step_arguments
 from pipeline.dag import Places, build_nodes
 from pipeline.data_source import data_source
 
@@ -114,7 +115,7 @@ def test_dataflow_takes_project_and_region_from_the_environment(monkeypatch):
 def test_what_dataflow_lacks(around, message, monkeypatch):
   for name in ('GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION'):
     monkeypatch.delenv(name, raising=False)
-  with pytest.raises(BeamSettingsError, match=message):
+  with pytest.raises(ConfigError, match=message):
     check(loading.load('nyc', ['beam.engine=dataflow']).beam, around)
 
 
@@ -149,7 +150,7 @@ def test_spark():
 
 
 def test_docker_workers_need_an_image():
-  with pytest.raises(BeamSettingsError, match=r'beam.flink.sdk_container_image is missing'):
+  with pytest.raises(ConfigError, match=r'beam.flink.sdk_container_image is missing'):
     arguments('engine=flink', 'flink.flink_master=f:8081')
 
 
@@ -171,7 +172,7 @@ def test_docker_workers_need_an_image():
   ],
 )
 def test_options_that_beam_does_not_have(override, message):
-  with pytest.raises(BeamSettingsError, match=message):
+  with pytest.raises(ConfigError, match=message):
     arguments(override)
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from benchmarks.simulator import simulate_day
 from configs import loading
+from configs.errors import UserError
 from pipeline.data_source import data_source
-from pipeline.retraining.ledger import RUNNING, Ledger, LedgerError, RunEntry, SpanEntry
+from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry
 from pipeline.retraining.plan import make_plan
 
 NOW = datetime.datetime(2026, 3, 8, 3, tzinfo=datetime.timezone(datetime.timedelta(hours=-5)))
@@ -70,7 +71,7 @@ def test_a_ledger_comes_back_as_it_was_written(tmp_path):
 @pytest.mark.parametrize('text', ['', '[]', '{"spans": {}}', '{"spans": {"1": {"sum": 1}}, "runs": []}'])
 def test_a_file_that_is_no_ledger(tmp_path, text):
   (tmp_path / 'retraining.json').write_text(text)
-  with pytest.raises(LedgerError, match=r"retraining\.json' can't be read .* Move it away"):
+  with pytest.raises(UserError, match=r"retraining\.json' can't be read .* Move it away"):
     Ledger.load(tmp_path / 'retraining.json')
 
 

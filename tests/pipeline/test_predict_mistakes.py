@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from components.prediction.errors import PredictionError
+from configs.errors import UserError
 from configs.loading import load
 from tests.models.lite.small_files import preset_lite_file, some_rides, write_version
 from tests.pipeline.ride_files import farelite_predict, predict, source_rows, write_csv, write_parquet
@@ -113,14 +113,14 @@ MODELS = [
 @pytest.mark.parametrize(('change', 'config', 'message'), MODELS)
 def test_models_that_are_refused(model, tmp_path, change, config, message):
   copy = shutil.copytree(model, tmp_path / 'serving')
-  with pytest.raises(PredictionError, match=message):
+  with pytest.raises(UserError, match=message):
     predict(change(copy), *good_rides(tmp_path), folder=tmp_path, config=config)
   assert not (tmp_path / 'fares.csv').exists()
 
 
 def test_what_was_there_stays_where_the_run_fails(model, tmp_path):
   (tmp_path / 'fares.csv').write_text('earlier')
-  with pytest.raises(PredictionError, match='breaks off'):
+  with pytest.raises(UserError, match='breaks off'):
     predict(model, *second_file_is_cut_off(tmp_path), folder=tmp_path)
   assert (tmp_path / 'fares.csv').read_text() == 'earlier'
   assert not list(tmp_path.glob('.fares*'))

@@ -10,9 +10,9 @@ import shutil
 
 import pytest
 
+from configs.errors import UserError
 from models.versions import SAVED_MODEL
 from pipeline import report
-from pipeline.report.record import ReportError
 from tests.pipeline.made_run import VARIANTS, config_of, failed_run, made_run, write_json
 
 _VOID = {'meta', 'wbr', 'br', 'hr', 'img', 'input', 'link'}
@@ -285,7 +285,7 @@ def test_hostile_text_stays_text(tmp_path: pathlib.Path):
 def test_no_run_to_report_on(tmp_path: pathlib.Path, content: str | None, message: str):
   if content is not None:
     (tmp_path / 'summary.json').write_text(content, encoding='utf-8')
-  with pytest.raises(ReportError, match=message):
+  with pytest.raises(UserError, match=message):
     report.write(tmp_path)
 
 

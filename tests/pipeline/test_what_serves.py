@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from tfx.types import standard_artifacts
 
-from components.prediction.errors import PredictionError
 from components.prediction.model_files import find_model
 from components.pusher.journal import Rollback
 from components.pusher.publishing import publish, staging
 from components.pusher.removing import remove_versions
 from components.pusher.restoring import RestoreError, restore
 from components.served_model.executor import VERSION_PROPERTY, ServedModelExecutor
+from configs.errors import UserError
 from models.versions import SAVED_MODEL, next_version, served_version, versions
 from pipeline import local_run, retention, retrain_command, runs, window_run
 from pipeline.rehearsal import bucket_guard
@@ -80,7 +80,7 @@ DESTINATIONS = [
 def _predict(made: MadeStore) -> int | None:
   try:
     return int(find_model(str(made.output.serving)).lite.parent.parent.name)
-  except PredictionError:
+  except UserError:
     return None
 
 

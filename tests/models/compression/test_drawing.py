@@ -2,7 +2,8 @@
 
 import pytest
 
-from models.compression.drawing import Drawing, DrawingError
+from configs.errors import FailedError
+from models.compression.drawing import Drawing
 from models.compression.pictures import draw_report
 
 LAYER = {
@@ -27,7 +28,7 @@ def test_draws_what_this_process_would_draw(tmp_path):
 
 
 def test_a_report_that_can_not_be_drawn_fails_the_run(tmp_path):
-  with pytest.raises(DrawingError, match="ended with code 1: KeyError: 'layers'"), Drawing() as drawing:
+  with pytest.raises(FailedError, match="ended with code 1: KeyError: 'layers'"), Drawing() as drawing:
     drawing.draw({'recipe': {'name': 'broken'}}, str(tmp_path))
     drawing.draw(DENSE, str(tmp_path))
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from configs.errors import FailedError
 from models.keras_compat import keras
 from models.lite import converter as factory
-from models.lite.converter import ConverterError, from_functions, from_keras, from_saved_model
+from models.lite.converter import from_functions, from_keras, from_saved_model
 from models.lite.inspection import LiteFile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -67,7 +68,7 @@ def test_a_tensorflow_without_the_switch_is_refused(model, monkeypatch):
   """As it would be if TensorFlow named its private attribute otherwise; only 2.16 is known to need none."""
   monkeypatch.setattr(factory, '_SWITCH', '_experimental_renamed')
   monkeypatch.setattr(tf, '__version__', '2.22.0')
-  with pytest.raises(ConverterError) as caught:
+  with pytest.raises(FailedError) as caught:
     from_keras(model)
   assert str(caught.value) == (
     'TensorFlow 2.22.0 has no _experimental_renamed that says how many scales a dense kernel has. '
@@ -75,7 +76,7 @@ def test_a_tensorflow_without_the_switch_is_refused(model, monkeypatch):
   )
   monkeypatch.setattr(tf, '__version__', '2.16.2')
   assert from_keras(model)
-  with pytest.raises(ConverterError, match=r'One per unit can be had with TensorFlow 2\.21\.$'):
+  with pytest.raises(FailedError, match=r'One per unit can be had with TensorFlow 2\.21\.$'):
     from_keras(model, per_channel=True)
 
 

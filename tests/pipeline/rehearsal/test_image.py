@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from configs.errors import UserError
 from pipeline.rehearsal import image
 from pipeline.targets.target import Target
 from tests.conftest import REPOSITORY
@@ -122,7 +123,7 @@ def test_a_package_that_is_not_installed_here_is_told(tmp_path: pathlib.Path):
   checkout = _small_checkout(tmp_path / 'checkout')
   (checkout / 'requirements').mkdir()
   (checkout / 'requirements' / 'image.txt').write_text('shapely==2.0 \\\n    --hash=sha256:00\n')
-  with pytest.raises(image.ImageError, match=r"The package 'shapely' of requirements/image.txt is not installed here"):
+  with pytest.raises(UserError, match=r"The package 'shapely' of requirements/image.txt is not installed here"):
     image.build(tmp_path / 'image', checkout)
 
 
@@ -131,5 +132,5 @@ def test_a_wheel_that_cannot_be_built_is_told(tmp_path: pathlib.Path):
   checkout.mkdir()
   for name in ('setup.py', 'pyproject.toml', 'README.md'):
     (checkout / name).write_text('[build-system\n')
-  with pytest.raises(image.ImageError, match=r"The image of the rehearsal can't be made: "):
+  with pytest.raises(UserError, match=r"The image of the rehearsal can't be made: "):
     image.build(tmp_path / 'image', checkout)

@@ -16,12 +16,12 @@ import click.testing
 import pytest
 from click.testing import CliRunner
 
+from pipeline.cli import main
 from pipeline.schedule import schedule_command
 from pipeline.schedule.cron import Cron, ScheduleError
 from pipeline.schedule.crontab_line import crontab_line
 from pipeline.schedule.local_schedules import LocalSchedules
 from pipeline.schedule.schedule import State
-from pipeline.schedule_cli import schedule
 
 NIGHTLY = Cron.parse('0 3 * * *', 'America/New_York')
 
@@ -143,7 +143,7 @@ def _schedule(folder: pathlib.Path, *arguments: str) -> click.testing.Result:
     mock.patch.object(schedule_command, 'machine_zone', lambda: zoneinfo.ZoneInfo('UTC')),
     mock.patch.dict(os.environ, {'XDG_CONFIG_HOME': str(folder / 'xdg')}),
   ):
-    return CliRunner().invoke(schedule, [*_CREATE, '--data', str(folder / 'rides.csv'), *arguments])
+    return CliRunner().invoke(main, ['schedule', *_CREATE, '--data', str(folder / 'rides.csv'), *arguments])
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from configs.loading import load
-from pipeline.beam_arguments import BeamSettingsError
+from configs.loading import ConfigError, load
 from pipeline.data_source import rides_of
 from pipeline.targets.kubeflow_compiler import compile_pipeline
 from pipeline.targets.kubeflow_lint import lint
@@ -49,7 +48,7 @@ def test_dataflow_takes_image_project_and_bucket_from_the_platform(target):
 
 
 def test_dataflow_without_a_region():
-  with pytest.raises(BeamSettingsError, match=r'beam\.dataflow\.region is missing'):
+  with pytest.raises(ConfigError, match=r'beam\.dataflow\.region is missing'):
     compiled(Target.KFP, 'platform.vertex.project=shop', 'beam.engine=dataflow', RIDES)
 
 
@@ -78,5 +77,5 @@ def test_bigquery_needs_a_project(monkeypatch):
   for name in ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT'):
     monkeypatch.delenv(name, raising=False)
   resolved = load('nyc', (*PLATFORM, TABLE))
-  with pytest.raises(BeamSettingsError, match=r'BigQuery needs a Google Cloud project that pays'):
+  with pytest.raises(ConfigError, match=r'BigQuery needs a Google Cloud project that pays'):
     compile_pipeline(resolved, rides_of(resolved.dataset), platform_settings(resolved.platform, {}), Target.VERTEX)

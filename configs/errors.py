@@ -1,0 +1,67 @@
+"""What this project raises: one tree, told by one handler in one sentence (`pipeline.cli`).
+
+    FareliteError
+    ├── UserError                 exit code 2: what was asked for can't be had; nothing began
+    │   ├── ConfigError           what a config says
+    │   ├── ProblemsError         several mistakes that one check of a config found
+    │   ├── OptionError           an option of Beam's
+    │   ├── DataSourceError       where the rides are said to lie
+    │   ├── IngestionError        a file of rides
+    │   ├── OutputError           the output directory
+    │   │   └── BusyError         … which another run holds
+    │   ├── MetadataStoreError    the metadata store
+    │   ├── ManifestError         a version that is not what was pushed
+    │   ├── LiteFileError         a lite file, or rides for one
+    │   ├── RestoreError          a version to put back
+    │   ├── ScheduleError         a schedule
+    │   ├── TargetError           a cloud target
+    │   └── SpecError             a compiled pipeline
+    └── FailedError               exit code 1: what was begun failed
+        ├── StepFailedError       a step of a run
+        ├── TaskFailedError       a task of a rehearsal
+        ├── SubmissionError       a backend that refuses, or can't be reached
+        ├── RidesRefusedError     too few valid rides
+        ├── AnomaliesError        rides that are not what the schema expects
+        ├── ReductionError        rides that don't allow a reduction
+        ├── DivergedError         a training
+        ├── NoEffectError         an exported model that is not what its recipe promises
+        ├── ConversionError       a model that can't be converted
+        ├── QuantizerMissingError a package that a scheme needs
+        ├── ValidationError       a lite file that is not what its scheme promises
+        └── LiteCrashError        the process of a lite file
+
+A class of its own is for what somebody catches, or may want to catch apart; everything else raises its branch.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FareliteError(Exception):
+  """Something that a person is told in one sentence, without a traceback.
+
+  Args:
+    what: what is wrong, and where.
+    mend: what to do about it, unless `what` says so already.
+
+  Attributes:
+    exit_code: of the command that ends by it.
+    mend: as given.
+  """
+
+  exit_code: ClassVar[int] = 1
+
+  def __init__(self, what: str = '', mend: str = '') -> None:
+    super().__init__(f'{what} {mend}'.strip())
+    self.mend = mend
+
+
+class UserError(FareliteError):
+  """What was asked for can't be had: the config, the rides, a directory or a version is not what it should be."""
+
+  exit_code = 2
+
+
+class FailedError(FareliteError):
+  """What was begun failed: a step, a conversion, a push, a submission."""
