@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
-from configs.run import Slices
 from transforms.analyzers import fit
 from transforms.engineering import engineer
 from transforms.fitted_constants import named

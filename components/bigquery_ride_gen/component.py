@@ -12,7 +12,7 @@ from components.bigquery_ride_gen.spec import BigQueryRideGenSpec
 from components.ride_example_gen import parameters
 from configs.bigquery import BigQuery
 from configs.dataset import Dataset
-from configs.run import Split
+from configs.split import Split
 
 
 class BigQueryRideGen(base_beam_component.BaseBeamComponent):

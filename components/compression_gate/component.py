@@ -13,7 +13,7 @@ from components.compression_gate.spec import CompressionGateSpec, spec_class
 from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Compression
 from configs.dataset import Dataset
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
 
 
 class CompressionGate(base_component.BaseComponent):

@@ -23,7 +23,7 @@ from components.compression_gate.version import write_version
 from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
 from models.exported import fake_quantized
 
 

@@ -12,9 +12,9 @@ from components.dimensionality_reduction.executor import DimensionalityReduction
 from components.dimensionality_reduction.spec import DimensionalityReductionSpec
 from components.feature_engineering.relevant import relevant_dataset
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
 from configs.reduction import Reduction
-from configs.run import Slices
 
 
 class DimensionalityReduction(base_beam_component.BaseBeamComponent):

@@ -21,9 +21,9 @@ from components.dimensionality_reduction.reduced_graph import write_reduced_grap
 from components.dimensionality_reduction.training_rides import batches, read_training_rides
 from components.feature_engineering.records import ReadBatches, WriteShards, remove_parts
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
 from configs.reduction import Engine, Reduction
-from configs.run import Slices
 from models.reduction import pictures, saving
 from models.reduction.bases import Basis, incremental_basis
 from models.reduction.fitted import Fitted

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from components.fare_evaluator.slice_names import slice_name
-from configs.run import Slices
+from configs.evaluation import Slices
 
 
 class SlicesMissingError(RuntimeError):

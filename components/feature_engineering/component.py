@@ -9,10 +9,8 @@ from tfx.dsl.components.base import executor_spec
 from components.feature_engineering.executor import FeatureEngineeringExecutor
 from components.feature_engineering.relevant import relevant_dataset
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
-from configs.run import Slices
-
-PREPROCESSING_FN = 'transforms.preprocessing.preprocessing_fn'
 
 
 class FeatureEngineering(Transform):
@@ -26,6 +24,8 @@ class FeatureEngineering(Transform):
   """
 
   EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(FeatureEngineeringExecutor)
+  USER_FN = 'transforms.preprocessing.preprocessing_fn'
+  """What the executor calls."""
 
   def __init__(
     self,
@@ -54,7 +54,7 @@ class FeatureEngineering(Transform):
     super().__init__(
       examples=examples,
       schema=schema,
-      preprocessing_fn=PREPROCESSING_FN,
+      preprocessing_fn=self.USER_FN,
       custom_config={
         'dataset': relevant_dataset(dataset).model_dump_json(),
         'features': features.model_dump_json(),

@@ -29,6 +29,9 @@ class PruningTrainer(Trainer):
     base_model: the model whose weights the base starts from; the recipes always start from the base.
   """
 
+  USER_FN = 'models.run_fn.run_fn'
+  """What TFX's executor calls."""
+
   def __init__(
     self,
     *,
@@ -46,7 +49,7 @@ class PruningTrainer(Trainer):
       examples=examples,
       transform_graph=transform_graph,
       base_model=base_model,
-      run_fn='models.run_fn.run_fn',
+      run_fn=self.USER_FN,
       custom_config={
         'dataset': dataset.model_copy(update={'path': None}).model_dump_json(),
         'features': features.model_dump_json(),

@@ -15,7 +15,7 @@ from components.ride_example_gen.executor import RideExampleGenExecutor
 from components.ride_example_gen.spec import RideExampleGenSpec
 from components.ride_example_gen.splitting import SPLITS
 from configs.dataset import TIME, Dataset
-from configs.run import Split
+from configs.split import Split
 
 
 class RideExampleGen(example_gen.FileBasedExampleGen):

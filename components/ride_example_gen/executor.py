@@ -19,7 +19,7 @@ from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.ingestion import count_stamps, ingest_file
 from components.ride_example_gen.source import span_files
 from configs.dataset import Dataset
-from configs.run import Split, SplitMethod
+from configs.split import Split, SplitMethod
 
 
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):

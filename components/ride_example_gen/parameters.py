@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from configs.dataset import Dataset
-from configs.run import Split, SplitMethod
+from configs.split import Split, SplitMethod
 
 _IRRELEVANT: dict[str, Any] = {
   'name': True,

@@ -20,7 +20,7 @@ from components.study.unit_store import Origin, digest_of
 from configs import loading
 from configs.compression import Measurement, Scheme
 from configs.recipe import Recipe
-from configs.run import Split, SplitMethod
+from configs.split import Split, SplitMethod
 from configs.study import StudyBlock
 
 

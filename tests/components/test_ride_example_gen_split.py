@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from components.ride_example_gen import parameters, splitting, tfrecord
 from configs.loading import load
-from configs.run import Split
+from configs.split import Split
 
 
 def test_the_mixer_is_splitmix64():
