@@ -38,7 +38,7 @@ class BigQueryRideGen(base_beam_component.BaseBeamComponent):
     spec = BigQueryRideGenSpec(
       bigquery=bigquery.model_dump_json(exclude={'version'}),
       version=version,
-      dataset=parameters.dump_dataset(dataset),
+      dataset=parameters.DATASET.dump(dataset),
       split=parameters.dump_split(split),
       code_version=code_version,
       examples=types.Channel(type=standard_artifacts.Examples),

@@ -67,7 +67,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       range_config=range_config,
       output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
       output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
-      dataset=parameters.dump_dataset(dataset),
+      dataset=parameters.DATASET.dump(dataset),
       split=parameters.dump_split(split),
       code_version=code_version,
       window=window,
