@@ -101,7 +101,7 @@ def _ours(what: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, 
   properties = {
     'input_base': folder,
     'input_config': proto_utils.proto_to_json(utils.make_default_input_config('*.csv')),
-    'dataset': parameters.dump_dataset(config.dataset),
+    'dataset': parameters.DATASET.dump(config.dataset),
     'split': parameters.dump_split(config.split),
   }
   outputs = {'examples': [_examples(output)], 'quarantine': [quarantine]}

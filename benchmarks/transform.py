@@ -87,7 +87,7 @@ def _prepare(_: str, folder: pathlib.Path, overrides: list[str]) -> dict[str, fl
   properties = {
     'input_base': str(folder / 'rides'),
     'input_config': proto_utils.proto_to_json(utils.make_default_input_config('*.csv')),
-    'dataset': parameters.dump_dataset(config.dataset),
+    'dataset': parameters.DATASET.dump(config.dataset),
     'split': parameters.dump_split(config.split),
   }
   RideExampleGenExecutor().Do({}, {'examples': [_examples(folder)], 'quarantine': [quarantine]}, properties)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -11,6 +11,16 @@ class Config(BaseModel):
   """A frozen config model that refuses unknown keys."""
 
   model_config = ConfigDict(extra='forbid', frozen=True, validate_default=True, protected_namespaces=())
+
+  if not TYPE_CHECKING:
+
+    def __getattr__(self, name: str) -> Any:
+      if name in type(self).model_fields:
+        raise AttributeError(
+          f"'{name}' is no part of the {type(self).__name__} that this step gets: what it reads has to stand in the "
+          'Part that its component declares (see configs.parts).'
+        )
+      return super().__getattr__(name)
 
 
 class Interval(Config):

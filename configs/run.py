@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import enum
 import re
-from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
-from configs.base import Config, Fraction, PositiveFloat
+from configs.base import Config
 from configs.beam import Beam
 from configs.budget_checks import budget_problems
 from configs.compression import Compression
 from configs.dataset import LABEL, Dataset
+from configs.evaluation import Evaluation
 from configs.features import Features
 from configs.layers import hidden_names, model_layers
 from configs.metadata import Metadata
@@ -25,102 +24,11 @@ from configs.reduction_checks import reduction_problems
 from configs.retention import Retention
 from configs.retraining import Retraining
 from configs.scheme_checks import scheme_problems
+from configs.split import Split, SplitMethod
 from configs.study import Study
+from configs.validation import Validation
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
-
-
-class SplitMethod(str, enum.Enum):
-  """How rides are divided; rides of one time stamp always stay together."""
-
-  HASH = 'hash'
-  CHRONOLOGICAL = 'chronological'
-  NEWEST_SPAN = 'newest_span'
-
-
-class Split(Config):
-  """The train and eval splits.
-
-  Attributes:
-    method: a hash of the time stamp, the newest part for evaluation, or the newest span of a window, which a
-      `retraining.window` of two and more always takes.
-    eval_share: share of the rides in the eval split.
-    seed: of the hash.
-  """
-
-  method: SplitMethod = SplitMethod.HASH
-  eval_share: Annotated[Fraction, Field(gt=0)] = 0.2
-  seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-
-
-class Severity(str, enum.Enum):
-  """The mildest anomaly that stops a run; `never` only reports."""
-
-  ERROR = 'error'
-  WARNING = 'warning'
-  NEVER = 'never'
-
-
-class Validation(Config):
-  """What the statistics of the rides must look like.
-
-  Attributes:
-    severity: the mildest anomaly that stops the run before training.
-    max_missing_share: largest share of missing values, by canonical column;
-      columns that are not named may be missing freely.
-    drift_threshold: largest Jensen-Shannon divergence, in [0, 1], of a column
-      from the previous span. TFDV compares histograms; random parts of the same
-      rides already differ by up to 0.15.
-    skew_threshold: the same between train and eval.
-    drift_stops: whether drift and skew stop the run, or are only shown.
-  """
-
-  severity: Severity = Severity.ERROR
-  max_missing_share: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
-  drift_threshold: PositiveFloat = 0.2
-  skew_threshold: PositiveFloat = 0.2
-  drift_stops: bool = False
-
-
-class Slices(Config):
-  """How the evaluation is sliced.
-
-  Attributes:
-    hours: lower ends of the time bands; the first one must be 0.
-    distance_km: lower ends of the great-circle distance bands, kilometres;
-      the first one must be 0.
-    airport_km: a ride is an airport ride if either end is this near to an
-      airport landmark, kilometres.
-  """
-
-  hours: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 6.0, 10.0, 16.0, 20.0)
-  distance_km: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 1.0, 3.0, 8.0)
-  airport_km: PositiveFloat = 2.0
-
-  @field_validator('hours', 'distance_km')
-  @classmethod
-  def _rising_from_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-    if value[0] != 0 or list(value) != sorted(set(value)):
-      raise ValueError(f'must start at 0 and rise, got {list(value)}.')
-    return value
-
-
-class Evaluation(Config):
-  """What a candidate must reach before it is blessed.
-
-  Attributes:
-    slices: see `Slices`.
-    max_rmse: largest RMSE on the eval split, in the city's currency.
-    max_rmse_increase: largest relative increase of the RMSE over the model
-      that serves now; 0.02 means 2 %.
-    bootstrap: number of draws behind each 95 % interval, in the gate, the report and the study alike; the training
-      reports of recipes draw the default number, as another one must not train them again.
-  """
-
-  slices: Slices = Slices()
-  max_rmse: PositiveFloat = 10.0
-  max_rmse_increase: Annotated[float, Field(ge=0)] = 0.02
-  bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 1000
 
 
 class RunConfig(Config):

@@ -11,6 +11,7 @@ import yaml
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
+from configs.parts import load_part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Settings:
 
   @classmethod
   def from_json(cls, texts: Mapping[str, Any]) -> Settings:
-    """Reads the JSON text of each config by its name; further keys are left alone."""
+    """Reads the JSON text of each config by its name, of the dataset a part; further keys are left alone."""
     return cls(
-      dataset=Dataset.model_validate_json(texts['dataset']),
+      dataset=load_part(Dataset, texts['dataset']),
       features=Features.model_validate_json(texts['features']),
       model=Model.model_validate_json(texts['model']),
       training=Training.model_validate_json(texts['training']),

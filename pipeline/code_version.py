@@ -2,37 +2,217 @@
 
 TFX keys its cache by inputs and parameters. A user function travels as a dotted path, so a change of the code behind
 it would leave the key as it is and a run would be served stale results.
+
+What counts is read from the sources, and nothing is imported: the modules of this project that a step's executor
+reaches by imports, and by dotted paths in strings, as user functions are named. Their syntax trees count: no comment,
+docstring or layout, and no import that only a type checker needs. No data of a package counts, as no step reads any:
+presets are read before a run begins, and what they say is in the steps' parameters.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import pathlib
+import re
+from collections.abc import Iterable
+from typing import Any
 
 _LIBRARIES = ('tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow')
+_ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
+_DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+')
+_HOUSE = pathlib.Path(__file__).resolve().parent.parent
+"""The folder of the rooms: a checkout, or where the wheel is installed."""
+
+_WIRING = 'pipeline.dag'
+"""The module that names all steps."""
 
 
-@functools.cache
-def code_version(*packages: str) -> str:
-  """Hash of every Python file in `packages` and of the libraries' versions.
+def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
+  """Digest of the code that `roots` run and of the libraries' versions.
 
   Args:
-    packages: dotted names, such as `transforms`; their subpackages count too.
+    roots: dotted paths of modules, or of classes and functions in them.
+    house: the folder of the rooms.
 
   Returns:
-    16 hexadecimal digits; equal code in another place gives the same ones.
+    16 hexadecimal digits; equal code in another place, or under another
+    Python, gives the same ones.
+
+  Raises:
+    ImportError: there is no such module.
   """
   digest = hashlib.sha256()
-  for package in sorted(packages):
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-      raise ImportError(f"No package '{package}' to take the code version of.")
-    root = pathlib.Path(next(iter(spec.submodule_search_locations)))
-    for path in sorted(root.rglob('*.py')):
-      digest.update(f'{package}/{path.relative_to(root)}\0'.encode() + path.read_bytes() + b'\0')
+  for module in sorted(closure(*roots, house=house)):
+    digest.update(f'{module}\0{_read(module, house).code}\0'.encode())
   for library in _LIBRARIES:
     digest.update(f'{library}=={importlib.metadata.version(library)}\0'.encode())
   return digest.hexdigest()[:16]
+
+
+def step_version(component: type[Any], house: pathlib.Path = _HOUSE) -> str:
+  """The code version of a step: of its executor and of the function that a library's executor calls.
+
+  Args:
+    component: a class of components; a `USER_FN` of it is the dotted path of
+      that function.
+    house: the folder of the rooms.
+  """
+  return code_version(*step_roots(component), house=house)
+
+
+def step_roots(component: type[Any]) -> tuple[str, ...]:
+  """Dotted paths of this project's code that a step begins with."""
+  paths = (component.EXECUTOR_SPEC.class_path, getattr(component, 'USER_FN', ''))
+  return tuple(path for path in paths if path.partition('.')[0] in _ROOMS)
+
+
+def run_version(house: pathlib.Path = _HOUSE) -> str:
+  """The code version of a whole run: of all steps that there may be."""
+  wiring = [module for module in closure(_WIRING, house=house) if module.startswith('pipeline.')]
+  named = {name for module in wiring for name in _modules(_read(module, house).named, house)}
+  return code_version(*(name for name in named if name.startswith('components.')), house=house)
+
+
+def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
+  """The modules of this project that run where `roots` do; of a package, its `__init__`.
+
+  Raises:
+    ImportError: a root is no module, and nothing in one.
+  """
+  found: set[str] = set()
+  passed: set[str] = set()
+  todo: list[str] = []
+  for root in roots:
+    module = _module_of(root, house)
+    if module is None:
+      raise ImportError(f"No module '{root}' to take the code version of.")
+    todo.append(module)
+  while todo:
+    module = todo.pop()
+    if module in found:
+      continue
+    found.add(module)
+    todo += _modules(_read(module, house).named, house)
+    for package in _packages_above(module):
+      # What a package's functions import happens only to who calls them.
+      if package not in passed and _path(package, house) is not None:
+        passed.add(package)
+        todo += _modules(_read(package, house).named_at_once, house)
+  return frozenset(found | passed)
+
+
+class _Source(ast.NodeVisitor):
+  """A module as the digest sees it.
+
+  Attributes:
+    code: its syntax tree as text. Empty fields are left out, since each Python has others.
+    named: dotted paths that it imports, or that stand in its strings.
+    named_at_once: those of them that importing it comes by, without what its functions name.
+  """
+
+  def __init__(self, text: bytes, package: str) -> None:
+    self._package = package
+    self._told: list[str] = []
+    self._functions = 0
+    self.named: set[str] = set()
+    self.named_at_once: set[str] = set()
+    self.visit(ast.parse(text))
+    self.code = '\n'.join(self._told)
+
+  def generic_visit(self, node: ast.AST) -> None:
+    self._told.append(type(node).__name__)
+    for name, value in ast.iter_fields(node):
+      if isinstance(value, list) and value:
+        self._told.append(f'{name}[')
+        self._tell_all(value)
+        self._told.append(']')
+      elif isinstance(value, ast.AST):
+        self._told.append(f'{name}:')
+        self.visit(value)
+      elif value is not None and value != []:
+        self._told.append(f'{name}={value!r}')
+
+  def _tell_all(self, parts: list[Any]) -> None:
+    """Statements or expressions; no docstring, and nothing that only a type checker reads."""
+    for part in parts:
+      if isinstance(part, ast.If) and _is_type_checking(part.test):
+        self._tell_all(part.orelse)
+      elif not isinstance(part, ast.AST):
+        self._told.append(repr(part))
+      elif not _is_docstring(part):
+        self.visit(part)
+
+  def visit_Constant(self, node: ast.Constant) -> None:
+    self._told.append(repr(node.value))
+    if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+      self._name(node.value)
+
+  def visit_Import(self, node: ast.Import) -> None:
+    for alias in node.names:
+      self._name(alias.name)
+    self.generic_visit(node)
+
+  def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+    parts = self._package.split('.')
+    above = parts[: len(parts) - node.level + 1] if node.level else []
+    base = '.'.join([*above, *([node.module] if node.module else [])])
+    for alias in node.names:
+      self._name(f'{base}.{alias.name}')
+    self.generic_visit(node)
+
+  def visit_FunctionDef(self, node: ast.AST) -> None:
+    self._functions += 1
+    self.generic_visit(node)
+    self._functions -= 1
+
+  visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
+
+  def _name(self, path: str) -> None:
+    if path.partition('.')[0] in _ROOMS:
+      self.named.add(path)
+      if not self._functions:
+        self.named_at_once.add(path)
+
+
+def _is_docstring(part: ast.AST) -> bool:
+  return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+  return 'TYPE_CHECKING' in (getattr(test, 'id', None), getattr(test, 'attr', None))
+
+
+_source = functools.cache(_Source)
+
+
+def _read(module: str, house: pathlib.Path) -> _Source:
+  path = _path(module, house)
+  assert path is not None
+  return _source(path.read_bytes(), module if path.name == '__init__.py' else module.rpartition('.')[0])
+
+
+def _modules(paths: Iterable[str], house: pathlib.Path) -> list[str]:
+  return [module for path in paths if (module := _module_of(path, house)) is not None]
+
+
+def _path(module: str, house: pathlib.Path) -> pathlib.Path | None:
+  """Where a module lies; `None` where there is none of that name."""
+  if module.partition('.')[0] not in _ROOMS:
+    return None
+  stem = f'{house}/{module.replace(".", "/")}'
+  return next((path for path in map(pathlib.Path, (f'{stem}.py', f'{stem}/__init__.py')) if path.is_file()), None)
+
+
+def _module_of(path: str, house: pathlib.Path) -> str | None:
+  """The module that a dotted path names, or that holds what it names."""
+  while path and _path(path, house) is None:
+    path = path.rpartition('.')[0]
+  return path or None
+
+
+def _packages_above(module: str) -> list[str]:
+  parts = module.split('.')
+  return ['.'.join(parts[:count]) for count in range(1, len(parts))]

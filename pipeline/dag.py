@@ -28,9 +28,10 @@ from components.ride_example_gen.splitting import of_a_single_span
 from components.ride_schema.component import RideSchema
 from configs.beam import INGESTION
 from configs.recipe import DENSE
-from configs.run import RunConfig, Split, SplitMethod
+from configs.run import RunConfig
+from configs.split import Split, SplitMethod
 from pipeline.beam_arguments import Surroundings, with_engines
-from pipeline.code_version import code_version
+from pipeline.code_version import step_version
 from pipeline.data_source import DataSource
 from pipeline.lookups import earlier_statistics, served_model
 from pipeline.places import Places
@@ -63,7 +64,7 @@ def build_nodes(
   quarantine_gate = QuarantineGate(
     quarantine=ingest.outputs['quarantine'],
     rules=config.dataset.rules,
-    code_version=code_version('configs', 'components.quarantine_gate', 'components.ride_example_gen'),
+    code_version=step_version(QuarantineGate),
   )
   checks, gate, schema = _validation(config, ingest, quarantine_gate, target)
   features = FeatureEngineering(
@@ -72,7 +73,7 @@ def build_nodes(
     dataset=config.dataset,
     features=config.features,
     slices=config.evaluation.slices,
-    code_version=code_version('configs', 'transforms', 'components.feature_engineering'),
+    code_version=step_version(FeatureEngineering),
   )
   features.add_upstream_node(gate)
   transformed, reduction = _transformed(config, features)
@@ -93,7 +94,7 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> base_be
       version=source.version or '',
       dataset=config.dataset,
       split=config.split,
-      code_version=code_version('configs', 'components.ride_example_gen', 'components.bigquery_ride_gen'),
+      code_version=step_version(BigQueryRideGen),
     ).with_id(INGESTION)
   window = _window(config, source, target)
   return RideExampleGen(
@@ -103,7 +104,7 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> base_be
     ),
     dataset=config.dataset,
     split=config.split if window else _split(config, source),
-    code_version=code_version('configs', 'components.ride_example_gen'),
+    code_version=step_version(RideExampleGen),
     window=window,
   )
 
@@ -125,10 +126,9 @@ def _validation(
   config: RunConfig, ingest: base_beam_component.BaseBeamComponent, quarantine_gate: QuarantineGate, target: Target
 ) -> tuple[list[base_node.BaseNode], AnomalyGate, channel.BaseChannel]:
   """Statistics, curated schema, TFDV's verdict, and the gate that stops a run on it."""
-  version = code_version('configs', 'components.ride_schema', 'components.anomaly_gate')
   statistics = StatisticsGen(examples=ingest.outputs['examples'])
   statistics.add_upstream_node(quarantine_gate)
-  schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=version)
+  schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=step_version(RideSchema))
   validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])
   earlier = earlier_statistics(target, statistics)
   gate = AnomalyGate(
@@ -137,7 +137,7 @@ def _validation(
     anomalies=validator.outputs['anomalies'],
     baseline_statistics=earlier.outputs['statistics'] if earlier else None,
     validation=config.validation,
-    code_version=version,
+    code_version=step_version(AnomalyGate),
   )
   lookups = [earlier] if earlier else []
   return [*lookups, statistics, schema, validator, gate], gate, schema.outputs['schema']
@@ -164,7 +164,7 @@ def _transformed(config: RunConfig, features: FeatureEngineering) -> tuple[_Tran
     features=config.features,
     slices=config.evaluation.slices,
     clip=config.model.clip,
-    code_version=code_version('configs', 'transforms', 'models', 'components.dimensionality_reduction'),
+    code_version=step_version(DimensionalityReduction),
   )
   return _Transformed(reduction.outputs['reduced_graph'], reduction.outputs['reduced_examples']), [reduction]
 
@@ -185,12 +185,12 @@ def _training(
     model=config.model,
     training=config.training,
     checkpoints=places.checkpoints,
-    code_version=code_version('configs', 'transforms', 'models'),
+    code_version=step_version(PruningTrainer),
   )
   recipes = RecipeModels(
     model_run=trainer.outputs['model_run'],
     recipes=[recipe.name for recipe in config.training.recipes],
-    code_version=code_version('components.recipe_models'),
+    code_version=step_version(RecipeModels),
   )
   return trainer, recipes, warm_start
 
@@ -209,9 +209,7 @@ def _evaluation(
     'examples': ingest.outputs['examples'],
     'evaluation': config.evaluation,
     'currency': config.dataset.currency,
-    'code_version': code_version(
-      'configs', 'models', 'transforms', 'components.fare_evaluator', 'components.served_model'
-    ),
+    'code_version': step_version(FareEvaluator),
   }
   evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
   nodes: list[base_node.BaseNode] = [served, evaluator]
@@ -242,7 +240,7 @@ def _release(
     training=config.training,
     schemes=config.compression.schemes,
     cache=places.variants,
-    code_version=code_version('configs', 'models', 'transforms', 'components.quantization_rewriter'),
+    code_version=step_version(QuantizationRewriter),
   )
   gate = CompressionGate(
     variants=rewriter.outputs['variants'],
@@ -251,7 +249,7 @@ def _release(
     compression=config.compression,
     evaluation=config.evaluation,
     dataset=config.dataset,
-    code_version=code_version('configs', 'models', 'transforms', 'components.compression_gate'),
+    code_version=step_version(CompressionGate),
   )
   pusher = AtomicPusher(
     model=gate.outputs['model'],

@@ -15,7 +15,7 @@ from configs import loading
 from configs.run import RunConfig
 from models.versions import served_version
 from pipeline import metadata_store, pushes, run_registry, summary
-from pipeline.code_version import code_version
+from pipeline.code_version import run_version
 from pipeline.dag import build_pipeline
 from pipeline.data_source import DataSource
 from pipeline.errors import failure_sentence, root_cause
@@ -62,7 +62,7 @@ def run(
     'started': started.isoformat(timespec='seconds'),
     'data': f'{source.base}/{source.pattern}',
     'output': str(output.path),
-    'code_version': code_version('configs', 'transforms', 'models', 'components'),
+    'code_version': run_version(),
   }
   run_registry.begin(store, run_id, facts | {'config': loading.dump(config)})
   try:

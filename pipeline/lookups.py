@@ -14,7 +14,7 @@ from tfx.types import channel, standard_artifacts
 
 from components.earlier.strategies import EarlierStatisticsStrategy, ServedModelStrategy
 from components.served_model.component import ServedModel
-from pipeline.code_version import code_version
+from pipeline.code_version import step_version
 from pipeline.targets.target import Target
 
 
@@ -30,8 +30,7 @@ def served_model(
     candidate: the Model that must not be found; cloud targets look before it is blessed and pushed.
   """
   if target is Target.KFP:
-    version = code_version('components.served_model')
-    return ServedModel(push_destination=push_destination, code_version=version).with_id(node_id)
+    return ServedModel(push_destination=push_destination, code_version=step_version(ServedModel)).with_id(node_id)
   model = channel.Channel(type=standard_artifacts.Model)
   if target is Target.VERTEX:
     return resolver.Resolver(

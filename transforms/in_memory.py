@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
+from configs.evaluation import Slices
 from configs.features import BoundaryFit, Features
-from configs.run import Slices
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
 from transforms.crosses import equal_width

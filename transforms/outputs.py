@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from configs.dataset import LABEL, Dataset
+from configs.evaluation import Slices
 from configs.features import Features
-from configs.run import Slices
 from transforms import names
 from transforms.constants import Constants
 from transforms.engineering import Engineered, categorical_indices, standardize

@@ -8,8 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
-from configs.run import Slices
+from configs.parts import load_part
 from transforms.analyzers import fit
 from transforms.engineering import engineer
 from transforms.fitted_constants import named
@@ -27,7 +28,7 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
   Returns:
     See `transforms.outputs.compose`.
   """
-  dataset = Dataset.model_validate_json(custom_config['dataset'])
+  dataset = load_part(Dataset, custom_config['dataset'])
   features = Features.model_validate_json(custom_config['features'])
   slices = Slices.model_validate_json(custom_config['slices'])
   engineered = engineer(inputs, dataset, features)

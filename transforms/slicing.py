@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.dataset import City
-from configs.run import Slices
+from configs.evaluation import Slices
 from transforms import civil, names
 from transforms.geo import haversine_km
 from transforms.rides import Rides

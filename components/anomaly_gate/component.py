@@ -7,7 +7,7 @@ from tfx.types import channel, standard_artifacts
 
 from components.anomaly_gate.executor import AnomalyGateExecutor
 from components.anomaly_gate.spec import AnomalyGateSpec
-from configs.run import Validation
+from configs.validation import Validation
 
 
 class AnomalyGate(base_component.BaseComponent):

@@ -17,7 +17,7 @@ from tfx.utils import io_utils
 from components.anomaly_gate import spec
 from components.anomaly_gate.findings import refuse, to_json
 from components.anomaly_gate.inspection import TRAIN, Statistics, inspect
-from configs.run import Validation
+from configs.validation import Validation
 
 FINDINGS_FILE = 'findings.json'
 

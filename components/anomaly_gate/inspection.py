@@ -11,7 +11,7 @@ from components.anomaly_gate.columns import Column, columns
 from components.anomaly_gate.divergence import missing_divergence, value_divergences
 from components.anomaly_gate.findings import Finding, Kind, Level
 from components.anomaly_gate.wording import wording
-from configs.run import Severity, Validation
+from configs.validation import Severity, Validation
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 TRAIN, EVAL = 'train', 'eval'

@@ -18,7 +18,7 @@ from components.anomaly_gate.divergence import Statistics, missing_divergence, v
 from components.anomaly_gate.findings import Kind
 from components.ride_schema.schema import ride_schema
 from configs.dataset import Dataset
-from configs.run import Validation
+from configs.validation import Validation
 
 _STATISTICS = os.path.join('Split-train', 'FeatureStats.pb')
 

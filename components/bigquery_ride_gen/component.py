@@ -12,7 +12,7 @@ from components.bigquery_ride_gen.spec import BigQueryRideGenSpec
 from components.ride_example_gen import parameters
 from configs.bigquery import BigQuery
 from configs.dataset import Dataset
-from configs.run import Split
+from configs.split import Split
 
 
 class BigQueryRideGen(base_beam_component.BaseBeamComponent):
@@ -38,7 +38,7 @@ class BigQueryRideGen(base_beam_component.BaseBeamComponent):
     spec = BigQueryRideGenSpec(
       bigquery=bigquery.model_dump_json(exclude={'version'}),
       version=version,
-      dataset=parameters.dump_dataset(dataset),
+      dataset=parameters.DATASET.dump(dataset),
       split=parameters.dump_split(split),
       code_version=code_version,
       examples=types.Channel(type=standard_artifacts.Examples),

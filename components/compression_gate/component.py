@@ -13,7 +13,8 @@ from components.compression_gate.spec import CompressionGateSpec, spec_class
 from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Compression
 from configs.dataset import Dataset
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
+from configs.parts import Part
 
 
 class CompressionGate(base_component.BaseComponent):
@@ -32,12 +33,19 @@ class CompressionGate(base_component.BaseComponent):
       name.
     compression: schemes, budget, measurement.
     evaluation: slices, resamples.
-    dataset: of the rides; its path is left out, as the cache must not depend on it.
+    dataset: of the rides.
     code_version: part of the cache key, and of the manifest.
   """
 
   SPEC_CLASS = CompressionGateSpec
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(CompressionGateExecutor)
+  DATASET = Part(
+    Dataset,
+    *('name', 'currency', 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning'),
+    *('city.center_latitude', 'city.center_longitude'),
+    *('city.landmarks.latitude', 'city.landmarks.longitude', 'city.landmarks.airport'),
+  )
+  """What the executor reads: for the manifest, and for the slices."""
 
   def __init__(
     self,
@@ -59,7 +67,7 @@ class CompressionGate(base_component.BaseComponent):
       report=channel.Channel(type=CompressionReport),
       compression=compression.model_dump_json(),
       evaluation=evaluation.model_dump_json(),
-      dataset=dataset.model_copy(update={'path': None}).model_dump_json(),
+      dataset=self.DATASET.dump(dataset),
       code_version=code_version,
     )
     super().__init__(spec=spec)

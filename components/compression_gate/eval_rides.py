@@ -11,8 +11,8 @@ import tensorflow as tf
 from components.fare_evaluator.slice_names import slice_name
 from configs.dataset import Dataset
 from configs.errors import FailedError
+from configs.evaluation import Slices
 from configs.features import Features
-from configs.run import Slices
 from models.raw_rides import RawRides, read_raw_rides
 from transforms.rides import rides
 from transforms.slicing import slice_columns

@@ -23,7 +23,8 @@ from components.compression_gate.version import write_version
 from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
+from configs.parts import load_part
 from models.exported import fake_quantized
 
 
@@ -39,7 +40,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     """Judges; raises `FailedError` where there is no ride or nothing to compare with."""
     compression = Compression.model_validate_json(exec_properties[spec.COMPRESSION_KEY])
     evaluation = Evaluation.model_validate_json(exec_properties[spec.EVALUATION_KEY])
-    dataset = Dataset.model_validate_json(exec_properties[spec.DATASET_KEY])
+    dataset = load_part(Dataset, exec_properties[spec.DATASET_KEY])
     saved_models = _saved_models(input_dict)
     rides = read_eval_rides(_eval_files(input_dict), dataset, evaluation.slices)
     with tempfile.TemporaryDirectory() as folder:

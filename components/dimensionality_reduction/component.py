@@ -10,11 +10,11 @@ from tfx.types import channel, standard_artifacts
 from components.artifacts import ReductionReport
 from components.dimensionality_reduction.executor import DimensionalityReductionExecutor
 from components.dimensionality_reduction.spec import DimensionalityReductionSpec
-from components.feature_engineering.relevant import relevant_dataset
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
+from configs.parts import Part
 from configs.reduction import Reduction
-from configs.run import Slices
 
 
 class DimensionalityReduction(base_beam_component.BaseBeamComponent):
@@ -35,6 +35,8 @@ class DimensionalityReduction(base_beam_component.BaseBeamComponent):
 
   SPEC_CLASS = DimensionalityReductionSpec
   EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(DimensionalityReductionExecutor)
+  DATASET = Part(Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'city')
+  """What the executor reads."""
 
   def __init__(
     self,
@@ -52,7 +54,7 @@ class DimensionalityReduction(base_beam_component.BaseBeamComponent):
       transform_graph=transform_graph,
       transformed_examples=transformed_examples,
       reduction=reduction.model_dump_json(),
-      dataset=relevant_dataset(dataset).model_dump_json(),
+      dataset=self.DATASET.dump(dataset),
       features=features.model_dump_json(),
       slices=slices.model_dump_json(),
       clip=json.dumps(clip),

@@ -21,9 +21,10 @@ from components.dimensionality_reduction.reduced_graph import write_reduced_grap
 from components.dimensionality_reduction.training_rides import batches, read_training_rides
 from components.feature_engineering.records import ReadBatches, WriteShards, remove_parts
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
+from configs.parts import load_part
 from configs.reduction import Engine, Reduction
-from configs.run import Slices
 from models.reduction import pictures, saving
 from models.reduction.bases import Basis, incremental_basis
 from models.reduction.fitted import Fitted
@@ -45,7 +46,7 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
   ) -> None:
     """Raises `ReductionError` where the rides don't allow the reduction."""
     reduction = Reduction.model_validate_json(exec_properties[keys.REDUCTION_KEY])
-    dataset = Dataset.model_validate_json(exec_properties[keys.DATASET_KEY])
+    dataset = load_part(Dataset, exec_properties[keys.DATASET_KEY])
     features = Features.model_validate_json(exec_properties[keys.FEATURES_KEY])
     slices = Slices.model_validate_json(exec_properties[keys.SLICES_KEY])
     clip = json.loads(exec_properties[keys.CLIP_KEY])

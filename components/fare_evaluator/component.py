@@ -10,7 +10,7 @@ from tfx.utils import json_utils
 from components.fare_evaluator.eval_config import eval_config
 from components.fare_evaluator.executor import FareEvaluatorExecutor
 from components.fare_evaluator.spec import FareEvaluatorSpec
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
 
 
 class FareEvaluator(evaluator.Evaluator):

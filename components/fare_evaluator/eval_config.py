@@ -5,7 +5,7 @@ from __future__ import annotations
 from tensorflow_model_analysis.proto import config_pb2
 
 from configs.dataset import LABEL
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
 from models import signatures
 from transforms import names
 

@@ -20,7 +20,7 @@ from components.fare_evaluator.slices import read_slices
 from components.fare_evaluator.spec import BOOTSTRAP_KEY, CURRENCY_KEY, SLICES_KEY
 from components.fare_evaluator.verdict import refusals
 from components.served_model.absence import without_absent
-from configs.run import Slices
+from configs.evaluation import Slices
 
 
 class FareEvaluatorExecutor(evaluator.Executor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from configs.run import Slices
+from configs.evaluation import Slices
 from transforms import names
 
 

@@ -10,7 +10,7 @@ import tensorflow_model_analysis as tfma
 
 from components.fare_evaluator.slice_names import slice_name
 from configs.errors import FailedError
-from configs.run import Slices
+from configs.evaluation import Slices
 
 
 def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) -> list[dict[str, Any]]:

@@ -7,12 +7,10 @@ from tfx.components.transform.component import Transform
 from tfx.dsl.components.base import executor_spec
 
 from components.feature_engineering.executor import FeatureEngineeringExecutor
-from components.feature_engineering.relevant import relevant_dataset
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
-from configs.run import Slices
-
-PREPROCESSING_FN = 'transforms.preprocessing.preprocessing_fn'
+from configs.parts import Part
 
 
 class FeatureEngineering(Transform):
@@ -26,6 +24,12 @@ class FeatureEngineering(Transform):
   """
 
   EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(FeatureEngineeringExecutor)
+  USER_FN = 'transforms.preprocessing.preprocessing_fn'
+  """What the executor calls."""
+  DATASET = Part(
+    Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'rules.bounds', 'city'
+  )
+  """What `USER_FN` reads."""
 
   def __init__(
     self,
@@ -43,8 +47,8 @@ class FeatureEngineering(Transform):
       examples: canonical rides with a `train` split, which is analyzed; every
         split is transformed.
       schema: the schema of the canonical rides.
-      dataset: the source; only what features depend on becomes part of the
-        component, so another path or fare limit does not refit by itself.
+      dataset: the source; `DATASET` of it becomes part of the component, so
+        another path or fare limit does not refit by itself.
       features: which blocks are on.
       slices: how the evaluation is sliced.
       code_version: a digest of the code behind the preprocessing function. The
@@ -54,9 +58,9 @@ class FeatureEngineering(Transform):
     super().__init__(
       examples=examples,
       schema=schema,
-      preprocessing_fn=PREPROCESSING_FN,
+      preprocessing_fn=self.USER_FN,
       custom_config={
-        'dataset': relevant_dataset(dataset).model_dump_json(),
+        'dataset': self.DATASET.dump(dataset),
         'features': features.model_dump_json(),
         'slices': slices.model_dump_json(),
         'code_version': code_version,

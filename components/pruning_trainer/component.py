@@ -8,6 +8,7 @@ from tfx.types import channel
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
+from configs.parts import Part
 
 
 class PruningTrainer(Trainer):
@@ -20,7 +21,7 @@ class PruningTrainer(Trainer):
   Args:
     examples: transformed rides; the train and eval splits are used.
     transform_graph: the fitted Transform graph.
-    dataset: names the raw columns; its path is left out, as the cache must not depend on it.
+    dataset: of the rides; `DATASET` of it is kept beside the model.
     features: which features are embedded.
     model: the dense layers.
     training: the base's training, the recipes, and which one is served.
@@ -28,6 +29,12 @@ class PruningTrainer(Trainer):
     code_version: part of the cache key.
     base_model: the model whose weights the base starts from; the recipes always start from the base.
   """
+
+  USER_FN = 'models.run_fn.run_fn'
+  """What TFX's executor calls."""
+  DATASET = Part.all_but(Dataset, 'path', 'rules.max_quarantined_share')
+  """What `USER_FN` reads: all that decides which rides become which columns is kept beside the model, as predictions
+  for other rides go by it."""
 
   def __init__(
     self,
@@ -46,9 +53,9 @@ class PruningTrainer(Trainer):
       examples=examples,
       transform_graph=transform_graph,
       base_model=base_model,
-      run_fn='models.run_fn.run_fn',
+      run_fn=self.USER_FN,
       custom_config={
-        'dataset': dataset.model_copy(update={'path': None}).model_dump_json(),
+        'dataset': self.DATASET.dump(dataset),
         'features': features.model_dump_json(),
         'model': model.model_dump_json(),
         'training': training.model_dump_json(),

@@ -16,6 +16,7 @@ from configs.compression import Scheme
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
+from configs.parts import Part
 
 
 class QuantizationRewriter(base_component.BaseComponent):
@@ -37,6 +38,8 @@ class QuantizationRewriter(base_component.BaseComponent):
 
   SPEC_CLASS = QuantizationRewriterSpec
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(QuantizationRewriterExecutor)
+  DATASET = Part(Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.meaning')
+  """What the executor reads: the inputs of the files."""
 
   def __init__(
     self,
@@ -57,7 +60,7 @@ class QuantizationRewriter(base_component.BaseComponent):
       examples=examples,
       transformed_examples=transformed_examples,
       transform_graph=transform_graph,
-      dataset=dataset.model_copy(update={'path': None}).model_dump_json(),
+      dataset=self.DATASET.dump(dataset),
       features=features.model_dump_json(),
       fare_model=model.model_dump_json(),
       training=training.model_dump_json(),

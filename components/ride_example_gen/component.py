@@ -15,7 +15,7 @@ from components.ride_example_gen.executor import RideExampleGenExecutor
 from components.ride_example_gen.spec import RideExampleGenSpec
 from components.ride_example_gen.splitting import SPLITS
 from configs.dataset import TIME, Dataset
-from configs.run import Split
+from configs.split import Split
 
 
 class RideExampleGen(example_gen.FileBasedExampleGen):
@@ -67,7 +67,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       range_config=range_config,
       output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
       output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
-      dataset=parameters.dump_dataset(dataset),
+      dataset=parameters.DATASET.dump(dataset),
       split=parameters.dump_split(split),
       code_version=code_version,
       window=window,

@@ -19,7 +19,8 @@ from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.ingestion import count_stamps, ingest_file
 from components.ride_example_gen.source import span_files
 from configs.dataset import Dataset
-from configs.run import Split, SplitMethod
+from configs.parts import load_part
+from configs.split import Split, SplitMethod
 
 
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -54,7 +55,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
 
   def _dataset(self, exec_properties: dict[str, Any]) -> Dataset:
-    return parameters.load_dataset(exec_properties[spec.DATASET_KEY])
+    return load_part(Dataset, exec_properties[spec.DATASET_KEY])
 
   def _sources(self, exec_properties: dict[str, Any], staging: publishing.Staging) -> dict[str, tuple[str, ...]]:
     """Paths of the files to read by span, the newest one last."""

@@ -22,7 +22,7 @@ from components.ride_example_gen.quarantine import SCHEMA, quarantined_rows
 from components.ride_example_gen.reading import Block, read_blocks
 from components.ride_example_gen.reasons import Reason
 from configs.dataset import TIME, Dataset
-from configs.run import Split
+from configs.split import Split
 
 QUARANTINE = 'quarantine'
 """The name of the quarantined rows among the outputs, beside the splits' names."""

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from configs.dataset import Dataset
-from configs.run import Split, SplitMethod
+from configs.dataset import COORDINATES, LABEL, PASSENGERS, Dataset
+from configs.parts import Part
+from configs.split import Split, SplitMethod
 
-_IRRELEVANT: dict[str, Any] = {
-  'name': True,
-  'path': True,
-  'bigquery': True,
-  'city': True,
-  'currency': True,
-  'known_after_ride': True,
-  'columns': {'key'},
-  'rules': {'max_quarantined_share'},
-  'extras': {'__all__': {'unit', 'meaning'}},
-}
-
-
-def dump_dataset(dataset: Dataset) -> str:
-  """JSON of what matters to ingestion, so that a change of anything else does not ingest again.
-
-  Where the rides are is left out, as the step's own parameters have it.
-  """
-  return json.dumps(dataset.model_dump(mode='json', exclude=_IRRELEVANT), sort_keys=True)
-
-
-def load_dataset(text: str) -> Dataset:
-  """A dataset from `dump_dataset`, good for ingestion; what was left out has placeholders."""
-  placeholders = {'name': 'ingestion', 'city': {'center_latitude': 0.0, 'center_longitude': 0.0}}
-  return Dataset.model_validate(placeholders | json.loads(text))
+DATASET = Part(
+  Dataset,
+  'format',
+  'delimiter',
+  'missing',
+  *(f'columns.{name}' for name in (LABEL, *COORDINATES, PASSENGERS)),
+  'time',
+  *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
+  *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'earliest', 'latest')),
+)
+"""What ingestion reads; where the rides are, the step's own parameters say."""
 
 
 def dump_split(split: Split) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from configs.run import Split, SplitMethod
+from configs.split import Split, SplitMethod
 
 TRAIN, EVAL = 'train', 'eval'
 SPLITS = (TRAIN, EVAL)

@@ -10,7 +10,7 @@ from components.ride_schema.executor import RideSchemaExecutor
 from components.ride_schema.schema import ride_schema
 from components.ride_schema.spec import RideSchemaSpec
 from configs.dataset import Dataset
-from configs.run import Validation
+from configs.validation import Validation
 
 
 class RideSchema(base_component.BaseComponent):

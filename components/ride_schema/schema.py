@@ -8,7 +8,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from configs.base import Interval
 from configs.dataset import EPOCH, LABEL, PASSENGERS, RAW_INPUTS, TIME, Dataset, ExtraColumn, Rules
-from configs.run import Validation
+from configs.validation import Validation
 
 
 def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:

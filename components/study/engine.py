@@ -18,7 +18,7 @@ from components.study.lite_files import raw_inputs
 from components.study.results import BlockResults, Results
 from components.study.study_fold import StudyFold
 from components.study.task import Outcome, Task
-from components.study.unit_store import Origin, UnitStore
+from components.study.unit_store import DATASET, Origin, UnitStore
 from configs.dataset import TIME
 from configs.errors import FareliteError
 from configs.run import RunConfig
@@ -63,7 +63,8 @@ def run(
     ValueError: there are fewer time stamps than folds.
     OSError: a unit can't be kept.
   """
-  study = config.study
+  study, whole = config.study, config
+  config = config.model_copy(update={'dataset': DATASET.of(config.dataset)})
   rides = sampled(rides, study.max_rides, study.first_seed)
   folds = _folds(config, rides)
   store, origin = UnitStore(directory), Origin(config, digest(rides), code)
@@ -78,7 +79,7 @@ def run(
   cells = {}
   if StudyBlock.FEATURES in blocks:
     cells = {name: occupied_cells(folds[0], name == 'fitted')._asdict() for name in ('published', 'fitted')}
-  return Results(config, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
+  return Results(whole, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
 
 
 def _folds(config: RunConfig, rides: Mapping[str, np.ndarray]) -> list[StudyFold]:

@@ -15,10 +15,17 @@ import numpy as np
 
 from components.study.study_fold import StudyFold
 from components.study.task import Outcome, Task
+from configs.dataset import Dataset
+from configs.parts import Part
 from configs.run import RunConfig
 
-_INSIDE = ('dataset', 'features', 'model', 'training', 'evaluation')
+_INSIDE = ('features', 'model', 'training', 'evaluation')
 """Sections of a config that every unit depends on; what it takes of `study` is told by its task."""
+
+DATASET = Part(
+  Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'rules.bounds', 'city'
+)
+"""What units read of the dataset; its rides are known by their digest."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Origin:
   @functools.cached_property
   def _setting(self) -> list[object]:
     config = self.config.model_dump(mode='json', include=set(_INSIDE))
-    config['dataset'].pop('path', None)
+    config['dataset'] = DATASET.dump(self.config.dataset)
     config['training'] = {k: v for k, v in config['training'].items() if k not in ('recipes', 'serve', 'seed')}
     config['evaluation'] = config['evaluation']['slices']
     return [config, self.rides, self.config.study.folds]

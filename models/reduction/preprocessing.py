@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
-from configs.run import Slices
 from models.reduction.fitted import Fitted
 from models.reduction.in_graph import apply_in_graph
 from models.reduction.mappings import Selection

@@ -13,7 +13,7 @@ from components.ride_example_gen.spans import Span, find_spans
 from components.ride_example_gen.survey import survey_span
 from components.ride_example_gen.window import Window
 from configs.run import RunConfig
-from pipeline.code_version import code_version
+from pipeline.code_version import run_version
 from pipeline.data_source import DataSource
 from pipeline.retraining.ledger import Ledger, RunEntry, SpanEntry
 from pipeline.window import resolve_window
@@ -137,5 +137,5 @@ _NO_PART_OF_A_MODEL: dict[str, Any] = {
 def _setting(config: RunConfig) -> str:
   """What besides the rides decides a run: the config, but for what is no part of a model, and the code."""
   lasting = config.model_dump(mode='json', exclude=_NO_PART_OF_A_MODEL)
-  text = json.dumps(lasting, sort_keys=True) + code_version('configs', 'transforms', 'models', 'components')
+  text = json.dumps(lasting, sort_keys=True) + run_version()
   return hashlib.sha256(text.encode()).hexdigest()[:16]

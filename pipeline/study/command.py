@@ -28,9 +28,6 @@ from pipeline.study.tables import StudyTable, markdown, study_tables
 _UNITS = 'units'
 """Folder of the output directory in which finished units of work are kept."""
 
-_MEASURING_ROOMS = ('components.study', 'configs', 'models', 'transforms')
-"""Code that a unit's outcome depends on."""
-
 
 def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Sequence[str]) -> tuple[str, ...]:
   """The overrides of a config that the command's options stand for, the user's own `--set` last.
@@ -80,7 +77,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
     _tell_setting(console, config, len(next(iter(rides.values()))))
     units = output.path / _UNITS
     with StudyProgress(console, units) as progress:
-      results = engine.run(config, rides, units, code_version(*_MEASURING_ROOMS), progress)
+      results = engine.run(config, rides, units, code_version(engine.__name__), progress)
     study_files.write(results, output.path, {'written': f'{datetime.datetime.now():%Y-%m-%d %H:%M}'})
     rows, about = study_files.read(output.path)
     _show(console, rows, about)

@@ -27,7 +27,7 @@ from components.ride_schema.component import RideSchema
 from components.ride_schema.schema import ride_schema
 from configs import loading
 from configs.dataset import COORDINATES
-from configs.run import Severity, Validation
+from configs.validation import Severity, Validation
 
 DATASET = loading.load('nyc').dataset
 ROWS = 2_000

@@ -20,7 +20,7 @@ from components.study.unit_store import Origin, digest_of
 from configs import loading
 from configs.compression import Measurement, Scheme
 from configs.recipe import Recipe
-from configs.run import Split, SplitMethod
+from configs.split import Split, SplitMethod
 from configs.study import StudyBlock
 
 
@@ -67,7 +67,7 @@ def test_the_end_of_a_large_file_counts(tmp_path):
 def test_what_the_ingestion_is_kept_by(override, same):
   before, after = (loading.load('nyc', overrides).dataset for overrides in ([], [override]))
   assert before != after
-  assert (parameters.dump_dataset(before) == parameters.dump_dataset(after)) is same
+  assert (parameters.DATASET.dump(before) == parameters.DATASET.dump(after)) is same
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,8 @@ def _task(**changes) -> Task:
     pytest.param(_origin('model.hidden=[8]'), TASK, FOLD, id='model'),
     pytest.param(_origin('training.epochs=3'), TASK, FOLD, id='training'),
     pytest.param(_origin('evaluation.slices.airport_km=3'), TASK, FOLD, id='slices'),
-    pytest.param(_origin('dataset.rules.fare.max=120'), TASK, FOLD, id='dataset'),
+    pytest.param(_origin('dataset.city.center_latitude=41'), TASK, FOLD, id='city'),
+    pytest.param(_origin('dataset.rules.bounds.latitude.max=41.9'), TASK, FOLD, id='bounds'),
     pytest.param(_origin('study.folds=3'), TASK, FOLD, id='number_of_folds'),
     pytest.param(_origin(), _task(block=StudyBlock.FEATURES), FOLD, id='block'),
     pytest.param(_origin(), _task(name='other'), FOLD, id='task'),
@@ -131,6 +132,11 @@ def test_a_unit_of_a_study_goes_by(origin, task, fold):
   'override',
   [
     'dataset.path=/elsewhere',
+    # What these two decide, the digest of the rides tells.
+    'dataset.rules.fare.max=120',
+    'dataset.columns.fare_amount=price',
+    'dataset.rules.max_quarantined_share=0.9',
+    'dataset.currency=EUR',
     'training.seed=9',
     'training.recipes=[dense]',
     'evaluation.bootstrap=700',

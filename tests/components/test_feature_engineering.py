@@ -195,14 +195,10 @@ def test_lite_file_is_small(lite):
   assert len(lite) < 40_000
 
 
-def test_only_what_features_depend_on_is_part_of_the_component():
-  from components.feature_engineering.relevant import relevant_dataset
+def test_the_part_of_the_dataset_that_is_declared_has_the_same_features():
+  from components.feature_engineering.component import FeatureEngineering
 
-  moved = DATASET.model_copy(update={'path': 'elsewhere.csv', 'currency': 'EUR', 'name': 'other'})
-  assert relevant_dataset(moved) == relevant_dataset(DATASET)
-  city = DATASET.city.model_copy(update={'landmarks': ()})
-  assert relevant_dataset(DATASET.model_copy(update={'city': city})) != relevant_dataset(DATASET)
-  assert catalogue(relevant_dataset(DATASET), FEATURES) == catalogue(DATASET, FEATURES)
+  assert catalogue(FeatureEngineering.DATASET.of(DATASET), FEATURES) == catalogue(DATASET, FEATURES)
 
 
 def _write_examples(folder, columns):

@@ -70,7 +70,7 @@ def ingest(source, output, pattern='*', overrides=(), window=None):
   properties = {
     'input_base': str(source),
     'input_config': proto_utils.proto_to_json(utils.make_default_input_config(pattern)),
-    'dataset': parameters.dump_dataset(config.dataset),
+    'dataset': parameters.DATASET.dump(config.dataset),
     'split': parameters.dump_split(config.split),
     **({} if window is None else {'window': window}),
   }

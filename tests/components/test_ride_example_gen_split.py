@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from components.ride_example_gen import parameters, splitting, tfrecord
+from configs.dataset import Dataset
 from configs.loading import load
-from configs.run import Split
+from configs.parts import load_part
+from configs.split import Split
 
 
 def test_the_mixer_is_splitmix64():
@@ -89,13 +91,13 @@ def test_records_of_many_lengths_are_all_framed(tmp_path):
 )
 def test_only_what_matters_to_ingestion_is_in_the_cache_key(override, same):
   before, after = load('nyc').dataset, load('nyc', [override]).dataset
-  assert (parameters.dump_dataset(before) == parameters.dump_dataset(after)) is same
+  assert (parameters.DATASET.dump(before) == parameters.DATASET.dump(after)) is same
 
 
 def test_parameters_survive_the_way_to_the_executor():
   for name in ('nyc', 'chicago'):
     config = load(name)
-    dataset = parameters.load_dataset(parameters.dump_dataset(config.dataset))
+    dataset = load_part(Dataset, parameters.DATASET.dump(config.dataset))
     assert dataset.time == config.dataset.time
     assert dataset.rules.bounds == config.dataset.rules.bounds and dataset.missing == config.dataset.missing
     assert parameters.load_split(parameters.dump_split(config.split)) == config.split

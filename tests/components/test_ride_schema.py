@@ -21,7 +21,7 @@ from tfx_bsl.tfxio import tensor_adapter
 from components.ride_schema.component import RideSchema
 from components.ride_schema.schema import ride_schema
 from configs import loading
-from configs.run import Validation
+from configs.validation import Validation
 
 EXTRAS = [
   {'name': 'company', 'column': 'company', 'kind': 'categorical', 'vocabulary': ['yellow', 'green']},

@@ -131,8 +131,9 @@ def test_a_threshold_that_is_missed_is_a_result(finished):
 def test_changed_code_behind_a_dotted_path_is_not_cached(finished, monkeypatch):
   """The digest itself is held in `tests/pipeline/test_code_version.py`; here it has to reach the cache."""
   project, _, _ = finished
-  real = dag.code_version
-  monkeypatch.setattr(dag, 'code_version', lambda *rooms: real(*rooms) + ('changed' if 'models' in rooms else ''))
+  real = dag.step_version
+  changed = {dag.PruningTrainer: 'changed'}
+  monkeypatch.setattr(dag, 'step_version', lambda component: real(component) + changed.get(component, ''))
   _, states = project.run('evaluation.max_rmse=0.001')
   assert (states['FeatureEngineering'], states['PruningTrainer']) == ('cached', 'complete')
 

@@ -1,96 +1,392 @@
-"""The code version follows the code, wherever it lies, and nothing else."""
+"""The code version follows the code that a step runs, wherever it lies, and nothing else.
 
+Oracle: small houses whose closures can be read off, and a table over the real one.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
 import importlib.metadata
 import pathlib
+import re
 import shutil
+import subprocess
 import sys
 
 import pytest
 
-from pipeline.code_version import code_version
+from components.anomaly_gate.component import AnomalyGate
+from components.anomaly_gate.inspection import inspect
+from components.artifacts import LiteVariants
+from components.bigquery_ride_gen.component import BigQueryRideGen
+from components.compression_gate.choice import choose
+from components.compression_gate.component import CompressionGate
+from components.dimensionality_reduction.component import DimensionalityReduction
+from components.fare_evaluator.component import FareEvaluator
+from components.feature_engineering.component import FeatureEngineering
+from components.pruning_trainer.component import PruningTrainer
+from components.quantization_rewriter.component import QuantizationRewriter
+from components.quarantine_gate.component import QuarantineGate
+from components.recipe_models.component import RecipeModels
+from components.ride_example_gen.canonical import canonicalize
+from components.ride_example_gen.component import RideExampleGen
+from components.ride_schema.component import RideSchema
+from components.ride_schema.schema import ride_schema
+from components.served_model.component import ServedModel
+from configs.base import Config
+from configs.compression import Compression
+from configs.dataset import Dataset
+from configs.evaluation import Slices
+from configs.features import Features
+from configs.layers import model_layers
+from configs.loading import load
+from configs.model import Training
+from configs.retention import Retention
+from configs.run import RunConfig
+from configs.split import Split
+from configs.validation import Validation
+from models.exported import fake_quantized
+from models.fare_model import build_fare_model
+from models.lite import worker
+from models.lite.conversion import convert_model
+from models.manifest import write_manifest
+from models.reduction.fitting import fit
+from models.run_fn import run_fn
+from models.training import predict
+from pipeline import dag
+from pipeline.code_version import closure, code_version, run_version, step_roots, step_version
+from transforms.analyzers import fit as analyze
+from transforms.catalogue import catalogue
+from transforms.in_memory import fit_constants
+from transforms.slicing import slice_columns
+from transforms.temporal import temporal
+
+ROOT = pathlib.Path(dag.__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def package(tmp_path: pathlib.Path, monkeypatch) -> pathlib.Path:
-  folder = tmp_path / 'versioned' / 'inner'
-  folder.mkdir(parents=True)
-  for path in (folder.parent / '__init__.py', folder / '__init__.py'):
-    path.touch()
-  (folder / 'code.py').write_text('ANSWER = 42\n')
-  monkeypatch.syspath_prepend(str(tmp_path))
-  yield folder
-  sys.modules.pop('versioned', None)
+def house(tmp_path: pathlib.Path) -> pathlib.Path:
+  """A step that runs two modules, and one that it does not."""
+  return _house(
+    tmp_path / 'house',
+    **{
+      'components/__init__.py': '',
+      'components/step.py': 'from models.used import answer\n\n\ndef do():\n  return answer()\n',
+      'models/__init__.py': '',
+      'models/used.py': 'def answer():\n  return 42\n',
+      'models/unused.py': 'QUESTION = 1\n',
+    },
+  )
 
 
-def _version() -> str:
-  code_version.cache_clear()
-  return code_version('versioned')
+def _house(folder: pathlib.Path, **files: str) -> pathlib.Path:
+  for name, text in files.items():
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding='utf-8')
+  return folder
 
 
-def test_follows_changed_added_and_renamed_files(package: pathlib.Path):
-  versions = [_version()]
-  (package / 'code.py').write_text('ANSWER = 43\n')
-  versions.append(_version())
-  (package / 'more.py').write_text('')
-  versions.append(_version())
-  (package / 'more.py').rename(package / 'other.py')
-  versions.append(_version())
-  assert len(set(versions)) == 4
+def _version(house: pathlib.Path, *changes: tuple[str, str]) -> str:
+  for name, text in changes:
+    _house(house, **{name: text})
+  return code_version('components.step', house=house)
 
 
-def test_ignores_what_is_no_code(package: pathlib.Path):
-  before = _version()
-  (package / 'notes.txt').write_text('changed')
-  (package / 'code.py').touch()
-  assert _version() == before
+@pytest.mark.parametrize(
+  ('name', 'text'),
+  [
+    pytest.param('models/used.py', 'def answer():\n  return 43\n', id='a_number'),
+    pytest.param('models/used.py', 'def answer():\n  return "42"\n', id='a_type'),
+    pytest.param('models/used.py', 'def answer(x=1):\n  return 42\n', id='a_default'),
+    pytest.param('models/used.py', 'def answer() -> int:\n  return 42\n', id='an_annotation'),
+    pytest.param('models/used.py', 'answer = lambda: 42\n', id='another_form'),
+    pytest.param('models/used.py', 'def answer():\n  return 42\n\n\nX = 1\n', id='one_more_statement'),
+    pytest.param('components/step.py', 'from models.used import answer\n\n\ndef do():\n  answer()\n', id='itself'),
+    pytest.param('components/__init__.py', 'X = 1\n', id='its_package'),
+    pytest.param('models/__init__.py', 'X = 1\n', id='a_package_that_it_passes'),
+  ],
+)
+def test_goes_by_the_code_that_runs(house, name, text):
+  before = _version(house)
+  assert _version(house, (name, text)) != before
 
 
-def test_unknown_package():
-  with pytest.raises(ImportError, match="No package 'nowhere_to_be_found'"):
-    code_version('nowhere_to_be_found')
+@pytest.mark.parametrize(
+  ('name', 'text'),
+  [
+    pytest.param('models/used.py', '# Why.\ndef answer():\n  return 42  # that is why\n', id='comments'),
+    pytest.param('models/used.py', '"""A."""\n\n\ndef answer():\n  """B."""\n  return 42\n', id='docstrings'),
+    pytest.param('models/used.py', 'def answer(): return (42)\n', id='layout'),
+    pytest.param(
+      'models/used.py',
+      'from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n  from models.unused import QUESTION\n\n\n'
+      'def answer():\n  return 42\n',
+      id='types',
+    ),
+    pytest.param('models/unused.py', 'QUESTION = 2\n', id='a_module_beside_it'),
+    pytest.param('models/more.py', 'QUESTION = 2\n', id='one_more_module'),
+    pytest.param('models/notes.txt', 'changed', id='no_code'),
+    pytest.param('pipeline/dag.py', 'X = 1\n', id='another_room'),
+  ],
+)
+def test_does_not_go_by(house, name, text):
+  if 'TYPE_CHECKING' in text:
+    _version(house, (name, 'from typing import TYPE_CHECKING\n\n\ndef answer():\n  return 42\n'))
+  before = _version(house)
+  assert _version(house, (name, text)) == before
 
 
-def test_goes_by_names_contents_and_where_a_file_ends(package: pathlib.Path):
-  """Equal bytes in other files, or in another order, are other code."""
-  (package / 'code.py').write_text('ab')
-  (package / 'more.py').write_text('c')
-  versions = [_version()]
-  (package / 'code.py').write_text('a')
-  (package / 'more.py').write_text('bc')
-  versions.append(_version())
-  (package / 'code.py').rename(package.parent / 'code.py')
-  versions.append(_version())
-  assert len(set(versions)) == 3
+def test_the_docstrings_of_an_attribute_are_none_of_its_code(house):
+  one, two = (_version(house, ('models/used.py', f'answer = 1\n"""{text}"""\n')) for text in ('What.', 'Why.'))
+  assert one == two
+  assert _version(house, ('models/used.py', 'answer = """Why."""\n')) != _version(
+    house, ('models/used.py', 'answer = """What."""\n')
+  )
 
 
-def test_goes_by_every_package_in_whatever_order_they_are_named(package: pathlib.Path):
-  code_version.cache_clear()
-  both = code_version('versioned', 'versioned.inner')
-  assert both == code_version('versioned.inner', 'versioned')
-  assert len({both, code_version('versioned'), code_version('versioned.inner')}) == 3
+def test_what_runs_where_no_type_checker_looks_counts(house):
+  text = 'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  X = 1\nelse:\n  from models.unused import QUESTION\n'
+  _version(house, ('models/used.py', text))
+  assert 'models.unused' in closure('components.step', house=house)
+
+
+@pytest.mark.parametrize(
+  ('step', 'also'),
+  [
+    pytest.param('import models.a.one', ['models', 'models.a', 'models.a.one'], id='import'),
+    pytest.param('import models.a.one as x', ['models', 'models.a', 'models.a.one'], id='import_as'),
+    pytest.param('from models.a import one', ['models', 'models.a', 'models.a.one'], id='submodule'),
+    pytest.param('from models.a.one import X', ['models', 'models.a', 'models.a.one'], id='name'),
+    pytest.param('from models.a.one import *', ['models', 'models.a', 'models.a.one'], id='star'),
+    pytest.param('from . import near', ['components.near'], id='relative'),
+    pytest.param('from .near import X', ['components.near'], id='relative_name'),
+    pytest.param('def f():\n  from models.a import one', ['models', 'models.a', 'models.a.one'], id='in_a_function'),
+    pytest.param('if 1:\n  import models.a.one', ['models', 'models.a', 'models.a.one'], id='in_a_branch'),
+    pytest.param('try:\n  import models.a.one\nexcept ImportError:\n  pass', ['models', 'models.a', 'models.a.one'],
+                 id='tried'),
+    pytest.param("FN = 'models.a.one.run'", ['models', 'models.a', 'models.a.one'], id='dotted_path_of_a_function'),
+    pytest.param("call('python', '-m', 'models.a.one')", ['models', 'models.a', 'models.a.one'], id='a_process'),
+    pytest.param("TEXT = 'see models.a.one'", [], id='prose'),
+    pytest.param('"""models.a.one"""', [], id='docstring'),
+    pytest.param('import numpy.models', [], id='foreign'),
+    pytest.param('from json import models', [], id='a_name_of_a_foreign_module'),
+    # What a package gives on: all that it names may be behind the name.
+    pytest.param('from models.b import X', ['models', 'models.b', 'models.b.two', 'models.b.three'], id='re_exported'),
+    # Importing a module below runs what the package itself imports at once, and none of its functions.
+    pytest.param('import models.b.four', ['models', 'models.b', 'models.b.two', 'models.b.four'], id='passed_through'),
+  ],
+)  # fmt: skip
+def test_what_a_step_runs(tmp_path, step, also):
+  house = _house(
+    tmp_path,
+    **{
+      'components/__init__.py': '',
+      'components/step.py': step,
+      'components/near.py': 'X = 1',
+      'models/__init__.py': '',
+      'models/a/__init__.py': '',
+      'models/a/one.py': 'X = 1',
+      'models/b/__init__.py': 'from models.b.two import X\n\n\ndef late():\n  from models.b import three\n',
+      'models/b/two.py': 'X = 1',
+      'models/b/three.py': '',
+      'models/b/four.py': '',
+    },
+  )
+  assert closure('components.step', house=house) == {'components', 'components.step', *also}
+
+
+def test_a_circle_ends(tmp_path):
+  house = _house(tmp_path, **{'models/a.py': 'from models import b', 'models/b.py': 'from models import a'})
+  assert closure('models.a', house=house) == {'models.a', 'models.b'}
+
+
+def test_a_function_stands_for_its_module(house):
+  assert code_version('components.step.do', house=house) == code_version('components.step', house=house)
+
+
+@pytest.mark.parametrize('root', ['nowhere', 'numpy.array', 'tfx.components.trainer.executor'])
+def test_unknown_module(root):
+  with pytest.raises(ImportError, match=f"No module '{root}' to take the code version of"):
+    code_version(root)
+
+
+def test_goes_by_names_contents_and_where_a_file_ends(tmp_path):
+  """Equal lines in other modules, or divided otherwise, are other code."""
+  step = 'from models import a, b'
+  files = [
+    {'a': 'X = 1\nY = 2', 'b': 'Z = 3'},
+    {'a': 'X = 1', 'b': 'Y = 2\nZ = 3'},
+    {'a': 'Z = 3', 'b': 'X = 1\nY = 2'},
+  ]
+  houses = [
+    _house(tmp_path / str(n), **{'components/step.py': step, **{f'models/{name}.py': text for name, text in f.items()}})
+    for n, f in enumerate(files)
+  ]
+  assert len({code_version('components.step', house=one) for one in houses}) == 3
+
+
+def test_goes_by_every_root_in_whatever_order_they_are_named(house):
+  version = functools.partial(code_version, house=house)
+  assert version('components.step', 'models.unused') == version('models.unused', 'components.step')
+  assert len({version('components.step', 'models.unused'), version('components.step'), version('models.unused')}) == 3
 
 
 @pytest.mark.parametrize(
   'library', ['tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow']
 )
-def test_goes_by_the_versions_of_the_libraries(package: pathlib.Path, monkeypatch, library: str):
-  before = _version()
+def test_goes_by_the_versions_of_the_libraries(house, monkeypatch, library: str):
+  before = _version(house)
   version = importlib.metadata.version
   monkeypatch.setattr(importlib.metadata, 'version', lambda name: '9.9' if name == library else version(name))
-  assert _version() != before
+  assert _version(house) != before
 
 
-def test_equal_code_elsewhere_has_the_same_version(package: pathlib.Path, monkeypatch, tmp_path: pathlib.Path):
-  before = _version()
-  shutil.copytree(package.parent, tmp_path / 'elsewhere' / 'versioned')
-  monkeypatch.syspath_prepend(str(tmp_path / 'elsewhere'))
-  assert _version() == before
+def test_equal_code_elsewhere_has_the_same_version(house, tmp_path):
+  """A wheel beside other packages, and a checkout."""
+  shutil.copytree(house, tmp_path / 'site-packages')
+  _house(tmp_path / 'site-packages', **{'numpy/__init__.py': 'X = 1'})
+  assert _version(tmp_path / 'site-packages') == _version(house)
 
 
-def test_a_file_can_not_pass_for_two(package: pathlib.Path):
-  (package / 'code.py').write_text('A')
-  (package / 'more.py').write_text('B')
-  two = _version()
-  (package / 'more.py').unlink()
-  (package / 'code.py').write_text('Aversioned/inner/more.py\0B')
-  assert _version() != two
+def test_fields_that_only_some_pythons_have_are_no_code(house, monkeypatch):
+  """Python 3.12 gave functions and classes a list of type parameters, which is empty in what 3.10 can read."""
+  before = _version(house)
+  parse = ast.parse
+
+  def other(text):
+    tree = parse(text)
+    for node in ast.walk(tree):
+      if isinstance(node, ast.FunctionDef):
+        node._fields = (*node._fields, 'of_the_future', 'nor_this')
+        node.of_the_future, node.nor_this = [], None
+    return tree
+
+  monkeypatch.setattr(ast, 'parse', other)
+  _house(house, **{'models/used.py': '# Read again.\ndef answer():\n  return 42\n'})
+  assert _version(house) == before
+
+
+def test_loads_no_heavy_module():
+  """The command line asks for it before it imports TFX."""
+  code = (
+    'import sys; from pipeline.code_version import run_version; run_version(); '
+    'print(sorted({name.partition(".")[0] for name in sys.modules} & {"tensorflow", "tfx", "components", "models"}))'
+  )
+  assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == '[]'
+
+
+STEPS = (
+  RideExampleGen, BigQueryRideGen, QuarantineGate, RideSchema, AnomalyGate, FeatureEngineering, DimensionalityReduction,
+  PruningTrainer, RecipeModels, FareEvaluator, QuantizationRewriter, CompressionGate, ServedModel,
+)  # fmt: skip
+INGESTION = 'RideExampleGen BigQueryRideGen'
+MODELS = 'PruningTrainer QuantizationRewriter'
+LITE = 'QuantizationRewriter CompressionGate'
+FEATURES = 'FeatureEngineering DimensionalityReduction'
+
+RUN_AGAIN = {
+  # configs
+  Config: f'{INGESTION} QuarantineGate AnomalyGate {FEATURES} {MODELS} FareEvaluator CompressionGate',
+  Dataset: f'{INGESTION} AnomalyGate {FEATURES} {MODELS} FareEvaluator CompressionGate',
+  Split: f'{INGESTION} QuarantineGate',
+  Validation: 'AnomalyGate',
+  Slices: f'{FEATURES} FareEvaluator CompressionGate',
+  Features: f'{FEATURES} {MODELS} CompressionGate',
+  Training: MODELS,
+  Compression: LITE,
+  model_layers: 'QuantizationRewriter',
+  Retention: '',
+  RunConfig: '',
+  load: '',
+  # transforms
+  analyze: 'FeatureEngineering',
+  temporal: FEATURES,
+  slice_columns: f'{FEATURES} CompressionGate',
+  catalogue: f'{FEATURES} {MODELS} CompressionGate',
+  # For the study alone.
+  fit_constants: '',
+  # models
+  run_fn: 'PruningTrainer',
+  predict: MODELS,
+  build_fare_model: MODELS,
+  fake_quantized: f'{MODELS} FareEvaluator CompressionGate',
+  convert_model: 'QuantizationRewriter',
+  worker.main: LITE,
+  write_manifest: 'CompressionGate',
+  fit: 'DimensionalityReduction',
+  # components
+  canonicalize: INGESTION,
+  ride_schema: '',
+  inspect: 'AnomalyGate',
+  choose: 'CompressionGate',
+  LiteVariants: f'{INGESTION} QuarantineGate DimensionalityReduction {LITE}',
+  # pipeline
+  dag.build_pipeline: '',
+}
+"""Which steps run again where a line of a module is changed; a module is named by something in it.
+
+A schema goes into its step's key as text, so its making does not. TFX asks for artifact types by name, so their module
+is a part of each step that names one.
+"""
+
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory) -> pathlib.Path:
+  """The whole project, to be changed."""
+  folder = tmp_path_factory.mktemp('copy')
+  for room in ('configs', 'transforms', 'models', 'components', 'pipeline'):
+    shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns('__pycache__'))
+  return folder
+
+
+def _versions(house: pathlib.Path) -> dict[str, str]:
+  return {step.__name__: step_version(step, house) for step in STEPS}
+
+
+@pytest.mark.parametrize('thing', RUN_AGAIN, ids=lambda thing: f'{thing.__module__}.{thing.__name__}')
+def test_which_steps_run_again_where_a_line_is_changed(copy, thing):
+  before, whole = _versions(copy), run_version(copy)
+  [path] = [
+    path
+    for path in (copy.joinpath(*thing.__module__.split('.')).with_suffix('.py'),
+                 copy.joinpath(*thing.__module__.split('.'), '__init__.py'))
+    if path.is_file()
+  ]  # fmt: skip
+  text = path.read_text(encoding='utf-8')
+  try:
+    path.write_text(f'# A remark.\n{text}\n# And one more.\n', encoding='utf-8')
+    assert run_version(copy) == whole
+    path.write_text(f'{text}\nCHANGED = 1\n', encoding='utf-8')
+    again = {name for name, version in _versions(copy).items() if version != before[name]}
+    assert again == set(RUN_AGAIN[thing].split())
+    # Whatever a step runs is a part of the run; so is what components write into keys.
+    assert (run_version(copy) != whole) == (bool(again) or thing is ride_schema)
+  finally:
+    path.write_text(text, encoding='utf-8')
+
+
+def test_a_copy_is_the_same_code(copy):
+  assert [step_version(step, copy) for step in STEPS] == [step_version(step) for step in STEPS]
+  assert run_version(copy) == run_version()
+
+
+@pytest.mark.parametrize('step', STEPS)
+def test_no_step_runs_code_of_the_pipeline(step):
+  assert not [module for module in closure(*step_roots(step)) if module.split('.')[0] == 'pipeline']
+
+
+def test_the_function_that_a_library_calls_is_a_root():
+  assert step_roots(PruningTrainer) == ('models.run_fn.run_fn',)
+  assert step_roots(FeatureEngineering) == (
+    'components.feature_engineering.executor.FeatureEngineeringExecutor',
+    'transforms.preprocessing.preprocessing_fn',
+  )
+
+
+def test_nobody_lists_code_by_hand():
+  """A step is named by its class and a module by itself, so that no list of rooms can fall behind."""
+  listed = re.compile(r"(code_version|closure)\(\s*\*?['\"]")
+  sources = [path for path in (ROOT / 'pipeline').rglob('*.py') if path.name != 'code_version.py']
+  assert [path.name for path in sources if listed.search(path.read_text(encoding='utf-8'))] == []

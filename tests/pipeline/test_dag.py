@@ -6,6 +6,9 @@ read them: in what TFX's own compiler makes of the pipeline.
 
 from __future__ import annotations
 
+import datetime
+import enum
+import fnmatch
 import json
 
 import pytest
@@ -18,12 +21,17 @@ from tfx.utils import proto_utils
 
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.eval_config import eval_config
-from components.feature_engineering.relevant import relevant_dataset
 from components.ride_example_gen import parameters
 from components.ride_schema.schema import ride_schema
 from configs import loading
-from configs.run import RunConfig, SplitMethod
+from configs.base import Config
+from configs.bigquery import BigQuery
+from configs.dataset import Dataset, ExtraColumn, Zone
+from configs.parts import leaves
+from configs.run import RunConfig
+from configs.split import SplitMethod
 from pipeline import dag, lookups
+from pipeline.code_version import step_roots
 from pipeline.data_source import DataSource, data_source, rides_of
 from pipeline.places import Places
 from pipeline.targets.target import Target
@@ -104,30 +112,12 @@ ONE_RECIPE = {
   'CompressionGate': LOCAL['CompressionGate'].replace(' recipe_pqat_80=RecipeModels.pqat_80,', ''),
 }
 
-CODE = {
-  'RideExampleGen': 'components.ride_example_gen, configs',
-  'QuarantineGate': 'components.quarantine_gate, components.ride_example_gen, configs',
-  'RideSchema': 'components.anomaly_gate, components.ride_schema, configs',
-  'AnomalyGate': 'components.anomaly_gate, components.ride_schema, configs',
-  'FeatureEngineering': 'components.feature_engineering, configs, transforms',
-  'DimensionalityReduction': 'components.dimensionality_reduction, configs, models, transforms',
-  'PruningTrainer': 'configs, models, transforms',
-  'RecipeModels': 'components.recipe_models',
-  'FareEvaluator': 'components.fare_evaluator, components.served_model, configs, models, transforms',
-  'BaseEvaluator': 'components.fare_evaluator, components.served_model, configs, models, transforms',
-  'QuantizationRewriter': 'components.quantization_rewriter, configs, models, transforms',
-  'CompressionGate': 'components.compression_gate, configs, models, transforms',
-}
-"""The packages whose code is a part of each step's cache key."""
-
-LOOKUP_CODE = {'ServedModel': 'components.served_model', 'WarmStartModel': 'components.served_model'}
-
 
 @pytest.fixture(autouse=True)
 def named_code(monkeypatch):
-  """Code versions that can be read: the packages themselves."""
+  """Code versions that can be read: what a step begins with."""
   for module in (dag, lookups):
-    monkeypatch.setattr(module, 'code_version', lambda *packages: ', '.join(sorted(packages)))
+    monkeypatch.setattr(module, 'step_version', lambda component: ', '.join(step_roots(component)))
 
 
 def _config(*overrides: str, preset: str = 'nyc') -> RunConfig:
@@ -264,16 +254,30 @@ def test_what_each_step_runs():
 
 @pytest.mark.parametrize('target', Target)
 def test_whose_code_each_step_is_kept_by(target):
+  """Oracle: what it runs; TFX's own steps and the push, which goes by what is pushed, are kept by no code."""
   _, nodes = _nodes(target, 'reduction.method=pca', 'training.warm_start=true', 'training.serve=pqat_80')
-  found = {name: _code(node) for name, node in nodes.items()}
-  lookups_too = LOOKUP_CODE if target is Target.KFP else {}
-  assert {name: code for name, code in found.items() if code} == CODE | lookups_too
+  _check_code(nodes)
+  assert {name for name, node in nodes.items() if not _code(node)} == {
+    'StatisticsGen',
+    'ExampleValidator',
+    'Pusher',
+    *({'EarlierStatistics', 'ServedModel', 'WarmStartModel'} & set(nodes) if target is not Target.KFP else {}),
+  }
 
 
 def test_whose_code_the_ingestion_from_bigquery_is_kept_by():
   config = _in_bigquery()
   [ingest, *_] = dag.build_nodes(config, rides_of(config.dataset), PLACES)
-  assert _code(ingest) == 'components.bigquery_ride_gen, components.ride_example_gen, configs'
+  assert _code(ingest) == 'components.bigquery_ride_gen.executor.BigQueryRideGenExecutor'
+
+
+def _check_code(nodes):
+  for name, node in nodes.items():
+    told = _parameters(node)
+    runs = [node.executor_spec.class_path] if hasattr(node.executor_spec, 'class_path') else []
+    runs += [told[key] for key in ('run_fn', 'preprocessing_fn') if told.get(key)]
+    if 'code_version' in told:
+      assert told['code_version'] == ', '.join(path for path in runs if not path.startswith('tfx.')), name
 
 
 def _code(node) -> str | None:
@@ -287,7 +291,7 @@ def _parameters(node) -> dict[str, object]:
 
 
 def test_what_each_step_is_told_of_the_config():
-  """Oracle: the config, section by section; where a step reads a part alone, the part."""
+  """Oracle: the config, section by section; where a step reads a part alone, the part. `READ_BY` has the dataset."""
   changed = [
     'reduction.method=pca',
     'training.serve=pqat_80',
@@ -302,8 +306,6 @@ def test_what_each_step_is_told_of_the_config():
   config, nodes = _nodes(Target.LOCAL, *changed, nonce='once more')
   assert config != _config()
   told = {name: _parameters(node) for name, node in nodes.items()}
-  no_path = config.dataset.model_copy(update={'path': None}).model_dump_json()
-  relevant = relevant_dataset(config.dataset).model_dump_json()
   features, slices = config.features.model_dump_json(), config.evaluation.slices.model_dump_json()
   training, model = config.training.model_dump_json(), config.model.model_dump_json()
   judged = {'bootstrap': 123, 'currency': 'USD', 'slices': slices}
@@ -311,17 +313,15 @@ def test_what_each_step_is_told_of_the_config():
     'QuarantineGate': {'max_quarantined_share': 0.3},
     'RideSchema': {'schema_text': text_format.MessageToString(ride_schema(config.dataset, config.validation))},
     'AnomalyGate': {'validation': config.validation.model_dump_json()},
-    'FeatureEngineering': {'dataset': relevant, 'features': features, 'slices': slices},
+    'FeatureEngineering': {'features': features, 'slices': slices},
     'DimensionalityReduction': {
       'reduction': config.reduction.model_dump_json(),
-      'dataset': relevant,
       'features': features,
       'slices': slices,
       'clip': '5.5',
       'currency': 'USD',
     },
     'PruningTrainer': {
-      'dataset': no_path,
       'features': features,
       'model': model,
       'training': training,
@@ -330,7 +330,6 @@ def test_what_each_step_is_told_of_the_config():
     'FareEvaluator': {**judged, 'eval_config': _text(eval_config(config.evaluation))},
     'BaseEvaluator': {**judged, 'eval_config': _text(eval_config(config.evaluation, judges=False))},
     'QuantizationRewriter': {
-      'dataset': no_path,
       'features': features,
       'fare_model': model,
       'training': training,
@@ -340,7 +339,6 @@ def test_what_each_step_is_told_of_the_config():
     'CompressionGate': {
       'compression': config.compression.model_dump_json(),
       'evaluation': config.evaluation.model_dump_json(),
-      'dataset': no_path,
     },
     'Pusher': {'push_nonce': 'once more', 'push_destination': _text(_destination('/serving'))},
   }
@@ -349,6 +347,110 @@ def test_what_each_step_is_told_of_the_config():
   assert len(json.loads(expected['QuantizationRewriter']['schemes'])) == 2
   assert set(nodes['RecipeModels'].outputs) == {'dense', 'pqat_80'}
   assert isinstance(nodes['DimensionalityReduction'], DimensionalityReduction)
+
+
+INGESTION, SCHEMA, TRAINED = 'RideExampleGen', 'RideSchema', 'PruningTrainer'
+FITTED = 'FeatureEngineering DimensionalityReduction'
+LITE = 'QuantizationRewriter CompressionGate'
+EVALUATED = 'FareEvaluator BaseEvaluator'
+READ_BY = {
+  'name': f'{TRAINED} CompressionGate',
+  # Where the rides are, the ingestion's own parameters say.
+  'path': '',
+  'bigquery.*': TRAINED,
+  'format': f'{INGESTION} {TRAINED}',
+  'delimiter': f'{INGESTION} {TRAINED}',
+  'missing': f'{INGESTION} {TRAINED}',
+  'columns.key': TRAINED,
+  'columns.*': f'{INGESTION} {TRAINED}',
+  'time.*': f'{INGESTION} {TRAINED}',
+  'extras.name': f'{INGESTION} {SCHEMA} {FITTED} {TRAINED} {LITE}',
+  'extras.column': f'{INGESTION} {TRAINED}',
+  'extras.kind': f'{INGESTION} {SCHEMA} {FITTED} {TRAINED} {LITE}',
+  'extras.vocabulary': f'{INGESTION} {SCHEMA} {FITTED} {TRAINED} {LITE}',
+  'extras.unit': f'{FITTED} {TRAINED} CompressionGate',
+  # The list of features has it.
+  'extras.meaning': f'{FITTED} {TRAINED} {LITE}',
+  'known_after_ride': TRAINED,
+  'rules.fare.*': f'{INGESTION} {SCHEMA} {TRAINED}',
+  'rules.bounds.*': f'{INGESTION} {SCHEMA} FeatureEngineering {TRAINED}',
+  'rules.passengers.*': f'{INGESTION} {SCHEMA} {TRAINED}',
+  'rules.earliest': f'{INGESTION} {SCHEMA} {TRAINED}',
+  'rules.latest': f'{INGESTION} {SCHEMA} {TRAINED}',
+  'rules.max_quarantined_share': 'QuarantineGate',
+  # The slices by distance and airport.
+  'city.center_*': f'{FITTED} {TRAINED} CompressionGate',
+  'city.landmarks.name': f'{FITTED} {TRAINED}',
+  'city.landmarks.*': f'{FITTED} {TRAINED} CompressionGate',
+  'city.*': f'{FITTED} {TRAINED}',
+  'currency': f'DimensionalityReduction {TRAINED} {EVALUATED} CompressionGate',
+}
+"""Whose cache keys go by each field of the dataset: the first pattern that fits.
+
+The trainer keeps what decides the rides beside the model, for predictions. Most of what it reads changes the rides or
+the features anyhow; what does not (`name`, `columns.key`, `known_after_ride`, `currency`) is no figure to turn.
+"""
+
+EXTRA = ExtraColumn(name='surge', column='Surge', kind='categorical', vocabulary=('low', 'high'))
+ZONE = Zone(name='jersey', polygon=((-74.3, 40.6), (-74.1, 40.6), (-74.1, 40.8)))
+WITH_ALL = {'extras': (EXTRA,), 'bigquery': BigQuery(table='shop.rides.taxi', query=None, version='1')}
+
+
+def _with_all(config: RunConfig) -> RunConfig:
+  """A config whose dataset has something to change in every field; it need not fit together."""
+  city = config.dataset.city.model_copy(update={'zones': (ZONE,)})
+  return config.model_copy(update={'dataset': config.dataset.model_copy(update=WITH_ALL | {'city': city})})
+
+
+def _another(value: object) -> object:
+  """Another value of the same kind."""
+  if isinstance(value, enum.Enum):
+    return next(each for each in type(value) if each is not value)
+  if isinstance(value, bool):
+    return not value
+  if isinstance(value, datetime.date):
+    return value + datetime.timedelta(days=1)
+  if isinstance(value, float):
+    return value + 0.25
+  if isinstance(value, tuple):
+    return value[1:] or ('2000-01-01',)
+  return {'categorical': 'numeric'}.get(str(value), f'{value or ""}x')
+
+
+def _changed(config: Config, leaf: str) -> Config:
+  """A config with one leaf changed; of many, in each."""
+  name, _, below = leaf.partition('.')
+  value = getattr(config, name)
+  if not below:
+    return config.model_copy(update={name: _another(value)})
+  many = isinstance(value, tuple)
+  changed = [_changed(one, below) for one in (value if many else [value])]
+  return config.model_copy(update={name: tuple(changed) if many else changed[0]})
+
+
+def _told_of(config: RunConfig) -> dict[str, dict[str, object]]:
+  nodes = dag.build_nodes(config, data_source('gs://rides/*.csv'), PLACES)
+  return {node.id: dict(node.exec_properties) for node in nodes}
+
+
+def test_whose_keys_each_field_of_the_dataset_is_in():
+  """Every leaf of the config model is changed once; a new one has to find its place in the table."""
+  config = _with_all(_config('reduction.method=pca', 'training.serve=pqat_80'))
+  before, used, found, expected = _told_of(config), set(), {}, {}
+  for leaf in leaves(Dataset):
+    after = _told_of(config.model_copy(update={'dataset': _changed(config.dataset, leaf)}))
+    pattern = next(pattern for pattern in READ_BY if fnmatch.fnmatchcase(leaf, pattern))
+    used.add(pattern)
+    expected[leaf] = set(READ_BY[pattern].split())
+    found[leaf] = {name for name in before if before[name] != after[name]}
+  assert found == expected
+  assert used == set(READ_BY)
+
+
+def test_a_looser_quarantine_is_nobody_elses_business():
+  """What a user turns after a refused run; nothing is read, trained or converted again."""
+  before, after = (_told_of(_config(f'dataset.rules.max_quarantined_share={share}')) for share in (0.1, 0.5))
+  assert [name for name in before if before[name] != after[name]] == ['QuarantineGate']
 
 
 def _text(message) -> str:
@@ -374,7 +476,7 @@ def test_what_the_ingestion_is_told():
   proto_utils.json_to_proto(told['input_config'], given)
   assert told['input_base'] == 'gs://rides'
   assert [(split.name, split.pattern) for split in given.splits] == [('rides', '*.csv')]
-  assert told['dataset'] == parameters.dump_dataset(config.dataset)
+  assert told['dataset'] == parameters.DATASET.dump(config.dataset)
   assert told['split'] == parameters.dump_split(config.split)
   assert '"seed": 5' in told['split']
 
@@ -385,7 +487,7 @@ def test_what_the_ingestion_from_bigquery_is_told():
   told = _parameters(ingest)
   assert told['version'] == 'v7'
   assert told['bigquery'] == config.dataset.bigquery.model_dump_json(exclude={'version'})
-  assert told['dataset'] == parameters.dump_dataset(config.dataset)
+  assert told['dataset'] == parameters.DATASET.dump(config.dataset)
   assert told['split'] == parameters.dump_split(config.split)
 
 

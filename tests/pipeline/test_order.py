@@ -17,8 +17,7 @@ from components.bigquery_ride_gen import snapshot
 from components.feature_engineering import records
 from components.ride_example_gen.publishing import Staging
 from models import manifest
-from pipeline import lineage, pushes, runs
-from pipeline.code_version import code_version
+from pipeline import code_version, lineage, pushes, runs
 from pipeline.report.columns import read_columns
 from pipeline.report.record import read_record
 from pipeline.retraining.ledger import Ledger, SpanEntry
@@ -109,13 +108,10 @@ def test_columns_of_the_statistics_by_name(tmp_path):
 
 
 def test_code_in_a_fixed_order(monkeypatch):
-  code_version.cache_clear()
-  before = code_version('components.pusher')
-  rglob = pathlib.Path.rglob
-  monkeypatch.setattr(pathlib.Path, 'rglob', lambda *given: reversed(sorted(rglob(*given))))
-  code_version.cache_clear()
-  assert code_version('components.pusher') == before
-  code_version.cache_clear()
+  before = code_version.code_version('components.pusher.executor')
+  named = code_version._modules
+  monkeypatch.setattr(code_version, '_modules', lambda *given: sorted(named(*given), reverse=True))
+  assert code_version.code_version('components.pusher.executor') == before
 
 
 def test_spans_of_the_ledger_by_number(tmp_path):

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
 from pipeline.report.columns import read_columns
@@ -416,3 +417,21 @@ def test_the_best_figure_of_a_column_is_marked():
     [True, True, False],
     [False, False, False],
   ]
+
+
+def test_what_no_model_goes_by_is_no_difference_from_the_served_one(tmp_path):
+  """The share that may go into quarantine is not kept beside a model, nor is the path; versions of before had both."""
+  directory = made_run(tmp_path / 'out')
+  dataset = yaml.safe_load((directory / 'config.yaml').read_text(encoding='utf-8'))['dataset']
+  dataset['rules']['fare']['max'] = 123.5
+  for version, kept in (('1', dataset | {'path': None}), ('2', _as_it_is_kept_now(dataset))):
+    (directory / 'serving' / version / 'assets.extra').mkdir(parents=True)
+    path = directory / 'serving' / version / 'assets.extra' / 'config.yaml'
+    path.write_text(yaml.safe_dump({'dataset': kept}), encoding='utf-8')
+    found = served._changed(read_record(directory), directory / 'serving' / version)
+    assert [difference.setting for difference in found] == ['dataset.rules.fare.max']
+
+
+def _as_it_is_kept_now(dataset):
+  rules = {name: value for name, value in dataset['rules'].items() if name != 'max_quarantined_share'}
+  return {name: value for name, value in dataset.items() if name != 'path'} | {'rules': rules}

@@ -358,10 +358,9 @@ def test_what_another_run_is(days, override, same):
 
 
 def test_other_code_is_another_run(days, monkeypatch):
-  before, named = plans._setting(_config(days)), []
-  monkeypatch.setattr(plans, 'code_version', lambda *packages: named.append(packages) or 'other')
+  before = plans._setting(_config(days))
+  monkeypatch.setattr(plans, 'run_version', lambda: 'other')
   assert plans._setting(_config(days)) != before
-  assert named == [('configs', 'transforms', 'models', 'components')]
 
 
 def test_the_same_run_needs_the_same_bytes_config_and_code(days):

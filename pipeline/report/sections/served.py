@@ -18,6 +18,10 @@ from pipeline.report.variants import Variants
 from pipeline.report.wording import MISSING, size
 
 _EXTRA = 'assets.extra'
+
+_NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
+"""Settings in these sections that decide nothing of a model, and are not kept beside it."""
+
 _LITE = f'{_EXTRA}/model.tflite'
 
 
@@ -68,7 +72,7 @@ def _changed(record: RunRecord, before: pathlib.Path) -> tuple[Difference, ...]:
   """What is set otherwise now, of what is kept beside a model: the sections that decide what it is."""
   earlier = read_config(before / _EXTRA / 'config.yaml')
   now = {section: values for section, values in record.config.items() if section in earlier}
-  return tuple(found for found in differences(earlier, now) if found.setting != 'dataset.path')
+  return tuple(found for found in differences(earlier, now) if found.setting not in _NOT_OF_A_MODEL)
 
 
 def _manifest(version: pathlib.Path) -> Mapping[str, Any] | None:

@@ -1,0 +1,50 @@
+"""How a candidate is evaluated, and what it must reach."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from configs.base import Config, PositiveFloat
+
+
+class Slices(Config):
+  """How the evaluation is sliced.
+
+  Attributes:
+    hours: lower ends of the time bands; the first one must be 0.
+    distance_km: lower ends of the great-circle distance bands, kilometres;
+      the first one must be 0.
+    airport_km: a ride is an airport ride if either end is this near to an
+      airport landmark, kilometres.
+  """
+
+  hours: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 6.0, 10.0, 16.0, 20.0)
+  distance_km: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 1.0, 3.0, 8.0)
+  airport_km: PositiveFloat = 2.0
+
+  @field_validator('hours', 'distance_km')
+  @classmethod
+  def _rising_from_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+    if value[0] != 0 or list(value) != sorted(set(value)):
+      raise ValueError(f'must start at 0 and rise, got {list(value)}.')
+    return value
+
+
+class Evaluation(Config):
+  """What a candidate must reach before it is blessed.
+
+  Attributes:
+    slices: see `Slices`.
+    max_rmse: largest RMSE on the eval split, in the city's currency.
+    max_rmse_increase: largest relative increase of the RMSE over the model
+      that serves now; 0.02 means 2 %.
+    bootstrap: number of draws behind each 95 % interval, in the gate, the report and the study alike; the training
+      reports of recipes draw the default number, as another one must not train them again.
+  """
+
+  slices: Slices = Slices()
+  max_rmse: PositiveFloat = 10.0
+  max_rmse_increase: Annotated[float, Field(ge=0)] = 0.02
+  bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 1000
