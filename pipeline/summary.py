@@ -12,11 +12,11 @@ from typing import Any
 
 from tfx.dsl.io import fileio
 
-from components.anomaly_gate.executor import FINDINGS_FILE
-from components.anomaly_gate.findings import from_json
-from components.recipe_models.executor import REPORT, REPORT_FOLDER
+from components.anomaly_gate.findings import FINDINGS_FILE, from_json
 from components.ride_example_gen.counts import read_counts
 from configs.run import RunConfig
+from models.compression.records import REPORT, REPORT_FOLDER
+from models.reduction.records import DETAILS_FILE
 from pipeline.steps import Step, StepState, output_of
 from pipeline.whole_file import write_whole
 
@@ -186,9 +186,6 @@ def _reduction(steps: Sequence[Step]) -> dict[str, Any] | None:
   uri = _uri(steps, 'DimensionalityReduction', 'report')
   if uri is None:
     return None
-  # Brings TensorFlow along.
-  from components.dimensionality_reduction.report_files import DETAILS_FILE
-
   details = _read_json(uri, DETAILS_FILE)
   return {key: details[key] for key in _REDUCTION_KEYS if key in details}
 
