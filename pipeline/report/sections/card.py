@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.compression_gate.records import CompressionRecord
+from configs.records import estimate
 from pipeline.report.columns import Column, period
-from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.wording import counted, day, interval, joined, money, number, percent
 

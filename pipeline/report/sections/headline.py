@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
-from pipeline.report.estimate import Estimate, estimate
+from configs.records import Estimate, estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.wording import bracket, change, interval, microseconds, money, percent, seconds, size
 from pipeline.steps import StepState
