@@ -3,6 +3,7 @@
 `old_records` holds what a run of that version wrote, shortened.
 """
 
+import ast
 import json
 import pathlib
 import subprocess
@@ -98,3 +99,28 @@ def test_records_need_no_heavy_library():
   program = f'import sys, {modules}; print(sorted({heavy} & set(sys.modules)))'
   done = subprocess.run([sys.executable, '-c', program], check=True, capture_output=True, text=True)
   assert done.stdout.strip() == '[]'
+
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HOMES = {
+  'compression.json': 'components/compression_gate/records.py',
+  'findings.json': 'components/anomaly_gate/findings.py',
+  'intervals.json': 'components/fare_evaluator/records.py',
+  'reduction.json': 'models/reduction/records.py',
+  'refusals.json': 'components/fare_evaluator/records.py',
+  'rollbacks.jsonl': 'components/pusher/journal.py',
+  'slices.json': 'components/fare_evaluator/records.py',
+  'training_report.json': 'models/compression/records.py',
+  'variants.json': 'components/quantization_rewriter/records.py',
+}
+
+
+def test_a_file_has_its_name_where_its_model_is_and_nowhere_else():
+  """Who writes the name again is about to read the file by key again."""
+  found = {name: [] for name in HOMES}
+  for room in ('configs', 'transforms', 'models', 'components', 'pipeline', 'benchmarks'):
+    for path in sorted((ROOT / room).rglob('*.py')):
+      for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Constant) and node.value in found:
+          found[node.value].append(path.relative_to(ROOT).as_posix())
+  assert found == {name: [home] for name, home in HOMES.items()}
