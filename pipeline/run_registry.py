@@ -24,6 +24,7 @@ from configs.metadata import StoreKind
 from configs.run import RunConfig
 from pipeline.metadata_store import MetadataStoreError, place
 from pipeline.output_directory import OutputDirectory
+from pipeline.summary_record import Summary
 
 RUN_TYPE = 'farelite_run'
 PIPELINE_TYPE = 'farelite_pipeline'
@@ -126,22 +127,21 @@ def update(store: mlmd.MetadataStore, run_id: str, facts: Mapping[str, Any]) -> 
   store.put_contexts([context])
 
 
-def outcome(summary: Mapping[str, Any]) -> dict[str, Any]:
+def outcome(summary: Summary) -> dict[str, Any]:
   """What `update` keeps of a summary."""
-  rows, metrics = summary.get('rows') or {}, summary.get('metrics') or {}
-  rmse = metrics.get('rmse') or {}
+  rows, rmse = summary.rows, summary.metrics and summary.metrics.rmse
   return {
-    'status': summary['status'],
-    'reason': summary['reason'],
+    'status': summary.status.value,
+    'reason': summary.reason,
     'ended': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
-    'rows_read': rows.get('read'),
-    'rows_kept': rows.get('kept'),
-    'rmse': rmse.get('value'),
-    'rmse_low': rmse.get('low'),
-    'rmse_high': rmse.get('high'),
-    'chosen': summary.get('chosen'),
-    'blessed': summary.get('blessed'),
-    'pushed_version': summary.get('pushed_version'),
+    'rows_read': rows and rows.read,
+    'rows_kept': rows and rows.kept,
+    'rmse': rmse and rmse.value,
+    'rmse_low': rmse and rmse.low,
+    'rmse_high': rmse and rmse.high,
+    'chosen': summary.chosen,
+    'blessed': summary.blessed,
+    'pushed_version': summary.pushed_version,
   }
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import json
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,16 +16,18 @@ from components.recipe_models.executor import REPORT, REPORT_FOLDER
 from components.ride_example_gen.counts import read_counts
 from configs.run import RunConfig
 from pipeline.steps import Step, StepState, output_of
-from pipeline.whole_file import write_whole
-
-
-class Status(str, enum.Enum):
-  """How a run ended."""
-
-  PUSHED = 'pushed'
-  NOT_BLESSED = 'not_blessed'
-  ANOMALIES = 'anomalies'
-  FAILED = 'failed'
+from pipeline.summary_record import (
+  FindingRecord,
+  MetricsRecord,
+  RecipeRecord,
+  ReductionRecord,
+  RowsRecord,
+  SliceRecord,
+  Status,
+  StepRecord,
+  Summary,
+  VariantRecord,
+)
 
 
 def summarize(
@@ -36,7 +36,7 @@ def summarize(
   failure: str | None,
   anomalies: bool,
   after: Mapping[str, Sequence[str]],
-) -> dict[str, Any]:
+) -> Summary:
   """The summary of a run that got past its configuration.
 
   Args:
@@ -52,42 +52,35 @@ def summarize(
   destination = pushed.properties.get('pushed_destination') if pushed and pushed.properties.get('pushed') else None
   withdrawn = pushed.properties.get('withdrawn') if pushed else None
   status, reason = _ending(failure, anomalies, destination, evaluation, compression, withdrawn)
-  return {
-    'status': status.value,
-    'reason': reason,
-    'name': config.name,
-    'rows': _rows(steps),
-    'metrics': {name: evaluation['intervals'][name] for name in ('rmse', 'mae')} if evaluation else None,
-    'rmse_without_worst_5': evaluation['intervals']['rmse_without_worst_5'] if evaluation else None,
-    'slices': evaluation['slices'] if evaluation else [],
-    'base_slices': _base_slices(steps),
-    'recipes': _recipes(config, steps),
-    'variants': [_variant(variant) for variant in compression['variants']] if compression else [],
-    'chosen': compression['chosen'] if compression else None,
-    'notes': compression['notes'] if compression else [],
-    'compression': _uri(steps, 'CompressionGate', 'report'),
-    'reduction': _reduction(steps),
-    'findings': _findings(steps),
-    'blessed': _blessed(steps),
-    'pushed_path': destination,
-    'pushed_version': pushed.properties.get('pushed_version') if pushed and destination else None,
-    'timings': {step.name: round(step.seconds, 3) for step in steps},
-    'steps': [
-      {'name': step.name, 'state': step.state.value, 'seconds': step.seconds, 'after': list(after.get(step.name, []))}
+  return Summary(
+    status=status,
+    reason=reason,
+    name=config.name,
+    rows=_rows(steps),
+    metrics=MetricsRecord.model_validate(evaluation['intervals']) if evaluation else None,
+    rmse_without_worst_5=evaluation['intervals']['rmse_without_worst_5'] if evaluation else None,
+    slices=_slices(evaluation['slices'] if evaluation else ()),
+    base_slices=_base_slices(steps),
+    recipes=_recipes(config, steps),
+    variants=tuple(_variant(variant) for variant in compression['variants']) if compression else (),
+    chosen=compression['chosen'] if compression else None,
+    notes=compression['notes'] if compression else (),
+    compression=_uri(steps, 'CompressionGate', 'report'),
+    reduction=_reduction(steps),
+    findings=_findings(steps),
+    blessed=_blessed(steps),
+    pushed_path=destination,
+    pushed_version=pushed.properties.get('pushed_version') if pushed and destination else None,
+    timings={step.name: round(step.seconds, 3) for step in steps},
+    steps=tuple(
+      StepRecord(name=step.name, state=step.state, seconds=step.seconds, after=tuple(after.get(step.name, ())))
       for step in steps
-    ],
-    'artifacts': {
-      step.name: {key: outputs[0].uri for key, outputs in step.outputs.items() if outputs} for step in steps
-    },
-    'cached': [step.name for step in steps if step.state is StepState.CACHED],
-    'quarantine': _uri(steps, 'RideExampleGen', 'quarantine'),
-    'curves': _uri(steps, 'PruningTrainer', 'model_run'),
-  }
-
-
-def write(summary: dict[str, Any], path: pathlib.Path) -> None:
-  """Writes the summary whole or not at all."""
-  write_whole(path, json.dumps(summary, indent=2, ensure_ascii=False) + '\n')
+    ),
+    artifacts={step.name: {key: outputs[0].uri for key, outputs in step.outputs.items() if outputs} for step in steps},
+    cached=tuple(step.name for step in steps if step.state is StepState.CACHED),
+    quarantine=_uri(steps, 'RideExampleGen', 'quarantine'),
+    curves=_uri(steps, 'PruningTrainer', 'model_run'),
+  )
 
 
 def _ending(
@@ -119,12 +112,12 @@ def _blessed(steps: Sequence[Step]) -> bool | None:
   return all(blessing.properties.get('blessed') == 1 for blessing in blessings if blessing)
 
 
-def _rows(steps: Sequence[Step]) -> dict[str, Any] | None:
+def _rows(steps: Sequence[Step]) -> RowsRecord | None:
   uri = _uri(steps, 'RideExampleGen', 'quarantine')
   if uri is None:
     return None
   counts = read_counts(uri)
-  return {'read': counts.read, 'kept': counts.kept, 'quarantined': counts.quarantined, 'splits': counts.splits}
+  return RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
 
 
 def _evaluation(steps: Sequence[Step]) -> dict[str, Any] | None:
@@ -134,38 +127,36 @@ def _evaluation(steps: Sequence[Step]) -> dict[str, Any] | None:
   return {name: _read_json(uri, f'{name}.json') for name in ('intervals', 'slices', 'refusals')}
 
 
-def _base_slices(steps: Sequence[Step]) -> list[dict[str, Any]]:
+def _slices(rows: Sequence[Mapping[str, Any]]) -> tuple[SliceRecord, ...]:
+  return tuple(SliceRecord.model_validate(row) for row in rows)
+
+
+def _base_slices(steps: Sequence[Step]) -> tuple[SliceRecord, ...]:
   """The dense base's metrics by slice, where another recipe is served."""
   uri = _uri(steps, 'BaseEvaluator', 'evaluation')
-  return [] if uri is None else list(_read_json(uri, 'slices.json'))
+  return () if uri is None else _slices(_read_json(uri, 'slices.json'))
 
 
-def _recipes(config: RunConfig, steps: Sequence[Step]) -> list[dict[str, Any]]:
+def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ...]:
   """What each training recipe came to, in the order of the config; read back from the exported models."""
   recipes = []
   for recipe in config.training.recipes:
     uri = _uri(steps, 'RecipeModels', recipe.name)
     if uri is None:
-      return []
+      return ()
     report = _read_json(os.path.join(uri, REPORT_FOLDER), REPORT)
     recipes.append(
-      {
-        'name': recipe.name,
-        'summary': recipe.summary,
-        'served': recipe.name == config.training.served_recipe.name,
+      RecipeRecord(
+        name=recipe.name,
+        summary=recipe.summary,
+        served=recipe.name == config.training.served_recipe.name,
         **report['metrics'],
         **report['totals'],
-        'seconds': report['seconds'],
-        'path': uri,
-      }
+        seconds=report['seconds'],
+        path=uri,
+      )
     )
-  return recipes
-
-
-_VARIANT_KEYS = (
-  'name', 'recipe', 'scheme', 'bytes', 'gzip_bytes', 'rmse', 'rmse_ratio', 'worst_slice', 'latency_us', 'sparsity',
-  'within_budget', 'reason',
-)  # fmt: skip
+  return tuple(recipes)
 
 
 def _compression(steps: Sequence[Step]) -> dict[str, Any] | None:
@@ -173,32 +164,29 @@ def _compression(steps: Sequence[Step]) -> dict[str, Any] | None:
   return None if uri is None else dict(_read_json(uri, 'compression.json'))
 
 
-def _variant(variant: dict[str, Any]) -> dict[str, Any]:
+def _variant(variant: Mapping[str, Any]) -> VariantRecord:
   """What the summary tells of a variant; null where it could not be made."""
-  return {key: variant.get(key) for key in _VARIANT_KEYS}
+  return VariantRecord.model_validate({key: variant.get(key) for key in VariantRecord.model_fields})
 
 
-_REDUCTION_KEYS = ('method', 'features', 'inputs', 'variance_lost', 'reconstruction_error', 'rides', 'notes', 'kept')
-
-
-def _reduction(steps: Sequence[Step]) -> dict[str, Any] | None:
-  """What became of the features where they were reduced; `kept` is there for a selection alone."""
+def _reduction(steps: Sequence[Step]) -> ReductionRecord | None:
+  """What became of the features where they were reduced."""
   uri = _uri(steps, 'DimensionalityReduction', 'report')
   if uri is None:
     return None
   # Brings TensorFlow along.
   from components.dimensionality_reduction.report_files import DETAILS_FILE
 
-  details = _read_json(uri, DETAILS_FILE)
-  return {key: details[key] for key in _REDUCTION_KEYS if key in details}
+  return ReductionRecord.model_validate(_read_json(uri, DETAILS_FILE))
 
 
-def _findings(steps: Sequence[Step]) -> list[dict[str, Any]]:
+def _findings(steps: Sequence[Step]) -> tuple[FindingRecord, ...]:
   uri = _uri(steps, 'AnomalyGate', 'findings')
   if uri is None:
-    return []
+    return ()
   with fileio.open(os.path.join(uri, FINDINGS_FILE)) as file:
-    return [{'sentence': finding.sentence(), **dataclasses.asdict(finding)} for finding in from_json(file.read())]
+    found = from_json(file.read())
+  return tuple(FindingRecord(sentence=finding.sentence(), **dataclasses.asdict(finding)) for finding in found)
 
 
 def _read_json(uri: str, name: str) -> Any:

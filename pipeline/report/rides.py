@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from pipeline.report.estimate import Estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.variants import GATE, Variants
+from pipeline.summary_record import SliceCode
 
 _SECOND = datetime.timedelta(seconds=1)
 
@@ -103,7 +103,7 @@ def read_rides(record: RunRecord, variants: Variants | None) -> PredictedRides |
   )
 
 
-def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Estimate]:
+def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]]) -> dict[str, Estimate]:
   """The RMSE of slices with 95 % percentile intervals of a cluster bootstrap; rides of one time stamp go together.
 
   Args:
@@ -169,13 +169,13 @@ def _root_ratios(above: np.ndarray, below: np.ndarray) -> list[Estimate]:
   return [Estimate(float(ratios[0, i]), float(low[i]), float(high[i])) for i in range(above.shape[1])]
 
 
-def _mask(rides: PredictedRides, codes: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+def _mask(rides: PredictedRides, codes: Sequence[SliceCode]) -> np.ndarray | None:
   """Which rides belong to a slice; `None` where its slicing is not known."""
   mask = np.ones(len(rides.fares), bool)
   for code in codes:
-    if code['feature'] not in rides.codes:
+    if code.feature not in rides.codes:
       return None
-    mask &= rides.codes[code['feature']] == code['value']
+    mask &= rides.codes[code.feature] == code.value
   return mask
 
 

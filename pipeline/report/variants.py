@@ -97,8 +97,9 @@ class Variants:
 def read_variants(record: RunRecord) -> Variants | None:
   """Reads the gate's report; without one, what the summary or the rewriter tells; `None` if no variant was made."""
   report = record.read_json(GATE, 'report', 'compression.json')
-  if report is None and record.summary.get('variants'):
-    report = {'variants': record.summary['variants'], 'chosen': record.summary.get('chosen')}
+  if report is None and record.summary.variants:
+    told = record.summary
+    report = {'variants': [variant.to_dict() for variant in told.variants], 'chosen': told.chosen}
   if report is None:
     report = record.read_json(REWRITER, 'variants', 'variants.json')
   if not report or not report.get('variants'):

@@ -12,6 +12,7 @@ from models.intervals import error_intervals, ratio_interval
 from pipeline.report.record import read_record
 from pipeline.report.rides import PredictedRides, mean_error, paired_ratio, read_rides, slice_rmse
 from pipeline.report.variants import read_variants
+from pipeline.summary_record import SliceCode
 from tests.pipeline.made_run import RIDES, made_run
 
 
@@ -50,7 +51,7 @@ def test_slices_have_the_intervals_of_the_projects_bootstrap():
   rides = _rides()
   chosen = rides.codes['slice_airport'] == 1
   found = slice_rmse(
-    rides, {'airport ride': [{'feature': 'slice_airport', 'value': 1}], 'all': [], 'unknown': _UNKNOWN}
+    rides, {'airport ride': [SliceCode(feature='slice_airport', value=1)], 'all': [], 'unknown': _UNKNOWN}
   )
   assert set(found) == {'airport ride', 'all'}
   for name, mask in (('airport ride', chosen), ('all', np.ones(len(chosen), bool))):
@@ -68,14 +69,14 @@ def test_very_many_moments_are_drawn_in_groups():
   assert found.top - found.bottom == pytest.approx(expected['high'] - expected['low'], rel=0.15)
 
 
-_UNKNOWN = [{'feature': 'slice_weather', 'value': 1}]
+_UNKNOWN = [SliceCode(feature='slice_weather', value=1)]
 
 
 def test_a_slice_of_one_ride():
   rides = _rides()
   rides.codes['slice_airport'][:] = 0
   rides.codes['slice_airport'][5] = 1
-  [found] = slice_rmse(rides, {'airport ride': [{'feature': 'slice_airport', 'value': 1}]}).values()
+  [found] = slice_rmse(rides, {'airport ride': [SliceCode(feature='slice_airport', value=1)]}).values()
   assert found == pytest.approx([abs(rides.errors[5])] * 3)
 
 

@@ -70,9 +70,9 @@ def _reports(record: RunRecord) -> list[dict[str, Any]]:
   # Brings TFX along.
   from components.recipe_models.executor import RECIPES_FOLDER, REPORT, REPORT_FOLDER
 
-  recipes = record.config.get('training', {}).get('recipes') or record.summary.get('recipes') or ()
+  recipes = record.config.get('training', {}).get('recipes') or ()
   found = []
-  for name in (recipe['name'] for recipe in recipes):
+  for name in [recipe['name'] for recipe in recipes] or [recipe.name for recipe in record.summary.recipes]:
     folder = record.artifact('RecipeModels', name)
     run = record.artifact('PruningTrainer', 'model_run')
     if folder is None and run is not None:
