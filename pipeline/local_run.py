@@ -21,6 +21,7 @@ from pipeline.local_runner import run_locally
 from pipeline.output_directory import OutputDirectory
 from pipeline.places import Places
 from pipeline.retraining.triggers import Verdict
+from pipeline.run_registry import RunEntry
 from pipeline.steps import Step, StepFailedError, StepObserver, StepState, output_of
 from pipeline.summary_record import Summary, WindowRecord
 
@@ -59,14 +60,15 @@ def run(
   run_registry.claim(store, config, output)
   pushes.record_rollbacks(store, config.name, output.serving)
   run_id = run_registry.new_run_id(started)
-  facts = {
-    'pipeline': config.name,
-    'started': started.isoformat(timespec='seconds'),
-    'data': f'{source.base}/{source.pattern}',
-    'output': str(output.path),
-    'code_version': code_version('configs', 'transforms', 'models', 'components'),
-  }
-  run_registry.begin(store, run_id, facts | {'config': loading.dump(config)})
+  facts = RunEntry(
+    pipeline=config.name,
+    started=started.isoformat(timespec='seconds'),
+    data=f'{source.base}/{source.pattern}',
+    output=str(output.path),
+    code_version=code_version('configs', 'transforms', 'models', 'components'),
+    config=loading.dump(config),
+  )
+  run_registry.begin(store, run_id, facts)
   try:
     _run_steps(config, source, output, run_id, observer, steps, after)
   except StepFailedError as error:
@@ -74,7 +76,7 @@ def run(
     anomalies = type(root_cause(error)).__name__ == 'AnomaliesFound'
   result = summary.summarize(config, steps, failure, anomalies, after)
   result = _name_what_serves(result, steps, output.serving)
-  result = result.model_copy(update={'run': run_id, 'config': str(output.config), **facts})
+  result = result.model_copy(update=facts.properties() | {'run': run_id, 'config': str(output.config)})
   if window is not None:
     result = result.model_copy(update={'ended_early': False, 'window': window, 'triggers': tuple(triggers)})
   result = result.model_copy(update={'notes': (*notes, *result.notes)})

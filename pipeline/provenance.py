@@ -17,8 +17,8 @@ from configs.run import RunConfig
 from pipeline.lineage import COMPARED, Made, lineage, outputs_of_run, properties
 from pipeline.output_directory import OutputDirectory
 from pipeline.pushes import pushes
-from pipeline.run_registry import AGAIN
-from pipeline.runs import RunEntry, read_runs
+from pipeline.run_registry import AGAIN, RunEntry
+from pipeline.runs import read_runs
 
 _INGESTION = 'RideExampleGen'
 
@@ -53,7 +53,7 @@ class Provenance:
 
   def to_json(self) -> dict[str, Any]:
     """Everything, as JSON knows it."""
-    return dataclasses.asdict(self)
+    return dataclasses.asdict(self) | {'entry': self.entry.model_dump()}
 
 
 def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, entry: RunEntry) -> Provenance:

@@ -54,8 +54,14 @@ class MadeStore:
     started = started or NOON + datetime.timedelta(hours=len(self.runs))
     digest = hashlib.sha256(f'{self.config.name} {len(self.runs)}'.encode()).hexdigest()
     run = f'{started:%Y%m%d-%H%M%S}-{digest[:6]}'
-    facts = {'pipeline': self.config.name, 'started': started.isoformat(), 'output': str(self.output.path)}
-    run_registry.begin(self.store, run, facts | {'config': f'run: {run}\n', 'code_version': f'code of {run}'})
+    facts = run_registry.RunEntry(
+      pipeline=self.config.name,
+      started=started.isoformat(),
+      output=str(self.output.path),
+      config=f'run: {run}\n',
+      code_version=f'code of {run}',
+    )
+    run_registry.begin(self.store, run, facts)
     rides = self._rides(run, rides_of)
     baseline = [('baseline_model', self.models[baseline_of])] if baseline_of else []
     [model] = self._step(run, 'PruningTrainer', [('examples', rides[0])], {'model': 'Model'})
