@@ -10,11 +10,66 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import pydantic
 
 RecordT = TypeVar('RecordT', bound='Record')
+EntryT = TypeVar('EntryT')
+
+_AGAIN = 'run the pipeline again'
+
+
+class Estimate(NamedTuple):
+  """A value and its 95 % interval.
+
+  Attributes:
+    value: the point.
+    low: lower bound; `None` where no interval is known.
+    high: upper bound; `None` where no interval is known.
+  """
+
+  value: float
+  low: float | None = None
+  high: float | None = None
+
+  @property
+  def bottom(self) -> float:
+    """The lower end of what is known."""
+    return self.value if self.low is None else self.low
+
+  @property
+  def top(self) -> float:
+    """The upper end of what is known."""
+    return self.value if self.high is None else self.high
+
+  def scaled(self, factor: float) -> Estimate:
+    """The same in another unit; `factor` is positive."""
+    return Estimate(*(None if bound is None else bound * factor for bound in self))  # type: ignore[arg-type]
+
+
+def estimate(told: Any) -> Estimate | None:
+  """Reads `{value, low, high}` or a bare number; `None` stays `None`."""
+  if told is None or isinstance(told, Estimate):
+    return told
+  if isinstance(told, Mapping):
+    return None if told.get('value') is None else Estimate(told['value'], told.get('low'), told.get('high'))
+  return Estimate(float(told))
+
+
+def _read(told: Any) -> Any:
+  if isinstance(told, Mapping):
+    return {name: told[name] for name in Estimate._fields if name in told}
+  return Estimate(told) if isinstance(told, (int, float)) else told
+
+
+def _written(told: Estimate) -> float | dict[str, float | None]:
+  return told.value if told.low is None and told.high is None else told._asdict()
+
+
+Figure = Annotated[Estimate, pydantic.BeforeValidator(_read), pydantic.PlainSerializer(_written)]
+"""An estimate as records hold it: `{value, low, high}`, or a bare number where no interval is known."""
 
 
 class RecordError(ValueError):
@@ -42,7 +97,7 @@ class Record(RecordPart):
     schema_version: which version of the model wrote it; 0 where a file is from before records said it.
   """
 
-  MEND: ClassVar[str] = 'run the pipeline again'
+  MEND: ClassVar[str] = _AGAIN
   """What to do about a file that is broken, after a semicolon."""
 
   schema_version: int = 1
@@ -58,12 +113,7 @@ class Record(RecordPart):
     Raises:
       RecordError: the text is no such record, or one of a newer version without what this version needs.
     """
-    try:
-      values = json.loads(text)
-    except json.JSONDecodeError as error:
-      raise RecordError(f"'{where}' is broken (line {error.lineno}: {error.msg}); {cls.MEND}.") from None
-    except UnicodeDecodeError:
-      raise RecordError(f"'{where}' is broken (no UTF-8 text); {cls.MEND}.") from None
+    values = _loaded(text, where, cls.MEND)
     return cls.of(values, where)
 
   @classmethod
@@ -74,8 +124,7 @@ class Record(RecordPart):
     try:
       return cls.model_validate({'schema_version': 0} | values)
     except pydantic.ValidationError as error:
-      first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    what = f'{".".join(str(key) for key in first["loc"])}: {first["msg"]}'
+      what = _first(error)
     version, known = values.get('schema_version'), cls.model_fields['schema_version'].default
     if isinstance(version, int) and version > known:
       raise RecordError(
@@ -108,3 +157,44 @@ class Record(RecordPart):
       ValueError: a number is not finite.
     """
     return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def parse_list(
+  kind: type[EntryT], text: str | bytes, where: str | os.PathLike[str], mend: str = _AGAIN
+) -> tuple[EntryT, ...]:
+  """The entries of a file that is a list, and so has no place for a version; unknown keys of an entry are ignored.
+
+  Args:
+    kind: of an entry: a `RecordPart`, or `str`.
+    text: JSON.
+    where: the file that it is from, for the message.
+    mend: what to do about a file that is broken.
+
+  Raises:
+    RecordError: the text is no such list.
+  """
+  values = _loaded(text, where, mend)
+  try:
+    return pydantic.TypeAdapter(tuple[kind, ...]).validate_python(values)  # type: ignore[valid-type]
+  except pydantic.ValidationError as error:
+    raise RecordError(f"'{where}' is broken ({_first(error)}); {mend}.") from None
+
+
+def list_to_json(entries: Iterable[RecordPart], indent: int | None = 2) -> str:
+  """A list of entries as JSON, as `Record.to_json` writes it."""
+  return json.dumps([entry.to_dict() for entry in entries], indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _loaded(text: str | bytes, where: str | os.PathLike[str], mend: str) -> Any:
+  try:
+    return json.loads(text)
+  except json.JSONDecodeError as error:
+    raise RecordError(f"'{where}' is broken (line {error.lineno}: {error.msg}); {mend}.") from None
+  except UnicodeDecodeError:
+    raise RecordError(f"'{where}' is broken (no UTF-8 text); {mend}.") from None
+
+
+def _first(error: pydantic.ValidationError) -> str:
+  """The first mistake and its place, without a full stop."""
+  first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+  return ': '.join(part for part in ('.'.join(map(str, first['loc'])), first['msg'].rstrip('.')) if part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import pathlib
 import shutil
@@ -176,11 +175,11 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
     told[' ' * (number + 1) + 'digest'] = rides['digest'] or 'not recorded'
     if rides['span'] not in (None, '0', 0):
       told[' ' * (number + 1) + 'span'] = str(rides['span'])
-  with contextlib.suppress(KeyError):
-    metrics = found.manifest['metrics']
+  metrics = found.manifest.metrics if found.manifest else None
+  if found.manifest and metrics and metrics.rmse and metrics.rides is not None and metrics.bytes is not None:
     told['model'] = (
-      f'{found.manifest["variant"]}, RMSE {metrics["rmse"]["value"]:.3f} {config.dataset.currency} '
-      f'on {metrics["rides"]:,} rides, {metrics["bytes"]:,} bytes'
+      f'{found.manifest.variant}, RMSE {metrics.rmse.value:.3f} {config.dataset.currency} '
+      f'on {metrics.rides:,} rides, {metrics.bytes:,} bytes'
     )
   told['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
   told['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'

@@ -8,11 +8,10 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from components.pusher.journal import Rollback, announce, is_withdrawn, manifest_digest, origin, rollbacks, settle
 from components.pusher.publishing import next_version, publish, staging
-from models.manifest import ManifestError, verify
+from models.manifest import Manifest, ManifestError, verify
 
 
 class RestoreError(ValueError):
@@ -25,7 +24,7 @@ def versions(base: pathlib.Path) -> list[int]:
   return sorted(int(name) for name in names if name.isdecimal())
 
 
-def verified_manifest(version: pathlib.Path) -> dict[str, Any]:
+def verified_manifest(version: pathlib.Path) -> Manifest:
   """The manifest of a version, after every file was checked against it.
 
   Raises:

@@ -62,9 +62,9 @@ def _measured(
     measured, _ = measure(paths, some, measurement)
   return {
     name: RideLatency(
-      latency_us=one.latency_us['p50'],
-      latency_low_us=one.latency_us['spread'][0],
-      latency_high_us=one.latency_us['spread'][1],
+      latency_us=one.latency_us.p50,
+      latency_low_us=one.latency_us.spread[0],
+      latency_high_us=one.latency_us.spread[1],
     )
     for name, one in measured.items()
   }

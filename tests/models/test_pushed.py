@@ -31,7 +31,7 @@ def destination(pushed, tmp_path):
 def test_a_version(pushed):
   found = find_pushed(pushed)
   assert found[:2] == (pushed / LITE_FILE, pushed)
-  assert found.manifest['recipe'] == 'dense'
+  assert found.manifest.recipe == 'dense'
 
 
 def test_the_newest_version_is_that_of_the_largest_number(destination):
@@ -39,7 +39,7 @@ def test_the_newest_version_is_that_of_the_largest_number(destination):
 
 
 def test_a_file_on_its_own(pushed):
-  assert find_pushed(pushed / LITE_FILE) == (pushed / LITE_FILE, None, {})
+  assert find_pushed(pushed / LITE_FILE) == (pushed / LITE_FILE, None, None)
 
 
 def test_the_loaded_model_predicts(destination, pushed):

@@ -15,7 +15,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from components.ride_example_gen.counts import COUNTS_FILE, RideCounts
 from configs import loading
-from models.manifest import write_manifest
+from models.manifest import Manifest, write_manifest
 from pipeline import metadata_store, output_directory, run_registry
 from pipeline.summary_record import Status, Summary
 
@@ -147,9 +147,9 @@ def make_version(path: pathlib.Path, content: str) -> pathlib.Path:
     file = path / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-  facts = {'dataset': 'nyc', 'inputs': {}, 'recipe': 'dense', 'scheme': 'int8', 'variant': 'dense.int8'}
+  facts = {'dataset': 'nyc', 'inputs': (), 'recipe': 'dense', 'scheme': 'int8', 'variant': 'dense.int8'}
   metrics = {'rmse': {'value': 4.4}, 'rides': 2, 'bytes': 4}
-  write_manifest(path, facts | {'metrics': metrics, 'code_version': content})
+  write_manifest(path, Manifest(**facts, metrics=metrics, code_version=content))
   return path
 
 

@@ -1,0 +1,81 @@
+"""What `reduction.json` holds; needs neither TensorFlow nor NumPy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pydantic
+
+from configs.records import Record, RecordPart
+from configs.reduction import Reduction
+
+DETAILS_FILE, ARRAYS_FILE = 'reduction.json', 'reduction.npz'
+"""In a `ReductionReport`: everything about a fitted reduction but its arrays, and those."""
+
+
+class RecordedDecision(RecordPart):
+  """What a selection did with a feature.
+
+  Attributes:
+    name: the feature.
+    score: in the unit of the method; higher is kept. `None` for a constant one.
+    kept: whether the model gets it.
+    reason: a phrase.
+  """
+
+  name: str
+  score: float | None
+  kept: bool
+  reason: str
+
+
+class RecordedFindings(RecordPart):
+  """What is told of a reduction, but for the arrays; see `models.reduction.fitted.Findings`."""
+
+  read: int
+  fitted_on: int
+  lost: float
+  error: float
+  notes: tuple[str, ...]
+  figures: dict[str, float]
+
+
+def _known(values: Any) -> Any:
+  """A newer version's settings may have keys that this one does not know."""
+  return {key: values[key] for key in Reduction.model_fields if key in values} if isinstance(values, dict) else values
+
+
+class ReductionDetails(Record):
+  """`reduction.json`.
+
+  Attributes:
+    method: of the reduction.
+    features: numeric features before.
+    inputs: what is left of them.
+    variance_lost: share of the whole variance that a linear reconstruction from the components misses.
+    reconstruction_error: root mean square of what that misses of a ride, in standard deviations.
+    rides: that it was fitted on.
+    notes: sentences.
+    kept: names of the features that stay, of a selection alone.
+    reduction: how it was made.
+    names: of the full vector's features.
+    outputs: names of what is left.
+    clip: in standard deviations; `None` leaves the vector as it is.
+    decisions: by feature; empty for a projection.
+    findings: what is shown of it.
+  """
+
+  method: str
+  features: int
+  inputs: int
+  variance_lost: float
+  reconstruction_error: float
+  rides: int
+  notes: tuple[str, ...]
+  kept: tuple[str, ...] | None = None
+  reduction: Annotated[Reduction, pydantic.BeforeValidator(_known)]
+  names: tuple[str, ...]
+  outputs: tuple[str, ...]
+  clip: float | None
+  decisions: tuple[RecordedDecision, ...]
+  findings: RecordedFindings
