@@ -30,7 +30,7 @@ from pipeline.targets.target import Target
 _IMAGE = 'farelite:rehearsal'
 
 
-class RehearsedStep(RecordPart):
+class RehearsedTask(RecordPart):
   """A task of a rehearsal.
 
   Attributes:
@@ -68,7 +68,7 @@ class Rehearsal(Record):
   run: str
   pushed: str | None
   logs: str
-  steps: tuple[RehearsedStep, ...]
+  steps: tuple[RehearsedTask, ...]
   seconds: float
 
 
@@ -208,7 +208,7 @@ def _summary(stage: Any, steps: list[Any], seconds: float) -> Rehearsal:
     pushed=pushed,
     logs=str(stage.logs),
     steps=tuple(
-      RehearsedStep(
+      RehearsedTask(
         name=step.step.name,
         state=step.step.state,
         seconds=round(step.step.seconds, 2),

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from configs import loading
+from configs.records import Estimate
 from configs.run import RunConfig
 from pipeline import beam_arguments, cloud_bigquery, environment, log_files
 from pipeline.config_view import config_view
@@ -25,7 +26,6 @@ from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.steps import StepObserver
 from pipeline.summary_record import (
-  EstimateRecord,
   FindingRecord,
   MetricsRecord,
   RecipeRecord,
@@ -319,11 +319,11 @@ def _recipes_table(recipes: Sequence[RecipeRecord], currency: str) -> Table:
   return table
 
 
-def _interval(estimate: EstimateRecord | None) -> str:
+def _interval(estimate: Estimate | None) -> str:
   return f'[bold]{estimate.value:.2f}[/] [{estimate.low:.2f}, {estimate.high:.2f}]' if estimate else ''
 
 
-def _ratio(estimate: EstimateRecord | None) -> str:
+def _ratio(estimate: Estimate | None) -> str:
   return f'{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]' if estimate else ''
 
 

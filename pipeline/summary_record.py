@@ -7,7 +7,11 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from configs.records import Record, RecordPart
+from components.compression_gate.records import JudgedVariant
+from components.fare_evaluator.records import EvaluatedSlice
+from configs.records import Figure, Record, RecordPart
+from models.compression.records import ReportedErrors, ReportedTotals
+from models.reduction.records import ReductionFigures
 from pipeline.retraining.triggers import Verdict
 from pipeline.steps import StepState
 from pipeline.whole_file import write_whole
@@ -20,14 +24,6 @@ class Status(str, enum.Enum):
   NOT_BLESSED = 'not_blessed'
   ANOMALIES = 'anomalies'
   FAILED = 'failed'
-
-
-class EstimateRecord(RecordPart):
-  """A figure and its 95 % interval, which is `None` where none is known."""
-
-  value: float
-  low: float | None = None
-  high: float | None = None
 
 
 class RowsRecord(RecordPart):
@@ -49,144 +45,34 @@ class RowsRecord(RecordPart):
 class MetricsRecord(RecordPart):
   """Errors on the eval split, in the city's currency."""
 
-  rmse: EstimateRecord | None = None
-  mae: EstimateRecord | None = None
+  rmse: Figure | None = None
+  mae: Figure | None = None
 
 
-class SliceCode(RecordPart):
-  """What the rides of a slice share: an integer feature and its value."""
-
-  feature: str
-  value: int
-
-
-class SliceRecord(RecordPart):
-  """The trained model on a slice of the eval split.
-
-  Attributes:
-    name: for people; `all` for all rides.
-    slice: what the rides share; empty for all rides.
-    root_mean_squared_error: in the city's currency.
-    mean_absolute_error: in the city's currency.
-    example_count: rides.
-    calibration: sum of the predictions over the sum of the fares.
-  """
-
-  name: str
-  slice: tuple[SliceCode, ...]
-  root_mean_squared_error: float
-  mean_absolute_error: float
-  example_count: float
-  calibration: float
-
-
-class RecipeRecord(RecordPart):
-  """What a training recipe came to, read back from the exported model.
+class RecipeHead(RecordPart):
+  """A training recipe.
 
   Attributes:
     name: of the recipe.
     summary: what it does, in a sentence.
     served: whether this is the one that is evaluated and served.
-    rmse: on the eval split, in the city's currency.
-    mae: the same.
-    rmse_ratio: RMSE to that of the dense base, ride by ride.
-    parameters: weights in kernels and embedding tables.
-    nonzero: those that are not zero.
-    sparsity: share of zeros.
-    pruned_sparsity: share of zeros in the layers that the recipe prunes; `None` if it prunes none.
-    biases: number of them.
-    distinct_weights: the most in one kernel that the recipe limits.
-    seconds: of the fine-tuning.
-    path: of the exported model's artifact.
   """
 
   name: str
   summary: str
   served: bool
-  rmse: EstimateRecord
-  mae: EstimateRecord
-  rmse_ratio: EstimateRecord
-  parameters: int
-  nonzero: int
-  sparsity: float
-  pruned_sparsity: float | None
-  biases: int
-  distinct_weights: int
+
+
+class RecipeRecord(ReportedTotals, ReportedErrors, RecipeHead):
+  """What a training recipe came to: errors and totals of its training report.
+
+  Attributes:
+    seconds: of the fine-tuning.
+    path: of the exported model's artifact.
+  """
+
   seconds: float
   path: str
-
-
-class WorstSliceRecord(RecordPart):
-  """The slice on which a variant loses most to float32; the RMSE is in the city's currency."""
-
-  name: str
-  rides: int | None = None
-  rmse: float | None = None
-  rmse_ratio: EstimateRecord | None = None
-
-
-class LatencyRecord(RecordPart):
-  """Microseconds for one ride; `spread` is the smallest and largest median of the rounds."""
-
-  p50: float
-  p99: float | None = None
-  spread: tuple[float, ...] | None = None
-
-
-class VariantRecord(RecordPart):
-  """A lite file; figures are `None` where it could not be made or measured.
-
-  Attributes:
-    name: training recipe and scheme, with a dot between.
-    recipe: the training recipe.
-    scheme: the conversion scheme.
-    bytes: of the file.
-    gzip_bytes: of the file after gzip.
-    rmse: on the eval split, in the city's currency.
-    rmse_ratio: to that of the float32 file.
-    worst_slice: where it loses most.
-    latency_us: at batch 1.
-    sparsity: share of zeros.
-    within_budget: whether it keeps the budget.
-    reason: the sentence that belongs to that.
-  """
-
-  name: str
-  recipe: str | None = None
-  scheme: str | None = None
-  bytes: int | None = None
-  gzip_bytes: int | None = None
-  rmse: EstimateRecord | None = None
-  rmse_ratio: EstimateRecord | None = None
-  worst_slice: WorstSliceRecord | None = None
-  latency_us: LatencyRecord | None = None
-  sparsity: float | None = None
-  within_budget: bool | None = None
-  reason: str | None = None
-
-
-class ReductionRecord(RecordPart):
-  """What became of the features where they were reduced.
-
-  Attributes:
-    method: of the reduction.
-    features: numeric features before.
-    inputs: what is left of them.
-    variance_lost: share in [0, 1].
-    reconstruction_error: root mean square, in standard deviations.
-    rides: that it was fitted on.
-    notes: sentences.
-    kept: names of the features that stay, of a selection alone.
-  """
-
-  method: str
-  features: int
-  inputs: int
-  variance_lost: float
-  reconstruction_error: float
-  rides: int
-  notes: tuple[str, ...]
-  kept: tuple[str, ...] | None = None
 
 
 class FindingRecord(RecordPart):
@@ -271,7 +157,7 @@ class Summary(Record):
     slices: the same by slice, all rides first.
     base_slices: the dense base by slice, where another recipe is served.
     recipes: what each training recipe came to, in the order of the config.
-    variants: the lite files, in the order of the config.
+    variants: the lite files, in the order of the config; of what the gate's report tells of each, the most important.
     chosen: the name of the variant that was chosen.
     notes: further sentences.
     compression: folder of the CompressionGate's report.
@@ -304,14 +190,14 @@ class Summary(Record):
   rows: RowsRecord | None = None
   metrics: MetricsRecord | None = None
   rmse_without_worst_5: float | None = None
-  slices: tuple[SliceRecord, ...] = ()
-  base_slices: tuple[SliceRecord, ...] = ()
+  slices: tuple[EvaluatedSlice, ...] = ()
+  base_slices: tuple[EvaluatedSlice, ...] = ()
   recipes: tuple[RecipeRecord, ...] = ()
-  variants: tuple[VariantRecord, ...] = ()
+  variants: tuple[JudgedVariant, ...] = ()
   chosen: str | None = None
   notes: tuple[str, ...] = ()
   compression: str | None = None
-  reduction: ReductionRecord | None = None
+  reduction: ReductionFigures | None = None
   findings: tuple[FindingRecord, ...] = ()
   blessed: bool | None = None
   pushed_path: str | None = None

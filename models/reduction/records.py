@@ -45,8 +45,8 @@ def _known(values: Any) -> Any:
   return {key: values[key] for key in Reduction.model_fields if key in values} if isinstance(values, dict) else values
 
 
-class ReductionDetails(Record):
-  """`reduction.json`.
+class ReductionFigures(RecordPart):
+  """The few figures of a reduction that a run's summary tells, too.
 
   Attributes:
     method: of the reduction.
@@ -57,12 +57,6 @@ class ReductionDetails(Record):
     rides: that it was fitted on.
     notes: sentences.
     kept: names of the features that stay, of a selection alone.
-    reduction: how it was made.
-    names: of the full vector's features.
-    outputs: names of what is left.
-    clip: in standard deviations; `None` leaves the vector as it is.
-    decisions: by feature; empty for a projection.
-    findings: what is shown of it.
   """
 
   method: str
@@ -73,6 +67,20 @@ class ReductionDetails(Record):
   rides: int
   notes: tuple[str, ...]
   kept: tuple[str, ...] | None = None
+
+
+class ReductionDetails(ReductionFigures, Record):
+  """`reduction.json`.
+
+  Attributes:
+    reduction: how it was made.
+    names: of the full vector's features.
+    outputs: names of what is left.
+    clip: in standard deviations; `None` leaves the vector as it is.
+    decisions: by feature; empty for a projection.
+    findings: what is shown of it.
+  """
+
   reduction: Annotated[Reduction, pydantic.BeforeValidator(_known)]
   names: tuple[str, ...]
   outputs: tuple[str, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from components.fare_evaluator.records import EvaluatedSlice
 from pipeline.report.differences import Difference, differences
 from pipeline.report.estimate import Estimate, estimate
 from pipeline.report.record import RunRecord
@@ -13,7 +14,6 @@ from pipeline.report.sections.headline import BADGES
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.variants import Variant, Variants, read_variants
 from pipeline.report.wording import MISSING, counted, interval, microseconds, seconds, signed, size
-from pipeline.summary_record import SliceRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _slices(a: Side, b: Side) -> Table | None:
   return Table('RMSE of the trained models by slice', headings, tuple(rows), sortable=True)
 
 
-def _slice_cells(first: SliceRecord | None, second: SliceRecord | None) -> tuple[Cell, ...]:
+def _slice_cells(first: EvaluatedSlice | None, second: EvaluatedSlice | None) -> tuple[Cell, ...]:
   counts = [row.example_count if row else None for row in (first, second)]
   errors = [row.root_mean_squared_error if row else None for row in (first, second)]
   apart = errors[0] - errors[1] if errors[0] is not None and errors[1] is not None else None

@@ -15,7 +15,7 @@ from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
 from pipeline.report.estimate import Estimate
 from pipeline.steps import StepState
-from pipeline.summary_record import EstimateRecord, Status, StepRecord, Summary
+from pipeline.summary_record import Status, StepRecord, Summary
 
 _OWN_KEYS = {
   ('CompressionGate', 'report'): 'compression',
@@ -70,8 +70,8 @@ class RunRecord:
 
   def error(self, metric: str) -> Estimate | None:
     """`rmse` or `mae` of the trained model on the eval split; `None` if it was not evaluated."""
-    found: EstimateRecord | None = getattr(self.summary.metrics, metric, None)
-    return Estimate(found.value, found.low, found.high) if found else None
+    found: Estimate | None = getattr(self.summary.metrics, metric, None)
+    return found
 
   def artifact(self, step: str, key: str) -> pathlib.Path | None:
     """The folder of an output artifact of this run, wherever the output directory lies by now.

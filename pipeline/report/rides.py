@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from components.fare_evaluator.records import SliceCode
 from components.parquet import pq
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from pipeline.report.estimate import Estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.variants import GATE, Variants
-from pipeline.summary_record import SliceCode
 
 _SECOND = datetime.timedelta(seconds=1)
 

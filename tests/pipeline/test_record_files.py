@@ -14,16 +14,17 @@ import pathlib
 import numpy as np
 import pytest
 
-from components.study import latency, study_files
+from components.study import latency, study_files, study_record
 from components.study.errors import StudyError
 from components.study.study_record import RideLatency, StudyRecord
 from components.study.task import Outcome
 from components.study.unit_store import UnitStore
+from configs import records
 from configs.compression import Measurement
-from configs.records import RecordError
+from configs.records import RecordError, RecordPart
 from pipeline import summary_record
 from pipeline.rehearsal.artifact_store import ArtifactStore, Execution
-from pipeline.rehearse_command import Rehearsal
+from pipeline.rehearse_command import Rehearsal, RehearsedTask
 from pipeline.report.record import ReportError, read_record
 from pipeline.retraining.ledger import Ledger, LedgerError, LedgerRecord, RunEntry, SpanEntry
 from pipeline.summary_record import Status, StepRecord, Summary
@@ -144,7 +145,8 @@ def test_what_a_newer_version_adds_is_ignored_at_every_depth(model, text):
     return value
 
   values = json.loads(text)
-  named = ('timings', 'artifacts', 'cells', 'spans', 'outputs', 'parameters')  # Their keys are names, not fields.
+  # Their keys are names, not fields; of a slice, further metrics of TFMA's are kept.
+  named = ('timings', 'artifacts', 'cells', 'spans', 'outputs', 'parameters', 'slices')
   newer = {'schema_version': 2, 'from_the_future': 1}
   newer |= {key: value if key in named else grown(value) for key, value in values.items()}
   found = model.parse(json.dumps(newer), 'file')
@@ -274,16 +276,20 @@ def _trees(*rooms: str) -> dict[str, ast.Module]:
   return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding='utf-8')) for path in files}
 
 
-def test_what_a_record_holds_is_declared_once():
-  """A second declaration, as the report once had of each, would have the same name or the same keys."""
+def test_a_record_has_a_name_of_its_own():
+  """The report once declared steps, slices and variants a second time, by the same names."""
   rooms = ('configs', 'transforms', 'models', 'components', 'pipeline')
   classes = [node for tree in _trees(*rooms).values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
   names = collections.Counter(node.name for node in classes)
-  own = [name for name in vars(summary_record) if name.endswith('Record') or name == 'Summary']
-  assert len(own) > 8
-  assert {name: names[name] for name in (*own, 'StudyRecord', 'LedgerRecord', 'Rehearsal')} | {
-    'Record': 1, 'RecordPart': 1
-  } == dict.fromkeys((*own, 'StudyRecord', 'LedgerRecord', 'Rehearsal', 'Record', 'RecordPart'), 1)  # fmt: skip
+  modules = (summary_record, study_record, records)
+  own = {name for module in modules for name, found in vars(module).items() if _is_record(found)}
+  own |= {model.__name__ for model in (LedgerRecord, Rehearsal, RehearsedTask, Execution)}
+  assert {'Summary', 'StepRecord', 'StudyRecord', 'JudgedVariant', 'EvaluatedSlice'} <= own
+  assert {name: names[name] for name in own} == dict.fromkeys(own, 1)
+
+
+def _is_record(found: object) -> bool:
+  return isinstance(found, type) and issubclass(found, RecordPart)
 
 
 def test_json_is_read_by_records_alone():

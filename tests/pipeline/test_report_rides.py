@@ -8,11 +8,11 @@ import pathlib
 import numpy as np
 import pytest
 
+from components.fare_evaluator.records import SliceCode
 from models.intervals import error_intervals, ratio_interval
 from pipeline.report.record import read_record
 from pipeline.report.rides import PredictedRides, mean_error, paired_ratio, read_rides, slice_rmse
 from pipeline.report.variants import read_variants
-from pipeline.summary_record import SliceCode
 from tests.pipeline.made_run import RIDES, made_run
 
 

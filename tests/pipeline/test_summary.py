@@ -19,6 +19,7 @@ INTERVALS = {
   'rmse': {'value': 4.4, 'low': 4.0, 'high': 4.8},
   'mae': {'value': 2.2, 'low': 2.0, 'high': 2.4},
   'rmse_without_worst_5': 3.3,
+  'rides': 2,
 }
 SLICES = [{
   'name': 'all', 'slice': [], 'root_mean_squared_error': 4.4, 'mean_absolute_error': 2.2, 'example_count': 2.0,

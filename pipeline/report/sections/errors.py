@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
+from components.fare_evaluator.records import EvaluatedSlice
 from pipeline.report.charts.bars import dot_bar
 from pipeline.report.charts.hours import Hour, draw_hours
 from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
@@ -17,7 +18,6 @@ from pipeline.report.rides import PredictedRides, mean_error, slice_rmse
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.variants import SliceError, Variant, Variants
 from pipeline.report.wording import MISSING, counted, money, number, percent, signed
-from pipeline.summary_record import SliceRecord
 
 _ALL = 'all'
 """The evaluator's name of the slice of all rides."""
@@ -115,7 +115,7 @@ def _slices(record: RunRecord, judged: Variant | None, rides: PredictedRides | N
 
 
 def _lite_slices(
-  judged: Variant, rides: PredictedRides | None, evaluated: Mapping[str, SliceRecord]
+  judged: Variant, rides: PredictedRides | None, evaluated: Mapping[str, EvaluatedSlice]
 ) -> dict[str, SliceError]:
   """The file's errors by slice, all rides first; with intervals where its predictions are there."""
   whole = SliceError(_ALL, None, judged.rmse, judged.rmse_ratio)
@@ -150,19 +150,19 @@ def _slice_headings(currency: str, lite: bool, judged: Variant | None) -> tuple[
   )
 
 
-def _shown(evaluated: SliceRecord | None, lite: SliceError | None) -> Estimate | None:
+def _shown(evaluated: EvaluatedSlice | None, lite: SliceError | None) -> Estimate | None:
   """What the picture shows: the file's error where it was measured, else the trained model's."""
   if lite and lite.rmse:
     return lite.rmse
   return Estimate(evaluated.root_mean_squared_error) if evaluated else None
 
 
-def _rides(row: SliceRecord | None, lite: SliceError | None) -> Cell:
+def _rides(row: EvaluatedSlice | None, lite: SliceError | None) -> Cell:
   count = row.example_count if row else lite.rides if lite else None
   return figure(count, f'{count:,.0f}' if count is not None else '')
 
 
-def _trained(name: str, row: SliceRecord | None, whole: Estimate | None) -> list[Cell]:
+def _trained(name: str, row: EvaluatedSlice | None, whole: Estimate | None) -> list[Cell]:
   """The cells of the trained model; the interval of the whole split is known."""
   if row is None:
     return [Cell(MISSING, style='none')] * 3
