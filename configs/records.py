@@ -72,6 +72,19 @@ Figure = Annotated[Estimate, pydantic.BeforeValidator(_read), pydantic.PlainSeri
 """An estimate as records hold it: `{value, low, high}`, or a bare number where no interval is known."""
 
 
+def known_keys(kind: type[pydantic.BaseModel]) -> pydantic.BeforeValidator:
+  """For a field that holds a config model, which refuses keys: those of a newer version are ignored before."""
+
+  def known(values: Any) -> Any:
+    return {name: values[name] for name in kind.model_fields if name in values} if isinstance(values, dict) else values
+
+  return pydantic.BeforeValidator(known)
+
+
+WHOLE = pydantic.PlainSerializer(lambda config: config.model_dump(mode='json'))
+"""For a field that holds a config model: defaults are written, too."""
+
+
 class RecordError(ValueError):
   """A file that is no such record; the message is one sentence that names the file and what to do."""
 
@@ -181,8 +194,8 @@ def parse_list(
 
 
 def list_to_json(entries: Iterable[RecordPart], indent: int | None = 2) -> str:
-  """A list of entries as JSON, as `Record.to_json` writes it."""
-  return json.dumps([entry.to_dict() for entry in entries], indent=indent, ensure_ascii=False, allow_nan=False)
+  """A list of entries as JSON; a figure that is no number, as a bad model may have, stays NaN."""
+  return json.dumps([entry.to_dict() for entry in entries], indent=indent, ensure_ascii=False)
 
 
 def _loaded(text: str | bytes, where: str | os.PathLike[str], mend: str) -> Any:

@@ -18,6 +18,9 @@ EXTRA = 'assets.extra'
 
 MANIFEST = f'{EXTRA}/manifest.json'
 
+LITE_FILE = f'{EXTRA}/model.tflite'
+"""The chosen variant inside a version."""
+
 _AGAIN = 'copy or push the version again'
 
 

@@ -7,10 +7,7 @@ import pathlib
 from typing import NamedTuple
 
 from models.lite.client import LiteModel
-from models.manifest import EXTRA, MANIFEST, Manifest, ManifestError, verify
-
-LITE_FILE = f'{EXTRA}/model.tflite'
-"""The chosen variant inside a version."""
+from models.manifest import LITE_FILE, MANIFEST, Manifest, ManifestError, verify
 
 _SAVED_MODEL = 'saved_model.pb'
 

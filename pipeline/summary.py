@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tfx.dsl.io import fileio
 
-from components.anomaly_gate.executor import FINDINGS_FILE
-from components.anomaly_gate.findings import from_json
+from components.anomaly_gate.findings import FINDINGS_FILE, from_json
 from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import (
   INTERVALS_FILE,

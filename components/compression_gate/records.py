@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import pydantic
+from typing import Annotated
 
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget
-from configs.records import Figure, Record, RecordPart
+from configs.records import WHOLE, Figure, Record, RecordPart, known_keys
 from models.manifest import Latency
 
 REPORT_FILE = 'compression.json'
@@ -62,11 +60,6 @@ class JudgedVariant(ConvertedVariant):
   frontier_latency: bool = False
 
 
-def _known(values: Any) -> Any:
-  """A newer version's budget may have limits that this one does not know."""
-  return {name: values[name] for name in Budget.model_fields if name in values} if isinstance(values, dict) else values
-
-
 class CompressionRecord(Record):
   """`compression.json`: all variants and the verdict on them.
 
@@ -84,7 +77,7 @@ class CompressionRecord(Record):
   reason: str = ''
   baseline: str | None = None
   rides: int | None = None
-  budget: Annotated[Budget, pydantic.BeforeValidator(_known)] | None = None
+  budget: Annotated[Budget, known_keys(Budget), WHOLE] | None = None
   notes: tuple[str, ...] = ()
   variants: tuple[JudgedVariant, ...]
 

@@ -20,8 +20,7 @@ from models.golden import TOLERANCE, write_golden
 from models.inputs import describe_inputs
 from models.lite.contract import LiteFileError
 from models.lite.process import LiteCrashError, LiteProcess
-from models.manifest import Manifest, VersionMetrics, write_manifest
-from models.pushed import LITE_FILE
+from models.manifest import LITE_FILE, Manifest, VersionMetrics, write_manifest
 from models.signatures import SERVING_RAW
 
 

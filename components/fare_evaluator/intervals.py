@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from components.fare_evaluator.records import EvaluationIntervals
 from configs.dataset import LABEL, TIME
+from configs.records import estimate
 from models.intervals import error_intervals
 from models.signatures import SERVING_DEFAULT
 
 _BATCH = 8192
 
 
-def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> dict[str, Any]:
+def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> EvaluationIntervals:
   """Runs the exported model itself over raw examples.
 
   Args:
     model_path: a SavedModel with the signature `serving_default`.
     files: gzip TFRecords of raw tf.Examples with time and label.
     resamples: of the bootstrap.
-
-  Returns:
-    `rmse` and `mae`, each `{value, low, high}`; `rmse_without_worst_5`, as a
-    few dirty rows rule the RMSE; `rides`, their number.
 
   Raises:
     ValueError: there is no ride, or a prediction is not finite.
@@ -44,8 +41,9 @@ def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) ->
   if not np.isfinite(predicted).all():
     raise ValueError(f'The model predicts no number for {int((~np.isfinite(predicted)).sum())} of {len(true)} rides.')
   kept = np.sort(np.abs(predicted - true))[: -5 if len(true) > 5 else None]
-  return {
-    **error_intervals(true, predicted, stamps, resamples),
-    'rmse_without_worst_5': float(np.sqrt(np.mean(kept.astype(np.float64) ** 2))),
-    'rides': len(true),
-  }
+  errors = error_intervals(true, predicted, stamps, resamples)
+  return EvaluationIntervals(
+    **{name: estimate(error) for name, error in errors.items()},  # type: ignore[arg-type]
+    rmse_without_worst_5=float(np.sqrt(np.mean(kept.astype(np.float64) ** 2))),
+    rides=len(true),
+  )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import shutil
 import time
@@ -66,13 +65,14 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     shutil.copytree(base / str(target), copy)
     for version in (base / str(target), copy):
       verified_manifest(version)
-    rollback = dataclasses.replace(
-      entry(target, served),
-      id=uuid.uuid4().hex,
-      version=number,
-      restored_manifest=manifest_digest(copy) or '',
-      replaced_manifest=manifest_digest(base / str(served)) or '',
-      withdraws=origin(happened, served) > origin(happened, target),
+    rollback = entry(target, served).model_copy(
+      update={
+        'id': uuid.uuid4().hex,
+        'version': number,
+        'restored_manifest': manifest_digest(copy) or '',
+        'replaced_manifest': manifest_digest(base / str(served)) or '',
+        'withdraws': origin(happened, served) > origin(happened, target),
+      }
     )
     announce(base, rollback)
     publish(str(copy), str(base), number)

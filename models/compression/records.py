@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from configs.records import Figure, Record, RecordPart
 
+RECIPES_FOLDER = 'recipes'
+"""Where a training's run holds the models, a folder per recipe."""
+
 REPORT_FOLDER, REPORT = 'training_report', 'training_report.json'
 """Where a recipe's folder holds its report, beside the SavedModel."""
 
@@ -29,6 +32,11 @@ class ReportedStage(RecordPart):
   seconds: float
   resumed_from: int
   curves: dict[str, tuple[int | float | None, ...]]
+
+  @property
+  def steps(self) -> tuple[float, ...]:
+    """The steps of the curves."""
+    return tuple(step for step in self.curves.get('step', ()) if step is not None)
 
 
 class WeightHistogram(RecordPart):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import pydantic
-
-from configs.records import Record, RecordPart
+from configs.records import WHOLE, Record, RecordPart, known_keys
 from configs.reduction import Reduction
 
 DETAILS_FILE, ARRAYS_FILE = 'reduction.json', 'reduction.npz'
 """In a `ReductionReport`: everything about a fitted reduction but its arrays, and those."""
+
+SCREE, LOADINGS, RECONSTRUCTION, POINTS, SCORES = (
+  'explained_variance.png', 'loadings.png', 'reconstruction.png', 'components.png', 'scores.png',
+)  # fmt: skip
+"""In the same place: its pictures, those that there are."""
 
 
 class RecordedDecision(RecordPart):
@@ -38,11 +41,6 @@ class RecordedFindings(RecordPart):
   error: float
   notes: tuple[str, ...]
   figures: dict[str, float]
-
-
-def _known(values: Any) -> Any:
-  """A newer version's settings may have keys that this one does not know."""
-  return {key: values[key] for key in Reduction.model_fields if key in values} if isinstance(values, dict) else values
 
 
 class ReductionFigures(RecordPart):
@@ -81,7 +79,7 @@ class ReductionDetails(ReductionFigures, Record):
     findings: what is shown of it.
   """
 
-  reduction: Annotated[Reduction, pydantic.BeforeValidator(_known)]
+  reduction: Annotated[Reduction, known_keys(Reduction), WHOLE]
   names: tuple[str, ...]
   outputs: tuple[str, ...]
   clip: float | None

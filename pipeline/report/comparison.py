@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from components.compression_gate.records import CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
 from pipeline.report.differences import Difference, differences
 from pipeline.report.estimate import Estimate, estimate
@@ -12,7 +13,7 @@ from pipeline.report.record import RunRecord
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides
 from pipeline.report.sections.headline import BADGES
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
-from pipeline.report.variants import Variant, Variants, read_variants
+from pipeline.report.variants import read_variants
 from pipeline.report.wording import MISSING, counted, interval, microseconds, seconds, signed, size
 
 
@@ -30,10 +31,10 @@ class Side:
   letter: str
   name: str
   record: RunRecord
-  variants: Variants | None
+  variants: CompressionRecord | None
 
   @property
-  def chosen(self) -> Variant | None:
+  def chosen(self) -> JudgedVariant | None:
     """The variant that was chosen."""
     return self.variants.named(self.variants.chosen) if self.variants else None
 
@@ -163,13 +164,13 @@ def _pair(name: str, unit: str, a: Side, b: Side, cell: Callable[[Side], Cell]) 
   return Row((Cell(name, note=unit), cell(a), cell(b)))
 
 
-def _of_chosen(side: Side, value: Callable[[Variant], float | None], text: Callable[[float | None], str]) -> Cell:
+def _of_chosen(side: Side, value: Callable[[JudgedVariant], float | None], text: Callable[[float | None], str]) -> Cell:
   found = value(side.chosen) if side.chosen else None
   return figure(found, text(found))
 
 
-def _p50(variant: Variant) -> float | None:
-  return variant.latency.p50 if variant.latency else None
+def _p50(variant: JudgedVariant) -> float | None:
+  return variant.latency_us.p50 if variant.latency_us else None
 
 
 def _rides(side: Side) -> Cell:
@@ -179,7 +180,7 @@ def _rides(side: Side) -> Cell:
 
 def _variants(a: Side, b: Side) -> Table | None:
   """All variants of both; RMSE, file size, latency and verdict of each side by side."""
-  names = list(dict.fromkeys(variant.name for side in (a, b) if side.variants for variant in side.variants.all))
+  names = list(dict.fromkeys(variant.name for side in (a, b) if side.variants for variant in side.variants.variants))
   if not names:
     return None
   currency = a.record.currency
@@ -204,12 +205,12 @@ def _variants(a: Side, b: Side) -> Table | None:
   return Table('Variants of both runs', tuple(headings), tuple(rows), sortable=True)
 
 
-def _latency(variant: Variant | None) -> Cell:
-  latency = variant.latency if variant else None
+def _latency(variant: JudgedVariant | None) -> Cell:
+  latency = variant.latency_us if variant else None
   return figure(latency.p50, microseconds(latency.p50)) if latency else figure(None, '')
 
 
-def _verdict(variant: Variant | None) -> Cell:
+def _verdict(variant: JudgedVariant | None) -> Cell:
   if variant is None or variant.rmse is None:
     return Cell(MISSING, style='none')
   return Cell('✓ kept', style='good') if variant.within_budget else Cell('✗ missed', style='bad')

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from configs.records import RecordError
+from configs.records import RecordError, RecordT
 from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
 from pipeline.report.estimate import Estimate
@@ -102,6 +102,16 @@ class RunRecord:
         return top / tail
     path = pathlib.Path(uri)
     return path if path.exists() else None
+
+  def read(self, kind: type[RecordT], step: str, key: str, *names: str) -> RecordT | None:
+    """A record inside an artifact; `None` if it is not there.
+
+    Raises:
+      RecordError: the file is no such record.
+    """
+    folder = self.artifact(step, key)
+    path = folder.joinpath(*names) if folder else None
+    return kind.read(path) if path and path.is_file() else None
 
   def read_json(self, step: str, key: str, *names: str) -> Any:
     """A JSON file inside an artifact; `None` if it is not there."""

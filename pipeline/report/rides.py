@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from components.compression_gate.records import CompressionRecord
 from components.fare_evaluator.records import SliceCode
 from components.parquet import pq
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from pipeline.report.estimate import Estimate
 from pipeline.report.record import RunRecord
-from pipeline.report.variants import GATE, Variants
+from pipeline.report.variants import GATE
 
 _SECOND = datetime.timedelta(seconds=1)
 
@@ -69,7 +70,7 @@ class PredictedRides:
     return [str(EPOCH + int(self.seconds[index]) * _SECOND)[:16] for index in indices]
 
 
-def read_rides(record: RunRecord, variants: Variants | None) -> PredictedRides | None:
+def read_rides(record: RunRecord, variants: CompressionRecord | None) -> PredictedRides | None:
   """Reads the gate's `predictions.parquet`, which holds raw columns, fares and predictions of a variant or several.
 
   The chosen variant's are taken, else the baseline's, else the column `prediction`. Rides without a prediction are

@@ -8,8 +8,8 @@ import pytest
 from configs.loading import load
 from models.lite.client import LiteModel
 from models.lite.contract import LiteFileError
-from models.manifest import ManifestError
-from models.pushed import LITE_FILE, find_pushed, load_pushed
+from models.manifest import LITE_FILE, ManifestError
+from models.pushed import find_pushed, load_pushed
 from tests.models.lite.small_files import preset_lite_file, some_rides, write_version
 
 

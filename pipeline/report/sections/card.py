@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.compression_gate.records import CompressionRecord
 from pipeline.report.columns import Column, period
 from pipeline.report.record import RunRecord
-from pipeline.report.variants import Variants
 from pipeline.report.wording import counted, day, interval, joined, money, number, percent
 
 _MIN_RIDES = 50
@@ -23,7 +23,7 @@ class Topic:
   sentences: tuple[str, ...]
 
 
-def model_card(record: RunRecord, variants: Variants | None, columns: tuple[Column, ...]) -> tuple[Topic, ...]:
+def model_card(record: RunRecord, variants: CompressionRecord | None, columns: tuple[Column, ...]) -> tuple[Topic, ...]:
   """The card; empty where there is no model to tell of, or the config is lost."""
   dataset = record.config.get('dataset')
   if not dataset or not (record.summary.metrics or variants):
@@ -69,7 +69,7 @@ def _range(bounds: Mapping[str, float], name: str) -> str:
   return f'{name} {number(bounds["min"])}° to {number(bounds["max"])}°'
 
 
-def _metrics(record: RunRecord, variants: Variants | None) -> tuple[str, ...]:
+def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str, ...]:
   chosen = variants.named(variants.chosen) if variants else None
   rmse, mae = record.error('rmse'), record.error('mae')
   told = []

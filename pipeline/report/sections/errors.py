@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
+from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.fare_evaluator.records import EvaluatedSlice
 from pipeline.report.charts.bars import dot_bar
 from pipeline.report.charts.hours import Hour, draw_hours
@@ -16,7 +17,6 @@ from pipeline.report.estimate import Estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.rides import PredictedRides, mean_error, slice_rmse
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
-from pipeline.report.variants import SliceError, Variant, Variants
 from pipeline.report.wording import MISSING, counted, money, number, percent, signed
 
 _ALL = 'all'
@@ -63,7 +63,9 @@ class ErrorsSection:
   worst: Table | None = None
 
 
-def errors_section(record: RunRecord, variants: Variants | None, rides: PredictedRides | None) -> ErrorsSection | None:
+def errors_section(
+  record: RunRecord, variants: CompressionRecord | None, rides: PredictedRides | None
+) -> ErrorsSection | None:
   """The section, or `None` if nothing was evaluated."""
   judged = variants.named(variants.chosen) or variants.named(variants.baseline) if variants else None
   slices = _slices(record, judged, rides)
@@ -73,7 +75,7 @@ def errors_section(record: RunRecord, variants: Variants | None, rides: Predicte
   return section if rides is None else _with_pictures(section, record, rides)
 
 
-def _slices_of(record: RunRecord, judged: Variant | None) -> str:
+def _slices_of(record: RunRecord, judged: JudgedVariant | None) -> str:
   if judged is None or not judged.slices:
     return ''
   served = record.config.get('training', {}).get('serve')
@@ -94,7 +96,7 @@ def _few(record: RunRecord) -> str:
   )
 
 
-def _slices(record: RunRecord, judged: Variant | None, rides: PredictedRides | None) -> Table | None:
+def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRides | None) -> Table | None:
   evaluated = {row.name: row for row in record.summary.slices}
   lite = _lite_slices(judged, rides, evaluated) if judged else {}
   if not evaluated and not lite:
@@ -115,19 +117,19 @@ def _slices(record: RunRecord, judged: Variant | None, rides: PredictedRides | N
 
 
 def _lite_slices(
-  judged: Variant, rides: PredictedRides | None, evaluated: Mapping[str, EvaluatedSlice]
+  judged: JudgedVariant, rides: PredictedRides | None, evaluated: Mapping[str, EvaluatedSlice]
 ) -> dict[str, SliceError]:
   """The file's errors by slice, all rides first; with intervals where its predictions are there."""
-  whole = SliceError(_ALL, None, judged.rmse, judged.rmse_ratio)
+  whole = SliceError(name=_ALL, rmse=judged.rmse, rmse_ratio=judged.rmse_ratio)
   found = {told.name: told for told in (whole, *judged.slices) if told.rmse}
   if rides is None:
     return found
   unsure = [name for name, told in found.items() if told.rmse and told.rmse.low is None and name in evaluated]
   sure = slice_rmse(rides, {name: evaluated[name].slice for name in unsure})
-  return {name: dataclasses.replace(told, rmse=sure.get(name) or told.rmse) for name, told in found.items()}
+  return {name: told.model_copy(update={'rmse': sure.get(name) or told.rmse}) for name, told in found.items()}
 
 
-def _slice_headings(currency: str, lite: bool, judged: Variant | None) -> tuple[Heading, ...]:
+def _slice_headings(currency: str, lite: bool, judged: JudgedVariant | None) -> tuple[Heading, ...]:
   first = (
     Heading('slice', numeric=False),
     Heading('rides'),
