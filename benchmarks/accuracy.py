@@ -27,10 +27,11 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from components.study.cross_validation import WORST, Score, cross_validate, divisions
+from components.study.cross_validation import Score, cross_validate, divisions
 from components.study.kept_rides import read_kept
 from components.study.reference_models import methods
 from configs.loading import load
+from models.intervals import WORST
 
 FOLDS, QUICK_FOLDS = 5, 3
 
@@ -83,7 +84,7 @@ def _table(scores: dict[str, Score], setting: dict, currency: str) -> Table:
     table.add_column(header, justify='right')
   for name, score in scores.items():
     seeds = '' if score.over_seeds is None else f'{score.over_seeds[0]:.2f} to {score.over_seeds[1]:.2f}'
-    rides = f'{score.over_rides["low"]:.2f} to {score.over_rides["high"]:.2f}'
+    rides = f'{score.over_rides.low:.2f} to {score.over_rides.high:.2f}'
     cells = (f'{score.rmse:.2f}', seeds, rides, f'{score.rmse_without_worst:.2f}', f'{score.mae:.2f}')
     table.add_row(name, *cells, f'{score.bias:+.2f}', f'{score.fit_seconds:.2f}')
   return table

@@ -37,6 +37,7 @@ from configs.run import RunConfig
 from models.compression.compressor import Compressor
 from models.compression.final_models import FinalModels
 from models.fare_model import build_fare_model
+from models.intervals import root_mean_square
 from models.keras_compat import keras
 from models.training import predict, train
 from transforms import names
@@ -101,7 +102,7 @@ def measure(
   """RMSE by variant, float64 [seeds], over the tested rides of each seed."""
   cells = variants(options.levels)
   tuning = FineTuning(epochs=options.epochs, learning_rate=options.learning_rate)
-  squared: dict[Variant, dict[int, list[np.ndarray]]] = {}
+  errors: dict[Variant, dict[int, list[np.ndarray]]] = {}
   columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
   with Progress(*columns, console=console, transient=True) as progress:
     task = progress.add_task('models', total=options.seeds * options.folds * (len(cells) + 1))
@@ -109,12 +110,12 @@ def measure(
       if number % FOLDS >= options.folds:
         continue
       for variant, fares in predictions(fold, cells, tuning):
-        errors = (fares - fold.fares[fold.test].astype(np.float64)) ** 2
-        squared.setdefault(variant, {}).setdefault(fold.seed, []).append(errors)
+        error = fares - fold.fares[fold.test].astype(np.float64)
+        errors.setdefault(variant, {}).setdefault(fold.seed, []).append(error)
         progress.advance(task)
   return {
-    variant: np.array([np.sqrt(np.concatenate(parts).mean()) for parts in by_seed.values()])
-    for variant, by_seed in squared.items()
+    variant: np.array([root_mean_square(np.concatenate(parts)) for parts in by_seed.values()])
+    for variant, by_seed in errors.items()
   }
 
 

@@ -7,11 +7,12 @@ as it has what this version needs, and the keys that this version does not know 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import pydantic
 
@@ -21,7 +22,8 @@ EntryT = TypeVar('EntryT')
 _AGAIN = 'run the pipeline again'
 
 
-class Estimate(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Estimate:
   """A value and its 95 % interval.
 
   Attributes:
@@ -44,10 +46,6 @@ class Estimate(NamedTuple):
     """The upper end of what is known."""
     return self.value if self.high is None else self.high
 
-  def scaled(self, factor: float) -> Estimate:
-    """The same in another unit; `factor` is positive."""
-    return Estimate(*(None if bound is None else bound * factor for bound in self))  # type: ignore[arg-type]
-
 
 def estimate(told: Any) -> Estimate | None:
   """Reads `{value, low, high}` or a bare number; `None` stays `None`."""
@@ -59,13 +57,11 @@ def estimate(told: Any) -> Estimate | None:
 
 
 def _read(told: Any) -> Any:
-  if isinstance(told, Mapping):
-    return {name: told[name] for name in Estimate._fields if name in told}
   return Estimate(told) if isinstance(told, (int, float)) else told
 
 
 def _written(told: Estimate) -> float | dict[str, float | None]:
-  return told.value if told.low is None and told.high is None else told._asdict()
+  return told.value if told.low is None and told.high is None else dataclasses.asdict(told)
 
 
 Figure = Annotated[Estimate, pydantic.BeforeValidator(_read), pydantic.PlainSerializer(_written)]

@@ -113,7 +113,8 @@ class Evaluation(Config):
     max_rmse: largest RMSE on the eval split, in the city's currency.
     max_rmse_increase: largest relative increase of the RMSE over the model
       that serves now; 0.02 means 2 %.
-    bootstrap: number of resamples for the 95 % intervals.
+    bootstrap: number of draws behind each 95 % interval, in the gate, the report and the study alike; the training
+      reports of recipes draw the default number, as another one must not train them again.
   """
 
   slices: Slices = Slices()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from models.intervals import Estimate, estimate, resampled_sums
+from configs.records import Estimate
+from models.intervals import ResampledSums, root_mean_square
 
 
 class SliceErrors(NamedTuple):
@@ -48,8 +48,7 @@ def compare(
   base_predictions: np.ndarray,
   stamps: np.ndarray,
   slices: Mapping[str, np.ndarray],
-  resamples: int = 1000,
-  seed: int = 0,
+  resamples: int,
 ) -> Comparison:
   """What `error_intervals` and `ratio_interval` give, for all rides and every slice at once.
 
@@ -62,46 +61,29 @@ def compare(
     base_predictions: of the baseline, shape [rides].
     stamps: the time stamp of each ride, shape [rides].
     slices: by name, which rides belong to it: bool [rides], at least one true.
-    resamples: number of bootstrap resamples.
-    seed: of the resampling; models compared with the same one are drawn alike.
+    resamples: number of draws.
 
   Raises:
     ValueError: the baseline makes no error at all, so that there is no ratio.
   """
   errors, base_errors = (np.asarray(values, np.float64) - fares for values in (predictions, base_predictions))
-  if not base_errors.any():
-    raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
   # The first row is all rides; [1 + slices, rides].
   masks = np.stack([np.ones(len(fares), bool), *slices.values()])
   squared, base_squared = masks * errors**2, masks * base_errors**2
-  drawn = _drawn([masks[0], np.abs(errors), *squared, *base_squared], stamps, resamples, seed)
-  count, absolute = drawn[:, 0], drawn[:, 1]
-  own, base = np.split(drawn[:, 2:], 2, axis=1)
-  totals = zip(squared.sum(axis=1), base_squared.sum(axis=1), own.T, base.T, strict=True)
-  overall, *ratios = [_ratio(*total) for total in totals]
-  rmse = np.sqrt(squared.sum(axis=1) / masks.sum(axis=1))
-  assert overall is not None
+  sums = ResampledSums([masks[0], np.abs(errors), *squared, *base_squared], stamps, resamples)
+  own = range(2, 2 + len(masks))
+  rmse, mae = sums.root_ratio(own[0], 0), sums.ratio(1, 0)
+  overall, *ratios = [sums.root_ratio(column, column + len(masks)) for column in own]
+  if overall is None:
+    raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
+  assert rmse is not None
+  assert mae is not None
   return Comparison(
-    rmse=estimate(float(rmse[0]), np.sqrt(own[:, 0] / count)),
-    mae=estimate(float(np.mean(np.abs(errors))), absolute / count),
+    rmse=rmse,
+    mae=mae,
     rmse_ratio=overall,
     slices={
-      name: SliceErrors(int(mask.sum()), float(error), ratio)
-      for (name, mask), error, ratio in zip(slices.items(), rmse[1:], ratios, strict=True)
+      name: SliceErrors(int(mask.sum()), float(root_mean_square(errors[mask])), ratio)
+      for (name, mask), ratio in zip(slices.items(), ratios, strict=True)
     },
   )
-
-
-def _drawn(columns: Sequence[np.ndarray], stamps: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-  """Sums of each column over the rides of each resample: float64 [resamples, columns]."""
-  _, cluster = np.unique(stamps, return_inverse=True)
-  sums = np.stack([np.bincount(cluster, weights=column) for column in columns], axis=1)
-  return resampled_sums(sums, resamples, seed)
-
-
-def _ratio(squared: float, base_squared: float, drawn: np.ndarray, base_drawn: np.ndarray) -> Estimate | None:
-  if not base_squared:
-    return None
-  # Where none of a small slice's rides was drawn, there is no ratio.
-  has_error = base_drawn > 0
-  return estimate(math.sqrt(squared / base_squared), np.sqrt(drawn[has_error] / base_drawn[has_error]))

@@ -1,13 +1,33 @@
-"""Errors of fares with bootstrap intervals; rides of one time stamp are drawn together."""
+"""How far fares are off, each figure with its 95 % interval: the one place that computes them.
+
+An interval over rides is a bootstrap of whole time stamps. It draws as often as the run's `evaluation.bootstrap` says,
+and by one rule: the draws depend on that number and on the time stamps alone. So the same rides have the same figures
+wherever they are shown, and models that are compared are drawn alike.
+
+Source: the cluster bootstrap with Poisson(1) weights, an approximation of the multinomial one; Chamandy et al.,
+"Estimating Uncertainty for Massive Data Streams", Google, 2012.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TypedDict
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from configs.records import Estimate
+
+WORST = 5
+"""Rides that `rmse_without_worst` leaves out: a handful of dirty rows rules an RMSE."""
+
+_SEED = 0
+_MOST_CLUSTERS = 100_000
+"""As many are drawn from; more would take minutes and change no digit that is shown."""
 _CHUNK = 2_000_000
+_AT_ONCE = 10
+"""Chunks that are multiplied together: the more draws, the faster is the product."""
+_BLOCK = 8192
+"""Clusters of one product."""
 
 _POINTS = 2**16
 _POISSON = np.searchsorted(
@@ -15,67 +35,128 @@ _POISSON = np.searchsorted(
 ).astype(np.float64)
 """Poisson(1) at equally likely points, mean 1 and variance 0.99997: a tenth of the time of `Generator.poisson`."""
 
+_Z = 1.96
+"""Half the width of a 95 % interval in standard errors."""
 
-class Estimate(TypedDict):
-  """A value and its 95 % interval."""
 
-  value: float
-  low: float
-  high: float
+def root_mean_square(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+  """Root of the mean square of numbers, computed in float64: of errors, their RMSE.
+
+  Args:
+    values: at least one along the axis.
+    axis: along which; `None` for all numbers.
+
+  Returns:
+    Float64 without that axis.
+  """
+  return np.sqrt(np.mean(np.asarray(values, np.float64) ** 2, axis=axis))
+
+
+def rmse_without_worst(errors: np.ndarray) -> float:
+  """The RMSE of all errors [rides] but the `WORST` largest; of all where there are no more than those."""
+  kept = np.sort(np.abs(errors))
+  return float(root_mean_square(kept[:-WORST] if len(kept) > WORST else kept))
+
+
+class ResampledSums:
+  """Sums over all rides, and over the rides of each draw; whole time stamps are drawn, in bounded memory.
+
+  Args:
+    columns: numbers [rides]; at least one column.
+    stamps: the time stamp of each ride, shape [rides]; rides that share one are not independent.
+    resamples: number of draws.
+  """
+
+  def __init__(self, columns: Sequence[np.ndarray], stamps: np.ndarray, resamples: int) -> None:
+    cluster = _clusters(stamps)
+    sums = np.stack([np.bincount(cluster, weights=column) for column in columns], axis=1)
+    self._total = sums.sum(axis=0)
+    self._drawn = _drawn(sums, resamples)
+
+  def ratio(self, above: int, below: int) -> Estimate | None:
+    """One column's sum over another's, each named by its position; `None` where the other's is zero."""
+    return self._estimate(above, below, lambda ratios: ratios)
+
+  def root_ratio(self, above: int, below: int) -> Estimate | None:
+    """The root of `ratio`."""
+    return self._estimate(above, below, np.sqrt)
+
+  def _estimate(self, above: int, below: int, shape: Callable[[np.ndarray], np.ndarray]) -> Estimate | None:
+    if not self._total[below]:
+      return None
+    value = float(shape(self._total[above] / self._total[below]))
+    # Of a small slice, or of few time stamps, a draw can hold nothing.
+    held = self._drawn[:, below] > 0
+    if not held.any():
+      return Estimate(value, value, value)
+    low, high = np.percentile(shape(self._drawn[held, above] / self._drawn[held, below]), [2.5, 97.5])
+    return Estimate(value, float(low), float(high))
 
 
 def error_intervals(
-  fares: np.ndarray, predictions: np.ndarray, groups: np.ndarray, resamples: int = 1000, seed: int = 0
+  fares: np.ndarray, predictions: np.ndarray, stamps: np.ndarray, resamples: int
 ) -> dict[str, Estimate]:
-  """RMSE and MAE with 95 % percentile intervals of a cluster bootstrap.
+  """RMSE and MAE with 95 % percentile intervals.
 
   Args:
     fares: true fares, shape [rides], at least one.
     predictions: predicted fares, shape [rides].
-    groups: the time stamp of each ride, shape [rides]; rides that share one
-      are not independent and are resampled together.
-    resamples: number of bootstrap resamples.
-    seed: of the resampling.
+    stamps: the time stamp of each ride, shape [rides].
+    resamples: number of draws.
 
   Returns:
     `rmse` and `mae`, in the unit of the fares.
-
-  Source: the cluster bootstrap with Poisson(1) weights, an approximation of
-    the multinomial one; Chamandy et al., "Estimating Uncertainty for Massive
-    Data Streams", Google, 2012.
   """
-  errors = np.asarray(predictions, np.float64) - np.asarray(fares, np.float64)
-  _, cluster = np.unique(groups, return_inverse=True)
-  count = np.bincount(cluster).astype(np.float64)
-  squared = np.bincount(cluster, weights=errors**2)
-  absolute = np.bincount(cluster, weights=np.abs(errors))
-  drawn = resampled_sums(np.stack([count, squared, absolute], axis=1), resamples, seed)
-  return {
-    'rmse': estimate(float(np.sqrt(np.mean(errors**2))), np.sqrt(drawn[:, 1] / drawn[:, 0])),
-    'mae': estimate(float(np.mean(np.abs(errors))), drawn[:, 2] / drawn[:, 0]),
-  }
+  errors = _errors(fares, predictions)
+  sums = ResampledSums([np.ones(len(errors)), errors**2, np.abs(errors)], stamps, resamples)
+  rmse, mae = sums.root_ratio(1, 0), sums.ratio(2, 0)
+  assert rmse is not None
+  assert mae is not None
+  return {'rmse': rmse, 'mae': mae}
+
+
+def slice_intervals(
+  fares: np.ndarray,
+  predictions: np.ndarray,
+  stamps: np.ndarray,
+  slices: Mapping[str, np.ndarray],
+  resamples: int,
+) -> dict[str, Estimate]:
+  """The RMSE of slices with 95 % intervals, out of the draws of all rides: that of all rides is `error_intervals`'.
+
+  Args:
+    fares: true fares, shape [rides].
+    predictions: predicted fares, shape [rides].
+    stamps: the time stamp of each ride, shape [rides].
+    slices: by name, which rides belong to it: bool [rides].
+    resamples: number of draws.
+
+  Returns:
+    By name, in the unit of the fares; a slice without a ride is left out.
+  """
+  masks = {name: mask for name, mask in slices.items() if mask.any()}
+  if not masks:
+    return {}
+  squared = _errors(fares, predictions) ** 2
+  sums = ResampledSums([*masks.values(), *(squared * mask for mask in masks.values())], stamps, resamples)
+  found = {name: sums.root_ratio(len(masks) + position, position) for position, name in enumerate(masks)}
+  return {name: rmse for name, rmse in found.items() if rmse is not None}
 
 
 def ratio_interval(
-  fares: np.ndarray,
-  predictions: np.ndarray,
-  base_predictions: np.ndarray,
-  stamps: np.ndarray,
-  resamples: int = 1000,
-  seed: int = 0,
+  fares: np.ndarray, predictions: np.ndarray, base_predictions: np.ndarray, stamps: np.ndarray, resamples: int
 ) -> Estimate:
   """RMSE relative to that of another model, with a paired 95 % interval.
 
-  Each resample draws the same rides for both models, so what both find hard cancels: the interval is much narrower
-  than those of the two errors.
+  Each draw takes the same rides for both models, so what both find hard cancels: the interval is much narrower than
+  those of the two errors.
 
   Args:
     fares: true fares, shape [rides], at least one.
     predictions: of the model, shape [rides].
     base_predictions: of the model that it is compared with, shape [rides].
-    stamps: the time stamp of each ride, shape [rides]; see `error_intervals`.
-    resamples: number of bootstrap resamples.
-    seed: of the resampling.
+    stamps: the time stamp of each ride, shape [rides].
+    resamples: number of draws.
 
   Returns:
     RMSE of the model over RMSE of the base; below 1 the model is better.
@@ -83,42 +164,68 @@ def ratio_interval(
   Raises:
     ValueError: the base makes no error at all, so that there is no ratio.
   """
-  fares = np.asarray(fares, np.float64)
-  squared, base_squared = ((np.asarray(values, np.float64) - fares) ** 2 for values in (predictions, base_predictions))
-  if not base_squared.any():
+  columns = [_errors(fares, values) ** 2 for values in (predictions, base_predictions)]
+  ratio = ResampledSums(columns, stamps, resamples).root_ratio(0, 1)
+  if ratio is None:
     raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
-  _, cluster = np.unique(stamps, return_inverse=True)
-  sums = np.stack([np.bincount(cluster, weights=values) for values in (base_squared, squared)], axis=1)
-  drawn = resampled_sums(sums, resamples, seed)
-  value = float(np.sqrt(np.sum(squared) / np.sum(base_squared)))
-  return estimate(value, np.sqrt(drawn[:, 1] / drawn[:, 0]))
+  return ratio
 
 
-def resampled_sums(sums: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-  """Bootstrap sums over clusters, in bounded memory.
+def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
+  """A mean with its 95 % interval, by a formula in place of draws.
 
   Args:
-    sums: float64 [clusters, columns], what each cluster adds.
-    resamples: number of draws.
-    seed: of the Poisson(1) weights.
+    errors: float64 [rides], at least one.
+    stamps: the time stamp of each ride [rides]; rides that share one are not independent.
 
   Returns:
-    Float64 [draws, columns]; draws whose first column is zero are left out, so
-    there may be fewer than `resamples`.
+    No interval where all rides share one time stamp.
+
+  Source: the cluster-robust variance of a mean; Cameron and Miller, "A Practitioner's Guide to Cluster-Robust
+    Inference", J. Human Resources 50(2), 2015.
   """
-  generator = np.random.default_rng(seed)
+  mean = float(errors.mean())
+  _, cluster = np.unique(stamps, return_inverse=True)
+  sums = np.bincount(cluster, weights=errors - mean)
+  if len(sums) < 2:
+    return Estimate(mean)
+  reach = _Z * float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1))) / len(errors)
+  return Estimate(mean, mean - reach, mean + reach)
+
+
+def _errors(fares: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+  """Predictions minus fares, float64 [rides]."""
+  return np.asarray(predictions, np.float64) - np.asarray(fares, np.float64)
+
+
+def _clusters(stamps: np.ndarray) -> np.ndarray:
+  """What is drawn together, as integers [rides]: a time stamp, or where there are very many, some of them at random.
+
+  Groups of clusters are as independent as clusters are, and that many tell the spread as well.
+  """
+  _, cluster = np.unique(stamps, return_inverse=True)
+  count = int(cluster.max()) + 1
+  if count <= _MOST_CLUSTERS:
+    return cluster
+  return np.random.default_rng(_SEED).permutation(count)[cluster] % _MOST_CLUSTERS
+
+
+def _drawn(sums: np.ndarray, resamples: int) -> np.ndarray:
+  """Sums [draws, columns] of what the clusters [clusters, columns] add, each one as often as a draw takes it."""
+  generator = np.random.default_rng(_SEED)
   step = max(1, _CHUNK // len(sums))
-  parts = [
-    _POISSON[generator.integers(0, _POINTS, size=(min(step, resamples - start), len(sums)), dtype=np.uint16)] @ sums
-    for start in range(0, resamples, step)
-  ]
-  drawn = np.concatenate(parts)
-  return drawn[drawn[:, 0] > 0]
-
-
-def estimate(value: float, drawn: np.ndarray) -> Estimate:
-  """A value with the 2.5 and 97.5 percentiles of its draws [n]; without any, both are the value."""
-  if not len(drawn):
-    return Estimate(value=value, low=value, high=value)
-  low, high = np.percentile(drawn, [2.5, 97.5])
-  return Estimate(value=value, low=float(low), high=float(high))
+  sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
+  parts = []
+  for first in range(0, len(sizes), _AT_ONCE):
+    points = [
+      generator.integers(0, _POINTS, size=(size, len(sums)), dtype=np.uint16)
+      for size in sizes[first : first + _AT_ONCE]
+    ]
+    taken = np.concatenate(points)
+    parts.append(
+      sum(
+        _POISSON[taken[:, start : start + _BLOCK]] @ sums[start : start + _BLOCK]
+        for start in range(0, len(sums), _BLOCK)
+      )
+    )
+  return np.concatenate(parts)

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -13,7 +14,6 @@ MAY_KNOW = {
   'transforms': {'configs'},
   'models': {'configs', 'transforms'},
   'components': {'configs', 'models', 'transforms'},
-  # Names user functions by dotted path, so that no command brings TensorFlow along which can do without.
   'pipeline': {'components', 'configs', 'models', 'transforms'},
 }
 TENSORFLOW = {'tensorflow', 'tf_keras', 'tensorflow_transform', 'tensorflow_model_optimization', 'ai_edge_litert'}
@@ -56,6 +56,15 @@ def test_every_room_is_there():
 def test_a_room_knows_only_the_rooms_it_may(room, path):
   allowed = MAY_KNOW[room] | {room}
   assert _known(path, (*ROOMS, 'tests', 'benchmarks')) <= allowed
+
+
+def test_the_command_line_loads_no_framework():
+  """Oracle: the modules that are loaded."""
+  program = 'import sys, pipeline.cli; print(*sys.modules)'
+  loaded = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+  roots = {name.split('.')[0] for name in loaded.split()}
+  assert 'pipeline' in roots
+  assert not roots & (TENSORFLOW | TFX | {'pandas'})
 
 
 @pytest.mark.parametrize(('room', 'path'), FILES)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from components.compression_gate.candidate import Candidate, judged_ratio
 from configs.compression import Budget, JudgedOn
-from models.intervals import Estimate
+from configs.records import Estimate
 
 _MOST_DECIMALS = 9
 
@@ -72,7 +72,7 @@ def _ratio(kind: Limit, ratio: Estimate, limit: float | None, budget: Budget, pl
   shown, shown_limit = _apart(value, limit, 3)
   what = f'RMSE ratio {shown}{place} is'
   if budget.judged_on is JudgedOn.UPPER_BOUND:
-    what = f'RMSE ratio {ratio["value"]:.3f}{place} may be as high as {shown} (upper bound of the 95 % interval),'
+    what = f'RMSE ratio {ratio.value:.3f}{place} may be as high as {shown} (upper bound of the 95 % interval),'
   return Miss(kind, f'{what} above the budget of {shown_limit}', value / limit)
 
 

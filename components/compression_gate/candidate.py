@@ -7,8 +7,8 @@ import dataclasses
 from components.compression_gate.measuring import Measured
 from components.compression_gate.variants import Variant
 from configs.compression import Budget, JudgedOn
+from configs.records import Estimate
 from models.comparison import Comparison, SliceErrors
-from models.intervals import Estimate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,4 +57,4 @@ class Candidate:
 
 def judged_ratio(ratio: Estimate, budget: Budget) -> float:
   """What of a ratio the budget looks at."""
-  return ratio['high'] if budget.judged_on is JudgedOn.UPPER_BOUND else ratio['value']
+  return ratio.top if budget.judged_on is JudgedOn.UPPER_BOUND else ratio.value

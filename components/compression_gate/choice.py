@@ -38,7 +38,7 @@ def choose(candidates: Mapping[str, Candidate], missed: Mapping[str, Sequence[Mi
   chosen = min(keep, key=lambda name: _order(candidates[name]))
   best = candidates[chosen]
   reasons |= {name: f'Keeps the budget, but {_beaten(candidates[name], best)}.' for name in keep}
-  facts = f'{best.bytes:,} bytes, RMSE ratio {best.errors.rmse_ratio["value"]:.3f}'
+  facts = f'{best.bytes:,} bytes, RMSE ratio {best.errors.rmse_ratio.value:.3f}'
   how = f'the smallest of {len(keep)} variants that keep' if len(keep) > 1 else 'the only variant that keeps'
   reasons[chosen] = f'Chosen: {how} the budget ({facts}).'
   return Choice(chosen, f'{chosen} is {how} the budget ({facts}).', reasons)

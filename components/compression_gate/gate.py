@@ -56,7 +56,7 @@ def judge(
     variants: all of them, also those without a file.
     rides: the eval split.
     compression: schemes, budget, measurement.
-    resamples: of the bootstrap.
+    resamples: number of draws of an interval.
     quantization_aware: names of the recipes that were trained for integers.
 
   Raises:

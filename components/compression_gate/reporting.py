@@ -15,7 +15,7 @@ from components.compression_gate.variants import Variant
 from components.parquet import pq
 from configs.compression import Budget
 from configs.dataset import COORDINATES, LABEL, TIME
-from configs.records import estimate
+from configs.records import Estimate
 from models.comparison import SliceErrors
 
 PREDICTIONS_FILE = 'predictions.parquet'
@@ -35,7 +35,7 @@ def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, 
     All variants in their order; what is not known of a lost one is null.
   """
   candidates = judgement.candidates
-  rmse = {name: candidate.errors.rmse['value'] for name, candidate in candidates.items()}
+  rmse = {name: candidate.errors.rmse.value for name, candidate in candidates.items()}
   smallest = frontier({name: (candidate.bytes, rmse[name]) for name, candidate in candidates.items()})
   fastest = frontier({name: (candidate.microseconds, rmse[name]) for name, candidate in candidates.items()})
   return CompressionRecord(
@@ -77,9 +77,9 @@ def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> Judge
   errors, worst = candidate.errors, candidate.worst_slice(budget)
   return JudgedVariant(
     **known,
-    rmse=estimate(errors.rmse),
-    mae=estimate(errors.mae),
-    rmse_ratio=estimate(errors.rmse_ratio),
+    rmse=errors.rmse,
+    mae=errors.mae,
+    rmse_ratio=errors.rmse_ratio,
     worst_slice=_slice(*worst) if worst else None,
     slices=tuple(_slice(name, found) for name, found in errors.slices.items()),
     latency_us=candidate.measured.latency_us,
@@ -89,7 +89,7 @@ def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> Judge
 
 
 def _slice(name: str, errors: SliceErrors) -> SliceError:
-  return SliceError(name=name, rides=errors.rides, rmse=estimate(errors.rmse), rmse_ratio=estimate(errors.rmse_ratio))
+  return SliceError(name=name, rides=errors.rides, rmse=Estimate(errors.rmse), rmse_ratio=errors.rmse_ratio)
 
 
 def predictions(judgement: Judgement, rides: EvalRides) -> bytes:

@@ -15,7 +15,6 @@ from components.compression_gate.candidate import Candidate
 from components.compression_gate.eval_rides import EvalRides
 from components.compression_gate.golden_choice import golden_rows
 from configs.dataset import LABEL, Dataset
-from configs.records import estimate
 from models.golden import TOLERANCE, write_golden
 from models.inputs import describe_inputs
 from models.lite.contract import LiteFileError
@@ -97,9 +96,9 @@ def _manifest(candidate: Candidate, rides: EvalRides, baseline: str, dataset: Da
     inputs=describe_inputs(dataset),
     metrics=VersionMetrics(
       rides=len(rides),
-      rmse=estimate(errors.rmse),
-      mae=estimate(errors.mae),
-      rmse_ratio=estimate(errors.rmse_ratio),
+      rmse=errors.rmse,
+      mae=errors.mae,
+      rmse_ratio=errors.rmse_ratio,
       rmse_ratio_to=baseline,
       latency_us=measured.latency_us,
       peak_bytes=measured.peak_bytes,

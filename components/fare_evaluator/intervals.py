@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from components.fare_evaluator.records import EvaluationIntervals
 from configs.dataset import LABEL, TIME
-from configs.records import estimate
-from models.intervals import error_intervals
+from models.intervals import error_intervals, rmse_without_worst
 from models.signatures import SERVING_DEFAULT
 
 _BATCH = 8192
@@ -40,10 +39,8 @@ def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) ->
   true, predicted, stamps = (np.concatenate(parts) for parts in (fares, predictions, seconds))
   if not np.isfinite(predicted).all():
     raise ValueError(f'The model predicts no number for {int((~np.isfinite(predicted)).sum())} of {len(true)} rides.')
-  kept = np.sort(np.abs(predicted - true))[: -5 if len(true) > 5 else None]
-  errors = error_intervals(true, predicted, stamps, resamples)
   return EvaluationIntervals(
-    **{name: estimate(error) for name, error in errors.items()},  # type: ignore[arg-type]
-    rmse_without_worst_5=float(np.sqrt(np.mean(kept.astype(np.float64) ** 2))),
+    **error_intervals(true, predicted, stamps, resamples),  # type: ignore[arg-type]
+    rmse_without_worst_5=rmse_without_worst(predicted - true),
     rides=len(true),
   )

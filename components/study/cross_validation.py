@@ -11,15 +11,13 @@ import numpy as np
 from scipy import stats
 
 from configs.dataset import LABEL, TIME
+from configs.records import Estimate
 from configs.run import RunConfig
-from models.intervals import Estimate, error_intervals
+from models.intervals import error_intervals, rmse_without_worst, root_mean_square
 from models.rides import Rides
 from transforms import in_memory, names
 from transforms.catalogue import categoricals
 from transforms.constants import Constants
-
-WORST = 5
-"""Rides left out of the second RMSE: a handful of dirty rows rules the first one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Score:
       and initial weights would change. No interval with a single seed.
     over_rides: 95 % interval of the RMSE by a cluster bootstrap of the time
       stamps: what other rides of the same kind would change.
-    rmse_without_worst: the RMSE without the `WORST` largest errors.
+    rmse_without_worst: mean over the seeds of the RMSE without the `models.intervals.WORST` largest errors.
     mae: mean absolute error.
     bias: mean of prediction minus fare.
     fit_seconds: median wall time of one fit and its predictions, on the features
@@ -146,25 +144,27 @@ def cross_validate(
     on_fold()
   if fold is None:
     raise ValueError('There is no fold to validate on.')
+  fares, stamps, resamples = fold.fares, fold.rides[TIME], fold.config.evaluation.bootstrap
   return {
-    name: score(fold.fares, fold.rides[TIME], np.stack(list(found.values())), float(np.median(seconds[name])))
+    name: score(fares, stamps, np.stack(list(found.values())), resamples, float(np.median(seconds[name])))
     for name, found in predictions.items()
   }
 
 
-def score(fares: np.ndarray, stamps: np.ndarray, predictions: np.ndarray, fit_seconds: float = 0.0) -> Score:
-  """The score of predictions [seeds, rides]."""
+def score(
+  fares: np.ndarray, stamps: np.ndarray, predictions: np.ndarray, resamples: int, fit_seconds: float = 0.0
+) -> Score:
+  """The score of predictions [seeds, rides]; `resamples` is the number of draws of the interval over rides."""
   errors: np.ndarray = predictions - fares.astype(np.float64)
-  kept = np.sort(np.abs(errors), axis=1)[:, : max(1, errors.shape[1] - WORST)]
   seeds = len(predictions)
-  each = np.sqrt(np.mean(errors**2, axis=1))
-  pooled = error_intervals(np.tile(fares, seeds), predictions.reshape(-1), np.tile(stamps, seeds))
+  each = root_mean_square(errors, axis=1)
+  pooled = error_intervals(np.tile(fares, seeds), predictions.reshape(-1), np.tile(stamps, seeds), resamples)
   return Score(
     rmse=float(each.mean()),
     over_seeds=t_interval(each) if seeds > 1 else None,
     over_rides=pooled['rmse'],
-    rmse_without_worst=float(np.sqrt(np.mean(kept**2, axis=1)).mean()),
-    mae=pooled['mae']['value'],
+    rmse_without_worst=float(np.mean([rmse_without_worst(of_seed) for of_seed in errors])),
+    mae=pooled['mae'].value,
     bias=float(errors.mean()),
     fit_seconds=fit_seconds,
   )

@@ -11,9 +11,10 @@ from components.study.cross_validation import t_interval
 from components.study.study_fold import StudyFold
 from components.study.study_record import LostVariant, OccupiedCells, RideLatency
 from components.study.task import Outcome, Task, Variant
+from configs.records import Estimate
 from configs.run import RunConfig
 from configs.study import StudyBlock
-from models.intervals import estimate, resampled_sums
+from models.intervals import error_intervals, ratio_interval, root_mean_square
 
 Row = dict[str, str | int | float | None]
 
@@ -95,7 +96,7 @@ class Results:
         'seed': fold.seed,
         'fold': fold.number,
         'rides': len(outcome.fares),
-        'rmse': float(np.sqrt(np.mean(_errors(fold, outcome) ** 2))),
+        'rmse': float(root_mean_square(_errors(fold, outcome))),
         'mae': float(np.mean(np.abs(_errors(fold, outcome)))),
         **outcome.facts,
         'code': self.code,
@@ -118,7 +119,7 @@ def _block_rows(
   block: StudyBlock, results: BlockResults, fares: np.ndarray, stamps: np.ndarray, resamples: int
 ) -> Iterator[Row]:
   measured = {
-    variant.name: _Errors(results.outcomes[variant.name], stamps)
+    variant.name: _Predictions(results.outcomes[variant.name], fares, stamps)
     for variant in results.variants
     if variant.name in results.outcomes and variant.name not in results.lost
   }
@@ -145,56 +146,52 @@ def _names(facts: list[Mapping[str, float]]) -> list[str]:
   return list(dict.fromkeys(name for one in facts for name in one))
 
 
-class _Errors:
-  """The errors of one variant, those of all seeds side by side.
+class _Predictions:
+  """The predictions of one variant, those of all seeds side by side.
 
   Args:
     measured: folds with their outcomes; each ride is in one fold of a seed.
+    fares: of each ride.
     stamps: time stamp of each ride.
   """
 
-  def __init__(self, measured: list[tuple[StudyFold, Outcome]], stamps: np.ndarray) -> None:
-    self._stamps = stamps
+  def __init__(self, measured: list[tuple[StudyFold, Outcome]], fares: np.ndarray, stamps: np.ndarray) -> None:
+    self._fares, self._stamps = fares, stamps
     self._by_seed: dict[int, np.ndarray] = {}
     for fold, outcome in measured:
       of_seed = self._by_seed.setdefault(fold.seed, np.full(len(stamps), np.nan))
-      of_seed[fold.test] = _errors(fold, outcome)
+      of_seed[fold.test] = outcome.fares
 
-  def compared(self, reference: _Errors | None, resamples: int) -> Row:
+  def compared(self, reference: _Predictions | None, resamples: int) -> Row:
     """RMSE and MAE, and the ratio of the RMSE to the reference's on the same rides.
 
     Args:
       reference: measured on the same folds; `None` where it was lost.
-      resamples: of the bootstrap by time stamp, of all seeds together.
+      resamples: number of draws of an interval, which takes a ride's predictions of all seeds together.
 
     Returns:
       `rmse`, `mae` and `ratio`, each with `_low` and `_high` (95 %, over rides),
       and `ratio_seeds_low` and `ratio_seeds_high` (95 %, over seeds; `None` with
       a single one).
     """
-    errors = np.stack(list(self._by_seed.values()))
-    tested = np.isfinite(errors)
-    other = errors if reference is None else np.stack([reference._by_seed[seed] for seed in self._by_seed])
-    columns = [tested, errors**2, np.abs(errors), other**2]
-    # Rides of one stamp are one cluster, and so are the same ride's errors of several seeds.
-    _, cluster = np.unique(self._stamps, return_inverse=True)
-    sums = np.stack(
-      [np.bincount(cluster, np.where(tested, column, 0).sum(axis=0)) for column in columns], axis=1
-    ).astype(np.float64)
-    drawn, total = resampled_sums(sums, resamples, seed=0), sums.sum(axis=0)
-    row: Row = {
-      **_named('rmse', np.sqrt(total[1] / total[0]), np.sqrt(drawn[:, 1] / drawn[:, 0])),
-      **_named('mae', total[2] / total[0], drawn[:, 2] / drawn[:, 0]),
-    }
-    if reference is None or not total[3]:
+    own = np.stack(list(self._by_seed.values()))
+    tested = np.isfinite(own)
+    fares, stamps = (np.broadcast_to(column, own.shape)[tested] for column in (self._fares, self._stamps))
+    errors = error_intervals(fares, own[tested], stamps, resamples)
+    row: Row = {**_named('rmse', errors['rmse']), **_named('mae', errors['mae'])}
+    if reference is None:
       return row
-    has_error = drawn[:, 3] > 0
-    row |= _named('ratio', np.sqrt(total[1] / total[3]), np.sqrt(drawn[has_error, 1] / drawn[has_error, 3]))
-    squares = [[np.mean(one[np.isfinite(mine)] ** 2) for one, mine in zip(both, errors, strict=True)]
-               for both in (errors, other)]  # fmt: skip
-    ratios = np.sqrt(np.array(squares[0]) / np.array(squares[1]))
+    base = np.stack([reference._by_seed[seed] for seed in self._by_seed])
+    if not np.any(base[tested] - fares):
+      return row
+    row |= _named('ratio', ratio_interval(fares, own[tested], base[tested], stamps, resamples))
+    ratios = self._rmse_by_seed(own) / self._rmse_by_seed(base)
     low, high = t_interval(ratios) if len(ratios) > 1 else (None, None)
     return row | {'ratio_seeds_low': low, 'ratio_seeds_high': high}
+
+  def _rmse_by_seed(self, predictions: np.ndarray) -> np.ndarray:
+    """The RMSE [seeds] of predictions [seeds, rides]; NaN is no prediction."""
+    return np.array([root_mean_square(errors[np.isfinite(errors)]) for errors in predictions - self._fares])
 
 
 def _errors(fold: StudyFold, outcome: Outcome) -> np.ndarray:
@@ -202,6 +199,5 @@ def _errors(fold: StudyFold, outcome: Outcome) -> np.ndarray:
   return outcome.fares.astype(np.float64) - fold.fares[fold.test]
 
 
-def _named(name: str, value: float, drawn: np.ndarray) -> Row:
-  found = estimate(float(value), drawn)
-  return {name: found['value'], f'{name}_low': found['low'], f'{name}_high': found['high']}
+def _named(name: str, found: Estimate) -> Row:
+  return {name: found.value, f'{name}_low': found.low, f'{name}_high': found.high}

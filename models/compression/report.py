@@ -13,7 +13,6 @@ import tensorflow as tf
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
 from configs.recipe import Recipe
-from configs.records import estimate
 from models import exported
 from models.compression import facts
 from models.compression.pictures import draw_report
@@ -50,8 +49,7 @@ def training_report(
   held_out: Rides,
   predictions: np.ndarray,
   base_predictions: np.ndarray,
-  resamples: int = 1000,
-  seed: int = 0,
+  resamples: int,
 ) -> TrainingReport:
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
@@ -63,12 +61,11 @@ def training_report(
     held_out: the eval split.
     predictions: fares of `held_out` by the model, shape [rides].
     base_predictions: the same by the dense base.
-    resamples: of the bootstrap.
-    seed: of the bootstrap.
+    resamples: number of draws of an interval.
   """
   weights, base = exported.read_weights(saved_model_dir), exported.kernels(exported.read_weights(base_dir))
-  errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples, seed)
-  ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples, seed)
+  errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)
+  ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples)
   return TrainingReport(
     recipe=ReportedRecipe(**recipe.model_dump(mode='json', exclude_none=True)),
     base_digest=base_digest(base_dir),
@@ -76,7 +73,7 @@ def training_report(
     stages=tuple(_stage(stage) for stage in stages),
     layers=_layers(recipe, weights, base),
     totals=_totals(recipe, weights),
-    metrics=ReportedErrors(**errors, rmse_ratio=estimate(ratio)),  # type: ignore[arg-type]
+    metrics=ReportedErrors(**errors, rmse_ratio=ratio),
   )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from configs.compression import Precision, Scheme
 from configs.recipe import OUTPUT_LAYER, Recipe
+from models.intervals import root_mean_square
 from models.lite.client import LiteFileError, LiteModel
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.process import LiteCrashError, LiteProcess
@@ -195,7 +196,7 @@ def _compare(found: np.ndarray, fares: np.ndarray, scheme: Scheme) -> float:
     raise ValidationError(
       f'The output saturates: {stuck.mean():.1%} of the rides get {found.max():.2f}, where the float model says more.'
     )
-  difference = float(np.sqrt(np.mean((found.astype(np.float64) - fares) ** 2)) / max(float(np.std(fares)), 1e-6))
+  difference = float(root_mean_square(found.astype(np.float64) - fares)) / max(float(np.std(fares)), 1e-6)
   if difference > scheme.tolerance:
     raise ValidationError(
       f"Its fares differ from the float model's by {difference:.4f} of their standard deviation; {scheme.name} allows "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.intervals import root_mean_square
 from models.reduction.fitted import Decision, Findings
 from models.reduction.mappings import Factors, MappingKind
 from models.reduction.matrix import Matrix
@@ -49,7 +50,7 @@ def observe(
     exact = Solver.of(mapping.factors, _CONVERGED).solve(mapping.shifted(matrix.numeric[:_POINTS]))
     spread = np.where(components.std(axis=0) > 0, components.std(axis=0), 1)
     misses = (components[:_POINTS] - exact) / spread
-    figures = {'solver_rms': float(np.sqrt((misses**2).mean())), 'solver_max': float(np.abs(misses).max())}
+    figures = {'solver_rms': float(root_mean_square(misses)), 'solver_max': float(np.abs(misses).max())}
     squares = ((mapping.shifted(matrix.numeric) - components @ mapping.factors) ** 2).sum()
   rows = np.sort(np.random.default_rng(seed).permutation(len(matrix))[:_POINTS])
   return Findings(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
+from configs.records import Estimate, estimate
 from pipeline.report.differences import Difference, differences
-from pipeline.report.estimate import Estimate, estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides
 from pipeline.report.sections.headline import BADGES
@@ -128,7 +128,8 @@ def _error_sentence(a: Side, b: Side) -> str:
 def _paired(a: Side, b: Side) -> Estimate | None:
   """The ratio of the RMSEs of the chosen files, where both predicted the same rides."""
   first, second = (_chosen_rides(side) for side in (a, b))
-  return paired_ratio(first, second) if first and second else None
+  resamples = max(a.record.resamples, b.record.resamples)
+  return paired_ratio(first, second, resamples) if first and second else None
 
 
 def _chosen_rides(side: Side) -> PredictedRides | None:

@@ -10,10 +10,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from configs.records import RecordError, RecordT
+from configs.records import Estimate, RecordError, RecordT
+from configs.run import Evaluation
 from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
-from pipeline.report.estimate import Estimate
 from pipeline.steps import StepState
 from pipeline.summary_record import Status, StepRecord, Summary
 
@@ -52,6 +52,11 @@ class RunRecord:
   def currency(self) -> str:
     """ISO 4217 code of the fares; empty where the config is lost."""
     return str(self.config.get('dataset', {}).get('currency', ''))
+
+  @property
+  def resamples(self) -> int:
+    """The number of draws behind the run's intervals; the default one if the config is lost."""
+    return int((self.config.get('evaluation') or {}).get('bootstrap', Evaluation().bootstrap))
 
   @property
   def written(self) -> datetime.datetime:

@@ -12,7 +12,8 @@ from components.compression_gate.records import CompressionRecord
 from components.fare_evaluator.records import SliceCode
 from components.parquet import pq
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
-from pipeline.report.estimate import Estimate
+from configs.records import Estimate
+from models.intervals import ratio_interval, slice_intervals
 from pipeline.report.record import RunRecord
 from pipeline.report.variants import GATE
 
@@ -25,14 +26,6 @@ PREDICTION = 'prediction'
 
 _SLICING = 'slice_'
 """How the columns of slice codes begin."""
-
-_RESAMPLES = 500
-
-_MOST_CLUSTERS = 4000
-"""As many are drawn from; more would take minutes and change no digit that is shown."""
-
-_Z = 1.96
-"""Half the width of a 95 % interval in standard errors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,34 +97,28 @@ def read_rides(record: RunRecord, variants: CompressionRecord | None) -> Predict
   )
 
 
-def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]]) -> dict[str, Estimate]:
-  """The RMSE of slices with 95 % percentile intervals of a cluster bootstrap; rides of one time stamp go together.
+def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]], resamples: int) -> dict[str, Estimate]:
+  """The RMSE of slices with 95 % intervals, as the gate would tell them.
 
   Args:
     rides: of all slices.
     slices: by name: `feature` and `value` of what the rides of a slice share.
+    resamples: number of draws of an interval.
 
   Returns:
     The slices whose codes are known and that have a ride.
-
-  Source: the cluster bootstrap with Poisson(1) weights; Chamandy et al.,
-    "Estimating Uncertainty for Massive Data Streams", Google, 2012.
   """
-  masks = {name: mask for name, codes in slices.items() if (mask := _mask(rides, codes)) is not None and mask.any()}
-  if not masks:
-    return {}
-  cluster = _clusters(rides.seconds)
-  squared = [np.bincount(cluster, weights=rides.errors**2 * mask) for mask in masks.values()]
-  sums = np.stack([*squared, *(np.bincount(cluster, weights=mask) for mask in masks.values())], axis=1)
-  return dict(zip(masks, _root_ratios(sums[:, : len(masks)], sums[:, len(masks) :]), strict=True))
+  masks = {name: mask for name, codes in slices.items() if (mask := _mask(rides, codes)) is not None}
+  return slice_intervals(rides.fares, rides.predictions, rides.seconds, masks, resamples)
 
 
-def paired_ratio(rides: PredictedRides, others: PredictedRides) -> Estimate | None:
-  """The ratio of two RMSEs on the same rides with its 95 % interval, by the same bootstrap.
+def paired_ratio(rides: PredictedRides, others: PredictedRides, resamples: int) -> Estimate | None:
+  """The ratio of two RMSEs on the same rides with its 95 % interval, as the gate would tell it.
 
   Args:
     rides: with the predictions of one model.
     others: with those of another one.
+    resamples: number of draws of an interval.
 
   Returns:
     `None` where they are not the same rides in the same order, or the other
@@ -143,31 +130,7 @@ def paired_ratio(rides: PredictedRides, others: PredictedRides) -> Estimate | No
   )
   if not (same and places and others.errors.any()):
     return None
-  cluster = _clusters(rides.seconds)
-  own, base = (np.bincount(cluster, weights=side.errors**2)[:, np.newaxis] for side in (rides, others))
-  return _root_ratios(own, base)[0]
-
-
-def _clusters(groups: np.ndarray) -> np.ndarray:
-  """What is drawn together, as integers [rides]: a time stamp, or where there are very many, some of them at random.
-
-  Groups of clusters are as independent as clusters are, and that many tell the spread as well.
-  """
-  _, cluster = np.unique(groups, return_inverse=True)
-  count = int(cluster.max()) + 1
-  return cluster if count <= _MOST_CLUSTERS else np.random.default_rng(0).permutation(count)[cluster] % _MOST_CLUSTERS
-
-
-def _root_ratios(above: np.ndarray, below: np.ndarray) -> list[Estimate]:
-  """Roots of ratios of sums over clusters, with bootstrap intervals; both are [clusters, ratios]."""
-  sums = np.concatenate([above, below], axis=1)
-  random = np.random.default_rng(0)
-  drawn = np.stack([sums.sum(axis=0), *(random.poisson(1.0, len(sums)) @ sums for _ in range(_RESAMPLES))])
-  with np.errstate(invalid='ignore', divide='ignore'):
-    ratios = np.sqrt(drawn[:, : above.shape[1]] / drawn[:, above.shape[1] :])
-  # A small slice can go without a ride in a draw.
-  low, high = np.nanquantile(ratios[1:], [0.025, 0.975], axis=0)
-  return [Estimate(float(ratios[0, i]), float(low[i]), float(high[i])) for i in range(above.shape[1])]
+  return ratio_interval(rides.fares, rides.predictions, others.predictions, rides.seconds, resamples)
 
 
 def _mask(rides: PredictedRides, codes: Sequence[SliceCode]) -> np.ndarray | None:
@@ -178,26 +141,3 @@ def _mask(rides: PredictedRides, codes: Sequence[SliceCode]) -> np.ndarray | Non
       return None
     mask &= rides.codes[code.feature] == code.value
   return mask
-
-
-def mean_error(errors: np.ndarray, groups: np.ndarray) -> Estimate:
-  """A mean with its 95 % interval; rides of one time stamp are not independent.
-
-  Args:
-    errors: float64 [rides], at least one.
-    groups: the time stamp of each ride [rides].
-
-  Returns:
-    No interval where all rides share one time stamp.
-
-  Source: the cluster-robust variance of a mean; Cameron and Miller, "A
-    Practitioner's Guide to Cluster-Robust Inference", J. Human Resources
-    50(2), 2015.
-  """
-  mean = float(errors.mean())
-  _, cluster = np.unique(groups, return_inverse=True)
-  sums = np.bincount(cluster, weights=errors - mean)
-  if len(sums) < 2:
-    return Estimate(mean)
-  reach = _Z * float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1))) / len(errors)
-  return Estimate(mean, mean - reach, mean + reach)

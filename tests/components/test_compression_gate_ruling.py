@@ -12,6 +12,7 @@ from components.compression_gate.notes import QUANTIZATION_AWARE_KEEPS_IT, notes
 from components.compression_gate.variants import Variant
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
+from configs.records import Estimate
 from models.comparison import Comparison, SliceErrors
 from models.manifest import Latency
 
@@ -20,7 +21,7 @@ OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)
 
 
 def estimate(value, high=None):
-  return {'value': value, 'low': value, 'high': value if high is None else high}
+  return Estimate(value, value, value if high is None else high)
 
 
 def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, gzip=500, microseconds=5.0):

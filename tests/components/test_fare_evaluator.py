@@ -134,9 +134,7 @@ def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
   assert found.mae.value == pytest.approx(np.mean(np.abs(errors)), rel=1e-5)
   assert found.rmse_without_worst_5 == pytest.approx(np.sqrt(np.mean(kept**2)), rel=1e-5)
   expected = error_intervals(fares, seconds / 10, seconds, 200)
-  assert [found.rmse.low, found.rmse.high] == pytest.approx(
-    [expected['rmse'][side] for side in ('low', 'high')], rel=1e-4
-  )
+  assert [found.rmse.low, found.rmse.high] == pytest.approx([expected['rmse'].low, expected['rmse'].high], rel=1e-4)
   assert found.rmse.low < found.rmse.value < found.rmse.high
 
 

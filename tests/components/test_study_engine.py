@@ -220,7 +220,7 @@ def test_intervals_of_one_seed_are_those_of_the_gate(rides):
   alone = error_intervals(fares, fares + own[0], rides[TIME], resamples=500)
   for name, expected in (('ratio', paired), ('rmse', alone['rmse']), ('mae', alone['mae'])):
     found = {'value': row[name], 'low': row[f'{name}_low'], 'high': row[f'{name}_high']}
-    assert found == pytest.approx(expected, rel=1e-6), name
+    assert found == pytest.approx(expected.to_dict(), rel=1e-6), name
   assert row['ratio_seeds_low'] is None
 
 

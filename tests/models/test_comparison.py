@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from configs.records import Estimate
 from models.comparison import compare
 from models.intervals import error_intervals, ratio_interval
 
@@ -22,11 +23,12 @@ def case():
 def test_all_rides_are_those_of_the_single_intervals(case):
   """Oracle: `error_intervals` and `ratio_interval`, which draw the same weights for the same seed."""
   fares, predictions, base, stamps, slices = case
-  found = compare(fares, predictions, base, stamps, slices, resamples=500, seed=4)
-  alone = error_intervals(fares, predictions, stamps, 500, seed=4)
-  assert found.rmse == pytest.approx(alone['rmse'])
-  assert found.mae == pytest.approx(alone['mae'])
-  assert found.rmse_ratio == pytest.approx(ratio_interval(fares, predictions, base, stamps, 500, seed=4))
+  found = compare(fares, predictions, base, stamps, slices, resamples=500)
+  alone = error_intervals(fares, predictions, stamps, 500)
+  assert found.rmse.to_dict() == pytest.approx(alone['rmse'].to_dict())
+  assert found.mae.to_dict() == pytest.approx(alone['mae'].to_dict())
+  paired = ratio_interval(fares, predictions, base, stamps, 500)
+  assert found.rmse_ratio.to_dict() == pytest.approx(paired.to_dict())
 
 
 @pytest.mark.parametrize('name', ['third', 'dear'])
@@ -38,15 +40,15 @@ def test_a_slice_is_as_if_it_stood_alone(case, name):
   alone = ratio_interval(fares[rows], predictions[rows], base[rows], stamps[rows], resamples=4000)
   assert found.rides == rows.sum()
   assert found.rmse == pytest.approx(np.sqrt(np.mean((predictions[rows] - fares[rows]) ** 2)))
-  assert found.rmse_ratio['value'] == pytest.approx(alone['value'])
-  width = alone['high'] - alone['low']
-  assert found.rmse_ratio == pytest.approx(alone, abs=0.1 * width)
+  assert found.rmse_ratio.value == pytest.approx(alone.value)
+  width = alone.high - alone.low
+  assert found.rmse_ratio.to_dict() == pytest.approx(alone.to_dict(), abs=0.1 * width)
 
 
 def test_the_base_beside_itself_is_exactly_1(case):
   fares, _, base, stamps, slices = case
   found = compare(fares, base, base, stamps, slices, resamples=100)
-  same = {'value': 1.0, 'low': 1.0, 'high': 1.0}
+  same = Estimate(1.0, 1.0, 1.0)
   assert found.rmse_ratio == same
   assert all(errors.rmse_ratio == same for errors in found.slices.values())
 
@@ -56,6 +58,6 @@ def test_no_ratio_where_the_base_makes_no_error():
   slices = {'right': np.array([True, True, False]), 'wrong': np.array([False, False, True])}
   found = compare(fares, fares + 1, base, np.arange(3), slices, resamples=100)
   assert found.slices['right'].rmse_ratio is None
-  assert found.slices['wrong'].rmse_ratio == {'value': 1.0, 'low': 1.0, 'high': 1.0}
+  assert found.slices['wrong'].rmse_ratio == Estimate(1.0, 1.0, 1.0)
   with pytest.raises(ValueError, match='The base predicts every fare exactly; there is no ratio of errors to it'):
-    compare(fares, base, fares, np.arange(3), slices)
+    compare(fares, base, fares, np.arange(3), slices, resamples=100)

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from configs.loading import load
+from configs.records import Estimate
 from models.inputs import describe_inputs
 from models.manifest import MANIFEST, Manifest, ManifestError, verify, write_manifest
 from tests.models.lite.small_files import facts, write_version
@@ -27,7 +28,7 @@ def version(pushed, tmp_path):
 def test_a_copied_version_is_verified(version):
   manifest = verify(version)
   assert manifest.dataset == 'nyc'
-  assert manifest.metrics.rmse == (4.4, 3.6, 5.4)
+  assert manifest.metrics.rmse == Estimate(4.4, 3.6, 5.4)
   age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(manifest.created[:-1] + '+00:00')
   assert manifest.created.endswith('Z')
   assert age < datetime.timedelta(hours=1)

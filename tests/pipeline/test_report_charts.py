@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 
+from configs.records import Estimate
 from pipeline.report import page as page_module
 from pipeline.report.charts.bars import dot_bar
 from pipeline.report.charts.curves import Series, draw_curves
@@ -18,7 +19,6 @@ from pipeline.report.charts.lanes import draw_lanes
 from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
 from pipeline.report.charts.scale import Scale, decimals, padded
 from pipeline.report.charts.svg import element
-from pipeline.report.estimate import Estimate
 from pipeline.report.wording import size
 
 

@@ -1,4 +1,4 @@
-"""Intervals of the page. Oracles: the textbook's standard error, and the project's own bootstrap in `models`."""
+"""Intervals of the page. Oracle: the project's own bootstrap in `models`, which its own tests hold against NumPy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from components.fare_evaluator.records import SliceCode
+from configs.run import Evaluation
 from models.intervals import error_intervals, ratio_interval
 from pipeline.report.record import read_record
-from pipeline.report.rides import PredictedRides, mean_error, paired_ratio, read_rides, slice_rmse
+from pipeline.report.rides import PredictedRides, paired_ratio, read_rides, slice_rmse
 from pipeline.report.variants import read_variants
 from tests.pipeline.made_run import RIDES, made_run
+
+RESAMPLES = Evaluation().bootstrap
 
 
 def _rides(count: int = 900, seed: int = 0) -> PredictedRides:
@@ -29,44 +32,25 @@ def _rides(count: int = 900, seed: int = 0) -> PredictedRides:
   return PredictedRides('a.int8', np.arange(count) // 3 * 3600, places, fares, predictions, codes)
 
 
-def test_mean_error_of_independent_rides_is_the_textbooks():
-  errors = np.random.default_rng(0).normal(1, 2, 400)
-  found = mean_error(errors, np.arange(400))
-  reach = 1.96 * errors.std(ddof=1) / 20
-  assert found == pytest.approx((errors.mean(), errors.mean() - reach, errors.mean() + reach))
-
-
-def test_mean_error_counts_rides_of_one_moment_once():
-  """Each error three times at one time stamp: no more is known than from the errors once."""
-  errors = np.random.default_rng(0).normal(1, 2, 100)
-  once, thrice = mean_error(errors, np.arange(100)), mean_error(np.repeat(errors, 3), np.repeat(np.arange(100), 3))
-  assert thrice == pytest.approx(once)
-
-
-def test_mean_error_of_one_moment_has_no_interval():
-  assert mean_error(np.array([1.0, 3.0]), np.array([7, 7])) == (2.0, None, None)
-
-
 def test_slices_have_the_intervals_of_the_projects_bootstrap():
   rides = _rides()
   chosen = rides.codes['slice_airport'] == 1
-  found = slice_rmse(
-    rides, {'airport ride': [SliceCode(feature='slice_airport', value=1)], 'all': [], 'unknown': _UNKNOWN}
-  )
+  slices = {'airport ride': [SliceCode(feature='slice_airport', value=1)], 'all': [], 'unknown': _UNKNOWN}
+  found = slice_rmse(rides, slices, RESAMPLES)
   assert set(found) == {'airport ride', 'all'}
-  for name, mask in (('airport ride', chosen), ('all', np.ones(len(chosen), bool))):
-    expected = error_intervals(rides.fares[mask], rides.predictions[mask], rides.seconds[mask])['rmse']
-    assert found[name].value == pytest.approx(expected['value'])
-    assert found[name][1:] == pytest.approx((expected['low'], expected['high']), rel=0.03)
+  whole = error_intervals(rides.fares, rides.predictions, rides.seconds, RESAMPLES)['rmse']
+  assert dataclasses.asdict(found['all']) == pytest.approx(dataclasses.asdict(whole))
+  alone = error_intervals(rides.fares[chosen], rides.predictions[chosen], rides.seconds[chosen], RESAMPLES)['rmse']
+  assert found['airport ride'].value == pytest.approx(alone.value)
+  # Alone, the slice has other draws.
+  assert dataclasses.asdict(found['airport ride']) == pytest.approx(dataclasses.asdict(alone), rel=0.03)
 
 
-def test_very_many_moments_are_drawn_in_groups():
-  """As wide an interval as the project's bootstrap of single moments has."""
+def test_very_many_moments_are_drawn_as_they_are_elsewhere():
   rides = _rides(count=30_000)
-  expected = error_intervals(rides.fares, rides.predictions, rides.seconds)['rmse']
-  [found] = slice_rmse(rides, {'all': []}).values()
-  assert found.value == pytest.approx(expected['value'])
-  assert found.top - found.bottom == pytest.approx(expected['high'] - expected['low'], rel=0.15)
+  expected = error_intervals(rides.fares, rides.predictions, rides.seconds, RESAMPLES)['rmse']
+  [found] = slice_rmse(rides, {'all': []}, RESAMPLES).values()
+  assert dataclasses.asdict(found) == pytest.approx(dataclasses.asdict(expected))
 
 
 _UNKNOWN = [SliceCode(feature='slice_weather', value=1)]
@@ -76,23 +60,21 @@ def test_a_slice_of_one_ride():
   rides = _rides()
   rides.codes['slice_airport'][:] = 0
   rides.codes['slice_airport'][5] = 1
-  [found] = slice_rmse(rides, {'airport ride': [SliceCode(feature='slice_airport', value=1)]}).values()
-  assert found == pytest.approx([abs(rides.errors[5])] * 3)
+  [found] = slice_rmse(rides, {'airport ride': [SliceCode(feature='slice_airport', value=1)]}, RESAMPLES).values()
+  assert [found.value, found.low, found.high] == pytest.approx([abs(rides.errors[5])] * 3)
 
 
 def test_paired_ratio_is_the_projects():
   rides = _rides()
   others = dataclasses.replace(rides, predictions=rides.predictions + np.random.default_rng(1).normal(0, 0.3, 900))
-  expected = ratio_interval(rides.fares, rides.predictions, others.predictions, rides.seconds)
-  found = paired_ratio(rides, others)
-  assert found is not None
-  assert found.value == pytest.approx(expected['value'])
-  assert found[1:] == pytest.approx((expected['low'], expected['high']), abs=0.004)
+  expected = ratio_interval(rides.fares, rides.predictions, others.predictions, rides.seconds, RESAMPLES)
+  found = paired_ratio(rides, others, RESAMPLES)
+  assert found == expected
 
 
 def test_other_rides_are_not_paired():
-  assert paired_ratio(_rides(), _rides(seed=1)) is None
-  assert paired_ratio(_rides(), _rides(count=903)) is None
+  assert paired_ratio(_rides(), _rides(seed=1), RESAMPLES) is None
+  assert paired_ratio(_rides(), _rides(count=903), RESAMPLES) is None
 
 
 def test_rides_of_the_gate_are_read(tmp_path: pathlib.Path):

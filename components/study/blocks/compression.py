@@ -21,6 +21,7 @@ from configs.study import StudyBlock
 from models.compression.compressor import Compressed, Compressor
 from models.compression.final_models import FinalModel, FinalModels
 from models.fare_model import build_fare_model
+from models.intervals import root_mean_square
 from models.lite.calibration import calibration_rides
 from models.rides import Rides
 from models.training import predict
@@ -73,7 +74,7 @@ def _outcome(
     'zeros': float(np.mean(weights == 0)),
     'bytes': len(content),
     'gzip_bytes': len(gzip.compress(content, 9, mtime=0)),
-    'difference': float(np.sqrt(np.mean(difference**2))),
+    'difference': float(root_mean_square(difference)),
   }
   return Outcome(fares, facts, content)
 

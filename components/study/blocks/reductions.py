@@ -18,6 +18,7 @@ from configs.compression import FLOAT32_SCHEME
 from configs.reduction import Reduction, ReductionMethod
 from configs.run import RunConfig
 from configs.study import StudyBlock
+from models.intervals import root_mean_square
 from models.keras_compat import keras
 from models.lite.conversion import assemble, convert_features, convert_model
 from models.reduction.fitted import Fitted
@@ -77,7 +78,7 @@ def _file(
   features = convert_features(transform, model, config.dataset)
   file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False))
   difference: np.ndarray = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
-  if (off := float(np.sqrt(np.mean(difference**2)))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
+  if (off := float(root_mean_square(difference))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
     raise ValueError(f'the lite file misses the fares of its model by {off:.3g} on average.')
   return file
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from configs.records import Estimate
 from pipeline.report.charts.frame import WIDTH
 from pipeline.report.charts.scale import Scale, decimals, padded
 from pipeline.report.charts.svg import element, line, picture, text
-from pipeline.report.estimate import Estimate
 from pipeline.report.wording import number
 
 _ROW, _TOP, _BOTTOM, _RIGHT = 19.0, 8.0, 38.0, 12.0

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
+from configs.records import Estimate
 from pipeline.report.charts.frame import WIDTH, Frame, horizontal, vertical
 from pipeline.report.charts.labels import Box, place
 from pipeline.report.charts.scale import padded
 from pipeline.report.charts.svg import element, line, picture, polyline, text
-from pipeline.report.estimate import Estimate
 
 _HEIGHT = 300.0
 _LOGARITHMIC_FROM = 6

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from configs.records import Estimate
 from pipeline.report.charts.frame import WIDTH, Frame, horizontal, vertical
 from pipeline.report.charts.scale import padded
 from pipeline.report.charts.svg import element, line, picture
-from pipeline.report.estimate import Estimate
 from pipeline.report.wording import counted, interval, signed
 
 _HEIGHT = 260.0

@@ -10,12 +10,13 @@ from markupsafe import Markup
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.fare_evaluator.records import EvaluatedSlice
+from configs.records import Estimate
+from models.intervals import mean_error
 from pipeline.report.charts.bars import dot_bar
 from pipeline.report.charts.hours import Hour, draw_hours
 from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
-from pipeline.report.estimate import Estimate
 from pipeline.report.record import RunRecord
-from pipeline.report.rides import PredictedRides, mean_error, slice_rmse
+from pipeline.report.rides import PredictedRides, slice_rmse
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.wording import MISSING, counted, money, number, percent, signed
 
@@ -98,7 +99,7 @@ def _few(record: RunRecord) -> str:
 
 def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRides | None) -> Table | None:
   evaluated = {row.name: row for row in record.summary.slices}
-  lite = _lite_slices(judged, rides, evaluated) if judged else {}
+  lite = _lite_slices(judged, rides, evaluated, record.resamples) if judged else {}
   if not evaluated and not lite:
     return None
   names = list(dict.fromkeys([*evaluated, *lite]))
@@ -117,7 +118,7 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
 
 
 def _lite_slices(
-  judged: JudgedVariant, rides: PredictedRides | None, evaluated: Mapping[str, EvaluatedSlice]
+  judged: JudgedVariant, rides: PredictedRides | None, evaluated: Mapping[str, EvaluatedSlice], resamples: int
 ) -> dict[str, SliceError]:
   """The file's errors by slice, all rides first; with intervals where its predictions are there."""
   whole = SliceError(name=_ALL, rmse=judged.rmse, rmse_ratio=judged.rmse_ratio)
@@ -125,7 +126,7 @@ def _lite_slices(
   if rides is None:
     return found
   unsure = [name for name, told in found.items() if told.rmse and told.rmse.low is None and name in evaluated]
-  sure = slice_rmse(rides, {name: evaluated[name].slice for name in unsure})
+  sure = slice_rmse(rides, {name: evaluated[name].slice for name in unsure}, resamples)
   return {name: told.model_copy(update={'rmse': sure.get(name) or told.rmse}) for name, told in found.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
-from pipeline.report.estimate import Estimate
+from configs.records import Estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.wording import bracket, change, interval, microseconds, money, percent, seconds, size
 from pipeline.steps import StepState

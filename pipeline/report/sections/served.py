@@ -6,10 +6,9 @@ import dataclasses
 import pathlib
 
 from components.compression_gate.records import CompressionRecord
-from configs.records import RecordError
+from configs.records import Estimate, RecordError
 from models.manifest import EXTRA, LITE_FILE, MANIFEST, Manifest
 from pipeline.report.differences import Difference, differences, read_config
-from pipeline.report.estimate import Estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.wording import MISSING, size
