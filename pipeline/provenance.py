@@ -18,8 +18,8 @@ from models.manifest import Manifest
 from pipeline.lineage import COMPARED, Made, lineage, outputs_of_run, properties
 from pipeline.output_directory import OutputDirectory
 from pipeline.pushes import pushes
-from pipeline.run_registry import AGAIN
-from pipeline.runs import RunEntry, read_runs
+from pipeline.run_registry import AGAIN, RunEntry
+from pipeline.runs import read_runs
 
 _INGESTION = 'RideExampleGen'
 
@@ -54,7 +54,8 @@ class Provenance:
 
   def to_json(self) -> dict[str, Any]:
     """Everything, as JSON knows it."""
-    return dataclasses.asdict(self) | {'manifest': self.manifest.to_dict() if self.manifest else {}}
+    manifest = self.manifest.to_dict() if self.manifest else {}
+    return dataclasses.asdict(self) | {'entry': self.entry.model_dump(), 'manifest': manifest}
 
 
 def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, entry: RunEntry) -> Provenance:

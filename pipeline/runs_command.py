@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 import shutil
@@ -21,8 +20,8 @@ from configs.run import RunConfig
 from pipeline import metadata_store, recorded_config
 from pipeline.output_directory import OutputDirectory
 from pipeline.provenance import Provenance, provenance
-from pipeline.run_registry import RUNNING
-from pipeline.runs import RunEntry, read_runs
+from pipeline.run_registry import RUNNING, RunEntry
+from pipeline.runs import read_runs
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
 _WIDTH = 240
@@ -42,7 +41,7 @@ def list_runs(where: str | None, as_json: bool) -> None:
   config, output, store = _opened(where)
   entries = read_runs(store, config, output)
   if as_json:
-    click.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
+    click.echo(json.dumps([entry.model_dump() for entry in entries], indent=2, ensure_ascii=False))
   elif not entries:
     place = metadata_store.place(config.metadata, output.metadata)
     click.echo(f"No run of '{config.name}' in {place} yet; `farelite run` makes one.")

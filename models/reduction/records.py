@@ -43,8 +43,8 @@ class RecordedFindings(RecordPart):
   figures: dict[str, float]
 
 
-class ReductionDetails(Record):
-  """`reduction.json`.
+class ReductionFigures(RecordPart):
+  """The few figures of a reduction that a run's summary tells, too.
 
   Attributes:
     method: of the reduction.
@@ -55,12 +55,6 @@ class ReductionDetails(Record):
     rides: that it was fitted on.
     notes: sentences.
     kept: names of the features that stay, of a selection alone.
-    reduction: how it was made.
-    names: of the full vector's features.
-    outputs: names of what is left.
-    clip: in standard deviations; `None` leaves the vector as it is.
-    decisions: by feature; empty for a projection.
-    findings: what is shown of it.
   """
 
   method: str
@@ -71,6 +65,20 @@ class ReductionDetails(Record):
   rides: int
   notes: tuple[str, ...]
   kept: tuple[str, ...] | None = None
+
+
+class ReductionDetails(ReductionFigures, Record):
+  """`reduction.json`.
+
+  Attributes:
+    reduction: how it was made.
+    names: of the full vector's features.
+    outputs: names of what is left.
+    clip: in standard deviations; `None` leaves the vector as it is.
+    decisions: by feature; empty for a projection.
+    findings: what is shown of it.
+  """
+
   reduction: Annotated[Reduction, known_keys(Reduction), WHOLE]
   names: tuple[str, ...]
   outputs: tuple[str, ...]

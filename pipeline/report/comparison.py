@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
+from components.fare_evaluator.records import EvaluatedSlice
 from configs.records import Estimate, estimate
 from pipeline.report.differences import Difference, differences
 from pipeline.report.record import RunRecord
@@ -43,7 +43,7 @@ class Side:
     chosen = self.chosen
     if chosen and chosen.rmse:
       return chosen.rmse if metric == 'rmse' else chosen.mae
-    return estimate((self.record.summary.get('metrics') or {}).get(metric))
+    return self.record.error(metric)
 
   @property
   def seconds(self) -> float:
@@ -115,7 +115,7 @@ def _error_sentence(a: Side, b: Side) -> str:
   texts = f'{interval(first)} against {interval(second)} {a.record.currency}'
   if (paired := _paired(a, b)) is not None:
     return f'RMSE: {texts}. {_paired_sentence(paired)}'
-  if a.record.summary.get('rows') != b.record.summary.get('rows'):
+  if a.record.summary.rows != b.record.summary.rows:
     return (
       f'RMSE: {texts}. The two runs were judged on different rides, so the difference says little about the models.'
     )
@@ -147,7 +147,7 @@ def _paired_sentence(ratio: Estimate) -> str:
 def _outcomes(a: Side, b: Side) -> Table:
   currency = a.record.currency
   rows = [
-    _pair('status', '', a, b, lambda side: Cell(BADGES.get(str(side.record.summary['status']), MISSING))),
+    _pair('status', '', a, b, lambda side: Cell(BADGES[side.record.summary.status])),
     _pair('RMSE', currency, a, b, lambda side: figures(side.error('rmse'))),
     _pair('MAE', currency, a, b, lambda side: figures(side.error('mae'))),
     _pair('chosen variant', '', a, b, lambda side: Cell(side.chosen.name if side.chosen else MISSING)),
@@ -175,8 +175,8 @@ def _p50(variant: JudgedVariant) -> float | None:
 
 
 def _rides(side: Side) -> Cell:
-  rows = side.record.summary.get('rows')
-  return figure(rows['kept'], f'{rows["kept"]:,}') if rows else figure(None, '')
+  rows = side.record.summary.rows
+  return figure(rows.kept, f'{rows.kept:,}') if rows else figure(None, '')
 
 
 def _variants(a: Side, b: Side) -> Table | None:
@@ -219,7 +219,7 @@ def _verdict(variant: JudgedVariant | None) -> Cell:
 
 def _slices(a: Side, b: Side) -> Table | None:
   """RMSE of the trained models by slice."""
-  first, second = ({row['name']: row for row in side.record.summary.get('slices') or ()} for side in (a, b))
+  first, second = ({row.name: row for row in side.record.summary.slices} for side in (a, b))
   names = list(dict.fromkeys([*first, *second]))
   if not names:
     return None
@@ -235,9 +235,9 @@ def _slices(a: Side, b: Side) -> Table | None:
   return Table('RMSE of the trained models by slice', headings, tuple(rows), sortable=True)
 
 
-def _slice_cells(first: Any, second: Any) -> tuple[Cell, ...]:
-  counts = [row['example_count'] if row else None for row in (first, second)]
-  errors = [row['root_mean_squared_error'] if row else None for row in (first, second)]
+def _slice_cells(first: EvaluatedSlice | None, second: EvaluatedSlice | None) -> tuple[Cell, ...]:
+  counts = [row.example_count if row else None for row in (first, second)]
+  errors = [row.root_mean_squared_error if row else None for row in (first, second)]
   apart = errors[0] - errors[1] if errors[0] is not None and errors[1] is not None else None
   return (
     *(figure(count, f'{count:,.0f}' if count is not None else '') for count in counts),

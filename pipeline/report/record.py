@@ -10,11 +10,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from configs.records import RecordT
+from configs.records import Estimate, RecordError, RecordT
 from configs.run import Evaluation
 from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
 from pipeline.steps import StepState
+from pipeline.summary_record import Status, StepRecord, Summary
 
 _OWN_KEYS = {
   ('CompressionGate', 'report'): 'compression',
@@ -29,23 +30,6 @@ class ReportError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class StepRecord:
-  """A step as the summary tells of it.
-
-  Attributes:
-    name: the node's id.
-    state: how it ended.
-    seconds: wall time.
-    after: the steps that it waits for; `None` where the summary does not say.
-  """
-
-  name: str
-  state: StepState
-  seconds: float
-  after: tuple[str, ...] | None
-
-
-@dataclasses.dataclass(frozen=True)
 class RunRecord:
   """A run that ended, in whatever way.
 
@@ -56,13 +40,13 @@ class RunRecord:
   """
 
   output: OutputDirectory
-  summary: Mapping[str, Any]
+  summary: Summary
   config: Mapping[str, Any]
 
   @property
   def name(self) -> str:
     """The pipeline's name."""
-    return str(self.summary.get('name') or self.output.path.name)
+    return self.summary.name or self.output.path.name
 
   @property
   def currency(self) -> str:
@@ -80,16 +64,19 @@ class RunRecord:
     return datetime.datetime.fromtimestamp(self.output.summary.stat().st_mtime)
 
   def steps(self) -> tuple[StepRecord, ...]:
-    """The steps that ended, in their order."""
-    told = self.summary.get('steps')
-    if told is not None:
-      return tuple(_step(values) for values in told)
-    timings = self.summary.get('timings') or {}
-    cached = self.summary.get('cached') or ()
-    states = {name: StepState.CACHED if name in cached else StepState.COMPLETE for name in timings}
-    if timings and self.summary.get('status') in ('failed', 'anomalies'):
+    """The steps that ended, in their order; of a summary that does not list them, what its timings tell."""
+    if self.summary.steps is not None:
+      return self.summary.steps
+    timings = self.summary.timings
+    states = {name: StepState.CACHED if name in self.summary.cached else StepState.COMPLETE for name in timings}
+    if timings and self.summary.status in (Status.FAILED, Status.ANOMALIES):
       states[list(timings)[-1]] = StepState.FAILED
-    return tuple(StepRecord(name, states[name], float(seconds), None) for name, seconds in timings.items())
+    return tuple(StepRecord(name=name, state=states[name], seconds=seconds) for name, seconds in timings.items())
+
+  def error(self, metric: str) -> Estimate | None:
+    """`rmse` or `mae` of the trained model on the eval split; `None` if it was not evaluated."""
+    found: Estimate | None = getattr(self.summary.metrics, metric, None)
+    return found
 
   def artifact(self, step: str, key: str) -> pathlib.Path | None:
     """The folder of an output artifact of this run, wherever the output directory lies by now.
@@ -102,11 +89,11 @@ class RunRecord:
       `None` if the run did not come to it. A summary that does not say where
       artifacts lie is an older one: then it is the newest on the disk.
     """
-    told, own = self.summary.get('artifacts'), _OWN_KEYS.get((step, key), '')
-    if told is not None or own in self.summary:
-      uri = told.get(step, {}).get(key) if told is not None else self.summary[own]
+    told, own = self.summary.artifacts, _OWN_KEYS.get((step, key), '')
+    if told is not None or own in self.summary.model_fields_set:
+      uri = told.get(step, {}).get(key) if told is not None else getattr(self.summary, own)
       return self.moved(uri) if uri else None
-    if step not in (self.summary.get('timings') or {}):
+    if step not in self.summary.timings:
       return None
     folder = self.output.artifacts / step / key
     numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
@@ -149,21 +136,14 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   """
   output = OutputDirectory(pathlib.Path(directory).expanduser().absolute())
   try:
-    summary = json.loads(output.summary.read_text(encoding='utf-8'))
+    values = json.loads(output.summary.read_text(encoding='utf-8'))
   except (FileNotFoundError, NotADirectoryError):
     raise ReportError(f"'{directory}' holds no summary.json; name the output directory of a run.") from None
   except (OSError, ValueError) as error:
     raise ReportError(f"'{output.summary}' can't be read ({error}); run again.") from None
-  if not isinstance(summary, dict) or 'status' not in summary:
+  if not isinstance(values, dict) or 'status' not in values:
     raise ReportError(f"'{output.summary}' is not the summary of a run; name the output directory of a run.")
-  return RunRecord(output, summary, read_config(output.config))
-
-
-def _step(values: Mapping[str, Any]) -> StepRecord:
-  after = values.get('after')
-  return StepRecord(
-    name=values['name'],
-    state=StepState(values['state']),
-    seconds=float(values['seconds']),
-    after=None if after is None else tuple(after),
-  )
+  try:
+    return RunRecord(output, Summary.of(values, output.summary), read_config(output.config))
+  except RecordError as error:
+    raise ReportError(str(error)) from None

@@ -16,9 +16,8 @@ def read_variants(record: RunRecord) -> CompressionRecord | None:
     RecordError: the file is there and is none.
   """
   report = record.read(CompressionRecord, GATE, 'report', REPORT_FILE)
-  if report is None and record.summary.get('variants'):
-    told = {name: record.summary.get(name) for name in ('variants', 'chosen')}
-    report = CompressionRecord.of(told, record.output.summary)
+  if report is None and record.summary.variants:
+    report = CompressionRecord(variants=record.summary.variants, chosen=record.summary.chosen)
   if report is None:
     made = record.read(VariantsRecord, REWRITER, 'variants', VARIANTS_FILE)
     rows = made.variants if made else ()

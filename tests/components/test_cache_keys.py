@@ -15,6 +15,7 @@ from components.ride_example_gen import fingerprint as fingerprints
 from components.ride_example_gen import parameters
 from components.study import latency
 from components.study.kept_rides import digest as digest_of_rides
+from components.study.study_record import RideLatency
 from components.study.task import Task, Variant
 from components.study.unit_store import Origin, digest_of
 from configs import loading
@@ -170,7 +171,7 @@ def test_latencies_go_by_files_names_and_how_they_are_measured(tmp_path, monkeyp
 
   def _measured(files, *_):
     measured.append(sorted(files))
-    return {name: {'latency_us': 1.0} for name in files}
+    return {name: RideLatency(latency_us=1, latency_low_us=1, latency_high_us=1) for name in files}
 
   monkeypatch.setattr(latency, '_measured', _measured)
   files, how = {'a': b'1', 'b': b'2'}, Measurement()

@@ -279,13 +279,13 @@ def test_samples_hold_whole_stamps_and_smaller_ones_are_part_of_larger_ones():
 
 def test_blocks_of_an_earlier_study_of_the_same_setting_stay(first, tmp_path):
   results = first[1]
-  study_files.write(results, tmp_path, {})
+  study_files.write(results, tmp_path)
   other = dataclasses.replace(results, blocks={StudyBlock.FEATURES: results.blocks[StudyBlock.REFERENCES]})
-  study_files.write(other, tmp_path, {})
+  study_files.write(other, tmp_path)
   rows, about = study_files.read(tmp_path)
   assert {row['block'] for row in rows} == {'features', 'references'}
-  assert about['units'] == 2 * len(results.unit_rows())
-  study_files.write(dataclasses.replace(results, identity='another setting'), tmp_path, {})
+  assert about.units == 2 * len(results.unit_rows())
+  study_files.write(dataclasses.replace(results, identity='another setting'), tmp_path)
   assert {row['block'] for row in study_files.read(tmp_path)[0]} == {'references'}
 
 

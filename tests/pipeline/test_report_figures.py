@@ -18,6 +18,7 @@ from pipeline.report.sections import data, errors, headline, reduction, served, 
 from pipeline.report.sections import variants as variants_page
 from pipeline.report.tables import Row, Table, figure, with_best
 from pipeline.report.variants import read_variants
+from pipeline.summary_record import Summary
 from tests.pipeline.made_run import VARIANTS, made_run, manifest, write_json
 
 
@@ -175,8 +176,9 @@ def test_rides_without_a_place_are_counted(record, rides, end, missing):
 def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
   """The made run's own numbers; each column has another one."""
   judged = variants.named('pqat_80.int8')
-  row = record.summary['slices'][1] | {'root_mean_squared_error': 7.1, 'mean_absolute_error': 5.2, 'calibration': 0.9}
-  told = dataclasses.replace(record, summary=record.summary | {'slices': [record.summary['slices'][0], row]})
+  first, second, *_ = record.summary.to_dict()['slices']
+  second |= {'root_mean_squared_error': 7.1, 'mean_absolute_error': 5.2, 'calibration': 0.9}
+  told = _told(record, slices=[first, second])
   table = errors._slices(told, judged, rides)
   assert _texts(table, 'slice') == ['all', 'airport ride', '0–6 h']
   assert _column(table, 'rides') == [400, 60, 80]
@@ -227,7 +229,7 @@ def _spaced(text: str) -> str:
 
 
 def _told(record: RunRecord, **changes) -> RunRecord:
-  return dataclasses.replace(record, summary=record.summary | changes)
+  return dataclasses.replace(record, summary=Summary.model_validate(record.summary.to_dict() | changes))
 
 
 def test_rows_that_were_set_aside(record):
@@ -274,7 +276,7 @@ def test_divergences_lie_before_or_beyond_their_threshold(record):
   section = data.data_section(record, ())
   assert _column(section.divergences, 'drift') == [None, 0.31]
   assert _column(section.divergences, 'skew') == [0.047, None]
-  assert section.anomalies == (('warning', record.summary['findings'][1]['sentence']),)
+  assert section.anomalies == (('warning', record.summary.findings[1].sentence),)
   cells = [cell for row in section.divergences.rows for cell in row.cells if cell.style == 'bar' and cell.picture]
   assert ['beyond' in cell.picture for cell in cells] == [False, True]
 

@@ -6,12 +6,13 @@ import dataclasses
 import pathlib
 
 from components.compression_gate.records import CompressionRecord
-from configs.records import Estimate, RecordError, estimate
+from configs.records import Estimate, RecordError
 from models.manifest import EXTRA, LITE_FILE, MANIFEST, Manifest
 from pipeline.report.differences import Difference, differences, read_config
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
 from pipeline.report.wording import MISSING, size
+from pipeline.summary_record import Status
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ def served_section(record: RunRecord, variants: CompressionRecord | None) -> Ser
   before = _version_before(record)
   if before is None:
     return None
-  pushed = record.summary.get('status') == 'pushed'
+  pushed = record.summary.status is Status.PUSHED
   verb = 'served before this run' if pushed else 'goes on serving, as this run pushed nothing'
   told = [f'Version {before.name} {verb}.']
   manifest = _manifest(before)
@@ -53,7 +54,7 @@ def _version_before(record: RunRecord) -> pathlib.Path | None:
   """The newest version that is older than what this run pushed."""
   serving = record.output.serving
   versions = [path for path in serving.iterdir() if path.name.isdecimal()] if serving.is_dir() else []
-  pushed = pathlib.PurePath(str(record.summary.get('pushed_path') or '')).name
+  pushed = pathlib.PurePath(record.summary.pushed_path or '').name
   older = [path for path in versions if not pushed.isdecimal() or int(path.name) < int(pushed)]
   return max(older, key=lambda path: int(path.name), default=None)
 
@@ -77,8 +78,7 @@ def _errors(record: RunRecord, variants: CompressionRecord | None) -> dict[str, 
   chosen = variants.named(variants.chosen) if variants else None
   if chosen and chosen.rmse:
     return {'rmse': chosen.rmse, 'mae': chosen.mae}
-  metrics = record.summary.get('metrics') or {}
-  return {name: estimate(metrics.get(name)) for name in ('rmse', 'mae')}
+  return {name: record.error(name) for name in ('rmse', 'mae')}
 
 
 def _verdict(record: RunRecord, variants: CompressionRecord | None, manifest: Manifest) -> str:

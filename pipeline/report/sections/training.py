@@ -66,9 +66,9 @@ def training_section(record: RunRecord) -> TrainingSection | None:
 
 def _reports(record: RunRecord) -> list[TrainingReport]:
   """The training report of each recipe; out of the trainer's own folder where they went no further."""
-  recipes = record.config.get('training', {}).get('recipes') or record.summary.get('recipes') or ()
+  recipes = record.config.get('training', {}).get('recipes') or ()
   found = []
-  for name in (recipe['name'] for recipe in recipes):
+  for name in [recipe['name'] for recipe in recipes] or [recipe.name for recipe in record.summary.recipes]:
     folder = record.artifact('RecipeModels', name)
     run = record.artifact('PruningTrainer', 'model_run')
     if folder is None and run is not None:
