@@ -12,7 +12,7 @@ RUN python -m venv /opt/uv && /opt/uv/bin/python -m pip install -q --no-cache-di
 # The lock is complete and leaves out what nobody uses, hence --no-deps. Two packages come as pure Python source.
 RUN /opt/uv/bin/uv pip install -q --no-cache --no-deps --compile-bytecode --python /opt/farelite/bin/python --require-hashes \
     --build-constraints requirements/build.txt --require-build-hashes -r requirements/image.txt
-COPY setup.py pyproject.toml ./
+COPY setup.py pyproject.toml LICENSE ./
 COPY configs configs
 COPY transforms transforms
 COPY models models

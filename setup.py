@@ -1,8 +1,9 @@
 """Packaging of Farelite; the top-level packages are named one by one, as TFX's own templates have them."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 VERSION = '0.1.0'
+ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
 
 # Two lanes of one code base, told by Python's version: tfx 1.21 first, tfx 1.16 for who is held to Python 3.10.
 NEW = 'python_version >= "3.11"'
@@ -74,6 +75,7 @@ EXTRAS_REQUIRE = {
     'cryptography>=42',  # Keys of made service accounts.
     'google-cloud-bigquery-storage>=2,<3',  # Its messages, for the stand-in of BigQuery.
     'grpcio>=1.50,<2',
+    'h5py>=3',  # Weights of a model, compared by a benchmark.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
     'mypy>=1.11',
@@ -94,44 +96,21 @@ setup(
   name='farelite',
   version=VERSION,
   description='A TFX pipeline that turns taxi rides into a fare model small enough for a phone.',
-  python_requires='>=3.10,<3.14',
-  packages=[
-    'components',
-    'components.anomaly_gate',
-    'components.bigquery_ride_gen',
-    'components.compression_gate',
-    'components.dimensionality_reduction',
-    'components.earlier',
-    'components.fare_evaluator',
-    'components.feature_engineering',
-    'components.prediction',
-    'components.pruning_trainer',
-    'components.pusher',
-    'components.quantization_rewriter',
-    'components.quarantine_gate',
-    'components.recipe_models',
-    'components.ride_example_gen',
-    'components.ride_schema',
-    'components.served_model',
-    'components.study',
-    'components.study.blocks',
-    'configs',
-    'models',
-    'models.compression',
-    'models.lite',
-    'models.reduction',
-    'pipeline',
-    'pipeline.rehearsal',
-    'pipeline.report',
-    'pipeline.report.charts',
-    'pipeline.report.sections',
-    'pipeline.retraining',
-    'pipeline.schedule',
-    'pipeline.study',
-    'pipeline.targets',
-    'transforms',
+  author='The Farelite developers',
+  license='Apache-2.0',
+  classifiers=[
+    'Development Status :: 4 - Beta',
+    'Intended Audience :: Developers',
+    'Operating System :: POSIX :: Linux',
+    'Operating System :: MacOS',
+    *(f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)),
+    'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    'Typing :: Typed',
   ],
+  python_requires='>=3.10,<3.14',
+  packages=[name for room in ROOMS for name in find_packages(include=[room, f'{room}.*'])],
   package_data={
+    '': ['py.typed'],
     'configs': ['*.yaml', 'recipes/*.yaml', 'schemes/*.yaml'],
     'pipeline.report': ['templates/*'],
   },

@@ -11,6 +11,8 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
+from models.versions import SAVED_MODEL
+
 _OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _KERNELS = ('kernel', 'embeddings')
 
@@ -137,7 +139,7 @@ def fake_quantized(saved_model_dir: str) -> dict[str, int]:
     layer, such as the quantization of the inputs, are under ''. Functions that
     are stored but that no signature calls don't count.
   """
-  with tf.io.gfile.GFile(os.path.join(saved_model_dir, 'saved_model.pb'), 'rb') as file:
+  with tf.io.gfile.GFile(os.path.join(saved_model_dir, SAVED_MODEL), 'rb') as file:
     model = saved_model_pb2.SavedModel.FromString(file.read())
   counts: dict[str, int] = {}
   for node in (node for graph in model.meta_graphs for node in _reached(graph.graph_def)):

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from models.lite.client import LiteModel
 from models.manifest import LITE_FILE, MANIFEST, Manifest, ManifestError, verify
-
-_SAVED_MODEL = 'saved_model.pb'
+from models.versions import SAVED_MODEL, is_object_store, served_version
 
 
 class PushedModel(NamedTuple):
@@ -30,20 +29,20 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   """Finds a lite file and verifies the version around it.
 
   Args:
-    path: a version; or the push destination, whose newest version is taken; or
-      a lite file on its own, for which there is nothing to verify.
+    path: a version; or the push destination, of which the version that serves
+      is taken; or a lite file on its own, for which there is nothing to verify.
 
   Raises:
     ManifestError: there is no such thing, or it is not what was pushed.
   """
   place = pathlib.Path(path)
-  if '://' in os.fspath(path):
+  if is_object_store(path):
     raise ManifestError(f"'{path}' lies in a bucket; copy the version to this machine and name its directory.")
   if not place.exists():
     raise ManifestError(f"There is no '{path}'; name a pushed version, the directory of the versions, or a .tflite.")
   if not place.is_dir():
     return PushedModel(place, None, None)
-  version = place if _is_version(place) else _newest(place)
+  version = place if _is_version(place) else _served(place)
   manifest = verify(version)
   if LITE_FILE not in manifest.files:
     raise ManifestError(f"'{version}' was pushed without {LITE_FILE}; push a run that has a lite variant.")
@@ -61,11 +60,11 @@ def load_pushed(path: str | os.PathLike[str], threads: int = 1) -> LiteModel:
 
 
 def _is_version(place: pathlib.Path) -> bool:
-  return any((place / name).exists() for name in (MANIFEST, LITE_FILE, _SAVED_MODEL))
+  return any((place / name).exists() for name in (MANIFEST, LITE_FILE, SAVED_MODEL))
 
 
-def _newest(place: pathlib.Path) -> pathlib.Path:
-  versions = [child for child in place.iterdir() if child.name.isdecimal() and child.is_dir()]
-  if not versions:
+def _served(place: pathlib.Path) -> pathlib.Path:
+  version = served_version(place)
+  if version is None:
     raise ManifestError(f"'{place}' is neither a pushed version nor a directory of versions.")
-  return max(versions, key=lambda version: int(version.name))
+  return place / str(version)

@@ -23,6 +23,7 @@ from models.recipe_training import RecipeTraining
 from models.rides import Rides, read_rides
 from models.settings import Settings
 from models.signatures import Exporter
+from models.versions import is_saved_model
 from transforms import names
 from transforms.catalogue import Categorical, categoricals
 
@@ -68,8 +69,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
 def _served(base_model: str | None) -> str | None:
   """The model to start from; a look-up that found nothing may leave an empty folder behind."""
-  found = base_model and tf.io.gfile.exists(os.path.join(base_model, 'saved_model.pb'))
-  return base_model if found else None
+  return base_model if base_model and is_saved_model(base_model) else None
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Sequence
 
 from components.pusher.journal import manifest_digest
-from components.pusher.restoring import versions
 from configs import loading
 from configs.run import RunConfig
+from models.versions import served_version
 from pipeline import metadata_store, pushes, run_registry, summary
 from pipeline.code_version import code_version
 from pipeline.dag import build_pipeline
@@ -128,9 +128,9 @@ def _run_steps(
 
 def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path) -> Summary:
   """The pushed bytes may serve under a newer number than the push had, since a rollback put them back."""
-  pushed, present = output_of(steps, 'Pusher', 'pushed_model'), versions(serving)
-  if pushed and result.pushed_path and result.pushed_version and present and present[-1] != int(result.pushed_version):
-    newest = serving / str(present[-1])
+  pushed, serves = output_of(steps, 'Pusher', 'pushed_model'), served_version(serving)
+  if pushed and result.pushed_path and serves is not None and str(serves) != result.pushed_version:
+    newest = serving / str(serves)
     if manifest_digest(newest) == manifest_digest(pushed.uri):
       return result.model_copy(update={'pushed_path': str(newest), 'pushed_version': newest.name})
   return result
@@ -145,5 +145,5 @@ def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
     return True  # The rollback that was in its way may have been taken back since.
   if pushed is None or not pushed.properties.get('pushed'):
     return False
-  present = versions(serving)
-  return not present or manifest_digest(serving / str(present[-1])) != manifest_digest(pushed.uri)
+  serves = served_version(serving)
+  return serves is None or manifest_digest(serving / str(serves)) != manifest_digest(pushed.uri)

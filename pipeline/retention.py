@@ -13,8 +13,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from components.pusher.journal import origin, rollbacks
 from components.pusher.removing import remove_versions
-from components.pusher.restoring import versions
 from configs.run import RunConfig
+from models.versions import versions
 from pipeline import run_registry
 from pipeline.lineage import lineage, outputs_of_run
 from pipeline.output_directory import OutputDirectory

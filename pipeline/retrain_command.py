@@ -7,13 +7,14 @@ import datetime
 from rich.markup import escape
 
 from configs.run import RunConfig
+from models.versions import served_version
 from pipeline import run_command, window_run
 from pipeline.data_source import DataSource
 from pipeline.output_directory import OutputDirectory
 from pipeline.retraining.early_end import end_early
 from pipeline.retraining.ledger import RUNNING, Ledger
 from pipeline.retraining.plan import Plan, make_plan
-from pipeline.retraining.serving import served_since, served_version
+from pipeline.retraining.serving import served_since
 from pipeline.retraining.triggers import Situation, Verdict, decide
 
 
@@ -69,7 +70,7 @@ def situation(
     now=now,
     unfinished=unfinished,
     served=version,
-    served_since=served_since(version, ledger) if version else None,
+    served_since=None if version is None else served_since(version, ledger),
     changed_setting=finished is not None and finished.setting != plan.setting,
     fresh=tuple(span.label for span in plan.fresh),
     new_rows=plan.new_rows,

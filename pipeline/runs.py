@@ -8,8 +8,8 @@ import socket
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
-from components.pusher.restoring import versions
 from configs.run import RunConfig
+from models.versions import served_version
 from pipeline import output_directory, pushes
 from pipeline.output_directory import OutputDirectory
 from pipeline.run_registry import ROLLED_BACK, RUN_TYPE, RUNNING, RunEntry, get_properties
@@ -35,11 +35,10 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
 
 
 def serving_version(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> int | None:
-  """The version that serves: the highest number in the push destination."""
-  present = versions(output.serving)
-  if present:
-    return present[-1]
-  return None if output.path.is_dir() else max(pushes.pushes(store, config.name), default=None)
+  """The version that serves, as the push destination has it; the store's last push where that can't be seen."""
+  if output.path.is_dir():
+    return served_version(output.serving)
+  return max(pushes.pushes(store, config.name), default=None)
 
 
 def _settled(entry: RunEntry, newest: bool) -> RunEntry:

@@ -17,6 +17,7 @@ from rich.table import Table
 from configs import loading
 from configs.metadata import StoreKind
 from configs.run import RunConfig
+from models.versions import version_number
 from pipeline import metadata_store, recorded_config
 from pipeline.output_directory import OutputDirectory
 from pipeline.provenance import Provenance, provenance
@@ -96,7 +97,8 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
 
 
 def _find(entries: Sequence[RunEntry], run: str, config: RunConfig) -> RunEntry:
-  by_version = [entry for entry in entries if run.isdecimal() and entry.pushed_version == int(run)]
+  version = version_number(run)
+  by_version = [entry for entry in entries if version is not None and entry.pushed_version == version]
   if by_version:  # The run that pushed it, not those that found it pushed.
     return by_version[0]
   by_id = [entry for entry in entries if entry.run.startswith(run)]

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from configs.run import RunConfig
+from models.versions import served_version
 from pipeline import run_command
 from pipeline.data_source import DataSource
 from pipeline.output_directory import OutputDirectory
 from pipeline.retraining.early_end import end_early
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, make_plan
-from pipeline.retraining.serving import served_version
 from pipeline.retraining.triggers import Verdict
 from pipeline.steps import StepObserver
 from pipeline.summary_record import Summary
@@ -81,7 +81,7 @@ def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | No
   version = served_version(output.serving)
   if last.pushed_path and version is None:
     return None
-  served = f'Version {version} goes on serving.' if version else 'No model serves.'
+  served = 'No model serves.' if version is None else f'Version {version} goes on serving.'
   return (
     f'No new data: the newest span, {plan.window.newest.label}, and the rest of the window are as the run of '
     f'{last.started:%Y-%m-%d %H:%M} read them. {served}'

@@ -13,7 +13,8 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils, proto_utils
 
 from components.pusher.journal import is_withdrawn, manifest_digest, rollbacks
-from components.pusher.publishing import is_object_store, next_version, publish, staging
+from components.pusher.publishing import publish, staging
+from models.versions import is_object_store, next_version
 
 _VERSION_KEY = 'pushed_version'
 _DESTINATION_KEY = 'pushed_destination'

@@ -15,13 +15,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from models.versions import SAVED_MODEL, is_object_store
+
 STAGING_PREFIX = '.staging-'
-_LAST_FILE = 'saved_model.pb'
-
-
-def is_object_store(base: str) -> bool:
-  """Whether a directory is a URL such as `gs://bucket/models`."""
-  return '://' in base
 
 
 @contextlib.contextmanager
@@ -42,9 +38,17 @@ def staging(base: str) -> Iterator[str]:
   root.mkdir(parents=True, exist_ok=True)
   with _locked(root):
     for leftover in root.glob(f'{STAGING_PREFIX}*'):
-      shutil.rmtree(leftover)
+      delete(leftover)
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root) as directory:
       yield directory
+
+
+def delete(path: pathlib.Path) -> None:
+  """Deletes a folder with all that is in it; of a link, what it points to stays."""
+  if path.is_symlink():
+    path.unlink()
+  else:
+    shutil.rmtree(path)
 
 
 @contextlib.contextmanager
@@ -58,30 +62,13 @@ def _locked(directory: pathlib.Path) -> Iterator[None]:
     os.close(descriptor)
 
 
-def next_version(base: str, wanted: int) -> int:
-  """The wanted version, or one above the newest that is there, whichever is larger.
-
-  Two pushes in one second, or a clock that was set back, still give rising versions.
-  """
-  return max([wanted, *(int(name) + 1 for name in _names(base) if name.isdecimal())])
-
-
-def _names(base: str) -> list[str]:
-  if not is_object_store(base):
-    root = pathlib.Path(base)
-    return [path.name for path in root.iterdir()] if root.is_dir() else []
-  from tfx.dsl.io import fileio  # Brings TensorFlow along, which a rollback can do without.
-
-  return [name.rstrip('/') for name in fileio.listdir(base)] if fileio.exists(base) else []
-
-
 def publish(staged: str, base: str, version: int) -> str:
   """Makes a staged version directory appear under its version.
 
   Args:
     staged: the complete version directory inside `staging(base)`.
     base: the directory of the versions.
-    version: from `next_version`.
+    version: from `models.versions.next_version`.
 
   Returns:
     The path of the version.
@@ -100,10 +87,10 @@ def _copy_to_store(staged: str, final: str) -> None:
   from tfx.dsl.io import fileio
   from tfx.utils import io_utils
 
-  io_utils.copy_dir(staged, final, deny_regex_patterns=[rf'/{_LAST_FILE}$'])
-  marker = os.path.join(staged, _LAST_FILE)
+  io_utils.copy_dir(staged, final, deny_regex_patterns=[rf'/{SAVED_MODEL}$'])
+  marker = os.path.join(staged, SAVED_MODEL)
   if fileio.exists(marker):
-    io_utils.copy_file(marker, os.path.join(final, _LAST_FILE))
+    io_utils.copy_file(marker, os.path.join(final, SAVED_MODEL))
 
 
 def _flush(directory: pathlib.Path) -> None:

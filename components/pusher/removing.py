@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 from collections.abc import Iterable
 
 from components.pusher.journal import origin, rollbacks, settle
-from components.pusher.publishing import STAGING_PREFIX, staging
-from components.pusher.restoring import versions
+from components.pusher.publishing import STAGING_PREFIX, delete, staging
+from models.versions import versions
 
 
 def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
@@ -19,7 +18,7 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
 
   Args:
     base: the directory of the versions.
-    unwanted: the versions to remove; the newest one and the one that its bytes come from stay nevertheless.
+    unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
 
   Returns:
     What was removed.
@@ -37,5 +36,5 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
     for version, path in zip(removed, hidden, strict=True):
       (base / str(version)).rename(path)
     for path in hidden:
-      shutil.rmtree(path)
+      delete(path)
   return removed

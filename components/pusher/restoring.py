@@ -9,18 +9,13 @@ import uuid
 from collections.abc import Callable
 
 from components.pusher.journal import Rollback, announce, is_withdrawn, manifest_digest, origin, rollbacks, settle
-from components.pusher.publishing import next_version, publish, staging
+from components.pusher.publishing import publish, staging
 from models.manifest import Manifest, ManifestError, verify
+from models.versions import next_version, versions
 
 
 class RestoreError(ValueError):
   """There is no such version to put back; the message is one sentence."""
-
-
-def versions(base: pathlib.Path) -> list[int]:
-  """The versions that are there, rising; the last one serves."""
-  names = (path.name for path in base.iterdir() if path.is_dir()) if base.is_dir() else ()
-  return sorted(int(name) for name in names if name.isdecimal())
 
 
 def verified_manifest(version: pathlib.Path) -> Manifest:

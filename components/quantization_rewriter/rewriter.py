@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from tfx.components.trainer.rewriting import rewriter
 from tfx.dsl.io import fileio
 
@@ -11,6 +9,7 @@ from configs.compression import Scheme
 from configs.recipe import Recipe
 from models.lite.inspection import LayerFile
 from models.lite.variants import Variants
+from models.versions import is_saved_model
 
 
 class LiteRewriter(rewriter.BaseRewriter):
@@ -42,7 +41,7 @@ class LiteRewriter(rewriter.BaseRewriter):
   def _pre_rewrite_validate(self, original_model: rewriter.ModelDescription) -> None:
     if original_model.model_type is not rewriter.ModelType.SAVED_MODEL:
       raise ValueError(f'A lite file is made of a SavedModel, got {original_model.model_type}.')
-    if not fileio.exists(os.path.join(original_model.path, 'saved_model.pb')):
+    if not is_saved_model(original_model.path):
       raise ValueError(f'There is no SavedModel at {original_model.path}.')
     self._saved_model = original_model.path
 

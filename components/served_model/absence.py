@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 from tfx import types
-from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
-from components.served_model.versions import SAVED_MODEL
+from models.versions import is_saved_model
 
 Artifacts = Mapping[str, Sequence[types.Artifact]]
 
@@ -31,4 +29,4 @@ def without_absent(artifacts: Artifacts, key: str) -> dict[str, list[types.Artif
 
 
 def _has_model(model: types.Artifact) -> bool:
-  return fileio.exists(os.path.join(path_utils.serving_model_path(model.uri), SAVED_MODEL))
+  return is_saved_model(path_utils.serving_model_path(model.uri))

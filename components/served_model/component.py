@@ -10,7 +10,7 @@ from components.served_model.spec import ServedModelSpec
 
 
 class ServedModel(base_component.BaseComponent):
-  """Copies the newest version of a push destination into a Model artifact.
+  """Copies the version of a push destination that serves into a Model artifact.
 
   Output: `model`, as a Trainer writes it. Nothing served yet: the artifact is there and empty, as Kubeflow Pipelines
   has no output that may be missing; `components.served_model.absence` tells later steps. The step depends on what lies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from tfx import types
@@ -10,7 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.served_model import spec
-from components.served_model.versions import served_version
+from models.versions import served_version
 
 VERSION_PROPERTY = 'served_version'
 """Custom property of the model: the version's name; empty where nothing is served."""
@@ -27,7 +28,8 @@ class ServedModelExecutor(base_executor.BaseExecutor):
   ) -> None:
     """Fills the model, or leaves it empty where nothing is served yet."""
     model = artifact_utils.get_single_instance(output_dict[spec.MODEL_KEY])
-    served = served_version(exec_properties[spec.PUSH_DESTINATION_KEY])
-    model.set_string_custom_property(VERSION_PROPERTY, served.name if served else '')
+    destination = exec_properties[spec.PUSH_DESTINATION_KEY]
+    served = served_version(destination)
+    model.set_string_custom_property(VERSION_PROPERTY, '' if served is None else str(served))
     if served is not None:
-      io_utils.copy_dir(served.path, path_utils.serving_model_dir(model.uri))
+      io_utils.copy_dir(os.path.join(destination, str(served)), path_utils.serving_model_dir(model.uri))

@@ -10,7 +10,7 @@ CODE_VERSION_KEY = 'code_version'
 
 
 class ServedModelSpec(component_spec.ComponentSpec):
-  """A folder of versions to the newest one's model."""
+  """A folder of versions to the model of the one that serves."""
 
   PARAMETERS = {
     PUSH_DESTINATION_KEY: component_spec.ExecutionParameter(type=str),

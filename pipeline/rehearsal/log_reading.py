@@ -53,7 +53,7 @@ def _reason(lines: Sequence[str], exit_code: int) -> str:
 
 def _missing_module(module: str) -> str:
   if module.split('.')[0] in _ROOMS:
-    return f"the module '{module}' is not in the wheel; name its package in setup.py."
+    return f"the module '{module}' is not in the wheel; give its folder an __init__.py."
   return f"the module '{module}' is not in the image; add its package to setup.py and the lock."
 
 

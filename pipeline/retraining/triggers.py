@@ -29,7 +29,7 @@ class Situation:
 
   now: datetime.datetime
   unfinished: str | None
-  served: str | None
+  served: int | None
   served_since: datetime.datetime | None
   changed_setting: bool
   fresh: tuple[str, ...]

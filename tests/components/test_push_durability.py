@@ -18,9 +18,10 @@ from tfx.utils import proto_utils
 
 from components.pusher.executor import AtomicPusherExecutor
 from components.pusher.journal import JOURNAL, Rollback, announce, manifest_digest, rollbacks, settle
-from components.pusher.publishing import STAGING_PREFIX, next_version, publish, staging
+from components.pusher.publishing import STAGING_PREFIX, publish, staging
 from components.pusher.removing import remove_versions
-from components.pusher.restoring import restore, versions
+from components.pusher.restoring import restore
+from models.versions import next_version, versions
 from tests.disk_calls import DiskCalls
 from tests.pipeline.made_store import make_version
 
@@ -137,6 +138,16 @@ def test_removed_versions_leave_nothing_behind(tmp_path):
     make_version(tmp_path / str(version), f'bytes of {version}')
   assert remove_versions(tmp_path, [9, 10, 11]) == [9, 10]
   assert [path.name for path in tmp_path.iterdir()] == ['11']
+
+
+def test_of_a_version_that_is_a_link_the_link_is_removed(tmp_path):
+  elsewhere, base = make_version(tmp_path / 'elsewhere', 'mine'), tmp_path / 'base'
+  make_version(base / '3', 'bytes of 3')
+  for name in ('2', f'{STAGING_PREFIX}removed-1'):
+    (base / name).symlink_to(elsewhere)
+  assert remove_versions(base, [2]) == [2]
+  assert [path.name for path in base.iterdir()] == ['3']
+  assert (elsewhere / 'saved_model.pb').is_file()
 
 
 def test_neither_the_newest_version_nor_where_its_bytes_were_first_is_ever_removed(tmp_path):

@@ -18,7 +18,7 @@ from tfx.utils import proto_utils
 
 from components.pusher.component import AtomicPusher
 from components.pusher.executor import AtomicPusherExecutor, PushFailed
-from components.pusher.publishing import STAGING_PREFIX, next_version, publish
+from components.pusher.publishing import STAGING_PREFIX, publish
 
 FILES = {'saved_model.pb': b'graph', 'variables/variables.index': b'index', 'assets.extra/model.tflite': b'lite'}
 
@@ -88,22 +88,6 @@ def test_an_unblessed_model_leaves_no_trace(tmp_path):
   pushed = _push(_model(tmp_path / 'model'), tmp_path / 'base', tmp_path / 'archive', blessed=0)
   assert pushed.get_int_custom_property('pushed') == 0
   assert not (tmp_path / 'base').exists()
-
-
-@pytest.mark.parametrize(
-  ('present', 'expected'),
-  [
-    pytest.param([], 100, id='first_push'),
-    pytest.param(['7'], 100, id='older_version'),
-    pytest.param(['100'], 101, id='same_second'),
-    pytest.param(['9999'], 10_000, id='clock_set_back'),
-    pytest.param(['notes', '.push.lock', '12.5'], 100, id='other_names'),
-  ],
-)
-def test_versions_rise(tmp_path, present, expected):
-  for name in present:
-    (tmp_path / name).mkdir()
-  assert next_version(str(tmp_path), 100) == expected
 
 
 def test_pushes_of_one_second_all_appear(tmp_path):

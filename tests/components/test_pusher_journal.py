@@ -24,8 +24,10 @@ from components.pusher.journal import (
   rollbacks,
 )
 from components.pusher.removing import remove_versions
-from components.pusher.restoring import RestoreError, restore, versions
+from components.pusher.restoring import RestoreError, restore
 from configs.records import RecordError
+from models.manifest import MANIFEST
+from models.versions import versions
 from tests.pipeline.made_store import make_version
 
 
@@ -205,7 +207,7 @@ def test_without_a_number_it_goes_to_the_last_push_before_with_other_bytes(tmp_p
 
 def test_a_version_without_a_manifest_is_passed_over(tmp_path):
   make_version(tmp_path / '1', 'a')
-  (tmp_path / '2').mkdir()
+  make_version(tmp_path / '2', 'b').joinpath(MANIFEST).unlink()
   make_version(tmp_path / '3', 'c')
   assert restore(tmp_path, None, lambda restored, replaced: _entry(0, restored, replaced)).restored == 1
 

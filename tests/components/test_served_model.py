@@ -1,4 +1,4 @@
-"""The served model where there is no Resolver: which version it is, and how its absence is told."""
+"""The served model where there is no Resolver, and how its absence is told."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from tfx.types import standard_artifacts
 
 from components.served_model.absence import without_absent
 from components.served_model.executor import VERSION_PROPERTY, ServedModelExecutor
-from components.served_model.versions import served_version
 
 
-def _version(base: pathlib.Path, name: str, *, complete: bool = True) -> pathlib.Path:
-  """A version as the Pusher leaves it; an incomplete one is still being copied to an object store."""
-  for file in ('variables/variables.index', 'assets.extra/model.tflite', *(['saved_model.pb'] if complete else [])):
+def _version(base: pathlib.Path, name: str) -> pathlib.Path:
+  """A version as the Pusher leaves it."""
+  for file in ('variables/variables.index', 'assets.extra/model.tflite', 'saved_model.pb'):
     path = base / name / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{file} of {name}')
@@ -27,32 +26,6 @@ def _run(push_destination: pathlib.Path, uri: pathlib.Path) -> standard_artifact
   parameters = {'push_destination': str(push_destination), 'code_version': '1'}
   ServedModelExecutor().Do({}, {'model': [model]}, parameters)
   return model
-
-
-@pytest.mark.parametrize(
-  ('complete', 'incomplete', 'expected'),
-  [
-    pytest.param([], [], None, id='nothing'),
-    pytest.param(['7'], [], '7', id='one'),
-    pytest.param(['9', '10'], [], '10', id='numbers_not_text'),
-    pytest.param(['9'], ['10'], '9', id='newest_still_being_copied'),
-    pytest.param([], ['10'], None, id='first_still_being_copied'),
-    pytest.param(['9', '.staging-11', 'latest', 'v12'], [], '9', id='other_folders'),
-  ],
-)
-def test_which_version_serves(complete, incomplete, expected, tmp_path):
-  """Oracle: TensorFlow Serving's default policy, the largest number whose folder it can load."""
-  for name in complete:
-    _version(tmp_path, name)
-  for name in incomplete:
-    _version(tmp_path, name, complete=False)
-  served = served_version(str(tmp_path))
-  assert (served and served.name) == expected
-  assert served is None or served.path == str(tmp_path / expected)
-
-
-def test_a_destination_that_is_not_there_serves_nothing(tmp_path):
-  assert served_version(str(tmp_path / 'nowhere')) is None
 
 
 def test_the_model_is_copied_as_a_trainer_writes_it(tmp_path):

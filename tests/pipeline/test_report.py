@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 
+from models.versions import SAVED_MODEL
 from pipeline import report
 from pipeline.report.record import ReportError
 from tests.pipeline.made_run import VARIANTS, config_of, failed_run, made_run, manifest, write_json
@@ -222,6 +223,7 @@ def test_version_that_served_before(tmp_path: pathlib.Path, rmse: float, verdict
 def test_version_without_a_manifest(tmp_path: pathlib.Path):
   directory = made_run(tmp_path / 'out')
   (directory / 'serving' / '1700000000').mkdir(parents=True)
+  (directory / 'serving' / '1700000000' / SAVED_MODEL).touch()
   text = _text(report.write(directory).read_text(encoding='utf-8'))
   assert 'It has no manifest, so there are no figures of it to compare with.' in text
 
@@ -290,5 +292,7 @@ def test_no_run_to_report_on(tmp_path: pathlib.Path, content: str | None, messag
 def _serve(directory: pathlib.Path, version: str, rmse: float) -> None:
   """A pushed version with a manifest, trained for three epochs."""
   extra = directory / 'serving' / version / 'assets.extra'
+  extra.mkdir(parents=True)
+  (extra.parent / SAVED_MODEL).touch()
   write_json(extra / 'manifest.json', manifest(rmse, 0.1 * rmse))
   (extra / 'config.yaml').write_text('training: {epochs: 3}\n', encoding='utf-8')

@@ -13,6 +13,7 @@ from components.pusher.journal import Rollback
 from components.pusher.restoring import restore
 from configs import loading
 from configs.run import RunConfig
+from models.versions import SAVED_MODEL
 from pipeline import retention, rollback_command
 from pipeline.pushes import Push
 from pipeline.run_registry import AGAIN, RunEntry
@@ -82,6 +83,7 @@ def test_which_versions_are_kept(limits, kept, tmp_path):
   """Versions 8 to 11, pushed on days 0, 10, 20 and 30; looked at on day 40; the store tells, not the folders."""
   for version in (8, 9, 10, 11):
     (tmp_path / str(version)).mkdir()
+    (tmp_path / str(version) / SAVED_MODEL).touch()
   known = {version: _push(version, day) for version, day in ((8, 0), (9, 10), (10, 20), (11, 30))}
   assert retention._kept_versions(tmp_path, known, _config(*limits), NOON + 40 * DAY) == kept
 
@@ -105,6 +107,7 @@ def test_the_age_of_a_version_that_the_store_does_not_know(tmp_path):
   """Of the file system, which says now."""
   for version in (1, 2):
     (tmp_path / str(version)).mkdir()
+    (tmp_path / str(version) / SAVED_MODEL).touch()
   now = datetime.datetime.now(datetime.timezone.utc)
   assert retention._kept_versions(tmp_path, {}, _config('max_age_days=1'), now + 0.5 * DAY) == {1, 2}
   assert retention._kept_versions(tmp_path, {}, _config('max_age_days=1'), now + 2 * DAY) == {2}

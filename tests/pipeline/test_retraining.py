@@ -15,6 +15,7 @@ import pytest
 
 from components.anomaly_gate import span_drift as drifts
 from configs import loading
+from models.versions import SAVED_MODEL
 from pipeline import local_run, output_directory, retrain_command, run_command, window_run
 from pipeline.data_source import data_source
 from pipeline.output_directory import OutputDirectory
@@ -23,7 +24,7 @@ from pipeline.retraining import plan as plans
 from pipeline.retraining.early_end import end_early
 from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry
 from pipeline.retraining.recorded_run import recorded_run
-from pipeline.retraining.serving import served_since, served_version
+from pipeline.retraining.serving import served_since
 from pipeline.retraining.triggers import Verdict
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.test_ledger import NOW, Days
@@ -50,6 +51,7 @@ def output(tmp_path: pathlib.Path, days: Days) -> OutputDirectory:
 def _serve(output: OutputDirectory, *versions: str) -> None:
   for version in versions:
     (output.serving / version).mkdir(parents=True)
+    (output.serving / version / SAVED_MODEL).touch()
 
 
 def _situation(days: Days, output: OutputDirectory, *overrides: str):
@@ -103,17 +105,15 @@ def test_the_setting_is_that_of_the_last_run_that_came_to_its_end(days, output):
 def test_the_version_that_serves_and_since_when(days, output):
   """Of the ledger where that knows the push, else of the number, which is a Unix time. 9 is not above 10."""
   _serve(output, '9', '10', 'latest')
-  assert served_version(output.serving) == '10'
-  assert served_version(output.serving / 'nowhere') is None
   found = _situation(days, output)
-  assert (found.served, found.served_since) == ('10', datetime.datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC))
+  assert (found.served, found.served_since) == (10, datetime.datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC))
   days.ledger.runs = [
     RunEntry(NOW - datetime.timedelta(days=day), {1: 'a'}, 's', 'pushed', pushed_path=f'/serving/{version}')
     for day, version in ((3, '10'), (2, '10'), (1, '9'))
   ]
-  assert served_since('10', days.ledger) == NOW - datetime.timedelta(days=3)
-  assert served_since('9', days.ledger) == NOW - datetime.timedelta(days=1)
-  assert served_since('11', days.ledger) == datetime.datetime(1970, 1, 1, 0, 0, 11, tzinfo=UTC)
+  assert served_since(10, days.ledger) == NOW - datetime.timedelta(days=3)
+  assert served_since(9, days.ledger) == NOW - datetime.timedelta(days=1)
+  assert served_since(11, days.ledger) == datetime.datetime(1970, 1, 1, 0, 0, 11, tzinfo=UTC)
 
 
 def test_a_broken_newest_day_is_told(days, output):

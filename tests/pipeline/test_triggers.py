@@ -12,7 +12,7 @@ NOW = datetime.datetime(2026, 3, 8, 7, tzinfo=datetime.timezone.utc)
 QUIET = Situation(
   now=NOW,
   unfinished=None,
-  served='1772000000',
+  served=1772000000,
   served_since=NOW - datetime.timedelta(days=3),
   changed_setting=False,
   fresh=('2026-03-07',),

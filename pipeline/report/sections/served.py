@@ -8,6 +8,7 @@ import pathlib
 from components.compression_gate.records import CompressionRecord
 from configs.records import Estimate, RecordError
 from models.manifest import EXTRA, LITE_FILE, MANIFEST, Manifest
+from models.versions import served_version, version_number
 from pipeline.report.differences import Difference, differences, read_config
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
@@ -51,12 +52,11 @@ def served_section(record: RunRecord, variants: CompressionRecord | None) -> Ser
 
 
 def _version_before(record: RunRecord) -> pathlib.Path | None:
-  """The newest version that is older than what this run pushed."""
+  """What served before the version that this run pushed, or what serves now if it pushed none."""
   serving = record.output.serving
-  versions = [path for path in serving.iterdir() if path.name.isdecimal()] if serving.is_dir() else []
   pushed = pathlib.PurePath(record.summary.pushed_path or '').name
-  older = [path for path in versions if not pushed.isdecimal() or int(path.name) < int(pushed)]
-  return max(older, key=lambda path: int(path.name), default=None)
+  version = served_version(serving, before=version_number(pushed))
+  return None if version is None else serving / str(version)
 
 
 def _changed(record: RunRecord, before: pathlib.Path) -> tuple[Difference, ...]:

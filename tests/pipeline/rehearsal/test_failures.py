@@ -19,7 +19,7 @@ from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 CASES = [
   pytest.param(
     container('import components.not_packaged'),
-    "the module 'components.not_packaged' is not in the wheel; name its package in setup.py",
+    "the module 'components.not_packaged' is not in the wheel; give its folder an __init__.py",
     id='module_that_the_wheel_lacks',
   ),
   pytest.param(

@@ -1,0 +1,93 @@
+"""Which versions lie in a push destination, and which one serves: for a folder on a disk and for a bucket alike.
+
+Whoever wants to know asks here:
+
+- A version is a directory that a model server can load: its name is its number, and `saved_model.pb` is in it. A push
+  to a bucket copies that file last, so a half-copied version is none yet, nor is an empty directory.
+- What serves is the version of the highest number, as model servers have it by default.
+- A number is written as the Pusher writes it: `0100`, `12.5`, `v12` and `latest` are no versions, nor are hidden
+  directories such as `.staging-7` or files, whatever their names.
+- A new number is above all numbers in sight, those of no version too, so that what is pushed serves for sure.
+
+The standard library is enough for a folder; a bucket brings TensorFlow along.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+SAVED_MODEL = 'saved_model.pb'
+"""The file that makes a directory a SavedModel."""
+
+Place = str | os.PathLike[str]
+"""A path, or a URL such as `gs://bucket/models`."""
+
+
+def served_version(base: Place, before: int | None = None) -> int | None:
+  """The version that serves; its directory is `str(version)` in the push destination.
+
+  Args:
+    base: the push destination; it need not exist.
+    before: only lower numbers count: what served before that version was pushed.
+
+  Returns:
+    `None` where nothing serves.
+  """
+  lower = (number for number in reversed(_numbers(base)) if before is None or number < before)
+  return next((number for number in lower if _is_whole(base, number)), None)
+
+
+def versions(base: Place) -> list[int]:
+  """The versions of a push destination, rising: the last one serves.
+
+  Args:
+    base: the push destination; it need not exist.
+  """
+  return [number for number in _numbers(base) if _is_whole(base, number)]
+
+
+def next_version(base: Place, wanted: int) -> int:
+  """The wanted version, or one above the highest number that is there, whichever is larger.
+
+  Two pushes in one second, or a clock that was set back, still give rising versions.
+  """
+  return max([wanted, *(int(name) + 1 for name in _names(base) if name.isdecimal())])
+
+
+def version_number(name: str) -> int | None:
+  """The version that a directory's name says; `None` if that is no version's name."""
+  return int(name) if name.isdecimal() and str(int(name)) == name else None
+
+
+def is_saved_model(directory: Place) -> bool:
+  """Whether a directory on a disk or in a bucket holds a whole SavedModel, which a model server can load."""
+  if not is_object_store(directory):
+    return pathlib.Path(directory, SAVED_MODEL).is_file()
+  import tensorflow as tf
+
+  return bool(tf.io.gfile.exists(os.path.join(directory, SAVED_MODEL)))
+
+
+def is_object_store(place: Place) -> bool:
+  """Whether a place is a URL such as `gs://bucket/models`."""
+  return '://' in os.fspath(place)
+
+
+def _is_whole(base: Place, number: int) -> bool:
+  return is_saved_model(os.path.join(base, str(number)))
+
+
+def _numbers(base: Place) -> list[int]:
+  """The numbers that are names in a push destination, rising."""
+  return sorted(number for name in _names(base) if (number := version_number(name)) is not None)
+
+
+def _names(base: Place) -> list[str]:
+  if not is_object_store(base):
+    root = pathlib.Path(base)
+    return [path.name for path in root.iterdir()] if root.is_dir() else []
+  import tensorflow as tf
+
+  # Stores tell a directory by a slash at its end.
+  return [name.rstrip('/') for name in tf.io.gfile.listdir(base)] if tf.io.gfile.exists(base) else []
