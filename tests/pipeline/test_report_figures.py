@@ -11,6 +11,7 @@ from sklearn.metrics.pairwise import haversine_distances
 from components.compression_gate.records import CompressionRecord
 from models.manifest import Manifest
 from models.reduction.records import ReductionDetails
+from models.versions import SAVED_MODEL
 from pipeline.report.columns import read_columns
 from pipeline.report.record import RunRecord, read_record
 from pipeline.report.rides import PredictedRides, read_rides
@@ -361,7 +362,9 @@ def test_steps_and_how_long_they_took(record):
 
 
 def _version(record: RunRecord, name: str, rmse: float) -> None:
-  write_json(record.output.serving / name / 'assets.extra' / 'manifest.json', manifest(rmse, 0.1))
+  version = record.output.serving / name
+  write_json(version / 'assets.extra' / 'manifest.json', manifest(rmse, 0.1))
+  (version / SAVED_MODEL).touch()
 
 
 def test_the_version_before_is_the_next_smaller_number(tmp_path):
