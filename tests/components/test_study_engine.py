@@ -170,7 +170,8 @@ def test_a_variant_that_cannot_be_measured_does_not_cost_the_others(rides, tmp_p
   monkeypatch.setitem(engine._BLOCKS, StudyBlock.REFERENCES, lambda config: iter(tasks))
   results = engine.run(CONFIG, rides, tmp_path, 'code', _Told())
   assert [row['variant'] for row in results.rows()] == ['fine']
-  assert results.lost() == [{'block': 'references', 'variant': 'lost', 'reason': 'this one can not be made.'}]
+  [lost] = results.lost()
+  assert lost.to_dict() == {'block': 'references', 'variant': 'lost', 'reason': 'this one can not be made.'}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_intervals_of_one_seed_are_those_of_the_gate(rides):
   alone = error_intervals(fares, fares + own[0], rides[TIME], resamples=500)
   for name, expected in (('ratio', paired), ('rmse', alone['rmse']), ('mae', alone['mae'])):
     found = {'value': row[name], 'low': row[f'{name}_low'], 'high': row[f'{name}_high']}
-    assert found == pytest.approx(expected.to_dict(), rel=1e-6), name
+    assert found == pytest.approx(dataclasses.asdict(expected), rel=1e-6), name
   assert row['ratio_seeds_low'] is None
 
 
