@@ -19,7 +19,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from components.compression_gate.records import JudgedVariant
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 LANES = {'tfx121': _ROOT / '.venv' / 'bin' / 'python', 'tfx116': _ROOT / '.venv-tfx116' / 'bin' / 'python'}
@@ -40,17 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
   if options.child:
     _run_here(options.child, options.run)
     return
+  from pipeline.summary_record import Summary  # Not in the child, whose imports are measured.
+
   for lane, python in LANES.items():
     if not python.exists():
       raise SystemExit(f'No environment of {lane}: FARELITE_LANE={lane} make install')
   rounds: dict[str, list[Times]] = {lane: [] for lane in LANES}
-  files: dict[str, list[dict[str, Any]]] = {lane: [] for lane in LANES}
+  files: dict[str, Sequence[JudgedVariant]] = {lane: () for lane in LANES}
   for number in range(options.rounds):
     # Each lane is first in its turn: what comes second finds the disk's cache as the other left it.
     for lane in sorted(LANES, reverse=bool(number % 2)):
       with tempfile.TemporaryDirectory() as folder:
         rounds[lane].append(_run(lane, pathlib.Path(folder), options.run))
-        files[lane] = json.loads((pathlib.Path(folder) / 'out' / 'summary.json').read_text())['variants']
+        files[lane] = Summary.read(pathlib.Path(folder) / 'out' / 'summary.json').variants
   _print_times(rounds)
   _print_files(files)
 
@@ -120,16 +125,19 @@ def _print_times(rounds: Mapping[str, Sequence[Times]]) -> None:
     print(f'| {name} | {" | ".join(cells)} | {spread} |')
 
 
-def _print_files(files: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+def _print_files(files: Mapping[str, Sequence[JudgedVariant]]) -> None:
   first, second = files
   print(f'\n| file | {first} bytes | RMSE | {second} bytes | RMSE |\n|---|---|---|---|---|')
-  others = {variant['name']: variant for variant in files[second]}
+  others = {variant.name: variant for variant in files[second]}
   for variant in files[first]:
-    pair = variant, others.pop(variant['name'], None)
-    cells = [f'{found["bytes"]:,} | {found["rmse"]["value"]:.6f}' if found else 'not made | ' for found in pair]
-    print(f'| {variant["name"]} | {" | ".join(cells)} |')
-  for name in others:
-    print(f'| {name} | not made | | {others[name]["bytes"]:,} | {others[name]["rmse"]["value"]:.6f} |')
+    pair = variant, others.pop(variant.name, None)
+    print(f'| {variant.name} | {" | ".join(map(_cells, pair))} |')
+  for name, found in others.items():
+    print(f'| {name} | not made | | {_cells(found)} |')
+
+
+def _cells(found: JudgedVariant | None) -> str:
+  return f'{found.bytes:,} | {found.rmse.value:.6f}' if found and found.rmse else 'not made | '
 
 
 if __name__ == '__main__':

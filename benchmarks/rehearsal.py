@@ -11,14 +11,17 @@ The price of a process is what TFX's entry point takes until it hands over to th
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from typing import Any
+from collections.abc import Sequence
+
+from pipeline.rehearse_command import Rehearsal, RehearsedTask
+from pipeline.steps import StepState
+from pipeline.summary_record import Summary
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _CONFIG = _ROOT / 'tests' / 'integration' / 'short_rehearsal.yaml'
@@ -36,13 +39,13 @@ def main(arguments: list[str] | None = None) -> None:
   with tempfile.TemporaryDirectory() as folder:
     for number in range(0 if options.no_local else 2):
       seconds, _ = _timed('run', f'{folder}/local')
-      summary = json.loads(pathlib.Path(folder, 'local', 'summary.json').read_text())
-      print(f'| local run {number + 1} | {seconds:.1f} | {len(summary["timings"])} | | |', flush=True)
+      timings = Summary.read(pathlib.Path(folder, 'local', 'summary.json')).timings
+      print(f'| local run {number + 1} | {seconds:.1f} | {len(timings)} | | |', flush=True)
     rehearse = ('rehearse', f'{folder}/rehearsal', '--target', options.target, '--parallel', str(options.parallel))
     for number in range(options.rehearsals):
       seconds, output = _timed(*rehearse)
-      summary = json.loads((output / 'rehearsal.json').read_text())
-      print(f'| {options.target} rehearsal {number + 1} | {seconds:.1f} | {_row(summary["steps"])} |', flush=True)
+      steps = Rehearsal.read(output / 'rehearsal.json').steps
+      print(f'| {options.target} rehearsal {number + 1} | {seconds:.1f} | {_row(steps)} |', flush=True)
 
 
 def _timed(command: str, output: str, *more: str) -> tuple[float, pathlib.Path]:
@@ -55,9 +58,9 @@ def _timed(command: str, output: str, *more: str) -> tuple[float, pathlib.Path]:
   return time.monotonic() - start, pathlib.Path(output)
 
 
-def _row(steps: list[dict[str, Any]]) -> str:
-  prices = [step['start_up_seconds'] for step in steps if step['start_up_seconds']]
-  cached = sum(step['state'] == 'cached' for step in steps)
+def _row(steps: Sequence[RehearsedTask]) -> str:
+  prices = [step.start_up_seconds for step in steps if step.start_up_seconds]
+  cached = sum(step.state is StepState.CACHED for step in steps)
   if not prices:
     return f'0 | {cached} | '
   return f'{len(prices)} | {cached} | {statistics.median(prices):.1f} s ({min(prices):.1f}–{max(prices):.1f})'

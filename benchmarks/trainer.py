@@ -27,6 +27,8 @@ os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
 import numpy as np
 
+from pipeline.summary_record import Summary
+
 RECIPES = {'dense alone': '[dense]', 'five recipes': '[dense, pruned_80, pqat_80, qat, clustered_16]'}
 
 
@@ -72,7 +74,7 @@ def _step(recipes: str, output: str) -> float:
   """Seconds of the step in a whole run from nothing."""
   command = [sys.executable, '-m', 'pipeline', 'run', '--output', output, '--set', f'training.recipes={recipes}']
   subprocess.run(command, check=True, capture_output=True)
-  return float(json.loads(pathlib.Path(output, 'summary.json').read_text())['timings']['PruningTrainer'])
+  return Summary.read(pathlib.Path(output, 'summary.json')).timings['PruningTrainer']
 
 
 def _child(recipes: str, output: str) -> dict:

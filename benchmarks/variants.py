@@ -10,20 +10,20 @@ LightGBM on ready-made features.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
 import numpy as np
 from rich.console import Console
+
+from pipeline.summary_record import Summary
 
 RUNS = {
   'small': (
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         console.print(f'  {name}, a single ride: {median:,.0f} µs ({low:,.0f} to {high:,.0f} over rounds)')
 
 
-def run(model: str, options: argparse.Namespace) -> dict[str, Any]:
+def run(model: str, options: argparse.Namespace) -> Summary:
   """The summary of a run; exits with the run's own words where it fails."""
   preset, recipes, schemes = RUNS[model]
   output = pathlib.Path(options.output, model)
@@ -59,10 +59,10 @@ def run(model: str, options: argparse.Namespace) -> dict[str, Any]:
   finished = subprocess.run(command, capture_output=True, text=True)
   if finished.returncode:
     raise SystemExit(finished.stdout[-2000:] + finished.stderr[-2000:])
-  return dict(json.loads((output / 'summary.json').read_text(encoding='utf-8')))
+  return Summary.read(output / 'summary.json')
 
 
-def single_ride(summary: dict[str, Any], options: argparse.Namespace) -> dict[str, tuple[float, float, float]]:
+def single_ride(summary: Summary, options: argparse.Namespace) -> dict[str, tuple[float, float, float]]:
   """Median microseconds of one ride, with the smallest and largest round, by what predicts it."""
   timed = {'SavedModel, serving_raw': _saved_model(summary), 'LightGBM, ready-made features': _lightgbm(options)}
   rounds: dict[str, list[float]] = {name: [] for name in timed}
@@ -77,11 +77,11 @@ def single_ride(summary: dict[str, Any], options: argparse.Namespace) -> dict[st
   return {name: (float(np.median(values)), min(values), max(values)) for name, values in rounds.items()}
 
 
-def _saved_model(summary: dict[str, Any]) -> Callable[[], object]:
+def _saved_model(summary: Summary) -> Callable[[], object]:
   import tensorflow as tf
 
-  dense = next(recipe for recipe in summary['recipes'] if recipe['name'] == 'dense')
-  model = tf.saved_model.load(str(pathlib.Path(dense['path'], 'Format-Serving')))
+  dense = next(recipe for recipe in summary.recipes if recipe.name == 'dense')
+  model = tf.saved_model.load(str(pathlib.Path(dense.path, 'Format-Serving')))
   serve = model.signatures['serving_raw']
   _, specs = serve.structured_input_signature
   ride = {name: tf.zeros([1], spec.dtype) for name, spec in specs.items()}
@@ -118,31 +118,31 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
   return parser.parse_args(arguments)
 
 
-def _table(model: str, summary: dict[str, Any]) -> str:
+def _table(model: str, summary: Summary) -> str:
   """A Markdown table, as the docs hold it."""
   headers = ('variant', 'RMSE', 'to dense float32 [95 %]', 'bytes', 'gzip', 'µs p50', 'µs p99', 'zero', 'budget')
   rows = [headers, ('---', *('---:',) * (len(headers) - 1))]
-  for variant in summary['variants']:
-    if variant['rmse'] is None:
-      rows.append((variant['name'], *('',) * (len(headers) - 2), 'not made'))
+  for variant in summary.variants:
+    ratio, latency = variant.rmse_ratio, variant.latency_us
+    if variant.rmse is None or ratio is None or latency is None:
+      rows.append((variant.name, *('',) * (len(headers) - 2), 'not made'))
       continue
-    ratio, latency = variant['rmse_ratio'], variant['latency_us']
     rows.append(
       (
-        variant['name'],
-        f'{variant["rmse"]["value"]:.3f}',
-        f'{ratio["value"]:.3f} [{ratio["low"]:.3f}, {ratio["high"]:.3f}]',
-        f'{variant["bytes"]:,}',
-        f'{variant["gzip_bytes"]:,}',
-        f'{latency["p50"]:.1f}',
-        f'{latency["p99"]:.1f}',
-        f'{variant["sparsity"]:.0%}',
-        'chosen' if variant['name'] == summary['chosen'] else 'kept' if variant['within_budget'] else 'missed',
+        variant.name,
+        f'{variant.rmse.value:.3f}',
+        f'{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]',
+        f'{variant.bytes:,}',
+        f'{variant.gzip_bytes:,}',
+        f'{latency.p50:.1f}',
+        f'{latency.p99:.1f}',
+        f'{variant.sparsity:.0%}',
+        'chosen' if variant.name == summary.chosen else 'kept' if variant.within_budget else 'missed',
       )
     )
   lines = [f'| {" | ".join(row)} |' for row in rows]
-  lost = [f'{variant["name"]}: {variant["reason"]}' for variant in summary['variants'] if variant['rmse'] is None]
-  return '\n'.join([f'\n{model}: {summary["reason"]}\n', *lines, '', *lost])
+  lost = [f'{variant.name}: {variant.reason}' for variant in summary.variants if variant.rmse is None]
+  return '\n'.join([f'\n{model}: {summary.reason}\n', *lines, '', *lost])
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@
     │   ├── OutputError           the output directory
     │   │   └── BusyError         … which another run holds
     │   ├── MetadataStoreError    the metadata store
+    │   ├── RecordError           a JSON file of a run that is broken or newer
     │   ├── ManifestError         a version that is not what was pushed
     │   ├── LiteFileError         a lite file, or rides for one
     │   ├── RestoreError          a version to put back

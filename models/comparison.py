@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.intervals import Estimate, ResampledSums, root_mean_square
+from configs.records import Estimate
+from models.intervals import ResampledSums, root_mean_square
 
 
 class SliceErrors(NamedTuple):

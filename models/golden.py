@@ -13,8 +13,7 @@ import numpy as np
 
 from models.lite.client import LiteModel
 from models.lite.contract import FARE
-from models.manifest import EXTRA, ManifestError
-from models.pushed import LITE_FILE
+from models.manifest import EXTRA, LITE_FILE, ManifestError
 
 GOLDEN = f'{EXTRA}/golden_rides.json'
 

@@ -10,11 +10,12 @@ Source: the cluster bootstrap with Poisson(1) weights, an approximation of the m
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+
+from configs.records import Estimate
 
 WORST = 5
 """Rides that `rmse_without_worst` leaves out: a handful of dirty rows rules an RMSE."""
@@ -36,35 +37,6 @@ _POISSON = np.searchsorted(
 
 _Z = 1.96
 """Half the width of a 95 % interval in standard errors."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-  """A value and its 95 % interval.
-
-  Attributes:
-    value: the point.
-    low: lower bound; `None` where no interval is known.
-    high: upper bound; `None` where no interval is known.
-  """
-
-  value: float
-  low: float | None = None
-  high: float | None = None
-
-  @property
-  def bottom(self) -> float:
-    """The lower end of what is known."""
-    return self.value if self.low is None else self.low
-
-  @property
-  def top(self) -> float:
-    """The upper end of what is known."""
-    return self.value if self.high is None else self.high
-
-  def to_dict(self) -> dict[str, float | None]:
-    """`value`, `low` and `high`, as JSON files have it."""
-    return dataclasses.asdict(self)
 
 
 def root_mean_square(values: np.ndarray, axis: int | None = None) -> np.ndarray:

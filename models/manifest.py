@@ -8,20 +8,20 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from configs.errors import UserError
+from configs.records import Figure, Record, RecordError, RecordPart
+from models.inputs import InputColumn
 
 EXTRA = 'assets.extra'
 """Folder of a version for what is not part of its graph; TensorFlow Serving ignores it."""
 
 MANIFEST = f'{EXTRA}/manifest.json'
 
-REQUIRED = ('dataset', 'inputs', 'metrics', 'recipe', 'scheme', 'code_version')
-"""Facts that every manifest has."""
+LITE_FILE = f'{EXTRA}/model.tflite'
+"""The chosen variant inside a version."""
 
-_FORMAT = 1
-_OWN = ('format', 'created', 'files', 'manifest_sha256')
 _AGAIN = 'copy or push the version again'
 
 
@@ -29,41 +29,116 @@ class ManifestError(UserError):
   """A version that is not what its manifest says; the message is one sentence that names the file."""
 
 
-def write_manifest(version_dir: str | os.PathLike[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+class Latency(RecordPart):
+  """Microseconds of one call, input and output left out.
+
+  Attributes:
+    p50: median of all calls.
+    p99: of all calls.
+    spread: smallest and largest of the rounds' medians: how far another measurement may lie from this one.
+  """
+
+  p50: float
+  p99: float
+  spread: tuple[float, float]
+
+
+class VersionMetrics(RecordPart):
+  """What was measured of the lite file of a version.
+
+  Attributes:
+    rides: that it was measured on.
+    rmse: in the city's currency.
+    mae: the same.
+    rmse_ratio: to that of `rmse_ratio_to`, ride by ride.
+    rmse_ratio_to: name of a variant.
+    latency_us: of one ride.
+    peak_bytes: by how much it raised the peak of its process's memory.
+    bytes: of the file.
+    gzip_bytes: of the file as users download it.
+    sparsity: share of weights that are zero.
+  """
+
+  rides: int | None = None
+  rmse: Figure | None = None
+  mae: Figure | None = None
+  rmse_ratio: Figure | None = None
+  rmse_ratio_to: str | None = None
+  latency_us: Latency | None = None
+  peak_bytes: int | None = None
+  bytes: int | None = None
+  gzip_bytes: int | None = None
+  sparsity: float | None = None
+
+
+class VersionFile(RecordPart):
+  """A file of a version: its size, and its SHA-256 in hexadecimal."""
+
+  bytes: int
+  sha256: str
+
+
+class Manifest(Record):
+  """`assets.extra/manifest.json`: what a pushed version is, and every file of it.
+
+  Attributes:
+    format: 1; what told the version of a manifest before `schema_version` did.
+    created: when, in UTC.
+    variant: name of the variant, `<recipe>.<scheme>`.
+    recipe: name of the training recipe.
+    scheme: name of the conversion scheme.
+    dataset: its name.
+    currency: ISO 4217 code of the fares.
+    inputs: the raw columns, in order.
+    metrics: of the lite file.
+    code_version: digest of the code that made it.
+    files: every other file by its relative path.
+    manifest_sha256: SHA-256 of the manifest without this key.
+  """
+
+  MEND: ClassVar[str] = _AGAIN
+
+  format: int = 1
+  created: str = ''
+  variant: str | None = None
+  recipe: str
+  scheme: str
+  dataset: str
+  currency: str | None = None
+  inputs: tuple[InputColumn, ...]
+  metrics: VersionMetrics
+  code_version: str
+  files: dict[str, VersionFile] = {}
+  manifest_sha256: str = ''
+
+
+def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Manifest:
   """Writes `assets.extra/manifest.json`; call it last, when every other file of the version is there.
 
   Args:
     version_dir: a directory on a disk, with `saved_model.pb` at its root. A
       version for a bucket is made on a disk and copied.
-    facts: at least `REQUIRED`, as JSON knows it: `dataset` is a name, `inputs`
-      what `models.inputs.describe_inputs` gives; no NaN.
+    facts: what the version is; no NaN. When it was made and its files are not
+      looked at.
 
   Returns:
-    What was written: the facts, `created` (UTC) and, for each file, its
-    `bytes` and `sha256`.
+    What was written.
 
   Raises:
-    ValueError: a fact is missing, has a reserved name, or is not for JSON.
+    ValueError: a number is not finite.
   """
-  missing = [name for name in REQUIRED if name not in facts]
-  reserved = [name for name in _OWN if name in facts]
-  if missing or reserved:
-    what = f"lacks '{missing[0]}'" if missing else f"may not set '{reserved[0]}'"
-    raise ValueError(f'A manifest {what}; it needs {", ".join(REQUIRED)}, and sets {", ".join(_OWN)} itself.')
   version = pathlib.Path(version_dir)
   created = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')
   files = {name: _facts_of(version / name) for name in _files(version) if name != MANIFEST}
-  manifest = {'format': _FORMAT, 'created': created} | dict(facts) | {'files': files}
-  # As it will be read back: tuples are lists in JSON, and keys are text.
-  manifest = json.loads(_render(manifest))
-  manifest['manifest_sha256'] = _digest(manifest)
+  manifest = facts.model_copy(update={'format': 1, 'created': created, 'files': files})
+  manifest = manifest.model_copy(update={'manifest_sha256': _digest(manifest.to_dict())})
   path = version / MANIFEST
   path.parent.mkdir(exist_ok=True)
-  path.write_text(_render(manifest), encoding='utf-8')
+  path.write_text(_render(manifest.to_dict()), encoding='utf-8')
   return manifest
 
 
-def verify(version_dir: str | os.PathLike[str]) -> dict[str, Any]:
+def verify(version_dir: str | os.PathLike[str]) -> Manifest:
   """Checks a version, byte by byte, against its manifest.
 
   Args:
@@ -78,7 +153,7 @@ def verify(version_dir: str | os.PathLike[str]) -> dict[str, Any]:
   """
   version = pathlib.Path(version_dir)
   manifest = _read(version)
-  listed, found = manifest['files'], _files(version)
+  listed, found = manifest.files, _files(version)
   for name in listed:
     if name not in found:
       raise ManifestError(f"'{name}' is missing from '{version}'; {_AGAIN}.")
@@ -91,7 +166,7 @@ def verify(version_dir: str | os.PathLike[str]) -> dict[str, Any]:
   return manifest
 
 
-def _read(version: pathlib.Path) -> dict[str, Any]:
+def _read(version: pathlib.Path) -> Manifest:
   path = version / MANIFEST
   try:
     text = path.read_text(encoding='utf-8')
@@ -108,7 +183,10 @@ def _read(version: pathlib.Path) -> dict[str, Any]:
     raise ManifestError(f"'{path}' is broken (it lists no files); {_AGAIN}.")
   if text != _render(manifest) or manifest.get('manifest_sha256') != _digest(manifest):
     raise ManifestError(f"'{path}' was altered: it is not the manifest that was pushed; {_AGAIN}.")
-  return manifest
+  try:
+    return Manifest.of(manifest, path)
+  except RecordError as error:
+    raise ManifestError(str(error)) from None
 
 
 def _files(version: pathlib.Path) -> list[str]:
@@ -121,7 +199,7 @@ def _files(version: pathlib.Path) -> list[str]:
   return sorted(found)
 
 
-def _facts_of(path: pathlib.Path) -> dict[str, Any]:
+def _facts_of(path: pathlib.Path) -> VersionFile:
   digest = hashlib.sha256()
   size = 0
   try:
@@ -131,7 +209,7 @@ def _facts_of(path: pathlib.Path) -> dict[str, Any]:
         size += len(chunk)
   except OSError as error:
     raise ManifestError(f"'{path}' can't be read ({error.strerror or error}); {_AGAIN}.") from error
-  return {'bytes': size, 'sha256': digest.hexdigest()}
+  return VersionFile(bytes=size, sha256=digest.hexdigest())
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from models.lite.client import LiteModel
-from models.manifest import EXTRA, MANIFEST, ManifestError, verify
+from models.manifest import LITE_FILE, MANIFEST, Manifest, ManifestError, verify
 from models.versions import SAVED_MODEL, is_object_store, served_version
-
-LITE_FILE = f'{EXTRA}/model.tflite'
-"""The chosen variant inside a version."""
 
 
 class PushedModel(NamedTuple):
@@ -20,12 +17,12 @@ class PushedModel(NamedTuple):
   Attributes:
     file: the lite file.
     version: the version's directory, verified; `None` for a file on its own.
-    manifest: the version's manifest; empty for a file on its own.
+    manifest: the version's manifest; `None` for a file on its own.
   """
 
   file: pathlib.Path
   version: pathlib.Path | None
-  manifest: dict[str, Any]
+  manifest: Manifest | None
 
 
 def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
@@ -44,10 +41,10 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   if not place.exists():
     raise ManifestError(f"There is no '{path}'; name a pushed version, the directory of the versions, or a .tflite.")
   if not place.is_dir():
-    return PushedModel(place, None, {})
+    return PushedModel(place, None, None)
   version = place if _is_version(place) else _served(place)
   manifest = verify(version)
-  if LITE_FILE not in manifest['files']:
+  if LITE_FILE not in manifest.files:
     raise ManifestError(f"'{version}' was pushed without {LITE_FILE}; push a run that has a lite variant.")
   return PushedModel(version / LITE_FILE, version, manifest)
 

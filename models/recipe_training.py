@@ -28,6 +28,7 @@ from models.compression.final_models import FinalModel, FinalModels, structure
 from models.compression.fine_tuning import fine_tuned
 from models.compression.preparations import Preparations
 from models.compression.proof import base_digest, prove
+from models.compression.records import REPORT_FOLDER
 from models.compression.report import training_report, write_report, write_weight_histograms
 from models.curves import write_curves, write_tensorboard
 from models.keras_compat import keras
@@ -39,7 +40,6 @@ from models.training import Course, TrainingRun, predict, total_steps
 WEIGHTS = 'fare_model.weights.h5'
 CONFIG = 'config.yaml'
 RECIPE = 'recipe.yaml'
-REPORT_FOLDER = 'training_report'
 
 
 class RecipeTraining:

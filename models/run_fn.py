@@ -16,6 +16,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer import fn_args_utils
 from tfx.utils import io_utils
 
+from models.compression.records import RECIPES_FOLDER
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
@@ -25,9 +26,6 @@ from models.signatures import Exporter
 from models.versions import is_saved_model
 from transforms import names
 from transforms.catalogue import Categorical, categoricals
-
-RECIPES_FOLDER = 'recipes'
-"""Folder of the model run that holds one model per recipe; `components.recipe_models` reads it."""
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:

@@ -6,8 +6,7 @@ import datetime
 import logging
 import pathlib
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from components.anomaly_gate.findings import AnomaliesError
 from components.pusher.journal import manifest_digest
@@ -22,7 +21,10 @@ from pipeline.errors import failure_sentence, root_cause
 from pipeline.local_runner import run_locally
 from pipeline.output_directory import OutputDirectory
 from pipeline.places import Places
+from pipeline.retraining.triggers import Verdict
+from pipeline.run_registry import RunEntry
 from pipeline.steps import Step, StepFailedError, StepObserver, StepState, output_of
+from pipeline.summary_record import Summary, WindowRecord
 
 
 def run(
@@ -30,9 +32,10 @@ def run(
   source: DataSource,
   output: OutputDirectory,
   observer: StepObserver,
-  occasion: Mapping[str, Any] | None = None,
+  window: WindowRecord | None = None,
+  triggers: Sequence[Verdict] = (),
   notes: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> Summary:
   """Runs the whole pipeline and writes its summary, whatever happens.
 
   Args:
@@ -40,7 +43,8 @@ def run(
     source: the rides.
     output: where everything goes.
     observer: is told of each step.
-    occasion: further keys of the summary, such as the window that is read.
+    window: what is read, of a run on a window.
+    triggers: why such a run is made.
     notes: sentences that go before the summary's own notes.
 
   Returns:
@@ -57,38 +61,43 @@ def run(
   run_registry.claim(store, config, output)
   pushes.record_rollbacks(store, config.name, output.serving)
   run_id = run_registry.new_run_id(started)
-  facts = {
-    'pipeline': config.name,
-    'started': started.isoformat(timespec='seconds'),
-    'data': f'{source.base}/{source.pattern}',
-    'output': str(output.path),
-    'code_version': run_version(),
-  }
-  run_registry.begin(store, run_id, facts | {'config': loading.dump(config)})
+  facts = RunEntry(
+    pipeline=config.name,
+    started=started.isoformat(timespec='seconds'),
+    data=f'{source.base}/{source.pattern}',
+    output=str(output.path),
+    code_version=run_version(),
+    config=loading.dump(config),
+  )
+  run_registry.begin(store, run_id, facts)
   try:
     _run_steps(config, source, output, run_id, observer, steps, after)
   except StepFailedError as error:
     failure = failure_sentence(error.step, error)
     anomalies = isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
-  _name_what_serves(result, steps, output.serving)
-  result |= {'run': run_id, 'config': str(output.config)} | facts | dict(occasion or {})
-  result['notes'] = [*notes, *result['notes']]
+  result = _name_what_serves(result, steps, output.serving)
+  result = result.model_copy(update=facts.properties() | {'run': run_id, 'config': str(output.config)})
+  if window is not None:
+    result = result.model_copy(update={'ended_early': False, 'window': window, 'triggers': tuple(triggers)})
+  result = result.model_copy(update={'notes': (*notes, *result.notes)})
   try:
-    summary.write(result, output.summary)
+    result.write(output.summary)
   except OSError as error:  # A full disk; what happened is still told on the terminal.
-    result['reason'] += f' {output.summary} could not be written: {error.strerror}.'
+    lost = f'{result.reason} {output.summary} could not be written: {error.strerror}.'
+    result = result.model_copy(update={'reason': lost})
   try:
     run_registry.update(store, run_id, run_registry.outcome(result))
   except Exception as error:  # The store went away; the run is not lost with its entry.
     logging.getLogger(__name__).exception('The outcome of the run could not be recorded.')
-    result['notes'].append(f'The outcome could not be recorded in the metadata store: {error}')
+    note = f'The outcome could not be recorded in the metadata store: {error}'
+    result = result.model_copy(update={'notes': (*result.notes, note)})
   return result
 
 
 def fail(config: RunConfig, output: OutputDirectory, reason: str) -> None:
   """Writes the summary of a run that ended before its first step."""
-  summary.write(summary.summarize(config, [], reason, anomalies=False, after={}), output.summary)
+  summary.summarize(config, [], reason, anomalies=False, after={}).write(output.summary)
 
 
 def _run_steps(
@@ -118,13 +127,14 @@ def _run_steps(
     steps[-1] = repeated[-1]
 
 
-def _name_what_serves(result: dict[str, Any], steps: list[Step], serving: pathlib.Path) -> None:
+def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path) -> Summary:
   """The pushed bytes may serve under a newer number than the push had, since a rollback put them back."""
   pushed, serves = output_of(steps, 'Pusher', 'pushed_model'), served_version(serving)
-  if pushed and result['pushed_path'] and serves is not None and str(serves) != result['pushed_version']:
+  if pushed and result.pushed_path and serves is not None and str(serves) != result.pushed_version:
     newest = serving / str(serves)
     if manifest_digest(newest) == manifest_digest(pushed.uri):
-      result |= {'pushed_path': str(newest), 'pushed_version': newest.name}
+      return result.model_copy(update={'pushed_path': str(newest), 'pushed_version': newest.name})
+  return result
 
 
 def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:

@@ -14,11 +14,12 @@ import ml_metadata as mlmd
 from components.pusher.restoring import RestoreError, verified_manifest
 from components.ride_example_gen.counts import COUNTS_FILE, RideCounts
 from configs.run import RunConfig
+from models.manifest import Manifest
 from pipeline.lineage import COMPARED, Made, lineage, outputs_of_run, properties
 from pipeline.output_directory import OutputDirectory
 from pipeline.pushes import pushes
-from pipeline.run_registry import AGAIN
-from pipeline.runs import RunEntry, read_runs
+from pipeline.run_registry import AGAIN, RunEntry
+from pipeline.runs import read_runs
 
 _INGESTION = 'RideExampleGen'
 
@@ -32,7 +33,7 @@ class Provenance:
     output: the output directory.
     rides: one mapping per ingestion: `source`, `files`, `digest`, `span`, `read`, `kept`, `quarantined`.
     artifacts: `id`, `type`, `step`, `output`, `run`, `where` and `there`, in the order of their making.
-    manifest: of the version; empty where it can't be read.
+    manifest: of the version; `None` where it can't be read.
     code_version: of the run that made it.
     config: the same run's, as YAML.
     config_digest: SHA-256 of that.
@@ -44,7 +45,7 @@ class Provenance:
   output: str
   rides: Sequence[Mapping[str, Any]]
   artifacts: Sequence[Mapping[str, Any]]
-  manifest: Mapping[str, Any]
+  manifest: Manifest | None
   code_version: str | None
   config: str | None
   config_digest: str | None
@@ -53,7 +54,8 @@ class Provenance:
 
   def to_json(self) -> dict[str, Any]:
     """Everything, as JSON knows it."""
-    return dataclasses.asdict(self)
+    manifest = self.manifest.to_dict() if self.manifest else {}
+    return dataclasses.asdict(self) | {'entry': self.entry.model_dump(), 'manifest': manifest}
 
 
 def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, entry: RunEntry) -> Provenance:
@@ -135,16 +137,16 @@ def _artifact(made: Made) -> dict[str, Any]:
   }
 
 
-def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[dict[str, Any], list[str]]:
+def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[Manifest | None, list[str]]:
   if entry.pushed_version is None:
-    return {}, []
+    return None, []
   version = output.serving / str(entry.pushed_version)
   if not version.is_dir():
-    return {}, [f"Version {entry.pushed_version} is not in '{output.serving}' any more."]
+    return None, [f"Version {entry.pushed_version} is not in '{output.serving}' any more."]
   try:
     return verified_manifest(version), []
   except RestoreError as error:
-    return {}, [str(error)]
+    return None, [str(error)]
 
 
 def _other_models(everything: Sequence[Made], own: Sequence[Made]) -> dict[str, str]:

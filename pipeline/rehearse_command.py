@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import pathlib
 import tempfile
 import time
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource, files_of
@@ -21,11 +21,54 @@ from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.staging import BUCKET, staged
+from pipeline.steps import StepState
 from pipeline.targets.compiled import SUFFIXES, CompiledPipeline, write_compiled
 from pipeline.targets.places import TargetError, platform_settings
 from pipeline.targets.target import Target
 
 _IMAGE = 'farelite:rehearsal'
+
+
+class RehearsedTask(RecordPart):
+  """A task of a rehearsal.
+
+  Attributes:
+    name: of the task.
+    state: how it ended.
+    seconds: wall time.
+    start_up_seconds: until TFX handed over to the executor; `None` where no process ran, or another one.
+    left_behind: files that the task wrote where nothing finds them.
+  """
+
+  name: str
+  state: StepState
+  seconds: float
+  start_up_seconds: float | None
+  left_behind: tuple[str, ...]
+
+
+class Rehearsal(Record):
+  """What `rehearsal.json` holds.
+
+  Attributes:
+    status: `complete` or `failed`.
+    reason: why it failed.
+    target: vertex or kfp.
+    run: its id.
+    pushed: URI of the version that was pushed.
+    logs: folder of its logs.
+    steps: the tasks that ended.
+    seconds: wall time of the whole.
+  """
+
+  status: str
+  reason: str | None
+  target: Target
+  run: str
+  pushed: str | None
+  logs: str
+  steps: tuple[RehearsedTask, ...]
+  seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +134,11 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
       f'[bold]{compiled.name}[/bold] for {target.value}, schema {compiled.spec["schemaVersion"]}', style='dim'
     )
     with tempfile.TemporaryDirectory(prefix='farelite-') as scratch:
-      summary = _rehearse(directory, target, run_id, logs, pathlib.Path(scratch), console, parallel)
-    summary['seconds'] = round(time.monotonic() - start, 1)
-    directory.summary.write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
+      stage, steps = _rehearse(directory, target, run_id, logs, pathlib.Path(scratch), console, parallel)
+    summary = _summary(stage, steps, round(time.monotonic() - start, 1))
+    directory.summary.write_text(summary.to_json() + '\n', encoding='utf-8')
     _show(console, summary, directory)
-  return 0 if summary['status'] == 'complete' else 1
+  return 0 if summary.status == 'complete' else 1
 
 
 def _compiled(config: RunConfig, source: DataSource, target: Target) -> CompiledPipeline:
@@ -122,7 +165,8 @@ def _rehearse(
   scratch: pathlib.Path,
   console: Console,
   parallel: int,
-) -> dict[str, Any]:
+) -> tuple[Any, list[Any]]:
+  """The stage, and its tasks that ended."""
   from pipeline.rehearsal import dag_runner, image, kubeflow_spec
   from pipeline.rehearsal.artifact_store import ArtifactStore
   from pipeline.rehearsal.task_runner import Stage
@@ -141,67 +185,67 @@ def _rehearse(
     variables=image.variables(),
   )
   with LiveView(console) as view:
-    steps = dag_runner.run_tasks(stage, view, parallel)
-  return _summary(stage, steps)
+    return stage, dag_runner.run_tasks(stage, view, parallel)
 
 
-def _summary(stage: Any, steps: list[Any]) -> dict[str, Any]:
-  """What the rehearsal came to, as it is written to `rehearsal.json`."""
+def _summary(stage: Any, steps: list[Any], seconds: float) -> Rehearsal:
+  """What the rehearsal came to."""
   failures = [step.failure for step in steps if step.failure]
   pushes = [output for step in steps for output in step.step.outputs.get('pushed_model', ())]
   pushed = next((str(push.properties['pushed_destination']) for push in pushes if push.properties.get('pushed')), None)
-  return {
-    'status': 'failed' if failures else 'complete',
-    'reason': ' '.join(failures) or None,
-    'target': stage.target.value,
-    'run': stage.run,
-    'pushed': pushed,
-    'logs': str(stage.logs),
-    'steps': [
-      {
-        'name': step.step.name,
-        'state': step.step.state.value,
-        'seconds': round(step.step.seconds, 2),
-        'start_up_seconds': step.outcome and step.outcome.start_up_seconds,
-        'left_behind': list(step.outcome.left_behind) if step.outcome else [],
-      }
+  return Rehearsal(
+    status='failed' if failures else 'complete',
+    reason=' '.join(failures) or None,
+    target=stage.target,
+    run=stage.run,
+    pushed=pushed,
+    logs=str(stage.logs),
+    steps=tuple(
+      RehearsedTask(
+        name=step.step.name,
+        state=step.step.state,
+        seconds=round(step.step.seconds, 2),
+        start_up_seconds=step.outcome and step.outcome.start_up_seconds,
+        left_behind=tuple(step.outcome.left_behind) if step.outcome else (),
+      )
       for step in steps
-    ],
-  }
+    ),
+    seconds=seconds,
+  )
 
 
-def _show(console: Console, summary: dict[str, Any], directory: RehearsalDirectory) -> None:
+def _show(console: Console, summary: Rehearsal, directory: RehearsalDirectory) -> None:
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column(f'{summary["target"]}, run {summary["run"]}')
+  table.add_column(f'{summary.target.value}, run {summary.run}')
   for name in ('state', 'seconds', 'start-up'):
     table.add_column(name, justify='right')
-  for step in summary['steps']:
-    start_up = step['start_up_seconds']
-    table.add_row(step['name'], step['state'], f'{step["seconds"]:.1f}', f'{start_up:.1f}' if start_up else '')
+  for step in summary.steps:
+    start_up = step.start_up_seconds
+    table.add_row(step.name, step.state.value, f'{step.seconds:.1f}', f'{start_up:.1f}' if start_up else '')
   console.print()
   console.print(table)
-  for step in summary['steps']:
-    if step['left_behind']:
-      files = ', '.join(step['left_behind'][:3])
-      console.print(f' [yellow]![/] {step["name"]} leaves {escape(files)} in its pod, where nothing finds it.')
-  color = 'green' if summary['status'] == 'complete' else 'red'
-  console.print(f'\n[bold {color}]{summary["status"]}[/] in {summary["seconds"]:.0f} s{_result(summary)}')
+  for step in summary.steps:
+    if step.left_behind:
+      files = ', '.join(step.left_behind[:3])
+      console.print(f' [yellow]![/] {step.name} leaves {escape(files)} in its pod, where nothing finds it.')
+  color = 'green' if summary.status == 'complete' else 'red'
+  console.print(f'\n[bold {color}]{summary.status}[/] in {summary.seconds:.0f} s{_result(summary)}')
   paths = Table.grid(padding=(0, 2))
   for name, path in (
-    ('spec', directory.spec(Target(summary['target']))),
+    ('spec', directory.spec(summary.target)),
     ('buckets', directory.buckets.folder),
-    ('logs', summary['logs']),
+    ('logs', summary.logs),
     ('summary', directory.summary),
   ):
     paths.add_row(f'[dim]{name}[/dim]', _relative(str(path)))
   console.print(paths)
 
 
-def _result(summary: dict[str, Any]) -> str:
-  if summary['reason']:
-    return f': {escape(summary["reason"])}'
-  if summary['pushed']:
-    return f': pushed {summary["pushed"]}.'
+def _result(summary: Rehearsal) -> str:
+  if summary.reason:
+    return f': {escape(summary.reason)}'
+  if summary.pushed:
+    return f': pushed {summary.pushed}.'
   return ': nothing was pushed.'
 
 

@@ -19,8 +19,8 @@ from pipeline import run_registry
 from pipeline.lineage import lineage, outputs_of_run
 from pipeline.output_directory import OutputDirectory
 from pipeline.pushes import Push, pushes
-from pipeline.run_registry import AGAIN, ROLLED_BACK
-from pipeline.runs import RunEntry, read_runs
+from pipeline.run_registry import AGAIN, ROLLED_BACK, RunEntry
+from pipeline.runs import read_runs
 
 _REMOVED = '.removed-'
 """Begins the name of a folder that is on its way out; whoever looked for the artifact misses it at once."""
@@ -102,7 +102,7 @@ def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Plan) -> 
     store.put_artifacts(list(planned.artifacts))
   today = f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}'
   for run in planned.runs:
-    run_registry.update(store, run, {'pruned': today})
+    run_registry.update(store, run, RunEntry(pruned=today))
   for path in [*aside, *planned.files]:
     _delete(path)
 

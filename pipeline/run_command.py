@@ -8,8 +8,7 @@ import datetime
 import logging
 import pathlib
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from configs import loading
+from configs.records import Estimate
 from configs.run import RunConfig
 from pipeline import beam_arguments, cloud_bigquery, environment, log_files
 from pipeline.config_view import config_view
@@ -25,8 +25,16 @@ from pipeline.data_source import DataSource
 from pipeline.live_view import LiveView
 from pipeline.output_directory import OutputDirectory
 from pipeline.steps import StepObserver
+from pipeline.summary_record import (
+  FindingRecord,
+  MetricsRecord,
+  RecipeRecord,
+  RowsRecord,
+  Status,
+  Summary,
+)
 
-_OK = frozenset({'pushed', 'not_blessed'})
+_OK = frozenset({Status.PUSHED, Status.NOT_BLESSED})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Session:
   start: float
 
 
-Job = Callable[[StepObserver], dict[str, Any]]
+Job = Callable[[StepObserver], Summary]
 """Runs the pipeline, tells the observer, and returns the summary."""
 
 
@@ -72,7 +80,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
       source = cloud_bigquery.current(source, beam_arguments.project_of(_around(config, output)))
     resolved, _ = resolve_window(source)
 
-    def job(observer: StepObserver) -> dict[str, Any]:
+    def job(observer: StepObserver) -> Summary:
       from pipeline import local_run
 
       return local_run.run(config, resolved, output, observer)
@@ -141,7 +149,7 @@ def perform(session: Session, config: RunConfig, output: OutputDirectory, job: J
   if config.retention.after_run:
     _prune(session.console, config, output)
   _show_outcome(session.console, summary, config, output, page, session.log, time.monotonic() - session.start)
-  return 0 if summary['status'] in _OK else 1
+  return 0 if summary.status in _OK else 1
 
 
 def show_config(console: Console, config: RunConfig, source: DataSource) -> None:
@@ -181,33 +189,33 @@ def _prune(console: Console, config: RunConfig, output: OutputDirectory) -> None
 
 def _show_outcome(
   console: Console,
-  summary: dict[str, Any],
+  summary: Summary,
   config: RunConfig,
   output: OutputDirectory,
   page: pathlib.Path | None,
   log: pathlib.Path,
   wall: float,
 ) -> None:
-  _show_rows(console, summary['rows'])
-  _show_divergences(console, summary['findings'])
-  for finding in summary['findings']:
-    if finding['severity'] != 'info':
-      console.print(Text.assemble((' ! ', 'yellow'), finding['sentence']))
-  if summary['variants']:
+  _show_rows(console, summary.rows)
+  _show_divergences(console, summary.findings)
+  for finding in summary.findings:
+    if finding.severity != 'info':
+      console.print(Text.assemble((' ! ', 'yellow'), finding.sentence))
+  if summary.variants:
     console.print(_variants_table(summary, config.dataset.currency))
-  for note in summary['notes']:
+  for note in summary.notes:
     console.print(f' [cyan]i[/] {escape(note)}')
-  if len(summary['recipes']) > 1:
-    console.print(_recipes_table(summary['recipes'], config.dataset.currency))
-  if summary['metrics']:
-    console.print(_metrics_table(summary, config))
-  color = {'pushed': 'green', 'not_blessed': 'yellow'}.get(summary['status'], 'red')
-  console.print(f'\n[bold {color}]{summary["status"]}[/] in {wall:.0f} s: {escape(summary["reason"])}')
+  if len(summary.recipes) > 1:
+    console.print(_recipes_table(summary.recipes, config.dataset.currency))
+  if summary.metrics:
+    console.print(_metrics_table(summary, summary.metrics, config))
+  color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
+  console.print(f'\n[bold {color}]{summary.status.value}[/] in {wall:.0f} s: {escape(summary.reason)}')
   paths = {
     'report': page,
-    'model': summary['pushed_path'],
-    'curves': summary['curves'] and f'{summary["curves"]}/loss_curve.png',
-    'quarantine': summary['quarantine'] if summary['rows'] and summary['rows']['quarantined'] else None,
+    'model': summary.pushed_path,
+    'curves': summary.curves and f'{summary.curves}/loss_curve.png',
+    'quarantine': summary.quarantine if summary.rows and summary.rows.quarantined else None,
     'summary': output.summary,
     'log': log,
   }
@@ -218,99 +226,105 @@ def _show_outcome(
   console.print(table)
 
 
-def _show_rows(console: Console, rows: dict[str, Any] | None) -> None:
+def _show_rows(console: Console, rows: RowsRecord | None) -> None:
   if rows is None:
     return
-  set_aside = ', '.join(f'{count:,} {reason}' for reason, count in rows['quarantined'].items())
-  text = f'\n{rows["read"]:,} rides read, {rows["kept"]:,} kept'
-  splits = rows['splits']
+  set_aside = ', '.join(f'{count:,} {reason}' for reason, count in rows.quarantined.items())
+  text = f'\n{rows.read:,} rides read, {rows.kept:,} kept'
+  splits = rows.splits
   text += f' ({splits["train"]:,} train, {splits["eval"]:,} eval)'
   console.print(text + (f', set aside: {set_aside}' if set_aside else ''))
 
 
-def _show_divergences(console: Console, findings: list[dict[str, Any]]) -> None:
+def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> None:
   """The largest drift and skew, within their thresholds or not."""
   kinds = {'drift': 'drift from the previous statistics', 'skew': 'skew between train and eval'}
   for kind, words in kinds.items():
-    measured = [finding for finding in findings if finding['kind'] == kind and finding['divergence'] is not None]
+    measured = [
+      (found.divergence, found.threshold, found)
+      for found in findings
+      if found.kind == kind and found.divergence is not None and found.threshold is not None
+    ]
     if measured:
-      worst = max(measured, key=lambda finding: finding['divergence'])
-      told = f'{words}: at most {worst["divergence"]:.3f} ({worst["feature"]}), the limit is {worst["threshold"]:g}'
-      if worst['divergence'] > worst['threshold'] and not worst['stops']:
+      divergence, threshold, worst = max(measured, key=lambda one: one[0])
+      told = f'{words}: at most {divergence:.3f} ({worst.feature}), the limit is {threshold:g}'
+      if divergence > threshold and not worst.stops:
         told += '; the run goes on all the same (validation.drift_stops)'
       console.print(told)
 
 
-def _metrics_table(summary: dict[str, Any], config: RunConfig) -> Table:
+def _metrics_table(summary: Summary, metrics: MetricsRecord, config: RunConfig) -> Table:
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
   table.add_column(f'eval split ({config.dataset.currency})')
   for name in ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration'):
     table.add_column(name, justify='right')
-  base = {row['name']: row['root_mean_squared_error'] for row in summary['base_slices']}
+  base = {row.name: row.root_mean_squared_error for row in summary.base_slices}
   if base:
     table.add_column('RMSE of dense', justify='right')
-  metrics = {name: _interval(estimate) for name, estimate in summary['metrics'].items()}
-  for row in summary['slices']:
-    whole = not row['slice']
+  for row in summary.slices:
+    whole = not row.slice
     table.add_row(
-      '[bold]all[/]' if whole else row['name'],
-      f'{row["example_count"]:,.0f}',
-      metrics['rmse'] if whole else f'{row["root_mean_squared_error"]:.2f}',
-      metrics['mae'] if whole else f'{row["mean_absolute_error"]:.2f}',
-      f'{row["calibration"]:.3f}',
-      *([f'{base[row["name"]]:.2f}'] if base else []),
+      '[bold]all[/]' if whole else row.name,
+      f'{row.example_count:,.0f}',
+      _interval(metrics.rmse) if whole else f'{row.root_mean_squared_error:.2f}',
+      _interval(metrics.mae) if whole else f'{row.mean_absolute_error:.2f}',
+      f'{row.calibration:.3f}',
+      *([f'{base[row.name]:.2f}'] if base else []),
     )
   return table
 
 
-def _variants_table(summary: dict[str, Any], currency: str) -> Table:
+def _variants_table(summary: Summary, currency: str) -> Table:
   """One line per lite file, as the files themselves measured."""
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
   table.add_column('lite file', no_wrap=True)
   for name in (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero'):
     table.add_column(name, justify='right', no_wrap=True)
   table.add_column('budget')
-  for variant in summary['variants']:
-    if variant['rmse'] is None:
-      table.add_row(variant['name'], *([''] * 7), f'[yellow]{escape(variant["reason"])}[/]')
+  for variant in summary.variants:
+    if variant.rmse is None:
+      table.add_row(variant.name, *([''] * 7), f'[yellow]{escape(variant.reason or "")}[/]')
       continue
-    ratio, worst = variant['rmse_ratio'], variant['worst_slice']
-    chosen = variant['name'] == summary['chosen']
+    worst, latency = variant.worst_slice, variant.latency_us
+    chosen = variant.name == summary.chosen
     table.add_row(
-      f'[bold green]{variant["name"]}[/]' if chosen else variant['name'],
-      f'{variant["rmse"]["value"]:.3f}',
-      f'{ratio["value"]:.3f} [{ratio["low"]:.3f}, {ratio["high"]:.3f}]',
-      f'{worst["rmse_ratio"]["value"]:.3f}' if worst else '',
-      f'{variant["bytes"]:,}',
-      f'{variant["gzip_bytes"]:,}',
-      f'{variant["latency_us"]["p50"]:.1f}',
-      f'{variant["sparsity"]:.0%}',
-      '[bold green]chosen[/]' if chosen else 'kept' if variant['within_budget'] else '[yellow]missed[/]',
+      f'[bold green]{variant.name}[/]' if chosen else variant.name,
+      f'{variant.rmse.value:.3f}',
+      _ratio(variant.rmse_ratio),
+      f'{worst.rmse_ratio.value:.3f}' if worst and worst.rmse_ratio else '',
+      f'{variant.bytes:,}',
+      f'{variant.gzip_bytes:,}',
+      f'{latency.p50:.1f}' if latency else '',
+      f'{variant.sparsity:.0%}',
+      '[bold green]chosen[/]' if chosen else 'kept' if variant.within_budget else '[yellow]missed[/]',
     )
   return table
 
 
-def _recipes_table(recipes: list[dict[str, Any]], currency: str) -> Table:
+def _recipes_table(recipes: Sequence[RecipeRecord], currency: str) -> Table:
   """One line per training recipe; every figure is read back from the exported model."""
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
   table.add_column('training recipe', no_wrap=True)
   for name in (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct'):
     table.add_column(name, justify='right', no_wrap=True)
   for recipe in recipes:
-    ratio = recipe['rmse_ratio']
     table.add_row(
-      f'[bold]{recipe["name"]}[/] (served)' if recipe['served'] else recipe['name'],
-      _interval(recipe['rmse']),
-      f'{ratio["value"]:.3f} [{ratio["low"]:.3f}, {ratio["high"]:.3f}]',
-      f'{recipe["parameters"]:,}',
-      f'{recipe["sparsity"]:.1%}',
-      f'{recipe["distinct_weights"]:,}',
+      f'[bold]{recipe.name}[/] (served)' if recipe.served else recipe.name,
+      _interval(recipe.rmse),
+      _ratio(recipe.rmse_ratio),
+      f'{recipe.parameters:,}',
+      f'{recipe.sparsity:.1%}',
+      f'{recipe.distinct_weights:,}',
     )
   return table
 
 
-def _interval(estimate: dict[str, float]) -> str:
-  return f'[bold]{estimate["value"]:.2f}[/] [{estimate["low"]:.2f}, {estimate["high"]:.2f}]'
+def _interval(estimate: Estimate | None) -> str:
+  return f'[bold]{estimate.value:.2f}[/] [{estimate.low:.2f}, {estimate.high:.2f}]' if estimate else ''
+
+
+def _ratio(estimate: Estimate | None) -> str:
+  return f'{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]' if estimate else ''
 
 
 def _relative(path: str) -> str:

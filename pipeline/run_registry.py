@@ -14,16 +14,19 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
+from pydantic import BeforeValidator
 
 from components.pusher.journal import Rollback
 from configs.metadata import StoreKind
+from configs.records import RecordPart
 from configs.run import RunConfig
 from pipeline.metadata_store import MetadataStoreError, place
 from pipeline.output_directory import OutputDirectory
+from pipeline.summary_record import Summary
 
 RUN_TYPE = 'farelite_run'
 PIPELINE_TYPE = 'farelite_pipeline'
@@ -34,6 +37,69 @@ AGAIN = '-again'
 RUNNING = 'running'
 ROLLED_BACK = 'rolled_back'
 """States of a run's entry besides those of a summary."""
+
+
+_VERSIONS = frozenset({'pushed_version', 'restored_version', 'replaced_version'})
+
+Version = Annotated[int | None, BeforeValidator(lambda told: told or None)]
+"""A version's number, which the store keeps as text."""
+
+
+class RunEntry(RecordPart):
+  """A run, or a rollback: what is written to the store, and what `farelite runs` tells.
+
+  Attributes:
+    run: its id.
+    pipeline: the name.
+    started: ISO 8601, UTC.
+    ended: the same; `None` unless it came to its end.
+    status: of the summary, or `running`, `killed`, `rolled_back`.
+    reason: the sentence that belongs to it.
+    rows_read: rows of the source.
+    rows_kept: valid rides among them.
+    rmse: on the eval split, in the city's currency, with its 95 % interval.
+    chosen: the lite variant.
+    blessed: by the Evaluator and by the CompressionGate; `None` if it did not come to that.
+    pushed_version: the version that it pushed, or found pushed already.
+    serves: whether that version serves now.
+    restored_version: of a rollback: whose bytes these are.
+    replaced_version: of a rollback: what served before.
+    data: the source.
+    output: the output directory.
+    host: the machine.
+    code_version: digest of the code.
+    config: the whole config, as YAML.
+    pruned: when its artifacts were removed; `None` if they are there.
+  """
+
+  run: str = ''
+  pipeline: str = ''
+  started: str = ''
+  ended: str | None = None
+  status: str = ''
+  reason: str | None = None
+  rows_read: int | None = None
+  rows_kept: int | None = None
+  rmse: float | None = None
+  rmse_low: float | None = None
+  rmse_high: float | None = None
+  chosen: str | None = None
+  blessed: bool | None = None
+  pushed_version: Version = None
+  serves: bool = False
+  restored_version: Version = None
+  replaced_version: Version = None
+  data: str | None = None
+  output: str | None = None
+  host: str | None = None
+  code_version: str | None = None
+  config: str | None = None
+  pruned: str | None = None
+
+  def properties(self) -> dict[str, Any]:
+    """What was set, as the store keeps it: neither the id, which names the context, nor what serves now."""
+    told = self.model_dump(exclude_unset=True, exclude={'run', 'serves'})
+    return {name: str(fact) if name in _VERSIONS and fact is not None else fact for name, fact in told.items()}
 
 
 def new_run_id(now: datetime.datetime) -> str:
@@ -104,45 +170,45 @@ def _directory_id(output: OutputDirectory) -> str:
   return file.read_text().strip()
 
 
-def begin(store: mlmd.MetadataStore, run_id: str, facts: Mapping[str, Any]) -> None:
+def begin(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
   """Records that a run begins.
 
   Args:
     store: the metadata store.
     run_id: from `new_run_id`.
-    facts: `None` is left out; a mapping or a list is not for MLMD.
+    facts: what is known of it.
   """
   context = mlmd_pb2.Context(name=run_id, type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)))
-  set_properties(context, {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid(), **facts})
+  begun = {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid()}
+  set_properties(context, begun | facts.properties())
   store.put_contexts([context])
 
 
-def update(store: mlmd.MetadataStore, run_id: str, facts: Mapping[str, Any]) -> None:
-  """Adds to what is known of a run."""
+def update(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
+  """Adds to what is known of a run what is set in `facts`."""
   context = store.get_context_by_type_and_name(RUN_TYPE, run_id)
   if context is None:
     raise KeyError(f"No run '{run_id}' in the metadata store.")
-  set_properties(context, facts)
+  set_properties(context, facts.properties())
   store.put_contexts([context])
 
 
-def outcome(summary: Mapping[str, Any]) -> dict[str, Any]:
+def outcome(summary: Summary) -> RunEntry:
   """What `update` keeps of a summary."""
-  rows, metrics = summary.get('rows') or {}, summary.get('metrics') or {}
-  rmse = metrics.get('rmse') or {}
-  return {
-    'status': summary['status'],
-    'reason': summary['reason'],
-    'ended': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
-    'rows_read': rows.get('read'),
-    'rows_kept': rows.get('kept'),
-    'rmse': rmse.get('value'),
-    'rmse_low': rmse.get('low'),
-    'rmse_high': rmse.get('high'),
-    'chosen': summary.get('chosen'),
-    'blessed': summary.get('blessed'),
-    'pushed_version': summary.get('pushed_version'),
-  }
+  rows, rmse = summary.rows, summary.metrics and summary.metrics.rmse
+  return RunEntry(
+    status=summary.status.value,
+    reason=summary.reason,
+    ended=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+    rows_read=rows.read if rows else None,
+    rows_kept=rows.kept if rows else None,
+    rmse=rmse.value if rmse else None,
+    rmse_low=rmse.low if rmse else None,
+    rmse_high=rmse.high if rmse else None,
+    chosen=summary.chosen,
+    blessed=summary.blessed,
+    pushed_version=int(summary.pushed_version) if summary.pushed_version else None,
+  )
 
 
 def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollback) -> mlmd_pb2.Context:
@@ -153,17 +219,17 @@ def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollbac
     name=f'{when:%Y%m%d-%H%M%S}-{digest[:6]}',
     type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)),
   )
-  facts = {
-    'status': ROLLED_BACK,
-    'pipeline': pipeline,
-    'started': rollback.time,
-    'ended': rollback.time,
-    'reason': rollback.reason,
-    'pushed_version': str(rollback.version),
-    'restored_version': str(rollback.restored),
-    'replaced_version': str(rollback.replaced),
-  }
-  set_properties(context, facts)
+  facts = RunEntry(
+    status=ROLLED_BACK,
+    pipeline=pipeline,
+    started=rollback.time,
+    ended=rollback.time,
+    reason=rollback.reason,
+    pushed_version=rollback.version,
+    restored_version=rollback.restored,
+    replaced_version=rollback.replaced,
+  )
+  set_properties(context, facts.properties())
   return context
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import json
 import pathlib
 import shutil
@@ -24,8 +22,8 @@ from models.versions import version_number
 from pipeline import metadata_store, recorded_config
 from pipeline.output_directory import OutputDirectory
 from pipeline.provenance import Provenance, provenance
-from pipeline.run_registry import RUNNING
-from pipeline.runs import RunEntry, read_runs
+from pipeline.run_registry import RUNNING, RunEntry
+from pipeline.runs import read_runs
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
 _WIDTH = 240
@@ -41,7 +39,7 @@ def list_runs(where: str | None, as_json: bool) -> None:
   config, output, store = _opened(where)
   entries = read_runs(store, config, output)
   if as_json:
-    click.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
+    click.echo(json.dumps([entry.model_dump() for entry in entries], indent=2, ensure_ascii=False))
   elif not entries:
     place = metadata_store.place(config.metadata, output.metadata)
     click.echo(f"No run of '{config.name}' in {place} yet; `farelite run` makes one.")
@@ -176,11 +174,11 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
     told[' ' * (number + 1) + 'digest'] = rides['digest'] or 'not recorded'
     if rides['span'] not in (None, '0', 0):
       told[' ' * (number + 1) + 'span'] = str(rides['span'])
-  with contextlib.suppress(KeyError):
-    metrics = found.manifest['metrics']
+  metrics = found.manifest.metrics if found.manifest else None
+  if found.manifest and metrics and metrics.rmse and metrics.rides is not None and metrics.bytes is not None:
     told['model'] = (
-      f'{found.manifest["variant"]}, RMSE {metrics["rmse"]["value"]:.3f} {config.dataset.currency} '
-      f'on {metrics["rides"]:,} rides, {metrics["bytes"]:,} bytes'
+      f'{found.manifest.variant}, RMSE {metrics.rmse.value:.3f} {config.dataset.currency} '
+      f'on {metrics.rides:,} rides, {metrics.bytes:,} bytes'
     )
   told['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
   told['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'

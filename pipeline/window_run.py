@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Any
 
 from rich.markup import escape
 
@@ -18,6 +17,7 @@ from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, make_plan
 from pipeline.retraining.triggers import Verdict
 from pipeline.steps import StepObserver
+from pipeline.summary_record import Summary
 
 
 def run(session: run_command.Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
@@ -61,7 +61,7 @@ def perform(
     MetadataStoreError: the metadata store can't be used.
   """
 
-  def job(observer: StepObserver) -> dict[str, Any]:
+  def job(observer: StepObserver) -> Summary:
     from pipeline.retraining.recorded_run import recorded_run  # Brings TFX along.
 
     return recorded_run(config, plan, ledger, output, observer, now, verdicts)

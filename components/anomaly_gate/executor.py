@@ -15,11 +15,9 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.anomaly_gate import spec
-from components.anomaly_gate.findings import refuse, to_json
+from components.anomaly_gate.findings import FINDINGS_FILE, refuse, to_json
 from components.anomaly_gate.inspection import TRAIN, Statistics, inspect
 from configs.validation import Validation
-
-FINDINGS_FILE = 'findings.json'
 
 
 class AnomalyGateExecutor(base_executor.BaseExecutor):

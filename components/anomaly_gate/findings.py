@@ -6,9 +6,12 @@ import dataclasses
 import enum
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from configs.errors import FailedError
+from configs.records import parse_list
+
+FINDINGS_FILE = 'findings.json'
+"""In the `findings` artifact."""
 
 
 class Kind(str, enum.Enum):
@@ -88,9 +91,9 @@ def to_json(findings: Sequence[Finding]) -> str:
 
 
 def from_json(text: str) -> tuple[Finding, ...]:
-  """The inverse of `to_json`."""
-  return tuple(_finding(values) for values in json.loads(text))
+  """The inverse of `to_json`; keys that it does not know are ignored.
 
-
-def _finding(values: dict[str, Any]) -> Finding:
-  return Finding(**{**values, 'kind': Kind(values['kind']), 'severity': Level(values['severity'])})
+  Raises:
+    RecordError: the text is no such list.
+  """
+  return parse_list(Finding, text, FINDINGS_FILE)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from components.compression_gate.candidate import Candidate, judged_ratio
 from configs.compression import Budget, JudgedOn
-from models.intervals import Estimate
+from configs.records import Estimate
 
 _MOST_DECIMALS = 9
 

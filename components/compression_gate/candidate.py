@@ -7,8 +7,8 @@ import dataclasses
 from components.compression_gate.measuring import Measured
 from components.compression_gate.variants import Variant
 from configs.compression import Budget, JudgedOn
+from configs.records import Estimate
 from models.comparison import Comparison, SliceErrors
-from models.intervals import Estimate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,17 +28,19 @@ class Candidate:
   @property
   def bytes(self) -> int:
     """Of the file."""
-    return int(self.variant.facts['bytes'])
+    assert self.variant.facts.bytes is not None  # What ran has a file.
+    return self.variant.facts.bytes
 
   @property
   def gzip_bytes(self) -> int:
     """Of the file as users download it."""
-    return int(self.variant.facts['gzip_bytes'])
+    assert self.variant.facts.gzip_bytes is not None
+    return self.variant.facts.gzip_bytes
 
   @property
   def microseconds(self) -> float:
     """Median latency of one ride."""
-    return self.measured.latency_us['p50']
+    return self.measured.latency_us.p50
 
   def worst_slice(self, budget: Budget) -> tuple[str, SliceErrors] | None:
     """The slice with the largest RMSE ratio, by name; `None` where none is large enough to be judged."""

@@ -17,7 +17,8 @@ from components.compression_gate import spec
 from components.compression_gate.blessing import write_blessing
 from components.compression_gate.eval_rides import EvalRides, read_eval_rides
 from components.compression_gate.gate import Judgement, judge
-from components.compression_gate.reporting import PREDICTIONS_FILE, REPORT_FILE, predictions, render, report
+from components.compression_gate.records import REPORT_FILE
+from components.compression_gate.reporting import PREDICTIONS_FILE, predictions, report
 from components.compression_gate.variants import Variant, fetch_variants
 from components.compression_gate.version import write_version
 from components.recipe_models.spec import RECIPE_PREFIX
@@ -77,7 +78,7 @@ def _write_report(
   artifacts: list[types.Artifact], judgement: Judgement, variants: list[Variant], rides: EvalRides, budget: Budget
 ) -> None:
   uri = artifact_utils.get_single_uri(artifacts)
-  text = render(report(judgement, variants, rides, budget))
+  text = report(judgement, variants, rides, budget).to_json() + '\n'
   io_utils.write_string_file(os.path.join(uri, REPORT_FILE), text)
   with fileio.open(os.path.join(uri, PREDICTIONS_FILE), 'wb') as file:
     file.write(predictions(judgement, rides))

@@ -5,34 +5,19 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import TypedDict
 
 import numpy as np
 
 from components.compression_gate.bench import Bench
 from configs.compression import Measurement
 from models.lite.process import LiteProcess
+from models.manifest import Latency
 
 _BATCH_SHARE = 10
 """The larger batch is run this many times more rarely than the single ride: its calls are longer and vary less."""
 
 _BATCH_MICROSECONDS = 20_000.0
 """What a visit may spend on the larger batch, so that big models don't take minutes."""
-
-
-class Latency(TypedDict):
-  """Microseconds of one call, input and output left out.
-
-  Attributes:
-    p50: median of all calls.
-    p99: of all calls.
-    spread: smallest and largest of the rounds' medians: how far another
-      measurement may lie from this one.
-  """
-
-  p50: float
-  p99: float
-  spread: tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 
@@ -12,39 +10,20 @@ from components.compression_gate.candidate import Candidate
 from components.compression_gate.eval_rides import EvalRides
 from components.compression_gate.frontier import frontier
 from components.compression_gate.gate import Judgement
+from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.compression_gate.variants import Variant
 from components.parquet import pq
 from configs.compression import Budget
 from configs.dataset import COORDINATES, LABEL, TIME
+from configs.records import Estimate
 from models.comparison import SliceErrors
-
-REPORT_FILE = 'compression.json'
-"""What the report page and `summary.json` read; see `report`."""
 
 PREDICTIONS_FILE = 'predictions.parquet'
 """One row per eval ride; see `predictions`."""
 
-_CONVERTED = (
-  'file',
-  'bytes',
-  'gzip_bytes',
-  'sha256',
-  'feature_bytes',
-  'sparsity',
-  'distinct_weights',
-  'types',
-  'calibration_rides',
-  'difference',
-  'seconds',
-  'cached',
-)
-"""What `variants.json` may leave out of a variant that was not made."""
 
-_MEASURED = ('rmse', 'mae', 'rmse_ratio', 'worst_slice', 'latency_us', 'latency_batch_us', 'peak_bytes')
-
-
-def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, budget: Budget) -> dict[str, Any]:
-  """The judgement as JSON has it.
+def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, budget: Budget) -> CompressionRecord:
+  """The judgement as `compression.json` has it.
 
   Args:
     judgement: of the variants.
@@ -53,64 +32,64 @@ def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, 
     budget: what was asked.
 
   Returns:
-    `chosen` (null where none was), `reason`, `baseline`, `rides`, `budget`,
-    `notes`, and `variants` in their order. Each has the fields of
-    `variants.json` and `rmse`, `mae`, `rmse_ratio` (`value`, `low`, `high`),
-    `worst_slice`, `slices` (`name`, `rides`, `rmse`, `rmse_ratio`),
-    `latency_us`, `latency_batch_us` (`p50`, `p99`, `spread`), `peak_bytes`,
-    `within_budget`, `frontier_size`, `frontier_latency` and `reason`. What is
-    not known of a lost variant is null.
+    All variants in their order; what is not known of a lost one is null.
   """
   candidates = judgement.candidates
   rmse = {name: candidate.errors.rmse.value for name, candidate in candidates.items()}
   smallest = frontier({name: (candidate.bytes, rmse[name]) for name, candidate in candidates.items()})
   fastest = frontier({name: (candidate.microseconds, rmse[name]) for name, candidate in candidates.items()})
-  return {
-    'chosen': judgement.choice.chosen,
-    'reason': judgement.choice.reason,
-    'baseline': judgement.baseline,
-    'rides': len(rides),
-    'budget': budget.model_dump(mode='json'),
-    'notes': judgement.notes,
-    'variants': [
-      {
-        **_row(variant, candidates.get(variant.name), budget),
-        'within_budget': variant.name in candidates and not judgement.missed[variant.name],
-        'frontier_size': variant.name in smallest,
-        'frontier_latency': variant.name in fastest,
-        'reason': judgement.lost.get(variant.name) or judgement.choice.reasons[variant.name],
-      }
+  return CompressionRecord(
+    chosen=judgement.choice.chosen,
+    reason=judgement.choice.reason,
+    baseline=judgement.baseline,
+    rides=len(rides),
+    budget=budget,
+    notes=tuple(judgement.notes),
+    variants=tuple(
+      _row(variant, candidates.get(variant.name), budget).model_copy(
+        update={
+          'within_budget': variant.name in candidates and not judgement.missed[variant.name],
+          'frontier_size': variant.name in smallest,
+          'frontier_latency': variant.name in fastest,
+          'reason': judgement.lost.get(variant.name) or judgement.choice.reasons[variant.name],
+        }
+      )
       for variant in variants
-    ],
-  }
+    ),
+  )
 
 
-def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> dict[str, Any]:
-  converted = dict.fromkeys(_CONVERTED) | dict(variant.facts)
+def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> JudgedVariant:
+  """A variant with all that is known of it; what is set is written, so what is not known is null."""
+  known = dict(variant.facts)
   if candidate is None:
-    return converted | dict.fromkeys(_MEASURED) | {'slices': []}
+    return JudgedVariant(
+      **known,
+      rmse=None,
+      mae=None,
+      rmse_ratio=None,
+      worst_slice=None,
+      slices=(),
+      latency_us=None,
+      latency_batch_us=None,
+      peak_bytes=None,
+    )
   errors, worst = candidate.errors, candidate.worst_slice(budget)
-  return {
-    **converted,
-    'rmse': errors.rmse.to_dict(),
-    'mae': errors.mae.to_dict(),
-    'rmse_ratio': errors.rmse_ratio.to_dict(),
-    'worst_slice': _slice(*worst) if worst else None,
-    'slices': [_slice(name, found) for name, found in errors.slices.items()],
-    'latency_us': candidate.measured.latency_us,
-    'latency_batch_us': candidate.measured.latency_batch_us,
-    'peak_bytes': candidate.measured.peak_bytes,
-  }
+  return JudgedVariant(
+    **known,
+    rmse=errors.rmse,
+    mae=errors.mae,
+    rmse_ratio=errors.rmse_ratio,
+    worst_slice=_slice(*worst) if worst else None,
+    slices=tuple(_slice(name, found) for name, found in errors.slices.items()),
+    latency_us=candidate.measured.latency_us,
+    latency_batch_us=candidate.measured.latency_batch_us,
+    peak_bytes=candidate.measured.peak_bytes,
+  )
 
 
-def _slice(name: str, errors: SliceErrors) -> dict[str, Any]:
-  ratio = errors.rmse_ratio
-  return {'name': name, **errors._asdict(), 'rmse_ratio': ratio.to_dict() if ratio else None}
-
-
-def render(content: dict[str, Any]) -> str:
-  """The text of `compression.json`."""
-  return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
+def _slice(name: str, errors: SliceErrors) -> SliceError:
+  return SliceError(name=name, rides=errors.rides, rmse=Estimate(errors.rmse), rmse_ratio=errors.rmse_ratio)
 
 
 def predictions(judgement: Judgement, rides: EvalRides) -> bytes:

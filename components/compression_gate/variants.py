@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
-from collections.abc import Mapping
-from typing import Any
 
 from tfx.dsl.io import fileio
 
-from components.quantization_rewriter.spec import VARIANTS_FILE
+from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,20 +17,29 @@ class Variant:
   """One training recipe, converted by one scheme.
 
   Attributes:
-    name: `<recipe>.<scheme>`.
-    recipe: name of the training recipe.
-    scheme: name of the conversion scheme.
     facts: its entry in `variants.json`.
     path: the file on this machine; `None` where there is no sound one.
     reason: one sentence on why there is none; empty where there is.
   """
 
-  name: str
-  recipe: str
-  scheme: str
-  facts: Mapping[str, Any]
+  facts: ConvertedVariant
   path: pathlib.Path | None
   reason: str = ''
+
+  @property
+  def name(self) -> str:
+    """`<recipe>.<scheme>`."""
+    return self.facts.name
+
+  @property
+  def recipe(self) -> str:
+    """Name of the training recipe."""
+    return self.facts.recipe
+
+  @property
+  def scheme(self) -> str:
+    """Name of the conversion scheme."""
+    return self.facts.scheme
 
 
 def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
@@ -45,20 +51,24 @@ def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
 
   Returns:
     In the order of `variants.json`.
+
+  Raises:
+    RecordError: `variants.json` is none.
   """
-  with fileio.open(os.path.join(uri, VARIANTS_FILE)) as file:
-    listed = json.loads(file.read())
-  return [_fetched(facts, uri, folder) for facts in listed['variants']]
+  listing = os.path.join(uri, VARIANTS_FILE)
+  with fileio.open(listing) as file:
+    listed = VariantsRecord.parse(file.read(), listing)
+  return [_fetched(facts, uri, folder) for facts in listed.variants]
 
 
-def _fetched(facts: Mapping[str, Any], uri: str, folder: pathlib.Path) -> Variant:
-  path, reason = None, facts.get('reason') or ''
-  if facts['file'] is not None:
-    with fileio.open(os.path.join(uri, facts['file']), 'rb') as file:
+def _fetched(facts: ConvertedVariant, uri: str, folder: pathlib.Path) -> Variant:
+  path, reason = None, facts.reason or ''
+  if facts.file is not None:
+    with fileio.open(os.path.join(uri, facts.file), 'rb') as file:
       content = file.read()
-    if hashlib.sha256(content).hexdigest() == facts['sha256']:
-      path = folder / facts['file']
+    if hashlib.sha256(content).hexdigest() == facts.sha256:
+      path = folder / facts.file
       path.write_bytes(content)
     else:
-      reason = f"'{facts['file']}' is not the file that was converted: its SHA-256 is another one."
-  return Variant(facts['name'], facts['recipe'], facts['scheme'], facts, path, reason)
+      reason = f"'{facts.file}' is not the file that was converted: its SHA-256 is another one."
+  return Variant(facts, path, reason)

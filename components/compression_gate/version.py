@@ -6,7 +6,6 @@ import math
 import pathlib
 import tempfile
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,8 +19,7 @@ from models.golden import TOLERANCE, write_golden
 from models.inputs import describe_inputs
 from models.lite.contract import LiteFileError
 from models.lite.process import LiteCrashError, LiteProcess
-from models.manifest import write_manifest
-from models.pushed import LITE_FILE
+from models.manifest import LITE_FILE, Manifest, VersionMetrics, write_manifest
 from models.signatures import SERVING_RAW
 
 
@@ -56,7 +54,7 @@ def write_version(
     write_golden(
       version, golden, candidate.measured.fares[rows], _saved_model_fares(version, golden), _tolerance(candidate, rides)
     )
-    write_manifest(version, _facts(candidate, rides, baseline, dataset) | {'code_version': code_version})
+    write_manifest(version, _manifest(candidate, rides, baseline, dataset, code_version))
     io_utils.copy_dir(str(version), directory)
 
 
@@ -87,25 +85,26 @@ def _tolerance(candidate: Candidate, rides: EvalRides) -> float:
   return max(TOLERANCE, math.ceil(100 * largest) / 100)
 
 
-def _facts(candidate: Candidate, rides: EvalRides, baseline: str, dataset: Dataset) -> dict[str, Any]:
+def _manifest(candidate: Candidate, rides: EvalRides, baseline: str, dataset: Dataset, code_version: str) -> Manifest:
   variant, errors, measured = candidate.variant, candidate.errors, candidate.measured
-  return {
-    'variant': variant.name,
-    'recipe': variant.recipe,
-    'scheme': variant.scheme,
-    'dataset': dataset.name,
-    'currency': dataset.currency,
-    'inputs': describe_inputs(dataset),
-    'metrics': {
-      'rides': len(rides),
-      'rmse': errors.rmse.to_dict(),
-      'mae': errors.mae.to_dict(),
-      'rmse_ratio': errors.rmse_ratio.to_dict(),
-      'rmse_ratio_to': baseline,
-      'latency_us': measured.latency_us,
-      'peak_bytes': measured.peak_bytes,
-      'bytes': candidate.bytes,
-      'gzip_bytes': candidate.gzip_bytes,
-      'sparsity': variant.facts.get('sparsity'),
-    },
-  }
+  return Manifest(
+    variant=variant.name,
+    recipe=variant.recipe,
+    scheme=variant.scheme,
+    dataset=dataset.name,
+    currency=dataset.currency,
+    inputs=describe_inputs(dataset),
+    metrics=VersionMetrics(
+      rides=len(rides),
+      rmse=errors.rmse,
+      mae=errors.mae,
+      rmse_ratio=errors.rmse_ratio,
+      rmse_ratio_to=baseline,
+      latency_us=measured.latency_us,
+      peak_bytes=measured.peak_bytes,
+      bytes=candidate.bytes,
+      gzip_bytes=candidate.gzip_bytes,
+      sparsity=variant.facts.sparsity,
+    ),
+    code_version=code_version,
+  )

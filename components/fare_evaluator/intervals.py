@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from components.fare_evaluator.records import EvaluationIntervals
 from configs.dataset import LABEL, TIME
 from models.intervals import error_intervals, rmse_without_worst
 from models.signatures import SERVING_DEFAULT
@@ -15,17 +15,13 @@ from models.signatures import SERVING_DEFAULT
 _BATCH = 8192
 
 
-def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> dict[str, Any]:
+def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> EvaluationIntervals:
   """Runs the exported model itself over raw examples.
 
   Args:
     model_path: a SavedModel with the signature `serving_default`.
     files: gzip TFRecords of raw tf.Examples with time and label.
     resamples: of the bootstrap.
-
-  Returns:
-    `rmse` and `mae`, each `{value, low, high}`; `rmse_without_worst_5`, as a
-    few dirty rows rule the RMSE; `rides`, their number.
 
   Raises:
     ValueError: there is no ride, or a prediction is not finite.
@@ -43,8 +39,8 @@ def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) ->
   true, predicted, stamps = (np.concatenate(parts) for parts in (fares, predictions, seconds))
   if not np.isfinite(predicted).all():
     raise ValueError(f'The model predicts no number for {int((~np.isfinite(predicted)).sum())} of {len(true)} rides.')
-  return {
-    **{name: error.to_dict() for name, error in error_intervals(true, predicted, stamps, resamples).items()},
-    'rmse_without_worst_5': rmse_without_worst(predicted - true),
-    'rides': len(true),
-  }
+  return EvaluationIntervals(
+    **error_intervals(true, predicted, stamps, resamples),  # type: ignore[arg-type]
+    rmse_without_worst_5=rmse_without_worst(predicted - true),
+    rides=len(true),
+  )

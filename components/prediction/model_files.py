@@ -38,4 +38,4 @@ def find_model(path: str) -> ModelFiles:
   pushed = find_pushed(path)
   config = pushed.version / EXTRA / _CONFIG if pushed.version else None
   known = config if config is not None and config.is_file() else None
-  return ModelFiles(pushed.file, known, str(pushed.manifest.get('dataset', '')))
+  return ModelFiles(pushed.file, known, pushed.manifest.dataset if pushed.manifest else '')

@@ -6,22 +6,24 @@ killed in between is settled by whoever writes next: it happened if its version 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
+from configs.records import Record
 from models.manifest import MANIFEST
 
 JOURNAL = 'rollbacks.jsonl'
 
 
-@dataclasses.dataclass(frozen=True)
-class Rollback:
-  """One rollback.
+_MEND = 'take that line out of it'
+
+
+class Rollback(Record):
+  """One rollback, a line of the journal.
 
   Attributes:
     id: tells it from one that was killed and begun again.
@@ -39,6 +41,8 @@ class Rollback:
     replaced_model: the same of the replaced one.
   """
 
+  MEND: ClassVar[str] = _MEND
+
   id: str
   time: str
   version: int
@@ -53,37 +57,42 @@ class Rollback:
   replaced_model: int | None = None
 
 
+class Settlement(Record):
+  """What became of a rollback, a line of the journal: its id, and whether it happened."""
+
+  MEND: ClassVar[str] = _MEND
+
+  settled: str
+  happened: bool
+
+
 def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
   """The rollbacks that happened, oldest first.
 
   Args:
     base: the directory of the versions; in a bucket there are none.
+
+  Raises:
+    RecordError: a line of the journal is whole and is none of its records.
   """
   root = pathlib.Path(base)
-  ends: dict[str, bool] = {}
-  entries = []
-  for line in _lines(root):
-    if 'settled' in line:
-      ends[line['settled']] = line['happened']
-    else:
-      entries.append(Rollback(**line))
+  entries, ends = _entries(root)
   return [entry for entry in entries if ends.get(entry.id, _happened(root, entry))]
 
 
 def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
   """Writes what is about to happen; the caller holds the versions' lock."""
   settle(base)
-  _append(pathlib.Path(base), dataclasses.asdict(rollback))
+  _append(pathlib.Path(base), rollback)
 
 
 def settle(base: str | os.PathLike[str]) -> None:
   """Writes what became of the entries that nothing was said about yet; the caller holds the versions' lock."""
   root = pathlib.Path(base)
-  lines = list(_lines(root))
-  settled = {line['settled'] for line in lines if 'settled' in line}
-  for line in lines:
-    if 'settled' not in line and line['id'] not in settled:
-      _append(root, {'settled': line['id'], 'happened': _happened(root, Rollback(**line))})
+  entries, ends = _entries(root)
+  for entry in entries:
+    if entry.id not in ends:
+      _append(root, Settlement(settled=entry.id, happened=_happened(root, entry)))
 
 
 def is_withdrawn(happened: list[Rollback], manifest: str | None, model: int | None) -> Rollback | None:
@@ -127,24 +136,38 @@ def _happened(root: pathlib.Path, entry: Rollback) -> bool:
   return manifest_digest(root / str(entry.version)) == entry.restored_manifest
 
 
-def _lines(root: pathlib.Path) -> Iterator[dict[str, Any]]:
+def _entries(root: pathlib.Path) -> tuple[list[Rollback], dict[str, bool]]:
+  """The rollbacks that were announced, oldest first, and by id whether they happened, of those that were settled."""
+  entries: list[Rollback] = []
+  ends: dict[str, bool] = {}
+  for number, values in _lines(root):
+    where = f'{root / JOURNAL}:{number}'
+    if isinstance(values, dict) and 'settled' in values:
+      end = Settlement.of(values, where)
+      ends[end.settled] = end.happened
+    else:
+      entries.append(Rollback.of(values, where))
+  return entries, ends
+
+
+def _lines(root: pathlib.Path) -> Iterator[tuple[int, Any]]:
   file = root / JOURNAL
   if not file.is_file():
     return
-  for line in file.read_text(encoding='utf-8').splitlines():
+  for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
     try:
-      yield json.loads(line)
+      yield number, json.loads(line)
     except json.JSONDecodeError:  # A process that was killed while it wrote this line; nothing followed from it.
       continue
 
 
-def _append(root: pathlib.Path, values: dict[str, Any]) -> None:
+def _append(root: pathlib.Path, record: Record) -> None:
   """One line, on the disk before anything else happens; a line that was cut short before it stays apart."""
   descriptor = os.open(root / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
   try:
     size = os.fstat(descriptor).st_size
     cut = size > 0 and os.pread(descriptor, 1, size - 1) != b'\n'
-    os.write(descriptor, b'\n' * cut + json.dumps(values, ensure_ascii=False).encode() + b'\n')
+    os.write(descriptor, b'\n' * cut + record.to_json(indent=None).encode() + b'\n')
     os.fsync(descriptor)
   finally:
     os.close(descriptor)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import shutil
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from components.pusher.journal import Rollback, announce, is_withdrawn, manifest_digest, origin, rollbacks, settle
 from components.pusher.publishing import publish, staging
 from configs.errors import UserError
-from models.manifest import ManifestError, verify
+from models.manifest import Manifest, ManifestError, verify
 from models.versions import next_version, versions
 
 
@@ -21,7 +19,7 @@ class RestoreError(UserError):
   """There is no such version to put back; the message is one sentence."""
 
 
-def verified_manifest(version: pathlib.Path) -> dict[str, Any]:
+def verified_manifest(version: pathlib.Path) -> Manifest:
   """The manifest of a version, after every file was checked against it.
 
   Raises:
@@ -63,13 +61,14 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     shutil.copytree(base / str(target), copy)
     for version in (base / str(target), copy):
       verified_manifest(version)
-    rollback = dataclasses.replace(
-      entry(target, served),
-      id=uuid.uuid4().hex,
-      version=number,
-      restored_manifest=manifest_digest(copy) or '',
-      replaced_manifest=manifest_digest(base / str(served)) or '',
-      withdraws=origin(happened, served) > origin(happened, target),
+    rollback = entry(target, served).model_copy(
+      update={
+        'id': uuid.uuid4().hex,
+        'version': number,
+        'restored_manifest': manifest_digest(copy) or '',
+        'replaced_manifest': manifest_digest(base / str(served)) or '',
+        'withdraws': origin(happened, served) > origin(happened, target),
+      }
     )
     announce(base, rollback)
     publish(str(copy), str(base), number)

@@ -56,9 +56,9 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
       artifact.uri,
       os.path.join(exec_properties[keys.CACHE_KEY], exec_properties[keys.CODE_VERSION_KEY]),
     )
-    made = [variant for variant in content['variants'] if variant['file'] is not None]
+    made = [variant for variant in content.variants if variant.file is not None]
     artifact.set_int_custom_property('variants', len(made))
-    artifact.set_int_custom_property('lost', len(content['variants']) - len(made))
+    artifact.set_int_custom_property('lost', len(content.variants) - len(made))
 
 
 def _files(artifacts: list[types.Artifact], split: str) -> list[str]:

@@ -8,13 +8,12 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tfx.components.trainer.rewriting import rewriter
 from tfx.dsl.io import fileio
 
+from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, FeaturesFile, VariantsRecord
 from components.quantization_rewriter.rewriter import LiteRewriter
-from components.quantization_rewriter.spec import VARIANTS_FILE
 from configs.compression import Scheme
 from configs.errors import FailedError
 from configs.recipe import Recipe
@@ -30,7 +29,7 @@ def rewrite_all(
   saved_models: Mapping[str, str],
   directory: str,
   cache: str,
-) -> dict[str, Any]:
+) -> VariantsRecord:
   """Writes every variant's file and `variants.json` into `directory`.
 
   Args:
@@ -47,47 +46,46 @@ def rewrite_all(
   Raises:
     FailedError: none could be made; names the first reason.
   """
-  made = [
+  made = tuple(
     _variant(variants, recipe, scheme, saved_models[recipe.name], directory, cache)
     for recipe in recipes
     for scheme in schemes
     if applies(scheme, recipe)
-  ]
-  if all(variant['file'] is None for variant in made):
-    raise FailedError(f'None of the {len(made)} variants could be made. {made[0]["name"]}: {made[0]["reason"]}')
-  content = {'variants': made, 'features': {'bytes': len(shrink(variants.features))}}
+  )
+  if all(variant.file is None for variant in made):
+    raise FailedError(f'None of the {len(made)} variants could be made. {made[0].name}: {made[0].reason}')
+  content = VariantsRecord(variants=made, features=FeaturesFile(bytes=len(shrink(variants.features))))
   with fileio.open(os.path.join(directory, VARIANTS_FILE), 'w') as file:
-    file.write(json.dumps(content, indent=2))
+    file.write(content.to_json())
   return content
 
 
 def _variant(
   variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, directory: str, cache: str
-) -> dict[str, Any]:
+) -> ConvertedVariant:
   name = f'{recipe.name}.{scheme.name}'
   file = os.path.join(directory, f'{name}.tflite')
   kept = os.path.join(cache, variants.digest(recipe, scheme, saved_model))
   if fileio.exists(f'{kept}.json'):
     with fileio.open(f'{kept}.json') as stored:
-      facts = json.loads(stored.read())
+      facts = ConvertedVariant.model_validate_json(stored.read())
     fileio.copy(f'{kept}.tflite', file, overwrite=True)
-    return facts | {'cached': True}
+    return facts.model_copy(update={'cached': True})
   facts = _made(variants, recipe, scheme, saved_model, file)
   # What was lost is tried again: the quantizer may be installed by then, or memory be free again.
-  if facts['file'] is None:
+  if facts.file is None:
     return facts
   fileio.makedirs(cache)
   fileio.copy(file, f'{kept}.tflite', overwrite=True)
   # The facts come last: without them the file is not looked at.
   with fileio.open(f'{kept}.json', 'w') as stored:
-    stored.write(json.dumps(facts))
+    stored.write(json.dumps(facts.to_dict()))
   return facts
 
 
-def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, file: str) -> dict[str, Any]:
+def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, file: str) -> ConvertedVariant:
   start = time.monotonic()
   lite = LiteRewriter(variants, recipe, scheme)
-  facts: dict[str, Any] = {'name': lite.name, 'recipe': recipe.name, 'scheme': scheme.name, 'cached': False}
   try:
     lite.perform_rewrite(
       rewriter.ModelDescription(rewriter.ModelType.SAVED_MODEL, saved_model),
@@ -98,21 +96,33 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
       fileio.remove(file)
     # TFX puts a prefix that names both models around it.
     reason = str(error.__context__ or error)
-    return facts | {'file': None, 'reason': reason, 'seconds': time.monotonic() - start}
+    return ConvertedVariant(
+      name=lite.name,
+      recipe=recipe.name,
+      scheme=scheme.name,
+      cached=False,
+      file=None,
+      reason=reason,
+      seconds=time.monotonic() - start,
+    )
   with fileio.open(file, 'rb') as written:
     content = written.read()
   size = sum(layer.size for layer in lite.layers)
-  return facts | {
-    'file': f'{lite.name}.tflite',
-    'bytes': len(content),
-    'gzip_bytes': len(gzip.compress(content, 9, mtime=0)),
-    'sha256': hashlib.sha256(content).hexdigest(),
-    'feature_bytes': len(shrink(variants.features)),
-    'sparsity': sum(layer.zeros for layer in lite.layers) / size,
-    'distinct_weights': max(layer.distinct for layer in lite.layers),
-    'types': {layer.name: layer.type for layer in lite.layers},
-    'calibration_rides': variants.calibration_rides(recipe, scheme),
-    'difference': lite.difference,
-    'seconds': time.monotonic() - start,
-    'reason': None,
-  }
+  return ConvertedVariant(
+    name=lite.name,
+    recipe=recipe.name,
+    scheme=scheme.name,
+    cached=False,
+    file=f'{lite.name}.tflite',
+    bytes=len(content),
+    gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
+    sha256=hashlib.sha256(content).hexdigest(),
+    feature_bytes=len(shrink(variants.features)),
+    sparsity=sum(layer.zeros for layer in lite.layers) / size,
+    distinct_weights=max(layer.distinct for layer in lite.layers),
+    types={layer.name: layer.type for layer in lite.layers},
+    calibration_rides=variants.calibration_rides(recipe, scheme),
+    difference=lite.difference,
+    seconds=time.monotonic() - start,
+    reason=None,
+  )

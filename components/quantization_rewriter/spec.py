@@ -21,9 +21,6 @@ SCHEMES_KEY = 'schemes'
 CACHE_KEY = 'cache'
 CODE_VERSION_KEY = 'code_version'
 
-VARIANTS_FILE = 'variants.json'
-"""In the `variants` artifact: what became of each variant."""
-
 
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
   """Trained models to lite files; there is one more input per recipe, see `spec_class`."""

@@ -11,12 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.recipe_models.spec import MODEL_RUN_KEY
-
-RECIPES_FOLDER = 'recipes'
-"""Where a `PruningTrainer`'s run holds the models, a folder per recipe."""
-
-REPORT_FOLDER, REPORT = 'training_report', 'training_report.json'
-"""Where a recipe's folder holds its report, beside the SavedModel."""
+from models.compression.records import RECIPES_FOLDER
 
 
 class RecipeModelsExecutor(base_executor.BaseExecutor):

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.study.cross_validation import Fold
+from components.study.study_record import OccupiedCells
 from configs.dataset import COORDINATES, PASSENGERS, TIME
 from models.keras_compat import keras
 
@@ -42,20 +43,6 @@ class TrainedNet(NamedTuple):
   fares: np.ndarray
   parameters: int
   seconds: float
-
-
-class OccupiedCells(NamedTuple):
-  """Where the rides lie.
-
-  Attributes:
-    pickup_cells: pickup cells with at least one ride.
-    pairs: pairs of cells with at least one ride.
-    largest_share: of the rides, in the pair that has most.
-  """
-
-  pickup_cells: int
-  pairs: int
-  largest_share: float
 
 
 def case_study_baseline(fold: Fold) -> TrainedNet:
@@ -88,7 +75,8 @@ def occupied_cells(fold: Fold, fitted: bool) -> OccupiedCells:
   """Where the rides of both sides of a fold lie; see `case_study_net`."""
   buckets = np.stack(_buckets(fold, fitted), axis=1)
   pairs, counts = np.unique(buckets, axis=0, return_counts=True)
-  return OccupiedCells(len(np.unique(pairs[:, :2], axis=0)), len(pairs), float(counts.max() / len(buckets)))
+  pickups = np.unique(pairs[:, :2], axis=0)
+  return OccupiedCells(pickup_cells=len(pickups), pairs=len(pairs), largest_share=float(counts.max() / len(buckets)))
 
 
 def _trained(

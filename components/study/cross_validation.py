@@ -11,8 +11,9 @@ import numpy as np
 from scipy import stats
 
 from configs.dataset import LABEL, TIME
+from configs.records import Estimate
 from configs.run import RunConfig
-from models.intervals import Estimate, error_intervals, rmse_without_worst, root_mean_square
+from models.intervals import error_intervals, rmse_without_worst, root_mean_square
 from models.rides import Rides
 from transforms import in_memory, names
 from transforms.catalogue import categoricals

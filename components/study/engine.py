@@ -78,7 +78,7 @@ def run(
   notes = [missing] if missing else []
   cells = {}
   if StudyBlock.FEATURES in blocks:
-    cells = {name: occupied_cells(folds[0], name == 'fitted')._asdict() for name in ('published', 'fitted')}
+    cells = {name: occupied_cells(folds[0], name == 'fitted') for name in ('published', 'fitted')}
   return Results(whole, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
 
 

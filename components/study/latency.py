@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pathlib
 import tempfile
 from collections.abc import Mapping
 
 import numpy as np
+import pydantic
 
 from components.compression_gate.measuring import measure
+from components.study.study_record import RideLatency
 from components.study.unit_store import digest_of
 from configs.compression import Measurement
+
+_KEPT = pydantic.TypeAdapter(dict[str, RideLatency])
+"""What a file holds: latencies by name, with no place for a version; the name of the file tells what was measured."""
 
 _AT_ONCE = 64
 """Files whose processes live at the same time."""
@@ -20,7 +24,7 @@ _AT_ONCE = 64
 
 def latencies(
   files: Mapping[str, bytes], rides: Mapping[str, np.ndarray], measurement: Measurement, directory: pathlib.Path
-) -> dict[str, dict[str, float]]:
+) -> dict[str, RideLatency]:
   """Median and spread of the time for one ride, by the name of the file; from `directory` where it is known.
 
   Args:
@@ -30,27 +34,26 @@ def latencies(
     directory: keeps what was measured, by the files' digest.
 
   Returns:
-    `latency_us` (median), `latency_low_us` and `latency_high_us` (of the
-    rounds' medians) by name; a file that was lost is left out.
+    By name; a file that was lost is left out.
   """
   digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
   kept = directory / f'latency-{digest_of([digests, measurement.model_dump()])}.json'
   if kept.is_file():
-    return dict(json.loads(kept.read_text(encoding='utf-8')))
+    return _KEPT.validate_json(kept.read_bytes())
   names = list(files)
-  found: dict[str, dict[str, float]] = {}
+  found: dict[str, RideLatency] = {}
   for start in range(0, len(names), _AT_ONCE):
     found |= _measured({name: files[name] for name in names[start : start + _AT_ONCE]}, rides, measurement)
   directory.mkdir(parents=True, exist_ok=True)
   staged = kept.with_suffix('.tmp')
-  staged.write_text(json.dumps(found), encoding='utf-8')
+  staged.write_bytes(_KEPT.dump_json(found))
   staged.replace(kept)
   return found
 
 
 def _measured(
   files: Mapping[str, bytes], rides: Mapping[str, np.ndarray], measurement: Measurement
-) -> dict[str, dict[str, float]]:
+) -> dict[str, RideLatency]:
   with tempfile.TemporaryDirectory() as folder:
     paths = {name: pathlib.Path(folder, f'{position}.tflite') for position, name in enumerate(files)}
     for name, path in paths.items():
@@ -58,10 +61,10 @@ def _measured(
     some = {name: column[: measurement.batch] for name, column in rides.items()}
     measured, _ = measure(paths, some, measurement)
   return {
-    name: {
-      'latency_us': one.latency_us['p50'],
-      'latency_low_us': one.latency_us['spread'][0],
-      'latency_high_us': one.latency_us['spread'][1],
-    }
+    name: RideLatency(
+      latency_us=one.latency_us.p50,
+      latency_low_us=one.latency_us.spread[0],
+      latency_high_us=one.latency_us.spread[1],
+    )
     for name, one in measured.items()
   }

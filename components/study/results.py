@@ -9,10 +9,12 @@ import numpy as np
 
 from components.study.cross_validation import t_interval
 from components.study.study_fold import StudyFold
+from components.study.study_record import LostVariant, OccupiedCells, RideLatency
 from components.study.task import Outcome, Task, Variant
+from configs.records import Estimate
 from configs.run import RunConfig
 from configs.study import StudyBlock
-from models.intervals import Estimate, error_intervals, ratio_interval, root_mean_square
+from models.intervals import error_intervals, ratio_interval, root_mean_square
 
 Row = dict[str, str | int | float | None]
 
@@ -31,7 +33,7 @@ class BlockResults:
   variants: list[Variant] = dataclasses.field(default_factory=list)
   outcomes: dict[str, list[tuple[StudyFold, Outcome]]] = dataclasses.field(default_factory=dict)
   lost: dict[str, str] = dataclasses.field(default_factory=dict)
-  latency: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+  latency: dict[str, RideLatency] = dataclasses.field(default_factory=dict)
 
   def add(self, fold: StudyFold, outcomes: Mapping[str, Outcome]) -> None:
     """Takes the outcomes of a unit."""
@@ -73,7 +75,7 @@ class Results:
   fares: np.ndarray
   blocks: dict[StudyBlock, BlockResults]
   notes: list[str]
-  cells: Mapping[str, Mapping[str, float]]
+  cells: Mapping[str, OccupiedCells]
   identity: str
   code: str
 
@@ -104,13 +106,13 @@ class Results:
       for fold, outcome in measured
     ]
 
-  def lost(self) -> list[dict[str, str]]:
+  def lost(self) -> tuple[LostVariant, ...]:
     """What could not be measured, and why."""
-    return [
-      {'block': block.value, 'variant': name, 'reason': reason}
+    return tuple(
+      LostVariant(block=block.value, variant=name, reason=reason)
       for block, results in self.blocks.items()
       for name, reason in results.lost.items()
-    ]
+    )
 
 
 def _block_rows(
@@ -126,6 +128,7 @@ def _block_rows(
     if own is None:
       continue
     facts = [outcome.facts for _, outcome in results.outcomes[variant.name]]
+    latency = results.latency.get(variant.name)
     medians = {name: float(np.median([one[name] for one in facts if name in one])) for name in _names(facts)}
     yield {
       'block': block.value,
@@ -135,7 +138,7 @@ def _block_rows(
       **variant.settings,
       **own.compared(measured.get(variant.reference), resamples),
       **medians,
-      **results.latency.get(variant.name, {}),
+      **(latency.to_dict() if latency else {}),
     }
 
 

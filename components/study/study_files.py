@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from components.parquet import pq
 from components.study.results import Results, Row
+from components.study.study_record import StudyRecord
 from configs.errors import UserError
 
 STUDY = 'study.parquet'
@@ -22,7 +22,7 @@ ABOUT = 'study.json'
 """What the study was made of, its notes, and what could not be measured."""
 
 
-def write(results: Results, directory: pathlib.Path, about: dict[str, Any]) -> None:
+def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
   """Writes all three, each whole or not at all.
 
   What an earlier study of the same rides, config, seeds and folds found in `directory` on other blocks stays; the
@@ -31,52 +31,50 @@ def write(results: Results, directory: pathlib.Path, about: dict[str, Any]) -> N
   Args:
     results: of the study.
     directory: where they go.
-    about: what else is to be told, such as the time it was written.
+    written: when, for people.
   """
   measured = {block.value for block in results.blocks}
   earlier = _earlier(directory, results.identity)
   rows, units = results.rows(), results.unit_rows()
-  told = _about(results) | about
+  notes, lost, cells = tuple(results.notes), results.lost(), results.cells
   if earlier is not None:
     old_rows, old_units, old = earlier
     rows += [row for row in old_rows if row['block'] not in measured]
     units += [unit for unit in old_units if unit['block'] not in measured]
-    told['lost'] += [lost for lost in old['lost'] if lost['block'] not in measured]
-    told['notes'] = list(dict.fromkeys([*told['notes'], *old['notes']]))
-    told['cells'] = told['cells'] or old['cells']
+    notes = tuple(dict.fromkeys([*notes, *old.notes]))
+    lost += tuple(one for one in old.lost if one.block not in measured)
+    cells = cells or old.cells
   _write_table(rows, directory / STUDY)
   _write_table(units, directory / UNITS)
-  told['units'] = len(units)
-  _replace(directory / ABOUT, json.dumps(told, indent=2).encode())
-
-
-def _about(results: Results) -> dict[str, Any]:
   study = results.config.study
-  return {
-    'name': results.config.name,
-    'currency': results.config.dataset.currency,
-    'rides': len(results.fares),
-    'seeds': study.seeds,
-    'folds': study.folds,
-    'notes': list(results.notes),
-    'lost': results.lost(),
-    'cells': results.cells,
-    'identity': results.identity,
-    'code': results.code,
-  }
+  record = StudyRecord(
+    name=results.config.name,
+    currency=results.config.dataset.currency,
+    rides=len(results.fares),
+    seeds=study.seeds,
+    folds=study.folds,
+    notes=notes,
+    lost=lost,
+    cells=cells,
+    identity=results.identity,
+    code=results.code,
+    written=written,
+    units=len(units),
+  )
+  _replace(directory / ABOUT, record.to_json().encode())
 
 
-def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Row], dict[str, Any]] | None:
+def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Row], StudyRecord] | None:
   """Rows, units and what is told of an earlier study of the same setting."""
   try:
     rows, about = read(directory)
     units = pq.read_table(directory / UNITS).to_pylist()
   except (UserError, OSError, pa.ArrowInvalid):
     return None
-  return (rows, units, about) if about.get('identity') == identity else None
+  return (rows, units, about) if about.identity == identity else None
 
 
-def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], StudyRecord]:
   """The rows of `study.parquet` and what is told besides.
 
   Raises:
@@ -84,7 +82,7 @@ def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], dict[str, Any]]
   """
   try:
     rows = pq.read_table(directory / STUDY).to_pylist()
-    about = json.loads((directory / ABOUT).read_text(encoding='utf-8'))
+    about = StudyRecord.read(directory / ABOUT)
   except (OSError, ValueError, pa.ArrowInvalid):
     raise UserError(f"'{directory}' holds no finished study; make one with farelite study --output.") from None
   return rows, about

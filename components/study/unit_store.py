@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pydantic
 
 from components.study.study_fold import StudyFold
 from components.study.task import Outcome, Task
 from configs.dataset import Dataset
 from configs.parts import Part
 from configs.run import RunConfig
+
+_FACTS = pydantic.TypeAdapter(dict[str, dict[str, float]])
+"""Facts by variant and name; no place for a version, as the key of a unit tells the code that measured it."""
 
 _INSIDE = ('features', 'model', 'training', 'evaluation')
 """Sections of a config that every unit depends on; what it takes of `study` is told by its task."""
@@ -76,7 +80,7 @@ class UnitStore:
     """The outcomes of a unit by variant; `None` where it is not kept, or not whole."""
     try:
       with np.load(self._path(key), allow_pickle=False) as kept:
-        told = json.loads(str(kept['facts']))
+        told = _FACTS.validate_json(str(kept['facts']))
         return {
           name: Outcome(
             kept[f'fares:{name}'], facts, kept[f'file:{name}'].tobytes() if f'file:{name}' in kept else None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 import tensorflow as tf
 
 import models
 from configs.errors import FailedError
 from models.compression import picture_worker
+from models.compression.records import TrainingReport
 
 _ROOT = pathlib.Path(models.__file__).resolve().parent.parent
 
@@ -40,13 +39,13 @@ class Drawing:
     )
     return self
 
-  def draw(self, report: Mapping[str, Any], directory: str) -> None:
+  def draw(self, report: TrainingReport, directory: str) -> None:
     """Queues the pictures of a report; they are in `directory`, a bucket is fine, when the block has ended."""
     folder = pathlib.Path(self._folder.name) / str(len(self._targets))
     folder.mkdir()
     self._targets[folder] = directory
     # By a file, as a pipe that is full would make this process wait for the other one.
-    (folder / 'report.json').write_text(json.dumps(report))
+    (folder / 'report.json').write_text(report.to_json(), encoding='utf-8')
     assert self._process.stdin is not None
     try:
       self._process.stdin.write(f'{folder / "report.json"}\n'.encode())

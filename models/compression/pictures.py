@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, PercentFormatter, StrMethodFormatter
+
+from models.compression.records import ReportedLayer, ReportedStage, TrainingReport
 
 _DPI = 100
 _BEFORE, _AFTER = '#b9bfc9', '#1f5fa8'
@@ -24,7 +25,7 @@ TRAINING_PICTURE = 'training.png'
 WEIGHTS_PICTURE = 'weights.png'
 
 
-def draw_report(report: Mapping[str, Any]) -> dict[str, bytes]:
+def draw_report(report: TrainingReport) -> dict[str, bytes]:
   """Draws a training report.
 
   Args:
@@ -33,30 +34,29 @@ def draw_report(report: Mapping[str, Any]) -> dict[str, bytes]:
   Returns:
     PNG files by name: the weights, and the training where there was one.
   """
-  name = report['recipe']['name']
-  pictures = {WEIGHTS_PICTURE: draw_weights(name, report['layers'])}
-  if report['stages']:
-    pictures[TRAINING_PICTURE] = draw_training(name, report['stages'])
+  name = report.recipe.name
+  pictures = {WEIGHTS_PICTURE: draw_weights(name, report.layers)}
+  if report.stages:
+    pictures[TRAINING_PICTURE] = draw_training(name, report.stages)
   return pictures
 
 
-def draw_training(name: str, stages: Sequence[Mapping[str, Any]]) -> bytes:
+def draw_training(name: str, stages: Sequence[ReportedStage]) -> bytes:
   """Draws loss, learning rate and sparsity against the step, one stage after the other.
 
   Args:
     name: of the recipe, for the title.
-    stages: `technique` and `curves` of each, as in the training report; at
-      least one. Sparsity gets a panel where a stage has a curve of it.
+    stages: of the training report; at least one. Sparsity gets a panel where a stage has a curve of it.
 
   Returns:
     A PNG file.
   """
-  pruned = any('sparsity' in stage['curves'] for stage in stages)
+  pruned = any('sparsity' in stage.curves for stage in stages)
   figure = Figure(figsize=(8, 6 if pruned else 4.4), dpi=_DPI)
   FigureCanvasAgg(figure)
   panels = figure.subplots(3 if pruned else 2, 1, sharex=True, height_ratios=(3, 1.6, 1.6)[: 3 if pruned else 2])
   figure.subplots_adjust(left=0.1, right=0.98, top=0.9, bottom=0.1 if pruned else 0.13, hspace=0.12)
-  starts = [0, *itertools.accumulate(int(max(stage['curves']['step'], default=0)) for stage in stages)]
+  starts = [0, *itertools.accumulate(int(max(stage.steps, default=0)) for stage in stages)]
   for stage, start in zip(stages, starts, strict=False):
     _plot(panels[0], stage, start, 'loss', _TRAIN, 'training')
     _plot(panels[0], stage, start, 'val_loss', _EVAL, 'eval split')
@@ -69,13 +69,12 @@ def draw_training(name: str, stages: Sequence[Mapping[str, Any]]) -> bytes:
   return _png(figure)
 
 
-def draw_weights(name: str, layers: Sequence[Mapping[str, Any]]) -> bytes:
+def draw_weights(name: str, layers: Sequence[ReportedLayer]) -> bytes:
   """Draws a histogram of each layer's weights before and after, with log counts.
 
   Args:
     name: of the recipe, for the title.
-    layers: `name`, `shape`, `sparsity`, `distinct` and `histogram` of each, as
-      in the training report; at least one.
+    layers: of the training report; at least one.
 
   Returns:
     A PNG file.
@@ -102,17 +101,18 @@ def draw_weights(name: str, layers: Sequence[Mapping[str, Any]]) -> bytes:
   return _png(figure)
 
 
-def _plot(axes: Axes, stage: Mapping[str, Any], start: int, curve: str, color: str, label: str | None = None) -> None:
-  values = stage['curves'].get(curve)
+def _plot(axes: Axes, stage: ReportedStage, start: int, curve: str, color: str, label: str | None = None) -> None:
+  values = stage.curves.get(curve)
   if values:
-    steps = [start + step for step in stage['curves']['step'][: len(values)]]
+    steps = [start + step for step in stage.steps[: len(values)]]
     # A label once, or the legend would repeat it for each stage.
     known = label in axes.get_legend_handles_labels()[1]
-    axes.plot(steps, values, color=color, linewidth=1.6, label=None if known else label)
+    numbers = [math.nan if value is None else value for value in values]
+    axes.plot(steps, numbers, color=color, linewidth=1.6, label=None if known else label)
 
 
-def _plot_sparsity(axes: Axes, stage: Mapping[str, Any], start: int) -> None:
-  for curve in stage['curves']:
+def _plot_sparsity(axes: Axes, stage: ReportedStage, start: int) -> None:
+  for curve in stage.curves:
     if curve.startswith('sparsity/'):
       _plot(axes, stage, start, curve, _BEFORE, 'each layer')
   _plot(axes, stage, start, 'sparsity', _OTHER, 'in total')
@@ -136,23 +136,23 @@ def _label_training(panels: Sequence[Axes], pruned: bool) -> None:
   panels[0].figure.align_ylabels()
 
 
-def _mark_stages(panels: Sequence[Axes], stages: Sequence[Mapping[str, Any]], starts: Sequence[int]) -> None:
+def _mark_stages(panels: Sequence[Axes], stages: Sequence[ReportedStage], starts: Sequence[int]) -> None:
   for axes in panels:
     for start in starts[1:-1]:
       axes.axvline(start, color=_GUIDE, linewidth=0.9, linestyle=(0, (4, 3)))
   for stage, (start, end) in zip(stages, itertools.pairwise(starts), strict=True):
     middle = (start + end) / 2
     panels[0].text(
-      middle, 1.02, stage['technique'], transform=panels[0].get_xaxis_transform(), ha='center', fontsize=9, color=_GUIDE
+      middle, 1.02, stage.technique, transform=panels[0].get_xaxis_transform(), ha='center', fontsize=9, color=_GUIDE
     )
 
 
-def _histogram(axes: Axes, layer: Mapping[str, Any]) -> None:
-  bins = layer['histogram']
-  axes.stairs(bins['before'], bins['edges'], fill=True, color=_BEFORE, label='dense base')
-  axes.stairs(bins['after'], bins['edges'], color=_AFTER, linewidth=1.3, label='compressed')
+def _histogram(axes: Axes, layer: ReportedLayer) -> None:
+  bins = layer.histogram
+  axes.stairs(bins.before, bins.edges, fill=True, color=_BEFORE, label='dense base')
+  axes.stairs(bins.after, bins.edges, color=_AFTER, linewidth=1.3, label='compressed')
   axes.set_yscale('log')
-  axes.set_ylim(0.7, 2 * max(*bins['before'], *bins['after'], 6))
+  axes.set_ylim(0.7, 2 * max(*bins.before, *bins.after, 6))
   axes.yaxis.set_major_locator(LogLocator(10, numticks=5))
   # Powers as mathematical text would take a third of the drawing time.
   axes.yaxis.set_major_formatter(EngFormatter(sep=''))
@@ -160,9 +160,9 @@ def _histogram(axes: Axes, layer: Mapping[str, Any]) -> None:
   axes.xaxis.set_major_locator(MaxNLocator(4))
   axes.tick_params(labelsize=8)
   axes.spines[['top', 'right']].set_visible(False)
-  shape = '×'.join(f'{size:,}' for size in layer['shape'])
+  shape = '×'.join(f'{size:,}' for size in layer.shape)
   axes.set_title(
-    f'{layer["name"]}  {shape}\n{100 * layer["sparsity"]:.1f} % zero, {layer["distinct"]:,} distinct',
+    f'{layer.name}  {shape}\n{100 * layer.sparsity:.1f} % zero, {layer.distinct:,} distinct',
     fontsize=9,
     loc='left',
     # Else matplotlib measures all labels of the panel, to keep clear of them.

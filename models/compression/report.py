@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -18,16 +17,24 @@ from models import exported
 from models.compression import facts
 from models.compression.pictures import draw_report
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
+from models.compression.records import (
+  REPORT,
+  ReportedErrors,
+  ReportedLayer,
+  ReportedRecipe,
+  ReportedStage,
+  ReportedTotals,
+  TrainingReport,
+  WeightHistogram,
+)
 from models.intervals import error_intervals, ratio_interval
 from models.rides import Rides
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
 
-REPORT = 'training_report.json'
 
-
-def draw_here(report: Mapping[str, Any], directory: str) -> None:
+def draw_here(report: TrainingReport, directory: str) -> None:
   """Draws a report's pictures into `directory`, which is there; a bucket is fine."""
   for name, picture in draw_report(report).items():
     _write(os.path.join(directory, name), picture)
@@ -43,7 +50,7 @@ def training_report(
   predictions: np.ndarray,
   base_predictions: np.ndarray,
   resamples: int,
-) -> dict[str, Any]:
+) -> TrainingReport:
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
   Args:
@@ -55,41 +62,23 @@ def training_report(
     predictions: fares of `held_out` by the model, shape [rides].
     base_predictions: the same by the dense base.
     resamples: number of draws of an interval.
-
-  Returns:
-    JSON-ready:
-    `recipe`, a mapping; `base_digest` (SHA-256); `seconds` of all stages;
-    `stages`: `technique`, `seconds`, `resumed_from`, `curves` by name (a value
-    that is not finite is null);
-    `layers`: `name`, `shape`, `parameters`, `nonzero`, `sparsity`,
-    `target_sparsity` (null where the layer is not pruned), `distinct`, `range`
-    of its quantized output or null, and `histogram` of its weights (`edges`,
-    `before`, `after`);
-    `totals` over the kernels and embedding tables: `parameters`, `nonzero`,
-    `sparsity`; `pruned_sparsity` over the pruned layers alone, or null;
-    `biases`, which no technique touches; `distinct_weights`, the most distinct
-    values of a kernel that the recipe limits: of the clustered ones, else the
-    quantized, else the pruned, else all;
-    `metrics` on the eval split: `rmse` and `mae` in the city's currency,
-    `rmse_ratio` to the dense base (paired); each a value with its 95 %
-    interval by time stamp.
   """
   weights, base = exported.read_weights(saved_model_dir), exported.kernels(exported.read_weights(base_dir))
   errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)
   ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples)
-  return {
-    'recipe': recipe.model_dump(mode='json', exclude_none=True),
-    'base_digest': base_digest(base_dir),
-    'seconds': sum(stage.course.seconds for stage in stages),
-    'stages': [_stage(stage) for stage in stages],
-    'layers': _layers(recipe, weights, base),
-    'totals': _totals(recipe, weights),
-    'metrics': {name: found.to_dict() for name, found in (errors | {'rmse_ratio': ratio}).items()},
-  }
+  return TrainingReport(
+    recipe=ReportedRecipe(**recipe.model_dump(mode='json', exclude_none=True)),
+    base_digest=base_digest(base_dir),
+    seconds=sum(stage.course.seconds for stage in stages),
+    stages=tuple(_stage(stage) for stage in stages),
+    layers=_layers(recipe, weights, base),
+    totals=_totals(recipe, weights),
+    metrics=ReportedErrors(**errors, rmse_ratio=ratio),
+  )
 
 
 def write_report(
-  report: Mapping[str, Any], directory: str, draw: Callable[[Mapping[str, Any], str], None] = draw_here
+  report: TrainingReport, directory: str, draw: Callable[[TrainingReport, str], None] = draw_here
 ) -> None:
   """Writes `training_report.json`, `weights.png` and, where there was a fine-tuning, `training.png`.
 
@@ -100,7 +89,7 @@ def write_report(
       another process.
   """
   tf.io.gfile.makedirs(directory)
-  _write(os.path.join(directory, REPORT), json.dumps(report, indent=2, allow_nan=False).encode())
+  _write(os.path.join(directory, REPORT), report.to_json().encode())
   draw(report, directory)
 
 
@@ -122,51 +111,52 @@ def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str
   writer.close()
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
-  return {
-    'technique': stage.technique,
-    'seconds': stage.course.seconds,
-    'resumed_from': stage.course.resumed_from,
-    'curves': {name: [_finite(value) for value in values] for name, values in stage.course.curves.items()},
-  }
+def _stage(stage: Stage) -> ReportedStage:
+  return ReportedStage(
+    technique=stage.technique,
+    seconds=stage.course.seconds,
+    resumed_from=stage.course.resumed_from,
+    curves={name: tuple(_finite(value) for value in values) for name, values in stage.course.curves.items()},
+  )
 
 
 def _finite(value: float) -> float | None:
   return value if math.isfinite(value) else None
 
 
-def _layers(recipe: Recipe, weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def _layers(
+  recipe: Recipe, weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray]
+) -> tuple[ReportedLayer, ...]:
   kernels, ranges = exported.kernels(weights), exported.ranges(weights)
   targets = sparsity_targets(recipe.pruning, kernels)
   layers = []
   for layer in facts.layer_facts(kernels):
     histogram = facts.histogram(base[layer.name], kernels[layer.name])
     layers.append(
-      {
+      ReportedLayer(
         **dataclasses.asdict(layer),
-        'shape': list(layer.shape),
-        'target_sparsity': targets.get(layer.name),
-        'range': list(ranges[layer.name]) if layer.name in ranges else None,
-        'histogram': {name: values.tolist() for name, values in histogram._asdict().items()},
-      }
+        target_sparsity=targets.get(layer.name),
+        range=ranges.get(layer.name),
+        histogram=WeightHistogram(**{name: values.tolist() for name, values in histogram._asdict().items()}),
+      )
     )
-  return layers
+  return tuple(layers)
 
 
-def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> ReportedTotals:
   kernels = exported.kernels(weights)
   found = facts.layer_facts(kernels)
   pruned = tuple(sparsity_targets(recipe.pruning, kernels))
   limited = clustered_layers(recipe.clustering, kernels) or quantized_layers(recipe.quantization, kernels) or pruned
   everything = facts.totals(found)
-  return {
-    'parameters': everything.parameters,
-    'nonzero': everything.nonzero,
-    'sparsity': everything.sparsity,
-    'pruned_sparsity': facts.totals([layer for layer in found if layer.name in pruned]).sparsity if pruned else None,
-    'biases': sum(bias.size for bias in exported.biases(weights).values()),
-    'distinct_weights': facts.totals([layer for layer in found if not limited or layer.name in limited]).distinct,
-  }
+  return ReportedTotals(
+    parameters=everything.parameters,
+    nonzero=everything.nonzero,
+    sparsity=everything.sparsity,
+    pruned_sparsity=facts.totals([layer for layer in found if layer.name in pruned]).sparsity if pruned else None,
+    biases=sum(bias.size for bias in exported.biases(weights).values()),
+    distinct_weights=facts.totals([layer for layer in found if not limited or layer.name in limited]).distinct,
+  )
 
 
 def _write(path: str, content: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -131,16 +130,3 @@ class Fitted:
   def taken(self) -> tuple[str, ...]:
     """Categorical columns that are part of the projection."""
     return tuple(getattr(self.mapping, 'tables', {}))
-
-  def summary(self) -> dict[str, Any]:
-    """The few figures that a run's summary tells."""
-    return {
-      'method': self.reduction.method.value,
-      'features': len(self.names),
-      'inputs': len(self.outputs),
-      'variance_lost': self.findings.lost,
-      'reconstruction_error': self.findings.error,
-      'rides': self.findings.fitted_on,
-      'notes': list(self.findings.notes),
-      **({'kept': list(self.outputs)} if self.is_selection else {}),
-    }

@@ -13,10 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from tensorflow.io import gfile
 
 from models.reduction.fitted import Fitted
-
-SCREE, LOADINGS, RECONSTRUCTION, POINTS, SCORES = (
-  'explained_variance.png', 'loadings.png', 'reconstruction.png', 'components.png', 'scores.png',
-)  # fmt: skip
+from models.reduction.records import LOADINGS, POINTS, RECONSTRUCTION, SCORES, SCREE
 
 _DPI = 100
 _KEPT, _DROPPED, _GUIDE = '#1f5fa8', '#b9bfc9', '#d9722b'

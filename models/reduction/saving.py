@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
-import json
 import os
 from typing import Any
 
@@ -14,8 +12,13 @@ from tensorflow.io import gfile
 from configs.reduction import Reduction
 from models.reduction.fitted import Decision, Findings, Fitted
 from models.reduction.mappings import Affine, Factors, MappingKind, Selection
-
-DETAILS_FILE, ARRAYS_FILE = 'reduction.json', 'reduction.npz'
+from models.reduction.records import (
+  ARRAYS_FILE,
+  DETAILS_FILE,
+  RecordedDecision,
+  RecordedFindings,
+  ReductionDetails,
+)
 
 _TABLE = 'table_'
 _FINDINGS = ('explained', 'loadings', 'unexplained', 'points', 'fares')
@@ -29,33 +32,38 @@ def save(fitted: Fitted, directory: str) -> None:
   with gfile.GFile(os.path.join(directory, ARRAYS_FILE), 'wb') as file:
     file.write(content.getvalue())
   with gfile.GFile(os.path.join(directory, DETAILS_FILE), 'w') as file:
-    file.write(json.dumps(_details(fitted), indent=2, ensure_ascii=False) + '\n')
+    file.write(details_of(fitted).to_json() + '\n')
 
 
 def load(directory: str) -> Fitted:
-  """What `save` wrote."""
-  with gfile.GFile(os.path.join(directory, DETAILS_FILE)) as file:
-    details = json.loads(file.read())
+  """What `save` wrote; raises `RecordError` where `reduction.json` is none."""
+  path = os.path.join(directory, DETAILS_FILE)
+  with gfile.GFile(path) as file:
+    details = ReductionDetails.parse(file.read(), path)
   with gfile.GFile(os.path.join(directory, ARRAYS_FILE), 'rb') as file:
     archive = np.load(io.BytesIO(file.read()), allow_pickle=False)
     arrays = {name: archive[name] for name in archive.files}
-  told = details['findings']
-  decisions = tuple(
-    Decision(**(decision | {'score': float('nan') if decision['score'] is None else decision['score']}))
-    for decision in details['decisions']
-  )
+  told = details.findings
   return Fitted(
-    reduction=Reduction.model_validate(details['reduction']),
-    names=tuple(details['names']),
-    outputs=tuple(details['outputs']),
-    clip=details['clip'],
-    mapping=_mapping(details, arrays),
+    reduction=details.reduction,
+    names=details.names,
+    outputs=details.outputs,
+    clip=details.clip,
+    mapping=_mapping(details.reduction, arrays),
     mean=arrays['mean'],
     scale=arrays['scale'],
     findings=Findings(
-      **(told | {'notes': tuple(told['notes'])}),
+      read=told.read,
+      fitted_on=told.fitted_on,
+      notes=told.notes,
+      lost=told.lost,
+      error=told.error,
+      figures=told.figures,
       **{name: arrays[name] for name in _FINDINGS},
-      decisions=decisions,
+      decisions=tuple(
+        Decision(one.name, float('nan') if one.score is None else one.score, one.kept, one.reason)
+        for one in details.decisions
+      ),
     ),
   )
 
@@ -72,26 +80,45 @@ def _arrays(fitted: Fitted) -> dict[str, Any]:
   return found | {'center': mapping.center, 'weights': mapping.weights} | tables
 
 
-def _details(fitted: Fitted) -> dict[str, Any]:
+def details_of(fitted: Fitted) -> ReductionDetails:
+  """Everything about a reduction but its arrays."""
   findings = fitted.findings
-  told = {name: getattr(findings, name) for name in ('read', 'fitted_on', 'lost', 'error')}
-  decisions = [dataclasses.asdict(decision) for decision in findings.decisions]
-  return {
-    **fitted.summary(),
-    'reduction': fitted.reduction.model_dump(mode='json'),
-    'names': list(fitted.names),
-    'outputs': list(fitted.outputs),
-    'clip': fitted.clip,
-    # JSON has no NaN.
-    'decisions': [row | {'score': row['score'] if np.isfinite(row['score']) else None} for row in decisions],
-    'findings': told | {'notes': list(findings.notes), 'figures': dict(findings.figures)},
-  }
+  kept = {'kept': fitted.outputs} if fitted.is_selection else {}
+  return ReductionDetails(
+    method=fitted.reduction.method.value,
+    features=len(fitted.names),
+    inputs=len(fitted.outputs),
+    variance_lost=findings.lost,
+    reconstruction_error=findings.error,
+    rides=findings.fitted_on,
+    notes=findings.notes,
+    **kept,  # type: ignore[arg-type]
+    reduction=fitted.reduction,
+    names=fitted.names,
+    outputs=fitted.outputs,
+    clip=fitted.clip,
+    decisions=tuple(
+      # JSON has no NaN.
+      RecordedDecision(
+        name=one.name, score=one.score if np.isfinite(one.score) else None, kept=one.kept, reason=one.reason
+      )
+      for one in findings.decisions
+    ),
+    findings=RecordedFindings(
+      read=findings.read,
+      fitted_on=findings.fitted_on,
+      lost=findings.lost,
+      error=findings.error,
+      notes=findings.notes,
+      figures=dict(findings.figures),
+    ),
+  )
 
 
-def _mapping(details: dict[str, Any], arrays: dict[str, np.ndarray]) -> MappingKind:
+def _mapping(reduction: Reduction, arrays: dict[str, np.ndarray]) -> MappingKind:
   if 'kept' in arrays:
     return Selection(arrays['kept'])
   if 'factors' in arrays:
-    return Factors(arrays['lowest'], arrays['factors'], details['reduction']['iterations'])
+    return Factors(arrays['lowest'], arrays['factors'], reduction.iterations)
   tables = {name.removeprefix(_TABLE): table for name, table in arrays.items() if name.startswith(_TABLE)}
   return Affine(arrays['center'], arrays['weights'], tables)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import pathlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from configs.records import Record, RecordError
 from pipeline.targets.target import Target
 
 Artifact = dict[str, Any]
 """A `RuntimeArtifact` in its JSON names, and `files`: how many there were at its URI when it was made."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Execution:
-  """A task that ended well.
+class Execution(Record):
+  """A task that ended well, and its line in the file.
 
   Attributes:
     run: id of the rehearsal.
@@ -64,7 +62,7 @@ class ArtifactStore:
   def record(self, execution: Execution) -> None:
     """Adds an execution; a crash right after it loses nothing."""
     with self._lock, self._file.open('a', encoding='utf-8') as file:
-      file.write(json.dumps(dataclasses.asdict(execution), sort_keys=True) + '\n')
+      file.write(execution.to_json(indent=None) + '\n')
       self._executions.append(execution)
 
   def cached(self, pipeline: str, fingerprint: str) -> Execution | None:
@@ -83,6 +81,6 @@ def _read(file: pathlib.Path) -> Iterator[Execution]:
     return
   for line in file.read_text(encoding='utf-8').splitlines():
     try:
-      yield Execution(**json.loads(line))
-    except (ValueError, TypeError):
+      yield Execution.parse(line, file)
+    except RecordError:
       continue

@@ -92,9 +92,14 @@ def _execution(
   key: str = '',
   cached: bool = False,
 ) -> Execution:
-  name = stage.pipeline.name
   return Execution(
-    stage.run, name, task.name, key, outputs, parameters or {}, cached or 'container' not in task.executor
+    run=stage.run,
+    pipeline=stage.pipeline.name,
+    task=task.name,
+    fingerprint=key,
+    outputs=outputs,
+    parameters=parameters or {},
+    cached=cached or 'container' not in task.executor,
   )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from models.intervals import Estimate
+from components.compression_gate.records import CompressionRecord, JudgedVariant
+from components.fare_evaluator.records import EvaluatedSlice
+from configs.records import Estimate, estimate
 from pipeline.report.differences import Difference, differences
-from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides
 from pipeline.report.sections.headline import BADGES
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
-from pipeline.report.variants import Variant, Variants, read_variants
+from pipeline.report.variants import read_variants
 from pipeline.report.wording import MISSING, counted, interval, microseconds, seconds, signed, size
 
 
@@ -31,10 +31,10 @@ class Side:
   letter: str
   name: str
   record: RunRecord
-  variants: Variants | None
+  variants: CompressionRecord | None
 
   @property
-  def chosen(self) -> Variant | None:
+  def chosen(self) -> JudgedVariant | None:
     """The variant that was chosen."""
     return self.variants.named(self.variants.chosen) if self.variants else None
 
@@ -43,7 +43,7 @@ class Side:
     chosen = self.chosen
     if chosen and chosen.rmse:
       return chosen.rmse if metric == 'rmse' else chosen.mae
-    return estimate((self.record.summary.get('metrics') or {}).get(metric))
+    return self.record.error(metric)
 
   @property
   def seconds(self) -> float:
@@ -115,7 +115,7 @@ def _error_sentence(a: Side, b: Side) -> str:
   texts = f'{interval(first)} against {interval(second)} {a.record.currency}'
   if (paired := _paired(a, b)) is not None:
     return f'RMSE: {texts}. {_paired_sentence(paired)}'
-  if a.record.summary.get('rows') != b.record.summary.get('rows'):
+  if a.record.summary.rows != b.record.summary.rows:
     return (
       f'RMSE: {texts}. The two runs were judged on different rides, so the difference says little about the models.'
     )
@@ -147,7 +147,7 @@ def _paired_sentence(ratio: Estimate) -> str:
 def _outcomes(a: Side, b: Side) -> Table:
   currency = a.record.currency
   rows = [
-    _pair('status', '', a, b, lambda side: Cell(BADGES.get(str(side.record.summary['status']), MISSING))),
+    _pair('status', '', a, b, lambda side: Cell(BADGES[side.record.summary.status])),
     _pair('RMSE', currency, a, b, lambda side: figures(side.error('rmse'))),
     _pair('MAE', currency, a, b, lambda side: figures(side.error('mae'))),
     _pair('chosen variant', '', a, b, lambda side: Cell(side.chosen.name if side.chosen else MISSING)),
@@ -165,23 +165,23 @@ def _pair(name: str, unit: str, a: Side, b: Side, cell: Callable[[Side], Cell]) 
   return Row((Cell(name, note=unit), cell(a), cell(b)))
 
 
-def _of_chosen(side: Side, value: Callable[[Variant], float | None], text: Callable[[float | None], str]) -> Cell:
+def _of_chosen(side: Side, value: Callable[[JudgedVariant], float | None], text: Callable[[float | None], str]) -> Cell:
   found = value(side.chosen) if side.chosen else None
   return figure(found, text(found))
 
 
-def _p50(variant: Variant) -> float | None:
-  return variant.latency.p50 if variant.latency else None
+def _p50(variant: JudgedVariant) -> float | None:
+  return variant.latency_us.p50 if variant.latency_us else None
 
 
 def _rides(side: Side) -> Cell:
-  rows = side.record.summary.get('rows')
-  return figure(rows['kept'], f'{rows["kept"]:,}') if rows else figure(None, '')
+  rows = side.record.summary.rows
+  return figure(rows.kept, f'{rows.kept:,}') if rows else figure(None, '')
 
 
 def _variants(a: Side, b: Side) -> Table | None:
   """All variants of both; RMSE, file size, latency and verdict of each side by side."""
-  names = list(dict.fromkeys(variant.name for side in (a, b) if side.variants for variant in side.variants.all))
+  names = list(dict.fromkeys(variant.name for side in (a, b) if side.variants for variant in side.variants.variants))
   if not names:
     return None
   currency = a.record.currency
@@ -206,12 +206,12 @@ def _variants(a: Side, b: Side) -> Table | None:
   return Table('Variants of both runs', tuple(headings), tuple(rows), sortable=True)
 
 
-def _latency(variant: Variant | None) -> Cell:
-  latency = variant.latency if variant else None
+def _latency(variant: JudgedVariant | None) -> Cell:
+  latency = variant.latency_us if variant else None
   return figure(latency.p50, microseconds(latency.p50)) if latency else figure(None, '')
 
 
-def _verdict(variant: Variant | None) -> Cell:
+def _verdict(variant: JudgedVariant | None) -> Cell:
   if variant is None or variant.rmse is None:
     return Cell(MISSING, style='none')
   return Cell('✓ kept', style='good') if variant.within_budget else Cell('✗ missed', style='bad')
@@ -219,7 +219,7 @@ def _verdict(variant: Variant | None) -> Cell:
 
 def _slices(a: Side, b: Side) -> Table | None:
   """RMSE of the trained models by slice."""
-  first, second = ({row['name']: row for row in side.record.summary.get('slices') or ()} for side in (a, b))
+  first, second = ({row.name: row for row in side.record.summary.slices} for side in (a, b))
   names = list(dict.fromkeys([*first, *second]))
   if not names:
     return None
@@ -235,9 +235,9 @@ def _slices(a: Side, b: Side) -> Table | None:
   return Table('RMSE of the trained models by slice', headings, tuple(rows), sortable=True)
 
 
-def _slice_cells(first: Any, second: Any) -> tuple[Cell, ...]:
-  counts = [row['example_count'] if row else None for row in (first, second)]
-  errors = [row['root_mean_squared_error'] if row else None for row in (first, second)]
+def _slice_cells(first: EvaluatedSlice | None, second: EvaluatedSlice | None) -> tuple[Cell, ...]:
+  counts = [row.example_count if row else None for row in (first, second)]
+  errors = [row.root_mean_squared_error if row else None for row in (first, second)]
   apart = errors[0] - errors[1] if errors[0] is not None and errors[1] is not None else None
   return (
     *(figure(count, f'{count:,.0f}' if count is not None else '') for count in counts),

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from components.compression_gate.records import CompressionRecord
 from pipeline.report.columns import read_columns
 from pipeline.report.record import RunRecord
 from pipeline.report.rides import read_rides
@@ -25,7 +26,7 @@ from pipeline.report.sections.served import served_section
 from pipeline.report.sections.steps import steps_section
 from pipeline.report.sections.training import training_section
 from pipeline.report.sections.variants import variants_section
-from pipeline.report.variants import Variants, read_variants
+from pipeline.report.variants import read_variants
 
 TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
@@ -82,7 +83,7 @@ def render(template: str, **content: Any) -> str:
   return _render(template, **content)
 
 
-def _parts(record: RunRecord, variants: Variants | None, notes: list[str]) -> list[Part]:
+def _parts(record: RunRecord, variants: CompressionRecord | None, notes: list[str]) -> list[Part]:
   """The sections of a run, in the order of the page."""
   columns = _made(Part('columns', 'Statistics', lambda: read_columns(record)), notes) or ()
   rides = _made(Part('rides', 'Predicted rides', lambda: read_rides(record, variants)), notes)

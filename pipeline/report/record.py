@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from configs.errors import UserError
+from configs.records import Estimate, RecordT
 from configs.run import Evaluation
 from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
 from pipeline.steps import StepState
+from pipeline.summary_record import Status, StepRecord, Summary
 
 _OWN_KEYS = {
   ('CompressionGate', 'report'): 'compression',
@@ -22,23 +24,6 @@ _OWN_KEYS = {
   ('RideExampleGen', 'quarantine'): 'quarantine',
 }
 """Artifacts that the summary names by keys of their own, also where it has no list of all."""
-
-
-@dataclasses.dataclass(frozen=True)
-class StepRecord:
-  """A step as the summary tells of it.
-
-  Attributes:
-    name: the node's id.
-    state: how it ended.
-    seconds: wall time.
-    after: the steps that it waits for; `None` where the summary does not say.
-  """
-
-  name: str
-  state: StepState
-  seconds: float
-  after: tuple[str, ...] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +37,13 @@ class RunRecord:
   """
 
   output: OutputDirectory
-  summary: Mapping[str, Any]
+  summary: Summary
   config: Mapping[str, Any]
 
   @property
   def name(self) -> str:
     """The pipeline's name."""
-    return str(self.summary.get('name') or self.output.path.name)
+    return self.summary.name or self.output.path.name
 
   @property
   def currency(self) -> str:
@@ -76,16 +61,19 @@ class RunRecord:
     return datetime.datetime.fromtimestamp(self.output.summary.stat().st_mtime)
 
   def steps(self) -> tuple[StepRecord, ...]:
-    """The steps that ended, in their order."""
-    told = self.summary.get('steps')
-    if told is not None:
-      return tuple(_step(values) for values in told)
-    timings = self.summary.get('timings') or {}
-    cached = self.summary.get('cached') or ()
-    states = {name: StepState.CACHED if name in cached else StepState.COMPLETE for name in timings}
-    if timings and self.summary.get('status') in ('failed', 'anomalies'):
+    """The steps that ended, in their order; of a summary that does not list them, what its timings tell."""
+    if self.summary.steps is not None:
+      return self.summary.steps
+    timings = self.summary.timings
+    states = {name: StepState.CACHED if name in self.summary.cached else StepState.COMPLETE for name in timings}
+    if timings and self.summary.status in (Status.FAILED, Status.ANOMALIES):
       states[list(timings)[-1]] = StepState.FAILED
-    return tuple(StepRecord(name, states[name], float(seconds), None) for name, seconds in timings.items())
+    return tuple(StepRecord(name=name, state=states[name], seconds=seconds) for name, seconds in timings.items())
+
+  def error(self, metric: str) -> Estimate | None:
+    """`rmse` or `mae` of the trained model on the eval split; `None` if it was not evaluated."""
+    found: Estimate | None = getattr(self.summary.metrics, metric, None)
+    return found
 
   def artifact(self, step: str, key: str) -> pathlib.Path | None:
     """The folder of an output artifact of this run, wherever the output directory lies by now.
@@ -98,11 +86,11 @@ class RunRecord:
       `None` if the run did not come to it. A summary that does not say where
       artifacts lie is an older one: then it is the newest on the disk.
     """
-    told, own = self.summary.get('artifacts'), _OWN_KEYS.get((step, key), '')
-    if told is not None or own in self.summary:
-      uri = told.get(step, {}).get(key) if told is not None else self.summary[own]
+    told, own = self.summary.artifacts, _OWN_KEYS.get((step, key), '')
+    if told is not None or own in self.summary.model_fields_set:
+      uri = told.get(step, {}).get(key) if told is not None else getattr(self.summary, own)
       return self.moved(uri) if uri else None
-    if step not in (self.summary.get('timings') or {}):
+    if step not in self.summary.timings:
       return None
     folder = self.output.artifacts / step / key
     numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
@@ -116,6 +104,16 @@ class RunRecord:
         return top / tail
     path = pathlib.Path(uri)
     return path if path.exists() else None
+
+  def read(self, kind: type[RecordT], step: str, key: str, *names: str) -> RecordT | None:
+    """A record inside an artifact; `None` if it is not there.
+
+    Raises:
+      RecordError: the file is no such record.
+    """
+    folder = self.artifact(step, key)
+    path = folder.joinpath(*names) if folder else None
+    return kind.read(path) if path and path.is_file() else None
 
   def read_json(self, step: str, key: str, *names: str) -> Any:
     """A JSON file inside an artifact; `None` if it is not there."""
@@ -135,21 +133,11 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   """
   output = OutputDirectory(pathlib.Path(directory).expanduser().absolute())
   try:
-    summary = json.loads(output.summary.read_text(encoding='utf-8'))
+    values = json.loads(output.summary.read_text(encoding='utf-8'))
   except (FileNotFoundError, NotADirectoryError):
     raise UserError(f"'{directory}' holds no summary.json; name the output directory of a run.") from None
   except (OSError, ValueError) as error:
     raise UserError(f"'{output.summary}' can't be read ({error}); run again.") from None
-  if not isinstance(summary, dict) or 'status' not in summary:
+  if not isinstance(values, dict) or 'status' not in values:
     raise UserError(f"'{output.summary}' is not the summary of a run; name the output directory of a run.")
-  return RunRecord(output, summary, read_config(output.config))
-
-
-def _step(values: Mapping[str, Any]) -> StepRecord:
-  after = values.get('after')
-  return StepRecord(
-    name=values['name'],
-    state=StepState(values['state']),
-    seconds=float(values['seconds']),
-    after=None if after is None else tuple(after),
-  )
+  return RunRecord(output, Summary.of(values, output.summary), read_config(output.config))

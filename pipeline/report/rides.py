@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from components.compression_gate.records import CompressionRecord
+from components.fare_evaluator.records import SliceCode
 from components.parquet import pq
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
-from models.intervals import Estimate, ratio_interval, slice_intervals
+from configs.records import Estimate
+from models.intervals import ratio_interval, slice_intervals
 from pipeline.report.record import RunRecord
-from pipeline.report.variants import GATE, Variants
+from pipeline.report.variants import GATE
 
 _SECOND = datetime.timedelta(seconds=1)
 
@@ -61,7 +63,7 @@ class PredictedRides:
     return [str(EPOCH + int(self.seconds[index]) * _SECOND)[:16] for index in indices]
 
 
-def read_rides(record: RunRecord, variants: Variants | None) -> PredictedRides | None:
+def read_rides(record: RunRecord, variants: CompressionRecord | None) -> PredictedRides | None:
   """Reads the gate's `predictions.parquet`, which holds raw columns, fares and predictions of a variant or several.
 
   The chosen variant's are taken, else the baseline's, else the column `prediction`. Rides without a prediction are
@@ -95,9 +97,7 @@ def read_rides(record: RunRecord, variants: Variants | None) -> PredictedRides |
   )
 
 
-def slice_rmse(
-  rides: PredictedRides, slices: Mapping[str, Sequence[Mapping[str, Any]]], resamples: int
-) -> dict[str, Estimate]:
+def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]], resamples: int) -> dict[str, Estimate]:
   """The RMSE of slices with 95 % intervals, as the gate would tell them.
 
   Args:
@@ -133,11 +133,11 @@ def paired_ratio(rides: PredictedRides, others: PredictedRides, resamples: int) 
   return ratio_interval(rides.fares, rides.predictions, others.predictions, rides.seconds, resamples)
 
 
-def _mask(rides: PredictedRides, codes: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+def _mask(rides: PredictedRides, codes: Sequence[SliceCode]) -> np.ndarray | None:
   """Which rides belong to a slice; `None` where its slicing is not known."""
   mask = np.ones(len(rides.fares), bool)
   for code in codes:
-    if code['feature'] not in rides.codes:
+    if code.feature not in rides.codes:
       return None
-    mask &= rides.codes[code['feature']] == code['value']
+    mask &= rides.codes[code.feature] == code.value
   return mask

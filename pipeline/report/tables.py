@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from models.intervals import Estimate
+from configs.records import Estimate
 from pipeline.report.wording import MISSING, bracket, number
 
 

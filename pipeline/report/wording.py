@@ -6,7 +6,7 @@ import datetime
 import math
 from collections.abc import Sequence
 
-from models.intervals import Estimate
+from configs.records import Estimate
 
 SPACE = '\N{NO-BREAK SPACE}'
 """Between a number and its unit."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Sequence
-from typing import Any
 
+from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.output_directory import OutputDirectory
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan
 from pipeline.retraining.triggers import Verdict
-from pipeline.whole_file import write_whole
+from pipeline.summary_record import Status, Summary, WindowRecord
 
 
 def end_early(
@@ -23,7 +22,7 @@ def end_early(
   reason: str,
   now: datetime.datetime,
   verdicts: Sequence[Verdict] = (),
-) -> dict[str, Any]:
+) -> Summary:
   """Writes the summary of a run that had nothing to do: the last one's, as a run from the cache would, and the reason.
 
   The last run's status, figures and served model stay; nothing was timed. `ended_early` tells it from a run.
@@ -31,45 +30,45 @@ def end_early(
   result = _last_summary(output) or _empty_summary(config)
   last = ledger.last_finished
   if last is not None:
-    result |= {'status': last.status, 'pushed_path': last.pushed_path}
-  result |= {
-    'reason': reason,
-    'started': now.isoformat(timespec='seconds'),
-    'timings': {},
-    'notes': list(plan.notes()),
-    **occasion(plan, verdicts, early=True),
-  }
-  write_whole(output.summary, json.dumps(result, indent=2, ensure_ascii=False) + '\n')
+    result = result.model_copy(update={'status': Status(last.status), 'pushed_path': last.pushed_path})
+  result = result.model_copy(
+    update={
+      'reason': reason,
+      'started': now.isoformat(timespec='seconds'),
+      'timings': {},
+      'notes': plan.notes(),
+      'ended_early': True,
+      'window': read_window(plan),
+      'triggers': tuple(verdicts),
+    }
+  )
+  result.write(output.summary)
   return result
 
 
-def occasion(plan: Plan, verdicts: Sequence[Verdict], early: bool = False) -> dict[str, Any]:
-  """What was to be read, and why."""
+def read_window(plan: Plan) -> WindowRecord:
+  """What was to be read."""
   window = plan.window
-  return {
-    'ended_early': early,
-    'window': {
-      'spans': [span.label for span in window.spans],
-      'newest': window.newest.label,
-      'new': [span.label for span in plan.fresh],
-      'new_rows': plan.new_rows,
-      'missing': list(window.missing),
-      'late': list(window.late),
-      'left_out': list(window.left_out),
-      'broken': plan.broken(),
-    },
-    'triggers': [{'trigger': v.trigger, 'fires': v.fires, 'sentence': v.sentence} for v in verdicts],
-  }
+  return WindowRecord(
+    spans=tuple(span.label for span in window.spans),
+    newest=window.newest.label,
+    new=tuple(span.label for span in plan.fresh),
+    new_rows=plan.new_rows,
+    missing=tuple(window.missing),
+    late=tuple(window.late),
+    left_out=tuple(window.left_out),
+    broken=plan.broken(),
+  )
 
 
-def _last_summary(output: OutputDirectory) -> dict[str, Any] | None:
+def _last_summary(output: OutputDirectory) -> Summary | None:
   try:
-    return dict(json.loads(output.summary.read_text(encoding='utf-8')))
-  except (FileNotFoundError, ValueError):
+    return Summary.read(output.summary)
+  except (FileNotFoundError, RecordError):
     return None
 
 
-def _empty_summary(config: RunConfig) -> dict[str, Any]:
+def _empty_summary(config: RunConfig) -> Summary:
   """Where somebody has removed the last one."""
   from pipeline import summary  # Brings TFX along.
 

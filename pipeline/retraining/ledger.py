@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import pathlib
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from configs.errors import UserError
+from pydantic import PlainSerializer
+
+from configs.records import Record
 from pipeline.whole_file import write_whole
 
 _MOST_RUNS = 2000
@@ -19,6 +20,10 @@ RUNNING = 'running'
 
 FINISHED = frozenset({'pushed', 'not_blessed'})
 """Statuses of a run that came to its end."""
+
+
+Moment = Annotated[datetime.datetime, PlainSerializer(datetime.datetime.isoformat)]
+"""With its time zone, as `isoformat` writes it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +62,7 @@ class RunEntry:
     kept: valid rides of each span.
   """
 
-  started: datetime.datetime
+  started: Moment
   spans: dict[int, str]
   setting: str
   status: str = RUNNING
@@ -75,6 +80,15 @@ class RunEntry:
   def finished(self) -> bool:
     """Whether it came to its end."""
     return self.status in FINISHED
+
+
+class LedgerRecord(Record):
+  """What `retraining.json` holds: spans by number, and runs, oldest first."""
+
+  MEND: ClassVar[str] = 'move it away: the next run then takes every span for a new one'
+
+  spans: dict[int, SpanEntry]
+  runs: tuple[RunEntry, ...]
 
 
 @dataclasses.dataclass
@@ -99,23 +113,15 @@ class Ledger:
       UserError: the file is no ledger.
     """
     try:
-      values = json.loads(path.read_text(encoding='utf-8'))
-      spans = {int(number): SpanEntry(**entry) for number, entry in values['spans'].items()}
-      return cls(path, spans, [_run(entry) for entry in values['runs']])
+      found = LedgerRecord.read(path)
     except FileNotFoundError:
       return cls(path)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-      raise UserError(
-        f"'{path}' can't be read ({error}). Move it away: the next run then takes every span for a new one."
-      ) from None
+    return cls(path, found.spans, list(found.runs))
 
   def save(self) -> None:
     """Writes the file whole or not at all, even if the machine stops."""
-    values = {
-      'spans': {str(number): dataclasses.asdict(entry) for number, entry in sorted(self.spans.items())},
-      'runs': [dataclasses.asdict(run) | {'started': run.started.isoformat()} for run in self.runs[-_MOST_RUNS:]],
-    }
-    write_whole(self.path, json.dumps(values, indent=1, ensure_ascii=False) + '\n')
+    record = LedgerRecord(spans=dict(sorted(self.spans.items())), runs=tuple(self.runs[-_MOST_RUNS:]))
+    write_whole(self.path, record.to_json(indent=1) + '\n')
 
   @property
   def last(self) -> RunEntry | None:
@@ -147,8 +153,3 @@ class Ledger:
   def seen(self) -> frozenset[int]:
     """Spans that are not late for the next run: a late one is, until a run has read it."""
     return frozenset(number for number, entry in self.spans.items() if entry.was_read or not entry.late)
-
-
-def _run(values: dict[str, Any]) -> RunEntry:
-  keyed = {key: {int(number): value for number, value in values[key].items()} for key in ('spans', 'kept')}
-  return RunEntry(**(values | keyed | {'started': datetime.datetime.fromisoformat(values['started'])}))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Any
 
 from configs.run import RunConfig
 from pipeline import local_run
 from pipeline.output_directory import OutputDirectory
-from pipeline.retraining.early_end import occasion
+from pipeline.retraining.early_end import read_window
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan
 from pipeline.retraining.triggers import Verdict
 from pipeline.steps import StepObserver
+from pipeline.summary_record import Summary
 
 
 def recorded_run(
@@ -24,7 +24,7 @@ def recorded_run(
   observer: StepObserver,
   now: datetime.datetime,
   verdicts: Sequence[Verdict] = (),
-) -> dict[str, Any]:
+) -> Summary:
   """Runs the pipeline on the plan's window.
 
   Args:
@@ -43,7 +43,7 @@ def recorded_run(
     MetadataStoreError: the metadata store can't be used.
   """
   ledger.begin(plan.entry(now))
-  result = local_run.run(config, plan.source, output, observer, occasion(plan, verdicts), plan.notes())
-  statistics = result['artifacts'].get('StatisticsGen', {}).get('statistics')
-  ledger.end(status=result['status'], reason=result['reason'], pushed_path=result['pushed_path'], statistics=statistics)
+  result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes())
+  statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')
+  ledger.end(status=result.status.value, reason=result.reason, pushed_path=result.pushed_path, statistics=statistics)
   return result

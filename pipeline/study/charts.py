@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from configs.records import Estimate
 from configs.study import StudyBlock
-from models.intervals import Estimate
 from pipeline.report.charts.curves import Series, draw_curves
 from pipeline.report.charts.forest import Entry, draw_forest
 from pipeline.report.charts.frontier import Limits, Point, draw_frontier

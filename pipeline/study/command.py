@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from components.study.study_record import StudyRecord
 from configs import loading
 from configs.errors import UserError
 from configs.run import RunConfig
@@ -78,7 +79,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
     units = output.path / _UNITS
     with StudyProgress(console, units) as progress:
       results = engine.run(config, rides, units, code_version(engine.__name__), progress)
-    study_files.write(results, output.path, {'written': f'{datetime.datetime.now():%Y-%m-%d %H:%M}'})
+    study_files.write(results, output.path, f'{datetime.datetime.now():%Y-%m-%d %H:%M}')
     rows, about = study_files.read(output.path)
     _show(console, rows, about)
     page = page_module.write(output.path, rows, about)
@@ -87,16 +88,16 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
       console.print(f'[dim]{name:<8}[/] {path}', soft_wrap=True)
 
 
-def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> None:
   """The tables with what they say, and what could not be measured."""
   for table in study_tables(rows, about):
     console.print(_printed(table))
     for sentence in findings(StudyBlock(table.block), table.rows, about):
       console.print(f' [cyan]i[/] {escape(sentence)}')
     console.print()
-  for lost in about['lost']:
-    console.print(f' [yellow]![/] {escape(lost["variant"])}: {escape(lost["reason"])}')
-  for note in about['notes']:
+  for lost in about.lost:
+    console.print(f' [yellow]![/] {escape(lost.variant)}: {escape(lost.reason)}')
+  for note in about.notes:
     console.print(f' [yellow]![/] {escape(note)}')
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.study.study_record import StudyRecord
 from configs.study import StudyBlock
 from pipeline.report.wording import change, counted, interval, joined, number, percent, size
 from pipeline.study.charts import estimate_of
@@ -18,7 +19,7 @@ _SMALLER = 0.75
 """The aim: a lite file smaller by a quarter."""
 
 
-def findings(block: StudyBlock, rows: Sequence[Row], about: Mapping[str, Any]) -> list[str]:
+def findings(block: StudyBlock, rows: Sequence[Row], about: StudyRecord) -> list[str]:
   """Sentences on a block, the most important one first.
 
   Args:
@@ -40,7 +41,7 @@ def findings(block: StudyBlock, rows: Sequence[Row], about: Mapping[str, Any]) -
   return [sentence for sentence in told[block](known, about) if sentence]
 
 
-def _features(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
+def _features(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   left = {
     name.removeprefix('everything less '): row for name, row in rows.items() if name.startswith('everything less')
   }
@@ -60,29 +61,29 @@ def _features(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
   return [*told, *_published_cross(rows, about)]
 
 
-def _published_cross(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
-  cells = about.get('cells') or {}
+def _published_cross(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+  cells = about.cells
   if 'published' not in cells or 'case study, published cells' not in rows:
     return []
   one, other = cells['published'], cells['fitted']
-  pairs = f'{counted(one["pickup_cells"], "pickup cell")} and {counted(one["pairs"], "pair")} of cells'
+  pairs = f'{counted(one.pickup_cells, "pickup cell")} and {counted(one.pairs, "pair")} of cells'
   sentence = (
     f"Why the case study's published cross learned next to nothing: buckets of equal width over 8 × 8 degrees put "
-    f'these rides into {pairs}, {percent(one["largest_share"], 1)} of them into a single one, so the embedding sees '
-    f'almost the same index for every ride. Boundaries at quantiles give {other["pickup_cells"]:,} pickup cells and '
-    f'{other["pairs"]:,} pairs'
+    f'these rides into {pairs}, {percent(one.largest_share, 1)} of them into a single one, so the embedding sees '
+    f'almost the same index for every ride. Boundaries at quantiles give {other.pickup_cells:,} pickup cells and '
+    f'{other.pairs:,} pairs'
   )
   if 'case study, fitted cells' not in rows:
     return [f'{sentence}.']
   published, fitted = rows['case study, published cells']['rmse'], rows['case study, fitted cells']['rmse']
-  rides = about['rides'] / other['pairs']
+  rides = about.rides / other.pairs
   return [
     f'{sentence}, {number(rides, 1)} rides each; the RMSE is then {number(fitted)} in place of {number(published)} '
-    f'{about["currency"]}, {change(fitted / published)} before.'
+    f'{about.currency}, {change(fitted / published)} before.'
   ]
 
 
-def _dimensions(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
+def _dimensions(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   told = []
   for size_of_training in dict.fromkeys(row['training_rides'] for row in rows.values()):
     own = [row for row in rows.values() if row['training_rides'] == size_of_training]
@@ -103,7 +104,7 @@ def _dimensions(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
   return told
 
 
-def _reductions(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
+def _reductions(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   full = next((row for row in rows.values() if row['variant'] == row['reference']), None)
   if full is None:
     return []
@@ -133,7 +134,7 @@ def _reductions(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
   return told
 
 
-def _embeddings(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
+def _embeddings(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   reference = next((row for row in rows.values() if row['variant'] == row['reference']), None)
   told = []
   if reference is not None:
@@ -145,7 +146,7 @@ def _embeddings(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
   return told
 
 
-def _compression(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
+def _compression(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   close = [row for row in rows.values() if row['ratio'] <= _WITHIN]
   told = []
   for key, words in (('bytes', 'file'), ('gzip_bytes', 'download')):
@@ -161,7 +162,7 @@ def _compression(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]
   return told
 
 
-def _references(rows: Mapping[str, Row], about: Mapping[str, Any]) -> list[str]:
+def _references(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   others = [row for row in rows.values() if row['variant'] != row['reference']]
   if not others:
     return []

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from components.study.study_record import StudyRecord
 from configs.study import StudyBlock
 from pipeline.report import tables as page_tables
 from pipeline.report.page import TEMPLATES, render
@@ -47,7 +48,7 @@ class StudySection:
     return len(self.table.rows)
 
 
-def write(directory: pathlib.Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> pathlib.Path:
+def write(directory: pathlib.Path, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> pathlib.Path:
   """Writes the page and its pictures.
 
   Args:
@@ -70,15 +71,15 @@ def write(directory: pathlib.Path, rows: Sequence[Mapping[str, Any]], about: Map
   return staged.replace(directory / PAGE)
 
 
-def _section(table: StudyTable, about: Mapping[str, Any]) -> StudySection:
+def _section(table: StudyTable, about: StudyRecord) -> StudySection:
   block = StudyBlock(table.block)
   return StudySection(
     table.block,
     table.title,
     tuple(findings(block, table.rows, about)),
-    tuple(pictures(block, table.rows, about['currency'])),
+    tuple(pictures(block, table.rows, about.currency)),
     _table(table),
-    tuple(f'{lost["variant"]}: {lost["reason"]}' for lost in about['lost'] if lost['block'] == table.block),
+    tuple(f'{lost.variant}: {lost.reason}' for lost in about.lost if lost.block == table.block),
   )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from components.study.study_record import StudyRecord
 from configs.study import StudyBlock
 from pipeline.report.wording import MISSING, microseconds, number, percent, size
 
@@ -66,14 +67,14 @@ _TITLES = {
 }
 
 
-def study_tables(rows: Sequence[Row], about: Mapping[str, Any]) -> list[StudyTable]:
+def study_tables(rows: Sequence[Row], about: StudyRecord) -> list[StudyTable]:
   """A table for each block that was measured.
 
   Args:
     rows: of `study.parquet`.
     about: of `study.json`.
   """
-  currency = about['currency']
+  currency = about.currency
   tables = []
   for block, title in _TITLES.items():
     own = tuple(row for row in rows if row['block'] == block.value)

@@ -11,10 +11,12 @@ import pytest
 
 from components.quantization_rewriter import executor as rewriter
 from components.quantization_rewriter import rewriting
+from components.quantization_rewriter.records import ConvertedVariant, FeaturesFile, VariantsRecord
 from components.ride_example_gen import fingerprint as fingerprints
 from components.ride_example_gen import parameters
 from components.study import latency
 from components.study.kept_rides import digest as digest_of_rides
+from components.study.study_record import RideLatency
 from components.study.task import Task, Variant
 from components.study.unit_store import Origin, digest_of
 from configs import loading
@@ -176,7 +178,7 @@ def test_latencies_go_by_files_names_and_how_they_are_measured(tmp_path, monkeyp
 
   def _measured(files, *_):
     measured.append(sorted(files))
-    return {name: {'latency_us': 1.0} for name in files}
+    return {name: RideLatency(latency_us=1, latency_low_us=1, latency_high_us=1) for name in files}
 
   monkeypatch.setattr(latency, '_measured', _measured)
   files, how = {'a': b'1', 'b': b'2'}, Measurement()
@@ -212,7 +214,13 @@ def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tm
     lost = scheme.name == 'lost'
     if not lost:
       pathlib.Path(file).write_bytes(f'{len(made)}'.encode())
-    return {'name': f'{recipe.name}.{scheme.name}', 'file': None if lost else 'f.tflite', 'cached': False}
+    return ConvertedVariant(
+      name=f'{recipe.name}.{scheme.name}',
+      recipe=recipe.name,
+      scheme=scheme.name,
+      file=None if lost else 'f.tflite',
+      cached=False,
+    )
 
   monkeypatch.setattr(rewriting, '_made', _made)
   variants, schemes = _Variants(), [Scheme(name=name, precision='float32') for name in ('kept', 'lost')]
@@ -221,7 +229,7 @@ def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tm
     (tmp_path / folder).mkdir()
     args = (variants, [Recipe(name='dense')], schemes, {'dense': '/m'}, str(tmp_path / folder), str(tmp_path / cache))
     monkeypatch.setattr(rewriting, 'shrink', lambda content: content)
-    return [one['cached'] for one in rewriting.rewrite_all(*args)['variants']]
+    return [one.cached for one in rewriting.rewrite_all(*args).variants]
 
   assert rewrite('first') == [False, False]
   assert rewrite('second') == [True, False]
@@ -235,7 +243,8 @@ def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tm
 def test_facts_of_a_finished_variant_come_after_its_file(tmp_path, monkeypatch):
   """Killed in between, the file is not looked at: a file without facts is made again."""
   copied = []
-  monkeypatch.setattr(rewriting, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and {'file': 'f'})
+  facts = ConvertedVariant(name='dense.s', recipe='dense', scheme='s', file='f')
+  monkeypatch.setattr(rewriting, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and facts)
 
   def copy(source, target, overwrite=False):
     copied.append((pathlib.Path(target).suffix, sorted(path.suffix for path in (tmp_path / 'cache').iterdir())))
@@ -254,7 +263,7 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
 
   def rewrite_all(variants, recipes, schemes, models, directory, cache):
     caches.append(cache)
-    return {'variants': []}
+    return VariantsRecord(variants=(), features=FeaturesFile(bytes=0))
 
   class _Graph:
     def __init__(self, uri) -> None:

@@ -103,12 +103,12 @@ def test_each_file_is_run_in_its_own_process(made, rides, tmp_path):
     np.testing.assert_array_equal(measured[name].fares, LiteModel(content).predict(rides.columns))
     one, many = measured[name].latency_us, measured[name].latency_batch_us
     for latency in (one, many):
-      low, high = latency['spread']
-      assert 0 < low <= latency['p50'] <= high
-      assert latency['p50'] <= latency['p99']
+      low, high = latency.spread
+      assert 0 < low <= latency.p50 <= high
+      assert latency.p50 <= latency.p99
     # Five of a round's ten calls take its median or longer, so of the thirty more than one in a hundred do.
-    assert one['spread'][1] <= one['p99'] * 1.001
-    assert one['p50'] < many['p50']
+    assert one.spread[1] <= one.p99 * 1.001
+    assert one.p50 < many.p50
     assert len(content) < measured[name].peak_bytes < 2**28
 
 
@@ -116,11 +116,11 @@ def test_latency_is_that_of_all_calls_and_its_spread_that_of_the_rounds():
   """Oracle: NumPy. With one call a round the spread may exceed p99, which lies between the two longest calls."""
   rounds = [np.array([4.0, 9.0, 5.0]), np.array([6.0, 7.0, 90.0]), np.array([1.0, 2.0, 3.0])]
   found = _latency(rounds)
-  assert found['p50'] == 5.0
-  assert found['p99'] == pytest.approx(np.percentile([1, 2, 3, 4, 5, 6, 7, 9, 90], 99))
-  assert found['spread'] == (2.0, 7.0)
+  assert found.p50 == 5.0
+  assert found.p99 == pytest.approx(np.percentile([1, 2, 3, 4, 5, 6, 7, 9, 90], 99))
+  assert found.spread == (2.0, 7.0)
   single = _latency([np.array([value]) for value in (1.0, 2.0, 3.0)])
-  assert single['spread'] == (1.0, 3.0) and single['p99'] < 3.0
+  assert single.spread == (1.0, 3.0) and single.p99 < 3.0
 
 
 def test_errors_are_those_of_the_file(judged, made, rides):
@@ -267,10 +267,12 @@ def test_the_version_is_whole_and_verified(blessed, made):
   version = blessed[0] / 'model' / 'Format-Serving'
   manifest = verify(version)
   assert find_pushed(version).file.read_bytes() == made.int8
-  assert {'saved_model.pb', 'assets.extra/model.tflite', 'assets.extra/golden_rides.json'} <= {*manifest['files']}
+  assert {'saved_model.pb', 'assets.extra/model.tflite', 'assets.extra/golden_rides.json'} <= {*manifest.files}
   for name, content in {path.relative_to(made.saved_model): path for path in made.saved_model.rglob('*')}.items():
     assert content.is_dir() or (version / name).read_bytes() == content.read_bytes()
-  assert {key: manifest[key] for key in ('recipe', 'scheme', 'variant', 'dataset', 'currency', 'code_version')} == {
+  assert {
+    key: getattr(manifest, key) for key in ('recipe', 'scheme', 'variant', 'dataset', 'currency', 'code_version')
+  } == {
     'recipe': 'dense',
     'scheme': 'int8',
     'variant': 'dense.int8',
@@ -278,8 +280,8 @@ def test_the_version_is_whole_and_verified(blessed, made):
     'currency': 'USD',
     'code_version': 'a1b2c3',
   }
-  assert [told['name'] for told in manifest['inputs']] == list(CONFIG.dataset.raw_inputs())
-  assert 1 < manifest['metrics']['rmse_ratio']['value'] < 1.05
+  assert [told.name for told in manifest.inputs] == list(CONFIG.dataset.raw_inputs())
+  assert 1 < manifest.metrics.rmse_ratio.value < 1.05
   assert blessed[1][spec.MODEL_KEY][0].get_string_custom_property('variant') == 'dense.int8'
 
 

@@ -7,12 +7,14 @@ from components.compression_gate.budget import Limit, misses
 from components.compression_gate.candidate import Candidate
 from components.compression_gate.choice import choose
 from components.compression_gate.frontier import frontier
-from components.compression_gate.measuring import Latency, Measured
+from components.compression_gate.measuring import Measured
 from components.compression_gate.notes import QUANTIZATION_AWARE_KEEPS_IT, notes
 from components.compression_gate.variants import Variant
+from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
+from configs.records import Estimate
 from models.comparison import Comparison, SliceErrors
-from models.intervals import Estimate
+from models.manifest import Latency
 
 OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)
 """A budget without a limit."""
@@ -31,7 +33,7 @@ def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, g
     for key, (rides, value, upper) in (slices or {}).items()
   }
   return Candidate(
-    Variant(name, recipe, scheme, {'bytes': size, 'gzip_bytes': gzip}, None),
+    Variant(ConvertedVariant(name=name, recipe=recipe, scheme=scheme, bytes=size, gzip_bytes=gzip), None),
     Measured(np.zeros(1, np.float32), latency, latency, 1),
     Comparison(estimate(3.0 * ratio), estimate(2.0), estimate(ratio, high), found),
   )

@@ -129,20 +129,18 @@ def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
   ]
   found = intervals.intervals_of_split(saved_model, files, 200)
   kept = np.array(sorted(errors, key=abs)[:7])
-  assert found['rides'] == 12
-  assert found['rmse']['value'] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
-  assert found['mae']['value'] == pytest.approx(np.mean(np.abs(errors)), rel=1e-5)
-  assert found['rmse_without_worst_5'] == pytest.approx(np.sqrt(np.mean(kept**2)), rel=1e-5)
+  assert found.rides == 12
+  assert found.rmse.value == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
+  assert found.mae.value == pytest.approx(np.mean(np.abs(errors)), rel=1e-5)
+  assert found.rmse_without_worst_5 == pytest.approx(np.sqrt(np.mean(kept**2)), rel=1e-5)
   expected = error_intervals(fares, seconds / 10, seconds, 200)
-  assert [found['rmse'][side] for side in ('low', 'high')] == pytest.approx(
-    [expected['rmse'].low, expected['rmse'].high], rel=1e-4
-  )
-  assert found['rmse']['low'] < found['rmse']['value'] < found['rmse']['high']
+  assert [found.rmse.low, found.rmse.high] == pytest.approx([expected['rmse'].low, expected['rmse'].high], rel=1e-4)
+  assert found.rmse.low < found.rmse.value < found.rmse.high
 
 
 def test_of_five_rides_none_is_left_out(saved_model, tmp_path):
   file = _examples(tmp_path, 'a', np.arange(5) * 10, np.arange(5) + 2.0)
-  assert intervals.intervals_of_split(saved_model, [file], 200)['rmse_without_worst_5'] == pytest.approx(2.0)
+  assert intervals.intervals_of_split(saved_model, [file], 200).rmse_without_worst_5 == pytest.approx(2.0)
 
 
 def test_a_split_without_rides_and_a_model_without_numbers_are_refused(saved_model, tmp_path):

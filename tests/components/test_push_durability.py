@@ -6,7 +6,6 @@ before it was flushed, nor of a name before its folder was.
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import pathlib
@@ -34,7 +33,7 @@ ROLLBACK = Rollback(
 
 
 def _entry(restored: int, replaced: int) -> Rollback:
-  return dataclasses.replace(ROLLBACK, restored=restored, replaced=replaced)
+  return ROLLBACK.model_copy(update={'restored': restored, 'replaced': replaced})
 
 
 def _staged(folder: pathlib.Path) -> pathlib.Path:
@@ -108,7 +107,7 @@ def test_a_rollback_is_announced_on_the_disk_before_its_version_appears(tmp_path
   # The size at each flush says that the line was in the file by then.
   assert [size for _, size in written] == [len(announced.encode()), len((announced + settled).encode())]
   assert written[0][0] < renamed < written[1][0]
-  assert json.loads(settled) == {'settled': happened.id, 'happened': True}
+  assert json.loads(settled) == {'schema_version': 1, 'settled': happened.id, 'happened': True}
 
 
 def test_every_line_of_the_journal_is_flushed(tmp_path, monkeypatch):
@@ -217,7 +216,7 @@ def test_a_killed_rollback_is_settled_by_the_next_one(tmp_path):
   """The first was announced, and its version never appeared; a line of its own says so before the second one's."""
   for version in (1, 2):
     make_version(tmp_path / str(version), f'bytes of {version}')
-  killed = dataclasses.replace(ROLLBACK, id='killed', version=7, restored_manifest='of nothing')
+  killed = ROLLBACK.model_copy(update={'id': 'killed', 'version': 7, 'restored_manifest': 'of nothing'})
   announce(tmp_path, killed)
   happened = restore(tmp_path, 1, _entry)
   lines = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
@@ -231,7 +230,7 @@ def test_a_killed_rollback_is_settled_by_the_next_one(tmp_path):
 
 def test_a_rollback_that_nobody_settled_happened_if_its_version_is_there(tmp_path):
   make_version(tmp_path / '7', 'bytes')
-  there = dataclasses.replace(ROLLBACK, id='a', version=7, restored_manifest=manifest_digest(tmp_path / '7'))
+  there = ROLLBACK.model_copy(update={'id': 'a', 'version': 7, 'restored_manifest': manifest_digest(tmp_path / '7')})
   announce(tmp_path, there)
   assert rollbacks(tmp_path) == [there]
   assert len((tmp_path / JOURNAL).read_text().splitlines()) == 1

@@ -25,6 +25,7 @@ from components.pusher.journal import (
 )
 from components.pusher.removing import remove_versions
 from components.pusher.restoring import RestoreError, restore
+from configs.records import RecordError
 from models.manifest import MANIFEST
 from models.versions import versions
 from tests.pipeline.made_store import make_version
@@ -86,7 +87,7 @@ def test_an_announcement_says_first_what_became_of_those_before(tmp_path):
   announce(tmp_path, _entry(5, 2, 3))
   lines = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
   assert [line.get('id') for line in lines] == ['4', None, '5']
-  assert lines[1] == {'settled': '4', 'happened': False}
+  assert lines[1] == {'schema_version': 1, 'settled': '4', 'happened': False}
 
 
 def test_a_version_without_a_manifest_is_none(tmp_path):
@@ -233,7 +234,7 @@ def test_a_refused_rollback_settles_a_killed_one(tmp_path):
   with pytest.raises(RestoreError, match='holds no version 9'):
     restore(tmp_path, 9, lambda restored, replaced: _entry(0, restored, replaced))
   lines = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
-  assert lines[1:] == [{'settled': '4', 'happened': True}]
+  assert lines[1:] == [{'schema_version': 1, 'settled': '4', 'happened': True}]
 
 
 def test_a_killed_rollback_has_happened_after_its_version_was_removed_too(tmp_path):
@@ -244,3 +245,50 @@ def test_a_killed_rollback_has_happened_after_its_version_was_removed_too(tmp_pa
   assert remove_versions(tmp_path, [4]) == [4]
   assert rollbacks(tmp_path) == [killed]
   assert is_withdrawn(rollbacks(tmp_path), 'manifest of 3', 103) == killed
+
+
+OLD_LINES = """\
+{"id": "a", "time": "2026-03-08T10:00:00+00:00", "version": 4, "restored": 2, "replaced": 3, "withdraws": true, \
+"reason": "worse", "by": "me@here", "restored_manifest": "2", "replaced_manifest": "3", "restored_model": 102, \
+"replaced_model": null}
+{"settled": "a", "happened": true}
+"""
+"""As the version before records had versions wrote them."""
+
+
+def test_a_journal_from_before_versions_is_read_and_gone_on_with(tmp_path):
+  (tmp_path / JOURNAL).write_text(OLD_LINES)
+  [told] = rollbacks(tmp_path)
+  assert (told.id, told.restored_model, told.replaced_model, told.withdraws) == ('a', 102, None, True)
+  announce(tmp_path, _entry(5, 1, 4))
+  assert (tmp_path / JOURNAL).read_text().startswith(OLD_LINES)
+  assert [line.get('schema_version') for line in map(json.loads, (tmp_path / JOURNAL).open())] == [None, None, 1]
+
+
+def test_what_a_newer_version_adds_to_the_journal_is_ignored(tmp_path):
+  newer = BACK.to_dict() | {'schema_version': 7, 'ticket': 'OPS-12'}
+  ended = {'schema_version': 7, 'settled': BACK.id, 'happened': True, 'after': 1.5}
+  (tmp_path / JOURNAL).write_text(f'{json.dumps(newer)}\n{json.dumps(ended)}\n')
+  assert [told.id for told in rollbacks(tmp_path)] == [BACK.id]
+
+
+@pytest.mark.parametrize(
+  ('lacks', 'sentence'),
+  [
+    pytest.param({}, 'is broken (id: Field required); take that line out of it.', id='this_version'),
+    pytest.param(
+      {'schema_version': 7},
+      "was written by a newer Farelite (schema_version 7, this one knows 1) and can't be read (id: Field required); "
+      'update Farelite.',
+      id='a_newer_one',
+    ),
+  ],
+)
+def test_a_whole_line_that_is_no_record_is_told_with_its_number(tmp_path, lacks, sentence):
+  announce(tmp_path, BACK)
+  told = {key: value for key, value in BACK.to_dict().items() if key != 'id'}
+  with (tmp_path / JOURNAL).open('a') as file:
+    file.write(json.dumps(told | lacks) + '\n')
+  with pytest.raises(RecordError) as raised:
+    rollbacks(tmp_path)
+  assert str(raised.value) == f"'{tmp_path / JOURNAL}:2' {sentence}"

@@ -142,9 +142,8 @@ class Made:
 
   def rewrite(self, directory, recipes=RECIPES, schemes=SCHEMES, cache='cache', saved_models=None):
     directory.mkdir(exist_ok=True)
-    return rewrite_all(
-      self.variants(), recipes, schemes, saved_models or self.saved_models, str(directory), str(self.root / cache)
-    )
+    models = saved_models or self.saved_models
+    return rewrite_all(self.variants(), recipes, schemes, models, str(directory), str(self.root / cache)).to_dict()
 
 
 @pytest.fixture(scope='module')

@@ -170,7 +170,8 @@ def test_a_variant_that_cannot_be_measured_does_not_cost_the_others(rides, tmp_p
   monkeypatch.setitem(engine._BLOCKS, StudyBlock.REFERENCES, lambda config: iter(tasks))
   results = engine.run(CONFIG, rides, tmp_path, 'code', _Told())
   assert [row['variant'] for row in results.rows()] == ['fine']
-  assert results.lost() == [{'block': 'references', 'variant': 'lost', 'reason': 'this one can not be made.'}]
+  [lost] = results.lost()
+  assert lost.to_dict() == {'block': 'references', 'variant': 'lost', 'reason': 'this one can not be made.'}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_intervals_of_one_seed_are_those_of_the_gate(rides):
   alone = error_intervals(fares, fares + own[0], rides[TIME], resamples=500)
   for name, expected in (('ratio', paired), ('rmse', alone['rmse']), ('mae', alone['mae'])):
     found = {'value': row[name], 'low': row[f'{name}_low'], 'high': row[f'{name}_high']}
-    assert found == pytest.approx(expected.to_dict(), rel=1e-6), name
+    assert found == pytest.approx(dataclasses.asdict(expected), rel=1e-6), name
   assert row['ratio_seeds_low'] is None
 
 
@@ -279,13 +280,13 @@ def test_samples_hold_whole_stamps_and_smaller_ones_are_part_of_larger_ones():
 
 def test_blocks_of_an_earlier_study_of_the_same_setting_stay(first, tmp_path):
   results = first[1]
-  study_files.write(results, tmp_path, {})
+  study_files.write(results, tmp_path)
   other = dataclasses.replace(results, blocks={StudyBlock.FEATURES: results.blocks[StudyBlock.REFERENCES]})
-  study_files.write(other, tmp_path, {})
+  study_files.write(other, tmp_path)
   rows, about = study_files.read(tmp_path)
   assert {row['block'] for row in rows} == {'features', 'references'}
-  assert about['units'] == 2 * len(results.unit_rows())
-  study_files.write(dataclasses.replace(results, identity='another setting'), tmp_path, {})
+  assert about.units == 2 * len(results.unit_rows())
+  study_files.write(dataclasses.replace(results, identity='another setting'), tmp_path)
   assert {row['block'] for row in study_files.read(tmp_path)[0]} == {'references'}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from pipeline import local_run, output_directory
 from pipeline.data_source import rides_of
 from pipeline.output_directory import OutputDirectory
 from pipeline.steps import Step
+from pipeline.summary_record import Summary
 
 QUICK = (
   'training.epochs=3',
@@ -57,11 +59,12 @@ class Project:
   output: OutputDirectory
 
   def run(self, *overrides: str, config: str = 'nyc') -> tuple[dict[str, Any], dict[str, str]]:
-    """Runs the real pipeline in this process; returns the summary and the states of the steps."""
+    """Runs the real pipeline in this process; returns `summary.json` and the states of the steps."""
     resolved = self.config(*overrides, config=config)
     recorder = Recorder()
-    summary = local_run.run(resolved, rides_of(resolved.dataset), self.output, recorder)
-    return summary, recorder.states()
+    told = local_run.run(resolved, rides_of(resolved.dataset), self.output, recorder)
+    assert Summary.read(self.output.summary) == told
+    return json.loads(self.output.summary.read_text(encoding='utf-8')), recorder.states()
 
   def config(self, *overrides: str, config: str = 'nyc') -> RunConfig:
     """The resolved config of `run`."""

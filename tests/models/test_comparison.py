@@ -1,10 +1,13 @@
 """Errors by slice out of one set of draws, against the intervals that draw for one figure alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from configs.records import Estimate
 from models.comparison import compare
-from models.intervals import Estimate, error_intervals, ratio_interval
+from models.intervals import error_intervals, ratio_interval
 
 RIDES = 3000
 
@@ -24,10 +27,10 @@ def test_all_rides_are_those_of_the_single_intervals(case):
   fares, predictions, base, stamps, slices = case
   found = compare(fares, predictions, base, stamps, slices, resamples=500)
   alone = error_intervals(fares, predictions, stamps, 500)
-  assert found.rmse.to_dict() == pytest.approx(alone['rmse'].to_dict())
-  assert found.mae.to_dict() == pytest.approx(alone['mae'].to_dict())
+  assert dataclasses.asdict(found.rmse) == pytest.approx(dataclasses.asdict(alone['rmse']))
+  assert dataclasses.asdict(found.mae) == pytest.approx(dataclasses.asdict(alone['mae']))
   paired = ratio_interval(fares, predictions, base, stamps, 500)
-  assert found.rmse_ratio.to_dict() == pytest.approx(paired.to_dict())
+  assert dataclasses.asdict(found.rmse_ratio) == pytest.approx(dataclasses.asdict(paired))
 
 
 @pytest.mark.parametrize('name', ['third', 'dear'])
@@ -41,7 +44,7 @@ def test_a_slice_is_as_if_it_stood_alone(case, name):
   assert found.rmse == pytest.approx(np.sqrt(np.mean((predictions[rows] - fares[rows]) ** 2)))
   assert found.rmse_ratio.value == pytest.approx(alone.value)
   width = alone.high - alone.low
-  assert found.rmse_ratio.to_dict() == pytest.approx(alone.to_dict(), abs=0.1 * width)
+  assert dataclasses.asdict(found.rmse_ratio) == pytest.approx(dataclasses.asdict(alone), abs=0.1 * width)
 
 
 def test_the_base_beside_itself_is_exactly_1(case):

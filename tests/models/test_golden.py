@@ -11,8 +11,7 @@ import pytest
 from configs.loading import load
 from models.golden import GOLDEN, check_golden, write_golden
 from models.lite.client import LiteModel
-from models.manifest import ManifestError
-from models.pushed import LITE_FILE
+from models.manifest import LITE_FILE, ManifestError
 from tests.models.lite.small_files import preset_lite_file, small_lite_file, some_rides, write_version
 
 SCRIPT = """

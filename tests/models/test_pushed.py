@@ -8,8 +8,8 @@ import pytest
 from configs.loading import load
 from models.lite.client import LiteModel
 from models.lite.contract import LiteFileError
-from models.manifest import ManifestError
-from models.pushed import LITE_FILE, find_pushed, load_pushed
+from models.manifest import LITE_FILE, ManifestError
+from models.pushed import find_pushed, load_pushed
 from tests.models.lite.small_files import preset_lite_file, some_rides, write_version
 
 
@@ -31,7 +31,7 @@ def destination(pushed, tmp_path):
 def test_a_version(pushed):
   found = find_pushed(pushed)
   assert found[:2] == (pushed / LITE_FILE, pushed)
-  assert found.manifest['recipe'] == 'dense'
+  assert found.manifest.recipe == 'dense'
 
 
 def test_the_newest_version_is_that_of_the_largest_number(destination):
@@ -39,7 +39,7 @@ def test_the_newest_version_is_that_of_the_largest_number(destination):
 
 
 def test_a_file_on_its_own(pushed):
-  assert find_pushed(pushed / LITE_FILE) == (pushed / LITE_FILE, None, {})
+  assert find_pushed(pushed / LITE_FILE) == (pushed / LITE_FILE, None, None)
 
 
 def test_the_loaded_model_predicts(destination, pushed):

@@ -180,6 +180,21 @@ def interval(value: float, reach: float) -> dict[str, float]:
   return {'value': value, 'low': value - reach, 'high': value + reach}
 
 
+def manifest(rmse: float, reach: float) -> dict[str, Any]:
+  """What the manifest of a pushed version holds."""
+  return {
+    'format': 1,
+    'created': '2026-11-20T06:00:00Z',
+    'recipe': 'qat',
+    'scheme': 'int8',
+    'dataset': 'chicago',
+    'inputs': [],
+    'metrics': {'rmse': interval(rmse, reach), 'mae': interval(rmse / 2, reach)},
+    'code_version': '6db063efc492c56f',
+    'files': {'assets.extra/model.tflite': {'bytes': 16_220, 'sha256': '683f64e187d9'}},
+  }
+
+
 def write_json(path: pathlib.Path, content: Any) -> None:
   """Writes a file, its folder included."""
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -284,16 +299,31 @@ def _recipe(directory: pathlib.Path, name: str) -> str:
   curves: dict[str, list[float | None]] = {'step': steps, 'loss': [4.2 - step / 2000 for step in steps]}  # type: ignore[dict-item]
   if pruned:
     curves['sparsity'] = [None, *(min(0.8, step / 300) for step in steps[1:])]
-  layer = {'name': 'dense_0', 'shape': [48, 64], 'parameters': 3072, 'sparsity': 0.8 if pruned else 0.0}
+  layer = {
+    'name': 'dense_0',
+    'shape': [48, 64],
+    'parameters': 3072,
+    'nonzero': 614 if pruned else 3072,
+    'sparsity': 0.8 if pruned else 0.0,
+    'distinct': 135,
+    'target_sparsity': 0.8 if pruned else None,
+    'range': None,
+    'histogram': {'edges': [-1.0, 0.0, 1.0], 'before': [1000, 2072], 'after': [1000, 2072]},
+  }
+  stage = {'technique': 'pruning' if pruned else 'quantization', 'seconds': 2.9, 'resumed_from': 0, 'curves': curves}
   report = {
+    'schema_version': 1,
     'recipe': {'name': name, 'summary': f'What {name} does.'},
+    'base_digest': '4057cf318741',
     'seconds': 2.9,
-    'stages': [] if name == 'dense' else [{'technique': 'pruning' if pruned else 'quantization', 'curves': curves}],
+    'stages': [] if name == 'dense' else [stage],
     'layers': [layer],
     'totals': {
       'parameters': 5736,
+      'nonzero': 1227 if pruned else 5736,
       'sparsity': 0.786 if pruned else 0.0,
       'pruned_sparsity': 0.8 if pruned else None,
+      'biases': 113,
       'distinct_weights': 135,
     },
     'metrics': {'rmse': interval(4.43, 0.9), 'mae': interval(1.82, 0.15), 'rmse_ratio': interval(1.001, 0.01)},

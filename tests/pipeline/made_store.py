@@ -15,8 +15,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from components.ride_example_gen.counts import COUNTS_FILE, RideCounts
 from configs import loading
-from models.manifest import write_manifest
+from models.manifest import Manifest, write_manifest
 from pipeline import metadata_store, output_directory, run_registry
+from pipeline.summary_record import Status, Summary
 
 BYTES = {'saved_model.pb': b'graph', 'assets.extra/model.tflite': b'lite'}
 Inputs = list[tuple[str, mlmd_pb2.Artifact]]
@@ -53,8 +54,14 @@ class MadeStore:
     started = started or NOON + datetime.timedelta(hours=len(self.runs))
     digest = hashlib.sha256(f'{self.config.name} {len(self.runs)}'.encode()).hexdigest()
     run = f'{started:%Y%m%d-%H%M%S}-{digest[:6]}'
-    facts = {'pipeline': self.config.name, 'started': started.isoformat(), 'output': str(self.output.path)}
-    run_registry.begin(self.store, run, facts | {'config': f'run: {run}\n', 'code_version': f'code of {run}'})
+    facts = run_registry.RunEntry(
+      pipeline=self.config.name,
+      started=started.isoformat(),
+      output=str(self.output.path),
+      config=f'run: {run}\n',
+      code_version=f'code of {run}',
+    )
+    run_registry.begin(self.store, run, facts)
     rides = self._rides(run, rides_of)
     baseline = [('baseline_model', self.models[baseline_of])] if baseline_of else []
     [model] = self._step(run, 'PruningTrainer', [('examples', rides[0])], {'model': 'Model'})
@@ -62,9 +69,12 @@ class MadeStore:
     [small] = self._step(run, 'CompressionGate', [('models', model)], {'model': 'Model'})
     if version is not None:
       self._push(run, version, model, [('model', small), ('model_blessing', blessing)])
-    summary = {'status': 'pushed' if version else 'not_blessed', 'reason': '', 'blessed': version is not None}
-    outcome = run_registry.outcome(summary | {'pushed_version': version and str(version)})
-    run_registry.update(self.store, run, outcome)
+    summary = Summary(
+      status=Status.PUSHED if version else Status.NOT_BLESSED,
+      blessed=version is not None,
+      pushed_version=str(version) if version else None,
+    )
+    run_registry.update(self.store, run, run_registry.outcome(summary))
     self.runs.append(run)
     self.rides[run], self.models[run] = rides, model
     return run
@@ -137,9 +147,9 @@ def make_version(path: pathlib.Path, content: str) -> pathlib.Path:
     file = path / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-  facts = {'dataset': 'nyc', 'inputs': {}, 'recipe': 'dense', 'scheme': 'int8', 'variant': 'dense.int8'}
+  facts = {'dataset': 'nyc', 'inputs': (), 'recipe': 'dense', 'scheme': 'int8', 'variant': 'dense.int8'}
   metrics = {'rmse': {'value': 4.4}, 'rides': 2, 'bytes': 4}
-  write_manifest(path, facts | {'metrics': metrics, 'code_version': content})
+  write_manifest(path, Manifest(**facts, metrics=metrics, code_version=content))
   return path
 
 

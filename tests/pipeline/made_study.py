@@ -1,5 +1,6 @@
 """What a study leaves: rows of every block with figures that are made up, and what is told besides."""
 
+from components.study.study_record import StudyRecord
 from configs.study import StudyBlock
 
 CURRENCY = 'USD'
@@ -47,7 +48,7 @@ def about(**changed):
       'fitted': {'pickup_cells': 93, 'pairs': 3492, 'largest_share': 0.003},
     },
   }
-  return told | changed
+  return StudyRecord.model_validate(told | changed)
 
 
 def _features():

@@ -8,10 +8,20 @@ import pytest
 from rich.console import Console
 
 from pipeline import run_command
+from pipeline.summary_record import FindingRecord
 
 
-def _finding(feature: str, divergence: float, stops: bool) -> dict:
-  return {'kind': 'skew', 'feature': feature, 'divergence': divergence, 'threshold': 0.2, 'stops': stops}
+def _finding(feature: str, divergence: float, stops: bool) -> FindingRecord:
+  return FindingRecord(
+    sentence='',
+    split='train',
+    feature=feature,
+    kind='skew',
+    severity='info',
+    stops=stops,
+    divergence=divergence,
+    threshold=0.2,
+  )
 
 
 @pytest.mark.parametrize(

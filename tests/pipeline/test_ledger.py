@@ -71,7 +71,7 @@ def test_a_ledger_comes_back_as_it_was_written(tmp_path):
 @pytest.mark.parametrize('text', ['', '[]', '{"spans": {}}', '{"spans": {"1": {"sum": 1}}, "runs": []}'])
 def test_a_file_that_is_no_ledger(tmp_path, text):
   (tmp_path / 'retraining.json').write_text(text)
-  with pytest.raises(UserError, match=r"retraining\.json' can't be read .* Move it away"):
+  with pytest.raises(UserError, match=r"retraining\.json' is broken .*; move it away"):
     Ledger.load(tmp_path / 'retraining.json')
 
 

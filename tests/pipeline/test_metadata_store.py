@@ -131,6 +131,7 @@ def test_texts_come_back_as_they_were(database: Server, tmp_path: pathlib.Path):
   """Backslashes, which MLMD's PostgreSQL client can't write by itself, quotes, and JSON inside JSON."""
   store = open_store(metadata_of(database), tmp_path / 'unused')
   text = json.dumps({'nested': json.dumps({'format': '%Y\\n', 'name': "O'Hare", 'city': 'Zürich'}), 'line': 'a\nb'})
-  run_registry.begin(store, 'texts', {'pipeline': 'texts', 'started': '2026-01-01T00:00:00+00:00', 'reason': text})
+  facts = run_registry.RunEntry(pipeline='texts', started='2026-01-01T00:00:00+00:00', reason=text)
+  run_registry.begin(store, 'texts', facts)
   context = store.get_context_by_type_and_name('farelite_run', 'texts')
   assert run_registry.get_properties(context)['reason'] == text

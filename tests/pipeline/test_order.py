@@ -24,7 +24,7 @@ from pipeline.retraining.ledger import Ledger, SpanEntry
 from tests.pipeline.made_run import made_run
 from tests.pipeline.made_store import NOON, MadeStore, make_version
 
-FACTS = {'dataset': 'nyc', 'inputs': {}, 'metrics': {}, 'recipe': 'dense', 'scheme': 'int8', 'code_version': '1'}
+FACTS = {'dataset': 'nyc', 'inputs': (), 'metrics': {}, 'recipe': 'dense', 'scheme': 'int8', 'code_version': '1'}
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_files_of_a_manifest_by_name(tmp_path, monkeypatch):
       yield parent, folders, sorted(files, reverse=True)
 
   monkeypatch.setattr(os, 'walk', turned)
-  assert list(manifest.write_manifest(tmp_path, FACTS)['files']) == names
+  assert list(manifest.write_manifest(tmp_path, manifest.Manifest(**FACTS)).files) == names
 
 
 def test_parts_of_a_split_by_name(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from configs.errors import UserError
 from models.versions import SAVED_MODEL
 from pipeline import report
-from tests.pipeline.made_run import VARIANTS, config_of, failed_run, made_run, write_json
+from tests.pipeline.made_run import VARIANTS, config_of, failed_run, made_run, manifest, write_json
 
 _VOID = {'meta', 'wbr', 'br', 'hr', 'img', 'input', 'link'}
 
@@ -294,13 +294,5 @@ def _serve(directory: pathlib.Path, version: str, rmse: float) -> None:
   extra = directory / 'serving' / version / 'assets.extra'
   extra.mkdir(parents=True)
   (extra.parent / SAVED_MODEL).touch()
-  manifest = {
-    'created': '2026-11-20T06:00:00Z',
-    'recipe': 'qat',
-    'scheme': 'int8',
-    'dataset': 'chicago',
-    'metrics': {name: {'value': rmse, 'low': 0.9 * rmse, 'high': 1.1 * rmse} for name in ('rmse', 'mae')},
-    'files': {'assets.extra/model.tflite': {'bytes': 16_220}},
-  }
-  write_json(extra / 'manifest.json', manifest)
+  write_json(extra / 'manifest.json', manifest(rmse, 0.1 * rmse))
   (extra / 'config.yaml').write_text('training: {epochs: 3}\n', encoding='utf-8')

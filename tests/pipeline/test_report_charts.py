@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from models.intervals import Estimate
+from configs.records import Estimate
 from pipeline.report import page as page_module
 from pipeline.report.charts.bars import dot_bar
 from pipeline.report.charts.curves import Series, draw_curves

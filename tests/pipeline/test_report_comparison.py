@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from models.intervals import Estimate
+from configs.records import Estimate
 from pipeline import report
 from pipeline.cli import main
 from pipeline.report.comparison import compare

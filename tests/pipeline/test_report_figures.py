@@ -9,14 +9,19 @@ import pytest
 import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
+from components.compression_gate.records import CompressionRecord
+from models.manifest import Manifest
+from models.reduction.records import ReductionDetails
+from models.versions import SAVED_MODEL
 from pipeline.report.columns import read_columns
 from pipeline.report.record import RunRecord, read_record
 from pipeline.report.rides import PredictedRides, read_rides
 from pipeline.report.sections import data, errors, headline, reduction, served, steps, training
 from pipeline.report.sections import variants as variants_page
 from pipeline.report.tables import Row, Table, figure, with_best
-from pipeline.report.variants import Variants, read_variants
-from tests.pipeline.made_run import VARIANTS, interval, made_run, write_json
+from pipeline.report.variants import read_variants
+from pipeline.summary_record import Summary
+from tests.pipeline.made_run import VARIANTS, made_run, manifest, write_json
 
 
 @pytest.fixture(scope='module')
@@ -26,14 +31,14 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
 
 
 @pytest.fixture
-def variants(record: RunRecord) -> Variants:
+def variants(record: RunRecord) -> CompressionRecord:
   found = read_variants(record)
   assert found is not None
   return found
 
 
 @pytest.fixture
-def rides(record: RunRecord, variants: Variants) -> PredictedRides:
+def rides(record: RunRecord, variants: CompressionRecord) -> PredictedRides:
   found = read_rides(record, variants)
   assert found is not None
   return found
@@ -173,8 +178,9 @@ def test_rides_without_a_place_are_counted(record, rides, end, missing):
 def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
   """The made run's own numbers; each column has another one."""
   judged = variants.named('pqat_80.int8')
-  row = record.summary['slices'][1] | {'root_mean_squared_error': 7.1, 'mean_absolute_error': 5.2, 'calibration': 0.9}
-  told = dataclasses.replace(record, summary=record.summary | {'slices': [record.summary['slices'][0], row]})
+  first, second, *_ = record.summary.to_dict()['slices']
+  second |= {'root_mean_squared_error': 7.1, 'mean_absolute_error': 5.2, 'calibration': 0.9}
+  told = _told(record, slices=[first, second])
   table = errors._slices(told, judged, rides)
   assert _texts(table, 'slice') == ['all', 'airport ride', '0–6 h']
   assert _column(table, 'rides') == [400, 60, 80]
@@ -197,7 +203,7 @@ def test_the_section_tells_whose_errors_it_shows(record, variants, rides):
 
 
 def test_predictions_are_the_chosen_files_else_the_baselines(record, variants):
-  for name, found in (('pqat_80.int8', variants), ('dense.float32', dataclasses.replace(variants, chosen=None))):
+  for name, found in (('pqat_80.int8', variants), ('dense.float32', variants.model_copy(update={'chosen': None}))):
     rides = read_rides(record, found)
     assert rides is not None
     assert rides.variant == name
@@ -225,7 +231,7 @@ def _spaced(text: str) -> str:
 
 
 def _told(record: RunRecord, **changes) -> RunRecord:
-  return dataclasses.replace(record, summary=record.summary | changes)
+  return dataclasses.replace(record, summary=Summary.model_validate(record.summary.to_dict() | changes))
 
 
 def test_rows_that_were_set_aside(record):
@@ -272,7 +278,7 @@ def test_divergences_lie_before_or_beyond_their_threshold(record):
   section = data.data_section(record, ())
   assert _column(section.divergences, 'drift') == [None, 0.31]
   assert _column(section.divergences, 'skew') == [0.047, None]
-  assert section.anomalies == (('warning', record.summary['findings'][1]['sentence']),)
+  assert section.anomalies == (('warning', record.summary.findings[1].sentence),)
   cells = [cell for row in section.divergences.rows for cell in row.cells if cell.style == 'bar' and cell.picture]
   assert ['beyond' in cell.picture for cell in cells] == [False, True]
 
@@ -357,8 +363,9 @@ def test_steps_and_how_long_they_took(record):
 
 
 def _version(record: RunRecord, name: str, rmse: float) -> None:
-  manifest = {'metrics': {'rmse': interval(rmse, 0.1), 'mae': interval(rmse / 2, 0.1)}, 'files': {}}
-  write_json(record.output.serving / name / 'assets.extra' / 'manifest.json', manifest)
+  version = record.output.serving / name
+  write_json(version / 'assets.extra' / 'manifest.json', manifest(rmse, 0.1))
+  (version / SAVED_MODEL).touch()
 
 
 def test_the_version_before_is_the_next_smaller_number(tmp_path):
@@ -383,14 +390,41 @@ def test_the_version_before_is_the_next_smaller_number(tmp_path):
 )
 def test_intervals_overlap_or_not(record, rmse, verdict):
   """This run's is 4.43 +- 0.9, the other's +- 0.1."""
-  assert verdict in served._verdict(record, None, {'metrics': {'rmse': interval(rmse, 0.1)}})
+  assert verdict in served._verdict(record, None, Manifest.of(manifest(rmse, 0.1), 'manifest.json'))
+
+
+def _details(**changes) -> ReductionDetails:
+  findings = {
+    'read': 1700,
+    'fitted_on': 1600,
+    'lost': 0.0312,
+    'error': 0.2,
+    'notes': ['A note.'],
+    'figures': {'solver_rms': 0.00021},
+  }
+  told = {
+    'method': 'nmf',
+    'features': 40,
+    'inputs': 8,
+    'variance_lost': 0.0312,
+    'reconstruction_error': 0.2,
+    'rides': 1600,
+    'notes': ['A note.'],
+    'reduction': {'method': 'nmf', 'components': 8, 'iterations': 30},
+    'names': [],
+    'outputs': [],
+    'clip': None,
+    'decisions': [],
+    'findings': findings,
+  }
+  return ReductionDetails.of(told | changes, 'reduction.json')
 
 
 def test_components_by_the_features_that_they_follow_most():
   """A negative correlation counts as much as a positive one."""
   names = ['a', 'b', 'c', 'd', 'e']
   loadings = np.array([[0.1, 0.9], [-0.8, 0.0], [0.3, -0.95], [-0.2, 0.5], [0.05, 0.4]])
-  table = reduction._components({'outputs': ['one', 'two'], 'names': names}, loadings)
+  table = reduction._components(_details(names=names, outputs=['one', 'two']), loadings)
   assert [row.cells[1].text for row in table.rows] == [
     'b -0.80, c +0.30, d -0.20, a +0.10',
     'c -0.95, a +0.90, d +0.50, e +0.40',
@@ -398,10 +432,8 @@ def test_components_by_the_features_that_they_follow_most():
 
 
 def test_what_a_reduction_lost():
-  findings = {'fitted_on': 1600, 'lost': 0.0312, 'figures': {'solver_rms': 0.00021}, 'notes': ['A note.']}
-  details = {'method': 'pca', 'inputs': 8, 'features': 40, 'findings': findings, 'reduction': {'iterations': 30}}
-  told = [_spaced(sentence) for sentence in reduction._told(details)]
-  assert told[0].startswith('pca made 8 inputs of 40 features, fitted on 1,600 training rides.')
+  told = [_spaced(sentence) for sentence in reduction._told(_details())]
+  assert told[0].startswith('nmf made 8 inputs of 40 features, fitted on 1,600 training rides.')
   assert 'misses 3.1 % of their variance' in told[0]
   assert 'of 30 steps, misses the exact one by 0.0002 standard deviations' in told[0]
   assert told[1:] == ['A note.']

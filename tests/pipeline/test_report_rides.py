@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from components.fare_evaluator.records import SliceCode
 from configs.run import Evaluation
 from models.intervals import error_intervals, ratio_interval
 from pipeline.report.record import read_record
@@ -34,32 +35,32 @@ def _rides(count: int = 900, seed: int = 0) -> PredictedRides:
 def test_slices_have_the_intervals_of_the_projects_bootstrap():
   rides = _rides()
   chosen = rides.codes['slice_airport'] == 1
-  slices = {'airport ride': [{'feature': 'slice_airport', 'value': 1}], 'all': [], 'unknown': _UNKNOWN}
+  slices = {'airport ride': [SliceCode(feature='slice_airport', value=1)], 'all': [], 'unknown': _UNKNOWN}
   found = slice_rmse(rides, slices, RESAMPLES)
   assert set(found) == {'airport ride', 'all'}
   whole = error_intervals(rides.fares, rides.predictions, rides.seconds, RESAMPLES)['rmse']
-  assert found['all'].to_dict() == pytest.approx(whole.to_dict())
+  assert dataclasses.asdict(found['all']) == pytest.approx(dataclasses.asdict(whole))
   alone = error_intervals(rides.fares[chosen], rides.predictions[chosen], rides.seconds[chosen], RESAMPLES)['rmse']
   assert found['airport ride'].value == pytest.approx(alone.value)
   # Alone, the slice has other draws.
-  assert found['airport ride'].to_dict() == pytest.approx(alone.to_dict(), rel=0.03)
+  assert dataclasses.asdict(found['airport ride']) == pytest.approx(dataclasses.asdict(alone), rel=0.03)
 
 
 def test_very_many_moments_are_drawn_as_they_are_elsewhere():
   rides = _rides(count=30_000)
   expected = error_intervals(rides.fares, rides.predictions, rides.seconds, RESAMPLES)['rmse']
   [found] = slice_rmse(rides, {'all': []}, RESAMPLES).values()
-  assert found.to_dict() == pytest.approx(expected.to_dict())
+  assert dataclasses.asdict(found) == pytest.approx(dataclasses.asdict(expected))
 
 
-_UNKNOWN = [{'feature': 'slice_weather', 'value': 1}]
+_UNKNOWN = [SliceCode(feature='slice_weather', value=1)]
 
 
 def test_a_slice_of_one_ride():
   rides = _rides()
   rides.codes['slice_airport'][:] = 0
   rides.codes['slice_airport'][5] = 1
-  [found] = slice_rmse(rides, {'airport ride': [{'feature': 'slice_airport', 'value': 1}]}, RESAMPLES).values()
+  [found] = slice_rmse(rides, {'airport ride': [SliceCode(feature='slice_airport', value=1)]}, RESAMPLES).values()
   assert [found.value, found.low, found.high] == pytest.approx([abs(rides.errors[5])] * 3)
 
 

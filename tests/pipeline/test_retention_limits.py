@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import os
 import pathlib
@@ -17,8 +16,7 @@ from configs.run import RunConfig
 from models.versions import SAVED_MODEL
 from pipeline import retention, rollback_command
 from pipeline.pushes import Push
-from pipeline.run_registry import AGAIN
-from pipeline.runs import RunEntry
+from pipeline.run_registry import AGAIN, RunEntry
 from tests.pipeline.made_store import NOON, MadeStore, make_version
 
 DAY = datetime.timedelta(days=1)
@@ -33,8 +31,7 @@ def _plan(made: MadeStore, *limits: str, now: datetime.datetime | None = None) -
 
 
 def _entry(day: float) -> RunEntry:
-  values = dict.fromkeys(field.name for field in dataclasses.fields(RunEntry))
-  return RunEntry(**values | {'run': f'day {day:g}', 'started': (NOON + day * DAY).isoformat()})
+  return RunEntry(run=f'day {day:g}', started=(NOON + day * DAY).isoformat())
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry
 from pipeline.retraining.recorded_run import recorded_run
 from pipeline.retraining.serving import served_since
 from pipeline.retraining.triggers import Verdict
+from pipeline.summary_record import Status, Summary
 from tests.pipeline.test_ledger import NOW, Days
 
 UTC = datetime.timezone.utc
@@ -249,12 +250,20 @@ def test_a_run_on_a_window_ends_early_or_is_performed(days, output, monkeypatch)
 def test_an_early_end_keeps_the_figures_of_the_last_run(days, output):
   days.run()
   days.ledger.end(status='pushed', pushed_path='/serving/10')
-  last = {'status': 'old', 'metrics': {'rmse': 4.4}, 'timings': {'Trainer': 3}, 'pushed_path': None, 'notes': ['old']}
+  rmse = {'value': 4.4, 'low': 4.0, 'high': 4.8}
+  last = {
+    'status': 'failed',
+    'metrics': {'rmse': rmse},
+    'timings': {'Trainer': 3},
+    'pushed_path': None,
+    'notes': ['old'],
+  }
   output.summary.write_text(json.dumps(last))
   verdicts = [Verdict('new_rows', False, 'Too few.')]
-  told = end_early(days.config, days.plan(), days.ledger, output, 'why', NOW, verdicts)
-  assert json.loads(output.summary.read_text()) == json.loads(json.dumps(told))
-  assert told['metrics'] == {'rmse': 4.4}
+  found = end_early(days.config, days.plan(), days.ledger, output, 'why', NOW, verdicts)
+  told = json.loads(output.summary.read_text())
+  assert told == found.to_dict()
+  assert told['metrics'] == {'rmse': rmse}
   assert (told['status'], told['pushed_path'], told['reason'], told['timings']) == ('pushed', '/serving/10', 'why', {})
   assert (told['notes'], told['ended_early'], told['started']) == ([], True, '2026-03-08T03:00:00-05:00')
   assert told['triggers'] == [{'trigger': 'new_rows', 'fires': False, 'sentence': 'Too few.'}]
@@ -274,16 +283,15 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
   """In between the file says that it runs, so that a killed one is known."""
   seen = []
 
-  def run(config, source, out, observer, occasion, notes):
-    seen.append((Ledger.load(output.ledger).last.status, source.spans, occasion['window']['new_rows'], notes))
-    seen.append(occasion['ended_early'])
+  def run(config, source, out, observer, window, triggers, notes):
+    seen.append((Ledger.load(output.ledger).last.status, source.spans, window.new_rows, triggers, notes))
     artifacts = {'StatisticsGen': {'statistics': '/statistics/1'}}
-    return {'status': 'pushed', 'reason': 'good', 'pushed_path': '/serving/10', 'artifacts': artifacts}
+    return Summary(status=Status.PUSHED, reason='good', pushed_path='/serving/10', artifacts=artifacts)
 
   monkeypatch.setattr(local_run, 'run', run)
   plan = days.plan()
   recorded_run(days.config, plan, days.ledger, output, types.SimpleNamespace(), NOW)
-  assert seen == [(RUNNING, plan.source.spans, 60, ()), False]
+  assert seen == [(RUNNING, plan.source.spans, 60, (), ())]
   last = Ledger.load(output.ledger).last
   assert (last.status, last.reason, last.pushed_path, last.statistics) == (
     'pushed',
@@ -297,7 +305,7 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
 
 
 def test_a_failed_run_has_no_statistics_and_read_nothing(days, output, monkeypatch):
-  result = {'status': 'failed', 'reason': 'bad', 'pushed_path': None, 'artifacts': {}}
+  result = Summary(status=Status.FAILED, reason='bad', pushed_path=None, artifacts={})
   monkeypatch.setattr(local_run, 'run', lambda *_: result)
   assert recorded_run(days.config, days.plan(), days.ledger, output, types.SimpleNamespace(), NOW) == result
   ledger = Ledger.load(output.ledger)

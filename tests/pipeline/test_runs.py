@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 from click.testing import CliRunner
+from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from pipeline import cli, output_directory, rollback_command, run_registry, runs
 from pipeline.metadata_store import MetadataStoreError
@@ -85,9 +86,10 @@ def test_a_run_by_the_beginning_of_its_id_and_one_that_pushed_nothing(tmp_path: 
 
 def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: pathlib.Path):
   made = MadeStore(tmp_path)
-  facts = {'pipeline': 'nyc', 'output': str(tmp_path)}
   for number in (1, 2):
-    run_registry.begin(made.store, f'run-{number}', facts | {'started': f'2026-01-0{number}T00:00:00+00:00'})
+    started = f'2026-01-0{number}T00:00:00+00:00'
+    facts = run_registry.RunEntry(pipeline='nyc', output=str(tmp_path), started=started)
+    run_registry.begin(made.store, f'run-{number}', facts)
 
   def states() -> list[str]:
     return [entry.status for entry in runs.read_runs(made.store, made.config, made.output)]
@@ -149,8 +151,38 @@ def test_a_long_text_survives(tmp_path: pathlib.Path):
   """PostgreSQL refuses an indexed text of 2,704 bytes; no part may be so long, and the whole has to come back."""
   made = MadeStore(tmp_path)
   text = ''.join(chr(0x4E00 + number % 5000) for number in range(9000))
-  run_registry.begin(made.store, 'long', {'pipeline': 'nyc', 'started': '2026-01-01T00:00:00+00:00', 'config': text})
+  facts = run_registry.RunEntry(pipeline='nyc', started='2026-01-01T00:00:00+00:00', config=text)
+  run_registry.begin(made.store, 'long', facts)
   [context] = made.store.get_contexts_by_type('farelite_run')
   assert max(len(value.string_value.encode()) for value in context.custom_properties.values()) < 2704
   [entry] = runs.read_runs(made.store, made.config, made.output)
   assert entry.config == text
+
+
+def test_an_entry_of_the_version_before_and_one_of_a_newer_one(tmp_path: pathlib.Path):
+  """Oracle: the properties as they are in stores, versions as text; what a newer version adds is not told."""
+  made = MadeStore(tmp_path)
+  context = mlmd_pb2.Context(
+    name='20260101-120000-4f2ab1',
+    type_id=made.store.put_context_type(mlmd_pb2.ContextType(name=run_registry.RUN_TYPE)),
+  )
+  texts = {'pipeline': 'nyc', 'started': '2026-01-01T12:00:00+00:00', 'status': 'pushed'}
+  for name, text in (texts | {'pushed_version': '12', 'from_the_future': 'x'}).items():
+    context.custom_properties[name].string_value = text
+  context.custom_properties['blessed'].int_value = 1
+  context.custom_properties['rows_read'].int_value = 7
+  context.custom_properties['rmse'].double_value = 4.4
+  made.store.put_contexts([context])
+  [told] = json.loads(_farelite(str(tmp_path), '--json'))
+  nothing = dict.fromkeys(
+    (
+      'ended', 'reason', 'rows_kept', 'rmse_low', 'rmse_high', 'chosen', 'restored_version', 'replaced_version', 'data',
+      'output', 'host', 'code_version', 'config', 'pruned',
+    )
+  )  # fmt: skip
+  known = {'run': context.name, 'blessed': True, 'rows_read': 7, 'rmse': 4.4, 'serves': False, 'pushed_version': 12}
+  assert told == nothing | texts | known
+  assert list(told)[:5] == ['run', 'pipeline', 'started', 'ended', 'status']
+  run_registry.update(made.store, context.name, run_registry.RunEntry(pushed_version=13, rmse=None))
+  kept = made.store.get_context_by_type_and_name(run_registry.RUN_TYPE, context.name).custom_properties
+  assert (kept['pushed_version'].string_value, 'rmse' in kept, kept['rows_read'].int_value) == ('13', False, 7)

@@ -8,16 +8,20 @@ import pytest
 
 from components.compression_gate import gate, reporting
 from components.compression_gate.eval_rides import EvalRides
-from components.compression_gate.measuring import Latency, Measured
+from components.compression_gate.measuring import Measured
+from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.variants import Variant
+from components.quantization_rewriter.records import ConvertedVariant
 from components.study.results import BlockResults, Results
 from components.study.study_fold import StudyFold
 from components.study.task import Outcome
 from components.study.task import Variant as StudyVariant
 from configs import loading
 from configs.dataset import COORDINATES, LABEL, TIME
+from configs.records import Estimate
 from configs.study import StudyBlock
-from models.intervals import Estimate, error_intervals
+from models.intervals import error_intervals
+from models.manifest import Latency
 from pipeline.report.comparison import compare
 from pipeline.report.record import read_record
 from pipeline.report.rides import read_rides
@@ -64,8 +68,11 @@ def judgement(rides, predictions) -> gate.Judgement:
 
 def _variants() -> list[Variant]:
   return [
-    Variant(name, *name.split('.'), {'name': name, 'bytes': size, 'gzip_bytes': size}, pathlib.Path(f'{name}.tflite'))
-    for name, size in ((BASE, 9000), (OWN, 5000))
+    Variant(
+      ConvertedVariant(name=name, recipe=recipe, scheme=scheme, bytes=size, gzip_bytes=size),
+      pathlib.Path(f'{name}.tflite'),
+    )
+    for name, recipe, scheme, size in ((BASE, *BASE.split('.'), 9000), (OWN, *OWN.split('.'), 5000))
   ]
 
 
@@ -76,7 +83,7 @@ def _run(directory: pathlib.Path, judgement: gate.Judgement, rides: EvalRides, c
   (directory / 'config.yaml').write_text(loading.dump(CONFIG), encoding='utf-8')
   folder = directory / 'artifacts' / 'CompressionGate' / 'report' / '12'
   told = reporting.report(judgement, _variants(), rides, CONFIG.compression.budget)
-  (folder / reporting.REPORT_FILE).write_text(reporting.render(told), encoding='utf-8')
+  (folder / REPORT_FILE).write_text(told.to_json(), encoding='utf-8')
   (folder / reporting.PREDICTIONS_FILE).write_bytes(reporting.predictions(judgement, rides))
   return directory
 
@@ -133,15 +140,15 @@ def test_a_study_finds_what_the_gate_says(rides, predictions, judgement):
   row, errors = results.rows()[0], judgement.candidates[OWN].errors
   for name, expected in (('rmse', errors.rmse), ('mae', errors.mae), ('ratio', errors.rmse_ratio)):
     found = {'value': row[name], 'low': row[f'{name}_low'], 'high': row[f'{name}_high']}
-    assert found == pytest.approx(expected.to_dict(), rel=1e-9), name
+    assert found == pytest.approx(dataclasses.asdict(expected), rel=1e-9), name
 
 
 def test_the_gate_says_what_the_evaluator_would_say_of_the_same_predictions(rides, predictions, judgement):
   """Evaluator and training report write what `error_intervals` gives; their own tests hold that."""
   found = error_intervals(rides.fares, predictions[OWN], rides.seconds, CONFIG.evaluation.bootstrap)
   errors = judgement.candidates[OWN].errors
-  assert found['rmse'].to_dict() == pytest.approx(errors.rmse.to_dict(), rel=1e-9)
-  assert found['mae'].to_dict() == pytest.approx(errors.mae.to_dict(), rel=1e-9)
+  assert dataclasses.asdict(found['rmse']) == pytest.approx(dataclasses.asdict(errors.rmse), rel=1e-9)
+  assert dataclasses.asdict(found['mae']) == pytest.approx(dataclasses.asdict(errors.mae), rel=1e-9)
 
 
 def test_the_run_says_how_often_its_figures_are_drawn(runs, tmp_path):

@@ -11,6 +11,7 @@ from components.ride_example_gen.counts import COUNTS_FILE, RideCounts
 from configs import loading
 from pipeline import local_run, summary
 from pipeline.steps import Output, Step, StepState
+from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_store import make_version
 
 CONFIG = loading.load('nyc', ['training.recipes=[dense]'])
@@ -18,7 +19,12 @@ INTERVALS = {
   'rmse': {'value': 4.4, 'low': 4.0, 'high': 4.8},
   'mae': {'value': 2.2, 'low': 2.0, 'high': 2.4},
   'rmse_without_worst_5': 3.3,
+  'rides': 2,
 }
+SLICES = [{
+  'name': 'all', 'slice': [], 'root_mean_squared_error': 4.4, 'mean_absolute_error': 2.2, 'example_count': 2.0,
+  'calibration': 0.98,
+}]  # fmt: skip
 
 
 def _step(name: str, state: StepState = StepState.COMPLETE, **outputs: Output) -> Step:
@@ -33,7 +39,7 @@ def _written(folder: pathlib.Path, **files) -> str:
 
 
 def _evaluated(folder: pathlib.Path, refusals: list[str], blessed: bool) -> Step:
-  uri = _written(folder / 'evaluation', intervals=INTERVALS, slices=[{'name': 'all'}], refusals=refusals)
+  uri = _written(folder / 'evaluation', intervals=INTERVALS, slices=SLICES, refusals=refusals)
   return _step('FareEvaluator', evaluation=Output(uri, {}), blessing=Output('/b', {'blessed': int(blessed)}))
 
 
@@ -71,15 +77,15 @@ PUSHED = {'pushed': 1, 'pushed_destination': '/serving/9', 'pushed_version': '9'
 def test_how_a_run_ended(refusals, chosen, push, ending, tmp_path):
   steps = [_evaluated(tmp_path, refusals, not refusals), _gated(tmp_path, chosen), _pushed(**push)]
   found = summary.summarize(CONFIG, steps, None, anomalies=False, after={})
-  assert (found['status'], found['reason'], found['blessed']) == ending
-  assert (found['pushed_path'], found['pushed_version']) == (('/serving/9', '9') if push is PUSHED else (None, None))
+  assert (found.status, found.reason, found.blessed) == ending
+  assert (found.pushed_path, found.pushed_version) == (('/serving/9', '9') if push is PUSHED else (None, None))
 
 
 @pytest.mark.parametrize(('anomalies', 'status'), [(True, 'anomalies'), (False, 'failed')])
 def test_a_run_that_stopped(anomalies, status, tmp_path):
   """Whatever else is there; without the evaluation there is no blessing."""
   found = summary.summarize(CONFIG, [_gated(tmp_path, 'a')], 'It stopped.', anomalies, after={})
-  assert (found['status'], found['reason'], found['blessed'], found['metrics']) == (status, 'It stopped.', None, None)
+  assert (found.status, found.reason, found.blessed, found.metrics) == (status, 'It stopped.', None, None)
 
 
 def test_figures_and_places(tmp_path):
@@ -90,18 +96,19 @@ def test_figures_and_places(tmp_path):
   ingest = _step('RideExampleGen', StepState.CACHED, quarantine=Output(str(quarantine), {}))
   steps = [ingest, _evaluated(tmp_path, [], True), _gated(tmp_path, 'dense.int8'), _pushed(**PUSHED)]
   found = summary.summarize(CONFIG, steps, None, anomalies=False, after={'Pusher': ['CompressionGate']})
-  assert found['rows'] == {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}
-  assert found['metrics'] == {name: INTERVALS[name] for name in ('rmse', 'mae')}
-  assert found['rmse_without_worst_5'] == 3.3
-  assert (found['slices'], found['base_slices'], found['notes'], found['chosen']) == (
-    [{'name': 'all'}], [], ['n'], 'dense.int8'
+  told = found.to_dict()
+  assert told['rows'] == {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}
+  assert told['metrics'] == {name: INTERVALS[name] for name in ('rmse', 'mae')}
+  assert found.rmse_without_worst_5 == 3.3
+  assert (told['slices'], told['base_slices'], told['notes'], told['chosen']) == (
+    SLICES, [], ['n'], 'dense.int8'
   )  # fmt: skip
-  assert [(one['name'], one['bytes'], one['reason']) for one in found['variants']] == [('dense.int8', 7, None)]
-  assert found['cached'] == ['RideExampleGen']
-  assert found['timings'] == dict.fromkeys(('RideExampleGen', 'FareEvaluator', 'CompressionGate', 'Pusher'), 1.235)
-  assert [step['after'] for step in found['steps']] == [[], [], [], ['CompressionGate']]
-  assert found['quarantine'] == str(quarantine)
-  assert found['artifacts']['Pusher'] == {'pushed_model': '/pushed'}
+  assert [(one['name'], one['bytes'], one['reason']) for one in told['variants']] == [('dense.int8', 7, None)]
+  assert told['cached'] == ['RideExampleGen']
+  assert found.timings == dict.fromkeys(('RideExampleGen', 'FareEvaluator', 'CompressionGate', 'Pusher'), 1.235)
+  assert [step['after'] for step in told['steps']] == [[], [], [], ['CompressionGate']]
+  assert found.quarantine == str(quarantine)
+  assert told['artifacts']['Pusher'] == {'pushed_model': '/pushed'}
 
 
 def _cached_push(uri: pathlib.Path, **properties) -> list[Step]:
@@ -155,13 +162,13 @@ def test_the_version_that_serves_is_named(content, path, tmp_path):
     if what == 'mine':
       manifest = (archive / 'assets.extra/manifest.json').read_bytes()
       (serving / version / 'assets.extra/manifest.json').write_bytes(manifest)
-  result = {'pushed_path': str(serving / '9'), 'pushed_version': '9'}
-  local_run._name_what_serves(result, _cached_push(archive, pushed=1), serving)
-  assert result == {'pushed_path': str(serving / path), 'pushed_version': path}
+  result = Summary(status=Status.PUSHED, pushed_path=str(serving / '9'), pushed_version='9')
+  named = local_run._name_what_serves(result, _cached_push(archive, pushed=1), serving)
+  assert named == Summary(status=Status.PUSHED, pushed_path=str(serving / path), pushed_version=path)
 
 
 def test_nothing_is_named_where_nothing_was_pushed(tmp_path):
   make_version(tmp_path / 'serving' / '9', 'mine')
-  result = {'pushed_path': None, 'pushed_version': None}
-  local_run._name_what_serves(result, _cached_push(tmp_path / 'serving' / '9', pushed=0), tmp_path / 'serving')
-  assert result == {'pushed_path': None, 'pushed_version': None}
+  result = Summary(status=Status.NOT_BLESSED, pushed_path=None, pushed_version=None)
+  steps = _cached_push(tmp_path / 'serving' / '9', pushed=0)
+  assert local_run._name_what_serves(result, steps, tmp_path / 'serving') == result

@@ -19,9 +19,9 @@ from components.study.unit_store import UnitStore
 from models.checkpoints import Checkpoint, State
 from models.compression import stages
 from models.training import Course
-from pipeline import summary
 from pipeline.report import writing
 from pipeline.retraining.ledger import Ledger, RunEntry
+from pipeline.summary_record import Status, Summary
 from pipeline.targets.compiled import CompiledPipeline, write_compiled
 from pipeline.targets.target import Target
 from pipeline.whole_file import write_whole
@@ -35,7 +35,7 @@ def _ledger(folder: pathlib.Path) -> None:
 
 
 def _summary(folder: pathlib.Path) -> None:
-  summary.write({'status': 'pushed'}, folder / 'file')
+  Summary(status=Status.PUSHED).write(folder / 'file')
 
 
 @pytest.mark.parametrize(

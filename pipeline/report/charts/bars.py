@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from models.intervals import Estimate
+from configs.records import Estimate
 
 _BAR = Markup('<span class="track" aria-hidden="true">{}</span>')
 _PIECE = Markup('<span class="{}" style="left:{:.2f}%;width:{:.2f}%"></span>')

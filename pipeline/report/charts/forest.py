@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from models.intervals import Estimate
+from configs.records import Estimate
 from pipeline.report.charts.frame import WIDTH
 from pipeline.report.charts.scale import Scale, decimals, padded
 from pipeline.report.charts.svg import element, line, picture, text

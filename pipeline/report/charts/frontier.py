@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from models.intervals import Estimate
+from configs.records import Estimate
 from pipeline.report.charts.frame import WIDTH, Frame, horizontal, vertical
 from pipeline.report.charts.labels import Box, place
 from pipeline.report.charts.scale import padded

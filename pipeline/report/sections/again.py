@@ -32,12 +32,11 @@ def again_section(record: RunRecord) -> AgainSection:
   """The section of any run."""
   summary = record.summary
   facts = [
-    ('Config', str(summary.get('config') or record.output.config)),
+    ('Config', summary.config or str(record.output.config)),
     ('Data', _files(_data_files(record))),
-    ('Code version', str(summary.get('code_version') or '')),
-    ('Libraries', joined([f'{name} {version}' for name, version in (summary.get('libraries') or {}).items()])),
-    ('Started', str(summary.get('started') or '')),
-    ('Pushed to', str(summary.get('pushed_path') or '')),
+    ('Code version', summary.code_version or ''),
+    ('Started', summary.started or ''),
+    ('Pushed to', summary.pushed_path or ''),
   ]
   config = record.output.config
   command = f'farelite run --config {shlex.quote(str(config))} --output {shlex.quote(f"{record.output.path}-again")}'
@@ -49,9 +48,8 @@ def again_section(record: RunRecord) -> AgainSection:
 
 
 def _data_files(record: RunRecord) -> Sequence[str]:
-  told = record.summary.get('data')
-  if told:
-    return [str(told)] if isinstance(told, str) else [str(file) for file in told]
+  if record.summary.data:
+    return [record.summary.data]
   counts = record.read_json('RideExampleGen', 'quarantine', 'counts.json')
   return counts.get('files', ()) if counts else ()
 

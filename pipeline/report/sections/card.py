@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.compression_gate.records import CompressionRecord
 from pipeline.report.columns import Column, period
-from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
-from pipeline.report.variants import Variants
 from pipeline.report.wording import counted, day, interval, joined, money, number, percent
 
 _MIN_RIDES = 50
@@ -24,10 +23,10 @@ class Topic:
   sentences: tuple[str, ...]
 
 
-def model_card(record: RunRecord, variants: Variants | None, columns: tuple[Column, ...]) -> tuple[Topic, ...]:
+def model_card(record: RunRecord, variants: CompressionRecord | None, columns: tuple[Column, ...]) -> tuple[Topic, ...]:
   """The card; empty where there is no model to tell of, or the config is lost."""
   dataset = record.config.get('dataset')
-  if not dataset or not (record.summary.get('metrics') or variants):
+  if not dataset or not (record.summary.metrics or variants):
     return ()
   topics = [
     Topic('What it is for', _use(record, dataset)),
@@ -49,10 +48,10 @@ def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column, ...]) -> tuple[str, ...]:
-  rows, box = record.summary.get('rows'), (dataset.get('rules') or {}).get('bounds')
+  rows, box = record.summary.rows, (dataset.get('rules') or {}).get('bounds')
   told = []
   if rows:
-    train, held = rows['splits'].get('train', 0), rows['splits'].get('eval', 0)
+    train, held = rows.splits.get('train', 0), rows.splits.get('eval', 0)
     told.append(
       f'{counted(train, "ride")} to learn from; {counted(held, "other ride")}, of other moments, to judge it by.'
     )
@@ -70,10 +69,9 @@ def _range(bounds: Mapping[str, float], name: str) -> str:
   return f'{name} {number(bounds["min"])}° to {number(bounds["max"])}°'
 
 
-def _metrics(record: RunRecord, variants: Variants | None) -> tuple[str, ...]:
+def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str, ...]:
   chosen = variants.named(variants.chosen) if variants else None
-  metrics = record.summary.get('metrics') or {}
-  rmse, mae = estimate(metrics.get('rmse')), estimate(metrics.get('mae'))
+  rmse, mae = record.error('rmse'), record.error('mae')
   told = []
   if rmse and mae:
     told.append(
@@ -96,14 +94,12 @@ def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column
     told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
   told.append('It knows nothing of traffic, weather, tolls or the way that is taken: two equal rides get one fare.')
   told.append('Outside of the place above it was never tried; there its fares mean nothing.')
-  judged = [
-    row for row in record.summary.get('slices') or () if row['name'] != 'all' and row['example_count'] >= _MIN_RIDES
-  ]
+  judged = [row for row in record.summary.slices if row.name != 'all' and row.example_count >= _MIN_RIDES]
   if judged:
-    worst = max(judged, key=lambda row: row['root_mean_squared_error'])
+    worst = max(judged, key=lambda row: row.root_mean_squared_error)
     told.append(
-      f"It errs most in the slice '{worst['name']}': RMSE {money(worst['root_mean_squared_error'], record.currency)} "
-      f'over {worst["example_count"]:,.0f} rides.'
+      f"It errs most in the slice '{worst.name}': RMSE {money(worst.root_mean_squared_error, record.currency)} "
+      f'over {worst.example_count:,.0f} rides.'
     )
   told += _missing(columns)
   return tuple(told)
@@ -118,7 +114,7 @@ def _missing(columns: Sequence[Column]) -> list[str]:
 
 
 def _ethics(record: RunRecord) -> tuple[str, ...]:
-  rows = record.summary.get('rows')
+  rows = record.summary.rows
   told = [
     'The fares are what people were charged, mistakes included: what breaks a rule was set aside, what is merely odd '
     'was not. The model repeats the habits of its data.',
@@ -126,7 +122,7 @@ def _ethics(record: RunRecord) -> tuple[str, ...]:
     'where.',
     'Places and times of single rides can tell who went where. This page shows some: keep it as safe as the rides.',
   ]
-  if rows and (aside := sum(rows['quarantined'].values())):
-    share = percent(aside / rows['read'], 2)
-    told.insert(1, f'{counted(aside, "row")} of {rows["read"]:,} ({share}) broke a rule; the reasons are above.')
+  if rows and (aside := sum(rows.quarantined.values())):
+    share = percent(aside / rows.read, 2)
+    told.insert(1, f'{counted(aside, "row")} of {rows.read:,} ({share}) broke a rule; the reasons are above.')
   return tuple(told)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -14,6 +13,7 @@ from pipeline.report.columns import Column, period
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure
 from pipeline.report.wording import counted, day, joined, number, percent, spelled
+from pipeline.summary_record import FindingRecord, RowsRecord
 
 _COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
 
@@ -42,14 +42,14 @@ class DataSection:
 
 def data_section(record: RunRecord, columns: tuple[Column, ...]) -> DataSection | None:
   """The section, or `None` if no ride was read."""
-  rows = record.summary.get('rows')
+  rows = record.summary.rows
   if not rows:
     return None
-  findings = record.summary.get('findings') or ()
-  loud = tuple((str(found['severity']), str(found['sentence'])) for found in findings if found['severity'] != 'info')
+  findings = record.summary.findings
+  loud = tuple((found.severity, found.sentence) for found in findings if found.severity != 'info')
   return DataSection(
     told=_told(record, rows, columns),
-    aside=_aside(record, rows) if rows['quarantined'] else None,
+    aside=_aside(record, rows) if rows.quarantined else None,
     anomalies=loud,
     calm=_calm(findings, bool(loud)),
     divergences=_divergences(findings),
@@ -57,17 +57,17 @@ def data_section(record: RunRecord, columns: tuple[Column, ...]) -> DataSection 
   )
 
 
-def _told(record: RunRecord, rows: Mapping[str, Any], columns: tuple[Column, ...]) -> tuple[str, ...]:
-  splits = joined([f'{rides:,} to {_purpose(split)}' for split, rides in sorted(rows['splits'].items(), reverse=True)])
-  aside = sum(rows['quarantined'].values())
-  share = f' ({percent(aside / rows["read"], 2)})' if aside else ''
+def _told(record: RunRecord, rows: RowsRecord, columns: tuple[Column, ...]) -> tuple[str, ...]:
+  splits = joined([f'{rides:,} to {_purpose(split)}' for split, rides in sorted(rows.splits.items(), reverse=True)])
+  aside = sum(rows.quarantined.values())
+  share = f' ({percent(aside / rows.read, 2)})' if aside else ''
   told = [
-    f'{counted(rows["read"], "row")} were read and {rows["kept"]:,} kept: {splits}. '
+    f'{counted(rows.read, "row")} were read and {rows.kept:,} kept: {splits}. '
     f'{counted(aside, "row") if aside else "None"} {"was" if aside < 2 else "were"} set aside{share}.'
   ]
   if found := period(columns):
     told.append(f'The rides of the train split began between {day(found[0])} and {day(found[1])}.')
-  if record.summary.get('quarantine') and aside:
+  if record.summary.quarantine and aside:
     told.append('Every row that was set aside is kept whole, with its reason, in the quarantine artifact.')
   return tuple(told)
 
@@ -76,8 +76,8 @@ def _purpose(split: str) -> str:
   return {'train': 'train on', 'eval': 'evaluate on'}.get(split, split)
 
 
-def _aside(record: RunRecord, rows: Mapping[str, Any]) -> Table:
-  counts = sorted(rows['quarantined'].items(), key=lambda item: -item[1])
+def _aside(record: RunRecord, rows: RowsRecord) -> Table:
+  counts = sorted(rows.quarantined.items(), key=lambda item: -item[1])
   headings = [Heading('reason', numeric=False), Heading('rows'), Heading('share of all rows')]
   if len(counts) > 1:
     headings.append(Heading('beside the other reasons', numeric=False))
@@ -90,7 +90,7 @@ def _aside(record: RunRecord, rows: Mapping[str, Any]) -> Table:
         (
           Cell(spelled(reason), note=_rule(record, reason)),
           figure(count, f'{count:,}'),
-          figure(count, percent(count / rows['read'], 2)),
+          figure(count, percent(count / rows.read, 2)),
           Cell('', picture=length_bar(count, top), style='bar'),
         )[: len(headings)]
       )
@@ -117,20 +117,20 @@ def _rule(record: RunRecord, reason: str) -> str:
   return ''
 
 
-def _calm(findings: Sequence[Mapping[str, Any]], loud: bool) -> str:
+def _calm(findings: Sequence[FindingRecord], loud: bool) -> str:
   if not findings:
     return '' if loud else 'No column was compared yet.'
-  compared = [words for kind, words in _COMPARISONS.items() if any(found['kind'] == kind for found in findings)]
+  compared = [words for kind, words in _COMPARISONS.items() if any(found.kind == kind for found in findings)]
   text = f'Compared: {joined(compared)}.' if compared else ''
   return text if loud else f'{text} Nothing is beyond its threshold.'.strip()
 
 
-def _divergences(findings: Sequence[Mapping[str, Any]]) -> Table | None:
+def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
   """One row per column with a measured drift or skew."""
   measured = {
-    (found['feature'], found['kind']): found
+    (found.feature, found.kind): found
     for found in findings
-    if found['kind'] in _COMPARISONS and found.get('divergence') is not None and found.get('threshold')
+    if found.kind in _COMPARISONS and found.divergence is not None and found.threshold
   }
   if not measured:
     return None
@@ -150,10 +150,10 @@ def _divergences(findings: Sequence[Mapping[str, Any]]) -> Table | None:
   return Table('Drift and skew by column', tuple(headings), tuple(rows))
 
 
-def _divergence(found: Mapping[str, Any] | None) -> list[Cell]:
-  if found is None:
+def _divergence(found: FindingRecord | None) -> list[Cell]:
+  if found is None or found.divergence is None or found.threshold is None:
     return [figure(None, ''), Cell('', picture=Markup(''), style='bar')]
-  value, limit = float(found['divergence']), float(found['threshold'])
+  value, limit = found.divergence, found.threshold
   # The threshold at three quarters of the track, so that one sees what lies beyond it.
   style = 'length beyond' if value > limit else 'length'
   return [figure(value, number(value, 3)), Cell('', picture=length_bar(value, limit / 0.75, style, limit), style='bar')]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from models.intervals import Estimate, mean_error
+from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
+from components.fare_evaluator.records import EvaluatedSlice
+from configs.records import Estimate
+from models.intervals import mean_error
 from pipeline.report.charts.bars import dot_bar
 from pipeline.report.charts.hours import Hour, draw_hours
 from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
-from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.rides import PredictedRides, slice_rmse
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
-from pipeline.report.variants import SliceError, Variant, Variants
 from pipeline.report.wording import MISSING, counted, money, number, percent, signed
 
 _ALL = 'all'
@@ -64,7 +64,9 @@ class ErrorsSection:
   worst: Table | None = None
 
 
-def errors_section(record: RunRecord, variants: Variants | None, rides: PredictedRides | None) -> ErrorsSection | None:
+def errors_section(
+  record: RunRecord, variants: CompressionRecord | None, rides: PredictedRides | None
+) -> ErrorsSection | None:
   """The section, or `None` if nothing was evaluated."""
   judged = variants.named(variants.chosen) or variants.named(variants.baseline) if variants else None
   slices = _slices(record, judged, rides)
@@ -74,7 +76,7 @@ def errors_section(record: RunRecord, variants: Variants | None, rides: Predicte
   return section if rides is None else _with_pictures(section, record, rides)
 
 
-def _slices_of(record: RunRecord, judged: Variant | None) -> str:
+def _slices_of(record: RunRecord, judged: JudgedVariant | None) -> str:
   if judged is None or not judged.slices:
     return ''
   served = record.config.get('training', {}).get('serve')
@@ -85,25 +87,25 @@ def _slices_of(record: RunRecord, judged: Variant | None) -> str:
 
 
 def _few(record: RunRecord) -> str:
-  rest, rmse = record.summary.get('rmse_without_worst_5'), (record.summary.get('metrics') or {}).get('rmse')
+  rest, rmse = record.summary.rmse_without_worst_5, record.error('rmse')
   if rest is None or rmse is None:
     return ''
   currency = record.currency
   return (
     'A few rides rule the RMSE, as errors are squared: without the five worst ones the trained model would have '
-    f'{money(rest, currency)} instead of {money(estimate(rmse).value, currency)}.'  # type: ignore[union-attr]
+    f'{money(rest, currency)} instead of {money(rmse.value, currency)}.'
   )
 
 
-def _slices(record: RunRecord, judged: Variant | None, rides: PredictedRides | None) -> Table | None:
-  evaluated = {row['name']: row for row in record.summary.get('slices') or ()}
+def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRides | None) -> Table | None:
+  evaluated = {row.name: row for row in record.summary.slices}
   lite = _lite_slices(judged, rides, evaluated, record.resamples) if judged else {}
   if not evaluated and not lite:
     return None
   names = list(dict.fromkeys([*evaluated, *lite]))
   shown = {name: _shown(evaluated.get(name), lite.get(name)) for name in names}
   top = max((found.top for found in shown.values() if found), default=1.0)
-  whole = estimate((record.summary.get('metrics') or {}).get('rmse'))
+  whole = record.error('rmse')
   reference = judged.rmse.value if judged and judged.rmse else whole.value if whole else None
   headings = _slice_headings(record.currency, bool(lite), judged)
   rows = []
@@ -116,19 +118,19 @@ def _slices(record: RunRecord, judged: Variant | None, rides: PredictedRides | N
 
 
 def _lite_slices(
-  judged: Variant, rides: PredictedRides | None, evaluated: Mapping[str, Mapping[str, Any]], resamples: int
+  judged: JudgedVariant, rides: PredictedRides | None, evaluated: Mapping[str, EvaluatedSlice], resamples: int
 ) -> dict[str, SliceError]:
   """The file's errors by slice, all rides first; with intervals where its predictions are there."""
-  whole = SliceError(_ALL, None, judged.rmse, judged.rmse_ratio)
+  whole = SliceError(name=_ALL, rmse=judged.rmse, rmse_ratio=judged.rmse_ratio)
   found = {told.name: told for told in (whole, *judged.slices) if told.rmse}
   if rides is None:
     return found
   unsure = [name for name, told in found.items() if told.rmse and told.rmse.low is None and name in evaluated]
-  sure = slice_rmse(rides, {name: evaluated[name]['slice'] for name in unsure}, resamples)
-  return {name: dataclasses.replace(told, rmse=sure.get(name) or told.rmse) for name, told in found.items()}
+  sure = slice_rmse(rides, {name: evaluated[name].slice for name in unsure}, resamples)
+  return {name: told.model_copy(update={'rmse': sure.get(name) or told.rmse}) for name, told in found.items()}
 
 
-def _slice_headings(currency: str, lite: bool, judged: Variant | None) -> tuple[Heading, ...]:
+def _slice_headings(currency: str, lite: bool, judged: JudgedVariant | None) -> tuple[Heading, ...]:
   first = (
     Heading('slice', numeric=False),
     Heading('rides'),
@@ -151,27 +153,27 @@ def _slice_headings(currency: str, lite: bool, judged: Variant | None) -> tuple[
   )
 
 
-def _shown(evaluated: Mapping[str, Any] | None, lite: SliceError | None) -> Estimate | None:
+def _shown(evaluated: EvaluatedSlice | None, lite: SliceError | None) -> Estimate | None:
   """What the picture shows: the file's error where it was measured, else the trained model's."""
   if lite and lite.rmse:
     return lite.rmse
-  return Estimate(evaluated['root_mean_squared_error']) if evaluated else None
+  return Estimate(evaluated.root_mean_squared_error) if evaluated else None
 
 
-def _rides(row: Mapping[str, Any] | None, lite: SliceError | None) -> Cell:
-  count = row['example_count'] if row else lite.rides if lite else None
+def _rides(row: EvaluatedSlice | None, lite: SliceError | None) -> Cell:
+  count = row.example_count if row else lite.rides if lite else None
   return figure(count, f'{count:,.0f}' if count is not None else '')
 
 
-def _trained(name: str, row: Mapping[str, Any] | None, whole: Estimate | None) -> list[Cell]:
+def _trained(name: str, row: EvaluatedSlice | None, whole: Estimate | None) -> list[Cell]:
   """The cells of the trained model; the interval of the whole split is known."""
   if row is None:
     return [Cell(MISSING, style='none')] * 3
-  rmse = whole if name == _ALL and whole else Estimate(row['root_mean_squared_error'])
+  rmse = whole if name == _ALL and whole else Estimate(row.root_mean_squared_error)
   return [
     figures(rmse),
-    figure(row['mean_absolute_error'], number(row['mean_absolute_error'])),
-    figure(row['calibration'], number(row['calibration'], 3)),
+    figure(row.mean_absolute_error, number(row.mean_absolute_error)),
+    figure(row.calibration, number(row.calibration, 3)),
   ]
 
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
-from collections.abc import Mapping
-from typing import Any
 
-from models.intervals import Estimate
+from components.compression_gate.records import CompressionRecord
+from configs.records import Estimate, RecordError
+from models.manifest import EXTRA, LITE_FILE, MANIFEST, Manifest
 from models.versions import served_version, version_number
 from pipeline.report.differences import Difference, differences, read_config
-from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
-from pipeline.report.variants import Variants
 from pipeline.report.wording import MISSING, size
-
-_EXTRA = 'assets.extra'
+from pipeline.summary_record import Status
 
 _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
 """Settings in these sections that decide nothing of a model, and are not kept beside it."""
-
-_LITE = f'{_EXTRA}/model.tflite'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +36,12 @@ class ServedSection:
   changed: tuple[Difference, ...]
 
 
-def served_section(record: RunRecord, variants: Variants | None) -> ServedSection | None:
+def served_section(record: RunRecord, variants: CompressionRecord | None) -> ServedSection | None:
   """The section, or `None` if nothing served before."""
   before = _version_before(record)
   if before is None:
     return None
-  pushed = record.summary.get('status') == 'pushed'
+  pushed = record.summary.status is Status.PUSHED
   verb = 'served before this run' if pushed else 'goes on serving, as this run pushed nothing'
   told = [f'Version {before.name} {verb}.']
   manifest = _manifest(before)
@@ -63,37 +57,35 @@ def served_section(record: RunRecord, variants: Variants | None) -> ServedSectio
 def _version_before(record: RunRecord) -> pathlib.Path | None:
   """What served before the version that this run pushed, or what serves now if it pushed none."""
   serving = record.output.serving
-  pushed = pathlib.PurePath(str(record.summary.get('pushed_path') or '')).name
+  pushed = pathlib.PurePath(record.summary.pushed_path or '').name
   version = served_version(serving, before=version_number(pushed))
   return None if version is None else serving / str(version)
 
 
 def _changed(record: RunRecord, before: pathlib.Path) -> tuple[Difference, ...]:
   """What is set otherwise now, of what is kept beside a model: the sections that decide what it is."""
-  earlier = read_config(before / _EXTRA / 'config.yaml')
+  earlier = read_config(before / EXTRA / 'config.yaml')
   now = {section: values for section, values in record.config.items() if section in earlier}
   return tuple(found for found in differences(earlier, now) if found.setting not in _NOT_OF_A_MODEL)
 
 
-def _manifest(version: pathlib.Path) -> Mapping[str, Any] | None:
+def _manifest(version: pathlib.Path) -> Manifest | None:
   try:
-    manifest = json.loads((version / _EXTRA / 'manifest.json').read_text(encoding='utf-8'))
-  except (OSError, ValueError):
+    return Manifest.read(version / MANIFEST)
+  except (OSError, RecordError):
     return None
-  return manifest if isinstance(manifest, dict) else None
 
 
-def _errors(record: RunRecord, variants: Variants | None) -> dict[str, Estimate | None]:
+def _errors(record: RunRecord, variants: CompressionRecord | None) -> dict[str, Estimate | None]:
   """RMSE and MAE of this run: of the chosen file, else of the trained model."""
   chosen = variants.named(variants.chosen) if variants else None
   if chosen and chosen.rmse:
     return {'rmse': chosen.rmse, 'mae': chosen.mae}
-  metrics = record.summary.get('metrics') or {}
-  return {name: estimate(metrics.get(name)) for name in ('rmse', 'mae')}
+  return {name: record.error(name) for name in ('rmse', 'mae')}
 
 
-def _verdict(record: RunRecord, variants: Variants | None, manifest: Mapping[str, Any]) -> str:
-  now, then = _errors(record, variants)['rmse'], estimate((manifest.get('metrics') or {}).get('rmse'))
+def _verdict(record: RunRecord, variants: CompressionRecord | None, manifest: Manifest) -> str:
+  now, then = _errors(record, variants)['rmse'], manifest.metrics.rmse
   if now is None or then is None:
     return 'One of the two has no RMSE, so they can only be compared by their sizes and settings.'
   order = 'higher' if now.value > then.value else 'lower'
@@ -107,32 +99,30 @@ def _verdict(record: RunRecord, variants: Variants | None, manifest: Mapping[str
   )
 
 
-def _table(record: RunRecord, variants: Variants | None, version: str, manifest: Mapping[str, Any]) -> Table:
+def _table(record: RunRecord, variants: CompressionRecord | None, version: str, manifest: Manifest) -> Table:
   chosen = variants.named(variants.chosen) if variants else None
-  metrics, now = manifest.get('metrics') or {}, _errors(record, variants)
-  lite = (manifest.get('files') or {}).get(_LITE) or {}
-  variant = '.'.join(str(manifest[key]) for key in ('recipe', 'scheme') if isinstance(manifest.get(key), str))
+  now, lite = _errors(record, variants), manifest.files.get(LITE_FILE)
   rows = [
-    ('RMSE', record.currency, figures(now['rmse']), figures(estimate(metrics.get('rmse')))),
-    ('MAE', record.currency, figures(now['mae']), figures(estimate(metrics.get('mae')))),
-    ('size of the file', '', _size(chosen.bytes if chosen else None), _size(lite.get('bytes'))),
-    ('variant', '', Cell(chosen.name if chosen else MISSING), Cell(variant or MISSING)),
+    ('RMSE', record.currency, figures(now['rmse']), figures(manifest.metrics.rmse)),
+    ('MAE', record.currency, figures(now['mae']), figures(manifest.metrics.mae)),
+    ('size of the file', '', _size(chosen.bytes if chosen else None), _size(lite.bytes if lite else None)),
+    ('variant', '', Cell(chosen.name if chosen else MISSING), Cell(f'{manifest.recipe}.{manifest.scheme}')),
     (
       'dataset',
       '',
       Cell(str(record.config.get('dataset', {}).get('name', MISSING))),
-      Cell(str(manifest.get('dataset', MISSING))),
+      Cell(manifest.dataset),
     ),
-    ('made', '', Cell(f'{record.written:%Y-%m-%d %H:%M}'), Cell(_moment(manifest.get('created')))),
+    ('made', '', Cell(f'{record.written:%Y-%m-%d %H:%M}'), Cell(_moment(manifest.created))),
   ]
   headings = (Heading('', numeric=False), Heading('this run'), Heading(f'version {version}'))
   body = tuple(Row((Cell(name, note=unit), this, other)) for name, unit, this, other in rows)
   return Table('This run and the version that served before', headings, body)
 
 
-def _moment(created: object) -> str:
+def _moment(created: str) -> str:
   """An ISO 8601 moment in UTC, for people."""
-  return f'{str(created)[:16].replace("T", " ")} UTC' if created else MISSING
+  return f'{created[:16].replace("T", " ")} UTC' if created else MISSING
 
 
 def _size(count: int | None) -> Cell:

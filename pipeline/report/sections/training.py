@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 from markupsafe import Markup
 
 from configs.recipe import DENSE
+from models.compression.records import RECIPES_FOLDER, REPORT, REPORT_FOLDER, TrainingReport
 from pipeline.report.charts.curves import Series, draw_curves, settled
-from pipeline.report.estimate import estimate
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures, with_best
 from pipeline.report.wording import MISSING, counted, interval, money, number, percent, seconds, spelled
@@ -55,7 +54,7 @@ def training_section(record: RunRecord) -> TrainingSection | None:
   reports = _reports(record)
   if history is None and not reports:
     return None
-  compressed = [report for report in reports if report['recipe']['name'] != DENSE and report['stages']]
+  compressed = [report for report in reports if report.recipe.name != DENSE and report.stages]
   return TrainingSection(
     told=_told(history, record.currency) if history else '',
     curves=_base_curves(history, record.currency) if history else (),
@@ -65,21 +64,18 @@ def training_section(record: RunRecord) -> TrainingSection | None:
   )
 
 
-def _reports(record: RunRecord) -> list[dict[str, Any]]:
+def _reports(record: RunRecord) -> list[TrainingReport]:
   """The training report of each recipe; out of the trainer's own folder where they went no further."""
-  # Brings TFX along.
-  from components.recipe_models.executor import RECIPES_FOLDER, REPORT, REPORT_FOLDER
-
-  recipes = record.config.get('training', {}).get('recipes') or record.summary.get('recipes') or ()
+  recipes = record.config.get('training', {}).get('recipes') or ()
   found = []
-  for name in (recipe['name'] for recipe in recipes):
+  for name in [recipe['name'] for recipe in recipes] or [recipe.name for recipe in record.summary.recipes]:
     folder = record.artifact('RecipeModels', name)
     run = record.artifact('PruningTrainer', 'model_run')
     if folder is None and run is not None:
       folder = run / RECIPES_FOLDER / name
     path = folder / REPORT_FOLDER / REPORT if folder else None
     if path and path.is_file():
-      found.append(json.loads(path.read_text(encoding='utf-8')))
+      found.append(TrainingReport.read(path))
   return found
 
 
@@ -106,7 +102,7 @@ def _base_curves(history: Mapping[str, Any], currency: str) -> tuple[Markup, ...
   return tuple(pictures)
 
 
-def _recipes(record: RunRecord, reports: Sequence[Mapping[str, Any]]) -> Table:
+def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
   served = record.config.get('training', {}).get('serve')
   headings = (
     Heading('recipe', numeric=False),
@@ -122,34 +118,33 @@ def _recipes(record: RunRecord, reports: Sequence[Mapping[str, Any]]) -> Table:
   return Table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
 
 
-def _recipe(report: Mapping[str, Any], served: str | None) -> Row:
-  recipe, totals, metrics = report['recipe'], report['totals'], report['metrics']
-  pruned = totals.get('pruned_sparsity')
-  note = recipe.get('summary', '') + (' Judged by the evaluator.' if recipe['name'] == served else '')
+def _recipe(report: TrainingReport, served: str | None) -> Row:
+  recipe, totals = report.recipe, report.totals
+  note = recipe.summary + (' Judged by the evaluator.' if recipe.name == served else '')
   cells = (
-    Cell(recipe['name'], note=note),
-    figures(estimate(metrics['rmse'])),
-    figures(estimate(metrics['rmse_ratio']), 3),
-    figure(totals['parameters'], f'{totals["parameters"]:,}'),
-    figure(totals['sparsity'], percent(totals['sparsity'])),
-    figure(pruned, percent(pruned)),
-    figure(totals['distinct_weights'], f'{totals["distinct_weights"]:,}'),
-    figure(report['seconds'], seconds(report['seconds'])),
+    Cell(recipe.name, note=note),
+    figures(report.metrics.rmse),
+    figures(report.metrics.rmse_ratio, 3),
+    figure(totals.parameters, f'{totals.parameters:,}'),
+    figure(totals.sparsity, percent(totals.sparsity)),
+    figure(totals.pruned_sparsity, percent(totals.pruned_sparsity)),
+    figure(totals.distinct_weights, f'{totals.distinct_weights:,}'),
+    figure(report.seconds, seconds(report.seconds)),
   )
   return Row(cells)
 
 
-def _courses(reports: Sequence[Mapping[str, Any]]) -> tuple[RecipeCourse, ...]:
+def _courses(reports: Sequence[TrainingReport]) -> tuple[RecipeCourse, ...]:
   """The recipes' courses, all on one scale of the loss, so that they can be compared."""
-  losses = {report['recipe']['name']: _joined(report, 'loss') for report in reports}
+  losses = {report.recipe.name: _joined(report, 'loss') for report in reports}
   if not losses:
     return ()
   reach = settled([loss for loss in losses.values() if loss.x] or [Series('', '', [0], [0])])
-  return tuple(_course(report, losses[report['recipe']['name']], reach) for report in reports)
+  return tuple(_course(report, losses[report.recipe.name], reach) for report in reports)
 
 
-def _course(report: Mapping[str, Any], loss: Series, reach: tuple[float, float]) -> RecipeCourse:
-  name, stages = report['recipe']['name'], _starts(report)
+def _course(report: TrainingReport, loss: Series, reach: tuple[float, float]) -> RecipeCourse:
+  name, stages = report.recipe.name, _starts(report)
   marks = stages if len(stages) > 1 else []
   pictures = []
   if loss.x:
@@ -164,27 +159,26 @@ def _course(report: Mapping[str, Any], loss: Series, reach: tuple[float, float])
         [zeros], 'step', 'zero weights', told, (0.0, 1.0), lambda value: f'{100 * value:.0f} %', marks, height=150
       )
     )
-  rmse = interval(estimate(report['metrics']['rmse_ratio']), 3)
+  rmse = interval(report.metrics.rmse_ratio, 3)
   return RecipeCourse(
     name, f'{", then ".join(technique for _, technique in stages)}; RMSE {rmse} times the dense base.', tuple(pictures)
   )
 
 
-def _starts(report: Mapping[str, Any]) -> list[tuple[float, str]]:
+def _starts(report: TrainingReport) -> list[tuple[float, str]]:
   """Where each stage begins, counted over all of them."""
-  lengths = [max(stage['curves'].get('step') or [0]) for stage in report['stages']]
+  lengths = [max(stage.steps, default=0) for stage in report.stages]
   starts = [0, *itertools.accumulate(lengths)]
-  return [(float(start), spelled(stage['technique'])) for start, stage in zip(starts, report['stages'], strict=False)]
+  return [(float(start), spelled(stage.technique)) for start, stage in zip(starts, report.stages, strict=False)]
 
 
-def _joined(report: Mapping[str, Any], curve: str) -> Series:
+def _joined(report: TrainingReport, curve: str) -> Series:
   """A curve over all stages, one behind the other; unknown where a stage has none."""
   x: list[float] = []
   y: list[float] = []
-  for (start, _), stage in zip(_starts(report), report['stages'], strict=True):
-    steps = stage['curves'].get('step') or []
-    x += [start + step for step in steps]
-    y += _finite(stage['curves'].get(curve) or [None] * len(steps))
+  for (start, _), stage in zip(_starts(report), report.stages, strict=True):
+    x += [start + step for step in stage.steps]
+    y += _finite(stage.curves.get(curve) or [None] * len(stage.steps))
   return Series(curve, 's0' if curve == 'loss' else 's2', x, y)
 
 
@@ -196,17 +190,16 @@ def _last(values: Sequence[float]) -> float:
   return [value for value in values if math.isfinite(value)][-1]
 
 
-def _layers(reports: Sequence[Mapping[str, Any]]) -> Table:
+def _layers(reports: Sequence[TrainingReport]) -> Table:
   """Zeros by layer, a column for each recipe."""
-  layers = [layer for layer in reports[0]['layers']]
-  by_recipe = {report['recipe']['name']: {layer['name']: layer for layer in report['layers']} for report in reports}
+  by_recipe = {report.recipe.name: {layer.name: layer.sparsity for layer in report.layers} for report in reports}
   headings = [Heading('layer', numeric=False), Heading('weights'), *(Heading(name) for name in by_recipe)]
   rows = []
-  for layer in layers:
-    shares = [found.get(layer['name'], {}).get('sparsity') for found in by_recipe.values()]
+  for layer in reports[0].layers:
+    shares = [found.get(layer.name) for found in by_recipe.values()]
     cells = [
-      Cell(layer['name'], note=' × '.join(map(str, layer['shape']))),
-      figure(layer['parameters'], f'{layer["parameters"]:,}'),
+      Cell(layer.name, note=' × '.join(map(str, layer.shape))),
+      figure(layer.parameters, f'{layer.parameters:,}'),
     ]
     cells += [
       figure(share, percent(share)) if share else Cell('0' if share == 0 else MISSING, share, style='none')

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
+from components.compression_gate.records import CompressionRecord, JudgedVariant
+from configs.compression import JudgedOn
 from pipeline.report.charts.frontier import Limits, Point, draw_frontier
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures, with_best
-from pipeline.report.variants import Variant, Variants
 from pipeline.report.wording import bracket, counted, interval, joined, microseconds, number, size
 
 _RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY, _ZEROS = range(1, 11)
@@ -47,17 +48,16 @@ class VariantsSection:
   recipes: tuple[tuple[str, str], ...]
 
 
-def variants_section(record: RunRecord, variants: Variants | None) -> VariantsSection | None:
+def variants_section(record: RunRecord, variants: CompressionRecord | None) -> VariantsSection | None:
   """The section, or `None` if no variant was made."""
   if variants is None:
     return None
-  kept = sum(variant.within_budget for variant in variants.all)
-  made = sum(variant.bytes is not None for variant in variants.all)
-  lost = len(variants.all) - made
+  kept = sum(variant.within_budget for variant in variants.variants)
+  made = sum(variant.bytes is not None for variant in variants.variants)
+  lost = len(variants.variants) - made
   told = f', {lost} of which could not be made' if lost else ''
-  counts = (
-    f'{counted(len(variants.all), "variant")}{told}; {kept or "none"} {"keeps" if kept < 2 else "keep"} the budget.'
-  )
+  keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
+  counts = f'{counted(len(variants.variants), "variant")}{told}; {keeps} the budget.'
   return VariantsSection(
     counts=counts,
     budget=_budget(variants, record.currency),
@@ -68,26 +68,28 @@ def variants_section(record: RunRecord, variants: Variants | None) -> VariantsSe
   )
 
 
-def _budget(variants: Variants, currency: str) -> str:
+def _budget(variants: CompressionRecord, currency: str) -> str:
   budget = variants.budget
+  if budget is None:
+    return ''
   limits = []
-  if budget.get('rmse_ratio') is not None:
-    limits.append(f"an RMSE of at most {budget['rmse_ratio']:g} times float32's")
-  if budget.get('worst_slice_ratio') is not None:
-    smallest = f' (of those with at least {budget["min_slice_rides"]} rides)' if budget.get('min_slice_rides') else ''
-    limits.append(f'at most {budget["worst_slice_ratio"]:g} times on the worst slice{smallest}')
-  if budget.get('bytes') is not None:
-    limits.append(f'a file of at most {size(budget["bytes"])}')
-  if budget.get('latency_us') is not None:
-    limits.append(f'at most {microseconds(budget["latency_us"])} for one ride')
+  if budget.rmse_ratio is not None:
+    limits.append(f"an RMSE of at most {budget.rmse_ratio:g} times float32's")
+  if budget.worst_slice_ratio is not None:
+    smallest = f' (of those with at least {budget.min_slice_rides} rides)'
+    limits.append(f'at most {budget.worst_slice_ratio:g} times on the worst slice{smallest}')
+  if budget.bytes is not None:
+    limits.append(f'a file of at most {size(budget.bytes)}')
+  if budget.latency_us is not None:
+    limits.append(f'at most {microseconds(budget.latency_us)} for one ride')
   if not limits:
     return ''
-  judged = {'point': 'the ratio itself', 'upper_bound': "the upper bound of the ratio's interval"}
-  held = f' What counts is {judged[budget["judged_on"]]}.' if budget.get('judged_on') in judged else ''
+  judged = {JudgedOn.POINT: 'the ratio itself', JudgedOn.UPPER_BOUND: "the upper bound of the ratio's interval"}
+  held = f' What counts is {judged[budget.judged_on]}.'
   return f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed.{held}'
 
 
-def _table(record: RunRecord, variants: Variants) -> Table:
+def _table(record: RunRecord, variants: CompressionRecord) -> Table:
   batch = record.config.get('compression', {}).get('measurement', {}).get('batch')
   headings = (
     Heading('variant', numeric=False),
@@ -109,7 +111,7 @@ def _table(record: RunRecord, variants: Variants) -> Table:
     Heading('why', numeric=False),
   )
   # The order of the heading that says it is sorted; what could not be made comes last.
-  ordered = sorted(variants.all, key=lambda variant: (variant.bytes is None, variant.bytes or 0))
+  ordered = sorted(variants.variants, key=lambda variant: (variant.bytes is None, variant.bytes or 0))
   rows = [_row(variant, variants) for variant in ordered]
   rows_with_best = with_best(rows, (_RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY), (_ZEROS,))
   filled = [i for i in range(len(headings)) if any(row.cells[i].style != 'none' for row in rows)]
@@ -121,12 +123,12 @@ def _table(record: RunRecord, variants: Variants) -> Table:
   )
 
 
-def _row(variant: Variant, variants: Variants) -> Row:
+def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
   chosen = variant.name == variants.chosen
   marks = [word for word, true in (('chosen', chosen), ('baseline', variant.name == variants.baseline)) if true]
-  worst, latency, batch = variant.worst_slice, variant.latency, variant.latency_batch
+  worst, latency, batch = variant.worst_slice, variant.latency_us, variant.latency_batch_us
   ratio = worst.rmse_ratio if worst else None
-  spread = f'{number(latency.spread[0], 1)}–{number(latency.spread[1], 1)}' if latency and latency.spread else ''
+  spread = f'{number(latency.spread[0], 1)}–{number(latency.spread[1], 1)}' if latency else ''
   made = variant.bytes is not None
   verdict = ('✓ kept' if variant.within_budget else '✗ missed') if made and variant.rmse else 'not made'
   cells = (
@@ -144,7 +146,7 @@ def _row(variant: Variant, variants: Variants) -> Row:
     _scaled(variant.peak_bytes, 1e-6),
     _scaled(variant.sparsity, 100),
     Cell(verdict, style='good' if variant.within_budget else 'bad'),
-    Cell(variant.reason, style='reason'),
+    Cell(variant.reason or '', style='reason'),
   )
   return Row(cells, 'chosen' if chosen else '' if made else 'faint')
 
@@ -155,27 +157,27 @@ def _scaled(value: float | None, factor: float, note: str = '') -> Cell:
   return figure(value, number(shown, 0 if shown is not None and shown >= 1000 else 1), note)
 
 
-def _charts(variants: Variants) -> tuple[FrontierChart, ...]:
+def _charts(variants: CompressionRecord) -> tuple[FrontierChart, ...]:
   budget = variants.budget
   size_chart = _chart(
-    variants, 'Accuracy and size', 'size of the file', size, budget.get('bytes'),
-    lambda variant: variant.bytes, lambda variant: variant.on_size_frontier,
+    variants, 'Accuracy and size', 'size of the file', size, budget.bytes if budget else None,
+    lambda variant: variant.bytes, lambda variant: variant.frontier_size,
   )  # fmt: skip
   latency_chart = _chart(
-    variants, 'Accuracy and latency', 'median time for one ride', microseconds, budget.get('latency_us'),
-    lambda variant: variant.latency.p50 if variant.latency else None, lambda variant: variant.on_latency_frontier,
+    variants, 'Accuracy and latency', 'median time for one ride', microseconds, budget.latency_us if budget else None,
+    lambda variant: variant.latency_us.p50 if variant.latency_us else None, lambda variant: variant.frontier_latency,
   )  # fmt: skip
   return tuple(chart for chart in (size_chart, latency_chart) if chart)
 
 
 def _chart(
-  variants: Variants,
+  variants: CompressionRecord,
   title: str,
   cost_label: str,
   cost_format: Callable[[float], str],
   cost_limit: float | None,
-  cost: Callable[[Variant], float | None],
-  on_frontier: Callable[[Variant], bool],
+  cost: Callable[[JudgedVariant], float | None],
+  on_frontier: Callable[[JudgedVariant], bool],
 ) -> FrontierChart | None:
   colors = {recipe: index % 8 for index, recipe in enumerate(variants.recipes)}
   points = [
@@ -189,14 +191,13 @@ def _chart(
       chosen=variant.name == variants.chosen,
       told=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
     )
-    for variant in variants.all
+    for variant in variants.variants
     if (value := cost(variant)) and variant.rmse_ratio
   ]
   if not points:
     return None
   names = joined([point.name for point in sorted(points, key=lambda point: point.cost) if point.on_frontier])
   label = f'{title}: {len(points)} variants. On the frontier: {names or "none"}.'
-  picture, outside = draw_frontier(
-    points, Limits(cost_limit, variants.budget.get('rmse_ratio')), cost_label, cost_format, label
-  )
+  limits = Limits(cost_limit, variants.budget.rmse_ratio if variants.budget else None)
+  picture, outside = draw_frontier(points, limits, cost_label, cost_format, label)
   return FrontierChart(title, picture, tuple(outside))

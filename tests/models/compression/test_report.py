@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression.compressor import Stage
 from models.compression.proof import base_digest
+from models.compression.records import TrainingReport
 from models.compression.report import training_report, write_report, write_weight_histograms
 from models.exported import kernels, read_weights
 from models.rides import Rides
@@ -56,7 +57,11 @@ def rides():
   return held_out, fares + generator.normal(0, 2, 300), fares + generator.normal(0, 1.9, 300)
 
 
-def _report(folders, rides, recipe=RECIPE, stages=STAGES, compressed=None):
+def _report(*given, **named):
+  return _made(*given, **named).to_dict()
+
+
+def _made(folders, rides, recipe=RECIPE, stages=STAGES, compressed=None):
   held_out, predictions, base_predictions = rides
   return training_report(
     recipe,
@@ -157,11 +162,11 @@ def test_stages_keep_their_curves_and_what_is_not_finite_is_null(folders, rides)
   ],
 )  # fmt: skip
 def test_data_and_pictures_are_written(recipe, stages, files, folders, rides, tmp_path):
-  report = _report(folders, rides, recipe, stages)
+  report = _made(folders, rides, recipe, stages)
   directory = tmp_path / 'made' / 'here'
   write_report(report, str(directory))
   assert {path.name for path in directory.iterdir()} == files
-  assert json.loads((directory / 'training_report.json').read_text()) == report
+  assert json.loads((directory / 'training_report.json').read_text()) == report.to_dict()
   for name in files - {'training_report.json'}:
     pixels = np.asarray(Image.open(io.BytesIO((directory / name).read_bytes())).convert('L'))
     assert min(pixels.shape) >= 300
@@ -170,8 +175,8 @@ def test_data_and_pictures_are_written(recipe, stages, files, folders, rides, tm
 
 
 def test_a_report_is_drawn_again_from_its_own_file(folders, rides, tmp_path):
-  write_report(_report(folders, rides), str(tmp_path / 'first'))
-  write_report(json.loads((tmp_path / 'first' / 'training_report.json').read_text()), str(tmp_path / 'again'))
+  write_report(_made(folders, rides), str(tmp_path / 'first'))
+  write_report(TrainingReport.read(tmp_path / 'first' / 'training_report.json'), str(tmp_path / 'again'))
   for name in ('training_report.json', 'training.png', 'weights.png'):
     assert (tmp_path / 'again' / name).read_bytes() == (tmp_path / 'first' / name).read_bytes()
 

@@ -16,7 +16,7 @@ from models.lite.client import LiteModel
 from models.lite.converter import from_functions
 from models.lite.joining import join
 from models.lite.shrinking import IDENTIFIER, shrink
-from models.manifest import write_manifest
+from models.manifest import Manifest, write_manifest
 from models.settings import Settings
 from models.signatures import raw_tensor_specs
 from transforms import names
@@ -124,7 +124,7 @@ def write_version(directory, preset='nyc', rows=8):
   rides = some_rides(config, rows)
   fares = LiteModel(preset_lite_file(preset)).predict(rides)
   write_golden(directory, rides, fares, fares + np.float32(0.001))
-  write_manifest(directory, facts(config))
+  write_manifest(directory, Manifest(**facts(config)))
   return directory
 
 

@@ -95,7 +95,7 @@ def test_saved_and_loaded(tmp_path, reduction):
   loaded = saving.load(str(tmp_path))
   categories = options.get('categories')
   np.testing.assert_array_equal(loaded.apply(NUMERIC, categories), fitted.apply(NUMERIC, categories))
-  assert loaded.summary() == fitted.summary()
+  assert saving.details_of(loaded) == saving.details_of(fitted)
   assert loaded.taken == fitted.taken and loaded.outputs == fitted.outputs and loaded.reduction == fitted.reduction
   assert [found.reason for found in loaded.findings.decisions] == [found.reason for found in fitted.findings.decisions]
   np.testing.assert_array_equal(loaded.findings.loadings, fitted.findings.loadings)

@@ -1,0 +1,91 @@
+"""What `compression.json` holds; needs neither TFX nor TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from components.quantization_rewriter.records import ConvertedVariant
+from configs.compression import Budget
+from configs.records import WHOLE, Figure, Record, RecordPart, known_keys
+from models.manifest import Latency
+
+REPORT_FILE = 'compression.json'
+"""In the `report` artifact: the variants and the verdict on them."""
+
+
+class SliceError(RecordPart):
+  """The error of a file on one slice of the eval split.
+
+  Attributes:
+    name: of the slice, for people.
+    rides: in it.
+    rmse: in the city's currency.
+    rmse_ratio: to the float32 file's, ride by ride.
+  """
+
+  name: str
+  rides: int | None = None
+  rmse: Figure | None = None
+  rmse_ratio: Figure | None = None
+
+
+class JudgedVariant(ConvertedVariant):
+  """A variant that the gate judged; what is not known of a lost one is `None`.
+
+  Attributes:
+    rmse: on the eval split, in the city's currency.
+    mae: the same.
+    rmse_ratio: to the float32 file's, ride by ride.
+    worst_slice: the slice whose RMSE grows most.
+    slices: of the eval split.
+    latency_us: of one ride.
+    latency_batch_us: of a larger batch, all of its rides together.
+    peak_bytes: by how much it raised the peak of its process's memory.
+    within_budget: whether it keeps every limit.
+    frontier_size: whether no other one is smaller and as accurate.
+    frontier_latency: whether no other one is faster and as accurate.
+    reason: one sentence on why it was chosen or not.
+  """
+
+  rmse: Figure | None = None
+  mae: Figure | None = None
+  rmse_ratio: Figure | None = None
+  worst_slice: SliceError | None = None
+  slices: tuple[SliceError, ...] = ()
+  latency_us: Latency | None = None
+  latency_batch_us: Latency | None = None
+  peak_bytes: int | None = None
+  within_budget: bool = False
+  frontier_size: bool = False
+  frontier_latency: bool = False
+
+
+class CompressionRecord(Record):
+  """`compression.json`: all variants and the verdict on them.
+
+  Attributes:
+    chosen: name of the variant to push; `None` where none keeps the budget.
+    reason: one sentence on the whole.
+    baseline: name of the variant that ratios refer to.
+    rides: that they were judged on.
+    budget: what a variant had to keep.
+    notes: sentences for the reader.
+    variants: in the order of the config.
+  """
+
+  chosen: str | None = None
+  reason: str = ''
+  baseline: str | None = None
+  rides: int | None = None
+  budget: Annotated[Budget, known_keys(Budget), WHOLE] | None = None
+  notes: tuple[str, ...] = ()
+  variants: tuple[JudgedVariant, ...]
+
+  def named(self, name: str | None) -> JudgedVariant | None:
+    """The variant of a name."""
+    return next((variant for variant in self.variants if variant.name == name), None)
+
+  @property
+  def recipes(self) -> tuple[str, ...]:
+    """The recipes that occur, in order; a recipe's place is the number of its colour."""
+    return tuple(dict.fromkeys(variant.recipe for variant in self.variants))

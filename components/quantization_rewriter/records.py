@@ -1,0 +1,74 @@
+"""What `variants.json` holds; needs neither TFX nor TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+
+from configs.records import Record, RecordPart
+
+VARIANTS_FILE = 'variants.json'
+"""In the `variants` artifact: what became of each variant."""
+
+
+class ConvertedVariant(RecordPart):
+  """A training recipe under a conversion scheme; what is not known of one that could not be made is `None`.
+
+  Attributes:
+    name: `<recipe>.<scheme>`.
+    recipe: name of the training recipe.
+    scheme: name of the conversion scheme.
+    cached: whether the file was there from an earlier run.
+    file: name of the file beside the record.
+    bytes: of the file.
+    gzip_bytes: of the file as users download it.
+    sha256: of the file, in hexadecimal.
+    feature_bytes: of the file without the model: what the features alone take.
+    sparsity: share of weights that are zero, counted in the file.
+    distinct_weights: the most distinct values of a layer.
+    types: of the weights, by layer.
+    calibration_rides: that the ranges of activations were measured on.
+    difference: from the SavedModel on the same rides, as the validation has it.
+    seconds: that making it took.
+    reason: one sentence on why there is no file.
+  """
+
+  name: str
+  recipe: str
+  scheme: str
+  cached: bool | None = None
+  file: str | None = None
+  bytes: int | None = None
+  gzip_bytes: int | None = None
+  sha256: str | None = None
+  feature_bytes: int | None = None
+  sparsity: float | None = None
+  distinct_weights: int | None = None
+  types: dict[str, str] | None = None
+  calibration_rides: int | None = None
+  difference: float | None = None
+  seconds: float | None = None
+  reason: str | None = None
+
+  @pydantic.model_validator(mode='before')
+  @classmethod
+  def _named(cls, values: Any) -> Any:
+    """An older summary tells the name alone."""
+    if not isinstance(values, dict) or not isinstance(values.get('name'), str):
+      return values
+    recipe, _, scheme = values['name'].partition('.')
+    return values | {'recipe': values.get('recipe') or recipe, 'scheme': values.get('scheme') or scheme}
+
+
+class FeaturesFile(RecordPart):
+  """The features without a model: the bytes of such a file."""
+
+  bytes: int
+
+
+class VariantsRecord(Record):
+  """`variants.json`: what became of each variant, in the order of the table, and the features alone."""
+
+  variants: tuple[ConvertedVariant, ...]
+  features: FeaturesFile

@@ -1,0 +1,211 @@
+"""What every record of the product shares: one typed model for the writer and the reader of a JSON file.
+
+A record says with `schema_version` which of its model's versions wrote it. That rises with each change of the keys. A
+key never changes its meaning; what means something else gets another name. So a file of a newer version is read as long
+as it has what this version needs, and the keys that this version does not know are ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import pydantic
+
+from configs.errors import UserError
+
+RecordT = TypeVar('RecordT', bound='Record')
+EntryT = TypeVar('EntryT')
+
+_AGAIN = 'run the pipeline again'
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+  """A value and its 95 % interval.
+
+  Attributes:
+    value: the point.
+    low: lower bound; `None` where no interval is known.
+    high: upper bound; `None` where no interval is known.
+  """
+
+  value: float
+  low: float | None = None
+  high: float | None = None
+
+  @property
+  def bottom(self) -> float:
+    """The lower end of what is known."""
+    return self.value if self.low is None else self.low
+
+  @property
+  def top(self) -> float:
+    """The upper end of what is known."""
+    return self.value if self.high is None else self.high
+
+
+def estimate(told: Any) -> Estimate | None:
+  """Reads `{value, low, high}` or a bare number; `None` stays `None`."""
+  if told is None or isinstance(told, Estimate):
+    return told
+  if isinstance(told, Mapping):
+    return None if told.get('value') is None else Estimate(told['value'], told.get('low'), told.get('high'))
+  return Estimate(float(told))
+
+
+def _read(told: Any) -> Any:
+  return Estimate(told) if isinstance(told, (int, float)) else told
+
+
+def _written(told: Estimate) -> float | dict[str, float | None]:
+  return told.value if told.low is None and told.high is None else dataclasses.asdict(told)
+
+
+Figure = Annotated[Estimate, pydantic.BeforeValidator(_read), pydantic.PlainSerializer(_written)]
+"""An estimate as records hold it: `{value, low, high}`, or a bare number where no interval is known."""
+
+
+def known_keys(kind: type[pydantic.BaseModel]) -> pydantic.BeforeValidator:
+  """For a field that holds a config model, which refuses keys: those of a newer version are ignored before."""
+
+  def known(values: Any) -> Any:
+    return {name: values[name] for name in kind.model_fields if name in values} if isinstance(values, dict) else values
+
+  return pydantic.BeforeValidator(known)
+
+
+WHOLE = pydantic.PlainSerializer(lambda config: config.model_dump(mode='json'))
+"""For a field that holds a config model: defaults are written, too."""
+
+
+class RecordError(UserError):
+  """A file that is no such record; the message is one sentence that names the file and what to do."""
+
+
+class RecordPart(pydantic.BaseModel):
+  """A part of a record: frozen, and unknown keys are ignored. What a writer does not set is not written."""
+
+  model_config = pydantic.ConfigDict(
+    extra='ignore', frozen=True, protected_namespaces=(), populate_by_name=True, ser_json_inf_nan='constants'
+  )
+
+  def to_dict(self) -> dict[str, Any]:
+    """The keys that were set, as JSON knows them, in the model's order."""
+    return self.model_dump(mode='json', by_alias=True, exclude_unset=True)
+
+
+class Record(RecordPart):
+  """A record in a file of its own, or in a line of one.
+
+  A model whose keys change sets another default for `schema_version`; that is what is written.
+
+  Attributes:
+    schema_version: which version of the model wrote it; 0 where a file is from before records said it.
+  """
+
+  MEND: ClassVar[str] = _AGAIN
+  """What to do about a file that is broken, after a semicolon."""
+
+  schema_version: int = 1
+
+  @classmethod
+  def parse(cls: type[RecordT], text: str | bytes, where: str | os.PathLike[str]) -> RecordT:
+    """The record that a text holds.
+
+    Args:
+      text: JSON.
+      where: the file that it is from, for the message.
+
+    Raises:
+      RecordError: the text is no such record, or one of a newer version without what this version needs.
+    """
+    values = _loaded(text, where, cls.MEND)
+    return cls.of(values, where)
+
+  @classmethod
+  def of(cls: type[RecordT], values: Any, where: str | os.PathLike[str]) -> RecordT:
+    """`parse` of what JSON was already read from a text."""
+    if not isinstance(values, dict):
+      raise RecordError(f"'{where}' is broken (it holds no record); {cls.MEND}.")
+    try:
+      return cls.model_validate({'schema_version': 0} | values)
+    except pydantic.ValidationError as error:
+      what = _first(error)
+    version, known = values.get('schema_version'), cls.model_fields['schema_version'].default
+    if isinstance(version, int) and version > known:
+      raise RecordError(
+        f"'{where}' was written by a newer Farelite (schema_version {version}, this one knows {known}) and can't be "
+        f'read ({what}); update Farelite.'
+      )
+    raise RecordError(f"'{where}' is broken ({what}); {cls.MEND}.")
+
+  @classmethod
+  def read(cls: type[RecordT], path: str | os.PathLike[str]) -> RecordT:
+    """`parse` of a file on a disk.
+
+    Raises:
+      RecordError: as `parse`.
+      OSError: there is no such file, or it can't be read.
+    """
+    return cls.parse(pathlib.Path(path).read_bytes(), path)
+
+  def to_dict(self) -> dict[str, Any]:
+    version = {'schema_version': type(self).model_fields['schema_version'].default}
+    return version | super().to_dict() | version
+
+  def to_json(self, indent: int | None = 2) -> str:
+    """The record as JSON, without a line break at its end.
+
+    Args:
+      indent: as `json.dumps`; `None` writes one line.
+
+    Raises:
+      ValueError: a number is not finite.
+    """
+    return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def parse_list(
+  kind: type[EntryT], text: str | bytes, where: str | os.PathLike[str], mend: str = _AGAIN
+) -> tuple[EntryT, ...]:
+  """The entries of a file that is a list, and so has no place for a version; unknown keys of an entry are ignored.
+
+  Args:
+    kind: of an entry: a `RecordPart`, or `str`.
+    text: JSON.
+    where: the file that it is from, for the message.
+    mend: what to do about a file that is broken.
+
+  Raises:
+    RecordError: the text is no such list.
+  """
+  values = _loaded(text, where, mend)
+  try:
+    return pydantic.TypeAdapter(tuple[kind, ...]).validate_python(values)  # type: ignore[valid-type]
+  except pydantic.ValidationError as error:
+    raise RecordError(f"'{where}' is broken ({_first(error)}); {mend}.") from None
+
+
+def list_to_json(entries: Iterable[RecordPart], indent: int | None = 2) -> str:
+  """A list of entries as JSON; a figure that is no number, as a bad model may have, stays NaN."""
+  return json.dumps([entry.to_dict() for entry in entries], indent=indent, ensure_ascii=False)
+
+
+def _loaded(text: str | bytes, where: str | os.PathLike[str], mend: str) -> Any:
+  try:
+    return json.loads(text)
+  except json.JSONDecodeError as error:
+    raise RecordError(f"'{where}' is broken (line {error.lineno}: {error.msg}); {mend}.") from None
+  except UnicodeDecodeError:
+    raise RecordError(f"'{where}' is broken (no UTF-8 text); {mend}.") from None
+
+
+def _first(error: pydantic.ValidationError) -> str:
+  """The first mistake and its place, without a full stop."""
+  first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+  return ': '.join(part for part in ('.'.join(map(str, first['loc'])), first['msg'].rstrip('.')) if part)

@@ -1,0 +1,130 @@
+"""What `training_report.json` holds; needs no TensorFlow."""
+
+from __future__ import annotations
+
+from configs.records import Figure, Record, RecordPart
+
+RECIPES_FOLDER = 'recipes'
+"""Where a training's run holds the models, a folder per recipe."""
+
+REPORT_FOLDER, REPORT = 'training_report', 'training_report.json'
+"""Where a recipe's folder holds its report, beside the SavedModel."""
+
+
+class ReportedRecipe(RecordPart, extra='allow'):
+  """The recipe that a model was made by: `name`, `summary`, and every other setting of a `configs.recipe.Recipe`."""
+
+  name: str
+  summary: str = ''
+
+
+class ReportedStage(RecordPart):
+  """A training.
+
+  Attributes:
+    technique: what it was for.
+    seconds: that it took.
+    resumed_from: the step that it went on from after it was killed; 0 if it was not.
+    curves: by name, one value per logged step; one that is not finite is `None`.
+  """
+
+  technique: str
+  seconds: float
+  resumed_from: int
+  curves: dict[str, tuple[int | float | None, ...]]
+
+  @property
+  def steps(self) -> tuple[float, ...]:
+    """The steps of the curves."""
+    return tuple(step for step in self.curves.get('step', ()) if step is not None)
+
+
+class WeightHistogram(RecordPart):
+  """Weights of a layer in bins: their edges, and the counts in the dense base and in this model."""
+
+  edges: tuple[float, ...]
+  before: tuple[int, ...]
+  after: tuple[int, ...]
+
+
+class ReportedLayer(RecordPart):
+  """A kernel or embedding table, read back from the exported file.
+
+  Attributes:
+    name: of the layer.
+    shape: of the kernel.
+    parameters: weights in it.
+    nonzero: those that are not zero.
+    sparsity: share of zeros.
+    distinct: distinct values.
+    target_sparsity: what the recipe asks for; `None` where the layer is not pruned.
+    range: of its quantized output, or `None`.
+    histogram: of its weights.
+  """
+
+  name: str
+  shape: tuple[int, ...]
+  parameters: int
+  nonzero: int
+  sparsity: float
+  distinct: int
+  target_sparsity: float | None
+  range: tuple[float, float] | None
+  histogram: WeightHistogram
+
+
+class ReportedTotals(RecordPart):
+  """Over the kernels and embedding tables.
+
+  Attributes:
+    parameters: weights.
+    nonzero: those that are not zero.
+    sparsity: share of zeros.
+    pruned_sparsity: over the pruned layers alone, or `None`.
+    biases: which no technique touches.
+    distinct_weights: the most distinct values of a kernel that the recipe limits: of the clustered ones, else the
+      quantized, else the pruned, else all.
+  """
+
+  parameters: int
+  nonzero: int
+  sparsity: float
+  pruned_sparsity: float | None
+  biases: int
+  distinct_weights: int
+
+
+class ReportedErrors(RecordPart):
+  """On the eval split, each with its 95 % interval by time stamp.
+
+  Attributes:
+    rmse: in the city's currency.
+    mae: in the city's currency.
+    rmse_ratio: to the dense base, ride by ride.
+  """
+
+  rmse: Figure
+  mae: Figure
+  rmse_ratio: Figure
+
+
+class TrainingReport(Record):
+  """`training_report.json`: what was trained, what became of the weights, what it cost.
+
+  Attributes:
+    recipe: what the model was made by.
+    base_digest: SHA-256 of the dense base.
+    seconds: of all stages.
+    stages: in their order; none where nothing was trained.
+    layers: by name.
+    totals: over all of them.
+    metrics: on the eval split.
+  """
+
+  recipe: ReportedRecipe
+  base_digest: str
+  seconds: float
+  stages: tuple[ReportedStage, ...]
+  layers: tuple[ReportedLayer, ...]
+  totals: ReportedTotals
+  metrics: ReportedErrors

@@ -1,0 +1,224 @@
+"""What `summary.json` holds: one model for the run that writes it and for all that read it. Needs no TFX."""
+
+from __future__ import annotations
+
+import enum
+import json
+import pathlib
+from collections.abc import Mapping
+
+from components.compression_gate.records import JudgedVariant
+from components.fare_evaluator.records import EvaluatedSlice
+from configs.records import Figure, Record, RecordPart
+from models.compression.records import ReportedErrors, ReportedTotals
+from models.reduction.records import ReductionFigures
+from pipeline.retraining.triggers import Verdict
+from pipeline.steps import StepState
+from pipeline.whole_file import write_whole
+
+
+class Status(str, enum.Enum):
+  """How a run ended."""
+
+  PUSHED = 'pushed'
+  NOT_BLESSED = 'not_blessed'
+  ANOMALIES = 'anomalies'
+  FAILED = 'failed'
+
+
+class RowsRecord(RecordPart):
+  """The rows of the source.
+
+  Attributes:
+    read: all of them.
+    kept: valid rides.
+    quarantined: rows that were set aside, by reason.
+    splits: valid rides by split.
+  """
+
+  read: int
+  kept: int
+  quarantined: Mapping[str, int]
+  splits: Mapping[str, int]
+
+
+class MetricsRecord(RecordPart):
+  """Errors on the eval split, in the city's currency."""
+
+  rmse: Figure | None = None
+  mae: Figure | None = None
+
+
+class RecipeHead(RecordPart):
+  """A training recipe.
+
+  Attributes:
+    name: of the recipe.
+    summary: what it does, in a sentence.
+    served: whether this is the one that is evaluated and served.
+  """
+
+  name: str
+  summary: str
+  served: bool
+
+
+class RecipeRecord(ReportedTotals, ReportedErrors, RecipeHead):
+  """What a training recipe came to: errors and totals of its training report.
+
+  Attributes:
+    seconds: of the fine-tuning.
+    path: of the exported model's artifact.
+  """
+
+  seconds: float
+  path: str
+
+
+class FindingRecord(RecordPart):
+  """One anomaly or one measured divergence; see `components.anomaly_gate.findings.Finding`.
+
+  Attributes:
+    sentence: which feature, what was expected, what came.
+    split: the split it was found in.
+    feature: a canonical column; empty for the split as a whole.
+    kind: the comparison it comes from.
+    severity: `info` within the threshold, else `warning` or `error`.
+    stops: whether the config lets it stop the run.
+    expected: what should have come.
+    came: what came.
+    divergence: Jensen-Shannon, base 2, in [0, 1]; of drift and skew only.
+    threshold: the largest accepted divergence, or share of missing values.
+  """
+
+  sentence: str
+  split: str
+  feature: str
+  kind: str
+  severity: str
+  stops: bool
+  expected: str = ''
+  came: str = ''
+  divergence: float | None = None
+  threshold: float | None = None
+
+
+class StepRecord(RecordPart):
+  """A step that ended.
+
+  Attributes:
+    name: the node's id.
+    state: how it ended.
+    seconds: wall time.
+    after: the steps that it waits for; `None` where that is not known.
+  """
+
+  name: str
+  state: StepState
+  seconds: float
+  after: tuple[str, ...] | None = None
+
+
+class WindowRecord(RecordPart):
+  """The spans that were read, or would have been; spans by their labels.
+
+  Attributes:
+    spans: oldest first.
+    newest: the last of them.
+    new: those that the last finished run did not read as they are.
+    new_rows: valid rides in those.
+    missing: spans that are not there.
+    late: spans that came after a newer one.
+    left_out: broken spans in whose place an older one is read.
+    broken: why no run can use a span of the window.
+  """
+
+  spans: tuple[str, ...]
+  newest: str
+  new: tuple[str, ...]
+  new_rows: int
+  missing: tuple[str, ...]
+  late: tuple[str, ...]
+  left_out: tuple[str, ...]
+  broken: Mapping[str, str]
+
+
+class Summary(Record):
+  """What a run came to. Only `status` is in every file: what a run, or the version that wrote it, did not come to is
+  left at its default.
+
+  Attributes:
+    status: how it ended.
+    reason: the sentence that belongs to it.
+    name: of the pipeline.
+    rows: of the source; `None` if none was read.
+    metrics: of the trained model; `None` if it was not evaluated.
+    rmse_without_worst_5: its RMSE without the five rides that it misses most.
+    slices: the same by slice, all rides first.
+    base_slices: the dense base by slice, where another recipe is served.
+    recipes: what each training recipe came to, in the order of the config.
+    variants: the lite files, in the order of the config; of what the gate's report tells of each, the most important.
+    chosen: the name of the variant that was chosen.
+    notes: further sentences.
+    compression: folder of the CompressionGate's report.
+    reduction: what became of the features where they were reduced.
+    findings: anomalies and measured divergences.
+    blessed: by the Evaluator and by the CompressionGate; `None` if it did not come to that.
+    pushed_path: the version that was pushed, or serves the same bytes.
+    pushed_version: its number.
+    timings: seconds by step.
+    steps: all that ended, in their order; `None` where the file does not say.
+    artifacts: URIs by step and output; `None` where the file does not say.
+    cached: steps that the cache answered.
+    quarantine: folder of the rows that were set aside.
+    curves: folder of the training's curves.
+    run: the run's id.
+    config: path of the resolved config.
+    pipeline: the pipeline's name.
+    started: ISO 8601.
+    data: base and pattern of the source.
+    output: the output directory.
+    code_version: digest of the code.
+    ended_early: whether there was nothing to do, and the figures are those of the last run.
+    window: what was to be read, of a run on a window.
+    triggers: why it ran, or why not.
+  """
+
+  status: Status
+  reason: str = ''
+  name: str = ''
+  rows: RowsRecord | None = None
+  metrics: MetricsRecord | None = None
+  rmse_without_worst_5: float | None = None
+  slices: tuple[EvaluatedSlice, ...] = ()
+  base_slices: tuple[EvaluatedSlice, ...] = ()
+  recipes: tuple[RecipeRecord, ...] = ()
+  variants: tuple[JudgedVariant, ...] = ()
+  chosen: str | None = None
+  notes: tuple[str, ...] = ()
+  compression: str | None = None
+  reduction: ReductionFigures | None = None
+  findings: tuple[FindingRecord, ...] = ()
+  blessed: bool | None = None
+  pushed_path: str | None = None
+  pushed_version: str | None = None
+  timings: Mapping[str, float] = {}
+  steps: tuple[StepRecord, ...] | None = None
+  artifacts: Mapping[str, Mapping[str, str]] | None = None
+  cached: tuple[str, ...] = ()
+  quarantine: str | None = None
+  curves: str | None = None
+  run: str | None = None
+  config: str | None = None
+  pipeline: str | None = None
+  started: str | None = None
+  data: str | None = None
+  output: str | None = None
+  code_version: str | None = None
+  ended_early: bool = False
+  window: WindowRecord | None = None
+  triggers: tuple[Verdict, ...] = ()
+
+  def write(self, path: pathlib.Path) -> None:
+    """Writes the file whole or not at all; also with a figure that is not a number, as a bad model may have."""
+    write_whole(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + '\n')
