@@ -109,7 +109,6 @@ setup(
     'components.pusher',
     'components.quantization_rewriter',
     'components.quarantine_gate',
-    'components.recipe_models',
     'components.ride_example_gen',
     'components.ride_schema',
     'components.served_model',

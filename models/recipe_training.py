@@ -30,14 +30,13 @@ from models.compression.report import training_report, write_report, write_weigh
 from models.curves import write_curves, write_tensorboard
 from models.keras_compat import keras
 from models.rides import Rides
-from models.settings import Settings
+from models.settings import REPORT_FOLDER, Settings
 from models.signatures import EXTRA, Exporter
 from models.training import Course, TrainingRun, predict, total_steps
 
 WEIGHTS = 'fare_model.weights.h5'
 CONFIG = 'config.yaml'
 RECIPE = 'recipe.yaml'
-REPORT_FOLDER = 'training_report'
 
 
 class BaseChangedError(RuntimeError):

@@ -20,13 +20,10 @@ from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
 from models.rides import Rides, read_rides
-from models.settings import Settings
+from models.settings import RECIPES_FOLDER, Settings
 from models.signatures import Exporter
 from transforms import names
 from transforms.catalogue import Categorical, categoricals
-
-RECIPES_FOLDER = 'recipes'
-"""Folder of the model run that holds one model per recipe; `components.recipe_models` reads it."""
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:

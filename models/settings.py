@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,17 @@ import yaml
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
+
+RECIPES_FOLDER = 'recipes'
+"""Folder of a model run that holds one model per recipe."""
+
+REPORT_FOLDER, REPORT = 'training_report', 'training_report.json'
+"""Where a recipe's model holds its report, beside the SavedModel; see `report_file`."""
+
+
+def report_file(model: str) -> str:
+  """The path of the training report in the folder of a recipe's model, a URI or a path."""
+  return os.path.join(model, REPORT_FOLDER, REPORT)
 
 
 @dataclasses.dataclass(frozen=True)

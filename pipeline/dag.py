@@ -17,11 +17,11 @@ from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
+from components.pruning_trainer import recipe_key
 from components.pruning_trainer.component import PruningTrainer
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.quarantine_gate.component import QuarantineGate
-from components.recipe_models.component import RecipeModels
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.spans import has_spans
 from components.ride_example_gen.splitting import of_a_single_span
@@ -76,10 +76,10 @@ def build_nodes(
   )
   features.add_upstream_node(gate)
   transformed, reduction = _transformed(config, features)
-  trainer, recipes, warm_start = _training(config, transformed, places, target)
-  judged = _evaluation(config, ingest, trainer, recipes, places, target)
-  released = _release(config, ingest, transformed, recipes, judged[1], places, push_nonce)
-  nodes = [ingest, quarantine_gate, *checks, features, *reduction, *warm_start, trainer, recipes, *judged, *released]
+  trainer, warm_start = _training(config, transformed, places, target)
+  judged = _evaluation(config, ingest, trainer, places, target)
+  released = _release(config, ingest, transformed, trainer, judged[1], places, push_nonce)
+  nodes = [ingest, quarantine_gate, *checks, features, *reduction, *warm_start, trainer, *judged, *released]
   around = around or Surroundings(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, around, bigquery=source.bigquery is not None)
   return nodes
@@ -171,8 +171,8 @@ def _transformed(config: RunConfig, features: FeatureEngineering) -> tuple[_Tran
 
 def _training(
   config: RunConfig, features: _Transformed, places: Places, target: Target
-) -> tuple[PruningTrainer, RecipeModels, list[base_node.BaseNode]]:
-  """The trainer, the models of its recipes, and the look-up of the model that it starts from, if any."""
+) -> tuple[PruningTrainer, list[base_node.BaseNode]]:
+  """The trainer, and the look-up of the model that it starts from, if any."""
   warm_start: list[base_node.BaseNode] = []
   if config.training.warm_start:
     warm_start.append(served_model(target, places.serving, 'WarmStartModel'))
@@ -185,21 +185,15 @@ def _training(
     model=config.model,
     training=config.training,
     checkpoints=places.checkpoints,
-    code_version=code_version('configs', 'transforms', 'models'),
+    code_version=code_version('configs', 'transforms', 'models', 'components.pruning_trainer'),
   )
-  recipes = RecipeModels(
-    model_run=trainer.outputs['model_run'],
-    recipes=[recipe.name for recipe in config.training.recipes],
-    code_version=code_version('components.recipe_models'),
-  )
-  return trainer, recipes, warm_start
+  return trainer, warm_start
 
 
 def _evaluation(
   config: RunConfig,
   ingest: base_beam_component.BaseBeamComponent,
   trainer: PruningTrainer,
-  recipes: RecipeModels,
   places: Places,
   target: Target,
 ) -> list[base_node.BaseNode]:
@@ -216,7 +210,9 @@ def _evaluation(
   evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
   nodes: list[base_node.BaseNode] = [served, evaluator]
   if config.training.served_recipe.name != DENSE:
-    nodes.append(FareEvaluator(model=recipes.outputs[DENSE], judges=False, **common).with_id('BaseEvaluator'))
+    nodes.append(
+      FareEvaluator(model=trainer.outputs[recipe_key(DENSE)], judges=False, **common).with_id('BaseEvaluator')
+    )
   return nodes
 
 
@@ -224,13 +220,13 @@ def _release(
   config: RunConfig,
   ingest: base_beam_component.BaseBeamComponent,
   features: _Transformed,
-  recipes: RecipeModels,
+  trainer: PruningTrainer,
   evaluator: base_node.BaseNode,
   places: Places,
   push_nonce: str,
 ) -> list[base_node.BaseNode]:
   """Every recipe as lite files, the choice among them, and the push."""
-  models = {recipe.name: recipes.outputs[recipe.name] for recipe in config.training.recipes}
+  models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
   rewriter = QuantizationRewriter(
     examples=ingest.outputs['examples'],
     transformed_examples=features.examples,

@@ -14,7 +14,7 @@ from tfx.dsl.io import fileio
 
 from components.anomaly_gate.executor import FINDINGS_FILE
 from components.anomaly_gate.findings import from_json
-from components.recipe_models.executor import REPORT, REPORT_FOLDER
+from components.pruning_trainer import recipe_key, report_file
 from components.ride_example_gen.counts import read_counts
 from configs.run import RunConfig
 from pipeline.steps import Step, StepState, output_of
@@ -144,10 +144,10 @@ def _recipes(config: RunConfig, steps: Sequence[Step]) -> list[dict[str, Any]]:
   """What each training recipe came to, in the order of the config; read back from the exported models."""
   recipes = []
   for recipe in config.training.recipes:
-    uri = _uri(steps, 'RecipeModels', recipe.name)
+    uri = _uri(steps, 'PruningTrainer', recipe_key(recipe.name))
     if uri is None:
       return []
-    report = _read_json(os.path.join(uri, REPORT_FOLDER), REPORT)
+    report = _read_json(*os.path.split(report_file(uri)))
     recipes.append(
       {
         'name': recipe.name,

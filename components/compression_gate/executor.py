@@ -20,7 +20,7 @@ from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.reporting import PREDICTIONS_FILE, REPORT_FILE, predictions, render, report
 from components.compression_gate.variants import Variant, fetch_variants
 from components.compression_gate.version import write_version
-from components.recipe_models.spec import RECIPE_PREFIX
+from components.pruning_trainer import RECIPE_PREFIX
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.run import Evaluation

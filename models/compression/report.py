@@ -20,11 +20,10 @@ from models.compression.pictures import draw_report
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
 from models.intervals import error_intervals, ratio_interval
 from models.rides import Rides
+from models.settings import REPORT
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
-
-REPORT = 'training_report.json'
 
 
 def draw_here(report: Mapping[str, Any], directory: str) -> None:

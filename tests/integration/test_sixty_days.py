@@ -20,7 +20,7 @@ NO_DATA, LATE, BROKEN, DRIFT, TWO_AT_ONCE = {7, 8, 9}, 11, 13, 16, 21
 
 STEPS = (
   'RideExampleGen', 'RideSchema', 'QuarantineGate', 'StatisticsGen', 'EarlierStatistics', 'ExampleValidator',
-  'AnomalyGate', 'FeatureEngineering', 'PruningTrainer', 'RecipeModels', 'ServedModel', 'FareEvaluator',
+  'AnomalyGate', 'FeatureEngineering', 'PruningTrainer', 'ServedModel', 'FareEvaluator',
   'QuantizationRewriter', 'CompressionGate', 'Pusher',
 )  # fmt: skip
 

@@ -46,16 +46,15 @@ LOCAL = {
   'FeatureEngineering': 'examples=RideExampleGen.examples, schema=RideSchema.schema, after AnomalyGate',
   'PruningTrainer': 'examples=FeatureEngineering.transformed_examples, '
   'transform_graph=FeatureEngineering.transform_graph',
-  'RecipeModels': 'model_run=PruningTrainer.model_run',
   # Finds what the last push served: not the candidate.
   'ServedModel': 'not=PruningTrainer.model, finds Model, finds PushedModel',
   # Raw rides: the exported model has its features inside.
   'FareEvaluator': 'baseline_model=ServedModel.model, examples=RideExampleGen.examples, model=PruningTrainer.model',
-  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
-  'recipe_pqat_80=RecipeModels.pqat_80, transform_graph=FeatureEngineering.transform_graph, '
+  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
+  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, transform_graph=FeatureEngineering.transform_graph, '
   'transformed_examples=FeatureEngineering.transformed_examples',
-  'CompressionGate': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
-  'recipe_pqat_80=RecipeModels.pqat_80, variants=QuantizationRewriter.variants',
+  'CompressionGate': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
+  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, variants=QuantizationRewriter.variants',
   # Both blessings: of the evaluation, and of the lite files.
   'Pusher': 'infra_blessing=CompressionGate.blessing, model=CompressionGate.model, '
   'model_blessing=FareEvaluator.blessing',
@@ -85,8 +84,8 @@ REDUCED = {
   'transformed_examples=FeatureEngineering.transformed_examples',
   'PruningTrainer': 'examples=DimensionalityReduction.reduced_examples, '
   'transform_graph=DimensionalityReduction.reduced_graph',
-  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
-  'recipe_pqat_80=RecipeModels.pqat_80, transform_graph=DimensionalityReduction.reduced_graph, '
+  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
+  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, transform_graph=DimensionalityReduction.reduced_graph, '
   'transformed_examples=DimensionalityReduction.reduced_examples',
 }
 WARM = {
@@ -98,10 +97,10 @@ WARM_LOOKUP = {
   Target.VERTEX: {'WarmStartModel': 'finds Model, finds ModelBlessing'},
   Target.KFP: {'WarmStartModel': ''},
 }
-OTHER_SERVED = {'BaseEvaluator': 'examples=RideExampleGen.examples, model=RecipeModels.dense'}
+OTHER_SERVED = {'BaseEvaluator': 'examples=RideExampleGen.examples, model=PruningTrainer.recipe_dense'}
 ONE_RECIPE = {
-  'QuantizationRewriter': LOCAL['QuantizationRewriter'].replace(' recipe_pqat_80=RecipeModels.pqat_80,', ''),
-  'CompressionGate': LOCAL['CompressionGate'].replace(' recipe_pqat_80=RecipeModels.pqat_80,', ''),
+  'QuantizationRewriter': LOCAL['QuantizationRewriter'].replace(' recipe_pqat_80=PruningTrainer.recipe_pqat_80,', ''),
+  'CompressionGate': LOCAL['CompressionGate'].replace(' recipe_pqat_80=PruningTrainer.recipe_pqat_80,', ''),
 }
 
 CODE = {
@@ -111,8 +110,7 @@ CODE = {
   'AnomalyGate': 'components.anomaly_gate, components.ride_schema, configs',
   'FeatureEngineering': 'components.feature_engineering, configs, transforms',
   'DimensionalityReduction': 'components.dimensionality_reduction, configs, models, transforms',
-  'PruningTrainer': 'configs, models, transforms',
-  'RecipeModels': 'components.recipe_models',
+  'PruningTrainer': 'components.pruning_trainer, configs, models, transforms',
   'FareEvaluator': 'components.fare_evaluator, components.served_model, configs, models, transforms',
   'BaseEvaluator': 'components.fare_evaluator, components.served_model, configs, models, transforms',
   'QuantizationRewriter': 'components.quantization_rewriter, configs, models, transforms',
@@ -245,9 +243,7 @@ EXECUTORS = {
   'AnomalyGate': 'components.anomaly_gate.executor.AnomalyGateExecutor',
   'FeatureEngineering': 'components.feature_engineering.executor.FeatureEngineeringExecutor',
   'DimensionalityReduction': 'components.dimensionality_reduction.executor.DimensionalityReductionExecutor',
-  # Vertex launches this one, whatever is set.
-  'PruningTrainer': 'tfx.components.trainer.executor.GenericExecutor',
-  'RecipeModels': 'components.recipe_models.executor.RecipeModelsExecutor',
+  'PruningTrainer': 'components.pruning_trainer.component.PruningTrainerExecutor',
   'FareEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
   'BaseEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
   'QuantizationRewriter': 'components.quantization_rewriter.executor.QuantizationRewriterExecutor',
@@ -347,7 +343,7 @@ def test_what_each_step_is_told_of_the_config():
   for name, values in expected.items():
     assert {key: told[name][key] for key in values} == values, name
   assert len(json.loads(expected['QuantizationRewriter']['schemes'])) == 2
-  assert set(nodes['RecipeModels'].outputs) == {'dense', 'pqat_80'}
+  assert set(nodes['PruningTrainer'].outputs) == {'model', 'model_run', 'recipe_dense', 'recipe_pqat_80'}
   assert isinstance(nodes['DimensionalityReduction'], DimensionalityReduction)
 
 

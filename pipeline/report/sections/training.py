@@ -6,11 +6,13 @@ import dataclasses
 import itertools
 import json
 import math
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from components.pruning_trainer import RECIPES_FOLDER, report_file
 from configs.recipe import DENSE
 from pipeline.report.charts.curves import Series, draw_curves, settled
 from pipeline.report.estimate import estimate
@@ -66,21 +68,11 @@ def training_section(record: RunRecord) -> TrainingSection | None:
 
 
 def _reports(record: RunRecord) -> list[dict[str, Any]]:
-  """The training report of each recipe; out of the trainer's own folder where they went no further."""
-  # Brings TFX along.
-  from components.recipe_models.executor import RECIPES_FOLDER, REPORT, REPORT_FOLDER
-
+  """The training report of each recipe, out of the trainer's own folder."""
   recipes = record.config.get('training', {}).get('recipes') or record.summary.get('recipes') or ()
-  found = []
-  for name in (recipe['name'] for recipe in recipes):
-    folder = record.artifact('RecipeModels', name)
-    run = record.artifact('PruningTrainer', 'model_run')
-    if folder is None and run is not None:
-      folder = run / RECIPES_FOLDER / name
-    path = folder / REPORT_FOLDER / REPORT if folder else None
-    if path and path.is_file():
-      found.append(json.loads(path.read_text(encoding='utf-8')))
-  return found
+  run = record.artifact('PruningTrainer', 'model_run')
+  files = [pathlib.Path(report_file(str(run / RECIPES_FOLDER / recipe['name']))) for recipe in recipes] if run else []
+  return [json.loads(path.read_text(encoding='utf-8')) for path in files if path.is_file()]
 
 
 def _told(history: Mapping[str, Any], currency: str) -> str:
