@@ -97,7 +97,6 @@ setup(
   python_requires='>=3.10,<3.14',
   packages=[
     'components',
-    'components.anomaly_gate',
     'components.bigquery_ride_gen',
     'components.compression_gate',
     'components.dimensionality_reduction',
@@ -108,9 +107,8 @@ setup(
     'components.pruning_trainer',
     'components.pusher',
     'components.quantization_rewriter',
-    'components.quarantine_gate',
     'components.ride_example_gen',
-    'components.ride_schema',
+    'components.ride_validator',
     'components.served_model',
     'components.study',
     'components.study.blocks',

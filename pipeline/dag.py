@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base import base_beam_component, base_node
 from tfx.orchestration import pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2
 from tfx.types import channel
 
-from components.anomaly_gate.component import AnomalyGate
 from components.bigquery_ride_gen.component import BigQueryRideGen
 from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
@@ -21,11 +19,10 @@ from components.pruning_trainer import recipe_key
 from components.pruning_trainer.component import PruningTrainer
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
-from components.quarantine_gate.component import QuarantineGate
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.spans import has_spans
 from components.ride_example_gen.splitting import of_a_single_span
-from components.ride_schema.component import RideSchema
+from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.beam import INGESTION
 from configs.recipe import DENSE
 from configs.run import RunConfig, Split, SplitMethod
@@ -60,12 +57,7 @@ def build_nodes(
     BeamSettingsError: an engine can't run as `config.beam` says.
   """
   ingest = _ingestion(config, source, target)
-  quarantine_gate = QuarantineGate(
-    quarantine=ingest.outputs['quarantine'],
-    rules=config.dataset.rules,
-    code_version=code_version('configs', 'components.quarantine_gate', 'components.ride_example_gen'),
-  )
-  checks, gate, schema = _validation(config, ingest, quarantine_gate, target)
+  checks, gate, schema = _validation(config, ingest, target)
   features = FeatureEngineering(
     examples=ingest.outputs['examples'],
     schema=schema,
@@ -79,7 +71,7 @@ def build_nodes(
   trainer, warm_start = _training(config, transformed, places, target)
   judged = _evaluation(config, ingest, trainer, places, target)
   released = _release(config, ingest, transformed, trainer, judged[1], places, push_nonce)
-  nodes = [ingest, quarantine_gate, *checks, features, *reduction, *warm_start, trainer, *judged, *released]
+  nodes = [ingest, *checks, features, *reduction, *warm_start, trainer, *judged, *released]
   around = around or Surroundings(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, around, bigquery=source.bigquery is not None)
   return nodes
@@ -122,12 +114,16 @@ def _split(config: RunConfig, source: DataSource) -> Split:
 
 
 def _validation(
-  config: RunConfig, ingest: base_beam_component.BaseBeamComponent, quarantine_gate: QuarantineGate, target: Target
+  config: RunConfig, ingest: base_beam_component.BaseBeamComponent, target: Target
 ) -> tuple[list[base_node.BaseNode], AnomalyGate, channel.BaseChannel]:
-  """Statistics, curated schema, TFDV's verdict, and the gate that stops a run on it."""
-  version = code_version('configs', 'components.ride_schema', 'components.anomaly_gate')
-  statistics = StatisticsGen(examples=ingest.outputs['examples'])
-  statistics.add_upstream_node(quarantine_gate)
+  """Statistics of enough valid rides, curated schema, TFDV's verdict, and the gate that stops a run on it."""
+  version = code_version('configs', 'components.ride_validator')
+  statistics = RideStatisticsGen(
+    examples=ingest.outputs['examples'],
+    quarantine=ingest.outputs['quarantine'],
+    rules=config.dataset.rules,
+    code_version=code_version('configs', 'components.ride_validator', 'components.ride_example_gen'),
+  ).with_id('StatisticsGen')
   schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=version)
   validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])
   earlier = earlier_statistics(target, statistics)

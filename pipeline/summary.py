@@ -12,10 +12,9 @@ from typing import Any
 
 from tfx.dsl.io import fileio
 
-from components.anomaly_gate.executor import FINDINGS_FILE
-from components.anomaly_gate.findings import from_json
 from components.pruning_trainer import recipe_key, report_file
 from components.ride_example_gen.counts import read_counts
+from components.ride_validator.findings import FINDINGS_FILE, from_json
 from configs.run import RunConfig
 from pipeline.steps import Step, StepState, output_of
 from pipeline.whole_file import write_whole

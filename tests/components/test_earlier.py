@@ -9,7 +9,7 @@ import pathlib
 
 from tfx.orchestration import pipeline as tfx_pipeline
 
-from components.ride_schema.component import RideSchema
+from components.ride_validator.component import RideSchema
 from pipeline import rollback_command
 from pipeline.local_runner import run_locally
 from pipeline.lookups import served_model

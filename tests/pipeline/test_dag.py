@@ -20,7 +20,7 @@ from components.dimensionality_reduction.component import DimensionalityReductio
 from components.fare_evaluator.eval_config import eval_config
 from components.feature_engineering.relevant import relevant_dataset
 from components.ride_example_gen import parameters
-from components.ride_schema.schema import ride_schema
+from components.ride_validator.schema import ride_schema
 from configs import loading
 from configs.run import RunConfig, SplitMethod
 from pipeline import dag, lookups
@@ -32,9 +32,8 @@ PLACES = Places(root='gs://shop/root', serving='/serving', checkpoints='/checkpo
 
 LOCAL = {
   'RideExampleGen': '',
-  'QuarantineGate': 'quarantine=RideExampleGen.quarantine',
-  # The quarantine's verdict stops a run before anything is measured; the gate has no output to wait for.
-  'StatisticsGen': 'examples=RideExampleGen.examples, after QuarantineGate',
+  # The quarantine's verdict stops a run before anything is measured.
+  'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine',
   # Finds the statistics of an earlier run: not the ones that it is given.
   'EarlierStatistics': 'not=StatisticsGen.statistics, finds ExampleStatistics',
   # From the config alone, never from the data that it checks.
@@ -65,7 +64,7 @@ VERTEX = {
   **LOCAL,
   # The latest statistics are the earlier ones only as long as this run has none; so this run's wait.
   'EarlierStatistics': 'finds ExampleStatistics',
-  'StatisticsGen': 'examples=RideExampleGen.examples, after EarlierStatistics, after QuarantineGate',
+  'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine, after EarlierStatistics',
   # Looked up before the candidate is blessed.
   'ServedModel': 'finds Model, finds ModelBlessing',
 }
@@ -105,9 +104,9 @@ ONE_RECIPE = {
 
 CODE = {
   'RideExampleGen': 'components.ride_example_gen, configs',
-  'QuarantineGate': 'components.quarantine_gate, components.ride_example_gen, configs',
-  'RideSchema': 'components.anomaly_gate, components.ride_schema, configs',
-  'AnomalyGate': 'components.anomaly_gate, components.ride_schema, configs',
+  'StatisticsGen': 'components.ride_example_gen, components.ride_validator, configs',
+  'RideSchema': 'components.ride_validator, configs',
+  'AnomalyGate': 'components.ride_validator, configs',
   'FeatureEngineering': 'components.feature_engineering, configs, transforms',
   'DimensionalityReduction': 'components.dimensionality_reduction, configs, models, transforms',
   'PruningTrainer': 'components.pruning_trainer, configs, models, transforms',
@@ -236,11 +235,10 @@ def test_how_each_target_looks_up_what_an_earlier_run_left():
 
 EXECUTORS = {
   'RideExampleGen': 'components.ride_example_gen.executor.RideExampleGenExecutor',
-  'QuarantineGate': 'components.quarantine_gate.executor.QuarantineGateExecutor',
-  'StatisticsGen': 'tfx.components.statistics_gen.executor.Executor',
-  'RideSchema': 'components.ride_schema.executor.RideSchemaExecutor',
+  'StatisticsGen': 'components.ride_validator.component.RideStatisticsGenExecutor',
+  'RideSchema': 'components.ride_validator.component.RideSchemaExecutor',
   'ExampleValidator': 'tfx.components.example_validator.executor.Executor',
-  'AnomalyGate': 'components.anomaly_gate.executor.AnomalyGateExecutor',
+  'AnomalyGate': 'components.ride_validator.component.AnomalyGateExecutor',
   'FeatureEngineering': 'components.feature_engineering.executor.FeatureEngineeringExecutor',
   'DimensionalityReduction': 'components.dimensionality_reduction.executor.DimensionalityReductionExecutor',
   'PruningTrainer': 'components.pruning_trainer.component.PruningTrainerExecutor',
@@ -304,7 +302,7 @@ def test_what_each_step_is_told_of_the_config():
   training, model = config.training.model_dump_json(), config.model.model_dump_json()
   judged = {'bootstrap': 123, 'currency': 'USD', 'slices': slices}
   expected = {
-    'QuarantineGate': {'max_quarantined_share': 0.3},
+    'StatisticsGen': {'max_quarantined_share': 0.3},
     'RideSchema': {'schema_text': text_format.MessageToString(ride_schema(config.dataset, config.validation))},
     'AnomalyGate': {'validation': config.validation.model_dump_json()},
     'FeatureEngineering': {'dataset': relevant, 'features': features, 'slices': slices},

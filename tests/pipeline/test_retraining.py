@@ -13,7 +13,7 @@ import types
 
 import pytest
 
-from components.anomaly_gate import span_drift as drifts
+from components.ride_validator import divergence as drifts
 from configs import loading
 from pipeline import local_run, output_directory, retrain_command, run_command, window_run
 from pipeline.data_source import data_source
