@@ -49,9 +49,10 @@ LOCAL = {
   'ServedModel': 'not=PruningTrainer.model, finds Model, finds PushedModel',
   # Raw rides: the exported model has its features inside.
   'FareEvaluator': 'baseline_model=ServedModel.model, examples=RideExampleGen.examples, model=PruningTrainer.model',
+  # After the look-up, so that locally the errors are told before the conversion, which may fail.
   'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
   'recipe_pqat_80=PruningTrainer.recipe_pqat_80, transform_graph=FeatureEngineering.transform_graph, '
-  'transformed_examples=FeatureEngineering.transformed_examples',
+  'transformed_examples=FeatureEngineering.transformed_examples, after ServedModel',
   'CompressionGate': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
   'recipe_pqat_80=PruningTrainer.recipe_pqat_80, variants=QuantizationRewriter.variants',
   # Both blessings: of the evaluation, and of the lite files.
@@ -85,7 +86,7 @@ REDUCED = {
   'transform_graph=DimensionalityReduction.reduced_graph',
   'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
   'recipe_pqat_80=PruningTrainer.recipe_pqat_80, transform_graph=DimensionalityReduction.reduced_graph, '
-  'transformed_examples=DimensionalityReduction.reduced_examples',
+  'transformed_examples=DimensionalityReduction.reduced_examples, after ServedModel',
 }
 WARM = {
   'PruningTrainer': 'base_model=WarmStartModel.model, examples=FeatureEngineering.transformed_examples, '
@@ -213,6 +214,13 @@ def test_no_step_comes_before_what_it_waits_for(target):
   for each in compiler.Compiler().compile(pipeline).nodes:
     assert set(each.pipeline_node.upstream_nodes) <= done, each.pipeline_node.node_info.id
     done.add(each.pipeline_node.node_info.id)
+
+
+def test_locally_the_errors_are_told_before_the_conversion():
+  """In the order that the local runner takes; a conversion that fails leaves the evaluation to be told."""
+  _, pipeline = _pipeline(Target.LOCAL)
+  names = [each.pipeline_node.node_info.id for each in compiler.Compiler().compile(pipeline).nodes]
+  assert names[-5:] == ['ServedModel', 'FareEvaluator', 'QuantizationRewriter', 'CompressionGate', 'Pusher']
 
 
 def test_how_each_target_looks_up_what_an_earlier_run_left():
