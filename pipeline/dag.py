@@ -71,8 +71,9 @@ def build_nodes(
   trainer, warm_start = _training(config, transformed, places, target)
   judged = _evaluation(config, ingest, trainer, places, target)
   released = _release(config, ingest, transformed, trainer, judged[1], places, push_nonce)
-  # One after another the errors are known before the conversion, which may fail. The look-up itself takes no time.
-  released[0].add_upstream_node(judged[0])
+  if target is Target.LOCAL:
+    # One after another: the errors are known before the conversion, which may fail.
+    released[0].add_upstream_node(judged[0])
   nodes = [ingest, *checks, features, *reduction, *warm_start, trainer, *judged, *released]
   around = around or Surroundings(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, around, bigquery=source.bigquery is not None)
