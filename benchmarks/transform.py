@@ -78,7 +78,7 @@ def _prepare(_: str, folder: pathlib.Path, overrides: list[str]) -> dict[str, fl
   from components.artifacts import Quarantine
   from components.ride_example_gen import parameters
   from components.ride_example_gen.executor import RideExampleGenExecutor
-  from components.ride_schema.schema import ride_schema
+  from components.ride_validator.schema import ride_schema
   from configs.loading import load
 
   config = load('nyc', overrides)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from configs.base import Config, PositiveFloat
+from configs.records import RESAMPLES
 
 
 class Slices(Config):
@@ -47,4 +48,4 @@ class Evaluation(Config):
   slices: Slices = Slices()
   max_rmse: PositiveFloat = 10.0
   max_rmse_increase: Annotated[float, Field(ge=0)] = 0.02
-  bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 1000
+  bootstrap: Annotated[int, Field(ge=100, le=100_000)] = RESAMPLES

@@ -24,6 +24,10 @@ EntryT = TypeVar('EntryT')
 _AGAIN = 'run the pipeline again'
 
 
+RESAMPLES = 1000
+"""Bootstrap draws behind each interval where no config says how many."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
   """A value and its 95 % interval.

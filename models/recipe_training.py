@@ -17,7 +17,7 @@ from configs.problems import raise_any
 from configs.pruning_checks import kernel_problems
 from configs.pruning_steps import pruning_steps
 from configs.recipe import DENSE, Recipe
-from configs.run import Evaluation
+from configs.records import RESAMPLES
 from models import exported
 from models.background import Background
 from models.checkpoints import Checkpoint
@@ -189,7 +189,7 @@ class RecipeTraining:
       predictions=fares,
       base_predictions=base_fares,
       # The run's own number would train all recipes again where it changes.
-      resamples=Evaluation().bootstrap,
+      resamples=RESAMPLES,
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER), drawing.draw)
     logs = os.path.join(self._logs, 'tensorboard', name)

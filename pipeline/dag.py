@@ -5,27 +5,24 @@ from __future__ import annotations
 import dataclasses
 
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base import base_beam_component, base_node
 from tfx.orchestration import pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2
 from tfx.types import channel
 
-from components.anomaly_gate.component import AnomalyGate
 from components.bigquery_ride_gen.component import BigQueryRideGen
 from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
+from components.pruning_trainer import recipe_key
 from components.pruning_trainer.component import PruningTrainer
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
-from components.quarantine_gate.component import QuarantineGate
-from components.recipe_models.component import RecipeModels
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.spans import has_spans
 from components.ride_example_gen.splitting import of_a_single_span
-from components.ride_schema.component import RideSchema
+from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.beam import INGESTION
 from configs.recipe import DENSE
 from configs.run import RunConfig
@@ -61,12 +58,7 @@ def build_nodes(
     ConfigError: an engine can't run as `config.beam` says.
   """
   ingest = _ingestion(config, source, target)
-  quarantine_gate = QuarantineGate(
-    quarantine=ingest.outputs['quarantine'],
-    rules=config.dataset.rules,
-    code_version=step_version(QuarantineGate),
-  )
-  checks, gate, schema = _validation(config, ingest, quarantine_gate, target)
+  checks, gate, schema = _validation(config, ingest, target)
   features = FeatureEngineering(
     examples=ingest.outputs['examples'],
     schema=schema,
@@ -77,10 +69,13 @@ def build_nodes(
   )
   features.add_upstream_node(gate)
   transformed, reduction = _transformed(config, features)
-  trainer, recipes, warm_start = _training(config, transformed, places, target)
-  judged = _evaluation(config, ingest, trainer, recipes, places, target)
-  released = _release(config, ingest, transformed, recipes, judged[1], places, push_nonce)
-  nodes = [ingest, quarantine_gate, *checks, features, *reduction, *warm_start, trainer, recipes, *judged, *released]
+  trainer, warm_start = _training(config, transformed, places, target)
+  judged = _evaluation(config, ingest, trainer, places, target)
+  released = _release(config, ingest, transformed, trainer, judged[1], places, push_nonce)
+  if target is Target.LOCAL:
+    # One after another: the errors are known before the conversion, which may fail.
+    released[0].add_upstream_node(judged[0])
+  nodes = [ingest, *checks, features, *reduction, *warm_start, trainer, *judged, *released]
   around = around or Surroundings(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, around, bigquery=source.bigquery is not None)
   return nodes
@@ -123,11 +118,15 @@ def _split(config: RunConfig, source: DataSource) -> Split:
 
 
 def _validation(
-  config: RunConfig, ingest: base_beam_component.BaseBeamComponent, quarantine_gate: QuarantineGate, target: Target
+  config: RunConfig, ingest: base_beam_component.BaseBeamComponent, target: Target
 ) -> tuple[list[base_node.BaseNode], AnomalyGate, channel.BaseChannel]:
-  """Statistics, curated schema, TFDV's verdict, and the gate that stops a run on it."""
-  statistics = StatisticsGen(examples=ingest.outputs['examples'])
-  statistics.add_upstream_node(quarantine_gate)
+  """Statistics of enough valid rides, curated schema, TFDV's verdict, and the gate that stops a run on it."""
+  statistics = RideStatisticsGen(
+    examples=ingest.outputs['examples'],
+    quarantine=ingest.outputs['quarantine'],
+    rules=config.dataset.rules,
+    code_version=step_version(RideStatisticsGen),
+  ).with_id('StatisticsGen')
   schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=step_version(RideSchema))
   validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])
   earlier = earlier_statistics(target, statistics)
@@ -171,8 +170,8 @@ def _transformed(config: RunConfig, features: FeatureEngineering) -> tuple[_Tran
 
 def _training(
   config: RunConfig, features: _Transformed, places: Places, target: Target
-) -> tuple[PruningTrainer, RecipeModels, list[base_node.BaseNode]]:
-  """The trainer, the models of its recipes, and the look-up of the model that it starts from, if any."""
+) -> tuple[PruningTrainer, list[base_node.BaseNode]]:
+  """The trainer, and the look-up of the model that it starts from, if any."""
   warm_start: list[base_node.BaseNode] = []
   if config.training.warm_start:
     warm_start.append(served_model(target, places.serving, 'WarmStartModel'))
@@ -187,19 +186,13 @@ def _training(
     checkpoints=places.checkpoints,
     code_version=step_version(PruningTrainer),
   )
-  recipes = RecipeModels(
-    model_run=trainer.outputs['model_run'],
-    recipes=[recipe.name for recipe in config.training.recipes],
-    code_version=step_version(RecipeModels),
-  )
-  return trainer, recipes, warm_start
+  return trainer, warm_start
 
 
 def _evaluation(
   config: RunConfig,
   ingest: base_beam_component.BaseBeamComponent,
   trainer: PruningTrainer,
-  recipes: RecipeModels,
   places: Places,
   target: Target,
 ) -> list[base_node.BaseNode]:
@@ -214,7 +207,9 @@ def _evaluation(
   evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
   nodes: list[base_node.BaseNode] = [served, evaluator]
   if config.training.served_recipe.name != DENSE:
-    nodes.append(FareEvaluator(model=recipes.outputs[DENSE], judges=False, **common).with_id('BaseEvaluator'))
+    nodes.append(
+      FareEvaluator(model=trainer.outputs[recipe_key(DENSE)], judges=False, **common).with_id('BaseEvaluator')
+    )
   return nodes
 
 
@@ -222,13 +217,13 @@ def _release(
   config: RunConfig,
   ingest: base_beam_component.BaseBeamComponent,
   features: _Transformed,
-  recipes: RecipeModels,
+  trainer: PruningTrainer,
   evaluator: base_node.BaseNode,
   places: Places,
   push_nonce: str,
 ) -> list[base_node.BaseNode]:
   """Every recipe as lite files, the choice among them, and the push."""
-  models = {recipe.name: recipes.outputs[recipe.name] for recipe in config.training.recipes}
+  models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
   rewriter = QuantizationRewriter(
     examples=ingest.outputs['examples'],
     transformed_examples=features.examples,

@@ -8,8 +8,8 @@ import pathlib
 import uuid
 from collections.abc import Sequence
 
-from components.anomaly_gate.findings import AnomaliesError
 from components.pusher.journal import manifest_digest
+from components.ride_validator.findings import AnomaliesError
 from configs import loading
 from configs.run import RunConfig
 from models.versions import served_version

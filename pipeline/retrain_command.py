@@ -89,8 +89,8 @@ def _drift(config: RunConfig, plan: Plan, ledger: Ledger) -> tuple[str, str, flo
     return None
   from tfx.dsl.io import fileio
 
-  from components.anomaly_gate.span_drift import span_drift
   from components.ride_example_gen.survey import valid_rides
+  from components.ride_validator.divergence import span_drift
 
   if not fileio.exists(finished.statistics):
     return None  # Old artifacts may be removed.

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from tfx.dsl.io import fileio
 
-from components.anomaly_gate.findings import FINDINGS_FILE, from_json
 from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import (
   INTERVALS_FILE,
@@ -17,10 +16,12 @@ from components.fare_evaluator.records import (
   EvaluatedSlice,
   EvaluationIntervals,
 )
+from components.pruning_trainer import recipe_key, report_file
 from components.ride_example_gen.counts import read_counts
+from components.ride_validator.findings import FINDINGS_FILE, from_json
 from configs.records import parse_list
 from configs.run import RunConfig
-from models.compression.records import REPORT, REPORT_FOLDER, TrainingReport
+from models.compression.records import TrainingReport
 from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFigures
 from pipeline.steps import Step, StepState, output_of
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, StepRecord, Summary
@@ -136,10 +137,10 @@ def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ..
   """What each training recipe came to, in the order of the config; read back from the exported models."""
   recipes = []
   for recipe in config.training.recipes:
-    uri = _uri(steps, 'RecipeModels', recipe.name)
+    uri = _uri(steps, 'PruningTrainer', recipe_key(recipe.name))
     if uri is None:
       return ()
-    path = os.path.join(uri, REPORT_FOLDER, REPORT)
+    path = report_file(uri)
     report = TrainingReport.parse(_read(path), path)
     recipes.append(
       RecipeRecord(

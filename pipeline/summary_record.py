@@ -76,7 +76,7 @@ class RecipeRecord(ReportedTotals, ReportedErrors, RecipeHead):
 
 
 class FindingRecord(RecordPart):
-  """One anomaly or one measured divergence; see `components.anomaly_gate.findings.Finding`.
+  """One anomaly or one measured divergence; see `components.ride_validator.findings.Finding`.
 
   Attributes:
     sentence: which feature, what was expected, what came.

@@ -10,7 +10,7 @@ from tfx.types import channel, standard_artifacts
 from components.artifacts import CompressionReport
 from components.compression_gate.executor import CompressionGateExecutor
 from components.compression_gate.spec import CompressionGateSpec, spec_class
-from components.recipe_models.spec import RECIPE_PREFIX
+from components.pruning_trainer import RECIPE_PREFIX
 from configs.compression import Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation

@@ -21,7 +21,7 @@ from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.reporting import PREDICTIONS_FILE, predictions, report
 from components.compression_gate.variants import Variant, fetch_variants
 from components.compression_gate.version import write_version
-from components.recipe_models.spec import RECIPE_PREFIX
+from components.pruning_trainer import RECIPE_PREFIX
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation

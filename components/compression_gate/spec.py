@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.recipe_models.spec import RECIPE_PREFIX
+from components.pruning_trainer import RECIPE_PREFIX
 
 VARIANTS_KEY, EXAMPLES_KEY = 'variants', 'examples'
 BLESSING_KEY, MODEL_KEY, REPORT_KEY = 'blessing', 'model', 'report'

@@ -7,7 +7,7 @@ what this very run uses. Vertex can't run a strategy of one's own; it gets TFX's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import ml_metadata as mlmd
 from tfx import types
@@ -55,17 +55,26 @@ def _withdrawn(pushes: Sequence[types.Artifact]) -> set[int]:
 
 
 class EarlierStatisticsStrategy(resolver.ResolverStrategy):
-  """The statistics computed last that are not this run's.
+  """The statistics computed last that are of other rides than this run's.
 
-  Channels: `current` and `statistics`, both ExampleStatistics.
+  The same rides are measured anew where `dataset.rules.max_quarantined_share` changes; compared with themselves they
+  would never drift. Channels: `current` and `statistics`, both ExampleStatistics.
   """
 
   def resolve_artifacts(
     self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
   ) -> dict[str, list[types.Artifact]]:
     """Returns the same channels, `statistics` with one artifact or none."""
-    del store
     current = {artifact.id for artifact in input_dict['current']}
-    others = [a for a in input_dict['statistics'] if a.id not in current and fileio.exists(a.uri)]
-    latest = max(others, key=lambda artifact: artifact.id, default=None)
+    rides = _made_from(store, current)
+    newest_first = sorted(input_dict['statistics'], key=lambda artifact: artifact.id, reverse=True)
+    others = (a for a in newest_first if a.id not in current and fileio.exists(a.uri))
+    latest = next((a for a in others if not rides & _made_from(store, {a.id})), None)
     return {**input_dict, 'statistics': [latest] if latest else []}
+
+
+def _made_from(store: mlmd.MetadataStore, artifacts: Collection[int]) -> set[int]:
+  """Ids of the artifacts that the steps read whose outputs these are."""
+  made = [event for event in store.get_events_by_artifact_ids(list(artifacts)) if event.type == mlmd.proto.Event.OUTPUT]
+  around = store.get_events_by_execution_ids(sorted({event.execution_id for event in made}))
+  return {event.artifact_id for event in around if event.type == mlmd.proto.Event.INPUT}

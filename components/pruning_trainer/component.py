@@ -1,22 +1,62 @@
-"""TFX's Trainer, typed: what `models.run_fn` needs, instead of a free `custom_config`."""
+"""TFX's Trainer, typed: what `models.run_fn` needs, instead of a free `custom_config`; and a model per recipe."""
 
 from __future__ import annotations
 
-from tfx.components.trainer.component import Trainer
-from tfx.types import channel
+import os
+from collections.abc import Sequence
+from typing import Any
 
+from tfx import types
+from tfx.components.trainer import component as trainer
+from tfx.components.trainer import executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import trainer_pb2
+from tfx.types import artifact_utils, channel, component_spec, standard_artifacts, standard_component_specs
+from tfx.utils import io_utils, json_utils
+
+from components.pruning_trainer import RECIPE_PREFIX, RECIPES_FOLDER, recipe_key
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import Part
 
+MODEL_RUN_KEY = standard_component_specs.MODEL_RUN_KEY
 
-class PruningTrainer(Trainer):
+
+def spec_class(recipes: Sequence[str]) -> type[standard_component_specs.TrainerSpec]:
+  """TFX's spec of a Trainer with one more Model output per recipe name."""
+  models = {recipe_key(name): component_spec.ChannelParameter(type=standard_artifacts.Model) for name in recipes}
+  outputs = {**standard_component_specs.TrainerSpec.OUTPUTS, **models}
+  parent = standard_component_specs.TrainerSpec
+  return type('PruningTrainerSpec', (parent,), {'OUTPUTS': outputs, '__module__': __name__})
+
+
+class PruningTrainerExecutor(executor.GenericExecutor):
+  """Executor of `PruningTrainer`: TFX's own, then each recipe's model into its artifact."""
+
+  def Do(  # noqa: N802, TFX's own name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """Trains by `run_fn`, then fills every recipe's output from the folder of its name in the model run."""
+    super().Do(input_dict, output_dict, exec_properties)
+    run = artifact_utils.get_single_uri(output_dict[MODEL_RUN_KEY])
+    for key, artifacts in output_dict.items():
+      if key.startswith(RECIPE_PREFIX):
+        model, name = artifact_utils.get_single_instance(artifacts), key.removeprefix(RECIPE_PREFIX)
+        io_utils.copy_dir(os.path.join(run, RECIPES_FOLDER, name), model.uri)
+        model.set_string_custom_property('recipe', name)
+
+
+class PruningTrainer(trainer.Trainer):
   """Trains the dense base once, then each training recipe from a copy of it, and proves that each had its effect.
 
-  It has no executor of its own, as Vertex launches TFX's fixed one; all of the work is in `models.run_fn.run_fn`.
-  Outputs as TFX's Trainer: `model`, which is the served recipe's, and `model_run`, which holds every recipe's model
-  under `recipes/<name>`, the curves and the TensorBoard logs. `RecipeModels` makes a Model artifact of each.
+  All of the work is in `models.run_fn.run_fn`. Outputs: as TFX's Trainer `model`, which is the served recipe's, and
+  `model_run`, with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel
+  under `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each
+  recipe by itself.
 
   Args:
     examples: transformed rides; the train and eval splits are used.
@@ -31,10 +71,11 @@ class PruningTrainer(Trainer):
   """
 
   USER_FN = 'models.run_fn.run_fn'
-  """What TFX's executor calls."""
+  """What the executor calls."""
   DATASET = Part.all_but(Dataset, 'path', 'rules.max_quarantined_share')
   """What `USER_FN` reads: all that decides which rides become which columns is kept beside the model, as predictions
   for other rides go by it."""
+  EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(PruningTrainerExecutor)
 
   def __init__(
     self,
@@ -49,17 +90,26 @@ class PruningTrainer(Trainer):
     code_version: str,
     base_model: channel.BaseChannel | None = None,
   ) -> None:
-    super().__init__(
+    config = {
+      'dataset': self.DATASET.dump(dataset),
+      'features': features.model_dump_json(),
+      'model': model.model_dump_json(),
+      'training': training.model_dump_json(),
+      'checkpoints': checkpoints,
+      'code_version': code_version,
+    }
+    recipes = [recipe.name for recipe in training.recipes]
+    spec = spec_class(recipes)(
       examples=examples,
       transform_graph=transform_graph,
       base_model=base_model,
       run_fn=self.USER_FN,
-      custom_config={
-        'dataset': self.DATASET.dump(dataset),
-        'features': features.model_dump_json(),
-        'model': model.model_dump_json(),
-        'training': training.model_dump_json(),
-        'checkpoints': checkpoints,
-        'code_version': code_version,
-      },
+      train_args=trainer_pb2.TrainArgs(),
+      eval_args=trainer_pb2.EvalArgs(),
+      custom_config=json_utils.dumps(config),
+      model=channel.Channel(type=standard_artifacts.Model),
+      model_run=channel.Channel(type=standard_artifacts.ModelRun),
+      **{recipe_key(name): channel.Channel(type=standard_artifacts.Model) for name in recipes},
     )
+    # Not TFX's own constructor, which makes a spec of two outputs.
+    base_component.BaseComponent.__init__(self, spec=spec)

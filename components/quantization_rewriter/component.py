@@ -9,9 +9,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel
 
 from components.artifacts import LiteVariants
+from components.pruning_trainer import RECIPE_PREFIX
 from components.quantization_rewriter.executor import QuantizationRewriterExecutor
 from components.quantization_rewriter.spec import QuantizationRewriterSpec, spec_class
-from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Scheme
 from configs.dataset import Dataset
 from configs.features import Features

@@ -13,9 +13,9 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.pruning_trainer import RECIPE_PREFIX
 from components.quantization_rewriter import spec as keys
 from components.quantization_rewriter.rewriting import rewrite_all
-from components.recipe_models.spec import RECIPE_PREFIX
 from configs.compression import Scheme
 from models.lite.variants import Variants
 from models.raw_rides import read_raw_rides

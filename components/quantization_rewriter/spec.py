@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import LiteVariants
-from components.recipe_models.spec import RECIPE_PREFIX
+from components.pruning_trainer import RECIPE_PREFIX
 
 EXAMPLES_KEY = 'examples'
 TRANSFORMED_EXAMPLES_KEY = 'transformed_examples'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from configs.records import Figure, Record, RecordPart
 
 RECIPES_FOLDER = 'recipes'
@@ -9,6 +11,11 @@ RECIPES_FOLDER = 'recipes'
 
 REPORT_FOLDER, REPORT = 'training_report', 'training_report.json'
 """Where a recipe's folder holds its report, beside the SavedModel."""
+
+
+def report_file(model: str) -> str:
+  """The path of the training report in the folder of a recipe's model, a URI or a path."""
+  return os.path.join(model, REPORT_FOLDER, REPORT)
 
 
 class ReportedRecipe(RecordPart, extra='allow'):

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from configs.errors import UserError
+from configs.evaluation import Evaluation
 from configs.records import Estimate, RecordT
-from configs.run import Evaluation
 from pipeline.output_directory import OutputDirectory
 from pipeline.report.differences import read_config
 from pipeline.steps import StepState

@@ -18,13 +18,12 @@ from tfx.orchestration import pipeline
 from tfx.orchestration.local import local_dag_runner
 from tfx.types import standard_artifacts
 
-from components.anomaly_gate import findings
-from components.anomaly_gate.component import AnomalyGate
-from components.anomaly_gate.divergence import missing_divergence, value_divergences
-from components.anomaly_gate.findings import AnomaliesError, Kind, Level
-from components.anomaly_gate.inspection import inspect
-from components.ride_schema.component import RideSchema
-from components.ride_schema.schema import ride_schema
+from components.ride_validator import findings
+from components.ride_validator.component import AnomalyGate, RideSchema
+from components.ride_validator.divergence import missing_divergence, value_divergences
+from components.ride_validator.findings import AnomaliesError, Kind, Level
+from components.ride_validator.inspection import inspect
+from components.ride_validator.schema import ride_schema
 from configs import loading
 from configs.dataset import COORDINATES
 from configs.validation import Severity, Validation

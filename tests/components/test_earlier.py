@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import pathlib
 
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.types import standard_artifacts
 
-from components.ride_schema.component import RideSchema
+from components.earlier.strategies import EarlierStatisticsStrategy
+from components.ride_validator.component import RideSchema
 from pipeline import rollback_command
 from pipeline.local_runner import run_locally
 from pipeline.lookups import served_model
@@ -98,3 +102,42 @@ def test_the_cache_is_of_the_same_pipeline(tmp_path: pathlib.Path):
   assert schema('a', 'run-1') == 'complete'
   assert schema('b', 'run-2') == 'complete'
   assert schema('a', 'run-3') == 'cached'
+
+
+def test_earlier_statistics_are_of_other_rides(tmp_path: pathlib.Path):
+  """Another limit for the quarantine measures the same rides once more: they are not their own baseline."""
+  connection = metadata_store_pb2.ConnectionConfig()
+  connection.fake_database.SetInParent()
+  store = mlmd.MetadataStore(connection)
+  kind = store.put_execution_type(metadata_store_pb2.ExecutionType(name='StatisticsGen'))
+  rides_type = store.put_artifact_type(metadata_store_pb2.ArtifactType(name='Examples'))
+  statistics_type = store.put_artifact_type(metadata_store_pb2.ArtifactType(name='ExampleStatistics'))
+
+  def rides() -> int:
+    return store.put_artifacts([metadata_store_pb2.Artifact(type_id=rides_type, uri='rides')])[0]
+
+  def measured(examples: int) -> standard_artifacts.ExampleStatistics:
+    [step] = store.put_executions([metadata_store_pb2.Execution(type_id=kind)])
+    [made] = store.put_artifacts([metadata_store_pb2.Artifact(type_id=statistics_type, uri=str(tmp_path))])
+    read, wrote = metadata_store_pb2.Event.INPUT, metadata_store_pb2.Event.OUTPUT
+    pairs = ((examples, read), (made, wrote))
+    store.put_events([metadata_store_pb2.Event(artifact_id=a, execution_id=step, type=type) for a, type in pairs])
+    artifact = standard_artifacts.ExampleStatistics()
+    artifact.id, artifact.uri = made, str(tmp_path)
+    return artifact
+
+  def earlier(
+    current: standard_artifacts.ExampleStatistics, *others: standard_artifacts.ExampleStatistics
+  ) -> list[int]:
+    channels = {'current': [current], 'statistics': [current, *others]}
+    found = EarlierStatisticsStrategy().resolve_artifacts(store, channels)['statistics']
+    return [artifact.id for artifact in found]
+
+  monday, tuesday = rides(), rides()
+  first, second, again = measured(monday), measured(tuesday), measured(tuesday)
+  assert earlier(first) == []
+  assert earlier(second, first) == [first.id]
+  assert earlier(again, first, second) == [first.id]
+  assert earlier(again, second) == []
+  # What is cached is older than what was measured of other rides since.
+  assert earlier(first, second, again) == [again.id]

@@ -1,20 +1,19 @@
-"""The trainer and its fan-out as TFX sees them: outputs, cache key, and the specs that Vertex and KFP get."""
+"""The trainer as TFX sees it: outputs, what fills them, and the specs that Vertex and KFP get."""
 
 import json
 import pathlib
 
 import pytest
 import yaml
+from tfx.components.trainer.component import Trainer
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.dsl.components.common import importer
 from tfx.orchestration import pipeline
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import standard_artifacts
+from tfx.utils import json_utils
 
-from components.pruning_trainer.component import PruningTrainer
-from components.recipe_models.component import RecipeModels
-from components.recipe_models.executor import RecipeModelsExecutor
-from components.recipe_models.spec import MODEL_RUN_KEY
+from components.pruning_trainer.component import PruningTrainer, PruningTrainerExecutor
 from configs import loading
 
 CONFIG = loading.load('nyc', ['training.recipes=[dense,pruned_80,qat]'])
@@ -36,24 +35,33 @@ def _nodes():
     checkpoints='gs://bucket/checkpoints',
     code_version='1',
   )
-  models = RecipeModels(model_run=trainer.outputs['model_run'], recipes=RECIPES, code_version='1')
-  return examples, graph, trainer, models
+  return examples, graph, trainer
 
 
-def test_trainer_keeps_the_executor_that_vertex_launches():
-  *_, trainer, _ = _nodes()
-  assert trainer.executor_spec.executor_class is GenericExecutor
+def test_a_trainer_as_tfx_has_it_with_one_model_channel_per_recipe():
+  *_, trainer = _nodes()
+  assert isinstance(trainer, Trainer) and issubclass(trainer.executor_spec.executor_class, GenericExecutor)
   assert {key: channel.type for key, channel in trainer.outputs.items()} == {
     'model': standard_artifacts.Model,
     'model_run': standard_artifacts.ModelRun,
+    **{f'recipe_{name}': standard_artifacts.Model for name in RECIPES},
   }
 
 
-def test_one_model_channel_per_recipe():
-  *_, models = _nodes()
-  assert {key: channel.type for key, channel in models.outputs.items()} == dict.fromkeys(
-    RECIPES, standard_artifacts.Model
+def test_what_tfx_tells_run_fn_is_what_its_own_trainer_tells():
+  """Oracle: TFX's Trainer with the same arguments."""
+  examples, graph, trainer = _nodes()
+  config = json_utils.loads(trainer.exec_properties['custom_config'])
+  plain = Trainer(
+    examples=examples.outputs['result'],
+    transform_graph=graph.outputs['result'],
+    run_fn='models.run_fn.run_fn',
+    custom_config=config,
   )
+  told = {name: value for name, value in plain.exec_properties.items() if value is not None}
+  assert trainer.exec_properties == told
+  assert set(trainer.inputs) == set(plain.inputs)
+  assert set(config) == {'dataset', 'features', 'model', 'training', 'checkpoints', 'code_version'}
 
 
 @pytest.mark.parametrize('newer_schema', [pytest.param(False, id='vertex'), pytest.param(True, id='kfp')])
@@ -72,25 +80,35 @@ def test_compiles(newer_schema, tmp_path):
   compiled = yaml.safe_load(text) if newer_schema else json.loads(text)['pipelineSpec']
   executors = compiled['deploymentSpec']['executors']
   arguments = {name: ' '.join(map(str, spec.get('container', {}).get('args', []))) for name, spec in executors.items()}
-  assert 'tfx.components.trainer.executor.GenericExecutor' in arguments['PruningTrainer_executor']
-  assert 'components.recipe_models.executor.RecipeModelsExecutor' in arguments['RecipeModels_executor']
-  outputs = compiled['components']['RecipeModels']['outputDefinitions']['artifacts']
-  assert set(outputs) == set(RECIPES)
-  assert all('title: tfx.Model' in artifact['artifactType']['instanceSchema'] for artifact in outputs.values())
+  # The backend launches what the spec names, so a Trainer may have an executor of its own there.
+  assert 'components.pruning_trainer.component.PruningTrainerExecutor' in arguments['PruningTrainer_executor']
+  outputs = compiled['components']['PruningTrainer']['outputDefinitions']['artifacts']
+  assert set(outputs) == {'model', 'model_run', *(f'recipe_{name}' for name in RECIPES)}
+  models = [outputs[key]['artifactType']['instanceSchema'] for key in outputs if key != 'model_run']
+  assert all('title: tfx.Model\n' in schema for schema in models)
 
 
-def test_fan_out_copies_each_recipe_into_its_artifact(tmp_path):
+def train(fn_args):
+  """Takes the place of `run_fn`: a model that holds its recipe's name."""
   for name in RECIPES:
-    folder = tmp_path / 'run' / 'recipes' / name / 'Format-Serving'
+    folder = pathlib.Path(fn_args.model_run_dir, 'recipes', name, 'Format-Serving')
     folder.mkdir(parents=True)
     (folder / 'saved_model.pb').write_text(name)
-  run = standard_artifacts.ModelRun()
-  run.uri = str(tmp_path / 'run')
-  outputs = {name: [standard_artifacts.Model()] for name in RECIPES}
-  for name, [model] in outputs.items():
-    model.uri = str(tmp_path / 'models' / name)
-    pathlib.Path(model.uri).mkdir(parents=True)
-  RecipeModelsExecutor().Do({MODEL_RUN_KEY: [run]}, outputs, {})
-  for name, [model] in outputs.items():
+  pathlib.Path(fn_args.serving_model_dir).mkdir(parents=True)
+
+
+def test_the_executor_copies_each_recipe_into_its_artifact(tmp_path):
+  *_, trainer = _nodes()
+  artifacts = {key: [channel.type()] for key, channel in {**trainer.inputs, **trainer.outputs}.items()}
+  for key, [artifact] in artifacts.items():
+    artifact.uri = str(tmp_path / key)
+    pathlib.Path(artifact.uri).mkdir()
+  artifacts['examples'][0].split_names = '["train", "eval"]'
+  outputs = {key: artifacts[key] for key in trainer.outputs}
+  properties = {**trainer.exec_properties, 'run_fn': f'{__name__}.{train.__name__}'}
+  PruningTrainerExecutor().Do({'examples': artifacts['examples']}, outputs, properties)
+  for name in RECIPES:
+    [model] = outputs[f'recipe_{name}']
     assert pathlib.Path(model.uri, 'Format-Serving', 'saved_model.pb').read_text() == name
     assert model.get_string_custom_property('recipe') == name
+  assert not outputs['model'][0].has_custom_property('recipe')

@@ -18,8 +18,8 @@ from tfx.orchestration.local import local_dag_runner
 from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio import tensor_adapter
 
-from components.ride_schema.component import RideSchema
-from components.ride_schema.schema import ride_schema
+from components.ride_validator.component import RideSchema
+from components.ride_validator.schema import ride_schema
 from configs import loading
 from configs.validation import Validation
 

@@ -9,11 +9,11 @@ import tensorflow_data_validation as tfdv
 from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 
 from benchmarks.simulator import simulate_day
-from components.anomaly_gate.findings import Kind
-from components.anomaly_gate.inspection import inspect
-from components.anomaly_gate.span_drift import _statistics, span_drift
 from components.ride_example_gen.survey import survey_span, valid_rides
-from components.ride_schema.schema import ride_schema
+from components.ride_validator.divergence import _statistics, span_drift
+from components.ride_validator.findings import Kind
+from components.ride_validator.inspection import inspect
+from components.ride_validator.schema import ride_schema
 from configs import loading
 
 CONFIG = loading.load('nyc')

@@ -11,10 +11,10 @@ import sys
 
 import pytest
 
-from components.anomaly_gate import findings
 from components.compression_gate.records import CompressionRecord
 from components.fare_evaluator.records import EvaluatedSlice, EvaluationIntervals
 from components.quantization_rewriter.records import VariantsRecord
+from components.ride_validator import findings
 from configs.records import RecordError, list_to_json, parse_list
 from models.compression.records import TrainingReport
 from models.reduction.records import ReductionDetails
@@ -104,7 +104,7 @@ def test_records_need_no_heavy_library():
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOMES = {
   'compression.json': 'components/compression_gate/records.py',
-  'findings.json': 'components/anomaly_gate/findings.py',
+  'findings.json': 'components/ride_validator/findings.py',
   'intervals.json': 'components/fare_evaluator/records.py',
   'reduction.json': 'models/reduction/records.py',
   'refusals.json': 'components/fare_evaluator/records.py',

@@ -43,7 +43,7 @@ retraining: {window: 4, triggers: {new_rows: %d, max_age_days: 21}}
 """
 
 _PATIENCE = 300
-_LOOK_UPS = {'EarlierStatistics': 'StatisticsGen', 'ServedModel': 'RecipeModels'}
+_LOOK_UPS = {'EarlierStatistics': 'StatisticsGen', 'ServedModel': 'PruningTrainer'}
 """Look-ups have no executor; the step whose end, which the terminal tells, each one follows."""
 
 

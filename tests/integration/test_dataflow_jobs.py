@@ -70,7 +70,7 @@ def made(steps, tmp_path_factory):
   )
   model = _artifact(standard_artifacts.Model, folder / 'model')
   _save_model(folder / 'model' / 'Format-Serving')
-  found = {'examples': examples, 'schema': schema, 'model': model}
+  found = {'examples': examples, 'quarantine': quarantine, 'schema': schema, 'model': model}
   found |= {'transform_graph': graph, 'transformed_examples': transformed}
   return {key: [artifact] for key, artifact in found.items()}
 

@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 
 SHORT = REPOSITORY / 'tests' / 'integration' / 'short_rehearsal.yaml'
 CACHED_BY_THE_SECOND = {
-  Target.VERTEX: {'RideExampleGen', 'QuarantineGate', 'StatisticsGen', 'RideSchema', 'FeatureEngineering'},
+  Target.VERTEX: {'RideExampleGen', 'StatisticsGen', 'RideSchema', 'FeatureEngineering'},
   Target.KFP: {'RideSchema'},  # Without a driver the ingestion has to look at the rides each time.
 }
 
@@ -66,7 +66,7 @@ def test_a_step_that_fails_is_a_sentence_and_exit_code_1(tmp_path: pathlib.Path)
   assert result.returncode == 1, result.stdout[-3000:] + result.stderr[-3000:]
   summary = json.loads((tmp_path / 'rehearsal.json').read_text())
   assert summary['status'] == 'failed' and summary['steps'][-1]['state'] == 'failed'
-  assert summary['reason'].startswith('QuarantineGate: 35 of 15,002') and 'Its log: ' in summary['reason']
+  assert summary['reason'].startswith('StatisticsGen: 35 of 15,002') and 'Its log: ' in summary['reason']
 
 
 @pytest.fixture(scope='module', params=[Target.VERTEX, Target.KFP], ids=['vertex', 'kfp'])

@@ -19,8 +19,8 @@ SPRING, AUTUMN = datetime.date(2026, 2, 21), datetime.date(2026, 10, 17)
 NO_DATA, LATE, BROKEN, DRIFT, TWO_AT_ONCE = {7, 8, 9}, 11, 13, 16, 21
 
 STEPS = (
-  'RideExampleGen', 'RideSchema', 'QuarantineGate', 'StatisticsGen', 'EarlierStatistics', 'ExampleValidator',
-  'AnomalyGate', 'FeatureEngineering', 'PruningTrainer', 'RecipeModels', 'ServedModel', 'FareEvaluator',
+  'RideExampleGen', 'RideSchema', 'StatisticsGen', 'EarlierStatistics', 'ExampleValidator',
+  'AnomalyGate', 'FeatureEngineering', 'PruningTrainer', 'ServedModel', 'FareEvaluator',
   'QuantizationRewriter', 'CompressionGate', 'Pusher',
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
 from models import comparison, intervals
 from models.intervals import (
   _POISSON,

@@ -47,11 +47,12 @@ def made_run(directory: pathlib.Path, **changes: Any) -> pathlib.Path:
   directory.mkdir(parents=True, exist_ok=True)
   config = loading.load('chicago', ['training.recipes=[dense,pruned_80,pqat_80,qat]'])
   (directory / 'config.yaml').write_text(loading.dump(config), encoding='utf-8')
+  for recipe in config.training.recipes:
+    _recipe(directory, recipe.name)
   artifacts = {
     'RideExampleGen': {'quarantine': _json(directory, 'RideExampleGen/quarantine/1/counts.json', {'files': ['a.csv']})},
     'StatisticsGen': {'statistics': _statistics(directory)},
     'PruningTrainer': {'model_run': _json(directory, 'PruningTrainer/model_run/9/history.json', history())},
-    'RecipeModels': {name: _recipe(directory, name) for name in ('dense', 'pruned_80', 'pqat_80', 'qat')},
     'CompressionGate': {'report': _gate(directory)},
   }
   write_json(directory / 'summary.json', summary(artifacts, directory) | changes)
@@ -111,9 +112,8 @@ def summary(artifacts: Mapping[str, Any], directory: pathlib.Path) -> dict[str, 
     'AnomalyGate': ['StatisticsGen', 'RideSchema'],
     'FeatureEngineering': ['RideExampleGen', 'RideSchema', 'AnomalyGate'],
     'PruningTrainer': ['FeatureEngineering'],
-    'RecipeModels': ['PruningTrainer'],
     'FareEvaluator': ['RideExampleGen', 'PruningTrainer'],
-    'CompressionGate': ['RecipeModels', 'RideExampleGen'],
+    'CompressionGate': ['PruningTrainer', 'RideExampleGen'],
     'Pusher': ['FareEvaluator', 'CompressionGate'],
   }
   told = compression()
@@ -292,7 +292,7 @@ def _statistics(directory: pathlib.Path) -> str:
   return str(path.parent.parent)
 
 
-def _recipe(directory: pathlib.Path, name: str) -> str:
+def _recipe(directory: pathlib.Path, name: str) -> None:
   """A training report; recipes other than the base have one stage, and zeros where they prune."""
   steps = list(range(11, 451, 11))
   pruned = name in ('pruned_80', 'pqat_80')
@@ -328,9 +328,7 @@ def _recipe(directory: pathlib.Path, name: str) -> str:
     },
     'metrics': {'rmse': interval(4.43, 0.9), 'mae': interval(1.82, 0.15), 'rmse_ratio': interval(1.001, 0.01)},
   }
-  return str(
-    pathlib.Path(_json(directory, f'RecipeModels/{name}/10/training_report/training_report.json', report)).parent
-  )
+  _json(directory, f'PruningTrainer/model_run/9/recipes/{name}/training_report/training_report.json', report)
 
 
 def _gate(directory: pathlib.Path) -> str:

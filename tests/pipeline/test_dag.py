@@ -22,7 +22,7 @@ from tfx.utils import proto_utils
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.eval_config import eval_config
 from components.ride_example_gen import parameters
-from components.ride_schema.schema import ride_schema
+from components.ride_validator.schema import ride_schema
 from configs import loading
 from configs.base import Config
 from configs.bigquery import BigQuery
@@ -40,9 +40,8 @@ PLACES = Places(root='gs://shop/root', serving='/serving', checkpoints='/checkpo
 
 LOCAL = {
   'RideExampleGen': '',
-  'QuarantineGate': 'quarantine=RideExampleGen.quarantine',
-  # The quarantine's verdict stops a run before anything is measured; the gate has no output to wait for.
-  'StatisticsGen': 'examples=RideExampleGen.examples, after QuarantineGate',
+  # The quarantine's verdict stops a run before anything is measured.
+  'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine',
   # Finds the statistics of an earlier run: not the ones that it is given.
   'EarlierStatistics': 'not=StatisticsGen.statistics, finds ExampleStatistics',
   # From the config alone, never from the data that it checks.
@@ -54,16 +53,15 @@ LOCAL = {
   'FeatureEngineering': 'examples=RideExampleGen.examples, schema=RideSchema.schema, after AnomalyGate',
   'PruningTrainer': 'examples=FeatureEngineering.transformed_examples, '
   'transform_graph=FeatureEngineering.transform_graph',
-  'RecipeModels': 'model_run=PruningTrainer.model_run',
   # Finds what the last push served: not the candidate.
   'ServedModel': 'not=PruningTrainer.model, finds Model, finds PushedModel',
   # Raw rides: the exported model has its features inside.
   'FareEvaluator': 'baseline_model=ServedModel.model, examples=RideExampleGen.examples, model=PruningTrainer.model',
-  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
-  'recipe_pqat_80=RecipeModels.pqat_80, transform_graph=FeatureEngineering.transform_graph, '
+  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
+  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, transform_graph=FeatureEngineering.transform_graph, '
   'transformed_examples=FeatureEngineering.transformed_examples',
-  'CompressionGate': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
-  'recipe_pqat_80=RecipeModels.pqat_80, variants=QuantizationRewriter.variants',
+  'CompressionGate': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
+  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, variants=QuantizationRewriter.variants',
   # Both blessings: of the evaluation, and of the lite files.
   'Pusher': 'infra_blessing=CompressionGate.blessing, model=CompressionGate.model, '
   'model_blessing=FareEvaluator.blessing',
@@ -74,7 +72,7 @@ VERTEX = {
   **LOCAL,
   # The latest statistics are the earlier ones only as long as this run has none; so this run's wait.
   'EarlierStatistics': 'finds ExampleStatistics',
-  'StatisticsGen': 'examples=RideExampleGen.examples, after EarlierStatistics, after QuarantineGate',
+  'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine, after EarlierStatistics',
   # Looked up before the candidate is blessed.
   'ServedModel': 'finds Model, finds ModelBlessing',
 }
@@ -93,8 +91,8 @@ REDUCED = {
   'transformed_examples=FeatureEngineering.transformed_examples',
   'PruningTrainer': 'examples=DimensionalityReduction.reduced_examples, '
   'transform_graph=DimensionalityReduction.reduced_graph',
-  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=RecipeModels.dense, '
-  'recipe_pqat_80=RecipeModels.pqat_80, transform_graph=DimensionalityReduction.reduced_graph, '
+  'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
+  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, transform_graph=DimensionalityReduction.reduced_graph, '
   'transformed_examples=DimensionalityReduction.reduced_examples',
 }
 WARM = {
@@ -106,10 +104,10 @@ WARM_LOOKUP = {
   Target.VERTEX: {'WarmStartModel': 'finds Model, finds ModelBlessing'},
   Target.KFP: {'WarmStartModel': ''},
 }
-OTHER_SERVED = {'BaseEvaluator': 'examples=RideExampleGen.examples, model=RecipeModels.dense'}
+OTHER_SERVED = {'BaseEvaluator': 'examples=RideExampleGen.examples, model=PruningTrainer.recipe_dense'}
 ONE_RECIPE = {
-  'QuantizationRewriter': LOCAL['QuantizationRewriter'].replace(' recipe_pqat_80=RecipeModels.pqat_80,', ''),
-  'CompressionGate': LOCAL['CompressionGate'].replace(' recipe_pqat_80=RecipeModels.pqat_80,', ''),
+  'QuantizationRewriter': LOCAL['QuantizationRewriter'].replace(' recipe_pqat_80=PruningTrainer.recipe_pqat_80,', ''),
+  'CompressionGate': LOCAL['CompressionGate'].replace(' recipe_pqat_80=PruningTrainer.recipe_pqat_80,', ''),
 }
 
 
@@ -160,6 +158,13 @@ def _edges(pipeline: tfx_pipeline.Pipeline) -> dict[str, str]:
   return found
 
 
+def _expected(target: Target, changes: dict[str, str] | None = None) -> dict[str, str]:
+  """The tables; locally, where steps run one after another, the conversion waits so that the errors are told before."""
+  edges = TARGETS[target] | (changes or {})
+  wait = ', after ServedModel' if target is Target.LOCAL else ''
+  return edges | {'QuantizationRewriter': edges['QuantizationRewriter'] + wait}
+
+
 @pytest.mark.parametrize('target', Target)
 @pytest.mark.parametrize(
   ('overrides', 'changes'),
@@ -173,20 +178,20 @@ def _edges(pipeline: tfx_pipeline.Pipeline) -> dict[str, str]:
 )
 def test_every_edge(target, overrides, changes):
   _, pipeline = _pipeline(target, *overrides)
-  assert _edges(pipeline) == TARGETS[target] | changes
+  assert _edges(pipeline) == _expected(target, changes)
 
 
 @pytest.mark.parametrize('target', Target)
 def test_every_edge_of_a_warm_start(target):
   _, pipeline = _pipeline(target, 'training.warm_start=true')
-  assert _edges(pipeline) == TARGETS[target] | WARM | WARM_LOOKUP[target]
+  assert _edges(pipeline) == _expected(target, WARM | WARM_LOOKUP[target])
 
 
 @pytest.mark.parametrize('target', Target)
 def test_every_edge_with_rides_in_bigquery(target):
   config = _in_bigquery()
   pipeline = dag.build_pipeline(config, rides_of(config.dataset), PLACES, target=target)
-  assert _edges(pipeline) == TARGETS[target]
+  assert _edges(pipeline) == _expected(target)
   [ingest, *_] = [node for node in pipeline.components if node.id == 'RideExampleGen']
   assert type(ingest).__name__ == 'BigQueryRideGen'
   # Who pays for the reading; only this step reads there.
@@ -206,6 +211,13 @@ def test_no_step_comes_before_what_it_waits_for(target):
   for each in compiler.Compiler().compile(pipeline).nodes:
     assert set(each.pipeline_node.upstream_nodes) <= done, each.pipeline_node.node_info.id
     done.add(each.pipeline_node.node_info.id)
+
+
+def test_locally_the_errors_are_told_before_the_conversion():
+  """In the order that the local runner takes; a conversion that fails leaves the evaluation to be told."""
+  _, pipeline = _pipeline(Target.LOCAL)
+  names = [each.pipeline_node.node_info.id for each in compiler.Compiler().compile(pipeline).nodes]
+  assert names[-5:] == ['ServedModel', 'FareEvaluator', 'QuantizationRewriter', 'CompressionGate', 'Pusher']
 
 
 def test_how_each_target_looks_up_what_an_earlier_run_left():
@@ -228,16 +240,13 @@ def test_how_each_target_looks_up_what_an_earlier_run_left():
 
 EXECUTORS = {
   'RideExampleGen': 'components.ride_example_gen.executor.RideExampleGenExecutor',
-  'QuarantineGate': 'components.quarantine_gate.executor.QuarantineGateExecutor',
-  'StatisticsGen': 'tfx.components.statistics_gen.executor.Executor',
-  'RideSchema': 'components.ride_schema.executor.RideSchemaExecutor',
+  'StatisticsGen': 'components.ride_validator.component.RideStatisticsGenExecutor',
+  'RideSchema': 'components.ride_validator.schema_executor.RideSchemaExecutor',
   'ExampleValidator': 'tfx.components.example_validator.executor.Executor',
-  'AnomalyGate': 'components.anomaly_gate.executor.AnomalyGateExecutor',
+  'AnomalyGate': 'components.ride_validator.component.AnomalyGateExecutor',
   'FeatureEngineering': 'components.feature_engineering.executor.FeatureEngineeringExecutor',
   'DimensionalityReduction': 'components.dimensionality_reduction.executor.DimensionalityReductionExecutor',
-  # Vertex launches this one, whatever is set.
-  'PruningTrainer': 'tfx.components.trainer.executor.GenericExecutor',
-  'RecipeModels': 'components.recipe_models.executor.RecipeModelsExecutor',
+  'PruningTrainer': 'components.pruning_trainer.component.PruningTrainerExecutor',
   'FareEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
   'BaseEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
   'QuantizationRewriter': 'components.quantization_rewriter.executor.QuantizationRewriterExecutor',
@@ -258,7 +267,6 @@ def test_whose_code_each_step_is_kept_by(target):
   _, nodes = _nodes(target, 'reduction.method=pca', 'training.warm_start=true', 'training.serve=pqat_80')
   _check_code(nodes)
   assert {name for name, node in nodes.items() if not _code(node)} == {
-    'StatisticsGen',
     'ExampleValidator',
     'Pusher',
     *({'EarlierStatistics', 'ServedModel', 'WarmStartModel'} & set(nodes) if target is not Target.KFP else {}),
@@ -310,7 +318,7 @@ def test_what_each_step_is_told_of_the_config():
   training, model = config.training.model_dump_json(), config.model.model_dump_json()
   judged = {'bootstrap': 123, 'currency': 'USD', 'slices': slices}
   expected = {
-    'QuarantineGate': {'max_quarantined_share': 0.3},
+    'StatisticsGen': {'max_quarantined_share': 0.3},
     'RideSchema': {'schema_text': text_format.MessageToString(ride_schema(config.dataset, config.validation))},
     'AnomalyGate': {'validation': config.validation.model_dump_json()},
     'FeatureEngineering': {'features': features, 'slices': slices},
@@ -345,7 +353,7 @@ def test_what_each_step_is_told_of_the_config():
   for name, values in expected.items():
     assert {key: told[name][key] for key in values} == values, name
   assert len(json.loads(expected['QuantizationRewriter']['schemes'])) == 2
-  assert set(nodes['RecipeModels'].outputs) == {'dense', 'pqat_80'}
+  assert set(nodes['PruningTrainer'].outputs) == {'model', 'model_run', 'recipe_dense', 'recipe_pqat_80'}
   assert isinstance(nodes['DimensionalityReduction'], DimensionalityReduction)
 
 
@@ -377,7 +385,7 @@ READ_BY = {
   'rules.passengers.*': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.earliest': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.latest': f'{INGESTION} {SCHEMA} {TRAINED}',
-  'rules.max_quarantined_share': 'QuarantineGate',
+  'rules.max_quarantined_share': 'StatisticsGen',
   # The slices by distance and airport.
   'city.center_*': f'{FITTED} {TRAINED} CompressionGate',
   'city.landmarks.name': f'{FITTED} {TRAINED}',
@@ -450,7 +458,7 @@ def test_whose_keys_each_field_of_the_dataset_is_in():
 def test_a_looser_quarantine_is_nobody_elses_business():
   """What a user turns after a refused run; nothing is read, trained or converted again."""
   before, after = (_told_of(_config(f'dataset.rules.max_quarantined_share={share}')) for share in (0.1, 0.5))
-  assert [name for name in before if before[name] != after[name]] == ['QuarantineGate']
+  assert [name for name in before if before[name] != after[name]] == ['StatisticsGen']
 
 
 def _text(message) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components.fare_evaluator.records import SliceCode
-from configs.run import Evaluation
+from configs.evaluation import Evaluation
 from models.intervals import error_intervals, ratio_interval
 from pipeline.report.record import read_record
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides, slice_rmse

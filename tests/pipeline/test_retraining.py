@@ -13,7 +13,7 @@ import types
 
 import pytest
 
-from components.anomaly_gate import span_drift as drifts
+from components.ride_validator import divergence as drifts
 from configs import loading
 from models.versions import SAVED_MODEL
 from pipeline import local_run, output_directory, retrain_command, run_command, window_run

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from components.pruning_trainer import RECIPES_FOLDER, report_file
 from configs.recipe import DENSE
-from models.compression.records import RECIPES_FOLDER, REPORT, REPORT_FOLDER, TrainingReport
+from models.compression.records import TrainingReport
 from pipeline.report.charts.curves import Series, draw_curves, settled
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures, with_best
@@ -65,18 +67,12 @@ def training_section(record: RunRecord) -> TrainingSection | None:
 
 
 def _reports(record: RunRecord) -> list[TrainingReport]:
-  """The training report of each recipe; out of the trainer's own folder where they went no further."""
+  """The training report of each recipe, out of the trainer's own folder."""
   recipes = record.config.get('training', {}).get('recipes') or ()
-  found = []
-  for name in [recipe['name'] for recipe in recipes] or [recipe.name for recipe in record.summary.recipes]:
-    folder = record.artifact('RecipeModels', name)
-    run = record.artifact('PruningTrainer', 'model_run')
-    if folder is None and run is not None:
-      folder = run / RECIPES_FOLDER / name
-    path = folder / REPORT_FOLDER / REPORT if folder else None
-    if path and path.is_file():
-      found.append(TrainingReport.read(path))
-  return found
+  run = record.artifact('PruningTrainer', 'model_run')
+  names = [recipe['name'] for recipe in recipes] or [recipe.name for recipe in record.summary.recipes]
+  files = [pathlib.Path(report_file(str(run / RECIPES_FOLDER / name))) for name in names] if run else []
+  return [TrainingReport.read(path) for path in files if path.is_file()]
 
 
 def _told(history: Mapping[str, Any], currency: str) -> str:

@@ -1,18 +1,23 @@
-"""The gate behind the ingestion: its sentences, and that the run fails there with the quarantine left on disk."""
+"""The quarantine's verdict: its sentences, and that a run fails by it before anything is measured."""
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
+from tensorflow_data_validation.utils import stats_util
 from tfx.dsl.components.common import importer
 from tfx.orchestration import pipeline
 from tfx.orchestration.local import local_dag_runner
+from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
-from components.quarantine_gate.component import QuarantineGate
-from components.quarantine_gate.verdict import RidesRefusedError, check_rides
 from components.ride_example_gen.counts import RideCounts
-from components.ride_schema.component import RideSchema
+from components.ride_validator.component import RideStatisticsGen
+from components.ride_validator.findings import RidesRefusedError, check_rides
 from configs import loading
 
 LIE = 'they lie with their reasons in /q; mend the data, widen dataset.rules'
@@ -79,50 +84,70 @@ def test_enough_valid_rides_pass(counts):
   check_rides(counts, 0.1, '/q')
 
 
-def _pipeline(tmp_path, counts, **settings):
+def _pipeline(tmp_path, counts, max_quarantined_share=0.1, **settings):
+  for split in ('train', 'eval'):
+    folder = tmp_path / 'examples' / f'Split-{split}'
+    folder.mkdir(parents=True, exist_ok=True)
+    fare = tf.train.Feature(float_list=tf.train.FloatList(value=[2.5]))
+    ride = tf.train.Example(features=tf.train.Features(feature={'fare_amount': fare}))
+    with tf.io.TFRecordWriter(str(folder / 'rides.gz'), 'GZIP') as file:
+      file.write(ride.SerializeToString())
   quarantine = tmp_path / 'quarantine'
   quarantine.mkdir(exist_ok=True)
   (quarantine / 'counts.json').write_text(counts.to_json())
-  config = loading.load('nyc')
-  rides = importer.Importer(source_uri=str(quarantine), artifact_type=Quarantine).with_id('rides')
-  gate = QuarantineGate(quarantine=rides.outputs['result'], rules=config.dataset.rules, code_version='1')
-  after = RideSchema(dataset=config.dataset, validation=config.validation, code_version='1')
-  after.add_upstream_node(gate)
+  rides = importer.Importer(
+    source_uri=str(tmp_path / 'examples'),
+    artifact_type=standard_artifacts.Examples,
+    properties={'split_names': '["train", "eval"]'},
+  ).with_id('rides')
+  aside = importer.Importer(source_uri=str(quarantine), artifact_type=Quarantine).with_id('aside')
+  rules = loading.load('nyc').dataset.rules
+  statistics = RideStatisticsGen(
+    examples=rides.outputs['result'],
+    quarantine=aside.outputs['result'],
+    rules=rules.model_copy(update={'max_quarantined_share': max_quarantined_share}),
+    code_version='1',
+  ).with_id('StatisticsGen')
   return pipeline.Pipeline(
-    pipeline_name='gate', pipeline_root=str(tmp_path / 'root'), components=[rides, gate, after], **settings
+    pipeline_name='gate', pipeline_root=str(tmp_path / 'root'), components=[rides, aside, statistics], **settings
   )
 
 
-def _run(tmp_path, counts):
+def _run(tmp_path, counts, **settings):
   connection = metadata_store_pb2.ConnectionConfig()
   connection.sqlite.filename_uri = str(tmp_path / 'metadata.db')
   connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-  run = _pipeline(tmp_path, counts, metadata_connection_config=connection, enable_cache=True)
+  run = _pipeline(tmp_path, counts, metadata_connection_config=connection, enable_cache=True, **settings)
   local_dag_runner.LocalDagRunner().run(run)
 
 
-def _later_steps(tmp_path):
-  return list((tmp_path / 'root').glob('RideSchema/schema/*/schema.pbtxt'))
+def _measured(tmp_path):
+  return sorted((tmp_path / 'root').glob('StatisticsGen/statistics/*/Split-train/FeatureStats.pb'))
 
 
-def test_the_run_fails_at_the_gate_and_keeps_the_quarantine(tmp_path):
-  """LocalDagRunner: nothing after the gate ran."""
+def test_the_run_fails_before_it_measures_and_keeps_the_quarantine(tmp_path):
+  """LocalDagRunner: no statistics, which a later run would take for earlier ones."""
   with pytest.raises(RidesRefusedError, match=r'6 of 10 rides \(60 %\) are invalid, more than the 10 %'):
     _run(tmp_path, _counts(4, {'fare_range': 6}))
   assert (tmp_path / 'quarantine' / 'counts.json').is_file()
-  assert _later_steps(tmp_path) == []
+  assert _measured(tmp_path) == []
 
 
-def test_the_run_passes_the_gate_also_when_it_is_repeated(tmp_path):
-  """A gate without outputs must not trip the cache."""
+def test_enough_valid_rides_are_measured_once_as_tfx_measures_them(tmp_path):
+  """Oracle: TFDV in memory; a second run takes the statistics from the cache, another limit asks again."""
   for _ in range(2):
     _run(tmp_path, _counts(10))
-  assert len(_later_steps(tmp_path)) == 1
+  [file] = _measured(tmp_path)
+  [found] = stats_util.load_stats_binary(str(file)).datasets
+  expected = tfdv.generate_statistics_from_dataframe(pd.DataFrame({'fare_amount': np.float32([2.5])})).datasets[0]
+  assert found.num_examples == 1 and found.features[0].num_stats.mean == expected.features[0].num_stats.mean == 2.5
+  _run(tmp_path, _counts(10), max_quarantined_share=0.2)
+  assert len(_measured(tmp_path)) == 2
 
 
 @pytest.mark.parametrize('open_source', [pytest.param(True, id='kfp'), pytest.param(False, id='vertex')])
-def test_a_gate_without_outputs_compiles(tmp_path, open_source):
-  """TFX's own compilers, for both targets; what waits for the gate still does."""
+def test_it_compiles(tmp_path, open_source):
+  """TFX's own compilers, for both targets."""
   pytest.importorskip('kfp')
   from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as compiler
 
@@ -131,6 +156,8 @@ def test_a_gate_without_outputs_compiles(tmp_path, open_source):
   runner.run(_pipeline(tmp_path, _counts(10)), write_out=True)
   spec = json.loads((tmp_path / 'spec.json').read_text())
   spec = spec.get('pipelineSpec', spec)
-  tasks = spec['root']['dag']['tasks']
-  assert tasks['RideSchema']['dependentTasks'] == ['QuarantineGate']
-  assert 'outputDefinitions' not in spec['components']['QuarantineGate']
+  task = spec['root']['dag']['tasks']['StatisticsGen']
+  assert sorted(task['dependentTasks']) == ['aside', 'rides']
+  assert set(task['inputs']['parameters']) >= {'max_quarantined_share', 'code_version'}
+  arguments = ' '.join(map(str, spec['deploymentSpec']['executors']['StatisticsGen_executor']['container']['args']))
+  assert 'components.ride_validator.component.RideStatisticsGenExecutor' in arguments

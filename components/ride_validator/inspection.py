@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
 
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from components.anomaly_gate.columns import Column, columns
-from components.anomaly_gate.divergence import missing_divergence, value_divergences
-from components.anomaly_gate.findings import Finding, Kind, Level
-from components.anomaly_gate.wording import wording
+from components.ride_validator.divergence import Statistics, missing_divergence, value_divergences
+from components.ride_validator.findings import Column, Finding, Kind, Level, columns, percent, wording
 from configs.validation import Severity, Validation
 
-Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 TRAIN, EVAL = 'train', 'eval'
 _Info = anomalies_pb2.AnomalyInfo
 _RANGE_TYPES = (
@@ -117,14 +113,10 @@ def _missing_findings(split: str, found: Mapping[str, Column], validation: Valid
         kind=Kind.MISSING,
         severity=Level.ERROR,
         stops=validation.severity is not Severity.NEVER,
-        expected=f'at most {_percent(limit)} missing values',
-        came=f'{_percent(column.missing_share)} ({column.missing:,} of {column.rides:,} rides)',
+        expected=f'at most {percent(limit)} missing values',
+        came=f'{percent(column.missing_share)} ({column.missing:,} of {column.rides:,} rides)',
         threshold=limit,
       )
-
-
-def _percent(share: float) -> str:
-  return f'{100 * share:.3g} %'
 
 
 def _divergences(
@@ -142,7 +134,7 @@ def _divergences(
       yield _divergence(kind, name, values[name], threshold, words, validation)
     if name in here_columns and name in there_columns:
       share, before = here_columns[name].missing_share, there_columns[name].missing_share
-      words = (f'about as many missing values as in {there} ({_percent(before)})', _percent(share))
+      words = (f'about as many missing values as in {there} ({percent(before)})', percent(share))
       missing = Kind.MISSING_DRIFT if drift else Kind.MISSING_SKEW
       yield _divergence(missing, name, missing_divergence(share, before), threshold, words, validation)
 

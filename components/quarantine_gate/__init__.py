@@ -1,1 +1,0 @@
-"""Stops a run whose rides are mostly invalid, as a TFX component."""

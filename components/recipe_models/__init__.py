@@ -1,1 +1,0 @@
-"""One Model artifact per training recipe."""

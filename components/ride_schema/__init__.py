@@ -1,1 +1,0 @@
-"""The curated schema of the canonical ride, as a TFX component."""

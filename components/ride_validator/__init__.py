@@ -1,0 +1,1 @@
+"""Whether the rides may be trained on: their schema, the statistics behind the quarantine's verdict, and the gate."""

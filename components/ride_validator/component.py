@@ -1,0 +1,219 @@
+"""The schema of the rides, the statistics that wait for the quarantine's verdict, and the gate behind ExampleValidator.
+
+Which of them are steps of their own, and why, is in `docs/architecture.md`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tfx import types
+from tfx.components.example_validator import executor as example_validator
+from tfx.components.statistics_gen import component as statistics_gen
+from tfx.components.statistics_gen import executor as statistics_executor
+from tfx.components.statistics_gen import stats_artifact_utils
+from tfx.dsl.components.base import base_beam_component, base_component, base_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, channel, component_spec, standard_artifacts, standard_component_specs
+from tfx.utils import io_utils, json_utils
+
+from components.artifacts import Quarantine
+from components.ride_example_gen.counts import read_counts
+from components.ride_validator.divergence import Statistics
+from components.ride_validator.findings import FINDINGS_FILE, check_rides, refuse, to_json
+from components.ride_validator.inspection import TRAIN, inspect
+from components.ride_validator.schema import ride_schema
+from components.ride_validator.schema_executor import RideSchemaExecutor, RideSchemaSpec
+from configs.dataset import Dataset, Rules
+from configs.validation import Validation
+
+_PARAMETER = component_spec.ExecutionParameter
+_STATISTICS = component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics)
+_SCHEMA = component_spec.ChannelParameter(type=standard_artifacts.Schema)
+
+
+class RideStatisticsGenSpec(standard_component_specs.StatisticsGenSpec):
+  """TFX's, with the quarantine and how much of it is too much."""
+
+  PARAMETERS = {
+    **standard_component_specs.StatisticsGenSpec.PARAMETERS,
+    'max_quarantined_share': _PARAMETER(type=float),
+    'code_version': _PARAMETER(type=str),
+  }
+  INPUTS = {
+    **standard_component_specs.StatisticsGenSpec.INPUTS,
+    'quarantine': component_spec.ChannelParameter(type=Quarantine),
+  }
+
+
+class RideStatisticsGenExecutor(statistics_executor.Executor):
+  """Executor of `RideStatisticsGen`."""
+
+  def Do(  # noqa: N802, TFX's own name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """Raises `RidesRefusedError` where too few rides are valid, before anything is measured."""
+    uri = artifact_utils.get_single_uri(input_dict['quarantine'])
+    check_rides(read_counts(uri), exec_properties['max_quarantined_share'], uri)
+    super().Do(input_dict, output_dict, exec_properties)
+
+
+class RideStatisticsGen(statistics_gen.StatisticsGen):
+  """TFX's StatisticsGen, which measures nothing where too few rides are valid: it fails the run with a sentence.
+
+  The quarantine stays, as it is the output of a step that succeeded. Output: `statistics`, as TFX's.
+
+  Args:
+    examples: canonical rides.
+    quarantine: the ingestion's quarantine artifact, for its counts.
+    rules: only `max_quarantined_share` is used.
+    code_version: of the verdict; part of the cache key.
+  """
+
+  SPEC_CLASS = RideStatisticsGenSpec
+  EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(RideStatisticsGenExecutor)
+
+  def __init__(
+    self, *, examples: channel.BaseChannel, quarantine: channel.BaseChannel, rules: Rules, code_version: str
+  ) -> None:
+    spec = RideStatisticsGenSpec(
+      examples=examples,
+      quarantine=quarantine,
+      exclude_splits=json_utils.dumps([]),
+      max_quarantined_share=rules.max_quarantined_share,
+      code_version=code_version,
+      statistics=channel.Channel(type=standard_artifacts.ExampleStatistics),
+    )
+    # Not TFX's own constructor, which makes a spec without the quarantine.
+    base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
+
+
+class RideSchema(base_component.BaseComponent):
+  """Writes the schema of the canonical ride, made from the config alone.
+
+  Outputs: `schema`, a standard Schema artifact that holds `schema.pbtxt`.
+
+  Args:
+    dataset: its rules and extras decide the domains.
+    validation: drift and skew thresholds.
+    code_version: part of the cache key.
+  """
+
+  SPEC_CLASS = RideSchemaSpec
+  EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(RideSchemaExecutor)
+
+  def __init__(self, *, dataset: Dataset, validation: Validation, code_version: str) -> None:
+    spec = RideSchemaSpec(
+      schema=channel.Channel(type=standard_artifacts.Schema),
+      schema_text=text_format.MessageToString(ride_schema(dataset, validation)),
+      code_version=code_version,
+    )
+    super().__init__(spec=spec)
+
+
+class AnomalyGateSpec(component_spec.ComponentSpec):
+  """The findings travel as an ExampleAnomalies artifact with one JSON file."""
+
+  PARAMETERS = {'validation': _PARAMETER(type=str), 'code_version': _PARAMETER(type=str)}
+  INPUTS = {
+    'statistics': _STATISTICS,
+    'schema': _SCHEMA,
+    'anomalies': component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    'baseline_statistics': component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
+  }
+  OUTPUTS = {'findings': component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)}
+
+
+class AnomalyGateExecutor(base_executor.BaseExecutor):
+  """Executor of `AnomalyGate`."""
+
+  def Do(  # noqa: N802, TFX's own name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """Raises `AnomaliesError` where the config lets a finding stop the run."""
+    statistics = artifact_utils.get_single_instance(input_dict['statistics'])
+    anomalies = artifact_utils.get_single_instance(input_dict['anomalies'])
+    output = artifact_utils.get_single_instance(output_dict['findings'])
+    splits = artifact_utils.decode_split_names(statistics.split_names)
+    findings = inspect(
+      statistics={split: _read_statistics(statistics, split) for split in splits},
+      schema=_read_schema(artifact_utils.get_single_uri(input_dict['schema'])),
+      anomalies={split: _read_anomalies(anomalies, split) for split in splits},
+      validation=Validation.model_validate_json(exec_properties['validation']),
+      baseline=_read_baseline(input_dict.get('baseline_statistics')),
+    )
+    output.split_names = statistics.split_names
+    io_utils.write_string_file(os.path.join(output.uri, FINDINGS_FILE), to_json(findings))
+    refuse(findings)
+
+
+def _read_statistics(artifact: types.Artifact, split: str) -> Statistics:
+  return stats_artifact_utils.load_statistics(artifact, split).proto()
+
+
+def _read_schema(uri: str) -> schema_pb2.Schema:
+  return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(uri))
+
+
+def _read_anomalies(artifact: types.Artifact, split: str) -> anomalies_pb2.Anomalies:
+  uri = artifact_utils.get_split_uri([artifact], split)
+  with fileio.open(os.path.join(uri, example_validator.DEFAULT_FILE_NAME), 'rb') as file:
+    return anomalies_pb2.Anomalies.FromString(file.read())
+
+
+def _read_baseline(artifacts: list[types.Artifact] | None) -> Statistics | None:
+  """The first run of a pipeline has no previous span."""
+  if not artifacts:
+    return None
+  artifact = artifact_utils.get_single_instance(artifacts)
+  names = artifact_utils.decode_split_names(artifact.split_names)
+  return _read_statistics(artifact, TRAIN) if TRAIN in names else None
+
+
+class AnomalyGate(base_component.BaseComponent):
+  """Fails the run before training where the rides are not what the config lets pass.
+
+  Outputs: `findings`, an ExampleAnomalies artifact with `findings.json` (see `components.ride_validator.findings`). Of
+  a run that it stops, TFX removes the output; the exception carries the findings.
+
+  Args:
+    statistics: of all splits.
+    schema: of the canonical ride, with drift and skew comparators.
+    anomalies: ExampleValidator's.
+    validation: severity, thresholds, largest shares of missing values.
+    code_version: part of the cache key.
+    baseline_statistics: of the previous span; drift is measured against its train split.
+  """
+
+  SPEC_CLASS = AnomalyGateSpec
+  EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(AnomalyGateExecutor)
+
+  def __init__(
+    self,
+    *,
+    statistics: channel.BaseChannel,
+    schema: channel.BaseChannel,
+    anomalies: channel.BaseChannel,
+    validation: Validation,
+    code_version: str,
+    baseline_statistics: channel.BaseChannel | None = None,
+  ) -> None:
+    spec = AnomalyGateSpec(
+      statistics=statistics,
+      schema=schema,
+      anomalies=anomalies,
+      baseline_statistics=baseline_statistics,
+      findings=channel.Channel(type=standard_artifacts.ExampleAnomalies),
+      validation=validation.model_dump_json(),
+      code_version=code_version,
+    )
+    super().__init__(spec=spec)

@@ -1,0 +1,287 @@
+"""What the rides came to: the quarantine's verdict, the statistics' columns, and findings in sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import json
+from collections.abc import Mapping, Sequence
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from components.ride_example_gen.counts import RideCounts
+from configs.dataset import EPOCH, TIME
+from configs.errors import FailedError
+from configs.records import parse_list
+
+FINDINGS_FILE = 'findings.json'
+"""In the AnomalyGate's output."""
+
+_Info = anomalies_pb2.AnomalyInfo
+
+TOP_REASONS = 3
+"""How many reasons a refusal names."""
+
+
+class RidesRefusedError(FailedError):
+  """Too few valid rides; the message is one sentence on what came, where it lies and what to do."""
+
+
+def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> None:
+  """Refuses rides that a model must not be trained on.
+
+  Args:
+    counts: the ingestion's, of all files.
+    max_quarantined_share: a fraction; exactly as many are still accepted.
+    uri: where the quarantined rows lie.
+
+  Raises:
+    RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
+  """
+  quarantined = sum(counts.quarantined.values())
+  if counts.read == 0:
+    raise RidesRefusedError(
+      f'No rides were read from {_files(counts.files)}: give dataset.path files with at least one row.'
+    )
+  mend = f'they lie with their reasons in {uri}; mend the data, widen dataset.rules'
+  reasons = _top_reasons(counts.quarantined)
+  if counts.kept == 0:
+    raise RidesRefusedError(
+      f'All {counts.read:,} rides are invalid ({reasons}): {mend} or correct the columns and the time format.'
+    )
+  if quarantined / counts.read > max_quarantined_share:
+    share, limit = percent(quarantined / counts.read), percent(max_quarantined_share)
+    raise RidesRefusedError(
+      f'{quarantined:,} of {counts.read:,} rides ({share}) are invalid, more than the {limit} of '
+      f'dataset.rules.max_quarantined_share ({reasons}): {mend} or raise the limit.'
+    )
+  _check_splits(counts.splits, counts.kept)
+
+
+def _check_splits(splits: Mapping[str, int], kept: int) -> None:
+  for split in ('train', 'eval'):
+    if splits.get(split, 0) == 0:
+      rides = 'the only valid ride' if kept == 1 else f'all {kept:,} valid rides, as rides of one time stamp do,'
+      raise RidesRefusedError(
+        f'The {split} split is empty because {rides} fell into the other one: give rides of more time stamps, '
+        'or change split.eval_share or split.seed.'
+      )
+
+
+def _files(files: Sequence[str]) -> str:
+  return files[0] if len(files) == 1 else f'{len(files)} files'
+
+
+def _top_reasons(reasons: Mapping[str, int]) -> str:
+  ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+  ranked = [(reason, count) for reason, count in ranked if count]
+  named = [f'{reason}: {count:,}' for reason, count in ranked[:TOP_REASONS]]
+  rest = sum(count for _, count in ranked[TOP_REASONS:])
+  return ', '.join([*named, f'other reasons: {rest:,}'] if rest else named)
+
+
+def percent(share: float) -> str:
+  """A share in [0, 1] as a text of three digits."""
+  return f'{100 * share:.3g} %'
+
+
+class Kind(str, enum.Enum):
+  """Which comparison a finding comes from."""
+
+  SCHEMA = 'schema'
+  MISSING = 'missing'
+  DRIFT = 'drift'
+  SKEW = 'skew'
+  MISSING_DRIFT = 'missing_drift'
+  MISSING_SKEW = 'missing_skew'
+
+
+class Level(str, enum.Enum):
+  """How bad a finding is; `info` is a measurement within its threshold."""
+
+  INFO = 'info'
+  WARNING = 'warning'
+  ERROR = 'error'
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+  """One anomaly or one measured divergence.
+
+  Attributes:
+    split: the split it was found in.
+    feature: a canonical column; empty for the split as a whole.
+    kind: the comparison it comes from.
+    severity: see `Level`.
+    stops: whether the config lets it stop the run.
+    expected: what should have come, as words that follow 'expected'.
+    came: what came, as words that follow 'came'.
+    divergence: Jensen-Shannon, base 2, in [0, 1]; of drift and skew only.
+    threshold: the largest accepted divergence, or share of missing values.
+  """
+
+  split: str
+  feature: str
+  kind: Kind
+  severity: Level
+  stops: bool
+  expected: str
+  came: str
+  divergence: float | None = None
+  threshold: float | None = None
+
+  def sentence(self) -> str:
+    """Which feature, what was expected, what came."""
+    place = f'{self.feature} in the {self.split} split' if self.feature else f'The {self.split} split'
+    return f'{place}: expected {self.expected}, came {self.came}.'
+
+
+class AnomaliesError(FailedError):
+  """The rides are not what the schema expects; the message has one sentence per anomaly.
+
+  Attributes:
+    findings: all findings, those included that alone would not have stopped the run.
+  """
+
+  def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+    super().__init__(message)
+    self.findings = tuple(findings)
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+  """Raises `AnomaliesError` if any finding stops the run."""
+  stopping = [finding.sentence() for finding in findings if finding.stops]
+  if stopping:
+    mend = 'Mend the rides, widen dataset.rules or relax validation, and run again.'
+    raise AnomaliesError('\n'.join([*stopping, mend]), findings)
+
+
+def to_json(findings: Sequence[Finding]) -> str:
+  """A JSON list of objects with the attributes of `Finding`."""
+  return json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2, ensure_ascii=False) + '\n'
+
+
+def from_json(text: str) -> tuple[Finding, ...]:
+  """The inverse of `to_json`; keys that it does not know are ignored.
+
+  Raises:
+    RecordError: the text is no such list.
+  """
+  return parse_list(Finding, text, FINDINGS_FILE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """What the statistics know about one column of one split.
+
+  Attributes:
+    rides: number of rides in the split.
+    absent: rides without the feature.
+    nan: rides whose value is NaN.
+    type_name: TFDV's type: INT, FLOAT, STRING, BYTES.
+    smallest: the smallest number; 0 where there is none.
+    largest: the largest number; 0 where there is none.
+    most_values: the largest number of values in one ride.
+  """
+
+  rides: int
+  absent: int
+  nan: int
+  type_name: str
+  smallest: float
+  largest: float
+  most_values: int
+
+  @property
+  def missing(self) -> int:
+    """Rides without a number."""
+    return self.absent + self.nan
+
+  @property
+  def missing_share(self) -> float:
+    """A share in [0, 1]; 0 for no rides."""
+    return self.missing / self.rides if self.rides else 0.0
+
+
+def columns(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Column]:
+  """The columns of a split by name; slices other than the whole split are ignored."""
+  dataset = _whole(statistics)
+  return {_name(feature): _column(feature, dataset.num_examples) for feature in dataset.features}
+
+
+def _whole(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> statistics_pb2.DatasetFeatureStatistics:
+  whole = [dataset for dataset in statistics.datasets if dataset.name == 'All Examples']
+  return (whole or statistics.datasets)[0]
+
+
+def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:
+  return feature.name or '.'.join(feature.path.step)
+
+
+def _column(feature: statistics_pb2.FeatureNameStatistics, rides: int) -> Column:
+  numeric = feature.num_stats
+  common = getattr(feature, feature.WhichOneof('stats') or 'num_stats').common_stats
+  return Column(
+    rides=int(rides),
+    # Not num_missing: it misses the rides of files where the feature is absent altogether.
+    absent=int(rides) - int(common.num_non_missing),
+    nan=int(numeric.histograms[0].num_nan) if numeric.histograms else 0,
+    type_name=statistics_pb2.FeatureNameStatistics.Type.Name(feature.type),
+    smallest=numeric.min,
+    largest=numeric.max,
+    most_values=int(common.max_num_values),
+  )
+
+
+def wording(
+  reason: anomalies_pb2.AnomalyInfo.Reason, feature: schema_pb2.Feature | None, column: Column | None
+) -> tuple[str, str]:
+  """Words that follow 'expected' and 'came'.
+
+  Args:
+    reason: one of an anomaly's reasons.
+    feature: the schema's feature; `None` where the schema has none.
+    column: the column of the statistics; `None` where they have none.
+  """
+  if feature is None:
+    return 'no such column', f'one of type {column.type_name}' if column else 'one'
+  if column is None or column.absent == column.rides:
+    return 'the column in every ride', 'no ride that has it'
+  low, high = _limits(feature)
+  if reason.type in (_Info.FLOAT_TYPE_BIG_FLOAT, _Info.INT_TYPE_BIG_INT):
+    return f'values of at most {_number(feature, high)}', _number(feature, column.largest)
+  if reason.type in (_Info.FLOAT_TYPE_SMALL_FLOAT, _Info.INT_TYPE_SMALL_INT):
+    return f'values of at least {_number(feature, low)}', _number(feature, column.smallest)
+  return _other(reason, feature, column)
+
+
+def _limits(feature: schema_pb2.Feature) -> tuple[float, float]:
+  domain = feature.int_domain if feature.HasField('int_domain') else feature.float_domain
+  return domain.min, domain.max
+
+
+def _number(feature: schema_pb2.Feature, value: float) -> str:
+  """Eight digits, as much as float32 holds; a time also as a date."""
+  if feature.name == TIME:
+    try:
+      return f'{value:.0f} ({EPOCH + datetime.timedelta(seconds=value)})'
+    except OverflowError:
+      return f'{value:.0f}'
+  return f'{value:.8g}' if feature.type == schema_pb2.INT else f'{value:.6g}'
+
+
+def _other(reason: anomalies_pb2.AnomalyInfo.Reason, feature: schema_pb2.Feature, column: Column) -> tuple[str, str]:
+  kind = schema_pb2.FeatureType.Name(feature.type)
+  words = {
+    _Info.FLOAT_TYPE_HAS_NAN: ('a number in every ride', f'{column.nan:,} of {column.rides:,} rides without one'),
+    _Info.FLOAT_TYPE_HAS_INF: ('finite numbers', 'an infinite one'),
+    _Info.FEATURE_TYPE_LOW_FRACTION_PRESENT: (
+      'the column in every ride',
+      f'{column.absent:,} of {column.rides:,} rides without it',
+    ),
+    _Info.INVALID_FEATURE_SHAPE: ('one value in every ride', f'up to {column.most_values} values in a ride'),
+    _Info.UNEXPECTED_DATA_TYPE: (f'values of type {kind}', column.type_name),
+  }
+  # TFDV has some eighty types; the others can't come from this schema, so its own words do.
+  return words.get(reason.type, ('what the schema says', f'"{reason.description}"'))
