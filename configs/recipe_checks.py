@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from configs.fine_tuning import GROUPS, OUTPUT_LAYER
+from configs.fine_tuning import CLIP_LAYER, GROUPS, OUTPUT_LAYER
 from configs.layers import Layer, LayerKind
 from configs.model import Activation, Model
 from configs.problems import Problem, nearest
@@ -90,7 +90,7 @@ class _Check:
       if name not in self._layers:
         known = ', '.join(self._layers)
         hint = nearest(name, (*self._layers, *GROUPS))
-        why = ' There is no clip layer, as model.clip is unset.' if name == 'clip' else hint
+        why = ' There is no clip layer, as model.clip is unset.' if name == CLIP_LAYER else hint
         yield Problem(('layers',), f"unknown layer '{name}'. The model has {known}.{why}")
 
   def _too_many_clusters(self, clustering: Clustering, names: Sequence[str]) -> Iterator[Problem]:

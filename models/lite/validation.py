@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from configs.compression import Precision, Scheme
+from configs.layers import is_embedding
 from configs.recipe import OUTPUT_LAYER, Recipe
 from models.lite.client import LiteFileError, LiteModel
 from models.lite.inspection import LayerFile, LiteFile
@@ -55,11 +56,11 @@ class Promise:
 
   @property
   def dense(self) -> list[str]:
-    return [name for name in self.kernels if not name.endswith('_embedding')]
+    return [name for name in self.kernels if not is_embedding(name)]
 
   @property
   def embeddings(self) -> list[str]:
-    return [name for name in self.kernels if name.endswith('_embedding')]
+    return [name for name in self.kernels if is_embedding(name)]
 
 
 def validate(content: bytes, promise: Promise, rides: RawRides, fares: np.ndarray) -> tuple[list[LayerFile], float]:
