@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from models.lite.client import LiteModel
 from models.manifest import EXTRA, MANIFEST, ManifestError, verify
+from models.whole_files import is_bucket
 
 LITE_FILE = f'{EXTRA}/model.tflite'
 """The chosen variant inside a version."""
@@ -40,7 +41,7 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
     ManifestError: there is no such thing, or it is not what was pushed.
   """
   place = pathlib.Path(path)
-  if '://' in os.fspath(path):
+  if is_bucket(path):
     raise ManifestError(f"'{path}' lies in a bucket; copy the version to this machine and name its directory.")
   if not place.exists():
     raise ManifestError(f"There is no '{path}'; name a pushed version, the directory of the versions, or a .tflite.")

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from configs.run import RunConfig
+from models.whole_files import write_whole
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource, files_of
 from pipeline.live_view import LiveView
@@ -97,7 +98,7 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
     with tempfile.TemporaryDirectory(prefix='farelite-') as scratch:
       summary = _rehearse(directory, target, run_id, logs, pathlib.Path(scratch), console, parallel)
     summary['seconds'] = round(time.monotonic() - start, 1)
-    directory.summary.write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
+    write_whole(directory.summary, json.dumps(summary, indent=2) + '\n')
     _show(console, summary, directory)
   return 0 if summary['status'] == 'complete' else 1
 

@@ -15,6 +15,7 @@ from components.pusher.journal import origin, rollbacks
 from components.pusher.removing import remove_versions
 from components.pusher.restoring import versions
 from configs.run import RunConfig
+from models.whole_files import set_aside
 from pipeline import run_registry
 from pipeline.lineage import lineage, outputs_of_run
 from pipeline.output_directory import OutputDirectory
@@ -169,7 +170,7 @@ def _old_files(output: OutputDirectory, since: str | None) -> list[pathlib.Path]
 def _set_aside(path: pathlib.Path) -> pathlib.Path | None:
   target = path.with_name(f'{_REMOVED}{path.name}')
   try:
-    path.rename(target)
+    set_aside(path, target)
   except FileNotFoundError:  # Removed by hand.
     return None
   return target

@@ -17,8 +17,8 @@ from components.anomaly_gate.findings import from_json
 from components.recipe_models.executor import REPORT, REPORT_FOLDER
 from components.ride_example_gen.counts import read_counts
 from configs.run import RunConfig
+from models.whole_files import write_whole
 from pipeline.steps import Step, StepState, output_of
-from pipeline.whole_file import write_whole
 
 
 class Status(str, enum.Enum):

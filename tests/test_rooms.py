@@ -13,8 +13,7 @@ MAY_KNOW = {
   'transforms': {'configs'},
   'models': {'configs', 'transforms'},
   'components': {'configs', 'models', 'transforms'},
-  # Names user functions by dotted path; knows components and configs alone.
-  'pipeline': {'components', 'configs'},
+  'pipeline': {'components', 'configs', 'models', 'transforms'},
 }
 TENSORFLOW = {'tensorflow', 'tf_keras', 'tensorflow_transform', 'tensorflow_model_optimization', 'ai_edge_litert'}
 TFX = {'tfx', 'tfx_bsl', 'apache_beam', 'ml_metadata', 'tensorflow_data_validation', 'tensorflow_model_analysis'}

@@ -15,6 +15,7 @@ from tfx.dsl.io import fileio
 from components.bigquery_ride_gen.rows import to_record_batch
 from components.parquet import pq
 from components.ride_example_gen.publishing import Attempt, Staging
+from models.whole_files import write_whole
 
 _BATCH_ROWS = 1 << 14
 _PART_ROWS = 1_000_000
@@ -43,10 +44,8 @@ def staged_files(staging: Staging) -> tuple[str, ...]:
 
 
 def _note(files: list[str], staging: Staging) -> None:
-  draft = staging.path(f'{staging.attempt().name}.json')
-  with fileio.open(draft, 'w') as file:
-    file.write(json.dumps(sorted(files)))
-  fileio.rename(draft, _note_path(staging), overwrite=True)
+  fileio.makedirs(staging.uri)
+  write_whole(_note_path(staging), json.dumps(sorted(files)))
 
 
 def _note_path(staging: Staging) -> str:

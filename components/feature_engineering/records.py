@@ -18,6 +18,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.io import fileio
 from tfx_bsl.coders import example_coder
 
+from models.whole_files import move_whole
+
 BATCH_ROWS = 8192
 """Rides in one batch, a few megabytes of features."""
 
@@ -102,7 +104,7 @@ def publish(parts: Sequence[str], uri: str) -> None:
   for number, part in enumerate(sorted(parts)):
     place = _shard(uri, number, len(parts))
     if fileio.exists(part) or not fileio.exists(place):
-      fileio.rename(part, place, overwrite=True)
+      move_whole(part, place)
   if not parts:
     tf.io.TFRecordWriter(_shard(uri, 0, 1), _COMPRESSION).close()
 

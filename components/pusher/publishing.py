@@ -15,13 +15,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from models.whole_files import is_bucket, move_whole
+
 STAGING_PREFIX = '.staging-'
 _LAST_FILE = 'saved_model.pb'
-
-
-def is_object_store(base: str) -> bool:
-  """Whether a directory is a URL such as `gs://bucket/models`."""
-  return '://' in base
 
 
 @contextlib.contextmanager
@@ -34,7 +31,7 @@ def staging(base: str) -> Iterator[str]:
   Args:
     base: the directory of the versions; made if absent.
   """
-  if is_object_store(base):
+  if is_bucket(base):
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX) as directory:
       yield directory
     return
@@ -67,7 +64,7 @@ def next_version(base: str, wanted: int) -> int:
 
 
 def _names(base: str) -> list[str]:
-  if not is_object_store(base):
+  if not is_bucket(base):
     root = pathlib.Path(base)
     return [path.name for path in root.iterdir()] if root.is_dir() else []
   from tfx.dsl.io import fileio  # Brings TensorFlow along, which a rollback can do without.
@@ -87,12 +84,10 @@ def publish(staged: str, base: str, version: int) -> str:
     The path of the version.
   """
   final = os.path.join(base, str(version))
-  if is_object_store(base):
+  if is_bucket(base):
     _copy_to_store(staged, final)
     return final
-  _flush(pathlib.Path(staged))
-  pathlib.Path(staged).rename(final)
-  _flush_entry(pathlib.Path(base))
+  move_whole(staged, final)
   return final
 
 
@@ -104,17 +99,3 @@ def _copy_to_store(staged: str, final: str) -> None:
   marker = os.path.join(staged, _LAST_FILE)
   if fileio.exists(marker):
     io_utils.copy_file(marker, os.path.join(final, _LAST_FILE))
-
-
-def _flush(directory: pathlib.Path) -> None:
-  """Forces every file to the disk, so that a power cut after the rename leaves no empty ones."""
-  for path in (*directory.rglob('*'), directory):
-    _flush_entry(path)
-
-
-def _flush_entry(path: pathlib.Path) -> None:
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)

@@ -13,6 +13,7 @@ import numpy as np
 from components.compression_gate.measuring import measure
 from components.study.unit_store import digest_of
 from configs.compression import Measurement
+from models.whole_files import write_whole
 
 _AT_ONCE = 64
 """Files whose processes live at the same time."""
@@ -42,9 +43,7 @@ def latencies(
   for start in range(0, len(names), _AT_ONCE):
     found |= _measured({name: files[name] for name in names[start : start + _AT_ONCE]}, rides, measurement)
   directory.mkdir(parents=True, exist_ok=True)
-  staged = kept.with_suffix('.tmp')
-  staged.write_text(json.dumps(found), encoding='utf-8')
-  staged.replace(kept)
+  write_whole(kept, json.dumps(found))
   return found
 
 

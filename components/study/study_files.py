@@ -11,6 +11,7 @@ import pyarrow as pa
 from components.parquet import pq
 from components.study.errors import StudyError
 from components.study.results import Results, Row
+from models.whole_files import write_whole
 
 STUDY = 'study.parquet'
 """Tidy: one row per variant, one column per figure; what a block has no such figure of is null."""
@@ -47,7 +48,7 @@ def write(results: Results, directory: pathlib.Path, about: dict[str, Any]) -> N
   _write_table(rows, directory / STUDY)
   _write_table(units, directory / UNITS)
   told['units'] = len(units)
-  _replace(directory / ABOUT, json.dumps(told, indent=2).encode())
+  write_whole(directory / ABOUT, json.dumps(told, indent=2))
 
 
 def _about(results: Results) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _write_table(rows: list[Row], path: pathlib.Path) -> None:
   columns = list(dict.fromkeys(name for row in rows for name in row))
   sink = pa.BufferOutputStream()
   pq.write_table(pa.table({name: _column([row.get(name) for row in rows]) for name in columns}), sink)
-  _replace(path, sink.getvalue().to_pybytes())
+  write_whole(path, sink.getvalue().to_pybytes())
 
 
 def _column(values: list[Any]) -> pa.Array:
@@ -102,9 +103,3 @@ def _column(values: list[Any]) -> pa.Array:
   if any(isinstance(value, str) for value in values):
     return pa.array([None if value is None else str(value) for value in values])
   return pa.array(values, pa.float64() if any(isinstance(value, float) for value in values) else pa.int64())
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-  staged = path.with_name(f'{path.name}.tmp')
-  staged.write_bytes(content)
-  staged.replace(path)

@@ -16,6 +16,7 @@ import numpy as np
 from components.study.study_fold import StudyFold
 from components.study.task import Outcome, Task
 from configs.run import RunConfig
+from models.whole_files import replacing
 
 _INSIDE = ('dataset', 'features', 'model', 'training', 'evaluation')
 """Sections of a config that every unit depends on; what it takes of `study` is told by its task."""
@@ -93,10 +94,8 @@ class UnitStore:
     }
     facts = {name: {fact: float(value) for fact, value in outcome.facts.items()} for name, outcome in outcomes.items()}
     self._directory.mkdir(parents=True, exist_ok=True)
-    staged = self._path(key).with_suffix('.tmp')
-    with staged.open('wb') as file:
+    with replacing(self._path(key)) as file:
       np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
-    staged.replace(self._path(key))
 
   def _path(self, key: str) -> pathlib.Path:
     return self._directory / f'{key}.npz'

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from configs.run import RunConfig
+from models.whole_files import write_whole
 from pipeline.output_directory import OutputDirectory
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan
 from pipeline.retraining.triggers import Verdict
-from pipeline.whole_file import write_whole
 
 
 def end_early(

@@ -8,7 +8,7 @@ import json
 import pathlib
 from typing import Any
 
-from pipeline.whole_file import write_whole
+from models.whole_files import write_whole
 
 _MOST_RUNS = 2000
 """Older runs are forgotten; at one run a day these are five years."""

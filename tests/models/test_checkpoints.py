@@ -136,7 +136,7 @@ def test_a_kill_while_saving_leaves_the_previous_state(tmp_path):
   checkpoint = Checkpoint(str(tmp_path))
   checkpoint.save(STATE, [])
   (path,) = tmp_path.iterdir()
-  (tmp_path / f'{path.name}.part').write_bytes(b'half of the nex')
+  (tmp_path / f'.{path.name}.0a.tmp').write_bytes(b'half of the nex')
   assert checkpoint.restore([]).step == 12
   checkpoint.save(STATE, [])
   assert list(tmp_path.iterdir()) == [path]
