@@ -32,12 +32,12 @@ def recipe_problems(recipe: Recipe, model: Model, layers: Sequence[Layer]) -> li
   Returns:
     Problems located from the recipe's name down.
   """
-  check = _Check(recipe, model, layers)
+  check = _RecipeCheck(recipe, model, layers)
   found = [*check.pruning(), *check.clustering(), *check.quantization()]
   return [problem.under(recipe.name) for problem in found]
 
 
-class _Check:
+class _RecipeCheck:
   def __init__(self, recipe: Recipe, model: Model, layers: Sequence[Layer]) -> None:
     self._recipe = recipe
     self._model = model

@@ -30,7 +30,7 @@ _DIGEST_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class TrainingState:
   """A training at one of its record points.
 
   Attributes:
@@ -71,7 +71,7 @@ class Checkpoint:
     """Whether the last save, or the beginning, is long enough ago."""
     return time.monotonic() - self._saved_at >= self._every_seconds
 
-  def save(self, state: State, identity: Sequence[str]) -> None:
+  def save(self, state: TrainingState, identity: Sequence[str]) -> None:
     """Replaces what was saved; a process that is killed meanwhile leaves the previous state.
 
     Args:
@@ -93,7 +93,7 @@ class Checkpoint:
     write_whole(os.path.join(self.directory, _FILE), hashlib.sha256(archive).digest() + archive)
     self._saved_at = time.monotonic()
 
-  def restore(self, identity: Sequence[str]) -> State | None:
+  def restore(self, identity: Sequence[str]) -> TrainingState | None:
     """The saved state.
 
     Args:
@@ -143,8 +143,8 @@ def _numbered(kind: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
   return {f'{kind}_{position}': value for position, value in enumerate(values)}
 
 
-def _state(details: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> State:
-  return State(
+def _state(details: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TrainingState:
+  return TrainingState(
     step=details['step'],
     curves=details['curves'],
     values=_arrays('value', arrays),

@@ -130,12 +130,12 @@ def _rehearse(
 ) -> dict[str, Any]:
   from pipeline.rehearsal import dag_runner, image, kubeflow_spec
   from pipeline.rehearsal.artifact_store import ArtifactStore
-  from pipeline.rehearsal.task_runner import Stage
+  from pipeline.rehearsal.task_runner import Rehearsal
 
   try:
     with console.status('building the wheel …'):
       built = image.build(directory.image)
-    stage = Stage(
+    stage = Rehearsal(
       target=target,
       run=run_id,
       pipeline=kubeflow_spec.load(directory.spec(target)),

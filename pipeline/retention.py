@@ -28,7 +28,7 @@ _REMOVED = '.removed-'
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class Removals:
   """What a pruning removes.
 
   Attributes:
@@ -55,7 +55,7 @@ class Plan:
 
 def plan(
   store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, now: datetime.datetime | None = None
-) -> Plan:
+) -> Removals:
   """What `prune` would remove; changes nothing.
 
   The newest run stays whatever the limits are: the next one goes on from its cache and compares its rides with it.
@@ -78,7 +78,7 @@ def plan(
   protected_uris = {artifact.uri for artifact in artifacts if artifact.id in protected}
   gone = [a for a in artifacts if _is_removable(a, output) and a.uri not in protected_uris]
   runs = {entry.run for entry in kept}
-  return Plan(
+  return Removals(
     runs=[entry.run for entry in launched if entry.run not in runs and not entry.pruned],
     artifacts=gone if launched else [],
     versions=[version for version in present if version not in kept_versions],
@@ -88,7 +88,7 @@ def plan(
   )
 
 
-def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Plan) -> None:
+def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Removals) -> None:
   """Carries a plan out; the caller holds the output directory. Killed half way, the next pruning goes on.
 
   An artifact's folder is renamed first, then the store is told, then the files go: at no time does the store name a

@@ -33,7 +33,7 @@ class StageRows(beam.PTransform):
     self._staging = staging
 
   def expand(self, rows: beam.PCollection) -> beam.PCollection:
-    files = rows | 'Write' >> beam.ParDo(_WriteParts(self._staging))
+    files = rows | 'Write' >> beam.ParDo(_WriteRowParts(self._staging))
     return files | 'Files' >> beam.combiners.ToList() | 'Note' >> beam.Map(_note, self._staging)
 
 
@@ -52,7 +52,7 @@ def _note_path(staging: Staging) -> str:
   return staging.path('rows.json')
 
 
-class _WriteParts(beam.DoFn):
+class _WriteRowParts(beam.DoFn):
   """Yields the paths of the files that a bundle's rows are in."""
 
   def __init__(self, staging: Staging):

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from components.fare_evaluator.slice_names import slice_name
+from configs.problems import joined
 from configs.run import Slices
 
 
@@ -57,7 +58,7 @@ def _candidate(evaluation_uri: str) -> tfma.EvalResult:
 def _row(slice_key: tuple[tuple[str, Any], ...], metrics: Any, slices: Slices) -> dict[str, Any]:
   values = metrics['']['']
   return {
-    'name': ' and '.join(slice_name(feature, int(value), slices) for feature, value in slice_key) or 'all',
+    'name': joined(slice_name(feature, int(value), slices) for feature, value in slice_key) or 'all',
     'slice': [{'feature': feature, 'value': int(value)} for feature, value in slice_key],
     **{name: _number(value) for name, value in values.items()},
   }

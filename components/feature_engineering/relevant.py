@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from configs.base import Interval
+from configs.columns import TIME
 from configs.dataset import Columns, Dataset, PickupTime, Rules
 
 
@@ -16,7 +17,7 @@ def relevant_dataset(dataset: Dataset) -> Dataset:
   return Dataset(
     name='rides',
     columns=Columns(**{name: name for name in Columns.model_fields if name != 'key'}),
-    time=PickupTime(column='pickup_seconds'),
+    time=PickupTime(column=TIME),
     extras=extras,
     rules=Rules(fare=Interval(min=0, max=0), bounds=dataset.rules.bounds),
     city=dataset.city,

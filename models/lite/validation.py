@@ -11,6 +11,7 @@ import numpy as np
 
 from configs.compression import Precision, Scheme
 from configs.layers import is_embedding
+from configs.problems import joined
 from configs.recipe import OUTPUT_LAYER, Recipe
 from models.lite.client import LiteFileError, LiteModel
 from models.lite.inspection import LayerFile, LiteFile
@@ -112,7 +113,7 @@ def _check_type(layer: LayerFile, promise: Promise) -> None:
   found = {layer.output_type} if embedding else {layer.input_type, layer.output_type}
   if found != {computed}:
     raise ValidationError(
-      f"Layer '{layer.name}' computes with {' and '.join(sorted(found))}, but {promise.scheme.name} says {computed}."
+      f"Layer '{layer.name}' computes with {joined(sorted(found))}, but {promise.scheme.name} says {computed}."
     )
 
 

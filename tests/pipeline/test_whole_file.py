@@ -22,7 +22,7 @@ from components.ride_example_gen.publishing import Staging
 from components.study import study_files
 from components.study.task import Outcome
 from components.study.unit_store import UnitStore
-from models.checkpoints import Checkpoint, State
+from models.checkpoints import Checkpoint, TrainingState
 from models.compression import stages
 from models.training import Course
 from models.whole_files import append_line, discard_drafts, is_bucket, move_whole, replacing, set_aside, write_whole
@@ -55,7 +55,7 @@ def _compiled(folder: pathlib.Path) -> None:
 
 
 def _checkpoint(folder: pathlib.Path) -> None:
-  Checkpoint(str(folder)).save(State(1, {}, [np.ones(3, np.float32)]), ['identity'])
+  Checkpoint(str(folder)).save(TrainingState(1, {}, [np.ones(3, np.float32)]), ['identity'])
 
 
 def _stage(folder: pathlib.Path) -> None:
@@ -196,7 +196,7 @@ BUCKET = 'ram://whole-files'
 def test_whole_before_it_takes_its_name_in_a_bucket_too(monkeypatch):
   """Oracle: what lies under both names when the rename is asked for."""
   gfile.makedirs(BUCKET)
-  Checkpoint(BUCKET).save(State(1, {}, [np.zeros(3, np.float32)]), ['identity'])
+  Checkpoint(BUCKET).save(TrainingState(1, {}, [np.zeros(3, np.float32)]), ['identity'])
   with gfile.GFile(f'{BUCKET}/training.checkpoint', 'rb') as file:
     old = file.read()
   seen = []
@@ -208,7 +208,7 @@ def test_whole_before_it_takes_its_name_in_a_bucket_too(monkeypatch):
     rename(path, target, overwrite)
 
   monkeypatch.setattr(gfile, 'rename', watched)
-  Checkpoint(BUCKET).save(State(2, {}, [np.ones(3, np.float32)]), ['identity'])
+  Checkpoint(BUCKET).save(TrainingState(2, {}, [np.ones(3, np.float32)]), ['identity'])
   with gfile.GFile(f'{BUCKET}/training.checkpoint', 'rb') as file:
     assert seen == [(file.read(), old)]
   state = Checkpoint(BUCKET).restore(['identity'])

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
+from configs.problems import joined
 from pipeline.report.charts.frontier import Limits, Point, draw_frontier
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures, with_best
 from pipeline.report.variants import Variant, Variants
-from pipeline.report.wording import bracket, counted, interval, joined, microseconds, number, size
+from pipeline.report.wording import bracket, counted, interval, microseconds, number, size
 
 _RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY, _ZEROS = range(1, 11)
 """Columns of figures."""
