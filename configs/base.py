@@ -39,6 +39,11 @@ class Interval(Config):
       raise ValueError(f'min must not be larger than max, got min {self.min:g} and max {self.max:g}.')
 
 
+def one_or_more(value: object) -> object:
+  """A text alone as a list of one."""
+  return [value] if isinstance(value, str) else value
+
+
 def _fraction(value: float) -> float:
   if not 0 <= value < 1:
     percent = f' For {value:g} % write {value / 100:g}.' if 1 <= value <= 100 else ''

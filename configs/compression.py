@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from configs.base import Config, PositiveFloat, PositiveInt
+from configs.base import Config, PositiveFloat, PositiveInt, one_or_more
 from configs.preset_folder import PresetFolder
 from configs.problems import Problem, raise_any
 
@@ -61,10 +61,6 @@ class Calibration(Config):
   seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
-def _listed(value: object) -> object:
-  return [value] if isinstance(value, str) else value
-
-
 class Scheme(Config):
   """A named way from a trained model to a lite file.
 
@@ -85,7 +81,7 @@ class Scheme(Config):
   name: str = Field(pattern=r'^[a-z][a-z0-9_]{0,62}$')
   summary: str = ''
   precision: Precision
-  float_layers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+  float_layers: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
   integer_only: bool = False
   sparse: bool = False
   tolerance: PositiveFloat = 0.05

@@ -11,17 +11,11 @@ from pydantic import Field, field_validator, model_validator
 
 from configs.base import Config, Fraction, Interval
 from configs.bigquery import BigQuery
-
-COORDINATES = ('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude')
-"""The canonical coordinate columns: degrees, WGS84."""
-
-LABEL = 'fare_amount'
-"""The canonical label: the fare in the city's currency."""
-
-TIME = 'pickup_seconds'
-"""Integer seconds since 2009-01-01 00:00:00 on the city's wall clock."""
-
-PASSENGERS = 'passenger_count'
+from configs.columns import COORDINATES as COORDINATES
+from configs.columns import LABEL as LABEL
+from configs.columns import PASSENGERS as PASSENGERS
+from configs.columns import RAW_INPUTS as RAW_INPUTS
+from configs.columns import TIME as TIME
 
 EPOCH = datetime.datetime(2009, 1, 1)
 """The zero of `pickup_seconds`."""
@@ -282,7 +276,3 @@ class Dataset(Config):
   def raw_inputs(self) -> tuple[str, ...]:
     """Canonical names of the model's inputs, in order; the label is not one."""
     return (*RAW_INPUTS, *(extra.name for extra in self.extras))
-
-
-RAW_INPUTS = (TIME, *COORDINATES, PASSENGERS)
-"""The inputs that every dataset has, in order."""

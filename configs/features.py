@@ -107,6 +107,11 @@ class CrossBlock(Config):
   embedding: dict[Cross, PositiveInt] = {}
   max_exact: Annotated[int, Field(ge=1000, le=1_000_000)] = 100_000
 
+  @property
+  def has_cells(self) -> bool:
+    """Whether any of the crosses is made of coordinates."""
+    return self.enabled and any(cross is not Cross.HOUR_OF_WEEK for cross in self.crosses)
+
 
 class Features(Config):
   """All blocks. The order here is the order of the feature vector."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from configs.base import Config, PositiveFloat, PositiveInt
+from configs.base import Config, PositiveFloat, PositiveInt, one_or_more
 
 OUTPUT_LAYER = 'fare'
 """The output layer; compressed only by a recipe that names it."""
@@ -24,17 +24,13 @@ CORE = 'core'
 GROUPS = (HIDDEN, CORE)
 
 
-def _listed(value: object) -> object:
-  return [value] if isinstance(value, str) else value
-
-
 def _some(names: tuple[str, ...]) -> tuple[str, ...]:
   if not names:
     raise ValueError('must name at least one layer, got an empty list.')
   return names
 
 
-LayerNames = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_some)]
+LayerNames = Annotated[tuple[str, ...], BeforeValidator(one_or_more), AfterValidator(_some)]
 """Names of layers; groups among them stand for theirs."""
 
 

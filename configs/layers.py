@@ -11,8 +11,9 @@ from configs.model import Model
 from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
 from configs.reduction import Reduction
 
-_CELLS = (Cross.PICKUP_CELL, Cross.DROPOFF_CELL, Cross.CELL_PAIR)
 _HOURS_PER_WEEK = 168
+_HIDDEN = 'dense_'
+_EMBEDDING = '_embedding'
 
 
 class LayerKind(str, enum.Enum):
@@ -71,7 +72,13 @@ def model_layers(
 
 def hidden_names(model: Model) -> tuple[str, ...]:
   """Names of the hidden layers, first to last."""
-  return tuple(f'dense_{depth}' for depth in range(len(model.hidden)))
+  return tuple(f'{_HIDDEN}{depth}' for depth in range(len(model.hidden)))
+
+
+def hidden_depth(layer: str) -> int | None:
+  """Which hidden layer has this name, 0 the first; `None` where none has."""
+  depth = layer.removeprefix(_HIDDEN)
+  return int(depth) if depth != layer and depth.isdecimal() else None
 
 
 def _dense(model: Model) -> list[Layer]:
@@ -83,27 +90,65 @@ def _dense(model: Model) -> list[Layer]:
 
 def embeddings(dataset: Dataset, features: Features) -> list[Layer]:
   """One per categorical column."""
-  sizes: dict[str, tuple[int, int | None]] = {}
-  if features.buckets.enabled:
-    sizes |= {f'{name}_bucket': (features.buckets.count + 1, features.buckets.embedding) for name in COORDINATES}
-  if features.crosses.enabled:
-    widths = features.crosses.embedding
-    sizes |= {cross.value: (_cross_size(cross, features), widths.get(cross)) for cross in features.crosses.crosses}
-  sizes |= {extra.name: (len(extra.vocabulary) + 2, None) for extra in dataset.extras if extra.kind == 'categorical'}
   return [
-    Layer(f'{name}_embedding', LayerKind.EMBEDDING, size, width or fourth_root(size))
-    for name, (size, width) in sizes.items()
+    Layer(embedding_name(column), LayerKind.EMBEDDING, size, width)
+    for column, (size, width) in categorical_sizes(dataset, features).items()
   ]
 
 
-def _cross_size(cross: Cross, features: Features) -> int:
-  axis = features.buckets.count + 1
+def embedding_name(column: str) -> str:
+  """The layer of a categorical column."""
+  return f'{column}{_EMBEDDING}'
+
+
+def is_embedding(layer: str) -> bool:
+  """Whether a layer's name is that of an embedding."""
+  return layer.endswith(_EMBEDDING)
+
+
+def categorical_sizes(dataset: Dataset, features: Features) -> dict[str, tuple[int, int]]:
+  """The categorical columns in their order: buckets, crosses, extras.
+
+  Returns:
+    By column, the number of distinct indices, the one for missing values
+    included, and the width of its embedding.
+  """
+  sizes: dict[str, tuple[int, int | None]] = {}
+  if features.buckets.enabled:
+    sizes |= {bucket_column(name): (bucket_axis(features), features.buckets.embedding) for name in COORDINATES}
+  if features.crosses.enabled:
+    widths = features.crosses.embedding
+    sizes |= {cross.value: (cross_size(cross, features), widths.get(cross)) for cross in features.crosses.crosses}
+  sizes |= {extra.name: (len(extra.vocabulary) + 2, None) for extra in dataset.extras if extra.kind == 'categorical'}
+  return {column: (size, width or fourth_root(size)) for column, (size, width) in sizes.items()}
+
+
+def bucket_column(coordinate: str) -> str:
+  """The column of a coordinate's buckets."""
+  return f'{coordinate}_bucket'
+
+
+def bucket_axis(features: Features) -> int:
+  """Number of buckets of a coordinate, the one for missing values included."""
+  return features.buckets.count + 1
+
+
+def exact_cross_size(cross: Cross, features: Features) -> int:
+  """Number of distinct values of a cross, the buckets of missing coordinates included."""
   powers = {Cross.PICKUP_CELL: 2, Cross.DROPOFF_CELL: 2, Cross.CELL_PAIR: 4}
-  return min(axis ** powers[cross] if cross in powers else _HOURS_PER_WEEK, features.crosses.max_exact)
+  return bucket_axis(features) ** powers[cross] if cross in powers else _HOURS_PER_WEEK
+
+
+def cross_size(cross: Cross, features: Features) -> int:
+  """Number of indices of a cross: exact, or the number of bins where the product is too large."""
+  return min(exact_cross_size(cross, features), features.crosses.max_exact)
 
 
 def has_numeric(dataset: Dataset, features: Features) -> bool:
   """Whether there is a standardized vector to clip; cells bring an indicator of missing ends with them."""
   blocks = (features.raw, features.passengers, features.temporal, features.geographic, features.buckets)
-  cells = features.crosses.enabled and any(cross in _CELLS for cross in features.crosses.crosses)
-  return cells or any(block.enabled for block in blocks) or any(extra.kind == 'numeric' for extra in dataset.extras)
+  return (
+    features.crosses.has_cells
+    or any(block.enabled for block in blocks)
+    or any(extra.kind == 'numeric' for extra in dataset.extras)
+  )

@@ -51,6 +51,17 @@ def raise_any(problems: Iterable[Problem]) -> None:
     raise ProblemsError(found)
 
 
+def joined(words: Iterable[str]) -> str:
+  """A list in a sentence: `a, b and c`."""
+  *before, last = [*words] or ['']
+  return f'{", ".join(before)} and {last}' if before else last
+
+
+def shortened(words: Sequence[str], most: int) -> str:
+  """The first words of a list, and how many follow: `a, b, c` or `a, b and 7 more`."""
+  return ', '.join(words) if len(words) <= most else f'{", ".join(words[:most])} and {len(words) - most} more'
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
   """A hint such as " Did you mean 'dense_0'?", or nothing where no known word is near."""
   near = difflib.get_close_matches(word, list(known), n=1)

@@ -57,7 +57,7 @@ Sparsity = Annotated[Fraction, Field(gt=0)]
 """A share of zeros in (0, 1)."""
 
 
-class Schedule(str, enum.Enum):
+class SparsitySchedule(str, enum.Enum):
   """How the sparsity rises; tfmot's `PolynomialDecay` and `ConstantSparsity`."""
 
   POLYNOMIAL = 'polynomial'
@@ -88,7 +88,7 @@ class Pruning(Config):
     fine_tuning: length and learning rate.
   """
 
-  schedule: Schedule = Schedule.POLYNOMIAL
+  schedule: SparsitySchedule = SparsitySchedule.POLYNOMIAL
   initial_sparsity: Fraction = 0.0
   final_sparsity: Sparsity
   begin: Moment = 0.0
@@ -154,7 +154,7 @@ class Pruning(Config):
     # Steps and shares can be compared only once the length is known; see pruning_steps.
     if isinstance(self.begin, float) == isinstance(self.end, float) and self.end <= self.begin:
       problems.append(Problem(('end',), f'must be after begin, got begin {self.begin:g} and end {self.end:g}.'))
-    if self.schedule is Schedule.CONSTANT and self.initial_sparsity:
+    if self.schedule is SparsitySchedule.CONSTANT and self.initial_sparsity:
       message = f'{self.initial_sparsity:g} has no effect: the constant schedule starts at final_sparsity'
       problems.append(Problem(('initial_sparsity',), f'{message}; leave it out or set schedule to polynomial.'))
     return problems
@@ -174,7 +174,7 @@ class Pruning(Config):
     for place, final in finals.items():
       if self.two_of_four and final != 0.5:
         problems.append(Problem(place, f'must be 0.5 with structure 2:4, got {final:g}; leave it out.'))
-      elif self.schedule is Schedule.POLYNOMIAL and self.initial_sparsity > final:
+      elif self.schedule is SparsitySchedule.POLYNOMIAL and self.initial_sparsity > final:
         told = f'must not be above {".".join(place)}, got {self.initial_sparsity:g} above {final:g}.'
         problems.append(Problem(('initial_sparsity',), told))
     return problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from configs.recipe import Moment, Pruning, Schedule
+from configs.recipe import Moment, Pruning, SparsitySchedule
 
 _UPDATES = 20
 """Intervals between begin and end where no frequency is given; more of them cost time and change little."""
@@ -58,7 +58,7 @@ def pruning_steps(pruning: Pruning, total_steps: int) -> PruningSteps:
   span = f'pruning {often} within steps {begin} to {end} of a fine-tuning of {total_steps} steps'
   if not updates:
     raise ValueError(f'{span} never updates a mask; move end behind begin or train for longer.')
-  if updates == 1 and pruning.schedule is Schedule.POLYNOMIAL:
+  if updates == 1 and pruning.schedule is SparsitySchedule.POLYNOMIAL:
     raise ValueError(
       f'{span} updates the masks only once, at step {begin}, with the initial sparsity {pruning.initial_sparsity:g}: '
       f'a polynomial needs two updates; {_mend(pruning, end - begin)}'

@@ -25,7 +25,7 @@ from configs.fine_tuning import (
   layers_branch,
 )
 from configs.problems import Problem, raise_any
-from configs.pruning import Moment, Pruning, Schedule, Structure
+from configs.pruning import Moment, Pruning, SparsitySchedule, Structure
 
 __all__ = [
   'CLIP_LAYER',
@@ -39,7 +39,7 @@ __all__ = [
   'Pruning',
   'Quantization',
   'Recipe',
-  'Schedule',
+  'SparsitySchedule',
   'Structure',
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from configs.fine_tuning import GROUPS, OUTPUT_LAYER
+from configs.fine_tuning import CLIP_LAYER, GROUPS, OUTPUT_LAYER
 from configs.layers import Layer, LayerKind
 from configs.model import Activation, Model
 from configs.problems import Problem, nearest
@@ -32,12 +32,12 @@ def recipe_problems(recipe: Recipe, model: Model, layers: Sequence[Layer]) -> li
   Returns:
     Problems located from the recipe's name down.
   """
-  check = _Check(recipe, model, layers)
+  check = _RecipeCheck(recipe, model, layers)
   found = [*check.pruning(), *check.clustering(), *check.quantization()]
   return [problem.under(recipe.name) for problem in found]
 
 
-class _Check:
+class _RecipeCheck:
   def __init__(self, recipe: Recipe, model: Model, layers: Sequence[Layer]) -> None:
     self._recipe = recipe
     self._model = model
@@ -90,7 +90,7 @@ class _Check:
       if name not in self._layers:
         known = ', '.join(self._layers)
         hint = nearest(name, (*self._layers, *GROUPS))
-        why = ' There is no clip layer, as model.clip is unset.' if name == 'clip' else hint
+        why = ' There is no clip layer, as model.clip is unset.' if name == CLIP_LAYER else hint
         yield Problem(('layers',), f"unknown layer '{name}'. The model has {known}.{why}")
 
   def _too_many_clusters(self, clustering: Clustering, names: Sequence[str]) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from configs.base import Config, PositiveInt
-from configs.problems import Problem, raise_any
+from configs.problems import Problem, joined, raise_any
 
 _PROJECTIONS = ('pca', 'svd', 'ica', 'nmf', 'lda', 'pls')
 _SHARES_OF_VARIANCE = ('pca', 'svd')
@@ -48,7 +48,7 @@ class ReductionMethod(str, enum.Enum):
     return self.value in _SHARES_OF_VARIANCE
 
 
-class Engine(str, enum.Enum):
+class PcaEngine(str, enum.Enum):
   """What fits a PCA: scikit-learn on a sample, scikit-learn batch by batch, or tf.Transform in Beam."""
 
   SKLEARN = 'sklearn'
@@ -56,7 +56,7 @@ class Engine(str, enum.Enum):
   TFT = 'tft'
 
 
-class Scorer(str, enum.Enum):
+class RankingModel(str, enum.Enum):
   """The model whose importances rank the features, for `permutation` and `rfe`."""
 
   TREES = 'trees'
@@ -130,9 +130,9 @@ class Reduction(Config):
   fare_bands: PositiveInt | tuple[float, ...] = 8
   shift: bool = True
   iterations: Annotated[int, Field(ge=1, le=1000)] = 50
-  scorer: Scorer = Scorer.TREES
+  scorer: RankingModel = RankingModel.TREES
   categoricals: bool = False
-  engine: Engine = Engine.SKLEARN
+  engine: PcaEngine = PcaEngine.SKLEARN
   sample: Annotated[int, Field(ge=2)] = 200_000
   seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -211,5 +211,5 @@ class Reduction(Config):
     for name, methods in own.items():
       default = type(self).model_fields[name].default
       if self.method not in methods and getattr(self, name) != default:
-        owners = ' and '.join(method.value for method in methods)
+        owners = joined(method.value for method in methods)
         yield Problem((name,), f'has no effect with method {self.method.value}, only with {owners}; leave it out.')

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from configs.base import Config, PositiveInt
+from configs.base import Config, PositiveInt, one_or_more
 from configs.compression import FLOAT32, SCHEMES, Scheme
 from configs.features import Cross
 from configs.problems import nearest
@@ -43,10 +43,6 @@ def study_block(name: object) -> object:
   if name in known:
     return name
   raise ValueError(f"unknown study block '{name}'. Available: {', '.join(known)}.{nearest(str(name), known)}")
-
-
-def _listed(value: object) -> object:
-  return value if isinstance(value, (list, tuple)) else [value]
 
 
 class Dimensions(Config):
@@ -158,7 +154,7 @@ class Study(Config):
   """
 
   blocks: Annotated[
-    tuple[Annotated[StudyBlock, BeforeValidator(study_block)], ...], BeforeValidator(_listed), Field(min_length=1)
+    tuple[Annotated[StudyBlock, BeforeValidator(study_block)], ...], BeforeValidator(one_or_more), Field(min_length=1)
   ] = tuple(StudyBlock)
   seeds: Annotated[int, Field(ge=1, le=100)] = 3
   first_seed: Annotated[int, Field(ge=0, lt=2**30)] = 0

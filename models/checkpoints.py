@@ -22,14 +22,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.io import gfile
 
+from models.whole_files import discard_drafts, write_whole
+
 _FILE = 'training.checkpoint'
-_PART = 'training.checkpoint.part'
 _DETAILS = 'details'
 _DIGEST_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class TrainingState:
   """A training at one of its record points.
 
   Attributes:
@@ -70,7 +71,7 @@ class Checkpoint:
     """Whether the last save, or the beginning, is long enough ago."""
     return time.monotonic() - self._saved_at >= self._every_seconds
 
-  def save(self, state: State, identity: Sequence[str]) -> None:
+  def save(self, state: TrainingState, identity: Sequence[str]) -> None:
     """Replaces what was saved; a process that is killed meanwhile leaves the previous state.
 
     Args:
@@ -88,12 +89,11 @@ class Checkpoint:
     content = io.BytesIO()
     np.savez(content, **arrays | {_DETAILS: np.array(json.dumps(details))})
     gfile.makedirs(self.directory)
-    with gfile.GFile(os.path.join(self.directory, _PART), 'wb') as file:
-      file.write(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
-    gfile.rename(os.path.join(self.directory, _PART), os.path.join(self.directory, _FILE), overwrite=True)
+    archive = content.getvalue()
+    write_whole(os.path.join(self.directory, _FILE), hashlib.sha256(archive).digest() + archive)
     self._saved_at = time.monotonic()
 
-  def restore(self, identity: Sequence[str]) -> State | None:
+  def restore(self, identity: Sequence[str]) -> TrainingState | None:
     """The saved state.
 
     Args:
@@ -105,6 +105,7 @@ class Checkpoint:
     """
     self._saved_at = time.monotonic()
     path = os.path.join(self.directory, _FILE)
+    discard_drafts(path)
     if not gfile.exists(path):
       return None
     with gfile.GFile(path, 'rb') as file:
@@ -118,9 +119,10 @@ class Checkpoint:
 
   def clear(self) -> None:
     """Removes the saved state, and the folder where nothing else is in it."""
-    for name in (_FILE, _PART):
-      if gfile.exists(os.path.join(self.directory, name)):
-        gfile.remove(os.path.join(self.directory, name))
+    path = os.path.join(self.directory, _FILE)
+    discard_drafts(path)
+    if gfile.exists(path):
+      gfile.remove(path)
     if gfile.isdir(self.directory) and not gfile.listdir(self.directory):
       gfile.rmtree(self.directory)
 
@@ -141,17 +143,17 @@ def _numbered(kind: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
   return {f'{kind}_{position}': value for position, value in enumerate(values)}
 
 
-def _state(details: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> State:
-  return State(
+def _state(details: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TrainingState:
+  return TrainingState(
     step=details['step'],
     curves=details['curves'],
-    values=_listed('value', arrays),
-    best=_listed('best', arrays) or None,
+    values=_arrays('value', arrays),
+    best=_arrays('best', arrays) or None,
     best_loss=details['best_loss'],
     stalled=details['stalled'],
   )
 
 
-def _listed(kind: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+def _arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
   count = sum(name.startswith(f'{kind}_') for name in arrays)
   return [arrays[f'{kind}_{position}'] for position in range(count)]

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
+from configs.layers import hidden_depth, is_embedding
 from models.versions import SAVED_MODEL
 
 _OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
@@ -151,10 +152,10 @@ def fake_quantized(saved_model_dir: str) -> dict[str, int]:
 
 
 def _position(layer: str) -> tuple[int, int, str]:
-  number = re.fullmatch(r'dense_(\d+)', layer)
-  if number:
-    return 1, int(number[1]), layer
-  return (0 if layer.endswith('_embedding') else 2), 0, layer
+  depth = hidden_depth(layer)
+  if depth is not None:
+    return 1, depth, layer
+  return (0 if is_embedding(layer) else 2), 0, layer
 
 
 def _ranges(weights: Mapping[str, np.ndarray], kinds: tuple[str, ...]) -> dict[str, tuple[float, float]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from configs.layers import embedding_name, hidden_names
 from configs.model import Model
+from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
 from models.clipping import Clip
 from models.keras_compat import keras
 from transforms import names
@@ -41,7 +43,7 @@ def build_fare_model(
   parts: list[keras.KerasTensor] = []
   if numeric_width:
     inputs.append(keras.Input([numeric_width], name=names.NUMERIC))
-    parts.append(Clip(config.clip, name='clip')(inputs[-1]) if config.clip else inputs[-1])
+    parts.append(Clip(config.clip, name=CLIP_LAYER)(inputs[-1]) if config.clip else inputs[-1])
   for position, feature in enumerate(categoricals):
     inputs.append(keras.Input([], name=feature.name, dtype='int64'))
     parts.append(_embedding(feature, seed + 1000 + position)(inputs[-1]))
@@ -55,13 +57,13 @@ def _embedding(feature: Categorical, seed: int) -> keras.layers.Layer:
     feature.size,
     feature.embedding_width,
     embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed),
-    name=f'{feature.name}_embedding',
+    name=embedding_name(feature.name),
   )
 
 
 def _dense_core(config: Model, width: int, typical_fare: float, seed: int) -> keras.Sequential:
   core = keras.Sequential([keras.Input([width])], name=DENSE_CORE)
-  for depth, units in enumerate(config.hidden):
+  for depth, (name, units) in enumerate(zip(hidden_names(config), config.hidden, strict=True)):
     if config.dropout and depth:
       core.add(keras.layers.Dropout(config.dropout, seed=seed + depth))
     core.add(
@@ -70,7 +72,7 @@ def _dense_core(config: Model, width: int, typical_fare: float, seed: int) -> ke
         activation=config.activation.value,
         kernel_initializer=keras.initializers.GlorotUniform(seed=seed + depth),
         kernel_regularizer=keras.regularizers.L2(config.l2) if config.l2 else None,
-        name=f'dense_{depth}',
+        name=name,
       )
     )
   core.add(
@@ -78,7 +80,7 @@ def _dense_core(config: Model, width: int, typical_fare: float, seed: int) -> ke
       1,
       kernel_initializer=keras.initializers.GlorotUniform(seed=seed + len(config.hidden)),
       bias_initializer=keras.initializers.Constant(typical_fare),
-      name='fare',
+      name=OUTPUT_LAYER,
     )
   )
   return core

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from configs.columns import LABEL
 from models.lite.client import LiteModel
-from models.lite.contract import FARE
 from models.manifest import EXTRA, LITE_FILE, ManifestError
 
 GOLDEN = f'{EXTRA}/golden_rides.json'
@@ -46,9 +46,11 @@ def write_golden(
     ValueError: there is no ride, columns have other lengths, or a fare is no
       number.
   """
-  fares = {FARE: np.asarray(lite_fares), f'saved_model_{FARE}': np.asarray(saved_model_fares)}
+  fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}
   columns = {name: np.asarray(column) for name, column in rides.items()}
-  if {column.shape for column in (*columns.values(), *fares.values())} != {(len(fares[FARE]),)} or not len(fares[FARE]):
+  if {column.shape for column in (*columns.values(), *fares.values())} != {(len(fares[LABEL]),)} or not len(
+    fares[LABEL]
+  ):
     raise ValueError('Golden rides need at least one ride, and as many fares of each kind as rides.')
   if not all(np.isfinite(values).all() for values in fares.values()):
     raise ValueError('A fare of the golden rides is no number.')
@@ -73,7 +75,7 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
   golden = _read(path)
   model = LiteModel(pathlib.Path(version_dir) / LITE_FILE)
   rides = {name: np.array(column, model.inputs.get(name, np.float32)) for name, column in golden['rides'].items()}
-  given, wanted = model.predict(rides), np.array(golden[FARE], np.float32)
+  given, wanted = model.predict(rides), np.array(golden[LABEL], np.float32)
   wrong = np.flatnonzero(~(np.abs(given - wanted) <= golden['tolerance']))
   if len(wrong):
     first = wrong[0]
@@ -86,7 +88,7 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
 def _read(path: pathlib.Path) -> dict[str, Any]:
   try:
     golden = json.loads(path.read_text(encoding='utf-8'))
-    counts = {len(column) for column in (*golden['rides'].values(), golden[FARE])}
+    counts = {len(column) for column in (*golden['rides'].values(), golden[LABEL])}
     if len(counts) != 1 or not min(counts) or not math.isfinite(golden['tolerance']):
       raise ValueError('columns of different lengths')
   except OSError as error:

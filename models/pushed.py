@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from models.lite.client import LiteModel
 from models.manifest import LITE_FILE, MANIFEST, Manifest, ManifestError, verify
-from models.versions import SAVED_MODEL, is_object_store, served_version
+from models.versions import SAVED_MODEL, served_version
+from models.whole_files import is_bucket
 
 
 class PushedModel(NamedTuple):
@@ -36,7 +37,7 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
     ManifestError: there is no such thing, or it is not what was pushed.
   """
   place = pathlib.Path(path)
-  if is_object_store(path):
+  if is_bucket(path):
     raise ManifestError(f"'{path}' lies in a bucket; copy the version to this machine and name its directory.")
   if not place.exists():
     raise ManifestError(f"There is no '{path}'; name a pushed version, the directory of the versions, or a .tflite.")

@@ -23,7 +23,7 @@ import tensorflow as tf
 from configs.errors import FailedError
 from configs.model import Training
 from models.adamw import AdamW
-from models.checkpoints import Checkpoint, State, describe
+from models.checkpoints import Checkpoint, TrainingState, describe
 from models.compiled_steps import compiled_errors, compiled_steps, compiled_values
 from models.keras_compat import keras
 from models.rides import Rides
@@ -247,10 +247,10 @@ class TrainingRun:
       *self._probes,
     ]
 
-  def _begin(self, restored: State | None) -> State:
+  def _begin(self, restored: TrainingState | None) -> TrainingState:
     """The restored state, its values assigned, or that of a fresh start."""
     if restored is None:
-      return State(0, {}, self._values())
+      return TrainingState(0, {}, self._values())
     _assign(self._variables, restored.values)
     return restored
 
@@ -259,7 +259,7 @@ class TrainingRun:
     loss, squares, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
     return loss / len(rows), math.sqrt(squares / rows.size), rate
 
-  def _record(self, state: State, step: int, loss: float, rmse: float, rate: float) -> State:
+  def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
     point = {
       'step': step,
@@ -279,7 +279,13 @@ class TrainingRun:
     return self._watch(state) if self._config.early_stopping.enabled and at_epoch_end else state
 
   def _diverged(
-    self, good: State, step: int, loss: float, rate: float, checkpoint: Checkpoint | None, identity: Sequence[str]
+    self,
+    good: TrainingState,
+    step: int,
+    loss: float,
+    rate: float,
+    checkpoint: Checkpoint | None,
+    identity: Sequence[str],
   ) -> DivergedError:
     """What to raise when the loss at `step` is not finite; puts the last good state back and keeps it."""
     _assign(self._variables, good.values)
@@ -292,7 +298,7 @@ class TrainingRun:
       f'lower training.learning_rate (now {self._config.learning_rate:g}) or look for extreme fares. {kept}'
     )
 
-  def _watch(self, state: State) -> State:
+  def _watch(self, state: TrainingState) -> TrainingState:
     """Early stopping at the end of an epoch: is it the best one so far?"""
     loss = state.curves['val_loss'][-1]
     if state.best is not None and not loss < state.best_loss:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import os
 import pathlib
 
+from models.whole_files import is_bucket
+
 SAVED_MODEL = 'saved_model.pb'
 """The file that makes a directory a SavedModel."""
 
@@ -62,16 +64,11 @@ def version_number(name: str) -> int | None:
 
 def is_saved_model(directory: Place) -> bool:
   """Whether a directory on a disk or in a bucket holds a whole SavedModel, which a model server can load."""
-  if not is_object_store(directory):
+  if not is_bucket(directory):
     return pathlib.Path(directory, SAVED_MODEL).is_file()
   import tensorflow as tf
 
   return bool(tf.io.gfile.exists(os.path.join(directory, SAVED_MODEL)))
-
-
-def is_object_store(place: Place) -> bool:
-  """Whether a place is a URL such as `gs://bucket/models`."""
-  return '://' in os.fspath(place)
 
 
 def _is_whole(base: Place, number: int) -> bool:
@@ -84,7 +81,7 @@ def _numbers(base: Place) -> list[int]:
 
 
 def _names(base: Place) -> list[str]:
-  if not is_object_store(base):
+  if not is_bucket(base):
     root = pathlib.Path(base)
     return [path.name for path in root.iterdir()] if root.is_dir() else []
   import tensorflow as tf

@@ -20,6 +20,7 @@ from configs.beam import (
   Workers,
 )
 from configs.loading import ConfigError
+from models.whole_files import is_bucket
 
 if TYPE_CHECKING:
   from tfx.dsl.components.base import base_node
@@ -124,7 +125,7 @@ def project_of(around: Surroundings) -> str:
 
 def _dataflow(chosen: Dataflow, around: Surroundings, place: str) -> dict[str, Option]:
   """Settings that the service must have, from the config or from around."""
-  if '://' not in around.root:
+  if not is_bucket(around.root):
     raise ConfigError(
       f"{place}.engine: dataflow's workers can't reach '{around.root}' on this machine; "
       'use a pipeline root in a bucket (farelite compile), or engine: direct.'

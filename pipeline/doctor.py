@@ -41,7 +41,7 @@ _PAIRS = {  # Which of these go together; TFX pins them loosely and fails late.
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class CheckResult:
   """The result of one check.
 
   Attributes:
@@ -67,43 +67,43 @@ def run() -> int:
   return 0 if all(finding.ok for finding in findings) else 1
 
 
-def _show(console: Console, name: str, finding: Finding) -> None:
+def _show(console: Console, name: str, finding: CheckResult) -> None:
   mark = '[green]✓[/]' if finding.ok else '[red]✗[/]'
   console.print(f' {mark} {name:<12} {finding.text}', soft_wrap=True)
   if not finding.ok and finding.mend:
     console.print(f'   {"":<12} → {finding.mend}', soft_wrap=True)
 
 
-def _guarded(check: Callable[[], Finding]) -> Finding:
+def _guarded(check: Callable[[], CheckResult]) -> CheckResult:
   try:
     return check()
   except Exception as error:  # A doctor that dies of what it examines helps nobody.
-    return Finding(
+    return CheckResult(
       False, f'the check itself failed: {type(error).__name__}: {error}', '`make reinstall` makes the environment anew.'
     )
 
 
-def _python() -> Finding:
+def _python() -> CheckResult:
   version = '.'.join(map(str, sys.version_info[:3]))
   lane = next((name for name, versions in _LANES.items() if sys.version_info[:2] in versions), None)
-  return Finding(
+  return CheckResult(
     lane is not None,
     f'{version} at {sys.executable}' + (f', lane {lane}' if lane else ''),
     'Farelite runs on Python 3.11 to 3.13 (tfx 1.21) or 3.10 (tfx 1.16): install one, then `make install`.',
   )
 
 
-def _libraries() -> Finding:
+def _libraries() -> CheckResult:
   """The C library, which tfx 1.21 asks to be newer than some distributions have."""
   if sys.platform != 'linux':
-    return Finding(True, f'those of {platform.system()} {platform.release()}')
+    return CheckResult(True, f'those of {platform.system()} {platform.release()}')
   loaded = ' '.join(platform.libc_ver())
   borrowed = _recorded().get('runtime')
   if not borrowed:
-    return Finding(True, f"{loaded}, the system's own")
+    return CheckResult(True, f"{loaded}, the system's own")
   told = ', '.join(f'{package} {version}' for package, version in borrowed.items())
   old = _recorded().get('system_libc', 'an older one')
-  return Finding(
+  return CheckResult(
     (pathlib.Path(sys.prefix) / 'lib' / 'runtime' / 'libc.so.6').is_file(),
     f'{loaded} below {sys.prefix}, as the system has {old}: {told}',
     '`make reinstall`',
@@ -116,7 +116,7 @@ def _recorded() -> dict[str, Any]:
   return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
 
 
-def _packages() -> Finding:
+def _packages() -> CheckResult:
   found, lanes, missing = [], set[int](), []
   for package, lines in _PAIRS.items():
     try:
@@ -128,68 +128,68 @@ def _packages() -> Finding:
     fits = {lane for lane, line in enumerate(lines) if version.startswith(line)}
     lanes = fits if len(found) == 1 else lanes & fits
   text = ', '.join(found) + (f'; missing: {", ".join(missing)}' if missing else '')
-  return Finding(not missing and bool(lanes), text, 'These versions do not go together: `make reinstall`.')
+  return CheckResult(not missing and bool(lanes), text, 'These versions do not go together: `make reinstall`.')
 
 
-def _tensorflow() -> Finding:
+def _tensorflow() -> CheckResult:
   environment.prepare()
   start = time.monotonic()
   tf = importlib.import_module('tensorflow')
   value = float(tf.reduce_sum(tf.ones([2, 2])))
-  return Finding(value == 4.0, f'adds up, imported in {time.monotonic() - start:.1f} s')
+  return CheckResult(value == 4.0, f'adds up, imported in {time.monotonic() - start:.1f} s')
 
 
-def _beam() -> Finding:
+def _beam() -> CheckResult:
   beam = importlib.import_module('apache_beam')
   with beam.Pipeline(runner='DirectRunner') as pipeline:
     _ = pipeline | beam.Create([1, 2]) | beam.Map(lambda value: value + 1)
-  return Finding(True, f'apache-beam {beam.__version__} ran a pipeline')
+  return CheckResult(True, f'apache-beam {beam.__version__} ran a pipeline')
 
 
-def _metadata() -> Finding:
+def _metadata() -> CheckResult:
   environment.prepare()
   metadata = importlib.import_module('tfx.orchestration.metadata')
   with tempfile.TemporaryDirectory() as directory:
     config = metadata.sqlite_metadata_connection_config(os.path.join(directory, 'metadata.sqlite'))
     with metadata.Metadata(config) as handle:
       handle.store.get_artifacts()
-  return Finding(True, 'ML Metadata opens an SQLite store')
+  return CheckResult(True, 'ML Metadata opens an SQLite store')
 
 
-def _memory() -> Finding:
+def _memory() -> CheckResult:
   gigabytes = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9
-  return Finding(
+  return CheckResult(
     gigabytes >= _MINIMUM_MEMORY_GB,
     f'{gigabytes:.0f} GB, {os.cpu_count()} cores',
     f'A run on the Chicago rides needs about {_MINIMUM_MEMORY_GB} GB.',
   )
 
 
-def _disk() -> Finding:
+def _disk() -> CheckResult:
   free = shutil.disk_usage(pathlib.Path.cwd()).free / 1e9
-  return Finding(
+  return CheckResult(
     free >= _MINIMUM_DISK_GB, f'{free:.0f} GB free here', 'Free some, or run with --output on another disk.'
   )
 
 
-def _rides() -> Finding:
+def _rides() -> CheckResult:
   path = 'package://tfx/examples/chicago_taxi_pipeline/data/simple/data.csv'
   try:
     source = data_source(path)
   except DataSourceError as error:
-    return Finding(False, str(error), '`make reinstall`')
+    return CheckResult(False, str(error), '`make reinstall`')
   file = pathlib.Path(source.base) / source.pattern
-  return Finding(file.is_file(), f'the Chicago rides lie at {file}', 'tfx was installed without its examples.')
+  return CheckResult(file.is_file(), f'the Chicago rides lie at {file}', 'tfx was installed without its examples.')
 
 
-def _make() -> Finding:
+def _make() -> CheckResult:
   if shutil.which('make') is None:
-    return Finding(False, 'make is not on PATH', 'apt-get install make')
+    return CheckResult(False, 'make is not on PATH', 'apt-get install make')
   version = subprocess.run(['make', '--version'], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-  return Finding(True, version)
+  return CheckResult(True, version)
 
 
-CHECKS: dict[str, Callable[[], Finding]] = {
+CHECKS: dict[str, Callable[[], CheckResult]] = {
   'python': _python,
   'libraries': _libraries,
   'packages': _packages,

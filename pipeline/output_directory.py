@@ -20,6 +20,7 @@ from typing import IO
 import portalocker
 
 from configs.errors import UserError
+from models.whole_files import is_bucket
 
 MINIMUM_FREE_BYTES = 50_000_000
 """What a small run writes; below it a run would die half way."""
@@ -95,7 +96,7 @@ def at(path: str) -> OutputDirectory:
   Raises:
     OutputError: it is no path of this machine.
   """
-  if '://' in path:
+  if is_bucket(path):
     raise OutputError(
       f"The output '{path}' does not lie on this machine, and this command works in a folder; name one. Runs in the "
       'cloud go to platform.pipeline_root and platform.serving (farelite submit).'

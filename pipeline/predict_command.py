@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from components.prediction import writing
 from components.prediction.model_files import ModelFiles, find_model
 from components.prediction.scoring import Scorer
-from components.prediction.streaming import Outcome, predict_files
+from components.prediction.streaming import PredictionOutcome, predict_files
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.files import check_inputs
 from configs import loading
@@ -132,7 +132,7 @@ def _progress(console: Console) -> Iterator[Callable[[int], None]]:
     yield lambda rows: progress.update(task, completed=rows, rate=rows / (time.monotonic() - start))
 
 
-def _sentence(outcome: Outcome, seconds: float) -> str:
+def _sentence(outcome: PredictionOutcome, seconds: float) -> str:
   empty = sum(outcome.reasons.values())
   rate = f'{outcome.rows / seconds:,.0f} rides a second' if seconds else ''
   text = f'{outcome.rows - empty:,} of {outcome.rows:,} rides predicted in {seconds:.1f} s ({rate})'

@@ -14,7 +14,7 @@ from configs.errors import UserError
 from configs.run import RunConfig
 from pipeline import metadata_store, output_directory, pushes, recorded_config, retention
 from pipeline.output_directory import OutputDirectory
-from pipeline.retention import Plan
+from pipeline.retention import Removals
 
 
 def run(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
@@ -63,7 +63,7 @@ def prune(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory)
   return text
 
 
-def _sentence(planned: Plan, output: OutputDirectory, verb: str) -> str:
+def _sentence(planned: Removals, output: OutputDirectory, verb: str) -> str:
   """Made before anything is gone, as it tells the size."""
   folders = [*planned.paths, *planned.files, *(output.serving / str(version) for version in planned.versions)]
   stays = f'version {planned.serves}, which serves, stays with all that it was made of' if planned.serves else ''
@@ -74,7 +74,7 @@ def _sentence(planned: Plan, output: OutputDirectory, verb: str) -> str:
   )
 
 
-def _list(planned: Plan, output: OutputDirectory) -> None:
+def _list(planned: Removals, output: OutputDirectory) -> None:
   for version in planned.versions:
     click.echo(f'  version   {output.serving / str(version)}')
   for path in planned.paths:

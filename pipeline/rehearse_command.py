@@ -15,6 +15,7 @@ from rich.table import Table
 
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
+from models.whole_files import write_whole
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource, files_of
 from pipeline.live_view import LiveView
@@ -136,7 +137,7 @@ def run(target: Target, config: RunConfig, output: OutputDirectory, parallel: in
     with tempfile.TemporaryDirectory(prefix='farelite-') as scratch:
       stage, steps = _rehearse(directory, target, run_id, logs, pathlib.Path(scratch), console, parallel)
     summary = _summary(stage, steps, round(time.monotonic() - start, 1))
-    directory.summary.write_text(summary.to_json() + '\n', encoding='utf-8')
+    write_whole(directory.summary, summary.to_json() + '\n')
     _show(console, summary, directory)
   return 0 if summary.status == 'complete' else 1
 
@@ -169,11 +170,11 @@ def _rehearse(
   """The stage, and its tasks that ended."""
   from pipeline.rehearsal import dag_runner, image, kubeflow_spec
   from pipeline.rehearsal.artifact_store import ArtifactStore
-  from pipeline.rehearsal.task_runner import Stage
+  from pipeline.rehearsal.task_runner import Rehearsal
 
   with console.status('building the wheel …'):
     built = image.build(directory.image)
-  stage = Stage(
+  stage = Rehearsal(
     target=target,
     run=run_id,
     pipeline=kubeflow_spec.load(directory.spec(target)),

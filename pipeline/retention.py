@@ -15,6 +15,7 @@ from components.pusher.journal import origin, rollbacks
 from components.pusher.removing import remove_versions
 from configs.run import RunConfig
 from models.versions import versions
+from models.whole_files import set_aside
 from pipeline import run_registry
 from pipeline.lineage import lineage, outputs_of_run
 from pipeline.output_directory import OutputDirectory
@@ -27,7 +28,7 @@ _REMOVED = '.removed-'
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class Removals:
   """What a pruning removes.
 
   Attributes:
@@ -54,7 +55,7 @@ class Plan:
 
 def plan(
   store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, now: datetime.datetime | None = None
-) -> Plan:
+) -> Removals:
   """What `prune` would remove; changes nothing.
 
   The newest run stays whatever the limits are: the next one goes on from its cache and compares its rides with it.
@@ -77,7 +78,7 @@ def plan(
   protected_uris = {artifact.uri for artifact in artifacts if artifact.id in protected}
   gone = [a for a in artifacts if _is_removable(a, output) and a.uri not in protected_uris]
   runs = {entry.run for entry in kept}
-  return Plan(
+  return Removals(
     runs=[entry.run for entry in launched if entry.run not in runs and not entry.pruned],
     artifacts=gone if launched else [],
     versions=[version for version in present if version not in kept_versions],
@@ -87,7 +88,7 @@ def plan(
   )
 
 
-def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Plan) -> None:
+def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Removals) -> None:
   """Carries a plan out; the caller holds the output directory. Killed half way, the next pruning goes on.
 
   An artifact's folder is renamed first, then the store is told, then the files go: at no time does the store name a
@@ -169,7 +170,7 @@ def _old_files(output: OutputDirectory, since: str | None) -> list[pathlib.Path]
 def _set_aside(path: pathlib.Path) -> pathlib.Path | None:
   target = path.with_name(f'{_REMOVED}{path.name}')
   try:
-    path.rename(target)
+    set_aside(path, target)
   except FileNotFoundError:  # Removed by hand.
     return None
   return target

@@ -19,6 +19,7 @@ from rich.text import Text
 from configs import loading
 from configs.records import Estimate
 from configs.run import RunConfig
+from models.whole_files import write_whole
 from pipeline import beam_arguments, cloud_bigquery, environment, log_files
 from pipeline.config_view import config_view
 from pipeline.data_source import DataSource
@@ -108,7 +109,7 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
     MetadataStoreError: the metadata store can't be used.
   """
   start = time.monotonic()
-  output.config.write_text(loading.dump(config), encoding='utf-8')
+  write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with log_files.captured(log) as console:
     if show:

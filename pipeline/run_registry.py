@@ -24,6 +24,7 @@ from components.pusher.journal import Rollback
 from configs.metadata import StoreKind
 from configs.records import RecordPart
 from configs.run import RunConfig
+from models.whole_files import write_whole
 from pipeline.metadata_store import MetadataStoreError, place
 from pipeline.output_directory import OutputDirectory
 from pipeline.summary_record import Summary
@@ -166,7 +167,7 @@ def _directory_id(output: OutputDirectory) -> str:
   """A random name that the directory keeps, also when it is moved."""
   file = output.path / '.directory-id'
   if not file.is_file():
-    file.write_text(uuid.uuid4().hex)
+    write_whole(file, uuid.uuid4().hex)
   return file.read_text().strip()
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from configs import loading
 from configs.errors import UserError
 from configs.metadata import StoreKind
+from configs.problems import shortened
 from configs.run import RunConfig
 from models.versions import version_number
 from pipeline import metadata_store, recorded_config
@@ -170,7 +171,7 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
   for number, rides in enumerate(found.rides):
     rows = '' if rides['read'] is None else f': {rides["read"]:,} read, {rides["kept"]:,} kept'
     told['rides' if number == 0 else f'rides {number + 1}'] = f'{rides["source"]}{rows}'
-    told[' ' * (number + 1) + 'files'] = _few(rides['files'])
+    told[' ' * (number + 1) + 'files'] = shortened(rides['files'], 3)
     told[' ' * (number + 1) + 'digest'] = rides['digest'] or 'not recorded'
     if rides['span'] not in (None, '0', 0):
       told[' ' * (number + 1) + 'span'] = str(rides['span'])
@@ -185,8 +186,3 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
   for name, models in found.other_models.items():
     told[name] = models
   return {name: text for name, text in told.items() if text}
-
-
-def _few(files: Sequence[str]) -> str:
-  more = f' and {len(files) - 3} more' if len(files) > 3 else ''
-  return ', '.join(files[:3]) + more

@@ -12,9 +12,9 @@ from components.fare_evaluator.records import EvaluatedSlice
 from configs.records import Figure, Record, RecordPart
 from models.compression.records import ReportedErrors, ReportedTotals
 from models.reduction.records import ReductionFigures
+from models.whole_files import write_whole
 from pipeline.retraining.triggers import Verdict
 from pipeline.steps import StepState
-from pipeline.whole_file import write_whole
 
 
 class Status(str, enum.Enum):

@@ -110,3 +110,10 @@ def test_the_reader_sees_every_kind_of_import(source, package, tmp_path, monkeyp
   path.parent.mkdir()
   path.write_text(source, encoding='utf-8')
   assert _known(path, {package}) == {package}
+
+
+def test_the_command_line_loads_nothing_heavy():
+  """Oracle: the modules that are loaded, not a clock."""
+  program = "import sys, pipeline.cli; print(sorted({name.split('.')[0] for name in sys.modules}))"
+  loaded = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+  assert {name for name in TENSORFLOW | TFX | {'pandas'} if f"'{name}'" in loaded} == set()

@@ -12,7 +12,7 @@ from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
 from transforms.crosses import equal_width
 from transforms.engineering import Engineered, observed
-from transforms.rides import Rides
+from transforms.rides import RideBatch
 
 QUANTILE_ERROR = 0.001
 """Largest error of a fitted quantile, as a share of the rides: the sketch is approximate."""
@@ -35,7 +35,7 @@ def fit(engineered: Engineered, bounds: Bounds, features: Features) -> Constants
   return Constants.from_moments(mean, variance, _boundaries(engineered.rides, bounds, features))
 
 
-def _boundaries(ride: Rides, bounds: Bounds, features: Features) -> tf.Tensor | np.ndarray | None:
+def _boundaries(ride: RideBatch, bounds: Bounds, features: Features) -> tf.Tensor | np.ndarray | None:
   block: BucketBlock = features.buckets
   if not uses_boundaries(features):
     return None

@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Collection
 
 from configs.dataset import COORDINATES, PASSENGERS, Dataset
-from configs.features import Cross, Features, fourth_root
-from transforms import crosses
+from configs.features import Cross, Features
+from configs.layers import bucket_column, categorical_sizes, cross_size, exact_cross_size
 
 PICKUP = COORDINATES[:2]
 DROPOFF = COORDINATES[2:]
-_CELLS = (Cross.PICKUP_CELL, Cross.DROPOFF_CELL, Cross.CELL_PAIR)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,20 +77,18 @@ def is_kept(name: str, keep: Collection[str] | None) -> bool:
 
 def categoricals(dataset: Dataset, features: Features) -> tuple[Categorical, ...]:
   """The categorical columns that a config yields: buckets, crosses, then extras."""
-  return (
-    *(_buckets(features) if features.buckets.enabled else ()),
-    *(_cross(cross, features) for cross in (features.crosses.crosses if features.crosses.enabled else ())),
-    *(
-      Categorical(extra.name, len(extra.vocabulary) + 2, fourth_root(len(extra.vocabulary) + 2), extra.meaning)
-      for extra in dataset.extras
-      if extra.kind == 'categorical'
-    ),
-  )
+  meanings = {
+    **{bucket_column(name): _bucket_meaning(name) for name in COORDINATES},
+    **{cross.value: _cross_meaning(cross, features) for cross in Cross},
+    **{extra.name: extra.meaning for extra in dataset.extras},
+  }
+  sizes = categorical_sizes(dataset, features)
+  return tuple(Categorical(name, size, width, meanings[name]) for name, (size, width) in sizes.items())
 
 
 def uses_boundaries(features: Features) -> bool:
   """Whether any categorical column needs bucket boundaries."""
-  return features.buckets.enabled or (features.crosses.enabled and any(c in _CELLS for c in features.crosses.crosses))
+  return features.buckets.enabled or features.crosses.has_cells
 
 
 def missing_inputs(dataset: Dataset, features: Features) -> dict[str, tuple[str, ...]]:
@@ -189,21 +186,17 @@ def _extra(name: str, unit: str, meaning: str) -> Feature:
   return Feature(name, 'extra', unit, meaning or 'a further column of the dataset', (name,))
 
 
-def _buckets(features: Features) -> list[Categorical]:
-  size = features.buckets.count + 1
-  width = features.buckets.embedding or fourth_root(size)
-  meaning = 'bucket of the {}; the last one for a missing value'
-  return [Categorical(f'{name}_bucket', size, width, meaning.format(name.replace('_', ' '))) for name in COORDINATES]
+def _bucket_meaning(coordinate: str) -> str:
+  return f'bucket of the {coordinate.replace("_", " ")}; the last one for a missing value'
 
 
-def _cross(cross: Cross, features: Features) -> Categorical:
-  size = crosses.size(cross, features)
-  width = features.crosses.embedding.get(cross) or fourth_root(size)
+def _cross_meaning(cross: Cross, features: Features) -> str:
+  size = cross_size(cross, features)
   meaning = {
     Cross.PICKUP_CELL: 'longitude bucket × latitude bucket of the pickup',
     Cross.DROPOFF_CELL: 'longitude bucket × latitude bucket of the dropoff',
     Cross.CELL_PAIR: 'pickup cell × dropoff cell',
     Cross.HOUR_OF_WEEK: 'day of week × hour, Monday 0 h first',
   }[cross]
-  hashed = '' if size == crosses.exact_size(cross, features) else f', hashed into {size} bins'
-  return Categorical(cross.value, size, width, meaning + hashed)
+  hashed = '' if size == exact_cross_size(cross, features) else f', hashed into {size} bins'
+  return meaning + hashed

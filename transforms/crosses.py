@@ -9,30 +9,13 @@ import tensorflow as tf
 
 from configs.dataset import COORDINATES, Bounds
 from configs.features import Cross, Features
+from configs.layers import bucket_axis, bucket_column, cross_size, exact_cross_size
 from transforms import civil
-
-HOURS_PER_WEEK = 168
 
 # A prime near the largest number of bins, and factors that keep every product below 2 ** 31
 # for cells of up to 1001 × 1001 buckets.
 _HASH_PRIME = 999_983
 _HASH_FACTORS = (1543, 1777)
-
-
-def exact_size(cross: Cross, features: Features) -> int:
-  """Number of distinct values of a cross, the buckets of missing coordinates included."""
-  axis = features.buckets.count + 1
-  return {
-    Cross.PICKUP_CELL: axis**2,
-    Cross.DROPOFF_CELL: axis**2,
-    Cross.CELL_PAIR: axis**4,
-    Cross.HOUR_OF_WEEK: HOURS_PER_WEEK,
-  }[cross]
-
-
-def size(cross: Cross, features: Features) -> int:
-  """Number of indices of a cross: exact, or the number of bins where the product is too large."""
-  return min(exact_size(cross, features), features.crosses.max_exact)
 
 
 def equal_width(bounds: Bounds, count: int) -> np.ndarray:
@@ -76,7 +59,7 @@ def indices(buckets: tf.Tensor | None, seconds: tf.Tensor, features: Features) -
   result: dict[str, tf.Tensor] = {}
   columns = [] if buckets is None else tf.unstack(buckets, axis=1)[: len(COORDINATES)]
   if features.buckets.enabled:
-    result |= {f'{name}_bucket': column for name, column in zip(COORDINATES, columns, strict=True)}
+    result |= {bucket_column(name): column for name, column in zip(COORDINATES, columns, strict=True)}
   for cross in features.crosses.crosses if features.crosses.enabled else ():
     result[cross.value] = hour_of_week(seconds) if cross is Cross.HOUR_OF_WEEK else _cells(cross, columns, features)
   return result
@@ -89,15 +72,14 @@ def hour_of_week(seconds: tf.Tensor) -> tf.Tensor:
 
 
 def _cells(cross: Cross, columns: Sequence[tf.Tensor], features: Features) -> tf.Tensor:
-  axis = features.buckets.count + 1
-  bins = size(cross, features)
+  axis, exact, bins = bucket_axis(features), exact_cross_size(cross, features), cross_size(cross, features)
   buckets = [tf.cast(column, tf.int32) for column in columns]
   if cross is Cross.CELL_PAIR:
     # Cells themselves always fit int32; only their product may not.
     pickup, dropoff = (buckets[start] * axis + buckets[start + 1] for start in (0, 2))
-    return _product(pickup, dropoff, axis**2, exact_size(cross, features), bins)
+    return _product(pickup, dropoff, axis**2, exact, bins)
   start = 0 if cross is Cross.PICKUP_CELL else 2
-  return _product(buckets[start], buckets[start + 1], axis, exact_size(cross, features), bins)
+  return _product(buckets[start], buckets[start + 1], axis, exact, bins)
 
 
 def _product(left: tf.Tensor, right: tf.Tensor, right_size: int, exact: int, bins: int) -> tf.Tensor:

@@ -14,8 +14,8 @@ from transforms import crosses
 from transforms.catalogue import catalogue, is_kept, missing_inputs
 from transforms.constants import Constants
 from transforms.geo import geographic
-from transforms.measured import Measured, side_by_side
-from transforms.rides import Rides, category, column_names, rides
+from transforms.measured import Scaled, side_by_side
+from transforms.rides import RideBatch, category, column_names, rides
 from transforms.temporal import SECONDS_PER_YEAR, temporal
 
 
@@ -35,7 +35,7 @@ class Engineered(NamedTuple):
   factor: np.ndarray
   offset: np.ndarray
   known: tf.Tensor
-  rides: Rides
+  rides: RideBatch
 
 
 def engineer(
@@ -82,7 +82,7 @@ def standardize(engineered: Engineered, constants: Constants) -> tf.Tensor:
 
 
 def categorical_indices(
-  inputs: Mapping[str, tf.Tensor], ride: Rides, dataset: Dataset, features: Features, constants: Constants
+  inputs: Mapping[str, tf.Tensor], ride: RideBatch, dataset: Dataset, features: Features, constants: Constants
 ) -> dict[str, tf.Tensor]:
   """The categorical columns by the catalogue's names: int64 [batch] each."""
   buckets = None
@@ -97,7 +97,7 @@ def categorical_indices(
 
 def _as_they_come(
   offsets: tf.Tensor, dataset: Dataset, features: Features, keep: Collection[str] | None
-) -> list[Measured]:
+) -> list[Scaled]:
   """The raw columns that are features themselves; the time is one in years."""
   names = column_names(dataset, features)
   unwanted = {*(() if features.raw.enabled else COORDINATES), *(() if features.temporal.enabled else (TIME,))}
@@ -106,12 +106,12 @@ def _as_they_come(
   if not wanted:
     return []
   columns = offsets if len(wanted) == len(names) else tf.gather(offsets, wanted, axis=1)
-  return [Measured(columns, [1 / SECONDS_PER_YEAR if names[index] == TIME else 1 for index in wanted])]
+  return [Scaled(columns, [1 / SECONDS_PER_YEAR if names[index] == TIME else 1 for index in wanted])]
 
 
 def _missing_and_known(
   known: tf.Tensor, dataset: Dataset, features: Features, keep: Collection[str] | None
-) -> tuple[list[Measured], tf.Tensor]:
+) -> tuple[list[Scaled], tf.Tensor]:
   """The indicators of missing inputs, and for each feature whether all its inputs are known: float32 [batch, n]."""
   names = column_names(dataset, features)
   missing_of = missing_inputs(dataset, features).items()
@@ -125,7 +125,7 @@ def _missing_and_known(
     weights[names.index(TIME), column] = 1 - len(inputs)
   complete = tf.nn.relu(tf.matmul(tf.cast(known, tf.float32), weights))
   each = _picked(complete, sets, needed)
-  return ([Measured(_picked(complete, sets, watched), -1, 1)] if watched else []), each
+  return ([Scaled(_picked(complete, sets, watched), -1, 1)] if watched else []), each
 
 
 def _picked(complete: tf.Tensor, sets: Sequence[tuple[str, ...]], wanted: Sequence[tuple[str, ...]]) -> tf.Tensor:

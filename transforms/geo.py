@@ -12,7 +12,7 @@ import tensorflow as tf
 from configs.dataset import City
 from configs.features import GeographicBlock
 from transforms.catalogue import is_kept
-from transforms.measured import Measured
+from transforms.measured import Scaled
 from transforms.zones import in_zone
 
 EARTH_RADIUS_KM = 6371.0088
@@ -68,7 +68,7 @@ def _great_circle_km(difference: tf.Tensor, latitudes: tf.Tensor, origin: float)
 
 def geographic(
   offsets: tf.Tensor, block: GeographicBlock, city: City, keep: Collection[str] | None = None
-) -> list[Measured]:
+) -> list[Scaled]:
   """The geographic features.
 
   Args:
@@ -93,7 +93,7 @@ def geographic(
   for zone in city.zones:
     ends = [end for name, end in (('pickup', pickup), ('dropoff', dropoff)) if is_kept(f'{name}_in_{zone.name}', keep)]
     if ends:
-      pieces.append(Measured(in_zone(tf.stack(ends, axis=1), zone, origin(city))))
+      pieces.append(Scaled(in_zone(tf.stack(ends, axis=1), zone, origin(city))))
   return pieces
 
 
@@ -150,7 +150,7 @@ _DISTANCES = ('manhattan_km', 'euclidean_km', 'haversine_km', 'abs_dx_km', 'abs_
 
 def _on_the_plane(
   pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City, wanted: _Wanted
-) -> list[Measured]:
+) -> list[Scaled]:
   """All but the zones."""
   cap = block.max_distance_km
   projected = _project(pickup, dropoff, block, city, wanted.projected)
@@ -158,20 +158,20 @@ def _on_the_plane(
   pieces = []
   capped, names = _capped(projected, lengths, wanted)
   if wanted.distances:
-    pieces.append(Measured(_picked(capped, names, wanted.distances), cap))
+    pieces.append(Scaled(_picked(capped, names, wanted.distances), cap))
   if wanted.logs:
     # log(1 + d * cap) = log(1 / cap + d) + log(cap)
     bare = [name.replace('log_', '') + '_km' for name in wanted.logs]
-    pieces.append(Measured(tf.math.log(_picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
+    pieces.append(Scaled(tf.math.log(_picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
   if wanted.bearing:
     compass = _picked(projected['compass'], ['bearing_sin', 'bearing_cos'], wanted.bearing)
-    pieces.append(Measured(compass / lengths['euclidean_km']))
+    pieces.append(Scaled(compass / lengths['euclidean_km']))
   if wanted.kilometres:
     own = _picked(lengths['marks'], wanted.marks, wanted.kilometres)
-    pieces.append(Measured(tf.minimum(own, block.landmark_cap_km / cap), cap))
+    pieces.append(Scaled(tf.minimum(own, block.landmark_cap_km / cap), cap))
   if wanted.proximities:
     own = _picked(lengths['marks'], wanted.marks, wanted.proximities)
-    pieces.append(Measured(tf.exp(own * (-cap / block.proximity_km))))
+    pieces.append(Scaled(tf.exp(own * (-cap / block.proximity_km))))
   return pieces
 
 

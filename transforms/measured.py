@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 
-class Measured(NamedTuple):
+class Scaled(NamedTuple):
   """Some features side by side; `values * factor + offset` has the units that the catalogue names.
 
   The standardization subtracts and multiplies anyway, so a factor and an
@@ -27,7 +27,7 @@ class Measured(NamedTuple):
   offset: float | Sequence[float] = 0.0
 
 
-def side_by_side(pieces: Sequence[Measured]) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:
+def side_by_side(pieces: Sequence[Scaled]) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:
   """All values, factors and offsets: float32 [batch, n], [n] and [n]."""
   factors, offsets = (
     np.concatenate([np.broadcast_to(unit, piece.values.shape[1]) for unit, piece in zip(units, pieces, strict=True)])

@@ -12,10 +12,10 @@ from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset
 from configs.features import Features
 from transforms.geo import origin
 
-_LIMITS = {'pickup_longitude': 180.0, 'pickup_latitude': 90.0, 'dropoff_longitude': 180.0, 'dropoff_latitude': 90.0}
+_LIMITS = dict(zip(COORDINATES, (180.0, 90.0, 180.0, 90.0), strict=True))
 
 
-class Rides(NamedTuple):
+class RideBatch(NamedTuple):
   """A batch of canonical rides, columns as `column_names` names them.
 
   Attributes:
@@ -39,7 +39,7 @@ def column_names(dataset: Dataset, features: Features) -> tuple[str, ...]:
   return (*COORDINATES, *passengers, *(extra.name for extra in dataset.extras if extra.kind == 'numeric'), TIME)
 
 
-def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features) -> Rides:
+def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features) -> RideBatch:
   """Reads the canonical columns. A mapper: no full pass.
 
   Args:
@@ -57,7 +57,7 @@ def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features)
   # False for NaN too: a comparison is the one operation that every runtime agrees on for NaN.
   known = tf.greater_equal(limits, tf.abs(raw))
   columns = tf.where(known, raw, fill)
-  return Rides(seconds, columns, columns - fill, known)
+  return RideBatch(seconds, columns, columns - fill, known)
 
 
 def category(inputs: Mapping[str, tf.Tensor], name: str, vocabulary: Sequence[str]) -> tf.Tensor:

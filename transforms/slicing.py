@@ -9,10 +9,10 @@ from configs.dataset import City
 from configs.evaluation import Slices
 from transforms import civil, names
 from transforms.geo import haversine_km
-from transforms.rides import Rides
+from transforms.rides import RideBatch
 
 
-def slice_columns(ride: Rides, slices: Slices, city: City) -> dict[str, tf.Tensor]:
+def slice_columns(ride: RideBatch, slices: Slices, city: City) -> dict[str, tf.Tensor]:
   """The slice of each ride.
 
   Args:
@@ -39,14 +39,14 @@ def _time_band(seconds: tf.Tensor, slices: Slices) -> tf.Tensor:
   return tf.reduce_sum(tf.cast(second_of_day[:, tf.newaxis] >= starts, tf.int32), axis=1) - 1
 
 
-def _distance_band(ride: Rides, known: tf.Tensor, slices: Slices) -> tf.Tensor:
+def _distance_band(ride: RideBatch, known: tf.Tensor, slices: Slices) -> tf.Tensor:
   distance = haversine_km(ride.columns[:, :2], ride.columns[:, 2:4])
   starts = np.array(slices.distance_km, np.float32)
   band = tf.reduce_sum(tf.cast(distance >= starts, tf.int32), axis=1) - 1
   return tf.where(tf.reduce_all(known, axis=1), band, len(slices.distance_km))
 
 
-def _near_airport(ride: Rides, known: tf.Tensor, slices: Slices, city: City) -> tf.Tensor:
+def _near_airport(ride: RideBatch, known: tf.Tensor, slices: Slices, city: City) -> tf.Tensor:
   airports = [(mark.longitude, mark.latitude) for mark in city.landmarks if mark.airport]
   near = tf.zeros_like(known[:, 0])
   if airports:

@@ -13,7 +13,7 @@ from configs.dataset import EPOCH, City
 from configs.features import TemporalBlock
 from transforms import civil
 from transforms.catalogue import is_kept
-from transforms.measured import Measured
+from transforms.measured import Scaled
 
 SECONDS_PER_YEAR = 365.25 * civil.SECONDS_PER_DAY
 _SATURDAY = 5
@@ -46,9 +46,7 @@ class _Counted(NamedTuple):
   signs: Sequence[float]
 
 
-def temporal(
-  seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collection[str] | None = None
-) -> list[Measured]:
+def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collection[str] | None = None) -> list[Scaled]:
   """The temporal features but for the linear time, which is a raw column in years.
 
   Args:
@@ -76,13 +74,13 @@ def temporal(
   if own:
     units = [_PHASES[name] for name in own]
     columns = _columns(phase, phases, own)
-    pieces.append(Measured(columns, [unit.factor for unit in units], [unit.offset for unit in units]))
+    pieces.append(Scaled(columns, [unit.factor for unit in units], [unit.offset for unit in units]))
   if flags is not None:
-    pieces.append(Measured(flags))
+    pieces.append(Scaled(flags))
   if phase is not None and (sines or cosines):
     angles = phase * np.array([2 * math.pi / _PHASES[name].cycle for name in phases], np.float32)
     waves = (tf.sin, sines), (tf.cos, cosines)
-    pieces += [Measured(wave(_columns(angles, phases, names))) for wave, names in waves if names]
+    pieces += [Scaled(wave(_columns(angles, phases, names))) for wave, names in waves if names]
   return pieces
 
 

@@ -15,6 +15,7 @@ from tfx.dsl.io import fileio
 from components.bigquery_ride_gen.rows import to_record_batch
 from components.parquet import pq
 from components.ride_example_gen.publishing import Attempt, Staging
+from models.whole_files import write_whole
 
 _BATCH_ROWS = 1 << 14
 _PART_ROWS = 1_000_000
@@ -32,7 +33,7 @@ class StageRows(beam.PTransform):
     self._staging = staging
 
   def expand(self, rows: beam.PCollection) -> beam.PCollection:
-    files = rows | 'Write' >> beam.ParDo(_WriteParts(self._staging))
+    files = rows | 'Write' >> beam.ParDo(_WriteRowParts(self._staging))
     return files | 'Files' >> beam.combiners.ToList() | 'Note' >> beam.Map(_note, self._staging)
 
 
@@ -43,17 +44,15 @@ def staged_files(staging: Staging) -> tuple[str, ...]:
 
 
 def _note(files: list[str], staging: Staging) -> None:
-  draft = staging.path(f'{staging.attempt().name}.json')
-  with fileio.open(draft, 'w') as file:
-    file.write(json.dumps(sorted(files)))
-  fileio.rename(draft, _note_path(staging), overwrite=True)
+  fileio.makedirs(staging.uri)
+  write_whole(_note_path(staging), json.dumps(sorted(files)))
 
 
 def _note_path(staging: Staging) -> str:
   return staging.path('rows.json')
 
 
-class _WriteParts(beam.DoFn):
+class _WriteRowParts(beam.DoFn):
   """Yields the paths of the files that a bundle's rows are in."""
 
   def __init__(self, staging: Staging):

@@ -31,7 +31,7 @@ def choose(candidates: Mapping[str, Candidate], missed: Mapping[str, Sequence[Mi
     candidates: those that ran, by name; at least one.
     missed: the limits that each of them misses.
   """
-  reasons = {name: f'{_listed(found)}.' for name, found in missed.items() if found}
+  reasons = {name: f'{_sentences(found)}.' for name, found in missed.items() if found}
   keep = [name for name in candidates if not missed[name]]
   if not keep:
     return Choice(None, _nearest(missed), reasons)
@@ -65,9 +65,9 @@ def _nearest(missed: Mapping[str, Sequence[Miss]]) -> str:
   nearest = min(missed, key=lambda name: max(miss.excess for miss in missed[name]))
   return (
     'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is '
-    f'{nearest}: {_listed(missed[nearest])}.'
+    f'{nearest}: {_sentences(missed[nearest])}.'
   )
 
 
-def _listed(found: Sequence[Miss]) -> str:
+def _sentences(found: Sequence[Miss]) -> str:
   return '; '.join(miss.sentence for miss in found)

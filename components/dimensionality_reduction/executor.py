@@ -24,7 +24,7 @@ from configs.dataset import Dataset
 from configs.evaluation import Slices
 from configs.features import Features
 from configs.parts import load_part
-from configs.reduction import Engine, Reduction
+from configs.reduction import PcaEngine, Reduction
 from models.reduction import pictures, saving
 from models.reduction.bases import Basis, incremental_basis
 from models.reduction.fitted import Fitted
@@ -80,9 +80,9 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     )
     rides = read_training_rides(files, spec, list(sizes), reduction.sample, reduction.seed)
     basis: Basis | None = None
-    if reduction.engine is Engine.INCREMENTAL:
+    if reduction.engine is PcaEngine.INCREMENTAL:
       basis = incremental_basis((batch[names.NUMERIC] for batch in batches(files, spec, [names.NUMERIC])), clip)
-    elif reduction.engine is Engine.TFT:
+    elif reduction.engine is PcaEngine.TFT:
       schema = output.transformed_metadata.schema
       basis = beam_basis(self._make_beam_pipeline(), files, schema, clip, rides.numeric.shape[1])
     return fit(

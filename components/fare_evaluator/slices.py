@@ -12,6 +12,7 @@ from components.fare_evaluator.records import EvaluatedSlice, SliceCode
 from components.fare_evaluator.slice_names import slice_name
 from configs.errors import FailedError
 from configs.evaluation import Slices
+from configs.problems import joined
 
 
 def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) -> tuple[EvaluatedSlice, ...]:
@@ -54,7 +55,7 @@ def _candidate(evaluation_uri: str) -> tfma.EvalResult:
 def _row(slice_key: tuple[tuple[str, Any], ...], metrics: Any, slices: Slices) -> EvaluatedSlice:
   values = metrics['']['']
   return EvaluatedSlice(
-    name=' and '.join(slice_name(feature, int(value), slices) for feature, value in slice_key) or 'all',
+    name=joined(slice_name(feature, int(value), slices) for feature, value in slice_key) or 'all',
     slice=tuple(SliceCode(feature=feature, value=int(value)) for feature, value in slice_key),
     **{name: _number(value) for name, value in values.items()},  # type: ignore[arg-type]
   )

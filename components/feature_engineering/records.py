@@ -18,13 +18,14 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.io import fileio
 from tfx_bsl.coders import example_coder
 
+from components.ride_example_gen.encoding import TFRecordFile
+from components.ride_example_gen.opening import open_output
+from models.whole_files import move_whole
+
 BATCH_ROWS = 8192
 """Rides in one batch, a few megabytes of features."""
 
 SHARD_PREFIX = 'transformed_examples'
-
-# The next levels of zlib take twice the time and save a tenth.
-_COMPRESSION = tf.io.TFRecordOptions(compression_type='GZIP', compression_level=1)
 
 
 class ReadBatches(beam.DoFn):
@@ -80,9 +81,8 @@ class _WriteParts(beam.DoFn):
     if self._writer is None:
       fileio.makedirs(self._uri)
       self._part = posixpath.join(self._uri, f'part-{uuid.uuid4().hex}')
-      self._writer = tf.io.TFRecordWriter(self._part, _COMPRESSION)
-    for record in self._encoder.encode(element[0]):
-      self._writer.write(record)
+      self._writer = TFRecordFile(open_output(self._part))
+    self._writer.write(self._encoder.encode(element[0]))
     return ()
 
   def finish_bundle(self) -> Iterator[Any]:
@@ -102,9 +102,9 @@ def publish(parts: Sequence[str], uri: str) -> None:
   for number, part in enumerate(sorted(parts)):
     place = _shard(uri, number, len(parts))
     if fileio.exists(part) or not fileio.exists(place):
-      fileio.rename(part, place, overwrite=True)
+      move_whole(part, place)
   if not parts:
-    tf.io.TFRecordWriter(_shard(uri, 0, 1), _COMPRESSION).close()
+    TFRecordFile(open_output(_shard(uri, 0, 1))).close()
 
 
 def remove_parts(uris: Iterable[str]) -> None:

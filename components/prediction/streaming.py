@@ -17,7 +17,7 @@ from configs.dataset import Dataset
 
 
 @dataclasses.dataclass
-class Outcome:
+class PredictionOutcome:
   """What came of some rides.
 
   Attributes:
@@ -36,7 +36,7 @@ def predict_files(
   workers: int,
   write: Callable[[pa.RecordBatch], None],
   progress: Callable[[int], None] = lambda rows: None,
-) -> Outcome:
+) -> PredictionOutcome:
   """Predicts files one after the other; blocks of them at the same time, on several threads.
 
   Args:
@@ -52,7 +52,7 @@ def predict_files(
     UserError: a file or the model can't be used; what was written until
       then is incomplete.
   """
-  outcome = Outcome()
+  outcome = PredictionOutcome()
   waiting: collections.deque[concurrent.futures.Future[pa.RecordBatch]] = collections.deque()
 
   def take() -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from components.parquet import pq
 from components.prediction.scoring import FILE, REASON
 from configs.errors import UserError
+from models.whole_files import is_bucket, replacing
 
 Write = Callable[[pa.RecordBatch], None]
 """Takes the next predictions."""
@@ -38,15 +38,11 @@ def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
   """
   target = pathlib.Path(path)
   check_output(path)
-  partial = target.with_name(f'.{target.name}.{os.getpid()}')
   try:
-    with _opened(partial, schema, target.suffix.lower()) as write:
+    with replacing(target) as stream, _opened(stream, schema, target.suffix.lower()) as write:
       yield write
-    partial.replace(target)
   except OSError as error:
     raise UserError(f"'{path}' can't be written ({error.strerror or error}).") from error
-  finally:
-    partial.unlink(missing_ok=True)
 
 
 def check_output(path: str) -> None:
@@ -56,7 +52,7 @@ def check_output(path: str) -> None:
     UserError: no format goes with it, or its folder is not there.
   """
   target = pathlib.Path(path)
-  if '://' in path or target.suffix.lower() not in SUFFIXES:
+  if is_bucket(path) or target.suffix.lower() not in SUFFIXES:
     raise UserError(f"The output '{path}' must be a local file that ends in {' or '.join(SUFFIXES)}.")
   if target.is_dir() or not target.absolute().parent.is_dir():
     what = 'is a directory' if target.is_dir() else 'lies in a directory that is not there'
@@ -64,7 +60,7 @@ def check_output(path: str) -> None:
 
 
 @contextlib.contextmanager
-def predictions_stream(stream: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
+def predictions_stream(stream: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
   """Predictions as CSV on an open stream, which stays open."""
   stream.write((','.join(schema.names) + '\n').encode())
 
@@ -76,12 +72,12 @@ def predictions_stream(stream: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path, schema: pa.Schema, suffix: str) -> Iterator[Write]:
+def _opened(stream: IO[bytes], schema: pa.Schema, suffix: str) -> Iterator[Write]:
   if suffix == '.csv':
-    with path.open('wb') as stream, predictions_stream(stream, schema) as write:
+    with predictions_stream(stream, schema) as write:
       yield write
   else:
-    with path.open('wb') as stream, pq.ParquetWriter(stream, schema, use_dictionary=_REPEATED) as writer:
+    with pq.ParquetWriter(stream, schema, use_dictionary=_REPEATED) as writer:
       yield writer.write_batch
 
 

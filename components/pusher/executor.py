@@ -15,7 +15,8 @@ from tfx.utils import path_utils, proto_utils
 from components.pusher.journal import is_withdrawn, manifest_digest, rollbacks
 from components.pusher.publishing import publish, staging
 from configs.errors import FailedError
-from models.versions import is_object_store, next_version
+from models.versions import next_version
+from models.whole_files import is_bucket
 
 _VERSION_KEY = 'pushed_version'
 _DESTINATION_KEY = 'pushed_destination'
@@ -86,7 +87,7 @@ def _evaluated_model(input_dict: dict[str, list[types.Artifact]]) -> int:
 
 def _withdrawn(input_dict: dict[str, list[types.Artifact]], base: str) -> str | None:
   """Why a model that was pushed before, and rolled back, is not pushed again; `None` if it may be."""
-  if is_object_store(base):
+  if is_bucket(base):
     return None
   model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
   manifest = manifest_digest(path_utils.serving_model_path(model.uri))

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from configs.records import Record
 from models.manifest import MANIFEST
+from models.whole_files import append_line
 
 JOURNAL = 'rollbacks.jsonl'
 
@@ -162,12 +163,4 @@ def _lines(root: pathlib.Path) -> Iterator[tuple[int, Any]]:
 
 
 def _append(root: pathlib.Path, record: Record) -> None:
-  """One line, on the disk before anything else happens; a line that was cut short before it stays apart."""
-  descriptor = os.open(root / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-  try:
-    size = os.fstat(descriptor).st_size
-    cut = size > 0 and os.pread(descriptor, 1, size - 1) != b'\n'
-    os.write(descriptor, b'\n' * cut + record.to_json(indent=None).encode() + b'\n')
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)
+  append_line(root / JOURNAL, record.to_json(indent=None))

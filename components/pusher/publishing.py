@@ -15,7 +15,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from models.versions import SAVED_MODEL, is_object_store
+from models.versions import SAVED_MODEL
+from models.whole_files import is_bucket, move_whole
 
 STAGING_PREFIX = '.staging-'
 
@@ -30,7 +31,7 @@ def staging(base: str) -> Iterator[str]:
   Args:
     base: the directory of the versions; made if absent.
   """
-  if is_object_store(base):
+  if is_bucket(base):
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX) as directory:
       yield directory
     return
@@ -74,12 +75,10 @@ def publish(staged: str, base: str, version: int) -> str:
     The path of the version.
   """
   final = os.path.join(base, str(version))
-  if is_object_store(base):
+  if is_bucket(base):
     _copy_to_store(staged, final)
     return final
-  _flush(pathlib.Path(staged))
-  pathlib.Path(staged).rename(final)
-  _flush_entry(pathlib.Path(base))
+  move_whole(staged, final)
   return final
 
 
@@ -91,17 +90,3 @@ def _copy_to_store(staged: str, final: str) -> None:
   marker = os.path.join(staged, SAVED_MODEL)
   if fileio.exists(marker):
     io_utils.copy_file(marker, os.path.join(final, SAVED_MODEL))
-
-
-def _flush(directory: pathlib.Path) -> None:
-  """Forces every file to the disk, so that a power cut after the rename leaves no empty ones."""
-  for path in (*directory.rglob('*'), directory):
-    _flush_entry(path)
-
-
-def _flush_entry(path: pathlib.Path) -> None:
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from components.pusher.journal import origin, rollbacks, settle
 from components.pusher.publishing import STAGING_PREFIX, delete, staging
 from models.versions import versions
+from models.whole_files import set_aside
 
 
 def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
@@ -34,7 +35,7 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
     removed = [version for version in present if version in wished - untouchable]
     hidden = [base / f'{STAGING_PREFIX}removed-{version}' for version in removed]
     for version, path in zip(removed, hidden, strict=True):
-      (base / str(version)).rename(path)
+      set_aside(base / str(version), path)
     for path in hidden:
       delete(path)
   return removed

@@ -20,6 +20,7 @@ from configs.recipe import Recipe
 from configs.scheme_checks import applies
 from models.lite.shrinking import shrink
 from models.lite.variants import Variants
+from models.whole_files import write_whole
 
 
 def rewrite_all(
@@ -76,10 +77,10 @@ def _variant(
   if facts.file is None:
     return facts
   fileio.makedirs(cache)
-  fileio.copy(file, f'{kept}.tflite', overwrite=True)
+  with fileio.open(file, 'rb') as written:
+    write_whole(f'{kept}.tflite', written.read())
   # The facts come last: without them the file is not looked at.
-  with fileio.open(f'{kept}.json', 'w') as stored:
-    stored.write(json.dumps(facts.to_dict()))
+  write_whole(f'{kept}.json', json.dumps(facts.to_dict()))
   return facts
 
 

@@ -37,7 +37,7 @@ class CanonicalRides(NamedTuple):
   column: pa.Array
 
 
-class _Check(NamedTuple):
+class _BrokenRule(NamedTuple):
   reason: Reason
   column: str
   broken: np.ndarray
@@ -90,37 +90,37 @@ def _numbers(rows: pa.RecordBatch, dataset: Dataset, label_required: bool) -> di
   }
 
 
-def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_Check]:
+def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
   earliest = datetime.datetime.combine(dataset.rules.earliest, datetime.time()) - EPOCH
   end = datetime.datetime.combine(dataset.rules.latest, datetime.time()) + datetime.timedelta(days=1) - EPOCH
   outside = (time.seconds < earliest.total_seconds()) | (time.seconds >= end.total_seconds())
   return [
-    _Check(Reason.MISSING_TIME, dataset.time.column, time.missing),
-    _Check(Reason.UNPARSABLE_TIME, dataset.time.column, time.unparsable),
-    _Check(Reason.TIME_OUT_OF_RANGE, dataset.time.column, outside),
+    _BrokenRule(Reason.MISSING_TIME, dataset.time.column, time.missing),
+    _BrokenRule(Reason.UNPARSABLE_TIME, dataset.time.column, time.unparsable),
+    _BrokenRule(Reason.TIME_OUT_OF_RANGE, dataset.time.column, outside),
   ]
 
 
 def _number_checks(
   numbers: dict[str, cells.Numbers], floats: dict[str, np.ndarray], dataset: Dataset
-) -> Sequence[_Check]:
+) -> Sequence[_BrokenRule]:
   """The rules in the order of `Reason`; a missing coordinate or passenger count breaks none."""
   sources = {name: source for name, source in dataset.source_columns().items() if name in numbers}
   rules = dataset.rules
-  checks = [_Check(Reason.UNPARSABLE_NUMBER, sources[name], numbers[name].unparsable) for name in sources]
+  checks = [_BrokenRule(Reason.UNPARSABLE_NUMBER, sources[name], numbers[name].unparsable) for name in sources]
   # Judged in float32, as a number that only float64 holds would reach the model as infinite.
-  checks += [_Check(Reason.NOT_FINITE, sources[name], np.isinf(floats[name])) for name in sources]
+  checks += [_BrokenRule(Reason.NOT_FINITE, sources[name], np.isinf(floats[name])) for name in sources]
   if LABEL in sources:
     fare = numbers[LABEL].values
-    checks.append(_Check(Reason.MISSING_FARE, sources[LABEL], np.isnan(fare)))
-    checks.append(_Check(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.fare)))
+    checks.append(_BrokenRule(Reason.MISSING_FARE, sources[LABEL], np.isnan(fare)))
+    checks.append(_BrokenRule(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.fare)))
   for name in COORDINATES:
     reason = Reason.PICKUP_OUTSIDE_BOUNDS if name.startswith('pickup') else Reason.DROPOFF_OUTSIDE_BOUNDS
     interval = rules.bounds.longitude if name.endswith('longitude') else rules.bounds.latitude
-    checks.append(_Check(reason, sources[name], _outside(numbers[name].values, interval)))
+    checks.append(_BrokenRule(reason, sources[name], _outside(numbers[name].values, interval)))
   if PASSENGERS in sources:
     outside = _outside(numbers[PASSENGERS].values, rules.passengers)
-    checks.append(_Check(Reason.PASSENGERS_OUT_OF_RANGE, sources[PASSENGERS], outside))
+    checks.append(_BrokenRule(Reason.PASSENGERS_OUT_OF_RANGE, sources[PASSENGERS], outside))
   return checks
 
 
@@ -128,7 +128,7 @@ def _outside(values: np.ndarray, interval: Interval) -> np.ndarray:
   return (values < interval.min) | (values > interval.max)
 
 
-def _first_reasons(checks: Sequence[_Check], rows: int) -> tuple[np.ndarray, pa.Array, pa.Array]:
+def _first_reasons(checks: Sequence[_BrokenRule], rows: int) -> tuple[np.ndarray, pa.Array, pa.Array]:
   first = np.full(rows, len(checks), np.int16)
   for position in reversed(range(len(checks))):
     first[checks[position].broken] = position

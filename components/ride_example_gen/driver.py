@@ -14,8 +14,8 @@ from tfx.utils import proto_utils
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.files import check_inputs
 from components.ride_example_gen.fingerprint import digest
-from components.ride_example_gen.opening import is_local
 from components.ride_example_gen.source import source_files
+from models.whole_files import is_bucket
 
 _RESOLVED = re.compile(r'span-(\d+)')
 
@@ -49,7 +49,7 @@ class RideDriver(driver.FileBasedDriver):
       patterns = ', '.join(split.pattern for split in input_config.splits)
       raise IngestionError(f"The input pattern '{patterns}' below '{input_base}' does not work: {error}") from error
     files = source_files(resolved)
-    if all(is_local(file) for file in files):
+    if not any(map(is_bucket, files)):
       resolved[utils.FINGERPRINT_PROPERTY_NAME] = digest(files)
     resolved[utils.SPAN_PROPERTY_NAME] = _newest_span(input_config) or resolved[utils.SPAN_PROPERTY_NAME]
     return resolved

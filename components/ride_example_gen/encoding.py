@@ -16,14 +16,15 @@ _LEVEL = 1
 
 
 def encode_examples(rides: pa.RecordBatch) -> list[bytes]:
-  """Serialized tf.Examples, one value per feature, NaN written out.
+  """Serialized tf.Examples, one value per feature, NaN written out; the shortest first, for a faster framing.
 
   Args:
     rides: columns of int64 and float32 without nulls.
   """
   offsets = pa.array(np.arange(rides.num_rows + 1, dtype=np.int64))
   columns = [pa.LargeListArray.from_arrays(offsets, column) for column in rides.columns]
-  return example_coder.RecordBatchToExamplesEncoder().encode(pa.RecordBatch.from_arrays(columns, rides.schema.names))
+  batch = pa.RecordBatch.from_arrays(columns, rides.schema.names)
+  return sorted(example_coder.RecordBatchToExamplesEncoder().encode(batch), key=len)
 
 
 class TFRecordFile:

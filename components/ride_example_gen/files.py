@@ -11,8 +11,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.opening import is_local, open_source
+from components.ride_example_gen.opening import open_source
 from configs.dataset import Dataset, FileFormat
+from models.whole_files import is_bucket
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
@@ -65,7 +66,7 @@ def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
 
 
 def _glob(pattern: str) -> Sequence[str]:
-  if is_local(pattern):
+  if not is_bucket(pattern):
     return glob.glob(pattern)  # noqa: PTH207, a Path has no glob of an absolute pattern
   from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
 
@@ -73,7 +74,7 @@ def _glob(pattern: str) -> Sequence[str]:
 
 
 def _is_folder(path: str) -> bool:
-  if is_local(path):
+  if not is_bucket(path):
     return pathlib.Path(path).is_dir()
   from tfx.dsl.io import fileio
 

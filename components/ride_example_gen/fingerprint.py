@@ -6,7 +6,7 @@ import hashlib
 import pathlib
 from collections.abc import Sequence
 
-from components.ride_example_gen.opening import is_local
+from models.whole_files import is_bucket
 
 
 def digest(files: Sequence[str]) -> str:
@@ -26,7 +26,7 @@ def digest(files: Sequence[str]) -> str:
 
 def fingerprint(files: Sequence[str]) -> str:
   """`digest` for files on a disk; TFX's for files in a bucket, of sizes and times, as reading all would cost."""
-  if all(is_local(file) for file in files):
+  if not any(map(is_bucket, files)):
     return digest(files)
   from tfx.utils import io_utils  # Brings TensorFlow along, which local files don't need.
 

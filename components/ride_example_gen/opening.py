@@ -9,11 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from components.ride_example_gen.errors import IngestionError
-
-
-def is_local(path: str) -> bool:
-  """Whether a path lies on a disk of this machine."""
-  return '://' not in path
+from models.whole_files import is_bucket
 
 
 def open_source(path: str) -> BinaryIO:
@@ -23,7 +19,7 @@ def open_source(path: str) -> BinaryIO:
     IngestionError: it can't be opened.
   """
   try:
-    return pathlib.Path(path).open('rb') if is_local(path) else io.BufferedReader(_BucketFile(path, 'rb'))
+    return io.BufferedReader(_BucketFile(path, 'rb')) if is_bucket(path) else pathlib.Path(path).open('rb')
   except OSError as error:
     raise IngestionError(f"'{path}' can't be opened ({error.strerror or error}).") from error
 
@@ -34,12 +30,12 @@ def open_arrow_source(path: str) -> pa.NativeFile:
   Raises:
     IngestionError: it can't be opened.
   """
-  return pa.OSFile(path) if is_local(path) else pa.PythonFile(open_source(path), mode='r')
+  return pa.PythonFile(open_source(path), mode='r') if is_bucket(path) else pa.OSFile(path)
 
 
 def open_output(path: str) -> BinaryIO:
   """Opens a new file for writing bytes."""
-  return pathlib.Path(path).open('wb') if is_local(path) else io.BufferedWriter(_BucketFile(path, 'wb'), 1 << 20)
+  return io.BufferedWriter(_BucketFile(path, 'wb'), 1 << 20) if is_bucket(path) else pathlib.Path(path).open('wb')
 
 
 class _BucketFile(io.RawIOBase):

@@ -22,6 +22,7 @@ from components.ride_example_gen.encoding import TFRecordFile
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.ingestion import QUARANTINE, FileOutcome, merge_stamps
 from components.ride_example_gen.opening import open_output
+from models.whole_files import move_whole, write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +65,8 @@ class Attempt:
 
   def leave_note(self, index: int, kind: str, **values: Any) -> None:
     """Declares this attempt at the file of this index to be whole; the last one counts."""
-    fileio.makedirs(self.staging.path(self.name))
-    draft = self.staging.path(self.name, f'{kind}.json')
-    with fileio.open(draft, 'w') as file:
-      file.write(json.dumps({'attempt': self.name, **values}))
-    fileio.rename(draft, self.staging._note_path(index, kind), overwrite=True)
+    fileio.makedirs(self.staging.uri)
+    write_whole(self.staging._note_path(index, kind), json.dumps({'attempt': self.name, **values}))
 
 
 def outcome_values(outcome: FileOutcome) -> dict[str, Any]:
@@ -101,16 +99,13 @@ def publish(
     fileio.makedirs(uri)
     shards = _outputs(notes, staging, split) or [_empty_shard(staging, split)]
     for number, shard in enumerate(shards):
-      fileio.rename(shard, posixpath.join(uri, f'data_tfrecord-{number:05d}-of-{len(shards):05d}.gz'), overwrite=True)
+      move_whole(shard, posixpath.join(uri, f'data_tfrecord-{number:05d}-of-{len(shards):05d}.gz'))
   fileio.makedirs(quarantine_uri)
   parts = _outputs(notes, staging, QUARANTINE)
   for number, part in enumerate(parts):
-    fileio.rename(
-      part, posixpath.join(quarantine_uri, f'rows-{number:05d}-of-{len(parts):05d}.parquet'), overwrite=True
-    )
+    move_whole(part, posixpath.join(quarantine_uri, f'rows-{number:05d}-of-{len(parts):05d}.parquet'))
   counts = total([RideCounts.from_json(note['counts']) for note in notes])
-  with fileio.open(posixpath.join(quarantine_uri, COUNTS_FILE), 'w') as file:
-    file.write(counts.to_json())
+  write_whole(posixpath.join(quarantine_uri, COUNTS_FILE), counts.to_json())
   fileio.rmtree(staging.uri)
   return counts
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from components.ride_example_gen import csv_reading, files, parquet_reading
 from components.ride_example_gen.errors import IngestionError
 from configs.dataset import LABEL, Dataset, FileFormat
+from configs.problems import shortened
 
 
 class MalformedLine(NamedTuple):
@@ -84,13 +85,9 @@ def check_columns(path: str, columns: Sequence[str], dataset: Dataset, *, label_
       free = [name for name in columns if name not in dataset.source_columns().values()]
       near = difflib.get_close_matches(column, free, n=1, cutoff=0.5)
       hint = f" Did you mean '{near[0]}'?" if near else ''
+      there = shortened([name[:60] for name in columns], 30)
       raise IngestionError(
-        f"'{path}' has no column '{column}', which dataset maps to {canonical}; it has: {_listed(columns)}.{hint}"
+        f"'{path}' has no column '{column}', which dataset maps to {canonical}; it has: {there}.{hint}"
       )
     if list(columns).count(column) > 1:
       raise IngestionError(f"'{path}' has the column '{column}' twice; rename or drop one of them.")
-
-
-def _listed(columns: Sequence[str], most: int = 30) -> str:
-  shown = ', '.join(column[:60] for column in columns[:most])
-  return f'{shown} and {len(columns) - most} more' if len(columns) > most else shown

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.files import check_inputs
+from configs.problems import joined
 
 _SPEC = re.compile(r'\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}')
 _WIDTHS = {'YYYY': 4, 'MM': 2, 'DD': 2}
@@ -90,7 +91,7 @@ def find_spans(base: str, pattern: str) -> tuple[Span, ...]:
 def _span(number: int, label: str, versions: dict[int, dict[str, list[str]]]) -> Span:
   patterns = versions[max(versions)]
   if len(patterns) > 1:
-    raise IngestionError(f'Two folders are the same part of the data, {label}: {" and ".join(sorted(patterns))}.')
+    raise IngestionError(f'Two folders are the same part of the data, {label}: {joined(sorted(patterns))}.')
   [(pattern, files)] = patterns.items()
   return Span(number, label, pattern, tuple(sorted(files)))
 

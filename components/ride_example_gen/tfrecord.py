@@ -15,33 +15,43 @@ import numpy as np
 _POLYNOMIAL = 0x82F63B78
 """CRC-32C (Castagnoli), reflected; RFC 3720, appendix B.4."""
 
+_AROUND = 16
+"""Bytes of a frame besides its record: the length and the two checksums."""
+
 
 def frame(records: list[bytes]) -> bytes:
-  """The records as one run of TFRecords.
+  """The records as one run of TFRecords, in their order.
 
-  Records of one length stand together, in their order, as each length is
-  framed as one matrix: the order of records means nothing in TFX.
+  Each length is framed as one matrix; that is fastest where records of one
+  length stand together.
   """
   lengths = np.fromiter(map(len, records), np.int64, len(records))
   data = np.frombuffer(b''.join(records), np.uint8)
   starts = np.cumsum(lengths) - lengths
-  runs = []
+  places = starts + _AROUND * np.arange(len(records))
+  framed = np.empty(len(data) + _AROUND * len(records), np.uint8)
   for length in np.unique(lengths):
-    rows = starts[lengths == length]
-    alike = len(rows) == len(records)
-    runs.append(_frame_matrix(data.reshape(len(rows), length) if alike else data[rows[:, None] + np.arange(length)]))
-  return b''.join(runs)
+    rows = np.flatnonzero(lengths == length)
+    whole = length + _AROUND
+    if rows[-1] - rows[0] + 1 == len(rows):
+      start, place = starts[rows[0]], places[rows[0]]
+      matrix = data[start : start + len(rows) * length].reshape(len(rows), length)
+      framed[place : place + len(rows) * whole] = _frame_matrix(matrix).reshape(-1)
+    else:
+      matrix = data[starts[rows][:, None] + np.arange(length)]
+      framed[places[rows][:, None] + np.arange(whole)] = _frame_matrix(matrix)
+  return framed.tobytes()
 
 
-def _frame_matrix(records: np.ndarray) -> bytes:
+def _frame_matrix(records: np.ndarray) -> np.ndarray:
   count, length = records.shape
   head = np.frombuffer(np.uint64(length).tobytes(), np.uint8)
-  framed = np.empty((count, length + 16), np.uint8)
+  framed = np.empty((count, length + _AROUND), np.uint8)
   framed[:, :8] = head
   framed[:, 8:12] = _masked_crc(head[None, :]).view(np.uint8).reshape(1, 4)
   framed[:, 12:-4] = records
   framed[:, -4:] = _masked_crc(records).view(np.uint8).reshape(count, 4)
-  return framed.tobytes()
+  return framed
 
 
 def _masked_crc(records: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.spans import Span, find_spans, is_dated, label_of
+from configs.problems import shortened
 
 _NAMED = 7
 """How many spans a sentence names before it only counts."""
@@ -52,7 +53,7 @@ class Window:
       ('late, after a newer one had been read', self.late, ''),
       ('left out of the window', self.left_out, ' (set aside as broken until its files change)'),
     )
-    return tuple(f'Spans {words}: {_listed(labels)}{why}.' for words, labels, why in kinds if labels)
+    return tuple(f'Spans {words}: {shortened(labels, _NAMED)}{why}.' for words, labels, why in kinds if labels)
 
 
 def latest_window(
@@ -109,9 +110,3 @@ def _missing(there: Sequence[Span], first: int) -> list[int]:
     steps = round(distance / usual)
     expected += [span.number + usual * step for step in range(1, steps) if span.number >= first]
   return expected
-
-
-def _listed(labels: Sequence[str]) -> str:
-  if len(labels) <= _NAMED:
-    return ', '.join(labels)
-  return f'{", ".join(labels[:_NAMED])} and {len(labels) - _NAMED} more'

@@ -14,6 +14,7 @@ from components.compression_gate.measuring import measure
 from components.study.study_record import RideLatency
 from components.study.unit_store import digest_of
 from configs.compression import Measurement
+from models.whole_files import write_whole
 
 _KEPT = pydantic.TypeAdapter(dict[str, RideLatency])
 """What a file holds: latencies by name, with no place for a version; the name of the file tells what was measured."""
@@ -45,9 +46,7 @@ def latencies(
   for start in range(0, len(names), _AT_ONCE):
     found |= _measured({name: files[name] for name in names[start : start + _AT_ONCE]}, rides, measurement)
   directory.mkdir(parents=True, exist_ok=True)
-  staged = kept.with_suffix('.tmp')
-  staged.write_bytes(_KEPT.dump_json(found))
-  staged.replace(kept)
+  write_whole(kept, _KEPT.dump_json(found))
   return found
 
 

@@ -11,6 +11,7 @@ from components.parquet import pq
 from components.study.results import Results, Row
 from components.study.study_record import StudyRecord
 from configs.errors import UserError
+from models.whole_files import write_whole
 
 STUDY = 'study.parquet'
 """Tidy: one row per variant, one column per figure; what a block has no such figure of is null."""
@@ -61,7 +62,7 @@ def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
     written=written,
     units=len(units),
   )
-  _replace(directory / ABOUT, record.to_json().encode())
+  write_whole(directory / ABOUT, record.to_json())
 
 
 def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Row], StudyRecord] | None:
@@ -92,7 +93,7 @@ def _write_table(rows: list[Row], path: pathlib.Path) -> None:
   columns = list(dict.fromkeys(name for row in rows for name in row))
   sink = pa.BufferOutputStream()
   pq.write_table(pa.table({name: _column([row.get(name) for row in rows]) for name in columns}), sink)
-  _replace(path, sink.getvalue().to_pybytes())
+  write_whole(path, sink.getvalue().to_pybytes())
 
 
 def _column(values: list[Any]) -> pa.Array:
@@ -100,9 +101,3 @@ def _column(values: list[Any]) -> pa.Array:
   if any(isinstance(value, str) for value in values):
     return pa.array([None if value is None else str(value) for value in values])
   return pa.array(values, pa.float64() if any(isinstance(value, float) for value in values) else pa.int64())
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-  staged = path.with_name(f'{path.name}.tmp')
-  staged.write_bytes(content)
-  staged.replace(path)

@@ -19,6 +19,7 @@ from components.study.task import Outcome, Task
 from configs.dataset import Dataset
 from configs.parts import Part
 from configs.run import RunConfig
+from models.whole_files import replacing
 
 _FACTS = pydantic.TypeAdapter(dict[str, dict[str, float]])
 """Facts by variant and name; no place for a version, as the key of a unit tells the code that measured it."""
@@ -104,10 +105,8 @@ class UnitStore:
     }
     facts = {name: {fact: float(value) for fact, value in outcome.facts.items()} for name, outcome in outcomes.items()}
     self._directory.mkdir(parents=True, exist_ok=True)
-    staged = self._path(key).with_suffix('.tmp')
-    with staged.open('wb') as file:
+    with replacing(self._path(key)) as file:
       np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
-    staged.replace(self._path(key))
 
   def _path(self, key: str) -> pathlib.Path:
     return self._directory / f'{key}.npz'

@@ -10,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from configs.errors import FailedError
+from configs.layers import hidden_depth
 from configs.recipe import OUTPUT_LAYER, Clustering, Pruning, Quantization, Recipe
 from models import exported
 from models.compression import facts
@@ -232,4 +233,4 @@ class _Claims:
 
 
 def _hidden(layers: Iterable[str]) -> tuple[str, ...]:
-  return tuple(layer for layer in layers if re.fullmatch(r'dense_\d+', layer))
+  return tuple(layer for layer in layers if hidden_depth(layer) is not None)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_model_optimization as tfmot
 
 from configs.pruning_steps import PruningSteps
-from configs.recipe import Pruning, Schedule
+from configs.recipe import Pruning, SparsitySchedule
 from models.compression import layers
 from models.compression.blocks import align
 from models.keras_compat import keras
@@ -78,7 +78,7 @@ def _wrapped(layer: keras.layers.Layer, pruning: Pruning, sparsity: float, steps
 
 
 def _schedule(pruning: Pruning, sparsity: float, steps: PruningSteps) -> tfmot.sparsity.keras.PruningSchedule:
-  if pruning.schedule is Schedule.CONSTANT or pruning.two_of_four:
+  if pruning.schedule is SparsitySchedule.CONSTANT or pruning.two_of_four:
     return tfmot.sparsity.keras.ConstantSparsity(sparsity, steps.begin, steps.end, steps.frequency)
   return tfmot.sparsity.keras.PolynomialDecay(
     pruning.initial_sparsity, sparsity, steps.begin, steps.end, pruning.power, steps.frequency

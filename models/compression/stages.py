@@ -17,9 +17,9 @@ from tensorflow.io import gfile
 
 from models.compression.ranges import Range
 from models.training import Course
+from models.whole_files import write_whole
 
 _FILE = 'finished.npz'
-_PART = 'finished.npz.part'
 _DETAILS = 'details'
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, tf.errors.OpError)
 
@@ -60,9 +60,7 @@ def save(finished: Finished, directory: str) -> None:
   arrays: dict[str, Any] = {f'weight_{position}': array for position, array in enumerate(finished.weights)}
   np.savez(content, **arrays | {_DETAILS: np.array(details)})
   gfile.makedirs(directory)
-  with gfile.GFile(os.path.join(directory, _PART), 'wb') as file:
-    file.write(content.getvalue())
-  gfile.rename(os.path.join(directory, _PART), os.path.join(directory, _FILE), overwrite=True)
+  write_whole(os.path.join(directory, _FILE), content.getvalue())
 
 
 def load(directory: str) -> Finished | None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from models.lite.contract import FARE, SIGNATURE, TIME, LiteFileError, check_signature, columns_of, listed
+from configs.columns import LABEL, TIME
+from models.lite.contract import SIGNATURE, LiteFileError, check_signature, columns_of, listed
 
 BATCH = 1024
 """Rides at a time: small models reach their full speed here, and large ones still stay in the caches."""
@@ -133,7 +134,7 @@ class LiteModel:
     first = {detail['index'] for detail in self._interpreter.get_input_details()}
     if first != {detail['index'] for detail in inputs.values()}:
       raise LiteFileError(f"{self._name} has its signature '{SIGNATURE}' in another subgraph than the first.")
-    return inputs, outputs[FARE]['index']
+    return inputs, outputs[LABEL]['index']
 
   def _unusable(self, error: Exception) -> LiteFileError:
     if isinstance(error, UnicodeDecodeError) or 'valid Flatbuffer' in str(error):

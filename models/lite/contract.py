@@ -1,4 +1,4 @@
-"""What every lite file takes and gives, and what its rides must be. Imports NumPy and the tree of errors alone."""
+"""What every lite file takes and gives, and what its rides must be. Imports NumPy, names and errors alone."""
 
 from __future__ import annotations
 
@@ -7,23 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from configs.columns import LABEL, RAW_INPUTS, TIME
 from configs.errors import UserError
 
 SIGNATURE = 'serving_default'
-
-TIME = 'pickup_seconds'
-EVERY_RIDE = (
-  TIME,
-  'pickup_longitude',
-  'pickup_latitude',
-  'dropoff_longitude',
-  'dropoff_latitude',
-  'passenger_count',
-)
-"""Inputs that every lite file has, as `configs.dataset` names them; a dataset may add more."""
-
-FARE = 'fare_amount'
-"""The one output: float32 [batch], the city's currency."""
 
 _INT32 = np.iinfo(np.int32)
 
@@ -46,17 +33,17 @@ def check_signature(
     LiteFileError: it is the file of another project.
   """
   another = f'{file} is a .tflite of another project'
-  for name in EVERY_RIDE:
+  for name in RAW_INPUTS:
     if name not in inputs:
       raise LiteFileError(f"{another}: it has no input '{name}', which every ride has; it has: {listed(inputs)}.")
   for name, detail in inputs.items():
     wanted = _input_dtype(name)
     if not _is_column(detail, wanted):
       raise LiteFileError(f"{another}: its input '{name}' is {_described(detail)}, a ride's is {wanted} [batch].")
-  if list(outputs) != [FARE]:
-    raise LiteFileError(f"{another}: it gives {listed(outputs)}, not '{FARE}' alone.")
-  if not _is_column(outputs[FARE], np.dtype(np.float32)):
-    raise LiteFileError(f'{another}: its fares are {_described(outputs[FARE])}, not float32 [batch].')
+  if list(outputs) != [LABEL]:
+    raise LiteFileError(f"{another}: it gives {listed(outputs)}, not '{LABEL}' alone.")
+  if not _is_column(outputs[LABEL], np.dtype(np.float32)):
+    raise LiteFileError(f'{another}: its fares are {_described(outputs[LABEL])}, not float32 [batch].')
 
 
 def columns_of(file: str, rides: Mapping[str, np.ndarray], inputs: Mapping[str, np.dtype]) -> dict[str, np.ndarray]:

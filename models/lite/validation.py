@@ -11,6 +11,8 @@ import numpy as np
 
 from configs.compression import Precision, Scheme
 from configs.errors import FailedError
+from configs.layers import is_embedding
+from configs.problems import joined
 from configs.recipe import OUTPUT_LAYER, Recipe
 from models.intervals import root_mean_square
 from models.lite.client import LiteFileError, LiteModel
@@ -57,11 +59,11 @@ class Promise:
 
   @property
   def dense(self) -> list[str]:
-    return [name for name in self.kernels if not name.endswith('_embedding')]
+    return [name for name in self.kernels if not is_embedding(name)]
 
   @property
   def embeddings(self) -> list[str]:
-    return [name for name in self.kernels if name.endswith('_embedding')]
+    return [name for name in self.kernels if is_embedding(name)]
 
 
 def validate(content: bytes, promise: Promise, rides: RawRides, fares: np.ndarray) -> tuple[list[LayerFile], float]:
@@ -113,7 +115,7 @@ def _check_type(layer: LayerFile, promise: Promise) -> None:
   found = {layer.output_type} if embedding else {layer.input_type, layer.output_type}
   if found != {computed}:
     raise ValidationError(
-      f"Layer '{layer.name}' computes with {' and '.join(sorted(found))}, but {promise.scheme.name} says {computed}."
+      f"Layer '{layer.name}' computes with {joined(sorted(found))}, but {promise.scheme.name} says {computed}."
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from configs.problems import shortened
 from configs.reduction import Reduction
 from models.reduction.bases import Basis
 from models.reduction.errors import ReductionError
@@ -63,7 +64,7 @@ def fit(
   _check(reduction, matrix)
   notes = [] if total == len(matrix) else [f'Fitted on a random sample of {len(matrix):,} of {total:,} training rides.']
   if matrix.constant:
-    notes.append(f'Constant in the training rides, so without effect: {_listed(matrix.constant)}.')
+    notes.append(f'Constant in the training rides, so without effect: {shortened(matrix.constant, _SHOWN_NAMES)}.')
   decisions: tuple[Decision, ...] = ()
   mapping: MappingKind
   spectrum = None
@@ -118,7 +119,7 @@ def _check(reduction: Reduction, matrix: Matrix) -> None:
   if wanted > varying + sum(matrix.sizes.values()):
     raise ReductionError(
       f'reduction.components is {wanted}, but only {varying} of the {len(matrix.names)} features vary over the '
-      f'training rides; constant: {_listed(matrix.constant)}. Give at most {varying}.'
+      f'training rides; constant: {shortened(matrix.constant, _SHOWN_NAMES)}. Give at most {varying}.'
     )
   if reduction.method.is_projection and wanted > len(matrix):
     raise ReductionError(
@@ -142,8 +143,3 @@ def _standardization(
     spread = np.full_like(spread, spread[0])
   scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0)
   return mean, scale
-
-
-def _listed(names: Sequence[str]) -> str:
-  shown = ', '.join(names[:_SHOWN_NAMES])
-  return shown if len(names) <= _SHOWN_NAMES else f'{shown} and {len(names) - _SHOWN_NAMES} more'

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.reduction import Reduction, ReductionMethod, Scorer
+from configs.reduction import RankingModel, Reduction, ReductionMethod
 from models.reduction.errors import ReductionError
 from models.reduction.fitted import Decision
 from models.reduction.matrix import Matrix
@@ -152,7 +152,7 @@ def _permutation(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _S
 
 def _model(reduction: Reduction) -> Any:
   """What ranks the features; a forest rather than boosted trees, as those crawl where another process has a core."""
-  if reduction.scorer is Scorer.LINEAR:
+  if reduction.scorer is RankingModel.LINEAR:
     from sklearn.linear_model import Ridge
 
     return Ridge()

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.rehearsal.artifact_store import Execution
 from pipeline.rehearsal.errors import TaskFailedError
-from pipeline.rehearsal.kubeflow_spec import Task
-from pipeline.rehearsal.task_runner import Outcome, Stage, run_task
+from pipeline.rehearsal.kubeflow_spec import DagTask
+from pipeline.rehearsal.task_runner import Rehearsal, TaskOutcome, run_task
 from pipeline.steps import Output, Step, StepObserver, StepState
 
 
@@ -25,11 +25,11 @@ class RehearsedStep:
   """
 
   step: Step
-  outcome: Outcome | None
+  outcome: TaskOutcome | None
   failure: str | None = None
 
 
-def run_tasks(stage: Stage, observer: StepObserver, parallel: int) -> list[RehearsedStep]:
+def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[RehearsedStep]:
   """Runs every task once its upstream tasks are done; after a failure no further one begins.
 
   Args:
@@ -68,11 +68,11 @@ def run_tasks(stage: Stage, observer: StepObserver, parallel: int) -> list[Rehea
   return ended
 
 
-def _ready(waiting: Sequence[Task], done: Mapping[str, Execution]) -> list[Task]:
+def _ready(waiting: Sequence[DagTask], done: Mapping[str, Execution]) -> list[DagTask]:
   return [task for task in waiting if task.upstream <= set(done)]
 
 
-def _run(stage: Stage, task: Task, done: Mapping[str, Execution]) -> RehearsedStep:
+def _run(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> RehearsedStep:
   start = time.monotonic()
   try:
     outcome = run_task(stage, task, done)

@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.rehearsal.kubeflow_spec import Task
+from pipeline.rehearsal.kubeflow_spec import DagTask
 
 _OF_CONTAINER = ('image', 'command', 'args', 'env')
 
 
-def fingerprint(pipeline: str, task: Task, inputs: Mapping[str, Any]) -> str:
+def fingerprint(pipeline: str, task: DagTask, inputs: Mapping[str, Any]) -> str:
   """The cache key of an execution.
 
   Both backends compare the same: the pipeline's name, the names of input artifacts, the values of parameters, the

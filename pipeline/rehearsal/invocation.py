@@ -9,14 +9,14 @@ from typing import Any
 
 from pipeline.rehearsal.artifact_store import Artifact, Execution
 from pipeline.rehearsal.errors import SpecError
-from pipeline.rehearsal.kubeflow_spec import CompiledPipeline, Task, typed_value
+from pipeline.rehearsal.kubeflow_spec import DagTask, ReadPipeline, typed_value
 from pipeline.targets.target import Target
 
 _TYPED = {'NUMBER_INTEGER': 'intValue', 'INT': 'intValue', 'NUMBER_DOUBLE': 'doubleValue', 'DOUBLE': 'doubleValue'}
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class OutputPlaces:
   """Where the outputs of one execution go.
 
   Attributes:
@@ -28,19 +28,19 @@ class Places:
   output_file: str
 
 
-def places(target: Target, pipeline: CompiledPipeline, run: str, task: str, scratch: pathlib.Path) -> Places:
+def places(target: Target, pipeline: ReadPipeline, run: str, task: str, scratch: pathlib.Path) -> OutputPlaces:
   """The layout that each backend has: Vertex's numbered tasks in the bucket, KFP's file inside the pod.
 
   Source for KFP: kubeflow/pipelines, backend/src/v2/component/launcher_v2.go, `OutputMetadataFilepath`.
   """
   if target is Target.KFP:
     root = f'{pipeline.root}/{pipeline.name}/{run}/{task}'
-    return Places(root, str(scratch / 'kfp_outputs' / 'output_metadata.json'))
+    return OutputPlaces(root, str(scratch / 'kfp_outputs' / 'output_metadata.json'))
   root = f'{pipeline.root}/0/{pipeline.name}-{run}/{task}_{run}'
-  return Places(root, f'{root}/executor_output.json')
+  return OutputPlaces(root, f'{root}/executor_output.json')
 
 
-def inputs(task: Task, pipeline: CompiledPipeline, done: Mapping[str, Execution]) -> dict[str, Any]:
+def inputs(task: DagTask, pipeline: ReadPipeline, done: Mapping[str, Execution]) -> dict[str, Any]:
   """`ExecutorInput.inputs`: artifacts of upstream tasks, and parameters.
 
   A Resolver that found nothing gives an empty list.
@@ -59,7 +59,7 @@ def inputs(task: Task, pipeline: CompiledPipeline, done: Mapping[str, Execution]
   return content
 
 
-def _taken(task: Task, reference: Mapping[str, Any], done: Mapping[str, Execution]) -> list[dict[str, Any]]:
+def _taken(task: DagTask, reference: Mapping[str, Any], done: Mapping[str, Execution]) -> list[dict[str, Any]]:
   if 'taskOutputArtifact' not in reference:
     raise SpecError('takes an input artifact of the pipeline itself; a rehearsal has none to give.')
   producer = reference['taskOutputArtifact']['producerTask']
@@ -75,7 +75,7 @@ def runtime_artifact(artifact: Artifact) -> dict[str, Any]:
 
 
 def _parameter(
-  task: Task, reference: Mapping[str, Any], pipeline: CompiledPipeline, done: Mapping[str, Execution]
+  task: DagTask, reference: Mapping[str, Any], pipeline: ReadPipeline, done: Mapping[str, Execution]
 ) -> Any:
   if 'componentInputParameter' in reference:
     return pipeline.parameters[reference['componentInputParameter']]
@@ -85,7 +85,7 @@ def _parameter(
   return constant(reference.get('runtimeValue', {}), pipeline)
 
 
-def constant(value: Mapping[str, Any], pipeline: CompiledPipeline) -> Any:
+def constant(value: Mapping[str, Any], pipeline: ReadPipeline) -> Any:
   """A `ValueOrRuntimeParameter`, in either schema's words."""
   if 'constant' in value:
     return value['constant']
@@ -96,13 +96,13 @@ def constant(value: Mapping[str, Any], pipeline: CompiledPipeline) -> Any:
   raise SpecError('has a parameter that is neither a constant, a runtime parameter nor an output of another task.')
 
 
-def _typed(task: Task, key: str, value: Any) -> dict[str, Any]:
+def _typed(task: DagTask, key: str, value: Any) -> dict[str, Any]:
   definition = task.component.get('inputDefinitions', {}).get('parameters', {}).get(key, {})
   kind = _TYPED.get(definition.get('type', definition.get('parameterType', '')), 'stringValue')
   return {kind: str(value) if kind == 'intValue' else value}
 
 
-def outputs(task: Task, where: Places, new_name: Callable[[], str]) -> dict[str, Any]:
+def outputs(task: DagTask, where: OutputPlaces, new_name: Callable[[], str]) -> dict[str, Any]:
   """`ExecutorInput.outputs`: one artifact for each output, with its URI and fixed metadata."""
   artifacts = {
     key: {

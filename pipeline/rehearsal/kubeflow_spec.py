@@ -17,7 +17,7 @@ from pipeline.rehearsal.errors import SpecError
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class DagTask:
   """A task of the DAG with its component and its executor, in the JSON names of the spec.
 
   Attributes:
@@ -62,7 +62,7 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
-class CompiledPipeline:
+class ReadPipeline:
   """What a backend is given.
 
   Attributes:
@@ -76,7 +76,7 @@ class CompiledPipeline:
   name: str
   root: str
   schema: str
-  tasks: tuple[Task, ...]
+  tasks: tuple[DagTask, ...]
   parameters: Mapping[str, Any]
 
   @property
@@ -85,7 +85,7 @@ class CompiledPipeline:
     return not self.schema.startswith('2.1')
 
 
-def load(path: pathlib.Path) -> CompiledPipeline:
+def load(path: pathlib.Path) -> ReadPipeline:
   """Reads a `PipelineJob` (JSON, Vertex) or a `PipelineSpec` (YAML, KFP).
 
   Raises:
@@ -103,7 +103,7 @@ def load(path: pathlib.Path) -> CompiledPipeline:
     deployment = _strict(spec.get('deploymentSpec', {}), pipeline_spec_pb2.PipelineDeploymentConfig())
   except (ValueError, yaml.YAMLError, json_format.Error) as error:
     raise SpecError(f'{path} is no compiled pipeline: {error}.') from error
-  return CompiledPipeline(
+  return ReadPipeline(
     name=spec['pipelineInfo']['name'],
     root=runtime.get('gcsOutputDirectory') or spec.get('defaultPipelineRoot', ''),
     schema=spec.get('schemaVersion', ''),
@@ -121,7 +121,7 @@ def _dictionary(message: Any) -> dict[str, Any]:
   return json_format.MessageToDict(message)
 
 
-def _tasks(spec: dict[str, Any], executors: dict[str, Any]) -> list[Task]:
+def _tasks(spec: dict[str, Any], executors: dict[str, Any]) -> list[DagTask]:
   tasks = []
   for name, task in sorted(spec.get('root', {}).get('dag', {}).get('tasks', {}).items()):
     component = spec.get('components', {}).get(task.get('componentRef', {}).get('name', name))
@@ -135,11 +135,11 @@ def _tasks(spec: dict[str, Any], executors: dict[str, Any]) -> list[Task]:
       raise SpecError(
         f"The task '{name}' has a condition ({task['triggerPolicy']['condition']}); none can be rehearsed."
       )
-    tasks.append(Task(name, task, component, executors[component['executorLabel']]))
+    tasks.append(DagTask(name, task, component, executors[component['executorLabel']]))
   return tasks
 
 
-def _ordered(tasks: list[Task]) -> tuple[Task, ...]:
+def _ordered(tasks: list[DagTask]) -> tuple[DagTask, ...]:
   """The tasks in topological order, by name where the order is free."""
   by_name = {task.name: task for task in tasks}
   for task in tasks:

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 
+from models.whole_files import is_bucket
 from pipeline.data_source import DataSource, DataSourceError
 from pipeline.rehearsal.buckets import Buckets
 
@@ -27,7 +28,7 @@ def staged(source: DataSource, buckets: Buckets) -> DataSource:
   Raises:
     DataSourceError: there are no rides, here or in the bucket's folder.
   """
-  if '://' in source.base:
+  if is_bucket(source.base):
     if not _matching(buckets.path(source.base), source):
       raise DataSourceError(
         f"'{source.base}/{source.pattern}' is a bucket, which a rehearsal has as a folder: put the rides into "

@@ -19,7 +19,7 @@ from pipeline.targets.target import Target
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class Rehearsal:
   """Everything that the tasks of one rehearsal share.
 
   Attributes:
@@ -37,7 +37,7 @@ class Stage:
 
   target: Target
   run: str
-  pipeline: kubeflow.CompiledPipeline
+  pipeline: kubeflow.ReadPipeline
   image: Image
   buckets: Buckets
   store: ArtifactStore
@@ -52,7 +52,7 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class TaskOutcome:
   """What a task came to.
 
   Attributes:
@@ -66,7 +66,7 @@ class Outcome:
   left_behind: Sequence[str] = ()
 
 
-def run_task(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Outcome:
+def run_task(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   """Runs a task whose upstream tasks are done, and records it.
 
   Raises:
@@ -77,7 +77,7 @@ def run_task(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -
       outcome = _run_container(stage, task, done)
     else:
       find = _resolve if 'resolver' in task.executor else _import
-      outcome = Outcome(_execution(stage, task, find(stage, task, done)))
+      outcome = TaskOutcome(_execution(stage, task, find(stage, task, done)))
   except SpecError as error:
     raise TaskFailedError(str(error)) from None
   stage.store.record(outcome.execution)
@@ -85,8 +85,8 @@ def run_task(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -
 
 
 def _execution(
-  stage: Stage,
-  task: kubeflow.Task,
+  stage: Rehearsal,
+  task: kubeflow.DagTask,
   outputs: Mapping[str, Sequence[Artifact]],
   parameters: Mapping[str, Any] | None = None,
   key: str = '',
@@ -103,7 +103,9 @@ def _execution(
   )
 
 
-def _resolve(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
+def _resolve(
+  stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]
+) -> Mapping[str, Sequence[Artifact]]:
   """What was found, or an empty list; nothing new is made."""
   if stage.target is Target.KFP:
     raise TaskFailedError('is a Resolver; Kubeflow Pipelines refuses a pipeline that has one.')
@@ -116,7 +118,9 @@ def _resolve(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -
   return found
 
 
-def _import(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
+def _import(
+  stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]
+) -> Mapping[str, Sequence[Artifact]]:
   """One artifact that is there already."""
   del done
   importer = task.executor['importer']
@@ -136,7 +140,7 @@ def _import(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) ->
   return {key: [artifact]}
 
 
-def _run_container(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> Outcome:
+def _run_container(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   spec = task.executor['container']
   inputs = invocation.inputs(task, stage.pipeline, done)
   _refuse_local_paths({key: _plain(value) for key, value in _parameters(inputs).items()})
@@ -157,7 +161,7 @@ def _run_container(stage: Stage, task: kubeflow.Task, done: Mapping[str, Executi
   key = fingerprint.fingerprint(stage.pipeline.name, task, inputs)
   earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
   if earlier:
-    return Outcome(_execution(stage, task, earlier.outputs, earlier.parameters, key, cached=True))
+    return TaskOutcome(_execution(stage, task, earlier.outputs, earlier.parameters, key, cached=True))
   started = datetime.datetime.now()
   _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
   start_up = log_reading.seconds_until_executor(stage.log(task.name), started)
@@ -167,7 +171,7 @@ def _run_container(stage: Stage, task: kubeflow.Task, done: Mapping[str, Executi
     name: [_noted(stage, artifact) for artifact in value['artifacts']] for name, value in outputs['artifacts'].items()
   }
   parameters = _output_parameters(stage, task, outputs, written)
-  return Outcome(_execution(stage, task, made, parameters, key), start_up, _left_behind(scratch))
+  return TaskOutcome(_execution(stage, task, made, parameters, key), start_up, _left_behind(scratch))
 
 
 def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +190,7 @@ def _refuse_local_paths(content: Mapping[str, Any]) -> None:
     )
 
 
-def _refuse_lost_inputs(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> None:
+def _refuse_lost_inputs(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> None:
   """An artifact that had files when it was made and has none now."""
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
     producer = reference['taskOutputArtifact']['producerTask']
@@ -199,8 +203,8 @@ def _refuse_lost_inputs(stage: Stage, task: kubeflow.Task, done: Mapping[str, Ex
 
 
 def _call(
-  stage: Stage,
-  task: kubeflow.Task,
+  stage: Rehearsal,
+  task: kubeflow.DagTask,
   spec: Mapping[str, Any],
   content: dict[str, Any],
   scratch: container.Scratch,
@@ -232,7 +236,7 @@ def _call(
     raise TaskFailedError(f'{opened} Its log: {log}')
 
 
-def _empty_inputs(stage: Stage, task: kubeflow.Task, done: Mapping[str, Execution]) -> list[str]:
+def _empty_inputs(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> list[str]:
   """Sentences about inputs that hold no file, which may be why a step failed."""
   sentences = []
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
@@ -244,7 +248,7 @@ def _empty_inputs(stage: Stage, task: kubeflow.Task, done: Mapping[str, Executio
 
 
 def _after_hook(
-  stage: Stage, where: invocation.Places, inputs: dict[str, Any], outputs: dict[str, Any]
+  stage: Rehearsal, where: invocation.OutputPlaces, inputs: dict[str, Any], outputs: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
   """What Vertex changes by the driver's word before it looks into the cache and runs the executor."""
   written = _written(stage, where)
@@ -252,7 +256,7 @@ def _after_hook(
   return inputs | {'parameterValues': values}, invocation.merged(outputs, written)
 
 
-def _written(stage: Stage, where: invocation.Places) -> dict[str, Any]:
+def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]:
   """The output metadata, in the spec's URIs; empty where the step wrote none, which the launchers take."""
   file = stage.buckets.path(where.output_file)
   if not file.exists():
@@ -260,12 +264,12 @@ def _written(stage: Stage, where: invocation.Places) -> dict[str, Any]:
   return kubeflow.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
 
 
-def _noted(stage: Stage, artifact: Artifact) -> Artifact:
+def _noted(stage: Rehearsal, artifact: Artifact) -> Artifact:
   return artifact | {'files': stage.buckets.files(artifact['uri'])}
 
 
 def _output_parameters(
-  stage: Stage, task: kubeflow.Task, outputs: Mapping[str, Any], written: Mapping[str, Any]
+  stage: Rehearsal, task: kubeflow.DagTask, outputs: Mapping[str, Any], written: Mapping[str, Any]
 ) -> dict[str, Any]:
   values = dict(written.get('parameterValues', {}))
   for key in task.output_parameters:

@@ -12,7 +12,7 @@ from pipeline.report.record import RunRecord
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class ColumnSummary:
   """A numeric column of the train split.
 
   Attributes:
@@ -32,7 +32,7 @@ class Column:
   high: float
 
 
-def read_columns(record: RunRecord) -> tuple[Column, ...]:
+def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
   """Columns by name; empty where the run did not come to its statistics."""
   folder = record.artifact('StatisticsGen', 'statistics')
   path = folder / 'Split-train' / 'FeatureStats.pb' if folder else None
@@ -43,7 +43,7 @@ def read_columns(record: RunRecord) -> tuple[Column, ...]:
   return tuple(sorted((_column(feature) for feature in found), key=lambda column: column.name))
 
 
-def period(columns: tuple[Column, ...]) -> tuple[datetime.datetime, datetime.datetime] | None:
+def period(columns: tuple[ColumnSummary, ...]) -> tuple[datetime.datetime, datetime.datetime] | None:
   """First and last pickup of the train split, on the city's wall clock."""
   for column in columns:
     if column.name == TIME:
@@ -51,10 +51,10 @@ def period(columns: tuple[Column, ...]) -> tuple[datetime.datetime, datetime.dat
   return None
 
 
-def _column(feature: statistics_pb2.FeatureNameStatistics) -> Column:
+def _column(feature: statistics_pb2.FeatureNameStatistics) -> ColumnSummary:
   numbers = feature.num_stats
   missing, known = numbers.common_stats.num_missing, numbers.common_stats.num_non_missing
-  return Column(
+  return ColumnSummary(
     name=feature.path.step[0] if feature.path.step else feature.name,
     missing=missing / (missing + known) if missing + known else 0.0,
     low=numbers.min,

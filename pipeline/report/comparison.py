@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
+from configs.problems import joined
 from configs.records import Estimate, estimate
 from pipeline.report.differences import Difference, differences
 from pipeline.report.record import RunRecord
@@ -52,7 +53,7 @@ class Side:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class RunComparison:
   """Two runs side by side.
 
   Attributes:
@@ -76,11 +77,11 @@ class Comparison:
   steps: Table | None
 
 
-def compare(first: RunRecord, second: RunRecord) -> Comparison:
+def compare(first: RunRecord, second: RunRecord) -> RunComparison:
   """Compares run A with run B."""
   a, b = _side('A', first), _side('B', second)
   settings = differences(first.config, second.config)
-  return Comparison(
+  return RunComparison(
     first=a,
     second=b,
     told=_told(a, b, settings),
@@ -108,7 +109,7 @@ def _told(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
 def _error_sentence(a: Side, b: Side) -> str:
   first, second = a.error('rmse'), b.error('rmse')
   if first is None or second is None:
-    missing = ' and '.join(side.letter for side in (a, b) if side.error('rmse') is None)
+    missing = joined(side.letter for side in (a, b) if side.error('rmse') is None)
     return f'{missing} did not come to an RMSE, so there is nothing to compare it by.'
   if a.record.currency != b.record.currency:
     return f'The fares are in {a.record.currency} and {b.record.currency}, so their errors are not comparable.'
@@ -201,7 +202,7 @@ def _variants(a: Side, b: Side) -> Table | None:
       *(_verdict(variant) for variant in found),
     ]
     rows.append(
-      Row((Cell(name, note=f'chosen by {" and ".join(chosen)}' if chosen else ''), *cells), 'chosen' if chosen else '')
+      Row((Cell(name, note=f'chosen by {joined(chosen)}' if chosen else ''), *cells), 'chosen' if chosen else '')
     )
   return Table('Variants of both runs', tuple(headings), tuple(rows), sortable=True)
 

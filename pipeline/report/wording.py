@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Sequence
 
 from configs.records import Estimate
 
@@ -94,11 +93,6 @@ def day(time: datetime.datetime) -> str:
 def counted(count: int, noun: str) -> str:
   """A number of things: `1 ride`, `1,804 rides`."""
   return f'{count:,}{SPACE}{noun}{"" if count == 1 else "s"}'
-
-
-def joined(words: Sequence[str]) -> str:
-  """A list in a sentence: `a, b and c`."""
-  return ' and '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def spelled(name: str) -> str:

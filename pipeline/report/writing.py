@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
+from models.whole_files import write_whole
 from pipeline.report.comparison import compare
 from pipeline.report.page import render, run_page
 from pipeline.report.record import read_record
@@ -26,7 +27,9 @@ def write(directory: str | os.PathLike[str]) -> pathlib.Path:
     OSError: the page can't be written.
   """
   record = read_record(directory)
-  return _written(run_page(record), record.output.path / PAGE)
+  path = record.output.path / PAGE
+  write_whole(path, run_page(record))
+  return path
 
 
 def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLike[str]) -> pathlib.Path:
@@ -45,12 +48,6 @@ def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLi
   """
   first, second = read_record(directory), read_record(against)
   page = render('against.html', comparison=compare(first, second))
-  return _written(page, first.output.path / f'report-against-{second.output.path.name}.html')
-
-
-def _written(page: str, path: pathlib.Path) -> pathlib.Path:
-  """Whole or not at all."""
-  staged = path.with_suffix('.html.tmp')
-  staged.write_text(page, encoding='utf-8')
-  staged.replace(path)
+  path = first.output.path / f'report-against-{second.output.path.name}.html'
+  write_whole(path, page)
   return path

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import PlainSerializer
 
 from configs.records import Record
-from pipeline.whole_file import write_whole
+from models.whole_files import write_whole
 
 _MOST_RUNS = 2000
 """Older runs are forgotten; at one run a day these are five years."""

@@ -89,7 +89,7 @@ def _rows(triggers: Triggers, situation: Situation) -> Verdict | None:
   if not situation.fresh:
     return Verdict('new_rows', False, f'No new data: the newest span, {situation.newest}, has been read as it is.')
   fires = situation.new_rows >= limit
-  where = f'{situation.new_rows:,} new valid rides in {_listed(situation.fresh)}'
+  where = f'{situation.new_rows:,} new valid rides in {_span_labels(situation.fresh)}'
   return Verdict('new_rows', fires, f'{where}, {"at least" if fires else "fewer than"} {limit:,} (new_rows).')
 
 
@@ -120,5 +120,5 @@ def _age(triggers: Triggers, situation: Situation) -> Verdict | None:
   return Verdict('max_age_days', old, f'{said} (max_age_days).')
 
 
-def _listed(labels: tuple[str, ...]) -> str:
+def _span_labels(labels: tuple[str, ...]) -> str:
   return ', '.join(labels) if len(labels) < 4 else f'{labels[0]} to {labels[-1]} ({len(labels)} spans)'

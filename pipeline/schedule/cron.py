@@ -103,12 +103,12 @@ class Cron:
   def calendar_events(self) -> tuple[str, ...]:
     """What systemd's OnCalendar takes; two events where cron fires on either of a day of the month and of the week."""
     minutes, hours, days, months, weekdays = (self._values(place) for place in range(5))
-    time = f'{_listed(hours, 1)}:{_listed(minutes, 0)}:00 {self.zone}'
-    of_month = f'*-{_listed(months, 3)}-{_listed(days, 2)} {time}'
+    time = f'{_field(hours, 1)}:{_field(minutes, 0)}:00 {self.zone}'
+    of_month = f'*-{_field(months, 3)}-{_field(days, 2)} {time}'
     of_week = f'{",".join(_WEEKDAYS[day] for day in sorted(weekdays, key=lambda day: (day - 1) % 7))} '
     restricted = [set(self._values(place)) != set(_WHOLE[place]) for place in (2, 4)]
     if all(restricted) and not any(self.expression.split()[place].startswith('*') for place in (2, 4)):
-      return (of_month, f'{of_week}*-{_listed(months, 3)}-* {time}')
+      return (of_month, f'{of_week}*-{_field(months, 3)}-* {time}')
     return (f'{of_week if restricted[1] else ""}{of_month}',)
 
   def _written(self, place: int) -> str:
@@ -137,5 +137,5 @@ def _refusal(expression: str, error: cronsim.CronSimError) -> str:
   return f"No month of '{month}' has a day '{day}'; write * for it in '{expression}', which fires by the day of week."
 
 
-def _listed(values: list[int], place: int) -> str:
+def _field(values: list[int], place: int) -> str:
   return '*' if values == list(_WHOLE[place]) else ','.join(f'{value:02d}' for value in values)

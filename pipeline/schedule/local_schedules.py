@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 from collections.abc import Sequence
 
+from models.whole_files import write_whole
 from pipeline.schedule import unit_files
 from pipeline.schedule.cron import Cron, ScheduleError
 from pipeline.schedule.schedule import Schedule, ScheduleTarget, State
@@ -43,8 +44,8 @@ class LocalSchedules:
       raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
     try:
       self._folder.mkdir(parents=True, exist_ok=True)
-      self._service(name).write_text(unit_files.service(name, command, working, lock), encoding='utf-8')
-      self._timer(name).write_text(unit_files.timer(name, cron), encoding='utf-8')
+      write_whole(self._service(name), unit_files.service(name, command, working, lock))
+      write_whole(self._timer(name), unit_files.timer(name, cron))
     except OSError as error:
       raise ScheduleError(f"'{self._folder}' can't be written: {error.strerror}.") from None
     return self.resume(name)

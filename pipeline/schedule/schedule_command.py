@@ -17,9 +17,9 @@ from rich.table import Table
 
 from components.ride_example_gen.errors import IngestionError
 from components.ride_example_gen.files import check_inputs
-from components.ride_example_gen.opening import is_local
 from configs import loading
 from configs.run import RunConfig
+from models.whole_files import is_bucket
 from pipeline import log_files, output_directory
 from pipeline.data_source import files_of, rides_of
 from pipeline.schedule.cron import Cron, ScheduleError
@@ -114,7 +114,7 @@ def _local_command(
 def _no_rides_yet(config: RunConfig) -> str | None:
   """A sentence where no file of this machine matches; rides may come later, and buckets are left to the run."""
   source = files_of(config.dataset, 'A local schedule')
-  if not is_local(source.base):
+  if is_bucket(source.base):
     return None
   try:
     check_inputs(source.base, source.pattern)

@@ -18,6 +18,7 @@ from configs.errors import UserError
 from configs.run import RunConfig
 from configs.study import QUICK, StudyBlock, study_block
 from configs.study_checks import study_problems
+from models.whole_files import write_whole
 from pipeline import environment, log_files
 from pipeline.data_source import DataSource
 from pipeline.options import data_setting
@@ -63,7 +64,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
     UserError: a user's mistake.
   """
   start = time.monotonic()
-  output.config.write_text(loading.dump(config), encoding='utf-8')
+  write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with log_files.captured(log) as console:
     with console.status('loading TensorFlow …'):

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.study.study_record import StudyRecord
+from configs.problems import joined
 from configs.study import StudyBlock
-from pipeline.report.wording import change, counted, interval, joined, number, percent, size
+from pipeline.report.wording import change, counted, interval, number, percent, size
 from pipeline.study.charts import estimate_of
 
 Row = Mapping[str, Any]

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from components.study.study_record import StudyRecord
 from configs.study import StudyBlock
+from models.whole_files import write_whole
 from pipeline.report import tables as page_tables
 from pipeline.report.page import TEMPLATES, render
 from pipeline.study.charts import Picture, pictures
@@ -61,14 +62,13 @@ def write(directory: pathlib.Path, rows: Sequence[Mapping[str, Any]], about: Stu
   """
   sections = [_section(table, about) for table in study_tables(rows, about)]
   page = render('study.html', about=about, sections=sections)
-  staged = directory / f'{PAGE}.tmp'
-  staged.write_text(page, encoding='utf-8')
   folder = directory / PICTURES
   folder.mkdir(exist_ok=True)
   for section in sections:
     for picture in section.pictures:
-      (folder / f'{section.id}-{picture.name}.svg').write_text(_standalone(picture.drawn), encoding='utf-8')
-  return staged.replace(directory / PAGE)
+      write_whole(folder / f'{section.id}-{picture.name}.svg', _standalone(picture.drawn))
+  write_whole(directory / PAGE, page)
+  return directory / PAGE
 
 
 def _section(table: StudyTable, about: StudyRecord) -> StudySection:

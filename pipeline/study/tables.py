@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class TableColumn:
   """A column of a table.
 
   Attributes:
@@ -43,7 +43,7 @@ class StudyTable:
   block: str
   title: str
   told: str
-  columns: tuple[Column, ...]
+  columns: tuple[TableColumn, ...]
   rows: tuple[Row, ...]
 
   @property
@@ -102,13 +102,13 @@ def _told(rows: Sequence[Row]) -> str:
   return f'ratio: RMSE to {to} on the same rides, with its 95 % interval by time stamp'
 
 
-def _columns(currency: str) -> list[Column]:
+def _columns(currency: str) -> list[TableColumn]:
   return [
-    Column('variant', lambda row: str(row['variant'])),
+    TableColumn('variant', lambda row: str(row['variant'])),
     _figure('inputs', 'inputs', lambda value: f'{value:,.0f}'),
     _figure('parameters', 'parameters', lambda value: f'{value:,.0f}'),
     _figure(f'RMSE ({currency})', 'rmse', number),
-    Column('ratio [95 %]', _ratio, lambda row: row.get('ratio')),
+    TableColumn('ratio [95 %]', _ratio, lambda row: row.get('ratio')),
     _figure(f'MAE ({currency})', 'mae', number),
     _figure('training', 'train_seconds', lambda value: f'{number(value, 2)} s'),
     _figure('zeros', 'zeros', lambda value: percent(value, 0)),
@@ -118,8 +118,8 @@ def _columns(currency: str) -> list[Column]:
   ]
 
 
-def _figure(heading: str, key: str, text: Callable[[float], str]) -> Column:
-  return Column(heading, lambda row: MISSING if row.get(key) is None else text(row[key]), lambda row: row.get(key))
+def _figure(heading: str, key: str, text: Callable[[float], str]) -> TableColumn:
+  return TableColumn(heading, lambda row: MISSING if row.get(key) is None else text(row[key]), lambda row: row.get(key))
 
 
 def _ratio(row: Row) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from models.whole_files import write_whole
 from pipeline.targets.places import TargetError
 from pipeline.targets.target import Target
 
@@ -53,9 +54,7 @@ def check_suffix(path: str, target: Target) -> None:
 def write_compiled(compiled: CompiledPipeline, path: pathlib.Path) -> None:
   """Writes the file whole or not at all."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  staged = path.with_name(f'.{path.name}.tmp')
-  staged.write_text(compiled.text(), encoding='utf-8')
-  staged.replace(path)
+  write_whole(path, compiled.text())
 
 
 def read_compiled(path: pathlib.Path, target: Target) -> CompiledPipeline:

@@ -19,6 +19,7 @@ from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.utils import import_utils
 
 from configs.problems import nearest
+from models.whole_files import is_bucket
 from pipeline.targets.compiled import CompiledPipeline
 from pipeline.targets.target import Target
 
@@ -192,7 +193,7 @@ def _paths(compiled: CompiledPipeline) -> Iterator[str]:
             f"{where}: '{text}' lies on this machine, and no step in the cloud sees it; copy it to a bucket and name "
             'it as gs://BUCKET/...'
           )
-        elif key in _SETTING and '://' in text and not _BUCKET.match(text):
+        elif key in _SETTING and is_bucket(text) and not _BUCKET.match(text):
           yield f"{where}: '{text}' is not in a bucket that TensorFlow reads by itself; use gs://BUCKET/..."
 
 

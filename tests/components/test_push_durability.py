@@ -116,8 +116,9 @@ def test_every_line_of_the_journal_is_flushed(tmp_path, monkeypatch):
   announce(tmp_path, _entry(1, 1))
   settle(tmp_path)
   size = (tmp_path / JOURNAL).stat().st_size
-  assert [path for _, path, _ in disk.calls] == [JOURNAL] * 2
-  assert disk.calls[-1][2] == size > disk.calls[0][2] > 0
+  # Each time with the folder, as the name of a file that is new is in there.
+  assert [path for _, path, _ in disk.calls] == [JOURNAL, '.'] * 2
+  assert disk.calls[-2][2] == size > disk.calls[0][2] > 0
 
 
 def test_a_version_leaves_under_another_name_before_its_first_file_goes(tmp_path, monkeypatch):
@@ -129,7 +130,8 @@ def test_a_version_leaves_under_another_name_before_its_first_file_goes(tmp_path
     'shutil.rmtree', lambda path, **_: whole.append((pathlib.Path(path).name, sorted(versions(tmp_path))))
   )
   assert remove_versions(tmp_path, [2, 1, 9]) == [1, 2]
-  assert disk.calls == [('rename', name, f'{STAGING_PREFIX}removed-{name}') for name in ('1', '2')]
+  gone = [(('rename', name, f'{STAGING_PREFIX}removed-{name}'), ('fsync', '.', None)) for name in ('1', '2')]
+  assert disk.calls == [call for calls in gone for call in calls]
   assert whole[:2] == [(f'{STAGING_PREFIX}removed-{name}', [3]) for name in ('1', '2')]
 
 

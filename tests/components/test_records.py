@@ -2,7 +2,6 @@
 
 import pytest
 import tensorflow as tf
-from tfx.dsl.io import fileio
 
 from components.feature_engineering.records import parts_of, publish, remove_parts
 
@@ -52,7 +51,7 @@ def test_what_nobody_named_is_removed(parts, tmp_path):
 
 def test_a_lost_part_is_an_error(parts):
   named, split = parts
-  with pytest.raises(fileio.NotFoundError):
+  with pytest.raises(FileNotFoundError):
     publish([*named, f'{named[0]}-lost'], str(split))
 
 

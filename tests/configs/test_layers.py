@@ -1,9 +1,12 @@
 """The layers that configs derive. Oracle: the real fare model, built for the features of the catalogue."""
 
+import ast
+import pathlib
+
 import pytest
 
 from configs import loading
-from configs.layers import LayerKind, hidden_names, model_layers
+from configs.layers import LayerKind, hidden_depth, hidden_names, model_layers
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from transforms.catalogue import catalogue, categoricals
@@ -52,3 +55,53 @@ def test_layers_are_those_of_the_model(source, overrides):
 
 def test_hidden_names():
   assert hidden_names(loading.load('nyc', ['model.hidden=[4,3]']).model) == ('dense_0', 'dense_1')
+
+
+@pytest.mark.parametrize(
+  ('layer', 'depth'),
+  [
+    pytest.param('dense_0', 0, id='first'),
+    pytest.param('dense_12', 12, id='two_digits'),
+    pytest.param('dense_', None, id='no_number'),
+    pytest.param('dense_core', None, id='core'),
+    pytest.param('3', None, id='a_number_alone'),
+    pytest.param('fare', None, id='output'),
+    pytest.param('dense_1_embedding', None, id='embedding_of_such_a_column'),
+  ],
+)
+def test_hidden_depth(layer, depth):
+  assert hidden_depth(layer) == depth
+
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PARTS = ('_embedding', '_bucket', 'dense_')
+"""What names of layers and their columns are made of."""
+NO_NAMES = {'dense_core'}
+
+
+def _texts(source):
+  """Texts of a file, those of f-strings included, docstrings left out."""
+  tree = ast.parse(source)
+  prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+  constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose)
+  return [node.value for node in constants if isinstance(node.value, str)]
+
+
+def _builds_a_name(text):
+  return text not in NO_NAMES and (text.endswith(PARTS[:2]) or text.startswith(PARTS[2]))
+
+
+def test_names_and_sizes_have_one_home():
+  """No other file spells the parts of a layer's name, counts the hours of a week, or takes the fourth root."""
+  found = {}
+  for room in ('configs', 'transforms', 'models', 'components', 'pipeline'):
+    for path in sorted((ROOT / room).rglob('*.py')):
+      source = path.read_text(encoding='utf-8')
+      names = {text for text in _texts(source) if _builds_a_name(text)}
+      calls = [
+        n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call) and ast.unparse(n.func) == 'fourth_root'
+      ]
+      numbers = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant) and n.value == 168]
+      if names or calls or numbers:
+        found[path.relative_to(ROOT).as_posix()] = names
+  assert set(found) == {'configs/layers.py'}

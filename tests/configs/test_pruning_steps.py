@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
-from configs.recipe import Pruning, Schedule
+from configs.recipe import Pruning, SparsitySchedule
 from configs.recipe_checks import PruningSteps, pruning_steps
 from models.keras_compat import keras
 
@@ -29,7 +29,7 @@ RISING = {
 
 
 def tfmot_schedule(pruning, steps):
-  if pruning.schedule is Schedule.CONSTANT:
+  if pruning.schedule is SparsitySchedule.CONSTANT:
     return tfmot.sparsity.keras.ConstantSparsity(pruning.final_sparsity, steps.begin, steps.end, steps.frequency)
   return tfmot.sparsity.keras.PolynomialDecay(
     pruning.initial_sparsity, pruning.final_sparsity, steps.begin, steps.end, pruning.power, steps.frequency
@@ -42,19 +42,19 @@ def updates(schedule, total_steps):
   return {step: float(sparsity) for step, (due, sparsity) in asked if bool(due)}
 
 
-@pytest.mark.parametrize('schedule', list(Schedule))
+@pytest.mark.parametrize('schedule', list(SparsitySchedule))
 @pytest.mark.parametrize('case', RISING)
 def test_tfmot_updates_when_we_say(case, schedule):
   values, total_steps = RISING[case]
   values = {**values, 'schedule': schedule}
-  if schedule is Schedule.CONSTANT:
+  if schedule is SparsitySchedule.CONSTANT:
     values.pop('initial_sparsity', None)
   pruning = Pruning(final_sparsity=0.8, **values)
   steps = pruning_steps(pruning, total_steps)
   found = updates(tfmot_schedule(pruning, steps), total_steps)
   assert (min(found), max(found), len(found)) == (steps.begin, steps.end, steps.updates)
   assert found[steps.end] == pytest.approx(0.8)
-  first = pruning.final_sparsity if schedule is Schedule.CONSTANT else pruning.initial_sparsity
+  first = pruning.final_sparsity if schedule is SparsitySchedule.CONSTANT else pruning.initial_sparsity
   assert found[steps.begin] == pytest.approx(first)
   assert 1 <= steps.begin <= steps.end <= total_steps
 

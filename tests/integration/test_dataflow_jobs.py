@@ -191,5 +191,5 @@ def test_the_job_of_reading_bigquery(source, tmp_path, job_of):
   job = job_of(node, {})
   transforms = job.proto_pipeline.components.transforms.values()
   assert {transform.unique_name for transform in transforms} >= {'BigQuery/Read', 'Stage/Write', 'Stage/Note'}
-  assert 'components.bigquery_ride_gen.snapshot._WriteParts' in _functions(transforms)
+  assert 'components.bigquery_ride_gen.snapshot._WriteRowParts' in _functions(transforms)
   assert job.options.get_all_options()['project'] == AROUND.project

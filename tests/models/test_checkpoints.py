@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from configs.model import EarlyStopping, Model, Training
-from models.checkpoints import Checkpoint, State, describe
+from models.checkpoints import Checkpoint, TrainingState, describe
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.rides import Rides
@@ -20,7 +20,7 @@ from models.training import DivergedError, train
 from tests.conftest import REPOSITORY
 
 CONFIG = Training(epochs=4, batch_size=32)
-STATE = State(
+STATE = TrainingState(
   step=12,
   curves={'step': [6, 12], 'loss': [2.5, 0.1]},
   values=[np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64)],
@@ -136,7 +136,7 @@ def test_a_kill_while_saving_leaves_the_previous_state(tmp_path):
   checkpoint = Checkpoint(str(tmp_path))
   checkpoint.save(STATE, [])
   (path,) = tmp_path.iterdir()
-  (tmp_path / f'{path.name}.part').write_bytes(b'half of the nex')
+  (tmp_path / f'.{path.name}.0a.tmp').write_bytes(b'half of the nex')
   assert checkpoint.restore([]).step == 12
   checkpoint.save(STATE, [])
   assert list(tmp_path.iterdir()) == [path]

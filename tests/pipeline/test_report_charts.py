@@ -16,7 +16,7 @@ from pipeline.report.charts.curves import Series, draw_curves
 from pipeline.report.charts.frontier import Limits, Point, draw_frontier
 from pipeline.report.charts.labels import Box, place
 from pipeline.report.charts.lanes import draw_lanes
-from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
+from pipeline.report.charts.ride_map import MapLandmark, draw_map, shades_for
 from pipeline.report.charts.scale import Scale, decimals, padded
 from pipeline.report.charts.svg import element
 from pipeline.report.wording import size
@@ -155,7 +155,7 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   random = np.random.default_rng(1)
   longitude, latitude = random.normal(-87.65, 0.03, 500), random.normal(41.9, 0.03, 500)
   longitude[:2] = 0.0
-  marks = [Landmark('centre', -87.65, 41.9), Landmark('far', 10.0, 50.0)]
+  marks = [MapLandmark('centre', -87.65, 41.9), MapLandmark('far', 10.0, 50.0)]
   picture, outside = draw_map(longitude, latitude, random.normal(0, 1, 500), shades_for(1.0), marks, 'USD', 'told')
   assert 2 <= outside <= 12
   assert 'centre' in picture

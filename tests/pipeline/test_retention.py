@@ -21,7 +21,7 @@ from pipeline import cli, output_directory, pushes, retention, rollback_command,
 from tests.pipeline.made_store import NOON, MadeStore
 
 
-def _pruned(made: MadeStore, *limits: str, now: datetime.datetime | None = None) -> retention.Plan:
+def _pruned(made: MadeStore, *limits: str, now: datetime.datetime | None = None) -> retention.Removals:
   config = loading.load(str(made.output.config), [f'retention.{limit}' for limit in limits])
   planned = retention.plan(made.store, config, made.output, now)
   retention.prune(made.store, made.output, planned)

@@ -26,7 +26,7 @@ def _config(*limits: str) -> RunConfig:
   return loading.load('nyc', [f'retention.{limit}' for limit in limits])
 
 
-def _plan(made: MadeStore, *limits: str, now: datetime.datetime | None = None) -> retention.Plan:
+def _plan(made: MadeStore, *limits: str, now: datetime.datetime | None = None) -> retention.Removals:
   return retention.plan(made.store, _config(*limits), made.output, now)
 
 

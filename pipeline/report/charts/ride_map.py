@@ -33,7 +33,7 @@ _SHADES = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Landmark:
+class MapLandmark:
   """A place to find one's way by."""
 
   name: str
@@ -85,7 +85,7 @@ def draw_map(
   latitude: np.ndarray,
   errors: np.ndarray,
   shades: Shades,
-  landmarks: Sequence[Landmark],
+  landmarks: Sequence[MapLandmark],
   currency: str,
   label: str,
 ) -> tuple[Markup, int]:
@@ -168,7 +168,7 @@ def _dot(dot: _Dot, shades: Shades, currency: str) -> Markup:
   return element('circle', title, cx=dot.x, cy=dot.y, r=dot.radius, class_=shade(shades.index(dot.error)))
 
 
-def _landmark(landmark: Landmark, x: Scale, y: Scale) -> list[Markup]:
+def _landmark(landmark: MapLandmark, x: Scale, y: Scale) -> list[Markup]:
   if not (x.low < landmark.longitude < x.high and y.low < landmark.latitude < y.high):
     return []
   left, top = x(landmark.longitude), y(landmark.latitude)

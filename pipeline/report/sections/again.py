@@ -6,8 +6,8 @@ import dataclasses
 import shlex
 from collections.abc import Sequence
 
+from configs.problems import joined, shortened
 from pipeline.report.record import RunRecord
-from pipeline.report.wording import joined
 
 _FILES = 3
 """As many data files are named; of more, their number is told."""
@@ -55,6 +55,4 @@ def _data_files(record: RunRecord) -> Sequence[str]:
 
 
 def _files(files: Sequence[str]) -> str:
-  if len(files) > _FILES:
-    return f'{", ".join(files[:_FILES])} and {len(files) - _FILES} more'
-  return joined(list(files))
+  return shortened(files, _FILES) if len(files) > _FILES else joined(files)

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.compression_gate.records import CompressionRecord
-from pipeline.report.columns import Column, period
+from configs.columns import LABEL
+from configs.problems import joined
+from pipeline.report.columns import ColumnSummary, period
 from pipeline.report.record import RunRecord
-from pipeline.report.wording import counted, day, interval, joined, money, number, percent
+from pipeline.report.wording import counted, day, interval, money, number, percent
 
 _MIN_RIDES = 50
 """A slice with fewer rides is no ground for a sentence."""
@@ -23,7 +25,9 @@ class Topic:
   sentences: tuple[str, ...]
 
 
-def model_card(record: RunRecord, variants: CompressionRecord | None, columns: tuple[Column, ...]) -> tuple[Topic, ...]:
+def model_card(
+  record: RunRecord, variants: CompressionRecord | None, columns: tuple[ColumnSummary, ...]
+) -> tuple[Topic, ...]:
   """The card; empty where there is no model to tell of, or the config is lost."""
   dataset = record.config.get('dataset')
   if not dataset or not (record.summary.metrics or variants):
@@ -47,7 +51,7 @@ def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
   )
 
 
-def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column, ...]) -> tuple[str, ...]:
+def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
   rows, box = record.summary.rows, (dataset.get('rules') or {}).get('bounds')
   told = []
   if rows:
@@ -59,7 +63,7 @@ def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column, 
     told.append(f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.')
   if box:
     told.append(f'Place: {_range(box["latitude"], "latitude")} and {_range(box["longitude"], "longitude")} (WGS84).')
-  if fares := [column for column in columns if column.name == 'fare_amount']:
+  if fares := [column for column in columns if column.name == LABEL]:
     low, middle, high = (money(value, record.currency) for value in (fares[0].low, fares[0].median, fares[0].high))
     told.append(f'Fares: {low} to {high}, the middle one {middle}.')
   return tuple(told)
@@ -88,7 +92,7 @@ def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str
   return tuple(told)
 
 
-def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column, ...]) -> tuple[str, ...]:
+def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
   told = []
   if found := period(columns):
     told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
@@ -105,7 +109,7 @@ def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column
   return tuple(told)
 
 
-def _missing(columns: Sequence[Column]) -> list[str]:
+def _missing(columns: Sequence[ColumnSummary]) -> list[str]:
   often = [column for column in columns if 0 < column.missing < 1]
   if not often:
     return []

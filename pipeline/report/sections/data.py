@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from configs.dataset import TIME
+from configs.problems import joined
 from pipeline.report.charts.bars import length_bar
-from pipeline.report.columns import Column, period
+from pipeline.report.columns import ColumnSummary, period
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure
-from pipeline.report.wording import counted, day, joined, number, percent, spelled
+from pipeline.report.wording import counted, day, number, percent, spelled
 from pipeline.summary_record import FindingRecord, RowsRecord
 
 _COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
@@ -40,7 +41,7 @@ class DataSection:
   columns: Table | None
 
 
-def data_section(record: RunRecord, columns: tuple[Column, ...]) -> DataSection | None:
+def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataSection | None:
   """The section, or `None` if no ride was read."""
   rows = record.summary.rows
   if not rows:
@@ -57,7 +58,7 @@ def data_section(record: RunRecord, columns: tuple[Column, ...]) -> DataSection 
   )
 
 
-def _told(record: RunRecord, rows: RowsRecord, columns: tuple[Column, ...]) -> tuple[str, ...]:
+def _told(record: RunRecord, rows: RowsRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
   splits = joined([f'{rides:,} to {_purpose(split)}' for split, rides in sorted(rows.splits.items(), reverse=True)])
   aside = sum(rows.quarantined.values())
   share = f' ({percent(aside / rows.read, 2)})' if aside else ''
@@ -159,7 +160,7 @@ def _divergence(found: FindingRecord | None) -> list[Cell]:
   return [figure(value, number(value, 3)), Cell('', picture=length_bar(value, limit / 0.75, style, limit), style='bar')]
 
 
-def _columns(columns: tuple[Column, ...]) -> Table:
+def _columns(columns: tuple[ColumnSummary, ...]) -> Table:
   headings = (
     Heading('column', numeric=False),
     Heading('missing'),
@@ -182,7 +183,7 @@ def _columns(columns: tuple[Column, ...]) -> Table:
   return Table('What the train split holds, before any feature', headings, tuple(rows))
 
 
-def _digits(column: Column) -> list[tuple[float, int]]:
+def _digits(column: ColumnSummary) -> list[tuple[float, int]]:
   """Four decimals of a degree are ten metres; two of anything else are enough."""
   digits = 4 if column.name.endswith(('longitude', 'latitude')) else 2
   return [(value, digits) for value in (column.low, column.median, column.mean, column.high)]

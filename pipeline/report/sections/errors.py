@@ -10,11 +10,13 @@ from markupsafe import Markup
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.fare_evaluator.records import EvaluatedSlice
+from configs.columns import COORDINATES
+from configs.problems import joined
 from configs.records import Estimate
 from models.intervals import mean_error
 from pipeline.report.charts.bars import dot_bar
 from pipeline.report.charts.hours import Hour, draw_hours
-from pipeline.report.charts.ride_map import Landmark, draw_map, shades_for
+from pipeline.report.charts.ride_map import MapLandmark, draw_map, shades_for
 from pipeline.report.record import RunRecord
 from pipeline.report.rides import PredictedRides, slice_rmse
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
@@ -232,7 +234,7 @@ def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Map 
     latitude[known],
     rides.errors[known],
     shades_for(float(np.abs(rides.errors).mean())),
-    [Landmark(mark['name'], mark['longitude'], mark['latitude']) for mark in landmarks],
+    [MapLandmark(mark['name'], mark['longitude'], mark['latitude']) for mark in landmarks],
     record.currency,
     f'{title}: dots coloured by mean error.',
   )
@@ -240,7 +242,7 @@ def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Map 
   unknown = int((~known).sum())
   left_out.append((unknown, 'has' if unknown == 1 else 'have', f'no {end} place'))
   told = [f'{counted(count, "ride")} {verb} {what}' for count, verb, what in left_out if count]
-  return Map(title, picture, f'{" and ".join(told)}.' if told else '')
+  return Map(title, picture, f'{joined(told)}.' if told else '')
 
 
 def _worst(rides: PredictedRides, currency: str) -> Table:
@@ -272,9 +274,6 @@ def _worst(rides: PredictedRides, currency: str) -> Table:
 
 def _kilometres(rides: PredictedRides) -> np.ndarray:
   """Great-circle distances; Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2), 1984."""
-  west, south, east, north = (
-    np.radians(rides.coordinates[name])
-    for name in ('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude')
-  )
+  west, south, east, north = (np.radians(rides.coordinates[name]) for name in COORDINATES)
   half = np.sin((north - south) / 2) ** 2 + np.cos(south) * np.cos(north) * np.sin((east - west) / 2) ** 2
   return 2 * _EARTH_KM * np.arcsin(np.sqrt(half))

@@ -27,7 +27,7 @@ _STRONGEST = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class ReductionPicture:
   """A PNG inside the page."""
 
   title: str
@@ -40,7 +40,7 @@ class ReductionSection:
   """Sentences, pictures, and a table of features or of components."""
 
   told: tuple[str, ...]
-  pictures: tuple[Picture, ...]
+  pictures: tuple[ReductionPicture, ...]
   summary: str
   table: Table
 
@@ -82,9 +82,9 @@ def _told(details: ReductionDetails) -> tuple[str, ...]:
   return (first, *findings.notes)
 
 
-def _picture(path: pathlib.Path, title: str) -> Picture:
+def _picture(path: pathlib.Path, title: str) -> ReductionPicture:
   content = base64.b64encode(path.read_bytes()).decode()
-  return Picture(title, title, f'data:image/png;base64,{content}')
+  return ReductionPicture(title, title, f'data:image/png;base64,{content}')
 
 
 def _decisions(details: ReductionDetails) -> Table:

@@ -6,10 +6,11 @@ import dataclasses
 
 from markupsafe import Markup
 
+from configs.problems import joined
 from pipeline.report.charts.bars import length_bar
 from pipeline.report.charts.lanes import draw_lanes
 from pipeline.report.record import RunRecord
-from pipeline.report.wording import counted, joined, seconds
+from pipeline.report.wording import counted, seconds
 from pipeline.steps import StepState
 
 _WORDS = {

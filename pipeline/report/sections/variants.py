@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from configs.compression import JudgedOn
+from configs.problems import joined
 from pipeline.report.charts.frontier import Limits, Point, draw_frontier
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures, with_best
-from pipeline.report.wording import bracket, counted, interval, joined, microseconds, number, size
+from pipeline.report.wording import bracket, counted, interval, microseconds, number, size
 
 _RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY, _ZEROS = range(1, 11)
 """Columns of figures."""

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.rehearsal import artifact_store, dag_runner, kubeflow_spec
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image import Image
-from pipeline.rehearsal.task_runner import Stage
+from pipeline.rehearsal.task_runner import Rehearsal
 from pipeline.steps import Step
 from pipeline.targets.target import Target
 
@@ -167,7 +167,7 @@ class Rehearsals:
     path.write_text(json.dumps(content), encoding='utf-8')
     logs = self.directory / f'logs{self.runs}'
     logs.mkdir()
-    stage = Stage(
+    stage = Rehearsal(
       target=self.target,
       run=f'run{self.runs}',
       pipeline=kubeflow_spec.load(path),

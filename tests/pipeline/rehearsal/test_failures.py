@@ -118,7 +118,7 @@ def test_an_interrupted_rehearsal_takes_its_processes_with_it(tmp_path: pathlib.
     os.kill(int(pid_file.read_text()), 0)
 
 
-def _loaded(tmp_path: pathlib.Path, content: dict[str, Any]) -> kubeflow_spec.CompiledPipeline:
+def _loaded(tmp_path: pathlib.Path, content: dict[str, Any]) -> kubeflow_spec.ReadPipeline:
   path = tmp_path / 'spec.yaml'
   path.write_text(json.dumps(content))
   return kubeflow_spec.load(path)

@@ -1,0 +1,152 @@
+"""Files and folders that appear whole or not at all, on this machine or in a bucket.
+
+Nothing else in the house flushes, renames, or asks whether a path lies in a bucket. On this machine everything is on
+the disk before it takes its name, and the name before anybody goes on: a power cut leaves the old or the new. That
+costs some milliseconds a file, too little for exceptions. A bucket knows no such order; there a rename replaces.
+Needs no TensorFlow for files of this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pathlib
+import uuid
+from collections.abc import Iterator
+from typing import IO
+
+Location = str | os.PathLike[str]
+"""A path of this machine, or a URL."""
+
+_STAGED = '.tmp'
+
+
+def is_bucket(path: Location) -> bool:
+  """Whether a path is a URL such as `gs://bucket/models`, which this machine's own file calls can't open."""
+  return '://' in os.fspath(path)
+
+
+@contextlib.contextmanager
+def replacing(path: Location) -> Iterator[IO[bytes]]:
+  """A file for writing bytes that takes its name when the block ends well; until then, the old one stays.
+
+  Args:
+    path: in a folder that is there.
+
+  Raises:
+    OSError, tf.errors.OpError: it can't be written; nothing is left beside the old file.
+  """
+  staged = f'{_prefix(path)}{uuid.uuid4().hex}{_STAGED}'
+  try:
+    with _opened(staged) as file:
+      yield file
+    move_whole(staged, path)
+  except BaseException:
+    with contextlib.suppress(Exception):
+      _remove(staged)
+    raise
+
+
+def write_whole(path: Location, content: str | bytes) -> None:
+  """Replaces a file by a new content; see `replacing`.
+
+  Args:
+    path: in a folder that is there.
+    content: text goes as UTF-8.
+  """
+  with replacing(path) as file:
+    file.write(content.encode() if isinstance(content, str) else content)
+
+
+def move_whole(source: Location, target: Location) -> None:
+  """Gives a finished file or folder its name, in place of the file that has it.
+
+  Args:
+    source: written and closed; a folder only on this machine.
+    target: in the same file system, in a folder that is there.
+  """
+  if is_bucket(target):
+    from tensorflow.io import gfile
+
+    gfile.rename(os.fspath(source), os.fspath(target), overwrite=True)
+    return
+  path = pathlib.Path(source)
+  for inner in (*path.rglob('*'), path) if path.is_dir() else (path,):
+    _flush(inner)
+  set_aside(path, pathlib.Path(target))
+
+
+def set_aside(source: pathlib.Path, target: pathlib.Path) -> None:
+  """Renames what is there already, or is to be removed: at once, and on the disk when this returns."""
+  source.replace(target)
+  _flush(target.parent)
+
+
+def append_line(path: pathlib.Path, line: str) -> None:
+  """Adds a line, on the disk when this returns; one that was cut short before it stays apart.
+
+  Args:
+    path: made if need be.
+    line: without its end.
+  """
+  descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+  try:
+    size = os.fstat(descriptor).st_size
+    cut = size > 0 and os.pread(descriptor, 1, size - 1) != b'\n'
+    os.write(descriptor, b'\n' * cut + line.encode() + b'\n')
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
+  _flush(path.parent)
+
+
+def discard_drafts(path: Location) -> None:
+  """Removes what killed writers left of a file; for who alone writes it."""
+  folder, start = os.path.split(_prefix(path))
+  for name in _names(folder):
+    if name.startswith(start) and name.endswith(_STAGED):
+      _remove(os.path.join(folder, name))
+
+
+def _prefix(path: Location) -> str:
+  """What the names of a file's drafts begin with: hidden, as they may lie in a folder of the user's."""
+  folder, name = os.path.split(path)
+  return os.path.join(folder, f'.{name}.')
+
+
+def _opened(path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+  if not is_bucket(path):
+    return pathlib.Path(path).open('wb')
+  from tensorflow.io import gfile
+
+  return gfile.GFile(path, 'wb')
+
+
+def _names(folder: str) -> list[str]:
+  if not is_bucket(folder):
+    return [path.name for path in pathlib.Path(folder).iterdir()] if pathlib.Path(folder).is_dir() else []
+  from tensorflow.io import gfile
+
+  return list(gfile.listdir(folder)) if gfile.isdir(folder) else []
+
+
+def _remove(path: str) -> None:
+  if not is_bucket(path):
+    pathlib.Path(path).unlink(missing_ok=True)
+    return
+  from tensorflow.io import gfile
+
+  gfile.remove(path)
+
+
+def _flush(path: pathlib.Path) -> None:
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  except OSError as error:
+    # Some network file systems refuse to flush a folder, as they do it by themselves.
+    if error.errno != errno.EINVAL or not path.is_dir():
+      raise
+  finally:
+    os.close(descriptor)

@@ -1,0 +1,89 @@
+"""Small facts that have one home each, read from the source of the rooms."""
+
+import ast
+import collections
+import pathlib
+
+import pytest
+
+from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
+from configs.problems import joined, shortened
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
+TREES = {
+  path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding='utf-8'))
+  for room in ROOMS
+  for path in sorted((ROOT / room).rglob('*.py'))
+}
+SEVERAL_MEANINGS = {'Estimate', 'Latency', 'RunEntry', 'Variant', 'Variants'}
+"""Class names that mean more than one thing; gets shorter, never longer."""
+
+
+def _where(found):
+  """Files with a node that a function is true of."""
+  return {file for file, tree in TREES.items() if any(found(node) for node in ast.walk(tree))}
+
+
+def _is_text(node, *texts):
+  return isinstance(node, ast.Constant) and node.value in texts
+
+
+def _joins_by(node, text):
+  """`'text'.join(…)`."""
+  return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == 'join' and (
+    _is_text(node.func.value, text)
+  )  # fmt: skip
+
+
+def test_a_class_name_means_one_thing():
+  named = collections.Counter(
+    node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+  )
+  assert {name for name, count in named.items() if count > 1} == SEVERAL_MEANINGS
+
+
+def test_columns_of_a_ride_are_named_once():
+  names = (TIME, *COORDINATES, PASSENGERS, LABEL)
+  assert _where(lambda node: _is_text(node, *names)) == {'configs/columns.py'}
+
+
+def test_lists_in_sentences_are_joined_in_one_place():
+  assert _where(lambda node: _joins_by(node, ' and ')) == set()
+  counted = _where(lambda node: isinstance(node, ast.Constant) and node.value == ' more')
+  assert counted == {'configs/problems.py'}
+  assert not _where(lambda node: isinstance(node, ast.FunctionDef) and node.name == '_listed')
+
+
+def test_records_have_one_writer():
+  assert not _where(lambda node: isinstance(node, ast.Attribute) and node.attr in ('TFRecordWriter', 'TFRecordOptions'))
+  assert _where(lambda node: isinstance(node, ast.Attribute) and node.attr == 'compressobj') == {
+    'components/ride_example_gen/encoding.py'
+  }
+
+
+@pytest.mark.parametrize(
+  ('words', 'expected'),
+  [
+    pytest.param([], '', id='none'),
+    pytest.param(['a'], 'a', id='one'),
+    pytest.param(['a', 'b'], 'a and b', id='two'),
+    pytest.param(('a', 'b', 'c'), 'a, b and c', id='three'),
+    pytest.param((word for word in 'abcd'), 'a, b, c and d', id='of_a_generator'),
+  ],
+)
+def test_a_list_in_a_sentence(words, expected):
+  assert joined(words) == expected
+
+
+@pytest.mark.parametrize(
+  ('words', 'expected'),
+  [
+    pytest.param([], '', id='none'),
+    pytest.param(['a', 'b'], 'a, b', id='all'),
+    pytest.param(['a', 'b', 'c'], 'a, b and 1 more', id='one_more'),
+    pytest.param(list('abcdef'), 'a, b and 4 more', id='more'),
+  ],
+)
+def test_a_list_that_is_too_long(words, expected):
+  assert shortened(words, 2) == expected
