@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from pipeline.rehearse_command import Rehearsal, RehearsedTask
+from pipeline.rehearse_command import RehearsalRecord, RehearsedTask
 from pipeline.steps import StepState
 from pipeline.summary_record import Summary
 
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     rehearse = ('rehearse', f'{folder}/rehearsal', '--target', options.target, '--parallel', str(options.parallel))
     for number in range(options.rehearsals):
       seconds, output = _timed(*rehearse)
-      steps = Rehearsal.read(output / 'rehearsal.json').steps
+      steps = RehearsalRecord.read(output / 'rehearsal.json').steps
       print(f'| {options.target} rehearsal {number + 1} | {seconds:.1f} | {_row(steps)} |', flush=True)
 
 

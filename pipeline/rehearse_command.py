@@ -48,7 +48,7 @@ class RehearsedTask(RecordPart):
   left_behind: tuple[str, ...]
 
 
-class Rehearsal(Record):
+class RehearsalRecord(Record):
   """What `rehearsal.json` holds.
 
   Attributes:
@@ -189,12 +189,12 @@ def _rehearse(
     return stage, dag_runner.run_tasks(stage, view, parallel)
 
 
-def _summary(stage: Any, steps: list[Any], seconds: float) -> Rehearsal:
+def _summary(stage: Any, steps: list[Any], seconds: float) -> RehearsalRecord:
   """What the rehearsal came to."""
   failures = [step.failure for step in steps if step.failure]
   pushes = [output for step in steps for output in step.step.outputs.get('pushed_model', ())]
   pushed = next((str(push.properties['pushed_destination']) for push in pushes if push.properties.get('pushed')), None)
-  return Rehearsal(
+  return RehearsalRecord(
     status='failed' if failures else 'complete',
     reason=' '.join(failures) or None,
     target=stage.target,
@@ -215,7 +215,7 @@ def _summary(stage: Any, steps: list[Any], seconds: float) -> Rehearsal:
   )
 
 
-def _show(console: Console, summary: Rehearsal, directory: RehearsalDirectory) -> None:
+def _show(console: Console, summary: RehearsalRecord, directory: RehearsalDirectory) -> None:
   table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
   table.add_column(f'{summary.target.value}, run {summary.run}')
   for name in ('state', 'seconds', 'start-up'):
@@ -242,7 +242,7 @@ def _show(console: Console, summary: Rehearsal, directory: RehearsalDirectory) -
   console.print(paths)
 
 
-def _result(summary: Rehearsal) -> str:
+def _result(summary: RehearsalRecord) -> str:
   if summary.reason:
     return f': {escape(summary.reason)}'
   if summary.pushed:

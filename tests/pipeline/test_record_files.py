@@ -24,7 +24,7 @@ from configs.errors import UserError
 from configs.records import RecordError, RecordPart
 from pipeline import summary_record
 from pipeline.rehearsal.artifact_store import ArtifactStore, Execution
-from pipeline.rehearse_command import Rehearsal, RehearsedTask
+from pipeline.rehearse_command import RehearsalRecord, RehearsedTask
 from pipeline.report.record import read_record
 from pipeline.retraining.ledger import Ledger, LedgerRecord, RunEntry, SpanEntry
 from pipeline.summary_record import Status, StepRecord, Summary
@@ -121,7 +121,7 @@ OLD = [
   pytest.param(Summary, SUMMARY, id='summary'),
   pytest.param(LedgerRecord, LEDGER, id='ledger'),
   pytest.param(StudyRecord, STUDY, id='study'),
-  pytest.param(Rehearsal, REHEARSAL, id='rehearsal'),
+  pytest.param(RehearsalRecord, REHEARSAL, id='rehearsal'),
   pytest.param(Execution, EXECUTION, id='execution'),
 ]
 
@@ -288,7 +288,7 @@ def test_a_record_has_a_name_of_its_own():
   names = collections.Counter(node.name for node in classes)
   modules = (summary_record, study_record, records)
   own = {name for module in modules for name, found in vars(module).items() if _is_record(found)}
-  own |= {model.__name__ for model in (LedgerRecord, Rehearsal, RehearsedTask, Execution)}
+  own |= {model.__name__ for model in (LedgerRecord, RehearsalRecord, RehearsedTask, Execution)}
   assert {'Summary', 'StepRecord', 'StudyRecord', 'JudgedVariant', 'EvaluatedSlice'} <= own
   assert {name: names[name] for name in own} == dict.fromkeys(own, 1)
 
