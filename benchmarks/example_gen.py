@@ -75,7 +75,7 @@ def _measure(what: str, folder: str) -> dict[str, float]:
 
 def _stock(_: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
   from tfx.components.example_gen import utils
-  from tfx.components.example_gen.csv_example_gen import executor
+  from tfx.components.example_gen.csv_example_gen import executor as stock_executor
   from tfx.utils import proto_utils
 
   input_config = utils.make_default_input_config('*.csv')
@@ -84,7 +84,7 @@ def _stock(_: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, An
     'input_config': proto_utils.proto_to_json(input_config),
     'output_config': proto_utils.proto_to_json(utils.make_default_output_config(input_config)),
   }
-  return executor.Executor(executor.Executor.Context()), {'examples': [_examples(output)]}, properties
+  return stock_executor.Executor(stock_executor.Executor.Context()), {'examples': [_examples(output)]}, properties
 
 
 def _ours(what: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:

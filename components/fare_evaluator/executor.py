@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
-from tfx.components.evaluator import executor as evaluator
+from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as keys
@@ -25,7 +25,7 @@ from configs.evaluation import Slices
 from configs.records import list_to_json
 
 
-class FareEvaluatorExecutor(evaluator.Executor):
+class FareEvaluatorExecutor(evaluator_executor.Executor):
   """TFX's Evaluator executor; also writes `slices.json`, `refusals.json` and `intervals.json`."""
 
   def Do(  # noqa: N802

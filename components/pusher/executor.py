@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import constants
-from tfx.components.pusher import executor as tfx_pusher
+from tfx.components.pusher import executor as pusher_executor
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils, proto_utils
@@ -33,7 +33,7 @@ WITHDRAWN = 'withdrawn'
 """Custom property of a model that was blessed, but not pushed, as a rollback withdrew it: the sentence that says so."""
 
 
-class AtomicPusherExecutor(tfx_pusher.Executor):
+class AtomicPusherExecutor(pusher_executor.Executor):
   """Executor of `AtomicPusher`."""
 
   def Do(  # noqa: N802, TFX's own name
