@@ -27,11 +27,10 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from components.study.cross_validation import Score, cross_validate, divisions
-from components.study.kept_rides import read_kept
-from components.study.reference_models import methods
 from configs.loading import load
-from models.intervals import WORST
+from models.metrics import WORST
+from pipeline.study.folds import Score, cross_validate, divisions, read_kept
+from pipeline.study.reference_models import methods
 
 FOLDS, QUICK_FOLDS = 5, 3
 

@@ -27,10 +27,10 @@ import json, sys, time
 start = time.process_time()
 from pipeline import environment; environment.prepare()
 from configs import loading
-from pipeline.data_source import data_source
-from pipeline.targets.kubeflow_compiler import compile_pipeline
-from pipeline.targets.kubeflow_lint import lint
-from pipeline.targets.target import Target
+from pipeline.sources import data_source
+from pipeline.cloud.compiler import compile_pipeline
+from pipeline.cloud.lint import lint
+from pipeline.cloud.target import Target
 config, seconds = loading.load(sys.argv[1], sys.argv[3:]), {'imports': time.process_time() - start}
 source, target = data_source(config.dataset.path), Target(sys.argv[2])
 for name in ('compile', 'compile again'):

@@ -92,7 +92,7 @@ def _ours(what: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, 
   from tfx.utils import proto_utils
 
   from components.artifacts import Quarantine
-  from components.ride_example_gen import executor, parameters
+  from components.ride_example_gen import executor as ride_example_gen_executor
   from configs.loading import load
 
   config = load('nyc', ['split.method=chronological'] if 'chronological' in what else [])
@@ -101,11 +101,15 @@ def _ours(what: str, folder: str, output: pathlib.Path) -> tuple[Any, dict[str, 
   properties = {
     'input_base': folder,
     'input_config': proto_utils.proto_to_json(utils.make_default_input_config('*.csv')),
-    'dataset': parameters.DATASET.dump(config.dataset),
-    'split': parameters.dump_split(config.split),
+    'dataset': ride_example_gen_executor.DATASET.dump(config.dataset),
+    'split': ride_example_gen_executor.dump_split(config.split),
   }
   outputs = {'examples': [_examples(output)], 'quarantine': [quarantine]}
-  return executor.RideExampleGenExecutor(executor.RideExampleGenExecutor.Context()), outputs, properties
+  return (
+    ride_example_gen_executor.RideExampleGenExecutor(ride_example_gen_executor.RideExampleGenExecutor.Context()),
+    outputs,
+    properties,
+  )
 
 
 def _examples(output: pathlib.Path) -> Any:

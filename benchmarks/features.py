@@ -28,8 +28,8 @@ from benchmarks import simulator
 from configs.dataset import COORDINATES, EPOCH, PASSENGERS, TIME
 from configs.loading import load
 from configs.run import RunConfig
+from transforms.civil import parse_seconds
 from transforms.engineering import engineer
-from transforms.timestamps import parse_seconds
 
 _FORMAT = '%Y-%m-%d %H:%M:%S %Z'
 Inputs = dict[str, tf.Tensor]

@@ -89,7 +89,8 @@ def _cpu(who: int) -> float:
 
 def _run_here(folder: pathlib.Path, more: Sequence[str]) -> None:
   """`farelite run` in this process, with the seconds of each step noted."""
-  from pipeline import cli, local_runner
+  from pipeline import cli
+  from pipeline.local import runner as local_runner
 
   times: Times = {}
   inner: Callable[..., None] = local_runner.ObservedLocalRunner._run_node

@@ -25,9 +25,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from benchmarks.database_servers import PASSWORD, server
 from configs import loading
-from configs.metadata import PASSWORD_VARIABLE, Metadata
-from pipeline.metadata_store import connection_config, open_store
-from pipeline.store_client import connect
+from configs.operations import PASSWORD_VARIABLE, Metadata
+from pipeline.operations.store import connect, connection_config, open_store
 
 _WRITES = 'benchmark_step'
 

@@ -19,8 +19,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from pipeline.rehearse_command import RehearsalRecord, RehearsedTask
-from pipeline.steps import StepState
+from pipeline.commands.cloud import RehearsalRecord, RehearsedTask
+from pipeline.local.runner import StepState
 from pipeline.summary_record import Summary
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -29,17 +29,16 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from components.study.cross_validation import Fold, divisions, t_interval
-from components.study.kept_rides import read_kept
 from configs.loading import load
 from configs.recipe import FineTuning, Pruning, Recipe
 from configs.run import RunConfig
 from models.compression.compressor import Compressor
-from models.compression.final_models import FinalModels
 from models.fare_model import build_fare_model
-from models.intervals import root_mean_square
 from models.keras_compat import keras
+from models.metrics import root_mean_square
+from models.recipe_training import FinalModels
 from models.training import predict, train
+from pipeline.study.folds import Fold, divisions, read_kept, t_interval
 from transforms import names
 from transforms.catalogue import categoricals
 

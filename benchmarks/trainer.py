@@ -87,8 +87,8 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
   from tfx.components.trainer.fn_args_utils import FnArgs
 
   from configs.loading import load
-  from models import recipe_training, run_fn, training
-  from models.compression import drawing, final_models, report
+  from models import plots, recipe_training, run_fn, training
+  from models.compression import report
 
   parts: dict[str, float] = {}
 
@@ -107,8 +107,8 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
   timed(training.TrainingRun, '__init__', 'compiling the training steps')
   timed(futures.Future, 'result', 'waiting for trainings')
   timed(recipe_training.RecipeTraining, '_export', 'exporting')
-  timed(drawing.Drawing, '__exit__', 'waiting for pictures')
-  timed(final_models.FinalModels, 'of', 'building the exported models')
+  timed(plots.Drawing, '__exit__', 'waiting for pictures')
+  timed(recipe_training.FinalModels, 'of', 'building the exported models')
   timed(report, 'ratio_interval', 'intervals')
   config = load('chicago', [f'training.recipes={recipes}'])
   examples, graph = (

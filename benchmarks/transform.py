@@ -76,7 +76,7 @@ def _prepare(_: str, folder: pathlib.Path, overrides: list[str]) -> dict[str, fl
   from tfx.utils import proto_utils
 
   from components.artifacts import Quarantine
-  from components.ride_example_gen import parameters
+  from components.ride_example_gen import executor as ride_example_gen_executor
   from components.ride_example_gen.executor import RideExampleGenExecutor
   from components.ride_validator.schema import ride_schema
   from configs.loading import load
@@ -87,8 +87,8 @@ def _prepare(_: str, folder: pathlib.Path, overrides: list[str]) -> dict[str, fl
   properties = {
     'input_base': str(folder / 'rides'),
     'input_config': proto_utils.proto_to_json(utils.make_default_input_config('*.csv')),
-    'dataset': parameters.DATASET.dump(config.dataset),
-    'split': parameters.dump_split(config.split),
+    'dataset': ride_example_gen_executor.DATASET.dump(config.dataset),
+    'split': ride_example_gen_executor.dump_split(config.split),
   }
   RideExampleGenExecutor().Do({}, {'examples': [_examples(folder)], 'quarantine': [quarantine]}, properties)
   (folder / 'schema').mkdir()

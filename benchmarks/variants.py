@@ -91,10 +91,9 @@ def _saved_model(summary: Summary) -> Callable[[], object]:
 def _lightgbm(options: argparse.Namespace) -> Callable[[], object]:
   import lightgbm
 
-  from components.study.cross_validation import divisions
-  from components.study.kept_rides import read_kept
-  from components.study.reference_models import LIGHTLY_TUNED
   from configs.loading import load
+  from pipeline.study.folds import divisions, read_kept
+  from pipeline.study.reference_models import LIGHTLY_TUNED
   from transforms import names
 
   config = load('nyc')

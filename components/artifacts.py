@@ -8,7 +8,7 @@ from tfx.types import artifact
 class Quarantine(artifact.Artifact):
   """Rows that broke the dataset's rules, whole and with a reason, and the counts of all rows.
 
-  Holds `counts.json` (see `components.ride_example_gen.counts`) and, where any
+  Holds `counts.json` (see `components.ride_example_gen.quarantine`) and, where any
   row was set aside, Parquet parts (see `components.ride_example_gen.quarantine`).
   """
 
@@ -23,12 +23,12 @@ class LiteVariants(artifact.Artifact):
 
 
 class CompressionReport(artifact.Artifact):
-  """What became of every variant, and why: see `components.compression_gate.reporting`."""
+  """What became of every variant, and why: see `components.compression_gate.report`."""
 
   TYPE_NAME = 'components.CompressionReport'
 
 
 class ReductionReport(artifact.Artifact):
-  """A fitted reduction: its arrays and findings (see `models.reduction.saving`) and pictures."""
+  """A fitted reduction: its arrays and findings (see `models.reduction.fitted`) and pictures."""
 
   TYPE_NAME = 'components.ReductionReport'

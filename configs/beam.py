@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from configs.base import Config, PositiveInt
-from configs.problems import Problem, nearest, raise_any
+from configs.base import Config, PositiveInt, Problem, nearest, raise_any
 
 INGESTION = 'RideExampleGen'
 """The id of the step that reads the rides, wherever they are."""

@@ -7,9 +7,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from configs.base import Config, PositiveFloat, PositiveInt, one_or_more
-from configs.preset_folder import PresetFolder
-from configs.problems import Problem, raise_any
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
+from configs.presets import PresetFolder
 
 SCHEMES = PresetFolder(noun='scheme', folder='schemes', listing='[float32, int8]', content='precision: int8')
 

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from configs.base import Config, Fraction, Interval
-from configs.bigquery import BigQuery
 from configs.columns import COORDINATES as COORDINATES
 from configs.columns import LABEL as LABEL
 from configs.columns import PASSENGERS as PASSENGERS
 from configs.columns import RAW_INPUTS as RAW_INPUTS
 from configs.columns import TIME as TIME
+from configs.platform import BigQuery
 
 EPOCH = datetime.datetime(2009, 1, 1)
 """The zero of `pickup_seconds`."""

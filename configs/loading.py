@@ -17,12 +17,11 @@ from typing import Any
 import pydantic
 import yaml
 
+from configs.base import Problem, ProblemsError, nearest
 from configs.compression import SCHEMES
 from configs.errors import UserError
-from configs.problems import Problem, ProblemsError, nearest
-from configs.recipe_loading import RECIPES
+from configs.presets import RECIPES, merge, read_mapping
 from configs.run import RunConfig
-from configs.yaml_mapping import merge, read_mapping
 
 _LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
 """Where a config lists what goes by a name."""

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from configs.base import Config, Fraction, PositiveFloat, PositiveInt
-from configs.problems import Problem, nearest, raise_any
+from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, nearest, raise_any
+from configs.presets import RECIPES
 from configs.recipe import DENSE, DENSE_RECIPE, Recipe
-from configs.recipe_loading import RECIPES
 
 
 class Loss(str, enum.Enum):

@@ -9,23 +9,247 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from configs.base import Config
-from configs.fine_tuning import (
-  CLIP_LAYER,
-  NAMES,
-  OUTPUT_LAYER,
-  WORD,
-  FineTuning,
-  LayerNames,
-  layer_names,
-  layers_branch,
-)
-from configs.problems import Problem, raise_any
-from configs.pruning import Moment, Pruning, SparsitySchedule, Structure
+from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
+
+OUTPUT_LAYER = 'fare'
+"""The output layer; compressed only by a recipe that names it."""
+
+CLIP_LAYER = 'clip'
+"""The custom layer in front of the dense core."""
+
+HIDDEN = 'hidden'
+"""In place of layer names: every hidden layer."""
+
+CORE = 'core'
+"""In place of layer names: every dense layer, the output too."""
+
+GROUPS = (HIDDEN, CORE)
+
+
+def _some(names: tuple[str, ...]) -> tuple[str, ...]:
+  if not names:
+    raise ValueError('must name at least one layer, got an empty list.')
+  return names
+
+
+LayerNames = Annotated[tuple[str, ...], BeforeValidator(one_or_more), AfterValidator(_some)]
+"""Names of layers; groups among them stand for theirs."""
+
+
+def layer_names(layers: str | Sequence[str], hidden: Sequence[str]) -> tuple[str, ...]:
+  """Layers by name, each one once.
+
+  Args:
+    layers: a group, or names of layers and groups.
+    hidden: names of the hidden layers, first to last.
+  """
+  groups = {HIDDEN: tuple(hidden), CORE: (*hidden, OUTPUT_LAYER)}
+  chosen = (layers,) if isinstance(layers, str) else layers
+  return tuple(dict.fromkeys(name for part in chosen for name in groups.get(part, (part,))))
+
+
+# Each union says by a tag which branch a value means, so that a mistake is told once and not once per branch. A tag is
+# no key, and its angle brackets keep it out of the place that an error names.
+WORD, NAMES, SPARSITIES = '<word>', '<names>', '<sparsities>'
+
+
+def layers_branch(value: object) -> str:
+  """Which way of naming layers a value is meant to be."""
+  if value in (HIDDEN, CORE):
+    return WORD
+  return SPARSITIES if isinstance(value, dict) else NAMES
+
+
+class FineTuning(Config):
+  """Length and learning rate of one technique's training.
+
+  Attributes:
+    epochs: passes over the training split; give this or `steps`.
+    steps: optimizer steps, rounded up to whole epochs where there are several.
+    learning_rate: at the start; a cosine schedule takes it to zero.
+    weight_decay: AdamW's; unset takes the base training's.
+  """
+
+  epochs: PositiveInt | None = 20
+  steps: PositiveInt | None = None
+  learning_rate: PositiveFloat = 5e-3
+  weight_decay: Annotated[float, Field(ge=0)] | None = None
+
+  @model_validator(mode='before')
+  @classmethod
+  def _steps_replace_the_default_epochs(cls, values: Any) -> Any:
+    if isinstance(values, dict) and values.get('steps') is not None and 'epochs' not in values:
+      return {**values, 'epochs': None}
+    return values
+
+  @model_validator(mode='after')
+  def _one_length(self) -> FineTuning:
+    if (self.epochs is None) == (self.steps is None):
+      raise ValueError('give either epochs or steps, and set the other one to null.')
+    return self
+
+
+TWO_OF_FOUR = '2:4'
+_TWO_OF_FOUR_IN_YAML = 124
+"""What YAML makes of an unquoted 2:4: two minutes and four seconds."""
+
+
+def _quoted(value: object) -> object:
+  return TWO_OF_FOUR if value == _TWO_OF_FOUR_IN_YAML else value
+
+
+def _structure(value: str) -> str:
+  if value not in ('unstructured', TWO_OF_FOUR) and not re.fullmatch(r'[1-9]\d*x[1-9]\d*', value):
+    raise ValueError(f"must be 'unstructured', '2:4' or a block such as '4x1' (inputs x units), got '{value}'.")
+  return value
+
+
+Structure = Annotated[str, BeforeValidator(_quoted), AfterValidator(_structure)]
+"""Which weights are pruned together: `unstructured`, `2:4`, or blocks of inputs x units such as `16x1`."""
+
+
+def _share(value: float) -> float:
+  if not 0 <= value <= 1:
+    raise ValueError(f'must be a share of all steps in [0, 1] or a whole number of steps, got {value:g}.')
+  return value
+
+
+Moment = Annotated[
+  Annotated[int, Field(ge=0), Tag('<steps>')] | Annotated[float, AfterValidator(_share), Tag('<share>')],
+  Discriminator(lambda value: '<steps>' if isinstance(value, int) else '<share>'),
+]
+"""A point of a fine-tuning: an integer counts steps, a float is a fraction of all steps."""
+
+Sparsity = Annotated[Fraction, Field(gt=0)]
+"""A share of zeros in (0, 1)."""
+
+
+class SparsitySchedule(str, enum.Enum):
+  """How the sparsity rises; tfmot's `PolynomialDecay` and `ConstantSparsity`."""
+
+  POLYNOMIAL = 'polynomial'
+  CONSTANT = 'constant'
+
+
+class Pruning(Config):
+  """Magnitude pruning.
+
+  Attributes:
+    schedule: polynomial from `initial_sparsity`, or constant.
+    initial_sparsity: at `begin`; polynomial alone.
+    final_sparsity: share of a layer's weights that are zero at the end. 2:4
+      fixes it at 0.5, and a sparsity by layer name goes before it; in both
+      cases it may be left out.
+    begin: when pruning begins.
+    end: when the final sparsity is reached; the rest of the fine-tuning
+      recovers with fixed masks.
+    power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune",
+      2017, uses 3).
+    frequency: steps between two updates of the masks; unset divides the time
+      between begin and end into 20.
+    structure: see `Structure`.
+    layers: `hidden`, a list of layer names, or a sparsity by layer name; the
+      groups `hidden` and `core` may be among the names. The output layer is
+      pruned only where it is named; embedding tables are named
+      `<feature>_embedding`.
+    fine_tuning: length and learning rate.
+  """
+
+  schedule: SparsitySchedule = SparsitySchedule.POLYNOMIAL
+  initial_sparsity: Fraction = 0.0
+  final_sparsity: Sparsity
+  begin: Moment = 0.0
+  end: Moment = 0.6
+  power: PositiveFloat = 3.0
+  frequency: PositiveInt | None = None
+  structure: Structure = 'unstructured'
+  layers: Annotated[
+    Annotated[Literal['hidden', 'core'], Tag(WORD)]
+    | Annotated[LayerNames, Tag(NAMES)]
+    | Annotated[dict[str, Sparsity], Field(min_length=1), Tag(SPARSITIES)],
+    Discriminator(layers_branch),
+  ] = 'hidden'
+  fine_tuning: FineTuning = FineTuning()
+
+  @model_validator(mode='before')
+  @classmethod
+  def _implied_final_sparsity(cls, values: Any) -> Any:
+    if not isinstance(values, dict) or 'final_sparsity' in values:
+      return values
+    if _quoted(values.get('structure')) == TWO_OF_FOUR:
+      return {**values, 'final_sparsity': 0.5}
+    layers = values.get('layers')
+    if not isinstance(layers, dict):
+      return values
+    # A share that can't be is told where it stands, not here too.
+    possible = [s for s in layers.values() if isinstance(s, float) and 0 < s < 1]
+    return {**values, 'final_sparsity': max(possible, default=0.5)}
+
+  @model_validator(mode='after')
+  def _has_an_effect(self) -> Pruning:
+    problems = self._two_of_four_problems() if self.two_of_four else self._schedule_problems()
+    raise_any([*problems, *self._sparsity_problems()])
+    return self
+
+  @property
+  def block(self) -> tuple[int, int]:
+    """Inputs and units of a block; (1, 1) where the structure is not one of blocks."""
+    if 'x' not in self.structure:
+      return 1, 1
+    inputs, units = self.structure.split('x')
+    return int(inputs), int(units)
+
+  @property
+  def two_of_four(self) -> bool:
+    """Whether two of any four consecutive inputs of a unit are zero."""
+    return self.structure == TWO_OF_FOUR
+
+  def targets(self, hidden: Sequence[str]) -> dict[str, float]:
+    """Final sparsity by layer name; a layer's own one goes before its group's.
+
+    Args:
+      hidden: names of the hidden layers, first to last.
+    """
+    if not isinstance(self.layers, dict):
+      return dict.fromkeys(layer_names(self.layers, hidden), self.final_sparsity)
+    grouped = {name: self.layers[group] for group in GROUPS[::-1] if group in self.layers
+               for name in layer_names(group, hidden)}  # fmt: skip
+    return grouped | {name: sparsity for name, sparsity in self.layers.items() if name not in GROUPS}
+
+  def _schedule_problems(self) -> list[Problem]:
+    problems = []
+    # Steps and shares can be compared only once the length is known; see pruning_steps.
+    if isinstance(self.begin, float) == isinstance(self.end, float) and self.end <= self.begin:
+      problems.append(Problem(('end',), f'must be after begin, got begin {self.begin:g} and end {self.end:g}.'))
+    if self.schedule is SparsitySchedule.CONSTANT and self.initial_sparsity:
+      message = f'{self.initial_sparsity:g} has no effect: the constant schedule starts at final_sparsity'
+      problems.append(Problem(('initial_sparsity',), f'{message}; leave it out or set schedule to polynomial.'))
+    return problems
+
+  def _two_of_four_problems(self) -> list[Problem]:
+    """tfmot sets 2:4 masks once, in the first step, so nothing about their time can be chosen."""
+    timed = ('initial_sparsity', 'begin', 'end', 'frequency')
+    idle = [name for name in timed if getattr(self, name) != type(self).model_fields[name].default]
+    told = 'has no effect with structure 2:4, whose masks are set once, in the first step; leave it out.'
+    return [Problem((name,), told) for name in idle]
+
+  def _sparsity_problems(self) -> list[Problem]:
+    by_layer = self.layers if isinstance(self.layers, dict) else {}
+    finals: dict[tuple[str, ...], float] = {('layers', name): sparsity for name, sparsity in by_layer.items()}
+    finals = finals or {('final_sparsity',): self.final_sparsity}
+    problems = []
+    for place, final in finals.items():
+      if self.two_of_four and final != 0.5:
+        problems.append(Problem(place, f'must be 0.5 with structure 2:4, got {final:g}; leave it out.'))
+      elif self.schedule is SparsitySchedule.POLYNOMIAL and self.initial_sparsity > final:
+        told = f'must not be above {".".join(place)}, got {self.initial_sparsity:g} above {final:g}.'
+        problems.append(Problem(('initial_sparsity',), told))
+    return problems
+
 
 __all__ = [
   'CLIP_LAYER',

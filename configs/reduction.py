@@ -8,8 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from configs.base import Config, PositiveInt
-from configs.problems import Problem, joined, raise_any
+from configs.base import Config, PositiveInt, Problem, joined, raise_any
 
 _PROJECTIONS = ('pca', 'svd', 'ica', 'nmf', 'lda', 'pls')
 _SHARES_OF_VARIANCE = ('pca', 'svd')

@@ -6,24 +6,18 @@ import re
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from configs.base import Config
+from configs.base import Config, Problem, nearest, raise_any
 from configs.beam import Beam
-from configs.budget_checks import budget_problems
+from configs.checks import budget_problems, recipe_problems, reduction_problems, scheme_problems
 from configs.compression import Compression
 from configs.dataset import LABEL, Dataset
 from configs.evaluation import Evaluation
 from configs.features import Features
 from configs.layers import hidden_names, model_layers
-from configs.metadata import Metadata
 from configs.model import Model, Training
+from configs.operations import Metadata, Retention, Retraining
 from configs.platform import Platform
-from configs.problems import Problem, nearest, raise_any
-from configs.recipe_checks import recipe_problems
 from configs.reduction import Reduction
-from configs.reduction_checks import reduction_problems
-from configs.retention import Retention
-from configs.retraining import Retraining
-from configs.scheme_checks import scheme_problems
 from configs.split import Split, SplitMethod
 from configs.study import Study
 from configs.validation import Validation

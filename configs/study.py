@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from configs.base import Config, PositiveInt, one_or_more
+from configs.base import Config, PositiveInt, nearest, one_or_more
 from configs.compression import FLOAT32, SCHEMES, Scheme
 from configs.features import Cross
-from configs.problems import nearest
+from configs.presets import RECIPES
 from configs.recipe import DENSE, Recipe
-from configs.recipe_loading import RECIPES
 from configs.reduction import ReductionMethod
 
 

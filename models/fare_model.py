@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
 
 from configs.layers import embedding_name, hidden_names
 from configs.model import Model
 from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
-from models.clipping import Clip
 from models.keras_compat import keras
 from transforms import names
 from transforms.catalogue import Categorical
+
+
+@keras.saving.register_keras_serializable(package='farelite')
+class Clip(keras.layers.Layer):
+  """Clips standardized features to `[-limit, limit]` standard deviations.
+
+  A dense layer extrapolates linearly, so one mistyped coordinate costs a fare
+  of hundreds; a clipped one costs what the farthest real ride does. It also
+  gives the quantized core a known, narrow input range.
+  """
+
+  def __init__(self, limit: float, **kwargs: Any) -> None:
+    """Makes the layer.
+
+    Args:
+      limit: largest magnitude, in standard deviations; positive.
+      **kwargs: of the Keras layer, such as `name`.
+    """
+    super().__init__(**kwargs)
+    self.limit = float(limit)
+
+  def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    """Float32 of any shape to the same shape."""
+    return tf.clip_by_value(inputs, -self.limit, self.limit)
+
+  def get_config(self) -> dict[str, Any]:
+    return {**super().get_config(), 'limit': self.limit}
+
 
 DENSE_CORE = 'dense_core'
 """Name of the part that compression works on: the dense layers alone."""

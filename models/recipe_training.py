@@ -7,35 +7,80 @@ import functools
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import yaml
 
+from configs.base import raise_any
+from configs.checks import kernel_problems, pruning_steps
 from configs.errors import FailedError
-from configs.problems import raise_any
-from configs.pruning_checks import kernel_problems
-from configs.pruning_steps import pruning_steps
 from configs.recipe import DENSE, Recipe
 from configs.records import RESAMPLES
-from models import exported
+from models import serving
 from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import layers
-from models.compression.compressor import Compressed, Compressor, Stage
-from models.compression.drawing import Drawing
-from models.compression.final_models import FinalModel, FinalModels, structure
-from models.compression.fine_tuning import fine_tuned
-from models.compression.preparations import Preparations
+from models.compression.compressor import Compressed, Compressor, Preparations, Stage, fine_tuned
 from models.compression.proof import base_digest, prove
+from models.compression.quantized_model import fill, quantized_model
 from models.compression.records import REPORT_FOLDER
 from models.compression.report import training_report, write_report, write_weight_histograms
-from models.curves import write_curves, write_tensorboard
 from models.keras_compat import keras
+from models.plots import Drawing, write_curves, write_tensorboard
 from models.rides import Rides
+from models.serving import EXTRA, Exporter
 from models.settings import Settings
-from models.signatures import EXTRA, Exporter
 from models.training import Course, TrainingRun, predict, total_steps
+
+
+class FinalModel(NamedTuple):
+  """What a recipe made of the base, as models.
+
+  Attributes:
+    plain: the plain fare model; kernels that are quantized are on their 8-bit
+      grid.
+    model: to export: the plain fare model, or one with 8-bit rounding in its
+      dense core; no wrapper of pruning or clustering is left in it.
+  """
+
+  plain: keras.Model
+  model: keras.Model
+
+
+class FinalModels:
+  """Puts weights into models.
+
+  Building a model takes longer than training a small one for an epoch, so recipes of one structure share it: what was
+  given before holds the weights of the recipe that was asked for last.
+  """
+
+  def __init__(self, build: Callable[[], keras.Model]) -> None:
+    """Takes what gives a fresh untrained fare model at each call."""
+    self._build = build
+    self._made: dict[str, FinalModel] = {}
+
+  def of(self, compressed: Compressed) -> FinalModel:
+    """The models with the weights and ranges of a recipe."""
+    key, quantization = structure(compressed.recipe), compressed.recipe.quantization
+    if key in self._made:
+      plain, model = self._made[key]
+      plain.set_weights(compressed.weights)
+      if quantization:
+        fill(model, plain, quantization, compressed.ranges)
+    else:
+      plain = self._build()
+      plain.set_weights(compressed.weights)
+      model = quantized_model(plain, quantization, compressed.ranges) if quantization else plain
+      self._made[key] = FinalModel(plain, model)
+    return self._made[key]
+
+
+def structure(recipe: Recipe) -> str:
+  """Equal for recipes whose final models differ in the values of their variables alone."""
+  return recipe.quantization.model_dump_json(exclude={'fine_tuning'}) if recipe.quantization else 'plain'
+
 
 WEIGHTS = 'fare_model.weights.h5'
 CONFIG = 'config.yaml'
@@ -196,7 +241,7 @@ class RecipeTraining:
     for stage in compressed.stages:
       write_tensorboard(stage.course, os.path.join(logs, stage.technique))
     if not compressed.recipe.is_dense:
-      before, after = (exported.kernels(exported.read_weights(home[one])) for one in (DENSE, name))
+      before, after = (serving.kernels(serving.read_weights(home[one])) for one in (DENSE, name))
       write_weight_histograms(before, after, logs)
 
 

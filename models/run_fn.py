@@ -21,8 +21,8 @@ from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
 from models.rides import Rides, read_rides
+from models.serving import Exporter
 from models.settings import Settings
-from models.signatures import Exporter
 from models.versions import is_saved_model
 from transforms import names
 from transforms.catalogue import Categorical, categoricals

@@ -2,17 +2,223 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from typing import Any
 
 import click
 
-from pipeline import errors, operations_cli
+from configs.errors import UserError
+from pipeline import errors
+from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
 from pipeline.options import CONFIG as _CONFIG
-from pipeline.options import DATA, OUTPUT, WINDOW, overridden
 from pipeline.options import SET as _SET
-from pipeline.retrain_cli import retrain
-from pipeline.schedule_cli import schedule
+
+
+@click.command()
+@click.argument('words', nargs=-1, metavar='[DIR_OR_CONFIG] | show RUN_OR_VERSION [DIR_OR_CONFIG]')
+@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+def runs(words: tuple[str, ...], as_json: bool) -> None:
+  """List the runs of an output directory or a config, or show what a run or version was made of.
+
+  `farelite runs out/nyc` lists runs, models, blessings, and what serves now. `farelite runs show 1795769719 out/nyc`
+  follows a version back to its rides, code and config.
+  """
+  from pipeline.commands import operations
+
+  asked = words[0] if words else None
+  if len(words) > (3 if asked == 'show' else 1) or (asked == 'show' and len(words) == 1):
+    raise UserError('farelite runs takes [DIR_OR_CONFIG], or show RUN_OR_VERSION [DIR_OR_CONFIG].')
+  if asked == 'show':
+    operations.show(words[1], words[2] if len(words) > 2 else None, as_json)
+  else:
+    operations.list_runs(asked, as_json)
+
+
+@click.command()
+@click.argument('directory', metavar='DIR')
+@click.option('--to', type=click.IntRange(1), metavar='VERSION', help='What to put back; by default the one before.')
+@click.option('--reason', required=True, help='Why; kept in the metadata store and beside the versions.')
+def rollback(directory: str, to: int | None, reason: str) -> None:
+  """Let an earlier pushed version of the output directory DIR serve again, under a new number."""
+  from pipeline.commands import operations
+
+  if not reason.strip():
+    raise UserError('--reason is empty; say why, for whoever looks at this later.')
+  operations.roll_back(directory, to, reason)
+
+
+@click.command()
+@click.argument('directory', metavar='DIR')
+@click.option('--dry-run', is_flag=True, help='Only say what would be removed.')
+@click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
+@click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a limit, such as retention.runs=5.')
+def prune(directory: str, dry_run: bool, wait: bool, overrides: tuple[str, ...]) -> None:
+  """Remove old runs and versions from the output directory DIR, as `retention` of its config says.
+
+  What serves, and the artifacts that it was made of, always stays.
+  """
+  from pipeline.commands import operations
+
+  operations.prune(directory, dry_run, wait, overrides)
+
+
+@click.command()
+@CONFIG
+@DATA
+@OUTPUT
+@WINDOW
+@click.option('--force', is_flag=True, help='Run whatever the triggers say.')
+@click.option('--from', 'first', metavar='SPAN', help='Run past spans in order, from this day or number on …')
+@click.option('--to', 'last', metavar='SPAN', help='… to this one; what has been run is passed over.')
+@click.option('--now', metavar='TIME', envvar='FARELITE_NOW', hidden=True, help='The time of the decision, for tests.')
+@SET
+def retrain(
+  config: str | None,
+  data: str | None,
+  output: str | None,
+  window: int | None,
+  force: bool,
+  first: str | None,
+  last: str | None,
+  now: str | None,
+  overrides: tuple[str, ...],
+) -> None:
+  """Decide by retraining.triggers whether to train again, and do it: what a timer calls.
+
+  While another run holds the output, this one has nothing to do.
+  """
+  from configs import loading
+  from pipeline import sources
+  from pipeline.local import output as local_output
+
+  moment = _moment(now)
+  if (first is None) != (last is None):
+    raise UserError('A back-fill needs both --from and --to.')
+  try:
+    resolved = loading.load(config, overridden(overrides, data, window))
+    source = sources.files_of(resolved.dataset, 'farelite retrain')
+    directory = local_output.prepare(output or f'out/{resolved.name}')
+    with local_output.locked(directory):
+      if first is not None and last is not None:
+        from pipeline.commands import retrain as commands_retrain
+
+        code = commands_retrain.back_fill(resolved, source, directory, first, last, moment)
+      else:
+        from pipeline.commands import retrain as commands_retrain
+
+        code = commands_retrain.run(resolved, source, directory, moment, force)
+  except local_output.BusyError as error:
+    click.echo(f'No run: another one is on its way. {error}')
+    code = 0
+  sys.exit(code)
+
+
+def _moment(text: str | None) -> datetime.datetime:
+  if text is None:
+    return datetime.datetime.now(datetime.timezone.utc)
+  try:
+    moment = datetime.datetime.fromisoformat(text)
+  except ValueError:
+    raise UserError(f"--now takes a time such as 2026-03-08T03:00:00-04:00, got '{text}'.") from None
+  if moment.tzinfo is None:
+    raise UserError(f"--now needs an offset, such as {text}+00:00, got '{text}'.")
+  return moment
+
+
+_SCHEDULE_TARGET = click.option(
+  '--target',
+  type=click.Choice(['local', 'kfp', 'vertex']),
+  default='local',
+  show_default=True,
+  help='Who looks at the clock: systemd on this machine, Kubeflow Pipelines, or Vertex AI.',
+)
+_UNITS = click.option(
+  '--units', metavar='DIR', help="Where local units lie; where the user's systemd looks by default."
+)
+
+
+@click.group()
+def schedule() -> None:
+  """Retrain by the clock, on a cron expression with a time zone."""
+
+
+@schedule.command()
+@click.option('--cron', 'expression', metavar='CRON', required=True, help="Five fields, such as '0 3 * * *'.")
+@click.option('--time-zone', 'zone', metavar='ZONE', required=True, help='An IANA name, such as America/New_York.')
+@_SCHEDULE_TARGET
+@click.option('--name', metavar='NAME', help="Of the schedule; the config's by default.")
+@CONFIG
+@DATA
+@OUTPUT
+@WINDOW
+@_UNITS
+@click.option(
+  '--cluster-time-zone', 'cluster_zone', default='UTC', show_default=True, help="A Kubeflow cluster's clock."
+)
+@click.option(
+  '--crontab',
+  is_flag=True,
+  help='Print a line for crontab -e instead, for machines without systemd; makes the output directory, for its lock.',
+)
+@SET
+def create(
+  expression: str,
+  zone: str,
+  target: str,
+  name: str | None,
+  config: str | None,
+  data: str | None,
+  output: str | None,
+  window: int | None,
+  units: str | None,
+  cluster_zone: str,
+  crontab: bool,
+  overrides: tuple[str, ...],
+) -> None:
+  """Create a schedule, and tell when it fires next."""
+  from pipeline.commands import schedule as commands_schedule
+  from pipeline.schedule.cron import ScheduleTarget
+
+  commands_schedule.create(
+    ScheduleTarget(target), name, expression, zone, config, overridden(overrides, data, window), output, units,
+    cluster_zone, crontab,
+  )  # fmt: skip
+
+
+@schedule.command('list')
+@_SCHEDULE_TARGET
+@CONFIG
+@_UNITS
+@SET
+def list_(target: str, config: str | None, units: str | None, overrides: tuple[str, ...]) -> None:
+  """List schedules."""
+  from pipeline.commands import schedule as commands_schedule
+  from pipeline.schedule.cron import ScheduleTarget
+
+  commands_schedule.show(commands_schedule.keeper(ScheduleTarget(target), config, overrides, units))
+
+
+def _changing(verb: str, does: str) -> click.Command:
+  @click.argument('name')
+  @_SCHEDULE_TARGET
+  @CONFIG
+  @_UNITS
+  @SET
+  def command(name: str, target: str, config: str | None, units: str | None, overrides: tuple[str, ...]) -> None:
+    from pipeline.commands import schedule as commands_schedule
+    from pipeline.schedule.cron import ScheduleTarget
+
+    schedules = commands_schedule.keeper(ScheduleTarget(target), config, overrides, units)
+    commands_schedule.change(schedules, verb, name)
+
+  return click.command(verb, help=does)(command)
+
+
+schedule.add_command(_changing('pause', 'Let a schedule fire no more, for now; a run on its way goes on.'))
+schedule.add_command(_changing('resume', 'Let a paused schedule fire again.'))
+schedule.add_command(_changing('delete', 'Remove a schedule; a run on its way goes on.'))
+
 
 _WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the same output, instead of being refused.')
 
@@ -61,13 +267,15 @@ def run(
 ) -> None:
   """Run the whole pipeline: ingest, validate, train, evaluate, push."""
   from configs import loading
-  from pipeline import data_source, output_directory, run_command
+  from pipeline import sources
+  from pipeline.commands import run as commands_run
+  from pipeline.local import output as local_output
 
   resolved = loading.load(config, overridden(overrides, data, window))
-  source = data_source.rides_of(resolved.dataset)
-  directory = output_directory.prepare(output or f'out/{resolved.name}')
-  with output_directory.locked(directory, wait, _waiting):
-    code = run_command.run(resolved, source, directory)
+  source = sources.rides_of(resolved.dataset)
+  directory = local_output.prepare(output or f'out/{resolved.name}')
+  with local_output.locked(directory, wait, _waiting):
+    code = commands_run.run(resolved, source, directory)
   sys.exit(code)
 
 
@@ -81,10 +289,10 @@ def _waiting(holder: str) -> None:
 def features(config: str | None, overrides: tuple[str, ...]) -> None:
   """List the features of a config, with meaning and unit."""
   from configs import loading
-  from pipeline import feature_list
+  from pipeline.commands import doctor as commands_doctor
 
   resolved = loading.load(config, overrides)
-  feature_list.show(resolved)
+  commands_doctor.show(resolved)
 
 
 @main.command()
@@ -106,9 +314,9 @@ def predict(
 
   Every row keeps its place. One that is not a valid ride has an empty prediction and a reason.
   """
-  from pipeline import predict_command
+  from pipeline.commands import predict as commands_predict
 
-  predict_command.run(model, rides, config, overrides, output, threads)
+  commands_predict.run(model, rides, config, overrides, output, threads)
 
 
 @main.command()
@@ -116,9 +324,9 @@ def predict(
 @click.option('--against', metavar='B', help='Compare with another run instead: its output directory.')
 def report(directory: str, against: str | None) -> None:
   """Write the report of the run in DIR again, from what it left on disk."""
-  from pipeline import report_command
+  from pipeline.commands import report as commands_report
 
-  report_command.run(directory, against)
+  commands_report.run(directory, against)
 
 
 _TARGET = click.option(
@@ -135,9 +343,9 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 @click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
 def compile_(target: str, config: str | None, data: str | None, overrides: tuple[str, ...], output: str) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
-  from pipeline.targets import compile_command
+  from pipeline.commands import cloud
 
-  compile_command.run(target, config, data, overrides, output)
+  cloud.compile_to_file(target, config, data, overrides, output)
 
 
 @main.command()
@@ -147,9 +355,9 @@ def compile_(target: str, config: str | None, data: str | None, overrides: tuple
 @_SET
 def submit(target: str, config: str | None, data: str | None, overrides: tuple[str, ...]) -> None:
   """Start a run on Vertex AI or Kubeflow Pipelines."""
-  from pipeline.targets import submit_command
+  from pipeline.commands import cloud
 
-  submit_command.run(target, config, data, overrides)
+  cloud.submit(target, config, data, overrides)
 
 
 @main.command()
@@ -176,18 +384,19 @@ def study(
   Cross-validation by time stamp, over several seeds. A study that was stopped goes on where it stopped.
   """
   from configs import loading
-  from pipeline import data_source, output_directory
-  from pipeline.study import command
+  from pipeline import sources
+  from pipeline.commands import study as commands_study
+  from pipeline.local import output as local_output
 
   if markdown:
-    command.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
+    commands_study.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
     return
-  settings = command.overrides(overrides, data, quick, blocks)
+  settings = commands_study.overrides(overrides, data, quick, blocks)
   resolved = loading.load(config, settings)
-  command.check(resolved)
-  directory = output_directory.prepare(output or f'out/{resolved.name}-study')
-  with output_directory.locked(directory):
-    command.run(resolved, data_source.files_of(resolved.dataset, 'farelite study'), directory)
+  commands_study.check(resolved)
+  directory = local_output.prepare(output or f'out/{resolved.name}-study')
+  with local_output.locked(directory):
+    commands_study.run(resolved, sources.files_of(resolved.dataset, 'farelite study'), directory)
 
 
 @main.command()
@@ -208,25 +417,25 @@ def rehearse(
   wait: bool,
 ) -> None:
   """Run the compiled pipeline as pods would, without a cluster: each container command in its own process."""
-  from pipeline import output_directory, rehearse_command
-  from pipeline.targets import compile_command
-  from pipeline.targets.target import Target
+  from pipeline.commands import cloud
+  from pipeline.local import output as local_output
+  from pipeline.places import Target
 
-  resolved = compile_command.load(config, data, overrides)
-  directory = output_directory.prepare(output or f'out/rehearsal-{target}')
-  with output_directory.locked(directory, wait, _waiting):
-    code = rehearse_command.run(Target(target), resolved, directory, parallel)
+  resolved = cloud.load(config, data, overrides)
+  directory = local_output.prepare(output or f'out/rehearsal-{target}')
+  with local_output.locked(directory, wait, _waiting):
+    code = cloud.rehearse(Target(target), resolved, directory, parallel)
   sys.exit(code)
 
 
 @main.command()
 def doctor() -> None:
   """Tell what is wrong with this machine, and how to mend it."""
-  from pipeline import doctor
+  from pipeline.commands import doctor as commands_doctor
 
-  sys.exit(doctor.run())
+  sys.exit(commands_doctor.run())
 
 
 main.add_command(retrain)
-for _command in (schedule, operations_cli.runs, operations_cli.rollback, operations_cli.prune):
+for _command in (schedule, runs, rollback, prune):
   main.add_command(_command)

@@ -1,8 +1,9 @@
-"""Where a run keeps what."""
+"""Where a pipeline runs, and where its runs keep what."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,3 +21,15 @@ class Places:
   serving: str
   checkpoints: str
   variants: str
+
+
+class Target(str, enum.Enum):
+  """Where a pipeline runs; the DAG and the compiled spec depend on it.
+
+  `local`: this machine. `vertex`: Vertex AI Pipelines. `kfp`: open-source
+  Kubeflow Pipelines 2, which knows no Resolver and runs no driver.
+  """
+
+  LOCAL = 'local'
+  VERTEX = 'vertex'
+  KFP = 'kfp'

@@ -4,10 +4,10 @@ IMPORT_EXECUTORS = """
 import json, pathlib, sys
 from pipeline import environment; environment.prepare()
 from configs import loading
-from pipeline.data_source import data_source
-from pipeline.targets.kubeflow_compiler import compile_pipeline
-from pipeline.targets.kubeflow_lint import lint
-from pipeline.targets.target import Target
+from pipeline.sources import data_source
+from pipeline.cloud.compiler import compile_pipeline
+from pipeline.cloud.lint import lint
+from pipeline.cloud.target import Target
 from tfx.utils import import_utils
 config = loading.load('nyc', [
   'dataset.path=gs://shop/*.csv', 'platform.image=i', 'platform.pipeline_root=gs://shop'])

@@ -126,7 +126,7 @@ def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
     [python, '-I', '-c', IMPORT_EXECUTORS, str(site)], env=clean, cwd=tmp_path / 'bin', capture_output=True, text=True
   )
   assert result.returncode == 0, result.stderr[-3000:]
-  assert 'components.served_model.executor.ServedModelExecutor' in result.stdout
+  assert 'components.resolvers.served_model.ServedModelExecutor' in result.stdout
   assert not (site / 'pytest').exists()
 
 

@@ -17,7 +17,7 @@ import sys
 
 import pytest
 
-from pipeline import doctor
+from pipeline.commands import doctor
 from tests.conftest import REPOSITORY
 
 

@@ -6,8 +6,8 @@ import pathlib
 
 import pytest
 
+from configs.base import joined, shortened
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
-from configs.problems import joined, shortened
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
@@ -51,7 +51,7 @@ def test_columns_of_a_ride_are_named_once():
 def test_lists_in_sentences_are_joined_in_one_place():
   assert _where(lambda node: _joins_by(node, ' and ')) == set()
   counted = _where(lambda node: isinstance(node, ast.Constant) and node.value == ' more')
-  assert counted == {'configs/problems.py'}
+  assert counted == {'configs/base.py'}
   assert not _where(lambda node: isinstance(node, ast.FunctionDef) and node.name == '_listed')
 
 

@@ -1,8 +1,14 @@
-"""What a full pass fits, kept apart from the mappers that use it."""
+"""What a full pass fits, kept apart from the mappers that use it, and read back out of a Transform graph.
+
+tft replaces analyzers by their results, but the graph goes on computing with them: the scale is one over the root of a
+variance. So the tensors that the features use carry names, and are computed by the very operations that serve.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -40,3 +46,61 @@ class Constants:
     varies = tf.math.is_finite(variance) & (variance > spread * spread)
     scale = tf.where(varies, tf.math.rsqrt(tf.where(varies, variance, 1)), 0)
     return cls(tf.cast(mean, tf.float32), tf.cast(scale, tf.float32), boundaries)
+
+
+def read_tensors(transform_fn: str, named: Mapping[str, str]) -> dict[str, np.ndarray]:
+  """Values of tensors, computed by the graph's own operations.
+
+  Args:
+    transform_fn: folder of a SavedModel that tft wrote.
+    named: by key of the result, the name of the operation that yields it.
+
+  Returns:
+    Those that there are in the graph.
+  """
+  function: Any = tf.saved_model.load(transform_fn).transform_fn
+  if hasattr(function, 'concrete_functions'):
+    [function] = function.concrete_functions
+  known = {operation.name.rpartition('/')[2]: operation.name for operation in function.graph.get_operations()}
+  found = {key: f'{known[name]}:0' for key, name in named.items() if name in known}
+  graph = function.graph.as_graph_def()
+  # What analyzers found is captured from outside of the function.
+  captured = zip(function.graph.internal_captures, function.captured_inputs, strict=True)
+  values = {inner.name: outer.numpy() for inner, outer in captured if outer.dtype != tf.resource}
+
+  def imported() -> list[tf.Tensor]:
+    constants = {name: tf.constant(value) for name, value in values.items()}
+    return tf.graph_util.import_graph_def(graph, constants, list(found.values()), name='')
+
+  # Only what is asked for is computed: the inputs, which nobody feeds, are not.
+  return {key: value.numpy() for key, value in zip(found, tf.compat.v1.wrap_function(imported, [])(), strict=True)}
+
+
+_PREFIX = 'farelite_'
+_FIELDS = ('mean', 'scale', 'boundaries')
+
+
+def named(constants: Constants) -> Constants:
+  """The same constants under names that `read_constants` finds; called while `preprocessing_fn` is traced."""
+  values = {field: getattr(constants, field) for field in _FIELDS}
+  return Constants(
+    **{
+      field: None if value is None else tf.identity(tf.cast(value, tf.float32), name=_PREFIX + field)
+      for field, value in values.items()
+    }
+  )
+
+
+def read_constants(transform_fn: str) -> Constants:
+  """Float32 arrays, as the graph has them.
+
+  Args:
+    transform_fn: folder of the SavedModel that the Transform step wrote.
+
+  Raises:
+    ValueError: the graph was made by a version that did not name its constants.
+  """
+  found = read_tensors(transform_fn, {field: _PREFIX + field for field in _FIELDS})
+  if not {'mean', 'scale'} <= set(found):
+    raise ValueError(f"'{transform_fn}' does not name its fitted constants; run FeatureEngineering again.")
+  return Constants(**found)

@@ -15,13 +15,13 @@ from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
 from transforms.crosses import equal_width
 from transforms.engineering import engineer, observed
-from transforms.outputs import compose
+from transforms.preprocessing import compose
 
 _ROWS_AT_ONCE = 65536
 
 
 def fit_constants(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> Constants:
-  """Fits by NumPy what `transforms.analyzers.fit` fits by tft.
+  """Fits by NumPy what `transforms.preprocessing.fit` fits by tft.
 
   Mean and scale agree with tft within float32 rounding. Quantile boundaries
   are exact here, while tft's sketch errs by up to `QUANTILE_ERROR` of the
@@ -56,7 +56,7 @@ def transform(
     constants: see `fit_constants`.
 
   Returns:
-    Tensors by name, see `transforms.outputs.compose`.
+    Tensors by name, see `transforms.preprocessing.compose`.
   """
 
   @tf.function

@@ -1,20 +1,81 @@
-"""The `preprocessing_fn` of the Transform step. It only composes."""
+"""The `preprocessing_fn` of the Transform step. It only composes analyzers (full pass) and mappers (row by row)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+import tensorflow_transform as tft
 
-from configs.dataset import Dataset
+from configs.dataset import LABEL, Bounds, Dataset
 from configs.evaluation import Slices
-from configs.features import Features
+from configs.features import BoundaryFit, BucketBlock, Features
 from configs.parts import load_part
-from transforms.analyzers import fit
-from transforms.engineering import engineer
-from transforms.fitted_constants import named
-from transforms.outputs import compose
+from transforms import names
+from transforms.catalogue import uses_boundaries
+from transforms.constants import Constants, named
+from transforms.crosses import equal_width
+from transforms.engineering import Engineered, RideBatch, categorical_indices, engineer, observed, standardize
+from transforms.slicing import slice_columns
+
+QUANTILE_ERROR = 0.001
+"""Largest error of a fitted quantile, as a share of the rides: the sketch is approximate."""
+
+
+def fit(engineered: Engineered, bounds: Bounds, features: Features) -> Constants:
+  """Fits all constants in one analysis phase. An analyzer: a full pass.
+
+  Missing values count for nothing: tft's moments and quantiles leave NaN out.
+
+  Args:
+    engineered: the features of a batch.
+    bounds: the bounding box, for boundaries of equal width.
+    features: says which buckets are wanted.
+  """
+  # In float64 the mean of one and the same float32 is that number, so a constant has variance 0.
+  values = tf.cast(observed(engineered), tf.float64)
+  mean = tft.mean(values, reduce_instance_dims=False)
+  variance = tft.var(values, reduce_instance_dims=False)
+  return Constants.from_moments(mean, variance, _boundaries(engineered.rides, bounds, features))
+
+
+def _boundaries(ride: RideBatch, bounds: Bounds, features: Features) -> tf.Tensor | np.ndarray | None:
+  block: BucketBlock = features.buckets
+  if not uses_boundaries(features):
+    return None
+  if block.fit is BoundaryFit.EQUAL_WIDTH:
+    return equal_width(bounds, block.count)
+  coordinates = tf.where(ride.known[:, :4], ride.columns[:, :4], np.float32(np.nan))
+  fitted = tft.quantiles(coordinates, block.count, QUANTILE_ERROR, reduce_instance_dims=False)
+  return tf.ensure_shape(fitted, [4, block.count - 1])
+
+
+def compose(
+  inputs: Mapping[str, tf.Tensor],
+  engineered: Engineered,
+  dataset: Dataset,
+  features: Features,
+  slices: Slices,
+  constants: Constants,
+) -> dict[str, tf.Tensor]:
+  """Applies fitted constants.
+
+  Returns:
+    By the names in `transforms.names`: the standardized vector, float32
+    [batch, n]; int64 [batch] per categorical of the catalogue; int64 slice
+    columns; int64 `pickup_seconds`; and the float32 label, if it came in.
+  """
+  ride = engineered.rides
+  outputs = {names.NUMERIC: standardize(engineered, constants)}
+  outputs |= categorical_indices(inputs, ride, dataset, features, constants)
+  outputs |= slice_columns(ride, slices, dataset.city)
+  outputs[names.GROUP] = tf.cast(ride.seconds, tf.int64)
+  if LABEL in inputs:
+    label = inputs[LABEL]
+    outputs[LABEL] = tf.cast(label if label.shape.rank == 1 else tf.reshape(label, [-1]), tf.float32)
+  return outputs
 
 
 def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -26,7 +87,7 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
       `slices`. Further keys, such as the code version, only mark the cache.
 
   Returns:
-    See `transforms.outputs.compose`.
+    See `transforms.preprocessing.compose`.
   """
   dataset = load_part(Dataset, custom_config['dataset'])
   features = Features.model_validate_json(custom_config['features'])

@@ -12,8 +12,7 @@ import tensorflow as tf
 from configs.dataset import EPOCH, City
 from configs.features import TemporalBlock
 from transforms import civil
-from transforms.catalogue import is_kept
-from transforms.measured import Scaled
+from transforms.catalogue import Scaled, is_kept
 
 SECONDS_PER_YEAR = 365.25 * civil.SECONDS_PER_DAY
 _SATURDAY = 5

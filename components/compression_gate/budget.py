@@ -1,13 +1,135 @@
-"""Which limits of the budget a candidate misses, and by how much."""
+"""The budget: which limits a candidate misses, the smallest that keeps all, and why each other one lost."""
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import hashlib
+import os
+import pathlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from components.compression_gate.candidate import Candidate, judged_ratio
-from configs.compression import Budget, JudgedOn
+from tfx.dsl.io import fileio
+
+from components.compression_gate.measuring import Measured
+from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord
+from configs.compression import Budget, Compression, JudgedOn, Precision
+from configs.recipe import DENSE
 from configs.records import Estimate
+from models.metrics import Comparison, SliceErrors
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """One training recipe, converted by one scheme.
+
+  Attributes:
+    facts: its entry in `variants.json`.
+    path: the file on this machine; `None` where there is no sound one.
+    reason: one sentence on why there is none; empty where there is.
+  """
+
+  facts: ConvertedVariant
+  path: pathlib.Path | None
+  reason: str = ''
+
+  @property
+  def name(self) -> str:
+    """`<recipe>.<scheme>`."""
+    return self.facts.name
+
+  @property
+  def recipe(self) -> str:
+    """Name of the training recipe."""
+    return self.facts.recipe
+
+  @property
+  def scheme(self) -> str:
+    """Name of the conversion scheme."""
+    return self.facts.scheme
+
+
+def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
+  """Copies every file of the artifact and compares it with its SHA-256.
+
+  Args:
+    uri: of a `components.LiteVariants` artifact; a bucket is fine.
+    folder: on this machine, for the files.
+
+  Returns:
+    In the order of `variants.json`.
+
+  Raises:
+    RecordError: `variants.json` is none.
+  """
+  listing = os.path.join(uri, VARIANTS_FILE)
+  with fileio.open(listing) as file:
+    listed = VariantsRecord.parse(file.read(), listing)
+  return [_fetched(facts, uri, folder) for facts in listed.variants]
+
+
+def _fetched(facts: ConvertedVariant, uri: str, folder: pathlib.Path) -> Variant:
+  path, reason = None, facts.reason or ''
+  if facts.file is not None:
+    with fileio.open(os.path.join(uri, facts.file), 'rb') as file:
+      content = file.read()
+    if hashlib.sha256(content).hexdigest() == facts.sha256:
+      path = folder / facts.file
+      path.write_bytes(content)
+    else:
+      reason = f"'{facts.file}' is not the file that was converted: its SHA-256 is another one."
+  return Variant(facts, path, reason)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+  """A variant that ran.
+
+  Attributes:
+    variant: what it is.
+    measured: fares, latency, memory.
+    errors: beside the baseline's.
+  """
+
+  variant: Variant
+  measured: Measured
+  errors: Comparison
+
+  @property
+  def bytes(self) -> int:
+    """Of the file."""
+    assert self.variant.facts.bytes is not None  # What ran has a file.
+    return self.variant.facts.bytes
+
+  @property
+  def gzip_bytes(self) -> int:
+    """Of the file as users download it."""
+    assert self.variant.facts.gzip_bytes is not None
+    return self.variant.facts.gzip_bytes
+
+  @property
+  def microseconds(self) -> float:
+    """Median latency of one ride."""
+    return self.measured.latency_us.p50
+
+  def worst_slice(self, budget: Budget) -> tuple[str, SliceErrors] | None:
+    """The slice with the largest RMSE ratio, by name; `None` where none is large enough to be judged."""
+    large = [
+      (judged_ratio(slice_errors.rmse_ratio, budget), name)
+      for name, slice_errors in self.errors.slices.items()
+      if slice_errors.rmse_ratio is not None and slice_errors.rides >= budget.min_slice_rides
+    ]
+    if not large:
+      return None
+    name = max(large)[1]
+    return name, self.errors.slices[name]
+
+
+def judged_ratio(ratio: Estimate, budget: Budget) -> float:
+  """What of a ratio the budget looks at."""
+  return ratio.top if budget.judged_on is JudgedOn.UPPER_BOUND else ratio.value
+
 
 _MOST_DECIMALS = 9
 
@@ -97,3 +219,152 @@ def _apart(value: float, limit: float, decimals: int) -> tuple[str, str]:
     if f'{value:.{count}f}' != f'{limit:.{count}f}':
       return f'{value:.{count}f}', f'{limit:.{count}f}'
   return str(value), str(limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+  """The outcome.
+
+  Attributes:
+    chosen: name of the variant to push; `None` where none keeps the budget.
+    reason: one sentence on the whole.
+    reasons: one sentence on each candidate, by name.
+  """
+
+  chosen: str | None
+  reason: str
+  reasons: dict[str, str]
+
+
+def choose(candidates: Mapping[str, Candidate], missed: Mapping[str, Sequence[Miss]]) -> Choice:
+  """Picks the smallest file; of equal ones the smaller download, then the faster, then the first.
+
+  Args:
+    candidates: those that ran, by name; at least one.
+    missed: the limits that each of them misses.
+  """
+  reasons = {name: f'{_sentences(found)}.' for name, found in missed.items() if found}
+  keep = [name for name in candidates if not missed[name]]
+  if not keep:
+    return Choice(None, _nearest(missed), reasons)
+  chosen = min(keep, key=lambda name: _order(candidates[name]))
+  best = candidates[chosen]
+  reasons |= {name: f'Keeps the budget, but {_beaten(candidates[name], best)}.' for name in keep}
+  facts = f'{best.bytes:,} bytes, RMSE ratio {best.errors.rmse_ratio.value:.3f}'
+  how = f'the smallest of {len(keep)} variants that keep' if len(keep) > 1 else 'the only variant that keeps'
+  reasons[chosen] = f'Chosen: {how} the budget ({facts}).'
+  return Choice(chosen, f'{chosen} is {how} the budget ({facts}).', reasons)
+
+
+def _order(candidate: Candidate) -> tuple[int, int, float]:
+  return candidate.bytes, candidate.gzip_bytes, candidate.microseconds
+
+
+def _beaten(candidate: Candidate, best: Candidate) -> str:
+  """By what the best one comes before a candidate, which keeps the budget too."""
+  name = best.variant.name
+  if best.bytes < candidate.bytes:
+    return f'{name} is smaller ({best.bytes:,} of {candidate.bytes:,} bytes)'
+  if best.gzip_bytes < candidate.gzip_bytes:
+    return f'{name} is smaller after gzip ({best.gzip_bytes:,} of {candidate.gzip_bytes:,} bytes)'
+  if best.microseconds < candidate.microseconds:
+    return f'{name} is as small and faster ({best.microseconds:.2f} of {candidate.microseconds:.2f} µs)'
+  return f'{name} is as small and as fast, and comes first'
+
+
+def _nearest(missed: Mapping[str, Sequence[Miss]]) -> str:
+  """The sentence on a budget that nothing keeps."""
+  nearest = min(missed, key=lambda name: max(miss.excess for miss in missed[name]))
+  return (
+    'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is '
+    f'{nearest}: {_sentences(missed[nearest])}.'
+  )
+
+
+def _sentences(found: Sequence[Miss]) -> str:
+  return '; '.join(miss.sentence for miss in found)
+
+
+def frontier(costs: Mapping[str, tuple[float, float]]) -> set[str]:
+  """The names of the points that none dominates.
+
+  Args:
+    costs: two costs of each point by name; smaller is better.
+
+  Returns:
+    A point is left out where another one has no larger cost and one smaller;
+    equal points stay together.
+  """
+  return {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
+
+
+def _dominates(other: tuple[float, float], own: tuple[float, float]) -> bool:
+  return other != own and other[0] <= own[0] and other[1] <= own[1]
+
+
+QUANTIZATION_AWARE_KEEPS_IT = (
+  'Post-training quantization misses the accuracy budget; quantization-aware training keeps it.'
+)
+
+BASELINE = f'{DENSE}.{Precision.FLOAT32.value}'
+"""What the RMSE ratios refer to."""
+
+_FLOATS = (Precision.FLOAT32, Precision.FLOAT16)
+
+
+def notes(
+  candidates: Mapping[str, Candidate],
+  missed: Mapping[str, Sequence[Miss]],
+  lost: Collection[str],
+  baseline: str,
+  compression: Compression,
+  quantization_aware: Collection[str],
+) -> list[str]:
+  """The notes on a judgement.
+
+  Args:
+    candidates: those that ran, by name.
+    missed: the limits that each of them misses.
+    lost: names of those that did not run.
+    baseline: the variant that ratios refer to.
+    compression: names the schemes.
+    quantization_aware: names of the recipes that were trained for integers.
+  """
+  found = []
+  if baseline != BASELINE:
+    found.append(f'There is no {BASELINE} to compare with, so RMSE ratios are to {baseline}.')
+  if lost:
+    found.append(f'{len(lost)} of {len(lost) + len(candidates)} variants could not be judged: {", ".join(lost)}.')
+  if _only_quantization_aware(candidates, missed, compression, quantization_aware):
+    found.append(QUANTIZATION_AWARE_KEEPS_IT)
+  found += _small_slices(candidates[baseline], compression.budget)
+  return found
+
+
+def _only_quantization_aware(
+  candidates: Mapping[str, Candidate],
+  missed: Mapping[str, Sequence[Miss]],
+  compression: Compression,
+  quantization_aware: Collection[str],
+) -> bool:
+  """Whether the accuracy budget takes quantization-aware training; false where either kind did not run."""
+  quantized = {scheme.name for scheme in compression.schemes if scheme.precision not in _FLOATS}
+  post_training, aware = [], []
+  for name, candidate in candidates.items():
+    if candidate.variant.scheme in quantized:
+      keeps = not any(miss.limit.is_accuracy for miss in missed[name])
+      if candidate.variant.recipe in quantization_aware:
+        aware.append(keeps)
+      elif candidate.variant.recipe == DENSE:
+        post_training.append(keeps)
+  return bool(post_training) and not any(post_training) and any(aware)
+
+
+def _small_slices(baseline: Candidate, budget: Budget) -> Iterator[str]:
+  small = [
+    f'{name} ({errors.rides:,})'
+    for name, errors in baseline.errors.slices.items()
+    if errors.rides < budget.min_slice_rides
+  ]
+  if small and budget.worst_slice_ratio is not None:
+    yield f'Slices of fewer than {budget.min_slice_rides:,} rides are shown, not judged: {", ".join(small)}.'

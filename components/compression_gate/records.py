@@ -7,7 +7,7 @@ from typing import Annotated
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget
 from configs.records import WHOLE, Figure, Record, RecordPart, known_keys
-from models.manifest import Latency
+from models.release import Latency
 
 REPORT_FILE = 'compression.json'
 """In the `report` artifact: the variants and the verdict on them."""

@@ -1,4 +1,4 @@
-"""The version to push: the chosen recipe's SavedModel with the chosen lite file beside it."""
+"""The version to push: the chosen recipe's SavedModel with the chosen lite file and golden rides beside it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,37 @@ import numpy as np
 import tensorflow as tf
 from tfx.utils import io_utils
 
-from components.compression_gate.candidate import Candidate
-from components.compression_gate.eval_rides import EvalRides
-from components.compression_gate.golden_choice import golden_rows
+from components.compression_gate.budget import Candidate
+from components.compression_gate.gate import EvalRides
 from configs.dataset import LABEL, Dataset
-from models.golden import TOLERANCE, write_golden
-from models.inputs import describe_inputs
-from models.lite.contract import LiteFileError
+from models.lite.client import LiteFileError
 from models.lite.process import LiteCrashError, LiteProcess
-from models.manifest import LITE_FILE, Manifest, VersionMetrics, write_manifest
-from models.signatures import SERVING_RAW
+from models.release import LITE_FILE, TOLERANCE, Manifest, VersionMetrics, describe_inputs, write_golden, write_manifest
+from models.serving import SERVING_RAW
+from transforms import names
+
+_BY_FARE = 6
+"""Rides from the cheapest to the dearest."""
+
+_SPECIAL = (names.SLICE_MISSING_DROPOFF, names.SLICE_AIRPORT)
+"""One ride of each of these, if there is one."""
+
+
+def golden_rows(rides: EvalRides, fares: np.ndarray) -> np.ndarray:
+  """Picks a few rides that differ.
+
+  Args:
+    rides: the eval split, at least one ride.
+    fares: predicted ones [rides].
+
+  Returns:
+    int64 [n], rising rows: at even steps through the predicted fares, one with
+    a missing dropoff and one at an airport, if there are such.
+  """
+  ranked = np.argsort(fares, kind='stable')
+  rows = [*ranked[np.linspace(0, len(ranked) - 1, _BY_FARE).astype(int)]]
+  rows += [np.flatnonzero(rides.codes[name] == 1)[:1] for name in _SPECIAL]
+  return np.unique(np.hstack(rows))
 
 
 def write_version(

@@ -3,18 +3,156 @@
 from __future__ import annotations
 
 import json
+import os
+import posixpath
+from typing import Any
 
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import channel, standard_artifacts
+import apache_beam as beam
+import tensorflow_transform as tft
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 
 from components.artifacts import ReductionReport
-from components.dimensionality_reduction.executor import DimensionalityReductionExecutor
-from components.dimensionality_reduction.spec import DimensionalityReductionSpec
+from components.dimensionality_reduction.reduction_io import (
+  Reduce,
+  batches,
+  beam_basis,
+  read_training_rides,
+  write_reduced_graph,
+)
+from components.feature_engineering.records import ReadBatches, WriteShards, remove_parts
 from configs.dataset import Dataset
 from configs.evaluation import Slices
 from configs.features import Features
-from configs.parts import Part
-from configs.reduction import Reduction
+from configs.parts import Part, load_part
+from configs.reduction import PcaEngine, Reduction
+from models.reduction import fitted as reduction_fitted
+from models.reduction import plots
+from models.reduction.fitted import Fitted
+from models.reduction.fitting import fit
+from models.reduction.in_graph import ReducedFeatures
+from models.reduction.projections import Basis, incremental_basis
+from transforms import names
+from transforms.catalogue import catalogue, categoricals
+from transforms.constants import read_constants
+
+TRANSFORM_GRAPH_KEY = 'transform_graph'
+TRANSFORMED_EXAMPLES_KEY = 'transformed_examples'
+REDUCED_GRAPH_KEY = 'reduced_graph'
+REDUCED_EXAMPLES_KEY = 'reduced_examples'
+REPORT_KEY = 'report'
+REDUCTION_KEY = 'reduction'
+DATASET_KEY = 'dataset'
+FEATURES_KEY = 'features'
+SLICES_KEY = 'slices'
+CLIP_KEY = 'clip'
+CURRENCY_KEY = 'currency'
+CODE_VERSION_KEY = 'code_version'
+
+
+class DimensionalityReductionSpec(component_spec.ComponentSpec):
+  """A Transform graph and its Examples to others with fewer model inputs."""
+
+  PARAMETERS = {
+    name: component_spec.ExecutionParameter(type=str)
+    for name in (REDUCTION_KEY, DATASET_KEY, FEATURES_KEY, SLICES_KEY, CLIP_KEY, CURRENCY_KEY, CODE_VERSION_KEY)
+  }
+  INPUTS = {
+    TRANSFORM_GRAPH_KEY: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+    TRANSFORMED_EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+  }
+  OUTPUTS = {
+    REDUCED_GRAPH_KEY: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+    REDUCED_EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+    REPORT_KEY: component_spec.ChannelParameter(type=ReductionReport),
+  }
+
+
+class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
+  """Executor of `DimensionalityReduction`."""
+
+  def Do(  # noqa: N802, TFX's own name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """Raises `ReductionError` where the rides don't allow the reduction."""
+    reduction = Reduction.model_validate_json(exec_properties[REDUCTION_KEY])
+    dataset = load_part(Dataset, exec_properties[DATASET_KEY])
+    features = Features.model_validate_json(exec_properties[FEATURES_KEY])
+    slices = Slices.model_validate_json(exec_properties[SLICES_KEY])
+    clip = json.loads(exec_properties[CLIP_KEY])
+    graph = artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH_KEY])
+    examples = artifact_utils.get_single_instance(input_dict[TRANSFORMED_EXAMPLES_KEY])
+    fitted = self._fit(reduction, dataset, features, clip, graph, examples)
+    constants = read_constants(os.path.join(graph, tft.TFTransformOutput.TRANSFORM_FN_DIR))
+    reduced = artifact_utils.get_single_uri(output_dict[REDUCED_GRAPH_KEY])
+    write_reduced_graph(ReducedFeatures(dataset, features, slices, constants, fitted), graph, reduced)
+    self._reduce(examples, artifact_utils.get_single_instance(output_dict[REDUCED_EXAMPLES_KEY]), fitted, graph)
+    report = artifact_utils.get_single_instance(output_dict[REPORT_KEY])
+    reduction_fitted.save(fitted, report.uri)
+    plots.draw(fitted, report.uri, exec_properties[CURRENCY_KEY])
+    report.set_int_custom_property('features', len(fitted.names))
+    report.set_int_custom_property('inputs', len(fitted.outputs))
+
+  def _fit(
+    self,
+    reduction: Reduction,
+    dataset: Dataset,
+    features: Features,
+    clip: float | None,
+    graph: str,
+    examples: types.Artifact,
+  ) -> Fitted:
+    files = _files(examples, 'train')
+    output = tft.TFTransformOutput(graph)
+    spec = output.transformed_feature_spec()
+    sizes = (
+      {found.name: found.size for found in categoricals(dataset, features)} if reduction.takes_categoricals else {}
+    )
+    rides = read_training_rides(files, spec, list(sizes), reduction.sample, reduction.seed)
+    basis: Basis | None = None
+    if reduction.engine is PcaEngine.INCREMENTAL:
+      basis = incremental_basis((batch[names.NUMERIC] for batch in batches(files, spec, [names.NUMERIC])), clip)
+    elif reduction.engine is PcaEngine.TFT:
+      schema = output.transformed_metadata.schema
+      basis = beam_basis(self._make_beam_pipeline(), files, schema, clip, rides.numeric.shape[1])
+    return fit(
+      reduction,
+      [feature.name for feature in catalogue(dataset, features)],
+      rides.numeric,
+      rides.fares,
+      clip=clip,
+      categories=rides.categories,
+      sizes=sizes,
+      read=rides.read,
+      basis=basis,
+    )
+
+  def _reduce(self, examples: types.Artifact, reduced: types.Artifact, fitted: Fitted, graph: str) -> None:
+    """Every split, batch by batch."""
+    reduced.split_names = examples.split_names
+    schema = tft.TFTransformOutput(graph).transformed_metadata.schema
+    with self._make_beam_pipeline() as pipeline:
+      for split in artifact_utils.decode_split_names(examples.split_names):
+        files = _files(examples, split)
+        paths = pipeline | f'Files[{split}]' >> beam.Create(files, reshuffle=len(files) > 1)
+        rides = paths | f'Read[{split}]' >> beam.ParDo(ReadBatches(schema))
+        [uri] = artifact_utils.get_split_uris([reduced], split)
+        _ = rides | f'Reduce[{split}]' >> beam.ParDo(Reduce(fitted)) | f'Write[{split}]' >> WriteShards(uri)
+    remove_parts(
+      uri
+      for split in artifact_utils.decode_split_names(examples.split_names)
+      for uri in artifact_utils.get_split_uris([reduced], split)
+    )
+
+
+def _files(examples: types.Artifact, split: str) -> list[str]:
+  [uri] = artifact_utils.get_split_uris([examples], split)
+  return sorted(fileio.glob(posixpath.join(uri, '*')))
 
 
 class DimensionalityReduction(base_beam_component.BaseBeamComponent):

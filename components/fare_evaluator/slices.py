@@ -1,4 +1,4 @@
-"""Reads TFMA's metrics by slice and proves that every slice key cut all rides."""
+"""TFMA's config and metrics by slice: asked for, read, named for people, and proven to have cut all rides."""
 
 from __future__ import annotations
 
@@ -6,13 +6,42 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
-from components.fare_evaluator.records import EvaluatedSlice, SliceCode
-from components.fare_evaluator.slice_names import slice_name
+from components.fare_evaluator.records import EvaluatedSlice, EvaluationIntervals, SliceCode
+from configs.base import joined
+from configs.dataset import LABEL, TIME
 from configs.errors import FailedError
-from configs.evaluation import Slices
-from configs.problems import joined
+from configs.evaluation import Evaluation, Slices
+from models import serving
+from models.metrics import error_intervals, rmse_without_worst
+from models.serving import SERVING_DEFAULT
+from transforms import names
+
+
+def slice_name(feature: str, value: int, slices: Slices) -> str:
+  """The name of one slice.
+
+  Args:
+    feature: one of `transforms.names.SLICES`.
+    value: its code, as the Transform step makes it.
+    slices: the bands that the codes index.
+  """
+  if feature == names.SLICE_TIME_BAND:
+    return f'{_band(slices.hours, value, "24")} h'
+  if feature == names.SLICE_DISTANCE_BAND:
+    return f'{_band(slices.distance_km, value)} km' if value < len(slices.distance_km) else 'distance unknown'
+  if feature == names.SLICE_AIRPORT:
+    return 'airport ride' if value else 'no airport'
+  return 'dropoff missing' if value else 'dropoff known'
+
+
+def _band(lower_ends: Sequence[float], index: int, last: str = '') -> str:
+  upper = f'{lower_ends[index + 1]:g}' if index + 1 < len(lower_ends) else last
+  return f'{lower_ends[index]:g}–{upper}' if upper else f'over {lower_ends[index]:g}'
 
 
 def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) -> tuple[EvaluatedSlice, ...]:
@@ -64,3 +93,128 @@ def _row(slice_key: tuple[tuple[str, Any], ...], metrics: Any, slices: Slices) -
 def _number(value: Any) -> float | None:
   number = value.get('doubleValue')
   return None if number is None else float(number)
+
+
+RMSE = 'root_mean_squared_error'
+"""TFMA's name of the metric that thresholds look at."""
+
+SLICE_KEYS = (names.SLICE_TIME_BAND, names.SLICE_DISTANCE_BAND, names.SLICE_AIRPORT, names.SLICE_MISSING_DROPOFF)
+"""Each of these transformed features cuts the rides into slices, beside the overall one."""
+
+_METRICS = {
+  'RootMeanSquaredError': RMSE,
+  'MeanAbsoluteError': 'mean_absolute_error',
+  'Calibration': 'calibration',
+  'ExampleCount': 'example_count',
+}
+
+
+def eval_config(evaluation: Evaluation, judges: bool = True) -> config_pb2.EvalConfig:
+  """Builds the config of an evaluation with an optional baseline.
+
+  Args:
+    evaluation: thresholds; change thresholds are ignored by TFX where there is
+      no baseline yet.
+    judges: whether there are thresholds at all.
+  """
+  metrics = [
+    config_pb2.MetricConfig(class_name=name, config=f'{{"name": "{alias}"}}') for name, alias in _METRICS.items()
+  ]
+  for metric in metrics:
+    if judges and metric.class_name == 'RootMeanSquaredError':
+      # A plain threshold would hold for every slice; this one is for all rides together.
+      overall = config_pb2.PerSliceMetricThreshold(
+        slicing_specs=[config_pb2.SlicingSpec()], threshold=_threshold(evaluation)
+      )
+      metric.per_slice_thresholds.append(overall)
+  return config_pb2.EvalConfig(
+    model_specs=[_model_spec(name='candidate'), _model_spec(name='baseline', is_baseline=True)],
+    metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
+    slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICE_KEYS)],
+  )
+
+
+def _model_spec(name: str, is_baseline: bool = False) -> config_pb2.ModelSpec:
+  return config_pb2.ModelSpec(
+    name=name,
+    is_baseline=is_baseline,
+    label_key=LABEL,
+    signature_name=serving.SERVING_DEFAULT,
+    preprocessing_function_names=[serving.TRANSFORM_FEATURES],
+  )
+
+
+def _threshold(evaluation: Evaluation) -> config_pb2.MetricThreshold:
+  return config_pb2.MetricThreshold(
+    value_threshold=config_pb2.GenericValueThreshold(upper_bound={'value': evaluation.max_rmse}),
+    change_threshold=config_pb2.GenericChangeThreshold(
+      direction=config_pb2.MetricDirection.LOWER_IS_BETTER,
+      # TFMA asks for strictly less; a model as good as the served one may pass at 0.
+      relative={'value': evaluation.max_rmse_increase + 1e-9},
+    ),
+  )
+
+
+def refusals(evaluation_uri: str, currency: str = '') -> list[str]:
+  """One sentence per threshold that the candidate missed.
+
+  Args:
+    evaluation_uri: where TFMA wrote its validation result.
+    currency: appended to amounts.
+
+  Returns:
+    Sentences; empty for a blessed model.
+  """
+  result = tfma.load_validation_result(evaluation_uri)
+  if result.validation_ok:
+    return []
+  sentences = [
+    _sentence(failure, currency) for in_slice in result.metric_validations_per_slice for failure in in_slice.failures
+  ]
+  return sentences or ['TFMA refused the model without naming a threshold; see its validation result.']
+
+
+def _sentence(failure: Any, currency: str) -> str:
+  name = failure.metric_key.name
+  shown = 'RMSE' if name == RMSE else name
+  value = failure.metric_value.double_value.value
+  unit = f' {currency}'.rstrip()
+  if failure.metric_key.is_diff:
+    limit = failure.metric_threshold.change_threshold.relative.value
+    return f'{shown} is {value:+.3f}{unit} against the model that serves now; it may rise by {limit:.1%} at most.'
+  limit = failure.metric_threshold.value_threshold.upper_bound.value
+  return f'{shown} is {value:.3f}{unit}; the limit is {limit:.3f}{unit} (evaluation.max_rmse).'
+
+
+_BATCH = 8192
+
+
+def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> EvaluationIntervals:
+  """Runs the exported model itself over raw examples.
+
+  Args:
+    model_path: a SavedModel with the signature `serving_default`.
+    files: gzip TFRecords of raw tf.Examples with time and label.
+    resamples: of the bootstrap.
+
+  Raises:
+    ValueError: there is no ride, or a prediction is not finite.
+  """
+  model = tf.saved_model.load(model_path).signatures[SERVING_DEFAULT]
+  spec = {TIME: tf.io.FixedLenFeature([], tf.int64), LABEL: tf.io.FixedLenFeature([], tf.float32)}
+  fares, predictions, seconds = [], [], []
+  for batch in tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_BATCH):
+    known = tf.io.parse_example(batch, spec)
+    fares.append(known[LABEL].numpy())
+    seconds.append(known[TIME].numpy())
+    predictions.append(model(examples=batch)[LABEL].numpy())
+  if not fares:
+    raise ValueError('The eval split holds no ride, so there is nothing to evaluate.')
+  true, predicted, stamps = (np.concatenate(parts) for parts in (fares, predictions, seconds))
+  if not np.isfinite(predicted).all():
+    raise ValueError(f'The model predicts no number for {int((~np.isfinite(predicted)).sum())} of {len(true)} rides.')
+  return EvaluationIntervals(
+    **error_intervals(true, predicted, stamps, resamples),  # type: ignore[arg-type]
+    rmse_without_worst_5=rmse_without_worst(predicted - true),
+    rides=len(true),
+  )

@@ -1,16 +1,121 @@
-"""The component: configs in, a Transform that knows its preprocessing function."""
+"""FeatureEngineering: configs in, a Transform that knows its preprocessing function."""
 
 from __future__ import annotations
 
-from tfx import types
-from tfx.components.transform.component import Transform
-from tfx.dsl.components.base import executor_spec
+import functools
+import posixpath
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from components.feature_engineering.executor import FeatureEngineeringExecutor
+import apache_beam as beam
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import dataset_metadata
+from tfx import types
+from tfx.components.transform import executor_utils
+from tfx.components.transform.component import Transform
+from tfx.components.util import udf_utils
+from tfx.dsl.components.base import base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.proto import transform_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, json_utils
+from tfx_bsl.tfxio import tensor_adapter, tf_example_record
+
+from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards, remove_parts
 from configs.dataset import Dataset
 from configs.evaluation import Slices
 from configs.features import Features
 from configs.parts import Part
+
+_TELEMETRY = ['FeatureEngineering']
+
+
+class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
+  """TFX's Transform for dense Examples in gzip TFRecords, in batches from end to end.
+
+  It yields the same `transform_graph` and `transformed_examples` as TFX's own
+  executor. What that one can do besides (statistics, an analyzer cache, other
+  file and payload formats) is not needed here, and its source and sink go
+  record by record through Python.
+  """
+
+  def Do(  # noqa: N802, TFX's name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """See `FeatureEngineering`."""
+    self._log_startup(input_dict, output_dict, exec_properties)
+    examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+    splits = executor_utils.ResolveSplitsConfig(
+      exec_properties.get(standard_component_specs.SPLITS_CONFIG_KEY), examples
+    )
+    schema_uri = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
+    schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
+    transformed = output_dict[standard_component_specs.TRANSFORMED_EXAMPLES_KEY]
+    executor_utils.SetSplitNames(splits.transform, transformed)
+    graph_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
+    self._run(examples, splits, schema, _preprocessing_fn(exec_properties), transformed, graph_uri)
+
+  def _run(
+    self,
+    examples: Sequence[types.Artifact],
+    splits: transform_pb2.SplitsConfig,
+    schema: schema_pb2.Schema,
+    preprocessing_fn: Callable[..., Any],
+    transformed: Sequence[types.Artifact],
+    graph_uri: str,
+  ) -> None:
+    config = tf_example_record.TFExampleBeamRecord('tfrecords_gzip', _TELEMETRY, schema)
+    adapter: tensor_adapter.TensorAdapterConfig = config.TensorAdapterConfig()
+    temporary = posixpath.join(graph_uri, '.temp_path')
+    with (
+      self._make_beam_pipeline() as pipeline,
+      tft_beam.Context(temp_dir=temporary, desired_batch_size=BATCH_ROWS, use_deep_copy_optimization=True),
+    ):
+      analyzed = _read(pipeline, 'Analyze', _files(examples, splits.analyze), schema)
+      transform_fn = (analyzed, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn, pipeline=pipeline)
+      _write_graph(pipeline, transform_fn, schema, graph_uri)
+      for split in splits.transform:
+        rides = _read(pipeline, split, _files(examples, [split]), schema)
+        features, _ = ((rides, adapter), transform_fn) | f'Transform[{split}]' >> tft_beam.TransformDataset(
+          output_record_batches=True
+        )
+        for uri in artifact_utils.get_split_uris(transformed, split):
+          _ = features | f'Write[{split}]' >> WriteShards(uri)
+    if fileio.exists(temporary):
+      fileio.rmtree(temporary)
+    remove_parts(_split_uris(transformed, splits.transform))
+
+
+def _preprocessing_fn(exec_properties: dict[str, Any]) -> Callable[..., Any]:
+  """The function that the dotted path names, with its config bound."""
+  function = udf_utils.get_fn(exec_properties, standard_component_specs.PREPROCESSING_FN_KEY)
+  config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+  return functools.partial(function, custom_config=config)
+
+
+def _files(examples: Sequence[types.Artifact], splits: Sequence[str]) -> list[str]:
+  return sorted(file for uri in _split_uris(examples, splits) for file in fileio.glob(posixpath.join(uri, '*')))
+
+
+def _split_uris(examples: Sequence[types.Artifact], splits: Sequence[str]) -> list[str]:
+  return [uri for split in splits for uri in artifact_utils.get_split_uris(examples, split)]
+
+
+def _read(pipeline: beam.Pipeline, name: str, files: list[str], schema: schema_pb2.Schema) -> beam.PCollection:
+  paths = pipeline | f'Files[{name}]' >> beam.Create(files, reshuffle=len(files) > 1)
+  return paths | f'Read[{name}]' >> beam.ParDo(ReadBatches(schema))
+
+
+def _write_graph(pipeline: beam.Pipeline, transform_fn: Any, schema: schema_pb2.Schema, uri: str) -> None:
+  """Writes the raw schema, the transformed one and the SavedModel where `TFTransformOutput` looks for them."""
+  raw = posixpath.join(uri, tft.TFTransformOutput.RAW_METADATA_DIR)
+  _ = dataset_metadata.DatasetMetadata(schema) | 'WriteMetadata' >> tft_beam.WriteMetadata(raw, pipeline)
+  _ = transform_fn | 'WriteTransformFn' >> tft_beam.WriteTransformFn(uri)
 
 
 class FeatureEngineering(Transform):

@@ -19,7 +19,7 @@ from tfx.dsl.io import fileio
 from tfx_bsl.coders import example_coder
 
 from components.ride_example_gen.encoding import TFRecordFile
-from components.ride_example_gen.opening import open_output
+from components.ride_example_gen.files import open_output
 from models.whole_files import move_whole
 
 BATCH_ROWS = 8192

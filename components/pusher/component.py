@@ -4,12 +4,108 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow as tf
+from tfx import types
+from tfx.components.evaluator import constants
 from tfx.components.pusher import component as tfx_pusher
+from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
-from tfx.types import channel
+from tfx.types import artifact_utils, channel, standard_component_specs
+from tfx.utils import path_utils, proto_utils
 
-from components.pusher.executor import AtomicPusherExecutor
+from components.pusher.rollback import is_withdrawn, manifest_digest, rollbacks
+from components.pusher.versions import publish, staging
+from configs.errors import FailedError
+from models.versions import next_version
+from models.whole_files import is_bucket
+
+_VERSION_KEY = 'pushed_version'
+_DESTINATION_KEY = 'pushed_destination'
+
+
+EVALUATED_MODEL_ID = 'evaluated_model_id'
+"""Custom property of a pushed model: the Model artifact that was blessed for it."""
+
+
+WITHDRAWN_MODEL_ID = 'withdrawn_model_id'
+"""Custom property of a pushed model that a rollback put back: the model that served until then."""
+
+WITHDRAWN = 'withdrawn'
+"""Custom property of a model that was blessed, but not pushed, as a rollback withdrew it: the sentence that says so."""
+
+
+class AtomicPusherExecutor(pusher_executor.Executor):
+  """Executor of `AtomicPusher`."""
+
+  def Do(  # noqa: N802, TFX's own name
+    self,
+    input_dict: dict[str, list[types.Artifact]],
+    output_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
+  ) -> None:
+    """Pushes a blessed model; marks the artifact as not pushed otherwise, and where a rollback withdrew that model.
+
+    Raises:
+      FailedError: the disk is full, the directory isn't writable, or the like.
+    """
+    destination = pusher_pb2.PushDestination()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
+    if destination.WhichOneof('destination') != 'filesystem' or not self.CheckBlessing(input_dict):
+      super().Do(input_dict, output_dict, exec_properties)
+      return
+    base = destination.filesystem.base_directory
+    withdrawn = _withdrawn(input_dict, base)
+    if withdrawn:
+      [pushed] = output_dict[standard_component_specs.PUSHED_MODEL_KEY]
+      self._MarkNotPushed(pushed)
+      pushed.set_string_custom_property(WITHDRAWN, withdrawn)
+      return
+    try:
+      with staging(base) as directory:
+        destination.filesystem.base_directory = directory
+        staged = {standard_component_specs.PUSH_DESTINATION_KEY: proto_utils.proto_to_json(destination)}
+        super().Do(input_dict, output_dict, {**exec_properties, **staged})
+        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
+        self._publish(pushed, base)
+        pushed.set_int_custom_property(EVALUATED_MODEL_ID, _evaluated_model(input_dict))
+    except (OSError, tf.errors.OpError) as error:
+      raise FailedError(
+        f'The push to {base} failed while the model was copied ({_reason(error)}): the versions there are untouched; '
+        'free some space or mend the rights of the directory, and run again.'
+      ) from error
+
+  def _publish(self, pushed: types.Artifact, base: str) -> None:
+    version = next_version(base, int(pushed.get_string_custom_property(_VERSION_KEY)))
+    path = publish(pushed.get_string_custom_property(_DESTINATION_KEY), base, version)
+    self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
+
+
+def _evaluated_model(input_dict: dict[str, list[types.Artifact]]) -> int:
+  """The id of the model that the Evaluator blessed; what is pushed may be made of it."""
+  blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
+  return int(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
+
+
+def _withdrawn(input_dict: dict[str, list[types.Artifact]], base: str) -> str | None:
+  """Why a model that was pushed before, and rolled back, is not pushed again; `None` if it may be."""
+  if is_bucket(base):
+    return None
+  model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+  manifest = manifest_digest(path_utils.serving_model_path(model.uri))
+  by = is_withdrawn(rollbacks(base), manifest, _evaluated_model(input_dict))
+  if by is None:
+    return None
+  return (
+    f'This very model was pushed before, as version {by.replaced}, and rolled back on {by.time[:10]} '
+    f'({by.reason.rstrip(".")}). It is not pushed again; `farelite rollback --to {by.replaced}` puts it back.'
+  )
+
+
+def _reason(error: OSError | tf.errors.OpError) -> str:
+  """The cause without its error number; TFX's own errors may have no text."""
+  text = (error.strerror or str(error)) if isinstance(error, OSError) else error.message
+  return text or type(error).__name__
 
 
 class AtomicPusher(tfx_pusher.Pusher):

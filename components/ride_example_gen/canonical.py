@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from components.ride_example_gen import cells
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.pickup_time import PickupSeconds, parse_pickup_time
-from components.ride_example_gen.reasons import Reason
+from components.ride_example_gen import parsing
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.parsing import PickupSeconds, parse_pickup_time
 from configs.base import Interval
 from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
+
+
+class Reason(str, enum.Enum):
+  """Stable identifiers; of several reasons the first in this order is given."""
+
+  WRONG_NUMBER_OF_FIELDS = 'wrong_number_of_fields'
+  MISSING_TIME = 'missing_time'
+  UNPARSABLE_TIME = 'unparsable_time'
+  TIME_OUT_OF_RANGE = 'time_out_of_range'
+  UNPARSABLE_NUMBER = 'unparsable_number'
+  NOT_FINITE = 'not_finite'
+  MISSING_FARE = 'missing_fare'
+  FARE_OUT_OF_RANGE = 'fare_out_of_range'
+  PICKUP_OUTSIDE_BOUNDS = 'pickup_outside_bounds'
+  DROPOFF_OUTSIDE_BOUNDS = 'dropoff_outside_bounds'
+  PASSENGERS_OUT_OF_RANGE = 'passengers_out_of_range'
 
 
 class CanonicalRides(NamedTuple):
@@ -58,7 +74,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing)
   numbers = _numbers(rows, dataset, label_required)
   codes = {
-    extra.name: cells.as_codes(_column(rows, extra.column), extra.vocabulary, dataset.missing, extra.column)
+    extra.name: parsing.as_codes(_column(rows, extra.column), extra.vocabulary, dataset.missing, extra.column)
     for extra in dataset.extras
     if extra.kind == 'categorical'
   }
@@ -78,14 +94,16 @@ def _column(rows: pa.RecordBatch, name: str) -> pa.Array:
   return rows.column(index)
 
 
-def _numbers(rows: pa.RecordBatch, dataset: Dataset, label_required: bool) -> dict[str, cells.Numbers]:
+def _numbers(rows: pa.RecordBatch, dataset: Dataset, label_required: bool) -> dict[str, parsing.Numbers]:
   """Numeric columns by canonical name, in the order in which they are judged."""
   sources = dataset.source_columns()
   names = [*([LABEL] if label_required else []), *COORDINATES, PASSENGERS]
   names += [extra.name for extra in dataset.extras if extra.kind == 'numeric']
-  absent = cells.Numbers(np.full(rows.num_rows, np.nan), np.zeros(rows.num_rows, bool))
+  absent = parsing.Numbers(np.full(rows.num_rows, np.nan), np.zeros(rows.num_rows, bool))
   return {
-    name: cells.as_numbers(_column(rows, sources[name]), dataset.missing, sources[name]) if name in sources else absent
+    name: parsing.as_numbers(_column(rows, sources[name]), dataset.missing, sources[name])
+    if name in sources
+    else absent
     for name in names
   }
 
@@ -102,7 +120,7 @@ def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
 
 
 def _number_checks(
-  numbers: dict[str, cells.Numbers], floats: dict[str, np.ndarray], dataset: Dataset
+  numbers: dict[str, parsing.Numbers], floats: dict[str, np.ndarray], dataset: Dataset
 ) -> Sequence[_BrokenRule]:
   """The rules in the order of `Reason`; a missing coordinate or passenger count breaks none."""
   sources = {name: source for name, source in dataset.source_columns().items() if name in numbers}

@@ -1,21 +1,70 @@
-"""The TFX component that takes rides in."""
+"""The TFX component that takes rides in, and its driver."""
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from tfx import types
 from tfx.components.example_gen import component as example_gen
+from tfx.components.example_gen import driver, utils
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
-from tfx.types import standard_artifacts
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.utils import proto_utils
 
 from components.artifacts import Quarantine
-from components.ride_example_gen import parameters
-from components.ride_example_gen.driver import RideDriver
-from components.ride_example_gen.executor import RideExampleGenExecutor
-from components.ride_example_gen.spec import RideExampleGenSpec
-from components.ride_example_gen.splitting import SPLITS
+from components.ride_example_gen import executor
+from components.ride_example_gen.executor import RideExampleGenExecutor, RideExampleGenSpec, source_files
+from components.ride_example_gen.files import IngestionError, check_inputs, digest
+from components.ride_example_gen.spans import SPLITS
 from configs.dataset import TIME, Dataset
 from configs.split import Split
+from models.whole_files import is_bucket
+
+_RESOLVED = re.compile(r'span-(\d+)')
+
+
+class RideDriver(driver.FileBasedDriver):
+  """TFX's driver of file-based ExampleGens, with other errors and another fingerprint.
+
+  TFX takes the files' sizes and times, so rides that were changed in place within a second would be served from the
+  cache, and a mere `touch` would read everything again. Local files are digested; files in a bucket keep TFX's.
+  """
+
+  def resolve_exec_properties(
+    self,
+    exec_properties: dict[str, Any],
+    pipeline_info: data_types.PipelineInfo,
+    component_info: data_types.ComponentInfo,
+  ) -> dict[str, Any]:
+    """Fills the span into the pattern and adds span and fingerprint.
+
+    Raises:
+      IngestionError: no file matches, or the pattern or the span is wrong.
+    """
+    input_config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+    input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    for split in input_config.splits:
+      check_inputs(input_base, split.pattern)
+    try:
+      resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
+    except (ValueError, RuntimeError) as error:
+      patterns = ', '.join(split.pattern for split in input_config.splits)
+      raise IngestionError(f"The input pattern '{patterns}' below '{input_base}' does not work: {error}") from error
+    files = source_files(resolved)
+    if not any(map(is_bucket, files)):
+      resolved[utils.FINGERPRINT_PROPERTY_NAME] = digest(files)
+    resolved[utils.SPAN_PROPERTY_NAME] = _newest_span(input_config) or resolved[utils.SPAN_PROPERTY_NAME]
+    return resolved
+
+
+def _newest_span(input_config: example_gen_pb2.Input) -> int | None:
+  """The number in the last split's name, where the spans were resolved before the run."""
+  match = _RESOLVED.fullmatch(input_config.splits[-1].name)
+  return int(match.group(1)) if match else None
 
 
 class RideExampleGen(example_gen.FileBasedExampleGen):
@@ -67,8 +116,8 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       range_config=range_config,
       output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
       output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
-      dataset=parameters.DATASET.dump(dataset),
-      split=parameters.dump_split(split),
+      dataset=executor.DATASET.dump(dataset),
+      split=executor.dump_split(split),
       code_version=code_version,
       window=window,
       examples=types.Channel(type=standard_artifacts.Examples),

@@ -1,26 +1,225 @@
-"""Ingests every file of one or several spans in a Beam pipeline, and publishes the whole at once."""
+"""Ingests every file of one or several spans in a Beam pipeline, and publishes the whole at once.
+
+Beam may run a bundle twice, at the same time even. Each attempt writes under
+names of its own and ends with a note that replaces the note of any other
+attempt at the same file; only what a note names is published.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import posixpath
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import artifact_utils, component_spec, standard_component_specs
+from tfx.utils import proto_utils
 
-from components.ride_example_gen import parameters, publishing, spec, splitting
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.ingestion import count_stamps, ingest_file
-from components.ride_example_gen.source import span_files
-from configs.dataset import Dataset
-from configs.parts import load_part
+from components.artifacts import Quarantine
+from components.ride_example_gen import spans as ride_example_gen_spans
+from components.ride_example_gen.encoding import TFRecordFile
+from components.ride_example_gen.files import IngestionError, find_files, open_output
+from components.ride_example_gen.ingestion import QUARANTINE, FileOutcome, count_stamps, ingest_file, merge_stamps
+from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts, total
+from components.ride_example_gen.spans import has_spans, latest_window
+from configs.dataset import COORDINATES, LABEL, PASSENGERS, Dataset
+from configs.parts import Part, load_part
 from configs.split import Split, SplitMethod
+from models.whole_files import move_whole, write_whole
+
+DATASET = Part(
+  Dataset,
+  'format',
+  'delimiter',
+  'missing',
+  *(f'columns.{name}' for name in (LABEL, *COORDINATES, PASSENGERS)),
+  'time',
+  *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
+  *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'earliest', 'latest')),
+)
+"""What ingestion reads; where the rides are, the step's own parameters say."""
+
+
+def dump_split(split: Split) -> str:
+  """JSON of a split; without what its method does not look at."""
+  exclude = {SplitMethod.CHRONOLOGICAL: {'seed'}, SplitMethod.NEWEST_SPAN: {'seed', 'eval_share'}}.get(split.method)
+  return json.dumps(split.model_dump(mode='json', exclude=exclude), sort_keys=True)
+
+
+def load_split(text: str) -> Split:
+  """A split from `dump_split`."""
+  return Split.model_validate(json.loads(text))
+
+
+@dataclasses.dataclass(frozen=True)
+class Staging:
+  """The staging folder of one execution.
+
+  Attributes:
+    uri: the folder, on a disk or in a bucket that all workers reach.
+  """
+
+  uri: str
+
+  def attempt(self) -> Attempt:
+    """A fresh place for one attempt at one file."""
+    return Attempt(self, uuid.uuid4().hex)
+
+  def note(self, index: int, kind: str) -> dict[str, Any]:
+    """The note of the last whole attempt at the file of this index."""
+    with fileio.open(self._note_path(index, kind)) as file:
+      return json.loads(file.read())
+
+  def path(self, *parts: str) -> str:
+    return posixpath.join(self.uri, *parts)
+
+  def _note_path(self, index: int, kind: str) -> str:
+    return self.path(f'{kind}-{index:05d}.json')
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+  """One attempt at one file."""
+
+  staging: Staging
+  name: str
+
+  def open(self, output: str) -> Any:
+    """Opens a new output of this attempt for writing bytes."""
+    fileio.makedirs(self.staging.path(self.name))
+    return open_output(self.staging.path(self.name, output))
+
+  def leave_note(self, index: int, kind: str, **values: Any) -> None:
+    """Declares this attempt at the file of this index to be whole; the last one counts."""
+    fileio.makedirs(self.staging.uri)
+    write_whole(self.staging._note_path(index, kind), json.dumps({'attempt': self.name, **values}))
+
+
+def outcome_values(outcome: FileOutcome) -> dict[str, Any]:
+  """A file's outcome as values of a note."""
+  return {'counts': outcome.counts.to_json(), 'outputs': outcome.outputs}
+
+
+def raise_errors(notes: list[dict[str, Any]]) -> None:
+  """Raises one `IngestionError` of all files that could not be read."""
+  errors = [note['error'] for note in notes if note.get('error')]
+  if errors:
+    raise IngestionError('\n'.join(errors))
+
+
+def publish(
+  notes: list[dict[str, Any]], staging: Staging, split_uris: dict[str, str], quarantine_uri: str
+) -> RideCounts:
+  """Moves what the notes name into place and writes `counts.json`, the last of all.
+
+  Args:
+    notes: of every file, in the files' order.
+    staging: where the outputs lie.
+    split_uris: the folder of each split.
+    quarantine_uri: the folder of the quarantine artifact.
+
+  Returns:
+    The counts over all files.
+  """
+  for split, uri in split_uris.items():
+    fileio.makedirs(uri)
+    shards = _outputs(notes, staging, split) or [_empty_shard(staging, split)]
+    for number, shard in enumerate(shards):
+      move_whole(shard, posixpath.join(uri, f'data_tfrecord-{number:05d}-of-{len(shards):05d}.gz'))
+  fileio.makedirs(quarantine_uri)
+  parts = _outputs(notes, staging, QUARANTINE)
+  for number, part in enumerate(parts):
+    move_whole(part, posixpath.join(quarantine_uri, f'rows-{number:05d}-of-{len(parts):05d}.parquet'))
+  counts = total([RideCounts.from_json(note['counts']) for note in notes])
+  write_whole(posixpath.join(quarantine_uri, COUNTS_FILE), counts.to_json())
+  fileio.rmtree(staging.uri)
+  return counts
+
+
+def _outputs(notes: list[dict[str, Any]], staging: Staging, output: str) -> list[str]:
+  return [staging.path(note['attempt'], name) for note in notes for name in note['outputs'][output]]
+
+
+def _empty_shard(staging: Staging, split: str) -> str:
+  """A shard without rides, as the steps after this one refuse a split without a file."""
+  name = f'empty-{split}.gz'
+  TFRecordFile(open_output(staging.path(name))).close()
+  return staging.path(name)
+
+
+def save_stamps(attempt: Attempt, index: int, stamps: np.ndarray, counts: np.ndarray) -> None:
+  """Keeps the stamps of a file for the threshold of a chronological split."""
+  with attempt.open('stamps.npy') as file:
+    file.write(np.stack([stamps, counts]).astype('<i8').tobytes())
+  attempt.leave_note(index, 'stamps', outputs={'stamps': ['stamps.npy']})
+
+
+def load_threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: float) -> int:
+  """The threshold over the stamps of all files."""
+  parts = []
+  for path in _outputs(notes, staging, 'stamps'):
+    with fileio.open(path, 'rb') as file:
+      stamps, counts = np.frombuffer(file.read(), '<i8').reshape(2, -1)
+    parts.append((stamps, counts))
+  return ride_example_gen_spans.chronological_threshold(*merge_stamps(parts), eval_share)
+
+
+QUARANTINE_KEY = 'quarantine'
+DATASET_KEY = 'dataset'
+SPLIT_KEY = 'split'
+CODE_VERSION_KEY = 'code_version'
+WINDOW_KEY = 'window'
+
+
+class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
+  """The spec of TFX's file-based ExampleGen with the mapping and the quarantine."""
+
+  PARAMETERS = {
+    **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
+    DATASET_KEY: component_spec.ExecutionParameter(type=str),
+    SPLIT_KEY: component_spec.ExecutionParameter(type=str),
+    CODE_VERSION_KEY: component_spec.ExecutionParameter(type=str),
+    WINDOW_KEY: component_spec.ExecutionParameter(type=int, optional=True),
+  }
+  OUTPUTS = {
+    **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,
+    QUARANTINE_KEY: component_spec.ChannelParameter(type=Quarantine),
+  }
+
+
+def source_files(exec_properties: Mapping[str, Any]) -> tuple[str, ...]:
+  """Paths of the files to read, the spans already filled into the patterns.
+
+  Raises:
+    IngestionError: no file matches.
+  """
+  return tuple(file for files in span_files(exec_properties).values() for file in files)
+
+
+def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+  """Paths of the files to read by the name of the input split, or of the span, the newest one last.
+
+  Raises:
+    IngestionError: no file matches.
+  """
+  input_config = example_gen_pb2.Input()
+  proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+  input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+  if any(has_spans(split.pattern) for split in input_config.splits):
+    # No driver was here, or one whose findings were lost on the way.
+    [pattern] = (split.pattern for split in input_config.splits)
+    window = latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1))
+    return {span.label: span.files for span in window.spans}
+  return {split.name: find_files(input_base, split.pattern) for split in input_config.splits}
 
 
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -39,25 +238,25 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     """
     self._log_startup(input_dict, output_dict, exec_properties)
     examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
-    quarantine = artifact_utils.get_single_instance(output_dict[spec.QUARANTINE_KEY])
-    staging = publishing.Staging(posixpath.join(examples.uri, '_staging'))
+    quarantine = artifact_utils.get_single_instance(output_dict[QUARANTINE_KEY])
+    staging = Staging(posixpath.join(examples.uri, '_staging'))
     fileio.makedirs(staging.uri)
     dataset = self._dataset(exec_properties)
     spans = self._sources(exec_properties, staging)
-    split = parameters.load_split(exec_properties[spec.SPLIT_KEY])
+    split = load_split(exec_properties[SPLIT_KEY])
     if split.method is SplitMethod.NEWEST_SPAN and len(spans) < 2:
-      split = splitting.of_a_single_span(split)
+      split = ride_example_gen_spans.of_a_single_span(split)
     notes = self._ingest(spans, dataset, split, staging, self._called(exec_properties))
-    examples.split_names = artifact_utils.encode_split_names(list(splitting.SPLITS))
-    split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in splitting.SPLITS}
-    publishing.publish(notes, staging, split_uris, quarantine.uri)
+    examples.split_names = artifact_utils.encode_split_names(list(ride_example_gen_spans.SPLITS))
+    split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in ride_example_gen_spans.SPLITS}
+    publish(notes, staging, split_uris, quarantine.uri)
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
 
   def _dataset(self, exec_properties: dict[str, Any]) -> Dataset:
-    return load_part(Dataset, exec_properties[spec.DATASET_KEY])
+    return load_part(Dataset, exec_properties[DATASET_KEY])
 
-  def _sources(self, exec_properties: dict[str, Any], staging: publishing.Staging) -> dict[str, tuple[str, ...]]:
+  def _sources(self, exec_properties: dict[str, Any], staging: Staging) -> dict[str, tuple[str, ...]]:
     """Paths of the files to read by span, the newest one last."""
     return span_files(exec_properties)
 
@@ -70,7 +269,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     spans: dict[str, tuple[str, ...]],
     dataset: Dataset,
     split: Split,
-    staging: publishing.Staging,
+    staging: Staging,
     called: str | None = None,
   ) -> list[dict[str, Any]]:
     """The notes of all files, by one pass over them, or two for a chronological split."""
@@ -79,19 +278,21 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     thresholds: dict[str, int] = {}
     if split.method is SplitMethod.CHRONOLOGICAL:
       notes = self._for_each_file(files, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
-      thresholds = dict.fromkeys(files, publishing.load_threshold(notes, staging, split.eval_share))
+      thresholds = dict.fromkeys(files, load_threshold(notes, staging, split.eval_share))
     elif split.method is SplitMethod.NEWEST_SPAN:
-      thresholds = {file: splitting.ALL if file in newest else splitting.NONE for file in files}
+      thresholds = {
+        file: ride_example_gen_spans.ALL if file in newest else ride_example_gen_spans.NONE for file in files
+      }
     return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
 
   def _for_each_file(
-    self, files: tuple[str, ...], step: beam.DoFn, staging: publishing.Staging, note: str
+    self, files: tuple[str, ...], step: beam.DoFn, staging: Staging, note: str
   ) -> list[dict[str, Any]]:
     with self._make_beam_pipeline() as pipeline:
       indexed = pipeline | 'Files' >> beam.Create(list(enumerate(files)), reshuffle=len(files) > 1)
       _ = indexed | type(step).__name__.strip('_') >> beam.ParDo(step)
     notes = [staging.note(index, note) for index in range(len(files))]
-    publishing.raise_errors(notes)
+    raise_errors(notes)
     return notes
 
 
@@ -100,7 +301,7 @@ class _CountStamps(beam.DoFn):
 
   NOTE = 'stamps'
 
-  def __init__(self, dataset: Dataset, staging: publishing.Staging, called: str | None = None):
+  def __init__(self, dataset: Dataset, staging: Staging, called: str | None = None):
     super().__init__()
     self._dataset = dataset
     self._staging = staging
@@ -110,7 +311,7 @@ class _CountStamps(beam.DoFn):
     index, path = element
     attempt = self._staging.attempt()
     try:
-      publishing.save_stamps(attempt, index, *count_stamps(path, self._dataset))
+      save_stamps(attempt, index, *count_stamps(path, self._dataset))
     except IngestionError as error:
       attempt.leave_note(index, self.NOTE, error=_told(error, path, self._called))
     return ()
@@ -129,7 +330,7 @@ class _Ingest(beam.DoFn):
     self,
     dataset: Dataset,
     split: Split,
-    staging: publishing.Staging,
+    staging: Staging,
     thresholds: dict[str, int],
     called: str | None = None,
   ):
@@ -148,7 +349,7 @@ class _Ingest(beam.DoFn):
     except IngestionError as error:
       attempt.leave_note(index, self.NOTE, error=_told(error, path, self._called))
     else:
-      attempt.leave_note(index, self.NOTE, **publishing.outcome_values(outcome))
+      attempt.leave_note(index, self.NOTE, **outcome_values(outcome))
     return ()
 
 

@@ -1,22 +1,108 @@
-"""Finds source files, on a disk or in a bucket, and tells what they are."""
+"""Source files, on a disk or in a bucket: found, opened, and told from one another by their contents."""
 
 from __future__ import annotations
 
 import enum
 import glob
 import gzip
+import hashlib
+import io
 import pathlib
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.opening import open_source
+import pyarrow as pa
+
 from configs.dataset import Dataset, FileFormat
+from configs.errors import UserError
 from models.whole_files import is_bucket
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
+
+
+class IngestionError(UserError):
+  """A source that can't be read; the message is one sentence with the file and the way out."""
+
+
+def open_source(path: str) -> BinaryIO:
+  """Opens a file for reading bytes.
+
+  Raises:
+    IngestionError: it can't be opened.
+  """
+  try:
+    return io.BufferedReader(_BucketFile(path, 'rb')) if is_bucket(path) else pathlib.Path(path).open('rb')
+  except OSError as error:
+    raise IngestionError(f"'{path}' can't be opened ({error.strerror or error}).") from error
+
+
+def open_arrow_source(path: str) -> pa.NativeFile:
+  """Opens a file for Arrow's readers, natively where it lies on a disk.
+
+  Raises:
+    IngestionError: it can't be opened.
+  """
+  return pa.PythonFile(open_source(path), mode='r') if is_bucket(path) else pa.OSFile(path)
+
+
+def open_output(path: str) -> BinaryIO:
+  """Opens a new file for writing bytes."""
+  return io.BufferedWriter(_BucketFile(path, 'wb'), 1 << 20) if is_bucket(path) else pathlib.Path(path).open('wb')
+
+
+class _BucketFile(io.RawIOBase):
+  """A file of TFX's file system with the manners of Python's own, which Arrow insists on."""
+
+  def __init__(self, path: str, mode: str):
+    from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
+
+    super().__init__()
+    self._reads = mode == 'rb'
+    self._file: Any = fileio.open(path, mode)
+    if self._reads:
+      self._attempt(self._file.read, 0)
+
+  def readable(self) -> bool:
+    return self._reads
+
+  def writable(self) -> bool:
+    return not self._reads
+
+  def seekable(self) -> bool:
+    return self._reads
+
+  def readinto(self, buffer: Any) -> int:
+    taken = self._attempt(self._file.read, len(buffer))
+    buffer[: len(taken)] = taken
+    return len(taken)
+
+  def write(self, content: Any) -> int:
+    self._attempt(self._file.write, bytes(content))
+    return len(content)
+
+  def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+    self._attempt(self._file.seek, offset, whence)
+    return self._file.tell()
+
+  def tell(self) -> int:
+    return self._file.tell()
+
+  def close(self) -> None:
+    if not self.closed:
+      self._attempt(self._file.close)
+    super().close()
+
+  def _attempt(self, call: Any, *arguments: Any) -> Any:
+    import tensorflow as tf
+
+    try:
+      return call(*arguments)
+    except tf.errors.OpError as error:
+      raise OSError(str(error)) from error
+
 
 _SPEC = re.compile(r'\{(?:SPAN|VERSION)(?::\d+)?\}|\{YYYY\}|\{MM\}|\{DD\}')
 
@@ -118,3 +204,27 @@ def _container_of(path: str, start: bytes) -> Container:
     if start.startswith(magic):
       raise IngestionError(f"'{path}' is {kind}.")
   return Container.PLAIN
+
+
+def digest(files: Sequence[str]) -> str:
+  """One digest of all names and contents, read a megabyte at a time.
+
+  Args:
+    files: on a disk; see `fingerprint` for a bucket.
+  """
+  whole = hashlib.sha256()
+  for file in files:
+    whole.update(file.encode() + b'\0')
+    with pathlib.Path(file).open('rb') as content:
+      while block := content.read(1 << 20):
+        whole.update(hashlib.sha256(block).digest())
+  return f'sha256:{whole.hexdigest()},files:{len(files)}'
+
+
+def fingerprint(files: Sequence[str]) -> str:
+  """`digest` for files on a disk; TFX's for files in a bucket, of sizes and times, as reading all would cost."""
+  if not any(map(is_bucket, files)):
+    return digest(files)
+  from tfx.utils import io_utils  # Brings TensorFlow along, which local files don't need.
+
+  return '\n'.join(io_utils.generate_fingerprint('rides', file) for file in files)

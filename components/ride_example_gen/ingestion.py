@@ -1,4 +1,4 @@
-"""One file of rides: read, mapped, judged, split, encoded and counted."""
+"""One file of rides: read, mapped, judged, split, encoded and counted; or only looked at."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import concurrent.futures
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from components.parquet import pq
-from components.ride_example_gen import splitting
-from components.ride_example_gen.canonical import CanonicalRides, canonicalize
-from components.ride_example_gen.counts import RideCounts
+from components.ride_example_gen import spans
+from components.ride_example_gen.canonical import CanonicalRides, Reason, canonicalize
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.quarantine import SCHEMA, quarantined_rows
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.quarantine import SCHEMA, RideCounts, quarantined_rows
 from components.ride_example_gen.reading import Block, read_blocks
-from components.ride_example_gen.reasons import Reason
 from configs.dataset import TIME, Dataset
 from configs.split import Split
 
@@ -74,8 +72,8 @@ def ingest_file(
   with _Outputs(open_output) as outputs:
     for block, canonical in judged_blocks(path, dataset):
       kept = _filter(canonical.rides, canonical.valid)
-      evaluated = splitting.in_eval(kept.column(0).to_numpy(), split, threshold)
-      for name, chosen in ((splitting.TRAIN, ~evaluated), (splitting.EVAL, evaluated)):
+      evaluated = spans.in_eval(kept.column(0).to_numpy(), split, threshold)
+      for name, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
         outputs.add_rides(name, _filter(kept, chosen))
         counter.splits[name] += int(chosen.sum())
       if called:
@@ -133,7 +131,7 @@ class _Counter:
     self._path = path
     self._read = 0
     self._reasons: Counter[str] = Counter()
-    self.splits = dict.fromkeys(splitting.SPLITS, 0)
+    self.splits = dict.fromkeys(spans.SPLITS, 0)
 
   def add(self, block: Block, canonical: CanonicalRides) -> None:
     self._read += block.rows.num_rows + len(block.malformed)
@@ -161,7 +159,7 @@ class _Outputs:
     self._waiting: dict[str, concurrent.futures.Future[None]] = {}
     self._shards: dict[str, tuple[TFRecordFile, int]] = {}
     self._quarantine: pq.ParquetWriter | None = None
-    self.names: dict[str, list[str]] = {name: [] for name in (*splitting.SPLITS, QUARANTINE)}
+    self.names: dict[str, list[str]] = {name: [] for name in (*spans.SPLITS, QUARANTINE)}
 
   def __enter__(self) -> _Outputs:
     return self
@@ -202,3 +200,64 @@ class _Outputs:
       file = self._open.enter_context(self._open_output(self._new_name(QUARANTINE, 'parquet')))
       self._quarantine = pq.ParquetWriter(pa.PythonFile(file, mode='w'), SCHEMA)
     self._quarantine.write_table(rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanSurvey:
+  """What is in a span.
+
+  Attributes:
+    read: all rows, malformed lines included; of the files up to the first one that could not be read.
+    kept: valid rides among them.
+    broken: why no run can use the span, one sentence; `None` if it can.
+  """
+
+  read: int
+  kept: int
+  broken: str | None = None
+
+
+def survey_span(files: Sequence[str], dataset: Dataset) -> SpanSurvey:
+  """Reads every file of a span, by the same rules as the ingestion.
+
+  Args:
+    files: of one span.
+    dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
+  """
+  read, kept, reasons = 0, 0, Counter[str]()
+  try:
+    for path in files:
+      for block, canonical in judged_blocks(path, dataset):
+        read += block.rows.num_rows + len(block.malformed)
+        kept += int(canonical.valid.sum())
+        reasons[Reason.WRONG_NUMBER_OF_FIELDS.value] += len(block.malformed)
+        reasons.update(canonical.reason.drop_null().to_pylist())
+  except IngestionError as error:
+    return SpanSurvey(read, kept, str(error))
+  return SpanSurvey(read, kept, _broken(read, kept, +reasons, dataset.rules.max_quarantined_share))
+
+
+def _broken(read: int, kept: int, reasons: Counter[str], limit: float) -> str | None:
+  if not kept:
+    return 'It has no valid ride.' if read else 'It has no ride at all.'
+  share = 1 - kept / read
+  if share <= limit:
+    return None
+  worst, count = reasons.most_common(1)[0]
+  return (
+    f'{100 * share:.3g} % of its {read:,} rows break a rule (rules.max_quarantined_share is {100 * limit:.3g} %), '
+    f'most of all {worst} ({count:,}).'
+  )
+
+
+def valid_rides(files: Sequence[str], dataset: Dataset) -> Iterator[pa.RecordBatch]:
+  """The valid canonical rides of some files, as single values a row.
+
+  Raises:
+    IngestionError: a file can't be read.
+  """
+  for path in files:
+    for _, canonical in judged_blocks(path, dataset):
+      mask = pa.array(canonical.valid)
+      columns = [column.filter(mask) for column in canonical.rides.columns]
+      yield pa.RecordBatch.from_arrays(columns, canonical.rides.schema.names)

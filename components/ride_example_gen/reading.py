@@ -1,18 +1,282 @@
-"""Streams files of rides, block by block, in bounded memory."""
+"""Streams files of rides, CSV or Parquet, block by block, in bounded memory."""
 
 from __future__ import annotations
 
+import codecs
+import csv
 import difflib
+import io
+import threading
+import time
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
-from components.ride_example_gen import csv_reading, files, parquet_reading
-from components.ride_example_gen.errors import IngestionError
+from components.parquet import pq
+from components.ride_example_gen import files
+from components.ride_example_gen.files import Container, IngestionError, open_arrow_source, open_text_bytes
+from configs.base import shortened
 from configs.dataset import LABEL, Dataset, FileFormat
-from configs.problems import shortened
+
+_BLOCK_BYTES = 4 << 20
+_HEADER_CHARACTERS = 1 << 20
+_PATIENCE, _RETURN = 1.0, 0.005
+"""Seconds: for a reading thread to ask once more, and to get back from Python."""
+
+_LONGEST_CELL = 1 << 16
+"""Bytes; a longer cell (or malformed record) is thousands of rides behind one stray quotation mark."""
+
+
+class CsvTable:
+  """A CSV file: its header at once, its rows as a stream.
+
+  Bytes that are no UTF-8 are read as `\\xNN`, so that they spoil no more than
+  the cell in which they stand.
+
+  Attributes:
+    columns: the header's names, trimmed, in order.
+  """
+
+  def __init__(self, path: str, container: Container, delimiter: str):
+    """Opens a file and reads its header.
+
+    Raises:
+      IngestionError: there is no header, or it is no text.
+    """
+    self._path = path
+    self._delimiter = delimiter
+    self._text = _Utf8Stream(path, container)
+    self.columns = self._read_header()
+
+  def _read_header(self) -> tuple[str, ...]:
+    text = self._text.take(_HEADER_CHARACTERS).removeprefix('\ufeff')
+    buffer = io.StringIO(text, newline='')
+    header: list[str] = []
+    try:
+      records = csv.reader(buffer, delimiter=self._delimiter)
+      while not any(name.strip() for name in header):
+        header = next(records)
+    except StopIteration:
+      raise IngestionError(f"'{self._path}' is empty; a CSV file needs at least a header line.") from None
+    except csv.Error:
+      header = ['\0']
+    if any('\0' in name or '\\x' in name for name in header):
+      raise IngestionError(f"'{self._path}' is not CSV text: its first line holds bytes that are no UTF-8 text.")
+    self._text.put_back(text[buffer.tell() :])
+    return tuple(name.strip() for name in header)
+
+  def batches(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray, list[tuple[int, str]]]]:
+    """Yields rows, their numbers (from 1) and the malformed records so far, once.
+
+    Raises:
+      IngestionError: the file breaks off, or a record is longer than a block.
+    """
+    records = _Records(len(self.columns))
+    if self._text.is_blank():
+      return
+    try:
+      reader = self._open(records)
+      for rows in reader:
+        named = pa.RecordBatch.from_arrays(rows.columns, list(_distinct(self.columns)))
+        numbers = records.number(rows.num_rows)
+        yield named, numbers, self._plausible(rows, records.take_malformed())
+    except pa.ArrowInvalid as error:
+      raise self._broken(error) from error
+    finally:
+      # However this ends: Arrow reads ahead in a thread of its own, and its reader must not be freed while that
+      # thread waits for Python's lock, which the one who frees it holds; both would wait for ever.
+      self._text.stop()
+    if records.malformed:
+      empty = _no_rows(self.columns)
+      yield empty, np.zeros(0, np.int64), self._plausible(empty, records.take_malformed())
+
+  def _open(self, records: _Records) -> pa_csv.CSVStreamingReader:
+    names = list(_distinct(self.columns))
+    return pa_csv.open_csv(
+      pa.PythonFile(self._text, mode='r'),
+      # One thread, as Arrow knows the numbers of malformed records only then, and is no slower.
+      read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK_BYTES),
+      parse_options=pa_csv.ParseOptions(
+        delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=records.refuse
+      ),
+      convert_options=pa_csv.ConvertOptions(
+        check_utf8=False, strings_can_be_null=False, column_types={name: pa.binary() for name in names}
+      ),
+    )
+
+  def _plausible(self, rows: pa.RecordBatch, malformed: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    longest = [pc.max(pc.binary_length(column)).as_py() or 0 for column in rows.columns]
+    longest += [len(text) for _, text in malformed]
+    if max(longest, default=0) > _LONGEST_CELL:
+      raise self._swallowed()
+    return malformed
+
+  def _swallowed(self) -> IngestionError:
+    return IngestionError(
+      f"'{self._path}' has a cell of more than {_LONGEST_CELL >> 10} KiB; a quotation mark is left open or astray."
+    )
+
+  def _broken(self, error: pa.ArrowInvalid) -> IngestionError:
+    if 'straddl' in str(error) or 'block size' in str(error):
+      return self._swallowed()
+    return IngestionError(f"'{self._path}' can't be read as CSV ({_first_line(error)}).")
+
+
+def _distinct(names: tuple[str, ...]) -> Iterator[str]:
+  seen: dict[str, int] = {}
+  for name in names:
+    seen[name] = seen.get(name, 0) + 1
+    yield name if seen[name] == 1 else f'{name}#{seen[name]}'
+
+
+def _first_line(error: Exception) -> str:
+  return str(error).splitlines()[0][:200]
+
+
+def _no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
+  names = list(_distinct(columns))
+  return pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in names], names)
+
+
+class _Records:
+  """Keeps count of a file's records: Arrow hands over malformed ones apart from the rows."""
+
+  def __init__(self, fields: int):
+    self._fields = fields
+    self._next = 1
+    self._skipped: list[int] = []
+    self.malformed: list[tuple[int, str]] = []
+
+  def refuse(self, record: pa_csv.InvalidRow) -> str:
+    """Arrow's callback for a record with the wrong number of fields."""
+    self._skipped.append(record.number)
+    if record.text.strip():
+      self.malformed.append((record.number, record.text))
+    return 'skip'
+
+  def number(self, rows: int) -> np.ndarray:
+    """Numbers of the next rows, those of the refused records left out."""
+    candidates = np.arange(self._next, self._next + rows + len(self._skipped))
+    numbers = np.setdiff1d(candidates, np.array(self._skipped, np.int64), assume_unique=True)[:rows]
+    self._next = int(numbers[-1]) + 1 if rows else self._next
+    self._skipped = [number for number in self._skipped if number >= self._next]
+    return numbers
+
+  def take_malformed(self) -> list[tuple[int, str]]:
+    taken, self.malformed = self.malformed, []
+    return taken
+
+
+class _Utf8Stream(io.RawIOBase):
+  """A file's bytes as valid UTF-8, unpacked, for Arrow to read."""
+
+  def __init__(self, path: str, container: Container):
+    super().__init__()
+    self._path = path
+    self._file = open_text_bytes(path, container)
+    self._decoder = codecs.getincrementaldecoder('utf-8')('backslashreplace')
+    self._pending = b''
+    self._ended = False
+    self._stopped = False
+    self._nothing_follows = threading.Event()
+
+  def readable(self) -> bool:
+    return True
+
+  def take(self, characters: int) -> str:
+    """The next characters, at most `characters` bytes of them, fewer at the end."""
+    text = ''
+    while len(text) < characters and not self._ended:
+      text += self._next_chunk(characters).decode()
+    return text
+
+  def put_back(self, text: str) -> None:
+    """Puts characters before what is read next."""
+    self._pending = text.encode() + self._pending
+
+  def is_blank(self) -> bool:
+    """Whether nothing but white space is left."""
+    while not self._pending.strip() and not self._ended:
+      self._pending = self._next_chunk(1 << 16)
+    return not self._pending.strip()
+
+  def read(self, size: int = -1) -> bytes:
+    if size < 0:
+      raise io.UnsupportedOperation('read a block at a time')
+    taken = b''
+    try:
+      while len(self._pending) < size and not (self._ended or self._stopped):
+        self._pending += self._next_chunk(size - len(self._pending))
+      if not self._stopped:
+        taken, self._pending = self._pending[:size], self._pending[size:]
+      return taken
+    finally:
+      if not taken:
+        self._nothing_follows.set()
+
+  def stop(self) -> None:
+    """Ends the stream for whoever reads it in another thread, and waits until that one knows.
+
+    The wait is bounded: a reader that is far enough ahead does not ask again.
+    """
+    self._stopped = True
+    self._nothing_follows.wait(_PATIENCE)
+    time.sleep(_RETURN)
+
+  def _next_chunk(self, size: int) -> bytes:
+    try:
+      chunk = self._file.read(size)
+    except (EOFError, zlib.error, OSError) as error:
+      raise IngestionError(f"'{self._path}' breaks off or is damaged ({error}); copy or write it again.") from error
+    self._ended = not chunk
+    if chunk.isascii() and not self._decoder.getstate()[0]:
+      return chunk
+    return self._decoder.decode(chunk, final=self._ended).encode()
+
+  def close(self) -> None:
+    self._file.close()
+    super().close()
+
+
+_BLOCK_ROWS = 1 << 17
+
+
+def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
+  """Opens a Parquet file.
+
+  Returns:
+    The names of its columns, and its rows as a stream.
+
+  Raises:
+    IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python.
+  """
+  try:
+    table = pq.ParquetFile(open_arrow_source(path))
+  except (pa.ArrowException, OSError) as error:
+    raise _broken(path, error) from error
+  except RuntimeError as error:  # pyarrow_hotfix
+    raise IngestionError(
+      f"'{path}' has a column of a Python class of its author's, pickled, which may run anything when it is read; "
+      'write it with plain columns.'
+    ) from error
+  return tuple(table.schema_arrow.names), _batches(path, table)
+
+
+def _batches(path: str, table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+  try:
+    yield from table.iter_batches(batch_size=_BLOCK_ROWS)
+  except (pa.ArrowException, OSError) as error:
+    raise _broken(path, error) from error
+
+
+def _broken(path: str, error: Exception) -> IngestionError:
+  reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+  return IngestionError(f"'{path}' is no whole Parquet file ({reason}); copy or write it again.")
 
 
 class MalformedLine(NamedTuple):
@@ -58,14 +322,14 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
   """
   kind, container = files.format_of(path, dataset)
   if kind is FileFormat.PARQUET:
-    columns, batches = parquet_reading.open_parquet(path)
+    columns, batches = open_parquet(path)
     check_columns(path, columns, dataset, label_required=label_required)
     first = 1
     for rows in batches:
       yield Block(rows, np.arange(first, first + rows.num_rows), ())
       first += rows.num_rows
     return
-  table = csv_reading.CsvTable(path, container, dataset.delimiter)
+  table = CsvTable(path, container, dataset.delimiter)
   check_columns(path, table.columns, dataset, label_required=label_required)
   for rows, numbers, malformed in table.batches():
     yield Block(rows, numbers, tuple(MalformedLine(*line) for line in malformed))

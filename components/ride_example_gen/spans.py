@@ -1,16 +1,20 @@
-"""Finds the spans of a source: the numbered or dated parts that its rides arrive in."""
+"""Spans, windows and splits: which files a run reads, and which of their rides are for evaluation."""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
+import itertools
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.files import check_inputs
-from configs.problems import joined
+import numpy as np
+
+from components.ride_example_gen.files import IngestionError, check_inputs
+from configs.base import joined, shortened
+from configs.split import Split, SplitMethod
 
 _SPEC = re.compile(r'\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}')
 _WIDTHS = {'YYYY': 4, 'MM': 2, 'DD': 2}
@@ -150,3 +154,176 @@ def _number(groups: dict[str, str | None]) -> int | None:
     return span_number(datetime.date(*(int(groups[name] or 0) for name in _WIDTHS)))
   except ValueError:
     return None
+
+
+_NAMED = 7
+"""How many spans a sentence names before it only counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+  """What a run reads.
+
+  Attributes:
+    spans: oldest first; the last one evaluates.
+    missing: labels of spans that should lie between these and don't, by the usual distance of spans.
+    late: labels of spans that came after a newer one had been read.
+    left_out: labels of spans that the window passed over, see `latest_window`.
+  """
+
+  spans: tuple[Span, ...]
+  missing: tuple[str, ...] = ()
+  late: tuple[str, ...] = ()
+  left_out: tuple[str, ...] = ()
+
+  @property
+  def newest(self) -> Span:
+    """The span that evaluates."""
+    return self.spans[-1]
+
+  def files(self) -> tuple[str, ...]:
+    """Every file of the window, span by span."""
+    return tuple(file for span in self.spans for file in span.files)
+
+  def name(self) -> str:
+    """`2026-03-02 to 2026-03-08 (7 spans)`."""
+    if len(self.spans) == 1:
+      return self.newest.label
+    return f'{self.spans[0].label} to {self.newest.label} ({len(self.spans)} spans)'
+
+  def notes(self) -> tuple[str, ...]:
+    """One sentence for each kind of irregularity."""
+    kinds = (
+      ('missing in the window', self.missing, ''),
+      ('late, after a newer one had been read', self.late, ''),
+      ('left out of the window', self.left_out, ' (set aside as broken until its files change)'),
+    )
+    return tuple(f'Spans {words}: {shortened(labels, _NAMED)}{why}.' for words, labels, why in kinds if labels)
+
+
+def latest_window(
+  base: str,
+  pattern: str,
+  size: int,
+  *,
+  newest: int | None = None,
+  seen: Collection[int] = (),
+  leave_out: Collection[int] = (),
+) -> Window:
+  """The last `size` spans that are there.
+
+  A gap does not shrink the window: it reaches further back instead, so the amount of data stays, and what is missing
+  is named. The newest span is never left out: if it is broken, the run has to say so.
+
+  Args:
+    base: a folder, or the prefix of a bucket.
+    pattern: as of `find_spans`.
+    size: number of spans, at least 1.
+    newest: leave out the spans after this number, to run a past window.
+    seen: numbers of the spans that earlier runs have found; later ones with a lower number are late.
+    leave_out: numbers of spans that are known to be broken.
+
+  Raises:
+    IngestionError: as `find_spans`, or there is no span up to `newest`.
+  """
+  there = [span for span in find_spans(base, pattern) if newest is None or span.number <= newest]
+  if not there:
+    assert newest is not None
+    raise IngestionError(f'There is no span up to {label_of(newest, dated=is_dated(pattern))}.')
+  good = [span for span in there[:-1] if span.number not in leave_out] + there[-1:]
+  spans = tuple(good[-size:])
+  first = spans[0].number
+  latest_seen = max(seen, default=None)
+  return Window(
+    spans=spans,
+    missing=tuple(label_of(number, dated=is_dated(pattern)) for number in _missing(there, first)),
+    late=tuple(s.label for s in spans if latest_seen is not None and s.number < latest_seen and s.number not in seen),
+    left_out=tuple(span.label for span in there if span.number >= first and span not in spans),
+  )
+
+
+def _missing(there: Sequence[Span], first: int) -> list[int]:
+  """Numbers that the usual distance of spans, the most frequent one, would expect from `first` on."""
+  distances = [later.number - earlier.number for earlier, later in itertools.pairwise(there)]
+  if not distances:
+    return []
+  counts = collections.Counter(distances)
+  usual = min(counts, key=lambda distance: (-counts[distance], distance))
+  expected = []
+  for span, distance in zip(there, distances, strict=False):
+    # Rounded, as months have 28 to 31 days.
+    steps = round(distance / usual)
+    expected += [span.number + usual * step for step in range(1, steps) if span.number >= first]
+  return expected
+
+
+TRAIN, EVAL = 'train', 'eval'
+SPLITS = (TRAIN, EVAL)
+
+ALL, NONE = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
+"""Thresholds that put all rides, or none, into the eval split."""
+
+
+def of_a_single_span(split: Split) -> Split:
+  """The newest span can't evaluate where it is the only one yet; then its rides are divided by their time stamps."""
+  return split.model_copy(update={'method': SplitMethod.HASH})
+
+
+def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> np.ndarray:
+  """Which rides are for evaluation; rides of one time stamp always go together.
+
+  Args:
+    seconds: int64 [rows], `pickup_seconds`.
+    split: the method and its share.
+    threshold: the first time stamp of the eval split; `chronological` needs
+      it, see `chronological_threshold`, and `newest_span` takes `ALL` or `NONE`,
+      as the span of these rides is the newest or not.
+
+  Returns:
+    bool [rows].
+  """
+  if split.method is SplitMethod.HASH:
+    return hash_of(seconds, split.seed) < np.uint64(int(split.eval_share * 2.0**64))
+  if threshold is None:
+    raise ValueError(f'a {split.method.value} split needs the threshold of all rides.')
+  return seconds >= threshold
+
+
+def hash_of(seconds: np.ndarray, seed: int) -> np.ndarray:
+  """A well-mixed uint64 of each time stamp and the seed.
+
+  Source: the finalizer of SplitMix64, G. Steele, D. Lea and C. Flood, "Fast
+  Splittable Pseudorandom Number Generators", OOPSLA 2014; once for the seed
+  and once for the stamp, so that two seeds give unrelated splits.
+  """
+  mixed_seed = _mix(np.array([seed], np.uint64))
+  return _mix(seconds.astype(np.int64).view(np.uint64) ^ mixed_seed)
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+  with np.errstate(over='ignore'):
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+  return values ^ (values >> np.uint64(31))
+
+
+def chronological_threshold(seconds: np.ndarray, counts: np.ndarray, eval_share: float) -> int:
+  """The first time stamp of the eval split, so that its share is as near as possible to `eval_share`.
+
+  Args:
+    seconds: int64 [stamps], distinct, ascending.
+    counts: int64 [stamps], rides of each stamp.
+    eval_share: the wished share of rides in the newest part.
+
+  Returns:
+    A time stamp; one past the last where the empty eval split is nearest, as
+    with a single distinct stamp, and 0 for no rides at all.
+  """
+  if not len(seconds):
+    return 0
+  newest_first = np.cumsum(counts[::-1])[::-1]
+  sizes = np.append(newest_first, 0)
+  stamps = np.append(seconds, seconds[-1] + 1)
+  # Of two equally near, the larger eval split: argmin takes the first, and sizes fall.
+  return int(stamps[np.argmin(np.abs(sizes - eval_share * newest_first[0]))])

@@ -21,7 +21,7 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import io_utils, json_utils
 
 from components.artifacts import Quarantine
-from components.ride_example_gen.counts import read_counts
+from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.divergence import Statistics
 from components.ride_validator.findings import FINDINGS_FILE, check_rides, refuse, to_json
 from components.ride_validator.inspection import TRAIN, inspect

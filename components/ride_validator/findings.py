@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components.ride_example_gen.counts import RideCounts
+from components.ride_example_gen.quarantine import RideCounts
 from configs.dataset import EPOCH, TIME
 from configs.errors import FailedError
 from configs.records import parse_list

@@ -12,8 +12,7 @@ from tensorflow_model_optimization.python.core.clustering.keras.experimental.clu
 
 from configs.recipe import Clustering
 from models.compression import layers
-from models.compression.keeping import Kept, keep
-from models.compression.zeros_apart import ZerosApart, one_per_side
+from models.compression.quantization import Kept, ZerosApart, keep, one_per_side
 from models.keras_compat import keras
 
 

@@ -1,10 +1,16 @@
-"""A compression as pictures: its course, and its weights before and after."""
+"""A compression as pictures: its course, its weights before and after; and the process that draws them.
+
+Each line of the standard input is the path of a report's JSON; its pictures get beside it. It imports no TensorFlow.
+"""
 
 from __future__ import annotations
 
 import io
 import itertools
 import math
+import os
+import pathlib
+import sys
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -175,3 +181,20 @@ def _png(figure: Figure) -> bytes:
   # Compressing harder takes longer than drawing, for a few kilobytes.
   figure.savefig(picture, pil_kwargs={'compress_level': 1})
   return picture.getvalue()
+
+
+_NICENESS = 5
+"""The trainings go first."""
+
+
+def main() -> None:
+  """Draws until the input ends."""
+  os.nice(_NICENESS)
+  for line in sys.stdin:
+    report = pathlib.Path(line.rstrip('\n'))
+    for name, picture in draw_report(TrainingReport.read(report)).items():
+      report.with_name(name).write_bytes(picture)
+
+
+if __name__ == '__main__':
+  main()

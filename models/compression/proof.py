@@ -2,18 +2,185 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from typing import NoReturn
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from configs.errors import FailedError
 from configs.layers import hidden_depth
 from configs.recipe import OUTPUT_LAYER, Clustering, Pruning, Quantization, Recipe
-from models import exported
-from models.compression import facts
+from models import serving
+
+BINS = 64
+"""Of a histogram."""
+
+LEVELS = 127
+"""Largest magnitude on the symmetric 8-bit grid; -128 is left out (tfmot's `narrow_range`), so there are 255 values."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerFacts:
+  """A kernel in numbers.
+
+  Attributes:
+    name: of its layer.
+    shape: [inputs, units], or [categories, width] of an embedding table.
+    parameters: number of weights.
+    nonzero: number of weights that are not exactly zero.
+    sparsity: share of the weights that are exactly zero.
+    distinct: number of distinct values.
+  """
+
+  name: str
+  shape: tuple[int, ...]
+  parameters: int
+  nonzero: int
+  sparsity: float
+  distinct: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Totals:
+  """Several kernels in numbers.
+
+  Attributes:
+    parameters: number of weights.
+    nonzero: number of weights that are not exactly zero.
+    sparsity: share of the weights that are exactly zero; 0 without weights.
+    distinct: of the kernel that has the most distinct values.
+  """
+
+  parameters: int
+  nonzero: int
+  sparsity: float
+  distinct: int
+
+
+class Blocks(NamedTuple):
+  """The blocks of a kernel.
+
+  Attributes:
+    zero: number of blocks whose weights are all zero.
+    total: number of blocks.
+    strays: number of zero weights outside of the zero blocks.
+  """
+
+  zero: int
+  total: int
+  strays: int
+
+
+class Histogram(NamedTuple):
+  """Weights of a layer before and after compression, in shared bins.
+
+  Attributes:
+    edges: float64 [bins + 1].
+    before: int64 [bins].
+    after: int64 [bins].
+  """
+
+  edges: np.ndarray
+  before: np.ndarray
+  after: np.ndarray
+
+
+def layer_facts(kernels: Mapping[str, np.ndarray]) -> tuple[LayerFacts, ...]:
+  """Facts of each kernel, in the order given."""
+  return tuple(_facts(name, kernel) for name, kernel in kernels.items())
+
+
+def totals(facts: Sequence[LayerFacts]) -> Totals:
+  """Sums over layers."""
+  parameters, nonzero = sum(layer.parameters for layer in facts), sum(layer.nonzero for layer in facts)
+  return Totals(
+    parameters=parameters,
+    nonzero=nonzero,
+    sparsity=1 - nonzero / parameters if parameters else 0.0,
+    distinct=max((layer.distinct for layer in facts), default=0),
+  )
+
+
+def zeros(kernel: np.ndarray) -> int:
+  """Number of weights that are exactly zero, of either sign."""
+  return int(kernel.size - np.count_nonzero(kernel))
+
+
+def block_sparsity(kernel: np.ndarray, block: tuple[int, int]) -> Blocks:
+  """Counts the zero blocks of a kernel.
+
+  Args:
+    kernel: shape [inputs, units].
+    block: inputs and units of a block. Blocks are laid from the upper left, as
+      tfmot lays its masks (`pruning_utils.expand_tensor`, then cut to size);
+      those at the right and the lower edge are cut off.
+  """
+  height, width = block
+  padding = [(0, -size % step) for size, step in zip(kernel.shape, block, strict=True)]
+  nonzero = np.pad(kernel != 0, padding)
+  rows, columns = nonzero.shape[0] // height, nonzero.shape[1] // width
+  empty = ~nonzero.reshape(rows, height, columns, width).any(axis=(1, 3))
+  covered = np.repeat(np.repeat(empty, height, 0), width, 1)[: kernel.shape[0], : kernel.shape[1]]
+  return Blocks(zero=int(empty.sum()), total=empty.size, strays=zeros(kernel) - int(covered.sum()))
+
+
+def two_of_four(kernel: np.ndarray) -> bool:
+  """Whether at least two of any four consecutive inputs of a unit are zero.
+
+  Args:
+    kernel: shape [inputs, units]. The groups run along the inputs, which is
+      the last axis of TFLite's [units, inputs]; a shorter last group holds at
+      most two weights that are not zero, as in tfmot's `is_pruned_m_by_n`.
+  """
+  nonzero = np.pad(kernel != 0, [(0, -kernel.shape[0] % 4), (0, 0)])
+  return bool((nonzero.reshape(-1, 4, kernel.shape[1]).sum(axis=1) <= 2).all())
+
+
+def grid_distance(kernel: np.ndarray) -> float:
+  """How far the weights are from the 8-bit grid.
+
+  Args:
+    kernel: any shape, with a weight that is not zero.
+
+  Returns:
+    Largest distance from an integer multiple of `max|w| / 127`, in such steps:
+    from 0, on the grid, to 0.5.
+  """
+  steps = kernel.astype(np.float64) / (np.abs(kernel).max() / LEVELS)
+  return float(np.abs(steps - np.rint(steps)).max())
+
+
+def rounded_to_zero(kernel: np.ndarray) -> int:
+  """Number of weights that would be zero on the kernel's own 8-bit grid."""
+  return int((np.abs(kernel) <= np.abs(kernel).max() / LEVELS / 2).sum())
+
+
+def histogram(before: np.ndarray, after: np.ndarray, bins: int = BINS) -> Histogram:
+  """Counts the weights of a layer before and after in equal bins over the range of both.
+
+  Args:
+    before: any shape.
+    after: any shape.
+    bins: number of bins.
+  """
+  both = min(before.min(), after.min()), max(before.max(), after.max())
+  edges = np.histogram_bin_edges(before, bins, (float(both[0]), float(both[1])))
+  return Histogram(edges, np.histogram(before, edges)[0], np.histogram(after, edges)[0])
+
+
+def _facts(name: str, kernel: np.ndarray) -> LayerFacts:
+  return LayerFacts(
+    name=name,
+    shape=kernel.shape,
+    parameters=kernel.size,
+    nonzero=kernel.size - zeros(kernel),
+    sparsity=zeros(kernel) / kernel.size,
+    distinct=len(np.unique(kernel)),
+  )
+
 
 _WRAPPER = re.compile(
   r'(mask|sparsity_mask|threshold|pruning_step|cluster_centroids.*|pulling_indices.*|ori_weights.*)(_\d+)?'
@@ -48,15 +215,15 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
     NoEffectError: a promise is not kept; one sentence with recipe, layer, what
       was promised and what was found.
   """
-  weights = exported.read_weights(saved_model_dir)
-  found, base = exported.kernels(weights), exported.kernels(exported.read_weights(base_dir))
+  weights = serving.read_weights(saved_model_dir)
+  found, base = serving.kernels(weights), serving.kernels(serving.read_weights(base_dir))
   claims = _Claims(recipe, found, base)
   claims.same_layers()
   claims.no_training_wrapper(weights)
   claims.pruned_as_promised()
   claims.nothing_else_pruned()
   claims.clustered_as_promised()
-  claims.quantized_as_promised(weights, exported.fake_quantized(saved_model_dir), largest_prediction)
+  claims.quantized_as_promised(weights, serving.fake_quantized(saved_model_dir), largest_prediction)
   if recipe.is_dense and base_digest(saved_model_dir) != base_digest(base_dir):
     raise NoEffectError(f"Recipe '{recipe.name}': promised the dense base itself, found other weights.")
 
@@ -64,7 +231,7 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
 def base_digest(saved_model_dir: str) -> str:
   """SHA-256 over the names, types, shapes and bytes of all variables, in hexadecimal."""
   digest = hashlib.sha256()
-  for name, value in exported.read_weights(saved_model_dir).items():
+  for name, value in serving.read_weights(saved_model_dir).items():
     digest.update(f'{name} {value.dtype.str} {value.shape}\n'.encode())
     digest.update(np.ascontiguousarray(value).tobytes())
   return digest.hexdigest()
@@ -151,14 +318,14 @@ class _Claims:
     """Promised less found; checks both, and the structure. Later techniques may add zeros, never take them."""
     kernel = self._found[layer]
     target = promised_zeros(pruning, kernel.shape, sparsity)
-    blocks = facts.block_sparsity(kernel, pruning.block)
+    blocks = block_sparsity(kernel, pruning.block)
     missing = target - blocks.zero
     unit = 'zero weights' if pruning.block == (1, 1) else f'zero blocks of {pruning.structure}'
     if missing > 1 or (exact and missing < -1):
       self._fail(layer, f'{target:,} {unit} of {blocks.total:,} ({sparsity:.4g})', f'{blocks.zero:,}')
     if exact and blocks.strays:
       self._fail(layer, f'zeros in whole blocks of {pruning.structure}', f'{blocks.strays:,} zeros outside of them')
-    if pruning.two_of_four and not facts.two_of_four(kernel):
+    if pruning.two_of_four and not two_of_four(kernel):
       self._fail(layer, 'two zeros in any four consecutive inputs of a unit', 'four inputs with fewer')
     return missing
 
@@ -169,12 +336,12 @@ class _Claims:
       if layer in self._targets or (layer in self._clustered and keeps_zeros):
         # Of a clustered layer a whole cluster may become zero: on the 8-bit grid, and where zeros are preserved.
         continue
-      allowed = facts.zeros(self._base[layer])
+      allowed = zeros(self._base[layer])
       if layer in self._quantized:
         # Fine-tuning moves weights across the rounding limit; pruning would make many times as many zeros.
-        allowed += 2 * facts.rounded_to_zero(self._base[layer]) + max(2, kernel.size // 10)
-      if facts.zeros(kernel) > allowed:
-        self._fail(layer, f'a layer that is not pruned, with at most {allowed:,} zeros', f'{facts.zeros(kernel):,}')
+        allowed += 2 * rounded_to_zero(self._base[layer]) + max(2, kernel.size // 10)
+      if zeros(kernel) > allowed:
+        self._fail(layer, f'a layer that is not pruned, with at most {allowed:,} zeros', f'{zeros(kernel):,}')
 
   def clustered_as_promised(self) -> None:
     """Few distinct values per kernel."""
@@ -190,7 +357,7 @@ class _Claims:
   ) -> None:
     """Kernels on the 8-bit grid, calibrated ranges, and the quantization in the graph; none of it where none is due."""
     custom = self._recipe.quantization.quantize_configs if self._recipe.quantization else {}
-    ranges, kernel_ranges = exported.ranges(weights), exported.kernel_ranges(weights)
+    ranges, kernel_ranges = serving.ranges(weights), serving.kernel_ranges(weights)
     self._nothing_else_quantized(nodes, [layer for layer in kernel_ranges if layer not in custom])
     for layer in dict.fromkeys((*self._quantized, *custom)):
       if not nodes.get(layer):
@@ -220,8 +387,8 @@ class _Claims:
     kernel = self._found[layer]
     if not kernel.any():
       self._fail(layer, '8-bit weights', 'nothing but zeros')
-    distinct, distance = len(np.unique(kernel)), facts.grid_distance(kernel)
-    if distinct > 2 * facts.LEVELS + 1 or distance > _GRID_TOLERANCE:
+    distinct, distance = len(np.unique(kernel)), grid_distance(kernel)
+    if distinct > 2 * LEVELS + 1 or distance > _GRID_TOLERANCE:
       found = f'{distinct:,} distinct weights up to {distance:.2g} steps off the grid'
       self._fail(layer, 'weights that are multiples of max|w| / 127', found)
     if max(np.abs(kernel_range)) < _HEADROOM * np.abs(kernel).max():

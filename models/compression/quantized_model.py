@@ -1,19 +1,126 @@
-"""Building fare models with 8-bit rounding in them, by tfmot's annotations."""
+"""Fare models with 8-bit rounding in them, by tfmot's annotations, and the ranges that 8 bits have to span."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+import numpy as np
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer
 
 from configs.recipe import Quantization
 from models.compression import layers
-from models.compression.grid import largest
 from models.compression.quantize_configs import quantize_config
-from models.compression.range_variables import assign_kernel_ranges, assign_ranges
-from models.compression.ranges import Range
 from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
+from models.rides import Rides
+
+_LEVELS = 127
+"""Largest integer; -128 is left out, so that the grid is symmetric."""
+
+
+def largest(kernel: np.ndarray) -> float:
+  """End of the kernel's range, which is symmetric; 1 where all weights are zero, as a scale can't be zero."""
+  return float(np.abs(kernel).max()) or 1.0
+
+
+def on_grid(kernel: np.ndarray) -> np.ndarray:
+  """Rounds weights to the values that 8 bits hold.
+
+  Doing it again changes no bit: the largest weight stays as it is, and the scale is taken in float64, so that each
+  value finds its own integer. Zeros stay exactly zero, equal weights stay equal.
+
+  Args:
+    kernel: float32 of any shape.
+
+  Returns:
+    Multiples of `max|w| / 127`, float32 of the same shape.
+
+  Source: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+    Inference", 2018; TFLite's 8-bit quantization specification for symmetric weights.
+  """
+  scale = largest(kernel) / _LEVELS
+  # Adding zero turns -0 into 0: one bit pattern for all zeros.
+  return (np.rint(kernel.astype(np.float64) / scale) * scale).astype(np.float32) + np.float32(0)
+
+
+Range = tuple[float, float]
+"""Smallest and largest value."""
+
+INPUT = 'input'
+"""Key of the range of the dense core's inputs; all other keys are names of layers."""
+
+
+def hull(*ranges: Range) -> Range:
+  """The smallest range that holds all of these, and zero, as TFLite wants it."""
+  return min(0.0, *(low for low, _ in ranges)), max(0.0, *(high for _, high in ranges))
+
+
+_OUTPUT = re.compile(r'(?:pre_activation|post_activation|output|quantize_layer(?:_\d+)?)_(min|max)')
+_KERNEL = re.compile(r'kernel_(min|max)')
+
+
+def output_range(layer: keras.layers.Layer) -> Range | None:
+  """Range of a quantized layer's output; None where it is not quantized."""
+  ends = _ends(layer, _OUTPUT)
+  return (float(ends['min'].numpy()), float(ends['max'].numpy())) if ends else None
+
+
+def assign_output_range(layer: keras.layers.Layer, values: Range) -> None:
+  """Sets the range of a quantized layer's output."""
+  _assign(_ends(layer, _OUTPUT), values)
+
+
+def assign_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> None:
+  """Sets the output ranges of all quantized layers.
+
+  Args:
+    model: with quantized layers.
+    ranges: by layer name, and under `INPUT` that of the dense core's inputs.
+  """
+  dense = ''
+  for layer in layers.leaves(model):
+    wrapped = getattr(layer, 'layer', layer)
+    if isinstance(wrapped, keras.layers.Dense):
+      dense = wrapped.name
+    if _ends(layer, _OUTPUT):
+      assign_output_range(layer, ranges[_key(layer, dense)])
+
+
+def assign_kernel_ranges(model: keras.Model, ends: Mapping[str, float]) -> None:
+  """Sets the ranges of all quantized kernels.
+
+  Args:
+    model: with quantized layers.
+    ends: largest magnitude by layer name.
+  """
+  for layer in layers.leaves(model):
+    found = _ends(layer, _KERNEL)
+    if found:
+      end = ends[layer.layer.name]
+      _assign(found, (-end, end))
+
+
+def _key(layer: keras.layers.Layer, dense: str) -> str:
+  if isinstance(layer, QuantizeLayer):
+    return INPUT
+  # What a dropout lets through is the output of the dense layer ahead of it.
+  return dense if isinstance(layer.layer, keras.layers.Dropout) else layer.layer.name
+
+
+def _ends(layer: keras.layers.Layer, pattern: re.Pattern[str]) -> dict[str, tf.Variable]:
+  """The variables of a range: `min` and `max`, or nothing."""
+  matches = ((pattern.fullmatch(variable.name.split('/')[-1].split(':')[0]), variable) for variable in layer.weights)
+  return {match[1]: variable for match, variable in matches if match}
+
+
+def _assign(ends: Mapping[str, tf.Variable], values: Range) -> None:
+  ends['min'].assign(values[0])
+  ends['max'].assign(values[1])
+
 
 BEFORE_ACTIVATION = ('tanh',)
 AFTER_ACTIVATION = ('relu', 'linear')
@@ -137,3 +244,90 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
       kernel = layer._weight_vars[0][0] if inner.name in names else inner.kernel
       kernel.assign(dense[inner.name].kernel)
       inner.bias.assign(dense[inner.name].bias)
+
+
+_MOST = 20_000
+"""Rides that a calibration looks at; more of them cost time, and the dearest are among these anyway."""
+
+_DEAREST = 1_000
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseStep:
+  """A dense layer as the quantized model computes it.
+
+  Attributes:
+    name: of the layer.
+    kernel: float32 [inputs, units], on the 8-bit grid where the layer is
+      quantized.
+    bias: float32 [units].
+    activation: applied to [rides, units].
+    before_activation: whether the quantization comes before the activation, as
+      with tanh, and not after it.
+    quantized: whether there is any.
+  """
+
+  name: str
+  kernel: np.ndarray
+  bias: np.ndarray
+  activation: Callable[[tf.Tensor], tf.Tensor]
+  before_activation: bool
+  quantized: bool
+
+
+def calibration_rides(rides: Rides, seed: int, most: int = _MOST, dearest: int = _DEAREST) -> Rides:
+  """Rides to calibrate on: all, or a seeded sample with those of the highest fares in it.
+
+  The ends of a range come from few rides, and a range that leaves them out cuts their fares off.
+
+  Args:
+    rides: the training split.
+    seed: of the sample.
+    most: size of the sample.
+    dearest: how many of them are there for their fares.
+  """
+  if len(rides) <= most:
+    return rides
+  order = np.argsort(-rides.fares, kind='stable')
+  others = np.random.default_rng(seed).permutation(order[dearest:])[: most - dearest]
+  return rides[np.sort(np.concatenate([order[:dearest], others]))]
+
+
+def activation_ranges(
+  features: np.ndarray, steps: Sequence[DenseStep], quantized_input: bool, at_least: Mapping[str, Range]
+) -> dict[str, Range]:
+  """Ranges of all quantized activations, first to last; each layer sees the quantized outputs of those before it.
+
+  Args:
+    features: float32 [rides, width], what enters the dense core.
+    steps: its dense layers.
+    quantized_input: whether the inputs are quantized.
+    at_least: what a range has to hold besides the data, by its key.
+
+  Returns:
+    Smallest and largest value by layer name, and under `INPUT`; zero is in
+    every range, as TFLite wants it.
+  """
+  ranges: dict[str, Range] = {}
+
+  def quantized(name: str, values: tf.Tensor) -> tf.Tensor:
+    ranges[name] = _range(values, at_least.get(name, (0.0, 0.0)))
+    return tf.quantization.fake_quant_with_min_max_vars(values, *ranges[name])
+
+  values = tf.constant(features)
+  if quantized_input:
+    values = quantized(INPUT, values)
+  for step in steps:
+    values = tf.matmul(values, step.kernel) + step.bias
+    if step.quantized and step.before_activation:
+      values = quantized(step.name, values)
+    values = step.activation(values)
+    if step.quantized and not step.before_activation:
+      values = quantized(step.name, values)
+  return ranges
+
+
+def _range(values: tf.Tensor, at_least: Range) -> Range:
+  low, high = hull((float(tf.reduce_min(values)), float(tf.reduce_max(values))), at_least)
+  # A layer that is silent on all rides; a range of no width has no scale.
+  return (low, high) if high > low else (0.0, 1.0)

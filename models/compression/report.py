@@ -13,8 +13,8 @@ import tensorflow as tf
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
 from configs.recipe import Recipe
-from models import exported
-from models.compression import facts
+from models import serving
+from models.compression import proof
 from models.compression.pictures import draw_report
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
 from models.compression.records import (
@@ -27,7 +27,7 @@ from models.compression.records import (
   TrainingReport,
   WeightHistogram,
 )
-from models.intervals import error_intervals, ratio_interval
+from models.metrics import error_intervals, ratio_interval
 from models.rides import Rides
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def training_report(
     base_predictions: the same by the dense base.
     resamples: number of draws of an interval.
   """
-  weights, base = exported.read_weights(saved_model_dir), exported.kernels(exported.read_weights(base_dir))
+  weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
   errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)
   ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples)
   return TrainingReport(
@@ -106,7 +106,7 @@ def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str
     for step, kernels in enumerate((before, after)):
       for layer, kernel in kernels.items():
         # TensorBoard's own in NumPy: `tf.summary.histogram` computes it by thirty operations.
-        summary = histogram_pb(f'weights/{layer}', kernel, facts.BINS)
+        summary = histogram_pb(f'weights/{layer}', kernel, proof.BINS)
         tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
   writer.close()
 
@@ -127,11 +127,11 @@ def _finite(value: float) -> float | None:
 def _layers(
   recipe: Recipe, weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray]
 ) -> tuple[ReportedLayer, ...]:
-  kernels, ranges = exported.kernels(weights), exported.ranges(weights)
+  kernels, ranges = serving.kernels(weights), serving.ranges(weights)
   targets = sparsity_targets(recipe.pruning, kernels)
   layers = []
-  for layer in facts.layer_facts(kernels):
-    histogram = facts.histogram(base[layer.name], kernels[layer.name])
+  for layer in proof.layer_facts(kernels):
+    histogram = proof.histogram(base[layer.name], kernels[layer.name])
     layers.append(
       ReportedLayer(
         **dataclasses.asdict(layer),
@@ -144,18 +144,18 @@ def _layers(
 
 
 def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> ReportedTotals:
-  kernels = exported.kernels(weights)
-  found = facts.layer_facts(kernels)
+  kernels = serving.kernels(weights)
+  found = proof.layer_facts(kernels)
   pruned = tuple(sparsity_targets(recipe.pruning, kernels))
   limited = clustered_layers(recipe.clustering, kernels) or quantized_layers(recipe.quantization, kernels) or pruned
-  everything = facts.totals(found)
+  everything = proof.totals(found)
   return ReportedTotals(
     parameters=everything.parameters,
     nonzero=everything.nonzero,
     sparsity=everything.sparsity,
-    pruned_sparsity=facts.totals([layer for layer in found if layer.name in pruned]).sparsity if pruned else None,
-    biases=sum(bias.size for bias in exported.biases(weights).values()),
-    distinct_weights=facts.totals([layer for layer in found if not limited or layer.name in limited]).distinct,
+    pruned_sparsity=proof.totals([layer for layer in found if layer.name in pruned]).sparsity if pruned else None,
+    biases=sum(bias.size for bias in serving.biases(weights).values()),
+    distinct_weights=proof.totals([layer for layer in found if not limited or layer.name in limited]).distinct,
   )
 
 

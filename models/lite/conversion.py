@@ -15,18 +15,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from configs.compression import Precision, Scheme
+from configs.compression import Calibration, Precision, Scheme
 from configs.dataset import LABEL, TIME, Dataset
 from configs.errors import FailedError
-from models.clipping import Clip
 from models.compression import layers
-from models.fare_model import DENSE_CORE
+from models.fare_model import DENSE_CORE, Clip
 from models.keras_compat import keras
 from models.lite.converter import Converter, convert, from_saved_model
-from models.lite.joining import join
+from models.lite.flatbuffer import join, shrink
 from models.lite.quantizer_compat import QuantizerMissingError, quantize
-from models.lite.shrinking import shrink
-from models.signatures import SERVING_DEFAULT, raw_tensor_specs
+from models.rides import Rides
+from models.serving import SERVING_DEFAULT, raw_tensor_specs
 from transforms import names
 
 _HIDDEN = 'hidden'
@@ -219,3 +218,26 @@ def _set(
       tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
       tf.lite.OpsSet.TFLITE_BUILTINS,
     ]
+
+
+def calibration_rides(rides: Rides, calibration: Calibration) -> Rides:
+  """A stated sample, stratified by fare, that holds the dearest rides.
+
+  Args:
+    rides: the training split.
+    calibration: how many; all of them where it does not say.
+
+  Returns:
+    The rides in their order. One of each stratum of equally many rides of
+    similar fares, chosen by the seed, and `longest` of the highest fares.
+  """
+  wanted = calibration.rides
+  if wanted is None or wanted >= len(rides):
+    return rides
+  order = np.argsort(rides.fares, kind='stable')
+  dearest = min(calibration.longest, wanted)
+  cheaper, kept = order[: len(order) - dearest], [order[len(order) - dearest :]]
+  generator = np.random.default_rng(calibration.seed)
+  if wanted > dearest:
+    kept.append(np.array([generator.choice(stratum) for stratum in np.array_split(cheaper, wanted - dearest)]))
+  return rides[np.sort(np.concatenate(kept))]

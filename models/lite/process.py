@@ -19,8 +19,8 @@ import numpy as np
 import models
 from configs.errors import FailedError
 from models.lite import worker
-from models.lite.contract import LiteFileError
-from models.lite.messages import read_message, write_message
+from models.lite.client import LiteFileError
+from models.lite.worker import read_message, write_message
 
 _ROOT = pathlib.Path(models.__file__).resolve().parent.parent
 _GRACE = 5.0

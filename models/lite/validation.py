@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from configs.base import joined
 from configs.compression import Precision, Scheme
 from configs.errors import FailedError
 from configs.layers import is_embedding
-from configs.problems import joined
 from configs.recipe import OUTPUT_LAYER, Recipe
-from models.intervals import root_mean_square
 from models.lite.client import LiteFileError, LiteModel
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.process import LiteCrashError, LiteProcess
-from models.raw_rides import RawRides
+from models.metrics import root_mean_square
+from models.rides import RawRides
 
 _SMALLEST_HYBRID = 1024
 """Dynamic range leaves smaller tensors in float (TFLite's `minimum_elements_for_weights`)."""

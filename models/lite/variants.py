@@ -13,20 +13,17 @@ import tensorflow as tf
 from configs.compression import Precision, Scheme
 from configs.dataset import TIME
 from configs.recipe import Recipe
-from models import exported
+from models import serving
 from models.compression import layers
-from models.compression.quantized_model import quantized_model, quantized_names
-from models.compression.ranges import INPUT
+from models.compression.quantized_model import INPUT, quantized_model, quantized_names
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.lite import quantizer_compat
-from models.lite.calibration import calibration_rides
-from models.lite.conversion import assemble, convert_features, convert_model
+from models.lite.conversion import assemble, calibration_rides, convert_features, convert_model
 from models.lite.inspection import LayerFile
 from models.lite.validation import Promise, validate
-from models.raw_rides import RawRides
 from models.recipe_training import start_from
-from models.rides import Rides
+from models.rides import RawRides, Rides
 from models.settings import Settings
 from models.training import predict
 from transforms import names
@@ -99,7 +96,7 @@ class Variants:
   def digest(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> str:
     """What a variant's bytes depend on."""
     digest = hashlib.sha256(self.features)
-    for name, value in exported.read_weights(saved_model).items():
+    for name, value in serving.read_weights(saved_model).items():
       digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
     if scheme.precision.is_calibrated:
       digest.update(self._training_digest)
@@ -131,8 +128,8 @@ class Variants:
       start_from(plain, saved_model)
       trained = plain
       if recipe.quantization:
-        weights = exported.read_weights(saved_model)
-        ranges, core = exported.ranges(weights), exported.input_range(weights)
+        weights = serving.read_weights(saved_model)
+        ranges, core = serving.ranges(weights), serving.input_range(weights)
         trained = quantized_model(plain, recipe.quantization, ranges | ({INPUT: core} if core else {}))
       self._models[saved_model] = plain, trained
     return self._models[saved_model]

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from configs.reduction import RankingModel, Reduction, ReductionMethod
-from models.reduction.errors import ReductionError
 from models.reduction.fitted import Decision
-from models.reduction.matrix import Matrix
+from models.reduction.mappings import Matrix, ReductionError
 
 _HELD_OUT = 0.25
 _SHUFFLES = 5

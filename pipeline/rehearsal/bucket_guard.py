@@ -45,7 +45,7 @@ def install() -> None:
 
 
 def _culprit(frame: types.FrameType | None) -> str | None:
-  """The line of this project that asked, `models/golden.py:61`, or `None` where somebody else's file system did."""
+  """The line of this project that asked, `models/release.py:61`, or `None` where somebody else's file system did."""
   site = f'{pathlib.Path(sys.prefix)}/'
   while frame is not None:
     file = frame.f_code.co_filename

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import re
 
-from pipeline.rehearsal.errors import SpecError
+from pipeline.rehearsal.spec import SpecError
 
 _URI = re.compile(r'(?<!\w)gs://')
 _MOUNT = re.compile(r'(?<![\w./-])/gcs/')

@@ -1,16 +1,97 @@
-"""What a step is told: its inputs, its parameters, and where its outputs go."""
+"""What a step is told (inputs, parameters, outputs), found as a metadata service and a cache would find it."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import pathlib
-from collections.abc import Callable, Mapping
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.rehearsal.artifact_store import Artifact, Execution
-from pipeline.rehearsal.errors import SpecError
-from pipeline.rehearsal.kubeflow_spec import DagTask, ReadPipeline, typed_value
-from pipeline.targets.target import Target
+import yaml
+
+from configs.records import Record, RecordError
+from pipeline.places import Target
+from pipeline.rehearsal.spec import DagTask, ReadPipeline, SpecError, typed_value, value_of
+
+Artifact = dict[str, Any]
+"""A `RuntimeArtifact` in its JSON names, and `files`: how many there were at its URI when it was made."""
+
+
+class Execution(Record):
+  """A task that ended well, and its line in the file.
+
+  Attributes:
+    run: id of the rehearsal.
+    pipeline: name of the pipeline.
+    task: name of the task.
+    fingerprint: of what it depended on; empty where nothing may be taken from it.
+    outputs: artifacts by output key.
+    parameters: values by output key.
+    cached: whether the outputs are those of an earlier execution.
+  """
+
+  run: str
+  pipeline: str
+  task: str
+  fingerprint: str
+  outputs: Mapping[str, Sequence[Artifact]]
+  parameters: Mapping[str, Any]
+  cached: bool
+
+
+class ArtifactStore:
+  """Executions of all rehearsals in one directory, one JSON line each; what a killed one half wrote is skipped.
+
+  Args:
+    file: is created with the first execution.
+    target: decides what the names of artifacts look like.
+  """
+
+  def __init__(self, file: pathlib.Path, target: Target) -> None:
+    self._file = file
+    self._target = target
+    self._lock = threading.Lock()
+    self._executions = list(_read(file))
+    self._next = 1 + sum(len(values) for execution in self._executions for values in execution.outputs.values())
+
+  def new_name(self) -> str:
+    """A name for an artifact that is yet to be made: Vertex's resource name, or a number as KFP's MLMD has it."""
+    with self._lock:
+      number, self._next = self._next, self._next + 1
+    if self._target is Target.KFP:
+      return str(number)
+    return f'projects/0/locations/rehearsal/metadataStores/default/artifacts/{number}'
+
+  def record(self, execution: Execution) -> None:
+    """Adds an execution; a crash right after it loses nothing."""
+    with self._lock, self._file.open('a', encoding='utf-8') as file:
+      file.write(execution.to_json(indent=None) + '\n')
+      self._executions.append(execution)
+
+  def cached(self, pipeline: str, fingerprint: str) -> Execution | None:
+    """The newest execution of a pipeline with this fingerprint that made its outputs itself."""
+    found = (e for e in reversed(self._executions) if e.pipeline == pipeline and e.fingerprint == fingerprint)
+    return next((execution for execution in found if not execution.cached), None)
+
+  def artifacts(self, pipeline: str) -> list[Artifact]:
+    """All artifacts of a pipeline, the newest first; what came from the cache counts where it was made."""
+    made = [execution for execution in self._executions if execution.pipeline == pipeline and not execution.cached]
+    return [artifact for execution in reversed(made) for values in execution.outputs.values() for artifact in values]
+
+
+def _read(file: pathlib.Path) -> Iterator[Execution]:
+  if not file.exists():
+    return
+  for line in file.read_text(encoding='utf-8').splitlines():
+    try:
+      yield Execution.parse(line, file)
+    except RecordError:
+      continue
+
 
 _TYPED = {'NUMBER_INTEGER': 'intValue', 'INT': 'intValue', 'NUMBER_DOUBLE': 'doubleValue', 'DOUBLE': 'doubleValue'}
 
@@ -137,3 +218,90 @@ def merged(told: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
     }
     artifacts[key] = {'artifacts': [artifact]}
   return told | {'artifacts': artifacts}
+
+
+_PLACEHOLDER = re.compile(r'\{\{\$(.*?)\}\}')
+_CLAUSE = re.compile(r'(?P<field>schema_title|state|name|metadata\.(?P<key>\w+)\.\w+_value)\s*=\s*"?(?P<value>.*?)"?')
+
+
+def newest(query: str, inputs: Mapping[str, Any], artifacts: Iterable[Artifact]) -> Artifact | None:
+  """The newest artifact that a query matches, or `None`.
+
+  Args:
+    query: clauses joined by AND, as TFX compiles LatestArtifactStrategy and LatestBlessedModelStrategy.
+    inputs: the Resolver's own inputs, `{'artifacts': …}`; where the query refers to one that was not found, nothing
+      is found.
+    artifacts: to look among, the newest first.
+
+  Raises:
+    SpecError: the query has a clause of another kind.
+  """
+  try:
+    query = _PLACEHOLDER.sub(lambda match: value_of(match.group(1), {'inputs': inputs}, {}), query)
+  except SpecError:
+    return None
+  clauses = [_clause(text) for text in query.split(' AND ')]
+  return next((artifact for artifact in artifacts if all(_holds(clause, artifact) for clause in clauses)), None)
+
+
+def _clause(text: str) -> re.Match[str]:
+  match = _CLAUSE.fullmatch(text.strip())
+  if match is None:
+    raise SpecError(f"asks for '{text}', which a rehearsal can't look up.")
+  return match
+
+
+def _holds(clause: re.Match[str], artifact: Artifact) -> bool:
+  if clause['key']:
+    value = artifact.get('metadata', {}).get(clause['key'])
+    return str(value) == clause['value'] or (isinstance(value, float) and value == _number(clause['value']))
+  if clause['field'] == 'schema_title':
+    return schema_title(artifact) == clause['value']
+  if clause['field'] == 'state':
+    return clause['value'] == 'LIVE'
+  return artifact['name'] == clause['value']
+
+
+def _number(text: str) -> float | None:
+  try:
+    return float(text)
+  except ValueError:
+    return None
+
+
+def schema_title(artifact: Mapping[str, Any]) -> str:
+  """The title of an artifact's type, such as `tfx.Model`."""
+  kind = artifact['type']
+  return kind.get('schemaTitle') or yaml.safe_load(kind['instanceSchema'])['title']
+
+
+_OF_CONTAINER = ('image', 'command', 'args', 'env')
+
+
+def fingerprint(pipeline: str, task: DagTask, inputs: Mapping[str, Any]) -> str:
+  """The cache key of an execution.
+
+  Both backends compare the same: the pipeline's name, the names of input artifacts, the values of parameters, the
+  definition of the outputs, and the container's image, command and environment. Neither looks at the content of
+  files or of the image.
+
+  Source: Vertex AI documentation, "Configure execution caching"; kubeflow/pipelines,
+  backend/src/v2/cacheutils/cache.go, `GenerateCacheKey`.
+
+  Args:
+    pipeline: its name.
+    task: with its component and container.
+    inputs: `ExecutorInput.inputs`, after the driver hook.
+  """
+  container = task.executor['container']
+  key = {
+    'pipeline': pipeline,
+    'artifacts': {
+      key: [artifact['name'] for artifact in value['artifacts']] for key, value in inputs.get('artifacts', {}).items()
+    },
+    'parameters': inputs.get('parameterValues', {}),
+    'legacy_parameters': inputs.get('parameters', {}),
+    'outputs': task.component.get('outputDefinitions', {}),
+    'container': {field: container.get(field) for field in _OF_CONTAINER},
+  }
+  return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()

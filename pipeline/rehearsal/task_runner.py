@@ -1,4 +1,4 @@
-"""Runs one task of a compiled pipeline: a container, an importer or a Resolver."""
+"""Runs one task of a compiled pipeline (container, importer or Resolver) and reads in its log what went wrong."""
 
 from __future__ import annotations
 
@@ -6,16 +6,138 @@ import dataclasses
 import datetime
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.rehearsal import container, fingerprint, invocation, local_paths, log_reading, placeholders, resolution
-from pipeline.rehearsal import kubeflow_spec as kubeflow
-from pipeline.rehearsal.artifact_store import Artifact, ArtifactStore, Execution
+from pipeline.places import Target
+from pipeline.rehearsal import image as rehearsal_image
+from pipeline.rehearsal import invocation
+from pipeline.rehearsal import spec as rehearsal_spec
+from pipeline.rehearsal.bucket_guard import MARK
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.errors import SpecError, TaskFailedError
 from pipeline.rehearsal.image import Image
-from pipeline.targets.target import Target
+from pipeline.rehearsal.invocation import Artifact, ArtifactStore, Execution
+from pipeline.rehearsal.spec import SpecError, TaskFailedError
+
+_ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
+_IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')
+
+
+def found(content: Any) -> Iterator[tuple[str, str]]:
+  """Where a value holds an absolute local path.
+
+  Args:
+    content: dictionaries, lists, numbers and text; text that is JSON is looked into.
+
+  Yields:
+    A dotted place, such as `input_config.splits.0.pattern`, and the path.
+  """
+  yield from _walk(content, ())
+
+
+def _walk(content: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+  if isinstance(content, dict):
+    for key, value in content.items():
+      yield from _walk(value, (*place, str(key)))
+  elif isinstance(content, list):
+    for index, value in enumerate(content):
+      yield from _walk(value, (*place, str(index)))
+  elif isinstance(content, str):
+    inner = _decoded(content)
+    if inner is not None:
+      yield from _walk(inner, place)
+    elif _ABSOLUTE.fullmatch(content) and not content.startswith(_IN_IMAGE):
+      yield '.'.join(place), content
+
+
+def _decoded(text: str) -> Any:
+  """The value of a text that is a JSON structure, or `None`."""
+  if not text.lstrip().startswith(('{', '[')):
+    return None
+  try:
+    return json.loads(text)
+  except ValueError:
+    return None
+
+
+_EXCEPTION = re.compile(r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Exit|Interrupt)): ?(?P<text>.*)$')
+_MISSING_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
+_LOST_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
+_ABSL = re.compile(r'^[IWEF](\d{4} \d\d:\d\d:\d\d\.\d{6}) .*\] (?P<text>.*)$')
+_BEAM_STEP = re.compile(r"\s*\[while running '[^]]*'?\]?\s*$")
+_ROOMS = ('components', 'configs', 'models', 'pipeline', 'transforms')
+_TAIL_BYTES = 200_000
+_SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -15: 'was told to end (signal 15)'}
+
+
+def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ()) -> str:
+  """Why a step failed, in one sentence without its name; the log's path comes with it.
+
+  Args:
+    log: of the step.
+    exit_code: of its process.
+    lost_inputs: sentences about inputs without a file.
+  """
+  reason = _reason(_tail(log), exit_code)
+  return ' '.join((reason, *lost_inputs, f'Its log: {log}'))
+
+
+def _reason(lines: Sequence[str], exit_code: int) -> str:
+  if exit_code in _SIGNALS:
+    return f'{_SIGNALS[exit_code]}.'
+  last = next((match for line in reversed(lines) if (match := _EXCEPTION.match(line))), None)
+  text = _BEAM_STEP.sub('', last['text']).strip() if last else ''
+  missing = _MISSING_MODULE.search(text) or (None if last else _MISSING_MODULE.search('\n'.join(lines[-3:])))
+  if missing:
+    return _missing_module(missing['module'])
+  lost = _LOST_FILE.search(text)
+  if lost:
+    return f"'{lost['path']}' is not there: a pod has only what came through its inputs (exit code {exit_code})."
+  if last:
+    told = text.rstrip('.') if ' ' in text else f'{last["kind"]}: {text}'.rstrip(': ')
+    return f'{told} (exit code {exit_code}).'
+  meaningful = next((line.strip() for line in reversed(lines) if line.strip()), 'it said nothing')
+  return f'ended with exit code {exit_code}: {meaningful}.'
+
+
+def _missing_module(module: str) -> str:
+  if module.split('.')[0] in _ROOMS:
+    return f"the module '{module}' is not in the wheel; give its folder an __init__.py."
+  return f"the module '{module}' is not in the image; add its package to setup.py and the lock."
+
+
+def _tail(log: pathlib.Path) -> list[str]:
+  if not log.exists():
+    return []
+  return log.read_bytes()[-_TAIL_BYTES:].decode('utf-8', errors='replace').splitlines()
+
+
+def opened_as_local(log: pathlib.Path) -> str | None:
+  """A sentence about the first place where the step opened a bucket as a local file, or `None`."""
+  for line in _tail(log):
+    if line.startswith(MARK):
+      place, _, uri = line.removeprefix(MARK).partition(' ')
+      return f"opens {uri} as a local file ({place}), which it is in no pod; use TFX's fileio."
+  return None
+
+
+def seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> float | None:
+  """Seconds from the start of the process until TFX handed over to the executor: the price of a process of its own.
+
+  Args:
+    log: of the step, with the time stamps of absl.
+    started: local time.
+
+  Returns:
+    Seconds, or `None` where the process did not come that far, or is not TFX's.
+  """
+  for line in _tail(log):
+    match = _ABSL.match(line)
+    if match and match['text'].startswith('Starting executor'):
+      moment = datetime.datetime.strptime(f'{started.year}{match[1]}', '%Y%m%d %H:%M:%S.%f')
+      return (moment - started).total_seconds()
+  return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +159,14 @@ class Rehearsal:
 
   target: Target
   run: str
-  pipeline: kubeflow.ReadPipeline
+  pipeline: rehearsal_spec.ReadPipeline
   image: Image
   buckets: Buckets
   store: ArtifactStore
   scratch: pathlib.Path
   logs: pathlib.Path
   variables: Mapping[str, str]
-  containers: container.Containers = dataclasses.field(default_factory=container.Containers)
+  containers: rehearsal_image.Containers = dataclasses.field(default_factory=rehearsal_image.Containers)
 
   def log(self, task: str) -> pathlib.Path:
     """The log of a task."""
@@ -66,7 +188,7 @@ class TaskOutcome:
   left_behind: Sequence[str] = ()
 
 
-def run_task(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
+def run_task(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   """Runs a task whose upstream tasks are done, and records it.
 
   Raises:
@@ -86,7 +208,7 @@ def run_task(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execut
 
 def _execution(
   stage: Rehearsal,
-  task: kubeflow.DagTask,
+  task: rehearsal_spec.DagTask,
   outputs: Mapping[str, Sequence[Artifact]],
   parameters: Mapping[str, Any] | None = None,
   key: str = '',
@@ -104,7 +226,7 @@ def _execution(
 
 
 def _resolve(
-  stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]
+  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
 ) -> Mapping[str, Sequence[Artifact]]:
   """What was found, or an empty list; nothing new is made."""
   if stage.target is Target.KFP:
@@ -113,13 +235,13 @@ def _resolve(
   known = stage.store.artifacts(stage.pipeline.name)
   found = {}
   for key, query in task.executor['resolver'].get('outputArtifactQueries', {}).items():
-    artifact = resolution.newest(query['filter'], inputs, known)
+    artifact = invocation.newest(query['filter'], inputs, known)
     found[key] = [artifact] if artifact else []
   return found
 
 
 def _import(
-  stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]
+  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
 ) -> Mapping[str, Sequence[Artifact]]:
   """One artifact that is there already."""
   del done
@@ -140,13 +262,13 @@ def _import(
   return {key: [artifact]}
 
 
-def _run_container(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
+def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   spec = task.executor['container']
   inputs = invocation.inputs(task, stage.pipeline, done)
   _refuse_local_paths({key: _plain(value) for key, value in _parameters(inputs).items()})
   _refuse_local_paths({'args': spec.get('args', []), 'env': spec.get('env', [])})
   _refuse_lost_inputs(stage, task, done)
-  scratch = container.Scratch(stage.scratch / task.name).fresh()
+  scratch = rehearsal_image.Scratch(stage.scratch / task.name).fresh()
   where = invocation.places(stage.target, stage.pipeline, stage.run, task.name, scratch.temporary)
   outputs = invocation.outputs(task, where, stage.store.new_name)
   for key in outputs['artifacts']:
@@ -158,13 +280,13 @@ def _run_container(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, 
   if hook and stage.target is Target.VERTEX:
     _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
     inputs, outputs = _after_hook(stage, where, inputs, outputs)
-  key = fingerprint.fingerprint(stage.pipeline.name, task, inputs)
+  key = invocation.fingerprint(stage.pipeline.name, task, inputs)
   earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
   if earlier:
     return TaskOutcome(_execution(stage, task, earlier.outputs, earlier.parameters, key, cached=True))
   started = datetime.datetime.now()
   _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
-  start_up = log_reading.seconds_until_executor(stage.log(task.name), started)
+  start_up = seconds_until_executor(stage.log(task.name), started)
   written = _written(stage, where)
   outputs = invocation.merged(outputs, written)
   made = {
@@ -184,13 +306,13 @@ def _plain(value: Any) -> Any:
 
 
 def _refuse_local_paths(content: Mapping[str, Any]) -> None:
-  for place, path in local_paths.found(dict(content)):
+  for place, path in found(dict(content)):
     raise TaskFailedError(
       f"has the absolute local path '{path}' in {place}: no pod has this machine's files. Use a bucket: gs://…"
     )
 
 
-def _refuse_lost_inputs(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> None:
+def _refuse_lost_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> None:
   """An artifact that had files when it was made and has none now."""
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
     producer = reference['taskOutputArtifact']['producerTask']
@@ -204,10 +326,10 @@ def _refuse_lost_inputs(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[
 
 def _call(
   stage: Rehearsal,
-  task: kubeflow.DagTask,
+  task: rehearsal_spec.DagTask,
   spec: Mapping[str, Any],
   content: dict[str, Any],
-  scratch: container.Scratch,
+  scratch: rehearsal_image.Scratch,
   done: Mapping[str, Execution],
 ) -> None:
   """Runs a command of the spec as a process; raises where it does not end with 0."""
@@ -219,10 +341,10 @@ def _call(
     'pipeline_task_name': task.name,
     'pipeline_task_uuid': f'{task.name}-{stage.run}',
   }
-  text = kubeflow.executor_input(content)
-  command = placeholders.resolved([*spec.get('command', []), *spec.get('args', [])], content, text, names)
+  text = rehearsal_spec.executor_input(content)
+  command = rehearsal_spec.resolved([*spec.get('command', []), *spec.get('args', [])], content, text, names)
   given = {variable['name']: variable.get('value', '') for variable in spec.get('env', [])}
-  variables = container.environment(scratch, stage.image.binaries, {**stage.variables, **given})
+  variables = rehearsal_image.environment(scratch, stage.image.binaries, {**stage.variables, **given})
   log = stage.log(task.name)
   code = stage.containers.run(
     [stage.buckets.localized(argument) for argument in command],
@@ -231,12 +353,12 @@ def _call(
     log,
   )
   if code:
-    raise TaskFailedError(stage.buckets.globalized(log_reading.sentence(log, code, _empty_inputs(stage, task, done))))
-  if opened := log_reading.opened_as_local(log):
+    raise TaskFailedError(stage.buckets.globalized(sentence(log, code, _empty_inputs(stage, task, done))))
+  if opened := opened_as_local(log):
     raise TaskFailedError(f'{opened} Its log: {log}')
 
 
-def _empty_inputs(stage: Rehearsal, task: kubeflow.DagTask, done: Mapping[str, Execution]) -> list[str]:
+def _empty_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> list[str]:
   """Sentences about inputs that hold no file, which may be why a step failed."""
   sentences = []
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
@@ -261,7 +383,7 @@ def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]
   file = stage.buckets.path(where.output_file)
   if not file.exists():
     return {}
-  return kubeflow.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
+  return rehearsal_spec.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
 
 
 def _noted(stage: Rehearsal, artifact: Artifact) -> Artifact:
@@ -269,7 +391,7 @@ def _noted(stage: Rehearsal, artifact: Artifact) -> Artifact:
 
 
 def _output_parameters(
-  stage: Rehearsal, task: kubeflow.DagTask, outputs: Mapping[str, Any], written: Mapping[str, Any]
+  stage: Rehearsal, task: rehearsal_spec.DagTask, outputs: Mapping[str, Any], written: Mapping[str, Any]
 ) -> dict[str, Any]:
   values = dict(written.get('parameterValues', {}))
   for key in task.output_parameters:
@@ -288,7 +410,7 @@ def _parsed(text: str) -> Any:
     return text
 
 
-def _left_behind(scratch: container.Scratch) -> list[str]:
+def _left_behind(scratch: rehearsal_image.Scratch) -> list[str]:
   """Files in the working and the home directory; caches, which hidden folders are, don't count."""
   found = []
   for directory in (scratch.work, scratch.home):

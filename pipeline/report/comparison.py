@@ -7,15 +7,26 @@ from collections.abc import Callable, Sequence
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
-from configs.problems import joined
+from configs.base import joined
 from configs.records import Estimate, estimate
-from pipeline.report.differences import Difference, differences
-from pipeline.report.record import RunRecord
+from pipeline.report.record import Difference, RunRecord, differences, read_variants
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides
-from pipeline.report.sections.headline import BADGES
-from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
-from pipeline.report.variants import read_variants
-from pipeline.report.wording import MISSING, counted, interval, microseconds, seconds, signed, size
+from pipeline.report.sections.model import BADGES
+from pipeline.report.tables import (
+  MISSING,
+  Cell,
+  Heading,
+  Row,
+  Table,
+  counted,
+  figure,
+  figures,
+  interval,
+  microseconds,
+  seconds,
+  signed,
+  size,
+)
 
 
 @dataclasses.dataclass(frozen=True)

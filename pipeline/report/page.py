@@ -1,8 +1,9 @@
-"""Puts a page together: sections into templates, style and script into the page."""
+"""Puts a page together, sections into templates, style and script into the page, and writes it beside the run."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import re
 from collections.abc import Callable, Mapping
@@ -12,21 +13,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from components.compression_gate.records import CompressionRecord
-from pipeline.report.columns import read_columns
-from pipeline.report.record import RunRecord
+from models.whole_files import write_whole
+from pipeline.report.comparison import compare
+from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
 from pipeline.report.rides import read_rides
-from pipeline.report.sections.again import again_section
-from pipeline.report.sections.card import model_card
-from pipeline.report.sections.data import data_section
+from pipeline.report.sections.data import again_section, data_section, steps_section
 from pipeline.report.sections.errors import errors_section
-from pipeline.report.sections.features import features_section
-from pipeline.report.sections.headline import headline
-from pipeline.report.sections.reduction import reduction_section
-from pipeline.report.sections.served import served_section
-from pipeline.report.sections.steps import steps_section
-from pipeline.report.sections.training import training_section
-from pipeline.report.sections.variants import variants_section
-from pipeline.report.variants import read_variants
+from pipeline.report.sections.model import headline, model_card, served_section, variants_section
+from pipeline.report.sections.training import features_section, reduction_section, training_section
 
 TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
@@ -137,3 +131,46 @@ def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
 def _breakable(name: str) -> Markup:
   """A name that may go on in a new line after a dot or an underscore, as on a phone."""
   return Markup(re.sub(r'([._])(?=\w)', r'\1<wbr>', str(escape(name))))
+
+
+PAGE = 'report.html'
+
+
+def write(directory: str | os.PathLike[str]) -> pathlib.Path:
+  """Writes `report.html` from what a run left; also for one that failed or pushed nothing.
+
+  Args:
+    directory: the output directory of the run, with its `summary.json`.
+
+  Returns:
+    The page.
+
+  Raises:
+    UserError: there is no summary, or it is none.
+    OSError: the page can't be written.
+  """
+  record = read_record(directory)
+  path = record.output.path / PAGE
+  write_whole(path, run_page(record))
+  return path
+
+
+def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLike[str]) -> pathlib.Path:
+  """Writes `report-against-NAME.html` into the first run's directory.
+
+  Args:
+    directory: the output directory of a run.
+    against: that of another run, whose folder's name is NAME.
+
+  Returns:
+    The page.
+
+  Raises:
+    UserError: one of them holds no summary.
+    OSError: the page can't be written.
+  """
+  first, second = read_record(directory), read_record(against)
+  page = render('against.html', comparison=compare(first, second))
+  path = first.output.path / f'report-against-{second.output.path.name}.html'
+  write_whole(path, page)
+  return path

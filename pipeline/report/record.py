@@ -1,22 +1,86 @@
-"""What a run left in its output directory: summary, config and artifacts, read without TensorFlow."""
+"""What a run left in its output directory: summary, config, variants, statistics; read without TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
 import json
+import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
+from components.quantization_rewriter.records import VARIANTS_FILE, VariantsRecord
+from configs.dataset import EPOCH, TIME
 from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.records import Estimate, RecordT
-from pipeline.output_directory import OutputDirectory
-from pipeline.report.differences import read_config
-from pipeline.steps import StepState
+from pipeline.local.output import OutputDirectory
+from pipeline.local.runner import StepState
 from pipeline.summary_record import Status, StepRecord, Summary
+
+_ABSENT = object()
+"""In the place of what a config does not have."""
+
+_LONGEST = 160
+"""Characters of a value; of more, the beginning is told."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+  """One setting that differs; `before` and `after` are its values as text."""
+
+  setting: str
+  before: str
+  after: str
+
+
+def read_config(path: pathlib.Path) -> Mapping[str, Any]:
+  """A config as a plain mapping; empty where there is none."""
+  try:
+    config = yaml.safe_load(path.read_text(encoding='utf-8'))
+  except (OSError, ValueError, yaml.YAMLError):
+    return {}
+  return config if isinstance(config, dict) else {}
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
+  """What two configs do not share, in the order of the first one.
+
+  A list of named things, such as recipes, goes by the names; a section that only one of them has is one difference.
+  """
+  return tuple(_differences(before, after, ''))
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[Difference]:
+  first, second = _by_name(before), _by_name(after)
+  if isinstance(first, Mapping) and isinstance(second, Mapping):
+    for key in dict.fromkeys([*first, *second]):
+      yield from _differences(first.get(key, _ABSENT), second.get(key, _ABSENT), f'{path}.{key}' if path else str(key))
+  elif before != after:
+    yield Difference(path, _text(before), _text(after))
+
+
+def _by_name(value: Any) -> Any:
+  """A list of named things as a mapping; anything else as it is. An empty list names nothing."""
+  if isinstance(value, list) and all(isinstance(item, dict) and 'name' in item for item in value):
+    return {item['name']: item for item in value}
+  return value
+
+
+def _text(value: Any) -> str:
+  """A value on one line; of a section its beginning."""
+  if value is _ABSENT:
+    return 'not set'
+  text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=math.inf)
+  text = text.removesuffix('...\n').strip()
+  return text if len(text) <= _LONGEST else f'{text[:_LONGEST]} …'
+
 
 _OWN_KEYS = {
   ('CompressionGate', 'report'): 'compression',
@@ -141,3 +205,75 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   if not isinstance(values, dict) or 'status' not in values:
     raise UserError(f"'{output.summary}' is not the summary of a run; name the output directory of a run.")
   return RunRecord(output, Summary.of(values, output.summary), read_config(output.config))
+
+
+GATE, REWRITER = 'CompressionGate', 'QuantizationRewriter'
+
+
+def read_variants(record: RunRecord) -> CompressionRecord | None:
+  """Reads the gate's report; without one, what the summary or the rewriter tells; `None` if no variant was made.
+
+  Raises:
+    RecordError: the file is there and is none.
+  """
+  report = record.read(CompressionRecord, GATE, 'report', REPORT_FILE)
+  if report is None and record.summary.variants:
+    report = CompressionRecord(variants=record.summary.variants, chosen=record.summary.chosen)
+  if report is None:
+    made = record.read(VariantsRecord, REWRITER, 'variants', VARIANTS_FILE)
+    rows = made.variants if made else ()
+    report = CompressionRecord(variants=tuple(JudgedVariant(**variant.to_dict()) for variant in rows))
+  return report if report.variants else None
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnSummary:
+  """A numeric column of the train split.
+
+  Attributes:
+    name: the canonical name.
+    missing: share of the rides without a value.
+    low: smallest value.
+    median: middle value.
+    mean: mean value.
+    high: largest value.
+  """
+
+  name: str
+  missing: float
+  low: float
+  median: float
+  mean: float
+  high: float
+
+
+def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
+  """Columns by name; empty where the run did not come to its statistics."""
+  folder = record.artifact('StatisticsGen', 'statistics')
+  path = folder / 'Split-train' / 'FeatureStats.pb' if folder else None
+  if path is None or not path.is_file():
+    return ()
+  [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets
+  found = [feature for feature in dataset.features if feature.HasField('num_stats')]
+  return tuple(sorted((_column(feature) for feature in found), key=lambda column: column.name))
+
+
+def period(columns: tuple[ColumnSummary, ...]) -> tuple[datetime.datetime, datetime.datetime] | None:
+  """First and last pickup of the train split, on the city's wall clock."""
+  for column in columns:
+    if column.name == TIME:
+      return EPOCH + datetime.timedelta(seconds=column.low), EPOCH + datetime.timedelta(seconds=column.high)
+  return None
+
+
+def _column(feature: statistics_pb2.FeatureNameStatistics) -> ColumnSummary:
+  numbers = feature.num_stats
+  missing, known = numbers.common_stats.num_missing, numbers.common_stats.num_non_missing
+  return ColumnSummary(
+    name=feature.path.step[0] if feature.path.step else feature.name,
+    missing=missing / (missing + known) if missing + known else 0.0,
+    low=numbers.min,
+    median=numbers.median,
+    mean=numbers.mean,
+    high=numbers.max,
+  )

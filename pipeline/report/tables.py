@@ -1,14 +1,111 @@
-"""Tables of the page: every cell has its text, and a value to sort by where the text is none."""
+"""Tables of the page: numbers as people read them, each with its unit, and a value to sort by."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from configs.records import Estimate
-from pipeline.report.wording import MISSING, bracket, number
+
+SPACE = '\N{NO-BREAK SPACE}'
+"""Between a number and its unit."""
+
+MISSING = '–'
+"""For what is not known."""
+
+_SIZES = ('bytes', 'KB', 'MB', 'GB')
+
+
+def number(value: float | None, digits: int = 2) -> str:
+  """A number with thousands separators and a true minus sign; `–` for none."""
+  if value is None or not math.isfinite(value):
+    return MISSING
+  text = f'{value:,.{digits}f}'
+  return text.lstrip('-') if float(text.replace(',', '')) == 0 else text.replace('-', '−')
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+  """A difference, with its sign; zero has none."""
+  text = number(value, digits)
+  return f'+{text}' if value is not None and value > 0 and text.strip('0.,') else text
+
+
+def money(value: float | None, currency: str) -> str:
+  """An amount with its currency."""
+  return _united(number(value), currency)
+
+
+def interval(estimate: Estimate | None, digits: int = 2) -> str:
+  """A value with its interval: `3.52 [3.11, 4.02]`."""
+  if estimate is None:
+    return MISSING
+  bounds = bracket(estimate, digits)
+  return f'{number(estimate.value, digits)} {bounds}' if bounds else number(estimate.value, digits)
+
+
+def bracket(estimate: Estimate | None, digits: int = 2) -> str:
+  """The interval alone: `[3.11, 4.02]`; empty where none is known."""
+  if estimate is None or estimate.low is None or estimate.high is None:
+    return ''
+  return f'[{number(estimate.low, digits)},{SPACE}{number(estimate.high, digits)}]'
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+  """A share: `78.6 %`."""
+  return _united(number(None if fraction is None else 100 * fraction, digits), '%')
+
+
+def change(ratio: float) -> str:
+  """A ratio as a change in words: `0.4 % more than`, `12 % less than`, `the same as`."""
+  share = abs(ratio - 1)
+  digits = 1 if share < 0.1 else 0
+  if number(100 * share, digits).strip('0.') == '':
+    return 'the same as'
+  return f'{percent(share, digits)} {"more" if ratio > 1 else "less"} than'
+
+
+def size(count: float | None) -> str:
+  """A number of bytes, 1 KB being 1,000 bytes: `35.1 KB`."""
+  if count is None:
+    return MISSING
+  power = min(int(math.log10(max(count, 1)) // 3), len(_SIZES) - 1)
+  return _united(number(count / 1000**power, 1 if power else 0), _SIZES[power])
+
+
+def microseconds(value: float | None) -> str:
+  """A latency: `12.3 µs`, `2,140 µs`."""
+  return _united(number(value, 1 if value is not None and value < 100 else 0), 'µs')
+
+
+def seconds(value: float | None) -> str:
+  """A duration: `0.4 s`, `58 s`, `4 min 12 s`."""
+  if value is None or value < 60:
+    return _united(number(value, 1 if value is not None and value < 10 else 0), 's')
+  minutes, rest = divmod(round(value), 60)
+  return f'{minutes}{SPACE}min {rest}{SPACE}s'
+
+
+def day(time: datetime.datetime) -> str:
+  """A day: `4 September 2012`."""
+  return f'{time.day}{SPACE}{time:%B %Y}'
+
+
+def counted(count: int, noun: str) -> str:
+  """A number of things: `1 ride`, `1,804 rides`."""
+  return f'{count:,}{SPACE}{noun}{"" if count == 1 else "s"}'
+
+
+def spelled(name: str) -> str:
+  """An identifier as words: `fare_out_of_range` becomes `fare out of range`."""
+  return name.replace('_', ' ')
+
+
+def _united(text: str, unit: str) -> str:
+  return text if text == MISSING or not unit else f'{text}{SPACE}{unit}'
 
 
 @dataclasses.dataclass(frozen=True)

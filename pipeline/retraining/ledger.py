@@ -1,4 +1,4 @@
-"""What runs on an output directory have read so far: `retraining.json`."""
+"""What runs on an output directory have read so far, and what they serve: `retraining.json`."""
 
 from __future__ import annotations
 
@@ -153,3 +153,9 @@ class Ledger:
   def seen(self) -> frozenset[int]:
     """Spans that are not late for the next run: a late one is, until a run has read it."""
     return frozenset(number for number, entry in self.spans.items() if entry.was_read or not entry.late)
+
+
+def served_since(version: int, ledger: Ledger) -> datetime.datetime:
+  """When a version was pushed: as the ledger has it, or by its number, which is a Unix time."""
+  run = ledger.push_of(str(version))
+  return run.started if run else datetime.datetime.fromtimestamp(version, datetime.timezone.utc)

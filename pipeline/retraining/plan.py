@@ -1,4 +1,4 @@
-"""What a run on a window would read, and what of it is new since the last one."""
+"""What a run on a window would read, what of it is new, and what the ledger notes of it before and after."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import dataclasses
 import datetime
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from components.ride_example_gen.fingerprint import fingerprint
-from components.ride_example_gen.spans import Span, find_spans
-from components.ride_example_gen.survey import survey_span
-from components.ride_example_gen.window import Window
+from components.ride_example_gen.files import fingerprint
+from components.ride_example_gen.ingestion import survey_span
+from components.ride_example_gen.spans import Span, Window, find_spans
+from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.code_version import run_version
-from pipeline.data_source import DataSource
+from pipeline.local import run as local_run
+from pipeline.local.output import OutputDirectory
+from pipeline.local.runner import StepObserver
 from pipeline.retraining.ledger import Ledger, RunEntry, SpanEntry
-from pipeline.window import resolve_window
+from pipeline.retraining.triggers import Verdict
+from pipeline.sources import DataSource, resolve_window
+from pipeline.summary_record import Status, Summary, WindowRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,3 +144,97 @@ def _setting(config: RunConfig) -> str:
   lasting = config.model_dump(mode='json', exclude=_NO_PART_OF_A_MODEL)
   text = json.dumps(lasting, sort_keys=True) + run_version()
   return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def end_early(
+  config: RunConfig,
+  plan: Plan,
+  ledger: Ledger,
+  output: OutputDirectory,
+  reason: str,
+  now: datetime.datetime,
+  verdicts: Sequence[Verdict] = (),
+) -> Summary:
+  """Writes the summary of a run that had nothing to do: the last one's, as a run from the cache would, and the reason.
+
+  The last run's status, figures and served model stay; nothing was timed. `ended_early` tells it from a run.
+  """
+  result = _last_summary(output) or _empty_summary(config)
+  last = ledger.last_finished
+  if last is not None:
+    result = result.model_copy(update={'status': Status(last.status), 'pushed_path': last.pushed_path})
+  result = result.model_copy(
+    update={
+      'reason': reason,
+      'started': now.isoformat(timespec='seconds'),
+      'timings': {},
+      'notes': plan.notes(),
+      'ended_early': True,
+      'window': read_window(plan),
+      'triggers': tuple(verdicts),
+    }
+  )
+  result.write(output.summary)
+  return result
+
+
+def read_window(plan: Plan) -> WindowRecord:
+  """What was to be read."""
+  window = plan.window
+  return WindowRecord(
+    spans=tuple(span.label for span in window.spans),
+    newest=window.newest.label,
+    new=tuple(span.label for span in plan.fresh),
+    new_rows=plan.new_rows,
+    missing=tuple(window.missing),
+    late=tuple(window.late),
+    left_out=tuple(window.left_out),
+    broken=plan.broken(),
+  )
+
+
+def _last_summary(output: OutputDirectory) -> Summary | None:
+  try:
+    return Summary.read(output.summary)
+  except (FileNotFoundError, RecordError):
+    return None
+
+
+def _empty_summary(config: RunConfig) -> Summary:
+  """Where somebody has removed the last one."""
+  from pipeline.local import summary  # Brings TFX along.
+
+  return summary.summarize(config, [], None, anomalies=False, after={})
+
+
+def recorded_run(
+  config: RunConfig,
+  plan: Plan,
+  ledger: Ledger,
+  output: OutputDirectory,
+  observer: StepObserver,
+  now: datetime.datetime,
+  verdicts: Sequence[Verdict] = (),
+) -> Summary:
+  """Runs the pipeline on the plan's window.
+
+  Args:
+    config: the whole run.
+    plan: what to read.
+    ledger: is told when the run begins and what became of it.
+    output: where everything goes.
+    observer: is told of each step.
+    now: when the run begins, by the caller's clock.
+    verdicts: why it runs.
+
+  Returns:
+    The summary, as written.
+
+  Raises:
+    MetadataStoreError: the metadata store can't be used.
+  """
+  ledger.begin(plan.entry(now))
+  result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes())
+  statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')
+  ledger.end(status=result.status.value, reason=result.reason, pushed_path=result.pushed_path, statistics=statistics)
+  return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from configs.retraining import Triggers
+from configs.operations import Triggers
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-from components.compression_gate.eval_rides import read_eval_rides
+from components.compression_gate.gate import read_eval_rides
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from configs.compression import Precision, Scheme
 from configs.dataset import LABEL, TIME
@@ -20,7 +20,7 @@ from configs.recipe import OUTPUT_LAYER
 from models.fare_model import DENSE_CORE, build_fare_model
 from models.lite.client import LiteModel
 from models.lite.conversion import assemble, convert_features, convert_model
-from models.signatures import FareServing
+from models.serving import FareServing
 from tests.models.lite.small_files import changed, made_up_constants, some_rides
 from transforms import names
 from transforms.catalogue import catalogue

@@ -15,9 +15,9 @@ from apache_beam.io.gcp.internal.clients import bigquery as messages
 from google.cloud.bigquery_storage_v1 import BigQueryReadClient, types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
-from components.bigquery_ride_gen.executor import BigQueryRideGenExecutor
-from components.bigquery_ride_gen.rows import to_record_batch
-from configs.bigquery import BigQuery
+from components.bigquery_ride_gen.component import BigQueryRideGenExecutor
+from components.bigquery_ride_gen.reader import to_record_batch
+from configs.platform import BigQuery
 from tests import bigquery_service
 from tests.components.test_bigquery_ride_gen import component, run, table  # noqa: F401, a fixture
 

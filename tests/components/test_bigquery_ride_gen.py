@@ -18,14 +18,13 @@ from tfx.proto import example_gen_pb2
 from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
-from components.bigquery_ride_gen.component import BigQueryRideGen
-from components.bigquery_ride_gen.executor import BigQueryRideGenExecutor
+from components.bigquery_ride_gen.component import BigQueryRideGen, BigQueryRideGenExecutor
 from components.bigquery_ride_gen.reader import ReadRows, query_of
 from components.ride_example_gen.component import RideExampleGen
-from components.ride_example_gen.counts import read_counts
-from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.quarantine import read_counts
 from configs import loading
-from configs.bigquery import BigQuery
+from configs.platform import BigQuery
 from pipeline.dag import INGESTION
 from tests.components.test_ride_example_gen import read_back
 
@@ -135,7 +134,7 @@ def test_the_same_rides_as_from_a_file(table, tmp_path, monkeypatch, overrides):
 
 def test_a_column_of_nothing_but_null_at_first(table, tmp_path, monkeypatch):
   """Types are those of a file's own rows; other rows of the column have other files."""
-  monkeypatch.setattr('components.bigquery_ride_gen.snapshot._BATCH_ROWS', 100)
+  monkeypatch.setattr('components.bigquery_ride_gen.reader._BATCH_ROWS', 100)
   late = [row | {'passenger_count': None if number < 150 else 1} for number, row in enumerate(table[:300])]
   monkeypatch.setattr(_Rows, 'rows', late)
   _, counts, _ = run(_Rows, component(), tmp_path)

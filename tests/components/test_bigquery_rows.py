@@ -6,7 +6,7 @@ import decimal
 import pyarrow as pa
 import pytest
 
-from components.bigquery_ride_gen.rows import to_record_batch
+from components.bigquery_ride_gen.reader import to_record_batch
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.quarantine import rows_as_json
 from configs import loading

@@ -9,21 +9,20 @@ import types
 import numpy as np
 import pytest
 
-from components.quantization_rewriter import executor as rewriter
-from components.quantization_rewriter import rewriting
+from components.quantization_rewriter import component
 from components.quantization_rewriter.records import ConvertedVariant, FeaturesFile, VariantsRecord
-from components.ride_example_gen import fingerprint as fingerprints
-from components.ride_example_gen import parameters
-from components.study import latency
-from components.study.kept_rides import digest as digest_of_rides
-from components.study.study_record import RideLatency
-from components.study.task import Task, Variant
-from components.study.unit_store import Origin, digest_of
+from components.ride_example_gen import executor
+from components.ride_example_gen import files as fingerprints
 from configs import loading
 from configs.compression import Measurement, Scheme
 from configs.recipe import Recipe
 from configs.split import Split, SplitMethod
 from configs.study import StudyBlock
+from pipeline.study import fare_models
+from pipeline.study.folds import Task, Variant
+from pipeline.study.folds import digest as digest_of_rides
+from pipeline.study.records import RideLatency
+from pipeline.study.results import Origin, digest_of
 
 
 def _files(folder: pathlib.Path, **contents: str) -> list[str]:
@@ -69,7 +68,7 @@ def test_the_end_of_a_large_file_counts(tmp_path):
 def test_what_the_ingestion_is_kept_by(override, same):
   before, after = (loading.load('nyc', overrides).dataset for overrides in ([], [override]))
   assert before != after
-  assert (parameters.DATASET.dump(before) == parameters.DATASET.dump(after)) is same
+  assert (executor.DATASET.dump(before) == executor.DATASET.dump(after)) is same
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_what_the_ingestion_is_kept_by(override, same):
 )
 def test_a_split_is_kept_by_what_its_method_looks_at(method, changes, same):
   one = Split(method=method)
-  assert (parameters.dump_split(one) == parameters.dump_split(one.model_copy(update=changes))) is same
+  assert (executor.dump_split(one) == executor.dump_split(one.model_copy(update=changes))) is same
 
 
 CONFIG = loading.load('nyc')
@@ -180,11 +179,11 @@ def test_latencies_go_by_files_names_and_how_they_are_measured(tmp_path, monkeyp
     measured.append(sorted(files))
     return {name: RideLatency(latency_us=1, latency_low_us=1, latency_high_us=1) for name in files}
 
-  monkeypatch.setattr(latency, '_measured', _measured)
+  monkeypatch.setattr(fare_models, '_measured', _measured)
   files, how = {'a': b'1', 'b': b'2'}, Measurement()
   for other in ({'a': b'1', 'b': b'3'}, {'a': b'1', 'c': b'2'}, files, files):
-    latency.latencies(other, {}, how, tmp_path)
-  latency.latencies(files, {}, how.model_copy(update={'threads': how.threads + 1}), tmp_path)
+    fare_models.latencies(other, {}, how, tmp_path)
+  fare_models.latencies(files, {}, how.model_copy(update={'threads': how.threads + 1}), tmp_path)
   assert len(measured) == 4
   assert len(list(tmp_path.iterdir())) == 4
 
@@ -222,14 +221,14 @@ def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tm
       cached=False,
     )
 
-  monkeypatch.setattr(rewriting, '_made', _made)
+  monkeypatch.setattr(component, '_made', _made)
   variants, schemes = _Variants(), [Scheme(name=name, precision='float32') for name in ('kept', 'lost')]
 
   def rewrite(folder: str, cache: str = 'cache'):
     (tmp_path / folder).mkdir()
     args = (variants, [Recipe(name='dense')], schemes, {'dense': '/m'}, str(tmp_path / folder), str(tmp_path / cache))
-    monkeypatch.setattr(rewriting, 'shrink', lambda content: content)
-    return [one.cached for one in rewriting.rewrite_all(*args).variants]
+    monkeypatch.setattr(component, 'shrink', lambda content: content)
+    return [one.cached for one in component.rewrite_all(*args).variants]
 
   assert rewrite('first') == [False, False]
   assert rewrite('second') == [True, False]
@@ -244,16 +243,16 @@ def test_facts_of_a_finished_variant_come_after_its_file(tmp_path, monkeypatch):
   """Killed in between, the file is not looked at: a file without facts is made again."""
   copied = []
   facts = ConvertedVariant(name='dense.s', recipe='dense', scheme='s', file='f')
-  monkeypatch.setattr(rewriting, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and facts)
+  monkeypatch.setattr(component, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and facts)
 
   def copy(source, target, overwrite=False):
     copied.append((pathlib.Path(target).suffix, sorted(path.suffix for path in (tmp_path / 'cache').iterdir())))
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(rewriting.fileio, 'copy', copy)
+  monkeypatch.setattr(component.fileio, 'copy', copy)
   scheme = Scheme(name='s', precision='float32')
   with pytest.raises(KeyboardInterrupt):
-    rewriting._variant(_Variants(), Recipe(name='dense'), scheme, '/m', str(tmp_path), str(tmp_path / 'cache'))
+    component._variant(_Variants(), Recipe(name='dense'), scheme, '/m', str(tmp_path), str(tmp_path / 'cache'))
   assert copied == [('.tflite', [])]
 
 
@@ -275,11 +274,11 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
     def transform_features_layer(self):
       return None
 
-  monkeypatch.setattr(rewriter, 'rewrite_all', rewrite_all)
-  monkeypatch.setattr(rewriter.tft, 'TFTransformOutput', _Graph)
+  monkeypatch.setattr(component, 'rewrite_all', rewrite_all)
+  monkeypatch.setattr(component.tft, 'TFTransformOutput', _Graph)
   for name in ('read_rides', 'read_raw_rides'):
-    monkeypatch.setattr(rewriter, name, lambda *_: None)
-  monkeypatch.setattr(rewriter, '_files', lambda *_: [])
+    monkeypatch.setattr(component, name, lambda *_: None)
+  monkeypatch.setattr(component, '_files', lambda *_: [])
   from tfx.types import standard_artifacts
 
   def artifact(kind):
@@ -306,5 +305,5 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
       'cache': '/cache',
       'code_version': code,
     }
-    rewriter.QuantizationRewriterExecutor().Do(inputs, {'variants': artifact(LiteVariants)}, parameters_of)
+    component.QuantizationRewriterExecutor().Do(inputs, {'variants': artifact(LiteVariants)}, parameters_of)
   assert caches == ['/cache/1', '/cache/2']

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from components.ride_example_gen.canonical import canonicalize
-from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import IngestionError
 from configs.dataset import ExtraColumn
 from configs.loading import load
 

@@ -8,10 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.pickup_time import parse_pickup_time
-from components.ride_example_gen.time_format import parse_stamps
-from components.ride_example_gen.wall_clock import wall_clock_of
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.parsing import parse_pickup_time, parse_stamps, wall_clock_of
 from configs.dataset import EPOCH, PickupTime
 
 UTC = datetime.timezone.utc

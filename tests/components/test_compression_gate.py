@@ -16,22 +16,17 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.compression_gate import spec
-from components.compression_gate.bench import Bench
-from components.compression_gate.component import CompressionGate
-from components.compression_gate.eval_rides import read_eval_rides
-from components.compression_gate.executor import CompressionGateExecutor
-from components.compression_gate.gate import judge
-from components.compression_gate.measuring import _latency, measure
-from components.compression_gate.variants import fetch_variants
-from components.pusher.executor import AtomicPusherExecutor
+from components.compression_gate import component
+from components.compression_gate.budget import fetch_variants
+from components.compression_gate.component import CompressionGate, CompressionGateExecutor
+from components.compression_gate.gate import judge, read_eval_rides
+from components.compression_gate.measuring import Bench, _latency, measure
+from components.pusher.component import AtomicPusherExecutor
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from configs.errors import FailedError
-from models.golden import check_golden
 from models.lite.client import LiteModel
-from models.manifest import ManifestError, verify
-from models.pushed import find_pushed
+from models.release import ManifestError, check_golden, find_pushed, verify
 from tests.components import gate_files
 from tests.components.gate_files import CONFIG, FLOAT32, INT8, NOISE, RIDES
 from transforms import names
@@ -211,21 +206,25 @@ def execute(folder, made, files, settings, lost=None):
   variants.uri, examples.uri, model.uri = str(artifact), str(made.examples), str(made.saved_model.parent)
   examples.split_names = artifact_utils.encode_split_names(['eval'])
   outputs = {
-    spec.BLESSING_KEY: [standard_artifacts.InfraBlessing()],
-    spec.MODEL_KEY: [standard_artifacts.Model()],
-    spec.REPORT_KEY: [CompressionReport()],
+    component.BLESSING_KEY: [standard_artifacts.InfraBlessing()],
+    component.MODEL_KEY: [standard_artifacts.Model()],
+    component.REPORT_KEY: [CompressionReport()],
   }
   for key, [output] in outputs.items():
     output.uri = str(folder / key)
     pathlib.Path(output.uri).mkdir()
   CompressionGateExecutor().Do(
-    {spec.VARIANTS_KEY: [variants], spec.EXAMPLES_KEY: [examples], f'{spec.RECIPE_PREFIX}dense': [model]},
+    {
+      component.VARIANTS_KEY: [variants],
+      component.EXAMPLES_KEY: [examples],
+      f'{component.RECIPE_PREFIX}dense': [model],
+    },
     outputs,
     {
-      spec.COMPRESSION_KEY: settings.model_dump_json(),
-      spec.EVALUATION_KEY: CONFIG.evaluation.model_copy(update={'bootstrap': 200}).model_dump_json(),
-      spec.DATASET_KEY: CONFIG.dataset.model_dump_json(),
-      spec.CODE_VERSION_KEY: 'a1b2c3',
+      component.COMPRESSION_KEY: settings.model_dump_json(),
+      component.EVALUATION_KEY: CONFIG.evaluation.model_copy(update={'bootstrap': 200}).model_dump_json(),
+      component.DATASET_KEY: CONFIG.dataset.model_dump_json(),
+      component.CODE_VERSION_KEY: 'a1b2c3',
     },
   )
   return outputs
@@ -251,7 +250,7 @@ def checked(outputs, evaluator_blesses=1):
   blessing = standard_artifacts.ModelBlessing()
   blessing.set_int_custom_property('blessed', evaluator_blesses)
   keys = standard_component_specs
-  inputs = {keys.MODEL_BLESSING_KEY: [blessing], keys.INFRA_BLESSING_KEY: outputs[spec.BLESSING_KEY]}
+  inputs = {keys.MODEL_BLESSING_KEY: [blessing], keys.INFRA_BLESSING_KEY: outputs[component.BLESSING_KEY]}
   return tfx_pusher.Executor().CheckBlessing(inputs)
 
 
@@ -282,7 +281,7 @@ def test_the_version_is_whole_and_verified(blessed, made):
   }
   assert [told.name for told in manifest.inputs] == list(CONFIG.dataset.raw_inputs())
   assert 1 < manifest.metrics.rmse_ratio.value < 1.05
-  assert blessed[1][spec.MODEL_KEY][0].get_string_custom_property('variant') == 'dense.int8'
+  assert blessed[1][component.MODEL_KEY][0].get_string_custom_property('variant') == 'dense.int8'
 
 
 def test_golden_rides_hold_for_the_file_and_for_the_saved_model(blessed, rides):
@@ -306,9 +305,9 @@ def test_the_pusher_publishes_the_version(blessed, tmp_path):
   keys = standard_component_specs
   AtomicPusherExecutor().Do(
     {
-      keys.MODEL_KEY: blessed[1][spec.MODEL_KEY],
+      keys.MODEL_KEY: blessed[1][component.MODEL_KEY],
       keys.MODEL_BLESSING_KEY: [blessing],
-      keys.INFRA_BLESSING_KEY: blessed[1][spec.BLESSING_KEY],
+      keys.INFRA_BLESSING_KEY: blessed[1][component.BLESSING_KEY],
     },
     {keys.PUSHED_MODEL_KEY: [pushed]},
     {keys.PUSH_DESTINATION_KEY: json.dumps({'filesystem': {'base_directory': str(tmp_path / 'serving')}})},
@@ -397,7 +396,7 @@ def test_outputs_and_parameters():
     'model': standard_artifacts.Model,
     'report': CompressionReport,
   }
-  assert Compression.model_validate_json(gate.exec_properties[spec.COMPRESSION_KEY]) == compression()
+  assert Compression.model_validate_json(gate.exec_properties[component.COMPRESSION_KEY]) == compression()
 
 
 def test_compiles(tmp_path):

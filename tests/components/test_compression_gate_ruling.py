@@ -3,18 +3,22 @@
 import numpy as np
 import pytest
 
-from components.compression_gate.budget import Limit, misses
-from components.compression_gate.candidate import Candidate
-from components.compression_gate.choice import choose
-from components.compression_gate.frontier import frontier
+from components.compression_gate.budget import (
+  QUANTIZATION_AWARE_KEEPS_IT,
+  Candidate,
+  Limit,
+  Variant,
+  choose,
+  frontier,
+  misses,
+  notes,
+)
 from components.compression_gate.measuring import Measured
-from components.compression_gate.notes import QUANTIZATION_AWARE_KEEPS_IT, notes
-from components.compression_gate.variants import Variant
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
 from configs.records import Estimate
-from models.comparison import Comparison, SliceErrors
-from models.manifest import Latency
+from models.metrics import Comparison, SliceErrors
+from models.release import Latency
 
 OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)
 """A budget without a limit."""

@@ -18,20 +18,20 @@ from components.dimensionality_reduction.component import DimensionalityReductio
 from components.feature_engineering.component import FeatureEngineering
 from components.pruning_trainer.component import PruningTrainer
 from components.quantization_rewriter.component import QuantizationRewriter
-from components.ride_example_gen import parameters
+from components.ride_example_gen import executor
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.reading import check_columns
-from components.study import unit_store
 from configs import loading
 from configs.dataset import Dataset, ExtraColumn, Zone
 from configs.evaluation import Slices
 from configs.features import Features
-from models.inputs import describe_inputs
+from models.release import describe_inputs
+from models.serving import raw_example_spec
 from models.settings import Settings
-from models.signatures import raw_example_spec
+from pipeline.study import results
 from transforms import in_memory
 from transforms.catalogue import catalogue, categoricals
-from transforms.rides import rides
+from transforms.engineering import rides
 from transforms.slicing import slice_columns
 
 CONFIG = loading.load(
@@ -66,7 +66,7 @@ def _features(dataset: Dataset):
   return in_memory.transform(RAW, dataset, CONFIG.features, Slices(), constants)
 
 
-@pytest.mark.parametrize('part', [FeatureEngineering.DATASET, unit_store.DATASET], ids=['step', 'study'])
+@pytest.mark.parametrize('part', [FeatureEngineering.DATASET, results.DATASET], ids=['step', 'study'])
 def test_features_are_fitted_and_made(part):
   assert catalogue(part.of(WHOLE), CONFIG.features) == catalogue(WHOLE, CONFIG.features)
   _equal(_features(part.of(WHOLE)), _features(WHOLE))
@@ -80,7 +80,7 @@ def test_features_are_made_once_more_for_the_reduction():
   assert categoricals(part, CONFIG.features) == categoricals(WHOLE, CONFIG.features)
 
 
-@pytest.mark.parametrize('part', [PruningTrainer.DATASET, QuantizationRewriter.DATASET, unit_store.DATASET])
+@pytest.mark.parametrize('part', [PruningTrainer.DATASET, QuantizationRewriter.DATASET, results.DATASET])
 def test_inputs_of_a_model(part):
   assert categoricals(part.of(WHOLE), CONFIG.features) == categoricals(WHOLE, CONFIG.features)
   specs = [str(raw_example_spec(dataset, with_label=True)) for dataset in (part.of(WHOLE), WHOLE)]
@@ -106,7 +106,7 @@ def test_manifest_and_slices():
 
 
 def test_rides_are_read_and_judged():
-  part = parameters.DATASET.of(WHOLE)
+  part = executor.DATASET.of(WHOLE)
   assert part.source_columns().items() <= WHOLE.source_columns().items()
   assert list(part.source_columns()) == [name for name in WHOLE.source_columns() if name != 'key']
   check_columns('rides.csv', [*WHOLE.source_columns().values(), 'more'], part)

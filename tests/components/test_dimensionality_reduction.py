@@ -13,21 +13,21 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from sklearn.decomposition import PCA
 
-from components.dimensionality_reduction import training_rides
-from components.study.kept_rides import read_kept
+from components.dimensionality_reduction import reduction_io
 from configs import loading
 from configs.dataset import LABEL, TIME
 from configs.reduction import Reduction
 from models.compression.layers import dense_layers  # noqa: F401, registers what a fare model is made of
 from models.fare_model import build_fare_model
 from models.lite.conversion import convert_features
-from models.lite.shrinking import shrink
-from models.reduction import saving
+from models.lite.flatbuffer import shrink
+from models.reduction import fitted as reduction_fitted
+from pipeline.study.folds import read_kept
 from tests.components.test_feature_engineering import _write_examples, _write_schema
 from transforms import names
 from transforms.catalogue import catalogue, categoricals
+from transforms.constants import read_constants
 from transforms.engineering import engineer, standardize
-from transforms.fitted_constants import read_constants
 
 CONFIG = loading.load('nyc', ['features.crosses.enabled=true', 'features.buckets.count=4'])
 REDUCTIONS = {
@@ -122,7 +122,7 @@ def test_constants_are_read_back(outputs, full):
 
 @pytest.mark.parametrize('kind', REDUCTIONS)
 def test_graph_and_examples_hold_the_reduced_vector(outputs, full, kind):
-  fitted = saving.load(str(_only(outputs.reduced[kind] / 'report')))
+  fitted = reduction_fitted.load(str(_only(outputs.reduced[kind] / 'report')))
   expected = fitted.apply(full[names.NUMERIC], full)
   by_graph, by_examples = outputs.layer(outputs.graph(kind)), _examples(outputs, kind)
   for found in (by_graph, by_examples):
@@ -138,7 +138,7 @@ def test_tft_and_scikit_learn_find_the_same_axes(outputs):
   """`tft.pca` over all training rides, against scikit-learn on the same, up to sign."""
   rides = _training(outputs)
   oracle = PCA(0.99, whiten=True).fit(np.clip(rides.numeric.astype(np.float64), -6, 6))
-  fitted = saving.load(str(_only(outputs.reduced['pca'] / 'report')))
+  fitted = reduction_fitted.load(str(_only(outputs.reduced['pca'] / 'report')))
   assert len(fitted.outputs) == oracle.n_components_
   found, expected = fitted.project(rides.numeric), oracle.transform(np.clip(rides.numeric.astype(np.float64), -6, 6))
   # tft adds up the covariance in batches; components of nearly equal variance turn by that rounding.
@@ -170,7 +170,7 @@ def test_what_a_selection_drops_is_not_in_the_lite_file(outputs, full):
   raw = {name: outputs.rides[name].astype(np.int32 if name == TIME else np.float32)
          for name in CONFIG.dataset.raw_inputs()}  # fmt: skip
   made = Interpreter(model_content=files['selection']).get_signature_runner('serving_default')(**raw)[names.NUMERIC]
-  fitted = saving.load(str(_only(outputs.reduced['selection'] / 'report')))
+  fitted = reduction_fitted.load(str(_only(outputs.reduced['selection'] / 'report')))
   np.testing.assert_allclose(made, fitted.apply(full[names.NUMERIC]), rtol=1e-4, atol=1e-4)
 
 
@@ -182,7 +182,7 @@ def test_the_report_has_data_and_pictures(outputs):
 
 
 def test_a_sample_in_bounded_memory(outputs, monkeypatch):
-  monkeypatch.setattr(training_rides, '_BATCH', 300)
+  monkeypatch.setattr(reduction_io, '_BATCH', 300)
   some, again, everything = _training(outputs, 500), _training(outputs, 500), _training(outputs, 5000)
   assert len(some.fares) == 500 and some.read == 2000 == len(everything.fares)
   np.testing.assert_array_equal(some.numeric, again.numeric)
@@ -194,7 +194,7 @@ def test_a_sample_in_bounded_memory(outputs, monkeypatch):
 def _training(outputs, sample=10_000):
   graph = tft.TFTransformOutput(str(_only(outputs.full / 'transform_graph')))
   files = [str(path) for path in (outputs.full / 'transformed_examples').glob('*/Split-train/*')]
-  return training_rides.read_training_rides(files, graph.transformed_feature_spec(), [], sample, seed=3)
+  return reduction_io.read_training_rides(files, graph.transformed_feature_spec(), [], sample, seed=3)
 
 
 def _examples(outputs, kind):
@@ -210,5 +210,5 @@ def _only(folder):
 
 
 def test_every_name_of_the_vector_is_known(outputs):
-  fitted = saving.load(str(_only(outputs.reduced['selection'] / 'report')))
+  fitted = reduction_fitted.load(str(_only(outputs.reduced['selection'] / 'report')))
   assert list(fitted.names) == [feature.name for feature in catalogue(CONFIG.dataset, CONFIG.features)]

@@ -12,14 +12,13 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.types import standard_artifacts
 
-from components.earlier.strategies import EarlierStatisticsStrategy
+from components.resolvers.strategies import EarlierStatisticsStrategy
 from components.ride_validator.component import RideSchema
-from pipeline import rollback_command
-from pipeline.local_runner import run_locally
-from pipeline.lookups import served_model
-from pipeline.metadata_store import connection_config
-from pipeline.steps import Step
-from pipeline.targets.target import Target
+from pipeline.commands import operations
+from pipeline.dag import served_model
+from pipeline.local.runner import Step, run_locally
+from pipeline.operations.store import connection_config
+from pipeline.places import Target
 from tests.pipeline.made_store import MadeStore
 
 
@@ -76,9 +75,9 @@ def test_after_a_rollback_the_restored_model_is_the_one_to_beat(tmp_path: pathli
   made = MadeStore(tmp_path, name='a')
   first, second = made.run(version=1), made.run(version=2)
   assert _served('a', made, 'before') == second
-  rollback_command.run(str(tmp_path), to=1, reason='worse')
+  operations.roll_back(str(tmp_path), to=1, reason='worse')
   assert _served('a', made, 'after') == first
-  rollback_command.run(str(tmp_path), to=2, reason='it was the data')
+  operations.roll_back(str(tmp_path), to=2, reason='it was the data')
   assert _served('a', made, 'forward') == second
 
 
@@ -86,7 +85,7 @@ def test_a_withdrawn_model_is_no_baseline_even_where_the_restored_one_is_the_can
   """The files of the restored model are gone: what is left is the withdrawn one, which must not be taken."""
   made = MadeStore(tmp_path, name='a')
   first, _ = made.run(version=1), made.run(version=2)
-  rollback_command.run(str(tmp_path), to=1, reason='worse')
+  operations.roll_back(str(tmp_path), to=1, reason='worse')
   made.folder('PruningTrainer', 'model', first).rename(tmp_path / 'elsewhere')
   assert _served('a', made, 'look-up') is None
 

@@ -8,12 +8,11 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2, validation_result_pb2
 
-from components.fare_evaluator import eval_config as configs_of
-from components.fare_evaluator import intervals, verdict
+from components.fare_evaluator import slices
 from configs import loading
 from configs.dataset import LABEL, TIME
-from models.intervals import error_intervals
-from models.signatures import SERVING_DEFAULT
+from models.metrics import error_intervals
+from models.serving import SERVING_DEFAULT
 
 EVALUATION = loading.load('nyc', ['evaluation.max_rmse=7.5', 'evaluation.max_rmse_increase=0.03']).evaluation
 
@@ -25,7 +24,7 @@ def _thresholds(config: config_pb2.EvalConfig) -> dict[str, list]:
 
 
 def test_the_rmse_of_all_rides_is_judged_and_nothing_else():
-  thresholds = _thresholds(configs_of.eval_config(EVALUATION))
+  thresholds = _thresholds(slices.eval_config(EVALUATION))
   assert set(thresholds) == {'RootMeanSquaredError', 'MeanAbsoluteError', 'Calibration', 'ExampleCount'}
   [judged] = thresholds.pop('RootMeanSquaredError')
   assert not any(thresholds.values())
@@ -37,12 +36,12 @@ def test_the_rmse_of_all_rides_is_judged_and_nothing_else():
 
 
 def test_without_a_judge_there_are_no_thresholds():
-  assert not any(_thresholds(configs_of.eval_config(EVALUATION, judges=False)).values())
+  assert not any(_thresholds(slices.eval_config(EVALUATION, judges=False)).values())
 
 
 def test_slices_and_models_that_are_compared():
-  config = configs_of.eval_config(EVALUATION)
-  assert [list(spec.feature_keys) for spec in config.slicing_specs] == [[], *([key] for key in configs_of.SLICE_KEYS)]
+  config = slices.eval_config(EVALUATION)
+  assert [list(spec.feature_keys) for spec in config.slicing_specs] == [[], *([key] for key in slices.SLICE_KEYS)]
   assert [(spec.name, spec.is_baseline, spec.label_key) for spec in config.model_specs] == [
     ('candidate', False, LABEL),
     ('baseline', True, LABEL),
@@ -53,7 +52,7 @@ def _result(ok: bool, *failures) -> validation_result_pb2.ValidationResult:
   result = validation_result_pb2.ValidationResult(validation_ok=ok)
   for is_diff, value, limit in failures:
     failure = result.metric_validations_per_slice.add().failures.add()
-    failure.metric_key.name = configs_of.RMSE
+    failure.metric_key.name = slices.RMSE
     failure.metric_key.is_diff = is_diff
     failure.metric_value.double_value.value = value
     if is_diff:
@@ -88,7 +87,7 @@ def _result(ok: bool, *failures) -> validation_result_pb2.ValidationResult:
 )
 def test_why_a_model_is_refused(result, sentences, monkeypatch):
   monkeypatch.setattr(tfma, 'load_validation_result', lambda _: result)
-  assert verdict.refusals('/evaluation', 'USD') == sentences
+  assert slices.refusals('/evaluation', 'USD') == sentences
 
 
 class _Model(tf.Module):
@@ -127,7 +126,7 @@ def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
   files = [
     _examples(tmp_path, name, seconds[part], fares[part]) for name, part in (('b', slice(6, 12)), ('a', slice(0, 6)))
   ]
-  found = intervals.intervals_of_split(saved_model, files, 200)
+  found = slices.intervals_of_split(saved_model, files, 200)
   kept = np.array(sorted(errors, key=abs)[:7])
   assert found.rides == 12
   assert found.rmse.value == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
@@ -140,11 +139,11 @@ def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
 
 def test_of_five_rides_none_is_left_out(saved_model, tmp_path):
   file = _examples(tmp_path, 'a', np.arange(5) * 10, np.arange(5) + 2.0)
-  assert intervals.intervals_of_split(saved_model, [file], 200).rmse_without_worst_5 == pytest.approx(2.0)
+  assert slices.intervals_of_split(saved_model, [file], 200).rmse_without_worst_5 == pytest.approx(2.0)
 
 
 def test_a_split_without_rides_and_a_model_without_numbers_are_refused(saved_model, tmp_path):
   with pytest.raises(ValueError, match='holds no ride'):
-    intervals.intervals_of_split(saved_model, [_examples(tmp_path, 'a', [], [])], 200)
+    slices.intervals_of_split(saved_model, [_examples(tmp_path, 'a', [], [])], 200)
   with pytest.raises(ValueError, match='predicts no number for 1 of 2 rides'):
-    intervals.intervals_of_split(saved_model, [_examples(tmp_path, 'b', [980, 990], [1.0, 1.0])], 200)
+    slices.intervals_of_split(saved_model, [_examples(tmp_path, 'b', [980, 990], [1.0, 1.0])], 200)

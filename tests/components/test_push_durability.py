@@ -16,11 +16,18 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.pusher.executor import AtomicPusherExecutor
-from components.pusher.journal import JOURNAL, Rollback, announce, manifest_digest, rollbacks, settle
-from components.pusher.publishing import STAGING_PREFIX, publish, staging
-from components.pusher.removing import remove_versions
-from components.pusher.restoring import restore
+from components.pusher.component import AtomicPusherExecutor
+from components.pusher.rollback import (
+  JOURNAL,
+  Rollback,
+  announce,
+  manifest_digest,
+  remove_versions,
+  restore,
+  rollbacks,
+  settle,
+)
+from components.pusher.versions import STAGING_PREFIX, publish, staging
 from models.versions import next_version, versions
 from tests.disk_calls import DiskCalls
 from tests.pipeline.made_store import make_version

@@ -16,9 +16,8 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.pusher.component import AtomicPusher
-from components.pusher.executor import AtomicPusherExecutor
-from components.pusher.publishing import STAGING_PREFIX, publish
+from components.pusher.component import AtomicPusher, AtomicPusherExecutor
+from components.pusher.versions import STAGING_PREFIX, publish
 from configs.errors import FailedError
 
 FILES = {'saved_model.pb': b'graph', 'variables/variables.index': b'index', 'assets.extra/model.tflite': b'lite'}

@@ -12,21 +12,22 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.pusher import restoring
-from components.pusher.executor import WITHDRAWN, AtomicPusherExecutor
-from components.pusher.journal import (
+from components.pusher import rollback
+from components.pusher.component import WITHDRAWN, AtomicPusherExecutor
+from components.pusher.rollback import (
   JOURNAL,
+  RestoreError,
   Rollback,
   announce,
   is_withdrawn,
   manifest_digest,
   origin,
+  remove_versions,
+  restore,
   rollbacks,
 )
-from components.pusher.removing import remove_versions
-from components.pusher.restoring import RestoreError, restore
 from configs.records import RecordError
-from models.manifest import MANIFEST
+from models.release import MANIFEST
 from models.versions import versions
 from tests.pipeline.made_store import make_version
 
@@ -169,7 +170,7 @@ def test_an_altered_copy_is_not_put_back(tmp_path, monkeypatch):
     shutil.copytree(source, target)
     (pathlib.Path(target) / 'saved_model.pb').write_bytes(b'grapj')
 
-  monkeypatch.setattr(restoring, 'shutil', types.SimpleNamespace(copytree=copied))
+  monkeypatch.setattr(rollback, 'shutil', types.SimpleNamespace(copytree=copied))
   with pytest.raises(RestoreError, match=r"'saved_model.pb' in '.*\.staging-.*' was altered"):
     restore(tmp_path, 2, lambda restored, replaced: _entry(0, restored, replaced))
   assert versions(tmp_path) == [2, 3]

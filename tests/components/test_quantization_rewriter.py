@@ -19,26 +19,22 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import standard_artifacts
 
 from components.artifacts import LiteVariants
-from components.quantization_rewriter.component import QuantizationRewriter
-from components.quantization_rewriter.executor import QuantizationRewriterExecutor
-from components.quantization_rewriter.rewriting import rewrite_all
+from components.quantization_rewriter.component import QuantizationRewriter, QuantizationRewriterExecutor, rewrite_all
 from configs import loading
 from configs.compression import Scheme
 from configs.dataset import LABEL, TIME
 from configs.errors import FailedError
 from configs.recipe import Pruning, Quantization, Recipe
 from models.compression import layers
-from models.compression.grid import on_grid
-from models.compression.quantized_model import quantized_model
+from models.compression.quantized_model import on_grid, quantized_model
 from models.fare_model import build_fare_model
 from models.lite import quantizer_compat
 from models.lite.client import LiteModel
 from models.lite.variants import Variants
-from models.raw_rides import RawRides
 from models.recipe_training import WEIGHTS
-from models.rides import Rides
+from models.rides import RawRides, Rides
+from models.serving import EXTRA, Exporter
 from models.settings import Settings
-from models.signatures import EXTRA, Exporter
 from models.training import predict
 from tests.models.lite.small_files import some_rides
 from transforms.catalogue import catalogue, categoricals
@@ -301,7 +297,7 @@ def test_compiles(newer_schema, tmp_path):
   text = output.read_text()
   compiled = yaml.safe_load(text) if newer_schema else json.loads(text)['pipelineSpec']
   arguments = compiled['deploymentSpec']['executors']['QuantizationRewriter_executor']['container']['args']
-  assert 'components.quantization_rewriter.executor.QuantizationRewriterExecutor' in ' '.join(map(str, arguments))
+  assert 'components.quantization_rewriter.component.QuantizationRewriterExecutor' in ' '.join(map(str, arguments))
   step = compiled['components']['QuantizationRewriter']
   assert {f'recipe_{recipe.name}' for recipe in RECIPES} <= set(step['inputDefinitions']['artifacts'])
   assert set(step['outputDefinitions']['artifacts']) == {'variants'}

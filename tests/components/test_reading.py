@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.ride_example_gen import csv_reading
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.files import check_inputs
+from components.ride_example_gen import reading
+from components.ride_example_gen.files import IngestionError, check_inputs
 from components.ride_example_gen.reading import read_blocks
 from configs.loading import load
 
@@ -91,13 +90,13 @@ def test_bytes_that_are_no_utf8_spoil_their_own_cell_only(tmp_path, dataset):
 @pytest.mark.parametrize('block', [64, 100, 257, 4096])
 def test_blocks_of_any_size_lose_and_double_nothing(tmp_path, dataset, monkeypatch, block):
   """Oracle: the numbers 1 to n, each once, as key of a row or as a malformed line."""
-  monkeypatch.setattr(csv_reading, '_BLOCK_BYTES', block)
-  monkeypatch.setattr(csv_reading, '_HEADER_CHARACTERS', block)
+  monkeypatch.setattr(reading, '_BLOCK_BYTES', block)
+  monkeypatch.setattr(reading, '_HEADER_CHARACTERS', block)
   generator = np.random.default_rng(block)
   texts = {number: f'{number},{"é" * int(generator.integers(0, 9))}\n' for number in range(1, 301)}
   malformed_numbers = set(generator.choice(300, 90, replace=False) + 1)
   lines = [text.replace(',', ',x,') if number in malformed_numbers else text for number, text in texts.items()]
-  table = csv_reading.CsvTable(write(tmp_path, 'a,b\n' + ''.join(lines)), csv_reading.Container.PLAIN, ',')
+  table = reading.CsvTable(write(tmp_path, 'a,b\n' + ''.join(lines)), reading.Container.PLAIN, ',')
   seen, refused = {}, {}
   for rows, numbers, malformed in table.batches():
     cells = [tuple(row.values()) for row in rows.to_pylist()]

@@ -18,10 +18,10 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components.artifacts import Quarantine
-from components.ride_example_gen import parameters, publishing
-from components.ride_example_gen.counts import RideCounts, read_counts
-from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen import executor
 from components.ride_example_gen.executor import RideExampleGenExecutor, _Ingest
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.quarantine import RideCounts, read_counts
 from configs.loading import load
 
 NAMES = (
@@ -70,8 +70,8 @@ def ingest(source, output, pattern='*', overrides=(), window=None):
   properties = {
     'input_base': str(source),
     'input_config': proto_utils.proto_to_json(utils.make_default_input_config(pattern)),
-    'dataset': parameters.DATASET.dump(config.dataset),
-    'split': parameters.dump_split(config.split),
+    'dataset': executor.DATASET.dump(config.dataset),
+    'split': executor.dump_split(config.split),
     **({} if window is None else {'window': window}),
   }
   # Without Beam arguments: with any, TFX first builds a wheel of itself.
@@ -240,14 +240,14 @@ def test_attempts_that_were_repeated_or_broke_off_add_nothing(tmp_path):
   """Beam may run a bundle twice; the real step runs thrice here, and a fourth attempt dies half way."""
   put(tmp_path / 'a.csv', as_csv([*rides(50), ride(fare_amount='-1')]))
   config = load('nyc')
-  staging = publishing.Staging(str(tmp_path / 'staging'))
+  staging = executor.Staging(str(tmp_path / 'staging'))
   step = _Ingest(config.dataset, config.split, staging, {})
   for _ in range(3):
     list(step.process((0, str(tmp_path / 'a.csv'))))
   with staging.attempt().open('train-0.gz') as file:
     file.write(b'half a shard')
   split_uris = {split: str(tmp_path / f'Split-{split}') for split in ('train', 'eval')}
-  counts = publishing.publish([staging.note(0, _Ingest.NOTE)], staging, split_uris, str(tmp_path / 'quarantine'))
+  counts = executor.publish([staging.note(0, _Ingest.NOTE)], staging, split_uris, str(tmp_path / 'quarantine'))
   assert counts.read == 51 and counts.kept == 50
   assert sum(len(read_back(uri)['fare_amount']) for uri in split_uris.values()) == 50
   assert len(quarantined(str(tmp_path / 'quarantine'))) == 1
@@ -274,7 +274,7 @@ def test_a_bucket_works_as_a_disk_does(tmp_path):
 
 def test_larger_files_give_several_shards(tmp_path, monkeypatch):
   monkeypatch.setattr('components.ride_example_gen.ingestion._SHARD_ROWS', 10)
-  monkeypatch.setattr('components.ride_example_gen.csv_reading._BLOCK_BYTES', 2000)
+  monkeypatch.setattr('components.ride_example_gen.reading._BLOCK_BYTES', 2000)
   put(tmp_path / 'in/a.csv', as_csv(rides(500)))
   splits, _ = ingest(tmp_path / 'in', tmp_path)
   assert len(list(pathlib.Path(splits['train']).iterdir())) > 5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import IngestionError
 from tests.components.test_ride_example_gen import as_csv, ingest, put, read_back, rides
 
 WINDOW = ['retraining.window=2']

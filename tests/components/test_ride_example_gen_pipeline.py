@@ -11,8 +11,8 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.proto import example_gen_pb2
 
 from components.ride_example_gen.component import RideExampleGen
-from components.ride_example_gen.counts import read_counts
-from components.ride_example_gen.errors import IngestionError
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.quarantine import read_counts
 from configs.loading import load
 from tests.components.test_ride_example_gen import as_csv, put, read_back, ride, rides
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.ride_example_gen import parameters, splitting, tfrecord
+from components.ride_example_gen import encoding, executor, spans
 from configs.dataset import Dataset
 from configs.loading import load
 from configs.parts import load_part
@@ -15,21 +15,21 @@ def test_the_mixer_is_splitmix64():
   """Oracle: the first outputs of the published generator for the seed 0 (Vigna's `splitmix64.c`)."""
   golden = 0x9E3779B97F4A7C15
   states = np.array([0, golden], np.uint64)
-  assert [hex(value) for value in splitting._mix(states)] == ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4']
+  assert [hex(value) for value in spans._mix(states)] == ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4']
 
 
 @pytest.mark.parametrize('share', [0.05, 0.2, 0.5])
 @pytest.mark.parametrize('seed', [0, 1, 2**31 - 1])
 def test_the_hash_gives_the_share_on_neighbouring_stamps(share, seed):
   seconds = np.arange(-50_000, 50_000)
-  chosen = splitting.in_eval(seconds, Split(eval_share=share, seed=seed))
+  chosen = spans.in_eval(seconds, Split(eval_share=share, seed=seed))
   assert chosen.mean() == pytest.approx(share, abs=0.01)
   assert chosen[::900].mean() == pytest.approx(share, abs=0.12)
 
 
 def test_rides_of_one_stamp_stay_together_and_seeds_differ():
   seconds = np.repeat(np.arange(10_000), 3)
-  first, second = (splitting.in_eval(seconds, Split(seed=seed)) for seed in (0, 1))
+  first, second = (spans.in_eval(seconds, Split(seed=seed)) for seed in (0, 1))
   assert (first.reshape(-1, 3).min(axis=1) == first.reshape(-1, 3).max(axis=1)).all()
   assert (first & second).mean() == pytest.approx(0.04, abs=0.01)
 
@@ -47,14 +47,14 @@ def test_rides_of_one_stamp_stay_together_and_seeds_differ():
 )
 def test_the_threshold_is_as_near_to_the_share_as_whole_stamps_allow(counts, share, in_eval):
   seconds, counts = np.arange(len(counts)) * 60, np.array(counts, np.int64)
-  threshold = splitting.chronological_threshold(seconds, counts, share)
-  chosen = splitting.in_eval(np.repeat(seconds, counts), Split(method='chronological', eval_share=share), threshold)
+  threshold = spans.chronological_threshold(seconds, counts, share)
+  chosen = spans.in_eval(np.repeat(seconds, counts), Split(method='chronological', eval_share=share), threshold)
   assert chosen.sum() == in_eval
 
 
 def test_a_chronological_split_needs_its_threshold():
   with pytest.raises(ValueError, match='needs the threshold of all rides'):
-    splitting.in_eval(np.arange(3), Split(method='chronological'))
+    spans.in_eval(np.arange(3), Split(method='chronological'))
 
 
 @pytest.mark.parametrize('length', [0, 1, 2, 7, 196, 1001])
@@ -64,7 +64,7 @@ def test_the_framing_is_that_of_tensorflows_writer(tmp_path, length):
   with tf.io.TFRecordWriter(str(tmp_path / 'oracle')) as writer:
     for record in records:
       writer.write(record)
-  assert tfrecord.frame(records) == (tmp_path / 'oracle').read_bytes()
+  assert encoding.frame(records) == (tmp_path / 'oracle').read_bytes()
 
 
 @pytest.mark.parametrize('order', [lambda records: records, lambda records: sorted(records, key=len)])
@@ -74,8 +74,8 @@ def test_records_of_many_lengths_are_framed_in_their_order(order, tmp_path):
   with tf.io.TFRecordWriter(str(tmp_path / 'oracle')) as writer:
     for record in records:
       writer.write(record)
-  assert tfrecord.frame(records) == (tmp_path / 'oracle').read_bytes()
-  assert tfrecord.frame([]) == b''
+  assert encoding.frame(records) == (tmp_path / 'oracle').read_bytes()
+  assert encoding.frame([]) == b''
 
 
 @pytest.mark.parametrize(
@@ -93,21 +93,21 @@ def test_records_of_many_lengths_are_framed_in_their_order(order, tmp_path):
 )
 def test_only_what_matters_to_ingestion_is_in_the_cache_key(override, same):
   before, after = load('nyc').dataset, load('nyc', [override]).dataset
-  assert (parameters.DATASET.dump(before) == parameters.DATASET.dump(after)) is same
+  assert (executor.DATASET.dump(before) == executor.DATASET.dump(after)) is same
 
 
 def test_parameters_survive_the_way_to_the_executor():
   for name in ('nyc', 'chicago'):
     config = load(name)
-    dataset = load_part(Dataset, parameters.DATASET.dump(config.dataset))
+    dataset = load_part(Dataset, executor.DATASET.dump(config.dataset))
     assert dataset.time == config.dataset.time
     assert dataset.rules.bounds == config.dataset.rules.bounds and dataset.missing == config.dataset.missing
-    assert parameters.load_split(parameters.dump_split(config.split)) == config.split
+    assert executor.load_split(executor.dump_split(config.split)) == config.split
 
 
 def test_the_seed_matters_to_the_hash_only():
   def dumped(method, seed):
-    return parameters.dump_split(Split(method=method, seed=seed))
+    return executor.dump_split(Split(method=method, seed=seed))
 
   assert dumped('chronological', 1) == dumped('chronological', 2)
   assert dumped('hash', 1) != dumped('hash', 2)

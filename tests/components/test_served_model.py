@@ -7,8 +7,7 @@ import pathlib
 import pytest
 from tfx.types import standard_artifacts
 
-from components.served_model.absence import without_absent
-from components.served_model.executor import VERSION_PROPERTY, ServedModelExecutor
+from components.resolvers.served_model import VERSION_PROPERTY, ServedModelExecutor, without_absent
 
 
 def _version(base: pathlib.Path, name: str) -> pathlib.Path:

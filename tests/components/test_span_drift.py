@@ -9,7 +9,7 @@ import tensorflow_data_validation as tfdv
 from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 
 from benchmarks.simulator import simulate_day
-from components.ride_example_gen.survey import survey_span, valid_rides
+from components.ride_example_gen.ingestion import survey_span, valid_rides
 from components.ride_validator.divergence import _statistics, span_drift
 from components.ride_validator.findings import Kind
 from components.ride_validator.inspection import inspect

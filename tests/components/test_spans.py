@@ -6,11 +6,9 @@ import pathlib
 
 import pytest
 
-from components.ride_example_gen.errors import IngestionError
-from components.ride_example_gen.files import check_inputs
-from components.ride_example_gen.spans import find_spans, has_spans, span_day, span_number
-from components.ride_example_gen.window import latest_window
-from pipeline.data_source import data_source
+from components.ride_example_gen.files import IngestionError, check_inputs
+from components.ride_example_gen.spans import find_spans, has_spans, latest_window, span_day, span_number
+from pipeline.sources import data_source
 
 DAYS = '{YYYY}/{MM}/{DD}/*.csv'
 

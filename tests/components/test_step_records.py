@@ -94,7 +94,7 @@ def test_lists_with_what_a_newer_version_adds_are_read_and_broken_ones_told():
 
 def test_records_need_no_heavy_library():
   """The report and the command line read them."""
-  modules = ', '.join(sorted({kind.__module__ for kind, _ in KINDS.values()} | {'models.manifest'}))
+  modules = ', '.join(sorted({kind.__module__ for kind, _ in KINDS.values()} | {'models.release'}))
   heavy = "{'tensorflow', 'tfx', 'apache_beam', 'pandas', 'ml_metadata'}"
   program = f'import sys, {modules}; print(sorted({heavy} & set(sys.modules)))'
   done = subprocess.run([sys.executable, '-c', program], check=True, capture_output=True, text=True)
@@ -108,7 +108,7 @@ HOMES = {
   'intervals.json': 'components/fare_evaluator/records.py',
   'reduction.json': 'models/reduction/records.py',
   'refusals.json': 'components/fare_evaluator/records.py',
-  'rollbacks.jsonl': 'components/pusher/journal.py',
+  'rollbacks.jsonl': 'components/pusher/rollback.py',
   'slices.json': 'components/fare_evaluator/records.py',
   'training_report.json': 'models/compression/records.py',
   'variants.json': 'components/quantization_rewriter/records.py',

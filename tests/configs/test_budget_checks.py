@@ -3,7 +3,7 @@
 import pytest
 
 from configs import loading
-from configs.budget_checks import weight_bytes
+from configs.checks import weight_bytes
 from configs.compression import Compression
 from configs.layers import model_layers
 from configs.loading import ConfigError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from configs import loading
-from configs.metadata import StoreKind
+from configs.operations import StoreKind
 
 SERVER = ('metadata.kind=postgresql', 'metadata.host=db', 'metadata.database=ml', 'metadata.user=me')
 

@@ -13,9 +13,9 @@ import pytest
 
 from configs import loading
 from configs.base import Config
-from configs.bigquery import BigQuery
 from configs.dataset import Dataset, ExtraColumn, FileFormat, Landmark
 from configs.parts import Part, leaves, load_part
+from configs.platform import BigQuery
 
 DATASET = loading.load('nyc').dataset.model_copy(
   update={'extras': (ExtraColumn(name='surge', column='Surge', meaning='how busy'),)}

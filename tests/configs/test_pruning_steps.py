@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
+from configs.checks import PruningSteps, pruning_steps
 from configs.recipe import Pruning, SparsitySchedule
-from configs.recipe_checks import PruningSteps, pruning_steps
 from models.keras_compat import keras
 
 RISING = {

@@ -1,6 +1,6 @@
 """Recipes against the model they are for. Oracle for what is refused: tfmot itself, which fails or does nothing.
 
-Blocks are masked as the trainer has it, by `models.compression.blocks`.
+Blocks are masked as the trainer has it, by `models.compression.pruning`.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from tensorflow_model_optimization.python.core.clustering.keras import cluster_w
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_aware_activation
 
 from configs import loading
+from configs.checks import QUANTIZABLE, kernel_problems
 from configs.loading import ConfigError
 from configs.model import Activation
 from configs.recipe import Pruning
-from configs.recipe_checks import QUANTIZABLE, kernel_problems
-from models.compression.blocks import AlignedPruning
+from models.compression.pruning import AlignedPruning
 from models.keras_compat import keras
 
 CROSSES = 'features.crosses.enabled=true'

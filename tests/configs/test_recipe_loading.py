@@ -7,8 +7,8 @@ import yaml
 
 from configs import loading
 from configs.loading import ConfigError
+from configs.presets import RECIPES
 from configs.recipe import DENSE_RECIPE, Initialization, Recipe
-from configs.recipe_loading import RECIPES
 
 FOLDER = pathlib.Path(loading.__file__).parent / 'recipes'
 PRESETS = (

@@ -6,10 +6,10 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from configs import loading
+from configs.checks import applies
 from configs.compression import Precision, Scheme
 from configs.loading import ConfigError
 from configs.recipe import DENSE_RECIPE, Pruning, Recipe
-from configs.scheme_checks import applies
 from models.keras_compat import keras
 from models.lite.converter import from_keras
 

@@ -13,10 +13,11 @@ import pytest
 from benchmarks.simulator import Format, write
 from configs import loading
 from configs.run import RunConfig
-from pipeline import local_run, output_directory
-from pipeline.data_source import rides_of
-from pipeline.output_directory import OutputDirectory
-from pipeline.steps import Step
+from pipeline.local import output as local_output
+from pipeline.local import run as local_run
+from pipeline.local.output import OutputDirectory
+from pipeline.local.runner import Step
+from pipeline.sources import rides_of
 from pipeline.summary_record import Summary
 
 QUICK = (
@@ -85,12 +86,12 @@ def simulated(directory: pathlib.Path, rows: int = 1500, seed: int = 0) -> pathl
 @pytest.fixture
 def project(tmp_path: pathlib.Path) -> Project:
   """A fresh project with 1,500 simulated rides."""
-  return Project(simulated(tmp_path / 'rides'), output_directory.prepare(str(tmp_path / 'out')))
+  return Project(simulated(tmp_path / 'rides'), local_output.prepare(str(tmp_path / 'out')))
 
 
 @pytest.fixture(scope='session')
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, Any], dict[str, str]]:
   """A project after its first run: project, summary, states. Tests may run it again, not change its data."""
   directory = tmp_path_factory.mktemp('finished')
-  first = Project(simulated(directory / 'rides'), output_directory.prepare(str(directory / 'out')))
+  first = Project(simulated(directory / 'rides'), local_output.prepare(str(directory / 'out')))
   return first, *first.run()

@@ -21,11 +21,12 @@ import pyarrow.csv
 
 from benchmarks.simulator import simulate_day
 from configs import loading
-from models.manifest import verify
-from pipeline import output_directory, retrain_command
-from pipeline.data_source import data_source
+from models.release import verify
+from pipeline.commands import retrain as commands_retrain
+from pipeline.local import output
 from pipeline.retraining.ledger import Ledger
 from pipeline.schedule.cron import Cron
+from pipeline.sources import data_source
 
 RIDES = 300
 """Rides a day."""
@@ -60,7 +61,7 @@ class City:
   new_rows: int
 
   def __post_init__(self) -> None:
-    self.output = output_directory.prepare(str(self.folder / 'out'))
+    self.output = output.prepare(str(self.folder / 'out'))
     self.pattern = f'{self.folder}/days/{{YYYY}}/{{MM}}/{{DD}}/*.csv'
     self.rides: dict[str, int] = {}
     self.use(self.new_rows)
@@ -90,8 +91,8 @@ class City:
   def retrain(self, now: datetime.datetime) -> tuple[int, dict[str, Any]]:
     """What the timer calls, in this process; exit code and summary."""
     source = data_source(self.config.dataset.path)
-    with output_directory.locked(self.output):
-      code = retrain_command.run(self.config, source, self.output, now)
+    with output.locked(self.output):
+      code = commands_retrain.run(self.config, source, self.output, now)
     return code, json.loads(self.output.summary.read_text())
 
   def start(self, now: datetime.datetime) -> subprocess.Popen[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import output_directory
+from pipeline.local import output
 from tests.integration.conftest import Project
 
 pytestmark = pytest.mark.slow
@@ -76,7 +76,7 @@ def worker_pool(tmp_path_factory):
 def _again(finished, tmp_path, *overrides):
   """The summary and the output of a second run on the same rides in another output directory."""
   first, summary, _ = finished
-  project = Project(first.data, output_directory.prepare(str(tmp_path / 'out')))
+  project = Project(first.data, output.prepare(str(tmp_path / 'out')))
   again, states = project.run(*overrides)
   assert again['status'] == 'pushed', again['reason']
   assert set(states.values()) == {'complete'}

@@ -18,9 +18,9 @@ from tfx.types import standard_artifacts
 from components.artifacts import Quarantine
 from configs import loading
 from configs.beam import BEAM_STEPS
-from pipeline.beam_arguments import Surroundings
+from pipeline.beam import Surroundings
 from pipeline.dag import Places, build_nodes
-from pipeline.data_source import rides_of
+from pipeline.sources import rides_of
 from tests.integration.conftest import QUICK, simulated
 
 AROUND = Surroundings(
@@ -140,7 +140,7 @@ OWN = {
     'components.feature_engineering.records.ReadBatches',
     'components.feature_engineering.records._WriteParts',
   },
-  'DimensionalityReduction': {'components.dimensionality_reduction.reduced_examples.Reduce'},
+  'DimensionalityReduction': {'components.dimensionality_reduction.reduction_io.Reduce'},
 }
 """The project's own functions in a job."""
 
@@ -191,5 +191,5 @@ def test_the_job_of_reading_bigquery(source, tmp_path, job_of):
   job = job_of(node, {})
   transforms = job.proto_pipeline.components.transforms.values()
   assert {transform.unique_name for transform in transforms} >= {'BigQuery/Read', 'Stage/Write', 'Stage/Note'}
-  assert 'components.bigquery_ride_gen.snapshot._WriteRowParts' in _functions(transforms)
+  assert 'components.bigquery_ride_gen.reader._WriteRowParts' in _functions(transforms)
   assert job.options.get_all_options()['project'] == AROUND.project

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline import output_directory
+from pipeline.local import output
 from tests.integration.conftest import Project, simulated
 
 _SIZE = 12_000_000
@@ -27,8 +27,8 @@ def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def test_runs_again_when_there_is_room(small_disk: pathlib.Path, tmp_path: pathlib.Path, monkeypatch):
-  monkeypatch.setattr(output_directory, 'MINIMUM_FREE_BYTES', 0)
-  project = Project(simulated(tmp_path / 'rides'), output_directory.prepare(str(small_disk / 'out')))
+  monkeypatch.setattr(output, 'MINIMUM_FREE_BYTES', 0)
+  project = Project(simulated(tmp_path / 'rides'), output.prepare(str(small_disk / 'out')))
   first, _ = project.run()
   assert first['status'] == 'pushed', first['reason']
   served = sorted(pathlib.Path(first['pushed_path']).rglob('*'))

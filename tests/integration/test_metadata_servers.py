@@ -12,9 +12,10 @@ import pytest
 
 from benchmarks.database_servers import PASSWORD, Server
 from configs import loading
-from pipeline import metadata_store, pushes
-from pipeline.lineage import lineage
-from pipeline.output_directory import OutputDirectory
+from pipeline.local.output import OutputDirectory
+from pipeline.operations import registry
+from pipeline.operations import store as operations_store
+from pipeline.operations.lineage import lineage
 from tests.integration.conftest import QUICK, simulated
 from tests.pipeline.database_fixtures import database
 
@@ -43,13 +44,13 @@ def test_two_pipelines_at_once(database: Server, tmp_path: pathlib.Path):
   for name, process in running.items():
     assert process.returncode == 0, shown[name]
 
-  store = metadata_store.open_store(loading.load('nyc', database.overrides()).metadata, tmp_path / 'unused')
+  store = operations_store.open_store(loading.load('nyc', database.overrides()).metadata, tmp_path / 'unused')
   made = {}
   for name, output in outputs.items():
     summary = json.loads(output.summary.read_text())
     assert summary['status'] == 'pushed', summary['reason']
     assert {step['state'] for step in summary['steps']} == {'complete'}
-    [version] = pushes.pushes(store, name).values()
+    [version] = registry.pushes(store, name).values()
     made[name] = lineage(store, [version.artifact.id])
     assert all(pathlib.Path(one.artifact.uri).is_relative_to(output.path) for one in made[name])
   assert [one.step for one in made['north']] == [one.step for one in made['south']]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import output_directory
+from pipeline.local import output
 from tests.integration.conftest import Project, simulated
 
 RECIPES = ('dense', 'pruned_80', 'pqat_80', 'clustered_16')
@@ -20,7 +20,7 @@ SETTINGS = (f'training.recipes=[{",".join(RECIPES)}]', 'training.serve=pqat_80')
 def trained(tmp_path_factory):
   """A run of several recipes that serves a quantization-aware one: project, summary, states."""
   directory = tmp_path_factory.mktemp('recipes')
-  project = Project(simulated(directory / 'rides'), output_directory.prepare(str(directory / 'out')))
+  project = Project(simulated(directory / 'rides'), output.prepare(str(directory / 'out')))
   return project, *project.run(*SETTINGS)
 
 

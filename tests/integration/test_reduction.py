@@ -5,14 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import output_directory, report
+from pipeline import report
+from pipeline.local import output
 from tests.integration.conftest import Project
 
 
 @pytest.fixture(scope='module')
 def pushed(tmp_path_factory, nyc_rides):
   """Summary, states of the steps, and the pushed version, of principal components of 99 % of the variance."""
-  project = Project(nyc_rides, output_directory.prepare(str(tmp_path_factory.mktemp('reduction') / 'out')))
+  project = Project(nyc_rides, output.prepare(str(tmp_path_factory.mktemp('reduction') / 'out')))
   summary, states = project.run('reduction.method=pca', 'reduction.components=0.99')
   assert summary['status'] == 'pushed', summary['reason']
   return project, summary, states, project.output.serving / project.versions()[-1]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from models import golden, manifest
-from pipeline.rehearsal.artifact_store import ArtifactStore, Execution
+from models import release
+from pipeline.places import Target
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.targets.target import Target
+from pipeline.rehearsal.invocation import ArtifactStore, Execution
 from tests.conftest import REPOSITORY
 
 SHORT = REPOSITORY / 'tests' / 'integration' / 'short_rehearsal.yaml'
@@ -85,8 +85,8 @@ def test_what_was_pushed_is_a_whole_version(rehearsed: Rehearsed):
   assert versions[0] != versions[1]
   for version in versions:
     assert (version / 'saved_model.pb').exists()
-    manifest.verify(version)
-    golden.check_golden(version)
+    release.verify(version)
+    release.check_golden(version)
 
 
 @pytest.mark.slow

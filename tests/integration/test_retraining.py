@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from pipeline import back_fill, output_directory
-from pipeline.data_source import data_source
+from pipeline.commands import retrain
+from pipeline.local import output
+from pipeline.sources import data_source
 from tests.integration.sixty_days import RIDES, City
 
 FIRST = datetime.date(2026, 3, 1)
@@ -55,7 +56,7 @@ def test_a_window_is_run_once_and_then_there_is_no_new_data(city: City):
 
 
 def test_while_a_run_is_on_its_way_another_trigger_is_content(city: City):
-  with output_directory.locked(city.output):
+  with output.locked(city.output):
     busy = _farelite(city, 'retrain')
   assert busy.returncode == 0, busy.stderr
   assert 'No run: another one is on its way.' in busy.stdout
@@ -85,8 +86,8 @@ def test_the_past_is_run_in_order_and_goes_on_where_it_was_stopped(city: City):
   city.break_day(FIRST + datetime.timedelta(1))
 
   def filled(first: str, last: str) -> int:
-    with output_directory.locked(city.output):
-      return back_fill.run(city.config, data_source(city.config.dataset.path), city.output, first, last, NOON)
+    with output.locked(city.output):
+      return retrain.back_fill(city.config, data_source(city.config.dataset.path), city.output, first, last, NOON)
 
   assert filled('2026-03-01', '2026-03-03') == 1
   assert filled('2026-03-01', '2026-03-04') == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from pipeline import output_directory
+from pipeline.local import output
 from tests.integration.conftest import Project, simulated
 
 
@@ -12,7 +12,7 @@ def test_newest_span_is_read_and_drift_is_measured_against_the_one_before(tmp_pa
   """Oracle: spans of different sizes; the second one's passengers are changed, so the drift is known to be large."""
   first = simulated(tmp_path / 'spans' / 'span-1', rows=1200, seed=1)
   pattern = tmp_path / 'spans' / 'span-{SPAN}' / '*.csv'
-  project = Project(pattern, output_directory.prepare(str(tmp_path / 'out')))
+  project = Project(pattern, output.prepare(str(tmp_path / 'out')))
   before, _ = project.run()
   assert before['rows']['read'] == 1200
   assert not [finding for finding in before['findings'] if finding['kind'] == 'drift']

@@ -50,4 +50,4 @@ def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
   for folder, names in (('recipes', recipes), ('schemes', schemes)):
     assert set(names.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / folder).iterdir()}
   assert chosen == "pqat_80 ('fare',)"
-  assert {'models.run_fn.run_fn', 'components.served_model.executor.ServedModelExecutor'} <= set(json.loads(executors))
+  assert {'models.run_fn.run_fn', 'components.resolvers.served_model.ServedModelExecutor'} <= set(json.loads(executors))

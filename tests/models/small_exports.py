@@ -21,7 +21,7 @@ _GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 
 
 class Serving(tf.Module):
-  """What `models.signatures.FareServing` saves, without a Transform graph: the Keras model as `model`."""
+  """What `models.serving.FareServing` saves, without a Transform graph: the Keras model as `model`."""
 
   def __init__(self, model):
     super().__init__(name='fare_serving')

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from configs.model import Training
-from models.adamw import AdamW
+from models.compiled_steps import AdamW
 from models.keras_compat import keras
 
 STEPS = 30

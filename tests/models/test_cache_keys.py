@@ -17,12 +17,11 @@ import tensorflow as tf
 from configs import loading
 from configs.compression import Scheme
 from configs.recipe import Pruning, Quantization, Recipe
-from models import exported, run_fn
-from models.compression import proof, stages
+from models import run_fn, serving
+from models.compression import compressor, proof
 from models.compression.compressor import Compressor, _stages
 from models.lite.variants import Variants
-from models.raw_rides import RawRides
-from models.rides import Rides
+from models.rides import RawRides, Rides
 from models.settings import Settings
 
 CONFIG = loading.load('nyc')
@@ -51,7 +50,7 @@ class LiteFile:
     raw = RawRides({'pickup_latitude': np.zeros(self.eval_rides)}, np.zeros(self.eval_rides))
     variants = Variants(SETTINGS, dict, self.rides, raw)
     variants.__dict__['features'] = self.features
-    monkeypatch.setattr(exported, 'read_weights', lambda _: self.weights)
+    monkeypatch.setattr(serving, 'read_weights', lambda _: self.weights)
     monkeypatch.setattr(tf, '__version__', self.tensorflow)
     return variants.digest(self.recipe, self.scheme, '/saved_model')
 
@@ -167,8 +166,8 @@ def test_a_stage_goes_by_every_part_of_its_weights():
     'divided': [ones[:2], ones[2:]],
     'none': [],
   }
-  assert len({stages.digest('about', arrays) for arrays in weights.values()}) == len(weights)
-  assert stages.digest('about', [np.ones((2, 8), np.float32)[:, ::2]]) == stages.digest(
+  assert len({compressor.digest('about', arrays) for arrays in weights.values()}) == len(weights)
+  assert compressor.digest('about', [np.ones((2, 8), np.float32)[:, ::2]]) == compressor.digest(
     'about', [np.ones((2, 4), np.float32)]
   )
 
@@ -203,7 +202,7 @@ def test_a_killed_training_is_taken_up_by(changes, same):
 
 
 def _base_digest(monkeypatch, weights) -> str:
-  monkeypatch.setattr(exported, 'read_weights', lambda _: weights)
+  monkeypatch.setattr(serving, 'read_weights', lambda _: weights)
   return proof.base_digest('/saved_model')
 
 

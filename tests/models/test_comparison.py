@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from configs.records import Estimate
-from models.comparison import compare
-from models.intervals import error_intervals, ratio_interval
+from models.metrics import compare, error_intervals, ratio_interval
 
 RIDES = 3000
 

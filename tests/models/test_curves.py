@@ -5,7 +5,7 @@ import json
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models.curves import write_curves, write_tensorboard
+from models.plots import write_curves, write_tensorboard
 from models.training import Course
 
 TRAINING = {'step': [5, 10], 'epoch': [0.5, 1.0], 'loss': [3.0, 1.0], 'rmse': [4.0, 2.0], 'learning_rate': [0.1, 0.0]}

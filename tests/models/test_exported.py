@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.exported import biases, fake_quantized, kernel_ranges, kernels, ranges, read_weights
 from models.keras_compat import keras
+from models.serving import biases, fake_quantized, kernel_ranges, kernels, ranges, read_weights
 from tests.models.small_exports import SHAPES, Serving, export, quantized, rewritten, small_model
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from configs.loading import load
-from models.golden import GOLDEN, check_golden, write_golden
 from models.lite.client import LiteModel
-from models.manifest import LITE_FILE, ManifestError
+from models.release import GOLDEN, LITE_FILE, ManifestError, check_golden, write_golden
 from tests.models.lite.small_files import preset_lite_file, small_lite_file, some_rides, write_version
 
 SCRIPT = """

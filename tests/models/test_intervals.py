@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from configs.evaluation import Evaluation
-from models import comparison, intervals
-from models.intervals import (
+from models import metrics
+from models.metrics import (
   _POISSON,
   Estimate,
   error_intervals,
@@ -224,10 +224,10 @@ def test_mean_error_of_one_moment_has_no_interval():
   assert mean_error(np.array([1.0, 3.0]), np.array([7, 7])) == Estimate(2.0)
 
 
-HOME = {'models/intervals.py', 'models/comparison.py'}
+HOME = {'models/metrics.py'}
 ELSEWHERE = {
   # The t-interval over seeds, which is no interval over rides.
-  'components/study/cross_validation.py': {'0.975'},
+  'pipeline/study/folds.py': {'0.975'},
   # The figure itself, as it is computed, recorded and shown.
   'configs/records.py': {'class Estimate'},
 }
@@ -252,7 +252,7 @@ def test_no_other_file_draws_a_bootstrap_or_computes_an_rmse():
 
 def test_no_function_has_a_number_of_draws_or_a_seed_of_its_own():
   """Every caller says how often its run draws, and none can draw by another seed."""
-  for module in (intervals, comparison):
+  for module in (metrics, metrics):
     for name, function in inspect.getmembers(module, inspect.isfunction):
       parameters = inspect.signature(function).parameters
       assert 'seed' not in parameters, name

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from configs.loading import load
-from models.lite.client import LiteModel
-from models.lite.contract import LiteFileError
-from models.manifest import LITE_FILE, ManifestError
-from models.pushed import find_pushed, load_pushed
+from models.lite.client import LiteFileError, LiteModel
+from models.release import LITE_FILE, ManifestError, find_pushed, load_pushed
 from tests.models.lite.small_files import preset_lite_file, some_rides, write_version
 
 

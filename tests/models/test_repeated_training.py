@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from configs.model import Model, Training
-from models import repeated_training
+from models import training
 from models.fare_model import build_fare_model
-from models.repeated_training import RepeatedTraining
 from models.rides import Rides
-from models.training import DivergedError, train
+from models.training import DivergedError, RepeatedTraining, train
 from transforms.catalogue import Categorical
 
 CELLS = [Categorical('cell', 5, 2, 'a cell')]
@@ -30,8 +29,8 @@ def _builder(config):
 def test_other_rides_and_seeds_give_what_a_loop_of_their_own_gives(dropout, monkeypatch):
   build = _builder(Model(hidden=(8, 4), dropout=dropout))
   repeated, compiled = RepeatedTraining(build), []
-  steps = repeated_training.compiled_steps
-  monkeypatch.setattr(repeated_training, 'compiled_steps', lambda *arguments: compiled.append(1) or steps(*arguments))
+  steps = training.compiled_steps
+  monkeypatch.setattr(training, 'compiled_steps', lambda *arguments: compiled.append(1) or steps(*arguments))
   # 300 and 310 rides make as many steps of 32; 200 make fewer, and need a trace of their own.
   for count, seed in ((300, 1), (310, 2), (200, 2)):
     rides, config = _rides(count, seed), Training(epochs=3, batch_size=32, seed=seed)

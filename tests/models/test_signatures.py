@@ -10,7 +10,7 @@ from configs import loading
 from configs.dataset import LABEL, TIME
 from models.fare_model import build_fare_model
 from models.rides import Rides
-from models.signatures import Exporter, raw_example_spec, raw_tensor_specs
+from models.serving import Exporter, raw_example_spec, raw_tensor_specs
 from models.training import predict
 from transforms import in_memory, names
 from transforms.catalogue import catalogue, categoricals

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.database_servers import PASSWORD, Server, ServerMissingError, server
 from configs import loading
-from configs.metadata import PASSWORD_VARIABLE, Metadata
+from configs.operations import PASSWORD_VARIABLE, Metadata
 
 KINDS = ('postgresql', 'mysql')
 

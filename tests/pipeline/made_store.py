@@ -13,10 +13,11 @@ import pathlib
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
-from components.ride_example_gen.counts import COUNTS_FILE, RideCounts
+from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts
 from configs import loading
-from models.manifest import Manifest, write_manifest
-from pipeline import metadata_store, output_directory, run_registry
+from models.release import Manifest, write_manifest
+from pipeline.local import output
+from pipeline.operations import registry, store
 from pipeline.summary_record import Status, Summary
 
 BYTES = {'saved_model.pb': b'graph', 'assets.extra/model.tflite': b'lite'}
@@ -28,10 +29,10 @@ class MadeStore:
   """An output directory and its store; `run` adds a run."""
 
   def __init__(self, path: pathlib.Path, *overrides: str, name: str = 'nyc') -> None:
-    self.output = output_directory.prepare(str(path))
+    self.output = output.prepare(str(path))
     self.config = loading.load('nyc', [f'name={name}', *overrides])
     self.output.config.write_text(loading.dump(self.config))
-    self.store: mlmd.MetadataStore = metadata_store.open_store(self.config.metadata, self.output.metadata)
+    self.store: mlmd.MetadataStore = store.open_store(self.config.metadata, self.output.metadata)
     self.runs: list[str] = []
     self.rides: dict[str, list[mlmd_pb2.Artifact]] = {}
     self.models: dict[str, mlmd_pb2.Artifact] = {}
@@ -54,14 +55,14 @@ class MadeStore:
     started = started or NOON + datetime.timedelta(hours=len(self.runs))
     digest = hashlib.sha256(f'{self.config.name} {len(self.runs)}'.encode()).hexdigest()
     run = f'{started:%Y%m%d-%H%M%S}-{digest[:6]}'
-    facts = run_registry.RunEntry(
+    facts = registry.RunEntry(
       pipeline=self.config.name,
       started=started.isoformat(),
       output=str(self.output.path),
       config=f'run: {run}\n',
       code_version=f'code of {run}',
     )
-    run_registry.begin(self.store, run, facts)
+    registry.begin(self.store, run, facts)
     rides = self._rides(run, rides_of)
     baseline = [('baseline_model', self.models[baseline_of])] if baseline_of else []
     [model] = self._step(run, 'PruningTrainer', [('examples', rides[0])], {'model': 'Model'})
@@ -74,7 +75,7 @@ class MadeStore:
       blessed=version is not None,
       pushed_version=str(version) if version else None,
     )
-    run_registry.update(self.store, run, run_registry.outcome(summary))
+    registry.update(self.store, run, registry.outcome(summary))
     self.runs.append(run)
     self.rides[run], self.models[run] = rides, model
     return run
@@ -92,7 +93,7 @@ class MadeStore:
     rides = self._step(run, 'RideExampleGen', [], outputs)
     counts = RideCounts(read=10, kept=10, splits={'train': 8, 'eval': 2}, files=(f'/rides/{run}.csv',))
     self.folder('RideExampleGen', 'quarantine', run).joinpath(COUNTS_FILE).write_text(counts.to_json())
-    run_registry.set_properties(rides[0], {'input_fingerprint': f'sha256:{run}', 'span': 7})
+    registry.set_properties(rides[0], {'input_fingerprint': f'sha256:{run}', 'span': 7})
     self.store.put_artifacts(rides[:1])
     return rides
 
@@ -105,7 +106,7 @@ class MadeStore:
       'pushed_destination': str(path),
       'evaluated_model_id': model.id,
     }
-    run_registry.set_properties(pushed, properties)
+    registry.set_properties(pushed, properties)
     self.store.put_artifacts([pushed])
 
   def _step(self, run: str, step: str, inputs: Inputs, outputs: dict[str, str]) -> list[mlmd_pb2.Artifact]:

@@ -1,7 +1,7 @@
 """What a study leaves: rows of every block with figures that are made up, and what is told besides."""
 
-from components.study.study_record import StudyRecord
 from configs.study import StudyBlock
+from pipeline.study.records import StudyRecord
 
 CURRENCY = 'USD'
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from configs.dataset import EPOCH
 from configs.loading import load
-from pipeline import predict_command
+from pipeline.commands import predict as commands_predict
 
 COLUMNS = ('key', 'pickup_datetime', *load('nyc').dataset.raw_inputs()[1:])
 
@@ -47,7 +47,7 @@ def write_parquet(path, rides, **changes):
 
 def predict(model, *rides, folder, output='fares.csv', **options):
   """Runs the command in this process; the predictions as rows by column, None where empty, CSV's cells as text."""
-  predict_command.run(str(model), [str(path) for path in rides], output=str(folder / output), **options)
+  commands_predict.run(str(model), [str(path) for path in rides], output=str(folder / output), **options)
   if not output.endswith('.csv'):
     return pq.read_table(folder / output).to_pylist()
   with (folder / output).open(newline='', encoding='utf-8') as file:

@@ -19,10 +19,10 @@ from configs import loading
 from configs.beam import BEAM_STEPS, Engine, EngineSettings
 from configs.loading import ConfigError
 from configs.recipe import DENSE
-from pipeline import beam_options
-from pipeline.beam_arguments import Surroundings, check, step_arguments
+from pipeline import beam as pipeline_beam
+from pipeline.beam import Surroundings, check, step_arguments
 from pipeline.dag import Places, build_nodes
-from pipeline.data_source import data_source
+from pipeline.sources import data_source
 
 BUCKET = Surroundings('gs://bucket/root', image='registry/farelite:1', project='taxi', region='europe-west4')
 LOCAL = Surroundings('/out')
@@ -36,7 +36,7 @@ def arguments(*overrides, step='StatisticsGen', around=LOCAL):
 def options(*overrides, around=LOCAL):
   found = arguments(*overrides, around=around)
   # Oracle for every flag: Beam leaves none of them unread.
-  _, unknown = beam_options._parser().parse_known_args(found)
+  _, unknown = pipeline_beam._parser().parse_known_args(found)
   assert not unknown
   return PipelineOptions(found)
 
@@ -46,7 +46,7 @@ def test_beams_defaults_need_no_arguments():
 
 
 def test_every_setting_is_an_option_of_beams():
-  known = beam_options.known_options()
+  known = pipeline_beam.known_options()
   for engine in Engine:
     settings = type(EngineSettings.model_fields[engine.value].default)
     assert set(settings.model_fields) <= set(known)

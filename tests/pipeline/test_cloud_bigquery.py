@@ -3,10 +3,9 @@
 import pytest
 from click.testing import CliRunner
 
-from configs.bigquery import BigQuery
+from configs.platform import BigQuery
 from pipeline import cli
-from pipeline.cloud_bigquery import current
-from pipeline.data_source import DataSource, DataSourceError
+from pipeline.sources import DataSource, DataSourceError, current
 from tests import bigquery_service
 
 TABLE = 'taxi.rides.nyc'
@@ -54,7 +53,7 @@ def test_what_the_service_refuses(service, values, message):
 
 
 def test_no_service(service, monkeypatch):
-  monkeypatch.setattr('pipeline.cloud_bigquery._RETRY_SECONDS', 0.1)
+  monkeypatch.setattr('pipeline.sources._RETRY_SECONDS', 0.1)
   with pytest.raises(DataSourceError, match='BigQuery can not be asked'):
     current(source(table=TABLE), 'payer', 'http://localhost:9')
 

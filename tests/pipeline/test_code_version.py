@@ -18,19 +18,19 @@ import pytest
 
 from components.artifacts import LiteVariants
 from components.bigquery_ride_gen.component import BigQueryRideGen
-from components.compression_gate.choice import choose
+from components.compression_gate.budget import choose
 from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
 from components.pruning_trainer.component import PruningTrainer
 from components.quantization_rewriter.component import QuantizationRewriter
+from components.resolvers.served_model import ServedModel
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
-from components.served_model.component import ServedModel
 from configs.base import Config
 from configs.compression import Compression
 from configs.dataset import Dataset
@@ -39,23 +39,23 @@ from configs.features import Features
 from configs.layers import model_layers
 from configs.loading import load
 from configs.model import Training
-from configs.retention import Retention
+from configs.operations import Retention
 from configs.run import RunConfig
 from configs.split import Split
 from configs.validation import Validation
-from models.exported import fake_quantized
 from models.fare_model import build_fare_model
 from models.lite import worker
 from models.lite.conversion import convert_model
-from models.manifest import write_manifest
 from models.reduction.fitting import fit
+from models.release import write_manifest
 from models.run_fn import run_fn
+from models.serving import fake_quantized
 from models.training import predict
 from pipeline import dag
 from pipeline.code_version import closure, code_version, run_version, step_roots, step_version
-from transforms.analyzers import fit as analyze
 from transforms.catalogue import catalogue
 from transforms.in_memory import fit_constants
+from transforms.preprocessing import fit as analyze
 from transforms.slicing import slice_columns
 from transforms.temporal import temporal
 
@@ -382,7 +382,7 @@ def test_the_function_that_a_library_calls_is_a_root():
     'models.run_fn.run_fn',
   )
   assert step_roots(FeatureEngineering) == (
-    'components.feature_engineering.executor.FeatureEngineeringExecutor',
+    'components.feature_engineering.component.FeatureEngineeringExecutor',
     'transforms.preprocessing.preprocessing_fn',
   )
 

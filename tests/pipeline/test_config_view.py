@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from configs import loading
-from pipeline.config_view import config_view
+from pipeline.local.terminal import config_view
 
 CASES = [
   pytest.param([], ('reduction', 'platform', 'study'), id='preset'),

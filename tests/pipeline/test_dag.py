@@ -20,21 +20,20 @@ from tfx.proto import example_gen_pb2, pusher_pb2
 from tfx.utils import proto_utils
 
 from components.dimensionality_reduction.component import DimensionalityReduction
-from components.fare_evaluator.eval_config import eval_config
-from components.ride_example_gen import parameters
+from components.fare_evaluator.slices import eval_config
+from components.ride_example_gen import executor
 from components.ride_validator.schema import ride_schema
 from configs import loading
 from configs.base import Config
-from configs.bigquery import BigQuery
 from configs.dataset import Dataset, ExtraColumn, Zone
 from configs.parts import leaves
+from configs.platform import BigQuery
 from configs.run import RunConfig
 from configs.split import SplitMethod
-from pipeline import dag, lookups
+from pipeline import dag
 from pipeline.code_version import step_roots
-from pipeline.data_source import DataSource, data_source, rides_of
-from pipeline.places import Places
-from pipeline.targets.target import Target
+from pipeline.places import Places, Target
+from pipeline.sources import DataSource, data_source, rides_of
 
 PLACES = Places(root='gs://shop/root', serving='/serving', checkpoints='/checkpoints', variants='/variants')
 
@@ -114,7 +113,7 @@ ONE_RECIPE = {
 @pytest.fixture(autouse=True)
 def named_code(monkeypatch):
   """Code versions that can be read: what a step begins with."""
-  for module in (dag, lookups):
+  for module in (dag, dag):
     monkeypatch.setattr(module, 'step_version', lambda component: ', '.join(step_roots(component)))
 
 
@@ -244,14 +243,14 @@ EXECUTORS = {
   'RideSchema': 'components.ride_validator.schema_executor.RideSchemaExecutor',
   'ExampleValidator': 'tfx.components.example_validator.executor.Executor',
   'AnomalyGate': 'components.ride_validator.component.AnomalyGateExecutor',
-  'FeatureEngineering': 'components.feature_engineering.executor.FeatureEngineeringExecutor',
-  'DimensionalityReduction': 'components.dimensionality_reduction.executor.DimensionalityReductionExecutor',
+  'FeatureEngineering': 'components.feature_engineering.component.FeatureEngineeringExecutor',
+  'DimensionalityReduction': 'components.dimensionality_reduction.component.DimensionalityReductionExecutor',
   'PruningTrainer': 'components.pruning_trainer.component.PruningTrainerExecutor',
-  'FareEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
-  'BaseEvaluator': 'components.fare_evaluator.executor.FareEvaluatorExecutor',
-  'QuantizationRewriter': 'components.quantization_rewriter.executor.QuantizationRewriterExecutor',
-  'CompressionGate': 'components.compression_gate.executor.CompressionGateExecutor',
-  'Pusher': 'components.pusher.executor.AtomicPusherExecutor',
+  'FareEvaluator': 'components.fare_evaluator.component.FareEvaluatorExecutor',
+  'BaseEvaluator': 'components.fare_evaluator.component.FareEvaluatorExecutor',
+  'QuantizationRewriter': 'components.quantization_rewriter.component.QuantizationRewriterExecutor',
+  'CompressionGate': 'components.compression_gate.component.CompressionGateExecutor',
+  'Pusher': 'components.pusher.component.AtomicPusherExecutor',
 }
 
 
@@ -276,7 +275,7 @@ def test_whose_code_each_step_is_kept_by(target):
 def test_whose_code_the_ingestion_from_bigquery_is_kept_by():
   config = _in_bigquery()
   [ingest, *_] = dag.build_nodes(config, rides_of(config.dataset), PLACES)
-  assert _code(ingest) == 'components.bigquery_ride_gen.executor.BigQueryRideGenExecutor'
+  assert _code(ingest) == 'components.bigquery_ride_gen.component.BigQueryRideGenExecutor'
 
 
 def _check_code(nodes):
@@ -484,8 +483,8 @@ def test_what_the_ingestion_is_told():
   proto_utils.json_to_proto(told['input_config'], given)
   assert told['input_base'] == 'gs://rides'
   assert [(split.name, split.pattern) for split in given.splits] == [('rides', '*.csv')]
-  assert told['dataset'] == parameters.DATASET.dump(config.dataset)
-  assert told['split'] == parameters.dump_split(config.split)
+  assert told['dataset'] == executor.DATASET.dump(config.dataset)
+  assert told['split'] == executor.dump_split(config.split)
   assert '"seed": 5' in told['split']
 
 
@@ -495,8 +494,8 @@ def test_what_the_ingestion_from_bigquery_is_told():
   told = _parameters(ingest)
   assert told['version'] == 'v7'
   assert told['bigquery'] == config.dataset.bigquery.model_dump_json(exclude={'version'})
-  assert told['dataset'] == parameters.DATASET.dump(config.dataset)
-  assert told['split'] == parameters.dump_split(config.split)
+  assert told['dataset'] == executor.DATASET.dump(config.dataset)
+  assert told['split'] == executor.dump_split(config.split)
 
 
 @pytest.mark.parametrize(

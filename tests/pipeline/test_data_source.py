@@ -3,7 +3,7 @@
 import pytest
 
 from configs.loading import load
-from pipeline.data_source import DataSourceError, data_source, files_of, rides_of
+from pipeline.sources import DataSourceError, data_source, files_of, rides_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline import run_command
+from pipeline.commands import run
 from pipeline.summary_record import FindingRecord
 
 
@@ -35,5 +35,5 @@ def _finding(feature: str, divergence: float, stops: bool) -> FindingRecord:
 def test_a_limit_that_is_passed_without_stopping_is_told(divergence, stops, told):
   shown = io.StringIO()
   findings = [_finding('fare_amount', 0.1, False), _finding('passenger_count', divergence, stops)]
-  run_command._show_divergences(Console(file=shown, width=200), findings)
+  run._show_divergences(Console(file=shown, width=200), findings)
   assert shown.getvalue() == f'skew between train and eval: at most {divergence:.3f} (passenger_count), {told}\n'

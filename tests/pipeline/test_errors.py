@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from pipeline.errors import failure_sentence
-from pipeline.steps import StepFailedError
+from pipeline.local.runner import StepFailedError
 
 
 def _failed(cause: Exception) -> StepFailedError:

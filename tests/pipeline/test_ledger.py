@@ -8,9 +8,9 @@ import pytest
 from benchmarks.simulator import simulate_day
 from configs import loading
 from configs.errors import UserError
-from pipeline.data_source import data_source
 from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry
 from pipeline.retraining.plan import make_plan
+from pipeline.sources import data_source
 
 NOW = datetime.datetime(2026, 3, 8, 3, tzinfo=datetime.timezone(datetime.timedelta(hours=-5)))
 FIRST = datetime.date(2026, 3, 1)

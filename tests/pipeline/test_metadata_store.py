@@ -14,9 +14,10 @@ from ml_metadata.proto import metadata_store_pb2
 from benchmarks.database_servers import PASSWORD, Server
 from benchmarks.metadata_stores import race
 from configs import loading
-from configs.metadata import PASSWORD_VARIABLE, Metadata
-from pipeline import output_directory, run_registry
-from pipeline.metadata_store import RETRIES, MetadataStoreError, connection_config, open_store
+from configs.operations import PASSWORD_VARIABLE, Metadata
+from pipeline.local import output as local_output
+from pipeline.operations import registry
+from pipeline.operations.store import RETRIES, MetadataStoreError, connection_config, open_store
 from tests.pipeline.database_fixtures import database, metadata_of
 
 __all__ = ['database']
@@ -94,22 +95,22 @@ def test_a_name_belongs_to_one_output_directory(database: Server, tmp_path: path
   """Also after that was moved; another name of the same store is free."""
   config = loading.load('nyc', [*database.overrides(), 'name=claimed'])
   store = open_store(config.metadata, tmp_path / 'unused')
-  mine, other = (output_directory.prepare(str(tmp_path / name)) for name in ('mine', 'other'))
-  run_registry.claim(store, config, mine)
-  run_registry.claim(store, config, mine)
+  mine, other = (local_output.prepare(str(tmp_path / name)) for name in ('mine', 'other'))
+  registry.claim(store, config, mine)
+  registry.claim(store, config, mine)
   with pytest.raises(MetadataStoreError, match=rf"The name 'claimed' in the .* belongs to .*:{mine.path} since"):
-    run_registry.claim(store, config, other)
-  run_registry.claim(store, loading.load('nyc', [*database.overrides(), 'name=claimed-2']), other)
-  moved = output_directory.OutputDirectory(mine.path.rename(tmp_path / 'moved'))
-  run_registry.claim(store, config, moved)
+    registry.claim(store, config, other)
+  registry.claim(store, loading.load('nyc', [*database.overrides(), 'name=claimed-2']), other)
+  moved = local_output.OutputDirectory(mine.path.rename(tmp_path / 'moved'))
+  registry.claim(store, config, moved)
 
 
 def test_a_directory_that_was_filled_with_a_file_store_is_refused(database: Server, tmp_path: pathlib.Path):
   config = loading.load('nyc', [*database.overrides(), 'name=moving'])
-  output = output_directory.prepare(str(tmp_path))
+  output = local_output.prepare(str(tmp_path))
   (output.artifacts / 'RideExampleGen').mkdir(parents=True)
   with pytest.raises(MetadataStoreError, match='were made with another metadata store'):
-    run_registry.claim(open_store(config.metadata, output.metadata), config, output)
+    registry.claim(open_store(config.metadata, output.metadata), config, output)
 
 
 def test_lists_are_in_the_order_of_the_ids(database: Server, tmp_path: pathlib.Path):
@@ -131,7 +132,7 @@ def test_texts_come_back_as_they_were(database: Server, tmp_path: pathlib.Path):
   """Backslashes, which MLMD's PostgreSQL client can't write by itself, quotes, and JSON inside JSON."""
   store = open_store(metadata_of(database), tmp_path / 'unused')
   text = json.dumps({'nested': json.dumps({'format': '%Y\\n', 'name': "O'Hare", 'city': 'Zürich'}), 'line': 'a\nb'})
-  facts = run_registry.RunEntry(pipeline='texts', started='2026-01-01T00:00:00+00:00', reason=text)
-  run_registry.begin(store, 'texts', facts)
+  facts = registry.RunEntry(pipeline='texts', started='2026-01-01T00:00:00+00:00', reason=text)
+  registry.begin(store, 'texts', facts)
   context = store.get_context_by_type_and_name('farelite_run', 'texts')
-  assert run_registry.get_properties(context)['reason'] == text
+  assert registry.get_properties(context)['reason'] == text

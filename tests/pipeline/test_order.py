@@ -13,13 +13,13 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from components.bigquery_ride_gen import snapshot
+from components.bigquery_ride_gen import reader
 from components.feature_engineering import records
-from components.ride_example_gen.publishing import Staging
-from models import manifest
-from pipeline import code_version, lineage, pushes, runs
-from pipeline.report.columns import read_columns
-from pipeline.report.record import read_record
+from components.ride_example_gen.executor import Staging
+from models import release
+from pipeline import code_version
+from pipeline.operations import lineage, registry
+from pipeline.report.record import read_columns, read_record
 from pipeline.retraining.ledger import Ledger, SpanEntry
 from tests.pipeline.made_run import made_run
 from tests.pipeline.made_store import NOON, MadeStore, make_version
@@ -46,14 +46,14 @@ def test_runs_oldest_first(made, monkeypatch, turn):
   if turn:
     _turned(monkeypatch, made.store, 'get_contexts_by_type')
   first, second, third = made.runs
-  assert [entry.run for entry in runs.read_runs(made.store, made.config, made.output)] == [second, third, first]
+  assert [entry.run for entry in registry.read_runs(made.store, made.config, made.output)] == [second, third, first]
 
 
 def test_pushes_in_the_order_in_which_they_happened(made, monkeypatch):
   """Neither by number nor by the start of their runs."""
-  assert list(pushes.pushes(made.store, 'nyc')) == [9, 10, 2]
+  assert list(registry.pushes(made.store, 'nyc')) == [9, 10, 2]
   _turned(monkeypatch, made.store, 'get_artifacts_by_context')
-  assert list(pushes.pushes(made.store, 'nyc')) == [9, 10, 2]
+  assert list(registry.pushes(made.store, 'nyc')) == [9, 10, 2]
 
 
 def test_a_lineage_in_the_order_of_its_making(made, monkeypatch):
@@ -77,7 +77,7 @@ def test_files_of_a_manifest_by_name(tmp_path, monkeypatch):
       yield parent, folders, sorted(files, reverse=True)
 
   monkeypatch.setattr(os, 'walk', turned)
-  assert list(manifest.write_manifest(tmp_path, manifest.Manifest(**FACTS)).files) == names
+  assert list(release.write_manifest(tmp_path, release.Manifest(**FACTS)).files) == names
 
 
 def test_parts_of_a_split_by_name(tmp_path):
@@ -98,8 +98,8 @@ def test_parts_of_a_split_by_name(tmp_path):
 
 def test_rows_of_bigquery_by_name(tmp_path):
   staging = Staging(str(tmp_path))
-  snapshot._note(['c', 'a', 'b'], staging)
-  assert snapshot.staged_files(staging) == ('a', 'b', 'c')
+  reader._note(['c', 'a', 'b'], staging)
+  assert reader.staged_files(staging) == ('a', 'b', 'c')
 
 
 def test_columns_of_the_statistics_by_name(tmp_path):
@@ -108,10 +108,10 @@ def test_columns_of_the_statistics_by_name(tmp_path):
 
 
 def test_code_in_a_fixed_order(monkeypatch):
-  before = code_version.code_version('components.pusher.executor')
+  before = code_version.code_version('components.pusher.component')
   named = code_version._modules
   monkeypatch.setattr(code_version, '_modules', lambda *given: sorted(named(*given), reverse=True))
-  assert code_version.code_version('components.pusher.executor') == before
+  assert code_version.code_version('components.pusher.component') == before
 
 
 def test_spans_of_the_ledger_by_number(tmp_path):

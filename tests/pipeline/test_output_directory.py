@@ -7,8 +7,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from pipeline import cli, output_directory
-from pipeline.output_directory import OutputError, locked, prepare
+from pipeline import cli
+from pipeline.local import output
+from pipeline.local.output import OutputError, locked, prepare
 
 _HOLD = """
 import sys, time
@@ -46,18 +47,18 @@ def test_not_writable(tmp_path):
   tmp_path.chmod(0o755)
   program = (
     'import os, sys; os.setuid(65534)\n'
-    'from pipeline.output_directory import prepare, OutputError\n'
+    'from pipeline.local.output import prepare, OutputError\n'
     'try: prepare(sys.argv[1])\n'
     'except OutputError as error: print(error)\n'
   )
   # Everything is imported as root before the rights are dropped, as the checkout may be closed to others.
-  program = 'import pipeline.output_directory\n' + program
+  program = 'import pipeline.local.output\n' + program
   result = subprocess.run([sys.executable, '-c', program, str(tmp_path / 'out')], capture_output=True, text=True)
   assert 'is not writable for this user; choose another --output' in result.stdout, result.stderr
 
 
 def test_full_disk(tmp_path, monkeypatch):
-  monkeypatch.setattr(output_directory, 'MINIMUM_FREE_BYTES', 10**18)
+  monkeypatch.setattr(output, 'MINIMUM_FREE_BYTES', 10**18)
   with pytest.raises(OutputError, match=r'The disk of .* is full: \d+ MB free'):
     prepare(str(tmp_path / 'out'))
 
@@ -92,8 +93,8 @@ def test_a_second_run_waits_if_it_is_told_to(tmp_path):
       assert holder.wait() < 0
       [who] = told
       assert who.startswith(f'process {holder.pid}, started ')
-      assert f'process {os.getpid()}, ' in (output_directory.holder(prepare(str(tmp_path))) or '')
+      assert f'process {os.getpid()}, ' in (output.holder(prepare(str(tmp_path))) or '')
   finally:
     holder.kill()
     holder.wait()
-  assert output_directory.holder(prepare(str(tmp_path))) is None
+  assert output.holder(prepare(str(tmp_path))) is None

@@ -14,21 +14,22 @@ import pathlib
 import numpy as np
 import pytest
 
-from components.study import latency, study_files, study_record
-from components.study.study_record import RideLatency, StudyRecord
-from components.study.task import Outcome
-from components.study.unit_store import UnitStore
 from configs import records
 from configs.compression import Measurement
 from configs.errors import UserError
 from configs.records import RecordError, RecordPart
 from pipeline import summary_record
-from pipeline.rehearsal.artifact_store import ArtifactStore, Execution
-from pipeline.rehearse_command import RehearsalRecord, RehearsedTask
+from pipeline.commands.cloud import RehearsalRecord, RehearsedTask
+from pipeline.places import Target
+from pipeline.rehearsal.invocation import ArtifactStore, Execution
 from pipeline.report.record import read_record
 from pipeline.retraining.ledger import Ledger, LedgerRecord, RunEntry, SpanEntry
+from pipeline.study import fare_models, results
+from pipeline.study import records as study_records
+from pipeline.study.folds import Outcome
+from pipeline.study.records import RideLatency, StudyRecord
+from pipeline.study.results import UnitStore
 from pipeline.summary_record import Status, StepRecord, Summary
-from pipeline.targets.target import Target
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -245,12 +246,12 @@ def test_a_newer_study_that_cannot_be_read(tmp_path):
   import pyarrow as pa
   import pyarrow.parquet as pq
 
-  pq.write_table(pa.table({'block': ['features']}), tmp_path / study_files.STUDY)
-  (tmp_path / study_files.ABOUT).write_text(STUDY)
-  assert study_files.read(tmp_path)[1].cells['published'].pairs == 5
-  (tmp_path / study_files.ABOUT).write_text('{"schema_version": 2}')
+  pq.write_table(pa.table({'block': ['features']}), tmp_path / results.STUDY)
+  (tmp_path / results.ABOUT).write_text(STUDY)
+  assert results.read(tmp_path)[1].cells['published'].pairs == 5
+  (tmp_path / results.ABOUT).write_text('{"schema_version": 2}')
   with pytest.raises(UserError, match=r'newer Farelite .*update Farelite'):
-    study_files.read(tmp_path)
+    results.read(tmp_path)
 
 
 def test_what_a_study_keeps_between_calls_is_as_before(tmp_path, monkeypatch):
@@ -267,13 +268,13 @@ def test_what_a_study_keeps_between_calls_is_as_before(tmp_path, monkeypatch):
   def unexpected(*_):
     raise AssertionError('It was measured already.')
 
-  monkeypatch.setattr(latency, '_measured', lambda files, *_: {'a': RideLatency.model_validate(figures)})
+  monkeypatch.setattr(fare_models, '_measured', lambda files, *_: {'a': RideLatency.model_validate(figures)})
   figures = {'latency_us': 8.0, 'latency_low_us': 7.5, 'latency_high_us': 9.0}
-  latency.latencies({'a': b'1'}, {}, Measurement(), tmp_path)
+  fare_models.latencies({'a': b'1'}, {}, Measurement(), tmp_path)
   [file] = tmp_path.glob('latency-*.json')
   assert json.loads(file.read_text()) == {'a': figures}
-  monkeypatch.setattr(latency, '_measured', unexpected)
-  assert latency.latencies({'a': b'1'}, {}, Measurement(), tmp_path)['a'].to_dict() == figures
+  monkeypatch.setattr(fare_models, '_measured', unexpected)
+  assert fare_models.latencies({'a': b'1'}, {}, Measurement(), tmp_path)['a'].to_dict() == figures
 
 
 def _trees(*rooms: str) -> dict[str, ast.Module]:
@@ -286,7 +287,7 @@ def test_a_record_has_a_name_of_its_own():
   rooms = ('configs', 'transforms', 'models', 'components', 'pipeline')
   classes = [node for tree in _trees(*rooms).values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
   names = collections.Counter(node.name for node in classes)
-  modules = (summary_record, study_record, records)
+  modules = (summary_record, study_records, records)
   own = {name for module in modules for name, found in vars(module).items() if _is_record(found)}
   own |= {model.__name__ for model in (LedgerRecord, RehearsalRecord, RehearsedTask, Execution)}
   assert {'Summary', 'StepRecord', 'StudyRecord', 'JudgedVariant', 'EvaluatedSlice'} <= own
@@ -300,17 +301,15 @@ def _is_record(found: object) -> bool:
 def test_json_is_read_by_records_alone():
   """Whoever reads a file of the product by its keys has declared it a second time."""
   foreign = {
-    'pipeline/doctor.py',  # What set-up wrote, which has no packages yet.
-    'pipeline/provenance.py',  # A parameter of TFX's.
-    'pipeline/rehearsal/kubeflow_spec.py',  # Kubeflow's and Vertex's own files.
-    'pipeline/rehearsal/local_paths.py',
+    'pipeline/commands/doctor.py',  # What set-up wrote, which has no packages yet.
+    'pipeline/operations/lineage.py',  # A parameter of TFX's.
+    'pipeline/rehearsal/spec.py',  # Kubeflow's and Vertex's own files.
     'pipeline/rehearsal/task_runner.py',
-    'pipeline/targets/kubeflow_lint.py',
+    'pipeline/cloud/lint.py',
     'pipeline/report/record.py',  # Whether a summary is one; other steps' files.
-    'pipeline/report/sections/reduction.py',
-    'pipeline/report/sections/served.py',
     'pipeline/report/sections/training.py',
-    'pipeline/summary.py',
+    'pipeline/report/sections/model.py',
+    'pipeline/local/summary.py',
   }
   readers = {
     file

@@ -11,15 +11,10 @@ import pytest
 
 from configs.records import Estimate
 from pipeline.report import page as page_module
-from pipeline.report.charts.bars import dot_bar
-from pipeline.report.charts.curves import Series, draw_curves
-from pipeline.report.charts.frontier import Limits, Point, draw_frontier
-from pipeline.report.charts.labels import Box, place
-from pipeline.report.charts.lanes import draw_lanes
-from pipeline.report.charts.ride_map import MapLandmark, draw_map, shades_for
-from pipeline.report.charts.scale import Scale, decimals, padded
-from pipeline.report.charts.svg import element
-from pipeline.report.wording import size
+from pipeline.report.charts import Scale, Series, decimals, dot_bar, draw_curves, draw_lanes, element, padded
+from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
+from pipeline.report.ride_map import MapLandmark, draw_map, shades_for
+from pipeline.report.tables import size
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from configs.records import Estimate
 from pipeline import report
 from pipeline.cli import main
 from pipeline.report.comparison import compare
-from pipeline.report.differences import differences
-from pipeline.report.record import read_record
-from pipeline.report.wording import change, interval, microseconds, money, number, seconds, signed, size
+from pipeline.report.record import differences, read_record
+from pipeline.report.tables import change, interval, microseconds, money, number, seconds, signed, size
 from tests.pipeline.made_run import config_of, failed_run, made_run, write_json
 
 

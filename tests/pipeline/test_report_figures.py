@@ -10,16 +10,13 @@ import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
 from components.compression_gate.records import CompressionRecord
-from models.manifest import Manifest
 from models.reduction.records import ReductionDetails
+from models.release import Manifest
 from models.versions import SAVED_MODEL
-from pipeline.report.columns import read_columns
-from pipeline.report.record import RunRecord, read_record
+from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
 from pipeline.report.rides import PredictedRides, read_rides
-from pipeline.report.sections import data, errors, headline, reduction, served, steps, training
-from pipeline.report.sections import variants as variants_page
+from pipeline.report.sections import data, errors, model, training
 from pipeline.report.tables import Row, Table, figure, with_best
-from pipeline.report.variants import read_variants
 from pipeline.summary_record import Summary
 from tests.pipeline.made_run import VARIANTS, made_run, manifest, write_json
 
@@ -265,7 +262,7 @@ def test_columns_of_the_train_split(record):
 def test_medians_are_no_means():
   from tensorflow_metadata.proto.v0 import statistics_pb2
 
-  from pipeline.report.columns import _column as column_of
+  from pipeline.report.record import _column as column_of
 
   feature = statistics_pb2.FeatureNameStatistics(name='fare')
   feature.num_stats.min, feature.num_stats.median, feature.num_stats.mean, feature.num_stats.max = 1, 2, 3, 4
@@ -284,7 +281,7 @@ def test_divergences_lie_before_or_beyond_their_threshold(record):
 
 
 def test_variants_in_the_units_of_their_headings(record, variants):
-  section = variants_page.variants_section(record, variants)
+  section = model.variants_section(record, variants)
   by_size = sorted(VARIANTS, key=lambda name: VARIANTS[name][1])
   table = section.table
   assert _texts(table, 'variant')[: len(by_size)] == by_size
@@ -336,7 +333,7 @@ def test_recipes_and_their_zeros(record):
 
 
 def test_the_top_of_the_page(record, variants):
-  tiles = {tile.name: (tile.value, tile.note) for tile in headline.headline(record, variants).tiles}
+  tiles = {tile.name: (tile.value, tile.note) for tile in model.headline(record, variants).tiles}
   found = {name: tuple(_spaced(text) for text in told) for name, told in tiles.items()}
   ratio, size, gzipped, latency, *_ = VARIANTS['pqat_80.int8']
   assert found == {
@@ -351,12 +348,12 @@ def test_the_top_of_the_page(record, variants):
 
 def test_the_top_of_the_page_without_a_chosen_file(record):
   """The trained model's own figures."""
-  found = {tile.name: _spaced(tile.value) for tile in headline.headline(record, None).tiles}
+  found = {tile.name: _spaced(tile.value) for tile in model.headline(record, None).tiles}
   assert (found['RMSE'], found['MAE']) == ('4.43 USD', '1.82 USD')
 
 
 def test_steps_and_how_long_they_took(record):
-  section = steps.steps_section(record)
+  section = data.steps_section(record)
   assert _spaced(section.told).startswith(f'9 steps in 1 min {sum(range(9)) * 2 + 13.5 - 60:.0f} s')
   assert [_spaced(row.time) for row in section.rows[:2]] == ['1.5 s', '3.5 s']
   assert section.rows[4].after == 'RideExampleGen, RideSchema and AnomalyGate'
@@ -373,7 +370,7 @@ def test_the_version_before_is_the_next_smaller_number(tmp_path):
   run = read_record(made_run(tmp_path / 'out', pushed_path=f'{tmp_path}/out/serving/11'))
   for name, rmse in (('9', 9.0), ('10', 10.0), ('11', 11.0), ('12', 12.0)):
     _version(run, name, rmse)
-  found = served.served_section(run, None)
+  found = model.served_section(run, None)
   assert found.version == '10'
   assert [row.cells[1].value for row in found.table.rows[:2]] == [4.43, 1.82]
   assert [row.cells[2].value for row in found.table.rows[:2]] == [10.0, 5.0]
@@ -390,7 +387,7 @@ def test_the_version_before_is_the_next_smaller_number(tmp_path):
 )
 def test_intervals_overlap_or_not(record, rmse, verdict):
   """This run's is 4.43 +- 0.9, the other's +- 0.1."""
-  assert verdict in served._verdict(record, None, Manifest.of(manifest(rmse, 0.1), 'manifest.json'))
+  assert verdict in model._verdict(record, None, Manifest.of(manifest(rmse, 0.1), 'manifest.json'))
 
 
 def _details(**changes) -> ReductionDetails:
@@ -424,7 +421,7 @@ def test_components_by_the_features_that_they_follow_most():
   """A negative correlation counts as much as a positive one."""
   names = ['a', 'b', 'c', 'd', 'e']
   loadings = np.array([[0.1, 0.9], [-0.8, 0.0], [0.3, -0.95], [-0.2, 0.5], [0.05, 0.4]])
-  table = reduction._components(_details(names=names, outputs=['one', 'two']), loadings)
+  table = training._components(_details(names=names, outputs=['one', 'two']), loadings)
   assert [row.cells[1].text for row in table.rows] == [
     'b -0.80, c +0.30, d -0.20, a +0.10',
     'c -0.95, a +0.90, d +0.50, e +0.40',
@@ -432,7 +429,7 @@ def test_components_by_the_features_that_they_follow_most():
 
 
 def test_what_a_reduction_lost():
-  told = [_spaced(sentence) for sentence in reduction._told(_details())]
+  told = [_spaced(sentence) for sentence in training._reduction_text(_details())]
   assert told[0].startswith('nmf made 8 inputs of 40 features, fitted on 1,600 training rides.')
   assert 'misses 3.1 % of their variance' in told[0]
   assert 'of 30 steps, misses the exact one by 0.0002 standard deviations' in told[0]
@@ -460,7 +457,7 @@ def test_what_no_model_goes_by_is_no_difference_from_the_served_one(tmp_path):
     (directory / 'serving' / version / 'assets.extra').mkdir(parents=True)
     path = directory / 'serving' / version / 'assets.extra' / 'config.yaml'
     path.write_text(yaml.safe_dump({'dataset': kept}), encoding='utf-8')
-    found = served._changed(read_record(directory), directory / 'serving' / version)
+    found = model._changed(read_record(directory), directory / 'serving' / version)
     assert [difference.setting for difference in found] == ['dataset.rules.fare.max']
 
 

@@ -17,7 +17,10 @@ from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from configs import loading
-from pipeline import cli, output_directory, pushes, retention, rollback_command, runs
+from pipeline import cli
+from pipeline.commands import operations
+from pipeline.local import output
+from pipeline.operations import registry, retention
 from tests.pipeline.made_store import NOON, MadeStore
 
 
@@ -61,7 +64,7 @@ def test_the_store_says_what_is_gone_and_names_nothing_that_is_not_there(tmp_pat
   _pruned(made, 'runs=1', 'versions=1')
   for artifact in made.store.get_artifacts():
     assert (artifact.state == mlmd_pb2.Artifact.LIVE) == pathlib.Path(artifact.uri).is_dir(), artifact.uri
-  entries = {entry.run: entry for entry in runs.read_runs(made.store, made.config, made.output)}
+  entries = {entry.run: entry for entry in registry.read_runs(made.store, made.config, made.output)}
   assert [run for run, entry in entries.items() if entry.pruned] == [old]
 
 
@@ -103,10 +106,10 @@ def test_after_a_rollback_the_restored_model_and_its_first_version_stay(tmp_path
   good = made.run(version=1)
   for version in (2, 3):
     made.run(version=version)
-  rollback_command.run(str(tmp_path), to=1, reason='worse at night')
+  operations.roll_back(str(tmp_path), to=1, reason='worse at night')
   made.run()
   _pruned(made, 'runs=1', 'versions=1')
-  newest = max(pushes.pushes(made.store, 'nyc'))
+  newest = max(registry.pushes(made.store, 'nyc'))
   assert _versions(made) == sorted(['1', str(newest)])
   assert good in _runs_with(made, 'PruningTrainer', 'model')
   assert _runs_with(made, 'Pusher', 'pushed_model') == {good}
@@ -172,7 +175,7 @@ def test_the_command(tmp_path: pathlib.Path):
   assert 'version 2, which serves, stays with all that it was made of' in dry.output
   assert str(made.output.serving / '1') in dry.output
   assert sorted(tmp_path.rglob('*')) == before
-  with output_directory.locked(made.output):
+  with output.locked(made.output):
     busy = CliRunner().invoke(cli.main, ['prune', str(tmp_path), *limits])
   assert busy.exit_code == 2
   assert 'is in use by process' in busy.output

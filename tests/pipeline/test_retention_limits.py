@@ -9,14 +9,13 @@ import pathlib
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
-from components.pusher.journal import Rollback
-from components.pusher.restoring import restore
+from components.pusher.rollback import Rollback, restore
 from configs import loading
 from configs.run import RunConfig
 from models.versions import SAVED_MODEL
-from pipeline import retention, rollback_command
-from pipeline.pushes import Push
-from pipeline.run_registry import AGAIN, RunEntry
+from pipeline.commands import operations
+from pipeline.operations import retention
+from pipeline.operations.registry import AGAIN, Push, RunEntry
 from tests.pipeline.made_store import NOON, MadeStore, make_version
 
 DAY = datetime.timedelta(days=1)
@@ -147,7 +146,7 @@ def test_a_rollback_is_no_run(tmp_path):
   for version in (1, 2):
     made.run(version=version)
   newest = made.run()
-  rollback_command.run(str(tmp_path), to=1, reason='worse')
+  operations.roll_back(str(tmp_path), to=1, reason='worse')
   planned = _plan(made, 'runs=1', 'versions=1')
   assert list(planned.runs) == made.runs[:2]
   assert newest not in {pathlib.Path(artifact.uri).name for artifact in planned.artifacts}

@@ -16,16 +16,17 @@ import pytest
 from components.ride_validator import divergence as drifts
 from configs import loading
 from models.versions import SAVED_MODEL
-from pipeline import local_run, output_directory, retrain_command, run_command, window_run
-from pipeline.data_source import data_source
-from pipeline.output_directory import OutputDirectory
+from pipeline.commands import retrain
+from pipeline.commands import run as commands_run
+from pipeline.local import output as local_output
+from pipeline.local import run as local_run
+from pipeline.local.output import OutputDirectory
 from pipeline.retraining import ledger as ledgers
 from pipeline.retraining import plan as plans
-from pipeline.retraining.early_end import end_early
-from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry
-from pipeline.retraining.recorded_run import recorded_run
-from pipeline.retraining.serving import served_since
+from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry, served_since
+from pipeline.retraining.plan import end_early, recorded_run
 from pipeline.retraining.triggers import Verdict
+from pipeline.sources import data_source
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.test_ledger import NOW, Days
 
@@ -43,7 +44,7 @@ def days(tmp_path: pathlib.Path) -> Days:
 @pytest.fixture
 def output(tmp_path: pathlib.Path, days: Days) -> OutputDirectory:
   """Its ledger is that of the days."""
-  made = output_directory.prepare(str(tmp_path / 'out'))
+  made = local_output.prepare(str(tmp_path / 'out'))
   days.ledger.path = made.ledger
   return made
 
@@ -56,7 +57,7 @@ def _serve(output: OutputDirectory, *versions: str) -> None:
 
 def _situation(days: Days, output: OutputDirectory, *overrides: str):
   config = loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=3', *overrides])
-  return retrain_command.situation(config, days.plan(), days.ledger, output, NOW)
+  return retrain.situation(config, days.plan(), days.ledger, output, NOW)
 
 
 def test_a_first_run_has_everything_before_it(days, output):
@@ -135,7 +136,7 @@ def test_drift_is_that_of_the_fresh_day_that_lies_furthest(days, output, monkeyp
 
   monkeypatch.setattr(drifts, 'span_drift', span_drift)
   monkeypatch.setattr(
-    'components.ride_example_gen.survey.valid_rides', lambda files, dataset: pathlib.Path(files[0]).stem
+    'components.ride_example_gen.ingestion.valid_rides', lambda files, dataset: pathlib.Path(files[0]).stem
   )
   days.write(4, 5, 6)
   assert _situation(days, output).drift == ('2026-03-05', 'column of 2026-03-05', 0.9)
@@ -163,10 +164,10 @@ def _retrain(days: Days, output: OutputDirectory, monkeypatch, *overrides: str, 
     begun.append([verdict.trigger for verdict in verdicts if verdict.fires])
     return 7
 
-  monkeypatch.setattr(window_run, 'perform', perform)
+  monkeypatch.setattr(commands_run, 'perform_window', perform)
   config = loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=3', *overrides])
   days.ledger.save()
-  code = retrain_command.run(config, data_source(config.dataset.path), output, NOW, force)
+  code = retrain.run(config, data_source(config.dataset.path), output, NOW, force)
   return code, begun
 
 
@@ -223,25 +224,25 @@ def test_when_there_is_nothing_to_do(days, output, status, pushed, serves, chang
     _serve(output, '10')
   if changed:
     days.write(3, rows=21)
-  found = window_run.no_new_data(days.plan(), days.ledger, output)
+  found = commands_run.no_new_data(days.plan(), days.ledger, output)
   assert (found is not None) == nothing
   if nothing:
     assert found.endswith('Version 10 goes on serving.' if serves else 'No model serves.')
 
 
 def test_nothing_was_run_yet(days, output):
-  assert window_run.no_new_data(days.plan(), days.ledger, output) is None
+  assert commands_run.no_new_data(days.plan(), days.ledger, output) is None
 
 
 def test_a_run_on_a_window_ends_early_or_is_performed(days, output, monkeypatch):
   performed = []
-  monkeypatch.setattr(window_run, 'perform', lambda *given: performed.append(given[2]) or 3)
+  monkeypatch.setattr(commands_run, 'perform_window', lambda *given: performed.append(given[2]) or 3)
   source = data_source(days.config.dataset.path)
-  with run_command.opened(days.config, source, output) as session:
-    assert window_run.run(session, days.config, source, output) == 3
+  with commands_run.opened(days.config, source, output) as session:
+    assert commands_run.run_window(session, days.config, source, output) == 3
     days.ledger = Ledger.load(output.ledger)
     days.run(status='not_blessed')
-    assert window_run.run(session, days.config, source, output) == 0
+    assert commands_run.run_window(session, days.config, source, output) == 0
   [plan] = performed
   assert [span.label for span in plan.window.spans] == ['2026-03-01', '2026-03-02', '2026-03-03']
   assert json.loads(output.summary.read_text())['ended_early']

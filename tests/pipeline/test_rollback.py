@@ -11,10 +11,19 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from components.prediction.model_files import find_model
-from components.pusher.journal import JOURNAL, is_withdrawn, manifest_digest, rollbacks
-from components.pusher.restoring import RestoreError, verified_manifest
-from pipeline import cli, output_directory, pushes, rollback_command, runs
+from components.pusher.rollback import (
+  JOURNAL,
+  RestoreError,
+  is_withdrawn,
+  manifest_digest,
+  rollbacks,
+  verified_manifest,
+)
+from pipeline import cli
+from pipeline.commands import operations
+from pipeline.local import output
+from pipeline.operations import registry
+from pipeline.prediction.scoring import find_model
 from tests.pipeline.made_store import MadeStore
 
 
@@ -63,26 +72,26 @@ def test_the_version_before_serves_as_the_highest_number(made: MadeStore):
 def test_a_second_one_goes_further_back_and_never_to_what_was_withdrawn(made: MadeStore):
   serving, out = made.output.serving, str(made.output.path)
   for restored in ('2', '1'):
-    rollback_command.run(out, None, 'bad')
+    operations.roll_back(out, None, 'bad')
     assert _files(serving / str(_versions(made)[-1])) == _files(serving / restored)
   with pytest.raises(RestoreError, match=r'no version before 1 with other bytes.*--to goes forward again, to 2 or'):
-    rollback_command.run(out, None, 'bad')
-  rollback_command.run(out, 3, 'it was not the model')
-  rollback_command.run(out, None, 'it was')
+    operations.roll_back(out, None, 'bad')
+  operations.roll_back(out, 3, 'it was not the model')
+  operations.roll_back(out, None, 'it was')
   assert _files(serving / str(_versions(made)[-1])) == _files(serving / '1'), 'version 2 was withdrawn'
 
 
 def test_it_is_told_in_the_store_and_beside_the_versions(made: MadeStore):
-  rollback_command.run(str(made.output.path), to=1, reason='airport fares are off')
+  operations.roll_back(str(made.output.path), to=1, reason='airport fares are off')
   newest = _versions(made)[-1]
   [told] = rollbacks(made.output.serving)
   assert (told.version, told.restored, told.replaced, told.reason) == (newest, 1, 3, 'airport fares are off')
   assert '@' in told.by
-  push = pushes.pushes(made.store, 'nyc')[newest]
+  push = registry.pushes(made.store, 'nyc')[newest]
   assert push.model == made.models[made.runs[0]].id
   assert push.artifact.custom_properties['withdrawn_model_id'].int_value == made.models[made.runs[2]].id
   assert push.artifact.custom_properties['reason'].string_value == 'airport fares are off'
-  *_, entry = runs.read_runs(made.store, made.config, made.output)
+  *_, entry = registry.read_runs(made.store, made.config, made.output)
   assert (entry.status, entry.pushed_version, entry.serves) == ('rolled_back', newest, True)
   assert (entry.restored_version, entry.replaced_version) == (1, 3)
 
@@ -91,7 +100,7 @@ def test_killed_while_copying_the_served_version_stays(made: MadeStore):
   _killed(made, 'restoring.verified_manifest = die')
   assert _versions(made) == [1, 2, 3]
   assert rollbacks(made.output.serving) == []
-  rollback_command.run(str(made.output.path), to=1, reason='again')
+  operations.roll_back(str(made.output.path), to=1, reason='again')
   assert not list(made.output.serving.glob('.staging-*'))
   assert len(_versions(made)) == 4
 
@@ -102,19 +111,19 @@ def test_killed_between_the_journal_and_the_rename_it_did_not_happen(made: MadeS
   assert 'killed' in (made.output.serving / JOURNAL).read_text()
   assert _versions(made) == [1, 2, 3]
   assert rollbacks(made.output.serving) == []
-  rollback_command.run(str(made.output.path), to=2, reason='second try')
+  operations.roll_back(str(made.output.path), to=2, reason='second try')
   assert [told.reason for told in rollbacks(made.output.serving)] == ['second try']
-  assert pushes.record_rollbacks(made.store, 'nyc', made.output.serving) == []
+  assert registry.record_rollbacks(made.store, 'nyc', made.output.serving) == []
 
 
 def test_killed_right_after_the_rename_it_did_and_the_next_one_enters_it(made: MadeStore):
   _killed(made, 'restoring.settle = lambda base: die() if len(restoring.versions(base)) == 4 else None')
   newest = _versions(made)[-1]
   assert verified_manifest(made.output.serving / str(newest))
-  assert newest not in pushes.pushes(made.store, 'nyc')
-  [entered] = pushes.record_rollbacks(made.store, 'nyc', made.output.serving)
+  assert newest not in registry.pushes(made.store, 'nyc')
+  [entered] = registry.record_rollbacks(made.store, 'nyc', made.output.serving)
   assert (entered.version, entered.reason) == (newest, 'killed')
-  assert pushes.pushes(made.store, 'nyc')[newest].model == made.models[made.runs[0]].id
+  assert registry.pushes(made.store, 'nyc')[newest].model == made.models[made.runs[0]].id
 
 
 def test_a_store_that_is_down_does_not_keep_from_rolling_back(made: MadeStore, capsys: pytest.CaptureFixture[str]):
@@ -122,12 +131,12 @@ def test_a_store_that_is_down_does_not_keep_from_rolling_back(made: MadeStore, c
   file, aside = made.output.metadata, made.output.path / 'aside'
   file.rename(aside)
   file.write_bytes(b'no database' * 100)
-  rollback_command.run(str(made.output.path), to=1, reason='in the night')
+  operations.roll_back(str(made.output.path), to=1, reason='in the night')
   assert 'The metadata store does not know it yet; the next run enters it.' in capsys.readouterr().out
   newest = _versions(made)[-1]
   assert newest > 3
   aside.replace(file)
-  [entered] = pushes.record_rollbacks(made.store, 'nyc', made.output.serving)
+  [entered] = registry.record_rollbacks(made.store, 'nyc', made.output.serving)
   assert entered.version == newest
 
 
@@ -135,11 +144,11 @@ def test_what_was_withdrawn_is_not_pushed_again_until_it_is_put_back(made: MadeS
   serving = made.output.serving
   third, model = manifest_digest(serving / '3'), made.models[made.runs[2]].id
   assert is_withdrawn(rollbacks(serving), third, model) is None
-  rollback_command.run(str(made.output.path), to=2, reason='bad')
+  operations.roll_back(str(made.output.path), to=2, reason='bad')
   assert is_withdrawn(rollbacks(serving), third, None)
   assert is_withdrawn(rollbacks(serving), None, model), 'the same model under another manifest'
   assert is_withdrawn(rollbacks(serving), manifest_digest(serving / '2'), None) is None
-  rollback_command.run(str(made.output.path), to=3, reason='it was not the model')
+  operations.roll_back(str(made.output.path), to=3, reason='it was not the model')
   assert is_withdrawn(rollbacks(serving), third, model) is None
   second = manifest_digest(serving / '2')
   assert is_withdrawn(rollbacks(serving), second, None) is None, 'going forward withdraws nothing'
@@ -164,28 +173,28 @@ def test_mistakes(made: MadeStore, arguments: list[str], message: str):
 def test_an_altered_version_is_not_put_back(made: MadeStore):
   (made.output.serving / '2' / 'saved_model.pb').write_bytes(b'grapj')
   with pytest.raises(RestoreError, match=r"'saved_model.pb' in '.*/2' was altered"):
-    rollback_command.run(str(made.output.path), to=2, reason='x')
+    operations.roll_back(str(made.output.path), to=2, reason='x')
   assert _versions(made) == [1, 2, 3]
 
 
 def test_nothing_pushed(tmp_path: pathlib.Path):
   MadeStore(tmp_path).run()
   with pytest.raises(RestoreError, match='holds no pushed version'):
-    rollback_command.run(str(tmp_path), to=None, reason='x')
+    operations.roll_back(str(tmp_path), to=None, reason='x')
 
 
 def test_a_run_that_goes_on_is_named(made: MadeStore, capsys: pytest.CaptureFixture[str]):
-  with output_directory.locked(made.output):
-    rollback_command.run(str(made.output.path), to=1, reason='x')
+  with output.locked(made.output):
+    operations.roll_back(str(made.output.path), to=1, reason='x')
   assert 'Mind that a run goes on and may push a newer version: process' in capsys.readouterr().out
 
 
 def test_a_journal_that_was_cut_short_is_read_and_written_on(made: MadeStore):
-  rollback_command.run(str(made.output.path), to=1, reason='first')
+  operations.roll_back(str(made.output.path), to=1, reason='first')
   journal = made.output.serving / JOURNAL
   with journal.open('a') as file:
     file.write('{"time": "2026')
-  rollback_command.run(str(made.output.path), to=2, reason='second')
+  operations.roll_back(str(made.output.path), to=2, reason='second')
   assert [told.reason for told in rollbacks(made.output.serving)] == ['first', 'second']
   whole = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith('}')]
   assert len(whole) == 4

@@ -9,8 +9,11 @@ import pytest
 from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
-from pipeline import cli, output_directory, rollback_command, run_registry, runs
-from pipeline.metadata_store import MetadataStoreError
+from pipeline import cli
+from pipeline.commands import operations
+from pipeline.local import output
+from pipeline.operations import registry
+from pipeline.operations.store import MetadataStoreError
 from tests.pipeline.made_store import MadeStore
 
 
@@ -66,7 +69,7 @@ def test_lineage_of_a_version(tmp_path: pathlib.Path):
 def test_lineage_of_a_version_that_was_put_back_is_the_first_runs(tmp_path: pathlib.Path):
   made = MadeStore(tmp_path)
   first, _ = made.run(version=1), made.run(version=2)
-  rollback_command.run(str(tmp_path), to=None, reason='bad')
+  operations.roll_back(str(tmp_path), to=None, reason='bad')
   newest = max(int(path.name) for path in made.output.serving.iterdir() if path.name.isdecimal())
   shown = json.loads(_farelite('show', str(newest), str(tmp_path), '--json'))
   assert (shown['entry']['status'], shown['entry']['reason']) == ('rolled_back', 'bad')
@@ -88,14 +91,14 @@ def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: pathlib.Path):
   made = MadeStore(tmp_path)
   for number in (1, 2):
     started = f'2026-01-0{number}T00:00:00+00:00'
-    facts = run_registry.RunEntry(pipeline='nyc', output=str(tmp_path), started=started)
-    run_registry.begin(made.store, f'run-{number}', facts)
+    facts = registry.RunEntry(pipeline='nyc', output=str(tmp_path), started=started)
+    registry.begin(made.store, f'run-{number}', facts)
 
   def states() -> list[str]:
-    return [entry.status for entry in runs.read_runs(made.store, made.config, made.output)]
+    return [entry.status for entry in registry.read_runs(made.store, made.config, made.output)]
 
   assert states() == ['killed', 'killed']
-  with output_directory.locked(made.output):
+  with output.locked(made.output):
     assert states() == ['killed', 'running']
 
 
@@ -138,24 +141,24 @@ def test_nothing_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatc
 def test_a_directory_of_another_store_is_refused(tmp_path: pathlib.Path):
   """Folders are numbered by the store: a new one would write into folders of the old one."""
   made = MadeStore(tmp_path)
-  run_registry.claim(made.store, made.config, made.output)
+  registry.claim(made.store, made.config, made.output)
   made.run()
-  run_registry.claim(made.store, made.config, made.output)
+  registry.claim(made.store, made.config, made.output)
   made.output.metadata.unlink()
   fresh = MadeStore(tmp_path)
   with pytest.raises(MetadataStoreError, match='were made with another metadata store'):
-    run_registry.claim(fresh.store, fresh.config, fresh.output)
+    registry.claim(fresh.store, fresh.config, fresh.output)
 
 
 def test_a_long_text_survives(tmp_path: pathlib.Path):
   """PostgreSQL refuses an indexed text of 2,704 bytes; no part may be so long, and the whole has to come back."""
   made = MadeStore(tmp_path)
   text = ''.join(chr(0x4E00 + number % 5000) for number in range(9000))
-  facts = run_registry.RunEntry(pipeline='nyc', started='2026-01-01T00:00:00+00:00', config=text)
-  run_registry.begin(made.store, 'long', facts)
+  facts = registry.RunEntry(pipeline='nyc', started='2026-01-01T00:00:00+00:00', config=text)
+  registry.begin(made.store, 'long', facts)
   [context] = made.store.get_contexts_by_type('farelite_run')
   assert max(len(value.string_value.encode()) for value in context.custom_properties.values()) < 2704
-  [entry] = runs.read_runs(made.store, made.config, made.output)
+  [entry] = registry.read_runs(made.store, made.config, made.output)
   assert entry.config == text
 
 
@@ -164,7 +167,7 @@ def test_an_entry_of_the_version_before_and_one_of_a_newer_one(tmp_path: pathlib
   made = MadeStore(tmp_path)
   context = mlmd_pb2.Context(
     name='20260101-120000-4f2ab1',
-    type_id=made.store.put_context_type(mlmd_pb2.ContextType(name=run_registry.RUN_TYPE)),
+    type_id=made.store.put_context_type(mlmd_pb2.ContextType(name=registry.RUN_TYPE)),
   )
   texts = {'pipeline': 'nyc', 'started': '2026-01-01T12:00:00+00:00', 'status': 'pushed'}
   for name, text in (texts | {'pushed_version': '12', 'from_the_future': 'x'}).items():
@@ -183,6 +186,6 @@ def test_an_entry_of_the_version_before_and_one_of_a_newer_one(tmp_path: pathlib
   known = {'run': context.name, 'blessed': True, 'rows_read': 7, 'rmse': 4.4, 'serves': False, 'pushed_version': 12}
   assert told == nothing | texts | known
   assert list(told)[:5] == ['run', 'pipeline', 'started', 'ended', 'status']
-  run_registry.update(made.store, context.name, run_registry.RunEntry(pushed_version=13, rmse=None))
-  kept = made.store.get_context_by_type_and_name(run_registry.RUN_TYPE, context.name).custom_properties
+  registry.update(made.store, context.name, registry.RunEntry(pushed_version=13, rmse=None))
+  kept = made.store.get_context_by_type_and_name(registry.RUN_TYPE, context.name).custom_properties
   assert (kept['pushed_version'].string_value, 'rmse' in kept, kept['rows_read'].int_value) == ('13', False, 7)

@@ -6,30 +6,27 @@ import pathlib
 import numpy as np
 import pytest
 
-from components.compression_gate import gate, reporting
-from components.compression_gate.eval_rides import EvalRides
+from components.compression_gate import gate, report
+from components.compression_gate.budget import Variant
+from components.compression_gate.gate import EvalRides
 from components.compression_gate.measuring import Measured
 from components.compression_gate.records import REPORT_FILE
-from components.compression_gate.variants import Variant
 from components.quantization_rewriter.records import ConvertedVariant
-from components.study.results import BlockResults, Results
-from components.study.study_fold import StudyFold
-from components.study.task import Outcome
-from components.study.task import Variant as StudyVariant
 from configs import loading
 from configs.dataset import COORDINATES, LABEL, TIME
 from configs.records import Estimate
 from configs.study import StudyBlock
-from models.intervals import error_intervals
-from models.manifest import Latency
+from models.metrics import error_intervals
+from models.release import Latency
 from pipeline.report.comparison import compare
-from pipeline.report.record import read_record
+from pipeline.report.record import read_record, read_variants
 from pipeline.report.rides import read_rides
 from pipeline.report.sections.errors import errors_section
-from pipeline.report.sections.variants import variants_section
-from pipeline.report.tables import figures
-from pipeline.report.variants import read_variants
-from pipeline.report.wording import interval
+from pipeline.report.sections.model import variants_section
+from pipeline.report.tables import figures, interval
+from pipeline.study.folds import Outcome, StudyFold
+from pipeline.study.folds import Variant as StudyVariant
+from pipeline.study.results import BlockResults, Results
 from tests.pipeline.made_run import made_run
 
 RIDES, BASE, OWN = 600, 'dense.float32', 'pqat_80.int8'
@@ -82,9 +79,9 @@ def _run(directory: pathlib.Path, judgement: gate.Judgement, rides: EvalRides, c
   made_run(directory)
   (directory / 'config.yaml').write_text(loading.dump(CONFIG), encoding='utf-8')
   folder = directory / 'artifacts' / 'CompressionGate' / 'report' / '12'
-  told = reporting.report(judgement, _variants(), rides, CONFIG.compression.budget)
+  told = report.report(judgement, _variants(), rides, CONFIG.compression.budget)
   (folder / REPORT_FILE).write_text(told.to_json(), encoding='utf-8')
-  (folder / reporting.PREDICTIONS_FILE).write_bytes(reporting.predictions(judgement, rides))
+  (folder / report.PREDICTIONS_FILE).write_bytes(report.predictions(judgement, rides))
   return directory
 
 

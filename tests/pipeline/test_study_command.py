@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from benchmarks import simulator
 from configs import loading
 from pipeline.cli import main
-from pipeline.study import command
+from pipeline.commands import study
 from tests.pipeline import made_study
 
 SMALL = ('model.hidden=[4]', 'training.epochs=2', 'study.seeds=2', 'study.folds=2', 'evaluation.bootstrap=100')
@@ -56,11 +56,11 @@ def test_a_mistake_is_told_in_a_sentence(arguments, sentence, tmp_path, monkeypa
 
 
 def test_quick_is_less_of_everything_and_the_user_has_the_last_word():
-  full, quick = (loading.load('nyc', command.overrides((), None, one, ())).study for one in (False, True))
+  full, quick = (loading.load('nyc', study.overrides((), None, one, ())).study for one in (False, True))
   assert quick.blocks == full.blocks
   assert quick.seeds * quick.folds < full.seeds * full.folds
   assert len(quick.embeddings.widths) < len(full.embeddings.widths)
-  own = loading.load('nyc', command.overrides(['study.seeds=4'], 'rides.csv', True, ('features', 'references')))
+  own = loading.load('nyc', study.overrides(['study.seeds=4'], 'rides.csv', True, ('features', 'references')))
   assert own.study.seeds == 4
   assert [block.value for block in own.study.blocks] == ['features', 'references']
   assert own.dataset.path == 'rides.csv'
@@ -70,9 +70,9 @@ def test_a_recipe_that_does_not_fit_is_no_matter_for_other_questions():
   config = loading.load(
     'nyc', ['study.compression.recipes=[{name: mine, pruning: {final_sparsity: 0.5, layers: [dense_7]}}]']
   )
-  command.check(loading.load('nyc', ['study.blocks=[features]']))
+  study.check(loading.load('nyc', ['study.blocks=[features]']))
   with pytest.raises(loading.ConfigError, match='dense_7'):
-    command.check(config)
+    study.check(config)
 
 
 @pytest.fixture(scope='module')
@@ -120,4 +120,4 @@ def test_a_killed_study_goes_on_where_it_stopped(rides, tmp_path):
 
 def test_made_rows_are_of_every_block():
   """Keeps the made-up study of the page's tests up to date."""
-  assert {row['block'] for row in made_study.rows()} == {block.value for block in command.StudyBlock}
+  assert {row['block'] for row in made_study.rows()} == {block.value for block in study.StudyBlock}

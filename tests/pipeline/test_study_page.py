@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from configs.study import StudyBlock
-from pipeline.study import page, tables
-from pipeline.study.findings import findings
+from pipeline.study import page
+from pipeline.study.page import findings
 from tests.pipeline.made_study import about, row, rows
 
 
@@ -57,11 +57,11 @@ def test_a_block_whose_reference_was_lost_is_shown_without_ratios(tmp_path):
 
 
 def _table(block):
-  return next(table for table in tables.study_tables(rows(), about()) if table.block == block.value)
+  return next(table for table in page.study_tables(rows(), about()) if table.block == block.value)
 
 
 def test_markdown_holds_what_the_table_holds():
-  lines = tables.markdown(_table(StudyBlock.COMPRESSION)).splitlines()
+  lines = page.markdown(_table(StudyBlock.COMPRESSION)).splitlines()
   assert lines[2] == '| variant | RMSE (USD) | ratio [95 %] | MAE (USD) | zeros | file | gzip | one ride |'
   assert lines[3] == '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
   plain = lines[5].replace('\N{NO-BREAK SPACE}', ' ')

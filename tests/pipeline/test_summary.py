@@ -7,10 +7,10 @@ import pathlib
 
 import pytest
 
-from components.ride_example_gen.counts import COUNTS_FILE, RideCounts
+from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts
 from configs import loading
-from pipeline import local_run, summary
-from pipeline.steps import Output, Step, StepState
+from pipeline.local import run, summary
+from pipeline.local.runner import Output, Step, StepState
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_store import make_version
 
@@ -120,15 +120,15 @@ def test_a_push_is_made_again_where_its_bytes_do_not_serve(tmp_path):
   serving, archive = tmp_path / 'serving', tmp_path / 'archive'
   make_version(archive, 'mine')
   steps = _cached_push(archive, pushed=1)
-  assert local_run._push_is_outdated(steps, serving), 'nothing serves'
+  assert run._push_is_outdated(steps, serving), 'nothing serves'
   make_version(serving / '9', 'mine')
-  assert not local_run._push_is_outdated(steps, serving)
+  assert not run._push_is_outdated(steps, serving)
   make_version(serving / '10', 'another')
-  assert local_run._push_is_outdated(steps, serving), 'another one took its place'
+  assert run._push_is_outdated(steps, serving), 'another one took its place'
   make_version(serving / '11', 'mine').joinpath('assets.extra/manifest.json').write_bytes(
     (archive / 'assets.extra/manifest.json').read_bytes()
   )
-  assert not local_run._push_is_outdated(steps, serving), 'a rollback put it back'
+  assert not run._push_is_outdated(steps, serving), 'a rollback put it back'
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ def test_a_push_is_made_again_where_its_bytes_do_not_serve(tmp_path):
 )
 def test_when_a_push_is_made_again(state, properties, outdated, tmp_path):
   steps = [_step('Pusher', state, pushed_model=Output(str(tmp_path), properties))]
-  assert local_run._push_is_outdated(steps, tmp_path / 'serving') is outdated
+  assert run._push_is_outdated(steps, tmp_path / 'serving') is outdated
 
 
 def test_a_cached_push_without_an_output_is_not_made_again(tmp_path):
-  assert not local_run._push_is_outdated([Step('Pusher', StepState.CACHED, 1.0)], tmp_path)
+  assert not run._push_is_outdated([Step('Pusher', StepState.CACHED, 1.0)], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_the_version_that_serves_is_named(content, path, tmp_path):
       manifest = (archive / 'assets.extra/manifest.json').read_bytes()
       (serving / version / 'assets.extra/manifest.json').write_bytes(manifest)
   result = Summary(status=Status.PUSHED, pushed_path=str(serving / '9'), pushed_version='9')
-  named = local_run._name_what_serves(result, _cached_push(archive, pushed=1), serving)
+  named = run._name_what_serves(result, _cached_push(archive, pushed=1), serving)
   assert named == Summary(status=Status.PUSHED, pushed_path=str(serving / path), pushed_version=path)
 
 
@@ -171,4 +171,4 @@ def test_nothing_is_named_where_nothing_was_pushed(tmp_path):
   make_version(tmp_path / 'serving' / '9', 'mine')
   result = Summary(status=Status.NOT_BLESSED, pushed_path=None, pushed_version=None)
   steps = _cached_push(tmp_path / 'serving' / '9', pushed=0)
-  assert local_run._name_what_serves(result, steps, tmp_path / 'serving') == result
+  assert run._name_what_serves(result, steps, tmp_path / 'serving') == result

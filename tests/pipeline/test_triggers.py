@@ -5,7 +5,7 @@ import datetime
 
 import pytest
 
-from configs.retraining import Triggers
+from configs.operations import Triggers
 from pipeline.retraining.triggers import Situation, decide
 
 NOW = datetime.datetime(2026, 3, 8, 7, tzinfo=datetime.timezone.utc)

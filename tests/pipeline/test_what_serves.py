@@ -15,20 +15,21 @@ from collections.abc import Callable, Iterator
 import pytest
 from tfx.types import standard_artifacts
 
-from components.prediction.model_files import find_model
-from components.pusher.journal import Rollback
-from components.pusher.publishing import publish, staging
-from components.pusher.removing import remove_versions
-from components.pusher.restoring import RestoreError, restore
-from components.served_model.executor import VERSION_PROPERTY, ServedModelExecutor
+from components.pusher.rollback import RestoreError, Rollback, remove_versions, restore
+from components.pusher.versions import publish, staging
+from components.resolvers.served_model import VERSION_PROPERTY, ServedModelExecutor
 from configs.errors import UserError
 from models.versions import SAVED_MODEL, next_version, served_version, versions
-from pipeline import local_run, retention, retrain_command, runs, window_run
+from pipeline.commands import retrain
+from pipeline.commands import run as commands_run
+from pipeline.local import run as local_run
+from pipeline.local.runner import Output, Step, StepState
+from pipeline.operations import registry, retention
+from pipeline.prediction.scoring import find_model
 from pipeline.rehearsal import bucket_guard
 from pipeline.report.record import read_record
-from pipeline.report.sections.served import served_section
+from pipeline.report.sections.model import served_section
 from pipeline.retraining.ledger import Ledger, RunEntry
-from pipeline.steps import Output, Step, StepState
 from tests.pipeline.made_run import write_json
 from tests.pipeline.made_store import NOON, MadeStore, make_version
 from tests.test_rooms import ROOMS, ROOT, _sources
@@ -166,7 +167,7 @@ def _report(made: MadeStore) -> int | None:
 
 def _no_new_data(made: MadeStore) -> int | None:
   ledger = Ledger(made.output.ledger, runs=[RunEntry(NOON, {1: 'a'}, 's', 'not_blessed')])
-  sentence = window_run.no_new_data(_plan(), ledger, made.output)
+  sentence = commands_run.no_new_data(_plan(), ledger, made.output)
   assert sentence is not None
   told = re.search(r'Version (\d+) goes on serving\.$', sentence)
   assert told or sentence.endswith('No model serves.')
@@ -174,7 +175,7 @@ def _no_new_data(made: MadeStore) -> int | None:
 
 
 def _retraining(made: MadeStore) -> int | None:
-  return retrain_command.situation(made.config, _plan(), Ledger(made.output.ledger), made.output, NOON).served
+  return retrain.situation(made.config, _plan(), Ledger(made.output.ledger), made.output, NOON).served
 
 
 def _plan() -> types.SimpleNamespace:
@@ -191,7 +192,7 @@ ASKERS: dict[str, Callable[[MadeStore], int | None]] = {
   'rollback': _rollback,
   'removal': _removal,
   'retention': _retention,
-  'runs': lambda made: runs.serving_version(made.store, made.config, made.output),
+  'runs': lambda made: registry.serving_version(made.store, made.config, made.output),
   'run': _run,
   'report': _report,
   'run --window': _no_new_data,

@@ -16,20 +16,20 @@ import pyarrow as pa
 import pytest
 from tensorflow.io import gfile
 
-from components.prediction.writing import predictions_file
-from components.ride_example_gen.publishing import Staging
-from components.study import study_files
-from components.study.task import Outcome
-from components.study.unit_store import UnitStore
+from components.ride_example_gen.executor import Staging
 from configs.errors import UserError
 from models.checkpoints import Checkpoint, TrainingState
-from models.compression import stages
+from models.compression import compressor
 from models.training import Course
 from models.whole_files import append_line, discard_drafts, is_bucket, move_whole, replacing, set_aside, write_whole
+from pipeline.cloud.compiler import CompiledPipeline, write_compiled
+from pipeline.places import Target
+from pipeline.prediction.streaming import predictions_file
 from pipeline.retraining.ledger import Ledger, RunEntry
+from pipeline.study import results
+from pipeline.study.folds import Outcome
+from pipeline.study.results import UnitStore
 from pipeline.summary_record import Status, Summary
-from pipeline.targets.compiled import CompiledPipeline, write_compiled
-from pipeline.targets.target import Target
 from tests.disk_calls import DiskCalls
 
 NOW = datetime.datetime(2026, 3, 8, tzinfo=datetime.timezone.utc)
@@ -59,11 +59,11 @@ def _checkpoint(folder: pathlib.Path) -> None:
 
 
 def _stage(folder: pathlib.Path) -> None:
-  stages.save(stages.Finished([np.ones(3, np.float32)], Course({}, 1.0, 0)), str(folder))
+  compressor.save(compressor.Finished([np.ones(3, np.float32)], Course({}, 1.0, 0)), str(folder))
 
 
 def _table(folder: pathlib.Path) -> None:
-  study_files._write_table([{'name': 'dense'}], folder / 'file')
+  results._write_table([{'name': 'dense'}], folder / 'file')
 
 
 def _predictions(folder: pathlib.Path) -> None:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from components.ride_example_gen.errors import IngestionError
-from pipeline.data_source import data_source
-from pipeline.window import resolve_window
+from components.ride_example_gen.files import IngestionError
+from pipeline.sources import data_source, resolve_window
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transforms.timestamps import INVALID_SECONDS, parse_seconds
+from transforms.civil import INVALID_SECONDS, parse_seconds
 
 EPOCH = datetime.datetime(2009, 1, 1)
 

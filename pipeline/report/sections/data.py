@@ -1,19 +1,19 @@
-"""The rides: how many were kept, why others were set aside, and what the statistics say of them."""
+"""The rides, the graph of the run's steps, and how to make the run again."""
 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from configs.base import joined, shortened
 from configs.dataset import TIME
-from configs.problems import joined
-from pipeline.report.charts.bars import length_bar
-from pipeline.report.columns import ColumnSummary, period
-from pipeline.report.record import RunRecord
-from pipeline.report.tables import Cell, Heading, Row, Table, figure
-from pipeline.report.wording import counted, day, number, percent, spelled
+from pipeline.local.runner import StepState
+from pipeline.report.charts import draw_lanes, length_bar
+from pipeline.report.record import ColumnSummary, RunRecord, period
+from pipeline.report.tables import Cell, Heading, Row, Table, counted, day, figure, number, percent, seconds, spelled
 from pipeline.summary_record import FindingRecord, RowsRecord
 
 _COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
@@ -187,3 +187,119 @@ def _digits(column: ColumnSummary) -> list[tuple[float, int]]:
   """Four decimals of a degree are ten metres; two of anything else are enough."""
   digits = 4 if column.name.endswith(('longitude', 'latitude')) else 2
   return [(value, digits) for value in (column.low, column.median, column.mean, column.high)]
+
+
+_WORDS = {
+  StepState.COMPLETE: 'ran',
+  StepState.CACHED: 'from the cache',
+  StepState.SKIPPED: 'skipped',
+  StepState.FAILED: 'failed',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class StepRow:
+  """One step.
+
+  Attributes:
+    name: the node's id.
+    state: as in `StepState`.
+    word: the state, for people.
+    time: how long it took.
+    bar: the same as a bar.
+    lanes: its part of the graph; empty where the summary has no graph.
+    after: the steps that it waits for.
+  """
+
+  name: str
+  state: str
+  word: str
+  time: str
+  bar: Markup
+  lanes: Markup
+  after: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StepsSection:
+  """The steps: a sentence, and a row each."""
+
+  told: str
+  rows: tuple[StepRow, ...]
+  has_graph: bool
+
+
+def steps_section(record: RunRecord) -> StepsSection | None:
+  """The section, or `None` if no step ended."""
+  steps = record.steps()
+  if not steps:
+    return None
+  graph = {step.name: step.after for step in steps if step.after is not None}
+  has_graph = len(graph) == len(steps)
+  styles = {step.name: step.state.value for step in steps}
+  lanes = draw_lanes(graph, styles) if has_graph else [Markup('')] * len(steps)
+  top = max(step.seconds for step in steps)
+  rows = tuple(
+    StepRow(
+      name=step.name,
+      state=step.state.value,
+      word=_WORDS[step.state],
+      time=seconds(step.seconds),
+      bar=length_bar(step.seconds, top, f'length {step.state.value}'),
+      lanes=lane,
+      after=joined(step.after) if step.after else '',
+    )
+    for step, lane in zip(steps, lanes, strict=True)
+  )
+  cached = sum(step.state is StepState.CACHED for step in steps)
+  told = f'{counted(len(steps), "step")} in {seconds(sum(step.seconds for step in steps))}'
+  return StepsSection(f'{told}; {cached or "none"} came from the cache.', rows, has_graph)
+
+
+_FILES = 3
+"""As many data files are named; of more, their number is told."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AgainSection:
+  """What it takes to make the run again.
+
+  Attributes:
+    command: for a shell.
+    facts: name and value of what else matters.
+    config: the resolved config, as YAML; empty where it is lost.
+  """
+
+  command: str
+  facts: tuple[tuple[str, str], ...]
+  config: str
+
+
+def again_section(record: RunRecord) -> AgainSection:
+  """The section of any run."""
+  summary = record.summary
+  facts = [
+    ('Config', summary.config or str(record.output.config)),
+    ('Data', _files(_data_files(record))),
+    ('Code version', summary.code_version or ''),
+    ('Started', summary.started or ''),
+    ('Pushed to', summary.pushed_path or ''),
+  ]
+  config = record.output.config
+  command = f'farelite run --config {shlex.quote(str(config))} --output {shlex.quote(f"{record.output.path}-again")}'
+  return AgainSection(
+    command=command,
+    facts=tuple((name, value) for name, value in facts if value),
+    config=config.read_text(encoding='utf-8') if config.is_file() else '',
+  )
+
+
+def _data_files(record: RunRecord) -> Sequence[str]:
+  if record.summary.data:
+    return [record.summary.data]
+  counts = record.read_json('RideExampleGen', 'quarantine', 'counts.json')
+  return counts.get('files', ()) if counts else ()
+
+
+def _files(files: Sequence[str]) -> str:
+  return shortened(files, _FILES) if len(files) > _FILES else joined(files)

@@ -10,17 +10,28 @@ from markupsafe import Markup
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.fare_evaluator.records import EvaluatedSlice
+from configs.base import joined
 from configs.columns import COORDINATES
-from configs.problems import joined
 from configs.records import Estimate
-from models.intervals import mean_error
-from pipeline.report.charts.bars import dot_bar
-from pipeline.report.charts.hours import Hour, draw_hours
-from pipeline.report.charts.ride_map import MapLandmark, draw_map, shades_for
+from models.metrics import mean_error
+from pipeline.report.charts import Hour, dot_bar, draw_hours
 from pipeline.report.record import RunRecord
+from pipeline.report.ride_map import MapLandmark, draw_map, shades_for
 from pipeline.report.rides import PredictedRides, slice_rmse
-from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures
-from pipeline.report.wording import MISSING, counted, money, number, percent, signed
+from pipeline.report.tables import (
+  MISSING,
+  Cell,
+  Heading,
+  Row,
+  Table,
+  counted,
+  figure,
+  figures,
+  money,
+  number,
+  percent,
+  signed,
+)
 
 _ALL = 'all'
 """The evaluator's name of the slice of all rides."""

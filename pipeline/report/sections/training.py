@@ -1,7 +1,8 @@
-"""How the dense base was trained, and what each training recipe made of it."""
+"""What the model sees, how it was trained, and what each reduction and training recipe made of it."""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import itertools
 import math
@@ -9,15 +10,43 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from components.pruning_trainer import RECIPES_FOLDER, report_file
+from configs import loading
 from configs.recipe import DENSE
 from models.compression.records import TrainingReport
-from pipeline.report.charts.curves import Series, draw_curves, settled
+from models.reduction.records import (
+  ARRAYS_FILE,
+  DETAILS_FILE,
+  LOADINGS,
+  POINTS,
+  RECONSTRUCTION,
+  SCORES,
+  SCREE,
+  ReductionDetails,
+)
+from pipeline.local import terminal
+from pipeline.report.charts import Series, draw_curves, settled
 from pipeline.report.record import RunRecord
-from pipeline.report.tables import Cell, Heading, Row, Table, figure, figures, with_best
-from pipeline.report.wording import MISSING, counted, interval, money, number, percent, seconds, spelled
+from pipeline.report.tables import (
+  MISSING,
+  Cell,
+  Heading,
+  Row,
+  Table,
+  counted,
+  figure,
+  figures,
+  interval,
+  money,
+  number,
+  percent,
+  seconds,
+  spelled,
+  with_best,
+)
 
 _HISTORY = 'history.json'
 
@@ -203,3 +232,155 @@ def _layers(reports: Sequence[TrainingReport]) -> Table:
     ]
     rows.append(Row(tuple(cells)))
   return Table('Share of zero weights by layer and recipe', tuple(headings), tuple(rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class FeaturesSection:
+  """The features: a sentence, the numeric ones, and those that are embedded."""
+
+  told: str
+  numeric: Table
+  categorical: Table | None
+
+
+def features_section(record: RunRecord) -> FeaturesSection | None:
+  """The section, or `None` where the config is lost.
+
+  Raises:
+    ConfigError: the config is that of another version of this project.
+  """
+  if not record.config:
+    return None
+  config = loading.validate(record.config)
+  terminal.prepare()
+  # Brings TensorFlow along, which nothing else of the page needs.
+  from components.feature_engineering.feature_list import catalogue, categoricals
+
+  numeric = [
+    Row((Cell(feature.name), Cell(feature.meaning), Cell(feature.unit), Cell(feature.block)))
+    for feature in catalogue(config.dataset, config.features)
+  ]
+  embedded = [
+    Row(
+      (
+        Cell(found.name),
+        Cell(found.meaning),
+        figure(found.size, f'{found.size:,}'),
+        figure(found.embedding_width, str(found.embedding_width)),
+      )
+    )
+    for found in categoricals(config.dataset, config.features)
+  ]
+  told = (
+    f'The model sees {counted(len(numeric), "number")}, standardized, and {len(embedded) or "no"} embedded categories.'
+  )
+  if config.reduction.is_on:
+    told = f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
+  return FeaturesSection(
+    told=f'{told} All of it is computed from the raw ride inside the served file.',
+    numeric=Table('Numeric features, in the order of the vector', _NUMERIC, tuple(numeric)),
+    categorical=Table('Categories, one embedding each', _CATEGORICAL, tuple(embedded)) if embedded else None,
+  )
+
+
+_NUMERIC = tuple(Heading(name, numeric=False) for name in ('feature', 'meaning', 'unit', 'block'))
+_CATEGORICAL = (
+  *(Heading(name, numeric=False) for name in ('category', 'meaning')),
+  Heading('values'),
+  Heading('width of embedding'),
+)
+
+
+_STRONGEST = 4
+"""Features told of each component."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReductionPicture:
+  """A PNG inside the page."""
+
+  title: str
+  told: str
+  source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReductionSection:
+  """Sentences, pictures, and a table of features or of components."""
+
+  told: tuple[str, ...]
+  pictures: tuple[ReductionPicture, ...]
+  summary: str
+  table: Table
+
+
+def reduction_section(record: RunRecord) -> ReductionSection | None:
+  """The section, or `None` where no reduction ran."""
+  folder = record.artifact('DimensionalityReduction', 'report')
+  if folder is None:
+    return None
+  details = ReductionDetails.read(folder / DETAILS_FILE)
+  titles = {
+    SCREE: 'Variance by component, and the cut',
+    LOADINGS: 'Correlation of each feature with each component',
+    SCORES: 'What the selection thinks of each feature',
+    POINTS: 'The first two components, coloured by fare',
+    RECONSTRUCTION: 'What the inputs that are left miss of each feature',
+  }
+  pictures = [_picture(folder / name, title) for name, title in titles.items() if (folder / name).is_file()]
+  if details.decisions:
+    summary, table = f'All {len(details.decisions)} features, and why', _decisions(details)
+  else:
+    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+      summary, table = f'All {counted(details.inputs, "component")}', _components(details, arrays['loadings'])
+  return ReductionSection(_reduction_text(details), tuple(pictures), summary, table)
+
+
+def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
+  findings = details.findings
+  first = (
+    f'{details.method} made {counted(details.inputs, "input")} of {counted(details.features, "feature")}, '
+    f'fitted on {findings.fitted_on:,} training rides. A linear reconstruction of all features from what is left '
+    f'misses {percent(findings.lost)} of their variance.'
+  )
+  if 'solver_rms' in findings.figures:
+    first += (
+      f' The solution in graph, of {details.reduction.iterations} steps, misses the exact one by '
+      f'{number(findings.figures["solver_rms"], 4)} standard deviations (root mean square).'
+    )
+  return (first, *findings.notes)
+
+
+def _picture(path: pathlib.Path, title: str) -> ReductionPicture:
+  content = base64.b64encode(path.read_bytes()).decode()
+  return ReductionPicture(title, title, f'data:image/png;base64,{content}')
+
+
+def _decisions(details: ReductionDetails) -> Table:
+  headings = (
+    Heading('feature', numeric=False),
+    Heading('kept', numeric=False),
+    Heading('score'),
+    Heading('why', numeric=False),
+  )
+  rows = [
+    Row(
+      (
+        Cell(found.name),
+        Cell('kept' if found.kept else 'dropped'),
+        figure(found.score, number(found.score, 4)),
+        Cell(found.reason),
+      )
+    )
+    for found in details.decisions
+  ]
+  return Table('Features, kept and dropped', headings, tuple(rows), sortable=True)
+
+
+def _components(details: ReductionDetails, loadings: np.ndarray) -> Table:
+  headings = (Heading('component', numeric=False), Heading('features that it follows most', numeric=False))
+  rows = []
+  for name, column in zip(details.outputs, loadings.T, strict=True):
+    strongest = np.argsort(-np.abs(column), kind='stable')[:_STRONGEST]
+    rows.append(Row((Cell(name), Cell(', '.join(f'{details.names[row]} {column[row]:+.2f}' for row in strongest)))))
+  return Table('Components, by correlation with the features', headings, tuple(rows))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_model_optimization as tfmot
 
-from models.compression.blocks import align
+from models.compression.pruning import align
 from models.keras_compat import keras
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.compression.calibration import DenseStep, activation_ranges, calibration_rides
+from models.compression.quantized_model import DenseStep, activation_ranges, calibration_rides
 from models.rides import Rides
 
 

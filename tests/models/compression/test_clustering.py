@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from configs.recipe import Clustering, Initialization, Pruning, Recipe
 from models.compression.clustering import Clusterer
-from models.compression.final_models import FinalModels
-from models.compression.zeros_apart import ZerosApart, one_per_side
+from models.compression.quantization import ZerosApart, one_per_side
+from models.recipe_training import FinalModels
 from tests.models.compression.simulated import TUNING, build, kernels
 
 HIDDEN = ('dense_0', 'dense_1', 'dense_2')

@@ -10,10 +10,8 @@ from tensorflow.io import gfile
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.background import Background
 from models.checkpoints import Checkpoint
-from models.compression import stages
-from models.compression.compressor import Compressor
-from models.compression.fine_tuning import fine_tuned
-from models.compression.preparations import Preparations
+from models.compression import compressor as compression_compressor
+from models.compression.compressor import Compressor, Preparations, fine_tuned
 from models.training import Course, DivergedError, TrainingRun
 from tests.models.compression.simulated import TRAINING, TUNING, build
 
@@ -70,7 +68,7 @@ def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base
         raise _Killed
       return 0.0
 
-  monkeypatch.setattr('models.compression.preparations.TrainingRun', KilledOnce)
+  monkeypatch.setattr('models.compression.compressor.TrainingRun', KilledOnce)
   monkeypatch.setattr('models.compression.compressor.Checkpoint', functools.partial(Checkpoint, every_seconds=0))
   for _ in PCQAT_TECHNIQUES:
     with pytest.raises(_Killed):
@@ -97,7 +95,7 @@ def test_divergence_names_the_recipe(base_weights, rides):
     Compressor(build, base_weights, rides, TRAINING).apply(Recipe(name='wild', pruning=wild))
 
 
-FINISHED = stages.Finished(
+FINISHED = compression_compressor.Finished(
   [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)],
   Course({'loss': [2.0, 1.0]}, 3.5, 4),
   {'fare': (0.0, 60.0)},
@@ -106,13 +104,24 @@ FINISHED = stages.Finished(
 
 def test_a_stage_is_named_by_what_it_is_and_where_it_starts():
   weights, other = [np.ones(3, np.float32)], [np.full(3, 2, np.float32)]
-  assert stages.digest('pruning', weights) == stages.digest('pruning', [weights[0].copy()])
-  assert len({stages.digest('pruning', weights), stages.digest('pruning', other), stages.digest('qat', weights)}) == 3
+  assert compression_compressor.digest('pruning', weights) == compression_compressor.digest(
+    'pruning', [weights[0].copy()]
+  )
+  assert (
+    len(
+      {
+        compression_compressor.digest('pruning', weights),
+        compression_compressor.digest('pruning', other),
+        compression_compressor.digest('qat', weights),
+      }
+    )
+    == 3
+  )
 
 
 def test_a_stage_is_read_as_it_was_written(tmp_path):
-  stages.save(FINISHED, str(tmp_path / 'stage'))
-  found = stages.load(str(tmp_path / 'stage'))
+  compression_compressor.save(FINISHED, str(tmp_path / 'stage'))
+  found = compression_compressor.load(str(tmp_path / 'stage'))
   _assert_equal(found.weights, FINISHED.weights)
   assert (found.course, found.ranges) == (FINISHED.course, FINISHED.ranges)
   assert gfile.listdir(str(tmp_path / 'stage')) == ['finished.npz']
@@ -127,9 +136,9 @@ def test_a_stage_is_read_as_it_was_written(tmp_path):
   ],
 )
 def test_a_damaged_stage_is_trained_again(tmp_path, damage):
-  stages.save(FINISHED, str(tmp_path))
+  compression_compressor.save(FINISHED, str(tmp_path))
   damage(tmp_path / 'finished.npz')
-  assert stages.load(str(tmp_path)) is None
+  assert compression_compressor.load(str(tmp_path)) is None
 
 
 def test_fine_tuning_changes_length_and_rate_alone():

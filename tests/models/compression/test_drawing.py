@@ -3,7 +3,6 @@
 import pytest
 
 from configs.errors import FailedError
-from models.compression.drawing import Drawing
 from models.compression.pictures import draw_report
 from models.compression.records import (
   ReportedErrors,
@@ -14,6 +13,7 @@ from models.compression.records import (
   TrainingReport,
   WeightHistogram,
 )
+from models.plots import Drawing
 
 LAYER = ReportedLayer(
   name='dense_0',

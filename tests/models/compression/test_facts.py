@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_model_optimization.python.core.sparsity.keras import pruning_utils
 
-from models.compression.facts import (
+from models.compression.proof import (
   block_sparsity,
   grid_distance,
   histogram,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from configs.recipe import Pruning, Quantization, Recipe
-from models.compression.final_models import FinalModels, structure
 from models.compression.quantized_model import quantized_model
+from models.recipe_training import FinalModels, structure
 from models.training import predict
 from tests.models.compression.simulated import CLIP, TUNING, build
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.compression.grid import largest, on_grid
+from models.compression.quantized_model import largest, on_grid
 
 KERNEL = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
 PRUNED = np.where(np.abs(KERNEL) < 1, np.float32(-0.0), KERNEL)

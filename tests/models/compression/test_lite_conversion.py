@@ -6,8 +6,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from configs.recipe import Pruning, Quantization, Recipe
-from models.compression.final_models import FinalModels
 from models.lite.converter import from_functions
+from models.recipe_training import FinalModels
 from models.training import predict
 from tests.models.compression.simulated import CLIP, TUNING, build
 

@@ -10,10 +10,9 @@ import pytest
 import tensorflow_model_optimization as tfmot
 
 from configs.recipe import OUTPUT_LAYER, Clustering, Pruning, Quantization, Recipe
-from models.compression.facts import zeros
-from models.compression.proof import NoEffectError, base_digest, promised_zeros, prove
-from models.exported import kernels, read_weights
+from models.compression.proof import NoEffectError, base_digest, promised_zeros, prove, zeros
 from models.keras_compat import keras
+from models.serving import kernels, read_weights
 from tests.models.compression.made_kernels import (
   BLOCKS,
   BY_NAME,

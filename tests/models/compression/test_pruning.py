@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs.recipe import Pruning, Recipe
-from models.compression.final_models import FinalModels
+from models.recipe_training import FinalModels
 from tests.models.compression.simulated import TUNING, build, kernels
 
 HIDDEN = ('dense_0', 'dense_1', 'dense_2')

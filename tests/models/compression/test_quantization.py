@@ -6,12 +6,10 @@ import pytest
 from configs.model import Activation, Model
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression.compressor import Compressor
-from models.compression.final_models import FinalModels
-from models.compression.grid import on_grid
-from models.compression.keeping import Kept
-from models.compression.quantization_aware import QuantizationAware
+from models.compression.quantization import Kept, QuantizationAware
 from models.compression.quantize_configs import ClipQuantizeConfig, quantize_config
-from models.compression.quantized_model import quantized_model
+from models.compression.quantized_model import on_grid, quantized_model
+from models.recipe_training import FinalModels
 from models.rides import Rides
 from models.training import predict, train
 from tests.models.compression.simulated import (
@@ -214,9 +212,13 @@ def test_every_shape_of_model(model, inputs):
     pytest.param(
       {'quantize_configs': {'clip': 'no.such.Config'}}, r"can't import 'no.such.Config' \(No mod", id='module'
     ),
-    pytest.param({'quantize_configs': {'clip': 'models.clipping.None_'}}, "can't import 'models.clipping", id='class'),
     pytest.param(
-      {'quantize_configs': {'clip': 'models.clipping.Clip'}}, "'models.clipping.Clip' is no .*QuantizeConfig", id='kind'
+      {'quantize_configs': {'clip': 'models.fare_model.None_'}}, "can't import 'models.fare_model", id='class'
+    ),
+    pytest.param(
+      {'quantize_configs': {'clip': 'models.fare_model.Clip'}},
+      "'models.fare_model.Clip' is no .*QuantizeConfig",
+      id='kind',
     ),
   ],
 )

@@ -15,8 +15,8 @@ from models.compression.compressor import Stage
 from models.compression.proof import base_digest
 from models.compression.records import TrainingReport
 from models.compression.report import training_report, write_report, write_weight_histograms
-from models.exported import kernels, read_weights
 from models.rides import Rides
+from models.serving import kernels, read_weights
 from models.training import Course
 from tests.models.compression.made_kernels import tfmot_mask
 from tests.models.small_exports import SHAPES, export, quantized, rewritten, small_model

@@ -13,8 +13,7 @@ from models.compression import layers
 from models.fare_model import DENSE_CORE, build_fare_model
 from models.lite.conversion import assemble, convert_features, convert_model
 from models.lite.validation import Promise
-from models.raw_rides import RawRides
-from models.rides import Rides
+from models.rides import RawRides, Rides
 from models.training import predict
 from tests.models.lite.small_files import TYPICAL_FARE, made_up_constants, some_rides
 from transforms import names

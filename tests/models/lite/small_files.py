@@ -10,15 +10,12 @@ from tensorflow.lite.python import schema_py_generated as schema
 from configs.dataset import LABEL, TIME
 from configs.loading import load
 from models.fare_model import build_fare_model
-from models.golden import write_golden
-from models.inputs import describe_inputs
 from models.lite.client import LiteModel
 from models.lite.converter import from_functions
-from models.lite.joining import join
-from models.lite.shrinking import IDENTIFIER, shrink
-from models.manifest import Manifest, write_manifest
+from models.lite.flatbuffer import IDENTIFIER, join, shrink
+from models.release import Manifest, describe_inputs, write_golden, write_manifest
+from models.serving import raw_tensor_specs
 from models.settings import Settings
-from models.signatures import raw_tensor_specs
 from transforms import names
 from transforms.catalogue import catalogue, categoricals, uses_boundaries
 from transforms.constants import Constants

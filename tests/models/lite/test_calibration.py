@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs.compression import Calibration
-from models.lite.calibration import calibration_rides
+from models.lite.conversion import calibration_rides
 from models.rides import Rides
 
 COUNT = 1000

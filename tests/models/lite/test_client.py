@@ -10,8 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from configs.columns import RAW_INPUTS
 from configs.loading import load
-from models.lite.client import BATCH, LiteModel
-from models.lite.contract import LiteFileError
+from models.lite.client import BATCH, LiteFileError, LiteModel
 from tests.models.lite.small_files import changed, converted, preset_lite_file, some_rides
 
 

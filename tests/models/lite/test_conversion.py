@@ -12,10 +12,10 @@ from configs.compression import SCHEMES, Precision, Scheme
 from configs.recipe import Quantization, Recipe
 from models.compression import layers
 from models.compression.compressor import Compressor
-from models.compression.final_models import FinalModels
 from models.lite.client import LiteModel
 from models.lite.conversion import ConversionError, assemble, convert_features, convert_model
 from models.lite.inspection import LiteFile
+from models.recipe_training import FinalModels
 from models.training import predict, train
 from tests.models.compression.simulated import CELLS, MODEL, NUMERIC, TRAINING, TUNING, build, simulated_rides
 from tests.models.lite import made_model

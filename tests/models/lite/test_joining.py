@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from models.lite.joining import join
+from models.lite.flatbuffer import join
 from tests.models.lite.small_files import changed, converted
 
 FLOATS = tf.TensorSpec([None, 3], tf.float32, name='floats')

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from configs.loading import load
-from models.lite.client import LiteModel
-from models.lite.contract import LiteFileError
+from models.lite.client import LiteFileError, LiteModel
 from models.lite.process import LiteCrashError, LiteProcess
 from tests.models.lite.small_files import preset_lite_file, some_rides
 

@@ -14,8 +14,8 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from configs import loading
 from models.lite.converter import from_functions
-from models.lite.shrinking import shrink
-from models.signatures import raw_tensor_specs
+from models.lite.flatbuffer import shrink
+from models.serving import raw_tensor_specs
 from transforms.catalogue import catalogue
 from transforms.constants import Constants
 from transforms.engineering import engineer, standardize

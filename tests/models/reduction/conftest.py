@@ -8,14 +8,15 @@ import pathlib
 import numpy as np
 import pytest
 
-from components.study.kept_rides import read_kept
 from configs import loading
 from configs.dataset import LABEL
 from configs.reduction import Reduction
 from configs.run import RunConfig
 from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit
-from transforms import in_memory, names
+from pipeline.study.folds import read_kept
+from transforms import in_memory
+from transforms import names as transforms_names
 from transforms.catalogue import catalogue, categoricals
 from transforms.constants import Constants
 
@@ -66,7 +67,7 @@ def rides(nyc_rides: pathlib.Path) -> Features:
     config,
     kept,
     constants,
-    made[names.NUMERIC].numpy(),
+    made[transforms_names.NUMERIC].numpy(),
     kept[LABEL].astype(np.float64),
     {name: made[name].numpy() for name in found},
   )

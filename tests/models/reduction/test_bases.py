@@ -5,9 +5,9 @@ import pytest
 from sklearn.decomposition import PCA
 
 from configs.reduction import Reduction
-from models.reduction.bases import incremental_basis
-from models.reduction.errors import ReductionError
 from models.reduction.fitting import fit
+from models.reduction.mappings import ReductionError
+from models.reduction.projections import incremental_basis
 
 GENERATOR = np.random.default_rng(0)
 NUMERIC = (GENERATOR.normal(size=(1003, 6)) * [3, 2, 1.5, 1, 0.7, 0.4]).astype(np.float32)

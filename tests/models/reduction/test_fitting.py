@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from configs.reduction import Reduction
-from models.reduction import pictures, saving
-from models.reduction.errors import ReductionError
+from models.reduction import fitted as reduction_fitted
+from models.reduction import plots
 from models.reduction.fitting import fit
+from models.reduction.mappings import ReductionError
 
 GENERATOR = np.random.default_rng(0)
 NUMERIC = GENERATOR.normal(size=(60, 6)).astype(np.float32)
@@ -91,14 +92,14 @@ def test_far_values_are_clipped_as_the_model_clips_them():
 def test_saved_and_loaded(tmp_path, reduction):
   options = {'categories': {'cell': np.arange(60) % 4}, 'sizes': {'cell': 4}} if reduction.get('categoricals') else {}
   fitted = _fit(reduction, CONSTANT if reduction['method'] == 'correlation' else NUMERIC, **options)
-  saving.save(fitted, str(tmp_path))
-  loaded = saving.load(str(tmp_path))
+  reduction_fitted.save(fitted, str(tmp_path))
+  loaded = reduction_fitted.load(str(tmp_path))
   categories = options.get('categories')
   np.testing.assert_array_equal(loaded.apply(NUMERIC, categories), fitted.apply(NUMERIC, categories))
-  assert saving.details_of(loaded) == saving.details_of(fitted)
+  assert reduction_fitted.details_of(loaded) == reduction_fitted.details_of(fitted)
   assert loaded.taken == fitted.taken and loaded.outputs == fitted.outputs and loaded.reduction == fitted.reduction
   assert [found.reason for found in loaded.findings.decisions] == [found.reason for found in fitted.findings.decisions]
   np.testing.assert_array_equal(loaded.findings.loadings, fitted.findings.loadings)
-  drawn = pictures.draw(loaded, str(tmp_path), 'USD')
+  drawn = plots.draw(loaded, str(tmp_path), 'USD')
   assert all((tmp_path / name).read_bytes().startswith(b'\x89PNG') for name in drawn)
-  assert pictures.RECONSTRUCTION in drawn
+  assert plots.RECONSTRUCTION in drawn

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from models.reduction.nonnegative import Solver
+from models.reduction.mappings import Solver
 
 GENERATOR = np.random.default_rng(0)
 

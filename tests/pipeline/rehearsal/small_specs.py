@@ -8,12 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.rehearsal import artifact_store, dag_runner, kubeflow_spec
+from pipeline.local.runner import Step
+from pipeline.places import Target
+from pipeline.rehearsal import dag_runner, invocation
+from pipeline.rehearsal import spec as rehearsal_spec
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image import Image
 from pipeline.rehearsal.task_runner import Rehearsal
-from pipeline.steps import Step
-from pipeline.targets.target import Target
 
 ROOT = 'gs://fares/root'
 
@@ -154,9 +155,9 @@ class Rehearsals:
     return Buckets(self.directory / 'buckets')
 
   @property
-  def store(self) -> artifact_store.ArtifactStore:
+  def store(self) -> invocation.ArtifactStore:
     """What the store has on disk now."""
-    return artifact_store.ArtifactStore(self.directory / 'executions.jsonl', self.target)
+    return invocation.ArtifactStore(self.directory / 'executions.jsonl', self.target)
 
   def run(
     self, content: dict[str, Any], parallel: int = 2, variables: Mapping[str, str] | None = None
@@ -170,7 +171,7 @@ class Rehearsals:
     stage = Rehearsal(
       target=self.target,
       run=f'run{self.runs}',
-      pipeline=kubeflow_spec.load(path),
+      pipeline=rehearsal_spec.load(path),
       image=self.image,
       buckets=self.buckets,
       store=self.store,

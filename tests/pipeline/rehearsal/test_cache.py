@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.targets.target import Target
+from pipeline.places import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.rehearsal import kubeflow_spec
-from pipeline.rehearsal.errors import SpecError
-from pipeline.targets.target import Target
+from pipeline.places import Target
+from pipeline.rehearsal import spec as rehearsal_spec
+from pipeline.rehearsal.spec import SpecError
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 
 CASES = [
@@ -118,10 +118,10 @@ def test_an_interrupted_rehearsal_takes_its_processes_with_it(tmp_path: pathlib.
     os.kill(int(pid_file.read_text()), 0)
 
 
-def _loaded(tmp_path: pathlib.Path, content: dict[str, Any]) -> kubeflow_spec.ReadPipeline:
+def _loaded(tmp_path: pathlib.Path, content: dict[str, Any]) -> rehearsal_spec.ReadPipeline:
   path = tmp_path / 'spec.yaml'
   path.write_text(json.dumps(content))
-  return kubeflow_spec.load(path)
+  return rehearsal_spec.load(path)
 
 
 def _changed(task: dict[str, Any]) -> dict[str, Any]:

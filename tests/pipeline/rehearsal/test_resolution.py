@@ -9,9 +9,9 @@ import pytest
 from google.protobuf import text_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.rehearsal import resolution
-from pipeline.rehearsal.errors import SpecError
-from pipeline.targets.target import Target
+from pipeline.places import Target
+from pipeline.rehearsal import invocation
+from pipeline.rehearsal.spec import SpecError
 from tests.pipeline.rehearsal.small_specs import Rehearsals, artifact_type, container, resolver, spec
 
 
@@ -84,8 +84,8 @@ def _artifact(name: str, title: str = 'tfx.Model', **metadata: object) -> dict:
 def test_latest_artifact_is_the_newest_of_its_type():
   [query] = [text for found in _queries('latest_artifact').values() for key, text in found.items() if key == 'model']
   newest_first = [_artifact('3', 'tfx.Examples'), _artifact('2'), _artifact('1')]
-  assert resolution.newest(query, {}, newest_first) == newest_first[1]
-  assert resolution.newest(query, {}, []) is None
+  assert invocation.newest(query, {}, newest_first) == newest_first[1]
+  assert invocation.newest(query, {}, []) is None
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_latest_artifact_is_the_newest_of_its_type():
   ],
 )
 def test_clauses(query: str, expected: str | None):
-  found = resolution.newest(query, {'artifacts': {}}, [_artifact('2', span=2.0), _artifact('1', span=1.0, city='nyc')])
+  found = invocation.newest(query, {'artifacts': {}}, [_artifact('2', span=2.0), _artifact('1', span=1.0, city='nyc')])
   assert (found and found['name']) == expected
 
 
 def test_an_unknown_clause_is_refused():
   with pytest.raises(SpecError, match=r"asks for 'create_time > 5', which a rehearsal can't look up"):
-    resolution.newest('create_time > 5', {}, [])
+    invocation.newest('create_time > 5', {}, [])

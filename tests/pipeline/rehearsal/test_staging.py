@@ -6,10 +6,10 @@ import pathlib
 
 import pytest
 
-from pipeline.data_source import DataSource, DataSourceError
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.errors import SpecError
-from pipeline.rehearsal.staging import staged
+from pipeline.rehearsal.dag_runner import staged
+from pipeline.rehearsal.spec import SpecError
+from pipeline.sources import DataSource, DataSourceError
 
 
 @pytest.fixture

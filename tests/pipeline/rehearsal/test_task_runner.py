@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from pipeline.targets.target import Target
+from pipeline.places import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, resolver, spec
 
 DUMP = """

@@ -11,14 +11,13 @@ import pytest
 from google.auth import credentials as auth
 
 from configs.platform import Kfp, Platform, Vertex
-from pipeline.schedule.cron import Cron, ScheduleError
-from pipeline.schedule.kfp_schedules import KfpSchedules
-from pipeline.schedule.schedule import ScheduleTarget, State
-from pipeline.schedule.vertex_schedules import VertexSchedules
-from pipeline.targets.submission import SubmissionError
-from pipeline.targets.target import Target
-from tests.pipeline.targets.conftest import compiled
-from tests.pipeline.targets.loopback import loopback
+from pipeline.cloud.settings import SubmissionError
+from pipeline.places import Target
+from pipeline.schedule.cron import Cron, ScheduleError, ScheduleTarget, State
+from pipeline.schedule.kfp import KfpSchedules
+from pipeline.schedule.vertex import VertexSchedules
+from tests.pipeline.cloud.conftest import compiled
+from tests.pipeline.cloud.loopback import loopback
 
 NIGHTLY = Cron.parse('0 3 * * *', 'America/New_York')
 PARENT = 'projects/shop/locations/europe-west4'

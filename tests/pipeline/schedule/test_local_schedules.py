@@ -17,11 +17,9 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.schedule import schedule_command
-from pipeline.schedule.cron import Cron, ScheduleError
-from pipeline.schedule.crontab_line import crontab_line
-from pipeline.schedule.local_schedules import LocalSchedules
-from pipeline.schedule.schedule import State
+from pipeline.commands import schedule
+from pipeline.schedule.cron import Cron, ScheduleError, State
+from pipeline.schedule.local import LocalSchedules, crontab_line
 
 NIGHTLY = Cron.parse('0 3 * * *', 'America/New_York')
 
@@ -140,7 +138,7 @@ def _schedule(folder: pathlib.Path, *arguments: str) -> click.testing.Result:
   """The command with a machine whose clock is UTC, and with rides that are there."""
   (folder / 'rides.csv').touch()
   with (
-    mock.patch.object(schedule_command, 'machine_zone', lambda: zoneinfo.ZoneInfo('UTC')),
+    mock.patch.object(schedule, 'machine_zone', lambda: zoneinfo.ZoneInfo('UTC')),
     mock.patch.dict(os.environ, {'XDG_CONFIG_HOME': str(folder / 'xdg')}),
   ):
     return CliRunner().invoke(main, ['schedule', *_CREATE, '--data', str(folder / 'rides.csv'), *arguments])

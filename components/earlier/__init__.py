@@ -1,1 +1,0 @@
-"""What an earlier run left that this one compares itself with. Resolver strategies for local runs."""

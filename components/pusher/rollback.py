@@ -1,0 +1,292 @@
+"""An earlier version serves again, and old ones go: the bytes, and the journal that says why.
+
+An entry is written before its version appears, as what is about to happen, and settled afterwards. A rollback that was
+killed in between is settled by whoever writes next: it happened if its version is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
+
+from components.pusher.versions import STAGING_PREFIX, delete, publish, staging
+from configs.errors import UserError
+from configs.records import Record
+from models.release import MANIFEST, Manifest, ManifestError, verify
+from models.versions import next_version, versions
+from models.whole_files import append_line, set_aside
+
+JOURNAL = 'rollbacks.jsonl'
+
+
+_MEND = 'take that line out of it'
+
+
+class Rollback(Record):
+  """One rollback, a line of the journal.
+
+  Attributes:
+    id: tells it from one that was killed and begun again.
+    time: when, ISO 8601 in UTC.
+    version: under which the earlier bytes serve since.
+    restored: the version whose bytes these are.
+    replaced: the version that served before.
+    withdraws: whether that one may not be pushed again: it is newer than what was restored. One that an operator goes
+      forward from, as when a rollback is taken back, is not withdrawn.
+    reason: why, in the words of who did it.
+    by: who, as user@host.
+    restored_manifest: SHA-256 of the restored version's manifest.
+    replaced_manifest: the same of the replaced one.
+    restored_model: the restored version's model in ML Metadata, where that is known.
+    replaced_model: the same of the replaced one.
+  """
+
+  MEND: ClassVar[str] = _MEND
+
+  id: str
+  time: str
+  version: int
+  restored: int
+  replaced: int
+  withdraws: bool
+  reason: str
+  by: str
+  restored_manifest: str
+  replaced_manifest: str
+  restored_model: int | None = None
+  replaced_model: int | None = None
+
+
+class Settlement(Record):
+  """What became of a rollback, a line of the journal: its id, and whether it happened."""
+
+  MEND: ClassVar[str] = _MEND
+
+  settled: str
+  happened: bool
+
+
+def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
+  """The rollbacks that happened, oldest first.
+
+  Args:
+    base: the directory of the versions; in a bucket there are none.
+
+  Raises:
+    RecordError: a line of the journal is whole and is none of its records.
+  """
+  root = pathlib.Path(base)
+  entries, ends = _entries(root)
+  return [entry for entry in entries if ends.get(entry.id, _happened(root, entry))]
+
+
+def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
+  """Writes what is about to happen; the caller holds the versions' lock."""
+  settle(base)
+  _append(pathlib.Path(base), rollback)
+
+
+def settle(base: str | os.PathLike[str]) -> None:
+  """Writes what became of the entries that nothing was said about yet; the caller holds the versions' lock."""
+  root = pathlib.Path(base)
+  entries, ends = _entries(root)
+  for entry in entries:
+    if entry.id not in ends:
+      _append(root, Settlement(settled=entry.id, happened=_happened(root, entry)))
+
+
+def is_withdrawn(happened: list[Rollback], manifest: str | None, model: int | None) -> Rollback | None:
+  """The rollback that withdrew a model and was not taken back since; `None` if it may serve.
+
+  Args:
+    happened: from `rollbacks`.
+    manifest: SHA-256 of the manifest of the version to be.
+    model: its model in ML Metadata. Either is enough to tell it.
+  """
+  by = None
+  for entry in happened:
+    if entry.withdraws and (_same(manifest, entry.replaced_manifest) or _same(model, entry.replaced_model)):
+      by = entry
+    if _same(manifest, entry.restored_manifest) or _same(model, entry.restored_model):
+      by = None
+  return by
+
+
+def origin(happened: list[Rollback], version: int) -> int:
+  """The version that was pushed with these bytes, before rollbacks gave them other numbers."""
+  for entry in reversed(happened):
+    if entry.version == version:
+      version = entry.restored
+  return version
+
+
+def manifest_digest(version: str | os.PathLike[str]) -> str | None:
+  """SHA-256 of a version's manifest, which holds the digests of all its files; `None` if it has none."""
+  try:
+    return hashlib.sha256((pathlib.Path(version) / MANIFEST).read_bytes()).hexdigest()
+  except OSError:
+    return None
+
+
+def _same(one: Any, other: Any) -> bool:
+  return one is not None and one == other
+
+
+def _happened(root: pathlib.Path, entry: Rollback) -> bool:
+  return manifest_digest(root / str(entry.version)) == entry.restored_manifest
+
+
+def _entries(root: pathlib.Path) -> tuple[list[Rollback], dict[str, bool]]:
+  """The rollbacks that were announced, oldest first, and by id whether they happened, of those that were settled."""
+  entries: list[Rollback] = []
+  ends: dict[str, bool] = {}
+  for number, values in _lines(root):
+    where = f'{root / JOURNAL}:{number}'
+    if isinstance(values, dict) and 'settled' in values:
+      end = Settlement.of(values, where)
+      ends[end.settled] = end.happened
+    else:
+      entries.append(Rollback.of(values, where))
+  return entries, ends
+
+
+def _lines(root: pathlib.Path) -> Iterator[tuple[int, Any]]:
+  file = root / JOURNAL
+  if not file.is_file():
+    return
+  for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
+    try:
+      yield number, json.loads(line)
+    except json.JSONDecodeError:  # A process that was killed while it wrote this line; nothing followed from it.
+      continue
+
+
+def _append(root: pathlib.Path, record: Record) -> None:
+  append_line(root / JOURNAL, record.to_json(indent=None))
+
+
+class RestoreError(UserError):
+  """There is no such version to put back; the message is one sentence."""
+
+
+def verified_manifest(version: pathlib.Path) -> Manifest:
+  """The manifest of a version, after every file was checked against it.
+
+  Raises:
+    RestoreError: the version is not what was pushed.
+  """
+  try:
+    return verify(version)
+  except ManifestError as error:
+    raise RestoreError(str(error)) from None
+
+
+def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], Rollback]) -> Rollback:
+  """Copies an earlier version, verifies the copy, and makes it appear under a new number, whole or not at all.
+
+  Pushes wait meanwhile. The journal is written first.
+
+  Args:
+    base: the directory of the versions.
+    wanted: the version to put back; the last one that was pushed before what serves if `None`, other bytes and not
+      withdrawn.
+    entry: makes the journal's entry, as it stands before the new number is known, of the restored and the replaced
+      version.
+
+  Returns:
+    The entry as it was written.
+
+  Raises:
+    RestoreError: there is nothing to put back, or it is not what was pushed.
+  """
+  if not versions(base):
+    raise RestoreError(f"'{base}' holds no pushed version; name the output directory of a run that pushed.")
+  with staging(str(base)) as folder:
+    settle(base)
+    served = versions(base)[-1]
+    happened = rollbacks(base)
+    target = _earlier(base, served, happened) if wanted is None else _present(base, wanted, served)
+    number = next_version(str(base), int(time.time()))
+    copy = pathlib.Path(folder) / str(number)
+    shutil.copytree(base / str(target), copy)
+    for version in (base / str(target), copy):
+      verified_manifest(version)
+    rollback = entry(target, served).model_copy(
+      update={
+        'id': uuid.uuid4().hex,
+        'version': number,
+        'restored_manifest': manifest_digest(copy) or '',
+        'replaced_manifest': manifest_digest(base / str(served)) or '',
+        'withdraws': origin(happened, served) > origin(happened, target),
+      }
+    )
+    announce(base, rollback)
+    publish(str(copy), str(base), number)
+    settle(base)
+  return rollback
+
+
+def _earlier(base: pathlib.Path, served: int, happened: list[Rollback]) -> int:
+  """The last version that was pushed before what serves was, and that no rollback has withdrawn."""
+
+  def pushed_as(version: int) -> int:
+    return origin(happened, version)
+
+  now = manifest_digest(base / str(served))
+  for version in sorted(versions(base), key=pushed_as, reverse=True):
+    digest = manifest_digest(base / str(version))
+    is_other = pushed_as(version) < pushed_as(served) and digest not in (now, None)
+    if is_other and not is_withdrawn(happened, digest, None):
+      return version
+  newer = [version for version in versions(base) if pushed_as(version) > pushed_as(served)]
+  hint = f'; --to goes forward again, to {" or ".join(map(str, newer))}' if newer else ''
+  raise RestoreError(
+    f"'{base}' holds no version before {pushed_as(served)} with other bytes, so there is nothing to go back to{hint}."
+  )
+
+
+def _present(base: pathlib.Path, wanted: int, served: int) -> int:
+  present = versions(base)
+  if wanted not in present:
+    names = ', '.join(str(version) for version in present)
+    raise RestoreError(f"'{base}' holds no version {wanted}; there are {names}.")
+  if manifest_digest(base / str(wanted)) == manifest_digest(base / str(served)):
+    raise RestoreError(f'Version {wanted} is what serves now (as {served}); there is nothing to put back.')
+  return wanted
+
+
+def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
+  """Removes versions; pushes and rollbacks wait meanwhile.
+
+  Each one is renamed out of the server's sight before its first file goes. What a killed removal leaves is cleared
+  away by the next push, rollback or removal.
+
+  Args:
+    base: the directory of the versions.
+    unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
+
+  Returns:
+    What was removed.
+  """
+  wished = set(unwanted)
+  if not wished or not base.is_dir():
+    return []
+  with staging(str(base)):
+    # That a rollback which was killed did happen, only its version tells until then.
+    settle(base)
+    present = versions(base)
+    untouchable = {present[-1], origin(rollbacks(base), present[-1])} if present else set()
+    removed = [version for version in present if version in wished - untouchable]
+    hidden = [base / f'{STAGING_PREFIX}removed-{version}' for version in removed]
+    for version, path in zip(removed, hidden, strict=True):
+      set_aside(base / str(version), path)
+    for path in hidden:
+      delete(path)
+  return removed

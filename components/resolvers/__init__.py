@@ -1,0 +1,1 @@
+"""What an earlier run left that this one compares itself with."""

@@ -1,0 +1,409 @@
+"""Source columns as text, as numbers and as the city's wall clock, whatever type they came in.
+
+Neither Arrow's nor pandas' parser will do: Arrow's rolls 30 February over to
+2 March, pandas' takes short cuts that let other formats pass.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime
+import functools
+import re
+import zoneinfo
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.ride_example_gen.files import IngestionError
+from configs.dataset import EPOCH, Clock, PickupTime, TimeEncoding
+
+_NUMBER = r'^(\d+\.?\d*|\.\d+|-\d+\.?\d*|-\.\d+)([eE][+-]?\d+)?$|^-?(?i:inf|infinity|nan)$'
+
+
+class Numbers(NamedTuple):
+  """A column read as numbers.
+
+  Attributes:
+    values: float64 [rows]; NaN where missing or unparsable.
+    unparsable: bool [rows]; text that is no number.
+  """
+
+  values: np.ndarray
+  unparsable: np.ndarray
+
+
+def is_text(kind: pa.DataType) -> bool:
+  """Whether cells of this Arrow type are text (strings or bytes)."""
+  tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+  return any(test(kind) for test in tests)
+
+
+def plain(column: pa.Array) -> pa.Array:
+  """The column without a dictionary encoding."""
+  return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def as_text(column: pa.Array, missing: Sequence[str]) -> pa.Array:
+  """A text column, trimmed; null where it is empty or one of `missing`."""
+  # Trimming and comparing are bytewise, so bytes that are no UTF-8 do no harm here.
+  text = pc.ascii_trim_whitespace(column.cast(pa.large_binary()).view(pa.large_string()))
+  absent = pc.is_in(text, value_set=pa.array(['', *missing], pa.large_string()))
+  return pc.if_else(absent, pa.scalar(None, pa.large_string()), text)
+
+
+def as_numbers(column: pa.Array, missing: Sequence[str], name: str) -> Numbers:
+  """Reads a source column as numbers.
+
+  Args:
+    column: text, or any Arrow type of numbers.
+    missing: texts that mean a missing value, besides the empty one.
+    name: the source column's name, for the error message.
+
+  Returns:
+    The values, NaN where missing or unparsable, infinite ones as they are.
+
+  Raises:
+    IngestionError: the column's type holds no numbers.
+  """
+  column = plain(column)
+  if is_text(column.type):
+    return _numbers_of_text(as_text(column, missing))
+  if pa.types.is_null(column.type):
+    return Numbers(np.full(len(column), np.nan), np.zeros(len(column), bool))
+  if pa.types.is_boolean(column.type):
+    column = column.cast(pa.int8())
+  if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
+    raise IngestionError(f"Column '{name}' holds {column.type}, but numbers are expected.")
+  return Numbers(_to_numpy(column.cast(pa.float64(), safe=False)), np.zeros(len(column), bool))
+
+
+def _numbers_of_text(text: pa.Array) -> Numbers:
+  try:
+    return Numbers(_to_numpy(text.cast(pa.float64())), np.zeros(len(text), bool))
+  except pa.ArrowInvalid:
+    # Arrow's cast is all or nothing: keep what looks like a number, and try again.
+    text = pc.replace_substring_regex(text, r'^\+([\d.])', r'\1')
+    number = pc.match_substring_regex(text, _NUMBER)
+    unparsable = np.asarray(pc.fill_null(pc.invert(number), False))
+    kept = pc.if_else(number, text, pa.scalar(None, text.type))
+    return Numbers(_to_numpy(kept.cast(pa.float64())), unparsable)
+
+
+def _to_numpy(column: pa.Array) -> np.ndarray:
+  return np.array(pc.fill_null(column, np.nan), dtype=np.float64)
+
+
+def as_codes(column: pa.Array, vocabulary: Sequence[str], missing: Sequence[str], name: str) -> np.ndarray:
+  """Reads a categorical column.
+
+  Returns:
+    float64 [rows]: the position in `vocabulary`, `len(vocabulary)` for any
+    other value, NaN where missing.
+
+  Raises:
+    IngestionError: the column's type has no text form.
+  """
+  column = plain(column)
+  if pa.types.is_floating(column.type) and np.all(np.mod(column.drop_null(), 1) == 0):
+    # Integers with gaps come as floats out of many tools; a vocabulary says '1', not '1.0'.
+    column = pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
+  if not is_text(column.type):
+    try:
+      column = column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+      raise IngestionError(f"Column '{name}' holds {column.type}, but text is expected.") from None
+  text = as_text(column, missing)
+  codes = pc.index_in(text, value_set=pa.array(vocabulary, pa.large_string()))
+  codes = pc.fill_null(codes.cast(pa.float64()), float(len(vocabulary)))
+  return _to_numpy(pc.if_else(pc.is_null(text), None, codes))
+
+
+_MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
+_DIRECTIVES = {
+  'Y': r'(?P<Y>\d{4})',
+  'y': r'(?P<y>\d{2})',
+  'm': r'(?P<m>\d{1,2})',
+  'd': r'(?P<d>\d{1,2})',
+  'H': r'(?P<H>\d{1,2})',
+  'I': r'(?P<I>\d{1,2})',
+  'M': r'(?P<M>\d{1,2})',
+  'S': r'(?P<S>\d{1,2})',
+  'f': r'(?P<f>\d{1,9})',
+  'p': r'(?P<p>[AaPp][Mm])',
+  'b': r'(?P<b>[A-Za-z]{3})',
+  'B': r'(?P<B>[A-Za-z]{3,9})',
+  'z': r'(?P<z>Z|[+-]\d{2}:?\d{2})',
+  'Z': r'[A-Za-z]{1,5}',
+  'a': r'[A-Za-z]{3}',
+  'A': r'[A-Za-z]{6,9}',
+  '%': '%',
+}
+_SHORTHANDS = {'%F': '%Y-%m-%d', '%T': '%H:%M:%S', '%R': '%H:%M', '%D': '%m/%d/%y'}
+_FIELDS = ('Y', 'y', 'm', 'd', 'H', 'I', 'M', 'S')
+
+
+class Stamps(NamedTuple):
+  """Parsed time stamps.
+
+  Attributes:
+    seconds: int64 [rows], the stamp's own reading in Unix seconds as if it
+      were UTC, fractions dropped; 0 where it is not valid.
+    offset: int64 [rows], seconds east of UTC that the stamp itself claims by
+      `%z`; None if the format has no `%z`.
+    valid: bool [rows]; false for null, for text in another format, and for
+      days and hours that do not exist.
+  """
+
+  seconds: np.ndarray
+  offset: np.ndarray | None
+  valid: np.ndarray
+
+
+def parse_stamps(text: pa.Array, format_: str) -> Stamps:
+  """Parses text by a `strptime` format.
+
+  Args:
+    text: large_string [rows], trimmed; may hold nulls.
+    format_: directives Y y m d H I M S f p b B z Z a A F T R D; English names.
+
+  Returns:
+    The stamps. 30 February, hour 24 and second 60 are not valid, as in
+    `datetime.strptime`'s result; names of weekdays are not compared.
+
+  Raises:
+    IngestionError: the format has another directive, or lacks year, month or day.
+  """
+  found = pc.extract_regex(text, _pattern(format_))
+  matched = np.asarray(pc.is_valid(found))
+  fields = {found.type[i].name: pc.struct_field(found, [i]) for i in range(found.type.num_fields)}
+  numbers = {name: _integers(fields[name]) for name in _FIELDS if name in fields}
+  year = _year(numbers)
+  month, known_month = _month(numbers, fields)
+  hour, known_hour = _hour(numbers, fields)
+  zeros = np.zeros(len(text), np.int64)
+  minute, second = numbers.get('M', zeros), numbers.get('S', zeros)
+  days, known_day = _days(year, month, numbers['d'])
+  valid = matched & known_month & known_hour & known_day & (minute < 60) & (second < 60)
+  seconds = np.where(valid, days * 86400 + hour * 3600 + minute * 60 + second, 0)
+  return Stamps(seconds, _utc_offset(fields['z']) if 'z' in fields else None, valid)
+
+
+@functools.lru_cache(maxsize=32)
+def _pattern(format_: str) -> str:
+  for short, long in _SHORTHANDS.items():
+    format_ = format_.replace(short, long)
+  pieces = re.split(r'%(.)', format_)
+  unknown = [directive for directive in pieces[1::2] if directive not in _DIRECTIVES]
+  if unknown:
+    raise IngestionError(
+      f"time.format '{format_}' uses %{unknown[0]}, which is not supported; "
+      f'the supported directives are {" ".join("%" + directive for directive in _DIRECTIVES)}.'
+    )
+  if not ({'Y', 'y'} & set(pieces[1::2]) and {'m', 'b', 'B'} & set(pieces[1::2]) and 'd' in pieces[1::2]):
+    raise IngestionError(f"time.format '{format_}' needs a year (%Y), a month (%m) and a day (%d).")
+  pieces[0::2] = [re.escape(literal) for literal in pieces[0::2]]
+  pieces[1::2] = [_DIRECTIVES[directive] for directive in pieces[1::2]]
+  return '^' + ''.join(pieces) + '$'
+
+
+def _integers(digits: pa.Array) -> np.ndarray:
+  return np.asarray(pc.fill_null(digits.cast(pa.int64()), 0))
+
+
+def _year(numbers: dict[str, np.ndarray]) -> np.ndarray:
+  if 'Y' in numbers:
+    return numbers['Y']
+  # The POSIX rule for %y: 69 to 99 are in the twentieth century.
+  return numbers['y'] + np.where(numbers['y'] < 69, 2000, 1900)
+
+
+def _month(numbers: dict[str, np.ndarray], fields: dict[str, pa.Array]) -> tuple[np.ndarray, np.ndarray]:
+  if 'm' in numbers:
+    month = numbers['m']
+  else:
+    name = 'b' if 'b' in fields else 'B'
+    known = [month[:3] if name == 'b' else month for month in _MONTHS]
+    found = pc.index_in(pc.ascii_lower(fields[name]), value_set=pa.array(known, fields[name].type))
+    month = np.asarray(pc.fill_null(found, -1)).astype(np.int64) + 1
+  known_month = (month >= 1) & (month <= 12)
+  return np.where(known_month, month, 1), known_month
+
+
+def _hour(numbers: dict[str, np.ndarray], fields: dict[str, pa.Array]) -> tuple[np.ndarray, np.ndarray]:
+  if 'I' not in numbers:
+    hour = numbers.get('H', np.zeros(len(numbers['d']), np.int64))
+    return hour, hour < 24
+  hour = numbers['I'] % 12
+  if 'p' in fields:
+    afternoon = pc.equal(pc.ascii_lower(fields['p']), pa.scalar('pm', fields['p'].type))
+    hour = hour + 12 * np.asarray(pc.fill_null(afternoon, False)).astype(np.int64)
+  return hour, (numbers['I'] >= 1) & (numbers['I'] <= 12)
+
+
+def _days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Days since 1970-01-01 by NumPy's proleptic Gregorian calendar, and whether the day exists."""
+  months = (year - 1970) * 12 + month - 1
+  first = months.astype('datetime64[M]').astype('datetime64[D]').astype(np.int64)
+  following = (months + 1).astype('datetime64[M]').astype('datetime64[D]').astype(np.int64)
+  return first + day - 1, (day >= 1) & (day <= following - first)
+
+
+def _utc_offset(zone: pa.Array) -> np.ndarray:
+  digits = pc.replace_substring(zone, ':', '')
+  digits = pc.if_else(pc.equal(digits, pa.scalar('Z', digits.type)), pa.scalar('+0000', digits.type), digits)
+  number = _integers(pc.replace_substring(digits, '+', ''))
+  magnitude = np.abs(number)
+  return np.sign(number) * (magnitude // 100 * 3600 + magnitude % 100 * 60)
+
+
+_FIRST = datetime.datetime(1935, 1, 1, tzinfo=datetime.timezone.utc)
+_LAST = datetime.datetime(2085, 1, 1, tzinfo=datetime.timezone.utc)
+_STEP = 86400
+"""Seconds between two samples of a zone's offset; no zone changed twice within this."""
+
+
+def wall_clock_of(instants: np.ndarray, zone: str) -> np.ndarray:
+  """The wall clock's reading at each instant.
+
+  Every instant has exactly one reading, so an hour that the clock shows twice
+  or leaves out in a change of daylight saving time needs no decision.
+  pandas is not used, as its zones by name know no daylight saving after 2037.
+
+  Args:
+    instants: int64 [rows], Unix seconds.
+    zone: an IANA name, or a fixed offset such as `+05:30`.
+
+  Returns:
+    int64 [rows], the reading as if it were UTC, in Unix seconds. Before 1935
+    and after 2085 the nearest known offset is used.
+  """
+  starts, offsets = _offsets(zone)
+  return instants + offsets[np.clip(np.searchsorted(starts, instants, side='right') - 1, 0, None)]
+
+
+@functools.lru_cache(maxsize=32)
+def _offsets(zone: str) -> tuple[np.ndarray, np.ndarray]:
+  """Where each offset begins (Unix seconds, ascending) and the offset in seconds."""
+  tz = _zone(zone)
+  samples = range(int(_FIRST.timestamp()), int(_LAST.timestamp()), _STEP)
+  starts, offsets = [samples[0]], [_offset(tz, samples[0])]
+  for sample in samples[1:]:
+    offset = _offset(tz, sample)
+    if offset != offsets[-1]:
+      starts.append(_first_instant_with(tz, offset, sample - _STEP, sample))
+      offsets.append(offset)
+  return np.array(starts, np.int64), np.array(offsets, np.int64)
+
+
+def _offset(tz: datetime.tzinfo, instant: int) -> int:
+  reading = datetime.datetime.fromtimestamp(instant, tz)
+  return round((reading.utcoffset() or datetime.timedelta()).total_seconds())
+
+
+def _first_instant_with(tz: datetime.tzinfo, offset: int, before: int, after: int) -> int:
+  while after - before > 1:
+    middle = (before + after) // 2
+    if _offset(tz, middle) == offset:
+      after = middle
+    else:
+      before = middle
+  return after
+
+
+def _zone(name: str) -> datetime.tzinfo:
+  fixed = re.fullmatch(r'([+-])(\d\d):?(\d\d)', name)
+  if not fixed:
+    return zoneinfo.ZoneInfo(name)
+  minutes = int(fixed[2]) * 60 + int(fixed[3])
+  return datetime.timezone(datetime.timedelta(minutes=-minutes if fixed[1] == '-' else minutes))
+
+
+_EPOCH = int((EPOCH - EPOCH.replace(year=1970)).total_seconds())
+_FARTHEST = 2**40
+"""Unix seconds beyond this (some 34,000 years) are clipped, far outside every valid range."""
+
+
+class PickupSeconds(NamedTuple):
+  """Pickup times.
+
+  Attributes:
+    seconds: int64 [rows] since 2009-01-01 00:00:00 on the wall clock,
+      fractions dropped; 0 where missing or unparsable.
+    missing: bool [rows].
+    unparsable: bool [rows].
+  """
+
+  seconds: np.ndarray
+  missing: np.ndarray
+  unparsable: np.ndarray
+
+
+def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
+  """Reads the pickup-time column.
+
+  A column of Arrow timestamps or dates says itself what it holds and is taken
+  as such, whatever `time.encoding` says. A stamp that carries its own zone (an
+  Arrow time zone, or `%z`) is shown in that zone for `clock: local`, and is
+  that instant for `clock: utc`.
+
+  Args:
+    column: text, numbers, timestamps or dates, [rows].
+    time: how to read them.
+    missing: texts that mean a missing value, besides the empty one.
+
+  Raises:
+    IngestionError: the column's type does not fit `time.encoding`.
+  """
+  column = plain(column)
+  if pa.types.is_null(column.type):
+    parsed = PickupSeconds(np.zeros(len(column), np.int64), np.ones(len(column), bool), np.zeros(len(column), bool))
+  elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+    parsed = _from_timestamps(column, time)
+  elif time.encoding is TimeEncoding.UNIX_SECONDS:
+    parsed = _from_unix(column, time, missing)
+  elif time.encoding is TimeEncoding.STRING and is_text(column.type):
+    parsed = _from_text(column, time, missing)
+  else:
+    raise IngestionError(
+      f"Column '{time.column}' holds {column.type}, which does not fit time.encoding '{time.encoding.value}'; "
+      "use 'string' for text, 'unix_seconds' for numbers, 'timestamp' for Parquet timestamps."
+    )
+  invalid = parsed.missing | parsed.unparsable
+  return parsed._replace(seconds=np.where(invalid, 0, parsed.seconds - _EPOCH))
+
+
+def _from_timestamps(column: pa.Array, time: PickupTime) -> PickupSeconds:
+  missing = np.asarray(column.is_null())
+  zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+  ticks = pc.fill_null(column.cast(pa.timestamp('us', tz=zone), safe=False).cast(pa.int64()), 0)
+  instants = np.asarray(ticks) // 1_000_000
+  if time.clock is Clock.UTC and time.time_zone:
+    instants = wall_clock_of(instants, time.time_zone)
+  elif zone:
+    instants = wall_clock_of(instants, zone)
+  return PickupSeconds(instants, missing, np.zeros(len(column), bool))
+
+
+def _from_unix(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
+  numbers = as_numbers(column, missing, time.column)
+  unparsable = numbers.unparsable | np.isinf(numbers.values)
+  absent = np.isnan(numbers.values) & ~unparsable
+  values = np.where(np.isfinite(numbers.values), numbers.values, 0)
+  instants = np.floor(np.clip(values, -_FARTHEST, _FARTHEST)).astype(np.int64)
+  if time.clock is Clock.UTC and time.time_zone:
+    instants = wall_clock_of(instants, time.time_zone)
+  return PickupSeconds(instants, absent, unparsable)
+
+
+def _from_text(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
+  text = as_text(column, missing)
+  absent = np.asarray(text.is_null())
+  stamps = parse_stamps(text, time.format)
+  seconds = stamps.seconds
+  if time.clock is Clock.UTC and time.time_zone:
+    seconds = wall_clock_of(seconds if stamps.offset is None else seconds - stamps.offset, time.time_zone)
+  return PickupSeconds(seconds, absent, ~stamps.valid & ~absent)

@@ -1,1 +1,0 @@
-"""The model that serves now, read from the push destination."""

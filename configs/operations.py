@@ -1,0 +1,136 @@
+"""What keeps runs in order: the metadata store, how long old runs stay, when `farelite retrain` trains again."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, raise_any
+
+PASSWORD_VARIABLE = 'FARELITE_METADATA_PASSWORD'
+"""The environment variable of the database's password, which no config may hold."""
+
+
+class StoreKind(str, enum.Enum):
+  """The database behind ML Metadata."""
+
+  SQLITE = 'sqlite'
+  POSTGRESQL = 'postgresql'
+  MYSQL = 'mysql'  # MariaDB speaks the same protocol.
+
+
+_PORTS = {StoreKind.POSTGRESQL: 5432, StoreKind.MYSQL: 3306}
+_SERVER = ('host', 'database', 'user')
+
+
+class Metadata(Config):
+  """The metadata store.
+
+  Attributes:
+    kind: `sqlite` is a file of the output directory, for one machine; the
+      others are servers that several machines and pipelines share. Pipelines
+      of one store are told apart by their names.
+    host: of the server, a name or an address.
+    port: of the server; the kind's usual one by default.
+    database: a database that is there; its tables are made when it is empty.
+    user: who logs in. The password comes from `FARELITE_METADATA_PASSWORD`.
+  """
+
+  kind: StoreKind = StoreKind.SQLITE
+  host: str | None = None
+  port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+  database: str | None = None
+  user: str | None = None
+
+  @property
+  def server_port(self) -> int:
+    """The port of a server."""
+    return self.port or _PORTS[self.kind]
+
+  @model_validator(mode='before')
+  @classmethod
+  def _no_password(cls, values: Any) -> Any:
+    if isinstance(values, dict) and 'password' in values:
+      message = f'must not be in a config; set the environment variable {PASSWORD_VARIABLE}.'
+      raise_any([Problem(('password',), message)])
+    return values
+
+  @model_validator(mode='after')
+  def _server_is_whole(self) -> Metadata:
+    given = [name for name in (*_SERVER, 'port') if getattr(self, name) is not None]
+    if self.kind is StoreKind.SQLITE:
+      raise_any(
+        Problem((name,), "is for a server; set metadata.kind to 'postgresql' or 'mysql', or leave it out.")
+        for name in given
+      )
+    else:
+      missing = [name for name in _SERVER if not getattr(self, name)]
+      needs = f"kind '{self.kind.value}' needs host, database and user."
+      raise_any(Problem((name,), f'is missing; {needs}') for name in missing)
+    return self
+
+
+class Retention(Config):
+  """What `farelite prune` leaves; nothing is removed by default.
+
+  What serves, and the artifacts that it was made of, stays whatever is set here.
+
+  Attributes:
+    runs: number of the newest runs whose artifacts are kept.
+    versions: number of the newest pushed versions that are kept.
+    max_age_days: runs and versions that are older go, whatever their number.
+    after_run: whether each run ends with it.
+  """
+
+  runs: PositiveInt | None = None
+  versions: PositiveInt | None = None
+  max_age_days: PositiveFloat | None = None
+  after_run: bool = False
+
+  @property
+  def limited(self) -> bool:
+    """Whether anything is ever removed."""
+    return any(limit is not None for limit in (self.runs, self.versions, self.max_age_days))
+
+  @model_validator(mode='after')
+  def _has_a_limit(self) -> Retention:
+    if self.after_run and not self.limited:
+      raise_any([Problem(('after_run',), 'has no effect without retention.runs, versions or max_age_days; set one.')])
+    return self
+
+
+class Triggers(Config):
+  """What makes `farelite retrain` run; each one alone is enough, `null` or `false` switches one off.
+
+  Whatever is set here, it also runs where no model serves yet, and where the last run did not come to its end.
+
+  Attributes:
+    new_rows: run once this many valid rides have come since the last run that came to its end.
+    drift: run once a column of a new span lies further from what the last run trained on than
+      `validation.drift_threshold`.
+    max_age_days: run once the model that serves is older than this many days, if there is a new ride at all.
+  """
+
+  new_rows: PositiveInt | None = 1
+  drift: bool = True
+  max_age_days: PositiveFloat | None = None
+
+
+class Retraining(Config):
+  """How a pipeline goes on as spans arrive.
+
+  Attributes:
+    window: how many of the newest spans a run reads; the newest one evaluates and the ones before it train. `null`
+      reads the newest span alone, divided by `split`.
+    triggers: see `Triggers`.
+  """
+
+  window: PositiveInt | None = None
+  triggers: Triggers = Triggers()
+
+  @property
+  def spans(self) -> int:
+    """How many spans a run reads."""
+    return self.window or 1

@@ -1,0 +1,172 @@
+"""Settings that go by a name: packaged files, a user's own ones by path, and what they extend."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import pathlib
+from collections.abc import Iterable, Mapping
+from importlib.abc import Traversable
+from typing import Any
+
+import yaml
+
+from configs.base import Config, Problem, nearest
+
+
+def read_mapping(text: str, what: str, example: str) -> dict[str, Any]:
+  """Parses a YAML mapping.
+
+  Args:
+    text: of the file.
+    what: the file, as an error names it.
+    example: what the mapping could hold.
+
+  Raises:
+    ValueError: no YAML, or no mapping.
+  """
+  try:
+    values = yaml.safe_load(text)
+  except yaml.YAMLError as error:
+    mark = getattr(error, 'problem_mark', None)
+    where = f' in line {mark.line + 1}' if mark else ''
+    raise ValueError(f'{what} is no valid YAML: {str(error).splitlines()[0]}{where}.') from None
+  if not isinstance(values, dict):
+    raise ValueError(f'{what} must hold a mapping of settings, such as {example}.')
+  return values
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+  """`base` with the values of `over`, section by section."""
+  merged = dict(base)
+  for key, value in over.items():
+    below = merged.get(key)
+    merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+  return merged
+
+
+_SUFFIXES = ('.yaml', '.yml')
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetFolder:
+  """A folder of packaged YAML files, each of which a config may name, extend or replace by one of the user's.
+
+  Attributes:
+    noun: what one of them is called, such as 'recipe'.
+    folder: its name below `configs`, which is the plural of the noun.
+    listing: a list of some of them, as an error shows it.
+    content: what a file could hold, as an error shows it.
+  """
+
+  noun: str
+  folder: str
+  listing: str
+  content: str
+
+  def names(self) -> tuple[str, ...]:
+    """Names of the packaged ones, such as `pruned_80`."""
+    return tuple(sorted(file.name[:-5] for file in self._packaged().iterdir() if file.name.endswith('.yaml')))
+
+  def listed(self, items: object) -> list[object]:
+    """The items as a list, a single one too.
+
+    Raises:
+      ValueError: neither an item nor a list.
+    """
+    if isinstance(items, (str, Mapping, Config)):
+      return [items]
+    if not isinstance(items, (list, tuple)):
+      raise ValueError(f'must be a {self.noun} or a list of {self.folder}, such as {self.listing}, got {items!r}.')
+    return list(items)
+
+  def spelled_out(self, item: object) -> object:
+    """An item with everything in it that its name, path or `extends` refers to.
+
+    Args:
+      item: a packaged one's name, the path of a YAML file, or a mapping, which
+        may hold `extends`: a name or a path. What it extends gives everything
+        but its name and summary, which would no longer be true.
+
+    Returns:
+      A mapping without `extends`; what is neither text nor mapping as it is.
+
+    Raises:
+      ValueError: no such item, an unreadable one, or one that extends itself.
+    """
+    if isinstance(item, str):
+      return self._read(item, seen=())
+    return self._extended(item, folder=None, seen=()) if isinstance(item, Mapping) else item
+
+  def name_of(self, item: object) -> str | None:
+    """What an item is called, if that can be told before it is read as a whole."""
+    if isinstance(item, str):
+      try:
+        item = self._read(item, seen=())
+      except ValueError:
+        return None
+    name = item.get('name') if isinstance(item, Mapping) else getattr(item, 'name', None)
+    return name if isinstance(name, str) else None
+
+  def anchored(self, items: object, folder: pathlib.Path) -> object:
+    """Items as a config file in `folder` names them, relative paths made absolute where such a file is there."""
+    if isinstance(items, str):
+      return self._anchored(items, folder)
+    if isinstance(items, list):
+      return [self.anchored(item, folder) for item in items]
+    if isinstance(items, Mapping) and isinstance(items.get('extends'), str):
+      return {**items, 'extends': self._anchored(items['extends'], folder)}
+    return items
+
+  def doubled(self, names: Iterable[str]) -> list[Problem]:
+    """Names that are given more than once, located by the folder's own name."""
+    given = list(names)
+    return [
+      Problem((self.folder,), f"the name '{name}' is given {given.count(name)} times; each {self.noun} needs its own.")
+      for name in sorted({name for name in given if given.count(name) > 1})
+    ]
+
+  def _packaged(self) -> Traversable:
+    return importlib.resources.files('configs').joinpath(self.folder)
+
+  def _anchored(self, source: str, folder: pathlib.Path) -> str:
+    path = folder / source
+    return str(path.resolve()) if source not in self.names() and path.is_file() else source
+
+  def _read(self, source: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if source in seen:
+      raise ValueError(f"{self.noun} '{source}' extends itself: {' -> '.join([*seen, source])}.")
+    path = pathlib.Path(source)
+    values = read_mapping(self._text(source), f"{self.noun} '{source}'", self.content)
+    return self._extended({'name': path.stem, **values}, path.parent, (*seen, source))
+
+  def _extended(self, item: Mapping[str, Any], folder: pathlib.Path | None, seen: tuple[str, ...]) -> dict[str, Any]:
+    own = {key: value for key, value in item.items() if key != 'extends'}
+    base = item.get('extends')
+    if base is None:
+      return own
+    if not isinstance(base, str):
+      raise ValueError(f'extends takes the name or the path of one {self.noun}, got {base!r}.')
+    inherited = self._read(self._anchored(base, folder) if folder else base, seen)
+    return merge({key: value for key, value in inherited.items() if key not in ('name', 'summary')}, own)
+
+  def _text(self, source: str) -> str:
+    names = self.names()
+    path = pathlib.Path(source)
+    if source not in names and path.is_file():
+      try:
+        return path.read_text(encoding='utf-8')
+      except (UnicodeDecodeError, OSError) as error:
+        raise ValueError(f"{self.noun} '{source}' can't be read: {error}.") from None
+    # A packaged one may be meant by its path in the checkout, wherever this runs.
+    beside = path.parent.as_posix() in ('.', f'configs/{self.folder}')
+    name = path.stem if path.suffix in _SUFFIXES and beside else source
+    if name in names:
+      return self._packaged().joinpath(f'{name}.yaml').read_text(encoding='utf-8')
+    missing = f'No {self.noun} file' if path.suffix in _SUFFIXES else f'Unknown {self.noun}'
+    raise ValueError(f"{missing} '{source}'. Available: {', '.join(names)}.{nearest(path.stem, names)}")
+
+
+RECIPES = PresetFolder(
+  noun='recipe', folder='recipes', listing='[dense, pruned_80]', content='pruning: {final_sparsity: 0.8}'
+)

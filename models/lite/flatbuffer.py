@@ -1,0 +1,377 @@
+"""TFLite files taken apart and written again: two joined into one, and one in fewer bytes.
+
+A converter quantizes whole graphs, and integers destroy the feature part of this model (a coordinate in int8 resolves
+kilometres). So features and model are converted by themselves, each as it should be, and joined afterwards; every
+variant of a model then carries the same feature bytes.
+
+A converted file spends more on its bookkeeping than on a small model's weights: names of inner tensors, signatures of
+their shapes, conversion metadata, every operator's kind twice. What the interpreter does not read is left out; the
+shapes of inner tensors stay, as delegates choose their operators by them. Equal vectors, strings and tables are
+written once and shared, which the FlatBuffers format allows and no writer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from tensorflow.lite.python import schema_py_generated as schema
+
+IDENTIFIER = b'TFL3'
+
+_ALIGNMENT = 16
+"""What TFLite's schema asks of buffers, for kernels that load whole vectors."""
+
+_SMALL = 64
+"""Bytes; a smaller constant is read number by number."""
+
+_WIDE = {getattr(schema.TensorType, name) for name in ('INT64', 'UINT64', 'FLOAT64', 'COMPLEX64', 'COMPLEX128')}
+"""Types whose numbers are aligned by 8 bytes."""
+
+_CAST = schema.BuiltinOperator.CAST
+
+_ROUND_TRIP = (schema.TensorType.INT32, schema.TensorType.INT64, schema.TensorType.INT32)
+"""Types from cast to cast that lose nothing."""
+
+_BUFFER_TABLE = 12
+"""Bytes that a buffer takes beside its content: the length and the table that points to it."""
+
+
+def shrink(model: bytes) -> bytes:
+  """The same model in fewer bytes.
+
+  Args:
+    model: a TFLite file with any number of subgraphs.
+
+  Returns:
+    A file with the same operators, weights and signatures; the inputs and
+    outputs of a subgraph are named as its signature names them. Names of inner
+    tensors, metadata and descriptions are gone, and so are casts of int32 to
+    int64 and straight back, which TFX's Transform asks for.
+  """
+  parsed = schema.ModelT.InitFromPackedBuf(model, 0)
+  parsed.description = parsed.metadata = parsed.metadataBuffer = None
+  _name_as_signed(parsed)
+  for subgraph in parsed.subgraphs:
+    _skip_round_trips(subgraph, parsed.operatorCodes)
+  constants = _Constants(parsed)
+  constants.renumber(tensor for subgraph in parsed.subgraphs for tensor in subgraph.tensors)
+  parsed.buffers = constants.kept
+  for subgraph in parsed.subgraphs:
+    subgraph.name = None
+    named = {*_indices(subgraph.inputs), *_indices(subgraph.outputs)}
+    for index, tensor in enumerate(subgraph.tensors):
+      _strip_tensor(tensor, keep_name=index in named)
+    for operator in subgraph.operators:
+      _strip_operator(operator)
+  for code in parsed.operatorCodes:
+    # The kind of operator in one byte, for interpreters older than 2020; newer ones read the larger of both.
+    code.builtinCode, code.deprecatedBuiltinCode = _kind(code), 0
+  return pack(parsed)
+
+
+def pack(model: Any) -> bytes:
+  """The bytes of a parsed model; what is equal is written once."""
+  builder = _SharingBuilder(1 << 16, _alignments(model))
+  builder.Finish(model.Pack(builder), IDENTIFIER)
+  return bytes(builder.Output())
+
+
+def _name_as_signed(model: Any) -> None:
+  """Names inputs and outputs as the signatures do, so that a file holds each name once."""
+  for signature in model.signatureDefs or ():
+    for named in (*signature.inputs, *signature.outputs):
+      model.subgraphs[signature.subgraphIndex].tensors[named.tensorIndex].name = named.name
+
+
+def _skip_round_trips(subgraph: Any, codes: Sequence[Any]) -> None:
+  """Reads what was cast from int32 to int64 and back at its source; casts that nothing reads then go."""
+  casts = {_indices(op.outputs)[0]: op for op in subgraph.operators if _kind(codes[op.opcodeIndex]) == _CAST}
+  types = [tensor.type for tensor in subgraph.tensors]
+  sources: dict[int, int] = {}
+  for output, operator in casts.items():
+    [wide] = _indices(operator.inputs)
+    [narrow] = _indices(casts[wide].inputs) if wide in casts else [wide]
+    if (types[narrow], types[wide], types[output]) == _ROUND_TRIP:
+      sources[output] = sources.get(narrow, narrow)
+  needed, kept = {*_indices(subgraph.outputs)}, []
+  # Backwards: once the second cast is gone, nothing may read the first one.
+  for operator in reversed(subgraph.operators):
+    if any(index in casts and index not in needed for index in _indices(operator.outputs)):
+      continue
+    operator.inputs = [sources.get(index, index) for index in _indices(operator.inputs)]
+    needed.update(operator.inputs)
+    kept.append(operator)
+  subgraph.operators = kept[::-1]
+
+
+def _indices(tensors: Sequence[int] | None) -> list[int]:
+  return [] if tensors is None else [int(index) for index in tensors]
+
+
+def _kind(code: Any) -> int:
+  return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def _strip_tensor(tensor: Any, keep_name: bool) -> None:
+  if not keep_name:
+    tensor.name = None
+    tensor.shapeSignature = None
+  # Only tells a scalar that is computed from a shape that is unknown.
+  tensor.hasRank = tensor.hasRank and not tensor.buffer and (tensor.shape is None or not len(tensor.shape))
+  quantization = tensor.quantization
+  if quantization is not None:
+    # The range it was calibrated to says nothing that scale and zero point don't.
+    quantization.min = quantization.max = None
+    if quantization.scale is None and quantization.details is None:
+      tensor.quantization = None
+
+
+def _strip_operator(operator: Any) -> None:
+  """Leaves out lists that are empty but for those with variable inputs or intermediate tensors."""
+  if operator.mutatingVariableInputs is not None and not any(operator.mutatingVariableInputs):
+    operator.mutatingVariableInputs = None
+  if operator.intermediates is not None and not len(operator.intermediates):
+    operator.intermediates = None
+
+
+class _Constants:
+  """Constants, each kept once.
+
+  Args:
+    model: parsed.
+
+  Attributes:
+    kept: the buffers to write, in the order that needs the least padding; the
+      first one is empty, as the format wants it.
+  """
+
+  def __init__(self, model: Any) -> None:
+    contents = [None if buffer.data is None else _content(buffer) for buffer in model.buffers]
+    alignments = _alignments(model)
+    self.kept = [schema.BufferT()]
+    order: dict[bytes | None, int] = {None: 0}
+    for content in _arranged([content for content in dict.fromkeys(contents) if content is not None], alignments):
+      order[content] = len(self.kept)
+      self.kept.append(schema.BufferT())
+      self.kept[-1].data = np.frombuffer(content, np.uint8)
+    self._indices = [order[content] for content in contents]
+
+  def renumber(self, tensors: Iterable[Any]) -> None:
+    """Points tensors to the buffers that are kept."""
+    for tensor in tensors:
+      tensor.buffer = self._indices[tensor.buffer]
+
+
+def _content(buffer: Any) -> bytes:
+  return np.asarray(buffer.data, np.uint8).tobytes()
+
+
+def _alignments(model: Any) -> dict[bytes, int]:
+  """Bytes to align each constant by; whole vectors are loaded from large ones, single numbers from small ones."""
+  found: dict[bytes, int] = {}
+  for tensor in (tensor for subgraph in model.subgraphs for tensor in subgraph.tensors):
+    buffer = model.buffers[tensor.buffer]
+    if buffer.data is not None:
+      content = _content(buffer)
+      needed = _ALIGNMENT if len(content) >= _SMALL else 8 if tensor.type in _WIDE else 4
+      found[content] = max(needed, found.get(content, 1))
+  return found
+
+
+def _arranged(contents: list[bytes], alignments: Mapping[bytes, int]) -> list[bytes]:
+  """Always the one next that costs the least padding before itself and before the best of those that follow."""
+  result: list[bytes] = []
+  left, written = list(contents), 0
+
+  def padding(content: bytes, behind: int) -> int:
+    return -(behind + len(content)) % alignments.get(content, _ALIGNMENT)
+
+  def after(content: bytes) -> int:
+    return written + padding(content, written) + len(content) + _BUFFER_TABLE
+
+  def cost(content: bytes) -> int:
+    following = (padding(other, after(content)) for other in left if other is not content and len(other) >= _SMALL)
+    return padding(content, written) + min(following, default=0)
+
+  while left:
+    chosen = min(left, key=cost)
+    written = after(chosen)
+    left.remove(chosen)
+    result.append(chosen)
+  return result
+
+
+class _SharingBuilder(flatbuffers.Builder):
+  """Writes equal vectors of scalars, equal strings and equal tables once.
+
+  Args:
+    size: bytes to start with.
+    alignments: bytes to align each constant by.
+  """
+
+  def __init__(self, size: int, alignments: Mapping[bytes, int]) -> None:
+    super().__init__(size)
+    self._alignments = alignments
+    self._shared: dict[Any, int] = {}
+    self._fields: list[tuple[Any, ...]] = []
+    self._vector: tuple[int, int] | None = None
+
+  def StartObject(self, numfields: int) -> None:  # noqa: N802
+    self._fields = [(numfields,)]
+    super().StartObject(numfields)
+
+  def PrependSlot(self, flags: Any, o: int, x: Any, d: Any) -> None:  # noqa: N802
+    if x is not None and x != d:
+      self._fields.append((o, flags.__name__, x))
+    super().PrependSlot(flags, o, x, d)
+
+  def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:  # noqa: N802
+    if x != d:
+      self._fields.append((o, 'offset', x))
+    super().PrependUOffsetTRelativeSlot(o, x, d)
+
+  def EndObject(self) -> int:  # noqa: N802
+    start, key = self.objectEnd, ('table', *self._fields)
+    if key in self._shared:
+      self._rewind(start)
+      self.current_vtable = None
+      self.nested = False
+    else:
+      self._shared[key] = super().EndObject()
+    return self._shared[key]
+
+  def CreateString(self, s: Any, encoding: str = 'utf-8', errors: str = 'strict') -> int:  # noqa: N802
+    key = ('string', s.encode(encoding, errors) if isinstance(s, str) else bytes(s))
+    if key not in self._shared:
+      self._shared[key] = super().CreateString(s, encoding, errors)
+    return self._shared[key]
+
+  def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
+    content = x.tobytes()
+    alignment = self._alignments.get(content, _ALIGNMENT) if x.dtype == np.uint8 else x.itemsize
+    key = ('vector', x.itemsize, content)
+    if key not in self._shared:
+      self._shared[key] = self._write(np.ascontiguousarray(x), alignment)
+    return self._shared[key]
+
+  def _write(self, x: np.ndarray, alignment: int) -> int:
+    super().StartVector(x.itemsize, x.size, alignment)
+    self.head = flatbuffers.number_types.UOffsetTFlags.py_type(self.Head() - x.nbytes)
+    self.Bytes[self.Head() : self.Head() + x.nbytes] = x.tobytes(order='C')
+    self.vectorNumElems = x.size
+    return super().EndVector()
+
+  def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803
+    self._vector = self.Offset(), elemSize
+    return super().StartVector(elemSize, numElems, alignment)
+
+  def PrependUOffsetTRelative(self, off: int) -> None:  # noqa: N802
+    self._vector = None  # References are relative to where they stand, so equal bytes point elsewhere.
+    super().PrependUOffsetTRelative(off)
+
+  def EndVector(self, *arguments: Any) -> int:  # noqa: N802
+    vector, self._vector = self._vector, None
+    count = self.vectorNumElems
+    end = super().EndVector(*arguments)
+    if vector is None:
+      return end
+    before, size = vector
+    # Behind the length; what was padded after the content does not matter.
+    key = ('vector', size, bytes(self.Bytes[self.Head() + 4 : self.Head() + 4 + size * count]))
+    if key in self._shared:
+      self._rewind(before)
+    return self._shared.setdefault(key, end)
+
+  def _rewind(self, offset: int) -> None:
+    self.head = len(self.Bytes) - offset
+
+
+def join(front: bytes, back: bytes) -> bytes:
+  """One model out of two.
+
+  Args:
+    front: a TFLite file with one subgraph and one signature; its inputs stay
+      the inputs.
+    back: the same; each of its inputs has the name of one of the front's
+      outputs and its type. Its outputs stay the outputs.
+
+  Returns:
+    A file with one subgraph, and one signature named as the back's.
+
+  Raises:
+    ValueError: an input of the back is no output of the front, or has another
+      type.
+  """
+  first, second = (schema.ModelT.InitFromPackedBuf(file, 0) for file in (front, back))
+  graph, other = first.subgraphs[0], second.subgraphs[0]
+  [signature], [last] = first.signatureDefs, second.signatureDefs
+  tensors = _append_tensors(first, second, _feeds(signature, last, graph, other))
+  codes = [_operator_code(first, code) for code in second.operatorCodes]
+  for operator in other.operators:
+    operator.opcodeIndex = codes[operator.opcodeIndex]
+    operator.inputs = [tensors[index] if index >= 0 else index for index in operator.inputs]
+    operator.outputs = [tensors[index] for index in operator.outputs]
+    graph.operators.append(operator)
+  graph.outputs = [tensors[index] for index in other.outputs]
+  signature.signatureKey = last.signatureKey
+  signature.outputs = last.outputs
+  for output in signature.outputs:
+    output.tensorIndex = tensors[output.tensorIndex]
+  return pack(first)
+
+
+def _feeds(signature: Any, last: Any, graph: Any, other: Any) -> dict[int, int]:
+  """The front's tensor by each input tensor of the back."""
+  made = {output.name: output.tensorIndex for output in signature.outputs}
+  feeds = {}
+  for wanted in last.inputs:
+    if wanted.name not in made:
+      raise ValueError(f"The model wants '{_text(wanted.name)}', but the features yield {_names(made)}.")
+    feeds[wanted.tensorIndex] = made[wanted.name]
+    types = graph.tensors[made[wanted.name]].type, other.tensors[wanted.tensorIndex].type
+    if types[0] != types[1]:
+      raise ValueError(f"'{_text(wanted.name)}' is made as {_type(types[0])}, but the model wants {_type(types[1])}.")
+  return feeds
+
+
+def _append_tensors(first: Any, second: Any, feeds: Mapping[int, int]) -> list[int]:
+  """The index in the first model of each of the second's tensors."""
+  graph, indices = first.subgraphs[0], []
+  for index, tensor in enumerate(second.subgraphs[0].tensors):
+    if index in feeds:
+      indices.append(feeds[index])
+      continue
+    buffer = second.buffers[tensor.buffer]
+    first.buffers.append(buffer)
+    tensor.buffer = len(first.buffers) - 1
+    graph.tensors.append(tensor)
+    indices.append(len(graph.tensors) - 1)
+  return indices
+
+
+def _operator_code(model: Any, code: Any) -> int:
+  wanted = (_builtin(code), code.customCode, code.version)
+  for index, known in enumerate(model.operatorCodes):
+    if (_builtin(known), known.customCode, known.version) == wanted:
+      return index
+  model.operatorCodes.append(code)
+  return len(model.operatorCodes) - 1
+
+
+def _builtin(code: Any) -> int:
+  return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def _text(name: bytes | str) -> str:
+  return name.decode() if isinstance(name, bytes) else name
+
+
+def _names(names: Mapping[Any, int]) -> str:
+  return ', '.join(sorted(_text(name) for name in names))
+
+
+def _type(value: int) -> str:
+  return next(name for name, number in vars(schema.TensorType).items() if number == value).lower()

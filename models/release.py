@@ -1,0 +1,415 @@
+"""A pushed version: its manifest, its golden rides, what its clients need to know, and which one is found where."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from configs.columns import LABEL
+from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset, ExtraColumn
+from configs.errors import UserError
+from configs.records import Figure, Record, RecordError, RecordPart
+from models.lite.client import LiteModel
+from models.versions import SAVED_MODEL, served_version
+from models.whole_files import is_bucket
+
+_DEGREES = 'degrees (WGS84)'
+
+
+class InputColumn(RecordPart):
+  """A raw column: its name, `int32` or `float32`, its unit, and what it means."""
+
+  name: str
+  dtype: str
+  unit: str
+  meaning: str
+
+
+def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
+  """The served model's raw columns, in order, for the manifest.
+
+  Args:
+    dataset: names the columns.
+  """
+  time = 'pickup, counted from 2009-01-01 00:00:00 on the wall clock of the city; may not be missing'
+  columns = [_column(TIME, 's', time, 'int32')]
+  for name in COORDINATES:
+    end, axis = name.split('_')
+    columns.append(_column(name, _DEGREES, f'{axis} of the {end}; NaN where missing'))
+  columns.append(_column(PASSENGERS, 'persons', 'number of passengers; NaN where missing'))
+  return (*columns, *(_extra(extra) for extra in dataset.extras))
+
+
+def _extra(extra: ExtraColumn) -> InputColumn:
+  meaning = extra.meaning or 'a further column of the dataset'
+  if extra.kind == 'categorical':
+    codes = ', '.join(f'{code}: {value}' for code, value in enumerate(extra.vocabulary))
+    meaning += f' ({codes}, {len(extra.vocabulary)}: any other)'
+  return _column(extra.name, extra.unit, f'{meaning}; NaN where missing')
+
+
+def _column(name: str, unit: str, meaning: str, dtype: str = 'float32') -> InputColumn:
+  return InputColumn(name=name, dtype=dtype, unit=unit, meaning=meaning)
+
+
+EXTRA = 'assets.extra'
+"""Folder of a version for what is not part of its graph; TensorFlow Serving ignores it."""
+
+MANIFEST = f'{EXTRA}/manifest.json'
+
+LITE_FILE = f'{EXTRA}/model.tflite'
+"""The chosen variant inside a version."""
+
+_AGAIN = 'copy or push the version again'
+
+
+class ManifestError(UserError):
+  """A version that is not what its manifest says; the message is one sentence that names the file."""
+
+
+class Latency(RecordPart):
+  """Microseconds of one call, input and output left out.
+
+  Attributes:
+    p50: median of all calls.
+    p99: of all calls.
+    spread: smallest and largest of the rounds' medians: how far another measurement may lie from this one.
+  """
+
+  p50: float
+  p99: float
+  spread: tuple[float, float]
+
+
+class VersionMetrics(RecordPart):
+  """What was measured of the lite file of a version.
+
+  Attributes:
+    rides: that it was measured on.
+    rmse: in the city's currency.
+    mae: the same.
+    rmse_ratio: to that of `rmse_ratio_to`, ride by ride.
+    rmse_ratio_to: name of a variant.
+    latency_us: of one ride.
+    peak_bytes: by how much it raised the peak of its process's memory.
+    bytes: of the file.
+    gzip_bytes: of the file as users download it.
+    sparsity: share of weights that are zero.
+  """
+
+  rides: int | None = None
+  rmse: Figure | None = None
+  mae: Figure | None = None
+  rmse_ratio: Figure | None = None
+  rmse_ratio_to: str | None = None
+  latency_us: Latency | None = None
+  peak_bytes: int | None = None
+  bytes: int | None = None
+  gzip_bytes: int | None = None
+  sparsity: float | None = None
+
+
+class VersionFile(RecordPart):
+  """A file of a version: its size, and its SHA-256 in hexadecimal."""
+
+  bytes: int
+  sha256: str
+
+
+class Manifest(Record):
+  """`assets.extra/manifest.json`: what a pushed version is, and every file of it.
+
+  Attributes:
+    format: 1; what told the version of a manifest before `schema_version` did.
+    created: when, in UTC.
+    variant: name of the variant, `<recipe>.<scheme>`.
+    recipe: name of the training recipe.
+    scheme: name of the conversion scheme.
+    dataset: its name.
+    currency: ISO 4217 code of the fares.
+    inputs: the raw columns, in order.
+    metrics: of the lite file.
+    code_version: digest of the code that made it.
+    files: every other file by its relative path.
+    manifest_sha256: SHA-256 of the manifest without this key.
+  """
+
+  MEND: ClassVar[str] = _AGAIN
+
+  format: int = 1
+  created: str = ''
+  variant: str | None = None
+  recipe: str
+  scheme: str
+  dataset: str
+  currency: str | None = None
+  inputs: tuple[InputColumn, ...]
+  metrics: VersionMetrics
+  code_version: str
+  files: dict[str, VersionFile] = {}
+  manifest_sha256: str = ''
+
+
+def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Manifest:
+  """Writes `assets.extra/manifest.json`; call it last, when every other file of the version is there.
+
+  Args:
+    version_dir: a directory on a disk, with `saved_model.pb` at its root. A
+      version for a bucket is made on a disk and copied.
+    facts: what the version is; no NaN. When it was made and its files are not
+      looked at.
+
+  Returns:
+    What was written.
+
+  Raises:
+    ValueError: a number is not finite.
+  """
+  version = pathlib.Path(version_dir)
+  created = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')
+  files = {name: _facts_of(version / name) for name in _files(version) if name != MANIFEST}
+  manifest = facts.model_copy(update={'format': 1, 'created': created, 'files': files})
+  manifest = manifest.model_copy(update={'manifest_sha256': _digest(manifest.to_dict())})
+  path = version / MANIFEST
+  path.parent.mkdir(exist_ok=True)
+  path.write_text(_render(manifest.to_dict()), encoding='utf-8')
+  return manifest
+
+
+def verify(version_dir: str | os.PathLike[str]) -> Manifest:
+  """Checks a version, byte by byte, against its manifest.
+
+  Args:
+    version_dir: a directory on a disk.
+
+  Returns:
+    The manifest.
+
+  Raises:
+    ManifestError: there is no manifest, or no whole one, or a file was
+      altered, is missing, or does not belong there.
+  """
+  version = pathlib.Path(version_dir)
+  manifest = _read(version)
+  listed, found = manifest.files, _files(version)
+  for name in listed:
+    if name not in found:
+      raise ManifestError(f"'{name}' is missing from '{version}'; {_AGAIN}.")
+  for name in found:
+    if name != MANIFEST and name not in listed:
+      raise ManifestError(f"'{name}' in '{version}' does not belong to that version; take it away, or {_AGAIN}.")
+  for name, facts in listed.items():
+    if _facts_of(version / name) != facts:
+      raise ManifestError(f"'{name}' in '{version}' was altered: it is not the file that was pushed; {_AGAIN}.")
+  return manifest
+
+
+def _read(version: pathlib.Path) -> Manifest:
+  path = version / MANIFEST
+  try:
+    text = path.read_text(encoding='utf-8')
+  except (FileNotFoundError, NotADirectoryError):
+    raise ManifestError(f"'{version}' has no {MANIFEST}, so it is no version that this project pushed.") from None
+  except (OSError, UnicodeDecodeError) as error:
+    raise ManifestError(f"'{path}' can't be read ({error}); {_AGAIN}.") from None
+  try:
+    manifest = json.loads(text)
+  except json.JSONDecodeError as error:
+    raise ManifestError(f"'{path}' is broken (line {error.lineno}: {error.msg}); {_AGAIN}.") from None
+  files = manifest.get('files') if isinstance(manifest, dict) else None
+  if not isinstance(files, dict):
+    raise ManifestError(f"'{path}' is broken (it lists no files); {_AGAIN}.")
+  if text != _render(manifest) or manifest.get('manifest_sha256') != _digest(manifest):
+    raise ManifestError(f"'{path}' was altered: it is not the manifest that was pushed; {_AGAIN}.")
+  try:
+    return Manifest.of(manifest, path)
+  except RecordError as error:
+    raise ManifestError(str(error)) from None
+
+
+def _files(version: pathlib.Path) -> list[str]:
+  """Every file below a version by its relative path, links to folders included, sorted."""
+  found = []
+  for folder, folders, names in os.walk(version):
+    # A link to a folder is not walked into, so it can't hide files.
+    names += [name for name in folders if pathlib.Path(folder, name).is_symlink()]
+    found += [pathlib.Path(folder, name).relative_to(version).as_posix() for name in names]
+  return sorted(found)
+
+
+def _facts_of(path: pathlib.Path) -> VersionFile:
+  digest = hashlib.sha256()
+  size = 0
+  try:
+    with path.open('rb') as file:
+      while chunk := file.read(1 << 20):
+        digest.update(chunk)
+        size += len(chunk)
+  except OSError as error:
+    raise ManifestError(f"'{path}' can't be read ({error.strerror or error}); {_AGAIN}.") from error
+  return VersionFile(bytes=size, sha256=digest.hexdigest())
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+  """SHA-256 of the manifest without this digest."""
+  rest = {name: value for name, value in manifest.items() if name != 'manifest_sha256'}
+  return hashlib.sha256(_render(rest).encode()).hexdigest()
+
+
+def _render(values: Mapping[str, Any]) -> str:
+  return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
+
+
+GOLDEN = f'{EXTRA}/golden_rides.json'
+
+TOLERANCE = 0.01
+"""The city's currency: kernels of another machine may round another way, by less than a cent."""
+
+
+def write_golden(
+  version_dir: str | os.PathLike[str],
+  rides: Mapping[str, np.ndarray],
+  lite_fares: np.ndarray,
+  saved_model_fares: np.ndarray,
+  tolerance: float = TOLERANCE,
+) -> None:
+  """Writes `assets.extra/golden_rides.json`.
+
+  It holds `rides` (columns of equal length, null where missing), `fare_amount` (what the lite file gives for them),
+  `saved_model_fare_amount` (what the SavedModel gives) and `tolerance`, the largest difference from `fare_amount` that
+  is right, in the city's currency.
+
+  Args:
+    version_dir: a directory on a disk.
+    rides: the raw columns [rides] by name, NaN where missing; at least one
+      ride.
+    lite_fares: float32 [rides].
+    saved_model_fares: float32 [rides].
+    tolerance: a scheme whose steps are coarse may need a larger one.
+
+  Raises:
+    ValueError: there is no ride, columns have other lengths, or a fare is no
+      number.
+  """
+  fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}
+  columns = {name: np.asarray(column) for name, column in rides.items()}
+  if {column.shape for column in (*columns.values(), *fares.values())} != {(len(fares[LABEL]),)} or not len(
+    fares[LABEL]
+  ):
+    raise ValueError('Golden rides need at least one ride, and as many fares of each kind as rides.')
+  if not all(np.isfinite(values).all() for values in fares.values()):
+    raise ValueError('A fare of the golden rides is no number.')
+  content = {'tolerance': tolerance, 'rides': {name: _plain(column) for name, column in columns.items()}}
+  path = pathlib.Path(version_dir) / GOLDEN
+  path.parent.mkdir(exist_ok=True)
+  text = json.dumps(content | {name: _plain(values) for name, values in fares.items()}, indent=1, allow_nan=False)
+  path.write_text(text + '\n', encoding='utf-8')
+
+
+def check_golden(version_dir: str | os.PathLike[str]) -> None:
+  """Runs the lite file of a version on its golden rides.
+
+  Args:
+    version_dir: a directory on a disk.
+
+  Raises:
+    ManifestError: there are none, or a fare is beyond the tolerance.
+    LiteFileError: the lite file can't be used, or not for these rides.
+  """
+  path = pathlib.Path(version_dir) / GOLDEN
+  golden = _read_golden(path)
+  model = LiteModel(pathlib.Path(version_dir) / LITE_FILE)
+  rides = {name: np.array(column, model.inputs.get(name, np.float32)) for name, column in golden['rides'].items()}
+  given, wanted = model.predict(rides), np.array(golden[LABEL], np.float32)
+  wrong = np.flatnonzero(~(np.abs(given - wanted) <= golden['tolerance']))
+  if len(wrong):
+    first = wrong[0]
+    raise ManifestError(
+      f"{len(wrong)} of {len(wanted)} golden rides of '{version_dir}' have another fare: ride {first} has "
+      f'{given[first]:.4f} instead of {wanted[first]:.4f} (tolerance {golden["tolerance"]:g}).'
+    )
+
+
+def _read_golden(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    golden = json.loads(path.read_text(encoding='utf-8'))
+    counts = {len(column) for column in (*golden['rides'].values(), golden[LABEL])}
+    if len(counts) != 1 or not min(counts) or not math.isfinite(golden['tolerance']):
+      raise ValueError('columns of different lengths')
+  except OSError as error:
+    raise ManifestError(f"'{path}' can't be read ({error.strerror or error}).") from None
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise ManifestError(f"'{path}' is broken ({type(error).__name__}: {error}); push the version again.") from None
+  return golden
+
+
+def _plain(column: np.ndarray) -> list[float | int | None]:
+  """Numbers as JSON has them; what is missing is null."""
+  return [None if value != value else value for value in column.tolist()]
+
+
+class PushedModel(NamedTuple):
+  """A lite file and the version it belongs to.
+
+  Attributes:
+    file: the lite file.
+    version: the version's directory, verified; `None` for a file on its own.
+    manifest: the version's manifest; `None` for a file on its own.
+  """
+
+  file: pathlib.Path
+  version: pathlib.Path | None
+  manifest: Manifest | None
+
+
+def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
+  """Finds a lite file and verifies the version around it.
+
+  Args:
+    path: a version; or the push destination, of which the version that serves
+      is taken; or a lite file on its own, for which there is nothing to verify.
+
+  Raises:
+    ManifestError: there is no such thing, or it is not what was pushed.
+  """
+  place = pathlib.Path(path)
+  if is_bucket(path):
+    raise ManifestError(f"'{path}' lies in a bucket; copy the version to this machine and name its directory.")
+  if not place.exists():
+    raise ManifestError(f"There is no '{path}'; name a pushed version, the directory of the versions, or a .tflite.")
+  if not place.is_dir():
+    return PushedModel(place, None, None)
+  version = place if _is_version(place) else _served(place)
+  manifest = verify(version)
+  if LITE_FILE not in manifest.files:
+    raise ManifestError(f"'{version}' was pushed without {LITE_FILE}; push a run that has a lite variant.")
+  return PushedModel(version / LITE_FILE, version, manifest)
+
+
+def load_pushed(path: str | os.PathLike[str], threads: int = 1) -> LiteModel:
+  """Verifies what `find_pushed` finds, and loads it.
+
+  Raises:
+    ManifestError: see `find_pushed`.
+    LiteFileError: see `LiteModel`.
+  """
+  return LiteModel(find_pushed(path).file, threads)
+
+
+def _is_version(place: pathlib.Path) -> bool:
+  return any((place / name).exists() for name in (MANIFEST, LITE_FILE, SAVED_MODEL))
+
+
+def _served(place: pathlib.Path) -> pathlib.Path:
+  version = served_version(place)
+  if version is None:
+    raise ManifestError(f"'{place}' is neither a pushed version nor a directory of versions.")
+  return place / str(version)

@@ -1,0 +1,266 @@
+"""From a config's engine settings to `beam_pipeline_args`, step by step, checked against Beam's own options.
+
+Beam drops an option that it does not know with a line in the log, and takes a
+part of a name for the whole one; a misspelled option has no effect then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from configs.base import nearest
+from configs.beam import (
+  BEAM_STEPS,
+  INGESTION,
+  Beam,
+  Dataflow,
+  Direct,
+  Engine,
+  EngineSettings,
+  Environment,
+  Option,
+  Workers,
+)
+from configs.errors import UserError
+from configs.loading import ConfigError
+from models.whole_files import is_bucket
+
+if TYPE_CHECKING:
+  from tfx.dsl.components.base import base_node
+
+INSTALLED = '--sdk_container_image=installed'
+"""Keeps TFX from building a source package of itself, 5 s for each step, where workers have all code anyway.
+
+TFX ships itself to the workers unless an option says that they have it; this is
+the one such option that neither DirectRunner nor any worker outside a container
+reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
+"""
+
+_RUNNERS = {
+  Engine.DIRECT: 'DirectRunner',
+  Engine.PORTABLE: 'PortableRunner',
+  Engine.DATAFLOW: 'DataflowRunner',
+  Engine.FLINK: 'FlinkRunner',
+  Engine.SPARK: 'SparkRunner',
+}
+_SUBPROCESS = 'beam:env:harness_subprocess_python:v1'
+_PROJECT = ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
+_REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+  """What engines take from around them where the config does not say it.
+
+  Attributes:
+    root: the pipeline root, a folder or a bucket's URI.
+    image: the container image that the steps run in, if any.
+    project: the Google Cloud project; from the environment where empty.
+    region: its region; from the environment where empty.
+  """
+
+  root: str
+  image: str = ''
+  project: str = ''
+  region: str = ''
+
+
+def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
+  """Gives each Beam step its arguments.
+
+  Args:
+    nodes: steps of a pipeline.
+    beam: their engines.
+    around: what the engines take from around them.
+    bigquery: whether the ingestion reads BigQuery.
+
+  Raises:
+    ConfigError: an engine lacks a setting, or an option of Beam's is wrong.
+  """
+  from tfx.dsl.components.base import base_beam_component
+
+  for node in nodes:
+    if isinstance(node, base_beam_component.BaseBeamComponent):
+      node.with_beam_pipeline_args(step_arguments(beam, node.id, around, bigquery))
+
+
+def check(beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
+  """Raises `ConfigError` for the first step whose engine can't run as it is set."""
+  for step in BEAM_STEPS:
+    step_arguments(beam, step, around, bigquery)
+
+
+def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool = False) -> list[str]:
+  """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
+
+  Raises:
+    ConfigError: see `with_engines`.
+  """
+  settings = beam.of(step)
+  place = f'beam.components.{step}' if step in beam.components else 'beam'
+  pays = {'project': project_of(around)} if bigquery and step == INGESTION else {}
+  if settings.engine is Engine.DIRECT and settings.direct == Direct() and not settings.extra and not pays:
+    return []
+  chosen = settings.chosen
+  stated = chosen.model_dump(mode='json', exclude_none=True)
+  values: dict[str, Option] = {'runner': _RUNNERS[settings.engine], **pays, **stated}
+  if isinstance(chosen, Dataflow):
+    values |= _dataflow(chosen, around, place)
+  elif isinstance(chosen, Workers):
+    values |= _workers(chosen, around, f'{place}.{settings.engine.value}')
+  return [*_flags(values), *_extra(settings, place), *_code(values)]
+
+
+def project_of(around: Surroundings) -> str:
+  """The project that pays for reading BigQuery.
+
+  Raises:
+    ConfigError: there is none.
+  """
+  project = around.project or _from_environment(_PROJECT)
+  if not project:
+    raise ConfigError(
+      'BigQuery needs a Google Cloud project that pays for reading: set platform.vertex.project, or export '
+      f'{_PROJECT[0]}.'
+    )
+  return project
+
+
+def _dataflow(chosen: Dataflow, around: Surroundings, place: str) -> dict[str, Option]:
+  """Settings that the service must have, from the config or from around."""
+  if not is_bucket(around.root):
+    raise ConfigError(
+      f"{place}.engine: dataflow's workers can't reach '{around.root}' on this machine; "
+      'use a pipeline root in a bucket (farelite compile), or engine: direct.'
+    )
+  temporary = f'{around.root}/beam' if around.root.startswith('gs://') else None
+  found: dict[str, tuple[str | None, str]] = {
+    'project': (chosen.project or around.project or _from_environment(_PROJECT), f'or export {_PROJECT[0]}'),
+    'region': (chosen.region or around.region or _from_environment(_REGION), f'or export {_REGION[0]}'),
+    'temp_location': (chosen.temp_location or temporary, 'a gs:// folder'),
+    'staging_location': (chosen.staging_location or temporary, 'a gs:// folder'),
+    'sdk_container_image': (chosen.sdk_container_image or around.image, 'an image with this project in it'),
+  }
+  for name, (value, hint) in found.items():
+    if not value:
+      raise ConfigError(f'{place}.dataflow.{name} is missing, which engine: dataflow needs ({hint}).')
+  # The image has Beam; without this it would be fetched from the network while the job is built.
+  return {**{name: value for name, (value, _) in found.items()}, 'sdk_location': 'container'}
+
+
+def _from_environment(names: Sequence[str]) -> str | None:
+  return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def _workers(chosen: Workers, around: Surroundings, place: str) -> dict[str, Option]:
+  if chosen.environment_type is Environment.SUBPROCESS:
+    return {'environment_type': _SUBPROCESS}
+  if chosen.environment_type is not Environment.DOCKER:
+    return {}
+  image = chosen.sdk_container_image or around.image
+  if not image:
+    raise ConfigError(f'{place}.sdk_container_image is missing, which environment_type: DOCKER needs.')
+  return {'sdk_container_image': image}
+
+
+def _flags(values: Mapping[str, Option]) -> list[str]:
+  """Settings as flags; a boolean one is a flag of its own, or its opposite for `use_public_ips`."""
+  flags = []
+  for name, value in values.items():
+    if value is False and name == 'use_public_ips':
+      flags.append('--no_use_public_ips')
+    elif isinstance(value, bool):
+      flags += [f'--{name}'] if value else []
+    elif value is not None:
+      flags.append(f'--{name}={value}')
+  return flags
+
+
+def _extra(settings: EngineSettings, place: str) -> list[str]:
+  if not settings.extra:
+    return []
+
+  try:
+    return flags(settings.extra)
+  except OptionError as error:
+    raise ConfigError(f'{place}.extra.{error}') from None
+
+
+def _code(values: Mapping[str, Any]) -> list[str]:
+  return [] if 'sdk_container_image' in values else [INSTALLED]
+
+
+class OptionError(UserError):
+  """An option that Beam does not have, or a value that it does not take; begins with the option's name."""
+
+
+def known_options() -> dict[str, argparse.Action]:
+  """Beam's options by name, without dashes."""
+  return {
+    name.removeprefix('--'): action
+    for name, action in _parser()._option_string_actions.items()
+    if name.startswith('--') and name != '--help'
+  }
+
+
+def flags(options: Mapping[str, Option]) -> list[str]:
+  """Options as flags for Beam; null leaves an option out.
+
+  Args:
+    options: values by name: true for an option that takes no value, a list for
+      one that may be repeated.
+
+  Raises:
+    OptionError: see there; the nearest name is told.
+  """
+  known = known_options()
+  found = []
+  for name, value in options.items():
+    if name not in known:
+      raise OptionError(f"{name}: Beam has no option '{name}'.{nearest(name, known)}")
+    own = _as_flags(name, value, known[name])
+    parsed = getattr(_parse(name, own), known[name].dest)
+    # Asked of the parser and not of the action's class: Beam has list actions of its own beside argparse's.
+    if isinstance(value, list) and not isinstance(parsed, list):
+      raise OptionError(f'{name}: takes one value, got {len(value)}.')
+    found += own
+  return found
+
+
+def _parser() -> argparse.ArgumentParser:
+  parsers: list[argparse.ArgumentParser] = []
+  PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
+  return parsers[0]
+
+
+def _as_flags(name: str, value: Option, action: argparse.Action) -> list[str]:
+  if value is None:
+    return []
+  if action.nargs == 0:
+    if not isinstance(value, bool):
+      raise OptionError(f'{name}: takes no value; write true, or leave it out, got {value!r}.')
+    return [f'--{name}'] if value else []
+  if isinstance(value, list):
+    return [f'--{name}={item}' for item in value]
+  return [f'--{name}={json.dumps(value) if isinstance(value, bool) else value}']
+
+
+def _parse(name: str, own: list[str]) -> argparse.Namespace:
+  """What Beam's parser makes of the flags; it judges the values."""
+  parser = _parser()
+  told = io.StringIO()
+  try:
+    with contextlib.redirect_stderr(told):
+      return parser.parse_args(own)
+  except SystemExit:
+    reason = told.getvalue().strip().splitlines()[-1].split('error: ')[-1]
+    raise OptionError(f'{name}: {reason.removeprefix(f"argument --{name}: ")}.') from None

@@ -1,0 +1,88 @@
+"""Hands a compiled pipeline to Kubeflow Pipelines 2, by its own client."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+import tempfile
+
+import kfp
+import kfp_server_api
+import urllib3
+
+from configs.platform import PREFIX, Platform
+from pipeline.cloud.compiler import CompiledPipeline, write_compiled
+from pipeline.cloud.settings import Submission, SubmissionError, TargetError
+
+TOKEN = f'{PREFIX}KFP_TOKEN'
+"""Environment variable with a bearer token, for clusters that want one; no setting, as it is a secret."""
+
+
+def connect(platform: Platform) -> kfp.Client:
+  """A client of the cluster's API.
+
+  Raises:
+    TargetError: there is no endpoint.
+    SubmissionError: nobody answers there.
+  """
+  endpoint = platform.kfp.endpoint
+  if endpoint is None:
+    raise TargetError(
+      'No Kubeflow endpoint: set platform.kfp.endpoint or FARELITE_KFP_ENDPOINT, such as http://localhost:8080 behind '
+      'kubectl port-forward --namespace kubeflow service/ml-pipeline-ui 8080:80.'
+    )
+  _check_answers(endpoint)
+  return kfp.Client(
+    host=endpoint, namespace=platform.kfp.namespace or 'kubeflow', existing_token=os.environ.get(TOKEN) or None
+  )
+
+
+def _check_answers(endpoint: str) -> None:
+  """The client itself tries for half a minute before it gives up."""
+  try:
+    urllib3.PoolManager().request('HEAD', endpoint, retries=False, timeout=10.0, redirect=False)
+  except (urllib3.exceptions.HTTPError, ValueError) as error:
+    # urllib3 begins with the address of an object in memory.
+    raise SubmissionError(
+      f"Nobody answers at the Kubeflow endpoint '{endpoint}': {str(error).split('>: ')[-1]}"
+    ) from error
+
+
+def submit(compiled: CompiledPipeline, platform: Platform) -> Submission:
+  """Starts a run and returns at once.
+
+  Args:
+    compiled: for kfp.
+    platform: completed settings.
+
+  Raises:
+    TargetError: see `connect`.
+    SubmissionError: the cluster refused the run, or can't be reached.
+  """
+  client = connect(platform)
+  name = f'{compiled.name}-{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}'
+  with tempfile.TemporaryDirectory() as folder:
+    package = pathlib.Path(folder) / 'pipeline.yaml'
+    write_compiled(compiled, package)
+    try:
+      run = client.create_run_from_pipeline_package(
+        str(package),
+        run_name=name,
+        experiment_name=platform.kfp.experiment or compiled.name,
+        namespace=platform.kfp.namespace,
+        pipeline_root=compiled.pipeline_root,
+        service_account=platform.kfp.service_account,
+      )
+    except kfp_server_api.ApiException as error:
+      raise SubmissionError(f'Kubeflow Pipelines refused the run: {error.status} {reason(error)}') from error
+    except (urllib3.exceptions.HTTPError, TimeoutError) as error:
+      raise SubmissionError(f"Kubeflow Pipelines can't be reached at {platform.kfp.endpoint}: {error}") from error
+  return Submission(name, f'{(platform.kfp.endpoint or "").rstrip("/")}/#/runs/details/{run.run_id}')
+
+
+def reason(error: kfp_server_api.ApiException) -> str:
+  """What a refusal says, without headers and the rest of a trace."""
+  text = error.body or error.reason or ''
+  text = text.decode(errors='replace') if isinstance(text, bytes) else str(text)
+  return ' '.join(text.split())[:500]

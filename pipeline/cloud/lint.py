@@ -1,0 +1,237 @@
+"""Refuses a compiled pipeline that a backend would refuse, or that would fail in its first pod.
+
+Each finding is one sentence. What is checked is what is sent: the compiled spec, not the pipeline that it came from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.kubeflow.v2 import compiler_utils
+from tfx.utils import import_utils
+
+from configs.base import nearest
+from models.whole_files import is_bucket
+from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.places import Target
+
+_NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
+_SCHEMAS = {Target.VERTEX: ('2.0', '2.1'), Target.KFP: ('2.1',)}
+_LOCAL = re.compile(r'(/|~/|\.{1,2}/|file://)[\w.]')
+_BUCKET = re.compile(r'gs://[a-z0-9][a-z0-9._-]*(/|$)')
+_USER_FUNCTIONS = ('preprocessing_fn', 'run_fn')
+_SETTING = {'input_base': 'dataset.path or --data', 'push_destination': 'platform.serving'}
+
+
+def lint(compiled: CompiledPipeline) -> list[str]:
+  """What is wrong with a compiled pipeline; empty if a backend takes it."""
+  malformed = _malformed(compiled)
+  if malformed:
+    return malformed
+  sentences = [
+    *_header(compiled),
+    *(sentence for name, executor in _executors(compiled.spec) for sentence in _executor(name, executor, compiled)),
+    *_wiring(compiled.spec),
+    *_artifact_types(compiled.spec),
+    *_user_functions(compiled.spec),
+    *_paths(compiled),
+    *_parameters(compiled),
+  ]
+  return list(dict.fromkeys(sentences))
+
+
+def _malformed(compiled: CompiledPipeline) -> list[str]:
+  """What strict parsing refuses: a field that the format does not know, or a value of another type."""
+  parts = [(compiled.spec, pipeline_spec_pb2.PipelineSpec())]
+  if compiled.job is not None:
+    parts.append((compiled.job, pipeline_spec_pb2.PipelineJob()))
+  if isinstance(compiled.spec, Mapping) and 'deploymentSpec' in compiled.spec:
+    parts.append((compiled.spec['deploymentSpec'], pipeline_spec_pb2.PipelineDeploymentConfig()))
+  sentences = []
+  for content, message in parts:
+    try:
+      json_format.ParseDict(content, message)
+    except json_format.ParseError as error:
+      sentences.append(f'The spec is no {message.DESCRIPTOR.name}: {" ".join(str(error).split())}')
+  return sentences
+
+
+def _header(compiled: CompiledPipeline) -> Iterator[str]:
+  if not _NAME.fullmatch(compiled.name):
+    yield (
+      f"The pipeline's name '{compiled.name}' is refused: it takes up to 128 small letters, digits and hyphens, and "
+      'begins with no hyphen; mend name in the config.'
+    )
+  version = str(compiled.spec.get('schemaVersion', ''))
+  if '.'.join(version.split('.')[:2]) not in _SCHEMAS[compiled.target]:
+    takes = ' or '.join(_SCHEMAS[compiled.target])
+    yield f"The spec has schema version '{version}', and {compiled.target.value} takes {takes}; compile it again."
+  if not _BUCKET.match(compiled.pipeline_root):
+    yield (
+      f"The pipeline root '{compiled.pipeline_root}' is no folder in a bucket; set platform.pipeline_root or "
+      'FARELITE_PIPELINE_ROOT to one, such as gs://BUCKET/farelite.'
+    )
+
+
+def _executors(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+  """Steps' names and how each one runs."""
+  executors = spec.get('deploymentSpec', {}).get('executors', {})
+  for name, component in sorted(spec.get('components', {}).items()):
+    label = component.get('executorLabel', '')
+    if label in executors:
+      yield name, executors[label]
+
+
+def _executor(name: str, executor: Mapping[str, Any], compiled: CompiledPipeline) -> Iterator[str]:
+  if 'resolver' in executor:
+    if compiled.target is Target.KFP:
+      yield f"{name} is a Resolver, which Kubeflow Pipelines can't run; read what an earlier run left by a step."
+    return
+  container = executor.get('container')
+  if container is None:
+    return
+  if not container.get('image'):
+    yield f'{name} has no image; set platform.image or FARELITE_IMAGE.'
+  hook = container.get('lifecycle', {}).get('preCacheCheck', {})
+  for command in (container.get('command', []), hook.get('command', [])):
+    module = _following(command, '-m')
+    if module and not _module_exists(module):
+      yield f"{name} runs the module '{module}', which does not exist."
+  path = _following(container.get('args', []), '--executor_class_path')
+  if path:
+    yield from _import_problem(name, path)
+
+
+def _following(words: list[str], flag: str) -> str | None:
+  return words[words.index(flag) + 1] if flag in words[:-1] else None
+
+
+def _module_exists(module: str) -> bool:
+  try:
+    return importlib.util.find_spec(module) is not None
+  except ImportError:
+    return False
+
+
+def _import_problem(name: str, path: str) -> Iterator[str]:
+  try:
+    import_utils.import_class_by_path(path)
+  except (ImportError, AttributeError, ValueError) as error:
+    yield (
+      f"{name}: the executor '{path}' does not import ({error}); it has to be a class at the top of a module that "
+      'setup.py packages.'
+    )
+
+
+def _wiring(spec: Mapping[str, Any]) -> Iterator[str]:
+  """Tasks that name a task, an output or a component that is not there."""
+  tasks, components = spec['root']['dag']['tasks'], spec.get('components', {})
+  for name, task in sorted(tasks.items()):
+    component = task.get('componentRef', {}).get('name', '')
+    if component not in components:
+      yield f"{name} refers to the component '{component}', which the spec does not have."
+    inputs = task.get('inputs', {}).get('artifacts', {})
+    sources = {key: source['taskOutputArtifact'] for key, source in inputs.items() if 'taskOutputArtifact' in source}
+    for key, source in sorted(sources.items()):
+      producer, output = source.get('producerTask', ''), source.get('outputArtifactKey', '')
+      if producer not in tasks:
+        yield f"{name}.{key} comes from the task '{producer}', which the spec does not have.{nearest(producer, tasks)}"
+        continue
+      produced = components.get(tasks[producer].get('componentRef', {}).get('name', ''), {})
+      if output not in produced.get('outputDefinitions', {}).get('artifacts', {}):
+        yield f"{name}.{key} takes the output '{output}' of {producer}, which has no such output."
+    for upstream in task.get('dependentTasks', []):
+      if upstream not in tasks:
+        yield f"{name} waits for the task '{upstream}', which the spec does not have.{nearest(upstream, tasks)}"
+
+
+def _artifact_types(spec: Mapping[str, Any]) -> Iterator[str]:
+  """Types that a step could not import; a custom one is imported by its title."""
+  titles: dict[str, str] = {}
+  for name, component in sorted(spec.get('components', {}).items()):
+    for side in ('inputDefinitions', 'outputDefinitions'):
+      for key, artifact in component.get(side, {}).get('artifacts', {}).items():
+        schema = artifact.get('artifactType', {})
+        title = schema.get('schemaTitle') or yaml.safe_load(schema.get('instanceSchema', '{}')).get('title', '')
+        titles.setdefault(title, f'{name}.{key}')
+  for title, where in titles.items():
+    path = compiler_utils.TITLE_TO_CLASS_PATH.get(title, title)
+    try:
+      import_utils.import_class_by_path(path)
+    except (ImportError, AttributeError, ValueError):
+      yield f"{where} has the artifact type '{title}', which does not import; TYPE_NAME has to be package.Class."
+
+
+def _user_functions(spec: Mapping[str, Any]) -> Iterator[str]:
+  """User functions travel as dotted paths; their modules are not imported here, as they bring all of Keras along."""
+  for name, task in sorted(spec['root']['dag']['tasks'].items()):
+    for key in _USER_FUNCTIONS:
+      path = _constant(task.get('inputs', {}).get('parameters', {}).get(key, {}))
+      module = path.rpartition('.')[0] if isinstance(path, str) else ''
+      if module and not _module_exists(module):
+        yield f"{name}.{key}: there is no module '{module}'."
+
+
+def _paths(compiled: CompiledPipeline) -> Iterator[str]:
+  """Local paths among the parameters, also inside JSON, and buckets that TensorFlow can't open."""
+  for name, task in sorted(compiled.spec['root']['dag']['tasks'].items()):
+    for key, parameter in sorted(task.get('inputs', {}).get('parameters', {}).items()):
+      where = _SETTING.get(key, f'{name}.{key}')
+      for text in _texts(_constant(parameter)):
+        if compiled.pipeline_root and text.startswith(f'{compiled.pipeline_root}/'):
+          continue  # What is wrong with it was said of the root.
+        if _LOCAL.match(text):
+          yield (
+            f"{where}: '{text}' lies on this machine, and no step in the cloud sees it; copy it to a bucket and name "
+            'it as gs://BUCKET/...'
+          )
+        elif key in _SETTING and is_bucket(text) and not _BUCKET.match(text):
+          yield f"{where}: '{text}' is not in a bucket that TensorFlow reads by itself; use gs://BUCKET/..."
+
+
+def _constant(parameter: Mapping[str, Any]) -> Any:
+  """A parameter's constant, in either schema."""
+  value = parameter.get('runtimeValue', {})
+  constant = value.get('constantValue', value.get('constant'))
+  return constant.get('stringValue') if isinstance(constant, Mapping) else constant
+
+
+def _texts(value: Any) -> Iterator[str]:
+  """Every text in a value; text that is JSON is looked into."""
+  if isinstance(value, Mapping):
+    value = list(value.values())
+  if isinstance(value, list):
+    for item in value:
+      yield from _texts(item)
+  elif isinstance(value, str):
+    if value[:1] in ('{', '['):
+      try:
+        yield from _texts(json.loads(value))
+        return
+      except ValueError:
+        pass
+    yield value
+
+
+def _parameters(compiled: CompiledPipeline) -> Iterator[str]:
+  """Runtime parameters that nobody gives a value: TFX's compiler drops their defaults."""
+  root = compiled.spec['root']
+  declared = root.get('inputDefinitions', {}).get('parameters', {})
+  config = (compiled.job or {}).get('runtimeConfig', {})
+  given = {*config.get('parameters', {}), *config.get('parameterValues', {})}
+  given |= {name for name, parameter in declared.items() if 'defaultValue' in parameter}
+  for name in sorted(set(declared) - given):
+    yield f"The RuntimeParameter '{name}' has no value (TFX's compiler drops defaults); put its value in the config."
+  for name, task in sorted(root['dag']['tasks'].items()):
+    for key, parameter in sorted(task.get('inputs', {}).get('parameters', {}).items()):
+      asked = parameter.get('componentInputParameter')
+      if asked is not None and asked not in declared:
+        yield f"{name}.{key} asks for the RuntimeParameter '{asked}', which the spec does not declare."

@@ -1,0 +1,361 @@
+"""`farelite compile`, `submit` and `rehearse`: a spec for a target, handed over, or run here step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.util
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.ride_example_gen.spans import has_spans
+from configs import loading
+from configs.records import Record, RecordPart
+from configs.run import RunConfig
+from models.whole_files import write_whole
+from pipeline.cloud.compiler import SUFFIXES, CompiledPipeline, check_suffix, write_compiled
+from pipeline.cloud.settings import TargetError, platform_settings
+from pipeline.local import terminal
+from pipeline.local.output import OutputDirectory
+from pipeline.local.runner import StepState
+from pipeline.local.terminal import LiveView
+from pipeline.options import overridden
+from pipeline.places import Target
+from pipeline.rehearsal.buckets import Buckets
+from pipeline.rehearsal.dag_runner import BUCKET, staged
+from pipeline.sources import DataSource, files_of, resolve_window, rides_of
+
+
+def compile_to_file(target: str, config: str | None, data: str | None, overrides: Sequence[str], output: str) -> None:
+  """Writes the compiled pipeline to `output`.
+
+  Raises:
+    ConfigError, DataSourceError, TargetError: a user's mistake.
+  """
+  where = Target(target)
+  check_suffix(output, where)
+  resolved = load(config, data, overrides)
+  with terminal.captured(pathlib.Path(os.devnull)) as console:
+    compiled = compile_checked(resolved, rides_of(resolved.dataset), where, console)
+    try:
+      write_compiled(compiled, pathlib.Path(output))
+    except OSError as error:
+      raise TargetError(f"'{output}' can't be written: {error.strerror}.") from None
+    tasks = len(compiled.spec['root']['dag']['tasks'])
+    console.print(f'{output}: {compiled.name} for {target}, {tasks} tasks, schema {compiled.spec["schemaVersion"]}')
+
+
+def load(config: str | None, data: str | None, overrides: Sequence[str]) -> RunConfig:
+  """The resolved config; `data` overrides where the rides are."""
+  return loading.load(config, overridden(overrides, data, None))
+
+
+def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:
+  """Compiles a config and refuses what the linter finds.
+
+  Args:
+    config: the whole run; its platform is completed from the environment.
+    source: the rides.
+    target: vertex or kfp.
+    console: shows what is waited for.
+
+  Raises:
+    TargetError: one sentence per finding.
+  """
+  platform = platform_settings(config.platform)
+  if importlib.util.find_spec('kfp') is None:
+    raise TargetError("Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'.")
+  with console.status('loading TFX …'):
+    terminal.prepare()
+    from pipeline.cloud import compiler, lint
+  compiled = compiler.compile_pipeline(config, source, platform, target)
+  findings = lint.lint(compiled)
+  if findings:
+    raise TargetError(f'{target.value} would refuse this pipeline:\n' + '\n'.join(f'  - {one}' for one in findings))
+  return compiled
+
+
+def submit(target: str, config: str | None, data: str | None, overrides: Sequence[str]) -> None:
+  """Submits a run and says where to watch it.
+
+  Raises:
+    UserError: a user's mistake.
+    SubmissionError: the backend refused, or can't be reached.
+  """
+  where = Target(target)
+  resolved = load(config, data, overrides)
+  platform = platform_settings(resolved.platform)
+  with terminal.captured(pathlib.Path(os.devnull)) as console:
+    source = rides_of(resolved.dataset)
+    if where is Target.KFP:
+      source = _with_spans(source, resolved.retraining.window, console)
+    compiled = compile_checked(resolved, source, where, console)
+    with console.status(f'submitting to {target} …'):
+      if where is Target.VERTEX:
+        from pipeline.cloud import vertex
+
+        submission = vertex.submit(compiled, platform)
+      else:
+        from pipeline.cloud import kfp
+
+        submission = kfp.submit(compiled, platform)
+    console.print(f'{submission.name} is on its way: {submission.link}')
+
+
+def _with_spans(source: DataSource, window: int | None, console: Console) -> DataSource:
+  """The source with the spans that this run reads filled in, as no driver does so in the cluster."""
+  if not has_spans(source.pattern):
+    return source
+  terminal.prepare()
+  import tensorflow as tf
+
+  try:
+    with console.status('looking for spans …'):
+      source, found = resolve_window(source, window)
+  except tf.errors.OpError as error:
+    reason = error.message.splitlines()[0]
+    raise TargetError(f"The spans below '{source.base}' can't be listed from here: {reason}") from None
+  if found is not None:
+    console.print(f'rides: {found.name()}')
+  return source
+
+
+_IMAGE = 'farelite:rehearsal'
+
+
+class RehearsedTask(RecordPart):
+  """A task of a rehearsal.
+
+  Attributes:
+    name: of the task.
+    state: how it ended.
+    seconds: wall time.
+    start_up_seconds: until TFX handed over to the executor; `None` where no process ran, or another one.
+    left_behind: files that the task wrote where nothing finds them.
+  """
+
+  name: str
+  state: StepState
+  seconds: float
+  start_up_seconds: float | None
+  left_behind: tuple[str, ...]
+
+
+class RehearsalRecord(Record):
+  """What `rehearsal.json` holds.
+
+  Attributes:
+    status: `complete` or `failed`.
+    reason: why it failed.
+    target: vertex or kfp.
+    run: its id.
+    pushed: URI of the version that was pushed.
+    logs: folder of its logs.
+    steps: the tasks that ended.
+    seconds: wall time of the whole.
+  """
+
+  status: str
+  reason: str | None
+  target: Target
+  run: str
+  pushed: str | None
+  logs: str
+  steps: tuple[RehearsedTask, ...]
+  seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RehearsalDirectory:
+  """Where a rehearsal keeps what.
+
+  Attributes:
+    path: an absolute directory; all else lies below.
+  """
+
+  path: pathlib.Path
+
+  @property
+  def buckets(self) -> Buckets:
+    """One folder per bucket."""
+    return Buckets(self.path / 'buckets')
+
+  @property
+  def image(self) -> pathlib.Path:
+    """What stands for the container image."""
+    return self.path / 'image'
+
+  @property
+  def summary(self) -> pathlib.Path:
+    """What the last rehearsal came to."""
+    return self.path / 'rehearsal.json'
+
+  def spec(self, target: Target) -> pathlib.Path:
+    """The compiled pipeline."""
+    return self.path / f'{target.value}{SUFFIXES[target][0]}'
+
+  def executions(self, target: Target) -> pathlib.Path:
+    """What all rehearsals of a target made."""
+    return self.path / f'executions-{target.value}.jsonl'
+
+
+def rehearse(target: Target, config: RunConfig, output: OutputDirectory, parallel: int) -> int:
+  """Compiles, rehearses, tells.
+
+  Args:
+    target: vertex or kfp.
+    config: what to run; what it leaves open about the platform is filled in.
+    output: everything goes below; a second rehearsal finds what the first one made.
+    parallel: containers at a time.
+
+  Returns:
+    The exit code: 0, or 1 where a task failed.
+
+  Raises:
+    UserError: a user's mistake.
+  """
+  start = time.monotonic()
+  directory = RehearsalDirectory(output.path)
+  buckets = directory.buckets
+  run_id = f'{datetime.datetime.now():%Y%m%d%H%M%S}'
+  logs = output.logs / run_id
+  logs.mkdir(parents=True, exist_ok=True)
+  with terminal.captured(logs / 'rehearsal.log') as console:
+    with console.status('compiling …'):
+      compiled = _compiled(config, staged(files_of(config.dataset, 'A rehearsal'), buckets), target)
+      write_compiled(compiled, directory.spec(target))
+    console.rule(
+      f'[bold]{compiled.name}[/bold] for {target.value}, schema {compiled.spec["schemaVersion"]}', style='dim'
+    )
+    with tempfile.TemporaryDirectory(prefix='farelite-') as scratch:
+      stage, steps = _rehearse(directory, target, run_id, logs, pathlib.Path(scratch), console, parallel)
+    summary = _summary(stage, steps, round(time.monotonic() - start, 1))
+    write_whole(directory.summary, summary.to_json() + '\n')
+    _show(console, summary, directory)
+  return 0 if summary.status == 'complete' else 1
+
+
+def _compiled(config: RunConfig, source: DataSource, target: Target) -> CompiledPipeline:
+  terminal.prepare()
+  from pipeline.cloud import compiler, lint
+
+  platform = platform_settings(config.platform)
+  root = platform.pipeline_root or f'{BUCKET}/pipeline'
+  dataset = config.dataset.model_copy(update={'path': f'{source.base}/{source.pattern}'})
+  config = config.model_copy(update={'dataset': dataset})
+  platform = platform.model_copy(update={'image': platform.image or _IMAGE, 'pipeline_root': root})
+  compiled = compiler.compile_pipeline(config, source, platform, target)
+  findings = lint.lint(compiled)
+  if findings:
+    raise TargetError(f'{target.value} would refuse this pipeline:\n' + '\n'.join(f'  - {one}' for one in findings))
+  return compiled
+
+
+def _rehearse(
+  directory: RehearsalDirectory,
+  target: Target,
+  run_id: str,
+  logs: pathlib.Path,
+  scratch: pathlib.Path,
+  console: Console,
+  parallel: int,
+) -> tuple[Any, list[Any]]:
+  """The stage, and its tasks that ended."""
+  from pipeline.rehearsal import dag_runner
+  from pipeline.rehearsal import image as rehearsal_image
+  from pipeline.rehearsal import spec as rehearsal_spec
+  from pipeline.rehearsal.invocation import ArtifactStore
+  from pipeline.rehearsal.task_runner import Rehearsal
+
+  with console.status('building the wheel …'):
+    built = rehearsal_image.build(directory.image)
+  stage = Rehearsal(
+    target=target,
+    run=run_id,
+    pipeline=rehearsal_spec.load(directory.spec(target)),
+    image=built,
+    buckets=directory.buckets,
+    store=ArtifactStore(directory.executions(target), target),
+    scratch=scratch,
+    logs=logs,
+    variables=rehearsal_image.variables(),
+  )
+  with LiveView(console) as view:
+    return stage, dag_runner.run_tasks(stage, view, parallel)
+
+
+def _summary(stage: Any, steps: list[Any], seconds: float) -> RehearsalRecord:
+  """What the rehearsal came to."""
+  failures = [step.failure for step in steps if step.failure]
+  pushes = [output for step in steps for output in step.step.outputs.get('pushed_model', ())]
+  pushed = next((str(push.properties['pushed_destination']) for push in pushes if push.properties.get('pushed')), None)
+  return RehearsalRecord(
+    status='failed' if failures else 'complete',
+    reason=' '.join(failures) or None,
+    target=stage.target,
+    run=stage.run,
+    pushed=pushed,
+    logs=str(stage.logs),
+    steps=tuple(
+      RehearsedTask(
+        name=step.step.name,
+        state=step.step.state,
+        seconds=round(step.step.seconds, 2),
+        start_up_seconds=step.outcome and step.outcome.start_up_seconds,
+        left_behind=tuple(step.outcome.left_behind) if step.outcome else (),
+      )
+      for step in steps
+    ),
+    seconds=seconds,
+  )
+
+
+def _show(console: Console, summary: RehearsalRecord, directory: RehearsalDirectory) -> None:
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  table.add_column(f'{summary.target.value}, run {summary.run}')
+  for name in ('state', 'seconds', 'start-up'):
+    table.add_column(name, justify='right')
+  for step in summary.steps:
+    start_up = step.start_up_seconds
+    table.add_row(step.name, step.state.value, f'{step.seconds:.1f}', f'{start_up:.1f}' if start_up else '')
+  console.print()
+  console.print(table)
+  for step in summary.steps:
+    if step.left_behind:
+      files = ', '.join(step.left_behind[:3])
+      console.print(f' [yellow]![/] {step.name} leaves {escape(files)} in its pod, where nothing finds it.')
+  color = 'green' if summary.status == 'complete' else 'red'
+  console.print(f'\n[bold {color}]{summary.status}[/] in {summary.seconds:.0f} s{_result(summary)}')
+  paths = Table.grid(padding=(0, 2))
+  for name, path in (
+    ('spec', directory.spec(summary.target)),
+    ('buckets', directory.buckets.folder),
+    ('logs', summary.logs),
+    ('summary', directory.summary),
+  ):
+    paths.add_row(f'[dim]{name}[/dim]', _relative(str(path)))
+  console.print(paths)
+
+
+def _result(summary: RehearsalRecord) -> str:
+  if summary.reason:
+    return f': {escape(summary.reason)}'
+  if summary.pushed:
+    return f': pushed {summary.pushed}.'
+  return ': nothing was pushed.'
+
+
+def _relative(path: str) -> str:
+  """The path from here, where it lies below."""
+  try:
+    return str(pathlib.Path(path).relative_to(pathlib.Path.cwd()))
+  except ValueError:
+    return path

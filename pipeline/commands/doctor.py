@@ -1,0 +1,230 @@
+"""`farelite doctor`: what is wrong with this machine and how to mend it; `farelite features`: what the model sees."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from configs.run import RunConfig
+from pipeline.local import terminal
+from pipeline.sources import DataSourceError, data_source
+
+_MINIMUM_MEMORY_GB = 4
+_MINIMUM_DISK_GB = 2
+_LANES = {'tfx121': ((3, 11), (3, 12), (3, 13)), 'tfx116': ((3, 10),)}
+"""The lanes and their Pythons, in the order of `_PAIRS`' versions."""
+
+_RECORD = 'farelite-lane.json'
+"""What set-up wrote beside `pyvenv.cfg`: lane, Python, why it was taken, and the runtime libraries."""
+
+_PAIRS = {  # Which of these go together; TFX pins them loosely and fails late.
+  'tfx': ('1.21', '1.16'),
+  'tensorflow': ('2.21', '2.16'),
+  'tf-keras': ('2.21', '2.16'),
+  'tensorflow-transform': ('1.21', '1.16'),
+  'tensorflow-model-analysis': ('0.52', '0.47'),
+  'tensorflow-model-optimization': ('0.8', '0.8'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckResult:
+  """The result of one check.
+
+  Attributes:
+    ok: whether all is well.
+    text: what was found.
+    mend: what to do where it is not.
+  """
+
+  ok: bool
+  text: str
+  mend: str = ''
+
+
+def run() -> int:
+  """Prints every finding; returns 0 if all is well, else 1."""
+  findings = []
+  with terminal.captured(pathlib.Path(os.devnull)) as console:
+    for name, check in CHECKS.items():
+      with console.status(name):
+        finding = _guarded(check)
+      findings.append(finding)
+      _show(console, name, finding)
+  return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _show(console: Console, name: str, finding: CheckResult) -> None:
+  mark = '[green]✓[/]' if finding.ok else '[red]✗[/]'
+  console.print(f' {mark} {name:<12} {finding.text}', soft_wrap=True)
+  if not finding.ok and finding.mend:
+    console.print(f'   {"":<12} → {finding.mend}', soft_wrap=True)
+
+
+def _guarded(check: Callable[[], CheckResult]) -> CheckResult:
+  try:
+    return check()
+  except Exception as error:  # A doctor that dies of what it examines helps nobody.
+    return CheckResult(
+      False, f'the check itself failed: {type(error).__name__}: {error}', '`make reinstall` makes the environment anew.'
+    )
+
+
+def _python() -> CheckResult:
+  version = '.'.join(map(str, sys.version_info[:3]))
+  lane = next((name for name, versions in _LANES.items() if sys.version_info[:2] in versions), None)
+  return CheckResult(
+    lane is not None,
+    f'{version} at {sys.executable}' + (f', lane {lane}' if lane else ''),
+    'Farelite runs on Python 3.11 to 3.13 (tfx 1.21) or 3.10 (tfx 1.16): install one, then `make install`.',
+  )
+
+
+def _libraries() -> CheckResult:
+  """The C library, which tfx 1.21 asks to be newer than some distributions have."""
+  if sys.platform != 'linux':
+    return CheckResult(True, f'those of {platform.system()} {platform.release()}')
+  loaded = ' '.join(platform.libc_ver())
+  borrowed = _recorded().get('runtime')
+  if not borrowed:
+    return CheckResult(True, f"{loaded}, the system's own")
+  told = ', '.join(f'{package} {version}' for package, version in borrowed.items())
+  old = _recorded().get('system_libc', 'an older one')
+  return CheckResult(
+    (pathlib.Path(sys.prefix) / 'lib' / 'runtime' / 'libc.so.6').is_file(),
+    f'{loaded} below {sys.prefix}, as the system has {old}: {told}',
+    '`make reinstall`',
+  )
+
+
+def _recorded() -> dict[str, Any]:
+  """What set-up wrote; empty where another tool made the environment."""
+  file = pathlib.Path(sys.prefix) / _RECORD
+  return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
+
+
+def _packages() -> CheckResult:
+  found, lanes, missing = [], set[int](), []
+  for package, lines in _PAIRS.items():
+    try:
+      version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+      missing.append(package)
+      continue
+    found.append(f'{package} {version}')
+    fits = {lane for lane, line in enumerate(lines) if version.startswith(line)}
+    lanes = fits if len(found) == 1 else lanes & fits
+  text = ', '.join(found) + (f'; missing: {", ".join(missing)}' if missing else '')
+  return CheckResult(not missing and bool(lanes), text, 'These versions do not go together: `make reinstall`.')
+
+
+def _tensorflow() -> CheckResult:
+  terminal.prepare()
+  start = time.monotonic()
+  tf = importlib.import_module('tensorflow')
+  value = float(tf.reduce_sum(tf.ones([2, 2])))
+  return CheckResult(value == 4.0, f'adds up, imported in {time.monotonic() - start:.1f} s')
+
+
+def _beam() -> CheckResult:
+  beam = importlib.import_module('apache_beam')
+  with beam.Pipeline(runner='DirectRunner') as pipeline:
+    _ = pipeline | beam.Create([1, 2]) | beam.Map(lambda value: value + 1)
+  return CheckResult(True, f'apache-beam {beam.__version__} ran a pipeline')
+
+
+def _metadata() -> CheckResult:
+  terminal.prepare()
+  metadata = importlib.import_module('tfx.orchestration.metadata')
+  with tempfile.TemporaryDirectory() as directory:
+    config = metadata.sqlite_metadata_connection_config(os.path.join(directory, 'metadata.sqlite'))
+    with metadata.Metadata(config) as handle:
+      handle.store.get_artifacts()
+  return CheckResult(True, 'ML Metadata opens an SQLite store')
+
+
+def _memory() -> CheckResult:
+  gigabytes = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9
+  return CheckResult(
+    gigabytes >= _MINIMUM_MEMORY_GB,
+    f'{gigabytes:.0f} GB, {os.cpu_count()} cores',
+    f'A run on the Chicago rides needs about {_MINIMUM_MEMORY_GB} GB.',
+  )
+
+
+def _disk() -> CheckResult:
+  free = shutil.disk_usage(pathlib.Path.cwd()).free / 1e9
+  return CheckResult(
+    free >= _MINIMUM_DISK_GB, f'{free:.0f} GB free here', 'Free some, or run with --output on another disk.'
+  )
+
+
+def _rides() -> CheckResult:
+  path = 'package://tfx/examples/chicago_taxi_pipeline/data/simple/data.csv'
+  try:
+    source = data_source(path)
+  except DataSourceError as error:
+    return CheckResult(False, str(error), '`make reinstall`')
+  file = pathlib.Path(source.base) / source.pattern
+  return CheckResult(file.is_file(), f'the Chicago rides lie at {file}', 'tfx was installed without its examples.')
+
+
+def _make() -> CheckResult:
+  if shutil.which('make') is None:
+    return CheckResult(False, 'make is not on PATH', 'apt-get install make')
+  version = subprocess.run(['make', '--version'], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+  return CheckResult(True, version)
+
+
+CHECKS: dict[str, Callable[[], CheckResult]] = {
+  'python': _python,
+  'libraries': _libraries,
+  'packages': _packages,
+  'tensorflow': _tensorflow,
+  'beam': _beam,
+  'metadata': _metadata,
+  'memory': _memory,
+  'disk': _disk,
+  'rides': _rides,
+  'make': _make,
+}
+"""The checks by name, in the order in which they run."""
+
+
+def show(config: RunConfig) -> None:
+  """Prints one table of numeric features and one of categorical ones."""
+  terminal.prepare()
+  from components.feature_engineering.feature_list import catalogue, categoricals
+
+  console = Console(highlight=False)
+  numeric = Table(title=f'{config.name}: numeric features, in vector order', title_justify='left', box=None)
+  for name in ('feature', 'block', 'unit', 'meaning'):
+    numeric.add_column(name)
+  for feature in catalogue(config.dataset, config.features):
+    numeric.add_row(feature.name, feature.block, feature.unit, feature.meaning)
+  console.print(numeric)
+  embedded = categoricals(config.dataset, config.features)
+  if not embedded:
+    console.print('No categorical features; features.buckets and features.crosses are off.')
+    return
+  table = Table(title='categorical features, one embedding each', title_justify='left', box=None)
+  for name in ('feature', 'values', 'width', 'meaning'):
+    table.add_column(name)
+  for category in embedded:
+    table.add_row(category.name, f'{category.size:,}', str(category.embedding_width), category.meaning)
+  console.print(table)

@@ -1,0 +1,332 @@
+"""`farelite runs`, `rollback` and `prune`: what was run and made, an earlier version again, and what goes."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+import ml_metadata as mlmd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.pusher.rollback import RestoreError, Rollback, restore
+from configs import loading
+from configs.base import shortened
+from configs.errors import UserError
+from configs.operations import StoreKind
+from configs.run import RunConfig
+from models.versions import version_number
+from pipeline.local import output as local_output
+from pipeline.local import run as local_run
+from pipeline.local.output import OutputDirectory
+from pipeline.operations import registry, retention
+from pipeline.operations import store as operations_store
+from pipeline.operations.lineage import Provenance, provenance
+from pipeline.operations.registry import RUNNING, RunEntry, read_runs
+from pipeline.operations.retention import Removals
+
+_COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
+_WIDTH = 240
+"""Columns where there is no terminal to ask."""
+
+
+def list_runs(where: str | None, as_json: bool) -> None:
+  """Lists the runs.
+
+  Raises:
+    UserError: there is nothing to list.
+  """
+  config, output, store = _opened(where)
+  entries = read_runs(store, config, output)
+  if as_json:
+    click.echo(json.dumps([entry.model_dump() for entry in entries], indent=2, ensure_ascii=False))
+  elif not entries:
+    place = operations_store.place(config.metadata, output.metadata)
+    click.echo(f"No run of '{config.name}' in {place} yet; `farelite run` makes one.")
+  else:
+    _console().print(_table(entries, config))
+
+
+def show(run: str, where: str | None, as_json: bool) -> None:
+  """Shows the lineage of a run or of a version.
+
+  Args:
+    run: a run's id or its beginning, a version, or the path of a version.
+    where: as of `list_runs`; by default what the path says.
+    as_json: everything, the config included.
+
+  Raises:
+    UserError: there is nothing to show.
+  """
+  path = pathlib.Path(run).absolute()
+  if where is None and path.parent.name == 'serving' and path.is_dir():
+    run, where = path.name, str(path.parent.parent)
+  elif where is None and path.exists():
+    place = pathlib.Path(run).parent if path.name == 'serving' else run
+    raise UserError(
+      f"'{run}' says where, but the version or run is missing; name it first: farelite runs show RUN_OR_VERSION {place}"
+    )
+  config, output, store = _opened(where)
+  entry = _find(read_runs(store, config, output), run, config)
+  found = provenance(store, config, output, entry)
+  if as_json:
+    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+  else:
+    _show(found, config)
+
+
+def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.MetadataStore]:
+  """The config, the output directory and the store of an output directory or of a config."""
+  if where is not None and pathlib.Path(where).is_dir():
+    output = OutputDirectory(pathlib.Path(where).absolute())
+    config = local_run.read(output)
+  elif where is not None and not loading.exists(where):
+    raise UserError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
+  else:
+    config = loading.load(where)
+    output = OutputDirectory(pathlib.Path('out', config.name).absolute())
+    if where is None and config.metadata.kind is StoreKind.SQLITE and not output.metadata.is_file():
+      raise UserError(
+        f'No output directory or config was named, and the default, config {config.name}, has no metadata store '
+        f"'{output.metadata}'; name the output directory or config of a run."
+      )
+  return config, output, operations_store.open_store(config.metadata, output.metadata, create=False)
+
+
+def _find(entries: Sequence[RunEntry], run: str, config: RunConfig) -> RunEntry:
+  version = version_number(run)
+  by_version = [entry for entry in entries if version is not None and entry.pushed_version == version]
+  if by_version:  # The run that pushed it, not those that found it pushed.
+    return by_version[0]
+  by_id = [entry for entry in entries if entry.run.startswith(run)]
+  if len(by_id) == 1:
+    return by_id[0]
+  if by_id:
+    raise UserError(f"'{run}' begins {len(by_id)} runs of '{config.name}': {', '.join(e.run for e in by_id[:5])}.")
+  raise UserError(f"'{config.name}' has no run and no version '{run}'; `farelite runs` lists what there is.")
+
+
+def _console() -> Console:
+  width = None if sys.stdout.isatty() else max(_WIDTH, shutil.get_terminal_size().columns)
+  return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=width)
+
+
+def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for name in ('run', 'started (UTC)', 'status'):
+    table.add_column(name, no_wrap=True)
+  for name in ('rows', f'RMSE, trained model [95 %] ({config.dataset.currency})'):
+    table.add_column(name, justify='right', no_wrap=True)
+  for name in ('variant', 'blessed', 'version', 'serves now'):
+    table.add_column(name, no_wrap=True)
+  for entry in entries:
+    color = _COLORS.get(entry.status, 'yellow')
+    table.add_row(
+      entry.run,
+      entry.started[:16].replace('T', ' '),
+      f'[{color}]{entry.status}[/]' + (' (pruned)' if entry.pruned else ''),
+      '' if entry.rows_kept is None else f'{entry.rows_kept:,}',
+      _rmse(entry),
+      entry.chosen or (f'bytes of {entry.restored_version}' if entry.restored_version else ''),
+      {None: '', True: 'yes', False: 'no'}[entry.blessed],
+      str(entry.pushed_version or ''),
+      '[bold green]●[/]' if entry.serves else '',
+    )
+  return table
+
+
+def _rmse(entry: RunEntry) -> str:
+  if entry.rmse is None:
+    return ''
+  return f'{entry.rmse:.2f} [{entry.rmse_low:.2f}, {entry.rmse_high:.2f}]'.replace('[', r'\[')
+
+
+def _show(found: Provenance, config: RunConfig) -> None:
+  console, entry = _console(), found.entry
+  serves = ', serves now' if entry.serves else ''
+  version = f', version {entry.pushed_version}{serves}' if entry.pushed_version else ''
+  console.print(f'[bold]{entry.run}[/] of {entry.pipeline}: {entry.status}{version}')
+  facts = Table.grid(padding=(0, 2))
+  for name, text in _facts(found, config).items():
+    facts.add_row(f'[dim]{name}[/]', escape(text))
+  console.print(facts)
+  for note in found.notes:
+    console.print(f' [yellow]![/] {escape(note)}')
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for name in ('artifact', 'step', 'output', 'made by run', 'where'):
+    table.add_column(name, no_wrap=True)
+  for made in found.artifacts:
+    gone = '' if made['there'] else ' (removed)'
+    where = made['where'].removeprefix(f'{found.output}/')
+    table.add_row(f'{made["id"]} {made["type"]}', made['step'], made['output'], made['run'], where + gone)
+  console.print(table)
+
+
+def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
+  entry, told = found.entry, {}
+  told['reason'] = entry.reason or ''
+  if entry.restored_version:
+    told['rollback'] = f'the bytes of {entry.restored_version}, in place of {entry.replaced_version}'
+  for number, rides in enumerate(found.rides):
+    rows = '' if rides['read'] is None else f': {rides["read"]:,} read, {rides["kept"]:,} kept'
+    told['rides' if number == 0 else f'rides {number + 1}'] = f'{rides["source"]}{rows}'
+    told[' ' * (number + 1) + 'files'] = shortened(rides['files'], 3)
+    told[' ' * (number + 1) + 'digest'] = rides['digest'] or 'not recorded'
+    if rides['span'] not in (None, '0', 0):
+      told[' ' * (number + 1) + 'span'] = str(rides['span'])
+  metrics = found.manifest.metrics if found.manifest else None
+  if found.manifest and metrics and metrics.rmse and metrics.rides is not None and metrics.bytes is not None:
+    told['model'] = (
+      f'{found.manifest.variant}, RMSE {metrics.rmse.value:.3f} {config.dataset.currency} '
+      f'on {metrics.rides:,} rides, {metrics.bytes:,} bytes'
+    )
+  told['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
+  told['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'
+  for name, models in found.other_models.items():
+    told[name] = models
+  return {name: text for name, text in told.items() if text}
+
+
+__all__ = ['RestoreError', 'roll_back']
+
+
+def roll_back(directory: str, to: int | None, reason: str) -> None:
+  """Rolls back and says what serves now.
+
+  The store is asked which models these versions are, but not waited for: where it is down, the version is put back
+  nevertheless and the next run enters it.
+
+  Raises:
+    RestoreError: there is nothing to put back.
+    ConfigError, OutputError: `directory` is no output directory.
+  """
+  output = local_output.at(directory)
+  config = local_run.read(output)
+  models = _models(config, output)
+
+  def entry(restored: int, replaced: int) -> Rollback:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return Rollback(
+      id='',
+      time=now.isoformat(timespec='seconds'),
+      version=0,
+      restored=restored,
+      replaced=replaced,
+      withdraws=True,
+      reason=reason.strip(),
+      by=local_output.person(),
+      restored_manifest='',
+      replaced_manifest='',
+      restored_model=models.get(restored),
+      replaced_model=models.get(replaced),
+    )
+
+  rollback = restore(output.serving, to, entry)
+  click.echo(
+    f'Version {rollback.version} serves now: the bytes of {rollback.restored}, in place of {rollback.replaced}. '
+    f'Reason: {rollback.reason}'
+  )
+  _record(config, output)
+  holder = local_output.holder(output)
+  if holder:
+    click.echo(f'Mind that a run goes on and may push a newer version: {holder}.')
+
+
+def _models(config: RunConfig, output: OutputDirectory) -> dict[int, int | None]:
+  """Models by version, as far as the store can be asked."""
+  with contextlib.suppress(operations_store.MetadataStoreError, RuntimeError):
+    store = operations_store.open_store(config.metadata, output.metadata, create=False)
+    return {version: push.model for version, push in registry.pushes(store, config.name).items()}
+  return {}
+
+
+def _record(config: RunConfig, output: OutputDirectory) -> None:
+  try:
+    store = operations_store.open_store(config.metadata, output.metadata)
+    registry.record_rollbacks(store, config.name, output.serving)
+  except (operations_store.MetadataStoreError, RuntimeError) as error:
+    click.echo(f'The metadata store does not know it yet; the next run enters it. {error}')
+
+
+def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
+  """Removes what the limits say, or only tells of it.
+
+  Args:
+    directory: an output directory.
+    dry_run: whether nothing is removed.
+    wait: whether to wait for a run that goes on there.
+    overrides: of the config, `retention.key=value`.
+
+  Raises:
+    UserError: a user's mistake.
+  """
+  for override in overrides:
+    if not override.strip().startswith('retention.'):
+      raise UserError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
+  output = local_output.at(directory)
+  config = local_run.read(output, overrides)
+  if not config.retention.limited:
+    raise UserError(
+      'Nothing limits what is kept: set retention.runs, retention.versions or retention.max_age_days in the config, or '
+      'by --set.'
+    )
+  waiting = lambda holder: click.echo(f'Waiting for {holder} …', err=True)  # noqa: E731
+  with contextlib.nullcontext() if dry_run else local_output.locked(output, wait, waiting):
+    store = operations_store.open_store(config.metadata, output.metadata, create=False)
+    if dry_run:
+      planned = retention.plan(store, config, output)
+      _list(planned, output)
+      click.echo(_sentence(planned, output, 'would remove'))
+    else:
+      click.echo(remove_expired(store, config, output))
+
+
+def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> str:
+  """Removes what the limits say; the caller holds the output directory.
+
+  Returns:
+    What went and what stays, in one sentence.
+  """
+  registry.record_rollbacks(store, config.name, output.serving)
+  planned = retention.plan(store, config, output)
+  text = _sentence(planned, output, 'removed')
+  retention.prune(store, output, planned)
+  return text
+
+
+def _sentence(planned: Removals, output: OutputDirectory, verb: str) -> str:
+  """Made before anything is gone, as it tells the size."""
+  folders = [*planned.paths, *planned.files, *(output.serving / str(version) for version in planned.versions)]
+  stays = f'version {planned.serves}, which serves, stays with all that it was made of' if planned.serves else ''
+  return (
+    f'{verb} {len(planned.artifacts)} artifacts of {len(planned.runs)} runs, {len(planned.versions)} versions and '
+    f'{len(planned.files)} logs and caches, {_bytes(folders) / 1e6:.1f} MB; {planned.kept_artifacts} artifacts stay'
+    + (f'; {stays}.' if stays else '.')
+  )
+
+
+def _list(planned: Removals, output: OutputDirectory) -> None:
+  for version in planned.versions:
+    click.echo(f'  version   {output.serving / str(version)}')
+  for path in planned.paths:
+    click.echo(f'  artifact  {path}')
+  for path in planned.files:
+    click.echo(f'  file      {path}')
+
+
+def _bytes(folders: Iterable[pathlib.Path]) -> int:
+  total = 0
+  for folder in folders:
+    if folder.is_file():
+      total += folder.stat().st_size
+    for parent, _, names in os.walk(folder):
+      total += sum(pathlib.Path(parent, name).lstat().st_size for name in names)
+  return total

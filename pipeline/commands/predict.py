@@ -1,0 +1,138 @@
+"""What `farelite predict` does: finds model, config and rides, and shows progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import yaml
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from components.ride_example_gen.files import IngestionError, check_inputs
+from configs import loading
+from configs.dataset import Dataset
+from configs.errors import UserError
+from pipeline.local import terminal
+from pipeline.prediction import streaming
+from pipeline.prediction.scoring import ModelFiles, Scorer, find_model
+from pipeline.prediction.streaming import PredictionOutcome, predict_files
+from pipeline.sources import data_source
+
+
+def run(
+  model: str,
+  rides: Sequence[str],
+  config: str | None = None,
+  overrides: Sequence[str] = (),
+  output: str | None = None,
+  threads: int | None = None,
+) -> None:
+  """Predicts and says on standard error what came of it.
+
+  Args:
+    model: a pushed version, the directory of the versions, or a `.tflite`.
+    rides: CSV or Parquet files, or globs of them.
+    config: a file or preset for the dataset; by default what was kept beside
+      the model.
+    overrides: `dataset.key=value` texts.
+    output: `*.csv` or `*.parquet`; CSV on standard output by default.
+    threads: blocks of rides that are worked on at the same time; as many as
+      there are cores by default.
+
+  Raises:
+    UserError: a user's mistake.
+  """
+  console = Console(stderr=True, highlight=False)
+  start = time.monotonic()
+  found = find_model(model)
+  dataset = _dataset(model, found, config, overrides)
+  files = _files(rides)
+  if output:
+    _check_output(output, files)
+  if found.dataset and found.dataset != dataset.name:
+    console.print(f"Note: the model was trained on '{found.dataset}'; the config is that of '{dataset.name}'.")
+  workers = threads or _cores()
+  # LiteRT tells every process that it has a delegate.
+  with terminal.captured(pathlib.Path(os.devnull)):
+    scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
+  with _writing(output, scorer) as write, _progress(console) as progress:
+    outcome = predict_files(files, dataset, scorer, workers, write, progress)
+  console.print(_sentence(outcome, time.monotonic() - start), soft_wrap=True)
+
+
+def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Sequence[str]) -> Dataset:
+  """The dataset of the given config, or of the one beside the model."""
+  if config:
+    return loading.load(config, overrides).dataset
+  kept = yaml.safe_load(found.config.read_text(encoding='utf-8')) if found.config else None
+  if not isinstance(kept, dict) or 'dataset' not in kept:
+    what = 'is a file on its own' if pathlib.Path(model).is_file() else 'was pushed without a config'
+    raise UserError(f"'{model}' {what}, so the columns of its rides are unknown: add --config F.")
+  # Of the config that was kept, only the dataset: later versions of the project may know other training settings.
+  with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
+    yaml.safe_dump({'name': 'predict', 'dataset': kept['dataset']}, file, allow_unicode=True)
+    file.flush()
+    return loading.load(file.name, overrides).dataset
+
+
+def _files(patterns: Sequence[str]) -> tuple[str, ...]:
+  """Every file that is named or matched: in the order of the patterns, sorted within each."""
+  files: list[str] = []
+  for pattern in patterns:
+    if pathlib.Path(pattern).is_file():
+      files.append(pattern)
+      continue
+    source = data_source(pattern)
+    try:
+      files += check_inputs(source.base, source.pattern)
+    except IngestionError:
+      raise UserError(f"No file matches '{pattern}'; name a CSV or Parquet file, or a quoted glob.") from None
+  return tuple(files)
+
+
+def _cores() -> int:
+  """Those that this process may use, where the system tells."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def _check_output(output: str, files: Sequence[str]) -> None:
+  streaming.check_output(output)
+  if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):
+    raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
+
+
+@contextlib.contextmanager
+def _writing(output: str | None, scorer: Scorer) -> Iterator[streaming.Write]:
+  if output:
+    with streaming.predictions_file(output, scorer.schema) as write:
+      yield write
+  else:
+    with streaming.predictions_stream(sys.stdout.buffer, scorer.schema) as write:
+      yield write
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Callable[[int], None]]:
+  """Tells the rides so far and their rate, on a terminal."""
+  if not console.is_terminal:
+    yield lambda rows: None
+    return
+  start = time.monotonic()
+  columns = SpinnerColumn(), TextColumn('{task.completed:,} rides, {task.fields[rate]:,.0f} a second')
+  with Progress(*columns, console=console, transient=True) as progress:
+    task = progress.add_task('', total=None, rate=0.0)
+    yield lambda rows: progress.update(task, completed=rows, rate=rows / (time.monotonic() - start))
+
+
+def _sentence(outcome: PredictionOutcome, seconds: float) -> str:
+  empty = sum(outcome.reasons.values())
+  rate = f'{outcome.rows / seconds:,.0f} rides a second' if seconds else ''
+  text = f'{outcome.rows - empty:,} of {outcome.rows:,} rides predicted in {seconds:.1f} s ({rate})'
+  reasons = ', '.join(f'{count:,} {reason}' for reason, count in outcome.reasons.most_common())
+  return f'{text}; without a prediction: {reasons}' if reasons else f'{text}.'

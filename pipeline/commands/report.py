@@ -1,0 +1,70 @@
+"""What `farelite report` does: writes the page, and tells on the terminal where it is and what two runs differ in."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from configs.errors import UserError
+from pipeline.local import terminal
+
+_SETTINGS = 12
+"""As many differing settings are told on the terminal."""
+
+
+def run(directory: str, against: str | None = None) -> None:
+  """Writes the page of a run, or the comparison of two.
+
+  Args:
+    directory: the output directory of a run.
+    against: that of another run.
+
+  Raises:
+    UserError: one of them is none, or the page can't be written.
+  """
+  terminal.prepare()
+  # TensorFlow tells every process about the machine.
+  with terminal.captured(pathlib.Path(os.devnull)) as console:
+    from pipeline import report
+
+    try:
+      if against is None:
+        _tell(console, report.write(directory))
+        return
+      page = report.write_comparison(directory, against)
+    except OSError as error:
+      raise UserError(f"The report of '{directory}' can't be written: {error.strerror or error}.") from error
+    _compare(console, directory, against)
+    _tell(console, page)
+
+
+def _tell(console: Console, page: pathlib.Path) -> None:
+  console.print(f'[dim]report[/]  {escape(str(page))} ({page.stat().st_size / 1000:,.0f} KB)', soft_wrap=True)
+
+
+def _compare(console: Console, directory: str, against: str) -> None:
+  """The sentences and the outcomes of a comparison."""
+  from pipeline.report.comparison import compare
+  from pipeline.report.record import read_record
+
+  found = compare(read_record(directory), read_record(against))
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for heading in found.outcomes.headings:
+    table.add_column(escape(heading.text), justify='right' if heading.numeric and heading.text else 'left')
+  for row in found.outcomes.rows:
+    name, *cells = row.cells
+    unit = f' ({name.note})' if name.note else ''
+    table.add_row(f'{name.text}{unit}', *(escape(f'{cell.text} {cell.note}'.strip()) for cell in cells))
+  console.print(table)
+  for setting in found.settings[:_SETTINGS]:
+    console.print(
+      f'[dim]{escape(setting.setting)}[/]: {escape(setting.before)} → {escape(setting.after)}', soft_wrap=True
+    )
+  if len(found.settings) > _SETTINGS:
+    console.print(f'[dim]… and {len(found.settings) - _SETTINGS} more settings, on the page[/]')
+  for sentence in found.told:
+    console.print(escape(sentence), soft_wrap=True)

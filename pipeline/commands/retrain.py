@@ -1,0 +1,182 @@
+"""`farelite retrain`, what a timer calls: looks at the state, decides, runs or not; or past spans in their order."""
+
+from __future__ import annotations
+
+import datetime
+
+from rich.markup import escape
+
+from components.ride_example_gen.spans import Span, find_spans, is_dated, label_of, span_number
+from configs.run import RunConfig
+from models.versions import served_version
+from pipeline.commands import run as commands_run
+from pipeline.local.output import OutputDirectory
+from pipeline.retraining.ledger import RUNNING, Ledger, served_since
+from pipeline.retraining.plan import Plan, end_early, make_plan
+from pipeline.retraining.triggers import Situation, Verdict, decide
+from pipeline.sources import DataSource, DataSourceError
+
+
+def run(
+  config: RunConfig, source: DataSource, output: OutputDirectory, now: datetime.datetime, force: bool = False
+) -> int:
+  """Decides by the config's triggers and runs if one of them fires.
+
+  Args:
+    config: its `retraining` section counts.
+    source: with spans in its pattern.
+    output: where everything goes, held by the caller.
+    now: the time of the decision, with a zone.
+    force: run whatever the triggers say.
+
+  Returns:
+    The exit code: 0 unless a run failed.
+
+  Raises:
+    DataSourceError: the rides can't be read as the config says.
+    UserError: the record of earlier runs can't be read.
+    MetadataStoreError: the metadata store can't be used.
+  """
+  with commands_run.opened(config, source, output, show=False) as session:
+    ledger = Ledger.load(output.ledger)
+    plan = make_plan(config, source, ledger)
+    verdicts = decide(config.retraining.triggers, situation(config, plan, ledger, output, now))
+    if force:
+      verdicts = (*verdicts, Verdict('force', True, 'Asked for by --force.'))
+    commands_run.show_window(session, plan)
+    for verdict in verdicts:
+      session.console.print(f' [{"green" if verdict.fires else "dim"}]{"●" if verdict.fires else "○"}[/] ', end='')
+      session.console.print(escape(verdict.sentence))
+    if not any(verdict.fires for verdict in verdicts):
+      reason = _quiet(plan, ledger, output, verdicts)
+      end_early(config, plan, ledger, output, reason, now, verdicts)
+      session.console.print(f'\n[bold green]no run[/]: {escape(reason)}')
+      return 0
+    commands_run.show_config(session.console, config, source)
+    return commands_run.perform_window(session, config, plan, ledger, output, now, verdicts)
+
+
+def situation(
+  config: RunConfig, plan: Plan, ledger: Ledger, output: OutputDirectory, now: datetime.datetime
+) -> Situation:
+  """What the triggers look at; measures the drift of fresh spans only where its trigger is on."""
+  last, finished, version = ledger.last, ledger.last_finished, served_version(output.serving)
+  unfinished = None
+  if last is not None and not last.finished:
+    killed = f'it was killed, or its machine stopped (started {last.started:%Y-%m-%d %H:%M}).'
+    unfinished = killed if last.status == RUNNING else last.reason
+  return Situation(
+    now=now,
+    unfinished=unfinished,
+    served=version,
+    served_since=None if version is None else served_since(version, ledger),
+    changed_setting=finished is not None and finished.setting != plan.setting,
+    fresh=tuple(span.label for span in plan.fresh),
+    new_rows=plan.new_rows,
+    drift=_drift(config, plan, ledger) if config.retraining.triggers.drift else None,
+    drift_limit=config.validation.drift_threshold,
+    newest=plan.window.newest.label,
+    broken=plan.broken().get(plan.window.newest.label),
+  )
+
+
+def _drift(config: RunConfig, plan: Plan, ledger: Ledger) -> tuple[str, str, float] | None:
+  """The fresh span that lies furthest from what the last run trained on."""
+  finished = ledger.last_finished
+  usable = [span for span in plan.fresh if not plan.entries[span.number].broken]
+  if finished is None or not finished.statistics or not usable:
+    return None
+  from tfx.dsl.io import fileio
+
+  from components.ride_example_gen.ingestion import valid_rides
+  from components.ride_validator.divergence import span_drift
+
+  if not fileio.exists(finished.statistics):
+    return None  # Old artifacts may be removed.
+  found = []
+  for span in usable:
+    rides = valid_rides(span.files, config.dataset)
+    drift = span_drift(rides, finished.statistics, config.dataset, config.validation)
+    found.append((span.label, drift.column, drift.divergence))
+  return max(found, key=lambda item: item[2])
+
+
+def _quiet(plan: Plan, ledger: Ledger, output: OutputDirectory, verdicts: tuple[Verdict, ...]) -> str:
+  """Why there is no run."""
+  nothing = commands_run.no_new_data(plan, ledger, output)
+  return nothing or 'No trigger fires. ' + ' '.join(verdict.sentence for verdict in verdicts)
+
+
+def back_fill(
+  config: RunConfig, source: DataSource, output: OutputDirectory, first: str, last: str, now: datetime.datetime
+) -> int:
+  """Runs on the window of each span from `first` to `last`, oldest first; goes on where it was stopped.
+
+  A span that a run has already read to its end, as it is and by this config and code, is passed over. So is one that is
+  older than what has been run since: its model would take the place of a newer one. A broken span is told and counts as
+  failed; a run that fails otherwise than by anomalies in its rides ends the back-fill.
+
+  Args:
+    config: the whole run.
+    source: with spans in its pattern.
+    output: where everything goes, held by the caller.
+    first: a day such as `2026-01-31`, or the number of a span.
+    last: the same, not before `first`.
+    now: the time that is noted.
+
+  Returns:
+    The exit code: 0 if every run came to its end.
+
+  Raises:
+    DataSourceError: the rides can't be read as the config says, or there is no such span.
+  """
+  bounds = (_number(first, source, '--from'), _number(last, source, '--to'))
+  with commands_run.opened(config, source, output) as session:
+    spans = [span for span in find_spans(source.base, source.pattern) if bounds[0] <= span.number <= bounds[1]]
+    if not spans:
+      raise DataSourceError(f'There is no span from {first} to {last}.')
+    failed = []
+    for place, span in enumerate(spans, 1):
+      session.console.rule(f'{span.label}, {place} of {len(spans)}', style='dim')
+      ledger = Ledger.load(output.ledger)
+      plan = make_plan(config, source, ledger, newest=span.number)
+      commands_run.show_window(session, plan)
+      if plan.broken():  # Told by the window's notes; a run could only say so once more.
+        failed.append(span.label)
+        continue
+      passed_over = _passed_over(plan, span, ledger)
+      if passed_over:
+        session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
+        continue
+      if commands_run.perform_window(session, config, plan, ledger, output, now):
+        failed.append(span.label)
+        if ledger.last is None or ledger.last.status != 'anomalies':
+          break  # Not because of these rides: the next span would fail alike.
+    told = f', failed: {", ".join(failed)}' if failed else ', every one to its end'
+    session.console.print(f'\n[bold]{len(spans)} spans from {first} to {last}[/]{told}')
+  return 1 if failed else 0
+
+
+def _number(text: str, source: DataSource, option: str) -> int:
+  dated = is_dated(source.pattern)
+  try:
+    return span_number(datetime.date.fromisoformat(text)) if dated else int(text)
+  except ValueError:
+    kind = 'a day such as 2026-01-31' if dated else 'the number of a span'
+    raise DataSourceError(
+      f"{option} takes {kind}, as the pattern has {'dates' if dated else '{SPAN}'}; got '{text}'."
+    ) from None
+
+
+def _passed_over(plan: Plan, span: Span, ledger: Ledger) -> str | None:
+  finished = [run for run in ledger.runs if run.finished]
+  if any(plan.same_as(run) for run in finished):
+    return 'Done before.'
+  newest = max((run.newest for run in finished), default=None)
+  if newest is not None and newest > span.number:
+    label = label_of(newest, dated=span.label != f'span {span.number}')
+    return (
+      f'Passed over, as {label} has been run since: an older model would take its place. '
+      'To run it nevertheless, choose another --output.'
+    )
+  return None

@@ -1,0 +1,406 @@
+"""`farelite run`: the config, the steps, the outcome; with `--window N` on the last spans if there is something new."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import logging
+import pathlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from configs import loading
+from configs.records import Estimate
+from configs.run import RunConfig
+from models.versions import served_version
+from models.whole_files import write_whole
+from pipeline import beam, sources
+from pipeline.local import terminal
+from pipeline.local.output import OutputDirectory
+from pipeline.local.runner import StepObserver
+from pipeline.local.terminal import LiveView, config_view
+from pipeline.retraining.ledger import Ledger
+from pipeline.retraining.plan import Plan, end_early, make_plan
+from pipeline.retraining.triggers import Verdict
+from pipeline.sources import DataSource
+from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, Summary
+
+_OK = frozenset({Status.PUSHED, Status.NOT_BLESSED})
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+  """What a command that runs the pipeline shows things with.
+
+  Attributes:
+    console: the terminal; everything else that is printed goes to the log.
+    log: of the frameworks.
+    start: by `time.monotonic`.
+  """
+
+  console: Console
+  log: pathlib.Path
+  start: float
+
+
+Job = Callable[[StepObserver], Summary]
+"""Runs the pipeline, tells the observer, and returns the summary."""
+
+
+def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
+  """Runs, shows progress and the outcome.
+
+  Returns:
+    The exit code: 0 unless the run failed; a model that was not blessed is a
+    result.
+
+  Raises:
+    DataSourceError: the rides can't be read as the config says.
+    ConfigError: a Beam step's engine can't run as it is set.
+    MetadataStoreError: the metadata store can't be used.
+    UserError: the record of earlier windows can't be read.
+  """
+  with opened(config, source, output) as session:
+    if config.retraining.window is not None:
+      return run_window(session, config, source, output)
+    from pipeline.sources import resolve_window
+
+    if source.bigquery:
+      source = sources.current(source, beam.project_of(_around(config, output)))
+    resolved, _ = resolve_window(source)
+
+    def job(observer: StepObserver) -> Summary:
+      from pipeline.local import run as local_run
+
+      return local_run.run(config, resolved, output, observer)
+
+    return perform(session, config, output, job)
+
+
+def _around(config: RunConfig, output: OutputDirectory) -> beam.Surroundings:
+  return beam.Surroundings(str(output.artifacts), project=config.platform.vertex.project or '')
+
+
+@contextlib.contextmanager
+def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show: bool = True) -> Iterator[Session]:
+  """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
+
+  Args:
+    config: the whole run.
+    source: the rides.
+    output: where everything goes.
+    show: whether to show the config at once, and not only `show_config` before a run.
+
+  Raises:
+    DataSourceError, IngestionError: the rides can't be read as the config says, also inside the block.
+    ConfigError: a Beam step's engine can't run as it is set.
+    MetadataStoreError: the metadata store can't be used.
+  """
+  start = time.monotonic()
+  write_whole(output.config, loading.dump(config))
+  log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
+  with terminal.captured(log) as console:
+    if show:
+      show_config(console, config, source)
+    beam.check(config.beam, _around(config, output), bigquery=source.bigquery is not None)
+    terminal.prepare()
+    from components.ride_example_gen.files import IngestionError, check_inputs
+    from pipeline.operations import store as operations_store
+
+    try:
+      if not source.bigquery:
+        check_inputs(source.base, source.pattern)
+      yield Session(console, log, start)
+    except (IngestionError, operations_store.MetadataStoreError) as error:
+      from pipeline.local import run as local_run
+
+      local_run.fail(config, output, str(error))
+      raise
+
+
+def perform(session: Session, config: RunConfig, output: OutputDirectory, job: Job) -> int:
+  """Loads TFX and does a job with a live view, then writes the report and shows the outcome.
+
+  Returns:
+    The exit code, as of `run`.
+
+  Raises:
+    MetadataStoreError: the metadata store can't be used.
+  """
+  with session.console.status('loading TFX …'):
+    from pipeline.operations import store as operations_store
+
+    operations_store.open_store(config.metadata, output.metadata)
+  with LiveView(session.console) as view:
+    summary = job(view)
+  page = _report(session.console, output)
+  if config.retention.after_run:
+    _prune(session.console, config, output)
+  _show_outcome(session.console, summary, config, output, page, session.log, time.monotonic() - session.start)
+  return 0 if summary.status in _OK else 1
+
+
+def show_config(console: Console, config: RunConfig, source: DataSource) -> None:
+  """The resolved config, small branches on one line each; the whole of it is written beside the model."""
+  text, unchanged = config_view(config)
+  console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
+  colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
+  console.print(colored if console.is_terminal else Text(text))
+  if unchanged:
+    console.print(f'[dim]As by default: {", ".join(unchanged)}.[/dim]')
+  console.rule(style='dim')
+
+
+def _report(console: Console, output: OutputDirectory) -> pathlib.Path | None:
+  """The page of the run; a run is not lost with its page."""
+  from pipeline import report
+
+  try:
+    return report.write(output.path)
+  except Exception as error:
+    logging.getLogger(__name__).exception('The report could not be written.')
+    console.print(f' [yellow]![/] The report could not be written: {escape(str(error))}')
+    return None
+
+
+def _prune(console: Console, config: RunConfig, output: OutputDirectory) -> None:
+  """Retention after the run; a run is not lost with it."""
+  from pipeline.commands import operations
+  from pipeline.operations import store as operations_store
+
+  try:
+    store = operations_store.open_store(config.metadata, output.metadata)
+    console.print(f'\nretention {escape(operations.remove_expired(store, config, output))}')
+  except Exception as error:
+    logging.getLogger(__name__).exception('Retention failed.')
+    console.print(f' [yellow]![/] Old runs could not be removed: {escape(str(error))}')
+
+
+def _show_outcome(
+  console: Console,
+  summary: Summary,
+  config: RunConfig,
+  output: OutputDirectory,
+  page: pathlib.Path | None,
+  log: pathlib.Path,
+  wall: float,
+) -> None:
+  _show_rows(console, summary.rows)
+  _show_divergences(console, summary.findings)
+  for finding in summary.findings:
+    if finding.severity != 'info':
+      console.print(Text.assemble((' ! ', 'yellow'), finding.sentence))
+  if summary.variants:
+    console.print(_variants_table(summary, config.dataset.currency))
+  for note in summary.notes:
+    console.print(f' [cyan]i[/] {escape(note)}')
+  if len(summary.recipes) > 1:
+    console.print(_recipes_table(summary.recipes, config.dataset.currency))
+  if summary.metrics:
+    console.print(_metrics_table(summary, summary.metrics, config))
+  color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
+  console.print(f'\n[bold {color}]{summary.status.value}[/] in {wall:.0f} s: {escape(summary.reason)}')
+  paths = {
+    'report': page,
+    'model': summary.pushed_path,
+    'curves': summary.curves and f'{summary.curves}/loss_curve.png',
+    'quarantine': summary.quarantine if summary.rows and summary.rows.quarantined else None,
+    'summary': output.summary,
+    'log': log,
+  }
+  table = Table.grid(padding=(0, 2))
+  for name, path in paths.items():
+    if path:
+      table.add_row(f'[dim]{name}[/dim]', _relative(str(path)))
+  console.print(table)
+
+
+def _show_rows(console: Console, rows: RowsRecord | None) -> None:
+  if rows is None:
+    return
+  set_aside = ', '.join(f'{count:,} {reason}' for reason, count in rows.quarantined.items())
+  text = f'\n{rows.read:,} rides read, {rows.kept:,} kept'
+  splits = rows.splits
+  text += f' ({splits["train"]:,} train, {splits["eval"]:,} eval)'
+  console.print(text + (f', set aside: {set_aside}' if set_aside else ''))
+
+
+def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> None:
+  """The largest drift and skew, within their thresholds or not."""
+  kinds = {'drift': 'drift from the previous statistics', 'skew': 'skew between train and eval'}
+  for kind, words in kinds.items():
+    measured = [
+      (found.divergence, found.threshold, found)
+      for found in findings
+      if found.kind == kind and found.divergence is not None and found.threshold is not None
+    ]
+    if measured:
+      divergence, threshold, worst = max(measured, key=lambda one: one[0])
+      told = f'{words}: at most {divergence:.3f} ({worst.feature}), the limit is {threshold:g}'
+      if divergence > threshold and not worst.stops:
+        told += '; the run goes on all the same (validation.drift_stops)'
+      console.print(told)
+
+
+def _metrics_table(summary: Summary, metrics: MetricsRecord, config: RunConfig) -> Table:
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  table.add_column(f'eval split ({config.dataset.currency})')
+  for name in ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration'):
+    table.add_column(name, justify='right')
+  base = {row.name: row.root_mean_squared_error for row in summary.base_slices}
+  if base:
+    table.add_column('RMSE of dense', justify='right')
+  for row in summary.slices:
+    whole = not row.slice
+    table.add_row(
+      '[bold]all[/]' if whole else row.name,
+      f'{row.example_count:,.0f}',
+      _interval(metrics.rmse) if whole else f'{row.root_mean_squared_error:.2f}',
+      _interval(metrics.mae) if whole else f'{row.mean_absolute_error:.2f}',
+      f'{row.calibration:.3f}',
+      *([f'{base[row.name]:.2f}'] if base else []),
+    )
+  return table
+
+
+def _variants_table(summary: Summary, currency: str) -> Table:
+  """One line per lite file, as the files themselves measured."""
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  table.add_column('lite file', no_wrap=True)
+  for name in (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero'):
+    table.add_column(name, justify='right', no_wrap=True)
+  table.add_column('budget')
+  for variant in summary.variants:
+    if variant.rmse is None:
+      table.add_row(variant.name, *([''] * 7), f'[yellow]{escape(variant.reason or "")}[/]')
+      continue
+    worst, latency = variant.worst_slice, variant.latency_us
+    chosen = variant.name == summary.chosen
+    table.add_row(
+      f'[bold green]{variant.name}[/]' if chosen else variant.name,
+      f'{variant.rmse.value:.3f}',
+      _ratio(variant.rmse_ratio),
+      f'{worst.rmse_ratio.value:.3f}' if worst and worst.rmse_ratio else '',
+      f'{variant.bytes:,}',
+      f'{variant.gzip_bytes:,}',
+      f'{latency.p50:.1f}' if latency else '',
+      f'{variant.sparsity:.0%}',
+      '[bold green]chosen[/]' if chosen else 'kept' if variant.within_budget else '[yellow]missed[/]',
+    )
+  return table
+
+
+def _recipes_table(recipes: Sequence[RecipeRecord], currency: str) -> Table:
+  """One line per training recipe; every figure is read back from the exported model."""
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  table.add_column('training recipe', no_wrap=True)
+  for name in (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct'):
+    table.add_column(name, justify='right', no_wrap=True)
+  for recipe in recipes:
+    table.add_row(
+      f'[bold]{recipe.name}[/] (served)' if recipe.served else recipe.name,
+      _interval(recipe.rmse),
+      _ratio(recipe.rmse_ratio),
+      f'{recipe.parameters:,}',
+      f'{recipe.sparsity:.1%}',
+      f'{recipe.distinct_weights:,}',
+    )
+  return table
+
+
+def _interval(estimate: Estimate | None) -> str:
+  return f'[bold]{estimate.value:.2f}[/] [{estimate.low:.2f}, {estimate.high:.2f}]' if estimate else ''
+
+
+def _ratio(estimate: Estimate | None) -> str:
+  return f'{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]' if estimate else ''
+
+
+def _relative(path: str) -> str:
+  """The path from here, where it lies below."""
+  try:
+    return str(pathlib.Path(path).relative_to(pathlib.Path.cwd()))
+  except ValueError:
+    return path
+
+
+def run_window(session: Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
+  """Runs on the window, or says that there is no new data.
+
+  Returns:
+    The exit code: 0 unless the run failed.
+
+  Raises:
+    IngestionError: no file matches, or the pattern has no spans.
+    UserError: the record of earlier runs can't be read.
+    MetadataStoreError: the metadata store can't be used.
+  """
+  now = datetime.datetime.now(datetime.timezone.utc)
+  ledger = Ledger.load(output.ledger)
+  plan = make_plan(config, source, ledger)
+  reason = no_new_data(plan, ledger, output)
+  show_window(session, plan)
+  if reason:
+    end_early(config, plan, ledger, output, reason, now)
+    session.console.print(f'\n[bold green]nothing to do[/]: {escape(reason)}')
+    return 0
+  return perform_window(session, config, plan, ledger, output, now)
+
+
+def perform_window(
+  session: Session,
+  config: RunConfig,
+  plan: Plan,
+  ledger: Ledger,
+  output: OutputDirectory,
+  now: datetime.datetime,
+  verdicts: Sequence[Verdict] = (),
+) -> int:
+  """Runs a plan; arguments as of `recorded_run`.
+
+  Returns:
+    The exit code: 0 unless the run failed.
+
+  Raises:
+    MetadataStoreError: the metadata store can't be used.
+  """
+
+  def job(observer: StepObserver) -> Summary:
+    from pipeline.retraining.plan import recorded_run  # Brings TFX along.
+
+    return recorded_run(config, plan, ledger, output, observer, now, verdicts)
+
+  return perform(session, config, output, job)
+
+
+def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | None:
+  """Why there is nothing to run; `None` if there is something.
+
+  There is nothing where the last run came to its end, on the same bytes, config and code, and a model serves if it
+  pushed one.
+  """
+  last = ledger.last
+  if last is None or not last.finished or not plan.same_as(last):
+    return None
+  version = served_version(output.serving)
+  if last.pushed_path and version is None:
+    return None
+  served = 'No model serves.' if version is None else f'Version {version} goes on serving.'
+  return (
+    f'No new data: the newest span, {plan.window.newest.label}, and the rest of the window are as the run of '
+    f'{last.started:%Y-%m-%d %H:%M} read them. {served}'
+  )
+
+
+def show_window(session: Session, plan: Plan) -> None:
+  """The window, and what is irregular about it."""
+  session.console.print(f'\nwindow: {plan.window.name()}')
+  for note in plan.notes():
+    session.console.print(f' [cyan]i[/] {escape(note)}')

@@ -1,0 +1,210 @@
+"""What `farelite schedule` does: finds who keeps the schedule, and shows what came of it."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.ride_example_gen.files import IngestionError, check_inputs
+from configs import loading
+from configs.run import RunConfig
+from models.whole_files import is_bucket
+from pipeline.local import output as local_output
+from pipeline.local import terminal
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget
+from pipeline.schedule.local import LocalSchedules, crontab_line, default_folder, machine_zone
+from pipeline.sources import files_of, rides_of
+
+_SHOWN = 3
+_NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,62}')
+
+
+class Schedules(Protocol):
+  """What every keeper of schedules can do."""
+
+  def all(self) -> tuple[Schedule, ...]:
+    """All of this project."""
+
+  def pause(self, name: str) -> Schedule:
+    """Stops firing."""
+
+  def resume(self, name: str) -> Schedule:
+    """Fires again."""
+
+  def delete(self, name: str) -> Schedule:
+    """Removes it."""
+
+
+def create(
+  target: ScheduleTarget,
+  name: str | None,
+  expression: str,
+  zone: str,
+  config: str | None,
+  overrides: Sequence[str],
+  output: str | None,
+  units: str | None,
+  cluster_zone: str,
+  crontab: bool = False,
+) -> None:
+  """Creates a schedule and says when it fires next; for a crontab, only makes the output directory and says the line.
+
+  Raises:
+    ScheduleError, ConfigError, DataSourceError, OutputError, TargetError: a user's mistake.
+    SubmissionError: the backend refused, or can't be reached.
+  """
+  cron = Cron.parse(expression, zone)
+  resolved = loading.load(config, overrides)
+  name = name or resolved.name
+  if not _NAME.fullmatch(name):
+    raise ScheduleError(f"A schedule's name has small letters, digits and hyphens, got '{name}'.")
+  if crontab:
+    if target is not ScheduleTarget.LOCAL:
+      raise ScheduleError('--crontab is for --target local.')
+    if units:
+      raise ScheduleError('--crontab prints a line and writes no units; leave out --crontab or --units.')
+    line = crontab_line(cron, *_local_command(name, config, overrides, output, resolved), machine_zone())
+    print(f'# Farelite: retrain {name}; put this line where crontab -e shows it.\n{line}')
+    if warning := _no_rides_yet(resolved):
+      print(f'Warning: {warning}', file=sys.stderr)
+    return
+  with terminal.captured(pathlib.Path(os.devnull)) as console:
+    if target is ScheduleTarget.LOCAL:
+      schedule = _local(units).create(name, cron, *_local_command(name, config, overrides, output, resolved))
+    else:
+      schedule = _in_a_cloud(target, name, cron, resolved, cluster_zone, console)
+    _show(console, [schedule])
+    if target is ScheduleTarget.LOCAL and (warning := _no_rides_yet(resolved)):
+      console.print(f' [yellow]![/] {escape(warning)}')
+    _show_times(console, cron)
+
+
+def _local(units: str | None) -> LocalSchedules:
+  return LocalSchedules(pathlib.Path(units).expanduser().absolute() if units else default_folder())
+
+
+def _local_command(
+  name: str, config: str | None, overrides: Sequence[str], output: str | None, resolved: RunConfig
+) -> tuple[list[str], str, str]:
+  """The command of the timer, the folder that it runs in, and its lock."""
+  files_of(resolved.dataset, 'A local schedule')  # Told now, not at three in the morning.
+  folder = pathlib.Path.cwd()
+  directory = local_output.prepare(output or f'out/{resolved.name}').path
+  command = [sys.executable, '-m', 'pipeline', 'retrain', '--output', str(directory)]
+  if config:
+    # A file keeps its place; a preset has only a name.
+    command += ['--config', str(pathlib.Path(config).absolute()) if pathlib.Path(config).is_file() else config]
+  for override in overrides:
+    command += ['--set', override]
+  return command, str(folder), str(directory / f'.{name}.timer-lock')
+
+
+def _no_rides_yet(config: RunConfig) -> str | None:
+  """A sentence where no file of this machine matches; rides may come later, and buckets are left to the run."""
+  source = files_of(config.dataset, 'A local schedule')
+  if is_bucket(source.base):
+    return None
+  try:
+    check_inputs(source.base, source.pattern)
+  except IngestionError as error:
+    return f'{str(error).removesuffix(".")}, unless the rides come later.'
+  return None
+
+
+def _in_a_cloud(
+  target: ScheduleTarget, name: str, cron: Cron, config: RunConfig, cluster_zone: str, console: Console
+) -> Schedule:
+  """Compiles for the target and hands over; the spans are found by each run itself."""
+  from pipeline.cloud.settings import platform_settings
+  from pipeline.commands.cloud import compile_checked
+  from pipeline.places import Target
+
+  compiled = compile_checked(config, rides_of(config.dataset), Target(target.value), console)
+  platform = platform_settings(config.platform)
+  if target is ScheduleTarget.KFP:
+    from pipeline.schedule.kfp import KfpSchedules
+
+    return KfpSchedules(platform, cluster_zone).create(name, cron, compiled)
+  from pipeline.schedule.vertex import VertexSchedules
+
+  return VertexSchedules(platform).create(name, cron, compiled)
+
+
+def keeper(target: ScheduleTarget, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
+  """Who keeps the schedules of a target.
+
+  Raises:
+    ConfigError, TargetError: a user's mistake.
+  """
+  if target is ScheduleTarget.LOCAL:
+    return _local(units)
+  from pipeline.cloud.settings import platform_settings
+
+  platform: Any = platform_settings(loading.load(config, overrides).platform)
+  with terminal.captured(pathlib.Path(os.devnull)):  # Google's packages warn when they are imported.
+    if target is ScheduleTarget.KFP:
+      from pipeline.schedule.kfp import KfpSchedules
+
+      return KfpSchedules(platform)
+    from pipeline.schedule.vertex import VertexSchedules
+
+    return VertexSchedules(platform)
+
+
+def change(schedules: Schedules, verb: str, name: str) -> None:
+  """Pauses, resumes or deletes a schedule and shows it.
+
+  Raises:
+    ScheduleError: there is none of this name.
+    SubmissionError: the backend refused, or can't be reached.
+  """
+  with terminal.captured(pathlib.Path(os.devnull)) as console:
+    schedule: Schedule = getattr(schedules, verb)(name)
+    if verb == 'delete':
+      console.print(f"Deleted the schedule '{escape(name)}' ({escape(schedule.cron)}, {schedule.zone}).")
+    else:
+      _show(console, [schedule])
+
+
+def show(schedules: Schedules) -> None:
+  """Lists the schedules.
+
+  Raises:
+    SubmissionError: the backend can't be reached.
+  """
+  with terminal.captured(pathlib.Path(os.devnull)) as console:
+    found = schedules.all()
+    if not found:
+      console.print('No schedules.')
+      return
+    _show(console, found)
+
+
+def _show(console: Console, schedules: Sequence[Schedule]) -> None:
+  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
+  for column in ('schedule', 'target', 'cron', 'time zone', 'state', 'kept as'):
+    table.add_column(column, overflow='fold')
+  for one in schedules:
+    table.add_row(one.name, one.target.value, escape(one.cron), one.zone, one.state.value, escape(one.place))
+  console.print(table)
+  for one in schedules:
+    if one.note:
+      console.print(f' [yellow]![/] {escape(one.note)}')
+
+
+def _show_times(console: Console, cron: Cron) -> None:
+  now = datetime.datetime.now(datetime.timezone.utc)
+  for time in itertools.islice(cron.times(now), _SHOWN):
+    console.print(f'  next: {time:%a %Y-%m-%d %H:%M %Z} ({time.astimezone(datetime.timezone.utc):%H:%M} UTC)')
+  for sentence in cron.skipped_or_doubled(now):
+    console.print(f' [cyan]i[/] {escape(sentence)}')

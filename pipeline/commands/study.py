@@ -1,0 +1,210 @@
+"""`farelite study`: reads the rides, shows progress, prints the tables, writes the page."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from configs import loading
+from configs.base import Problem
+from configs.checks import recipe_problems, scheme_problems
+from configs.errors import UserError
+from configs.layers import model_layers
+from configs.run import RunConfig
+from configs.study import QUICK, StudyBlock, study_block
+from models.whole_files import write_whole
+from pipeline.local import terminal
+from pipeline.local.output import OutputDirectory
+from pipeline.options import data_setting
+from pipeline.report.tables import seconds
+from pipeline.sources import DataSource
+from pipeline.study.page import StudyTable, findings, markdown, study_tables
+from pipeline.study.records import StudyRecord
+
+
+def study_problems(config: RunConfig) -> list[Problem]:
+  """Everything that is wrong with `config.study` for the dataset and the model, located from the top."""
+  study, found = config.study, []
+  if StudyBlock.COMPRESSION in study.blocks:
+    sweep, layers = study.compression, model_layers(config.dataset, config.features, config.model)
+    recipes = [problem for recipe in sweep.recipes for problem in recipe_problems(recipe, config.model, layers)]
+    schemes = [problem for scheme in sweep.schemes for problem in scheme_problems(scheme, sweep.recipes, layers)]
+    found += [problem.under('recipes') for problem in recipes]
+    found += [problem.under('schemes') for problem in schemes]
+  return [problem.under('study', 'compression') for problem in found]
+
+
+class StudyProgress:
+  """Shows the progress of a study; use it with `with`.
+
+  Args:
+    console: where to draw.
+    directory: where units are kept, for the sentence about those of an earlier study.
+  """
+
+  def __init__(self, console: Console, directory: pathlib.Path) -> None:
+    self._console, self._directory = console, directory
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
+    left = TextColumn('{task.fields[left]}')
+    self._progress = Progress(*columns, TimeElapsedColumn(), left, console=console, transient=True)
+    self._bar = self._progress.add_task('planning …', total=None, left='')
+    self._missing, self._measured, self._start = 0, 0, time.monotonic()
+    self._task: tuple[str, float, int, int] | None = None
+
+  def __enter__(self) -> StudyProgress:
+    if self._console.is_terminal:
+      self._progress.start()
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self._end_task()
+    self._progress.stop()
+
+  def planned(self, units: int, kept: int) -> None:
+    """See `StudyObserver`."""
+    self._missing, self._start = units - kept, time.monotonic()
+    self._progress.update(self._bar, total=units)
+    if kept:
+      whole = 'nothing is left to measure' if kept == units else f'going on with the other {units - kept:,}'
+      self._console.print(f'{kept:,} of {units:,} units of work are kept in {self._directory}; {whole}', soft_wrap=True)
+
+  def began(self, block: StudyBlock, task: str) -> None:
+    """See `StudyObserver`."""
+    self._end_task()
+    self._task = (f'{block.value}: {task}', time.monotonic(), 0, 0)
+    self._progress.update(self._bar, description=self._task[0])
+
+  def finished(self, kept: bool) -> None:
+    """See `StudyObserver`."""
+    assert self._task is not None
+    name, start, units, old = self._task
+    self._task = (name, start, units + 1, old + kept)
+    self._measured += not kept
+    each = (time.monotonic() - self._start) / max(1, self._measured)
+    left = f'about {seconds(each * (self._missing - self._measured))} left' if self._measured else ''
+    self._progress.update(self._bar, advance=1, left=left)
+
+  def _end_task(self) -> None:
+    if self._task is None or not self._task[2]:
+      return
+    name, start, units, kept = self._task
+    self._task = None
+    mark = '[cyan]↺[/]' if kept == units else '[green]✓[/]'
+    took = 'kept' if kept == units else seconds(time.monotonic() - start)
+    self._console.print(f' {mark} {name:<48} {units:>3} units  {took}')
+
+
+_UNITS = 'units'
+"""Folder of the output directory in which finished units of work are kept."""
+
+
+def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Sequence[str]) -> tuple[str, ...]:
+  """The overrides of a config that the command's options stand for, the user's own `--set` last.
+
+  Raises:
+    UserError: there is no block of that name.
+  """
+  for block in blocks:
+    try:
+      study_block(block)
+    except ValueError as error:
+      raise UserError(f'--only: {error}') from None
+  only = (f'study.blocks=[{", ".join(dict.fromkeys(blocks))}]',) if blocks else ()
+  return (*(QUICK if quick else ()), *only, *((data_setting(data),) if data else ()), *settings)
+
+
+def check(config: RunConfig) -> None:
+  """Refuses a study that its model makes impossible.
+
+  Raises:
+    ConfigError: names every mistake.
+  """
+  problems = study_problems(config)
+  if problems:
+    raise loading.ConfigError('\n'.join(['The study does not fit the config:', *(f'  - {one}' for one in problems)]))
+
+
+def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
+  """Makes the study and shows it.
+
+  Raises:
+    UserError: a user's mistake.
+  """
+  start = time.monotonic()
+  write_whole(output.config, loading.dump(config))
+  log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
+  with terminal.captured(log) as console:
+    with console.status('loading TensorFlow …'):
+      terminal.prepare()
+      from components.ride_example_gen.files import check_inputs
+      from pipeline.code_version import code_version
+      from pipeline.study import engine
+      from pipeline.study import page as page_module
+      from pipeline.study import results as study_results
+      from pipeline.study.folds import read_kept
+
+      rides = read_kept(check_inputs(source.base, source.pattern), config.dataset)
+    _tell_setting(console, config, len(next(iter(rides.values()))))
+    units = output.path / _UNITS
+    with StudyProgress(console, units) as progress:
+      results = engine.run(config, rides, units, code_version(engine.__name__), progress)
+    study_results.write(results, output.path, f'{datetime.datetime.now():%Y-%m-%d %H:%M}')
+    rows, about = study_results.read(output.path)
+    _show(console, rows, about)
+    page = page_module.write(output.path, rows, about)
+    console.print(f'\n[bold green]done[/] in {time.monotonic() - start:,.0f} s', soft_wrap=True)
+    for name, path in {'page': page, 'results': output.path / study_results.STUDY, 'log': log}.items():
+      console.print(f'[dim]{name:<8}[/] {path}', soft_wrap=True)
+
+
+def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> None:
+  """The tables with what they say, and what could not be measured."""
+  for table in study_tables(rows, about):
+    console.print(_printed(table))
+    for sentence in findings(StudyBlock(table.block), table.rows, about):
+      console.print(f' [cyan]i[/] {escape(sentence)}')
+    console.print()
+  for lost in about.lost:
+    console.print(f' [yellow]![/] {escape(lost.variant)}: {escape(lost.reason)}')
+  for note in about.notes:
+    console.print(f' [yellow]![/] {escape(note)}')
+
+
+def print_markdown(directory: str, blocks: Sequence[str]) -> None:
+  """Prints the tables of a finished study as Markdown.
+
+  Raises:
+    UserError: there is none, or no block of that name.
+  """
+  from pipeline.study import results as study_results
+
+  overrides((), None, False, blocks)
+  rows, about = study_results.read(pathlib.Path(directory))
+  for table in study_tables(rows, about):
+    if not blocks or table.block in blocks:
+      print(markdown(table))
+
+
+def _tell_setting(console: Console, config: RunConfig, rides: int) -> None:
+  study = config.study
+  taken = f'{rides:,} rides' + (f', a sample of {study.max_rides:,} of them' if rides > study.max_rides else '')
+  seeds = f'{study.seeds} seed{"s" if study.seeds > 1 else ""} × {study.folds} folds by time stamp'
+  console.print(f'[bold]{config.name}[/bold]: {taken}, {seeds}; {", ".join(block.value for block in study.blocks)}')
+
+
+def _printed(table: StudyTable) -> Table:
+  shown = Table(title=table.title, title_justify='left', title_style='bold', caption=table.told, caption_justify='left',
+                box=None, padding=(0, 2, 0, 0), header_style='dim')  # fmt: skip
+  for position, heading in enumerate(table.headings):
+    shown.add_column(heading, justify='right' if position else 'left', no_wrap=True)
+  for row in table.cells:
+    shown.add_row(*(escape(cell) for cell in row))
+  return shown

@@ -1,0 +1,172 @@
+"""One run on this machine, from a checked config to `summary.json`, and in one sentence why it failed."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import pathlib
+import uuid
+from collections.abc import Sequence
+
+from components.pusher.rollback import manifest_digest
+from components.ride_validator.findings import AnomaliesError
+from configs import loading
+from configs.loading import ConfigError
+from configs.run import RunConfig
+from models.versions import served_version
+from pipeline.code_version import run_version
+from pipeline.dag import build_pipeline
+from pipeline.errors import failure_sentence, root_cause
+from pipeline.local import summary
+from pipeline.local.output import OutputDirectory
+from pipeline.local.runner import Step, StepFailedError, StepObserver, StepState, output_of, run_locally
+from pipeline.operations import registry
+from pipeline.operations import store as operations_store
+from pipeline.operations.registry import RunEntry
+from pipeline.places import Places
+from pipeline.retraining.triggers import Verdict
+from pipeline.sources import DataSource
+from pipeline.summary_record import Summary, WindowRecord
+
+
+def run(
+  config: RunConfig,
+  source: DataSource,
+  output: OutputDirectory,
+  observer: StepObserver,
+  window: WindowRecord | None = None,
+  triggers: Sequence[Verdict] = (),
+  notes: Sequence[str] = (),
+) -> Summary:
+  """Runs the whole pipeline and writes its summary, whatever happens.
+
+  Args:
+    config: what to run.
+    source: the rides.
+    output: where everything goes.
+    observer: is told of each step.
+    window: what is read, of a run on a window.
+    triggers: why such a run is made.
+    notes: sentences that go before the summary's own notes.
+
+  Returns:
+    The summary, as written to `output.summary`.
+
+  Raises:
+    MetadataStoreError: the metadata store can't be used.
+  """
+  steps: list[Step] = []
+  after: dict[str, list[str]] = {}
+  failure, anomalies = None, False
+  started = datetime.datetime.now(datetime.timezone.utc)
+  store = operations_store.open_store(config.metadata, output.metadata)
+  registry.claim(store, config, output)
+  registry.record_rollbacks(store, config.name, output.serving)
+  run_id = registry.new_run_id(started)
+  facts = RunEntry(
+    pipeline=config.name,
+    started=started.isoformat(timespec='seconds'),
+    data=f'{source.base}/{source.pattern}',
+    output=str(output.path),
+    code_version=run_version(),
+    config=loading.dump(config),
+  )
+  registry.begin(store, run_id, facts)
+  try:
+    _run_steps(config, source, output, run_id, observer, steps, after)
+  except StepFailedError as error:
+    failure = failure_sentence(error.step, error)
+    anomalies = isinstance(root_cause(error), AnomaliesError)
+  result = summary.summarize(config, steps, failure, anomalies, after)
+  result = _name_what_serves(result, steps, output.serving)
+  result = result.model_copy(update=facts.properties() | {'run': run_id, 'config': str(output.config)})
+  if window is not None:
+    result = result.model_copy(update={'ended_early': False, 'window': window, 'triggers': tuple(triggers)})
+  result = result.model_copy(update={'notes': (*notes, *result.notes)})
+  try:
+    result.write(output.summary)
+  except OSError as error:  # A full disk; what happened is still told on the terminal.
+    lost = f'{result.reason} {output.summary} could not be written: {error.strerror}.'
+    result = result.model_copy(update={'reason': lost})
+  try:
+    registry.update(store, run_id, registry.outcome(result))
+  except Exception as error:  # The store went away; the run is not lost with its entry.
+    logging.getLogger(__name__).exception('The outcome of the run could not be recorded.')
+    note = f'The outcome could not be recorded in the metadata store: {error}'
+    result = result.model_copy(update={'notes': (*result.notes, note)})
+  return result
+
+
+def fail(config: RunConfig, output: OutputDirectory, reason: str) -> None:
+  """Writes the summary of a run that ended before its first step."""
+  summary.summarize(config, [], reason, anomalies=False, after={}).write(output.summary)
+
+
+def _run_steps(
+  config: RunConfig,
+  source: DataSource,
+  output: OutputDirectory,
+  run_id: str,
+  observer: StepObserver,
+  steps: list[Step],
+  after: dict[str, list[str]],
+) -> None:
+  places = Places(
+    root=str(output.artifacts),
+    serving=str(output.serving),
+    checkpoints=str(output.checkpoints),
+    variants=str(output.variants),
+  )
+  connection = operations_store.connection_config(config.metadata, output.metadata)
+  pipeline = build_pipeline(config, source, places)
+  after |= {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in pipeline.components}
+  run_locally(pipeline, connection, run_id, observer, steps)
+  if _push_is_outdated(steps, output.serving):
+    # The cache knows that this model was pushed once, not that another one has taken its place since.
+    again = build_pipeline(config, source, places, push_nonce=uuid.uuid4().hex)
+    repeated: list[Step] = []
+    run_locally(again, connection, run_id + registry.AGAIN, observer, repeated)
+    steps[-1] = repeated[-1]
+
+
+def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path) -> Summary:
+  """The pushed bytes may serve under a newer number than the push had, since a rollback put them back."""
+  pushed, serves = output_of(steps, 'Pusher', 'pushed_model'), served_version(serving)
+  if pushed and result.pushed_path and serves is not None and str(serves) != result.pushed_version:
+    newest = serving / str(serves)
+    if manifest_digest(newest) == manifest_digest(pushed.uri):
+      return result.model_copy(update={'pushed_path': str(newest), 'pushed_version': newest.name})
+  return result
+
+
+def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
+  """Whether the push came from the cache and has to be made, or refused, anew: its bytes are not what serves now."""
+  if steps[-1].state is not StepState.CACHED:
+    return False
+  pushed = output_of(steps, 'Pusher', 'pushed_model')
+  if pushed is not None and pushed.properties.get('withdrawn'):
+    return True  # The rollback that was in its way may have been taken back since.
+  if pushed is None or not pushed.properties.get('pushed'):
+    return False
+  serves = served_version(serving)
+  return serves is None or manifest_digest(serving / str(serves)) != manifest_digest(pushed.uri)
+
+
+def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
+  """Reads `config.yaml` of an output directory.
+
+  Args:
+    output: the directory.
+    overrides: `section.key=value` texts.
+
+  Raises:
+    ConfigError: there is none, or this version of the code can't read it.
+    ConfigError: an override is wrong.
+  """
+  if not output.config.is_file():
+    raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
+  try:
+    recorded = loading.load(str(output.config))
+  except loading.ConfigError as error:
+    raise ConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
+  return loading.load(str(output.config), overrides) if overrides else recorded

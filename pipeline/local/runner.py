@@ -1,0 +1,191 @@
+"""Runs a pipeline on this machine, step by step, and tells an observer what becomes of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tfx import types
+from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as pipeline_lib
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable.mlmd import execution_lib
+from tfx.proto.orchestration import pipeline_pb2
+
+from configs.errors import FailedError
+from pipeline.operations.store import connect
+
+
+class StepState(str, enum.Enum):
+  """How a step ended."""
+
+  COMPLETE = 'complete'
+  CACHED = 'cached'
+  SKIPPED = 'skipped'
+  FAILED = 'failed'
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+  """One output artifact: where it lies and its custom properties."""
+
+  uri: str
+  properties: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """A step that ended.
+
+  Attributes:
+    name: the node's id.
+    state: how it ended.
+    seconds: wall time, driver and metadata included.
+    outputs: artifacts by output key; empty unless complete or cached.
+  """
+
+  name: str
+  state: StepState
+  seconds: float
+  outputs: Mapping[str, Sequence[Output]] = dataclasses.field(default_factory=dict)
+
+
+class StepFailedError(FailedError):
+  """A step raised; `__cause__` says what."""
+
+  def __init__(self, step: str) -> None:
+    super().__init__(f'{step} failed.')
+    self.step = step
+
+
+class StepObserver(Protocol):
+  """Is told of each step as a run goes on."""
+
+  def started(self, name: str) -> None:
+    """A step begins."""
+
+  def ended(self, step: Step) -> None:
+    """A step ended, in whatever state."""
+
+
+def output_of(steps: Sequence[Step], name: str, key: str) -> Output | None:
+  """The single output `key` of the step `name`, or `None` if it did not come to that."""
+  for step in steps:
+    if step.name == name and step.outputs.get(key):
+      return step.outputs[key][0]
+  return None
+
+
+_RUN_ID = 'pipeline-run-id'
+
+
+class ObservedLocalRunner(tfx_runner.IrBasedRunner):
+  """TFX's LocalDagRunner with eyes: the same launcher, and a record of each step.
+
+  Args:
+    connection: to the metadata store. It is given here and not to the pipeline,
+      whose description is logged: it may hold a password.
+    run_id: names the run in the store; no other run there has the same.
+    observer: is told when steps begin and end.
+  """
+
+  def __init__(self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver) -> None:
+    self._connection = connection
+    self._run_id = run_id
+    self._observer = observer
+    self.steps: list[Step] = []
+
+  def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
+    """Runs all nodes in order; `steps` tells how each one ended.
+
+    Raises:
+      StepFailedError: a step raised; the steps after it do not run.
+    """
+    del run_options
+    runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_id})
+    deployment = runner_utils.extract_local_deployment_config(pipeline)
+    mlmd = _StoreHandle(self._connection)
+    for node in pipeline.nodes:
+      self._run_node(pipeline, node.pipeline_node, deployment, mlmd)
+
+  def _run_node(
+    self,
+    pipeline: pipeline_pb2.Pipeline,
+    node: pipeline_pb2.PipelineNode,
+    deployment: pipeline_pb2.IntermediateDeploymentConfig,
+    mlmd: metadata.Metadata,
+  ) -> None:
+    name = node.node_info.id
+    self._observer.started(name)
+    start = time.monotonic()
+    try:
+      info = launcher.Launcher(
+        pipeline_node=node,
+        mlmd_connection=mlmd,
+        pipeline_info=pipeline.pipeline_info,
+        pipeline_runtime_spec=pipeline.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, name),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+      ).launch()
+    except Exception as error:
+      self._record(Step(name, StepState.FAILED, time.monotonic() - start))
+      raise StepFailedError(name) from error
+    execution = info.execution_id if info is not None else None
+    state, outputs = _ending(mlmd, execution)
+    self._record(Step(name, state, time.monotonic() - start, outputs))
+    if state is StepState.FAILED:
+      raise StepFailedError(name) from RuntimeError('its inputs could not be resolved; the log says why')
+
+  def _record(self, step: Step) -> None:
+    self.steps.append(step)
+    self._observer.ended(step)
+
+
+class _StoreHandle(metadata.Metadata):
+  """TFX's handle of the store, with this project's client."""
+
+  def __enter__(self) -> metadata.Metadata:
+    self._store = connect(self._connection_config)
+    self._users += 1
+    return self
+
+
+def run_locally(
+  pipeline: pipeline_lib.Pipeline,
+  connection: metadata.ConnectionConfigType,
+  run_id: str,
+  observer: StepObserver,
+  steps: list[Step],
+) -> None:
+  """Compiles and runs `pipeline`; appends to `steps` as they end.
+
+  Raises:
+    StepFailedError: a step raised.
+  """
+  runner = ObservedLocalRunner(connection, run_id, observer)
+  runner.steps = steps
+  runner.run(pipeline)
+
+
+def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepState, dict[str, list[Output]]]:
+  if execution_id is None:
+    return StepState.SKIPPED, {}
+  with mlmd as handle:
+    [execution] = handle.store.get_executions_by_id([execution_id])
+    if execution_lib.is_execution_failed(execution):
+      return StepState.FAILED, {}
+    artifacts = execution_lib.get_output_artifacts(handle, execution_id)
+  cached = execution.last_known_state == execution.CACHED
+  outputs = {key: [_output(artifact) for artifact in values] for key, values in artifacts.items()}
+  return (StepState.CACHED if cached else StepState.COMPLETE), outputs
+
+
+def _output(artifact: types.Artifact) -> Output:
+  properties = {}
+  for name, value in artifact.mlmd_artifact.custom_properties.items():
+    properties[name] = getattr(value, value.WhichOneof('value')) if value.WhichOneof('value') else None
+  return Output(uri=artifact.uri, properties=properties)

@@ -1,0 +1,173 @@
+"""What a run shows in the terminal, and what it keeps out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from configs.compression import SCHEMES, Scheme
+from configs.presets import RECIPES, PresetFolder
+from configs.recipe import Recipe
+from configs.run import RunConfig
+from pipeline.local.runner import Step, StepState
+
+_MARKS = {
+  StepState.COMPLETE: ('✓', 'green'),
+  StepState.CACHED: ('↺', 'cyan'),
+  StepState.SKIPPED: ('–', 'yellow'),
+  StepState.FAILED: ('✗', 'red'),
+}
+_PLAIN_STEPS = frozenset({'EarlierStatistics', 'ServedModel', 'WarmStartModel'})
+"""Look-ups; not worth a line where they take no time."""
+
+
+class LiveView:
+  """Shows steps while they run; on a pipe, a line as each one ends.
+
+  Args:
+    console: where to draw.
+  """
+
+  def __init__(self, console: Console) -> None:
+    self._console = console
+    self._running: dict[str, float] = {}
+    self._live = Live(console=console, get_renderable=self._current, refresh_per_second=8, transient=True)
+
+  def __enter__(self) -> LiveView:
+    if self._console.is_terminal:
+      self._live.start()
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    if self._live.is_started:
+      self._live.stop()
+
+  def started(self, name: str) -> None:
+    """See `StepObserver`."""
+    self._running[name] = time.monotonic()
+
+  def ended(self, step: Step) -> None:
+    """See `StepObserver`."""
+    self._running.pop(step.name, None)
+    if _is_plain(step):
+      return
+    mark, color = _MARKS[step.state]
+    line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
+    line.append(f'  {step.state.value}' if step.state is not StepState.COMPLETE else '', style=color)
+    self._console.print(line)
+
+  def _current(self) -> RenderableType:
+    rows = Table.grid(padding=(0, 1))
+    for name, since in list(self._running.items()):
+      rows.add_row(
+        Spinner('dots', style='cyan'),
+        f'{name:<24}',
+        Text(f'{time.monotonic() - since:6.1f} s', style='bold'),
+      )
+    return rows
+
+
+def _is_plain(step: Step) -> bool:
+  """Whether a step is a look-up that took no time; compiled for Vertex, one is two tasks with endings to its name."""
+  return step.name.split('-')[0] in _PLAIN_STEPS and step.seconds < 1 and step.state is not StepState.FAILED
+
+
+_WIDTH = 120
+"""Columns where there is no terminal to ask."""
+
+
+@contextlib.contextmanager
+def captured(log: pathlib.Path) -> Iterator[Console]:
+  """Sends everything that is printed or logged to `log`, C++ included.
+
+  Args:
+    log: is created or appended to.
+
+  Yields:
+    A console that still writes to what standard output was.
+  """
+  sys.stdout.flush()
+  sys.stderr.flush()
+  saved = os.dup(1), os.dup(2)
+  with log.open('ab', buffering=0) as file, os.fdopen(saved[0], 'w', encoding='utf-8', closefd=False) as terminal:
+    handler = logging.StreamHandler(os.fdopen(os.dup(file.fileno()), 'w', encoding='utf-8'))
+    handler.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(name)s: %(message)s'))
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    try:
+      with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        width = None if terminal.isatty() else _WIDTH
+        yield Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty(), width=width)
+    finally:
+      sys.stdout.flush()
+      sys.stderr.flush()
+      handler.flush()
+      os.dup2(saved[0], 1)
+      os.dup2(saved[1], 2)
+      root.handlers[:], root.level = before
+      handler.stream.close()
+  for descriptor in saved:
+    os.close(descriptor)
+
+
+_OPTIONAL = ('reduction', 'beam', 'metadata', 'retention', 'retraining', 'platform', 'study')
+"""Sections that most runs leave as they are."""
+
+
+def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
+  """The resolved config as YAML that gives the same config when it is read again.
+
+  Args:
+    config: resolved.
+
+  Returns:
+    The text, and the sections that are left out of it as they are all by
+    default. A recipe or scheme that is the packaged one of its name stands
+    there by that name.
+  """
+  values = config.model_dump(mode='json')
+  unchanged = tuple(
+    name for name in _OPTIONAL if getattr(config, name) == type(config).model_fields[name].get_default()
+  )
+  for name in unchanged:
+    del values[name]
+  _named(values['training'], 'recipes', config.training.recipes, RECIPES)
+  _named(values['compression'], 'schemes', config.compression.schemes, SCHEMES)
+  text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+  return text, unchanged
+
+
+def _named(section: dict[str, Any], key: str, items: tuple[Any, ...], presets: PresetFolder) -> None:
+  section[key] = [
+    item.name if _is_packaged(item, presets) else whole for item, whole in zip(items, section[key], strict=True)
+  ]
+
+
+def _is_packaged(item: Recipe | Scheme, presets: PresetFolder) -> bool:
+  return item.name in presets.names() and item == type(item).model_validate(presets.spelled_out(item.name))
+
+
+def prepare() -> None:
+  """Call before the first import of TensorFlow or TFX."""
+  # tensorflow-model-optimization and TFMA must see Keras 2 where TensorFlow would take Keras 3.
+  os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')

@@ -1,0 +1,1 @@
+"""What the metadata store knows: runs, pushes, lineage, and what may be removed."""

@@ -1,0 +1,281 @@
+"""Which rides, which code and which config made a version, by ML Metadata's events; no filter queries, which TFX 1.21's
+store ignores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
+
+from components.pusher.rollback import RestoreError, verified_manifest
+from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts
+from configs.run import RunConfig
+from models.release import Manifest
+from pipeline.local.output import OutputDirectory
+from pipeline.operations.registry import AGAIN, RunEntry, pushes, read_runs
+
+COMPARED = frozenset({'baseline_model', 'base_model'})
+"""Inputs by which another model comes in: the one that was served, to beat or to start from."""
+
+_OUTPUTS = frozenset({mlmd_pb2.Event.OUTPUT, mlmd_pb2.Event.DECLARED_OUTPUT})
+_INPUTS = frozenset({mlmd_pb2.Event.INPUT, mlmd_pb2.Event.DECLARED_INPUT})
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+  """An artifact and how it came to be.
+
+  Attributes:
+    artifact: as the store has it.
+    type: its type's name, such as `Examples`.
+    step: the node that made it.
+    key: of the output.
+    run: the run that made it, which may be an earlier one than whoever took it from the cache.
+    execution: the execution that made it.
+  """
+
+  artifact: mlmd_pb2.Artifact
+  type: str
+  step: str
+  key: str
+  run: str
+  execution: mlmd_pb2.Execution
+
+  @property
+  def live(self) -> bool:
+    """Whether its files were not removed by retention."""
+    return bool(self.artifact.state != mlmd_pb2.Artifact.DELETED)
+
+  def parameter(self, name: str) -> Any:
+    """A parameter of the execution; `None` if it has no such one."""
+    return properties(self.execution).get(name)
+
+
+def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str] = frozenset()) -> list[Made]:
+  """Everything that some artifacts were made of, and what was made along with it.
+
+  Args:
+    store: the metadata store.
+    roots: ids of artifacts.
+    skip: keys of inputs that are not followed, such as `COMPARED`.
+
+  Returns:
+    The artifacts, in the order of their making; a step's other outputs count, too, such as the counts of quarantined
+    rows beside the rides.
+  """
+  executions: dict[int, mlmd_pb2.Execution] = {}
+  open_artifacts, seen = set(roots), set()
+  while open_artifacts:
+    seen |= open_artifacts
+    makers = _makers(store, open_artifacts)
+    fresh = {maker.id: maker for maker in makers if maker.id not in executions}
+    executions |= fresh
+    events = store.get_events_by_execution_ids(list(fresh)) if fresh else []
+    taken = {event.artifact_id for event in events if event.type in _INPUTS and _key(event) not in skip}
+    open_artifacts = taken - seen
+  return _outputs(store, executions)
+
+
+def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[Made]:
+  """What the steps of some runs made or took from the cache; each artifact is told with its first maker.
+
+  Args:
+    store: the metadata store.
+    runs: names of TFX's run contexts.
+  """
+  contexts = [store.get_context_by_type_and_name('pipeline_run', run) for run in runs]
+  executions = [e for c in contexts if c is not None for e in store.get_executions_by_context(c.id)]
+  events = store.get_events_by_execution_ids([e.id for e in executions]) if executions else []
+  artifacts = {event.artifact_id for event in events if event.type in _OUTPUTS}
+  makers = {maker.id: maker for maker in _makers(store, artifacts)}
+  return [made for made in _outputs(store, makers) if made.artifact.id in artifacts]
+
+
+def properties(node: mlmd_pb2.Execution | mlmd_pb2.Artifact) -> Mapping[str, Any]:
+  """Custom properties as plain values."""
+  values = node.custom_properties.items()
+  return {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+
+
+def _makers(store: mlmd.MetadataStore, artifacts: Iterable[int]) -> list[mlmd_pb2.Execution]:
+  """The executions that made some artifacts, not those that took them from the cache."""
+  ids = list(artifacts)
+  events = store.get_events_by_artifact_ids(ids) if ids else []
+  executions = {event.execution_id for event in events if event.type in _OUTPUTS}
+  found = store.get_executions_by_id(list(executions)) if executions else []
+  return [execution for execution in found if execution.last_known_state == mlmd_pb2.Execution.COMPLETE]
+
+
+def _outputs(store: mlmd.MetadataStore, executions: Mapping[int, mlmd_pb2.Execution]) -> list[Made]:
+  if not executions:
+    return []
+  events = [e for e in store.get_events_by_execution_ids(list(executions)) if e.type in _OUTPUTS]
+  artifacts = {a.id: a for a in store.get_artifacts_by_id(list({event.artifact_id for event in events}))}
+  types = {kind.id: kind.name for kind in store.get_artifact_types()}
+  makers = {execution: _step_and_run(store, execution) for execution in executions}
+  made = [
+    Made(
+      artifact=artifacts[event.artifact_id],
+      type=types[artifacts[event.artifact_id].type_id],
+      step=makers[event.execution_id][0],
+      key=_key(event),
+      run=makers[event.execution_id][1],
+      execution=executions[event.execution_id],
+    )
+    for event in events
+  ]
+  return sorted(made, key=lambda one: (one.execution.id, one.key))
+
+
+def _step_and_run(store: mlmd.MetadataStore, execution: int) -> tuple[str, str]:
+  """Names of the node and of the run, out of the contexts that TFX keeps."""
+  types = {kind.id: kind.name for kind in store.get_context_types()}
+  names = {types[c.type_id]: c.name for c in store.get_contexts_by_execution(execution)}
+  step = names.get('node', '').partition('.')[2] or 'rollback'
+  return step, names.get('pipeline_run') or names.get('farelite_run', '')
+
+
+def _key(event: mlmd_pb2.Event) -> str:
+  return next((step.key for step in event.path.steps if step.WhichOneof('value') == 'key'), '')
+
+
+_INGESTION = 'RideExampleGen'
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+  """What a run or a version was made of.
+
+  Attributes:
+    entry: the run that was asked for, or the rollback.
+    output: the output directory.
+    rides: one mapping per ingestion: `source`, `files`, `digest`, `span`, `read`, `kept`, `quarantined`.
+    artifacts: `id`, `type`, `step`, `output`, `run`, `where` and `there`, in the order of their making.
+    manifest: of the version; `None` where it can't be read.
+    code_version: of the run that made it.
+    config: the same run's, as YAML.
+    config_digest: SHA-256 of that.
+    other_models: the models it was compared with or started from, by what for.
+    notes: what is not as it should be, such as a file that was altered.
+  """
+
+  entry: RunEntry
+  output: str
+  rides: Sequence[Mapping[str, Any]]
+  artifacts: Sequence[Mapping[str, Any]]
+  manifest: Manifest | None
+  code_version: str | None
+  config: str | None
+  config_digest: str | None
+  other_models: Mapping[str, str]
+  notes: Sequence[str]
+
+  def to_json(self) -> dict[str, Any]:
+    """Everything, as JSON knows it."""
+    manifest = self.manifest.to_dict() if self.manifest else {}
+    return dataclasses.asdict(self) | {'entry': self.entry.model_dump(), 'manifest': manifest}
+
+
+def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, entry: RunEntry) -> Provenance:
+  """Follows ML Metadata from a run's push, or from all that it made, to the rides.
+
+  Args:
+    store: the metadata store.
+    config: names the pipeline.
+    output: where the version lies.
+    entry: a run or a rollback.
+  """
+  push = pushes(store, config.name).get(entry.pushed_version or 0)
+  if push is not None:
+    everything = lineage(store, [push.artifact.id])
+    own = lineage(store, [push.artifact.id], skip=COMPARED)
+  else:
+    everything = own = outputs_of_run(store, [entry.run, entry.run + AGAIN])
+  maker = _maker(read_runs(store, config, output), own, entry)
+  manifest, notes = _manifest(output, entry)
+  return Provenance(
+    entry=entry,
+    output=str(output.path),
+    rides=[_rides(made, own) for made in own if made.step == _INGESTION and made.key == 'examples'],
+    artifacts=[_artifact(made) for made in own],
+    manifest=manifest,
+    code_version=maker.code_version,
+    config=maker.config,
+    config_digest=hashlib.sha256(maker.config.encode()).hexdigest() if maker.config else None,
+    other_models=_other_models(everything, own),
+    notes=notes,
+  )
+
+
+def _maker(entries: Sequence[RunEntry], own: Sequence[Made], entry: RunEntry) -> RunEntry:
+  """The run that trained what is in the version; the asked one if that is not known."""
+  trained = next((made.run for made in own if made.step == 'PruningTrainer'), None)
+  pushed = next((made.run for made in own if made.step == 'Pusher'), trained)
+  return next((one for one in entries if one.run == (pushed or '').removesuffix(AGAIN)), entry)
+
+
+def _rides(made: Made, others: Sequence[Made]) -> dict[str, Any]:
+  """What an ingestion read; the counts lie in the quarantine beside the rides."""
+  counts = None
+  for other in others:
+    file = pathlib.Path(other.artifact.uri, COUNTS_FILE)
+    if other.execution.id == made.execution.id and other.key == 'quarantine' and file.is_file():
+      counts = RideCounts.from_json(file.read_text(encoding='utf-8'))
+  told = properties(made.artifact)
+  return {
+    'source': _source(made),
+    'files': list(counts.files) if counts else [],
+    'digest': told.get('input_fingerprint') or made.parameter('input_fingerprint'),
+    'span': told.get('span', made.parameter('span')),
+    'read': counts.read if counts else None,
+    'kept': counts.kept if counts else None,
+    'quarantined': counts.quarantined if counts else None,
+  }
+
+
+def _source(made: Made) -> str:
+  """The base and the pattern, with the span filled in."""
+  base = str(made.parameter('input_base') or '')
+  try:
+    splits = json.loads(made.parameter('input_config') or '{}')['splits']
+  except (KeyError, ValueError):
+    return base
+  return ', '.join(f'{base}/{split["pattern"]}' for split in splits)
+
+
+def _artifact(made: Made) -> dict[str, Any]:
+  return {
+    'id': made.artifact.id,
+    'type': made.type,
+    'step': made.step,
+    'output': made.key,
+    'run': made.run.removesuffix(AGAIN),
+    'where': made.artifact.uri,
+    'there': made.live,
+  }
+
+
+def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[Manifest | None, list[str]]:
+  if entry.pushed_version is None:
+    return None, []
+  version = output.serving / str(entry.pushed_version)
+  if not version.is_dir():
+    return None, [f"Version {entry.pushed_version} is not in '{output.serving}' any more."]
+  try:
+    return verified_manifest(version), []
+  except RestoreError as error:
+    return None, [str(error)]
+
+
+def _other_models(everything: Sequence[Made], own: Sequence[Made]) -> dict[str, str]:
+  """Models of the lineage that this one was compared with, or that it started from."""
+  mine = {made.artifact.id for made in own}
+  others = [made for made in everything if made.type == 'Model' and made.artifact.id not in mine]
+  return {'other models': ', '.join(f'{made.artifact.id} of run {made.run}' for made in others)}

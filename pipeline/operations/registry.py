@@ -1,0 +1,435 @@
+"""What the metadata store knows of whole runs, pushes and rollbacks; ML Metadata itself knows only of steps.
+
+One context of the type `farelite_run` per run, named by the run's id, begins as `running` and ends as what the
+summary says. In a store that is shared, one context of the type `farelite_pipeline` per name says which output
+directory the name belongs to: two directories under one name would serve each other's cache and compare each other's
+models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import os
+import pathlib
+import socket
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
+from pydantic import BeforeValidator
+
+from components.pusher.rollback import Rollback, rollbacks
+from configs.operations import StoreKind
+from configs.records import RecordPart
+from configs.run import RunConfig
+from models.versions import served_version
+from models.whole_files import write_whole
+from pipeline.local import output as local_output
+from pipeline.local.output import OutputDirectory
+from pipeline.operations.store import MetadataStoreError, place
+from pipeline.summary_record import Summary
+
+RUN_TYPE = 'farelite_run'
+PIPELINE_TYPE = 'farelite_pipeline'
+
+AGAIN = '-again'
+"""Ends the id under which the steps of a run are launched a second time, for a push that the cache can't answer."""
+
+RUNNING = 'running'
+ROLLED_BACK = 'rolled_back'
+"""States of a run's entry besides those of a summary."""
+
+
+_VERSIONS = frozenset({'pushed_version', 'restored_version', 'replaced_version'})
+
+Version = Annotated[int | None, BeforeValidator(lambda told: told or None)]
+"""A version's number, which the store keeps as text."""
+
+
+class RunEntry(RecordPart):
+  """A run, or a rollback: what is written to the store, and what `farelite runs` tells.
+
+  Attributes:
+    run: its id.
+    pipeline: the name.
+    started: ISO 8601, UTC.
+    ended: the same; `None` unless it came to its end.
+    status: of the summary, or `running`, `killed`, `rolled_back`.
+    reason: the sentence that belongs to it.
+    rows_read: rows of the source.
+    rows_kept: valid rides among them.
+    rmse: on the eval split, in the city's currency, with its 95 % interval.
+    chosen: the lite variant.
+    blessed: by the Evaluator and by the CompressionGate; `None` if it did not come to that.
+    pushed_version: the version that it pushed, or found pushed already.
+    serves: whether that version serves now.
+    restored_version: of a rollback: whose bytes these are.
+    replaced_version: of a rollback: what served before.
+    data: the source.
+    output: the output directory.
+    host: the machine.
+    code_version: digest of the code.
+    config: the whole config, as YAML.
+    pruned: when its artifacts were removed; `None` if they are there.
+  """
+
+  run: str = ''
+  pipeline: str = ''
+  started: str = ''
+  ended: str | None = None
+  status: str = ''
+  reason: str | None = None
+  rows_read: int | None = None
+  rows_kept: int | None = None
+  rmse: float | None = None
+  rmse_low: float | None = None
+  rmse_high: float | None = None
+  chosen: str | None = None
+  blessed: bool | None = None
+  pushed_version: Version = None
+  serves: bool = False
+  restored_version: Version = None
+  replaced_version: Version = None
+  data: str | None = None
+  output: str | None = None
+  host: str | None = None
+  code_version: str | None = None
+  config: str | None = None
+  pruned: str | None = None
+
+  def properties(self) -> dict[str, Any]:
+    """What was set, as the store keeps it: neither the id, which names the context, nor what serves now."""
+    told = self.model_dump(exclude_unset=True, exclude={'run', 'serves'})
+    return {name: str(fact) if name in _VERSIONS and fact is not None else fact for name, fact in told.items()}
+
+
+def new_run_id(now: datetime.datetime) -> str:
+  """An id that sorts by time and that no other run has, such as `20261127-083215-4f2ab1`."""
+  return f'{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}'
+
+
+def claim(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> None:
+  """Makes the pipeline's name, in a shared store, belong to this output directory.
+
+  Raises:
+    MetadataStoreError: it belongs to another one, or the directory was filled with another store.
+  """
+  if config.metadata.kind is StoreKind.SQLITE:
+    _refuse_foreign_artifacts(config, output, bool(store.get_contexts_by_type('pipeline')))
+    return
+  mine = _directory_id(output)
+  claims = store.get_contexts_by_type(PIPELINE_TYPE)
+  known_directory = any(claim.custom_properties['directory_id'].string_value == mine for claim in claims)
+  _refuse_foreign_artifacts(config, output, known_directory)
+  known = store.get_context_by_type_and_name(PIPELINE_TYPE, config.name) or _claimed(store, config, output, mine)
+  if known is None:  # Another run was faster.
+    known = store.get_context_by_type_and_name(PIPELINE_TYPE, config.name)
+  told = {name: value.string_value for name, value in known.custom_properties.items()}
+  if told['directory_id'] != mine:
+    raise MetadataStoreError(
+      f"The name '{config.name}' in {place(config.metadata, output.metadata)} belongs to {told['host']}:"
+      f'{told["directory"]} since {told["since"]}. Pipelines of one store are told apart by their names: choose '
+      f'another one, such as --set name={config.name}-2, or that --output.'
+    )
+
+
+def _refuse_foreign_artifacts(config: RunConfig, output: OutputDirectory, known: bool) -> None:
+  """Folders are named by numbers that a store gives: two stores would write into the same ones."""
+  if not known and output.artifacts.is_dir() and any(output.artifacts.iterdir()):
+    raise MetadataStoreError(
+      f"'{output.path}' holds artifacts that {place(config.metadata, output.metadata)} does not know, as they were "
+      'made with another metadata store. Go on with that one, or choose another --output.'
+    )
+
+
+def _claimed(
+  store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, directory_id: str
+) -> mlmd_pb2.Context | None:
+  context = mlmd_pb2.Context(name=config.name, type_id=store.put_context_type(mlmd_pb2.ContextType(name=PIPELINE_TYPE)))
+  since = datetime.datetime.now(datetime.timezone.utc)
+  set_properties(
+    context,
+    {
+      'directory_id': directory_id,
+      'directory': str(output.path),
+      'host': socket.gethostname(),
+      'since': f'{since:%Y-%m-%d %H:%M} UTC',
+    },
+  )
+  try:
+    store.put_contexts([context])
+  except mlmd.errors.AlreadyExistsError:
+    return None
+  return context
+
+
+def _directory_id(output: OutputDirectory) -> str:
+  """A random name that the directory keeps, also when it is moved."""
+  file = output.path / '.directory-id'
+  if not file.is_file():
+    write_whole(file, uuid.uuid4().hex)
+  return file.read_text().strip()
+
+
+def begin(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
+  """Records that a run begins.
+
+  Args:
+    store: the metadata store.
+    run_id: from `new_run_id`.
+    facts: what is known of it.
+  """
+  context = mlmd_pb2.Context(name=run_id, type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)))
+  begun = {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid()}
+  set_properties(context, begun | facts.properties())
+  store.put_contexts([context])
+
+
+def update(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
+  """Adds to what is known of a run what is set in `facts`."""
+  context = store.get_context_by_type_and_name(RUN_TYPE, run_id)
+  if context is None:
+    raise KeyError(f"No run '{run_id}' in the metadata store.")
+  set_properties(context, facts.properties())
+  store.put_contexts([context])
+
+
+def outcome(summary: Summary) -> RunEntry:
+  """What `update` keeps of a summary."""
+  rows, rmse = summary.rows, summary.metrics and summary.metrics.rmse
+  return RunEntry(
+    status=summary.status.value,
+    reason=summary.reason,
+    ended=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+    rows_read=rows.read if rows else None,
+    rows_kept=rows.kept if rows else None,
+    rmse=rmse.value if rmse else None,
+    rmse_low=rmse.low if rmse else None,
+    rmse_high=rmse.high if rmse else None,
+    chosen=summary.chosen,
+    blessed=summary.blessed,
+    pushed_version=int(summary.pushed_version) if summary.pushed_version else None,
+  )
+
+
+def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollback) -> mlmd_pb2.Context:
+  """A rollback's line among the runs, for the caller to write; always the same one for the same rollback."""
+  when = datetime.datetime.fromisoformat(rollback.time)
+  digest = hashlib.sha256(f'{pipeline}/{rollback.version}'.encode()).hexdigest()
+  context = mlmd_pb2.Context(
+    name=f'{when:%Y%m%d-%H%M%S}-{digest[:6]}',
+    type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)),
+  )
+  facts = RunEntry(
+    status=ROLLED_BACK,
+    pipeline=pipeline,
+    started=rollback.time,
+    ended=rollback.time,
+    reason=rollback.reason,
+    pushed_version=rollback.version,
+    restored_version=rollback.restored,
+    replaced_version=rollback.replaced,
+  )
+  set_properties(context, facts.properties())
+  return context
+
+
+def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Execution, facts: Mapping[str, Any]) -> None:
+  """Sets custom properties; `None` takes one away. A long text is cut, see `get_properties`."""
+  for name, fact in _cut(facts).items():
+    value = node.custom_properties[name]
+    if fact is None:
+      del node.custom_properties[name]
+    elif isinstance(fact, bool | int):
+      value.int_value = int(fact)
+    elif isinstance(fact, float):
+      value.double_value = fact
+    else:
+      value.string_value = str(fact)
+
+
+def get_properties(node: mlmd_pb2.Context) -> dict[str, Any]:
+  """Custom properties as plain values, long texts put together again."""
+  values = node.custom_properties.items()
+  plain = {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+  whole = {name: value for name, value in plain.items() if _PART not in name}
+  for name in sorted(plain.keys() - whole.keys()):
+    whole[name.partition(_PART)[0]] += plain[name]
+  return whole
+
+
+_PART = '#'
+_LONGEST = 600
+"""Characters. ML Metadata has an index over its texts, and PostgreSQL refuses one of 2,704 bytes in an index."""
+
+
+def _cut(facts: Mapping[str, Any]) -> dict[str, Any]:
+  """The facts, with `config#001` and so on after the first part of a long `config`."""
+  cut: dict[str, Any] = {}
+  for name, fact in facts.items():
+    cut[name] = fact
+    if isinstance(fact, str) and len(fact) > _LONGEST:
+      parts = [fact[start : start + _LONGEST] for start in range(0, len(fact), _LONGEST)]
+      cut |= {name: parts[0]} | {f'{name}{_PART}{number:03d}': part for number, part in enumerate(parts[1:], 1)}
+  return cut
+
+
+ROLLBACK_TYPE = 'farelite_rollback'
+"""Execution type of a rollback: the restored push is its input, the push under the new number its output."""
+
+_PUSHED_MODEL = 'PushedModel'
+
+
+@dataclasses.dataclass(frozen=True)
+class Push:
+  """A version as the store knows it.
+
+  Attributes:
+    artifact: the PushedModel.
+    version: its number.
+    model: the id of the Model that was blessed for it; `None` if unknown.
+  """
+
+  artifact: mlmd_pb2.Artifact
+  version: int
+  model: int | None
+
+
+def pushes(store: mlmd.MetadataStore, pipeline: str) -> dict[int, Push]:
+  """The versions that were pushed or put back, by number, in the order in which that happened."""
+  context = store.get_context_by_type_and_name('pipeline', pipeline)
+  types = {kind.id for kind in store.get_artifact_types() if kind.name == _PUSHED_MODEL}
+  found = {}
+  for artifact in sorted(store.get_artifacts_by_context(context.id) if context else (), key=lambda one: one.id):
+    properties = artifact.custom_properties
+    if artifact.type_id in types and properties['pushed'].int_value == 1:
+      version = int(properties['pushed_version'].string_value)
+      found[version] = Push(artifact, version, properties['evaluated_model_id'].int_value or None)
+  return found
+
+
+def record_rollbacks(store: mlmd.MetadataStore, pipeline: str, serving: pathlib.Path) -> list[Rollback]:
+  """Enters the journal's rollbacks that the store does not know yet, such as those made while it was down.
+
+  Returns:
+    Those that were entered.
+  """
+  happened = rollbacks(serving)
+  if not happened:
+    return []
+  known = pushes(store, pipeline)
+  entered = []
+  for rollback in happened:
+    if rollback.version not in known:
+      _record(store, pipeline, serving, rollback, known)
+      known = pushes(store, pipeline)
+      entered.append(rollback)
+  return entered
+
+
+def _record(
+  store: mlmd.MetadataStore, pipeline: str, serving: pathlib.Path, rollback: Rollback, known: Mapping[int, Push]
+) -> None:
+  """One transaction: the execution, its input and output, and the entry among the runs."""
+  restored, replaced = known.get(rollback.restored), known.get(rollback.replaced)
+  model = rollback.restored_model or (restored.model if restored else None)
+  withdrawn = rollback.replaced_model or (replaced.model if replaced else None)
+  execution = mlmd_pb2.Execution(
+    type_id=store.put_execution_type(mlmd_pb2.ExecutionType(name=ROLLBACK_TYPE)),
+    last_known_state=mlmd_pb2.Execution.COMPLETE,
+  )
+  told = {'reason': rollback.reason, 'by': rollback.by, 'time': rollback.time}
+  set_properties(execution, told)
+  pushed = mlmd_pb2.Artifact(
+    type_id=_pushed_model_type(store),
+    uri=restored.artifact.uri if restored else str(serving / str(rollback.version)),
+    state=mlmd_pb2.Artifact.LIVE,
+  )
+  properties = {
+    'pushed': 1,
+    'pushed_version': str(rollback.version),
+    'pushed_destination': str(serving / str(rollback.version)),
+    'evaluated_model_id': model,
+    'withdrawn_model_id': withdrawn if rollback.withdraws else None,
+    'restored_version': str(rollback.restored),
+    'replaced_version': str(rollback.replaced),
+  }
+  set_properties(pushed, properties | told)
+  events = [(pushed, _event(mlmd_pb2.Event.OUTPUT))]
+  if restored:
+    events.insert(0, (restored.artifact, _event(mlmd_pb2.Event.INPUT)))
+  store.put_execution(
+    execution,
+    events,
+    [_pipeline_context(store, pipeline), rollback_context(store, pipeline, rollback)],
+    reuse_context_if_already_exist=True,
+    force_reuse_context=True,
+  )
+
+
+def _pushed_model_type(store: mlmd.MetadataStore) -> int:
+  """TFX's own type, so that its Resolvers find rollbacks among the pushes."""
+  kind = mlmd_pb2.ArtifactType(name=_PUSHED_MODEL)
+  return int(store.put_artifact_type(kind, can_add_fields=True, can_omit_fields=True))
+
+
+def _event(kind: mlmd_pb2.Event.Type) -> mlmd_pb2.Event:
+  event = mlmd_pb2.Event(type=kind)
+  event.path.steps.add().key = 'pushed_model'
+  event.path.steps.add().index = 0
+  return event
+
+
+def _pipeline_context(store: mlmd.MetadataStore, pipeline: str) -> mlmd_pb2.Context:
+  """TFX's own context of a pipeline, in which its Resolvers look."""
+  known = store.get_context_by_type_and_name('pipeline', pipeline)
+  if known is not None:
+    return known
+  return mlmd_pb2.Context(name=pipeline, type_id=store.put_context_type(mlmd_pb2.ContextType(name='pipeline')))
+
+
+KILLED = 'killed'
+"""State of a run that began and whose process is gone."""
+
+
+def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> list[RunEntry]:
+  """The runs of a pipeline, oldest first.
+
+  Args:
+    store: the metadata store.
+    config: names the pipeline.
+    output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
+  """
+  served = serving_version(store, config, output)
+  contexts = [c for c in store.get_contexts_by_type(RUN_TYPE) if _text(c, 'pipeline') == config.name]
+  in_order = sorted(contexts, key=lambda context: (_text(context, 'started'), context.id))
+  entries = [_entry(context, served) for context in in_order]
+  launched = [entry for entry in entries if entry.status != ROLLED_BACK]
+  return [_settled(entry, newest=entry is launched[-1]) if entry.status == RUNNING else entry for entry in entries]
+
+
+def serving_version(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> int | None:
+  """The version that serves, as the push destination has it; the store's last push where that can't be seen."""
+  if output.path.is_dir():
+    return served_version(output.serving)
+  return max(pushes(store, config.name), default=None)
+
+
+def _settled(entry: RunEntry, newest: bool) -> RunEntry:
+  """A run that began and did not end is killed, unless its process may still be there."""
+  here = entry.host == socket.gethostname()
+  held = entry.output is not None and local_output.holder(OutputDirectory(pathlib.Path(entry.output))) is not None
+  return entry if newest and (held or not here) else entry.model_copy(update={'status': KILLED})
+
+
+def _entry(context: mlmd_pb2.Context, served: int | None) -> RunEntry:
+  entry = RunEntry.model_validate(get_properties(context) | {'run': context.name})
+  return entry.model_copy(update={'serves': served is not None and entry.pushed_version == served})
+
+
+def _text(context: mlmd_pb2.Context, name: str) -> str:
+  return str(context.custom_properties[name].string_value) if name in context.custom_properties else ''

@@ -1,0 +1,180 @@
+"""Removes what old runs left: artifacts, versions, logs and caches; never what serves, nor what it was made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+import shutil
+from collections.abc import Iterable, Sequence
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
+
+from components.pusher.rollback import origin, remove_versions, rollbacks
+from configs.run import RunConfig
+from models.versions import versions
+from models.whole_files import set_aside
+from pipeline.local.output import OutputDirectory
+from pipeline.operations import registry
+from pipeline.operations.lineage import lineage, outputs_of_run
+from pipeline.operations.registry import AGAIN, ROLLED_BACK, Push, RunEntry, pushes, read_runs
+
+_REMOVED = '.removed-'
+"""Begins the name of a folder that is on its way out; whoever looked for the artifact misses it at once."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Removals:
+  """What a pruning removes.
+
+  Attributes:
+    runs: ids of the runs whose artifacts go, unless others need them.
+    artifacts: their artifacts.
+    versions: pushed versions.
+    files: logs and caches that no run that is kept has written.
+    kept_artifacts: number of artifacts that stay.
+    serves: the version that serves; `None` if there is none.
+  """
+
+  runs: Sequence[str]
+  artifacts: Sequence[mlmd_pb2.Artifact]
+  versions: Sequence[int]
+  files: Sequence[pathlib.Path]
+  kept_artifacts: int
+  serves: int | None
+
+  @property
+  def paths(self) -> list[pathlib.Path]:
+    """The folders of the artifacts; several artifacts may share one."""
+    return sorted({pathlib.Path(artifact.uri) for artifact in self.artifacts})
+
+
+def plan(
+  store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, now: datetime.datetime | None = None
+) -> Removals:
+  """What `prune` would remove; changes nothing.
+
+  The newest run stays whatever the limits are: the next one goes on from its cache and compares its rides with it.
+
+  Args:
+    store: the metadata store.
+    config: holds the limits.
+    output: where everything lies.
+    now: from when ages are counted, aware of its time zone.
+  """
+  now = now or datetime.datetime.now(datetime.timezone.utc)
+  launched = [entry for entry in read_runs(store, config, output) if entry.status != ROLLED_BACK]
+  kept = _kept_runs(launched, config, now)
+  known = pushes(store, config.name)
+  kept_versions = _kept_versions(output.serving, known, config, now)
+  protected = _protected(store, kept, [known[version] for version in kept_versions if version in known])
+  present = versions(output.serving)
+  context = store.get_context_by_type_and_name('pipeline', config.name)
+  artifacts = store.get_artifacts_by_context(context.id) if context else []
+  protected_uris = {artifact.uri for artifact in artifacts if artifact.id in protected}
+  gone = [a for a in artifacts if _is_removable(a, output) and a.uri not in protected_uris]
+  runs = {entry.run for entry in kept}
+  return Removals(
+    runs=[entry.run for entry in launched if entry.run not in runs and not entry.pruned],
+    artifacts=gone if launched else [],
+    versions=[version for version in present if version not in kept_versions],
+    files=_old_files(output, min((entry.started for entry in kept), default=None)),
+    kept_artifacts=sum(a.state == mlmd_pb2.Artifact.LIVE for a in artifacts) - len(gone),
+    serves=present[-1] if present else None,
+  )
+
+
+def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Removals) -> None:
+  """Carries a plan out; the caller holds the output directory. Killed half way, the next pruning goes on.
+
+  An artifact's folder is renamed first, then the store is told, then the files go: at no time does the store name a
+  folder that lacks a part of its files.
+  """
+  sweep(output)
+  remove_versions(output.serving, planned.versions)
+  aside = [renamed for path in planned.paths if (renamed := _set_aside(path))]
+  for artifact in planned.artifacts:
+    artifact.state = mlmd_pb2.Artifact.DELETED
+  if planned.artifacts:
+    store.put_artifacts(list(planned.artifacts))
+  today = f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}'
+  for run in planned.runs:
+    registry.update(store, run, RunEntry(pruned=today))
+  for path in [*aside, *planned.files]:
+    _delete(path)
+
+
+def sweep(output: OutputDirectory) -> None:
+  """Deletes what a killed pruning had set aside."""
+  for path in output.artifacts.glob(f'*/*/{_REMOVED}*') if output.artifacts.is_dir() else ():
+    _delete(path)
+
+
+def _kept_runs(launched: Sequence[RunEntry], config: RunConfig, now: datetime.datetime) -> list[RunEntry]:
+  limits = config.retention
+  kept = list(launched[-limits.runs :] if limits.runs else launched)
+  if limits.max_age_days is not None:
+    oldest = now - datetime.timedelta(days=limits.max_age_days)
+    kept = [entry for entry in kept if datetime.datetime.fromisoformat(entry.started) >= oldest]
+  return kept or list(launched[-1:])
+
+
+def _kept_versions(
+  serving: pathlib.Path, known: dict[int, Push], config: RunConfig, now: datetime.datetime
+) -> set[int]:
+  """What serves, where its bytes were first, and the newest ones within the limits."""
+  limits, present = config.retention, versions(serving)
+  kept = set(present[-limits.versions :] if limits.versions else present)
+  if limits.max_age_days is not None:
+    oldest = now.timestamp() - 86_400 * limits.max_age_days
+    kept = {version for version in kept if _pushed_at(serving, known, version) >= oldest}
+  if present:
+    kept |= {present[-1], origin(rollbacks(serving), present[-1])}
+  return kept
+
+
+def _pushed_at(serving: pathlib.Path, known: dict[int, Push], version: int) -> float:
+  """Unix seconds; of the file system where the store does not know the version."""
+  if version in known:
+    return float(known[version].artifact.create_time_since_epoch) / 1000
+  return (serving / str(version)).stat().st_ctime
+
+
+def _protected(store: mlmd.MetadataStore, kept: Iterable[RunEntry], pushed: Iterable[Push]) -> set[int]:
+  """Ids of the artifacts that runs and versions which are kept have made, took from the cache, or descend from."""
+  runs = [name for entry in kept for name in (entry.run, entry.run + AGAIN)]
+  of_runs = {made.artifact.id for made in outputs_of_run(store, runs)}
+  roots = {push.artifact.id for push in pushed}
+  return of_runs | roots | {made.artifact.id for made in lineage(store, roots)}
+
+
+def _is_removable(artifact: mlmd_pb2.Artifact, output: OutputDirectory) -> bool:
+  """Whether its files are there and lie where this pipeline writes; a user's own files stay."""
+  path = pathlib.Path(artifact.uri)
+  return artifact.state == mlmd_pb2.Artifact.LIVE and output.artifacts in path.parents
+
+
+def _old_files(output: OutputDirectory, since: str | None) -> list[pathlib.Path]:
+  """Logs, unfinished trainings and finished lite files that were written before the oldest run that is kept."""
+  if since is None:
+    return []
+  oldest = datetime.datetime.fromisoformat(since).timestamp()
+  folders = [folder for folder in (output.logs, output.checkpoints, output.variants) if folder.is_dir()]
+  return sorted(path for folder in folders for path in folder.iterdir() if path.stat().st_mtime < oldest)
+
+
+def _set_aside(path: pathlib.Path) -> pathlib.Path | None:
+  target = path.with_name(f'{_REMOVED}{path.name}')
+  try:
+    set_aside(path, target)
+  except FileNotFoundError:  # Removed by hand.
+    return None
+  return target
+
+
+def _delete(path: pathlib.Path) -> None:
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+"""Predictions for a block of source rows, each row in its place, by the lite file that a user means."""
+
+from __future__ import annotations
+
+import pathlib
+import queue
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.ride_example_gen.canonical import Reason, canonicalize
+from components.ride_example_gen.reading import Block, MalformedLine
+from configs.dataset import Dataset
+from configs.errors import UserError
+from models.lite.client import LiteModel
+from models.release import EXTRA, find_pushed
+
+ROW, FILE, KEY, PREDICTION, REASON = 'row', 'file', 'key', 'prediction', 'reason'
+"""Columns of the output."""
+
+
+class Scorer:
+  """A lite file and the dataset whose rows it gets; any number of threads may call it.
+
+  Attributes:
+    schema: of the predictions. `row` counts from 0 over all files; `file` is
+      there for several files, `key` where the dataset has one; `prediction` is
+      null for a row that is not valid, `reason` (a `Reason`) for one that is.
+  """
+
+  def __init__(self, lite_file: pathlib.Path, dataset: Dataset, workers: int, several_files: bool) -> None:
+    """Loads the file once for each of the threads that may work at the same time.
+
+    Raises:
+      LiteFileError: it is no lite file.
+      UserError: it is one for rides with other columns.
+    """
+    self._dataset = dataset
+    self._models: queue.SimpleQueue[LiteModel] = queue.SimpleQueue()
+    for _ in range(workers):
+      model = LiteModel(lite_file)
+      self._models.put(model)
+    self._check_inputs(str(lite_file), [*model.inputs])
+    fields = [(ROW, pa.int64()), (FILE, pa.string()), (KEY, pa.string()), (PREDICTION, pa.float32())]
+    left_out = {*([] if several_files else [FILE]), *([] if dataset.columns.key else [KEY])}
+    self.schema = pa.schema([field for field in [*fields, (REASON, pa.string())] if field[0] not in left_out])
+
+  def score(self, path: str, block: Block, first_row: int) -> pa.RecordBatch:
+    """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
+
+    Args:
+      path: the file, for `file` and messages.
+      block: its malformed lines lie among its rows.
+      first_row: `row` of the file's first row.
+
+    Raises:
+      IngestionError: a column's type can't be what it should be.
+      LiteFileError: the model fails on the rides.
+    """
+    canonical = canonicalize(block.rows, self._dataset, label_required=False)
+    fares = self._fares(canonical.rides, canonical.valid)
+    numbers = np.concatenate([block.numbers, [line.number for line in block.malformed]]).astype(np.int64)
+    columns = {
+      ROW: pa.array(numbers - 1 + first_row),
+      FILE: pa.array([path]).take(pa.array(np.zeros(len(numbers), np.int64))),
+      KEY: _with_nulls(self._keys(block.rows), len(block.malformed)),
+      PREDICTION: _with_nulls(pa.array(fares, mask=~canonical.valid), len(block.malformed)),
+      REASON: pa.concat_arrays([canonical.reason, _wrong_number_of_fields(block.malformed)]),
+    }
+    scored = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
+    if not block.malformed:
+      return scored
+    order = pa.array(np.argsort(numbers))
+    return pa.RecordBatch.from_arrays([column.take(order) for column in scored.columns], schema=self.schema)
+
+  def _fares(self, rides: pa.RecordBatch, valid: np.ndarray) -> np.ndarray:
+    """float32 [rows]; 0 where a row is not valid."""
+    columns = {name: column.to_numpy() for name, column in zip(rides.schema.names, rides.columns, strict=True)}
+    everyone = bool(valid.all())
+    model = self._models.get()
+    try:
+      if everyone:
+        return model.predict(columns)
+      fares = np.zeros(len(valid), np.float32)
+      fares[valid] = model.predict({name: column[valid] for name, column in columns.items()})
+      return fares
+    finally:
+      self._models.put(model)
+
+  def _keys(self, rows: pa.RecordBatch) -> pa.Array:
+    index = rows.schema.get_field_index(self._dataset.columns.key) if self._dataset.columns.key else -1
+    return _as_text(rows.column(index)) if index >= 0 else pa.nulls(rows.num_rows, pa.string())
+
+  def _check_inputs(self, lite_file: str, inputs: Sequence[str]) -> None:
+    made = self._dataset.raw_inputs()
+    for name in sorted({*inputs} ^ {*made}):
+      which = 'the model takes but the dataset does not have' if name in inputs else 'the dataset has but the model not'
+      raise UserError(
+        f"'{lite_file}' does not fit the dataset '{self._dataset.name}': '{name}' is an input that {which}; "
+        'is it the config of another dataset?'
+      )
+
+
+def _with_nulls(column: pa.Array, count: int) -> pa.Array:
+  return pa.concat_arrays([column, pa.nulls(count, column.type)]) if count else column
+
+
+def _wrong_number_of_fields(lines: Sequence[MalformedLine]) -> pa.Array:
+  return pa.array([Reason.WRONG_NUMBER_OF_FIELDS.value] * len(lines), pa.string())
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+  """Any column as strings."""
+  if pa.types.is_dictionary(column.type):
+    column = column.dictionary_decode()
+  try:
+    return column.cast(pa.string())
+  except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    # Nested types and bytes that are no text; keys of such types are rare.
+    return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+
+
+def count_reasons(scored: pa.RecordBatch) -> dict[str, int]:
+  """How often each reason occurs in some predictions."""
+  reasons = scored.column(scored.schema.get_field_index(REASON)).drop_null()
+  return {found['values']: found['counts'] for found in pc.value_counts(reasons).to_pylist()}
+
+
+_CONFIG = 'config.yaml'
+
+
+class ModelFiles(NamedTuple):
+  """What predictions need of a model.
+
+  Attributes:
+    lite: the lite file.
+    config: the config that the model was trained by; `None` for a lite file on
+      its own.
+    dataset: name of the dataset that it was trained on; '' where unknown.
+  """
+
+  lite: pathlib.Path
+  config: pathlib.Path | None
+  dataset: str
+
+
+def find_model(path: str) -> ModelFiles:
+  """Finds and verifies a model.
+
+  Args:
+    path: a pushed version, the directory of the versions, or a `.tflite`.
+
+  Raises:
+    ManifestError: there is none, or it is not what was pushed.
+  """
+  pushed = find_pushed(path)
+  config = pushed.version / EXTRA / _CONFIG if pushed.version else None
+  known = config if config is not None and config.is_file() else None
+  return ModelFiles(pushed.file, known, pushed.manifest.dataset if pushed.manifest else '')

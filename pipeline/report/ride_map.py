@@ -1,0 +1,185 @@
+"""Errors on a map without a map: places of the city as dots, as large as their rides, coloured by their mean error."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from pipeline.report.charts import WIDTH, Scale, element, line, picture, round_step, text
+from pipeline.report.tables import counted, signed
+
+_CELLS = (44, 36, 28, 22)
+"""Across the map; nearer rides are one dot. The first of these that gives few enough dots."""
+
+_MOST_DOTS = 500
+
+_SHARE = 0.005
+"""Of the rides, left outside at each edge; a mistyped coordinate must not shrink the city."""
+
+_KM_PER_DEGREE = 111.195
+"""Of latitude: a great circle of radius 6,371 km over 360."""
+
+_SMALLEST, _LARGEST = 1.7, 9.0
+"""Radius of a dot."""
+
+_SHADES = 3
+"""Colours on either side of the neutral one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MapLandmark:
+  """A place to find one's way by."""
+
+  name: str
+  longitude: float
+  latitude: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Shades:
+  """How mean errors become colours: `step` wide, the neutral one around zero.
+
+  Attributes:
+    step: width of a colour, the city's currency.
+  """
+
+  step: float
+
+  def index(self, error: float) -> int:
+    """From -3 (far too low) over 0 to 3 (far too high)."""
+    return max(-_SHADES, min(_SHADES, math.floor(error / self.step + 0.5)))
+
+  def legend(self) -> list[tuple[str, str]]:
+    """Class and meaning of each colour, from too low to too high."""
+    names = []
+    for index in range(-_SHADES, _SHADES + 1):
+      low, high = signed((index - 0.5) * self.step, 1), signed((index + 0.5) * self.step, 1)
+      last = abs(index) == _SHADES
+      names.append(
+        (
+          shade(index),
+          f'{"below" if index < 0 else "above"} {high if index < 0 else low}' if last else f'{low} to {high}',
+        )
+      )
+    return names
+
+
+def shades_for(mean_absolute_error: float) -> Shades:
+  """Colours that tell apart errors about as large as a typical one."""
+  return Shades(round_step(max(mean_absolute_error, 0.01) / 2))
+
+
+def shade(index: int) -> str:
+  """The class of a colour."""
+  return f'e{index + _SHADES}'
+
+
+def draw_map(
+  longitude: np.ndarray,
+  latitude: np.ndarray,
+  errors: np.ndarray,
+  shades: Shades,
+  landmarks: Sequence[MapLandmark],
+  currency: str,
+  label: str,
+) -> tuple[Markup, int]:
+  """Draws the map.
+
+  Args:
+    longitude: float64 degrees [rides], finite.
+    latitude: float64 degrees [rides], finite.
+    errors: float64 [rides], prediction minus fare.
+    shades: the colours.
+    landmarks: drawn where they lie on the map.
+    currency: of the errors.
+    label: what the map shows, for who can't see it.
+
+  Returns:
+    The picture, and how many rides lie outside of it.
+  """
+  x, y, height, unit = _projection(longitude, latitude)
+  inside = (longitude >= x.low) & (longitude <= x.high) & (latitude >= y.low) & (latitude <= y.high)
+  dots = _dots(_places(longitude[inside], x), _places(latitude[inside], y), errors[inside])
+  parts = [element('rect', x=0.5, y=0.5, width=WIDTH - 1, height=height - 1, rx=8, class_='sea')]
+  parts += [_dot(dot, shades, currency) for dot in dots]
+  parts += [mark for landmark in landmarks for mark in _landmark(landmark, x, y)]
+  parts += _ruler(unit, height)
+  return picture(WIDTH, height, label, *parts), int((~inside).sum())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Dot:
+  x: float
+  y: float
+  radius: float
+  rides: int
+  error: float
+
+
+def _projection(longitude: np.ndarray, latitude: np.ndarray) -> tuple[Scale, Scale, float, float]:
+  """Scales of both axes, the height of the drawing, and its units per kilometre."""
+  west, east = _range(longitude)
+  south, north = _range(latitude)
+  stretch = math.cos(math.radians((south + north) / 2))
+  # Neither a strip nor a tower: at least half as high as wide, at most as high.
+  tall = max((north - south), 0.5 * (east - west) * stretch)
+  wide = max((east - west) * stretch, tall) / stretch
+  middle, centre = (west + east) / 2, (south + north) / 2
+  height = WIDTH * tall / (wide * stretch)
+  x = Scale(middle - wide / 2, middle + wide / 2, 0.0, WIDTH)
+  y = Scale(centre - tall / 2, centre + tall / 2, height, 0.0)
+  return x, y, height, WIDTH / (wide * stretch * _KM_PER_DEGREE)
+
+
+def _range(degrees: np.ndarray) -> tuple[float, float]:
+  low, high = np.quantile(degrees, [_SHARE, 1 - _SHARE])
+  margin = max(0.06 * (high - low), 0.005)
+  return float(low - margin), float(high + margin)
+
+
+def _places(degrees: np.ndarray, scale: Scale) -> np.ndarray:
+  """What a linear scale does, for a whole column."""
+  return scale.start + (degrees - scale.low) / (scale.high - scale.low) * (scale.end - scale.start)
+
+
+def _dots(x: np.ndarray, y: np.ndarray, errors: np.ndarray) -> list[_Dot]:
+  """One dot for each cell of a grid that has rides, in their middle; the large ones first, under the small ones."""
+  for across in _CELLS:
+    column, row = (np.floor(place / (WIDTH / across)).astype(np.int64) for place in (x, y))
+    _, cell, rides = np.unique(column + (across + 1) * row, return_inverse=True, return_counts=True)
+    if len(rides) <= _MOST_DOTS:
+      break
+  x_mean, y_mean, error = (np.bincount(cell, weights=values) / rides for values in (x, y, errors))
+  radii = np.maximum(_SMALLEST, _LARGEST * np.sqrt(rides / rides.max()))
+  return [
+    _Dot(float(x_mean[i]), float(y_mean[i]), float(radii[i]), int(rides[i]), float(error[i]))
+    for i in np.argsort(-rides)
+  ]
+
+
+def _dot(dot: _Dot, shades: Shades, currency: str) -> Markup:
+  title = element('title', f'{counted(dot.rides, "ride")}, mean error {signed(dot.error)} {currency}')
+  return element('circle', title, cx=dot.x, cy=dot.y, r=dot.radius, class_=shade(shades.index(dot.error)))
+
+
+def _landmark(landmark: MapLandmark, x: Scale, y: Scale) -> list[Markup]:
+  if not (x.low < landmark.longitude < x.high and y.low < landmark.latitude < y.high):
+    return []
+  left, top = x(landmark.longitude), y(landmark.latitude)
+  cross = element('path', d=f'M{left - 4:.1f} {top:.1f}h8M{left:.1f} {top - 4:.1f}v8', class_='landmark')
+  anchor, gap = ('start', 8) if left < 0.75 * WIDTH else ('end', -8)
+  return [cross, text(left + gap, top + 4, landmark.name, anchor, 'name halo')]
+
+
+def _ruler(unit: float, height: float) -> list[Markup]:
+  """A round number of kilometres, about a fifth of the width."""
+  kilometres = round_step(WIDTH / 8 / unit)
+  end = 12 + kilometres * unit
+  return [
+    line(12, height - 12, end, height - 12, 'ruler'),
+    text(end + 6, height - 8, f'{kilometres:g} km', class_='tick'),
+  ]

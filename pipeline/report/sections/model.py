@@ -1,0 +1,582 @@
+"""What came of the run: the sentence and figures at the top, the model card, the variants, and what served before."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from components.compression_gate.records import CompressionRecord, JudgedVariant
+from configs.base import joined
+from configs.columns import LABEL
+from configs.compression import JudgedOn
+from configs.records import Estimate, RecordError
+from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest
+from models.versions import served_version, version_number
+from pipeline.local.runner import StepState
+from pipeline.report.frontier import Limits, Point, draw_frontier
+from pipeline.report.record import ColumnSummary, Difference, RunRecord, differences, period, read_config
+from pipeline.report.tables import (
+  MISSING,
+  Cell,
+  Heading,
+  Row,
+  Table,
+  bracket,
+  change,
+  counted,
+  day,
+  figure,
+  figures,
+  interval,
+  microseconds,
+  money,
+  number,
+  percent,
+  seconds,
+  size,
+  with_best,
+)
+from pipeline.summary_record import Status
+
+BADGES = {
+  Status.PUSHED: 'Pushed',
+  Status.NOT_BLESSED: 'Not pushed',
+  Status.ANOMALIES: 'Stopped',
+  Status.FAILED: 'Failed',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+  """One figure: its name, itself, and what goes with it."""
+
+  name: str
+  value: str
+  note: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Headline:
+  """What came of the run.
+
+  Attributes:
+    status: as in the summary.
+    badge: the status, for people.
+    title: a short sentence.
+    sentences: what was chosen and how good it is.
+    reason: why; several paragraphs where several things went wrong.
+    tiles: the most important figures.
+  """
+
+  status: str
+  badge: str
+  title: str
+  sentences: tuple[str, ...]
+  reason: tuple[str, ...]
+  tiles: tuple[Tile, ...]
+
+
+def headline(record: RunRecord, variants: CompressionRecord | None) -> Headline:
+  """The top of the page of any run."""
+  status = record.summary.status
+  chosen = variants.named(variants.chosen) if variants else None
+  reasons = [record.summary.reason]
+  if variants and variants.reason not in reasons[0]:
+    reasons.append(variants.reason)
+  lines = [line.strip() for reason in reasons for line in reason.splitlines()]
+  return Headline(
+    status=status.value,
+    badge=BADGES[status],
+    title=_title(record, status, chosen),
+    sentences=_sentences(record, variants, chosen),
+    reason=tuple(dict.fromkeys(line for line in lines if line)),
+    tiles=_tiles(record, variants, chosen),
+  )
+
+
+def _title(record: RunRecord, status: Status, chosen: JudgedVariant | None) -> str:
+  if status is Status.PUSHED:
+    return f'{chosen.name} was pushed' if chosen else 'The model was pushed'
+  if status is Status.NOT_BLESSED:
+    return 'Nothing was pushed; the served model stays'
+  if status is Status.ANOMALIES:
+    return 'Stopped before training: the rides are not what was expected'
+  failed = [step.name for step in record.steps() if step.state is StepState.FAILED]
+  return f'The run failed in {failed[0]}' if failed else 'The run failed before its first step'
+
+
+def _sentences(record: RunRecord, variants: CompressionRecord | None, chosen: JudgedVariant | None) -> tuple[str, ...]:
+  """How good the chosen variant is, or else the trained model."""
+  if chosen and chosen.rmse and variants:
+    return (_accuracy(record, variants, chosen), _cost(variants, chosen))
+  rmse = record.error('rmse')
+  if rmse is None:
+    return ()
+  return (f'On rides that it was not trained on, the model has an RMSE of {interval(rmse)} {record.currency}.',)
+
+
+def _accuracy(record: RunRecord, variants: CompressionRecord, chosen: JudgedVariant) -> str:
+  text = (
+    f'On rides that it was not trained on, the file itself has an RMSE of {interval(chosen.rmse)} {record.currency}'
+  )
+  if chosen.rmse_ratio is None or chosen.name == variants.baseline:
+    return f'{text}.'
+  return f'{text}: {change(chosen.rmse_ratio.value)} float32 (ratio {interval(chosen.rmse_ratio, 3)}).'
+
+
+def _cost(variants: CompressionRecord, chosen: JudgedVariant) -> str:
+  text = f'It takes {size(chosen.bytes)}, {size(chosen.gzip_bytes)} after gzip'
+  base = variants.named(variants.baseline)
+  if base and base is not chosen and base.bytes and chosen.bytes and base.gzip_bytes and chosen.gzip_bytes:
+    share, zipped = chosen.bytes / base.bytes, chosen.gzip_bytes / base.gzip_bytes
+    text += f' ({percent(share, 0)} and {percent(zipped, 0)} of float32)'
+  if chosen.latency_us:
+    text += f', and predicts a fare in {microseconds(chosen.latency_us.p50)}'
+  return f'{text}.'
+
+
+def _tiles(record: RunRecord, variants: CompressionRecord | None, chosen: JudgedVariant | None) -> tuple[Tile, ...]:
+  rmse = chosen.rmse if chosen and chosen.rmse else record.error('rmse')
+  mae = chosen.mae if chosen and chosen.mae else record.error('mae')
+  tiles = [_error_tile('RMSE', rmse, record.currency), _error_tile('MAE', mae, record.currency)]
+  if chosen:
+    tiles.append(Tile('Size', size(chosen.bytes), f'{size(chosen.gzip_bytes)} after gzip'))
+    if chosen.latency_us:
+      tail = f'99 % of calls under {microseconds(chosen.latency_us.p99)}'
+      tiles.append(Tile('One ride takes', microseconds(chosen.latency_us.p50), tail))
+  rows = record.summary.rows
+  if rows:
+    tiles.append(Tile('Rides kept', f'{rows.kept:,}', f'of {rows.read:,} read'))
+  if steps := record.steps():
+    tiles.append(Tile('The run took', seconds(sum(step.seconds for step in steps)), f'{len(steps)} steps'))
+  return tuple(tile for tile in tiles if tile is not None)
+
+
+def _error_tile(name: str, found: Estimate | None, currency: str) -> Tile | None:
+  return Tile(name, money(found.value, currency), f'95 % interval {bracket(found)}') if found else None
+
+
+_MIN_RIDES = 50
+"""A slice with fewer rides is no ground for a sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Topic:
+  """A heading of the card and the sentences below it."""
+
+  title: str
+  sentences: tuple[str, ...]
+
+
+def model_card(
+  record: RunRecord, variants: CompressionRecord | None, columns: tuple[ColumnSummary, ...]
+) -> tuple[Topic, ...]:
+  """The card; empty where there is no model to tell of, or the config is lost."""
+  dataset = record.config.get('dataset')
+  if not dataset or not (record.summary.metrics or variants):
+    return ()
+  topics = [
+    Topic('What it is for', _use(record, dataset)),
+    Topic('What it learned from', _data(record, dataset, columns)),
+    Topic('How good it is', _metrics(record, variants)),
+    Topic('What it cannot do', _limits(record, dataset, columns)),
+    Topic('What to keep in mind', _ethics(record)),
+  ]
+  return tuple(topic for topic in topics if topic.sentences)
+
+
+def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
+  return (
+    f"It estimates what a taxi ride of the dataset '{dataset['name']}' will cost, in {record.currency}, from what is "
+    'known before the ride: the time of the pickup, where it begins and ends, and the number of passengers where it is '
+    'told.',
+    'It is made to show an expected fare and to notice unusual ones. It is no taximeter: do not charge what it says.',
+  )
+
+
+def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
+  rows, box = record.summary.rows, (dataset.get('rules') or {}).get('bounds')
+  told = []
+  if rows:
+    train, held = rows.splits.get('train', 0), rows.splits.get('eval', 0)
+    told.append(
+      f'{counted(train, "ride")} to learn from; {counted(held, "other ride")}, of other moments, to judge it by.'
+    )
+  if found := period(columns):
+    told.append(f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.')
+  if box:
+    told.append(f'Place: {_range(box["latitude"], "latitude")} and {_range(box["longitude"], "longitude")} (WGS84).')
+  if fares := [column for column in columns if column.name == LABEL]:
+    low, middle, high = (money(value, record.currency) for value in (fares[0].low, fares[0].median, fares[0].high))
+    told.append(f'Fares: {low} to {high}, the middle one {middle}.')
+  return tuple(told)
+
+
+def _range(bounds: Mapping[str, float], name: str) -> str:
+  return f'{name} {number(bounds["min"])}° to {number(bounds["max"])}°'
+
+
+def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str, ...]:
+  chosen = variants.named(variants.chosen) if variants else None
+  rmse, mae = record.error('rmse'), record.error('mae')
+  told = []
+  if rmse and mae:
+    told.append(
+      f'The trained model: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} '
+      f'{record.currency}.'
+    )
+  if chosen and chosen.rmse and chosen.mae:
+    told.append(
+      f'The file that was chosen, {chosen.name}: RMSE {interval(chosen.rmse)} {record.currency}, mean absolute error '
+      f'{interval(chosen.mae)} {record.currency}.'
+    )
+  if told:
+    told.append('Intervals hold 95 % and come from drawing the moments of pickup again and again (bootstrap).')
+  return tuple(told)
+
+
+def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
+  told = []
+  if found := period(columns):
+    told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
+  told.append('It knows nothing of traffic, weather, tolls or the way that is taken: two equal rides get one fare.')
+  told.append('Outside of the place above it was never tried; there its fares mean nothing.')
+  judged = [row for row in record.summary.slices if row.name != 'all' and row.example_count >= _MIN_RIDES]
+  if judged:
+    worst = max(judged, key=lambda row: row.root_mean_squared_error)
+    told.append(
+      f"It errs most in the slice '{worst.name}': RMSE {money(worst.root_mean_squared_error, record.currency)} "
+      f'over {worst.example_count:,.0f} rides.'
+    )
+  told += _missing(columns)
+  return tuple(told)
+
+
+def _missing(columns: Sequence[ColumnSummary]) -> list[str]:
+  often = [column for column in columns if 0 < column.missing < 1]
+  if not often:
+    return []
+  names = joined([f'{column.name} ({percent(column.missing)})' for column in often])
+  return [f'Some rides lack {names}; for those it falls back on the average, and errs more.']
+
+
+def _ethics(record: RunRecord) -> tuple[str, ...]:
+  rows = record.summary.rows
+  told = [
+    'The fares are what people were charged, mistakes included: what breaks a rule was set aside, what is merely odd '
+    'was not. The model repeats the habits of its data.',
+    'Where few rides were taken, fares are less sure. Look at the map before its fares decide who gets a taxi, and '
+    'where.',
+    'Places and times of single rides can tell who went where. This page shows some: keep it as safe as the rides.',
+  ]
+  if rows and (aside := sum(rows.quarantined.values())):
+    share = percent(aside / rows.read, 2)
+    told.insert(1, f'{counted(aside, "row")} of {rows.read:,} ({share}) broke a rule; the reasons are above.')
+  return tuple(told)
+
+
+_RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY, _ZEROS = range(1, 11)
+"""Columns of figures."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontierChart:
+  """A frontier, and the variants that lie above its picture."""
+
+  title: str
+  picture: Markup
+  outside: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class VariantsSection:
+  """The variants, side by side.
+
+  Attributes:
+    counts: how many there are and how many keep the budget.
+    budget: what was asked for.
+    notes: of the gate.
+    table: one row each.
+    charts: the frontiers.
+    recipes: name and colour of each recipe.
+  """
+
+  counts: str
+  budget: str
+  notes: tuple[str, ...]
+  table: Table
+  charts: tuple[FrontierChart, ...]
+  recipes: tuple[tuple[str, str], ...]
+
+
+def variants_section(record: RunRecord, variants: CompressionRecord | None) -> VariantsSection | None:
+  """The section, or `None` if no variant was made."""
+  if variants is None:
+    return None
+  kept = sum(variant.within_budget for variant in variants.variants)
+  made = sum(variant.bytes is not None for variant in variants.variants)
+  lost = len(variants.variants) - made
+  told = f', {lost} of which could not be made' if lost else ''
+  keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
+  counts = f'{counted(len(variants.variants), "variant")}{told}; {keeps} the budget.'
+  return VariantsSection(
+    counts=counts,
+    budget=_budget(variants, record.currency),
+    notes=variants.notes,
+    table=_variants_table(record, variants),
+    charts=_charts(variants),
+    recipes=tuple((recipe, f's{index % 8}') for index, recipe in enumerate(variants.recipes)),
+  )
+
+
+def _budget(variants: CompressionRecord, currency: str) -> str:
+  budget = variants.budget
+  if budget is None:
+    return ''
+  limits = []
+  if budget.rmse_ratio is not None:
+    limits.append(f"an RMSE of at most {budget.rmse_ratio:g} times float32's")
+  if budget.worst_slice_ratio is not None:
+    smallest = f' (of those with at least {budget.min_slice_rides} rides)'
+    limits.append(f'at most {budget.worst_slice_ratio:g} times on the worst slice{smallest}')
+  if budget.bytes is not None:
+    limits.append(f'a file of at most {size(budget.bytes)}')
+  if budget.latency_us is not None:
+    limits.append(f'at most {microseconds(budget.latency_us)} for one ride')
+  if not limits:
+    return ''
+  judged = {JudgedOn.POINT: 'the ratio itself', JudgedOn.UPPER_BOUND: "the upper bound of the ratio's interval"}
+  held = f' What counts is {judged[budget.judged_on]}.'
+  return f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed.{held}'
+
+
+def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
+  batch = record.config.get('compression', {}).get('measurement', {}).get('batch')
+  headings = (
+    Heading('variant', numeric=False),
+    Heading('RMSE', record.currency, meaning='Root mean squared error: large misses weigh more.'),
+    Heading('to float32', meaning='Ratio of the RMSE to that of the float32 file, ride by ride; 1 is no loss.'),
+    Heading('worst slice', meaning='The slice whose RMSE grows most, against the float32 file.'),
+    Heading('file', 'KB', meaning='The file as it is, the features included.', sorted=True),
+    Heading('gzip', 'KB', meaning='What users download.'),
+    Heading('one ride, p50', 'µs', meaning='Median time for one ride.'),
+    Heading('one ride, p99', 'µs', meaning='99 of 100 calls for one ride are faster.'),
+    Heading(
+      f'{batch} rides, p50' if batch else 'batch, p50',
+      'µs',
+      meaning='Median time for a larger batch, all of its rides together.',
+    ),
+    Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),
+    Heading('zeros', '%', meaning='Share of weights that are zero, counted in the file.'),
+    Heading('budget', numeric=False, meaning='Whether it keeps every limit.'),
+    Heading('why', numeric=False),
+  )
+  # The order of the heading that says it is sorted; what could not be made comes last.
+  ordered = sorted(variants.variants, key=lambda variant: (variant.bytes is None, variant.bytes or 0))
+  rows = [_row(variant, variants) for variant in ordered]
+  rows_with_best = with_best(rows, (_RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY), (_ZEROS,))
+  filled = [i for i in range(len(headings)) if any(row.cells[i].style != 'none' for row in rows)]
+  return Table(
+    caption='Variants, smallest file first',
+    headings=tuple(headings[i] for i in filled),
+    rows=tuple(dataclasses.replace(row, cells=tuple(row.cells[i] for i in filled)) for row in rows_with_best),
+    sortable=True,
+  )
+
+
+def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
+  chosen = variant.name == variants.chosen
+  marks = [word for word, true in (('chosen', chosen), ('baseline', variant.name == variants.baseline)) if true]
+  worst, latency, batch = variant.worst_slice, variant.latency_us, variant.latency_batch_us
+  ratio = worst.rmse_ratio if worst else None
+  spread = f'{number(latency.spread[0], 1)}–{number(latency.spread[1], 1)}' if latency else ''
+  made = variant.bytes is not None
+  verdict = ('✓ kept' if variant.within_budget else '✗ missed') if made and variant.rmse else 'not made'
+  cells = (
+    Cell(variant.name, note=', '.join(marks)),
+    figures(variant.rmse),
+    figures(variant.rmse_ratio, 3),
+    figure(ratio.value, number(ratio.value, 3), f'{bracket(ratio, 3)}\n{worst.name}')
+    if ratio and worst
+    else figure(None, ''),
+    _scaled(variant.bytes, 1e-3),
+    _scaled(variant.gzip_bytes, 1e-3),
+    _scaled(latency.p50 if latency else None, 1, spread),
+    _scaled(latency.p99 if latency else None, 1),
+    _scaled(batch.p50 if batch else None, 1),
+    _scaled(variant.peak_bytes, 1e-6),
+    _scaled(variant.sparsity, 100),
+    Cell(verdict, style='good' if variant.within_budget else 'bad'),
+    Cell(variant.reason or '', style='reason'),
+  )
+  return Row(cells, 'chosen' if chosen else '' if made else 'faint')
+
+
+def _scaled(value: float | None, factor: float, note: str = '') -> Cell:
+  """A figure in the unit of its heading, with one decimal; latencies over 1,000 without."""
+  shown = None if value is None else value * factor
+  return figure(value, number(shown, 0 if shown is not None and shown >= 1000 else 1), note)
+
+
+def _charts(variants: CompressionRecord) -> tuple[FrontierChart, ...]:
+  budget = variants.budget
+  size_chart = _chart(
+    variants, 'Accuracy and size', 'size of the file', size, budget.bytes if budget else None,
+    lambda variant: variant.bytes, lambda variant: variant.frontier_size,
+  )  # fmt: skip
+  latency_chart = _chart(
+    variants, 'Accuracy and latency', 'median time for one ride', microseconds, budget.latency_us if budget else None,
+    lambda variant: variant.latency_us.p50 if variant.latency_us else None, lambda variant: variant.frontier_latency,
+  )  # fmt: skip
+  return tuple(chart for chart in (size_chart, latency_chart) if chart)
+
+
+def _chart(
+  variants: CompressionRecord,
+  title: str,
+  cost_label: str,
+  cost_format: Callable[[float], str],
+  cost_limit: float | None,
+  cost: Callable[[JudgedVariant], float | None],
+  on_frontier: Callable[[JudgedVariant], bool],
+) -> FrontierChart | None:
+  colors = {recipe: index % 8 for index, recipe in enumerate(variants.recipes)}
+  points = [
+    Point(
+      name=variant.name,
+      color=colors[variant.recipe],
+      cost=value,
+      ratio=variant.rmse_ratio,
+      on_frontier=on_frontier(variant),
+      within_budget=variant.within_budget,
+      chosen=variant.name == variants.chosen,
+      told=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
+    )
+    for variant in variants.variants
+    if (value := cost(variant)) and variant.rmse_ratio
+  ]
+  if not points:
+    return None
+  names = joined([point.name for point in sorted(points, key=lambda point: point.cost) if point.on_frontier])
+  label = f'{title}: {len(points)} variants. On the frontier: {names or "none"}.'
+  limits = Limits(cost_limit, variants.budget.rmse_ratio if variants.budget else None)
+  picture, outside = draw_frontier(points, limits, cost_label, cost_format, label)
+  return FrontierChart(title, picture, tuple(outside))
+
+
+_NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
+"""Settings in these sections that decide nothing of a model, and are not kept beside it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedSection:
+  """The version that served before.
+
+  Attributes:
+    version: its number.
+    told: what the comparison says.
+    table: both side by side; `None` if it has no manifest.
+    changed: settings that differ from its config.
+  """
+
+  version: str
+  told: tuple[str, ...]
+  table: Table | None
+  changed: tuple[Difference, ...]
+
+
+def served_section(record: RunRecord, variants: CompressionRecord | None) -> ServedSection | None:
+  """The section, or `None` if nothing served before."""
+  before = _version_before(record)
+  if before is None:
+    return None
+  pushed = record.summary.status is Status.PUSHED
+  verb = 'served before this run' if pushed else 'goes on serving, as this run pushed nothing'
+  told = [f'Version {before.name} {verb}.']
+  manifest = _manifest(before)
+  if manifest is None:
+    told.append('It has no manifest, so there are no figures of it to compare with.')
+    table = None
+  else:
+    told.append(_verdict(record, variants, manifest))
+    table = _served_table(record, variants, before.name, manifest)
+  return ServedSection(before.name, tuple(told), table, _changed(record, before))
+
+
+def _version_before(record: RunRecord) -> pathlib.Path | None:
+  """What served before the version that this run pushed, or what serves now if it pushed none."""
+  serving = record.output.serving
+  pushed = pathlib.PurePath(record.summary.pushed_path or '').name
+  version = served_version(serving, before=version_number(pushed))
+  return None if version is None else serving / str(version)
+
+
+def _changed(record: RunRecord, before: pathlib.Path) -> tuple[Difference, ...]:
+  """What is set otherwise now, of what is kept beside a model: the sections that decide what it is."""
+  earlier = read_config(before / EXTRA / 'config.yaml')
+  now = {section: values for section, values in record.config.items() if section in earlier}
+  return tuple(found for found in differences(earlier, now) if found.setting not in _NOT_OF_A_MODEL)
+
+
+def _manifest(version: pathlib.Path) -> Manifest | None:
+  try:
+    return Manifest.read(version / MANIFEST)
+  except (OSError, RecordError):
+    return None
+
+
+def _errors(record: RunRecord, variants: CompressionRecord | None) -> dict[str, Estimate | None]:
+  """RMSE and MAE of this run: of the chosen file, else of the trained model."""
+  chosen = variants.named(variants.chosen) if variants else None
+  if chosen and chosen.rmse:
+    return {'rmse': chosen.rmse, 'mae': chosen.mae}
+  return {name: record.error(name) for name in ('rmse', 'mae')}
+
+
+def _verdict(record: RunRecord, variants: CompressionRecord | None, manifest: Manifest) -> str:
+  now, then = _errors(record, variants)['rmse'], manifest.metrics.rmse
+  if now is None or then is None:
+    return 'One of the two has no RMSE, so they can only be compared by their sizes and settings.'
+  order = 'higher' if now.value > then.value else 'lower'
+  if now.bottom <= then.top and then.bottom <= now.top:
+    return (
+      f'The RMSE is {order} now, but the intervals overlap: the difference may be chance. Each was measured on the '
+      'eval split of its own run.'
+    )
+  return (
+    f'The RMSE is {order} now, and the intervals do not overlap. Each was measured on the eval split of its own run.'
+  )
+
+
+def _served_table(record: RunRecord, variants: CompressionRecord | None, version: str, manifest: Manifest) -> Table:
+  chosen = variants.named(variants.chosen) if variants else None
+  now, lite = _errors(record, variants), manifest.files.get(LITE_FILE)
+  rows = [
+    ('RMSE', record.currency, figures(now['rmse']), figures(manifest.metrics.rmse)),
+    ('MAE', record.currency, figures(now['mae']), figures(manifest.metrics.mae)),
+    ('size of the file', '', _size(chosen.bytes if chosen else None), _size(lite.bytes if lite else None)),
+    ('variant', '', Cell(chosen.name if chosen else MISSING), Cell(f'{manifest.recipe}.{manifest.scheme}')),
+    (
+      'dataset',
+      '',
+      Cell(str(record.config.get('dataset', {}).get('name', MISSING))),
+      Cell(manifest.dataset),
+    ),
+    ('made', '', Cell(f'{record.written:%Y-%m-%d %H:%M}'), Cell(_moment(manifest.created))),
+  ]
+  headings = (Heading('', numeric=False), Heading('this run'), Heading(f'version {version}'))
+  body = tuple(Row((Cell(name, note=unit), this, other)) for name, unit, this, other in rows)
+  return Table('This run and the version that served before', headings, body)
+
+
+def _moment(created: str) -> str:
+  """An ISO 8601 moment in UTC, for people."""
+  return f'{created[:16].replace("T", " ")} UTC' if created else MISSING
+
+
+def _size(count: int | None) -> Cell:
+  return figure(count, size(count))

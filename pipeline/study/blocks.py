@@ -1,0 +1,228 @@
+"""The questions of the study about features, dimensions, embeddings and other models: what is compared, fold by fold.
+
+Every model takes as many optimizer steps, whatever rides it has, so that no size is trained less.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from sklearn.linear_model import lars_path
+
+from configs.features import Features
+from configs.run import RunConfig
+from configs.study import FOURTH_ROOT, StudyBlock
+from models.rides import Rides
+from models.training import predict, total_steps
+from pipeline.study.fare_models import FareModels
+from pipeline.study.folds import Outcome, StudyFold, Task, Variant, everything, first_stamps, with_features
+from pipeline.study.reference_models import (
+  LIGHTLY_TUNED,
+  TrainedNet,
+  case_study_baseline,
+  case_study_net,
+  lightgbm_fares,
+  linear_fares,
+  mean_fares,
+  raw_columns,
+)
+from transforms import names
+from transforms.catalogue import catalogue
+
+EVERYTHING = 'everything'
+"""What the others are compared with: every block, the config's own crosses."""
+
+RAW = 'raw'
+AS_CONFIGURED = 'as configured'
+PUBLISHED, FITTED = 'case study, published cells', 'case study, fitted cells'
+CASE_STUDY_BASELINE = 'case study, baseline net'
+
+_BASELINE = ('raw', 'passengers')
+"""The blocks of the case study's baseline: coordinates and passengers as they come."""
+
+_ADDED = ('temporal', 'geographic', 'buckets', 'crosses')
+
+
+def feature_tasks(config: RunConfig) -> Iterator[Task]:
+  """One task per set of features, the config's own among them."""
+  blocks = tuple(Features.model_fields)
+  sets: dict[str, tuple[str, ...]] = {RAW: _BASELINE}
+  sets |= {f'raw + {block}': (*_BASELINE, block) for block in _ADDED}
+  sets |= {EVERYTHING: blocks}
+  sets |= {f'everything less {left}': tuple(block for block in blocks if block != left) for left in blocks}
+  for name, on in sets.items():
+    yield _feature_task(config, name, _only(config.features, on))
+  yield _feature_task(config, AS_CONFIGURED, config.features)
+  yield from _case_study()
+
+
+def _feature_task(config: RunConfig, name: str, features: Features) -> Task:
+  of_variant = with_features(config, features)
+  models = FareModels(of_variant)
+  on = [block for block in type(features).model_fields if getattr(features, block).enabled]
+  return Task(
+    StudyBlock.FEATURES,
+    name,
+    (Variant(name, EVERYTHING, {'features': ' + '.join(on)}),),
+    lambda fold: {name: models.measure(fold, fold.features_of(of_variant))},
+    about=features.model_dump_json(),
+  )
+
+
+def _only(features: Features, on: tuple[str, ...]) -> Features:
+  """The config's own settings with just these blocks on."""
+  every = everything(features)
+  own = every.crosses.model_copy(update={'crosses': features.crosses.crosses})
+  blocks = {name: getattr(every, name) for name in type(features).model_fields} | {'crosses': own}
+  return Features(**{name: block.model_copy(update={'enabled': name in on}) for name, block in blocks.items()})
+
+
+def _case_study() -> Iterator[Task]:
+  """The case study's own nets, trained as published."""
+  nets: dict[str, Callable[[StudyFold], TrainedNet]] = {
+    CASE_STUDY_BASELINE: case_study_baseline,
+    PUBLISHED: functools.partial(case_study_net, fitted=False),
+    FITTED: functools.partial(case_study_net, fitted=True),
+  }
+  for name, net in nets.items():
+
+    def measure(fold: StudyFold, name: str = name, net: Callable[[StudyFold], TrainedNet] = net) -> dict[str, Outcome]:
+      trained = net(fold)
+      return {name: Outcome(trained.fares, {'parameters': trained.parameters, 'train_seconds': trained.seconds})}
+
+    yield Task(
+      StudyBlock.FEATURES, name, (Variant(name, EVERYTHING, {'features': 'those of the case study'}),), measure
+    )
+
+
+def dimension_tasks(config: RunConfig) -> Iterator[Task]:
+  """One task per number of features and size of the training split; embeddings are left out."""
+  config = with_features(config, _numeric(config.features))
+  total = len(catalogue(config.dataset, config.features))
+  dimensions = config.study.dimensions
+  counts = [(count, 0) for count in sorted(dimensions.features) if count < total]
+  counts += [(total, 0), *((total, noise) for noise in sorted(dimensions.noise))]
+  for rides in (*sorted(dimensions.training_rides), None):
+    for count, noise in counts:
+      yield _dimension_task(config, rides, count, noise, total)
+
+
+def variant_name(features: int, noise: int, rides: int | None) -> str:
+  """Such as `48 features + 50 noise, 2,000 rides`."""
+  noisy = f' + {noise} noise' if noise else ''
+  return f'{features} features{noisy}, {f"{rides:,}" if rides else "all"} rides'
+
+
+def _dimension_task(config: RunConfig, rides: int | None, count: int, noise: int, total: int) -> Task:
+  name = variant_name(count, noise, rides)
+  settings = {'training_rides': rides or 'all', 'kept_features': count, 'noise_features': noise}
+  models = FareModels(config)
+
+  def measure(fold: StudyFold) -> dict[str, Outcome]:
+    made = fold.features_of(config)
+    training = np.flatnonzero(~fold.test)
+    steps = total_steps(len(training), config.training)
+    if rides:
+      training = training[first_stamps(made.seconds[training], rides, fold.seed)]
+    columns = _columns(made.inputs[names.NUMERIC], made.fares, training, count)
+    if noise:
+      generator = np.random.default_rng([fold.seed, fold.number])
+      columns = np.concatenate([columns, generator.normal(size=(len(columns), noise)).astype(np.float32)], axis=1)
+    reduced = Rides({names.NUMERIC: columns}, made.fares, made.seconds)
+    as_long = config.training.model_copy(update={'steps': steps, 'epochs': None})
+    model, facts = models.fit(reduced[training], fold.seed, as_long)
+    return {name: Outcome(predict(model, reduced[fold.test]), facts)}
+
+  variant = Variant(name, variant_name(total, 0, rides), settings)
+  return Task(StudyBlock.DIMENSIONS, name, (variant,), measure, about=name + config.features.model_dump_json())
+
+
+def _columns(numeric: np.ndarray, fares: np.ndarray, training: np.ndarray, count: int) -> np.ndarray:
+  """The first features, in the order in which least angle regression takes them on the training rides."""
+  if count == numeric.shape[1]:
+    return numeric
+  known = numeric[training].astype(np.float64)
+  target = fares[training].astype(np.float64)
+  # Correlations of standardized columns; a subset of the rides has means of its own.
+  _, order, _ = lars_path(known - known.mean(axis=0), target - target.mean(), method='lar')
+  rest = [column for column in range(numeric.shape[1]) if column not in set(order)]
+  return numeric[:, [*order, *rest][:count]]
+
+
+def _numeric(features: Features) -> Features:
+  off = {name: getattr(features, name).model_copy(update={'enabled': False}) for name in ('buckets', 'crosses')}
+  return features.model_copy(update=off)
+
+
+REFERENCE = 'fourth root'
+NONE = 'no embedding'
+
+
+def embedding_tasks(config: RunConfig) -> Iterator[Task]:
+  """One task per width, beside the config's own features."""
+  off = config.features.crosses.model_copy(update={'enabled': False})
+  yield _embedding_task(config, NONE, 0, config.features.model_copy(update={'crosses': off}))
+  for width in dict.fromkeys((*config.study.embeddings.widths, FOURTH_ROOT)):
+    name = REFERENCE if width == FOURTH_ROOT else f'width {width}'
+    crosses = config.study.embeddings.crosses
+    widths = {} if width == FOURTH_ROOT else dict.fromkeys(crosses, width)
+    block = config.features.crosses.model_copy(update={'enabled': True, 'crosses': crosses, 'embedding': widths})
+    yield _embedding_task(config, name, width, config.features.model_copy(update={'crosses': block}))
+
+
+def _embedding_task(config: RunConfig, name: str, width: int | str, features: Features) -> Task:
+  of_variant = with_features(config, features)
+  models = FareModels(of_variant)
+  return Task(
+    StudyBlock.EMBEDDINGS,
+    name,
+    (Variant(name, REFERENCE, {'width': str(width)}),),
+    lambda fold: {name: models.measure(fold, fold.features_of(of_variant))},
+    about=features.model_dump_json(),
+  )
+
+
+THIS_MODEL = 'this model'
+
+
+@functools.cache
+def lightgbm_missing() -> str | None:
+  """Why LightGBM is not among the reference models, in a sentence; `None` where it is."""
+  try:
+    importlib.import_module('lightgbm')
+  except ImportError:
+    return "LightGBM is not installed, so it is not among the reference models: pip install 'farelite[dev]'."
+  except OSError as error:  # Its wheel takes OpenMP from the system.
+    return (
+      f"LightGBM can't be loaded ({error}), so it is not among the reference models: apt-get install libgomp1, or what "
+      'your system calls the OpenMP library of GCC.'
+    )
+  return None
+
+
+def reference_tasks(config: RunConfig) -> Iterator[Task]:
+  """One task per model; LightGBM where it can be loaded."""
+  methods: dict[str, Callable[[StudyFold], np.ndarray]] = {
+    'mean fare': mean_fares,
+    'linear, five raw columns': lambda fold: linear_fares(fold, raw_columns(fold)),
+    'linear, engineered features': lambda fold: linear_fares(fold, fold.engineered.inputs[names.NUMERIC]),
+  }
+  if lightgbm_missing() is None:
+    methods['LightGBM, defaults'] = lambda fold: lightgbm_fares(fold, {})
+    methods['LightGBM, lightly tuned'] = lambda fold: lightgbm_fares(fold, LIGHTLY_TUNED)
+  for name, method in methods.items():
+    yield Task(StudyBlock.REFERENCES, name, (Variant(name, THIS_MODEL),), _measured(name, method))
+  models = FareModels(config)
+  yield Task(
+    StudyBlock.REFERENCES,
+    THIS_MODEL,
+    (Variant(THIS_MODEL, THIS_MODEL),),
+    lambda fold: {THIS_MODEL: models.measure(fold, fold.engineered)},
+  )
+
+
+def _measured(name: str, method: Callable[[StudyFold], np.ndarray]) -> Callable[[StudyFold], dict[str, Outcome]]:
+  return lambda fold: {name: Outcome(np.asarray(method(fold), np.float32))}

@@ -1,0 +1,147 @@
+"""Runs a study: what is kept is taken, what is missing is measured, one unit of work after the other."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from configs.dataset import TIME
+from configs.errors import FareliteError
+from configs.run import RunConfig
+from configs.study import StudyBlock
+from pipeline.study import blocks as study_blocks
+from pipeline.study import sweeps
+from pipeline.study.fare_models import latencies, raw_inputs
+from pipeline.study.folds import Outcome, StudyFold, Task, digest, grouped_folds, sampled
+from pipeline.study.reference_models import occupied_cells
+from pipeline.study.results import DATASET, BlockResults, Origin, Results, UnitStore
+
+_BLOCKS = {
+  StudyBlock.FEATURES: study_blocks.feature_tasks,
+  StudyBlock.DIMENSIONS: study_blocks.dimension_tasks,
+  StudyBlock.REDUCTIONS: sweeps.reduction_tasks,
+  StudyBlock.EMBEDDINGS: study_blocks.embedding_tasks,
+  StudyBlock.COMPRESSION: sweeps.compression_tasks,
+  StudyBlock.REFERENCES: study_blocks.reference_tasks,
+}
+
+
+class StudyObserver(Protocol):
+  """Who is told of the progress."""
+
+  def planned(self, units: int, kept: int) -> None:
+    """How many units of work there are, and how many of them an earlier study left."""
+
+  def began(self, block: StudyBlock, task: str) -> None:
+    """A task is worked on now."""
+
+  def finished(self, kept: bool) -> None:
+    """One unit more is done; `kept` where nothing was measured for it."""
+
+
+def run(
+  config: RunConfig, rides: Mapping[str, np.ndarray], directory: pathlib.Path, code: str, observer: StudyObserver
+) -> Results:
+  """Measures every block of `config.study`.
+
+  Args:
+    config: a resolved config.
+    rides: canonical columns [rides] by name, the label included.
+    directory: keeps the units.
+    code: digest of the code that measures; units of other code are not taken.
+    observer: is told of the progress.
+
+  Raises:
+    ValueError: there are fewer time stamps than folds.
+    OSError: a unit can't be kept.
+  """
+  study, whole = config.study, config
+  config = config.model_copy(update={'dataset': DATASET.of(config.dataset)})
+  rides = sampled(rides, study.max_rides, study.first_seed)
+  folds = _folds(config, rides)
+  store, origin = UnitStore(directory), Origin(config, digest(rides), code)
+  planned = {block: list(_BLOCKS[block](config)) for block in study.blocks}
+  _tell_plan(planned, folds, store, origin, observer)
+  blocks = {}
+  for block in study.blocks:
+    blocks[block] = _run_block(planned.pop(block), folds, store, origin, observer)
+    _add_latency(blocks[block], folds[0], config, directory)
+  missing = study_blocks.lightgbm_missing() if StudyBlock.REFERENCES in blocks else None
+  notes = [missing] if missing else []
+  cells = {}
+  if StudyBlock.FEATURES in blocks:
+    cells = {name: occupied_cells(folds[0], name == 'fitted') for name in ('published', 'fitted')}
+  return Results(whole, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
+
+
+def _folds(config: RunConfig, rides: Mapping[str, np.ndarray]) -> list[StudyFold]:
+  study = config.study
+  found = []
+  for seed in range(study.first_seed, study.first_seed + study.seeds):
+    numbers = grouped_folds(rides[TIME], study.folds, seed)
+    found += [StudyFold(config, rides, numbers == number, seed, number) for number in range(study.folds)]
+  return found
+
+
+def _tell_plan(
+  planned: Mapping[StudyBlock, Sequence[Task]],
+  folds: Sequence[StudyFold],
+  store: UnitStore,
+  origin: Origin,
+  observer: StudyObserver,
+) -> None:
+  keys = [origin.key(task, fold) for task in itertools.chain(*planned.values()) for fold in _tested(task, folds)]
+  observer.planned(len(keys), sum(store.has(key) for key in keys))
+
+
+def _run_block(
+  tasks: list[Task], folds: Sequence[StudyFold], store: UnitStore, origin: Origin, observer: StudyObserver
+) -> BlockResults:
+  results = BlockResults()
+  while tasks:
+    # A task takes its compiled loops with it when it is gone.
+    task = tasks.pop(0)
+    observer.began(task.block, task.name)
+    results.variants += task.variants
+    for fold in _tested(task, folds):
+      outcomes, kept = _unit(task, fold, store, origin)
+      if isinstance(outcomes, str):
+        results.lose(task, outcomes)
+      else:
+        results.add(fold, outcomes)
+      observer.finished(kept)
+  return results
+
+
+def _unit(task: Task, fold: StudyFold, store: UnitStore, origin: Origin) -> tuple[dict[str, Outcome] | str, bool]:
+  """The outcomes of a unit, or why it has none; and whether they were kept."""
+  key = origin.key(task, fold)
+  outcomes = store.load(key)
+  if outcomes is not None:
+    return outcomes, True
+  try:
+    outcomes = task.measure(fold)
+  except (ValueError, FareliteError) as error:
+    return str(error), False
+  for name, outcome in outcomes.items():
+    if not np.isfinite(outcome.fares).all():
+      return f'{name} predicts fares that are no numbers.', False
+  store.keep(key, outcomes)
+  return outcomes, False
+
+
+def _tested(task: Task, folds: Sequence[StudyFold]) -> Iterator[StudyFold]:
+  """The folds that a task is measured on."""
+  return (fold for fold in folds if task.tested_folds is None or fold.number < task.tested_folds)
+
+
+def _add_latency(results: BlockResults, fold: StudyFold, config: RunConfig, directory: pathlib.Path) -> None:
+  """Times the first file of each variant of a block, all together."""
+  files = results.first_files()
+  if files:
+    rides = raw_inputs(fold, config)
+    results.latency = latencies(files, rides, config.compression.measurement, directory)

@@ -1,0 +1,400 @@
+"""What the units of a study measured: kept one by one, summed up with intervals, and written to its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pydantic
+
+from components.parquet import pq
+from configs.dataset import Dataset
+from configs.errors import UserError
+from configs.parts import Part
+from configs.records import Estimate
+from configs.run import RunConfig
+from configs.study import StudyBlock
+from models.metrics import error_intervals, ratio_interval, root_mean_square
+from models.whole_files import replacing, write_whole
+from pipeline.study.folds import Outcome, StudyFold, Task, Variant, t_interval
+from pipeline.study.records import LostVariant, OccupiedCells, RideLatency, StudyRecord
+
+Row = dict[str, str | int | float | None]
+
+
+@dataclasses.dataclass
+class BlockResults:
+  """What was measured for one block.
+
+  Attributes:
+    variants: in the order of the table, those that were lost among them.
+    outcomes: by variant: the folds it was measured on, and what came of each.
+    lost: one sentence by the name of each variant that could not be measured.
+    latency: microseconds by variant; see `pipeline.study.fare_models`.
+  """
+
+  variants: list[Variant] = dataclasses.field(default_factory=list)
+  outcomes: dict[str, list[tuple[StudyFold, Outcome]]] = dataclasses.field(default_factory=dict)
+  lost: dict[str, str] = dataclasses.field(default_factory=dict)
+  latency: dict[str, RideLatency] = dataclasses.field(default_factory=dict)
+
+  def add(self, fold: StudyFold, outcomes: Mapping[str, Outcome]) -> None:
+    """Takes the outcomes of a unit."""
+    for name, outcome in outcomes.items():
+      self.outcomes.setdefault(name, []).append((fold, outcome))
+
+  def lose(self, task: Task, reason: str) -> None:
+    """Gives up a task's variants."""
+    for variant in task.variants:
+      self.lost.setdefault(variant.name, reason)
+
+  def first_files(self) -> dict[str, bytes]:
+    """The lite file of each variant's first unit that has one."""
+    found = {}
+    for name, measured in self.outcomes.items():
+      file = next((outcome.file for _, outcome in measured if outcome.file is not None), None)
+      if file is not None:
+        found[name] = file
+    return found
+
+
+@dataclasses.dataclass
+class Results:
+  """What a study came to.
+
+  Attributes:
+    config: of the study.
+    stamps: time stamp of each ride.
+    fares: of each ride.
+    blocks: what was measured.
+    notes: sentences for the reader.
+    cells: occupied cells of the case study, published and fitted.
+    identity: equal for studies of the same rides, config, seeds and folds.
+    code: digest of the code that measured.
+  """
+
+  config: RunConfig
+  stamps: np.ndarray
+  fares: np.ndarray
+  blocks: dict[StudyBlock, BlockResults]
+  notes: list[str]
+  cells: Mapping[str, OccupiedCells]
+  identity: str
+  code: str
+
+  def rows(self) -> list[Row]:
+    """One row per variant that was measured on each of its folds, in the order of the tables."""
+    return [
+      {**row, 'code': self.code}
+      for block, results in self.blocks.items()
+      for row in _block_rows(block, results, self.fares, self.stamps, self.config.evaluation.bootstrap)
+    ]
+
+  def unit_rows(self) -> list[Row]:
+    """One row per variant, seed and fold."""
+    return [
+      {
+        'block': block.value,
+        'variant': variant,
+        'seed': fold.seed,
+        'fold': fold.number,
+        'rides': len(outcome.fares),
+        'rmse': float(root_mean_square(_errors(fold, outcome))),
+        'mae': float(np.mean(np.abs(_errors(fold, outcome)))),
+        **outcome.facts,
+        'code': self.code,
+      }
+      for block, results in self.blocks.items()
+      for variant, measured in results.outcomes.items()
+      for fold, outcome in measured
+    ]
+
+  def lost(self) -> tuple[LostVariant, ...]:
+    """What could not be measured, and why."""
+    return tuple(
+      LostVariant(block=block.value, variant=name, reason=reason)
+      for block, results in self.blocks.items()
+      for name, reason in results.lost.items()
+    )
+
+
+def _block_rows(
+  block: StudyBlock, results: BlockResults, fares: np.ndarray, stamps: np.ndarray, resamples: int
+) -> Iterator[Row]:
+  measured = {
+    variant.name: _Predictions(results.outcomes[variant.name], fares, stamps)
+    for variant in results.variants
+    if variant.name in results.outcomes and variant.name not in results.lost
+  }
+  for variant in results.variants:
+    own = measured.get(variant.name)
+    if own is None:
+      continue
+    facts = [outcome.facts for _, outcome in results.outcomes[variant.name]]
+    latency = results.latency.get(variant.name)
+    medians = {name: float(np.median([one[name] for one in facts if name in one])) for name in _names(facts)}
+    yield {
+      'block': block.value,
+      'variant': variant.name,
+      'reference': variant.reference,
+      'units': len(facts),
+      **variant.settings,
+      **own.compared(measured.get(variant.reference), resamples),
+      **medians,
+      **(latency.to_dict() if latency else {}),
+    }
+
+
+def _names(facts: list[Mapping[str, float]]) -> list[str]:
+  return list(dict.fromkeys(name for one in facts for name in one))
+
+
+class _Predictions:
+  """The predictions of one variant, those of all seeds side by side.
+
+  Args:
+    measured: folds with their outcomes; each ride is in one fold of a seed.
+    fares: of each ride.
+    stamps: time stamp of each ride.
+  """
+
+  def __init__(self, measured: list[tuple[StudyFold, Outcome]], fares: np.ndarray, stamps: np.ndarray) -> None:
+    self._fares, self._stamps = fares, stamps
+    self._by_seed: dict[int, np.ndarray] = {}
+    for fold, outcome in measured:
+      of_seed = self._by_seed.setdefault(fold.seed, np.full(len(stamps), np.nan))
+      of_seed[fold.test] = outcome.fares
+
+  def compared(self, reference: _Predictions | None, resamples: int) -> Row:
+    """RMSE and MAE, and the ratio of the RMSE to the reference's on the same rides.
+
+    Args:
+      reference: measured on the same folds; `None` where it was lost.
+      resamples: number of draws of an interval, which takes a ride's predictions of all seeds together.
+
+    Returns:
+      `rmse`, `mae` and `ratio`, each with `_low` and `_high` (95 %, over rides),
+      and `ratio_seeds_low` and `ratio_seeds_high` (95 %, over seeds; `None` with
+      a single one).
+    """
+    own = np.stack(list(self._by_seed.values()))
+    tested = np.isfinite(own)
+    fares, stamps = (np.broadcast_to(column, own.shape)[tested] for column in (self._fares, self._stamps))
+    errors = error_intervals(fares, own[tested], stamps, resamples)
+    row: Row = {**_named('rmse', errors['rmse']), **_named('mae', errors['mae'])}
+    if reference is None:
+      return row
+    base = np.stack([reference._by_seed[seed] for seed in self._by_seed])
+    if not np.any(base[tested] - fares):
+      return row
+    row |= _named('ratio', ratio_interval(fares, own[tested], base[tested], stamps, resamples))
+    ratios = self._rmse_by_seed(own) / self._rmse_by_seed(base)
+    low, high = t_interval(ratios) if len(ratios) > 1 else (None, None)
+    return row | {'ratio_seeds_low': low, 'ratio_seeds_high': high}
+
+  def _rmse_by_seed(self, predictions: np.ndarray) -> np.ndarray:
+    """The RMSE [seeds] of predictions [seeds, rides]; NaN is no prediction."""
+    return np.array([root_mean_square(errors[np.isfinite(errors)]) for errors in predictions - self._fares])
+
+
+def _errors(fold: StudyFold, outcome: Outcome) -> np.ndarray:
+  """Predictions minus fares, float64 [test rides]."""
+  return outcome.fares.astype(np.float64) - fold.fares[fold.test]
+
+
+def _named(name: str, found: Estimate) -> Row:
+  return {name: found.value, f'{name}_low': found.low, f'{name}_high': found.high}
+
+
+_FACTS = pydantic.TypeAdapter(dict[str, dict[str, float]])
+"""Facts by variant and name; no place for a version, as the key of a unit tells the code that measured it."""
+
+_INSIDE = ('features', 'model', 'training', 'evaluation')
+"""Sections of a config that every unit depends on; what it takes of `study` is told by its task."""
+
+DATASET = Part(
+  Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'rules.bounds', 'city'
+)
+"""What units read of the dataset; its rides are known by their digest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+  """What every unit of a study depends on.
+
+  Attributes:
+    config: the resolved config.
+    rides: digest of the rides.
+    code: digest of the code.
+  """
+
+  config: RunConfig
+  rides: str
+  code: str
+
+  def key(self, task: Task, fold: StudyFold) -> str:
+    """What a task's outcomes on a fold go by; equal keys mean equal outcomes."""
+    about = [task.block.value, task.name, task.about]
+    return digest_of([*self._setting, self.code, fold.seed, fold.number, *about])
+
+  @property
+  def identity(self) -> str:
+    """Equal for studies whose rows can stand beside each other: all but the blocks and the code."""
+    study = self.config.study
+    return digest_of([*self._setting, study.seeds, study.first_seed])
+
+  @functools.cached_property
+  def _setting(self) -> list[object]:
+    config = self.config.model_dump(mode='json', include=set(_INSIDE))
+    config['dataset'] = DATASET.dump(self.config.dataset)
+    config['training'] = {k: v for k, v in config['training'].items() if k not in ('recipes', 'serve', 'seed')}
+    config['evaluation'] = config['evaluation']['slices']
+    return [config, self.rides, self.config.study.folds]
+
+
+class UnitStore:
+  """A folder with a file per finished unit of work.
+
+  Args:
+    directory: is made when the first unit is kept.
+  """
+
+  def __init__(self, directory: pathlib.Path) -> None:
+    self._directory = directory
+
+  def load(self, key: str) -> dict[str, Outcome] | None:
+    """The outcomes of a unit by variant; `None` where it is not kept, or not whole."""
+    try:
+      with np.load(self._path(key), allow_pickle=False) as kept:
+        told = _FACTS.validate_json(str(kept['facts']))
+        return {
+          name: Outcome(
+            kept[f'fares:{name}'], facts, kept[f'file:{name}'].tobytes() if f'file:{name}' in kept else None
+          )
+          for name, facts in told.items()
+        }
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+      return None
+
+  def has(self, key: str) -> bool:
+    """Whether there is a file of a unit."""
+    return self._path(key).is_file()
+
+  def keep(self, key: str, outcomes: Mapping[str, Outcome]) -> None:
+    """Writes the outcomes of a unit, whole or not at all."""
+    arrays: dict[str, Any] = {f'fares:{name}': outcome.fares for name, outcome in outcomes.items()}
+    arrays |= {
+      f'file:{name}': np.frombuffer(outcome.file, np.uint8)
+      for name, outcome in outcomes.items()
+      if outcome.file is not None
+    }
+    facts = {name: {fact: float(value) for fact, value in outcome.facts.items()} for name, outcome in outcomes.items()}
+    self._directory.mkdir(parents=True, exist_ok=True)
+    with replacing(self._path(key)) as file:
+      np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+
+  def _path(self, key: str) -> pathlib.Path:
+    return self._directory / f'{key}.npz'
+
+
+def digest_of(parts: object) -> str:
+  """32 hexadecimal digits of what JSON makes of it."""
+  return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+STUDY = 'study.parquet'
+"""Tidy: one row per variant, one column per figure; what a block has no such figure of is null."""
+
+UNITS = 'units.parquet'
+"""Tidy: one row per variant, seed and fold."""
+
+ABOUT = 'study.json'
+"""What the study was made of, its notes, and what could not be measured."""
+
+
+def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
+  """Writes all three, each whole or not at all.
+
+  What an earlier study of the same rides, config, seeds and folds found in `directory` on other blocks stays; the
+  column `code` tells by which code a row was measured.
+
+  Args:
+    results: of the study.
+    directory: where they go.
+    written: when, for people.
+  """
+  measured = {block.value for block in results.blocks}
+  earlier = _earlier(directory, results.identity)
+  rows, units = results.rows(), results.unit_rows()
+  notes, lost, cells = tuple(results.notes), results.lost(), results.cells
+  if earlier is not None:
+    old_rows, old_units, old = earlier
+    rows += [row for row in old_rows if row['block'] not in measured]
+    units += [unit for unit in old_units if unit['block'] not in measured]
+    notes = tuple(dict.fromkeys([*notes, *old.notes]))
+    lost += tuple(one for one in old.lost if one.block not in measured)
+    cells = cells or old.cells
+  _write_table(rows, directory / STUDY)
+  _write_table(units, directory / UNITS)
+  study = results.config.study
+  record = StudyRecord(
+    name=results.config.name,
+    currency=results.config.dataset.currency,
+    rides=len(results.fares),
+    seeds=study.seeds,
+    folds=study.folds,
+    notes=notes,
+    lost=lost,
+    cells=cells,
+    identity=results.identity,
+    code=results.code,
+    written=written,
+    units=len(units),
+  )
+  write_whole(directory / ABOUT, record.to_json())
+
+
+def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Row], StudyRecord] | None:
+  """Rows, units and what is told of an earlier study of the same setting."""
+  try:
+    rows, about = read(directory)
+    units = pq.read_table(directory / UNITS).to_pylist()
+  except (UserError, OSError, pa.ArrowInvalid):
+    return None
+  return (rows, units, about) if about.identity == identity else None
+
+
+def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], StudyRecord]:
+  """The rows of `study.parquet` and what is told besides.
+
+  Raises:
+    UserError: no study came to its end there.
+  """
+  try:
+    rows = pq.read_table(directory / STUDY).to_pylist()
+    about = StudyRecord.read(directory / ABOUT)
+  except (OSError, ValueError, pa.ArrowInvalid):
+    raise UserError(f"'{directory}' holds no finished study; make one with farelite study --output.") from None
+  return rows, about
+
+
+def _write_table(rows: list[Row], path: pathlib.Path) -> None:
+  columns = list(dict.fromkeys(name for row in rows for name in row))
+  sink = pa.BufferOutputStream()
+  pq.write_table(pa.table({name: _column([row.get(name) for row in rows]) for name in columns}), sink)
+  write_whole(path, sink.getvalue().to_pybytes())
+
+
+def _column(values: list[Any]) -> pa.Array:
+  """One type for a column: text where any value is, else float64 or int64."""
+  if any(isinstance(value, str) for value in values):
+    return pa.array([None if value is None else str(value) for value in values])
+  return pa.array(values, pa.float64() if any(isinstance(value, float) for value in values) else pa.int64())

@@ -1,0 +1,255 @@
+"""The questions of the study about size: training recipes × schemes as lite files, and fewer model inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import gzip
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from configs.checks import applies
+from configs.compression import FLOAT32, FLOAT32_SCHEME, Precision, Scheme
+from configs.layers import hidden_names
+from configs.recipe import DENSE, Recipe
+from configs.reduction import Reduction, ReductionMethod
+from configs.run import RunConfig
+from configs.study import StudyBlock
+from models.compression.compressor import Compressed, Compressor
+from models.fare_model import build_fare_model
+from models.keras_compat import keras
+from models.lite.conversion import assemble, calibration_rides, convert_features, convert_model
+from models.metrics import root_mean_square
+from models.recipe_training import FinalModel, FinalModels
+from models.reduction.fitted import Fitted
+from models.reduction.fitting import fit
+from models.reduction.mappings import Selection
+from models.rides import Rides
+from models.training import predict
+from pipeline.study.fare_models import (
+  FareModels,
+  Transform,
+  feature_file,
+  feature_transform,
+  predicted,
+  raw_inputs,
+  reduced_transform,
+  whole_file,
+)
+from pipeline.study.folds import Outcome, StudyFold, Task, Variant
+from transforms import names
+from transforms.catalogue import catalogue
+
+COMPRESSION_REFERENCE = f'{DENSE}.{FLOAT32}'
+
+
+def compression_tasks(config: RunConfig) -> Iterator[Task]:
+  """One task per recipe; a fold of it makes a file for each scheme that applies."""
+  sweep = config.study.compression
+  bases = _Bases(config)
+  for recipe in (recipe.with_layer_names(hidden_names(config.model)) for recipe in sweep.recipes):
+    schemes = [scheme for scheme in sweep.schemes if applies(scheme, recipe)]
+    yield Task(
+      StudyBlock.COMPRESSION,
+      recipe.name,
+      tuple(
+        Variant(f'{recipe.name}.{scheme.name}', COMPRESSION_REFERENCE, {'recipe': recipe.name, 'scheme': scheme.name})
+        for scheme in schemes
+      ),
+      functools.partial(_measure, bases, recipe, schemes),
+      about=recipe.model_dump_json() + ''.join(scheme.model_dump_json() for scheme in schemes),
+      tested_folds=min(sweep.tested_folds, config.study.folds),
+    )
+
+
+def _measure(bases: _Bases, recipe: Recipe, schemes: list[Scheme], fold: StudyFold) -> dict[str, Outcome]:
+  base = bases.of(fold)
+  compressed = base.compressor.apply(recipe)
+  final = FinalModels(base.build).of(compressed)
+  outcomes = {}
+  for scheme in schemes:
+    outcomes[f'{recipe.name}.{scheme.name}'] = _outcome(bases.config, base, compressed, final, scheme, fold)
+  return outcomes
+
+
+def _outcome(
+  config: RunConfig, base: _Base, compressed: Compressed, final: FinalModel, scheme: Scheme, fold: StudyFold
+) -> Outcome:
+  aware = compressed.recipe.quantization is not None and scheme.precision is Precision.INT8
+  model = final.model if aware else final.plain
+  calibration = calibration_rides(base.rides[~fold.test], scheme.calibration).inputs
+  content = whole_file(base.features, model, scheme, calibration, aware)
+  fares = predicted(content, raw_inputs(fold, config))
+  difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
+  weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
+  facts = {
+    'parameters': final.plain.count_params(),
+    'zeros': float(np.mean(weights == 0)),
+    'bytes': len(content),
+    'gzip_bytes': len(gzip.compress(content, 9, mtime=0)),
+    'difference': float(root_mean_square(difference)),
+  }
+  return Outcome(fares, facts, content)
+
+
+class _Base:
+  """The dense base of one fold, and what all recipes share."""
+
+  def __init__(self, config: RunConfig, fold: StudyFold, models: FareModels) -> None:
+    self.rides: Rides = fold.features_of(config)
+    training = config.training.model_copy(update={'seed': fold.seed})
+    training_rides = self.rides[~fold.test]
+    model, _ = models.fit(training_rides, fold.seed)
+    numeric = self.rides.inputs.get(names.NUMERIC)
+    self.build = functools.partial(
+      build_fare_model,
+      config.model,
+      0 if numeric is None else numeric.shape[1],
+      models.categoricals,
+      float(np.median(training_rides.fares)),
+      fold.seed,
+    )
+    self.compressor = Compressor(self.build, model.get_weights(), training_rides, training)
+    self.features = feature_file(fold, config, self.build())
+
+
+class _Bases:
+  """The dense base of each fold, trained when a recipe first asks for it."""
+
+  def __init__(self, config: RunConfig) -> None:
+    self.config = config
+    self._models = FareModels(config)
+    self._found: dict[tuple[int, int], _Base] = {}
+
+  def of(self, fold: StudyFold) -> _Base:
+    """That of a fold."""
+    key = (fold.seed, fold.number)
+    if key not in self._found:
+      self._found[key] = _Base(self.config, fold, self._models)
+    return self._found[key]
+
+
+REDUCTION_REFERENCE = 'all features'
+
+
+_RANKED = (
+  ReductionMethod.VARIANCE,
+  ReductionMethod.MUTUAL_INFORMATION,
+  ReductionMethod.PERMUTATION,
+  ReductionMethod.RFE,
+  ReductionMethod.L1,
+)
+"""Selections that keep the first features of a ranking: one fit serves all sizes."""
+
+
+def reduction_tasks(config: RunConfig) -> Iterator[Task]:
+  """The full vector, then one task per method and size, or per method where its ranking serves all sizes."""
+  sweep = config.study.reductions
+  models = FareModels(config)
+  yield Task(
+    StudyBlock.REDUCTIONS,
+    REDUCTION_REFERENCE,
+    (Variant(REDUCTION_REFERENCE, REDUCTION_REFERENCE, {'method': 'none'}),),
+    functools.partial(_full, config, models),
+    tested_folds=min(sweep.tested_folds, config.study.folds),
+  )
+  total = len(catalogue(config.dataset, config.features))
+  counts = sorted({max(1, round(share * total)) for share in sweep.shares})
+  for method in map(ReductionMethod, sweep.methods):
+    for sizes in [counts] if method in _RANKED else [[count] for count in counts]:
+      yield _task(config, [_reduction(method, count) for count in sizes])
+
+
+def _full(config: RunConfig, models: FareModels, fold: StudyFold) -> dict[str, Outcome]:
+  rides = fold.features_of(config)
+  model, facts = models.fit(rides[~fold.test], fold.seed)
+  test = rides[fold.test]
+  fares = predict(model, test)
+  file = _file(config, fold, feature_transform(fold, config), model, test, fares)
+  return {REDUCTION_REFERENCE: Outcome(fares, facts | _sizes(file), file)}
+
+
+def _file(
+  config: RunConfig, fold: StudyFold, transform: Transform, model: keras.Model, test: Rides, fares: np.ndarray
+) -> bytes | None:
+  """The float32 file of the first fold, proven by its fares; `None` on the others, where it would be as large."""
+  if (fold.seed, fold.number) != (config.study.first_seed, 0):
+    return None
+  features = convert_features(transform, model, config.dataset)
+  file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False))
+  difference: np.ndarray = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
+  if (off := float(root_mean_square(difference))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
+    raise ValueError(f'the lite file misses the fares of its model by {off:.3g} on average.')
+  return file
+
+
+def _sizes(file: bytes | None) -> dict[str, float]:
+  return {} if file is None else {'bytes': len(file), 'gzip_bytes': len(gzip.compress(file, 9, mtime=0))}
+
+
+def ranked(fitted: Fitted, count: int) -> Fitted:
+  """A selection of `count` features out of one that was fitted for fewer, by a method that ranks."""
+  scores = np.array([decision.score for decision in fitted.findings.decisions])
+  # A constant feature has no score and is never kept.
+  order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind='stable')
+  kept = np.sort(order[: min(count, int(np.isfinite(scores).sum()))])
+  reduction = fitted.reduction.model_copy(update={'components': count})
+  outputs = tuple(fitted.names[index] for index in kept)
+  return dataclasses.replace(
+    fitted,
+    reduction=reduction,
+    outputs=outputs,
+    mapping=Selection(kept),
+    mean=np.zeros(len(kept)),
+    scale=np.ones(len(kept)),
+  )
+
+
+def _reduction(method: ReductionMethod, count: int) -> Reduction:
+  if method is ReductionMethod.LDA:
+    # It has at most one component less than classes; many rides have the same fare, so some bands fall together.
+    return Reduction(method=method, components=count, fare_bands=2 * count + 2)
+  return Reduction(method=method, components=count)
+
+
+def _name(reduction: Reduction) -> str:
+  return f'{reduction.method.value}, {reduction.components}'
+
+
+def _task(config: RunConfig, reductions: Sequence[Reduction]) -> Task:
+  """Sizes of one method, fewest first."""
+  method = reductions[0].method.value
+  models = FareModels(config)
+  features = [feature.name for feature in catalogue(config.dataset, config.features)]
+
+  def measure(fold: StudyFold) -> dict[str, Outcome]:
+    rides = fold.features_of(config)
+    training = rides[~fold.test]
+    start = time.process_time()
+    seeded = reductions[0].model_copy(update={'seed': fold.seed})
+    first = fit(seeded, features, training.inputs[names.NUMERIC], training.fares, clip=config.model.clip)
+    fit_seconds = time.process_time() - start
+    outcomes = {}
+    for reduction in reductions:
+      fitted = first if reduction is reductions[0] else ranked(first, int(reduction.components or 0))
+      model, facts = models.fit(fitted.apply_to(training), fold.seed)
+      test = fitted.apply_to(rides[fold.test])
+      fares = predict(model, test)
+      facts['fit_seconds'] = fit_seconds
+      file = _file(config, fold, reduced_transform(fold, config, fitted), model, test, fares)
+      outcomes[_name(reduction)] = Outcome(fares, facts | _sizes(file), file)
+    return outcomes
+
+  return Task(
+    StudyBlock.REDUCTIONS,
+    method if len(reductions) > 1 else _name(reductions[0]),
+    tuple(
+      Variant(_name(one), REDUCTION_REFERENCE, {'method': method, 'components': int(one.components or 0)})
+      for one in reductions
+    ),
+    measure,
+    about=''.join(reduction.model_dump_json() for reduction in reductions),
+    tested_folds=min(config.study.reductions.tested_folds, config.study.folds),
+  )
