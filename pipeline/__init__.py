@@ -1,1 +1,1 @@
-"""The DAG, its runners and the command line. Knows `components` and `configs`; nothing knows it."""
+"""The DAG, its targets and the command line. Knows all other rooms; nothing knows it."""

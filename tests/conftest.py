@@ -22,7 +22,7 @@ LANES = (
   'tests/integration/test_whole_run.py',
   'tests/models/compression/',
   'tests/models/lite/',
-  'tests/pipeline/targets/',
+  'tests/pipeline/cloud/',
   'tests/pipeline/test_beam_arguments.py',
   'tests/test_install.py',
   'tests/test_requirements.py',

@@ -1,1 +1,4 @@
-"""What `farelite study` shows: progress, tables, sentences, pictures, a page. `components.study` measures."""
+"""The study: what each technique is worth, measured by cross-validation, and what `farelite study` shows of it.
+
+Needs no TFX: it trains, converts and predicts by `models` alone.
+"""

@@ -313,7 +313,7 @@ def test_json_is_read_by_records_alone():
   }
   readers = {
     file
-    for file, tree in _trees('pipeline', 'components/study').items()
+    for file, tree in _trees('pipeline').items()
     for node in ast.walk(tree)
     if isinstance(node, ast.Attribute) and node.attr in ('loads', 'load') and isinstance(node.value, ast.Name)
     if node.value.id == 'json'
