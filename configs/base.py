@@ -74,9 +74,8 @@ class Problem:
 
   Attributes:
     location: keys from where the check was made down to the mistake.
-    message: the rest of the sentence, ending with a full stop; one that begins
-      with a verb such as 'must' goes on after the location, another one
-      follows a colon.
+    message: the rest of the sentence, ending with a full stop; one that begins with a verb such as 'must' goes on after
+      the location, another one follows a colon.
   """
 
   location: tuple[str, ...]

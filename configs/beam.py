@@ -53,11 +53,9 @@ class RunningMode(str, enum.Enum):
 class Environment(str, enum.Enum):
   """Where a portable runner's workers live.
 
-  `LOOPBACK`: in the process that submits. `EXTERNAL`: in a worker pool at
-  `environment_config`, host and port. `PROCESS`: started by the runner as
-  `environment_config` says, JSON with a `command`. `SUBPROCESS`: started by
-  Beam's local job service by the command in `environment_config`. `DOCKER`: in
-  containers of `sdk_container_image`.
+  `LOOPBACK`: in the process that submits. `EXTERNAL`: in a worker pool at `environment_config`, host and port.
+  `PROCESS`: started by the runner as `environment_config` says, JSON with a `command`. `SUBPROCESS`: started by Beam's
+  local job service by the command in `environment_config`. `DOCKER`: in containers of `sdk_container_image`.
   """
 
   LOOPBACK = 'LOOPBACK'

@@ -33,17 +33,13 @@ def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int |
     pruning: the structure, and where the sparsity is written.
     layer: name of the layer.
     sparsity: its target, in (0, 1).
-    inputs: rows of its weights; `None` as long as they are not known, which
-      leaves out what depends on them.
+    inputs: rows of its weights; `None` as long as they are not known, which leaves out what depends on them.
     units: columns of its weights.
+  Returns: Problems located from the pruning down: `structure`, `final_sparsity` or `layers.<layer>`.
 
-  Returns:
-    Problems located from the pruning down: `structure`, `final_sparsity` or `layers.<layer>`.
-
-  Source: tfmot 0.8.1, `pruning_impl.Pruning` and `pruning_utils`: 2:4 counts
-  along a unit's inputs, and `round((1 - sparsity) * n)` weights or blocks
-  stay, at least one. Blocks start at the upper left, and those at the lower
-  and right edge are cut off there: `models.compression.pruning`.
+  Source: tfmot 0.8.1, `pruning_impl.Pruning` and `pruning_utils`: 2:4 counts along a unit's inputs, and
+  `round((1 - sparsity) * n)` weights or blocks stay, at least one. Blocks start at the upper left, and those at the
+  lower and right edge are cut off there: `models.compression.pruning`.
   """
   rows = inputs or None
   if pruning.two_of_four:
@@ -122,19 +118,15 @@ class PruningSteps:
 def pruning_steps(pruning: Pruning, total_steps: int) -> PruningSteps:
   """Steps of a pruning within a fine-tuning.
 
-  A float moment is that share of all steps, rounded. Two shifts make tfmot do
-  what the recipe says. It counts from 1, so a begin of 0 is 1; otherwise its
-  first update, already past the initial sparsity, came one frequency late. And
-  the end is lowered to the last update; otherwise the masks stopped short of
-  the final sparsity. 2:4 masks are set once, at step 1, whatever the schedule.
+  A float moment is that share of all steps, rounded. Two shifts make tfmot do what the recipe says. It counts from 1,
+  so a begin of 0 is 1; otherwise its first update, already past the initial sparsity, came one frequency late. And the
+  end is lowered to the last update; otherwise the masks stopped short of the final sparsity. 2:4 masks are set once, at
+  step 1, whatever the schedule.
 
   Args:
     pruning: begin, end, frequency, schedule and structure.
     total_steps: of the whole fine-tuning.
-
-  Raises:
-    ValueError: no update, or a single one where the sparsity is to rise, or a
-      moment beyond the fine-tuning.
+  Raises: ValueError: no update, or a single one where the sparsity is to rise, or a moment beyond the fine-tuning.
   """
   if total_steps < 1:
     raise ValueError(f'a fine-tuning of {total_steps} steps prunes nothing.')
@@ -189,9 +181,7 @@ def recipe_problems(recipe: Recipe, model: Model, layers: Sequence[Layer]) -> li
     recipe: valid in itself, layer groups replaced by names or not.
     model: its activation.
     layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the recipe's name down.
+  Returns: Problems located from the recipe's name down.
   """
   check = _RecipeCheck(recipe, model, layers)
   found = [*check.pruning(), *check.clustering(), *check.quantization()]
@@ -345,9 +335,7 @@ def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[
     scheme: valid in itself.
     recipes: all of the run's.
     layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the scheme's name down.
+  Returns: Problems located from the scheme's name down.
   """
   found = [*_tolerance(scheme), *_calibration(scheme), *_float_layers(scheme, layers), *_sparse(scheme, recipes)]
   return [problem.under(scheme.name) for problem in found]
@@ -443,9 +431,7 @@ def budget_problems(compression: Compression, recipes: Sequence[Recipe], layers:
     compression: the budget, and the schemes, each one fit for the run.
     recipes: all of the run's.
     layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the budget's fields down.
+  Returns: Problems located from the budget's fields down.
   """
   hidden = [layer for layer in layers if layer.kind is LayerKind.DENSE and layer.name != OUTPUT_LAYER]
   none_fits = f'no model of {"-".join(str(layer.units) for layer in hidden)} fits'

@@ -48,10 +48,8 @@ class Calibration(Config):
   """The rides that activation ranges are taken from.
 
   Attributes:
-    rides: size of a sample of the training split, stratified by fare; all of
-      them when unset.
-    longest: how many of the highest fares are always in the sample, so that
-      the ranges cover them.
+    rides: size of a sample of the training split, stratified by fare; all of them when unset.
+    longest: how many of the highest fares are always in the sample, so that the ranges cover them.
     seed: of the sample.
   """
 
@@ -68,12 +66,10 @@ class Scheme(Config):
     summary: one sentence for tables.
     precision: of the dense core.
     float_layers: dense layers that stay float32 all the same, such as `fare`.
-    integer_only: refuse a core with a single operator that is not integer;
-      `int8` and `int16x8` alone.
-    sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to
-      recipes that prune in blocks.
-    tolerance: largest root mean square difference of the fares from the float
-      model's, as a fraction of the fares' standard deviation.
+    integer_only: refuse a core with a single operator that is not integer; `int8` and `int16x8` alone.
+    sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to recipes that prune in blocks.
+    tolerance: largest root mean square difference of the fares from the float model's, as a fraction of the fares'
+      standard deviation.
     calibration: where the ranges of integer activations come from.
   """
 
@@ -140,13 +136,10 @@ class Budget(Config):
   """What a variant must keep to be pushed; `null` leaves a limit out.
 
   Attributes:
-    rmse_ratio: largest ratio of the RMSE on the eval split to that of
-      `dense.float32`; 1.01 allows 1 % more.
-    worst_slice_ratio: the same for the worst slice, each slice's RMSE against
-      the same slice's.
+    rmse_ratio: largest ratio of the RMSE on the eval split to that of `dense.float32`; 1.01 allows 1 % more.
+    worst_slice_ratio: the same for the worst slice, each slice's RMSE against the same slice's.
     min_slice_rides: slices of fewer rides are shown, not judged.
-    judged_on: the ratios themselves, or the upper bounds of their 95 %
-      intervals.
+    judged_on: the ratios themselves, or the upper bounds of their 95 % intervals.
     bytes: largest size of the file as it is, not gzipped.
     latency_us: largest median time for one ride, in microseconds.
   """
@@ -163,8 +156,7 @@ class Measurement(Config):
   """How latency is measured.
 
   Attributes:
-    rounds: how often each file has its turn; files take turns, so that a busy
-      moment hits all of them.
+    rounds: how often each file has its turn; files take turns, so that a busy moment hits all of them.
     calls: for one ride each, within a turn.
     batch: rides in a call of the larger batch.
     threads: of the interpreter.

@@ -97,9 +97,8 @@ class ExtraColumn(Config):
   Attributes:
     name: the canonical name; also the input name of the served model.
     column: the source's column name.
-    kind: `numeric`, or `categorical`, which travels as a whole float32: the
-      position in `vocabulary`, `len(vocabulary)` for any other value, NaN
-      where it is missing.
+    kind: `numeric`, or `categorical`, which travels as a whole float32: the position in `vocabulary`, `len(vocabulary)`
+      for any other value, NaN where it is missing.
     vocabulary: the known values of a categorical column, as text.
     unit: the unit of a numeric column.
     meaning: one sentence for the feature list.
@@ -218,8 +217,8 @@ class Dataset(Config):
 
   Attributes:
     name: short name, part of the manifest.
-    path: files to read: a path or a glob; `{SPAN}`, `{YYYY}`, `{MM}`, `{DD}`
-      as in TFX; `package://NAME/...` for a file inside an installed package.
+    path: files to read: a path or a glob; `{SPAN}`, `{YYYY}`, `{MM}`, `{DD}` as in TFX; `package://NAME/...` for a file
+      inside an installed package.
     bigquery: a query or a table in BigQuery, in place of files.
     format: CSV (also gzip) or Parquet.
     delimiter: the CSV delimiter.
@@ -227,8 +226,7 @@ class Dataset(Config):
     columns: the source's names of the canonical columns.
     time: the pickup time.
     extras: further columns that are known before the ride.
-    known_after_ride: source columns that only the finished ride knows; naming
-      one of them as an input is refused.
+    known_after_ride: source columns that only the finished ride knows; naming one of them as an input is refused.
     rules: which rows are valid.
     city: landmarks, grid and tariff.
     currency: ISO 4217 code of the fare.

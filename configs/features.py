@@ -72,10 +72,9 @@ class BucketBlock(Config):
 
   Attributes:
     count: number of buckets along one axis.
-    fit: boundaries at quantiles of the training split, or of equal width
-      over `rules.bounds` (what the case study does).
-    embedding: width of each bucket's embedding; the fourth root of the
-      vocabulary when unset.
+    fit: boundaries at quantiles of the training split, or of equal width over `rules.bounds` (what the case study
+      does).
+    embedding: width of each bucket's embedding; the fourth root of the vocabulary when unset.
   """
 
   enabled: bool = False
@@ -133,8 +132,7 @@ class Features(Config):
 def fourth_root(vocabulary: int) -> int:
   """Embedding width by the fourth-root rule: `round(vocabulary ** 0.25)`, at least 1.
 
-  Args:
-    vocabulary: number of distinct values, at least 1.
+  Args: vocabulary: number of distinct values, at least 1.
 
   Source: Google Developers Blog, "Introducing TensorFlow Feature Columns", 2017.
   """

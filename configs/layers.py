@@ -31,9 +31,8 @@ class Layer:
   Attributes:
     name: as in the Keras model.
     kind: dense, embedding or custom.
-    inputs: rows of its weights: the inputs of a dense layer, the vocabulary of
-      an embedding; `None` where it takes the data to know, as with the first
-      dense layer, or where there are no weights.
+    inputs: rows of its weights: the inputs of a dense layer, the vocabulary of an embedding; `None` where it takes the
+      data to know, as with the first dense layer, or where there are no weights.
     units: columns of its weights; `None` where there are none.
   """
 
@@ -109,9 +108,8 @@ def is_embedding(layer: str) -> bool:
 def categorical_sizes(dataset: Dataset, features: Features) -> dict[str, tuple[int, int]]:
   """The categorical columns in their order: buckets, crosses, extras.
 
-  Returns:
-    By column, the number of distinct indices, the one for missing values
-    included, and the width of its embedding.
+  Returns: By column, the number of distinct indices, the one for missing values included, and the width of its
+    embedding.
   """
   sizes: dict[str, tuple[int, int | None]] = {}
   if features.buckets.enabled:

@@ -37,9 +37,8 @@ class Model(Config):
     activation: of the hidden layers.
     l2: factor of the L2 penalty on the kernels.
     dropout: share of inputs dropped before each hidden layer but the first.
-    clip: standardized numeric features are clipped to this many standard
-      deviations, so that a mistyped coordinate can't cost hundreds; `null`
-      leaves them as they are.
+    clip: standardized numeric features are clipped to this many standard deviations, so that a mistyped coordinate
+      can't cost hundreds; `null` leaves them as they are.
   """
 
   hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=16)] = (64, 32, 16)
@@ -78,10 +77,9 @@ class Training(Config):
     early_stopping: when to stop before the end.
     warm_start: start from the weights of the model that serves now.
     seed: of initialisation, shuffling and dropout.
-    recipes: what is made of the dense base: packaged recipes by name, a user's
-      own ones by path, or spelled out. `dense` is always trained, and first.
-    serve: name of the recipe that is judged and pushed; when unset, the first
-      one that the user listed.
+    recipes: what is made of the dense base: packaged recipes by name, a user's own ones by path, or spelled out.
+      `dense` is always trained, and first.
+    serve: name of the recipe that is judged and pushed; when unset, the first one that the user listed.
   """
 
   epochs: PositiveInt | None = 40

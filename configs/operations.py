@@ -29,9 +29,8 @@ class Metadata(Config):
   """The metadata store.
 
   Attributes:
-    kind: `sqlite` is a file of the output directory, for one machine; the
-      others are servers that several machines and pipelines share. Pipelines
-      of one store are told apart by their names.
+    kind: `sqlite` is a file of the output directory, for one machine; the others are servers that several machines and
+      pipelines share. Pipelines of one store are told apart by their names.
     host: of the server, a name or an address.
     port: of the server; the kind's usual one by default.
     database: a database that is there; its tables are made when it is empty.

@@ -141,21 +141,15 @@ class Pruning(Config):
   Attributes:
     schedule: polynomial from `initial_sparsity`, or constant.
     initial_sparsity: at `begin`; polynomial alone.
-    final_sparsity: share of a layer's weights that are zero at the end. 2:4
-      fixes it at 0.5, and a sparsity by layer name goes before it; in both
-      cases it may be left out.
+    final_sparsity: share of a layer's weights that are zero at the end. 2:4 fixes it at 0.5, and a sparsity by layer
+      name goes before it; in both cases it may be left out.
     begin: when pruning begins.
-    end: when the final sparsity is reached; the rest of the fine-tuning
-      recovers with fixed masks.
-    power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune",
-      2017, uses 3).
-    frequency: steps between two updates of the masks; unset divides the time
-      between begin and end into 20.
+    end: when the final sparsity is reached; the rest of the fine-tuning recovers with fixed masks.
+    power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune", 2017, uses 3).
+    frequency: steps between two updates of the masks; unset divides the time between begin and end into 20.
     structure: see `Structure`.
-    layers: `hidden`, a list of layer names, or a sparsity by layer name; the
-      groups `hidden` and `core` may be among the names. The output layer is
-      pruned only where it is named; embedding tables are named
-      `<feature>_embedding`.
+    layers: `hidden`, a list of layer names, or a sparsity by layer name; the groups `hidden` and `core` may be among
+      the names. The output layer is pruned only where it is named; embedding tables are named `<feature>_embedding`.
     fine_tuning: length and learning rate.
   """
 
@@ -211,8 +205,7 @@ class Pruning(Config):
   def targets(self, hidden: Sequence[str]) -> dict[str, float]:
     """Final sparsity by layer name; a layer's own one goes before its group's.
 
-    Args:
-      hidden: names of the hidden layers, first to last.
+    Args: hidden: names of the hidden layers, first to last.
     """
     if not isinstance(self.layers, dict):
       return dict.fromkeys(layer_names(self.layers, hidden), self.final_sparsity)
@@ -284,8 +277,7 @@ class Clustering(Config):
   """Weight clustering: each layer's kernel holds few distinct values.
 
   Attributes:
-    clusters: distinct values per kernel; zero is one of them where the kernel
-      was pruned before.
+    clusters: distinct values per kernel; zero is one of them where the kernel was pruned before.
     initialization: of the centroids.
     layers: `hidden` or a list of layer names, groups among them.
     fine_tuning: length and learning rate.
@@ -307,10 +299,8 @@ class Quantization(Config):
   """Quantization-aware training: 8-bit weights and activations emulated in training.
 
   Attributes:
-    layers: `core` (every dense layer, the output too), or a list of layer
-      names, groups among them.
-    quantize_configs: for custom layers, the dotted path of a tfmot
-      `QuantizeConfig` by layer name, such as
+    layers: `core` (every dense layer, the output too), or a list of layer names, groups among them.
+    quantize_configs: for custom layers, the dotted path of a tfmot `QuantizeConfig` by layer name, such as
       `clip: models.compression.quantize_configs.ClipQuantizeConfig`.
     fine_tuning: length and learning rate.
   """
@@ -375,8 +365,7 @@ class Recipe(Config):
   def with_layer_names(self, hidden: Sequence[str]) -> Recipe:
     """The same with names in place of the groups, but for each technique's own default.
 
-    Args:
-      hidden: names of the hidden layers, first to last.
+    Args: hidden: names of the hidden layers, first to last.
     """
     changed: dict[str, Config] = {}
     if self.pruning and self.pruning.layers != type(self.pruning).model_fields['layers'].default:

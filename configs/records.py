@@ -108,8 +108,7 @@ class Record(RecordPart):
 
   A model whose keys change sets another default for `schema_version`; that is what is written.
 
-  Attributes:
-    schema_version: which version of the model wrote it; 0 where a file is from before records said it.
+  Attributes: schema_version: which version of the model wrote it; 0 where a file is from before records said it.
   """
 
   MEND: ClassVar[str] = _AGAIN
@@ -124,9 +123,7 @@ class Record(RecordPart):
     Args:
       text: JSON.
       where: the file that it is from, for the message.
-
-    Raises:
-      RecordError: the text is no such record, or one of a newer version without what this version needs.
+    Raises: RecordError: the text is no such record, or one of a newer version without what this version needs.
     """
     values = _loaded(text, where, cls.MEND)
     return cls.of(values, where)
@@ -165,11 +162,8 @@ class Record(RecordPart):
   def to_json(self, indent: int | None = 2) -> str:
     """The record as JSON, without a line break at its end.
 
-    Args:
-      indent: as `json.dumps`; `None` writes one line.
-
-    Raises:
-      ValueError: a number is not finite.
+    Args: indent: as `json.dumps`; `None` writes one line.
+    Raises: ValueError: a number is not finite.
     """
     return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
@@ -184,9 +178,7 @@ def parse_list(
     text: JSON.
     where: the file that it is from, for the message.
     mend: what to do about a file that is broken.
-
-  Raises:
-    RecordError: the text is no such list.
+  Raises: RecordError: the text is no such list.
   """
   values = _loaded(text, where, mend)
   try:

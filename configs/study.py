@@ -35,8 +35,7 @@ REDUCTION_METHODS = tuple(method.value for method in ReductionMethod if method i
 def study_block(name: object) -> object:
   """Checks the name of a block.
 
-  Raises:
-    ValueError: there is none of that name; names the nearest.
+  Raises: ValueError: there is none of that name; names the nearest.
   """
   known = [block.value for block in StudyBlock]
   if name in known:
@@ -64,10 +63,9 @@ class Reductions(Config):
 
   Attributes:
     methods: as `reduction.method` names them.
-    shares: model inputs as shares of the features; lda has at most one less
-      than its fare bands, which grow with it.
-    tested_folds: folds per seed in which all of it is made; ranking features by
-      fitting trees over and over takes longer than a training.
+    shares: model inputs as shares of the features; lda has at most one less than its fare bands, which grow with it.
+    tested_folds: folds per seed in which all of it is made; ranking features by fitting trees over and over takes
+      longer than a training.
   """
 
   methods: tuple[str, ...] = REDUCTION_METHODS
@@ -88,8 +86,7 @@ class Embeddings(Config):
   """Embedding widths.
 
   Attributes:
-    widths: of every cross's embedding; `fourth_root` is what the others are
-      compared with, and always there.
+    widths: of every cross's embedding; `fourth_root` is what the others are compared with, and always there.
     crosses: which crosses are embedded, beside the features of the config.
   """
 
@@ -108,8 +105,7 @@ class CompressionSweep(Config):
   Attributes:
     recipes: as `training.recipes` lists them; dense is always trained.
     schemes: as `compression.schemes` lists them; float32 is always made.
-    tested_folds: folds per seed in which all of it is made; a recipe trains
-      longer than the base.
+    tested_folds: folds per seed in which all of it is made; a recipe trains longer than the base.
   """
 
   recipes: Annotated[

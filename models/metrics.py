@@ -46,9 +46,7 @@ def root_mean_square(values: np.ndarray, axis: int | None = None) -> np.ndarray:
   Args:
     values: at least one along the axis.
     axis: along which; `None` for all numbers.
-
-  Returns:
-    Float64 without that axis.
+  Returns: Float64 without that axis.
   """
   return np.sqrt(np.mean(np.asarray(values, np.float64) ** 2, axis=axis))
 
@@ -104,9 +102,7 @@ def error_intervals(
     predictions: predicted fares, shape [rides].
     stamps: the time stamp of each ride, shape [rides].
     resamples: number of draws.
-
-  Returns:
-    `rmse` and `mae`, in the unit of the fares.
+  Returns: `rmse` and `mae`, in the unit of the fares.
   """
   errors = _errors(fares, predictions)
   sums = ResampledSums([np.ones(len(errors)), errors**2, np.abs(errors)], stamps, resamples)
@@ -131,9 +127,7 @@ def slice_intervals(
     stamps: the time stamp of each ride, shape [rides].
     slices: by name, which rides belong to it: bool [rides].
     resamples: number of draws.
-
-  Returns:
-    By name, in the unit of the fares; a slice without a ride is left out.
+  Returns: By name, in the unit of the fares; a slice without a ride is left out.
   """
   masks = {name: mask for name, mask in slices.items() if mask.any()}
   if not masks:
@@ -158,12 +152,8 @@ def ratio_interval(
     base_predictions: of the model that it is compared with, shape [rides].
     stamps: the time stamp of each ride, shape [rides].
     resamples: number of draws.
-
-  Returns:
-    RMSE of the model over RMSE of the base; below 1 the model is better.
-
-  Raises:
-    ValueError: the base makes no error at all, so that there is no ratio.
+  Returns: RMSE of the model over RMSE of the base; below 1 the model is better.
+  Raises: ValueError: the base makes no error at all, so that there is no ratio.
   """
   columns = [_errors(fares, values) ** 2 for values in (predictions, base_predictions)]
   ratio = ResampledSums(columns, stamps, resamples).root_ratio(0, 1)
@@ -178,9 +168,7 @@ def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
   Args:
     errors: float64 [rides], at least one.
     stamps: the time stamp of each ride [rides]; rides that share one are not independent.
-
-  Returns:
-    No interval where all rides share one time stamp.
+  Returns: No interval where all rides share one time stamp.
 
   Source: the cluster-robust variance of a mean; Cameron and Miller, "A Practitioner's Guide to Cluster-Robust
     Inference", J. Human Resources 50(2), 2015.
@@ -238,8 +226,7 @@ class SliceErrors(NamedTuple):
   Attributes:
     rides: how many.
     rmse: in the unit of the fares.
-    rmse_ratio: to the baseline's; `None` where the baseline makes no error, so
-      that there is no ratio.
+    rmse_ratio: to the baseline's; `None` where the baseline makes no error, so that there is no ratio.
   """
 
   rides: int
@@ -283,9 +270,7 @@ def compare(
     stamps: the time stamp of each ride, shape [rides].
     slices: by name, which rides belong to it: bool [rides], at least one true.
     resamples: number of draws.
-
-  Raises:
-    ValueError: the baseline makes no error at all, so that there is no ratio.
+  Raises: ValueError: the baseline makes no error at all, so that there is no ratio.
   """
   errors, base_errors = (np.asarray(values, np.float64) - fares for values in (predictions, base_predictions))
   # The first row is all rides; [1 + slices, rides].

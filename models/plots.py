@@ -63,8 +63,7 @@ def write_tensorboard(course: Course, directory: str) -> None:
   """Writes every curve against the step as TensorBoard scalars.
 
   Args:
-    course: of a training; `val_rmse` becomes `eval/rmse`, `val_loss`
-      `eval/loss`, and the others keep their names.
+    course: of a training; `val_rmse` becomes `eval/rmse`, `val_loss` `eval/loss`, and the others keep their names.
     directory: where to write; made if need be, a bucket is fine.
   """
   names = [name for name in course.curves if name not in ('step', 'epoch')]
@@ -131,8 +130,7 @@ class Drawing:
   ) -> None:
     """Waits for all pictures, unless the block failed.
 
-    Raises:
-      FailedError: the process failed.
+    Raises: FailedError: the process failed.
     """
     with self._folder, self._errors:
       if kind is not None:

@@ -36,8 +36,7 @@ class InputColumn(RecordPart):
 def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
   """The served model's raw columns, in order, for the manifest.
 
-  Args:
-    dataset: names the columns.
+  Args: dataset: names the columns.
   """
   time = 'pickup, counted from 2009-01-01 00:00:00 on the wall clock of the city; may not be missing'
   columns = [_column(TIME, 's', time, 'int32')]
@@ -162,16 +161,11 @@ def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Mani
   """Writes `assets.extra/manifest.json`; call it last, when every other file of the version is there.
 
   Args:
-    version_dir: a directory on a disk, with `saved_model.pb` at its root. A
-      version for a bucket is made on a disk and copied.
-    facts: what the version is; no NaN. When it was made and its files are not
-      looked at.
-
-  Returns:
-    What was written.
-
-  Raises:
-    ValueError: a number is not finite.
+    version_dir: a directory on a disk, with `saved_model.pb` at its root. A version for a bucket is made on a disk and
+      copied.
+    facts: what the version is; no NaN. When it was made and its files are not looked at.
+  Returns: What was written.
+  Raises: ValueError: a number is not finite.
   """
   version = pathlib.Path(version_dir)
   created = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')
@@ -187,15 +181,10 @@ def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Mani
 def verify(version_dir: str | os.PathLike[str]) -> Manifest:
   """Checks a version, byte by byte, against its manifest.
 
-  Args:
-    version_dir: a directory on a disk.
-
-  Returns:
-    The manifest.
-
+  Args: version_dir: a directory on a disk.
+  Returns: The manifest.
   Raises:
-    ManifestError: there is no manifest, or no whole one, or a file was
-      altered, is missing, or does not belong there.
+    ManifestError: there is no manifest, or no whole one, or a file was altered, is missing, or does not belong there.
   """
   version = pathlib.Path(version_dir)
   manifest = _read(version)
@@ -289,15 +278,11 @@ def write_golden(
 
   Args:
     version_dir: a directory on a disk.
-    rides: the raw columns [rides] by name, NaN where missing; at least one
-      ride.
+    rides: the raw columns [rides] by name, NaN where missing; at least one ride.
     lite_fares: float32 [rides].
     saved_model_fares: float32 [rides].
     tolerance: a scheme whose steps are coarse may need a larger one.
-
-  Raises:
-    ValueError: there is no ride, columns have other lengths, or a fare is no
-      number.
+  Raises: ValueError: there is no ride, columns have other lengths, or a fare is no number.
   """
   fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}
   columns = {name: np.asarray(column) for name, column in rides.items()}
@@ -317,9 +302,7 @@ def write_golden(
 def check_golden(version_dir: str | os.PathLike[str]) -> None:
   """Runs the lite file of a version on its golden rides.
 
-  Args:
-    version_dir: a directory on a disk.
-
+  Args: version_dir: a directory on a disk.
   Raises:
     ManifestError: there are none, or a fare is beyond the tolerance.
     LiteFileError: the lite file can't be used, or not for these rides.
@@ -374,11 +357,9 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   """Finds a lite file and verifies the version around it.
 
   Args:
-    path: a version; or the push destination, of which the version that serves
-      is taken; or a lite file on its own, for which there is nothing to verify.
-
-  Raises:
-    ManifestError: there is no such thing, or it is not what was pushed.
+    path: a version; or the push destination, of which the version that serves is taken; or a lite file on its own, for
+      which there is nothing to verify.
+  Raises: ManifestError: there is no such thing, or it is not what was pushed.
   """
   place = pathlib.Path(path)
   if is_bucket(path):

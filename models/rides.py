@@ -21,8 +21,7 @@ class Rides:
   """One split of transformed rides.
 
   Attributes:
-    inputs: model inputs by name: `numeric` float32 [rides, features], each
-      categorical int64 [rides].
+    inputs: model inputs by name: `numeric` float32 [rides, features], each categorical int64 [rides].
     fares: float32 [rides], the city's currency.
     seconds: int64 [rides], the pickup time; rides of one stamp are one group.
   """
@@ -51,9 +50,7 @@ def read_rides(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], 
     files: TFRecord files; their rides are concatenated in this order.
     spec: the transformed feature spec.
     categoricals: names of the categorical inputs.
-
-  Raises:
-    ValueError: the files hold no ride.
+  Raises: ValueError: the files hold no ride.
   """
   wanted = {name: spec[name] for name in (names.NUMERIC, *categoricals, LABEL, TIME) if name in spec}
   records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
@@ -74,8 +71,7 @@ class RawRides:
   """One split of canonical rides.
 
   Attributes:
-    columns: inputs of a lite file by name: int32 `pickup_seconds`, float32 the
-      rest, NaN where missing; each [rides].
+    columns: inputs of a lite file by name: int32 `pickup_seconds`, float32 the rest, NaN where missing; each [rides].
     fares: float32 [rides], the city's currency.
   """
 
@@ -94,8 +90,7 @@ class RawRides:
 def read_raw_rides(files: Sequence[str], dataset: Dataset) -> RawRides:
   """Reads gzip TFRecords of raw tf.Examples into memory, in the order of the sorted files.
 
-  Raises:
-    ValueError: the files hold no ride.
+  Raises: ValueError: the files hold no ride.
   """
   spec = raw_example_spec(dataset, with_label=True)
   records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)

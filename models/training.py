@@ -47,14 +47,12 @@ class Course:
   """What a training went through.
 
   Attributes:
-    curves: one value per record point: `step` (taken so far), `epoch` (a
-      fraction where there are several points per epoch), `loss` (penalties
-      included) and `rmse` over the training batches since the last point,
-      `learning_rate` (of the last step), `val_loss` and `val_rmse` where there
-      was validation, and one curve per probe. RMSE in the city's currency.
+    curves: one value per record point: `step` (taken so far), `epoch` (a fraction where there are several points per
+      epoch), `loss` (penalties included) and `rmse` over the training batches since the last point, `learning_rate` (of
+      the last step), `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE in the city's
+      currency.
     seconds: wall time of this process, compilation included.
-    resumed_from: the step of the checkpoint that it went on from; 0 for a
-      fresh start.
+    resumed_from: the step of the checkpoint that it went on from; 0 for a fresh start.
   """
 
   curves: Mapping[str, Sequence[float]]
@@ -79,10 +77,8 @@ def total_steps(rides_count: int, config: Training) -> int:
   """Optimizer steps that `train` takes, unless it stops early.
 
   Args:
-    rides_count: rides that are trained on, those held out for early stopping
-      not among them.
-    config: whole epochs, or steps: these are rounded up to whole epochs where
-      there are several.
+    rides_count: rides that are trained on, those held out for early stopping not among them.
+    config: whole epochs, or steps: these are rounded up to whole epochs where there are several.
   """
   return Length.of(rides_count, config).steps
 
@@ -171,17 +167,14 @@ class TrainingRun:
     """Compiles.
 
     Args:
-      model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of
-        tfmot are fine; set the pruning step of theirs to zero before `run`.
+      model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning step of
+        theirs to zero before `run`.
       rides: the training split.
       config: optimizer, length and seed.
-      validation: rides whose loss is recorded at each record point; early
-        stopping holds out a part of `rides` instead and watches that one.
+      validation: rides whose loss is recorded at each record point; early stopping holds out a part of `rides` instead
+        and watches that one.
       probes: further curves; each is called at each record point.
-
-    Raises:
-      ValueError: there are too few time stamps to hold some out, or a probe has
-        the name of another curve.
+    Raises: ValueError: there are too few time stamps to hold some out, or a probe has the name of another curve.
     """
     if taken := sorted({*_CURVES} & {*probes}):
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
@@ -206,13 +199,10 @@ class TrainingRun:
     Args:
       checkpoint: where the state is saved at record points, and restored from.
       stopping: asked at each record point.
-
-    Returns:
-      The course, that of the interrupted part included.
-
+    Returns: The course, that of the interrupted part included.
     Raises:
-      DivergedError: the loss is not finite. The model gets the weights of the
-        last record point with a finite loss back, or its initial ones.
+      DivergedError: the loss is not finite. The model gets the weights of the last record point with a finite loss
+        back, or its initial ones.
       FailedError: `stopping` said so.
     """
     started = time.perf_counter()
@@ -328,9 +318,7 @@ def _hold_out(rides: Rides, config: Training) -> tuple[Rides, Rides]:
 class RepeatedTraining:
   """Trains fresh models, each as `models.training.train` would, bit by bit; without early stopping.
 
-  Args:
-    build: gives an untrained model from a typical fare and a seed; all of its
-      models have one structure.
+  Args: build: gives an untrained model from a typical fare and a seed; all of its models have one structure.
   """
 
   def __init__(self, build: Callable[[float, int], keras.Model]) -> None:
@@ -343,13 +331,9 @@ class RepeatedTraining:
     Args:
       rides: the training split.
       config: as of `train`; its seed is that of the initial weights, too.
-
-    Returns:
-      The model, which holds its weights until the next call, and the CPU
-      seconds that its steps took, compilation left out.
-
-    Raises:
-      DivergedError: the loss is not finite.
+    Returns: The model, which holds its weights until the next call, and the CPU seconds that its steps took,
+      compilation left out.
+    Raises: DivergedError: the loss is not finite.
     """
     fresh = self._build(float(np.median(rides.fares)), config.seed)
     length = Length.of(len(rides), config)

@@ -26,9 +26,8 @@ class Feature:
     block: the config block that switches it, `missing`, or `extra`.
     unit: of the value before standardization; empty for a plain number.
     meaning: what it says, for a person.
-    inputs: raw inputs it is made of; where one of them is missing, so is the
-      feature, and it yields the fitted mean (0 after standardization). Empty
-      for what is always known.
+    inputs: raw inputs it is made of; where one of them is missing, so is the feature, and it yields the fitted mean (0
+      after standardization). Empty for what is always known.
   """
 
   name: str
@@ -209,9 +208,8 @@ def _cross_meaning(cross: Cross, features: Features) -> str:
 class Scaled(NamedTuple):
   """Some features side by side; `values * factor + offset` has the units that the catalogue names.
 
-  The standardization subtracts and multiplies anyway, so a factor and an
-  offset cost nothing there, while in the graph of the lite file each would be
-  an operation of its own.
+  The standardization subtracts and multiplies anyway, so a factor and an offset cost nothing there, while in the graph
+  of the lite file each would be an operation of its own.
 
   Attributes:
     values: float32 [batch, n], finite.

@@ -18,16 +18,12 @@ def in_zone(ends: tf.Tensor, zone: Zone, origin: tuple[float, float]) -> tf.Tens
   """Whether each end of a ride lies in a polygon, by the even-odd rule.
 
   Args:
-    ends: float32 [batch, ends, 2], longitude and latitude relative to the
-      origin, degrees, all finite.
+    ends: float32 [batch, ends, 2], longitude and latitude relative to the origin, degrees, all finite.
     zone: the polygon.
     origin: longitude and latitude, degrees.
+  Returns: Float32 [batch, ends], 1 inside and 0 outside.
 
-  Returns:
-    Float32 [batch, ends], 1 inside and 0 outside.
-
-  Source: M. Shimrat, "Algorithm 112: Position of point relative to polygon",
-  Communications of the ACM 5(8), 1962.
+  Source: M. Shimrat, "Algorithm 112: Position of point relative to polygon", Communications of the ACM 5(8), 1962.
   """
   corners = np.array(zone.polygon) - np.array(origin)
   edges = np.concatenate([corners, np.roll(corners, -1, axis=0)], axis=1)
@@ -55,8 +51,7 @@ is still a normal float32, so the bearing of identical ends is 0 / 1e-18 = 0 and
 def origin(city: City) -> tuple[float, float]:
   """Longitude and latitude of the city's center, degrees, as float32 holds them.
 
-  Rounded once and for all, so that float32 and float64 mean the same origin;
-  the rounding is below half a metre.
+  Rounded once and for all, so that float32 and float64 mean the same origin; the rounding is below half a metre.
   """
   return float(np.float32(city.center_longitude)), float(np.float32(city.center_latitude))
 
@@ -73,13 +68,9 @@ def haversine_km(pickup: tf.Tensor, dropoff: tf.Tensor) -> tf.Tensor:
   Args:
     pickup: float32 [batch, 2], longitude and latitude in degrees (WGS84).
     dropoff: the same of the other end.
+  Returns: Float32 [batch, 1], kilometres; 0 for identical points, NaN where an input is NaN.
 
-  Returns:
-    Float32 [batch, 1], kilometres; 0 for identical points, NaN where an input
-    is NaN.
-
-  Source: R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2),
-  1984; by atan2, which TFLite has.
+  Source: R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2), 1984; by atan2, which TFLite has.
   """
   return _great_circle_km(dropoff - pickup, tf.concat([pickup[:, 1:], dropoff[:, 1:]], axis=1), 0.0)
 
@@ -98,18 +89,14 @@ def geographic(
   """The geographic features.
 
   Args:
-    offsets: float32 [batch, k], finite; the first four columns are coordinates
-      relative to `origin(city)` in degrees, in the order of
-      `configs.dataset.COORDINATES`.
+    offsets: float32 [batch, k], finite; the first four columns are coordinates relative to `origin(city)` in degrees,
+      in the order of `configs.dataset.COORDINATES`.
     block: caps and lengths.
     city: grid, landmarks and zones.
-    keep: names of the features that are made; all when `None`. What shares an
-      operation with one of them is computed along where leaving it out would
-      cost the lite file more.
-
-  Returns:
-    In the catalogue's order: distances and both ends on the grid, in units of
-    their cap; two logarithms; the bearing; landmarks; zones.
+    keep: names of the features that are made; all when `None`. What shares an operation with one of them is computed
+      along where leaving it out would cost the lite file more.
+  Returns: In the catalogue's order: distances and both ends on the grid, in units of their cap; two logarithms; the
+    bearing; landmarks; zones.
   """
   wanted = _Wanted.of(city, keep)
   rest = offsets.shape[1] - 4
@@ -270,11 +257,10 @@ def _great_circle(
 ) -> tf.Tensor:
   """Two sides of a right-angled triangle, [batch, 2], whose third is as long as the great circle.
 
-  They are the sides of the mid-latitude formula, which takes few operations and
-  errs, relative to the haversine, by at most `d² / 24 * max(tan² latitude, 1/2)`
-  for a distance of d radians: 2e-6 for 50 km in New York, a tenth of a metre.
-  Where the city's cap or latitude allows for more than `_MID_LATITUDE_ERROR`,
-  one side is the haversine itself and the other 0.
+  They are the sides of the mid-latitude formula, which takes few operations and errs, relative to the haversine, by at
+  most `d² / 24 * max(tan² latitude, 1/2)` for a distance of d radians: 2e-6 for 50 km in New York, a tenth of a metre.
+  Where the city's cap or latitude allows for more than `_MID_LATITUDE_ERROR`, one side is the haversine itself and the
+  other 0.
   """
   farthest = block.max_distance_km / EARTH_RADIUS_KM
   if farthest**2 / 24 * max(math.tan(math.radians(city.center_latitude)) ** 2, 0.5) <= _MID_LATITUDE_ERROR:

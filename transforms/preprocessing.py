@@ -62,10 +62,8 @@ def compose(
 ) -> dict[str, tf.Tensor]:
   """Applies fitted constants.
 
-  Returns:
-    By the names in `transforms.names`: the standardized vector, float32
-    [batch, n]; int64 [batch] per categorical of the catalogue; int64 slice
-    columns; int64 `pickup_seconds`; and the float32 label, if it came in.
+  Returns: By the names in `transforms.names`: the standardized vector, float32 [batch, n]; int64 [batch] per
+    categorical of the catalogue; int64 slice columns; int64 `pickup_seconds`; and the float32 label, if it came in.
   """
   ride = engineered.rides
   outputs = {names.NUMERIC: standardize(engineered, constants)}
@@ -83,11 +81,9 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
 
   Args:
     inputs: dense canonical columns, [batch] each; the label may be absent.
-    custom_config: JSON texts of the config models: `dataset`, `features`,
-      `slices`. Further keys, such as the code version, only mark the cache.
-
-  Returns:
-    See `transforms.preprocessing.compose`.
+    custom_config: JSON texts of the config models: `dataset`, `features`, `slices`. Further keys, such as the code
+      version, only mark the cache.
+  Returns: See `transforms.preprocessing.compose`.
   """
   dataset = load_part(Dataset, custom_config['dataset'])
   features = Features.model_validate_json(custom_config['features'])

@@ -53,12 +53,9 @@ def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collect
     block: rush hours, and whether cyclic encodings are wanted.
     city: names the days on which the tariff changed.
     keep: names of the features that are made; all when `None`.
-
-  Returns:
-    In the catalogue's order: hour with its fraction (computed in seconds), day
-    of week (Monday 0), month (computed as January 0); weekend and one flag per
-    tariff change; rush hour, if there is one; the sines of the three cycles,
-    then their cosines.
+  Returns: In the catalogue's order: hour with its fraction (computed in seconds), day of week (Monday 0), month
+    (computed as January 0); weekend and one flag per tariff change; rush hour, if there is one; the sines of the three
+    cycles, then their cosines.
   """
   own, sines, cosines = (
     [name for name in _PHASES if is_kept(f'{name}{suffix}', keep) and (block.cyclic or not suffix)]

@@ -42,9 +42,7 @@ def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> E
     files: of the eval split.
     dataset: names the columns and the airports.
     slices: the Evaluator's.
-
-  Raises:
-    FailedError: there is no ride.
+  Raises: FailedError: there is no ride.
   """
   try:
     raw = read_raw_rides(files, dataset)
@@ -112,9 +110,7 @@ def judge(
     compression: schemes, budget, measurement.
     resamples: number of draws of an interval.
     quantization_aware: names of the recipes that were trained for integers.
-
-  Raises:
-    FailedError: there is no float32 variant to compare with.
+  Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
   measured, crashed = measure(files, rides.columns, compression.measurement)

@@ -160,9 +160,7 @@ def read_training_rides(
     categoricals: columns to read beside the vector and the fare.
     sample: how many at most.
     seed: of the draw.
-
-  Raises:
-    ValueError: there is no ride, or no numeric vector.
+  Raises: ValueError: there is no ride, or no numeric vector.
   """
   if names.NUMERIC not in spec:
     raise ValueError('There is no numeric feature to reduce; switch a block on under features.')

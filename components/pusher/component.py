@@ -46,8 +46,7 @@ class AtomicPusherExecutor(pusher_executor.Executor):
   ) -> None:
     """Pushes a blessed model; marks the artifact as not pushed otherwise, and where a rollback withdrew that model.
 
-    Raises:
-      FailedError: the disk is full, the directory isn't writable, or the like.
+    Raises: FailedError: the disk is full, the directory isn't writable, or the like.
     """
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)

@@ -76,11 +76,8 @@ class Settlement(Record):
 def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
   """The rollbacks that happened, oldest first.
 
-  Args:
-    base: the directory of the versions; in a bucket there are none.
-
-  Raises:
-    RecordError: a line of the journal is whole and is none of its records.
+  Args: base: the directory of the versions; in a bucket there are none.
+  Raises: RecordError: a line of the journal is whole and is none of its records.
   """
   root = pathlib.Path(base)
   entries, ends = _entries(root)
@@ -179,8 +176,7 @@ class RestoreError(UserError):
 def verified_manifest(version: pathlib.Path) -> Manifest:
   """The manifest of a version, after every file was checked against it.
 
-  Raises:
-    RestoreError: the version is not what was pushed.
+  Raises: RestoreError: the version is not what was pushed.
   """
   try:
     return verify(version)
@@ -199,12 +195,8 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
       withdrawn.
     entry: makes the journal's entry, as it stands before the new number is known, of the restored and the replaced
       version.
-
-  Returns:
-    The entry as it was written.
-
-  Raises:
-    RestoreError: there is nothing to put back, or it is not what was pushed.
+  Returns: The entry as it was written.
+  Raises: RestoreError: there is nothing to put back, or it is not what was pushed.
   """
   if not versions(base):
     raise RestoreError(f"'{base}' holds no pushed version; name the output directory of a run that pushed.")
@@ -265,15 +257,13 @@ def _present(base: pathlib.Path, wanted: int, served: int) -> int:
 def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   """Removes versions; pushes and rollbacks wait meanwhile.
 
-  Each one is renamed out of the server's sight before its first file goes. What a killed removal leaves is cleared
-  away by the next push, rollback or removal.
+  Each one is renamed out of the server's sight before its first file goes. What a killed removal leaves is cleared away
+  by the next push, rollback or removal.
 
   Args:
     base: the directory of the versions.
     unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
-
-  Returns:
-    What was removed.
+  Returns: What was removed.
   """
   wished = set(unwanted)
   if not wished or not base.is_dir():

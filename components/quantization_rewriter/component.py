@@ -134,12 +134,8 @@ def rewrite_all(
     saved_models: by recipe name.
     directory: the artifact.
     cache: finished variants by digest.
-
-  Returns:
-    The content of `variants.json`.
-
-  Raises:
-    FailedError: none could be made; names the first reason.
+  Returns: The content of `variants.json`.
+  Raises: FailedError: none could be made; names the first reason.
   """
   made = tuple(
     _variant(variants, recipe, scheme, saved_models[recipe.name], directory, cache)

@@ -41,8 +41,7 @@ class RideDriver(driver.FileBasedDriver):
   ) -> dict[str, Any]:
     """Fills the span into the pattern and adds span and fingerprint.
 
-    Raises:
-      IngestionError: no file matches, or the pattern or the span is wrong.
+    Raises: IngestionError: no file matches, or the pattern or the span is wrong.
     """
     input_config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)

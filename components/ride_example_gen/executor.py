@@ -1,8 +1,7 @@
 """Ingests every file of one or several spans in a Beam pipeline, and publishes the whole at once.
 
-Beam may run a bundle twice, at the same time even. Each attempt writes under
-names of its own and ends with a note that replaces the note of any other
-attempt at the same file; only what a note names is published.
+Beam may run a bundle twice, at the same time even. Each attempt writes under names of its own and ends with a note that
+replaces the note of any other attempt at the same file; only what a note names is published.
 """
 
 from __future__ import annotations
@@ -64,8 +63,7 @@ def load_split(text: str) -> Split:
 class Staging:
   """The staging folder of one execution.
 
-  Attributes:
-    uri: the folder, on a disk or in a bucket that all workers reach.
+  Attributes: uri: the folder, on a disk or in a bucket that all workers reach.
   """
 
   uri: str
@@ -126,9 +124,7 @@ def publish(
     staging: where the outputs lie.
     split_uris: the folder of each split.
     quarantine_uri: the folder of the quarantine artifact.
-
-  Returns:
-    The counts over all files.
+  Returns: The counts over all files.
   """
   for split, uri in split_uris.items():
     fileio.makedirs(uri)
@@ -199,8 +195,7 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 def source_files(exec_properties: Mapping[str, Any]) -> tuple[str, ...]:
   """Paths of the files to read, the spans already filled into the patterns.
 
-  Raises:
-    IngestionError: no file matches.
+  Raises: IngestionError: no file matches.
   """
   return tuple(file for files in span_files(exec_properties).values() for file in files)
 
@@ -208,8 +203,7 @@ def source_files(exec_properties: Mapping[str, Any]) -> tuple[str, ...]:
 def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
   """Paths of the files to read by the name of the input split, or of the span, the newest one last.
 
-  Raises:
-    IngestionError: no file matches.
+  Raises: IngestionError: no file matches.
   """
   input_config = example_gen_pb2.Input()
   proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
@@ -233,8 +227,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
   ) -> None:
     """See `RideExampleGen`.
 
-    Raises:
-      IngestionError: no file matches, or a file can't be read; nothing is published then.
+    Raises: IngestionError: no file matches, or a file can't be read; nothing is published then.
     """
     self._log_startup(input_dict, output_dict, exec_properties)
     examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])

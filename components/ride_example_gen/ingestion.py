@@ -62,11 +62,8 @@ def ingest_file(
     split: how kept rides are divided.
     open_output: opens a new output by its name.
     threshold: for a chronological split, its first time stamp in eval.
-    called: what counts and quarantine call a source that is no file of the
-      user's; its rows have no numbers then.
-
-  Raises:
-    IngestionError: the file can't be read; the outputs are then incomplete.
+    called: what counts and quarantine call a source that is no file of the user's; its rows have no numbers then.
+  Raises: IngestionError: the file can't be read; the outputs are then incomplete.
   """
   counter = _Counter(called or path)
   with _Outputs(open_output) as outputs:
@@ -86,8 +83,7 @@ def ingest_file(
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[Block, CanonicalRides]]:
   """The blocks of a file with their canonical rides.
 
-  Raises:
-    IngestionError: the file can't be read, or its columns are not what the dataset says.
+  Raises: IngestionError: the file can't be read, or its columns are not what the dataset says.
   """
   for block in read_blocks(path, dataset):
     try:
@@ -100,8 +96,7 @@ def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[Block, Canonica
 def count_stamps(path: str, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
   """The distinct `pickup_seconds` of a file's valid rides, ascending, and how many rides have each.
 
-  Raises:
-    IngestionError: the file can't be read.
+  Raises: IngestionError: the file can't be read.
   """
   stamps, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
   for _, canonical in judged_blocks(path, dataset):
@@ -253,8 +248,7 @@ def _broken(read: int, kept: int, reasons: Counter[str], limit: float) -> str | 
 def valid_rides(files: Sequence[str], dataset: Dataset) -> Iterator[pa.RecordBatch]:
   """The valid canonical rides of some files, as single values a row.
 
-  Raises:
-    IngestionError: a file can't be read.
+  Raises: IngestionError: a file can't be read.
   """
   for path in files:
     for _, canonical in judged_blocks(path, dataset):

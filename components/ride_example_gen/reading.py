@@ -35,18 +35,15 @@ _LONGEST_CELL = 1 << 16
 class CsvTable:
   """A CSV file: its header at once, its rows as a stream.
 
-  Bytes that are no UTF-8 are read as `\\xNN`, so that they spoil no more than
-  the cell in which they stand.
+  Bytes that are no UTF-8 are read as `\\xNN`, so that they spoil no more than the cell in which they stand.
 
-  Attributes:
-    columns: the header's names, trimmed, in order.
+  Attributes: columns: the header's names, trimmed, in order.
   """
 
   def __init__(self, path: str, container: Container, delimiter: str):
     """Opens a file and reads its header.
 
-    Raises:
-      IngestionError: there is no header, or it is no text.
+    Raises: IngestionError: there is no header, or it is no text.
     """
     self._path = path
     self._delimiter = delimiter
@@ -73,8 +70,7 @@ class CsvTable:
   def batches(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray, list[tuple[int, str]]]]:
     """Yields rows, their numbers (from 1) and the malformed records so far, once.
 
-    Raises:
-      IngestionError: the file breaks off, or a record is longer than a block.
+    Raises: IngestionError: the file breaks off, or a record is longer than a block.
     """
     records = _Records(len(self.columns))
     if self._text.is_blank():
@@ -249,11 +245,8 @@ _BLOCK_ROWS = 1 << 17
 def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
   """Opens a Parquet file.
 
-  Returns:
-    The names of its columns, and its rows as a stream.
-
-  Raises:
-    IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python.
+  Returns: The names of its columns, and its rows as a stream.
+  Raises: IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python.
   """
   try:
     table = pq.ParquetFile(open_arrow_source(path))
@@ -296,8 +289,7 @@ class Block(NamedTuple):
 
   Attributes:
     rows: the source's columns; CSV cells as bytes, missing ones empty.
-    numbers: int64 [rows], 1 for the first row after the header; the numbers of
-      malformed lines are left out.
+    numbers: int64 [rows], 1 for the first row after the header; the numbers of malformed lines are left out.
     malformed: lines between (or after) these rows that are no rows.
   """
 
@@ -313,12 +305,8 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
     path: a file on a disk or in a bucket.
     dataset: the format and the columns that have to be there.
     label_required: false if the label's column may be absent.
-
-  Yields:
-    Blocks in the file's order; none for a file that has a header only.
-
-  Raises:
-    IngestionError: the file can't be read or lacks a column.
+  Yields: Blocks in the file's order; none for a file that has a header only.
+  Raises: IngestionError: the file can't be read or lacks a column.
   """
   kind, container = files.format_of(path, dataset)
   if kind is FileFormat.PARQUET:

@@ -35,9 +35,7 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
     counts: the ingestion's, of all files.
     max_quarantined_share: a fraction; exactly as many are still accepted.
     uri: where the quarantined rows lie.
-
-  Raises:
-    RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
+  Raises: RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
   """
   quarantined = sum(counts.quarantined.values())
   if counts.read == 0:
@@ -140,8 +138,7 @@ class Finding:
 class AnomaliesError(FailedError):
   """The rides are not what the schema expects; the message has one sentence per anomaly.
 
-  Attributes:
-    findings: all findings, those included that alone would not have stopped the run.
+  Attributes: findings: all findings, those included that alone would not have stopped the run.
   """
 
   def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
@@ -165,8 +162,7 @@ def to_json(findings: Sequence[Finding]) -> str:
 def from_json(text: str) -> tuple[Finding, ...]:
   """The inverse of `to_json`; keys that it does not know are ignored.
 
-  Raises:
-    RecordError: the text is no such list.
+  Raises: RecordError: the text is no such list.
   """
   return parse_list(Finding, text, FINDINGS_FILE)
 

@@ -108,9 +108,8 @@ class Prepared(NamedTuple):
 
   Attributes:
     training: to run.
-    finish: gives, once it has run, the weights of the plain fare model in the
-      order of its `get_weights()`, and the ranges of the activations, if the
-      technique is quantization.
+    finish: gives, once it has run, the weights of the plain fare model in the order of its `get_weights()`, and the
+      ranges of the activations, if the technique is quantization.
   """
 
   training: TrainingRun
@@ -135,8 +134,7 @@ class Preparations:
 
     Of one recipe only: the next graph is better built while this one trains.
 
-    Raises:
-      ValueError: as `prepare`.
+    Raises: ValueError: as `prepare`.
     """
     for recipe in recipes:
       if recipe.pruning:
@@ -163,10 +161,7 @@ class Preparations:
       recipe: which has it.
       technique: one of its `techniques`.
       weights: to start from, in the order of the plain model's `get_weights()`.
-
-    Raises:
-      ValueError: the recipe does not fit the model, or can't have an effect in
-        so few steps.
+    Raises: ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
     """
     if technique == 'quantization':
       return self._quantization(recipe, weights)
@@ -279,11 +274,10 @@ class Compressed:
 
   Attributes:
     recipe: that made it.
-    weights: of the plain fare model, in the order of its `get_weights()`;
-      kernels that are quantized are on their 8-bit grid.
-    ranges: activation ranges of a quantized model by layer name, in the unit of
-      the activation (for `fare` the city's currency, for tanh what goes into
-      it); `input` is that of the dense core's inputs.
+    weights: of the plain fare model, in the order of its `get_weights()`; kernels that are quantized are on their 8-bit
+      grid.
+    ranges: activation ranges of a quantized model by layer name, in the unit of the activation (for `fare` the city's
+      currency, for tanh what goes into it); `input` is that of the dense core's inputs.
     stages: one per technique, in order.
   """
 
@@ -335,8 +329,7 @@ class Compressor:
       base_weights: of the trained base, in the order of its `get_weights()`.
       rides: the training split.
       training: of the base; a recipe's fine-tunings change its length and rate.
-      checkpoints: folder in which a killed run finds what it had; None keeps
-        nothing.
+      checkpoints: folder in which a killed run finds what it had; None keeps nothing.
       start: runs a training, here and now or in another thread.
       preparations: what was made ahead, for the same model, rides and training.
     """
@@ -369,8 +362,7 @@ class Compressor:
     """Trains what the recipe asks for, from a fresh copy of the base, as far as it has not been begun.
 
     Raises:
-      ValueError: the recipe does not fit the model, or can't have an effect in
-        so few steps.
+      ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
       DivergedError: a loss is not finite.
     """
     last, trained = Finished(self._base_weights, Course({}, 0.0)), []

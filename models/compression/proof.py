@@ -114,9 +114,8 @@ def block_sparsity(kernel: np.ndarray, block: tuple[int, int]) -> Blocks:
 
   Args:
     kernel: shape [inputs, units].
-    block: inputs and units of a block. Blocks are laid from the upper left, as
-      tfmot lays its masks (`pruning_utils.expand_tensor`, then cut to size);
-      those at the right and the lower edge are cut off.
+    block: inputs and units of a block. Blocks are laid from the upper left, as tfmot lays its masks
+      (`pruning_utils.expand_tensor`, then cut to size); those at the right and the lower edge are cut off.
   """
   height, width = block
   padding = [(0, -size % step) for size, step in zip(kernel.shape, block, strict=True)]
@@ -131,9 +130,8 @@ def two_of_four(kernel: np.ndarray) -> bool:
   """Whether at least two of any four consecutive inputs of a unit are zero.
 
   Args:
-    kernel: shape [inputs, units]. The groups run along the inputs, which is
-      the last axis of TFLite's [units, inputs]; a shorter last group holds at
-      most two weights that are not zero, as in tfmot's `is_pruned_m_by_n`.
+    kernel: shape [inputs, units]. The groups run along the inputs, which is the last axis of TFLite's [units, inputs];
+      a shorter last group holds at most two weights that are not zero, as in tfmot's `is_pruned_m_by_n`.
   """
   nonzero = np.pad(kernel != 0, [(0, -kernel.shape[0] % 4), (0, 0)])
   return bool((nonzero.reshape(-1, 4, kernel.shape[1]).sum(axis=1) <= 2).all())
@@ -142,12 +140,8 @@ def two_of_four(kernel: np.ndarray) -> bool:
 def grid_distance(kernel: np.ndarray) -> float:
   """How far the weights are from the 8-bit grid.
 
-  Args:
-    kernel: any shape, with a weight that is not zero.
-
-  Returns:
-    Largest distance from an integer multiple of `max|w| / 127`, in such steps:
-    from 0, on the grid, to 0.5.
+  Args: kernel: any shape, with a weight that is not zero.
+  Returns: Largest distance from an integer multiple of `max|w| / 127`, in such steps: from 0, on the grid, to 0.5.
   """
   steps = kernel.astype(np.float64) / (np.abs(kernel).max() / LEVELS)
   return float(np.abs(steps - np.rint(steps)).max())
@@ -208,12 +202,9 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
     recipe: what the model was made by.
     saved_model_dir: its SavedModel.
     base_dir: the SavedModel of the dense base that it was fine-tuned from.
-    largest_prediction: the largest fare that the base predicts on the training
-      split, in the city's currency; the output's range has to reach it.
-
-  Raises:
-    NoEffectError: a promise is not kept; one sentence with recipe, layer, what
-      was promised and what was found.
+    largest_prediction: the largest fare that the base predicts on the training split, in the city's currency; the
+      output's range has to reach it.
+  Raises: NoEffectError: a promise is not kept; one sentence with recipe, layer, what was promised and what was found.
   """
   weights = serving.read_weights(saved_model_dir)
   found, base = serving.kernels(weights), serving.kernels(serving.read_weights(base_dir))

@@ -74,9 +74,7 @@ class Pruner:
       plain: trained; its weights are changed by the training.
       pruning: which layers, how much, in which structure.
       steps: when the masks are updated.
-
-    Raises:
-      ValueError: an unknown layer, or one that is too narrow for the structure.
+    Raises: ValueError: an unknown layer, or one that is too narrow for the structure.
     """
     self._wrappers = {
       name: _wrapped(layer, pruning, _sparsity(pruning, name), steps)

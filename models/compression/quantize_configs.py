@@ -73,9 +73,7 @@ def quantize_config(layer: str, path: str) -> tfmot.quantization.keras.QuantizeC
   Args:
     layer: that it is for, as the message tells.
     path: module and class with a dot between them.
-
-  Raises:
-    ValueError: there is no such class, or it is something else.
+  Raises: ValueError: there is no such class, or it is something else.
   """
   where = f'quantization.quantize_configs.{layer}'
   module, _, name = path.rpartition('.')

@@ -33,11 +33,8 @@ def on_grid(kernel: np.ndarray) -> np.ndarray:
   Doing it again changes no bit: the largest weight stays as it is, and the scale is taken in float64, so that each
   value finds its own integer. Zeros stay exactly zero, equal weights stay equal.
 
-  Args:
-    kernel: float32 of any shape.
-
-  Returns:
-    Multiples of `max|w| / 127`, float32 of the same shape.
+  Args: kernel: float32 of any shape.
+  Returns: Multiples of `max|w| / 127`, float32 of the same shape.
 
   Source: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", 2018; TFLite's 8-bit quantization specification for symmetric weights.
@@ -130,9 +127,7 @@ AFTER_ACTIVATION = ('relu', 'linear')
 def quantized_names(plain: keras.Model, quantization: Quantization) -> tuple[str, ...]:
   """Names of the dense layers that a recipe quantizes, first to last.
 
-  Raises:
-    ValueError: a layer is unknown, or no dense layer, or its activation can't
-      be quantized.
+  Raises: ValueError: a layer is unknown, or no dense layer, or its activation can't be quantized.
   """
   dense = layers.dense_layers(plain)
   chosen: Collection[str] = dense if quantization.layers == 'core' else quantization.layers
@@ -179,8 +174,7 @@ def custom_wrappers(plain: keras.Model, quantization: Quantization) -> dict[str,
   They are wrapped as `quantize_apply` does it, one by one: a model of their own would get a quantized input as well,
   ahead of the clipping, where one mistyped coordinate takes all 8 bits.
 
-  Raises:
-    ValueError: there is no such layer, or no such `QuantizeConfig`.
+  Raises: ValueError: there is no such layer, or no such `QuantizeConfig`.
   """
   outside = {
     layer.name: layer for layer in plain.layers if not isinstance(layer, keras.layers.InputLayer | keras.Model)
@@ -198,8 +192,7 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
   """The model to export: tfmot's default 8-bit layers around final weights, nothing left of the training.
 
   Args:
-    plain: its kernels are on the 8-bit grid; its layers outside of the dense
-      core become part of the model.
+    plain: its kernels are on the 8-bit grid; its layers outside of the dense core become part of the model.
     quantization: which layers.
     ranges: of the activations, as a calibration found them.
   """
@@ -258,12 +251,10 @@ class DenseStep:
 
   Attributes:
     name: of the layer.
-    kernel: float32 [inputs, units], on the 8-bit grid where the layer is
-      quantized.
+    kernel: float32 [inputs, units], on the 8-bit grid where the layer is quantized.
     bias: float32 [units].
     activation: applied to [rides, units].
-    before_activation: whether the quantization comes before the activation, as
-      with tanh, and not after it.
+    before_activation: whether the quantization comes before the activation, as with tanh, and not after it.
     quantized: whether there is any.
   """
 
@@ -303,10 +294,7 @@ def activation_ranges(
     steps: its dense layers.
     quantized_input: whether the inputs are quantized.
     at_least: what a range has to hold besides the data, by its key.
-
-  Returns:
-    Smallest and largest value by layer name, and under `INPUT`; zero is in
-    every range, as TFLite wants it.
+  Returns: Smallest and largest value by layer name, and under `INPUT`; zero is in every range, as TFLite wants it.
   """
   ranges: dict[str, Range] = {}
 

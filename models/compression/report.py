@@ -85,8 +85,7 @@ def write_report(
   Args:
     report: from `training_report`, or the same read back from its file.
     directory: made if need be; a bucket is fine.
-    draw: draws the pictures of a report into a directory, here and now or in
-      another process.
+    draw: draws the pictures of a report into a directory, here and now or in another process.
   """
   tf.io.gfile.makedirs(directory)
   _write(os.path.join(directory, REPORT), report.to_json().encode())

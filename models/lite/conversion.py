@@ -47,9 +47,8 @@ def convert_features(
 
   Args:
     transform: the fitted Transform graph, as a layer.
-    plain: a fare model; gives the names of the inputs, and where `numeric` is
-      clipped. Clipping belongs to the features: behind it, 8 bits cover the
-      range that is left, and not that of a mistyped coordinate.
+    plain: a fare model; gives the names of the inputs, and where `numeric` is clipped. Clipping belongs to the
+      features: behind it, 8 bits cover the range that is left, and not that of a mistyped coordinate.
     dataset: names the raw columns.
   """
   clip = _clip(plain)
@@ -70,9 +69,7 @@ def convert_model(model: keras.Model, scheme: Scheme, calibration: Inputs, quant
     scheme: says the precision.
     calibration: model inputs [rides, ...] by name, for activation ranges.
     quantization_aware: whether the model brings its ranges along.
-
-  Raises:
-    ConversionError: the scheme and the training recipe contradict each other.
+  Raises: ConversionError: the scheme and the training recipe contradict each other.
   """
   headless = layers.recompose(model, {layer.name: _nothing() for layer in model.layers if isinstance(layer, Clip)})
   clip = _clip(model)
@@ -226,10 +223,8 @@ def calibration_rides(rides: Rides, calibration: Calibration) -> Rides:
   Args:
     rides: the training split.
     calibration: how many; all of them where it does not say.
-
-  Returns:
-    The rides in their order. One of each stratum of equally many rides of
-    similar fares, chosen by the seed, and `longest` of the highest fares.
+  Returns: The rides in their order. One of each stratum of equally many rides of similar fares, chosen by the seed, and
+    `longest` of the highest fares.
   """
   wanted = calibration.rides
   if wanted is None or wanted >= len(rides):

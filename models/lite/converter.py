@@ -31,11 +31,8 @@ def from_saved_model(directory: str, signature: str, per_channel: bool = False) 
   Args:
     directory: of the SavedModel.
     signature: its name.
-    per_channel: whether a quantized dense kernel has one scale per unit; for
-      files without sparse kernels and clusters.
-
-  Raises:
-    FailedError: this TensorFlow can't do so.
+    per_channel: whether a quantized dense kernel has one scale per unit; for files without sparse kernels and clusters.
+  Raises: FailedError: this TensorFlow can't do so.
   """
   return _set(Converter.from_saved_model(directory, signature_keys=[signature]), per_channel)
 

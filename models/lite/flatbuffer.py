@@ -42,14 +42,10 @@ _BUFFER_TABLE = 12
 def shrink(model: bytes) -> bytes:
   """The same model in fewer bytes.
 
-  Args:
-    model: a TFLite file with any number of subgraphs.
-
-  Returns:
-    A file with the same operators, weights and signatures; the inputs and
-    outputs of a subgraph are named as its signature names them. Names of inner
-    tensors, metadata and descriptions are gone, and so are casts of int32 to
-    int64 and straight back, which TFX's Transform asks for.
+  Args: model: a TFLite file with any number of subgraphs.
+  Returns: A file with the same operators, weights and signatures; the inputs and outputs of a subgraph are named as its
+    signature names them. Names of inner tensors, metadata and descriptions are gone, and so are casts of int32 to int64
+    and straight back, which TFX's Transform asks for.
   """
   parsed = schema.ModelT.InitFromPackedBuf(model, 0)
   parsed.description = parsed.metadata = parsed.metadataBuffer = None
@@ -140,12 +136,10 @@ def _strip_operator(operator: Any) -> None:
 class _Constants:
   """Constants, each kept once.
 
-  Args:
-    model: parsed.
-
+  Args: model: parsed.
   Attributes:
-    kept: the buffers to write, in the order that needs the least padding; the
-      first one is empty, as the format wants it.
+    kept: the buffers to write, in the order that needs the least padding; the first one is empty, as the format wants
+      it.
   """
 
   def __init__(self, model: Any) -> None:
@@ -293,17 +287,11 @@ def join(front: bytes, back: bytes) -> bytes:
   """One model out of two.
 
   Args:
-    front: a TFLite file with one subgraph and one signature; its inputs stay
-      the inputs.
-    back: the same; each of its inputs has the name of one of the front's
-      outputs and its type. Its outputs stay the outputs.
-
-  Returns:
-    A file with one subgraph, and one signature named as the back's.
-
-  Raises:
-    ValueError: an input of the back is no output of the front, or has another
-      type.
+    front: a TFLite file with one subgraph and one signature; its inputs stay the inputs.
+    back: the same; each of its inputs has the name of one of the front's outputs and its type. Its outputs stay the
+      outputs.
+  Returns: A file with one subgraph, and one signature named as the back's.
+  Raises: ValueError: an input of the back is no output of the front, or has another type.
   """
   first, second = (schema.ModelT.InitFromPackedBuf(file, 0) for file in (front, back))
   graph, other = first.subgraphs[0], second.subgraphs[0]

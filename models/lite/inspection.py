@@ -29,8 +29,7 @@ class LayerFile:
     input_type: of what the layer computes with.
     output_type: of what it yields.
     size: number of weights.
-    zeros: how many of them are zero, those that a sparse encoding leaves out
-      included.
+    zeros: how many of them are zero, those that a sparse encoding leaves out included.
     distinct: number of distinct stored values.
     sparse: whether they are encoded sparsely.
     scales: of quantized weights, shape [1] or [units]; empty for float ones.
@@ -54,8 +53,7 @@ class LayerFile:
 class LiteFile:
   """A parsed TFLite file with one subgraph.
 
-  Args:
-    content: of the file.
+  Args: content: of the file.
   """
 
   def __init__(self, content: bytes) -> None:
@@ -75,17 +73,11 @@ class LiteFile:
     """The layers of a fare model.
 
     Args:
-      embeddings: the model's tables [categories, width] by layer name; the
-        converter keeps no order among them, so that they are told apart by
-        their shapes and values.
-      dense: names of the dense layers, first to last; they come last in a file,
-        as the features come first.
-
-    Returns:
-      Embeddings, then dense layers.
-
-    Raises:
-      ValueError: the file has fewer layers.
+      embeddings: the model's tables [categories, width] by layer name; the converter keeps no order among them, so that
+        they are told apart by their shapes and values.
+      dense: names of the dense layers, first to last; they come last in a file, as the features come first.
+    Returns: Embeddings, then dense layers.
+    Raises: ValueError: the file has fewer layers.
     """
     tables = self._lookups(schema.BuiltinOperator.GATHER, 0)
     found = []
@@ -106,8 +98,7 @@ class LiteFile:
   def float_operators(self, dense: Sequence[str]) -> list[str]:
     """Names of the operators from the first to the last dense layer that take or yield float32.
 
-    Args:
-      dense: see `layers`.
+    Args: dense: see `layers`.
     """
     matrices = self._lookups(schema.BuiltinOperator.FULLY_CONNECTED, 1)[-len(dense) :]
     first, last = (self._graph.operators.index(operator) for operator in (matrices[0], matrices[-1]))

@@ -32,8 +32,7 @@ _STDERR_BYTES = 1 << 16
 class LiteCrashError(FailedError):
   """The process of a lite file ended or hung.
 
-  Attributes:
-    reason: what became of it, such as `killed by SIGSEGV`.
+  Attributes: reason: what became of it, such as `killed by SIGSEGV`.
   """
 
   def __init__(self, path: str, reason: str) -> None:
@@ -48,11 +47,9 @@ class LiteProcess:
   however that comes.
 
   Attributes:
-    peak_bytes: how far the peak of the process's resident memory (VmHWM) had
-      risen by the last answer above what it was before the file was read; the
-      rides on their way through the pipe are part of it.
-    operators: how often each operator stands in the file; `DELEGATE` counts the
-      parts that a delegate took over.
+    peak_bytes: how far the peak of the process's resident memory (VmHWM) had risen by the last answer above what it was
+      before the file was read; the rides on their way through the pipe are part of it.
+    operators: how often each operator stands in the file; `DELEGATE` counts the parts that a delegate took over.
   """
 
   def __init__(
@@ -128,12 +125,8 @@ class LiteProcess:
     Args:
       rides: the batch, columns [rides] by name.
       calls: how often the model is run, after a warm-up that is not counted.
-
-    Returns:
-      float64 [calls], microseconds of each run, without input and output.
-
-    Raises:
-      As `predict`.
+    Returns: float64 [calls], microseconds of each run, without input and output.
+    Raises: As `predict`.
     """
     return self._ask(worker.TIME_CALLS, rides, calls)
 

@@ -41,8 +41,7 @@ class Promise:
   Attributes:
     scheme: the conversion.
     recipe: the training.
-    kernels: of the plain model by layer name, embeddings first, then the dense
-      layers from first to last.
+    kernels: of the plain model by layer name, embeddings first, then the dense layers from first to last.
     quantized: dense layers that the scheme's precision applies to.
   """
 
@@ -74,13 +73,9 @@ def validate(content: bytes, promise: Promise, rides: RawRides, fares: np.ndarra
     promise: what it has to keep.
     rides: real ones, that it was not calibrated with.
     fares: of the float model for them, [rides].
-
-  Returns:
-    The layers as the file holds them, and the root mean square difference of
-    its fares from `fares` over their standard deviation.
-
-  Raises:
-    ValidationError: the first promise that is not kept.
+  Returns: The layers as the file holds them, and the root mean square difference of its fares from `fares` over their
+    standard deviation.
+  Raises: ValidationError: the first promise that is not kept.
   """
   layers = check_structure(content, promise)
   return layers, check_fares(content, promise.scheme, rides, fares)

@@ -65,9 +65,7 @@ class Variants:
       recipe: of the model.
       scheme: see `convert_model`.
       saved_model: the exported model, with its weights beside it.
-
-    Raises:
-      ConversionError: TFLite can't, or the scheme contradicts the recipe.
+    Raises: ConversionError: TFLite can't, or the scheme contradicts the recipe.
     """
     aware = _is_aware(scheme, recipe)
     model = self._model(recipe, saved_model)[aware]

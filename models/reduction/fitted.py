@@ -43,19 +43,16 @@ class Findings:
     read: training rides that there were.
     fitted_on: training rides that it was fitted on.
     notes: sentences on what a person should know.
-    explained: [m], by component the share of the variance that it adds: all
-      that a pca or svd could have had, where others tell of those chosen. Of
-      all features, by the best linear reconstruction from the components.
-    loadings: [n, k], correlation of each feature with each component; 0 for a
-      constant feature.
-    unexplained: [n], by feature the share of its variance that a linear
-      reconstruction from the components misses; 0 for a constant one.
+    explained: [m], by component the share of the variance that it adds: all that a pca or svd could have had, where
+      others tell of those chosen. Of all features, by the best linear reconstruction from the components.
+    loadings: [n, k], correlation of each feature with each component; 0 for a constant feature.
+    unexplained: [n], by feature the share of its variance that a linear reconstruction from the components misses; 0
+      for a constant one.
     lost: share of the whole variance that it misses.
-    error: root mean square of what a ride's vector differs by from its
-      reconstruction, in standard deviations. The method's own reconstruction
-      for nmf, the best linear one for the others.
-    points: [rides, 2], the first two components of a sample, as scikit-learn
-      has them; one column where there is one component.
+    error: root mean square of what a ride's vector differs by from its reconstruction, in standard deviations. The
+      method's own reconstruction for nmf, the best linear one for the others.
+    points: [rides, 2], the first two components of a sample, as scikit-learn has them; one column where there is one
+      component.
     fares: [rides] of that sample.
     decisions: by feature; empty for a projection.
     figures: further numbers by name, such as an error of the solver.
@@ -111,9 +108,7 @@ class Fitted:
     Args:
       numeric: float [rides, n], the full standardized vector.
       categories: int [rides] by categorical column, where they take part.
-
-    Returns:
-      Float64 [rides, k].
+    Returns: Float64 [rides, k].
     """
     within = numeric if self.is_selection else clipped(numeric, self.clip)
     return self.mapping.raw(np.asarray(within, np.float64), categories or {})

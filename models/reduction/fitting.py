@@ -108,16 +108,11 @@ def fit(
     numeric: float [rides, n], the standardized training split, or a sample of it.
     fares: float [rides], the city's currency.
     clip: what the model clips the vector to, `Model.clip`.
-    categories: int [rides] by categorical column; read where
-      `reduction.takes_categoricals` alone.
+    categories: int [rides] by categorical column; read where `reduction.takes_categoricals` alone.
     sizes: number of values by categorical column.
     read: rides that the sample was taken from; as many as given when unset.
-    basis: principal axes from elsewhere, for data that do not fit memory; the
-      rides given are then for the pictures.
-
-  Raises:
-    ReductionError: the rides don't allow it, such as fewer of them than
-      components.
+    basis: principal axes from elsewhere, for data that do not fit memory; the rides given are then for the pictures.
+  Raises: ReductionError: the rides don't allow it, such as fewer of them than components.
   """
   total = len(fares) if read is None else read
   rows = _sample(len(fares), reduction)

@@ -75,8 +75,7 @@ class Solver(NamedTuple):
 class Selection:
   """Some of the features as they are.
 
-  Attributes:
-    kept: int [k], rising positions in the full vector.
+  Attributes: kept: int [k], rising positions in the full vector.
   """
 
   kept: np.ndarray

@@ -34,9 +34,7 @@ def select(reduction: Reduction, matrix: Matrix) -> tuple[Decision, ...]:
   Args:
     reduction: its method is a selection.
     matrix: the rides; at least one feature varies. A constant one is never kept.
-
-  Raises:
-    ReductionError: the rides don't allow it.
+  Raises: ReductionError: the rides don't allow it.
   """
   varying = np.flatnonzero(matrix.varies)
   inner = dataclasses.replace(
