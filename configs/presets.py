@@ -67,10 +67,7 @@ class PresetFolder:
     return tuple(sorted(file.name[:-5] for file in self._packaged().iterdir() if file.name.endswith('.yaml')))
 
   def listed(self, items: object) -> list[object]:
-    """The items as a list, a single one too.
-
-    Raises: ValueError: neither an item nor a list.
-    """
+    """The items as a list, a single one too. Raises `ValueError`: neither an item nor a list."""
     if isinstance(items, (str, Mapping, Config)):
       return [items]
     if not isinstance(items, (list, tuple)):

@@ -33,10 +33,7 @@ REDUCTION_METHODS = tuple(method.value for method in ReductionMethod if method i
 
 
 def study_block(name: object) -> object:
-  """Checks the name of a block.
-
-  Raises: ValueError: there is none of that name; names the nearest.
-  """
+  """Checks the name of a block. Raises `ValueError`: there is none of that name; names the nearest."""
   known = [block.value for block in StudyBlock]
   if name in known:
     return name

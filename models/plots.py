@@ -128,10 +128,7 @@ class Drawing:
   def __exit__(
     self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
   ) -> None:
-    """Waits for all pictures, unless the block failed.
-
-    Raises: FailedError: the process failed.
-    """
+    """Waits for all pictures, unless the block failed. Raises `FailedError`: the process failed."""
     with self._folder, self._errors:
       if kind is not None:
         self._process.kill()

@@ -125,9 +125,6 @@ def write_reduced_graph(features: ReducedFeatures, transform_graph: str, directo
   )
 
 
-_BATCH = 8192
-
-
 @dataclasses.dataclass(frozen=True)
 class TrainingRides:
   """Some or all of the training rides.
@@ -188,5 +185,5 @@ def batches(
 ) -> Iterator[dict[str, np.ndarray]]:
   """Some columns of transformed Examples, batch by batch, files in order of their names."""
   parsed = {name: spec[name] for name in wanted}
-  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_BATCH)
+  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(BATCH_ROWS)
   yield from records.map(lambda batch: tf.io.parse_example(batch, parsed)).prefetch(1).as_numpy_iterator()

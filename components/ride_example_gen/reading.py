@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import difflib
+import gzip
 import io
 import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow.csv as pa_csv
 
 from components.parquet import pq
 from components.ride_example_gen import files
-from components.ride_example_gen.files import Container, IngestionError, open_arrow_source, open_text_bytes
+from components.ride_example_gen.files import Container, IngestionError, open_arrow_source, open_source
 from configs.base import shortened
 from configs.dataset import LABEL, Dataset, FileFormat
 
@@ -41,10 +42,7 @@ class CsvTable:
   """
 
   def __init__(self, path: str, container: Container, delimiter: str):
-    """Opens a file and reads its header.
-
-    Raises: IngestionError: there is no header, or it is no text.
-    """
+    """Opens a file and reads its header. Raises `IngestionError`: there is no header, or it is no text."""
     self._path = path
     self._delimiter = delimiter
     self._text = _Utf8Stream(path, container)
@@ -88,7 +86,7 @@ class CsvTable:
       # thread waits for Python's lock, which the one who frees it holds; both would wait for ever.
       self._text.stop()
     if records.malformed:
-      empty = _no_rows(self.columns)
+      empty = pa.RecordBatch.from_pydict({name: pa.array([], pa.binary()) for name in _distinct(self.columns)})
       yield empty, np.zeros(0, np.int64), self._plausible(empty, records.take_malformed())
 
   def _open(self, records: _Records) -> pa_csv.CSVStreamingReader:
@@ -134,11 +132,6 @@ def _first_line(error: Exception) -> str:
   return str(error).splitlines()[0][:200]
 
 
-def _no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
-  names = list(_distinct(columns))
-  return pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in names], names)
-
-
 class _Records:
   """Keeps count of a file's records: Arrow hands over malformed ones apart from the rows."""
 
@@ -174,7 +167,8 @@ class _Utf8Stream(io.RawIOBase):
   def __init__(self, path: str, container: Container):
     super().__init__()
     self._path = path
-    self._file = open_text_bytes(path, container)
+    file = open_source(path)
+    self._file: Any = gzip.GzipFile(fileobj=file) if container is Container.GZIP else file
     self._decoder = codecs.getincrementaldecoder('utf-8')('backslashreplace')
     self._pending = b''
     self._ended = False

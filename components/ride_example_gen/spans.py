@@ -51,12 +51,7 @@ def is_dated(pattern: str) -> bool:
 
 def label_of(number: int, *, dated: bool) -> str:
   """What a span is called: its day, or its number."""
-  return span_day(number).isoformat() if dated else f'span {number}'
-
-
-def span_day(number: int) -> datetime.date:
-  """The day of a dated span."""
-  return _UNIX_EPOCH + datetime.timedelta(days=number)
+  return (_UNIX_EPOCH + datetime.timedelta(days=number)).isoformat() if dated else f'span {number}'
 
 
 def span_number(day: datetime.date) -> int:

@@ -168,10 +168,7 @@ class LiteModel:
     self._set(columns_of(self._name, rides, self.inputs))
 
   def invoke(self) -> None:
-    """Runs the batch that was set.
-
-    Raises: LiteFileError: an operator refuses it.
-    """
+    """Runs the batch that was set. Raises `LiteFileError`: an operator refuses it."""
     try:
       self._interpreter.invoke()
     except RuntimeError as error:

@@ -25,10 +25,7 @@ _LENGTH = struct.Struct('<Q')
 
 
 def write_message(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes arrays of numbers or text, and flushes.
-
-  Raises: OSError: the other end is gone.
-  """
+  """Writes arrays of numbers or text, and flushes. Raises `OSError`: the other end is gone."""
   content = io.BytesIO()
   np.savez(content, **arrays)  # type: ignore[arg-type]
   stream.write(_LENGTH.pack(content.tell()))
