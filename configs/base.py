@@ -31,12 +31,7 @@ class Config(BaseModel):
 
 
 class Interval(Config):
-  """A closed range of numbers.
-
-  Attributes:
-    min: the smallest allowed value.
-    max: the largest allowed value.
-  """
+  """A closed range of numbers."""
 
   min: float
   max: float

@@ -68,9 +68,7 @@ class Environment(str, enum.Enum):
 class Direct(Config):
   """Beam's runner on this machine.
 
-  Attributes:
-    direct_running_mode: see `RunningMode`.
-    direct_num_workers: workers; 0 for one per core.
+  Attributes: direct_num_workers: workers; 0 for one per core.
   """
 
   direct_running_mode: RunningMode = RunningMode.IN_MEMORY
@@ -81,7 +79,6 @@ class Workers(Config):
   """The workers of a portable runner.
 
   Attributes:
-    environment_type: see `Environment`.
     environment_config: what `environment_type` needs.
     sdk_container_image: the image of `DOCKER` workers, with this project in it.
     sdk_worker_parallelism: bundles that one worker runs at a time.

@@ -31,7 +31,6 @@ def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int |
 
   Args:
     pruning: the structure, and where the sparsity is written.
-    layer: name of the layer.
     sparsity: its target, in (0, 1).
     inputs: rows of its weights; `None` as long as they are not known, which leaves out what depends on them.
     units: columns of its weights.
@@ -106,7 +105,6 @@ class PruningSteps:
     begin: the first update, at the initial sparsity.
     end: the last update, at the final sparsity: `begin + (updates - 1) * frequency`.
     frequency: steps between two updates.
-    updates: how many there are.
   """
 
   begin: int

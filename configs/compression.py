@@ -174,8 +174,6 @@ class Compression(Config):
   Attributes:
     schemes: packaged ones by name, a user's own ones by path, or spelled out.
       `float32` is always among them, and first.
-    budget: what the pushed file must keep.
-    measurement: how latency is measured.
   """
 
   schemes: Annotated[

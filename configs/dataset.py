@@ -221,10 +221,8 @@ class Dataset(Config):
       inside an installed package.
     bigquery: a query or a table in BigQuery, in place of files.
     format: CSV (also gzip) or Parquet.
-    delimiter: the CSV delimiter.
     missing: texts that mean a missing value, besides the empty one.
     columns: the source's names of the canonical columns.
-    time: the pickup time.
     extras: further columns that are known before the ride.
     known_after_ride: source columns that only the finished ride knows; naming one of them as an input is refused.
     rules: which rows are valid.

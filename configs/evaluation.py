@@ -35,7 +35,6 @@ class Evaluation(Config):
   """What a candidate must reach before it is blessed.
 
   Attributes:
-    slices: see `Slices`.
     max_rmse: largest RMSE on the eval split, in the city's currency.
     max_rmse_increase: largest relative increase of the RMSE over the model that serves now; 0.02 means 2 %.
     bootstrap: number of draws behind each 95 % interval, in the gate, the report and the study alike; the training

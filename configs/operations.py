@@ -123,7 +123,6 @@ class Retraining(Config):
   Attributes:
     window: how many of the newest spans a run reads; the newest one evaluates and the ones before it train. `null`
       reads the newest span alone, divided by `split`.
-    triggers: see `Triggers`.
   """
 
   window: PositiveInt | None = None

@@ -22,7 +22,6 @@ class Part(Generic[C]):
   that reading a field that is not declared raises an AttributeError and the key can't drift from what is read.
 
   Args:
-    model: the config.
     fields: dotted names, such as `rules.bounds`; all below a name is a part of it, and `extras.name` is the name of
       each extra.
   Raises: ValueError: the config has no such field.

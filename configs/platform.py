@@ -77,8 +77,6 @@ class Platform(Config):
     pipeline_root: a bucket's folder for artifacts; FARELITE_PIPELINE_ROOT.
     serving: a bucket's folder for pushed versions, FARELITE_SERVING; below
       the pipeline root, by the pipeline's name, where it is not set.
-    vertex: see `Vertex`.
-    kfp: see `Kfp`.
   """
 
   image: Word | None = None

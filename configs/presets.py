@@ -18,7 +18,6 @@ def read_mapping(text: str, what: str, example: str) -> dict[str, Any]:
   """Parses a YAML mapping.
 
   Args:
-    text: of the file.
     what: the file, as an error names it.
     example: what the mapping could hold.
   Raises: ValueError: no YAML, or no mapping.

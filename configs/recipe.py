@@ -147,10 +147,8 @@ class Pruning(Config):
     end: when the final sparsity is reached; the rest of the fine-tuning recovers with fixed masks.
     power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune", 2017, uses 3).
     frequency: steps between two updates of the masks; unset divides the time between begin and end into 20.
-    structure: see `Structure`.
     layers: `hidden`, a list of layer names, or a sparsity by layer name; the groups `hidden` and `core` may be among
       the names. The output layer is pruned only where it is named; embedding tables are named `<feature>_embedding`.
-    fine_tuning: length and learning rate.
   """
 
   schedule: SparsitySchedule = SparsitySchedule.POLYNOMIAL
@@ -278,9 +276,7 @@ class Clustering(Config):
 
   Attributes:
     clusters: distinct values per kernel; zero is one of them where the kernel was pruned before.
-    initialization: of the centroids.
     layers: `hidden` or a list of layer names, groups among them.
-    fine_tuning: length and learning rate.
   """
 
   clusters: Annotated[int, Field(ge=2, le=256)] = 16
@@ -302,7 +298,6 @@ class Quantization(Config):
     layers: `core` (every dense layer, the output too), or a list of layer names, groups among them.
     quantize_configs: for custom layers, the dotted path of a tfmot `QuantizeConfig` by layer name, such as
       `clip: models.compression.quantize_configs.ClipQuantizeConfig`.
-    fine_tuning: length and learning rate.
   """
 
   layers: Annotated[

@@ -120,9 +120,7 @@ class Record(RecordPart):
   def parse(cls: type[RecordT], text: str | bytes, where: str | os.PathLike[str]) -> RecordT:
     """The record that a text holds.
 
-    Args:
-      text: JSON.
-      where: the file that it is from, for the message.
+    Args: where: the file that it is from, for the message.
     Raises: RecordError: the text is no such record, or one of a newer version without what this version needs.
     """
     values = _loaded(text, where, cls.MEND)
@@ -175,7 +173,6 @@ def parse_list(
 
   Args:
     kind: of an entry: a `RecordPart`, or `str`.
-    text: JSON.
     where: the file that it is from, for the message.
     mend: what to do about a file that is broken.
   Raises: RecordError: the text is no such list.

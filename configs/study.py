@@ -139,10 +139,6 @@ class Study(Config):
     folds: of each division, by time stamp: every ride is predicted once per
       seed by a model that has not seen its stamp.
     max_rides: of more rides, a sample of whole time stamps is taken.
-    dimensions: see there.
-    reductions: see there.
-    embeddings: see there.
-    compression: see there.
   """
 
   blocks: Annotated[

@@ -63,7 +63,6 @@ class ResampledSums:
   Args:
     columns: numbers [rides]; at least one column.
     stamps: the time stamp of each ride, shape [rides]; rides that share one are not independent.
-    resamples: number of draws.
   """
 
   def __init__(self, columns: Sequence[np.ndarray], stamps: np.ndarray, resamples: int) -> None:
@@ -101,7 +100,6 @@ def error_intervals(
     fares: true fares, shape [rides], at least one.
     predictions: predicted fares, shape [rides].
     stamps: the time stamp of each ride, shape [rides].
-    resamples: number of draws.
   Returns: `rmse` and `mae`, in the unit of the fares.
   """
   errors = _errors(fares, predictions)
@@ -126,7 +124,6 @@ def slice_intervals(
     predictions: predicted fares, shape [rides].
     stamps: the time stamp of each ride, shape [rides].
     slices: by name, which rides belong to it: bool [rides].
-    resamples: number of draws.
   Returns: By name, in the unit of the fares; a slice without a ride is left out.
   """
   masks = {name: mask for name, mask in slices.items() if mask.any()}
@@ -151,7 +148,6 @@ def ratio_interval(
     predictions: of the model, shape [rides].
     base_predictions: of the model that it is compared with, shape [rides].
     stamps: the time stamp of each ride, shape [rides].
-    resamples: number of draws.
   Returns: RMSE of the model over RMSE of the base; below 1 the model is better.
   Raises: ValueError: the base makes no error at all, so that there is no ratio.
   """
@@ -224,7 +220,6 @@ class SliceErrors(NamedTuple):
   """One slice of the rides.
 
   Attributes:
-    rides: how many.
     rmse: in the unit of the fares.
     rmse_ratio: to the baseline's; `None` where the baseline makes no error, so that there is no ratio.
   """
@@ -241,7 +236,6 @@ class Comparison(NamedTuple):
     rmse: in the unit of the fares.
     mae: the same.
     rmse_ratio: to the baseline's; paired.
-    slices: by name.
   """
 
   rmse: Estimate
@@ -269,7 +263,6 @@ def compare(
     base_predictions: of the baseline, shape [rides].
     stamps: the time stamp of each ride, shape [rides].
     slices: by name, which rides belong to it: bool [rides], at least one true.
-    resamples: number of draws.
   Raises: ValueError: the baseline makes no error at all, so that there is no ratio.
   """
   errors, base_errors = (np.asarray(values, np.float64) - fares for values in (predictions, base_predictions))

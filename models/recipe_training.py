@@ -90,11 +90,9 @@ class RecipeTraining:
   """Trains the dense base once and each recipe from a copy of it.
 
   Args:
-    settings: what to train.
     build: gives a fresh untrained fare model at each call.
     rides: the training split.
     held_out: the eval split; it is measured, never trained on.
-    exporter: writes SavedModels.
     logs: folder for curves and TensorBoard logs.
     checkpoints: folder of an unfinished training of exactly these settings and rides.
   """

@@ -92,14 +92,11 @@ class VersionMetrics(RecordPart):
   """What was measured of the lite file of a version.
 
   Attributes:
-    rides: that it was measured on.
     rmse: in the city's currency.
     mae: the same.
     rmse_ratio: to that of `rmse_ratio_to`, ride by ride.
     rmse_ratio_to: name of a variant.
-    latency_us: of one ride.
     peak_bytes: by how much it raised the peak of its process's memory.
-    bytes: of the file.
     gzip_bytes: of the file as users download it.
     sparsity: share of weights that are zero.
   """
@@ -130,9 +127,6 @@ class Manifest(Record):
     format: 1; what told the version of a manifest before `schema_version` did.
     created: when, in UTC.
     variant: name of the variant, `<recipe>.<scheme>`.
-    recipe: name of the training recipe.
-    scheme: name of the conversion scheme.
-    dataset: its name.
     currency: ISO 4217 code of the fares.
     inputs: the raw columns, in order.
     metrics: of the lite file.
@@ -343,7 +337,6 @@ class PushedModel(NamedTuple):
   """A lite file and the version it belongs to.
 
   Attributes:
-    file: the lite file.
     version: the version's directory, verified; `None` for a file on its own.
     manifest: the version's manifest; `None` for a file on its own.
   """

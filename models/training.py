@@ -98,10 +98,7 @@ def predict(model: keras.Model, rides: Rides) -> np.ndarray:
 class Length:
   """How long a training is.
 
-  Attributes:
-    batch: rides per step.
-    epoch_steps: steps per epoch, of full batches alone.
-    epochs: passes over the rides.
+  Attributes: epoch_steps: steps per epoch, of full batches alone.
   """
 
   batch: int
@@ -131,7 +128,6 @@ def segments(length: Length, rides_count: int, seed: int, done: int) -> Iterator
   """From each record point to the next: the step at its end, and rows int32 [steps, batch].
 
   Args:
-    length: of the training.
     rides_count: rows to choose from.
     seed: of the order, which depends on nothing else but the epoch.
     done: step to begin after; a record point, or 0.
@@ -170,7 +166,6 @@ class TrainingRun:
       model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning step of
         theirs to zero before `run`.
       rides: the training split.
-      config: optimizer, length and seed.
       validation: rides whose loss is recorded at each record point; early stopping holds out a part of `rides` instead
         and watches that one.
       probes: further curves; each is called at each record point.

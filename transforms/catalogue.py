@@ -42,9 +42,7 @@ class Categorical:
   """One integer column, an index into an embedding.
 
   Attributes:
-    name: column name.
     size: number of distinct indices, the one for missing values included.
-    embedding_width: width of its embedding.
     meaning: what it says, for a person.
   """
 
@@ -57,10 +55,7 @@ class Categorical:
 def catalogue(dataset: Dataset, features: Features, keep: Collection[str] | None = None) -> tuple[Feature, ...]:
   """The numeric features that a config yields, in vector order.
 
-  Args:
-    dataset: city, extras.
-    features: which blocks are on.
-    keep: names of the features that a selection keeps; all when `None`.
+  Args: keep: names of the features that a selection keeps; all when `None`.
   """
   found = (
     *(_raw() if features.raw.enabled else ()),

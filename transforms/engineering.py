@@ -94,7 +94,6 @@ class Engineered(NamedTuple):
     factor: float32 [n].
     offset: float32 [n].
     known: float32 [batch, n], 0 where an input of the feature is missing.
-    rides: the canonical rides they were made of.
   """
 
   values: tf.Tensor
@@ -111,8 +110,6 @@ def engineer(
 
   Args:
     inputs: canonical raw columns, see `transforms.engineering.rides`.
-    dataset: city, extras.
-    features: which blocks are on.
     keep: names of the features that are made, and no others; all when `None`.
   """
   ride = rides(inputs, dataset, features)
@@ -134,9 +131,7 @@ def observed(engineered: Engineered) -> tf.Tensor:
 def standardize(engineered: Engineered, constants: Constants) -> tf.Tensor:
   """The model's feature vector.
 
-  Args:
-    engineered: the features.
-    constants: fitted mean and scale, in the catalogue's units.
+  Args: constants: fitted mean and scale, in the catalogue's units.
   Returns: Float32 [batch, n], finite: zero mean and unit variance over the analyzed rides; 0, the fitted mean, where an
     input is missing; 0 for a constant feature.
   """

@@ -19,7 +19,6 @@ def in_zone(ends: tf.Tensor, zone: Zone, origin: tuple[float, float]) -> tf.Tens
 
   Args:
     ends: float32 [batch, ends, 2], longitude and latitude relative to the origin, degrees, all finite.
-    zone: the polygon.
     origin: longitude and latitude, degrees.
   Returns: Float32 [batch, ends], 1 inside and 0 outside.
 

@@ -26,10 +26,7 @@ def fit_constants(rides: Mapping[str, np.ndarray], dataset: Dataset, features: F
   Mean and scale agree with tft within float32 rounding. Quantile boundaries are exact here, while tft's sketch errs by
   up to `QUANTILE_ERROR` of the rides, so a ride between the two boundaries may land in another bucket.
 
-  Args:
-    rides: canonical columns [rows] by name; NaN where missing.
-    dataset: city, extras, bounds.
-    features: which blocks are on.
+  Args: rides: canonical columns [rows] by name; NaN where missing.
   """
   values = _observed(rides, dataset, features).astype(np.float64)
   with warnings.catch_warnings():
@@ -48,9 +45,6 @@ def transform(
 
   Args:
     rides: canonical columns [rows] by name; NaN where missing; the label may be absent.
-    dataset: city, extras.
-    features: which blocks are on.
-    slices: how the evaluation is sliced.
     constants: see `fit_constants`.
   Returns: Tensors by name, see `transforms.preprocessing.compose`.
   """

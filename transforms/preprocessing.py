@@ -30,7 +30,6 @@ def fit(engineered: Engineered, bounds: Bounds, features: Features) -> Constants
   Missing values count for nothing: tft's moments and quantiles leave NaN out.
 
   Args:
-    engineered: the features of a batch.
     bounds: the bounding box, for boundaries of equal width.
     features: says which buckets are wanted.
   """

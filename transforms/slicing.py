@@ -16,7 +16,6 @@ def slice_columns(ride: RideBatch, slices: Slices, city: City) -> dict[str, tf.T
   """The slice of each ride.
 
   Args:
-    ride: canonical rides.
     slices: bands and the airports' radius.
     city: names the airports.
   Returns: Int64 [batch] by the names in `transforms.names.SLICES`.

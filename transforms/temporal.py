@@ -33,7 +33,6 @@ class _Counted(NamedTuple):
   """A feature that counts how many thresholds a column of the clock has reached.
 
   Attributes:
-    name: the feature.
     column: of `civil.clock`.
     thresholds: rising.
     signs: what each one counts.

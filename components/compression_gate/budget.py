@@ -83,7 +83,6 @@ class Candidate:
   """A variant that ran.
 
   Attributes:
-    variant: what it is.
     measured: fares, latency, memory.
     errors: beside the baseline's.
   """
@@ -148,7 +147,6 @@ class Miss(NamedTuple):
   """A limit that a candidate is above.
 
   Attributes:
-    limit: which one.
     sentence: with numbers, without the full stop.
     excess: the value over the limit, above 1.
   """

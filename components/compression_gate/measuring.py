@@ -31,9 +31,7 @@ class Bench:
   def __init__(self, files: Mapping[str, pathlib.Path], threads: int) -> None:
     """Starts nothing yet.
 
-    Args:
-      files: by name.
-      threads: of each interpreter.
+    Args: files: by name.
     """
     self.lost: dict[str, str] = {}
     self._files = files
@@ -128,7 +126,6 @@ def measure(
   Args:
     files: by name.
     rides: raw columns [rides] by name, at least one ride.
-    measurement: rounds, calls, batch, threads.
   Returns: What each file gave, and one sentence for each file that was lost: it can't be loaded, its process crashed or
     hung, or a fare is no number.
   """

@@ -17,8 +17,6 @@ class SliceError(RecordPart):
   """The error of a file on one slice of the eval split.
 
   Attributes:
-    name: of the slice, for people.
-    rides: in it.
     rmse: in the city's currency.
     rmse_ratio: to the float32 file's, ride by ride.
   """
@@ -38,7 +36,6 @@ class JudgedVariant(ConvertedVariant):
     rmse_ratio: to the float32 file's, ride by ride.
     worst_slice: the slice whose RMSE grows most.
     slices: of the eval split.
-    latency_us: of one ride.
     latency_batch_us: of a larger batch, all of its rides together.
     peak_bytes: by how much it raised the peak of its process's memory.
     within_budget: whether it keeps every limit.
@@ -67,7 +64,6 @@ class CompressionRecord(Record):
     chosen: name of the variant to push; `None` where none keeps the budget.
     reason: one sentence on the whole.
     baseline: name of the variant that ratios refer to.
-    rides: that they were judged on.
     budget: what a variant had to keep.
     notes: sentences for the reader.
     variants: in the order of the config.

@@ -22,11 +22,6 @@ PREDICTIONS_FILE = 'predictions.parquet'
 def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, budget: Budget) -> CompressionRecord:
   """The judgement as `compression.json` has it.
 
-  Args:
-    judgement: of the variants.
-    variants: all of them.
-    rides: the eval split.
-    budget: what was asked.
   Returns: All variants in their order; what is not known of a lost one is null.
   """
   candidates = judgement.candidates

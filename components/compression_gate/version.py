@@ -56,11 +56,7 @@ def write_version(
   Args:
     directory: where to; a bucket is fine.
     saved_model: of the candidate's recipe; a bucket is fine.
-    candidate: the chosen one.
-    rides: the eval split, for golden rides.
     baseline: what the candidate's RMSE ratio refers to.
-    dataset: of the rides.
-    code_version: for the manifest.
   """
   with tempfile.TemporaryDirectory() as local:
     version = pathlib.Path(local) / 'version'

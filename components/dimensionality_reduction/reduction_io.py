@@ -61,9 +61,7 @@ def beam_basis(
   Args:
     pipeline: a fresh one; it is run here.
     files: transformed Examples of the training split.
-    schema: of those.
     clip: what the model clips the vector to.
-    width: of the vector.
   """
   adapter = tf_example_record.TFExampleBeamRecord(
     'tfrecords_gzip', ['DimensionalityReduction'], schema
@@ -107,7 +105,6 @@ def write_reduced_graph(features: ReducedFeatures, transform_graph: str, directo
   """Traces the features again, with constants in the place of analyzers; no ride is read.
 
   Args:
-    features: the reduced features.
     transform_graph: the graph that they come from, for the schema of raw rides.
     directory: where the new one goes.
   """
@@ -153,10 +150,7 @@ def read_training_rides(
 
   Args:
     files: gzip TFRecords of transformed Examples.
-    spec: their feature spec.
     categoricals: columns to read beside the vector and the fare.
-    sample: how many at most.
-    seed: of the draw.
   Raises: ValueError: there is no ride, or no numeric vector.
   """
   if names.NUMERIC not in spec:

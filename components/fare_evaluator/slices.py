@@ -49,7 +49,6 @@ def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) 
 
   Args:
     evaluation_uri: where TFMA wrote.
-    slices: the bands, for names.
     slice_keys: single features that each cut the eval split into parts.
   Returns: One per slice; all rides first.
   Raises:
@@ -188,7 +187,6 @@ def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) ->
   Args:
     model_path: a SavedModel with the signature `serving_default`.
     files: gzip TFRecords of raw tf.Examples with time and label.
-    resamples: of the bootstrap.
   Raises: ValueError: there is no ride, or a prediction is not finite.
   """
   model = tf.saved_model.load(model_path).signatures[SERVING_DEFAULT]

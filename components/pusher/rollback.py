@@ -190,7 +190,6 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
   Pushes wait meanwhile. The journal is written first.
 
   Args:
-    base: the directory of the versions.
     wanted: the version to put back; the last one that was pushed before what serves if `None`, other bytes and not
       withdrawn.
     entry: makes the journal's entry, as it stands before the new number is known, of the restored and the replaced
@@ -260,9 +259,7 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   Each one is renamed out of the server's sight before its first file goes. What a killed removal leaves is cleared away
   by the next push, rollback or removal.
 
-  Args:
-    base: the directory of the versions.
-    unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
+  Args: unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
   Returns: What was removed.
   """
   wished = set(unwanted)

@@ -66,12 +66,10 @@ class ServedModel(base_component.BaseComponent):
 def without_absent(artifacts: Mapping[str, Sequence[types.Artifact]], key: str) -> Artifacts:
   """A step's inputs without the model `key` if that has no SavedModel.
 
-  A Resolver that finds nothing leaves the input out; `ServedModel` can only
-  leave its output empty. Both mean the same to whoever reads it.
+  A Resolver that finds nothing leaves the input out; `ServedModel` can only leave its output empty. Both mean the same
+  to whoever reads it.
 
-  Args:
-    artifacts: the step's inputs.
-    key: of an optional Model input.
+  Args: key: of an optional Model input.
   """
   present = {name: list(values) for name, values in artifacts.items()}
   if not any(_has_model(model) for model in present.get(key, ())):

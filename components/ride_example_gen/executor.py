@@ -99,11 +99,7 @@ def publish(
 ) -> RideCounts:
   """Moves what the notes name into place and writes `counts.json`, the last of all.
 
-  Args:
-    notes: of every file, in the files' order.
-    staging: where the outputs lie.
-    split_uris: the folder of each split.
-    quarantine_uri: the folder of the quarantine artifact.
+  Args: notes: of every file, in the files' order.
   Returns: The counts over all files.
   """
   for split, uri in split_uris.items():

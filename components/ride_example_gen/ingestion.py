@@ -40,7 +40,6 @@ def ingest_file(
   """Turns a file of rides into shards of Examples and a part of the quarantine.
 
   Args:
-    path: the CSV or Parquet file.
     dataset: the mapping and the rules.
     split: how kept rides are divided.
     open_output: opens a new output by its name, for writing bytes.

@@ -333,7 +333,6 @@ def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]
 
   Args:
     column: text, numbers, timestamps or dates, [rows].
-    time: how to read them.
     missing: texts that mean a missing value, besides the empty one.
   Raises: IngestionError: the column's type does not fit `time.encoding`.
   """

@@ -269,9 +269,7 @@ def _broken(path: str, error: Exception) -> IngestionError:
 class MalformedLine(NamedTuple):
   """A CSV record with the wrong number of fields.
 
-  Attributes:
-    number: 1 for the first record after the header; blank lines don't count.
-    text: the whole record.
+  Attributes: number: 1 for the first record after the header; blank lines don't count.
   """
 
   number: int

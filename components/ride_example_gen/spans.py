@@ -265,7 +265,6 @@ def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> 
 
   Args:
     seconds: int64 [rows], `pickup_seconds`.
-    split: the method and its share.
     threshold: the first time stamp of the eval split; `chronological` needs it, see `chronological_threshold`, and
       `newest_span` takes `ALL` or `NONE`, as the span of these rides is the newest or not.
   Returns: bool [rows].
@@ -301,7 +300,6 @@ def chronological_threshold(seconds: np.ndarray, counts: np.ndarray, eval_share:
   Args:
     seconds: int64 [stamps], distinct, ascending.
     counts: int64 [stamps], rides of each stamp.
-    eval_share: the wished share of rides in the newest part.
   Returns: A time stamp; one past the last where the empty eval split is nearest, as with a single distinct stamp, and 0
     for no rides at all.
   """

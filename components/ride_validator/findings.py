@@ -108,10 +108,7 @@ class Finding:
   """One anomaly or one measured divergence.
 
   Attributes:
-    split: the split it was found in.
     feature: a canonical column; empty for the split as a whole.
-    kind: the comparison it comes from.
-    severity: see `Level`.
     stops: whether the config lets it stop the run.
     expected: what should have come, as words that follow 'expected'.
     came: what came, as words that follow 'came'.
@@ -172,7 +169,6 @@ class Column:
   """What the statistics know about one column of one split.
 
   Attributes:
-    rides: number of rides in the split.
     absent: rides without the feature.
     nan: rides whose value is NaN.
     type_name: TFDV's type: INT, FLOAT, STRING, BYTES.

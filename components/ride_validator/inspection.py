@@ -34,7 +34,6 @@ def inspect(
 
   Args:
     statistics: of each split; `train` is compared with the baseline and with `eval`.
-    schema: of the canonical ride.
     anomalies: ExampleValidator's, of the same splits.
     validation: severity, thresholds, largest shares of missing values.
     baseline: the train statistics of the previous span, if there is one.

@@ -26,9 +26,7 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
   quantiles of few distinct values jump. The divergence does not see NaN: the anomaly gate compares the shares of
   missing values itself.
 
-  Args:
-    dataset: its rules give the domains, its extras further columns.
-    validation: the drift and skew thresholds.
+  Args: dataset: its rules give the domains, its extras further columns.
   Returns: INT for `pickup_seconds`, FLOAT for the rest, categorical codes included, as NaN is what misses; the inputs
     in the order of `dataset.raw_inputs()`, then the label.
   """

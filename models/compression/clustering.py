@@ -32,7 +32,6 @@ class Clusterer:
         afterwards.
       clustering: which layers, how many distinct values.
       kept: zeros of pruned layers, to be kept whether the layer is clustered or not.
-      seed: of random centroids.
     Raises: ValueError: an unknown layer, or two clusters for a kernel with zeros.
     """
     chosen = layers.named_layers(plain, clustering.layers, 'clustering.layers')

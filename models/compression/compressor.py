@@ -43,7 +43,6 @@ class Finished:
 
   Attributes:
     weights: of the plain fare model, in the order of its `get_weights()`.
-    course: of the fine-tuning.
     ranges: of the activations, where the technique is quantization.
   """
 
@@ -64,9 +63,7 @@ def digest(description: str, weights: Sequence[np.ndarray]) -> str:
 def save(finished: Finished, directory: str) -> None:
   """Writes a result; the file appears whole or not at all.
 
-  Args:
-    finished: to keep.
-    directory: made if need be; a bucket is fine.
+  Args: directory: made if need be; a bucket is fine.
   """
   details = json.dumps({'course': dataclasses.asdict(finished.course), 'ranges': finished.ranges})
   content = io.BytesIO()
@@ -107,7 +104,6 @@ class Prepared(NamedTuple):
   """A technique, ready to train.
 
   Attributes:
-    training: to run.
     finish: gives, once it has run, the weights of the plain fare model in the order of its `get_weights()`, and the
       ranges of the activations, if the technique is quantization.
   """
@@ -158,7 +154,6 @@ class Preparations:
     """Makes a technique ready, from a fresh copy of the weights.
 
     Args:
-      recipe: which has it.
       technique: one of its `techniques`.
       weights: to start from, in the order of the plain model's `get_weights()`.
     Raises: ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
@@ -259,9 +254,7 @@ def _named(model: keras.Model, config: Pruning | Clustering | None) -> dict[str,
 class Stage:
   """One technique's training.
 
-  Attributes:
-    technique: `pruning`, `clustering` or `quantization`; `training` for the base.
-    course: of its fine-tuning.
+  Attributes: technique: `pruning`, `clustering` or `quantization`; `training` for the base.
   """
 
   technique: str
@@ -273,7 +266,6 @@ class Compressed:
   """What a recipe made of the base; `models.recipe_training` makes models of it.
 
   Attributes:
-    recipe: that made it.
     weights: of the plain fare model, in the order of its `get_weights()`; kernels that are quantized are on their 8-bit
       grid.
     ranges: activation ranges of a quantized model by layer name, in the unit of the activation (for `fare` the city's

@@ -27,7 +27,6 @@ class LayerFacts:
   """A kernel in numbers.
 
   Attributes:
-    name: of its layer.
     shape: [inputs, units], or [categories, width] of an embedding table.
     parameters: number of weights.
     nonzero: number of weights that are not exactly zero.
@@ -48,8 +47,6 @@ class Totals:
   """Several kernels in numbers.
 
   Attributes:
-    parameters: number of weights.
-    nonzero: number of weights that are not exactly zero.
     sparsity: share of the weights that are exactly zero; 0 without weights.
     distinct: of the kernel that has the most distinct values.
   """
@@ -158,7 +155,6 @@ def histogram(before: np.ndarray, after: np.ndarray, bins: int = BINS) -> Histog
   Args:
     before: any shape.
     after: any shape.
-    bins: number of bins.
   """
   both = min(before.min(), after.min()), max(before.max(), after.max())
   edges = np.histogram_bin_edges(before, bins, (float(both[0]), float(both[1])))
@@ -199,8 +195,6 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
   """Reads an exported model back and checks every promise of its recipe.
 
   Args:
-    recipe: what the model was made by.
-    saved_model_dir: its SavedModel.
     base_dir: the SavedModel of the dense base that it was fine-tuned from.
     largest_prediction: the largest fare that the base predicts on the training split, in the city's currency; the
       output's range has to reach it.

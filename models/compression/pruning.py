@@ -62,9 +62,7 @@ _TWO_OF_FOUR = 0.5
 class Pruner:
   """A fare model whose smallest weights become zero while it is trained.
 
-  Attributes:
-    model: to train.
-    probes: curves of the sparsity, in total and per layer.
+  Attributes: probes: curves of the sparsity, in total and per layer.
   """
 
   def __init__(self, plain: keras.Model, pruning: Pruning, steps: PruningSteps) -> None:

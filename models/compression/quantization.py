@@ -61,9 +61,7 @@ def keep(variable: tf.Variable, kept: Kept) -> None:
 
   Zeros stay zero while the other weights are trained; a clustered kernel is not trained any more.
 
-  Args:
-    variable: of a layer without a wrapper that would do it.
-    kept: what to keep.
+  Args: variable: of a layer without a wrapper that would do it.
   """
   values = variable.numpy()
   # Keras takes constraints when a layer is built, and its optimizers read them here, after every step.
@@ -229,10 +227,7 @@ class QuantizationAware:
   def __init__(self, plain: keras.Model, quantization: Quantization, kept: Mapping[str, Kept]) -> None:
     """Wraps a copy of the dense core.
 
-    Args:
-      plain: trained, perhaps pruned and clustered; it receives the result.
-      quantization: which layers.
-      kept: what to keep of each layer.
+    Args: plain: trained, perhaps pruned and clustered; it receives the result.
     Raises:
       ValueError: an unknown layer, a custom layer without a `QuantizeConfig`, or an activation that tfmot can't
         quantize.

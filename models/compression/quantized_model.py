@@ -193,7 +193,6 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
 
   Args:
     plain: its kernels are on the 8-bit grid; its layers outside of the dense core become part of the model.
-    quantization: which layers.
     ranges: of the activations, as a calibration found them.
   """
   core = layers.dense_core(plain)
@@ -212,8 +211,6 @@ def fill(model: keras.Model, plain: keras.Model, quantization: Quantization, ran
   Args:
     model: from `quantized_model`.
     plain: which it was made of; its kernels are on the 8-bit grid.
-    quantization: as then.
-    ranges: of the activations.
   """
   copy_dense(plain, layers.dense_core(model), quantized_names(plain, quantization))
   assign_ranges(model, ranges)
@@ -225,7 +222,6 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
   """Copies kernels and biases into a quantized copy of a dense core.
 
   Args:
-    plain: has them.
     core: from `quantized_core`.
     names: of the layers that are quantized there.
   """
@@ -250,7 +246,6 @@ class DenseStep:
   """A dense layer as the quantized model computes it.
 
   Attributes:
-    name: of the layer.
     kernel: float32 [inputs, units], on the 8-bit grid where the layer is quantized.
     bias: float32 [units].
     activation: applied to [rides, units].
@@ -273,8 +268,6 @@ def calibration_rides(rides: Rides, seed: int, most: int = _MOST, dearest: int =
 
   Args:
     rides: the training split.
-    seed: of the sample.
-    most: size of the sample.
     dearest: how many of them are there for their fares.
   """
   if len(rides) <= most:
@@ -291,7 +284,6 @@ def activation_ranges(
 
   Args:
     features: float32 [rides, width], what enters the dense core.
-    steps: its dense layers.
     quantized_input: whether the inputs are quantized.
     at_least: what a range has to hold besides the data, by its key.
   Returns: Smallest and largest value by layer name, and under `INPUT`; zero is in every range, as TFLite wants it.

@@ -54,14 +54,11 @@ def training_report(
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
   Args:
-    recipe: what the model was made by.
     stages: its fine-tunings in their order; none for the dense base.
-    saved_model_dir: its SavedModel.
     base_dir: the SavedModel of the dense base.
     held_out: the eval split.
     predictions: fares of `held_out` by the model, shape [rides].
     base_predictions: the same by the dense base.
-    resamples: number of draws of an interval.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
   errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)

@@ -29,8 +29,6 @@ def from_saved_model(directory: str, signature: str, per_channel: bool = False) 
   """A converter of one signature of a SavedModel.
 
   Args:
-    directory: of the SavedModel.
-    signature: its name.
     per_channel: whether a quantized dense kernel has one scale per unit; for files without sparse kernels and clusters.
   Raises: FailedError: this TensorFlow can't do so.
   """

@@ -201,9 +201,7 @@ def _arranged(contents: list[bytes], alignments: Mapping[bytes, int]) -> list[by
 class _SharingBuilder(flatbuffers.Builder):
   """Writes equal vectors of scalars, equal strings and equal tables once.
 
-  Args:
-    size: bytes to start with.
-    alignments: bytes to align each constant by.
+  Args: alignments: bytes to align each constant by.
   """
 
   def __init__(self, size: int, alignments: Mapping[bytes, int]) -> None:

@@ -24,11 +24,9 @@ class LayerFile:
   """One layer's weights as a file holds them.
 
   Attributes:
-    name: of the layer.
     type: of the stored weights, such as `int8`.
     input_type: of what the layer computes with.
     output_type: of what it yields.
-    size: number of weights.
     zeros: how many of them are zero, those that a sparse encoding leaves out included.
     distinct: number of distinct stored values.
     sparse: whether they are encoded sparsely.

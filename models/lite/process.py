@@ -62,8 +62,6 @@ class LiteProcess:
     """Starts nothing yet.
 
     Args:
-      path: the file.
-      threads: of the interpreter.
       default_delegates: see `LiteModel`.
       timeout: seconds after which an unanswered call counts as hung.
     """

@@ -39,8 +39,6 @@ class Promise:
   """What a file has to keep.
 
   Attributes:
-    scheme: the conversion.
-    recipe: the training.
     kernels: of the plain model by layer name, embeddings first, then the dense layers from first to last.
     quantized: dense layers that the scheme's precision applies to.
   """
@@ -70,7 +68,6 @@ def validate(content: bytes, promise: Promise, rides: RawRides, fares: np.ndarra
 
   Args:
     content: the whole file, features included.
-    promise: what it has to keep.
     rides: real ones, that it was not calibrated with.
     fares: of the float model for them, [rides].
   Returns: The layers as the file holds them, and the root mean square difference of its fares from `fares` over their

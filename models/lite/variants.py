@@ -62,7 +62,6 @@ class Variants:
     """A whole file.
 
     Args:
-      recipe: of the model.
       scheme: see `convert_model`.
       saved_model: the exported model, with its weights beside it.
     Raises: ConversionError: TFLite can't, or the scheme contradicts the recipe.

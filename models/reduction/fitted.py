@@ -23,9 +23,7 @@ class Decision:
   """What a selection did with a feature.
 
   Attributes:
-    name: the feature.
     score: in the unit of the method; higher is kept. NaN for a constant one.
-    kept: whether the model gets it.
     reason: a phrase, such as '0.41 nats, rank 3 of 44'.
   """
 
@@ -77,7 +75,6 @@ class Fitted:
   """A reduction fitted on training rides.
 
   Attributes:
-    reduction: how it was made.
     names: of the full vector's features, [n].
     outputs: names of what is left, [k].
     clip: the full vector is clipped to this many standard deviations before a
@@ -85,7 +82,6 @@ class Fitted:
     mapping: from the full vector to scikit-learn's own output.
     mean: float64 [k], of that output over the training rides; 0 for a selection.
     scale: float64 [k], what it is multiplied with after that; 1 for a selection.
-    findings: what is shown of it.
   """
 
   reduction: Reduction

@@ -32,14 +32,9 @@ def observe(
   """The findings.
 
   Args:
-    matrix: the rides that were fitted on.
-    mapping: what was fitted.
     components: float64 [rides, k], what it makes of them.
     spectrum: shares of the variance that the method itself tells.
     read: training rides that there were.
-    notes: so far.
-    decisions: of a selection.
-    seed: of the sample of points.
   """
   centered = matrix.numeric - matrix.numeric.mean(axis=0)
   variance = (centered**2).sum(axis=0)

@@ -69,12 +69,7 @@ def _float32(values: np.ndarray) -> np.ndarray:
 class ReducedFeatures:
   """From raw rides to the reduced vector. A mapper: no full pass.
 
-  Attributes:
-    dataset: city, extras.
-    features: which blocks are on.
-    slices: how the evaluation is sliced.
-    constants: of the full vector, as NumPy arrays.
-    fitted: the reduction.
+  Attributes: constants: of the full vector, as NumPy arrays.
   """
 
   dataset: Dataset

@@ -34,7 +34,6 @@ class Solver(NamedTuple):
     start: float64 [k, k], from `b` to the first state, before the relu.
     step: float64 [3 k, k].
     finish: float64 [k], from the last state to the weights of the factors.
-    iterations: how many steps.
 
   Source: Y. Nesterov, "Introductory Lectures on Convex Optimization", 2004, scheme 2.2.9 with a projection.
   """
@@ -126,7 +125,6 @@ class Factors:
   Attributes:
     lowest: float64 [n], subtracted first; what is below it counts as 0.
     factors: float64 [k, n], non-negative.
-    iterations: steps of the solver.
   """
 
   lowest: np.ndarray
@@ -156,7 +154,6 @@ class Matrix:
   """Rides to fit on.
 
   Attributes:
-    names: of the numeric features.
     numeric: float64 [rides, n], as the model sees them: standardized, clipped.
     fares: float64 [rides].
     categories: int64 [rides] by categorical column; empty unless they take part.

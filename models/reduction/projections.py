@@ -23,7 +23,6 @@ class Basis(NamedTuple):
     center: float64 [n], the mean.
     axes: float64 [m, n], orthonormal rows.
     variances: float64 [m], along the axes.
-    rides: how many.
   """
 
   center: np.ndarray
@@ -78,7 +77,6 @@ class Projected:
   """A fitted projection.
 
   Attributes:
-    mapping: what it computes.
     spectrum: float64 [m], shares of the variance by component, also of those
       that were not chosen; `None` where the method has none.
     notes: sentences on what a person should know.
