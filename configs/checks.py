@@ -163,8 +163,6 @@ def _mend(pruning: Pruning, length: int) -> str:
   return 'move end further behind begin or train for longer.'
 
 
-__all__ = ['QUANTIZABLE', 'PruningSteps', 'kernel_problems', 'pruning_steps', 'recipe_problems']
-
 QUANTIZABLE = (Activation.RELU, Activation.TANH, Activation.LINEAR)
 """Activations that tfmot's 8-bit scheme knows: its `QuantizeAwareActivation` names them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
 from configs.presets import PresetFolder
@@ -114,11 +114,25 @@ class Scheme(Config):
     return [Problem(('name',), told)]
 
 
-def _packaged(*names: str) -> tuple[Scheme, ...]:
+def packaged_schemes(*names: str) -> tuple[Scheme, ...]:
+  """Schemes of those that come with the project, by name."""
   return tuple(Scheme.model_validate(SCHEMES.spelled_out(name)) for name in names)
 
 
-[FLOAT32_SCHEME] = _packaged(FLOAT32)
+[FLOAT32_SCHEME] = packaged_schemes(FLOAT32)
+
+
+def _float32_first(schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
+  yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
+  return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
+
+
+Schemes = Annotated[
+  tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...],
+  BeforeValidator(SCHEMES.listed),
+  AfterValidator(_float32_first),
+]
+"""Packaged ones by name, a user's own ones by path, or spelled out; `float32` is always among them, and first."""
 
 
 class JudgedOn(str, enum.Enum):
@@ -172,21 +186,12 @@ class Compression(Config):
   """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
 
   Attributes:
-    schemes: packaged ones by name, a user's own ones by path, or spelled out.
-      `float32` is always among them, and first.
+    schemes: see `Schemes`.
   """
 
-  schemes: Annotated[
-    tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...], BeforeValidator(SCHEMES.listed)
-  ] = _packaged(FLOAT32, 'dynamic_range', 'float16', 'int8')
+  schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
-
-  @field_validator('schemes', mode='after')
-  @classmethod
-  def _float32_comes_first(cls, schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
-    yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
-    return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
 
   @model_validator(mode='after')
   def _names_are_unique(self) -> Compression:

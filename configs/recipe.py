@@ -242,22 +242,6 @@ class Pruning(Config):
     return problems
 
 
-__all__ = [
-  'CLIP_LAYER',
-  'DENSE',
-  'DENSE_RECIPE',
-  'OUTPUT_LAYER',
-  'Clustering',
-  'FineTuning',
-  'Initialization',
-  'Moment',
-  'Pruning',
-  'Quantization',
-  'Recipe',
-  'SparsitySchedule',
-  'Structure',
-]
-
 DENSE = 'dense'
 """Name of the recipe that leaves the base as it is."""
 

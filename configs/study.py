@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from configs.base import Config, PositiveInt, nearest, one_or_more
-from configs.compression import FLOAT32, SCHEMES, Scheme
+from configs.compression import FLOAT32, Schemes, packaged_schemes
 from configs.features import Cross
+from configs.model import Recipes
 from configs.presets import RECIPES
 from configs.recipe import DENSE, Recipe
 from configs.reduction import ReductionMethod
@@ -105,28 +106,11 @@ class CompressionSweep(Config):
     tested_folds: folds per seed in which all of it is made; a recipe trains longer than the base.
   """
 
-  recipes: Annotated[
-    tuple[Annotated[Recipe, BeforeValidator(RECIPES.spelled_out)], ...], BeforeValidator(RECIPES.listed)
-  ] = tuple(
+  recipes: Recipes = tuple(
     Recipe.model_validate(RECIPES.spelled_out(name)) for name in (DENSE, 'pruned_80', 'clustered_16', 'qat', 'pqat_80')
   )
-  schemes: Annotated[
-    tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...], BeforeValidator(SCHEMES.listed)
-  ] = tuple(Scheme.model_validate(SCHEMES.spelled_out(name)) for name in (FLOAT32, 'float16', 'dynamic_range', 'int8'))
+  schemes: Schemes = packaged_schemes(FLOAT32, 'float16', 'dynamic_range', 'int8')
   tested_folds: PositiveInt = 2
-
-  @field_validator('recipes', mode='after')
-  @classmethod
-  def _dense_first(cls, recipes: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
-    dense = Recipe.model_validate(RECIPES.spelled_out(DENSE))
-    return (dense, *(recipe for recipe in recipes if recipe.name != DENSE))
-
-  @field_validator('schemes', mode='after')
-  @classmethod
-  def _float32_first(cls, schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
-    yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32]
-    first = yardstick or [Scheme.model_validate(SCHEMES.spelled_out(FLOAT32))]
-    return (*first, *(scheme for scheme in schemes if scheme.name != FLOAT32))
 
 
 class Study(Config):

@@ -18,7 +18,7 @@ from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset, ExtraColumn
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart
 from models.lite.client import LiteModel
-from models.versions import SAVED_MODEL, served_version
+from models.versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
 
 _DEGREES = 'degrees (WGS84)'
@@ -58,9 +58,6 @@ def _extra(extra: ExtraColumn) -> InputColumn:
 def _column(name: str, unit: str, meaning: str, dtype: str = 'float32') -> InputColumn:
   return InputColumn(name=name, dtype=dtype, unit=unit, meaning=meaning)
 
-
-EXTRA = 'assets.extra'
-"""Folder of a version for what is not part of its graph; TensorFlow Serving ignores it."""
 
 MANIFEST = f'{EXTRA}/manifest.json'
 
@@ -366,16 +363,6 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   if LITE_FILE not in manifest.files:
     raise ManifestError(f"'{version}' was pushed without {LITE_FILE}; push a run that has a lite variant.")
   return PushedModel(version / LITE_FILE, version, manifest)
-
-
-def load_pushed(path: str | os.PathLike[str], threads: int = 1) -> LiteModel:
-  """Verifies what `find_pushed` finds, and loads it.
-
-  Raises:
-    ManifestError: see `find_pushed`.
-    LiteFileError: see `LiteModel`.
-  """
-  return LiteModel(find_pushed(path).file, threads)
 
 
 def _is_version(place: pathlib.Path) -> bool:

@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 from configs.dataset import LABEL, TIME, Dataset
 from configs.layers import hidden_depth, is_embedding
 from models.keras_compat import keras
-from models.versions import SAVED_MODEL
+from models.versions import EXTRA, SAVED_MODEL
 
 _OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _KERNELS = ('kernel', 'embeddings')
@@ -187,10 +187,6 @@ SERVING_RAW = 'serving_raw'
 
 TRANSFORM_FEATURES = 'transform_features'
 """Serialized tf.Examples to transformed features: what TFMA slices by."""
-
-
-EXTRA = 'assets.extra'
-"""Folder inside a SavedModel for what is not part of the graph; TensorFlow Serving ignores it."""
 
 _FINGERPRINT = 'fingerprint.pb'
 

@@ -19,6 +19,9 @@ import pathlib
 
 from models.whole_files import is_bucket
 
+EXTRA = 'assets.extra'
+"""The folder inside it for what is not part of the graph; TensorFlow Serving ignores it."""
+
 SAVED_MODEL = 'saved_model.pb'
 """The file that makes a directory a SavedModel."""
 

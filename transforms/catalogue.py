@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -215,6 +215,11 @@ class Scaled(NamedTuple):
   values: tf.Tensor
   factor: float | Sequence[float] = 1.0
   offset: float | Sequence[float] = 0.0
+
+
+def picked(columns: tf.Tensor, names: Sequence[Any], wanted: Sequence[Any]) -> tf.Tensor:
+  """Some of the columns [batch, n] by their names; no operation where they are all."""
+  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
 
 
 def side_by_side(pieces: Sequence[Scaled]) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:

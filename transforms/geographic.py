@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from configs.dataset import City, Zone
 from configs.features import GeographicBlock
-from transforms.catalogue import Scaled, is_kept
+from transforms.catalogue import Scaled, is_kept, picked
 
 
 def in_zone(ends: tf.Tensor, zone: Zone, origin: tuple[float, float]) -> tf.Tensor:
@@ -170,19 +170,19 @@ def _on_the_plane(
   pieces = []
   capped, names = _capped(projected, lengths, wanted)
   if wanted.distances:
-    pieces.append(Scaled(_picked(capped, names, wanted.distances), cap))
+    pieces.append(Scaled(picked(capped, names, wanted.distances), cap))
   if wanted.logs:
     # log(1 + d * cap) = log(1 / cap + d) + log(cap)
     bare = [name.replace('log_', '') + '_km' for name in wanted.logs]
-    pieces.append(Scaled(tf.math.log(_picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
+    pieces.append(Scaled(tf.math.log(picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
   if wanted.bearing:
-    compass = _picked(projected['compass'], ['bearing_sin', 'bearing_cos'], wanted.bearing)
+    compass = picked(projected['compass'], ['bearing_sin', 'bearing_cos'], wanted.bearing)
     pieces.append(Scaled(compass / lengths['euclidean_km']))
   if wanted.kilometres:
-    own = _picked(lengths['marks'], wanted.marks, wanted.kilometres)
+    own = picked(lengths['marks'], wanted.marks, wanted.kilometres)
     pieces.append(Scaled(tf.minimum(own, block.landmark_cap_km / cap), cap))
   if wanted.proximities:
-    own = _picked(lengths['marks'], wanted.marks, wanted.proximities)
+    own = picked(lengths['marks'], wanted.marks, wanted.proximities)
     pieces.append(Scaled(tf.exp(own * (-cap / block.proximity_km))))
   return pieces
 
@@ -205,11 +205,6 @@ def _capped(
       columns.append(tf.abs(projected[make]) if make == 'between' else projected[make])
       names += pair
   return (tf.clip_by_value(tf.concat(columns, axis=1), -1, 1), names) if columns else (None, names)
-
-
-def _picked(columns: tf.Tensor, names: Sequence[Any], wanted: Sequence[Any]) -> tf.Tensor:
-  """Some columns by their names."""
-  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
 
 
 _PARTS = ('pickup', 'dropoff', 'between', 'compass', 'turn', 'middle')

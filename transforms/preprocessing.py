@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from configs.dataset import LABEL, Bounds, Dataset
+from configs.dataset import LABEL, TIME, Bounds, Dataset
 from configs.evaluation import Slices
 from configs.features import BoundaryFit, BucketBlock, Features
 from configs.parts import load_part
@@ -68,7 +68,7 @@ def compose(
   outputs = {names.NUMERIC: standardize(engineered, constants)}
   outputs |= categorical_indices(inputs, ride, dataset, features, constants)
   outputs |= slice_columns(ride, slices, dataset.city)
-  outputs[names.GROUP] = tf.cast(ride.seconds, tf.int64)
+  outputs[TIME] = tf.cast(ride.seconds, tf.int64)
   if LABEL in inputs:
     label = inputs[LABEL]
     outputs[LABEL] = tf.cast(label if label.shape.rank == 1 else tf.reshape(label, [-1]), tf.float32)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from configs.dataset import EPOCH, City
 from configs.features import TemporalBlock
 from transforms import civil
-from transforms.catalogue import Scaled, is_kept
+from transforms.catalogue import Scaled, is_kept, picked
 
 SECONDS_PER_YEAR = 365.25 * civil.SECONDS_PER_DAY
 _SATURDAY = 5
@@ -68,14 +68,14 @@ def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collect
   pieces = []
   if own:
     units = [_PHASES[name] for name in own]
-    columns = _columns(phase, phases, own)
+    columns = picked(phase, phases, own)
     pieces.append(Scaled(columns, [unit.factor for unit in units], [unit.offset for unit in units]))
   if flags is not None:
     pieces.append(Scaled(flags))
   if phase is not None and (sines or cosines):
     angles = phase * np.array([2 * math.pi / _PHASES[name].cycle for name in phases], np.float32)
     waves = (tf.sin, sines), (tf.cos, cosines)
-    pieces += [Scaled(wave(_columns(angles, phases, names))) for wave, names in waves if names]
+    pieces += [Scaled(wave(picked(angles, phases, names))) for wave, names in waves if names]
   return pieces
 
 
@@ -90,13 +90,8 @@ def _phases_and_flags(
     _, phase, flag = tf.split(columns, [civil.SECOND, len(_PHASES), len(flags)], axis=1)
     return phase, flag
   names = ['day', 'year_day', 'hour', 'day_of_week', *(found.name for found in counted)]
-  phase, flag = (_columns(columns, names, wanted) if wanted else None for wanted in (phases, flags))
+  phase, flag = (picked(columns, names, wanted) if wanted else None for wanted in (phases, flags))
   return phase, flag
-
-
-def _columns(columns: tf.Tensor, names: Sequence[str], wanted: Sequence[str]) -> tf.Tensor:
-  """Some of the columns by their names."""
-  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
 
 
 def _counted(block: TemporalBlock, city: City) -> list[_Counted]:

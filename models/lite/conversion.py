@@ -71,7 +71,8 @@ def convert_model(model: keras.Model, scheme: Scheme, calibration: Inputs, quant
     quantization_aware: whether the model brings its ranges along.
   Raises: ConversionError: the scheme and the training recipe contradict each other.
   """
-  headless = layers.recompose(model, {layer.name: _nothing() for layer in model.layers if isinstance(layer, Clip)})
+  clips = [layer.name for layer in model.layers if isinstance(layer, Clip)]
+  headless = layers.recompose(model, {name: keras.layers.Activation('linear') for name in clips})
   clip = _clip(model)
   inputs = {name: np.asarray(calibration[name]) for name in model.input_names}
   if clip:
@@ -106,10 +107,6 @@ def _clip(model: keras.Model) -> Clip | None:
     if isinstance(found, Clip):
       return found
   return None
-
-
-def _nothing() -> keras.layers.Layer:
-  return keras.layers.Activation('linear')
 
 
 def _cut(model: keras.Model, float_layers: Sequence[str]) -> Iterator[tuple[keras.Model, bool]]:
@@ -196,9 +193,7 @@ def _quantized(content: bytes, scheme: Scheme) -> bytes:
 
 
 def _set(
-  converter: Converter,
-  scheme: Scheme | None,
-  rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None,
+  converter: Converter, scheme: Scheme | None, rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None
 ) -> None:
   precision = scheme.precision if scheme else Precision.FLOAT32
   is_float = precision is Precision.FLOAT32 or precision.needs_quantizer

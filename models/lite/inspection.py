@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
+from models.lite.flatbuffer import kind_of, type_name
+
 _DTYPES = {
   schema.TensorType.FLOAT32: np.float32,
   schema.TensorType.FLOAT16: np.float16,
@@ -17,6 +19,9 @@ _DTYPES = {
   schema.TensorType.INT32: np.int32,
   schema.TensorType.INT64: np.int64,
 }
+
+_PASSED = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.DENSIFY)
+"""What stands between a stored constant and the operator that computes with it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +132,7 @@ class LiteFile:
     return self._data(tensor) is not None and len(tensor.shape) == 2
 
   def _builtin(self, operator: Any) -> int:
-    code = self._model.operatorCodes[operator.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
+    return kind_of(self._model.operatorCodes[operator.opcodeIndex])
 
   def _data(self, tensor: Any) -> np.ndarray | None:
     data = self._model.buffers[tensor.buffer].data
@@ -145,10 +149,7 @@ class LiteFile:
   def _stored(self, index: int) -> Any:
     """The constant behind a tensor: float16 weights and some 8-bit ones pass a DEQUANTIZE first."""
     for operator in self._graph.operators:
-      if index in operator.outputs and self._builtin(operator) in (
-        schema.BuiltinOperator.DEQUANTIZE,
-        schema.BuiltinOperator.DENSIFY,
-      ):
+      if index in operator.outputs and self._builtin(operator) in _PASSED:
         return self._stored(operator.inputs[0])
     return self._graph.tensors[index]
 
@@ -162,9 +163,9 @@ class LiteFile:
     zero = _zero_point(tensor)
     return LayerFile(
       name=name,
-      type=_type_name(tensor.type),
-      input_type=_type_name(self._graph.tensors[operator.inputs[1 - position]].type),
-      output_type=_type_name(self._graph.tensors[operator.outputs[0]].type),
+      type=type_name(tensor.type),
+      input_type=type_name(self._graph.tensors[operator.inputs[1 - position]].type),
+      output_type=type_name(self._graph.tensors[operator.outputs[0]].type),
       size=size,
       zeros=size - int(np.count_nonzero(values != zero)),
       distinct=len(kept) + (left_out and zero not in kept),
@@ -188,7 +189,3 @@ def _unpacked(data: np.ndarray) -> np.ndarray:
   """4-bit integers, two in a byte with the lower half first, as int8."""
   halves = np.stack([data & 15, data >> 4], axis=1).reshape(-1).astype(np.int8)
   return np.where(halves > 7, halves - 16, halves).astype(np.int8)
-
-
-def _type_name(value: int) -> str:
-  return next(name for name, number in vars(schema.TensorType).items() if number == value).lower()

@@ -159,7 +159,8 @@ def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarr
   try:
     model = LiteModel(content)
     found = model.predict(rides.columns)
-    _check_finite(found)
+    if not np.isfinite(found).all():
+      raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
     for batch in _BATCHES:
       few = {name: column[:batch] for name, column in rides.columns.items()}
       if not np.allclose(model.predict(few), found[:batch], rtol=1e-3, atol=0.01 * float(np.std(fares))):
@@ -170,11 +171,6 @@ def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarr
   if not np.array_equal(found, fresh):
     raise ValidationError('A fresh process gives other fares than this one.')
   return _compare(found, fares, scheme)
-
-
-def _check_finite(found: np.ndarray) -> None:
-  if not np.isfinite(found).all():
-    raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
 
 
 def _in_a_fresh_process(content: bytes, rides: RawRides) -> np.ndarray:

@@ -150,7 +150,6 @@ def load(directory: str) -> Fitted:
   with gfile.GFile(os.path.join(directory, ARRAYS_FILE), 'rb') as file:
     archive = np.load(io.BytesIO(file.read()), allow_pickle=False)
     arrays = {name: archive[name] for name in archive.files}
-  told = details.findings
   return Fitted(
     reduction=details.reduction,
     names=details.names,
@@ -160,12 +159,7 @@ def load(directory: str) -> Fitted:
     mean=arrays['mean'],
     scale=arrays['scale'],
     findings=Findings(
-      read=told.read,
-      fitted_on=told.fitted_on,
-      notes=told.notes,
-      lost=told.lost,
-      error=told.error,
-      figures=told.figures,
+      **dict(details.findings),
       **{name: arrays[name] for name in _FINDINGS},
       decisions=tuple(
         Decision(one.name, float('nan') if one.score is None else one.score, one.kept, one.reason)
@@ -211,14 +205,7 @@ def details_of(fitted: Fitted) -> ReductionDetails:
       )
       for one in findings.decisions
     ),
-    findings=RecordedFindings(
-      read=findings.read,
-      fitted_on=findings.fitted_on,
-      lost=findings.lost,
-      error=findings.error,
-      notes=findings.notes,
-      figures=dict(findings.figures),
-    ),
+    findings=RecordedFindings(**{name: getattr(findings, name) for name in RecordedFindings.model_fields}),
   )
 
 

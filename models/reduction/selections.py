@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -193,5 +193,3 @@ _SCORES: dict[ReductionMethod, Callable[[Reduction, Matrix, int | None], _Scored
   ReductionMethod.RFE: _rfe,
   ReductionMethod.L1: _l1,
 }
-
-__all__: Sequence[str] = ['select']
