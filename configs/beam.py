@@ -66,10 +66,7 @@ class Environment(str, enum.Enum):
 
 
 class Direct(Config):
-  """Beam's runner on this machine.
-
-  Attributes: direct_num_workers: workers; 0 for one per core.
-  """
+  """Beam's runner on this machine; of `direct_num_workers`, 0 means one per core."""
 
   direct_running_mode: RunningMode = RunningMode.IN_MEMORY
   direct_num_workers: Annotated[int, Field(ge=0)] = 1

@@ -201,10 +201,7 @@ class Pruning(Config):
     return self.structure == TWO_OF_FOUR
 
   def targets(self, hidden: Sequence[str]) -> dict[str, float]:
-    """Final sparsity by layer name; a layer's own one goes before its group's.
-
-    Args: hidden: names of the hidden layers, first to last.
-    """
+    """Final sparsity by layer name, given the hidden ones; a layer's own one goes before its group's."""
     if not isinstance(self.layers, dict):
       return dict.fromkeys(layer_names(self.layers, hidden), self.final_sparsity)
     grouped = {name: self.layers[group] for group in GROUPS[::-1] if group in self.layers
@@ -342,10 +339,7 @@ class Recipe(Config):
     return tuple(name for name in ('pruning', 'clustering', 'quantization') if getattr(self, name) is not None)
 
   def with_layer_names(self, hidden: Sequence[str]) -> Recipe:
-    """The same with names in place of the groups, but for each technique's own default.
-
-    Args: hidden: names of the hidden layers, first to last.
-    """
+    """The same with names in place of the groups, given the hidden ones, but for each technique's own default."""
     changed: dict[str, Config] = {}
     if self.pruning and self.pruning.layers != type(self.pruning).model_fields['layers'].default:
       pruning = self.pruning

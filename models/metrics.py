@@ -111,11 +111,7 @@ def error_intervals(
 
 
 def slice_intervals(
-  fares: np.ndarray,
-  predictions: np.ndarray,
-  stamps: np.ndarray,
-  slices: Mapping[str, np.ndarray],
-  resamples: int,
+  fares: np.ndarray, predictions: np.ndarray, stamps: np.ndarray, slices: Mapping[str, np.ndarray], resamples: int
 ) -> dict[str, Estimate]:
   """The RMSE of slices with 95 % intervals, out of the draws of all rides: that of all rides is `error_intervals`'.
 

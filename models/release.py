@@ -34,10 +34,7 @@ class InputColumn(RecordPart):
 
 
 def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
-  """The served model's raw columns, in order, for the manifest.
-
-  Args: dataset: names the columns.
-  """
+  """The served model's raw columns, in order, for the manifest."""
   time = 'pickup, counted from 2009-01-01 00:00:00 on the wall clock of the city; may not be missing'
   columns = [_column(TIME, 's', time, 'int32')]
   for name in COORDINATES:
@@ -155,7 +152,6 @@ def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Mani
     version_dir: a directory on a disk, with `saved_model.pb` at its root. A version for a bucket is made on a disk and
       copied.
     facts: what the version is; no NaN. When it was made and its files are not looked at.
-  Returns: What was written.
   Raises: ValueError: a number is not finite.
   """
   version = pathlib.Path(version_dir)
@@ -170,12 +166,9 @@ def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Mani
 
 
 def verify(version_dir: str | os.PathLike[str]) -> Manifest:
-  """Checks a version, byte by byte, against its manifest.
+  """The manifest of a version in a directory on a disk, after checking every byte against it.
 
-  Args: version_dir: a directory on a disk.
-  Returns: The manifest.
-  Raises:
-    ManifestError: there is no manifest, or no whole one, or a file was altered, is missing, or does not belong there.
+  Raises: ManifestError: there is none, or no whole one, or a file was altered, is missing, or does not belong there.
   """
   version = pathlib.Path(version_dir)
   manifest = _read(version)

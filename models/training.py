@@ -96,10 +96,7 @@ def predict(model: keras.Model, rides: Rides) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-  """How long a training is.
-
-  Attributes: epoch_steps: steps per epoch, of full batches alone.
-  """
+  """How long a training is; the steps of an epoch are those of full batches alone."""
 
   batch: int
   epoch_steps: int
@@ -248,13 +245,7 @@ class TrainingRun:
 
   def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
-    point = {
-      'step': step,
-      'epoch': step / self._length.epoch_steps,
-      'loss': loss,
-      'rmse': rmse,
-      'learning_rate': rate,
-    }
+    point = {'step': step, 'epoch': step / self._length.epoch_steps, 'loss': loss, 'rmse': rmse, 'learning_rate': rate}
     if self._measure is not None:
       point['val_loss'], squares = (float(value) for value in self._measure().numpy())
       point['val_rmse'] = math.sqrt(squares)

@@ -42,9 +42,7 @@ class ReadRows(beam.PTransform):
         'FARELITE_PROJECT.'
       )
     return begin | 'Read' >> beam_bigquery.ReadFromBigQuery(
-      method=beam_bigquery.ReadFromBigQuery.Method.DIRECT_READ,
-      use_native_datetime=True,
-      **_what(self._source, project),
+      method=beam_bigquery.ReadFromBigQuery.Method.DIRECT_READ, use_native_datetime=True, **_what(self._source, project)
     )
 
 

@@ -140,11 +140,7 @@ class TrainingRides:
 
 
 def read_training_rides(
-  files: Sequence[str],
-  spec: Mapping[str, tf.io.FixedLenFeature],
-  categoricals: Sequence[str],
-  sample: int,
-  seed: int,
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str], sample: int, seed: int
 ) -> TrainingRides:
   """Draws at most `sample` rides, each with the same chance; no more than that and a batch is ever in memory.
 

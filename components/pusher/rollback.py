@@ -174,10 +174,7 @@ class RestoreError(UserError):
 
 
 def verified_manifest(version: pathlib.Path) -> Manifest:
-  """The manifest of a version, after every file was checked against it.
-
-  Raises: RestoreError: the version is not what was pushed.
-  """
+  """The manifest of a version; raises `RestoreError` where its files are not what was pushed."""
   try:
     return verify(version)
   except ManifestError as error:
@@ -194,7 +191,6 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
       withdrawn.
     entry: makes the journal's entry, as it stands before the new number is known, of the restored and the replaced
       version.
-  Returns: The entry as it was written.
   Raises: RestoreError: there is nothing to put back, or it is not what was pushed.
   """
   if not versions(base):
@@ -260,7 +256,6 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   by the next push, rollback or removal.
 
   Args: unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
-  Returns: What was removed.
   """
   wished = set(unwanted)
   if not wished or not base.is_dir():

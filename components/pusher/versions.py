@@ -69,7 +69,6 @@ def publish(staged: str, base: str, version: int) -> str:
     staged: the complete version directory inside `staging(base)`.
     base: the directory of the versions.
     version: from `models.versions.next_version`.
-  Returns: The path of the version.
   """
   final = os.path.join(base, str(version))
   if is_bucket(base):

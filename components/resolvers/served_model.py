@@ -55,11 +55,7 @@ class ServedModel(base_component.BaseComponent):
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ServedModelExecutor)
 
   def __init__(self, *, push_destination: str, code_version: str) -> None:
-    spec = ServedModelSpec(
-      push_destination=push_destination,
-      code_version=code_version,
-      **new_outputs(ServedModelSpec),
-    )
+    spec = ServedModelSpec(push_destination=push_destination, code_version=code_version, **new_outputs(ServedModelSpec))
     super().__init__(spec=spec)
 
 

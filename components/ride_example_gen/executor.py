@@ -100,7 +100,6 @@ def publish(
   """Moves what the notes name into place and writes `counts.json`, the last of all.
 
   Args: notes: of every file, in the files' order.
-  Returns: The counts over all files.
   """
   for split, uri in split_uris.items():
     fileio.makedirs(uri)

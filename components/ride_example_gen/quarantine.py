@@ -146,10 +146,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
 
 
 def read_counts(uri: str) -> RideCounts:
-  """The counts in a quarantine artifact.
-
-  Args: uri: the artifact's folder, on a disk or in a bucket.
-  """
+  """The counts in a quarantine artifact's folder, on a disk or in a bucket."""
   from tfx.dsl.io import fileio  # Brings TensorFlow along, which nothing else here needs.
 
   with fileio.open(posixpath.join(uri, COUNTS_FILE)) as file:

@@ -157,10 +157,7 @@ def to_json(findings: Sequence[Finding]) -> str:
 
 
 def from_json(text: str) -> tuple[Finding, ...]:
-  """The inverse of `to_json`; keys that it does not know are ignored.
-
-  Raises: RecordError: the text is no such list.
-  """
+  """The inverse of `to_json`, which ignores unknown keys; raises `RecordError` where the text is no such list."""
   return parse_list(Finding, text, FINDINGS_FILE)
 
 

@@ -61,10 +61,7 @@ def digest(description: str, weights: Sequence[np.ndarray]) -> str:
 
 
 def save(finished: Finished, directory: str) -> None:
-  """Writes a result; the file appears whole or not at all.
-
-  Args: directory: made if need be; a bucket is fine.
-  """
+  """Writes a result into a folder, made if need be; the file appears whole or not at all. A bucket is fine."""
   details = json.dumps({'course': dataclasses.asdict(finished.course), 'ranges': finished.ranges})
   content = io.BytesIO()
   arrays: dict[str, Any] = {f'weight_{position}': array for position, array in enumerate(finished.weights)}

@@ -135,11 +135,7 @@ def two_of_four(kernel: np.ndarray) -> bool:
 
 
 def grid_distance(kernel: np.ndarray) -> float:
-  """How far the weights are from the 8-bit grid.
-
-  Args: kernel: any shape, with a weight that is not zero.
-  Returns: Largest distance from an integer multiple of `max|w| / 127`, in such steps: from 0, on the grid, to 0.5.
-  """
+  """Largest distance of weights, not all zero, from a multiple of `max|w| / 127`, in such steps: 0 to 0.5."""
   steps = kernel.astype(np.float64) / (np.abs(kernel).max() / LEVELS)
   return float(np.abs(steps - np.rint(steps)).max())
 

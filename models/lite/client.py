@@ -175,10 +175,7 @@ class LiteModel:
       raise LiteFileError(f'{self._name} fails on a batch of {self._rides} ({_line(error)}).') from error
 
   def fares(self) -> np.ndarray:
-    """The fares of the last `invoke`: float32 [rides].
-
-    Raises: LiteFileError: the model gave another number of fares.
-    """
+    """The fares of the last `invoke`: float32 [rides]. Raises `LiteFileError` where there are more or fewer."""
     fares = self._interpreter.get_tensor(self._fare)
     if fares.shape != (self._rides,):
       raise LiteFileError(f'{self._name} gives fares of shape {list(fares.shape)} for {self._rides} rides.')

@@ -54,10 +54,7 @@ class LayerFile:
 
 
 class LiteFile:
-  """A parsed TFLite file with one subgraph.
-
-  Args: content: of the file.
-  """
+  """A parsed TFLite file with one subgraph."""
 
   def __init__(self, content: bytes) -> None:
     self._model = schema.ModelT.InitFromPackedBuf(content, 0)

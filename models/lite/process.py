@@ -30,10 +30,7 @@ _STDERR_BYTES = 1 << 16
 
 
 class LiteCrashError(FailedError):
-  """The process of a lite file ended or hung.
-
-  Attributes: reason: what became of it, such as `killed by SIGSEGV`.
-  """
+  """The process of a lite file ended or hung; `reason` says how, such as `killed by SIGSEGV`."""
 
   def __init__(self, path: str, reason: str) -> None:
     super().__init__(f"The process that ran '{path}' was lost: {reason}.")
@@ -53,11 +50,7 @@ class LiteProcess:
   """
 
   def __init__(
-    self,
-    path: str | os.PathLike[str],
-    threads: int = 1,
-    default_delegates: bool = True,
-    timeout: float = 120.0,
+    self, path: str | os.PathLike[str], threads: int = 1, default_delegates: bool = True, timeout: float = 120.0
   ) -> None:
     """Starts nothing yet.
 

@@ -72,10 +72,7 @@ class Solver(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-  """Some of the features as they are.
-
-  Attributes: kept: int [k], rising positions in the full vector.
-  """
+  """Some of the features as they are; `kept`, int [k], are their rising positions in the full vector."""
 
   kept: np.ndarray
 

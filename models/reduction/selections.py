@@ -137,12 +137,7 @@ def _permutation(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _S
   parts = train_test_split(matrix.numeric, matrix.fares, test_size=_HELD_OUT, random_state=reduction.seed)
   fitted = _model(reduction).fit(parts[0], parts[2])
   found = permutation_importance(
-    fitted,
-    parts[1],
-    parts[3],
-    scoring='neg_root_mean_squared_error',
-    n_repeats=_SHUFFLES,
-    random_state=reduction.seed,
+    fitted, parts[1], parts[3], scoring='neg_root_mean_squared_error', n_repeats=_SHUFFLES, random_state=reduction.seed
   )
   return _Scored(np.asarray(found.importances_mean), 'more RMSE without it')
 
