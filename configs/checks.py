@@ -35,7 +35,6 @@ def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int |
     inputs: rows of its weights; `None` as long as they are not known, which leaves out what depends on them.
     units: columns of its weights.
   Returns: Problems located from the pruning down: `structure`, `final_sparsity` or `layers.<layer>`.
-
   Source: tfmot 0.8.1, `pruning_impl.Pruning` and `pruning_utils`: 2:4 counts along a unit's inputs, and
   `round((1 - sparsity) * n)` weights or blocks stay, at least one. Blocks start at the upper left, and those at the
   lower and right edge are cut off there: `models.compression.pruning`.

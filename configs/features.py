@@ -133,7 +133,6 @@ def fourth_root(vocabulary: int) -> int:
   """Embedding width by the fourth-root rule: `round(vocabulary ** 0.25)`, at least 1.
 
   Args: vocabulary: number of distinct values, at least 1.
-
   Source: Google Developers Blog, "Introducing TensorFlow Feature Columns", 2017.
   """
   return max(1, math.floor(vocabulary**0.25 + 0.5))

@@ -87,19 +87,10 @@ class Platform(Config):
 
 
 _VARIABLES = {
-  'image': ('image',),
-  'pipeline_root': ('pipeline_root',),
-  'serving': ('serving',),
-  'project': ('vertex', 'project'),
-  'region': ('vertex', 'region'),
-  'service_account': ('vertex', 'service_account'),
-  'network': ('vertex', 'network'),
-  'kms_key': ('vertex', 'kms_key'),
+  **{name: (name,) for name in ('image', 'pipeline_root', 'serving')},
+  **{name: ('vertex', name) for name in ('project', 'region', 'service_account', 'network', 'kms_key')},
   'vertex_endpoint': ('vertex', 'endpoint'),
-  'kfp_endpoint': ('kfp', 'endpoint'),
-  'kfp_namespace': ('kfp', 'namespace'),
-  'kfp_experiment': ('kfp', 'experiment'),
-  'kfp_service_account': ('kfp', 'service_account'),
+  **{f'kfp_{name}': ('kfp', name) for name in ('endpoint', 'namespace', 'experiment', 'service_account')},
 }
 
 VARIABLES = {PREFIX + name.upper(): location for name, location in _VARIABLES.items()}

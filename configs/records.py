@@ -123,8 +123,7 @@ class Record(RecordPart):
     Args: where: the file that it is from, for the message.
     Raises: RecordError: the text is no such record, or one of a newer version without what this version needs.
     """
-    values = _loaded(text, where, cls.MEND)
-    return cls.of(values, where)
+    return cls.of(_loaded(text, where, cls.MEND), where)
 
   @classmethod
   def of(cls: type[RecordT], values: Any, where: str | os.PathLike[str]) -> RecordT:
@@ -166,27 +165,24 @@ class Record(RecordPart):
     return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def parse_list(
-  kind: type[EntryT], text: str | bytes, where: str | os.PathLike[str], mend: str = _AGAIN
-) -> tuple[EntryT, ...]:
+def parse_list(kind: type[EntryT], text: str | bytes, where: str | os.PathLike[str]) -> tuple[EntryT, ...]:
   """The entries of a file that is a list, and so has no place for a version; unknown keys of an entry are ignored.
 
   Args:
     kind: of an entry: a `RecordPart`, or `str`.
     where: the file that it is from, for the message.
-    mend: what to do about a file that is broken.
   Raises: RecordError: the text is no such list.
   """
-  values = _loaded(text, where, mend)
+  values = _loaded(text, where, _AGAIN)
   try:
     return pydantic.TypeAdapter(tuple[kind, ...]).validate_python(values)  # type: ignore[valid-type]
   except pydantic.ValidationError as error:
-    raise RecordError(f"'{where}' is broken ({_first(error)}); {mend}.") from None
+    raise RecordError(f"'{where}' is broken ({_first(error)}); {_AGAIN}.") from None
 
 
-def list_to_json(entries: Iterable[RecordPart], indent: int | None = 2) -> str:
+def list_to_json(entries: Iterable[RecordPart]) -> str:
   """A list of entries as JSON; a figure that is no number, as a bad model may have, stays NaN."""
-  return json.dumps([entry.to_dict() for entry in entries], indent=indent, ensure_ascii=False)
+  return json.dumps([entry.to_dict() for entry in entries], indent=2, ensure_ascii=False)
 
 
 def _loaded(text: str | bytes, where: str | os.PathLike[str], mend: str) -> Any:

@@ -89,12 +89,7 @@ class Embeddings(Config):
   """
 
   widths: tuple[PositiveInt | Literal['fourth_root'], ...] = (1, 2, 4, FOURTH_ROOT, 16, 100)
-  crosses: Annotated[tuple[Cross, ...], Field(min_length=1)] = (
-    Cross.PICKUP_CELL,
-    Cross.DROPOFF_CELL,
-    Cross.CELL_PAIR,
-    Cross.HOUR_OF_WEEK,
-  )
+  crosses: Annotated[tuple[Cross, ...], Field(min_length=1)] = tuple(Cross)
 
 
 class CompressionSweep(Config):

@@ -22,7 +22,6 @@ class AdamW:
   third of the time of a short fine-tuning.
 
   Attributes: iterations: int64 variable, steps taken.
-
   Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", 2019.
   """
 

@@ -161,7 +161,6 @@ def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
     errors: float64 [rides], at least one.
     stamps: the time stamp of each ride [rides]; rides that share one are not independent.
   Returns: No interval where all rides share one time stamp.
-
   Source: the cluster-robust variance of a mean; Cameron and Miller, "A Practitioner's Guide to Cluster-Robust
     Inference", J. Human Resources 50(2), 2015.
   """

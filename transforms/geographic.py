@@ -21,7 +21,6 @@ def in_zone(ends: tf.Tensor, zone: Zone, origin: tuple[float, float]) -> tf.Tens
     ends: float32 [batch, ends, 2], longitude and latitude relative to the origin, degrees, all finite.
     origin: longitude and latitude, degrees.
   Returns: Float32 [batch, ends], 1 inside and 0 outside.
-
   Source: M. Shimrat, "Algorithm 112: Position of point relative to polygon", Communications of the ACM 5(8), 1962.
   """
   corners = np.array(zone.polygon) - np.array(origin)
@@ -68,7 +67,6 @@ def haversine_km(pickup: tf.Tensor, dropoff: tf.Tensor) -> tf.Tensor:
     pickup: float32 [batch, 2], longitude and latitude in degrees (WGS84).
     dropoff: the same of the other end.
   Returns: Float32 [batch, 1], kilometres; 0 for identical points, NaN where an input is NaN.
-
   Source: R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2), 1984; by atan2, which TFLite has.
   """
   return _great_circle_km(dropoff - pickup, tf.concat([pickup[:, 1:], dropoff[:, 1:]], axis=1), 0.0)

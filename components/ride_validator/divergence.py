@@ -57,7 +57,6 @@ def missing_divergence(share: float, other: float) -> float:
 
   Args: share: the share of missing values, in [0, 1].
   Returns: Base 2, in [0, 1]: 0 for equal shares, 1 for all against none.
-
   Source: J. Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991.
   """
   middle = (share + other) / 2

@@ -145,7 +145,7 @@ def rounded_to_zero(kernel: np.ndarray) -> int:
   return int((np.abs(kernel) <= np.abs(kernel).max() / LEVELS / 2).sum())
 
 
-def histogram(before: np.ndarray, after: np.ndarray, bins: int = BINS) -> Histogram:
+def histogram(before: np.ndarray, after: np.ndarray) -> Histogram:
   """Counts the weights of a layer before and after in equal bins over the range of both.
 
   Args:
@@ -153,7 +153,7 @@ def histogram(before: np.ndarray, after: np.ndarray, bins: int = BINS) -> Histog
     after: any shape.
   """
   both = min(before.min(), after.min()), max(before.max(), after.max())
-  edges = np.histogram_bin_edges(before, bins, (float(both[0]), float(both[1])))
+  edges = np.histogram_bin_edges(before, BINS, (float(both[0]), float(both[1])))
   return Histogram(edges, np.histogram(before, edges)[0], np.histogram(after, edges)[0])
 
 
@@ -247,7 +247,6 @@ def promised_zeros(pruning: Pruning, shape: tuple[int, ...], sparsity: float) ->
     pruning: its structure.
     shape: inputs and units of the kernel.
     sparsity: of the layer at the end.
-
   Source: `pruning_impl.Pruning._update_mask`, in the same float32 arithmetic,
     and `pruning_utils.generate_m_by_n_mask`.
   """

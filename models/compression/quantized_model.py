@@ -35,7 +35,6 @@ def on_grid(kernel: np.ndarray) -> np.ndarray:
 
   Args: kernel: float32 of any shape.
   Returns: Multiples of `max|w| / 127`, float32 of the same shape.
-
   Source: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", 2018; TFLite's 8-bit quantization specification for symmetric weights.
   """

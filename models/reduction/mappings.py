@@ -34,7 +34,6 @@ class Solver(NamedTuple):
     start: float64 [k, k], from `b` to the first state, before the relu.
     step: float64 [3 k, k].
     finish: float64 [k], from the last state to the weights of the factors.
-
   Source: Y. Nesterov, "Introductory Lectures on Convex Optimization", 2004, scheme 2.2.9 with a projection.
   """
 
