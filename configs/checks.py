@@ -326,10 +326,7 @@ _NEVER_SPARSE = {
 def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> list[Problem]:
   """Everything that is wrong with a scheme for a run.
 
-  Args:
-    scheme: valid in itself.
-    recipes: all of the run's.
-    layers: all of the model's, see `model_layers`.
+  Args: layers: all of the model's, see `model_layers`.
   Returns: Problems located from the scheme's name down.
   """
   found = [*_tolerance(scheme), *_calibration(scheme), *_float_layers(scheme, layers), *_sparse(scheme, recipes)]
@@ -424,7 +421,6 @@ def budget_problems(compression: Compression, recipes: Sequence[Recipe], layers:
 
   Args:
     compression: the budget, and the schemes, each one fit for the run.
-    recipes: all of the run's.
     layers: all of the model's, see `model_layers`.
   Returns: Problems located from the budget's fields down.
   """

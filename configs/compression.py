@@ -185,8 +185,7 @@ class Measurement(Config):
 class Compression(Config):
   """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
 
-  Attributes:
-    schemes: see `Schemes`.
+  Attributes: schemes: see `Schemes`.
   """
 
   schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')

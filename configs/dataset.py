@@ -144,8 +144,7 @@ class Rules(Config):
     fare: valid fares, in the city's currency.
     bounds: the bounding box of both ends of the ride.
     passengers: valid passenger counts.
-    earliest: first valid day of pickup.
-    latest: last valid day of pickup.
+    earliest, latest: first and last valid day of pickup.
     max_quarantined_share: a larger share of quarantined rows fails the run.
   """
 
@@ -196,8 +195,7 @@ class City(Config):
   """What is fixed about a city.
 
   Attributes:
-    center_latitude: origin of local kilometres, degrees.
-    center_longitude: origin of local kilometres, degrees.
+    center_latitude, center_longitude: origin of local kilometres, degrees.
     grid_rotation_degrees: clockwise angle from north to the street grid.
     landmarks: places whose distance matters.
     zones: areas whose fares differ; one flag for each end of the ride.

@@ -56,8 +56,7 @@ class GeographicBlock(Config):
   """Local kilometres, distances, bearing and landmarks.
 
   Attributes:
-    max_distance_km: distances are capped here.
-    landmark_cap_km: distances to landmarks are capped here.
+    max_distance_km, landmark_cap_km: distances, and those to landmarks, are capped here.
     proximity_km: decay length of the proximity to a landmark.
   """
 

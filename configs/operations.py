@@ -77,8 +77,7 @@ class Retention(Config):
   What serves, and the artifacts that it was made of, stays whatever is set here.
 
   Attributes:
-    runs: number of the newest runs whose artifacts are kept.
-    versions: number of the newest pushed versions that are kept.
+    runs, versions: number of the newest runs, whose artifacts are kept, and of the newest pushed versions.
     max_age_days: runs and versions that are older go, whatever their number.
     after_run: whether each run ends with it.
   """

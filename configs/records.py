@@ -34,8 +34,7 @@ class Estimate:
 
   Attributes:
     value: the point.
-    low: lower bound; `None` where no interval is known.
-    high: upper bound; `None` where no interval is known.
+    low, high: bounds; `None` where no interval is known.
   """
 
   value: float

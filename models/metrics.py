@@ -4,6 +4,8 @@ An interval over rides is a bootstrap of whole time stamps. It draws as often as
 and by one rule: the draws depend on that number and on the time stamps alone. So the same rides have the same figures
 wherever they are shown, and models that are compared are drawn alike.
 
+Fares, predictions and stamps, the time stamps of the rides, are arrays [rides] throughout, of at least one ride.
+
 Source: the cluster bootstrap with Poisson(1) weights, an approximation of the multinomial one; Chamandy et al.,
 "Estimating Uncertainty for Massive Data Streams", Google, 2012.
 """
@@ -96,10 +98,6 @@ def error_intervals(
 ) -> dict[str, Estimate]:
   """RMSE and MAE with 95 % percentile intervals.
 
-  Args:
-    fares: true fares, shape [rides], at least one.
-    predictions: predicted fares, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
   Returns: `rmse` and `mae`, in the unit of the fares.
   """
   errors = _errors(fares, predictions)
@@ -115,11 +113,7 @@ def slice_intervals(
 ) -> dict[str, Estimate]:
   """The RMSE of slices with 95 % intervals, out of the draws of all rides: that of all rides is `error_intervals`'.
 
-  Args:
-    fares: true fares, shape [rides].
-    predictions: predicted fares, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
-    slices: by name, which rides belong to it: bool [rides].
+  Args: slices: by name, which rides belong to it: bool [rides].
   Returns: By name, in the unit of the fares; a slice without a ride is left out.
   """
   masks = {name: mask for name, mask in slices.items() if mask.any()}
@@ -139,11 +133,7 @@ def ratio_interval(
   Each draw takes the same rides for both models, so what both find hard cancels: the interval is much narrower than
   those of the two errors.
 
-  Args:
-    fares: true fares, shape [rides], at least one.
-    predictions: of the model, shape [rides].
-    base_predictions: of the model that it is compared with, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
+  Args: base_predictions: of the model that it is compared with.
   Returns: RMSE of the model over RMSE of the base; below 1 the model is better.
   Raises: ValueError: the base makes no error at all, so that there is no ratio.
   """
@@ -228,8 +218,7 @@ class Comparison(NamedTuple):
   """All rides.
 
   Attributes:
-    rmse: in the unit of the fares.
-    mae: the same.
+    rmse, mae: in the unit of the fares.
     rmse_ratio: to the baseline's; paired.
   """
 
@@ -253,10 +242,7 @@ def compare(
   different time stamps are independent, hence those of a slice are as if it had been drawn by itself.
 
   Args:
-    fares: true fares, shape [rides], at least one.
-    predictions: of the model, shape [rides].
-    base_predictions: of the baseline, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
+    base_predictions: of the baseline.
     slices: by name, which rides belong to it: bool [rides], at least one true.
   Raises: ValueError: the baseline makes no error at all, so that there is no ratio.
   """

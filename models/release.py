@@ -72,8 +72,7 @@ class Latency(RecordPart):
   """Microseconds of one call, input and output left out.
 
   Attributes:
-    p50: median of all calls.
-    p99: of all calls.
+    p50, p99: percentiles of all calls.
     spread: smallest and largest of the rounds' medians: how far another measurement may lie from this one.
   """
 
@@ -86,8 +85,7 @@ class VersionMetrics(RecordPart):
   """What was measured of the lite file of a version.
 
   Attributes:
-    rmse: in the city's currency.
-    mae: the same.
+    rmse, mae: in the city's currency.
     rmse_ratio: to that of `rmse_ratio_to`, ride by ride.
     rmse_ratio_to: name of a variant.
     peak_bytes: by how much it raised the peak of its process's memory.
@@ -263,8 +261,7 @@ def write_golden(
   Args:
     version_dir: a directory on a disk.
     rides: the raw columns [rides] by name, NaN where missing; at least one ride.
-    lite_fares: float32 [rides].
-    saved_model_fares: float32 [rides].
+    lite_fares, saved_model_fares: float32 [rides].
     tolerance: a scheme whose steps are coarse may need a larger one.
   Raises: ValueError: there is no ride, columns have other lengths, or a fare is no number.
   """

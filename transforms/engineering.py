@@ -91,8 +91,7 @@ class Engineered(NamedTuple):
 
   Attributes:
     values: float32 [batch, n], finite, in the catalogue's order; `values * factor + offset` has the catalogue's units.
-    factor: float32 [n].
-    offset: float32 [n].
+    factor, offset: float32 [n].
     known: float32 [batch, n], 0 where an input of the feature is missing.
   """
 

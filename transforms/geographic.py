@@ -64,8 +64,7 @@ def haversine_km(pickup: tf.Tensor, dropoff: tf.Tensor) -> tf.Tensor:
   """Great-circle distance from pickup to dropoff.
 
   Args:
-    pickup: float32 [batch, 2], longitude and latitude in degrees (WGS84).
-    dropoff: the same of the other end.
+    pickup, dropoff: float32 [batch, 2], longitude and latitude in degrees (WGS84).
   Returns: Float32 [batch, 1], kilometres; 0 for identical points, NaN where an input is NaN.
   Source: R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2), 1984; by atan2, which TFLite has.
   """

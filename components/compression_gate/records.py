@@ -31,16 +31,14 @@ class JudgedVariant(ConvertedVariant):
   """A variant that the gate judged; what is not known of a lost one is `None`.
 
   Attributes:
-    rmse: on the eval split, in the city's currency.
-    mae: the same.
+    rmse, mae: on the eval split, in the city's currency.
     rmse_ratio: to the float32 file's, ride by ride.
     worst_slice: the slice whose RMSE grows most.
     slices: of the eval split.
     latency_batch_us: of a larger batch, all of its rides together.
     peak_bytes: by how much it raised the peak of its process's memory.
     within_budget: whether it keeps every limit.
-    frontier_size: whether no other one is smaller and as accurate.
-    frontier_latency: whether no other one is faster and as accurate.
+    frontier_size, frontier_latency: whether no other one is smaller, or faster, and as accurate.
     reason: one sentence on why it was chosen or not.
   """
 

@@ -21,8 +21,7 @@ class EvaluatedSlice(RecordPart, extra='allow'):
   Attributes:
     name: for people; `all` for all rides.
     slice: what the rides share; empty for all rides.
-    root_mean_squared_error: in the city's currency.
-    mean_absolute_error: in the city's currency.
+    root_mean_squared_error, mean_absolute_error: in the city's currency.
     calibration: sum of the predictions over the sum of the fares.
   """
 

@@ -42,10 +42,8 @@ class Rollback(Record):
       forward from, as when a rollback is taken back, is not withdrawn.
     reason: why, in the words of who did it.
     by: who, as user@host.
-    restored_manifest: SHA-256 of the restored version's manifest.
-    replaced_manifest: the same of the replaced one.
-    restored_model: the restored version's model in ML Metadata, where that is known.
-    replaced_model: the same of the replaced one.
+    restored_manifest, replaced_manifest: SHA-256 of the two versions' manifests.
+    restored_model, replaced_model: their models in ML Metadata, where these are known.
   """
 
   MEND: ClassVar[str] = _MEND

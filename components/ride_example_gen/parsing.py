@@ -315,8 +315,7 @@ class PickupSeconds(NamedTuple):
 
   Attributes:
     seconds: int64 [rows] since 2009-01-01 00:00:00 on the wall clock, fractions dropped; 0 where missing or unparsable.
-    missing: bool [rows].
-    unparsable: bool [rows].
+    missing, unparsable: bool [rows].
   """
 
   seconds: np.ndarray

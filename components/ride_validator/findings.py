@@ -110,8 +110,7 @@ class Finding:
   Attributes:
     feature: a canonical column; empty for the split as a whole.
     stops: whether the config lets it stop the run.
-    expected: what should have come, as words that follow 'expected'.
-    came: what came, as words that follow 'came'.
+    expected, came: what should have come and what did, as words that follow 'expected' and 'came'.
     divergence: Jensen-Shannon, base 2, in [0, 1]; of drift and skew only.
     threshold: the largest accepted divergence, or share of missing values.
   """
@@ -169,8 +168,7 @@ class Column:
     absent: rides without the feature.
     nan: rides whose value is NaN.
     type_name: TFDV's type: INT, FLOAT, STRING, BYTES.
-    smallest: the smallest number; 0 where there is none.
-    largest: the largest number; 0 where there is none.
+    smallest, largest: of the numbers; 0 where there is none.
     most_values: the largest number of values in one ride.
   """
 

@@ -76,8 +76,7 @@ class Histogram(NamedTuple):
 
   Attributes:
     edges: float64 [bins + 1].
-    before: int64 [bins].
-    after: int64 [bins].
+    before, after: int64 [bins].
   """
 
   edges: np.ndarray
@@ -146,12 +145,7 @@ def rounded_to_zero(kernel: np.ndarray) -> int:
 
 
 def histogram(before: np.ndarray, after: np.ndarray) -> Histogram:
-  """Counts the weights of a layer before and after in equal bins over the range of both.
-
-  Args:
-    before: any shape.
-    after: any shape.
-  """
+  """Counts the weights of a layer before and after in equal bins over the range of both."""
   both = min(before.min(), after.min()), max(before.max(), after.max())
   edges = np.histogram_bin_edges(before, BINS, (float(both[0]), float(both[1])))
   return Histogram(edges, np.histogram(before, edges)[0], np.histogram(after, edges)[0])

@@ -56,7 +56,6 @@ class ReportedLayer(RecordPart):
   """A kernel or embedding table, read back from the exported file.
 
   Attributes:
-    parameters: weights in it.
     target_sparsity: what the recipe asks for; `None` where the layer is not pruned.
     range: of its quantized output, or `None`.
   """
@@ -94,8 +93,7 @@ class ReportedErrors(RecordPart):
   """On the eval split, each with its 95 % interval by time stamp.
 
   Attributes:
-    rmse: in the city's currency.
-    mae: in the city's currency.
+    rmse, mae: in the city's currency.
     rmse_ratio: to the dense base, ride by ride.
   """
 

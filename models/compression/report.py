@@ -93,8 +93,7 @@ def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str
   """Writes TensorBoard histograms of each layer's weights: the dense base at step 0, the compressed at step 1.
 
   Args:
-    before: kernels of the dense base by layer name.
-    after: kernels of the compressed model by layer name.
+    before, after: kernels of the dense base and of the compressed model by layer name.
     directory: a TensorBoard log folder; made if need be.
   """
   writer = tf.summary.create_file_writer(directory)

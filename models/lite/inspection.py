@@ -30,8 +30,7 @@ class LayerFile:
 
   Attributes:
     type: of the stored weights, such as `int8`.
-    input_type: of what the layer computes with.
-    output_type: of what it yields.
+    input_type, output_type: of what the layer computes with, and of what it yields.
     zeros: how many of them are zero, those that a sparse encoding leaves out included.
     distinct: number of distinct stored values.
     sparse: whether they are encoded sparsely.
