@@ -103,7 +103,6 @@ class PruningSteps:
   Attributes:
     begin: the first update, at the initial sparsity.
     end: the last update, at the final sparsity: `begin + (updates - 1) * frequency`.
-    frequency: steps between two updates.
   """
 
   begin: int
@@ -120,9 +119,7 @@ def pruning_steps(pruning: Pruning, total_steps: int) -> PruningSteps:
   end is lowered to the last update; otherwise the masks stopped short of the final sparsity. 2:4 masks are set once, at
   step 1, whatever the schedule.
 
-  Args:
-    pruning: begin, end, frequency, schedule and structure.
-    total_steps: of the whole fine-tuning.
+  Args: pruning: begin, end, frequency, schedule and structure.
   Raises: ValueError: no update, or a single one where the sparsity is to rise, or a moment beyond the fine-tuning.
   """
   if total_steps < 1:

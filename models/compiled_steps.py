@@ -215,10 +215,7 @@ def _losses(
 def _dropout_by_step(model: keras.Model, seed: int, step: tf.Variable) -> Iterator[None]:
   """Traces dropout without a state of its own, which no checkpoint could hold.
 
-  Args:
-    model: whose dropout layers are traced inside of the context.
-    seed: of the training.
-    step: the optimizer's counter.
+  Args: model: whose dropout layers are traced inside of the context.
   """
   layers = [module for module in model.submodules if isinstance(module, keras.layers.Dropout)]
   for position, layer in enumerate(layers):

@@ -265,10 +265,6 @@ class Exporter:
 
   Tracing and writing the graph takes longer than training a small model, so models of one structure share it: the
   first one is saved by TensorFlow, and each later one gets the same graph with variables of its own.
-
-  Args:
-    transform_graph: the fitted Transform graph.
-    dataset: names the raw columns.
   """
 
   def __init__(self, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:

@@ -162,7 +162,6 @@ class TrainingRun:
     Args:
       model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning step of
         theirs to zero before `run`.
-      rides: the training split.
       validation: rides whose loss is recorded at each record point; early stopping holds out a part of `rides` instead
         and watches that one.
       probes: further curves; each is called at each record point.
@@ -314,9 +313,7 @@ class RepeatedTraining:
   def train(self, rides: Rides, config: Training) -> tuple[keras.Model, float]:
     """Trains a model on `rides`.
 
-    Args:
-      rides: the training split.
-      config: as of `train`; its seed is that of the initial weights, too.
+    Args: config: as of `train`; its seed is that of the initial weights, too.
     Returns: The model, which holds its weights until the next call, and the CPU seconds that its steps took,
       compilation left out.
     Raises: DivergedError: the loss is not finite.

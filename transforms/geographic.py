@@ -110,11 +110,8 @@ class _Wanted(NamedTuple):
   """What is kept of the features, and what those need.
 
   Attributes:
-    distances: names of the capped distances and ends that are kept.
-    logs: the same of the logarithms.
-    bearing: the same of the bearing.
-    kilometres: pairs of end and landmark whose distance is kept.
-    proximities: the same for the proximity.
+    distances, logs, bearing: names of the capped distances and ends, the logarithms and the bearings that are kept.
+    kilometres, proximities: pairs of end and landmark whose distance, or proximity, is kept.
     marks: pairs whose distance is computed, pickups first.
     projected: the parts of `_Projected` that are computed.
   """

@@ -104,9 +104,7 @@ def _values(column: pa.Array) -> np.ndarray:
 def write_reduced_graph(features: ReducedFeatures, transform_graph: str, directory: str) -> None:
   """Traces the features again, with constants in the place of analyzers; no ride is read.
 
-  Args:
-    transform_graph: the graph that they come from, for the schema of raw rides.
-    directory: where the new one goes.
+  Args: transform_graph: the graph that they come from, for the schema of raw rides.
   """
   raw_folder = tft.TFTransformOutput.RAW_METADATA_DIR
   io_utils.copy_dir(os.path.join(transform_graph, raw_folder), os.path.join(directory, raw_folder))

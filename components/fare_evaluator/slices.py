@@ -47,9 +47,7 @@ def _band(lower_ends: Sequence[float], index: int, last: str = '') -> str:
 def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) -> tuple[EvaluatedSlice, ...]:
   """Metrics of the candidate by slice.
 
-  Args:
-    evaluation_uri: where TFMA wrote.
-    slice_keys: single features that each cut the eval split into parts.
+  Args: slice_keys: single features that each cut the eval split into parts.
   Returns: One per slice; all rides first.
   Raises:
     FailedError: a key yields no slice, or its slices hold more or fewer rides than the eval split. Without this check a

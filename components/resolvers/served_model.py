@@ -68,10 +68,6 @@ def without_absent(artifacts: Mapping[str, Sequence[types.Artifact]], key: str) 
   Args: key: of an optional Model input.
   """
   present = {name: list(values) for name, values in artifacts.items()}
-  if not any(_has_model(model) for model in present.get(key, ())):
+  if not any(is_saved_model(path_utils.serving_model_path(model.uri)) for model in present.get(key, ())):
     present.pop(key, None)
   return present
-
-
-def _has_model(model: types.Artifact) -> bool:
-  return is_saved_model(path_utils.serving_model_path(model.uri))

@@ -40,7 +40,6 @@ def ingest_file(
   """Turns a file of rides into shards of Examples and a part of the quarantine.
 
   Args:
-    dataset: the mapping and the rules.
     split: how kept rides are divided.
     open_output: opens a new output by its name, for writing bytes.
     threshold: for a chronological split, its first time stamp in eval.
@@ -195,9 +194,7 @@ class SpanSurvey:
 def survey_span(files: Sequence[str], dataset: Dataset) -> SpanSurvey:
   """Reads every file of a span, by the same rules as the ingestion.
 
-  Args:
-    files: of one span.
-    dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
+  Args: dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
   """
   read, kept, reasons = 0, 0, Counter[str]()
   try:

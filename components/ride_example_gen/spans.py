@@ -210,7 +210,6 @@ def latest_window(
 
   Args:
     base: a folder, or the prefix of a bucket.
-    pattern: as of `find_spans`.
     size: number of spans, at least 1.
     newest: leave out the spans after this number, to run a past window.
     seen: numbers of the spans that earlier runs have found; later ones with a lower number are late.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.example_validator import executor as example_validator
 from tfx.components.statistics_gen import component as statistics_gen
@@ -128,9 +128,10 @@ class AnomalyGateExecutor(base_executor.BaseExecutor):
     anomalies = artifact_utils.get_single_instance(input_dict['anomalies'])
     output = artifact_utils.get_single_instance(output_dict['findings'])
     splits = artifact_utils.decode_split_names(statistics.split_names)
+    schema_file = io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict['schema']))
     findings = inspect(
       statistics={split: _read_statistics(statistics, split) for split in splits},
-      schema=_read_schema(artifact_utils.get_single_uri(input_dict['schema'])),
+      schema=io_utils.SchemaReader().read(schema_file),
       anomalies={split: _read_anomalies(anomalies, split) for split in splits},
       validation=Validation.model_validate_json(exec_properties['validation']),
       baseline=_read_baseline(input_dict.get('baseline_statistics')),
@@ -142,10 +143,6 @@ class AnomalyGateExecutor(base_executor.BaseExecutor):
 
 def _read_statistics(artifact: types.Artifact, split: str) -> Statistics:
   return stats_artifact_utils.load_statistics(artifact, split).proto()
-
-
-def _read_schema(uri: str) -> schema_pb2.Schema:
-  return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(uri))
 
 
 def _read_anomalies(artifact: types.Artifact, split: str) -> anomalies_pb2.Anomalies:

@@ -316,7 +316,6 @@ class Compressor:
     Args:
       build: gives a fresh untrained fare model at each call.
       base_weights: of the trained base, in the order of its `get_weights()`.
-      rides: the training split.
       training: of the base; a recipe's fine-tunings change its length and rate.
       checkpoints: folder in which a killed run finds what it had; None keeps nothing.
       start: runs a training, here and now or in another thread.

@@ -61,8 +61,7 @@ class Blocks(NamedTuple):
   """The blocks of a kernel.
 
   Attributes:
-    zero: number of blocks whose weights are all zero.
-    total: number of blocks.
+    zero, total: number of blocks whose weights are all zero, and of all blocks.
     strays: number of zero weights outside of the zero blocks.
   """
 

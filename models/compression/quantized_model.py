@@ -249,7 +249,6 @@ class DenseStep:
     bias: float32 [units].
     activation: applied to [rides, units].
     before_activation: whether the quantization comes before the activation, as with tanh, and not after it.
-    quantized: whether there is any.
   """
 
   name: str
@@ -265,9 +264,7 @@ def calibration_rides(rides: Rides, seed: int, most: int = _MOST, dearest: int =
 
   The ends of a range come from few rides, and a range that leaves them out cuts their fares off.
 
-  Args:
-    rides: the training split.
-    dearest: how many of them are there for their fares.
+  Args: dearest: how many of them are there for their fares.
   """
   if len(rides) <= most:
     return rides
@@ -283,7 +280,6 @@ def activation_ranges(
 
   Args:
     features: float32 [rides, width], what enters the dense core.
-    quantized_input: whether the inputs are quantized.
     at_least: what a range has to hold besides the data, by its key.
   Returns: Smallest and largest value by layer name, and under `INPUT`; zero is in every range, as TFLite wants it.
   """

@@ -49,7 +49,6 @@ def convert_features(
     transform: the fitted Transform graph, as a layer.
     plain: a fare model; gives the names of the inputs, and where `numeric` is clipped. Clipping belongs to the
       features: behind it, 8 bits cover the range that is left, and not that of a mistyped coordinate.
-    dataset: names the raw columns.
   """
   clip = _clip(plain)
 
@@ -215,9 +214,7 @@ def _set(
 def calibration_rides(rides: Rides, calibration: Calibration) -> Rides:
   """A stated sample, stratified by fare, that holds the dearest rides.
 
-  Args:
-    rides: the training split.
-    calibration: how many; all of them where it does not say.
+  Args: calibration: how many; all of them where it does not say.
   Returns: The rides in their order. One of each stratum of equally many rides of similar fares, chosen by the seed, and
     `longest` of the highest fares.
   """

@@ -34,7 +34,6 @@ def observe(
   Args:
     components: float64 [rides, k], what it makes of them.
     spectrum: shares of the variance that the method itself tells.
-    read: training rides that there were.
   """
   centered = matrix.numeric - matrix.numeric.mean(axis=0)
   variance = (centered**2).sum(axis=0)

@@ -67,7 +67,6 @@ class ReductionDetails(ReductionFigures, Record):
     names: of the full vector's features.
     outputs: names of what is left.
     clip: in standard deviations; `None` leaves the vector as it is.
-    decisions: by feature; empty for a projection.
   """
 
   reduction: Annotated[Reduction, known_keys(Reduction), WHOLE]
