@@ -1,8 +1,7 @@
 """One folder per TFX component. Importing this package loads neither TensorFlow nor Beam.
 
-TFX imports an artifact type by the path that its `TYPE_NAME` says, so the
-types are exported here; each is loaded when it is asked for, as TFX's own
-`Artifact` class brings TensorFlow along.
+TFX imports an artifact type by the path that its `TYPE_NAME` says, so the types are exported here; each is loaded when
+it is asked for, as TFX's own `Artifact` class brings TensorFlow along.
 """
 
 from __future__ import annotations

@@ -8,13 +8,12 @@ from configs.base import Problem, nearest
 from configs.compression import BLOCK_INPUTS, Compression, Precision, Scheme, applies
 from configs.dataset import Dataset
 from configs.features import Features
+from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER
 from configs.layers import Layer, LayerKind, embeddings, has_numeric
 from configs.model import Activation, Model
 from configs.pruning import kernel_problems, pruning_steps
 from configs.recipe import (
-  CLIP_LAYER,
   GROUPS,
-  OUTPUT_LAYER,
   Clustering,
   Pruning,
   Quantization,
@@ -36,9 +35,7 @@ def recipe_problems(recipe: Recipe, model: Model, layers: Sequence[Layer]) -> li
     recipe: valid in itself, layer groups replaced by names or not.
     model: its activation.
     layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the recipe's name down.
+  Returns: Problems located from the recipe's name down.
   """
   check = _RecipeCheck(recipe, model, layers)
   found = [*check.pruning(), *check.clustering(), *check.quantization()]
@@ -181,13 +178,8 @@ _NEVER_SPARSE = {
 def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> list[Problem]:
   """Everything that is wrong with a scheme for a run.
 
-  Args:
-    scheme: valid in itself.
-    recipes: all of the run's.
-    layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the scheme's name down.
+  Args: layers: all of the model's, see `model_layers`.
+  Returns: Problems located from the scheme's name down.
   """
   found = [*_tolerance(scheme), *_calibration(scheme), *_float_layers(scheme, layers), *_sparse(scheme, recipes)]
   return [problem.under(scheme.name) for problem in found]
@@ -272,11 +264,8 @@ def budget_problems(compression: Compression, recipes: Sequence[Recipe], layers:
 
   Args:
     compression: the budget, and the schemes, each one fit for the run.
-    recipes: all of the run's.
     layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the budget's fields down.
+  Returns: Problems located from the budget's fields down.
   """
   hidden = [layer for layer in layers if layer.kind is LayerKind.DENSE and layer.name != OUTPUT_LAYER]
   none_fits = f'no model of {"-".join(str(layer.units) for layer in hidden)} fits'

@@ -27,9 +27,8 @@ class Layer:
   Attributes:
     name: as in the Keras model.
     kind: dense, embedding or custom.
-    inputs: rows of its weights: the inputs of a dense layer, the vocabulary of
-      an embedding; `None` where it takes the data to know, as with the first
-      dense layer, or where there are no weights.
+    inputs: rows of its weights: the inputs of a dense layer, the vocabulary of an embedding; `None` where it takes the
+      data to know, as with the first dense layer, or where there are no weights.
     units: columns of its weights; `None` where there are none.
   """
 

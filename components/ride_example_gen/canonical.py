@@ -37,14 +37,12 @@ class CanonicalRides(NamedTuple):
   """Canonical rides, aligned row by row with the source rows.
 
   Attributes:
-    rides: one row per source row, in its order: `pickup_seconds` int64, then
-      float32 coordinates, `passenger_count`, the extras and, if asked for, the
-      label. Missing values are NaN, no value is null. Rows that are not valid
-      hold what could be read.
+    rides: one row per source row, in its order: `pickup_seconds` int64, then float32 coordinates, `passenger_count`,
+      the extras and, if asked for, the label. Missing values are NaN, no value is null. Rows that are not valid hold
+      what could be read.
     valid: bool [rows].
     reason: string [rows], a `Reason`; null where valid.
-    column: string [rows], the source column that the reason is about; null
-      where valid.
+    column: string [rows], the source column that the reason is about; null where valid.
   """
 
   rides: pa.RecordBatch
@@ -65,11 +63,9 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   Args:
     rows: source columns, as text (CSV) or typed (Parquet).
     dataset: the mapping and the rules.
-    label_required: false for rides without a fare: the label's column is then
-      neither needed, nor judged, nor part of the result.
-
-  Raises:
-    IngestionError: a column is absent or its type can't be what it should be.
+    label_required: false for rides without a fare: the label's column is then neither needed, nor judged, nor part of
+      the result.
+  Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
   time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing)
   numbers = _numbers(rows, dataset, label_required)

@@ -278,7 +278,7 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
   monkeypatch.setattr(component.tft, 'TFTransformOutput', _Graph)
   for name in ('read_rides', 'read_raw_rides'):
     monkeypatch.setattr(component, name, lambda *_: None)
-  monkeypatch.setattr(component, '_files', lambda *_: [])
+  monkeypatch.setattr(component, 'split_files', lambda *_: [])
   from tfx.types import standard_artifacts
 
   def artifact(kind):
