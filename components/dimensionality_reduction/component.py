@@ -29,7 +29,6 @@ from configs.features import Features
 from configs.parts import Part, load_part
 from configs.reduction import PcaEngine, Reduction
 from models.reduction import fitted as reduction_fitted
-from models.reduction import plots
 from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit
 from models.reduction.in_graph import ReducedFeatures
@@ -94,7 +93,7 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     self._reduce(examples, artifact_utils.get_single_instance(output_dict[REDUCED_EXAMPLES_KEY]), fitted, graph)
     report = artifact_utils.get_single_instance(output_dict[REPORT_KEY])
     reduction_fitted.save(fitted, report.uri)
-    plots.draw(fitted, report.uri, exec_properties[CURRENCY_KEY])
+    reduction_fitted.save_pictures(fitted, report.uri, exec_properties[CURRENCY_KEY])
     report.set_int_custom_property('features', len(fitted.names))
     report.set_int_custom_property('inputs', len(fitted.outputs))
 
