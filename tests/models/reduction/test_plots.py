@@ -13,7 +13,7 @@ import pytest
 from configs.reduction import Reduction
 from models.reduction.fitted import save_pictures
 from models.reduction.fitting import fit
-from tests.models.svg import lines, parsed, points, texts
+from tests.models.svg import SVG, lines, parsed, points, texts
 
 GENERATOR = np.random.default_rng(0)
 NUMERIC = GENERATOR.normal(size=(60, 6)).astype(np.float32)
@@ -96,6 +96,7 @@ def test_a_selection_shows_what_it_kept_and_what_it_dropped(tmp_path):
   assert set(found) == {'scores.svg', 'reconstruction.svg'}
   root = found['scores.svg']
   assert (len(_bars(root, 's0')), len(_bars(root, 's7'))) == (2, 3)
-  assert min(_bars(root, 's0')) >= max(_bars(root, 's7'))
+  bars = [float(bar.get('width', '')) for bar in root.iter(f'{SVG}rect')]
+  assert bars == sorted(bars, reverse=True)
   assert set(NAMES) <= set(texts(root))
   assert 'correlation: 2 of 6 features kept.' in texts(root)
