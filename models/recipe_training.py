@@ -26,9 +26,14 @@ from models.compression.compressor import Compressed, Compressor, Preparations, 
 from models.compression.proof import base_digest, prove
 from models.compression.quantized_model import fill, quantized_model
 from models.compression.records import REPORT_FOLDER
-from models.compression.report import training_report, write_report, write_weight_histograms
+from models.compression.report import (
+  training_report,
+  write_curves,
+  write_report,
+  write_tensorboard,
+  write_weight_histograms,
+)
 from models.keras_compat import keras
-from models.plots import Drawing, write_curves, write_tensorboard
 from models.rides import Rides
 from models.serving import EXTRA, Exporter
 from models.settings import Settings
@@ -132,7 +137,7 @@ class RecipeTraining:
     home = {
       recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._settings.training.recipes
     }
-    with Drawing() as drawing, Background() as background:
+    with Background() as background:
       preparations = Preparations(self._build, self._rides, self._settings.training)
       base, course = self._train_base(warm_start, background, preparations)
       weights = base.get_weights()
@@ -145,7 +150,7 @@ class RecipeTraining:
         background.start,
         preparations,
       )
-      digest = self._apply(compressor, base, course, home, drawing)
+      digest = self._apply(compressor, base, course, home)
     if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
       raise FailedError('The dense base changed while its recipes were trained; none of them can be compared.')
 
@@ -154,9 +159,7 @@ class RecipeTraining:
     if tf.io.gfile.exists(self._checkpoints):
       tf.io.gfile.rmtree(self._checkpoints)
 
-  def _apply(
-    self, compressor: Compressor, base: keras.Model, course: Course, home: Mapping[str, str], drawing: Drawing
-  ) -> str:
+  def _apply(self, compressor: Compressor, base: keras.Model, course: Course, home: Mapping[str, str]) -> str:
     """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
     recipes = self._settings.training.recipes
     compressor.begin(recipes)
@@ -173,7 +176,7 @@ class RecipeTraining:
       self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
       prove(recipe, home[recipe.name], home[DENSE], largest_prediction=highest)
-      self._report(compressed, predict(final.model, self._held_out), fares['held_out'], home, drawing)
+      self._report(compressed, predict(final.model, self._held_out), fares['held_out'], home)
       compressor.begin(recipes)
     return digest
 
@@ -215,9 +218,7 @@ class RecipeTraining:
       final.plain.save_weights(os.path.join(local, WEIGHTS))
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
-  def _report(
-    self, compressed: Compressed, fares: np.ndarray, base_fares: np.ndarray, home: Mapping[str, str], drawing: Drawing
-  ) -> None:
+  def _report(self, compressed: Compressed, fares: np.ndarray, base_fares: np.ndarray, home: Mapping[str, str]) -> None:
     """Writes the report beside the model, and TensorBoard's view of it to the logs; fares are of the eval split."""
     name = compressed.recipe.name
     report = training_report(
@@ -231,7 +232,7 @@ class RecipeTraining:
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
     )
-    write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER), drawing.draw)
+    write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
     logs = os.path.join(self._logs, 'tensorboard', name)
     for stage in compressed.stages:
       write_tensorboard(stage.course, os.path.join(logs, stage.technique))

@@ -27,7 +27,6 @@ from configs.features import Features
 from configs.parts import Part, load_part
 from configs.reduction import PcaEngine, Reduction
 from models.reduction import fitted as reduction_fitted
-from models.reduction import plots
 from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit
 from models.reduction.in_graph import ReducedFeatures
@@ -68,7 +67,7 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     self._reduce(examples, artifact_utils.get_single_instance(output_dict['reduced_examples']), fitted, graph)
     report = artifact_utils.get_single_instance(output_dict['report'])
     reduction_fitted.save(fitted, report.uri)
-    plots.draw(fitted, report.uri, exec_properties['currency'])
+    reduction_fitted.save_pictures(fitted, report.uri, exec_properties['currency'])
     report.set_int_custom_property('features', len(fitted.names))
     report.set_int_custom_property('inputs', len(fitted.outputs))
 

@@ -12,6 +12,8 @@ import numpy as np
 from tensorflow.io import gfile
 
 from configs.reduction import Reduction
+from models.charts import grid, standalone
+from models.reduction import plots
 from models.reduction.mappings import Affine, Factors, MappingKind, Selection, clipped
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, RecordedDecision, RecordedFindings, ReductionDetails
 from models.rides import Rides
@@ -140,6 +142,13 @@ def save(fitted: Fitted, directory: str) -> None:
     file.write(content.getvalue())
   with gfile.GFile(os.path.join(directory, DETAILS_FILE), 'w') as file:
     file.write(details_of(fitted).to_json() + '\n')
+
+
+def save_pictures(fitted: Fitted, directory: str, currency: str) -> None:
+  """Writes what there is to see of a reduction, SVG files, into `directory`, which is there; `currency` is of fares."""
+  for name, drawn in plots.draw(details_of(fitted), _arrays(fitted), currency).items():
+    with gfile.GFile(os.path.join(directory, name), 'w') as file:
+      file.write(standalone(grid([drawn], 1, f'{fitted.reduction.method.value}: {plots.TITLES[name]}')))
 
 
 def load(directory: str) -> Fitted:

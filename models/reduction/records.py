@@ -11,7 +11,7 @@ DETAILS_FILE, ARRAYS_FILE = 'reduction.json', 'reduction.npz'
 """In a `ReductionReport`: everything about a fitted reduction but its arrays, and those."""
 
 SCREE, LOADINGS, RECONSTRUCTION, POINTS, SCORES = (
-  'explained_variance.png', 'loadings.png', 'reconstruction.png', 'components.png', 'scores.png',
+  'explained_variance.svg', 'loadings.svg', 'reconstruction.svg', 'components.svg', 'scores.svg',
 )  # fmt: skip
 """In the same place: its pictures, those that there are."""
 

@@ -19,6 +19,7 @@ from rich.text import Text
 from configs import loading
 from configs.records import Estimate
 from configs.run import RunConfig
+from models.compression.pictures import CURVES_PICTURE
 from models.versions import served_version
 from models.whole_files import write_whole
 from pipeline import beam, sources
@@ -210,7 +211,7 @@ def _show_outcome(
   paths = {
     'report': page,
     'model': summary.pushed_path,
-    'curves': summary.curves and f'{summary.curves}/loss_curve.png',
+    'curves': summary.curves and f'{summary.curves}/{CURVES_PICTURE}',
     'quarantine': summary.quarantine if summary.rows and summary.rows.quarantined else None,
     'summary': output.summary,
     'log': log,

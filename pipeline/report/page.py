@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from components.compression_gate.records import CompressionRecord
+from models import charts
 from models.whole_files import write_whole
 from pipeline.report.comparison import compare
 from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
@@ -125,6 +126,7 @@ def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
     lstrip_blocks=True,
   )
   environment.filters['breakable'] = _breakable
+  environment.globals['chart_style'] = Markup(charts.STYLE)
   return environment.get_template(template).render(content)
 
 

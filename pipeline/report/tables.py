@@ -10,22 +10,9 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from configs.records import Estimate
-
-SPACE = '\N{NO-BREAK SPACE}'
-"""Between a number and its unit."""
-
-MISSING = '–'
-"""For what is not known."""
+from models.charts import MISSING, SPACE, number, percent, united
 
 _SIZES = ('bytes', 'KB', 'MB', 'GB')
-
-
-def number(value: float | None, digits: int = 2) -> str:
-  """A number with thousands separators and a true minus sign; `–` for none."""
-  if value is None or not math.isfinite(value):
-    return MISSING
-  text = f'{value:,.{digits}f}'
-  return text.lstrip('-') if float(text.replace(',', '')) == 0 else text.replace('-', '−')
 
 
 def signed(value: float | None, digits: int = 2) -> str:
@@ -36,7 +23,7 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 def money(value: float | None, currency: str) -> str:
   """An amount with its currency."""
-  return _united(number(value), currency)
+  return united(number(value), currency)
 
 
 def interval(estimate: Estimate | None, digits: int = 2) -> str:
@@ -54,11 +41,6 @@ def bracket(estimate: Estimate | None, digits: int = 2) -> str:
   return f'[{number(estimate.low, digits)},{SPACE}{number(estimate.high, digits)}]'
 
 
-def percent(fraction: float | None, digits: int = 1) -> str:
-  """A share: `78.6 %`."""
-  return _united(number(None if fraction is None else 100 * fraction, digits), '%')
-
-
 def change(ratio: float) -> str:
   """A ratio as a change in words: `0.4 % more than`, `12 % less than`, `the same as`."""
   share = abs(ratio - 1)
@@ -73,18 +55,18 @@ def size(count: float | None) -> str:
   if count is None:
     return MISSING
   power = min(int(math.log10(max(count, 1)) // 3), len(_SIZES) - 1)
-  return _united(number(count / 1000**power, 1 if power else 0), _SIZES[power])
+  return united(number(count / 1000**power, 1 if power else 0), _SIZES[power])
 
 
 def microseconds(value: float | None) -> str:
   """A latency: `12.3 µs`, `2,140 µs`."""
-  return _united(number(value, 1 if value is not None and value < 100 else 0), 'µs')
+  return united(number(value, 1 if value is not None and value < 100 else 0), 'µs')
 
 
 def seconds(value: float | None) -> str:
   """A duration: `0.4 s`, `58 s`, `4 min 12 s`."""
   if value is None or value < 60:
-    return _united(number(value, 1 if value is not None and value < 10 else 0), 's')
+    return united(number(value, 1 if value is not None and value < 10 else 0), 's')
   minutes, rest = divmod(round(value), 60)
   return f'{minutes}{SPACE}min {rest}{SPACE}s'
 
@@ -102,10 +84,6 @@ def counted(count: int, noun: str) -> str:
 def spelled(name: str) -> str:
   """An identifier as words: `fare_out_of_range` becomes `fare out of range`."""
   return name.replace('_', ' ')
-
-
-def _united(text: str, unit: str) -> str:
-  return text if text == MISSING or not unit else f'{text}{SPACE}{unit}'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,11 +12,12 @@ from markupsafe import Markup
 from configs.base import joined
 from configs.records import Estimate
 from configs.study import StudyBlock
+from models.charts import Series, draw_curves, standalone
 from models.whole_files import write_whole
 from pipeline.report import tables as page_tables
-from pipeline.report.charts import Entry, Series, draw_curves, draw_forest
+from pipeline.report.charts import Entry, draw_forest
 from pipeline.report.frontier import Limits, Point, draw_frontier
-from pipeline.report.page import TEMPLATES, render
+from pipeline.report.page import render
 from pipeline.report.tables import MISSING, change, counted, interval, microseconds, number, percent, size
 from pipeline.study.records import StudyRecord
 
@@ -499,7 +499,7 @@ def write(directory: pathlib.Path, rows: Sequence[Mapping[str, Any]], about: Stu
   folder.mkdir(exist_ok=True)
   for section in sections:
     for picture in section.pictures:
-      write_whole(folder / f'{section.id}-{picture.name}.svg', _standalone(picture.drawn))
+      write_whole(folder / f'{section.id}-{picture.name}.svg', standalone(picture.drawn))
   write_whole(directory / PAGE, page)
   return directory / PAGE
 
@@ -530,10 +530,3 @@ def _table(table: StudyTable) -> page_tables.Table:
     for row, texts in zip(table.rows, table.cells, strict=True)
   )
   return page_tables.Table(f'{table.title}; {table.told}', headings, rows, sortable=True)
-
-
-def _standalone(drawn: Markup) -> str:
-  """A picture with the page's own style inside, so that it shows anywhere, light or dark."""
-  style = (TEMPLATES / 'style.css').read_text(encoding='utf-8')
-  own = f'<style>{style} svg {{ background: var(--ground); font: 11px system-ui, sans-serif; }}</style>'
-  return re.sub(r'^<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ', str(drawn), count=1).replace('>', f'>{own}', 1)

@@ -178,7 +178,7 @@ def test_the_report_has_data_and_pictures(outputs):
   folder = _only(outputs.reduced['pca'] / 'report')
   told = json.loads((folder / 'reduction.json').read_text())
   assert told['method'] == 'pca' and told['findings']['read'] == 2000
-  assert {path.suffix for path in folder.iterdir()} == {'.json', '.npz', '.png'}
+  assert {path.suffix for path in folder.iterdir()} == {'.json', '.npz', '.svg'}
 
 
 def test_a_sample_in_bounded_memory(outputs, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,9 +11,14 @@ import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
 from components.compression_gate.records import CompressionRecord
+from configs.reduction import Reduction
+from models.compression.pictures import draw_report
+from models.reduction.fitted import save, save_pictures
+from models.reduction.fitting import fit
 from models.reduction.records import ReductionDetails
 from models.release import Manifest
 from models.versions import SAVED_MODEL
+from pipeline.report.page import run_page
 from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
 from pipeline.report.rides import PredictedRides, read_rides
 from pipeline.report.sections import data, errors, model, training
@@ -330,6 +336,48 @@ def test_recipes_and_their_zeros(record):
   for name, row in zip(names, printed, strict=True):
     assert 4.43 in row and 135 in row, name
     assert (0.786 in row) == (name in ('pruned_80', 'pqat_80')), name
+
+
+def test_the_page_draws_what_lies_beside_the_model(record):
+  """Oracle: the files that the trainer writes of the same reports; the base itself has no course."""
+  section = training.training_section(record)
+  assert len(section.curves) == 2
+  assert [course.name for course in section.courses] == ['pruned_80', 'pqat_80', 'qat']
+  for course, report in zip(section.courses, training._reports(record)[1:], strict=True):
+    files = draw_report(report)
+    assert len(course.weights) == len(report.layers) == 1
+    assert len(course.pictures) == (1 if course.name == 'qat' else 2)
+    assert str(course.weights[0]).removeprefix('<svg ') in files['weights.svg']
+    for picture in course.pictures[1:]:
+      assert str(picture).removeprefix('<svg ') in files['training.svg']
+
+
+def test_a_reduction_is_drawn_in_the_page(tmp_path):
+  """Oracle: the files that the step writes. The page may fetch nothing, not even out of itself, so none is an image."""
+  generator = np.random.default_rng(0)
+  numeric, fares = generator.normal(size=(60, 3)).astype(np.float32), generator.uniform(3, 60, 60)
+  made = fit(Reduction(method='pca', components=2), ('a<b', 'b', 'c'), numeric, fares, clip=6.0)
+  directory = made_run(tmp_path / 'out')
+  folder = directory / 'artifacts' / 'DimensionalityReduction' / 'report' / '8'
+  save(made, str(folder))
+  save_pictures(made, str(folder), 'USD')
+  told = json.loads((directory / 'summary.json').read_text(encoding='utf-8'))
+  told['artifacts']['DimensionalityReduction'] = {'report': str(folder)}
+  write_json(directory / 'summary.json', told)
+  record = read_record(directory)
+  names = {
+    'Variance by component, and the cut': 'explained_variance.svg',
+    'Correlation of each feature with each component': 'loadings.svg',
+    'The first two components, coloured by fare': 'components.svg',
+    'What the inputs that are left miss of each feature': 'reconstruction.svg',
+  }
+  page = run_page(record)
+  pictures = dict(training.reduction_section(record).pictures)
+  assert list(pictures) == list(names)
+  for title, picture in pictures.items():
+    assert str(picture) in page
+    assert str(picture).removeprefix('<svg ') in (folder / names[title]).read_text(encoding='utf-8')
+  assert '<img' not in page
 
 
 def test_the_top_of_the_page(record, variants):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import itertools
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,19 +13,12 @@ from markupsafe import Markup
 from components.pruning_trainer import RECIPES_FOLDER, report_file
 from configs import loading
 from configs.recipe import DENSE
+from models.charts import settled
+from models.compression.pictures import draw_base, draw_course, draw_weights, losses, stage_starts
 from models.compression.records import TrainingReport
-from models.reduction.records import (
-  ARRAYS_FILE,
-  DETAILS_FILE,
-  LOADINGS,
-  POINTS,
-  RECONSTRUCTION,
-  SCORES,
-  SCREE,
-  ReductionDetails,
-)
+from models.reduction.plots import TITLES, draw
+from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
 from pipeline.local import terminal
-from pipeline.report.charts import Series, draw_curves, settled
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
   MISSING,
@@ -44,7 +34,6 @@ from pipeline.report.tables import (
   number,
   percent,
   seconds,
-  spelled,
   with_best,
 )
 
@@ -53,11 +42,12 @@ _HISTORY = 'history.json'
 
 @dataclasses.dataclass(frozen=True)
 class RecipeCourse:
-  """The fine-tuning of a recipe: its name, what came of it, and its curves."""
+  """The fine-tuning of a recipe: its name, what came of it, its curves, and its weights by layer."""
 
   name: str
   told: str
   pictures: tuple[Markup, ...]
+  weights: tuple[Markup, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +78,7 @@ def training_section(record: RunRecord) -> TrainingSection | None:
   compressed = [report for report in reports if report.recipe.name != DENSE and report.stages]
   return TrainingSection(
     told=_told(history, record.currency) if history else '',
-    curves=_base_curves(history, record.currency) if history else (),
+    curves=draw_base(history, record.currency) if history else (),
     recipes=_recipes(record, reports) if reports else None,
     courses=_courses(compressed),
     layers=_layers(reports) if compressed else None,
@@ -111,20 +101,6 @@ def _told(history: Mapping[str, Any], currency: str) -> str:
     return text
   train, held = money(history['rmse'][-1], currency), money(history['val_rmse'][-1], currency)
   return f'{text} At the end its RMSE was {train} on the rides it learned from and {held} on the others.'
-
-
-def _base_curves(history: Mapping[str, Any], currency: str) -> tuple[Markup, ...]:
-  pictures = []
-  for metric, label in (('loss', 'loss'), ('rmse', f'RMSE ({currency})' if currency else 'RMSE')):
-    lines = [
-      Series(name, style, history['epoch'], _finite(history[key]))
-      for name, style, key in (('train', 's0', metric), ('eval', 's1', f'val_{metric}'))
-      if key in history
-    ]
-    if lines:
-      told = f'{label} of the dense base by epoch, ending at {number(lines[-1].y[-1])} on the {lines[-1].name} split.'
-      pictures.append(draw_curves(lines, 'epoch', label, told))
-  return tuple(pictures)
 
 
 def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
@@ -161,58 +137,15 @@ def _recipe(report: TrainingReport, served: str | None) -> Row:
 
 def _courses(reports: Sequence[TrainingReport]) -> tuple[RecipeCourse, ...]:
   """The recipes' courses, all on one scale of the loss, so that they can be compared."""
-  losses = {report.recipe.name: _joined(report, 'loss') for report in reports}
-  if not losses:
-    return ()
-  reach = settled([loss for loss in losses.values() if loss.x] or [Series('', '', [0], [0])])
-  return tuple(_course(report, losses[report.recipe.name], reach) for report in reports)
+  lines = [line for report in reports for line in losses(report)]
+  reach = settled(lines) if lines else None
+  return tuple(_course(report, reach) for report in reports)
 
 
-def _course(report: TrainingReport, loss: Series, reach: tuple[float, float]) -> RecipeCourse:
-  name, stages = report.recipe.name, _starts(report)
-  marks = stages if len(stages) > 1 else []
-  pictures = []
-  if loss.x:
-    pictures.append(
-      draw_curves([loss], 'step', 'loss', f'Loss of {name} by step.', y_range=reach, marks=marks, height=170)
-    )
-  zeros = _joined(report, 'sparsity')
-  if any(map(math.isfinite, zeros.y)):
-    told = f'Share of zero weights of {name} by step, ending at {percent(_last(zeros.y))}.'
-    pictures.append(
-      draw_curves(
-        [zeros], 'step', 'zero weights', told, (0.0, 1.0), lambda value: f'{100 * value:.0f} %', marks, height=150
-      )
-    )
-  rmse = interval(report.metrics.rmse_ratio, 3)
-  return RecipeCourse(
-    name, f'{", then ".join(technique for _, technique in stages)}; RMSE {rmse} times the dense base.', tuple(pictures)
-  )
-
-
-def _starts(report: TrainingReport) -> list[tuple[float, str]]:
-  """Where each stage begins, counted over all of them."""
-  lengths = [max(stage.steps, default=0) for stage in report.stages]
-  starts = [0, *itertools.accumulate(lengths)]
-  return [(float(start), spelled(stage.technique)) for start, stage in zip(starts, report.stages, strict=False)]
-
-
-def _joined(report: TrainingReport, curve: str) -> Series:
-  """A curve over all stages, one behind the other; unknown where a stage has none."""
-  x: list[float] = []
-  y: list[float] = []
-  for (start, _), stage in zip(_starts(report), report.stages, strict=True):
-    x += [start + step for step in stage.steps]
-    y += _finite(stage.curves.get(curve) or [None] * len(stage.steps))
-  return Series(curve, 's0' if curve == 'loss' else 's2', x, y)
-
-
-def _finite(values: Sequence[float | None]) -> list[float]:
-  return [math.nan if value is None else value for value in values]
-
-
-def _last(values: Sequence[float]) -> float:
-  return [value for value in values if math.isfinite(value)][-1]
+def _course(report: TrainingReport, reach: tuple[float, float] | None) -> RecipeCourse:
+  stages = ', then '.join(technique for _, technique in stage_starts(report))
+  told = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
+  return RecipeCourse(report.recipe.name, told, draw_course(report, reach), draw_weights(report))
 
 
 def _layers(reports: Sequence[TrainingReport]) -> Table:
@@ -296,20 +229,11 @@ _STRONGEST = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class ReductionPicture:
-  """A PNG inside the page."""
-
-  title: str
-  told: str
-  source: str
-
-
-@dataclasses.dataclass(frozen=True)
 class ReductionSection:
-  """Sentences, pictures, and a table of features or of components."""
+  """Sentences, pictures with their titles, and a table of features or of components."""
 
   told: tuple[str, ...]
-  pictures: tuple[ReductionPicture, ...]
+  pictures: tuple[tuple[str, Markup], ...]
   summary: str
   table: Table
 
@@ -320,20 +244,15 @@ def reduction_section(record: RunRecord) -> ReductionSection | None:
   if folder is None:
     return None
   details = ReductionDetails.read(folder / DETAILS_FILE)
-  titles = {
-    SCREE: 'Variance by component, and the cut',
-    LOADINGS: 'Correlation of each feature with each component',
-    SCORES: 'What the selection thinks of each feature',
-    POINTS: 'The first two components, coloured by fare',
-    RECONSTRUCTION: 'What the inputs that are left miss of each feature',
-  }
-  pictures = [_picture(folder / name, title) for name, title in titles.items() if (folder / name).is_file()]
+  with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+    drawn = draw(details, arrays, record.currency)
+    loadings = arrays['loadings']
   if details.decisions:
     summary, table = f'All {len(details.decisions)} features, and why', _decisions(details)
   else:
-    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-      summary, table = f'All {counted(details.inputs, "component")}', _components(details, arrays['loadings'])
-  return ReductionSection(_reduction_text(details), tuple(pictures), summary, table)
+    summary, table = f'All {counted(details.inputs, "component")}', _components(details, loadings)
+  pictures = tuple((title, drawn[name]) for name, title in TITLES.items() if name in drawn)
+  return ReductionSection(_reduction_text(details), pictures, summary, table)
 
 
 def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
@@ -349,11 +268,6 @@ def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
       f'{number(findings.figures["solver_rms"], 4)} standard deviations (root mean square).'
     )
   return (first, *findings.notes)
-
-
-def _picture(path: pathlib.Path, title: str) -> ReductionPicture:
-  content = base64.b64encode(path.read_bytes()).decode()
-  return ReductionPicture(title, title, f'data:image/png;base64,{content}')
 
 
 def _decisions(details: ReductionDetails) -> Table:
