@@ -5,10 +5,12 @@ The same config and code give the same bytes: no time, no path of this machine, 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -55,6 +57,14 @@ class CompiledPipeline:
     if self.job is not None:
       return json.dumps(self.job, indent=1, sort_keys=True, ensure_ascii=False) + '\n'
     return yaml.safe_dump(self.spec, sort_keys=True, allow_unicode=True, width=120)
+
+  @contextlib.contextmanager
+  def file(self) -> Iterator[pathlib.Path]:
+    """A file of it for a client that takes nothing else; gone after the block."""
+    with tempfile.TemporaryDirectory() as folder:
+      path = pathlib.Path(folder, f'pipeline{SUFFIXES[self.target][0]}')
+      write_compiled(self, path)
+      yield path
 
 
 def check_suffix(path: str, target: Target) -> None:

@@ -27,6 +27,7 @@ from models.versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
 from pipeline.local.output import OutputDirectory
+from pipeline.local.terminal import plain_table, right, whole
 from pipeline.operations import registry, retention
 from pipeline.operations import store as operations_store
 from pipeline.operations.lineage import Provenance, provenance
@@ -120,13 +121,11 @@ def _console() -> Console:
 
 
 def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for name in ('run', 'started (UTC)', 'status'):
-    table.add_column(name, no_wrap=True)
-  for name in ('rows', f'RMSE, trained model [95 %] ({config.dataset.currency})'):
-    table.add_column(name, justify='right', no_wrap=True)
-  for name in ('variant', 'blessed', 'version', 'serves now'):
-    table.add_column(name, no_wrap=True)
+  table = plain_table(
+    *whole('run', 'started (UTC)', 'status'),
+    *right('rows', f'RMSE, trained model [95 %] ({config.dataset.currency})', no_wrap=True),
+    *whole('variant', 'blessed', 'version', 'serves now'),
+  )
   for entry in entries:
     color = _COLORS.get(entry.status, 'yellow')
     table.add_row(
@@ -160,9 +159,7 @@ def _show(found: Provenance, config: RunConfig) -> None:
   console.print(facts)
   for note in found.notes:
     console.print(f' [yellow]![/] {escape(note)}')
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for name in ('artifact', 'step', 'output', 'made by run', 'where'):
-    table.add_column(name, no_wrap=True)
+  table = plain_table(*whole('artifact', 'step', 'output', 'made by run', 'where'))
   for made in found.artifacts:
     gone = '' if made['there'] else ' (removed)'
     where = made['where'].removeprefix(f'{found.output}/')

@@ -59,7 +59,7 @@ def run(
     console.print(f"Note: the model was trained on '{found.dataset}'; the config is that of '{dataset.name}'.")
   workers = threads or _cores()
   # LiteRT tells every process that it has a delegate.
-  with terminal.captured(pathlib.Path(os.devnull)):
+  with terminal.captured():
     scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
   with _writing(output, scorer) as write, _progress(console) as progress:
     outcome = predict_files(files, dataset, scorer, workers, write, progress)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from configs.errors import UserError
 from pipeline.local import terminal
@@ -28,7 +26,7 @@ def run(directory: str, against: str | None = None) -> None:
   """
   terminal.prepare()
   # TensorFlow tells every process about the machine.
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     from pipeline import report
 
     try:
@@ -52,9 +50,8 @@ def _compare(console: Console, directory: str, against: str) -> None:
   from pipeline.report.record import read_record
 
   found = compare(read_record(directory), read_record(against))
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for heading in found.outcomes.headings:
-    table.add_column(escape(heading.text), justify='right' if heading.numeric and heading.text else 'left')
+  first, *sides = (escape(heading.text) for heading in found.outcomes.headings)
+  table = terminal.plain_table(first, *terminal.right(*sides))
   for row in found.outcomes.rows:
     name, *cells = row.cells
     unit = f' ({name.note})' if name.note else ''

@@ -25,7 +25,7 @@ from pipeline import beam, sources
 from pipeline.local import terminal
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import StepObserver
-from pipeline.local.terminal import LiveView, config_view
+from pipeline.local.terminal import LiveView, config_view, plain_table, print_paths, right, whole
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan
 from pipeline.retraining.triggers import Verdict
@@ -207,7 +207,7 @@ def _show_outcome(
     console.print(_metrics_table(summary, summary.metrics, config))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
   console.print(f'\n[bold {color}]{summary.status.value}[/] in {wall:.0f} s: {escape(summary.reason)}')
-  paths = {
+  paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
     'model': summary.pushed_path,
     'curves': summary.curves and f'{summary.curves}/loss_curve.png',
@@ -215,11 +215,7 @@ def _show_outcome(
     'summary': output.summary,
     'log': log,
   }
-  table = Table.grid(padding=(0, 2))
-  for name, path in paths.items():
-    if path:
-      table.add_row(f'[dim]{name}[/dim]', _relative(str(path)))
-  console.print(table)
+  print_paths(console, paths)
 
 
 def _show_rows(console: Console, rows: RowsRecord | None) -> None:
@@ -250,13 +246,9 @@ def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> No
 
 
 def _metrics_table(summary: Summary, metrics: MetricsRecord, config: RunConfig) -> Table:
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column(f'eval split ({config.dataset.currency})')
-  for name in ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration'):
-    table.add_column(name, justify='right')
   base = {row.name: row.root_mean_squared_error for row in summary.base_slices}
-  if base:
-    table.add_column('RMSE of dense', justify='right')
+  figures = ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration', *(['RMSE of dense'] if base else []))
+  table = plain_table(f'eval split ({config.dataset.currency})', *right(*figures))
   for row in summary.slices:
     whole = not row.slice
     table.add_row(
@@ -272,11 +264,8 @@ def _metrics_table(summary: Summary, metrics: MetricsRecord, config: RunConfig) 
 
 def _variants_table(summary: Summary, currency: str) -> Table:
   """One line per lite file, as the files themselves measured."""
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column('lite file', no_wrap=True)
-  for name in (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero'):
-    table.add_column(name, justify='right', no_wrap=True)
-  table.add_column('budget')
+  figures = (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero')
+  table = plain_table(*whole('lite file'), *right(*figures, no_wrap=True), 'budget')
   for variant in summary.variants:
     if variant.rmse is None:
       table.add_row(variant.name, *([''] * 7), f'[yellow]{escape(variant.reason or "")}[/]')
@@ -299,10 +288,8 @@ def _variants_table(summary: Summary, currency: str) -> Table:
 
 def _recipes_table(recipes: Sequence[RecipeRecord], currency: str) -> Table:
   """One line per training recipe; every figure is read back from the exported model."""
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column('training recipe', no_wrap=True)
-  for name in (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct'):
-    table.add_column(name, justify='right', no_wrap=True)
+  figures = (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct')
+  table = plain_table(*whole('training recipe'), *right(*figures, no_wrap=True))
   for recipe in recipes:
     table.add_row(
       f'[bold]{recipe.name}[/] (served)' if recipe.served else recipe.name,
@@ -321,14 +308,6 @@ def _interval(estimate: Estimate | None) -> str:
 
 def _ratio(estimate: Estimate | None) -> str:
   return f'{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]' if estimate else ''
-
-
-def _relative(path: str) -> str:
-  """The path from here, where it lies below."""
-  try:
-    return str(pathlib.Path(path).relative_to(pathlib.Path.cwd()))
-  except ValueError:
-    return path
 
 
 def run_window(session: Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import os
 import pathlib
 import re
 import sys
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column
 
 from components.ride_example_gen.files import IngestionError, check_inputs
 from configs import loading
@@ -78,11 +77,16 @@ def create(
     if warning := _no_rides_yet(resolved):
       print(f'Warning: {warning}', file=sys.stderr)
     return
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     if target is ScheduleTarget.LOCAL:
       schedule = _local(units).create(name, cron, *_local_command(name, config, overrides, output, resolved))
     else:
-      schedule = _in_a_cloud(target, name, cron, resolved, cluster_zone, console)
+      from pipeline.commands.cloud import compile_checked
+      from pipeline.places import Target
+
+      # The spans are found by each run itself.
+      compiled = compile_checked(resolved, rides_of(resolved.dataset), Target(target.value), console)
+      schedule = _keeper_in_a_cloud(target, resolved, cluster_zone).create(name, cron, compiled)
     _show(console, [schedule])
     if target is ScheduleTarget.LOCAL and (warning := _no_rides_yet(resolved)):
       console.print(f' [yellow]![/] {escape(warning)}')
@@ -121,44 +125,29 @@ def _no_rides_yet(config: RunConfig) -> str | None:
   return None
 
 
-def _in_a_cloud(
-  target: ScheduleTarget, name: str, cron: Cron, config: RunConfig, cluster_zone: str, console: Console
-) -> Schedule:
-  """Compiles for the target and hands over; the spans are found by each run itself."""
-  from pipeline.cloud.settings import platform_settings
-  from pipeline.commands.cloud import compile_checked
-  from pipeline.places import Target
-
-  compiled = compile_checked(config, rides_of(config.dataset), Target(target.value), console)
-  platform = platform_settings(config.platform)
-  if target is ScheduleTarget.KFP:
-    from pipeline.schedule.kfp import KfpSchedules
-
-    return KfpSchedules(platform, cluster_zone).create(name, cron, compiled)
-  from pipeline.schedule.vertex import VertexSchedules
-
-  return VertexSchedules(platform).create(name, cron, compiled)
-
-
-def keeper(target: ScheduleTarget, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
+def keeper(target: str, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
   """Who keeps the schedules of a target.
 
   Raises:
     ConfigError, TargetError: a user's mistake.
   """
-  if target is ScheduleTarget.LOCAL:
+  if target == ScheduleTarget.LOCAL:
     return _local(units)
+  with terminal.captured():  # Google's packages warn when they are imported.
+    return _keeper_in_a_cloud(ScheduleTarget(target), loading.load(config, overrides))
+
+
+def _keeper_in_a_cloud(target: ScheduleTarget, config: RunConfig, cluster_zone: str = 'UTC') -> Any:
   from pipeline.cloud.settings import platform_settings
 
-  platform: Any = platform_settings(loading.load(config, overrides).platform)
-  with terminal.captured(pathlib.Path(os.devnull)):  # Google's packages warn when they are imported.
-    if target is ScheduleTarget.KFP:
-      from pipeline.schedule.kfp import KfpSchedules
+  platform = platform_settings(config.platform)
+  if target is ScheduleTarget.KFP:
+    from pipeline.schedule.kfp import KfpSchedules
 
-      return KfpSchedules(platform)
-    from pipeline.schedule.vertex import VertexSchedules
+    return KfpSchedules(platform, cluster_zone)
+  from pipeline.schedule.vertex import VertexSchedules
 
-    return VertexSchedules(platform)
+  return VertexSchedules(platform)
 
 
 def change(schedules: Schedules, verb: str, name: str) -> None:
@@ -168,7 +157,7 @@ def change(schedules: Schedules, verb: str, name: str) -> None:
     ScheduleError: there is none of this name.
     SubmissionError: the backend refused, or can't be reached.
   """
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     schedule: Schedule = getattr(schedules, verb)(name)
     if verb == 'delete':
       console.print(f"Deleted the schedule '{escape(name)}' ({escape(schedule.cron)}, {schedule.zone}).")
@@ -182,7 +171,7 @@ def show(schedules: Schedules) -> None:
   Raises:
     SubmissionError: the backend can't be reached.
   """
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     found = schedules.all()
     if not found:
       console.print('No schedules.')
@@ -191,9 +180,8 @@ def show(schedules: Schedules) -> None:
 
 
 def _show(console: Console, schedules: Sequence[Schedule]) -> None:
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for column in ('schedule', 'target', 'cron', 'time zone', 'state', 'kept as'):
-    table.add_column(column, overflow='fold')
+  names = ('schedule', 'target', 'cron', 'time zone', 'state', 'kept as')
+  table = terminal.plain_table(*(Column(name, overflow='fold') for name in names))
   for one in schedules:
     table.add_row(one.name, one.target.value, escape(one.cron), one.zone, one.state.value, escape(one.place))
   console.print(table)

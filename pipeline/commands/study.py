@@ -201,10 +201,10 @@ def _tell_setting(console: Console, config: RunConfig, rides: int) -> None:
 
 
 def _printed(table: StudyTable) -> Table:
-  shown = Table(title=table.title, title_justify='left', title_style='bold', caption=table.told, caption_justify='left',
-                box=None, padding=(0, 2, 0, 0), header_style='dim')  # fmt: skip
-  for position, heading in enumerate(table.headings):
-    shown.add_column(heading, justify='right' if position else 'left', no_wrap=True)
-  for row in table.cells:
-    shown.add_row(*(escape(cell) for cell in row))
+  name, *figures = (heading.text for heading in table.shown.headings)
+  shown = terminal.plain_table(*terminal.whole(name), *terminal.right(*figures, no_wrap=True))
+  shown.title, shown.title_justify, shown.title_style = table.title, 'left', 'bold'
+  shown.caption, shown.caption_justify = table.told, 'left'
+  for row in table.shown.rows:
+    shown.add_row(*(escape(cell.text) for cell in row.cells))
   return shown

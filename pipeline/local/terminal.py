@@ -9,14 +9,14 @@ import pathlib
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from configs.compression import SCHEMES, Scheme
@@ -86,20 +86,38 @@ def _is_plain(step: Step) -> bool:
   return step.name.split('-')[0] in _PLAIN_STEPS and step.seconds < 1 and step.state is not StepState.FAILED
 
 
+def plain_table(*columns: Column | str) -> Table:
+  """A table without lines."""
+  return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style='dim')
+
+
+def whole(*names: str) -> tuple[Column, ...]:
+  """Columns of words that stay on one line."""
+  return tuple(Column(name, no_wrap=True) for name in names)
+
+
+def right(*names: str, no_wrap: bool = False) -> tuple[Column, ...]:
+  """Columns of figures."""
+  return tuple(Column(name, justify='right', no_wrap=no_wrap) for name in names)
+
+
+def print_paths(console: Console, paths: Mapping[str, pathlib.Path | str | None]) -> None:
+  """Prints where things lie by their names, below this folder from here; those that are not `None`."""
+  table, here = Table.grid(padding=(0, 2)), pathlib.Path.cwd()
+  for name, path in paths.items():
+    if path:
+      inside = pathlib.Path(path).is_relative_to(here)
+      table.add_row(f'[dim]{name}[/dim]', str(pathlib.Path(path).relative_to(here) if inside else path))
+  console.print(table)
+
+
 _WIDTH = 120
 """Columns where there is no terminal to ask."""
 
 
 @contextlib.contextmanager
-def captured(log: pathlib.Path) -> Iterator[Console]:
-  """Sends everything that is printed or logged to `log`, C++ included.
-
-  Args:
-    log: is created or appended to.
-
-  Yields:
-    A console that still writes to what standard output was.
-  """
+def captured(log: pathlib.Path = pathlib.Path(os.devnull)) -> Iterator[Console]:
+  """Appends all that is printed or logged to `log`, C++ included; yields a console on what standard output was."""
   sys.stdout.flush()
   sys.stderr.flush()
   saved = os.dup(1), os.dup(2)

@@ -27,6 +27,7 @@ from typing import BinaryIO
 from packaging.requirements import Requirement
 
 from configs.errors import UserError
+from pipeline.local.output import Below
 
 _PROJECT = 'farelite'
 _SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'components', 'configs', 'models', 'pipeline', 'transforms')
@@ -37,23 +38,14 @@ _STAMP = 'complete'
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-  """A virtual environment that stands for a container image.
-
-  Attributes:
-    path: of the environment.
-  """
+  """A virtual environment that stands for a container image, below `path`."""
 
   path: pathlib.Path
 
-  @property
-  def binaries(self) -> pathlib.Path:
-    """Where `python` is."""
-    return self.path / 'bin'
-
-  @property
-  def site(self) -> pathlib.Path:
-    """Where the wheel is installed."""
-    return self.path / 'lib' / f'python{sysconfig.get_python_version()}' / 'site-packages'
+  binaries = Below('bin')
+  """Where `python` is."""
+  site = Below(f'lib/python{sysconfig.get_python_version()}/site-packages')
+  """Where the wheel is installed."""
 
 
 def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
@@ -172,9 +164,7 @@ def _install(checkout: pathlib.Path, image: Image) -> None:
   with tempfile.TemporaryDirectory() as directory:
     copy = pathlib.Path(directory) / 'sources'
     for file in _sources(checkout):
-      target = copy / file.relative_to(checkout)
-      target.parent.mkdir(parents=True, exist_ok=True)
-      shutil.copy2(file, target)
+      _copy(file, copy / file.relative_to(checkout))
     pip = (sys.executable, '-m', 'pip', '--disable-pip-version-check')
     _call(*pip, 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index', '-w', directory, str(copy))
     [wheel] = pathlib.Path(directory).glob('*.whl')
@@ -185,9 +175,12 @@ def _copy_installed(image: Image) -> None:
   for file in importlib.metadata.files(_PROJECT) or ():
     source = pathlib.Path(str(file.locate()))
     if not file.is_absolute() and '..' not in file.parts and source.exists():
-      target = image.site / file
-      target.parent.mkdir(parents=True, exist_ok=True)
-      shutil.copy2(source, target)
+      _copy(source, image.site / file)
+
+
+def _copy(file: pathlib.Path, target: pathlib.Path) -> None:
+  target.parent.mkdir(parents=True, exist_ok=True)
+  shutil.copy2(file, target)
 
 
 def _call(*command: str) -> None:
@@ -226,28 +219,16 @@ SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 @dataclasses.dataclass(frozen=True)
 class Scratch:
-  """What goes with a pod when it ends.
-
-  Attributes:
-    path: holds everything below.
-  """
+  """What goes with a pod when it ends, below `path`."""
 
   path: pathlib.Path
 
-  @property
-  def work(self) -> pathlib.Path:
-    """The working directory; empty at the start."""
-    return self.path / 'work'
-
-  @property
-  def home(self) -> pathlib.Path:
-    """The home directory; empty at the start."""
-    return self.path / 'home'
-
-  @property
-  def temporary(self) -> pathlib.Path:
-    """What `/tmp` is in a pod."""
-    return self.path / 'tmp'
+  work = Below('work')
+  """The working directory; empty at the start."""
+  home = Below('home')
+  """The home directory; empty at the start."""
+  temporary = Below('tmp')
+  """What `/tmp` is in a pod."""
 
   def fresh(self) -> Scratch:
     """Empties everything."""

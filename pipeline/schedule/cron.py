@@ -93,6 +93,12 @@ class Cron:
       pass  # No firing within the next fifty years.
     return tuple(found)
 
+  def agrees_with(self, clock: datetime.tzinfo) -> bool:
+    """Whether a clock shows what that of the zone shows, on every day of the coming year."""
+    zone, start = zoneinfo.ZoneInfo(self.zone), datetime.datetime.now(datetime.timezone.utc)
+    moments = (start + datetime.timedelta(days=day) for day in range(366))
+    return all(moment.astimezone(zone).utcoffset() == moment.astimezone(clock).utcoffset() for moment in moments)
+
   def five_fields(self) -> str:
     """Plain numbers: no names, and Sunday as 0."""
     return ' '.join(self._written(place) for place in range(5))

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import pathlib
-import tempfile
 import zoneinfo
-from collections.abc import Iterator
 from typing import Any
 
 import kfp
-import kfp_server_api
-import urllib3
 
 from configs.platform import Platform
-from pipeline.cloud.compiler import CompiledPipeline, write_compiled
-from pipeline.cloud.kfp import connect, reason
-from pipeline.cloud.settings import SubmissionError
+from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.cloud.kfp import connect, told
 from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget, State
 
 _MARK = 'Farelite retrains '
@@ -51,9 +43,7 @@ class KfpSchedules:
     client = connect(self._platform)
     if any(run.display_name == name for run in self._runs(client)):
       raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
-    with tempfile.TemporaryDirectory() as folder, _told():
-      package = pathlib.Path(folder) / 'pipeline.yaml'
-      write_compiled(compiled, package)
+    with compiled.file() as package, told():
       experiment = client.create_experiment(
         self._platform.kfp.experiment or compiled.name, namespace=self._platform.kfp.namespace
       )
@@ -91,14 +81,14 @@ class KfpSchedules:
     """Removes it; returns what it was. Raises `ScheduleError` where there is none of this name."""
     client = connect(self._platform)
     run = self._named(client, name)
-    with _told():
+    with told():
       client.delete_recurring_run(run.recurring_run_id)
     return self._schedule(run)
 
   def _changed(self, name: str, method: str) -> Schedule:
     client = connect(self._platform)
     run = self._named(client, name)
-    with _told():
+    with told():
       getattr(client, method)(run.recurring_run_id)
       return self._schedule(client.get_recurring_run(run.recurring_run_id))
 
@@ -112,7 +102,7 @@ class KfpSchedules:
     """The recurring runs with this project's mark, page by page."""
     found: list[Any] = []
     token = ''
-    with _told():
+    with told():
       while True:
         page = client.list_recurring_runs(
           page_token=token, page_size=_PAGE, namespace=self._platform.kfp.namespace, sort_by='created_at'
@@ -131,26 +121,12 @@ class KfpSchedules:
 
 def _check_zone(cron: Cron, cluster_zone: str) -> None:
   try:
-    theirs, ours = zoneinfo.ZoneInfo(cluster_zone), zoneinfo.ZoneInfo(cron.zone)
+    theirs = zoneinfo.ZoneInfo(cluster_zone)
   except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
     raise ScheduleError(f"Unknown time zone '{cluster_zone}' (--cluster-time-zone).") from None
-  noon = datetime.datetime.now(datetime.timezone.utc)
-  for day in range(366):
-    moment = noon + datetime.timedelta(days=day)
-    if moment.astimezone(theirs).utcoffset() != moment.astimezone(ours).utcoffset():
-      raise ScheduleError(
-        f'Kubeflow Pipelines reads cron on the clock of the cluster, {cluster_zone}, which is not always that of '
-        f'{cron.zone}. Write the expression for {cluster_zone} with --time-zone {cluster_zone}, or let the '
-        'administrator set CRON_SCHEDULE_TIMEZONE and name it by --cluster-time-zone.'
-      )
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-  """Refusals of the cluster as one sentence."""
-  try:
-    yield
-  except kfp_server_api.ApiException as error:
-    raise SubmissionError(f'Kubeflow Pipelines refused: {error.status} {reason(error)}') from error
-  except (urllib3.exceptions.HTTPError, TimeoutError) as error:
-    raise SubmissionError(f"Kubeflow Pipelines can't be reached: {error}") from error
+  if not cron.agrees_with(theirs):
+    raise ScheduleError(
+      f'Kubeflow Pipelines reads cron on the clock of the cluster, {cluster_zone}, which is not always that of '
+      f'{cron.zone}. Write the expression for {cluster_zone} with --time-zone {cluster_zone}, or let the '
+      'administrator set CRON_SCHEDULE_TIMEZONE and name it by --cluster-time-zone.'
+    )

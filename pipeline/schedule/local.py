@@ -209,13 +209,11 @@ def crontab_line(cron: Cron, command: Sequence[str], folder: str, lock: str, mac
   Raises:
     ScheduleError: the machine's clock is another one at some time of the year.
   """
-  zone, start = zoneinfo.ZoneInfo(cron.zone), datetime.datetime.now(datetime.timezone.utc)
-  for moment in (start + datetime.timedelta(days=day) for day in range(366)):
-    if moment.astimezone(zone).utcoffset() != moment.astimezone(machine).utcoffset():
-      raise ScheduleError(
-        f"cron looks at this machine's clock, which is not always that of {cron.zone}; systemd's timers know zones "
-        '(leave out --crontab).'
-      )
+  if not cron.agrees_with(machine):
+    raise ScheduleError(
+      f"cron looks at this machine's clock, which is not always that of {cron.zone}; systemd's timers know zones "
+      '(leave out --crontab).'
+    )
   single_flight = ['flock', '--nonblock', '--conflict-exit-code', '0', lock, *command]
   # cron takes an unescaped % for the end of the line.
   return f'{cron.five_fields()} cd {shlex.quote(folder)} && {shlex.join(single_flight)}'.replace('%', r'\%')

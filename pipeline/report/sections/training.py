@@ -31,9 +31,9 @@ from pipeline.local import terminal
 from pipeline.report.charts import Series, draw_curves, settled
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
-  MISSING,
   Cell,
   Heading,
+  Picture,
   Row,
   Table,
   counted,
@@ -43,21 +43,16 @@ from pipeline.report.tables import (
   money,
   number,
   percent,
+  row,
   seconds,
   spelled,
+  table,
+  whole,
   with_best,
+  words,
 )
 
 _HISTORY = 'history.json'
-
-
-@dataclasses.dataclass(frozen=True)
-class RecipeCourse:
-  """The fine-tuning of a recipe: its name, what came of it, and its curves."""
-
-  name: str
-  told: str
-  pictures: tuple[Markup, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +70,7 @@ class TrainingSection:
   told: str
   curves: tuple[Markup, ...]
   recipes: Table | None
-  courses: tuple[RecipeCourse, ...]
+  courses: tuple[Picture, ...]
   layers: Table | None
 
 
@@ -130,36 +125,35 @@ def _base_curves(history: Mapping[str, Any], currency: str) -> tuple[Markup, ...
 def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
   served = record.config.get('training', {}).get('serve')
   headings = (
-    Heading('recipe', numeric=False),
+    *words('recipe'),
     Heading('RMSE', record.currency, meaning='On the eval split, before any conversion.'),
     Heading('to dense', meaning='Ratio of the RMSE to that of the dense base, ride by ride.'),
     Heading('weights', meaning='In kernels and embedding tables.'),
     Heading('zeros', meaning='Share of all weights.'),
     Heading('zeros of pruned layers', meaning='Share of the weights in the layers that the recipe prunes.'),
     Heading('distinct values', meaning='The most in one kernel that the recipe limits.'),
-    Heading('fine-tuning'),
+    'fine-tuning',
   )
   rows = [_recipe(report, served) for report in reports]
-  return Table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
+  return table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
 
 
 def _recipe(report: TrainingReport, served: str | None) -> Row:
   recipe, totals = report.recipe, report.totals
   note = recipe.summary + (' Judged by the evaluator.' if recipe.name == served else '')
-  cells = (
+  return row(
     Cell(recipe.name, note=note),
     figures(report.metrics.rmse),
     figures(report.metrics.rmse_ratio, 3),
-    figure(totals.parameters, f'{totals.parameters:,}'),
-    figure(totals.sparsity, percent(totals.sparsity)),
-    figure(totals.pruned_sparsity, percent(totals.pruned_sparsity)),
-    figure(totals.distinct_weights, f'{totals.distinct_weights:,}'),
-    figure(report.seconds, seconds(report.seconds)),
+    figure(totals.parameters, whole),
+    figure(totals.sparsity, percent),
+    figure(totals.pruned_sparsity, percent),
+    figure(totals.distinct_weights, whole),
+    figure(report.seconds, seconds),
   )
-  return Row(cells)
 
 
-def _courses(reports: Sequence[TrainingReport]) -> tuple[RecipeCourse, ...]:
+def _courses(reports: Sequence[TrainingReport]) -> tuple[Picture, ...]:
   """The recipes' courses, all on one scale of the loss, so that they can be compared."""
   losses = {report.recipe.name: _joined(report, 'loss') for report in reports}
   if not losses:
@@ -168,26 +162,23 @@ def _courses(reports: Sequence[TrainingReport]) -> tuple[RecipeCourse, ...]:
   return tuple(_course(report, losses[report.recipe.name], reach) for report in reports)
 
 
-def _course(report: TrainingReport, loss: Series, reach: tuple[float, float]) -> RecipeCourse:
+def _course(report: TrainingReport, loss: Series, reach: tuple[float, float]) -> Picture:
+  """The curves of a recipe's fine-tuning, and what came of it."""
   name, stages = report.recipe.name, _starts(report)
   marks = stages if len(stages) > 1 else []
   pictures = []
   if loss.x:
-    pictures.append(
-      draw_curves([loss], 'step', 'loss', f'Loss of {name} by step.', y_range=reach, marks=marks, height=170)
-    )
+    told = f'Loss of {name} by step.'
+    pictures.append(draw_curves([loss], 'step', 'loss', told, y_range=reach, marks=marks, height=170))
   zeros = _joined(report, 'sparsity')
   if any(map(math.isfinite, zeros.y)):
-    told = f'Share of zero weights of {name} by step, ending at {percent(_last(zeros.y))}.'
-    pictures.append(
-      draw_curves(
-        [zeros], 'step', 'zero weights', told, (0.0, 1.0), lambda value: f'{100 * value:.0f} %', marks, height=150
-      )
-    )
+    last = [value for value in zeros.y if math.isfinite(value)][-1]
+    told = f'Share of zero weights of {name} by step, ending at {percent(last)}.'
+    written = lambda value: f'{100 * value:.0f} %'  # noqa: E731
+    pictures.append(draw_curves([zeros], 'step', 'zero weights', told, (0.0, 1.0), written, marks, height=150))
+  techniques = ', then '.join(technique for _, technique in stages)
   rmse = interval(report.metrics.rmse_ratio, 3)
-  return RecipeCourse(
-    name, f'{", then ".join(technique for _, technique in stages)}; RMSE {rmse} times the dense base.', tuple(pictures)
-  )
+  return Picture(name, Markup('').join(pictures), f'{techniques}; RMSE {rmse} times the dense base.')
 
 
 def _starts(report: TrainingReport) -> list[tuple[float, str]]:
@@ -211,27 +202,16 @@ def _finite(values: Sequence[float | None]) -> list[float]:
   return [math.nan if value is None else value for value in values]
 
 
-def _last(values: Sequence[float]) -> float:
-  return [value for value in values if math.isfinite(value)][-1]
-
-
 def _layers(reports: Sequence[TrainingReport]) -> Table:
   """Zeros by layer, a column for each recipe."""
   by_recipe = {report.recipe.name: {layer.name: layer.sparsity for layer in report.layers} for report in reports}
-  headings = [Heading('layer', numeric=False), Heading('weights'), *(Heading(name) for name in by_recipe)]
   rows = []
   for layer in reports[0].layers:
     shares = [found.get(layer.name) for found in by_recipe.values()]
-    cells = [
-      Cell(layer.name, note=' × '.join(map(str, layer.shape))),
-      figure(layer.parameters, f'{layer.parameters:,}'),
-    ]
-    cells += [
-      figure(share, percent(share)) if share else Cell('0' if share == 0 else MISSING, share, style='none')
-      for share in shares
-    ]
-    rows.append(Row(tuple(cells)))
-  return Table('Share of zero weights by layer and recipe', tuple(headings), tuple(rows))
+    cells = (Cell('0', 0, style='none') if share == 0 else figure(share, percent) for share in shares)
+    name = Cell(layer.name, note=' × '.join(map(str, layer.shape)))
+    rows.append(row(name, figure(layer.parameters, whole), *cells))
+  return table('Share of zero weights by layer and recipe', (*words('layer'), 'weights', *by_recipe), rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,18 +237,11 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   from components.feature_engineering.feature_list import catalogue, categoricals
 
   numeric = [
-    Row((Cell(feature.name), Cell(feature.meaning), Cell(feature.unit), Cell(feature.block)))
+    row(feature.name, feature.meaning, feature.unit, feature.block)
     for feature in catalogue(config.dataset, config.features)
   ]
   embedded = [
-    Row(
-      (
-        Cell(found.name),
-        Cell(found.meaning),
-        figure(found.size, f'{found.size:,}'),
-        figure(found.embedding_width, str(found.embedding_width)),
-      )
-    )
+    row(found.name, found.meaning, figure(found.size, whole), figure(found.embedding_width, str))
     for found in categoricals(config.dataset, config.features)
   ]
   told = (
@@ -278,17 +251,14 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
     told = f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
   return FeaturesSection(
     told=f'{told} All of it is computed from the raw ride inside the served file.',
-    numeric=Table('Numeric features, in the order of the vector', _NUMERIC, tuple(numeric)),
-    categorical=Table('Categories, one embedding each', _CATEGORICAL, tuple(embedded)) if embedded else None,
+    numeric=table(
+      'Numeric features, in the order of the vector', words('feature', 'meaning', 'unit', 'block'), numeric
+    ),
+    categorical=table('Categories, one embedding each', _CATEGORICAL, embedded) if embedded else None,
   )
 
 
-_NUMERIC = tuple(Heading(name, numeric=False) for name in ('feature', 'meaning', 'unit', 'block'))
-_CATEGORICAL = (
-  *(Heading(name, numeric=False) for name in ('category', 'meaning')),
-  Heading('values'),
-  Heading('width of embedding'),
-)
+_CATEGORICAL = (*words('category', 'meaning'), 'values', 'width of embedding')
 
 
 _STRONGEST = 4
@@ -296,20 +266,11 @@ _STRONGEST = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class ReductionPicture:
-  """A PNG inside the page."""
-
-  title: str
-  told: str
-  source: str
-
-
-@dataclasses.dataclass(frozen=True)
 class ReductionSection:
   """Sentences, pictures, and a table of features or of components."""
 
   told: tuple[str, ...]
-  pictures: tuple[ReductionPicture, ...]
+  pictures: tuple[Picture, ...]
   summary: str
   table: Table
 
@@ -351,36 +312,25 @@ def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
   return (first, *findings.notes)
 
 
-def _picture(path: pathlib.Path, title: str) -> ReductionPicture:
-  content = base64.b64encode(path.read_bytes()).decode()
-  return ReductionPicture(title, title, f'data:image/png;base64,{content}')
+def _picture(path: pathlib.Path, title: str) -> Picture:
+  """A PNG inside the page."""
+  source = f'data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}'
+  style = 'max-width:100%;height:auto;background:#fff'
+  return Picture(title, Markup('<img src="{}" alt="{}" style="{}">').format(source, title, style))
 
 
 def _decisions(details: ReductionDetails) -> Table:
-  headings = (
-    Heading('feature', numeric=False),
-    Heading('kept', numeric=False),
-    Heading('score'),
-    Heading('why', numeric=False),
-  )
-  rows = [
-    Row(
-      (
-        Cell(found.name),
-        Cell('kept' if found.kept else 'dropped'),
-        figure(found.score, number(found.score, 4)),
-        Cell(found.reason),
-      )
-    )
-    for found in details.decisions
-  ]
-  return Table('Features, kept and dropped', headings, tuple(rows), sortable=True)
+  rows = []
+  for found in details.decisions:
+    score = figure(found.score, lambda value: number(value, 4))
+    rows.append(row(found.name, 'kept' if found.kept else 'dropped', score, found.reason))
+  return table('Features, kept and dropped', (*words('feature', 'kept'), 'score', *words('why')), rows, sortable=True)
 
 
 def _components(details: ReductionDetails, loadings: np.ndarray) -> Table:
-  headings = (Heading('component', numeric=False), Heading('features that it follows most', numeric=False))
   rows = []
   for name, column in zip(details.outputs, loadings.T, strict=True):
     strongest = np.argsort(-np.abs(column), kind='stable')[:_STRONGEST]
-    rows.append(Row((Cell(name), Cell(', '.join(f'{details.names[row]} {column[row]:+.2f}' for row in strongest)))))
-  return Table('Components, by correlation with the features', headings, tuple(rows))
+    rows.append(row(name, ', '.join(f'{details.names[i]} {column[i]:+.2f}' for i in strongest)))
+  headings = words('component', 'features that it follows most')
+  return table('Components, by correlation with the features', headings, rows)
