@@ -79,26 +79,6 @@ def write_compiled(compiled: CompiledPipeline, path: pathlib.Path) -> None:
   write_whole(path, compiled.text())
 
 
-def read_compiled(path: pathlib.Path, target: Target) -> CompiledPipeline:
-  """Reads a file that `write_compiled` wrote.
-
-  Raises:
-    TargetError: there is none, or it is something else.
-  """
-  try:
-    content = yaml.safe_load(path.read_text(encoding='utf-8'))  # JSON is YAML, too.
-  except OSError as error:
-    raise TargetError(f"'{path}' can't be read: {error.strerror}.") from None
-  except (yaml.YAMLError, UnicodeDecodeError):
-    raise TargetError(f"'{path}' is no compiled pipeline: neither JSON nor YAML.") from None
-  spec = content.get('pipelineSpec') if isinstance(content, dict) and target is Target.VERTEX else content
-  if not isinstance(spec, dict) or 'root' not in spec:
-    raise TargetError(f"'{path}' is no pipeline compiled for {target.value}; farelite compile writes one.")
-  if target is Target.VERTEX:
-    return CompiledPipeline(target, spec, content.get('runtimeConfig', {}).get('gcsOutputDirectory', ''), content)
-  return CompiledPipeline(target, spec, spec.get('defaultPipelineRoot', ''), job=None)
-
-
 LOOKUPS = ('ServedModel', 'WarmStartModel')
 """Steps that read what is no input of theirs."""
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tfx import types
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as pipeline_lib
 from tfx.orchestration.local import runner_utils
@@ -17,7 +16,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from configs.errors import FailedError
-from pipeline.operations.store import connect
+from pipeline.operations.store import connect, plain_properties
 
 
 class StepState(str, enum.Enum):
@@ -180,12 +179,8 @@ def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepStat
       return StepState.FAILED, {}
     artifacts = execution_lib.get_output_artifacts(handle, execution_id)
   cached = execution.last_known_state == execution.CACHED
-  outputs = {key: [_output(artifact) for artifact in values] for key, values in artifacts.items()}
+  outputs = {
+    key: [Output(artifact.uri, plain_properties(artifact.mlmd_artifact)) for artifact in values]
+    for key, values in artifacts.items()
+  }
   return (StepState.CACHED if cached else StepState.COMPLETE), outputs
-
-
-def _output(artifact: types.Artifact) -> Output:
-  properties = {}
-  for name, value in artifact.mlmd_artifact.custom_properties.items():
-    properties[name] = getattr(value, value.WhichOneof('value')) if value.WhichOneof('value') else None
-  return Output(uri=artifact.uri, properties=properties)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from tfx.dsl.io import fileio
 
@@ -19,12 +20,14 @@ from components.fare_evaluator.records import (
 from components.pruning_trainer import recipe_key, report_file
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, from_json
-from configs.records import parse_list
+from configs.records import RecordT, parse_list
 from configs.run import RunConfig
 from models.compression.records import TrainingReport
 from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFigures
 from pipeline.local.runner import Step, StepState, output_of
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, StepRecord, Summary
+
+T = TypeVar('T')
 
 
 def summarize(
@@ -43,8 +46,9 @@ def summarize(
     anomalies: whether it was the anomaly gate that stopped it.
     after: names of the steps that each one waits for.
   """
-  intervals, refusals = _intervals(steps), _refusals(steps)
-  compression = _compression(steps)
+  intervals = _record(EvaluationIntervals, steps, 'FareEvaluator', 'evaluation', INTERVALS_FILE)
+  refusals = _list(str, steps, 'FareEvaluator', 'evaluation', REFUSALS_FILE)
+  compression = _record(CompressionRecord, steps, 'CompressionGate', 'report', REPORT_FILE)
   pushed = output_of(steps, 'Pusher', 'pushed_model')
   destination = pushed.properties.get('pushed_destination') if pushed and pushed.properties.get('pushed') else None
   withdrawn = pushed.properties.get('withdrawn') if pushed else None
@@ -56,8 +60,8 @@ def summarize(
     rows=_rows(steps),
     metrics=MetricsRecord(rmse=intervals.rmse, mae=intervals.mae) if intervals else None,
     rmse_without_worst_5=intervals.rmse_without_worst_5 if intervals else None,
-    slices=_slices(steps, 'FareEvaluator'),
-    base_slices=_slices(steps, 'BaseEvaluator'),
+    slices=_list(EvaluatedSlice, steps, 'FareEvaluator', 'evaluation', SLICES_FILE),
+    base_slices=_list(EvaluatedSlice, steps, 'BaseEvaluator', 'evaluation', SLICES_FILE),
     recipes=_recipes(config, steps),
     variants=tuple(map(_variant, compression.variants)) if compression else (),
     chosen=compression.chosen if compression else None,
@@ -117,22 +121,6 @@ def _rows(steps: Sequence[Step]) -> RowsRecord | None:
   return RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
 
 
-def _intervals(steps: Sequence[Step]) -> EvaluationIntervals | None:
-  path = _file(steps, 'FareEvaluator', 'evaluation', INTERVALS_FILE)
-  return None if path is None else EvaluationIntervals.parse(_read(path), path)
-
-
-def _refusals(steps: Sequence[Step]) -> tuple[str, ...]:
-  path = _file(steps, 'FareEvaluator', 'evaluation', REFUSALS_FILE)
-  return () if path is None else parse_list(str, _read(path), path)
-
-
-def _slices(steps: Sequence[Step], evaluator: str) -> tuple[EvaluatedSlice, ...]:
-  """A model's metrics by slice; the BaseEvaluator is there where another recipe than the dense base is served."""
-  path = _file(steps, evaluator, 'evaluation', SLICES_FILE)
-  return () if path is None else parse_list(EvaluatedSlice, _read(path), path)
-
-
 def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ...]:
   """What each training recipe came to, in the order of the config; read back from the exported models."""
   recipes = []
@@ -162,11 +150,6 @@ _TOLD = (
 )  # fmt: skip
 
 
-def _compression(steps: Sequence[Step]) -> CompressionRecord | None:
-  path = _file(steps, 'CompressionGate', 'report', REPORT_FILE)
-  return None if path is None else CompressionRecord.parse(_read(path), path)
-
-
 def _variant(variant: JudgedVariant) -> JudgedVariant:
   """What the summary tells of a variant; null where it could not be made."""
   return JudgedVariant.model_construct(**{key: getattr(variant, key) for key in _TOLD})
@@ -174,27 +157,31 @@ def _variant(variant: JudgedVariant) -> JudgedVariant:
 
 def _reduction(steps: Sequence[Step]) -> ReductionFigures | None:
   """What became of the features where they were reduced."""
-  path = _file(steps, 'DimensionalityReduction', 'report', DETAILS_FILE)
-  if path is None:
+  details = _record(ReductionDetails, steps, 'DimensionalityReduction', 'report', DETAILS_FILE)
+  if details is None:
     return None
-  details = ReductionDetails.parse(_read(path), path)
   told = ReductionFigures.model_fields.keys() & details.model_fields_set
   return ReductionFigures.model_construct(**{name: getattr(details, name) for name in told})
 
 
 def _findings(steps: Sequence[Step]) -> tuple[FindingRecord, ...]:
   uri = _uri(steps, 'AnomalyGate', 'findings')
-  if uri is None:
-    return ()
-  with fileio.open(os.path.join(uri, FINDINGS_FILE)) as file:
-    found = from_json(file.read())
+  found = from_json(_read(os.path.join(uri, FINDINGS_FILE))) if uri else ()
   return tuple(FindingRecord(sentence=finding.sentence(), **dataclasses.asdict(finding)) for finding in found)
 
 
-def _file(steps: Sequence[Step], name: str, key: str, file: str) -> str | None:
+def _record(kind: type[RecordT], steps: Sequence[Step], name: str, key: str, file: str) -> RecordT | None:
   """A file in the single output `key` of the step `name`; `None` if it did not come to that."""
   uri = _uri(steps, name, key)
-  return None if uri is None else os.path.join(uri, file)
+  path = os.path.join(uri or '', file)
+  return kind.parse(_read(path), path) if uri else None
+
+
+def _list(kind: type[T], steps: Sequence[Step], name: str, key: str, file: str) -> tuple[T, ...]:
+  """The same of a file that is a list; empty if it did not come to that."""
+  uri = _uri(steps, name, key)
+  path = os.path.join(uri or '', file)
+  return parse_list(kind, _read(path), path) if uri else ()
 
 
 def _read(path: str) -> str:

@@ -20,6 +20,7 @@ from configs.run import RunConfig
 from models.release import Manifest
 from pipeline.local.output import OutputDirectory
 from pipeline.operations.registry import AGAIN, RunEntry, pushes, read_runs
+from pipeline.operations.store import plain_properties
 
 COMPARED = frozenset({'baseline_model', 'base_model'})
 """Inputs by which another model comes in: the one that was served, to beat or to start from."""
@@ -55,7 +56,7 @@ class Made:
 
   def parameter(self, name: str) -> Any:
     """A parameter of the execution; `None` if it has no such one."""
-    return properties(self.execution).get(name)
+    return plain_properties(self.execution).get(name)
 
 
 def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str] = frozenset()) -> list[Made]:
@@ -98,12 +99,6 @@ def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[Made]
   return [made for made in _outputs(store, makers) if made.artifact.id in artifacts]
 
 
-def properties(node: mlmd_pb2.Execution | mlmd_pb2.Artifact) -> Mapping[str, Any]:
-  """Custom properties as plain values."""
-  values = node.custom_properties.items()
-  return {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
-
-
 def _makers(store: mlmd.MetadataStore, artifacts: Iterable[int]) -> list[mlmd_pb2.Execution]:
   """The executions that made some artifacts, not those that took them from the cache."""
   ids = list(artifacts)
@@ -121,15 +116,9 @@ def _outputs(store: mlmd.MetadataStore, executions: Mapping[int, mlmd_pb2.Execut
   types = {kind.id: kind.name for kind in store.get_artifact_types()}
   makers = {execution: _step_and_run(store, execution) for execution in executions}
   made = [
-    Made(
-      artifact=artifacts[event.artifact_id],
-      type=types[artifacts[event.artifact_id].type_id],
-      step=makers[event.execution_id][0],
-      key=_key(event),
-      run=makers[event.execution_id][1],
-      execution=executions[event.execution_id],
-    )
+    Made(artifact, types[artifact.type_id], step, _key(event), run, executions[event.execution_id])
     for event in events
+    for artifact, (step, run) in [(artifacts[event.artifact_id], makers[event.execution_id])]
   ]
   return sorted(made, key=lambda one: (one.execution.id, one.key))
 
@@ -204,7 +193,18 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
     entry=entry,
     output=str(output.path),
     rides=[_rides(made, own) for made in own if made.step == _INGESTION and made.key == 'examples'],
-    artifacts=[_artifact(made) for made in own],
+    artifacts=[
+      {
+        'id': made.artifact.id,
+        'type': made.type,
+        'step': made.step,
+        'output': made.key,
+        'run': made.run.removesuffix(AGAIN),
+        'where': made.artifact.uri,
+        'there': made.live,
+      }
+      for made in own
+    ],
     manifest=manifest,
     code_version=maker.code_version,
     config=maker.config,
@@ -228,15 +228,13 @@ def _rides(made: Made, others: Sequence[Made]) -> dict[str, Any]:
     file = pathlib.Path(other.artifact.uri, COUNTS_FILE)
     if other.execution.id == made.execution.id and other.key == 'quarantine' and file.is_file():
       counts = RideCounts.from_json(file.read_text(encoding='utf-8'))
-  told = properties(made.artifact)
+  told = plain_properties(made.artifact)
   return {
     'source': _source(made),
     'files': list(counts.files) if counts else [],
     'digest': told.get('input_fingerprint') or made.parameter('input_fingerprint'),
     'span': told.get('span', made.parameter('span')),
-    'read': counts.read if counts else None,
-    'kept': counts.kept if counts else None,
-    'quarantined': counts.quarantined if counts else None,
+    **{name: getattr(counts, name, None) for name in ('read', 'kept', 'quarantined')},
   }
 
 
@@ -248,18 +246,6 @@ def _source(made: Made) -> str:
   except (KeyError, ValueError):
     return base
   return ', '.join(f'{base}/{split["pattern"]}' for split in splits)
-
-
-def _artifact(made: Made) -> dict[str, Any]:
-  return {
-    'id': made.artifact.id,
-    'type': made.type,
-    'step': made.step,
-    'output': made.key,
-    'run': made.run.removesuffix(AGAIN),
-    'where': made.artifact.uri,
-    'there': made.live,
-  }
 
 
 def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[Manifest | None, list[str]]:

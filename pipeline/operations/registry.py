@@ -30,7 +30,7 @@ from models.versions import served_version
 from models.whole_files import write_whole
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
-from pipeline.operations.store import MetadataStoreError, place
+from pipeline.operations.store import MetadataStoreError, place, plain_properties
 from pipeline.summary_record import Summary
 
 RUN_TYPE = 'farelite_run'
@@ -149,21 +149,23 @@ def _refuse_foreign_artifacts(config: RunConfig, output: OutputDirectory, known:
 def _claimed(
   store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, directory_id: str
 ) -> mlmd_pb2.Context | None:
-  context = mlmd_pb2.Context(name=config.name, type_id=store.put_context_type(mlmd_pb2.ContextType(name=PIPELINE_TYPE)))
-  since = datetime.datetime.now(datetime.timezone.utc)
-  set_properties(
-    context,
-    {
-      'directory_id': directory_id,
-      'directory': str(output.path),
-      'host': socket.gethostname(),
-      'since': f'{since:%Y-%m-%d %H:%M} UTC',
-    },
-  )
+  told = {
+    'directory_id': directory_id,
+    'directory': str(output.path),
+    'host': socket.gethostname(),
+    'since': f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC',
+  }
+  context = _new_context(store, PIPELINE_TYPE, config.name, told)
   try:
     store.put_contexts([context])
   except mlmd.errors.AlreadyExistsError:
     return None
+  return context
+
+
+def _new_context(store: mlmd.MetadataStore, kind: str, name: str, facts: Mapping[str, Any]) -> mlmd_pb2.Context:
+  context = mlmd_pb2.Context(name=name, type_id=store.put_context_type(mlmd_pb2.ContextType(name=kind)))
+  set_properties(context, facts)
   return context
 
 
@@ -183,10 +185,8 @@ def begin(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
     run_id: from `new_run_id`.
     facts: what is known of it.
   """
-  context = mlmd_pb2.Context(name=run_id, type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)))
   begun = {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid()}
-  set_properties(context, begun | facts.properties())
-  store.put_contexts([context])
+  store.put_contexts([_new_context(store, RUN_TYPE, run_id, begun | facts.properties())])
 
 
 def update(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
@@ -220,10 +220,6 @@ def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollbac
   """A rollback's line among the runs, for the caller to write; always the same one for the same rollback."""
   when = datetime.datetime.fromisoformat(rollback.time)
   digest = hashlib.sha256(f'{pipeline}/{rollback.version}'.encode()).hexdigest()
-  context = mlmd_pb2.Context(
-    name=f'{when:%Y%m%d-%H%M%S}-{digest[:6]}',
-    type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)),
-  )
   facts = RunEntry(
     status=ROLLED_BACK,
     pipeline=pipeline,
@@ -234,8 +230,7 @@ def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollbac
     restored_version=rollback.restored,
     replaced_version=rollback.replaced,
   )
-  set_properties(context, facts.properties())
-  return context
+  return _new_context(store, RUN_TYPE, f'{when:%Y%m%d-%H%M%S}-{digest[:6]}', facts.properties())
 
 
 def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Execution, facts: Mapping[str, Any]) -> None:
@@ -254,8 +249,7 @@ def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Executi
 
 def get_properties(node: mlmd_pb2.Context) -> dict[str, Any]:
   """Custom properties as plain values, long texts put together again."""
-  values = node.custom_properties.items()
-  plain = {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+  plain = plain_properties(node)
   whole = {name: value for name, value in plain.items() if _PART not in name}
   for name in sorted(plain.keys() - whole.keys()):
     whole[name.partition(_PART)[0]] += plain[name]
@@ -359,12 +353,10 @@ def _record(
     'replaced_version': str(rollback.replaced),
   }
   set_properties(pushed, properties | told)
-  events = [(pushed, _event(mlmd_pb2.Event.OUTPUT))]
-  if restored:
-    events.insert(0, (restored.artifact, _event(mlmd_pb2.Event.INPUT)))
+  events = [(restored.artifact, _event(mlmd_pb2.Event.INPUT))] if restored else []
   store.put_execution(
     execution,
-    events,
+    [*events, (pushed, _event(mlmd_pb2.Event.OUTPUT))],
     [_pipeline_context(store, pipeline), rollback_context(store, pipeline, rollback)],
     reuse_context_if_already_exist=True,
     force_reuse_context=True,
@@ -387,9 +379,7 @@ def _event(kind: mlmd_pb2.Event.Type) -> mlmd_pb2.Event:
 def _pipeline_context(store: mlmd.MetadataStore, pipeline: str) -> mlmd_pb2.Context:
   """TFX's own context of a pipeline, in which its Resolvers look."""
   known = store.get_context_by_type_and_name('pipeline', pipeline)
-  if known is not None:
-    return known
-  return mlmd_pb2.Context(name=pipeline, type_id=store.put_context_type(mlmd_pb2.ContextType(name='pipeline')))
+  return _new_context(store, 'pipeline', pipeline, {}) if known is None else known
 
 
 KILLED = 'killed'

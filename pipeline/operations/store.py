@@ -46,6 +46,12 @@ _PASSING = ('locked', 'concurrent', 'already exists', 'deadlock', 'duplicate key
 """What a client says whose first connection met another one's."""
 
 
+def plain_properties(node: mlmd_pb2.Context | mlmd_pb2.Execution | mlmd_pb2.Artifact) -> dict[str, Any]:
+  """Custom properties as plain values."""
+  values = node.custom_properties.items()
+  return {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+
+
 class StoreClient(mlmd.MetadataStore):
   """A MetadataStore whose types are registered once on servers.
 

@@ -24,29 +24,23 @@ _ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
 _IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')
 
 
-def found(content: Any) -> Iterator[tuple[str, str]]:
+def found(content: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
   """Where a value holds an absolute local path.
 
   Args:
     content: dictionaries, lists, numbers and text; text that is JSON is looked into.
+    place: where the content itself lies.
 
   Yields:
     A dotted place, such as `input_config.splits.0.pattern`, and the path.
   """
-  yield from _walk(content, ())
-
-
-def _walk(content: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-  if isinstance(content, dict):
-    for key, value in content.items():
-      yield from _walk(value, (*place, str(key)))
-  elif isinstance(content, list):
-    for index, value in enumerate(content):
-      yield from _walk(value, (*place, str(index)))
+  if isinstance(content, dict | list):
+    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+      yield from found(value, (*place, str(key)))
   elif isinstance(content, str):
     inner = _decoded(content)
     if inner is not None:
-      yield from _walk(inner, place)
+      yield from found(inner, place)
     elif _ABSOLUTE.fullmatch(content) and not content.startswith(_IN_IMAGE):
       yield '.'.join(place), content
 
@@ -279,7 +273,10 @@ def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
   if hook and stage.target is Target.VERTEX:
     _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
-    inputs, outputs = _after_hook(stage, where, inputs, outputs)
+    # What Vertex changes by the driver's word before it looks into the cache and runs the executor.
+    written = _written(stage, where)
+    values = inputs.get('parameterValues', {}) | written.get('parameterValues', {})
+    inputs, outputs = inputs | {'parameterValues': values}, invocation.merged(outputs, written)
   key = invocation.fingerprint(stage.pipeline.name, task, inputs)
   earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
   if earlier:
@@ -290,7 +287,8 @@ def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping
   written = _written(stage, where)
   outputs = invocation.merged(outputs, written)
   made = {
-    name: [_noted(stage, artifact) for artifact in value['artifacts']] for name, value in outputs['artifacts'].items()
+    name: [artifact | {'files': stage.buckets.files(artifact['uri'])} for artifact in value['artifacts']]
+    for name, value in outputs['artifacts'].items()
   }
   parameters = _output_parameters(stage, task, outputs, written)
   return TaskOutcome(_execution(stage, task, made, parameters, key), start_up, _left_behind(scratch))
@@ -314,14 +312,23 @@ def _refuse_local_paths(content: Mapping[str, Any]) -> None:
 
 def _refuse_lost_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> None:
   """An artifact that had files when it was made and has none now."""
+  for key, producer, artifact in _empty_artifacts(stage, task, done):
+    if artifact['files']:
+      raise TaskFailedError(
+        f"its input '{key}' from {producer} has lost its files: {artifact['uri']} had {artifact['files']}, and "
+        f'there is none at {stage.buckets.path(artifact["uri"])} now.'
+      )
+
+
+def _empty_artifacts(
+  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
+) -> Iterator[tuple[str, str, Artifact]]:
+  """Inputs that hold no file: key, producer and artifact."""
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
     producer = reference['taskOutputArtifact']['producerTask']
     for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
-      if artifact['files'] and not stage.buckets.files(artifact['uri']):
-        raise TaskFailedError(
-          f"its input '{key}' from {producer} has lost its files: {artifact['uri']} had {artifact['files']}, and "
-          f'there is none at {stage.buckets.path(artifact["uri"])} now.'
-        )
+      if not stage.buckets.files(artifact['uri']):
+        yield key, producer, artifact
 
 
 def _call(
@@ -353,29 +360,12 @@ def _call(
     log,
   )
   if code:
-    raise TaskFailedError(stage.buckets.globalized(sentence(log, code, _empty_inputs(stage, task, done))))
+    empty = _empty_artifacts(stage, task, done)
+    # Which may be why it failed.
+    lost = [f"{producer} left no file in its '{key}' ({artifact['uri']})." for key, producer, artifact in empty]
+    raise TaskFailedError(stage.buckets.globalized(sentence(log, code, lost)))
   if opened := opened_as_local(log):
     raise TaskFailedError(f'{opened} Its log: {log}')
-
-
-def _empty_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> list[str]:
-  """Sentences about inputs that hold no file, which may be why a step failed."""
-  sentences = []
-  for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
-    producer = reference['taskOutputArtifact']['producerTask']
-    for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
-      if not stage.buckets.files(artifact['uri']):
-        sentences.append(f"{producer} left no file in its '{key}' ({artifact['uri']}).")
-  return sentences
-
-
-def _after_hook(
-  stage: Rehearsal, where: invocation.OutputPlaces, inputs: dict[str, Any], outputs: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """What Vertex changes by the driver's word before it looks into the cache and runs the executor."""
-  written = _written(stage, where)
-  values = inputs.get('parameterValues', {}) | written.get('parameterValues', {})
-  return inputs | {'parameterValues': values}, invocation.merged(outputs, written)
 
 
 def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]:
@@ -384,10 +374,6 @@ def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]
   if not file.exists():
     return {}
   return rehearsal_spec.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
-
-
-def _noted(stage: Rehearsal, artifact: Artifact) -> Artifact:
-  return artifact | {'files': stage.buckets.files(artifact['uri'])}
 
 
 def _output_parameters(

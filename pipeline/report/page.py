@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jinja2
@@ -26,23 +26,15 @@ TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
-  """A part of the page.
+class Part:
+  """A section of the page.
 
   Attributes:
     id: where links to it lead; also names its template.
     title: its heading, and its name in the navigation.
-    content: what the template shows.
+    make: makes what the template shows; nothing where the run has no such section.
+    expected: whether a run that came to its end has it.
   """
-
-  id: str
-  title: str
-  content: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-  """What would be a section: how to make it, and whether a run that came to its end has it."""
 
   id: str
   title: str
@@ -61,20 +53,11 @@ def run_page(record: RunRecord) -> str:
   """
   notes: list[str] = []
   variants = _made(Part('variants', 'Variants', lambda: read_variants(record)), notes)
-  sections, absent = _sections(_parts(record, variants, notes), notes)
-  return _render(
-    'run.html',
-    record=record,
-    headline=headline(record, variants),
-    sections=sections,
-    absent=absent,
-    notes=notes,
-  )
-
-
-def render(template: str, **content: Any) -> str:
-  """A page out of a template of this package."""
-  return _render(template, **content)
+  made = [(part, _made(part, notes)) for part in _parts(record, variants, notes)]
+  sections = [(part, content) for part, content in made if content]
+  absent = [part.title for part, content in made if part.expected and not content]
+  head = headline(record, variants)
+  return render('run.html', record=record, headline=head, sections=sections, absent=absent, notes=notes)
 
 
 def _parts(record: RunRecord, variants: CompressionRecord | None, notes: list[str]) -> list[Part]:
@@ -95,18 +78,6 @@ def _parts(record: RunRecord, variants: CompressionRecord | None, notes: list[st
   ]
 
 
-def _sections(parts: list[Part], notes: list[str]) -> tuple[list[Section], list[str]]:
-  """The sections that there are, and the names of those that are missed."""
-  sections, absent = [], []
-  for part in parts:
-    content = _made(part, notes)
-    if content:
-      sections.append(Section(part.id, part.title, content))
-    elif part.expected:
-      absent.append(part.title)
-  return sections, absent
-
-
 def _made(part: Part, notes: list[str]) -> Any:
   """Makes a part; one that can't be made must not cost the page: the run may be of another version, or half written."""
   try:
@@ -116,7 +87,8 @@ def _made(part: Part, notes: list[str]) -> Any:
     return None
 
 
-def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
+def render(template: str, **content: Any) -> str:
+  """A page out of a template of this package."""
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES),
     autoescape=True,
