@@ -78,13 +78,9 @@ def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surrou
   """Gives each Beam step its arguments.
 
   Args:
-    nodes: steps of a pipeline.
-    beam: their engines.
-    around: what the engines take from around them.
     bigquery: whether the ingestion reads BigQuery.
 
-  Raises:
-    ConfigError: an engine lacks a setting, or an option of Beam's is wrong.
+  Raises `ConfigError` where an engine lacks a setting, or an option of Beam's is wrong.
   """
   from tfx.dsl.components.base import base_beam_component
 
@@ -102,8 +98,7 @@ def check(beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
 def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool = False) -> list[str]:
   """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
 
-  Raises:
-    ConfigError: see `with_engines`.
+  Raises `ConfigError`, see `with_engines`.
   """
   settings = beam.of(step)
   place = f'beam.components.{step}' if step in beam.components else 'beam'
@@ -121,11 +116,7 @@ def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool =
 
 
 def project_of(around: Surroundings) -> str:
-  """The project that pays for reading BigQuery.
-
-  Raises:
-    ConfigError: there is none.
-  """
+  """The project that pays for reading BigQuery. Raises `ConfigError` where there is none."""
   project = around.project or _from_environment(_PROJECT)
   if not project:
     raise ConfigError(
@@ -219,8 +210,7 @@ def flags(options: Mapping[str, Option]) -> list[str]:
     options: values by name: true for an option that takes no value, a list for
       one that may be repeated.
 
-  Raises:
-    OptionError: see there; the nearest name is told.
+  Raises `OptionError`, see there; the nearest name is told.
   """
   known = known_options()
   found = []

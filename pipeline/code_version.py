@@ -35,14 +35,9 @@ def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
 
   Args:
     roots: dotted paths of modules, or of classes and functions in them.
-    house: the folder of the rooms.
 
-  Returns:
-    16 hexadecimal digits; equal code in another place, or under another
-    Python, gives the same ones.
-
-  Raises:
-    ImportError: there is no such module.
+  Returns 16 hexadecimal digits; equal code in another place, or under another Python, gives the same ones. Raises
+  `ImportError` where there is no such module.
   """
   digest = hashlib.sha256()
   for module in sorted(closure(*roots, house=house)):
@@ -58,7 +53,6 @@ def step_version(component: type[Any], house: pathlib.Path = _HOUSE) -> str:
   Args:
     component: a class of components; a `USER_FN` of it is the dotted path of
       that function.
-    house: the folder of the rooms.
   """
   return code_version(*step_roots(component), house=house)
 
@@ -79,8 +73,7 @@ def run_version(house: pathlib.Path = _HOUSE) -> str:
 def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
   """The modules of this project that run where `roots` do; of a package, its `__init__`.
 
-  Raises:
-    ImportError: a root is no module, and nothing in one.
+  Raises `ImportError` where a root is no module, and nothing in one.
   """
   found: set[str] = set()
   passed: set[str] = set()

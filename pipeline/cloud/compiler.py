@@ -87,13 +87,11 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   """Compiles a config for a cloud target.
 
   Args:
-    config: the whole run.
     source: the rides; in a bucket.
     platform: completed from the environment, see `platform_settings`.
     target: vertex or kfp.
 
-  Raises:
-    TargetError: the image or the pipeline root is missing.
+  Raises `TargetError` where the image or the pipeline root is missing.
   """
   if platform.image is None:
     raise TargetError('No image: set platform.image or FARELITE_IMAGE to what `make image` built and you pushed.')

@@ -22,9 +22,7 @@ TOKEN = f'{PREFIX}KFP_TOKEN'
 def connect(platform: Platform) -> kfp.Client:
   """A client of the cluster's API.
 
-  Raises:
-    TargetError: there is no endpoint.
-    SubmissionError: nobody answers there.
+  Raises `TargetError` where there is no endpoint; `SubmissionError` where nobody answers there.
   """
   endpoint = platform.kfp.endpoint
   if endpoint is None:
@@ -52,13 +50,7 @@ def _check_answers(endpoint: str) -> None:
 def submit(compiled: CompiledPipeline, platform: Platform) -> Submission:
   """Starts a run and returns at once.
 
-  Args:
-    compiled: for kfp.
-    platform: completed settings.
-
-  Raises:
-    TargetError: see `connect`.
-    SubmissionError: the cluster refused the run, or can't be reached.
+  Raises `TargetError`, see `connect`; `SubmissionError` where the cluster refused the run, or can't be reached.
   """
   client = connect(platform)
   name = f'{compiled.name}-{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}'

@@ -25,12 +25,10 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
   """The client's job of a compiled pipeline; nothing is sent yet.
 
   Args:
-    compiled: for vertex.
     platform: completed settings; the project and the region go to the client alone.
     credentials: of google-auth; its defaults where there are none.
 
-  Raises:
-    TargetError: project, region or credentials are missing.
+  Raises `TargetError` where project, region or credentials are missing.
   """
   vertex, credentials = platform.vertex, connect(platform, credentials)
   with compiled.file() as template:
@@ -75,11 +73,8 @@ def default_credentials() -> Any:
 def submit(compiled: CompiledPipeline, platform: Platform, credentials: Any = None) -> Submission:
   """Starts a run and returns at once.
 
-  The client makes the pipeline root's bucket if there is none.
-
-  Raises:
-    TargetError: see `pipeline_job`.
-    SubmissionError: Vertex refused the run, or can't be reached.
+  The client makes the pipeline root's bucket if there is none. Raises `TargetError`, see `pipeline_job`;
+  `SubmissionError` where Vertex refused the run, or can't be reached.
   """
   job = pipeline_job(compiled, platform, credentials)
   with told(' the run', f' as {platform.vertex.project}'):

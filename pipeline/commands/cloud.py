@@ -36,8 +36,7 @@ from pipeline.sources import DataSource, files_of, resolve_window, rides_of
 def compile_to_file(target: str, config: str | None, data: str | None, overrides: Sequence[str], output: str) -> None:
   """Writes the compiled pipeline to `output`.
 
-  Raises:
-    ConfigError, DataSourceError, TargetError: a user's mistake.
+  Raises `ConfigError`, `DataSourceError` or `TargetError` for a user's mistake.
   """
   where = Target(target)
   check_suffix(output, where)
@@ -62,12 +61,9 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
 
   Args:
     config: the whole run; its platform is completed from the environment.
-    source: the rides.
     target: vertex or kfp.
-    console: shows what is waited for.
 
-  Raises:
-    TargetError: one sentence per finding.
+  Raises `TargetError`, one sentence per finding.
   """
   platform = platform_settings(config.platform)
   if importlib.util.find_spec('kfp') is None:
@@ -91,9 +87,7 @@ def _linted(config: RunConfig, source: DataSource, platform: Platform, target: T
 def submit(target: str, config: str | None, data: str | None, overrides: Sequence[str]) -> None:
   """Submits a run and says where to watch it.
 
-  Raises:
-    UserError: a user's mistake.
-    SubmissionError: the backend refused, or can't be reached.
+  Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
   where = Target(target)
   resolved = load(config, data, overrides)
@@ -140,9 +134,6 @@ class RehearsedTask(RecordPart):
   """A task of a rehearsal.
 
   Attributes:
-    name: of the task.
-    state: how it ended.
-    seconds: wall time.
     start_up_seconds: until TFX handed over to the executor; `None` where no process ran, or another one.
     left_behind: files that the task wrote where nothing finds them.
   """
@@ -161,10 +152,7 @@ class RehearsalRecord(Record):
     status: `complete` or `failed`.
     reason: why it failed.
     target: vertex or kfp.
-    run: its id.
     pushed: URI of the version that was pushed.
-    logs: folder of its logs.
-    steps: the tasks that ended.
     seconds: wall time of the whole.
   """
 
@@ -212,11 +200,7 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
     output: everything goes below; a second rehearsal finds what the first one made.
     parallel: containers at a time.
 
-  Returns:
-    The exit code: 0, or 1 where a task failed.
-
-  Raises:
-    UserError: a user's mistake.
+  Returns the exit code: 0, or 1 where a task failed. Raises `UserError` for a user's mistake.
   """
   start = time.monotonic()
   directory = RehearsalDirectory(output.path)

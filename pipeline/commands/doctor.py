@@ -47,8 +47,6 @@ class CheckResult:
   """The result of one check.
 
   Attributes:
-    ok: whether all is well.
-    text: what was found.
     mend: what to do where it is not.
   """
 

@@ -40,11 +40,7 @@ _WIDTH = 240
 
 
 def list_runs(where: str | None, as_json: bool) -> None:
-  """Lists the runs.
-
-  Raises:
-    UserError: there is nothing to list.
-  """
+  """Lists the runs. Raises `UserError` where there is nothing to list."""
   config, output, store = _opened(where)
   entries = read_runs(store, config, output)
   if as_json:
@@ -62,10 +58,8 @@ def show(run: str, where: str | None, as_json: bool) -> None:
   Args:
     run: a run's id or its beginning, a version, or the path of a version.
     where: as of `list_runs`; by default what the path says.
-    as_json: everything, the config included.
 
-  Raises:
-    UserError: there is nothing to show.
+  Raises `UserError` where there is nothing to show.
   """
   path = pathlib.Path(run).absolute()
   if where is None and path.parent.name == 'serving' and path.is_dir():
@@ -199,11 +193,8 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
   """Rolls back and says what serves now.
 
   The store is asked which models these versions are, but not waited for: where it is down, the version is put back
-  nevertheless and the next run enters it.
-
-  Raises:
-    RestoreError: there is nothing to put back.
-    ConfigError, OutputError: `directory` is no output directory.
+  nevertheless and the next run enters it. Raises `RestoreError` where there is nothing to put back; `ConfigError` or
+  `OutputError` where `directory` is no output directory.
   """
   output = local_output.at(directory)
   config = local_run.read(output)
@@ -257,13 +248,9 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
   """Removes what the limits say, or only tells of it.
 
   Args:
-    directory: an output directory.
-    dry_run: whether nothing is removed.
-    wait: whether to wait for a run that goes on there.
     overrides: of the config, `retention.key=value`.
 
-  Raises:
-    UserError: a user's mistake.
+  Raises `UserError` for a user's mistake.
   """
   for override in overrides:
     if not override.strip().startswith('retention.'):
@@ -289,8 +276,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
 def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> str:
   """Removes what the limits say; the caller holds the output directory.
 
-  Returns:
-    What went and what stays, in one sentence.
+  Returns what went and what stays, in one sentence.
   """
   registry.record_rollbacks(store, config.name, output.serving)
   planned = retention.plan(store, config, output)

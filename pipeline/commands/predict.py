@@ -50,8 +50,7 @@ def run(
     threads: blocks of rides that are worked on at the same time; as many as
       there are cores by default.
 
-  Raises:
-    UserError: a user's mistake.
+  Raises `UserError` for a user's mistake.
   """
   console = Console(stderr=True, highlight=False)
   start = time.monotonic()

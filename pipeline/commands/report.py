@@ -17,12 +17,7 @@ _SETTINGS = 12
 def run(directory: str, against: str | None = None) -> None:
   """Writes the page of a run, or the comparison of two.
 
-  Args:
-    directory: the output directory of a run.
-    against: that of another run.
-
-  Raises:
-    UserError: one of them is none, or the page can't be written.
+  Raises `UserError` where one of them is none, or the page can't be written.
   """
   terminal.prepare()
   # TensorFlow tells every process about the machine.

@@ -57,15 +57,13 @@ Job = Callable[[StepObserver], Summary]
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   """Runs, shows progress and the outcome.
 
-  Returns:
-    The exit code: 0 unless the run failed; a model that was not blessed is a
-    result.
-
   Raises:
     DataSourceError: the rides can't be read as the config says.
     ConfigError: a Beam step's engine can't run as it is set.
     MetadataStoreError: the metadata store can't be used.
     UserError: the record of earlier windows can't be read.
+
+  Returns the exit code: 0 unless the run failed; a model that was not blessed is a result.
   """
   with opened(config, source, output) as session:
     if config.retraining.window is not None:
@@ -93,9 +91,6 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
   """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
 
   Args:
-    config: the whole run.
-    source: the rides.
-    output: where everything goes.
     show: whether to show the config at once, and not only `show_config` before a run.
 
   Raises:
@@ -128,11 +123,7 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
 def perform(session: Session, config: RunConfig, output: OutputDirectory, job: Job) -> int:
   """Loads TFX and does a job with a live view, then writes the report and shows the outcome.
 
-  Returns:
-    The exit code, as of `run`.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the exit code, as of `run`. Raises `MetadataStoreError` where the metadata store can't be used.
   """
   with session.console.status('loading TFX …'):
     from pipeline.operations import store as operations_store
@@ -313,13 +304,12 @@ def _ratio(estimate: Estimate | None) -> str:
 def run_window(session: Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   """Runs on the window, or says that there is no new data.
 
-  Returns:
-    The exit code: 0 unless the run failed.
-
   Raises:
     IngestionError: no file matches, or the pattern has no spans.
     UserError: the record of earlier runs can't be read.
     MetadataStoreError: the metadata store can't be used.
+
+  Returns the exit code: 0 unless the run failed.
   """
   now = datetime.datetime.now(datetime.timezone.utc)
   ledger = Ledger.load(output.ledger)
@@ -344,11 +334,7 @@ def perform_window(
 ) -> int:
   """Runs a plan; arguments as of `recorded_run`.
 
-  Returns:
-    The exit code: 0 unless the run failed.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the exit code: 0 unless the run failed. Raises `MetadataStoreError` where the metadata store can't be used.
   """
 
   def job(observer: StepObserver) -> Summary:

@@ -58,9 +58,8 @@ def create(
 ) -> None:
   """Creates a schedule and says when it fires next; for a crontab, only makes the output directory and says the line.
 
-  Raises:
-    ScheduleError, ConfigError, DataSourceError, OutputError, TargetError: a user's mistake.
-    SubmissionError: the backend refused, or can't be reached.
+  Raises `ScheduleError`, `ConfigError`, `DataSourceError`, `OutputError` or `TargetError` for a user's mistake;
+  `SubmissionError` where the backend refused, or can't be reached.
   """
   cron = Cron.parse(expression, zone)
   resolved = loading.load(config, overrides)
@@ -126,11 +125,7 @@ def _no_rides_yet(config: RunConfig) -> str | None:
 
 
 def keeper(target: str, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
-  """Who keeps the schedules of a target.
-
-  Raises:
-    ConfigError, TargetError: a user's mistake.
-  """
+  """Who keeps the schedules of a target. Raises `ConfigError` or `TargetError` for a user's mistake."""
   if target == ScheduleTarget.LOCAL:
     return _local(units)
   with terminal.captured():  # Google's packages warn when they are imported.
@@ -153,9 +148,8 @@ def _keeper_in_a_cloud(target: ScheduleTarget, config: RunConfig, cluster_zone: 
 def change(schedules: Schedules, verb: str, name: str) -> None:
   """Pauses, resumes or deletes a schedule and shows it.
 
-  Raises:
-    ScheduleError: there is none of this name.
-    SubmissionError: the backend refused, or can't be reached.
+  Raises `ScheduleError` where there is none of this name; `SubmissionError` where the backend refused, or can't be
+  reached.
   """
   with terminal.captured() as console:
     schedule: Schedule = getattr(schedules, verb)(name)
@@ -166,11 +160,7 @@ def change(schedules: Schedules, verb: str, name: str) -> None:
 
 
 def show(schedules: Schedules) -> None:
-  """Lists the schedules.
-
-  Raises:
-    SubmissionError: the backend can't be reached.
-  """
+  """Lists the schedules. Raises `SubmissionError` where the backend can't be reached."""
   with terminal.captured() as console:
     found = schedules.all()
     if not found:

@@ -46,7 +46,6 @@ class StudyProgress:
   """Shows the progress of a study; use it with `with`.
 
   Args:
-    console: where to draw.
     directory: where units are kept, for the sentence about those of an earlier study.
   """
 
@@ -109,8 +108,7 @@ _UNITS = 'units'
 def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Sequence[str]) -> tuple[str, ...]:
   """The overrides of a config that the command's options stand for, the user's own `--set` last.
 
-  Raises:
-    UserError: there is no block of that name.
+  Raises `UserError` where there is no block of that name.
   """
   for block in blocks:
     try:
@@ -122,22 +120,14 @@ def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Se
 
 
 def check(config: RunConfig) -> None:
-  """Refuses a study that its model makes impossible.
-
-  Raises:
-    ConfigError: names every mistake.
-  """
+  """Refuses a study that its model makes impossible. Raises `ConfigError`, which names every mistake."""
   problems = study_problems(config)
   if problems:
     raise loading.ConfigError('\n'.join(['The study does not fit the config:', *(f'  - {one}' for one in problems)]))
 
 
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
-  """Makes the study and shows it.
-
-  Raises:
-    UserError: a user's mistake.
-  """
+  """Makes the study and shows it. Raises `UserError` for a user's mistake."""
   start = time.monotonic()
   write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
@@ -181,8 +171,7 @@ def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecor
 def print_markdown(directory: str, blocks: Sequence[str]) -> None:
   """Prints the tables of a finished study as Markdown.
 
-  Raises:
-    UserError: there is none, or no block of that name.
+  Raises `UserError` where there is none, or no block of that name.
   """
   from pipeline.study import results as study_results
 

@@ -71,11 +71,7 @@ class OutputDirectory:
 
 
 def at(path: str) -> OutputDirectory:
-  """The directory of this path, be it there or not.
-
-  Raises:
-    OutputError: it is no path of this machine.
-  """
+  """The directory of this path, be it there or not. Raises `OutputError` where it is no path of this machine."""
   if is_bucket(path):
     raise OutputError(
       f"The output '{path}' does not lie on this machine, and this command works in a folder; name one. Runs in the "
@@ -87,8 +83,7 @@ def at(path: str) -> OutputDirectory:
 def prepare(path: str) -> OutputDirectory:
   """Creates the directory and checks that it can be written and has room.
 
-  Raises:
-    OutputError: it is a bucket or a file, not writable, or full.
+  Raises `OutputError` where it is a bucket or a file, not writable, or full.
   """
   directory = at(path)
   try:
@@ -116,12 +111,10 @@ def locked(
   """Holds the directory for one run; the lock dies with the process, however that ends.
 
   Args:
-    directory: to hold.
     wait: whether to wait for another run to end, instead of being refused.
     waiting: is told once of whom, before the waiting begins.
 
-  Raises:
-    BusyError: another run holds it; says which process, since when.
+  Raises `BusyError` where another run holds it; says which process, since when.
   """
   file = directory.path / '.lock'
   with file.open('a+') as handle:

@@ -41,19 +41,12 @@ def run(
   """Runs the whole pipeline and writes its summary, whatever happens.
 
   Args:
-    config: what to run.
-    source: the rides.
-    output: where everything goes.
-    observer: is told of each step.
     window: what is read, of a run on a window.
     triggers: why such a run is made.
     notes: sentences that go before the summary's own notes.
 
-  Returns:
-    The summary, as written to `output.summary`.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the summary, as written to `output.summary`. Raises `MetadataStoreError` where the metadata store can't be
+  used.
   """
   steps: list[Step] = []
   after: dict[str, list[str]] = {}
@@ -156,12 +149,10 @@ def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
   """Reads `config.yaml` of an output directory.
 
   Args:
-    output: the directory.
     overrides: `section.key=value` texts.
 
-  Raises:
-    ConfigError: there is none, or this version of the code can't read it.
-    ConfigError: an override is wrong.
+  Raises `ConfigError` where there is none, or this version of the code can't read it; `ConfigError` where an override
+  is wrong.
   """
   if not output.config.is_file():
     raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")

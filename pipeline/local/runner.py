@@ -42,7 +42,6 @@ class Step:
 
   Attributes:
     name: the node's id.
-    state: how it ended.
     seconds: wall time, driver and metadata included.
     outputs: artifacts by output key; empty unless complete or cached.
   """
@@ -89,7 +88,6 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     connection: to the metadata store. It is given here and not to the pipeline,
       whose description is logged: it may hold a password.
     run_id: names the run in the store; no other run there has the same.
-    observer: is told when steps begin and end.
   """
 
   def __init__(self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver) -> None:
@@ -101,8 +99,7 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
   def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
     """Runs all nodes in order; `steps` tells how each one ended.
 
-    Raises:
-      StepFailedError: a step raised; the steps after it do not run.
+    Raises `StepFailedError` where a step raised; the steps after it do not run.
     """
     del run_options
     runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_id})
@@ -160,11 +157,7 @@ def run_locally(
   observer: StepObserver,
   steps: list[Step],
 ) -> None:
-  """Compiles and runs `pipeline`; appends to `steps` as they end.
-
-  Raises:
-    StepFailedError: a step raised.
-  """
+  """Compiles and runs `pipeline`; appends to `steps` as they end. Raises `StepFailedError` where a step raised."""
   runner = ObservedLocalRunner(connection, run_id, observer)
   runner.steps = steps
   runner.run(pipeline)

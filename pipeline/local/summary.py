@@ -40,8 +40,6 @@ def summarize(
   """The summary of a run that got past its configuration.
 
   Args:
-    config: what was run.
-    steps: the steps that ended.
     failure: why the run stopped, or `None` if it came to its end.
     anomalies: whether it was the anomaly gate that stopped it.
     after: names of the steps that each one waits for.

@@ -36,11 +36,7 @@ _PLAIN_STEPS = frozenset({'EarlierStatistics', 'ServedModel', 'WarmStartModel'})
 
 
 class LiveView:
-  """Shows steps while they run; on a pipe, a line as each one ends.
-
-  Args:
-    console: where to draw.
-  """
+  """Shows steps while they run; on a pipe, a line as each one ends."""
 
   def __init__(self, console: Console) -> None:
     self._console = console
@@ -154,13 +150,8 @@ _OPTIONAL = ('reduction', 'beam', 'metadata', 'retention', 'retraining', 'platfo
 def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
   """The resolved config as YAML that gives the same config when it is read again.
 
-  Args:
-    config: resolved.
-
-  Returns:
-    The text, and the sections that are left out of it as they are all by
-    default. A recipe or scheme that is the packaged one of its name stands
-    there by that name.
+  Returns the text, and the sections that are left out of it as they are all by default. A recipe or scheme that is the
+  packaged one of its name stands there by that name.
   """
   values = config.model_dump(mode='json')
   unchanged = tuple(

@@ -34,12 +34,10 @@ class Made:
   """An artifact and how it came to be.
 
   Attributes:
-    artifact: as the store has it.
     type: its type's name, such as `Examples`.
     step: the node that made it.
     key: of the output.
     run: the run that made it, which may be an earlier one than whoever took it from the cache.
-    execution: the execution that made it.
   """
 
   artifact: mlmd_pb2.Artifact
@@ -63,13 +61,11 @@ def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str
   """Everything that some artifacts were made of, and what was made along with it.
 
   Args:
-    store: the metadata store.
     roots: ids of artifacts.
     skip: keys of inputs that are not followed, such as `COMPARED`.
 
-  Returns:
-    The artifacts, in the order of their making; a step's other outputs count, too, such as the counts of quarantined
-    rows beside the rides.
+  Returns the artifacts, in the order of their making; a step's other outputs count, too, such as the counts of
+  quarantined rows beside the rides.
   """
   executions: dict[int, mlmd_pb2.Execution] = {}
   open_artifacts, seen = set(roots), set()
@@ -88,7 +84,6 @@ def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[Made]
   """What the steps of some runs made or took from the cache; each artifact is told with its first maker.
 
   Args:
-    store: the metadata store.
     runs: names of TFX's run contexts.
   """
   contexts = [store.get_context_by_type_and_name('pipeline_run', run) for run in runs]
@@ -144,7 +139,6 @@ class Provenance:
 
   Attributes:
     entry: the run that was asked for, or the rollback.
-    output: the output directory.
     rides: one mapping per ingestion: `source`, `files`, `digest`, `span`, `read`, `kept`, `quarantined`.
     artifacts: `id`, `type`, `step`, `output`, `run`, `where` and `there`, in the order of their making.
     manifest: of the version; `None` where it can't be read.
@@ -173,14 +167,7 @@ class Provenance:
 
 
 def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, entry: RunEntry) -> Provenance:
-  """Follows ML Metadata from a run's push, or from all that it made, to the rides.
-
-  Args:
-    store: the metadata store.
-    config: names the pipeline.
-    output: where the version lies.
-    entry: a run or a rollback.
-  """
+  """Follows ML Metadata from a run's push, or from all that it made, to the rides."""
   push = pushes(store, config.name).get(entry.pushed_version or 0)
   if push is not None:
     everything = lineage(store, [push.artifact.id])

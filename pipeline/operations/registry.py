@@ -54,8 +54,6 @@ class RunEntry(RecordPart):
   """A run, or a rollback: what is written to the store, and what `farelite runs` tells.
 
   Attributes:
-    run: its id.
-    pipeline: the name.
     started: ISO 8601, UTC.
     ended: the same; `None` unless it came to its end.
     status: of the summary, or `running`, `killed`, `rolled_back`.
@@ -69,10 +67,6 @@ class RunEntry(RecordPart):
     serves: whether that version serves now.
     restored_version: of a rollback: whose bytes these are.
     replaced_version: of a rollback: what served before.
-    data: the source.
-    output: the output directory.
-    host: the machine.
-    code_version: digest of the code.
     config: the whole config, as YAML.
     pruned: when its artifacts were removed; `None` if they are there.
   """
@@ -115,8 +109,7 @@ def new_run_id(now: datetime.datetime) -> str:
 def claim(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> None:
   """Makes the pipeline's name, in a shared store, belong to this output directory.
 
-  Raises:
-    MetadataStoreError: it belongs to another one, or the directory was filled with another store.
+  Raises `MetadataStoreError` where it belongs to another one, or the directory was filled with another store.
   """
   if config.metadata.kind is StoreKind.SQLITE:
     _refuse_foreign_artifacts(config, output, bool(store.get_contexts_by_type('pipeline')))
@@ -181,9 +174,7 @@ def begin(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
   """Records that a run begins.
 
   Args:
-    store: the metadata store.
     run_id: from `new_run_id`.
-    facts: what is known of it.
   """
   begun = {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid()}
   store.put_contexts([_new_context(store, RUN_TYPE, run_id, begun | facts.properties())])
@@ -283,8 +274,6 @@ class Push:
   """A version as the store knows it.
 
   Attributes:
-    artifact: the PushedModel.
-    version: its number.
     model: the id of the Model that was blessed for it; `None` if unknown.
   """
 
@@ -309,8 +298,7 @@ def pushes(store: mlmd.MetadataStore, pipeline: str) -> dict[int, Push]:
 def record_rollbacks(store: mlmd.MetadataStore, pipeline: str, serving: pathlib.Path) -> list[Rollback]:
   """Enters the journal's rollbacks that the store does not know yet, such as those made while it was down.
 
-  Returns:
-    Those that were entered.
+  Returns those that were entered.
   """
   happened = rollbacks(serving)
   if not happened:
@@ -390,8 +378,6 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
   """The runs of a pipeline, oldest first.
 
   Args:
-    store: the metadata store.
-    config: names the pipeline.
     output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
   """
   served = serving_version(store, config, output)

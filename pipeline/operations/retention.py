@@ -58,9 +58,6 @@ def plan(
   The newest run stays whatever the limits are: the next one goes on from its cache and compares its rides with it.
 
   Args:
-    store: the metadata store.
-    config: holds the limits.
-    output: where everything lies.
     now: from when ages are counted, aware of its time zone.
   """
   now = now or datetime.datetime.now(datetime.timezone.utc)

@@ -34,9 +34,7 @@ class Scorer:
   def __init__(self, lite_file: pathlib.Path, dataset: Dataset, workers: int, several_files: bool) -> None:
     """Loads the file once for each of the threads that may work at the same time.
 
-    Raises:
-      LiteFileError: it is no lite file.
-      UserError: it is one for rides with other columns.
+    Raises `LiteFileError` where it is no lite file; `UserError` where it is one for rides with other columns.
     """
     self._dataset = dataset
     self._models: queue.SimpleQueue[LiteModel] = queue.SimpleQueue()
@@ -52,13 +50,11 @@ class Scorer:
     """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
 
     Args:
-      path: the file, for `file` and messages.
       block: its malformed lines lie among its rows.
       first_row: `row` of the file's first row.
 
-    Raises:
-      IngestionError: a column's type can't be what it should be.
-      LiteFileError: the model fails on the rides.
+    Raises `IngestionError` where a column's type can't be what it should be; `LiteFileError` where the model fails on
+    the rides.
     """
     canonical = canonicalize(block.rows, self._dataset, label_required=False)
     fares = self._fares(canonical.rides, canonical.valid)
@@ -136,7 +132,6 @@ class ModelFiles(NamedTuple):
   """What predictions need of a model.
 
   Attributes:
-    lite: the lite file.
     config: the config that the model was trained by; `None` for a lite file on
       its own.
     dataset: name of the dataset that it was trained on; '' where unknown.
@@ -153,8 +148,7 @@ def find_model(path: str) -> ModelFiles:
   Args:
     path: a pushed version, the directory of the versions, or a `.tflite`.
 
-  Raises:
-    ManifestError: there is none, or it is not what was pushed.
+  Raises `ManifestError` where there is none, or it is not what was pushed.
   """
   pushed = find_pushed(path)
   config = pushed.version / EXTRA / _CONFIG if pushed.version else None

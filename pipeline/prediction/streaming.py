@@ -49,15 +49,12 @@ def predict_files(
   Args:
     files: CSV (also gzip) or Parquet, in the dataset's own columns; the fare
       may be absent.
-    dataset: the mapping and the rules.
     scorer: the model, loaded for so many workers.
     workers: threads that judge and predict; one more reads and writes.
     write: gets the predictions, in the order of the rows.
     progress: is told the rows so far, from time to time.
 
-  Raises:
-    UserError: a file or the model can't be used; what was written until
-      then is incomplete.
+  Raises `UserError` where a file or the model can't be used; what was written until then is incomplete.
   """
   outcome = PredictionOutcome()
   waiting: collections.deque[concurrent.futures.Future[pa.RecordBatch]] = collections.deque()
@@ -132,10 +129,8 @@ def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
 
   Args:
     path: `*.csv` or `*.parquet`; what is there is replaced.
-    schema: of the predictions.
 
-  Raises:
-    UserError: it can't be written.
+  Raises `UserError` where it can't be written.
   """
   target = pathlib.Path(path)
   check_output(path)
@@ -149,8 +144,7 @@ def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
 def check_output(path: str) -> None:
   """Checks the name of an output before anything is read.
 
-  Raises:
-    UserError: no format goes with it, or its folder is not there.
+  Raises `UserError` where no format goes with it, or its folder is not there.
   """
   target = pathlib.Path(path)
   if is_bucket(path) or target.suffix.lower() not in SUFFIXES:

@@ -39,12 +39,10 @@ def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[R
   """Runs every task once its upstream tasks are done; after a failure no further one begins.
 
   Args:
-    stage: what the tasks share.
     observer: is told as tasks begin and end; from one thread.
     parallel: how many containers at a time.
 
-  Returns:
-    The tasks that ended, in that order.
+  Returns the tasks that ended, in that order.
   """
   ended: list[RehearsedStep] = []
   done: dict[str, Execution] = {}
@@ -105,10 +103,8 @@ def staged(source: DataSource, buckets: Buckets) -> DataSource:
 
   Args:
     source: a path, or already in a bucket, whose files then have to lie in the bucket's folder.
-    buckets: where they go.
 
-  Raises:
-    DataSourceError: there are no rides, here or in the bucket's folder.
+  Raises `DataSourceError` where there are no rides, here or in the bucket's folder.
   """
   if is_bucket(source.base):
     if not _matching(buckets.path(source.base), source):

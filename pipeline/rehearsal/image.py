@@ -55,8 +55,7 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
     folder: holds one environment for each state of the code; the others are removed.
     checkout: the sources; by default those that run now. An installed project is copied as it is installed.
 
-  Raises:
-    UserError: pip refused; says what it said.
+  Raises `UserError` where pip refused; says what it said.
   """
   checkout = checkout or _checkout()
   digest = _digest(checkout) if checkout else f'installed-{importlib.metadata.version(_PROJECT)}'
@@ -242,8 +241,6 @@ def environment(scratch: Scratch, binaries: pathlib.Path, of_image: Mapping[str,
   """All variables that a step sees.
 
   Args:
-    scratch: its directories.
-    binaries: where the image's `python` is.
     of_image: what the image and the spec set.
   """
   return {
@@ -269,12 +266,9 @@ class Containers:
 
     Args:
       command: without placeholders.
-      variables: the whole environment.
-      work: the working directory.
       log: standard output and error are appended to it.
 
-    Returns:
-      The exit code; negative for a signal, 127 where there is no such program.
+    Returns the exit code; negative for a signal, 127 where there is no such program.
     """
     with log.open('ab') as file:
       try:

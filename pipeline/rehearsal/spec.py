@@ -30,7 +30,6 @@ class DagTask:
   """A task of the DAG with its component and its executor, in the JSON names of the spec.
 
   Attributes:
-    name: of the task.
     spec: `PipelineTaskSpec`.
     component: `ComponentSpec`.
     executor: `ExecutorSpec`: a `container`, an `importer` or a `resolver`.
@@ -75,7 +74,6 @@ class ReadPipeline:
   """What a backend is given.
 
   Attributes:
-    name: of the pipeline.
     root: the bucket prefix of its outputs; empty where the submission names it.
     schema: version of the spec's schema.
     tasks: in an order in which they can run.
@@ -97,8 +95,7 @@ class ReadPipeline:
 def load(path: pathlib.Path) -> ReadPipeline:
   """Reads a `PipelineJob` (JSON, Vertex) or a `PipelineSpec` (YAML, KFP).
 
-  Raises:
-    SpecError: it is neither, or its DAG can't run.
+  Raises `SpecError` where it is neither, or its DAG can't run.
   """
   text = path.read_text(encoding='utf-8')
   try:
@@ -163,11 +160,7 @@ def _ordered(tasks: list[DagTask]) -> tuple[DagTask, ...]:
 
 
 def _runtime_parameters(spec: dict[str, Any], runtime: dict[str, Any]) -> dict[str, Any]:
-  """Values by name: what the job gives, else the default.
-
-  Raises:
-    SpecError: a parameter has neither.
-  """
+  """Values by name: what the job gives, else the default. Raises `SpecError` where a parameter has neither."""
   values: dict[str, Any] = {}
   given = runtime.get('parameterValues', {}) | {
     name: typed_value(value) for name, value in runtime.get('parameters', {}).items()
@@ -192,11 +185,7 @@ def executor_input(content: dict[str, Any]) -> str:
 
 
 def executor_output(text: str) -> dict[str, Any]:
-  """An `ExecutorOutput` that a step wrote.
-
-  Raises:
-    SpecError: the launchers of the backends would not read it.
-  """
+  """An `ExecutorOutput` that a step wrote. Raises `SpecError` where the launchers of the backends would not read it."""
   try:
     return _dictionary(json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput()))
   except json_format.Error as error:
@@ -220,8 +209,7 @@ def resolved(command: Sequence[str], content: Mapping[str, Any], text: str, name
     text: the same as JSON: what `{{$}}` becomes.
     names: what else has a name, such as `pipeline_job_name`.
 
-  Raises:
-    SpecError: a placeholder refers to nothing.
+  Raises `SpecError` where a placeholder refers to nothing.
   """
 
   def one(argument: str) -> str:

@@ -69,8 +69,6 @@ def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ())
   """Why a step failed, in one sentence without its name; the log's path comes with it.
 
   Args:
-    log: of the step.
-    exit_code: of its process.
     lost_inputs: sentences about inputs without a file.
   """
   reason = _reason(_tail(log), exit_code)
@@ -123,8 +121,7 @@ def seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> flo
     log: of the step, with the time stamps of absl.
     started: local time.
 
-  Returns:
-    Seconds, or `None` where the process did not come that far, or is not TFX's.
+  Returns seconds, or `None` where the process did not come that far, or is not TFX's.
   """
   for line in _tail(log):
     match = _ABSL.match(line)
@@ -140,9 +137,6 @@ class Rehearsal:
 
   Attributes:
     target: whose launcher is followed.
-    run: id of this rehearsal.
-    pipeline: the compiled spec.
-    image: what containers run in.
     buckets: where their URIs lie.
     store: what earlier tasks and rehearsals made.
     scratch: a directory for what goes with a pod.
@@ -172,7 +166,6 @@ class TaskOutcome:
   """What a task came to.
 
   Attributes:
-    execution: as recorded.
     start_up_seconds: until TFX handed over to the executor; `None` where no process ran, or another one.
     left_behind: files that the step wrote into its working or home directory; gone with the pod.
   """
@@ -185,8 +178,7 @@ class TaskOutcome:
 def run_task(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   """Runs a task whose upstream tasks are done, and records it.
 
-  Raises:
-    TaskFailedError: it failed, or would fail in a cluster.
+  Raises `TaskFailedError` where it failed, or would fail in a cluster.
   """
   try:
     if 'container' in task.executor:

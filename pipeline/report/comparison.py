@@ -38,8 +38,6 @@ class Side:
 
   Attributes:
     letter: A or B, its name in tables.
-    name: of its folder.
-    record: what it left.
     variants: its variants, if it made any.
   """
 
@@ -71,14 +69,11 @@ class RunComparison:
   """Two runs side by side.
 
   Attributes:
-    first: run A.
-    second: run B.
     told: what came of it, in sentences.
     outcomes: status, metrics, sizes.
     settings: what differs between the configs.
     variants: all of both.
     slices: RMSE by slice, of the trained models.
-    steps: their times.
   """
 
   first: Side

@@ -43,14 +43,7 @@ class Part:
 
 
 def run_page(record: RunRecord) -> str:
-  """The page of one run, whatever it came to.
-
-  Args:
-    record: what the run left.
-
-  Returns:
-    HTML that needs no other file and no network.
-  """
+  """The page of one run, whatever it came to. Returns HTML that needs no other file and no network."""
   notes: list[str] = []
   variants = _made(Part('variants', 'Variants', lambda: read_variants(record)), notes)
   made = [(part, _made(part, notes)) for part in _parts(record, variants, notes)]
@@ -114,12 +107,8 @@ def write(directory: str | os.PathLike[str]) -> pathlib.Path:
   Args:
     directory: the output directory of the run, with its `summary.json`.
 
-  Returns:
-    The page.
-
-  Raises:
-    UserError: there is no summary, or it is none.
-    OSError: the page can't be written.
+  Returns the page. Raises `UserError` where there is no summary, or it is none; `OSError` where the page can't be
+  written.
   """
   record = read_record(directory)
   path = record.output.path / PAGE
@@ -131,15 +120,9 @@ def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLi
   """Writes `report-against-NAME.html` into the first run's directory.
 
   Args:
-    directory: the output directory of a run.
     against: that of another run, whose folder's name is NAME.
 
-  Returns:
-    The page.
-
-  Raises:
-    UserError: one of them holds no summary.
-    OSError: the page can't be written.
+  Returns the page. Raises `UserError` where one of them holds no summary; `OSError` where the page can't be written.
   """
   first, second = read_record(directory), read_record(against)
   page = render('against.html', comparison=compare(first, second))

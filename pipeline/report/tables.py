@@ -233,7 +233,6 @@ def with_best(rows: Sequence[Row], smallest: Sequence[int] = (), largest: Sequen
   """Marks the best figure of some columns, all that read the same; none where all do.
 
   Args:
-    rows: of one table.
     smallest: columns where less is better.
     largest: columns where more is better.
   """

@@ -75,8 +75,7 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
     ledger: what is known so far.
     newest: the last span of a past window; the newest there is when `None`.
 
-  Raises:
-    IngestionError: no file matches, or the pattern has no spans.
+  Raises `IngestionError` where no file matches, or the pattern has no spans.
   """
   there = [span for span in find_spans(source.base, source.pattern) if newest is None or span.number <= newest]
   before = dict(ledger.spans)
@@ -219,19 +218,11 @@ def recorded_run(
   """Runs the pipeline on the plan's window.
 
   Args:
-    config: the whole run.
-    plan: what to read.
     ledger: is told when the run begins and what became of it.
-    output: where everything goes.
-    observer: is told of each step.
     now: when the run begins, by the caller's clock.
     verdicts: why it runs.
 
-  Returns:
-    The summary, as written.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the summary, as written. Raises `MetadataStoreError` where the metadata store can't be used.
   """
   ledger.begin(plan.entry(now))
   result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes())

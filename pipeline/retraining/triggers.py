@@ -45,7 +45,6 @@ class Verdict:
   """What one trigger says.
 
   Attributes:
-    trigger: its name.
     fires: whether it alone is enough to run.
     sentence: why, or why not.
   """

@@ -37,11 +37,7 @@ class Cron:
 
   @classmethod
   def parse(cls, expression: str, zone: str) -> Cron:
-    """Checks both.
-
-    Raises:
-      ScheduleError: no five fields, an impossible value, or an unknown zone.
-    """
+    """Checks both. Raises `ScheduleError` for no five fields, an impossible value, or an unknown zone."""
     fields = expression.split()
     if len(fields) != 5:
       raise ScheduleError(

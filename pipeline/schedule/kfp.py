@@ -23,7 +23,6 @@ class KfpSchedules:
   (CRON_SCHEDULE_TIMEZONE); a schedule of another zone is refused, as it would drift by an hour twice a year.
 
   Args:
-    platform: completed settings.
     cluster_zone: the cluster's; UTC unless it was set.
   """
 
@@ -63,9 +62,7 @@ class KfpSchedules:
   def all(self) -> tuple[Schedule, ...]:
     """All that this project made.
 
-    Raises:
-      TargetError: there is no endpoint.
-      SubmissionError: the cluster can't be reached.
+    Raises `TargetError` where there is no endpoint; `SubmissionError` where the cluster can't be reached.
     """
     return tuple(self._schedule(run) for run in self._runs(connect(self._platform)))
 

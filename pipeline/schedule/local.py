@@ -21,7 +21,6 @@ def service(name: str, command: Sequence[str], folder: str, lock: str) -> str:
   """A service that runs the command once, and never beside itself.
 
   Args:
-    name: of the schedule.
     command: absolute program and its arguments.
     folder: where to run it, absolute.
     lock: a file; while one run holds it, another ends at once and well.
@@ -102,8 +101,7 @@ class LocalSchedules:
   def create(self, name: str, cron: Cron, command: Sequence[str], working: str, lock: str) -> Schedule:
     """Writes service and timer and enables the timer.
 
-    Raises:
-      ScheduleError: there is a schedule of this name, or the folder can't be written.
+    Raises `ScheduleError` where there is a schedule of this name, or the folder can't be written.
     """
     if self._timer(name).exists():
       raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
@@ -121,11 +119,7 @@ class LocalSchedules:
     return tuple(self._schedule(name) for name in names)
 
   def resume(self, name: str) -> Schedule:
-    """Enables and starts a timer.
-
-    Raises:
-      ScheduleError: there is no such schedule.
-    """
+    """Enables and starts a timer. Raises `ScheduleError` where there is no such schedule."""
     self._check(name)
     link = self._link(name)
     link.parent.mkdir(exist_ok=True)
@@ -134,11 +128,7 @@ class LocalSchedules:
     return self._told(name, 'start')
 
   def pause(self, name: str) -> Schedule:
-    """Stops and disables a timer; a run on its way goes on.
-
-    Raises:
-      ScheduleError: there is no such schedule.
-    """
+    """Stops and disables a timer; a run on its way goes on. Raises `ScheduleError` where there is no such schedule."""
     self._check(name)
     self._link(name).unlink(missing_ok=True)
     return self._told(name, 'stop')
@@ -146,8 +136,7 @@ class LocalSchedules:
   def delete(self, name: str) -> Schedule:
     """Stops a timer and removes its files; returns what it was.
 
-    Raises:
-      ScheduleError: there is no such schedule.
+    Raises `ScheduleError` where there is no such schedule.
     """
     schedule = self.pause(name)
     self._timer(name).unlink()
@@ -200,14 +189,12 @@ def crontab_line(cron: Cron, command: Sequence[str], folder: str, lock: str, mac
   """The line; the command never runs beside itself.
 
   Args:
-    cron: when.
     command: absolute program and its arguments.
     folder: where to run it, absolute.
     lock: a file; while one run holds it, another ends at once and well.
     machine: the zone of this machine, which is the only one that Debian's cron knows.
 
-  Raises:
-    ScheduleError: the machine's clock is another one at some time of the year.
+  Raises `ScheduleError` where the machine's clock is another one at some time of the year.
   """
   if not cron.agrees_with(machine):
     raise ScheduleError(

@@ -19,7 +19,6 @@ class VertexSchedules:
   """The pipeline schedules of one project and region.
 
   Args:
-    platform: completed settings.
     credentials: of google-auth; its defaults where there are none.
   """
 
@@ -52,9 +51,8 @@ class VertexSchedules:
   def all(self) -> tuple[Schedule, ...]:
     """All pipeline schedules of the project and region.
 
-    Raises:
-      TargetError: project, region or credentials are missing.
-      SubmissionError: Vertex can't be reached.
+    Raises `TargetError` where project, region or credentials are missing; `SubmissionError` where Vertex can't be
+    reached.
     """
     return tuple(_schedule(schedule) for schedule in self._schedules())
 

@@ -49,15 +49,11 @@ def run(
   """Measures every block of `config.study`.
 
   Args:
-    config: a resolved config.
     rides: canonical columns [rides] by name, the label included.
     directory: keeps the units.
     code: digest of the code that measures; units of other code are not taken.
-    observer: is told of the progress.
 
-  Raises:
-    ValueError: there are fewer time stamps than folds.
-    OSError: a unit can't be kept.
+  Raises `ValueError` where there are fewer time stamps than folds; `OSError` where a unit can't be kept.
   """
   study, whole = config.study, config
   config = config.model_copy(update={'dataset': DATASET.of(config.dataset)})

@@ -131,8 +131,7 @@ def raw_inputs(fold: Fold, config: RunConfig) -> dict[str, np.ndarray]:
 def predicted(content: bytes, rides: Mapping[str, np.ndarray]) -> np.ndarray:
   """What LiteRT makes of raw rides in a process of its own: float32 [rides].
 
-  Raises:
-    LiteFileError, LiteCrashError: the file can't be used, or its process crashed or hung.
+  Raises `LiteFileError` or `LiteCrashError` where the file can't be used, or its process crashed or hung.
   """
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
@@ -154,13 +153,10 @@ def latencies(
   """Median and spread of the time for one ride, by the name of the file; from `directory` where it is known.
 
   Args:
-    files: by name.
     rides: raw columns [rides] by name.
-    measurement: rounds, calls, threads.
     directory: keeps what was measured, by the files' digest.
 
-  Returns:
-    By name; a file that was lost is left out.
+  By name; a file that was lost is left out.
   """
   digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
   kept = directory / f'latency-{digest_of([digests, measurement.model_dump()])}.json'

@@ -86,7 +86,6 @@ class Score:
     over_rides: 95 % interval of the RMSE by a cluster bootstrap of the time
       stamps: what other rides of the same kind would change.
     rmse_without_worst: mean over the seeds of the RMSE without the `models.metrics.WORST` largest errors.
-    mae: mean absolute error.
     bias: mean of prediction minus fare.
     fit_seconds: median wall time of one fit and its predictions, on the features
       as they are.
@@ -107,10 +106,8 @@ def grouped_folds(seconds: np.ndarray, folds: int, seed: int) -> np.ndarray:
   Args:
     seconds: time stamps [rides].
     folds: at least 2.
-    seed: of the order.
 
-  Raises:
-    ValueError: there are fewer time stamps than folds.
+  Raises `ValueError` where there are fewer time stamps than folds.
   """
   stamps, position = np.unique(seconds, return_inverse=True)
   if len(stamps) < folds:
@@ -132,9 +129,7 @@ def cross_validate(
   """Scores each method on the same folds.
 
   Args:
-    methods: by name.
     folds: each seed's folds hold every ride once.
-    on_fold: called after each fold.
   """
   predictions: dict[str, dict[int, np.ndarray]] = {name: {} for name in methods}
   seconds: dict[str, list[float]] = {name: [] for name in methods}
@@ -229,9 +224,7 @@ def _is_part(features: Features, own: Features) -> bool:
 def read_kept(files: Sequence[str], dataset: Dataset) -> dict[str, np.ndarray]:
   """Canonical columns [rides] by name, the label included, of the rows that pass the dataset's rules.
 
-  Raises:
-    IngestionError: a file can't be read.
-    UserError: not a single row passes.
+  Raises `IngestionError` where a file can't be read; `UserError` where not a single row passes.
   """
   judged = (canonical for file in files for _, canonical in judged_blocks(file, dataset))
   blocks = [canonical.rides.filter(canonical.valid) for canonical in judged]
@@ -256,7 +249,6 @@ def first_stamps(seconds: np.ndarray, most: int, seed: int) -> np.ndarray:
     seconds: time stamps [rides].
     most: rides that there may be; all of them where there are no more. Fewer
       rides are always a part of more.
-    seed: of the order.
   """
   if len(seconds) <= most:
     return np.ones(len(seconds), bool)

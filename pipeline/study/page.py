@@ -49,13 +49,7 @@ _SMALLER = 0.75
 
 
 def pictures(block: StudyBlock, rows: Sequence[Measured], currency: str) -> list[Picture]:
-  """Those of a block; none where nothing was measured.
-
-  Args:
-    block: that the rows are of.
-    rows: of `study.parquet`.
-    currency: of the fares.
-  """
+  """Those of a block; none where nothing was measured."""
   known = [row for row in rows if row.get('ratio') is not None]
   if not known:
     return []
@@ -167,13 +161,7 @@ def _frontier_names(rows: Sequence[Measured], key: str) -> set[str]:
 
 
 def findings(block: StudyBlock, rows: Sequence[Measured], about: StudyRecord) -> list[str]:
-  """Sentences on a block, the most important one first.
-
-  Args:
-    block: that the rows are of.
-    rows: of `study.parquet`.
-    about: of `study.json`.
-  """
+  """Sentences on a block, the most important one first."""
   known = {str(row['variant']): row for row in rows if row.get('ratio') is not None}
   if not known:
     return ['What the others are compared with could not be measured.']
@@ -327,7 +315,6 @@ class StudyTable:
   """One block's table.
 
   Attributes:
-    block: its name.
     title: the question.
     told: how to read it.
     rows: of `study.parquet`.
@@ -352,12 +339,7 @@ _TITLES = {
 
 
 def study_tables(rows: Sequence[Measured], about: StudyRecord) -> list[StudyTable]:
-  """A table for each block that was measured.
-
-  Args:
-    rows: of `study.parquet`.
-    about: of `study.json`.
-  """
+  """A table for each block that was measured."""
   tables = []
   for block, title in _TITLES.items():
     own = tuple(row for row in rows if row['block'] == block.value)
@@ -436,16 +418,7 @@ class StudySection:
 
 
 def write(directory: pathlib.Path, rows: Sequence[Measured], about: StudyRecord) -> pathlib.Path:
-  """Writes the page and its pictures.
-
-  Args:
-    directory: of the study.
-    rows: of `study.parquet`.
-    about: of `study.json`.
-
-  Returns:
-    The page.
-  """
+  """Writes the page and its pictures. Returns the page."""
   sections = [_section(table, about) for table in study_tables(rows, about)]
   page = render('study.html', about=about, sections=sections)
   folder = directory / PICTURES

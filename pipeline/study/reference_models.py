@@ -63,7 +63,6 @@ def case_study_net(fold: Fold, fitted: bool) -> TrainedNet:
   """The case study's engineered net.
 
   Args:
-    fold: the division.
     fitted: cell boundaries at quantiles of the training rides instead of the
       published ones.
   """

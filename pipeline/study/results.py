@@ -71,11 +71,6 @@ class Results:
   """What a study came to.
 
   Attributes:
-    config: of the study.
-    stamps: time stamp of each ride.
-    fares: of each ride.
-    blocks: what was measured.
-    notes: sentences for the reader.
     cells: occupied cells of the case study, published and fitted.
     identity: equal for studies of the same rides, config, seeds and folds.
     code: digest of the code that measured.
@@ -180,10 +175,8 @@ class _Predictions:
       reference: measured on the same folds; `None` where it was lost.
       resamples: number of draws of an interval, which takes a ride's predictions of all seeds together.
 
-    Returns:
-      `rmse`, `mae` and `ratio`, each with `_low` and `_high` (95 %, over rides),
-      and `ratio_seeds_low` and `ratio_seeds_high` (95 %, over seeds; `None` with
-      a single one).
+    Returns `rmse`, `mae` and `ratio`, each with `_low` and `_high` (95 %, over rides), and `ratio_seeds_low` and
+    `ratio_seeds_high` (95 %, over seeds; `None` with a single one).
     """
     own = np.stack(list(self._by_seed.values()))
     tested = np.isfinite(own)
@@ -231,7 +224,6 @@ class Origin:
   """What every unit of a study depends on.
 
   Attributes:
-    config: the resolved config.
     rides: digest of the rides.
     code: digest of the code.
   """
@@ -325,11 +317,6 @@ def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
 
   What an earlier study of the same rides, config, seeds and folds found in `directory` on other blocks stays; the
   column `code` tells by which code a row was measured.
-
-  Args:
-    results: of the study.
-    directory: where they go.
-    written: when, for people.
   """
   measured = {block.value for block in results.blocks}
   earlier = _earlier(directory, results.identity)
@@ -373,11 +360,7 @@ def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Ro
 
 
 def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], StudyRecord]:
-  """The rows of `study.parquet` and what is told besides.
-
-  Raises:
-    UserError: no study came to its end there.
-  """
+  """The rows of `study.parquet` and what is told besides. Raises `UserError` where no study came to its end there."""
   try:
     rows = pq.read_table(directory / STUDY).to_pylist()
     about = StudyRecord.read(directory / ABOUT)

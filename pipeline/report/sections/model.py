@@ -279,7 +279,6 @@ class VariantsSection:
   Attributes:
     counts: how many there are and how many keep the budget.
     budget: what was asked for.
-    notes: of the gate.
     table: one row each.
     charts: the frontiers, with the variants that lie above the picture.
     recipes: name and colour of each recipe.
@@ -447,7 +446,6 @@ class ServedSection:
   """The version that served before.
 
   Attributes:
-    version: its number.
     told: what the comparison says.
     table: both side by side; `None` if it has no manifest.
     changed: settings that differ from its config.

@@ -61,7 +61,6 @@ class TrainingSection:
 
   Attributes:
     told: the training of the base, in a sentence.
-    curves: its pictures.
     recipes: one row each, if there is more than the base.
     courses: their fine-tunings.
     layers: zeros by layer and recipe.
@@ -226,8 +225,7 @@ class FeaturesSection:
 def features_section(record: RunRecord) -> FeaturesSection | None:
   """The section, or `None` where the config is lost.
 
-  Raises:
-    ConfigError: the config is that of another version of this project.
+  Raises `ConfigError` where the config is that of another version of this project.
   """
   if not record.config:
     return None
