@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -112,7 +112,8 @@ def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool =
     values |= _dataflow(chosen, around, place)
   elif isinstance(chosen, Workers):
     values |= _workers(chosen, around, f'{place}.{settings.engine.value}')
-  return [*_flags(values), *_extra(settings, place), *_code(values)]
+  code = [] if 'sdk_container_image' in values else [INSTALLED]
+  return [*_flags(values), *_extra(settings, place), *code]
 
 
 def project_of(around: Surroundings) -> str:
@@ -177,17 +178,10 @@ def _flags(values: Mapping[str, Option]) -> list[str]:
 
 
 def _extra(settings: EngineSettings, place: str) -> list[str]:
-  if not settings.extra:
-    return []
-
   try:
-    return flags(settings.extra)
+    return flags(settings.extra) if settings.extra else []
   except OptionError as error:
     raise ConfigError(f'{place}.extra.{error}') from None
-
-
-def _code(values: Mapping[str, Any]) -> list[str]:
-  return [] if 'sdk_container_image' in values else [INSTALLED]
 
 
 class OptionError(UserError):

@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,28 +20,12 @@ from configs.run import RunConfig
 from models.whole_files import is_bucket
 from pipeline.local import output as local_output
 from pipeline.local import terminal
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget
 from pipeline.schedule.local import LocalSchedules, crontab_line, default_folder, machine_zone
 from pipeline.sources import files_of, rides_of
 
 _SHOWN = 3
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,62}')
-
-
-class Schedules(Protocol):
-  """What every keeper of schedules can do."""
-
-  def all(self) -> tuple[Schedule, ...]:
-    """All of this project."""
-
-  def pause(self, name: str) -> Schedule:
-    """Stops firing."""
-
-  def resume(self, name: str) -> Schedule:
-    """Fires again."""
-
-  def delete(self, name: str) -> Schedule:
-    """Removes it."""
 
 
 def create(

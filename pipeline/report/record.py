@@ -162,17 +162,21 @@ class RunRecord:
     path = pathlib.Path(uri)
     return path if path.exists() else None
 
-  def read(self, kind: type[RecordT], step: str, key: str, *names: str) -> RecordT | None:
-    """A record inside an artifact; `None` if it is not there. Raises `RecordError` where the file is no such record."""
+  def file(self, step: str, key: str, *names: str) -> pathlib.Path | None:
+    """A file inside an artifact; `None` if it is not there."""
     folder = self.artifact(step, key)
     path = folder.joinpath(*names) if folder else None
-    return kind.read(path) if path and path.is_file() else None
+    return path if path and path.is_file() else None
+
+  def read(self, kind: type[RecordT], step: str, key: str, *names: str) -> RecordT | None:
+    """A record inside an artifact; `None` if it is not there. Raises `RecordError` where the file is no such record."""
+    path = self.file(step, key, *names)
+    return kind.read(path) if path else None
 
   def read_json(self, step: str, key: str, *names: str) -> Any:
     """A JSON file inside an artifact; `None` if it is not there."""
-    folder = self.artifact(step, key)
-    path = folder.joinpath(*names) if folder else None
-    return json.loads(path.read_text(encoding='utf-8')) if path and path.is_file() else None
+    path = self.file(step, key, *names)
+    return json.loads(path.read_text(encoding='utf-8')) if path else None
 
 
 def read_record(directory: str | os.PathLike[str]) -> RunRecord:
@@ -226,9 +230,8 @@ class ColumnSummary:
 
 def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
   """Columns by name; empty where the run did not come to its statistics."""
-  folder = record.artifact('StatisticsGen', 'statistics')
-  path = folder / 'Split-train' / 'FeatureStats.pb' if folder else None
-  if path is None or not path.is_file():
+  path = record.file('StatisticsGen', 'statistics', 'Split-train', 'FeatureStats.pb')
+  if path is None:
     return ()
   [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets
   found = [feature for feature in dataset.features if feature.HasField('num_stats')]

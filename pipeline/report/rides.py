@@ -68,9 +68,8 @@ def read_rides(record: RunRecord, variants: CompressionRecord | None) -> Predict
   The chosen variant's are taken, else the baseline's, else the column `prediction`. Rides without a prediction are left
   out. Returns `None` where there is no such file or column, or no ride.
   """
-  folder = record.artifact(GATE, 'report')
-  path = folder / FILE if folder else None
-  if path is None or not path.is_file():
+  path = record.file(GATE, 'report', FILE)
+  if path is None:
     return None
   held = pq.read_schema(path).names
   wanted = [name for name in (variants.chosen, variants.baseline) if name] if variants else []

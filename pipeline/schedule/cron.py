@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import datetime
 import enum
@@ -180,3 +181,23 @@ class Schedule:
   state: State
   place: str
   note: str = ''
+
+
+class Schedules(abc.ABC):
+  """Who keeps schedules; raises `SubmissionError` where a backend refuses, or can't be reached."""
+
+  @abc.abstractmethod
+  def all(self) -> tuple[Schedule, ...]:
+    """All that this project made."""
+
+  @abc.abstractmethod
+  def pause(self, name: str) -> Schedule:
+    """Stops firing; a run on its way goes on. Raises `ScheduleError` where there is none of this name."""
+
+  @abc.abstractmethod
+  def resume(self, name: str) -> Schedule:
+    """Fires again, without making up for what was missed. Raises `ScheduleError` where there is none of this name."""
+
+  @abc.abstractmethod
+  def delete(self, name: str) -> Schedule:
+    """Removes it; returns what it was. Raises `ScheduleError` where there is none of this name."""

@@ -10,13 +10,13 @@ import kfp
 from configs.platform import Platform
 from pipeline.cloud.compiler import CompiledPipeline
 from pipeline.cloud.kfp import connect, told
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget, State
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 
 _MARK = 'Farelite retrains '
 _PAGE = 100
 
 
-class KfpSchedules:
+class KfpSchedules(Schedules):
   """The recurring runs of one cluster that this project made.
 
   Kubeflow reads cron expressions on the clock of the whole cluster, which its administrator sets
@@ -60,22 +60,15 @@ class KfpSchedules:
     return self._schedule(run)
 
   def all(self) -> tuple[Schedule, ...]:
-    """All that this project made.
-
-    Raises `TargetError` where there is no endpoint; `SubmissionError` where the cluster can't be reached.
-    """
     return tuple(self._schedule(run) for run in self._runs(connect(self._platform)))
 
   def pause(self, name: str) -> Schedule:
-    """Stops firing; a run on its way goes on. Raises `ScheduleError` where there is none of this name."""
     return self._changed(name, 'disable_recurring_run')
 
   def resume(self, name: str) -> Schedule:
-    """Fires again. Raises `ScheduleError` where there is none of this name."""
     return self._changed(name, 'enable_recurring_run')
 
   def delete(self, name: str) -> Schedule:
-    """Removes it; returns what it was. Raises `ScheduleError` where there is none of this name."""
     client = connect(self._platform)
     run = self._named(client, name)
     with told():

@@ -12,7 +12,7 @@ import zoneinfo
 from collections.abc import Sequence
 
 from models.whole_files import write_whole
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget, State
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 
 _CRON, _ZONE = 'X-Farelite-Cron', 'X-Farelite-TimeZone'
 
@@ -86,7 +86,7 @@ def default_folder() -> pathlib.Path:
   return pathlib.Path(base) / 'systemd' / 'user'
 
 
-class LocalSchedules:
+class LocalSchedules(Schedules):
   """The timers below a folder of units.
 
   A timer is enabled by a link, as `systemctl --user enable` makes it; where a user's systemd runs, it is told, too.
@@ -114,12 +114,10 @@ class LocalSchedules:
     return self.resume(name)
 
   def all(self) -> tuple[Schedule, ...]:
-    """All schedules of this project, by name."""
     names = (path.stem.removeprefix(_PREFIX) for path in sorted(self._folder.glob(f'{_PREFIX}*.timer')))
     return tuple(self._schedule(name) for name in names)
 
   def resume(self, name: str) -> Schedule:
-    """Enables and starts a timer. Raises `ScheduleError` where there is no such schedule."""
     self._check(name)
     link = self._link(name)
     link.parent.mkdir(exist_ok=True)
@@ -128,16 +126,11 @@ class LocalSchedules:
     return self._told(name, 'start')
 
   def pause(self, name: str) -> Schedule:
-    """Stops and disables a timer; a run on its way goes on. Raises `ScheduleError` where there is no such schedule."""
     self._check(name)
     self._link(name).unlink(missing_ok=True)
     return self._told(name, 'stop')
 
   def delete(self, name: str) -> Schedule:
-    """Stops a timer and removes its files; returns what it was.
-
-    Raises `ScheduleError` where there is no such schedule.
-    """
     schedule = self.pause(name)
     self._timer(name).unlink()
     self._service(name).unlink(missing_ok=True)

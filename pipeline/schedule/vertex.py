@@ -10,12 +10,12 @@ from google.cloud import aiplatform
 from configs.platform import Platform
 from pipeline.cloud.compiler import CompiledPipeline
 from pipeline.cloud.vertex import connect, pipeline_job, told
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget, State
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 
 _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 
 
-class VertexSchedules:
+class VertexSchedules(Schedules):
   """The pipeline schedules of one project and region.
 
   Args:
@@ -49,29 +49,21 @@ class VertexSchedules:
     return _schedule(made)
 
   def all(self) -> tuple[Schedule, ...]:
-    """All pipeline schedules of the project and region.
-
-    Raises `TargetError` where project, region or credentials are missing; `SubmissionError` where Vertex can't be
-    reached.
-    """
     return tuple(_schedule(schedule) for schedule in self._schedules())
 
   def pause(self, name: str) -> Schedule:
-    """Stops firing; a run on its way goes on. Raises `ScheduleError` where there is none of this name."""
     found = self._named(name)
     with told():
       found.pause()
     return _schedule(found, State.PAUSED)
 
   def resume(self, name: str) -> Schedule:
-    """Fires again, without making up for what was missed. Raises `ScheduleError` where there is none of this name."""
     found = self._named(name)
     with told():
       found.resume(catch_up=False)
     return _schedule(found, State.ACTIVE)
 
   def delete(self, name: str) -> Schedule:
-    """Removes it; returns what it was. Raises `ScheduleError` where there is none of this name."""
     found = self._named(name)
     schedule = _schedule(found)
     with told():

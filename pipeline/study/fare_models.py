@@ -13,13 +13,12 @@ import pydantic
 import tensorflow as tf
 
 from components.compression_gate.measuring import measure
-from configs.compression import Measurement, Scheme
+from configs.compression import Measurement
 from configs.dataset import TIME
 from configs.model import Training
 from configs.run import RunConfig
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
-from models.lite.conversion import assemble, convert_features, convert_model
 from models.lite.process import LiteProcess
 from models.reduction.fitted import Fitted
 from models.reduction.in_graph import ReducedFeatures
@@ -108,18 +107,6 @@ def reduced_transform(fold: Fold, config: RunConfig, fitted: Fitted) -> Transfor
   """The same with a reduction behind it; of a selection only the kept features are made."""
   constants = fold.constants_of(config)
   return ReducedFeatures(config.dataset, config.features, config.evaluation.slices, constants, fitted)
-
-
-def feature_file(fold: Fold, config: RunConfig, plain: keras.Model) -> bytes:
-  """The part that all files of one fold have in common; see `convert_features`."""
-  return convert_features(feature_transform(fold, config), plain, config.dataset)
-
-
-def whole_file(
-  features: bytes, model: keras.Model, scheme: Scheme, calibration: Mapping[str, np.ndarray], quantization_aware: bool
-) -> bytes:
-  """Features and model in one file; raises `ConversionError` where TFLite can't."""
-  return assemble(features, convert_model(model, scheme, calibration, quantization_aware))
 
 
 def raw_inputs(fold: Fold, config: RunConfig) -> dict[str, np.ndarray]:

@@ -164,29 +164,21 @@ _MIN_RIDES = 50
 """A slice with fewer rides is no ground for a sentence."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Topic:
-  """A heading of the card and the sentences below it."""
-
-  title: str
-  sentences: tuple[str, ...]
-
-
 def model_card(
   record: RunRecord, variants: CompressionRecord | None, columns: tuple[ColumnSummary, ...]
-) -> tuple[Topic, ...]:
-  """The card; empty where there is no model to tell of, or the config is lost."""
+) -> dict[str, tuple[str, ...]]:
+  """The card: sentences by heading; empty where there is no model to tell of, or the config is lost."""
   dataset = record.config.get('dataset')
   if not dataset or not (record.summary.metrics or variants):
-    return ()
-  topics = [
-    Topic('What it is for', _use(record, dataset)),
-    Topic('What it learned from', _data(record, dataset, columns)),
-    Topic('How good it is', _metrics(record, variants)),
-    Topic('What it cannot do', _limits(record, dataset, columns)),
-    Topic('What to keep in mind', _ethics(record)),
-  ]
-  return tuple(topic for topic in topics if topic.sentences)
+    return {}
+  topics = {
+    'What it is for': _use(record, dataset),
+    'What it learned from': _data(record, dataset, columns),
+    'How good it is': _metrics(record, variants),
+    'What it cannot do': _limits(record, columns),
+    'What to keep in mind': _ethics(record),
+  }
+  return {title: sentences for title, sentences in topics.items() if sentences}
 
 
 def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
@@ -233,7 +225,7 @@ def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str
   return tuple(told)
 
 
-def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
+def _limits(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
   told = []
   if found := period(columns):
     told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
