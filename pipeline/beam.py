@@ -40,9 +40,8 @@ if TYPE_CHECKING:
 INSTALLED = '--sdk_container_image=installed'
 """Keeps TFX from building a source package of itself, 5 s for each step, where workers have all code anyway.
 
-TFX ships itself to the workers unless an option says that they have it; this is
-the one such option that neither DirectRunner nor any worker outside a container
-reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
+TFX ships itself to the workers unless an option says that they have it; this is the one such option that neither
+DirectRunner nor any worker outside a container reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
 """
 
 _RUNNERS = {
@@ -77,8 +76,7 @@ class Surroundings:
 def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
   """Gives each Beam step its arguments.
 
-  Args:
-    bigquery: whether the ingestion reads BigQuery.
+  Args: bigquery: whether the ingestion reads BigQuery.
 
   Raises `ConfigError` where an engine lacks a setting, or an option of Beam's is wrong.
   """
@@ -200,9 +198,7 @@ def known_options() -> dict[str, argparse.Action]:
 def flags(options: Mapping[str, Option]) -> list[str]:
   """Options as flags for Beam; null leaves an option out.
 
-  Args:
-    options: values by name: true for an option that takes no value, a list for
-      one that may be repeated.
+  Args: options: values by name: true for an option that takes no value, a list for one that may be repeated.
 
   Raises `OptionError`, see there; the nearest name is told.
   """

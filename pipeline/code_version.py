@@ -33,8 +33,7 @@ _WIRING = 'pipeline.dag'
 def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
   """Digest of the code that `roots` run and of the libraries' versions.
 
-  Args:
-    roots: dotted paths of modules, or of classes and functions in them.
+  Args: roots: dotted paths of modules, or of classes and functions in them.
 
   Returns 16 hexadecimal digits; equal code in another place, or under another Python, gives the same ones. Raises
   `ImportError` where there is no such module.
@@ -50,9 +49,7 @@ def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
 def step_version(component: type[Any], house: pathlib.Path = _HOUSE) -> str:
   """The code version of a step: of its executor and of the function that a library's executor calls.
 
-  Args:
-    component: a class of components; a `USER_FN` of it is the dotted path of
-      that function.
+  Args: component: a class of components; a `USER_FN` of it is the dotted path of that function.
   """
   return code_version(*step_roots(component), house=house)
 

@@ -70,8 +70,7 @@ def served_model(
 def earlier_statistics(target: Target, statistics: base_node.BaseNode) -> base_node.BaseNode | None:
   """The look-up of the previous run's statistics; its output is `statistics`, and there is none for KFP.
 
-  Args:
-    statistics: this run's StatisticsGen, whose output must not be found.
+  Args: statistics: this run's StatisticsGen, whose output must not be found.
   """
   if target is Target.KFP:
     return None
@@ -99,8 +98,7 @@ def build_nodes(
 
   Args:
     push_nonce: a new text pushes once more, although nothing changed.
-    around: what the engines of Beam steps take from the target; the pipeline
-      root alone by default.
+    around: what the engines of Beam steps take from the target; the pipeline root alone by default.
     target: where the steps run; it decides how they find what an earlier run left.
 
   Raises `ConfigError` where an engine can't run as `config.beam` says.

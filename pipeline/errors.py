@@ -88,8 +88,7 @@ def _line(error: BaseException) -> str:
 def failure_sentence(step: str, error: BaseException) -> str:
   """The sentence for a user: the step and what was wrong, without a traceback.
 
-  Args:
-    error: what it raised; Beam wraps a worker's exception as text.
+  Args: error: what it raised; Beam wraps a worker's exception as text.
   """
   root = root_cause(error)
   if (isinstance(root, OSError) and root.errno in _FULL) or 'No space left on device' in str(root):

@@ -44,8 +44,7 @@ class DataSource:
   def with_spans(self, patterns: Mapping[int, str]) -> DataSource:
     """The same source with resolved spans.
 
-    Args:
-      patterns: glob below `base` by span number.
+    Args: patterns: glob below `base` by span number.
     """
     return dataclasses.replace(self, spans=tuple(sorted(patterns.items())))
 
@@ -69,8 +68,7 @@ def rides_of(dataset: Dataset) -> DataSource:
 def files_of(dataset: Dataset, what: str) -> DataSource:
   """A dataset's files, for what can't take rides from elsewhere.
 
-  Args:
-    what: the command, for the sentence.
+  Args: what: the command, for the sentence.
 
   Raises `DataSourceError` where the rides are in BigQuery; or see `data_source`.
   """
@@ -117,9 +115,8 @@ _RETRY_SECONDS = 20.0
 def current(source: DataSource, project: str, endpoint: str | None = None) -> DataSource:
   """The source with the version of its data.
 
-  A table's version is the time of its last change. A query may read several
-  tables, views and the clock, so its result is new each time; it is only
-  checked, by a dry run that costs nothing.
+  A table's version is the time of its last change. A query may read several tables, views and the clock, so its result
+  is new each time; it is only checked, by a dry run that costs nothing.
 
   Args:
     source: a query or a table.

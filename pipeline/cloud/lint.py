@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from configs.base import nearest
 from models.whole_files import is_bucket
 from pipeline.cloud.compiler import CompiledPipeline
 from pipeline.places import Target
+from pipeline.rehearsal.spec import texts_in
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 _SCHEMAS = {Target.VERTEX: ('2.0', '2.1'), Target.KFP: ('2.1',)}
@@ -185,7 +185,7 @@ def _paths(compiled: CompiledPipeline) -> Iterator[str]:
   for name, task in sorted(compiled.spec['root']['dag']['tasks'].items()):
     for key, parameter in sorted(task.get('inputs', {}).get('parameters', {}).items()):
       where = _SETTING.get(key, f'{name}.{key}')
-      for text in _texts(_constant(parameter)):
+      for _, text in texts_in(_constant(parameter)):
         if compiled.pipeline_root and text.startswith(f'{compiled.pipeline_root}/'):
           continue  # What is wrong with it was said of the root.
         if _LOCAL.match(text):
@@ -202,23 +202,6 @@ def _constant(parameter: Mapping[str, Any]) -> Any:
   value = parameter.get('runtimeValue', {})
   constant = value.get('constantValue', value.get('constant'))
   return constant.get('stringValue') if isinstance(constant, Mapping) else constant
-
-
-def _texts(value: Any) -> Iterator[str]:
-  """Every text in a value; text that is JSON is looked into."""
-  if isinstance(value, Mapping):
-    value = list(value.values())
-  if isinstance(value, list):
-    for item in value:
-      yield from _texts(item)
-  elif isinstance(value, str):
-    if value[:1] in ('{', '['):
-      try:
-        yield from _texts(json.loads(value))
-        return
-      except ValueError:
-        pass
-    yield value
 
 
 def _parameters(compiled: CompiledPipeline) -> Iterator[str]:

@@ -46,8 +46,7 @@ _PAIRS = {  # Which of these go together; TFX pins them loosely and fails late.
 class CheckResult:
   """The result of one check.
 
-  Attributes:
-    mend: what to do where it is not.
+  Attributes: mend: what to do where it is not.
   """
 
   ok: bool

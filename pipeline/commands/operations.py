@@ -247,8 +247,7 @@ def _record(config: RunConfig, output: OutputDirectory) -> None:
 def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
   """Removes what the limits say, or only tells of it.
 
-  Args:
-    overrides: of the config, `retention.key=value`.
+  Args: overrides: of the config, `retention.key=value`.
 
   Raises `UserError` for a user's mistake.
   """

@@ -43,12 +43,10 @@ def run(
   Args:
     model: a pushed version, the directory of the versions, or a `.tflite`.
     rides: CSV or Parquet files, or globs of them.
-    config: a file or preset for the dataset; by default what was kept beside
-      the model.
+    config: a file or preset for the dataset; by default what was kept beside the model.
     overrides: `dataset.key=value` texts.
     output: `*.csv` or `*.parquet`; CSV on standard output by default.
-    threads: blocks of rides that are worked on at the same time; as many as
-      there are cores by default.
+    threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
 
   Raises `UserError` for a user's mistake.
   """

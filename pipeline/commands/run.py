@@ -90,8 +90,7 @@ def _around(config: RunConfig, output: OutputDirectory) -> beam.Surroundings:
 def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show: bool = True) -> Iterator[Session]:
   """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
 
-  Args:
-    show: whether to show the config at once, and not only `show_config` before a run.
+  Args: show: whether to show the config at once, and not only `show_config` before a run.
 
   Raises:
     DataSourceError, IngestionError: the rides can't be read as the config says, also inside the block.

@@ -45,8 +45,7 @@ def study_problems(config: RunConfig) -> list[Problem]:
 class StudyProgress:
   """Shows the progress of a study; use it with `with`.
 
-  Args:
-    directory: where units are kept, for the sentence about those of an earlier study.
+  Args: directory: where units are kept, for the sentence about those of an earlier study.
   """
 
   def __init__(self, console: Console, directory: pathlib.Path) -> None:

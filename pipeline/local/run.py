@@ -148,8 +148,7 @@ def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
 def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
   """Reads `config.yaml` of an output directory.
 
-  Args:
-    overrides: `section.key=value` texts.
+  Args: overrides: `section.key=value` texts.
 
   Raises `ConfigError` where there is none, or this version of the code can't read it; `ConfigError` where an override
   is wrong.

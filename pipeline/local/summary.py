@@ -31,11 +31,7 @@ T = TypeVar('T')
 
 
 def summarize(
-  config: RunConfig,
-  steps: Sequence[Step],
-  failure: str | None,
-  anomalies: bool,
-  after: Mapping[str, Sequence[str]],
+  config: RunConfig, steps: Sequence[Step], failure: str | None, anomalies: bool, after: Mapping[str, Sequence[str]]
 ) -> Summary:
   """The summary of a run that got past its configuration.
 

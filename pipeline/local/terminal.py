@@ -70,9 +70,7 @@ class LiveView:
     rows = Table.grid(padding=(0, 1))
     for name, since in list(self._running.items()):
       rows.add_row(
-        Spinner('dots', style='cyan'),
-        f'{name:<24}',
-        Text(f'{time.monotonic() - since:6.1f} s', style='bold'),
+        Spinner('dots', style='cyan'), f'{name:<24}', Text(f'{time.monotonic() - since:6.1f} s', style='bold')
       )
     return rows
 

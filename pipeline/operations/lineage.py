@@ -83,8 +83,7 @@ def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str
 def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[Made]:
   """What the steps of some runs made or took from the cache; each artifact is told with its first maker.
 
-  Args:
-    runs: names of TFX's run contexts.
+  Args: runs: names of TFX's run contexts.
   """
   contexts = [store.get_context_by_type_and_name('pipeline_run', run) for run in runs]
   executions = [e for c in contexts if c is not None for e in store.get_executions_by_context(c.id)]

@@ -1,9 +1,8 @@
 """What the metadata store knows of whole runs, pushes and rollbacks; ML Metadata itself knows only of steps.
 
-One context of the type `farelite_run` per run, named by the run's id, begins as `running` and ends as what the
-summary says. In a store that is shared, one context of the type `farelite_pipeline` per name says which output
-directory the name belongs to: two directories under one name would serve each other's cache and compare each other's
-models.
+One context of the type `farelite_run` per run, named by the run's id, begins as `running` and ends as what the summary
+says. In a store that is shared, one context of the type `farelite_pipeline` per name says which output directory the
+name belongs to: two directories under one name would serve each other's cache and compare each other's models.
 """
 
 from __future__ import annotations
@@ -173,8 +172,7 @@ def _directory_id(output: OutputDirectory) -> str:
 def begin(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
   """Records that a run begins.
 
-  Args:
-    run_id: from `new_run_id`.
+  Args: run_id: from `new_run_id`.
   """
   begun = {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid()}
   store.put_contexts([_new_context(store, RUN_TYPE, run_id, begun | facts.properties())])
@@ -273,8 +271,7 @@ _PUSHED_MODEL = 'PushedModel'
 class Push:
   """A version as the store knows it.
 
-  Attributes:
-    model: the id of the Model that was blessed for it; `None` if unknown.
+  Attributes: model: the id of the Model that was blessed for it; `None` if unknown.
   """
 
   artifact: mlmd_pb2.Artifact
@@ -377,8 +374,7 @@ KILLED = 'killed'
 def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> list[RunEntry]:
   """The runs of a pipeline, oldest first.
 
-  Args:
-    output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
+  Args: output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
   """
   served = serving_version(store, config, output)
   contexts = [c for c in store.get_contexts_by_type(RUN_TYPE) if _text(c, 'pipeline') == config.name]

@@ -169,8 +169,7 @@ def connection_config(metadata: Metadata, sqlite: str | os.PathLike[str]) -> mlm
 
   Holds the password, so it is neither logged nor a part of any pipeline.
 
-  Args:
-    sqlite: the file, where that is the kind.
+  Args: sqlite: the file, where that is the kind.
   """
   connection = mlmd_pb2.ConnectionConfig()
   password = os.environ.get(PASSWORD_VARIABLE, '')

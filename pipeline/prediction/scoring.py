@@ -26,9 +26,8 @@ class Scorer:
   """A lite file and the dataset whose rows it gets; any number of threads may call it.
 
   Attributes:
-    schema: of the predictions. `row` counts from 0 over all files; `file` is
-      there for several files, `key` where the dataset has one; `prediction` is
-      null for a row that is not valid, `reason` (a `Reason`) for one that is.
+    schema: of the predictions. `row` counts from 0 over all files; `file` is there for several files, `key` where the
+      dataset has one; `prediction` is null for a row that is not valid, `reason` (a `Reason`) for one that is.
   """
 
   def __init__(self, lite_file: pathlib.Path, dataset: Dataset, workers: int, several_files: bool) -> None:
@@ -132,8 +131,7 @@ class ModelFiles(NamedTuple):
   """What predictions need of a model.
 
   Attributes:
-    config: the config that the model was trained by; `None` for a lite file on
-      its own.
+    config: the config that the model was trained by; `None` for a lite file on its own.
     dataset: name of the dataset that it was trained on; '' where unknown.
   """
 
@@ -145,8 +143,7 @@ class ModelFiles(NamedTuple):
 def find_model(path: str) -> ModelFiles:
   """Finds and verifies a model.
 
-  Args:
-    path: a pushed version, the directory of the versions, or a `.tflite`.
+  Args: path: a pushed version, the directory of the versions, or a `.tflite`.
 
   Raises `ManifestError` where there is none, or it is not what was pushed.
   """

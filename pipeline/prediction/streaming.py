@@ -47,8 +47,7 @@ def predict_files(
   """Predicts files one after the other; blocks of them at the same time, on several threads.
 
   Args:
-    files: CSV (also gzip) or Parquet, in the dataset's own columns; the fare
-      may be absent.
+    files: CSV (also gzip) or Parquet, in the dataset's own columns; the fare may be absent.
     scorer: the model, loaded for so many workers.
     workers: threads that judge and predict; one more reads and writes.
     write: gets the predictions, in the order of the rows.
@@ -127,8 +126,7 @@ _REPEATED = [FILE, REASON]
 def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
   """A file of predictions, which takes its name when the block ends well.
 
-  Args:
-    path: `*.csv` or `*.parquet`; what is there is replaced.
+  Args: path: `*.csv` or `*.parquet`; what is there is replaced.
 
   Raises `UserError` where it can't be written.
   """

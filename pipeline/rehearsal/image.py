@@ -95,8 +95,7 @@ def keep_interpreter(binaries: pathlib.Path) -> None:
   Where the system's is too old for the packages, set-up made this interpreter a copy that loads a newer one; a fresh
   environment links to the system's own.
 
-  Args:
-    binaries: the folder `bin` of the environment.
+  Args: binaries: the folder `bin` of the environment.
   """
   own = pathlib.Path(sys.executable)
   if own.is_symlink():
@@ -193,8 +192,7 @@ def _call(*command: str) -> None:
 def variables(dockerfile: pathlib.Path | None = None) -> dict[str, str]:
   """What `ENV` lines of the Dockerfile's last stage set, `PATH` left out; empty where there is none.
 
-  Args:
-    dockerfile: the project's own by default, where a checkout is there.
+  Args: dockerfile: the project's own by default, where a checkout is there.
   """
   checkout = _checkout()
   dockerfile = dockerfile or (checkout / 'Dockerfile' if checkout else None)
@@ -240,8 +238,7 @@ class Scratch:
 def environment(scratch: Scratch, binaries: pathlib.Path, of_image: Mapping[str, str]) -> dict[str, str]:
   """All variables that a step sees.
 
-  Args:
-    of_image: what the image and the spec set.
+  Args: of_image: what the image and the spec set.
   """
   return {
     'PATH': f'{binaries}:{SYSTEM_PATH}',

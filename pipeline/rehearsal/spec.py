@@ -7,7 +7,7 @@ import graphlib
 import json
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -171,6 +171,19 @@ def _runtime_parameters(spec: dict[str, Any], runtime: dict[str, Any]) -> dict[s
       raise SpecError(f"The runtime parameter '{name}' has no value and no default.")
     values[name] = value
   return values
+
+
+def texts_in(content: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+  """Every text in dictionaries and lists, each with its dotted place; text that is JSON is looked into."""
+  if isinstance(content, Mapping | list):
+    for key, value in content.items() if isinstance(content, Mapping) else enumerate(content):
+      yield from texts_in(value, (*place, str(key)))
+  elif isinstance(content, str):
+    try:
+      inner = json.loads(content) if content.lstrip().startswith(('{', '[')) else None
+    except ValueError:
+      inner = None
+    yield from [('.'.join(place), content)] if inner is None else texts_in(inner, place)
 
 
 def typed_value(value: Mapping[str, Any]) -> int | float | str:

@@ -24,37 +24,6 @@ _ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
 _IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')
 
 
-def found(content: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-  """Where a value holds an absolute local path.
-
-  Args:
-    content: dictionaries, lists, numbers and text; text that is JSON is looked into.
-    place: where the content itself lies.
-
-  Yields:
-    A dotted place, such as `input_config.splits.0.pattern`, and the path.
-  """
-  if isinstance(content, dict | list):
-    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
-      yield from found(value, (*place, str(key)))
-  elif isinstance(content, str):
-    inner = _decoded(content)
-    if inner is not None:
-      yield from found(inner, place)
-    elif _ABSOLUTE.fullmatch(content) and not content.startswith(_IN_IMAGE):
-      yield '.'.join(place), content
-
-
-def _decoded(text: str) -> Any:
-  """The value of a text that is a JSON structure, or `None`."""
-  if not text.lstrip().startswith(('{', '[')):
-    return None
-  try:
-    return json.loads(text)
-  except ValueError:
-    return None
-
-
 _EXCEPTION = re.compile(r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Exit|Interrupt)): ?(?P<text>.*)$')
 _MISSING_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _LOST_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
@@ -68,8 +37,7 @@ _SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -1
 def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ()) -> str:
   """Why a step failed, in one sentence without its name; the log's path comes with it.
 
-  Args:
-    lost_inputs: sentences about inputs without a file.
+  Args: lost_inputs: sentences about inputs without a file.
   """
   reason = _reason(_tail(log), exit_code)
   return ' '.join((reason, *lost_inputs, f'Its log: {log}'))
@@ -296,10 +264,11 @@ def _plain(value: Any) -> Any:
 
 
 def _refuse_local_paths(content: Mapping[str, Any]) -> None:
-  for place, path in found(dict(content)):
-    raise TaskFailedError(
-      f"has the absolute local path '{path}' in {place}: no pod has this machine's files. Use a bucket: gs://…"
-    )
+  for place, text in rehearsal_spec.texts_in(content):
+    if _ABSOLUTE.fullmatch(text) and not text.startswith(_IN_IMAGE):
+      raise TaskFailedError(
+        f"has the absolute local path '{text}' in {place}: no pod has this machine's files. Use a bucket: gs://…"
+      )
 
 
 def _refuse_lost_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> None:

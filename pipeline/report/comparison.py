@@ -66,15 +66,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class RunComparison:
-  """Two runs side by side.
-
-  Attributes:
-    told: what came of it, in sentences.
-    outcomes: status, metrics, sizes.
-    settings: what differs between the configs.
-    variants: all of both.
-    slices: RMSE by slice, of the trained models.
-  """
+  """Two runs side by side: what came of it, and in what settings they differ."""
 
   first: Side
   second: Side

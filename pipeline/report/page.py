@@ -104,8 +104,7 @@ PAGE = 'report.html'
 def write(directory: str | os.PathLike[str]) -> pathlib.Path:
   """Writes `report.html` from what a run left; also for one that failed or pushed nothing.
 
-  Args:
-    directory: the output directory of the run, with its `summary.json`.
+  Args: directory: the output directory of the run, with its `summary.json`.
 
   Returns the page. Raises `UserError` where there is no summary, or it is none; `OSError` where the page can't be
   written.
@@ -119,8 +118,7 @@ def write(directory: str | os.PathLike[str]) -> pathlib.Path:
 def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLike[str]) -> pathlib.Path:
   """Writes `report-against-NAME.html` into the first run's directory.
 
-  Args:
-    against: that of another run, whose folder's name is NAME.
+  Args: against: that of another run, whose folder's name is NAME.
 
   Returns the page. Raises `UserError` where one of them holds no summary; `OSError` where the page can't be written.
   """

@@ -94,8 +94,7 @@ _OWN_KEYS = {
 class RunRecord:
   """A run that ended, in whatever way.
 
-  Attributes:
-    config: `config.yaml` as a plain mapping; empty where there is none.
+  Attributes: config: `config.yaml` as a plain mapping; empty where there is none.
   """
 
   output: OutputDirectory

@@ -118,8 +118,6 @@ class Heading:
   """The head of a column.
 
   Attributes:
-    text: its name.
-    unit: of its figures.
     numeric: whether it is right-aligned and sorted by value.
     meaning: a sentence that a pointer over it shows.
     sorted: whether the rows come in its rising order.

@@ -66,8 +66,7 @@ class Cron:
     A job of a fixed time that falls into the hour that summer time skips fires as that hour is skipped; one in the
     hour that comes twice fires once.
 
-    Args:
-      after: a time with a zone.
+    Args: after: a time with a zone.
     """
     return iter(cronsim.CronSim(self.expression, after.astimezone(zoneinfo.ZoneInfo(self.zone))))
 

@@ -22,8 +22,7 @@ class KfpSchedules(Schedules):
   Kubeflow reads cron expressions on the clock of the whole cluster, which its administrator sets
   (CRON_SCHEDULE_TIMEZONE); a schedule of another zone is refused, as it would drift by an hour twice a year.
 
-  Args:
-    cluster_zone: the cluster's; UTC unless it was set.
+  Args: cluster_zone: the cluster's; UTC unless it was set.
   """
 
   def __init__(self, platform: Platform, cluster_zone: str = 'UTC') -> None:

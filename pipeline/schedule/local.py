@@ -91,8 +91,7 @@ class LocalSchedules(Schedules):
 
   A timer is enabled by a link, as `systemctl --user enable` makes it; where a user's systemd runs, it is told, too.
 
-  Args:
-    folder: of the units; made if absent.
+  Args: folder: of the units; made if absent.
   """
 
   def __init__(self, folder: pathlib.Path) -> None:

@@ -18,8 +18,7 @@ _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 class VertexSchedules(Schedules):
   """The pipeline schedules of one project and region.
 
-  Args:
-    credentials: of google-auth; its defaults where there are none.
+  Args: credentials: of google-auth; its defaults where there are none.
   """
 
   def __init__(self, platform: Platform, credentials: Any = None) -> None:

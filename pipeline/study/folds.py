@@ -87,8 +87,7 @@ class Score:
       stamps: what other rides of the same kind would change.
     rmse_without_worst: mean over the seeds of the RMSE without the `models.metrics.WORST` largest errors.
     bias: mean of prediction minus fare.
-    fit_seconds: median wall time of one fit and its predictions, on the features
-      as they are.
+    fit_seconds: median wall time of one fit and its predictions, on the features as they are.
   """
 
   rmse: float
@@ -128,8 +127,7 @@ def cross_validate(
 ) -> dict[str, Score]:
   """Scores each method on the same folds.
 
-  Args:
-    folds: each seed's folds hold every ride once.
+  Args: folds: each seed's folds hold every ride once.
   """
   predictions: dict[str, dict[int, np.ndarray]] = {name: {} for name in methods}
   seconds: dict[str, list[float]] = {name: [] for name in methods}
@@ -247,8 +245,7 @@ def first_stamps(seconds: np.ndarray, most: int, seed: int) -> np.ndarray:
 
   Args:
     seconds: time stamps [rides].
-    most: rides that there may be; all of them where there are no more. Fewer
-      rides are always a part of more.
+    most: rides that there may be; all of them where there are no more. Fewer rides are always a part of more.
   """
   if len(seconds) <= most:
     return np.ones(len(seconds), bool)
@@ -276,8 +273,7 @@ class Variant:
 
   Attributes:
     name: unique within the block.
-    reference: name of the variant of the same block that its RMSE is divided
-      by; its own name where it is one.
+    reference: name of the variant of the same block that its RMSE is divided by; its own name where it is one.
     settings: what makes it different, as columns of the results.
   """
 
@@ -309,11 +305,9 @@ class Task:
     block: whose table it fills.
     name: for progress.
     variants: what one fold of it gives an outcome of each.
-    measure: fits on a fold's training rides and predicts its test rides;
-      outcomes by the variants' names. Raises ValueError for a variant that can't
-      be made.
-    about: what the outcomes depend on besides rides, fold, features, model and
-      training of the config.
+    measure: fits on a fold's training rides and predicts its test rides; outcomes by the variants' names. Raises
+      ValueError for a variant that can't be made.
+    about: what the outcomes depend on besides rides, fold, features, model and training of the config.
     tested_folds: folds of each seed that it is measured on; all when `None`.
   """
 

@@ -255,8 +255,7 @@ class Origin:
 class UnitStore:
   """A folder with a file per finished unit of work.
 
-  Args:
-    directory: is made when the first unit is kept.
+  Args: directory: is made when the first unit is kept.
   """
 
   def __init__(self, directory: pathlib.Path) -> None:

@@ -42,13 +42,10 @@ class DataSection:
   """The rides.
 
   Attributes:
-    told: counts, in sentences.
     aside: rows that were set aside, by reason.
-    anomalies: severity and sentence of each finding that is not within its
-      threshold.
+    anomalies: severity and sentence of each finding that is not within its threshold.
     calm: what was compared and found in order.
     divergences: drift and skew by column.
-    columns: what the train split holds.
   """
 
   told: tuple[str, ...]
@@ -185,17 +182,7 @@ _WORDS = {
 
 @dataclasses.dataclass(frozen=True)
 class StepRow:
-  """One step.
-
-  Attributes:
-    name: the node's id.
-    state: as in `StepState`.
-    word: the state, for people.
-    time: how long it took.
-    bar: the same as a bar.
-    lanes: its part of the graph; empty where the summary has no graph.
-    after: the steps that it waits for.
-  """
+  """One step: its state (for people, the word), its time (also as a bar), its part of the graph, what it waits for."""
 
   name: str
   state: str
@@ -244,13 +231,7 @@ def steps_section(record: RunRecord) -> StepsSection | None:
 
 @dataclasses.dataclass(frozen=True)
 class AgainSection:
-  """What it takes to make the run again.
-
-  Attributes:
-    command: for a shell.
-    facts: name and value of what else matters.
-    config: the resolved config, as YAML; empty where it is lost.
-  """
+  """What it takes to make the run again: a command, facts by name, the resolved config (empty where it is lost)."""
 
   command: str
   facts: tuple[tuple[str, str], ...]

@@ -51,13 +51,10 @@ class ErrorsSection:
   """Where the model errs.
 
   Attributes:
-    slices: the table of slices, if the run came to its evaluation.
     slices_of: which columns show whose errors, in a sentence.
     few: how much of the RMSE the five worst rides make.
     source: whose predictions the pictures show.
-    hours: the picture of the hours of the day.
-    hours_told: what it says, in a sentence.
-    maps: of both ends of the rides.
+    hours_told: what the picture of the hours says, in a sentence.
     shades: class and meaning of each colour of the maps.
     worst: the rides that were missed most.
   """
@@ -143,11 +140,7 @@ def _lite_slices(
 
 
 def _slice_headings(currency: str, lite: bool, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
-  first = (
-    *words('slice'),
-    'rides',
-    Heading('RMSE, the line is that of all rides', currency, numeric=False),
-  )
+  first = (*words('slice'), 'rides', Heading('RMSE, the line is that of all rides', currency, numeric=False))
   trained = (
     Heading('RMSE, trained model' if lite else 'RMSE', currency, meaning='Of the trained model, before compression.'),
     Heading('MAE', currency, meaning='Mean absolute error of the trained model.'),

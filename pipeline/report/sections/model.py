@@ -65,16 +65,7 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True)
 class Headline:
-  """What came of the run.
-
-  Attributes:
-    status: as in the summary.
-    badge: the status, for people.
-    title: a short sentence.
-    sentences: what was chosen and how good it is.
-    reason: why; several paragraphs where several things went wrong.
-    tiles: the most important figures.
-  """
+  """What came of the run: its status (for people, the badge), in a sentence, how good it is, why, and in figures."""
 
   status: str
   badge: str
@@ -266,15 +257,7 @@ _BATCH_MEANING = 'Median time for a larger batch, all of its rides together.'
 
 @dataclasses.dataclass(frozen=True)
 class VariantsSection:
-  """The variants, side by side.
-
-  Attributes:
-    counts: how many there are and how many keep the budget.
-    budget: what was asked for.
-    table: one row each.
-    charts: the frontiers, with the variants that lie above the picture.
-    recipes: name and colour of each recipe.
-  """
+  """The variants side by side: how many keep what budget, the gate's notes, frontiers, recipes by name and colour."""
 
   counts: str
   budget: str
@@ -435,13 +418,7 @@ _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
 
 @dataclasses.dataclass(frozen=True)
 class ServedSection:
-  """The version that served before.
-
-  Attributes:
-    told: what the comparison says.
-    table: both side by side; `None` if it has no manifest.
-    changed: settings that differ from its config.
-  """
+  """The version that served before beside this run; without a table if it has no manifest; settings that differ."""
 
   version: str
   told: tuple[str, ...]

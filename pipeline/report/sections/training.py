@@ -57,14 +57,7 @@ _HISTORY = 'history.json'
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSection:
-  """The training.
-
-  Attributes:
-    told: the training of the base, in a sentence.
-    recipes: one row each, if there is more than the base.
-    courses: their fine-tunings.
-    layers: zeros by layer and recipe.
-  """
+  """The training of the base, in a sentence and curves; recipes, their fine-tunings, their zeros by layer."""
 
   told: str
   curves: tuple[Markup, ...]
