@@ -200,7 +200,7 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
     output: everything goes below; a second rehearsal finds what the first one made.
     parallel: containers at a time.
 
-  Returns the exit code: 0, or 1 where a task failed. Raises `UserError` for a user's mistake.
+  Returns the exit code: 0, or 1 where a task failed.
   """
   start = time.monotonic()
   directory = RehearsalDirectory(output.path)

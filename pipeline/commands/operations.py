@@ -248,8 +248,6 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
   """Removes what the limits say, or only tells of it.
 
   Args: overrides: of the config, `retention.key=value`.
-
-  Raises `UserError` for a user's mistake.
   """
   for override in overrides:
     if not override.strip().startswith('retention.'):

@@ -47,8 +47,6 @@ def run(
     overrides: `dataset.key=value` texts.
     output: `*.csv` or `*.parquet`; CSV on standard output by default.
     threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
-
-  Raises `UserError` for a user's mistake.
   """
   console = Console(stderr=True, highlight=False)
   start = time.monotonic()

@@ -28,12 +28,7 @@ def run(
     output: where everything goes, held by the caller.
     now: the time of the decision, with a zone.
 
-  Raises:
-    DataSourceError: the rides can't be read as the config says.
-    UserError: the record of earlier runs can't be read.
-    MetadataStoreError: the metadata store can't be used.
-
-  Returns the exit code: 0 unless a run failed.
+  Returns the exit code: 0 unless a run failed. Raises what `pipeline.commands.run.run` does.
   """
   with commands_run.opened(config, source, output, show=False) as session:
     ledger = Ledger.load(output.ledger)

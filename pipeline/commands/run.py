@@ -57,13 +57,8 @@ Job = Callable[[StepObserver], Summary]
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   """Runs, shows progress and the outcome.
 
-  Raises:
-    DataSourceError: the rides can't be read as the config says.
-    ConfigError: a Beam step's engine can't run as it is set.
-    MetadataStoreError: the metadata store can't be used.
-    UserError: the record of earlier windows can't be read.
-
-  Returns the exit code: 0 unless the run failed; a model that was not blessed is a result.
+  Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
+  and `UserError` where the record of earlier windows can't be read.
   """
   with opened(config, source, output) as session:
     if config.retraining.window is not None:
@@ -133,7 +128,7 @@ def perform(session: Session, config: RunConfig, output: OutputDirectory, job: J
   page = _report(session.console, output)
   if config.retention.after_run:
     _prune(session.console, config, output)
-  _show_outcome(session.console, summary, config, output, page, session.log, time.monotonic() - session.start)
+  _show_outcome(session, summary, config, output, page)
   return 0 if summary.status in _OK else 1
 
 
@@ -174,14 +169,9 @@ def _prune(console: Console, config: RunConfig, output: OutputDirectory) -> None
 
 
 def _show_outcome(
-  console: Console,
-  summary: Summary,
-  config: RunConfig,
-  output: OutputDirectory,
-  page: pathlib.Path | None,
-  log: pathlib.Path,
-  wall: float,
+  session: Session, summary: Summary, config: RunConfig, output: OutputDirectory, page: pathlib.Path | None
 ) -> None:
+  console = session.console
   _show_rows(console, summary.rows)
   _show_divergences(console, summary.findings)
   for finding in summary.findings:
@@ -196,6 +186,7 @@ def _show_outcome(
   if summary.metrics:
     console.print(_metrics_table(summary, summary.metrics, config))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
+  wall = time.monotonic() - session.start
   console.print(f'\n[bold {color}]{summary.status.value}[/] in {wall:.0f} s: {escape(summary.reason)}')
   paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
@@ -203,7 +194,7 @@ def _show_outcome(
     'curves': summary.curves and f'{summary.curves}/loss_curve.png',
     'quarantine': summary.quarantine if summary.rows and summary.rows.quarantined else None,
     'summary': output.summary,
-    'log': log,
+    'log': session.log,
   }
   print_paths(console, paths)
 
@@ -303,12 +294,7 @@ def _ratio(estimate: Estimate | None) -> str:
 def run_window(session: Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   """Runs on the window, or says that there is no new data.
 
-  Raises:
-    IngestionError: no file matches, or the pattern has no spans.
-    UserError: the record of earlier runs can't be read.
-    MetadataStoreError: the metadata store can't be used.
-
-  Returns the exit code: 0 unless the run failed.
+  Returns the exit code, and raises, as `run` does.
   """
   now = datetime.datetime.now(datetime.timezone.utc)
   ledger = Ledger.load(output.ledger)

@@ -42,8 +42,7 @@ def create(
 ) -> None:
   """Creates a schedule and says when it fires next; for a crontab, only makes the output directory and says the line.
 
-  Raises `ScheduleError`, `ConfigError`, `DataSourceError`, `OutputError` or `TargetError` for a user's mistake;
-  `SubmissionError` where the backend refused, or can't be reached.
+  Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
   cron = Cron.parse(expression, zone)
   resolved = loading.load(config, overrides)

@@ -126,7 +126,7 @@ def check(config: RunConfig) -> None:
 
 
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
-  """Makes the study and shows it. Raises `UserError` for a user's mistake."""
+  """Makes the study and shows it."""
   start = time.monotonic()
   write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'

@@ -7,6 +7,7 @@ import logging
 import pathlib
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from components.pusher.rollback import manifest_digest
 from components.ride_validator.findings import AnomaliesError
@@ -72,10 +73,10 @@ def run(
     anomalies = isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
   result = _name_what_serves(result, steps, output.serving)
-  result = result.model_copy(update=facts.properties() | {'run': run_id, 'config': str(output.config)})
+  told: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': (*notes, *result.notes)}
   if window is not None:
-    result = result.model_copy(update={'ended_early': False, 'window': window, 'triggers': tuple(triggers)})
-  result = result.model_copy(update={'notes': (*notes, *result.notes)})
+    told |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
+  result = result.model_copy(update=facts.properties() | told)
   try:
     result.write(output.summary)
   except OSError as error:  # A full disk; what happened is still told on the terminal.

@@ -43,10 +43,16 @@ def summarize(
   intervals = _record(EvaluationIntervals, steps, 'FareEvaluator', 'evaluation', INTERVALS_FILE)
   refusals = _list(str, steps, 'FareEvaluator', 'evaluation', REFUSALS_FILE)
   compression = _record(CompressionRecord, steps, 'CompressionGate', 'report', REPORT_FILE)
-  pushed = output_of(steps, 'Pusher', 'pushed_model')
-  destination = pushed.properties.get('pushed_destination') if pushed and pushed.properties.get('pushed') else None
-  withdrawn = pushed.properties.get('withdrawn') if pushed else None
-  status, reason = _ending(failure, anomalies, destination, refusals, compression, withdrawn)
+  output = output_of(steps, 'Pusher', 'pushed_model')
+  push = output.properties if output else {}
+  destination = push.get('pushed_destination') if push.get('pushed') else None
+  if failure is not None:
+    status, reason = (Status.ANOMALIES if anomalies else Status.FAILED), failure
+  elif destination:
+    assert compression is not None
+    status, reason = Status.PUSHED, f'The model keeps every threshold and was pushed. {compression.reason}'
+  else:
+    status, reason = Status.NOT_BLESSED, push.get('withdrawn') or _refusal(refusals, compression)
   return Summary(
     status=status,
     reason=reason,
@@ -65,7 +71,7 @@ def summarize(
     findings=_findings(steps),
     blessed=_blessed(steps),
     pushed_path=destination,
-    pushed_version=pushed.properties.get('pushed_version') if pushed and destination else None,
+    pushed_version=push.get('pushed_version') if destination else None,
     timings={step.name: round(step.seconds, 3) for step in steps},
     steps=tuple(
       StepRecord(name=step.name, state=step.state, seconds=step.seconds, after=tuple(after.get(step.name, ())))
@@ -78,25 +84,9 @@ def summarize(
   )
 
 
-def _ending(
-  failure: str | None,
-  anomalies: bool,
-  destination: str | None,
-  refused: Sequence[str],
-  compression: CompressionRecord | None,
-  withdrawn: str | None,
-) -> tuple[Status, str]:
-  if failure is not None:
-    return (Status.ANOMALIES if anomalies else Status.FAILED), failure
-  if destination:
-    assert compression is not None
-    return Status.PUSHED, f'The model keeps every threshold and was pushed. {compression.reason}'
-  if withdrawn:
-    return Status.NOT_BLESSED, withdrawn
-  refusals = list(refused)
-  if compression and compression.chosen is None:
-    refusals.append(compression.reason)
-  return Status.NOT_BLESSED, ' '.join(refusals) or 'The model was not blessed; the served model stays.'
+def _refusal(refused: Sequence[str], compression: CompressionRecord | None) -> str:
+  refusals = [*refused, *([compression.reason] if compression and compression.chosen is None else [])]
+  return ' '.join(refusals) or 'The model was not blessed; the served model stays.'
 
 
 def _blessed(steps: Sequence[Step]) -> bool | None:

@@ -9,7 +9,7 @@ import pathlib
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from models.whole_files import is_bucket
 from pipeline.local.runner import Output, Step, StepObserver, StepState
@@ -52,7 +52,8 @@ def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[R
     try:
       while waiting or running:
         failed = any(step.failure for step in ended)
-        for task in [] if failed else _ready(waiting, done)[: parallel - len(running)]:
+        ready = [task for task in waiting if task.upstream <= set(done)]
+        for task in [] if failed else ready[: parallel - len(running)]:
           waiting.remove(task)
           observer.started(task.name)
           running[pool.submit(_run, stage, task, dict(done))] = task.name
@@ -70,10 +71,6 @@ def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[R
       stage.containers.end()
       raise
   return ended
-
-
-def _ready(waiting: Sequence[DagTask], done: Mapping[str, Execution]) -> list[DagTask]:
-  return [task for task in waiting if task.upstream <= set(done)]
 
 
 def _run(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> RehearsedStep:

@@ -158,21 +158,18 @@ def end_early(
 
   The last run's status, figures and served model stay; nothing was timed. `ended_early` tells it from a run.
   """
-  result = _last_summary(output) or _empty_summary(config)
   last = ledger.last_finished
-  if last is not None:
-    result = result.model_copy(update={'status': Status(last.status), 'pushed_path': last.pushed_path})
-  result = result.model_copy(
-    update={
-      'reason': reason,
-      'started': now.isoformat(timespec='seconds'),
-      'timings': {},
-      'notes': plan.notes(),
-      'ended_early': True,
-      'window': read_window(plan),
-      'triggers': tuple(verdicts),
-    }
-  )
+  told: dict[str, Any] = {'status': Status(last.status), 'pushed_path': last.pushed_path} if last else {}
+  told |= {
+    'reason': reason,
+    'started': now.isoformat(timespec='seconds'),
+    'timings': {},
+    'notes': plan.notes(),
+    'ended_early': True,
+    'window': read_window(plan),
+    'triggers': tuple(verdicts),
+  }
+  result = (_last_summary(output) or _empty_summary(config)).model_copy(update=told)
   result.write(output.summary)
   return result
 

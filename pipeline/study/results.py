@@ -135,7 +135,8 @@ def _block_rows(
       continue
     facts = [outcome.facts for _, outcome in results.outcomes[variant.name]]
     latency = results.latency.get(variant.name)
-    medians = {name: float(np.median([one[name] for one in facts if name in one])) for name in _names(facts)}
+    named = dict.fromkeys(name for one in facts for name in one)
+    medians = {name: float(np.median([one[name] for one in facts if name in one])) for name in named}
     yield {
       'block': block.value,
       'variant': variant.name,
@@ -146,10 +147,6 @@ def _block_rows(
       **medians,
       **(latency.to_dict() if latency else {}),
     }
-
-
-def _names(facts: list[Mapping[str, float]]) -> list[str]:
-  return list(dict.fromkeys(name for one in facts for name in one))
 
 
 class _Predictions:
