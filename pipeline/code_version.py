@@ -86,7 +86,8 @@ def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
       continue
     found.add(module)
     todo += _modules(_read(module, house).named, house)
-    for package in _packages_above(module):
+    parts = module.split('.')
+    for package in ('.'.join(parts[:count]) for count in range(1, len(parts))):
       # What a package's functions import happens only to who calls them.
       if package not in passed and _path(package, house) is not None:
         passed.add(package)
@@ -201,8 +202,3 @@ def _module_of(path: str, house: pathlib.Path) -> str | None:
   while path and _path(path, house) is None:
     path = path.rpartition('.')[0]
   return path or None
-
-
-def _packages_above(module: str) -> list[str]:
-  parts = module.split('.')
-  return ['.'.join(parts[:count]) for count in range(1, len(parts))]

@@ -48,10 +48,6 @@ class DataSource:
     """
     return dataclasses.replace(self, spans=tuple(sorted(patterns.items())))
 
-  def with_version(self, version: str) -> DataSource:
-    """The same source, known to hold this state of the data."""
-    return dataclasses.replace(self, version=version)
-
   def inputs(self) -> dict[str, str]:
     """Glob by the name of ExampleGen's input split: one for each resolved span, or the pattern as it is."""
     return {f'span-{number}': pattern for number, pattern in self.spans} or {'rides': self.pattern}
@@ -129,7 +125,7 @@ def current(source: DataSource, project: str, endpoint: str | None = None) -> Da
   client = _client(project, endpoint)
   if source.version is not None:
     return source
-  return source.with_version(_asked(client, source.bigquery))
+  return dataclasses.replace(source, version=_asked(client, source.bigquery))
 
 
 def _client(project: str, endpoint: str | None) -> Any:
@@ -189,9 +185,7 @@ def resolve_window(
 
   Args:
     window: number of spans; `None` takes the newest one alone, or everything where the pattern has no spans.
-    newest: see `latest_window`.
-    seen: see `latest_window`.
-    leave_out: see `latest_window`.
+    newest, seen, leave_out: see `latest_window`.
 
   Returns a source whose `spans` are plain globs, oldest first, and the window; a source without spans comes back as it
   is, with no window. Raises `IngestionError` where no file matches, or a window is wanted where the pattern has no

@@ -19,14 +19,9 @@ from configs import loading
 from configs.dataset import Dataset
 from configs.errors import UserError
 from pipeline.local import terminal
+from pipeline.prediction import streaming
 from pipeline.prediction.scoring import ModelFiles, Scorer, find_model
-from pipeline.prediction.streaming import (
-  PredictionOutcome,
-  check_output,
-  predict_files,
-  predictions_file,
-  predictions_stream,
-)
+from pipeline.prediction.streaming import PredictionOutcome, predict_files
 from pipeline.sources import data_source
 
 
@@ -54,7 +49,7 @@ def run(
   dataset = _dataset(model, found, config, overrides)
   files = _files(rides)
   if output:
-    check_output(output)
+    streaming.check_output(output)
     if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):
       raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
   if found.dataset and found.dataset != dataset.name:
@@ -63,9 +58,10 @@ def run(
   # LiteRT tells every process that it has a delegate.
   with terminal.captured():
     scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
-  predictions = (
-    predictions_file(output, scorer.schema) if output else predictions_stream(sys.stdout.buffer, scorer.schema)
-  )
+  if output:
+    predictions = streaming.predictions_file(output, scorer.schema)
+  else:
+    predictions = streaming.predictions_stream(sys.stdout.buffer, scorer.schema)
   with predictions as write, _progress(console) as progress:
     outcome = predict_files(files, dataset, scorer, workers, write, progress)
   console.print(_sentence(outcome, time.monotonic() - start), soft_wrap=True)

@@ -110,8 +110,7 @@ def back_fill(
   failed; a run that fails otherwise than by anomalies in its rides ends the back-fill.
 
   Args:
-    source: with spans in its pattern.
-    output: where everything goes, held by the caller.
+    source, output: as of `run`.
     first: a day such as `2026-01-31`, or the number of a span.
     last: the same, not before `first`.
     now: the time that is noted.

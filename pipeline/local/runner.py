@@ -90,11 +90,10 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     run_id: names the run in the store; no other run there has the same.
   """
 
-  def __init__(self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver) -> None:
-    self._connection = connection
-    self._run_id = run_id
-    self._observer = observer
-    self.steps: list[Step] = []
+  def __init__(
+    self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver, steps: list[Step]
+  ) -> None:
+    self._connection, self._run_id, self._observer, self.steps = connection, run_id, observer, steps
 
   def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
     """Runs all nodes in order; `steps` tells how each one ended.
@@ -158,9 +157,7 @@ def run_locally(
   steps: list[Step],
 ) -> None:
   """Compiles and runs `pipeline`; appends to `steps` as they end. Raises `StepFailedError` where a step raised."""
-  runner = ObservedLocalRunner(connection, run_id, observer)
-  runner.steps = steps
-  runner.run(pipeline)
+  ObservedLocalRunner(connection, run_id, observer, steps).run(pipeline)
 
 
 def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepState, dict[str, list[Output]]]:

@@ -19,9 +19,8 @@ from rich.spinner import Spinner
 from rich.table import Column, Table
 from rich.text import Text
 
-from configs.compression import SCHEMES, Scheme
+from configs.compression import SCHEMES
 from configs.presets import RECIPES, PresetFolder
-from configs.recipe import Recipe
 from configs.run import RunConfig
 from pipeline.local.runner import Step, StepState
 
@@ -164,13 +163,10 @@ def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
 
 
 def _named(section: dict[str, Any], key: str, items: tuple[Any, ...], presets: PresetFolder) -> None:
-  section[key] = [
-    item.name if _is_packaged(item, presets) else whole for item, whole in zip(items, section[key], strict=True)
-  ]
-
-
-def _is_packaged(item: Recipe | Scheme, presets: PresetFolder) -> bool:
-  return item.name in presets.names() and item == type(item).model_validate(presets.spelled_out(item.name))
+  """Puts names in the place of what is packaged under them."""
+  for position, item in enumerate(items):
+    if item.name in presets.names() and item == type(item).model_validate(presets.spelled_out(item.name)):
+      section[key][position] = item.name
 
 
 def prepare() -> None:

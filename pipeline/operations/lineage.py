@@ -173,6 +173,9 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
     own = lineage(store, [push.artifact.id], skip=COMPARED)
   else:
     everything = own = outputs_of_run(store, [entry.run, entry.run + AGAIN])
+  mine = {made.artifact.id for made in own}
+  # What this one was compared with, or started from.
+  others = [made for made in everything if made.type == 'Model' and made.artifact.id not in mine]
   maker = _maker(read_runs(store, config, output), own, entry)
   manifest, notes = _manifest(output, entry)
   return Provenance(
@@ -195,7 +198,7 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
     code_version=maker.code_version,
     config=maker.config,
     config_digest=hashlib.sha256(maker.config.encode()).hexdigest() if maker.config else None,
-    other_models=_other_models(everything, own),
+    other_models={'other models': ', '.join(f'{made.artifact.id} of run {made.run}' for made in others)},
     notes=notes,
   )
 
@@ -244,10 +247,3 @@ def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[Manifest | None
     return verified_manifest(version), []
   except RestoreError as error:
     return None, [str(error)]
-
-
-def _other_models(everything: Sequence[Made], own: Sequence[Made]) -> dict[str, str]:
-  """Models of the lineage that this one was compared with, or that it started from."""
-  mine = {made.artifact.id for made in own}
-  others = [made for made in everything if made.type == 'Model' and made.artifact.id not in mine]
-  return {'other models': ', '.join(f'{made.artifact.id} of run {made.run}' for made in others)}

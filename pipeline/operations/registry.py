@@ -324,7 +324,10 @@ def _record(
   told = {'reason': rollback.reason, 'by': rollback.by, 'time': rollback.time}
   set_properties(execution, told)
   pushed = mlmd_pb2.Artifact(
-    type_id=_pushed_model_type(store),
+    # TFX's own type, so that its Resolvers find rollbacks among the pushes.
+    type_id=store.put_artifact_type(
+      mlmd_pb2.ArtifactType(name=_PUSHED_MODEL), can_add_fields=True, can_omit_fields=True
+    ),
     uri=restored.artifact.uri if restored else str(serving / str(rollback.version)),
     state=mlmd_pb2.Artifact.LIVE,
   )
@@ -346,12 +349,6 @@ def _record(
     reuse_context_if_already_exist=True,
     force_reuse_context=True,
   )
-
-
-def _pushed_model_type(store: mlmd.MetadataStore) -> int:
-  """TFX's own type, so that its Resolvers find rollbacks among the pushes."""
-  kind = mlmd_pb2.ArtifactType(name=_PUSHED_MODEL)
-  return int(store.put_artifact_type(kind, can_add_fields=True, can_omit_fields=True))
 
 
 def _event(kind: mlmd_pb2.Event.Type) -> mlmd_pb2.Event:

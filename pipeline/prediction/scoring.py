@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen.canonical import Reason, canonicalize
-from components.ride_example_gen.reading import Block, MalformedLine
+from components.ride_example_gen.reading import Block
 from configs.dataset import Dataset
 from configs.errors import UserError
 from models.lite.client import LiteModel
@@ -58,12 +58,13 @@ class Scorer:
     canonical = canonicalize(block.rows, self._dataset, label_required=False)
     fares = self._fares(canonical.rides, canonical.valid)
     numbers = np.concatenate([block.numbers, [line.number for line in block.malformed]]).astype(np.int64)
+    malformed = pa.array([Reason.WRONG_NUMBER_OF_FIELDS.value] * len(block.malformed), pa.string())
     columns = {
       ROW: pa.array(numbers - 1 + first_row),
       FILE: pa.array([path]).take(pa.array(np.zeros(len(numbers), np.int64))),
       KEY: _with_nulls(self._keys(block.rows), len(block.malformed)),
       PREDICTION: _with_nulls(pa.array(fares, mask=~canonical.valid), len(block.malformed)),
-      REASON: pa.concat_arrays([canonical.reason, _wrong_number_of_fields(block.malformed)]),
+      REASON: pa.concat_arrays([canonical.reason, malformed]),
     }
     scored = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
     if not block.malformed:
@@ -101,10 +102,6 @@ class Scorer:
 
 def _with_nulls(column: pa.Array, count: int) -> pa.Array:
   return pa.concat_arrays([column, pa.nulls(count, column.type)]) if count else column
-
-
-def _wrong_number_of_fields(lines: Sequence[MalformedLine]) -> pa.Array:
-  return pa.array([Reason.WRONG_NUMBER_OF_FIELDS.value] * len(lines), pa.string())
 
 
 def _as_text(column: pa.Array) -> pa.Array:

@@ -63,7 +63,10 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
   if (image.path / _STAMP).exists():
     return image
   shutil.rmtree(folder, ignore_errors=True)
-  _make_environment(image)
+  # An environment with nothing in it, not even pip.
+  base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
+  _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
+  keep_interpreter(image.binaries)
   _link_packages(image, _locked(checkout))
   if checkout:
     _install(checkout, image)
@@ -80,13 +83,6 @@ def _checkout() -> pathlib.Path | None:
   """The sources that run now, or `None` where the project runs from an installed wheel."""
   root = pathlib.Path(__file__).resolve().parents[2]
   return root if (root / 'setup.py').exists() else None
-
-
-def _make_environment(image: Image) -> None:
-  """An environment with nothing in it, not even pip."""
-  base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
-  _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
-  keep_interpreter(image.binaries)
 
 
 def keep_interpreter(binaries: pathlib.Path) -> None:

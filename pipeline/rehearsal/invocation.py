@@ -142,12 +142,8 @@ def _taken(task: DagTask, reference: Mapping[str, Any], done: Mapping[str, Execu
   key = reference['taskOutputArtifact']['outputArtifactKey']
   if key not in done[producer].outputs:
     raise SpecError(f"takes the output '{key}' of {producer}, which has no such output.")
-  return [runtime_artifact(artifact) for artifact in done[producer].outputs[key]]
-
-
-def runtime_artifact(artifact: Artifact) -> dict[str, Any]:
-  """The artifact without what only a rehearsal notes."""
-  return {key: value for key, value in artifact.items() if key != 'files'}
+  # Without what only a rehearsal notes.
+  return [{name: value for name, value in found.items() if name != 'files'} for found in done[producer].outputs[key]]
 
 
 def _parameter(

@@ -101,8 +101,8 @@ def load(path: pathlib.Path) -> ReadPipeline:
   try:
     if path.suffix == '.json':
       job = json_format.ParseDict(json.loads(text), pipeline_spec_pb2.PipelineJob())
-      runtime = _dictionary(job.runtime_config)
-      spec = _strict(_dictionary(job.pipeline_spec), pipeline_spec_pb2.PipelineSpec())
+      runtime = json_format.MessageToDict(job.runtime_config)
+      spec = _strict(json_format.MessageToDict(job.pipeline_spec), pipeline_spec_pb2.PipelineSpec())
     else:
       runtime = {}
       spec = _strict(next(yaml.safe_load_all(text)), pipeline_spec_pb2.PipelineSpec())
@@ -120,11 +120,7 @@ def load(path: pathlib.Path) -> ReadPipeline:
 
 def _strict(content: Any, message: Any) -> dict[str, Any]:
   """The content after it went through the proto: an unknown field raises."""
-  return _dictionary(json_format.ParseDict(content, message))
-
-
-def _dictionary(message: Any) -> dict[str, Any]:
-  return json_format.MessageToDict(message)
+  return json_format.MessageToDict(json_format.ParseDict(content, message))
 
 
 def _tasks(spec: dict[str, Any], executors: dict[str, Any]) -> list[DagTask]:
@@ -200,7 +196,7 @@ def executor_input(content: dict[str, Any]) -> str:
 def executor_output(text: str) -> dict[str, Any]:
   """An `ExecutorOutput` that a step wrote. Raises `SpecError` where the launchers of the backends would not read it."""
   try:
-    return _dictionary(json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput()))
+    return json_format.MessageToDict(json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput()))
   except json_format.Error as error:
     raise SpecError(f'wrote output metadata that no launcher reads: {error}.') from error
 

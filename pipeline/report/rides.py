@@ -96,7 +96,6 @@ def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]],
   """The RMSE of slices with 95 % intervals, as the gate would tell them.
 
   Args:
-    rides: of all slices.
     slices: by name: `feature` and `value` of what the rides of a slice share.
     resamples: number of draws of an interval.
 
@@ -109,12 +108,8 @@ def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]],
 def paired_ratio(rides: PredictedRides, others: PredictedRides, resamples: int) -> Estimate | None:
   """The ratio of two RMSEs on the same rides with its 95 % interval, as the gate would tell it.
 
-  Args:
-    rides: with the predictions of one model.
-    others: with those of another one.
-    resamples: number of draws of an interval.
-
-  Returns `None` where they are not the same rides in the same order, or the other model makes no error.
+  The interval takes `resamples` draws. Returns `None` where they are not the same rides in the same order, or the other
+  model makes no error.
   """
   same = np.array_equal(rides.seconds, others.seconds) and np.array_equal(rides.fares, others.fares)
   places = all(

@@ -181,9 +181,7 @@ def crontab_line(cron: Cron, command: Sequence[str], folder: str, lock: str, mac
   """The line; the command never runs beside itself.
 
   Args:
-    command: absolute program and its arguments.
-    folder: where to run it, absolute.
-    lock: a file; while one run holds it, another ends at once and well.
+    command, folder, lock: as of `service`.
     machine: the zone of this machine, which is the only one that Debian's cron knows.
 
   Raises `ScheduleError` where the machine's clock is another one at some time of the year.

@@ -113,7 +113,7 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
   top = max((found.top for found in shown.values() if found), default=1.0)
   of_all = record.error('rmse')
   reference = judged.rmse.value if judged and judged.rmse else of_all.value if of_all else None
-  headings = _slice_headings(record.currency, bool(lite), judged)
+  headings = _slice_headings(record.currency, judged if lite else None)
   rows = []
   for name in names:
     bar = dot_bar(error, top, reference) if (error := shown[name]) else None
@@ -139,16 +139,17 @@ def _lite_slices(
   return {name: told.model_copy(update={'rmse': sure.get(name) or told.rmse}) for name, told in found.items()}
 
 
-def _slice_headings(currency: str, lite: bool, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
+def _slice_headings(currency: str, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
+  """Of the trained model, and of a file if one was judged."""
   first = (*words('slice'), 'rides', Heading('RMSE, the line is that of all rides', currency, numeric=False))
   trained = (
-    Heading('RMSE, trained model' if lite else 'RMSE', currency, meaning='Of the trained model, before compression.'),
+    Heading('RMSE, trained model' if judged else 'RMSE', currency, meaning='Of the trained model, before compression.'),
     Heading('MAE', currency, meaning='Mean absolute error of the trained model.'),
     Heading(
       'sum', meaning='Sum of the predictions over the sum of the fares: below 1, fares are too low on the whole.'
     ),
   )
-  if not lite or judged is None:
+  if judged is None:
     return (*first, *trained)
   return (
     *first,
