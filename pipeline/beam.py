@@ -77,7 +77,6 @@ def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surrou
   """Gives each Beam step its arguments.
 
   Args: bigquery: whether the ingestion reads BigQuery.
-
   Raises `ConfigError` where an engine lacks a setting, or an option of Beam's is wrong.
   """
   from tfx.dsl.components.base import base_beam_component
@@ -199,7 +198,6 @@ def flags(options: Mapping[str, Option]) -> list[str]:
   """Options as flags for Beam; null leaves an option out.
 
   Args: options: values by name: true for an option that takes no value, a list for one that may be repeated.
-
   Raises `OptionError`, see there; the nearest name is told.
   """
   known = known_options()

@@ -34,7 +34,6 @@ def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
   """Digest of the code that `roots` run and of the libraries' versions.
 
   Args: roots: dotted paths of modules, or of classes and functions in them.
-
   Returns 16 hexadecimal digits; equal code in another place, or under another Python, gives the same ones. Raises
   `ImportError` where there is no such module.
   """

@@ -65,7 +65,6 @@ def files_of(dataset: Dataset, what: str) -> DataSource:
   """A dataset's files, for what can't take rides from elsewhere.
 
   Args: what: the command, for the sentence.
-
   Raises `DataSourceError` where the rides are in BigQuery; or see `data_source`.
   """
   if dataset.bigquery is not None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.pusher.rollback import RestoreError, Rollback, restore
+from components.pusher.rollback import Rollback, restore
 from configs import loading
 from configs.base import shortened
 from configs.errors import UserError
@@ -184,9 +184,6 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
   for name, models in found.other_models.items():
     told[name] = models
   return {name: text for name, text in told.items() if text}
-
-
-__all__ = ['RestoreError', 'roll_back']
 
 
 def roll_back(directory: str, to: int | None, reason: str) -> None:

@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from configs import loading
-from configs.base import Problem
 from configs.checks import recipe_problems, scheme_problems
 from configs.errors import UserError
 from configs.layers import model_layers
@@ -28,18 +27,6 @@ from pipeline.report.tables import seconds
 from pipeline.sources import DataSource
 from pipeline.study.page import StudyTable, findings, markdown, study_tables
 from pipeline.study.records import StudyRecord
-
-
-def study_problems(config: RunConfig) -> list[Problem]:
-  """Everything that is wrong with `config.study` for the dataset and the model, located from the top."""
-  study, found = config.study, []
-  if StudyBlock.COMPRESSION in study.blocks:
-    sweep, layers = study.compression, model_layers(config.dataset, config.features, config.model)
-    recipes = [problem for recipe in sweep.recipes for problem in recipe_problems(recipe, config.model, layers)]
-    schemes = [problem for scheme in sweep.schemes for problem in scheme_problems(scheme, sweep.recipes, layers)]
-    found += [problem.under('recipes') for problem in recipes]
-    found += [problem.under('schemes') for problem in schemes]
-  return [problem.under('study', 'compression') for problem in found]
 
 
 class StudyProgress:
@@ -120,7 +107,13 @@ def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Se
 
 def check(config: RunConfig) -> None:
   """Refuses a study that its model makes impossible. Raises `ConfigError`, which names every mistake."""
-  problems = study_problems(config)
+  if StudyBlock.COMPRESSION not in config.study.blocks:
+    return
+  sweep, layers = config.study.compression, model_layers(config.dataset, config.features, config.model)
+  recipes = [problem for recipe in sweep.recipes for problem in recipe_problems(recipe, config.model, layers)]
+  schemes = [problem for scheme in sweep.schemes for problem in scheme_problems(scheme, sweep.recipes, layers)]
+  problems = [problem.under('study', 'compression', 'recipes') for problem in recipes]
+  problems += [problem.under('study', 'compression', 'schemes') for problem in schemes]
   if problems:
     raise loading.ConfigError('\n'.join(['The study does not fit the config:', *(f'  - {one}' for one in problems)]))
 

@@ -150,7 +150,6 @@ def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
   """Reads `config.yaml` of an output directory.
 
   Args: overrides: `section.key=value` texts.
-
   Raises `ConfigError` where there is none, or this version of the code can't read it; `ConfigError` where an override
   is wrong.
   """

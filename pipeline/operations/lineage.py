@@ -47,11 +47,6 @@ class Made:
   run: str
   execution: mlmd_pb2.Execution
 
-  @property
-  def live(self) -> bool:
-    """Whether its files were not removed by retention."""
-    return bool(self.artifact.state != mlmd_pb2.Artifact.DELETED)
-
   def parameter(self, name: str) -> Any:
     """A parameter of the execution; `None` if it has no such one."""
     return plain_properties(self.execution).get(name)
@@ -190,7 +185,7 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
         'output': made.key,
         'run': made.run.removesuffix(AGAIN),
         'where': made.artifact.uri,
-        'there': made.live,
+        'there': made.artifact.state != mlmd_pb2.Artifact.DELETED,
       }
       for made in own
     ],

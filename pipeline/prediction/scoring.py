@@ -141,7 +141,6 @@ def find_model(path: str) -> ModelFiles:
   """Finds and verifies a model.
 
   Args: path: a pushed version, the directory of the versions, or a `.tflite`.
-
   Raises `ManifestError` where there is none, or it is not what was pushed.
   """
   pushed = find_pushed(path)

@@ -99,7 +99,6 @@ def staged(source: DataSource, buckets: Buckets) -> DataSource:
   """The source in a bucket; files of this machine are linked or copied there, and keep their times.
 
   Args: source: a path, or already in a bucket, whose files then have to lie in the bucket's folder.
-
   Raises `DataSourceError` where there are no rides, here or in the bucket's folder.
   """
   if is_bucket(source.base):

@@ -43,15 +43,11 @@ class DagTask:
   @property
   def upstream(self) -> frozenset[str]:
     """Names of the tasks that end before this one begins."""
-    return frozenset(self.spec.get('dependentTasks', ())) | self.producers
-
-  @property
-  def producers(self) -> frozenset[str]:
-    """Names of the tasks whose outputs this one takes."""
     inputs = self.spec.get('inputs', {})
     artifacts = [value.get('taskOutputArtifact') for value in inputs.get('artifacts', {}).values()]
     parameters = [value.get('taskOutputParameter') for value in inputs.get('parameters', {}).values()]
-    return frozenset(reference['producerTask'] for reference in (*artifacts, *parameters) if reference)
+    producers = (reference['producerTask'] for reference in (*artifacts, *parameters) if reference)
+    return frozenset((*self.spec.get('dependentTasks', ()), *producers))
 
   @property
   def cached(self) -> bool:

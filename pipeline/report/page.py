@@ -105,7 +105,6 @@ def write(directory: str | os.PathLike[str]) -> pathlib.Path:
   """Writes `report.html` from what a run left; also for one that failed or pushed nothing.
 
   Args: directory: the output directory of the run, with its `summary.json`.
-
   Returns the page. Raises `UserError` where there is no summary, or it is none; `OSError` where the page can't be
   written.
   """
@@ -119,7 +118,6 @@ def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLi
   """Writes `report-against-NAME.html` into the first run's directory.
 
   Args: against: that of another run, whose folder's name is NAME.
-
   Returns the page. Raises `UserError` where one of them holds no summary; `OSError` where the page can't be written.
   """
   first, second = read_record(directory), read_record(against)
