@@ -381,11 +381,12 @@ def rehearse(
   wait: bool,
 ) -> None:
   """Run the compiled pipeline as pods would, without a cluster: each container command in its own process."""
+  from configs import loading
   from pipeline.commands import cloud
   from pipeline.local import output as local_output
   from pipeline.places import Target
 
-  resolved = cloud.load(config, data, overrides)
+  resolved = loading.load(config, overridden(overrides, data))
   directory = local_output.prepare(output or f'out/rehearsal-{target}')
   with local_output.locked(directory, wait, _waiting):
     code = cloud.rehearse(Target(target), resolved, directory, parallel)

@@ -40,7 +40,7 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
   """
   where = Target(target)
   check_suffix(output, where)
-  resolved = load(config, data, overrides)
+  resolved = loading.load(config, overridden(overrides, data))
   with terminal.captured() as console:
     compiled = compile_checked(resolved, rides_of(resolved.dataset), where, console)
     try:
@@ -49,11 +49,6 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
       raise TargetError(f"'{output}' can't be written: {error.strerror}.") from None
     tasks = len(compiled.spec['root']['dag']['tasks'])
     console.print(f'{output}: {compiled.name} for {target}, {tasks} tasks, schema {compiled.spec["schemaVersion"]}')
-
-
-def load(config: str | None, data: str | None, overrides: Sequence[str]) -> RunConfig:
-  """The resolved config; `data` overrides where the rides are."""
-  return loading.load(config, overridden(overrides, data, None))
 
 
 def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:
@@ -90,7 +85,7 @@ def submit(target: str, config: str | None, data: str | None, overrides: Sequenc
   Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
   where = Target(target)
-  resolved = load(config, data, overrides)
+  resolved = loading.load(config, overridden(overrides, data))
   platform = platform_settings(resolved.platform)
   with terminal.captured() as console:
     source = rides_of(resolved.dataset)

@@ -18,7 +18,7 @@ from pipeline.rehearsal.bucket_guard import MARK
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image import Image
 from pipeline.rehearsal.invocation import Artifact, ArtifactStore, Execution
-from pipeline.rehearsal.spec import SpecError, TaskFailedError
+from pipeline.rehearsal.spec import DagTask, SpecError, TaskFailedError
 
 _ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
 _IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')
@@ -143,7 +143,7 @@ class TaskOutcome:
   left_behind: Sequence[str] = ()
 
 
-def run_task(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
+def run_task(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   """Runs a task whose upstream tasks are done, and records it.
 
   Raises `TaskFailedError` where it failed, or would fail in a cluster.
@@ -153,7 +153,7 @@ def run_task(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, 
       outcome = _run_container(stage, task, done)
     else:
       find = _resolve if 'resolver' in task.executor else _import
-      outcome = TaskOutcome(_execution(stage, task, find(stage, task, done)))
+      outcome = TaskOutcome(_execution(stage, task, find(stage, task, done), cached=True))
   except SpecError as error:
     raise TaskFailedError(str(error)) from None
   stage.store.record(outcome.execution)
@@ -161,27 +161,13 @@ def run_task(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, 
 
 
 def _execution(
-  stage: Rehearsal,
-  task: rehearsal_spec.DagTask,
-  outputs: Mapping[str, Sequence[Artifact]],
-  parameters: Mapping[str, Any] | None = None,
-  key: str = '',
-  cached: bool = False,
+  stage: Rehearsal, task: DagTask, outputs: Mapping[str, Sequence[Artifact]], cached: bool, **known: Any
 ) -> Execution:
-  return Execution(
-    run=stage.run,
-    pipeline=stage.pipeline.name,
-    task=task.name,
-    fingerprint=key,
-    outputs=outputs,
-    parameters=parameters or {},
-    cached=cached or 'container' not in task.executor,
-  )
+  about = {'run': stage.run, 'pipeline': stage.pipeline.name, 'task': task.name, 'fingerprint': '', 'parameters': {}}
+  return Execution(outputs=outputs, cached=cached, **about | known)
 
 
-def _resolve(
-  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
-) -> Mapping[str, Sequence[Artifact]]:
+def _resolve(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
   """What was found, or an empty list; nothing new is made."""
   if stage.target is Target.KFP:
     raise TaskFailedError('is a Resolver; Kubeflow Pipelines refuses a pipeline that has one.')
@@ -194,9 +180,7 @@ def _resolve(
   return found
 
 
-def _import(
-  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
-) -> Mapping[str, Sequence[Artifact]]:
+def _import(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
   """One artifact that is there already."""
   del done
   importer = task.executor['importer']
@@ -216,7 +200,7 @@ def _import(
   return {key: [artifact]}
 
 
-def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
+def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   spec = task.executor['container']
   inputs = invocation.inputs(task, stage.pipeline, done)
   _refuse_local_paths({key: _plain(value) for key, value in _parameters(inputs).items()})
@@ -240,7 +224,8 @@ def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping
   key = invocation.fingerprint(stage.pipeline.name, task, inputs)
   earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
   if earlier:
-    return TaskOutcome(_execution(stage, task, earlier.outputs, earlier.parameters, key, cached=True))
+    taken = _execution(stage, task, earlier.outputs, cached=True, parameters=earlier.parameters, fingerprint=key)
+    return TaskOutcome(taken)
   started = datetime.datetime.now()
   _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
   start_up = seconds_until_executor(stage.log(task.name), started)
@@ -251,7 +236,8 @@ def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping
     for name, value in outputs['artifacts'].items()
   }
   parameters = _output_parameters(stage, task, outputs, written)
-  return TaskOutcome(_execution(stage, task, made, parameters, key), start_up, _left_behind(scratch))
+  execution = _execution(stage, task, made, cached=False, parameters=parameters, fingerprint=key)
+  return TaskOutcome(execution, start_up, _left_behind(scratch))
 
 
 def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,7 +257,7 @@ def _refuse_local_paths(content: Mapping[str, Any]) -> None:
       )
 
 
-def _refuse_lost_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> None:
+def _refuse_lost_inputs(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> None:
   """An artifact that had files when it was made and has none now."""
   for key, producer, artifact in _empty_artifacts(stage, task, done):
     if artifact['files']:
@@ -282,7 +268,7 @@ def _refuse_lost_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Ma
 
 
 def _empty_artifacts(
-  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
+  stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]
 ) -> Iterator[tuple[str, str, Artifact]]:
   """Inputs that hold no file: key, producer and artifact."""
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
@@ -294,7 +280,7 @@ def _empty_artifacts(
 
 def _call(
   stage: Rehearsal,
-  task: rehearsal_spec.DagTask,
+  task: DagTask,
   spec: Mapping[str, Any],
   content: dict[str, Any],
   scratch: rehearsal_image.Scratch,
@@ -338,7 +324,7 @@ def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]
 
 
 def _output_parameters(
-  stage: Rehearsal, task: rehearsal_spec.DagTask, outputs: Mapping[str, Any], written: Mapping[str, Any]
+  stage: Rehearsal, task: DagTask, outputs: Mapping[str, Any], written: Mapping[str, Any]
 ) -> dict[str, Any]:
   values = dict(written.get('parameterValues', {}))
   for key in task.output_parameters:

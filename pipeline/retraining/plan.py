@@ -16,6 +16,7 @@ from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.code_version import run_version
 from pipeline.local import run as local_run
+from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import StepObserver
 from pipeline.retraining.ledger import Ledger, RunEntry, SpanEntry
@@ -169,7 +170,9 @@ def end_early(
     'window': read_window(plan),
     'triggers': tuple(verdicts),
   }
-  result = (_last_summary(output) or _empty_summary(config)).model_copy(update=told)
+  # There is none where somebody has removed the last one.
+  result = _last_summary(output) or summary.summarize(config, [], None, anomalies=False, after={})
+  result = result.model_copy(update=told)
   result.write(output.summary)
   return result
 
@@ -194,13 +197,6 @@ def _last_summary(output: OutputDirectory) -> Summary | None:
     return Summary.read(output.summary)
   except (FileNotFoundError, RecordError):
     return None
-
-
-def _empty_summary(config: RunConfig) -> Summary:
-  """Where somebody has removed the last one."""
-  from pipeline.local import summary  # Brings TFX along.
-
-  return summary.summarize(config, [], None, anomalies=False, after={})
 
 
 def recorded_run(

@@ -19,8 +19,9 @@ _PAGE = 100
 class KfpSchedules(Schedules):
   """The recurring runs of one cluster that this project made.
 
-  Kubeflow reads cron expressions on the clock of the whole cluster, which its administrator sets
-  (CRON_SCHEDULE_TIMEZONE); a schedule of another zone is refused, as it would drift by an hour twice a year.
+  Without an endpoint everything raises `TargetError`. Kubeflow reads cron expressions on the clock of the whole
+  cluster, which its administrator sets (CRON_SCHEDULE_TIMEZONE); a schedule of another zone is refused, as it would
+  drift by an hour twice a year.
 
   Args: cluster_zone: the cluster's; UTC unless it was set.
   """
@@ -32,10 +33,7 @@ class KfpSchedules(Schedules):
   def create(self, name: str, cron: Cron, compiled: CompiledPipeline) -> Schedule:
     """Creates a recurring run: one run at a time, and what was missed while paused is not made up for.
 
-    Raises:
-      ScheduleError: the cluster's clock is another one, or there is a schedule of this name.
-      TargetError: there is no endpoint.
-      SubmissionError: the cluster refused it, or can't be reached.
+    Raises `ScheduleError` where the cluster's clock is another one, or there is a schedule of this name.
     """
     _check_zone(cron, self._cluster_zone)
     client = connect(self._platform)

@@ -16,7 +16,7 @@ _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 
 
 class VertexSchedules(Schedules):
-  """The pipeline schedules of one project and region.
+  """The pipeline schedules of one project and region; where these or credentials are missing, it is a `TargetError`.
 
   Args: credentials: of google-auth; its defaults where there are none.
   """
@@ -28,10 +28,7 @@ class VertexSchedules(Schedules):
   def create(self, name: str, cron: Cron, compiled: CompiledPipeline) -> Schedule:
     """Creates a schedule: one run at a time, and one that meets another is left out, not queued.
 
-    Raises:
-      ScheduleError: there is a schedule of this name.
-      TargetError: project, region or credentials are missing.
-      SubmissionError: Vertex refused it, or can't be reached.
+    Raises `ScheduleError` where there is a schedule of this name.
     """
     if any(schedule.display_name == name for schedule in self._schedules()):
       raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")

@@ -117,11 +117,11 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
   rows = []
   for name in names:
     bar = dot_bar(error, top, reference) if (error := shown[name]) else None
-    cells = [_rides(evaluated.get(name), lite.get(name)), picture(bar)]
+    trained, told = evaluated.get(name), lite.get(name)
+    cells = [figure(trained.example_count if trained else told.rides if told else None, whole), picture(bar)]
     if lite:
-      told = lite.get(name)
       cells += [figures(told.rmse if told else None), figures(told.rmse_ratio if told else None, 3)]
-    cells += _trained(name, evaluated.get(name), of_all)
+    cells += _trained(name, trained, of_all)
     rows.append(row(name, *cells, style='strong' if name == _ALL else ''))
   return table('Errors by slice', headings, rows, sortable=True)
 
@@ -164,10 +164,6 @@ def _shown(evaluated: EvaluatedSlice | None, lite: SliceError | None) -> Estimat
   if lite and lite.rmse:
     return lite.rmse
   return Estimate(evaluated.root_mean_squared_error) if evaluated else None
-
-
-def _rides(evaluated: EvaluatedSlice | None, lite: SliceError | None) -> Cell:
-  return figure(evaluated.example_count if evaluated else lite.rides if lite else None, whole)
 
 
 def _trained(name: str, row: EvaluatedSlice | None, of_all: Estimate | None) -> list[Cell]:
