@@ -33,16 +33,9 @@ _WIRING = 'pipeline.dag'
 def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
   """Digest of the code that `roots` run and of the libraries' versions.
 
-  Args:
-    roots: dotted paths of modules, or of classes and functions in them.
-    house: the folder of the rooms.
-
-  Returns:
-    16 hexadecimal digits; equal code in another place, or under another
-    Python, gives the same ones.
-
-  Raises:
-    ImportError: there is no such module.
+  Args: roots: dotted paths of modules, or of classes and functions in them.
+  Returns 16 hexadecimal digits; equal code in another place, or under another Python, gives the same ones. Raises
+  `ImportError` where there is no such module.
   """
   digest = hashlib.sha256()
   for module in sorted(closure(*roots, house=house)):
@@ -55,10 +48,7 @@ def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
 def step_version(component: type[Any], house: pathlib.Path = _HOUSE) -> str:
   """The code version of a step: of its executor and of the function that a library's executor calls.
 
-  Args:
-    component: a class of components; a `USER_FN` of it is the dotted path of
-      that function.
-    house: the folder of the rooms.
+  Args: component: a class of components; a `USER_FN` of it is the dotted path of that function.
   """
   return code_version(*step_roots(component), house=house)
 
@@ -79,8 +69,7 @@ def run_version(house: pathlib.Path = _HOUSE) -> str:
 def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
   """The modules of this project that run where `roots` do; of a package, its `__init__`.
 
-  Raises:
-    ImportError: a root is no module, and nothing in one.
+  Raises `ImportError` where a root is no module, and nothing in one.
   """
   found: set[str] = set()
   passed: set[str] = set()
@@ -96,7 +85,8 @@ def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
       continue
     found.add(module)
     todo += _modules(_read(module, house).named, house)
-    for package in _packages_above(module):
+    parts = module.split('.')
+    for package in ('.'.join(parts[:count]) for count in range(1, len(parts))):
       # What a package's functions import happens only to who calls them.
       if package not in passed and _path(package, house) is not None:
         passed.add(package)
@@ -211,8 +201,3 @@ def _module_of(path: str, house: pathlib.Path) -> str | None:
   while path and _path(path, house) is None:
     path = path.rpartition('.')[0]
   return path or None
-
-
-def _packages_above(module: str) -> list[str]:
-  parts = module.split('.')
-  return ['.'.join(parts[:count]) for count in range(1, len(parts))]

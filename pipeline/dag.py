@@ -47,9 +47,7 @@ def served_model(
   """The look-up of the model that serves now; its output is `model`.
 
   Args:
-    target: where the run happens.
     push_destination: URI of the folder of versions.
-    node_id: of the node.
     candidate: the Model that must not be found; cloud targets look before it is blessed and pushed.
   """
   if target is Target.KFP:
@@ -72,9 +70,7 @@ def served_model(
 def earlier_statistics(target: Target, statistics: base_node.BaseNode) -> base_node.BaseNode | None:
   """The look-up of the previous run's statistics; its output is `statistics`, and there is none for KFP.
 
-  Args:
-    target: where the run happens.
-    statistics: this run's StatisticsGen, whose output must not be found.
+  Args: statistics: this run's StatisticsGen, whose output must not be found.
   """
   if target is Target.KFP:
     return None
@@ -101,16 +97,11 @@ def build_nodes(
   """All steps of a run, in topological order.
 
   Args:
-    config: the whole run.
-    source: the rides.
-    places: where to push.
     push_nonce: a new text pushes once more, although nothing changed.
-    around: what the engines of Beam steps take from the target; the pipeline
-      root alone by default.
+    around: what the engines of Beam steps take from the target; the pipeline root alone by default.
     target: where the steps run; it decides how they find what an earlier run left.
 
-  Raises:
-    ConfigError: an engine can't run as `config.beam` says.
+  Raises `ConfigError` where an engine can't run as `config.beam` says.
   """
   ingest = _ingestion(config, source, target)
   checks, gate, schema = _validation(config, ingest, target)

@@ -5,10 +5,12 @@ The same config and code give the same bytes: no time, no path of this machine, 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -56,6 +58,14 @@ class CompiledPipeline:
       return json.dumps(self.job, indent=1, sort_keys=True, ensure_ascii=False) + '\n'
     return yaml.safe_dump(self.spec, sort_keys=True, allow_unicode=True, width=120)
 
+  @contextlib.contextmanager
+  def file(self) -> Iterator[pathlib.Path]:
+    """A file of it for a client that takes nothing else; gone after the block."""
+    with tempfile.TemporaryDirectory() as folder:
+      path = pathlib.Path(folder, f'pipeline{SUFFIXES[self.target][0]}')
+      write_compiled(self, path)
+      yield path
+
 
 def check_suffix(path: str, target: Target) -> None:
   """Raises `TargetError` where a client of the target would not take a file of this name."""
@@ -69,26 +79,6 @@ def write_compiled(compiled: CompiledPipeline, path: pathlib.Path) -> None:
   write_whole(path, compiled.text())
 
 
-def read_compiled(path: pathlib.Path, target: Target) -> CompiledPipeline:
-  """Reads a file that `write_compiled` wrote.
-
-  Raises:
-    TargetError: there is none, or it is something else.
-  """
-  try:
-    content = yaml.safe_load(path.read_text(encoding='utf-8'))  # JSON is YAML, too.
-  except OSError as error:
-    raise TargetError(f"'{path}' can't be read: {error.strerror}.") from None
-  except (yaml.YAMLError, UnicodeDecodeError):
-    raise TargetError(f"'{path}' is no compiled pipeline: neither JSON nor YAML.") from None
-  spec = content.get('pipelineSpec') if isinstance(content, dict) and target is Target.VERTEX else content
-  if not isinstance(spec, dict) or 'root' not in spec:
-    raise TargetError(f"'{path}' is no pipeline compiled for {target.value}; farelite compile writes one.")
-  if target is Target.VERTEX:
-    return CompiledPipeline(target, spec, content.get('runtimeConfig', {}).get('gcsOutputDirectory', ''), content)
-  return CompiledPipeline(target, spec, spec.get('defaultPipelineRoot', ''), job=None)
-
-
 LOOKUPS = ('ServedModel', 'WarmStartModel')
 """Steps that read what is no input of theirs."""
 
@@ -97,13 +87,11 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   """Compiles a config for a cloud target.
 
   Args:
-    config: the whole run.
     source: the rides; in a bucket.
     platform: completed from the environment, see `platform_settings`.
     target: vertex or kfp.
 
-  Raises:
-    TargetError: the image or the pipeline root is missing.
+  Raises `TargetError` where the image or the pipeline root is missing.
   """
   if platform.image is None:
     raise TargetError('No image: set platform.image or FARELITE_IMAGE to what `make image` built and you pushed.')

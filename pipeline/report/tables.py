@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
@@ -13,6 +13,11 @@ from configs.records import Estimate
 from models.charts import MISSING, SPACE, number, percent, united
 
 _SIZES = ('bytes', 'KB', 'MB', 'GB')
+
+
+def whole(value: float | None) -> str:
+  """A number without decimals, such as a count."""
+  return number(value, 0)
 
 
 def signed(value: float | None, digits: int = 2) -> str:
@@ -91,8 +96,6 @@ class Heading:
   """The head of a column.
 
   Attributes:
-    text: its name.
-    unit: of its figures.
     numeric: whether it is right-aligned and sorted by value.
     meaning: a sentence that a pointer over it shows.
     sorted: whether the rows come in its rising order.
@@ -151,23 +154,61 @@ class Table:
   sortable: bool = False
 
 
-def figure(value: float | None, text: str, note: str = '') -> Cell:
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A chart of a page.
+
+  Attributes:
+    title: above it.
+    drawn: SVG.
+    told: below it.
+    name: of its file, where it has one of its own.
+    legend: names by the class of their colour.
+  """
+
+  title: str
+  drawn: Markup
+  told: str = ''
+  name: str = ''
+  legend: tuple[tuple[str, str], ...] = ()
+
+
+def words(*names: str) -> tuple[Heading | str, ...]:
+  """Headings of columns that hold text."""
+  return tuple(Heading(name, numeric=False) for name in names)
+
+
+def row(*cells: Cell | str, style: str = '') -> Row:
+  """A row; mere text is a cell, too."""
+  return Row(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells), style)
+
+
+def table(caption: str, headings: Iterable[Heading | str], rows: Iterable[Row], sortable: bool = False) -> Table:
+  """A table; mere text is the heading of a column of figures."""
+  heads = (Heading(one) if isinstance(one, str) else one for one in headings)
+  return Table(caption, tuple(heads), tuple(rows), sortable)
+
+
+def figure(value: float | None, written: Callable[[float], str], note: str = '') -> Cell:
   """A cell that is sorted by its value; an empty one for `None`."""
-  return Cell(text, value, note) if value is not None else Cell(MISSING, style='none')
+  return Cell(MISSING, style='none') if value is None else Cell(written(value), value, note)
 
 
 def figures(estimate: Estimate | None, digits: int = 2) -> Cell:
   """A cell with an interval on its second line."""
-  return figure(
-    *((estimate.value, number(estimate.value, digits), bracket(estimate, digits)) if estimate else (None, ''))
-  )
+  value = estimate.value if estimate else None
+  return figure(value, lambda value: number(value, digits), bracket(estimate, digits))
+
+
+def picture(drawn: Markup | None) -> Cell:
+  """A cell with a picture in it; none where nothing is drawn."""
+  return Cell('', picture=drawn, style='bar')
 
 
 def with_best(rows: Sequence[Row], smallest: Sequence[int] = (), largest: Sequence[int] = ()) -> tuple[Row, ...]:
   """Marks the best figure of some columns, all that read the same; none where all do.
 
   Args:
-    rows: of one table.
     smallest: columns where less is better.
     largest: columns where more is better.
   """

@@ -30,12 +30,10 @@ from models.training import predict
 from pipeline.study.fare_models import (
   FareModels,
   Transform,
-  feature_file,
   feature_transform,
   predicted,
   raw_inputs,
   reduced_transform,
-  whole_file,
 )
 from pipeline.study.folds import Outcome, StudyFold, Task, Variant
 from transforms import names
@@ -67,10 +65,9 @@ def _measure(bases: _Bases, recipe: Recipe, schemes: list[Scheme], fold: StudyFo
   base = bases.of(fold)
   compressed = base.compressor.apply(recipe)
   final = FinalModels(base.build).of(compressed)
-  outcomes = {}
-  for scheme in schemes:
-    outcomes[f'{recipe.name}.{scheme.name}'] = _outcome(bases.config, base, compressed, final, scheme, fold)
-  return outcomes
+  return {
+    f'{recipe.name}.{scheme.name}': _outcome(bases.config, base, compressed, final, scheme, fold) for scheme in schemes
+  }
 
 
 def _outcome(
@@ -79,15 +76,14 @@ def _outcome(
   aware = compressed.recipe.quantization is not None and scheme.precision is Precision.INT8
   model = final.model if aware else final.plain
   calibration = calibration_rides(base.rides[~fold.test], scheme.calibration).inputs
-  content = whole_file(base.features, model, scheme, calibration, aware)
+  content = assemble(base.features, convert_model(model, scheme, calibration, aware))
   fares = predicted(content, raw_inputs(fold, config))
   difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
   weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
   facts = {
     'parameters': final.plain.count_params(),
     'zeros': float(np.mean(weights == 0)),
-    'bytes': len(content),
-    'gzip_bytes': len(gzip.compress(content, 9, mtime=0)),
+    **_sizes(content),
     'difference': float(root_mean_square(difference)),
   }
   return Outcome(fares, facts, content)
@@ -111,7 +107,8 @@ class _Base:
       fold.seed,
     )
     self.compressor = Compressor(self.build, model.get_weights(), training_rides, training)
-    self.features = feature_file(fold, config, self.build())
+    # The part that all files of one fold have in common.
+    self.features = convert_features(feature_transform(fold, config), self.build(), config.dataset)
 
 
 class _Bases:

@@ -175,7 +175,7 @@ def test_one_hour_of_24_is_chance(rides):
 def test_rides_without_a_place_are_counted(record, rides, end, missing):
   unknown = int(np.isnan(rides.coordinates[f'{end}_longitude']).sum()) if missing is None else missing
   found = errors._map(record, rides, end, 'Rides')
-  assert (f'{unknown} rides have no {end} place' in _spaced(found.outside)) == bool(unknown)
+  assert (f'{unknown} rides have no {end} place' in _spaced(found.told)) == bool(unknown)
 
 
 def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
@@ -487,7 +487,7 @@ def test_what_a_reduction_lost():
 def test_the_best_figure_of_a_column_is_marked():
   """The smallest where less is better, each one that reads the same, and none where all do."""
   values = [(1.0, 5.0, 7.0), (1.0, 6.0, 7.0), (2.0, None, 7.0)]
-  rows = [Row(tuple(figure(value, '' if value is None else f'{value:g}') for value in row)) for row in values]
+  rows = [Row(tuple(figure(value, '{:g}'.format) for value in row)) for row in values]
   marked = with_best(rows, smallest=[0, 2], largest=[1])
   assert [[cell.best for cell in row.cells] for row in marked] == [
     [True, False, False],

@@ -21,7 +21,6 @@ from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
 from pipeline.local import terminal
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
-  MISSING,
   Cell,
   Heading,
   Row,
@@ -33,8 +32,12 @@ from pipeline.report.tables import (
   money,
   number,
   percent,
+  row,
   seconds,
+  table,
+  whole,
   with_best,
+  words,
 )
 
 _HISTORY = 'history.json'
@@ -52,15 +55,7 @@ class RecipeCourse:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSection:
-  """The training.
-
-  Attributes:
-    told: the training of the base, in a sentence.
-    curves: its pictures.
-    recipes: one row each, if there is more than the base.
-    courses: their fine-tunings.
-    layers: zeros by layer and recipe.
-  """
+  """The training of the base, in a sentence and curves; recipes, their fine-tunings, their zeros by layer."""
 
   told: str
   curves: tuple[Markup, ...]
@@ -106,33 +101,32 @@ def _told(history: Mapping[str, Any], currency: str) -> str:
 def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
   served = record.config.get('training', {}).get('serve')
   headings = (
-    Heading('recipe', numeric=False),
+    *words('recipe'),
     Heading('RMSE', record.currency, meaning='On the eval split, before any conversion.'),
     Heading('to dense', meaning='Ratio of the RMSE to that of the dense base, ride by ride.'),
     Heading('weights', meaning='In kernels and embedding tables.'),
     Heading('zeros', meaning='Share of all weights.'),
     Heading('zeros of pruned layers', meaning='Share of the weights in the layers that the recipe prunes.'),
     Heading('distinct values', meaning='The most in one kernel that the recipe limits.'),
-    Heading('fine-tuning'),
+    'fine-tuning',
   )
   rows = [_recipe(report, served) for report in reports]
-  return Table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
+  return table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
 
 
 def _recipe(report: TrainingReport, served: str | None) -> Row:
   recipe, totals = report.recipe, report.totals
   note = recipe.summary + (' Judged by the evaluator.' if recipe.name == served else '')
-  cells = (
+  return row(
     Cell(recipe.name, note=note),
     figures(report.metrics.rmse),
     figures(report.metrics.rmse_ratio, 3),
-    figure(totals.parameters, f'{totals.parameters:,}'),
-    figure(totals.sparsity, percent(totals.sparsity)),
-    figure(totals.pruned_sparsity, percent(totals.pruned_sparsity)),
-    figure(totals.distinct_weights, f'{totals.distinct_weights:,}'),
-    figure(report.seconds, seconds(report.seconds)),
+    figure(totals.parameters, whole),
+    figure(totals.sparsity, percent),
+    figure(totals.pruned_sparsity, percent),
+    figure(totals.distinct_weights, whole),
+    figure(report.seconds, seconds),
   )
-  return Row(cells)
 
 
 def _courses(reports: Sequence[TrainingReport]) -> tuple[RecipeCourse, ...]:
@@ -151,20 +145,13 @@ def _course(report: TrainingReport, reach: tuple[float, float] | None) -> Recipe
 def _layers(reports: Sequence[TrainingReport]) -> Table:
   """Zeros by layer, a column for each recipe."""
   by_recipe = {report.recipe.name: {layer.name: layer.sparsity for layer in report.layers} for report in reports}
-  headings = [Heading('layer', numeric=False), Heading('weights'), *(Heading(name) for name in by_recipe)]
   rows = []
   for layer in reports[0].layers:
     shares = [found.get(layer.name) for found in by_recipe.values()]
-    cells = [
-      Cell(layer.name, note=' × '.join(map(str, layer.shape))),
-      figure(layer.parameters, f'{layer.parameters:,}'),
-    ]
-    cells += [
-      figure(share, percent(share)) if share else Cell('0' if share == 0 else MISSING, share, style='none')
-      for share in shares
-    ]
-    rows.append(Row(tuple(cells)))
-  return Table('Share of zero weights by layer and recipe', tuple(headings), tuple(rows))
+    cells = (Cell('0', 0, style='none') if share == 0 else figure(share, percent) for share in shares)
+    name = Cell(layer.name, note=' × '.join(map(str, layer.shape)))
+    rows.append(row(name, figure(layer.parameters, whole), *cells))
+  return table('Share of zero weights by layer and recipe', (*words('layer'), 'weights', *by_recipe), rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,8 +166,7 @@ class FeaturesSection:
 def features_section(record: RunRecord) -> FeaturesSection | None:
   """The section, or `None` where the config is lost.
 
-  Raises:
-    ConfigError: the config is that of another version of this project.
+  Raises `ConfigError` where the config is that of another version of this project.
   """
   if not record.config:
     return None
@@ -190,18 +176,11 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   from transforms.catalogue import catalogue, categoricals
 
   numeric = [
-    Row((Cell(feature.name), Cell(feature.meaning), Cell(feature.unit), Cell(feature.block)))
+    row(feature.name, feature.meaning, feature.unit, feature.block)
     for feature in catalogue(config.dataset, config.features)
   ]
   embedded = [
-    Row(
-      (
-        Cell(found.name),
-        Cell(found.meaning),
-        figure(found.size, f'{found.size:,}'),
-        figure(found.embedding_width, str(found.embedding_width)),
-      )
-    )
+    row(found.name, found.meaning, figure(found.size, whole), figure(found.embedding_width, str))
     for found in categoricals(config.dataset, config.features)
   ]
   told = (
@@ -211,17 +190,14 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
     told = f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
   return FeaturesSection(
     told=f'{told} All of it is computed from the raw ride inside the served file.',
-    numeric=Table('Numeric features, in the order of the vector', _NUMERIC, tuple(numeric)),
-    categorical=Table('Categories, one embedding each', _CATEGORICAL, tuple(embedded)) if embedded else None,
+    numeric=table(
+      'Numeric features, in the order of the vector', words('feature', 'meaning', 'unit', 'block'), numeric
+    ),
+    categorical=table('Categories, one embedding each', _CATEGORICAL, embedded) if embedded else None,
   )
 
 
-_NUMERIC = tuple(Heading(name, numeric=False) for name in ('feature', 'meaning', 'unit', 'block'))
-_CATEGORICAL = (
-  *(Heading(name, numeric=False) for name in ('category', 'meaning')),
-  Heading('values'),
-  Heading('width of embedding'),
-)
+_CATEGORICAL = (*words('category', 'meaning'), 'values', 'width of embedding')
 
 
 _STRONGEST = 4
@@ -271,30 +247,17 @@ def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
 
 
 def _decisions(details: ReductionDetails) -> Table:
-  headings = (
-    Heading('feature', numeric=False),
-    Heading('kept', numeric=False),
-    Heading('score'),
-    Heading('why', numeric=False),
-  )
-  rows = [
-    Row(
-      (
-        Cell(found.name),
-        Cell('kept' if found.kept else 'dropped'),
-        figure(found.score, number(found.score, 4)),
-        Cell(found.reason),
-      )
-    )
-    for found in details.decisions
-  ]
-  return Table('Features, kept and dropped', headings, tuple(rows), sortable=True)
+  rows = []
+  for found in details.decisions:
+    score = figure(found.score, lambda value: number(value, 4))
+    rows.append(row(found.name, 'kept' if found.kept else 'dropped', score, found.reason))
+  return table('Features, kept and dropped', (*words('feature', 'kept'), 'score', *words('why')), rows, sortable=True)
 
 
 def _components(details: ReductionDetails, loadings: np.ndarray) -> Table:
-  headings = (Heading('component', numeric=False), Heading('features that it follows most', numeric=False))
   rows = []
   for name, column in zip(details.outputs, loadings.T, strict=True):
     strongest = np.argsort(-np.abs(column), kind='stable')[:_STRONGEST]
-    rows.append(Row((Cell(name), Cell(', '.join(f'{details.names[row]} {column[row]:+.2f}' for row in strongest)))))
-  return Table('Components, by correlation with the features', headings, tuple(rows))
+    rows.append(row(name, ', '.join(f'{details.names[i]} {column[i]:+.2f}' for i in strongest)))
+  headings = words('component', 'features that it follows most')
+  return table('Components, by correlation with the features', headings, rows)
