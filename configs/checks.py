@@ -322,22 +322,6 @@ def _article(kind: LayerKind) -> str:
   return f'an {kind.value}' if kind is LayerKind.EMBEDDING else f'a {kind.value}'
 
 
-_BLOCK_INPUTS = {Precision.FLOAT32: 1, Precision.DYNAMIC_RANGE: 16, Precision.INT8: 16}
-"""What the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it.
-
-Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit kernels refuse to run with zeros in
-any block but 16x1.
-"""
-
-_NEVER_SPARSE = {
-  Precision.FLOAT16: 'TFLite makes NaN of blocks of 16-bit floats',
-  Precision.INT16X8: 'TFLite computes wrong fares from blocks of 8-bit weights and 16-bit activations',
-  Precision.WEIGHT_ONLY_INT8: "the LiteRT quantizer can't read sparse weights",
-  Precision.DYNAMIC_INT4: "the LiteRT quantizer can't read sparse weights",
-}
-"""Why a precision does not go with sparse encoding; tried with the same versions and litert-quantizer 0.11."""
-
-
 def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> list[Problem]:
   """Everything that is wrong with a scheme for a run.
 
@@ -357,9 +341,10 @@ def applies(scheme: Scheme, recipe: Recipe) -> bool:
   """Whether a scheme does something to a recipe's model: a sparse one needs zeros in blocks that its kernels take."""
   if not scheme.sparse:
     return True
-  if recipe.pruning is None or recipe.pruning.block == (1, 1) or scheme.precision not in _BLOCK_INPUTS:
+  inputs = scheme.precision.facts.sparse_inputs
+  if recipe.pruning is None or recipe.pruning.block == (1, 1) or not inputs:
     return False
-  return recipe.pruning.block[0] % _BLOCK_INPUTS[scheme.precision] == 0
+  return recipe.pruning.block[0] % inputs == 0
 
 
 def _tolerance(scheme: Scheme) -> Iterator[Problem]:
@@ -400,21 +385,21 @@ def _sparse(scheme: Scheme, recipes: Sequence[Recipe]) -> Iterator[Problem]:
   place = ('sparse',)
   if not scheme.sparse:
     return
-  if scheme.precision in _NEVER_SPARSE:
-    reason = _NEVER_SPARSE[scheme.precision]
-    yield Problem(place, f'must be false with precision {scheme.precision.value}: {reason}.')
+  facts = scheme.precision.facts
+  if facts.never_sparse:
+    yield Problem(place, f'must be false with precision {scheme.precision.value}: {facts.never_sparse}.')
   elif not any(recipe.pruning for recipe in recipes):
     told = 'no recipe of this run prunes; sparse encoding would change nothing.'
     yield Problem(place, f'{told} Add one to training.recipes, such as {_example(scheme)}, or leave the scheme out.')
   elif not any(applies(scheme, recipe) for recipe in recipes):
-    inputs = _BLOCK_INPUTS[scheme.precision]
+    inputs = facts.sparse_inputs
     blocks = f"in blocks of {inputs} inputs, which TFLite's 8-bit kernels want" if inputs > 1 else 'in blocks'
     told = f'no recipe of this run prunes {blocks}; no file would be encoded sparsely.'
     yield Problem(place, f'{told} Add one to training.recipes, such as {_example(scheme)}, or leave the scheme out.')
 
 
 def _example(scheme: Scheme) -> str:
-  return 'blocks_4x1_80' if scheme.precision is Precision.FLOAT32 else 'blocks_16x1_80'
+  return 'blocks_4x1_80' if scheme.precision.facts.sparse_inputs == 1 else 'blocks_16x1_80'
 
 
 _LEAST_RATIO = 0.5
@@ -423,17 +408,6 @@ _LEAST_BYTES = 1000
 
 _LEAST_MICROSECONDS = 0.1
 """Invoking an interpreter on that file takes 1.1 microseconds on the machine that the figures are from."""
-
-_BITS = {
-  Precision.FLOAT32: 32,
-  Precision.FLOAT16: 16,
-  Precision.DYNAMIC_RANGE: 8,
-  Precision.INT8: 8,
-  Precision.INT16X8: 8,
-  Precision.WEIGHT_ONLY_INT8: 8,
-  Precision.DYNAMIC_INT4: 4,
-}
-"""Of a weight, at least."""
 
 
 def budget_problems(compression: Compression, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> list[Problem]:
@@ -461,7 +435,7 @@ def weight_bytes(recipe: Recipe, scheme: Scheme, layers: Sequence[Layer]) -> int
   for layer in layers:
     precision = Precision.FLOAT32 if layer.name in scheme.float_layers else scheme.precision
     kept = 1 - pruned.get(layer.name, 0) if scheme.sparse else 1
-    bits += (layer.weights or 0) * kept * _BITS[precision]
+    bits += (layer.weights or 0) * kept * precision.bits
   return int(bits / 8)
 
 

@@ -30,7 +30,7 @@ from pipeline.study.reference_models import (
   raw_columns,
 )
 from transforms import names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 
 EVERYTHING = 'everything'
 """What the others are compared with: every block, the config's own crosses."""
@@ -43,7 +43,7 @@ CASE_STUDY_BASELINE = 'case study, baseline net'
 _BASELINE = ('raw', 'passengers')
 """The blocks of the case study's baseline: coordinates and passengers as they come."""
 
-_ADDED = ('temporal', 'geographic', 'buckets', 'crosses')
+_ADDED = tuple(block for block in Features.model_fields if block not in _BASELINE)
 
 
 def feature_tasks(config: RunConfig) -> Iterator[Task]:
