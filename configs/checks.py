@@ -194,8 +194,7 @@ def recipe_problems(recipe: Recipe, model: Model, layers: Sequence[Layer]) -> li
     Problems located from the recipe's name down.
   """
   check = _RecipeCheck(recipe, model, layers)
-  found = [*check.pruning(), *check.clustering(), *check.quantization()]
-  return [problem.under(recipe.name) for problem in found]
+  return [problem.under(recipe.name) for name in recipe.techniques for problem in check.technique(name)]
 
 
 class _RecipeCheck:
@@ -206,13 +205,27 @@ class _RecipeCheck:
     dense = [layer.name for layer in layers if layer.kind is LayerKind.DENSE]
     self._hidden = [name for name in dense if name != OUTPUT_LAYER]
 
-  def pruning(self) -> Iterator[Problem]:
-    pruning = self._recipe.pruning
-    if not pruning:
-      return
+  def technique(self, name: str) -> Iterator[Problem]:
+    """What is wrong with a technique of the recipe: what may be with any, and then its own."""
+    technique = self._recipe.technique(name)
+    names = technique.names(self._hidden)
+    yield from (problem.under(name) for problem in self._unknown(names))
+    for layer in [self._layers[each] for each in names if technique.dense_only and each in self._layers]:
+      if layer.kind is not LayerKind.DENSE:
+        told = f"{name} takes dense layers only, and '{layer.name}' is {_article(layer.kind)}; leave it out."
+        yield Problem((name, 'layers'), told)
+    if isinstance(technique, Pruning):
+      yield from self._pruning(technique)
+    elif isinstance(technique, Clustering):
+      yield from self._too_many_clusters(technique, names)
+      yield from self._too_few_clusters(technique, names)
+    elif isinstance(technique, Quantization):
+      yield from self._without_scheme(technique, names)
+      yield from self._idle_configs(technique, names)
+      yield from self._activations(technique, names)
+
+  def _pruning(self, pruning: Pruning) -> Iterator[Problem]:
     targets = pruning.targets(self._hidden)
-    for problem in self._unknown(targets):
-      yield problem.under('pruning')
     for name, sparsity in targets.items():
       layer = self._layers.get(name)
       if layer and layer.units is None:
@@ -222,31 +235,7 @@ class _RecipeCheck:
         yield from (problem.under('pruning') for problem in problems)
     yield from _too_short(pruning)
 
-  def clustering(self) -> Iterator[Problem]:
-    clustering = self._recipe.clustering
-    if not clustering:
-      return
-    names = clustering.names(self._hidden)
-    yield from (problem.under('clustering') for problem in self._unknown(names))
-    for name in names:
-      layer = self._layers.get(name)
-      if layer and layer.kind is not LayerKind.DENSE:
-        told = f"clustering takes dense layers only, and '{name}' is {_article(layer.kind)}; leave it out."
-        yield Problem(('clustering', 'layers'), told)
-    yield from self._too_many_clusters(clustering, names)
-    yield from self._too_few_clusters(clustering, names)
-
-  def quantization(self) -> Iterator[Problem]:
-    quantization = self._recipe.quantization
-    if not quantization:
-      return
-    names = quantization.names(self._hidden)
-    yield from (problem.under('quantization') for problem in self._unknown(names))
-    yield from self._without_scheme(quantization, names)
-    yield from self._idle_configs(quantization, names)
-    yield from self._activations(quantization, names)
-
-  def _unknown(self, names: Sequence[str] | dict[str, float]) -> Iterator[Problem]:
+  def _unknown(self, names: Sequence[str]) -> Iterator[Problem]:
     for name in names:
       if name not in self._layers:
         known = ', '.join(self._layers)
