@@ -13,6 +13,7 @@ from pipeline import errors
 from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
 from pipeline.options import CONFIG as _CONFIG
 from pipeline.options import SET as _SET
+from pipeline.places import CLOUD_TARGETS
 
 
 @click.command()
@@ -330,7 +331,10 @@ def report(directory: str, against: str | None) -> None:
 
 
 _TARGET = click.option(
-  '--target', type=click.Choice(['vertex', 'kfp']), required=True, help='Vertex AI, or Kubeflow Pipelines 2.'
+  '--target',
+  type=click.Choice([target.value for target in CLOUD_TARGETS]),
+  required=True,
+  help='Vertex AI, or Kubeflow Pipelines 2.',
 )
 _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.path by default.')
 

@@ -25,19 +25,17 @@ from pipeline.dag import build_pipeline
 from pipeline.places import Target
 from pipeline.sources import DataSource
 
-SUFFIXES = {Target.VERTEX: ('.json',), Target.KFP: ('.yaml', '.yml')}
-"""What the backends' own clients take."""
-
 
 @dataclasses.dataclass(frozen=True)
 class CompiledPipeline:
   """A pipeline as a backend takes it.
 
   Attributes:
-    target: vertex or kfp.
+    target: which cloud.
     spec: the PipelineSpec as a plain mapping.
     pipeline_root: where its artifacts go.
-    job: Vertex's PipelineJob, whose `pipelineSpec` is `spec`; `None` for KFP.
+    job: Vertex's PipelineJob, whose `pipelineSpec` is `spec`; `None` for a
+      target that takes the spec itself.
   """
 
   target: Target
@@ -59,8 +57,8 @@ class CompiledPipeline:
 
 def check_suffix(path: str, target: Target) -> None:
   """Raises `TargetError` where a client of the target would not take a file of this name."""
-  if not path.endswith(SUFFIXES[target]):
-    raise TargetError(f"'{path}' has to end with {SUFFIXES[target][0]}, which {target.value} takes.")
+  if not path.endswith(target.facts.suffixes):
+    raise TargetError(f"'{path}' has to end with {target.facts.suffixes[0]}, which {target.value} takes.")
 
 
 def write_compiled(compiled: CompiledPipeline, path: pathlib.Path) -> None:
@@ -81,10 +79,10 @@ def read_compiled(path: pathlib.Path, target: Target) -> CompiledPipeline:
     raise TargetError(f"'{path}' can't be read: {error.strerror}.") from None
   except (yaml.YAMLError, UnicodeDecodeError):
     raise TargetError(f"'{path}' is no compiled pipeline: neither JSON nor YAML.") from None
-  spec = content.get('pipelineSpec') if isinstance(content, dict) and target is Target.VERTEX else content
+  spec = content.get('pipelineSpec') if isinstance(content, dict) and target.facts.takes_job else content
   if not isinstance(spec, dict) or 'root' not in spec:
     raise TargetError(f"'{path}' is no pipeline compiled for {target.value}; farelite compile writes one.")
-  if target is Target.VERTEX:
+  if target.facts.takes_job:
     return CompiledPipeline(target, spec, content.get('runtimeConfig', {}).get('gcsOutputDirectory', ''), content)
   return CompiledPipeline(target, spec, spec.get('defaultPipelineRoot', ''), job=None)
 
@@ -124,7 +122,7 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
     # The step itself looks which files are there, so no driver does, and no fingerprint of theirs is in its cache key.
     spec['deploymentSpec']['executors'][f'{INGESTION}_executor']['container'].pop('lifecycle')
     _uncache(spec, [INGESTION])
-  if target is Target.VERTEX:
+  if target.facts.takes_job:
     return CompiledPipeline(target, spec, places.root, job)
   return CompiledPipeline(target, {**spec, 'defaultPipelineRoot': places.root}, places.root, job=None)
 

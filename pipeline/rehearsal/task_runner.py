@@ -229,8 +229,8 @@ def _resolve(
   stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
 ) -> Mapping[str, Sequence[Artifact]]:
   """What was found, or an empty list; nothing new is made."""
-  if stage.target is Target.KFP:
-    raise TaskFailedError('is a Resolver; Kubeflow Pipelines refuses a pipeline that has one.')
+  if not stage.target.facts.resolves:
+    raise TaskFailedError(f'is a Resolver; {stage.target.facts.title} refuses a pipeline that has one.')
   inputs = invocation.inputs(task, stage.pipeline, done)
   known = stage.store.artifacts(stage.pipeline.name)
   found = {}
@@ -277,7 +277,7 @@ def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping
   stage.buckets.path(where.output_file).parent.mkdir(parents=True, exist_ok=True)
   stage.log(task.name).write_bytes(b'')
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
-  if hook and stage.target is Target.VERTEX:
+  if hook and stage.target.facts.driver_spans:
     _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
     inputs, outputs = _after_hook(stage, where, inputs, outputs)
   key = invocation.fingerprint(stage.pipeline.name, task, inputs)
