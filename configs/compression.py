@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more, raise_any
 from configs.presets import PresetFolder
+from configs.recipe import Recipe
 
 SCHEMES = PresetFolder(noun='scheme', folder='schemes', listing='[float32, int8]', content='precision: int8')
 
@@ -268,3 +269,13 @@ class Compression(Config):
   def _names_are_unique(self) -> Compression:
     raise_any(SCHEMES.doubled(scheme.name for scheme in self.schemes))
     return self
+
+
+def applies(scheme: Scheme, recipe: Recipe) -> bool:
+  """Whether a scheme does something to a recipe's model: a sparse one needs zeros in blocks that its kernels take."""
+  if not scheme.sparse:
+    return True
+  inputs = scheme.precision.facts.sparse_inputs
+  if recipe.pruning is None or recipe.pruning.block == (1, 1) or not inputs:
+    return False
+  return recipe.pruning.block[0] % inputs == 0

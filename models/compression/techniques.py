@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from configs.checks import pruning_steps
+from configs.pruning import pruning_steps
 from models.compression import clustering
 from models.compression.clustering import Clusterer
 from models.compression.pruning import Pruner

@@ -54,6 +54,7 @@ from models.training import predict
 from pipeline import dag
 from pipeline.code_version import closure, code_version, run_version, step_roots, step_version
 from transforms.blocks.temporal import temporal
+from transforms.catalogue import categoricals
 from transforms.engineering import catalogue
 from transforms.in_memory import fit_constants
 from transforms.preprocessing import fit as analyze
@@ -301,23 +302,24 @@ RUN_AGAIN = {
   RunConfig: '',
   load: '',
   # transforms
-  analyze: 'FeatureEngineering',
-  temporal: FEATURES,
+  analyze: FEATURES,
+  temporal: f'{FEATURES} CompressionGate',
   slice_columns: f'{FEATURES} CompressionGate',
-  catalogue: f'{FEATURES} {MODELS} CompressionGate',
+  catalogue: f'{FEATURES} CompressionGate',
+  categoricals: f'{FEATURES} {MODELS} CompressionGate',
   # For the study alone.
   fit_constants: '',
   # models
   run_fn: 'PruningTrainer',
   predict: MODELS,
   build_fare_model: MODELS,
-  fake_quantized: f'{MODELS} FareEvaluator CompressionGate',
+  fake_quantized: f'DimensionalityReduction {MODELS} FareEvaluator CompressionGate',
   convert_model: 'QuantizationRewriter',
   worker.main: LITE,
   write_manifest: 'CompressionGate',
   fit: 'DimensionalityReduction',
   # components
-  canonicalize: INGESTION,
+  canonicalize: f'{INGESTION} {CHECKS}',
   ride_schema: CHECKS,
   inspect: CHECKS,
   choose: 'CompressionGate',
