@@ -334,8 +334,9 @@ _TARGET = click.option(
   '--target',
   type=click.Choice([target.value for target in CLOUD_TARGETS]),
   required=True,
-  help='Vertex AI, or Kubeflow Pipelines 2.',
+  help=', or '.join(f'{target.facts.title} {target.facts.version}'.strip() for target in CLOUD_TARGETS) + '.',
 )
+_TAKEN = ', '.join(f'*{target.facts.suffixes[0]} for {target.value}' for target in CLOUD_TARGETS) + '.'
 _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.path by default.')
 
 
@@ -344,7 +345,7 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 @_CONFIG
 @_DATA
 @_SET
-@click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
+@click.option('--output', metavar='F', required=True, help=_TAKEN)
 def compile_(target: str, config: str | None, data: str | None, overrides: tuple[str, ...], output: str) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
   from pipeline.commands import cloud

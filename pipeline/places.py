@@ -54,6 +54,7 @@ class TargetFacts(NamedTuple):
 
   Attributes:
     title: what a person calls it.
+    version: of the backend, where there are several; '' for the only one.
     resolves: whether it runs Resolvers, which look for what an earlier run left.
     driver_spans: how many spans TFX's driver finds there before a step runs; 0
       where none runs.
@@ -68,6 +69,7 @@ class TargetFacts(NamedTuple):
   title: str
   resolves: bool
   driver_spans: float
+  version: str = ''
   suffixes: tuple[str, ...] = ()
   schemas: tuple[str, ...] = ()
   takes_job: bool = False
@@ -80,6 +82,12 @@ _FACTS = {
     'Vertex AI', resolves=True, driver_spans=1, suffixes=('.json',), schemas=('2.0', '2.1'), takes_job=True
   ),
   Target.KFP: TargetFacts(
-    'Kubeflow Pipelines', resolves=False, driver_spans=0, suffixes=('.yaml', '.yml'), schemas=('2.1',), in_pod=True
+    'Kubeflow Pipelines',
+    resolves=False,
+    driver_spans=0,
+    version='2',
+    suffixes=('.yaml', '.yml'),
+    schemas=('2.1',),
+    in_pod=True,
   ),
 }
