@@ -87,9 +87,8 @@ def embeddings(dataset: Dataset, features: Features) -> list[Layer]:
 
 def has_numeric(dataset: Dataset, features: Features) -> bool:
   """Whether there is a standardized vector to clip; cells bring an indicator of missing ends with them."""
-  blocks = (features.raw, features.passengers, features.temporal, features.geographic, features.buckets)
   return (
     features.crosses.has_cells
-    or any(block.enabled for block in blocks)
+    or any(block.enabled for name, block in features if name != 'crosses')
     or any(extra.kind == 'numeric' for extra in dataset.extras)
   )

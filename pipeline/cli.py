@@ -11,6 +11,7 @@ import click
 from configs.errors import UserError
 from pipeline import errors
 from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
+from pipeline.places import CLOUD_TARGETS
 
 
 @click.command()
@@ -294,8 +295,12 @@ def report(directory: str, against: str | None) -> None:
 
 
 _TARGET = click.option(
-  '--target', type=click.Choice(['vertex', 'kfp']), required=True, help='Vertex AI, or Kubeflow Pipelines 2.'
+  '--target',
+  type=click.Choice([target.value for target in CLOUD_TARGETS]),
+  required=True,
+  help=', or '.join(f'{target.facts.title} {target.facts.version}'.strip() for target in CLOUD_TARGETS) + '.',
 )
+_TAKEN = ', '.join(f'*{target.facts.suffixes[0]} for {target.value}' for target in CLOUD_TARGETS) + '.'
 _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.path by default.')
 
 
@@ -304,7 +309,7 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 @CONFIG
 @_DATA
 @SET
-@click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
+@click.option('--output', metavar='F', required=True, help=_TAKEN)
 def compile_(**asked: Any) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
   from pipeline.commands import cloud

@@ -4,7 +4,8 @@ TFX keys its cache by inputs and parameters. A user function travels as a dotted
 it would leave the key as it is and a run would be served stale results.
 
 What counts is read from the sources, and nothing is imported: the modules of this project that a step's executor
-reaches by imports, and by dotted paths in strings, as user functions are named. Their syntax trees count: no comment,
+reaches by imports, and by dotted paths in strings, as user functions are named; a path that ends in `{}`, as in
+`'transforms.blocks.{}'.format(name)`, stands for every module of that package. Their syntax trees count: no comment,
 docstring or layout, and no import that only a type checker needs. No data of a package counts, as no step reads any:
 presets are read before a run begins, and what they say is in the steps' parameters.
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 _LIBRARIES = ('tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow')
 _ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
-_DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+')
+_DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+(?:\.{{}})?')
 _HOUSE = pathlib.Path(__file__).resolve().parent.parent
 """The folder of the rooms: a checkout, or where the wheel is installed."""
 
@@ -185,7 +186,18 @@ def _read(module: str, house: pathlib.Path) -> _Source:
 
 
 def _modules(paths: Iterable[str], house: pathlib.Path) -> list[str]:
-  return [module for path in paths if (module := _module_of(path, house)) is not None]
+  return [
+    module for path in paths for each in _filled_in(path, house) if (module := _module_of(each, house)) is not None
+  ]
+
+
+def _filled_in(path: str, house: pathlib.Path) -> list[str]:
+  """The path itself; for one with a blank, those of all modules that it may name."""
+  package, blank, _ = path.partition('.{}')
+  if not blank:
+    return [path]
+  files = (house / package.replace('.', '/')).glob('*.py')
+  return [f'{package}.{file.stem}' for file in files if file.stem != '__init__']
 
 
 def _path(module: str, house: pathlib.Path) -> pathlib.Path | None:

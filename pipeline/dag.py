@@ -50,10 +50,10 @@ def served_model(
     push_destination: URI of the folder of versions.
     candidate: the Model that must not be found; cloud targets look before it is blessed and pushed.
   """
-  if target is Target.KFP:
+  if not target.facts.resolves:
     return ServedModel(push_destination=push_destination, code_version=step_version(ServedModel)).with_id(node_id)
   model = channel.Channel(type=standard_artifacts.Model)
-  if target is Target.VERTEX:
+  if target is not Target.LOCAL:
     return resolver.Resolver(
       strategy_class=latest_blessed_model_strategy.LatestBlessedModelStrategy,
       model=model,
@@ -68,11 +68,11 @@ def served_model(
 
 
 def earlier_statistics(target: Target, statistics: base_node.BaseNode) -> base_node.BaseNode | None:
-  """The look-up of the previous run's statistics; its output is `statistics`, and there is none for KFP.
+  """The look-up of the previous run's statistics, if the target has look-ups; its output is `statistics`.
 
   Args: statistics: this run's StatisticsGen, whose output must not be found.
   """
-  if target is Target.KFP:
+  if not target.facts.resolves:
     return None
   found = channel.Channel(type=standard_artifacts.ExampleStatistics)
   if target is Target.LOCAL:
@@ -151,9 +151,9 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> base_be
 
 
 def _window(config: RunConfig, source: DataSource, target: Target) -> int | None:
-  """How many spans the ingestion has to find by itself; KFP runs no driver, and Vertex one that takes a single span."""
+  """How many spans the ingestion has to find by itself, as no driver does, or one that takes fewer of them."""
   unresolved = has_spans(source.pattern) and not source.spans
-  if target is Target.KFP or (target is Target.VERTEX and unresolved and config.retraining.spans > 1):
+  if not target.facts.driver_spans or (unresolved and config.retraining.spans > target.facts.driver_spans):
     return config.retraining.spans
   return None
 

@@ -17,7 +17,8 @@ from transforms import names
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants, named
 from transforms.crosses import equal_width
-from transforms.engineering import Engineered, RideBatch, categorical_indices, engineer, observed, standardize
+from transforms.engineering import Engineered, categorical_indices, engineer, observed, standardize
+from transforms.rides import RideBatch
 from transforms.slicing import slice_columns
 
 QUANTILE_ERROR = 0.001

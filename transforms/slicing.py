@@ -8,8 +8,8 @@ import tensorflow as tf
 from configs.dataset import City
 from configs.evaluation import Slices
 from transforms import civil, names
-from transforms.engineering import RideBatch
-from transforms.geographic import haversine_km
+from transforms.blocks.geographic import haversine_km
+from transforms.rides import RideBatch
 
 
 def slice_columns(ride: RideBatch, slices: Slices, city: City) -> dict[str, tf.Tensor]:

@@ -299,8 +299,6 @@ QUANTIZATION_AWARE_KEEPS_IT = (
 BASELINE = f'{DENSE}.{Precision.FLOAT32.value}'
 """What the RMSE ratios refer to."""
 
-_FLOATS = (Precision.FLOAT32, Precision.FLOAT16)
-
 
 def notes(
   candidates: Mapping[str, Candidate],
@@ -338,7 +336,7 @@ def _only_quantization_aware(
   quantization_aware: Collection[str],
 ) -> bool:
   """Whether the accuracy budget takes quantization-aware training; false where either kind did not run."""
-  quantized = {scheme.name for scheme in compression.schemes if scheme.precision not in _FLOATS}
+  quantized = {scheme.name for scheme in compression.schemes if scheme.precision.is_quantized}
   post_training, aware = [], []
   for name, candidate in candidates.items():
     if candidate.variant.scheme in quantized:

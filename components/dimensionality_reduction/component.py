@@ -32,8 +32,9 @@ from models.reduction.fitting import fit
 from models.reduction.in_graph import ReducedFeatures
 from models.reduction.projections import Basis, incremental_basis
 from transforms import names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
 from transforms.constants import read_constants
+from transforms.engineering import catalogue
 
 
 class DimensionalityReductionSpec(component_spec.ComponentSpec):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,9 @@ class Clusterer:
 
   A kernel with zeros keeps exactly these: zero is one of its centroids.
 
-  Attributes: model: to train.
+  Attributes:
+    model: to train.
+    probes: no further curves.
   """
 
   def __init__(self, plain: keras.Model, clustering: Clustering, kept: Mapping[str, Kept], seed: int) -> None:
@@ -39,6 +41,7 @@ class Clusterer:
     tf.random.set_seed(seed)
     self._wrappers = {name: _wrapped(layer, clustering) for name, layer in chosen.items() if _several_values(layer)}
     self.model = layers.recompose(plain, self._wrappers)
+    self.probes: dict[str, Callable[[], float]] = {}
     for wrapper in self._wrappers.values():
       if wrapper.preserve_sparsity:
         _keep_zeros(wrapper)
@@ -52,6 +55,16 @@ class Clusterer:
       wrapper.update_clustered_weights_associations()
       for name, variable in wrapper.original_clusterable_weights.items():
         variable.assign(wrapper.get_weight_from_layer(name))
+
+
+def broken_promises(
+  clustering: Clustering, clustered: Sequence[str], kernels: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, str, str]]:
+  """Kernels with too many distinct values; see `models.compression.techniques.PROMISES`."""
+  for layer in clustered:
+    distinct = len(np.unique(kernels[layer]))
+    if distinct > clustering.clusters:
+      yield layer, f'at most {clustering.clusters} distinct weights', f'{distinct:,}'
 
 
 def _several_values(layer: keras.layers.Layer) -> bool:

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -18,15 +18,13 @@ import tensorflow as tf
 from tensorflow.io import gfile
 
 from configs.model import EarlyStopping, Training
-from configs.pruning import pruning_steps
-from configs.recipe import Clustering, FineTuning, Pruning, Recipe
+from configs.recipe import FineTuning, Recipe, Technique
 from models.background import Start, at_once
 from models.checkpoints import Checkpoint
 from models.compression import layers
-from models.compression.clustering import Clusterer
-from models.compression.pruning import Pruner
 from models.compression.quantization import Kept, QuantizationAware
 from models.compression.quantized_model import Range, calibration_rides
+from models.compression.techniques import IN_PLACE, Situation
 from models.keras_compat import keras
 from models.rides import Rides
 from models.training import Course, DivergedError, TrainingRun, total_steps
@@ -133,7 +131,7 @@ class Preparations:
       if recipe.pruning:
         model = self._build()
         variables = model.weights
-        self._ahead[recipe.pruning.model_dump_json()] = self._pruning(model, variables, recipe.pruning), variables
+        self._ahead[recipe.pruning.model_dump_json()] = self._in_place(recipe, 'pruning', model), variables
         return
       if recipe.techniques == ('quantization',):
         self._aware(recipe, self._build().get_weights())
@@ -164,36 +162,24 @@ class Preparations:
       return prepared
     model = self._build()
     model.set_weights(weights)
+    return self._in_place(recipe, technique, model)
+
+  def _in_place(self, recipe: Recipe, technique: str, model: keras.Model) -> Prepared:
+    """A technique that trains the variables of the plain model itself."""
     # Read before the layers are wrapped: clustering leaves tensors in the place of variables.
     variables = model.weights
-    if technique == 'pruning':
-      assert recipe.pruning is not None
-      return self._pruning(model, variables, recipe.pruning)
-    assert recipe.clustering is not None
-    clusterer = Clusterer(model, recipe.clustering, _kept(model, recipe.pruning, None), self._training.seed)
-    return self._in_place(clusterer, {}, recipe.clustering, variables)
-
-  def _pruning(self, model: keras.Model, variables: list[tf.Variable], pruning: Pruning) -> Prepared:
-    steps = total_steps(len(self._rides), fine_tuned(self._training, pruning.fine_tuning))
-    pruner = Pruner(model, pruning, pruning_steps(pruning, steps))
-    return self._in_place(pruner, pruner.probes, pruning, variables)
-
-  def _in_place(
-    self,
-    technique: Pruner | Clusterer,
-    probes: Mapping[str, Callable[[], float]],
-    config: Pruning | Clustering,
-    variables: list[tf.Variable],
-  ) -> Prepared:
-    """Of a technique that trains the variables of the plain model itself."""
+    config = recipe.technique(technique)
+    tuned = fine_tuned(self._training, config.fine_tuning)
+    steps = total_steps(len(self._rides), tuned)
+    situation = Situation(_kept(model, recipe.before(technique)), steps, self._training.seed)
+    wrapped = IN_PLACE[technique](model, config, situation)
 
     def finish() -> tuple[list[np.ndarray], dict[str, Range]]:
-      technique.finish()
+      wrapped.finish()
       # Adding zero turns -0, a pruned negative weight, into 0.
       return [variable.numpy() + np.float32(0) for variable in variables], {}
 
-    tuned = fine_tuned(self._training, config.fine_tuning)
-    return Prepared(TrainingRun(technique.model, self._rides, tuned, probes=probes), finish)
+    return Prepared(TrainingRun(wrapped.model, self._rides, tuned, probes=wrapped.probes), finish)
 
   def _quantization(self, recipe: Recipe, weights: list[np.ndarray]) -> Prepared:
     aware, training = self._aware(recipe, weights)
@@ -215,13 +201,13 @@ class Preparations:
     if structure in self._shared:
       aware, training = self._shared[structure]
       aware.plain.set_weights(weights)
-      kept = _kept(aware.plain, recipe.pruning, recipe.clustering)
+      kept = _kept(aware.plain, recipe.before('quantization'))
       if aware.fits(kept):
         aware.restart(kept)
         return aware, training
     plain = self._build()
     plain.set_weights(weights)
-    kept = _kept(plain, recipe.pruning, recipe.clustering)
+    kept = _kept(plain, recipe.before('quantization'))
     aware = QuantizationAware(plain, recipe.quantization, kept)
     tuned = fine_tuned(self._training, recipe.quantization.fine_tuning)
     made = aware, TrainingRun(aware.model, self._rides, tuned)
@@ -230,9 +216,10 @@ class Preparations:
     return made
 
 
-def _kept(model: keras.Model, pruning: Pruning | None, clustering: Clustering | None) -> dict[str, Kept]:
+def _kept(model: keras.Model, earlier: Sequence[Technique]) -> dict[str, Kept]:
   """What a technique has to keep of each layer: what earlier ones were asked for, and is there."""
-  pruned, clustered = _named(model, pruning), _named(model, clustering)
+  pruned = _named(model, [technique for technique in earlier if technique.leaves_zeros])
+  clustered = _named(model, [technique for technique in earlier if technique.leaves_clusters])
   kept = {}
   for name, layer in (pruned | clustered).items():
     values = layers.kernel(layer).numpy()
@@ -243,15 +230,19 @@ def _kept(model: keras.Model, pruning: Pruning | None, clustering: Clustering | 
   return kept
 
 
-def _named(model: keras.Model, config: Pruning | Clustering | None) -> dict[str, keras.layers.Layer]:
-  return {} if config is None else layers.named_layers(model, config.layers, 'layers')
+def _named(model: keras.Model, techniques: Sequence[Technique]) -> dict[str, keras.layers.Layer]:
+  return {
+    name: layer
+    for technique in techniques
+    for name, layer in layers.named_layers(model, technique.layers, 'layers').items()
+  }
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
   """One technique's training.
 
-  Attributes: technique: `pruning`, `clustering` or `quantization`; `training` for the base.
+  Attributes: technique: one of the recipe's `techniques`; `training` for the base.
   """
 
   technique: str

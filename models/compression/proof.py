@@ -14,6 +14,7 @@ from configs.errors import FailedError
 from configs.layer_names import OUTPUT_LAYER, hidden_depth
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models import serving
+from models.compression.techniques import PROMISES
 
 BINS = 64
 """Of a histogram."""
@@ -196,7 +197,7 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
   claims.no_training_wrapper(weights)
   claims.pruned_as_promised()
   claims.nothing_else_pruned()
-  claims.clustered_as_promised()
+  claims.techniques_as_promised()
   claims.quantized_as_promised(weights, serving.fake_quantized(saved_model_dir), largest_prediction)
   if recipe.is_dense and base_digest(saved_model_dir) != base_digest(base_dir):
     raise NoEffectError(f"Recipe '{recipe.name}': promised the dense base itself, found other weights.")
@@ -316,14 +317,13 @@ class _Claims:
       if zeros(kernel) > allowed:
         self._fail(layer, f'a layer that is not pruned, with at most {allowed:,} zeros', f'{zeros(kernel):,}')
 
-  def clustered_as_promised(self) -> None:
-    """Few distinct values per kernel."""
-    if self._recipe.clustering is None:
-      return
-    for layer in self._clustered:
-      distinct, clusters = len(np.unique(self._found[layer])), self._recipe.clustering.clusters
-      if distinct > clusters:
-        self._fail(layer, f'at most {clusters} distinct weights', f'{distinct:,}')
+  def techniques_as_promised(self) -> None:
+    """What a technique promises by itself, such as few distinct values per kernel."""
+    for name in self._recipe.techniques:
+      if name in PROMISES:
+        config = self._recipe.technique(name)
+        for broken in PROMISES[name](config, config.names(_hidden(self._found)), self._found):
+          self._fail(*broken)
 
   def quantized_as_promised(
     self, weights: Mapping[str, np.ndarray], nodes: Mapping[str, int], largest_prediction: float

@@ -183,7 +183,7 @@ def _convert(
 def _quantized(content: bytes, scheme: Scheme) -> bytes:
   """What the LiteRT quantizer makes of a float32 file."""
   try:
-    return quantize(content, scheme.precision)
+    return quantize(content, scheme.precision.facts.quantizer)
   except QuantizerMissingError as error:
     raise ConversionError(
       f"Scheme '{scheme.name}' needs the LiteRT quantizer, which is not installed ({error}): "

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from configs.base import joined
-from configs.compression import Precision, Scheme
+from configs.compression import Scheme
 from configs.errors import FailedError
 from configs.layer_names import OUTPUT_LAYER, is_embedding
 from configs.recipe import Recipe
@@ -19,9 +19,6 @@ from models.lite.inspection import LayerFile, LiteFile
 from models.lite.process import LiteCrashError, LiteProcess
 from models.metrics import root_mean_square
 from models.rides import RawRides
-
-_SMALLEST_HYBRID = 1024
-"""Dynamic range leaves smaller tensors in float (TFLite's `minimum_elements_for_weights`)."""
 
 _BATCHES = (1, 7)
 """Besides all rides at once."""
@@ -113,24 +110,15 @@ def _check_type(layer: LayerFile, promise: Promise) -> None:
 
 def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
   """The type of the weights, and that of what the layer takes and yields."""
-  precision = promise.scheme.precision
+  facts = promise.scheme.precision.facts
   is_embedding = layer.name in promise.embeddings
   # Embeddings are converted together with the first dense layer.
-  if (promise.dense[0] if is_embedding else layer.name) not in promise.quantized:
+  if (promise.dense[0] if is_embedding else layer.name) not in promise.quantized or layer.size < facts.smallest:
     return 'float32', 'float32'
-  if precision is Precision.FLOAT16:
-    return 'float16', 'float32'
-  if precision is Precision.DYNAMIC_RANGE:
-    small = layer.size < _SMALLEST_HYBRID
-    # A table's rows are looked up as they are stored and become float behind the lookup.
-    looked_up = 'int8' if is_embedding and not small else 'float32'
-    return ('float32' if small else 'int8'), looked_up
-  if precision.needs_quantizer and not is_embedding:
-    return ('int4' if precision is Precision.DYNAMIC_INT4 else 'int8'), 'float32'
-  if precision.is_calibrated:
-    activation = 'int8' if precision is Precision.INT8 else 'int16'
-    return (activation if is_embedding else 'int8'), activation
-  return 'float32', 'float32'
+  if is_embedding:
+    # Rows of integers are looked up as they are stored; if need be they become float behind the lookup.
+    return facts.tables, facts.tables if facts.tables.startswith('int') else 'float32'
+  return facts.weights, facts.activations
 
 
 def _check_values(layer: LayerFile, promise: Promise) -> None:

@@ -27,19 +27,17 @@ from pipeline.dag import build_pipeline
 from pipeline.places import Target
 from pipeline.sources import DataSource
 
-SUFFIXES = {Target.VERTEX: ('.json',), Target.KFP: ('.yaml', '.yml')}
-"""What the backends' own clients take."""
-
 
 @dataclasses.dataclass(frozen=True)
 class CompiledPipeline:
   """A pipeline as a backend takes it.
 
   Attributes:
-    target: vertex or kfp.
+    target: which cloud.
     spec: the PipelineSpec as a plain mapping.
     pipeline_root: where its artifacts go.
-    job: Vertex's PipelineJob, whose `pipelineSpec` is `spec`; `None` for KFP.
+    job: Vertex's PipelineJob, whose `pipelineSpec` is `spec`; `None` for a
+      target that takes the spec itself.
   """
 
   target: Target
@@ -62,15 +60,15 @@ class CompiledPipeline:
   def file(self) -> Iterator[pathlib.Path]:
     """A file of it for a client that takes nothing else; gone after the block."""
     with tempfile.TemporaryDirectory() as folder:
-      path = pathlib.Path(folder, f'pipeline{SUFFIXES[self.target][0]}')
+      path = pathlib.Path(folder, f'pipeline{self.target.facts.suffixes[0]}')
       write_compiled(self, path)
       yield path
 
 
 def check_suffix(path: str, target: Target) -> None:
   """Raises `TargetError` where a client of the target would not take a file of this name."""
-  if not path.endswith(SUFFIXES[target]):
-    raise TargetError(f"'{path}' has to end with {SUFFIXES[target][0]}, which {target.value} takes.")
+  if not path.endswith(target.facts.suffixes):
+    raise TargetError(f"'{path}' has to end with {target.facts.suffixes[0]}, which {target.value} takes.")
 
 
 def write_compiled(compiled: CompiledPipeline, path: pathlib.Path) -> None:
@@ -112,7 +110,7 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
     # The step itself looks which files are there, so no driver does, and no fingerprint of theirs is in its cache key.
     spec['deploymentSpec']['executors'][f'{INGESTION}_executor']['container'].pop('lifecycle')
     _uncache(spec, [INGESTION])
-  if target is Target.VERTEX:
+  if target.facts.takes_job:
     return CompiledPipeline(target, spec, places.root, job)
   return CompiledPipeline(target, {**spec, 'defaultPipelineRoot': places.root}, places.root, job=None)
 

@@ -20,11 +20,9 @@ from tfx.utils import import_utils
 from configs.base import nearest
 from models.whole_files import is_bucket
 from pipeline.cloud.compiler import CompiledPipeline
-from pipeline.places import Target
 from pipeline.rehearsal.spec import texts_in
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
-_SCHEMAS = {Target.VERTEX: ('2.0', '2.1'), Target.KFP: ('2.1',)}
 _LOCAL = re.compile(r'(/|~/|\.{1,2}/|file://)[\w.]')
 _BUCKET = re.compile(r'gs://[a-z0-9][a-z0-9._-]*(/|$)')
 _USER_FUNCTIONS = ('preprocessing_fn', 'run_fn')
@@ -71,8 +69,8 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
       'begins with no hyphen; mend name in the config.'
     )
   version = str(compiled.spec.get('schemaVersion', ''))
-  if '.'.join(version.split('.')[:2]) not in _SCHEMAS[compiled.target]:
-    takes = ' or '.join(_SCHEMAS[compiled.target])
+  if '.'.join(version.split('.')[:2]) not in compiled.target.facts.schemas:
+    takes = ' or '.join(compiled.target.facts.schemas)
     yield f"The spec has schema version '{version}', and {compiled.target.value} takes {takes}; compile it again."
   if not _BUCKET.match(compiled.pipeline_root):
     yield (
@@ -92,8 +90,9 @@ def _executors(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 def _executor(name: str, executor: Mapping[str, Any], compiled: CompiledPipeline) -> Iterator[str]:
   if 'resolver' in executor:
-    if compiled.target is Target.KFP:
-      yield f"{name} is a Resolver, which Kubeflow Pipelines can't run; read what an earlier run left by a step."
+    if not compiled.target.facts.resolves:
+      title = compiled.target.facts.title
+      yield f"{name} is a Resolver, which {title} can't run; read what an earlier run left by a step."
     return
   container = executor.get('container')
   if container is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib
 import importlib.util
 import pathlib
 import tempfile
@@ -20,7 +21,7 @@ from configs.platform import Platform
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
-from pipeline.cloud.compiler import SUFFIXES, CompiledPipeline, check_suffix, write_compiled
+from pipeline.cloud.compiler import CompiledPipeline, check_suffix, write_compiled
 from pipeline.cloud.settings import TargetError, platform_settings
 from pipeline.local import terminal
 from pipeline.local.output import Below, OutputDirectory
@@ -89,18 +90,11 @@ def submit(target: str, config: str | None, data: str | None, overrides: Sequenc
   platform = platform_settings(resolved.platform)
   with terminal.captured() as console:
     source = rides_of(resolved.dataset)
-    if where is Target.KFP:
+    if not where.facts.driver_spans:
       source = _with_spans(source, resolved.retraining.window, console)
     compiled = compile_checked(resolved, source, where, console)
     with console.status(f'submitting to {target} …'):
-      if where is Target.VERTEX:
-        from pipeline.cloud import vertex
-
-        submission = vertex.submit(compiled, platform)
-      else:
-        from pipeline.cloud import kfp
-
-        submission = kfp.submit(compiled, platform)
+      submission = importlib.import_module(f'pipeline.cloud.{target}').submit(compiled, platform)
     console.print(f'{submission.name} is on its way: {submission.link}')
 
 
@@ -179,7 +173,7 @@ class RehearsalDirectory:
 
   def spec(self, target: Target) -> pathlib.Path:
     """The compiled pipeline."""
-    return self.path / f'{target.value}{SUFFIXES[target][0]}'
+    return self.path / f'{target.value}{target.facts.suffixes[0]}'
 
   def executions(self, target: Target) -> pathlib.Path:
     """What all rehearsals of a target made."""

@@ -206,7 +206,8 @@ CHECKS: dict[str, Callable[[], CheckResult]] = {
 def show(config: RunConfig) -> None:
   """Prints one table of numeric features and one of categorical ones."""
   terminal.prepare()
-  from transforms.catalogue import catalogue, categoricals
+  from transforms.catalogue import categoricals
+  from transforms.engineering import catalogue
 
   console = Console(highlight=False)
   title, columns = f'{config.name}: numeric features, in vector order', ('feature', 'block', 'unit', 'meaning')

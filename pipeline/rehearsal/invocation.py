@@ -59,7 +59,7 @@ class ArtifactStore:
     """A name for an artifact that is yet to be made: Vertex's resource name, or a number as KFP's MLMD has it."""
     with self._lock:
       number, self._next = self._next, self._next + 1
-    if self._target is Target.KFP:
+    if self._target.facts.in_pod:
       return str(number)
     return f'projects/0/locations/rehearsal/metadataStores/default/artifacts/{number}'
 
@@ -111,7 +111,7 @@ def places(target: Target, pipeline: ReadPipeline, run: str, task: str, scratch:
 
   Source for KFP: kubeflow/pipelines, backend/src/v2/component/launcher_v2.go, `OutputMetadataFilepath`.
   """
-  if target is Target.KFP:
+  if target.facts.in_pod:
     root = f'{pipeline.root}/{pipeline.name}/{run}/{task}'
     return OutputPlaces(root, str(scratch / 'kfp_outputs' / 'output_metadata.json'))
   root = f'{pipeline.root}/0/{pipeline.name}-{run}/{task}_{run}'

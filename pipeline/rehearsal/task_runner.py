@@ -169,8 +169,8 @@ def _execution(
 
 def _resolve(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
   """What was found, or an empty list; nothing new is made."""
-  if stage.target is Target.KFP:
-    raise TaskFailedError('is a Resolver; Kubeflow Pipelines refuses a pipeline that has one.')
+  if not stage.target.facts.resolves:
+    raise TaskFailedError(f'is a Resolver; {stage.target.facts.title} refuses a pipeline that has one.')
   inputs = invocation.inputs(task, stage.pipeline, done)
   known = stage.store.artifacts(stage.pipeline.name)
   found = {}
@@ -215,7 +215,7 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   stage.buckets.path(where.output_file).parent.mkdir(parents=True, exist_ok=True)
   stage.log(task.name).write_bytes(b'')
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
-  if hook and stage.target is Target.VERTEX:
+  if hook and stage.target.facts.driver_spans:
     _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
     # What Vertex changes by the driver's word before it looks into the cache and runs the executor.
     written = _written(stage, where)

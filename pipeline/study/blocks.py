@@ -21,7 +21,7 @@ from pipeline.study.fare_models import FareModels
 from pipeline.study.folds import Outcome, StudyFold, Task, Variant, everything, first_stamps, with_features
 from pipeline.study.reference_models import TrainedNet, case_study_baseline, case_study_net, plain_methods
 from transforms import names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 
 EVERYTHING = 'everything'
 """What the others are compared with: every block, the config's own crosses."""
@@ -34,7 +34,7 @@ CASE_STUDY_BASELINE = 'case study, baseline net'
 _BASELINE = ('raw', 'passengers')
 """The blocks of the case study's baseline: coordinates and passengers as they come."""
 
-_ADDED = ('temporal', 'geographic', 'buckets', 'crosses')
+_ADDED = tuple(block for block in Features.model_fields if block not in _BASELINE)
 
 
 def feature_tasks(config: RunConfig) -> Iterator[Task]:

@@ -21,8 +21,9 @@ from configs.study import StudyBlock
 from models.metrics import error_intervals, rmse_without_worst, root_mean_square
 from models.rides import Rides
 from transforms import in_memory, names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
 from transforms.constants import Constants
+from transforms.engineering import catalogue
 
 
 @dataclasses.dataclass(frozen=True)

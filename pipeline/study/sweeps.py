@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from configs.compression import FLOAT32, FLOAT32_SCHEME, Precision, Scheme, applies
+from configs.compression import FLOAT32, FLOAT32_SCHEME, Scheme, applies
 from configs.layers import hidden_names
 from configs.recipe import DENSE, Recipe
 from configs.reduction import Reduction, ReductionMethod
@@ -20,6 +20,7 @@ from models.compression.compressor import Compressed, Compressor
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.lite.conversion import assemble, calibration_rides, convert_features, convert_model
+from models.lite.variants import is_aware
 from models.metrics import root_mean_square
 from models.recipe_training import FinalModel, FinalModels
 from models.reduction.fitted import Fitted
@@ -37,7 +38,7 @@ from pipeline.study.fare_models import (
 )
 from pipeline.study.folds import Outcome, StudyFold, Task, Variant
 from transforms import names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 
 COMPRESSION_REFERENCE = f'{DENSE}.{FLOAT32}'
 
@@ -73,7 +74,7 @@ def _measure(bases: _Bases, recipe: Recipe, schemes: list[Scheme], fold: StudyFo
 def _outcome(
   config: RunConfig, base: _Base, compressed: Compressed, final: FinalModel, scheme: Scheme, fold: StudyFold
 ) -> Outcome:
-  aware = compressed.recipe.quantization is not None and scheme.precision is Precision.INT8
+  aware = is_aware(scheme, compressed.recipe)
   model = final.model if aware else final.plain
   calibration = calibration_rides(base.rides[~fold.test], scheme.calibration).inputs
   content = assemble(base.features, convert_model(model, scheme, calibration, aware))

@@ -25,9 +25,9 @@ from models.reduction import fitted as reduction_fitted
 from pipeline.study.folds import read_kept
 from tests.components.test_feature_engineering import _write_examples, _write_schema
 from transforms import names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
 from transforms.constants import read_constants
-from transforms.engineering import engineer, standardize
+from transforms.engineering import catalogue, engineer, standardize
 
 CONFIG = loading.load('nyc', ['features.crosses.enabled=true', 'features.buckets.count=4'])
 REDUCTIONS = {

@@ -16,7 +16,8 @@ from configs.dataset import ExtraColumn
 from tests.models.lite.converters import from_functions
 from tests.transforms import oracle
 from transforms import in_memory, names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 
 CONFIG = loading.load(
   'nyc',

@@ -13,7 +13,8 @@ from models.rides import Rides
 from models.serving import Exporter, raw_example_spec, raw_tensor_specs
 from models.training import predict
 from transforms import in_memory, names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 from transforms.preprocessing import preprocessing_fn
 
 CONFIG = loading.load('nyc', ['features.crosses.enabled=true', 'features.crosses.crosses=[hour_of_week]'])

@@ -6,7 +6,7 @@ import pytest
 from configs import loading
 from tests.transforms import oracle
 from transforms import in_memory, names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 
 CONFIG = loading.load('nyc')
 RIDES = oracle.named_rides()

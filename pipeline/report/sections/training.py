@@ -173,7 +173,8 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   config = loading.validate(record.config)
   terminal.prepare()
   # Brings TensorFlow along, which nothing else of the page needs.
-  from transforms.catalogue import catalogue, categoricals
+  from transforms.catalogue import categoricals
+  from transforms.engineering import catalogue
 
   numeric = [
     row(feature.name, feature.meaning, feature.unit, feature.block)

@@ -17,10 +17,10 @@ from models.serving import raw_tensor_specs
 from models.settings import Settings
 from tests.models.lite.converters import from_functions
 from transforms import names
-from transforms.catalogue import catalogue, categoricals, uses_boundaries
+from transforms.catalogue import categoricals, uses_boundaries
 from transforms.constants import Constants
 from transforms.crosses import equal_width
-from transforms.engineering import categorical_indices, engineer, standardize
+from transforms.engineering import catalogue, categorical_indices, engineer, standardize
 
 TYPICAL_FARE = 10.0
 """Where the untrained model's fares lie, in the city's currency."""

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from configs.dataset import City, Zone
+from configs.dataset import COORDINATES, City, Zone
 from configs.features import GeographicBlock
-from transforms.catalogue import Scaled, is_kept, picked
+from transforms.catalogue import DROPOFF, PICKUP, Feature, Scaled, is_kept, picked
+from transforms.rides import RideBatch
 
 
 def in_zone(ends: tf.Tensor, zone: Zone, origin: tuple[float, float]) -> tf.Tensor:
@@ -77,6 +78,58 @@ def _great_circle_km(difference: tf.Tensor, latitudes: tf.Tensor, origin: float)
   east, north = tf.split(tf.square(tf.sin(difference * math.radians(0.5))), 2, axis=1)
   chord = north + cosines * east
   return 2 * EARTH_RADIUS_KM * tf.atan2(tf.sqrt(chord), tf.sqrt(tf.maximum(1 - chord, 0)))
+
+
+_Row = tuple[str, str, str, tuple[str, ...]]
+
+
+def catalogue(block: GeographicBlock, city: City) -> list[Feature]:
+  """The geographic features in vector order."""
+  cap = f'capped at {block.max_distance_km:g} km'
+  rows = [
+    ('manhattan_km', 'km', f'distance along the street grid, {cap}', COORDINATES),
+    ('euclidean_km', 'km', f'straight distance on the local plane, {cap}', COORDINATES),
+    ('haversine_km', 'km', f'great-circle distance, {cap}', COORDINATES),
+    ('abs_dx_km', 'km', f'distance across the long streets, {cap}', COORDINATES),
+    ('abs_dy_km', 'km', f'distance along the long streets, {cap}', COORDINATES),
+    *_on_grid('pickup', cap, PICKUP),
+    *_on_grid('dropoff', cap, DROPOFF),
+    ('log_manhattan', '', 'log(1 + manhattan_km)', COORDINATES),
+    ('log_euclidean', '', 'log(1 + euclidean_km)', COORDINATES),
+    ('bearing_sin', '', 'sine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
+    ('bearing_cos', '', 'cosine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
+    *_landmarks(block, city),
+    *(
+      (f'{end}_in_{zone.name}', '', f'1 where the {end} lies in {zone.name}', inputs)
+      for zone in city.zones
+      for end, inputs in (('pickup', PICKUP), ('dropoff', DROPOFF))
+    ),
+  ]
+  return [Feature(name, 'geographic', unit, meaning, inputs) for name, unit, meaning, inputs in rows]
+
+
+def _on_grid(end: str, cap: str, inputs: tuple[str, ...]) -> list[_Row]:
+  where = f'of the {end} from the city center, across the long streets, {cap}'
+  return [
+    (f'{end}_x_km', 'km', where, inputs),
+    (f'{end}_y_km', 'km', where.replace('across', 'along'), inputs),
+  ]
+
+
+def _landmarks(block: GeographicBlock, city: City) -> list[_Row]:
+  pairs = [(end, inputs, mark.name) for end, inputs in (('pickup', PICKUP), ('dropoff', DROPOFF))
+           for mark in city.landmarks]  # fmt: skip
+  cap = f'capped at {block.landmark_cap_km:g} km'
+  near = f'exp(-distance / {block.proximity_km:g} km)'
+  distances = [(f'{end}_{mark}_km', 'km', f'distance of the {end} to {mark}, {cap}', ins) for end, ins, mark in pairs]
+  return distances + [
+    (f'{end}_{mark}_proximity', '', f'nearness of the {end} to {mark}: {near}', ins) for end, ins, mark in pairs
+  ]
+
+
+def engineer(ride: RideBatch, block: GeographicBlock, city: City, keep: Collection[str] | None) -> list[Scaled]:
+  """See `transforms.engineering.Block`."""
+  return geographic(ride.offsets, block, city, keep)
 
 
 def geographic(

@@ -12,7 +12,8 @@ import tensorflow as tf
 from configs.dataset import EPOCH, City
 from configs.features import TemporalBlock
 from transforms import civil
-from transforms.catalogue import Scaled, is_kept, picked
+from transforms.catalogue import Feature, Scaled, is_kept, picked
+from transforms.rides import RideBatch
 
 SECONDS_PER_YEAR = 365.25 * civil.SECONDS_PER_DAY
 _SATURDAY = 5
@@ -42,6 +43,30 @@ class _Counted(NamedTuple):
   column: int
   thresholds: Sequence[float]
   signs: Sequence[float]
+
+
+def catalogue(block: TemporalBlock, city: City) -> list[Feature]:
+  """The temporal features in vector order; the linear time, the first, is a raw column in years."""
+  rush = ', '.join(f'{start:g}-{end:g} h' for start, end in block.rush_hours)
+  rows = [
+    ('linear_time', 'years', 'time since 2009-01-01, in years of 365.25 days'),
+    ('hour', 'h', 'time of day with its fraction, 0 to 24'),
+    ('day_of_week', '', 'Monday 0 to Sunday 6'),
+    ('month', '', 'January 1 to December 12'),
+    ('weekend', '', '1 on Saturday and Sunday'),
+    *((f'tariff_{day:%Y_%m_%d}', '', f'1 from the tariff change of {day} on') for day in city.tariff_changes),
+    *([('rush_hour', '', f'1 in the rush hours ({rush}), on any day')] if rush else []),
+  ]
+  if block.cyclic:
+    cycles = (('hour', 'time of day'), ('day_of_week', 'weekday'), ('month', 'month'))
+    rows += [(f'{name}_sin', '', f'sine of the {text}, one turn a cycle') for name, text in cycles]
+    rows += [(f'{name}_cos', '', f'cosine of the {text}, one turn a cycle') for name, text in cycles]
+  return [Feature(name, 'temporal', unit, meaning) for name, unit, meaning in rows]
+
+
+def engineer(ride: RideBatch, block: TemporalBlock, city: City, keep: Collection[str] | None) -> list[Scaled]:
+  """See `transforms.engineering.Block`."""
+  return temporal(ride.seconds, block, city, keep)
 
 
 def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collection[str] | None = None) -> list[Scaled]:
