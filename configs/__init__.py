@@ -1,1 +1,27 @@
 """What a user may change: typed models, presets and how they are read. Knows no other room."""
+
+__all__ = [
+  'base',
+  'beam',
+  'checks',
+  'columns',
+  'compression',
+  'dataset',
+  'errors',
+  'evaluation',
+  'features',
+  'layers',
+  'loading',
+  'model',
+  'operations',
+  'parts',
+  'platform',
+  'presets',
+  'recipe',
+  'records',
+  'reduction',
+  'run',
+  'split',
+  'study',
+  'validation',
+]

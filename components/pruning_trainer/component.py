@@ -14,11 +14,12 @@ from tfx.proto import trainer_pb2
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
-from components.pruning_trainer import RECIPE_PREFIX, RECIPES_FOLDER, recipe_key
+from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import Part
+from models.compression.records import RECIPES_FOLDER
 
 MODEL_RUN_KEY = standard_component_specs.MODEL_RUN_KEY
 
@@ -57,6 +58,15 @@ class PruningTrainer(trainer.Trainer):
   `model_run`, with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel
   under `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each
   recipe by itself.
+
+  ```
+  trainer = PruningTrainer(
+      examples=features.outputs['transformed_examples'],
+      transform_graph=features.outputs['transform_graph'],
+      dataset=config.dataset, features=config.features, model=config.model, training=config.training,
+      checkpoints='out/checkpoints',
+      code_version=step_version(PruningTrainer))
+  ```
 
   Args:
     examples: transformed rides; the train and eval splits are used.

@@ -258,6 +258,4 @@ def valid_rides(files: Sequence[str], dataset: Dataset) -> Iterator[pa.RecordBat
   """
   for path in files:
     for _, canonical in judged_blocks(path, dataset):
-      mask = pa.array(canonical.valid)
-      columns = [column.filter(mask) for column in canonical.rides.columns]
-      yield pa.RecordBatch.from_arrays(columns, canonical.rides.schema.names)
+      yield canonical.valid_rides

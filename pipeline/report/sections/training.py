@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from components.pruning_trainer import RECIPES_FOLDER, report_file
 from configs import loading
 from configs.recipe import DENSE
-from models.compression.records import TrainingReport
+from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
 from models.reduction.records import (
   ARRAYS_FILE,
   DETAILS_FILE,
