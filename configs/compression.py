@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
 from configs.presets import PresetFolder
+from configs.recipe import Recipe
 
 SCHEMES = PresetFolder(noun='scheme', folder='schemes', listing='[float32, int8]', content='precision: int8')
 
@@ -48,10 +49,8 @@ class Calibration(Config):
   """The rides that activation ranges are taken from.
 
   Attributes:
-    rides: size of a sample of the training split, stratified by fare; all of
-      them when unset.
-    longest: how many of the highest fares are always in the sample, so that
-      the ranges cover them.
+    rides: size of a sample of the training split, stratified by fare; all of them when unset.
+    longest: how many of the highest fares are always in the sample, so that the ranges cover them.
     seed: of the sample.
   """
 
@@ -68,12 +67,10 @@ class Scheme(Config):
     summary: one sentence for tables.
     precision: of the dense core.
     float_layers: dense layers that stay float32 all the same, such as `fare`.
-    integer_only: refuse a core with a single operator that is not integer;
-      `int8` and `int16x8` alone.
-    sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to
-      recipes that prune in blocks.
-    tolerance: largest root mean square difference of the fares from the float
-      model's, as a fraction of the fares' standard deviation.
+    integer_only: refuse a core with a single operator that is not integer; `int8` and `int16x8` alone.
+    sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to recipes that prune in blocks.
+    tolerance: largest root mean square difference of the fares from the float model's, as a fraction of the fares'
+      standard deviation.
     calibration: where the ranges of integer activations come from.
   """
 
@@ -118,11 +115,25 @@ class Scheme(Config):
     return [Problem(('name',), told)]
 
 
-def _packaged(*names: str) -> tuple[Scheme, ...]:
+def packaged_schemes(*names: str) -> tuple[Scheme, ...]:
+  """Schemes of those that come with the project, by name."""
   return tuple(Scheme.model_validate(SCHEMES.spelled_out(name)) for name in names)
 
 
-[FLOAT32_SCHEME] = _packaged(FLOAT32)
+[FLOAT32_SCHEME] = packaged_schemes(FLOAT32)
+
+
+def _float32_first(schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
+  yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
+  return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
+
+
+Schemes = Annotated[
+  tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...],
+  BeforeValidator(SCHEMES.listed),
+  AfterValidator(_float32_first),
+]
+"""Packaged ones by name, a user's own ones by path, or spelled out; `float32` is always among them, and first."""
 
 
 class JudgedOn(str, enum.Enum):
@@ -140,13 +151,10 @@ class Budget(Config):
   """What a variant must keep to be pushed; `null` leaves a limit out.
 
   Attributes:
-    rmse_ratio: largest ratio of the RMSE on the eval split to that of
-      `dense.float32`; 1.01 allows 1 % more.
-    worst_slice_ratio: the same for the worst slice, each slice's RMSE against
-      the same slice's.
+    rmse_ratio: largest ratio of the RMSE on the eval split to that of `dense.float32`; 1.01 allows 1 % more.
+    worst_slice_ratio: the same for the worst slice, each slice's RMSE against the same slice's.
     min_slice_rides: slices of fewer rides are shown, not judged.
-    judged_on: the ratios themselves, or the upper bounds of their 95 %
-      intervals.
+    judged_on: the ratios themselves, or the upper bounds of their 95 % intervals.
     bytes: largest size of the file as it is, not gzipped.
     latency_us: largest median time for one ride, in microseconds.
   """
@@ -163,8 +171,7 @@ class Measurement(Config):
   """How latency is measured.
 
   Attributes:
-    rounds: how often each file has its turn; files take turns, so that a busy
-      moment hits all of them.
+    rounds: how often each file has its turn; files take turns, so that a busy moment hits all of them.
     calls: for one ride each, within a turn.
     batch: rides in a call of the larger batch.
     threads: of the interpreter.
@@ -179,26 +186,31 @@ class Measurement(Config):
 class Compression(Config):
   """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
 
-  Attributes:
-    schemes: packaged ones by name, a user's own ones by path, or spelled out.
-      `float32` is always among them, and first.
-    budget: what the pushed file must keep.
-    measurement: how latency is measured.
+  Attributes: schemes: see `Schemes`.
   """
 
-  schemes: Annotated[
-    tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...], BeforeValidator(SCHEMES.listed)
-  ] = _packaged(FLOAT32, 'dynamic_range', 'float16', 'int8')
+  schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
-
-  @field_validator('schemes', mode='after')
-  @classmethod
-  def _float32_comes_first(cls, schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
-    yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
-    return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
 
   @model_validator(mode='after')
   def _names_are_unique(self) -> Compression:
     raise_any(SCHEMES.doubled(scheme.name for scheme in self.schemes))
     return self
+
+
+BLOCK_INPUTS = {Precision.FLOAT32: 1, Precision.DYNAMIC_RANGE: 16, Precision.INT8: 16}
+"""What the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it.
+
+Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit kernels refuse to run with zeros in
+any block but 16x1.
+"""
+
+
+def applies(scheme: Scheme, recipe: Recipe) -> bool:
+  """Whether a scheme does something to a recipe's model: a sparse one needs zeros in blocks that its kernels take."""
+  if not scheme.sparse:
+    return True
+  if recipe.pruning is None or recipe.pruning.block == (1, 1) or scheme.precision not in BLOCK_INPUTS:
+    return False
+  return recipe.pruning.block[0] % BLOCK_INPUTS[scheme.precision] == 0

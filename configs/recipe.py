@@ -14,12 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
-
-OUTPUT_LAYER = 'fare'
-"""The output layer; compressed only by a recipe that names it."""
-
-CLIP_LAYER = 'clip'
-"""The custom layer in front of the dense core."""
+from configs.layer_names import OUTPUT_LAYER
 
 HIDDEN = 'hidden'
 """In place of layer names: every hidden layer."""
@@ -141,22 +136,14 @@ class Pruning(Config):
   Attributes:
     schedule: polynomial from `initial_sparsity`, or constant.
     initial_sparsity: at `begin`; polynomial alone.
-    final_sparsity: share of a layer's weights that are zero at the end. 2:4
-      fixes it at 0.5, and a sparsity by layer name goes before it; in both
-      cases it may be left out.
+    final_sparsity: share of a layer's weights that are zero at the end. 2:4 fixes it at 0.5, and a sparsity by layer
+      name goes before it; in both cases it may be left out.
     begin: when pruning begins.
-    end: when the final sparsity is reached; the rest of the fine-tuning
-      recovers with fixed masks.
-    power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune",
-      2017, uses 3).
-    frequency: steps between two updates of the masks; unset divides the time
-      between begin and end into 20.
-    structure: see `Structure`.
-    layers: `hidden`, a list of layer names, or a sparsity by layer name; the
-      groups `hidden` and `core` may be among the names. The output layer is
-      pruned only where it is named; embedding tables are named
-      `<feature>_embedding`.
-    fine_tuning: length and learning rate.
+    end: when the final sparsity is reached; the rest of the fine-tuning recovers with fixed masks.
+    power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune", 2017, uses 3).
+    frequency: steps between two updates of the masks; unset divides the time between begin and end into 20.
+    layers: `hidden`, a list of layer names, or a sparsity by layer name; the groups `hidden` and `core` may be among
+      the names. The output layer is pruned only where it is named; embedding tables are named `<feature>_embedding`.
   """
 
   schedule: SparsitySchedule = SparsitySchedule.POLYNOMIAL
@@ -209,11 +196,7 @@ class Pruning(Config):
     return self.structure == TWO_OF_FOUR
 
   def targets(self, hidden: Sequence[str]) -> dict[str, float]:
-    """Final sparsity by layer name; a layer's own one goes before its group's.
-
-    Args:
-      hidden: names of the hidden layers, first to last.
-    """
+    """Final sparsity by layer name, given the hidden ones; a layer's own one goes before its group's."""
     if not isinstance(self.layers, dict):
       return dict.fromkeys(layer_names(self.layers, hidden), self.final_sparsity)
     grouped = {name: self.layers[group] for group in GROUPS[::-1] if group in self.layers
@@ -251,22 +234,6 @@ class Pruning(Config):
     return problems
 
 
-__all__ = [
-  'CLIP_LAYER',
-  'DENSE',
-  'DENSE_RECIPE',
-  'OUTPUT_LAYER',
-  'Clustering',
-  'FineTuning',
-  'Initialization',
-  'Moment',
-  'Pruning',
-  'Quantization',
-  'Recipe',
-  'SparsitySchedule',
-  'Structure',
-]
-
 DENSE = 'dense'
 """Name of the recipe that leaves the base as it is."""
 
@@ -284,11 +251,8 @@ class Clustering(Config):
   """Weight clustering: each layer's kernel holds few distinct values.
 
   Attributes:
-    clusters: distinct values per kernel; zero is one of them where the kernel
-      was pruned before.
-    initialization: of the centroids.
+    clusters: distinct values per kernel; zero is one of them where the kernel was pruned before.
     layers: `hidden` or a list of layer names, groups among them.
-    fine_tuning: length and learning rate.
   """
 
   clusters: Annotated[int, Field(ge=2, le=256)] = 16
@@ -307,12 +271,9 @@ class Quantization(Config):
   """Quantization-aware training: 8-bit weights and activations emulated in training.
 
   Attributes:
-    layers: `core` (every dense layer, the output too), or a list of layer
-      names, groups among them.
-    quantize_configs: for custom layers, the dotted path of a tfmot
-      `QuantizeConfig` by layer name, such as
+    layers: `core` (every dense layer, the output too), or a list of layer names, groups among them.
+    quantize_configs: for custom layers, the dotted path of a tfmot `QuantizeConfig` by layer name, such as
       `clip: models.compression.quantize_configs.ClipQuantizeConfig`.
-    fine_tuning: length and learning rate.
   """
 
   layers: Annotated[
@@ -373,11 +334,7 @@ class Recipe(Config):
     return tuple(name for name in ('pruning', 'clustering', 'quantization') if getattr(self, name) is not None)
 
   def with_layer_names(self, hidden: Sequence[str]) -> Recipe:
-    """The same with names in place of the groups, but for each technique's own default.
-
-    Args:
-      hidden: names of the hidden layers, first to last.
-    """
+    """The same with names in place of the groups, given the hidden ones, but for each technique's own default."""
     changed: dict[str, Config] = {}
     if self.pruning and self.pruning.layers != type(self.pruning).model_fields['layers'].default:
       pruning = self.pruning

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from configs.layers import embedding_name, hidden_names
+from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER, embedding_name
+from configs.layers import hidden_names
 from configs.model import Model
-from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
 from models.keras_compat import keras
 from transforms import names
 from transforms.catalogue import Categorical
@@ -19,9 +19,8 @@ from transforms.catalogue import Categorical
 class Clip(keras.layers.Layer):
   """Clips standardized features to `[-limit, limit]` standard deviations.
 
-  A dense layer extrapolates linearly, so one mistyped coordinate costs a fare
-  of hundreds; a clipped one costs what the farthest real ride does. It also
-  gives the quantized core a known, narrow input range.
+  A dense layer extrapolates linearly, so one mistyped coordinate costs a fare of hundreds; a clipped one costs what the
+  farthest real ride does. It also gives the quantized core a known, narrow input range.
   """
 
   def __init__(self, limit: float, **kwargs: Any) -> None:
@@ -53,19 +52,14 @@ def build_fare_model(
 
   Args:
     config: the dense layers, and where the numeric features are clipped.
-    numeric_width: number of standardized numeric features; 0 leaves the
-      numeric input out.
+    numeric_width: number of standardized numeric features; 0 leaves the numeric input out.
     categoricals: features that get an embedding each.
-    typical_fare: where predictions start, in the city's currency; the median
-      of the training fares spares the first epochs.
+    typical_fare: where predictions start, in the city's currency; the median of the training fares spares the first
+      epochs.
     seed: of the initial weights.
-
-  Returns:
-    A model from `numeric` float32 [batch, numeric_width] and one int64 [batch]
-    per categorical to float32 [batch, 1], fares in the city's currency.
-
-  Raises:
-    ValueError: there is neither a numeric nor a categorical feature.
+  Returns: A model from `numeric` float32 [batch, numeric_width] and one int64 [batch] per categorical to float32
+    [batch, 1], fares in the city's currency.
+  Raises: ValueError: there is neither a numeric nor a categorical feature.
   """
   if not numeric_width and not categoricals:
     raise ValueError('The feature blocks yield no feature; switch one on under features.')

@@ -63,8 +63,7 @@ def write_tensorboard(course: Course, directory: str) -> None:
   """Writes every curve against the step as TensorBoard scalars.
 
   Args:
-    course: of a training; `val_rmse` becomes `eval/rmse`, `val_loss`
-      `eval/loss`, and the others keep their names.
+    course: of a training; `val_rmse` becomes `eval/rmse`, `val_loss` `eval/loss`, and the others keep their names.
     directory: where to write; made if need be, a bucket is fine.
   """
   names = [name for name in course.curves if name not in ('step', 'epoch')]
@@ -129,11 +128,7 @@ class Drawing:
   def __exit__(
     self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
   ) -> None:
-    """Waits for all pictures, unless the block failed.
-
-    Raises:
-      FailedError: the process failed.
-    """
+    """Waits for all pictures, unless the block failed. Raises `FailedError`: the process failed."""
     with self._folder, self._errors:
       if kind is not None:
         self._process.kill()

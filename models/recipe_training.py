@@ -14,8 +14,8 @@ import tensorflow as tf
 import yaml
 
 from configs.base import raise_any
-from configs.checks import kernel_problems, pruning_steps
 from configs.errors import FailedError
+from configs.pruning import kernel_problems, pruning_steps
 from configs.recipe import DENSE, Recipe
 from configs.records import RESAMPLES
 from models import serving
@@ -39,10 +39,9 @@ class FinalModel(NamedTuple):
   """What a recipe made of the base, as models.
 
   Attributes:
-    plain: the plain fare model; kernels that are quantized are on their 8-bit
-      grid.
-    model: to export: the plain fare model, or one with 8-bit rounding in its
-      dense core; no wrapper of pruning or clustering is left in it.
+    plain: the plain fare model; kernels that are quantized are on their 8-bit grid.
+    model: to export: the plain fare model, or one with 8-bit rounding in its dense core; no wrapper of pruning or
+      clustering is left in it.
   """
 
   plain: keras.Model
@@ -91,11 +90,9 @@ class RecipeTraining:
   """Trains the dense base once and each recipe from a copy of it.
 
   Args:
-    settings: what to train.
     build: gives a fresh untrained fare model at each call.
     rides: the training split.
     held_out: the eval split; it is measured, never trained on.
-    exporter: writes SavedModels.
     logs: folder for curves and TensorBoard logs.
     checkpoints: folder of an unfinished training of exactly these settings and rides.
   """
@@ -127,10 +124,8 @@ class RecipeTraining:
       directory: gets a folder per recipe, by its name.
       model_folder: name of the SavedModel's folder inside of it.
       warm_start: SavedModel whose weights the base starts from.
-
     Raises:
-      ValueError: a recipe can't have an effect in so few steps; told before
-        anything is trained.
+      ValueError: a recipe can't have an effect in so few steps; told before anything is trained.
       DivergedError, NoEffectError, FailedError: nothing may be served.
     """
     self._check_recipes()
@@ -248,8 +243,7 @@ class RecipeTraining:
 def start_from(model: keras.Model, saved_model: str) -> None:
   """Loads the weights that an exported model carries.
 
-  Raises:
-    ValueError: it carries none, or those of other features or layers.
+  Raises: ValueError: it carries none, or those of other features or layers.
   """
   path = os.path.join(saved_model, EXTRA, WEIGHTS)
   if not tf.io.gfile.exists(path):

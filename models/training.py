@@ -47,14 +47,12 @@ class Course:
   """What a training went through.
 
   Attributes:
-    curves: one value per record point: `step` (taken so far), `epoch` (a
-      fraction where there are several points per epoch), `loss` (penalties
-      included) and `rmse` over the training batches since the last point,
-      `learning_rate` (of the last step), `val_loss` and `val_rmse` where there
-      was validation, and one curve per probe. RMSE in the city's currency.
+    curves: one value per record point: `step` (taken so far), `epoch` (a fraction where there are several points per
+      epoch), `loss` (penalties included) and `rmse` over the training batches since the last point, `learning_rate` (of
+      the last step), `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE in the city's
+      currency.
     seconds: wall time of this process, compilation included.
-    resumed_from: the step of the checkpoint that it went on from; 0 for a
-      fresh start.
+    resumed_from: the step of the checkpoint that it went on from; 0 for a fresh start.
   """
 
   curves: Mapping[str, Sequence[float]]
@@ -79,10 +77,8 @@ def total_steps(rides_count: int, config: Training) -> int:
   """Optimizer steps that `train` takes, unless it stops early.
 
   Args:
-    rides_count: rides that are trained on, those held out for early stopping
-      not among them.
-    config: whole epochs, or steps: these are rounded up to whole epochs where
-      there are several.
+    rides_count: rides that are trained on, those held out for early stopping not among them.
+    config: whole epochs, or steps: these are rounded up to whole epochs where there are several.
   """
   return Length.of(rides_count, config).steps
 
@@ -100,13 +96,7 @@ def predict(model: keras.Model, rides: Rides) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-  """How long a training is.
-
-  Attributes:
-    batch: rides per step.
-    epoch_steps: steps per epoch, of full batches alone.
-    epochs: passes over the rides.
-  """
+  """How long a training is; the steps of an epoch are those of full batches alone."""
 
   batch: int
   epoch_steps: int
@@ -135,7 +125,6 @@ def segments(length: Length, rides_count: int, seed: int, done: int) -> Iterator
   """From each record point to the next: the step at its end, and rows int32 [steps, batch].
 
   Args:
-    length: of the training.
     rides_count: rows to choose from.
     seed: of the order, which depends on nothing else but the epoch.
     done: step to begin after; a record point, or 0.
@@ -171,17 +160,12 @@ class TrainingRun:
     """Compiles.
 
     Args:
-      model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of
-        tfmot are fine; set the pruning step of theirs to zero before `run`.
-      rides: the training split.
-      config: optimizer, length and seed.
-      validation: rides whose loss is recorded at each record point; early
-        stopping holds out a part of `rides` instead and watches that one.
+      model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning step of
+        theirs to zero before `run`.
+      validation: rides whose loss is recorded at each record point; early stopping holds out a part of `rides` instead
+        and watches that one.
       probes: further curves; each is called at each record point.
-
-    Raises:
-      ValueError: there are too few time stamps to hold some out, or a probe has
-        the name of another curve.
+    Raises: ValueError: there are too few time stamps to hold some out, or a probe has the name of another curve.
     """
     if taken := sorted({*_CURVES} & {*probes}):
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
@@ -206,13 +190,10 @@ class TrainingRun:
     Args:
       checkpoint: where the state is saved at record points, and restored from.
       stopping: asked at each record point.
-
-    Returns:
-      The course, that of the interrupted part included.
-
+    Returns: The course, that of the interrupted part included.
     Raises:
-      DivergedError: the loss is not finite. The model gets the weights of the
-        last record point with a finite loss back, or its initial ones.
+      DivergedError: the loss is not finite. The model gets the weights of the last record point with a finite loss
+        back, or its initial ones.
       FailedError: `stopping` said so.
     """
     started = time.perf_counter()
@@ -263,13 +244,7 @@ class TrainingRun:
 
   def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
-    point = {
-      'step': step,
-      'epoch': step / self._length.epoch_steps,
-      'loss': loss,
-      'rmse': rmse,
-      'learning_rate': rate,
-    }
+    point = {'step': step, 'epoch': step / self._length.epoch_steps, 'loss': loss, 'rmse': rmse, 'learning_rate': rate}
     if self._measure is not None:
       point['val_loss'], squares = (float(value) for value in self._measure().numpy())
       point['val_rmse'] = math.sqrt(squares)
@@ -328,9 +303,7 @@ def _hold_out(rides: Rides, config: Training) -> tuple[Rides, Rides]:
 class RepeatedTraining:
   """Trains fresh models, each as `models.training.train` would, bit by bit; without early stopping.
 
-  Args:
-    build: gives an untrained model from a typical fare and a seed; all of its
-      models have one structure.
+  Args: build: gives an untrained model from a typical fare and a seed; all of its models have one structure.
   """
 
   def __init__(self, build: Callable[[float, int], keras.Model]) -> None:
@@ -340,16 +313,10 @@ class RepeatedTraining:
   def train(self, rides: Rides, config: Training) -> tuple[keras.Model, float]:
     """Trains a model on `rides`.
 
-    Args:
-      rides: the training split.
-      config: as of `train`; its seed is that of the initial weights, too.
-
-    Returns:
-      The model, which holds its weights until the next call, and the CPU
-      seconds that its steps took, compilation left out.
-
-    Raises:
-      DivergedError: the loss is not finite.
+    Args: config: as of `train`; its seed is that of the initial weights, too.
+    Returns: The model, which holds its weights until the next call, and the CPU seconds that its steps took,
+      compilation left out.
+    Raises: DivergedError: the loss is not finite.
     """
     fresh = self._build(float(np.median(rides.fares)), config.seed)
     length = Length.of(len(rides), config)

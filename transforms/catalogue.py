@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from configs.dataset import COORDINATES, PASSENGERS, Dataset
-from configs.features import Cross, Features
-from configs.layers import bucket_column, categorical_sizes, cross_size, exact_cross_size
+from configs.features import Cross, Features, bucket_column, categorical_sizes, cross_size, exact_cross_size
 
 PICKUP = COORDINATES[:2]
 DROPOFF = COORDINATES[2:]
@@ -26,9 +25,8 @@ class Feature:
     block: the config block that switches it, `missing`, or `extra`.
     unit: of the value before standardization; empty for a plain number.
     meaning: what it says, for a person.
-    inputs: raw inputs it is made of; where one of them is missing, so is the
-      feature, and it yields the fitted mean (0 after standardization). Empty
-      for what is always known.
+    inputs: raw inputs it is made of; where one of them is missing, so is the feature, and it yields the fitted mean (0
+      after standardization). Empty for what is always known.
   """
 
   name: str
@@ -43,9 +41,7 @@ class Categorical:
   """One integer column, an index into an embedding.
 
   Attributes:
-    name: column name.
     size: number of distinct indices, the one for missing values included.
-    embedding_width: width of its embedding.
     meaning: what it says, for a person.
   """
 
@@ -58,10 +54,7 @@ class Categorical:
 def catalogue(dataset: Dataset, features: Features, keep: Collection[str] | None = None) -> tuple[Feature, ...]:
   """The numeric features that a config yields, in vector order.
 
-  Args:
-    dataset: city, extras.
-    features: which blocks are on.
-    keep: names of the features that a selection keeps; all when `None`.
+  Args: keep: names of the features that a selection keeps; all when `None`.
   """
   found = (
     *(_raw() if features.raw.enabled else ()),
@@ -209,9 +202,8 @@ def _cross_meaning(cross: Cross, features: Features) -> str:
 class Scaled(NamedTuple):
   """Some features side by side; `values * factor + offset` has the units that the catalogue names.
 
-  The standardization subtracts and multiplies anyway, so a factor and an
-  offset cost nothing there, while in the graph of the lite file each would be
-  an operation of its own.
+  The standardization subtracts and multiplies anyway, so a factor and an offset cost nothing there, while in the graph
+  of the lite file each would be an operation of its own.
 
   Attributes:
     values: float32 [batch, n], finite.
@@ -222,6 +214,11 @@ class Scaled(NamedTuple):
   values: tf.Tensor
   factor: float | Sequence[float] = 1.0
   offset: float | Sequence[float] = 0.0
+
+
+def picked(columns: tf.Tensor, names: Sequence[Any], wanted: Sequence[Any]) -> tf.Tensor:
+  """Some of the columns [batch, n] by their names; no operation where they are all."""
+  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
 
 
 def side_by_side(pieces: Sequence[Scaled]) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:

@@ -47,9 +47,8 @@ def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features)
   """Reads the canonical columns. A mapper: no full pass.
 
   Args:
-    inputs: int32 or int64 `pickup_seconds` and float columns by canonical name,
-      each [batch] or [batch, 1]. NaN and infinity are missing values, and so
-      are coordinates that are none on earth.
+    inputs: int32 or int64 `pickup_seconds` and float columns by canonical name, each [batch] or [batch, 1]. NaN and
+      infinity are missing values, and so are coordinates that are none on earth.
     dataset: names the extras and the city's center.
     features: says whether passengers are read.
   """
@@ -71,10 +70,8 @@ def category(inputs: Mapping[str, tf.Tensor], name: str, vocabulary: Sequence[st
     inputs: float codes [batch] by name; NaN where missing.
     name: the extra's canonical name.
     vocabulary: its known values; code i means `vocabulary[i]`.
-
-  Returns:
-    Int32 [batch] in [0, len(vocabulary) + 1]: the code; `len(vocabulary)` for
-    any other value; one more for a missing one.
+  Returns: Int32 [batch] in [0, len(vocabulary) + 1]: the code; `len(vocabulary)` for any other value; one more for a
+    missing one.
   """
   code = tf.cast(_flat(inputs[name]), tf.float32)
   size = len(vocabulary)
@@ -93,12 +90,9 @@ class Engineered(NamedTuple):
   """Features before anything fitted is applied.
 
   Attributes:
-    values: float32 [batch, n], finite, in the catalogue's order;
-      `values * factor + offset` has the catalogue's units.
-    factor: float32 [n].
-    offset: float32 [n].
+    values: float32 [batch, n], finite, in the catalogue's order; `values * factor + offset` has the catalogue's units.
+    factor, offset: float32 [n].
     known: float32 [batch, n], 0 where an input of the feature is missing.
-    rides: the canonical rides they were made of.
   """
 
   values: tf.Tensor
@@ -115,8 +109,6 @@ def engineer(
 
   Args:
     inputs: canonical raw columns, see `transforms.engineering.rides`.
-    dataset: city, extras.
-    features: which blocks are on.
     keep: names of the features that are made, and no others; all when `None`.
   """
   ride = rides(inputs, dataset, features)
@@ -138,14 +130,9 @@ def observed(engineered: Engineered) -> tf.Tensor:
 def standardize(engineered: Engineered, constants: Constants) -> tf.Tensor:
   """The model's feature vector.
 
-  Args:
-    engineered: the features.
-    constants: fitted mean and scale, in the catalogue's units.
-
-  Returns:
-    Float32 [batch, n], finite: zero mean and unit variance over the analyzed
-    rides; 0, the fitted mean, where an input is missing; 0 for a constant
-    feature.
+  Args: constants: fitted mean and scale, in the catalogue's units.
+  Returns: Float32 [batch, n], finite: zero mean and unit variance over the analyzed rides; 0, the fitted mean, where an
+    input is missing; 0 for a constant feature.
   """
   mean = (constants.mean - engineered.offset) / engineered.factor
   return (engineered.values - mean) * (constants.scale * engineered.factor) * engineered.known

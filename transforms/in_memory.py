@@ -59,14 +59,10 @@ def fit_features(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Fe
 def fit_constants(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> Constants:
   """Fits by NumPy what `transforms.preprocessing.fit` fits by tft.
 
-  Mean and scale agree with tft within float32 rounding. Quantile boundaries
-  are exact here, while tft's sketch errs by up to `QUANTILE_ERROR` of the
-  rides, so a ride between the two boundaries may land in another bucket.
+  Mean and scale agree with tft within float32 rounding. Quantile boundaries are exact here, while tft's sketch errs by
+  up to `QUANTILE_ERROR` of the rides, so a ride between the two boundaries may land in another bucket.
 
-  Args:
-    rides: canonical columns [rows] by name; NaN where missing.
-    dataset: city, extras, bounds.
-    features: which blocks are on.
+  Args: rides: canonical columns [rows] by name; NaN where missing.
   """
   values = _observed(rides, dataset, features).astype(np.float64)
   with warnings.catch_warnings():
@@ -84,15 +80,9 @@ def transform(
   """What `preprocessing_fn` yields, for rides in memory and constants already fitted.
 
   Args:
-    rides: canonical columns [rows] by name; NaN where missing; the label may be
-      absent.
-    dataset: city, extras.
-    features: which blocks are on.
-    slices: how the evaluation is sliced.
+    rides: canonical columns [rows] by name; NaN where missing; the label may be absent.
     constants: see `fit_constants`.
-
-  Returns:
-    Tensors by name, see `transforms.preprocessing.compose`.
+  Returns: Tensors by name, see `transforms.preprocessing.compose`.
   """
 
   @tf.function

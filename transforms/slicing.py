@@ -16,12 +16,9 @@ def slice_columns(ride: RideBatch, slices: Slices, city: City) -> dict[str, tf.T
   """The slice of each ride.
 
   Args:
-    ride: canonical rides.
     slices: bands and the airports' radius.
     city: names the airports.
-
-  Returns:
-    Int64 [batch] by the names in `transforms.names.SLICES`.
+  Returns: Int64 [batch] by the names in `transforms.names.SLICES`.
   """
   known = tf.reduce_all(tf.reshape(ride.known[:, :4], [-1, 2, 2]), axis=2)
   found = {

@@ -56,12 +56,8 @@ def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
   Args:
     uri: of a `components.LiteVariants` artifact; a bucket is fine.
     folder: on this machine, for the files.
-
-  Returns:
-    In the order of `variants.json`.
-
-  Raises:
-    RecordError: `variants.json` is none.
+  Returns: In the order of `variants.json`.
+  Raises: RecordError: `variants.json` is none.
   """
   listing = os.path.join(uri, VARIANTS_FILE)
   with fileio.open(listing) as file:
@@ -96,7 +92,6 @@ class Candidate:
   """A variant that ran.
 
   Attributes:
-    variant: what it is.
     measured: fares, latency, memory.
     errors: beside the baseline's.
   """
@@ -161,7 +156,6 @@ class Miss(NamedTuple):
   """A limit that a candidate is above.
 
   Attributes:
-    limit: which one.
     sentence: with numbers, without the full stop.
     excess: the value over the limit, above 1.
   """
@@ -297,12 +291,8 @@ def _sentences(found: Sequence[Miss]) -> str:
 def frontier(costs: Mapping[str, tuple[float, float]]) -> set[str]:
   """The names of the points that none dominates.
 
-  Args:
-    costs: two costs of each point by name; smaller is better.
-
-  Returns:
-    A point is left out where another one has no larger cost and one smaller;
-    equal points stay together.
+  Args: costs: two costs of each point by name; smaller is better.
+  Returns: A point is left out where another one has no larger cost and one smaller; equal points stay together.
   """
   return {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
 

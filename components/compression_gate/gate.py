@@ -38,13 +38,8 @@ class EvalRides(RawRides):
 def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> EvalRides:
   """Reads gzip TFRecords of raw tf.Examples, in the order of the sorted files.
 
-  Args:
-    files: of the eval split.
-    dataset: names the columns and the airports.
-    slices: the Evaluator's.
-
-  Raises:
-    FailedError: there is no ride.
+  Args: dataset: names the columns and the airports.
+  Raises: FailedError: there is no ride.
   """
   try:
     raw = read_raw_rides(files, dataset)
@@ -126,11 +121,8 @@ def judge(
     variants: all of them, also those without a file.
     rides: the eval split.
     compression: schemes, budget, measurement.
-    resamples: number of draws of an interval.
     quantization_aware: names of the recipes that were trained for integers.
-
-  Raises:
-    FailedError: there is no float32 variant to compare with.
+  Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
   measured, crashed = measure(files, rides.columns, compression.measurement)

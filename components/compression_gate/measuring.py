@@ -25,17 +25,13 @@ _AT_ONCE = 3
 class Bench:
   """Runs files; use it with `with`.
 
-  Attributes:
-    lost: one sentence by the name of each file that can't be used or whose
-      process crashed.
+  Attributes: lost: one sentence by the name of each file that can't be used or whose process crashed.
   """
 
   def __init__(self, files: Mapping[str, pathlib.Path], threads: int) -> None:
     """Starts nothing yet.
 
-    Args:
-      files: by name.
-      threads: of each interpreter.
+    Args: files: by name.
     """
     self.lost: dict[str, str] = {}
     self._files = files
@@ -113,8 +109,7 @@ class Measured:
     fares: float32 [rides], finite.
     latency_us: of one ride.
     latency_batch_us: of `Measurement.batch` rides at once.
-    peak_bytes: by how much loading the file and running that batch raised the
-      peak of the process's resident memory.
+    peak_bytes: by how much loading the file and running that batch raised the peak of the process's resident memory.
   """
 
   fares: np.ndarray
@@ -131,11 +126,8 @@ def measure(
   Args:
     files: by name.
     rides: raw columns [rides] by name, at least one ride.
-    measurement: rounds, calls, batch, threads.
-
-  Returns:
-    What each file gave, and one sentence for each file that was lost: it can't
-    be loaded, its process crashed or hung, or a fare is no number.
+  Returns: What each file gave, and one sentence for each file that was lost: it can't be loaded, its process crashed or
+    hung, or a fare is no number.
   """
   single, batch = _batch(rides, 1), _batch(rides, measurement.batch)
   with Bench(files, measurement.threads) as bench:

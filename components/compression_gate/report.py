@@ -53,14 +53,7 @@ def judge_files(
 def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, budget: Budget) -> CompressionRecord:
   """The judgement as `compression.json` has it.
 
-  Args:
-    judgement: of the variants.
-    variants: all of them.
-    rides: the eval split.
-    budget: what was asked.
-
-  Returns:
-    All variants in their order; what is not known of a lost one is null.
+  Returns: All variants in their order; what is not known of a lost one is null.
   """
   candidates = judgement.candidates
   rmse = {name: candidate.errors.rmse.value for name, candidate in candidates.items()}
@@ -123,11 +116,9 @@ def _slice(name: str, errors: SliceErrors) -> SliceError:
 def predictions(judgement: Judgement, rides: EvalRides) -> bytes:
   """The content of `predictions.parquet`.
 
-  Returns:
-    Columns: `pickup_seconds` (int32), the coordinates (float32 degrees, NaN
-    where missing), `fare_amount`, the slices' codes by their names in
-    `transforms.names.SLICES` (int8), and the float32 predictions of the
-    baseline and of the chosen variant, each under the variant's name.
+  Returns: Columns: `pickup_seconds` (int32), the coordinates (float32 degrees, NaN where missing), `fare_amount`, the
+    slices' codes by their names in `transforms.names.SLICES` (int8), and the float32 predictions of the baseline and of
+    the chosen variant, each under the variant's name.
   """
   columns = {name: pa.array(rides.columns[name]) for name in (TIME, *COORDINATES)} | {LABEL: pa.array(rides.fares)}
   columns |= {name: pa.array(codes, pa.int8()) for name, codes in rides.codes.items()}

@@ -33,10 +33,8 @@ def golden_rows(rides: EvalRides, fares: np.ndarray) -> np.ndarray:
   Args:
     rides: the eval split, at least one ride.
     fares: predicted ones [rides].
-
-  Returns:
-    int64 [n], rising rows: at even steps through the predicted fares, one with
-    a missing dropoff and one at an airport, if there are such.
+  Returns: int64 [n], rising rows: at even steps through the predicted fares, one with a missing dropoff and one at an
+    airport, if there are such.
   """
   ranked = np.argsort(fares, kind='stable')
   rows = [*ranked[np.linspace(0, len(ranked) - 1, _BY_FARE).astype(int)]]
@@ -58,11 +56,7 @@ def write_version(
   Args:
     directory: where to; a bucket is fine.
     saved_model: of the candidate's recipe; a bucket is fine.
-    candidate: the chosen one.
-    rides: the eval split, for golden rides.
     baseline: what the candidate's RMSE ratio refers to.
-    dataset: of the rides.
-    code_version: for the manifest.
   """
   with tempfile.TemporaryDirectory() as local:
     version = pathlib.Path(local) / 'version'

@@ -19,11 +19,8 @@ class ConvertedVariant(RecordPart):
 
   Attributes:
     name: `<recipe>.<scheme>`.
-    recipe: name of the training recipe.
-    scheme: name of the conversion scheme.
     cached: whether the file was there from an earlier run.
     file: name of the file beside the record.
-    bytes: of the file.
     gzip_bytes: of the file as users download it.
     sha256: of the file, in hexadecimal.
     feature_bytes: of the file without the model: what the features alone take.
@@ -32,7 +29,6 @@ class ConvertedVariant(RecordPart):
     types: of the weights, by layer.
     calibration_rides: that the ranges of activations were measured on.
     difference: from the SavedModel on the same rides, as the validation has it.
-    seconds: that making it took.
     reason: one sentence on why there is no file.
   """
 

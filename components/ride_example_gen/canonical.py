@@ -40,14 +40,12 @@ class CanonicalRides(NamedTuple):
   """Canonical rides, aligned row by row with the source rows.
 
   Attributes:
-    rides: one row per source row, in its order: `pickup_seconds` int64, then
-      float32 coordinates, `passenger_count`, the extras and, if asked for, the
-      label. Missing values are NaN, no value is null. Rows that are not valid
-      hold what could be read.
+    rides: one row per source row, in its order: `pickup_seconds` int64, then float32 coordinates, `passenger_count`,
+      the extras and, if asked for, the label. Missing values are NaN, no value is null. Rows that are not valid hold
+      what could be read.
     valid: bool [rows].
     reason: string [rows], a `Reason`; null where valid.
-    column: string [rows], the source column that the reason is about; null
-      where valid.
+    column: string [rows], the source column that the reason is about; null where valid.
   """
 
   rides: pa.RecordBatch
@@ -58,14 +56,19 @@ class CanonicalRides(NamedTuple):
   @property
   def valid_rides(self) -> pa.RecordBatch:
     """The rides that break no rule, in their order."""
-    mask = pa.array(self.valid)
-    return pa.RecordBatch.from_arrays([column.filter(mask) for column in self.rides.columns], self.rides.schema.names)
+    return filtered(self.rides, self.valid)
 
   @property
   def columns(self) -> dict[str, np.ndarray]:
     """The columns of `valid_rides` by name: what features, models and the gate take."""
     rides = self.valid_rides
     return {name: np.asarray(column) for name, column in zip(rides.schema.names, rides.columns, strict=True)}
+
+
+def filtered(rides: pa.RecordBatch, chosen: np.ndarray) -> pa.RecordBatch:
+  """The rides at a mask, bool [rides]."""
+  mask = pa.array(chosen)
+  return pa.RecordBatch.from_arrays([column.filter(mask) for column in rides.columns], rides.schema.names)
 
 
 class _BrokenRule(NamedTuple):
@@ -80,11 +83,9 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   Args:
     rows: source columns, as text (CSV) or typed (Parquet).
     dataset: the mapping and the rules.
-    label_required: false for rides without a fare: the label's column is then
-      neither needed, nor judged, nor part of the result.
-
-  Raises:
-    IngestionError: a column is absent or its type can't be what it should be.
+    label_required: false for rides without a fare: the label's column is then neither needed, nor judged, nor part of
+      the result.
+  Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
   time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing)
   numbers = _numbers(rows, dataset, label_required)

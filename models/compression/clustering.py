@@ -21,23 +21,18 @@ class Clusterer:
 
   A kernel with zeros keeps exactly these: zero is one of its centroids.
 
-  Attributes:
-    model: to train.
+  Attributes: model: to train.
   """
 
   def __init__(self, plain: keras.Model, clustering: Clustering, kept: Mapping[str, Kept], seed: int) -> None:
     """Wraps the layers.
 
     Args:
-      plain: trained, perhaps pruned. Its layers are spent: only the variables
-        that it had before are worth reading afterwards.
+      plain: trained, perhaps pruned. Its layers are spent: only the variables that it had before are worth reading
+        afterwards.
       clustering: which layers, how many distinct values.
-      kept: zeros of pruned layers, to be kept whether the layer is clustered or
-        not.
-      seed: of random centroids.
-
-    Raises:
-      ValueError: an unknown layer, or two clusters for a kernel with zeros.
+      kept: zeros of pruned layers, to be kept whether the layer is clustered or not.
+    Raises: ValueError: an unknown layer, or two clusters for a kernel with zeros.
     """
     chosen = layers.named_layers(plain, clustering.layers, 'clustering.layers')
     # Random centroids are drawn by the global seed; those of k-means++ have a fixed one (tfmot's `seed=9`).

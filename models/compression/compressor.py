@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.io import gfile
 
-from configs.checks import pruning_steps
 from configs.model import EarlyStopping, Training
+from configs.pruning import pruning_steps
 from configs.recipe import Clustering, FineTuning, Pruning, Recipe
 from models.background import Start, at_once
 from models.checkpoints import Checkpoint
@@ -43,7 +43,6 @@ class Finished:
 
   Attributes:
     weights: of the plain fare model, in the order of its `get_weights()`.
-    course: of the fine-tuning.
     ranges: of the activations, where the technique is quantization.
   """
 
@@ -62,12 +61,7 @@ def digest(description: str, weights: Sequence[np.ndarray]) -> str:
 
 
 def save(finished: Finished, directory: str) -> None:
-  """Writes a result; the file appears whole or not at all.
-
-  Args:
-    finished: to keep.
-    directory: made if need be; a bucket is fine.
-  """
+  """Writes a result into a folder, made if need be; the file appears whole or not at all. A bucket is fine."""
   details = json.dumps({'course': dataclasses.asdict(finished.course), 'ranges': finished.ranges})
   content = io.BytesIO()
   arrays: dict[str, Any] = {f'weight_{position}': array for position, array in enumerate(finished.weights)}
@@ -107,10 +101,8 @@ class Prepared(NamedTuple):
   """A technique, ready to train.
 
   Attributes:
-    training: to run.
-    finish: gives, once it has run, the weights of the plain fare model in the
-      order of its `get_weights()`, and the ranges of the activations, if the
-      technique is quantization.
+    finish: gives, once it has run, the weights of the plain fare model in the order of its `get_weights()`, and the
+      ranges of the activations, if the technique is quantization.
   """
 
   training: TrainingRun
@@ -135,8 +127,7 @@ class Preparations:
 
     Of one recipe only: the next graph is better built while this one trains.
 
-    Raises:
-      ValueError: as `prepare`.
+    Raises: ValueError: as `prepare`.
     """
     for recipe in recipes:
       if recipe.pruning:
@@ -160,13 +151,9 @@ class Preparations:
     """Makes a technique ready, from a fresh copy of the weights.
 
     Args:
-      recipe: which has it.
       technique: one of its `techniques`.
       weights: to start from, in the order of the plain model's `get_weights()`.
-
-    Raises:
-      ValueError: the recipe does not fit the model, or can't have an effect in
-        so few steps.
+    Raises: ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
     """
     if technique == 'quantization':
       return self._quantization(recipe, weights)
@@ -264,9 +251,7 @@ def _named(model: keras.Model, config: Pruning | Clustering | None) -> dict[str,
 class Stage:
   """One technique's training.
 
-  Attributes:
-    technique: `pruning`, `clustering` or `quantization`; `training` for the base.
-    course: of its fine-tuning.
+  Attributes: technique: `pruning`, `clustering` or `quantization`; `training` for the base.
   """
 
   technique: str
@@ -278,12 +263,10 @@ class Compressed:
   """What a recipe made of the base; `models.recipe_training` makes models of it.
 
   Attributes:
-    recipe: that made it.
-    weights: of the plain fare model, in the order of its `get_weights()`;
-      kernels that are quantized are on their 8-bit grid.
-    ranges: activation ranges of a quantized model by layer name, in the unit of
-      the activation (for `fare` the city's currency, for tanh what goes into
-      it); `input` is that of the dense core's inputs.
+    weights: of the plain fare model, in the order of its `get_weights()`; kernels that are quantized are on their 8-bit
+      grid.
+    ranges: activation ranges of a quantized model by layer name, in the unit of the activation (for `fare` the city's
+      currency, for tanh what goes into it); `input` is that of the dense core's inputs.
     stages: one per technique, in order.
   """
 
@@ -333,10 +316,8 @@ class Compressor:
     Args:
       build: gives a fresh untrained fare model at each call.
       base_weights: of the trained base, in the order of its `get_weights()`.
-      rides: the training split.
       training: of the base; a recipe's fine-tunings change its length and rate.
-      checkpoints: folder in which a killed run finds what it had; None keeps
-        nothing.
+      checkpoints: folder in which a killed run finds what it had; None keeps nothing.
       start: runs a training, here and now or in another thread.
       preparations: what was made ahead, for the same model, rides and training.
     """
@@ -369,8 +350,7 @@ class Compressor:
     """Trains what the recipe asks for, from a fresh copy of the base, as far as it has not been begun.
 
     Raises:
-      ValueError: the recipe does not fit the model, or can't have an effect in
-        so few steps.
+      ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
       DivergedError: a loss is not finite.
     """
     last, trained = Finished(self._base_weights, Course({}, 0.0)), []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import tensorflow as tf
 
 from configs.base import nearest
-from configs.recipe import OUTPUT_LAYER
+from configs.layer_names import OUTPUT_LAYER
 from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
 
@@ -36,12 +36,9 @@ def named_layers(model: keras.Model, names: Iterable[str] | str, key: str) -> di
 
   Args:
     model: a plain fare model.
-    names: of layers; `hidden` stands for all dense layers but the output,
-      `core` for all of them.
+    names: of layers; `hidden` stands for all dense layers but the output, `core` for all of them.
     key: where the names come from, for the message.
-
-  Raises:
-    ValueError: the model has no such layer, or it has no kernel.
+  Raises: ValueError: the model has no such layer, or it has no kernel.
   """
   dense = dense_layers(model)
   if names == 'core':

@@ -34,11 +34,8 @@ WEIGHTS_PICTURE = 'weights.png'
 def draw_report(report: TrainingReport) -> dict[str, bytes]:
   """Draws a training report.
 
-  Args:
-    report: from `models.compression.report`.
-
-  Returns:
-    PNG files by name: the weights, and the training where there was one.
+  Args: report: from `models.compression.report`.
+  Returns: PNG files by name: the weights, and the training where there was one.
   """
   name = report.recipe.name
   pictures = {WEIGHTS_PICTURE: draw_weights(name, report.layers)}
@@ -53,9 +50,7 @@ def draw_training(name: str, stages: Sequence[ReportedStage]) -> bytes:
   Args:
     name: of the recipe, for the title.
     stages: of the training report; at least one. Sparsity gets a panel where a stage has a curve of it.
-
-  Returns:
-    A PNG file.
+  Returns: A PNG file.
   """
   pruned = any('sparsity' in stage.curves for stage in stages)
   figure = Figure(figsize=(8, 6 if pruned else 4.4), dpi=_DPI)
@@ -81,9 +76,7 @@ def draw_weights(name: str, layers: Sequence[ReportedLayer]) -> bytes:
   Args:
     name: of the recipe, for the title.
     layers: of the training report; at least one.
-
-  Returns:
-    A PNG file.
+  Returns: A PNG file.
   """
   columns = min(_COLUMNS, math.ceil(len(layers) / math.ceil(len(layers) / _COLUMNS)))
   rows = math.ceil(len(layers) / columns)

@@ -21,7 +21,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.pr
 )
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry
 
-from configs.recipe import OUTPUT_LAYER, Quantization
+from configs.layer_names import OUTPUT_LAYER
+from configs.recipe import Quantization
 from models.compression import layers
 from models.compression.quantized_model import (
   BEFORE_ACTIVATION,
@@ -61,9 +62,7 @@ def keep(variable: tf.Variable, kept: Kept) -> None:
 
   Zeros stay zero while the other weights are trained; a clustered kernel is not trained any more.
 
-  Args:
-    variable: of a layer without a wrapper that would do it.
-    kept: what to keep.
+  Args: variable: of a layer without a wrapper that would do it.
   """
   values = variable.numpy()
   # Keras takes constraints when a layer is built, and its optimizers read them here, after every step.
@@ -85,8 +84,7 @@ class ZerosApart(tfmot.clustering.keras.ClusteringAlgorithm):
 
     Args:
       centroids: float32 [clusters].
-      nonzero: float32 of the kernel's shape; 0 where a weight is pruned, 1
-        elsewhere.
+      nonzero: float32 of the kernel's shape; 0 where a weight is pruned, 1 elsewhere.
       zero: index of the zero centroid.
     """
     super().__init__(centroids)
@@ -105,16 +103,13 @@ class ZerosApart(tfmot.clustering.keras.ClusteringAlgorithm):
 def one_per_side(centroids: np.ndarray, kernel: np.ndarray) -> np.ndarray:
   """Gives negative and positive weights at least one centroid each.
 
-  tfmot shares the centroids by the number of weights and rounds, so that the few weights of one side may get none;
-  they would change their sign.
+  tfmot shares the centroids by the number of weights and rounds, so that the few weights of one side may get none; they
+  would change their sign.
 
   Args:
     centroids: float32 [clusters], zero among them.
     kernel: with zeros.
-
-  Returns:
-    The centroids; where a side had none, the innermost of the other side has
-    become its mean.
+  Returns: The centroids; where a side had none, the innermost of the other side has become its mean.
   """
   centroids = centroids.copy()
   for sign in (-1, 1):
@@ -225,8 +220,7 @@ class QuantizationAware:
   """A fare model in quantization-aware training.
 
   Attributes:
-    model: to train; embeddings and other layers outside of the dense core are
-      shared with the plain model.
+    model: to train; embeddings and other layers outside of the dense core are shared with the plain model.
     plain: receives the result.
     ranges: of the activations, those of the last calibration.
   """
@@ -234,14 +228,10 @@ class QuantizationAware:
   def __init__(self, plain: keras.Model, quantization: Quantization, kept: Mapping[str, Kept]) -> None:
     """Wraps a copy of the dense core.
 
-    Args:
-      plain: trained, perhaps pruned and clustered; it receives the result.
-      quantization: which layers.
-      kept: what to keep of each layer.
-
+    Args: plain: trained, perhaps pruned and clustered; it receives the result.
     Raises:
-      ValueError: an unknown layer, a custom layer without a `QuantizeConfig`,
-        or an activation that tfmot can't quantize.
+      ValueError: an unknown layer, a custom layer without a `QuantizeConfig`, or an activation that tfmot can't
+        quantize.
     """
     self.plain = plain
     self._names = quantized_names(plain, quantization)
@@ -266,9 +256,7 @@ class QuantizationAware:
   def restart(self, kept: Mapping[str, Kept]) -> None:
     """Takes the weights that the plain model has now, as if it were made of them.
 
-    Args:
-      kept: what to keep of each layer; it fits, and so did what the model was
-        made with.
+    Args: kept: what to keep of each layer; it fits, and so did what the model was made with.
     """
     for variable, value in self._initial:
       variable.assign(value)
@@ -295,11 +283,10 @@ class QuantizationAware:
   def calibrate(self, rides: Rides) -> None:
     """Sets all activation ranges to what rides produce with the settled weights.
 
-    The output's range also holds the fares of these rides and what it held
-    before: neither a true fare nor one that was predicted once is cut off.
+    The output's range also holds the fares of these rides and what it held before: neither a true fare nor one that was
+    predicted once is cut off.
 
-    Args:
-      rides: as `calibration_rides` chooses them.
+    Args: rides: as `calibration_rides` chooses them.
     """
     self._calibrate_custom(rides)
     custom = {name: found for name, wrapper in self._custom.items() if (found := output_range(wrapper))}

@@ -33,12 +33,8 @@ def on_grid(kernel: np.ndarray) -> np.ndarray:
   Doing it again changes no bit: the largest weight stays as it is, and the scale is taken in float64, so that each
   value finds its own integer. Zeros stay exactly zero, equal weights stay equal.
 
-  Args:
-    kernel: float32 of any shape.
-
-  Returns:
-    Multiples of `max|w| / 127`, float32 of the same shape.
-
+  Args: kernel: float32 of any shape.
+  Returns: Multiples of `max|w| / 127`, float32 of the same shape.
   Source: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", 2018; TFLite's 8-bit quantization specification for symmetric weights.
   """
@@ -130,9 +126,7 @@ AFTER_ACTIVATION = ('relu', 'linear')
 def quantized_names(plain: keras.Model, quantization: Quantization) -> tuple[str, ...]:
   """Names of the dense layers that a recipe quantizes, first to last.
 
-  Raises:
-    ValueError: a layer is unknown, or no dense layer, or its activation can't
-      be quantized.
+  Raises: ValueError: a layer is unknown, or no dense layer, or its activation can't be quantized.
   """
   dense = layers.dense_layers(plain)
   chosen: Collection[str] = dense if quantization.layers == 'core' else quantization.layers
@@ -179,8 +173,7 @@ def custom_wrappers(plain: keras.Model, quantization: Quantization) -> dict[str,
   They are wrapped as `quantize_apply` does it, one by one: a model of their own would get a quantized input as well,
   ahead of the clipping, where one mistyped coordinate takes all 8 bits.
 
-  Raises:
-    ValueError: there is no such layer, or no such `QuantizeConfig`.
+  Raises: ValueError: there is no such layer, or no such `QuantizeConfig`.
   """
   outside = {
     layer.name: layer for layer in plain.layers if not isinstance(layer, keras.layers.InputLayer | keras.Model)
@@ -198,9 +191,7 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
   """The model to export: tfmot's default 8-bit layers around final weights, nothing left of the training.
 
   Args:
-    plain: its kernels are on the 8-bit grid; its layers outside of the dense
-      core become part of the model.
-    quantization: which layers.
+    plain: its kernels are on the 8-bit grid; its layers outside of the dense core become part of the model.
     ranges: of the activations, as a calibration found them.
   """
   core = layers.dense_core(plain)
@@ -219,8 +210,6 @@ def fill(model: keras.Model, plain: keras.Model, quantization: Quantization, ran
   Args:
     model: from `quantized_model`.
     plain: which it was made of; its kernels are on the 8-bit grid.
-    quantization: as then.
-    ranges: of the activations.
   """
   copy_dense(plain, layers.dense_core(model), quantized_names(plain, quantization))
   assign_ranges(model, ranges)
@@ -232,7 +221,6 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
   """Copies kernels and biases into a quantized copy of a dense core.
 
   Args:
-    plain: has them.
     core: from `quantized_core`.
     names: of the layers that are quantized there.
   """
@@ -257,14 +245,10 @@ class DenseStep:
   """A dense layer as the quantized model computes it.
 
   Attributes:
-    name: of the layer.
-    kernel: float32 [inputs, units], on the 8-bit grid where the layer is
-      quantized.
+    kernel: float32 [inputs, units], on the 8-bit grid where the layer is quantized.
     bias: float32 [units].
     activation: applied to [rides, units].
-    before_activation: whether the quantization comes before the activation, as
-      with tanh, and not after it.
-    quantized: whether there is any.
+    before_activation: whether the quantization comes before the activation, as with tanh, and not after it.
   """
 
   name: str
@@ -280,11 +264,7 @@ def calibration_rides(rides: Rides, seed: int, most: int = _MOST, dearest: int =
 
   The ends of a range come from few rides, and a range that leaves them out cuts their fares off.
 
-  Args:
-    rides: the training split.
-    seed: of the sample.
-    most: size of the sample.
-    dearest: how many of them are there for their fares.
+  Args: dearest: how many of them are there for their fares.
   """
   if len(rides) <= most:
     return rides
@@ -300,13 +280,8 @@ def activation_ranges(
 
   Args:
     features: float32 [rides, width], what enters the dense core.
-    steps: its dense layers.
-    quantized_input: whether the inputs are quantized.
     at_least: what a range has to hold besides the data, by its key.
-
-  Returns:
-    Smallest and largest value by layer name, and under `INPUT`; zero is in
-    every range, as TFLite wants it.
+  Returns: Smallest and largest value by layer name, and under `INPUT`; zero is in every range, as TFLite wants it.
   """
   ranges: dict[str, Range] = {}
 

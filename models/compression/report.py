@@ -54,14 +54,11 @@ def training_report(
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
   Args:
-    recipe: what the model was made by.
     stages: its fine-tunings in their order; none for the dense base.
-    saved_model_dir: its SavedModel.
     base_dir: the SavedModel of the dense base.
     held_out: the eval split.
     predictions: fares of `held_out` by the model, shape [rides].
     base_predictions: the same by the dense base.
-    resamples: number of draws of an interval.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
   errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)
@@ -85,8 +82,7 @@ def write_report(
   Args:
     report: from `training_report`, or the same read back from its file.
     directory: made if need be; a bucket is fine.
-    draw: draws the pictures of a report into a directory, here and now or in
-      another process.
+    draw: draws the pictures of a report into a directory, here and now or in another process.
   """
   tf.io.gfile.makedirs(directory)
   _write(os.path.join(directory, REPORT), report.to_json().encode())
@@ -97,8 +93,7 @@ def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str
   """Writes TensorBoard histograms of each layer's weights: the dense base at step 0, the compressed at step 1.
 
   Args:
-    before: kernels of the dense base by layer name.
-    after: kernels of the compressed model by layer name.
+    before, after: kernels of the dense base and of the compressed model by layer name.
     directory: a TensorBoard log folder; made if need be.
   """
   writer = tf.summary.create_file_writer(directory)

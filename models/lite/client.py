@@ -32,9 +32,7 @@ def check_signature(
     file: what the message calls the file.
     inputs: the interpreter's details of each input, by name.
     outputs: the same of each output.
-
-  Raises:
-    LiteFileError: it is the file of another project.
+  Raises: LiteFileError: it is the file of another project.
   """
   another = f'{file} is a .tflite of another project'
   for name in RAW_INPUTS:
@@ -55,12 +53,9 @@ def columns_of(file: str, rides: Mapping[str, np.ndarray], inputs: Mapping[str, 
 
   Args:
     file: what the message calls the file.
-    rides: columns [rides] by name; those that the file does not take are left
-      out.
+    rides: columns [rides] by name; those that the file does not take are left out.
     inputs: the file's dtype of each column.
-
-  Raises:
-    LiteFileError: a column is missing or has another type or length.
+  Raises: LiteFileError: a column is missing or has another type or length.
   """
   columns = {name: _column(file, rides, name, dtype) for name, dtype in inputs.items()}
   count = len(columns[TIME])
@@ -121,9 +116,7 @@ def runtime() -> tuple[Any, Any]:
 class LiteModel:
   """A lite file, loaded. Not for several threads at once: give each its own.
 
-  Attributes:
-    inputs: the dtype of each raw column by name: int32 seconds, float32 the
-      rest.
+  Attributes: inputs: the dtype of each raw column by name: int32 seconds, float32 the rest.
   """
 
   def __init__(self, source: bytes | str | os.PathLike[str], threads: int = 1, default_delegates: bool = True) -> None:
@@ -131,13 +124,11 @@ class LiteModel:
 
     Args:
       source: its path or its content.
-      threads: of the interpreter. Small models are faster with one; large ones
-        gain by more.
+      threads: of the interpreter. Small models are faster with one; large ones gain by more.
       default_delegates: false leaves out XNNPACK, which LiteRT otherwise uses.
-
     Raises:
-      LiteFileError: it can't be read, is no whole TFLite file, has operators
-        that don't run here, or takes or gives other than a ride's columns.
+      LiteFileError: it can't be read, is no whole TFLite file, has operators that don't run here, or takes or gives
+        other than a ride's columns.
     """
     self._name = 'The lite model' if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     content = source if isinstance(source, bytes) else _read(pathlib.Path(source))
@@ -157,16 +148,10 @@ class LiteModel:
     """Fares of rides, a batch at a time.
 
     Args:
-      rides: a column [rides] for each of `inputs`, NaN where missing; others
-        are left alone. Integers of any width serve as seconds, numbers of any
-        width as the rest.
-
-    Returns:
-      float32 [rides], the city's currency.
-
-    Raises:
-      LiteFileError: a column is missing or has another type or length, or the
-        model fails on the rides.
+      rides: a column [rides] for each of `inputs`, NaN where missing; others are left alone. Integers of any width
+        serve as seconds, numbers of any width as the rest.
+    Returns: float32 [rides], the city's currency.
+    Raises: LiteFileError: a column is missing or has another type or length, or the model fails on the rides.
     """
     columns = columns_of(self._name, rides, self.inputs)
     count = len(columns[TIME])
@@ -183,22 +168,14 @@ class LiteModel:
     self._set(columns_of(self._name, rides, self.inputs))
 
   def invoke(self) -> None:
-    """Runs the batch that was set.
-
-    Raises:
-      LiteFileError: an operator refuses it.
-    """
+    """Runs the batch that was set. Raises `LiteFileError`: an operator refuses it."""
     try:
       self._interpreter.invoke()
     except RuntimeError as error:
       raise LiteFileError(f'{self._name} fails on a batch of {self._rides} ({_line(error)}).') from error
 
   def fares(self) -> np.ndarray:
-    """The fares of the last `invoke`: float32 [rides].
-
-    Raises:
-      LiteFileError: the model gave another number of fares.
-    """
+    """The fares of the last `invoke`: float32 [rides]. Raises `LiteFileError` where there are more or fewer."""
     fares = self._interpreter.get_tensor(self._fare)
     if fares.shape != (self._rides,):
       raise LiteFileError(f'{self._name} gives fares of shape {list(fares.shape)} for {self._rides} rides.')

@@ -47,10 +47,8 @@ def convert_features(
 
   Args:
     transform: the fitted Transform graph, as a layer.
-    plain: a fare model; gives the names of the inputs, and where `numeric` is
-      clipped. Clipping belongs to the features: behind it, 8 bits cover the
-      range that is left, and not that of a mistyped coordinate.
-    dataset: names the raw columns.
+    plain: a fare model; gives the names of the inputs, and where `numeric` is clipped. Clipping belongs to the
+      features: behind it, 8 bits cover the range that is left, and not that of a mistyped coordinate.
   """
   clip = _clip(plain)
 
@@ -70,11 +68,10 @@ def convert_model(model: keras.Model, scheme: Scheme, calibration: Inputs, quant
     scheme: says the precision.
     calibration: model inputs [rides, ...] by name, for activation ranges.
     quantization_aware: whether the model brings its ranges along.
-
-  Raises:
-    ConversionError: the scheme and the training recipe contradict each other.
+  Raises: ConversionError: the scheme and the training recipe contradict each other.
   """
-  headless = layers.recompose(model, {layer.name: _nothing() for layer in model.layers if isinstance(layer, Clip)})
+  clips = [layer.name for layer in model.layers if isinstance(layer, Clip)]
+  headless = layers.recompose(model, {name: keras.layers.Activation('linear') for name in clips})
   clip = _clip(model)
   inputs = {name: np.asarray(calibration[name]) for name in model.input_names}
   if clip:
@@ -109,10 +106,6 @@ def _clip(model: keras.Model) -> Clip | None:
     if isinstance(found, Clip):
       return found
   return None
-
-
-def _nothing() -> keras.layers.Layer:
-  return keras.layers.Activation('linear')
 
 
 def _cut(model: keras.Model, float_layers: Sequence[str]) -> Iterator[tuple[keras.Model, bool]]:
@@ -199,9 +192,7 @@ def _quantized(content: bytes, scheme: Scheme) -> bytes:
 
 
 def _set(
-  converter: Converter,
-  scheme: Scheme | None,
-  rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None,
+  converter: Converter, scheme: Scheme | None, rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None
 ) -> None:
   precision = scheme.precision if scheme else Precision.FLOAT32
   is_float = precision is Precision.FLOAT32 or precision.needs_quantizer
@@ -223,13 +214,9 @@ def _set(
 def calibration_rides(rides: Rides, calibration: Calibration) -> Rides:
   """A stated sample, stratified by fare, that holds the dearest rides.
 
-  Args:
-    rides: the training split.
-    calibration: how many; all of them where it does not say.
-
-  Returns:
-    The rides in their order. One of each stratum of equally many rides of
-    similar fares, chosen by the seed, and `longest` of the highest fares.
+  Args: calibration: how many; all of them where it does not say.
+  Returns: The rides in their order. One of each stratum of equally many rides of similar fares, chosen by the seed, and
+    `longest` of the highest fares.
   """
   wanted = calibration.rides
   if wanted is None or wanted >= len(rides):

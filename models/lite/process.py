@@ -30,11 +30,7 @@ _STDERR_BYTES = 1 << 16
 
 
 class LiteCrashError(FailedError):
-  """The process of a lite file ended or hung.
-
-  Attributes:
-    reason: what became of it, such as `killed by SIGSEGV`.
-  """
+  """The process of a lite file ended or hung; `reason` says how, such as `killed by SIGSEGV`."""
 
   def __init__(self, path: str, reason: str) -> None:
     super().__init__(f"The process that ran '{path}' was lost: {reason}.")
@@ -48,25 +44,17 @@ class LiteProcess:
   however that comes.
 
   Attributes:
-    peak_bytes: how far the peak of the process's resident memory (VmHWM) had
-      risen by the last answer above what it was before the file was read; the
-      rides on their way through the pipe are part of it.
-    operators: how often each operator stands in the file; `DELEGATE` counts the
-      parts that a delegate took over.
+    peak_bytes: how far the peak of the process's resident memory (VmHWM) had risen by the last answer above what it was
+      before the file was read; the rides on their way through the pipe are part of it.
+    operators: how often each operator stands in the file; `DELEGATE` counts the parts that a delegate took over.
   """
 
   def __init__(
-    self,
-    path: str | os.PathLike[str],
-    threads: int = 1,
-    default_delegates: bool = True,
-    timeout: float = 120.0,
+    self, path: str | os.PathLike[str], threads: int = 1, default_delegates: bool = True, timeout: float = 120.0
   ) -> None:
     """Starts nothing yet.
 
     Args:
-      path: the file.
-      threads: of the interpreter.
       default_delegates: see `LiteModel`.
       timeout: seconds after which an unanswered call counts as hung.
     """
@@ -128,12 +116,8 @@ class LiteProcess:
     Args:
       rides: the batch, columns [rides] by name.
       calls: how often the model is run, after a warm-up that is not counted.
-
-    Returns:
-      float64 [calls], microseconds of each run, without input and output.
-
-    Raises:
-      As `predict`.
+    Returns: float64 [calls], microseconds of each run, without input and output.
+    Raises: As `predict`.
     """
     return self._ask(worker.TIME_CALLS, rides, calls)
 

@@ -30,9 +30,7 @@ def quantize(content: bytes, precision: Precision) -> bytes:
   Args:
     content: of the file, its tensors with their names.
     precision: one that needs the quantizer.
-
-  Raises:
-    QuantizerMissingError: it is not installed; says what the import said.
+  Raises: QuantizerMissingError: it is not installed; says what the import said.
   """
   package = _package()
   quantizer, recipe = (importlib.import_module(f'{package.__name__}.{name}') for name in ('quantizer', 'recipe'))

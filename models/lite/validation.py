@@ -12,8 +12,8 @@ import numpy as np
 from configs.base import joined
 from configs.compression import Precision, Scheme
 from configs.errors import FailedError
-from configs.layers import is_embedding
-from configs.recipe import OUTPUT_LAYER, Recipe
+from configs.layer_names import OUTPUT_LAYER, is_embedding
+from configs.recipe import Recipe
 from models.lite.client import LiteFileError, LiteModel
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.process import LiteCrashError, LiteProcess
@@ -39,10 +39,7 @@ class Promise:
   """What a file has to keep.
 
   Attributes:
-    scheme: the conversion.
-    recipe: the training.
-    kernels: of the plain model by layer name, embeddings first, then the dense
-      layers from first to last.
+    kernels: of the plain model by layer name, embeddings first, then the dense layers from first to last.
     quantized: dense layers that the scheme's precision applies to.
   """
 
@@ -71,16 +68,11 @@ def validate(content: bytes, promise: Promise, rides: RawRides, fares: np.ndarra
 
   Args:
     content: the whole file, features included.
-    promise: what it has to keep.
     rides: real ones, that it was not calibrated with.
     fares: of the float model for them, [rides].
-
-  Returns:
-    The layers as the file holds them, and the root mean square difference of
-    its fares from `fares` over their standard deviation.
-
-  Raises:
-    ValidationError: the first promise that is not kept.
+  Returns: The layers as the file holds them, and the root mean square difference of its fares from `fares` over their
+    standard deviation.
+  Raises: ValidationError: the first promise that is not kept.
   """
   layers = check_structure(content, promise)
   return layers, check_fares(content, promise.scheme, rides, fares)
@@ -167,7 +159,8 @@ def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarr
   try:
     model = LiteModel(content)
     found = model.predict(rides.columns)
-    _check_finite(found)
+    if not np.isfinite(found).all():
+      raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
     for batch in _BATCHES:
       few = {name: column[:batch] for name, column in rides.columns.items()}
       if not np.allclose(model.predict(few), found[:batch], rtol=1e-3, atol=0.01 * float(np.std(fares))):
@@ -178,11 +171,6 @@ def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarr
   if not np.array_equal(found, fresh):
     raise ValidationError('A fresh process gives other fares than this one.')
   return _compare(found, fares, scheme)
-
-
-def _check_finite(found: np.ndarray) -> None:
-  if not np.isfinite(found).all():
-    raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
 
 
 def _in_a_fresh_process(content: bytes, rides: RawRides) -> np.ndarray:

@@ -62,12 +62,9 @@ class Variants:
     """A whole file.
 
     Args:
-      recipe: of the model.
       scheme: see `convert_model`.
       saved_model: the exported model, with its weights beside it.
-
-    Raises:
-      ConversionError: TFLite can't, or the scheme contradicts the recipe.
+    Raises: ConversionError: TFLite can't, or the scheme contradicts the recipe.
     """
     aware = _is_aware(scheme, recipe)
     model = self._model(recipe, saved_model)[aware]

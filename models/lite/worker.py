@@ -25,11 +25,7 @@ _LENGTH = struct.Struct('<Q')
 
 
 def write_message(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes arrays of numbers or text, and flushes.
-
-  Raises:
-    OSError: the other end is gone.
-  """
+  """Writes arrays of numbers or text, and flushes. Raises `OSError`: the other end is gone."""
   content = io.BytesIO()
   np.savez(content, **arrays)  # type: ignore[arg-type]
   stream.write(_LENGTH.pack(content.tell()))
@@ -64,9 +60,7 @@ _WARM_UP = 20
 def main(arguments: list[str]) -> None:
   """Answers until the input ends.
 
-  Args:
-    arguments: the file, the interpreter's threads, and 1 or 0 for the default
-      delegates.
+  Args: arguments: the file, the interpreter's threads, and 1 or 0 for the default delegates.
   """
   requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), 'wb')
   # Whatever a library prints must not end up between the answers.

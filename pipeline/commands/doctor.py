@@ -209,7 +209,7 @@ CHECKS: dict[str, Callable[[], CheckResult]] = {
 def show(config: RunConfig) -> None:
   """Prints one table of numeric features and one of categorical ones."""
   terminal.prepare()
-  from components.feature_engineering.feature_list import catalogue, categoricals
+  from transforms.catalogue import catalogue, categoricals
 
   console = Console(highlight=False)
   numeric = Table(title=f'{config.name}: numeric features, in vector order', title_justify='left', box=None)

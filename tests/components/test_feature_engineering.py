@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from configs import loading
 from configs.dataset import ExtraColumn
-from models.lite.converter import from_functions
+from tests.models.lite.converters import from_functions
 from tests.transforms import oracle
 from transforms import in_memory, names
 from transforms.catalogue import catalogue, categoricals

@@ -111,7 +111,7 @@ def test_transform_features_yields_slices_and_label(exported, label):
   loaded, _, rides = exported
   found = loaded.signatures['transform_features'](_examples(rides, label=label))
   np.testing.assert_array_equal(found[names.SLICE_MISSING_DROPOFF], np.isnan(rides['dropoff_longitude']))
-  np.testing.assert_array_equal(found[names.GROUP], rides[TIME])
+  np.testing.assert_array_equal(found[TIME], rides[TIME])
   np.testing.assert_array_equal(found[LABEL], np.full(60, np.nan if label is None else label))
 
 

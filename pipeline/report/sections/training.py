@@ -253,7 +253,7 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   config = loading.validate(record.config)
   terminal.prepare()
   # Brings TensorFlow along, which nothing else of the page needs.
-  from components.feature_engineering.feature_list import catalogue, categoricals
+  from transforms.catalogue import catalogue, categoricals
 
   numeric = [
     Row((Cell(feature.name), Cell(feature.meaning), Cell(feature.unit), Cell(feature.block)))

@@ -13,9 +13,9 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from configs import loading
-from models.lite.converter import from_functions
 from models.lite.flatbuffer import shrink
 from models.serving import raw_tensor_specs
+from tests.models.lite.converters import from_functions
 from transforms.catalogue import catalogue
 from transforms.constants import Constants
 from transforms.engineering import engineer, standardize
