@@ -6,8 +6,8 @@ it would leave the key as it is and a run would be served stale results.
 What counts is read from the sources, and nothing is imported: the modules of this project that a step's executor
 reaches by imports, and by dotted paths in strings, as user functions are named; a path that ends in `{}`, as in
 `'transforms.blocks.{}'.format(name)`, stands for every module of that package. Their syntax trees count: no comment,
-docstring or layout, and no import that only a type checker needs. No data of a package counts, as no step reads any:
-presets are read before a run begins, and what they say is in the steps' parameters.
+docstring or layout, no `__all__`, and no import that only a type checker needs. No data of a package counts, as no step
+reads any: presets are read before a run begins, and what they say is in the steps' parameters.
 """
 
 from __future__ import annotations
@@ -127,13 +127,13 @@ class _Source(ast.NodeVisitor):
         self._told.append(f'{name}={value!r}')
 
   def _tell_all(self, parts: list[Any]) -> None:
-    """Statements or expressions; no docstring, and nothing that only a type checker reads."""
+    """Statements or expressions; no docstring, no `__all__`, and nothing that only a type checker reads."""
     for part in parts:
       if isinstance(part, ast.If) and _is_type_checking(part.test):
         self._tell_all(part.orelse)
       elif not isinstance(part, ast.AST):
         self._told.append(repr(part))
-      elif not _is_docstring(part):
+      elif not _is_docstring(part) and not _is_all(part):
         self.visit(part)
 
   def visit_Constant(self, node: ast.Constant) -> None:
@@ -170,6 +170,11 @@ class _Source(ast.NodeVisitor):
 
 def _is_docstring(part: ast.AST) -> bool:
   return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+
+
+def _is_all(part: ast.AST) -> bool:
+  """Whether it lists what others may import: that is read by `import *`, which the house does not have."""
+  return isinstance(part, ast.Assign) and any(getattr(target, 'id', None) == '__all__' for target in part.targets)
 
 
 def _is_type_checking(test: ast.expr) -> bool:

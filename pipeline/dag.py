@@ -22,8 +22,8 @@ from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
-from components.pruning_trainer import recipe_key
 from components.pruning_trainer.component import PruningTrainer
+from components.pruning_trainer.keys import recipe_key
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 
@@ -11,13 +12,48 @@ import tensorflow as tf
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.evaluation import Slices
 from configs.features import BoundaryFit, Features
+from transforms import names
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
 from transforms.crosses import equal_width
-from transforms.engineering import engineer, observed
+from transforms.engineering import catalogue, engineer, observed
 from transforms.preprocessing import compose
 
 _ROWS_AT_ONCE = 65536
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedFeatures:
+  """Features whose constants were fitted on some rides; they may be computed for any.
+
+  Attributes:
+    dataset: city, extras.
+    features: which blocks are on.
+    constants: see `fit_constants`.
+  """
+
+  dataset: Dataset
+  features: Features
+  constants: Constants
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Of the columns of `matrix`; `transforms.catalogue.catalogue` has their units and meanings."""
+    return tuple(feature.name for feature in catalogue(self.dataset, self.features))
+
+  def matrix(self, rides: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The standardized feature vector of each ride, as the model gets it: float32 [rides, features], finite.
+
+    Args:
+      rides: canonical columns [rides] by name; NaN where missing; the label may be absent.
+    """
+    made = transform(rides, self.dataset, self.features, Slices(), self.constants)
+    return np.asarray(made[names.NUMERIC])
+
+
+def fit_features(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> FittedFeatures:
+  """Fits the features on some rides; arguments as `fit_constants`."""
+  return FittedFeatures(dataset, features, fit_constants(rides, dataset, features))
 
 
 def fit_constants(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> Constants:

@@ -60,6 +60,15 @@ class BigQueryRideGen(base_beam_component.BaseBeamComponent):
 
   It is no file-based ExampleGen: there is no file to look at before it runs,
   on no target, so `version` alone tells the cache which data it was.
+
+  ```
+  ingest = BigQueryRideGen(
+      bigquery=BigQuery(table='project.taxi.trips'),
+      version='2026-11-01',
+      dataset=config.dataset,
+      split=config.split,
+      code_version=step_version(BigQueryRideGen))
+  ```
   """
 
   SPEC_CLASS = BigQueryRideGenSpec

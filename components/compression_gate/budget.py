@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tfx.dsl.io import fileio
 
 from components.compression_gate.measuring import Measured
-from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord
+from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord, file_facts
 from configs.compression import Budget, Compression, JudgedOn, Precision
 from configs.recipe import DENSE
 from configs.records import Estimate
@@ -76,6 +76,15 @@ def _fetched(facts: ConvertedVariant, uri: str, folder: pathlib.Path) -> Variant
     else:
       reason = f"'{facts.file}' is not the file that was converted: its SHA-256 is another one."
   return Variant(facts, path, reason)
+
+
+def file_variant(path: pathlib.Path) -> Variant:
+  """A lite file as a variant, of which only its name and what can be counted are known.
+
+  Raises:
+    OSError: it can't be read.
+  """
+  return Variant(file_facts(path.stem, path.read_bytes()), path)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from components.compression_gate.gate import EvalRides, Judgement, judge, read_e
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
 from components.compression_gate.version import write_version
-from components.pruning_trainer import RECIPE_PREFIX, recipe_key
+from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
@@ -97,6 +97,15 @@ class CompressionGate(base_component.BaseComponent):
   `assets.extra` (empty where none was chosen); `report`, see
   `components.compression_gate.report`. A variant that crashes is lost with a
   reason; a budget that none keeps is a result and no failure.
+
+  ```
+  gate = CompressionGate(
+      variants=rewriter.outputs['variants'],
+      examples=ingest.outputs['examples'],
+      models=models,
+      compression=config.compression, evaluation=config.evaluation, dataset=config.dataset,
+      code_version=step_version(CompressionGate))
+  ```
 
   Args:
     variants: of a `QuantizationRewriter`.

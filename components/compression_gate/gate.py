@@ -12,7 +12,7 @@ from components.compression_gate.budget import BASELINE, Candidate, Choice, Miss
 from components.compression_gate.measuring import Measured, measure
 from components.fare_evaluator.slices import slice_name
 from configs.compression import Compression, Precision
-from configs.dataset import Dataset
+from configs.dataset import LABEL, TIME, Dataset
 from configs.errors import FailedError
 from configs.evaluation import Slices
 from configs.features import Features
@@ -48,6 +48,22 @@ def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> E
       'The eval split holds no ride, so no variant can be judged: give rides of more time stamps, or change '
       'split.eval_share or split.seed.'
     ) from None
+  return _sliced(raw, dataset, slices)
+
+
+def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slices) -> EvalRides:
+  """Rides in memory as the gate takes them.
+
+  Args:
+    columns: canonical ones [rides] by name, the label included; at least one ride.
+    dataset: names the columns and the airports.
+    slices: the Evaluator's.
+  """
+  inputs = {name: np.asarray(columns[name], np.int32 if name == TIME else np.float32) for name in dataset.raw_inputs()}
+  return _sliced(RawRides(inputs, np.asarray(columns[LABEL], np.float32)), dataset, slices)
+
+
+def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
   codes = _codes(raw, dataset, slices)
   return EvalRides(raw.columns, raw.fares, codes, _masks(codes, slices))
 

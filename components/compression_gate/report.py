@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from components.compression_gate.budget import Candidate, Variant, frontier
-from components.compression_gate.gate import EvalRides, Judgement
+from components.compression_gate.budget import Candidate, Variant, file_variant, frontier
+from components.compression_gate.gate import EvalRides, Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
-from configs.compression import Budget
+from configs.compression import Budget, Compression
 from configs.dataset import COORDINATES, LABEL, TIME
-from configs.records import Estimate
+from configs.errors import UserError
+from configs.records import RESAMPLES, Estimate
 from models.metrics import SliceErrors
 
 PREDICTIONS_FILE = 'predictions.parquet'
 """One row per eval ride; see `predictions`."""
+
+
+def judge_files(
+  files: Iterable[str | os.PathLike[str]], rides: EvalRides, compression: Compression, resamples: int = RESAMPLES
+) -> CompressionRecord:
+  """The gate's verdict on lite files, wherever they come from.
+
+  Args:
+    files: each called `<recipe>.<scheme>.tflite`, as the QuantizationRewriter calls them. `dense.float32.tflite`,
+      or the first whose scheme has precision float32, is what the others' errors are compared with.
+    rides: the eval split.
+    compression: schemes, budget, measurement.
+    resamples: number of draws of an interval.
+
+  Returns:
+    What `compression.json` holds: the chosen variant, and each one's figures and the reason why it was chosen or not.
+
+  Raises:
+    FailedError: there is no float32 variant to compare with.
+    UserError: two files have the same name.
+    OSError: a file can't be read.
+  """
+  variants = [file_variant(path) for path in map(pathlib.Path, files)]
+  for name, count in collections.Counter(variant.name for variant in variants).items():
+    if count > 1:
+      raise UserError(f"{count} of the files are called '{name}.tflite'; each needs a name of its own.")
+  return report(judge(variants, rides, compression, resamples), variants, rides, compression.budget)
 
 
 def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, budget: Budget) -> CompressionRecord:

@@ -131,6 +131,16 @@ class DimensionalityReduction(base_beam_component.BaseBeamComponent):
   training, TFMA, serving and the lite model take it as they took the other; `reduced_examples`, the same of the
   Examples; `report`, the fitted arrays, data and pictures.
 
+  ```
+  reduction = DimensionalityReduction(
+      transform_graph=features.outputs['transform_graph'],
+      transformed_examples=features.outputs['transformed_examples'],
+      reduction=Reduction(method='pca', components=12),
+      dataset=config.dataset, features=config.features, slices=config.evaluation.slices,
+      clip=config.model.clip,
+      code_version=step_version(DimensionalityReduction))
+  ```
+
   Args:
     transform_graph: the fitted features.
     transformed_examples: their `train` split is fitted on; every split is reduced.

@@ -65,6 +65,15 @@ class FareEvaluator(evaluator.Evaluator):
   Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json`,
   `slices.json` and `refusals.json` beside TFMA's own files, and `blessing`.
 
+  ```
+  evaluator = FareEvaluator(
+      examples=ingest.outputs['examples'],
+      model=trainer.outputs['model'],
+      evaluation=config.evaluation,
+      currency=config.dataset.currency,
+      code_version=step_version(FareEvaluator))
+  ```
+
   Args:
     examples: raw rides; the eval split is used.
     model: the candidate.

@@ -122,6 +122,16 @@ class FeatureEngineering(Transform):
 
   The component's own statistics are off: StatisticsGen has described the raw
   rides, and standardized features tell a person nothing further.
+
+  ```
+  features = FeatureEngineering(
+      examples=ingest.outputs['examples'],
+      schema=schema.outputs['schema'],
+      dataset=config.dataset,
+      features=config.features,
+      slices=config.evaluation.slices,
+      code_version=step_version(FeatureEngineering))
+  ```
   """
 
   EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(FeatureEngineeringExecutor)

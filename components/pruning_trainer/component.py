@@ -11,12 +11,13 @@ from tfx.proto import trainer_pb2
 from tfx.types import artifact_utils, channel, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
-from components.pruning_trainer import RECIPE_PREFIX, RECIPES_FOLDER, recipe_key
+from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.specs import Artifacts, Properties, new_outputs, with_models
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import Part
+from models.compression.records import RECIPES_FOLDER
 
 
 class PruningTrainerExecutor(executor.GenericExecutor):
@@ -40,6 +41,15 @@ class PruningTrainer(trainer.Trainer):
   `model_run`, with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel
   under `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each
   recipe by itself.
+
+  ```
+  trainer = PruningTrainer(
+      examples=features.outputs['transformed_examples'],
+      transform_graph=features.outputs['transform_graph'],
+      dataset=config.dataset, features=config.features, model=config.model, training=config.training,
+      checkpoints='out/checkpoints',
+      code_version=step_version(PruningTrainer))
+  ```
 
   Args:
     examples: transformed rides; the train and eval splits are used.

@@ -102,6 +102,15 @@ class AtomicPusher(tfx_pusher.Pusher):
   Outputs as TFX's Pusher: `pushed_model`, whose custom properties `pushed`, `pushed_destination` and `pushed_version`
   name the final path.
 
+  ```
+  filesystem = pusher_pb2.PushDestination.Filesystem(base_directory='out/serving')
+  pusher = AtomicPusher(
+      model=gate.outputs['model'],
+      model_blessing=evaluator.outputs['blessing'],
+      infra_blessing=gate.outputs['blessing'],
+      push_destination=pusher_pb2.PushDestination(filesystem=filesystem))
+  ```
+
   Args:
     model: the model to push.
     model_blessing: the Evaluator's.

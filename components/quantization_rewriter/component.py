@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import os
 import time
@@ -17,8 +15,14 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import path_utils
 
 from components.artifacts import LiteVariants
-from components.pruning_trainer import recipe_key
-from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, FeaturesFile, VariantsRecord
+from components.pruning_trainer.keys import recipe_key
+from components.quantization_rewriter.records import (
+  VARIANTS_FILE,
+  ConvertedVariant,
+  FeaturesFile,
+  VariantsRecord,
+  file_facts,
+)
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
 from configs.compression import Scheme, applies
 from configs.dataset import Dataset
@@ -175,23 +179,18 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
   with fileio.open(file, 'rb') as written:
     content = written.read()
   size = sum(layer.size for layer in lite.layers)
-  return ConvertedVariant(
-    name=lite.name,
-    recipe=recipe.name,
-    scheme=scheme.name,
-    cached=False,
-    file=f'{lite.name}.tflite',
-    bytes=len(content),
-    gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
-    sha256=hashlib.sha256(content).hexdigest(),
-    feature_bytes=len(shrink(variants.features)),
-    sparsity=sum(layer.zeros for layer in lite.layers) / size,
-    distinct_weights=max(layer.distinct for layer in lite.layers),
-    types={layer.name: layer.type for layer in lite.layers},
-    calibration_rides=variants.calibration_rides(recipe, scheme),
-    difference=lite.difference,
-    seconds=time.monotonic() - start,
-    reason=None,
+  return file_facts(lite.name, content).model_copy(
+    update={
+      'cached': False,
+      'feature_bytes': len(shrink(variants.features)),
+      'sparsity': sum(layer.zeros for layer in lite.layers) / size,
+      'distinct_weights': max(layer.distinct for layer in lite.layers),
+      'types': {layer.name: layer.type for layer in lite.layers},
+      'calibration_rides': variants.calibration_rides(recipe, scheme),
+      'difference': lite.difference,
+      'seconds': time.monotonic() - start,
+      'reason': None,
+    }
   )
 
 
@@ -236,6 +235,17 @@ class QuantizationRewriter(base_component.BaseComponent):
 
   Output: `variants`, with the files and `variants.json`; a variant that can't be made has a reason there instead of a
   file.
+
+  ```
+  models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
+  rewriter = QuantizationRewriter(
+      examples=ingest.outputs['examples'],
+      transformed_examples=features.outputs['transformed_examples'],
+      transform_graph=features.outputs['transform_graph'],
+      models=models, schemes=config.compression.schemes, cache='out/variants',
+      dataset=config.dataset, features=config.features, model=config.model, training=config.training,
+      code_version=step_version(QuantizationRewriter))
+  ```
 
   Args:
     examples: raw rides; files are validated with the eval split.

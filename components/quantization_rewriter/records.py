@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from typing import Any
 
 import pydantic
@@ -55,6 +57,25 @@ class ConvertedVariant(RecordPart):
       return values
     recipe, _, scheme = values['name'].partition('.')
     return values | {'recipe': values.get('recipe') or recipe, 'scheme': values.get('scheme') or scheme}
+
+
+def file_facts(name: str, content: bytes) -> ConvertedVariant:
+  """What a file tells of itself.
+
+  Args:
+    name: of the variant, `<recipe>.<scheme>`.
+    content: of the file.
+  """
+  recipe, _, scheme = name.partition('.')
+  return ConvertedVariant(
+    name=name,
+    recipe=recipe,
+    scheme=scheme,
+    file=f'{name}.tflite',
+    bytes=len(content),
+    gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
+    sha256=hashlib.sha256(content).hexdigest(),
+  )
 
 
 class FeaturesFile(RecordPart):

@@ -46,6 +46,10 @@ class ServedModel(base_component.BaseComponent):
   has no output that may be missing; `without_absent` tells later steps. The step depends on what lies
   in the destination, which is no input of it, so it must not be cached.
 
+  ```
+  served = ServedModel(push_destination='out/serving', code_version=step_version(ServedModel))
+  ```
+
   Args:
     push_destination: URI of the folder of versions.
     code_version: as every step has it.

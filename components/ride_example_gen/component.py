@@ -75,6 +75,15 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     value; missing is NaN, written out. `pickup_seconds` is int64, the rest
     float32, categorical extras as codes.
   - `quarantine`: rows that broke a rule, and the counts of all rows.
+
+  ```
+  ingest = RideExampleGen(
+      input_base='rides',
+      input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name='rides', pattern='*.csv')]),
+      dataset=config.dataset,
+      split=config.split,
+      code_version=step_version(RideExampleGen))
+  ```
   """
 
   SPEC_CLASS = RideExampleGenSpec

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from components.parquet import pq
 from components.ride_example_gen import spans
-from components.ride_example_gen.canonical import CanonicalRides, Reason, canonicalize
+from components.ride_example_gen.canonical import CanonicalRides, Reason, canonicalize, filtered
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.quarantine import SCHEMA, RideCounts, quarantined_rows
@@ -50,10 +50,10 @@ def ingest_file(
   counter = _Counter(called or path)
   with _Outputs(open_output) as outputs:
     for block, canonical in judged_blocks(path, dataset):
-      kept = _filter(canonical.rides, canonical.valid)
+      kept = canonical.valid_rides
       evaluated = spans.in_eval(kept.column(0).to_numpy(), split, threshold)
       for name, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
-        outputs.add_rides(name, _filter(kept, chosen))
+        outputs.add_rides(name, filtered(kept, chosen))
         counter.splits[name] += int(chosen.sum())
       if called:
         block = block._replace(numbers=np.full_like(block.numbers, -1))
@@ -94,11 +94,6 @@ def merge_stamps(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray
   distinct, position = np.unique(stamps, return_inverse=True)
   counts = np.bincount(position, np.concatenate([part[1] for part in parts]), len(distinct))
   return distinct, counts.astype(np.int64)
-
-
-def _filter(rides: pa.RecordBatch, chosen: np.ndarray) -> pa.RecordBatch:
-  mask = pa.array(chosen)
-  return pa.RecordBatch.from_arrays([column.filter(mask) for column in rides.columns], rides.schema.names)
 
 
 class _Counter:
@@ -226,4 +221,4 @@ def valid_rides(files: Sequence[str], dataset: Dataset) -> Iterator[pa.RecordBat
   """The valid canonical rides of some files, as single values a row. Raises `IngestionError`: a file can't be read."""
   for path in files:
     for _, canonical in judged_blocks(path, dataset):
-      yield _filter(canonical.rides, canonical.valid)
+      yield canonical.valid_rides

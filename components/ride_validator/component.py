@@ -56,6 +56,14 @@ class RideStatisticsGen(statistics_gen.StatisticsGen):
 
   The quarantine stays, as it is the output of a step that succeeded. Output: `statistics`, as TFX's.
 
+  ```
+  statistics = RideStatisticsGen(
+      examples=ingest.outputs['examples'],
+      quarantine=ingest.outputs['quarantine'],
+      rules=config.dataset.rules,
+      code_version=step_version(RideStatisticsGen))
+  ```
+
   Args:
     examples: canonical rides.
     quarantine: the ingestion's quarantine artifact, for its counts.
@@ -85,6 +93,11 @@ class RideSchema(base_component.BaseComponent):
   """Writes the schema of the canonical ride, made from the config alone.
 
   Outputs: `schema`, a standard Schema artifact that holds `schema.pbtxt`.
+
+  ```
+  schema = RideSchema(
+      dataset=config.dataset, validation=config.validation, code_version=step_version(RideSchema))
+  ```
 
   Args:
     dataset: its rules and extras decide the domains.
@@ -165,6 +178,16 @@ class AnomalyGate(base_component.BaseComponent):
 
   Outputs: `findings`, an ExampleAnomalies artifact with `findings.json` (see `components.ride_validator.findings`). Of
   a run that it stops, TFX removes the output; the exception carries the findings.
+
+  ```
+  validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])
+  anomaly_gate = AnomalyGate(
+      statistics=statistics.outputs['statistics'],
+      schema=schema.outputs['schema'],
+      anomalies=validator.outputs['anomalies'],
+      validation=config.validation,
+      code_version=step_version(AnomalyGate))
+  ```
 
   Args:
     statistics: of all splits.

@@ -68,6 +68,24 @@ class LiteFile:
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     return [names[self._builtin(operator)] for operator in self._graph.operators]
 
+  def weights(self) -> list[LayerFile]:
+    """Every constant matrix that rows are looked up in or rides are multiplied by, the features' own among them.
+
+    Returns:
+      Tables, then matrices, each in the file's order, so that the dense layers come last. A file keeps no layer
+      names: each is called by its operator and shape.
+    """
+    found = []
+    kinds = {
+      'GATHER': (schema.BuiltinOperator.GATHER, 0),
+      'FULLY_CONNECTED': (schema.BuiltinOperator.FULLY_CONNECTED, 1),
+    }
+    for name, (kind, position) in kinds.items():
+      for operator in self._lookups(kind, position):
+        rows, columns = self._stored(operator.inputs[position]).shape
+        found.append(self._layer(f'{name} {rows} x {columns}', operator, position))
+    return found
+
   def layers(self, embeddings: Mapping[str, np.ndarray], dense: Sequence[str]) -> list[LayerFile]:
     """The layers of a fare model.
 

@@ -22,13 +22,13 @@ def run(directory: str, against: str | None = None) -> None:
   terminal.prepare()
   # TensorFlow tells every process about the machine.
   with terminal.captured() as console:
-    from pipeline import report
+    from pipeline.report.page import write, write_comparison
 
     try:
       if against is None:
-        _tell(console, report.write(directory))
+        _tell(console, write(directory))
         return
-      page = report.write_comparison(directory, against)
+      page = write_comparison(directory, against)
     except OSError as error:
       raise UserError(f"The report of '{directory}' can't be written: {error.strerror or error}.") from error
     _compare(console, directory, against)

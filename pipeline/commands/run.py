@@ -146,10 +146,10 @@ def show_config(console: Console, config: RunConfig, source: DataSource) -> None
 
 def _report(console: Console, output: OutputDirectory) -> pathlib.Path | None:
   """The page of the run; a run is not lost with its page."""
-  from pipeline import report
+  from pipeline.report.page import write
 
   try:
-    return report.write(output.path)
+    return write(output.path)
   except Exception as error:
     logging.getLogger(__name__).exception('The report could not be written.')
     console.print(f' [yellow]![/] The report could not be written: {escape(str(error))}')

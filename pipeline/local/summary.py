@@ -17,12 +17,12 @@ from components.fare_evaluator.records import (
   EvaluatedSlice,
   EvaluationIntervals,
 )
-from components.pruning_trainer import recipe_key, report_file
+from components.pruning_trainer.keys import recipe_key
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, from_json
 from configs.records import RecordT, parse_list
 from configs.run import RunConfig
-from models.compression.records import TrainingReport
+from models.compression.records import TrainingReport, report_file
 from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFigures
 from pipeline.local.runner import Step, StepState, output_of
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, StepRecord, Summary

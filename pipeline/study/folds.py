@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from components.ride_example_gen.ingestion import judged_blocks
+from components.ride_example_gen.ingestion import valid_rides
 from configs.dataset import LABEL, TIME, Dataset
 from configs.errors import UserError
 from configs.features import Cross, Features
@@ -225,8 +225,7 @@ def read_kept(files: Sequence[str], dataset: Dataset) -> dict[str, np.ndarray]:
 
   Raises `IngestionError` where a file can't be read; `UserError` where not a single row passes.
   """
-  judged = (canonical for file in files for _, canonical in judged_blocks(file, dataset))
-  blocks = [canonical.rides.filter(canonical.valid) for canonical in judged]
+  blocks = list(valid_rides(files, dataset))
   if not sum(block.num_rows for block in blocks):
     raise UserError(f'No valid ride in {", ".join(files)}; does --config fit the columns and rules of these rides?')
   return {

@@ -125,6 +125,7 @@ def test_goes_by_the_code_that_runs(house, name, text):
     ),
     pytest.param('models/unused.py', 'QUESTION = 2\n', id='a_module_beside_it'),
     pytest.param('models/more.py', 'QUESTION = 2\n', id='one_more_module'),
+    pytest.param('models/used.py', "__all__ = ['answer']\n\n\ndef answer():\n  return 42\n", id='what_it_offers'),
     pytest.param('models/notes.txt', 'changed', id='no_code'),
     pytest.param('pipeline/dag.py', 'X = 1\n', id='another_room'),
   ],

@@ -12,8 +12,8 @@ import yaml
 from click.testing import CliRunner
 
 from configs.records import Estimate
-from pipeline import report
 from pipeline.cli import main
+from pipeline.report import page as report
 from pipeline.report.comparison import compare
 from pipeline.report.record import differences, read_record
 from pipeline.report.tables import change, interval, microseconds, money, number, seconds, signed, size

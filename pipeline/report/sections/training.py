@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from components.pruning_trainer import RECIPES_FOLDER, report_file
 from configs import loading
 from configs.recipe import DENSE
 from models.charts import settled
 from models.compression.pictures import draw_base, draw_course, draw_weights, losses, stage_starts
-from models.compression.records import TrainingReport
+from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
 from models.reduction.plots import TITLES, draw
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
 from pipeline.local import terminal
