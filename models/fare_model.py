@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from configs.layers import embedding_name, hidden_names
+from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER, embedding_name
+from configs.layers import hidden_names
 from configs.model import Model
-from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
 from models.keras_compat import keras
 from transforms import names
 from transforms.catalogue import Categorical

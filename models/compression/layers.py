@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import tensorflow as tf
 
 from configs.base import nearest
-from configs.recipe import OUTPUT_LAYER
+from configs.layer_names import OUTPUT_LAYER
 from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
 

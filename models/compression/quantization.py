@@ -21,7 +21,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.pr
 )
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry
 
-from configs.recipe import OUTPUT_LAYER, Quantization
+from configs.layer_names import OUTPUT_LAYER
+from configs.recipe import Quantization
 from models.compression import layers
 from models.compression.quantized_model import (
   BEFORE_ACTIVATION,

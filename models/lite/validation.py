@@ -12,8 +12,8 @@ import numpy as np
 from configs.base import joined
 from configs.compression import Precision, Scheme
 from configs.errors import FailedError
-from configs.layers import is_embedding
-from configs.recipe import OUTPUT_LAYER, Recipe
+from configs.layer_names import OUTPUT_LAYER, is_embedding
+from configs.recipe import Recipe
 from models.lite.client import LiteFileError, LiteModel
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.process import LiteCrashError, LiteProcess

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from configs.layer_names import OUTPUT_LAYER
 from configs.loading import load
-from configs.recipe import OUTPUT_LAYER, Recipe
+from configs.recipe import Recipe
 from models.compression import layers
 from models.fare_model import DENSE_CORE, build_fare_model
 from models.lite.conversion import assemble, convert_features, convert_model
