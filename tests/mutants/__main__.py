@@ -28,6 +28,7 @@ from tests.mutants import operators, places
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GOAL = 0.9
 """The share of faults that the tests have to notice."""
+HANGS = 'the time limit'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Outcome:
   def killer(self) -> str | None:
     """What noticed the fault; `None` if nothing did."""
     if self.code == -1:
-      return 'the time limit'
+      return HANGS
     return None if self.code == 0 else (self.failed or [f'exit code {self.code}'])[0]
 
 
@@ -252,9 +253,11 @@ def outcomes(runner: Runner, mutants: Sequence[Mutant], near: dict[str, list[str
     without = [f'--deselect={test}' for test in sorted(broken)]
     jobs = [{'tests': [*near[mutant.module], *without], 'mutant': mutant} for mutant in pending]
     runner.run([{**job, 'seconds': limit} for job in jobs], tried)
-    tests = sorted({killers[mutant] for mutant in pending if '::' in killers[mutant]} - trusted)
-    checks = [{'tests': tests[part::2], 'seconds': 2 * limit, 'all_tests': True} for part in range(2) if tests[part::2]]
-    runner.run(checks, checked)
+    tests = sorted({killers[mutant] for mutant in pending} - {'', HANGS} - trusted)
+    named = [test for test in tests if '::' in test]
+    unread = [test for test in tests if test.endswith('.py')]
+    parts = [part for part in (named[::2], named[1::2], ['--collect-only', *unread] if unread else []) if part]
+    runner.run([{'tests': part, 'seconds': 2 * limit, 'all_tests': True} for part in parts], checked)
     trusted |= set(tests) - broken
     pending = [mutant for mutant in pending if killers[mutant] in broken]
     if pending:

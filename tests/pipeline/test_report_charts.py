@@ -159,6 +159,18 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   assert drawn + outside == 500
 
 
+@pytest.mark.parametrize(
+  ('beyond', 'expected'), [pytest.param(0.0, 0, id='on_it'), pytest.param(1e-9, 4, id='outside')]
+)
+def test_a_ride_on_the_edge_of_the_map_is_on_the_map(beyond, expected):
+  """All but four rides are at one place of the equator, around which the map shows 0.005 degrees at least."""
+  end = 0.005 + beyond
+  longitude, latitude = np.zeros((2, 1000))
+  longitude[:2], latitude[2:4] = (-end, end), (-end, end)
+  _, outside = draw_map(longitude, latitude, np.zeros(1000), shades_for(1.0), [], 'USD', 'told')
+  assert outside == expected
+
+
 def test_map_of_very_many_rides_stays_small():
   random = np.random.default_rng(1)
   longitude, latitude = random.uniform(-87.7, -87.6, (2, 60_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
 from components.compression_gate.records import CompressionRecord
+from configs import loading
 from models.reduction.records import ReductionDetails
 from models.release import Manifest
 from models.versions import SAVED_MODEL
@@ -199,6 +201,11 @@ def test_the_section_tells_whose_errors_it_shows(record, variants, rides):
   assert few.endswith('without the five worst ones the trained model would have 3.64 USD instead of 4.43 USD.')
 
 
+@pytest.mark.parametrize('lost', [{'rmse_without_worst_5': None}, {'metrics': None}], ids=['rest', 'rmse'])
+def test_nothing_is_said_of_the_worst_rides_where_a_figure_is_lost(record, lost):
+  assert errors._few(_told(record, **lost)) == ''
+
+
 def test_predictions_are_the_chosen_files_else_the_baselines(record, variants):
   for name, found in (('pqat_80.int8', variants), ('dense.float32', variants.model_copy(update={'chosen': None}))):
     rides = read_rides(record, found)
@@ -357,6 +364,31 @@ def test_steps_and_how_long_they_took(record):
   assert _spaced(section.told).startswith(f'9 steps in 1 min {sum(range(9)) * 2 + 13.5 - 60:.0f} s')
   assert [_spaced(row.time) for row in section.rows[:2]] == ['1.5 s', '3.5 s']
   assert section.rows[4].after == 'RideExampleGen, RideSchema and AnomalyGate'
+
+
+def test_the_bar_of_the_longest_step_is_the_longest(record):
+  """The made steps take 1.5 s to 17.5 s, the last one the longest."""
+  drawn = [float(re.search(r'width[:="]+([0-9.]+)', row.bar)[1]) for row in data.steps_section(record).rows]
+  assert drawn == pytest.approx([100 * (1.5 + 2 * index) / 17.5 for index in range(9)], abs=0.06)
+
+
+def test_categories_and_their_embeddings(record):
+  """The dataset's own: ten bucket boundaries make eleven values; New York's presets have no category."""
+  found = training.features_section(record)
+  assert found.told.endswith(
+    'and 4 embedded categories. All of it is computed from the raw ride inside the served file.'
+  )
+  ends = [f'{end}_{axis}_bucket' for end in ('pickup', 'dropoff') for axis in ('longitude', 'latitude')]
+  assert _texts(found.categorical, 'category') == ends
+  assert _column(found.categorical, 'values') == [11] * 4
+  assert _column(found.categorical, 'width of embedding') == [2] * 4
+
+
+def test_no_category_no_table(record):
+  config = yaml.safe_load(loading.dump(loading.load('nyc', [])))
+  found = training.features_section(dataclasses.replace(record, config=config))
+  assert 'no embedded categories' in found.told
+  assert found.categorical is None
 
 
 def _version(record: RunRecord, name: str, rmse: float) -> None:
