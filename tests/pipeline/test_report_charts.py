@@ -125,6 +125,21 @@ def test_frontier_leaves_hopeless_variants_above_the_picture():
   assert '>a</text>' not in picture
 
 
+def test_the_frontier_goes_from_the_cheapest_variant_to_the_dearest():
+  """Whatever the order in which they are given, no corner of the staircase lies left of the one before it."""
+  points = [
+    _point('b', 14e3, 1.004, frontier=True),
+    _point('c', 28e3, 1.0, frontier=True),
+    _point('d', 9e3, 1.008, True),
+  ]
+  for given in itertools.permutations(points):
+    picture, _ = draw_frontier(given, Limits(None, 1.01), 'size', size, 'told')
+    [drawn] = [found for found in re.findall(r'<[^>]+>', picture) if 'class="frontier"' in found]
+    corners = [(float(x), float(y)) for x, y in re.findall(r'([\d.]+)[ ,]([\d.]+)', drawn)]
+    assert len(corners) == 5
+    assert corners == sorted(corners)
+
+
 def test_costs_as_good_as_equal_do_not_look_far_apart():
   points = [_point('b', 8.30, 1.0), _point('c', 8.31, 1.0)]
   picture, _ = draw_frontier(points, Limits(None, None), 'time', str, 'told')

@@ -253,6 +253,30 @@ def test_rows_that_were_set_aside(record):
   assert '40 rows were set aside (1.99 %)' in _spaced(section.told[0])
 
 
+@pytest.mark.parametrize(
+  ('reason', 'expected'),
+  [
+    pytest.param('fare_out_of_range', 'valid: 3 to 250 USD', id='fare'),
+    pytest.param('passengers_out_of_range', 'valid: 1 to 6', id='passengers'),
+    pytest.param('pickup_outside_bounds', 'valid: −74.50° to −73.00° and 40.25° to 41.75°', id='bounds'),
+    pytest.param('time_out_of_range', 'valid: 2009-01-01 to 2016-07-01', id='time'),
+    pytest.param('unparsable_time', '', id='no_rule'),
+  ],
+)
+def test_the_rule_behind_a_reason(record, reason, expected):
+  rules = {
+    'fare': {'min': 3.0, 'max': 250.0},
+    'passengers': {'min': 1, 'max': 6},
+    'bounds': {'longitude': {'min': -74.5, 'max': -73.0}, 'latitude': {'min': 40.25, 'max': 41.75}},
+    'earliest': '2009-01-01',
+    'latest': '2016-07-01',
+  }
+  ruled = dataclasses.replace(record, config={'dataset': {'currency': 'USD', 'rules': rules}})
+  assert data._rule(ruled, reason) == expected
+  for lost in ({}, {'dataset': {}}, {'dataset': {'rules': {}}}):
+    assert data._rule(dataclasses.replace(record, config=lost), reason) == ''
+
+
 def test_columns_of_the_train_split(record):
   """Oracle: the made statistics; no two figures of a column are the same."""
   columns = {column.name: column for column in read_columns(record)}
