@@ -170,6 +170,10 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   assert 2 <= outside <= 12
   assert 'centre' in picture
   assert 'far' not in picture
+  # The ground comes first, so that nothing of it hides a ride.
+  shapes = re.findall(r'<(rect|circle)[^>]*class="([^" ]+)', picture)
+  assert shapes[0] == ('rect', 'sea')
+  assert ('rect', 'sea') not in shapes[1:]
   drawn = sum(int(rides) for rides in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', picture))
   assert drawn + outside == 500
 

@@ -363,6 +363,64 @@ def test_recipes_and_their_zeros(record):
     assert (0.786 in row) == (name in ('pruned_80', 'pqat_80')), name
 
 
+def test_layers_and_their_zeros(record):
+  table = training.training_section(record).layers
+  assert [heading.text for heading in table.headings] == ['layer', 'weights', 'dense', 'pruned_80', 'pqat_80', 'qat']
+  [row] = table.rows
+  assert [(cell.text.replace('\N{NO-BREAK SPACE}', ' '), cell.note) for cell in row.cells] == [
+    ('dense_0', '48 × 64'), ('3,072', ''), ('0', ''), ('80.0 %', ''), ('80.0 %', ''), ('0', ''),
+  ]  # fmt: skip
+
+
+def test_stages_of_a_recipe_lie_one_behind_the_other(record):
+  """Steps are counted anew in each stage; a curve that a stage lacks is unknown there."""
+  [report, *_] = (found for found in training._reports(record) if found.recipe.name == 'pqat_80')
+  told = report.to_dict()
+  stage = told['stages'][0]
+  told['stages'] = [
+    stage | {'technique': 'pruning', 'curves': {'step': [5, 20], 'loss': [3.0, 2.0], 'sparsity': [None, 0.8]}},
+    stage | {'technique': 'weight_clustering', 'curves': {'step': [10, 30, 40], 'loss': [1.9, 1.8, 1.7]}},
+    stage | {'technique': 'quantization', 'curves': {'step': [7], 'loss': [1.6]}},
+  ]
+  report = type(report).of(told, 'training_report.json')
+  assert training._starts(report) == [(0.0, 'pruning'), (20.0, 'weight clustering'), (60.0, 'quantization')]
+  loss, zeros = (training._joined(report, curve) for curve in ('loss', 'sparsity'))
+  assert (list(loss.x), list(loss.y)) == ([5, 20, 30, 50, 60, 67], [3.0, 2.0, 1.9, 1.8, 1.7, 1.6])
+  np.testing.assert_array_equal(zeros.y, [np.nan, 0.8, np.nan, np.nan, np.nan, np.nan])
+  [course] = training._courses([report])
+  assert course.told.startswith('pruning, then weight clustering, then quantization; RMSE 1.001 [0.991,')
+  assert 'ending at 80.0' in course.pictures[1]
+
+
+def test_the_card_of_the_model(record, variants):
+  """The made run's own numbers; the slice that errs most has too few rides to say so."""
+  second, third = record.summary.to_dict()['slices'][1:]
+  few = third | {'root_mean_squared_error': 9.9, 'example_count': 49.0}
+  shown = _told(record, slices=[record.summary.to_dict()['slices'][0], second | {'root_mean_squared_error': 7.1}, few])
+  card = {
+    topic.title: _spaced(' '.join(topic.sentences)) for topic in model.model_card(shown, variants, read_columns(record))
+  }
+  learned = card['What it learned from']
+  assert learned.startswith('1,600 rides to learn from; 400 other rides,')
+  assert 'Period: 1 January 2013 to 30 December 2016,' in learned
+  assert 'Place: latitude 41.50° to 42.30° and longitude −88.30° to −87.20°' in learned
+  assert learned.endswith('Fares: 2.25 USD to 175.05 USD, the middle one 88.65 USD.')
+  good, ratio = card['How good it is'], VARIANTS['pqat_80.int8'][0]
+  assert 'The trained model: RMSE 4.43 [3.53, 5.33] USD, mean absolute error 1.82 [1.67, 1.97] USD.' in good
+  assert f'pqat_80.int8: RMSE {4.43 * ratio:.2f} [{4.43 * ratio - 0.9:.2f}, {4.43 * ratio + 0.9:.2f}] USD' in good
+  limits = card['What it cannot do']
+  assert 'It knows no tariff that came after December 2016' in limits
+  assert "It errs most in the slice 'airport ride': RMSE 7.10 USD over 60 rides." in limits
+  assert 'Some rides lack dropoff_latitude (2.9 %);' in limits
+  assert '10 rows of 2,010 (0.50 %) broke a rule' in card['What to keep in mind']
+
+
+def test_a_slice_of_fifty_rides_may_err_most(record):
+  first, second, third = record.summary.to_dict()['slices']
+  shown = _told(record, slices=[first, second, third | {'root_mean_squared_error': 9.9, 'example_count': 50.0}])
+  assert "slice '0–6 h': RMSE 9.90 USD over 50 rides." in _spaced(' '.join(model._limits(shown, {}, ())))
+
+
 def test_the_top_of_the_page(record, variants):
   tiles = {tile.name: (tile.value, tile.note) for tile in model.headline(record, variants).tiles}
   found = {name: tuple(_spaced(text) for text in told) for name, told in tiles.items()}
