@@ -104,6 +104,19 @@ def choose(root: pathlib.Path, seed: int, count: int, only: str = '') -> list[Mu
   return chosen
 
 
+def listed(root: pathlib.Path, file: pathlib.Path) -> list[Mutant]:
+  """The faults of a list such as `survivors.txt`, as far as their places are still there."""
+  lines = [line.split('\t') for line in file.read_text(encoding='utf-8').splitlines()]
+  wanted = {(module, key) for module, key in lines}
+  modules = dict.fromkeys(module for module, _ in lines)
+  found = [
+    Mutant(module, mutation)
+    for module in modules
+    for mutation in operators.mutations((root / module).read_text(encoding='utf-8'))
+  ]
+  return [mutant for mutant in found if (mutant.module, mutant.mutation.key) in wanted]
+
+
 class Copy:
   """A copy of the checkout in which one run of tests happens at a time."""
 
@@ -276,6 +289,7 @@ def main(arguments: Sequence[str] | None = None, root: pathlib.Path = ROOT) -> i
   parser.add_argument('--seed', type=int, default=1, help='of the lot that chooses the faults')
   parser.add_argument('--count', type=int, default=100, help='how many faults')
   parser.add_argument('--only', default='', help='modules with this in their path')
+  parser.add_argument('--again', type=pathlib.Path, help='a list of faults, such as survivors.txt, instead of the lot')
   parser.add_argument('--at-once', type=int, default=2, help='how many runs of tests at once')
   parser.add_argument('--limit', type=float, default=1800, help='seconds after which a run of tests hangs')
   parser.add_argument('--list', action='store_true', help='print the faults and run nothing')
@@ -283,7 +297,8 @@ def main(arguments: Sequence[str] | None = None, root: pathlib.Path = ROOT) -> i
     '--output', type=pathlib.Path, default=root / 'out' / 'mutants', help='where survivors are written'
   )
   options = parser.parse_args(arguments)
-  chosen = choose(root, options.seed, options.count, options.only)
+  again = options.again
+  chosen = listed(root, again) if again else choose(root, options.seed, options.count, options.only)
   mutants = [mutant for mutant in chosen if not mutant.reason]
   if options.list:
     print(*mutants, sep='\n')
@@ -295,7 +310,8 @@ def main(arguments: Sequence[str] | None = None, root: pathlib.Path = ROOT) -> i
   load_libraries(root)
   runner = Runner(root, folder / 'copies', options.at_once)
   near = {module: places.tests_of(root, module) for module in {mutant.module for mutant in mutants}}
-  print(f'{len(mutants)} faults, seed {options.seed}; {len(chosen) - len(mutants)} more change nothing:', flush=True)
+  lot = again or f'seed {options.seed}'
+  print(f'{len(mutants)} faults, {lot}; {len(chosen) - len(mutants)} more change nothing:', flush=True)
   killers = outcomes(runner, mutants, near, options.limit)
   survivors = [mutant for mutant in mutants if not killers[mutant]]
   shutil.rmtree(folder / 'copies')

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.mutants import operators, places
-from tests.mutants.__main__ import choose
+from tests.mutants.__main__ import choose, listed
 
 MODULE = """
 import os
@@ -151,6 +151,16 @@ def test_survivors_are_told(tried):
   assert 'models/ages.py\tsave: statement dropped: os.fsync(file) -> pass\n' in survivors
   assert 'age: arithmetic: now - born -> (now + born)' not in survivors
   assert 'arithmetic: now - born -> (now + born)  by tests/test_ages.py::test_age' in ended.stdout
+
+
+def test_survivors_can_be_tried_again(tried):
+  root, _ = tried
+  survivors = root / 'out' / 'mutants' / 'survivors.txt'
+  again = listed(root, survivors)
+  assert [f'{mutant.module}\t{mutant.mutation.key}' for mutant in again] == sorted(
+    survivors.read_text(encoding='utf-8').splitlines(),
+    key=[f'models/ages.py\t{m.key}' for m in operators.mutations(MODULE)].index,
+  )
 
 
 def test_too_many_survivors_fail(tried):

@@ -16,6 +16,7 @@ from models.reduction.records import ReductionDetails
 from models.release import Manifest
 from models.versions import SAVED_MODEL
 from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
+from pipeline.report.ride_map import draw_map, shades_for
 from pipeline.report.rides import PredictedRides, read_rides
 from pipeline.report.sections import data, errors, model, training
 from pipeline.report.tables import Row, Table, figure, with_best
@@ -172,6 +173,33 @@ def test_rides_without_a_place_are_counted(record, rides, end, missing):
   unknown = int(np.isnan(rides.coordinates[f'{end}_longitude']).sum()) if missing is None else missing
   found = errors._map(record, rides, end, 'Rides')
   assert (f'{unknown} rides have no {end} place' in _spaced(found.outside)) == bool(unknown)
+
+
+def test_a_map_for_each_end_of_the_rides(record, variants, rides):
+  """Each ride is drawn, lies outside of the map or has no place; a degree of longitude goes to the right."""
+  maps = errors.errors_section(record, variants, rides).maps
+  assert [found.title for found in maps] == ['Where the rides begin', 'Where they end']
+  for end, found in zip(('pickup', 'dropoff'), maps, strict=True):
+    drawn = sum(int(count) for count in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', found.picture))
+    assert drawn + sum(int(count) for count in re.findall(r'(\d+) rides?', _spaced(found.outside))) == len(rides.fares)
+    places = {name: rides.coordinates[f'{end}_{name}'] for name in ('longitude', 'latitude')}
+    alone, _ = draw_map(*_known(places), rides.errors[np.isfinite(places['longitude'])], _shades(rides), (), 'USD', '')
+    assert len(_circles(alone)) > 10
+    assert _circles(found.picture) == _circles(alone)
+
+
+def _known(places):
+  known = np.isfinite(places['longitude'])
+  return places['longitude'][known], places['latitude'][known]
+
+
+def _shades(rides: PredictedRides):
+  return shades_for(float(np.mean(np.abs(rides.predictions - rides.fares))))
+
+
+def _circles(picture: str) -> list[str]:
+  """The rides' dots, with place and colour; landmarks have no title."""
+  return re.findall(r'<circle[^>]*><title>', picture)
 
 
 def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
