@@ -90,6 +90,21 @@ def test_frontier_leaves_hopeless_variants_above_the_picture():
   assert '>a</text>' not in picture
 
 
+def test_the_frontier_goes_from_the_cheapest_variant_to_the_dearest():
+  """Whatever the order in which they are given, no corner of the staircase lies left of the one before it."""
+  points = [
+    _point('b', 14e3, 1.004, frontier=True),
+    _point('c', 28e3, 1.0, frontier=True),
+    _point('d', 9e3, 1.008, True),
+  ]
+  for given in itertools.permutations(points):
+    picture, _ = draw_frontier(given, Limits(None, 1.01), 'size', size, 'told')
+    [drawn] = [found for found in re.findall(r'<[^>]+>', picture) if 'class="frontier"' in found]
+    corners = [(float(x), float(y)) for x, y in re.findall(r'([\d.]+)[ ,]([\d.]+)', drawn)]
+    assert len(corners) == 5
+    assert corners == sorted(corners)
+
+
 def test_costs_as_good_as_equal_do_not_look_far_apart():
   points = [_point('b', 8.30, 1.0), _point('c', 8.31, 1.0)]
   picture, _ = draw_frontier(points, Limits(None, None), 'time', str, 'told')
@@ -112,8 +127,24 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   assert 2 <= outside <= 12
   assert 'centre' in picture
   assert 'far' not in picture
+  # The ground comes first, so that nothing of it hides a ride.
+  shapes = re.findall(r'<(rect|circle)[^>]*class="([^" ]+)', picture)
+  assert shapes[0] == ('rect', 'sea')
+  assert ('rect', 'sea') not in shapes[1:]
   drawn = sum(int(rides) for rides in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', picture))
   assert drawn + outside == 500
+
+
+@pytest.mark.parametrize(
+  ('beyond', 'expected'), [pytest.param(0.0, 0, id='on_it'), pytest.param(1e-9, 4, id='outside')]
+)
+def test_a_ride_on_the_edge_of_the_map_is_on_the_map(beyond, expected):
+  """All but four rides are at one place of the equator, around which the map shows 0.005 degrees at least."""
+  end = 0.005 + beyond
+  longitude, latitude = np.zeros((2, 1000))
+  longitude[:2], latitude[2:4] = (-end, end), (-end, end)
+  _, outside = draw_map(longitude, latitude, np.zeros(1000), shades_for(1.0), [], 'USD', 'told')
+  assert outside == expected
 
 
 def test_map_of_very_many_rides_stays_small():
