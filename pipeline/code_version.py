@@ -47,10 +47,7 @@ def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
 
 
 def step_version(component: type[Any], house: pathlib.Path = _HOUSE) -> str:
-  """The code version of a step: of its executor and of the function that a library's executor calls.
-
-  Args: component: a class of components; a `USER_FN` of it is the dotted path of that function.
-  """
+  """The code version of a step: of its executor, and of the function that a library's executor calls (`USER_FN`)."""
   return code_version(*step_roots(component), house=house)
 
 

@@ -86,10 +86,7 @@ def _line(error: BaseException) -> str:
 
 
 def failure_sentence(step: str, error: BaseException) -> str:
-  """The sentence for a user: the step and what was wrong, without a traceback.
-
-  Args: error: what it raised; Beam wraps a worker's exception as text.
-  """
+  """The sentence for a user: the step and what it raised, without a traceback; Beam wraps errors of workers as text."""
   root = root_cause(error)
   if (isinstance(root, OSError) and root.errno in _FULL) or 'No space left on device' in str(root):
     return f'{step}: the disk is full. {_FREE}'

@@ -42,10 +42,7 @@ class DataSource:
   version: str | None = None
 
   def with_spans(self, patterns: Mapping[int, str]) -> DataSource:
-    """The same source with resolved spans.
-
-    Args: patterns: glob below `base` by span number.
-    """
+    """The same source with resolved spans: globs below `base` by span number."""
     return dataclasses.replace(self, spans=tuple(sorted(patterns.items())))
 
   def inputs(self) -> dict[str, str]:

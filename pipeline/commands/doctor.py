@@ -44,10 +44,7 @@ _PAIRS = {  # Which of these go together; TFX pins them loosely and fails late.
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-  """The result of one check.
-
-  Attributes: mend: what to do where it is not.
-  """
+  """The result of one check: whether all is well, what was found, and what to do where it is not."""
 
   ok: bool
   text: str

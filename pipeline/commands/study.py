@@ -30,10 +30,7 @@ from pipeline.study.records import StudyRecord
 
 
 class StudyProgress:
-  """Shows the progress of a study; use it with `with`.
-
-  Args: directory: where units are kept, for the sentence about those of an earlier study.
-  """
+  """Shows the progress of a study; use it with `with`. Units of earlier studies lie in `directory`."""
 
   def __init__(self, console: Console, directory: pathlib.Path) -> None:
     self._console, self._directory = console, directory

@@ -76,10 +76,7 @@ def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str
 
 
 def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[Made]:
-  """What the steps of some runs made or took from the cache; each artifact is told with its first maker.
-
-  Args: runs: names of TFX's run contexts.
-  """
+  """What the steps of some runs, by TFX's names, made or took from the cache; each artifact with its first maker."""
   contexts = [store.get_context_by_type_and_name('pipeline_run', run) for run in runs]
   executions = [e for c in contexts if c is not None for e in store.get_executions_by_context(c.id)]
   events = store.get_events_by_execution_ids([e.id for e in executions]) if executions else []

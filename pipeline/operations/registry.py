@@ -170,10 +170,7 @@ def _directory_id(output: OutputDirectory) -> str:
 
 
 def begin(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
-  """Records that a run begins.
-
-  Args: run_id: from `new_run_id`.
-  """
+  """Records that a run begins, under an id of `new_run_id`."""
   begun = {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid()}
   store.put_contexts([_new_context(store, RUN_TYPE, run_id, begun | facts.properties())])
 
@@ -269,10 +266,7 @@ _PUSHED_MODEL = 'PushedModel'
 
 @dataclasses.dataclass(frozen=True)
 class Push:
-  """A version as the store knows it.
-
-  Attributes: model: the id of the Model that was blessed for it; `None` if unknown.
-  """
+  """A version as the store knows it; `model` is the id of the Model that was blessed for it, if that is known."""
 
   artifact: mlmd_pb2.Artifact
   version: int

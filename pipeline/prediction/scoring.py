@@ -138,9 +138,8 @@ class ModelFiles(NamedTuple):
 
 
 def find_model(path: str) -> ModelFiles:
-  """Finds and verifies a model.
+  """Finds and verifies the model of a path: a pushed version, the directory of the versions, or a `.tflite`.
 
-  Args: path: a pushed version, the directory of the versions, or a `.tflite`.
   Raises `ManifestError` where there is none, or it is not what was pushed.
   """
   pushed = find_pushed(path)

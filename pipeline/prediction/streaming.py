@@ -126,8 +126,7 @@ _REPEATED = [FILE, REASON]
 def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
   """A file of predictions, which takes its name when the block ends well.
 
-  Args: path: `*.csv` or `*.parquet`; what is there is replaced.
-  Raises `UserError` where it can't be written.
+  It replaces what is there: `*.csv` or `*.parquet`. Raises `UserError` where it can't be written.
   """
   target = pathlib.Path(path)
   check_output(path)

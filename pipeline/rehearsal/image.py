@@ -232,10 +232,7 @@ class Scratch:
 
 
 def environment(scratch: Scratch, binaries: pathlib.Path, of_image: Mapping[str, str]) -> dict[str, str]:
-  """All variables that a step sees.
-
-  Args: of_image: what the image and the spec set.
-  """
+  """All variables that a step sees, those that the image and the spec set among them."""
   return {
     'PATH': f'{binaries}:{SYSTEM_PATH}',
     'HOME': str(scratch.home),

@@ -35,10 +35,7 @@ _SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -1
 
 
 def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ()) -> str:
-  """Why a step failed, in one sentence without its name; the log's path comes with it.
-
-  Args: lost_inputs: sentences about inputs without a file.
-  """
+  """Why a step failed, in one sentence without its name, what its inputs lack, and where its log lies."""
   reason = _reason(_tail(log), exit_code)
   return ' '.join((reason, *lost_inputs, f'Its log: {log}'))
 

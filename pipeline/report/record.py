@@ -92,10 +92,7 @@ _OWN_KEYS = {
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-  """A run that ended, in whatever way.
-
-  Attributes: config: `config.yaml` as a plain mapping; empty where there is none.
-  """
+  """A run that ended, in whatever way; its config is a plain mapping, empty where there is none."""
 
   output: OutputDirectory
   summary: Summary

@@ -126,10 +126,7 @@ def divisions(config: RunConfig, rides: Mapping[str, np.ndarray], seeds: Sequenc
 def cross_validate(
   methods: Mapping[str, Method], folds: Iterator[Fold], on_fold: Callable[[], None] = lambda: None
 ) -> dict[str, Score]:
-  """Scores each method on the same folds.
-
-  Args: folds: each seed's folds hold every ride once.
-  """
+  """Scores each method on the same folds; each seed's folds hold every ride once."""
   predictions: dict[str, dict[int, np.ndarray]] = {name: {} for name in methods}
   seconds: dict[str, list[float]] = {name: [] for name in methods}
   fold = None

@@ -60,10 +60,7 @@ def case_study_baseline(fold: Fold) -> TrainedNet:
 
 
 def case_study_net(fold: Fold, fitted: bool) -> TrainedNet:
-  """The case study's engineered net.
-
-  Args: fitted: cell boundaries at quantiles of the training rides instead of the published ones.
-  """
+  """The case study's engineered net; `fitted` puts cell boundaries at quantiles of the training rides."""
   dense, pair = _features(fold, fitted)
   # Only pairs that occur get a row: the others would never be read, and Adam would still update them.
   occurring, index = np.unique(pair, return_inverse=True)

@@ -250,10 +250,7 @@ class Origin:
 
 
 class UnitStore:
-  """A folder with a file per finished unit of work.
-
-  Args: directory: is made when the first unit is kept.
-  """
+  """A folder with a file per finished unit of work; made when the first one is kept."""
 
   def __init__(self, directory: pathlib.Path) -> None:
     self._directory = directory
