@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 
 from pipeline.commands.cloud import RehearsalRecord, RehearsedTask
-from pipeline.local.runner import StepState
+from pipeline.local.steps import StepState
 from pipeline.summary_record import Summary
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent

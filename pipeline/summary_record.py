@@ -13,7 +13,7 @@ from configs.records import Figure, Record, RecordPart
 from models.compression.records import ReportedErrors, ReportedTotals
 from models.reduction.records import ReductionFigures
 from models.whole_files import write_whole
-from pipeline.local.runner import StepState
+from pipeline.local.steps import StepState
 from pipeline.retraining.triggers import Verdict
 
 

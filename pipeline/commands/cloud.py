@@ -25,7 +25,7 @@ from pipeline.cloud.compiler import CompiledPipeline, check_suffix, write_compil
 from pipeline.cloud.settings import TargetError, platform_settings
 from pipeline.local import terminal
 from pipeline.local.output import Below, OutputDirectory
-from pipeline.local.runner import StepState
+from pipeline.local.steps import StepState
 from pipeline.local.terminal import LiveView, plain_table, print_paths, right
 from pipeline.options import overridden
 from pipeline.places import Target

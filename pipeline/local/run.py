@@ -20,7 +20,8 @@ from pipeline.dag import build_pipeline
 from pipeline.errors import failure_sentence, root_cause
 from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
-from pipeline.local.runner import Step, StepFailedError, StepObserver, StepState, output_of, run_locally
+from pipeline.local.runner import StepFailedError, StepObserver, run_locally
+from pipeline.local.steps import Step, StepState, output_of
 from pipeline.operations import registry
 from pipeline.operations import store as operations_store
 from pipeline.operations.registry import RunEntry

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as pipeline_lib
@@ -16,40 +13,10 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from configs.errors import FailedError
+from pipeline.local.steps import Output, Step, StepState
 from pipeline.operations.store import connect, plain_properties
 
-
-class StepState(str, enum.Enum):
-  """How a step ended."""
-
-  COMPLETE = 'complete'
-  CACHED = 'cached'
-  SKIPPED = 'skipped'
-  FAILED = 'failed'
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-  """One output artifact: where it lies and its custom properties."""
-
-  uri: str
-  properties: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-  """A step that ended.
-
-  Attributes:
-    name: the node's id.
-    seconds: wall time, driver and metadata included.
-    outputs: artifacts by output key; empty unless complete or cached.
-  """
-
-  name: str
-  state: StepState
-  seconds: float
-  outputs: Mapping[str, Sequence[Output]] = dataclasses.field(default_factory=dict)
+_RUN_ID = 'pipeline-run-id'
 
 
 class StepFailedError(FailedError):
@@ -68,17 +35,6 @@ class StepObserver(Protocol):
 
   def ended(self, step: Step) -> None:
     """A step ended, in whatever state."""
-
-
-def output_of(steps: Sequence[Step], name: str, key: str) -> Output | None:
-  """The single output `key` of the step `name`, or `None` if it did not come to that."""
-  for step in steps:
-    if step.name == name and step.outputs.get(key):
-      return step.outputs[key][0]
-  return None
-
-
-_RUN_ID = 'pipeline-run-id'
 
 
 class ObservedLocalRunner(tfx_runner.IrBasedRunner):

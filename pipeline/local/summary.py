@@ -24,7 +24,7 @@ from configs.records import RecordT, parse_list
 from configs.run import RunConfig
 from models.compression.records import TrainingReport, report_file
 from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFigures
-from pipeline.local.runner import Step, StepState, output_of
+from pipeline.local.steps import Step, StepState, output_of
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, StepRecord, Summary
 
 T = TypeVar('T')

@@ -21,7 +21,7 @@ from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.records import Estimate, RecordT
 from pipeline.local.output import OutputDirectory
-from pipeline.local.runner import StepState
+from pipeline.local.steps import StepState
 from pipeline.summary_record import Status, StepRecord, Summary
 
 _ABSENT = object()

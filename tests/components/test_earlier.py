@@ -16,7 +16,8 @@ from components.resolvers.strategies import EarlierStatisticsStrategy
 from components.ride_validator.component import RideSchema
 from pipeline.commands import operations
 from pipeline.dag import served_model
-from pipeline.local.runner import Step, run_locally
+from pipeline.local.runner import run_locally
+from pipeline.local.steps import Step
 from pipeline.operations.store import connection_config
 from pipeline.places import Target
 from tests.pipeline.made_store import MadeStore

@@ -16,7 +16,7 @@ from configs.run import RunConfig
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
 from pipeline.local.output import OutputDirectory
-from pipeline.local.runner import Step
+from pipeline.local.steps import Step
 from pipeline.sources import rides_of
 from pipeline.summary_record import Summary
 

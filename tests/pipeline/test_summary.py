@@ -10,7 +10,7 @@ import pytest
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts
 from configs import loading
 from pipeline.local import run, summary
-from pipeline.local.runner import Output, Step, StepState
+from pipeline.local.steps import Output, Step, StepState
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_store import make_version
 

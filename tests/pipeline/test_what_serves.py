@@ -23,7 +23,7 @@ from models.versions import SAVED_MODEL, next_version, served_version, versions
 from pipeline.commands import retrain
 from pipeline.commands import run as commands_run
 from pipeline.local import run as local_run
-from pipeline.local.runner import Output, Step, StepState
+from pipeline.local.steps import Output, Step, StepState
 from pipeline.operations import registry, retention
 from pipeline.prediction.scoring import find_model
 from pipeline.rehearsal import bucket_guard

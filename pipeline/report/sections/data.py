@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from configs.base import joined, shortened
 from configs.dataset import TIME
-from pipeline.local.runner import StepState
+from pipeline.local.steps import StepState
 from pipeline.report.charts import draw_lanes, length_bar
 from pipeline.report.record import ColumnSummary, RunRecord, period
 from pipeline.report.tables import (

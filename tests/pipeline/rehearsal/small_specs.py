@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.local.runner import Step
+from pipeline.local.steps import Step
 from pipeline.places import Target
 from pipeline.rehearsal import dag_runner, invocation
 from pipeline.rehearsal import spec as rehearsal_spec

@@ -1,0 +1,49 @@
+"""What became of each step of a run. Needs no TFX, as the terminal, the report and predictions ask."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class StepState(str, enum.Enum):
+  """How a step ended."""
+
+  COMPLETE = 'complete'
+  CACHED = 'cached'
+  SKIPPED = 'skipped'
+  FAILED = 'failed'
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+  """One output artifact: where it lies and its custom properties."""
+
+  uri: str
+  properties: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """A step that ended.
+
+  Attributes:
+    name: the node's id.
+    seconds: wall time, driver and metadata included.
+    outputs: artifacts by output key; empty unless complete or cached.
+  """
+
+  name: str
+  state: StepState
+  seconds: float
+  outputs: Mapping[str, Sequence[Output]] = dataclasses.field(default_factory=dict)
+
+
+def output_of(steps: Sequence[Step], name: str, key: str) -> Output | None:
+  """The single output `key` of the step `name`, or `None` if it did not come to that."""
+  for step in steps:
+    if step.name == name and step.outputs.get(key):
+      return step.outputs[key][0]
+  return None
