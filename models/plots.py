@@ -32,25 +32,25 @@ _UNSETTLED = 20
 """One in so many points, the first ones, may lie outside the picture: their errors would flatten the rest."""
 
 
-def write_curves(course: Course, directory: str, currency: str) -> None:
+def write_curves(course: Course, directory: str, unit: str) -> None:
   """Writes `history.json` and `loss_curve.png` into `directory`.
 
   Args:
     course: of a training; `history.json` gets its curves as they are.
     directory: where to write; made if need be, a bucket is fine.
-    currency: of the RMSE axis.
+    unit: of the RMSE axis.
   """
   gfile.makedirs(directory)
   with gfile.GFile(os.path.join(directory, 'history.json'), 'w') as file:
     file.write(json.dumps(course.curves, indent=2))
   figure = Figure(figsize=(9, 3.6), layout='constrained')
   FigureCanvasAgg(figure)
-  for axes, metric, unit in zip(figure.subplots(1, 2), ('loss', 'rmse'), ('', f' ({currency})'), strict=True):
+  for axes, metric, told in zip(figure.subplots(1, 2), ('loss', 'rmse'), ('', f' ({unit})'), strict=True):
     for name, label in ((metric, 'train'), (f'val_{metric}', 'eval')):
       if name in course.curves:
         axes.plot(course.curves['epoch'], course.curves[name], label=label)
     title = metric.upper() if metric == 'rmse' else metric
-    axes.set(xlabel='epoch', ylabel=f'{title}{unit}', ylim=_limits(course.curves, metric))
+    axes.set(xlabel='epoch', ylabel=f'{title}{told}', ylim=_limits(course.curves, metric))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
   picture = io.BytesIO()

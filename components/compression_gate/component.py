@@ -16,15 +16,17 @@ from tfx.utils import io_utils, path_utils
 
 from components.artifacts import CompressionReport, LiteVariants
 from components.compression_gate.budget import Variant, fetch_variants
-from components.compression_gate.gate import EvalRides, Judgement, judge, read_eval_rides
+from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
+from components.compression_gate.rides import RideVersion, read_eval_rides
 from components.compression_gate.version import write_version
 from components.pruning_trainer import RECIPE_PREFIX
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation
 from configs.parts import Part, load_part
+from models.protocols import EvalExamples
 from models.serving import fake_quantized
 
 VARIANTS_KEY, EXAMPLES_KEY = 'variants', 'examples'
@@ -97,7 +99,8 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
         model.set_string_custom_property('variant', chosen.variant.name)
         saved_model, version = saved_models[chosen.variant.recipe], path_utils.serving_model_dir(model.uri)
         code_version = exec_properties[CODE_VERSION_KEY]
-        write_version(version, saved_model, chosen, rides, judgement.baseline, dataset, code_version)
+        says = RideVersion(dataset, rides)
+        write_version(version, saved_model, chosen, rides, judgement.baseline, says, code_version)
     write_blessing(artifact_utils.get_single_instance(output_dict[BLESSING_KEY]), chosen is not None)
 
 
@@ -116,13 +119,13 @@ def _saved_models(input_dict: dict[str, list[types.Artifact]]) -> dict[str, str]
 
 
 def _write_report(
-  artifacts: list[types.Artifact], judgement: Judgement, variants: list[Variant], rides: EvalRides, budget: Budget
+  artifacts: list[types.Artifact], judgement: Judgement, variants: list[Variant], examples: EvalExamples, budget: Budget
 ) -> None:
   uri = artifact_utils.get_single_uri(artifacts)
-  text = report(judgement, variants, rides, budget).to_json() + '\n'
+  text = report(judgement, variants, examples, budget).to_json() + '\n'
   io_utils.write_string_file(os.path.join(uri, REPORT_FILE), text)
   with fileio.open(os.path.join(uri, PREDICTIONS_FILE), 'wb') as file:
-    file.write(predictions(judgement, rides))
+    file.write(predictions(judgement, examples))
 
 
 class CompressionGate(base_component.BaseComponent):

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tensorflow_transform as tft
 from tfx import types
 from tfx.components.trainer.rewriting import rewriter
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
@@ -31,12 +30,11 @@ from configs.parts import Part
 from configs.recipe import Recipe
 from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile
+from models.lite.rides import ride_variants
 from models.lite.variants import Variants
-from models.rides import read_raw_rides, read_rides
 from models.settings import Settings
 from models.versions import is_saved_model
 from models.whole_files import write_whole
-from transforms.catalogue import categoricals
 
 EXAMPLES_KEY = 'examples'
 TRANSFORMED_EXAMPLES_KEY = 'transformed_examples'
@@ -216,7 +214,7 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
     sparsity=sum(layer.zeros for layer in lite.layers) / size,
     distinct_weights=max(layer.distinct for layer in lite.layers),
     types={layer.name: layer.type for layer in lite.layers},
-    calibration_rides=variants.calibration_rides(recipe, scheme),
+    calibration_rides=variants.calibrated_on(recipe, scheme),
     difference=lite.difference,
     seconds=time.monotonic() - start,
     reason=None,
@@ -234,17 +232,11 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
   ) -> None:
     """Writes the variants; raises `FailedError` where there is none."""
     settings = Settings.from_json(exec_properties | {'model': exec_properties[MODEL_KEY]})
-    graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH_KEY]))
-    spec = graph.transformed_feature_spec()
-    known = categoricals(settings.dataset, settings.features)
-    # A reduction may have taken some of them.
-    embedded = [feature.name for feature in known if feature.name in spec]
-    training = _files(input_dict[TRANSFORMED_EXAMPLES_KEY], 'train')
-    variants = Variants(
+    variants = ride_variants(
       settings,
-      graph.transform_features_layer(),
-      read_rides(training, spec, embedded),
-      read_raw_rides(_files(input_dict[EXAMPLES_KEY], 'eval'), settings.dataset),
+      artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH_KEY]),
+      _files(input_dict[TRANSFORMED_EXAMPLES_KEY], 'train'),
+      _files(input_dict[EXAMPLES_KEY], 'eval'),
     )
     artifact = artifact_utils.get_single_instance(output_dict[VARIANTS_KEY])
     content = rewrite_all(

@@ -28,7 +28,7 @@ from models.compression.records import (
   WeightHistogram,
 )
 from models.metrics import error_intervals, ratio_interval
-from models.rides import Rides
+from models.protocols import Examples
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
@@ -46,7 +46,7 @@ def training_report(
   *,
   saved_model_dir: str,
   base_dir: str,
-  held_out: Rides,
+  held_out: Examples,
   predictions: np.ndarray,
   base_predictions: np.ndarray,
   resamples: int,
@@ -59,13 +59,13 @@ def training_report(
     saved_model_dir: its SavedModel.
     base_dir: the SavedModel of the dense base.
     held_out: the eval split.
-    predictions: fares of `held_out` by the model, shape [rides].
+    predictions: of `held_out` by the model, shape [examples].
     base_predictions: the same by the dense base.
     resamples: number of draws of an interval.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
-  errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)
-  ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples)
+  errors = error_intervals(held_out.labels, predictions, held_out.groups, resamples)
+  ratio = ratio_interval(held_out.labels, predictions, base_predictions, held_out.groups, resamples)
   return TrainingReport(
     recipe=ReportedRecipe(**recipe.model_dump(mode='json', exclude_none=True)),
     base_digest=base_digest(base_dir),

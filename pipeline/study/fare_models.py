@@ -14,13 +14,14 @@ import tensorflow as tf
 
 from components.compression_gate.measuring import measure
 from configs.compression import Measurement, Scheme
-from configs.dataset import TIME
+from configs.dataset import LABEL, TIME
 from configs.model import Training
 from configs.run import RunConfig
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.lite.conversion import assemble, convert_features, convert_model
 from models.lite.process import LiteProcess
+from models.lite.rides import RideInputs
 from models.reduction.fitted import Fitted
 from models.reduction.in_graph import ReducedFeatures
 from models.rides import Rides
@@ -112,14 +113,14 @@ def reduced_transform(fold: Fold, config: RunConfig, fitted: Fitted) -> Transfor
 
 def feature_file(fold: Fold, config: RunConfig, plain: keras.Model) -> bytes:
   """The part that all files of one fold have in common; see `convert_features`."""
-  return convert_features(feature_transform(fold, config), plain, config.dataset)
+  return convert_features(feature_transform(fold, config), plain, RideInputs(config.dataset))
 
 
 def whole_file(
   features: bytes, model: keras.Model, scheme: Scheme, calibration: Mapping[str, np.ndarray], quantization_aware: bool
 ) -> bytes:
   """Features and model in one file; raises `ConversionError` where TFLite can't."""
-  return assemble(features, convert_model(model, scheme, calibration, quantization_aware))
+  return assemble(features, convert_model(model, scheme, calibration, quantization_aware, LABEL))
 
 
 def raw_inputs(fold: Fold, config: RunConfig) -> dict[str, np.ndarray]:

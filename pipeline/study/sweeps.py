@@ -12,6 +12,7 @@ import numpy as np
 
 from configs.checks import applies
 from configs.compression import FLOAT32, FLOAT32_SCHEME, Precision, Scheme
+from configs.dataset import LABEL
 from configs.layers import hidden_names
 from configs.recipe import DENSE, Recipe
 from configs.reduction import Reduction, ReductionMethod
@@ -20,7 +21,8 @@ from configs.study import StudyBlock
 from models.compression.compressor import Compressed, Compressor
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
-from models.lite.conversion import assemble, calibration_rides, convert_features, convert_model
+from models.lite.conversion import assemble, calibration_sample, convert_features, convert_model
+from models.lite.rides import RideInputs
 from models.metrics import root_mean_square
 from models.recipe_training import FinalModel, FinalModels
 from models.reduction.fitted import Fitted
@@ -79,7 +81,7 @@ def _outcome(
 ) -> Outcome:
   aware = compressed.recipe.quantization is not None and scheme.precision is Precision.INT8
   model = final.model if aware else final.plain
-  calibration = calibration_rides(base.rides[~fold.test], scheme.calibration).inputs
+  calibration = calibration_sample(base.rides[~fold.test], scheme.calibration).inputs
   content = whole_file(base.features, model, scheme, calibration, aware)
   fares = predicted(content, raw_inputs(fold, config))
   difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
@@ -177,8 +179,8 @@ def _file(
   """The float32 file of the first fold, proven by its fares; `None` on the others, where it would be as large."""
   if (fold.seed, fold.number) != (config.study.first_seed, 0):
     return None
-  features = convert_features(transform, model, config.dataset)
-  file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False))
+  features = convert_features(transform, model, RideInputs(config.dataset))
+  file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False, output=LABEL))
   difference: np.ndarray = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
   if (off := float(root_mean_square(difference))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
     raise ValueError(f'the lite file misses the fares of its model by {off:.3g} on average.')
