@@ -36,7 +36,7 @@ CODE_VERSION_KEY = 'code_version'
 
 
 class CompressionGateSpec(component_spec.ComponentSpec):
-  """Variants and rides to a verdict; further inputs depend on the recipes, see `spec_class`."""
+  """Variants and examples to a verdict; further inputs depend on the recipes, see `spec_class`."""
 
   PARAMETERS = {
     COMPRESSION_KEY: component_spec.ExecutionParameter(type=str),
@@ -81,26 +81,26 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     output_dict: dict[str, list[types.Artifact]],
     exec_properties: dict[str, Any],
   ) -> None:
-    """Judges; raises `FailedError` where there is no ride or nothing to compare with."""
+    """Judges; raises `FailedError` where there is nothing to judge by or to compare with."""
     compression = Compression.model_validate_json(exec_properties[COMPRESSION_KEY])
     evaluation = Evaluation.model_validate_json(exec_properties[EVALUATION_KEY])
     dataset = load_part(Dataset, exec_properties[DATASET_KEY])
     saved_models = _saved_models(input_dict)
-    rides = read_eval_rides(_eval_files(input_dict), dataset, evaluation.slices)
+    examples = read_eval_rides(_eval_files(input_dict), dataset, evaluation.slices)
     with tempfile.TemporaryDirectory() as folder:
       uri = artifact_utils.get_single_uri(input_dict[VARIANTS_KEY])
       variants = fetch_variants(uri, pathlib.Path(folder))
       aware = [name for name, path in saved_models.items() if fake_quantized(path)]
-      judgement = judge(variants, rides, compression, evaluation.bootstrap, aware)
-      _write_report(output_dict[REPORT_KEY], judgement, variants, rides, compression.budget)
+      judgement = judge(variants, examples, compression, evaluation.bootstrap, aware)
+      _write_report(output_dict[REPORT_KEY], judgement, variants, examples, compression.budget)
       chosen = judgement.chosen
       if chosen is not None:
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
         model.set_string_custom_property('variant', chosen.variant.name)
         saved_model, version = saved_models[chosen.variant.recipe], path_utils.serving_model_dir(model.uri)
         code_version = exec_properties[CODE_VERSION_KEY]
-        says = RideVersion(dataset, rides)
-        write_version(version, saved_model, chosen, rides, judgement.baseline, says, code_version)
+        says = RideVersion(dataset, examples)
+        write_version(version, saved_model, chosen, examples, judgement.baseline, says, code_version)
     write_blessing(artifact_utils.get_single_instance(output_dict[BLESSING_KEY]), chosen is not None)
 
 
@@ -132,19 +132,19 @@ class CompressionGate(base_component.BaseComponent):
   """Runs every variant's file and blesses the smallest one that keeps the budget.
 
   Outputs: `blessing`, as TFX's InfraValidator writes it; `model`, the version
-  to push, with the chosen file, its manifest and golden rides under
+  to push, with the chosen file, its manifest and golden examples under
   `assets.extra` (empty where none was chosen); `report`, see
   `components.compression_gate.report`. A variant that crashes is lost with a
   reason; a budget that none keeps is a result and no failure.
 
   Args:
     variants: of a `QuantizationRewriter`.
-    examples: raw rides; the eval split is used.
+    examples: raw ones; the eval split is used.
     models: the SavedModels that the variants were converted from, by recipe
       name.
     compression: schemes, budget, measurement.
     evaluation: slices, resamples.
-    dataset: of the rides.
+    dataset: of the examples.
     code_version: part of the cache key, and of the manifest.
   """
 

@@ -268,7 +268,7 @@ class QuantizationRewriter(base_component.BaseComponent):
   file.
 
   Args:
-    examples: raw rides; files are validated with the eval split.
+    examples: raw ones; files are validated with the eval split.
     transformed_examples: of the train split, for calibration.
     transform_graph: the fitted Transform graph, the front part of every file.
     models: a Model channel per recipe name.

@@ -72,7 +72,7 @@ class LiteFile:
     return [names[self._builtin(operator)] for operator in self._graph.operators]
 
   def layers(self, embeddings: Mapping[str, np.ndarray], dense: Sequence[str]) -> list[LayerFile]:
-    """The layers of a fare model.
+    """The layers of a model.
 
     Args:
       embeddings: the model's tables [categories, width] by layer name; the
