@@ -2,178 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 
 from configs.base import Problem, nearest
-from configs.compression import Compression, Precision, Scheme
+from configs.compression import BLOCK_INPUTS, Compression, Precision, Scheme, applies
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.layers import Layer, LayerKind, embeddings, has_numeric
 from configs.model import Activation, Model
+from configs.pruning import kernel_problems, pruning_steps
 from configs.recipe import (
   CLIP_LAYER,
   GROUPS,
   OUTPUT_LAYER,
   Clustering,
-  Moment,
   Pruning,
   Quantization,
   Recipe,
-  SparsitySchedule,
 )
 from configs.reduction import Reduction
-
-
-def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int | None, units: int) -> list[Problem]:
-  """Why a layer can't be pruned as a recipe says.
-
-  Args:
-    pruning: the structure, and where the sparsity is written.
-    layer: name of the layer.
-    sparsity: its target, in (0, 1).
-    inputs: rows of its weights; `None` as long as they are not known, which
-      leaves out what depends on them.
-    units: columns of its weights.
-
-  Returns:
-    Problems located from the pruning down: `structure`, `final_sparsity` or `layers.<layer>`.
-
-  Source: tfmot 0.8.1, `pruning_impl.Pruning` and `pruning_utils`: 2:4 counts
-  along a unit's inputs, and `round((1 - sparsity) * n)` weights or blocks
-  stay, at least one. Blocks start at the upper left, and those at the lower
-  and right edge are cut off there: `models.compression.pruning`.
-  """
-  rows = inputs or None
-  if pruning.two_of_four:
-    return list(_two_of_four(layer, rows))
-  broken = list(_blocks(pruning, layer, rows, units))
-  return broken or (list(_extremes(pruning, layer, sparsity, rows, units)) if rows else [])
-
-
-def _two_of_four(layer: str, inputs: int | None) -> Iterator[Problem]:
-  if inputs and inputs % 4:
-    yield Problem(
-      ('structure',),
-      f"2:4 takes the inputs of each unit in fours, and layer '{layer}' has {inputs} inputs; make them a multiple of 4 "
-      f'(such as {math.ceil(inputs / 4) * 4}), or leave the layer out of pruning.layers.',
-    )
-
-
-def _blocks(pruning: Pruning, layer: str, inputs: int | None, units: int) -> Iterator[Problem]:
-  if pruning.block == (1, 1):
-    return
-  shape = f"layer '{layer}' of {inputs or '?'}x{units} weights"
-  leave_out = 'or leave the layer out of pruning.layers.'
-  if units == 1 or inputs == 1:
-    yield Problem(
-      ('structure',), f'blocks need more than one input and one unit, unlike {shape}; take unstructured, {leave_out}'
-    )
-    return
-  for what, size, block in zip(('inputs', 'units'), (inputs, units), pruning.block, strict=True):
-    if size and block > size:
-      yield Problem(
-        ('structure',),
-        f'a block of {pruning.structure} is larger than the {size} {what} of {shape}; take a block of at most '
-        f'{size} {what}, {leave_out}',
-      )
-
-
-def _extremes(pruning: Pruning, layer: str, sparsity: float, inputs: int, units: int) -> Iterator[Problem]:
-  across, along = pruning.block
-  count = math.ceil(inputs / across) * math.ceil(units / along)
-  what = 'weights' if pruning.block == (1, 1) else f'blocks of {pruning.structure}'
-  kept = round((1 - sparsity) * count)
-  if 1 <= kept < count:
-    return
-  place = ('layers', layer) if isinstance(pruning.layers, dict) else ('final_sparsity',)
-  effect = f"{sparsity:g} of the {count} {what} of layer '{layer}' ({inputs}x{units})"
-  share = math.ceil(1e4 / count) / 1e4
-  if kept:
-    yield Problem(place, f'{effect} prunes none of them; take at least {share:g}, or leave the layer out.')
-  else:
-    yield Problem(place, f'{effect} leaves none of them; take at most {1 - share:g}, or leave the layer out.')
-
-
-_UPDATES = 20
-"""Intervals between begin and end where no frequency is given; more of them cost time and change little."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PruningSteps:
-  """When masks are updated, in optimizer steps; the first step is 1.
-
-  tfmot updates at each step s with `begin <= s <= end` and `(s - begin) % frequency == 0`.
-
-  Attributes:
-    begin: the first update, at the initial sparsity.
-    end: the last update, at the final sparsity: `begin + (updates - 1) * frequency`.
-    frequency: steps between two updates.
-    updates: how many there are.
-  """
-
-  begin: int
-  end: int
-  frequency: int
-  updates: int
-
-
-def pruning_steps(pruning: Pruning, total_steps: int) -> PruningSteps:
-  """Steps of a pruning within a fine-tuning.
-
-  A float moment is that share of all steps, rounded. Two shifts make tfmot do
-  what the recipe says. It counts from 1, so a begin of 0 is 1; otherwise its
-  first update, already past the initial sparsity, came one frequency late. And
-  the end is lowered to the last update; otherwise the masks stopped short of
-  the final sparsity. 2:4 masks are set once, at step 1, whatever the schedule.
-
-  Args:
-    pruning: begin, end, frequency, schedule and structure.
-    total_steps: of the whole fine-tuning.
-
-  Raises:
-    ValueError: no update, or a single one where the sparsity is to rise, or a
-      moment beyond the fine-tuning.
-  """
-  if total_steps < 1:
-    raise ValueError(f'a fine-tuning of {total_steps} steps prunes nothing.')
-  if pruning.two_of_four:
-    return PruningSteps(begin=1, end=1, frequency=1, updates=1)
-  begin = max(1, _step(pruning.begin, total_steps, 'begins'))
-  end = _step(pruning.end, total_steps, 'ends')
-  frequency = pruning.frequency or max(1, (end - begin) // _UPDATES)
-  updates = (end - begin) // frequency + 1 if end >= begin else 0
-  often = f'every {frequency} steps' if frequency > 1 else 'every step'
-  span = f'pruning {often} within steps {begin} to {end} of a fine-tuning of {total_steps} steps'
-  if not updates:
-    raise ValueError(f'{span} never updates a mask; move end behind begin or train for longer.')
-  if updates == 1 and pruning.schedule is SparsitySchedule.POLYNOMIAL:
-    raise ValueError(
-      f'{span} updates the masks only once, at step {begin}, with the initial sparsity {pruning.initial_sparsity:g}: '
-      f'a polynomial needs two updates; {_mend(pruning, end - begin)}'
-    )
-  return PruningSteps(begin, begin + (updates - 1) * frequency, frequency, updates)
-
-
-def _step(moment: Moment, total_steps: int, verb: str) -> int:
-  if isinstance(moment, float):
-    return round(moment * total_steps)
-  if moment > total_steps:
-    raise ValueError(
-      f'pruning {verb} at step {moment}, beyond the {total_steps} steps of its fine-tuning; a share such as 0.5 '
-      'always fits.'
-    )
-  return moment
-
-
-def _mend(pruning: Pruning, length: int) -> str:
-  if pruning.frequency and length:
-    return f'set frequency to at most {length}, or leave it out.'
-  return 'move end further behind begin or train for longer.'
-
-
-__all__ = ['QUANTIZABLE', 'PruningSteps', 'kernel_problems', 'pruning_steps', 'recipe_problems']
 
 QUANTIZABLE = (Activation.RELU, Activation.TANH, Activation.LINEAR)
 """Activations that tfmot's 8-bit scheme knows: its `QuantizeAwareActivation` names them."""
@@ -322,13 +169,6 @@ def _article(kind: LayerKind) -> str:
   return f'an {kind.value}' if kind is LayerKind.EMBEDDING else f'a {kind.value}'
 
 
-_BLOCK_INPUTS = {Precision.FLOAT32: 1, Precision.DYNAMIC_RANGE: 16, Precision.INT8: 16}
-"""What the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it.
-
-Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit kernels refuse to run with zeros in
-any block but 16x1.
-"""
-
 _NEVER_SPARSE = {
   Precision.FLOAT16: 'TFLite makes NaN of blocks of 16-bit floats',
   Precision.INT16X8: 'TFLite computes wrong fares from blocks of 8-bit weights and 16-bit activations',
@@ -351,15 +191,6 @@ def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[
   """
   found = [*_tolerance(scheme), *_calibration(scheme), *_float_layers(scheme, layers), *_sparse(scheme, recipes)]
   return [problem.under(scheme.name) for problem in found]
-
-
-def applies(scheme: Scheme, recipe: Recipe) -> bool:
-  """Whether a scheme does something to a recipe's model: a sparse one needs zeros in blocks that its kernels take."""
-  if not scheme.sparse:
-    return True
-  if recipe.pruning is None or recipe.pruning.block == (1, 1) or scheme.precision not in _BLOCK_INPUTS:
-    return False
-  return recipe.pruning.block[0] % _BLOCK_INPUTS[scheme.precision] == 0
 
 
 def _tolerance(scheme: Scheme) -> Iterator[Problem]:
@@ -407,7 +238,7 @@ def _sparse(scheme: Scheme, recipes: Sequence[Recipe]) -> Iterator[Problem]:
     told = 'no recipe of this run prunes; sparse encoding would change nothing.'
     yield Problem(place, f'{told} Add one to training.recipes, such as {_example(scheme)}, or leave the scheme out.')
   elif not any(applies(scheme, recipe) for recipe in recipes):
-    inputs = _BLOCK_INPUTS[scheme.precision]
+    inputs = BLOCK_INPUTS[scheme.precision]
     blocks = f"in blocks of {inputs} inputs, which TFLite's 8-bit kernels want" if inputs > 1 else 'in blocks'
     told = f'no recipe of this run prunes {blocks}; no file would be encoded sparsely.'
     yield Problem(place, f'{told} Add one to training.recipes, such as {_example(scheme)}, or leave the scheme out.')

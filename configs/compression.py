@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
 from configs.presets import PresetFolder
+from configs.recipe import Recipe
 
 SCHEMES = PresetFolder(noun='scheme', folder='schemes', listing='[float32, int8]', content='precision: int8')
 
@@ -202,3 +203,20 @@ class Compression(Config):
   def _names_are_unique(self) -> Compression:
     raise_any(SCHEMES.doubled(scheme.name for scheme in self.schemes))
     return self
+
+
+BLOCK_INPUTS = {Precision.FLOAT32: 1, Precision.DYNAMIC_RANGE: 16, Precision.INT8: 16}
+"""What the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it.
+
+Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit kernels refuse to run with zeros in
+any block but 16x1.
+"""
+
+
+def applies(scheme: Scheme, recipe: Recipe) -> bool:
+  """Whether a scheme does something to a recipe's model: a sparse one needs zeros in blocks that its kernels take."""
+  if not scheme.sparse:
+    return True
+  if recipe.pruning is None or recipe.pruning.block == (1, 1) or scheme.precision not in BLOCK_INPUTS:
+    return False
+  return recipe.pruning.block[0] % BLOCK_INPUTS[scheme.precision] == 0

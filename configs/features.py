@@ -9,8 +9,13 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt
+from configs.columns import COORDINATES
+from configs.dataset import Dataset
 
 Hour = Annotated[float, Field(ge=0, le=24)]
+
+
+_HOURS_PER_WEEK = 168
 
 
 class BoundaryFit(str, enum.Enum):
@@ -139,3 +144,41 @@ def fourth_root(vocabulary: int) -> int:
   Source: Google Developers Blog, "Introducing TensorFlow Feature Columns", 2017.
   """
   return max(1, math.floor(vocabulary**0.25 + 0.5))
+
+
+def categorical_sizes(dataset: Dataset, features: Features) -> dict[str, tuple[int, int]]:
+  """The categorical columns in their order: buckets, crosses, extras.
+
+  Returns:
+    By column, the number of distinct indices, the one for missing values
+    included, and the width of its embedding.
+  """
+  sizes: dict[str, tuple[int, int | None]] = {}
+  if features.buckets.enabled:
+    sizes |= {bucket_column(name): (bucket_axis(features), features.buckets.embedding) for name in COORDINATES}
+  if features.crosses.enabled:
+    widths = features.crosses.embedding
+    sizes |= {cross.value: (cross_size(cross, features), widths.get(cross)) for cross in features.crosses.crosses}
+  sizes |= {extra.name: (len(extra.vocabulary) + 2, None) for extra in dataset.extras if extra.kind == 'categorical'}
+  return {column: (size, width or fourth_root(size)) for column, (size, width) in sizes.items()}
+
+
+def bucket_column(coordinate: str) -> str:
+  """The column of a coordinate's buckets."""
+  return f'{coordinate}_bucket'
+
+
+def bucket_axis(features: Features) -> int:
+  """Number of buckets of a coordinate, the one for missing values included."""
+  return features.buckets.count + 1
+
+
+def exact_cross_size(cross: Cross, features: Features) -> int:
+  """Number of distinct values of a cross, the buckets of missing coordinates included."""
+  powers = {Cross.PICKUP_CELL: 2, Cross.DROPOFF_CELL: 2, Cross.CELL_PAIR: 4}
+  return bucket_axis(features) ** powers[cross] if cross in powers else _HOURS_PER_WEEK
+
+
+def cross_size(cross: Cross, features: Features) -> int:
+  """Number of indices of a cross: exact, or the number of bins where the product is too large."""
+  return min(exact_cross_size(cross, features), features.crosses.max_exact)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from configs.dataset import COORDINATES, Dataset
-from configs.features import Cross, Features, fourth_root
+from configs.dataset import Dataset
+from configs.features import Features, categorical_sizes
+from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER, embedding_name, hidden_name
 from configs.model import Model
-from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
 from configs.reduction import Reduction
-
-_HOURS_PER_WEEK = 168
-_HIDDEN = 'dense_'
-_EMBEDDING = '_embedding'
 
 
 class LayerKind(str, enum.Enum):
@@ -72,13 +68,7 @@ def model_layers(
 
 def hidden_names(model: Model) -> tuple[str, ...]:
   """Names of the hidden layers, first to last."""
-  return tuple(f'{_HIDDEN}{depth}' for depth in range(len(model.hidden)))
-
-
-def hidden_depth(layer: str) -> int | None:
-  """Which hidden layer has this name, 0 the first; `None` where none has."""
-  depth = layer.removeprefix(_HIDDEN)
-  return int(depth) if depth != layer and depth.isdecimal() else None
+  return tuple(hidden_name(depth) for depth in range(len(model.hidden)))
 
 
 def _dense(model: Model) -> list[Layer]:
@@ -94,54 +84,6 @@ def embeddings(dataset: Dataset, features: Features) -> list[Layer]:
     Layer(embedding_name(column), LayerKind.EMBEDDING, size, width)
     for column, (size, width) in categorical_sizes(dataset, features).items()
   ]
-
-
-def embedding_name(column: str) -> str:
-  """The layer of a categorical column."""
-  return f'{column}{_EMBEDDING}'
-
-
-def is_embedding(layer: str) -> bool:
-  """Whether a layer's name is that of an embedding."""
-  return layer.endswith(_EMBEDDING)
-
-
-def categorical_sizes(dataset: Dataset, features: Features) -> dict[str, tuple[int, int]]:
-  """The categorical columns in their order: buckets, crosses, extras.
-
-  Returns:
-    By column, the number of distinct indices, the one for missing values
-    included, and the width of its embedding.
-  """
-  sizes: dict[str, tuple[int, int | None]] = {}
-  if features.buckets.enabled:
-    sizes |= {bucket_column(name): (bucket_axis(features), features.buckets.embedding) for name in COORDINATES}
-  if features.crosses.enabled:
-    widths = features.crosses.embedding
-    sizes |= {cross.value: (cross_size(cross, features), widths.get(cross)) for cross in features.crosses.crosses}
-  sizes |= {extra.name: (len(extra.vocabulary) + 2, None) for extra in dataset.extras if extra.kind == 'categorical'}
-  return {column: (size, width or fourth_root(size)) for column, (size, width) in sizes.items()}
-
-
-def bucket_column(coordinate: str) -> str:
-  """The column of a coordinate's buckets."""
-  return f'{coordinate}_bucket'
-
-
-def bucket_axis(features: Features) -> int:
-  """Number of buckets of a coordinate, the one for missing values included."""
-  return features.buckets.count + 1
-
-
-def exact_cross_size(cross: Cross, features: Features) -> int:
-  """Number of distinct values of a cross, the buckets of missing coordinates included."""
-  powers = {Cross.PICKUP_CELL: 2, Cross.DROPOFF_CELL: 2, Cross.CELL_PAIR: 4}
-  return bucket_axis(features) ** powers[cross] if cross in powers else _HOURS_PER_WEEK
-
-
-def cross_size(cross: Cross, features: Features) -> int:
-  """Number of indices of a cross: exact, or the number of bins where the product is too large."""
-  return min(exact_cross_size(cross, features), features.crosses.max_exact)
 
 
 def has_numeric(dataset: Dataset, features: Features) -> bool:

@@ -14,12 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
-
-OUTPUT_LAYER = 'fare'
-"""The output layer; compressed only by a recipe that names it."""
-
-CLIP_LAYER = 'clip'
-"""The custom layer in front of the dense core."""
+from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER
 
 HIDDEN = 'hidden'
 """In place of layer names: every hidden layer."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from configs.layers import embedding_name, hidden_names
+from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER, embedding_name
+from configs.layers import hidden_names
 from configs.model import Model
-from configs.recipe import CLIP_LAYER, OUTPUT_LAYER
 from models.compression.layers import DENSE_CORE, Clip
 from models.keras_compat import keras
 from models.rides import Rides

@@ -14,9 +14,9 @@ import tensorflow as tf
 import yaml
 
 from configs.base import raise_any
-from configs.checks import kernel_problems, pruning_steps
 from configs.errors import FailedError
 from configs.model import Training
+from configs.pruning import kernel_problems, pruning_steps
 from configs.recipe import DENSE, Recipe
 from configs.records import RESAMPLES
 from models import serving

@@ -13,7 +13,7 @@ from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from configs.dataset import LABEL, TIME, Dataset
-from configs.layers import hidden_depth, is_embedding
+from configs.layer_names import hidden_depth, is_embedding
 from models.keras_compat import keras
 from models.versions import SAVED_MODEL
 

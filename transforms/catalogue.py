@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.dataset import COORDINATES, PASSENGERS, Dataset
-from configs.features import Cross, Features
-from configs.layers import bucket_column, categorical_sizes, cross_size, exact_cross_size
+from configs.features import Cross, Features, bucket_column, categorical_sizes, cross_size, exact_cross_size
 
 PICKUP = COORDINATES[:2]
 DROPOFF = COORDINATES[2:]

@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.dataset import COORDINATES, Bounds
-from configs.features import Cross, Features
-from configs.layers import bucket_axis, bucket_column, cross_size, exact_cross_size
+from configs.features import Cross, Features, bucket_axis, bucket_column, cross_size, exact_cross_size
 from transforms import civil
 
 # A prime near the largest number of bins, and factors that keep every product below 2 ** 31

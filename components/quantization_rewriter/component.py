@@ -20,8 +20,7 @@ from tfx.utils import io_utils, path_utils
 from components.artifacts import LiteVariants
 from components.pruning_trainer import RECIPE_PREFIX
 from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, FeaturesFile, VariantsRecord
-from configs.checks import applies
-from configs.compression import Scheme
+from configs.compression import Scheme, applies
 from configs.dataset import Dataset
 from configs.errors import FailedError
 from configs.features import Features

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.io import gfile
 
-from configs.checks import pruning_steps
 from configs.model import EarlyStopping, Training
+from configs.pruning import pruning_steps
 from configs.recipe import Clustering, FineTuning, Pruning, Recipe
 from models.background import Start, at_once
 from models.checkpoints import Checkpoint

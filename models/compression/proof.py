@@ -11,8 +11,8 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from configs.errors import FailedError
-from configs.layers import hidden_depth
-from configs.recipe import OUTPUT_LAYER, Clustering, Pruning, Quantization, Recipe
+from configs.layer_names import OUTPUT_LAYER, hidden_depth
+from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models import serving
 from models.protocols import Terms
 

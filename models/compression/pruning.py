@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.sparsity.keras import pruning_impl, pruning_wrapper
 
-from configs.checks import PruningSteps
+from configs.pruning import PruningSteps
 from configs.recipe import Pruning, SparsitySchedule
 from models.compression import layers
 from models.keras_compat import keras

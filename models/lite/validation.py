@@ -12,7 +12,7 @@ import numpy as np
 from configs.base import joined
 from configs.compression import Precision, Scheme
 from configs.errors import FailedError
-from configs.layers import is_embedding
+from configs.layer_names import is_embedding
 from configs.recipe import Recipe
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteFileError, LiteRunner

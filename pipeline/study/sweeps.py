@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from configs.checks import applies
-from configs.compression import FLOAT32, FLOAT32_SCHEME, Precision, Scheme
+from configs.compression import FLOAT32, FLOAT32_SCHEME, Precision, Scheme, applies
 from configs.dataset import LABEL
 from configs.layers import hidden_names
 from configs.recipe import DENSE, Recipe

@@ -15,8 +15,8 @@ from components.compression_gate.rides import read_eval_rides
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from configs.compression import Precision, Scheme
 from configs.dataset import LABEL, TIME
+from configs.layer_names import OUTPUT_LAYER
 from configs.loading import load
-from configs.recipe import OUTPUT_LAYER
 from models.compression.layers import DENSE_CORE
 from models.fare_model import build_fare_model
 from models.lite.client import LiteModel

@@ -245,11 +245,11 @@ def test_facts_of_a_finished_variant_come_after_its_file(tmp_path, monkeypatch):
   facts = ConvertedVariant(name='dense.s', recipe='dense', scheme='s', file='f')
   monkeypatch.setattr(component, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and facts)
 
-  def copy(source, target, overwrite=False):
+  def write(target, content):
     copied.append((pathlib.Path(target).suffix, sorted(path.suffix for path in (tmp_path / 'cache').iterdir())))
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(component.fileio, 'copy', copy)
+  monkeypatch.setattr(component, 'write_whole', write)
   scheme = Scheme(name='s', precision='float32')
   with pytest.raises(KeyboardInterrupt):
     component._variant(_Variants(), Recipe(name='dense'), scheme, '/m', str(tmp_path), str(tmp_path / 'cache'))

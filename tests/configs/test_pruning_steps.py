@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
-from configs.checks import PruningSteps, pruning_steps
+from configs.pruning import PruningSteps, pruning_steps
 from configs.recipe import Pruning, SparsitySchedule
 from models.keras_compat import keras
 

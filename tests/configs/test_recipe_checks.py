@@ -11,9 +11,10 @@ from tensorflow_model_optimization.python.core.clustering.keras import cluster_w
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_aware_activation
 
 from configs import loading
-from configs.checks import QUANTIZABLE, kernel_problems
+from configs.checks import QUANTIZABLE
 from configs.loading import ConfigError
 from configs.model import Activation
+from configs.pruning import kernel_problems
 from configs.recipe import Pruning
 from models.compression.pruning import AlignedPruning
 from models.keras_compat import keras

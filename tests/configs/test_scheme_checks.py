@@ -6,8 +6,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from configs import loading
-from configs.checks import applies
-from configs.compression import Precision, Scheme
+from configs.compression import Precision, Scheme, applies
 from configs.loading import ConfigError
 from configs.recipe import DENSE_RECIPE, Pruning, Recipe
 from models.keras_compat import keras

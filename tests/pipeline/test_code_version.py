@@ -299,8 +299,8 @@ RUN_AGAIN = {
   RunConfig: '',
   load: '',
   # transforms
-  analyze: 'FeatureEngineering',
-  temporal: FEATURES,
+  analyze: FEATURES,
+  temporal: f'{FEATURES} CompressionGate',
   slice_columns: f'{FEATURES} CompressionGate',
   catalogue: f'{FEATURES} {MODELS} CompressionGate',
   # For the study alone.
@@ -309,13 +309,13 @@ RUN_AGAIN = {
   run_fn: 'PruningTrainer',
   predict: MODELS,
   build_fare_model: MODELS,
-  fake_quantized: f'{MODELS} FareEvaluator CompressionGate',
+  fake_quantized: f'DimensionalityReduction {MODELS} FareEvaluator CompressionGate',
   convert_model: 'QuantizationRewriter',
   worker.main: LITE,
   write_manifest: 'CompressionGate',
   fit: 'DimensionalityReduction',
   # components
-  canonicalize: INGESTION,
+  canonicalize: f'{INGESTION} {CHECKS}',
   ride_schema: CHECKS,
   inspect: CHECKS,
   choose: 'CompressionGate',

@@ -85,7 +85,7 @@ def test_parts_of_a_split_by_name(tmp_path):
   parts = []
   for name in ('b', 'a', 'c'):
     parts.append(str(tmp_path / name))
-    with tf.io.TFRecordWriter(parts[-1], records._COMPRESSION) as writer:
+    with tf.io.TFRecordWriter(parts[-1], tf.io.TFRecordOptions(compression_type='GZIP')) as writer:
       writer.write(name.encode())
   records.publish(parts, str(tmp_path / 'split'))
   shards = sorted((tmp_path / 'split').iterdir())

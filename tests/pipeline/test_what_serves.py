@@ -30,6 +30,7 @@ from pipeline.rehearsal import bucket_guard
 from pipeline.report.record import read_record
 from pipeline.report.sections.model import served_section
 from pipeline.retraining.ledger import Ledger, RunEntry
+from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_run import write_json
 from tests.pipeline.made_store import NOON, MadeStore, make_version
 from tests.test_rooms import ROOMS, ROOT, _sources
@@ -153,9 +154,9 @@ def _run(made: MadeStore) -> int | None:
   assert len(serves) <= 1
   if not serves:
     return None
-  result = {'pushed_path': '/first', 'pushed_version': '0'}
-  local_run._name_what_serves(result, cached(serves[0]), serving)
-  assert result == {'pushed_path': str(serves[0]), 'pushed_version': serves[0].name}
+  first = Summary(status=Status.PUSHED, pushed_path='/first', pushed_version='0')
+  result = local_run._name_what_serves(first, cached(serves[0]), serving)
+  assert (result.pushed_path, result.pushed_version) == (str(serves[0]), serves[0].name)
   return int(serves[0].name)
 
 
@@ -227,8 +228,8 @@ def test_the_report_looks_below_what_its_run_pushed(tmp_path):
 
 
 HOME = 'models/versions.py'
-OTHER_NUMBERS = {'pipeline/report/record.py'}
-"""Files that look for the newest of other numbered folders: those of TFX's artifacts."""
+OTHER_NUMBERS = {'pipeline/report/record.py', 'configs/layer_names.py'}
+"""Files that read numbers of something else: TFX's artifact folders, hidden layers."""
 
 
 _NUMBERS = re.compile(r'.+\.(isdecimal|isdigit|isnumeric)|key=int|int\(\w+\.name\)')

@@ -10,7 +10,8 @@ import pytest
 import tensorflow_model_optimization as tfmot
 
 from configs.columns import TERMS
-from configs.recipe import OUTPUT_LAYER, Clustering, Pruning, Quantization, Recipe
+from configs.layer_names import OUTPUT_LAYER
+from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression.proof import NoEffectError, base_digest, promised_zeros, prove, zeros
 from models.keras_compat import keras
 from models.protocols import Terms

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from configs.columns import LABEL
+from configs.layer_names import OUTPUT_LAYER
 from configs.loading import load
-from configs.recipe import OUTPUT_LAYER, Recipe
+from configs.recipe import Recipe
 from models.compression import layers
 from models.compression.layers import DENSE_CORE
 from models.fare_model import build_fare_model
