@@ -135,7 +135,8 @@ class CompressionGate(base_component.BaseComponent):
   to push, with the chosen file, its manifest and golden examples under
   `assets.extra` (empty where none was chosen); `report`, see
   `components.compression_gate.report`. A variant that crashes is lost with a
-  reason; a budget that none keeps is a result and no failure.
+  reason; a budget that none keeps is a result and no failure. `judge` takes any
+  `models.protocols.EvalExamples`, and `write_version` any `Version`.
 
   Args:
     variants: of a `QuantizationRewriter`.

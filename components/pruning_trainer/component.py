@@ -56,7 +56,7 @@ class PruningTrainer(trainer.Trainer):
   All of the work is in `models.run_fn.run_fn`. Outputs: as TFX's Trainer `model`, which is the served recipe's, and
   `model_run`, with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel
   under `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each
-  recipe by itself.
+  recipe by itself. `models.recipe_training.RecipeTraining` trains whatever keeps to `models.protocols`.
 
   Args:
     examples: transformed ones; the train and eval splits are used.

@@ -264,7 +264,7 @@ class QuantizationRewriter(base_component.BaseComponent):
   """One TFLite file per training recipe and conversion scheme, each validated after writing.
 
   Output: `variants`, with the files and `variants.json`; a variant that can't be made has a reason there instead of a
-  file.
+  file. `rewrite_all` takes any `Variants`: of a `models.protocols.Build` and `RawInputs`.
 
   Args:
     examples: raw ones; files are validated with the eval split.
