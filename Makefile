@@ -6,7 +6,7 @@ ARGS ?=
 DOCKER ?= docker
 IMAGE ?= farelite
 
-.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining check rehearse rehearse-short format lock image bench clean
+.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining test-mutants check rehearse rehearse-short format lock image bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ test-beam: install  ## whole runs on other Beam engines, with a real job service
 
 test-retraining: install  ## sixty simulated nights of a retraining timer; takes long
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_sixty_days.py tests/integration/test_retraining.py $(ARGS)
+
+test-mutants: install  ## small faults in chosen modules: how many the tests notice; ARGS='--seed 1 --count 100 --only dag'
+	@$(PYTHON) -m tests.mutants $(ARGS)
 
 rehearse: install  ## the compiled pipeline for Vertex and KFP, every step as in a pod, without a cluster
 	@$(PYTHON) -m pipeline rehearse --target vertex $(ARGS)

@@ -47,11 +47,10 @@ INSTALL_REQUIRES = [
   'PyYAML>=6,<7',
   'click>=8,<9',  # The command line; kfp brings it anyway, and it imports in 50 ms.
   'rich>=13,<16',  # The live view, tables, progress.
-  'matplotlib>=3.8,<4',  # Loss curves as pictures.
   'scikit-learn>=1.4,<2',  # Projections and feature selection; TFX's analyzers bring it anyway.
   'cronsim>=2.6,<2.8',  # When a cron expression fires. 2.8 takes days that never come, such as 30 February.
   'Jinja2>=3.1,<4',  # The report's templates; TFX brings it anyway, and it escapes what it is given.
-  'MarkupSafe>=2,<4',  # The same escaping outside a template.
+  'MarkupSafe>=2,<4',  # The same escaping outside a template, as in charts.
   'portalocker>=2.8,<5',  # One run at a time on an output directory.
   'ai-edge-litert>=2',  # What clients of the model run it with; TensorFlow's own interpreter is on its way out.
   'tzdata',  # IANA zones where the system has none, as in slim images.
@@ -78,10 +77,10 @@ EXTRAS_REQUIRE = {
     'h5py>=3',  # Weights of a model, compared by a benchmark.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
+    'matplotlib>=3.8,<4',  # Points in polygons, as an oracle of the zones.
     'mypy>=1.11',
     'pandas>=1.5,<3',
     'pandas-stubs',
-    'pillow>=10',
     'pyfarmhash',  # Which one, requirements/overrides.txt says.
     'pytest>=8',
     'pytest-timeout>=2',

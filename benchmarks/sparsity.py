@@ -23,8 +23,6 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -32,6 +30,21 @@ from rich.table import Table
 from configs.loading import load
 from configs.recipe import FineTuning, Pruning, Recipe
 from configs.run import RunConfig
+from models.charts import (
+  WIDTH,
+  Frame,
+  Series,
+  element,
+  horizontal,
+  legend,
+  line,
+  padded,
+  percent,
+  picture,
+  polyline,
+  standalone,
+  vertical,
+)
 from models.compression.compressor import Compressor
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
@@ -48,6 +61,8 @@ LEVELS = (0.5, 0.75, 0.8, 0.875, 0.9, 0.95)
 BLOCKS = ('unstructured', '4x1', '16x1')
 AIMS = {('small', 0.8): 1.01, ('small', 0.9): 1.02, ('wide', 0.9): 1.01}
 """The RMSE ratios that the project aims at."""
+
+_HEIGHT = 260.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     setting = {'model': options.model, 'seeds': options.seeds, 'folds': options.folds, 'epochs': options.epochs}
     pathlib.Path(options.output).write_text(json.dumps({**setting, 'rows': rows}, indent=2), encoding='utf-8')
   if options.picture:
-    _draw(rows, options).savefig(options.picture, dpi=120)
+    pathlib.Path(options.picture).write_text(draw(rows, options.model), encoding='utf-8')
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -153,7 +168,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
   parser.add_argument('--epochs', type=int, default=FineTuning().epochs, help='of the fine-tuning')
   parser.add_argument('--learning-rate', type=float, default=FineTuning().learning_rate, help='of the fine-tuning')
   parser.add_argument('--output', help='a JSON file to write')
-  parser.add_argument('--picture', help='a PNG file to write')
+  parser.add_argument('--picture', help='an SVG file to write')
   options = parser.parse_args(arguments)
   if options.seeds < 2:
     parser.error(f'--seeds must be at least 2 for an interval, got {options.seeds}.')
@@ -190,20 +205,30 @@ def _table(rows: list[dict], options: argparse.Namespace) -> Table:
   return table
 
 
-def _draw(rows: list[dict], options: argparse.Namespace) -> Figure:
-  figure = Figure(figsize=(6.4, 3.8), layout='constrained')
-  FigureCanvasAgg(figure)
-  axes = figure.subplots()
-  for structure in (*BLOCKS, '2:4'):
-    found = sorted((row for row in rows if row['structure'] == structure), key=lambda row: row['sparsity'])
-    x, y = [row['sparsity'] for row in found], [row['ratio'] for row in found]
-    spread = [[row['ratio'] - row['low'] for row in found], [row['high'] - row['ratio'] for row in found]]
-    axes.errorbar(x, y, yerr=spread, marker='o', markersize=4, capsize=3, label=structure)
-  axes.axhline(1, color='0.5', linewidth=1)
-  axes.set(xlabel='sparsity', ylabel='RMSE, ratio to dense', title=f'{options.model} model')
-  axes.grid(alpha=0.3)
-  axes.legend(frameon=False)
-  return figure
+def draw(rows: list[dict], model: str) -> str:
+  """The table as an SVG file: a line for each structure, with its intervals."""
+  found = {
+    structure: sorted((row for row in rows if row['structure'] == structure), key=lambda row: row['sparsity'])
+    for structure in (*BLOCKS, '2:4')
+  }
+  ends = [row[end] for of_structure in found.values() for row in of_structure for end in ('low', 'high')]
+  frame = Frame(
+    x=horizontal(0.45, 0.98),
+    y=vertical(*padded([1.0, *ends]), _HEIGHT),
+    x_label=f'sparsity, {model} model',
+    y_label='RMSE, ratio to dense',
+    x_format=lambda value: percent(value, 0),
+  )
+  parts = [line(frame.x.start, frame.y(1), frame.x.end, frame.y(1), 'axis')]
+  for place, of_structure in enumerate(found.values()):
+    # Beside each other, or equal ones would hide each other.
+    points = [(frame.x(row['sparsity'] + 0.004 * (place - 1.5)), row) for row in of_structure]
+    parts += [line(x, frame.y(row['low']), x, frame.y(row['high']), f'whisker s{place}') for x, row in points]
+    parts.append(polyline([(x, frame.y(row['ratio'])) for x, row in points], f'curve s{place}'))
+    parts += [element('circle', cx=x, cy=frame.y(row['ratio']), r=3, class_=f'fill s{place}') for x, row in points]
+  parts += legend([Series(structure, f's{place}', (), ()) for place, structure in enumerate(found)])
+  label = f'RMSE against sparsity by structure, {model} model.'
+  return standalone(picture(WIDTH, _HEIGHT, label, frame.drawn(), *parts))
 
 
 if __name__ == '__main__':

@@ -6,8 +6,8 @@ First the step as `farelite run` has it, each time in a new output directory and
 publisher, the import of the toolkit, the training, the copies into artifacts.
 
 Then TFX's `run_fn` alone, imports left out, in a process of its own per measurement, in turn. Where the time of the
-main thread goes is told for the last round; trainings run in another thread and pictures are drawn by another process,
-so both cores have to be free: on a busy machine look at the CPU seconds.
+main thread goes is told for the last round; trainings run in another thread, so both cores have to be free: on a busy
+machine look at the CPU seconds.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     rounds = [{name: _child(recipes, str(output)) for name, recipes in RECIPES.items()} for _ in range(options.rounds)]
   _show('run_fn', [{name: measured[name]['seconds'] for name in RECIPES} for measured in rounds])
   for name in RECIPES:
-    own, drawing = (np.median([measured[name]['cpu'][kind] for measured in rounds]) for kind in ('own', 'drawing'))
-    print(f'run_fn, {name}: CPU {own:.1f} s, and {drawing:.1f} s in the process that draws')
+    print(f'run_fn, {name}: CPU {np.median([measured[name]["cpu"] for measured in rounds]):.1f} s')
   print('where the main thread of five recipes takes it:')
   for part, seconds in rounds[-1]['five recipes']['parts'].items():
     print(f'  {part:<40} {seconds:5.1f} s')
@@ -87,7 +86,7 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
   from tfx.components.trainer.fn_args_utils import FnArgs
 
   from configs.loading import load
-  from models import plots, recipe_training, run_fn, training
+  from models import recipe_training, run_fn, training
   from models.compression import report
 
   parts: dict[str, float] = {}
@@ -107,7 +106,7 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
   timed(training.TrainingRun, '__init__', 'compiling the training steps')
   timed(futures.Future, 'result', 'waiting for trainings')
   timed(recipe_training.RecipeTraining, '_export', 'exporting')
-  timed(plots.Drawing, '__exit__', 'waiting for pictures')
+  timed(report, 'draw_report', 'drawing')
   timed(recipe_training.FinalModels, 'of', 'building the exported models')
   timed(report, 'ratio_interval', 'intervals')
   config = load('chicago', [f'training.recipes={recipes}'])
@@ -132,10 +131,7 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
     run_fn.run_fn(arguments)
     seconds, now = time.perf_counter() - start, os.times()
   parts['the rest: wrapping, reading, checking'] = seconds - sum(parts.values())
-  cpu = {
-    'own': now.user + now.system - used.user - used.system,
-    'drawing': now.children_user + now.children_system - used.children_user - used.children_system,
-  }
+  cpu = now.user + now.system - used.user - used.system
   return {'seconds': seconds, 'cpu': cpu, 'parts': parts}
 
 

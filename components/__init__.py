@@ -1,8 +1,7 @@
 """One folder per TFX component. Importing this package loads neither TensorFlow nor Beam.
 
-TFX imports an artifact type by the path that its `TYPE_NAME` says, so the
-types are exported here; each is loaded when it is asked for, as TFX's own
-`Artifact` class brings TensorFlow along.
+TFX imports an artifact type by the path that its `TYPE_NAME` says, so the types are exported here; each is loaded when
+it is asked for, as TFX's own `Artifact` class brings TensorFlow along.
 """
 
 from __future__ import annotations
@@ -12,11 +11,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
   from components.artifacts import CompressionReport, LiteVariants, Quarantine, ReductionReport
 
-__all__ = ['CompressionReport', 'LiteVariants', 'Quarantine', 'ReductionReport']
+_TYPES = ('CompressionReport', 'LiteVariants', 'Quarantine', 'ReductionReport')
+
+__all__ = [
+  'CompressionReport',
+  'LiteVariants',
+  'Quarantine',
+  'ReductionReport',
+  'artifacts',
+  'bigquery_ride_gen',
+  'compression_gate',
+  'dimensionality_reduction',
+  'fare_evaluator',
+  'feature_engineering',
+  'parquet',
+  'pruning_trainer',
+  'pusher',
+  'quantization_rewriter',
+  'resolvers',
+  'ride_example_gen',
+  'ride_validator',
+]
 
 
 def __getattr__(name: str) -> object:
-  if name not in __all__:
+  if name not in _TYPES:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
   from components import artifacts
 

@@ -31,12 +31,7 @@ class Config(BaseModel):
 
 
 class Interval(Config):
-  """A closed range of numbers.
-
-  Attributes:
-    min: the smallest allowed value.
-    max: the largest allowed value.
-  """
+  """A closed range of numbers."""
 
   min: float
   max: float
@@ -74,9 +69,8 @@ class Problem:
 
   Attributes:
     location: keys from where the check was made down to the mistake.
-    message: the rest of the sentence, ending with a full stop; one that begins
-      with a verb such as 'must' goes on after the location, another one
-      follows a colon.
+    message: the rest of the sentence, ending with a full stop; one that begins with a verb such as 'must' goes on after
+      the location, another one follows a colon.
   """
 
   location: tuple[str, ...]

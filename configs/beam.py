@@ -53,11 +53,9 @@ class RunningMode(str, enum.Enum):
 class Environment(str, enum.Enum):
   """Where a portable runner's workers live.
 
-  `LOOPBACK`: in the process that submits. `EXTERNAL`: in a worker pool at
-  `environment_config`, host and port. `PROCESS`: started by the runner as
-  `environment_config` says, JSON with a `command`. `SUBPROCESS`: started by
-  Beam's local job service by the command in `environment_config`. `DOCKER`: in
-  containers of `sdk_container_image`.
+  `LOOPBACK`: in the process that submits. `EXTERNAL`: in a worker pool at `environment_config`, host and port.
+  `PROCESS`: started by the runner as `environment_config` says, JSON with a `command`. `SUBPROCESS`: started by Beam's
+  local job service by the command in `environment_config`. `DOCKER`: in containers of `sdk_container_image`.
   """
 
   LOOPBACK = 'LOOPBACK'
@@ -68,12 +66,7 @@ class Environment(str, enum.Enum):
 
 
 class Direct(Config):
-  """Beam's runner on this machine.
-
-  Attributes:
-    direct_running_mode: see `RunningMode`.
-    direct_num_workers: workers; 0 for one per core.
-  """
+  """Beam's runner on this machine; of `direct_num_workers`, 0 means one per core."""
 
   direct_running_mode: RunningMode = RunningMode.IN_MEMORY
   direct_num_workers: Annotated[int, Field(ge=0)] = 1
@@ -83,7 +76,6 @@ class Workers(Config):
   """The workers of a portable runner.
 
   Attributes:
-    environment_type: see `Environment`.
     environment_config: what `environment_type` needs.
     sdk_container_image: the image of `DOCKER` workers, with this project in it.
     sdk_worker_parallelism: bundles that one worker runs at a time.

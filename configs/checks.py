@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from configs.base import Problem, nearest
-from configs.compression import BLOCK_INPUTS, Compression, Precision, Scheme, applies
+from configs.compression import Compression, Precision, Scheme, applies
 from configs.dataset import Dataset
 from configs.features import Features
+from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER
 from configs.layers import Layer, LayerKind, embeddings, has_numeric
 from configs.model import Activation, Model
 from configs.pruning import kernel_problems, pruning_steps
 from configs.recipe import (
-  CLIP_LAYER,
   GROUPS,
-  OUTPUT_LAYER,
   Clustering,
   Pruning,
   Quantization,
@@ -36,13 +35,10 @@ def recipe_problems(recipe: Recipe, model: Model, layers: Sequence[Layer]) -> li
     recipe: valid in itself, layer groups replaced by names or not.
     model: its activation.
     layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the recipe's name down.
+  Returns: Problems located from the recipe's name down.
   """
   check = _RecipeCheck(recipe, model, layers)
-  found = [*check.pruning(), *check.clustering(), *check.quantization()]
-  return [problem.under(recipe.name) for problem in found]
+  return [problem.under(recipe.name) for name in recipe.techniques for problem in check.technique(name)]
 
 
 class _RecipeCheck:
@@ -53,13 +49,27 @@ class _RecipeCheck:
     dense = [layer.name for layer in layers if layer.kind is LayerKind.DENSE]
     self._hidden = [name for name in dense if name != OUTPUT_LAYER]
 
-  def pruning(self) -> Iterator[Problem]:
-    pruning = self._recipe.pruning
-    if not pruning:
-      return
+  def technique(self, name: str) -> Iterator[Problem]:
+    """What is wrong with a technique of the recipe: what may be with any, and then its own."""
+    technique = self._recipe.technique(name)
+    names = technique.names(self._hidden)
+    yield from (problem.under(name) for problem in self._unknown(names))
+    for layer in [self._layers[each] for each in names if technique.dense_only and each in self._layers]:
+      if layer.kind is not LayerKind.DENSE:
+        told = f"{name} takes dense layers only, and '{layer.name}' is {_article(layer.kind)}; leave it out."
+        yield Problem((name, 'layers'), told)
+    if isinstance(technique, Pruning):
+      yield from self._pruning(technique)
+    elif isinstance(technique, Clustering):
+      yield from self._too_many_clusters(technique, names)
+      yield from self._too_few_clusters(technique, names)
+    elif isinstance(technique, Quantization):
+      yield from self._without_scheme(technique, names)
+      yield from self._idle_configs(technique, names)
+      yield from self._activations(technique, names)
+
+  def _pruning(self, pruning: Pruning) -> Iterator[Problem]:
     targets = pruning.targets(self._hidden)
-    for problem in self._unknown(targets):
-      yield problem.under('pruning')
     for name, sparsity in targets.items():
       layer = self._layers.get(name)
       if layer and layer.units is None:
@@ -69,31 +79,7 @@ class _RecipeCheck:
         yield from (problem.under('pruning') for problem in problems)
     yield from _too_short(pruning)
 
-  def clustering(self) -> Iterator[Problem]:
-    clustering = self._recipe.clustering
-    if not clustering:
-      return
-    names = clustering.names(self._hidden)
-    yield from (problem.under('clustering') for problem in self._unknown(names))
-    for name in names:
-      layer = self._layers.get(name)
-      if layer and layer.kind is not LayerKind.DENSE:
-        told = f"clustering takes dense layers only, and '{name}' is {_article(layer.kind)}; leave it out."
-        yield Problem(('clustering', 'layers'), told)
-    yield from self._too_many_clusters(clustering, names)
-    yield from self._too_few_clusters(clustering, names)
-
-  def quantization(self) -> Iterator[Problem]:
-    quantization = self._recipe.quantization
-    if not quantization:
-      return
-    names = quantization.names(self._hidden)
-    yield from (problem.under('quantization') for problem in self._unknown(names))
-    yield from self._without_scheme(quantization, names)
-    yield from self._idle_configs(quantization, names)
-    yield from self._activations(quantization, names)
-
-  def _unknown(self, names: Sequence[str] | dict[str, float]) -> Iterator[Problem]:
+  def _unknown(self, names: Sequence[str]) -> Iterator[Problem]:
     for name in names:
       if name not in self._layers:
         known = ', '.join(self._layers)
@@ -169,25 +155,11 @@ def _article(kind: LayerKind) -> str:
   return f'an {kind.value}' if kind is LayerKind.EMBEDDING else f'a {kind.value}'
 
 
-_NEVER_SPARSE = {
-  Precision.FLOAT16: 'TFLite makes NaN of blocks of 16-bit floats',
-  Precision.INT16X8: 'TFLite computes wrong fares from blocks of 8-bit weights and 16-bit activations',
-  Precision.WEIGHT_ONLY_INT8: "the LiteRT quantizer can't read sparse weights",
-  Precision.DYNAMIC_INT4: "the LiteRT quantizer can't read sparse weights",
-}
-"""Why a precision does not go with sparse encoding; tried with the same versions and litert-quantizer 0.11."""
-
-
 def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> list[Problem]:
   """Everything that is wrong with a scheme for a run.
 
-  Args:
-    scheme: valid in itself.
-    recipes: all of the run's.
-    layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the scheme's name down.
+  Args: layers: all of the model's, see `model_layers`.
+  Returns: Problems located from the scheme's name down.
   """
   found = [*_tolerance(scheme), *_calibration(scheme), *_float_layers(scheme, layers), *_sparse(scheme, recipes)]
   return [problem.under(scheme.name) for problem in found]
@@ -231,21 +203,21 @@ def _sparse(scheme: Scheme, recipes: Sequence[Recipe]) -> Iterator[Problem]:
   place = ('sparse',)
   if not scheme.sparse:
     return
-  if scheme.precision in _NEVER_SPARSE:
-    reason = _NEVER_SPARSE[scheme.precision]
-    yield Problem(place, f'must be false with precision {scheme.precision.value}: {reason}.')
+  facts = scheme.precision.facts
+  if facts.never_sparse:
+    yield Problem(place, f'must be false with precision {scheme.precision.value}: {facts.never_sparse}.')
   elif not any(recipe.pruning for recipe in recipes):
     told = 'no recipe of this run prunes; sparse encoding would change nothing.'
     yield Problem(place, f'{told} Add one to training.recipes, such as {_example(scheme)}, or leave the scheme out.')
   elif not any(applies(scheme, recipe) for recipe in recipes):
-    inputs = BLOCK_INPUTS[scheme.precision]
+    inputs = facts.sparse_inputs
     blocks = f"in blocks of {inputs} inputs, which TFLite's 8-bit kernels want" if inputs > 1 else 'in blocks'
     told = f'no recipe of this run prunes {blocks}; no file would be encoded sparsely.'
     yield Problem(place, f'{told} Add one to training.recipes, such as {_example(scheme)}, or leave the scheme out.')
 
 
 def _example(scheme: Scheme) -> str:
-  return 'blocks_4x1_80' if scheme.precision is Precision.FLOAT32 else 'blocks_16x1_80'
+  return 'blocks_4x1_80' if scheme.precision.facts.sparse_inputs == 1 else 'blocks_16x1_80'
 
 
 _LEAST_RATIO = 0.5
@@ -255,28 +227,14 @@ _LEAST_BYTES = 1000
 _LEAST_MICROSECONDS = 0.1
 """Invoking an interpreter on that file takes 1.1 microseconds on the machine that the figures are from."""
 
-_BITS = {
-  Precision.FLOAT32: 32,
-  Precision.FLOAT16: 16,
-  Precision.DYNAMIC_RANGE: 8,
-  Precision.INT8: 8,
-  Precision.INT16X8: 8,
-  Precision.WEIGHT_ONLY_INT8: 8,
-  Precision.DYNAMIC_INT4: 4,
-}
-"""Of a weight, at least."""
-
 
 def budget_problems(compression: Compression, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> list[Problem]:
   """Limits that no variant can keep.
 
   Args:
     compression: the budget, and the schemes, each one fit for the run.
-    recipes: all of the run's.
     layers: all of the model's, see `model_layers`.
-
-  Returns:
-    Problems located from the budget's fields down.
+  Returns: Problems located from the budget's fields down.
   """
   hidden = [layer for layer in layers if layer.kind is LayerKind.DENSE and layer.name != OUTPUT_LAYER]
   none_fits = f'no model of {"-".join(str(layer.units) for layer in hidden)} fits'
@@ -292,7 +250,7 @@ def weight_bytes(recipe: Recipe, scheme: Scheme, layers: Sequence[Layer]) -> int
   for layer in layers:
     precision = Precision.FLOAT32 if layer.name in scheme.float_layers else scheme.precision
     kept = 1 - pruned.get(layer.name, 0) if scheme.sparse else 1
-    bits += (layer.weights or 0) * kept * _BITS[precision]
+    bits += (layer.weights or 0) * kept * precision.bits
   return int(bits / 8)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from configs.base import Config, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more, raise_any
 from configs.presets import PresetFolder
 from configs.recipe import Recipe
 
@@ -35,24 +35,87 @@ class Precision(str, enum.Enum):
   DYNAMIC_INT4 = 'dynamic_int4'
 
   @property
+  def facts(self) -> PrecisionFacts:
+    """What a file of this precision holds."""
+    return _FACTS[self]
+
+  @property
+  def bits(self) -> int:
+    """Of a weight, at least."""
+    return int(self.facts.weights.lstrip('floatin'))
+
+  @property
+  def is_quantized(self) -> bool:
+    """Whether weights are integers."""
+    return self.facts.weights.startswith('int')
+
+  @property
   def is_calibrated(self) -> bool:
     """Whether activations are integers, whose ranges come from rides or from quantization-aware training."""
-    return self in (Precision.INT8, Precision.INT16X8)
+    return self.facts.activations.startswith('int')
 
   @property
   def needs_quantizer(self) -> bool:
     """Whether it takes the LiteRT quantizer, which only the tfx121 lock has."""
-    return self in (Precision.WEIGHT_ONLY_INT8, Precision.DYNAMIC_INT4)
+    return bool(self.facts.quantizer)
+
+
+class PrecisionFacts(NamedTuple):
+  """What a precision means for a file; types as TFLite calls them.
+
+  Attributes:
+    weights: type of the kernels of dense layers.
+    tables: type of embedding tables.
+    activations: type of what dense layers take and yield.
+    smallest: kernels and tables of fewer values stay float32.
+    sparse_inputs: what the inputs of a block must be a multiple of, so that
+      TFLite's sparse kernels compute with it; 0 where there is no such block.
+      Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert
+      2.3: 8-bit kernels refuse to run with zeros in any block but 16x1.
+    never_sparse: why it does not go with sparse encoding, for the middle of a
+      sentence; tried with the same versions and litert-quantizer 0.11.
+    quantizer: the recipe of the LiteRT quantizer that makes it; '' where the
+      converter does.
+  """
+
+  weights: str
+  tables: str
+  activations: str
+  smallest: int = 0
+  sparse_inputs: int = 0
+  never_sparse: str = ''
+  quantizer: str = ''
+
+
+_HYBRID = 1024
+"""Dynamic range leaves tensors of fewer values in float (TFLite's `minimum_elements_for_weights`)."""
+
+_UNREADABLE = "the LiteRT quantizer can't read sparse weights"
+_NAN = 'TFLite makes NaN of blocks of 16-bit floats'
+_WRONG = 'TFLite computes wrong fares from blocks of 8-bit weights and 16-bit activations'
+
+_FACTS = {
+  Precision.FLOAT32: PrecisionFacts('float32', 'float32', 'float32', sparse_inputs=1),
+  Precision.FLOAT16: PrecisionFacts('float16', 'float16', 'float32', never_sparse=_NAN),
+  Precision.DYNAMIC_RANGE: PrecisionFacts('int8', 'int8', 'float32', smallest=_HYBRID, sparse_inputs=16),
+  Precision.INT8: PrecisionFacts('int8', 'int8', 'int8', sparse_inputs=16),
+  Precision.INT16X8: PrecisionFacts('int8', 'int16', 'int16', never_sparse=_WRONG),
+  Precision.WEIGHT_ONLY_INT8: PrecisionFacts(
+    'int8', 'float32', 'float32', never_sparse=_UNREADABLE, quantizer='weight_only_wi8_afp32'
+  ),
+  Precision.DYNAMIC_INT4: PrecisionFacts(
+    'int4', 'float32', 'float32', never_sparse=_UNREADABLE, quantizer='dynamic_wi4c_afp32'
+  ),
+}
+"""Everything that any step asks of a precision, but for how the converter is set (`models/lite/conversion.py`)."""
 
 
 class Calibration(Config):
   """The rides that activation ranges are taken from.
 
   Attributes:
-    rides: size of a sample of the training split, stratified by fare; all of
-      them when unset.
-    longest: how many of the highest fares are always in the sample, so that
-      the ranges cover them.
+    rides: size of a sample of the training split, stratified by fare; all of them when unset.
+    longest: how many of the highest fares are always in the sample, so that the ranges cover them.
     seed: of the sample.
   """
 
@@ -69,12 +132,10 @@ class Scheme(Config):
     summary: one sentence for tables.
     precision: of the dense core.
     float_layers: dense layers that stay float32 all the same, such as `fare`.
-    integer_only: refuse a core with a single operator that is not integer;
-      `int8` and `int16x8` alone.
-    sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to
-      recipes that prune in blocks.
-    tolerance: largest root mean square difference of the fares from the float
-      model's, as a fraction of the fares' standard deviation.
+    integer_only: refuse a core with a single operator that is not integer; `int8` and `int16x8` alone.
+    sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to recipes that prune in blocks.
+    tolerance: largest root mean square difference of the fares from the float model's, as a fraction of the fares'
+      standard deviation.
     calibration: where the ranges of integer activations come from.
   """
 
@@ -97,7 +158,8 @@ class Scheme(Config):
     if not self.integer_only:
       return []
     if not self.precision.is_calibrated:
-      told = f'must be false with precision {self.precision.value}: only int8 and int16x8 compute in integers alone.'
+      integer = joined(precision.value for precision in Precision if precision.is_calibrated)
+      told = f'must be false with precision {self.precision.value}: only {integer} compute in integers alone.'
       return [Problem(place, told)]
     if self.float_layers:
       return [Problem(place, f'must be false with float_layers, as {", ".join(self.float_layers)} would stay float.')]
@@ -119,11 +181,25 @@ class Scheme(Config):
     return [Problem(('name',), told)]
 
 
-def _packaged(*names: str) -> tuple[Scheme, ...]:
+def packaged_schemes(*names: str) -> tuple[Scheme, ...]:
+  """Schemes of those that come with the project, by name."""
   return tuple(Scheme.model_validate(SCHEMES.spelled_out(name)) for name in names)
 
 
-[FLOAT32_SCHEME] = _packaged(FLOAT32)
+[FLOAT32_SCHEME] = packaged_schemes(FLOAT32)
+
+
+def _float32_first(schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
+  yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
+  return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
+
+
+Schemes = Annotated[
+  tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...],
+  BeforeValidator(SCHEMES.listed),
+  AfterValidator(_float32_first),
+]
+"""Packaged ones by name, a user's own ones by path, or spelled out; `float32` is always among them, and first."""
 
 
 class JudgedOn(str, enum.Enum):
@@ -141,13 +217,10 @@ class Budget(Config):
   """What a variant must keep to be pushed; `null` leaves a limit out.
 
   Attributes:
-    rmse_ratio: largest ratio of the RMSE on the eval split to that of
-      `dense.float32`; 1.01 allows 1 % more.
-    worst_slice_ratio: the same for the worst slice, each slice's RMSE against
-      the same slice's.
+    rmse_ratio: largest ratio of the RMSE on the eval split to that of `dense.float32`; 1.01 allows 1 % more.
+    worst_slice_ratio: the same for the worst slice, each slice's RMSE against the same slice's.
     min_slice_rides: slices of fewer rides are shown, not judged.
-    judged_on: the ratios themselves, or the upper bounds of their 95 %
-      intervals.
+    judged_on: the ratios themselves, or the upper bounds of their 95 % intervals.
     bytes: largest size of the file as it is, not gzipped.
     latency_us: largest median time for one ride, in microseconds.
   """
@@ -164,8 +237,7 @@ class Measurement(Config):
   """How latency is measured.
 
   Attributes:
-    rounds: how often each file has its turn; files take turns, so that a busy
-      moment hits all of them.
+    rounds: how often each file has its turn; files take turns, so that a busy moment hits all of them.
     calls: for one ride each, within a turn.
     batch: rides in a call of the larger batch.
     threads: of the interpreter.
@@ -180,24 +252,12 @@ class Measurement(Config):
 class Compression(Config):
   """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
 
-  Attributes:
-    schemes: packaged ones by name, a user's own ones by path, or spelled out.
-      `float32` is always among them, and first.
-    budget: what the pushed file must keep.
-    measurement: how latency is measured.
+  Attributes: schemes: see `Schemes`.
   """
 
-  schemes: Annotated[
-    tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...], BeforeValidator(SCHEMES.listed)
-  ] = _packaged(FLOAT32, 'dynamic_range', 'float16', 'int8')
+  schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
-
-  @field_validator('schemes', mode='after')
-  @classmethod
-  def _float32_comes_first(cls, schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
-    yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
-    return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
 
   @model_validator(mode='after')
   def _names_are_unique(self) -> Compression:
@@ -205,18 +265,11 @@ class Compression(Config):
     return self
 
 
-BLOCK_INPUTS = {Precision.FLOAT32: 1, Precision.DYNAMIC_RANGE: 16, Precision.INT8: 16}
-"""What the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it.
-
-Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit kernels refuse to run with zeros in
-any block but 16x1.
-"""
-
-
 def applies(scheme: Scheme, recipe: Recipe) -> bool:
   """Whether a scheme does something to a recipe's model: a sparse one needs zeros in blocks that its kernels take."""
   if not scheme.sparse:
     return True
-  if recipe.pruning is None or recipe.pruning.block == (1, 1) or scheme.precision not in BLOCK_INPUTS:
+  inputs = scheme.precision.facts.sparse_inputs
+  if recipe.pruning is None or recipe.pruning.block == (1, 1) or not inputs:
     return False
-  return recipe.pruning.block[0] % BLOCK_INPUTS[scheme.precision] == 0
+  return recipe.pruning.block[0] % inputs == 0

@@ -97,9 +97,8 @@ class ExtraColumn(Config):
   Attributes:
     name: the canonical name; also the input name of the served model.
     column: the source's column name.
-    kind: `numeric`, or `categorical`, which travels as a whole float32: the
-      position in `vocabulary`, `len(vocabulary)` for any other value, NaN
-      where it is missing.
+    kind: `numeric`, or `categorical`, which travels as a whole float32: the position in `vocabulary`, `len(vocabulary)`
+      for any other value, NaN where it is missing.
     vocabulary: the known values of a categorical column, as text.
     unit: the unit of a numeric column.
     meaning: one sentence for the feature list.
@@ -145,8 +144,7 @@ class Rules(Config):
     fare: valid fares, in the city's currency.
     bounds: the bounding box of both ends of the ride.
     passengers: valid passenger counts.
-    earliest: first valid day of pickup.
-    latest: last valid day of pickup.
+    earliest, latest: first and last valid day of pickup.
     max_quarantined_share: a larger share of quarantined rows fails the run.
   """
 
@@ -197,8 +195,7 @@ class City(Config):
   """What is fixed about a city.
 
   Attributes:
-    center_latitude: origin of local kilometres, degrees.
-    center_longitude: origin of local kilometres, degrees.
+    center_latitude, center_longitude: origin of local kilometres, degrees.
     grid_rotation_degrees: clockwise angle from north to the street grid.
     landmarks: places whose distance matters.
     zones: areas whose fares differ; one flag for each end of the ride.
@@ -218,17 +215,14 @@ class Dataset(Config):
 
   Attributes:
     name: short name, part of the manifest.
-    path: files to read: a path or a glob; `{SPAN}`, `{YYYY}`, `{MM}`, `{DD}`
-      as in TFX; `package://NAME/...` for a file inside an installed package.
+    path: files to read: a path or a glob; `{SPAN}`, `{YYYY}`, `{MM}`, `{DD}` as in TFX; `package://NAME/...` for a file
+      inside an installed package.
     bigquery: a query or a table in BigQuery, in place of files.
     format: CSV (also gzip) or Parquet.
-    delimiter: the CSV delimiter.
     missing: texts that mean a missing value, besides the empty one.
     columns: the source's names of the canonical columns.
-    time: the pickup time.
     extras: further columns that are known before the ride.
-    known_after_ride: source columns that only the finished ride knows; naming
-      one of them as an input is refused.
+    known_after_ride: source columns that only the finished ride knows; naming one of them as an input is refused.
     rules: which rows are valid.
     city: landmarks, grid and tariff.
     currency: ISO 4217 code of the fare.

@@ -15,10 +15,8 @@ class Slices(Config):
 
   Attributes:
     hours: lower ends of the time bands; the first one must be 0.
-    distance_km: lower ends of the great-circle distance bands, kilometres;
-      the first one must be 0.
-    airport_km: a ride is an airport ride if either end is this near to an
-      airport landmark, kilometres.
+    distance_km: lower ends of the great-circle distance bands, kilometres; the first one must be 0.
+    airport_km: a ride is an airport ride if either end is this near to an airport landmark, kilometres.
   """
 
   hours: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 6.0, 10.0, 16.0, 20.0)
@@ -37,10 +35,8 @@ class Evaluation(Config):
   """What a candidate must reach before it is blessed.
 
   Attributes:
-    slices: see `Slices`.
     max_rmse: largest RMSE on the eval split, in the city's currency.
-    max_rmse_increase: largest relative increase of the RMSE over the model
-      that serves now; 0.02 means 2 %.
+    max_rmse_increase: largest relative increase of the RMSE over the model that serves now; 0.02 means 2 %.
     bootstrap: number of draws behind each 95 % interval, in the gate, the report and the study alike; the training
       reports of recipes draw the default number, as another one must not train them again.
   """

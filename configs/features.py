@@ -61,8 +61,7 @@ class GeographicBlock(Config):
   """Local kilometres, distances, bearing and landmarks.
 
   Attributes:
-    max_distance_km: distances are capped here.
-    landmark_cap_km: distances to landmarks are capped here.
+    max_distance_km, landmark_cap_km: distances, and those to landmarks, are capped here.
     proximity_km: decay length of the proximity to a landmark.
   """
 
@@ -77,10 +76,9 @@ class BucketBlock(Config):
 
   Attributes:
     count: number of buckets along one axis.
-    fit: boundaries at quantiles of the training split, or of equal width
-      over `rules.bounds` (what the case study does).
-    embedding: width of each bucket's embedding; the fourth root of the
-      vocabulary when unset.
+    fit: boundaries at quantiles of the training split, or of equal width over `rules.bounds` (what the case study
+      does).
+    embedding: width of each bucket's embedding; the fourth root of the vocabulary when unset.
   """
 
   enabled: bool = False
@@ -138,9 +136,7 @@ class Features(Config):
 def fourth_root(vocabulary: int) -> int:
   """Embedding width by the fourth-root rule: `round(vocabulary ** 0.25)`, at least 1.
 
-  Args:
-    vocabulary: number of distinct values, at least 1.
-
+  Args: vocabulary: number of distinct values, at least 1.
   Source: Google Developers Blog, "Introducing TensorFlow Feature Columns", 2017.
   """
   return max(1, math.floor(vocabulary**0.25 + 0.5))
@@ -149,9 +145,8 @@ def fourth_root(vocabulary: int) -> int:
 def categorical_sizes(dataset: Dataset, features: Features) -> dict[str, tuple[int, int]]:
   """The categorical columns in their order: buckets, crosses, extras.
 
-  Returns:
-    By column, the number of distinct indices, the one for missing values
-    included, and the width of its embedding.
+  Returns: By column, the number of distinct indices, the one for missing values included, and the width of its
+    embedding.
   """
   sizes: dict[str, tuple[int, int | None]] = {}
   if features.buckets.enabled:

@@ -27,9 +27,8 @@ class Layer:
   Attributes:
     name: as in the Keras model.
     kind: dense, embedding or custom.
-    inputs: rows of its weights: the inputs of a dense layer, the vocabulary of
-      an embedding; `None` where it takes the data to know, as with the first
-      dense layer, or where there are no weights.
+    inputs: rows of its weights: the inputs of a dense layer, the vocabulary of an embedding; `None` where it takes the
+      data to know, as with the first dense layer, or where there are no weights.
     units: columns of its weights; `None` where there are none.
   """
 
@@ -88,9 +87,8 @@ def embeddings(dataset: Dataset, features: Features) -> list[Layer]:
 
 def has_numeric(dataset: Dataset, features: Features) -> bool:
   """Whether there is a standardized vector to clip; cells bring an indicator of missing ends with them."""
-  blocks = (features.raw, features.passengers, features.temporal, features.geographic, features.buckets)
   return (
     features.crosses.has_cells
-    or any(block.enabled for block in blocks)
+    or any(block.enabled for name, block in features if name != 'crosses')
     or any(extra.kind == 'numeric' for extra in dataset.extras)
   )

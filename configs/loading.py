@@ -52,12 +52,10 @@ def load(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
   """Loads, merges and validates a config.
 
   Args:
-    source: a path to a YAML file, or a preset's name or `configs/NAME.yaml`
-      where no such file exists; the `chicago` preset when `None`.
+    source: a path to a YAML file, or a preset's name or `configs/NAME.yaml` where no such file exists; the `chicago`
+      preset when `None`.
     overrides: `section.key=value` texts; values are YAML.
-
-  Raises:
-    ConfigError: nothing to read, bad YAML, or values that can't be.
+  Raises: ConfigError: nothing to read, bad YAML, or values that can't be.
   """
   values = _read(source or 'chicago', seen=())
   for override in overrides:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, nearest, raise_any
 from configs.presets import RECIPES
@@ -37,9 +37,8 @@ class Model(Config):
     activation: of the hidden layers.
     l2: factor of the L2 penalty on the kernels.
     dropout: share of inputs dropped before each hidden layer but the first.
-    clip: standardized numeric features are clipped to this many standard
-      deviations, so that a mistyped coordinate can't cost hundreds; `null`
-      leaves them as they are.
+    clip: standardized numeric features are clipped to this many standard deviations, so that a mistyped coordinate
+      can't cost hundreds; `null` leaves them as they are.
   """
 
   hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=16)] = (64, 32, 16)
@@ -63,6 +62,19 @@ class EarlyStopping(Config):
   holdout: Fraction = 0.1
 
 
+def _dense_first(recipes: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
+  dense = [recipe for recipe in recipes if recipe.name == DENSE] or [DENSE_RECIPE]
+  return (*dense, *(recipe for recipe in recipes if recipe.name != DENSE))
+
+
+Recipes = Annotated[
+  tuple[Annotated[Recipe, BeforeValidator(RECIPES.spelled_out)], ...],
+  BeforeValidator(RECIPES.listed),
+  AfterValidator(_dense_first),
+]
+"""Packaged ones by name, a user's own ones by path, or spelled out; `dense` is always among them, and first."""
+
+
 class Training(Config):
   """Optimizer, length and randomness of the training.
 
@@ -78,10 +90,8 @@ class Training(Config):
     early_stopping: when to stop before the end.
     warm_start: start from the weights of the model that serves now.
     seed: of initialisation, shuffling and dropout.
-    recipes: what is made of the dense base: packaged recipes by name, a user's
-      own ones by path, or spelled out. `dense` is always trained, and first.
-    serve: name of the recipe that is judged and pushed; when unset, the first
-      one that the user listed.
+    recipes: what is made of the dense base, see `Recipes`.
+    serve: name of the recipe that is judged and pushed; when unset, the first one that the user listed.
   """
 
   epochs: PositiveInt | None = 40
@@ -95,9 +105,7 @@ class Training(Config):
   early_stopping: EarlyStopping = EarlyStopping()
   warm_start: bool = False
   seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
-  recipes: Annotated[
-    tuple[Annotated[Recipe, BeforeValidator(RECIPES.spelled_out)], ...], BeforeValidator(RECIPES.listed)
-  ] = (DENSE_RECIPE,)
+  recipes: Recipes = (DENSE_RECIPE,)
   serve: str | None = None
 
   @model_validator(mode='before')
@@ -111,12 +119,6 @@ class Training(Config):
     except ValueError:
       return values  # Told by the field itself.
     return {**values, 'serve': RECIPES.name_of(recipes[0])}
-
-  @field_validator('recipes', mode='after')
-  @classmethod
-  def _dense_comes_first(cls, recipes: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
-    dense = [recipe for recipe in recipes if recipe.name == DENSE] or [DENSE_RECIPE]
-    return (*dense, *(recipe for recipe in recipes if recipe.name != DENSE))
 
   @model_validator(mode='after')
   def _consistent(self) -> Training:

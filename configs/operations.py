@@ -29,9 +29,8 @@ class Metadata(Config):
   """The metadata store.
 
   Attributes:
-    kind: `sqlite` is a file of the output directory, for one machine; the
-      others are servers that several machines and pipelines share. Pipelines
-      of one store are told apart by their names.
+    kind: `sqlite` is a file of the output directory, for one machine; the others are servers that several machines and
+      pipelines share. Pipelines of one store are told apart by their names.
     host: of the server, a name or an address.
     port: of the server; the kind's usual one by default.
     database: a database that is there; its tables are made when it is empty.
@@ -78,8 +77,7 @@ class Retention(Config):
   What serves, and the artifacts that it was made of, stays whatever is set here.
 
   Attributes:
-    runs: number of the newest runs whose artifacts are kept.
-    versions: number of the newest pushed versions that are kept.
+    runs, versions: number of the newest runs, whose artifacts are kept, and of the newest pushed versions.
     max_age_days: runs and versions that are older go, whatever their number.
     after_run: whether each run ends with it.
   """
@@ -124,7 +122,6 @@ class Retraining(Config):
   Attributes:
     window: how many of the newest spans a run reads; the newest one evaluates and the ones before it train. `null`
       reads the newest span alone, divided by `split`.
-    triggers: see `Triggers`.
   """
 
   window: PositiveInt | None = None

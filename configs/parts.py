@@ -22,12 +22,9 @@ class Part(Generic[C]):
   that reading a field that is not declared raises an AttributeError and the key can't drift from what is read.
 
   Args:
-    model: the config.
     fields: dotted names, such as `rules.bounds`; all below a name is a part of it, and `extras.name` is the name of
       each extra.
-
-  Raises:
-    ValueError: the config has no such field.
+  Raises: ValueError: the config has no such field.
   """
 
   def __init__(self, model: type[C], *fields: str) -> None:
@@ -68,8 +65,7 @@ class Part(Generic[C]):
 def load_part(model: type[C], text: str) -> C:
   """A config with the fields alone that stand in JSON text, as `Part.dump` writes it or whole.
 
-  Raises:
-    ValueError: a field is unknown, or its value is none that it may have.
+  Raises: ValueError: a field is unknown, or its value is none that it may have.
   """
   return _made(model, json.loads(text))
 

@@ -33,17 +33,13 @@ class Vertex(Config):
   """Vertex AI Pipelines.
 
   Attributes:
-    project: the Google Cloud project that the pipeline runs in;
-      FARELITE_PROJECT where it is not set.
+    project: the Google Cloud project that the pipeline runs in; FARELITE_PROJECT where it is not set.
     region: such as `europe-west4`; FARELITE_REGION.
-    service_account: e-mail of the account that the steps run as;
-      FARELITE_SERVICE_ACCOUNT. The project's default where there is none.
-    network: `projects/NUMBER/global/networks/NAME` to peer with;
-      FARELITE_NETWORK.
-    kms_key: full name of a key that encrypts what Vertex stores;
-      FARELITE_KMS_KEY.
-    endpoint: of the API where it is not the region's, such as a private one;
-      FARELITE_VERTEX_ENDPOINT.
+    service_account: e-mail of the account that the steps run as; FARELITE_SERVICE_ACCOUNT. The project's default where
+      there is none.
+    network: `projects/NUMBER/global/networks/NAME` to peer with; FARELITE_NETWORK.
+    kms_key: full name of a key that encrypts what Vertex stores; FARELITE_KMS_KEY.
+    endpoint: of the API where it is not the region's, such as a private one; FARELITE_VERTEX_ENDPOINT.
   """
 
   project: Word | None = None
@@ -58,13 +54,10 @@ class Kfp(Config):
   """A cluster with Kubeflow Pipelines 2.
 
   Attributes:
-    endpoint: URL of the API, such as `https://kfp.example.com`;
-      FARELITE_KFP_ENDPOINT.
+    endpoint: URL of the API, such as `https://kfp.example.com`; FARELITE_KFP_ENDPOINT.
     namespace: of a multi-user installation; FARELITE_KFP_NAMESPACE.
-    experiment: what runs are listed under; FARELITE_KFP_EXPERIMENT, or the
-      pipeline's name.
-    service_account: the Kubernetes account that the steps run as;
-      FARELITE_KFP_SERVICE_ACCOUNT.
+    experiment: what runs are listed under; FARELITE_KFP_EXPERIMENT, or the pipeline's name.
+    service_account: the Kubernetes account that the steps run as; FARELITE_KFP_SERVICE_ACCOUNT.
   """
 
   endpoint: Url | None = None
@@ -84,8 +77,6 @@ class Platform(Config):
     pipeline_root: a bucket's folder for artifacts; FARELITE_PIPELINE_ROOT.
     serving: a bucket's folder for pushed versions, FARELITE_SERVING; below
       the pipeline root, by the pipeline's name, where it is not set.
-    vertex: see `Vertex`.
-    kfp: see `Kfp`.
   """
 
   image: Word | None = None
@@ -96,19 +87,10 @@ class Platform(Config):
 
 
 _VARIABLES = {
-  'image': ('image',),
-  'pipeline_root': ('pipeline_root',),
-  'serving': ('serving',),
-  'project': ('vertex', 'project'),
-  'region': ('vertex', 'region'),
-  'service_account': ('vertex', 'service_account'),
-  'network': ('vertex', 'network'),
-  'kms_key': ('vertex', 'kms_key'),
+  **{name: (name,) for name in ('image', 'pipeline_root', 'serving')},
+  **{name: ('vertex', name) for name in ('project', 'region', 'service_account', 'network', 'kms_key')},
   'vertex_endpoint': ('vertex', 'endpoint'),
-  'kfp_endpoint': ('kfp', 'endpoint'),
-  'kfp_namespace': ('kfp', 'namespace'),
-  'kfp_experiment': ('kfp', 'experiment'),
-  'kfp_service_account': ('kfp', 'service_account'),
+  **{f'kfp_{name}': ('kfp', name) for name in ('endpoint', 'namespace', 'experiment', 'service_account')},
 }
 
 VARIABLES = {PREFIX + name.upper(): location for name, location in _VARIABLES.items()}
@@ -121,9 +103,7 @@ def with_environment(platform: Platform, environment: Mapping[str, str]) -> Plat
   Args:
     platform: the config's; what it sets stays.
     environment: such as `os.environ`; empty values count as absent.
-
-  Raises:
-    pydantic.ValidationError: a variable's value can't be.
+  Raises: pydantic.ValidationError: a variable's value can't be.
   """
   values = platform.model_dump()
   for variable, (*sections, key) in VARIABLES.items():
@@ -145,12 +125,11 @@ class BigQuery(Config):
   Attributes:
     query: GoogleSQL; each row of its result is a ride.
     table: `project.dataset.table`, whole.
-    temp_dataset: a dataset of the project that pays, where a query's result is
-      kept while it is read; a new one, deleted afterwards, where it is null.
-    version: names the state of the data, such as a date. The same version is
-      served from the cache. Where it is null, a local run takes the time at
-      which the table was last changed; the result of a query, and a table on a
-      cluster, is then read again in every run.
+    temp_dataset: a dataset of the project that pays, where a query's result is kept while it is read; a new one,
+      deleted afterwards, where it is null.
+    version: names the state of the data, such as a date. The same version is served from the cache. Where it is null, a
+      local run takes the time at which the table was last changed; the result of a query, and a table on a cluster, is
+      then read again in every run.
   """
 
   query: Annotated[str, Field(min_length=1)] | None = None

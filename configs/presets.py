@@ -18,12 +18,9 @@ def read_mapping(text: str, what: str, example: str) -> dict[str, Any]:
   """Parses a YAML mapping.
 
   Args:
-    text: of the file.
     what: the file, as an error names it.
     example: what the mapping could hold.
-
-  Raises:
-    ValueError: no YAML, or no mapping.
+  Raises: ValueError: no YAML, or no mapping.
   """
   try:
     values = yaml.safe_load(text)
@@ -69,11 +66,7 @@ class PresetFolder:
     return tuple(sorted(file.name[:-5] for file in self._packaged().iterdir() if file.name.endswith('.yaml')))
 
   def listed(self, items: object) -> list[object]:
-    """The items as a list, a single one too.
-
-    Raises:
-      ValueError: neither an item nor a list.
-    """
+    """The items as a list, a single one too. Raises `ValueError`: neither an item nor a list."""
     if isinstance(items, (str, Mapping, Config)):
       return [items]
     if not isinstance(items, (list, tuple)):
@@ -84,15 +77,10 @@ class PresetFolder:
     """An item with everything in it that its name, path or `extends` refers to.
 
     Args:
-      item: a packaged one's name, the path of a YAML file, or a mapping, which
-        may hold `extends`: a name or a path. What it extends gives everything
-        but its name and summary, which would no longer be true.
-
-    Returns:
-      A mapping without `extends`; what is neither text nor mapping as it is.
-
-    Raises:
-      ValueError: no such item, an unreadable one, or one that extends itself.
+      item: a packaged one's name, the path of a YAML file, or a mapping, which may hold `extends`: a name or a path.
+        What it extends gives everything but its name and summary, which would no longer be true.
+    Returns: A mapping without `extends`; what is neither text nor mapping as it is.
+    Raises: ValueError: no such item, an unreadable one, or one that extends itself.
     """
     if isinstance(item, str):
       return self._read(item, seen=())

@@ -15,19 +15,13 @@ def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int |
 
   Args:
     pruning: the structure, and where the sparsity is written.
-    layer: name of the layer.
     sparsity: its target, in (0, 1).
-    inputs: rows of its weights; `None` as long as they are not known, which
-      leaves out what depends on them.
+    inputs: rows of its weights; `None` as long as they are not known, which leaves out what depends on them.
     units: columns of its weights.
-
-  Returns:
-    Problems located from the pruning down: `structure`, `final_sparsity` or `layers.<layer>`.
-
-  Source: tfmot 0.8.1, `pruning_impl.Pruning` and `pruning_utils`: 2:4 counts
-  along a unit's inputs, and `round((1 - sparsity) * n)` weights or blocks
-  stay, at least one. Blocks start at the upper left, and those at the lower
-  and right edge are cut off there: `models.compression.pruning`.
+  Returns: Problems located from the pruning down: `structure`, `final_sparsity` or `layers.<layer>`.
+  Source: tfmot 0.8.1, `pruning_impl.Pruning` and `pruning_utils`: 2:4 counts along a unit's inputs, and
+  `round((1 - sparsity) * n)` weights or blocks stay, at least one. Blocks start at the upper left, and those at the
+  lower and right edge are cut off there: `models.compression.pruning`.
   """
   rows = inputs or None
   if pruning.two_of_four:
@@ -93,8 +87,6 @@ class PruningSteps:
   Attributes:
     begin: the first update, at the initial sparsity.
     end: the last update, at the final sparsity: `begin + (updates - 1) * frequency`.
-    frequency: steps between two updates.
-    updates: how many there are.
   """
 
   begin: int
@@ -106,19 +98,13 @@ class PruningSteps:
 def pruning_steps(pruning: Pruning, total_steps: int) -> PruningSteps:
   """Steps of a pruning within a fine-tuning.
 
-  A float moment is that share of all steps, rounded. Two shifts make tfmot do
-  what the recipe says. It counts from 1, so a begin of 0 is 1; otherwise its
-  first update, already past the initial sparsity, came one frequency late. And
-  the end is lowered to the last update; otherwise the masks stopped short of
-  the final sparsity. 2:4 masks are set once, at step 1, whatever the schedule.
+  A float moment is that share of all steps, rounded. Two shifts make tfmot do what the recipe says. It counts from 1,
+  so a begin of 0 is 1; otherwise its first update, already past the initial sparsity, came one frequency late. And the
+  end is lowered to the last update; otherwise the masks stopped short of the final sparsity. 2:4 masks are set once, at
+  step 1, whatever the schedule.
 
-  Args:
-    pruning: begin, end, frequency, schedule and structure.
-    total_steps: of the whole fine-tuning.
-
-  Raises:
-    ValueError: no update, or a single one where the sparsity is to rise, or a
-      moment beyond the fine-tuning.
+  Args: pruning: begin, end, frequency, schedule and structure.
+  Raises: ValueError: no update, or a single one where the sparsity is to rise, or a moment beyond the fine-tuning.
   """
   if total_steps < 1:
     raise ValueError(f'a fine-tuning of {total_steps} steps prunes nothing.')

@@ -9,12 +9,12 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
-from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER
+from configs.layer_names import OUTPUT_LAYER
 
 HIDDEN = 'hidden'
 """In place of layer names: every hidden layer."""
@@ -59,6 +59,12 @@ def layers_branch(value: object) -> str:
   return SPARSITIES if isinstance(value, dict) else NAMES
 
 
+Layers = Annotated[
+  Annotated[Literal['hidden', 'core'], Tag(WORD)] | Annotated[LayerNames, Tag(NAMES)], Discriminator(layers_branch)
+]
+"""A group, or names of layers and groups."""
+
+
 class FineTuning(Config):
   """Length and learning rate of one technique's training.
 
@@ -86,6 +92,35 @@ class FineTuning(Config):
     if (self.epochs is None) == (self.steps is None):
       raise ValueError('give either epochs or steps, and set the other one to null.')
     return self
+
+
+class Technique(Config):
+  """What changes a copy of the dense base; each technique is a field of `Recipe`.
+
+  Attributes:
+    layers: which ones, `hidden`, `core` or names; a field of each technique.
+    fine_tuning: length and learning rate; a field of each technique.
+    dense_only: whether it takes no embedding table and no custom layer.
+    leaves_zeros: whether later techniques keep the zeros of its layers.
+    leaves_clusters: whether later techniques keep the distinct values of its
+      layers.
+  """
+
+  if TYPE_CHECKING:  # The order of a technique's fields is that of files and digests.
+    layers: Any
+    fine_tuning: FineTuning
+
+  dense_only: ClassVar[bool] = False
+  leaves_zeros: ClassVar[bool] = False
+  leaves_clusters: ClassVar[bool] = False
+
+  def names(self, hidden: Sequence[str]) -> tuple[str, ...]:
+    """Its layers, given the names of the hidden ones."""
+    return layer_names(self.layers, hidden)
+
+  def layers_by_name(self, hidden: Sequence[str]) -> Any:
+    """Its `layers` with names in place of groups."""
+    return self.names(hidden)
 
 
 TWO_OF_FOUR = '2:4'
@@ -130,29 +165,23 @@ class SparsitySchedule(str, enum.Enum):
   CONSTANT = 'constant'
 
 
-class Pruning(Config):
+class Pruning(Technique):
   """Magnitude pruning.
 
   Attributes:
     schedule: polynomial from `initial_sparsity`, or constant.
     initial_sparsity: at `begin`; polynomial alone.
-    final_sparsity: share of a layer's weights that are zero at the end. 2:4
-      fixes it at 0.5, and a sparsity by layer name goes before it; in both
-      cases it may be left out.
+    final_sparsity: share of a layer's weights that are zero at the end. 2:4 fixes it at 0.5, and a sparsity by layer
+      name goes before it; in both cases it may be left out.
     begin: when pruning begins.
-    end: when the final sparsity is reached; the rest of the fine-tuning
-      recovers with fixed masks.
-    power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune",
-      2017, uses 3).
-    frequency: steps between two updates of the masks; unset divides the time
-      between begin and end into 20.
-    structure: see `Structure`.
-    layers: `hidden`, a list of layer names, or a sparsity by layer name; the
-      groups `hidden` and `core` may be among the names. The output layer is
-      pruned only where it is named; embedding tables are named
-      `<feature>_embedding`.
-    fine_tuning: length and learning rate.
+    end: when the final sparsity is reached; the rest of the fine-tuning recovers with fixed masks.
+    power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune", 2017, uses 3).
+    frequency: steps between two updates of the masks; unset divides the time between begin and end into 20.
+    layers: `hidden`, a list of layer names, or a sparsity by layer name; the groups `hidden` and `core` may be among
+      the names. The output layer is pruned only where it is named; embedding tables are named `<feature>_embedding`.
   """
+
+  leaves_zeros = True
 
   schedule: SparsitySchedule = SparsitySchedule.POLYNOMIAL
   initial_sparsity: Fraction = 0.0
@@ -204,16 +233,20 @@ class Pruning(Config):
     return self.structure == TWO_OF_FOUR
 
   def targets(self, hidden: Sequence[str]) -> dict[str, float]:
-    """Final sparsity by layer name; a layer's own one goes before its group's.
-
-    Args:
-      hidden: names of the hidden layers, first to last.
-    """
+    """Final sparsity by layer name, given the hidden ones; a layer's own one goes before its group's."""
     if not isinstance(self.layers, dict):
       return dict.fromkeys(layer_names(self.layers, hidden), self.final_sparsity)
     grouped = {name: self.layers[group] for group in GROUPS[::-1] if group in self.layers
                for name in layer_names(group, hidden)}  # fmt: skip
     return grouped | {name: sparsity for name, sparsity in self.layers.items() if name not in GROUPS}
+
+  def names(self, hidden: Sequence[str]) -> tuple[str, ...]:
+    """Its layers, given the names of the hidden ones."""
+    return tuple(self.targets(hidden))
+
+  def layers_by_name(self, hidden: Sequence[str]) -> Any:
+    """Its `layers` with names in place of groups, and with sparsities if it has any."""
+    return self.targets(hidden) if isinstance(self.layers, dict) else self.names(hidden)
 
   def _schedule_problems(self) -> list[Problem]:
     problems = []
@@ -246,22 +279,6 @@ class Pruning(Config):
     return problems
 
 
-__all__ = [
-  'CLIP_LAYER',
-  'DENSE',
-  'DENSE_RECIPE',
-  'OUTPUT_LAYER',
-  'Clustering',
-  'FineTuning',
-  'Initialization',
-  'Moment',
-  'Pruning',
-  'Quantization',
-  'Recipe',
-  'SparsitySchedule',
-  'Structure',
-]
-
 DENSE = 'dense'
 """Name of the recipe that leaves the base as it is."""
 
@@ -275,44 +292,33 @@ class Initialization(str, enum.Enum):
   RANDOM = 'random'
 
 
-class Clustering(Config):
+class Clustering(Technique):
   """Weight clustering: each layer's kernel holds few distinct values.
 
   Attributes:
-    clusters: distinct values per kernel; zero is one of them where the kernel
-      was pruned before.
-    initialization: of the centroids.
+    clusters: distinct values per kernel; zero is one of them where the kernel was pruned before.
     layers: `hidden` or a list of layer names, groups among them.
-    fine_tuning: length and learning rate.
   """
+
+  dense_only = True
+  leaves_clusters = True
 
   clusters: Annotated[int, Field(ge=2, le=256)] = 16
   initialization: Initialization = Initialization.KMEANS_PLUS_PLUS
-  layers: Annotated[
-    Annotated[Literal['hidden', 'core'], Tag(WORD)] | Annotated[LayerNames, Tag(NAMES)], Discriminator(layers_branch)
-  ] = 'hidden'
+  layers: Layers = 'hidden'
   fine_tuning: FineTuning = FineTuning()
 
-  def names(self, hidden: Sequence[str]) -> tuple[str, ...]:
-    """Clustered layers, given the names of the hidden ones."""
-    return layer_names(self.layers, hidden)
 
-
-class Quantization(Config):
+class Quantization(Technique):
   """Quantization-aware training: 8-bit weights and activations emulated in training.
 
   Attributes:
-    layers: `core` (every dense layer, the output too), or a list of layer
-      names, groups among them.
-    quantize_configs: for custom layers, the dotted path of a tfmot
-      `QuantizeConfig` by layer name, such as
+    layers: `core` (every dense layer, the output too), or a list of layer names, groups among them.
+    quantize_configs: for custom layers, the dotted path of a tfmot `QuantizeConfig` by layer name, such as
       `clip: models.compression.quantize_configs.ClipQuantizeConfig`.
-    fine_tuning: length and learning rate.
   """
 
-  layers: Annotated[
-    Annotated[Literal['core', 'hidden'], Tag(WORD)] | Annotated[LayerNames, Tag(NAMES)], Discriminator(layers_branch)
-  ] = 'core'
+  layers: Layers = 'core'
   quantize_configs: dict[str, str] = {}
   fine_tuning: FineTuning = FineTuning()
 
@@ -326,13 +332,9 @@ class Quantization(Config):
     )
     return self
 
-  def names(self, hidden: Sequence[str]) -> tuple[str, ...]:
-    """Quantized layers, given the names of the hidden ones."""
-    return layer_names(self.layers, hidden)
-
 
 class Recipe(Config):
-  """A named way from the dense base to a smaller model.
+  """A named way from the dense base to a smaller model. Techniques are applied in the order of the fields.
 
   Attributes:
     name: of files and pipeline nodes.
@@ -351,7 +353,8 @@ class Recipe(Config):
   @model_validator(mode='after')
   def _only_dense_has_no_technique(self) -> Recipe:
     if self.is_dense and self.name != DENSE:
-      told = f'has no technique: give pruning, clustering or quantization, or take the recipe {DENSE}.'
+      *others, last = TECHNIQUES
+      told = f'has no technique: give {", ".join(others)} or {last}, or take the recipe {DENSE}.'
       raise_any([Problem((), told)])
     if self.name == DENSE and not self.is_dense:
       raise_any([Problem(('name',), f"'{DENSE}' is the base itself, without any technique; choose another name.")])
@@ -365,23 +368,29 @@ class Recipe(Config):
   @property
   def techniques(self) -> tuple[str, ...]:
     """The fields of its techniques, in the order in which they are applied."""
-    return tuple(name for name in ('pruning', 'clustering', 'quantization') if getattr(self, name) is not None)
+    return tuple(name for name in TECHNIQUES if getattr(self, name) is not None)
+
+  def technique(self, name: str) -> Technique:
+    """The settings of one of its `techniques`."""
+    found = getattr(self, name)
+    assert isinstance(found, Technique)
+    return found
+
+  def before(self, technique: str) -> tuple[Technique, ...]:
+    """What is applied before one of its `techniques`."""
+    return tuple(self.technique(name) for name in self.techniques[: self.techniques.index(technique)])
 
   def with_layer_names(self, hidden: Sequence[str]) -> Recipe:
-    """The same with names in place of the groups, but for each technique's own default.
-
-    Args:
-      hidden: names of the hidden layers, first to last.
-    """
+    """The same with names in place of the groups, given the hidden ones, but for each technique's own default."""
     changed: dict[str, Config] = {}
-    if self.pruning and self.pruning.layers != type(self.pruning).model_fields['layers'].default:
-      pruning = self.pruning
-      named = pruning.targets(hidden) if isinstance(pruning.layers, dict) else layer_names(pruning.layers, hidden)
-      changed['pruning'] = pruning.model_copy(update={'layers': named})
-    for key, technique in (('clustering', self.clustering), ('quantization', self.quantization)):
-      if technique and technique.layers != type(technique).model_fields['layers'].default:
-        changed[key] = technique.model_copy(update={'layers': technique.names(hidden)})
+    for key in self.techniques:
+      technique = self.technique(key)
+      if technique.layers != type(technique).model_fields['layers'].default:
+        changed[key] = technique.model_copy(update={'layers': technique.layers_by_name(hidden)})
     return self.model_copy(update=changed) if changed else self
 
+
+TECHNIQUES = tuple(name for name in Recipe.model_fields if name not in ('name', 'summary'))
+"""The fields of a recipe that are techniques, in the order in which they are applied."""
 
 DENSE_RECIPE = Recipe(name=DENSE, summary='The dense base itself, in full precision.')

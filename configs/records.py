@@ -34,8 +34,7 @@ class Estimate:
 
   Attributes:
     value: the point.
-    low: lower bound; `None` where no interval is known.
-    high: upper bound; `None` where no interval is known.
+    low, high: bounds; `None` where no interval is known.
   """
 
   value: float
@@ -108,8 +107,7 @@ class Record(RecordPart):
 
   A model whose keys change sets another default for `schema_version`; that is what is written.
 
-  Attributes:
-    schema_version: which version of the model wrote it; 0 where a file is from before records said it.
+  Attributes: schema_version: which version of the model wrote it; 0 where a file is from before records said it.
   """
 
   MEND: ClassVar[str] = _AGAIN
@@ -121,15 +119,10 @@ class Record(RecordPart):
   def parse(cls: type[RecordT], text: str | bytes, where: str | os.PathLike[str]) -> RecordT:
     """The record that a text holds.
 
-    Args:
-      text: JSON.
-      where: the file that it is from, for the message.
-
-    Raises:
-      RecordError: the text is no such record, or one of a newer version without what this version needs.
+    Args: where: the file that it is from, for the message.
+    Raises: RecordError: the text is no such record, or one of a newer version without what this version needs.
     """
-    values = _loaded(text, where, cls.MEND)
-    return cls.of(values, where)
+    return cls.of(_loaded(text, where, cls.MEND), where)
 
   @classmethod
   def of(cls: type[RecordT], values: Any, where: str | os.PathLike[str]) -> RecordT:
@@ -165,39 +158,30 @@ class Record(RecordPart):
   def to_json(self, indent: int | None = 2) -> str:
     """The record as JSON, without a line break at its end.
 
-    Args:
-      indent: as `json.dumps`; `None` writes one line.
-
-    Raises:
-      ValueError: a number is not finite.
+    Args: indent: as `json.dumps`; `None` writes one line.
+    Raises: ValueError: a number is not finite.
     """
     return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def parse_list(
-  kind: type[EntryT], text: str | bytes, where: str | os.PathLike[str], mend: str = _AGAIN
-) -> tuple[EntryT, ...]:
+def parse_list(kind: type[EntryT], text: str | bytes, where: str | os.PathLike[str]) -> tuple[EntryT, ...]:
   """The entries of a file that is a list, and so has no place for a version; unknown keys of an entry are ignored.
 
   Args:
     kind: of an entry: a `RecordPart`, or `str`.
-    text: JSON.
     where: the file that it is from, for the message.
-    mend: what to do about a file that is broken.
-
-  Raises:
-    RecordError: the text is no such list.
+  Raises: RecordError: the text is no such list.
   """
-  values = _loaded(text, where, mend)
+  values = _loaded(text, where, _AGAIN)
   try:
     return pydantic.TypeAdapter(tuple[kind, ...]).validate_python(values)  # type: ignore[valid-type]
   except pydantic.ValidationError as error:
-    raise RecordError(f"'{where}' is broken ({_first(error)}); {mend}.") from None
+    raise RecordError(f"'{where}' is broken ({_first(error)}); {_AGAIN}.") from None
 
 
-def list_to_json(entries: Iterable[RecordPart], indent: int | None = 2) -> str:
+def list_to_json(entries: Iterable[RecordPart]) -> str:
   """A list of entries as JSON; a figure that is no number, as a bad model may have, stays NaN."""
-  return json.dumps([entry.to_dict() for entry in entries], indent=indent, ensure_ascii=False)
+  return json.dumps([entry.to_dict() for entry in entries], indent=2, ensure_ascii=False)
 
 
 def _loaded(text: str | bytes, where: str | os.PathLike[str], mend: str) -> Any:

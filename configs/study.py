@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from configs.base import Config, PositiveInt, nearest, one_or_more
-from configs.compression import FLOAT32, SCHEMES, Scheme
+from configs.compression import FLOAT32, Schemes, packaged_schemes
 from configs.features import Cross
+from configs.model import Recipes
 from configs.presets import RECIPES
 from configs.recipe import DENSE, Recipe
 from configs.reduction import ReductionMethod
@@ -33,11 +34,7 @@ REDUCTION_METHODS = tuple(method.value for method in ReductionMethod if method i
 
 
 def study_block(name: object) -> object:
-  """Checks the name of a block.
-
-  Raises:
-    ValueError: there is none of that name; names the nearest.
-  """
+  """Checks the name of a block. Raises `ValueError`: there is none of that name; names the nearest."""
   known = [block.value for block in StudyBlock]
   if name in known:
     return name
@@ -64,10 +61,9 @@ class Reductions(Config):
 
   Attributes:
     methods: as `reduction.method` names them.
-    shares: model inputs as shares of the features; lda has at most one less
-      than its fare bands, which grow with it.
-    tested_folds: folds per seed in which all of it is made; ranking features by
-      fitting trees over and over takes longer than a training.
+    shares: model inputs as shares of the features; lda has at most one less than its fare bands, which grow with it.
+    tested_folds: folds per seed in which all of it is made; ranking features by fitting trees over and over takes
+      longer than a training.
   """
 
   methods: tuple[str, ...] = REDUCTION_METHODS
@@ -88,18 +84,12 @@ class Embeddings(Config):
   """Embedding widths.
 
   Attributes:
-    widths: of every cross's embedding; `fourth_root` is what the others are
-      compared with, and always there.
+    widths: of every cross's embedding; `fourth_root` is what the others are compared with, and always there.
     crosses: which crosses are embedded, beside the features of the config.
   """
 
   widths: tuple[PositiveInt | Literal['fourth_root'], ...] = (1, 2, 4, FOURTH_ROOT, 16, 100)
-  crosses: Annotated[tuple[Cross, ...], Field(min_length=1)] = (
-    Cross.PICKUP_CELL,
-    Cross.DROPOFF_CELL,
-    Cross.CELL_PAIR,
-    Cross.HOUR_OF_WEEK,
-  )
+  crosses: Annotated[tuple[Cross, ...], Field(min_length=1)] = tuple(Cross)
 
 
 class CompressionSweep(Config):
@@ -108,32 +98,14 @@ class CompressionSweep(Config):
   Attributes:
     recipes: as `training.recipes` lists them; dense is always trained.
     schemes: as `compression.schemes` lists them; float32 is always made.
-    tested_folds: folds per seed in which all of it is made; a recipe trains
-      longer than the base.
+    tested_folds: folds per seed in which all of it is made; a recipe trains longer than the base.
   """
 
-  recipes: Annotated[
-    tuple[Annotated[Recipe, BeforeValidator(RECIPES.spelled_out)], ...], BeforeValidator(RECIPES.listed)
-  ] = tuple(
+  recipes: Recipes = tuple(
     Recipe.model_validate(RECIPES.spelled_out(name)) for name in (DENSE, 'pruned_80', 'clustered_16', 'qat', 'pqat_80')
   )
-  schemes: Annotated[
-    tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...], BeforeValidator(SCHEMES.listed)
-  ] = tuple(Scheme.model_validate(SCHEMES.spelled_out(name)) for name in (FLOAT32, 'float16', 'dynamic_range', 'int8'))
+  schemes: Schemes = packaged_schemes(FLOAT32, 'float16', 'dynamic_range', 'int8')
   tested_folds: PositiveInt = 2
-
-  @field_validator('recipes', mode='after')
-  @classmethod
-  def _dense_first(cls, recipes: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
-    dense = Recipe.model_validate(RECIPES.spelled_out(DENSE))
-    return (dense, *(recipe for recipe in recipes if recipe.name != DENSE))
-
-  @field_validator('schemes', mode='after')
-  @classmethod
-  def _float32_first(cls, schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
-    yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32]
-    first = yardstick or [Scheme.model_validate(SCHEMES.spelled_out(FLOAT32))]
-    return (*first, *(scheme for scheme in schemes if scheme.name != FLOAT32))
 
 
 class Study(Config):
@@ -146,10 +118,6 @@ class Study(Config):
     folds: of each division, by time stamp: every ride is predicted once per
       seed by a model that has not seen its stamp.
     max_rides: of more rides, a sample of whole time stamps is taken.
-    dimensions: see there.
-    reductions: see there.
-    embeddings: see there.
-    compression: see there.
   """
 
   blocks: Annotated[

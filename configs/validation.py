@@ -23,11 +23,10 @@ class Validation(Config):
 
   Attributes:
     severity: the mildest anomaly that stops the run before training.
-    max_missing_share: largest share of missing values, by canonical column;
-      columns that are not named may be missing freely.
-    drift_threshold: largest Jensen-Shannon divergence, in [0, 1], of a column
-      from the previous span. TFDV compares histograms; random parts of the same
-      rides already differ by up to 0.15.
+    max_missing_share: largest share of missing values, by canonical column; columns that are not named may be missing
+      freely.
+    drift_threshold: largest Jensen-Shannon divergence, in [0, 1], of a column from the previous span. TFDV compares
+      histograms; random parts of the same rides already differ by up to 0.15.
     skew_threshold: the same between train and eval.
     drift_stops: whether drift and skew stop the run, or are only shown.
   """

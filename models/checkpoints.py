@@ -37,8 +37,7 @@ class TrainingState:
     step: optimizer steps taken.
     curves: one value per record point so far, by name.
     values: of all variables, in the order in which they are described.
-    best: values of the model's variables after the best epoch; None where
-      early stopping watches nothing.
+    best: values of the model's variables after the best epoch; None where early stopping watches nothing.
     best_loss: the watched loss of that epoch.
     stalled: epochs since then.
   """
@@ -55,10 +54,9 @@ class Checkpoint:
   """The last saved state of one training, in a folder of its own.
 
   Args:
-    directory: made at the first save; a bucket is fine. Give every training
-      (its config, its examples, where its weights start) a folder of its own.
-    every_seconds: least time between two saves; shorter trainings are never
-      saved, as doing them again costs no more.
+    directory: made at the first save; a bucket is fine. Give every training (its config, its examples, where its
+      weights start) a folder of its own.
+    every_seconds: least time between two saves; shorter trainings are never saved, as doing them again costs no more.
   """
 
   def __init__(self, directory: str, every_seconds: float = 5.0) -> None:
@@ -96,12 +94,9 @@ class Checkpoint:
   def restore(self, identity: Sequence[str]) -> TrainingState | None:
     """The saved state.
 
-    Args:
-      identity: describes the variables and the training.
-
-    Returns:
-      None where nothing was saved, where the file is damaged, and where it
-      belongs to another training: a fresh start is right then.
+    Args: identity: describes the variables and the training.
+    Returns: None where nothing was saved, where the file is damaged, and where it belongs to another training: a fresh
+      start is right then.
     """
     self._saved_at = time.monotonic()
     path = os.path.join(self.directory, _FILE)

@@ -21,9 +21,7 @@ class AdamW:
   Keras' own needs some 25 operations per variable where TensorFlow has one, `ResourceApplyAdam`; tracing them is a
   third of the time of a short fine-tuning.
 
-  Attributes:
-    iterations: int64 variable, steps taken.
-
+  Attributes: iterations: int64 variable, steps taken.
   Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", 2019.
   """
 
@@ -31,9 +29,8 @@ class AdamW:
     """Makes the moments.
 
     Args:
-      config: learning rate, warmup and weight decay; biases are not decayed, as
-        decay pulls towards zero and the output's bias belongs at the typical
-        label.
+      config: learning rate, warmup and weight decay; biases are not decayed, as decay pulls towards zero and the
+        output's bias belongs at the typical label.
       steps: length of the schedule.
       variables: float32, all that `apply_gradients` will ever get.
     """
@@ -105,8 +102,8 @@ class ExampleTensors:
   """Examples where a compiled function finds them.
 
   Attributes:
-    columns: the model's inputs by name, [examples, ...]; tensors, or variables
-      whose examples are exchanged between calls.
+    columns: the model's inputs by name, [examples, ...]; tensors, or variables whose examples are exchanged between
+      calls.
     labels: float32 [examples, 1], the same.
   """
 
@@ -128,13 +125,9 @@ def compiled_steps(
     examples: what the rows refer to.
     batch: examples per step.
     config: names the loss and the seed.
-
-  Returns:
-    A concrete function from rows, int32 [steps, batch], to float32 [3]: two
-    sums over the steps, the loss with the layers' penalties and the squared
-    errors of all examples, then the last step's learning rate. The first is NaN
-    where a weight is no longer finite afterwards, as the next step's loss would
-    be.
+  Returns: A concrete function from rows, int32 [steps, batch], to float32 [3]: two sums over the steps, the loss with
+    the layers' penalties and the squared errors of all examples, then the last step's learning rate. The first is NaN
+    where a weight is no longer finite afterwards, as the next step's loss would be.
   """
   objective = _objective(config)
   resident = examples if isinstance(examples, ExampleTensors) else _tensors(model, examples)
@@ -167,10 +160,8 @@ def compiled_errors(model: keras.Model, examples: Examples, config: Training) ->
     model: built; takes `examples.inputs`, gives predictions of shape [batch, 1].
     examples: at least one.
     config: names the loss.
-
-  Returns:
-    A concrete function without arguments to float32 [2], means over the examples:
-    the loss with the layers' penalties, and the squared error.
+  Returns: A concrete function without arguments to float32 [2], means over the examples: the loss with the layers'
+    penalties, and the squared error.
   """
   objective = _objective(config)
   resident = _tensors(model, examples)
@@ -225,10 +216,7 @@ def _losses(
 def _dropout_by_step(model: keras.Model, seed: int, step: tf.Variable) -> Iterator[None]:
   """Traces dropout without a state of its own, which no checkpoint could hold.
 
-  Args:
-    model: whose dropout layers are traced inside of the context.
-    seed: of the training.
-    step: the optimizer's counter.
+  Args: model: whose dropout layers are traced inside of the context.
   """
   layers = [module for module in model.submodules if isinstance(module, keras.layers.Dropout)]
   for position, layer in enumerate(layers):

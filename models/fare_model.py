@@ -23,19 +23,14 @@ def build_fare_model(
 
   Args:
     config: the dense layers, and where the numeric features are clipped.
-    numeric_width: number of standardized numeric features; 0 leaves the
-      numeric input out.
+    numeric_width: number of standardized numeric features; 0 leaves the numeric input out.
     categoricals: features that get an embedding each.
-    typical_fare: where predictions start, in the city's currency; the median
-      of the training fares spares the first epochs.
+    typical_fare: where predictions start, in the city's currency; the median of the training fares spares the first
+      epochs.
     seed: of the initial weights.
-
-  Returns:
-    A model from `numeric` float32 [batch, numeric_width] and one int64 [batch]
-    per categorical to float32 [batch, 1], fares in the city's currency.
-
-  Raises:
-    ValueError: there is neither a numeric nor a categorical feature.
+  Returns: A model from `numeric` float32 [batch, numeric_width] and one int64 [batch] per categorical to float32
+    [batch, 1], fares in the city's currency.
+  Raises: ValueError: there is neither a numeric nor a categorical feature.
   """
   if not numeric_width and not categoricals:
     raise ValueError('The feature blocks yield no feature; switch one on under features.')

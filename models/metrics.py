@@ -4,6 +4,8 @@ An interval over rides is a bootstrap of whole time stamps. It draws as often as
 and by one rule: the draws depend on that number and on the time stamps alone. So the same rides have the same figures
 wherever they are shown, and models that are compared are drawn alike.
 
+Fares, predictions and stamps, the time stamps of the rides, are arrays [rides] throughout, of at least one ride.
+
 Source: the cluster bootstrap with Poisson(1) weights, an approximation of the multinomial one; Chamandy et al.,
 "Estimating Uncertainty for Massive Data Streams", Google, 2012.
 """
@@ -46,9 +48,7 @@ def root_mean_square(values: np.ndarray, axis: int | None = None) -> np.ndarray:
   Args:
     values: at least one along the axis.
     axis: along which; `None` for all numbers.
-
-  Returns:
-    Float64 without that axis.
+  Returns: Float64 without that axis.
   """
   return np.sqrt(np.mean(np.asarray(values, np.float64) ** 2, axis=axis))
 
@@ -65,7 +65,6 @@ class ResampledSums:
   Args:
     columns: numbers [rides]; at least one column.
     stamps: the time stamp of each ride, shape [rides]; rides that share one are not independent.
-    resamples: number of draws.
   """
 
   def __init__(self, columns: Sequence[np.ndarray], stamps: np.ndarray, resamples: int) -> None:
@@ -99,14 +98,7 @@ def error_intervals(
 ) -> dict[str, Estimate]:
   """RMSE and MAE with 95 % percentile intervals.
 
-  Args:
-    fares: true fares, shape [rides], at least one.
-    predictions: predicted fares, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
-    resamples: number of draws.
-
-  Returns:
-    `rmse` and `mae`, in the unit of the fares.
+  Returns: `rmse` and `mae`, in the unit of the fares.
   """
   errors = _errors(fares, predictions)
   sums = ResampledSums([np.ones(len(errors)), errors**2, np.abs(errors)], stamps, resamples)
@@ -117,23 +109,12 @@ def error_intervals(
 
 
 def slice_intervals(
-  fares: np.ndarray,
-  predictions: np.ndarray,
-  stamps: np.ndarray,
-  slices: Mapping[str, np.ndarray],
-  resamples: int,
+  fares: np.ndarray, predictions: np.ndarray, stamps: np.ndarray, slices: Mapping[str, np.ndarray], resamples: int
 ) -> dict[str, Estimate]:
   """The RMSE of slices with 95 % intervals, out of the draws of all rides: that of all rides is `error_intervals`'.
 
-  Args:
-    fares: true fares, shape [rides].
-    predictions: predicted fares, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
-    slices: by name, which rides belong to it: bool [rides].
-    resamples: number of draws.
-
-  Returns:
-    By name, in the unit of the fares; a slice without a ride is left out.
+  Args: slices: by name, which rides belong to it: bool [rides].
+  Returns: By name, in the unit of the fares; a slice without a ride is left out.
   """
   masks = {name: mask for name, mask in slices.items() if mask.any()}
   if not masks:
@@ -152,18 +133,9 @@ def ratio_interval(
   Each draw takes the same rides for both models, so what both find hard cancels: the interval is much narrower than
   those of the two errors.
 
-  Args:
-    fares: true fares, shape [rides], at least one.
-    predictions: of the model, shape [rides].
-    base_predictions: of the model that it is compared with, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
-    resamples: number of draws.
-
-  Returns:
-    RMSE of the model over RMSE of the base; below 1 the model is better.
-
-  Raises:
-    ValueError: the base makes no error at all, so that there is no ratio.
+  Args: base_predictions: of the model that it is compared with.
+  Returns: RMSE of the model over RMSE of the base; below 1 the model is better.
+  Raises: ValueError: the base makes no error at all, so that there is no ratio.
   """
   columns = [_errors(fares, values) ** 2 for values in (predictions, base_predictions)]
   ratio = ResampledSums(columns, stamps, resamples).root_ratio(0, 1)
@@ -178,10 +150,7 @@ def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
   Args:
     errors: float64 [rides], at least one.
     stamps: the time stamp of each ride [rides]; rides that share one are not independent.
-
-  Returns:
-    No interval where all rides share one time stamp.
-
+  Returns: No interval where all rides share one time stamp.
   Source: the cluster-robust variance of a mean; Cameron and Miller, "A Practitioner's Guide to Cluster-Robust
     Inference", J. Human Resources 50(2), 2015.
   """
@@ -236,10 +205,8 @@ class SliceErrors(NamedTuple):
   """One slice of the examples.
 
   Attributes:
-    examples: how many.
     error: in the unit of the labels.
-    ratio: to the baseline's; `None` where the baseline makes no error, so that
-      there is no ratio.
+    ratio: to the baseline's; `None` where the baseline makes no error, so that there is no ratio.
   """
 
   examples: int
@@ -253,7 +220,6 @@ class Comparison(NamedTuple):
   Attributes:
     error: in the unit of the labels.
     ratio: to the baseline's; paired.
-    slices: by name.
     others: further figures that are shown, by name.
   """
 
@@ -277,15 +243,9 @@ def compare(
   different time stamps are independent, hence those of a slice are as if it had been drawn by itself.
 
   Args:
-    fares: true fares, shape [rides], at least one.
-    predictions: of the model, shape [rides].
-    base_predictions: of the baseline, shape [rides].
-    stamps: the time stamp of each ride, shape [rides].
+    base_predictions: of the baseline.
     slices: by name, which rides belong to it: bool [rides], at least one true.
-    resamples: number of draws.
-
-  Raises:
-    ValueError: the baseline makes no error at all, so that there is no ratio.
+  Raises: ValueError: the baseline makes no error at all, so that there is no ratio.
   """
   errors, base_errors = (np.asarray(values, np.float64) - fares for values in (predictions, base_predictions))
   # The first row is all rides; [1 + slices, rides].

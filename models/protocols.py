@@ -120,9 +120,7 @@ class FileContract(Protocol):
       file: what the message calls the file.
       inputs: the interpreter's details of each input, by name.
       outputs: the same of each output.
-
-    Raises:
-      LiteFileError: it is no file of this kind.
+    Raises: LiteFileError: it is no file of this kind.
     """
 
   def columns_of(
@@ -130,8 +128,7 @@ class FileContract(Protocol):
   ) -> dict[str, np.ndarray]:
     """The columns that a file takes, checked and in its types; `inputs` are the file's.
 
-    Raises:
-      LiteFileError: a column is missing or has another type or length.
+    Raises: LiteFileError: a column is missing or has another type or length.
     """
 
 
@@ -178,9 +175,7 @@ class Metric(Protocol):
       groups: [examples]; those of one group are drawn together.
       slices: by name, which examples belong to it: bool [examples], at least one true.
       resamples: number of draws.
-
-    Raises:
-      ValueError: the baseline makes no error, so that there is no ratio.
+    Raises: ValueError: the baseline makes no error, so that there is no ratio.
     """
 
   def figures(self, found: Comparison | None) -> dict[str, Estimate | None]:

@@ -27,9 +27,14 @@ from models.compression.compressor import Compressed, Compressor, Preparations, 
 from models.compression.proof import base_digest, prove
 from models.compression.quantized_model import fill, quantized_model
 from models.compression.records import REPORT_FOLDER
-from models.compression.report import training_report, write_report, write_weight_histograms
+from models.compression.report import (
+  training_report,
+  write_curves,
+  write_report,
+  write_tensorboard,
+  write_weight_histograms,
+)
 from models.keras_compat import keras
-from models.plots import Drawing, write_curves, write_tensorboard
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
 from models.training import Course, TrainingRun, predict, total_steps
@@ -40,8 +45,8 @@ class FinalModel(NamedTuple):
 
   Attributes:
     plain: the plain model; kernels that are quantized are on their 8-bit grid.
-    model: to export: the plain model, or one with 8-bit rounding in its
-      dense core; no wrapper of pruning or clustering is left in it.
+    model: to export: the plain model, or one with 8-bit rounding in its dense core; no wrapper of pruning or clustering
+      is left in it.
   """
 
   plain: keras.Model
@@ -90,13 +95,11 @@ class RecipeTraining:
   """Trains the dense base once and each recipe from a copy of it.
 
   Args:
-    training: of the base, and the recipes.
     described: all that the models depend on, as it is kept beside them.
     unit: of the labels.
     build: gives a fresh untrained model at each call.
     examples: the training split.
     held_out: the eval split; it is measured, never trained on.
-    exporter: writes SavedModels.
     logs: folder for curves and TensorBoard logs.
     checkpoints: folder of an unfinished training of exactly all this.
   """
@@ -132,15 +135,13 @@ class RecipeTraining:
       directory: gets a folder per recipe, by its name.
       model_folder: name of the SavedModel's folder inside of it.
       warm_start: SavedModel whose weights the base starts from.
-
     Raises:
-      ValueError: a recipe can't have an effect in so few steps; told before
-        anything is trained.
+      ValueError: a recipe can't have an effect in so few steps; told before anything is trained.
       DivergedError, NoEffectError, FailedError: nothing may be served.
     """
     self._check_recipes()
     home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._training.recipes}
-    with Drawing() as drawing, Background() as background:
+    with Background() as background:
       preparations = Preparations(self._build, self._examples, self._training)
       base, course = self._train_base(warm_start, background, preparations)
       weights = base.get_weights()
@@ -153,7 +154,7 @@ class RecipeTraining:
         background.start,
         preparations,
       )
-      digest = self._apply(compressor, base, course, home, drawing)
+      digest = self._apply(compressor, base, course, home)
     if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
       raise FailedError('The dense base changed while its recipes were trained; none of them can be compared.')
 
@@ -162,9 +163,7 @@ class RecipeTraining:
     if tf.io.gfile.exists(self._checkpoints):
       tf.io.gfile.rmtree(self._checkpoints)
 
-  def _apply(
-    self, compressor: Compressor, base: keras.Model, course: Course, home: Mapping[str, str], drawing: Drawing
-  ) -> str:
+  def _apply(self, compressor: Compressor, base: keras.Model, course: Course, home: Mapping[str, str]) -> str:
     """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
     recipes = self._training.recipes
     compressor.begin(recipes)
@@ -181,7 +180,7 @@ class RecipeTraining:
       self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
       prove(recipe, home[recipe.name], home[DENSE], highest, self._examples.terms)
-      self._report(compressed, predict(final.model, self._held_out), said['held_out'], home, drawing)
+      self._report(compressed, predict(final.model, self._held_out), said['held_out'], home)
       compressor.begin(recipes)
     return digest
 
@@ -225,12 +224,7 @@ class RecipeTraining:
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
   def _report(
-    self,
-    compressed: Compressed,
-    predictions: np.ndarray,
-    base_predictions: np.ndarray,
-    home: Mapping[str, str],
-    drawing: Drawing,
+    self, compressed: Compressed, predictions: np.ndarray, base_predictions: np.ndarray, home: Mapping[str, str]
   ) -> None:
     """Writes the report beside the model, and TensorBoard's view of it to the logs, by the eval split's predictions."""
     name = compressed.recipe.name
@@ -245,7 +239,7 @@ class RecipeTraining:
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
     )
-    write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER), drawing.draw)
+    write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
     logs = os.path.join(self._logs, 'tensorboard', name)
     for stage in compressed.stages:
       write_tensorboard(stage.course, os.path.join(logs, stage.technique))
@@ -257,8 +251,7 @@ class RecipeTraining:
 def start_from(model: keras.Model, saved_model: str) -> None:
   """Loads the weights that an exported model carries.
 
-  Raises:
-    ValueError: it carries none, or those of other features or layers.
+  Raises: ValueError: it carries none, or those of other features or layers.
   """
   path = os.path.join(saved_model, EXTRA, WEIGHTS)
   if not tf.io.gfile.exists(path):

@@ -18,7 +18,7 @@ from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset, ExtraColumn
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart
 from models.lite.client import LiteModel
-from models.versions import SAVED_MODEL, served_version
+from models.versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
 
 _DEGREES = 'degrees (WGS84)'
@@ -34,11 +34,7 @@ class InputColumn(RecordPart):
 
 
 def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
-  """The served model's raw columns, in order, for the manifest.
-
-  Args:
-    dataset: names the columns.
-  """
+  """The served model's raw columns, in order, for the manifest."""
   time = 'pickup, counted from 2009-01-01 00:00:00 on the wall clock of the city; may not be missing'
   columns = [_column(TIME, 's', time, 'int32')]
   for name in COORDINATES:
@@ -60,9 +56,6 @@ def _column(name: str, unit: str, meaning: str, dtype: str = 'float32') -> Input
   return InputColumn(name=name, dtype=dtype, unit=unit, meaning=meaning)
 
 
-EXTRA = 'assets.extra'
-"""Folder of a version for what is not part of its graph; TensorFlow Serving ignores it."""
-
 MANIFEST = f'{EXTRA}/manifest.json'
 
 LITE_FILE = f'{EXTRA}/model.tflite'
@@ -79,8 +72,7 @@ class Latency(RecordPart):
   """Microseconds of one call, input and output left out.
 
   Attributes:
-    p50: median of all calls.
-    p99: of all calls.
+    p50, p99: percentiles of all calls.
     spread: smallest and largest of the rounds' medians: how far another measurement may lie from this one.
   """
 
@@ -93,14 +85,10 @@ class VersionMetrics(RecordPart):
   """What was measured of the lite file of a version.
 
   Attributes:
-    rides: that it was measured on.
-    rmse: in the city's currency.
-    mae: the same.
+    rmse, mae: in the city's currency.
     rmse_ratio: to that of `rmse_ratio_to`, ride by ride.
     rmse_ratio_to: name of a variant.
-    latency_us: of one ride.
     peak_bytes: by how much it raised the peak of its process's memory.
-    bytes: of the file.
     gzip_bytes: of the file as users download it.
     sparsity: share of weights that are zero.
   """
@@ -131,9 +119,6 @@ class Manifest(Record):
     format: 1; what told the version of a manifest before `schema_version` did.
     created: when, in UTC.
     variant: name of the variant, `<recipe>.<scheme>`.
-    recipe: name of the training recipe.
-    scheme: name of the conversion scheme.
-    dataset: its name.
     currency: ISO 4217 code of the fares.
     inputs: the raw columns, in order.
     metrics: of the lite file.
@@ -162,16 +147,10 @@ def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Mani
   """Writes `assets.extra/manifest.json`; call it last, when every other file of the version is there.
 
   Args:
-    version_dir: a directory on a disk, with `saved_model.pb` at its root. A
-      version for a bucket is made on a disk and copied.
-    facts: what the version is; no NaN. When it was made and its files are not
-      looked at.
-
-  Returns:
-    What was written.
-
-  Raises:
-    ValueError: a number is not finite.
+    version_dir: a directory on a disk, with `saved_model.pb` at its root. A version for a bucket is made on a disk and
+      copied.
+    facts: what the version is; no NaN. When it was made and its files are not looked at.
+  Raises: ValueError: a number is not finite.
   """
   version = pathlib.Path(version_dir)
   created = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')
@@ -185,17 +164,9 @@ def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Mani
 
 
 def verify(version_dir: str | os.PathLike[str]) -> Manifest:
-  """Checks a version, byte by byte, against its manifest.
+  """The manifest of a version in a directory on a disk, after checking every byte against it.
 
-  Args:
-    version_dir: a directory on a disk.
-
-  Returns:
-    The manifest.
-
-  Raises:
-    ManifestError: there is no manifest, or no whole one, or a file was
-      altered, is missing, or does not belong there.
+  Raises: ManifestError: there is none, or no whole one, or a file was altered, is missing, or does not belong there.
   """
   version = pathlib.Path(version_dir)
   manifest = _read(version)
@@ -289,15 +260,10 @@ def write_golden(
 
   Args:
     version_dir: a directory on a disk.
-    rides: the raw columns [rides] by name, NaN where missing; at least one
-      ride.
-    lite_fares: float32 [rides].
-    saved_model_fares: float32 [rides].
+    rides: the raw columns [rides] by name, NaN where missing; at least one ride.
+    lite_fares, saved_model_fares: float32 [rides].
     tolerance: a scheme whose steps are coarse may need a larger one.
-
-  Raises:
-    ValueError: there is no ride, columns have other lengths, or a fare is no
-      number.
+  Raises: ValueError: there is no ride, columns have other lengths, or a fare is no number.
   """
   fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}
   columns = {name: np.asarray(column) for name, column in rides.items()}
@@ -317,9 +283,7 @@ def write_golden(
 def check_golden(version_dir: str | os.PathLike[str]) -> None:
   """Runs the lite file of a version on its golden rides.
 
-  Args:
-    version_dir: a directory on a disk.
-
+  Args: version_dir: a directory on a disk.
   Raises:
     ManifestError: there are none, or a fare is beyond the tolerance.
     LiteFileError: the lite file can't be used, or not for these rides.
@@ -360,7 +324,6 @@ class PushedModel(NamedTuple):
   """A lite file and the version it belongs to.
 
   Attributes:
-    file: the lite file.
     version: the version's directory, verified; `None` for a file on its own.
     manifest: the version's manifest; `None` for a file on its own.
   """
@@ -374,11 +337,9 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   """Finds a lite file and verifies the version around it.
 
   Args:
-    path: a version; or the push destination, of which the version that serves
-      is taken; or a lite file on its own, for which there is nothing to verify.
-
-  Raises:
-    ManifestError: there is no such thing, or it is not what was pushed.
+    path: a version; or the push destination, of which the version that serves is taken; or a lite file on its own, for
+      which there is nothing to verify.
+  Raises: ManifestError: there is no such thing, or it is not what was pushed.
   """
   place = pathlib.Path(path)
   if is_bucket(path):
@@ -392,16 +353,6 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   if LITE_FILE not in manifest.files:
     raise ManifestError(f"'{version}' was pushed without {LITE_FILE}; push a run that has a lite variant.")
   return PushedModel(version / LITE_FILE, version, manifest)
-
-
-def load_pushed(path: str | os.PathLike[str], threads: int = 1) -> LiteModel:
-  """Verifies what `find_pushed` finds, and loads it.
-
-  Raises:
-    ManifestError: see `find_pushed`.
-    LiteFileError: see `LiteModel`.
-  """
-  return LiteModel(find_pushed(path).file, threads)
 
 
 def _is_version(place: pathlib.Path) -> bool:

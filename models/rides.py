@@ -24,8 +24,7 @@ class Rides:
   """One split of transformed rides.
 
   Attributes:
-    inputs: model inputs by name: `numeric` float32 [rides, features], each
-      categorical int64 [rides].
+    inputs: model inputs by name: `numeric` float32 [rides, features], each categorical int64 [rides].
     fares: float32 [rides], the city's currency.
     seconds: int64 [rides], the pickup time; rides of one stamp are one group.
   """
@@ -58,24 +57,24 @@ class Rides:
     return Rides({k: v[rows] for k, v in self.inputs.items()}, self.fares[rows], self.seconds[rows])
 
 
+def _columns(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> dict[str, np.ndarray]:
+  """The columns of gzip TFRecords, in the order of the sorted files; none where there is no ride."""
+  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
+  parsed = records.map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
+  batches = list(parsed.prefetch(2).as_numpy_iterator())
+  return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {}
+
+
 def read_rides(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]) -> Rides:
   """Reads gzip TFRecords of transformed examples into memory.
 
-  Args:
-    files: TFRecord files; their rides are concatenated in this order.
-    spec: the transformed feature spec.
-    categoricals: names of the categorical inputs.
-
-  Raises:
-    ValueError: the files hold no ride.
+  Args: files: TFRecord files; their rides are concatenated in this order.
+  Raises: ValueError: the files hold no ride.
   """
   wanted = {name: spec[name] for name in (names.NUMERIC, *categoricals, LABEL, TIME) if name in spec}
-  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
-  parsed = records.map(lambda batch: tf.io.parse_example(batch, wanted), num_parallel_calls=tf.data.AUTOTUNE)
-  batches = list(parsed.prefetch(2).as_numpy_iterator())
-  if not batches:
+  columns = _columns(files, wanted)
+  if not columns:
     raise ValueError(f'No transformed rides in {len(files)} files; the split is empty.')
-  columns = {name: np.concatenate([batch[name] for batch in batches]) for name in wanted}
   return Rides(
     inputs={name: columns[name] for name in (names.NUMERIC, *categoricals) if name in columns},
     fares=columns[LABEL].reshape(-1),
@@ -88,8 +87,7 @@ class RawRides:
   """One split of canonical rides.
 
   Attributes:
-    columns: inputs of a lite file by name: int32 `pickup_seconds`, float32 the
-      rest, NaN where missing; each [rides].
+    columns: inputs of a lite file by name: int32 `pickup_seconds`, float32 the rest, NaN where missing; each [rides].
     fares: float32 [rides], the city's currency.
   """
 
@@ -118,14 +116,10 @@ class RawRides:
 def read_raw_rides(files: Sequence[str], dataset: Dataset) -> RawRides:
   """Reads gzip TFRecords of raw tf.Examples into memory, in the order of the sorted files.
 
-  Raises:
-    ValueError: the files hold no ride.
+  Raises: ValueError: the files hold no ride.
   """
-  spec = raw_example_spec(dataset, with_label=True)
-  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
-  batches = list(records.map(lambda batch: tf.io.parse_example(batch, spec)).as_numpy_iterator())
-  if not batches:
+  columns = _columns(files, raw_example_spec(dataset, with_label=True))
+  if not columns:
     raise ValueError(f'No rides in {len(files)} files; the split is empty, so there is nothing to judge by.')
-  columns = {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
   fares = columns.pop(LABEL)
   return RawRides(columns | {TIME: columns[TIME].astype(np.int32)}, fares)

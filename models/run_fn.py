@@ -30,15 +30,11 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   """Trains the dense base on transformed rides, and every training recipe from a copy of it.
 
   Args:
-    fn_args: TFX's arguments. `custom_config` holds the JSON of `dataset`,
-      `features`, `model` and `training`, and `checkpoints`, a URI. Each
-      recipe's SavedModel, weights, configs and report go to
-      `model_run_dir/recipes/<name>`, the served one's also to
-      `serving_model_dir`; curves and TensorBoard logs to `model_run_dir`.
-
+    fn_args: TFX's arguments. `custom_config` holds the JSON of `dataset`, `features`, `model` and `training`, and
+      `checkpoints`, a URI. Each recipe's SavedModel, weights, configs and report go to `model_run_dir/recipes/<name>`,
+      the served one's also to `serving_model_dir`; curves and TensorBoard logs to `model_run_dir`.
   Raises:
-    ValueError: a split is empty, a warm start does not fit, or a recipe can't
-      have an effect in so few steps.
+    ValueError: a split is empty, a warm start does not fit, or a recipe can't have an effect in so few steps.
     DivergedError: the loss became NaN; nothing is exported.
     NoEffectError: an exported model is not what its recipe promised.
   """

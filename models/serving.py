@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 from configs.dataset import LABEL, TIME, Dataset
 from configs.layer_names import hidden_depth, is_embedding
 from models.keras_compat import keras
-from models.versions import SAVED_MODEL
+from models.versions import EXTRA, SAVED_MODEL
 
 _OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _KERNELS = ('kernel', 'embeddings')
@@ -30,14 +30,9 @@ _RANGES = ('post_activation', 'output', 'pre_activation')
 def read_weights(saved_model_dir: str) -> dict[str, np.ndarray]:
   """Every variable of a SavedModel.
 
-  Args:
-    saved_model_dir: a directory with `saved_model.pb`; a bucket is fine.
-
-  Returns:
-    Values by full name without ':0', such as `dense_0/kernel`, sorted.
-
-  Raises:
-    ValueError: two variables share a name, so that neither could be told.
+  Args: saved_model_dir: a directory with `saved_model.pb`; a bucket is fine.
+  Returns: Values by full name without ':0', such as `dense_0/kernel`, sorted.
+  Raises: ValueError: two variables share a name, so that neither could be told.
   """
   checkpoint = tf.train.load_checkpoint(_variables(saved_model_dir))
   keys = _keys(checkpoint, saved_model_dir)
@@ -51,9 +46,7 @@ def write_like(example: str, weights: Mapping[str, np.ndarray], saved_model_dir:
     example: the other SavedModel; what `weights` does not name is taken from it.
     weights: values by full name, each of the example's shape and type.
     saved_model_dir: its folder `variables` is made.
-
-  Raises:
-    ValueError: the example has no variable of a name, or another shape or type.
+  Raises: ValueError: the example has no variable of a name, or another shape or type.
   """
   checkpoint = tf.train.load_checkpoint(_variables(example))
   keys = _keys(checkpoint, example)
@@ -95,12 +88,9 @@ def _keys(checkpoint: tf.train.CheckpointReader, saved_model_dir: str) -> dict[s
 def kernels(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   """Kernels and embedding tables by layer name, in the order of the rides' way through the model.
 
-  Args:
-    weights: as `read_weights` gives them.
-
-  Returns:
-    `<feature>_embedding` [categories, width], `dense_<i>` [inputs, units] in
-    the order of their numbers, then the output layer's.
+  Args: weights: as `read_weights` gives them.
+  Returns: `<feature>_embedding` [categories, width], `dense_<i>` [inputs, units] in the order of their numbers, then
+    the output layer's.
   """
   found = {name.split('/')[-2]: value for name, value in weights.items() if name.split('/')[-1] in _KERNELS}
   return {name: found[name] for name in sorted(found, key=_position)}
@@ -135,13 +125,9 @@ def kernel_ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, f
 def fake_quantized(saved_model_dir: str) -> dict[str, int]:
   """Counts the quantization nodes that the signatures of a SavedModel run.
 
-  Args:
-    saved_model_dir: a directory with `saved_model.pb`.
-
-  Returns:
-    Number of FakeQuantWithMinMaxVars nodes by layer name; those of no wrapped
-    layer, such as the quantization of the inputs, are under ''. Functions that
-    are stored but that no signature calls don't count.
+  Args: saved_model_dir: a directory with `saved_model.pb`.
+  Returns: Number of FakeQuantWithMinMaxVars nodes by layer name; those of no wrapped layer, such as the quantization of
+    the inputs, are under ''. Functions that are stored but that no signature calls don't count.
   """
   with tf.io.gfile.GFile(os.path.join(saved_model_dir, SAVED_MODEL), 'rb') as file:
     model = saved_model_pb2.SavedModel.FromString(file.read())
@@ -202,10 +188,6 @@ SERVING_RAW = 'serving_raw'
 TRANSFORM_FEATURES = 'transform_features'
 """Serialized tf.Examples to transformed features: what TFMA slices by."""
 
-
-EXTRA = 'assets.extra'
-"""Folder inside a SavedModel for what is not part of the graph; TensorFlow Serving ignores it."""
-
 _FINGERPRINT = 'fingerprint.pb'
 
 
@@ -247,11 +229,8 @@ class FareServing(tf.Module):
   def fares(self, rides: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Fares of raw rides.
 
-    Args:
-      rides: the raw columns, each of shape [batch]; int32 or int64 seconds.
-
-    Returns:
-      `fare_amount`: float32 [batch], the city's currency.
+    Args: rides: the raw columns, each of shape [batch]; int32 or int64 seconds.
+    Returns: `fare_amount`: float32 [batch], the city's currency.
     """
     features = self._untracked.features(dict(rides) | {TIME: tf.cast(rides[TIME], tf.int64)})
     model = self._untracked.model
@@ -286,10 +265,6 @@ class Exporter:
 
   Tracing and writing the graph takes longer than training a small model, so models of one structure share it: the
   first one is saved by TensorFlow, and each later one gets the same graph with variables of its own.
-
-  Args:
-    transform_graph: the fitted Transform graph.
-    dataset: names the raw columns.
   """
 
   def __init__(self, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
@@ -304,11 +279,8 @@ class Exporter:
     Args:
       model: trained, from transformed features to [batch, 1].
       directory: a bucket is fine; it has to stay as long as this exporter.
-      structure: equal for models that differ in the values of their variables
-        alone.
-
-    Raises:
-      ValueError: a model of the same structure has other variables.
+      structure: equal for models that differ in the values of their variables alone.
+    Raises: ValueError: a model of the same structure has other variables.
     """
     if structure in self._exported:
       self._export_like(*self._exported[structure], model, directory)

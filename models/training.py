@@ -47,14 +47,12 @@ class Course:
   """What a training went through.
 
   Attributes:
-    curves: one value per record point: `step` (taken so far), `epoch` (a
-      fraction where there are several points per epoch), `loss` (penalties
-      included) and `rmse` over the training batches since the last point,
-      `learning_rate` (of the last step), `val_loss` and `val_rmse` where there
-      was validation, and one curve per probe. RMSE in the labels' unit.
+    curves: one value per record point: `step` (taken so far), `epoch` (a fraction where there are several points per
+      epoch), `loss` (penalties included) and `rmse` over the training batches since the last point, `learning_rate` (of
+      the last step), `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE in the labels'
+      unit.
     seconds: wall time of this process, compilation included.
-    resumed_from: the step of the checkpoint that it went on from; 0 for a
-      fresh start.
+    resumed_from: the step of the checkpoint that it went on from; 0 for a fresh start.
   """
 
   curves: Mapping[str, Sequence[float]]
@@ -79,10 +77,8 @@ def total_steps(count: int, config: Training) -> int:
   """Optimizer steps that `train` takes, unless it stops early.
 
   Args:
-    count: examples that are trained on, those held out for early stopping
-      not among them.
-    config: whole epochs, or steps: these are rounded up to whole epochs where
-      there are several.
+    count: examples that are trained on, those held out for early stopping not among them.
+    config: whole epochs, or steps: these are rounded up to whole epochs where there are several.
   """
   return Length.of(count, config).steps
 
@@ -105,13 +101,7 @@ def predict_inputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.n
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-  """How long a training is.
-
-  Attributes:
-    batch: examples per step.
-    epoch_steps: steps per epoch, of full batches alone.
-    epochs: passes over the examples.
-  """
+  """How long a training is; the steps of an epoch are those of full batches alone."""
 
   batch: int
   epoch_steps: int
@@ -140,7 +130,6 @@ def segments(length: Length, count: int, seed: int, done: int) -> Iterator[tuple
   """From each record point to the next: the step at its end, and rows int32 [steps, batch].
 
   Args:
-    length: of the training.
     count: rows to choose from.
     seed: of the order, which depends on nothing else but the epoch.
     done: step to begin after; a record point, or 0.
@@ -176,17 +165,12 @@ class TrainingRun:
     """Compiles.
 
     Args:
-      model: takes `examples.inputs`, gives predictions of shape [batch, 1]. Wrappers of
-        tfmot are fine; set the pruning step of theirs to zero before `run`.
-      examples: the training split.
-      config: optimizer, length and seed.
-      validation: examples whose loss is recorded at each record point; early
-        stopping holds out a part of `examples` instead and watches that one.
+      model: takes `examples.inputs`, gives predictions of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning
+        step of theirs to zero before `run`.
+      validation: examples whose loss is recorded at each record point; early stopping holds out a part of `examples`
+        instead and watches that one.
       probes: further curves; each is called at each record point.
-
-    Raises:
-      ValueError: there are too few groups to hold some out, or a probe has
-        the name of another curve.
+    Raises: ValueError: there are too few groups to hold some out, or a probe has the name of another curve.
     """
     if taken := sorted({*_CURVES} & {*probes}):
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
@@ -211,13 +195,10 @@ class TrainingRun:
     Args:
       checkpoint: where the state is saved at record points, and restored from.
       stopping: asked at each record point.
-
-    Returns:
-      The course, that of the interrupted part included.
-
+    Returns: The course, that of the interrupted part included.
     Raises:
-      DivergedError: the loss is not finite. The model gets the weights of the
-        last record point with a finite loss back, or its initial ones.
+      DivergedError: the loss is not finite. The model gets the weights of the last record point with a finite loss
+        back, or its initial ones.
       FailedError: `stopping` said so.
     """
     started = time.perf_counter()
@@ -268,13 +249,7 @@ class TrainingRun:
 
   def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
-    point = {
-      'step': step,
-      'epoch': step / self._length.epoch_steps,
-      'loss': loss,
-      'rmse': rmse,
-      'learning_rate': rate,
-    }
+    point = {'step': step, 'epoch': step / self._length.epoch_steps, 'loss': loss, 'rmse': rmse, 'learning_rate': rate}
     if self._measure is not None:
       point['val_loss'], squares = (float(value) for value in self._measure().numpy())
       point['val_rmse'] = math.sqrt(squares)
@@ -335,9 +310,7 @@ def _hold_out(examples: Examples, config: Training) -> tuple[Examples, Examples]
 class RepeatedTraining:
   """Trains fresh models, each as `models.training.train` would, bit by bit; without early stopping.
 
-  Args:
-    build: gives an untrained model from a typical label and a seed; all of its
-      models have one structure.
+  Args: build: gives an untrained model from a typical label and a seed; all of its models have one structure.
   """
 
   def __init__(self, build: Callable[[float, int], keras.Model]) -> None:
@@ -347,16 +320,10 @@ class RepeatedTraining:
   def train(self, examples: Examples, config: Training) -> tuple[keras.Model, float]:
     """Trains a model on `examples`.
 
-    Args:
-      examples: the training split.
-      config: as of `train`; its seed is that of the initial weights, too.
-
-    Returns:
-      The model, which holds its weights until the next call, and the CPU
-      seconds that its steps took, compilation left out.
-
-    Raises:
-      DivergedError: the loss is not finite.
+    Args: config: as of `train`; its seed is that of the initial weights, too.
+    Returns: The model, which holds its weights until the next call, and the CPU seconds that its steps took,
+      compilation left out.
+    Raises: DivergedError: the loss is not finite.
     """
     fresh = self._build(float(np.median(examples.labels)), config.seed)
     length = Length.of(len(examples), config)

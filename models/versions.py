@@ -19,6 +19,9 @@ import pathlib
 
 from models.whole_files import is_bucket
 
+EXTRA = 'assets.extra'
+"""The folder inside it for what is not part of the graph; TensorFlow Serving ignores it."""
+
 SAVED_MODEL = 'saved_model.pb'
 """The file that makes a directory a SavedModel."""
 
@@ -32,9 +35,7 @@ def served_version(base: Place, before: int | None = None) -> int | None:
   Args:
     base: the push destination; it need not exist.
     before: only lower numbers count: what served before that version was pushed.
-
-  Returns:
-    `None` where nothing serves.
+  Returns: `None` where nothing serves.
   """
   lower = (number for number in reversed(_numbers(base)) if before is None or number < before)
   return next((number for number in lower if _is_whole(base, number)), None)
@@ -43,8 +44,7 @@ def served_version(base: Place, before: int | None = None) -> int | None:
 def versions(base: Place) -> list[int]:
   """The versions of a push destination, rising: the last one serves.
 
-  Args:
-    base: the push destination; it need not exist.
+  Args: base: the push destination; it need not exist.
   """
   return [number for number in _numbers(base) if _is_whole(base, number)]
 

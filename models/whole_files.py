@@ -31,11 +31,8 @@ def is_bucket(path: Location) -> bool:
 def replacing(path: Location) -> Iterator[IO[bytes]]:
   """A file for writing bytes that takes its name when the block ends well; until then, the old one stays.
 
-  Args:
-    path: in a folder that is there.
-
-  Raises:
-    OSError, tf.errors.OpError: it can't be written; nothing is left beside the old file.
+  Args: path: in a folder that is there.
+  Raises: OSError, tf.errors.OpError: it can't be written; nothing is left beside the old file.
   """
   staged = f'{_prefix(path)}{uuid.uuid4().hex}{_STAGED}'
   try:

@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
 INSTALLED = '--sdk_container_image=installed'
 """Keeps TFX from building a source package of itself, 5 s for each step, where workers have all code anyway.
 
-TFX ships itself to the workers unless an option says that they have it; this is
-the one such option that neither DirectRunner nor any worker outside a container
-reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
+TFX ships itself to the workers unless an option says that they have it; this is the one such option that neither
+DirectRunner nor any worker outside a container reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
 """
 
 _RUNNERS = {
@@ -77,14 +76,8 @@ class Surroundings:
 def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
   """Gives each Beam step its arguments.
 
-  Args:
-    nodes: steps of a pipeline.
-    beam: their engines.
-    around: what the engines take from around them.
-    bigquery: whether the ingestion reads BigQuery.
-
-  Raises:
-    ConfigError: an engine lacks a setting, or an option of Beam's is wrong.
+  Args: bigquery: whether the ingestion reads BigQuery.
+  Raises `ConfigError` where an engine lacks a setting, or an option of Beam's is wrong.
   """
   from tfx.dsl.components.base import base_beam_component
 
@@ -102,8 +95,7 @@ def check(beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
 def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool = False) -> list[str]:
   """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
 
-  Raises:
-    ConfigError: see `with_engines`.
+  Raises `ConfigError`, see `with_engines`.
   """
   settings = beam.of(step)
   place = f'beam.components.{step}' if step in beam.components else 'beam'
@@ -117,15 +109,12 @@ def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool =
     values |= _dataflow(chosen, around, place)
   elif isinstance(chosen, Workers):
     values |= _workers(chosen, around, f'{place}.{settings.engine.value}')
-  return [*_flags(values), *_extra(settings, place), *_code(values)]
+  code = [] if 'sdk_container_image' in values else [INSTALLED]
+  return [*_flags(values), *_extra(settings, place), *code]
 
 
 def project_of(around: Surroundings) -> str:
-  """The project that pays for reading BigQuery.
-
-  Raises:
-    ConfigError: there is none.
-  """
+  """The project that pays for reading BigQuery. Raises `ConfigError` where there is none."""
   project = around.project or _from_environment(_PROJECT)
   if not project:
     raise ConfigError(
@@ -186,17 +175,10 @@ def _flags(values: Mapping[str, Option]) -> list[str]:
 
 
 def _extra(settings: EngineSettings, place: str) -> list[str]:
-  if not settings.extra:
-    return []
-
   try:
-    return flags(settings.extra)
+    return flags(settings.extra) if settings.extra else []
   except OptionError as error:
     raise ConfigError(f'{place}.extra.{error}') from None
-
-
-def _code(values: Mapping[str, Any]) -> list[str]:
-  return [] if 'sdk_container_image' in values else [INSTALLED]
 
 
 class OptionError(UserError):
@@ -215,12 +197,8 @@ def known_options() -> dict[str, argparse.Action]:
 def flags(options: Mapping[str, Option]) -> list[str]:
   """Options as flags for Beam; null leaves an option out.
 
-  Args:
-    options: values by name: true for an option that takes no value, a list for
-      one that may be repeated.
-
-  Raises:
-    OptionError: see there; the nearest name is told.
+  Args: options: values by name: true for an option that takes no value, a list for one that may be repeated.
+  Raises `OptionError`, see there; the nearest name is told.
   """
   known = known_options()
   found = []

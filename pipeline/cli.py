@@ -11,8 +11,7 @@ import click
 from configs.errors import UserError
 from pipeline import errors
 from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
-from pipeline.options import CONFIG as _CONFIG
-from pipeline.options import SET as _SET
+from pipeline.places import CLOUD_TARGETS
 
 
 @click.command()
@@ -53,14 +52,14 @@ def rollback(directory: str, to: int | None, reason: str) -> None:
 @click.option('--dry-run', is_flag=True, help='Only say what would be removed.')
 @click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
 @click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a limit, such as retention.runs=5.')
-def prune(directory: str, dry_run: bool, wait: bool, overrides: tuple[str, ...]) -> None:
+def prune(**asked: Any) -> None:
   """Remove old runs and versions from the output directory DIR, as `retention` of its config says.
 
   What serves, and the artifacts that it was made of, always stays.
   """
   from pipeline.commands import operations
 
-  operations.prune(directory, dry_run, wait, overrides)
+  operations.prune(**asked)
 
 
 @click.command()
@@ -100,13 +99,11 @@ def retrain(
     source = sources.files_of(resolved.dataset, 'farelite retrain')
     directory = local_output.prepare(output or f'out/{resolved.name}')
     with local_output.locked(directory):
-      if first is not None and last is not None:
-        from pipeline.commands import retrain as commands_retrain
+      from pipeline.commands import retrain as commands_retrain
 
+      if first is not None and last is not None:
         code = commands_retrain.back_fill(resolved, source, directory, first, last, moment)
       else:
-        from pipeline.commands import retrain as commands_retrain
-
         code = commands_retrain.run(resolved, source, directory, moment, force)
   except local_output.BusyError as error:
     click.echo(f'No run: another one is on its way. {error}')
@@ -162,28 +159,12 @@ def schedule() -> None:
   help='Print a line for crontab -e instead, for machines without systemd; makes the output directory, for its lock.',
 )
 @SET
-def create(
-  expression: str,
-  zone: str,
-  target: str,
-  name: str | None,
-  config: str | None,
-  data: str | None,
-  output: str | None,
-  window: int | None,
-  units: str | None,
-  cluster_zone: str,
-  crontab: bool,
-  overrides: tuple[str, ...],
-) -> None:
+def create(target: str, data: str | None, window: int | None, overrides: tuple[str, ...], **schedule: Any) -> None:
   """Create a schedule, and tell when it fires next."""
   from pipeline.commands import schedule as commands_schedule
   from pipeline.schedule.cron import ScheduleTarget
 
-  commands_schedule.create(
-    ScheduleTarget(target), name, expression, zone, config, overridden(overrides, data, window), output, units,
-    cluster_zone, crontab,
-  )  # fmt: skip
+  commands_schedule.create(ScheduleTarget(target), overrides=overridden(overrides, data, window), **schedule)
 
 
 @schedule.command('list')
@@ -191,12 +172,11 @@ def create(
 @CONFIG
 @_UNITS
 @SET
-def list_(target: str, config: str | None, units: str | None, overrides: tuple[str, ...]) -> None:
+def list_(**asked: Any) -> None:
   """List schedules."""
   from pipeline.commands import schedule as commands_schedule
-  from pipeline.schedule.cron import ScheduleTarget
 
-  commands_schedule.show(commands_schedule.keeper(ScheduleTarget(target), config, overrides, units))
+  commands_schedule.show(commands_schedule.keeper(**asked))
 
 
 def _changing(verb: str, does: str) -> click.Command:
@@ -205,12 +185,10 @@ def _changing(verb: str, does: str) -> click.Command:
   @CONFIG
   @_UNITS
   @SET
-  def command(name: str, target: str, config: str | None, units: str | None, overrides: tuple[str, ...]) -> None:
+  def command(name: str, **asked: Any) -> None:
     from pipeline.commands import schedule as commands_schedule
-    from pipeline.schedule.cron import ScheduleTarget
 
-    schedules = commands_schedule.keeper(ScheduleTarget(target), config, overrides, units)
-    commands_schedule.change(schedules, verb, name)
+    commands_schedule.change(commands_schedule.keeper(**asked), verb, name)
 
   return click.command(verb, help=does)(command)
 
@@ -251,19 +229,14 @@ def main() -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @DATA
 @OUTPUT
 @WINDOW
 @_WAIT
-@_SET
+@SET
 def run(
-  config: str | None,
-  data: str | None,
-  output: str | None,
-  window: int | None,
-  wait: bool,
-  overrides: tuple[str, ...],
+  config: str | None, data: str | None, output: str | None, window: int | None, wait: bool, overrides: tuple[str, ...]
 ) -> None:
   """Run the whole pipeline: ingest, validate, train, evaluate, push."""
   from configs import loading
@@ -284,39 +257,31 @@ def _waiting(holder: str) -> None:
 
 
 @main.command()
-@_CONFIG
-@_SET
+@CONFIG
+@SET
 def features(config: str | None, overrides: tuple[str, ...]) -> None:
   """List the features of a config, with meaning and unit."""
   from configs import loading
   from pipeline.commands import doctor as commands_doctor
 
-  resolved = loading.load(config, overrides)
-  commands_doctor.show(resolved)
+  commands_doctor.show(loading.load(config, overrides))
 
 
 @main.command()
 @click.argument('model')
 @click.argument('rides', nargs=-1, required=True)
 @click.option('--config', metavar='F', help="The rides' columns: a YAML file or a preset; kept beside a pushed model.")
-@_SET
+@SET
 @click.option('--output', metavar='F', help='*.csv or *.parquet; CSV on standard output by default.')
 @click.option('--threads', type=click.IntRange(1, 256), metavar='N', help='Threads; one for each core by default.')
-def predict(
-  model: str,
-  rides: tuple[str, ...],
-  config: str | None,
-  overrides: tuple[str, ...],
-  output: str | None,
-  threads: int | None,
-) -> None:
+def predict(**asked: Any) -> None:
   """Predict the fares of RIDES (CSV or Parquet files, or globs) by MODEL (a pushed directory or a .tflite).
 
   Every row keeps its place. One that is not a valid ride has an empty prediction and a reason.
   """
   from pipeline.commands import predict as commands_predict
 
-  commands_predict.run(model, rides, config, overrides, output, threads)
+  commands_predict.run(**asked)
 
 
 @main.command()
@@ -330,41 +295,45 @@ def report(directory: str, against: str | None) -> None:
 
 
 _TARGET = click.option(
-  '--target', type=click.Choice(['vertex', 'kfp']), required=True, help='Vertex AI, or Kubeflow Pipelines 2.'
+  '--target',
+  type=click.Choice([target.value for target in CLOUD_TARGETS]),
+  required=True,
+  help=', or '.join(f'{target.facts.title} {target.facts.version}'.strip() for target in CLOUD_TARGETS) + '.',
 )
+_TAKEN = ', '.join(f'*{target.facts.suffixes[0]} for {target.value}' for target in CLOUD_TARGETS) + '.'
 _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.path by default.')
 
 
 @main.command('compile')
 @_TARGET
-@_CONFIG
+@CONFIG
 @_DATA
-@_SET
-@click.option('--output', metavar='F', required=True, help='*.json for vertex, *.yaml for kfp.')
-def compile_(target: str, config: str | None, data: str | None, overrides: tuple[str, ...], output: str) -> None:
+@SET
+@click.option('--output', metavar='F', required=True, help=_TAKEN)
+def compile_(**asked: Any) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
   from pipeline.commands import cloud
 
-  cloud.compile_to_file(target, config, data, overrides, output)
+  cloud.compile_to_file(**asked)
 
 
 @main.command()
 @_TARGET
-@_CONFIG
+@CONFIG
 @_DATA
-@_SET
-def submit(target: str, config: str | None, data: str | None, overrides: tuple[str, ...]) -> None:
+@SET
+def submit(**asked: Any) -> None:
   """Start a run on Vertex AI or Kubeflow Pipelines."""
   from pipeline.commands import cloud
 
-  cloud.submit(target, config, data, overrides)
+  cloud.submit(**asked)
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.option('--data', metavar='GLOB', help='Rides to read: a path or a glob.')
 @click.option('--output', metavar='DIR', help='Where everything goes; out/NAME-study by default.')
-@_SET
+@SET
 @click.option('--quick', is_flag=True, help='Every question roughly: one seed, two folds, fewer variants.')
 @click.option('--only', 'blocks', metavar='BLOCK', multiple=True, help='Only this block of the study; may be repeated.')
 @click.option(
@@ -401,9 +370,9 @@ def study(
 
 @main.command()
 @_TARGET
-@_CONFIG
+@CONFIG
 @click.option('--data', metavar='GLOB', help="Rides of this machine; they are put into the rehearsal's bucket.")
-@_SET
+@SET
 @click.option('--output', metavar='DIR', help='Where everything goes; out/rehearsal-TARGET by default.')
 @click.option('--parallel', type=click.IntRange(1, 64), default=2, show_default=True, help='Containers at a time.')
 @_WAIT
@@ -417,11 +386,12 @@ def rehearse(
   wait: bool,
 ) -> None:
   """Run the compiled pipeline as pods would, without a cluster: each container command in its own process."""
+  from configs import loading
   from pipeline.commands import cloud
   from pipeline.local import output as local_output
   from pipeline.places import Target
 
-  resolved = cloud.load(config, data, overrides)
+  resolved = loading.load(config, overridden(overrides, data))
   directory = local_output.prepare(output or f'out/rehearsal-{target}')
   with local_output.locked(directory, wait, _waiting):
     code = cloud.rehearse(Target(target), resolved, directory, parallel)
@@ -436,6 +406,5 @@ def doctor() -> None:
   sys.exit(commands_doctor.run())
 
 
-main.add_command(retrain)
-for _command in (schedule, runs, rollback, prune):
+for _command in (retrain, schedule, runs, rollback, prune):
   main.add_command(_command)

@@ -4,9 +4,10 @@ TFX keys its cache by inputs and parameters. A user function travels as a dotted
 it would leave the key as it is and a run would be served stale results.
 
 What counts is read from the sources, and nothing is imported: the modules of this project that a step's executor
-reaches by imports, and by dotted paths in strings, as user functions are named. Their syntax trees count: no comment,
-docstring or layout, and no import that only a type checker needs. No data of a package counts, as no step reads any:
-presets are read before a run begins, and what they say is in the steps' parameters.
+reaches by imports, and by dotted paths in strings, as user functions are named; a path that ends in `{}`, as in
+`'transforms.blocks.{}'.format(name)`, stands for every module of that package. Their syntax trees count: no comment,
+docstring or layout, no `__all__`, and no import that only a type checker needs. No data of a package counts, as no step
+reads any: presets are read before a run begins, and what they say is in the steps' parameters.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 _LIBRARIES = ('tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow')
 _ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
-_DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+')
+_DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+(?:\.{{}})?')
 _HOUSE = pathlib.Path(__file__).resolve().parent.parent
 """The folder of the rooms: a checkout, or where the wheel is installed."""
 
@@ -33,16 +34,9 @@ _WIRING = 'pipeline.dag'
 def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
   """Digest of the code that `roots` run and of the libraries' versions.
 
-  Args:
-    roots: dotted paths of modules, or of classes and functions in them.
-    house: the folder of the rooms.
-
-  Returns:
-    16 hexadecimal digits; equal code in another place, or under another
-    Python, gives the same ones.
-
-  Raises:
-    ImportError: there is no such module.
+  Args: roots: dotted paths of modules, or of classes and functions in them.
+  Returns 16 hexadecimal digits; equal code in another place, or under another Python, gives the same ones. Raises
+  `ImportError` where there is no such module.
   """
   digest = hashlib.sha256()
   for module in sorted(closure(*roots, house=house)):
@@ -53,13 +47,7 @@ def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
 
 
 def step_version(component: type[Any], house: pathlib.Path = _HOUSE) -> str:
-  """The code version of a step: of its executor and of the function that a library's executor calls.
-
-  Args:
-    component: a class of components; a `USER_FN` of it is the dotted path of
-      that function.
-    house: the folder of the rooms.
-  """
+  """The code version of a step: of its executor, and of the function that a library's executor calls (`USER_FN`)."""
   return code_version(*step_roots(component), house=house)
 
 
@@ -79,8 +67,7 @@ def run_version(house: pathlib.Path = _HOUSE) -> str:
 def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
   """The modules of this project that run where `roots` do; of a package, its `__init__`.
 
-  Raises:
-    ImportError: a root is no module, and nothing in one.
+  Raises `ImportError` where a root is no module, and nothing in one.
   """
   found: set[str] = set()
   passed: set[str] = set()
@@ -96,7 +83,8 @@ def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
       continue
     found.add(module)
     todo += _modules(_read(module, house).named, house)
-    for package in _packages_above(module):
+    parts = module.split('.')
+    for package in ('.'.join(parts[:count]) for count in range(1, len(parts))):
       # What a package's functions import happens only to who calls them.
       if package not in passed and _path(package, house) is not None:
         passed.add(package)
@@ -136,13 +124,13 @@ class _Source(ast.NodeVisitor):
         self._told.append(f'{name}={value!r}')
 
   def _tell_all(self, parts: list[Any]) -> None:
-    """Statements or expressions; no docstring, and nothing that only a type checker reads."""
+    """Statements or expressions; no docstring, no `__all__`, and nothing that only a type checker reads."""
     for part in parts:
       if isinstance(part, ast.If) and _is_type_checking(part.test):
         self._tell_all(part.orelse)
       elif not isinstance(part, ast.AST):
         self._told.append(repr(part))
-      elif not _is_docstring(part):
+      elif not _is_docstring(part) and not _is_all(part):
         self.visit(part)
 
   def visit_Constant(self, node: ast.Constant) -> None:
@@ -181,6 +169,11 @@ def _is_docstring(part: ast.AST) -> bool:
   return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
 
 
+def _is_all(part: ast.AST) -> bool:
+  """Whether it lists what others may import: that is read by `import *`, which the house does not have."""
+  return isinstance(part, ast.Assign) and any(getattr(target, 'id', None) == '__all__' for target in part.targets)
+
+
 def _is_type_checking(test: ast.expr) -> bool:
   return 'TYPE_CHECKING' in (getattr(test, 'id', None), getattr(test, 'attr', None))
 
@@ -195,7 +188,18 @@ def _read(module: str, house: pathlib.Path) -> _Source:
 
 
 def _modules(paths: Iterable[str], house: pathlib.Path) -> list[str]:
-  return [module for path in paths if (module := _module_of(path, house)) is not None]
+  return [
+    module for path in paths for each in _filled_in(path, house) if (module := _module_of(each, house)) is not None
+  ]
+
+
+def _filled_in(path: str, house: pathlib.Path) -> list[str]:
+  """The path itself; for one with a blank, those of all modules that it may name."""
+  package, blank, _ = path.partition('.{}')
+  if not blank:
+    return [path]
+  files = (house / package.replace('.', '/')).glob('*.py')
+  return [f'{package}.{file.stem}' for file in files if file.stem != '__init__']
 
 
 def _path(module: str, house: pathlib.Path) -> pathlib.Path | None:
@@ -211,8 +215,3 @@ def _module_of(path: str, house: pathlib.Path) -> str | None:
   while path and _path(path, house) is None:
     path = path.rpartition('.')[0]
   return path or None
-
-
-def _packages_above(module: str) -> list[str]:
-  parts = module.split('.')
-  return ['.'.join(parts[:count]) for count in range(1, len(parts))]

@@ -22,8 +22,8 @@ from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
-from components.pruning_trainer import recipe_key
 from components.pruning_trainer.component import PruningTrainer
+from components.pruning_trainer.keys import recipe_key
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
@@ -47,15 +47,13 @@ def served_model(
   """The look-up of the model that serves now; its output is `model`.
 
   Args:
-    target: where the run happens.
     push_destination: URI of the folder of versions.
-    node_id: of the node.
     candidate: the Model that must not be found; cloud targets look before it is blessed and pushed.
   """
-  if target is Target.KFP:
+  if not target.facts.resolves:
     return ServedModel(push_destination=push_destination, code_version=step_version(ServedModel)).with_id(node_id)
   model = channel.Channel(type=standard_artifacts.Model)
-  if target is Target.VERTEX:
+  if target is not Target.LOCAL:
     return resolver.Resolver(
       strategy_class=latest_blessed_model_strategy.LatestBlessedModelStrategy,
       model=model,
@@ -70,13 +68,11 @@ def served_model(
 
 
 def earlier_statistics(target: Target, statistics: base_node.BaseNode) -> base_node.BaseNode | None:
-  """The look-up of the previous run's statistics; its output is `statistics`, and there is none for KFP.
+  """The look-up of the previous run's statistics, if the target has look-ups; its output is `statistics`.
 
-  Args:
-    target: where the run happens.
-    statistics: this run's StatisticsGen, whose output must not be found.
+  Args: statistics: this run's StatisticsGen, whose output must not be found.
   """
-  if target is Target.KFP:
+  if not target.facts.resolves:
     return None
   found = channel.Channel(type=standard_artifacts.ExampleStatistics)
   if target is Target.LOCAL:
@@ -101,16 +97,11 @@ def build_nodes(
   """All steps of a run, in topological order.
 
   Args:
-    config: the whole run.
-    source: the rides.
-    places: where to push.
     push_nonce: a new text pushes once more, although nothing changed.
-    around: what the engines of Beam steps take from the target; the pipeline
-      root alone by default.
+    around: what the engines of Beam steps take from the target; the pipeline root alone by default.
     target: where the steps run; it decides how they find what an earlier run left.
 
-  Raises:
-    ConfigError: an engine can't run as `config.beam` says.
+  Raises `ConfigError` where an engine can't run as `config.beam` says.
   """
   ingest = _ingestion(config, source, target)
   checks, gate, schema = _validation(config, ingest, target)
@@ -160,9 +151,9 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> base_be
 
 
 def _window(config: RunConfig, source: DataSource, target: Target) -> int | None:
-  """How many spans the ingestion has to find by itself; KFP runs no driver, and Vertex one that takes a single span."""
+  """How many spans the ingestion has to find by itself, as no driver does, or one that takes fewer of them."""
   unresolved = has_spans(source.pattern) and not source.spans
-  if target is Target.KFP or (target is Target.VERTEX and unresolved and config.retraining.spans > 1):
+  if not target.facts.driver_spans or (unresolved and config.retraining.spans > target.facts.driver_spans):
     return config.retraining.spans
   return None
 

@@ -35,12 +35,8 @@ _FILE_SYSTEM_KINDS = ('NotFoundError', 'PermissionDeniedError', 'Unauthenticated
 def told(error: BaseException) -> tuple[str, int] | None:
   """What whoever typed a command is told of the error that ended it.
 
-  Args:
-    error: that no command recovers from.
-
-  Returns:
-    A line that says what is wrong, where, and what to do, and the exit code; `None` where the error is a fault of
-    the program, or click's own to tell.
+  Returns a line that says what is wrong, where, and what to do, and the exit code; `None` where the error is a fault of
+  the program, or click's own to tell.
   """
   if isinstance(error, KeyboardInterrupt):
     return '\nInterrupted; what was finished is kept.', _INTERRUPTED  # On a line of its own, after ^C.
@@ -90,12 +86,7 @@ def _line(error: BaseException) -> str:
 
 
 def failure_sentence(step: str, error: BaseException) -> str:
-  """The sentence for a user: the step and what was wrong, without a traceback.
-
-  Args:
-    step: name of the step that raised.
-    error: what it raised; Beam wraps a worker's exception as text.
-  """
+  """The sentence for a user: the step and what it raised, without a traceback; Beam wraps errors of workers as text."""
   root = root_cause(error)
   if (isinstance(root, OSError) and root.errno in _FULL) or 'No space left on device' in str(root):
     return f'{step}: the disk is full. {_FREE}'

@@ -18,7 +18,7 @@ WINDOW = click.option(
 )
 
 
-def overridden(overrides: Sequence[str], data: str | None, window: int | None) -> tuple[str, ...]:
+def overridden(overrides: Sequence[str], data: str | None, window: int | None = None) -> tuple[str, ...]:
   """The overrides of `--set`, with what `--data` and `--window` stand for."""
   overrides = (*overrides, data_setting(data)) if data else overrides
   return (*overrides, f'retraining.window={window}') if window else tuple(overrides)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
+from typing import NamedTuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +30,64 @@ class Target(str, enum.Enum):
 
   `local`: this machine. `vertex`: Vertex AI Pipelines. `kfp`: open-source
   Kubeflow Pipelines 2, which knows no Resolver and runs no driver.
+
+  How a cloud target takes a pipeline is the module of its name in
+  `pipeline.cloud`: `submit(compiled, platform)` starts a run.
   """
 
   LOCAL = 'local'
   VERTEX = 'vertex'
   KFP = 'kfp'
+
+  @property
+  def facts(self) -> TargetFacts:
+    """What the target takes and does."""
+    return _FACTS[self]
+
+
+CLOUD_TARGETS = tuple(target for target in Target if target is not Target.LOCAL)
+"""Those that a pipeline is compiled for."""
+
+
+class TargetFacts(NamedTuple):
+  """What a target takes and does.
+
+  Attributes:
+    title: what a person calls it.
+    version: of the backend, where there are several; '' for the only one.
+    resolves: whether it runs Resolvers, which look for what an earlier run left.
+    driver_spans: how many spans TFX's driver finds there before a step runs; 0
+      where none runs.
+    suffixes: of the file that its own client takes.
+    schemas: versions of the compiled spec that it takes.
+    takes_job: whether the file is a PipelineJob in JSON around the spec, and
+      not the spec itself in YAML.
+    in_pod: whether a step leaves what it says of its outputs in its pod, and
+      not beside the artifacts.
+  """
+
+  title: str
+  resolves: bool
+  driver_spans: float
+  version: str = ''
+  suffixes: tuple[str, ...] = ()
+  schemas: tuple[str, ...] = ()
+  takes_job: bool = False
+  in_pod: bool = False
+
+
+_FACTS = {
+  Target.LOCAL: TargetFacts('this machine', resolves=True, driver_spans=math.inf),
+  Target.VERTEX: TargetFacts(
+    'Vertex AI', resolves=True, driver_spans=1, suffixes=('.json',), schemas=('2.0', '2.1'), takes_job=True
+  ),
+  Target.KFP: TargetFacts(
+    'Kubeflow Pipelines',
+    resolves=False,
+    driver_spans=0,
+    version='2',
+    suffixes=('.yaml', '.yml'),
+    schemas=('2.1',),
+    in_pod=True,
+  ),
+}

@@ -42,16 +42,8 @@ class DataSource:
   version: str | None = None
 
   def with_spans(self, patterns: Mapping[int, str]) -> DataSource:
-    """The same source with resolved spans.
-
-    Args:
-      patterns: glob below `base` by span number.
-    """
+    """The same source with resolved spans: globs below `base` by span number."""
     return dataclasses.replace(self, spans=tuple(sorted(patterns.items())))
-
-  def with_version(self, version: str) -> DataSource:
-    """The same source, known to hold this state of the data."""
-    return dataclasses.replace(self, version=version)
 
   def inputs(self) -> dict[str, str]:
     """Glob by the name of ExampleGen's input split: one for each resolved span, or the pattern as it is."""
@@ -59,11 +51,7 @@ class DataSource:
 
 
 def rides_of(dataset: Dataset) -> DataSource:
-  """Where a dataset's rides are.
-
-  Raises:
-    DataSourceError: see `data_source`.
-  """
+  """Where a dataset's rides are. Raises `DataSourceError`, see `data_source`."""
   source = dataset.bigquery
   if source is None:
     return data_source(dataset.path)
@@ -73,12 +61,8 @@ def rides_of(dataset: Dataset) -> DataSource:
 def files_of(dataset: Dataset, what: str) -> DataSource:
   """A dataset's files, for what can't take rides from elsewhere.
 
-  Args:
-    dataset: the rides.
-    what: the command, for the sentence.
-
-  Raises:
-    DataSourceError: the rides are in BigQuery; or see `data_source`.
+  Args: what: the command, for the sentence.
+  Raises `DataSourceError` where the rides are in BigQuery; or see `data_source`.
   """
   if dataset.bigquery is not None:
     raise DataSourceError(
@@ -90,8 +74,7 @@ def files_of(dataset: Dataset, what: str) -> DataSource:
 def data_source(path: str | None) -> DataSource:
   """Splits a path, glob, bucket URI or `package://NAME/...` at its first wildcard.
 
-  Raises:
-    DataSourceError: no path, no such package, or a directory without a pattern.
+  Raises `DataSourceError` for no path, no such package, or a directory without a pattern.
   """
   if not path:
     raise DataSourceError('No data: give --data FILE_OR_GLOB, or set dataset.path or dataset.bigquery in the config.')
@@ -124,23 +107,21 @@ _RETRY_SECONDS = 20.0
 def current(source: DataSource, project: str, endpoint: str | None = None) -> DataSource:
   """The source with the version of its data.
 
-  A table's version is the time of its last change. A query may read several
-  tables, views and the clock, so its result is new each time; it is only
-  checked, by a dry run that costs nothing.
+  A table's version is the time of its last change. A query may read several tables, views and the clock, so its result
+  is new each time; it is only checked, by a dry run that costs nothing.
 
   Args:
     source: a query or a table.
     project: that pays.
     endpoint: another server than Google's.
 
-  Raises:
-    DataSourceError: no credentials, no such table, no permission, bad SQL.
+  Raises `DataSourceError` for no credentials, no such table, no permission, bad SQL.
   """
   assert source.bigquery is not None
   client = _client(project, endpoint)
   if source.version is not None:
     return source
-  return source.with_version(_asked(client, source.bigquery))
+  return dataclasses.replace(source, version=_asked(client, source.bigquery))
 
 
 def _client(project: str, endpoint: str | None) -> Any:
@@ -199,18 +180,12 @@ def resolve_window(
   """The source with its spans filled in, and what is to be said about them. Changes nothing, only lists files.
 
   Args:
-    source: the rides.
     window: number of spans; `None` takes the newest one alone, or everything where the pattern has no spans.
-    newest: see `latest_window`.
-    seen: see `latest_window`.
-    leave_out: see `latest_window`.
+    newest, seen, leave_out: see `latest_window`.
 
-  Returns:
-    A source whose `spans` are plain globs, oldest first, and the window; a source without spans comes back as it is,
-    with no window.
-
-  Raises:
-    IngestionError: no file matches, or a window is wanted where the pattern has no spans.
+  Returns a source whose `spans` are plain globs, oldest first, and the window; a source without spans comes back as it
+  is, with no window. Raises `IngestionError` where no file matches, or a window is wanted where the pattern has no
+  spans.
   """
   if window is None and not has_spans(source.pattern):
     return source, None

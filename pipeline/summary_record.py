@@ -53,7 +53,6 @@ class RecipeHead(RecordPart):
   """A training recipe.
 
   Attributes:
-    name: of the recipe.
     summary: what it does, in a sentence.
     served: whether this is the one that is evaluated and served.
   """
@@ -80,13 +79,10 @@ class FindingRecord(RecordPart):
 
   Attributes:
     sentence: which feature, what was expected, what came.
-    split: the split it was found in.
     feature: a canonical column; empty for the split as a whole.
     kind: the comparison it comes from.
     severity: `info` within the threshold, else `warning` or `error`.
     stops: whether the config lets it stop the run.
-    expected: what should have come.
-    came: what came.
     divergence: Jensen-Shannon, base 2, in [0, 1]; of drift and skew only.
     threshold: the largest accepted divergence, or share of missing values.
   """
@@ -108,8 +104,6 @@ class StepRecord(RecordPart):
 
   Attributes:
     name: the node's id.
-    state: how it ended.
-    seconds: wall time.
     after: the steps that it waits for; `None` where that is not known.
   """
 
@@ -148,9 +142,7 @@ class Summary(Record):
   left at its default.
 
   Attributes:
-    status: how it ended.
     reason: the sentence that belongs to it.
-    name: of the pipeline.
     rows: of the source; `None` if none was read.
     metrics: of the trained model; `None` if it was not evaluated.
     rmse_without_worst_5: its RMSE without the five rides that it misses most.
@@ -158,27 +150,20 @@ class Summary(Record):
     base_slices: the dense base by slice, where another recipe is served.
     recipes: what each training recipe came to, in the order of the config.
     variants: the lite files, in the order of the config; of what the gate's report tells of each, the most important.
-    chosen: the name of the variant that was chosen.
-    notes: further sentences.
     compression: folder of the CompressionGate's report.
     reduction: what became of the features where they were reduced.
     findings: anomalies and measured divergences.
     blessed: by the Evaluator and by the CompressionGate; `None` if it did not come to that.
     pushed_path: the version that was pushed, or serves the same bytes.
-    pushed_version: its number.
     timings: seconds by step.
     steps: all that ended, in their order; `None` where the file does not say.
     artifacts: URIs by step and output; `None` where the file does not say.
     cached: steps that the cache answered.
     quarantine: folder of the rows that were set aside.
     curves: folder of the training's curves.
-    run: the run's id.
     config: path of the resolved config.
-    pipeline: the pipeline's name.
     started: ISO 8601.
     data: base and pattern of the source.
-    output: the output directory.
-    code_version: digest of the code.
     ended_early: whether there was nothing to do, and the figures are those of the last run.
     window: what was to be read, of a run on a window.
     triggers: why it ran, or why not.

@@ -2,12 +2,12 @@
 
 IMPORT_EXECUTORS = """
 import json, pathlib, sys
-from pipeline import environment; environment.prepare()
+from pipeline.local import terminal; terminal.prepare()
 from configs import loading
 from pipeline.sources import data_source
 from pipeline.cloud.compiler import compile_pipeline
 from pipeline.cloud.lint import lint
-from pipeline.cloud.target import Target
+from pipeline.places import Target
 from tfx.utils import import_utils
 config = loading.load('nyc', [
   'dataset.path=gs://shop/*.csv', 'platform.image=i', 'platform.pipeline_root=gs://shop'])

@@ -287,9 +287,10 @@ def test_a_version_is_written(judged, trained, held_out, tmp_path):
 
 RIDE_WORDS = re.compile(r'(?<![A-Za-z])(?:fare|ride|pickup|taxi|currency|currencies)s?(?![a-z])', re.IGNORECASE)
 KNOW_NO_RIDE = (
-  *('background', 'checkpoints', 'compiled_steps', 'plots', 'protocols', 'recipe_training', 'training'),
+  *('background', 'checkpoints', 'compiled_steps', 'protocols', 'recipe_training', 'training'),
   *(f'compression/{name}' for name in ('clustering', 'compressor', 'layers', 'pictures', 'proof', 'pruning',
-                                       'quantization', 'quantize_configs', 'quantized_model', 'report')),
+                                       'quantization', 'quantize_configs', 'quantized_model', 'report',
+                                       'techniques')),
   *(f'lite/{name}' for name in ('conversion', 'converter', 'flatbuffer', 'inspection', 'interpreter', 'process',
                                 'quantizer_compat', 'validation', 'variants', 'worker')),
 )  # fmt: skip
@@ -312,7 +313,7 @@ ALLOWED = {
   ),
   'components/quantization_rewriter/component.py': (
     *('models.lite.rides import ride_variants', 'ride_variants(', "'fare_model'", 'fare_model='),
-    'calibration_rides=',
+    "'calibration_rides'",
   ),
   # Keys of files and of configs, which users have.
   'components/compression_gate/budget.py': ('min_slice_rides',),

@@ -1,7 +1,10 @@
 """Who may know whom: the imports of every room, read from the source, against the design."""
 
 import ast
+import functools
+import importlib.util
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -45,6 +48,53 @@ def _known(path, wanted):
   return {name for name in wanted for found in _imports(path) if found == name or found.startswith(f'{name}.')}
 
 
+def _name(path):
+  """The dotted name of a module."""
+  parts = path.relative_to(ROOT).with_suffix('').parts
+  return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+FOLDERS = sorted(path.parent for room in ROOMS for path in (ROOT / room).rglob('__init__.py'))
+
+
+def _offered(folder):
+  """The `__all__` of a folder."""
+  [value] = [
+    node.value
+    for node in ast.parse((folder / '__init__.py').read_text(encoding='utf-8')).body
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '__all__'
+  ]
+  return ast.literal_eval(value)
+
+
+@functools.cache
+def _used():
+  """What is used of each folder from outside of it: by code, by the library's page, or as data that TFX imports by."""
+  users = [path for room in (*ROOMS, 'benchmarks') for path in _sources(room)]
+  named = [(_name(path), found) for path in users for found in (*_imports(path), *_paths(path))]
+  page = (ROOT / 'docs' / 'library.md').read_text(encoding='utf-8')
+  named += [('docs', found) for found in re.findall(r'^from ([\w.]+) import', page, re.MULTILINE)]
+  named += [('docs', found) for found in re.findall(r'=\s*([\w.]+):', (ROOT / 'setup.py').read_text(encoding='utf-8'))]
+  used = {_name(folder / '__init__.py'): set() for folder in FOLDERS}
+  for user, found in named:
+    parts = found.split('.')
+    for count in range(1, len(parts)):
+      folder = '.'.join(parts[:count])
+      if folder in used and not f'{user}.'.startswith(f'{folder}.'):
+        used[folder].add(parts[count])
+  return used
+
+
+def _paths(path):
+  """Dotted paths in strings: what TFX imports by them is used from outside, too."""
+  strings = (node.value for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))) if _is_text(node))
+  return [text for text in strings if re.fullmatch(rf'({"|".join(ROOMS)})(\.[A-Za-z_]\w*)+', text)]
+
+
+def _is_text(node):
+  return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 FILES = [pytest.param(room, path, id=str(path.relative_to(ROOT))) for room in ROOMS for path in _sources(room)]
 
 
@@ -56,6 +106,35 @@ def test_every_room_is_there():
 def test_a_room_knows_only_the_rooms_it_may(room, path):
   allowed = MAY_KNOW[room] | {room}
   assert _known(path, (*ROOMS, 'tests', 'benchmarks')) <= allowed
+
+
+@pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_folder_lists_what_others_use(folder):
+  """And nothing else: an unused name is private. `components` exports the artifact types, which TFX asks it for."""
+  own = {path.stem for path in folder.glob('*.py')} | {path.parent.name for path in folder.glob('*/__init__.py')}
+  types = re.findall(r"TYPE_NAME = 'components\.(\w+)'", (ROOT / 'components' / 'artifacts.py').read_text())
+  used = _used()[_name(folder / '__init__.py')] & own
+  expected = used | set(types) if folder.name == 'components' else used
+  assert _offered(folder) == sorted(expected)
+
+
+@pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_whatever_a_folder_lists_is_there(folder):
+  package = importlib.import_module(_name(folder / '__init__.py'))
+  for name in _offered(folder):
+    assert importlib.util.find_spec(f'{package.__name__}.{name}') or getattr(package, name)
+
+
+@pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_folder_says_what_is_in_it_and_loads_nothing(folder):
+  """So a module costs what it imports itself, and a step's key holds no neighbour of what it runs."""
+  tree = ast.parse((folder / '__init__.py').read_text(encoding='utf-8'))
+  assert ast.get_docstring(tree)
+  if folder == ROOT / 'components':
+    found = {node.module for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))}
+    assert found == {'__future__', 'typing'}
+  else:
+    assert [type(node) for node in tree.body] == [ast.Expr, ast.Assign]
 
 
 def test_the_command_line_loads_no_framework():

@@ -1,1 +1,3 @@
 """Features as pure TensorFlow: mappers go row by row, analyzers make a full pass, `preprocessing_fn` composes."""
+
+__all__ = ['catalogue', 'civil', 'constants', 'engineering', 'in_memory', 'names', 'preprocessing', 'slicing']

@@ -1,16 +1,14 @@
 """Calendar arithmetic in 32 bits, and time stamps parsed in graph. Mappers: no full pass.
 
 Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013,
-http://howardhinnant.github.io/date_algorithms.html (`days_from_civil`): a year
-that starts on 1 March has its leap day last.
+http://howardhinnant.github.io/date_algorithms.html (`days_from_civil`): a year that starts on 1 March has its leap day
+last.
 
-Seconds that fit int32 reach from December 1940 to January 2077. Every fourth
-year in there is a leap year (2000 is, as a multiple of 400; 1900 and 2100 lie
-outside), so a year is 365.25 days on average, and the algorithm's eras of 400
+Seconds that fit int32 reach from December 1940 to January 2077. Every fourth year in there is a leap year (2000 is, as
+a multiple of 400; 1900 and 2100 lie outside), so a year is 365.25 days on average, and the algorithm's eras of 400
 years are not needed.
 
-For sources that are read by TensorFlow itself; TFLite has no strings, so the
-lite model takes seconds.
+For sources that are read by TensorFlow itself; TFLite has no strings, so the lite model takes seconds.
 """
 
 from __future__ import annotations
@@ -40,13 +38,9 @@ _MONDAY_OFFSET = EPOCH.weekday()
 def days_and_seconds(seconds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """Splits a time into its day and the seconds of that day.
 
-  Args:
-    seconds: int32, any shape, seconds since 2009-01-01 00:00:00; negative
-      before.
-
-  Returns:
-    Two int32 tensors of the same shape: days since 2009-01-01, rounded towards
-    the past, and seconds since midnight in [0, 86399].
+  Args: seconds: int32, any shape, seconds since 2009-01-01 00:00:00; negative before.
+  Returns: Two int32 tensors of the same shape: days since 2009-01-01, rounded towards the past, and seconds since
+    midnight in [0, 86399].
   """
   return tf.math.floordiv(seconds, SECONDS_PER_DAY), tf.math.floormod(seconds, SECONDS_PER_DAY)
 
@@ -54,8 +48,7 @@ def days_and_seconds(seconds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def day_of_week(days: tf.Tensor) -> tf.Tensor:
   """Weekday of a day: int32 in [0, 6], Monday 0, as in `datetime.weekday`.
 
-  Args:
-    days: int32, any shape, days since 2009-01-01, which was a Thursday.
+  Args: days: int32, any shape, days since 2009-01-01, which was a Thursday.
   """
   return tf.math.floormod(days + _MONDAY_OFFSET, 7)
 
@@ -63,19 +56,13 @@ def day_of_week(days: tf.Tensor) -> tf.Tensor:
 def clock(seconds: tf.Tensor) -> tf.Tensor:
   """Where a time stands in the calendar, side by side in few operations for the lite file.
 
-  2009 starts a cycle of four years whose leap year comes last, so in quarters of
-  a day, which float32 holds exactly, `(days + 0.75) mod 365.25` is the day of
-  the year plus 0.75, 0.5, 0.25 and in the leap year 0. `MONTH_STARTS` are the
-  months' first days on this scale: the quarters tell the 29th of February from
-  the 1st of March.
+  2009 starts a cycle of four years whose leap year comes last, so in quarters of a day, which float32 holds exactly,
+  `(days + 0.75) mod 365.25` is the day of the year plus 0.75, 0.5, 0.25 and in the leap year 0. `MONTH_STARTS` are the
+  months' first days on this scale: the quarters tell the 29th of February from the 1st of March.
 
-  Args:
-    seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
-
-  Returns:
-    Float32 [batch, 4], exact: columns `DAY`, days since 2009-01-01 plus
-    `FIRST_DAY`; `YEAR_DAY`, in [0, 365], see above; `SECOND`, since midnight,
-    in [0, 86399]; `WEEKDAY`, in [0, 6], Monday 0.
+  Args: seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
+  Returns: Float32 [batch, 4], exact: columns `DAY`, days since 2009-01-01 plus `FIRST_DAY`; `YEAR_DAY`, in [0, 365],
+    see above; `SECOND`, since midnight, in [0, 86399]; `WEEKDAY`, in [0, 6], Monday 0.
   """
   days, second_of_day = days_and_seconds(seconds)
   counted = tf.cast(tf.stack([days, days, second_of_day, days], axis=1), tf.float32)
@@ -90,11 +77,8 @@ def days_from_civil(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Ten
   Args:
     year: int32, any shape, in [1940, 2099].
     month: int32 of the same shape, in [1, 12].
-    day: int32 of the same shape, day of the month; a day past the month's end
-      counts on into the next month.
-
-  Returns:
-    Int32 of the same shape.
+    day: int32 of the same shape, day of the month; a day past the month's end counts on into the next month.
+  Returns: Int32 of the same shape.
   """
   months_since_march = tf.math.floormod(month + 9, 12)
   # January and February belong to the year that started in the March before.
@@ -118,13 +102,10 @@ def parse_seconds(stamps: tf.Tensor) -> tf.Tensor:
   """Seconds since 2009-01-01 of texts such as `2014-07-23 18:05:09 UTC`.
 
   Args:
-    stamps: string [batch]; `YYYY-MM-DD hh:mm:ss` with a blank or a `T` in the
-      middle. What follows the seconds (a fraction, a zone) is ignored.
-
-  Returns:
-    Int32 [batch]. `INVALID_SECONDS` where the text is too short, holds other
-    characters, names no real date or time of day, or lies outside the years
-    `FIRST_YEAR` to `LAST_YEAR`; nothing raises.
+    stamps: string [batch]; `YYYY-MM-DD hh:mm:ss` with a blank or a `T` in the middle. What follows the seconds (a
+      fraction, a zone) is ignored.
+  Returns: Int32 [batch]. `INVALID_SECONDS` where the text is too short, holds other characters, names no real date or
+    time of day, or lies outside the years `FIRST_YEAR` to `LAST_YEAR`; nothing raises.
   """
   # Bytes rather than `substr` and `to_number`, which raise for the whole batch on one bad row.
   codes = tf.io.decode_raw(stamps, tf.uint8, fixed_length=len(_PATTERN))

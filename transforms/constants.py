@@ -23,13 +23,11 @@ class Constants:
   """Fitted constants, from tft analyzers in graph or from NumPy arrays.
 
   Attributes:
-    mean: float32 [n], mean of each numeric feature where it is known; 0 for one
-      that was never observed.
-    scale: float32 [n], one over the standard deviation; 0 for a feature that
-      is constant or was never observed, so that it always yields 0.
-    boundaries: float32 [4, buckets - 1], bucket boundaries of the coordinates
-      in degrees, in the order of `configs.dataset.COORDINATES`; `None` where
-      no bucket is used.
+    mean: float32 [n], mean of each numeric feature where it is known; 0 for one that was never observed.
+    scale: float32 [n], one over the standard deviation; 0 for a feature that is constant or was never observed, so that
+      it always yields 0.
+    boundaries: float32 [4, buckets - 1], bucket boundaries of the coordinates in degrees, in the order of
+      `configs.dataset.COORDINATES`; `None` where no bucket is used.
   """
 
   mean: tf.Tensor | np.ndarray
@@ -54,9 +52,7 @@ def read_tensors(transform_fn: str, named: Mapping[str, str]) -> dict[str, np.nd
   Args:
     transform_fn: folder of a SavedModel that tft wrote.
     named: by key of the result, the name of the operation that yields it.
-
-  Returns:
-    Those that there are in the graph.
+  Returns: Those that there are in the graph.
   """
   function: Any = tf.saved_model.load(transform_fn).transform_fn
   if hasattr(function, 'concrete_functions'):
@@ -94,11 +90,8 @@ def named(constants: Constants) -> Constants:
 def read_constants(transform_fn: str) -> Constants:
   """Float32 arrays, as the graph has them.
 
-  Args:
-    transform_fn: folder of the SavedModel that the Transform step wrote.
-
-  Raises:
-    ValueError: the graph was made by a version that did not name its constants.
+  Args: transform_fn: folder of the SavedModel that the Transform step wrote.
+  Raises: ValueError: the graph was made by a version that did not name its constants.
   """
   found = read_tensors(transform_fn, {field: _PREFIX + field for field in _FIELDS})
   if not {'mean', 'scale'} <= set(found):

@@ -27,15 +27,11 @@ def bucketize(columns: tf.Tensor, known: tf.Tensor, boundaries: tf.Tensor) -> tf
   """Bucket of each coordinate.
 
   Args:
-    columns: float32 [batch, k], finite; the first four are coordinates in
-      degrees.
+    columns: float32 [batch, k], finite; the first four are coordinates in degrees.
     known: bool [batch, k], false where the value is missing.
     boundaries: float32 [4, count - 1], rising; a bucket includes its lower end.
-
-  Returns:
-    Float32 [batch, k], whole numbers in [0, count]; `count` where missing;
-    nonsense for the columns that are no coordinates: leaving them out here
-    costs the lite file more than taking them along.
+  Returns: Float32 [batch, k], whole numbers in [0, count]; `count` where missing; nonsense for the columns that are no
+    coordinates: leaving them out here costs the lite file more than taking them along.
   """
   count = boundaries.shape[1] + 1
   edges = tf.pad(boundaries, [[0, columns.shape[1] - 4], [0, 0]])
@@ -51,9 +47,7 @@ def indices(buckets: tf.Tensor | None, seconds: tf.Tensor, features: Features) -
     buckets: float32 [batch, 4 or more], see `bucketize`; `None` where none are used.
     seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
     features: says which columns are wanted.
-
-  Returns:
-    Tensors [batch] of whole numbers: buckets as float32, crosses as int32.
+  Returns: Tensors [batch] of whole numbers: buckets as float32, crosses as int32.
   """
   result: dict[str, tf.Tensor] = {}
   columns = [] if buckets is None else tf.unstack(buckets, axis=1)[: len(COORDINATES)]

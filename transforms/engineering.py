@@ -1,55 +1,34 @@
-"""Composes the mappers: from canonical rides to the feature vector and the categorical indices."""
+"""Composes the blocks: from canonical rides to the feature vector, its catalogue, and the categorical indices."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import pkgutil
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import tensorflow as tf
 
-from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset
+from configs.dataset import COORDINATES, PASSENGERS, TIME, City, Dataset
 from configs.features import Features
-from transforms import crosses
-from transforms.catalogue import Scaled, catalogue, is_kept, missing_inputs, side_by_side
+from transforms import blocks, crosses
+from transforms.blocks.geographic import origin
+from transforms.blocks.temporal import SECONDS_PER_YEAR
+from transforms.catalogue import DROPOFF, PICKUP, Feature, Scaled, is_kept, side_by_side, uses_boundaries
 from transforms.constants import Constants
-from transforms.geographic import geographic, origin
-from transforms.temporal import SECONDS_PER_YEAR, temporal
+from transforms.rides import RideBatch, column_names
 
 _LIMITS = dict(zip(COORDINATES, (180.0, 90.0, 180.0, 90.0), strict=True))
-
-
-class RideBatch(NamedTuple):
-  """A batch of canonical rides, columns as `column_names` names them.
-
-  Attributes:
-    seconds: int32 [batch], seconds since 2009-01-01 on the city's wall clock.
-    columns: float32 [batch, k], finite: a value that is missing is replaced by
-      the city's center or 0. Whoever uses it masks it by `known`.
-    offsets: float32 [batch, k], `columns` minus the city's center for the
-      coordinates (degrees), unchanged for the others.
-    known: bool [batch, k], whether the input is known; the time always is.
-  """
-
-  seconds: tf.Tensor
-  columns: tf.Tensor
-  offsets: tf.Tensor
-  known: tf.Tensor
-
-
-def column_names(dataset: Dataset, features: Features) -> tuple[str, ...]:
-  """Raw inputs as columns of floats: the coordinates first, then passengers and extras, and the time last."""
-  passengers = (PASSENGERS,) if features.passengers.enabled else ()
-  return (*COORDINATES, *passengers, *(extra.name for extra in dataset.extras if extra.kind == 'numeric'), TIME)
 
 
 def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features) -> RideBatch:
   """Reads the canonical columns. A mapper: no full pass.
 
   Args:
-    inputs: int32 or int64 `pickup_seconds` and float columns by canonical name,
-      each [batch] or [batch, 1]. NaN and infinity are missing values, and so
-      are coordinates that are none on earth.
+    inputs: int32 or int64 `pickup_seconds` and float columns by canonical name, each [batch] or [batch, 1]. NaN and
+      infinity are missing values, and so are coordinates that are none on earth.
     dataset: names the extras and the city's center.
     features: says whether passengers are read.
   """
@@ -71,10 +50,8 @@ def category(inputs: Mapping[str, tf.Tensor], name: str, vocabulary: Sequence[st
     inputs: float codes [batch] by name; NaN where missing.
     name: the extra's canonical name.
     vocabulary: its known values; code i means `vocabulary[i]`.
-
-  Returns:
-    Int32 [batch] in [0, len(vocabulary) + 1]: the code; `len(vocabulary)` for
-    any other value; one more for a missing one.
+  Returns: Int32 [batch] in [0, len(vocabulary) + 1]: the code; `len(vocabulary)` for any other value; one more for a
+    missing one.
   """
   code = tf.cast(_flat(inputs[name]), tf.float32)
   size = len(vocabulary)
@@ -89,16 +66,100 @@ def _flat(tensor: tf.Tensor) -> tf.Tensor:
   return tensor if tensor.shape.rank == 1 else tf.reshape(tensor, [-1])
 
 
+class Block(Protocol):
+  """A module of `transforms.blocks`; its settings are the field of its name in `configs.features.Features`."""
+
+  def catalogue(self, block: Any, city: City) -> list[Feature]:
+    """The features that the settings yield, in vector order."""
+
+  def engineer(self, ride: RideBatch, block: Any, city: City, keep: Collection[str] | None) -> list[Scaled]:
+    """Makes them. A mapper: no full pass.
+
+    Args:
+      ride: the canonical rides.
+      block: its settings.
+      city: grid, landmarks, tariffs.
+      keep: names of the features that are made; all when `None`.
+    """
+
+
+_MODULE = 'transforms.blocks.{}'
+
+
+@functools.cache
+def _all_blocks() -> dict[str, Block]:
+  found = {module.name for module in pkgutil.iter_modules(blocks.__path__)}
+  names = [name for name in Features.model_fields if name in found]
+  return {name: cast(Block, importlib.import_module(_MODULE.format(name))) for name in names}
+
+
+def _blocks(features: Features) -> list[tuple[Block, Any]]:
+  """The blocks that are on, each with its settings, in vector order."""
+  settings = [(module, getattr(features, name)) for name, module in _all_blocks().items()]
+  return [(module, block) for module, block in settings if block.enabled]
+
+
+def catalogue(dataset: Dataset, features: Features, keep: Collection[str] | None = None) -> tuple[Feature, ...]:
+  """The numeric features that a config yields, in vector order.
+
+  Args:
+    dataset: city, extras.
+    features: which blocks are on.
+    keep: names of the features that a selection keeps; all when `None`.
+  """
+  found = (*_of_inputs(dataset, features), *_missing(dataset, features))
+  return tuple(feature for feature in found if is_kept(feature.name, keep))
+
+
+def _of_inputs(dataset: Dataset, features: Features) -> list[Feature]:
+  """All but the indicators of missing inputs."""
+  return [
+    *(_raw() if features.raw.enabled else ()),
+    *(_passengers() if features.passengers.enabled else ()),
+    *(_extra(extra.name, extra.unit, extra.meaning) for extra in dataset.extras if extra.kind == 'numeric'),
+    *(feature for module, block in _blocks(features) for feature in module.catalogue(block, dataset.city)),
+  ]
+
+
+def missing_inputs(dataset: Dataset, features: Features) -> dict[str, tuple[str, ...]]:
+  """What the `missing` block watches: by name, the raw inputs of which none may be missing."""
+  # A missing end of the ride matters only where something is made of it.
+  made_of = {name for feature in _of_inputs(dataset, features) for name in feature.inputs}
+  return {
+    **({'pickup': PICKUP, 'dropoff': DROPOFF} if uses_boundaries(features) or made_of & {*COORDINATES} else {}),
+    **({'passengers': (PASSENGERS,)} if features.passengers.enabled else {}),
+    **{extra.name: (extra.name,) for extra in dataset.extras if extra.kind == 'numeric'},
+  }
+
+
+def _raw() -> list[Feature]:
+  meaning = '{} of the {}, from the city center'
+  return [
+    Feature(f'{name}_offset', 'raw', '°', meaning.format(name.split('_')[1], name.split('_')[0]), ends)
+    for name, ends in zip(COORDINATES, (PICKUP, PICKUP, DROPOFF, DROPOFF), strict=True)
+  ]
+
+
+def _passengers() -> list[Feature]:
+  return [Feature(PASSENGERS, 'passengers', 'persons', 'number of passengers', (PASSENGERS,))]
+
+
+def _extra(name: str, unit: str, meaning: str) -> Feature:
+  return Feature(name, 'extra', unit, meaning or 'a further column of the dataset', (name,))
+
+
+def _missing(dataset: Dataset, features: Features) -> list[Feature]:
+  return [Feature(f'missing_{name}', 'missing', '', f'1 where {name} is missing')
+          for name in missing_inputs(dataset, features)]  # fmt: skip
+
+
 class Engineered(NamedTuple):
   """Features before anything fitted is applied.
 
   Attributes:
-    values: float32 [batch, n], finite, in the catalogue's order;
-      `values * factor + offset` has the catalogue's units.
-    factor: float32 [n].
-    offset: float32 [n].
+    values: float32 [batch, n], finite, in the catalogue's order; `values * factor + offset` has the catalogue's units.
+    factor, offset: float32 [n].
     known: float32 [batch, n], 0 where an input of the feature is missing.
-    rides: the canonical rides they were made of.
   """
 
   values: tf.Tensor
@@ -115,16 +176,12 @@ def engineer(
 
   Args:
     inputs: canonical raw columns, see `transforms.engineering.rides`.
-    dataset: city, extras.
-    features: which blocks are on.
     keep: names of the features that are made, and no others; all when `None`.
   """
   ride = rides(inputs, dataset, features)
   pieces = _as_they_come(ride.offsets, dataset, features, keep)
-  if features.temporal.enabled:
-    pieces += temporal(ride.seconds, features.temporal, dataset.city, keep)
-  if features.geographic.enabled:
-    pieces += geographic(ride.offsets, features.geographic, dataset.city, keep)
+  for module, block in _blocks(features):
+    pieces += module.engineer(ride, block, dataset.city, keep)
   missing, known = _missing_and_known(ride.known, dataset, features, keep)
   return Engineered(*side_by_side([*pieces, *missing]), known, ride)
 
@@ -138,14 +195,9 @@ def observed(engineered: Engineered) -> tf.Tensor:
 def standardize(engineered: Engineered, constants: Constants) -> tf.Tensor:
   """The model's feature vector.
 
-  Args:
-    engineered: the features.
-    constants: fitted mean and scale, in the catalogue's units.
-
-  Returns:
-    Float32 [batch, n], finite: zero mean and unit variance over the analyzed
-    rides; 0, the fitted mean, where an input is missing; 0 for a constant
-    feature.
+  Args: constants: fitted mean and scale, in the catalogue's units.
+  Returns: Float32 [batch, n], finite: zero mean and unit variance over the analyzed rides; 0, the fitted mean, where an
+    input is missing; 0 for a constant feature.
   """
   mean = (constants.mean - engineered.offset) / engineered.factor
   return (engineered.values - mean) * (constants.scale * engineered.factor) * engineered.known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 
@@ -11,26 +12,57 @@ import tensorflow as tf
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.evaluation import Slices
 from configs.features import BoundaryFit, Features
+from transforms import names
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
 from transforms.crosses import equal_width
-from transforms.engineering import engineer, observed
+from transforms.engineering import catalogue, engineer, observed
 from transforms.preprocessing import compose
 
 _ROWS_AT_ONCE = 65536
 
 
+@dataclasses.dataclass(frozen=True)
+class FittedFeatures:
+  """Features whose constants were fitted on some rides; they may be computed for any.
+
+  Attributes:
+    dataset: city, extras.
+    features: which blocks are on.
+    constants: see `fit_constants`.
+  """
+
+  dataset: Dataset
+  features: Features
+  constants: Constants
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Of the columns of `matrix`; `transforms.catalogue.catalogue` has their units and meanings."""
+    return tuple(feature.name for feature in catalogue(self.dataset, self.features))
+
+  def matrix(self, rides: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The standardized feature vector of each ride, as the model gets it: float32 [rides, features], finite.
+
+    Args:
+      rides: canonical columns [rides] by name; NaN where missing; the label may be absent.
+    """
+    made = transform(rides, self.dataset, self.features, Slices(), self.constants)
+    return np.asarray(made[names.NUMERIC])
+
+
+def fit_features(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> FittedFeatures:
+  """Fits the features on some rides; arguments as `fit_constants`."""
+  return FittedFeatures(dataset, features, fit_constants(rides, dataset, features))
+
+
 def fit_constants(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> Constants:
   """Fits by NumPy what `transforms.preprocessing.fit` fits by tft.
 
-  Mean and scale agree with tft within float32 rounding. Quantile boundaries
-  are exact here, while tft's sketch errs by up to `QUANTILE_ERROR` of the
-  rides, so a ride between the two boundaries may land in another bucket.
+  Mean and scale agree with tft within float32 rounding. Quantile boundaries are exact here, while tft's sketch errs by
+  up to `QUANTILE_ERROR` of the rides, so a ride between the two boundaries may land in another bucket.
 
-  Args:
-    rides: canonical columns [rows] by name; NaN where missing.
-    dataset: city, extras, bounds.
-    features: which blocks are on.
+  Args: rides: canonical columns [rows] by name; NaN where missing.
   """
   values = _observed(rides, dataset, features).astype(np.float64)
   with warnings.catch_warnings():
@@ -48,15 +80,9 @@ def transform(
   """What `preprocessing_fn` yields, for rides in memory and constants already fitted.
 
   Args:
-    rides: canonical columns [rows] by name; NaN where missing; the label may be
-      absent.
-    dataset: city, extras.
-    features: which blocks are on.
-    slices: how the evaluation is sliced.
+    rides: canonical columns [rows] by name; NaN where missing; the label may be absent.
     constants: see `fit_constants`.
-
-  Returns:
-    Tensors by name, see `transforms.preprocessing.compose`.
+  Returns: Tensors by name, see `transforms.preprocessing.compose`.
   """
 
   @tf.function

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from configs.dataset import LABEL, TIME
+from configs.dataset import LABEL as LABEL
 
 NUMERIC = 'numeric'
 """Float32 [batch, n]: the standardized feature vector, in the catalogue's order."""
@@ -21,17 +21,3 @@ SLICE_MISSING_DROPOFF = 'slice_missing_dropoff'
 
 SLICES = (SLICE_TIME_BAND, SLICE_DISTANCE_BAND, SLICE_AIRPORT, SLICE_MISSING_DROPOFF)
 """Every slice column. They serve the evaluation and are no inputs of the model."""
-
-GROUP = TIME
-"""Int64 [batch]: rides of one time stamp form one group of the bootstrap."""
-
-__all__ = [
-  'GROUP',
-  'LABEL',
-  'NUMERIC',
-  'SLICES',
-  'SLICE_AIRPORT',
-  'SLICE_DISTANCE_BAND',
-  'SLICE_MISSING_DROPOFF',
-  'SLICE_TIME_BAND',
-]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from configs.dataset import LABEL, Bounds, Dataset
+from configs.dataset import LABEL, TIME, Bounds, Dataset
 from configs.evaluation import Slices
 from configs.features import BoundaryFit, BucketBlock, Features
 from configs.parts import load_part
@@ -17,7 +17,8 @@ from transforms import names
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants, named
 from transforms.crosses import equal_width
-from transforms.engineering import Engineered, RideBatch, categorical_indices, engineer, observed, standardize
+from transforms.engineering import Engineered, categorical_indices, engineer, observed, standardize
+from transforms.rides import RideBatch
 from transforms.slicing import slice_columns
 
 QUANTILE_ERROR = 0.001
@@ -30,7 +31,6 @@ def fit(engineered: Engineered, bounds: Bounds, features: Features) -> Constants
   Missing values count for nothing: tft's moments and quantiles leave NaN out.
 
   Args:
-    engineered: the features of a batch.
     bounds: the bounding box, for boundaries of equal width.
     features: says which buckets are wanted.
   """
@@ -62,16 +62,14 @@ def compose(
 ) -> dict[str, tf.Tensor]:
   """Applies fitted constants.
 
-  Returns:
-    By the names in `transforms.names`: the standardized vector, float32
-    [batch, n]; int64 [batch] per categorical of the catalogue; int64 slice
-    columns; int64 `pickup_seconds`; and the float32 label, if it came in.
+  Returns: By the names in `transforms.names`: the standardized vector, float32 [batch, n]; int64 [batch] per
+    categorical of the catalogue; int64 slice columns; int64 `pickup_seconds`; and the float32 label, if it came in.
   """
   ride = engineered.rides
   outputs = {names.NUMERIC: standardize(engineered, constants)}
   outputs |= categorical_indices(inputs, ride, dataset, features, constants)
   outputs |= slice_columns(ride, slices, dataset.city)
-  outputs[names.GROUP] = tf.cast(ride.seconds, tf.int64)
+  outputs[TIME] = tf.cast(ride.seconds, tf.int64)
   if LABEL in inputs:
     label = inputs[LABEL]
     outputs[LABEL] = tf.cast(label if label.shape.rank == 1 else tf.reshape(label, [-1]), tf.float32)
@@ -83,11 +81,9 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
 
   Args:
     inputs: dense canonical columns, [batch] each; the label may be absent.
-    custom_config: JSON texts of the config models: `dataset`, `features`,
-      `slices`. Further keys, such as the code version, only mark the cache.
-
-  Returns:
-    See `transforms.preprocessing.compose`.
+    custom_config: JSON texts of the config models: `dataset`, `features`, `slices`. Further keys, such as the code
+      version, only mark the cache.
+  Returns: See `transforms.preprocessing.compose`.
   """
   dataset = load_part(Dataset, custom_config['dataset'])
   features = Features.model_validate_json(custom_config['features'])

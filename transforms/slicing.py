@@ -8,20 +8,17 @@ import tensorflow as tf
 from configs.dataset import City
 from configs.evaluation import Slices
 from transforms import civil, names
-from transforms.engineering import RideBatch
-from transforms.geographic import haversine_km
+from transforms.blocks.geographic import haversine_km
+from transforms.rides import RideBatch
 
 
 def slice_columns(ride: RideBatch, slices: Slices, city: City) -> dict[str, tf.Tensor]:
   """The slice of each ride.
 
   Args:
-    ride: canonical rides.
     slices: bands and the airports' radius.
     city: names the airports.
-
-  Returns:
-    Int64 [batch] by the names in `transforms.names.SLICES`.
+  Returns: Int64 [batch] by the names in `transforms.names.SLICES`.
   """
   known = tf.reduce_all(tf.reshape(ride.known[:, :4], [-1, 2, 2]), axis=2)
   found = {

@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import apache_beam as beam
-from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import component_spec, standard_artifacts, standard_component_specs
+from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import Quarantine
 from components.bigquery_ride_gen import reader
 from components.bigquery_ride_gen.reader import ReadRows
 from components.ride_example_gen import executor
-from components.ride_example_gen.executor import (
-  CODE_VERSION_KEY,
-  DATASET_KEY,
-  QUARANTINE_KEY,
-  SPLIT_KEY,
-  RideExampleGenExecutor,
-)
+from components.ride_example_gen.executor import RideExampleGenExecutor
 from components.ride_example_gen.files import IngestionError
+from components.specs import Properties, channels, new_outputs, parameters
 from configs.dataset import Dataset, FileFormat
 from configs.platform import BigQuery
 from configs.split import Split
-
-BIGQUERY_KEY = 'bigquery'
-VERSION_KEY = 'version'
 
 
 class BigQueryRideGenSpec(component_spec.ComponentSpec):
   """What decides the rides: the query or table, the state of its data, the mapping and the split."""
 
-  INPUTS: dict[str, component_spec.ChannelParameter] = {}
-  PARAMETERS = {
-    BIGQUERY_KEY: component_spec.ExecutionParameter(type=str),
-    VERSION_KEY: component_spec.ExecutionParameter(type=str),
-    DATASET_KEY: component_spec.ExecutionParameter(type=str),
-    SPLIT_KEY: component_spec.ExecutionParameter(type=str),
-    CODE_VERSION_KEY: component_spec.ExecutionParameter(type=str),
-  }
-  OUTPUTS = {
-    standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    QUARANTINE_KEY: component_spec.ChannelParameter(type=Quarantine),
-  }
+  INPUTS = channels()
+  PARAMETERS = parameters('bigquery', 'version', 'dataset', 'split', 'code_version')
+  OUTPUTS = channels(examples=standard_artifacts.Examples, quarantine=Quarantine)
 
 
 class BigQueryRideGenExecutor(RideExampleGenExecutor):
   """Writes train and eval Examples and the quarantine; fails where there is no row."""
 
-  def _sources(self, exec_properties: dict[str, Any], staging: executor.Staging) -> dict[str, tuple[str, ...]]:
+  def _sources(self, exec_properties: Properties, staging: executor.Staging) -> dict[str, tuple[str, ...]]:
     """The rows as files in the staging folder, which goes when the step is through.
 
     One reading for all that follows: a second one may see other rows.
     """
-    source = BigQuery.model_validate_json(exec_properties[BIGQUERY_KEY])
+    source = BigQuery.model_validate_json(exec_properties['bigquery'])
     with self._make_beam_pipeline() as pipeline:
       _ = pipeline | 'BigQuery' >> self._reader(source) | 'Stage' >> reader.StageRows(staging)
     files = reader.staged_files(staging)
@@ -67,11 +47,11 @@ class BigQueryRideGenExecutor(RideExampleGenExecutor):
   def _reader(self, source: BigQuery) -> beam.PTransform:
     return ReadRows(source)
 
-  def _called(self, exec_properties: dict[str, Any]) -> str:
-    source = BigQuery.model_validate_json(exec_properties[BIGQUERY_KEY])
+  def _called(self, exec_properties: Properties) -> str:
+    source = BigQuery.model_validate_json(exec_properties['bigquery'])
     return f'bigquery://{source.table}' if source.table else 'bigquery://query'
 
-  def _dataset(self, exec_properties: dict[str, Any]) -> Dataset:
+  def _dataset(self, exec_properties: Properties) -> Dataset:
     return super()._dataset(exec_properties).model_copy(update={'format': FileFormat.PARQUET})
 
 
@@ -80,6 +60,15 @@ class BigQueryRideGen(base_beam_component.BaseBeamComponent):
 
   It is no file-based ExampleGen: there is no file to look at before it runs,
   on no target, so `version` alone tells the cache which data it was.
+
+  ```
+  ingest = BigQueryRideGen(
+      bigquery=BigQuery(table='project.taxi.trips'),
+      version='2026-11-01',
+      dataset=config.dataset,
+      split=config.split,
+      code_version=step_version(BigQueryRideGen))
+  ```
   """
 
   SPEC_CLASS = BigQueryRideGenSpec
@@ -101,7 +90,6 @@ class BigQueryRideGen(base_beam_component.BaseBeamComponent):
       dataset=executor.DATASET.dump(dataset),
       split=executor.dump_split(split),
       code_version=code_version,
-      examples=types.Channel(type=standard_artifacts.Examples),
-      quarantine=types.Channel(type=Quarantine),
+      **new_outputs(BigQueryRideGenSpec),
     )
     super().__init__(spec=spec)

@@ -26,9 +26,8 @@ from models.whole_files import write_whole
 class ReadRows(beam.PTransform):
   """The rows as Python mappings, column by name.
 
-  By the Storage Read API in Arrow's format, so a value has the type that its
-  column has: TIMESTAMP an aware `datetime`, DATETIME a naive one, NUMERIC a
-  `Decimal`. The other ways of Beam's reader need a bucket and write times as text.
+  By the Storage Read API in Arrow's format, so a value has the type that its column has: TIMESTAMP an aware `datetime`,
+  DATETIME a naive one, NUMERIC a `Decimal`. The other ways of Beam's reader need a bucket and write times as text.
   """
 
   def __init__(self, source: BigQuery):
@@ -43,9 +42,7 @@ class ReadRows(beam.PTransform):
         'FARELITE_PROJECT.'
       )
     return begin | 'Read' >> beam_bigquery.ReadFromBigQuery(
-      method=beam_bigquery.ReadFromBigQuery.Method.DIRECT_READ,
-      use_native_datetime=True,
-      **_what(self._source, project),
+      method=beam_bigquery.ReadFromBigQuery.Method.DIRECT_READ, use_native_datetime=True, **_what(self._source, project)
     )
 
 
@@ -76,15 +73,11 @@ def to_record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
   """Rows as Arrow columns that the canonical mapping takes.
 
   Args:
-    rows: at least one; every row has the same columns. Values are what Beam's
-      reader gives: bool, int, float, `Decimal` (NUMERIC, BIGNUMERIC), str,
-      bytes, `date`, `time`, `datetime` (naive for DATETIME, aware for
-      TIMESTAMP), lists and mappings (ARRAY, STRUCT), and None.
-
-  Returns:
-    Columns in the first row's order. Whole numbers stay whole; a TIMESTAMP
-    keeps its zone, UTC; ARRAY and STRUCT are JSON text; a column of nothing
-    but None has Arrow's null type.
+    rows: at least one; every row has the same columns. Values are what Beam's reader gives: bool, int, float, `Decimal`
+      (NUMERIC, BIGNUMERIC), str, bytes, `date`, `time`, `datetime` (naive for DATETIME, aware for TIMESTAMP), lists and
+      mappings (ARRAY, STRUCT), and None.
+  Returns: Columns in the first row's order. Whole numbers stay whole; a TIMESTAMP keeps its zone, UTC; ARRAY and STRUCT
+    are JSON text; a column of nothing but None has Arrow's null type.
   """
   names = list(rows[0])
   return pa.RecordBatch.from_arrays([_column([row[name] for row in rows]) for name in names], names)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tfx.dsl.io import fileio
 
 from components.compression_gate.measuring import Measured
-from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord
+from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord, file_facts
 from configs.compression import Budget, Compression, JudgedOn, Precision
 from configs.recipe import DENSE
 from configs.records import Estimate
@@ -57,12 +57,8 @@ def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
   Args:
     uri: of a `components.LiteVariants` artifact; a bucket is fine.
     folder: on this machine, for the files.
-
-  Returns:
-    In the order of `variants.json`.
-
-  Raises:
-    RecordError: `variants.json` is none.
+  Returns: In the order of `variants.json`.
+  Raises: RecordError: `variants.json` is none.
   """
   listing = os.path.join(uri, VARIANTS_FILE)
   with fileio.open(listing) as file:
@@ -83,12 +79,20 @@ def _fetched(facts: ConvertedVariant, uri: str, folder: pathlib.Path) -> Variant
   return Variant(facts, path, reason)
 
 
+def file_variant(path: pathlib.Path) -> Variant:
+  """A lite file as a variant, of which only its name and what can be counted are known.
+
+  Raises:
+    OSError: it can't be read.
+  """
+  return Variant(file_facts(path.stem, path.read_bytes()), path)
+
+
 @dataclasses.dataclass(frozen=True)
 class Candidate:
   """A variant that ran.
 
   Attributes:
-    variant: what it is.
     measured: predictions, latency, memory.
     errors: beside the baseline's.
     metric: name of the error.
@@ -157,7 +161,6 @@ class Miss(NamedTuple):
   """A limit that a candidate is above.
 
   Attributes:
-    limit: which one.
     sentence: with numbers, without the full stop.
     excess: the value over the limit, above 1.
   """
@@ -296,12 +299,8 @@ def _sentences(found: Sequence[Miss]) -> str:
 def frontier(costs: Mapping[str, tuple[float, float]]) -> set[str]:
   """The names of the points that none dominates.
 
-  Args:
-    costs: two costs of each point by name; smaller is better.
-
-  Returns:
-    A point is left out where another one has no larger cost and one smaller;
-    equal points stay together.
+  Args: costs: two costs of each point by name; smaller is better.
+  Returns: A point is left out where another one has no larger cost and one smaller; equal points stay together.
   """
   return {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
 
@@ -316,8 +315,6 @@ QUANTIZATION_AWARE_KEEPS_IT = (
 
 BASELINE = f'{DENSE}.{Precision.FLOAT32.value}'
 """What the ratios of errors refer to."""
-
-_FLOATS = (Precision.FLOAT32, Precision.FLOAT16)
 
 
 def notes(
@@ -356,7 +353,7 @@ def _only_quantization_aware(
   quantization_aware: Collection[str],
 ) -> bool:
   """Whether the accuracy budget takes quantization-aware training; false where either kind did not run."""
-  quantized = {scheme.name for scheme in compression.schemes if scheme.precision not in _FLOATS}
+  quantized = {scheme.name for scheme in compression.schemes if scheme.precision.is_quantized}
   post_training, aware = [], []
   for name, candidate in candidates.items():
     if candidate.variant.scheme in quantized:

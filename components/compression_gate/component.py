@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
@@ -21,7 +20,8 @@ from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
 from components.compression_gate.rides import RideVersion, read_eval_rides
 from components.compression_gate.version import write_version
-from components.pruning_trainer import RECIPE_PREFIX
+from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
+from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation
@@ -29,87 +29,44 @@ from configs.parts import Part, load_part
 from models.protocols import EvalExamples
 from models.serving import fake_quantized
 
-VARIANTS_KEY, EXAMPLES_KEY = 'variants', 'examples'
-BLESSING_KEY, MODEL_KEY, REPORT_KEY = 'blessing', 'model', 'report'
-COMPRESSION_KEY, EVALUATION_KEY, DATASET_KEY = 'compression', 'evaluation', 'dataset'
-CODE_VERSION_KEY = 'code_version'
-
 
 class CompressionGateSpec(component_spec.ComponentSpec):
-  """Variants and examples to a verdict; further inputs depend on the recipes, see `spec_class`."""
+  """Variants and examples to a verdict; there is one more input per recipe."""
 
-  PARAMETERS = {
-    COMPRESSION_KEY: component_spec.ExecutionParameter(type=str),
-    EVALUATION_KEY: component_spec.ExecutionParameter(type=str),
-    DATASET_KEY: component_spec.ExecutionParameter(type=str),
-    CODE_VERSION_KEY: component_spec.ExecutionParameter(type=str),
-  }
-  INPUTS = {
-    VARIANTS_KEY: component_spec.ChannelParameter(type=LiteVariants),
-    EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-  }
-  OUTPUTS = {
-    BLESSING_KEY: component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
-    MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-    REPORT_KEY: component_spec.ChannelParameter(type=CompressionReport),
-  }
-
-
-def spec_class(recipes: Iterable[str]) -> type[CompressionGateSpec]:
-  """The spec with one Model input per recipe name."""
-  models = {RECIPE_PREFIX + name: component_spec.ChannelParameter(type=standard_artifacts.Model) for name in recipes}
-  inputs = CompressionGateSpec.INPUTS | models
-  return type('CompressionGateSpec', (CompressionGateSpec,), {'INPUTS': inputs, '__module__': __name__})
-
-
-_PROPERTY = 'blessed'
-_FILES = {True: 'INFRA_BLESSED', False: 'INFRA_NOT_BLESSED'}
-
-
-def write_blessing(blessing: types.Artifact, is_blessed: bool) -> None:
-  """Marks an InfraBlessing artifact, by a custom property and an empty file."""
-  io_utils.write_string_file(os.path.join(blessing.uri, _FILES[is_blessed]), '')
-  blessing.set_int_custom_property(_PROPERTY, int(is_blessed))
+  PARAMETERS = parameters('compression', 'evaluation', 'dataset', 'code_version')
+  INPUTS = channels(variants=LiteVariants, examples=standard_artifacts.Examples)
+  OUTPUTS = channels(
+    blessing=standard_artifacts.InfraBlessing, model=standard_artifacts.Model, report=CompressionReport
+  )
 
 
 class CompressionGateExecutor(base_executor.BaseExecutor):
   """Executor of `CompressionGate`."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Judges; raises `FailedError` where there is nothing to judge by or to compare with."""
-    compression = Compression.model_validate_json(exec_properties[COMPRESSION_KEY])
-    evaluation = Evaluation.model_validate_json(exec_properties[EVALUATION_KEY])
-    dataset = load_part(Dataset, exec_properties[DATASET_KEY])
+    compression = Compression.model_validate_json(exec_properties['compression'])
+    evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
+    dataset = load_part(Dataset, exec_properties['dataset'])
     saved_models = _saved_models(input_dict)
-    examples = read_eval_rides(_eval_files(input_dict), dataset, evaluation.slices)
+    examples = read_eval_rides(split_files(input_dict['examples'], 'eval'), dataset, evaluation.slices)
     with tempfile.TemporaryDirectory() as folder:
-      uri = artifact_utils.get_single_uri(input_dict[VARIANTS_KEY])
+      uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
       aware = [name for name, path in saved_models.items() if fake_quantized(path)]
       judgement = judge(variants, examples, compression, evaluation.bootstrap, aware)
-      _write_report(output_dict[REPORT_KEY], judgement, variants, examples, compression.budget)
+      _write_report(output_dict['report'], judgement, variants, examples, compression.budget)
       chosen = judgement.chosen
       if chosen is not None:
-        model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
+        model = artifact_utils.get_single_instance(output_dict['model'])
         model.set_string_custom_property('variant', chosen.variant.name)
         saved_model, version = saved_models[chosen.variant.recipe], path_utils.serving_model_dir(model.uri)
-        code_version = exec_properties[CODE_VERSION_KEY]
-        says = RideVersion(dataset, examples)
+        code_version, says = exec_properties['code_version'], RideVersion(dataset, examples)
         write_version(version, saved_model, chosen, examples, judgement.baseline, says, code_version)
-    write_blessing(artifact_utils.get_single_instance(output_dict[BLESSING_KEY]), chosen is not None)
+    _write_blessing(artifact_utils.get_single_instance(output_dict['blessing']), chosen is not None)
 
 
-def _eval_files(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
-  [uri] = artifact_utils.get_split_uris(input_dict[EXAMPLES_KEY], 'eval')
-  return list(fileio.glob(io_utils.all_files_pattern(uri)))
-
-
-def _saved_models(input_dict: dict[str, list[types.Artifact]]) -> dict[str, str]:
+def _saved_models(input_dict: Artifacts) -> dict[str, str]:
   """Paths by recipe name."""
   return {
     key.removeprefix(RECIPE_PREFIX): path_utils.serving_model_path(artifact_utils.get_single_uri(artifacts))
@@ -128,6 +85,12 @@ def _write_report(
     file.write(predictions(judgement, examples))
 
 
+def _write_blessing(blessing: types.Artifact, is_blessed: bool) -> None:
+  """By a custom property and an empty file, as TFX's InfraValidator."""
+  io_utils.write_string_file(os.path.join(blessing.uri, 'INFRA_BLESSED' if is_blessed else 'INFRA_NOT_BLESSED'), '')
+  blessing.set_int_custom_property('blessed', int(is_blessed))
+
+
 class CompressionGate(base_component.BaseComponent):
   """Runs every variant's file and blesses the smallest one that keeps the budget.
 
@@ -137,6 +100,15 @@ class CompressionGate(base_component.BaseComponent):
   `components.compression_gate.report`. A variant that crashes is lost with a
   reason; a budget that none keeps is a result and no failure. `judge` takes any
   `models.protocols.EvalExamples`, and `write_version` any `Version`.
+
+  ```
+  gate = CompressionGate(
+      variants=rewriter.outputs['variants'],
+      examples=ingest.outputs['examples'],
+      models=models,
+      compression=config.compression, evaluation=config.evaluation, dataset=config.dataset,
+      code_version=step_version(CompressionGate))
+  ```
 
   Args:
     variants: of a `QuantizationRewriter`.
@@ -170,13 +142,11 @@ class CompressionGate(base_component.BaseComponent):
     dataset: Dataset,
     code_version: str,
   ) -> None:
-    spec = spec_class(models)(
+    spec = with_models(CompressionGateSpec, 'INPUTS', map(recipe_key, models))(
       variants=variants,
       examples=examples,
-      **{RECIPE_PREFIX + name: model for name, model in models.items()},
-      blessing=channel.Channel(type=standard_artifacts.InfraBlessing),
-      model=channel.Channel(type=standard_artifacts.Model),
-      report=channel.Channel(type=CompressionReport),
+      **{recipe_key(name): model for name, model in models.items()},
+      **new_outputs(CompressionGateSpec),
       compression=compression.model_dump_json(),
       evaluation=evaluation.model_dump_json(),
       dataset=self.DATASET.dump(dataset),

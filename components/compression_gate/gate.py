@@ -52,11 +52,8 @@ def judge(
     variants: all of them, also those without a file.
     examples: the eval split.
     compression: schemes, budget, measurement.
-    resamples: number of draws of an interval.
     quantization_aware: names of the recipes that were trained for integers.
-
-  Raises:
-    FailedError: there is no float32 variant to compare with.
+  Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
   measured, crashed = measure(files, examples.columns, compression.measurement, examples.contract)

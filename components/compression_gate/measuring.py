@@ -26,9 +26,7 @@ _AT_ONCE = 3
 class Bench:
   """Runs files; use it with `with`.
 
-  Attributes:
-    lost: one sentence by the name of each file that can't be used or whose
-      process crashed.
+  Attributes: lost: one sentence by the name of each file that can't be used or whose process crashed.
   """
 
   def __init__(self, files: Mapping[str, pathlib.Path], threads: int, contract: FileContract | None = None) -> None:
@@ -36,7 +34,6 @@ class Bench:
 
     Args:
       files: by name.
-      threads: of each interpreter.
       contract: of each file; that of any file where it is left out.
     """
     self.lost: dict[str, str] = {}
@@ -115,8 +112,7 @@ class Measured:
     predictions: float32 [examples], finite.
     latency_us: of one example.
     latency_batch_us: of `Measurement.batch` examples at once.
-    peak_bytes: by how much loading the file and running that batch raised the
-      peak of the process's resident memory.
+    peak_bytes: by how much loading the file and running that batch raised the peak of the process's resident memory.
   """
 
   predictions: np.ndarray
@@ -136,12 +132,9 @@ def measure(
   Args:
     files: by name.
     columns: raw ones [examples, ...] by name, at least one example.
-    measurement: rounds, calls, batch, threads.
     contract: of each file.
-
-  Returns:
-    What each file gave, and one sentence for each file that was lost: it can't
-    be loaded, its process crashed or hung, or a prediction is no number.
+  Returns: What each file gave, and one sentence for each file that was lost: it can't be loaded, its process crashed or
+    hung, or a prediction is no number.
   """
   single, batch = _batch(columns, 1), _batch(columns, measurement.batch)
   terms = (contract or AnyFile()).terms

@@ -17,8 +17,6 @@ class SliceError(RecordPart):
   """The error of a file on one slice of the eval split.
 
   Attributes:
-    name: of the slice, for people.
-    rides: in it.
     rmse: in the city's currency.
     rmse_ratio: to the float32 file's, ride by ride.
   """
@@ -33,17 +31,14 @@ class JudgedVariant(ConvertedVariant):
   """A variant that the gate judged; what is not known of a lost one is `None`.
 
   Attributes:
-    rmse: on the eval split, in the city's currency.
-    mae: the same.
+    rmse, mae: on the eval split, in the city's currency.
     rmse_ratio: to the float32 file's, ride by ride.
     worst_slice: the slice whose RMSE grows most.
     slices: of the eval split.
-    latency_us: of one ride.
     latency_batch_us: of a larger batch, all of its rides together.
     peak_bytes: by how much it raised the peak of its process's memory.
     within_budget: whether it keeps every limit.
-    frontier_size: whether no other one is smaller and as accurate.
-    frontier_latency: whether no other one is faster and as accurate.
+    frontier_size, frontier_latency: whether no other one is smaller, or faster, and as accurate.
     reason: one sentence on why it was chosen or not.
   """
 
@@ -67,7 +62,6 @@ class CompressionRecord(Record):
     chosen: name of the variant to push; `None` where none keeps the budget.
     reason: one sentence on the whole.
     baseline: name of the variant that ratios refer to.
-    rides: that they were judged on.
     budget: what a variant had to keep.
     notes: sentences for the reader.
     variants: in the order of the config.

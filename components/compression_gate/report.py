@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from components.compression_gate.budget import Candidate, Variant, frontier
-from components.compression_gate.gate import Judgement
+from components.compression_gate.budget import Candidate, Variant, file_variant, frontier
+from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
-from configs.compression import Budget
+from configs.compression import Budget, Compression
+from configs.errors import UserError
+from configs.records import RESAMPLES
 from models.metrics import SliceErrors
 from models.protocols import EvalExamples, Metric
 
@@ -18,19 +23,39 @@ PREDICTIONS_FILE = 'predictions.parquet'
 """One row per eval example; see `predictions`."""
 
 
+def judge_files(
+  files: Iterable[str | os.PathLike[str]], examples: EvalExamples, compression: Compression, resamples: int = RESAMPLES
+) -> CompressionRecord:
+  """The gate's verdict on lite files, wherever they come from.
+
+  Args:
+    files: each called `<recipe>.<scheme>.tflite`, as the QuantizationRewriter calls them. `dense.float32.tflite`,
+      or the first whose scheme has precision float32, is what the others' errors are compared with.
+    examples: the eval split.
+    compression: schemes, budget, measurement.
+    resamples: number of draws of an interval.
+
+  Returns:
+    What `compression.json` holds: the chosen variant, and each one's figures and the reason why it was chosen or not.
+
+  Raises:
+    FailedError: there is no float32 variant to compare with.
+    UserError: two files have the same name.
+    OSError: a file can't be read.
+  """
+  variants = [file_variant(path) for path in map(pathlib.Path, files)]
+  for name, count in collections.Counter(variant.name for variant in variants).items():
+    if count > 1:
+      raise UserError(f"{count} of the files are called '{name}.tflite'; each needs a name of its own.")
+  return report(judge(variants, examples, compression, resamples), variants, examples, compression.budget)
+
+
 def report(
   judgement: Judgement, variants: Sequence[Variant], examples: EvalExamples, budget: Budget
 ) -> CompressionRecord:
   """The judgement as `compression.json` has it.
 
-  Args:
-    judgement: of the variants.
-    variants: all of them.
-    examples: the eval split.
-    budget: what was asked.
-
-  Returns:
-    All variants in their order; what is not known of a lost one is null.
+  Returns: All variants in their order; what is not known of a lost one is null.
   """
   candidates = judgement.candidates
   error = {name: candidate.errors.error.value for name, candidate in candidates.items()}
@@ -87,9 +112,8 @@ def _slice(name: str, errors: SliceErrors, metric: Metric) -> SliceError:
 def predictions(judgement: Judgement, examples: EvalExamples) -> bytes:
   """The content of `predictions.parquet`.
 
-  Returns:
-    The columns that `EvalExamples.shown` gives, and the float32 predictions of
-    the baseline and of the chosen variant, each under the variant's name.
+  Returns: The columns that `EvalExamples.shown` gives, and the float32 predictions of the baseline and of the chosen
+    variant, each under the variant's name.
   """
   columns = {name: pa.array(column) for name, column in examples.shown().items()}
   for name in (judgement.baseline, judgement.choice.chosen):

@@ -51,13 +51,8 @@ class EvalRides(RawRides):
 def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> EvalRides:
   """Reads gzip TFRecords of raw tf.Examples, in the order of the sorted files.
 
-  Args:
-    files: of the eval split.
-    dataset: names the columns and the airports.
-    slices: the Evaluator's.
-
-  Raises:
-    FailedError: there is no ride.
+  Args: dataset: names the columns and the airports.
+  Raises: FailedError: there is no ride.
   """
   try:
     raw = read_raw_rides(files, dataset)
@@ -66,6 +61,22 @@ def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> E
       'The eval split holds no ride, so no variant can be judged: give rides of more time stamps, or change '
       'split.eval_share or split.seed.'
     ) from None
+  return _sliced(raw, dataset, slices)
+
+
+def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slices) -> EvalRides:
+  """Rides in memory as the gate takes them.
+
+  Args:
+    columns: canonical ones [rides] by name, the label included; at least one ride.
+    dataset: names the columns and the airports.
+    slices: the Evaluator's.
+  """
+  inputs = {name: np.asarray(columns[name], np.int32 if name == TIME else np.float32) for name in dataset.raw_inputs()}
+  return _sliced(RawRides(inputs, np.asarray(columns[LABEL], np.float32)), dataset, slices)
+
+
+def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
   codes = _codes(raw, dataset, slices)
   return EvalRides(raw.columns, raw.fares, codes, _masks(codes, slices))
 
@@ -97,10 +108,8 @@ def golden_rows(rides: EvalRides, fares: np.ndarray) -> np.ndarray:
   Args:
     rides: the eval split, at least one ride.
     fares: predicted ones [rides].
-
-  Returns:
-    int64 [n], rising rows: at even steps through the predicted fares, one with
-    a missing dropoff and one at an airport, if there are such.
+  Returns: int64 [n], rising rows: at even steps through the predicted fares, one with a missing dropoff and one at an
+    airport, if there are such.
   """
   ranked = np.argsort(fares, kind='stable')
   rows = [*ranked[np.linspace(0, len(ranked) - 1, _BY_FARE).astype(int)]]

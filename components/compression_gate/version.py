@@ -29,11 +29,9 @@ def write_version(
   Args:
     directory: where to; a bucket is fine.
     saved_model: of the candidate's recipe; a bucket is fine.
-    candidate: the chosen one.
     examples: the eval split, for golden ones.
     baseline: what the candidate's ratio of errors refers to.
     version: what it says of the model.
-    code_version: for the manifest.
   """
   with tempfile.TemporaryDirectory() as local:
     folder = pathlib.Path(local) / 'version'

@@ -1,1 +1,3 @@
 """DimensionalityReduction: a shorter feature vector, fitted once and applied in graph."""
+
+__all__ = ['component']

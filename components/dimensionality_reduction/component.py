@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import posixpath
-from typing import Any
 
 import apache_beam as beam
 import tensorflow_transform as tft
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 
 from components.artifacts import ReductionReport
@@ -23,78 +20,55 @@ from components.dimensionality_reduction.reduction_io import (
   write_reduced_graph,
 )
 from components.feature_engineering.records import ReadBatches, WriteShards, remove_parts
+from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files
 from configs.dataset import Dataset
 from configs.evaluation import Slices
 from configs.features import Features
 from configs.parts import Part, load_part
 from configs.reduction import PcaEngine, Reduction
 from models.reduction import fitted as reduction_fitted
-from models.reduction import plots
 from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit
 from models.reduction.in_graph import ReducedFeatures
 from models.reduction.projections import Basis, incremental_basis
 from transforms import names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
 from transforms.constants import read_constants
-
-TRANSFORM_GRAPH_KEY = 'transform_graph'
-TRANSFORMED_EXAMPLES_KEY = 'transformed_examples'
-REDUCED_GRAPH_KEY = 'reduced_graph'
-REDUCED_EXAMPLES_KEY = 'reduced_examples'
-REPORT_KEY = 'report'
-REDUCTION_KEY = 'reduction'
-DATASET_KEY = 'dataset'
-FEATURES_KEY = 'features'
-SLICES_KEY = 'slices'
-CLIP_KEY = 'clip'
-CURRENCY_KEY = 'currency'
-CODE_VERSION_KEY = 'code_version'
+from transforms.engineering import catalogue
 
 
 class DimensionalityReductionSpec(component_spec.ComponentSpec):
   """A Transform graph and its Examples to others with fewer model inputs."""
 
-  PARAMETERS = {
-    name: component_spec.ExecutionParameter(type=str)
-    for name in (REDUCTION_KEY, DATASET_KEY, FEATURES_KEY, SLICES_KEY, CLIP_KEY, CURRENCY_KEY, CODE_VERSION_KEY)
-  }
-  INPUTS = {
-    TRANSFORM_GRAPH_KEY: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
-    TRANSFORMED_EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-  }
-  OUTPUTS = {
-    REDUCED_GRAPH_KEY: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
-    REDUCED_EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    REPORT_KEY: component_spec.ChannelParameter(type=ReductionReport),
-  }
+  PARAMETERS = parameters('reduction', 'dataset', 'features', 'slices', 'clip', 'currency', 'code_version')
+  INPUTS = channels(transform_graph=standard_artifacts.TransformGraph, transformed_examples=standard_artifacts.Examples)
+  OUTPUTS = channels(
+    reduced_graph=standard_artifacts.TransformGraph,
+    reduced_examples=standard_artifacts.Examples,
+    report=ReductionReport,
+  )
 
 
 class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
   """Executor of `DimensionalityReduction`."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Raises `ReductionError` where the rides don't allow the reduction."""
-    reduction = Reduction.model_validate_json(exec_properties[REDUCTION_KEY])
-    dataset = load_part(Dataset, exec_properties[DATASET_KEY])
-    features = Features.model_validate_json(exec_properties[FEATURES_KEY])
-    slices = Slices.model_validate_json(exec_properties[SLICES_KEY])
-    clip = json.loads(exec_properties[CLIP_KEY])
-    graph = artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH_KEY])
-    examples = artifact_utils.get_single_instance(input_dict[TRANSFORMED_EXAMPLES_KEY])
+    reduction = Reduction.model_validate_json(exec_properties['reduction'])
+    dataset = load_part(Dataset, exec_properties['dataset'])
+    features = Features.model_validate_json(exec_properties['features'])
+    slices = Slices.model_validate_json(exec_properties['slices'])
+    clip = json.loads(exec_properties['clip'])
+    graph = artifact_utils.get_single_uri(input_dict['transform_graph'])
+    examples = artifact_utils.get_single_instance(input_dict['transformed_examples'])
     fitted = self._fit(reduction, dataset, features, clip, graph, examples)
     constants = read_constants(os.path.join(graph, tft.TFTransformOutput.TRANSFORM_FN_DIR))
-    reduced = artifact_utils.get_single_uri(output_dict[REDUCED_GRAPH_KEY])
+    reduced = artifact_utils.get_single_uri(output_dict['reduced_graph'])
     write_reduced_graph(ReducedFeatures(dataset, features, slices, constants, fitted), graph, reduced)
-    self._reduce(examples, artifact_utils.get_single_instance(output_dict[REDUCED_EXAMPLES_KEY]), fitted, graph)
-    report = artifact_utils.get_single_instance(output_dict[REPORT_KEY])
+    self._reduce(examples, artifact_utils.get_single_instance(output_dict['reduced_examples']), fitted, graph)
+    report = artifact_utils.get_single_instance(output_dict['report'])
     reduction_fitted.save(fitted, report.uri)
-    plots.draw(fitted, report.uri, exec_properties[CURRENCY_KEY])
+    reduction_fitted.save_pictures(fitted, report.uri, exec_properties['currency'])
     report.set_int_custom_property('features', len(fitted.names))
     report.set_int_custom_property('inputs', len(fitted.outputs))
 
@@ -107,7 +81,7 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     graph: str,
     examples: types.Artifact,
   ) -> Fitted:
-    files = _files(examples, 'train')
+    files = split_files([examples], 'train')
     output = tft.TFTransformOutput(graph)
     spec = output.transformed_feature_spec()
     sizes = (
@@ -138,7 +112,7 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     schema = tft.TFTransformOutput(graph).transformed_metadata.schema
     with self._make_beam_pipeline() as pipeline:
       for split in artifact_utils.decode_split_names(examples.split_names):
-        files = _files(examples, split)
+        files = split_files([examples], split)
         paths = pipeline | f'Files[{split}]' >> beam.Create(files, reshuffle=len(files) > 1)
         rides = paths | f'Read[{split}]' >> beam.ParDo(ReadBatches(schema))
         [uri] = artifact_utils.get_split_uris([reduced], split)
@@ -150,17 +124,22 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     )
 
 
-def _files(examples: types.Artifact, split: str) -> list[str]:
-  [uri] = artifact_utils.get_split_uris([examples], split)
-  return sorted(fileio.glob(posixpath.join(uri, '*')))
-
-
 class DimensionalityReduction(base_beam_component.BaseBeamComponent):
   """Fits a reduction on the transformed training split, and puts it into the Transform graph.
 
   Outputs: `reduced_graph`, a Transform graph like the one that came in whose `numeric` is the reduced vector, so that
   training, TFMA, serving and the lite model take it as they took the other; `reduced_examples`, the same of the
   Examples; `report`, the fitted arrays, data and pictures.
+
+  ```
+  reduction = DimensionalityReduction(
+      transform_graph=features.outputs['transform_graph'],
+      transformed_examples=features.outputs['transformed_examples'],
+      reduction=Reduction(method='pca', components=12),
+      dataset=config.dataset, features=config.features, slices=config.evaluation.slices,
+      clip=config.model.clip,
+      code_version=step_version(DimensionalityReduction))
+  ```
 
   Args:
     transform_graph: the fitted features.
@@ -198,8 +177,6 @@ class DimensionalityReduction(base_beam_component.BaseBeamComponent):
       clip=json.dumps(clip),
       currency=dataset.currency,
       code_version=code_version,
-      reduced_graph=channel.Channel(type=standard_artifacts.TransformGraph),
-      reduced_examples=channel.Channel(type=standard_artifacts.Examples),
-      report=channel.Channel(type=ReductionReport),
+      **new_outputs(DimensionalityReductionSpec),
     )
     super().__init__(spec=spec)

@@ -61,9 +61,7 @@ def beam_basis(
   Args:
     pipeline: a fresh one; it is run here.
     files: transformed Examples of the training split.
-    schema: of those.
     clip: what the model clips the vector to.
-    width: of the vector.
   """
   adapter = tf_example_record.TFExampleBeamRecord(
     'tfrecords_gzip', ['DimensionalityReduction'], schema
@@ -106,10 +104,7 @@ def _values(column: pa.Array) -> np.ndarray:
 def write_reduced_graph(features: ReducedFeatures, transform_graph: str, directory: str) -> None:
   """Traces the features again, with constants in the place of analyzers; no ride is read.
 
-  Args:
-    features: the reduced features.
-    transform_graph: the graph that they come from, for the schema of raw rides.
-    directory: where the new one goes.
+  Args: transform_graph: the graph that they come from, for the schema of raw rides.
   """
   raw_folder = tft.TFTransformOutput.RAW_METADATA_DIR
   io_utils.copy_dir(os.path.join(transform_graph, raw_folder), os.path.join(directory, raw_folder))
@@ -123,9 +118,6 @@ def write_reduced_graph(features: ReducedFeatures, transform_graph: str, directo
     type_specs=impl_helper.get_type_specs_from_feature_specs(spec),
     transform_output_path=directory,
   )
-
-
-_BATCH = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,23 +138,14 @@ class TrainingRides:
 
 
 def read_training_rides(
-  files: Sequence[str],
-  spec: Mapping[str, tf.io.FixedLenFeature],
-  categoricals: Sequence[str],
-  sample: int,
-  seed: int,
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str], sample: int, seed: int
 ) -> TrainingRides:
   """Draws at most `sample` rides, each with the same chance; no more than that and a batch is ever in memory.
 
   Args:
     files: gzip TFRecords of transformed Examples.
-    spec: their feature spec.
     categoricals: columns to read beside the vector and the fare.
-    sample: how many at most.
-    seed: of the draw.
-
-  Raises:
-    ValueError: there is no ride, or no numeric vector.
+  Raises: ValueError: there is no ride, or no numeric vector.
   """
   if names.NUMERIC not in spec:
     raise ValueError('There is no numeric feature to reduce; switch a block on under features.')
@@ -190,5 +173,5 @@ def batches(
 ) -> Iterator[dict[str, np.ndarray]]:
   """Some columns of transformed Examples, batch by batch, files in order of their names."""
   parsed = {name: spec[name] for name in wanted}
-  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_BATCH)
+  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(BATCH_ROWS)
   yield from records.map(lambda batch: tf.io.parse_example(batch, parsed)).prefetch(1).as_numpy_iterator()

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
-from tfx import types
 from tfx.components.evaluator import component as evaluator
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, channel, standard_artifacts, standard_component_specs
+from tfx.types import artifact_utils, channel, standard_component_specs
 from tfx.types import standard_component_specs as keys
-from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components.fare_evaluator.records import INTERVALS_FILE, REFUSALS_FILE, SLICES_FILE
 from components.fare_evaluator.slices import SLICE_KEYS, eval_config, intervals_of_split, read_slices, refusals
 from components.resolvers.served_model import without_absent
+from components.specs import Artifacts, Properties, new_outputs, parameters, split_files
 from configs.evaluation import Evaluation, Slices
 from configs.records import list_to_json
-
-BOOTSTRAP_KEY = 'bootstrap'
-CURRENCY_KEY = 'currency'
-SLICES_KEY = 'slices'
-CODE_VERSION_KEY = 'code_version'
 
 
 class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
@@ -34,38 +26,29 @@ class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
   PARAMETERS = {
     **standard_component_specs.EvaluatorSpec.PARAMETERS,
-    BOOTSTRAP_KEY: ExecutionParameter(type=int),
-    CURRENCY_KEY: ExecutionParameter(type=str),
-    SLICES_KEY: ExecutionParameter(type=str),
-    CODE_VERSION_KEY: ExecutionParameter(type=str),
+    **parameters('currency', 'slices', 'code_version', bootstrap=int),
   }
 
 
 class FareEvaluatorExecutor(evaluator_executor.Executor):
   """TFX's Evaluator executor; also writes `slices.json`, `refusals.json` and `intervals.json`."""
 
-  def Do(  # noqa: N802
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Evaluates; raises `FailedError` where TFMA did not slice."""
     input_dict = without_absent(input_dict, keys.BASELINE_MODEL_KEY)
     super().Do(input_dict, output_dict, exec_properties)
     uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])
-    slices = read_slices(uri, SLICE_KEYS, Slices.model_validate_json(exec_properties[SLICES_KEY]))
+    slices = read_slices(uri, SLICE_KEYS, Slices.model_validate_json(exec_properties['slices']))
     _write(uri, SLICES_FILE, list_to_json(slices))
-    refused = refusals(uri, exec_properties[CURRENCY_KEY]) if _judges(exec_properties) else []
+    refused = refusals(uri, exec_properties['currency']) if _judges(exec_properties) else []
     _write(uri, REFUSALS_FILE, json.dumps(refused, indent=2))
     model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
     model_path = path_utils.serving_model_path(model.uri)
-    [split_uri] = artifact_utils.get_split_uris(input_dict[keys.EXAMPLES_KEY], 'eval')
-    files = fileio.glob(io_utils.all_files_pattern(split_uri))
-    _write(uri, INTERVALS_FILE, intervals_of_split(model_path, files, exec_properties[BOOTSTRAP_KEY]).to_json())
+    files = split_files(input_dict[keys.EXAMPLES_KEY], 'eval')
+    _write(uri, INTERVALS_FILE, intervals_of_split(model_path, files, exec_properties['bootstrap']).to_json())
 
 
-def _judges(exec_properties: dict[str, Any]) -> bool:
+def _judges(exec_properties: Properties) -> bool:
   """Whether the evaluation has a threshold; TFMA writes no verdict without."""
   config = config_pb2.EvalConfig()
   proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
@@ -81,6 +64,15 @@ class FareEvaluator(evaluator.Evaluator):
 
   Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json`,
   `slices.json` and `refusals.json` beside TFMA's own files, and `blessing`.
+
+  ```
+  evaluator = FareEvaluator(
+      examples=ingest.outputs['examples'],
+      model=trainer.outputs['model'],
+      evaluation=config.evaluation,
+      currency=config.dataset.currency,
+      code_version=step_version(FareEvaluator))
+  ```
 
   Args:
     examples: raw rides; the eval split is used.
@@ -111,8 +103,7 @@ class FareEvaluator(evaluator.Evaluator):
       examples=examples,
       model=model,
       baseline_model=baseline_model,
-      evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
-      blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+      **new_outputs(FareEvaluatorSpec),
       eval_config=eval_config(evaluation, judges),
       example_splits=json_utils.dumps(['eval']),
       fairness_indicator_thresholds=json_utils.dumps(None),

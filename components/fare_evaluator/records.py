@@ -21,9 +21,7 @@ class EvaluatedSlice(RecordPart, extra='allow'):
   Attributes:
     name: for people; `all` for all rides.
     slice: what the rides share; empty for all rides.
-    root_mean_squared_error: in the city's currency.
-    mean_absolute_error: in the city's currency.
-    example_count: rides.
+    root_mean_squared_error, mean_absolute_error: in the city's currency.
     calibration: sum of the predictions over the sum of the fares.
   """
 
@@ -38,11 +36,7 @@ class EvaluatedSlice(RecordPart, extra='allow'):
 class EvaluationIntervals(Record):
   """`intervals.json`: the errors over the eval split, in the city's currency.
 
-  Attributes:
-    rmse: with its interval.
-    mae: with its interval.
-    rmse_without_worst_5: RMSE without the five rides that are missed most, as a few dirty rows rule it.
-    rides: their number.
+  Attributes: rmse_without_worst_5: RMSE without the five rides that are missed most, as a few dirty rows rule it.
   """
 
   rmse: Figure

@@ -47,18 +47,11 @@ def _band(lower_ends: Sequence[float], index: int, last: str = '') -> str:
 def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) -> tuple[EvaluatedSlice, ...]:
   """Metrics of the candidate by slice.
 
-  Args:
-    evaluation_uri: where TFMA wrote.
-    slices: the bands, for names.
-    slice_keys: single features that each cut the eval split into parts.
-
-  Returns:
-    One per slice; all rides first.
-
+  Args: slice_keys: single features that each cut the eval split into parts.
+  Returns: One per slice; all rides first.
   Raises:
-    FailedError: a key yields no slice, or its slices hold more or fewer
-      rides than the eval split. Without this check a key that TFMA did not
-      find would pass unseen, and the model would be blessed.
+    FailedError: a key yields no slice, or its slices hold more or fewer rides than the eval split. Without this check a
+      key that TFMA did not find would pass unseen, and the model would be blessed.
   """
   rows = [_row(key, metrics, slices) for key, metrics in _candidate(evaluation_uri).slicing_metrics]
   rows.sort(key=lambda row: [(part.feature, part.value) for part in row.slice])
@@ -113,8 +106,7 @@ def eval_config(evaluation: Evaluation, judges: bool = True) -> config_pb2.EvalC
   """Builds the config of an evaluation with an optional baseline.
 
   Args:
-    evaluation: thresholds; change thresholds are ignored by TFX where there is
-      no baseline yet.
+    evaluation: thresholds; change thresholds are ignored by TFX where there is no baseline yet.
     judges: whether there are thresholds at all.
   """
   metrics = [
@@ -161,9 +153,7 @@ def refusals(evaluation_uri: str, currency: str = '') -> list[str]:
   Args:
     evaluation_uri: where TFMA wrote its validation result.
     currency: appended to amounts.
-
-  Returns:
-    Sentences; empty for a blessed model.
+  Returns: Sentences; empty for a blessed model.
   """
   result = tfma.load_validation_result(evaluation_uri)
   if result.validation_ok:
@@ -195,10 +185,7 @@ def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) ->
   Args:
     model_path: a SavedModel with the signature `serving_default`.
     files: gzip TFRecords of raw tf.Examples with time and label.
-    resamples: of the bootstrap.
-
-  Raises:
-    ValueError: there is no ride, or a prediction is not finite.
+  Raises: ValueError: there is no ride, or a prediction is not finite.
   """
   model = tf.saved_model.load(model_path).signatures[SERVING_DEFAULT]
   spec = {TIME: tf.io.FixedLenFeature([], tf.int64), LABEL: tf.io.FixedLenFeature([], tf.float32)}

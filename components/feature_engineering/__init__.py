@@ -1,1 +1,3 @@
 """FeatureEngineering: a typed front on TFX's Transform."""
+
+__all__ = ['component', 'records']

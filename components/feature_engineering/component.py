@@ -24,6 +24,7 @@ from tfx.utils import io_utils, json_utils
 from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
 from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards, remove_parts
+from components.specs import Artifacts, Properties
 from configs.dataset import Dataset
 from configs.evaluation import Slices
 from configs.features import Features
@@ -41,12 +42,7 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
   record by record through Python.
   """
 
-  def Do(  # noqa: N802, TFX's name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """See `FeatureEngineering`."""
     self._log_startup(input_dict, output_dict, exec_properties)
     examples = input_dict[standard_component_specs.EXAMPLES_KEY]
@@ -91,7 +87,7 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
     remove_parts(_split_uris(transformed, splits.transform))
 
 
-def _preprocessing_fn(exec_properties: dict[str, Any]) -> Callable[..., Any]:
+def _preprocessing_fn(exec_properties: Properties) -> Callable[..., Any]:
   """The function that the dotted path names, with its config bound."""
   function = udf_utils.get_fn(exec_properties, standard_component_specs.PREPROCESSING_FN_KEY)
   config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
@@ -126,6 +122,16 @@ class FeatureEngineering(Transform):
 
   The component's own statistics are off: StatisticsGen has described the raw
   rides, and standardized features tell a person nothing further.
+
+  ```
+  features = FeatureEngineering(
+      examples=ingest.outputs['examples'],
+      schema=schema.outputs['schema'],
+      dataset=config.dataset,
+      features=config.features,
+      slices=config.evaluation.slices,
+      code_version=step_version(FeatureEngineering))
+  ```
   """
 
   EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(FeatureEngineeringExecutor)

@@ -1,7 +1,6 @@
 """Reads and writes Examples in whole batches inside a Beam pipeline.
 
-TFX's own source and sink hand over one record at a time in Python, which takes
-more time than the features themselves.
+TFX's own source and sink hand over one record at a time in Python, which takes more time than the features themselves.
 """
 
 from __future__ import annotations
@@ -47,9 +46,8 @@ class ReadBatches(beam.DoFn):
 class WriteShards(beam.PTransform):
   """Writes transformed record batches as gzip shards of one split.
 
-  Each bundle writes under a name of its own into `parts_of` the split; only
-  what the finished bundles name is moved to its final place, so a bundle that
-  Beam runs twice, even at the same time, counts once.
+  Each bundle writes under a name of its own into `parts_of` the split; only what the finished bundles name is moved to
+  its final place, so a bundle that Beam runs twice, even at the same time, counts once.
   """
 
   def __init__(self, uri: str):
@@ -110,8 +108,7 @@ def publish(parts: Sequence[str], uri: str) -> None:
 def remove_parts(uris: Iterable[str]) -> None:
   """Removes what bundles left that nobody named; once the pipeline is through.
 
-  Args:
-    uris: of all splits of an artifact.
+  Args: uris: of all splits of an artifact.
   """
   for folder in {posixpath.dirname(parts_of(uri)) for uri in uris}:
     if fileio.exists(folder):

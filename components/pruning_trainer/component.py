@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
-from tfx import types
 from tfx.components.trainer import component as trainer
 from tfx.components.trainer import executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import trainer_pb2
-from tfx.types import artifact_utils, channel, component_spec, standard_artifacts, standard_component_specs
+from tfx.types import artifact_utils, channel, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
-from components.pruning_trainer import RECIPE_PREFIX, RECIPES_FOLDER, recipe_key
+from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
+from components.specs import Artifacts, Properties, new_outputs, with_models
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import Part
-
-MODEL_RUN_KEY = standard_component_specs.MODEL_RUN_KEY
-
-
-def spec_class(recipes: Sequence[str]) -> type[standard_component_specs.TrainerSpec]:
-  """TFX's spec of a Trainer with one more Model output per recipe name."""
-  models = {recipe_key(name): component_spec.ChannelParameter(type=standard_artifacts.Model) for name in recipes}
-  outputs = {**standard_component_specs.TrainerSpec.OUTPUTS, **models}
-  parent = standard_component_specs.TrainerSpec
-  return type('PruningTrainerSpec', (parent,), {'OUTPUTS': outputs, '__module__': __name__})
+from models.compression.records import RECIPES_FOLDER
 
 
 class PruningTrainerExecutor(executor.GenericExecutor):
   """Executor of `PruningTrainer`: TFX's own, then each recipe's model into its artifact."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Trains by `run_fn`, then fills every recipe's output from the folder of its name in the model run."""
     super().Do(input_dict, output_dict, exec_properties)
-    run = artifact_utils.get_single_uri(output_dict[MODEL_RUN_KEY])
+    run = artifact_utils.get_single_uri(output_dict['model_run'])
     for key, artifacts in output_dict.items():
       if key.startswith(RECIPE_PREFIX):
         model, name = artifact_utils.get_single_instance(artifacts), key.removeprefix(RECIPE_PREFIX)
@@ -57,6 +41,15 @@ class PruningTrainer(trainer.Trainer):
   `model_run`, with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel
   under `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each
   recipe by itself. `models.recipe_training.RecipeTraining` trains whatever keeps to `models.protocols`.
+
+  ```
+  trainer = PruningTrainer(
+      examples=features.outputs['transformed_examples'],
+      transform_graph=features.outputs['transform_graph'],
+      dataset=config.dataset, features=config.features, model=config.model, training=config.training,
+      checkpoints='out/checkpoints',
+      code_version=step_version(PruningTrainer))
+  ```
 
   Args:
     examples: transformed ones; the train and eval splits are used.
@@ -98,8 +91,9 @@ class PruningTrainer(trainer.Trainer):
       'checkpoints': checkpoints,
       'code_version': code_version,
     }
-    recipes = [recipe.name for recipe in training.recipes]
-    spec = spec_class(recipes)(
+    recipes = [recipe_key(recipe.name) for recipe in training.recipes]
+    spec_class = with_models(standard_component_specs.TrainerSpec, 'OUTPUTS', recipes)
+    spec = spec_class(
       examples=examples,
       transform_graph=transform_graph,
       base_model=base_model,
@@ -107,9 +101,7 @@ class PruningTrainer(trainer.Trainer):
       train_args=trainer_pb2.TrainArgs(),
       eval_args=trainer_pb2.EvalArgs(),
       custom_config=json_utils.dumps(config),
-      model=channel.Channel(type=standard_artifacts.Model),
-      model_run=channel.Channel(type=standard_artifacts.ModelRun),
-      **{recipe_key(name): channel.Channel(type=standard_artifacts.Model) for name in recipes},
+      **new_outputs(spec_class),
     )
     # Not TFX's own constructor, which makes a spec of two outputs.
     base_component.BaseComponent.__init__(self, spec=spec)

@@ -1,1 +1,3 @@
 """TFX's Pusher, made atomic."""
+
+__all__ = ['component', 'rollback']

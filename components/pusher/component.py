@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import constants
@@ -11,22 +9,18 @@ from tfx.components.pusher import component as tfx_pusher
 from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils, channel, standard_component_specs
+from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils, proto_utils
 
 from components.pusher.rollback import is_withdrawn, manifest_digest, rollbacks
 from components.pusher.versions import publish, staging
+from components.specs import Artifacts, Properties
 from configs.errors import FailedError
 from models.versions import next_version
 from models.whole_files import is_bucket
 
-_VERSION_KEY = 'pushed_version'
-_DESTINATION_KEY = 'pushed_destination'
-
-
 EVALUATED_MODEL_ID = 'evaluated_model_id'
 """Custom property of a pushed model: the Model artifact that was blessed for it."""
-
 
 WITHDRAWN_MODEL_ID = 'withdrawn_model_id'
 """Custom property of a pushed model that a rollback put back: the model that served until then."""
@@ -38,16 +32,10 @@ WITHDRAWN = 'withdrawn'
 class AtomicPusherExecutor(pusher_executor.Executor):
   """Executor of `AtomicPusher`."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Pushes a blessed model; marks the artifact as not pushed otherwise, and where a rollback withdrew that model.
 
-    Raises:
-      FailedError: the disk is full, the directory isn't writable, or the like.
+    Raises: FailedError: the disk is full, the directory isn't writable, or the like.
     """
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
@@ -76,18 +64,18 @@ class AtomicPusherExecutor(pusher_executor.Executor):
       ) from error
 
   def _publish(self, pushed: types.Artifact, base: str) -> None:
-    version = next_version(base, int(pushed.get_string_custom_property(_VERSION_KEY)))
-    path = publish(pushed.get_string_custom_property(_DESTINATION_KEY), base, version)
+    version = next_version(base, int(pushed.get_string_custom_property('pushed_version')))
+    path = publish(pushed.get_string_custom_property('pushed_destination'), base, version)
     self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
 
 
-def _evaluated_model(input_dict: dict[str, list[types.Artifact]]) -> int:
+def _evaluated_model(input_dict: Artifacts) -> int:
   """The id of the model that the Evaluator blessed; what is pushed may be made of it."""
   blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
   return int(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
 
 
-def _withdrawn(input_dict: dict[str, list[types.Artifact]], base: str) -> str | None:
+def _withdrawn(input_dict: Artifacts, base: str) -> str | None:
   """Why a model that was pushed before, and rolled back, is not pushed again; `None` if it may be."""
   if is_bucket(base):
     return None
@@ -114,6 +102,15 @@ class AtomicPusher(tfx_pusher.Pusher):
   Outputs as TFX's Pusher: `pushed_model`, whose custom properties `pushed`, `pushed_destination` and `pushed_version`
   name the final path.
 
+  ```
+  filesystem = pusher_pb2.PushDestination.Filesystem(base_directory='out/serving')
+  pusher = AtomicPusher(
+      model=gate.outputs['model'],
+      model_blessing=evaluator.outputs['blessing'],
+      infra_blessing=gate.outputs['blessing'],
+      push_destination=pusher_pb2.PushDestination(filesystem=filesystem))
+  ```
+
   Args:
     model: the model to push.
     model_blessing: the Evaluator's.
@@ -123,20 +120,3 @@ class AtomicPusher(tfx_pusher.Pusher):
   """
 
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(AtomicPusherExecutor)
-
-  def __init__(
-    self,
-    *,
-    model: channel.BaseChannel,
-    model_blessing: channel.BaseChannel,
-    infra_blessing: channel.BaseChannel | None = None,
-    push_destination: pusher_pb2.PushDestination,
-    custom_config: dict[str, Any] | None = None,
-  ) -> None:
-    super().__init__(
-      model=model,
-      model_blessing=model_blessing,
-      infra_blessing=infra_blessing,
-      push_destination=push_destination,
-      custom_config=custom_config,
-    )

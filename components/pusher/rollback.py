@@ -42,10 +42,8 @@ class Rollback(Record):
       forward from, as when a rollback is taken back, is not withdrawn.
     reason: why, in the words of who did it.
     by: who, as user@host.
-    restored_manifest: SHA-256 of the restored version's manifest.
-    replaced_manifest: the same of the replaced one.
-    restored_model: the restored version's model in ML Metadata, where that is known.
-    replaced_model: the same of the replaced one.
+    restored_manifest, replaced_manifest: SHA-256 of the two versions' manifests.
+    restored_model, replaced_model: their models in ML Metadata, where these are known.
   """
 
   MEND: ClassVar[str] = _MEND
@@ -76,11 +74,8 @@ class Settlement(Record):
 def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
   """The rollbacks that happened, oldest first.
 
-  Args:
-    base: the directory of the versions; in a bucket there are none.
-
-  Raises:
-    RecordError: a line of the journal is whole and is none of its records.
+  Args: base: the directory of the versions; in a bucket there are none.
+  Raises: RecordError: a line of the journal is whole and is none of its records.
   """
   root = pathlib.Path(base)
   entries, ends = _entries(root)
@@ -177,11 +172,7 @@ class RestoreError(UserError):
 
 
 def verified_manifest(version: pathlib.Path) -> Manifest:
-  """The manifest of a version, after every file was checked against it.
-
-  Raises:
-    RestoreError: the version is not what was pushed.
-  """
+  """The manifest of a version; raises `RestoreError` where its files are not what was pushed."""
   try:
     return verify(version)
   except ManifestError as error:
@@ -194,17 +185,11 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
   Pushes wait meanwhile. The journal is written first.
 
   Args:
-    base: the directory of the versions.
     wanted: the version to put back; the last one that was pushed before what serves if `None`, other bytes and not
       withdrawn.
     entry: makes the journal's entry, as it stands before the new number is known, of the restored and the replaced
       version.
-
-  Returns:
-    The entry as it was written.
-
-  Raises:
-    RestoreError: there is nothing to put back, or it is not what was pushed.
+  Raises: RestoreError: there is nothing to put back, or it is not what was pushed.
   """
   if not versions(base):
     raise RestoreError(f"'{base}' holds no pushed version; name the output directory of a run that pushed.")
@@ -265,15 +250,10 @@ def _present(base: pathlib.Path, wanted: int, served: int) -> int:
 def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   """Removes versions; pushes and rollbacks wait meanwhile.
 
-  Each one is renamed out of the server's sight before its first file goes. What a killed removal leaves is cleared
-  away by the next push, rollback or removal.
+  Each one is renamed out of the server's sight before its first file goes. What a killed removal leaves is cleared away
+  by the next push, rollback or removal.
 
-  Args:
-    base: the directory of the versions.
-    unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
-
-  Returns:
-    What was removed.
+  Args: unwanted: the versions to remove; the one that serves and the one that its bytes come from stay nevertheless.
   """
   wished = set(unwanted)
   if not wished or not base.is_dir():

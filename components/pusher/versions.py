@@ -28,8 +28,7 @@ def staging(base: str) -> Iterator[str]:
   Pushes to one local base wait for each other, so whatever other staging directory is there was left by a killed push
   and is removed. For an object store it lies in the machine's temporary directory.
 
-  Args:
-    base: the directory of the versions; made if absent.
+  Args: base: the directory of the versions; made if absent.
   """
   if is_bucket(base):
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX) as directory:
@@ -70,9 +69,6 @@ def publish(staged: str, base: str, version: int) -> str:
     staged: the complete version directory inside `staging(base)`.
     base: the directory of the versions.
     version: from `models.versions.next_version`.
-
-  Returns:
-    The path of the version.
   """
   final = os.path.join(base, str(version))
   if is_bucket(base):

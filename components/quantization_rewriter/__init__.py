@@ -1,1 +1,3 @@
 """Every trained recipe in every conversion scheme, as one raw-input TFLite file each."""
+
+__all__ = ['component', 'records']

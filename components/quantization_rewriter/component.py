@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from tfx import types
 from tfx.components.trainer.rewriting import rewriter
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from components.artifacts import LiteVariants
-from components.pruning_trainer import RECIPE_PREFIX
-from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, FeaturesFile, VariantsRecord
+from components.pruning_trainer.keys import recipe_key
+from components.quantization_rewriter.records import (
+  VARIANTS_FILE,
+  ConvertedVariant,
+  FeaturesFile,
+  VariantsRecord,
+  file_facts,
+)
+from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
 from configs.compression import Scheme, applies
 from configs.dataset import Dataset
 from configs.errors import FailedError
@@ -35,39 +38,17 @@ from models.settings import Settings
 from models.versions import is_saved_model
 from models.whole_files import write_whole
 
-EXAMPLES_KEY = 'examples'
-TRANSFORMED_EXAMPLES_KEY = 'transformed_examples'
-TRANSFORM_GRAPH_KEY = 'transform_graph'
-VARIANTS_KEY = 'variants'
-DATASET_KEY = 'dataset'
-FEATURES_KEY = 'features'
-MODEL_KEY = 'fare_model'
-TRAINING_KEY = 'training'
-SCHEMES_KEY = 'schemes'
-CACHE_KEY = 'cache'
-CODE_VERSION_KEY = 'code_version'
-
 
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
-  """Trained models to lite files; there is one more input per recipe, see `spec_class`."""
+  """Trained models to lite files; there is one more input per recipe."""
 
-  PARAMETERS = {
-    name: component_spec.ExecutionParameter(type=str)
-    for name in (DATASET_KEY, FEATURES_KEY, MODEL_KEY, TRAINING_KEY, SCHEMES_KEY, CACHE_KEY, CODE_VERSION_KEY)
-  }
-  INPUTS = {
-    EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    TRANSFORMED_EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    TRANSFORM_GRAPH_KEY: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
-  }
-  OUTPUTS = {VARIANTS_KEY: component_spec.ChannelParameter(type=LiteVariants)}
-
-
-def spec_class(recipes: Sequence[str]) -> type[QuantizationRewriterSpec]:
-  """The spec with one Model input per recipe name."""
-  models = {RECIPE_PREFIX + name: component_spec.ChannelParameter(type=standard_artifacts.Model) for name in recipes}
-  inputs = {**QuantizationRewriterSpec.INPUTS, **models}
-  return type('QuantizationRewriterSpec', (QuantizationRewriterSpec,), {'INPUTS': inputs, '__module__': __name__})
+  PARAMETERS = parameters('dataset', 'features', 'fare_model', 'training', 'schemes', 'cache', 'code_version')
+  INPUTS = channels(
+    examples=standard_artifacts.Examples,
+    transformed_examples=standard_artifacts.Examples,
+    transform_graph=standard_artifacts.TransformGraph,
+  )
+  OUTPUTS = channels(variants=LiteVariants)
 
 
 class LiteRewriter(rewriter.BaseRewriter):
@@ -131,12 +112,8 @@ def rewrite_all(
     saved_models: by recipe name.
     directory: the artifact.
     cache: finished variants by digest.
-
-  Returns:
-    The content of `variants.json`.
-
-  Raises:
-    FailedError: none could be made; names the first reason.
+  Returns: The content of `variants.json`.
+  Raises: FailedError: none could be made; names the first reason.
   """
   made = tuple(
     _variant(variants, recipe, scheme, saved_models[recipe.name], directory, cache)
@@ -200,64 +177,49 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
   with fileio.open(file, 'rb') as written:
     content = written.read()
   size = sum(layer.size for layer in lite.layers)
-  return ConvertedVariant(
-    name=lite.name,
-    recipe=recipe.name,
-    scheme=scheme.name,
-    cached=False,
-    file=f'{lite.name}.tflite',
-    bytes=len(content),
-    gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
-    sha256=hashlib.sha256(content).hexdigest(),
-    feature_bytes=len(shrink(variants.features)),
-    sparsity=sum(layer.zeros for layer in lite.layers) / size,
-    distinct_weights=max(layer.distinct for layer in lite.layers),
-    types={layer.name: layer.type for layer in lite.layers},
-    calibration_rides=variants.calibrated_on(recipe, scheme),
-    difference=lite.difference,
-    seconds=time.monotonic() - start,
-    reason=None,
+  return file_facts(lite.name, content).model_copy(
+    update={
+      'cached': False,
+      'feature_bytes': len(shrink(variants.features)),
+      'sparsity': sum(layer.zeros for layer in lite.layers) / size,
+      'distinct_weights': max(layer.distinct for layer in lite.layers),
+      'types': {layer.name: layer.type for layer in lite.layers},
+      'calibration_rides': variants.calibrated_on(recipe, scheme),
+      'difference': lite.difference,
+      'seconds': time.monotonic() - start,
+      'reason': None,
+    }
   )
 
 
 class QuantizationRewriterExecutor(base_executor.BaseExecutor):
   """Executor of `QuantizationRewriter`."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Writes the variants; raises `FailedError` where there is none."""
-    settings = Settings.from_json(exec_properties | {'model': exec_properties[MODEL_KEY]})
+    settings = Settings.from_json(exec_properties | {'model': exec_properties['fare_model']})
     variants = ride_variants(
       settings,
-      artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH_KEY]),
-      _files(input_dict[TRANSFORMED_EXAMPLES_KEY], 'train'),
-      _files(input_dict[EXAMPLES_KEY], 'eval'),
+      artifact_utils.get_single_uri(input_dict['transform_graph']),
+      split_files(input_dict['transformed_examples'], 'train'),
+      split_files(input_dict['examples'], 'eval'),
     )
-    artifact = artifact_utils.get_single_instance(output_dict[VARIANTS_KEY])
+    artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
       variants,
       settings.training.recipes,
-      [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties[SCHEMES_KEY])],
+      [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties['schemes'])],
       {recipe.name: _saved_model(input_dict, recipe.name) for recipe in settings.training.recipes},
       artifact.uri,
-      os.path.join(exec_properties[CACHE_KEY], exec_properties[CODE_VERSION_KEY]),
+      os.path.join(exec_properties['cache'], exec_properties['code_version']),
     )
     made = [variant for variant in content.variants if variant.file is not None]
     artifact.set_int_custom_property('variants', len(made))
     artifact.set_int_custom_property('lost', len(content.variants) - len(made))
 
 
-def _files(artifacts: list[types.Artifact], split: str) -> list[str]:
-  [uri] = artifact_utils.get_split_uris(artifacts, split)
-  return list(fileio.glob(io_utils.all_files_pattern(uri)))
-
-
-def _saved_model(input_dict: dict[str, list[types.Artifact]], recipe: str) -> str:
-  return str(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[RECIPE_PREFIX + recipe])))
+def _saved_model(input_dict: Artifacts, recipe: str) -> str:
+  return str(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[recipe_key(recipe)])))
 
 
 class QuantizationRewriter(base_component.BaseComponent):
@@ -265,6 +227,17 @@ class QuantizationRewriter(base_component.BaseComponent):
 
   Output: `variants`, with the files and `variants.json`; a variant that can't be made has a reason there instead of a
   file. `rewrite_all` takes any `Variants`: of a `models.protocols.Build` and `RawInputs`.
+
+  ```
+  models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
+  rewriter = QuantizationRewriter(
+      examples=ingest.outputs['examples'],
+      transformed_examples=features.outputs['transformed_examples'],
+      transform_graph=features.outputs['transform_graph'],
+      models=models, schemes=config.compression.schemes, cache='out/variants',
+      dataset=config.dataset, features=config.features, model=config.model, training=config.training,
+      code_version=step_version(QuantizationRewriter))
+  ```
 
   Args:
     examples: raw ones; files are validated with the eval split.
@@ -297,7 +270,7 @@ class QuantizationRewriter(base_component.BaseComponent):
     cache: str,
     code_version: str,
   ) -> None:
-    spec = spec_class(list(models))(
+    spec = with_models(QuantizationRewriterSpec, 'INPUTS', map(recipe_key, models))(
       examples=examples,
       transformed_examples=transformed_examples,
       transform_graph=transform_graph,
@@ -308,7 +281,7 @@ class QuantizationRewriter(base_component.BaseComponent):
       schemes=json.dumps([scheme.model_dump(mode='json') for scheme in schemes]),
       cache=cache,
       code_version=code_version,
-      variants=channel.Channel(type=LiteVariants),
-      **{RECIPE_PREFIX + name: model for name, model in models.items()},
+      **new_outputs(QuantizationRewriterSpec),
+      **{recipe_key(name): model for name, model in models.items()},
     )
     super().__init__(spec=spec)

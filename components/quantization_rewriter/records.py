@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from typing import Any
 
 import pydantic
@@ -17,11 +19,8 @@ class ConvertedVariant(RecordPart):
 
   Attributes:
     name: `<recipe>.<scheme>`.
-    recipe: name of the training recipe.
-    scheme: name of the conversion scheme.
     cached: whether the file was there from an earlier run.
     file: name of the file beside the record.
-    bytes: of the file.
     gzip_bytes: of the file as users download it.
     sha256: of the file, in hexadecimal.
     feature_bytes: of the file without the model: what the features alone take.
@@ -30,7 +29,6 @@ class ConvertedVariant(RecordPart):
     types: of the weights, by layer.
     calibration_rides: that the ranges of activations were measured on.
     difference: from the SavedModel on the same rides, as the validation has it.
-    seconds: that making it took.
     reason: one sentence on why there is no file.
   """
 
@@ -59,6 +57,25 @@ class ConvertedVariant(RecordPart):
       return values
     recipe, _, scheme = values['name'].partition('.')
     return values | {'recipe': values.get('recipe') or recipe, 'scheme': values.get('scheme') or scheme}
+
+
+def file_facts(name: str, content: bytes) -> ConvertedVariant:
+  """What a file tells of itself.
+
+  Args:
+    name: of the variant, `<recipe>.<scheme>`.
+    content: of the file.
+  """
+  recipe, _, scheme = name.partition('.')
+  return ConvertedVariant(
+    name=name,
+    recipe=recipe,
+    scheme=scheme,
+    file=f'{name}.tflite',
+    bytes=len(content),
+    gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
+    sha256=hashlib.sha256(content).hexdigest(),
+  )
 
 
 class FeaturesFile(RecordPart):

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
-from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
+from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
+from components.specs import Artifacts, Properties, channels, new_outputs, parameters
 from models.versions import is_saved_model, served_version
-
-MODEL_KEY = 'model'
-PUSH_DESTINATION_KEY = 'push_destination'
-CODE_VERSION_KEY = 'code_version'
 
 
 class ServedModelSpec(component_spec.ComponentSpec):
   """A folder of versions to the model of the one that serves."""
 
-  PARAMETERS = {
-    PUSH_DESTINATION_KEY: component_spec.ExecutionParameter(type=str),
-    CODE_VERSION_KEY: component_spec.ExecutionParameter(type=str),
-  }
-  INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {}
-  OUTPUTS = {MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model)}
+  PARAMETERS = parameters('push_destination', 'code_version')
+  INPUTS = channels()
+  OUTPUTS = channels(model=standard_artifacts.Model)
 
 
 VERSION_PROPERTY = 'served_version'
@@ -36,15 +29,10 @@ VERSION_PROPERTY = 'served_version'
 class ServedModelExecutor(base_executor.BaseExecutor):
   """Executor of `ServedModel`."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Fills the model, or leaves it empty where nothing is served yet."""
-    model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
-    destination = exec_properties[PUSH_DESTINATION_KEY]
+    model = artifact_utils.get_single_instance(output_dict['model'])
+    destination = exec_properties['push_destination']
     served = served_version(destination)
     model.set_string_custom_property(VERSION_PROPERTY, '' if served is None else str(served))
     if served is not None:
@@ -58,6 +46,10 @@ class ServedModel(base_component.BaseComponent):
   has no output that may be missing; `without_absent` tells later steps. The step depends on what lies
   in the destination, which is no input of it, so it must not be cached.
 
+  ```
+  served = ServedModel(push_destination='out/serving', code_version=step_version(ServedModel))
+  ```
+
   Args:
     push_destination: URI of the folder of versions.
     code_version: as every step has it.
@@ -67,32 +59,19 @@ class ServedModel(base_component.BaseComponent):
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ServedModelExecutor)
 
   def __init__(self, *, push_destination: str, code_version: str) -> None:
-    spec = ServedModelSpec(
-      push_destination=push_destination,
-      code_version=code_version,
-      model=channel.Channel(type=standard_artifacts.Model),
-    )
+    spec = ServedModelSpec(push_destination=push_destination, code_version=code_version, **new_outputs(ServedModelSpec))
     super().__init__(spec=spec)
 
 
-Artifacts = Mapping[str, Sequence[types.Artifact]]
-
-
-def without_absent(artifacts: Artifacts, key: str) -> dict[str, list[types.Artifact]]:
+def without_absent(artifacts: Mapping[str, Sequence[types.Artifact]], key: str) -> Artifacts:
   """A step's inputs without the model `key` if that has no SavedModel.
 
-  A Resolver that finds nothing leaves the input out; `ServedModel` can only
-  leave its output empty. Both mean the same to whoever reads it.
+  A Resolver that finds nothing leaves the input out; `ServedModel` can only leave its output empty. Both mean the same
+  to whoever reads it.
 
-  Args:
-    artifacts: the step's inputs.
-    key: of an optional Model input.
+  Args: key: of an optional Model input.
   """
   present = {name: list(values) for name, values in artifacts.items()}
-  if not any(_has_model(model) for model in present.get(key, ())):
+  if not any(is_saved_model(path_utils.serving_model_path(model.uri)) for model in present.get(key, ())):
     present.pop(key, None)
   return present
-
-
-def _has_model(model: types.Artifact) -> bool:
-  return is_saved_model(path_utils.serving_model_path(model.uri))

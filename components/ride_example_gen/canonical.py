@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,9 @@ from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import PickupSeconds, parse_pickup_time
 from configs.base import Interval
 from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
+
+if TYPE_CHECKING:
+  import pandas as pd
 
 
 class Reason(str, enum.Enum):
@@ -37,20 +40,35 @@ class CanonicalRides(NamedTuple):
   """Canonical rides, aligned row by row with the source rows.
 
   Attributes:
-    rides: one row per source row, in its order: `pickup_seconds` int64, then
-      float32 coordinates, `passenger_count`, the extras and, if asked for, the
-      label. Missing values are NaN, no value is null. Rows that are not valid
-      hold what could be read.
+    rides: one row per source row, in its order: `pickup_seconds` int64, then float32 coordinates, `passenger_count`,
+      the extras and, if asked for, the label. Missing values are NaN, no value is null. Rows that are not valid hold
+      what could be read.
     valid: bool [rows].
     reason: string [rows], a `Reason`; null where valid.
-    column: string [rows], the source column that the reason is about; null
-      where valid.
+    column: string [rows], the source column that the reason is about; null where valid.
   """
 
   rides: pa.RecordBatch
   valid: np.ndarray
   reason: pa.Array
   column: pa.Array
+
+  @property
+  def valid_rides(self) -> pa.RecordBatch:
+    """The rides that break no rule, in their order."""
+    return filtered(self.rides, self.valid)
+
+  @property
+  def columns(self) -> dict[str, np.ndarray]:
+    """The columns of `valid_rides` by name: what features, models and the gate take."""
+    rides = self.valid_rides
+    return {name: np.asarray(column) for name, column in zip(rides.schema.names, rides.columns, strict=True)}
+
+
+def filtered(rides: pa.RecordBatch, chosen: np.ndarray) -> pa.RecordBatch:
+  """The rides at a mask, bool [rides]."""
+  mask = pa.array(chosen)
+  return pa.RecordBatch.from_arrays([column.filter(mask) for column in rides.columns], rides.schema.names)
 
 
 class _BrokenRule(NamedTuple):
@@ -65,11 +83,9 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   Args:
     rows: source columns, as text (CSV) or typed (Parquet).
     dataset: the mapping and the rules.
-    label_required: false for rides without a fare: the label's column is then
-      neither needed, nor judged, nor part of the result.
-
-  Raises:
-    IngestionError: a column is absent or its type can't be what it should be.
+    label_required: false for rides without a fare: the label's column is then neither needed, nor judged, nor part of
+      the result.
+  Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
   time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing)
   numbers = _numbers(rows, dataset, label_required)
@@ -85,6 +101,28 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   rides = pa.RecordBatch.from_arrays(columns, [TIME, *names])
   checks = [*_time_checks(time, dataset), *_number_checks(numbers, floats, dataset)]
   return CanonicalRides(rides, *_first_reasons(checks, rows.num_rows))
+
+
+def canonical_rides(rows: pd.DataFrame | pa.Table, dataset: Dataset, *, label_required: bool = True) -> CanonicalRides:
+  """`canonicalize` for a whole table in memory.
+
+  Args:
+    rows: a pandas DataFrame, whose index is left alone, or an Arrow table; in the dataset's own columns.
+    dataset: the mapping and the rules.
+    label_required: false for rides without a fare.
+
+  Raises:
+    IngestionError: a column is absent or its type can't be what it should be.
+  """
+  return canonicalize(_one_batch(rows), dataset, label_required=label_required)
+
+
+def _one_batch(rows: pd.DataFrame | pa.Table) -> pa.RecordBatch:
+  try:
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
+  except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    raise IngestionError(f'The DataFrame has a column of several types: {error.args[0]}') from error
+  return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], table.schema.names)
 
 
 def _column(rows: pa.RecordBatch, name: str) -> pa.Array:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tfx import types
 from tfx.components.example_gen import component as example_gen
 from tfx.components.example_gen import driver, utils
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
-from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
-from components.artifacts import Quarantine
 from components.ride_example_gen import executor
-from components.ride_example_gen.executor import RideExampleGenExecutor, RideExampleGenSpec, source_files
+from components.ride_example_gen.executor import RideExampleGenExecutor, RideExampleGenSpec, span_files
 from components.ride_example_gen.files import IngestionError, check_inputs, digest
 from components.ride_example_gen.spans import SPLITS
+from components.specs import new_outputs
 from configs.dataset import TIME, Dataset
 from configs.split import Split
 from models.whole_files import is_bucket
@@ -41,8 +40,7 @@ class RideDriver(driver.FileBasedDriver):
   ) -> dict[str, Any]:
     """Fills the span into the pattern and adds span and fingerprint.
 
-    Raises:
-      IngestionError: no file matches, or the pattern or the span is wrong.
+    Raises: IngestionError: no file matches, or the pattern or the span is wrong.
     """
     input_config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
@@ -54,7 +52,7 @@ class RideDriver(driver.FileBasedDriver):
     except (ValueError, RuntimeError) as error:
       patterns = ', '.join(split.pattern for split in input_config.splits)
       raise IngestionError(f"The input pattern '{patterns}' below '{input_base}' does not work: {error}") from error
-    files = source_files(resolved)
+    files = [file for found in span_files(resolved).values() for file in found]
     if not any(map(is_bucket, files)):
       resolved[utils.FINGERPRINT_PROPERTY_NAME] = digest(files)
     resolved[utils.SPAN_PROPERTY_NAME] = _newest_span(input_config) or resolved[utils.SPAN_PROPERTY_NAME]
@@ -77,6 +75,15 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     value; missing is NaN, written out. `pickup_seconds` is int64, the rest
     float32, categorical extras as codes.
   - `quarantine`: rows that broke a rule, and the counts of all rows.
+
+  ```
+  ingest = RideExampleGen(
+      input_base='rides',
+      input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name='rides', pattern='*.csv')]),
+      dataset=config.dataset,
+      split=config.split,
+      code_version=step_version(RideExampleGen))
+  ```
   """
 
   SPEC_CLASS = RideExampleGenSpec
@@ -120,8 +127,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       split=executor.dump_split(split),
       code_version=code_version,
       window=window,
-      examples=types.Channel(type=standard_artifacts.Examples),
-      quarantine=types.Channel(type=Quarantine),
+      **new_outputs(RideExampleGenSpec),
     )
     # The parent's constructor would build its own spec, without the quarantine.
     base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

@@ -1,8 +1,7 @@
 """Writes canonical rides as gzip TFRecords of tf.Examples, in whole columns.
 
-TensorFlow writes records one by one, from a Python loop or from a dataset
-that is slower still. The format is a length, its masked CRC-32C, the bytes and
-their masked CRC-32C, all little-endian:
+TensorFlow writes records one by one, from a Python loop or from a dataset that is slower still. The format is a length,
+its masked CRC-32C, the bytes and their masked CRC-32C, all little-endian:
 https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 """
 
@@ -26,8 +25,7 @@ _AROUND = 16
 def frame(records: list[bytes]) -> bytes:
   """The records as one run of TFRecords, in their order.
 
-  Each length is framed as one matrix; that is fastest where records of one
-  length stand together.
+  Each length is framed as one matrix; that is fastest where records of one length stand together.
   """
   lengths = np.fromiter(map(len, records), np.int64, len(records))
   data = np.frombuffer(b''.join(records), np.uint8)
@@ -91,8 +89,7 @@ _LEVEL = 1
 def encode_examples(rides: pa.RecordBatch) -> list[bytes]:
   """Serialized tf.Examples, one value per feature, NaN written out; the shortest first, for a faster framing.
 
-  Args:
-    rides: columns of int64 and float32 without nulls.
+  Args: rides: columns of int64 and float32 without nulls.
   """
   offsets = pa.array(np.arange(rides.num_rows + 1, dtype=np.int64))
   columns = [pa.LargeListArray.from_arrays(offsets, column) for column in rides.columns]

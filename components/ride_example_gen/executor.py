@@ -1,8 +1,7 @@
 """Ingests every file of one or several spans in a Beam pipeline, and publishes the whole at once.
 
-Beam may run a bundle twice, at the same time even. Each attempt writes under
-names of its own and ends with a note that replaces the note of any other
-attempt at the same file; only what a note names is published.
+Beam may run a bundle twice, at the same time even. Each attempt writes under names of its own and ends with a note that
+replaces the note of any other attempt at the same file; only what a note names is published.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
@@ -28,9 +26,10 @@ from components.artifacts import Quarantine
 from components.ride_example_gen import spans as ride_example_gen_spans
 from components.ride_example_gen.encoding import TFRecordFile
 from components.ride_example_gen.files import IngestionError, find_files, open_output
-from components.ride_example_gen.ingestion import QUARANTINE, FileOutcome, count_stamps, ingest_file, merge_stamps
+from components.ride_example_gen.ingestion import QUARANTINE, count_stamps, ingest_file, merge_stamps
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts, total
 from components.ride_example_gen.spans import has_spans, latest_window
+from components.specs import Artifacts, Properties, channels, parameters
 from configs.dataset import COORDINATES, LABEL, PASSENGERS, Dataset
 from configs.parts import Part, load_part
 from configs.split import Split, SplitMethod
@@ -55,18 +54,9 @@ def dump_split(split: Split) -> str:
   return json.dumps(split.model_dump(mode='json', exclude=exclude), sort_keys=True)
 
 
-def load_split(text: str) -> Split:
-  """A split from `dump_split`."""
-  return Split.model_validate(json.loads(text))
-
-
 @dataclasses.dataclass(frozen=True)
 class Staging:
-  """The staging folder of one execution.
-
-  Attributes:
-    uri: the folder, on a disk or in a bucket that all workers reach.
-  """
+  """The staging folder of one execution, on a disk or in a bucket that all workers reach."""
 
   uri: str
 
@@ -104,31 +94,12 @@ class Attempt:
     write_whole(self.staging._note_path(index, kind), json.dumps({'attempt': self.name, **values}))
 
 
-def outcome_values(outcome: FileOutcome) -> dict[str, Any]:
-  """A file's outcome as values of a note."""
-  return {'counts': outcome.counts.to_json(), 'outputs': outcome.outputs}
-
-
-def raise_errors(notes: list[dict[str, Any]]) -> None:
-  """Raises one `IngestionError` of all files that could not be read."""
-  errors = [note['error'] for note in notes if note.get('error')]
-  if errors:
-    raise IngestionError('\n'.join(errors))
-
-
 def publish(
   notes: list[dict[str, Any]], staging: Staging, split_uris: dict[str, str], quarantine_uri: str
 ) -> RideCounts:
   """Moves what the notes name into place and writes `counts.json`, the last of all.
 
-  Args:
-    notes: of every file, in the files' order.
-    staging: where the outputs lie.
-    split_uris: the folder of each split.
-    quarantine_uri: the folder of the quarantine artifact.
-
-  Returns:
-    The counts over all files.
+  Args: notes: of every file, in the files' order.
   """
   for split, uri in split_uris.items():
     fileio.makedirs(uri)
@@ -156,15 +127,8 @@ def _empty_shard(staging: Staging, split: str) -> str:
   return staging.path(name)
 
 
-def save_stamps(attempt: Attempt, index: int, stamps: np.ndarray, counts: np.ndarray) -> None:
-  """Keeps the stamps of a file for the threshold of a chronological split."""
-  with attempt.open('stamps.npy') as file:
-    file.write(np.stack([stamps, counts]).astype('<i8').tobytes())
-  attempt.leave_note(index, 'stamps', outputs={'stamps': ['stamps.npy']})
-
-
-def load_threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: float) -> int:
-  """The threshold over the stamps of all files."""
+def _threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: float) -> int:
+  """Of a chronological split, over the stamps of all files."""
   parts = []
   for path in _outputs(notes, staging, 'stamps'):
     with fileio.open(path, 'rb') as file:
@@ -173,10 +137,6 @@ def load_threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: fl
   return ride_example_gen_spans.chronological_threshold(*merge_stamps(parts), eval_share)
 
 
-QUARANTINE_KEY = 'quarantine'
-DATASET_KEY = 'dataset'
-SPLIT_KEY = 'split'
-CODE_VERSION_KEY = 'code_version'
 WINDOW_KEY = 'window'
 
 
@@ -185,31 +145,16 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
   PARAMETERS = {
     **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
-    DATASET_KEY: component_spec.ExecutionParameter(type=str),
-    SPLIT_KEY: component_spec.ExecutionParameter(type=str),
-    CODE_VERSION_KEY: component_spec.ExecutionParameter(type=str),
+    **parameters('dataset', 'split', 'code_version'),
     WINDOW_KEY: component_spec.ExecutionParameter(type=int, optional=True),
   }
-  OUTPUTS = {
-    **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,
-    QUARANTINE_KEY: component_spec.ChannelParameter(type=Quarantine),
-  }
-
-
-def source_files(exec_properties: Mapping[str, Any]) -> tuple[str, ...]:
-  """Paths of the files to read, the spans already filled into the patterns.
-
-  Raises:
-    IngestionError: no file matches.
-  """
-  return tuple(file for files in span_files(exec_properties).values() for file in files)
+  OUTPUTS = {**standard_component_specs.FileBasedExampleGenSpec.OUTPUTS, **channels(quarantine=Quarantine)}
 
 
 def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
   """Paths of the files to read by the name of the input split, or of the span, the newest one last.
 
-  Raises:
-    IngestionError: no file matches.
+  Raises: IngestionError: no file matches.
   """
   input_config = example_gen_pb2.Input()
   proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
@@ -225,25 +170,16 @@ def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
   """Writes train and eval Examples and the quarantine; fails on files that can't be read."""
 
-  def Do(  # noqa: N802, TFX's name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
-    """See `RideExampleGen`.
-
-    Raises:
-      IngestionError: no file matches, or a file can't be read; nothing is published then.
-    """
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
+    """Raises `IngestionError` where no file matches, or one can't be read; nothing is published then."""
     self._log_startup(input_dict, output_dict, exec_properties)
     examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
-    quarantine = artifact_utils.get_single_instance(output_dict[QUARANTINE_KEY])
+    quarantine = artifact_utils.get_single_instance(output_dict['quarantine'])
     staging = Staging(posixpath.join(examples.uri, '_staging'))
     fileio.makedirs(staging.uri)
     dataset = self._dataset(exec_properties)
     spans = self._sources(exec_properties, staging)
-    split = load_split(exec_properties[SPLIT_KEY])
+    split = Split.model_validate_json(exec_properties['split'])
     if split.method is SplitMethod.NEWEST_SPAN and len(spans) < 2:
       split = ride_example_gen_spans.of_a_single_span(split)
     notes = self._ingest(spans, dataset, split, staging, self._called(exec_properties))
@@ -253,24 +189,19 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
 
-  def _dataset(self, exec_properties: dict[str, Any]) -> Dataset:
-    return load_part(Dataset, exec_properties[DATASET_KEY])
+  def _dataset(self, exec_properties: Properties) -> Dataset:
+    return load_part(Dataset, exec_properties['dataset'])
 
-  def _sources(self, exec_properties: dict[str, Any], staging: Staging) -> dict[str, tuple[str, ...]]:
+  def _sources(self, exec_properties: Properties, staging: Staging) -> dict[str, tuple[str, ...]]:
     """Paths of the files to read by span, the newest one last."""
     return span_files(exec_properties)
 
-  def _called(self, exec_properties: dict[str, Any]) -> str | None:
+  def _called(self, exec_properties: Properties) -> str | None:
     """What the source is called where it is not files of the user's; None where it is."""
     return None
 
   def _ingest(
-    self,
-    spans: dict[str, tuple[str, ...]],
-    dataset: Dataset,
-    split: Split,
-    staging: Staging,
-    called: str | None = None,
+    self, spans: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: Staging, called: str | None
   ) -> list[dict[str, Any]]:
     """The notes of all files, by one pass over them, or two for a chronological split."""
     *_, newest = spans.values()
@@ -278,7 +209,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     thresholds: dict[str, int] = {}
     if split.method is SplitMethod.CHRONOLOGICAL:
       notes = self._for_each_file(files, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
-      thresholds = dict.fromkeys(files, load_threshold(notes, staging, split.eval_share))
+      thresholds = dict.fromkeys(files, _threshold(notes, staging, split.eval_share))
     elif split.method is SplitMethod.NEWEST_SPAN:
       thresholds = {
         file: ride_example_gen_spans.ALL if file in newest else ride_example_gen_spans.NONE for file in files
@@ -292,14 +223,20 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
       indexed = pipeline | 'Files' >> beam.Create(list(enumerate(files)), reshuffle=len(files) > 1)
       _ = indexed | type(step).__name__.strip('_') >> beam.ParDo(step)
     notes = [staging.note(index, note) for index in range(len(files))]
-    raise_errors(notes)
+    errors = [note['error'] for note in notes if note.get('error')]
+    if errors:
+      raise IngestionError('\n'.join(errors))
     return notes
 
 
-class _CountStamps(beam.DoFn):
-  """Notes the time stamps of a file's valid rides."""
+class _EachFile(beam.DoFn):
+  """Does one file in an attempt of its own, and notes what came of it.
 
-  NOTE = 'stamps'
+  An unreadable file is noted instead of raised, as Beam would try it again and bury the sentence in a trace, and as all
+  such files are told at once.
+  """
+
+  NOTE: str
 
   def __init__(self, dataset: Dataset, staging: Staging, called: str | None = None):
     super().__init__()
@@ -311,48 +248,43 @@ class _CountStamps(beam.DoFn):
     index, path = element
     attempt = self._staging.attempt()
     try:
-      save_stamps(attempt, index, *count_stamps(path, self._dataset))
+      values = self._do(path, attempt)
     except IngestionError as error:
-      attempt.leave_note(index, self.NOTE, error=_told(error, path, self._called))
+      # A file that the user does not know goes by the source's name.
+      values = {'error': str(error).replace(path, self._called or path)}
+    attempt.leave_note(index, self.NOTE, **values)
     return ()
 
+  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
+    """The values of the note."""
+    raise NotImplementedError
 
-class _Ingest(beam.DoFn):
-  """Stages a file's shards.
 
-  An unreadable file is noted instead of raised, as Beam would try it again and
-  bury the sentence in a trace, and as all such files are told at once.
-  """
+class _CountStamps(_EachFile):
+  """Keeps the time stamps of a file's valid rides, for the threshold of a chronological split."""
+
+  NOTE = 'stamps'
+
+  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
+    stamps = np.stack(count_stamps(path, self._dataset))
+    with attempt.open('stamps.npy') as file:
+      file.write(stamps.astype('<i8').tobytes())
+    return {'outputs': {'stamps': ['stamps.npy']}}
+
+
+class _Ingest(_EachFile):
+  """Stages a file's shards."""
 
   NOTE = 'outcome'
 
   def __init__(
-    self,
-    dataset: Dataset,
-    split: Split,
-    staging: Staging,
-    thresholds: dict[str, int],
-    called: str | None = None,
+    self, dataset: Dataset, split: Split, staging: Staging, thresholds: dict[str, int], called: str | None = None
   ):
-    super().__init__()
-    self._dataset = dataset
+    super().__init__(dataset, staging, called)
     self._split = split
-    self._staging = staging
     self._thresholds = thresholds
-    self._called = called
 
-  def process(self, element: tuple[int, str]) -> Iterable[None]:
-    index, path = element
-    attempt = self._staging.attempt()
-    try:
-      outcome = ingest_file(path, self._dataset, self._split, attempt.open, self._thresholds.get(path), self._called)
-    except IngestionError as error:
-      attempt.leave_note(index, self.NOTE, error=_told(error, path, self._called))
-    else:
-      attempt.leave_note(index, self.NOTE, **outcome_values(outcome))
-    return ()
-
-
-def _told(error: IngestionError, path: str, called: str | None) -> str:
-  """The sentence about a file; one that the user does not know goes by the source's name."""
-  return str(error).replace(path, called) if called else str(error)
+  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
+    threshold = self._thresholds.get(path)
+    counts, outputs = ingest_file(path, self._dataset, self._split, attempt.open, threshold, self._called)
+    return {'counts': counts.to_json(), 'outputs': outputs}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import enum
 import glob
-import gzip
 import hashlib
 import io
 import pathlib
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -19,20 +18,13 @@ from configs.dataset import Dataset, FileFormat
 from configs.errors import UserError
 from models.whole_files import is_bucket
 
-if TYPE_CHECKING:
-  from collections.abc import Sequence
-
 
 class IngestionError(UserError):
   """A source that can't be read; the message is one sentence with the file and the way out."""
 
 
 def open_source(path: str) -> BinaryIO:
-  """Opens a file for reading bytes.
-
-  Raises:
-    IngestionError: it can't be opened.
-  """
+  """Opens a file for reading bytes. Raises `IngestionError`: it can't be opened."""
   try:
     return io.BufferedReader(_BucketFile(path, 'rb')) if is_bucket(path) else pathlib.Path(path).open('rb')
   except OSError as error:
@@ -40,11 +32,7 @@ def open_source(path: str) -> BinaryIO:
 
 
 def open_arrow_source(path: str) -> pa.NativeFile:
-  """Opens a file for Arrow's readers, natively where it lies on a disk.
-
-  Raises:
-    IngestionError: it can't be opened.
-  """
+  """Opens a file for Arrow's readers, natively where it lies on a disk. Raises `IngestionError`: it can't be opened."""
   return pa.PythonFile(open_source(path), mode='r') if is_bucket(path) else pa.OSFile(path)
 
 
@@ -131,9 +119,7 @@ def check_inputs(input_base: str, pattern: str) -> tuple[str, ...]:
   Args:
     input_base: a folder, or the prefix of a bucket.
     pattern: a glob below it, with `{SPAN}`, `{VERSION}`, `{YYYY}/{MM}/{DD}` as in TFX.
-
-  Raises:
-    IngestionError: no file matches.
+  Raises: IngestionError: no file matches.
   """
   return find_files(input_base, _SPEC.sub('*', pattern))
 
@@ -141,8 +127,7 @@ def check_inputs(input_base: str, pattern: str) -> tuple[str, ...]:
 def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
   """Sorted paths of the files that a glob below `input_base` matches; folders are left out.
 
-  Raises:
-    IngestionError: no file matches.
+  Raises: IngestionError: no file matches.
   """
   whole = posixpath.join(input_base, pattern)
   files = tuple(sorted(path for path in _glob(whole) if not _is_folder(path)))
@@ -167,18 +152,10 @@ def _is_folder(path: str) -> bool:
   return fileio.isdir(path)
 
 
-def open_text_bytes(path: str, container: Container) -> Any:
-  """Opens the bytes of a text file, unpacked if it is packed by gzip."""
-  file = open_source(path)
-  return gzip.GzipFile(fileobj=file) if container is Container.GZIP else file
-
-
 def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
   """The format of a file by the config, its name and its first bytes.
 
-  Raises:
-    IngestionError: it is empty, or of a kind that is not read, or not of the
-      kind that `dataset.format` says.
+  Raises: IngestionError: it is empty, or of a kind that is not read, or not of the kind that `dataset.format` says.
   """
   with open_source(path) as file:
     start = file.read(4)
@@ -207,11 +184,7 @@ def _container_of(path: str, start: bytes) -> Container:
 
 
 def digest(files: Sequence[str]) -> str:
-  """One digest of all names and contents, read a megabyte at a time.
-
-  Args:
-    files: on a disk; see `fingerprint` for a bucket.
-  """
+  """One digest of all names and contents, read a megabyte at a time, of files on a disk."""
   whole = hashlib.sha256()
   for file in files:
     whole.update(file.encode() + b'\0')

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from components.parquet import pq
 from components.ride_example_gen import spans
-from components.ride_example_gen.canonical import CanonicalRides, Reason, canonicalize
+from components.ride_example_gen.canonical import CanonicalRides, Reason, canonicalize, filtered
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.quarantine import SCHEMA, RideCounts, quarantined_rows
@@ -29,65 +29,43 @@ _SHARD_ROWS = 1_000_000
 """A larger file of rides gives several shards, as a reader can't divide a gzip file."""
 
 
-@dataclasses.dataclass
-class FileOutcome:
-  """What came of one file.
-
-  Attributes:
-    counts: its rows.
-    outputs: names of the written files, by split and `QUARANTINE`.
-  """
-
-  counts: RideCounts
-  outputs: dict[str, list[str]]
-
-
-OpenOutput = Callable[[str], Any]
-"""Opens a named output for writing bytes."""
-
-
 def ingest_file(
   path: str,
   dataset: Dataset,
   split: Split,
-  open_output: OpenOutput,
+  open_output: Callable[[str], Any],
   threshold: int | None = None,
   called: str | None = None,
-) -> FileOutcome:
+) -> tuple[RideCounts, dict[str, list[str]]]:
   """Turns a file of rides into shards of Examples and a part of the quarantine.
 
   Args:
-    path: the CSV or Parquet file.
-    dataset: the mapping and the rules.
     split: how kept rides are divided.
-    open_output: opens a new output by its name.
+    open_output: opens a new output by its name, for writing bytes.
     threshold: for a chronological split, its first time stamp in eval.
-    called: what counts and quarantine call a source that is no file of the
-      user's; its rows have no numbers then.
-
-  Raises:
-    IngestionError: the file can't be read; the outputs are then incomplete.
+    called: what counts and quarantine call a source that is no file of the user's; its rows have no numbers then.
+  Returns: Its rows, and the names of the written files by split and `QUARANTINE`.
+  Raises: IngestionError: the file can't be read; the outputs are then incomplete.
   """
   counter = _Counter(called or path)
   with _Outputs(open_output) as outputs:
     for block, canonical in judged_blocks(path, dataset):
-      kept = _filter(canonical.rides, canonical.valid)
+      kept = canonical.valid_rides
       evaluated = spans.in_eval(kept.column(0).to_numpy(), split, threshold)
       for name, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
-        outputs.add_rides(name, _filter(kept, chosen))
+        outputs.add_rides(name, filtered(kept, chosen))
         counter.splits[name] += int(chosen.sum())
       if called:
         block = block._replace(numbers=np.full_like(block.numbers, -1))
       outputs.add_quarantined(quarantined_rows(called or path, block, canonical))
       counter.add(block, canonical)
-  return FileOutcome(counter.counts(), outputs.names)
+  return counter.counts(), outputs.names
 
 
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[Block, CanonicalRides]]:
   """The blocks of a file with their canonical rides.
 
-  Raises:
-    IngestionError: the file can't be read, or its columns are not what the dataset says.
+  Raises: IngestionError: the file can't be read, or its columns are not what the dataset says.
   """
   for block in read_blocks(path, dataset):
     try:
@@ -100,8 +78,7 @@ def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[Block, Canonica
 def count_stamps(path: str, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
   """The distinct `pickup_seconds` of a file's valid rides, ascending, and how many rides have each.
 
-  Raises:
-    IngestionError: the file can't be read.
+  Raises: IngestionError: the file can't be read.
   """
   stamps, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
   for _, canonical in judged_blocks(path, dataset):
@@ -117,11 +94,6 @@ def merge_stamps(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray
   distinct, position = np.unique(stamps, return_inverse=True)
   counts = np.bincount(position, np.concatenate([part[1] for part in parts]), len(distinct))
   return distinct, counts.astype(np.int64)
-
-
-def _filter(rides: pa.RecordBatch, chosen: np.ndarray) -> pa.RecordBatch:
-  mask = pa.array(chosen)
-  return pa.RecordBatch.from_arrays([column.filter(mask) for column in rides.columns], rides.schema.names)
 
 
 class _Counter:
@@ -152,7 +124,7 @@ class _Outputs:
   at most one block waits for it, so memory stays bounded.
   """
 
-  def __init__(self, open_output: OpenOutput):
+  def __init__(self, open_output: Callable[[str], Any]):
     self._open_output = open_output
     self._open = contextlib.ExitStack()
     self._thread = self._open.enter_context(concurrent.futures.ThreadPoolExecutor(1))
@@ -179,25 +151,22 @@ class _Outputs:
     examples = encode_examples(rides)
     if split in self._waiting:
       self._waiting[split].result()
-    shard, rows = self._shards.get(split) or (self._new_shard(split), 0)
+    shard, rows = self._shards.get(split) or (TFRecordFile(self._new_file(split, 'gz')), 0)
     self._waiting[split] = self._thread.submit(shard.write, examples)
     self._shards[split] = (shard, rows + rides.num_rows)
     if rows + rides.num_rows >= _SHARD_ROWS:
       self._waiting.pop(split).result()
       self._shards.pop(split)[0].close()
 
-  def _new_shard(self, split: str) -> TFRecordFile:
-    return TFRecordFile(self._open_output(self._new_name(split, 'gz')))
-
-  def _new_name(self, output: str, suffix: str) -> str:
+  def _new_file(self, output: str, suffix: str) -> Any:
     self.names[output].append(f'{output}-{len(self.names[output])}.{suffix}')
-    return self.names[output][-1]
+    return self._open_output(self.names[output][-1])
 
   def add_quarantined(self, rows: pa.Table) -> None:
     if not rows.num_rows:
       return
     if self._quarantine is None:
-      file = self._open.enter_context(self._open_output(self._new_name(QUARANTINE, 'parquet')))
+      file = self._open.enter_context(self._new_file(QUARANTINE, 'parquet'))
       self._quarantine = pq.ParquetWriter(pa.PythonFile(file, mode='w'), SCHEMA)
     self._quarantine.write_table(rows)
 
@@ -220,9 +189,7 @@ class SpanSurvey:
 def survey_span(files: Sequence[str], dataset: Dataset) -> SpanSurvey:
   """Reads every file of a span, by the same rules as the ingestion.
 
-  Args:
-    files: of one span.
-    dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
+  Args: dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
   """
   read, kept, reasons = 0, 0, Counter[str]()
   try:
@@ -251,13 +218,7 @@ def _broken(read: int, kept: int, reasons: Counter[str], limit: float) -> str | 
 
 
 def valid_rides(files: Sequence[str], dataset: Dataset) -> Iterator[pa.RecordBatch]:
-  """The valid canonical rides of some files, as single values a row.
-
-  Raises:
-    IngestionError: a file can't be read.
-  """
+  """The valid canonical rides of some files, as single values a row. Raises `IngestionError`: a file can't be read."""
   for path in files:
     for _, canonical in judged_blocks(path, dataset):
-      mask = pa.array(canonical.valid)
-      columns = [column.filter(mask) for column in canonical.rides.columns]
-      yield pa.RecordBatch.from_arrays(columns, canonical.rides.schema.names)
+      yield canonical.valid_rides

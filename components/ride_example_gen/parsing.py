@@ -62,12 +62,8 @@ def as_numbers(column: pa.Array, missing: Sequence[str], name: str) -> Numbers:
     column: text, or any Arrow type of numbers.
     missing: texts that mean a missing value, besides the empty one.
     name: the source column's name, for the error message.
-
-  Returns:
-    The values, NaN where missing or unparsable, infinite ones as they are.
-
-  Raises:
-    IngestionError: the column's type holds no numbers.
+  Returns: The values, NaN where missing or unparsable, infinite ones as they are.
+  Raises: IngestionError: the column's type holds no numbers.
   """
   column = plain(column)
   if is_text(column.type):
@@ -100,12 +96,8 @@ def _to_numpy(column: pa.Array) -> np.ndarray:
 def as_codes(column: pa.Array, vocabulary: Sequence[str], missing: Sequence[str], name: str) -> np.ndarray:
   """Reads a categorical column.
 
-  Returns:
-    float64 [rows]: the position in `vocabulary`, `len(vocabulary)` for any
-    other value, NaN where missing.
-
-  Raises:
-    IngestionError: the column's type has no text form.
+  Returns: float64 [rows]: the position in `vocabulary`, `len(vocabulary)` for any other value, NaN where missing.
+  Raises: IngestionError: the column's type has no text form.
   """
   column = plain(column)
   if pa.types.is_floating(column.type) and np.all(np.mod(column.drop_null(), 1) == 0):
@@ -150,12 +142,10 @@ class Stamps(NamedTuple):
   """Parsed time stamps.
 
   Attributes:
-    seconds: int64 [rows], the stamp's own reading in Unix seconds as if it
-      were UTC, fractions dropped; 0 where it is not valid.
-    offset: int64 [rows], seconds east of UTC that the stamp itself claims by
-      `%z`; None if the format has no `%z`.
-    valid: bool [rows]; false for null, for text in another format, and for
-      days and hours that do not exist.
+    seconds: int64 [rows], the stamp's own reading in Unix seconds as if it were UTC, fractions dropped; 0 where it is
+      not valid.
+    offset: int64 [rows], seconds east of UTC that the stamp itself claims by `%z`; None if the format has no `%z`.
+    valid: bool [rows]; false for null, for text in another format, and for days and hours that do not exist.
   """
 
   seconds: np.ndarray
@@ -169,13 +159,9 @@ def parse_stamps(text: pa.Array, format_: str) -> Stamps:
   Args:
     text: large_string [rows], trimmed; may hold nulls.
     format_: directives Y y m d H I M S f p b B z Z a A F T R D; English names.
-
-  Returns:
-    The stamps. 30 February, hour 24 and second 60 are not valid, as in
-    `datetime.strptime`'s result; names of weekdays are not compared.
-
-  Raises:
-    IngestionError: the format has another directive, or lacks year, month or day.
+  Returns: The stamps. 30 February, hour 24 and second 60 are not valid, as in `datetime.strptime`'s result; names of
+    weekdays are not compared.
+  Raises: IngestionError: the format has another directive, or lacks year, month or day.
   """
   found = pc.extract_regex(text, _pattern(format_))
   matched = np.asarray(pc.is_valid(found))
@@ -269,17 +255,14 @@ _STEP = 86400
 def wall_clock_of(instants: np.ndarray, zone: str) -> np.ndarray:
   """The wall clock's reading at each instant.
 
-  Every instant has exactly one reading, so an hour that the clock shows twice
-  or leaves out in a change of daylight saving time needs no decision.
-  pandas is not used, as its zones by name know no daylight saving after 2037.
+  Every instant has exactly one reading, so an hour that the clock shows twice or leaves out in a change of daylight
+  saving time needs no decision. pandas is not used, as its zones by name know no daylight saving after 2037.
 
   Args:
     instants: int64 [rows], Unix seconds.
     zone: an IANA name, or a fixed offset such as `+05:30`.
-
-  Returns:
-    int64 [rows], the reading as if it were UTC, in Unix seconds. Before 1935
-    and after 2085 the nearest known offset is used.
+  Returns: int64 [rows], the reading as if it were UTC, in Unix seconds. Before 1935 and after 2085 the nearest known
+    offset is used.
   """
   starts, offsets = _offsets(zone)
   return instants + offsets[np.clip(np.searchsorted(starts, instants, side='right') - 1, 0, None)]
@@ -331,10 +314,8 @@ class PickupSeconds(NamedTuple):
   """Pickup times.
 
   Attributes:
-    seconds: int64 [rows] since 2009-01-01 00:00:00 on the wall clock,
-      fractions dropped; 0 where missing or unparsable.
-    missing: bool [rows].
-    unparsable: bool [rows].
+    seconds: int64 [rows] since 2009-01-01 00:00:00 on the wall clock, fractions dropped; 0 where missing or unparsable.
+    missing, unparsable: bool [rows].
   """
 
   seconds: np.ndarray
@@ -345,18 +326,14 @@ class PickupSeconds(NamedTuple):
 def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
   """Reads the pickup-time column.
 
-  A column of Arrow timestamps or dates says itself what it holds and is taken
-  as such, whatever `time.encoding` says. A stamp that carries its own zone (an
-  Arrow time zone, or `%z`) is shown in that zone for `clock: local`, and is
-  that instant for `clock: utc`.
+  A column of Arrow timestamps or dates says itself what it holds and is taken as such, whatever `time.encoding` says. A
+  stamp that carries its own zone (an Arrow time zone, or `%z`) is shown in that zone for `clock: local`, and is that
+  instant for `clock: utc`.
 
   Args:
     column: text, numbers, timestamps or dates, [rows].
-    time: how to read them.
     missing: texts that mean a missing value, besides the empty one.
-
-  Raises:
-    IngestionError: the column's type does not fit `time.encoding`.
+  Raises: IngestionError: the column's type does not fit `time.encoding`.
   """
   column = plain(column)
   if pa.types.is_null(column.type):

@@ -27,9 +27,8 @@ SCHEMA = pa.schema(
     ('row', pa.string()),
   ]
 )
-"""`row_number` is 1 for the first row after the header, -1 where unknown; `row`
-is a JSON object of the row's cells as text, null where the source has null, or
-the raw text of a line with the wrong number of fields; `column` is the source
+"""`row_number` is 1 for the first row after the header, -1 where unknown; `row` is a JSON object of the row's cells as
+text, null where the source has null, or the raw text of a line with the wrong number of fields; `column` is the source
 column that the reason is about, null for such a line."""
 
 _SHORT_ESCAPES = {'\\': '\\\\', '"': '\\"', '\n': '\\n', '\r': '\\r', '\t': '\\t'}
@@ -147,11 +146,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
 
 
 def read_counts(uri: str) -> RideCounts:
-  """The counts in a quarantine artifact.
-
-  Args:
-    uri: the artifact's folder, on a disk or in a bucket.
-  """
+  """The counts in a quarantine artifact's folder, on a disk or in a bucket."""
   from tfx.dsl.io import fileio  # Brings TensorFlow along, which nothing else here needs.
 
   with fileio.open(posixpath.join(uri, COUNTS_FILE)) as file:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import difflib
+import gzip
 import io
 import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow.csv as pa_csv
 
 from components.parquet import pq
 from components.ride_example_gen import files
-from components.ride_example_gen.files import Container, IngestionError, open_arrow_source, open_text_bytes
+from components.ride_example_gen.files import Container, IngestionError, open_arrow_source, open_source
 from configs.base import shortened
 from configs.dataset import LABEL, Dataset, FileFormat
 
@@ -35,19 +36,13 @@ _LONGEST_CELL = 1 << 16
 class CsvTable:
   """A CSV file: its header at once, its rows as a stream.
 
-  Bytes that are no UTF-8 are read as `\\xNN`, so that they spoil no more than
-  the cell in which they stand.
+  Bytes that are no UTF-8 are read as `\\xNN`, so that they spoil no more than the cell in which they stand.
 
-  Attributes:
-    columns: the header's names, trimmed, in order.
+  Attributes: columns: the header's names, trimmed, in order.
   """
 
   def __init__(self, path: str, container: Container, delimiter: str):
-    """Opens a file and reads its header.
-
-    Raises:
-      IngestionError: there is no header, or it is no text.
-    """
+    """Opens a file and reads its header. Raises `IngestionError`: there is no header, or it is no text."""
     self._path = path
     self._delimiter = delimiter
     self._text = _Utf8Stream(path, container)
@@ -73,8 +68,7 @@ class CsvTable:
   def batches(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray, list[tuple[int, str]]]]:
     """Yields rows, their numbers (from 1) and the malformed records so far, once.
 
-    Raises:
-      IngestionError: the file breaks off, or a record is longer than a block.
+    Raises: IngestionError: the file breaks off, or a record is longer than a block.
     """
     records = _Records(len(self.columns))
     if self._text.is_blank():
@@ -92,7 +86,7 @@ class CsvTable:
       # thread waits for Python's lock, which the one who frees it holds; both would wait for ever.
       self._text.stop()
     if records.malformed:
-      empty = _no_rows(self.columns)
+      empty = pa.RecordBatch.from_pydict({name: pa.array([], pa.binary()) for name in _distinct(self.columns)})
       yield empty, np.zeros(0, np.int64), self._plausible(empty, records.take_malformed())
 
   def _open(self, records: _Records) -> pa_csv.CSVStreamingReader:
@@ -138,11 +132,6 @@ def _first_line(error: Exception) -> str:
   return str(error).splitlines()[0][:200]
 
 
-def _no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
-  names = list(_distinct(columns))
-  return pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in names], names)
-
-
 class _Records:
   """Keeps count of a file's records: Arrow hands over malformed ones apart from the rows."""
 
@@ -178,7 +167,8 @@ class _Utf8Stream(io.RawIOBase):
   def __init__(self, path: str, container: Container):
     super().__init__()
     self._path = path
-    self._file = open_text_bytes(path, container)
+    file = open_source(path)
+    self._file: Any = gzip.GzipFile(fileobj=file) if container is Container.GZIP else file
     self._decoder = codecs.getincrementaldecoder('utf-8')('backslashreplace')
     self._pending = b''
     self._ended = False
@@ -249,11 +239,8 @@ _BLOCK_ROWS = 1 << 17
 def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
   """Opens a Parquet file.
 
-  Returns:
-    The names of its columns, and its rows as a stream.
-
-  Raises:
-    IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python.
+  Returns: The names of its columns, and its rows as a stream.
+  Raises: IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python.
   """
   try:
     table = pq.ParquetFile(open_arrow_source(path))
@@ -282,9 +269,7 @@ def _broken(path: str, error: Exception) -> IngestionError:
 class MalformedLine(NamedTuple):
   """A CSV record with the wrong number of fields.
 
-  Attributes:
-    number: 1 for the first record after the header; blank lines don't count.
-    text: the whole record.
+  Attributes: number: 1 for the first record after the header; blank lines don't count.
   """
 
   number: int
@@ -296,8 +281,7 @@ class Block(NamedTuple):
 
   Attributes:
     rows: the source's columns; CSV cells as bytes, missing ones empty.
-    numbers: int64 [rows], 1 for the first row after the header; the numbers of
-      malformed lines are left out.
+    numbers: int64 [rows], 1 for the first row after the header; the numbers of malformed lines are left out.
     malformed: lines between (or after) these rows that are no rows.
   """
 
@@ -313,12 +297,8 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
     path: a file on a disk or in a bucket.
     dataset: the format and the columns that have to be there.
     label_required: false if the label's column may be absent.
-
-  Yields:
-    Blocks in the file's order; none for a file that has a header only.
-
-  Raises:
-    IngestionError: the file can't be read or lacks a column.
+  Yields: Blocks in the file's order; none for a file that has a header only.
+  Raises: IngestionError: the file can't be read or lacks a column.
   """
   kind, container = files.format_of(path, dataset)
   if kind is FileFormat.PARQUET:

@@ -51,12 +51,7 @@ def is_dated(pattern: str) -> bool:
 
 def label_of(number: int, *, dated: bool) -> str:
   """What a span is called: its day, or its number."""
-  return span_day(number).isoformat() if dated else f'span {number}'
-
-
-def span_day(number: int) -> datetime.date:
-  """The day of a dated span."""
-  return _UNIX_EPOCH + datetime.timedelta(days=number)
+  return (_UNIX_EPOCH + datetime.timedelta(days=number)).isoformat() if dated else f'span {number}'
 
 
 def span_number(day: datetime.date) -> int:
@@ -70,9 +65,7 @@ def find_spans(base: str, pattern: str) -> tuple[Span, ...]:
   Args:
     base: a folder, or the prefix of a bucket.
     pattern: a glob below it with `{SPAN}` or `{YYYY}`, `{MM}` and `{DD}`, and perhaps `{VERSION}`, as in TFX.
-
-  Raises:
-    IngestionError: no file matches, the pattern's specs don't go together, or two folders are the same span.
+  Raises: IngestionError: no file matches, the pattern's specs don't go together, or two folders are the same span.
   """
   _check_specs(pattern)
   whole = posixpath.join(base, pattern)
@@ -212,19 +205,16 @@ def latest_window(
 ) -> Window:
   """The last `size` spans that are there.
 
-  A gap does not shrink the window: it reaches further back instead, so the amount of data stays, and what is missing
-  is named. The newest span is never left out: if it is broken, the run has to say so.
+  A gap does not shrink the window: it reaches further back instead, so the amount of data stays, and what is missing is
+  named. The newest span is never left out: if it is broken, the run has to say so.
 
   Args:
     base: a folder, or the prefix of a bucket.
-    pattern: as of `find_spans`.
     size: number of spans, at least 1.
     newest: leave out the spans after this number, to run a past window.
     seen: numbers of the spans that earlier runs have found; later ones with a lower number are late.
     leave_out: numbers of spans that are known to be broken.
-
-  Raises:
-    IngestionError: as `find_spans`, or there is no span up to `newest`.
+  Raises: IngestionError: as `find_spans`, or there is no span up to `newest`.
   """
   there = [span for span in find_spans(base, pattern) if newest is None or span.number <= newest]
   if not there:
@@ -274,13 +264,9 @@ def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> 
 
   Args:
     seconds: int64 [rows], `pickup_seconds`.
-    split: the method and its share.
-    threshold: the first time stamp of the eval split; `chronological` needs
-      it, see `chronological_threshold`, and `newest_span` takes `ALL` or `NONE`,
-      as the span of these rides is the newest or not.
-
-  Returns:
-    bool [rows].
+    threshold: the first time stamp of the eval split; `chronological` needs it, see `chronological_threshold`, and
+      `newest_span` takes `ALL` or `NONE`, as the span of these rides is the newest or not.
+  Returns: bool [rows].
   """
   if split.method is SplitMethod.HASH:
     return hash_of(seconds, split.seed) < np.uint64(int(split.eval_share * 2.0**64))
@@ -292,9 +278,8 @@ def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> 
 def hash_of(seconds: np.ndarray, seed: int) -> np.ndarray:
   """A well-mixed uint64 of each time stamp and the seed.
 
-  Source: the finalizer of SplitMix64, G. Steele, D. Lea and C. Flood, "Fast
-  Splittable Pseudorandom Number Generators", OOPSLA 2014; once for the seed
-  and once for the stamp, so that two seeds give unrelated splits.
+  Source: the finalizer of SplitMix64, G. Steele, D. Lea and C. Flood, "Fast Splittable Pseudorandom Number Generators",
+  OOPSLA 2014; once for the seed and once for the stamp, so that two seeds give unrelated splits.
   """
   mixed_seed = _mix(np.array([seed], np.uint64))
   return _mix(seconds.astype(np.int64).view(np.uint64) ^ mixed_seed)
@@ -314,11 +299,8 @@ def chronological_threshold(seconds: np.ndarray, counts: np.ndarray, eval_share:
   Args:
     seconds: int64 [stamps], distinct, ascending.
     counts: int64 [stamps], rides of each stamp.
-    eval_share: the wished share of rides in the newest part.
-
-  Returns:
-    A time stamp; one past the last where the empty eval split is nearest, as
-    with a single distinct stamp, and 0 for no rides at all.
+  Returns: A time stamp; one past the last where the empty eval split is nearest, as with a single distinct stamp, and 0
+    for no rides at all.
   """
   if not len(seconds):
     return 0

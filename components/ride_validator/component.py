@@ -6,10 +6,9 @@ Which of them are steps of their own, and why, is in `docs/architecture.md`.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.example_validator import executor as example_validator
 from tfx.components.statistics_gen import component as statistics_gen
@@ -27,12 +26,9 @@ from components.ride_validator.findings import FINDINGS_FILE, check_rides, refus
 from components.ride_validator.inspection import TRAIN, inspect
 from components.ride_validator.schema import ride_schema
 from components.ride_validator.schema_executor import RideSchemaExecutor, RideSchemaSpec
+from components.specs import Artifacts, Properties, channels, new_outputs, parameters
 from configs.dataset import Dataset, Rules
 from configs.validation import Validation
-
-_PARAMETER = component_spec.ExecutionParameter
-_STATISTICS = component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics)
-_SCHEMA = component_spec.ChannelParameter(type=standard_artifacts.Schema)
 
 
 class RideStatisticsGenSpec(standard_component_specs.StatisticsGenSpec):
@@ -40,24 +36,15 @@ class RideStatisticsGenSpec(standard_component_specs.StatisticsGenSpec):
 
   PARAMETERS = {
     **standard_component_specs.StatisticsGenSpec.PARAMETERS,
-    'max_quarantined_share': _PARAMETER(type=float),
-    'code_version': _PARAMETER(type=str),
+    **parameters('code_version', max_quarantined_share=float),
   }
-  INPUTS = {
-    **standard_component_specs.StatisticsGenSpec.INPUTS,
-    'quarantine': component_spec.ChannelParameter(type=Quarantine),
-  }
+  INPUTS = {**standard_component_specs.StatisticsGenSpec.INPUTS, **channels(quarantine=Quarantine)}
 
 
 class RideStatisticsGenExecutor(statistics_executor.Executor):
   """Executor of `RideStatisticsGen`."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Raises `RidesRefusedError` where too few rides are valid, before anything is measured."""
     uri = artifact_utils.get_single_uri(input_dict['quarantine'])
     check_rides(read_counts(uri), exec_properties['max_quarantined_share'], uri)
@@ -68,6 +55,14 @@ class RideStatisticsGen(statistics_gen.StatisticsGen):
   """TFX's StatisticsGen, which measures nothing where too few rides are valid: it fails the run with a sentence.
 
   The quarantine stays, as it is the output of a step that succeeded. Output: `statistics`, as TFX's.
+
+  ```
+  statistics = RideStatisticsGen(
+      examples=ingest.outputs['examples'],
+      quarantine=ingest.outputs['quarantine'],
+      rules=config.dataset.rules,
+      code_version=step_version(RideStatisticsGen))
+  ```
 
   Args:
     examples: canonical rides.
@@ -88,7 +83,7 @@ class RideStatisticsGen(statistics_gen.StatisticsGen):
       exclude_splits=json_utils.dumps([]),
       max_quarantined_share=rules.max_quarantined_share,
       code_version=code_version,
-      statistics=channel.Channel(type=standard_artifacts.ExampleStatistics),
+      **new_outputs(RideStatisticsGenSpec),
     )
     # Not TFX's own constructor, which makes a spec without the quarantine.
     base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
@@ -98,6 +93,11 @@ class RideSchema(base_component.BaseComponent):
   """Writes the schema of the canonical ride, made from the config alone.
 
   Outputs: `schema`, a standard Schema artifact that holds `schema.pbtxt`.
+
+  ```
+  schema = RideSchema(
+      dataset=config.dataset, validation=config.validation, code_version=step_version(RideSchema))
+  ```
 
   Args:
     dataset: its rules and extras decide the domains.
@@ -110,7 +110,7 @@ class RideSchema(base_component.BaseComponent):
 
   def __init__(self, *, dataset: Dataset, validation: Validation, code_version: str) -> None:
     spec = RideSchemaSpec(
-      schema=channel.Channel(type=standard_artifacts.Schema),
+      **new_outputs(RideSchemaSpec),
       schema_text=text_format.MessageToString(ride_schema(dataset, validation)),
       code_version=code_version,
     )
@@ -120,33 +120,31 @@ class RideSchema(base_component.BaseComponent):
 class AnomalyGateSpec(component_spec.ComponentSpec):
   """The findings travel as an ExampleAnomalies artifact with one JSON file."""
 
-  PARAMETERS = {'validation': _PARAMETER(type=str), 'code_version': _PARAMETER(type=str)}
+  PARAMETERS = parameters('validation', 'code_version')
   INPUTS = {
-    'statistics': _STATISTICS,
-    'schema': _SCHEMA,
-    'anomalies': component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    **channels(
+      statistics=standard_artifacts.ExampleStatistics,
+      schema=standard_artifacts.Schema,
+      anomalies=standard_artifacts.ExampleAnomalies,
+    ),
     'baseline_statistics': component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
   }
-  OUTPUTS = {'findings': component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)}
+  OUTPUTS = channels(findings=standard_artifacts.ExampleAnomalies)
 
 
 class AnomalyGateExecutor(base_executor.BaseExecutor):
   """Executor of `AnomalyGate`."""
 
-  def Do(  # noqa: N802, TFX's own name
-    self,
-    input_dict: dict[str, list[types.Artifact]],
-    output_dict: dict[str, list[types.Artifact]],
-    exec_properties: dict[str, Any],
-  ) -> None:
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Raises `AnomaliesError` where the config lets a finding stop the run."""
     statistics = artifact_utils.get_single_instance(input_dict['statistics'])
     anomalies = artifact_utils.get_single_instance(input_dict['anomalies'])
     output = artifact_utils.get_single_instance(output_dict['findings'])
     splits = artifact_utils.decode_split_names(statistics.split_names)
+    schema_file = io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict['schema']))
     findings = inspect(
       statistics={split: _read_statistics(statistics, split) for split in splits},
-      schema=_read_schema(artifact_utils.get_single_uri(input_dict['schema'])),
+      schema=io_utils.SchemaReader().read(schema_file),
       anomalies={split: _read_anomalies(anomalies, split) for split in splits},
       validation=Validation.model_validate_json(exec_properties['validation']),
       baseline=_read_baseline(input_dict.get('baseline_statistics')),
@@ -158,10 +156,6 @@ class AnomalyGateExecutor(base_executor.BaseExecutor):
 
 def _read_statistics(artifact: types.Artifact, split: str) -> Statistics:
   return stats_artifact_utils.load_statistics(artifact, split).proto()
-
-
-def _read_schema(uri: str) -> schema_pb2.Schema:
-  return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(uri))
 
 
 def _read_anomalies(artifact: types.Artifact, split: str) -> anomalies_pb2.Anomalies:
@@ -184,6 +178,16 @@ class AnomalyGate(base_component.BaseComponent):
 
   Outputs: `findings`, an ExampleAnomalies artifact with `findings.json` (see `components.ride_validator.findings`). Of
   a run that it stops, TFX removes the output; the exception carries the findings.
+
+  ```
+  validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])
+  anomaly_gate = AnomalyGate(
+      statistics=statistics.outputs['statistics'],
+      schema=schema.outputs['schema'],
+      anomalies=validator.outputs['anomalies'],
+      validation=config.validation,
+      code_version=step_version(AnomalyGate))
+  ```
 
   Args:
     statistics: of all splits.
@@ -212,7 +216,7 @@ class AnomalyGate(base_component.BaseComponent):
       schema=schema,
       anomalies=anomalies,
       baseline_statistics=baseline_statistics,
-      findings=channel.Channel(type=standard_artifacts.ExampleAnomalies),
+      **new_outputs(AnomalyGateSpec),
       validation=validation.model_dump_json(),
       code_version=code_version,
     )

@@ -35,7 +35,6 @@ def value_divergences(now: Statistics, other: Statistics, schema: schema_pb2.Sch
     now: the statistics that are checked.
     other: the previous span (`kind` DRIFT) or the eval split (`kind` SKEW).
     schema: its comparators choose the columns.
-    kind: DRIFT or SKEW.
   """
   against = {'previous_statistics' if kind is Kind.DRIFT else 'serving_statistics': other}
   anomalies = tfdv.validate_statistics(statistics=now, schema=schema, **against)
@@ -56,13 +55,8 @@ def _all_missing(column: Column | None) -> bool:
 def missing_divergence(share: float, other: float) -> float:
   """Jensen-Shannon divergence of missing against present, which TFDV's does not see.
 
-  Args:
-    share: the share of missing values, in [0, 1].
-    other: the same on the other side.
-
-  Returns:
-    Base 2, in [0, 1]: 0 for equal shares, 1 for all against none.
-
+  Args: share: the share of missing values, in [0, 1].
+  Returns: Base 2, in [0, 1]: 0 for equal shares, 1 for all against none.
   Source: J. Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991.
   """
   middle = (share + other) / 2
@@ -93,7 +87,6 @@ def span_drift(rides: Iterable[pa.RecordBatch], trained_on: str, dataset: Datase
   Args:
     rides: valid canonical rides of a span, from `survey.valid_rides`.
     trained_on: URI of the statistics artifact of the run to compare with; its train split counts.
-    dataset: for the schema.
     validation: its `drift_threshold` chooses no columns, but goes into the schema.
   """
   now = _statistics(rides)

@@ -32,18 +32,14 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
   """Refuses rides that a model must not be trained on.
 
   Args:
-    counts: the ingestion's, of all files.
     max_quarantined_share: a fraction; exactly as many are still accepted.
     uri: where the quarantined rows lie.
-
-  Raises:
-    RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
+  Raises: RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
   """
   quarantined = sum(counts.quarantined.values())
   if counts.read == 0:
-    raise RidesRefusedError(
-      f'No rides were read from {_files(counts.files)}: give dataset.path files with at least one row.'
-    )
+    files = counts.files[0] if len(counts.files) == 1 else f'{len(counts.files)} files'
+    raise RidesRefusedError(f'No rides were read from {files}: give dataset.path files with at least one row.')
   mend = f'they lie with their reasons in {uri}; mend the data, widen dataset.rules'
   reasons = _top_reasons(counts.quarantined)
   if counts.kept == 0:
@@ -67,10 +63,6 @@ def _check_splits(splits: Mapping[str, int], kept: int) -> None:
         f'The {split} split is empty because {rides} fell into the other one: give rides of more time stamps, '
         'or change split.eval_share or split.seed.'
       )
-
-
-def _files(files: Sequence[str]) -> str:
-  return files[0] if len(files) == 1 else f'{len(files)} files'
 
 
 def _top_reasons(reasons: Mapping[str, int]) -> str:
@@ -110,13 +102,9 @@ class Finding:
   """One anomaly or one measured divergence.
 
   Attributes:
-    split: the split it was found in.
     feature: a canonical column; empty for the split as a whole.
-    kind: the comparison it comes from.
-    severity: see `Level`.
     stops: whether the config lets it stop the run.
-    expected: what should have come, as words that follow 'expected'.
-    came: what came, as words that follow 'came'.
+    expected, came: what should have come and what did, as words that follow 'expected' and 'came'.
     divergence: Jensen-Shannon, base 2, in [0, 1]; of drift and skew only.
     threshold: the largest accepted divergence, or share of missing values.
   """
@@ -140,8 +128,7 @@ class Finding:
 class AnomaliesError(FailedError):
   """The rides are not what the schema expects; the message has one sentence per anomaly.
 
-  Attributes:
-    findings: all findings, those included that alone would not have stopped the run.
+  Attributes: findings: all findings, those included that alone would not have stopped the run.
   """
 
   def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
@@ -163,11 +150,7 @@ def to_json(findings: Sequence[Finding]) -> str:
 
 
 def from_json(text: str) -> tuple[Finding, ...]:
-  """The inverse of `to_json`; keys that it does not know are ignored.
-
-  Raises:
-    RecordError: the text is no such list.
-  """
+  """The inverse of `to_json`, which ignores unknown keys; raises `RecordError` where the text is no such list."""
   return parse_list(Finding, text, FINDINGS_FILE)
 
 
@@ -176,12 +159,10 @@ class Column:
   """What the statistics know about one column of one split.
 
   Attributes:
-    rides: number of rides in the split.
     absent: rides without the feature.
     nan: rides whose value is NaN.
     type_name: TFDV's type: INT, FLOAT, STRING, BYTES.
-    smallest: the smallest number; 0 where there is none.
-    largest: the largest number; 0 where there is none.
+    smallest, largest: of the numbers; 0 where there is none.
     most_values: the largest number of values in one ride.
   """
 
@@ -207,16 +188,14 @@ class Column:
 def columns(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Column]:
   """The columns of a split by name; slices other than the whole split are ignored."""
   dataset = _whole(statistics)
-  return {_name(feature): _column(feature, dataset.num_examples) for feature in dataset.features}
+  return {
+    feature.name or '.'.join(feature.path.step): _column(feature, dataset.num_examples) for feature in dataset.features
+  }
 
 
 def _whole(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> statistics_pb2.DatasetFeatureStatistics:
   whole = [dataset for dataset in statistics.datasets if dataset.name == 'All Examples']
   return (whole or statistics.datasets)[0]
-
-
-def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:
-  return feature.name or '.'.join(feature.path.step)
 
 
 def _column(feature: statistics_pb2.FeatureNameStatistics, rides: int) -> Column:
@@ -240,7 +219,6 @@ def wording(
   """Words that follow 'expected' and 'came'.
 
   Args:
-    reason: one of an anomaly's reasons.
     feature: the schema's feature; `None` where the schema has none.
     column: the column of the statistics; `None` where they have none.
   """

@@ -29,18 +29,15 @@ def inspect(
 ) -> tuple[Finding, ...]:
   """All findings: anomalies and missing values of each split, then drift, then skew.
 
-  A divergence within its threshold is a finding of level `info`, so that a report can show it; one above it is an
-  error where `validation.drift_stops`, else a warning that never stops.
+  A divergence within its threshold is a finding of level `info`, so that a report can show it; one above it is an error
+  where `validation.drift_stops`, else a warning that never stops.
 
   Args:
     statistics: of each split; `train` is compared with the baseline and with `eval`.
-    schema: of the canonical ride.
     anomalies: ExampleValidator's, of the same splits.
     validation: severity, thresholds, largest shares of missing values.
     baseline: the train statistics of the previous span, if there is one.
-
-  Raises:
-    ValueError: `validation.max_missing_share` names a column that the schema lacks.
+  Raises: ValueError: `validation.max_missing_share` names a column that the schema lacks.
   """
   _check_columns(schema, validation)
   found: list[Finding] = []

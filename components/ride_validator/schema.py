@@ -15,8 +15,8 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
   """The schema of the Examples that hold canonical rides.
 
   Every column is dense: present in each ride, one value, shape `[]`, so that TensorFlow parses it as
-  `FixedLenFeature([])`. A missing number travels as an explicit NaN, which is valid in every input (how many of them
-  is a matter of `validation.max_missing_share`) and an error in the label. Infinity is an error everywhere.
+  `FixedLenFeature([])`. A missing number travels as an explicit NaN, which is valid in every input (how many of them is
+  a matter of `validation.max_missing_share`) and an error in the label. Infinity is an error everywhere.
 
   Drift and skew are the Jensen-Shannon divergence of TFDV's histograms, on every column but `pickup_seconds`: a new
   span is a new time, and so is the eval split of a chronological split, so there it says nothing. Continuous columns
@@ -26,13 +26,9 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
   quantiles of few distinct values jump. The divergence does not see NaN: the anomaly gate compares the shares of
   missing values itself.
 
-  Args:
-    dataset: its rules give the domains, its extras further columns.
-    validation: the drift and skew thresholds.
-
-  Returns:
-    INT for `pickup_seconds`, FLOAT for the rest, categorical codes included, as NaN is what misses; the inputs in
-    the order of `dataset.raw_inputs()`, then the label.
+  Args: dataset: its rules give the domains, its extras further columns.
+  Returns: INT for `pickup_seconds`, FLOAT for the rest, categorical codes included, as NaN is what misses; the inputs
+    in the order of `dataset.raw_inputs()`, then the label.
   """
   schema = schema_pb2.Schema()
   for name in RAW_INPUTS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,27 +23,25 @@ class Clusterer:
 
   Attributes:
     model: to train.
+    probes: no further curves.
   """
 
   def __init__(self, plain: keras.Model, clustering: Clustering, kept: Mapping[str, Kept], seed: int) -> None:
     """Wraps the layers.
 
     Args:
-      plain: trained, perhaps pruned. Its layers are spent: only the variables
-        that it had before are worth reading afterwards.
+      plain: trained, perhaps pruned. Its layers are spent: only the variables that it had before are worth reading
+        afterwards.
       clustering: which layers, how many distinct values.
-      kept: zeros of pruned layers, to be kept whether the layer is clustered or
-        not.
-      seed: of random centroids.
-
-    Raises:
-      ValueError: an unknown layer, or two clusters for a kernel with zeros.
+      kept: zeros of pruned layers, to be kept whether the layer is clustered or not.
+    Raises: ValueError: an unknown layer, or two clusters for a kernel with zeros.
     """
     chosen = layers.named_layers(plain, clustering.layers, 'clustering.layers')
     # Random centroids are drawn by the global seed; those of k-means++ have a fixed one (tfmot's `seed=9`).
     tf.random.set_seed(seed)
     self._wrappers = {name: _wrapped(layer, clustering) for name, layer in chosen.items() if _several_values(layer)}
     self.model = layers.recompose(plain, self._wrappers)
+    self.probes: dict[str, Callable[[], float]] = {}
     for wrapper in self._wrappers.values():
       if wrapper.preserve_sparsity:
         _keep_zeros(wrapper)
@@ -57,6 +55,16 @@ class Clusterer:
       wrapper.update_clustered_weights_associations()
       for name, variable in wrapper.original_clusterable_weights.items():
         variable.assign(wrapper.get_weight_from_layer(name))
+
+
+def broken_promises(
+  clustering: Clustering, clustered: Sequence[str], kernels: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, str, str]]:
+  """Kernels with too many distinct values; see `models.compression.techniques.PROMISES`."""
+  for layer in clustered:
+    distinct = len(np.unique(kernels[layer]))
+    if distinct > clustering.clusters:
+      yield layer, f'at most {clustering.clusters} distinct weights', f'{distinct:,}'
 
 
 def _several_values(layer: keras.layers.Layer) -> bool:

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -18,15 +18,13 @@ import tensorflow as tf
 from tensorflow.io import gfile
 
 from configs.model import EarlyStopping, Training
-from configs.pruning import pruning_steps
-from configs.recipe import Clustering, FineTuning, Pruning, Recipe
+from configs.recipe import FineTuning, Recipe, Technique
 from models.background import Start, at_once
 from models.checkpoints import Checkpoint
 from models.compression import layers
-from models.compression.clustering import Clusterer
-from models.compression.pruning import Pruner
 from models.compression.quantization import Kept, QuantizationAware
 from models.compression.quantized_model import Range, calibration_examples
+from models.compression.techniques import IN_PLACE, Situation
 from models.keras_compat import keras
 from models.protocols import Examples
 from models.training import Course, DivergedError, TrainingRun, total_steps
@@ -43,7 +41,6 @@ class Finished:
 
   Attributes:
     weights: of the plain model, in the order of its `get_weights()`.
-    course: of the fine-tuning.
     ranges: of the activations, where the technique is quantization.
   """
 
@@ -62,12 +59,7 @@ def digest(description: str, weights: Sequence[np.ndarray]) -> str:
 
 
 def save(finished: Finished, directory: str) -> None:
-  """Writes a result; the file appears whole or not at all.
-
-  Args:
-    finished: to keep.
-    directory: made if need be; a bucket is fine.
-  """
+  """Writes a result into a folder, made if need be; the file appears whole or not at all. A bucket is fine."""
   details = json.dumps({'course': dataclasses.asdict(finished.course), 'ranges': finished.ranges})
   content = io.BytesIO()
   arrays: dict[str, Any] = {f'weight_{position}': array for position, array in enumerate(finished.weights)}
@@ -107,10 +99,8 @@ class Prepared(NamedTuple):
   """A technique, ready to train.
 
   Attributes:
-    training: to run.
-    finish: gives, once it has run, the weights of the plain model in the
-      order of its `get_weights()`, and the ranges of the activations, if the
-      technique is quantization.
+    finish: gives, once it has run, the weights of the plain model in the order of its `get_weights()`, and the ranges
+      of the activations, if the technique is quantization.
   """
 
   training: TrainingRun
@@ -135,14 +125,13 @@ class Preparations:
 
     Of one recipe only: the next graph is better built while this one trains.
 
-    Raises:
-      ValueError: as `prepare`.
+    Raises: ValueError: as `prepare`.
     """
     for recipe in recipes:
       if recipe.pruning:
         model = self._build()
         variables = model.weights
-        self._ahead[recipe.pruning.model_dump_json()] = self._pruning(model, variables, recipe.pruning), variables
+        self._ahead[recipe.pruning.model_dump_json()] = self._in_place(recipe, 'pruning', model), variables
         return
       if recipe.techniques == ('quantization',):
         self._aware(recipe, self._build().get_weights())
@@ -160,13 +149,9 @@ class Preparations:
     """Makes a technique ready, from a fresh copy of the weights.
 
     Args:
-      recipe: which has it.
       technique: one of its `techniques`.
       weights: to start from, in the order of the plain model's `get_weights()`.
-
-    Raises:
-      ValueError: the recipe does not fit the model, or can't have an effect in
-        so few steps.
+    Raises: ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
     """
     if technique == 'quantization':
       return self._quantization(recipe, weights)
@@ -177,36 +162,24 @@ class Preparations:
       return prepared
     model = self._build()
     model.set_weights(weights)
+    return self._in_place(recipe, technique, model)
+
+  def _in_place(self, recipe: Recipe, technique: str, model: keras.Model) -> Prepared:
+    """A technique that trains the variables of the plain model itself."""
     # Read before the layers are wrapped: clustering leaves tensors in the place of variables.
     variables = model.weights
-    if technique == 'pruning':
-      assert recipe.pruning is not None
-      return self._pruning(model, variables, recipe.pruning)
-    assert recipe.clustering is not None
-    clusterer = Clusterer(model, recipe.clustering, _kept(model, recipe.pruning, None), self._training.seed)
-    return self._in_place(clusterer, {}, recipe.clustering, variables)
-
-  def _pruning(self, model: keras.Model, variables: list[tf.Variable], pruning: Pruning) -> Prepared:
-    steps = total_steps(len(self._examples), fine_tuned(self._training, pruning.fine_tuning))
-    pruner = Pruner(model, pruning, pruning_steps(pruning, steps))
-    return self._in_place(pruner, pruner.probes, pruning, variables)
-
-  def _in_place(
-    self,
-    technique: Pruner | Clusterer,
-    probes: Mapping[str, Callable[[], float]],
-    config: Pruning | Clustering,
-    variables: list[tf.Variable],
-  ) -> Prepared:
-    """Of a technique that trains the variables of the plain model itself."""
+    config = recipe.technique(technique)
+    tuned = fine_tuned(self._training, config.fine_tuning)
+    steps = total_steps(len(self._examples), tuned)
+    situation = Situation(_kept(model, recipe.before(technique)), steps, self._training.seed)
+    wrapped = IN_PLACE[technique](model, config, situation)
 
     def finish() -> tuple[list[np.ndarray], dict[str, Range]]:
-      technique.finish()
+      wrapped.finish()
       # Adding zero turns -0, a pruned negative weight, into 0.
       return [variable.numpy() + np.float32(0) for variable in variables], {}
 
-    tuned = fine_tuned(self._training, config.fine_tuning)
-    return Prepared(TrainingRun(technique.model, self._examples, tuned, probes=probes), finish)
+    return Prepared(TrainingRun(wrapped.model, self._examples, tuned, probes=wrapped.probes), finish)
 
   def _quantization(self, recipe: Recipe, weights: list[np.ndarray]) -> Prepared:
     aware, training = self._aware(recipe, weights)
@@ -228,13 +201,13 @@ class Preparations:
     if structure in self._shared:
       aware, training = self._shared[structure]
       aware.plain.set_weights(weights)
-      kept = _kept(aware.plain, recipe.pruning, recipe.clustering)
+      kept = _kept(aware.plain, recipe.before('quantization'))
       if aware.fits(kept):
         aware.restart(kept)
         return aware, training
     plain = self._build()
     plain.set_weights(weights)
-    kept = _kept(plain, recipe.pruning, recipe.clustering)
+    kept = _kept(plain, recipe.before('quantization'))
     aware = QuantizationAware(plain, recipe.quantization, kept)
     tuned = fine_tuned(self._training, recipe.quantization.fine_tuning)
     made = aware, TrainingRun(aware.model, self._examples, tuned)
@@ -243,9 +216,10 @@ class Preparations:
     return made
 
 
-def _kept(model: keras.Model, pruning: Pruning | None, clustering: Clustering | None) -> dict[str, Kept]:
+def _kept(model: keras.Model, earlier: Sequence[Technique]) -> dict[str, Kept]:
   """What a technique has to keep of each layer: what earlier ones were asked for, and is there."""
-  pruned, clustered = _named(model, pruning), _named(model, clustering)
+  pruned = _named(model, [technique for technique in earlier if technique.leaves_zeros])
+  clustered = _named(model, [technique for technique in earlier if technique.leaves_clusters])
   kept = {}
   for name, layer in (pruned | clustered).items():
     values = layers.kernel(layer).numpy()
@@ -256,17 +230,19 @@ def _kept(model: keras.Model, pruning: Pruning | None, clustering: Clustering | 
   return kept
 
 
-def _named(model: keras.Model, config: Pruning | Clustering | None) -> dict[str, keras.layers.Layer]:
-  return {} if config is None else layers.named_layers(model, config.layers, 'layers')
+def _named(model: keras.Model, techniques: Sequence[Technique]) -> dict[str, keras.layers.Layer]:
+  return {
+    name: layer
+    for technique in techniques
+    for name, layer in layers.named_layers(model, technique.layers, 'layers').items()
+  }
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
   """One technique's training.
 
-  Attributes:
-    technique: `pruning`, `clustering` or `quantization`; `training` for the base.
-    course: of its fine-tuning.
+  Attributes: technique: one of the recipe's `techniques`; `training` for the base.
   """
 
   technique: str
@@ -278,12 +254,10 @@ class Compressed:
   """What a recipe made of the base; `models.recipe_training` makes models of it.
 
   Attributes:
-    recipe: that made it.
-    weights: of the plain model, in the order of its `get_weights()`;
-      kernels that are quantized are on their 8-bit grid.
-    ranges: activation ranges of a quantized model by layer name, in the unit of
-      the activation (of the output the labels', for tanh what goes into
-      it); `input` is that of the dense core's inputs.
+    weights: of the plain model, in the order of its `get_weights()`; kernels that are quantized are on their 8-bit
+      grid.
+    ranges: activation ranges of a quantized model by layer name, in the unit of the activation (of the output the
+      labels', for tanh what goes into it); `input` is that of the dense core's inputs.
     stages: one per technique, in order.
   """
 
@@ -333,10 +307,8 @@ class Compressor:
     Args:
       build: gives a fresh untrained model at each call.
       base_weights: of the trained base, in the order of its `get_weights()`.
-      examples: the training split.
       training: of the base; a recipe's fine-tunings change its length and rate.
-      checkpoints: folder in which a killed run finds what it had; None keeps
-        nothing.
+      checkpoints: folder in which a killed run finds what it had; None keeps nothing.
       start: runs a training, here and now or in another thread.
       preparations: what was made ahead, for the same model, examples and training.
     """
@@ -369,8 +341,7 @@ class Compressor:
     """Trains what the recipe asks for, from a fresh copy of the base, as far as it has not been begun.
 
     Raises:
-      ValueError: the recipe does not fit the model, or can't have an effect in
-        so few steps.
+      ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
       DivergedError: a loss is not finite.
     """
     last, trained = Finished(self._base_weights, Course({}, 0.0)), []

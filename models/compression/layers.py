@@ -70,12 +70,9 @@ def named_layers(model: keras.Model, names: Iterable[str] | str, key: str) -> di
 
   Args:
     model: a plain model.
-    names: of layers; `hidden` stands for all dense layers but the output,
-      `core` for all of them.
+    names: of layers; `hidden` stands for all dense layers but the output, `core` for all of them.
     key: where the names come from, for the message.
-
-  Raises:
-    ValueError: the model has no such layer, or it has no kernel.
+  Raises: ValueError: the model has no such layer, or it has no kernel.
   """
   dense = dense_layers(model)
   if names == 'core':

@@ -14,6 +14,7 @@ from configs.errors import FailedError
 from configs.layer_names import OUTPUT_LAYER, hidden_depth
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models import serving
+from models.compression.techniques import PROMISES
 from models.protocols import Terms
 
 BINS = 64
@@ -28,7 +29,6 @@ class LayerFacts:
   """A kernel in numbers.
 
   Attributes:
-    name: of its layer.
     shape: [inputs, units], or [categories, width] of an embedding table.
     parameters: number of weights.
     nonzero: number of weights that are not exactly zero.
@@ -49,8 +49,6 @@ class Totals:
   """Several kernels in numbers.
 
   Attributes:
-    parameters: number of weights.
-    nonzero: number of weights that are not exactly zero.
     sparsity: share of the weights that are exactly zero; 0 without weights.
     distinct: of the kernel that has the most distinct values.
   """
@@ -65,8 +63,7 @@ class Blocks(NamedTuple):
   """The blocks of a kernel.
 
   Attributes:
-    zero: number of blocks whose weights are all zero.
-    total: number of blocks.
+    zero, total: number of blocks whose weights are all zero, and of all blocks.
     strays: number of zero weights outside of the zero blocks.
   """
 
@@ -80,8 +77,7 @@ class Histogram(NamedTuple):
 
   Attributes:
     edges: float64 [bins + 1].
-    before: int64 [bins].
-    after: int64 [bins].
+    before, after: int64 [bins].
   """
 
   edges: np.ndarray
@@ -115,9 +111,8 @@ def block_sparsity(kernel: np.ndarray, block: tuple[int, int]) -> Blocks:
 
   Args:
     kernel: shape [inputs, units].
-    block: inputs and units of a block. Blocks are laid from the upper left, as
-      tfmot lays its masks (`pruning_utils.expand_tensor`, then cut to size);
-      those at the right and the lower edge are cut off.
+    block: inputs and units of a block. Blocks are laid from the upper left, as tfmot lays its masks
+      (`pruning_utils.expand_tensor`, then cut to size); those at the right and the lower edge are cut off.
   """
   height, width = block
   padding = [(0, -size % step) for size, step in zip(kernel.shape, block, strict=True)]
@@ -132,24 +127,15 @@ def two_of_four(kernel: np.ndarray) -> bool:
   """Whether at least two of any four consecutive inputs of a unit are zero.
 
   Args:
-    kernel: shape [inputs, units]. The groups run along the inputs, which is
-      the last axis of TFLite's [units, inputs]; a shorter last group holds at
-      most two weights that are not zero, as in tfmot's `is_pruned_m_by_n`.
+    kernel: shape [inputs, units]. The groups run along the inputs, which is the last axis of TFLite's [units, inputs];
+      a shorter last group holds at most two weights that are not zero, as in tfmot's `is_pruned_m_by_n`.
   """
   nonzero = np.pad(kernel != 0, [(0, -kernel.shape[0] % 4), (0, 0)])
   return bool((nonzero.reshape(-1, 4, kernel.shape[1]).sum(axis=1) <= 2).all())
 
 
 def grid_distance(kernel: np.ndarray) -> float:
-  """How far the weights are from the 8-bit grid.
-
-  Args:
-    kernel: any shape, with a weight that is not zero.
-
-  Returns:
-    Largest distance from an integer multiple of `max|w| / 127`, in such steps:
-    from 0, on the grid, to 0.5.
-  """
+  """Largest distance of weights, not all zero, from a multiple of `max|w| / 127`, in such steps: 0 to 0.5."""
   steps = kernel.astype(np.float64) / (np.abs(kernel).max() / LEVELS)
   return float(np.abs(steps - np.rint(steps)).max())
 
@@ -159,16 +145,10 @@ def rounded_to_zero(kernel: np.ndarray) -> int:
   return int((np.abs(kernel) <= np.abs(kernel).max() / LEVELS / 2).sum())
 
 
-def histogram(before: np.ndarray, after: np.ndarray, bins: int = BINS) -> Histogram:
-  """Counts the weights of a layer before and after in equal bins over the range of both.
-
-  Args:
-    before: any shape.
-    after: any shape.
-    bins: number of bins.
-  """
+def histogram(before: np.ndarray, after: np.ndarray) -> Histogram:
+  """Counts the weights of a layer before and after in equal bins over the range of both."""
   both = min(before.min(), after.min()), max(before.max(), after.max())
-  edges = np.histogram_bin_edges(before, bins, (float(both[0]), float(both[1])))
+  edges = np.histogram_bin_edges(before, BINS, (float(both[0]), float(both[1])))
   return Histogram(edges, np.histogram(before, edges)[0], np.histogram(after, edges)[0])
 
 
@@ -206,16 +186,11 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
   """Reads an exported model back and checks every promise of its recipe.
 
   Args:
-    recipe: what the model was made by.
-    saved_model_dir: its SavedModel.
     base_dir: the SavedModel of the dense base that it was fine-tuned from.
-    largest_prediction: the largest that the base says on the training split, in
-      the labels' unit; the output's range has to reach it.
+    largest_prediction: the largest that the base says on the training split, in the labels' unit; the output's range
+      has to reach it.
     terms: for the message.
-
-  Raises:
-    NoEffectError: a promise is not kept; one sentence with recipe, layer, what
-      was promised and what was found.
+  Raises: NoEffectError: a promise is not kept; one sentence with recipe, layer, what was promised and what was found.
   """
   weights = serving.read_weights(saved_model_dir)
   found, base = serving.kernels(weights), serving.kernels(serving.read_weights(base_dir))
@@ -224,7 +199,7 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
   claims.no_training_wrapper(weights)
   claims.pruned_as_promised()
   claims.nothing_else_pruned()
-  claims.clustered_as_promised()
+  claims.techniques_as_promised()
   claims.quantized_as_promised(weights, serving.fake_quantized(saved_model_dir), largest_prediction)
   if recipe.is_dense and base_digest(saved_model_dir) != base_digest(base_dir):
     raise NoEffectError(f"Recipe '{recipe.name}': promised the dense base itself, found other weights.")
@@ -268,7 +243,6 @@ def promised_zeros(pruning: Pruning, shape: tuple[int, ...], sparsity: float) ->
     pruning: its structure.
     shape: inputs and units of the kernel.
     sparsity: of the layer at the end.
-
   Source: `pruning_impl.Pruning._update_mask`, in the same float32 arithmetic,
     and `pruning_utils.generate_m_by_n_mask`.
   """
@@ -347,14 +321,13 @@ class _Claims:
       if zeros(kernel) > allowed:
         self._fail(layer, f'a layer that is not pruned, with at most {allowed:,} zeros', f'{zeros(kernel):,}')
 
-  def clustered_as_promised(self) -> None:
-    """Few distinct values per kernel."""
-    if self._recipe.clustering is None:
-      return
-    for layer in self._clustered:
-      distinct, clusters = len(np.unique(self._found[layer])), self._recipe.clustering.clusters
-      if distinct > clusters:
-        self._fail(layer, f'at most {clusters} distinct weights', f'{distinct:,}')
+  def techniques_as_promised(self) -> None:
+    """What a technique promises by itself, such as few distinct values per kernel."""
+    for name in self._recipe.techniques:
+      if name in PROMISES:
+        config = self._recipe.technique(name)
+        for broken in PROMISES[name](config, config.names(_hidden(self._found)), self._found):
+          self._fail(*broken)
 
   def quantized_as_promised(
     self, weights: Mapping[str, np.ndarray], nodes: Mapping[str, int], largest_prediction: float

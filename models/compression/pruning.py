@@ -62,9 +62,7 @@ _TWO_OF_FOUR = 0.5
 class Pruner:
   """A model whose smallest weights become zero while it is trained.
 
-  Attributes:
-    model: to train.
-    probes: curves of the sparsity, in total and per layer.
+  Attributes: probes: curves of the sparsity, in total and per layer.
   """
 
   def __init__(self, plain: keras.Model, pruning: Pruning, steps: PruningSteps) -> None:
@@ -74,9 +72,7 @@ class Pruner:
       plain: trained; its weights are changed by the training.
       pruning: which layers, how much, in which structure.
       steps: when the masks are updated.
-
-    Raises:
-      ValueError: an unknown layer, or one that is too narrow for the structure.
+    Raises: ValueError: an unknown layer, or one that is too narrow for the structure.
     """
     self._wrappers = {
       name: _wrapped(layer, pruning, _sparsity(pruning, name), steps)

@@ -60,9 +60,7 @@ def keep(variable: tf.Variable, kept: Kept) -> None:
 
   Zeros stay zero while the other weights are trained; a clustered kernel is not trained any more.
 
-  Args:
-    variable: of a layer without a wrapper that would do it.
-    kept: what to keep.
+  Args: variable: of a layer without a wrapper that would do it.
   """
   values = variable.numpy()
   # Keras takes constraints when a layer is built, and its optimizers read them here, after every step.
@@ -84,8 +82,7 @@ class ZerosApart(tfmot.clustering.keras.ClusteringAlgorithm):
 
     Args:
       centroids: float32 [clusters].
-      nonzero: float32 of the kernel's shape; 0 where a weight is pruned, 1
-        elsewhere.
+      nonzero: float32 of the kernel's shape; 0 where a weight is pruned, 1 elsewhere.
       zero: index of the zero centroid.
     """
     super().__init__(centroids)
@@ -104,16 +101,13 @@ class ZerosApart(tfmot.clustering.keras.ClusteringAlgorithm):
 def one_per_side(centroids: np.ndarray, kernel: np.ndarray) -> np.ndarray:
   """Gives negative and positive weights at least one centroid each.
 
-  tfmot shares the centroids by the number of weights and rounds, so that the few weights of one side may get none;
-  they would change their sign.
+  tfmot shares the centroids by the number of weights and rounds, so that the few weights of one side may get none; they
+  would change their sign.
 
   Args:
     centroids: float32 [clusters], zero among them.
     kernel: with zeros.
-
-  Returns:
-    The centroids; where a side had none, the innermost of the other side has
-    become its mean.
+  Returns: The centroids; where a side had none, the innermost of the other side has become its mean.
   """
   centroids = centroids.copy()
   for sign in (-1, 1):
@@ -224,8 +218,7 @@ class QuantizationAware:
   """A model in quantization-aware training.
 
   Attributes:
-    model: to train; embeddings and other layers outside of the dense core are
-      shared with the plain model.
+    model: to train; embeddings and other layers outside of the dense core are shared with the plain model.
     plain: receives the result.
     ranges: of the activations, those of the last calibration.
   """
@@ -233,14 +226,10 @@ class QuantizationAware:
   def __init__(self, plain: keras.Model, quantization: Quantization, kept: Mapping[str, Kept]) -> None:
     """Wraps a copy of the dense core.
 
-    Args:
-      plain: trained, perhaps pruned and clustered; it receives the result.
-      quantization: which layers.
-      kept: what to keep of each layer.
-
+    Args: plain: trained, perhaps pruned and clustered; it receives the result.
     Raises:
-      ValueError: an unknown layer, a custom layer without a `QuantizeConfig`,
-        or an activation that tfmot can't quantize.
+      ValueError: an unknown layer, a custom layer without a `QuantizeConfig`, or an activation that tfmot can't
+        quantize.
     """
     self.plain = plain
     self._names = quantized_names(plain, quantization)
@@ -265,9 +254,7 @@ class QuantizationAware:
   def restart(self, kept: Mapping[str, Kept]) -> None:
     """Takes the weights that the plain model has now, as if it were made of them.
 
-    Args:
-      kept: what to keep of each layer; it fits, and so did what the model was
-        made with.
+    Args: kept: what to keep of each layer; it fits, and so did what the model was made with.
     """
     for variable, value in self._initial:
       variable.assign(value)
@@ -294,11 +281,10 @@ class QuantizationAware:
   def calibrate(self, examples: Examples) -> None:
     """Sets all activation ranges to what examples produce with the settled weights.
 
-    The output's range also holds the labels of these examples and what it held
-    before: neither a label nor a prediction is cut off.
+    The output's range also holds the labels of these examples and what it held before: neither a label nor a prediction
+    is cut off.
 
-    Args:
-      examples: as `calibration_examples` chooses them.
+    Args: examples: as `calibration_examples` chooses them.
     """
     self._calibrate_custom(examples)
     custom = {name: found for name, wrapper in self._custom.items() if (found := output_range(wrapper))}

@@ -20,12 +20,7 @@ class FixedRangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
   """
 
   def __init__(self, low: float, high: float) -> None:
-    """Makes the quantizer.
-
-    Args:
-      low: the smallest value, at most 0.
-      high: the largest value, at least 0.
-    """
+    """Takes the smallest value, at most 0, and the largest, at least 0."""
     self._low, self._high = low, high
 
   def build(self, tensor_shape: tf.TensorShape, name: str, layer: keras.layers.Layer) -> dict[str, tf.Variable]:
@@ -73,9 +68,7 @@ def quantize_config(layer: str, path: str) -> tfmot.quantization.keras.QuantizeC
   Args:
     layer: that it is for, as the message tells.
     path: module and class with a dot between them.
-
-  Raises:
-    ValueError: there is no such class, or it is something else.
+  Raises: ValueError: there is no such class, or it is something else.
   """
   where = f'quantization.quantize_configs.{layer}'
   module, _, name = path.rpartition('.')

@@ -32,12 +32,8 @@ def on_grid(kernel: np.ndarray) -> np.ndarray:
   Doing it again changes no bit: the largest weight stays as it is, and the scale is taken in float64, so that each
   value finds its own integer. Zeros stay exactly zero, equal weights stay equal.
 
-  Args:
-    kernel: float32 of any shape.
-
-  Returns:
-    Multiples of `max|w| / 127`, float32 of the same shape.
-
+  Args: kernel: float32 of any shape.
+  Returns: Multiples of `max|w| / 127`, float32 of the same shape.
   Source: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", 2018; TFLite's 8-bit quantization specification for symmetric weights.
   """
@@ -129,9 +125,7 @@ AFTER_ACTIVATION = ('relu', 'linear')
 def quantized_names(plain: keras.Model, quantization: Quantization) -> tuple[str, ...]:
   """Names of the dense layers that a recipe quantizes, first to last.
 
-  Raises:
-    ValueError: a layer is unknown, or no dense layer, or its activation can't
-      be quantized.
+  Raises: ValueError: a layer is unknown, or no dense layer, or its activation can't be quantized.
   """
   dense = layers.dense_layers(plain)
   chosen: Collection[str] = dense if quantization.layers == 'core' else quantization.layers
@@ -178,8 +172,7 @@ def custom_wrappers(plain: keras.Model, quantization: Quantization) -> dict[str,
   They are wrapped as `quantize_apply` does it, one by one: a model of their own would get a quantized input as well,
   ahead of the clipping, where one mistyped coordinate takes all 8 bits.
 
-  Raises:
-    ValueError: there is no such layer, or no such `QuantizeConfig`.
+  Raises: ValueError: there is no such layer, or no such `QuantizeConfig`.
   """
   outside = {
     layer.name: layer for layer in plain.layers if not isinstance(layer, keras.layers.InputLayer | keras.Model)
@@ -197,9 +190,7 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
   """The model to export: tfmot's default 8-bit layers around final weights, nothing left of the training.
 
   Args:
-    plain: its kernels are on the 8-bit grid; its layers outside of the dense
-      core become part of the model.
-    quantization: which layers.
+    plain: its kernels are on the 8-bit grid; its layers outside of the dense core become part of the model.
     ranges: of the activations, as a calibration found them.
   """
   core = layers.dense_core(plain)
@@ -218,8 +209,6 @@ def fill(model: keras.Model, plain: keras.Model, quantization: Quantization, ran
   Args:
     model: from `quantized_model`.
     plain: which it was made of; its kernels are on the 8-bit grid.
-    quantization: as then.
-    ranges: of the activations.
   """
   copy_dense(plain, layers.dense_core(model), quantized_names(plain, quantization))
   assign_ranges(model, ranges)
@@ -231,7 +220,6 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
   """Copies kernels and biases into a quantized copy of a dense core.
 
   Args:
-    plain: has them.
     core: from `quantized_core`.
     names: of the layers that are quantized there.
   """
@@ -256,14 +244,10 @@ class DenseStep:
   """A dense layer as the quantized model computes it.
 
   Attributes:
-    name: of the layer.
-    kernel: float32 [inputs, units], on the 8-bit grid where the layer is
-      quantized.
+    kernel: float32 [inputs, units], on the 8-bit grid where the layer is quantized.
     bias: float32 [units].
     activation: applied to [examples, units].
-    before_activation: whether the quantization comes before the activation, as
-      with tanh, and not after it.
-    quantized: whether there is any.
+    before_activation: whether the quantization comes before the activation, as with tanh, and not after it.
   """
 
   name: str
@@ -279,11 +263,7 @@ def calibration_examples(examples: E, seed: int, most: int = _MOST, highest: int
 
   The ends of a range come from few examples, and a range that leaves them out cuts their predictions off.
 
-  Args:
-    examples: the training split.
-    seed: of the sample.
-    most: size of the sample.
-    highest: how many of them are there for their labels.
+  Args: highest: how many of them are there for their labels.
   """
   if len(examples) <= most:
     return examples
@@ -299,13 +279,8 @@ def activation_ranges(
 
   Args:
     features: float32 [examples, width], what enters the dense core.
-    steps: its dense layers.
-    quantized_input: whether the inputs are quantized.
     at_least: what a range has to hold besides the data, by its key.
-
-  Returns:
-    Smallest and largest value by layer name, and under `INPUT`; zero is in
-    every range, as TFLite wants it.
+  Returns: Smallest and largest value by layer name, and under `INPUT`; zero is in every range, as TFLite wants it.
   """
   ranges: dict[str, Range] = {}
 

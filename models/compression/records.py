@@ -29,8 +29,6 @@ class ReportedStage(RecordPart):
   """A training.
 
   Attributes:
-    technique: what it was for.
-    seconds: that it took.
     resumed_from: the step that it went on from after it was killed; 0 if it was not.
     curves: by name, one value per logged step; one that is not finite is `None`.
   """
@@ -58,15 +56,8 @@ class ReportedLayer(RecordPart):
   """A kernel or embedding table, read back from the exported file.
 
   Attributes:
-    name: of the layer.
-    shape: of the kernel.
-    parameters: weights in it.
-    nonzero: those that are not zero.
-    sparsity: share of zeros.
-    distinct: distinct values.
     target_sparsity: what the recipe asks for; `None` where the layer is not pruned.
     range: of its quantized output, or `None`.
-    histogram: of its weights.
   """
 
   name: str
@@ -84,9 +75,6 @@ class ReportedTotals(RecordPart):
   """Over the kernels and embedding tables.
 
   Attributes:
-    parameters: weights.
-    nonzero: those that are not zero.
-    sparsity: share of zeros.
     pruned_sparsity: over the pruned layers alone, or `None`.
     biases: which no technique touches.
     distinct_weights: the most distinct values of a kernel that the recipe limits: of the clustered ones, else the
@@ -105,8 +93,7 @@ class ReportedErrors(RecordPart):
   """On the eval split, each with its 95 % interval by time stamp.
 
   Attributes:
-    rmse: in the city's currency.
-    mae: in the city's currency.
+    rmse, mae: in the city's currency.
     rmse_ratio: to the dense base, ride by ride.
   """
 
@@ -123,8 +110,6 @@ class TrainingReport(Record):
     base_digest: SHA-256 of the dense base.
     seconds: of all stages.
     stages: in their order; none where nothing was trained.
-    layers: by name.
-    totals: over all of them.
     metrics: on the eval split.
   """
 

@@ -1,11 +1,12 @@
-"""The training report of a recipe: what was trained, what became of the weights, what it cost, as data and pictures."""
+"""Trainings as data, as pictures and for TensorBoard: their curves, what became of the weights, what it cost."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,9 @@ from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
 from configs.recipe import Recipe
 from models import serving
+from models.charts import grid, standalone
 from models.compression import proof
-from models.compression.pictures import draw_report
+from models.compression.pictures import CURVES_PICTURE, draw_base, draw_report
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
 from models.compression.records import (
   REPORT,
@@ -32,12 +34,10 @@ from models.protocols import Examples
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
+  from models.training import Course
 
-
-def draw_here(report: TrainingReport, directory: str) -> None:
-  """Draws a report's pictures into `directory`, which is there; a bucket is fine."""
-  for name, picture in draw_report(report).items():
-    _write(os.path.join(directory, name), picture)
+_TAGS = {'val_loss': 'eval/loss', 'val_rmse': 'eval/rmse'}
+"""TensorBoard draws tags of one prefix together."""
 
 
 def training_report(
@@ -54,14 +54,11 @@ def training_report(
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
   Args:
-    recipe: what the model was made by.
     stages: its fine-tunings in their order; none for the dense base.
-    saved_model_dir: its SavedModel.
     base_dir: the SavedModel of the dense base.
     held_out: the eval split.
     predictions: of `held_out` by the model, shape [examples].
     base_predictions: the same by the dense base.
-    resamples: number of draws of an interval.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
   errors = error_intervals(held_out.labels, predictions, held_out.groups, resamples)
@@ -77,28 +74,58 @@ def training_report(
   )
 
 
-def write_report(
-  report: TrainingReport, directory: str, draw: Callable[[TrainingReport, str], None] = draw_here
-) -> None:
-  """Writes `training_report.json`, `weights.png` and, where there was a fine-tuning, `training.png`.
+def write_report(report: TrainingReport, directory: str) -> None:
+  """Writes `training_report.json`, `weights.svg` and, where there was a fine-tuning, `training.svg`.
 
   Args:
     report: from `training_report`, or the same read back from its file.
     directory: made if need be; a bucket is fine.
-    draw: draws the pictures of a report into a directory, here and now or in
-      another process.
   """
   tf.io.gfile.makedirs(directory)
-  _write(os.path.join(directory, REPORT), report.to_json().encode())
-  draw(report, directory)
+  _write(os.path.join(directory, REPORT), report.to_json())
+  for name, content in draw_report(report).items():
+    _write(os.path.join(directory, name), content)
+
+
+def write_curves(course: Course, directory: str, unit: str) -> None:
+  """Writes `history.json` and `loss_curve.svg` into `directory`.
+
+  Args:
+    course: of a training; `history.json` gets its curves as they are.
+    directory: where to write; made if need be, a bucket is fine.
+    unit: of the RMSE axis.
+  """
+  tf.io.gfile.makedirs(directory)
+  _write(os.path.join(directory, 'history.json'), json.dumps(course.curves, indent=2))
+  drawn = grid(draw_base(course.curves, unit), 2, 'Training of the dense base')
+  _write(os.path.join(directory, CURVES_PICTURE), standalone(drawn))
+
+
+def write_tensorboard(course: Course, directory: str) -> None:
+  """Writes every curve against the step as TensorBoard scalars.
+
+  Args:
+    course: of a training; `val_rmse` becomes `eval/rmse`, `val_loss`
+      `eval/loss`, and the others keep their names.
+    directory: where to write; made if need be, a bucket is fine.
+  """
+  names = [name for name in course.curves if name not in ('step', 'epoch')]
+  writer = tf.summary.create_file_writer(directory)
+  with writer.as_default():
+    for step, *values in zip(*(course.curves[name] for name in ('step', *names)), strict=True):
+      # All of a step in one operation: `tf.summary.scalar` takes ten times as long.
+      summary = tf.compat.v1.Summary()
+      for name, value in zip(names, values, strict=True):
+        summary.value.add(tag=_TAGS.get(name, name), simple_value=value)
+      tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=int(step))
+  writer.close()
 
 
 def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], directory: str) -> None:
   """Writes TensorBoard histograms of each layer's weights: the dense base at step 0, the compressed at step 1.
 
   Args:
-    before: kernels of the dense base by layer name.
-    after: kernels of the compressed model by layer name.
+    before, after: kernels of the dense base and of the compressed model by layer name.
     directory: a TensorBoard log folder; made if need be.
   """
   writer = tf.summary.create_file_writer(directory)
@@ -159,6 +186,6 @@ def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> ReportedTotals
   )
 
 
-def _write(path: str, content: bytes) -> None:
-  with tf.io.gfile.GFile(path, 'wb') as file:
+def _write(path: str, content: str) -> None:
+  with tf.io.gfile.GFile(path, 'w') as file:
     file.write(content)

@@ -1,1 +1,3 @@
 """The fare model as TFLite files: conversion, inspection, and the client that runs them."""
+
+__all__ = ['client', 'conversion', 'flatbuffer', 'inspection', 'process', 'variants']

@@ -77,9 +77,7 @@ def _column(file: str, rides: Mapping[str, np.ndarray], name: str, dtype: np.dty
 class LiteModel(LiteRunner):
   """A lite file of a fare model, loaded. Not for several threads at once: give each its own.
 
-  Attributes:
-    inputs: the dtype of each raw column by name: int32 seconds, float32 the
-      rest.
+  Attributes: inputs: the dtype of each raw column by name: int32 seconds, float32 the rest.
   """
 
   def __init__(self, source: bytes | str | os.PathLike[str], threads: int = 1, default_delegates: bool = True) -> None:
@@ -87,13 +85,11 @@ class LiteModel(LiteRunner):
 
     Args:
       source: its path or its content.
-      threads: of the interpreter. Small models are faster with one; large ones
-        gain by more.
+      threads: of the interpreter. Small models are faster with one; large ones gain by more.
       default_delegates: false leaves out XNNPACK, which LiteRT otherwise uses.
-
     Raises:
-      LiteFileError: it can't be read, is no whole TFLite file, has operators
-        that don't run here, or takes or gives other than a ride's columns.
+      LiteFileError: it can't be read, is no whole TFLite file, has operators that don't run here, or takes or gives
+        other than a ride's columns.
     """
     super().__init__(source, threads, default_delegates, RideFile())
 
@@ -101,15 +97,9 @@ class LiteModel(LiteRunner):
     """Fares of rides, a batch at a time.
 
     Args:
-      columns: [rides] for each of `inputs`, NaN where missing; others are left
-        alone. Integers of any width serve as seconds, numbers of any width as
-        the rest.
-
-    Returns:
-      float32 [rides], the city's currency.
-
-    Raises:
-      LiteFileError: a column is missing or has another type or length, or the
-        model fails on the rides.
+      columns: [rides] for each of `inputs`, NaN where missing; others are left alone. Integers of any width serve as
+        seconds, numbers of any width as the rest.
+    Returns: float32 [rides], the city's currency.
+    Raises: LiteFileError: a column is missing or has another type or length, or the model fails on the rides.
     """
     return super().predict(columns)

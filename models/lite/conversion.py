@@ -45,9 +45,8 @@ def convert_features(
 
   Args:
     transform: the fitted Transform graph, as a layer.
-    plain: gives the names of the inputs, and which of them is clipped and
-      where. Clipping belongs to the features: behind it, 8 bits cover the range
-      that is left, and not that of a mistyped number.
+    plain: gives the names of the inputs, and which of them is clipped and where. Clipping belongs to the features:
+      behind it, 8 bits cover the range that is left, and not that of a mistyped number.
     raw: the columns.
   """
   clip = _clip(plain)
@@ -71,11 +70,10 @@ def convert_model(
     calibration: model inputs [examples, ...] by name, for activation ranges.
     quantization_aware: whether the model brings its ranges along.
     output: name of the predictions.
-
-  Raises:
-    ConversionError: the scheme and the training recipe contradict each other.
+  Raises: ConversionError: the scheme and the training recipe contradict each other.
   """
-  headless = layers.recompose(model, {layer.name: _nothing() for layer in model.layers if isinstance(layer, Clip)})
+  clips = [layer.name for layer in model.layers if isinstance(layer, Clip)]
+  headless = layers.recompose(model, {name: keras.layers.Activation('linear') for name in clips})
   inputs = {name: np.asarray(calibration[name]) for name in model.input_names}
   inputs |= {name: layer(inputs[name]).numpy() for name, layer in _clip(model).items()}
   if quantization_aware:
@@ -106,10 +104,6 @@ def _clip(model: keras.Model) -> dict[str, Clip]:
   """What clips an input, by the name of that."""
   wrapped = {layer: getattr(layer, 'layer', layer) for layer in model.layers}
   return {layer.get_input_at(0).name: found for layer, found in wrapped.items() if isinstance(found, Clip)}
-
-
-def _nothing() -> keras.layers.Layer:
-  return keras.layers.Activation('linear')
 
 
 def _cut(model: keras.Model, float_layers: Sequence[str]) -> Iterator[tuple[keras.Model, bool]]:
@@ -187,7 +181,7 @@ def _convert(
 def _quantized(content: bytes, scheme: Scheme) -> bytes:
   """What the LiteRT quantizer makes of a float32 file."""
   try:
-    return quantize(content, scheme.precision)
+    return quantize(content, scheme.precision.facts.quantizer)
   except QuantizerMissingError as error:
     raise ConversionError(
       f"Scheme '{scheme.name}' needs the LiteRT quantizer, which is not installed ({error}): "
@@ -196,9 +190,7 @@ def _quantized(content: bytes, scheme: Scheme) -> bytes:
 
 
 def _set(
-  converter: Converter,
-  scheme: Scheme | None,
-  examples: Callable[[], Iterator[dict[str, np.ndarray]]] | None,
+  converter: Converter, scheme: Scheme | None, examples: Callable[[], Iterator[dict[str, np.ndarray]]] | None
 ) -> None:
   precision = scheme.precision if scheme else Precision.FLOAT32
   is_float = precision is Precision.FLOAT32 or precision.needs_quantizer
@@ -220,13 +212,9 @@ def _set(
 def calibration_sample(examples: E, calibration: Calibration) -> E:
   """A stated sample, stratified by label, that holds the highest.
 
-  Args:
-    examples: the training split.
-    calibration: how many; all of them where it does not say.
-
-  Returns:
-    The examples in their order. One of each stratum of equally many examples of
-    similar labels, chosen by the seed, and `longest` of the highest labels.
+  Args: calibration: how many; all of them where it does not say.
+  Returns: The examples in their order. One of each stratum of equally many examples of similar labels, chosen by the
+    seed, and `longest` of the highest labels.
   """
   wanted = calibration.rides
   if wanted is None or wanted >= len(examples):

@@ -9,8 +9,7 @@ version; one per unit is a choice for files with neither.
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -18,7 +17,7 @@ from configs.errors import FailedError
 
 Converter: TypeAlias = tf.lite.TFLiteConverter
 
-_SWITCH = '_experimental_disable_per_channel_quantization_for_dense_layers'
+SWITCH = '_experimental_disable_per_channel_quantization_for_dense_layers'
 """TensorFlow's attribute of a converter; private, and the only way to say so."""
 
 _ALWAYS_PER_TENSOR = (2, 16)
@@ -29,25 +28,10 @@ def from_saved_model(directory: str, signature: str, per_channel: bool = False) 
   """A converter of one signature of a SavedModel.
 
   Args:
-    directory: of the SavedModel.
-    signature: its name.
-    per_channel: whether a quantized dense kernel has one scale per unit; for
-      files without sparse kernels and clusters.
-
-  Raises:
-    FailedError: this TensorFlow can't do so.
+    per_channel: whether a quantized dense kernel has one scale per unit; for files without sparse kernels and clusters.
+  Raises: FailedError: this TensorFlow can't do so.
   """
-  return _set(Converter.from_saved_model(directory, signature_keys=[signature]), per_channel)
-
-
-def from_functions(functions: Sequence[Any], owner: Any, per_channel: bool = False) -> Converter:
-  """A converter of concrete functions; `owner` tracks their variables. See `from_saved_model`."""
-  return _set(Converter.from_concrete_functions(functions, owner), per_channel)
-
-
-def from_keras(model: Any, per_channel: bool = False) -> Converter:
-  """A converter of a Keras model. See `from_saved_model`."""
-  return _set(Converter.from_keras_model(model), per_channel)
+  return configured(Converter.from_saved_model(directory, signature_keys=[signature]), per_channel)
 
 
 def convert(converter: Converter) -> bytes:
@@ -63,20 +47,16 @@ def convert(converter: Converter) -> bytes:
     gc.unfreeze()
 
 
-def has_choice() -> bool:
-  """Whether this TensorFlow can give a dense kernel one scale per unit."""
-  return hasattr(Converter.from_concrete_functions([], tf.Module()), _SWITCH)
-
-
-def _set(converter: Converter, per_channel: bool) -> Converter:
-  if hasattr(converter, _SWITCH):
-    setattr(converter, _SWITCH, not per_channel)
+def configured(converter: Converter, per_channel: bool = False) -> Converter:
+  """Decides how a converter quantizes dense kernels; see `from_saved_model`."""
+  if hasattr(converter, SWITCH):
+    setattr(converter, SWITCH, not per_channel)
     return converter
   # An attribute that nobody reads would be set without an error, so its absence has to be known to be harmless.
   version = tuple(int(part) for part in tf.__version__.split('.')[:2])
   if per_channel or version > _ALWAYS_PER_TENSOR:
     raise FailedError(
-      f'TensorFlow {tf.__version__} has no {_SWITCH} that says how many scales a dense kernel has. '
+      f'TensorFlow {tf.__version__} has no {SWITCH} that says how many scales a dense kernel has. '
       f'{"One per unit" if per_channel else "One alone"} can be had with TensorFlow 2.21'
       f'{"" if per_channel else " or 2.16"}.'
     )

@@ -42,14 +42,10 @@ _BUFFER_TABLE = 12
 def shrink(model: bytes) -> bytes:
   """The same model in fewer bytes.
 
-  Args:
-    model: a TFLite file with any number of subgraphs.
-
-  Returns:
-    A file with the same operators, weights and signatures; the inputs and
-    outputs of a subgraph are named as its signature names them. Names of inner
-    tensors, metadata and descriptions are gone, and so are casts of int32 to
-    int64 and straight back, which TFX's Transform asks for.
+  Args: model: a TFLite file with any number of subgraphs.
+  Returns: A file with the same operators, weights and signatures; the inputs and outputs of a subgraph are named as its
+    signature names them. Names of inner tensors, metadata and descriptions are gone, and so are casts of int32 to int64
+    and straight back, which TFX's Transform asks for.
   """
   parsed = schema.ModelT.InitFromPackedBuf(model, 0)
   parsed.description = parsed.metadata = parsed.metadataBuffer = None
@@ -68,7 +64,7 @@ def shrink(model: bytes) -> bytes:
       _strip_operator(operator)
   for code in parsed.operatorCodes:
     # The kind of operator in one byte, for interpreters older than 2020; newer ones read the larger of both.
-    code.builtinCode, code.deprecatedBuiltinCode = _kind(code), 0
+    code.builtinCode, code.deprecatedBuiltinCode = kind_of(code), 0
   return pack(parsed)
 
 
@@ -88,7 +84,7 @@ def _name_as_signed(model: Any) -> None:
 
 def _skip_round_trips(subgraph: Any, codes: Sequence[Any]) -> None:
   """Reads what was cast from int32 to int64 and back at its source; casts that nothing reads then go."""
-  casts = {_indices(op.outputs)[0]: op for op in subgraph.operators if _kind(codes[op.opcodeIndex]) == _CAST}
+  casts = {_indices(op.outputs)[0]: op for op in subgraph.operators if kind_of(codes[op.opcodeIndex]) == _CAST}
   types = [tensor.type for tensor in subgraph.tensors]
   sources: dict[int, int] = {}
   for output, operator in casts.items():
@@ -111,7 +107,8 @@ def _indices(tensors: Sequence[int] | None) -> list[int]:
   return [] if tensors is None else [int(index) for index in tensors]
 
 
-def _kind(code: Any) -> int:
+def kind_of(code: Any) -> int:
+  """The builtin operator that a code stands for."""
   return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
@@ -140,12 +137,10 @@ def _strip_operator(operator: Any) -> None:
 class _Constants:
   """Constants, each kept once.
 
-  Args:
-    model: parsed.
-
+  Args: model: parsed.
   Attributes:
-    kept: the buffers to write, in the order that needs the least padding; the
-      first one is empty, as the format wants it.
+    kept: the buffers to write, in the order that needs the least padding; the first one is empty, as the format wants
+      it.
   """
 
   def __init__(self, model: Any) -> None:
@@ -207,9 +202,7 @@ def _arranged(contents: list[bytes], alignments: Mapping[bytes, int]) -> list[by
 class _SharingBuilder(flatbuffers.Builder):
   """Writes equal vectors of scalars, equal strings and equal tables once.
 
-  Args:
-    size: bytes to start with.
-    alignments: bytes to align each constant by.
+  Args: alignments: bytes to align each constant by.
   """
 
   def __init__(self, size: int, alignments: Mapping[bytes, int]) -> None:
@@ -293,17 +286,11 @@ def join(front: bytes, back: bytes) -> bytes:
   """One model out of two.
 
   Args:
-    front: a TFLite file with one subgraph and one signature; its inputs stay
-      the inputs.
-    back: the same; each of its inputs has the name of one of the front's
-      outputs and its type. Its outputs stay the outputs.
-
-  Returns:
-    A file with one subgraph, and one signature named as the back's.
-
-  Raises:
-    ValueError: an input of the back is no output of the front, or has another
-      type.
+    front: a TFLite file with one subgraph and one signature; its inputs stay the inputs.
+    back: the same; each of its inputs has the name of one of the front's outputs and its type. Its outputs stay the
+      outputs.
+  Returns: A file with one subgraph, and one signature named as the back's.
+  Raises: ValueError: an input of the back is no output of the front, or has another type.
   """
   first, second = (schema.ModelT.InitFromPackedBuf(file, 0) for file in (front, back))
   graph, other = first.subgraphs[0], second.subgraphs[0]
@@ -333,7 +320,9 @@ def _feeds(signature: Any, last: Any, graph: Any, other: Any) -> dict[int, int]:
     feeds[wanted.tensorIndex] = made[wanted.name]
     types = graph.tensors[made[wanted.name]].type, other.tensors[wanted.tensorIndex].type
     if types[0] != types[1]:
-      raise ValueError(f"'{_text(wanted.name)}' is made as {_type(types[0])}, but the model wants {_type(types[1])}.")
+      raise ValueError(
+        f"'{_text(wanted.name)}' is made as {type_name(types[0])}, but the model wants {type_name(types[1])}."
+      )
   return feeds
 
 
@@ -353,16 +342,12 @@ def _append_tensors(first: Any, second: Any, feeds: Mapping[int, int]) -> list[i
 
 
 def _operator_code(model: Any, code: Any) -> int:
-  wanted = (_builtin(code), code.customCode, code.version)
+  wanted = (kind_of(code), code.customCode, code.version)
   for index, known in enumerate(model.operatorCodes):
-    if (_builtin(known), known.customCode, known.version) == wanted:
+    if (kind_of(known), known.customCode, known.version) == wanted:
       return index
   model.operatorCodes.append(code)
   return len(model.operatorCodes) - 1
-
-
-def _builtin(code: Any) -> int:
-  return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _text(name: bytes | str) -> str:
@@ -373,5 +358,6 @@ def _names(names: Mapping[Any, int]) -> str:
   return ', '.join(sorted(_text(name) for name in names))
 
 
-def _type(value: int) -> str:
+def type_name(value: int) -> str:
+  """A tensor type as users know it, such as `int8`."""
   return next(name for name, number in vars(schema.TensorType).items() if number == value).lower()

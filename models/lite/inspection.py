@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
+from models.lite.flatbuffer import kind_of, type_name
+
 _DTYPES = {
   schema.TensorType.FLOAT32: np.float32,
   schema.TensorType.FLOAT16: np.float16,
@@ -18,19 +20,18 @@ _DTYPES = {
   schema.TensorType.INT64: np.int64,
 }
 
+_PASSED = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.DENSIFY)
+"""What stands between a stored constant and the operator that computes with it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerFile:
   """One layer's weights as a file holds them.
 
   Attributes:
-    name: of the layer.
     type: of the stored weights, such as `int8`.
-    input_type: of what the layer computes with.
-    output_type: of what it yields.
-    size: number of weights.
-    zeros: how many of them are zero, those that a sparse encoding leaves out
-      included.
+    input_type, output_type: of what the layer computes with, and of what it yields.
+    zeros: how many of them are zero, those that a sparse encoding leaves out included.
     distinct: number of distinct stored values.
     sparse: whether they are encoded sparsely.
     scales: of quantized weights, shape [1] or [units]; empty for float ones.
@@ -52,11 +53,7 @@ class LayerFile:
 
 
 class LiteFile:
-  """A parsed TFLite file with one subgraph.
-
-  Args:
-    content: of the file.
-  """
+  """A parsed TFLite file with one subgraph."""
 
   def __init__(self, content: bytes) -> None:
     self._model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -71,21 +68,33 @@ class LiteFile:
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     return [names[self._builtin(operator)] for operator in self._graph.operators]
 
+  def weights(self) -> list[LayerFile]:
+    """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
+
+    Returns:
+      Tables, then matrices, each in the file's order, so that the dense layers come last. A file keeps no layer
+      names: each is called by its operator and shape.
+    """
+    found = []
+    kinds = {
+      'GATHER': (schema.BuiltinOperator.GATHER, 0),
+      'FULLY_CONNECTED': (schema.BuiltinOperator.FULLY_CONNECTED, 1),
+    }
+    for name, (kind, position) in kinds.items():
+      for operator in self._lookups(kind, position):
+        rows, columns = self._stored(operator.inputs[position]).shape
+        found.append(self._layer(f'{name} {rows} x {columns}', operator, position))
+    return found
+
   def layers(self, embeddings: Mapping[str, np.ndarray], dense: Sequence[str]) -> list[LayerFile]:
     """The layers of a model.
 
     Args:
-      embeddings: the model's tables [categories, width] by layer name; the
-        converter keeps no order among them, so that they are told apart by
-        their shapes and values.
-      dense: names of the dense layers, first to last; they come last in a file,
-        as the features come first.
-
-    Returns:
-      Embeddings, then dense layers.
-
-    Raises:
-      ValueError: the file has fewer layers.
+      embeddings: the model's tables [categories, width] by layer name; the converter keeps no order among them, so that
+        they are told apart by their shapes and values.
+      dense: names of the dense layers, first to last; they come last in a file, as the features come first.
+    Returns: Embeddings, then dense layers.
+    Raises: ValueError: the file has fewer layers.
     """
     tables = self._lookups(schema.BuiltinOperator.GATHER, 0)
     found = []
@@ -106,8 +115,7 @@ class LiteFile:
   def float_operators(self, dense: Sequence[str]) -> list[str]:
     """Names of the operators from the first to the last dense layer that take or yield float32.
 
-    Args:
-      dense: see `layers`.
+    Args: dense: see `layers`.
     """
     matrices = self._lookups(schema.BuiltinOperator.FULLY_CONNECTED, 1)[-len(dense) :]
     first, last = (self._graph.operators.index(operator) for operator in (matrices[0], matrices[-1]))
@@ -138,8 +146,7 @@ class LiteFile:
     return self._data(tensor) is not None and len(tensor.shape) == 2
 
   def _builtin(self, operator: Any) -> int:
-    code = self._model.operatorCodes[operator.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
+    return kind_of(self._model.operatorCodes[operator.opcodeIndex])
 
   def _data(self, tensor: Any) -> np.ndarray | None:
     data = self._model.buffers[tensor.buffer].data
@@ -156,10 +163,7 @@ class LiteFile:
   def _stored(self, index: int) -> Any:
     """The constant behind a tensor: float16 weights and some 8-bit ones pass a DEQUANTIZE first."""
     for operator in self._graph.operators:
-      if index in operator.outputs and self._builtin(operator) in (
-        schema.BuiltinOperator.DEQUANTIZE,
-        schema.BuiltinOperator.DENSIFY,
-      ):
+      if index in operator.outputs and self._builtin(operator) in _PASSED:
         return self._stored(operator.inputs[0])
     return self._graph.tensors[index]
 
@@ -173,9 +177,9 @@ class LiteFile:
     zero = _zero_point(tensor)
     return LayerFile(
       name=name,
-      type=_type_name(tensor.type),
-      input_type=_type_name(self._graph.tensors[operator.inputs[1 - position]].type),
-      output_type=_type_name(self._graph.tensors[operator.outputs[0]].type),
+      type=type_name(tensor.type),
+      input_type=type_name(self._graph.tensors[operator.inputs[1 - position]].type),
+      output_type=type_name(self._graph.tensors[operator.outputs[0]].type),
       size=size,
       zeros=size - int(np.count_nonzero(values != zero)),
       distinct=len(kept) + (left_out and zero not in kept),
@@ -199,7 +203,3 @@ def _unpacked(data: np.ndarray) -> np.ndarray:
   """4-bit integers, two in a byte with the lower half first, as int8."""
   halves = np.stack([data & 15, data >> 4], axis=1).reshape(-1).astype(np.int8)
   return np.where(halves > 7, halves - 16, halves).astype(np.int8)
-
-
-def _type_name(value: int) -> str:
-  return next(name for name, number in vars(schema.TensorType).items() if number == value).lower()

@@ -99,8 +99,7 @@ def runtime() -> tuple[Any, Any]:
 class LiteRunner:
   """A lite file, loaded. Not for several threads at once: give each its own.
 
-  Attributes:
-    inputs: the dtype of each raw column by name.
+  Attributes: inputs: the dtype of each raw column by name.
   """
 
   def __init__(
@@ -119,10 +118,8 @@ class LiteRunner:
       default_delegates: false leaves out XNNPACK, which LiteRT otherwise uses.
       contract: what the file has to take and to give; that of any file where
         it is left out.
-
-    Raises:
-      LiteFileError: it can't be read, is no whole TFLite file, has operators
-        that don't run here, or breaks its contract.
+    Raises: LiteFileError: it can't be read, is no whole TFLite file, has operators that don't run here, or breaks its
+      contract.
     """
     self._contract: FileContract = contract or AnyFile()
     self._name = 'The lite model' if isinstance(source, bytes) else f"'{os.fspath(source)}'"
@@ -143,16 +140,10 @@ class LiteRunner:
   def predict(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Predictions, a batch at a time.
 
-    Args:
-      columns: [examples, ...] for each of `inputs`; others are left alone. Integers of any width serve where the file
-        takes integers, numbers of any width where it takes floats.
-
-    Returns:
-      float32 [examples].
-
-    Raises:
-      LiteFileError: a column is missing or has another type or length, or the
-        model fails on the examples.
+    Args: columns: [examples, ...] for each of `inputs`; others are left alone. Integers of any width serve where the
+      file takes integers, numbers of any width where it takes floats.
+    Returns: float32 [examples].
+    Raises: LiteFileError: a column is missing or has another type or length, or the model fails on the examples.
     """
     taken = self._contract.columns_of(self._name, columns, self.inputs)
     count = _count(taken)
@@ -171,8 +162,7 @@ class LiteRunner:
   def invoke(self) -> None:
     """Runs the batch that was set.
 
-    Raises:
-      LiteFileError: an operator refuses it.
+    Raises: LiteFileError: an operator refuses it.
     """
     try:
       self._interpreter.invoke()
@@ -182,8 +172,7 @@ class LiteRunner:
   def outputs(self) -> np.ndarray:
     """The predictions of the last `invoke`: float32 [examples].
 
-    Raises:
-      LiteFileError: the model gave another number of them.
+    Raises: LiteFileError: the model gave another number of them.
     """
     found = self._interpreter.get_tensor(self._output)
     if found.shape != (self._batch,):

@@ -31,11 +31,7 @@ _STDERR_BYTES = 1 << 16
 
 
 class LiteCrashError(FailedError):
-  """The process of a lite file ended or hung.
-
-  Attributes:
-    reason: what became of it, such as `killed by SIGSEGV`.
-  """
+  """The process of a lite file ended or hung; `reason` says how, such as `killed by SIGSEGV`."""
 
   def __init__(self, path: str, reason: str) -> None:
     super().__init__(f"The process that ran '{path}' was lost: {reason}.")
@@ -49,11 +45,9 @@ class LiteProcess:
   however that comes.
 
   Attributes:
-    peak_bytes: how far the peak of the process's resident memory (VmHWM) had
-      risen by the last answer above what it was before the file was read; the
-      examples on their way through the pipe are part of it.
-    operators: how often each operator stands in the file; `DELEGATE` counts the
-      parts that a delegate took over.
+    peak_bytes: how far the peak of the process's resident memory (VmHWM) had risen by the last answer above what it was
+      before the file was read; the examples on their way through the pipe are part of it.
+    operators: how often each operator stands in the file; `DELEGATE` counts the parts that a delegate took over.
   """
 
   def __init__(
@@ -67,8 +61,6 @@ class LiteProcess:
     """Starts nothing yet.
 
     Args:
-      path: the file.
-      threads: of the interpreter.
       default_delegates: see `LiteRunner`.
       timeout: seconds after which an unanswered call counts as hung.
       contract: see `LiteRunner`; the process makes its own by the path of the class.
@@ -135,12 +127,8 @@ class LiteProcess:
     Args:
       columns: the batch, [examples, ...] by name.
       calls: how often the model is run, after a warm-up that is not counted.
-
-    Returns:
-      float64 [calls], microseconds of each run, without input and output.
-
-    Raises:
-      As `predict`.
+    Returns: float64 [calls], microseconds of each run, without input and output.
+    Raises: As `predict`.
     """
     return self._ask(worker.TIME_CALLS, columns, calls)
 

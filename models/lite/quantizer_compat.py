@@ -11,32 +11,27 @@ import importlib
 import importlib.metadata
 from types import ModuleType
 
-from configs.compression import Precision
 from configs.errors import FailedError
 
 _PACKAGES = ('litert_quantizer', 'ai_edge_quantizer')
 """The new name first: where both are installed, the old one is what nobody mends any more."""
-
-_RECIPES = {Precision.WEIGHT_ONLY_INT8: 'weight_only_wi8_afp32', Precision.DYNAMIC_INT4: 'dynamic_wi4c_afp32'}
 
 
 class QuantizerMissingError(FailedError):
   """Neither package can be imported."""
 
 
-def quantize(content: bytes, precision: Precision) -> bytes:
+def quantize(content: bytes, recipe: str) -> bytes:
   """What the LiteRT quantizer makes of a float32 file.
 
   Args:
     content: of the file, its tensors with their names.
-    precision: one that needs the quantizer.
-
-  Raises:
-    QuantizerMissingError: it is not installed; says what the import said.
+    recipe: its own, by name.
+  Raises: QuantizerMissingError: it is not installed; says what the import said.
   """
   package = _package()
-  quantizer, recipe = (importlib.import_module(f'{package.__name__}.{name}') for name in ('quantizer', 'recipe'))
-  task = quantizer.Quantizer(bytearray(content), getattr(recipe, _RECIPES[precision])())
+  quantizer, recipes = (importlib.import_module(f'{package.__name__}.{name}') for name in ('quantizer', 'recipe'))
+  task = quantizer.Quantizer(bytearray(content), getattr(recipes, recipe)())
   return bytes(task.quantize(enable_progress_report=False).quantized_model)
 
 

@@ -23,9 +23,7 @@ class RideInputs:
   Attributes:
     contract: of the file.
     output: name of the fares.
-
-  Args:
-    dataset: names the raw columns.
+  Args: dataset: names the raw columns.
   """
 
   contract = RideFile()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from configs.base import joined
-from configs.compression import Precision, Scheme
+from configs.compression import Scheme
 from configs.errors import FailedError
 from configs.layer_names import is_embedding
 from configs.recipe import Recipe
@@ -19,9 +19,6 @@ from models.lite.interpreter import LiteFileError, LiteRunner
 from models.lite.process import LiteCrashError, LiteProcess
 from models.metrics import root_mean_square
 from models.protocols import FileContract, RawExamples, Terms
-
-_SMALLEST_HYBRID = 1024
-"""Dynamic range leaves smaller tensors in float (TFLite's `minimum_elements_for_weights`)."""
 
 _BATCHES = (1, 7)
 """Besides all examples at once."""
@@ -39,10 +36,7 @@ class Promise:
   """What a file has to keep.
 
   Attributes:
-    scheme: the conversion.
-    recipe: the training.
-    kernels: of the plain model by layer name, embeddings first, then the dense
-      layers from first to last.
+    kernels: of the plain model by layer name, embeddings first, then the dense layers from first to last.
     quantized: dense layers that the scheme's precision applies to.
   """
 
@@ -72,17 +66,12 @@ def validate(
 
   Args:
     content: the whole file, features included.
-    promise: what it has to keep.
     examples: real ones, that it was not calibrated with.
     predictions: of the float model for them, [examples].
     contract: of the file.
-
-  Returns:
-    The layers as the file holds them, and the root mean square difference of
-    its predictions from `predictions` over their standard deviation.
-
-  Raises:
-    ValidationError: the first promise that is not kept.
+  Returns: The layers as the file holds them, and the root mean square difference of its predictions from `predictions`
+    over their standard deviation.
+  Raises: ValidationError: the first promise that is not kept.
   """
   layers = check_structure(content, promise)
   return layers, check_predictions(content, promise.scheme, examples, predictions, contract)
@@ -123,24 +112,15 @@ def _check_type(layer: LayerFile, promise: Promise) -> None:
 
 def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
   """The type of the weights, and that of what the layer takes and yields."""
-  precision = promise.scheme.precision
+  facts = promise.scheme.precision.facts
   is_embedding = layer.name in promise.embeddings
   # Embeddings are converted together with the first dense layer.
-  if (promise.dense[0] if is_embedding else layer.name) not in promise.quantized:
+  if (promise.dense[0] if is_embedding else layer.name) not in promise.quantized or layer.size < facts.smallest:
     return 'float32', 'float32'
-  if precision is Precision.FLOAT16:
-    return 'float16', 'float32'
-  if precision is Precision.DYNAMIC_RANGE:
-    small = layer.size < _SMALLEST_HYBRID
-    # A table's rows are looked up as they are stored and become float behind the lookup.
-    looked_up = 'int8' if is_embedding and not small else 'float32'
-    return ('float32' if small else 'int8'), looked_up
-  if precision.needs_quantizer and not is_embedding:
-    return ('int4' if precision is Precision.DYNAMIC_INT4 else 'int8'), 'float32'
-  if precision.is_calibrated:
-    activation = 'int8' if precision is Precision.INT8 else 'int16'
-    return (activation if is_embedding else 'int8'), activation
-  return 'float32', 'float32'
+  if is_embedding:
+    # Rows of integers are looked up as they are stored; if need be they become float behind the lookup.
+    return facts.tables, facts.tables if facts.tables.startswith('int') else 'float32'
+  return facts.weights, facts.activations
 
 
 def _check_values(layer: LayerFile, promise: Promise) -> None:
@@ -172,7 +152,8 @@ def check_predictions(
   try:
     model = LiteRunner(content, contract=contract)
     found = model.predict(examples.columns)
-    _check_finite(found, terms)
+    if not np.isfinite(found).all():
+      raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} {terms.predictions} are no numbers.')
     for batch in _BATCHES:
       few = {name: column[:batch] for name, column in examples.columns.items()}
       if not np.allclose(model.predict(few), found[:batch], rtol=1e-3, atol=0.01 * float(np.std(predictions))):
@@ -185,11 +166,6 @@ def check_predictions(
   if not np.array_equal(found, fresh):
     raise ValidationError(f'A fresh process gives other {terms.predictions} than this one.')
   return _compare(found, predictions, scheme, terms)
-
-
-def _check_finite(found: np.ndarray, terms: Terms) -> None:
-  if not np.isfinite(found).all():
-    raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} {terms.predictions} are no numbers.')
 
 
 def _in_a_fresh_process(content: bytes, examples: RawExamples, contract: FileContract) -> np.ndarray:

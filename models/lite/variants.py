@@ -60,14 +60,11 @@ class Variants:
     """A whole file.
 
     Args:
-      recipe: of the model.
       scheme: see `convert_model`.
       saved_model: the exported model, with its weights beside it.
-
-    Raises:
-      ConversionError: TFLite can't, or the scheme contradicts the recipe.
+    Raises: ConversionError: TFLite can't, or the scheme contradicts the recipe.
     """
-    aware = _is_aware(scheme, recipe)
+    aware = is_aware(scheme, recipe)
     model = self._model(recipe, saved_model)[aware]
     calibration = calibration_sample(self._training, scheme.calibration).inputs
     return assemble(self.features, convert_model(model, scheme, calibration, aware, self._raw.output))
@@ -78,17 +75,17 @@ class Variants:
     kernels = {layer.name: layers.kernel(layer).numpy() for layer in layers.leaves(plain) if layer.weights}
     dense = layers.dense_layers(plain)
     quantized = [name for name in dense if name not in scheme.float_layers]
-    if _is_aware(scheme, recipe):
+    if is_aware(scheme, recipe):
       assert recipe.quantization is not None
       quantized = list(quantized_names(plain, recipe.quantization))
     ordered = {name: kernels[name] for name in sorted(kernels, key=lambda name: name in dense)}
     promise = Promise(scheme=scheme, recipe=recipe, kernels=ordered, quantized=quantized)
-    predictions = predict_inputs(trained if _is_aware(scheme, recipe) else plain, self._eval)
+    predictions = predict_inputs(trained if is_aware(scheme, recipe) else plain, self._eval)
     return validate(content, promise, self._held_out, predictions, self._raw.contract)
 
   def calibrated_on(self, recipe: Recipe, scheme: Scheme) -> int | None:
     """How many examples gave the ranges; None where there are none, or training gave them."""
-    if not scheme.precision.is_calibrated or _is_aware(scheme, recipe):
+    if not scheme.precision.is_calibrated or is_aware(scheme, recipe):
       return None
     return len(calibration_sample(self._training, scheme.calibration))
 
@@ -131,6 +128,6 @@ class Variants:
     return self._models[saved_model]
 
 
-def _is_aware(scheme: Scheme, recipe: Recipe) -> bool:
+def is_aware(scheme: Scheme, recipe: Recipe) -> bool:
   """Whether the ranges come from training; it emulates 8 bits, so other precisions take the plain model."""
   return recipe.quantization is not None and scheme.precision is Precision.INT8

@@ -27,11 +27,7 @@ _LENGTH = struct.Struct('<Q')
 
 
 def write_message(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes arrays of numbers or text, and flushes.
-
-  Raises:
-    OSError: the other end is gone.
-  """
+  """Writes arrays of numbers or text, and flushes. Raises `OSError`: the other end is gone."""
   content = io.BytesIO()
   np.savez(content, **arrays)  # type: ignore[arg-type]
   stream.write(_LENGTH.pack(content.tell()))
@@ -66,9 +62,8 @@ _WARM_UP = 20
 def main(arguments: list[str]) -> None:
   """Answers until the input ends.
 
-  Args:
-    arguments: the file, the interpreter's threads, 1 or 0 for the default
-      delegates, and the dotted path of the contract.
+  Args: arguments: the file, the interpreter's threads, 1 or 0 for the default delegates, and the dotted path of the
+    contract.
   """
   requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), 'wb')
   # Whatever a library prints must not end up between the answers.

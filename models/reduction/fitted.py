@@ -12,6 +12,8 @@ import numpy as np
 from tensorflow.io import gfile
 
 from configs.reduction import Reduction
+from models.charts import grid, standalone
+from models.reduction import plots
 from models.reduction.mappings import Affine, Factors, MappingKind, Selection, clipped
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, RecordedDecision, RecordedFindings, ReductionDetails
 from models.rides import Rides
@@ -23,9 +25,7 @@ class Decision:
   """What a selection did with a feature.
 
   Attributes:
-    name: the feature.
     score: in the unit of the method; higher is kept. NaN for a constant one.
-    kept: whether the model gets it.
     reason: a phrase, such as '0.41 nats, rank 3 of 44'.
   """
 
@@ -43,19 +43,16 @@ class Findings:
     read: training rides that there were.
     fitted_on: training rides that it was fitted on.
     notes: sentences on what a person should know.
-    explained: [m], by component the share of the variance that it adds: all
-      that a pca or svd could have had, where others tell of those chosen. Of
-      all features, by the best linear reconstruction from the components.
-    loadings: [n, k], correlation of each feature with each component; 0 for a
-      constant feature.
-    unexplained: [n], by feature the share of its variance that a linear
-      reconstruction from the components misses; 0 for a constant one.
+    explained: [m], by component the share of the variance that it adds: all that a pca or svd could have had, where
+      others tell of those chosen. Of all features, by the best linear reconstruction from the components.
+    loadings: [n, k], correlation of each feature with each component; 0 for a constant feature.
+    unexplained: [n], by feature the share of its variance that a linear reconstruction from the components misses; 0
+      for a constant one.
     lost: share of the whole variance that it misses.
-    error: root mean square of what a ride's vector differs by from its
-      reconstruction, in standard deviations. The method's own reconstruction
-      for nmf, the best linear one for the others.
-    points: [rides, 2], the first two components of a sample, as scikit-learn
-      has them; one column where there is one component.
+    error: root mean square of what a ride's vector differs by from its reconstruction, in standard deviations. The
+      method's own reconstruction for nmf, the best linear one for the others.
+    points: [rides, 2], the first two components of a sample, as scikit-learn has them; one column where there is one
+      component.
     fares: [rides] of that sample.
     decisions: by feature; empty for a projection.
     figures: further numbers by name, such as an error of the solver.
@@ -80,7 +77,6 @@ class Fitted:
   """A reduction fitted on training rides.
 
   Attributes:
-    reduction: how it was made.
     names: of the full vector's features, [n].
     outputs: names of what is left, [k].
     clip: the full vector is clipped to this many standard deviations before a
@@ -88,7 +84,6 @@ class Fitted:
     mapping: from the full vector to scikit-learn's own output.
     mean: float64 [k], of that output over the training rides; 0 for a selection.
     scale: float64 [k], what it is multiplied with after that; 1 for a selection.
-    findings: what is shown of it.
   """
 
   reduction: Reduction
@@ -111,9 +106,7 @@ class Fitted:
     Args:
       numeric: float [rides, n], the full standardized vector.
       categories: int [rides] by categorical column, where they take part.
-
-    Returns:
-      Float64 [rides, k].
+    Returns: Float64 [rides, k].
     """
     within = numeric if self.is_selection else clipped(numeric, self.clip)
     return self.mapping.raw(np.asarray(within, np.float64), categories or {})
@@ -151,6 +144,13 @@ def save(fitted: Fitted, directory: str) -> None:
     file.write(details_of(fitted).to_json() + '\n')
 
 
+def save_pictures(fitted: Fitted, directory: str, currency: str) -> None:
+  """Writes what there is to see of a reduction, SVG files, into `directory`, which is there; `currency` is of fares."""
+  for name, drawn in plots.draw(details_of(fitted), _arrays(fitted), currency).items():
+    with gfile.GFile(os.path.join(directory, name), 'w') as file:
+      file.write(standalone(grid([drawn], 1, f'{fitted.reduction.method.value}: {plots.TITLES[name]}')))
+
+
 def load(directory: str) -> Fitted:
   """What `save` wrote; raises `RecordError` where `reduction.json` is none."""
   path = os.path.join(directory, DETAILS_FILE)
@@ -159,7 +159,6 @@ def load(directory: str) -> Fitted:
   with gfile.GFile(os.path.join(directory, ARRAYS_FILE), 'rb') as file:
     archive = np.load(io.BytesIO(file.read()), allow_pickle=False)
     arrays = {name: archive[name] for name in archive.files}
-  told = details.findings
   return Fitted(
     reduction=details.reduction,
     names=details.names,
@@ -169,12 +168,7 @@ def load(directory: str) -> Fitted:
     mean=arrays['mean'],
     scale=arrays['scale'],
     findings=Findings(
-      read=told.read,
-      fitted_on=told.fitted_on,
-      notes=told.notes,
-      lost=told.lost,
-      error=told.error,
-      figures=told.figures,
+      **dict(details.findings),
       **{name: arrays[name] for name in _FINDINGS},
       decisions=tuple(
         Decision(one.name, float('nan') if one.score is None else one.score, one.kept, one.reason)
@@ -220,14 +214,7 @@ def details_of(fitted: Fitted) -> ReductionDetails:
       )
       for one in findings.decisions
     ),
-    findings=RecordedFindings(
-      read=findings.read,
-      fitted_on=findings.fitted_on,
-      lost=findings.lost,
-      error=findings.error,
-      notes=findings.notes,
-      figures=dict(findings.figures),
-    ),
+    findings=RecordedFindings(**{name: getattr(findings, name) for name in RecordedFindings.model_fields}),
   )
 
 

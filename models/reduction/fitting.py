@@ -32,14 +32,8 @@ def observe(
   """The findings.
 
   Args:
-    matrix: the rides that were fitted on.
-    mapping: what was fitted.
     components: float64 [rides, k], what it makes of them.
     spectrum: shares of the variance that the method itself tells.
-    read: training rides that there were.
-    notes: so far.
-    decisions: of a selection.
-    seed: of the sample of points.
   """
   centered = matrix.numeric - matrix.numeric.mean(axis=0)
   variance = (centered**2).sum(axis=0)
@@ -108,16 +102,11 @@ def fit(
     numeric: float [rides, n], the standardized training split, or a sample of it.
     fares: float [rides], the city's currency.
     clip: what the model clips the vector to, `Model.clip`.
-    categories: int [rides] by categorical column; read where
-      `reduction.takes_categoricals` alone.
+    categories: int [rides] by categorical column; read where `reduction.takes_categoricals` alone.
     sizes: number of values by categorical column.
     read: rides that the sample was taken from; as many as given when unset.
-    basis: principal axes from elsewhere, for data that do not fit memory; the
-      rides given are then for the pictures.
-
-  Raises:
-    ReductionError: the rides don't allow it, such as fewer of them than
-      components.
+    basis: principal axes from elsewhere, for data that do not fit memory; the rides given are then for the pictures.
+  Raises: ReductionError: the rides don't allow it, such as fewer of them than components.
   """
   total = len(fares) if read is None else read
   rows = _sample(len(fares), reduction)

@@ -22,16 +22,13 @@ from transforms.preprocessing import compose
 def apply_in_graph(fitted: Fitted, numeric: tf.Tensor, categories: Mapping[str, tf.Tensor]) -> tf.Tensor:
   """What `Fitted.apply` computes, for a projection. A mapper: no full pass.
 
-  A selection has nothing to compute: its features are made alone, see
-  `models.reduction.in_graph`.
+  A selection has nothing to compute: its features are made alone, see `models.reduction.in_graph`.
 
   Args:
     fitted: a projection.
     numeric: float32 [batch, n], the full standardized vector.
     categories: int64 [batch] by categorical column.
-
-  Returns:
-    Float32 [batch, k], standardized.
+  Returns: Float32 [batch, k], standardized.
   """
   within = numeric if fitted.clip is None else tf.clip_by_value(numeric, -fitted.clip, fitted.clip)
   # GPUs multiply matrices in ten bits of mantissa by default (TensorFloat-32), processors in float32.
@@ -72,12 +69,7 @@ def _float32(values: np.ndarray) -> np.ndarray:
 class ReducedFeatures:
   """From raw rides to the reduced vector. A mapper: no full pass.
 
-  Attributes:
-    dataset: city, extras.
-    features: which blocks are on.
-    slices: how the evaluation is sliced.
-    constants: of the full vector, as NumPy arrays.
-    fitted: the reduction.
+  Attributes: constants: of the full vector, as NumPy arrays.
   """
 
   dataset: Dataset

@@ -34,8 +34,6 @@ class Solver(NamedTuple):
     start: float64 [k, k], from `b` to the first state, before the relu.
     step: float64 [3 k, k].
     finish: float64 [k], from the last state to the weights of the factors.
-    iterations: how many steps.
-
   Source: Y. Nesterov, "Introductory Lectures on Convex Optimization", 2004, scheme 2.2.9 with a projection.
   """
 
@@ -73,11 +71,7 @@ class Solver(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-  """Some of the features as they are.
-
-  Attributes:
-    kept: int [k], rising positions in the full vector.
-  """
+  """Some of the features as they are; `kept`, int [k], are their rising positions in the full vector."""
 
   kept: np.ndarray
 
@@ -127,7 +121,6 @@ class Factors:
   Attributes:
     lowest: float64 [n], subtracted first; what is below it counts as 0.
     factors: float64 [k, n], non-negative.
-    iterations: steps of the solver.
   """
 
   lowest: np.ndarray
@@ -157,7 +150,6 @@ class Matrix:
   """Rides to fit on.
 
   Attributes:
-    names: of the numeric features.
     numeric: float64 [rides, n], as the model sees them: standardized, clipped.
     fares: float64 [rides].
     categories: int64 [rides] by categorical column; empty unless they take part.

@@ -1,148 +1,193 @@
-"""A reduction as pictures."""
+"""A reduction as charts, out of what its report holds; needs no TensorFlow."""
 
 from __future__ import annotations
 
-import io
-import os
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
-from tensorflow.io import gfile
+from markupsafe import Markup
 
-from models.reduction.fitted import Fitted
-from models.reduction.records import LOADINGS, POINTS, RECONSTRUCTION, SCORES, SCREE
+from models.charts import (
+  WIDTH,
+  Frame,
+  Scale,
+  decimals,
+  element,
+  horizontal,
+  line,
+  number,
+  padded,
+  percent,
+  picture,
+  polyline,
+  text,
+  vertical,
+)
+from models.reduction.records import LOADINGS, POINTS, RECONSTRUCTION, SCORES, SCREE, ReductionDetails
 
-_DPI = 100
-_KEPT, _DROPPED, _GUIDE = '#1f5fa8', '#b9bfc9', '#d9722b'
+_KEPT, _DROPPED = 's0', 's7'
+_HEIGHT, _POINTS_HEIGHT = 240.0, 320.0
 _MOST_BARS = 60
-_NAMED_CELLS = 40
-"""Largest number of components whose names still fit below a heat map."""
+_ROW, _TOP, _BOTTOM = 13.0, 22.0, 38.0
+_CHARACTER, _MOST_NAME = 6.1, 200.0
+_SHADES = 7
+"""Colours of correlations, from -1 to 1; the last four also from cheap to dear."""
+
+TITLES = {
+  SCREE: 'Variance by component, and the cut',
+  LOADINGS: 'Correlation of each feature with each component',
+  SCORES: 'What the selection thinks of each feature',
+  POINTS: 'The first two components, coloured by fare',
+  RECONSTRUCTION: 'What the inputs that are left miss of each feature',
+}
+"""Of the pictures there may be, in their order."""
 
 
-def draw(fitted: Fitted, directory: str, currency: str) -> list[str]:
-  """Writes what there is to see of a reduction, PNG files, and gives their names.
+def draw(details: ReductionDetails, arrays: Mapping[str, np.ndarray], currency: str) -> dict[str, Markup]:
+  """Draws what there is to see of a reduction.
 
   Args:
-    fitted: a reduction.
-    directory: made if need be; a bucket is fine.
+    details: of `reduction.json`.
+    arrays: of `reduction.npz`.
     currency: of the fares, for labels.
+
+  Returns:
+    Charts by the names of their files.
   """
-  if fitted.is_selection:
-    pictures = {SCORES: _scores(fitted), RECONSTRUCTION: _reconstruction(fitted)}
-  else:
-    pictures = {
-      SCREE: _explained(fitted),
-      LOADINGS: _loadings(fitted),
-      RECONSTRUCTION: _reconstruction(fitted),
-      POINTS: _points(fitted, currency),
-    }
-  gfile.makedirs(directory)
-  for name, figure in pictures.items():
-    content = io.BytesIO()
-    figure.savefig(content, dpi=_DPI)
-    with gfile.GFile(os.path.join(directory, name), 'wb') as file:
-      file.write(content.getvalue())
-  return list(pictures)
+  missed = {RECONSTRUCTION: _reconstruction(details, arrays['unexplained'])}
+  if details.decisions:
+    return {SCORES: _scores(details)} | missed
+  return {
+    SCREE: _explained(details, arrays['explained'][:_MOST_BARS]),
+    LOADINGS: _loadings(details, arrays['loadings']),
+    POINTS: _points(details, arrays['points'], arrays['fares'], currency),
+  } | missed
 
 
-def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-  figure = Figure(figsize=(width, height), layout='constrained')
-  FigureCanvasAgg(figure)
-  axes = figure.subplots()
-  axes.set_title(title, loc='left', fontsize=11, fontweight='bold')
-  axes.spines[['top', 'right']].set_visible(False)
-  return figure, axes
-
-
-def _explained(fitted: Fitted) -> Figure:
+def _explained(details: ReductionDetails, shares: np.ndarray) -> Markup:
   """Share of the variance by component, its cumulative curve, and the cut."""
-  shares = fitted.findings.explained[:_MOST_BARS]
-  count, method = len(fitted.outputs), fitted.reduction.method.value
-  figure, axes = _figure(8, 3.8, f'{method}: variance by component')
-  numbers = np.arange(1, len(shares) + 1)
-  axes.bar(numbers, shares, color=[_KEPT if number <= count else _DROPPED for number in numbers])
-  axes.plot(numbers, np.cumsum(shares), color=_GUIDE, marker='.', label='cumulative')
-  axes.axvline(count + 0.5, color=_GUIDE, linestyle='--', linewidth=1)
-  kept = float(np.sum(shares[:count]))
-  axes.annotate(
-    f'{count} components, {kept:.1%}', (count + 0.5, 0.6 * kept), (8, 0), textcoords='offset points', va='center'
+  count, kept = details.inputs, float(np.sum(shares[: details.inputs]))
+  frame = Frame(
+    x=horizontal(0.5, max(len(shares), count) + 0.7),
+    y=vertical(0, 1.05, _HEIGHT),
+    x_label='component',
+    y_label='share of the variance; line: cumulative',
+    x_format='{:g}'.format,
+    y_format=lambda value: percent(value, 0),
   )
-  axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-  axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-  axes.set(xlabel='component', ylabel='share of the variance', ylim=(0, 1.05))
-  axes.legend(frameon=False, loc='lower right', bbox_to_anchor=(1, 0.15))
-  return figure
+  bars = [
+    _box(frame.x(place - 0.4), frame.y(share), frame.x(place + 0.4), frame.y(0), _KEPT if place <= count else _DROPPED)
+    for place, share in enumerate(map(float, shares), 1)
+  ]
+  cumulative = polyline([(frame.x(i), frame.y(y)) for i, y in enumerate(map(float, np.cumsum(shares)), 1)], 'curve s1')
+  cut, told = frame.x(count + 0.5), f'{count} components, {percent(kept)}'
+  anchor, gap = ('start', 6.0) if cut < 0.6 * WIDTH else ('end', -6.0)
+  marks = [line(cut, frame.y(0), cut, frame.y(1.05), 'mark'), text(cut + gap, frame.y(0.5), told, anchor, 'name halo')]
+  label = f'{details.method}: variance by component; {told}.'
+  return picture(WIDTH, _HEIGHT, label, frame.drawn(), *bars, cumulative, *marks)
 
 
-def _loadings(fitted: Fitted) -> Figure:
-  """Correlation of every feature with every component."""
-  loadings = fitted.findings.loadings
+def _loadings(details: ReductionDetails, loadings: np.ndarray) -> Markup:
+  """Correlation of every feature with every component, a cell each."""
   rows, columns = loadings.shape
-  figure, axes = _figure(
-    min(14, 3.4 + 0.27 * columns), 1.4 + 0.17 * rows, f'{fitted.reduction.method.value}: loadings (correlations)'
-  )
-  shown = axes.imshow(loadings, cmap='RdBu_r', vmin=-1, vmax=1, aspect='auto')
-  axes.set_yticks(range(rows), fitted.names, fontsize=7)
-  if columns <= _NAMED_CELLS:
-    axes.set_xticks(range(columns), [str(number) for number in range(columns)], fontsize=7)
-  axes.set_xlabel('component')
-  axes.spines[:].set_visible(False)
-  figure.colorbar(shown, ax=axes, shrink=0.6)
-  return figure
+  left, end = _left(details.names), _TOP + _ROW * rows
+  x = Scale(-0.5, columns - 0.5, left, WIDTH - 10)
+  shades = np.clip(np.floor((loadings + 1) / 2 * _SHADES), 0, _SHADES - 1)
+  half = (WIDTH - 10 - left) / columns / 2
+  # One shape for each colour, or thousands of cells would weigh a lot.
+  cells = [
+    ''.join(f'M{x(column) - half:.1f} {_TOP + _ROW * row:.1f}h{2 * half:.2f}v{_ROW:g}h{-2 * half:.2f}z'
+            for row, column in np.argwhere(shades == shade).tolist())
+    for shade in range(_SHADES)
+  ]  # fmt: skip
+  parts = [element('path', d=path, class_=f'e{shade}') for shade, path in enumerate(cells) if path]
+  every = -(-columns // 20)
+  numbers = [text(x(place), end + 14, str(place), 'middle', 'tick') for place in range(0, columns, every)]
+  parts += [*_names(details.names, left), *numbers, text((left + WIDTH) / 2, end + 31, 'component', 'middle', 'label')]
+  legend = [
+    mark
+    for place, shade in enumerate((0, 3, 6))
+    for mark in (
+      _box(left + 60.0 * place, 6, left + 60.0 * place + 10, 16, f'e{shade}'),
+      text(left + 60.0 * place + 14, 14, ('−1', '0', '+1')[place], class_='tick'),
+    )
+  ]
+  label = f'{details.method}: correlation of each feature with each component.'
+  return picture(WIDTH, end + _BOTTOM, label, *legend, *parts)
 
 
-def _reconstruction(fitted: Fitted) -> Figure:
+def _reconstruction(details: ReductionDetails, missed: np.ndarray) -> Markup:
   """By feature, what a linear reconstruction from the model's inputs misses."""
-  missed = fitted.findings.unexplained
-  order = np.argsort(missed, kind='stable')
-  figure, axes = _figure(8, 1.4 + 0.17 * len(order), f'Missed of each feature; {fitted.findings.lost:.2%} of all')
-  axes.barh(range(len(order)), missed[order], color=_KEPT)
-  axes.set_yticks(range(len(order)), [fitted.names[index] for index in order], fontsize=7)
-  axes.set(xlabel='share of its variance that a linear reconstruction misses', ylim=(-0.7, len(order) - 0.3))
-  axes.xaxis.set_major_formatter(PercentFormatter(1))
-  return figure
+  order = np.argsort(-missed, kind='stable')
+  rows = [(details.names[index], float(missed[index]), _KEPT) for index in order]
+  label = f'Missed of each feature; {percent(details.findings.lost, 2)} of all.'
+  return _bars(rows, 'share of its variance that a linear reconstruction misses', label, percentages=True)
 
 
-def _points(fitted: Fitted, currency: str) -> Figure:
+def _scores(details: ReductionDetails) -> Markup:
+  """What a selection thinks of each feature, the best one first."""
+  decisions = sorted(details.decisions, key=lambda found: -math.inf if found.score is None else found.score)
+  rows = [(found.name, found.score, _KEPT if found.kept else _DROPPED) for found in reversed(decisions)]
+  kept = sum(found.kept for found in decisions)
+  return _bars(rows, 'score; grey: dropped', f'{details.method}: {kept} of {len(decisions)} features kept.')
+
+
+def _points(details: ReductionDetails, points: np.ndarray, fares: np.ndarray, currency: str) -> Markup:
   """The first two components of a sample, coloured by fare."""
-  points, fares = fitted.findings.points, fitted.findings.fares
-  method = fitted.reduction.method.value
-  figure, axes = _figure(7, 5, f'{method}: first components of {len(fares):,} rides')
-  # The cheap ones first, so that the few dear ones are seen; a colour scale that outliers don't stretch.
-  order = np.argsort(fares)
-  second = points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
-  shown = axes.scatter(
-    points[order, 0],
-    second[order],
-    c=fares[order],
-    s=7,
-    cmap='viridis',
-    vmin=float(fares.min()),
-    vmax=float(np.quantile(fares, 0.98)),
+  first, second = points[:, 0], points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
+  dearness = f'fare ({currency})' if currency else 'fare'
+  frame = Frame(
+    x=horizontal(*padded(first.tolist())),
+    y=vertical(*padded(second.tolist()), _POINTS_HEIGHT),
+    x_label=f'{details.method}_0; coloured by {dearness}',
+    y_label=f'{details.method}_1' if points.shape[1] > 1 else '',
+    x_format=lambda value: number(value, 0 if abs(value) >= 10 or value == round(value) else 1),
   )
-  axes.set(xlabel=f'{method}_0', ylabel=f'{method}_1' if points.shape[1] > 1 else '')
-  figure.colorbar(shown, ax=axes, label=f'fare ({currency})' if currency else 'fare', extend='max')
-  return figure
+  # A quarter of the rides in each colour; the dear ones last, so that they are seen.
+  bounds = np.quantile(fares, (0.25, 0.5, 0.75))
+  quarter = np.searchsorted(bounds, fares, side='right')
+  dots, legend = [], []
+  for index in range(4):
+    shade = f'e{_SHADES - 4 + index}'
+    own = np.flatnonzero(quarter == index).tolist()
+    path = ''.join(f'M{frame.x(float(first[i])):.1f} {frame.y(float(second[i])):.1f}h0' for i in own)
+    dots += [element('path', d=path, class_=f'points {shade}')] if path else []
+    told = f'from {number(bounds[index - 1])}' if index else f'below {number(bounds[0])}'
+    legend += [
+      _box(100.0 + 80 * index, 5, 110.0 + 80 * index, 15, shade),
+      text(114.0 + 80 * index, 14, told, class_='tick'),
+    ]
+  label = f'{details.method}: first components of {len(fares):,} rides, coloured by {dearness}.'
+  return picture(WIDTH, _POINTS_HEIGHT, label, frame.drawn(), *dots, *legend)
 
 
-def _scores(fitted: Fitted) -> Figure:
-  """What a selection thinks of each feature."""
-  decisions = sorted(fitted.findings.decisions, key=lambda found: np.nan_to_num(found.score, nan=-np.inf))
-  scores = np.array([decision.score for decision in decisions])
-  finite = scores[np.isfinite(scores)]
-  bottom = min(0.0, float(finite.min())) if len(finite) else 0.0
-  kept = sum(decision.kept for decision in decisions)
-  method = fitted.reduction.method.value
-  figure, axes = _figure(8, 1.4 + 0.17 * len(decisions), f'{method}: {kept} of {len(decisions)} features kept')
-  axes.barh(
-    range(len(decisions)),
-    np.nan_to_num(scores, nan=bottom) - bottom,
-    left=bottom,
-    color=[_KEPT if decision.kept else _DROPPED for decision in decisions],
-  )
-  axes.set_yticks(range(len(decisions)), [decision.name for decision in decisions], fontsize=7)
-  axes.set(xlabel='score; grey: dropped', ylim=(-0.7, len(decisions) - 0.3))
-  return figure
+def _bars(rows: Sequence[tuple[str, float | None, str]], axis: str, label: str, percentages: bool = False) -> Markup:
+  """Bars from zero, top to bottom: name, value if there is one, and class."""
+  left, end = _left([name for name, _, _ in rows]), _TOP + _ROW * len(rows)
+  values = [0.0, *(value for _, value, _ in rows if value is not None and math.isfinite(value))]
+  low, high = min(values), max(values)
+  scale = Scale(low, high if high > low else low + 1.0, left, WIDTH - 20)
+  ticks = scale.ticks(4)
+  parts = []
+  for tick in ticks:
+    written = percent(tick, 0 if high > 0.03 else 1) if percentages else number(tick, decimals(ticks))
+    parts += [line(scale(tick), _TOP, scale(tick), end, 'grid'), text(scale(tick), end + 14, written, 'middle', 'tick')]
+  parts += [*_names([name for name, _, _ in rows], left), text((left + WIDTH) / 2, end + 31, axis, 'middle', 'label')]
+  for place, (_, value, style) in enumerate(rows):
+    if value is not None and math.isfinite(value):
+      start, stop = sorted((scale(0.0), scale(value)))
+      parts.append(_box(start, _TOP + _ROW * place + 2, stop, _TOP + _ROW * (place + 1) - 2, style))
+  return picture(WIDTH, end + _BOTTOM, label, text(10, 14, label, class_='label'), *parts)
+
+
+def _left(names: Sequence[str]) -> float:
+  return min(_MOST_NAME, _CHARACTER * max(map(len, names))) + 10
+
+
+def _names(names: Sequence[str], left: float) -> list[Markup]:
+  return [text(left - 6, _TOP + _ROW * (row + 0.75), name, 'end', 'tick') for row, name in enumerate(names)]
+
+
+def _box(left: float, top: float, right: float, bottom: float, style: str) -> Markup:
+  return element('rect', x=left, y=top, width=right - left, height=bottom - top, class_=f'fill {style}')

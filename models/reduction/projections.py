@@ -23,7 +23,6 @@ class Basis(NamedTuple):
     center: float64 [n], the mean.
     axes: float64 [m, n], orthonormal rows.
     variances: float64 [m], along the axes.
-    rides: how many.
   """
 
   center: np.ndarray
@@ -38,9 +37,7 @@ def incremental_basis(batches: Iterable[np.ndarray], clip: float | None) -> Basi
   Args:
     batches: float [rows, n] of the standardized vector, as they come.
     clip: what the model clips the vector to.
-
-  Raises:
-    ReductionError: there are fewer rides than features.
+  Raises: ReductionError: there are fewer rides than features.
   """
   from sklearn.decomposition import IncrementalPCA
 
@@ -80,7 +77,6 @@ class Projected:
   """A fitted projection.
 
   Attributes:
-    mapping: what it computes.
     spectrum: float64 [m], shares of the variance by component, also of those
       that were not chosen; `None` where the method has none.
     notes: sentences on what a person should know.
@@ -98,9 +94,7 @@ def project(reduction: Reduction, matrix: Matrix, basis: Basis | None = None) ->
     reduction: its method is a projection.
     matrix: the rides; at least one feature varies.
     basis: principal axes from elsewhere, for pca.
-
-  Raises:
-    ReductionError: the rides don't allow it.
+  Raises: ReductionError: the rides don't allow it.
   """
   with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter('always')
@@ -235,8 +229,7 @@ def fare_classes(fares: np.ndarray, bands: int | Sequence[float]) -> np.ndarray:
 
   Args:
     fares: float [rides].
-    bands: how many, of equally many rides each as far as equal fares allow; or
-      where they begin, but for the first one.
+    bands: how many, of equally many rides each as far as equal fares allow; or where they begin, but for the first one.
   """
   begins: Any = bands
   if isinstance(bands, int):

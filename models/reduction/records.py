@@ -11,7 +11,7 @@ DETAILS_FILE, ARRAYS_FILE = 'reduction.json', 'reduction.npz'
 """In a `ReductionReport`: everything about a fitted reduction but its arrays, and those."""
 
 SCREE, LOADINGS, RECONSTRUCTION, POINTS, SCORES = (
-  'explained_variance.png', 'loadings.png', 'reconstruction.png', 'components.png', 'scores.png',
+  'explained_variance.svg', 'loadings.svg', 'reconstruction.svg', 'components.svg', 'scores.svg',
 )  # fmt: skip
 """In the same place: its pictures, those that there are."""
 
@@ -19,11 +19,7 @@ SCREE, LOADINGS, RECONSTRUCTION, POINTS, SCORES = (
 class RecordedDecision(RecordPart):
   """What a selection did with a feature.
 
-  Attributes:
-    name: the feature.
-    score: in the unit of the method; higher is kept. `None` for a constant one.
-    kept: whether the model gets it.
-    reason: a phrase.
+  Attributes: score: in the unit of the method; higher is kept. `None` for a constant one.
   """
 
   name: str
@@ -47,13 +43,10 @@ class ReductionFigures(RecordPart):
   """The few figures of a reduction that a run's summary tells, too.
 
   Attributes:
-    method: of the reduction.
     features: numeric features before.
     inputs: what is left of them.
     variance_lost: share of the whole variance that a linear reconstruction from the components misses.
     reconstruction_error: root mean square of what that misses of a ride, in standard deviations.
-    rides: that it was fitted on.
-    notes: sentences.
     kept: names of the features that stay, of a selection alone.
   """
 
@@ -71,12 +64,9 @@ class ReductionDetails(ReductionFigures, Record):
   """`reduction.json`.
 
   Attributes:
-    reduction: how it was made.
     names: of the full vector's features.
     outputs: names of what is left.
     clip: in standard deviations; `None` leaves the vector as it is.
-    decisions: by feature; empty for a projection.
-    findings: what is shown of it.
   """
 
   reduction: Annotated[Reduction, known_keys(Reduction), WHOLE]

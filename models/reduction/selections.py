@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,7 @@ def select(reduction: Reduction, matrix: Matrix) -> tuple[Decision, ...]:
   Args:
     reduction: its method is a selection.
     matrix: the rides; at least one feature varies. A constant one is never kept.
-
-  Raises:
-    ReductionError: the rides don't allow it.
+  Raises: ReductionError: the rides don't allow it.
   """
   varying = np.flatnonzero(matrix.varies)
   inner = dataclasses.replace(
@@ -139,12 +137,7 @@ def _permutation(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _S
   parts = train_test_split(matrix.numeric, matrix.fares, test_size=_HELD_OUT, random_state=reduction.seed)
   fitted = _model(reduction).fit(parts[0], parts[2])
   found = permutation_importance(
-    fitted,
-    parts[1],
-    parts[3],
-    scoring='neg_root_mean_squared_error',
-    n_repeats=_SHUFFLES,
-    random_state=reduction.seed,
+    fitted, parts[1], parts[3], scoring='neg_root_mean_squared_error', n_repeats=_SHUFFLES, random_state=reduction.seed
   )
   return _Scored(np.asarray(found.importances_mean), 'more RMSE without it')
 
@@ -195,5 +188,3 @@ _SCORES: dict[ReductionMethod, Callable[[Reduction, Matrix, int | None], _Scored
   ReductionMethod.RFE: _rfe,
   ReductionMethod.L1: _l1,
 }
-
-__all__: Sequence[str] = ['select']

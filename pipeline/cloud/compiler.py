@@ -5,10 +5,12 @@ The same config and code give the same bytes: no time, no path of this machine, 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -25,19 +27,17 @@ from pipeline.dag import build_pipeline
 from pipeline.places import Target
 from pipeline.sources import DataSource
 
-SUFFIXES = {Target.VERTEX: ('.json',), Target.KFP: ('.yaml', '.yml')}
-"""What the backends' own clients take."""
-
 
 @dataclasses.dataclass(frozen=True)
 class CompiledPipeline:
   """A pipeline as a backend takes it.
 
   Attributes:
-    target: vertex or kfp.
+    target: which cloud.
     spec: the PipelineSpec as a plain mapping.
     pipeline_root: where its artifacts go.
-    job: Vertex's PipelineJob, whose `pipelineSpec` is `spec`; `None` for KFP.
+    job: Vertex's PipelineJob, whose `pipelineSpec` is `spec`; `None` for a
+      target that takes the spec itself.
   """
 
   target: Target
@@ -56,37 +56,25 @@ class CompiledPipeline:
       return json.dumps(self.job, indent=1, sort_keys=True, ensure_ascii=False) + '\n'
     return yaml.safe_dump(self.spec, sort_keys=True, allow_unicode=True, width=120)
 
+  @contextlib.contextmanager
+  def file(self) -> Iterator[pathlib.Path]:
+    """A file of it for a client that takes nothing else; gone after the block."""
+    with tempfile.TemporaryDirectory() as folder:
+      path = pathlib.Path(folder, f'pipeline{self.target.facts.suffixes[0]}')
+      write_compiled(self, path)
+      yield path
+
 
 def check_suffix(path: str, target: Target) -> None:
   """Raises `TargetError` where a client of the target would not take a file of this name."""
-  if not path.endswith(SUFFIXES[target]):
-    raise TargetError(f"'{path}' has to end with {SUFFIXES[target][0]}, which {target.value} takes.")
+  if not path.endswith(target.facts.suffixes):
+    raise TargetError(f"'{path}' has to end with {target.facts.suffixes[0]}, which {target.value} takes.")
 
 
 def write_compiled(compiled: CompiledPipeline, path: pathlib.Path) -> None:
   """Writes the file whole or not at all."""
   path.parent.mkdir(parents=True, exist_ok=True)
   write_whole(path, compiled.text())
-
-
-def read_compiled(path: pathlib.Path, target: Target) -> CompiledPipeline:
-  """Reads a file that `write_compiled` wrote.
-
-  Raises:
-    TargetError: there is none, or it is something else.
-  """
-  try:
-    content = yaml.safe_load(path.read_text(encoding='utf-8'))  # JSON is YAML, too.
-  except OSError as error:
-    raise TargetError(f"'{path}' can't be read: {error.strerror}.") from None
-  except (yaml.YAMLError, UnicodeDecodeError):
-    raise TargetError(f"'{path}' is no compiled pipeline: neither JSON nor YAML.") from None
-  spec = content.get('pipelineSpec') if isinstance(content, dict) and target is Target.VERTEX else content
-  if not isinstance(spec, dict) or 'root' not in spec:
-    raise TargetError(f"'{path}' is no pipeline compiled for {target.value}; farelite compile writes one.")
-  if target is Target.VERTEX:
-    return CompiledPipeline(target, spec, content.get('runtimeConfig', {}).get('gcsOutputDirectory', ''), content)
-  return CompiledPipeline(target, spec, spec.get('defaultPipelineRoot', ''), job=None)
 
 
 LOOKUPS = ('ServedModel', 'WarmStartModel')
@@ -97,13 +85,11 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   """Compiles a config for a cloud target.
 
   Args:
-    config: the whole run.
     source: the rides; in a bucket.
     platform: completed from the environment, see `platform_settings`.
     target: vertex or kfp.
 
-  Raises:
-    TargetError: the image or the pipeline root is missing.
+  Raises `TargetError` where the image or the pipeline root is missing.
   """
   if platform.image is None:
     raise TargetError('No image: set platform.image or FARELITE_IMAGE to what `make image` built and you pushed.')
@@ -124,7 +110,7 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
     # The step itself looks which files are there, so no driver does, and no fingerprint of theirs is in its cache key.
     spec['deploymentSpec']['executors'][f'{INGESTION}_executor']['container'].pop('lifecycle')
     _uncache(spec, [INGESTION])
-  if target is Target.VERTEX:
+  if target.facts.takes_job:
     return CompiledPipeline(target, spec, places.root, job)
   return CompiledPipeline(target, {**spec, 'defaultPipelineRoot': places.root}, places.root, job=None)
 

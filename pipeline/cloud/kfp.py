@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-import pathlib
-import tempfile
+from collections.abc import Iterator
 
 import kfp
 import kfp_server_api
 import urllib3
 
 from configs.platform import PREFIX, Platform
-from pipeline.cloud.compiler import CompiledPipeline, write_compiled
+from pipeline.cloud.compiler import CompiledPipeline
 from pipeline.cloud.settings import Submission, SubmissionError, TargetError
 
 TOKEN = f'{PREFIX}KFP_TOKEN'
@@ -22,9 +22,7 @@ TOKEN = f'{PREFIX}KFP_TOKEN'
 def connect(platform: Platform) -> kfp.Client:
   """A client of the cluster's API.
 
-  Raises:
-    TargetError: there is no endpoint.
-    SubmissionError: nobody answers there.
+  Raises `TargetError` where there is no endpoint; `SubmissionError` where nobody answers there.
   """
   endpoint = platform.kfp.endpoint
   if endpoint is None:
@@ -52,36 +50,34 @@ def _check_answers(endpoint: str) -> None:
 def submit(compiled: CompiledPipeline, platform: Platform) -> Submission:
   """Starts a run and returns at once.
 
-  Args:
-    compiled: for kfp.
-    platform: completed settings.
-
-  Raises:
-    TargetError: see `connect`.
-    SubmissionError: the cluster refused the run, or can't be reached.
+  Raises `TargetError`, see `connect`; `SubmissionError` where the cluster refused the run, or can't be reached.
   """
   client = connect(platform)
   name = f'{compiled.name}-{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}'
-  with tempfile.TemporaryDirectory() as folder:
-    package = pathlib.Path(folder) / 'pipeline.yaml'
-    write_compiled(compiled, package)
-    try:
-      run = client.create_run_from_pipeline_package(
-        str(package),
-        run_name=name,
-        experiment_name=platform.kfp.experiment or compiled.name,
-        namespace=platform.kfp.namespace,
-        pipeline_root=compiled.pipeline_root,
-        service_account=platform.kfp.service_account,
-      )
-    except kfp_server_api.ApiException as error:
-      raise SubmissionError(f'Kubeflow Pipelines refused the run: {error.status} {reason(error)}') from error
-    except (urllib3.exceptions.HTTPError, TimeoutError) as error:
-      raise SubmissionError(f"Kubeflow Pipelines can't be reached at {platform.kfp.endpoint}: {error}") from error
+  with compiled.file() as package, told(' the run', f' at {platform.kfp.endpoint}'):
+    run = client.create_run_from_pipeline_package(
+      str(package),
+      run_name=name,
+      experiment_name=platform.kfp.experiment or compiled.name,
+      namespace=platform.kfp.namespace,
+      pipeline_root=compiled.pipeline_root,
+      service_account=platform.kfp.service_account,
+    )
   return Submission(name, f'{(platform.kfp.endpoint or "").rstrip("/")}/#/runs/details/{run.run_id}')
 
 
-def reason(error: kfp_server_api.ApiException) -> str:
+@contextlib.contextmanager
+def told(what: str = '', where: str = '') -> Iterator[None]:
+  """Refusals of the cluster as one `SubmissionError`; it tells what was refused, and where nobody answers."""
+  try:
+    yield
+  except kfp_server_api.ApiException as error:
+    raise SubmissionError(f'Kubeflow Pipelines refused{what}: {error.status} {_reason(error)}') from error
+  except (urllib3.exceptions.HTTPError, TimeoutError) as error:
+    raise SubmissionError(f"Kubeflow Pipelines can't be reached{where}: {error}") from error
+
+
+def _reason(error: kfp_server_api.ApiException) -> str:
   """What a refusal says, without headers and the rest of a trace."""
   text = error.body or error.reason or ''
   text = text.decode(errors='replace') if isinstance(text, bytes) else str(text)

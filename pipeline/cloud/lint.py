@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,10 +20,9 @@ from tfx.utils import import_utils
 from configs.base import nearest
 from models.whole_files import is_bucket
 from pipeline.cloud.compiler import CompiledPipeline
-from pipeline.places import Target
+from pipeline.rehearsal.spec import texts_in
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
-_SCHEMAS = {Target.VERTEX: ('2.0', '2.1'), Target.KFP: ('2.1',)}
 _LOCAL = re.compile(r'(/|~/|\.{1,2}/|file://)[\w.]')
 _BUCKET = re.compile(r'gs://[a-z0-9][a-z0-9._-]*(/|$)')
 _USER_FUNCTIONS = ('preprocessing_fn', 'run_fn')
@@ -71,8 +69,8 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
       'begins with no hyphen; mend name in the config.'
     )
   version = str(compiled.spec.get('schemaVersion', ''))
-  if '.'.join(version.split('.')[:2]) not in _SCHEMAS[compiled.target]:
-    takes = ' or '.join(_SCHEMAS[compiled.target])
+  if '.'.join(version.split('.')[:2]) not in compiled.target.facts.schemas:
+    takes = ' or '.join(compiled.target.facts.schemas)
     yield f"The spec has schema version '{version}', and {compiled.target.value} takes {takes}; compile it again."
   if not _BUCKET.match(compiled.pipeline_root):
     yield (
@@ -92,8 +90,9 @@ def _executors(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 def _executor(name: str, executor: Mapping[str, Any], compiled: CompiledPipeline) -> Iterator[str]:
   if 'resolver' in executor:
-    if compiled.target is Target.KFP:
-      yield f"{name} is a Resolver, which Kubeflow Pipelines can't run; read what an earlier run left by a step."
+    if not compiled.target.facts.resolves:
+      title = compiled.target.facts.title
+      yield f"{name} is a Resolver, which {title} can't run; read what an earlier run left by a step."
     return
   container = executor.get('container')
   if container is None:
@@ -106,8 +105,11 @@ def _executor(name: str, executor: Mapping[str, Any], compiled: CompiledPipeline
     if module and not _module_exists(module):
       yield f"{name} runs the module '{module}', which does not exist."
   path = _following(container.get('args', []), '--executor_class_path')
-  if path:
-    yield from _import_problem(name, path)
+  if path and (problem := _import_problem(path)):
+    yield (
+      f"{name}: the executor '{path}' does not import ({problem}); it has to be a class at the top of a module that "
+      'setup.py packages.'
+    )
 
 
 def _following(words: list[str], flag: str) -> str | None:
@@ -121,14 +123,12 @@ def _module_exists(module: str) -> bool:
     return False
 
 
-def _import_problem(name: str, path: str) -> Iterator[str]:
+def _import_problem(path: str) -> Exception | None:
   try:
     import_utils.import_class_by_path(path)
   except (ImportError, AttributeError, ValueError) as error:
-    yield (
-      f"{name}: the executor '{path}' does not import ({error}); it has to be a class at the top of a module that "
-      'setup.py packages.'
-    )
+    return error
+  return None
 
 
 def _wiring(spec: Mapping[str, Any]) -> Iterator[str]:
@@ -163,38 +163,40 @@ def _artifact_types(spec: Mapping[str, Any]) -> Iterator[str]:
         title = schema.get('schemaTitle') or yaml.safe_load(schema.get('instanceSchema', '{}')).get('title', '')
         titles.setdefault(title, f'{name}.{key}')
   for title, where in titles.items():
-    path = compiler_utils.TITLE_TO_CLASS_PATH.get(title, title)
-    try:
-      import_utils.import_class_by_path(path)
-    except (ImportError, AttributeError, ValueError):
+    if _import_problem(compiler_utils.TITLE_TO_CLASS_PATH.get(title, title)):
       yield f"{where} has the artifact type '{title}', which does not import; TYPE_NAME has to be package.Class."
 
 
 def _user_functions(spec: Mapping[str, Any]) -> Iterator[str]:
   """User functions travel as dotted paths; their modules are not imported here, as they bring all of Keras along."""
-  for name, task in sorted(spec['root']['dag']['tasks'].items()):
-    for key in _USER_FUNCTIONS:
-      path = _constant(task.get('inputs', {}).get('parameters', {}).get(key, {}))
-      module = path.rpartition('.')[0] if isinstance(path, str) else ''
-      if module and not _module_exists(module):
-        yield f"{name}.{key}: there is no module '{module}'."
+  for name, key, parameter in _task_parameters(spec):
+    path = _constant(parameter) if key in _USER_FUNCTIONS else None
+    module = path.rpartition('.')[0] if isinstance(path, str) else ''
+    if module and not _module_exists(module):
+      yield f"{name}.{key}: there is no module '{module}'."
 
 
 def _paths(compiled: CompiledPipeline) -> Iterator[str]:
   """Local paths among the parameters, also inside JSON, and buckets that TensorFlow can't open."""
-  for name, task in sorted(compiled.spec['root']['dag']['tasks'].items()):
+  for name, key, parameter in _task_parameters(compiled.spec):
+    where = _SETTING.get(key, f'{name}.{key}')
+    for _, text in texts_in(_constant(parameter)):
+      if compiled.pipeline_root and text.startswith(f'{compiled.pipeline_root}/'):
+        continue  # What is wrong with it was said of the root.
+      if _LOCAL.match(text):
+        yield (
+          f"{where}: '{text}' lies on this machine, and no step in the cloud sees it; copy it to a bucket and name "
+          'it as gs://BUCKET/...'
+        )
+      elif key in _SETTING and is_bucket(text) and not _BUCKET.match(text):
+        yield f"{where}: '{text}' is not in a bucket that TensorFlow reads by itself; use gs://BUCKET/..."
+
+
+def _task_parameters(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+  """Task, key and parameter, in order."""
+  for name, task in sorted(spec['root']['dag']['tasks'].items()):
     for key, parameter in sorted(task.get('inputs', {}).get('parameters', {}).items()):
-      where = _SETTING.get(key, f'{name}.{key}')
-      for text in _texts(_constant(parameter)):
-        if compiled.pipeline_root and text.startswith(f'{compiled.pipeline_root}/'):
-          continue  # What is wrong with it was said of the root.
-        if _LOCAL.match(text):
-          yield (
-            f"{where}: '{text}' lies on this machine, and no step in the cloud sees it; copy it to a bucket and name "
-            'it as gs://BUCKET/...'
-          )
-        elif key in _SETTING and is_bucket(text) and not _BUCKET.match(text):
-          yield f"{where}: '{text}' is not in a bucket that TensorFlow reads by itself; use gs://BUCKET/..."
+      yield name, key, parameter
 
 
 def _constant(parameter: Mapping[str, Any]) -> Any:
@@ -202,23 +204,6 @@ def _constant(parameter: Mapping[str, Any]) -> Any:
   value = parameter.get('runtimeValue', {})
   constant = value.get('constantValue', value.get('constant'))
   return constant.get('stringValue') if isinstance(constant, Mapping) else constant
-
-
-def _texts(value: Any) -> Iterator[str]:
-  """Every text in a value; text that is JSON is looked into."""
-  if isinstance(value, Mapping):
-    value = list(value.values())
-  if isinstance(value, list):
-    for item in value:
-      yield from _texts(item)
-  elif isinstance(value, str):
-    if value[:1] in ('{', '['):
-      try:
-        yield from _texts(json.loads(value))
-        return
-      except ValueError:
-        pass
-    yield value
 
 
 def _parameters(compiled: CompiledPipeline) -> Iterator[str]:
@@ -230,8 +215,7 @@ def _parameters(compiled: CompiledPipeline) -> Iterator[str]:
   given |= {name for name, parameter in declared.items() if 'defaultValue' in parameter}
   for name in sorted(set(declared) - given):
     yield f"The RuntimeParameter '{name}' has no value (TFX's compiler drops defaults); put its value in the config."
-  for name, task in sorted(root['dag']['tasks'].items()):
-    for key, parameter in sorted(task.get('inputs', {}).get('parameters', {}).items()):
-      asked = parameter.get('componentInputParameter')
-      if asked is not None and asked not in declared:
-        yield f"{name}.{key} asks for the RuntimeParameter '{asked}', which the spec does not declare."
+  for name, key, parameter in _task_parameters(compiled.spec):
+    asked = parameter.get('componentInputParameter')
+    if asked is not None and asked not in declared:
+      yield f"{name}.{key} asks for the RuntimeParameter '{asked}', which the spec does not declare."

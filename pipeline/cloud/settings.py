@@ -20,8 +20,7 @@ class TargetError(UserError):
 def platform_settings(platform: Platform, environment: Mapping[str, str] | None = None) -> Platform:
   """The config's settings, completed from environment variables.
 
-  Raises:
-    TargetError: a variable's value can't be.
+  Raises `TargetError` where a variable's value can't be.
   """
   try:
     return with_environment(platform, os.environ if environment is None else environment)
@@ -37,12 +36,7 @@ def platform_settings(platform: Platform, environment: Mapping[str, str] | None 
 def cloud_places(platform: Platform, name: str) -> Places:
   """Folders below the pipeline root; only the push destination may lie elsewhere.
 
-  Args:
-    platform: completed settings.
-    name: the pipeline's name.
-
-  Raises:
-    TargetError: there is no pipeline root.
+  Raises `TargetError` where there is no pipeline root.
   """
   if platform.pipeline_root is None:
     raise TargetError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pathlib
-import tempfile
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import google.auth
@@ -12,7 +12,7 @@ from google.api_core import exceptions
 from google.cloud import aiplatform
 
 from configs.platform import Platform
-from pipeline.cloud.compiler import CompiledPipeline, write_compiled
+from pipeline.cloud.compiler import CompiledPipeline
 from pipeline.cloud.settings import Submission, SubmissionError, TargetError
 
 _NO_CREDENTIALS = (
@@ -25,13 +25,27 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
   """The client's job of a compiled pipeline; nothing is sent yet.
 
   Args:
-    compiled: for vertex.
     platform: completed settings; the project and the region go to the client alone.
     credentials: of google-auth; its defaults where there are none.
 
-  Raises:
-    TargetError: project, region or credentials are missing.
+  Raises `TargetError` where project, region or credentials are missing.
   """
+  vertex, credentials = platform.vertex, connect(platform, credentials)
+  with compiled.file() as template:
+    return aiplatform.PipelineJob(
+      display_name=compiled.name,
+      template_path=str(template),
+      pipeline_root=compiled.pipeline_root,
+      project=vertex.project,
+      location=vertex.region,
+      credentials=credentials,
+      labels=(compiled.job or {}).get('labels'),
+      encryption_spec_key_name=vertex.kms_key,
+    )
+
+
+def connect(platform: Platform, credentials: Any = None) -> Any:
+  """Tells the client where to ask, as whom; returns the credentials. Raises `TargetError` where one is missing."""
   vertex = platform.vertex
   for value, name in ((vertex.project, 'project'), (vertex.region, 'region')):
     if value is None:
@@ -45,27 +59,11 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
     api_endpoint=vertex.endpoint,
     api_transport='rest',
   )
-  with tempfile.TemporaryDirectory() as folder:
-    template = pathlib.Path(folder) / 'pipeline.json'
-    write_compiled(compiled, template)
-    return aiplatform.PipelineJob(
-      display_name=compiled.name,
-      template_path=str(template),
-      pipeline_root=compiled.pipeline_root,
-      project=vertex.project,
-      location=vertex.region,
-      credentials=credentials,
-      labels=(compiled.job or {}).get('labels'),
-      encryption_spec_key_name=vertex.kms_key,
-    )
+  return credentials
 
 
 def default_credentials() -> Any:
-  """Where Google's clients look: a key file, the account of gcloud, the machine's own.
-
-  Raises:
-    TargetError: there are none.
-  """
+  """Where Google's clients look: a key file, the account of gcloud, the machine's own; `TargetError` where none are."""
   try:
     return google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])[0]
   except google.auth.exceptions.DefaultCredentialsError:
@@ -75,21 +73,22 @@ def default_credentials() -> Any:
 def submit(compiled: CompiledPipeline, platform: Platform, credentials: Any = None) -> Submission:
   """Starts a run and returns at once.
 
-  The client makes the pipeline root's bucket if there is none.
-
-  Raises:
-    TargetError: see `pipeline_job`.
-    SubmissionError: Vertex refused the run, or can't be reached.
+  The client makes the pipeline root's bucket if there is none. Raises `TargetError`, see `pipeline_job`;
+  `SubmissionError` where Vertex refused the run, or can't be reached.
   """
   job = pipeline_job(compiled, platform, credentials)
-  try:
+  with told(' the run', f' as {platform.vertex.project}'):
     job.submit(service_account=platform.vertex.service_account, network=platform.vertex.network)
-  except exceptions.GoogleAPICallError as error:
-    raise SubmissionError(f'Vertex AI refused the run: {error.message}') from error
-  except (google.auth.exceptions.GoogleAuthError, exceptions.RetryError, OSError) as error:
-    raise SubmissionError(f"Vertex AI can't be reached as {platform.vertex.project}: {_first_line(error)}") from error
   return Submission(job.resource_name, job._dashboard_uri())
 
 
-def _first_line(error: BaseException) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0]
+@contextlib.contextmanager
+def told(what: str = '', where: str = '') -> Iterator[None]:
+  """Refusals of Vertex as one `SubmissionError`; it tells what was refused, and where nobody answers."""
+  try:
+    yield
+  except exceptions.GoogleAPICallError as error:
+    raise SubmissionError(f'Vertex AI refused{what}: {error.message}') from error
+  except (google.auth.exceptions.GoogleAuthError, exceptions.RetryError, OSError) as error:
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    raise SubmissionError(f"Vertex AI can't be reached{where}: {said}") from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib
 import importlib.util
-import os
 import pathlib
 import tempfile
 import time
@@ -14,19 +14,19 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from components.ride_example_gen.spans import has_spans
 from configs import loading
+from configs.platform import Platform
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
-from pipeline.cloud.compiler import SUFFIXES, CompiledPipeline, check_suffix, write_compiled
+from pipeline.cloud.compiler import CompiledPipeline, check_suffix, write_compiled
 from pipeline.cloud.settings import TargetError, platform_settings
 from pipeline.local import terminal
-from pipeline.local.output import OutputDirectory
+from pipeline.local.output import Below, OutputDirectory
 from pipeline.local.runner import StepState
-from pipeline.local.terminal import LiveView
+from pipeline.local.terminal import LiveView, plain_table, print_paths, right
 from pipeline.options import overridden
 from pipeline.places import Target
 from pipeline.rehearsal.buckets import Buckets
@@ -37,13 +37,12 @@ from pipeline.sources import DataSource, files_of, resolve_window, rides_of
 def compile_to_file(target: str, config: str | None, data: str | None, overrides: Sequence[str], output: str) -> None:
   """Writes the compiled pipeline to `output`.
 
-  Raises:
-    ConfigError, DataSourceError, TargetError: a user's mistake.
+  Raises `ConfigError`, `DataSourceError` or `TargetError` for a user's mistake.
   """
   where = Target(target)
   check_suffix(output, where)
-  resolved = load(config, data, overrides)
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  resolved = loading.load(config, overridden(overrides, data))
+  with terminal.captured() as console:
     compiled = compile_checked(resolved, rides_of(resolved.dataset), where, console)
     try:
       write_compiled(compiled, pathlib.Path(output))
@@ -53,32 +52,30 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
     console.print(f'{output}: {compiled.name} for {target}, {tasks} tasks, schema {compiled.spec["schemaVersion"]}')
 
 
-def load(config: str | None, data: str | None, overrides: Sequence[str]) -> RunConfig:
-  """The resolved config; `data` overrides where the rides are."""
-  return loading.load(config, overridden(overrides, data, None))
-
-
 def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:
   """Compiles a config and refuses what the linter finds.
 
   Args:
     config: the whole run; its platform is completed from the environment.
-    source: the rides.
     target: vertex or kfp.
-    console: shows what is waited for.
 
-  Raises:
-    TargetError: one sentence per finding.
+  Raises `TargetError`, one sentence per finding.
   """
   platform = platform_settings(config.platform)
   if importlib.util.find_spec('kfp') is None:
     raise TargetError("Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'.")
   with console.status('loading TFX …'):
     terminal.prepare()
-    from pipeline.cloud import compiler, lint
+    importlib.import_module('pipeline.cloud.lint')
+  return _linted(config, source, platform, target)
+
+
+def _linted(config: RunConfig, source: DataSource, platform: Platform, target: Target) -> CompiledPipeline:
+  terminal.prepare()
+  from pipeline.cloud import compiler, lint
+
   compiled = compiler.compile_pipeline(config, source, platform, target)
-  findings = lint.lint(compiled)
-  if findings:
+  if findings := lint.lint(compiled):
     raise TargetError(f'{target.value} would refuse this pipeline:\n' + '\n'.join(f'  - {one}' for one in findings))
   return compiled
 
@@ -86,27 +83,18 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
 def submit(target: str, config: str | None, data: str | None, overrides: Sequence[str]) -> None:
   """Submits a run and says where to watch it.
 
-  Raises:
-    UserError: a user's mistake.
-    SubmissionError: the backend refused, or can't be reached.
+  Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
   where = Target(target)
-  resolved = load(config, data, overrides)
+  resolved = loading.load(config, overridden(overrides, data))
   platform = platform_settings(resolved.platform)
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     source = rides_of(resolved.dataset)
-    if where is Target.KFP:
+    if not where.facts.driver_spans:
       source = _with_spans(source, resolved.retraining.window, console)
     compiled = compile_checked(resolved, source, where, console)
     with console.status(f'submitting to {target} …'):
-      if where is Target.VERTEX:
-        from pipeline.cloud import vertex
-
-        submission = vertex.submit(compiled, platform)
-      else:
-        from pipeline.cloud import kfp
-
-        submission = kfp.submit(compiled, platform)
+      submission = importlib.import_module(f'pipeline.cloud.{target}').submit(compiled, platform)
     console.print(f'{submission.name} is on its way: {submission.link}')
 
 
@@ -135,9 +123,6 @@ class RehearsedTask(RecordPart):
   """A task of a rehearsal.
 
   Attributes:
-    name: of the task.
-    state: how it ended.
-    seconds: wall time.
     start_up_seconds: until TFX handed over to the executor; `None` where no process ran, or another one.
     left_behind: files that the task wrote where nothing finds them.
   """
@@ -156,10 +141,7 @@ class RehearsalRecord(Record):
     status: `complete` or `failed`.
     reason: why it failed.
     target: vertex or kfp.
-    run: its id.
     pushed: URI of the version that was pushed.
-    logs: folder of its logs.
-    steps: the tasks that ended.
     seconds: wall time of the whole.
   """
 
@@ -175,11 +157,7 @@ class RehearsalRecord(Record):
 
 @dataclasses.dataclass(frozen=True)
 class RehearsalDirectory:
-  """Where a rehearsal keeps what.
-
-  Attributes:
-    path: an absolute directory; all else lies below.
-  """
+  """Where a rehearsal keeps what, below an absolute `path`."""
 
   path: pathlib.Path
 
@@ -188,19 +166,14 @@ class RehearsalDirectory:
     """One folder per bucket."""
     return Buckets(self.path / 'buckets')
 
-  @property
-  def image(self) -> pathlib.Path:
-    """What stands for the container image."""
-    return self.path / 'image'
-
-  @property
-  def summary(self) -> pathlib.Path:
-    """What the last rehearsal came to."""
-    return self.path / 'rehearsal.json'
+  image = Below('image')
+  """What stands for the container image."""
+  summary = Below('rehearsal.json')
+  """What the last rehearsal came to."""
 
   def spec(self, target: Target) -> pathlib.Path:
     """The compiled pipeline."""
-    return self.path / f'{target.value}{SUFFIXES[target][0]}'
+    return self.path / f'{target.value}{target.facts.suffixes[0]}'
 
   def executions(self, target: Target) -> pathlib.Path:
     """What all rehearsals of a target made."""
@@ -216,11 +189,7 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
     output: everything goes below; a second rehearsal finds what the first one made.
     parallel: containers at a time.
 
-  Returns:
-    The exit code: 0, or 1 where a task failed.
-
-  Raises:
-    UserError: a user's mistake.
+  Returns the exit code: 0, or 1 where a task failed.
   """
   start = time.monotonic()
   directory = RehearsalDirectory(output.path)
@@ -244,19 +213,11 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
 
 
 def _compiled(config: RunConfig, source: DataSource, target: Target) -> CompiledPipeline:
-  terminal.prepare()
-  from pipeline.cloud import compiler, lint
-
   platform = platform_settings(config.platform)
   root = platform.pipeline_root or f'{BUCKET}/pipeline'
   dataset = config.dataset.model_copy(update={'path': f'{source.base}/{source.pattern}'})
-  config = config.model_copy(update={'dataset': dataset})
   platform = platform.model_copy(update={'image': platform.image or _IMAGE, 'pipeline_root': root})
-  compiled = compiler.compile_pipeline(config, source, platform, target)
-  findings = lint.lint(compiled)
-  if findings:
-    raise TargetError(f'{target.value} would refuse this pipeline:\n' + '\n'.join(f'  - {one}' for one in findings))
-  return compiled
+  return _linted(config.model_copy(update={'dataset': dataset}), source, platform, target)
 
 
 def _rehearse(
@@ -319,10 +280,7 @@ def _summary(stage: Any, steps: list[Any], seconds: float) -> RehearsalRecord:
 
 
 def _show(console: Console, summary: RehearsalRecord, directory: RehearsalDirectory) -> None:
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column(f'{summary.target.value}, run {summary.run}')
-  for name in ('state', 'seconds', 'start-up'):
-    table.add_column(name, justify='right')
+  table = plain_table(f'{summary.target.value}, run {summary.run}', *right('state', 'seconds', 'start-up'))
   for step in summary.steps:
     start_up = step.start_up_seconds
     table.add_row(step.name, step.state.value, f'{step.seconds:.1f}', f'{start_up:.1f}' if start_up else '')
@@ -334,15 +292,8 @@ def _show(console: Console, summary: RehearsalRecord, directory: RehearsalDirect
       console.print(f' [yellow]![/] {step.name} leaves {escape(files)} in its pod, where nothing finds it.')
   color = 'green' if summary.status == 'complete' else 'red'
   console.print(f'\n[bold {color}]{summary.status}[/] in {summary.seconds:.0f} s{_result(summary)}')
-  paths = Table.grid(padding=(0, 2))
-  for name, path in (
-    ('spec', directory.spec(summary.target)),
-    ('buckets', directory.buckets.folder),
-    ('logs', summary.logs),
-    ('summary', directory.summary),
-  ):
-    paths.add_row(f'[dim]{name}[/dim]', _relative(str(path)))
-  console.print(paths)
+  spec, buckets = directory.spec(summary.target), directory.buckets.folder
+  print_paths(console, {'spec': spec, 'buckets': buckets, 'logs': summary.logs, 'summary': directory.summary})
 
 
 def _result(summary: RehearsalRecord) -> str:
@@ -351,11 +302,3 @@ def _result(summary: RehearsalRecord) -> str:
   if summary.pushed:
     return f': pushed {summary.pushed}.'
   return ': nothing was pushed.'
-
-
-def _relative(path: str) -> str:
-  """The path from here, where it lies below."""
-  try:
-    return str(pathlib.Path(path).relative_to(pathlib.Path.cwd()))
-  except ValueError:
-    return path

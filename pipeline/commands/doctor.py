@@ -44,13 +44,7 @@ _PAIRS = {  # Which of these go together; TFX pins them loosely and fails late.
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-  """The result of one check.
-
-  Attributes:
-    ok: whether all is well.
-    text: what was found.
-    mend: what to do where it is not.
-  """
+  """The result of one check: whether all is well, what was found, and what to do where it is not."""
 
   ok: bool
   text: str
@@ -60,7 +54,7 @@ class CheckResult:
 def run() -> int:
   """Prints every finding; returns 0 if all is well, else 1."""
   findings = []
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     for name, check in CHECKS.items():
       with console.status(name):
         finding = _guarded(check)
@@ -209,12 +203,12 @@ CHECKS: dict[str, Callable[[], CheckResult]] = {
 def show(config: RunConfig) -> None:
   """Prints one table of numeric features and one of categorical ones."""
   terminal.prepare()
-  from components.feature_engineering.feature_list import catalogue, categoricals
+  from transforms.catalogue import categoricals
+  from transforms.engineering import catalogue
 
   console = Console(highlight=False)
-  numeric = Table(title=f'{config.name}: numeric features, in vector order', title_justify='left', box=None)
-  for name in ('feature', 'block', 'unit', 'meaning'):
-    numeric.add_column(name)
+  title, columns = f'{config.name}: numeric features, in vector order', ('feature', 'block', 'unit', 'meaning')
+  numeric = Table(*columns, title=title, title_justify='left', box=None)
   for feature in catalogue(config.dataset, config.features):
     numeric.add_row(feature.name, feature.block, feature.unit, feature.meaning)
   console.print(numeric)
@@ -222,9 +216,8 @@ def show(config: RunConfig) -> None:
   if not embedded:
     console.print('No categorical features; features.buckets and features.crosses are off.')
     return
-  table = Table(title='categorical features, one embedding each', title_justify='left', box=None)
-  for name in ('feature', 'values', 'width', 'meaning'):
-    table.add_column(name)
+  title, columns = 'categorical features, one embedding each', ('feature', 'values', 'width', 'meaning')
+  table = Table(*columns, title=title, title_justify='left', box=None)
   for category in embedded:
     table.add_row(category.name, f'{category.size:,}', str(category.embedding_width), category.meaning)
   console.print(table)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.pusher.rollback import RestoreError, Rollback, restore
+from components.pusher.rollback import Rollback, restore
 from configs import loading
 from configs.base import shortened
 from configs.errors import UserError
@@ -27,6 +27,7 @@ from models.versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
 from pipeline.local.output import OutputDirectory
+from pipeline.local.terminal import plain_table, right, whole
 from pipeline.operations import registry, retention
 from pipeline.operations import store as operations_store
 from pipeline.operations.lineage import Provenance, provenance
@@ -39,11 +40,7 @@ _WIDTH = 240
 
 
 def list_runs(where: str | None, as_json: bool) -> None:
-  """Lists the runs.
-
-  Raises:
-    UserError: there is nothing to list.
-  """
+  """Lists the runs. Raises `UserError` where there is nothing to list."""
   config, output, store = _opened(where)
   entries = read_runs(store, config, output)
   if as_json:
@@ -61,10 +58,8 @@ def show(run: str, where: str | None, as_json: bool) -> None:
   Args:
     run: a run's id or its beginning, a version, or the path of a version.
     where: as of `list_runs`; by default what the path says.
-    as_json: everything, the config included.
 
-  Raises:
-    UserError: there is nothing to show.
+  Raises `UserError` where there is nothing to show.
   """
   path = pathlib.Path(run).absolute()
   if where is None and path.parent.name == 'serving' and path.is_dir():
@@ -120,13 +115,11 @@ def _console() -> Console:
 
 
 def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for name in ('run', 'started (UTC)', 'status'):
-    table.add_column(name, no_wrap=True)
-  for name in ('rows', f'RMSE, trained model [95 %] ({config.dataset.currency})'):
-    table.add_column(name, justify='right', no_wrap=True)
-  for name in ('variant', 'blessed', 'version', 'serves now'):
-    table.add_column(name, no_wrap=True)
+  table = plain_table(
+    *whole('run', 'started (UTC)', 'status'),
+    *right('rows', f'RMSE, trained model [95 %] ({config.dataset.currency})', no_wrap=True),
+    *whole('variant', 'blessed', 'version', 'serves now'),
+  )
   for entry in entries:
     color = _COLORS.get(entry.status, 'yellow')
     table.add_row(
@@ -160,9 +153,7 @@ def _show(found: Provenance, config: RunConfig) -> None:
   console.print(facts)
   for note in found.notes:
     console.print(f' [yellow]![/] {escape(note)}')
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for name in ('artifact', 'step', 'output', 'made by run', 'where'):
-    table.add_column(name, no_wrap=True)
+  table = plain_table(*whole('artifact', 'step', 'output', 'made by run', 'where'))
   for made in found.artifacts:
     gone = '' if made['there'] else ' (removed)'
     where = made['where'].removeprefix(f'{found.output}/')
@@ -195,18 +186,12 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
   return {name: text for name, text in told.items() if text}
 
 
-__all__ = ['RestoreError', 'roll_back']
-
-
 def roll_back(directory: str, to: int | None, reason: str) -> None:
   """Rolls back and says what serves now.
 
   The store is asked which models these versions are, but not waited for: where it is down, the version is put back
-  nevertheless and the next run enters it.
-
-  Raises:
-    RestoreError: there is nothing to put back.
-    ConfigError, OutputError: `directory` is no output directory.
+  nevertheless and the next run enters it. Raises `RestoreError` where there is nothing to put back; `ConfigError` or
+  `OutputError` where `directory` is no output directory.
   """
   output = local_output.at(directory)
   config = local_run.read(output)
@@ -259,14 +244,7 @@ def _record(config: RunConfig, output: OutputDirectory) -> None:
 def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
   """Removes what the limits say, or only tells of it.
 
-  Args:
-    directory: an output directory.
-    dry_run: whether nothing is removed.
-    wait: whether to wait for a run that goes on there.
-    overrides: of the config, `retention.key=value`.
-
-  Raises:
-    UserError: a user's mistake.
+  Args: overrides: of the config, `retention.key=value`.
   """
   for override in overrides:
     if not override.strip().startswith('retention.'):
@@ -292,8 +270,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
 def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> str:
   """Removes what the limits say; the caller holds the output directory.
 
-  Returns:
-    What went and what stays, in one sentence.
+  Returns what went and what stays, in one sentence.
   """
   registry.record_rollbacks(store, config.name, output.serving)
   planned = retention.plan(store, config, output)

@@ -38,15 +38,10 @@ def run(
   Args:
     model: a pushed version, the directory of the versions, or a `.tflite`.
     rides: CSV or Parquet files, or globs of them.
-    config: a file or preset for the dataset; by default what was kept beside
-      the model.
+    config: a file or preset for the dataset; by default what was kept beside the model.
     overrides: `dataset.key=value` texts.
     output: `*.csv` or `*.parquet`; CSV on standard output by default.
-    threads: blocks of rides that are worked on at the same time; as many as
-      there are cores by default.
-
-  Raises:
-    UserError: a user's mistake.
+    threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
   """
   console = Console(stderr=True, highlight=False)
   start = time.monotonic()
@@ -54,14 +49,20 @@ def run(
   dataset = _dataset(model, found, config, overrides)
   files = _files(rides)
   if output:
-    _check_output(output, files)
+    streaming.check_output(output)
+    if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):
+      raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
   if found.dataset and found.dataset != dataset.name:
     console.print(f"Note: the model was trained on '{found.dataset}'; the config is that of '{dataset.name}'.")
   workers = threads or _cores()
   # LiteRT tells every process that it has a delegate.
-  with terminal.captured(pathlib.Path(os.devnull)):
+  with terminal.captured():
     scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
-  with _writing(output, scorer) as write, _progress(console) as progress:
+  if output:
+    predictions = streaming.predictions_file(output, scorer.schema)
+  else:
+    predictions = streaming.predictions_stream(sys.stdout.buffer, scorer.schema)
+  with predictions as write, _progress(console) as progress:
     outcome = predict_files(files, dataset, scorer, workers, write, progress)
   console.print(_sentence(outcome, time.monotonic() - start), soft_wrap=True)
 
@@ -99,22 +100,6 @@ def _files(patterns: Sequence[str]) -> tuple[str, ...]:
 def _cores() -> int:
   """Those that this process may use, where the system tells."""
   return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
-
-def _check_output(output: str, files: Sequence[str]) -> None:
-  streaming.check_output(output)
-  if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):
-    raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
-
-
-@contextlib.contextmanager
-def _writing(output: str | None, scorer: Scorer) -> Iterator[streaming.Write]:
-  if output:
-    with streaming.predictions_file(output, scorer.schema) as write:
-      yield write
-  else:
-    with streaming.predictions_stream(sys.stdout.buffer, scorer.schema) as write:
-      yield write
 
 
 @contextlib.contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from configs.errors import UserError
 from pipeline.local import terminal
@@ -19,23 +17,18 @@ _SETTINGS = 12
 def run(directory: str, against: str | None = None) -> None:
   """Writes the page of a run, or the comparison of two.
 
-  Args:
-    directory: the output directory of a run.
-    against: that of another run.
-
-  Raises:
-    UserError: one of them is none, or the page can't be written.
+  Raises `UserError` where one of them is none, or the page can't be written.
   """
   terminal.prepare()
   # TensorFlow tells every process about the machine.
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
-    from pipeline import report
+  with terminal.captured() as console:
+    from pipeline.report.page import write, write_comparison
 
     try:
       if against is None:
-        _tell(console, report.write(directory))
+        _tell(console, write(directory))
         return
-      page = report.write_comparison(directory, against)
+      page = write_comparison(directory, against)
     except OSError as error:
       raise UserError(f"The report of '{directory}' can't be written: {error.strerror or error}.") from error
     _compare(console, directory, against)
@@ -52,9 +45,8 @@ def _compare(console: Console, directory: str, against: str) -> None:
   from pipeline.report.record import read_record
 
   found = compare(read_record(directory), read_record(against))
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for heading in found.outcomes.headings:
-    table.add_column(escape(heading.text), justify='right' if heading.numeric and heading.text else 'left')
+  first, *sides = (escape(heading.text) for heading in found.outcomes.headings)
+  table = terminal.plain_table(first, *terminal.right(*sides))
   for row in found.outcomes.rows:
     name, *cells = row.cells
     unit = f' ({name.note})' if name.note else ''

@@ -27,15 +27,8 @@ def run(
     source: with spans in its pattern.
     output: where everything goes, held by the caller.
     now: the time of the decision, with a zone.
-    force: run whatever the triggers say.
 
-  Returns:
-    The exit code: 0 unless a run failed.
-
-  Raises:
-    DataSourceError: the rides can't be read as the config says.
-    UserError: the record of earlier runs can't be read.
-    MetadataStoreError: the metadata store can't be used.
+  Returns the exit code: 0 unless a run failed. Raises what `pipeline.commands.run.run` does.
   """
   with commands_run.opened(config, source, output, show=False) as session:
     ledger = Ledger.load(output.ledger)
@@ -117,18 +110,13 @@ def back_fill(
   failed; a run that fails otherwise than by anomalies in its rides ends the back-fill.
 
   Args:
-    config: the whole run.
-    source: with spans in its pattern.
-    output: where everything goes, held by the caller.
+    source, output: as of `run`.
     first: a day such as `2026-01-31`, or the number of a span.
     last: the same, not before `first`.
     now: the time that is noted.
 
-  Returns:
-    The exit code: 0 if every run came to its end.
-
-  Raises:
-    DataSourceError: the rides can't be read as the config says, or there is no such span.
+  Returns the exit code: 0 if every run came to its end. Raises `DataSourceError` where the rides can't be read as the
+  config says, or there is no such span.
   """
   bounds = (_number(first, source, '--from'), _number(last, source, '--to'))
   with commands_run.opened(config, source, output) as session:

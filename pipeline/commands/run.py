@@ -19,13 +19,14 @@ from rich.text import Text
 from configs import loading
 from configs.records import Estimate
 from configs.run import RunConfig
+from models.compression.pictures import CURVES_PICTURE
 from models.versions import served_version
 from models.whole_files import write_whole
 from pipeline import beam, sources
 from pipeline.local import terminal
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import StepObserver
-from pipeline.local.terminal import LiveView, config_view
+from pipeline.local.terminal import LiveView, config_view, plain_table, print_paths, right, whole
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan
 from pipeline.retraining.triggers import Verdict
@@ -57,15 +58,8 @@ Job = Callable[[StepObserver], Summary]
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   """Runs, shows progress and the outcome.
 
-  Returns:
-    The exit code: 0 unless the run failed; a model that was not blessed is a
-    result.
-
-  Raises:
-    DataSourceError: the rides can't be read as the config says.
-    ConfigError: a Beam step's engine can't run as it is set.
-    MetadataStoreError: the metadata store can't be used.
-    UserError: the record of earlier windows can't be read.
+  Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
+  and `UserError` where the record of earlier windows can't be read.
   """
   with opened(config, source, output) as session:
     if config.retraining.window is not None:
@@ -92,11 +86,7 @@ def _around(config: RunConfig, output: OutputDirectory) -> beam.Surroundings:
 def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show: bool = True) -> Iterator[Session]:
   """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
 
-  Args:
-    config: the whole run.
-    source: the rides.
-    output: where everything goes.
-    show: whether to show the config at once, and not only `show_config` before a run.
+  Args: show: whether to show the config at once, and not only `show_config` before a run.
 
   Raises:
     DataSourceError, IngestionError: the rides can't be read as the config says, also inside the block.
@@ -128,11 +118,7 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
 def perform(session: Session, config: RunConfig, output: OutputDirectory, job: Job) -> int:
   """Loads TFX and does a job with a live view, then writes the report and shows the outcome.
 
-  Returns:
-    The exit code, as of `run`.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the exit code, as of `run`. Raises `MetadataStoreError` where the metadata store can't be used.
   """
   with session.console.status('loading TFX …'):
     from pipeline.operations import store as operations_store
@@ -143,7 +129,7 @@ def perform(session: Session, config: RunConfig, output: OutputDirectory, job: J
   page = _report(session.console, output)
   if config.retention.after_run:
     _prune(session.console, config, output)
-  _show_outcome(session.console, summary, config, output, page, session.log, time.monotonic() - session.start)
+  _show_outcome(session, summary, config, output, page)
   return 0 if summary.status in _OK else 1
 
 
@@ -160,10 +146,10 @@ def show_config(console: Console, config: RunConfig, source: DataSource) -> None
 
 def _report(console: Console, output: OutputDirectory) -> pathlib.Path | None:
   """The page of the run; a run is not lost with its page."""
-  from pipeline import report
+  from pipeline.report.page import write
 
   try:
-    return report.write(output.path)
+    return write(output.path)
   except Exception as error:
     logging.getLogger(__name__).exception('The report could not be written.')
     console.print(f' [yellow]![/] The report could not be written: {escape(str(error))}')
@@ -184,14 +170,9 @@ def _prune(console: Console, config: RunConfig, output: OutputDirectory) -> None
 
 
 def _show_outcome(
-  console: Console,
-  summary: Summary,
-  config: RunConfig,
-  output: OutputDirectory,
-  page: pathlib.Path | None,
-  log: pathlib.Path,
-  wall: float,
+  session: Session, summary: Summary, config: RunConfig, output: OutputDirectory, page: pathlib.Path | None
 ) -> None:
+  console = session.console
   _show_rows(console, summary.rows)
   _show_divergences(console, summary.findings)
   for finding in summary.findings:
@@ -206,20 +187,17 @@ def _show_outcome(
   if summary.metrics:
     console.print(_metrics_table(summary, summary.metrics, config))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
+  wall = time.monotonic() - session.start
   console.print(f'\n[bold {color}]{summary.status.value}[/] in {wall:.0f} s: {escape(summary.reason)}')
-  paths = {
+  paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
     'model': summary.pushed_path,
-    'curves': summary.curves and f'{summary.curves}/loss_curve.png',
+    'curves': summary.curves and f'{summary.curves}/{CURVES_PICTURE}',
     'quarantine': summary.quarantine if summary.rows and summary.rows.quarantined else None,
     'summary': output.summary,
-    'log': log,
+    'log': session.log,
   }
-  table = Table.grid(padding=(0, 2))
-  for name, path in paths.items():
-    if path:
-      table.add_row(f'[dim]{name}[/dim]', _relative(str(path)))
-  console.print(table)
+  print_paths(console, paths)
 
 
 def _show_rows(console: Console, rows: RowsRecord | None) -> None:
@@ -250,13 +228,9 @@ def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> No
 
 
 def _metrics_table(summary: Summary, metrics: MetricsRecord, config: RunConfig) -> Table:
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column(f'eval split ({config.dataset.currency})')
-  for name in ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration'):
-    table.add_column(name, justify='right')
   base = {row.name: row.root_mean_squared_error for row in summary.base_slices}
-  if base:
-    table.add_column('RMSE of dense', justify='right')
+  figures = ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration', *(['RMSE of dense'] if base else []))
+  table = plain_table(f'eval split ({config.dataset.currency})', *right(*figures))
   for row in summary.slices:
     whole = not row.slice
     table.add_row(
@@ -272,11 +246,8 @@ def _metrics_table(summary: Summary, metrics: MetricsRecord, config: RunConfig) 
 
 def _variants_table(summary: Summary, currency: str) -> Table:
   """One line per lite file, as the files themselves measured."""
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column('lite file', no_wrap=True)
-  for name in (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero'):
-    table.add_column(name, justify='right', no_wrap=True)
-  table.add_column('budget')
+  figures = (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero')
+  table = plain_table(*whole('lite file'), *right(*figures, no_wrap=True), 'budget')
   for variant in summary.variants:
     if variant.rmse is None:
       table.add_row(variant.name, *([''] * 7), f'[yellow]{escape(variant.reason or "")}[/]')
@@ -299,10 +270,8 @@ def _variants_table(summary: Summary, currency: str) -> Table:
 
 def _recipes_table(recipes: Sequence[RecipeRecord], currency: str) -> Table:
   """One line per training recipe; every figure is read back from the exported model."""
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  table.add_column('training recipe', no_wrap=True)
-  for name in (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct'):
-    table.add_column(name, justify='right', no_wrap=True)
+  figures = (f'RMSE [95 %] ({currency})', 'to dense [95 %]', 'weights', 'zero', 'distinct')
+  table = plain_table(*whole('training recipe'), *right(*figures, no_wrap=True))
   for recipe in recipes:
     table.add_row(
       f'[bold]{recipe.name}[/] (served)' if recipe.served else recipe.name,
@@ -323,24 +292,10 @@ def _ratio(estimate: Estimate | None) -> str:
   return f'{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]' if estimate else ''
 
 
-def _relative(path: str) -> str:
-  """The path from here, where it lies below."""
-  try:
-    return str(pathlib.Path(path).relative_to(pathlib.Path.cwd()))
-  except ValueError:
-    return path
-
-
 def run_window(session: Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   """Runs on the window, or says that there is no new data.
 
-  Returns:
-    The exit code: 0 unless the run failed.
-
-  Raises:
-    IngestionError: no file matches, or the pattern has no spans.
-    UserError: the record of earlier runs can't be read.
-    MetadataStoreError: the metadata store can't be used.
+  Returns the exit code, and raises, as `run` does.
   """
   now = datetime.datetime.now(datetime.timezone.utc)
   ledger = Ledger.load(output.ledger)
@@ -365,11 +320,7 @@ def perform_window(
 ) -> int:
   """Runs a plan; arguments as of `recorded_run`.
 
-  Returns:
-    The exit code: 0 unless the run failed.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the exit code: 0 unless the run failed. Raises `MetadataStoreError` where the metadata store can't be used.
   """
 
   def job(observer: StepObserver) -> Summary:

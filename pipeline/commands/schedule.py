@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import os
 import pathlib
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column
 
 from components.ride_example_gen.files import IngestionError, check_inputs
 from configs import loading
@@ -21,28 +20,12 @@ from configs.run import RunConfig
 from models.whole_files import is_bucket
 from pipeline.local import output as local_output
 from pipeline.local import terminal
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget
 from pipeline.schedule.local import LocalSchedules, crontab_line, default_folder, machine_zone
 from pipeline.sources import files_of, rides_of
 
 _SHOWN = 3
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,62}')
-
-
-class Schedules(Protocol):
-  """What every keeper of schedules can do."""
-
-  def all(self) -> tuple[Schedule, ...]:
-    """All of this project."""
-
-  def pause(self, name: str) -> Schedule:
-    """Stops firing."""
-
-  def resume(self, name: str) -> Schedule:
-    """Fires again."""
-
-  def delete(self, name: str) -> Schedule:
-    """Removes it."""
 
 
 def create(
@@ -59,9 +42,7 @@ def create(
 ) -> None:
   """Creates a schedule and says when it fires next; for a crontab, only makes the output directory and says the line.
 
-  Raises:
-    ScheduleError, ConfigError, DataSourceError, OutputError, TargetError: a user's mistake.
-    SubmissionError: the backend refused, or can't be reached.
+  Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
   cron = Cron.parse(expression, zone)
   resolved = loading.load(config, overrides)
@@ -78,11 +59,16 @@ def create(
     if warning := _no_rides_yet(resolved):
       print(f'Warning: {warning}', file=sys.stderr)
     return
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     if target is ScheduleTarget.LOCAL:
       schedule = _local(units).create(name, cron, *_local_command(name, config, overrides, output, resolved))
     else:
-      schedule = _in_a_cloud(target, name, cron, resolved, cluster_zone, console)
+      from pipeline.commands.cloud import compile_checked
+      from pipeline.places import Target
+
+      # The spans are found by each run itself.
+      compiled = compile_checked(resolved, rides_of(resolved.dataset), Target(target.value), console)
+      schedule = _keeper_in_a_cloud(target, resolved, cluster_zone).create(name, cron, compiled)
     _show(console, [schedule])
     if target is ScheduleTarget.LOCAL and (warning := _no_rides_yet(resolved)):
       console.print(f' [yellow]![/] {escape(warning)}')
@@ -121,54 +107,34 @@ def _no_rides_yet(config: RunConfig) -> str | None:
   return None
 
 
-def _in_a_cloud(
-  target: ScheduleTarget, name: str, cron: Cron, config: RunConfig, cluster_zone: str, console: Console
-) -> Schedule:
-  """Compiles for the target and hands over; the spans are found by each run itself."""
-  from pipeline.cloud.settings import platform_settings
-  from pipeline.commands.cloud import compile_checked
-  from pipeline.places import Target
+def keeper(target: str, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
+  """Who keeps the schedules of a target. Raises `ConfigError` or `TargetError` for a user's mistake."""
+  if target == ScheduleTarget.LOCAL:
+    return _local(units)
+  with terminal.captured():  # Google's packages warn when they are imported.
+    return _keeper_in_a_cloud(ScheduleTarget(target), loading.load(config, overrides))
 
-  compiled = compile_checked(config, rides_of(config.dataset), Target(target.value), console)
+
+def _keeper_in_a_cloud(target: ScheduleTarget, config: RunConfig, cluster_zone: str = 'UTC') -> Any:
+  from pipeline.cloud.settings import platform_settings
+
   platform = platform_settings(config.platform)
   if target is ScheduleTarget.KFP:
     from pipeline.schedule.kfp import KfpSchedules
 
-    return KfpSchedules(platform, cluster_zone).create(name, cron, compiled)
+    return KfpSchedules(platform, cluster_zone)
   from pipeline.schedule.vertex import VertexSchedules
 
-  return VertexSchedules(platform).create(name, cron, compiled)
-
-
-def keeper(target: ScheduleTarget, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
-  """Who keeps the schedules of a target.
-
-  Raises:
-    ConfigError, TargetError: a user's mistake.
-  """
-  if target is ScheduleTarget.LOCAL:
-    return _local(units)
-  from pipeline.cloud.settings import platform_settings
-
-  platform: Any = platform_settings(loading.load(config, overrides).platform)
-  with terminal.captured(pathlib.Path(os.devnull)):  # Google's packages warn when they are imported.
-    if target is ScheduleTarget.KFP:
-      from pipeline.schedule.kfp import KfpSchedules
-
-      return KfpSchedules(platform)
-    from pipeline.schedule.vertex import VertexSchedules
-
-    return VertexSchedules(platform)
+  return VertexSchedules(platform)
 
 
 def change(schedules: Schedules, verb: str, name: str) -> None:
   """Pauses, resumes or deletes a schedule and shows it.
 
-  Raises:
-    ScheduleError: there is none of this name.
-    SubmissionError: the backend refused, or can't be reached.
+  Raises `ScheduleError` where there is none of this name; `SubmissionError` where the backend refused, or can't be
+  reached.
   """
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  with terminal.captured() as console:
     schedule: Schedule = getattr(schedules, verb)(name)
     if verb == 'delete':
       console.print(f"Deleted the schedule '{escape(name)}' ({escape(schedule.cron)}, {schedule.zone}).")
@@ -177,12 +143,8 @@ def change(schedules: Schedules, verb: str, name: str) -> None:
 
 
 def show(schedules: Schedules) -> None:
-  """Lists the schedules.
-
-  Raises:
-    SubmissionError: the backend can't be reached.
-  """
-  with terminal.captured(pathlib.Path(os.devnull)) as console:
+  """Lists the schedules. Raises `SubmissionError` where the backend can't be reached."""
+  with terminal.captured() as console:
     found = schedules.all()
     if not found:
       console.print('No schedules.')
@@ -191,9 +153,8 @@ def show(schedules: Schedules) -> None:
 
 
 def _show(console: Console, schedules: Sequence[Schedule]) -> None:
-  table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-  for column in ('schedule', 'target', 'cron', 'time zone', 'state', 'kept as'):
-    table.add_column(column, overflow='fold')
+  names = ('schedule', 'target', 'cron', 'time zone', 'state', 'kept as')
+  table = terminal.plain_table(*(Column(name, overflow='fold') for name in names))
   for one in schedules:
     table.add_row(one.name, one.target.value, escape(one.cron), one.zone, one.state.value, escape(one.place))
   console.print(table)

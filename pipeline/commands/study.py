@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from configs import loading
-from configs.base import Problem
 from configs.checks import recipe_problems, scheme_problems
 from configs.errors import UserError
 from configs.layers import model_layers
@@ -30,25 +29,8 @@ from pipeline.study.page import StudyTable, findings, markdown, study_tables
 from pipeline.study.records import StudyRecord
 
 
-def study_problems(config: RunConfig) -> list[Problem]:
-  """Everything that is wrong with `config.study` for the dataset and the model, located from the top."""
-  study, found = config.study, []
-  if StudyBlock.COMPRESSION in study.blocks:
-    sweep, layers = study.compression, model_layers(config.dataset, config.features, config.model)
-    recipes = [problem for recipe in sweep.recipes for problem in recipe_problems(recipe, config.model, layers)]
-    schemes = [problem for scheme in sweep.schemes for problem in scheme_problems(scheme, sweep.recipes, layers)]
-    found += [problem.under('recipes') for problem in recipes]
-    found += [problem.under('schemes') for problem in schemes]
-  return [problem.under('study', 'compression') for problem in found]
-
-
 class StudyProgress:
-  """Shows the progress of a study; use it with `with`.
-
-  Args:
-    console: where to draw.
-    directory: where units are kept, for the sentence about those of an earlier study.
-  """
+  """Shows the progress of a study; use it with `with`. Units of earlier studies lie in `directory`."""
 
   def __init__(self, console: Console, directory: pathlib.Path) -> None:
     self._console, self._directory = console, directory
@@ -109,8 +91,7 @@ _UNITS = 'units'
 def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Sequence[str]) -> tuple[str, ...]:
   """The overrides of a config that the command's options stand for, the user's own `--set` last.
 
-  Raises:
-    UserError: there is no block of that name.
+  Raises `UserError` where there is no block of that name.
   """
   for block in blocks:
     try:
@@ -122,22 +103,20 @@ def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Se
 
 
 def check(config: RunConfig) -> None:
-  """Refuses a study that its model makes impossible.
-
-  Raises:
-    ConfigError: names every mistake.
-  """
-  problems = study_problems(config)
+  """Refuses a study that its model makes impossible. Raises `ConfigError`, which names every mistake."""
+  if StudyBlock.COMPRESSION not in config.study.blocks:
+    return
+  sweep, layers = config.study.compression, model_layers(config.dataset, config.features, config.model)
+  recipes = [problem for recipe in sweep.recipes for problem in recipe_problems(recipe, config.model, layers)]
+  schemes = [problem for scheme in sweep.schemes for problem in scheme_problems(scheme, sweep.recipes, layers)]
+  problems = [problem.under('study', 'compression', 'recipes') for problem in recipes]
+  problems += [problem.under('study', 'compression', 'schemes') for problem in schemes]
   if problems:
     raise loading.ConfigError('\n'.join(['The study does not fit the config:', *(f'  - {one}' for one in problems)]))
 
 
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
-  """Makes the study and shows it.
-
-  Raises:
-    UserError: a user's mistake.
-  """
+  """Makes the study and shows it."""
   start = time.monotonic()
   write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
@@ -181,8 +160,7 @@ def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecor
 def print_markdown(directory: str, blocks: Sequence[str]) -> None:
   """Prints the tables of a finished study as Markdown.
 
-  Raises:
-    UserError: there is none, or no block of that name.
+  Raises `UserError` where there is none, or no block of that name.
   """
   from pipeline.study import results as study_results
 
@@ -201,10 +179,10 @@ def _tell_setting(console: Console, config: RunConfig, rides: int) -> None:
 
 
 def _printed(table: StudyTable) -> Table:
-  shown = Table(title=table.title, title_justify='left', title_style='bold', caption=table.told, caption_justify='left',
-                box=None, padding=(0, 2, 0, 0), header_style='dim')  # fmt: skip
-  for position, heading in enumerate(table.headings):
-    shown.add_column(heading, justify='right' if position else 'left', no_wrap=True)
-  for row in table.cells:
-    shown.add_row(*(escape(cell) for cell in row))
+  name, *figures = (heading.text for heading in table.shown.headings)
+  shown = terminal.plain_table(*terminal.whole(name), *terminal.right(*figures, no_wrap=True))
+  shown.title, shown.title_justify, shown.title_style = table.title, 'left', 'bold'
+  shown.caption, shown.caption_justify = table.told, 'left'
+  for row in table.shown.rows:
+    shown.add_row(*(escape(cell.text) for cell in row.cells))
   return shown

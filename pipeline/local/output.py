@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, Any
 
 import portalocker
 
@@ -34,68 +34,44 @@ class BusyError(OutputError):
   """Another run holds the output directory."""
 
 
+class Below:
+  """An attribute that is a place below the `path` of its owner, by its name there."""
+
+  def __init__(self, name: str) -> None:
+    self._name = name
+
+  def __get__(self, owner: Any, kind: type) -> pathlib.Path:
+    return pathlib.Path(owner.path, self._name)
+
+
 @dataclasses.dataclass(frozen=True)
 class OutputDirectory:
-  """Where a local run keeps what.
-
-  Attributes:
-    path: an absolute directory.
-  """
+  """Where a local run keeps what, below an absolute `path`."""
 
   path: pathlib.Path
 
-  @property
-  def config(self) -> pathlib.Path:
-    """The resolved config of the last run."""
-    return self.path / 'config.yaml'
-
-  @property
-  def summary(self) -> pathlib.Path:
-    """What the last run came to."""
-    return self.path / 'summary.json'
-
-  @property
-  def metadata(self) -> pathlib.Path:
-    """ML Metadata, where it is on SQLite."""
-    return self.path / 'metadata.sqlite'
-
-  @property
-  def ledger(self) -> pathlib.Path:
-    """What runs on windows of spans have read so far."""
-    return self.path / 'retraining.json'
-
-  @property
-  def artifacts(self) -> pathlib.Path:
-    """TFX's pipeline root."""
-    return self.path / 'artifacts'
-
-  @property
-  def checkpoints(self) -> pathlib.Path:
-    """Unfinished trainings; the next run goes on from there."""
-    return self.path / 'checkpoints'
-
-  @property
-  def variants(self) -> pathlib.Path:
-    """Finished lite files; a run converts only what is not there."""
-    return self.path / 'variants'
-
-  @property
-  def serving(self) -> pathlib.Path:
-    """The push destination: one directory per version."""
-    return self.path / 'serving'
-
-  @property
-  def logs(self) -> pathlib.Path:
-    """One log file per run."""
-    return self.path / 'logs'
+  config = Below('config.yaml')
+  """The resolved config of the last run."""
+  summary = Below('summary.json')
+  """What the last run came to."""
+  metadata = Below('metadata.sqlite')
+  """ML Metadata, where it is on SQLite."""
+  ledger = Below('retraining.json')
+  """What runs on windows of spans have read so far."""
+  artifacts = Below('artifacts')
+  """TFX's pipeline root."""
+  checkpoints = Below('checkpoints')
+  """Unfinished trainings; the next run goes on from there."""
+  variants = Below('variants')
+  """Finished lite files; a run converts only what is not there."""
+  serving = Below('serving')
+  """The push destination: one directory per version."""
+  logs = Below('logs')
+  """One log file per run."""
 
 
 def at(path: str) -> OutputDirectory:
-  """The directory of this path, be it there or not.
-
-  Raises:
-    OutputError: it is no path of this machine.
-  """
+  """The directory of this path, be it there or not. Raises `OutputError` where it is no path of this machine."""
   if is_bucket(path):
     raise OutputError(
       f"The output '{path}' does not lie on this machine, and this command works in a folder; name one. Runs in the "
@@ -107,8 +83,7 @@ def at(path: str) -> OutputDirectory:
 def prepare(path: str) -> OutputDirectory:
   """Creates the directory and checks that it can be written and has room.
 
-  Raises:
-    OutputError: it is a bucket or a file, not writable, or full.
+  Raises `OutputError` where it is a bucket or a file, not writable, or full.
   """
   directory = at(path)
   try:
@@ -136,12 +111,10 @@ def locked(
   """Holds the directory for one run; the lock dies with the process, however that ends.
 
   Args:
-    directory: to hold.
     wait: whether to wait for another run to end, instead of being refused.
     waiting: is told once of whom, before the waiting begins.
 
-  Raises:
-    BusyError: another run holds it; says which process, since when.
+  Raises `BusyError` where another run holds it; says which process, since when.
   """
   file = directory.path / '.lock'
   with file.open('a+') as handle:

@@ -7,6 +7,7 @@ import logging
 import pathlib
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from components.pusher.rollback import manifest_digest
 from components.ride_validator.findings import AnomaliesError
@@ -41,19 +42,12 @@ def run(
   """Runs the whole pipeline and writes its summary, whatever happens.
 
   Args:
-    config: what to run.
-    source: the rides.
-    output: where everything goes.
-    observer: is told of each step.
     window: what is read, of a run on a window.
     triggers: why such a run is made.
     notes: sentences that go before the summary's own notes.
 
-  Returns:
-    The summary, as written to `output.summary`.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the summary, as written to `output.summary`. Raises `MetadataStoreError` where the metadata store can't be
+  used.
   """
   steps: list[Step] = []
   after: dict[str, list[str]] = {}
@@ -79,10 +73,10 @@ def run(
     anomalies = isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
   result = _name_what_serves(result, steps, output.serving)
-  result = result.model_copy(update=facts.properties() | {'run': run_id, 'config': str(output.config)})
+  told: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': (*notes, *result.notes)}
   if window is not None:
-    result = result.model_copy(update={'ended_early': False, 'window': window, 'triggers': tuple(triggers)})
-  result = result.model_copy(update={'notes': (*notes, *result.notes)})
+    told |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
+  result = result.model_copy(update=facts.properties() | told)
   try:
     result.write(output.summary)
   except OSError as error:  # A full disk; what happened is still told on the terminal.
@@ -155,13 +149,9 @@ def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
 def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
   """Reads `config.yaml` of an output directory.
 
-  Args:
-    output: the directory.
-    overrides: `section.key=value` texts.
-
-  Raises:
-    ConfigError: there is none, or this version of the code can't read it.
-    ConfigError: an override is wrong.
+  Args: overrides: `section.key=value` texts.
+  Raises `ConfigError` where there is none, or this version of the code can't read it; `ConfigError` where an override
+  is wrong.
   """
   if not output.config.is_file():
     raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tfx import types
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as pipeline_lib
 from tfx.orchestration.local import runner_utils
@@ -17,7 +16,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from configs.errors import FailedError
-from pipeline.operations.store import connect
+from pipeline.operations.store import connect, plain_properties
 
 
 class StepState(str, enum.Enum):
@@ -43,7 +42,6 @@ class Step:
 
   Attributes:
     name: the node's id.
-    state: how it ended.
     seconds: wall time, driver and metadata included.
     outputs: artifacts by output key; empty unless complete or cached.
   """
@@ -90,20 +88,17 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     connection: to the metadata store. It is given here and not to the pipeline,
       whose description is logged: it may hold a password.
     run_id: names the run in the store; no other run there has the same.
-    observer: is told when steps begin and end.
   """
 
-  def __init__(self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver) -> None:
-    self._connection = connection
-    self._run_id = run_id
-    self._observer = observer
-    self.steps: list[Step] = []
+  def __init__(
+    self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver, steps: list[Step]
+  ) -> None:
+    self._connection, self._run_id, self._observer, self.steps = connection, run_id, observer, steps
 
   def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
     """Runs all nodes in order; `steps` tells how each one ended.
 
-    Raises:
-      StepFailedError: a step raised; the steps after it do not run.
+    Raises `StepFailedError` where a step raised; the steps after it do not run.
     """
     del run_options
     runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_id})
@@ -161,14 +156,8 @@ def run_locally(
   observer: StepObserver,
   steps: list[Step],
 ) -> None:
-  """Compiles and runs `pipeline`; appends to `steps` as they end.
-
-  Raises:
-    StepFailedError: a step raised.
-  """
-  runner = ObservedLocalRunner(connection, run_id, observer)
-  runner.steps = steps
-  runner.run(pipeline)
+  """Compiles and runs `pipeline`; appends to `steps` as they end. Raises `StepFailedError` where a step raised."""
+  ObservedLocalRunner(connection, run_id, observer, steps).run(pipeline)
 
 
 def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepState, dict[str, list[Output]]]:
@@ -180,12 +169,8 @@ def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepStat
       return StepState.FAILED, {}
     artifacts = execution_lib.get_output_artifacts(handle, execution_id)
   cached = execution.last_known_state == execution.CACHED
-  outputs = {key: [_output(artifact) for artifact in values] for key, values in artifacts.items()}
+  outputs = {
+    key: [Output(artifact.uri, plain_properties(artifact.mlmd_artifact)) for artifact in values]
+    for key, values in artifacts.items()
+  }
   return (StepState.CACHED if cached else StepState.COMPLETE), outputs
-
-
-def _output(artifact: types.Artifact) -> Output:
-  properties = {}
-  for name, value in artifact.mlmd_artifact.custom_properties.items():
-    properties[name] = getattr(value, value.WhichOneof('value')) if value.WhichOneof('value') else None
-  return Output(uri=artifact.uri, properties=properties)

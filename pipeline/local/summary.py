@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from tfx.dsl.io import fileio
 
@@ -16,39 +17,42 @@ from components.fare_evaluator.records import (
   EvaluatedSlice,
   EvaluationIntervals,
 )
-from components.pruning_trainer import recipe_key, report_file
+from components.pruning_trainer.keys import recipe_key
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, from_json
-from configs.records import parse_list
+from configs.records import RecordT, parse_list
 from configs.run import RunConfig
-from models.compression.records import TrainingReport
+from models.compression.records import TrainingReport, report_file
 from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFigures
 from pipeline.local.runner import Step, StepState, output_of
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, StepRecord, Summary
 
+T = TypeVar('T')
+
 
 def summarize(
-  config: RunConfig,
-  steps: Sequence[Step],
-  failure: str | None,
-  anomalies: bool,
-  after: Mapping[str, Sequence[str]],
+  config: RunConfig, steps: Sequence[Step], failure: str | None, anomalies: bool, after: Mapping[str, Sequence[str]]
 ) -> Summary:
   """The summary of a run that got past its configuration.
 
   Args:
-    config: what was run.
-    steps: the steps that ended.
     failure: why the run stopped, or `None` if it came to its end.
     anomalies: whether it was the anomaly gate that stopped it.
     after: names of the steps that each one waits for.
   """
-  intervals, refusals = _intervals(steps), _refusals(steps)
-  compression = _compression(steps)
-  pushed = output_of(steps, 'Pusher', 'pushed_model')
-  destination = pushed.properties.get('pushed_destination') if pushed and pushed.properties.get('pushed') else None
-  withdrawn = pushed.properties.get('withdrawn') if pushed else None
-  status, reason = _ending(failure, anomalies, destination, refusals, compression, withdrawn)
+  intervals = _record(EvaluationIntervals, steps, 'FareEvaluator', 'evaluation', INTERVALS_FILE)
+  refusals = _list(str, steps, 'FareEvaluator', 'evaluation', REFUSALS_FILE)
+  compression = _record(CompressionRecord, steps, 'CompressionGate', 'report', REPORT_FILE)
+  output = output_of(steps, 'Pusher', 'pushed_model')
+  push = output.properties if output else {}
+  destination = push.get('pushed_destination') if push.get('pushed') else None
+  if failure is not None:
+    status, reason = (Status.ANOMALIES if anomalies else Status.FAILED), failure
+  elif destination:
+    assert compression is not None
+    status, reason = Status.PUSHED, f'The model keeps every threshold and was pushed. {compression.reason}'
+  else:
+    status, reason = Status.NOT_BLESSED, push.get('withdrawn') or _refusal(refusals, compression)
   return Summary(
     status=status,
     reason=reason,
@@ -56,8 +60,8 @@ def summarize(
     rows=_rows(steps),
     metrics=MetricsRecord(rmse=intervals.rmse, mae=intervals.mae) if intervals else None,
     rmse_without_worst_5=intervals.rmse_without_worst_5 if intervals else None,
-    slices=_slices(steps, 'FareEvaluator'),
-    base_slices=_slices(steps, 'BaseEvaluator'),
+    slices=_list(EvaluatedSlice, steps, 'FareEvaluator', 'evaluation', SLICES_FILE),
+    base_slices=_list(EvaluatedSlice, steps, 'BaseEvaluator', 'evaluation', SLICES_FILE),
     recipes=_recipes(config, steps),
     variants=tuple(map(_variant, compression.variants)) if compression else (),
     chosen=compression.chosen if compression else None,
@@ -67,7 +71,7 @@ def summarize(
     findings=_findings(steps),
     blessed=_blessed(steps),
     pushed_path=destination,
-    pushed_version=pushed.properties.get('pushed_version') if pushed and destination else None,
+    pushed_version=push.get('pushed_version') if destination else None,
     timings={step.name: round(step.seconds, 3) for step in steps},
     steps=tuple(
       StepRecord(name=step.name, state=step.state, seconds=step.seconds, after=tuple(after.get(step.name, ())))
@@ -80,25 +84,9 @@ def summarize(
   )
 
 
-def _ending(
-  failure: str | None,
-  anomalies: bool,
-  destination: str | None,
-  refused: Sequence[str],
-  compression: CompressionRecord | None,
-  withdrawn: str | None,
-) -> tuple[Status, str]:
-  if failure is not None:
-    return (Status.ANOMALIES if anomalies else Status.FAILED), failure
-  if destination:
-    assert compression is not None
-    return Status.PUSHED, f'The model keeps every threshold and was pushed. {compression.reason}'
-  if withdrawn:
-    return Status.NOT_BLESSED, withdrawn
-  refusals = list(refused)
-  if compression and compression.chosen is None:
-    refusals.append(compression.reason)
-  return Status.NOT_BLESSED, ' '.join(refusals) or 'The model was not blessed; the served model stays.'
+def _refusal(refused: Sequence[str], compression: CompressionRecord | None) -> str:
+  refusals = [*refused, *([compression.reason] if compression and compression.chosen is None else [])]
+  return ' '.join(refusals) or 'The model was not blessed; the served model stays.'
 
 
 def _blessed(steps: Sequence[Step]) -> bool | None:
@@ -115,22 +103,6 @@ def _rows(steps: Sequence[Step]) -> RowsRecord | None:
     return None
   counts = read_counts(uri)
   return RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
-
-
-def _intervals(steps: Sequence[Step]) -> EvaluationIntervals | None:
-  path = _file(steps, 'FareEvaluator', 'evaluation', INTERVALS_FILE)
-  return None if path is None else EvaluationIntervals.parse(_read(path), path)
-
-
-def _refusals(steps: Sequence[Step]) -> tuple[str, ...]:
-  path = _file(steps, 'FareEvaluator', 'evaluation', REFUSALS_FILE)
-  return () if path is None else parse_list(str, _read(path), path)
-
-
-def _slices(steps: Sequence[Step], evaluator: str) -> tuple[EvaluatedSlice, ...]:
-  """A model's metrics by slice; the BaseEvaluator is there where another recipe than the dense base is served."""
-  path = _file(steps, evaluator, 'evaluation', SLICES_FILE)
-  return () if path is None else parse_list(EvaluatedSlice, _read(path), path)
 
 
 def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ...]:
@@ -162,11 +134,6 @@ _TOLD = (
 )  # fmt: skip
 
 
-def _compression(steps: Sequence[Step]) -> CompressionRecord | None:
-  path = _file(steps, 'CompressionGate', 'report', REPORT_FILE)
-  return None if path is None else CompressionRecord.parse(_read(path), path)
-
-
 def _variant(variant: JudgedVariant) -> JudgedVariant:
   """What the summary tells of a variant; null where it could not be made."""
   return JudgedVariant.model_construct(**{key: getattr(variant, key) for key in _TOLD})
@@ -174,27 +141,31 @@ def _variant(variant: JudgedVariant) -> JudgedVariant:
 
 def _reduction(steps: Sequence[Step]) -> ReductionFigures | None:
   """What became of the features where they were reduced."""
-  path = _file(steps, 'DimensionalityReduction', 'report', DETAILS_FILE)
-  if path is None:
+  details = _record(ReductionDetails, steps, 'DimensionalityReduction', 'report', DETAILS_FILE)
+  if details is None:
     return None
-  details = ReductionDetails.parse(_read(path), path)
   told = ReductionFigures.model_fields.keys() & details.model_fields_set
   return ReductionFigures.model_construct(**{name: getattr(details, name) for name in told})
 
 
 def _findings(steps: Sequence[Step]) -> tuple[FindingRecord, ...]:
   uri = _uri(steps, 'AnomalyGate', 'findings')
-  if uri is None:
-    return ()
-  with fileio.open(os.path.join(uri, FINDINGS_FILE)) as file:
-    found = from_json(file.read())
+  found = from_json(_read(os.path.join(uri, FINDINGS_FILE))) if uri else ()
   return tuple(FindingRecord(sentence=finding.sentence(), **dataclasses.asdict(finding)) for finding in found)
 
 
-def _file(steps: Sequence[Step], name: str, key: str, file: str) -> str | None:
+def _record(kind: type[RecordT], steps: Sequence[Step], name: str, key: str, file: str) -> RecordT | None:
   """A file in the single output `key` of the step `name`; `None` if it did not come to that."""
   uri = _uri(steps, name, key)
-  return None if uri is None else os.path.join(uri, file)
+  path = os.path.join(uri or '', file)
+  return kind.parse(_read(path), path) if uri else None
+
+
+def _list(kind: type[T], steps: Sequence[Step], name: str, key: str, file: str) -> tuple[T, ...]:
+  """The same of a file that is a list; empty if it did not come to that."""
+  uri = _uri(steps, name, key)
+  path = os.path.join(uri or '', file)
+  return parse_list(kind, _read(path), path) if uri else ()
 
 
 def _read(path: str) -> str:

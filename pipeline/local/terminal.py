@@ -9,19 +9,18 @@ import pathlib
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from configs.compression import SCHEMES, Scheme
+from configs.compression import SCHEMES
 from configs.presets import RECIPES, PresetFolder
-from configs.recipe import Recipe
 from configs.run import RunConfig
 from pipeline.local.runner import Step, StepState
 
@@ -36,11 +35,7 @@ _PLAIN_STEPS = frozenset({'EarlierStatistics', 'ServedModel', 'WarmStartModel'})
 
 
 class LiveView:
-  """Shows steps while they run; on a pipe, a line as each one ends.
-
-  Args:
-    console: where to draw.
-  """
+  """Shows steps while they run; on a pipe, a line as each one ends."""
 
   def __init__(self, console: Console) -> None:
     self._console = console
@@ -74,9 +69,7 @@ class LiveView:
     rows = Table.grid(padding=(0, 1))
     for name, since in list(self._running.items()):
       rows.add_row(
-        Spinner('dots', style='cyan'),
-        f'{name:<24}',
-        Text(f'{time.monotonic() - since:6.1f} s', style='bold'),
+        Spinner('dots', style='cyan'), f'{name:<24}', Text(f'{time.monotonic() - since:6.1f} s', style='bold')
       )
     return rows
 
@@ -86,20 +79,38 @@ def _is_plain(step: Step) -> bool:
   return step.name.split('-')[0] in _PLAIN_STEPS and step.seconds < 1 and step.state is not StepState.FAILED
 
 
+def plain_table(*columns: Column | str) -> Table:
+  """A table without lines."""
+  return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style='dim')
+
+
+def whole(*names: str) -> tuple[Column, ...]:
+  """Columns of words that stay on one line."""
+  return tuple(Column(name, no_wrap=True) for name in names)
+
+
+def right(*names: str, no_wrap: bool = False) -> tuple[Column, ...]:
+  """Columns of figures."""
+  return tuple(Column(name, justify='right', no_wrap=no_wrap) for name in names)
+
+
+def print_paths(console: Console, paths: Mapping[str, pathlib.Path | str | None]) -> None:
+  """Prints where things lie by their names, below this folder from here; those that are not `None`."""
+  table, here = Table.grid(padding=(0, 2)), pathlib.Path.cwd()
+  for name, path in paths.items():
+    if path:
+      inside = pathlib.Path(path).is_relative_to(here)
+      table.add_row(f'[dim]{name}[/dim]', str(pathlib.Path(path).relative_to(here) if inside else path))
+  console.print(table)
+
+
 _WIDTH = 120
 """Columns where there is no terminal to ask."""
 
 
 @contextlib.contextmanager
-def captured(log: pathlib.Path) -> Iterator[Console]:
-  """Sends everything that is printed or logged to `log`, C++ included.
-
-  Args:
-    log: is created or appended to.
-
-  Yields:
-    A console that still writes to what standard output was.
-  """
+def captured(log: pathlib.Path = pathlib.Path(os.devnull)) -> Iterator[Console]:
+  """Appends all that is printed or logged to `log`, C++ included; yields a console on what standard output was."""
   sys.stdout.flush()
   sys.stderr.flush()
   saved = os.dup(1), os.dup(2)
@@ -136,13 +147,8 @@ _OPTIONAL = ('reduction', 'beam', 'metadata', 'retention', 'retraining', 'platfo
 def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
   """The resolved config as YAML that gives the same config when it is read again.
 
-  Args:
-    config: resolved.
-
-  Returns:
-    The text, and the sections that are left out of it as they are all by
-    default. A recipe or scheme that is the packaged one of its name stands
-    there by that name.
+  Returns the text, and the sections that are left out of it as they are all by default. A recipe or scheme that is the
+  packaged one of its name stands there by that name.
   """
   values = config.model_dump(mode='json')
   unchanged = tuple(
@@ -157,13 +163,10 @@ def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
 
 
 def _named(section: dict[str, Any], key: str, items: tuple[Any, ...], presets: PresetFolder) -> None:
-  section[key] = [
-    item.name if _is_packaged(item, presets) else whole for item, whole in zip(items, section[key], strict=True)
-  ]
-
-
-def _is_packaged(item: Recipe | Scheme, presets: PresetFolder) -> bool:
-  return item.name in presets.names() and item == type(item).model_validate(presets.spelled_out(item.name))
+  """Puts names in the place of what is packaged under them."""
+  for position, item in enumerate(items):
+    if item.name in presets.names() and item == type(item).model_validate(presets.spelled_out(item.name)):
+      section[key][position] = item.name
 
 
 def prepare() -> None:

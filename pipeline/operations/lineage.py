@@ -20,6 +20,7 @@ from configs.run import RunConfig
 from models.release import Manifest
 from pipeline.local.output import OutputDirectory
 from pipeline.operations.registry import AGAIN, RunEntry, pushes, read_runs
+from pipeline.operations.store import plain_properties
 
 COMPARED = frozenset({'baseline_model', 'base_model'})
 """Inputs by which another model comes in: the one that was served, to beat or to start from."""
@@ -33,12 +34,10 @@ class Made:
   """An artifact and how it came to be.
 
   Attributes:
-    artifact: as the store has it.
     type: its type's name, such as `Examples`.
     step: the node that made it.
     key: of the output.
     run: the run that made it, which may be an earlier one than whoever took it from the cache.
-    execution: the execution that made it.
   """
 
   artifact: mlmd_pb2.Artifact
@@ -48,27 +47,20 @@ class Made:
   run: str
   execution: mlmd_pb2.Execution
 
-  @property
-  def live(self) -> bool:
-    """Whether its files were not removed by retention."""
-    return bool(self.artifact.state != mlmd_pb2.Artifact.DELETED)
-
   def parameter(self, name: str) -> Any:
     """A parameter of the execution; `None` if it has no such one."""
-    return properties(self.execution).get(name)
+    return plain_properties(self.execution).get(name)
 
 
 def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str] = frozenset()) -> list[Made]:
   """Everything that some artifacts were made of, and what was made along with it.
 
   Args:
-    store: the metadata store.
     roots: ids of artifacts.
     skip: keys of inputs that are not followed, such as `COMPARED`.
 
-  Returns:
-    The artifacts, in the order of their making; a step's other outputs count, too, such as the counts of quarantined
-    rows beside the rides.
+  Returns the artifacts, in the order of their making; a step's other outputs count, too, such as the counts of
+  quarantined rows beside the rides.
   """
   executions: dict[int, mlmd_pb2.Execution] = {}
   open_artifacts, seen = set(roots), set()
@@ -84,24 +76,13 @@ def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str
 
 
 def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[Made]:
-  """What the steps of some runs made or took from the cache; each artifact is told with its first maker.
-
-  Args:
-    store: the metadata store.
-    runs: names of TFX's run contexts.
-  """
+  """What the steps of some runs, by TFX's names, made or took from the cache; each artifact with its first maker."""
   contexts = [store.get_context_by_type_and_name('pipeline_run', run) for run in runs]
   executions = [e for c in contexts if c is not None for e in store.get_executions_by_context(c.id)]
   events = store.get_events_by_execution_ids([e.id for e in executions]) if executions else []
   artifacts = {event.artifact_id for event in events if event.type in _OUTPUTS}
   makers = {maker.id: maker for maker in _makers(store, artifacts)}
   return [made for made in _outputs(store, makers) if made.artifact.id in artifacts]
-
-
-def properties(node: mlmd_pb2.Execution | mlmd_pb2.Artifact) -> Mapping[str, Any]:
-  """Custom properties as plain values."""
-  values = node.custom_properties.items()
-  return {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
 
 
 def _makers(store: mlmd.MetadataStore, artifacts: Iterable[int]) -> list[mlmd_pb2.Execution]:
@@ -121,15 +102,9 @@ def _outputs(store: mlmd.MetadataStore, executions: Mapping[int, mlmd_pb2.Execut
   types = {kind.id: kind.name for kind in store.get_artifact_types()}
   makers = {execution: _step_and_run(store, execution) for execution in executions}
   made = [
-    Made(
-      artifact=artifacts[event.artifact_id],
-      type=types[artifacts[event.artifact_id].type_id],
-      step=makers[event.execution_id][0],
-      key=_key(event),
-      run=makers[event.execution_id][1],
-      execution=executions[event.execution_id],
-    )
+    Made(artifact, types[artifact.type_id], step, _key(event), run, executions[event.execution_id])
     for event in events
+    for artifact, (step, run) in [(artifacts[event.artifact_id], makers[event.execution_id])]
   ]
   return sorted(made, key=lambda one: (one.execution.id, one.key))
 
@@ -155,7 +130,6 @@ class Provenance:
 
   Attributes:
     entry: the run that was asked for, or the rollback.
-    output: the output directory.
     rides: one mapping per ingestion: `source`, `files`, `digest`, `span`, `read`, `kept`, `quarantined`.
     artifacts: `id`, `type`, `step`, `output`, `run`, `where` and `there`, in the order of their making.
     manifest: of the version; `None` where it can't be read.
@@ -184,32 +158,39 @@ class Provenance:
 
 
 def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, entry: RunEntry) -> Provenance:
-  """Follows ML Metadata from a run's push, or from all that it made, to the rides.
-
-  Args:
-    store: the metadata store.
-    config: names the pipeline.
-    output: where the version lies.
-    entry: a run or a rollback.
-  """
+  """Follows ML Metadata from a run's push, or from all that it made, to the rides."""
   push = pushes(store, config.name).get(entry.pushed_version or 0)
   if push is not None:
     everything = lineage(store, [push.artifact.id])
     own = lineage(store, [push.artifact.id], skip=COMPARED)
   else:
     everything = own = outputs_of_run(store, [entry.run, entry.run + AGAIN])
+  mine = {made.artifact.id for made in own}
+  # What this one was compared with, or started from.
+  others = [made for made in everything if made.type == 'Model' and made.artifact.id not in mine]
   maker = _maker(read_runs(store, config, output), own, entry)
   manifest, notes = _manifest(output, entry)
   return Provenance(
     entry=entry,
     output=str(output.path),
     rides=[_rides(made, own) for made in own if made.step == _INGESTION and made.key == 'examples'],
-    artifacts=[_artifact(made) for made in own],
+    artifacts=[
+      {
+        'id': made.artifact.id,
+        'type': made.type,
+        'step': made.step,
+        'output': made.key,
+        'run': made.run.removesuffix(AGAIN),
+        'where': made.artifact.uri,
+        'there': made.artifact.state != mlmd_pb2.Artifact.DELETED,
+      }
+      for made in own
+    ],
     manifest=manifest,
     code_version=maker.code_version,
     config=maker.config,
     config_digest=hashlib.sha256(maker.config.encode()).hexdigest() if maker.config else None,
-    other_models=_other_models(everything, own),
+    other_models={'other models': ', '.join(f'{made.artifact.id} of run {made.run}' for made in others)},
     notes=notes,
   )
 
@@ -228,15 +209,13 @@ def _rides(made: Made, others: Sequence[Made]) -> dict[str, Any]:
     file = pathlib.Path(other.artifact.uri, COUNTS_FILE)
     if other.execution.id == made.execution.id and other.key == 'quarantine' and file.is_file():
       counts = RideCounts.from_json(file.read_text(encoding='utf-8'))
-  told = properties(made.artifact)
+  told = plain_properties(made.artifact)
   return {
     'source': _source(made),
     'files': list(counts.files) if counts else [],
     'digest': told.get('input_fingerprint') or made.parameter('input_fingerprint'),
     'span': told.get('span', made.parameter('span')),
-    'read': counts.read if counts else None,
-    'kept': counts.kept if counts else None,
-    'quarantined': counts.quarantined if counts else None,
+    **{name: getattr(counts, name, None) for name in ('read', 'kept', 'quarantined')},
   }
 
 
@@ -250,18 +229,6 @@ def _source(made: Made) -> str:
   return ', '.join(f'{base}/{split["pattern"]}' for split in splits)
 
 
-def _artifact(made: Made) -> dict[str, Any]:
-  return {
-    'id': made.artifact.id,
-    'type': made.type,
-    'step': made.step,
-    'output': made.key,
-    'run': made.run.removesuffix(AGAIN),
-    'where': made.artifact.uri,
-    'there': made.live,
-  }
-
-
 def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[Manifest | None, list[str]]:
   if entry.pushed_version is None:
     return None, []
@@ -272,10 +239,3 @@ def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[Manifest | None
     return verified_manifest(version), []
   except RestoreError as error:
     return None, [str(error)]
-
-
-def _other_models(everything: Sequence[Made], own: Sequence[Made]) -> dict[str, str]:
-  """Models of the lineage that this one was compared with, or that it started from."""
-  mine = {made.artifact.id for made in own}
-  others = [made for made in everything if made.type == 'Model' and made.artifact.id not in mine]
-  return {'other models': ', '.join(f'{made.artifact.id} of run {made.run}' for made in others)}

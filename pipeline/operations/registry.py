@@ -1,9 +1,8 @@
 """What the metadata store knows of whole runs, pushes and rollbacks; ML Metadata itself knows only of steps.
 
-One context of the type `farelite_run` per run, named by the run's id, begins as `running` and ends as what the
-summary says. In a store that is shared, one context of the type `farelite_pipeline` per name says which output
-directory the name belongs to: two directories under one name would serve each other's cache and compare each other's
-models.
+One context of the type `farelite_run` per run, named by the run's id, begins as `running` and ends as what the summary
+says. In a store that is shared, one context of the type `farelite_pipeline` per name says which output directory the
+name belongs to: two directories under one name would serve each other's cache and compare each other's models.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from models.versions import served_version
 from models.whole_files import write_whole
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
-from pipeline.operations.store import MetadataStoreError, place
+from pipeline.operations.store import MetadataStoreError, place, plain_properties
 from pipeline.summary_record import Summary
 
 RUN_TYPE = 'farelite_run'
@@ -54,8 +53,6 @@ class RunEntry(RecordPart):
   """A run, or a rollback: what is written to the store, and what `farelite runs` tells.
 
   Attributes:
-    run: its id.
-    pipeline: the name.
     started: ISO 8601, UTC.
     ended: the same; `None` unless it came to its end.
     status: of the summary, or `running`, `killed`, `rolled_back`.
@@ -69,10 +66,6 @@ class RunEntry(RecordPart):
     serves: whether that version serves now.
     restored_version: of a rollback: whose bytes these are.
     replaced_version: of a rollback: what served before.
-    data: the source.
-    output: the output directory.
-    host: the machine.
-    code_version: digest of the code.
     config: the whole config, as YAML.
     pruned: when its artifacts were removed; `None` if they are there.
   """
@@ -115,8 +108,7 @@ def new_run_id(now: datetime.datetime) -> str:
 def claim(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> None:
   """Makes the pipeline's name, in a shared store, belong to this output directory.
 
-  Raises:
-    MetadataStoreError: it belongs to another one, or the directory was filled with another store.
+  Raises `MetadataStoreError` where it belongs to another one, or the directory was filled with another store.
   """
   if config.metadata.kind is StoreKind.SQLITE:
     _refuse_foreign_artifacts(config, output, bool(store.get_contexts_by_type('pipeline')))
@@ -149,21 +141,23 @@ def _refuse_foreign_artifacts(config: RunConfig, output: OutputDirectory, known:
 def _claimed(
   store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, directory_id: str
 ) -> mlmd_pb2.Context | None:
-  context = mlmd_pb2.Context(name=config.name, type_id=store.put_context_type(mlmd_pb2.ContextType(name=PIPELINE_TYPE)))
-  since = datetime.datetime.now(datetime.timezone.utc)
-  set_properties(
-    context,
-    {
-      'directory_id': directory_id,
-      'directory': str(output.path),
-      'host': socket.gethostname(),
-      'since': f'{since:%Y-%m-%d %H:%M} UTC',
-    },
-  )
+  told = {
+    'directory_id': directory_id,
+    'directory': str(output.path),
+    'host': socket.gethostname(),
+    'since': f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC',
+  }
+  context = _new_context(store, PIPELINE_TYPE, config.name, told)
   try:
     store.put_contexts([context])
   except mlmd.errors.AlreadyExistsError:
     return None
+  return context
+
+
+def _new_context(store: mlmd.MetadataStore, kind: str, name: str, facts: Mapping[str, Any]) -> mlmd_pb2.Context:
+  context = mlmd_pb2.Context(name=name, type_id=store.put_context_type(mlmd_pb2.ContextType(name=kind)))
+  set_properties(context, facts)
   return context
 
 
@@ -176,17 +170,9 @@ def _directory_id(output: OutputDirectory) -> str:
 
 
 def begin(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
-  """Records that a run begins.
-
-  Args:
-    store: the metadata store.
-    run_id: from `new_run_id`.
-    facts: what is known of it.
-  """
-  context = mlmd_pb2.Context(name=run_id, type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)))
+  """Records that a run begins, under an id of `new_run_id`."""
   begun = {'status': RUNNING, 'host': socket.gethostname(), 'process': os.getpid()}
-  set_properties(context, begun | facts.properties())
-  store.put_contexts([context])
+  store.put_contexts([_new_context(store, RUN_TYPE, run_id, begun | facts.properties())])
 
 
 def update(store: mlmd.MetadataStore, run_id: str, facts: RunEntry) -> None:
@@ -220,10 +206,6 @@ def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollbac
   """A rollback's line among the runs, for the caller to write; always the same one for the same rollback."""
   when = datetime.datetime.fromisoformat(rollback.time)
   digest = hashlib.sha256(f'{pipeline}/{rollback.version}'.encode()).hexdigest()
-  context = mlmd_pb2.Context(
-    name=f'{when:%Y%m%d-%H%M%S}-{digest[:6]}',
-    type_id=store.put_context_type(mlmd_pb2.ContextType(name=RUN_TYPE)),
-  )
   facts = RunEntry(
     status=ROLLED_BACK,
     pipeline=pipeline,
@@ -234,8 +216,7 @@ def rollback_context(store: mlmd.MetadataStore, pipeline: str, rollback: Rollbac
     restored_version=rollback.restored,
     replaced_version=rollback.replaced,
   )
-  set_properties(context, facts.properties())
-  return context
+  return _new_context(store, RUN_TYPE, f'{when:%Y%m%d-%H%M%S}-{digest[:6]}', facts.properties())
 
 
 def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Execution, facts: Mapping[str, Any]) -> None:
@@ -254,8 +235,7 @@ def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Executi
 
 def get_properties(node: mlmd_pb2.Context) -> dict[str, Any]:
   """Custom properties as plain values, long texts put together again."""
-  values = node.custom_properties.items()
-  plain = {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+  plain = plain_properties(node)
   whole = {name: value for name, value in plain.items() if _PART not in name}
   for name in sorted(plain.keys() - whole.keys()):
     whole[name.partition(_PART)[0]] += plain[name]
@@ -286,13 +266,7 @@ _PUSHED_MODEL = 'PushedModel'
 
 @dataclasses.dataclass(frozen=True)
 class Push:
-  """A version as the store knows it.
-
-  Attributes:
-    artifact: the PushedModel.
-    version: its number.
-    model: the id of the Model that was blessed for it; `None` if unknown.
-  """
+  """A version as the store knows it; `model` is the id of the Model that was blessed for it, if that is known."""
 
   artifact: mlmd_pb2.Artifact
   version: int
@@ -315,8 +289,7 @@ def pushes(store: mlmd.MetadataStore, pipeline: str) -> dict[int, Push]:
 def record_rollbacks(store: mlmd.MetadataStore, pipeline: str, serving: pathlib.Path) -> list[Rollback]:
   """Enters the journal's rollbacks that the store does not know yet, such as those made while it was down.
 
-  Returns:
-    Those that were entered.
+  Returns those that were entered.
   """
   happened = rollbacks(serving)
   if not happened:
@@ -345,7 +318,10 @@ def _record(
   told = {'reason': rollback.reason, 'by': rollback.by, 'time': rollback.time}
   set_properties(execution, told)
   pushed = mlmd_pb2.Artifact(
-    type_id=_pushed_model_type(store),
+    # TFX's own type, so that its Resolvers find rollbacks among the pushes.
+    type_id=store.put_artifact_type(
+      mlmd_pb2.ArtifactType(name=_PUSHED_MODEL), can_add_fields=True, can_omit_fields=True
+    ),
     uri=restored.artifact.uri if restored else str(serving / str(rollback.version)),
     state=mlmd_pb2.Artifact.LIVE,
   )
@@ -359,22 +335,14 @@ def _record(
     'replaced_version': str(rollback.replaced),
   }
   set_properties(pushed, properties | told)
-  events = [(pushed, _event(mlmd_pb2.Event.OUTPUT))]
-  if restored:
-    events.insert(0, (restored.artifact, _event(mlmd_pb2.Event.INPUT)))
+  events = [(restored.artifact, _event(mlmd_pb2.Event.INPUT))] if restored else []
   store.put_execution(
     execution,
-    events,
+    [*events, (pushed, _event(mlmd_pb2.Event.OUTPUT))],
     [_pipeline_context(store, pipeline), rollback_context(store, pipeline, rollback)],
     reuse_context_if_already_exist=True,
     force_reuse_context=True,
   )
-
-
-def _pushed_model_type(store: mlmd.MetadataStore) -> int:
-  """TFX's own type, so that its Resolvers find rollbacks among the pushes."""
-  kind = mlmd_pb2.ArtifactType(name=_PUSHED_MODEL)
-  return int(store.put_artifact_type(kind, can_add_fields=True, can_omit_fields=True))
 
 
 def _event(kind: mlmd_pb2.Event.Type) -> mlmd_pb2.Event:
@@ -387,9 +355,7 @@ def _event(kind: mlmd_pb2.Event.Type) -> mlmd_pb2.Event:
 def _pipeline_context(store: mlmd.MetadataStore, pipeline: str) -> mlmd_pb2.Context:
   """TFX's own context of a pipeline, in which its Resolvers look."""
   known = store.get_context_by_type_and_name('pipeline', pipeline)
-  if known is not None:
-    return known
-  return mlmd_pb2.Context(name=pipeline, type_id=store.put_context_type(mlmd_pb2.ContextType(name='pipeline')))
+  return _new_context(store, 'pipeline', pipeline, {}) if known is None else known
 
 
 KILLED = 'killed'
@@ -399,10 +365,7 @@ KILLED = 'killed'
 def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> list[RunEntry]:
   """The runs of a pipeline, oldest first.
 
-  Args:
-    store: the metadata store.
-    config: names the pipeline.
-    output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
+  Args: output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
   """
   served = serving_version(store, config, output)
   contexts = [c for c in store.get_contexts_by_type(RUN_TYPE) if _text(c, 'pipeline') == config.name]

@@ -57,11 +57,7 @@ def plan(
 
   The newest run stays whatever the limits are: the next one goes on from its cache and compares its rides with it.
 
-  Args:
-    store: the metadata store.
-    config: holds the limits.
-    output: where everything lies.
-    now: from when ages are counted, aware of its time zone.
+  Args: now: from when ages are counted, aware of its time zone.
   """
   now = now or datetime.datetime.now(datetime.timezone.utc)
   launched = [entry for entry in read_runs(store, config, output) if entry.status != ROLLED_BACK]

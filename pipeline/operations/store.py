@@ -46,13 +46,16 @@ _PASSING = ('locked', 'concurrent', 'already exists', 'deadlock', 'duplicate key
 """What a client says whose first connection met another one's."""
 
 
+def plain_properties(node: mlmd_pb2.Context | mlmd_pb2.Execution | mlmd_pb2.Artifact) -> dict[str, Any]:
+  """Custom properties as plain values."""
+  values = node.custom_properties.items()
+  return {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+
+
 class StoreClient(mlmd.MetadataStore):
   """A MetadataStore whose types are registered once on servers.
 
   With PostgreSQL its texts may hold backslashes, and what it lists is in the order of the ids.
-
-  Args:
-    config: of the connection.
   """
 
   def __init__(self, config: mlmd_pb2.ConnectionConfig) -> None:
@@ -101,8 +104,7 @@ class StoreClient(mlmd.MetadataStore):
 def connect(config: mlmd_pb2.ConnectionConfig) -> StoreClient:
   """Connects; makes the tables where there are none. Several that do so at once get in each other's way for a moment.
 
-  Raises:
-    RuntimeError: the database refuses, or MLMD's own errors.
+  Raises `RuntimeError` where the database refuses, or MLMD's own errors.
   """
   for _ in range(_TRIES):
     try:
@@ -167,9 +169,7 @@ def connection_config(metadata: Metadata, sqlite: str | os.PathLike[str]) -> mlm
 
   Holds the password, so it is neither logged nor a part of any pipeline.
 
-  Args:
-    metadata: of the run's config.
-    sqlite: the file, where that is the kind.
+  Args: sqlite: the file, where that is the kind.
   """
   connection = mlmd_pb2.ConnectionConfig()
   password = os.environ.get(PASSWORD_VARIABLE, '')
@@ -211,13 +211,11 @@ def open_store(metadata: Metadata, sqlite: str | os.PathLike[str], create: bool 
   """Connects; makes the tables where the database is empty.
 
   Args:
-    metadata: of the run's config.
     sqlite: the file, where that is the kind.
     create: whether an SQLite file that is not there is made.
 
-  Raises:
-    MetadataStoreError: the host can't be reached, the user or the password is
-      wrong, the database is missing, and the like.
+  Raises `MetadataStoreError` where the host can't be reached, the user or the password is wrong, the database is
+  missing, and the like.
   """
   where = place(metadata, sqlite)
   if metadata.kind is not StoreKind.SQLITE:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen.canonical import Reason, canonicalize
-from components.ride_example_gen.reading import Block, MalformedLine
+from components.ride_example_gen.reading import Block
 from configs.dataset import Dataset
 from configs.errors import UserError
 from models.lite.client import LiteModel
@@ -26,17 +26,14 @@ class Scorer:
   """A lite file and the dataset whose rows it gets; any number of threads may call it.
 
   Attributes:
-    schema: of the predictions. `row` counts from 0 over all files; `file` is
-      there for several files, `key` where the dataset has one; `prediction` is
-      null for a row that is not valid, `reason` (a `Reason`) for one that is.
+    schema: of the predictions. `row` counts from 0 over all files; `file` is there for several files, `key` where the
+      dataset has one; `prediction` is null for a row that is not valid, `reason` (a `Reason`) for one that is.
   """
 
   def __init__(self, lite_file: pathlib.Path, dataset: Dataset, workers: int, several_files: bool) -> None:
     """Loads the file once for each of the threads that may work at the same time.
 
-    Raises:
-      LiteFileError: it is no lite file.
-      UserError: it is one for rides with other columns.
+    Raises `LiteFileError` where it is no lite file; `UserError` where it is one for rides with other columns.
     """
     self._dataset = dataset
     self._models: queue.SimpleQueue[LiteModel] = queue.SimpleQueue()
@@ -52,23 +49,22 @@ class Scorer:
     """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
 
     Args:
-      path: the file, for `file` and messages.
       block: its malformed lines lie among its rows.
       first_row: `row` of the file's first row.
 
-    Raises:
-      IngestionError: a column's type can't be what it should be.
-      LiteFileError: the model fails on the rides.
+    Raises `IngestionError` where a column's type can't be what it should be; `LiteFileError` where the model fails on
+    the rides.
     """
     canonical = canonicalize(block.rows, self._dataset, label_required=False)
     fares = self._fares(canonical.rides, canonical.valid)
     numbers = np.concatenate([block.numbers, [line.number for line in block.malformed]]).astype(np.int64)
+    malformed = pa.array([Reason.WRONG_NUMBER_OF_FIELDS.value] * len(block.malformed), pa.string())
     columns = {
       ROW: pa.array(numbers - 1 + first_row),
       FILE: pa.array([path]).take(pa.array(np.zeros(len(numbers), np.int64))),
       KEY: _with_nulls(self._keys(block.rows), len(block.malformed)),
       PREDICTION: _with_nulls(pa.array(fares, mask=~canonical.valid), len(block.malformed)),
-      REASON: pa.concat_arrays([canonical.reason, _wrong_number_of_fields(block.malformed)]),
+      REASON: pa.concat_arrays([canonical.reason, malformed]),
     }
     scored = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
     if not block.malformed:
@@ -108,10 +104,6 @@ def _with_nulls(column: pa.Array, count: int) -> pa.Array:
   return pa.concat_arrays([column, pa.nulls(count, column.type)]) if count else column
 
 
-def _wrong_number_of_fields(lines: Sequence[MalformedLine]) -> pa.Array:
-  return pa.array([Reason.WRONG_NUMBER_OF_FIELDS.value] * len(lines), pa.string())
-
-
 def _as_text(column: pa.Array) -> pa.Array:
   """Any column as strings."""
   if pa.types.is_dictionary(column.type):
@@ -136,9 +128,7 @@ class ModelFiles(NamedTuple):
   """What predictions need of a model.
 
   Attributes:
-    lite: the lite file.
-    config: the config that the model was trained by; `None` for a lite file on
-      its own.
+    config: the config that the model was trained by; `None` for a lite file on its own.
     dataset: name of the dataset that it was trained on; '' where unknown.
   """
 
@@ -148,13 +138,9 @@ class ModelFiles(NamedTuple):
 
 
 def find_model(path: str) -> ModelFiles:
-  """Finds and verifies a model.
+  """Finds and verifies the model of a path: a pushed version, the directory of the versions, or a `.tflite`.
 
-  Args:
-    path: a pushed version, the directory of the versions, or a `.tflite`.
-
-  Raises:
-    ManifestError: there is none, or it is not what was pushed.
+  Raises `ManifestError` where there is none, or it is not what was pushed.
   """
   pushed = find_pushed(path)
   config = pushed.version / EXTRA / _CONFIG if pushed.version else None

@@ -47,17 +47,13 @@ def predict_files(
   """Predicts files one after the other; blocks of them at the same time, on several threads.
 
   Args:
-    files: CSV (also gzip) or Parquet, in the dataset's own columns; the fare
-      may be absent.
-    dataset: the mapping and the rules.
+    files: CSV (also gzip) or Parquet, in the dataset's own columns; the fare may be absent.
     scorer: the model, loaded for so many workers.
     workers: threads that judge and predict; one more reads and writes.
     write: gets the predictions, in the order of the rows.
     progress: is told the rows so far, from time to time.
 
-  Raises:
-    UserError: a file or the model can't be used; what was written until
-      then is incomplete.
+  Raises `UserError` where a file or the model can't be used; what was written until then is incomplete.
   """
   outcome = PredictionOutcome()
   waiting: collections.deque[concurrent.futures.Future[pa.RecordBatch]] = collections.deque()
@@ -130,12 +126,7 @@ _REPEATED = [FILE, REASON]
 def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
   """A file of predictions, which takes its name when the block ends well.
 
-  Args:
-    path: `*.csv` or `*.parquet`; what is there is replaced.
-    schema: of the predictions.
-
-  Raises:
-    UserError: it can't be written.
+  It replaces what is there: `*.csv` or `*.parquet`. Raises `UserError` where it can't be written.
   """
   target = pathlib.Path(path)
   check_output(path)
@@ -149,8 +140,7 @@ def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
 def check_output(path: str) -> None:
   """Checks the name of an output before anything is read.
 
-  Raises:
-    UserError: no format goes with it, or its folder is not there.
+  Raises `UserError` where no format goes with it, or its folder is not there.
   """
   target = pathlib.Path(path)
   if is_bucket(path) or target.suffix.lower() not in SUFFIXES:

@@ -19,8 +19,7 @@ class Buckets:
 
   The spec and the store of artifacts hold `gs://` URIs throughout; only the process of a step sees folders.
 
-  Attributes:
-    folder: an absolute directory; the bucket `b` is `folder/b`.
+  Attributes: folder: an absolute directory; the bucket `b` is `folder/b`.
   """
 
   folder: pathlib.Path

@@ -9,7 +9,7 @@ import pathlib
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from models.whole_files import is_bucket
 from pipeline.local.runner import Output, Step, StepObserver, StepState
@@ -39,12 +39,10 @@ def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[R
   """Runs every task once its upstream tasks are done; after a failure no further one begins.
 
   Args:
-    stage: what the tasks share.
     observer: is told as tasks begin and end; from one thread.
     parallel: how many containers at a time.
 
-  Returns:
-    The tasks that ended, in that order.
+  Returns the tasks that ended, in that order.
   """
   ended: list[RehearsedStep] = []
   done: dict[str, Execution] = {}
@@ -54,7 +52,8 @@ def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[R
     try:
       while waiting or running:
         failed = any(step.failure for step in ended)
-        for task in [] if failed else _ready(waiting, done)[: parallel - len(running)]:
+        ready = [task for task in waiting if task.upstream <= set(done)]
+        for task in [] if failed else ready[: parallel - len(running)]:
           waiting.remove(task)
           observer.started(task.name)
           running[pool.submit(_run, stage, task, dict(done))] = task.name
@@ -72,10 +71,6 @@ def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[R
       stage.containers.end()
       raise
   return ended
-
-
-def _ready(waiting: Sequence[DagTask], done: Mapping[str, Execution]) -> list[DagTask]:
-  return [task for task in waiting if task.upstream <= set(done)]
 
 
 def _run(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> RehearsedStep:
@@ -103,12 +98,8 @@ _FIELD = re.compile(r'\{[^{}]*\}')
 def staged(source: DataSource, buckets: Buckets) -> DataSource:
   """The source in a bucket; files of this machine are linked or copied there, and keep their times.
 
-  Args:
-    source: a path, or already in a bucket, whose files then have to lie in the bucket's folder.
-    buckets: where they go.
-
-  Raises:
-    DataSourceError: there are no rides, here or in the bucket's folder.
+  Args: source: a path, or already in a bucket, whose files then have to lie in the bucket's folder.
+  Raises `DataSourceError` where there are no rides, here or in the bucket's folder.
   """
   if is_bucket(source.base):
     if not _matching(buckets.path(source.base), source):

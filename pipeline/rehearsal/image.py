@@ -27,6 +27,7 @@ from typing import BinaryIO
 from packaging.requirements import Requirement
 
 from configs.errors import UserError
+from pipeline.local.output import Below
 
 _PROJECT = 'farelite'
 _SOURCES = ('setup.py', 'pyproject.toml', 'README.md', 'components', 'configs', 'models', 'pipeline', 'transforms')
@@ -37,23 +38,14 @@ _STAMP = 'complete'
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-  """A virtual environment that stands for a container image.
-
-  Attributes:
-    path: of the environment.
-  """
+  """A virtual environment that stands for a container image, below `path`."""
 
   path: pathlib.Path
 
-  @property
-  def binaries(self) -> pathlib.Path:
-    """Where `python` is."""
-    return self.path / 'bin'
-
-  @property
-  def site(self) -> pathlib.Path:
-    """Where the wheel is installed."""
-    return self.path / 'lib' / f'python{sysconfig.get_python_version()}' / 'site-packages'
+  binaries = Below('bin')
+  """Where `python` is."""
+  site = Below(f'lib/python{sysconfig.get_python_version()}/site-packages')
+  """Where the wheel is installed."""
 
 
 def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
@@ -63,8 +55,7 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
     folder: holds one environment for each state of the code; the others are removed.
     checkout: the sources; by default those that run now. An installed project is copied as it is installed.
 
-  Raises:
-    UserError: pip refused; says what it said.
+  Raises `UserError` where pip refused; says what it said.
   """
   checkout = checkout or _checkout()
   digest = _digest(checkout) if checkout else f'installed-{importlib.metadata.version(_PROJECT)}'
@@ -72,7 +63,10 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
   if (image.path / _STAMP).exists():
     return image
   shutil.rmtree(folder, ignore_errors=True)
-  _make_environment(image)
+  # An environment with nothing in it, not even pip.
+  base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
+  _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
+  keep_interpreter(image.binaries)
   _link_packages(image, _locked(checkout))
   if checkout:
     _install(checkout, image)
@@ -91,21 +85,13 @@ def _checkout() -> pathlib.Path | None:
   return root if (root / 'setup.py').exists() else None
 
 
-def _make_environment(image: Image) -> None:
-  """An environment with nothing in it, not even pip."""
-  base = pathlib.Path(sys.base_prefix) / 'bin' / f'python{sysconfig.get_python_version()}'
-  _call(str(base), '-m', 'venv', '--without-pip', str(image.path))
-  keep_interpreter(image.binaries)
-
-
 def keep_interpreter(binaries: pathlib.Path) -> None:
   """Makes the Python of a fresh environment run with the C library that this one runs with.
 
   Where the system's is too old for the packages, set-up made this interpreter a copy that loads a newer one; a fresh
   environment links to the system's own.
 
-  Args:
-    binaries: the folder `bin` of the environment.
+  Args: binaries: the folder `bin` of the environment.
   """
   own = pathlib.Path(sys.executable)
   if own.is_symlink():
@@ -172,9 +158,7 @@ def _install(checkout: pathlib.Path, image: Image) -> None:
   with tempfile.TemporaryDirectory() as directory:
     copy = pathlib.Path(directory) / 'sources'
     for file in _sources(checkout):
-      target = copy / file.relative_to(checkout)
-      target.parent.mkdir(parents=True, exist_ok=True)
-      shutil.copy2(file, target)
+      _copy(file, copy / file.relative_to(checkout))
     pip = (sys.executable, '-m', 'pip', '--disable-pip-version-check')
     _call(*pip, 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index', '-w', directory, str(copy))
     [wheel] = pathlib.Path(directory).glob('*.whl')
@@ -185,9 +169,12 @@ def _copy_installed(image: Image) -> None:
   for file in importlib.metadata.files(_PROJECT) or ():
     source = pathlib.Path(str(file.locate()))
     if not file.is_absolute() and '..' not in file.parts and source.exists():
-      target = image.site / file
-      target.parent.mkdir(parents=True, exist_ok=True)
-      shutil.copy2(source, target)
+      _copy(source, image.site / file)
+
+
+def _copy(file: pathlib.Path, target: pathlib.Path) -> None:
+  target.parent.mkdir(parents=True, exist_ok=True)
+  shutil.copy2(file, target)
 
 
 def _call(*command: str) -> None:
@@ -201,8 +188,7 @@ def _call(*command: str) -> None:
 def variables(dockerfile: pathlib.Path | None = None) -> dict[str, str]:
   """What `ENV` lines of the Dockerfile's last stage set, `PATH` left out; empty where there is none.
 
-  Args:
-    dockerfile: the project's own by default, where a checkout is there.
+  Args: dockerfile: the project's own by default, where a checkout is there.
   """
   checkout = _checkout()
   dockerfile = dockerfile or (checkout / 'Dockerfile' if checkout else None)
@@ -226,28 +212,16 @@ SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 @dataclasses.dataclass(frozen=True)
 class Scratch:
-  """What goes with a pod when it ends.
-
-  Attributes:
-    path: holds everything below.
-  """
+  """What goes with a pod when it ends, below `path`."""
 
   path: pathlib.Path
 
-  @property
-  def work(self) -> pathlib.Path:
-    """The working directory; empty at the start."""
-    return self.path / 'work'
-
-  @property
-  def home(self) -> pathlib.Path:
-    """The home directory; empty at the start."""
-    return self.path / 'home'
-
-  @property
-  def temporary(self) -> pathlib.Path:
-    """What `/tmp` is in a pod."""
-    return self.path / 'tmp'
+  work = Below('work')
+  """The working directory; empty at the start."""
+  home = Below('home')
+  """The home directory; empty at the start."""
+  temporary = Below('tmp')
+  """What `/tmp` is in a pod."""
 
   def fresh(self) -> Scratch:
     """Empties everything."""
@@ -258,13 +232,7 @@ class Scratch:
 
 
 def environment(scratch: Scratch, binaries: pathlib.Path, of_image: Mapping[str, str]) -> dict[str, str]:
-  """All variables that a step sees.
-
-  Args:
-    scratch: its directories.
-    binaries: where the image's `python` is.
-    of_image: what the image and the spec set.
-  """
+  """All variables that a step sees, those that the image and the spec set among them."""
   return {
     'PATH': f'{binaries}:{SYSTEM_PATH}',
     'HOME': str(scratch.home),
@@ -288,12 +256,9 @@ class Containers:
 
     Args:
       command: without placeholders.
-      variables: the whole environment.
-      work: the working directory.
       log: standard output and error are appended to it.
 
-    Returns:
-      The exit code; negative for a signal, 127 where there is no such program.
+    Returns the exit code; negative for a signal, 127 where there is no such program.
     """
     with log.open('ab') as file:
       try:

@@ -25,9 +25,6 @@ class Execution(Record):
   """A task that ended well, and its line in the file.
 
   Attributes:
-    run: id of the rehearsal.
-    pipeline: name of the pipeline.
-    task: name of the task.
     fingerprint: of what it depended on; empty where nothing may be taken from it.
     outputs: artifacts by output key.
     parameters: values by output key.
@@ -62,7 +59,7 @@ class ArtifactStore:
     """A name for an artifact that is yet to be made: Vertex's resource name, or a number as KFP's MLMD has it."""
     with self._lock:
       number, self._next = self._next, self._next + 1
-    if self._target is Target.KFP:
+    if self._target.facts.in_pod:
       return str(number)
     return f'projects/0/locations/rehearsal/metadataStores/default/artifacts/{number}'
 
@@ -114,7 +111,7 @@ def places(target: Target, pipeline: ReadPipeline, run: str, task: str, scratch:
 
   Source for KFP: kubeflow/pipelines, backend/src/v2/component/launcher_v2.go, `OutputMetadataFilepath`.
   """
-  if target is Target.KFP:
+  if target.facts.in_pod:
     root = f'{pipeline.root}/{pipeline.name}/{run}/{task}'
     return OutputPlaces(root, str(scratch / 'kfp_outputs' / 'output_metadata.json'))
   root = f'{pipeline.root}/0/{pipeline.name}-{run}/{task}_{run}'
@@ -124,10 +121,8 @@ def places(target: Target, pipeline: ReadPipeline, run: str, task: str, scratch:
 def inputs(task: DagTask, pipeline: ReadPipeline, done: Mapping[str, Execution]) -> dict[str, Any]:
   """`ExecutorInput.inputs`: artifacts of upstream tasks, and parameters.
 
-  A Resolver that found nothing gives an empty list.
-
-  Raises:
-    SpecError: the task takes an output that its producer does not have.
+  A Resolver that found nothing gives an empty list. Raises `SpecError` where the task takes an output that its producer
+  does not have.
   """
   wanted = task.spec.get('inputs', {})
   artifacts = {key: {'artifacts': _taken(task, value, done)} for key, value in wanted.get('artifacts', {}).items()}
@@ -147,12 +142,8 @@ def _taken(task: DagTask, reference: Mapping[str, Any], done: Mapping[str, Execu
   key = reference['taskOutputArtifact']['outputArtifactKey']
   if key not in done[producer].outputs:
     raise SpecError(f"takes the output '{key}' of {producer}, which has no such output.")
-  return [runtime_artifact(artifact) for artifact in done[producer].outputs[key]]
-
-
-def runtime_artifact(artifact: Artifact) -> dict[str, Any]:
-  """The artifact without what only a rehearsal notes."""
-  return {key: value for key, value in artifact.items() if key != 'files'}
+  # Without what only a rehearsal notes.
+  return [{name: value for name, value in found.items() if name != 'files'} for found in done[producer].outputs[key]]
 
 
 def _parameter(
@@ -233,8 +224,7 @@ def newest(query: str, inputs: Mapping[str, Any], artifacts: Iterable[Artifact])
       is found.
     artifacts: to look among, the newest first.
 
-  Raises:
-    SpecError: the query has a clause of another kind.
+  Raises `SpecError` where the query has a clause of another kind.
   """
   try:
     query = _PLACEHOLDER.sub(lambda match: value_of(match.group(1), {'inputs': inputs}, {}), query)
@@ -289,7 +279,6 @@ def fingerprint(pipeline: str, task: DagTask, inputs: Mapping[str, Any]) -> str:
   backend/src/v2/cacheutils/cache.go, `GenerateCacheKey`.
 
   Args:
-    pipeline: its name.
     task: with its component and container.
     inputs: `ExecutorInput.inputs`, after the driver hook.
   """

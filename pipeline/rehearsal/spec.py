@@ -7,7 +7,7 @@ import graphlib
 import json
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -30,7 +30,6 @@ class DagTask:
   """A task of the DAG with its component and its executor, in the JSON names of the spec.
 
   Attributes:
-    name: of the task.
     spec: `PipelineTaskSpec`.
     component: `ComponentSpec`.
     executor: `ExecutorSpec`: a `container`, an `importer` or a `resolver`.
@@ -44,15 +43,11 @@ class DagTask:
   @property
   def upstream(self) -> frozenset[str]:
     """Names of the tasks that end before this one begins."""
-    return frozenset(self.spec.get('dependentTasks', ())) | self.producers
-
-  @property
-  def producers(self) -> frozenset[str]:
-    """Names of the tasks whose outputs this one takes."""
     inputs = self.spec.get('inputs', {})
     artifacts = [value.get('taskOutputArtifact') for value in inputs.get('artifacts', {}).values()]
     parameters = [value.get('taskOutputParameter') for value in inputs.get('parameters', {}).values()]
-    return frozenset(reference['producerTask'] for reference in (*artifacts, *parameters) if reference)
+    producers = (reference['producerTask'] for reference in (*artifacts, *parameters) if reference)
+    return frozenset((*self.spec.get('dependentTasks', ()), *producers))
 
   @property
   def cached(self) -> bool:
@@ -75,7 +70,6 @@ class ReadPipeline:
   """What a backend is given.
 
   Attributes:
-    name: of the pipeline.
     root: the bucket prefix of its outputs; empty where the submission names it.
     schema: version of the spec's schema.
     tasks: in an order in which they can run.
@@ -97,15 +91,14 @@ class ReadPipeline:
 def load(path: pathlib.Path) -> ReadPipeline:
   """Reads a `PipelineJob` (JSON, Vertex) or a `PipelineSpec` (YAML, KFP).
 
-  Raises:
-    SpecError: it is neither, or its DAG can't run.
+  Raises `SpecError` where it is neither, or its DAG can't run.
   """
   text = path.read_text(encoding='utf-8')
   try:
     if path.suffix == '.json':
       job = json_format.ParseDict(json.loads(text), pipeline_spec_pb2.PipelineJob())
-      runtime = _dictionary(job.runtime_config)
-      spec = _strict(_dictionary(job.pipeline_spec), pipeline_spec_pb2.PipelineSpec())
+      runtime = json_format.MessageToDict(job.runtime_config)
+      spec = _strict(json_format.MessageToDict(job.pipeline_spec), pipeline_spec_pb2.PipelineSpec())
     else:
       runtime = {}
       spec = _strict(next(yaml.safe_load_all(text)), pipeline_spec_pb2.PipelineSpec())
@@ -123,11 +116,7 @@ def load(path: pathlib.Path) -> ReadPipeline:
 
 def _strict(content: Any, message: Any) -> dict[str, Any]:
   """The content after it went through the proto: an unknown field raises."""
-  return _dictionary(json_format.ParseDict(content, message))
-
-
-def _dictionary(message: Any) -> dict[str, Any]:
-  return json_format.MessageToDict(message)
+  return json_format.MessageToDict(json_format.ParseDict(content, message))
 
 
 def _tasks(spec: dict[str, Any], executors: dict[str, Any]) -> list[DagTask]:
@@ -163,11 +152,7 @@ def _ordered(tasks: list[DagTask]) -> tuple[DagTask, ...]:
 
 
 def _runtime_parameters(spec: dict[str, Any], runtime: dict[str, Any]) -> dict[str, Any]:
-  """Values by name: what the job gives, else the default.
-
-  Raises:
-    SpecError: a parameter has neither.
-  """
+  """Values by name: what the job gives, else the default. Raises `SpecError` where a parameter has neither."""
   values: dict[str, Any] = {}
   given = runtime.get('parameterValues', {}) | {
     name: typed_value(value) for name, value in runtime.get('parameters', {}).items()
@@ -178,6 +163,19 @@ def _runtime_parameters(spec: dict[str, Any], runtime: dict[str, Any]) -> dict[s
       raise SpecError(f"The runtime parameter '{name}' has no value and no default.")
     values[name] = value
   return values
+
+
+def texts_in(content: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+  """Every text in dictionaries and lists, each with its dotted place; text that is JSON is looked into."""
+  if isinstance(content, Mapping | list):
+    for key, value in content.items() if isinstance(content, Mapping) else enumerate(content):
+      yield from texts_in(value, (*place, str(key)))
+  elif isinstance(content, str):
+    try:
+      inner = json.loads(content) if content.lstrip().startswith(('{', '[')) else None
+    except ValueError:
+      inner = None
+    yield from [('.'.join(place), content)] if inner is None else texts_in(inner, place)
 
 
 def typed_value(value: Mapping[str, Any]) -> int | float | str:
@@ -192,13 +190,9 @@ def executor_input(content: dict[str, Any]) -> str:
 
 
 def executor_output(text: str) -> dict[str, Any]:
-  """An `ExecutorOutput` that a step wrote.
-
-  Raises:
-    SpecError: the launchers of the backends would not read it.
-  """
+  """An `ExecutorOutput` that a step wrote. Raises `SpecError` where the launchers of the backends would not read it."""
   try:
-    return _dictionary(json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput()))
+    return json_format.MessageToDict(json_format.Parse(text, pipeline_spec_pb2.ExecutorOutput()))
   except json_format.Error as error:
     raise SpecError(f'wrote output metadata that no launcher reads: {error}.') from error
 
@@ -220,8 +214,7 @@ def resolved(command: Sequence[str], content: Mapping[str, Any], text: str, name
     text: the same as JSON: what `{{$}}` becomes.
     names: what else has a name, such as `pipeline_job_name`.
 
-  Raises:
-    SpecError: a placeholder refers to nothing.
+  Raises `SpecError` where a placeholder refers to nothing.
   """
 
   def one(argument: str) -> str:

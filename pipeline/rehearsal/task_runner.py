@@ -18,47 +18,10 @@ from pipeline.rehearsal.bucket_guard import MARK
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image import Image
 from pipeline.rehearsal.invocation import Artifact, ArtifactStore, Execution
-from pipeline.rehearsal.spec import SpecError, TaskFailedError
+from pipeline.rehearsal.spec import DagTask, SpecError, TaskFailedError
 
 _ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
 _IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')
-
-
-def found(content: Any) -> Iterator[tuple[str, str]]:
-  """Where a value holds an absolute local path.
-
-  Args:
-    content: dictionaries, lists, numbers and text; text that is JSON is looked into.
-
-  Yields:
-    A dotted place, such as `input_config.splits.0.pattern`, and the path.
-  """
-  yield from _walk(content, ())
-
-
-def _walk(content: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-  if isinstance(content, dict):
-    for key, value in content.items():
-      yield from _walk(value, (*place, str(key)))
-  elif isinstance(content, list):
-    for index, value in enumerate(content):
-      yield from _walk(value, (*place, str(index)))
-  elif isinstance(content, str):
-    inner = _decoded(content)
-    if inner is not None:
-      yield from _walk(inner, place)
-    elif _ABSOLUTE.fullmatch(content) and not content.startswith(_IN_IMAGE):
-      yield '.'.join(place), content
-
-
-def _decoded(text: str) -> Any:
-  """The value of a text that is a JSON structure, or `None`."""
-  if not text.lstrip().startswith(('{', '[')):
-    return None
-  try:
-    return json.loads(text)
-  except ValueError:
-    return None
 
 
 _EXCEPTION = re.compile(r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Exit|Interrupt)): ?(?P<text>.*)$')
@@ -72,13 +35,7 @@ _SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -1
 
 
 def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ()) -> str:
-  """Why a step failed, in one sentence without its name; the log's path comes with it.
-
-  Args:
-    log: of the step.
-    exit_code: of its process.
-    lost_inputs: sentences about inputs without a file.
-  """
+  """Why a step failed, in one sentence without its name, what its inputs lack, and where its log lies."""
   reason = _reason(_tail(log), exit_code)
   return ' '.join((reason, *lost_inputs, f'Its log: {log}'))
 
@@ -129,8 +86,7 @@ def seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> flo
     log: of the step, with the time stamps of absl.
     started: local time.
 
-  Returns:
-    Seconds, or `None` where the process did not come that far, or is not TFX's.
+  Returns seconds, or `None` where the process did not come that far, or is not TFX's.
   """
   for line in _tail(log):
     match = _ABSL.match(line)
@@ -146,9 +102,6 @@ class Rehearsal:
 
   Attributes:
     target: whose launcher is followed.
-    run: id of this rehearsal.
-    pipeline: the compiled spec.
-    image: what containers run in.
     buckets: where their URIs lie.
     store: what earlier tasks and rehearsals made.
     scratch: a directory for what goes with a pod.
@@ -178,7 +131,6 @@ class TaskOutcome:
   """What a task came to.
 
   Attributes:
-    execution: as recorded.
     start_up_seconds: until TFX handed over to the executor; `None` where no process ran, or another one.
     left_behind: files that the step wrote into its working or home directory; gone with the pod.
   """
@@ -188,18 +140,17 @@ class TaskOutcome:
   left_behind: Sequence[str] = ()
 
 
-def run_task(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
+def run_task(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   """Runs a task whose upstream tasks are done, and records it.
 
-  Raises:
-    TaskFailedError: it failed, or would fail in a cluster.
+  Raises `TaskFailedError` where it failed, or would fail in a cluster.
   """
   try:
     if 'container' in task.executor:
       outcome = _run_container(stage, task, done)
     else:
       find = _resolve if 'resolver' in task.executor else _import
-      outcome = TaskOutcome(_execution(stage, task, find(stage, task, done)))
+      outcome = TaskOutcome(_execution(stage, task, find(stage, task, done), cached=True))
   except SpecError as error:
     raise TaskFailedError(str(error)) from None
   stage.store.record(outcome.execution)
@@ -207,30 +158,16 @@ def run_task(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, 
 
 
 def _execution(
-  stage: Rehearsal,
-  task: rehearsal_spec.DagTask,
-  outputs: Mapping[str, Sequence[Artifact]],
-  parameters: Mapping[str, Any] | None = None,
-  key: str = '',
-  cached: bool = False,
+  stage: Rehearsal, task: DagTask, outputs: Mapping[str, Sequence[Artifact]], cached: bool, **known: Any
 ) -> Execution:
-  return Execution(
-    run=stage.run,
-    pipeline=stage.pipeline.name,
-    task=task.name,
-    fingerprint=key,
-    outputs=outputs,
-    parameters=parameters or {},
-    cached=cached or 'container' not in task.executor,
-  )
+  about = {'run': stage.run, 'pipeline': stage.pipeline.name, 'task': task.name, 'fingerprint': '', 'parameters': {}}
+  return Execution(outputs=outputs, cached=cached, **about | known)
 
 
-def _resolve(
-  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
-) -> Mapping[str, Sequence[Artifact]]:
+def _resolve(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
   """What was found, or an empty list; nothing new is made."""
-  if stage.target is Target.KFP:
-    raise TaskFailedError('is a Resolver; Kubeflow Pipelines refuses a pipeline that has one.')
+  if not stage.target.facts.resolves:
+    raise TaskFailedError(f'is a Resolver; {stage.target.facts.title} refuses a pipeline that has one.')
   inputs = invocation.inputs(task, stage.pipeline, done)
   known = stage.store.artifacts(stage.pipeline.name)
   found = {}
@@ -240,9 +177,7 @@ def _resolve(
   return found
 
 
-def _import(
-  stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]
-) -> Mapping[str, Sequence[Artifact]]:
+def _import(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
   """One artifact that is there already."""
   del done
   importer = task.executor['importer']
@@ -262,7 +197,7 @@ def _import(
   return {key: [artifact]}
 
 
-def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
+def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   spec = task.executor['container']
   inputs = invocation.inputs(task, stage.pipeline, done)
   _refuse_local_paths({key: _plain(value) for key, value in _parameters(inputs).items()})
@@ -277,23 +212,29 @@ def _run_container(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping
   stage.buckets.path(where.output_file).parent.mkdir(parents=True, exist_ok=True)
   stage.log(task.name).write_bytes(b'')
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
-  if hook and stage.target is Target.VERTEX:
+  if hook and stage.target.facts.driver_spans:
     _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
-    inputs, outputs = _after_hook(stage, where, inputs, outputs)
+    # What Vertex changes by the driver's word before it looks into the cache and runs the executor.
+    written = _written(stage, where)
+    values = inputs.get('parameterValues', {}) | written.get('parameterValues', {})
+    inputs, outputs = inputs | {'parameterValues': values}, invocation.merged(outputs, written)
   key = invocation.fingerprint(stage.pipeline.name, task, inputs)
   earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
   if earlier:
-    return TaskOutcome(_execution(stage, task, earlier.outputs, earlier.parameters, key, cached=True))
+    taken = _execution(stage, task, earlier.outputs, cached=True, parameters=earlier.parameters, fingerprint=key)
+    return TaskOutcome(taken)
   started = datetime.datetime.now()
   _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
   start_up = seconds_until_executor(stage.log(task.name), started)
   written = _written(stage, where)
   outputs = invocation.merged(outputs, written)
   made = {
-    name: [_noted(stage, artifact) for artifact in value['artifacts']] for name, value in outputs['artifacts'].items()
+    name: [artifact | {'files': stage.buckets.files(artifact['uri'])} for artifact in value['artifacts']]
+    for name, value in outputs['artifacts'].items()
   }
   parameters = _output_parameters(stage, task, outputs, written)
-  return TaskOutcome(_execution(stage, task, made, parameters, key), start_up, _left_behind(scratch))
+  execution = _execution(stage, task, made, cached=False, parameters=parameters, fingerprint=key)
+  return TaskOutcome(execution, start_up, _left_behind(scratch))
 
 
 def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,27 +247,37 @@ def _plain(value: Any) -> Any:
 
 
 def _refuse_local_paths(content: Mapping[str, Any]) -> None:
-  for place, path in found(dict(content)):
-    raise TaskFailedError(
-      f"has the absolute local path '{path}' in {place}: no pod has this machine's files. Use a bucket: gs://…"
-    )
+  for place, text in rehearsal_spec.texts_in(content):
+    if _ABSOLUTE.fullmatch(text) and not text.startswith(_IN_IMAGE):
+      raise TaskFailedError(
+        f"has the absolute local path '{text}' in {place}: no pod has this machine's files. Use a bucket: gs://…"
+      )
 
 
-def _refuse_lost_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> None:
+def _refuse_lost_inputs(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> None:
   """An artifact that had files when it was made and has none now."""
+  for key, producer, artifact in _empty_artifacts(stage, task, done):
+    if artifact['files']:
+      raise TaskFailedError(
+        f"its input '{key}' from {producer} has lost its files: {artifact['uri']} had {artifact['files']}, and "
+        f'there is none at {stage.buckets.path(artifact["uri"])} now.'
+      )
+
+
+def _empty_artifacts(
+  stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]
+) -> Iterator[tuple[str, str, Artifact]]:
+  """Inputs that hold no file: key, producer and artifact."""
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
     producer = reference['taskOutputArtifact']['producerTask']
     for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
-      if artifact['files'] and not stage.buckets.files(artifact['uri']):
-        raise TaskFailedError(
-          f"its input '{key}' from {producer} has lost its files: {artifact['uri']} had {artifact['files']}, and "
-          f'there is none at {stage.buckets.path(artifact["uri"])} now.'
-        )
+      if not stage.buckets.files(artifact['uri']):
+        yield key, producer, artifact
 
 
 def _call(
   stage: Rehearsal,
-  task: rehearsal_spec.DagTask,
+  task: DagTask,
   spec: Mapping[str, Any],
   content: dict[str, Any],
   scratch: rehearsal_image.Scratch,
@@ -353,29 +304,12 @@ def _call(
     log,
   )
   if code:
-    raise TaskFailedError(stage.buckets.globalized(sentence(log, code, _empty_inputs(stage, task, done))))
+    empty = _empty_artifacts(stage, task, done)
+    # Which may be why it failed.
+    lost = [f"{producer} left no file in its '{key}' ({artifact['uri']})." for key, producer, artifact in empty]
+    raise TaskFailedError(stage.buckets.globalized(sentence(log, code, lost)))
   if opened := opened_as_local(log):
     raise TaskFailedError(f'{opened} Its log: {log}')
-
-
-def _empty_inputs(stage: Rehearsal, task: rehearsal_spec.DagTask, done: Mapping[str, Execution]) -> list[str]:
-  """Sentences about inputs that hold no file, which may be why a step failed."""
-  sentences = []
-  for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
-    producer = reference['taskOutputArtifact']['producerTask']
-    for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
-      if not stage.buckets.files(artifact['uri']):
-        sentences.append(f"{producer} left no file in its '{key}' ({artifact['uri']}).")
-  return sentences
-
-
-def _after_hook(
-  stage: Rehearsal, where: invocation.OutputPlaces, inputs: dict[str, Any], outputs: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """What Vertex changes by the driver's word before it looks into the cache and runs the executor."""
-  written = _written(stage, where)
-  values = inputs.get('parameterValues', {}) | written.get('parameterValues', {})
-  return inputs | {'parameterValues': values}, invocation.merged(outputs, written)
 
 
 def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]:
@@ -386,12 +320,8 @@ def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]
   return rehearsal_spec.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
 
 
-def _noted(stage: Rehearsal, artifact: Artifact) -> Artifact:
-  return artifact | {'files': stage.buckets.files(artifact['uri'])}
-
-
 def _output_parameters(
-  stage: Rehearsal, task: rehearsal_spec.DagTask, outputs: Mapping[str, Any], written: Mapping[str, Any]
+  stage: Rehearsal, task: DagTask, outputs: Mapping[str, Any], written: Mapping[str, Any]
 ) -> dict[str, Any]:
   values = dict(written.get('parameterValues', {}))
   for key in task.output_parameters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
@@ -16,16 +16,19 @@ from pipeline.report.tables import (
   MISSING,
   Cell,
   Heading,
-  Row,
   Table,
   counted,
   figure,
   figures,
   interval,
   microseconds,
+  row,
   seconds,
   signed,
   size,
+  table,
+  whole,
+  words,
 )
 
 
@@ -35,8 +38,6 @@ class Side:
 
   Attributes:
     letter: A or B, its name in tables.
-    name: of its folder.
-    record: what it left.
     variants: its variants, if it made any.
   """
 
@@ -65,18 +66,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class RunComparison:
-  """Two runs side by side.
-
-  Attributes:
-    first: run A.
-    second: run B.
-    told: what came of it, in sentences.
-    outcomes: status, metrics, sizes.
-    settings: what differs between the configs.
-    variants: all of both.
-    slices: RMSE by slice, of the trained models.
-    steps: their times.
-  """
+  """Two runs side by side: what came of it, and in what settings they differ."""
 
   first: Side
   second: Side
@@ -90,7 +80,10 @@ class RunComparison:
 
 def compare(first: RunRecord, second: RunRecord) -> RunComparison:
   """Compares run A with run B."""
-  a, b = _side('A', first), _side('B', second)
+  a, b = (
+    Side(letter, record.output.path.name, record, read_variants(record))
+    for letter, record in (('A', first), ('B', second))
+  )
   settings = differences(first.config, second.config)
   return RunComparison(
     first=a,
@@ -102,10 +95,6 @@ def compare(first: RunRecord, second: RunRecord) -> RunComparison:
     slices=_slices(a, b),
     steps=_steps(a, b),
   )
-
-
-def _side(letter: str, record: RunRecord) -> Side:
-  return Side(letter, record.output.path.name, record, read_variants(record))
 
 
 def _told(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
@@ -128,9 +117,8 @@ def _error_sentence(a: Side, b: Side) -> str:
   if (paired := _paired(a, b)) is not None:
     return f'RMSE: {texts}. {_paired_sentence(paired)}'
   if a.record.summary.rows != b.record.summary.rows:
-    return (
-      f'RMSE: {texts}. The two runs were judged on different rides, so the difference says little about the models.'
-    )
+    different = 'The two runs were judged on different rides, so the difference says little about the models.'
+    return f'RMSE: {texts}. {different}'
   if first.bottom <= second.top and second.bottom <= first.top:
     return f'RMSE: {texts}. The intervals overlap: the difference ({signed(first.value - second.value)}) may be chance.'
   better = 'A' if first.value < second.value else 'B'
@@ -157,38 +145,25 @@ def _paired_sentence(ratio: Estimate) -> str:
 
 
 def _outcomes(a: Side, b: Side) -> Table:
-  currency = a.record.currency
-  rows = [
-    _pair('status', '', a, b, lambda side: Cell(BADGES[side.record.summary.status])),
-    _pair('RMSE', currency, a, b, lambda side: figures(side.error('rmse'))),
-    _pair('MAE', currency, a, b, lambda side: figures(side.error('mae'))),
-    _pair('chosen variant', '', a, b, lambda side: Cell(side.chosen.name if side.chosen else MISSING)),
-    _pair('size of its file', '', a, b, lambda side: _of_chosen(side, lambda variant: variant.bytes, size)),
-    _pair('after gzip', '', a, b, lambda side: _of_chosen(side, lambda variant: variant.gzip_bytes, size)),
-    _pair('median time for one ride', '', a, b, lambda side: _of_chosen(side, _p50, microseconds)),
-    _pair('rides kept', '', a, b, lambda side: _rides(side)),
-    _pair('duration', '', a, b, lambda side: figure(side.seconds, seconds(side.seconds))),
-  ]
-  headings = (Heading('', numeric=False), Heading(f'A: {a.name}'), Heading(f'B: {b.name}'))
-  return Table('RMSE and MAE are those of the chosen file, else of the trained model', headings, tuple(rows))
+  first, second, units = _outcomes_of(a), _outcomes_of(b), dict.fromkeys(('RMSE', 'MAE'), a.record.currency)
+  rows = (row(Cell(name, note=units.get(name, '')), first[name], second[name]) for name in first)
+  headings = (*words(''), f'A: {a.name}', f'B: {b.name}')
+  return table('RMSE and MAE are those of the chosen file, else of the trained model', headings, rows)
 
 
-def _pair(name: str, unit: str, a: Side, b: Side, cell: Callable[[Side], Cell]) -> Row:
-  return Row((Cell(name, note=unit), cell(a), cell(b)))
-
-
-def _of_chosen(side: Side, value: Callable[[JudgedVariant], float | None], text: Callable[[float | None], str]) -> Cell:
-  found = value(side.chosen) if side.chosen else None
-  return figure(found, text(found))
-
-
-def _p50(variant: JudgedVariant) -> float | None:
-  return variant.latency_us.p50 if variant.latency_us else None
-
-
-def _rides(side: Side) -> Cell:
-  rows = side.record.summary.rows
-  return figure(rows.kept, f'{rows.kept:,}') if rows else figure(None, '')
+def _outcomes_of(side: Side) -> dict[str, Cell | str]:
+  chosen, rows = side.chosen, side.record.summary.rows
+  return {
+    'status': BADGES[side.record.summary.status],
+    'RMSE': figures(side.error('rmse')),
+    'MAE': figures(side.error('mae')),
+    'chosen variant': chosen.name if chosen else MISSING,
+    'size of its file': figure(chosen.bytes if chosen else None, size),
+    'after gzip': figure(chosen.gzip_bytes if chosen else None, size),
+    'median time for one ride': _latency(chosen),
+    'rides kept': figure(rows.kept if rows else None, whole),
+    'duration': figure(side.seconds, seconds),
+  }
 
 
 def _variants(a: Side, b: Side) -> Table | None:
@@ -197,10 +172,10 @@ def _variants(a: Side, b: Side) -> Table | None:
   if not names:
     return None
   currency = a.record.currency
-  headings = [Heading('variant', numeric=False)]
+  headings = list(words('variant'))
   for name, unit in (('RMSE', currency), ('to float32', ''), ('file', ''), ('p50', '')):
     headings += [Heading(f'{name}, {side.letter}', unit) for side in (a, b)]
-  headings += [Heading(f'budget, {side.letter}', numeric=False) for side in (a, b)]
+  headings += words('budget, A', 'budget, B')
   rows = []
   for name in names:
     found = [side.variants.named(name) if side.variants else None for side in (a, b)]
@@ -208,19 +183,18 @@ def _variants(a: Side, b: Side) -> Table | None:
     cells = [
       *(figures(variant.rmse if variant else None) for variant in found),
       *(figures(variant.rmse_ratio if variant else None, 3) for variant in found),
-      *(figure(variant.bytes, size(variant.bytes)) if variant else figure(None, '') for variant in found),
+      *(figure(variant.bytes if variant else None, size) for variant in found),
       *(_latency(variant) for variant in found),
       *(_verdict(variant) for variant in found),
     ]
-    rows.append(
-      Row((Cell(name, note=f'chosen by {joined(chosen)}' if chosen else ''), *cells), 'chosen' if chosen else '')
-    )
-  return Table('Variants of both runs', tuple(headings), tuple(rows), sortable=True)
+    note = f'chosen by {joined(chosen)}' if chosen else ''
+    rows.append(row(Cell(name, note=note), *cells, style='chosen' if chosen else ''))
+  return table('Variants of both runs', headings, rows, sortable=True)
 
 
 def _latency(variant: JudgedVariant | None) -> Cell:
   latency = variant.latency_us if variant else None
-  return figure(latency.p50, microseconds(latency.p50)) if latency else figure(None, '')
+  return figure(latency.p50 if latency else None, microseconds)
 
 
 def _verdict(variant: JudgedVariant | None) -> Cell:
@@ -236,15 +210,15 @@ def _slices(a: Side, b: Side) -> Table | None:
   if not names:
     return None
   headings = (
-    Heading('slice', numeric=False),
-    Heading('rides, A'),
-    Heading('rides, B'),
+    *words('slice'),
+    'rides, A',
+    'rides, B',
     Heading('RMSE, A', a.record.currency),
     Heading('RMSE, B', b.record.currency),
     Heading('A minus B', a.record.currency),
   )
-  rows = [Row((Cell(name), *_slice_cells(first.get(name), second.get(name)))) for name in names]
-  return Table('RMSE of the trained models by slice', headings, tuple(rows), sortable=True)
+  rows = (row(name, *_slice_cells(first.get(name), second.get(name))) for name in names)
+  return table('RMSE of the trained models by slice', headings, rows, sortable=True)
 
 
 def _slice_cells(first: EvaluatedSlice | None, second: EvaluatedSlice | None) -> tuple[Cell, ...]:
@@ -252,9 +226,9 @@ def _slice_cells(first: EvaluatedSlice | None, second: EvaluatedSlice | None) ->
   errors = [row.root_mean_squared_error if row else None for row in (first, second)]
   apart = errors[0] - errors[1] if errors[0] is not None and errors[1] is not None else None
   return (
-    *(figure(count, f'{count:,.0f}' if count is not None else '') for count in counts),
+    *(figure(count, whole) for count in counts),
     *(figures(estimate(error)) for error in errors),
-    figure(apart, signed(apart)),
+    figure(apart, signed),
   )
 
 
@@ -266,8 +240,5 @@ def _steps(a: Side, b: Side) -> Table | None:
   rows = []
   for name in names:
     found = [steps.get(name) for steps in (first, second)]
-    cells = [
-      figure(step.seconds, seconds(step.seconds), step.state.value) if step else figure(None, '') for step in found
-    ]
-    rows.append(Row((Cell(name), *cells)))
-  return Table('Time of each step', (Heading('step', numeric=False), Heading('A'), Heading('B')), tuple(rows))
+    rows.append(row(name, *(figure(s.seconds, seconds, s.state.value) if s else figure(None, seconds) for s in found)))
+  return table('Time of each step', (*words('step'), 'A', 'B'), rows)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from configs.records import Estimate
-from pipeline.report.charts import WIDTH, Frame, element, horizontal, line, padded, picture, polyline, text, vertical
+from models.charts import WIDTH, Frame, element, horizontal, line, padded, picture, polyline, text, vertical
 
 _CHARACTER, _LABEL_HEIGHT = 6.7, 12.0
 _RADIUS = 5.0

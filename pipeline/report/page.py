@@ -6,13 +6,14 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
 from components.compression_gate.records import CompressionRecord
+from models import charts
 from models.whole_files import write_whole
 from pipeline.report.comparison import compare
 from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
@@ -26,23 +27,15 @@ TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
-  """A part of the page.
+class Part:
+  """A section of the page.
 
   Attributes:
     id: where links to it lead; also names its template.
     title: its heading, and its name in the navigation.
-    content: what the template shows.
+    make: makes what the template shows; nothing where the run has no such section.
+    expected: whether a run that came to its end has it.
   """
-
-  id: str
-  title: str
-  content: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-  """What would be a section: how to make it, and whether a run that came to its end has it."""
 
   id: str
   title: str
@@ -51,30 +44,14 @@ class Part:
 
 
 def run_page(record: RunRecord) -> str:
-  """The page of one run, whatever it came to.
-
-  Args:
-    record: what the run left.
-
-  Returns:
-    HTML that needs no other file and no network.
-  """
+  """The page of one run, whatever it came to. Returns HTML that needs no other file and no network."""
   notes: list[str] = []
   variants = _made(Part('variants', 'Variants', lambda: read_variants(record)), notes)
-  sections, absent = _sections(_parts(record, variants, notes), notes)
-  return _render(
-    'run.html',
-    record=record,
-    headline=headline(record, variants),
-    sections=sections,
-    absent=absent,
-    notes=notes,
-  )
-
-
-def render(template: str, **content: Any) -> str:
-  """A page out of a template of this package."""
-  return _render(template, **content)
+  made = [(part, _made(part, notes)) for part in _parts(record, variants, notes)]
+  sections = [(part, content) for part, content in made if content]
+  absent = [part.title for part, content in made if part.expected and not content]
+  head = headline(record, variants)
+  return render('run.html', record=record, headline=head, sections=sections, absent=absent, notes=notes)
 
 
 def _parts(record: RunRecord, variants: CompressionRecord | None, notes: list[str]) -> list[Part]:
@@ -95,18 +72,6 @@ def _parts(record: RunRecord, variants: CompressionRecord | None, notes: list[st
   ]
 
 
-def _sections(parts: list[Part], notes: list[str]) -> tuple[list[Section], list[str]]:
-  """The sections that there are, and the names of those that are missed."""
-  sections, absent = [], []
-  for part in parts:
-    content = _made(part, notes)
-    if content:
-      sections.append(Section(part.id, part.title, content))
-    elif part.expected:
-      absent.append(part.title)
-  return sections, absent
-
-
 def _made(part: Part, notes: list[str]) -> Any:
   """Makes a part; one that can't be made must not cost the page: the run may be of another version, or half written."""
   try:
@@ -116,7 +81,8 @@ def _made(part: Part, notes: list[str]) -> Any:
     return None
 
 
-def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
+def render(template: str, **content: Any) -> str:
+  """A page out of a template of this package."""
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES),
     autoescape=True,
@@ -125,6 +91,7 @@ def _render(template: str, **content: Mapping[str, Any] | Any) -> str:
     lstrip_blocks=True,
   )
   environment.filters['breakable'] = _breakable
+  environment.globals['chart_style'] = Markup(charts.STYLE)
   return environment.get_template(template).render(content)
 
 
@@ -139,15 +106,9 @@ PAGE = 'report.html'
 def write(directory: str | os.PathLike[str]) -> pathlib.Path:
   """Writes `report.html` from what a run left; also for one that failed or pushed nothing.
 
-  Args:
-    directory: the output directory of the run, with its `summary.json`.
-
-  Returns:
-    The page.
-
-  Raises:
-    UserError: there is no summary, or it is none.
-    OSError: the page can't be written.
+  Args: directory: the output directory of the run, with its `summary.json`.
+  Returns the page. Raises `UserError` where there is no summary, or it is none; `OSError` where the page can't be
+  written.
   """
   record = read_record(directory)
   path = record.output.path / PAGE
@@ -158,16 +119,8 @@ def write(directory: str | os.PathLike[str]) -> pathlib.Path:
 def write_comparison(directory: str | os.PathLike[str], against: str | os.PathLike[str]) -> pathlib.Path:
   """Writes `report-against-NAME.html` into the first run's directory.
 
-  Args:
-    directory: the output directory of a run.
-    against: that of another run, whose folder's name is NAME.
-
-  Returns:
-    The page.
-
-  Raises:
-    UserError: one of them holds no summary.
-    OSError: the page can't be written.
+  Args: against: that of another run, whose folder's name is NAME.
+  Returns the page. Raises `UserError` where one of them holds no summary; `OSError` where the page can't be written.
   """
   first, second = read_record(directory), read_record(against)
   page = render('against.html', comparison=compare(first, second))

@@ -92,13 +92,7 @@ _OWN_KEYS = {
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-  """A run that ended, in whatever way.
-
-  Attributes:
-    output: its output directory.
-    summary: `summary.json`.
-    config: `config.yaml` as a plain mapping; empty where there is none.
-  """
+  """A run that ended, in whatever way; its config is a plain mapping, empty where there is none."""
 
   output: OutputDirectory
   summary: Summary
@@ -142,13 +136,8 @@ class RunRecord:
   def artifact(self, step: str, key: str) -> pathlib.Path | None:
     """The folder of an output artifact of this run, wherever the output directory lies by now.
 
-    Args:
-      step: the node's id.
-      key: of the output.
-
-    Returns:
-      `None` if the run did not come to it. A summary that does not say where
-      artifacts lie is an older one: then it is the newest on the disk.
+    Returns `None` if the run did not come to it. A summary that does not say where artifacts lie is an older one: then
+    it is the newest on the disk.
     """
     told, own = self.summary.artifacts, _OWN_KEYS.get((step, key), '')
     if told is not None or own in self.summary.model_fields_set:
@@ -169,32 +158,25 @@ class RunRecord:
     path = pathlib.Path(uri)
     return path if path.exists() else None
 
-  def read(self, kind: type[RecordT], step: str, key: str, *names: str) -> RecordT | None:
-    """A record inside an artifact; `None` if it is not there.
-
-    Raises:
-      RecordError: the file is no such record.
-    """
+  def file(self, step: str, key: str, *names: str) -> pathlib.Path | None:
+    """A file inside an artifact; `None` if it is not there."""
     folder = self.artifact(step, key)
     path = folder.joinpath(*names) if folder else None
-    return kind.read(path) if path and path.is_file() else None
+    return path if path and path.is_file() else None
+
+  def read(self, kind: type[RecordT], step: str, key: str, *names: str) -> RecordT | None:
+    """A record inside an artifact; `None` if it is not there. Raises `RecordError` where the file is no such record."""
+    path = self.file(step, key, *names)
+    return kind.read(path) if path else None
 
   def read_json(self, step: str, key: str, *names: str) -> Any:
     """A JSON file inside an artifact; `None` if it is not there."""
-    folder = self.artifact(step, key)
-    path = folder.joinpath(*names) if folder else None
-    return json.loads(path.read_text(encoding='utf-8')) if path and path.is_file() else None
+    path = self.file(step, key, *names)
+    return json.loads(path.read_text(encoding='utf-8')) if path else None
 
 
 def read_record(directory: str | os.PathLike[str]) -> RunRecord:
-  """Reads what a run left.
-
-  Args:
-    directory: the output directory of the run.
-
-  Raises:
-    UserError: there is no summary, or it is no summary.
-  """
+  """Reads what a run left. Raises `UserError` where there is no summary, or it is no summary."""
   output = OutputDirectory(pathlib.Path(directory).expanduser().absolute())
   try:
     values = json.loads(output.summary.read_text(encoding='utf-8'))
@@ -213,8 +195,7 @@ GATE, REWRITER = 'CompressionGate', 'QuantizationRewriter'
 def read_variants(record: RunRecord) -> CompressionRecord | None:
   """Reads the gate's report; without one, what the summary or the rewriter tells; `None` if no variant was made.
 
-  Raises:
-    RecordError: the file is there and is none.
+  Raises `RecordError` where the file is there and is none.
   """
   report = record.read(CompressionRecord, GATE, 'report', REPORT_FILE)
   if report is None and record.summary.variants:
@@ -233,10 +214,6 @@ class ColumnSummary:
   Attributes:
     name: the canonical name.
     missing: share of the rides without a value.
-    low: smallest value.
-    median: middle value.
-    mean: mean value.
-    high: largest value.
   """
 
   name: str
@@ -249,9 +226,8 @@ class ColumnSummary:
 
 def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
   """Columns by name; empty where the run did not come to its statistics."""
-  folder = record.artifact('StatisticsGen', 'statistics')
-  path = folder / 'Split-train' / 'FeatureStats.pb' if folder else None
-  if path is None or not path.is_file():
+  path = record.file('StatisticsGen', 'statistics', 'Split-train', 'FeatureStats.pb')
+  if path is None:
     return ()
   [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets
   found = [feature for feature in dataset.features if feature.HasField('num_stats')]

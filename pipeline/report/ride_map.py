@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.report.charts import WIDTH, Scale, element, line, picture, round_step, text
+from models.charts import WIDTH, Scale, element, line, picture, round_step, text
 from pipeline.report.tables import counted, signed
 
 _CELLS = (44, 36, 28, 22)

@@ -65,15 +65,11 @@ class PredictedRides:
 def read_rides(record: RunRecord, variants: CompressionRecord | None) -> PredictedRides | None:
   """Reads the gate's `predictions.parquet`, which holds raw columns, fares and predictions of a variant or several.
 
-  The chosen variant's are taken, else the baseline's, else the column `prediction`. Rides without a prediction are
-  left out.
-
-  Returns:
-    `None` where there is no such file or column, or no ride.
+  The chosen variant's are taken, else the baseline's, else the column `prediction`. Rides without a prediction are left
+  out. Returns `None` where there is no such file or column, or no ride.
   """
-  folder = record.artifact(GATE, 'report')
-  path = folder / FILE if folder else None
-  if path is None or not path.is_file():
+  path = record.file(GATE, 'report', FILE)
+  if path is None:
     return None
   held = pq.read_schema(path).names
   wanted = [name for name in (variants.chosen, variants.baseline) if name] if variants else []
@@ -100,12 +96,10 @@ def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]],
   """The RMSE of slices with 95 % intervals, as the gate would tell them.
 
   Args:
-    rides: of all slices.
     slices: by name: `feature` and `value` of what the rides of a slice share.
     resamples: number of draws of an interval.
 
-  Returns:
-    The slices whose codes are known and that have a ride.
+  Returns the slices whose codes are known and that have a ride.
   """
   masks = {name: mask for name, codes in slices.items() if (mask := _mask(rides, codes)) is not None}
   return slice_intervals(rides.fares, rides.predictions, rides.seconds, masks, resamples)
@@ -114,14 +108,8 @@ def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]],
 def paired_ratio(rides: PredictedRides, others: PredictedRides, resamples: int) -> Estimate | None:
   """The ratio of two RMSEs on the same rides with its 95 % interval, as the gate would tell it.
 
-  Args:
-    rides: with the predictions of one model.
-    others: with those of another one.
-    resamples: number of draws of an interval.
-
-  Returns:
-    `None` where they are not the same rides in the same order, or the other
-    model makes no error.
+  The interval takes `resamples` draws. Returns `None` where they are not the same rides in the same order, or the other
+  model makes no error.
   """
   same = np.array_equal(rides.seconds, others.seconds) and np.array_equal(rides.fares, others.fares)
   places = all(

@@ -5,27 +5,19 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
 from configs.records import Estimate
-
-SPACE = '\N{NO-BREAK SPACE}'
-"""Between a number and its unit."""
-
-MISSING = '–'
-"""For what is not known."""
+from models.charts import MISSING, SPACE, number, percent, united
 
 _SIZES = ('bytes', 'KB', 'MB', 'GB')
 
 
-def number(value: float | None, digits: int = 2) -> str:
-  """A number with thousands separators and a true minus sign; `–` for none."""
-  if value is None or not math.isfinite(value):
-    return MISSING
-  text = f'{value:,.{digits}f}'
-  return text.lstrip('-') if float(text.replace(',', '')) == 0 else text.replace('-', '−')
+def whole(value: float | None) -> str:
+  """A number without decimals, such as a count."""
+  return number(value, 0)
 
 
 def signed(value: float | None, digits: int = 2) -> str:
@@ -36,7 +28,7 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 def money(value: float | None, currency: str) -> str:
   """An amount with its currency."""
-  return _united(number(value), currency)
+  return united(number(value), currency)
 
 
 def interval(estimate: Estimate | None, digits: int = 2) -> str:
@@ -54,11 +46,6 @@ def bracket(estimate: Estimate | None, digits: int = 2) -> str:
   return f'[{number(estimate.low, digits)},{SPACE}{number(estimate.high, digits)}]'
 
 
-def percent(fraction: float | None, digits: int = 1) -> str:
-  """A share: `78.6 %`."""
-  return _united(number(None if fraction is None else 100 * fraction, digits), '%')
-
-
 def change(ratio: float) -> str:
   """A ratio as a change in words: `0.4 % more than`, `12 % less than`, `the same as`."""
   share = abs(ratio - 1)
@@ -73,18 +60,18 @@ def size(count: float | None) -> str:
   if count is None:
     return MISSING
   power = min(int(math.log10(max(count, 1)) // 3), len(_SIZES) - 1)
-  return _united(number(count / 1000**power, 1 if power else 0), _SIZES[power])
+  return united(number(count / 1000**power, 1 if power else 0), _SIZES[power])
 
 
 def microseconds(value: float | None) -> str:
   """A latency: `12.3 µs`, `2,140 µs`."""
-  return _united(number(value, 1 if value is not None and value < 100 else 0), 'µs')
+  return united(number(value, 1 if value is not None and value < 100 else 0), 'µs')
 
 
 def seconds(value: float | None) -> str:
   """A duration: `0.4 s`, `58 s`, `4 min 12 s`."""
   if value is None or value < 60:
-    return _united(number(value, 1 if value is not None and value < 10 else 0), 's')
+    return united(number(value, 1 if value is not None and value < 10 else 0), 's')
   minutes, rest = divmod(round(value), 60)
   return f'{minutes}{SPACE}min {rest}{SPACE}s'
 
@@ -104,17 +91,11 @@ def spelled(name: str) -> str:
   return name.replace('_', ' ')
 
 
-def _united(text: str, unit: str) -> str:
-  return text if text == MISSING or not unit else f'{text}{SPACE}{unit}'
-
-
 @dataclasses.dataclass(frozen=True)
 class Heading:
   """The head of a column.
 
   Attributes:
-    text: its name.
-    unit: of its figures.
     numeric: whether it is right-aligned and sorted by value.
     meaning: a sentence that a pointer over it shows.
     sorted: whether the rows come in its rising order.
@@ -173,23 +154,61 @@ class Table:
   sortable: bool = False
 
 
-def figure(value: float | None, text: str, note: str = '') -> Cell:
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A chart of a page.
+
+  Attributes:
+    title: above it.
+    drawn: SVG.
+    told: below it.
+    name: of its file, where it has one of its own.
+    legend: names by the class of their colour.
+  """
+
+  title: str
+  drawn: Markup
+  told: str = ''
+  name: str = ''
+  legend: tuple[tuple[str, str], ...] = ()
+
+
+def words(*names: str) -> tuple[Heading | str, ...]:
+  """Headings of columns that hold text."""
+  return tuple(Heading(name, numeric=False) for name in names)
+
+
+def row(*cells: Cell | str, style: str = '') -> Row:
+  """A row; mere text is a cell, too."""
+  return Row(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells), style)
+
+
+def table(caption: str, headings: Iterable[Heading | str], rows: Iterable[Row], sortable: bool = False) -> Table:
+  """A table; mere text is the heading of a column of figures."""
+  heads = (Heading(one) if isinstance(one, str) else one for one in headings)
+  return Table(caption, tuple(heads), tuple(rows), sortable)
+
+
+def figure(value: float | None, written: Callable[[float], str], note: str = '') -> Cell:
   """A cell that is sorted by its value; an empty one for `None`."""
-  return Cell(text, value, note) if value is not None else Cell(MISSING, style='none')
+  return Cell(MISSING, style='none') if value is None else Cell(written(value), value, note)
 
 
 def figures(estimate: Estimate | None, digits: int = 2) -> Cell:
   """A cell with an interval on its second line."""
-  return figure(
-    *((estimate.value, number(estimate.value, digits), bracket(estimate, digits)) if estimate else (None, ''))
-  )
+  value = estimate.value if estimate else None
+  return figure(value, lambda value: number(value, digits), bracket(estimate, digits))
+
+
+def picture(drawn: Markup | None) -> Cell:
+  """A cell with a picture in it; none where nothing is drawn."""
+  return Cell('', picture=drawn, style='bar')
 
 
 def with_best(rows: Sequence[Row], smallest: Sequence[int] = (), largest: Sequence[int] = ()) -> tuple[Row, ...]:
   """Marks the best figure of some columns, all that read the same; none where all do.
 
   Args:
-    rows: of one table.
     smallest: columns where less is better.
     largest: columns where more is better.
   """

@@ -107,11 +107,7 @@ class Ledger:
 
   @classmethod
   def load(cls, path: pathlib.Path) -> Ledger:
-    """Reads the file; a ledger without entries where there is none.
-
-    Raises:
-      UserError: the file is no ledger.
-    """
+    """Reads the file; a ledger without entries where there is none. Raises `UserError` where the file is no ledger."""
     try:
       found = LedgerRecord.read(path)
     except FileNotFoundError:

@@ -16,6 +16,7 @@ from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.code_version import run_version
 from pipeline.local import run as local_run
+from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import StepObserver
 from pipeline.retraining.ledger import Ledger, RunEntry, SpanEntry
@@ -75,8 +76,7 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
     ledger: what is known so far.
     newest: the last span of a past window; the newest there is when `None`.
 
-  Raises:
-    IngestionError: no file matches, or the pattern has no spans.
+  Raises `IngestionError` where no file matches, or the pattern has no spans.
   """
   there = [span for span in find_spans(source.base, source.pattern) if newest is None or span.number <= newest]
   before = dict(ledger.spans)
@@ -159,21 +159,20 @@ def end_early(
 
   The last run's status, figures and served model stay; nothing was timed. `ended_early` tells it from a run.
   """
-  result = _last_summary(output) or _empty_summary(config)
   last = ledger.last_finished
-  if last is not None:
-    result = result.model_copy(update={'status': Status(last.status), 'pushed_path': last.pushed_path})
-  result = result.model_copy(
-    update={
-      'reason': reason,
-      'started': now.isoformat(timespec='seconds'),
-      'timings': {},
-      'notes': plan.notes(),
-      'ended_early': True,
-      'window': read_window(plan),
-      'triggers': tuple(verdicts),
-    }
-  )
+  told: dict[str, Any] = {'status': Status(last.status), 'pushed_path': last.pushed_path} if last else {}
+  told |= {
+    'reason': reason,
+    'started': now.isoformat(timespec='seconds'),
+    'timings': {},
+    'notes': plan.notes(),
+    'ended_early': True,
+    'window': read_window(plan),
+    'triggers': tuple(verdicts),
+  }
+  # There is none where somebody has removed the last one.
+  result = _last_summary(output) or summary.summarize(config, [], None, anomalies=False, after={})
+  result = result.model_copy(update=told)
   result.write(output.summary)
   return result
 
@@ -200,13 +199,6 @@ def _last_summary(output: OutputDirectory) -> Summary | None:
     return None
 
 
-def _empty_summary(config: RunConfig) -> Summary:
-  """Where somebody has removed the last one."""
-  from pipeline.local import summary  # Brings TFX along.
-
-  return summary.summarize(config, [], None, anomalies=False, after={})
-
-
 def recorded_run(
   config: RunConfig,
   plan: Plan,
@@ -219,19 +211,11 @@ def recorded_run(
   """Runs the pipeline on the plan's window.
 
   Args:
-    config: the whole run.
-    plan: what to read.
     ledger: is told when the run begins and what became of it.
-    output: where everything goes.
-    observer: is told of each step.
     now: when the run begins, by the caller's clock.
     verdicts: why it runs.
 
-  Returns:
-    The summary, as written.
-
-  Raises:
-    MetadataStoreError: the metadata store can't be used.
+  Returns the summary, as written. Raises `MetadataStoreError` where the metadata store can't be used.
   """
   ledger.begin(plan.entry(now))
   result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes())

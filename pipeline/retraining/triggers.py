@@ -45,7 +45,6 @@ class Verdict:
   """What one trigger says.
 
   Attributes:
-    trigger: its name.
     fires: whether it alone is enough to run.
     sentence: why, or why not.
   """
@@ -65,21 +64,16 @@ def decide(triggers: Triggers, situation: Situation) -> tuple[Verdict, ...]:
   return tuple(verdict for verdict in verdicts if verdict is not None)
 
 
-def _always(situation: Situation) -> list[Verdict | None]:
-  return [
-    Verdict('unfinished', True, f'The last run did not come to its end: {situation.unfinished}')
-    if situation.unfinished
-    else None,
-    Verdict('no_model', True, 'No model serves yet.') if situation.served is None and situation.fresh else None,
-    Verdict('setting', True, 'The config or the code is not that of the last run.')
-    if situation.changed_setting
-    else None,
-    Verdict(
-      'broken', True, f'The newest span, {situation.newest}, is broken, which the run has to say: {situation.broken}'
-    )
-    if situation.broken
-    else None,
-  ]
+def _always(situation: Situation) -> list[Verdict]:
+  """What fires whatever the triggers are set to."""
+  broken = f'The newest span, {situation.newest}, is broken, which the run has to say: {situation.broken}'
+  reasons = (
+    ('unfinished', situation.unfinished, f'The last run did not come to its end: {situation.unfinished}'),
+    ('no_model', situation.served is None and situation.fresh, 'No model serves yet.'),
+    ('setting', situation.changed_setting, 'The config or the code is not that of the last run.'),
+    ('broken', situation.broken, broken),
+  )
+  return [Verdict(name, True, sentence) for name, holds, sentence in reasons if holds]
 
 
 def _rows(triggers: Triggers, situation: Situation) -> Verdict | None:

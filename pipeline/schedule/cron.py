@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import datetime
 import enum
@@ -37,11 +38,7 @@ class Cron:
 
   @classmethod
   def parse(cls, expression: str, zone: str) -> Cron:
-    """Checks both.
-
-    Raises:
-      ScheduleError: no five fields, an impossible value, or an unknown zone.
-    """
+    """Checks both. Raises `ScheduleError` for no five fields, an impossible value, or an unknown zone."""
     fields = expression.split()
     if len(fields) != 5:
       raise ScheduleError(
@@ -69,8 +66,7 @@ class Cron:
     A job of a fixed time that falls into the hour that summer time skips fires as that hour is skipped; one in the
     hour that comes twice fires once.
 
-    Args:
-      after: a time with a zone.
+    Args: after: a time with a zone.
     """
     return iter(cronsim.CronSim(self.expression, after.astimezone(zoneinfo.ZoneInfo(self.zone))))
 
@@ -92,6 +88,12 @@ class Cron:
     except cronsim.CronSimError:
       pass  # No firing within the next fifty years.
     return tuple(found)
+
+  def agrees_with(self, clock: datetime.tzinfo) -> bool:
+    """Whether a clock shows what that of the zone shows, on every day of the coming year."""
+    zone, start = zoneinfo.ZoneInfo(self.zone), datetime.datetime.now(datetime.timezone.utc)
+    moments = (start + datetime.timedelta(days=day) for day in range(366))
+    return all(moment.astimezone(zone).utcoffset() == moment.astimezone(clock).utcoffset() for moment in moments)
 
   def five_fields(self) -> str:
     """Plain numbers: no names, and Sunday as 0."""
@@ -178,3 +180,23 @@ class Schedule:
   state: State
   place: str
   note: str = ''
+
+
+class Schedules(abc.ABC):
+  """Who keeps schedules; raises `SubmissionError` where a backend refuses, or can't be reached."""
+
+  @abc.abstractmethod
+  def all(self) -> tuple[Schedule, ...]:
+    """All that this project made."""
+
+  @abc.abstractmethod
+  def pause(self, name: str) -> Schedule:
+    """Stops firing; a run on its way goes on. Raises `ScheduleError` where there is none of this name."""
+
+  @abc.abstractmethod
+  def resume(self, name: str) -> Schedule:
+    """Fires again, without making up for what was missed. Raises `ScheduleError` where there is none of this name."""
+
+  @abc.abstractmethod
+  def delete(self, name: str) -> Schedule:
+    """Removes it; returns what it was. Raises `ScheduleError` where there is none of this name."""

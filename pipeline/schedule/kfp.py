@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import pathlib
-import tempfile
 import zoneinfo
-from collections.abc import Iterator
 from typing import Any
 
 import kfp
-import kfp_server_api
-import urllib3
 
 from configs.platform import Platform
-from pipeline.cloud.compiler import CompiledPipeline, write_compiled
-from pipeline.cloud.kfp import connect, reason
-from pipeline.cloud.settings import SubmissionError
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget, State
+from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.cloud.kfp import connect, told
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 
 _MARK = 'Farelite retrains '
 _PAGE = 100
 
 
-class KfpSchedules:
+class KfpSchedules(Schedules):
   """The recurring runs of one cluster that this project made.
 
-  Kubeflow reads cron expressions on the clock of the whole cluster, which its administrator sets
-  (CRON_SCHEDULE_TIMEZONE); a schedule of another zone is refused, as it would drift by an hour twice a year.
+  Without an endpoint everything raises `TargetError`. Kubeflow reads cron expressions on the clock of the whole
+  cluster, which its administrator sets (CRON_SCHEDULE_TIMEZONE); a schedule of another zone is refused, as it would
+  drift by an hour twice a year.
 
-  Args:
-    platform: completed settings.
-    cluster_zone: the cluster's; UTC unless it was set.
+  Args: cluster_zone: the cluster's; UTC unless it was set.
   """
 
   def __init__(self, platform: Platform, cluster_zone: str = 'UTC') -> None:
@@ -42,18 +33,13 @@ class KfpSchedules:
   def create(self, name: str, cron: Cron, compiled: CompiledPipeline) -> Schedule:
     """Creates a recurring run: one run at a time, and what was missed while paused is not made up for.
 
-    Raises:
-      ScheduleError: the cluster's clock is another one, or there is a schedule of this name.
-      TargetError: there is no endpoint.
-      SubmissionError: the cluster refused it, or can't be reached.
+    Raises `ScheduleError` where the cluster's clock is another one, or there is a schedule of this name.
     """
     _check_zone(cron, self._cluster_zone)
     client = connect(self._platform)
     if any(run.display_name == name for run in self._runs(client)):
       raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
-    with tempfile.TemporaryDirectory() as folder, _told():
-      package = pathlib.Path(folder) / 'pipeline.yaml'
-      write_compiled(compiled, package)
+    with compiled.file() as package, told():
       experiment = client.create_experiment(
         self._platform.kfp.experiment or compiled.name, namespace=self._platform.kfp.namespace
       )
@@ -71,34 +57,25 @@ class KfpSchedules:
     return self._schedule(run)
 
   def all(self) -> tuple[Schedule, ...]:
-    """All that this project made.
-
-    Raises:
-      TargetError: there is no endpoint.
-      SubmissionError: the cluster can't be reached.
-    """
     return tuple(self._schedule(run) for run in self._runs(connect(self._platform)))
 
   def pause(self, name: str) -> Schedule:
-    """Stops firing; a run on its way goes on. Raises `ScheduleError` where there is none of this name."""
     return self._changed(name, 'disable_recurring_run')
 
   def resume(self, name: str) -> Schedule:
-    """Fires again. Raises `ScheduleError` where there is none of this name."""
     return self._changed(name, 'enable_recurring_run')
 
   def delete(self, name: str) -> Schedule:
-    """Removes it; returns what it was. Raises `ScheduleError` where there is none of this name."""
     client = connect(self._platform)
     run = self._named(client, name)
-    with _told():
+    with told():
       client.delete_recurring_run(run.recurring_run_id)
     return self._schedule(run)
 
   def _changed(self, name: str, method: str) -> Schedule:
     client = connect(self._platform)
     run = self._named(client, name)
-    with _told():
+    with told():
       getattr(client, method)(run.recurring_run_id)
       return self._schedule(client.get_recurring_run(run.recurring_run_id))
 
@@ -112,7 +89,7 @@ class KfpSchedules:
     """The recurring runs with this project's mark, page by page."""
     found: list[Any] = []
     token = ''
-    with _told():
+    with told():
       while True:
         page = client.list_recurring_runs(
           page_token=token, page_size=_PAGE, namespace=self._platform.kfp.namespace, sort_by='created_at'
@@ -131,26 +108,12 @@ class KfpSchedules:
 
 def _check_zone(cron: Cron, cluster_zone: str) -> None:
   try:
-    theirs, ours = zoneinfo.ZoneInfo(cluster_zone), zoneinfo.ZoneInfo(cron.zone)
+    theirs = zoneinfo.ZoneInfo(cluster_zone)
   except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
     raise ScheduleError(f"Unknown time zone '{cluster_zone}' (--cluster-time-zone).") from None
-  noon = datetime.datetime.now(datetime.timezone.utc)
-  for day in range(366):
-    moment = noon + datetime.timedelta(days=day)
-    if moment.astimezone(theirs).utcoffset() != moment.astimezone(ours).utcoffset():
-      raise ScheduleError(
-        f'Kubeflow Pipelines reads cron on the clock of the cluster, {cluster_zone}, which is not always that of '
-        f'{cron.zone}. Write the expression for {cluster_zone} with --time-zone {cluster_zone}, or let the '
-        'administrator set CRON_SCHEDULE_TIMEZONE and name it by --cluster-time-zone.'
-      )
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-  """Refusals of the cluster as one sentence."""
-  try:
-    yield
-  except kfp_server_api.ApiException as error:
-    raise SubmissionError(f'Kubeflow Pipelines refused: {error.status} {reason(error)}') from error
-  except (urllib3.exceptions.HTTPError, TimeoutError) as error:
-    raise SubmissionError(f"Kubeflow Pipelines can't be reached: {error}") from error
+  if not cron.agrees_with(theirs):
+    raise ScheduleError(
+      f'Kubeflow Pipelines reads cron on the clock of the cluster, {cluster_zone}, which is not always that of '
+      f'{cron.zone}. Write the expression for {cluster_zone} with --time-zone {cluster_zone}, or let the '
+      'administrator set CRON_SCHEDULE_TIMEZONE and name it by --cluster-time-zone.'
+    )

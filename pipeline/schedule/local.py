@@ -12,7 +12,7 @@ import zoneinfo
 from collections.abc import Sequence
 
 from models.whole_files import write_whole
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget, State
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 
 _CRON, _ZONE = 'X-Farelite-Cron', 'X-Farelite-TimeZone'
 
@@ -21,7 +21,6 @@ def service(name: str, command: Sequence[str], folder: str, lock: str) -> str:
   """A service that runs the command once, and never beside itself.
 
   Args:
-    name: of the schedule.
     command: absolute program and its arguments.
     folder: where to run it, absolute.
     lock: a file; while one run holds it, another ends at once and well.
@@ -87,13 +86,12 @@ def default_folder() -> pathlib.Path:
   return pathlib.Path(base) / 'systemd' / 'user'
 
 
-class LocalSchedules:
+class LocalSchedules(Schedules):
   """The timers below a folder of units.
 
   A timer is enabled by a link, as `systemctl --user enable` makes it; where a user's systemd runs, it is told, too.
 
-  Args:
-    folder: of the units; made if absent.
+  Args: folder: of the units; made if absent.
   """
 
   def __init__(self, folder: pathlib.Path) -> None:
@@ -102,8 +100,7 @@ class LocalSchedules:
   def create(self, name: str, cron: Cron, command: Sequence[str], working: str, lock: str) -> Schedule:
     """Writes service and timer and enables the timer.
 
-    Raises:
-      ScheduleError: there is a schedule of this name, or the folder can't be written.
+    Raises `ScheduleError` where there is a schedule of this name, or the folder can't be written.
     """
     if self._timer(name).exists():
       raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
@@ -116,16 +113,10 @@ class LocalSchedules:
     return self.resume(name)
 
   def all(self) -> tuple[Schedule, ...]:
-    """All schedules of this project, by name."""
     names = (path.stem.removeprefix(_PREFIX) for path in sorted(self._folder.glob(f'{_PREFIX}*.timer')))
     return tuple(self._schedule(name) for name in names)
 
   def resume(self, name: str) -> Schedule:
-    """Enables and starts a timer.
-
-    Raises:
-      ScheduleError: there is no such schedule.
-    """
     self._check(name)
     link = self._link(name)
     link.parent.mkdir(exist_ok=True)
@@ -134,21 +125,11 @@ class LocalSchedules:
     return self._told(name, 'start')
 
   def pause(self, name: str) -> Schedule:
-    """Stops and disables a timer; a run on its way goes on.
-
-    Raises:
-      ScheduleError: there is no such schedule.
-    """
     self._check(name)
     self._link(name).unlink(missing_ok=True)
     return self._told(name, 'stop')
 
   def delete(self, name: str) -> Schedule:
-    """Stops a timer and removes its files; returns what it was.
-
-    Raises:
-      ScheduleError: there is no such schedule.
-    """
     schedule = self.pause(name)
     self._timer(name).unlink()
     self._service(name).unlink(missing_ok=True)
@@ -200,22 +181,16 @@ def crontab_line(cron: Cron, command: Sequence[str], folder: str, lock: str, mac
   """The line; the command never runs beside itself.
 
   Args:
-    cron: when.
-    command: absolute program and its arguments.
-    folder: where to run it, absolute.
-    lock: a file; while one run holds it, another ends at once and well.
+    command, folder, lock: as of `service`.
     machine: the zone of this machine, which is the only one that Debian's cron knows.
 
-  Raises:
-    ScheduleError: the machine's clock is another one at some time of the year.
+  Raises `ScheduleError` where the machine's clock is another one at some time of the year.
   """
-  zone, start = zoneinfo.ZoneInfo(cron.zone), datetime.datetime.now(datetime.timezone.utc)
-  for moment in (start + datetime.timedelta(days=day) for day in range(366)):
-    if moment.astimezone(zone).utcoffset() != moment.astimezone(machine).utcoffset():
-      raise ScheduleError(
-        f"cron looks at this machine's clock, which is not always that of {cron.zone}; systemd's timers know zones "
-        '(leave out --crontab).'
-      )
+  if not cron.agrees_with(machine):
+    raise ScheduleError(
+      f"cron looks at this machine's clock, which is not always that of {cron.zone}; systemd's timers know zones "
+      '(leave out --crontab).'
+    )
   single_flight = ['flock', '--nonblock', '--conflict-exit-code', '0', lock, *command]
   # cron takes an unescaped % for the end of the line.
   return f'{cron.five_fields()} cd {shlex.quote(folder)} && {shlex.join(single_flight)}'.replace('%', r'\%')

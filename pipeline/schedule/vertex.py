@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import google.auth.exceptions
-from google.api_core import exceptions
 from google.cloud import aiplatform
 
 from configs.platform import Platform
 from pipeline.cloud.compiler import CompiledPipeline
-from pipeline.cloud.settings import SubmissionError, TargetError
-from pipeline.cloud.vertex import default_credentials, pipeline_job
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, ScheduleTarget, State
+from pipeline.cloud.vertex import connect, pipeline_job, told
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 
 _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 
 
-class VertexSchedules:
-  """The pipeline schedules of one project and region.
+class VertexSchedules(Schedules):
+  """The pipeline schedules of one project and region; where these or credentials are missing, it is a `TargetError`.
 
-  Args:
-    platform: completed settings.
-    credentials: of google-auth; its defaults where there are none.
+  Args: credentials: of google-auth; its defaults where there are none.
   """
 
   def __init__(self, platform: Platform, credentials: Any = None) -> None:
@@ -35,14 +28,11 @@ class VertexSchedules:
   def create(self, name: str, cron: Cron, compiled: CompiledPipeline) -> Schedule:
     """Creates a schedule: one run at a time, and one that meets another is left out, not queued.
 
-    Raises:
-      ScheduleError: there is a schedule of this name.
-      TargetError: project, region or credentials are missing.
-      SubmissionError: Vertex refused it, or can't be reached.
+    Raises `ScheduleError` where there is a schedule of this name.
     """
     if any(schedule.display_name == name for schedule in self._schedules()):
       raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
-    with _told():
+    with told():
       job = pipeline_job(compiled, self._platform, self._credentials)
       made = job.create_schedule(
         cron=f'TZ={cron.zone} {cron.five_fields()}',
@@ -55,33 +45,24 @@ class VertexSchedules:
     return _schedule(made)
 
   def all(self) -> tuple[Schedule, ...]:
-    """All pipeline schedules of the project and region.
-
-    Raises:
-      TargetError: project, region or credentials are missing.
-      SubmissionError: Vertex can't be reached.
-    """
     return tuple(_schedule(schedule) for schedule in self._schedules())
 
   def pause(self, name: str) -> Schedule:
-    """Stops firing; a run on its way goes on. Raises `ScheduleError` where there is none of this name."""
     found = self._named(name)
-    with _told():
+    with told():
       found.pause()
     return _schedule(found, State.PAUSED)
 
   def resume(self, name: str) -> Schedule:
-    """Fires again, without making up for what was missed. Raises `ScheduleError` where there is none of this name."""
     found = self._named(name)
-    with _told():
+    with told():
       found.resume(catch_up=False)
     return _schedule(found, State.ACTIVE)
 
   def delete(self, name: str) -> Schedule:
-    """Removes it; returns what it was. Raises `ScheduleError` where there is none of this name."""
     found = self._named(name)
     schedule = _schedule(found)
-    with _told():
+    with told():
       found.delete()
     return schedule
 
@@ -92,18 +73,8 @@ class VertexSchedules:
     return there[name]
 
   def _schedules(self) -> list[aiplatform.PipelineJobSchedule]:
-    vertex = self._platform.vertex
-    for value, name in ((vertex.project, 'project'), (vertex.region, 'region')):
-      if value is None:
-        raise TargetError(f'No {name} for Vertex AI: set platform.vertex.{name} or FARELITE_{name.upper()}.')
-    with _told():
-      aiplatform.init(
-        project=vertex.project,
-        location=vertex.region,
-        credentials=self._credentials or default_credentials(),
-        api_endpoint=vertex.endpoint,
-        api_transport='rest',
-      )
+    with told():
+      connect(self._platform, self._credentials)
       return list(aiplatform.PipelineJobSchedule.list())
 
 
@@ -113,14 +84,3 @@ def _schedule(found: aiplatform.PipelineJobSchedule, state: State | None = None)
   if state is None:
     state = State.ACTIVE if found.state.name == 'ACTIVE' else State.PAUSED
   return Schedule(found.display_name, ScheduleTarget.VERTEX, cron, zone, state, found.resource_name)
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-  """Refusals of Vertex as one sentence."""
-  try:
-    yield
-  except exceptions.GoogleAPICallError as error:
-    raise SubmissionError(f'Vertex AI refused: {error.message}') from error
-  except (google.auth.exceptions.GoogleAuthError, exceptions.RetryError, OSError) as error:
-    raise SubmissionError(f"Vertex AI can't be reached: {(str(error).splitlines() or ['no answer'])[0]}") from error

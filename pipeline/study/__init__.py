@@ -2,3 +2,5 @@
 
 Needs no TFX: it trains, converts and predicts by `models` alone.
 """
+
+__all__ = ['engine', 'folds', 'page', 'records', 'reference_models', 'results']

@@ -12,25 +12,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from sklearn.linear_model import lars_path
 
-from configs.features import Features
+from configs.features import CrossBlock, Features
 from configs.run import RunConfig
 from configs.study import FOURTH_ROOT, StudyBlock
 from models.rides import Rides
 from models.training import predict, total_steps
 from pipeline.study.fare_models import FareModels
 from pipeline.study.folds import Outcome, StudyFold, Task, Variant, everything, first_stamps, with_features
-from pipeline.study.reference_models import (
-  LIGHTLY_TUNED,
-  TrainedNet,
-  case_study_baseline,
-  case_study_net,
-  lightgbm_fares,
-  linear_fares,
-  mean_fares,
-  raw_columns,
-)
+from pipeline.study.reference_models import TrainedNet, case_study_baseline, case_study_net, plain_methods
 from transforms import names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 
 EVERYTHING = 'everything'
 """What the others are compared with: every block, the config's own crosses."""
@@ -43,7 +34,7 @@ CASE_STUDY_BASELINE = 'case study, baseline net'
 _BASELINE = ('raw', 'passengers')
 """The blocks of the case study's baseline: coordinates and passengers as they come."""
 
-_ADDED = ('temporal', 'geographic', 'buckets', 'crosses')
+_ADDED = tuple(block for block in Features.model_fields if block not in _BASELINE)
 
 
 def feature_tasks(config: RunConfig) -> Iterator[Task]:
@@ -53,21 +44,22 @@ def feature_tasks(config: RunConfig) -> Iterator[Task]:
   sets |= {f'raw + {block}': (*_BASELINE, block) for block in _ADDED}
   sets |= {EVERYTHING: blocks}
   sets |= {f'everything less {left}': tuple(block for block in blocks if block != left) for left in blocks}
-  for name, on in sets.items():
-    yield _feature_task(config, name, _only(config.features, on))
-  yield _feature_task(config, AS_CONFIGURED, config.features)
+  variants = {name: _only(config.features, on) for name, on in sets.items()} | {AS_CONFIGURED: config.features}
+  for name, features in variants.items():
+    on = ' + '.join(block for block in blocks if getattr(features, block).enabled)
+    yield _features_task(config, StudyBlock.FEATURES, Variant(name, EVERYTHING, {'features': on}), features)
   yield from _case_study()
 
 
-def _feature_task(config: RunConfig, name: str, features: Features) -> Task:
+def _features_task(config: RunConfig, block: StudyBlock, variant: Variant, features: Features) -> Task:
+  """The fare model of the config with other features."""
   of_variant = with_features(config, features)
   models = FareModels(of_variant)
-  on = [block for block in type(features).model_fields if getattr(features, block).enabled]
   return Task(
-    StudyBlock.FEATURES,
-    name,
-    (Variant(name, EVERYTHING, {'features': ' + '.join(on)}),),
-    lambda fold: {name: models.measure(fold, fold.features_of(of_variant))},
+    block,
+    variant.name,
+    (variant,),
+    lambda fold: {variant.name: models.measure(fold, fold.features_of(of_variant))},
     about=features.model_dump_json(),
   )
 
@@ -164,25 +156,18 @@ NONE = 'no embedding'
 def embedding_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per width, beside the config's own features."""
   off = config.features.crosses.model_copy(update={'enabled': False})
-  yield _embedding_task(config, NONE, 0, config.features.model_copy(update={'crosses': off}))
+  sets: list[tuple[str, int | str, CrossBlock]] = [(NONE, 0, off)]
   for width in dict.fromkeys((*config.study.embeddings.widths, FOURTH_ROOT)):
     name = REFERENCE if width == FOURTH_ROOT else f'width {width}'
-    crosses = config.study.embeddings.crosses
-    widths = {} if width == FOURTH_ROOT else dict.fromkeys(crosses, width)
-    block = config.features.crosses.model_copy(update={'enabled': True, 'crosses': crosses, 'embedding': widths})
-    yield _embedding_task(config, name, width, config.features.model_copy(update={'crosses': block}))
-
-
-def _embedding_task(config: RunConfig, name: str, width: int | str, features: Features) -> Task:
-  of_variant = with_features(config, features)
-  models = FareModels(of_variant)
-  return Task(
-    StudyBlock.EMBEDDINGS,
-    name,
-    (Variant(name, REFERENCE, {'width': str(width)}),),
-    lambda fold: {name: models.measure(fold, fold.features_of(of_variant))},
-    about=features.model_dump_json(),
-  )
+    which = config.study.embeddings.crosses
+    widths = {} if width == FOURTH_ROOT else dict.fromkeys(which, width)
+    block = config.features.crosses.model_copy(update={'enabled': True, 'crosses': which, 'embedding': widths})
+    sets.append((name, width, block))
+  for name, wide, crosses in sets:
+    variant = Variant(name, REFERENCE, {'width': str(wide)})
+    yield _features_task(
+      config, StudyBlock.EMBEDDINGS, variant, config.features.model_copy(update={'crosses': crosses})
+    )
 
 
 THIS_MODEL = 'this model'
@@ -205,15 +190,7 @@ def lightgbm_missing() -> str | None:
 
 def reference_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per model; LightGBM where it can be loaded."""
-  methods: dict[str, Callable[[StudyFold], np.ndarray]] = {
-    'mean fare': mean_fares,
-    'linear, five raw columns': lambda fold: linear_fares(fold, raw_columns(fold)),
-    'linear, engineered features': lambda fold: linear_fares(fold, fold.engineered.inputs[names.NUMERIC]),
-  }
-  if lightgbm_missing() is None:
-    methods['LightGBM, defaults'] = lambda fold: lightgbm_fares(fold, {})
-    methods['LightGBM, lightly tuned'] = lambda fold: lightgbm_fares(fold, LIGHTLY_TUNED)
-  for name, method in methods.items():
+  for name, method in plain_methods(lightgbm=lightgbm_missing() is None).items():
     yield Task(StudyBlock.REFERENCES, name, (Variant(name, THIS_MODEL),), _measured(name, method))
   models = FareModels(config)
   yield Task(

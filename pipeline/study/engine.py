@@ -16,7 +16,7 @@ from configs.study import StudyBlock
 from pipeline.study import blocks as study_blocks
 from pipeline.study import sweeps
 from pipeline.study.fare_models import latencies, raw_inputs
-from pipeline.study.folds import Outcome, StudyFold, Task, digest, grouped_folds, sampled
+from pipeline.study.folds import Outcome, StudyFold, Task, digest, divisions, sampled
 from pipeline.study.reference_models import occupied_cells
 from pipeline.study.results import DATASET, BlockResults, Origin, Results, UnitStore
 
@@ -49,23 +49,21 @@ def run(
   """Measures every block of `config.study`.
 
   Args:
-    config: a resolved config.
     rides: canonical columns [rides] by name, the label included.
     directory: keeps the units.
     code: digest of the code that measures; units of other code are not taken.
-    observer: is told of the progress.
 
-  Raises:
-    ValueError: there are fewer time stamps than folds.
-    OSError: a unit can't be kept.
+  Raises `ValueError` where there are fewer time stamps than folds; `OSError` where a unit can't be kept.
   """
   study, whole = config.study, config
   config = config.model_copy(update={'dataset': DATASET.of(config.dataset)})
   rides = sampled(rides, study.max_rides, study.first_seed)
-  folds = _folds(config, rides)
+  seeds = range(study.first_seed, study.first_seed + study.seeds)
+  folds = [StudyFold(**vars(fold)) for fold in divisions(config, rides, seeds, study.folds)]
   store, origin = UnitStore(directory), Origin(config, digest(rides), code)
   planned = {block: list(_BLOCKS[block](config)) for block in study.blocks}
-  _tell_plan(planned, folds, store, origin, observer)
+  keys = [origin.key(task, fold) for task in itertools.chain(*planned.values()) for fold in _tested(task, folds)]
+  observer.planned(len(keys), sum(store.has(key) for key in keys))
   blocks = {}
   for block in study.blocks:
     blocks[block] = _run_block(planned.pop(block), folds, store, origin, observer)
@@ -76,26 +74,6 @@ def run(
   if StudyBlock.FEATURES in blocks:
     cells = {name: occupied_cells(folds[0], name == 'fitted') for name in ('published', 'fitted')}
   return Results(whole, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
-
-
-def _folds(config: RunConfig, rides: Mapping[str, np.ndarray]) -> list[StudyFold]:
-  study = config.study
-  found = []
-  for seed in range(study.first_seed, study.first_seed + study.seeds):
-    numbers = grouped_folds(rides[TIME], study.folds, seed)
-    found += [StudyFold(config, rides, numbers == number, seed, number) for number in range(study.folds)]
-  return found
-
-
-def _tell_plan(
-  planned: Mapping[StudyBlock, Sequence[Task]],
-  folds: Sequence[StudyFold],
-  store: UnitStore,
-  origin: Origin,
-  observer: StudyObserver,
-) -> None:
-  keys = [origin.key(task, fold) for task in itertools.chain(*planned.values()) for fold in _tested(task, folds)]
-  observer.planned(len(keys), sum(store.has(key) for key in keys))
 
 
 def _run_block(

@@ -13,15 +13,13 @@ import pydantic
 import tensorflow as tf
 
 from components.compression_gate.measuring import measure
-from configs.compression import Measurement, Scheme
-from configs.dataset import LABEL, TIME
+from configs.compression import Measurement
+from configs.dataset import TIME
 from configs.model import Training
 from configs.run import RunConfig
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
-from models.lite.conversion import assemble, convert_features, convert_model
 from models.lite.process import LiteProcess
-from models.lite.rides import RideInputs
 from models.reduction.fitted import Fitted
 from models.reduction.in_graph import ReducedFeatures
 from models.rides import Rides
@@ -111,18 +109,6 @@ def reduced_transform(fold: Fold, config: RunConfig, fitted: Fitted) -> Transfor
   return ReducedFeatures(config.dataset, config.features, config.evaluation.slices, constants, fitted)
 
 
-def feature_file(fold: Fold, config: RunConfig, plain: keras.Model) -> bytes:
-  """The part that all files of one fold have in common; see `convert_features`."""
-  return convert_features(feature_transform(fold, config), plain, RideInputs(config.dataset))
-
-
-def whole_file(
-  features: bytes, model: keras.Model, scheme: Scheme, calibration: Mapping[str, np.ndarray], quantization_aware: bool
-) -> bytes:
-  """Features and model in one file; raises `ConversionError` where TFLite can't."""
-  return assemble(features, convert_model(model, scheme, calibration, quantization_aware, LABEL))
-
-
 def raw_inputs(fold: Fold, config: RunConfig) -> dict[str, np.ndarray]:
   """The test rides of a fold as a lite file takes them: int32 seconds, float32 the rest, each [rides]."""
   columns = {name: fold.rides[name][fold.test] for name in config.dataset.raw_inputs()}
@@ -132,8 +118,7 @@ def raw_inputs(fold: Fold, config: RunConfig) -> dict[str, np.ndarray]:
 def predicted(content: bytes, rides: Mapping[str, np.ndarray]) -> np.ndarray:
   """What LiteRT makes of raw rides in a process of its own: float32 [rides].
 
-  Raises:
-    LiteFileError, LiteCrashError: the file can't be used, or its process crashed or hung.
+  Raises `LiteFileError` or `LiteCrashError` where the file can't be used, or its process crashed or hung.
   """
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
@@ -155,13 +140,10 @@ def latencies(
   """Median and spread of the time for one ride, by the name of the file; from `directory` where it is known.
 
   Args:
-    files: by name.
     rides: raw columns [rides] by name.
-    measurement: rounds, calls, threads.
     directory: keeps what was measured, by the files' digest.
 
-  Returns:
-    By name; a file that was lost is left out.
+  By name; a file that was lost is left out.
   """
   digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
   kept = directory / f'latency-{digest_of([digests, measurement.model_dump()])}.json'

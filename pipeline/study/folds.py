@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from components.ride_example_gen.ingestion import judged_blocks
+from components.ride_example_gen.ingestion import valid_rides
 from configs.dataset import LABEL, TIME, Dataset
 from configs.errors import UserError
 from configs.features import Cross, Features
@@ -21,8 +21,9 @@ from configs.study import StudyBlock
 from models.metrics import error_intervals, rmse_without_worst, root_mean_square
 from models.rides import Rides
 from transforms import in_memory, names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
 from transforms.constants import Constants
+from transforms.engineering import catalogue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +87,8 @@ class Score:
     over_rides: 95 % interval of the RMSE by a cluster bootstrap of the time
       stamps: what other rides of the same kind would change.
     rmse_without_worst: mean over the seeds of the RMSE without the `models.metrics.WORST` largest errors.
-    mae: mean absolute error.
     bias: mean of prediction minus fare.
-    fit_seconds: median wall time of one fit and its predictions, on the features
-      as they are.
+    fit_seconds: median wall time of one fit and its predictions, on the features as they are.
   """
 
   rmse: float
@@ -107,10 +106,8 @@ def grouped_folds(seconds: np.ndarray, folds: int, seed: int) -> np.ndarray:
   Args:
     seconds: time stamps [rides].
     folds: at least 2.
-    seed: of the order.
 
-  Raises:
-    ValueError: there are fewer time stamps than folds.
+  Raises `ValueError` where there are fewer time stamps than folds.
   """
   stamps, position = np.unique(seconds, return_inverse=True)
   if len(stamps) < folds:
@@ -129,13 +126,7 @@ def divisions(config: RunConfig, rides: Mapping[str, np.ndarray], seeds: Sequenc
 def cross_validate(
   methods: Mapping[str, Method], folds: Iterator[Fold], on_fold: Callable[[], None] = lambda: None
 ) -> dict[str, Score]:
-  """Scores each method on the same folds.
-
-  Args:
-    methods: by name.
-    folds: each seed's folds hold every ride once.
-    on_fold: called after each fold.
-  """
+  """Scores each method on the same folds; each seed's folds hold every ride once."""
   predictions: dict[str, dict[int, np.ndarray]] = {name: {} for name in methods}
   seconds: dict[str, list[float]] = {name: [] for name in methods}
   fold = None
@@ -229,12 +220,9 @@ def _is_part(features: Features, own: Features) -> bool:
 def read_kept(files: Sequence[str], dataset: Dataset) -> dict[str, np.ndarray]:
   """Canonical columns [rides] by name, the label included, of the rows that pass the dataset's rules.
 
-  Raises:
-    IngestionError: a file can't be read.
-    UserError: not a single row passes.
+  Raises `IngestionError` where a file can't be read; `UserError` where not a single row passes.
   """
-  judged = (canonical for file in files for _, canonical in judged_blocks(file, dataset))
-  blocks = [canonical.rides.filter(canonical.valid) for canonical in judged]
+  blocks = list(valid_rides(files, dataset))
   if not sum(block.num_rows for block in blocks):
     raise UserError(f'No valid ride in {", ".join(files)}; does --config fit the columns and rules of these rides?')
   return {
@@ -254,9 +242,7 @@ def first_stamps(seconds: np.ndarray, most: int, seed: int) -> np.ndarray:
 
   Args:
     seconds: time stamps [rides].
-    most: rides that there may be; all of them where there are no more. Fewer
-      rides are always a part of more.
-    seed: of the order.
+    most: rides that there may be; all of them where there are no more. Fewer rides are always a part of more.
   """
   if len(seconds) <= most:
     return np.ones(len(seconds), bool)
@@ -284,8 +270,7 @@ class Variant:
 
   Attributes:
     name: unique within the block.
-    reference: name of the variant of the same block that its RMSE is divided
-      by; its own name where it is one.
+    reference: name of the variant of the same block that its RMSE is divided by; its own name where it is one.
     settings: what makes it different, as columns of the results.
   """
 
@@ -317,11 +302,9 @@ class Task:
     block: whose table it fills.
     name: for progress.
     variants: what one fold of it gives an outcome of each.
-    measure: fits on a fold's training rides and predicts its test rides;
-      outcomes by the variants' names. Raises ValueError for a variant that can't
-      be made.
-    about: what the outcomes depend on besides rides, fold, features, model and
-      training of the config.
+    measure: fits on a fold's training rides and predicts its test rides; outcomes by the variants' names. Raises
+      ValueError for a variant that can't be made.
+    about: what the outcomes depend on besides rides, fold, features, model and training of the config.
     tested_folds: folds of each seed that it is measured on; all when `None`.
   """
 

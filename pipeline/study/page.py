@@ -4,89 +4,87 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-from markupsafe import Markup
 
 from configs.base import joined
 from configs.records import Estimate
 from configs.study import StudyBlock
+from models.charts import Series, draw_curves, standalone
 from models.whole_files import write_whole
-from pipeline.report import tables as page_tables
-from pipeline.report.charts import Entry, Series, draw_curves, draw_forest
+from pipeline.report.charts import Entry, draw_forest
 from pipeline.report.frontier import Limits, Point, draw_frontier
-from pipeline.report.page import TEMPLATES, render
-from pipeline.report.tables import MISSING, change, counted, interval, microseconds, number, percent, size
+from pipeline.report.page import render
+from pipeline.report.tables import (
+  MISSING,
+  Cell,
+  Heading,
+  Picture,
+  Row,
+  Table,
+  change,
+  counted,
+  interval,
+  microseconds,
+  number,
+  percent,
+  size,
+  table,
+  whole,
+)
 from pipeline.study.records import StudyRecord
 
-Row = Mapping[str, Any]
+Measured = Mapping[str, Any]
+"""A row of `study.parquet`."""
 
 _COLORS = 8
-_RATIO_AIM = 1.01
+
+_WITHIN = 1.01
+"""The aim: an RMSE within 1 % of the reference."""
+
+_SMALLER = 0.75
+"""The aim: a lite file smaller by a quarter."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Picture:
-  """A chart of the page.
-
-  Attributes:
-    name: of its file.
-    title: above it.
-    told: below it.
-    drawn: SVG.
-    legend: names by the class of their colour.
-  """
-
-  name: str
-  title: str
-  told: str
-  drawn: Markup
-  legend: tuple[tuple[str, str], ...] = ()
-
-
-def pictures(block: StudyBlock, rows: Sequence[Row], currency: str) -> list[Picture]:
-  """Those of a block; none where nothing was measured.
-
-  Args:
-    block: that the rows are of.
-    rows: of `study.parquet`.
-    currency: of the fares.
-  """
+def pictures(block: StudyBlock, rows: Sequence[Measured], currency: str) -> list[Picture]:
+  """Those of a block; none where nothing was measured."""
   known = [row for row in rows if row.get('ratio') is not None]
   if not known:
     return []
   if block is StudyBlock.DIMENSIONS:
     return [_dimensions_chart(known, currency)]
   if block is StudyBlock.REDUCTIONS:
-    by_inputs = _frontier(
-      'inputs', 'RMSE and number of inputs', known, 'inputs of the model', 'inputs', _whole, _method
-    )
-    by_bytes = _frontier('bytes', 'RMSE and size', known, 'size of the lite file', 'bytes', size, _method)
-    return [found for found in (by_inputs, by_bytes) if found]
-  if block is StudyBlock.COMPRESSION:
-    by_bytes = _frontier('size', 'RMSE and size', known, 'size of the lite file', 'bytes', size, _recipe)
-    gzipped = _frontier('gzip', 'RMSE and download', known, 'size after gzip', 'gzip_bytes', size, _recipe)
-    by_time = _frontier('latency', 'RMSE and latency', known, 'time for one ride', 'latency_us', microseconds, _recipe)
-    return [found for found in (by_bytes, gzipped, by_time) if found]
-  return [_forest(block, known)]
+    method = lambda row: str(row.get('method') or 'none')  # noqa: E731
+    found = [
+      _frontier('inputs', 'RMSE and number of inputs', known, 'inputs of the model', 'inputs', whole, method),
+      _frontier('bytes', 'RMSE and size', known, 'size of the lite file', 'bytes', size, method),
+    ]
+  elif block is StudyBlock.COMPRESSION:
+    recipe = lambda row: str(row.get('recipe'))  # noqa: E731
+    found = [
+      _frontier('size', 'RMSE and size', known, 'size of the lite file', 'bytes', size, recipe),
+      _frontier('gzip', 'RMSE and download', known, 'size after gzip', 'gzip_bytes', size, recipe),
+      _frontier('latency', 'RMSE and latency', known, 'time for one ride', 'latency_us', microseconds, recipe),
+    ]
+  else:
+    found = [_forest(known)]
+  return [picture for picture in found if picture]
 
 
-def estimate_of(row: Row, figure: str = 'ratio') -> Estimate:
+def estimate_of(row: Measured, figure: str = 'ratio') -> Estimate:
   """A figure of a row with its interval."""
   return Estimate(row[figure], row[f'{figure}_low'], row[f'{figure}_high'])
 
 
-def _forest(block: StudyBlock, rows: Sequence[Row]) -> Picture:
+def _forest(rows: Sequence[Measured]) -> Picture:
   reference = rows[0]['reference']
   entries = [Entry(str(row['variant']), estimate_of(row), int(row['variant'] == reference)) for row in rows]
   label = f"RMSE relative to '{reference}': " + '; '.join(f'{e.name} {number(e.estimate.value, 3)}' for e in entries)
   drawn = draw_forest(entries, 1.0, f"RMSE relative to '{reference}'", label)
-  return Picture('ratios', 'RMSE, with 95 % intervals', 'An arrow: further off than the picture reaches.', drawn)
+  return Picture('RMSE, with 95 % intervals', drawn, 'An arrow: further off than the picture reaches.', 'ratios')
 
 
-def _dimensions_chart(rows: Sequence[Row], currency: str) -> Picture:
+def _dimensions_chart(rows: Sequence[Measured], currency: str) -> Picture:
   series = []
   for position, training_rides in enumerate(dict.fromkeys(row['training_rides'] for row in rows)):
     own = [row for row in rows if row['training_rides'] == training_rides]
@@ -106,29 +104,17 @@ def _dimensions_chart(rows: Sequence[Row], currency: str) -> Picture:
     marks=[(total, 'noise from here on')],
     logarithmic=True,
   )
-  return Picture('features', 'The more features, the more rides it takes', 'Training rides by colour.', drawn)
-
-
-def _method(row: Row) -> str:
-  return str(row.get('method') or 'none')
-
-
-def _recipe(row: Row) -> str:
-  return str(row.get('recipe'))
-
-
-def _whole(value: float | None) -> str:
-  return f'{value or 0:,.0f}'
+  return Picture('The more features, the more rides it takes', drawn, 'Training rides by colour.', 'features')
 
 
 def _frontier(
   name: str,
   title: str,
-  rows: Sequence[Row],
+  rows: Sequence[Measured],
   cost_label: str,
   key: str,
   written: Callable[[float], str],
-  group: Callable[[Row], str],
+  group: Callable[[Measured], str],
 ) -> Picture | None:
   """Cost against RMSE ratio; `None` where the cost was not measured."""
   costly = [row for row in rows if row.get(key)]
@@ -143,7 +129,7 @@ def _frontier(
       cost=float(row[key]),
       ratio=estimate_of(row),
       on_frontier=row['variant'] in best,
-      within_budget=row['ratio'] <= _RATIO_AIM,
+      within_budget=row['ratio'] <= _WITHIN,
       chosen=False,
       told=f'{row["variant"]}: {written(row[key])}, RMSE ratio {interval(estimate_of(row), 3)}',
     )
@@ -152,16 +138,16 @@ def _frontier(
   reference = str(costly[0]['reference'])
   label = f'{title}: {len(points)} variants. On the frontier: {", ".join(sorted(best))}.'
   drawn, outside = draw_frontier(
-    points, Limits(None, _RATIO_AIM), cost_label, written, label, ratio_label=f"RMSE relative to '{reference}'"
+    points, Limits(None, _WITHIN), cost_label, written, label, ratio_label=f"RMSE relative to '{reference}'"
   )
   told = 'Filled, and below the dashed line: within 1 %.' + (
     f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
   )
   legend = tuple((one, f's{position % _COLORS}') for position, one in enumerate(groups))
-  return Picture(name, title, told, drawn, legend)
+  return Picture(title, drawn, told, name, legend)
 
 
-def _frontier_names(rows: Sequence[Row], key: str) -> set[str]:
+def _frontier_names(rows: Sequence[Measured], key: str) -> set[str]:
   """Variants that no other one beats in both cost and error."""
 
   costs = [(row[key], row['ratio']) for row in rows]
@@ -172,21 +158,8 @@ def _frontier_names(rows: Sequence[Row], key: str) -> set[str]:
   return {str(row['variant']) for row, own in zip(rows, costs, strict=True) if not dominated(own)}
 
 
-_WITHIN = 1.01
-"""The aim: an RMSE within 1 % of the reference."""
-
-_SMALLER = 0.75
-"""The aim: a lite file smaller by a quarter."""
-
-
-def findings(block: StudyBlock, rows: Sequence[Row], about: StudyRecord) -> list[str]:
-  """Sentences on a block, the most important one first.
-
-  Args:
-    block: that the rows are of.
-    rows: of `study.parquet`.
-    about: of `study.json`.
-  """
+def findings(block: StudyBlock, rows: Sequence[Measured], about: StudyRecord) -> list[str]:
+  """Sentences on a block, the most important one first."""
   known = {str(row['variant']): row for row in rows if row.get('ratio') is not None}
   if not known:
     return ['What the others are compared with could not be measured.']
@@ -201,7 +174,7 @@ def findings(block: StudyBlock, rows: Sequence[Row], about: StudyRecord) -> list
   return [sentence for sentence in told[block](known, about) if sentence]
 
 
-def _features(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+def _features(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   left = {
     name.removeprefix('everything less '): row for name, row in rows.items() if name.startswith('everything less')
   }
@@ -221,7 +194,7 @@ def _features(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   return [*told, *_published_cross(rows, about)]
 
 
-def _published_cross(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+def _published_cross(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   cells = about.cells
   if 'published' not in cells or 'case study, published cells' not in rows:
     return []
@@ -243,7 +216,7 @@ def _published_cross(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   ]
 
 
-def _dimensions(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+def _dimensions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   told = []
   for size_of_training in dict.fromkeys(row['training_rides'] for row in rows.values()):
     own = [row for row in rows.values() if row['training_rides'] == size_of_training]
@@ -264,7 +237,7 @@ def _dimensions(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   return told
 
 
-def _reductions(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+def _reductions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   full = next((row for row in rows.values() if row['variant'] == row['reference']), None)
   if full is None:
     return []
@@ -294,7 +267,7 @@ def _reductions(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   return told
 
 
-def _embeddings(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+def _embeddings(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   reference = next((row for row in rows.values() if row['variant'] == row['reference']), None)
   told = []
   if reference is not None:
@@ -306,14 +279,14 @@ def _embeddings(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   return told
 
 
-def _compression(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+def _compression(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   close = [row for row in rows.values() if row['ratio'] <= _WITHIN]
   told = []
-  for key, words in (('bytes', 'file'), ('gzip_bytes', 'download')):
+  for key, what in (('bytes', 'file'), ('gzip_bytes', 'download')):
     if close and all(row.get(key) for row in close):
       least = min(close, key=lambda row: row[key])
       told.append(
-        f'The smallest {words} within 1 %: {least["variant"]} with {size(least[key])}, an RMSE ratio of '
+        f'The smallest {what} within 1 %: {least["variant"]} with {size(least[key])}, an RMSE ratio of '
         f'{interval(estimate_of(least), 3)}.'
       )
   beyond = [str(row['variant']) for row in rows.values() if row['ratio_low'] > _WITHIN]
@@ -322,7 +295,7 @@ def _compression(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
   return told
 
 
-def _references(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
+def _references(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   others = [row for row in rows.values() if row['variant'] != row['reference']]
   if not others:
     return []
@@ -336,47 +309,21 @@ def _references(rows: Mapping[str, Row], about: StudyRecord) -> list[str]:
 
 
 @dataclasses.dataclass(frozen=True)
-class TableColumn:
-  """A column of a table.
-
-  Attributes:
-    heading: its name, with its unit.
-    text: what a row says in it.
-    value: what a row is sorted by; `None` for text.
-  """
-
-  heading: str
-  text: Callable[[Row], str]
-  value: Callable[[Row], float | None] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class StudyTable:
   """One block's table.
 
   Attributes:
-    block: its name.
     title: the question.
     told: how to read it.
-    columns: without those that no row has a figure in.
     rows: of `study.parquet`.
+    shown: the same for people, without columns that no row has a figure in.
   """
 
   block: str
   title: str
   told: str
-  columns: tuple[TableColumn, ...]
-  rows: tuple[Row, ...]
-
-  @property
-  def headings(self) -> list[str]:
-    """Of the columns."""
-    return [column.heading for column in self.columns]
-
-  @property
-  def cells(self) -> list[list[str]]:
-    """Texts, row by row."""
-    return [[column.text(row) for column in self.columns] for row in self.rows]
+  rows: tuple[Measured, ...]
+  shown: Table
 
 
 _TITLES = {
@@ -389,28 +336,30 @@ _TITLES = {
 }
 
 
-def study_tables(rows: Sequence[Row], about: StudyRecord) -> list[StudyTable]:
-  """A table for each block that was measured.
-
-  Args:
-    rows: of `study.parquet`.
-    about: of `study.json`.
-  """
-  currency = about.currency
+def study_tables(rows: Sequence[Measured], about: StudyRecord) -> list[StudyTable]:
+  """A table for each block that was measured."""
   tables = []
   for block, title in _TITLES.items():
     own = tuple(row for row in rows if row['block'] == block.value)
     if own:
-      columns = [column for column in _columns(currency) if any(column.text(row) != MISSING for row in own)]
-      tables.append(StudyTable(block.value, title, _told(own), tuple(columns), own))
+      told = _told(own)
+      tables.append(StudyTable(block.value, title, told, own, _table(f'{title}; {told}', own, about.currency)))
   return tables
+
+
+def _table(caption: str, rows: Sequence[Measured], currency: str) -> Table:
+  columns = [(heading, [cell(row) for row in rows]) for heading, cell in _columns(currency)]
+  filled = [(heading, cells) for heading, cells in columns if any(cell.text != MISSING for cell in cells)]
+  lines = zip(rows, zip(*(cells for _, cells in filled), strict=True), strict=True)
+  styled = (Row(cells, 'strong' if of['variant'] == of['reference'] else '') for of, cells in lines)
+  return table(caption, (heading for heading, _ in filled), styled, sortable=True)
 
 
 def markdown(table: StudyTable) -> str:
   """A table as Markdown, with its title in bold."""
-  lines = [f'**{table.title}** ({table.told})', '', _line(table.headings)]
-  lines.append(_line(['---', *['---:'] * (len(table.headings) - 1)]))
-  lines += [_line([cell.replace('|', '\\|') for cell in row]) for row in table.cells]
+  headings = [heading.text for heading in table.shown.headings]
+  lines = [f'**{table.title}** ({table.told})', '', _line(headings), _line(['---', *['---:'] * (len(headings) - 1)])]
+  lines += [_line([cell.text.replace('|', '\\|') for cell in row.cells]) for row in table.shown.rows]
   return '\n'.join(lines) + '\n'
 
 
@@ -418,33 +367,33 @@ def _line(cells: Sequence[str]) -> str:
   return f'| {" | ".join(cells)} |'
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _told(rows: Sequence[Measured]) -> str:
   references = list(dict.fromkeys(row['reference'] for row in rows))
   to = f"that of '{references[0]}'" if len(references) == 1 else 'that of all features on as many rides'
   return f'ratio: RMSE to {to} on the same rides, with its 95 % interval by time stamp'
 
 
-def _columns(currency: str) -> list[TableColumn]:
+def _columns(currency: str) -> list[tuple[Heading, Callable[[Measured], Cell]]]:
   return [
-    TableColumn('variant', lambda row: str(row['variant'])),
-    _figure('inputs', 'inputs', lambda value: f'{value:,.0f}'),
-    _figure('parameters', 'parameters', lambda value: f'{value:,.0f}'),
+    (Heading('variant', numeric=False), lambda row: Cell(str(row['variant']))),
+    _figure('inputs', 'inputs', whole),
+    _figure('parameters', 'parameters', whole),
     _figure(f'RMSE ({currency})', 'rmse', number),
-    TableColumn('ratio [95 %]', _ratio, lambda row: row.get('ratio')),
+    (Heading('ratio [95 %]'), lambda row: Cell(_ratio(row), row.get('ratio'))),
     _figure(f'MAE ({currency})', 'mae', number),
-    _figure('training', 'train_seconds', lambda value: f'{number(value, 2)} s'),
+    _figure('training', 'train_seconds', lambda value: f'{number(value)} s'),
     _figure('zeros', 'zeros', lambda value: percent(value, 0)),
-    _figure('file', 'bytes', lambda value: size(value)),
-    _figure('gzip', 'gzip_bytes', lambda value: size(value)),
-    _figure('one ride', 'latency_us', lambda value: microseconds(value)),
+    _figure('file', 'bytes', size),
+    _figure('gzip', 'gzip_bytes', size),
+    _figure('one ride', 'latency_us', microseconds),
   ]
 
 
-def _figure(heading: str, key: str, text: Callable[[float], str]) -> TableColumn:
-  return TableColumn(heading, lambda row: MISSING if row.get(key) is None else text(row[key]), lambda row: row.get(key))
+def _figure(heading: str, key: str, text: Callable[[float], str]) -> tuple[Heading, Callable[[Measured], Cell]]:
+  return Heading(heading), lambda row: Cell(MISSING if row.get(key) is None else text(row[key]), row.get(key))
 
 
-def _ratio(row: Row) -> str:
+def _ratio(row: Measured) -> str:
   if row.get('ratio') is None:
     return MISSING
   if row['variant'] == row['reference']:
@@ -458,48 +407,23 @@ PICTURES = 'pictures'
 
 @dataclasses.dataclass(frozen=True)
 class StudySection:
-  """One block on the page.
+  """One block on the page: sentences, charts, everything that was measured, and what could not be."""
 
-  Attributes:
-    id: where links to it lead.
-    title: the question.
-    told: sentences that answer it.
-    pictures: charts.
-    table: everything that was measured.
-    lost: what could not be measured, as sentences.
-  """
-
-  id: str
-  title: str
-  told: tuple[str, ...]
-  pictures: tuple[Picture, ...]
-  table: page_tables.Table
-  lost: tuple[str, ...]
-
-  @property
-  def count(self) -> int:
-    """Variants that were measured."""
-    return len(self.table.rows)
+  told: Sequence[str]
+  pictures: Sequence[Picture]
+  table: StudyTable
+  lost: Sequence[str]
 
 
-def write(directory: pathlib.Path, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> pathlib.Path:
-  """Writes the page and its pictures.
-
-  Args:
-    directory: of the study.
-    rows: of `study.parquet`.
-    about: of `study.json`.
-
-  Returns:
-    The page.
-  """
+def write(directory: pathlib.Path, rows: Sequence[Measured], about: StudyRecord) -> pathlib.Path:
+  """Writes the page and its pictures. Returns the page."""
   sections = [_section(table, about) for table in study_tables(rows, about)]
   page = render('study.html', about=about, sections=sections)
   folder = directory / PICTURES
   folder.mkdir(exist_ok=True)
   for section in sections:
     for picture in section.pictures:
-      write_whole(folder / f'{section.id}-{picture.name}.svg', _standalone(picture.drawn))
+      write_whole(folder / f'{section.table.block}-{picture.name}.svg', standalone(picture.drawn))
   write_whole(directory / PAGE, page)
   return directory / PAGE
 
@@ -507,33 +431,8 @@ def write(directory: pathlib.Path, rows: Sequence[Mapping[str, Any]], about: Stu
 def _section(table: StudyTable, about: StudyRecord) -> StudySection:
   block = StudyBlock(table.block)
   return StudySection(
-    table.block,
-    table.title,
-    tuple(findings(block, table.rows, about)),
-    tuple(pictures(block, table.rows, about.currency)),
-    _table(table),
-    tuple(f'{lost.variant}: {lost.reason}' for lost in about.lost if lost.block == table.block),
+    findings(block, table.rows, about),
+    pictures(block, table.rows, about.currency),
+    table,
+    [f'{lost.variant}: {lost.reason}' for lost in about.lost if lost.block == table.block],
   )
-
-
-def _table(table: StudyTable) -> page_tables.Table:
-  """The table with headings that sort."""
-  headings = tuple(page_tables.Heading(column.heading, numeric=column.value is not None) for column in table.columns)
-  rows = tuple(
-    page_tables.Row(
-      tuple(
-        page_tables.Cell(text, column.value(row) if column.value else None)
-        for column, text in zip(table.columns, texts, strict=True)
-      ),
-      'strong' if row['variant'] == row['reference'] else '',
-    )
-    for row, texts in zip(table.rows, table.cells, strict=True)
-  )
-  return page_tables.Table(f'{table.title}; {table.told}', headings, rows, sortable=True)
-
-
-def _standalone(drawn: Markup) -> str:
-  """A picture with the page's own style inside, so that it shows anywhere, light or dark."""
-  style = (TEMPLATES / 'style.css').read_text(encoding='utf-8')
-  own = f'<style>{style} svg {{ background: var(--ground); font: 11px system-ui, sans-serif; }}</style>'
-  return re.sub(r'^<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ', str(drawn), count=1).replace('>', f'>{own}', 1)

@@ -42,13 +42,10 @@ class StudyRecord(Record):
   """What a study was made of, its notes, and what could not be measured.
 
   Attributes:
-    name: of the config.
     currency: ISO 4217 code of the fares.
     rides: that were divided.
     seeds: of the divisions.
     folds: of each division.
-    notes: sentences for the reader.
-    lost: what could not be measured.
     cells: of the case study, `published` and `fitted`; empty where that block was never measured.
     identity: equal for studies of the same rides, config, seeds and folds.
     code: digest of the code that measured.

@@ -60,13 +60,7 @@ def case_study_baseline(fold: Fold) -> TrainedNet:
 
 
 def case_study_net(fold: Fold, fitted: bool) -> TrainedNet:
-  """The case study's engineered net.
-
-  Args:
-    fold: the division.
-    fitted: cell boundaries at quantiles of the training rides instead of the
-      published ones.
-  """
+  """The case study's engineered net; `fitted` puts cell boundaries at quantiles of the training rides."""
   dense, pair = _features(fold, fitted)
   # Only pairs that occur get a row: the others would never be read, and Adam would still update them.
   occurring, index = np.unique(pair, return_inverse=True)
@@ -152,18 +146,28 @@ LIGHTLY_TUNED = {
 """Slower, shallower and regularised, chosen by hand on other divisions than the reported ones."""
 
 
-def methods(config: RunConfig) -> dict[str, Method]:
-  """Every method of the comparison by the name it is shown under, `config`'s fare model included."""
-  return {
+def plain_methods(lightgbm: bool) -> dict[str, Method]:
+  """The methods that are no nets, by the names they are shown under; LightGBM among them or not."""
+  found: dict[str, Method] = {
     'mean fare': mean_fares,
     'linear, five raw columns': lambda fold: linear_fares(fold, raw_columns(fold)),
     'linear, engineered features': lambda fold: linear_fares(fold, fold.engineered.inputs[names.NUMERIC]),
+  }
+  if lightgbm:
+    found['LightGBM, defaults'] = lambda fold: lightgbm_fares(fold, {})
+    found['LightGBM, lightly tuned'] = lambda fold: lightgbm_fares(fold, LIGHTLY_TUNED)
+  return found
+
+
+def methods(config: RunConfig) -> dict[str, Method]:
+  """Every method of the comparison by the name it is shown under, `config`'s fare model included."""
+  return {
+    **plain_methods(lightgbm=False),
     'case study, baseline net as published': lambda fold: case_study_baseline(fold).fares,
     'case study, baseline net, standardized': functools.partial(fare_model, config=_baseline(config)),
     'case study, engineered net as published': lambda fold: case_study_net(fold, fitted=False).fares,
     'case study, engineered net, fitted cells': lambda fold: case_study_net(fold, fitted=True).fares,
-    'LightGBM, defaults': lambda fold: lightgbm_fares(fold, {}),
-    'LightGBM, lightly tuned': lambda fold: lightgbm_fares(fold, LIGHTLY_TUNED),
+    **plain_methods(lightgbm=True),
     'this model': functools.partial(fare_model, config=config),
   }
 

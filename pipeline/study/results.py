@@ -71,11 +71,6 @@ class Results:
   """What a study came to.
 
   Attributes:
-    config: of the study.
-    stamps: time stamp of each ride.
-    fares: of each ride.
-    blocks: what was measured.
-    notes: sentences for the reader.
     cells: occupied cells of the case study, published and fitted.
     identity: equal for studies of the same rides, config, seeds and folds.
     code: digest of the code that measured.
@@ -140,7 +135,8 @@ def _block_rows(
       continue
     facts = [outcome.facts for _, outcome in results.outcomes[variant.name]]
     latency = results.latency.get(variant.name)
-    medians = {name: float(np.median([one[name] for one in facts if name in one])) for name in _names(facts)}
+    named = dict.fromkeys(name for one in facts for name in one)
+    medians = {name: float(np.median([one[name] for one in facts if name in one])) for name in named}
     yield {
       'block': block.value,
       'variant': variant.name,
@@ -151,10 +147,6 @@ def _block_rows(
       **medians,
       **(latency.to_dict() if latency else {}),
     }
-
-
-def _names(facts: list[Mapping[str, float]]) -> list[str]:
-  return list(dict.fromkeys(name for one in facts for name in one))
 
 
 class _Predictions:
@@ -180,10 +172,8 @@ class _Predictions:
       reference: measured on the same folds; `None` where it was lost.
       resamples: number of draws of an interval, which takes a ride's predictions of all seeds together.
 
-    Returns:
-      `rmse`, `mae` and `ratio`, each with `_low` and `_high` (95 %, over rides),
-      and `ratio_seeds_low` and `ratio_seeds_high` (95 %, over seeds; `None` with
-      a single one).
+    Returns `rmse`, `mae` and `ratio`, each with `_low` and `_high` (95 %, over rides), and `ratio_seeds_low` and
+    `ratio_seeds_high` (95 %, over seeds; `None` with a single one).
     """
     own = np.stack(list(self._by_seed.values()))
     tested = np.isfinite(own)
@@ -231,7 +221,6 @@ class Origin:
   """What every unit of a study depends on.
 
   Attributes:
-    config: the resolved config.
     rides: digest of the rides.
     code: digest of the code.
   """
@@ -261,11 +250,7 @@ class Origin:
 
 
 class UnitStore:
-  """A folder with a file per finished unit of work.
-
-  Args:
-    directory: is made when the first unit is kept.
-  """
+  """A folder with a file per finished unit of work; made when the first one is kept."""
 
   def __init__(self, directory: pathlib.Path) -> None:
     self._directory = directory
@@ -325,11 +310,6 @@ def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
 
   What an earlier study of the same rides, config, seeds and folds found in `directory` on other blocks stays; the
   column `code` tells by which code a row was measured.
-
-  Args:
-    results: of the study.
-    directory: where they go.
-    written: when, for people.
   """
   measured = {block.value for block in results.blocks}
   earlier = _earlier(directory, results.identity)
@@ -373,11 +353,7 @@ def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Ro
 
 
 def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], StudyRecord]:
-  """The rows of `study.parquet` and what is told besides.
-
-  Raises:
-    UserError: no study came to its end there.
-  """
+  """The rows of `study.parquet` and what is told besides. Raises `UserError` where no study came to its end there."""
   try:
     rows = pq.read_table(directory / STUDY).to_pylist()
     about = StudyRecord.read(directory / ABOUT)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from configs.compression import FLOAT32, FLOAT32_SCHEME, Precision, Scheme, applies
+from configs.compression import FLOAT32, FLOAT32_SCHEME, Scheme, applies
 from configs.dataset import LABEL
 from configs.layers import hidden_names
 from configs.recipe import DENSE, Recipe
@@ -22,6 +22,7 @@ from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.lite.conversion import assemble, calibration_sample, convert_features, convert_model
 from models.lite.rides import RideInputs
+from models.lite.variants import is_aware
 from models.metrics import root_mean_square
 from models.recipe_training import FinalModel, FinalModels
 from models.reduction.fitted import Fitted
@@ -32,16 +33,14 @@ from models.training import predict
 from pipeline.study.fare_models import (
   FareModels,
   Transform,
-  feature_file,
   feature_transform,
   predicted,
   raw_inputs,
   reduced_transform,
-  whole_file,
 )
 from pipeline.study.folds import Outcome, StudyFold, Task, Variant
 from transforms import names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 
 COMPRESSION_REFERENCE = f'{DENSE}.{FLOAT32}'
 
@@ -69,27 +68,25 @@ def _measure(bases: _Bases, recipe: Recipe, schemes: list[Scheme], fold: StudyFo
   base = bases.of(fold)
   compressed = base.compressor.apply(recipe)
   final = FinalModels(base.build).of(compressed)
-  outcomes = {}
-  for scheme in schemes:
-    outcomes[f'{recipe.name}.{scheme.name}'] = _outcome(bases.config, base, compressed, final, scheme, fold)
-  return outcomes
+  return {
+    f'{recipe.name}.{scheme.name}': _outcome(bases.config, base, compressed, final, scheme, fold) for scheme in schemes
+  }
 
 
 def _outcome(
   config: RunConfig, base: _Base, compressed: Compressed, final: FinalModel, scheme: Scheme, fold: StudyFold
 ) -> Outcome:
-  aware = compressed.recipe.quantization is not None and scheme.precision is Precision.INT8
+  aware = is_aware(scheme, compressed.recipe)
   model = final.model if aware else final.plain
   calibration = calibration_sample(base.rides[~fold.test], scheme.calibration).inputs
-  content = whole_file(base.features, model, scheme, calibration, aware)
+  content = assemble(base.features, convert_model(model, scheme, calibration, aware, LABEL))
   fares = predicted(content, raw_inputs(fold, config))
   difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
   weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
   facts = {
     'parameters': final.plain.count_params(),
     'zeros': float(np.mean(weights == 0)),
-    'bytes': len(content),
-    'gzip_bytes': len(gzip.compress(content, 9, mtime=0)),
+    **_sizes(content),
     'difference': float(root_mean_square(difference)),
   }
   return Outcome(fares, facts, content)
@@ -113,7 +110,8 @@ class _Base:
       fold.seed,
     )
     self.compressor = Compressor(self.build, model.get_weights(), training_rides, training)
-    self.features = feature_file(fold, config, self.build())
+    # The part that all files of one fold have in common.
+    self.features = convert_features(feature_transform(fold, config), self.build(), RideInputs(config.dataset))
 
 
 class _Bases:

@@ -25,8 +25,7 @@ from models.lite.rides import RideInputs
 from models.serving import FareServing
 from tests.models.lite.small_files import changed, made_up_constants, some_rides
 from transforms import names
-from transforms.catalogue import catalogue
-from transforms.engineering import engineer, standardize
+from transforms.engineering import catalogue, engineer, standardize
 
 CONFIG = load('nyc', ['model.hidden=[16, 8]'])
 RIDES = 1200

@@ -266,7 +266,7 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
 
   monkeypatch.setattr(component, 'rewrite_all', rewrite_all)
   monkeypatch.setattr(component, 'ride_variants', lambda *_: None)
-  monkeypatch.setattr(component, '_files', lambda *_: [])
+  monkeypatch.setattr(component, 'split_files', lambda *_: [])
   from tfx.types import standard_artifacts
 
   def artifact(kind):

@@ -207,25 +207,25 @@ def execute(folder, made, files, settings, lost=None):
   variants.uri, examples.uri, model.uri = str(artifact), str(made.examples), str(made.saved_model.parent)
   examples.split_names = artifact_utils.encode_split_names(['eval'])
   outputs = {
-    component.BLESSING_KEY: [standard_artifacts.InfraBlessing()],
-    component.MODEL_KEY: [standard_artifacts.Model()],
-    component.REPORT_KEY: [CompressionReport()],
+    'blessing': [standard_artifacts.InfraBlessing()],
+    'model': [standard_artifacts.Model()],
+    'report': [CompressionReport()],
   }
   for key, [output] in outputs.items():
     output.uri = str(folder / key)
     pathlib.Path(output.uri).mkdir()
   CompressionGateExecutor().Do(
     {
-      component.VARIANTS_KEY: [variants],
-      component.EXAMPLES_KEY: [examples],
+      'variants': [variants],
+      'examples': [examples],
       f'{component.RECIPE_PREFIX}dense': [model],
     },
     outputs,
     {
-      component.COMPRESSION_KEY: settings.model_dump_json(),
-      component.EVALUATION_KEY: CONFIG.evaluation.model_copy(update={'bootstrap': 200}).model_dump_json(),
-      component.DATASET_KEY: CONFIG.dataset.model_dump_json(),
-      component.CODE_VERSION_KEY: 'a1b2c3',
+      'compression': settings.model_dump_json(),
+      'evaluation': CONFIG.evaluation.model_copy(update={'bootstrap': 200}).model_dump_json(),
+      'dataset': CONFIG.dataset.model_dump_json(),
+      'code_version': 'a1b2c3',
     },
   )
   return outputs
@@ -251,7 +251,7 @@ def checked(outputs, evaluator_blesses=1):
   blessing = standard_artifacts.ModelBlessing()
   blessing.set_int_custom_property('blessed', evaluator_blesses)
   keys = standard_component_specs
-  inputs = {keys.MODEL_BLESSING_KEY: [blessing], keys.INFRA_BLESSING_KEY: outputs[component.BLESSING_KEY]}
+  inputs = {keys.MODEL_BLESSING_KEY: [blessing], keys.INFRA_BLESSING_KEY: outputs['blessing']}
   return tfx_pusher.Executor().CheckBlessing(inputs)
 
 
@@ -282,7 +282,7 @@ def test_the_version_is_whole_and_verified(blessed, made):
   }
   assert [told.name for told in manifest.inputs] == list(CONFIG.dataset.raw_inputs())
   assert 1 < manifest.metrics.rmse_ratio.value < 1.05
-  assert blessed[1][component.MODEL_KEY][0].get_string_custom_property('variant') == 'dense.int8'
+  assert blessed[1]['model'][0].get_string_custom_property('variant') == 'dense.int8'
 
 
 def test_golden_rides_hold_for_the_file_and_for_the_saved_model(blessed, rides):
@@ -306,9 +306,9 @@ def test_the_pusher_publishes_the_version(blessed, tmp_path):
   keys = standard_component_specs
   AtomicPusherExecutor().Do(
     {
-      keys.MODEL_KEY: blessed[1][component.MODEL_KEY],
+      keys.MODEL_KEY: blessed[1]['model'],
       keys.MODEL_BLESSING_KEY: [blessing],
-      keys.INFRA_BLESSING_KEY: blessed[1][component.BLESSING_KEY],
+      keys.INFRA_BLESSING_KEY: blessed[1]['blessing'],
     },
     {keys.PUSHED_MODEL_KEY: [pushed]},
     {keys.PUSH_DESTINATION_KEY: json.dumps({'filesystem': {'base_directory': str(tmp_path / 'serving')}})},
@@ -397,7 +397,7 @@ def test_outputs_and_parameters():
     'model': standard_artifacts.Model,
     'report': CompressionReport,
   }
-  assert Compression.model_validate_json(gate.exec_properties[component.COMPRESSION_KEY]) == compression()
+  assert Compression.model_validate_json(gate.exec_properties['compression']) == compression()
 
 
 def test_compiles(tmp_path):

@@ -30,8 +30,8 @@ from models.serving import raw_example_spec
 from models.settings import Settings
 from pipeline.study import results
 from transforms import in_memory
-from transforms.catalogue import catalogue, categoricals
-from transforms.engineering import rides
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue, rides
 from transforms.slicing import slice_columns
 
 CONFIG = loading.load(

@@ -26,9 +26,9 @@ from models.reduction import fitted as reduction_fitted
 from pipeline.study.folds import read_kept
 from tests.components.test_feature_engineering import _write_examples, _write_schema
 from transforms import names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
 from transforms.constants import read_constants
-from transforms.engineering import engineer, standardize
+from transforms.engineering import catalogue, engineer, standardize
 
 CONFIG = loading.load('nyc', ['features.crosses.enabled=true', 'features.buckets.count=4'])
 REDUCTIONS = {
@@ -179,7 +179,7 @@ def test_the_report_has_data_and_pictures(outputs):
   folder = _only(outputs.reduced['pca'] / 'report')
   told = json.loads((folder / 'reduction.json').read_text())
   assert told['method'] == 'pca' and told['findings']['read'] == 2000
-  assert {path.suffix for path in folder.iterdir()} == {'.json', '.npz', '.png'}
+  assert {path.suffix for path in folder.iterdir()} == {'.json', '.npz', '.svg'}
 
 
 def test_a_sample_in_bounded_memory(outputs, monkeypatch):

@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from configs import loading
 from configs.dataset import ExtraColumn
-from models.lite.converter import from_functions
+from tests.models.lite.converters import from_functions
 from tests.transforms import oracle
 from transforms import in_memory, names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 
 CONFIG = loading.load(
   'nyc',

@@ -38,7 +38,8 @@ from models.serving import EXTRA, Exporter
 from models.settings import Settings
 from models.training import predict
 from tests.models.lite.small_files import some_rides
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 from transforms.preprocessing import preprocessing_fn
 
 CONFIG = loading.load(

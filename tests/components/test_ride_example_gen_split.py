@@ -102,7 +102,7 @@ def test_parameters_survive_the_way_to_the_executor():
     dataset = load_part(Dataset, executor.DATASET.dump(config.dataset))
     assert dataset.time == config.dataset.time
     assert dataset.rules.bounds == config.dataset.rules.bounds and dataset.missing == config.dataset.missing
-    assert executor.load_split(executor.dump_split(config.split)) == config.split
+    assert Split.model_validate_json(executor.dump_split(config.split)) == config.split
 
 
 def test_the_seed_matters_to_the_hash_only():

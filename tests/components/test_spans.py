@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from components.ride_example_gen.files import IngestionError, check_inputs
-from components.ride_example_gen.spans import find_spans, has_spans, latest_window, span_day, span_number
+from components.ride_example_gen.spans import find_spans, has_spans, label_of, latest_window, span_number
 from pipeline.sources import data_source
 
 DAYS = '{YYYY}/{MM}/{DD}/*.csv'
@@ -105,7 +105,7 @@ def test_days_are_counted_as_by_tfx():
 
   for day in (datetime.date(1969, 12, 31), datetime.date(2024, 2, 29), datetime.date(2026, 3, 8)):
     assert span_number(day) == utils.date_to_span_number(day.year, day.month, day.day)
-    assert span_day(span_number(day)) == day
+    assert label_of(span_number(day), dated=True) == day.isoformat()
   assert has_spans(DAYS)
   assert not has_spans('*.csv')
 

@@ -10,7 +10,8 @@ from configs.layer_names import hidden_depth
 from configs.layers import LayerKind, hidden_names, model_layers
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 
 BLOCKS_OFF = [f'features.{block}.enabled=false' for block in ('raw', 'passengers', 'temporal', 'geographic', 'buckets')]
 EVERY_CROSS = 'features.crosses={enabled: true, crosses: [pickup_cell, dropoff_cell, cell_pair, hour_of_week]'

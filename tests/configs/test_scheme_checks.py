@@ -10,7 +10,7 @@ from configs.compression import Precision, Scheme, applies
 from configs.loading import ConfigError
 from configs.recipe import DENSE_RECIPE, Pruning, Recipe
 from models.keras_compat import keras
-from models.lite.converter import from_keras
+from tests.models.lite.converters import from_keras
 
 BLOCKS = 'training.recipes=blocks_16x1_80'
 

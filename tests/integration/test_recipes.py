@@ -44,7 +44,7 @@ def test_every_recipe_has_a_model_of_its_own(trained):
   for row in summary['recipes']:
     extra = _serving(row) / 'assets.extra'
     assert {path.name for path in extra.iterdir()} == {'config.yaml', 'recipe.yaml', 'fare_model.weights.h5'}
-    assert pathlib.Path(row['path'], 'training_report', 'weights.png').read_bytes().startswith(b'\x89PNG')
+    assert pathlib.Path(row['path'], 'training_report', 'weights.svg').read_bytes().startswith(b'<svg xmlns=')
 
 
 def test_table_is_true_of_the_saved_files(trained):

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import report
 from pipeline.local import output
+from pipeline.report import page as report
 from tests.integration.conftest import Project
 
 

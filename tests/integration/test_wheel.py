@@ -20,9 +20,9 @@ for room in ('configs', 'transforms', 'models', 'components', 'pipeline'):
   for module in pkgutil.walk_packages(package.__path__, f'{room}.'):
     if not module.name.endswith('__main__'):
       importlib.import_module(module.name)
-from configs import compression, loading, recipe_loading
+from configs import compression, loading, presets
 print(','.join(loading.presets()))
-print(','.join(recipe_loading.RECIPES.names()))
+print(','.join(presets.RECIPES.names()))
 print(','.join(compression.SCHEMES.names()))
 config = loading.load('nyc', ['training.recipes=pqat_80', 'compression.schemes=int8_float_output'])
 print(config.training.serve, config.compression.schemes[-1].float_layers)

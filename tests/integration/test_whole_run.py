@@ -96,7 +96,7 @@ def test_pushed_model_serves_without_the_project(finished, tmp_path):
 def test_curves_and_logs_are_kept(finished):
   _, summary, _ = finished
   curves = pathlib.Path(summary['curves'])
-  assert (curves / 'loss_curve.png').read_bytes().startswith(b'\x89PNG')
+  assert (curves / 'loss_curve.svg').read_bytes().startswith(b'<svg xmlns=')
   history = json.loads((curves / 'history.json').read_text())
   assert history['epoch'][-1] == 3
   assert len(history['val_rmse']) == len(history['epoch'])

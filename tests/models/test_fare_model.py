@@ -10,7 +10,7 @@ from configs.model import Activation, Model
 from models.compression.layers import DENSE_CORE, Clip
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
-from models.lite.converter import from_keras
+from tests.models.lite.converters import from_keras
 from transforms.catalogue import Categorical
 
 CELL = Categorical('pickup_cell', 7, 3, 'a cell')

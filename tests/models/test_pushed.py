@@ -7,7 +7,7 @@ import pytest
 
 from configs.loading import load
 from models.lite.client import LiteFileError, LiteModel
-from models.release import LITE_FILE, ManifestError, find_pushed, load_pushed
+from models.release import LITE_FILE, ManifestError, find_pushed
 from tests.models.lite.small_files import preset_lite_file, some_rides, write_version
 
 
@@ -44,7 +44,7 @@ def test_the_loaded_model_predicts(destination, pushed):
   rides = some_rides(load('nyc'), 20)
   expected = LiteModel(preset_lite_file()).predict(rides)
   for path in (destination, pushed, pushed / LITE_FILE, str(pushed)):
-    np.testing.assert_array_equal(load_pushed(path).predict(rides), expected)
+    np.testing.assert_array_equal(LiteModel(find_pushed(path).file).predict(rides), expected)
 
 
 def test_an_altered_model_is_refused(destination):
@@ -52,7 +52,7 @@ def test_an_altered_model_is_refused(destination):
   content[-1] ^= 1
   (destination / '10' / LITE_FILE).write_bytes(content)
   with pytest.raises(ManifestError, match=r"'assets.extra/model.tflite' in '.*/10' was altered"):
-    load_pushed(destination)
+    find_pushed(destination)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_a_bucket_is_not_read():
 def test_a_file_that_is_no_lite_file(tmp_path):
   (tmp_path / 'a.tflite').write_text('no')
   with pytest.raises(LiteFileError, match=r"a.tflite' is not a TFLite file"):
-    load_pushed(tmp_path / 'a.tflite')
+    LiteModel(find_pushed(tmp_path / 'a.tflite').file)

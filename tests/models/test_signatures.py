@@ -13,7 +13,8 @@ from models.rides import Rides
 from models.serving import Exporter, raw_example_spec, raw_tensor_specs
 from models.training import predict
 from transforms import in_memory, names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 from transforms.preprocessing import preprocessing_fn
 
 CONFIG = loading.load('nyc', ['features.crosses.enabled=true', 'features.crosses.crosses=[hour_of_week]'])
@@ -111,7 +112,7 @@ def test_transform_features_yields_slices_and_label(exported, label):
   loaded, _, rides = exported
   found = loaded.signatures['transform_features'](_examples(rides, label=label))
   np.testing.assert_array_equal(found[names.SLICE_MISSING_DROPOFF], np.isnan(rides['dropoff_longitude']))
-  np.testing.assert_array_equal(found[names.GROUP], rides[TIME])
+  np.testing.assert_array_equal(found[TIME], rides[TIME])
   np.testing.assert_array_equal(found[LABEL], np.full(60, np.nan if label is None else label))
 
 

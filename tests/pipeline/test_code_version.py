@@ -53,11 +53,12 @@ from models.serving import fake_quantized
 from models.training import predict
 from pipeline import dag
 from pipeline.code_version import closure, code_version, run_version, step_roots, step_version
-from transforms.catalogue import catalogue
+from transforms.blocks.temporal import temporal
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 from transforms.in_memory import fit_constants
 from transforms.preprocessing import fit as analyze
 from transforms.slicing import slice_columns
-from transforms.temporal import temporal
 
 ROOT = pathlib.Path(dag.__file__).resolve().parent.parent
 
@@ -124,6 +125,7 @@ def test_goes_by_the_code_that_runs(house, name, text):
     ),
     pytest.param('models/unused.py', 'QUESTION = 2\n', id='a_module_beside_it'),
     pytest.param('models/more.py', 'QUESTION = 2\n', id='one_more_module'),
+    pytest.param('models/used.py', "__all__ = ['answer']\n\n\ndef answer():\n  return 42\n", id='what_it_offers'),
     pytest.param('models/notes.txt', 'changed', id='no_code'),
     pytest.param('pipeline/dag.py', 'X = 1\n', id='another_room'),
   ],
@@ -164,6 +166,8 @@ def test_what_runs_where_no_type_checker_looks_counts(house):
     pytest.param('try:\n  import models.a.one\nexcept ImportError:\n  pass', ['models', 'models.a', 'models.a.one'],
                  id='tried'),
     pytest.param("FN = 'models.a.one.run'", ['models', 'models.a', 'models.a.one'], id='dotted_path_of_a_function'),
+    pytest.param("FN = 'models.b.{}'.format(name)",
+                 ['models', 'models.b', 'models.b.two', 'models.b.three', 'models.b.four'], id='any_of_a_package'),
     pytest.param("call('python', '-m', 'models.a.one')", ['models', 'models.a', 'models.a.one'], id='a_process'),
     pytest.param("TEXT = 'see models.a.one'", [], id='prose'),
     pytest.param('"""models.a.one"""', [], id='docstring'),
@@ -302,7 +306,8 @@ RUN_AGAIN = {
   analyze: FEATURES,
   temporal: f'{FEATURES} CompressionGate',
   slice_columns: f'{FEATURES} CompressionGate',
-  catalogue: f'{FEATURES} {MODELS} CompressionGate',
+  catalogue: f'{FEATURES} CompressionGate',
+  categoricals: f'{FEATURES} {MODELS} CompressionGate',
   # For the study alone.
   fit_constants: '',
   # models

@@ -6,6 +6,7 @@ read them: in what TFX's own compiler makes of the pipeline.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import enum
 import fnmatch
@@ -490,7 +491,7 @@ def test_what_the_ingestion_is_told():
 
 def test_what_the_ingestion_from_bigquery_is_told():
   config = _in_bigquery('split.seed=5')
-  [ingest, *_] = dag.build_nodes(config, rides_of(config.dataset).with_version('v7'), PLACES)
+  [ingest, *_] = dag.build_nodes(config, dataclasses.replace(rides_of(config.dataset), version='v7'), PLACES)
   told = _parameters(ingest)
   assert told['version'] == 'v7'
   assert told['bigquery'] == config.dataset.bigquery.model_dump_json(exclude={'version'})

@@ -1,6 +1,7 @@
 """What is kept between runs on a window, and what a plan makes of it. Oracle: the files that the test writes."""
 
 import datetime
+import json
 import pathlib
 
 import pytest
@@ -66,6 +67,13 @@ def test_a_ledger_comes_back_as_it_was_written(tmp_path):
   assert again.push_of('12') == again.last
   assert again.push_of('13') is None
   assert again.spans[8].was_read
+
+
+def test_spans_are_written_in_their_order(tmp_path):
+  """However they were found, as people read the file, too."""
+  ledger = Ledger(tmp_path / 'retraining.json', {number: SpanEntry('a', 10, 9) for number in (9, 7, 10, 8)})
+  ledger.save()
+  assert list(json.loads(ledger.path.read_text(encoding='utf-8'))['spans']) == ['7', '8', '9', '10']
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{"spans": {}}', '{"spans": {"1": {"sum": 1}}, "runs": []}'])

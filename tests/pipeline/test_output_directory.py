@@ -13,8 +13,8 @@ from pipeline.local.output import OutputError, locked, prepare
 
 _HOLD = """
 import sys, time
-from pipeline import output_directory
-with output_directory.locked(output_directory.prepare(sys.argv[1])):
+from pipeline.local import output
+with output.locked(output.prepare(sys.argv[1])):
   print('held', flush=True)
   time.sleep(60)
 """

@@ -211,8 +211,8 @@ def test_nothing_heavy_is_imported(model, tmp_path):
   """Oracle: the modules that are loaded, not a clock."""
   path = write_csv(tmp_path / 'rides.csv', source_rows(some_rides(load('nyc'), 3)))
   program = (
-    'import sys\nfrom pipeline import predict_command\n'
-    f'predict_command.run({str(model)!r}, [{path!r}], output={str(tmp_path / "fares.csv")!r})\n'
+    'import sys\nfrom pipeline.commands import predict\n'
+    f'predict.run({str(model)!r}, [{path!r}], output={str(tmp_path / "fares.csv")!r})\n'
     "print(sorted({name.split('.')[0] for name in sys.modules}))\n"
   )
   loaded = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout

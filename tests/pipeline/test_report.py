@@ -12,7 +12,7 @@ import pytest
 
 from configs.errors import UserError
 from models.versions import SAVED_MODEL
-from pipeline import report
+from pipeline.report import page as report
 from tests.pipeline.made_run import VARIANTS, config_of, failed_run, made_run, manifest, write_json
 
 _VOID = {'meta', 'wbr', 'br', 'hr', 'img', 'input', 'link'}

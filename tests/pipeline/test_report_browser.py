@@ -14,7 +14,7 @@ import subprocess
 
 import pytest
 
-from pipeline import report
+from pipeline.report import page as report
 from pipeline.study import page as study_page
 from tests.pipeline import made_study
 from tests.pipeline.made_run import VARIANTS, failed_run, made_run

@@ -1,4 +1,4 @@
-"""The pictures: scales, labels that don't collide, the graph's lanes, frontiers, maps; and the page's colours."""
+"""The pictures of the page: labels that don't collide, the graph's lanes, frontiers, maps; and the page's colours."""
 
 from __future__ import annotations
 
@@ -10,47 +10,12 @@ import numpy as np
 import pytest
 
 from configs.records import Estimate
+from models.charts import STYLE
 from pipeline.report import page as page_module
-from pipeline.report.charts import Scale, Series, decimals, dot_bar, draw_curves, draw_lanes, element, padded
+from pipeline.report.charts import dot_bar, draw_lanes
 from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
 from pipeline.report.ride_map import MapLandmark, draw_map, shades_for
 from pipeline.report.tables import size
-
-
-@pytest.mark.parametrize(
-  ('low', 'high', 'ticks'),
-  [
-    pytest.param(0, 10, [0, 2, 4, 6, 8, 10], id='tens'),
-    pytest.param(0.993, 1.021, [1.0, 1.01, 1.02], id='ratios'),
-    pytest.param(-3, 3, [-2, 0, 2], id='around_zero'),
-  ],
-)
-def test_ticks_are_round_and_inside(low: float, high: float, ticks: list[float]):
-  assert Scale(low, high, 0, 100).ticks() == pytest.approx(ticks)
-
-
-def test_logarithmic_ticks():
-  assert Scale(900, 60_000, 0, 1, logarithmic=True).ticks() == [1000, 2000, 5000, 10_000, 20_000, 50_000]
-
-
-def test_decimals_are_alike():
-  assert [decimals(ticks) for ticks in ([3.0, 3.5, 4.0], [0.25, 0.5], [1.0, 2.0], [0.0001, 0.0002])] == [1, 2, 0, 4]
-
-
-def test_a_scale_keeps_what_is_outside_at_its_edge():
-  scale = Scale(0, 10, 100, 200)
-  assert [scale(value) for value in (-5, 0, 5, 15)] == [100, 100, 150, 200]
-  assert scale.beyond(15) == 250
-
-
-@pytest.mark.parametrize('values', [pytest.param([5.0], id='one'), pytest.param([0.0, 0.0], id='zeros')])
-def test_a_range_is_never_empty(values: list[float]):
-  low, high = padded(values)
-  assert low < min(values) <= max(values) < high
-
-
-def test_text_and_attributes_are_escaped():
-  assert element('text', '<b>&', class_='a"b') == '<text class="a&#34;b">&lt;b&gt;&amp;</text>'
 
 
 def test_labels_cover_neither_each_other_nor_points():
@@ -125,6 +90,21 @@ def test_frontier_leaves_hopeless_variants_above_the_picture():
   assert '>a</text>' not in picture
 
 
+def test_the_frontier_goes_from_the_cheapest_variant_to_the_dearest():
+  """Whatever the order in which they are given, no corner of the staircase lies left of the one before it."""
+  points = [
+    _point('b', 14e3, 1.004, frontier=True),
+    _point('c', 28e3, 1.0, frontier=True),
+    _point('d', 9e3, 1.008, True),
+  ]
+  for given in itertools.permutations(points):
+    picture, _ = draw_frontier(given, Limits(None, 1.01), 'size', size, 'told')
+    [drawn] = [found for found in re.findall(r'<[^>]+>', picture) if 'class="frontier"' in found]
+    corners = [(float(x), float(y)) for x, y in re.findall(r'([\d.]+)[ ,]([\d.]+)', drawn)]
+    assert len(corners) == 5
+    assert corners == sorted(corners)
+
+
 def test_costs_as_good_as_equal_do_not_look_far_apart():
   points = [_point('b', 8.30, 1.0), _point('c', 8.31, 1.0)]
   picture, _ = draw_frontier(points, Limits(None, None), 'time', str, 'told')
@@ -138,14 +118,6 @@ def test_one_variant_alone_makes_a_picture():
   assert 'nan' not in picture
 
 
-def test_curves_stand_what_is_not_finite_and_thin_out_what_is_long():
-  x = list(range(5000))
-  y = [float('nan')] * 10 + [3.0] * 4990
-  picture = draw_curves([Series('train', 's0', x, y), Series('eval', 's1', [0], [1.0])], 'step', 'loss', 'told')
-  assert 'nan' not in picture
-  assert len(picture) < 8000
-
-
 def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   random = np.random.default_rng(1)
   longitude, latitude = random.normal(-87.65, 0.03, 500), random.normal(41.9, 0.03, 500)
@@ -155,8 +127,24 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   assert 2 <= outside <= 12
   assert 'centre' in picture
   assert 'far' not in picture
+  # The ground comes first, so that nothing of it hides a ride.
+  shapes = re.findall(r'<(rect|circle)[^>]*class="([^" ]+)', picture)
+  assert shapes[0] == ('rect', 'sea')
+  assert ('rect', 'sea') not in shapes[1:]
   drawn = sum(int(rides) for rides in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', picture))
   assert drawn + outside == 500
+
+
+@pytest.mark.parametrize(
+  ('beyond', 'expected'), [pytest.param(0.0, 0, id='on_it'), pytest.param(1e-9, 4, id='outside')]
+)
+def test_a_ride_on_the_edge_of_the_map_is_on_the_map(beyond, expected):
+  """All but four rides are at one place of the equator, around which the map shows 0.005 degrees at least."""
+  end = 0.005 + beyond
+  longitude, latitude = np.zeros((2, 1000))
+  longitude[:2], latitude[2:4] = (-end, end), (-end, end)
+  _, outside = draw_map(longitude, latitude, np.zeros(1000), shades_for(1.0), [], 'USD', 'told')
+  assert outside == expected
 
 
 def test_map_of_very_many_rides_stays_small():
@@ -195,8 +183,8 @@ def _contrast(one: str, other: str) -> float:
 def test_contrast(scheme: int):
   """WCAG 2.2 AA: 4.5 for text, 3 for lines and dots; both colour schemes."""
   style = (pathlib.Path(page_module.__file__).parent / 'templates' / 'style.css').read_text(encoding='utf-8')
-  blocks = re.findall(r':root \{(.*?)\}', style, flags=re.DOTALL)
-  colors = dict(re.findall(r'--([\w-]+): (#[0-9a-f]{6});', blocks[scheme]))
+  blocks = [re.findall(r':root \{(.*?)\}', part, flags=re.DOTALL)[scheme] for part in (STYLE, style)]
+  colors = dict(re.findall(r'--([\w-]+): (#[0-9a-f]{6});', ''.join(blocks)))
   for ground in ('ground', 'panel', 'chosen'):
     for ink in ('ink', 'soft', 'good', 'bad', 'warn', 'link'):
       assert _contrast(colors[ink], colors[ground]) >= 4.5, (ink, ground)

@@ -12,12 +12,12 @@ import yaml
 from click.testing import CliRunner
 
 from configs.records import Estimate
-from pipeline import report
 from pipeline.cli import main
+from pipeline.report import page as report
 from pipeline.report.comparison import compare
 from pipeline.report.record import differences, read_record
 from pipeline.report.tables import change, interval, microseconds, money, number, seconds, signed, size
-from tests.pipeline.made_run import config_of, failed_run, made_run, write_json
+from tests.pipeline.made_run import VARIANTS, config_of, failed_run, made_run, write_json
 
 
 @pytest.fixture(scope='module')
@@ -69,6 +69,24 @@ def test_predictions_of_another_variant_are_not_compared(
   _rename(predictions, 'dense.float16', 'dense.float32')
   found = compare(read_record(runs[0]), read_record(second))
   assert 'The intervals overlap: the difference (+0.02) may be chance.' in found.told[0]
+
+
+def test_figures_of_both_side_by_side(runs: tuple[pathlib.Path, pathlib.Path]):
+  """The made runs' own numbers: A chose pqat_80.int8, B dense.float16; their nine steps take 85.5 s."""
+  rows = {row.cells[0].text: row.cells for row in compare(*map(read_record, runs)).outcomes.rows}
+  assert {name: cells[0].note for name, cells in rows.items() if cells[0].note} == {'RMSE': 'USD', 'MAE': 'USD'}
+  of_a, of_b = (VARIANTS[name] for name in ('pqat_80.int8', 'dense.float16'))
+  expected = {
+    'RMSE': [4.43 * of_a[0], 4.43 * of_b[0]],
+    'MAE': [1.82 * of_a[0], 1.82 * of_b[0]],
+    'size of its file': [of_a[1], of_b[1]],
+    'after gzip': [of_a[2], of_b[2]],
+    'median time for one ride': [of_a[3], of_b[3]],
+    'duration': [85.5, 85.5],
+  }
+  for name, values in expected.items():
+    assert [cell.value for cell in rows[name][1:]] == pytest.approx(values), name
+  assert [cell.text for cell in rows['chosen variant'][1:]] == ['pqat_80.int8', 'dense.float16']
 
 
 def test_all_variants_of_both_are_there(runs: tuple[pathlib.Path, pathlib.Path]):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 
 import numpy as np
 import pytest
@@ -10,10 +12,18 @@ import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
 from components.compression_gate.records import CompressionRecord
+from configs import loading
+from configs.reduction import Reduction
+from models.compression import pictures
+from models.compression.pictures import draw_report
+from models.reduction.fitted import save, save_pictures
+from models.reduction.fitting import fit
 from models.reduction.records import ReductionDetails
 from models.release import Manifest
 from models.versions import SAVED_MODEL
+from pipeline.report.page import run_page
 from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
+from pipeline.report.ride_map import draw_map, shades_for
 from pipeline.report.rides import PredictedRides, read_rides
 from pipeline.report.sections import data, errors, model, training
 from pipeline.report.tables import Row, Table, figure, with_best
@@ -169,7 +179,34 @@ def test_one_hour_of_24_is_chance(rides):
 def test_rides_without_a_place_are_counted(record, rides, end, missing):
   unknown = int(np.isnan(rides.coordinates[f'{end}_longitude']).sum()) if missing is None else missing
   found = errors._map(record, rides, end, 'Rides')
-  assert (f'{unknown} rides have no {end} place' in _spaced(found.outside)) == bool(unknown)
+  assert (f'{unknown} rides have no {end} place' in _spaced(found.told)) == bool(unknown)
+
+
+def test_a_map_for_each_end_of_the_rides(record, variants, rides):
+  """Each ride is drawn, lies outside of the map or has no place; a degree of longitude goes to the right."""
+  maps = errors.errors_section(record, variants, rides).maps
+  assert [found.title for found in maps] == ['Where the rides begin', 'Where they end']
+  for end, found in zip(('pickup', 'dropoff'), maps, strict=True):
+    drawn = sum(int(count) for count in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', found.picture))
+    assert drawn + sum(int(count) for count in re.findall(r'(\d+) rides?', _spaced(found.told))) == len(rides.fares)
+    places = {name: rides.coordinates[f'{end}_{name}'] for name in ('longitude', 'latitude')}
+    alone, _ = draw_map(*_known(places), rides.errors[np.isfinite(places['longitude'])], _shades(rides), (), 'USD', '')
+    assert len(_circles(alone)) > 10
+    assert _circles(found.picture) == _circles(alone)
+
+
+def _known(places):
+  known = np.isfinite(places['longitude'])
+  return places['longitude'][known], places['latitude'][known]
+
+
+def _shades(rides: PredictedRides):
+  return shades_for(float(np.mean(np.abs(rides.predictions - rides.fares))))
+
+
+def _circles(picture: str) -> list[str]:
+  """The rides' dots, with place and colour; landmarks have no title."""
+  return re.findall(r'<circle[^>]*><title>', picture)
 
 
 def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
@@ -197,6 +234,11 @@ def test_the_section_tells_whose_errors_it_shows(record, variants, rides):
   assert _spaced(section.source) == 'pqat_80.int8 on 400 rides of the eval split'
   few = _spaced(section.few)
   assert few.endswith('without the five worst ones the trained model would have 3.64 USD instead of 4.43 USD.')
+
+
+@pytest.mark.parametrize('lost', [{'rmse_without_worst_5': None}, {'metrics': None}], ids=['rest', 'rmse'])
+def test_nothing_is_said_of_the_worst_rides_where_a_figure_is_lost(record, lost):
+  assert errors._few(_told(record, **lost)) == ''
 
 
 def test_predictions_are_the_chosen_files_else_the_baselines(record, variants):
@@ -244,6 +286,30 @@ def test_rows_that_were_set_aside(record):
     f'{100 * count / 2010:.2f}\N{NO-BREAK SPACE}%' for count in (30, 7, 3)
   ]
   assert '40 rows were set aside (1.99 %)' in _spaced(section.told[0])
+
+
+@pytest.mark.parametrize(
+  ('reason', 'expected'),
+  [
+    pytest.param('fare_out_of_range', 'valid: 3 to 250 USD', id='fare'),
+    pytest.param('passengers_out_of_range', 'valid: 1 to 6', id='passengers'),
+    pytest.param('pickup_outside_bounds', 'valid: −74.50° to −73.00° and 40.25° to 41.75°', id='bounds'),
+    pytest.param('time_out_of_range', 'valid: 2009-01-01 to 2016-07-01', id='time'),
+    pytest.param('unparsable_time', '', id='no_rule'),
+  ],
+)
+def test_the_rule_behind_a_reason(record, reason, expected):
+  rules = {
+    'fare': {'min': 3.0, 'max': 250.0},
+    'passengers': {'min': 1, 'max': 6},
+    'bounds': {'longitude': {'min': -74.5, 'max': -73.0}, 'latitude': {'min': 40.25, 'max': 41.75}},
+    'earliest': '2009-01-01',
+    'latest': '2016-07-01',
+  }
+  ruled = dataclasses.replace(record, config={'dataset': {'currency': 'USD', 'rules': rules}})
+  assert data._rule(ruled, reason) == expected
+  for lost in ({}, {'dataset': {}}, {'dataset': {'rules': {}}}):
+    assert data._rule(dataclasses.replace(record, config=lost), reason) == ''
 
 
 def test_columns_of_the_train_split(record):
@@ -332,6 +398,106 @@ def test_recipes_and_their_zeros(record):
     assert (0.786 in row) == (name in ('pruned_80', 'pqat_80')), name
 
 
+def test_the_page_draws_what_lies_beside_the_model(record):
+  """Oracle: the files that the trainer writes of the same reports; the base itself has no course."""
+  section = training.training_section(record)
+  assert len(section.curves) == 2
+  assert [course.name for course in section.courses] == ['pruned_80', 'pqat_80', 'qat']
+  for course, report in zip(section.courses, training._reports(record)[1:], strict=True):
+    files = draw_report(report)
+    assert len(course.weights) == len(report.layers) == 1
+    assert len(course.pictures) == (1 if course.name == 'qat' else 2)
+    assert str(course.weights[0]).removeprefix('<svg ') in files['weights.svg']
+    for picture in course.pictures[1:]:
+      assert str(picture).removeprefix('<svg ') in files['training.svg']
+
+
+def test_a_reduction_is_drawn_in_the_page(tmp_path):
+  """Oracle: the files that the step writes. The page may fetch nothing, not even out of itself, so none is an image."""
+  generator = np.random.default_rng(0)
+  numeric, fares = generator.normal(size=(60, 3)).astype(np.float32), generator.uniform(3, 60, 60)
+  made = fit(Reduction(method='pca', components=2), ('a<b', 'b', 'c'), numeric, fares, clip=6.0)
+  directory = made_run(tmp_path / 'out')
+  folder = directory / 'artifacts' / 'DimensionalityReduction' / 'report' / '8'
+  save(made, str(folder))
+  save_pictures(made, str(folder), 'USD')
+  told = json.loads((directory / 'summary.json').read_text(encoding='utf-8'))
+  told['artifacts']['DimensionalityReduction'] = {'report': str(folder)}
+  write_json(directory / 'summary.json', told)
+  record = read_record(directory)
+  names = {
+    'Variance by component, and the cut': 'explained_variance.svg',
+    'Correlation of each feature with each component': 'loadings.svg',
+    'The first two components, coloured by fare': 'components.svg',
+    'What the inputs that are left miss of each feature': 'reconstruction.svg',
+  }
+  page = run_page(record)
+  pictures = dict(training.reduction_section(record).pictures)
+  assert list(pictures) == list(names)
+  for title, picture in pictures.items():
+    assert str(picture) in page
+    assert str(picture).removeprefix('<svg ') in (folder / names[title]).read_text(encoding='utf-8')
+  assert '<img' not in page
+
+
+def test_layers_and_their_zeros(record):
+  table = training.training_section(record).layers
+  assert [heading.text for heading in table.headings] == ['layer', 'weights', 'dense', 'pruned_80', 'pqat_80', 'qat']
+  [row] = table.rows
+  assert [(cell.text.replace('\N{NO-BREAK SPACE}', ' '), cell.note) for cell in row.cells] == [
+    ('dense_0', '48 × 64'), ('3,072', ''), ('0', ''), ('80.0 %', ''), ('80.0 %', ''), ('0', ''),
+  ]  # fmt: skip
+
+
+def test_stages_of_a_recipe_lie_one_behind_the_other(record):
+  """Steps are counted anew in each stage; a curve that a stage lacks is unknown there."""
+  [report, *_] = (found for found in training._reports(record) if found.recipe.name == 'pqat_80')
+  told = report.to_dict()
+  stage = told['stages'][0]
+  told['stages'] = [
+    stage | {'technique': 'pruning', 'curves': {'step': [5, 20], 'loss': [3.0, 2.0], 'sparsity': [None, 0.8]}},
+    stage | {'technique': 'weight_clustering', 'curves': {'step': [10, 30, 40], 'loss': [1.9, 1.8, 1.7]}},
+    stage | {'technique': 'quantization', 'curves': {'step': [7], 'loss': [1.6]}},
+  ]
+  report = type(report).of(told, 'training_report.json')
+  assert pictures.stage_starts(report) == [(0.0, 'pruning'), (20.0, 'weight clustering'), (60.0, 'quantization')]
+  loss, zeros = (pictures._joined(report, curve, 's0') for curve in ('loss', 'sparsity'))
+  assert (list(loss.x), list(loss.y)) == ([5, 20, 30, 50, 60, 67], [3.0, 2.0, 1.9, 1.8, 1.7, 1.6])
+  np.testing.assert_array_equal(zeros.y, [np.nan, 0.8, np.nan, np.nan, np.nan, np.nan])
+  [course] = training._courses([report])
+  assert course.told.startswith('pruning, then weight clustering, then quantization; RMSE 1.001 [0.991,')
+  assert 'ending at 80.0' in course.pictures[1]
+
+
+def test_the_card_of_the_model(record, variants):
+  """The made run's own numbers; the slice that errs most has too few rides to say so."""
+  second, third = record.summary.to_dict()['slices'][1:]
+  few = third | {'root_mean_squared_error': 9.9, 'example_count': 49.0}
+  shown = _told(record, slices=[record.summary.to_dict()['slices'][0], second | {'root_mean_squared_error': 7.1}, few])
+  card = {
+    topic.title: _spaced(' '.join(topic.sentences)) for topic in model.model_card(shown, variants, read_columns(record))
+  }
+  learned = card['What it learned from']
+  assert learned.startswith('1,600 rides to learn from; 400 other rides,')
+  assert 'Period: 1 January 2013 to 30 December 2016,' in learned
+  assert 'Place: latitude 41.50° to 42.30° and longitude −88.30° to −87.20°' in learned
+  assert learned.endswith('Fares: 2.25 USD to 175.05 USD, the middle one 88.65 USD.')
+  good, ratio = card['How good it is'], VARIANTS['pqat_80.int8'][0]
+  assert 'The trained model: RMSE 4.43 [3.53, 5.33] USD, mean absolute error 1.82 [1.67, 1.97] USD.' in good
+  assert f'pqat_80.int8: RMSE {4.43 * ratio:.2f} [{4.43 * ratio - 0.9:.2f}, {4.43 * ratio + 0.9:.2f}] USD' in good
+  limits = card['What it cannot do']
+  assert 'It knows no tariff that came after December 2016' in limits
+  assert "It errs most in the slice 'airport ride': RMSE 7.10 USD over 60 rides." in limits
+  assert 'Some rides lack dropoff_latitude (2.9 %);' in limits
+  assert '10 rows of 2,010 (0.50 %) broke a rule' in card['What to keep in mind']
+
+
+def test_a_slice_of_fifty_rides_may_err_most(record):
+  first, second, third = record.summary.to_dict()['slices']
+  shown = _told(record, slices=[first, second, third | {'root_mean_squared_error': 9.9, 'example_count': 50.0}])
+  assert "slice '0–6 h': RMSE 9.90 USD over 50 rides." in _spaced(' '.join(model._limits(shown, {}, ())))
+
+
 def test_the_top_of_the_page(record, variants):
   tiles = {tile.name: (tile.value, tile.note) for tile in model.headline(record, variants).tiles}
   found = {name: tuple(_spaced(text) for text in told) for name, told in tiles.items()}
@@ -357,6 +523,31 @@ def test_steps_and_how_long_they_took(record):
   assert _spaced(section.told).startswith(f'9 steps in 1 min {sum(range(9)) * 2 + 13.5 - 60:.0f} s')
   assert [_spaced(row.time) for row in section.rows[:2]] == ['1.5 s', '3.5 s']
   assert section.rows[4].after == 'RideExampleGen, RideSchema and AnomalyGate'
+
+
+def test_the_bar_of_the_longest_step_is_the_longest(record):
+  """The made steps take 1.5 s to 17.5 s, the last one the longest."""
+  drawn = [float(re.search(r'width[:="]+([0-9.]+)', row.bar)[1]) for row in data.steps_section(record).rows]
+  assert drawn == pytest.approx([100 * (1.5 + 2 * index) / 17.5 for index in range(9)], abs=0.06)
+
+
+def test_categories_and_their_embeddings(record):
+  """The dataset's own: ten bucket boundaries make eleven values; New York's presets have no category."""
+  found = training.features_section(record)
+  assert found.told.endswith(
+    'and 4 embedded categories. All of it is computed from the raw ride inside the served file.'
+  )
+  ends = [f'{end}_{axis}_bucket' for end in ('pickup', 'dropoff') for axis in ('longitude', 'latitude')]
+  assert _texts(found.categorical, 'category') == ends
+  assert _column(found.categorical, 'values') == [11] * 4
+  assert _column(found.categorical, 'width of embedding') == [2] * 4
+
+
+def test_no_category_no_table(record):
+  config = yaml.safe_load(loading.dump(loading.load('nyc', [])))
+  found = training.features_section(dataclasses.replace(record, config=config))
+  assert 'no embedded categories' in found.told
+  assert found.categorical is None
 
 
 def _version(record: RunRecord, name: str, rmse: float) -> None:
@@ -439,7 +630,7 @@ def test_what_a_reduction_lost():
 def test_the_best_figure_of_a_column_is_marked():
   """The smallest where less is better, each one that reads the same, and none where all do."""
   values = [(1.0, 5.0, 7.0), (1.0, 6.0, 7.0), (2.0, None, 7.0)]
-  rows = [Row(tuple(figure(value, '' if value is None else f'{value:g}') for value in row)) for row in values]
+  rows = [Row(tuple(figure(value, '{:g}'.format) for value in row)) for row in values]
   marked = with_best(rows, smallest=[0, 2], largest=[1])
   assert [[cell.best for cell in row.cells] for row in marked] == [
     [True, False, False],

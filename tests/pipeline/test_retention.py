@@ -148,9 +148,9 @@ def test_killed_half_way_nothing_is_named_by_half_and_the_next_one_goes_on(tmp_p
   made.run(version=1), made.run(version=2)
   program = (
     'import os, signal, sys\n'
-    'from pipeline import retention, prune_command\n'
+    'from pipeline.commands import operations\nfrom pipeline.operations import retention\n'
     'retention._delete = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n'
-    "prune_command.run(sys.argv[1], False, False, ('retention.runs=1', 'retention.versions=1'))\n"
+    "operations.prune(sys.argv[1], False, False, ('retention.runs=1', 'retention.versions=1'))\n"
   )
   killed = subprocess.run([sys.executable, '-c', program, str(tmp_path)], capture_output=True, text=True)
   assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -48,11 +48,11 @@ def _killed(made: MadeStore, setup: str) -> None:
   """A rollback in a process of its own that dies by SIGKILL where `setup` says so."""
   program = (
     'import os, signal, sys, shutil\n'
-    'from components.pusher import journal, publishing, restoring\n'
-    'from pipeline import rollback_command\n'
+    'from components.pusher import rollback\n'
+    'from pipeline.commands import operations\n'
     'def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n'
     f'{setup}\n'
-    "rollback_command.run(sys.argv[1], 1, 'killed')\n"
+    "operations.roll_back(sys.argv[1], 1, 'killed')\n"
   )
   ended = subprocess.run([sys.executable, '-c', program, str(made.output.path)], capture_output=True, text=True)
   assert ended.returncode == -signal.SIGKILL, ended.stderr
@@ -97,7 +97,7 @@ def test_it_is_told_in_the_store_and_beside_the_versions(made: MadeStore):
 
 
 def test_killed_while_copying_the_served_version_stays(made: MadeStore):
-  _killed(made, 'restoring.verified_manifest = die')
+  _killed(made, 'rollback.verified_manifest = die')
   assert _versions(made) == [1, 2, 3]
   assert rollbacks(made.output.serving) == []
   operations.roll_back(str(made.output.path), to=1, reason='again')
@@ -107,7 +107,7 @@ def test_killed_while_copying_the_served_version_stays(made: MadeStore):
 
 def test_killed_between_the_journal_and_the_rename_it_did_not_happen(made: MadeStore):
   """The journal announced it; what is on the disk decides, also after more was written."""
-  _killed(made, 'restoring.publish = die')
+  _killed(made, 'rollback.publish = die')
   assert 'killed' in (made.output.serving / JOURNAL).read_text()
   assert _versions(made) == [1, 2, 3]
   assert rollbacks(made.output.serving) == []
@@ -117,7 +117,7 @@ def test_killed_between_the_journal_and_the_rename_it_did_not_happen(made: MadeS
 
 
 def test_killed_right_after_the_rename_it_did_and_the_next_one_enters_it(made: MadeStore):
-  _killed(made, 'restoring.settle = lambda base: die() if len(restoring.versions(base)) == 4 else None')
+  _killed(made, 'rollback.settle = lambda base: die() if len(rollback.versions(base)) == 4 else None')
   newest = _versions(made)[-1]
   assert verified_manifest(made.output.serving / str(newest))
   assert newest not in registry.pushes(made.store, 'nyc')

@@ -7,8 +7,7 @@ import tensorflow as tf
 from configs import loading
 from configs.dataset import ExtraColumn
 from tests.transforms import oracle
-from transforms.catalogue import catalogue
-from transforms.engineering import engineer, observed
+from transforms.engineering import catalogue, engineer, observed
 
 RIDES = oracle.named_rides()
 CASES = [pytest.param(row, id=name) for row, name in enumerate(RIDES)]

@@ -6,7 +6,7 @@ import pytest
 from configs import loading
 from tests.transforms import oracle
 from transforms import in_memory, names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 
 CONFIG = loading.load('nyc')
 RIDES = oracle.named_rides()
@@ -73,5 +73,5 @@ def test_label_and_group_pass_through():
   columns = oracle.as_columns(RIDES) | {names.LABEL: np.arange(len(RIDES), dtype=np.float32)}
   got = _transform(columns)
   np.testing.assert_array_equal(got[names.LABEL], columns[names.LABEL])
-  np.testing.assert_array_equal(got[names.GROUP], columns['pickup_seconds'])
+  np.testing.assert_array_equal(got['pickup_seconds'], columns['pickup_seconds'])
   assert names.LABEL not in _transform(oracle.as_columns(RIDES))

@@ -9,8 +9,7 @@ import tensorflow as tf
 from configs import loading
 from tests.transforms import oracle
 from transforms import in_memory
-from transforms.catalogue import catalogue
-from transforms.engineering import engineer, standardize
+from transforms.engineering import catalogue, engineer, standardize
 
 CONFIG = loading.load('nyc')
 BARE = loading.load('nyc', ['features.temporal={cyclic: false, rush_hours: []}', 'dataset.city.landmarks=[]'])

@@ -7,7 +7,7 @@ import tensorflow as tf
 from configs import loading
 from tests.transforms import oracle
 from transforms import names
-from transforms.catalogue import catalogue
+from transforms.engineering import catalogue
 from transforms.preprocessing import preprocessing_fn
 
 PLAIN = oracle.named_rides()['plain']

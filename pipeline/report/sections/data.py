@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shlex
 from collections.abc import Sequence
 
@@ -13,9 +14,26 @@ from configs.dataset import TIME
 from pipeline.local.runner import StepState
 from pipeline.report.charts import draw_lanes, length_bar
 from pipeline.report.record import ColumnSummary, RunRecord, period
-from pipeline.report.tables import Cell, Heading, Row, Table, counted, day, figure, number, percent, seconds, spelled
+from pipeline.report.tables import (
+  Cell,
+  Heading,
+  Table,
+  counted,
+  day,
+  figure,
+  number,
+  percent,
+  picture,
+  row,
+  seconds,
+  spelled,
+  table,
+  whole,
+  words,
+)
 from pipeline.summary_record import FindingRecord, RowsRecord
 
+_PURPOSES = {'train': 'train on', 'eval': 'evaluate on'}
 _COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
 
 
@@ -24,13 +42,10 @@ class DataSection:
   """The rides.
 
   Attributes:
-    told: counts, in sentences.
     aside: rows that were set aside, by reason.
-    anomalies: severity and sentence of each finding that is not within its
-      threshold.
+    anomalies: severity and sentence of each finding that is not within its threshold.
     calm: what was compared and found in order.
     divergences: drift and skew by column.
-    columns: what the train split holds.
   """
 
   told: tuple[str, ...]
@@ -59,7 +74,8 @@ def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataS
 
 
 def _told(record: RunRecord, rows: RowsRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
-  splits = joined([f'{rides:,} to {_purpose(split)}' for split, rides in sorted(rows.splits.items(), reverse=True)])
+  in_order = sorted(rows.splits.items(), reverse=True)
+  splits = joined([f'{rides:,} to {_PURPOSES.get(split, split)}' for split, rides in in_order])
   aside = sum(rows.quarantined.values())
   share = f' ({percent(aside / rows.read, 2)})' if aside else ''
   told = [
@@ -73,40 +89,27 @@ def _told(record: RunRecord, rows: RowsRecord, columns: tuple[ColumnSummary, ...
   return tuple(told)
 
 
-def _purpose(split: str) -> str:
-  return {'train': 'train on', 'eval': 'evaluate on'}.get(split, split)
-
-
 def _aside(record: RunRecord, rows: RowsRecord) -> Table:
   counts = sorted(rows.quarantined.items(), key=lambda item: -item[1])
-  headings = [Heading('reason', numeric=False), Heading('rows'), Heading('share of all rows')]
-  if len(counts) > 1:
-    headings.append(Heading('beside the other reasons', numeric=False))
-  top = counts[0][1]
-  return Table(
-    'Rows that were set aside, by reason',
-    tuple(headings),
-    tuple(
-      Row(
-        (
-          Cell(spelled(reason), note=_rule(record, reason)),
-          figure(count, f'{count:,}'),
-          figure(count, percent(count / rows.read, 2)),
-          Cell('', picture=length_bar(count, top), style='bar'),
-        )[: len(headings)]
-      )
-      for reason, count in counts
-    ),
-  )
+  beside = words('beside the other reasons') if len(counts) > 1 else ()
+  made = [
+    row(
+      Cell(spelled(reason), note=_rule(record, reason)),
+      figure(count, whole),
+      figure(count, lambda count: percent(count / rows.read, 2)),
+      *(picture(length_bar(count, counts[0][1])) for _ in beside),
+    )
+    for reason, count in counts
+  ]
+  return table('Rows that were set aside, by reason', (*words('reason'), 'rows', 'share of all rows', *beside), made)
 
 
 def _rule(record: RunRecord, reason: str) -> str:
   """What the config allows, where that explains the reason."""
   rules = record.config.get('dataset', {}).get('rules') or {}
-  if reason == 'fare_out_of_range' and rules.get('fare'):
-    return f'valid: {rules["fare"]["min"]:g} to {rules["fare"]["max"]:g} {record.currency}'.strip()
-  if reason == 'passengers_out_of_range' and rules.get('passengers'):
-    return f'valid: {rules["passengers"]["min"]:g} to {rules["passengers"]["max"]:g}'
+  for name, unit in (('fare', record.currency), ('passengers', '')):
+    if reason == f'{name}_out_of_range' and rules.get(name):
+      return f'valid: {rules[name]["min"]:g} to {rules[name]["max"]:g} {unit}'.strip()
   if reason.endswith('outside_bounds') and rules.get('bounds'):
     box = rules['bounds']
     east, north = box['longitude'], box['latitude']
@@ -136,57 +139,37 @@ def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
   if not measured:
     return None
   kinds = [kind for kind in _COMPARISONS if any(key[1] == kind for key in measured)]
-  headings = [Heading('column', numeric=False)]
+  headings = list(words('column'))
   for kind in kinds:
-    headings += [
-      Heading(kind, meaning=f'{_COMPARISONS[kind]}: Jensen-Shannon divergence, 0 to 1.'),
-      Heading('to its threshold', numeric=False),
-    ]
-  rows = []
-  for feature in dict.fromkeys(name for name, _ in measured):
-    cells = [Cell(feature)]
-    for kind in kinds:
-      cells += _divergence(measured.get((feature, kind)))
-    rows.append(Row(tuple(cells)))
-  return Table('Drift and skew by column', tuple(headings), tuple(rows))
+    meaning = f'{_COMPARISONS[kind]}: Jensen-Shannon divergence, 0 to 1.'
+    headings += [Heading(kind, meaning=meaning), *words('to its threshold')]
+  rows = [
+    row(feature, *(cell for kind in kinds for cell in _divergence(measured.get((feature, kind)))))
+    for feature in dict.fromkeys(name for name, _ in measured)
+  ]
+  return table('Drift and skew by column', headings, rows)
 
 
-def _divergence(found: FindingRecord | None) -> list[Cell]:
+def _divergence(found: FindingRecord | None) -> tuple[Cell, Cell]:
   if found is None or found.divergence is None or found.threshold is None:
-    return [figure(None, ''), Cell('', picture=Markup(''), style='bar')]
+    return figure(None, number), picture(Markup(''))
   value, limit = found.divergence, found.threshold
   # The threshold at three quarters of the track, so that one sees what lies beyond it.
   style = 'length beyond' if value > limit else 'length'
-  return [figure(value, number(value, 3)), Cell('', picture=length_bar(value, limit / 0.75, style, limit), style='bar')]
+  return figure(value, lambda value: number(value, 3)), picture(length_bar(value, limit / 0.75, style, limit))
 
 
 def _columns(columns: tuple[ColumnSummary, ...]) -> Table:
-  headings = (
-    Heading('column', numeric=False),
-    Heading('missing'),
-    Heading('smallest'),
-    Heading('median'),
-    Heading('mean'),
-    Heading('largest'),
-  )
-  shown = [column for column in columns if column.name != TIME]
-  rows = [
-    Row(
-      (
-        Cell(column.name),
-        figure(column.missing, percent(column.missing)),
-        *(figure(value, number(value, digits)) for value, digits in _digits(column)),
-      )
-    )
-    for column in shown
-  ]
-  return Table('What the train split holds, before any feature', headings, tuple(rows))
-
-
-def _digits(column: ColumnSummary) -> list[tuple[float, int]]:
-  """Four decimals of a degree are ten metres; two of anything else are enough."""
-  digits = 4 if column.name.endswith(('longitude', 'latitude')) else 2
-  return [(value, digits) for value in (column.low, column.median, column.mean, column.high)]
+  headings = (*words('column'), 'missing', 'smallest', 'median', 'mean', 'largest')
+  rows = []
+  for column in columns:
+    # Four decimals of a degree are ten metres; two of anything else are enough.
+    digits = 4 if column.name.endswith(('longitude', 'latitude')) else 2
+    values = (column.low, column.median, column.mean, column.high)
+    cells = (figure(value, functools.partial(number, digits=digits)) for value in values)
+    if column.name != TIME:
+      rows.append(row(column.name, figure(column.missing, percent), *cells))
+  return table('What the train split holds, before any feature', headings, rows)
 
 
 _WORDS = {
@@ -199,17 +182,7 @@ _WORDS = {
 
 @dataclasses.dataclass(frozen=True)
 class StepRow:
-  """One step.
-
-  Attributes:
-    name: the node's id.
-    state: as in `StepState`.
-    word: the state, for people.
-    time: how long it took.
-    bar: the same as a bar.
-    lanes: its part of the graph; empty where the summary has no graph.
-    after: the steps that it waits for.
-  """
+  """One step: its state (for people, the word), its time (also as a bar), its part of the graph, what it waits for."""
 
   name: str
   state: str
@@ -256,19 +229,9 @@ def steps_section(record: RunRecord) -> StepsSection | None:
   return StepsSection(f'{told}; {cached or "none"} came from the cache.', rows, has_graph)
 
 
-_FILES = 3
-"""As many data files are named; of more, their number is told."""
-
-
 @dataclasses.dataclass(frozen=True)
 class AgainSection:
-  """What it takes to make the run again.
-
-  Attributes:
-    command: for a shell.
-    facts: name and value of what else matters.
-    config: the resolved config, as YAML; empty where it is lost.
-  """
+  """What it takes to make the run again: a command, facts by name, the resolved config (empty where it is lost)."""
 
   command: str
   facts: tuple[tuple[str, str], ...]
@@ -277,10 +240,10 @@ class AgainSection:
 
 def again_section(record: RunRecord) -> AgainSection:
   """The section of any run."""
-  summary = record.summary
+  summary, files = record.summary, _data_files(record)
   facts = [
     ('Config', summary.config or str(record.output.config)),
-    ('Data', _files(_data_files(record))),
+    ('Data', shortened(files, 3) if len(files) > 3 else joined(files)),
     ('Code version', summary.code_version or ''),
     ('Started', summary.started or ''),
     ('Pushed to', summary.pushed_path or ''),
@@ -299,7 +262,3 @@ def _data_files(record: RunRecord) -> Sequence[str]:
     return [record.summary.data]
   counts = record.read_json('RideExampleGen', 'quarantine', 'counts.json')
   return counts.get('files', ()) if counts else ()
-
-
-def _files(files: Sequence[str]) -> str:
-  return shortened(files, _FILES) if len(files) > _FILES else joined(files)

@@ -22,7 +22,7 @@ from pipeline.report.tables import (
   MISSING,
   Cell,
   Heading,
-  Row,
+  Picture,
   Table,
   counted,
   figure,
@@ -30,7 +30,12 @@ from pipeline.report.tables import (
   money,
   number,
   percent,
+  picture,
+  row,
   signed,
+  table,
+  whole,
+  words,
 )
 
 _ALL = 'all'
@@ -42,26 +47,14 @@ _EARTH_KM = 6371.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Map:
-  """A map of one end of the rides; `outside` tells of rides that are not on it."""
-
-  title: str
-  picture: Markup
-  outside: str
-
-
-@dataclasses.dataclass(frozen=True)
 class ErrorsSection:
   """Where the model errs.
 
   Attributes:
-    slices: the table of slices, if the run came to its evaluation.
     slices_of: which columns show whose errors, in a sentence.
     few: how much of the RMSE the five worst rides make.
     source: whose predictions the pictures show.
-    hours: the picture of the hours of the day.
-    hours_told: what it says, in a sentence.
-    maps: of both ends of the rides.
+    hours_told: what the picture of the hours says, in a sentence.
     shades: class and meaning of each colour of the maps.
     worst: the rides that were missed most.
   """
@@ -72,7 +65,7 @@ class ErrorsSection:
   source: str = ''
   hours: Markup | None = None
   hours_told: str = ''
-  maps: tuple[Map, ...] = ()
+  maps: tuple[Picture, ...] = ()
   shades: tuple[tuple[str, str], ...] = ()
   worst: Table | None = None
 
@@ -118,16 +111,19 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
   names = list(dict.fromkeys([*evaluated, *lite]))
   shown = {name: _shown(evaluated.get(name), lite.get(name)) for name in names}
   top = max((found.top for found in shown.values() if found), default=1.0)
-  whole = record.error('rmse')
-  reference = judged.rmse.value if judged and judged.rmse else whole.value if whole else None
-  headings = _slice_headings(record.currency, bool(lite), judged)
+  of_all = record.error('rmse')
+  reference = judged.rmse.value if judged and judged.rmse else of_all.value if of_all else None
+  headings = _slice_headings(record.currency, judged if lite else None)
   rows = []
   for name in names:
-    bar = dot_bar(shown[name], top, reference) if shown[name] else None  # type: ignore[arg-type]
-    cells = [Cell(name), _rides(evaluated.get(name), lite.get(name)), Cell('', picture=bar, style='bar')]
-    cells += [*(_lite(lite.get(name)) if lite else ()), *_trained(name, evaluated.get(name), whole)]
-    rows.append(Row(tuple(cells), 'strong' if name == _ALL else ''))
-  return Table('Errors by slice', headings, tuple(rows), sortable=True)
+    bar = dot_bar(error, top, reference) if (error := shown[name]) else None
+    trained, told = evaluated.get(name), lite.get(name)
+    cells = [figure(trained.example_count if trained else told.rides if told else None, whole), picture(bar)]
+    if lite:
+      cells += [figures(told.rmse if told else None), figures(told.rmse_ratio if told else None, 3)]
+    cells += _trained(name, trained, of_all)
+    rows.append(row(name, *cells, style='strong' if name == _ALL else ''))
+  return table('Errors by slice', headings, rows, sortable=True)
 
 
 def _lite_slices(
@@ -143,20 +139,17 @@ def _lite_slices(
   return {name: told.model_copy(update={'rmse': sure.get(name) or told.rmse}) for name, told in found.items()}
 
 
-def _slice_headings(currency: str, lite: bool, judged: JudgedVariant | None) -> tuple[Heading, ...]:
-  first = (
-    Heading('slice', numeric=False),
-    Heading('rides'),
-    Heading('RMSE, the line is that of all rides', currency, numeric=False),
-  )
+def _slice_headings(currency: str, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
+  """Of the trained model, and of a file if one was judged."""
+  first = (*words('slice'), 'rides', Heading('RMSE, the line is that of all rides', currency, numeric=False))
   trained = (
-    Heading('RMSE, trained model' if lite else 'RMSE', currency, meaning='Of the trained model, before compression.'),
+    Heading('RMSE, trained model' if judged else 'RMSE', currency, meaning='Of the trained model, before compression.'),
     Heading('MAE', currency, meaning='Mean absolute error of the trained model.'),
     Heading(
       'sum', meaning='Sum of the predictions over the sum of the fares: below 1, fares are too low on the whole.'
     ),
   )
-  if not lite or judged is None:
+  if judged is None:
     return (*first, *trained)
   return (
     *first,
@@ -173,25 +166,13 @@ def _shown(evaluated: EvaluatedSlice | None, lite: SliceError | None) -> Estimat
   return Estimate(evaluated.root_mean_squared_error) if evaluated else None
 
 
-def _rides(row: EvaluatedSlice | None, lite: SliceError | None) -> Cell:
-  count = row.example_count if row else lite.rides if lite else None
-  return figure(count, f'{count:,.0f}' if count is not None else '')
-
-
-def _trained(name: str, row: EvaluatedSlice | None, whole: Estimate | None) -> list[Cell]:
+def _trained(name: str, row: EvaluatedSlice | None, of_all: Estimate | None) -> list[Cell]:
   """The cells of the trained model; the interval of the whole split is known."""
   if row is None:
     return [Cell(MISSING, style='none')] * 3
-  rmse = whole if name == _ALL and whole else Estimate(row.root_mean_squared_error)
-  return [
-    figures(rmse),
-    figure(row.mean_absolute_error, number(row.mean_absolute_error)),
-    figure(row.calibration, number(row.calibration, 3)),
-  ]
-
-
-def _lite(told: SliceError | None) -> tuple[Cell, ...]:
-  return figures(told.rmse if told else None), figures(told.rmse_ratio if told else None, 3)
+  rmse = of_all if name == _ALL and of_all else Estimate(row.root_mean_squared_error)
+  mae, calibration = figure(row.mean_absolute_error, number), figure(row.calibration, lambda value: number(value, 3))
+  return [figures(rmse), mae, calibration]
 
 
 def _with_pictures(section: ErrorsSection, record: RunRecord, rides: PredictedRides) -> ErrorsSection:
@@ -234,13 +215,14 @@ def _hours_told(hours: Sequence[Hour], currency: str) -> str:
   )
 
 
-def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Map | None:
+def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Picture | None:
+  """A map of one end of the rides, and how many are not on it."""
   longitude, latitude = rides.coordinates[f'{end}_longitude'], rides.coordinates[f'{end}_latitude']
   known = np.isfinite(longitude) & np.isfinite(latitude)
   if known.sum() < 2:
     return None
   landmarks = record.config.get('dataset', {}).get('city', {}).get('landmarks') or ()
-  picture, outside = draw_map(
+  drawn, outside = draw_map(
     longitude[known],
     latitude[known],
     rides.errors[known],
@@ -253,7 +235,7 @@ def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Map 
   unknown = int((~known).sum())
   left_out.append((unknown, 'has' if unknown == 1 else 'have', f'no {end} place'))
   told = [f'{counted(count, "ride")} {verb} {what}' for count, verb, what in left_out if count]
-  return Map(title, picture, f'{joined(told)}.' if told else '')
+  return Picture(title, drawn, f'{joined(told)}.' if told else '')
 
 
 def _worst(rides: PredictedRides, currency: str) -> Table:
@@ -261,26 +243,24 @@ def _worst(rides: PredictedRides, currency: str) -> Table:
   squared = rides.errors**2
   share, kilometres = float(squared[order].sum() / squared.sum()) if squared.any() else 0.0, _kilometres(rides)
   headings = (
-    Heading('pickup', numeric=False),
+    *words('pickup'),
     Heading('distance', 'km', meaning='As the crow flies.'),
     Heading('fare', currency),
     Heading('prediction', currency),
     Heading('error', currency, meaning='Prediction minus fare.'),
   )
   rows = [
-    Row(
-      (
-        Cell(time),
-        figure(kilometres[i] if np.isfinite(kilometres[i]) else None, number(kilometres[i], 1)),
-        figure(rides.fares[i], number(rides.fares[i])),
-        figure(rides.predictions[i], number(rides.predictions[i])),
-        figure(rides.errors[i], signed(rides.errors[i])),
-      )
+    row(
+      time,
+      figure(kilometres[i] if np.isfinite(kilometres[i]) else None, lambda value: number(value, 1)),
+      figure(rides.fares[i], number),
+      figure(rides.predictions[i], number),
+      figure(rides.errors[i], signed),
     )
     for i, time in zip(order, rides.times(order), strict=True)
   ]
   caption = f'The {len(rows)} rides that were missed most; they make {percent(share, 0)} of the squared error'
-  return Table(caption, headings, tuple(rows))
+  return table(caption, headings, rows)
 
 
 def _kilometres(rides: PredictedRides) -> np.ndarray:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
-
-from markupsafe import Markup
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from configs.base import joined
@@ -23,6 +21,7 @@ from pipeline.report.tables import (
   MISSING,
   Cell,
   Heading,
+  Picture,
   Row,
   Table,
   bracket,
@@ -36,9 +35,12 @@ from pipeline.report.tables import (
   money,
   number,
   percent,
+  row,
   seconds,
   size,
+  table,
   with_best,
+  words,
 )
 from pipeline.summary_record import Status
 
@@ -48,6 +50,8 @@ BADGES = {
   Status.ANOMALIES: 'Stopped',
   Status.FAILED: 'Failed',
 }
+
+_UNSEEN = 'On rides that it was not trained on'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,16 +65,7 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True)
 class Headline:
-  """What came of the run.
-
-  Attributes:
-    status: as in the summary.
-    badge: the status, for people.
-    title: a short sentence.
-    sentences: what was chosen and how good it is.
-    reason: why; several paragraphs where several things went wrong.
-    tiles: the most important figures.
-  """
+  """What came of the run: its status (for people, the badge), in a sentence, how good it is, why, and in figures."""
 
   status: str
   badge: str
@@ -114,15 +109,11 @@ def _sentences(record: RunRecord, variants: CompressionRecord | None, chosen: Ju
   if chosen and chosen.rmse and variants:
     return (_accuracy(record, variants, chosen), _cost(variants, chosen))
   rmse = record.error('rmse')
-  if rmse is None:
-    return ()
-  return (f'On rides that it was not trained on, the model has an RMSE of {interval(rmse)} {record.currency}.',)
+  return (f'{_UNSEEN}, the model has an RMSE of {interval(rmse)} {record.currency}.',) if rmse else ()
 
 
 def _accuracy(record: RunRecord, variants: CompressionRecord, chosen: JudgedVariant) -> str:
-  text = (
-    f'On rides that it was not trained on, the file itself has an RMSE of {interval(chosen.rmse)} {record.currency}'
-  )
+  text = f'{_UNSEEN}, the file itself has an RMSE of {interval(chosen.rmse)} {record.currency}'
   if chosen.rmse_ratio is None or chosen.name == variants.baseline:
     return f'{text}.'
   return f'{text}: {change(chosen.rmse_ratio.value)} float32 (ratio {interval(chosen.rmse_ratio, 3)}).'
@@ -164,29 +155,21 @@ _MIN_RIDES = 50
 """A slice with fewer rides is no ground for a sentence."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Topic:
-  """A heading of the card and the sentences below it."""
-
-  title: str
-  sentences: tuple[str, ...]
-
-
 def model_card(
   record: RunRecord, variants: CompressionRecord | None, columns: tuple[ColumnSummary, ...]
-) -> tuple[Topic, ...]:
-  """The card; empty where there is no model to tell of, or the config is lost."""
+) -> dict[str, tuple[str, ...]]:
+  """The card: sentences by heading; empty where there is no model to tell of, or the config is lost."""
   dataset = record.config.get('dataset')
   if not dataset or not (record.summary.metrics or variants):
-    return ()
-  topics = [
-    Topic('What it is for', _use(record, dataset)),
-    Topic('What it learned from', _data(record, dataset, columns)),
-    Topic('How good it is', _metrics(record, variants)),
-    Topic('What it cannot do', _limits(record, dataset, columns)),
-    Topic('What to keep in mind', _ethics(record)),
-  ]
-  return tuple(topic for topic in topics if topic.sentences)
+    return {}
+  topics = {
+    'What it is for': _use(record, dataset),
+    'What it learned from': _data(record, dataset, columns),
+    'How good it is': _metrics(record, variants),
+    'What it cannot do': _limits(record, columns),
+    'What to keep in mind': _ethics(record),
+  }
+  return {title: sentences for title, sentences in topics.items() if sentences}
 
 
 def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
@@ -203,43 +186,37 @@ def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSu
   told = []
   if rows:
     train, held = rows.splits.get('train', 0), rows.splits.get('eval', 0)
-    told.append(
-      f'{counted(train, "ride")} to learn from; {counted(held, "other ride")}, of other moments, to judge it by.'
-    )
+    others = counted(held, 'other ride')
+    told.append(f'{counted(train, "ride")} to learn from; {others}, of other moments, to judge it by.')
   if found := period(columns):
     told.append(f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.')
   if box:
-    told.append(f'Place: {_range(box["latitude"], "latitude")} and {_range(box["longitude"], "longitude")} (WGS84).')
+    ranges = (
+      f'{name} {number(box[name]["min"])}° to {number(box[name]["max"])}°' for name in ('latitude', 'longitude')
+    )
+    told.append(f'Place: {" and ".join(ranges)} (WGS84).')
   if fares := [column for column in columns if column.name == LABEL]:
     low, middle, high = (money(value, record.currency) for value in (fares[0].low, fares[0].median, fares[0].high))
     told.append(f'Fares: {low} to {high}, the middle one {middle}.')
   return tuple(told)
 
 
-def _range(bounds: Mapping[str, float], name: str) -> str:
-  return f'{name} {number(bounds["min"])}° to {number(bounds["max"])}°'
-
-
 def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str, ...]:
   chosen = variants.named(variants.chosen) if variants else None
-  rmse, mae = record.error('rmse'), record.error('mae')
-  told = []
-  if rmse and mae:
-    told.append(
-      f'The trained model: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} '
-      f'{record.currency}.'
-    )
-  if chosen and chosen.rmse and chosen.mae:
-    told.append(
-      f'The file that was chosen, {chosen.name}: RMSE {interval(chosen.rmse)} {record.currency}, mean absolute error '
-      f'{interval(chosen.mae)} {record.currency}.'
-    )
+  known = [('The trained model', record.error('rmse'), record.error('mae'))]
+  if chosen:
+    known.append((f'The file that was chosen, {chosen.name}', chosen.rmse, chosen.mae))
+  told = [
+    f'{whose}: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} {record.currency}.'
+    for whose, rmse, mae in known
+    if rmse and mae
+  ]
   if told:
     told.append('Intervals hold 95 % and come from drawing the moments of pickup again and again (bootstrap).')
   return tuple(told)
 
 
-def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
+def _limits(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
   told = []
   if found := period(columns):
     told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
@@ -252,16 +229,9 @@ def _limits(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[Column
       f"It errs most in the slice '{worst.name}': RMSE {money(worst.root_mean_squared_error, record.currency)} "
       f'over {worst.example_count:,.0f} rides.'
     )
-  told += _missing(columns)
+  if lacking := [f'{column.name} ({percent(column.missing)})' for column in columns if 0 < column.missing < 1]:
+    told.append(f'Some rides lack {joined(lacking)}; for those it falls back on the average, and errs more.')
   return tuple(told)
-
-
-def _missing(columns: Sequence[ColumnSummary]) -> list[str]:
-  often = [column for column in columns if 0 < column.missing < 1]
-  if not often:
-    return []
-  names = joined([f'{column.name} ({percent(column.missing)})' for column in often])
-  return [f'Some rides lack {names}; for those it falls back on the average, and errs more.']
 
 
 def _ethics(record: RunRecord) -> tuple[str, ...]:
@@ -282,34 +252,18 @@ def _ethics(record: RunRecord) -> tuple[str, ...]:
 _RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY, _ZEROS = range(1, 11)
 """Columns of figures."""
 
-
-@dataclasses.dataclass(frozen=True)
-class FrontierChart:
-  """A frontier, and the variants that lie above its picture."""
-
-  title: str
-  picture: Markup
-  outside: tuple[str, ...]
+_BATCH_MEANING = 'Median time for a larger batch, all of its rides together.'
 
 
 @dataclasses.dataclass(frozen=True)
 class VariantsSection:
-  """The variants, side by side.
-
-  Attributes:
-    counts: how many there are and how many keep the budget.
-    budget: what was asked for.
-    notes: of the gate.
-    table: one row each.
-    charts: the frontiers.
-    recipes: name and colour of each recipe.
-  """
+  """The variants side by side: how many keep what budget, the gate's notes, frontiers, recipes by name and colour."""
 
   counts: str
   budget: str
   notes: tuple[str, ...]
   table: Table
-  charts: tuple[FrontierChart, ...]
+  charts: tuple[Picture, ...]
   recipes: tuple[tuple[str, str], ...]
 
 
@@ -322,9 +276,8 @@ def variants_section(record: RunRecord, variants: CompressionRecord | None) -> V
   lost = len(variants.variants) - made
   told = f', {lost} of which could not be made' if lost else ''
   keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
-  counts = f'{counted(len(variants.variants), "variant")}{told}; {keeps} the budget.'
   return VariantsSection(
-    counts=counts,
+    counts=f'{counted(len(variants.variants), "variant")}{told}; {keeps} the budget.',
     budget=_budget(variants, record.currency),
     notes=variants.notes,
     table=_variants_table(record, variants),
@@ -350,14 +303,14 @@ def _budget(variants: CompressionRecord, currency: str) -> str:
   if not limits:
     return ''
   judged = {JudgedOn.POINT: 'the ratio itself', JudgedOn.UPPER_BOUND: "the upper bound of the ratio's interval"}
-  held = f' What counts is {judged[budget.judged_on]}.'
-  return f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed.{held}'
+  asks = f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed.'
+  return f'{asks} What counts is {judged[budget.judged_on]}.'
 
 
 def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
   batch = record.config.get('compression', {}).get('measurement', {}).get('batch')
   headings = (
-    Heading('variant', numeric=False),
+    *words('variant'),
     Heading('RMSE', record.currency, meaning='Root mean squared error: large misses weigh more.'),
     Heading('to float32', meaning='Ratio of the RMSE to that of the float32 file, ride by ride; 1 is no loss.'),
     Heading('worst slice', meaning='The slice whose RMSE grows most, against the float32 file.'),
@@ -365,44 +318,34 @@ def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
     Heading('gzip', 'KB', meaning='What users download.'),
     Heading('one ride, p50', 'µs', meaning='Median time for one ride.'),
     Heading('one ride, p99', 'µs', meaning='99 of 100 calls for one ride are faster.'),
-    Heading(
-      f'{batch} rides, p50' if batch else 'batch, p50',
-      'µs',
-      meaning='Median time for a larger batch, all of its rides together.',
-    ),
+    Heading(f'{batch} rides, p50' if batch else 'batch, p50', 'µs', meaning=_BATCH_MEANING),
     Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),
     Heading('zeros', '%', meaning='Share of weights that are zero, counted in the file.'),
     Heading('budget', numeric=False, meaning='Whether it keeps every limit.'),
-    Heading('why', numeric=False),
+    *words('why'),
   )
   # The order of the heading that says it is sorted; what could not be made comes last.
   ordered = sorted(variants.variants, key=lambda variant: (variant.bytes is None, variant.bytes or 0))
   rows = [_row(variant, variants) for variant in ordered]
   rows_with_best = with_best(rows, (_RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY), (_ZEROS,))
   filled = [i for i in range(len(headings)) if any(row.cells[i].style != 'none' for row in rows)]
-  return Table(
-    caption='Variants, smallest file first',
-    headings=tuple(headings[i] for i in filled),
-    rows=tuple(dataclasses.replace(row, cells=tuple(row.cells[i] for i in filled)) for row in rows_with_best),
-    sortable=True,
-  )
+  shown = (row(*(one.cells[i] for i in filled), style=one.style) for one in rows_with_best)
+  return table('Variants, smallest file first', (headings[i] for i in filled), shown, sortable=True)
 
 
 def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
   chosen = variant.name == variants.chosen
   marks = [word for word, true in (('chosen', chosen), ('baseline', variant.name == variants.baseline)) if true]
   worst, latency, batch = variant.worst_slice, variant.latency_us, variant.latency_batch_us
-  ratio = worst.rmse_ratio if worst else None
   spread = f'{number(latency.spread[0], 1)}–{number(latency.spread[1], 1)}' if latency else ''
   made = variant.bytes is not None
   verdict = ('✓ kept' if variant.within_budget else '✗ missed') if made and variant.rmse else 'not made'
-  cells = (
+  slowest = figures(worst.rmse_ratio if worst else None, 3)
+  return row(
     Cell(variant.name, note=', '.join(marks)),
     figures(variant.rmse),
     figures(variant.rmse_ratio, 3),
-    figure(ratio.value, number(ratio.value, 3), f'{bracket(ratio, 3)}\n{worst.name}')
-    if ratio and worst
-    else figure(None, ''),
+    dataclasses.replace(slowest, note=f'{slowest.note}\n{worst.name}') if worst and worst.rmse_ratio else slowest,
     _scaled(variant.bytes, 1e-3),
     _scaled(variant.gzip_bytes, 1e-3),
     _scaled(latency.p50 if latency else None, 1, spread),
@@ -412,17 +355,16 @@ def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
     _scaled(variant.sparsity, 100),
     Cell(verdict, style='good' if variant.within_budget else 'bad'),
     Cell(variant.reason or '', style='reason'),
+    style='chosen' if chosen else '' if made else 'faint',
   )
-  return Row(cells, 'chosen' if chosen else '' if made else 'faint')
 
 
 def _scaled(value: float | None, factor: float, note: str = '') -> Cell:
   """A figure in the unit of its heading, with one decimal; latencies over 1,000 without."""
-  shown = None if value is None else value * factor
-  return figure(value, number(shown, 0 if shown is not None and shown >= 1000 else 1), note)
+  return figure(value, lambda value: number(value * factor, 0 if value * factor >= 1000 else 1), note)
 
 
-def _charts(variants: CompressionRecord) -> tuple[FrontierChart, ...]:
+def _charts(variants: CompressionRecord) -> tuple[Picture, ...]:
   budget = variants.budget
   size_chart = _chart(
     variants, 'Accuracy and size', 'size of the file', size, budget.bytes if budget else None,
@@ -443,7 +385,7 @@ def _chart(
   cost_limit: float | None,
   cost: Callable[[JudgedVariant], float | None],
   on_frontier: Callable[[JudgedVariant], bool],
-) -> FrontierChart | None:
+) -> Picture | None:
   colors = {recipe: index % 8 for index, recipe in enumerate(variants.recipes)}
   points = [
     Point(
@@ -465,7 +407,9 @@ def _chart(
   label = f'{title}: {len(points)} variants. On the frontier: {names or "none"}.'
   limits = Limits(cost_limit, variants.budget.rmse_ratio if variants.budget else None)
   picture, outside = draw_frontier(points, limits, cost_label, cost_format, label)
-  return FrontierChart(title, picture, tuple(outside))
+  lies = 'it lies' if len(outside) == 1 else 'they lie'
+  above = f'So inaccurate that {lies} above the picture (▲): {", ".join(outside)}.' if outside else ''
+  return Picture(title, picture, above)
 
 
 _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
@@ -474,14 +418,7 @@ _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
 
 @dataclasses.dataclass(frozen=True)
 class ServedSection:
-  """The version that served before.
-
-  Attributes:
-    version: its number.
-    told: what the comparison says.
-    table: both side by side; `None` if it has no manifest.
-    changed: settings that differ from its config.
-  """
+  """The version that served before beside this run; without a table if it has no manifest; settings that differ."""
 
   version: str
   told: tuple[str, ...]
@@ -542,41 +479,22 @@ def _verdict(record: RunRecord, variants: CompressionRecord | None, manifest: Ma
   if now is None or then is None:
     return 'One of the two has no RMSE, so they can only be compared by their sizes and settings.'
   order = 'higher' if now.value > then.value else 'lower'
-  if now.bottom <= then.top and then.bottom <= now.top:
-    return (
-      f'The RMSE is {order} now, but the intervals overlap: the difference may be chance. Each was measured on the '
-      'eval split of its own run.'
-    )
-  return (
-    f'The RMSE is {order} now, and the intervals do not overlap. Each was measured on the eval split of its own run.'
-  )
+  overlap = now.bottom <= then.top and then.bottom <= now.top
+  told = 'but the intervals overlap: the difference may be chance' if overlap else 'and the intervals do not overlap'
+  return f'The RMSE is {order} now, {told}. Each was measured on the eval split of its own run.'
 
 
 def _served_table(record: RunRecord, variants: CompressionRecord | None, version: str, manifest: Manifest) -> Table:
   chosen = variants.named(variants.chosen) if variants else None
   now, lite = _errors(record, variants), manifest.files.get(LITE_FILE)
-  rows = [
-    ('RMSE', record.currency, figures(now['rmse']), figures(manifest.metrics.rmse)),
-    ('MAE', record.currency, figures(now['mae']), figures(manifest.metrics.mae)),
-    ('size of the file', '', _size(chosen.bytes if chosen else None), _size(lite.bytes if lite else None)),
-    ('variant', '', Cell(chosen.name if chosen else MISSING), Cell(f'{manifest.recipe}.{manifest.scheme}')),
-    (
-      'dataset',
-      '',
-      Cell(str(record.config.get('dataset', {}).get('name', MISSING))),
-      Cell(manifest.dataset),
-    ),
-    ('made', '', Cell(f'{record.written:%Y-%m-%d %H:%M}'), Cell(_moment(manifest.created))),
-  ]
-  headings = (Heading('', numeric=False), Heading('this run'), Heading(f'version {version}'))
-  body = tuple(Row((Cell(name, note=unit), this, other)) for name, unit, this, other in rows)
-  return Table('This run and the version that served before', headings, body)
-
-
-def _moment(created: str) -> str:
-  """An ISO 8601 moment in UTC, for people."""
-  return f'{created[:16].replace("T", " ")} UTC' if created else MISSING
-
-
-def _size(count: int | None) -> Cell:
-  return figure(count, size(count))
+  sizes = (figure(made.bytes if made else None, size) for made in (chosen, lite))
+  made = f'{manifest.created[:16].replace("T", " ")} UTC' if manifest.created else MISSING
+  rows = (
+    row(Cell('RMSE', note=record.currency), figures(now['rmse']), figures(manifest.metrics.rmse)),
+    row(Cell('MAE', note=record.currency), figures(now['mae']), figures(manifest.metrics.mae)),
+    row('size of the file', *sizes),
+    row('variant', chosen.name if chosen else MISSING, f'{manifest.recipe}.{manifest.scheme}'),
+    row('dataset', str(record.config.get('dataset', {}).get('name', MISSING)), manifest.dataset),
+    row('made', f'{record.written:%Y-%m-%d %H:%M}', made),
+  )
+  return table('This run and the version that served before', (*words(''), 'this run', f'version {version}'), rows)

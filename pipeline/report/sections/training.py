@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import itertools
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,25 +10,16 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from components.pruning_trainer import RECIPES_FOLDER, report_file
 from configs import loading
 from configs.recipe import DENSE
-from models.compression.records import TrainingReport
-from models.reduction.records import (
-  ARRAYS_FILE,
-  DETAILS_FILE,
-  LOADINGS,
-  POINTS,
-  RECONSTRUCTION,
-  SCORES,
-  SCREE,
-  ReductionDetails,
-)
+from models.charts import settled
+from models.compression.pictures import draw_base, draw_course, draw_weights, losses, stage_starts
+from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
+from models.reduction.plots import TITLES, draw
+from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
 from pipeline.local import terminal
-from pipeline.report.charts import Series, draw_curves, settled
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
-  MISSING,
   Cell,
   Heading,
   Row,
@@ -43,9 +31,12 @@ from pipeline.report.tables import (
   money,
   number,
   percent,
+  row,
   seconds,
-  spelled,
+  table,
+  whole,
   with_best,
+  words,
 )
 
 _HISTORY = 'history.json'
@@ -53,24 +44,17 @@ _HISTORY = 'history.json'
 
 @dataclasses.dataclass(frozen=True)
 class RecipeCourse:
-  """The fine-tuning of a recipe: its name, what came of it, and its curves."""
+  """The fine-tuning of a recipe: its name, what came of it, its curves, and its weights by layer."""
 
   name: str
   told: str
   pictures: tuple[Markup, ...]
+  weights: tuple[Markup, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSection:
-  """The training.
-
-  Attributes:
-    told: the training of the base, in a sentence.
-    curves: its pictures.
-    recipes: one row each, if there is more than the base.
-    courses: their fine-tunings.
-    layers: zeros by layer and recipe.
-  """
+  """The training of the base, in a sentence and curves; recipes, their fine-tunings, their zeros by layer."""
 
   told: str
   curves: tuple[Markup, ...]
@@ -88,7 +72,7 @@ def training_section(record: RunRecord) -> TrainingSection | None:
   compressed = [report for report in reports if report.recipe.name != DENSE and report.stages]
   return TrainingSection(
     told=_told(history, record.currency) if history else '',
-    curves=_base_curves(history, record.currency) if history else (),
+    curves=draw_base(history, record.currency) if history else (),
     recipes=_recipes(record, reports) if reports else None,
     courses=_courses(compressed),
     layers=_layers(reports) if compressed else None,
@@ -113,125 +97,60 @@ def _told(history: Mapping[str, Any], currency: str) -> str:
   return f'{text} At the end its RMSE was {train} on the rides it learned from and {held} on the others.'
 
 
-def _base_curves(history: Mapping[str, Any], currency: str) -> tuple[Markup, ...]:
-  pictures = []
-  for metric, label in (('loss', 'loss'), ('rmse', f'RMSE ({currency})' if currency else 'RMSE')):
-    lines = [
-      Series(name, style, history['epoch'], _finite(history[key]))
-      for name, style, key in (('train', 's0', metric), ('eval', 's1', f'val_{metric}'))
-      if key in history
-    ]
-    if lines:
-      told = f'{label} of the dense base by epoch, ending at {number(lines[-1].y[-1])} on the {lines[-1].name} split.'
-      pictures.append(draw_curves(lines, 'epoch', label, told))
-  return tuple(pictures)
-
-
 def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
   served = record.config.get('training', {}).get('serve')
   headings = (
-    Heading('recipe', numeric=False),
+    *words('recipe'),
     Heading('RMSE', record.currency, meaning='On the eval split, before any conversion.'),
     Heading('to dense', meaning='Ratio of the RMSE to that of the dense base, ride by ride.'),
     Heading('weights', meaning='In kernels and embedding tables.'),
     Heading('zeros', meaning='Share of all weights.'),
     Heading('zeros of pruned layers', meaning='Share of the weights in the layers that the recipe prunes.'),
     Heading('distinct values', meaning='The most in one kernel that the recipe limits.'),
-    Heading('fine-tuning'),
+    'fine-tuning',
   )
   rows = [_recipe(report, served) for report in reports]
-  return Table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
+  return table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
 
 
 def _recipe(report: TrainingReport, served: str | None) -> Row:
   recipe, totals = report.recipe, report.totals
   note = recipe.summary + (' Judged by the evaluator.' if recipe.name == served else '')
-  cells = (
+  return row(
     Cell(recipe.name, note=note),
     figures(report.metrics.rmse),
     figures(report.metrics.rmse_ratio, 3),
-    figure(totals.parameters, f'{totals.parameters:,}'),
-    figure(totals.sparsity, percent(totals.sparsity)),
-    figure(totals.pruned_sparsity, percent(totals.pruned_sparsity)),
-    figure(totals.distinct_weights, f'{totals.distinct_weights:,}'),
-    figure(report.seconds, seconds(report.seconds)),
+    figure(totals.parameters, whole),
+    figure(totals.sparsity, percent),
+    figure(totals.pruned_sparsity, percent),
+    figure(totals.distinct_weights, whole),
+    figure(report.seconds, seconds),
   )
-  return Row(cells)
 
 
 def _courses(reports: Sequence[TrainingReport]) -> tuple[RecipeCourse, ...]:
   """The recipes' courses, all on one scale of the loss, so that they can be compared."""
-  losses = {report.recipe.name: _joined(report, 'loss') for report in reports}
-  if not losses:
-    return ()
-  reach = settled([loss for loss in losses.values() if loss.x] or [Series('', '', [0], [0])])
-  return tuple(_course(report, losses[report.recipe.name], reach) for report in reports)
+  lines = [line for report in reports for line in losses(report)]
+  reach = settled(lines) if lines else None
+  return tuple(_course(report, reach) for report in reports)
 
 
-def _course(report: TrainingReport, loss: Series, reach: tuple[float, float]) -> RecipeCourse:
-  name, stages = report.recipe.name, _starts(report)
-  marks = stages if len(stages) > 1 else []
-  pictures = []
-  if loss.x:
-    pictures.append(
-      draw_curves([loss], 'step', 'loss', f'Loss of {name} by step.', y_range=reach, marks=marks, height=170)
-    )
-  zeros = _joined(report, 'sparsity')
-  if any(map(math.isfinite, zeros.y)):
-    told = f'Share of zero weights of {name} by step, ending at {percent(_last(zeros.y))}.'
-    pictures.append(
-      draw_curves(
-        [zeros], 'step', 'zero weights', told, (0.0, 1.0), lambda value: f'{100 * value:.0f} %', marks, height=150
-      )
-    )
-  rmse = interval(report.metrics.rmse_ratio, 3)
-  return RecipeCourse(
-    name, f'{", then ".join(technique for _, technique in stages)}; RMSE {rmse} times the dense base.', tuple(pictures)
-  )
-
-
-def _starts(report: TrainingReport) -> list[tuple[float, str]]:
-  """Where each stage begins, counted over all of them."""
-  lengths = [max(stage.steps, default=0) for stage in report.stages]
-  starts = [0, *itertools.accumulate(lengths)]
-  return [(float(start), spelled(stage.technique)) for start, stage in zip(starts, report.stages, strict=False)]
-
-
-def _joined(report: TrainingReport, curve: str) -> Series:
-  """A curve over all stages, one behind the other; unknown where a stage has none."""
-  x: list[float] = []
-  y: list[float] = []
-  for (start, _), stage in zip(_starts(report), report.stages, strict=True):
-    x += [start + step for step in stage.steps]
-    y += _finite(stage.curves.get(curve) or [None] * len(stage.steps))
-  return Series(curve, 's0' if curve == 'loss' else 's2', x, y)
-
-
-def _finite(values: Sequence[float | None]) -> list[float]:
-  return [math.nan if value is None else value for value in values]
-
-
-def _last(values: Sequence[float]) -> float:
-  return [value for value in values if math.isfinite(value)][-1]
+def _course(report: TrainingReport, reach: tuple[float, float] | None) -> RecipeCourse:
+  stages = ', then '.join(technique for _, technique in stage_starts(report))
+  told = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
+  return RecipeCourse(report.recipe.name, told, draw_course(report, reach), draw_weights(report))
 
 
 def _layers(reports: Sequence[TrainingReport]) -> Table:
   """Zeros by layer, a column for each recipe."""
   by_recipe = {report.recipe.name: {layer.name: layer.sparsity for layer in report.layers} for report in reports}
-  headings = [Heading('layer', numeric=False), Heading('weights'), *(Heading(name) for name in by_recipe)]
   rows = []
   for layer in reports[0].layers:
     shares = [found.get(layer.name) for found in by_recipe.values()]
-    cells = [
-      Cell(layer.name, note=' × '.join(map(str, layer.shape))),
-      figure(layer.parameters, f'{layer.parameters:,}'),
-    ]
-    cells += [
-      figure(share, percent(share)) if share else Cell('0' if share == 0 else MISSING, share, style='none')
-      for share in shares
-    ]
-    rows.append(Row(tuple(cells)))
-  return Table('Share of zero weights by layer and recipe', tuple(headings), tuple(rows))
+    cells = (Cell('0', 0, style='none') if share == 0 else figure(share, percent) for share in shares)
+    name = Cell(layer.name, note=' × '.join(map(str, layer.shape)))
+    rows.append(row(name, figure(layer.parameters, whole), *cells))
+  return table('Share of zero weights by layer and recipe', (*words('layer'), 'weights', *by_recipe), rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,29 +165,22 @@ class FeaturesSection:
 def features_section(record: RunRecord) -> FeaturesSection | None:
   """The section, or `None` where the config is lost.
 
-  Raises:
-    ConfigError: the config is that of another version of this project.
+  Raises `ConfigError` where the config is that of another version of this project.
   """
   if not record.config:
     return None
   config = loading.validate(record.config)
   terminal.prepare()
   # Brings TensorFlow along, which nothing else of the page needs.
-  from components.feature_engineering.feature_list import catalogue, categoricals
+  from transforms.catalogue import categoricals
+  from transforms.engineering import catalogue
 
   numeric = [
-    Row((Cell(feature.name), Cell(feature.meaning), Cell(feature.unit), Cell(feature.block)))
+    row(feature.name, feature.meaning, feature.unit, feature.block)
     for feature in catalogue(config.dataset, config.features)
   ]
   embedded = [
-    Row(
-      (
-        Cell(found.name),
-        Cell(found.meaning),
-        figure(found.size, f'{found.size:,}'),
-        figure(found.embedding_width, str(found.embedding_width)),
-      )
-    )
+    row(found.name, found.meaning, figure(found.size, whole), figure(found.embedding_width, str))
     for found in categoricals(config.dataset, config.features)
   ]
   told = (
@@ -278,17 +190,14 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
     told = f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
   return FeaturesSection(
     told=f'{told} All of it is computed from the raw ride inside the served file.',
-    numeric=Table('Numeric features, in the order of the vector', _NUMERIC, tuple(numeric)),
-    categorical=Table('Categories, one embedding each', _CATEGORICAL, tuple(embedded)) if embedded else None,
+    numeric=table(
+      'Numeric features, in the order of the vector', words('feature', 'meaning', 'unit', 'block'), numeric
+    ),
+    categorical=table('Categories, one embedding each', _CATEGORICAL, embedded) if embedded else None,
   )
 
 
-_NUMERIC = tuple(Heading(name, numeric=False) for name in ('feature', 'meaning', 'unit', 'block'))
-_CATEGORICAL = (
-  *(Heading(name, numeric=False) for name in ('category', 'meaning')),
-  Heading('values'),
-  Heading('width of embedding'),
-)
+_CATEGORICAL = (*words('category', 'meaning'), 'values', 'width of embedding')
 
 
 _STRONGEST = 4
@@ -296,20 +205,11 @@ _STRONGEST = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class ReductionPicture:
-  """A PNG inside the page."""
-
-  title: str
-  told: str
-  source: str
-
-
-@dataclasses.dataclass(frozen=True)
 class ReductionSection:
-  """Sentences, pictures, and a table of features or of components."""
+  """Sentences, pictures with their titles, and a table of features or of components."""
 
   told: tuple[str, ...]
-  pictures: tuple[ReductionPicture, ...]
+  pictures: tuple[tuple[str, Markup], ...]
   summary: str
   table: Table
 
@@ -320,20 +220,15 @@ def reduction_section(record: RunRecord) -> ReductionSection | None:
   if folder is None:
     return None
   details = ReductionDetails.read(folder / DETAILS_FILE)
-  titles = {
-    SCREE: 'Variance by component, and the cut',
-    LOADINGS: 'Correlation of each feature with each component',
-    SCORES: 'What the selection thinks of each feature',
-    POINTS: 'The first two components, coloured by fare',
-    RECONSTRUCTION: 'What the inputs that are left miss of each feature',
-  }
-  pictures = [_picture(folder / name, title) for name, title in titles.items() if (folder / name).is_file()]
+  with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+    drawn = draw(details, arrays, record.currency)
+    loadings = arrays['loadings']
   if details.decisions:
     summary, table = f'All {len(details.decisions)} features, and why', _decisions(details)
   else:
-    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-      summary, table = f'All {counted(details.inputs, "component")}', _components(details, arrays['loadings'])
-  return ReductionSection(_reduction_text(details), tuple(pictures), summary, table)
+    summary, table = f'All {counted(details.inputs, "component")}', _components(details, loadings)
+  pictures = tuple((title, drawn[name]) for name, title in TITLES.items() if name in drawn)
+  return ReductionSection(_reduction_text(details), pictures, summary, table)
 
 
 def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
@@ -351,36 +246,18 @@ def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
   return (first, *findings.notes)
 
 
-def _picture(path: pathlib.Path, title: str) -> ReductionPicture:
-  content = base64.b64encode(path.read_bytes()).decode()
-  return ReductionPicture(title, title, f'data:image/png;base64,{content}')
-
-
 def _decisions(details: ReductionDetails) -> Table:
-  headings = (
-    Heading('feature', numeric=False),
-    Heading('kept', numeric=False),
-    Heading('score'),
-    Heading('why', numeric=False),
-  )
-  rows = [
-    Row(
-      (
-        Cell(found.name),
-        Cell('kept' if found.kept else 'dropped'),
-        figure(found.score, number(found.score, 4)),
-        Cell(found.reason),
-      )
-    )
-    for found in details.decisions
-  ]
-  return Table('Features, kept and dropped', headings, tuple(rows), sortable=True)
+  rows = []
+  for found in details.decisions:
+    score = figure(found.score, lambda value: number(value, 4))
+    rows.append(row(found.name, 'kept' if found.kept else 'dropped', score, found.reason))
+  return table('Features, kept and dropped', (*words('feature', 'kept'), 'score', *words('why')), rows, sortable=True)
 
 
 def _components(details: ReductionDetails, loadings: np.ndarray) -> Table:
-  headings = (Heading('component', numeric=False), Heading('features that it follows most', numeric=False))
   rows = []
   for name, column in zip(details.outputs, loadings.T, strict=True):
     strongest = np.argsort(-np.abs(column), kind='stable')[:_STRONGEST]
-    rows.append(Row((Cell(name), Cell(', '.join(f'{details.names[row]} {column[row]:+.2f}' for row in strongest)))))
-  return Table('Components, by correlation with the features', headings, tuple(rows))
+    rows.append(row(name, ', '.join(f'{details.names[i]} {column[i]:+.2f}' for i in strongest)))
+  headings = words('component', 'features that it follows most')
+  return table('Components, by correlation with the features', headings, rows)

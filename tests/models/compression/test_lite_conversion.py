@@ -6,10 +6,10 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from configs.recipe import Pruning, Quantization, Recipe
-from models.lite.converter import from_functions
 from models.recipe_training import FinalModels
 from models.training import predict
 from tests.models.compression.simulated import CLIP, TUNING, build
+from tests.models.lite.converters import from_functions
 
 PRUNING = Pruning(final_sparsity=0.75, layers=('dense_0', 'dense_2'), fine_tuning=TUNING)
 

@@ -21,8 +21,8 @@ from models.rides import RawRides, Rides
 from models.training import predict
 from tests.models.lite.small_files import TYPICAL_FARE, made_up_constants, some_rides
 from transforms import names
-from transforms.catalogue import catalogue, categoricals
-from transforms.engineering import categorical_indices, engineer, standardize
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue, categorical_indices, engineer, standardize
 
 CONFIG = load(
   'nyc', ['model.hidden=[16, 8]', 'features.crosses.enabled=true', 'features.crosses.crosses=[hour_of_week]']

@@ -11,16 +11,16 @@ from configs.dataset import LABEL, TIME
 from configs.loading import load
 from models.fare_model import build_fare_model
 from models.lite.client import LiteModel
-from models.lite.converter import from_functions
 from models.lite.flatbuffer import IDENTIFIER, join, shrink
 from models.release import Manifest, describe_inputs, write_golden, write_manifest
 from models.serving import raw_tensor_specs
 from models.settings import Settings
+from tests.models.lite.converters import from_functions
 from transforms import names
-from transforms.catalogue import catalogue, categoricals, uses_boundaries
+from transforms.catalogue import categoricals, uses_boundaries
 from transforms.constants import Constants
 from transforms.crosses import equal_width
-from transforms.engineering import categorical_indices, engineer, standardize
+from transforms.engineering import catalogue, categorical_indices, engineer, standardize
 
 TYPICAL_FARE = 10.0
 """Where the untrained model's fares lie, in the city's currency."""

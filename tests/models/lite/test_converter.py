@@ -9,14 +9,15 @@ import tensorflow as tf
 from configs.errors import FailedError
 from models.keras_compat import keras
 from models.lite import converter as factory
-from models.lite.converter import from_functions, from_keras, from_saved_model
+from models.lite.converter import from_saved_model
 from models.lite.inspection import LiteFile
+from tests.models.lite.converters import from_functions, from_keras, has_choice
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline', 'benchmarks', 'tests')
 UNITS = (64, 32)
 DENSE = ('first', 'second')
-needs_choice = pytest.mark.skipif(not factory.has_choice(), reason=f'TensorFlow {tf.__version__} has no such choice')
+needs_choice = pytest.mark.skipif(not has_choice(), reason=f'TensorFlow {tf.__version__} has no such choice')
 
 
 @pytest.fixture(scope='module')
@@ -66,7 +67,7 @@ def test_one_scale_per_unit_where_it_is_asked_for(converter, precision):
 
 def test_a_tensorflow_without_the_switch_is_refused(model, monkeypatch):
   """As it would be if TensorFlow named its private attribute otherwise; only 2.16 is known to need none."""
-  monkeypatch.setattr(factory, '_SWITCH', '_experimental_renamed')
+  monkeypatch.setattr(factory, 'SWITCH', '_experimental_renamed')
   monkeypatch.setattr(tf, '__version__', '2.22.0')
   with pytest.raises(FailedError) as caught:
     from_keras(model)

@@ -13,12 +13,11 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from configs import loading
-from models.lite.converter import from_functions
 from models.lite.flatbuffer import shrink
 from models.serving import raw_tensor_specs
-from transforms.catalogue import catalogue
+from tests.models.lite.converters import from_functions
 from transforms.constants import Constants
-from transforms.engineering import engineer, standardize
+from transforms.engineering import catalogue, engineer, standardize
 
 WIDTH, UNITS, CODES = 24, 64, 40
 KINDS = ('float32', 'float16', 'dynamic_range', 'int8', 'int8_throughout', 'sparse', 'sparse_dynamic_range')

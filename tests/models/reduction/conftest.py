@@ -17,8 +17,9 @@ from models.reduction.fitting import fit
 from pipeline.study.folds import read_kept
 from transforms import in_memory
 from transforms import names as transforms_names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
 from transforms.constants import Constants
+from transforms.engineering import catalogue
 
 CLIP = 6.0
 ROWS = 3000

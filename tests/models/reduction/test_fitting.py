@@ -5,7 +5,6 @@ import pytest
 
 from configs.reduction import Reduction
 from models.reduction import fitted as reduction_fitted
-from models.reduction import plots
 from models.reduction.fitting import fit
 from models.reduction.mappings import ReductionError
 
@@ -100,6 +99,3 @@ def test_saved_and_loaded(tmp_path, reduction):
   assert loaded.taken == fitted.taken and loaded.outputs == fitted.outputs and loaded.reduction == fitted.reduction
   assert [found.reason for found in loaded.findings.decisions] == [found.reason for found in fitted.findings.decisions]
   np.testing.assert_array_equal(loaded.findings.loadings, fitted.findings.loadings)
-  drawn = plots.draw(loaded, str(tmp_path), 'USD')
-  assert all((tmp_path / name).read_bytes().startswith(b'\x89PNG') for name in drawn)
-  assert plots.RECONSTRUCTION in drawn

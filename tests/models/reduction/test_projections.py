@@ -8,9 +8,9 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import NMF, PCA, FastICA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from models.lite.converter import from_functions
 from models.reduction.in_graph import apply_in_graph
 from models.reduction.projections import fare_classes
+from tests.models.lite.converters import from_functions
 
 
 def _pca(x, y, one_hot):

@@ -14,7 +14,8 @@ from pipeline.study import sweeps
 from pipeline.study.folds import StudyFold, read_kept
 from pipeline.study.reference_models import occupied_cells
 from transforms import names
-from transforms.catalogue import catalogue, categoricals
+from transforms.catalogue import categoricals
+from transforms.engineering import catalogue
 
 CONFIG = loading.load(
   'nyc',

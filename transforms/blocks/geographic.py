@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from configs.dataset import City, Zone
+from configs.dataset import COORDINATES, City, Zone
 from configs.features import GeographicBlock
-from transforms.catalogue import Scaled, is_kept
+from transforms.catalogue import DROPOFF, PICKUP, Feature, Scaled, is_kept, picked
+from transforms.rides import RideBatch
 
 
 def in_zone(ends: tf.Tensor, zone: Zone, origin: tuple[float, float]) -> tf.Tensor:
   """Whether each end of a ride lies in a polygon, by the even-odd rule.
 
   Args:
-    ends: float32 [batch, ends, 2], longitude and latitude relative to the
-      origin, degrees, all finite.
-    zone: the polygon.
+    ends: float32 [batch, ends, 2], longitude and latitude relative to the origin, degrees, all finite.
     origin: longitude and latitude, degrees.
-
-  Returns:
-    Float32 [batch, ends], 1 inside and 0 outside.
-
-  Source: M. Shimrat, "Algorithm 112: Position of point relative to polygon",
-  Communications of the ACM 5(8), 1962.
+  Returns: Float32 [batch, ends], 1 inside and 0 outside.
+  Source: M. Shimrat, "Algorithm 112: Position of point relative to polygon", Communications of the ACM 5(8), 1962.
   """
   corners = np.array(zone.polygon) - np.array(origin)
   edges = np.concatenate([corners, np.roll(corners, -1, axis=0)], axis=1)
@@ -55,8 +50,7 @@ is still a normal float32, so the bearing of identical ends is 0 / 1e-18 = 0 and
 def origin(city: City) -> tuple[float, float]:
   """Longitude and latitude of the city's center, degrees, as float32 holds them.
 
-  Rounded once and for all, so that float32 and float64 mean the same origin;
-  the rounding is below half a metre.
+  Rounded once and for all, so that float32 and float64 mean the same origin; the rounding is below half a metre.
   """
   return float(np.float32(city.center_longitude)), float(np.float32(city.center_latitude))
 
@@ -71,15 +65,9 @@ def haversine_km(pickup: tf.Tensor, dropoff: tf.Tensor) -> tf.Tensor:
   """Great-circle distance from pickup to dropoff.
 
   Args:
-    pickup: float32 [batch, 2], longitude and latitude in degrees (WGS84).
-    dropoff: the same of the other end.
-
-  Returns:
-    Float32 [batch, 1], kilometres; 0 for identical points, NaN where an input
-    is NaN.
-
-  Source: R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2),
-  1984; by atan2, which TFLite has.
+    pickup, dropoff: float32 [batch, 2], longitude and latitude in degrees (WGS84).
+  Returns: Float32 [batch, 1], kilometres; 0 for identical points, NaN where an input is NaN.
+  Source: R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68(2), 1984; by atan2, which TFLite has.
   """
   return _great_circle_km(dropoff - pickup, tf.concat([pickup[:, 1:], dropoff[:, 1:]], axis=1), 0.0)
 
@@ -92,24 +80,72 @@ def _great_circle_km(difference: tf.Tensor, latitudes: tf.Tensor, origin: float)
   return 2 * EARTH_RADIUS_KM * tf.atan2(tf.sqrt(chord), tf.sqrt(tf.maximum(1 - chord, 0)))
 
 
+_Row = tuple[str, str, str, tuple[str, ...]]
+
+
+def catalogue(block: GeographicBlock, city: City) -> list[Feature]:
+  """The geographic features in vector order."""
+  cap = f'capped at {block.max_distance_km:g} km'
+  rows = [
+    ('manhattan_km', 'km', f'distance along the street grid, {cap}', COORDINATES),
+    ('euclidean_km', 'km', f'straight distance on the local plane, {cap}', COORDINATES),
+    ('haversine_km', 'km', f'great-circle distance, {cap}', COORDINATES),
+    ('abs_dx_km', 'km', f'distance across the long streets, {cap}', COORDINATES),
+    ('abs_dy_km', 'km', f'distance along the long streets, {cap}', COORDINATES),
+    *_on_grid('pickup', cap, PICKUP),
+    *_on_grid('dropoff', cap, DROPOFF),
+    ('log_manhattan', '', 'log(1 + manhattan_km)', COORDINATES),
+    ('log_euclidean', '', 'log(1 + euclidean_km)', COORDINATES),
+    ('bearing_sin', '', 'sine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
+    ('bearing_cos', '', 'cosine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
+    *_landmarks(block, city),
+    *(
+      (f'{end}_in_{zone.name}', '', f'1 where the {end} lies in {zone.name}', inputs)
+      for zone in city.zones
+      for end, inputs in (('pickup', PICKUP), ('dropoff', DROPOFF))
+    ),
+  ]
+  return [Feature(name, 'geographic', unit, meaning, inputs) for name, unit, meaning, inputs in rows]
+
+
+def _on_grid(end: str, cap: str, inputs: tuple[str, ...]) -> list[_Row]:
+  where = f'of the {end} from the city center, across the long streets, {cap}'
+  return [
+    (f'{end}_x_km', 'km', where, inputs),
+    (f'{end}_y_km', 'km', where.replace('across', 'along'), inputs),
+  ]
+
+
+def _landmarks(block: GeographicBlock, city: City) -> list[_Row]:
+  pairs = [(end, inputs, mark.name) for end, inputs in (('pickup', PICKUP), ('dropoff', DROPOFF))
+           for mark in city.landmarks]  # fmt: skip
+  cap = f'capped at {block.landmark_cap_km:g} km'
+  near = f'exp(-distance / {block.proximity_km:g} km)'
+  distances = [(f'{end}_{mark}_km', 'km', f'distance of the {end} to {mark}, {cap}', ins) for end, ins, mark in pairs]
+  return distances + [
+    (f'{end}_{mark}_proximity', '', f'nearness of the {end} to {mark}: {near}', ins) for end, ins, mark in pairs
+  ]
+
+
+def engineer(ride: RideBatch, block: GeographicBlock, city: City, keep: Collection[str] | None) -> list[Scaled]:
+  """See `transforms.engineering.Block`."""
+  return geographic(ride.offsets, block, city, keep)
+
+
 def geographic(
   offsets: tf.Tensor, block: GeographicBlock, city: City, keep: Collection[str] | None = None
 ) -> list[Scaled]:
   """The geographic features.
 
   Args:
-    offsets: float32 [batch, k], finite; the first four columns are coordinates
-      relative to `origin(city)` in degrees, in the order of
-      `configs.dataset.COORDINATES`.
+    offsets: float32 [batch, k], finite; the first four columns are coordinates relative to `origin(city)` in degrees,
+      in the order of `configs.dataset.COORDINATES`.
     block: caps and lengths.
     city: grid, landmarks and zones.
-    keep: names of the features that are made; all when `None`. What shares an
-      operation with one of them is computed along where leaving it out would
-      cost the lite file more.
-
-  Returns:
-    In the catalogue's order: distances and both ends on the grid, in units of
-    their cap; two logarithms; the bearing; landmarks; zones.
+    keep: names of the features that are made; all when `None`. What shares an operation with one of them is computed
+      along where leaving it out would cost the lite file more.
+  Returns: In the catalogue's order: distances and both ends on the grid, in units of their cap; two logarithms; the
+    bearing; landmarks; zones.
   """
   wanted = _Wanted.of(city, keep)
   rest = offsets.shape[1] - 4
@@ -127,11 +163,8 @@ class _Wanted(NamedTuple):
   """What is kept of the features, and what those need.
 
   Attributes:
-    distances: names of the capped distances and ends that are kept.
-    logs: the same of the logarithms.
-    bearing: the same of the bearing.
-    kilometres: pairs of end and landmark whose distance is kept.
-    proximities: the same for the proximity.
+    distances, logs, bearing: names of the capped distances and ends, the logarithms and the bearings that are kept.
+    kilometres, proximities: pairs of end and landmark whose distance, or proximity, is kept.
     marks: pairs whose distance is computed, pickups first.
     projected: the parts of `_Projected` that are computed.
   """
@@ -184,19 +217,19 @@ def _on_the_plane(
   pieces = []
   capped, names = _capped(projected, lengths, wanted)
   if wanted.distances:
-    pieces.append(Scaled(_picked(capped, names, wanted.distances), cap))
+    pieces.append(Scaled(picked(capped, names, wanted.distances), cap))
   if wanted.logs:
     # log(1 + d * cap) = log(1 / cap + d) + log(cap)
     bare = [name.replace('log_', '') + '_km' for name in wanted.logs]
-    pieces.append(Scaled(tf.math.log(_picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
+    pieces.append(Scaled(tf.math.log(picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
   if wanted.bearing:
-    compass = _picked(projected['compass'], ['bearing_sin', 'bearing_cos'], wanted.bearing)
+    compass = picked(projected['compass'], ['bearing_sin', 'bearing_cos'], wanted.bearing)
     pieces.append(Scaled(compass / lengths['euclidean_km']))
   if wanted.kilometres:
-    own = _picked(lengths['marks'], wanted.marks, wanted.kilometres)
+    own = picked(lengths['marks'], wanted.marks, wanted.kilometres)
     pieces.append(Scaled(tf.minimum(own, block.landmark_cap_km / cap), cap))
   if wanted.proximities:
-    own = _picked(lengths['marks'], wanted.marks, wanted.proximities)
+    own = picked(lengths['marks'], wanted.marks, wanted.proximities)
     pieces.append(Scaled(tf.exp(own * (-cap / block.proximity_km))))
   return pieces
 
@@ -219,11 +252,6 @@ def _capped(
       columns.append(tf.abs(projected[make]) if make == 'between' else projected[make])
       names += pair
   return (tf.clip_by_value(tf.concat(columns, axis=1), -1, 1), names) if columns else (None, names)
-
-
-def _picked(columns: tf.Tensor, names: Sequence[Any], wanted: Sequence[Any]) -> tf.Tensor:
-  """Some columns by their names."""
-  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
 
 
 _PARTS = ('pickup', 'dropoff', 'between', 'compass', 'turn', 'middle')
@@ -270,11 +298,10 @@ def _great_circle(
 ) -> tf.Tensor:
   """Two sides of a right-angled triangle, [batch, 2], whose third is as long as the great circle.
 
-  They are the sides of the mid-latitude formula, which takes few operations and
-  errs, relative to the haversine, by at most `d² / 24 * max(tan² latitude, 1/2)`
-  for a distance of d radians: 2e-6 for 50 km in New York, a tenth of a metre.
-  Where the city's cap or latitude allows for more than `_MID_LATITUDE_ERROR`,
-  one side is the haversine itself and the other 0.
+  They are the sides of the mid-latitude formula, which takes few operations and errs, relative to the haversine, by at
+  most `d² / 24 * max(tan² latitude, 1/2)` for a distance of d radians: 2e-6 for 50 km in New York, a tenth of a metre.
+  Where the city's cap or latitude allows for more than `_MID_LATITUDE_ERROR`, one side is the haversine itself and the
+  other 0.
   """
   farthest = block.max_distance_km / EARTH_RADIUS_KM
   if farthest**2 / 24 * max(math.tan(math.radians(city.center_latitude)) ** 2, 0.5) <= _MID_LATITUDE_ERROR:

@@ -12,7 +12,8 @@ import tensorflow as tf
 from configs.dataset import EPOCH, City
 from configs.features import TemporalBlock
 from transforms import civil
-from transforms.catalogue import Scaled, is_kept
+from transforms.catalogue import Feature, Scaled, is_kept, picked
+from transforms.rides import RideBatch
 
 SECONDS_PER_YEAR = 365.25 * civil.SECONDS_PER_DAY
 _SATURDAY = 5
@@ -33,7 +34,6 @@ class _Counted(NamedTuple):
   """A feature that counts how many thresholds a column of the clock has reached.
 
   Attributes:
-    name: the feature.
     column: of `civil.clock`.
     thresholds: rising.
     signs: what each one counts.
@@ -45,6 +45,30 @@ class _Counted(NamedTuple):
   signs: Sequence[float]
 
 
+def catalogue(block: TemporalBlock, city: City) -> list[Feature]:
+  """The temporal features in vector order; the linear time, the first, is a raw column in years."""
+  rush = ', '.join(f'{start:g}-{end:g} h' for start, end in block.rush_hours)
+  rows = [
+    ('linear_time', 'years', 'time since 2009-01-01, in years of 365.25 days'),
+    ('hour', 'h', 'time of day with its fraction, 0 to 24'),
+    ('day_of_week', '', 'Monday 0 to Sunday 6'),
+    ('month', '', 'January 1 to December 12'),
+    ('weekend', '', '1 on Saturday and Sunday'),
+    *((f'tariff_{day:%Y_%m_%d}', '', f'1 from the tariff change of {day} on') for day in city.tariff_changes),
+    *([('rush_hour', '', f'1 in the rush hours ({rush}), on any day')] if rush else []),
+  ]
+  if block.cyclic:
+    cycles = (('hour', 'time of day'), ('day_of_week', 'weekday'), ('month', 'month'))
+    rows += [(f'{name}_sin', '', f'sine of the {text}, one turn a cycle') for name, text in cycles]
+    rows += [(f'{name}_cos', '', f'cosine of the {text}, one turn a cycle') for name, text in cycles]
+  return [Feature(name, 'temporal', unit, meaning) for name, unit, meaning in rows]
+
+
+def engineer(ride: RideBatch, block: TemporalBlock, city: City, keep: Collection[str] | None) -> list[Scaled]:
+  """See `transforms.engineering.Block`."""
+  return temporal(ride.seconds, block, city, keep)
+
+
 def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collection[str] | None = None) -> list[Scaled]:
   """The temporal features but for the linear time, which is a raw column in years.
 
@@ -53,12 +77,9 @@ def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collect
     block: rush hours, and whether cyclic encodings are wanted.
     city: names the days on which the tariff changed.
     keep: names of the features that are made; all when `None`.
-
-  Returns:
-    In the catalogue's order: hour with its fraction (computed in seconds), day
-    of week (Monday 0), month (computed as January 0); weekend and one flag per
-    tariff change; rush hour, if there is one; the sines of the three cycles,
-    then their cosines.
+  Returns: In the catalogue's order: hour with its fraction (computed in seconds), day of week (Monday 0), month
+    (computed as January 0); weekend and one flag per tariff change; rush hour, if there is one; the sines of the three
+    cycles, then their cosines.
   """
   own, sines, cosines = (
     [name for name in _PHASES if is_kept(f'{name}{suffix}', keep) and (block.cyclic or not suffix)]
@@ -72,14 +93,14 @@ def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collect
   pieces = []
   if own:
     units = [_PHASES[name] for name in own]
-    columns = _columns(phase, phases, own)
+    columns = picked(phase, phases, own)
     pieces.append(Scaled(columns, [unit.factor for unit in units], [unit.offset for unit in units]))
   if flags is not None:
     pieces.append(Scaled(flags))
   if phase is not None and (sines or cosines):
     angles = phase * np.array([2 * math.pi / _PHASES[name].cycle for name in phases], np.float32)
     waves = (tf.sin, sines), (tf.cos, cosines)
-    pieces += [Scaled(wave(_columns(angles, phases, names))) for wave, names in waves if names]
+    pieces += [Scaled(wave(picked(angles, phases, names))) for wave, names in waves if names]
   return pieces
 
 
@@ -94,13 +115,8 @@ def _phases_and_flags(
     _, phase, flag = tf.split(columns, [civil.SECOND, len(_PHASES), len(flags)], axis=1)
     return phase, flag
   names = ['day', 'year_day', 'hour', 'day_of_week', *(found.name for found in counted)]
-  phase, flag = (_columns(columns, names, wanted) if wanted else None for wanted in (phases, flags))
+  phase, flag = (picked(columns, names, wanted) if wanted else None for wanted in (phases, flags))
   return phase, flag
-
-
-def _columns(columns: tf.Tensor, names: Sequence[str], wanted: Sequence[str]) -> tf.Tensor:
-  """Some of the columns by their names."""
-  return columns if list(names) == list(wanted) else tf.gather(columns, [names.index(name) for name in wanted], axis=1)
 
 
 def _counted(block: TemporalBlock, city: City) -> list[_Counted]:

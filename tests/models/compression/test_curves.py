@@ -1,12 +1,14 @@
 """The curves as data, as a picture and for TensorBoard."""
 
 import json
+import math
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models.plots import write_curves, write_tensorboard
+from models.compression.report import write_curves, write_tensorboard
 from models.training import Course
+from tests.models.svg import lines, parsed, points, texts
 
 TRAINING = {'step': [5, 10], 'epoch': [0.5, 1.0], 'loss': [3.0, 1.0], 'rmse': [4.0, 2.0], 'learning_rate': [0.1, 0.0]}
 VALIDATION = {'val_loss': [3.5, 2.0], 'val_rmse': [5.0, 3.0]}
@@ -23,11 +25,19 @@ VALIDATION = {'val_loss': [3.5, 2.0], 'val_rmse': [5.0, 3.0]}
   ],
 )
 def test_writes_data_and_picture(curves, tmp_path):
-  """Oracle: the curves that went in, and the signature of PNG files."""
+  """Oracle: the curves that went in, and an XML parser; a split's curve is drawn in both panels, beside its legend."""
   directory = tmp_path / 'made' / 'here'
   write_curves(Course(curves, 1.0), str(directory), 'USD')
   assert json.loads((directory / 'history.json').read_text()) == curves
-  assert (directory / 'loss_curve.png').read_bytes().startswith(b'\x89PNG\r\n\x1a\n')
+  root = parsed((directory / 'loss_curve.svg').read_text())
+  assert {'loss', 'RMSE (USD)', 'epoch'} <= set(texts(root))
+  drawn = [values for name in ('loss', 'rmse') if sum(map(math.isfinite, values := curves[name])) > 1]
+  held_out = [
+    values for name in ('val_loss', 'val_rmse') if sum(map(math.isfinite, values := curves.get(name, []))) > 1
+  ]
+  legends = 2 if 'val_loss' in curves else 0
+  assert [points(one) for one in lines(root, 'curve s0')] == [2] * (len(drawn) + legends)
+  assert [points(one) for one in lines(root, 'curve s1')] == [2] * (len(held_out) + legends)
 
 
 def test_tensorboard_reads_every_curve_against_the_step(tmp_path):

@@ -1,0 +1,418 @@
+"""Charts as SVG on one frame and scale: curves, and what others are made of; for a page, or as files of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from markupsafe import Markup, escape
+
+SPACE = '\N{NO-BREAK SPACE}'
+"""Between a number and its unit."""
+
+MISSING = '–'
+"""For what is not known."""
+
+
+def number(value: float | None, digits: int = 2) -> str:
+  """A number with thousands separators and a true minus sign; `–` for none."""
+  if value is None or not math.isfinite(value):
+    return MISSING
+  text = f'{value:,.{digits}f}'
+  return text.lstrip('-') if float(text.replace(',', '')) == 0 else text.replace('-', '−')
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+  """A share: `78.6 %`."""
+  return united(number(None if fraction is None else 100 * fraction, digits), '%')
+
+
+def united(text: str, unit: str) -> str:
+  """A figure with its unit, if it has one."""
+  return text if text == MISSING or not unit else f'{text}{SPACE}{unit}'
+
+
+_ROUND = (1, 2, 2.5, 5, 10)
+_DECADES_ALONE = 1e4
+"""A logarithmic range of this ratio has ticks at powers of ten alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+  """Maps a range of figures onto a range of a picture.
+
+  Attributes:
+    low: the lowest figure.
+    high: the highest figure, above `low`.
+    start: where `low` lies.
+    end: where `high` lies.
+    logarithmic: whether equal ratios take equal room; `low` is positive then.
+  """
+
+  low: float
+  high: float
+  start: float
+  end: float
+  logarithmic: bool = False
+
+  def __call__(self, value: float) -> float:
+    """The place of a figure; one outside the range lies at its edge."""
+    return self.beyond(min(max(value, self.low), self.high))
+
+  def beyond(self, value: float) -> float:
+    """The place of a figure, wherever that is."""
+    low, high, value = (math.log(v) if self.logarithmic else v for v in (self.low, self.high, value))
+    return self.start + (value - low) / (high - low) * (self.end - self.start)
+
+  def ticks(self, count: int = 5) -> list[float]:
+    """About `count` round figures within the range."""
+    if self.logarithmic:
+      powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+      mantissas = (1,) if self.high > _DECADES_ALONE * self.low else (1, 2, 5)
+      found = [mantissa * 10.0**power for power in powers for mantissa in mantissas]
+      inside = [tick for tick in found if self.low <= tick <= self.high]
+      return inside if len(inside) >= 2 else self.linear_ticks(count)
+    return self.linear_ticks(count)
+
+  def linear_ticks(self, count: int) -> list[float]:
+    """Multiples of a round step within the range."""
+    step = round_step((self.high - self.low) / count)
+    first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+    return [index * step for index in range(first, last + 1)]
+
+
+def round_step(rough: float) -> float:
+  """The round figure (1, 2, 2.5 or 5 times a power of ten) at or above a positive one."""
+  power = 10.0 ** math.floor(math.log10(rough))
+  return next(factor * power for factor in _ROUND if factor * power >= rough * (1 - 1e-9))
+
+
+def decimals(ticks: Sequence[float]) -> int:
+  """As many decimals as tell neighbouring ticks apart, all alike; at most six."""
+  return next((digits for digits in range(6) if all(abs(round(tick, digits) - tick) < 1e-9 for tick in ticks)), 6)
+
+
+def padded(values: Iterable[float], share: float = 0.06) -> tuple[float, float]:
+  """A range around values with some room at both ends; never empty.
+
+  Args:
+    values: at least one.
+    share: of the range, added at each end.
+  """
+  found = list(values)
+  low, high = min(found), max(found)
+  margin = (high - low) * share or abs(high) * share or 1.0
+  return low - margin, high + margin
+
+
+def element(tag: str, *children: Markup | str, **attributes: object) -> Markup:
+  """One element.
+
+  Args:
+    tag: its name.
+    *children: elements, or text to escape.
+    **attributes: `class_` is `class`, other underscores are hyphens; numbers
+      are rounded to a tenth, `None` leaves the attribute out.
+  """
+  told = Markup('').join(
+    Markup(' {}="{}"').format(_attribute(name), _value(value))
+    for name, value in attributes.items()
+    if value is not None
+  )
+  content = Markup('').join(escape(child) for child in children)
+  return Markup('<{}{}>{}</{}>').format(tag, told, content, tag) if content else Markup('<{}{}/>').format(tag, told)
+
+
+def picture(width: float, height: float, label: str, *children: Markup) -> Markup:
+  """A whole picture that scales with its column.
+
+  Args:
+    width: of the drawing, in its own units.
+    height: of the drawing.
+    label: what it shows, for who can't see it.
+    *children: what is drawn.
+  """
+  return element('svg', *children, viewBox=f'0 0 {width:g} {height:g}', role='img', aria_label=label)
+
+
+def text(x: float, y: float, content: str, anchor: str = 'start', class_: str | None = None) -> Markup:
+  """Text on its baseline; `anchor` is start, middle or end."""
+  return element('text', content, x=x, y=y, text_anchor=None if anchor == 'start' else anchor, class_=class_)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
+  """A straight line."""
+  return element('path', d=f'M{_short(x1)} {_short(y1)}L{_short(x2)} {_short(y2)}', class_=class_)
+
+
+def polyline(points: list[tuple[float, float]], class_: str) -> Markup:
+  """A line through points; nothing for fewer than two."""
+  if len(points) < 2:
+    return Markup('')
+  steps = 'L'.join(f'{_short(x)} {_short(y)}' for x, y in points)
+  return element('path', d=f'M{steps}', class_=class_)
+
+
+def clipped(left: float, top: float, right: float, bottom: float, *children: Markup) -> Markup:
+  """What is drawn within a rectangle; the rest of it is cut off."""
+  width, height = right - left, bottom - top
+  box = f'{_short(left)} {_short(top)} {_short(width)} {_short(height)}'
+  return element('svg', *children, x=left, y=top, width=width, height=height, viewBox=box)
+
+
+def _attribute(name: str) -> str:
+  return name.rstrip('_').replace('_', '-')
+
+
+def _value(value: object) -> str:
+  return _short(value) if isinstance(value, float) else str(value)
+
+
+def _short(value: float) -> str:
+  return f'{value:.1f}'.removesuffix('.0')
+
+
+WIDTH = 420.0
+"""Of every chart: it fills a phone, or half of a page, at about its own size."""
+
+_LEFT, _FRAME_RIGHT, _FRAME_TOP, _FRAME_BOTTOM = 46.0, 10.0, 22.0, 36.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+  """The plot area of a chart and the names of its axes.
+
+  Attributes:
+    x: the horizontal scale.
+    y: the vertical scale; its start lies below its end.
+    x_label: what the horizontal axis shows, with its unit.
+    y_label: what the vertical axis shows, with its unit.
+    x_format: writes a figure of the horizontal axis.
+    y_format: writes a figure of the vertical axis; as many decimals as the
+      ticks need when `None`.
+  """
+
+  x: Scale
+  y: Scale
+  x_label: str
+  y_label: str
+  x_format: Callable[[float], str]
+  y_format: Callable[[float], str] | None = None
+
+  def drawn(self) -> Markup:
+    """Grid, tick labels and axis names."""
+    left, right = self.x.start, self.x.end
+    parts = []
+    ticks = _spread(self.y, 12)
+    written = self.y_format or (lambda value: number(value, decimals(ticks)))
+    for tick in ticks:
+      place = self.y(tick)
+      parts += [
+        line(left, place, right, place, 'grid'),
+        text(left - 6, place + 4, written(tick), 'end', 'tick'),
+      ]
+    parts += [
+      text(self.x(tick), self.y.start + 15, self.x_format(tick), 'middle', 'tick') for tick in _spread(self.x, 36)
+    ]
+    parts += [
+      line(left, self.y.start, right, self.y.start, 'axis'),
+      text((left + right) / 2, self.y.start + 31, self.x_label, 'middle', 'label'),
+      text(2, self.y.end - 9, self.y_label, 'start', 'label'),
+    ]
+    return Markup('').join(parts)
+
+
+def horizontal(low: float, high: float, logarithmic: bool = False) -> Scale:
+  """A scale over the width of a chart."""
+  return Scale(low, high, _LEFT, WIDTH - _FRAME_RIGHT, logarithmic)
+
+
+def vertical(low: float, high: float, height: float, logarithmic: bool = False) -> Scale:
+  """A scale over the height of a chart, larger figures higher.
+
+  Args:
+    low: the lowest figure.
+    high: the highest figure.
+    height: of the drawing, the names of the axes included.
+    logarithmic: whether equal ratios take equal room; `low` is positive then.
+  """
+  return Scale(low, high, height - _FRAME_BOTTOM, _FRAME_TOP, logarithmic)
+
+
+def _spread(scale: Scale, gap: float) -> list[float]:
+  """Ticks that are far enough from each other for their labels."""
+  kept: list[float] = []
+  for tick in scale.ticks():
+    if not kept or abs(scale(tick) - scale(kept[-1])) >= gap:
+      kept.append(tick)
+  return kept
+
+
+HEIGHT = 220.0
+
+_POINTS = 160
+"""More of them on one line can't be told apart."""
+
+_UNSETTLED = 20
+"""One in so many points, the first ones, may lie outside the picture: their errors would flatten the rest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+  """A line of the chart.
+
+  Attributes:
+    name: for the legend; empty where it has no place there.
+    style: class of its stroke.
+    x: rising figures.
+    y: one for each `x`; not finite where nothing is known.
+  """
+
+  name: str
+  style: str
+  x: Sequence[float]
+  y: Sequence[float]
+
+
+def draw_curves(
+  series: Sequence[Series],
+  x_label: str,
+  y_label: str,
+  label: str,
+  y_range: tuple[float, float] | None = None,
+  y_format: Callable[[float], str] | None = None,
+  marks: Sequence[tuple[float, str]] = (),
+  height: float = HEIGHT,
+  logarithmic: bool = False,
+) -> Markup:
+  """Draws lines.
+
+  Args:
+    series: at least one, with at least one point.
+    x_label: the horizontal axis, with its unit.
+    y_label: the vertical axis, with its unit.
+    label: what the chart shows, for who can't see it.
+    y_range: of the vertical axis; fits the settled part of the lines when
+      `None`.
+    y_format: writes a figure of the vertical axis; see `Frame`.
+    marks: where something begins on the horizontal axis, and what.
+    height: of the drawing.
+    logarithmic: whether equal ratios of `x`, all positive, take equal room.
+  """
+  first, last = min(min(one.x) for one in series), max(max(one.x) for one in series)
+  frame = Frame(
+    x=horizontal(first if logarithmic else min(0.0, first), last or 1.0, logarithmic),
+    y=vertical(*(y_range or settled(series)), height),
+    x_label=x_label,
+    y_label=y_label,
+    x_format=lambda value: f'{value:,g}',
+    y_format=y_format,
+  )
+  parts = [frame.drawn(), *legend(series)]
+  for start, name in marks:
+    parts += [
+      line(frame.x(start), frame.y.start, frame.x(start), frame.y.end, 'mark'),
+      text(frame.x(start) + 4, frame.y.start - 5, name, class_='tick halo'),
+    ]
+  lines = [_drawn_series(frame, one) for one in series]
+  # A line that leaves the picture at its top has an edge there, not a plateau.
+  area = clipped(frame.x.start, frame.y.end - 1, WIDTH, frame.y.start + 1, *lines)
+  return picture(WIDTH, height, label, *parts, area)
+
+
+def settled(series: Sequence[Series]) -> tuple[float, float]:
+  """Room for all points but the first few of each line."""
+  values = [value for one in series for value in one.y[-(-len(one.y) // _UNSETTLED) :] or one.y]
+  return padded([value for value in values if math.isfinite(value)] or [0.0])
+
+
+def _drawn_series(frame: Frame, series: Series) -> Markup:
+  points = [(x, y) for x, y in zip(series.x, series.y, strict=False) if math.isfinite(y)]
+  stride = -(-len(points) // _POINTS) or 1
+  kept = points[::stride] + (points[-1:] if (len(points) - 1) % stride else [])
+  return polyline([(frame.x(x), frame.y.beyond(y)) for x, y in kept], f'curve {series.style}')
+
+
+def legend(series: Sequence[Series]) -> list[Markup]:
+  """Names at the top right, each behind a piece of its line."""
+  named = [one for one in series if one.name]
+  if len(named) < 2:
+    return []
+  parts, right = [], WIDTH - 10
+  for one in reversed(named):
+    start = right - 6.2 * len(one.name)
+    parts += [text(start, 13, one.name, class_='tick'), line(start - 22, 9, start - 6, 9, f'curve {one.style}')]
+    right = start - 34
+  return parts
+
+
+def grid(pictures: Sequence[Markup], columns: int, title: str) -> Markup:
+  """Pictures beside and below each other as one picture.
+
+  Args:
+    pictures: charts of one width; at least one.
+    columns: of them beside each other.
+    title: above them.
+  """
+  parts, y = [text(10, 18, title, class_='strong')], 30.0
+  for start in range(0, len(pictures), columns):
+    row = pictures[start : start + columns]
+    heights = [float(str(one).partition('viewBox="')[2].split('"')[0].split()[3]) for one in row]
+    for column, (one, height) in enumerate(zip(row, heights, strict=True)):
+      placed = Markup('<svg x="{:g}" y="{:g}" width="{:g}" height="{:g}" ').format(column * WIDTH, y, WIDTH, height)
+      parts.append(Markup(one.replace(Markup('<svg '), placed, 1)))
+    y += max(heights)
+  return picture(WIDTH * min(columns, len(pictures)), y, title, *parts)
+
+
+def standalone(drawn: Markup) -> str:
+  """A picture as a file of its own, with the style that it has in a page: it shows anywhere, light or dark."""
+  own = f'<style>{STYLE} svg {{ background: var(--ground); font: 11px system-ui, sans-serif; }}</style>'
+  return re.sub(r'^<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ', str(drawn), count=1).replace('>', f'>{own}', 1)
+
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --ground: #fbfaf7; --ink: #1c2026; --soft: #5a616b; --line: #e3dfd6; --strong-line: #b9b4a8;
+  --taxi: #f2b600; --length: #8fa9c9; --limit: #a8261d;
+  --s0: #2f66ad; --s1: #c2540a; --s2: #24845a; --s3: #9747a8;
+  --s4: #8a6a00; --s5: #007a85; --s6: #b02a5d; --s7: #666b73;
+  --e0: #a83c05; --e1: #d97f42; --e2: #eebf9a; --e3: #c4c3bd; --e4: #aac7ea; --e5: #5f94d2; --e6: #1d569e;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ground: #14161a; --ink: #e9e7e2; --soft: #a9aeb7; --line: #30343b; --strong-line: #5b616b;
+    --taxi: #f4c542; --length: #56759d; --limit: #ff9187;
+    --s0: #7db0f2; --s1: #ff9f62; --s2: #62cf9a; --s3: #d697e4;
+    --s4: #e2c14a; --s5: #4fd1da; --s6: #ff8bb0; --s7: #b3b8c0;
+    --e0: #ffa268; --e1: #cb7238; --e2: #80502f; --e3: #53565c; --e4: #38557a; --e5: #4c86c8; --e6: #93c4ff;
+  }
+}
+svg text { fill: var(--ink); } svg .tick, svg .label { fill: var(--soft); font-size: 10.5px; }
+.grid { stroke: var(--line); } .axis, .mark { stroke: var(--strong-line); } svg path.mark { stroke-dasharray: 3 3; }
+.budget { stroke: var(--limit); stroke-dasharray: 5 4; } svg .budget-name { fill: var(--limit); font-size: 10px; }
+path.frontier { fill: none; stroke: var(--strong-line); stroke-width: 1.6; }
+.whisker { stroke-width: 1.3; stroke: var(--color); } .whisker.faint { stroke-width: 1; opacity: .35; }
+.fill { fill: var(--color); } .hollow { fill: var(--ground); stroke: var(--color); stroke-width: 1.5; }
+circle.chosen { fill: none; stroke: var(--taxi); stroke-width: 3; }
+svg .name { font-size: 10.5px; } svg .strong { font-weight: 700; }
+svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; stroke-linejoin: round; }
+.curve { fill: none; stroke: var(--color); stroke-width: 1.7; stroke-linejoin: round; }
+.half { fill: var(--length); opacity: .5; }
+.sea { fill: var(--ground); stroke: var(--line); }
+.ruler, .landmark { stroke: var(--ink); stroke-width: 1.4; fill: none; }
+.s0 { --color: var(--s0); } .s1 { --color: var(--s1); } .s2 { --color: var(--s2); } .s3 { --color: var(--s3); }
+.s4 { --color: var(--s4); } .s5 { --color: var(--s5); } .s6 { --color: var(--s6); } .s7 { --color: var(--s7); }
+.e0 { --color: var(--e0); fill: var(--e0); }
+.e1 { --color: var(--e1); fill: var(--e1); }
+.e2 { --color: var(--e2); fill: var(--e2); }
+.e3 { --color: var(--e3); fill: var(--e3); }
+.e4 { --color: var(--e4); fill: var(--e4); }
+.e5 { --color: var(--e5); fill: var(--e5); }
+.e6 { --color: var(--e6); fill: var(--e6); }
+path.points { fill: none; stroke: var(--color); stroke-width: 3.4; stroke-linecap: round; }
+"""
+"""The colours of charts, as WCAG's contrasts ask, and what their classes look like; a page has it, too."""
