@@ -15,3 +15,6 @@ PASSENGERS = 'passenger_count'
 
 RAW_INPUTS = (TIME, *COORDINATES, PASSENGERS)
 """The inputs that every dataset has, in order; one may add more."""
+
+TERMS = ('ride', 'rides', 'fares', 'time stamps')
+"""What sentences call one example, several of them, their labels, and the groups of those that belong together."""

@@ -1,12 +1,13 @@
 """Keras and TFLite: the fare model, its training, its signatures. Only `run_fn` knows TFX."""
 
 __all__ = [
+  'charts',
   'compression',
   'fare_model',
   'keras_compat',
   'lite',
   'metrics',
-  'plots',
+  'protocols',
   'recipe_training',
   'reduction',
   'release',

@@ -54,8 +54,8 @@ class Checkpoint:
   """The last saved state of one training, in a folder of its own.
 
   Args:
-    directory: made at the first save; a bucket is fine. Give every training (its config, its rides, where its weights
-      start) a folder of its own.
+    directory: made at the first save; a bucket is fine. Give every training (its config, its examples, where its
+      weights start) a folder of its own.
     every_seconds: least time between two saves; shorter trainings are never saved, as doing them again costs no more.
   """
 

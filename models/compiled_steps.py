@@ -1,4 +1,4 @@
-"""Training steps, their optimizer and error measurement compiled into one call each, over rides in memory."""
+"""Training steps, their optimizer and error measurement compiled into one call each, over examples in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from configs.model import Loss, Training
 from models.keras_compat import keras
-from models.rides import Rides
+from models.protocols import Examples
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 
@@ -30,7 +30,7 @@ class AdamW:
 
     Args:
       config: learning rate, warmup and weight decay; biases are not decayed, as decay pulls towards zero and the
-        output's bias belongs at the typical fare.
+        output's bias belongs at the typical label.
       steps: length of the schedule.
       variables: float32, all that `apply_gradients` will ever get.
     """
@@ -92,26 +92,27 @@ class AdamW:
     self.iterations.assign_add(1)
 
 
-_RIDES_AT_ONCE = 8192
+_EXAMPLES_AT_ONCE = 8192
 
 _Losses = tuple[tf.Tensor, tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
-class RideTensors:
-  """Rides where a compiled function finds them.
+class ExampleTensors:
+  """Examples where a compiled function finds them.
 
   Attributes:
-    columns: the model's inputs by name, [rides, ...]; tensors, or variables whose rides are exchanged between calls.
-    fares: float32 [rides, 1], the same.
+    columns: the model's inputs by name, [examples, ...]; tensors, or variables whose examples are exchanged between
+      calls.
+    labels: float32 [examples, 1], the same.
   """
 
   columns: Mapping[str, tf.Tensor | tf.Variable]
-  fares: tf.Tensor | tf.Variable
+  labels: tf.Tensor | tf.Variable
 
 
 def compiled_steps(
-  model: keras.Model, optimizer: AdamW, rides: Rides | RideTensors, batch: int, config: Training
+  model: keras.Model, optimizer: AdamW, examples: Examples | ExampleTensors, batch: int, config: Training
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """A function that takes many steps in one call.
 
@@ -119,25 +120,25 @@ def compiled_steps(
   depends on the seed, the layer and `optimizer.iterations` alone.
 
   Args:
-    model: built; takes `rides.inputs`, gives fares of shape [batch, 1].
+    model: built; takes `examples.inputs`, gives predictions of shape [batch, 1].
     optimizer: built for the model's trainable variables.
-    rides: what the rows refer to.
-    batch: rides per step.
+    examples: what the rows refer to.
+    batch: examples per step.
     config: names the loss and the seed.
   Returns: A concrete function from rows, int32 [steps, batch], to float32 [3]: two sums over the steps, the loss with
-    the layers' penalties and the squared errors of all rides, then the last step's learning rate. The first is NaN
+    the layers' penalties and the squared errors of all examples, then the last step's learning rate. The first is NaN
     where a weight is no longer finite afterwards, as the next step's loss would be.
   """
   objective = _objective(config)
-  resident = rides if isinstance(rides, RideTensors) else _tensors(model, rides)
-  columns, fares = resident.columns, resident.fares
+  resident = examples if isinstance(examples, ExampleTensors) else _tensors(model, examples)
+  columns, labels = resident.columns, resident.labels
 
   @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, batch], tf.int32)])
   def run(rows: tf.Tensor) -> tf.Tensor:
     def step(position: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
       inputs = {name: tf.gather(column, rows[position]) for name, column in columns.items()}
       with tf.GradientTape() as tape, _dropout_by_step(model, config.seed, optimizer.iterations):
-        loss, squares = _losses(model, objective, inputs, tf.gather(fares, rows[position]), training=True)
+        loss, squares = _losses(model, objective, inputs, tf.gather(labels, rows[position]), training=True)
       gradients = zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
       # tfmot's cluster-preserving wrappers hold kernels that they do not use; Keras would warn of each.
       optimizer.apply_gradients([(gradient, variable) for gradient, variable in gradients if gradient is not None])
@@ -152,32 +153,32 @@ def compiled_steps(
   return run.get_concrete_function()
 
 
-def compiled_errors(model: keras.Model, rides: Rides, config: Training) -> Callable[[], tf.Tensor]:
+def compiled_errors(model: keras.Model, examples: Examples, config: Training) -> Callable[[], tf.Tensor]:
   """A function that measures the model as it is when called.
 
   Args:
-    model: built; takes `rides.inputs`, gives fares of shape [batch, 1].
-    rides: at least one.
+    model: built; takes `examples.inputs`, gives predictions of shape [batch, 1].
+    examples: at least one.
     config: names the loss.
-  Returns: A concrete function without arguments to float32 [2], means over the rides: the loss with the layers'
+  Returns: A concrete function without arguments to float32 [2], means over the examples: the loss with the layers'
     penalties, and the squared error.
   """
   objective = _objective(config)
-  resident = _tensors(model, rides)
-  columns, fares = resident.columns, resident.fares
-  count = float(len(rides))
+  resident = _tensors(model, examples)
+  columns, labels = resident.columns, resident.labels
+  count = float(len(examples))
 
   @tf.function(autograph=False)
   def measure() -> tf.Tensor:
     def chunk(start: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
-      rows = slice(start, start + _RIDES_AT_ONCE)
+      rows = slice(start, start + _EXAMPLES_AT_ONCE)
       inputs = {name: column[rows] for name, column in columns.items()}
-      loss, squares = _losses(model, objective, inputs, fares[rows], training=False)
-      size = tf.cast(tf.shape(fares[rows])[0], tf.float32)
-      return start + _RIDES_AT_ONCE, loss_sum + loss * size, squares_sum + squares
+      loss, squares = _losses(model, objective, inputs, labels[rows], training=False)
+      size = tf.cast(tf.shape(labels[rows])[0], tf.float32)
+      return start + _EXAMPLES_AT_ONCE, loss_sum + loss * size, squares_sum + squares
 
     start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
-    _, loss, squares = tf.while_loop(lambda i, *_: i < len(rides), chunk, start, parallel_iterations=1)
+    _, loss, squares = tf.while_loop(lambda i, *_: i < len(examples), chunk, start, parallel_iterations=1)
     return tf.stack([loss / count, squares / count])
 
   return measure.get_concrete_function()
@@ -197,18 +198,18 @@ def _objective(config: Training) -> keras.losses.Loss:
   return keras.losses.Huber(config.huber_delta) if config.loss is Loss.HUBER else keras.losses.MeanSquaredError()
 
 
-def _tensors(model: keras.Model, rides: Rides) -> RideTensors:
-  columns, fares = rides.tensors
-  return RideTensors({name: columns[name] for name in model.input_names}, fares)
+def _tensors(model: keras.Model, examples: Examples) -> ExampleTensors:
+  columns, labels = examples.tensors
+  return ExampleTensors({name: columns[name] for name in model.input_names}, labels)
 
 
 def _losses(
-  model: keras.Model, objective: keras.losses.Loss, inputs: dict[str, tf.Tensor], fares: tf.Tensor, training: bool
+  model: keras.Model, objective: keras.losses.Loss, inputs: dict[str, tf.Tensor], labels: tf.Tensor, training: bool
 ) -> _Losses:
   """The mean loss with the penalties, and the sum of the squared errors."""
   predicted = model(inputs, training=training)
-  loss = tf.add_n([objective(fares, predicted), *model.losses])
-  return loss, tf.reduce_sum(tf.square(predicted - fares))
+  loss = tf.add_n([objective(labels, predicted), *model.losses])
+  return loss, tf.reduce_sum(tf.square(predicted - labels))
 
 
 @contextlib.contextmanager

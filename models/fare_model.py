@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Any
-
-import tensorflow as tf
 
 from configs.layer_names import CLIP_LAYER, OUTPUT_LAYER, embedding_name
 from configs.layers import hidden_names
 from configs.model import Model
+from models.compression.layers import DENSE_CORE, Clip
 from models.keras_compat import keras
+from models.rides import Rides
+from models.settings import Settings
 from transforms import names
-from transforms.catalogue import Categorical
-
-
-@keras.saving.register_keras_serializable(package='farelite')
-class Clip(keras.layers.Layer):
-  """Clips standardized features to `[-limit, limit]` standard deviations.
-
-  A dense layer extrapolates linearly, so one mistyped coordinate costs a fare of hundreds; a clipped one costs what the
-  farthest real ride does. It also gives the quantized core a known, narrow input range.
-  """
-
-  def __init__(self, limit: float, **kwargs: Any) -> None:
-    """Makes the layer.
-
-    Args:
-      limit: largest magnitude, in standard deviations; positive.
-      **kwargs: of the Keras layer, such as `name`.
-    """
-    super().__init__(**kwargs)
-    self.limit = float(limit)
-
-  def call(self, inputs: tf.Tensor) -> tf.Tensor:
-    """Float32 of any shape to the same shape."""
-    return tf.clip_by_value(inputs, -self.limit, self.limit)
-
-  def get_config(self) -> dict[str, Any]:
-    return {**super().get_config(), 'limit': self.limit}
-
-
-DENSE_CORE = 'dense_core'
-"""Name of the part that compression works on: the dense layers alone."""
+from transforms.catalogue import Categorical, categoricals
 
 
 def build_fare_model(
@@ -74,6 +45,16 @@ def build_fare_model(
   joined = keras.layers.Concatenate(name='features')(parts) if len(parts) > 1 else parts[0]
   core = _dense_core(config, int(joined.shape[-1]), typical_fare, seed)
   return keras.Model({tensor.name: tensor for tensor in inputs}, core(joined), name='fare_model')
+
+
+def builder(settings: Settings, rides: Rides, typical_fare: float) -> functools.partial[keras.Model]:
+  """Makes a fresh untrained fare model for these rides at each call; see `build_fare_model`."""
+  known = categoricals(settings.dataset, settings.features)
+  # A reduction may have taken some of them.
+  embedded = [feature for feature in known if feature.name in rides.inputs]
+  numeric = rides.inputs.get(names.NUMERIC)
+  width = 0 if numeric is None else numeric.shape[1]
+  return functools.partial(build_fare_model, settings.model, width, embedded, typical_fare, settings.training.seed)
 
 
 def _embedding(feature: Categorical, seed: int) -> keras.layers.Layer:

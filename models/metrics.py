@@ -202,30 +202,31 @@ def _drawn(sums: np.ndarray, resamples: int) -> np.ndarray:
 
 
 class SliceErrors(NamedTuple):
-  """One slice of the rides.
+  """One slice of the examples.
 
   Attributes:
-    rmse: in the unit of the fares.
-    rmse_ratio: to the baseline's; `None` where the baseline makes no error, so that there is no ratio.
+    error: in the unit of the labels.
+    ratio: to the baseline's; `None` where the baseline makes no error, so that there is no ratio.
   """
 
-  rides: int
-  rmse: float
-  rmse_ratio: Estimate | None
+  examples: int
+  error: float
+  ratio: Estimate | None
 
 
 class Comparison(NamedTuple):
-  """All rides.
+  """All examples.
 
   Attributes:
-    rmse, mae: in the unit of the fares.
-    rmse_ratio: to the baseline's; paired.
+    error: in the unit of the labels.
+    ratio: to the baseline's; paired.
+    others: further figures that are shown, by name.
   """
 
-  rmse: Estimate
-  mae: Estimate
-  rmse_ratio: Estimate
-  slices: dict[str, SliceErrors]
+  error: Estimate
+  ratio: Estimate
+  slices: Mapping[str, SliceErrors]
+  others: Mapping[str, Estimate]
 
 
 def compare(
@@ -259,11 +260,28 @@ def compare(
   assert rmse is not None
   assert mae is not None
   return Comparison(
-    rmse=rmse,
-    mae=mae,
-    rmse_ratio=overall,
+    error=rmse,
+    ratio=overall,
+    others={'mae': mae},
     slices={
       name: SliceErrors(int(mask.sum()), float(root_mean_square(errors[mask])), ratio)
       for (name, mask), ratio in zip(slices.items(), ratios, strict=True)
     },
   )
+
+
+class RootMeanSquareError:
+  """The metric of fares: RMSE, and the MAE beside it; see `models.protocols.Metric`."""
+
+  name = 'RMSE'
+  compare = staticmethod(compare)
+
+  def figures(self, found: Comparison | None) -> dict[str, Estimate | None]:
+    """`rmse`, `mae` and `rmse_ratio`."""
+    if found is None:
+      return dict.fromkeys(('rmse', 'mae', 'rmse_ratio'))
+    return {'rmse': found.error, 'mae': found.others['mae'], 'rmse_ratio': found.ratio}
+
+  def slice_figures(self, found: SliceErrors) -> dict[str, Estimate | None]:
+    """`rmse` and `rmse_ratio`."""
+    return {'rmse': Estimate(found.error), 'rmse_ratio': found.ratio}

@@ -1,4 +1,4 @@
-"""From transformed rides to one exported, proven and reported model per training recipe."""
+"""From transformed examples to one exported, proven and reported model per training recipe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import yaml
 
 from configs.base import raise_any
 from configs.errors import FailedError
+from configs.model import Training
 from configs.pruning import kernel_problems, pruning_steps
 from configs.recipe import DENSE, Recipe
 from configs.records import RESAMPLES
@@ -34,9 +35,8 @@ from models.compression.report import (
   write_weight_histograms,
 )
 from models.keras_compat import keras
-from models.rides import Rides
-from models.serving import EXTRA, Exporter
-from models.settings import Settings
+from models.protocols import Build, Examples, ModelExporter
+from models.serving import EXTRA
 from models.training import Course, TrainingRun, predict, total_steps
 
 
@@ -44,9 +44,9 @@ class FinalModel(NamedTuple):
   """What a recipe made of the base, as models.
 
   Attributes:
-    plain: the plain fare model; kernels that are quantized are on their 8-bit grid.
-    model: to export: the plain fare model, or one with 8-bit rounding in its dense core; no wrapper of pruning or
-      clustering is left in it.
+    plain: the plain model; kernels that are quantized are on their 8-bit grid.
+    model: to export: the plain model, or one with 8-bit rounding in its dense core; no wrapper of pruning or clustering
+      is left in it.
   """
 
   plain: keras.Model
@@ -60,8 +60,8 @@ class FinalModels:
   given before holds the weights of the recipe that was asked for last.
   """
 
-  def __init__(self, build: Callable[[], keras.Model]) -> None:
-    """Takes what gives a fresh untrained fare model at each call."""
+  def __init__(self, build: Build) -> None:
+    """Takes what gives a fresh untrained model at each call."""
     self._build = build
     self._made: dict[str, FinalModel] = {}
 
@@ -95,27 +95,33 @@ class RecipeTraining:
   """Trains the dense base once and each recipe from a copy of it.
 
   Args:
-    build: gives a fresh untrained fare model at each call.
-    rides: the training split.
+    described: all that the models depend on, as it is kept beside them.
+    unit: of the labels.
+    build: gives a fresh untrained model at each call.
+    examples: the training split.
     held_out: the eval split; it is measured, never trained on.
     logs: folder for curves and TensorBoard logs.
-    checkpoints: folder of an unfinished training of exactly these settings and rides.
+    checkpoints: folder of an unfinished training of exactly all this.
   """
 
   def __init__(
     self,
     *,
-    settings: Settings,
-    build: Callable[[], keras.Model],
-    rides: Rides,
-    held_out: Rides,
-    exporter: Exporter,
+    training: Training,
+    described: str,
+    unit: str,
+    build: Build,
+    examples: Examples,
+    held_out: Examples,
+    exporter: ModelExporter,
     logs: str,
     checkpoints: str,
   ) -> None:
-    self._settings = settings
+    self._training = training
+    self._described = described
+    self._unit = unit
     self._build = build
-    self._rides = rides
+    self._examples = examples
     self._held_out = held_out
     self._exporter = exporter
     self._logs = logs
@@ -134,18 +140,16 @@ class RecipeTraining:
       DivergedError, NoEffectError, FailedError: nothing may be served.
     """
     self._check_recipes()
-    home = {
-      recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._settings.training.recipes
-    }
+    home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._training.recipes}
     with Background() as background:
-      preparations = Preparations(self._build, self._rides, self._settings.training)
+      preparations = Preparations(self._build, self._examples, self._training)
       base, course = self._train_base(warm_start, background, preparations)
       weights = base.get_weights()
       compressor = Compressor(
         self._build,
         weights,
-        self._rides,
-        self._settings.training,
+        self._examples,
+        self._training,
         self._checkpoints,
         background.start,
         preparations,
@@ -161,11 +165,11 @@ class RecipeTraining:
 
   def _apply(self, compressor: Compressor, base: keras.Model, course: Course, home: Mapping[str, str]) -> str:
     """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
-    recipes = self._settings.training.recipes
+    recipes = self._training.recipes
     compressor.begin(recipes)
-    fares = {'held_out': predict(base, self._held_out), 'training': predict(base, self._rides)}
-    # A prediction beyond every true fare is a fault of the base; the quantized output need not reach it.
-    highest = min(float(fares['training'].max()), float(self._rides.fares.max()))
+    said = {'held_out': predict(base, self._held_out), 'training': predict(base, self._examples)}
+    # A prediction beyond every label is a fault of the base; the quantized output need not reach it.
+    highest = min(float(said['training'].max()), float(self._examples.labels.max()))
     digest = ''
     # The shortest first, dense before all: while it is written the others train.
     for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
@@ -175,24 +179,25 @@ class RecipeTraining:
       final = self._final_models.of(compressed)
       self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
-      prove(recipe, home[recipe.name], home[DENSE], largest_prediction=highest)
-      self._report(compressed, predict(final.model, self._held_out), fares['held_out'], home)
+      prove(recipe, home[recipe.name], home[DENSE], highest, self._examples.terms)
+      self._report(compressed, predict(final.model, self._held_out), said['held_out'], home)
       compressor.begin(recipes)
     return digest
 
   def _check_recipes(self) -> None:
-    """What only the rides tell: how many steps there are, and how many inputs the first layer has."""
+    """What only the examples tell: how many steps there are, and how many inputs the first layer has."""
     model = self._build()
-    for recipe in self._settings.training.recipes:
+    for recipe in self._training.recipes:
       if recipe.pruning:
-        tuning = fine_tuned(self._settings.training, recipe.pruning.fine_tuning)
+        tuning = fine_tuned(self._training, recipe.pruning.fine_tuning)
         try:
-          pruning_steps(recipe.pruning, total_steps(len(self._rides), tuning))
+          pruning_steps(recipe.pruning, total_steps(len(self._examples), tuning))
           targets = recipe.pruning.targets(list(layers.named_layers(model, 'hidden', 'pruning.layers')))
           for name, layer in layers.named_layers(model, targets, 'pruning.layers').items():
             raise_any(kernel_problems(recipe.pruning, name, targets[name], *layers.kernel(layer).shape))
         except ValueError as error:
-          raise ValueError(f"Recipe '{recipe.name}', with {len(self._rides):,} rides to train on: {error}") from None
+          count = f'{len(self._examples):,} {self._examples.terms.examples}'
+          raise ValueError(f"Recipe '{recipe.name}', with {count} to train on: {error}") from None
 
   def _train_base(
     self, warm_start: str | None, background: Background, preparations: Preparations
@@ -201,25 +206,27 @@ class RecipeTraining:
     if warm_start:
       start_from(model, warm_start)
     checkpoint = Checkpoint(os.path.join(self._checkpoints, 'base'))
-    training = TrainingRun(model, self._rides, self._settings.training, self._held_out)
+    training = TrainingRun(model, self._examples, self._training, self._held_out)
     running = background.start(functools.partial(training.run, checkpoint))
-    preparations.make_ahead(self._settings.training.recipes)
+    preparations.make_ahead(self._training.recipes)
     course = running.result()
-    write_curves(course, self._logs, self._settings.dataset.currency)
+    write_curves(course, self._logs, self._unit)
     return model, course
 
   def _export(self, recipe: Recipe, final: FinalModel, directory: str) -> None:
     self._exporter.export(final.model, directory, structure(recipe))
     extra = os.path.join(directory, EXTRA)
     tf.io.gfile.makedirs(extra)
-    _write_text(os.path.join(extra, CONFIG), self._settings.to_yaml())
+    _write_text(os.path.join(extra, CONFIG), self._described)
     _write_text(os.path.join(extra, RECIPE), _recipe_yaml(recipe))
     with tempfile.TemporaryDirectory() as local:
       final.plain.save_weights(os.path.join(local, WEIGHTS))
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
-  def _report(self, compressed: Compressed, fares: np.ndarray, base_fares: np.ndarray, home: Mapping[str, str]) -> None:
-    """Writes the report beside the model, and TensorBoard's view of it to the logs; fares are of the eval split."""
+  def _report(
+    self, compressed: Compressed, predictions: np.ndarray, base_predictions: np.ndarray, home: Mapping[str, str]
+  ) -> None:
+    """Writes the report beside the model, and TensorBoard's view of it to the logs, by the eval split's predictions."""
     name = compressed.recipe.name
     report = training_report(
       compressed.recipe,
@@ -227,8 +234,8 @@ class RecipeTraining:
       saved_model_dir=home[name],
       base_dir=home[DENSE],
       held_out=self._held_out,
-      predictions=fares,
-      base_predictions=base_fares,
+      predictions=predictions,
+      base_predictions=base_predictions,
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
     )

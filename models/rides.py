@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
+from configs.columns import TERMS
 from configs.dataset import LABEL, TIME, Dataset
+from models.protocols import Terms
 from models.serving import raw_example_spec
 from transforms import names
 
@@ -29,6 +32,17 @@ class Rides:
   inputs: Mapping[str, np.ndarray]
   fares: np.ndarray
   seconds: np.ndarray
+  terms: ClassVar[Terms] = Terms(*TERMS)
+
+  @property
+  def labels(self) -> np.ndarray:
+    """The fares."""
+    return self.fares
+
+  @property
+  def groups(self) -> np.ndarray:
+    """The time stamps."""
+    return self.seconds
 
   @functools.cached_property
   def tensors(self) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -81,9 +95,19 @@ class RawRides:
   fares: np.ndarray
 
   @property
+  def labels(self) -> np.ndarray:
+    """The fares."""
+    return self.fares
+
+  @property
   def seconds(self) -> np.ndarray:
     """The pickup time; rides of one stamp are one group."""
     return self.columns[TIME]
+
+  @property
+  def groups(self) -> np.ndarray:
+    """The time stamps."""
+    return self.seconds
 
   def __len__(self) -> int:
     return len(self.fares)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import hashlib
 import json
@@ -17,14 +16,13 @@ from tfx.components.trainer import fn_args_utils
 from tfx.utils import io_utils
 
 from models.compression.records import RECIPES_FOLDER
-from models.fare_model import build_fare_model
+from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
 from models.rides import Rides, read_rides
 from models.serving import Exporter
 from models.settings import Settings
 from models.versions import is_saved_model
-from transforms import names
 from transforms.catalogue import Categorical, categoricals
 
 
@@ -48,9 +46,11 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   embedded = [found for found in categoricals(settings.dataset, settings.features) if found.name in spec]
   rides, held_out = (_read(files, graph, embedded) for files in (fn_args.train_files, fn_args.eval_files))
   training = RecipeTraining(
-    settings=settings,
-    build=_builder(settings, rides, embedded),
-    rides=rides,
+    training=settings.training,
+    described=settings.to_yaml(),
+    unit=settings.dataset.currency,
+    build=builder(settings, rides, float(np.median(rides.fares))),
+    examples=rides,
     held_out=held_out,
     exporter=Exporter(graph, settings.dataset),
     logs=fn_args.model_run_dir,
@@ -81,14 +81,6 @@ def _frozen_garbage() -> Iterator[None]:
 def _read(patterns: Sequence[str], graph: tft.TFTransformOutput, embedded: Sequence[Categorical]) -> Rides:
   files = [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
   return read_rides(files, graph.transformed_feature_spec(), [feature.name for feature in embedded])
-
-
-def _builder(settings: Settings, rides: Rides, embedded: Sequence[Categorical]) -> functools.partial[keras.Model]:
-  """Makes a fresh untrained fare model at each call."""
-  numeric = rides.inputs.get(names.NUMERIC)
-  width = 0 if numeric is None else numeric.shape[1]
-  typical = float(np.median(rides.fares))
-  return functools.partial(build_fare_model, settings.model, width, embedded, typical, settings.training.seed)
 
 
 def _digest(fn_args: fn_args_utils.FnArgs) -> str:

@@ -1,12 +1,12 @@
-"""Trains a fare model on rides in memory: one compiled loop, seeded, that goes on where it was interrupted.
+"""Trains a model on examples in memory: one compiled loop, seeded, that goes on where it was interrupted.
 
 Not `keras.Model.fit`, which compiles for more than a second before the first step of each model and runs Python code
-between the later ones: most of a short fine-tuning. CPU seconds on two cores for 11,917 rides of 44 features in batches
-of 256, `fit` and this loop: one epoch 1.2 and 0.5, 40 epochs 2.9 and 1.3, 40 epochs quantization-aware with validation
-4.2 and 1.8.
+between the later ones: most of a short fine-tuning. CPU seconds on two cores for 11,917 examples of 44 features in
+batches of 256, `fit` and this loop: one epoch 1.2 and 0.5, 40 epochs 2.9 and 1.3, 40 epochs quantization-aware with
+validation 4.2 and 1.8.
 
 Compiling takes as long as a short training. A cross-validation trains one structure on many folds and seeds: here only
-the rides, the initial weights and the optimizer's state are exchanged.
+the examples, the initial weights and the optimizer's state are exchanged.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ import tensorflow as tf
 from configs.errors import FailedError
 from configs.model import Training
 from models.checkpoints import Checkpoint, TrainingState, describe
-from models.compiled_steps import AdamW, RideTensors, compiled_errors, compiled_steps, compiled_values
+from models.compiled_steps import AdamW, ExampleTensors, compiled_errors, compiled_steps, compiled_values
 from models.keras_compat import keras
-from models.rides import Rides
+from models.protocols import Examples
 
 _POINTS = 40
 """Least number of record points, where there are as many steps: enough for a curve."""
 
 _CURVES = ('step', 'epoch', 'loss', 'rmse', 'learning_rate', 'val_loss', 'val_rmse')
 
-_RIDES_AT_ONCE = 8192
+_EXAMPLES_AT_ONCE = 8192
 
 
 class DivergedError(FailedError):
@@ -49,8 +49,8 @@ class Course:
   Attributes:
     curves: one value per record point: `step` (taken so far), `epoch` (a fraction where there are several points per
       epoch), `loss` (penalties included) and `rmse` over the training batches since the last point, `learning_rate` (of
-      the last step), `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE in the city's
-      currency.
+      the last step), `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE in the labels'
+      unit.
     seconds: wall time of this process, compilation included.
     resumed_from: the step of the checkpoint that it went on from; 0 for a fresh start.
   """
@@ -62,35 +62,40 @@ class Course:
 
 def train(
   model: keras.Model,
-  rides: Rides,
+  examples: Examples,
   config: Training,
-  validation: Rides | None = None,
+  validation: Examples | None = None,
   *,
   checkpoint: Checkpoint | None = None,
   probes: Mapping[str, Callable[[], float]] = types.MappingProxyType({}),
 ) -> Course:
   """Trains `model` in place; arguments and errors are those of `TrainingRun` and its `run`."""
-  return TrainingRun(model, rides, config, validation, probes=probes).run(checkpoint)
+  return TrainingRun(model, examples, config, validation, probes=probes).run(checkpoint)
 
 
-def total_steps(rides_count: int, config: Training) -> int:
+def total_steps(count: int, config: Training) -> int:
   """Optimizer steps that `train` takes, unless it stops early.
 
   Args:
-    rides_count: rides that are trained on, those held out for early stopping not among them.
+    count: examples that are trained on, those held out for early stopping not among them.
     config: whole epochs, or steps: these are rounded up to whole epochs where there are several.
   """
-  return Length.of(rides_count, config).steps
+  return Length.of(count, config).steps
 
 
-def predict(model: keras.Model, rides: Rides) -> np.ndarray:
-  """Fares of `rides`, float32 [rides], in the city's currency."""
-  # Called directly: `model.predict` traces a function anew for every model, which takes longer than the fares.
+def predict(model: keras.Model, examples: Examples) -> np.ndarray:
+  """Predictions for `examples`: float32 [examples], in the labels' unit."""
+  return predict_inputs(model, examples.inputs)
+
+
+def predict_inputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+  """Predictions for inputs [examples, ...] by name: float32 [examples], in the labels' unit."""
+  # Called directly: `model.predict` traces a function anew for every model, which takes longer than the predictions.
   parts = [np.zeros([0], np.float32)]
-  for start in range(0, len(rides), _RIDES_AT_ONCE):
-    rows = slice(start, start + _RIDES_AT_ONCE)
-    inputs = {name: tf.constant(rides.inputs[name][rows]) for name in model.input_names}
-    parts.append(model(inputs, training=False).numpy().reshape(-1))
+  for start in range(0, len(inputs[model.input_names[0]]), _EXAMPLES_AT_ONCE):
+    rows = slice(start, start + _EXAMPLES_AT_ONCE)
+    batch = {name: tf.constant(inputs[name][rows]) for name in model.input_names}
+    parts.append(model(batch, training=False).numpy().reshape(-1))
   return np.concatenate(parts)
 
 
@@ -103,10 +108,10 @@ class Length:
   epochs: int
 
   @classmethod
-  def of(cls, rides_count: int, config: Training) -> Length:
-    """That of a training on so many rides; see `total_steps`."""
-    batch = min(config.batch_size, rides_count)
-    steps_per_epoch = max(1, rides_count // batch)
+  def of(cls, count: int, config: Training) -> Length:
+    """That of a training on so many examples; see `total_steps`."""
+    batch = min(config.batch_size, count)
+    steps_per_epoch = max(1, count // batch)
     epoch_steps = min(steps_per_epoch, config.steps or steps_per_epoch)
     return cls(batch, epoch_steps, config.epochs or math.ceil((config.steps or 1) / epoch_steps))
 
@@ -121,16 +126,16 @@ class Length:
     return [self.epoch_steps * point // count for point in range(count + 1)]
 
 
-def segments(length: Length, rides_count: int, seed: int, done: int) -> Iterator[tuple[int, np.ndarray]]:
+def segments(length: Length, count: int, seed: int, done: int) -> Iterator[tuple[int, np.ndarray]]:
   """From each record point to the next: the step at its end, and rows int32 [steps, batch].
 
   Args:
-    rides_count: rows to choose from.
+    count: rows to choose from.
     seed: of the order, which depends on nothing else but the epoch.
     done: step to begin after; a record point, or 0.
   """
   for epoch in range(done // length.epoch_steps, length.epochs):
-    order = np.random.default_rng([seed, epoch]).permutation(rides_count)[: length.epoch_steps * length.batch]
+    order = np.random.default_rng([seed, epoch]).permutation(count)[: length.epoch_steps * length.batch]
     rows = order.astype(np.int32).reshape(length.epoch_steps, length.batch)
     for first, last in itertools.pairwise(length.points()):
       if epoch * length.epoch_steps + last > done:
@@ -140,9 +145,9 @@ def segments(length: Length, rides_count: int, seed: int, done: int) -> Iterator
 class TrainingRun:
   """A training, compiled and ready to run in place.
 
-  The same rides, config and initial weights give the same weights bit by bit on the same machine, interrupted or not:
-  batches and dropout depend on the seed and the step alone. Record points are the ends of epochs, and points within
-  them where epochs are few.
+  The same examples, config and initial weights give the same weights bit by bit on the same machine, interrupted or
+  not: batches and dropout depend on the seed and the step alone. Record points are the ends of epochs, and points
+  within them where epochs are few.
 
   Everything that builds a graph is done by the constructor: `run` may be called in another thread, and again once the
   model has other weights.
@@ -151,32 +156,32 @@ class TrainingRun:
   def __init__(
     self,
     model: keras.Model,
-    rides: Rides,
+    examples: Examples,
     config: Training,
-    validation: Rides | None = None,
+    validation: Examples | None = None,
     *,
     probes: Mapping[str, Callable[[], float]] = types.MappingProxyType({}),
   ) -> None:
     """Compiles.
 
     Args:
-      model: takes `rides.inputs`, gives fares of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning step of
-        theirs to zero before `run`.
-      validation: rides whose loss is recorded at each record point; early stopping holds out a part of `rides` instead
-        and watches that one.
+      model: takes `examples.inputs`, gives predictions of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning
+        step of theirs to zero before `run`.
+      validation: examples whose loss is recorded at each record point; early stopping holds out a part of `examples`
+        instead and watches that one.
       probes: further curves; each is called at each record point.
-    Raises: ValueError: there are too few time stamps to hold some out, or a probe has the name of another curve.
+    Raises: ValueError: there are too few groups to hold some out, or a probe has the name of another curve.
     """
     if taken := sorted({*_CURVES} & {*probes}):
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
     started = time.perf_counter()
     self._watched, self._config, self._probes = validation, config, probes
     if config.early_stopping.enabled:
-      rides, self._watched = _hold_out(rides, config)
-    self._rides = rides
-    self._length = Length.of(len(rides), config)
+      examples, self._watched = _hold_out(examples, config)
+    self._examples = examples
+    self._length = Length.of(len(examples), config)
     self._optimizer = AdamW(config, self._length.steps, model.trainable_variables)
-    self._run = compiled_steps(model, self._optimizer, rides, self._length.batch, config)
+    self._run = compiled_steps(model, self._optimizer, examples, self._length.batch, config)
     self._measure = None if self._watched is None else compiled_errors(model, self._watched, config)
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.
     self._model_variables = list(model.variables)
@@ -201,7 +206,7 @@ class TrainingRun:
     identity = self._identity() if checkpoint else []
     state = self._begin(checkpoint.restore(identity) if checkpoint else None)
     resumed_from = state.step
-    for step, rows in segments(self._length, len(self._rides), self._config.seed, resumed_from):
+    for step, rows in segments(self._length, len(self._examples), self._config.seed, resumed_from):
       if state.stalled >= self._config.early_stopping.patience:
         break
       loss, rmse, rate = self._take_steps(rows)
@@ -217,9 +222,9 @@ class TrainingRun:
     return Course(state.curves, self._compiling_seconds + time.perf_counter() - started, resumed_from)
 
   def _identity(self) -> list[str]:
-    """What has to be equal for a saved state to fit: variables, their initial values, config, rides, probes."""
-    splits = [split for split in (self._rides, self._watched) if split is not None]
-    columns = [[*split.inputs.values(), split.fares] for split in splits]
+    """What has to be equal for a saved state to fit: variables, their initial values, config, examples, probes."""
+    splits = [split for split in (self._examples, self._watched) if split is not None]
+    columns = [[*split.inputs.values(), split.labels] for split in splits]
     initial = [variable.numpy() for variable in self._model_variables]
     arrays = itertools.chain(initial, *columns)
     digest = functools.reduce(lambda digest, array: zlib.crc32(np.ascontiguousarray(array).data, digest), arrays, 0)
@@ -272,7 +277,8 @@ class TrainingRun:
       kept = f'The last good state, of step {good.step}, is kept in {checkpoint.directory}.'
     return DivergedError(
       f'The training loss became {loss} by step {step}, at a learning rate of {rate:.3g}: '
-      f'lower training.learning_rate (now {self._config.learning_rate:g}) or look for extreme fares. {kept}'
+      f'lower training.learning_rate (now {self._config.learning_rate:g}) or look for extreme '
+      f'{self._examples.terms.predictions}. {kept}'
     )
 
   def _watch(self, state: TrainingState) -> TrainingState:
@@ -289,37 +295,38 @@ def _assign(variables: Sequence[tf.Variable], values: Sequence[np.ndarray | tf.T
     variable.assign(value)
 
 
-def _hold_out(rides: Rides, config: Training) -> tuple[Rides, Rides]:
-  """Splits off whole time stamps, so that the watched loss does not leak."""
-  stamps = np.unique(rides.seconds)
+def _hold_out(examples: Examples, config: Training) -> tuple[Examples, Examples]:
+  """Splits off whole groups, so that the watched loss does not leak."""
+  groups = np.unique(examples.groups)
   generator = np.random.default_rng(config.seed)
-  held = generator.permutation(stamps)[: max(1, int(len(stamps) * config.early_stopping.holdout))]
-  mask = np.isin(rides.seconds, held)
+  held = generator.permutation(groups)[: max(1, int(len(groups) * config.early_stopping.holdout))]
+  mask = np.isin(examples.groups, held)
   if mask.all() or not mask.any():
-    raise ValueError(f'Early stopping needs more than {len(stamps)} time stamps to hold a part of them out.')
-  return rides[~mask], rides[mask]
+    told = f'{len(groups)} {examples.terms.groups}'
+    raise ValueError(f'Early stopping needs more than {told} to hold a part of them out.')
+  return examples[~mask], examples[mask]
 
 
 class RepeatedTraining:
   """Trains fresh models, each as `models.training.train` would, bit by bit; without early stopping.
 
-  Args: build: gives an untrained model from a typical fare and a seed; all of its models have one structure.
+  Args: build: gives an untrained model from a typical label and a seed; all of its models have one structure.
   """
 
   def __init__(self, build: Callable[[float, int], keras.Model]) -> None:
     self._build = build
     self._loops: dict[tuple[object, ...], _Loop] = {}
 
-  def train(self, rides: Rides, config: Training) -> tuple[keras.Model, float]:
-    """Trains a model on `rides`.
+  def train(self, examples: Examples, config: Training) -> tuple[keras.Model, float]:
+    """Trains a model on `examples`.
 
     Args: config: as of `train`; its seed is that of the initial weights, too.
     Returns: The model, which holds its weights until the next call, and the CPU seconds that its steps took,
       compilation left out.
     Raises: DivergedError: the loss is not finite.
     """
-    fresh = self._build(float(np.median(rides.fares)), config.seed)
-    length = Length.of(len(rides), config)
+    fresh = self._build(float(np.median(examples.labels)), config.seed)
+    length = Length.of(len(examples), config)
     # Everything that a trace has in it as a constant; the seed is one where there is dropout.
     dropout = any(isinstance(module, keras.layers.Dropout) for module in fresh.submodules)
     key = (
@@ -328,37 +335,39 @@ class RepeatedTraining:
       config.model_copy(update={'seed': config.seed if dropout else 0}).model_dump_json(),
     )
     if key not in self._loops:
-      self._loops[key] = _Loop(fresh, rides, length, config)
-    return self._loops[key].run(fresh.get_weights(), rides, length, config)
+      self._loops[key] = _Loop(fresh, examples, length, config)
+    return self._loops[key].run(fresh.get_weights(), examples, length, config)
 
 
 class _Loop:
-  """A model, its optimizer, and the steps compiled for both, over rides in variables."""
+  """A model, its optimizer, and the steps compiled for both, over examples in variables."""
 
-  def __init__(self, model: keras.Model, rides: Rides, length: Length, config: Training) -> None:
+  def __init__(self, model: keras.Model, examples: Examples, length: Length, config: Training) -> None:
     self._model = model
     self._optimizer = AdamW(config, length.steps, model.trainable_variables)
-    columns = {name: _exchangeable(rides.inputs[name]) for name in model.input_names}
-    self._rides = RideTensors(columns, _exchangeable(rides.fares.reshape(-1, 1)))
-    self._steps = compiled_steps(model, self._optimizer, self._rides, length.batch, config)
+    columns = {name: _exchangeable(examples.inputs[name]) for name in model.input_names}
+    self._examples = ExampleTensors(columns, _exchangeable(examples.labels.reshape(-1, 1)))
+    self._steps = compiled_steps(model, self._optimizer, self._examples, length.batch, config)
 
-  def run(self, weights: list[np.ndarray], rides: Rides, length: Length, config: Training) -> tuple[keras.Model, float]:
-    for name, column in self._rides.columns.items():
-      column.assign(rides.inputs[name])
-    self._rides.fares.assign(rides.fares.reshape(-1, 1))
+  def run(
+    self, weights: list[np.ndarray], examples: Examples, length: Length, config: Training
+  ) -> tuple[keras.Model, float]:
+    for name, column in self._examples.columns.items():
+      column.assign(examples.inputs[name])
+    self._examples.labels.assign(examples.labels.reshape(-1, 1))
     self._model.set_weights(weights)
     self._optimizer.reset()
-    rows = np.concatenate([rows for _, rows in segments(length, len(rides), config.seed, 0)])
+    rows = np.concatenate([rows for _, rows in segments(length, len(examples), config.seed, 0)])
     start = time.process_time()
     loss = float(self._steps(tf.constant(rows))[0])
     if not math.isfinite(loss):
       raise DivergedError(
         f'The training loss became {loss} within {length.steps} steps: lower training.learning_rate '
-        f'(now {config.learning_rate:g}) or look for extreme fares.'
+        f'(now {config.learning_rate:g}) or look for extreme {examples.terms.predictions}.'
       )
     return self._model, time.process_time() - start
 
 
 def _exchangeable(column: np.ndarray) -> tf.Variable:
-  """A variable that takes any number of rides."""
+  """A variable that takes any number of examples."""
   return tf.Variable(column, trainable=False, shape=tf.TensorShape([None, *column.shape[1:]]))

@@ -170,7 +170,7 @@ def test_a_scheme(copy):
     from configs.errors import FareliteError
     from configs.loading import load
     from models.fare_model import build_fare_model
-    from models.lite.conversion import calibration_rides, convert_model
+    from models.lite.conversion import calibration_sample, convert_model
     from models.lite.inspection import LiteFile
     from models.rides import Rides
 
@@ -179,8 +179,8 @@ def test_a_scheme(copy):
     generator = np.random.default_rng(0)
     numeric = generator.normal(size=(3000, 12)).astype(np.float32)
     fares = generator.gamma(4, 3, 3000).astype(np.float32)
-    rides = calibration_rides(Rides({'numeric': numeric}, fares, np.arange(3000)), scheme.calibration)
-    content = convert_model(build_fare_model(config.model, 12, [], 0.0, 0), scheme, rides.inputs, False)
+    rides = calibration_sample(Rides({'numeric': numeric}, fares, np.arange(3000)), scheme.calibration)
+    content = convert_model(build_fare_model(config.model, 12, [], 0.0, 0), scheme, rides.inputs, False, 'fare_amount')
     layers = LiteFile(content).layers({}, ['dense_0', 'dense_1', 'fare'])
     try:
       load('nyc', ['compression.schemes=[int8_sample]'])

@@ -16,8 +16,8 @@ from tfx.proto import example_gen_pb2, pusher_pb2
 
 from components.bigquery_ride_gen.component import BigQueryRideGen
 from components.compression_gate.component import CompressionGate
-from components.compression_gate.gate import eval_rides, read_eval_rides
 from components.compression_gate.report import judge_files
+from components.compression_gate.rides import eval_rides, read_eval_rides
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering

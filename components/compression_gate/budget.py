@@ -18,6 +18,7 @@ from configs.compression import Budget, Compression, JudgedOn, Precision
 from configs.recipe import DENSE
 from configs.records import Estimate
 from models.metrics import Comparison, SliceErrors
+from models.protocols import Terms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +93,17 @@ class Candidate:
   """A variant that ran.
 
   Attributes:
-    measured: fares, latency, memory.
+    measured: predictions, latency, memory.
     errors: beside the baseline's.
+    metric: name of the error.
+    terms: for sentences.
   """
 
   variant: Variant
   measured: Measured
   errors: Comparison
+  metric: str
+  terms: Terms
 
   @property
   def bytes(self) -> int:
@@ -114,15 +119,15 @@ class Candidate:
 
   @property
   def microseconds(self) -> float:
-    """Median latency of one ride."""
+    """Median latency of one example."""
     return self.measured.latency_us.p50
 
   def worst_slice(self, budget: Budget) -> tuple[str, SliceErrors] | None:
-    """The slice with the largest RMSE ratio, by name; `None` where none is large enough to be judged."""
+    """The slice whose error grows most, by name; `None` where none is large enough to be judged."""
     large = [
-      (judged_ratio(slice_errors.rmse_ratio, budget), name)
+      (judged_ratio(slice_errors.ratio, budget), name)
       for name, slice_errors in self.errors.slices.items()
-      if slice_errors.rmse_ratio is not None and slice_errors.rides >= budget.min_slice_rides
+      if slice_errors.ratio is not None and slice_errors.examples >= budget.min_slice_rides
     ]
     if not large:
       return None
@@ -177,7 +182,7 @@ def misses(candidate: Candidate, budget: Budget) -> list[Miss]:
 
 
 def _overall(candidate: Candidate, budget: Budget) -> Miss | None:
-  return _ratio(Limit.RMSE_RATIO, candidate.errors.rmse_ratio, budget.rmse_ratio, budget, '')
+  return _ratio(Limit.RMSE_RATIO, candidate, candidate.errors.ratio, budget.rmse_ratio, budget)
 
 
 def _worst_slice(candidate: Candidate, budget: Budget) -> Miss | None:
@@ -185,19 +190,22 @@ def _worst_slice(candidate: Candidate, budget: Budget) -> Miss | None:
   if worst is None:
     return None
   name, errors = worst
-  assert errors.rmse_ratio is not None
-  place = f" in the slice '{name}' ({errors.rides:,} rides)"
-  return _ratio(Limit.WORST_SLICE_RATIO, errors.rmse_ratio, budget.worst_slice_ratio, budget, place)
+  assert errors.ratio is not None
+  place = f" in the slice '{name}' ({errors.examples:,} {candidate.terms.examples})"
+  return _ratio(Limit.WORST_SLICE_RATIO, candidate, errors.ratio, budget.worst_slice_ratio, budget, place)
 
 
-def _ratio(kind: Limit, ratio: Estimate, limit: float | None, budget: Budget, place: str) -> Miss | None:
+def _ratio(
+  kind: Limit, candidate: Candidate, ratio: Estimate, limit: float | None, budget: Budget, place: str = ''
+) -> Miss | None:
   value = judged_ratio(ratio, budget)
   if limit is None or value <= limit:
     return None
   shown, shown_limit = _apart(value, limit, 3)
-  what = f'RMSE ratio {shown}{place} is'
+  what = f'{candidate.metric} ratio {shown}{place} is'
   if budget.judged_on is JudgedOn.UPPER_BOUND:
-    what = f'RMSE ratio {ratio.value:.3f}{place} may be as high as {shown} (upper bound of the 95 % interval),'
+    bound = f'{shown} (upper bound of the 95 % interval)'
+    what = f'{candidate.metric} ratio {ratio.value:.3f}{place} may be as high as {bound},'
   return Miss(kind, f'{what} above the budget of {shown_limit}', value / limit)
 
 
@@ -212,7 +220,7 @@ def _latency(candidate: Candidate, budget: Budget) -> Miss | None:
   if budget.latency_us is None or candidate.microseconds <= budget.latency_us:
     return None
   shown, shown_limit = _apart(candidate.microseconds, budget.latency_us, 1)
-  sentence = f'{shown} µs for one ride are above the budget of {shown_limit} µs'
+  sentence = f'{shown} µs for one {candidate.terms.example} are above the budget of {shown_limit} µs'
   return Miss(Limit.LATENCY_US, sentence, candidate.microseconds / budget.latency_us)
 
 
@@ -253,7 +261,7 @@ def choose(candidates: Mapping[str, Candidate], missed: Mapping[str, Sequence[Mi
   chosen = min(keep, key=lambda name: _order(candidates[name]))
   best = candidates[chosen]
   reasons |= {name: f'Keeps the budget, but {_beaten(candidates[name], best)}.' for name in keep}
-  facts = f'{best.bytes:,} bytes, RMSE ratio {best.errors.rmse_ratio.value:.3f}'
+  facts = f'{best.bytes:,} bytes, {best.metric} ratio {best.errors.ratio.value:.3f}'
   how = f'the smallest of {len(keep)} variants that keep' if len(keep) > 1 else 'the only variant that keeps'
   reasons[chosen] = f'Chosen: {how} the budget ({facts}).'
   return Choice(chosen, f'{chosen} is {how} the budget ({facts}).', reasons)
@@ -306,7 +314,7 @@ QUANTIZATION_AWARE_KEEPS_IT = (
 )
 
 BASELINE = f'{DENSE}.{Precision.FLOAT32.value}'
-"""What the RMSE ratios refer to."""
+"""What the ratios of errors refer to."""
 
 
 def notes(
@@ -329,7 +337,7 @@ def notes(
   """
   found = []
   if baseline != BASELINE:
-    found.append(f'There is no {BASELINE} to compare with, so RMSE ratios are to {baseline}.')
+    found.append(f'There is no {BASELINE} to compare with, so {candidates[baseline].metric} ratios are to {baseline}.')
   if lost:
     found.append(f'{len(lost)} of {len(lost) + len(candidates)} variants could not be judged: {", ".join(lost)}.')
   if _only_quantization_aware(candidates, missed, compression, quantization_aware):
@@ -359,9 +367,10 @@ def _only_quantization_aware(
 
 def _small_slices(baseline: Candidate, budget: Budget) -> Iterator[str]:
   small = [
-    f'{name} ({errors.rides:,})'
+    f'{name} ({errors.examples:,})'
     for name, errors in baseline.errors.slices.items()
-    if errors.rides < budget.min_slice_rides
+    if errors.examples < budget.min_slice_rides
   ]
   if small and budget.worst_slice_ratio is not None:
-    yield f'Slices of fewer than {budget.min_slice_rides:,} rides are shown, not judged: {", ".join(small)}.'
+    fewest = f'{budget.min_slice_rides:,} {baseline.terms.examples}'
+    yield f'Slices of fewer than {fewest} are shown, not judged: {", ".join(small)}.'

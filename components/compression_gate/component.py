@@ -15,9 +15,10 @@ from tfx.utils import io_utils, path_utils
 
 from components.artifacts import CompressionReport, LiteVariants
 from components.compression_gate.budget import Variant, fetch_variants
-from components.compression_gate.gate import EvalRides, Judgement, judge, read_eval_rides
+from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
+from components.compression_gate.rides import RideVersion, read_eval_rides
 from components.compression_gate.version import write_version
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
@@ -25,11 +26,12 @@ from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation
 from configs.parts import Part, load_part
+from models.protocols import EvalExamples
 from models.serving import fake_quantized
 
 
 class CompressionGateSpec(component_spec.ComponentSpec):
-  """Variants and rides to a verdict; there is one more input per recipe."""
+  """Variants and examples to a verdict; there is one more input per recipe."""
 
   PARAMETERS = parameters('compression', 'evaluation', 'dataset', 'code_version')
   INPUTS = channels(variants=LiteVariants, examples=standard_artifacts.Examples)
@@ -42,25 +44,25 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
   """Executor of `CompressionGate`."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
-    """Judges; raises `FailedError` where there is no ride or nothing to compare with."""
+    """Judges; raises `FailedError` where there is nothing to judge by or to compare with."""
     compression = Compression.model_validate_json(exec_properties['compression'])
     evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
     dataset = load_part(Dataset, exec_properties['dataset'])
     saved_models = _saved_models(input_dict)
-    rides = read_eval_rides(split_files(input_dict['examples'], 'eval'), dataset, evaluation.slices)
+    examples = read_eval_rides(split_files(input_dict['examples'], 'eval'), dataset, evaluation.slices)
     with tempfile.TemporaryDirectory() as folder:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
       aware = [name for name, path in saved_models.items() if fake_quantized(path)]
-      judgement = judge(variants, rides, compression, evaluation.bootstrap, aware)
-      _write_report(output_dict['report'], judgement, variants, rides, compression.budget)
+      judgement = judge(variants, examples, compression, evaluation.bootstrap, aware)
+      _write_report(output_dict['report'], judgement, variants, examples, compression.budget)
       chosen = judgement.chosen
       if chosen is not None:
         model = artifact_utils.get_single_instance(output_dict['model'])
         model.set_string_custom_property('variant', chosen.variant.name)
         saved_model, version = saved_models[chosen.variant.recipe], path_utils.serving_model_dir(model.uri)
-        code_version = exec_properties['code_version']
-        write_version(version, saved_model, chosen, rides, judgement.baseline, dataset, code_version)
+        code_version, says = exec_properties['code_version'], RideVersion(dataset, examples)
+        write_version(version, saved_model, chosen, examples, judgement.baseline, says, code_version)
     _write_blessing(artifact_utils.get_single_instance(output_dict['blessing']), chosen is not None)
 
 
@@ -74,13 +76,13 @@ def _saved_models(input_dict: Artifacts) -> dict[str, str]:
 
 
 def _write_report(
-  artifacts: list[types.Artifact], judgement: Judgement, variants: list[Variant], rides: EvalRides, budget: Budget
+  artifacts: list[types.Artifact], judgement: Judgement, variants: list[Variant], examples: EvalExamples, budget: Budget
 ) -> None:
   uri = artifact_utils.get_single_uri(artifacts)
-  text = report(judgement, variants, rides, budget).to_json() + '\n'
+  text = report(judgement, variants, examples, budget).to_json() + '\n'
   io_utils.write_string_file(os.path.join(uri, REPORT_FILE), text)
   with fileio.open(os.path.join(uri, PREDICTIONS_FILE), 'wb') as file:
-    file.write(predictions(judgement, rides))
+    file.write(predictions(judgement, examples))
 
 
 def _write_blessing(blessing: types.Artifact, is_blessed: bool) -> None:
@@ -93,10 +95,11 @@ class CompressionGate(base_component.BaseComponent):
   """Runs every variant's file and blesses the smallest one that keeps the budget.
 
   Outputs: `blessing`, as TFX's InfraValidator writes it; `model`, the version
-  to push, with the chosen file, its manifest and golden rides under
+  to push, with the chosen file, its manifest and golden examples under
   `assets.extra` (empty where none was chosen); `report`, see
   `components.compression_gate.report`. A variant that crashes is lost with a
-  reason; a budget that none keeps is a result and no failure.
+  reason; a budget that none keeps is a result and no failure. `judge` takes any
+  `models.protocols.EvalExamples`, and `write_version` any `Version`.
 
   ```
   gate = CompressionGate(
@@ -109,12 +112,12 @@ class CompressionGate(base_component.BaseComponent):
 
   Args:
     variants: of a `QuantizationRewriter`.
-    examples: raw rides; the eval split is used.
+    examples: raw ones; the eval split is used.
     models: the SavedModels that the variants were converted from, by recipe
       name.
     compression: schemes, budget, measurement.
     evaluation: slices, resamples.
-    dataset: of the rides.
+    dataset: of the examples.
     code_version: part of the cache key, and of the manifest.
   """
 

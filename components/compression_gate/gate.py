@@ -1,85 +1,16 @@
-"""The gate itself: runs every variant on the eval rides, compares it with the baseline, and decides."""
+"""The gate itself: runs every variant on the eval split, compares it with the baseline, and decides."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
-import tensorflow as tf
-
 from components.compression_gate.budget import BASELINE, Candidate, Choice, Miss, Variant, choose, misses, notes
 from components.compression_gate.measuring import Measured, measure
-from components.fare_evaluator.slices import slice_name
 from configs.compression import Compression, Precision
-from configs.dataset import LABEL, TIME, Dataset
 from configs.errors import FailedError
-from configs.evaluation import Slices
-from configs.features import Features
-from models.metrics import compare
-from models.rides import RawRides, read_raw_rides
-from transforms.engineering import rides
-from transforms.slicing import slice_columns
-
-
-@dataclasses.dataclass(frozen=True)
-class EvalRides(RawRides):
-  """Raw rides and where they belong.
-
-  Attributes:
-    codes: int64 [rides] by the names in `transforms.names.SLICES`.
-    slices: bool [rides] by the name of the slice; none is empty.
-  """
-
-  codes: Mapping[str, np.ndarray]
-  slices: Mapping[str, np.ndarray]
-
-
-def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> EvalRides:
-  """Reads gzip TFRecords of raw tf.Examples, in the order of the sorted files.
-
-  Args: dataset: names the columns and the airports.
-  Raises: FailedError: there is no ride.
-  """
-  try:
-    raw = read_raw_rides(files, dataset)
-  except ValueError:
-    raise FailedError(
-      'The eval split holds no ride, so no variant can be judged: give rides of more time stamps, or change '
-      'split.eval_share or split.seed.'
-    ) from None
-  return _sliced(raw, dataset, slices)
-
-
-def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slices) -> EvalRides:
-  """Rides in memory as the gate takes them.
-
-  Args:
-    columns: canonical ones [rides] by name, the label included; at least one ride.
-    dataset: names the columns and the airports.
-    slices: the Evaluator's.
-  """
-  inputs = {name: np.asarray(columns[name], np.int32 if name == TIME else np.float32) for name in dataset.raw_inputs()}
-  return _sliced(RawRides(inputs, np.asarray(columns[LABEL], np.float32)), dataset, slices)
-
-
-def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
-  codes = _codes(raw, dataset, slices)
-  return EvalRides(raw.columns, raw.fares, codes, _masks(codes, slices))
-
-
-def _codes(raw: RawRides, dataset: Dataset, slices: Slices) -> dict[str, np.ndarray]:
-  # Slices are made of time and place, which every choice of features reads alike.
-  ride = rides({name: tf.constant(column) for name, column in raw.columns.items()}, dataset, Features())
-  return {name: codes.numpy() for name, codes in slice_columns(ride, slices, dataset.city).items()}
-
-
-def _masks(codes: Mapping[str, np.ndarray], slices: Slices) -> dict[str, np.ndarray]:
-  return {
-    slice_name(feature, int(value), slices): found == value
-    for feature, found in codes.items()
-    for value in np.unique(found)
-  }
+from models.metrics import Comparison
+from models.protocols import EvalExamples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +41,7 @@ class Judgement:
 
 def judge(
   variants: Sequence[Variant],
-  rides: EvalRides,
+  examples: EvalExamples,
   compression: Compression,
   resamples: int,
   quantization_aware: Collection[str] = (),
@@ -119,17 +50,17 @@ def judge(
 
   Args:
     variants: all of them, also those without a file.
-    rides: the eval split.
+    examples: the eval split.
     compression: schemes, budget, measurement.
     quantization_aware: names of the recipes that were trained for integers.
   Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
-  measured, crashed = measure(files, rides.columns, compression.measurement)
+  measured, crashed = measure(files, examples.columns, compression.measurement, examples.contract)
   unmade = {variant.name: variant.reason for variant in variants if variant.path is None}
   lost = {variant.name: (unmade | crashed)[variant.name] for variant in variants if variant.name not in measured}
   baseline = _baseline([variant for variant in variants if variant.name in measured], compression, lost)
-  candidates = _candidates(variants, measured, baseline, rides, resamples)
+  candidates = _candidates(variants, measured, baseline, examples, resamples)
   missed = {name: misses(candidate, compression.budget) for name, candidate in candidates.items()}
   return Judgement(
     choose(candidates, missed),
@@ -152,14 +83,21 @@ def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mappi
 
 
 def _candidates(
-  variants: Sequence[Variant], measured: Mapping[str, Measured], baseline: str, rides: EvalRides, resamples: int
+  variants: Sequence[Variant],
+  measured: Mapping[str, Measured],
+  baseline: str,
+  examples: EvalExamples,
+  resamples: int,
 ) -> dict[str, Candidate]:
-  base = measured[baseline].fares
+  metric, base = examples.metric, measured[baseline].predictions
+
+  def compared(name: str) -> Comparison:
+    predictions = measured[name].predictions
+    return metric.compare(examples.labels, predictions, base, examples.groups, examples.slices, resamples)
+
   return {
     variant.name: Candidate(
-      variant,
-      measured[variant.name],
-      compare(rides.fares, measured[variant.name].fares, base, rides.seconds, rides.slices, resamples),
+      variant, measured[variant.name], compared(variant.name), metric.name, examples.contract.terms
     )
     for variant in variants
     if variant.name in measured

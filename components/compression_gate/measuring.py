@@ -1,4 +1,4 @@
-"""What lite files do with the eval rides, in processes of their own: fares, time, memory."""
+"""What lite files do with the eval split, in processes of their own: predictions, time, memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 
 from configs.compression import Measurement
-from models.lite.client import LiteFileError
+from models.lite.interpreter import AnyFile, LiteFileError
 from models.lite.process import LiteCrashError, LiteProcess
+from models.protocols import FileContract
 from models.release import Latency
 
 Answer = TypeVar('Answer')
@@ -28,14 +29,16 @@ class Bench:
   Attributes: lost: one sentence by the name of each file that can't be used or whose process crashed.
   """
 
-  def __init__(self, files: Mapping[str, pathlib.Path], threads: int) -> None:
+  def __init__(self, files: Mapping[str, pathlib.Path], threads: int, contract: FileContract | None = None) -> None:
     """Starts nothing yet.
 
-    Args: files: by name.
+    Args:
+      files: by name.
+      contract: of each file; that of any file where it is left out.
     """
     self.lost: dict[str, str] = {}
     self._files = files
-    self._processes = {name: LiteProcess(path, threads) for name, path in files.items()}
+    self._processes = {name: LiteProcess(path, threads, contract=contract) for name, path in files.items()}
     self._alive: list[str] = []
 
   def __enter__(self) -> Bench:
@@ -95,7 +98,7 @@ class Bench:
 
 
 _BATCH_SHARE = 10
-"""The larger batch is run this many times more rarely than the single ride: its calls are longer and vary less."""
+"""The larger batch is run this many times more rarely than the single example: its calls are longer and vary less."""
 
 _BATCH_MICROSECONDS = 20_000.0
 """What a visit may spend on the larger batch, so that big models don't take minutes."""
@@ -106,52 +109,58 @@ class Measured:
   """What running one file gave.
 
   Attributes:
-    fares: float32 [rides], finite.
-    latency_us: of one ride.
-    latency_batch_us: of `Measurement.batch` rides at once.
+    predictions: float32 [examples], finite.
+    latency_us: of one example.
+    latency_batch_us: of `Measurement.batch` examples at once.
     peak_bytes: by how much loading the file and running that batch raised the peak of the process's resident memory.
   """
 
-  fares: np.ndarray
+  predictions: np.ndarray
   latency_us: Latency
   latency_batch_us: Latency
   peak_bytes: int
 
 
 def measure(
-  files: Mapping[str, pathlib.Path], rides: Mapping[str, np.ndarray], measurement: Measurement
+  files: Mapping[str, pathlib.Path],
+  columns: Mapping[str, np.ndarray],
+  measurement: Measurement,
+  contract: FileContract | None = None,
 ) -> tuple[dict[str, Measured], dict[str, str]]:
   """Runs every file, each in a process of its own, with LiteRT's default delegates.
 
   Args:
     files: by name.
-    rides: raw columns [rides] by name, at least one ride.
+    columns: raw ones [examples, ...] by name, at least one example.
+    contract: of each file.
   Returns: What each file gave, and one sentence for each file that was lost: it can't be loaded, its process crashed or
-    hung, or a fare is no number.
+    hung, or a prediction is no number.
   """
-  single, batch = _batch(rides, 1), _batch(rides, measurement.batch)
-  with Bench(files, measurement.threads) as bench:
+  single, batch = _batch(columns, 1), _batch(columns, measurement.batch)
+  terms = (contract or AnyFile()).terms
+  with Bench(files, measurement.threads, contract) as bench:
     first = bench.ask_all(lambda process: _first_batch(process, batch))
-    fares = bench.ask_all(lambda process: process.predict(rides))
-    for name, found in fares.items():
+    predictions = bench.ask_all(lambda process: process.predict(columns))
+    for name, found in predictions.items():
       if not np.isfinite(found).all():
-        bench.lose(name, f'It gives no number for {np.sum(~np.isfinite(found)):,} of {len(found):,} rides.')
+        lost = int(np.sum(~np.isfinite(found)))
+        bench.lose(name, f'It gives no number for {lost:,} of {len(found):,} {terms.examples}.')
     batch_calls = {name: _batch_calls(duration, measurement) for name, (duration, _) in first.items()}
     times = _rounds(bench, measurement.rounds, single, measurement.calls, batch, batch_calls)
     measured = {}
     for name in bench.names:
       one, many = map(_latency, times[name])
-      measured[name] = Measured(fares[name], one, many, peak_bytes=first[name][1])
+      measured[name] = Measured(predictions[name], one, many, peak_bytes=first[name][1])
     return measured, bench.lost
 
 
-def _batch(rides: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
-  """As many rides as that; where there are fewer, they come again."""
-  return {name: np.resize(column, count) for name, column in rides.items()}
+def _batch(columns: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+  """As many examples as that; where there are fewer, they come again."""
+  return {name: np.resize(column, (count, *column.shape[1:])) for name, column in columns.items()}
 
 
 def _first_batch(process: LiteProcess, batch: Mapping[str, np.ndarray]) -> tuple[float, int]:
-  """Microseconds, and the peak of memory before more rides than these came in."""
+  """Microseconds, and the peak of memory before more examples than these came in."""
   duration = float(process.time(batch, 1)[0])
   return duration, process.peak_bytes
 
@@ -168,7 +177,7 @@ def _rounds(
   batch: Mapping[str, np.ndarray],
   batch_calls: Mapping[str, int],
 ) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]:
-  """Microseconds of each call by round, of one ride and of the batch.
+  """Microseconds of each call by round, of one example and of the batch.
 
   A round visits every file once, one after the other and nothing beside it; its order is drawn anew, so that no file
   always follows the same neighbour.

@@ -1,4 +1,4 @@
-"""The report of the gate: `compression.json`, and each eval ride with its predictions."""
+"""The report of the gate: `compression.json`, and each eval example with its predictions."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from components.compression_gate.budget import Candidate, Variant, file_variant, frontier
-from components.compression_gate.gate import EvalRides, Judgement, judge
+from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
 from configs.compression import Budget, Compression
-from configs.dataset import COORDINATES, LABEL, TIME
 from configs.errors import UserError
-from configs.records import RESAMPLES, Estimate
+from configs.records import RESAMPLES
 from models.metrics import SliceErrors
+from models.protocols import EvalExamples, Metric
 
 PREDICTIONS_FILE = 'predictions.parquet'
-"""One row per eval ride; see `predictions`."""
+"""One row per eval example; see `predictions`."""
 
 
 def judge_files(
-  files: Iterable[str | os.PathLike[str]], rides: EvalRides, compression: Compression, resamples: int = RESAMPLES
+  files: Iterable[str | os.PathLike[str]], examples: EvalExamples, compression: Compression, resamples: int = RESAMPLES
 ) -> CompressionRecord:
   """The gate's verdict on lite files, wherever they come from.
 
   Args:
     files: each called `<recipe>.<scheme>.tflite`, as the QuantizationRewriter calls them. `dense.float32.tflite`,
       or the first whose scheme has precision float32, is what the others' errors are compared with.
-    rides: the eval split.
+    examples: the eval split.
     compression: schemes, budget, measurement.
     resamples: number of draws of an interval.
 
@@ -47,27 +47,29 @@ def judge_files(
   for name, count in collections.Counter(variant.name for variant in variants).items():
     if count > 1:
       raise UserError(f"{count} of the files are called '{name}.tflite'; each needs a name of its own.")
-  return report(judge(variants, rides, compression, resamples), variants, rides, compression.budget)
+  return report(judge(variants, examples, compression, resamples), variants, examples, compression.budget)
 
 
-def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, budget: Budget) -> CompressionRecord:
+def report(
+  judgement: Judgement, variants: Sequence[Variant], examples: EvalExamples, budget: Budget
+) -> CompressionRecord:
   """The judgement as `compression.json` has it.
 
   Returns: All variants in their order; what is not known of a lost one is null.
   """
   candidates = judgement.candidates
-  rmse = {name: candidate.errors.rmse.value for name, candidate in candidates.items()}
-  smallest = frontier({name: (candidate.bytes, rmse[name]) for name, candidate in candidates.items()})
-  fastest = frontier({name: (candidate.microseconds, rmse[name]) for name, candidate in candidates.items()})
+  error = {name: candidate.errors.error.value for name, candidate in candidates.items()}
+  smallest = frontier({name: (candidate.bytes, error[name]) for name, candidate in candidates.items()})
+  fastest = frontier({name: (candidate.microseconds, error[name]) for name, candidate in candidates.items()})
   return CompressionRecord(
     chosen=judgement.choice.chosen,
     reason=judgement.choice.reason,
     baseline=judgement.baseline,
-    rides=len(rides),
+    rides=len(examples),
     budget=budget,
     notes=tuple(judgement.notes),
     variants=tuple(
-      _row(variant, candidates.get(variant.name), budget).model_copy(
+      _row(variant, candidates.get(variant.name), examples.metric, budget).model_copy(
         update={
           'within_budget': variant.name in candidates and not judgement.missed[variant.name],
           'frontier_size': variant.name in smallest,
@@ -80,15 +82,12 @@ def report(judgement: Judgement, variants: Sequence[Variant], rides: EvalRides, 
   )
 
 
-def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> JudgedVariant:
+def _row(variant: Variant, candidate: Candidate | None, metric: Metric, budget: Budget) -> JudgedVariant:
   """A variant with all that is known of it; what is set is written, so what is not known is null."""
   known = dict(variant.facts)
   if candidate is None:
     return JudgedVariant(
-      **known,
-      rmse=None,
-      mae=None,
-      rmse_ratio=None,
+      **known | metric.figures(None),
       worst_slice=None,
       slices=(),
       latency_us=None,
@@ -97,34 +96,29 @@ def _row(variant: Variant, candidate: Candidate | None, budget: Budget) -> Judge
     )
   errors, worst = candidate.errors, candidate.worst_slice(budget)
   return JudgedVariant(
-    **known,
-    rmse=errors.rmse,
-    mae=errors.mae,
-    rmse_ratio=errors.rmse_ratio,
-    worst_slice=_slice(*worst) if worst else None,
-    slices=tuple(_slice(name, found) for name, found in errors.slices.items()),
+    **known | metric.figures(errors),
+    worst_slice=_slice(*worst, metric) if worst else None,
+    slices=tuple(_slice(name, found, metric) for name, found in errors.slices.items()),
     latency_us=candidate.measured.latency_us,
     latency_batch_us=candidate.measured.latency_batch_us,
     peak_bytes=candidate.measured.peak_bytes,
   )
 
 
-def _slice(name: str, errors: SliceErrors) -> SliceError:
-  return SliceError(name=name, rides=errors.rides, rmse=Estimate(errors.rmse), rmse_ratio=errors.rmse_ratio)
+def _slice(name: str, errors: SliceErrors, metric: Metric) -> SliceError:
+  return SliceError.model_validate({'name': name, 'rides': errors.examples} | metric.slice_figures(errors))
 
 
-def predictions(judgement: Judgement, rides: EvalRides) -> bytes:
+def predictions(judgement: Judgement, examples: EvalExamples) -> bytes:
   """The content of `predictions.parquet`.
 
-  Returns: Columns: `pickup_seconds` (int32), the coordinates (float32 degrees, NaN where missing), `fare_amount`, the
-    slices' codes by their names in `transforms.names.SLICES` (int8), and the float32 predictions of the baseline and of
-    the chosen variant, each under the variant's name.
+  Returns: The columns that `EvalExamples.shown` gives, and the float32 predictions of the baseline and of the chosen
+    variant, each under the variant's name.
   """
-  columns = {name: pa.array(rides.columns[name]) for name in (TIME, *COORDINATES)} | {LABEL: pa.array(rides.fares)}
-  columns |= {name: pa.array(codes, pa.int8()) for name, codes in rides.codes.items()}
+  columns = {name: pa.array(column) for name, column in examples.shown().items()}
   for name in (judgement.baseline, judgement.choice.chosen):
     if name is not None:
-      columns[name] = pa.array(judgement.candidates[name].measured.fares)
+      columns[name] = pa.array(judgement.candidates[name].measured.predictions)
   sink = pa.BufferOutputStream()
   pq.write_table(pa.table(columns), sink)
   return bytes(sink.getvalue())

@@ -40,7 +40,7 @@ class PruningTrainer(trainer.Trainer):
   All of the work is in `models.run_fn.run_fn`. Outputs: as TFX's Trainer `model`, which is the served recipe's, and
   `model_run`, with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel
   under `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each
-  recipe by itself.
+  recipe by itself. `models.recipe_training.RecipeTraining` trains whatever keeps to `models.protocols`.
 
   ```
   trainer = PruningTrainer(
@@ -52,9 +52,9 @@ class PruningTrainer(trainer.Trainer):
   ```
 
   Args:
-    examples: transformed rides; the train and eval splits are used.
+    examples: transformed ones; the train and eval splits are used.
     transform_graph: the fitted Transform graph.
-    dataset: of the rides; `DATASET` of it is kept beside the model.
+    dataset: of the examples; `DATASET` of it is kept beside the model.
     features: which features are embedded.
     model: the dense layers.
     training: the base's training, the recipes, and which one is served.
@@ -66,8 +66,8 @@ class PruningTrainer(trainer.Trainer):
   USER_FN = 'models.run_fn.run_fn'
   """What the executor calls."""
   DATASET = Part.all_but(Dataset, 'path', 'rules.max_quarantined_share')
-  """What `USER_FN` reads: all that decides which rides become which columns is kept beside the model, as predictions
-  for other rides go by it."""
+  """What `USER_FN` reads: all that decides which examples become which columns is kept beside the model, as
+  predictions for others go by it."""
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(PruningTrainerExecutor)
 
   def __init__(

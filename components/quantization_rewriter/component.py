@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 
-import tensorflow_transform as tft
 from tfx.components.trainer.rewriting import rewriter
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
@@ -33,12 +32,11 @@ from configs.parts import Part
 from configs.recipe import Recipe
 from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile
+from models.lite.rides import ride_variants
 from models.lite.variants import Variants
-from models.rides import read_raw_rides, read_rides
 from models.settings import Settings
 from models.versions import is_saved_model
 from models.whole_files import write_whole
-from transforms.catalogue import categoricals
 
 
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
@@ -186,7 +184,7 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
       'sparsity': sum(layer.zeros for layer in lite.layers) / size,
       'distinct_weights': max(layer.distinct for layer in lite.layers),
       'types': {layer.name: layer.type for layer in lite.layers},
-      'calibration_rides': variants.calibration_rides(recipe, scheme),
+      'calibration_rides': variants.calibrated_on(recipe, scheme),
       'difference': lite.difference,
       'seconds': time.monotonic() - start,
       'reason': None,
@@ -200,17 +198,11 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Writes the variants; raises `FailedError` where there is none."""
     settings = Settings.from_json(exec_properties | {'model': exec_properties['fare_model']})
-    graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict['transform_graph']))
-    spec = graph.transformed_feature_spec()
-    known = categoricals(settings.dataset, settings.features)
-    # A reduction may have taken some of them.
-    embedded = [feature.name for feature in known if feature.name in spec]
-    training = split_files(input_dict['transformed_examples'], 'train')
-    variants = Variants(
+    variants = ride_variants(
       settings,
-      graph.transform_features_layer(),
-      read_rides(training, spec, embedded),
-      read_raw_rides(split_files(input_dict['examples'], 'eval'), settings.dataset),
+      artifact_utils.get_single_uri(input_dict['transform_graph']),
+      split_files(input_dict['transformed_examples'], 'train'),
+      split_files(input_dict['examples'], 'eval'),
     )
     artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
@@ -234,7 +226,7 @@ class QuantizationRewriter(base_component.BaseComponent):
   """One TFLite file per training recipe and conversion scheme, each validated after writing.
 
   Output: `variants`, with the files and `variants.json`; a variant that can't be made has a reason there instead of a
-  file.
+  file. `rewrite_all` takes any `Variants`: of a `models.protocols.Build` and `RawInputs`.
 
   ```
   models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
@@ -248,7 +240,7 @@ class QuantizationRewriter(base_component.BaseComponent):
   ```
 
   Args:
-    examples: raw rides; files are validated with the eval split.
+    examples: raw ones; files are validated with the eval split.
     transformed_examples: of the train split, for calibration.
     transform_graph: the fitted Transform graph, the front part of every file.
     models: a Model channel per recipe name.

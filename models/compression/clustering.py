@@ -1,4 +1,4 @@
-"""Weight clustering of a fare model: each chosen kernel ends with few distinct values."""
+"""Weight clustering of a model: each chosen kernel ends with few distinct values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.keras_compat import keras
 
 
 class Clusterer:
-  """A fare model whose kernels are drawn from few centroids while it is trained.
+  """A model whose kernels are drawn from few centroids while it is trained.
 
   A kernel with zeros keeps exactly these: zero is one of its centroids.
 

@@ -23,10 +23,10 @@ from models.background import Start, at_once
 from models.checkpoints import Checkpoint
 from models.compression import layers
 from models.compression.quantization import Kept, QuantizationAware
-from models.compression.quantized_model import Range, calibration_rides
+from models.compression.quantized_model import Range, calibration_examples
 from models.compression.techniques import IN_PLACE, Situation
 from models.keras_compat import keras
-from models.rides import Rides
+from models.protocols import Examples
 from models.training import Course, DivergedError, TrainingRun, total_steps
 from models.whole_files import write_whole
 
@@ -40,7 +40,7 @@ class Finished:
   """A technique's result.
 
   Attributes:
-    weights: of the plain fare model, in the order of its `get_weights()`.
+    weights: of the plain model, in the order of its `get_weights()`.
     ranges: of the activations, where the technique is quantization.
   """
 
@@ -99,8 +99,8 @@ class Prepared(NamedTuple):
   """A technique, ready to train.
 
   Attributes:
-    finish: gives, once it has run, the weights of the plain fare model in the order of its `get_weights()`, and the
-      ranges of the activations, if the technique is quantization.
+    finish: gives, once it has run, the weights of the plain model in the order of its `get_weights()`, and the ranges
+      of the activations, if the technique is quantization.
   """
 
   training: TrainingRun
@@ -114,9 +114,9 @@ class Preparations:
   weights of one after the other. What does not depend on the weights can be made ahead, while these are still trained.
   """
 
-  def __init__(self, build: Callable[[], keras.Model], rides: Rides, training: Training) -> None:
+  def __init__(self, build: Callable[[], keras.Model], examples: Examples, training: Training) -> None:
     """Takes what all techniques have in common; see `Compressor`."""
-    self._build, self._rides, self._training = build, rides, training
+    self._build, self._examples, self._training = build, examples, training
     self._shared: dict[str, tuple[QuantizationAware, TrainingRun]] = {}
     self._ahead: dict[str, tuple[Prepared, list[tf.Variable]]] = {}
 
@@ -170,7 +170,7 @@ class Preparations:
     variables = model.weights
     config = recipe.technique(technique)
     tuned = fine_tuned(self._training, config.fine_tuning)
-    steps = total_steps(len(self._rides), tuned)
+    steps = total_steps(len(self._examples), tuned)
     situation = Situation(_kept(model, recipe.before(technique)), steps, self._training.seed)
     wrapped = IN_PLACE[technique](model, config, situation)
 
@@ -179,17 +179,17 @@ class Preparations:
       # Adding zero turns -0, a pruned negative weight, into 0.
       return [variable.numpy() + np.float32(0) for variable in variables], {}
 
-    return Prepared(TrainingRun(wrapped.model, self._rides, tuned, probes=wrapped.probes), finish)
+    return Prepared(TrainingRun(wrapped.model, self._examples, tuned, probes=wrapped.probes), finish)
 
   def _quantization(self, recipe: Recipe, weights: list[np.ndarray]) -> Prepared:
     aware, training = self._aware(recipe, weights)
-    rides = calibration_rides(self._rides, self._training.seed)
+    examples = calibration_examples(self._examples, self._training.seed)
     aware.settle()
-    aware.calibrate(rides)
+    aware.calibrate(examples)
 
     def finish() -> tuple[list[np.ndarray], dict[str, Range]]:
       aware.settle()
-      aware.calibrate(rides)
+      aware.calibrate(examples)
       return aware.plain.get_weights(), aware.ranges
 
     return Prepared(training, finish)
@@ -210,7 +210,7 @@ class Preparations:
     kept = _kept(plain, recipe.before('quantization'))
     aware = QuantizationAware(plain, recipe.quantization, kept)
     tuned = fine_tuned(self._training, recipe.quantization.fine_tuning)
-    made = aware, TrainingRun(aware.model, self._rides, tuned)
+    made = aware, TrainingRun(aware.model, self._examples, tuned)
     if structure and aware.fits(kept):
       self._shared[structure] = made
     return made
@@ -254,10 +254,10 @@ class Compressed:
   """What a recipe made of the base; `models.recipe_training` makes models of it.
 
   Attributes:
-    weights: of the plain fare model, in the order of its `get_weights()`; kernels that are quantized are on their 8-bit
+    weights: of the plain model, in the order of its `get_weights()`; kernels that are quantized are on their 8-bit
       grid.
-    ranges: activation ranges of a quantized model by layer name, in the unit of the activation (for `fare` the city's
-      currency, for tanh what goes into it); `input` is that of the dense core's inputs.
+    ranges: activation ranges of a quantized model by layer name, in the unit of the activation (of the output the
+      labels', for tanh what goes into it); `input` is that of the dense core's inputs.
     stages: one per technique, in order.
   """
 
@@ -296,7 +296,7 @@ class Compressor:
     self,
     build: Callable[[], keras.Model],
     base_weights: list[np.ndarray],
-    rides: Rides,
+    examples: Examples,
     training: Training,
     checkpoints: str | None = None,
     start: Start = at_once,
@@ -305,21 +305,21 @@ class Compressor:
     """Takes the base.
 
     Args:
-      build: gives a fresh untrained fare model at each call.
+      build: gives a fresh untrained model at each call.
       base_weights: of the trained base, in the order of its `get_weights()`.
       training: of the base; a recipe's fine-tunings change its length and rate.
       checkpoints: folder in which a killed run finds what it had; None keeps nothing.
       start: runs a training, here and now or in another thread.
-      preparations: what was made ahead, for the same model, rides and training.
+      preparations: what was made ahead, for the same model, examples and training.
     """
     self._base_weights = [array.copy() for array in base_weights]
-    self._rides = rides
+    self._examples = examples
     self._training = training
     self._checkpoints = checkpoints
     self._start = start
     self._finished: dict[str, Finished] = {}
     self._running: dict[str, _Running] = {}
-    self._preparations = preparations or Preparations(build, rides, training)
+    self._preparations = preparations or Preparations(build, examples, training)
 
   def begin(self, recipes: Sequence[Recipe]) -> None:
     """Starts one technique of each recipe that has one left, as soon as those before it are finished.

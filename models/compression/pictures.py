@@ -35,15 +35,15 @@ _FEWEST = 0.7
 """Where the axis of counts begins: one weight has to be seen."""
 
 
-def draw_base(curves: Mapping[str, Sequence[float | None]], currency: str) -> tuple[Markup, ...]:
+def draw_base(curves: Mapping[str, Sequence[float | None]], unit: str) -> tuple[Markup, ...]:
   """Draws loss and RMSE against the epoch, each of both splits.
 
   Args:
     curves: of `history.json`, by name; one that is missing is left out.
-    currency: of the RMSE.
+    unit: of the RMSE.
   """
   charts = []
-  for metric, label in (('loss', 'loss'), ('rmse', f'RMSE ({currency})' if currency else 'RMSE')):
+  for metric, label in (('loss', 'loss'), ('rmse', f'RMSE ({unit})' if unit else 'RMSE')):
     lines = [
       Series(name, style, _known(curves['epoch']), _known(curves[key]))
       for name, style, key in (('train', 's0', metric), ('eval', 's1', f'val_{metric}'))

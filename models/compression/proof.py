@@ -15,6 +15,7 @@ from configs.layer_names import OUTPUT_LAYER, hidden_depth
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models import serving
 from models.compression.techniques import PROMISES
+from models.protocols import Terms
 
 BINS = 64
 """Of a histogram."""
@@ -181,18 +182,19 @@ class NoEffectError(FailedError):
   """An exported model is not what its recipe promises."""
 
 
-def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_prediction: float) -> None:
+def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_prediction: float, terms: Terms) -> None:
   """Reads an exported model back and checks every promise of its recipe.
 
   Args:
     base_dir: the SavedModel of the dense base that it was fine-tuned from.
-    largest_prediction: the largest fare that the base predicts on the training split, in the city's currency; the
-      output's range has to reach it.
+    largest_prediction: the largest that the base says on the training split, in the labels' unit; the output's range
+      has to reach it.
+    terms: for the message.
   Raises: NoEffectError: a promise is not kept; one sentence with recipe, layer, what was promised and what was found.
   """
   weights = serving.read_weights(saved_model_dir)
   found, base = serving.kernels(weights), serving.kernels(serving.read_weights(base_dir))
-  claims = _Claims(recipe, found, base)
+  claims = _Claims(recipe, found, base, terms)
   claims.same_layers()
   claims.no_training_wrapper(weights)
   claims.pruned_as_promised()
@@ -253,8 +255,10 @@ def promised_zeros(pruning: Pruning, shape: tuple[int, ...], sparsity: float) ->
 class _Claims:
   """The promises of one recipe about the kernels of one exported model."""
 
-  def __init__(self, recipe: Recipe, found: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray]) -> None:
-    self._recipe, self._found, self._base = recipe, found, base
+  def __init__(
+    self, recipe: Recipe, found: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray], terms: Terms
+  ) -> None:
+    self._recipe, self._found, self._base, self._terms = recipe, found, base, terms
     self._targets = sparsity_targets(recipe.pruning, found)
     self._clustered = clustered_layers(recipe.clustering, found)
     self._quantized = quantized_layers(recipe.quantization, found)
@@ -346,7 +350,7 @@ class _Claims:
         self._fail(layer, 'a calibrated output range', 'the one that tfmot starts from, -6 to 6')
     if OUTPUT_LAYER in self._quantized and ranges[OUTPUT_LAYER][1] < _HEADROOM * largest_prediction:
       found = f'one that saturates at {ranges[OUTPUT_LAYER][1]:.2f}'
-      self._fail(OUTPUT_LAYER, f'a range for fares of up to {largest_prediction:.2f}', found)
+      self._fail(OUTPUT_LAYER, f'a range for {self._terms.predictions} of up to {largest_prediction:.2f}', found)
 
   def _nothing_else_quantized(self, nodes: Mapping[str, int], kernels: Iterable[str]) -> None:
     if nodes and self._recipe.quantization is None:

@@ -1,4 +1,4 @@
-"""Magnitude pruning of a fare model, and masks of whole blocks where tfmot's own are not aligned."""
+"""Magnitude pruning of a model, and masks of whole blocks where tfmot's own are not aligned."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _TWO_OF_FOUR = 0.5
 
 
 class Pruner:
-  """A fare model whose smallest weights become zero while it is trained.
+  """A model whose smallest weights become zero while it is trained.
 
   Attributes: probes: curves of the sparsity, in total and per layer.
   """

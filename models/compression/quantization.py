@@ -1,4 +1,4 @@
-"""Quantization-aware training of a fare model: the dense core computes with the rounding of 8 bits.
+"""Quantization-aware training of a model: the dense core computes with the rounding of 8 bits.
 
 tfmot's collaborative schemes decide once for the whole model. They share one quantizer between all layers, whose
 `preserve_sparsity` goes off for good at the first layer without zeros: pruned and clustered layers after it silently
@@ -21,7 +21,6 @@ from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.pr
 )
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry
 
-from configs.layer_names import OUTPUT_LAYER
 from configs.recipe import Quantization
 from models.compression import layers
 from models.compression.quantized_model import (
@@ -40,9 +39,8 @@ from models.compression.quantized_model import (
   quantized_core,
   quantized_names,
 )
-from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
-from models.rides import Rides
+from models.protocols import Examples
 
 
 class Kept(NamedTuple):
@@ -159,7 +157,7 @@ class _Registry(tfmot.quantization.keras.QuantizeRegistry):
       config = default_8bit_quantize_registry.Default8BitQuantizeConfig([], [], quantize_output=True)
     else:
       config = _config(layer, self._kept.get(layer.name, Kept()))
-    # Not the moving average of the default: it forgets the few dearest rides within some hundred steps, and what is
+    # Not the moving average of the default: it forgets the few highest examples within some hundred steps, and what is
     # cut off has no gradient. This range starts where the calibration put it, and only widens.
     config.activation_quantizer = tfmot.quantization.keras.quantizers.AllValuesQuantizer(
       num_bits=8, per_axis=False, symmetric=False, narrow_range=False
@@ -217,7 +215,7 @@ _MOVING = (_quantizers.MovingAverageQuantizer, _quantizers.AllValuesQuantizer)
 
 
 class QuantizationAware:
-  """A fare model in quantization-aware training.
+  """A model in quantization-aware training.
 
   Attributes:
     model: to train; embeddings and other layers outside of the dense core are shared with the plain model.
@@ -239,9 +237,9 @@ class QuantizationAware:
     core = layers.dense_core(plain)
     scheme = PreservingScheme(kept, _dropouts_ahead(core, self._names))
     self._core = quantized_core(core, core.layers, self._names, scheme)
-    self.model = layers.recompose(plain, {DENSE_CORE: self._core} | self._custom)
+    self.model = layers.recompose(plain, {layers.DENSE_CORE: self._core} | self._custom)
     nothing = keras.Sequential([keras.Input(core.input_shape[1:]), keras.layers.Activation('linear')])
-    self._front = layers.recompose(plain, {DENSE_CORE: nothing})
+    self._front = layers.recompose(plain, {layers.DENSE_CORE: nothing})
     self.ranges: dict[str, Range] = {}
     self._keep_the_others(kept)
     self._mask(kept)
@@ -280,23 +278,23 @@ class QuantizationAware:
       elif inner.name in dense:
         dense[inner.name].set_weights([inner.kernel.numpy(), inner.bias.numpy()])
 
-  def calibrate(self, rides: Rides) -> None:
-    """Sets all activation ranges to what rides produce with the settled weights.
+  def calibrate(self, examples: Examples) -> None:
+    """Sets all activation ranges to what examples produce with the settled weights.
 
-    The output's range also holds the fares of these rides and what it held before: neither a true fare nor one that was
-    predicted once is cut off.
+    The output's range also holds the labels of these examples and what it held before: neither a label nor a prediction
+    is cut off.
 
-    Args: rides: as `calibration_rides` chooses them.
+    Args: examples: as `calibration_examples` chooses them.
     """
-    self._calibrate_custom(rides)
+    self._calibrate_custom(examples)
     custom = {name: found for name, wrapper in self._custom.items() if (found := output_range(wrapper))}
-    fares = float(rides.fares.min()), float(rides.fares.max())
-    at_least = {OUTPUT_LAYER: hull(fares, self.ranges.get(OUTPUT_LAYER, fares))}
+    labels, output = (float(examples.labels.min()), float(examples.labels.max())), layers.output_name(self.plain)
+    at_least = {output: hull(labels, self.ranges.get(output, labels))}
     if custom:
       # One scale from the custom layer into the core; two would round twice.
       at_least[INPUT] = hull(*custom.values())
     steps = _steps(self.plain, self._names)
-    features = self._front(_inputs(self._front, rides), training=False).numpy()
+    features = self._front(_inputs(self._front, examples), training=False).numpy()
     self.ranges = custom | activation_ranges(features, steps, steps[0].name in self._names, at_least)
     assign_ranges(self.model, self.ranges)
 
@@ -314,11 +312,11 @@ class QuantizationAware:
         ((weight, _, variables),) = layer._weight_vars
         set_mask(variables, weight.numpy(), what)
 
-  def _calibrate_custom(self, rides: Rides) -> None:
+  def _calibrate_custom(self, examples: Examples) -> None:
     for name, wrapper in self._custom.items():
       if any(isinstance(quantizer, _MOVING) for quantizer in wrapper._output_quantizers):
         until = keras.Model(self.plain.inputs, self.plain.get_layer(name).output)
-        values = until([tf.constant(rides.inputs[key]) for key in self.plain.input_names])
+        values = until([tf.constant(examples.inputs[key]) for key in self.plain.input_names])
         assign_output_range(wrapper, hull((float(tf.reduce_min(values)), float(tf.reduce_max(values)))))
 
 
@@ -352,5 +350,5 @@ def _steps(plain: keras.Model, names: Collection[str]) -> list[DenseStep]:
   ]
 
 
-def _inputs(model: keras.Model, rides: Rides) -> dict[str, tf.Tensor]:
-  return {name: tf.constant(rides.inputs[name]) for name in model.input_names}
+def _inputs(model: keras.Model, examples: Examples) -> dict[str, tf.Tensor]:
+  return {name: tf.constant(examples.inputs[name]) for name in model.input_names}

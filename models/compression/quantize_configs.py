@@ -37,7 +37,7 @@ class FixedRangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
 
 
 class ClipQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
-  """For `models.fare_model.Clip`: its output range is its limit, whatever the rides are."""
+  """For `models.compression.layers.Clip`: its output range is its limit, whatever the examples are."""
 
   def get_weights_and_quantizers(
     self, layer: keras.layers.Layer

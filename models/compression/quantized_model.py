@@ -1,4 +1,4 @@
-"""Fare models with 8-bit rounding in them, by tfmot's annotations, and the ranges that 8 bits have to span."""
+"""Models with 8-bit rounding in them, by tfmot's annotations, and the ranges that 8 bits have to span."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer
 from configs.recipe import Quantization
 from models.compression import layers
 from models.compression.quantize_configs import quantize_config
-from models.fare_model import DENSE_CORE
 from models.keras_compat import keras
-from models.rides import Rides
+from models.protocols import E
 
 _LEVELS = 127
 """Largest integer; -128 is left out, so that the grid is symmetric."""
@@ -199,7 +198,7 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
   scheme = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
   members = list(layers.dense_layers(core).values())
   quantized = quantized_core(core, members, quantized_names(plain, quantization), scheme)
-  model = layers.recompose(plain, {DENSE_CORE: quantized} | custom_wrappers(plain, quantization))
+  model = layers.recompose(plain, {layers.DENSE_CORE: quantized} | custom_wrappers(plain, quantization))
   fill(model, plain, quantization, ranges)
   return model
 
@@ -235,9 +234,9 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
 
 
 _MOST = 20_000
-"""Rides that a calibration looks at; more of them cost time, and the dearest are among these anyway."""
+"""Examples that a calibration looks at; more of them cost time, and the highest are among these anyway."""
 
-_DEAREST = 1_000
+_HIGHEST = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +246,7 @@ class DenseStep:
   Attributes:
     kernel: float32 [inputs, units], on the 8-bit grid where the layer is quantized.
     bias: float32 [units].
-    activation: applied to [rides, units].
+    activation: applied to [examples, units].
     before_activation: whether the quantization comes before the activation, as with tanh, and not after it.
   """
 
@@ -259,18 +258,18 @@ class DenseStep:
   quantized: bool
 
 
-def calibration_rides(rides: Rides, seed: int, most: int = _MOST, dearest: int = _DEAREST) -> Rides:
-  """Rides to calibrate on: all, or a seeded sample with those of the highest fares in it.
+def calibration_examples(examples: E, seed: int, most: int = _MOST, highest: int = _HIGHEST) -> E:
+  """Examples to calibrate on: all, or a seeded sample with those of the highest labels in it.
 
-  The ends of a range come from few rides, and a range that leaves them out cuts their fares off.
+  The ends of a range come from few examples, and a range that leaves them out cuts their predictions off.
 
-  Args: dearest: how many of them are there for their fares.
+  Args: highest: how many of them are there for their labels.
   """
-  if len(rides) <= most:
-    return rides
-  order = np.argsort(-rides.fares, kind='stable')
-  others = np.random.default_rng(seed).permutation(order[dearest:])[: most - dearest]
-  return rides[np.sort(np.concatenate([order[:dearest], others]))]
+  if len(examples) <= most:
+    return examples
+  order = np.argsort(-examples.labels, kind='stable')
+  others = np.random.default_rng(seed).permutation(order[highest:])[: most - highest]
+  return examples[np.sort(np.concatenate([order[:highest], others]))]
 
 
 def activation_ranges(
@@ -279,7 +278,7 @@ def activation_ranges(
   """Ranges of all quantized activations, first to last; each layer sees the quantized outputs of those before it.
 
   Args:
-    features: float32 [rides, width], what enters the dense core.
+    features: float32 [examples, width], what enters the dense core.
     at_least: what a range has to hold besides the data, by its key.
   Returns: Smallest and largest value by layer name, and under `INPUT`; zero is in every range, as TFLite wants it.
   """
@@ -304,5 +303,5 @@ def activation_ranges(
 
 def _range(values: tf.Tensor, at_least: Range) -> Range:
   low, high = hull((float(tf.reduce_min(values)), float(tf.reduce_max(values))), at_least)
-  # A layer that is silent on all rides; a range of no width has no scale.
+  # A layer that is silent on all examples; a range of no width has no scale.
   return (low, high) if high > low else (0.0, 1.0)

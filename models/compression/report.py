@@ -30,7 +30,7 @@ from models.compression.records import (
   WeightHistogram,
 )
 from models.metrics import error_intervals, ratio_interval
-from models.rides import Rides
+from models.protocols import Examples
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
@@ -46,7 +46,7 @@ def training_report(
   *,
   saved_model_dir: str,
   base_dir: str,
-  held_out: Rides,
+  held_out: Examples,
   predictions: np.ndarray,
   base_predictions: np.ndarray,
   resamples: int,
@@ -57,12 +57,12 @@ def training_report(
     stages: its fine-tunings in their order; none for the dense base.
     base_dir: the SavedModel of the dense base.
     held_out: the eval split.
-    predictions: fares of `held_out` by the model, shape [rides].
+    predictions: of `held_out` by the model, shape [examples].
     base_predictions: the same by the dense base.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
-  errors = error_intervals(held_out.fares, predictions, held_out.seconds, resamples)
-  ratio = ratio_interval(held_out.fares, predictions, base_predictions, held_out.seconds, resamples)
+  errors = error_intervals(held_out.labels, predictions, held_out.groups, resamples)
+  ratio = ratio_interval(held_out.labels, predictions, base_predictions, held_out.groups, resamples)
   return TrainingReport(
     recipe=ReportedRecipe(**recipe.model_dump(mode='json', exclude_none=True)),
     base_digest=base_digest(base_dir),
@@ -87,17 +87,17 @@ def write_report(report: TrainingReport, directory: str) -> None:
     _write(os.path.join(directory, name), content)
 
 
-def write_curves(course: Course, directory: str, currency: str) -> None:
+def write_curves(course: Course, directory: str, unit: str) -> None:
   """Writes `history.json` and `loss_curve.svg` into `directory`.
 
   Args:
     course: of a training; `history.json` gets its curves as they are.
     directory: where to write; made if need be, a bucket is fine.
-    currency: of the RMSE axis.
+    unit: of the RMSE axis.
   """
   tf.io.gfile.makedirs(directory)
   _write(os.path.join(directory, 'history.json'), json.dumps(course.curves, indent=2))
-  drawn = grid(draw_base(course.curves, currency), 2, 'Training of the dense base')
+  drawn = grid(draw_base(course.curves, unit), 2, 'Training of the dense base')
   _write(os.path.join(directory, CURVES_PICTURE), standalone(drawn))
 
 

@@ -1,4 +1,4 @@
-"""The techniques that train the variables of the plain fare model itself, and what they promise of its kernels.
+"""The techniques that train the variables of the plain model itself, and what they promise of its kernels.
 
 Quantization-aware training is none of them: it trains a model of its own, see `models.compression.compressor`.
 """
@@ -19,7 +19,7 @@ from models.keras_compat import keras
 
 
 class InPlace(Protocol):
-  """A plain fare model with wrapped layers."""
+  """A plain model with wrapped layers."""
 
   @property
   def model(self) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Converts trained fare models to TFLite files that take raw rides.
+"""Converts trained models to TFLite files that take raw columns.
 
 The features and the model are converted by themselves and joined: the features stay float32 whatever the scheme does to
 the model, and every variant carries the same feature bytes. Where a scheme keeps some dense layers in float, the model
@@ -16,17 +16,15 @@ import numpy as np
 import tensorflow as tf
 
 from configs.compression import Calibration, Precision, Scheme
-from configs.dataset import LABEL, TIME, Dataset
 from configs.errors import FailedError
 from models.compression import layers
-from models.fare_model import DENSE_CORE, Clip
+from models.compression.layers import DENSE_CORE, Clip
 from models.keras_compat import keras
 from models.lite.converter import Converter, convert, from_saved_model
 from models.lite.flatbuffer import join, shrink
 from models.lite.quantizer_compat import QuantizerMissingError, quantize
-from models.rides import Rides
-from models.serving import SERVING_DEFAULT, raw_tensor_specs
-from transforms import names
+from models.protocols import E, RawInputs
+from models.serving import SERVING_DEFAULT
 
 _HIDDEN = 'hidden'
 """Name of what goes from one part of a cut model to the next."""
@@ -41,53 +39,55 @@ class ConversionError(FailedError, ValueError):  # TFX's rewriter takes ValueErr
 
 
 def convert_features(
-  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]], plain: keras.Model, dataset: Dataset
+  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]], plain: keras.Model, raw: RawInputs
 ) -> bytes:
-  """The part of every file that makes a model's inputs of raw rides.
+  """The part of every file that makes a model's inputs of raw columns.
 
   Args:
     transform: the fitted Transform graph, as a layer.
-    plain: a fare model; gives the names of the inputs, and where `numeric` is clipped. Clipping belongs to the
-      features: behind it, 8 bits cover the range that is left, and not that of a mistyped coordinate.
+    plain: gives the names of the inputs, and which of them is clipped and where. Clipping belongs to the features:
+      behind it, 8 bits cover the range that is left, and not that of a mistyped number.
+    raw: the columns.
   """
   clip = _clip(plain)
 
-  def features(**rides: tf.Tensor) -> dict[str, tf.Tensor]:
-    made = transform(rides | {TIME: tf.cast(rides[TIME], tf.int64)})
+  def features(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
+    made = transform(raw.for_graph(columns))
     inputs = {name: made[name] for name in plain.input_names}
-    return inputs | ({names.NUMERIC: clip(inputs[names.NUMERIC])} if clip else {})
+    return inputs | {name: layer(inputs[name]) for name, layer in clip.items()}
 
-  return _convert(features, raw_tensor_specs(dataset), {'transform': transform})
+  return _convert(features, raw.specs(), {'transform': transform})
 
 
-def convert_model(model: keras.Model, scheme: Scheme, calibration: Inputs, quantization_aware: bool) -> bytes:
-  """The part of a file that makes fares of features.
+def convert_model(
+  model: keras.Model, scheme: Scheme, calibration: Inputs, quantization_aware: bool, output: str
+) -> bytes:
+  """The part of a file that makes predictions of features.
 
   Args:
     model: plain, or with 8-bit rounding in its dense core.
     scheme: says the precision.
-    calibration: model inputs [rides, ...] by name, for activation ranges.
+    calibration: model inputs [examples, ...] by name, for activation ranges.
     quantization_aware: whether the model brings its ranges along.
+    output: name of the predictions.
   Raises: ConversionError: the scheme and the training recipe contradict each other.
   """
   clips = [layer.name for layer in model.layers if isinstance(layer, Clip)]
   headless = layers.recompose(model, {name: keras.layers.Activation('linear') for name in clips})
-  clip = _clip(model)
   inputs = {name: np.asarray(calibration[name]) for name in model.input_names}
-  if clip:
-    inputs[names.NUMERIC] = clip(inputs[names.NUMERIC]).numpy()
+  inputs |= {name: layer(inputs[name]).numpy() for name, layer in _clip(model).items()}
   if quantization_aware:
     if scheme.float_layers:
       raise ConversionError(
         f"Scheme '{scheme.name}' keeps {', '.join(scheme.float_layers)} in float, but the recipe was trained for 8 "
         'bits and says itself which layers are; name them in quantization.layers of the recipe.'
       )
-    return _convert_part(headless, scheme, inputs, calibrated=True)
+    return _convert_part(headless, scheme, inputs, output, calibrated=True)
   parts = list(_cut(headless, scheme.float_layers))
   files = []
   for part, is_float in parts:
     own = scheme.model_copy(update={'precision': Precision.FLOAT32}) if is_float else scheme
-    files.append(_convert_part(part, own, inputs, calibrated=False))
+    files.append(_convert_part(part, own, inputs, output, calibrated=False))
     inputs = {_HIDDEN: _run(part, inputs)}
   file = files[0]
   for following in files[1:]:
@@ -100,12 +100,10 @@ def assemble(features: bytes, model: bytes) -> bytes:
   return shrink(join(features, model))
 
 
-def _clip(model: keras.Model) -> Clip | None:
-  for layer in model.layers:
-    found = getattr(layer, 'layer', layer)
-    if isinstance(found, Clip):
-      return found
-  return None
+def _clip(model: keras.Model) -> dict[str, Clip]:
+  """What clips an input, by the name of that."""
+  wrapped = {layer: getattr(layer, 'layer', layer) for layer in model.layers}
+  return {layer.get_input_at(0).name: found for layer, found in wrapped.items() if isinstance(found, Clip)}
 
 
 def _cut(model: keras.Model, float_layers: Sequence[str]) -> Iterator[tuple[keras.Model, bool]]:
@@ -136,22 +134,22 @@ def _equal_batches(inputs: Inputs) -> Iterator[dict[str, np.ndarray]]:
   rows = len(next(iter(inputs.values())))
   size = min(rows, _ROWS_AT_ONCE)
   for start in range(0, rows, size):
-    # The last one reaches back; a ride that comes twice changes no range.
+    # The last one reaches back; an example that comes twice changes no range.
     first = min(start, rows - size)
     yield {name: column[first : first + size] for name, column in inputs.items()}
 
 
-def _convert_part(part: keras.Model, scheme: Scheme, inputs: Inputs, calibrated: bool) -> bytes:
+def _convert_part(part: keras.Model, scheme: Scheme, inputs: Inputs, output: str, calibrated: bool) -> bytes:
   is_last = part.output_shape[-1] == 1
 
   def compute(**features: tf.Tensor) -> dict[str, tf.Tensor]:
     found = part(features, training=False)
-    return {LABEL: tf.reshape(found, [-1])} if is_last else {_HIDDEN: found}
+    return {output: tf.reshape(found, [-1])} if is_last else {_HIDDEN: found}
 
   specs = {name: tf.TensorSpec([None, *column.shape[1:]], column.dtype, name=name) for name, column in inputs.items()}
-  rides = None if calibrated else lambda: _equal_batches(inputs)
+  examples = None if calibrated else lambda: _equal_batches(inputs)
   # Only the variables: walking through all that Keras tracks takes longer than converting.
-  return _convert(compute, specs, dict(enumerate(part.variables)), scheme, rides)
+  return _convert(compute, specs, dict(enumerate(part.variables)), scheme, examples)
 
 
 def _convert(
@@ -159,7 +157,7 @@ def _convert(
   specs: Mapping[str, tf.TensorSpec],
   owned: Mapping[Any, Any],
   scheme: Scheme | None = None,
-  rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None = None,
+  examples: Callable[[], Iterator[dict[str, np.ndarray]]] | None = None,
 ) -> bytes:
   """A file with the one signature `serving_default`."""
   module = tf.Module()
@@ -168,7 +166,7 @@ def _convert(
   with tempfile.TemporaryDirectory() as directory:
     tf.saved_model.save(module, directory, signatures={SERVING_DEFAULT: concrete})
     converter = from_saved_model(directory, SERVING_DEFAULT)
-    _set(converter, scheme, rides)
+    _set(converter, scheme, examples)
     try:
       content = convert(converter)
     except Exception as error:  # The converter raises whatever its passes raise; the last line names the operator.
@@ -192,7 +190,7 @@ def _quantized(content: bytes, scheme: Scheme) -> bytes:
 
 
 def _set(
-  converter: Converter, scheme: Scheme | None, rides: Callable[[], Iterator[dict[str, np.ndarray]]] | None
+  converter: Converter, scheme: Scheme | None, examples: Callable[[], Iterator[dict[str, np.ndarray]]] | None
 ) -> None:
   precision = scheme.precision if scheme else Precision.FLOAT32
   is_float = precision is Precision.FLOAT32 or precision.needs_quantizer
@@ -203,7 +201,7 @@ def _set(
   if precision is Precision.FLOAT16:
     converter.target_spec.supported_types = [tf.float16]
   if precision.is_calibrated:
-    converter.representative_dataset = rides
+    converter.representative_dataset = examples
   if precision is Precision.INT16X8:
     converter.target_spec.supported_ops = [
       tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
@@ -211,20 +209,20 @@ def _set(
     ]
 
 
-def calibration_rides(rides: Rides, calibration: Calibration) -> Rides:
-  """A stated sample, stratified by fare, that holds the dearest rides.
+def calibration_sample(examples: E, calibration: Calibration) -> E:
+  """A stated sample, stratified by label, that holds the highest.
 
   Args: calibration: how many; all of them where it does not say.
-  Returns: The rides in their order. One of each stratum of equally many rides of similar fares, chosen by the seed, and
-    `longest` of the highest fares.
+  Returns: The examples in their order. One of each stratum of equally many examples of similar labels, chosen by the
+    seed, and `longest` of the highest labels.
   """
   wanted = calibration.rides
-  if wanted is None or wanted >= len(rides):
-    return rides
-  order = np.argsort(rides.fares, kind='stable')
-  dearest = min(calibration.longest, wanted)
-  cheaper, kept = order[: len(order) - dearest], [order[len(order) - dearest :]]
+  if wanted is None or wanted >= len(examples):
+    return examples
+  order = np.argsort(examples.labels, kind='stable')
+  highest = min(calibration.longest, wanted)
+  lower, kept = order[: len(order) - highest], [order[len(order) - highest :]]
   generator = np.random.default_rng(calibration.seed)
-  if wanted > dearest:
-    kept.append(np.array([generator.choice(stratum) for stratum in np.array_split(cheaper, wanted - dearest)]))
-  return rides[np.sort(np.concatenate(kept))]
+  if wanted > highest:
+    kept.append(np.array([generator.choice(stratum) for stratum in np.array_split(lower, wanted - highest)]))
+  return examples[np.sort(np.concatenate(kept))]

@@ -1,7 +1,7 @@
 """The one place that makes TFLite converters, for the product and for tests, and decides how Dense is quantized.
 
 TensorFlow gives a quantized dense kernel one scale per unit by default (2.21 does, 2.16 can't). TFLite's sparse 8-bit
-kernel reads only the first of them: its fares are garbage, without an error. And one scale per unit stores a value
+kernel reads only the first of them: its outputs are garbage, without an error. And one scale per unit stores a value
 that many weights share as several integers, which undoes clustering. So here a kernel has one scale, whatever the
 version; one per unit is a choice for files with neither.
 """

@@ -69,7 +69,7 @@ class LiteFile:
     return [names[self._builtin(operator)] for operator in self._graph.operators]
 
   def weights(self) -> list[LayerFile]:
-    """Every constant matrix that rows are looked up in or rides are multiplied by, the features' own among them.
+    """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
 
     Returns:
       Tables, then matrices, each in the file's order, so that the dense layers come last. A file keeps no layer
@@ -87,7 +87,7 @@ class LiteFile:
     return found
 
   def layers(self, embeddings: Mapping[str, np.ndarray], dense: Sequence[str]) -> list[LayerFile]:
-    """The layers of a fare model.
+    """The layers of a model.
 
     Args:
       embeddings: the model's tables [categories, width] by layer name; the converter keeps no order among them, so that

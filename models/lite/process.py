@@ -19,8 +19,9 @@ import numpy as np
 import models
 from configs.errors import FailedError
 from models.lite import worker
-from models.lite.client import LiteFileError
+from models.lite.interpreter import AnyFile, LiteFileError
 from models.lite.worker import read_message, write_message
+from models.protocols import FileContract
 
 _ROOT = pathlib.Path(models.__file__).resolve().parent.parent
 _GRACE = 5.0
@@ -45,21 +46,31 @@ class LiteProcess:
 
   Attributes:
     peak_bytes: how far the peak of the process's resident memory (VmHWM) had risen by the last answer above what it was
-      before the file was read; the rides on their way through the pipe are part of it.
+      before the file was read; the examples on their way through the pipe are part of it.
     operators: how often each operator stands in the file; `DELEGATE` counts the parts that a delegate took over.
   """
 
   def __init__(
-    self, path: str | os.PathLike[str], threads: int = 1, default_delegates: bool = True, timeout: float = 120.0
+    self,
+    path: str | os.PathLike[str],
+    threads: int = 1,
+    default_delegates: bool = True,
+    timeout: float = 120.0,
+    contract: FileContract | None = None,
   ) -> None:
     """Starts nothing yet.
 
     Args:
-      default_delegates: see `LiteModel`.
+      default_delegates: see `LiteRunner`.
       timeout: seconds after which an unanswered call counts as hung.
+      contract: see `LiteRunner`; the process makes its own by the path of the class.
     """
     self._path = os.fspath(path)
-    self._arguments = [str(pathlib.Path(path).absolute()), str(threads), str(int(default_delegates))]
+    kind = type(contract or AnyFile())
+    self._arguments = [
+      *(str(pathlib.Path(path).absolute()), str(threads), str(int(default_delegates))),
+      f'{kind.__module__}.{kind.__qualname__}',
+    ]
     self._timeout = timeout
     self._process: subprocess.Popen[bytes] | None = None
     self._errors: IO[bytes] | None = None
@@ -101,25 +112,25 @@ class LiteProcess:
     assert self._errors is not None
     self._errors.close()
 
-  def predict(self, rides: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Fares of rides: float32 [rides]; see `LiteModel.predict`.
+  def predict(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Predictions: float32 [examples]; see `LiteRunner.predict`.
 
     Raises:
-      LiteFileError: the rides don't fit the file.
+      LiteFileError: the examples don't fit the file.
       LiteCrashError: the process crashed, was killed, or hung.
     """
-    return self._ask(worker.PREDICT, rides)
+    return self._ask(worker.PREDICT, columns)
 
-  def time(self, rides: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
+  def time(self, columns: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
     """Latency of one batch, whose inputs are set once.
 
     Args:
-      rides: the batch, columns [rides] by name.
+      columns: the batch, [examples, ...] by name.
       calls: how often the model is run, after a warm-up that is not counted.
     Returns: float64 [calls], microseconds of each run, without input and output.
     Raises: As `predict`.
     """
-    return self._ask(worker.TIME_CALLS, rides, calls)
+    return self._ask(worker.TIME_CALLS, columns, calls)
 
   @property
   def pid(self) -> int:
@@ -132,16 +143,17 @@ class LiteProcess:
     """How many parts of the model a delegate took over."""
     return self.operators.get('DELEGATE', 0)
 
-  def _ask(self, action: str, rides: Mapping[str, np.ndarray], calls: int = 0) -> np.ndarray:
+  def _ask(self, action: str, columns: Mapping[str, np.ndarray], calls: int = 0) -> np.ndarray:
     if self._process is None:
       raise RuntimeError('Use LiteProcess with `with`; no process runs.')
     if self._crash is not None:
       raise LiteCrashError(self._path, self._crash.reason)
-    columns = {worker.RIDE + name: np.asarray(column) for name, column in rides.items()}
-    for name, column in rides.items():
+    for name, column in columns.items():
       if np.asarray(column).dtype.hasobject:
         raise LiteFileError(f"Column '{name}' must hold numbers, got {np.asarray(column).dtype}.")
-    return self._exchange({worker.ACTION: np.array(action), worker.CALLS: np.array(calls)} | columns)[worker.RESULT]
+    request = {worker.ACTION: np.array(action), worker.CALLS: np.array(calls)}
+    request |= {worker.COLUMN + name: np.asarray(column) for name, column in columns.items()}
+    return self._exchange(request)[worker.RESULT]
 
   def _exchange(self, request: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray]:
     """Sends a request, if there is one, and takes the answer."""

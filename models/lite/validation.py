@@ -12,19 +12,19 @@ import numpy as np
 from configs.base import joined
 from configs.compression import Scheme
 from configs.errors import FailedError
-from configs.layer_names import OUTPUT_LAYER, is_embedding
+from configs.layer_names import is_embedding
 from configs.recipe import Recipe
-from models.lite.client import LiteFileError, LiteModel
 from models.lite.inspection import LayerFile, LiteFile
+from models.lite.interpreter import LiteFileError, LiteRunner
 from models.lite.process import LiteCrashError, LiteProcess
 from models.metrics import root_mean_square
-from models.rides import RawRides
+from models.protocols import FileContract, RawExamples, Terms
 
 _BATCHES = (1, 7)
-"""Besides all rides at once."""
+"""Besides all examples at once."""
 
 _SATURATED = 0.005
-"""Largest share of rides whose fare may stick to the largest that the file can say."""
+"""Largest share of examples whose prediction may stick to the largest that the file can say."""
 
 
 class ValidationError(FailedError, ValueError):  # TFX's rewriter takes ValueError alone for a refusal.
@@ -48,8 +48,7 @@ class Promise:
   @property
   def clustered(self) -> Sequence[str]:
     """Layers that hold few distinct weights."""
-    hidden = [name for name in self.dense if name != OUTPUT_LAYER]
-    return () if self.recipe.clustering is None else self.recipe.clustering.names(hidden)
+    return () if self.recipe.clustering is None else self.recipe.clustering.names(self.dense[:-1])
 
   @property
   def dense(self) -> list[str]:
@@ -60,19 +59,22 @@ class Promise:
     return [name for name in self.kernels if is_embedding(name)]
 
 
-def validate(content: bytes, promise: Promise, rides: RawRides, fares: np.ndarray) -> tuple[list[LayerFile], float]:
+def validate(
+  content: bytes, promise: Promise, examples: RawExamples, predictions: np.ndarray, contract: FileContract
+) -> tuple[list[LayerFile], float]:
   """Validates a finished file.
 
   Args:
     content: the whole file, features included.
-    rides: real ones, that it was not calibrated with.
-    fares: of the float model for them, [rides].
-  Returns: The layers as the file holds them, and the root mean square difference of its fares from `fares` over their
-    standard deviation.
+    examples: real ones, that it was not calibrated with.
+    predictions: of the float model for them, [examples].
+    contract: of the file.
+  Returns: The layers as the file holds them, and the root mean square difference of its predictions from `predictions`
+    over their standard deviation.
   Raises: ValidationError: the first promise that is not kept.
   """
   layers = check_structure(content, promise)
-  return layers, check_fares(content, promise.scheme, rides, fares)
+  return layers, check_predictions(content, promise.scheme, examples, predictions, contract)
 
 
 def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
@@ -142,43 +144,50 @@ def _check_values(layer: LayerFile, promise: Promise) -> None:
     )
 
 
-def check_fares(content: bytes, scheme: Scheme, rides: RawRides, fares: np.ndarray) -> float:
+def check_predictions(
+  content: bytes, scheme: Scheme, examples: RawExamples, predictions: np.ndarray, contract: FileContract
+) -> float:
   """Runs the file, in this process and in a fresh one; see `validate`."""
+  terms = contract.terms
   try:
-    model = LiteModel(content)
-    found = model.predict(rides.columns)
+    model = LiteRunner(content, contract=contract)
+    found = model.predict(examples.columns)
     if not np.isfinite(found).all():
-      raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} fares are no numbers.')
+      raise ValidationError(f'{int((~np.isfinite(found)).sum())} of {len(found)} {terms.predictions} are no numbers.')
     for batch in _BATCHES:
-      few = {name: column[:batch] for name, column in rides.columns.items()}
-      if not np.allclose(model.predict(few), found[:batch], rtol=1e-3, atol=0.01 * float(np.std(fares))):
-        raise ValidationError(f'{batch} rides at once get other fares than the same ones among {len(found)}.')
-    fresh = _in_a_fresh_process(content, rides)
+      few = {name: column[:batch] for name, column in examples.columns.items()}
+      if not np.allclose(model.predict(few), found[:batch], rtol=1e-3, atol=0.01 * float(np.std(predictions))):
+        raise ValidationError(
+          f'{batch} {terms.examples} at once get other {terms.predictions} than the same ones among {len(found)}.'
+        )
+    fresh = _in_a_fresh_process(content, examples, contract)
   except (LiteFileError, LiteCrashError) as error:
     raise ValidationError(str(error)) from error
   if not np.array_equal(found, fresh):
-    raise ValidationError('A fresh process gives other fares than this one.')
-  return _compare(found, fares, scheme)
+    raise ValidationError(f'A fresh process gives other {terms.predictions} than this one.')
+  return _compare(found, predictions, scheme, terms)
 
 
-def _in_a_fresh_process(content: bytes, rides: RawRides) -> np.ndarray:
+def _in_a_fresh_process(content: bytes, examples: RawExamples, contract: FileContract) -> np.ndarray:
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
     path.write_bytes(content)
-    with LiteProcess(path) as process:
-      return process.predict(rides.columns)
+    with LiteProcess(path, contract=contract) as process:
+      return process.predict(examples.columns)
 
 
-def _compare(found: np.ndarray, fares: np.ndarray, scheme: Scheme) -> float:
-  stuck = (found == found.max()) & (fares > 1.05 * found.max())
+def _compare(found: np.ndarray, predictions: np.ndarray, scheme: Scheme, terms: Terms) -> float:
+  stuck = (found == found.max()) & (predictions > 1.05 * found.max())
   if stuck.mean() > _SATURATED:
     raise ValidationError(
-      f'The output saturates: {stuck.mean():.1%} of the rides get {found.max():.2f}, where the float model says more.'
+      f'The output saturates: {stuck.mean():.1%} of the {terms.examples} get {found.max():.2f}, where the float model '
+      'says more.'
     )
-  difference = float(root_mean_square(found.astype(np.float64) - fares)) / max(float(np.std(fares)), 1e-6)
+  difference = float(root_mean_square(found.astype(np.float64) - predictions))
+  difference /= max(float(np.std(predictions)), 1e-6)
   if difference > scheme.tolerance:
     raise ValidationError(
-      f"Its fares differ from the float model's by {difference:.4f} of their standard deviation; {scheme.name} allows "
-      f'{scheme.tolerance:g}.'
+      f"Its {terms.predictions} differ from the float model's by {difference:.4f} of their standard deviation; "
+      f'{scheme.name} allows {scheme.tolerance:g}.'
     )
   return difference

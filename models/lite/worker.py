@@ -1,4 +1,4 @@
-"""The process that runs a lite file for `models.lite.process`: `python -m models.lite.worker FILE THREADS DELEGATES`.
+"""The process that runs a lite file for `models.lite.process`: `python -m models.lite.worker` and `main`'s arguments.
 
 It reads requests on standard input and answers them in turn, until the input ends. Imports NumPy and LiteRT alone.
 """
@@ -6,6 +6,7 @@ It reads requests on standard input and answers them in turn, until the input en
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import pathlib
@@ -19,7 +20,8 @@ from typing import IO
 
 import numpy as np
 
-from models.lite.client import LiteFileError, LiteModel, runtime
+from models.lite.interpreter import LiteFileError, LiteRunner, runtime
+from models.protocols import FileContract
 
 _LENGTH = struct.Struct('<Q')
 
@@ -46,8 +48,8 @@ def read_message(stream: IO[bytes]) -> dict[str, np.ndarray] | None:
     return {name: arrays[name] for name in arrays.files}
 
 
-ACTION, CALLS, RIDE = 'action', 'calls', 'ride:'
-"""Keys of a request: what to do, how often to time it, and the prefix of the rides' columns."""
+ACTION, CALLS, COLUMN = 'action', 'calls', 'column:'
+"""Keys of a request: what to do, how often to time it, and the prefix of the examples' columns."""
 
 PREDICT, TIME_CALLS = 'predict', 'time'
 
@@ -60,7 +62,8 @@ _WARM_UP = 20
 def main(arguments: list[str]) -> None:
   """Answers until the input ends.
 
-  Args: arguments: the file, the interpreter's threads, and 1 or 0 for the default delegates.
+  Args: arguments: the file, the interpreter's threads, 1 or 0 for the default delegates, and the dotted path of the
+    contract.
   """
   requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), 'wb')
   # Whatever a library prints must not end up between the answers.
@@ -68,8 +71,8 @@ def main(arguments: list[str]) -> None:
   runtime()  # The library's own memory is not the file's.
   memory = _Memory()
   try:
-    path, threads, delegates = arguments
-    model = LiteModel(path, int(threads), delegates == '1')
+    path, threads, delegates, contract = arguments
+    model = LiteRunner(path, int(threads), delegates == '1', _contract(contract))
   except LiteFileError as error:
     write_message(answers, {REFUSAL: np.array(str(error))})
     return
@@ -84,16 +87,22 @@ def main(arguments: list[str]) -> None:
     write_message(answers, answer | {PEAK: np.array(memory.peak())})
 
 
-def _answer(model: LiteModel, request: Mapping[str, np.ndarray]) -> np.ndarray:
-  rides = {name.removeprefix(RIDE): column for name, column in request.items() if name.startswith(RIDE)}
+def _contract(path: str) -> FileContract:
+  module, _, name = path.rpartition('.')
+  contract: FileContract = getattr(importlib.import_module(module), name)()
+  return contract
+
+
+def _answer(model: LiteRunner, request: Mapping[str, np.ndarray]) -> np.ndarray:
+  columns = {name.removeprefix(COLUMN): column for name, column in request.items() if name.startswith(COLUMN)}
   if str(request[ACTION]) == PREDICT:
-    return model.predict(rides)
-  return _microseconds(model, rides, int(request[CALLS]))
+    return model.predict(columns)
+  return _microseconds(model, columns, int(request[CALLS]))
 
 
-def _microseconds(model: LiteModel, rides: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
+def _microseconds(model: LiteRunner, columns: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
   """float64 [calls]: how long each call of a warm model took."""
-  model.set_inputs(rides)
+  model.set_inputs(columns)
   for _ in range(min(calls, _WARM_UP)):
     model.invoke()
   elapsed = np.empty(calls)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from configs.compression import FLOAT32, FLOAT32_SCHEME, Scheme, applies
+from configs.dataset import LABEL
 from configs.layers import hidden_names
 from configs.recipe import DENSE, Recipe
 from configs.reduction import Reduction, ReductionMethod
@@ -19,7 +20,8 @@ from configs.study import StudyBlock
 from models.compression.compressor import Compressed, Compressor
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
-from models.lite.conversion import assemble, calibration_rides, convert_features, convert_model
+from models.lite.conversion import assemble, calibration_sample, convert_features, convert_model
+from models.lite.rides import RideInputs
 from models.lite.variants import is_aware
 from models.metrics import root_mean_square
 from models.recipe_training import FinalModel, FinalModels
@@ -76,8 +78,8 @@ def _outcome(
 ) -> Outcome:
   aware = is_aware(scheme, compressed.recipe)
   model = final.model if aware else final.plain
-  calibration = calibration_rides(base.rides[~fold.test], scheme.calibration).inputs
-  content = assemble(base.features, convert_model(model, scheme, calibration, aware))
+  calibration = calibration_sample(base.rides[~fold.test], scheme.calibration).inputs
+  content = assemble(base.features, convert_model(model, scheme, calibration, aware, LABEL))
   fares = predicted(content, raw_inputs(fold, config))
   difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
   weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
@@ -109,7 +111,7 @@ class _Base:
     )
     self.compressor = Compressor(self.build, model.get_weights(), training_rides, training)
     # The part that all files of one fold have in common.
-    self.features = convert_features(feature_transform(fold, config), self.build(), config.dataset)
+    self.features = convert_features(feature_transform(fold, config), self.build(), RideInputs(config.dataset))
 
 
 class _Bases:
@@ -174,8 +176,8 @@ def _file(
   """The float32 file of the first fold, proven by its fares; `None` on the others, where it would be as large."""
   if (fold.seed, fold.number) != (config.study.first_seed, 0):
     return None
-  features = convert_features(transform, model, config.dataset)
-  file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False))
+  features = convert_features(transform, model, RideInputs(config.dataset))
+  file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False, output=LABEL))
   difference: np.ndarray = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
   if (off := float(root_mean_square(difference))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
     raise ValueError(f'the lite file misses the fares of its model by {off:.3g} on average.')

@@ -11,15 +11,17 @@ import pyarrow as pa
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-from components.compression_gate.gate import read_eval_rides
+from components.compression_gate.rides import read_eval_rides
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from configs.compression import Precision, Scheme
 from configs.dataset import LABEL, TIME
 from configs.layer_names import OUTPUT_LAYER
 from configs.loading import load
-from models.fare_model import DENSE_CORE, build_fare_model
+from models.compression.layers import DENSE_CORE
+from models.fare_model import build_fare_model
 from models.lite.client import LiteModel
 from models.lite.conversion import assemble, convert_features, convert_model
+from models.lite.rides import RideInputs
 from models.serving import FareServing
 from tests.models.lite.small_files import changed, made_up_constants, some_rides
 from transforms import names
@@ -77,10 +79,12 @@ def make(folder):
   def transform(rides):
     return {names.NUMERIC: standardize(engineer(rides, CONFIG.dataset, CONFIG.features), constants)}
 
-  features = convert_features(transform, model, CONFIG.dataset)
+  features = convert_features(transform, model, RideInputs(CONFIG.dataset))
   rides = some_rides(CONFIG, RIDES)
   calibration = {names.NUMERIC: transform({name: tf.constant(column) for name, column in rides.items()})[names.NUMERIC]}
-  float32, int8 = (assemble(features, convert_model(model, scheme, calibration, False)) for scheme in (FLOAT32, INT8))
+  float32, int8 = (
+    assemble(features, convert_model(model, scheme, calibration, False, LABEL)) for scheme in (FLOAT32, INT8)
+  )
   serving = FareServing(model, transform, CONFIG.dataset)
   saved_model = folder / 'recipe' / 'Format-Serving'
   tf.saved_model.save(serving, str(saved_model), signatures={'serving_raw': serving.signatures()['serving_raw']})

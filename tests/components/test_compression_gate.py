@@ -19,8 +19,9 @@ from components.artifacts import CompressionReport, LiteVariants
 from components.compression_gate import component
 from components.compression_gate.budget import fetch_variants
 from components.compression_gate.component import CompressionGate, CompressionGateExecutor
-from components.compression_gate.gate import judge, read_eval_rides
+from components.compression_gate.gate import judge
 from components.compression_gate.measuring import Bench, _latency, measure
+from components.compression_gate.rides import read_eval_rides
 from components.pusher.component import AtomicPusherExecutor
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
@@ -92,10 +93,10 @@ def test_each_file_is_run_in_its_own_process(made, rides, tmp_path):
   paths = {name: tmp_path / f'{name}.tflite' for name in files}
   for name, path in paths.items():
     path.write_bytes(files[name])
-  measured, lost = measure(paths, rides.columns, QUICK)
+  measured, lost = measure(paths, rides.columns, QUICK, rides.contract)
   assert lost == {}
   for name, content in files.items():
-    np.testing.assert_array_equal(measured[name].fares, LiteModel(content).predict(rides.columns))
+    np.testing.assert_array_equal(measured[name].predictions, LiteModel(content).predict(rides.columns))
     one, many = measured[name].latency_us, measured[name].latency_batch_us
     for latency in (one, many):
       low, high = latency.spread
@@ -125,10 +126,10 @@ def test_errors_are_those_of_the_file(judged, made, rides):
   for name, content in {'dense.float32': made.float32, 'dense.int8': made.int8}.items():
     errors = LiteModel(content).predict(rides.columns).astype(np.float64) - rides.fares
     rmse[name] = np.sqrt(np.mean(errors**2))
-    assert found.candidates[name].errors.rmse.value == pytest.approx(rmse[name])
-    assert found.candidates[name].errors.mae.value == pytest.approx(np.mean(np.abs(errors)))
+    assert found.candidates[name].errors.error.value == pytest.approx(rmse[name])
+    assert found.candidates[name].errors.others['mae'].value == pytest.approx(np.mean(np.abs(errors)))
   assert rmse['dense.float32'] == pytest.approx(NOISE, rel=0.1)
-  ratio = found.candidates['dense.int8'].errors.rmse_ratio
+  ratio = found.candidates['dense.int8'].errors.ratio
   assert ratio.value == pytest.approx(rmse['dense.int8'] / rmse['dense.float32'])
   assert ratio.low < ratio.value < ratio.high
 
@@ -152,7 +153,7 @@ def test_a_lost_variant_is_no_lost_run(judged, made, tmp_path):
   assert found.lost['foreign.int8'] == "'foreign.int8.tflite' is not a TFLite file."
   assert found.lost['big.int8'] == 'TFLite has no such operator.'
   # Eight times the first layer's weights, which nothing but the fares can show.
-  assert found.candidates['damaged.int8'].errors.rmse_ratio.value > 2
+  assert found.candidates['damaged.int8'].errors.ratio.value > 2
   assert found.choice.reasons['damaged.int8'].startswith('RMSE ratio ')
   assert 'is above the budget of 1.05' in found.choice.reasons['damaged.int8']
   assert found.notes[0].startswith('5 of 8 variants could not be judged: crashing.int8, truncated.int8, nan.float32,')
@@ -183,7 +184,7 @@ def test_without_the_dense_float32_file_the_next_one_is_the_baseline(judged, mad
   files = {'dense.int8': made.int8, 'pruned.float32': made.float32, 'dense.float32': made.float32[:-300]}
   found = judged(files, compression())
   assert found.baseline == 'pruned.float32'
-  assert found.candidates['pruned.float32'].errors.rmse_ratio.value == 1
+  assert found.candidates['pruned.float32'].errors.ratio.value == 1
   assert found.notes[0] == 'There is no dense.float32 to compare with, so RMSE ratios are to pruned.float32.'
 
 

@@ -17,6 +17,7 @@ from components.compression_gate.measuring import Measured
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
 from configs.records import Estimate
+from models.lite.client import RideFile
 from models.metrics import Comparison, SliceErrors
 from models.release import Latency
 
@@ -39,7 +40,9 @@ def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, g
   return Candidate(
     Variant(ConvertedVariant(name=name, recipe=recipe, scheme=scheme, bytes=size, gzip_bytes=gzip), None),
     Measured(np.zeros(1, np.float32), latency, latency, 1),
-    Comparison(estimate(3.0 * ratio), estimate(2.0), estimate(ratio, high), found),
+    Comparison(estimate(3.0 * ratio), estimate(ratio, high), found, {}),
+    'RMSE',
+    RideFile.terms,
   )
 
 

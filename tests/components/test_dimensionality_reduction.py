@@ -21,6 +21,7 @@ from models.compression.layers import dense_layers  # noqa: F401, registers what
 from models.fare_model import build_fare_model
 from models.lite.conversion import convert_features
 from models.lite.flatbuffer import shrink
+from models.lite.rides import RideInputs
 from models.reduction import fitted as reduction_fitted
 from pipeline.study.folds import read_kept
 from tests.components.test_feature_engineering import _write_examples, _write_schema
@@ -163,7 +164,7 @@ def test_what_a_selection_drops_is_not_in_the_lite_file(outputs, full):
     output = tft.TFTransformOutput(str(graph))
     width = output.transformed_feature_spec()[names.NUMERIC].shape[0]
     model = build_fare_model(CONFIG.model.model_copy(update={'clip': None}), width, (), 10.0, 0)
-    files[kind] = shrink(convert_features(output.transform_features_layer(), model, CONFIG.dataset))
+    files[kind] = shrink(convert_features(output.transform_features_layer(), model, RideInputs(CONFIG.dataset)))
   operators = {kind: len(Interpreter(model_content=file)._get_ops_details()) for kind, file in files.items()}
   assert operators['selection'] < operators['full']
   assert len(files['selection']) < len(files['full'])

@@ -27,9 +27,10 @@ from configs.errors import FailedError
 from configs.recipe import Pruning, Quantization, Recipe
 from models.compression import layers
 from models.compression.quantized_model import on_grid, quantized_model
-from models.fare_model import build_fare_model
+from models.fare_model import build_fare_model, builder
 from models.lite import quantizer_compat
 from models.lite.client import LiteModel
+from models.lite.rides import RideInputs
 from models.lite.variants import Variants
 from models.recipe_training import WEIGHTS
 from models.rides import RawRides, Rides
@@ -135,7 +136,8 @@ class Made:
     return Rides(self.inputs, np.arange(RIDES, dtype=np.float32), self.columns[TIME])
 
   def variants(self):
-    return Variants(SETTINGS, self.transform, self.rides, RawRides(self.columns, self.rides.fares))
+    raw = RawRides(self.columns, self.rides.fares)
+    return Variants(builder(SETTINGS, self.rides, 0.0), RideInputs(CONFIG.dataset), self.transform, self.rides, raw)
 
   def rewrite(self, directory, recipes=RECIPES, schemes=SCHEMES, cache='cache', saved_models=None):
     directory.mkdir(exist_ok=True)

@@ -9,7 +9,8 @@ import tensorflow_model_optimization as tfmot
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from configs.model import Model
-from models.fare_model import DENSE_CORE, build_fare_model
+from models.compression.layers import DENSE_CORE
+from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from transforms.catalogue import Categorical
 

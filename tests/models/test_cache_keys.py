@@ -20,6 +20,8 @@ from configs.recipe import Pruning, Quantization, Recipe
 from models import run_fn, serving
 from models.compression import compressor, proof
 from models.compression.compressor import Compressor, _stages
+from models.fare_model import builder
+from models.lite.rides import RideInputs
 from models.lite.variants import Variants
 from models.rides import RawRides, Rides
 from models.settings import Settings
@@ -48,7 +50,7 @@ class LiteFile:
 
   def digest(self, monkeypatch: pytest.MonkeyPatch) -> str:
     raw = RawRides({'pickup_latitude': np.zeros(self.eval_rides)}, np.zeros(self.eval_rides))
-    variants = Variants(SETTINGS, dict, self.rides, raw)
+    variants = Variants(builder(SETTINGS, self.rides, 0.0), RideInputs(CONFIG.dataset), dict, self.rides, raw)
     variants.__dict__['features'] = self.features
     monkeypatch.setattr(serving, 'read_weights', lambda _: self.weights)
     monkeypatch.setattr(tf, '__version__', self.tensorflow)

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from configs.model import Activation, Model
-from models.fare_model import DENSE_CORE, Clip, build_fare_model
+from models.compression.layers import DENSE_CORE, Clip
+from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from tests.models.lite.converters import from_keras
 from transforms.catalogue import Categorical

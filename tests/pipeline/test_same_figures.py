@@ -8,9 +8,9 @@ import pytest
 
 from components.compression_gate import gate, report
 from components.compression_gate.budget import Variant
-from components.compression_gate.gate import EvalRides
 from components.compression_gate.measuring import Measured
 from components.compression_gate.records import REPORT_FILE
+from components.compression_gate.rides import EvalRides
 from components.quantization_rewriter.records import ConvertedVariant
 from configs import loading
 from configs.dataset import COORDINATES, LABEL, TIME
@@ -109,21 +109,21 @@ def test_the_page_prints_what_the_gate_says(runs, judgement):
   record, errors = runs[0], judgement.candidates[OWN].errors
   variants = read_variants(record)
   table = variants_section(record, variants).table
-  assert _cell(table, OWN, 'RMSE') == _printed(errors.rmse)
-  assert _cell(table, OWN, 'to float32') == _printed(errors.rmse_ratio, 3)
+  assert _cell(table, OWN, 'RMSE') == _printed(errors.error)
+  assert _cell(table, OWN, 'to float32') == _printed(errors.ratio, 3)
   # The gate tells no interval of a slice's RMSE: the page computes it from the predictions.
   slices = errors_section(record, variants, read_rides(record, variants)).slices
   for name in ('all', 'airport ride'):
-    assert _cell(slices, name, 'RMSE, file') == _printed(errors.rmse)
-    assert _cell(slices, name, 'to float32') == _printed(errors.rmse_ratio, 3)
-  assert errors.slices['airport ride'].rmse_ratio == errors.rmse_ratio
+    assert _cell(slices, name, 'RMSE, file') == _printed(errors.error)
+    assert _cell(slices, name, 'to float32') == _printed(errors.ratio, 3)
+  assert errors.slices['airport ride'].ratio == errors.ratio
 
 
 def test_two_runs_compare_as_the_gate_compares_two_files(runs, judgement):
   own, base = (judgement.candidates[name].errors for name in (OWN, BASE))
   told = compare(*runs).told[0]
-  assert told.startswith(f'RMSE: {interval(own.rmse)} against {interval(base.rmse)} {CONFIG.dataset.currency}.')
-  assert f"there A's RMSE is {interval(own.rmse_ratio, 3)} times B's" in told
+  assert told.startswith(f'RMSE: {interval(own.error)} against {interval(base.error)} {CONFIG.dataset.currency}.')
+  assert f"there A's RMSE is {interval(own.ratio, 3)} times B's" in told
 
 
 def test_a_study_finds_what_the_gate_says(rides, predictions, judgement):
@@ -135,7 +135,7 @@ def test_a_study_finds_what_the_gate_says(rides, predictions, judgement):
     block.add(fold, {name: Outcome(fares[test]) for name, fares in predictions.items()})
   results = Results(CONFIG, rides.seconds, rides.fares, {StudyBlock.COMPRESSION: block}, [], {}, 'id', 'code')
   row, errors = results.rows()[0], judgement.candidates[OWN].errors
-  for name, expected in (('rmse', errors.rmse), ('mae', errors.mae), ('ratio', errors.rmse_ratio)):
+  for name, expected in (('rmse', errors.error), ('mae', errors.others['mae']), ('ratio', errors.ratio)):
     found = {'value': row[name], 'low': row[f'{name}_low'], 'high': row[f'{name}_high']}
     assert found == pytest.approx(dataclasses.asdict(expected), rel=1e-9), name
 
@@ -144,8 +144,8 @@ def test_the_gate_says_what_the_evaluator_would_say_of_the_same_predictions(ride
   """Evaluator and training report write what `error_intervals` gives; their own tests hold that."""
   found = error_intervals(rides.fares, predictions[OWN], rides.seconds, CONFIG.evaluation.bootstrap)
   errors = judgement.candidates[OWN].errors
-  assert dataclasses.asdict(found['rmse']) == pytest.approx(dataclasses.asdict(errors.rmse), rel=1e-9)
-  assert dataclasses.asdict(found['mae']) == pytest.approx(dataclasses.asdict(errors.mae), rel=1e-9)
+  assert dataclasses.asdict(found['rmse']) == pytest.approx(dataclasses.asdict(errors.error), rel=1e-9)
+  assert dataclasses.asdict(found['mae']) == pytest.approx(dataclasses.asdict(errors.others['mae']), rel=1e-9)
 
 
 def test_the_run_says_how_often_its_figures_are_drawn(runs, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.compression.quantized_model import DenseStep, activation_ranges, calibration_rides
+from models.compression.quantized_model import DenseStep, activation_ranges, calibration_examples
 from models.rides import Rides
 
 
@@ -15,19 +15,19 @@ def _rides(count):
 
 def test_few_rides_are_all_taken():
   rides = _rides(50)
-  assert calibration_rides(rides, seed=1, most=50) is rides
+  assert calibration_examples(rides, seed=1, most=50) is rides
 
 
 def test_the_dearest_are_always_in_the_sample():
   rides = _rides(500)
-  sample = calibration_rides(rides, seed=1, most=60, dearest=20)
+  sample = calibration_examples(rides, seed=1, most=60, highest=20)
   assert len(sample) == 60
   np.testing.assert_array_equal(np.sort(sample.fares)[-20:], np.sort(rides.fares)[-20:])
   assert len(np.unique(sample.seconds)) == 60
 
 
 def test_the_sample_follows_the_seed():
-  first, again, other = (calibration_rides(_rides(500), seed, 60, 20).seconds for seed in (1, 1, 2))
+  first, again, other = (calibration_examples(_rides(500), seed, 60, 20).seconds for seed in (1, 1, 2))
   np.testing.assert_array_equal(first, again)
   assert not np.array_equal(first, other)
 

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from configs.columns import LABEL
 from configs.layer_names import OUTPUT_LAYER
 from configs.loading import load
 from configs.recipe import Recipe
 from models.compression import layers
-from models.fare_model import DENSE_CORE, build_fare_model
+from models.compression.layers import DENSE_CORE
+from models.fare_model import build_fare_model
 from models.lite.conversion import assemble, convert_features, convert_model
+from models.lite.rides import RideInputs
 from models.lite.validation import Promise
 from models.rides import RawRides, Rides
 from models.training import predict
@@ -70,7 +73,7 @@ def inputs():
 
 @functools.cache
 def features():
-  return convert_features(transform, fresh_model(), CONFIG.dataset)
+  return convert_features(transform, fresh_model(), RideInputs(CONFIG.dataset))
 
 
 def fares(model):
@@ -84,7 +87,7 @@ def raw_rides(model):
 
 def whole_file(model, scheme, calibration=None):
   """A whole file, of a model without 8-bit rounding."""
-  return assemble(features(), convert_model(model, scheme, calibration or inputs(), False))
+  return assemble(features(), convert_model(model, scheme, calibration or inputs(), False, LABEL))
 
 
 def promise(model, scheme, recipe=DENSE_RECIPE, quantized=DENSE):

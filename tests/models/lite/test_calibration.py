@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs.compression import Calibration
-from models.lite.conversion import calibration_rides
+from models.lite.conversion import calibration_sample
 from models.rides import Rides
 
 COUNT = 1000
@@ -26,7 +26,7 @@ def rides():
   ],
 )
 def test_all_rides_are_taken(rides, wanted):
-  assert calibration_rides(rides, Calibration(rides=wanted)) is rides
+  assert calibration_sample(rides, Calibration(rides=wanted)) is rides
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_all_rides_are_taken(rides, wanted):
   ],
 )
 def test_sample_has_its_size_and_the_dearest_rides(rides, wanted, longest):
-  found = calibration_rides(rides, Calibration(rides=wanted, longest=longest))
+  found = calibration_sample(rides, Calibration(rides=wanted, longest=longest))
   assert len(found) == wanted
   assert len(set(found.fares)) == wanted, 'no ride twice'
   kept = min(longest, wanted)
@@ -49,13 +49,13 @@ def test_sample_has_its_size_and_the_dearest_rides(rides, wanted, longest):
 
 
 def test_each_stratum_of_cheaper_rides_gives_one(rides):
-  found = np.sort(calibration_rides(rides, Calibration(rides=190, longest=100)).fares)
+  found = np.sort(calibration_sample(rides, Calibration(rides=190, longest=100)).fares)
   # 900 cheaper rides in 90 strata of 10.
   np.testing.assert_array_equal(found[:90] // 10, np.arange(90))
 
 
 def test_rides_stay_whole_and_in_order(rides):
-  found = calibration_rides(rides, Calibration(rides=200))
+  found = calibration_sample(rides, Calibration(rides=200))
   assert (np.diff(found.seconds) > 0).all()
   np.testing.assert_array_equal(found.inputs['numeric'][:, 0], found.seconds)
   np.testing.assert_array_equal(found.fares, rides.fares[found.seconds])
@@ -63,7 +63,7 @@ def test_rides_stay_whole_and_in_order(rides):
 
 def test_seed_chooses(rides):
   first, again, other = (
-    calibration_rides(rides, Calibration(rides=200, seed=seed)).seconds.tolist() for seed in (1, 1, 2)
+    calibration_sample(rides, Calibration(rides=200, seed=seed)).seconds.tolist() for seed in (1, 1, 2)
   )
   assert first == again
   assert first != other
@@ -71,4 +71,4 @@ def test_seed_chooses(rides):
 
 def test_equal_fares_are_sampled_too():
   rides = Rides({'numeric': np.zeros((50, 1), np.float32)}, np.full(50, 9.5, np.float32), np.arange(50))
-  assert len(calibration_rides(rides, Calibration(rides=20, longest=5))) == 20
+  assert len(calibration_sample(rides, Calibration(rides=20, longest=5))) == 20

@@ -59,7 +59,7 @@ def test_a_set_batch_runs_again_and_again(file, rides):
   model.set_inputs(first(rides, 256))
   for _ in range(50):
     model.invoke()
-  np.testing.assert_array_equal(model.fares(), LiteModel(file).predict(first(rides, 256)))
+  np.testing.assert_array_equal(model.outputs(), LiteModel(file).predict(first(rides, 256)))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.python import schema_py_generated as schema
 
+from configs.columns import LABEL
 from configs.compression import SCHEMES, Precision, Scheme
 from configs.recipe import Quantization, Recipe
 from models.compression import layers
@@ -15,6 +16,7 @@ from models.compression.compressor import Compressor
 from models.lite.client import LiteModel
 from models.lite.conversion import ConversionError, assemble, convert_features, convert_model
 from models.lite.inspection import LiteFile
+from models.lite.rides import RideInputs
 from models.recipe_training import FinalModels
 from models.training import predict, train
 from tests.models.compression.simulated import CELLS, MODEL, NUMERIC, TRAINING, TUNING, build, simulated_rides
@@ -62,7 +64,7 @@ def _layers(model, file):
 
 
 def _convert(model, rides, **scheme):
-  return convert_model(model, Scheme(name='some', **scheme), _inputs(model, rides), False)
+  return convert_model(model, Scheme(name='some', **scheme), _inputs(model, rides), False, LABEL)
 
 
 def _step(file):
@@ -122,7 +124,7 @@ def test_dynamic_range_stores_large_tensors_in_8_bits(rides):
 def test_what_the_quantizer_makes(models, rides, kind, name, type_, bits):
   """Oracles: the bytes of each kernel in the file; the Keras model's fares, to the packaged scheme's tolerance."""
   model, scheme = models[kind], Scheme.model_validate(SCHEMES.spelled_out(name))
-  file = convert_model(model, scheme, _inputs(model, rides), False)
+  file = convert_model(model, scheme, _inputs(model, rides), False, LABEL)
   found = _layers(model, file)
   expected = dict.fromkeys(TABLES if kind == 'embeddings' else (), 'float32') | dict.fromkeys(DENSE, type_)
   assert {layer: kept.type for layer, kept in found.items()} == expected
@@ -201,7 +203,7 @@ def test_calibration_covers_the_dearest_ride(models, rides):
   wanted = predict(model, rides)
   assert wanted.argmax() == DEAREST
   others = {name: np.delete(column, DEAREST, axis=0) for name, column in _inputs(model, rides).items()}
-  whole, cut = (convert_model(model, INT8, inputs, False) for inputs in (_inputs(model, rides), others))
+  whole, cut = (convert_model(model, INT8, inputs, False, LABEL) for inputs in (_inputs(model, rides), others))
   assert _run(whole, _inputs(model, rides))[DEAREST] == pytest.approx(wanted[DEAREST], rel=0.05)
   assert _run(cut, _inputs(model, rides))[DEAREST] < 0.95 * wanted[DEAREST]
 
@@ -210,7 +212,7 @@ def test_calibration_takes_any_number_of_rides(models, rides):
   """The calibrator wants batches of one size; 513 is one more than a batch. Oracle: ranges of the same rides twice."""
   inputs = _inputs(models['embeddings'], rides[np.arange(513)])
   doubled = {name: np.concatenate([column, column]) for name, column in inputs.items()}
-  one, two = (convert_model(models['embeddings'], INT8, some, False) for some in (inputs, doubled))
+  one, two = (convert_model(models['embeddings'], INT8, some, False, LABEL) for some in (inputs, doubled))
   assert _step(one) == _step(two)
 
 
@@ -232,9 +234,9 @@ def test_quantization_aware_models_bring_their_ranges(compressor, rides, chosen,
   compressed = compressor.apply(recipe)
   model = FinalModels(build).of(compressed).model
   inputs = _inputs(model, rides)
-  file = convert_model(model, INT8, inputs, True)
+  file = convert_model(model, INT8, inputs, True, LABEL)
   few = {name: column[:1] for name, column in inputs.items()}
-  assert convert_model(model, INT8, few, True) == file
+  assert convert_model(model, INT8, few, True, LABEL) == file
   found = _layers(build(), file)
   assert {name for name, layer in found.items() if layer.type == 'int8'} == expected
   wanted = predict(model, rides)
@@ -252,7 +254,7 @@ def test_the_whole_file_gives_the_fares_of_the_model():
 def test_assembling_loses_no_type():
   """Oracle: the model part before it was joined and made small."""
   model = made_model.fresh_model()
-  part = convert_model(model, INT8, made_model.inputs(), False)
+  part = convert_model(model, INT8, made_model.inputs(), False, LABEL)
   tables = {made_model.EMBEDDING: model.get_layer(made_model.EMBEDDING).embeddings.numpy()}
   before, after = (
     LiteFile(file).layers(tables, made_model.DENSE) for file in (part, assemble(made_model.features(), part))
@@ -271,7 +273,7 @@ def test_layers_of_equal_shape_are_told_apart(rides):
   inputs = {'numeric': rides.inputs['numeric'], **{cell.name: rides.inputs['pickup_cell'] for cell in cells}}
   tables = {f'{cell.name}_embedding': model.get_layer(f'{cell.name}_embedding').embeddings.numpy() for cell in cells}
   for precision in (Precision.FLOAT32, Precision.FLOAT16, Precision.INT16X8):
-    file = convert_model(model, Scheme(name='some', precision=precision), inputs, False)
+    file = convert_model(model, Scheme(name='some', precision=precision), inputs, False, LABEL)
     one, another = LiteFile(file).layers(tables, ())
     assert (one.zeros, another.zeros) == (12, 0), precision
 
@@ -282,13 +284,13 @@ def test_zeros_of_an_8_bit_table_are_counted(rides):
   table = model.get_layer('cell_pair_embedding').embeddings
   table.assign(np.where(np.arange(20)[:, None] < 10, 0, np.full((20, 3), 2.0)))
   inputs = _inputs(model, rides) | {'numeric': np.abs(rides.inputs['numeric'])}
-  assert _layers(model, convert_model(model, INT8, inputs, False))['cell_pair_embedding'].zeros == 30
+  assert _layers(model, convert_model(model, INT8, inputs, False, LABEL))['cell_pair_embedding'].zeros == 30
 
 
 def test_a_scheme_that_contradicts_the_recipe_is_refused(models, rides):
   scheme = Scheme(name='int8_float_output', precision='int8', float_layers=['fare'])
   with pytest.raises(ConversionError) as caught:
-    convert_model(models['embeddings'], scheme, rides.inputs, True)
+    convert_model(models['embeddings'], scheme, rides.inputs, True, LABEL)
   assert str(caught.value) == (
     "Scheme 'int8_float_output' keeps fare in float, but the recipe was trained for 8 bits and says itself which "
     'layers are; name them in quantization.layers of the recipe.'
@@ -319,4 +321,4 @@ def test_what_tflite_cannot_convert_is_told():
     }
 
   with pytest.raises(ConversionError, match=r"^TFLite can't convert this as 'float32': .*"):
-    convert_features(transform, made_model.fresh_model(), made_model.CONFIG.dataset)
+    convert_features(transform, made_model.fresh_model(), RideInputs(made_model.CONFIG.dataset))

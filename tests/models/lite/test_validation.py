@@ -7,8 +7,9 @@ from tensorflow.lite.python import schema_py_generated as schema
 from configs.compression import Scheme
 from configs.recipe import Clustering, Recipe
 from models.compression import layers
-from models.fare_model import DENSE_CORE
-from models.lite.validation import ValidationError, check_fares, check_structure, validate
+from models.compression.layers import DENSE_CORE
+from models.lite.client import RideFile
+from models.lite.validation import ValidationError, check_predictions, check_structure, validate
 from tests.models.lite import made_model
 from tests.models.lite.made_model import DENSE, EMBEDDING, fresh_model, promise, raw_rides, whole_file
 from tests.models.lite.small_files import changed
@@ -52,7 +53,7 @@ def _refused(content, kept, model=None):
     if model is None:
       check_structure(content, kept)
     else:
-      check_fares(content, kept.scheme, raw_rides(model), made_model.fares(model))
+      check_predictions(content, kept.scheme, raw_rides(model), made_model.fares(model), RideFile())
   return str(caught.value)
 
 
@@ -79,7 +80,7 @@ def test_what_the_converter_makes_is_accepted(model, scheme):
   """Oracle: zeros counted in the model; nothing here is damaged."""
   scheme = Scheme(name='some', **scheme)
   kept = promise(model, scheme, quantized=[name for name in DENSE if name not in scheme.float_layers])
-  found, difference = validate(whole_file(model, scheme), kept, raw_rides(model), made_model.fares(model))
+  found, difference = validate(whole_file(model, scheme), kept, raw_rides(model), made_model.fares(model), RideFile())
   assert [layer.name for layer in found] == [EMBEDDING, *DENSE]
   assert found[1].zeros >= np.count_nonzero(kept.kernels['dense_0'] == 0) > 100
   assert 0 <= difference <= scheme.tolerance
@@ -195,7 +196,7 @@ def test_a_changed_scale(model, int8, factor):
     tensor, _ = _kernel(lite, model, 'dense_1')
     tensor.quantization.scale = np.float32(tensor.quantization.scale) * factor
 
-  check_fares(int8, INT8, raw_rides(model), made_model.fares(model))
+  check_predictions(int8, INT8, raw_rides(model), made_model.fares(model), RideFile())
   assert _refused(changed(int8, damage), promise(model, INT8), model).startswith(
     "Its fares differ from the float model's by 0."
   )

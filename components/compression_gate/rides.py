@@ -1,0 +1,152 @@
+"""What the gate asks of an implementation, for rides: how they are read and judged, and what their version says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from components.fare_evaluator.slices import slice_name
+from configs.dataset import COORDINATES, LABEL, TIME, Dataset
+from configs.errors import FailedError
+from configs.evaluation import Slices
+from configs.features import Features
+from models.lite.client import RideFile
+from models.metrics import RootMeanSquareError
+from models.protocols import FileContract, Metric
+from models.release import TOLERANCE, describe_inputs, write_golden
+from models.rides import RawRides, read_raw_rides
+from models.serving import SERVING_RAW
+from transforms import names
+from transforms.engineering import rides
+from transforms.slicing import slice_columns
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalRides(RawRides):
+  """Raw rides and where they belong; see `models.protocols.EvalExamples`.
+
+  Attributes:
+    codes: int64 [rides] by the names in `transforms.names.SLICES`.
+    slices: bool [rides] by the name of the slice; none is empty.
+  """
+
+  codes: Mapping[str, np.ndarray]
+  slices: Mapping[str, np.ndarray]
+  metric: ClassVar[Metric] = RootMeanSquareError()
+  contract: ClassVar[FileContract] = RideFile()
+
+  def shown(self) -> dict[str, np.ndarray]:
+    """`pickup_seconds` (int32), the coordinates (float32 degrees, NaN where missing), `fare_amount`, and the slices'
+    codes by their names in `transforms.names.SLICES` (int8)."""
+    found = {name: self.columns[name] for name in (TIME, *COORDINATES)} | {LABEL: self.fares}
+    return found | {name: codes.astype(np.int8) for name, codes in self.codes.items()}
+
+
+def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> EvalRides:
+  """Reads gzip TFRecords of raw tf.Examples, in the order of the sorted files.
+
+  Args: dataset: names the columns and the airports.
+  Raises: FailedError: there is no ride.
+  """
+  try:
+    raw = read_raw_rides(files, dataset)
+  except ValueError:
+    raise FailedError(
+      'The eval split holds no ride, so no variant can be judged: give rides of more time stamps, or change '
+      'split.eval_share or split.seed.'
+    ) from None
+  return _sliced(raw, dataset, slices)
+
+
+def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slices) -> EvalRides:
+  """Rides in memory as the gate takes them.
+
+  Args:
+    columns: canonical ones [rides] by name, the label included; at least one ride.
+    dataset: names the columns and the airports.
+    slices: the Evaluator's.
+  """
+  inputs = {name: np.asarray(columns[name], np.int32 if name == TIME else np.float32) for name in dataset.raw_inputs()}
+  return _sliced(RawRides(inputs, np.asarray(columns[LABEL], np.float32)), dataset, slices)
+
+
+def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
+  codes = _codes(raw, dataset, slices)
+  return EvalRides(raw.columns, raw.fares, codes, _masks(codes, slices))
+
+
+def _codes(raw: RawRides, dataset: Dataset, slices: Slices) -> dict[str, np.ndarray]:
+  # Slices are made of time and place, which every choice of features reads alike.
+  ride = rides({name: tf.constant(column) for name, column in raw.columns.items()}, dataset, Features())
+  return {name: codes.numpy() for name, codes in slice_columns(ride, slices, dataset.city).items()}
+
+
+def _masks(codes: Mapping[str, np.ndarray], slices: Slices) -> dict[str, np.ndarray]:
+  return {
+    slice_name(feature, int(value), slices): found == value
+    for feature, found in codes.items()
+    for value in np.unique(found)
+  }
+
+
+_BY_FARE = 6
+"""Rides from the cheapest to the dearest."""
+
+_SPECIAL = (names.SLICE_MISSING_DROPOFF, names.SLICE_AIRPORT)
+"""One ride of each of these, if there is one."""
+
+
+def golden_rows(rides: EvalRides, fares: np.ndarray) -> np.ndarray:
+  """Picks a few rides that differ.
+
+  Args:
+    rides: the eval split, at least one ride.
+    fares: predicted ones [rides].
+  Returns: int64 [n], rising rows: at even steps through the predicted fares, one with a missing dropoff and one at an
+    airport, if there are such.
+  """
+  ranked = np.argsort(fares, kind='stable')
+  rows = [*ranked[np.linspace(0, len(ranked) - 1, _BY_FARE).astype(int)]]
+  rows += [np.flatnonzero(rides.codes[name] == 1)[:1] for name in _SPECIAL]
+  return np.unique(np.hstack(rows))
+
+
+class RideVersion:
+  """What a version of a fare model says; see `models.protocols.Version`.
+
+  Args:
+    dataset: of the rides.
+    rides: the eval split.
+  """
+
+  def __init__(self, dataset: Dataset, rides: EvalRides) -> None:
+    self._dataset, self._rides = dataset, rides
+
+  @property
+  def facts(self) -> dict[str, Any]:
+    """`dataset`, `currency` and `inputs`."""
+    dataset = self._dataset
+    return {'dataset': dataset.name, 'currency': dataset.currency, 'inputs': describe_inputs(dataset)}
+
+  def tolerance(self, apart: float) -> float:
+    """A cent at least, and whole cents."""
+    return max(TOLERANCE, math.ceil(100 * apart) / 100)
+
+  def golden_rows(self, predictions: np.ndarray) -> np.ndarray:
+    """See `golden_rows`."""
+    return golden_rows(self._rides, predictions)
+
+  def write_golden(
+    self, version_dir: pathlib.Path, columns: Mapping[str, np.ndarray], predictions: np.ndarray, tolerance: float
+  ) -> None:
+    """See `models.release.write_golden`."""
+    # The signatures live as long as the model does.
+    model = tf.saved_model.load(str(version_dir))
+    fares = model.signatures[SERVING_RAW](**{name: tf.constant(column) for name, column in columns.items()})[LABEL]
+    write_golden(version_dir, columns, predictions, np.asarray(fares), tolerance)

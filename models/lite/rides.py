@@ -1,0 +1,66 @@
+"""Lite files of fare models: what `models.lite` asks of an implementation, for rides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from configs.dataset import LABEL, TIME, Dataset
+from models.fare_model import builder
+from models.lite.client import RideFile
+from models.lite.variants import Variants
+from models.rides import read_raw_rides, read_rides
+from models.serving import raw_tensor_specs
+from models.settings import Settings
+from transforms.catalogue import categoricals
+
+
+class RideInputs:
+  """Canonical rides as a file takes them; see `models.protocols.RawInputs`.
+
+  Attributes:
+    contract: of the file.
+    output: name of the fares.
+  Args: dataset: names the raw columns.
+  """
+
+  contract = RideFile()
+  output = LABEL
+
+  def __init__(self, dataset: Dataset) -> None:
+    self._dataset = dataset
+
+  def specs(self) -> dict[str, tf.TensorSpec]:
+    """Int32 seconds, float32 the rest, all [None]."""
+    return raw_tensor_specs(self._dataset)
+
+  def for_graph(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The same with int64 seconds."""
+    return {**columns, TIME: tf.cast(columns[TIME], tf.int64)}
+
+
+def ride_variants(
+  settings: Settings, transform_graph: str, training: Sequence[str], held_out: Sequence[str]
+) -> Variants:
+  """What makes the lite files of fare models.
+
+  Args:
+    settings: what the models were made by.
+    transform_graph: URI of the fitted Transform graph.
+    training: files of transformed examples, the training split.
+    held_out: files of raw examples, the eval split.
+  """
+  graph = tft.TFTransformOutput(transform_graph)
+  spec = graph.transformed_feature_spec()
+  # A reduction may have taken some of them.
+  embedded = [feature.name for feature in categoricals(settings.dataset, settings.features) if feature.name in spec]
+  rides = read_rides(training, spec, embedded)
+  return Variants(
+    builder(settings, rides, 0.0),
+    RideInputs(settings.dataset),
+    graph.transform_features_layer(),
+    rides,
+    read_raw_rides(held_out, settings.dataset),
+  )
