@@ -22,7 +22,6 @@ MAY_KNOW = {
 TENSORFLOW = {'tensorflow', 'tf_keras', 'tensorflow_transform', 'tensorflow_model_optimization', 'ai_edge_litert'}
 TFX = {'tfx', 'tfx_bsl', 'apache_beam', 'ml_metadata', 'tensorflow_data_validation', 'tensorflow_model_analysis'}
 CLOUD = {'kfp', 'google.cloud', 'kubernetes'}
-CLOUD_WORDS = ('vertex', 'kfp')
 CLOUD_MODULES = {'pipeline/rehearsal/spec.py', 'pipeline/sources.py'}
 """Beside those of `pipeline/cloud`: the spec of a compiled pipeline, and BigQuery's own client, when it is asked."""
 

@@ -18,7 +18,7 @@ from components.ride_example_gen.canonical import CanonicalRides, Reason, canoni
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.quarantine import SCHEMA, RideCounts, quarantined_rows
-from components.ride_example_gen.reading import Block, read_blocks
+from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
 from configs.split import Split
 
@@ -62,7 +62,7 @@ def ingest_file(
   return counter.counts(), outputs.names
 
 
-def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[Block, CanonicalRides]]:
+def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[RowBlock, CanonicalRides]]:
   """The blocks of a file with their canonical rides.
 
   Raises: IngestionError: the file can't be read, or its columns are not what the dataset says.
@@ -105,7 +105,7 @@ class _Counter:
     self._reasons: Counter[str] = Counter()
     self.splits = dict.fromkeys(spans.SPLITS, 0)
 
-  def add(self, block: Block, canonical: CanonicalRides) -> None:
+  def add(self, block: RowBlock, canonical: CanonicalRides) -> None:
     self._read += block.rows.num_rows + len(block.malformed)
     for counted in canonical.reason.drop_null().value_counts().to_pylist():
       self._reasons[counted['values']] += counted['counts']

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
 from components.ride_example_gen.canonical import CanonicalRides, Reason
-from components.ride_example_gen.reading import Block, MalformedLine
+from components.ride_example_gen.reading import MalformedLine, RowBlock
 from components.ride_example_gen.spans import SPLITS
 
 SCHEMA = pa.schema(
@@ -35,7 +35,7 @@ _SHORT_ESCAPES = {'\\': '\\\\', '"': '\\"', '\n': '\\n', '\r': '\\r', '\t': '\\t
 _CONTROLS = ''.join(map(chr, range(32)))
 
 
-def quarantined_rows(path: str, block: Block, canonical: CanonicalRides) -> pa.Table:
+def quarantined_rows(path: str, block: RowBlock, canonical: CanonicalRides) -> pa.Table:
   """The rows of a block that are not valid, its malformed lines included; see `SCHEMA`."""
   chosen = pa.array(np.flatnonzero(~canonical.valid))
   rows = pc.take(block.rows, chosen)

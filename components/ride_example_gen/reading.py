@@ -276,7 +276,7 @@ class MalformedLine(NamedTuple):
   text: str
 
 
-class Block(NamedTuple):
+class RowBlock(NamedTuple):
   """Some consecutive rows of a file.
 
   Attributes:
@@ -290,7 +290,7 @@ class Block(NamedTuple):
   malformed: tuple[MalformedLine, ...]
 
 
-def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> Iterator[Block]:
+def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> Iterator[RowBlock]:
   """Reads a CSV (also gzip) or Parquet file.
 
   Args:
@@ -306,13 +306,13 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
     check_columns(path, columns, dataset, label_required=label_required)
     first = 1
     for rows in batches:
-      yield Block(rows, np.arange(first, first + rows.num_rows), ())
+      yield RowBlock(rows, np.arange(first, first + rows.num_rows), ())
       first += rows.num_rows
     return
   table = CsvTable(path, container, dataset.delimiter)
   check_columns(path, table.columns, dataset, label_required=label_required)
   for rows, numbers, malformed in table.batches():
-    yield Block(rows, numbers, tuple(MalformedLine(*line) for line in malformed))
+    yield RowBlock(rows, numbers, tuple(MalformedLine(*line) for line in malformed))
 
 
 def check_columns(path: str, columns: Sequence[str], dataset: Dataset, *, label_required: bool = True) -> None:

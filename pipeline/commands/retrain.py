@@ -13,7 +13,7 @@ from pipeline.commands import run as commands_run
 from pipeline.local.output import OutputDirectory
 from pipeline.retraining.ledger import RUNNING, Ledger, served_since
 from pipeline.retraining.plan import Plan, end_early, make_plan
-from pipeline.retraining.triggers import Situation, Verdict, decide
+from pipeline.retraining.triggers import TriggerInputs, Verdict, decide
 from pipeline.sources import DataSource, DataSourceError
 
 
@@ -51,14 +51,14 @@ def run(
 
 def situation(
   config: RunConfig, plan: Plan, ledger: Ledger, output: OutputDirectory, now: datetime.datetime
-) -> Situation:
+) -> TriggerInputs:
   """What the triggers look at; measures the drift of fresh spans only where its trigger is on."""
   last, finished, version = ledger.last, ledger.last_finished, served_version(output.serving)
   unfinished = None
   if last is not None and not last.finished:
     killed = f'it was killed, or its machine stopped (started {last.started:%Y-%m-%d %H:%M}).'
     unfinished = killed if last.status == RUNNING else last.reason
-  return Situation(
+  return TriggerInputs(
     now=now,
     unfinished=unfinished,
     served=version,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen.canonical import Reason, canonicalize
-from components.ride_example_gen.reading import Block
+from components.ride_example_gen.reading import RowBlock
 from configs.dataset import Dataset
 from configs.errors import UserError
 from models.lite.client import LiteModel
@@ -45,7 +45,7 @@ class Scorer:
     left_out = {*([] if several_files else [FILE]), *([] if dataset.columns.key else [KEY])}
     self.schema = pa.schema([field for field in [*fields, (REASON, pa.string())] if field[0] not in left_out])
 
-  def score(self, path: str, block: Block, first_row: int) -> pa.RecordBatch:
+  def score(self, path: str, block: RowBlock, first_row: int) -> pa.RecordBatch:
     """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
 
     Args:

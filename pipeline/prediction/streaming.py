@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from components.parquet import pq
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.reading import Block, MalformedLine, read_blocks
+from components.ride_example_gen.reading import MalformedLine, RowBlock, read_blocks
 from configs.dataset import Dataset
 from configs.errors import UserError
 from models.whole_files import is_bucket, replacing
@@ -81,14 +81,14 @@ def predict_files(
   return outcome
 
 
-def _score(scorer: Scorer, path: str, block: Block, first_row: int) -> pa.RecordBatch:
+def _score(scorer: Scorer, path: str, block: RowBlock, first_row: int) -> pa.RecordBatch:
   try:
     return scorer.score(path, block, first_row)
   except IngestionError as error:
     raise IngestionError(f"'{path}': {error}") from error
 
 
-def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, Block, int], None, None]:
+def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, RowBlock, int], None, None]:
   """The blocks of all files, each with its file and the number of rows in the files before."""
   before = 0
   for path in files:
@@ -99,7 +99,7 @@ def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, Bloc
     before += rows
 
 
-def _in_order(blocks: Iterator[Block]) -> Iterator[Block]:
+def _in_order(blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
   """The blocks with every malformed line among the rows where it stands; the reader tells some of them early."""
   waiting: list[MalformedLine] = []
   empty = None

@@ -27,7 +27,7 @@ TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class PagePart:
   """A section of the page.
 
   Attributes:
@@ -46,7 +46,7 @@ class Part:
 def run_page(record: RunRecord) -> str:
   """The page of one run, whatever it came to. Returns HTML that needs no other file and no network."""
   notes: list[str] = []
-  variants = _made(Part('variants', 'Variants', lambda: read_variants(record)), notes)
+  variants = _made(PagePart('variants', 'Variants', lambda: read_variants(record)), notes)
   made = [(part, _made(part, notes)) for part in _parts(record, variants, notes)]
   sections = [(part, content) for part, content in made if content]
   absent = [part.title for part, content in made if part.expected and not content]
@@ -54,25 +54,25 @@ def run_page(record: RunRecord) -> str:
   return render('run.html', record=record, headline=head, sections=sections, absent=absent, notes=notes)
 
 
-def _parts(record: RunRecord, variants: CompressionRecord | None, notes: list[str]) -> list[Part]:
+def _parts(record: RunRecord, variants: CompressionRecord | None, notes: list[str]) -> list[PagePart]:
   """The sections of a run, in the order of the page."""
-  columns = _made(Part('columns', 'Statistics', lambda: read_columns(record)), notes) or ()
-  rides = _made(Part('rides', 'Predicted rides', lambda: read_rides(record, variants)), notes)
+  columns = _made(PagePart('columns', 'Statistics', lambda: read_columns(record)), notes) or ()
+  rides = _made(PagePart('rides', 'Predicted rides', lambda: read_rides(record, variants)), notes)
   return [
-    Part('variants', 'Variants', lambda: variants_section(record, variants)),
-    Part('served', 'Before', lambda: served_section(record, variants), expected=False),
-    Part('errors', 'Errors', lambda: errors_section(record, variants, rides)),
-    Part('training', 'Training', lambda: training_section(record)),
-    Part('data', 'Rides', lambda: data_section(record, columns)),
-    Part('steps', 'Steps', lambda: steps_section(record)),
-    Part('features', 'Features', lambda: features_section(record)),
-    Part('reduction', 'Reduction', lambda: reduction_section(record), expected=False),
-    Part('card', 'Model card', lambda: model_card(record, variants, columns)),
-    Part('again', 'Run again', lambda: again_section(record)),
+    PagePart('variants', 'Variants', lambda: variants_section(record, variants)),
+    PagePart('served', 'Before', lambda: served_section(record, variants), expected=False),
+    PagePart('errors', 'Errors', lambda: errors_section(record, variants, rides)),
+    PagePart('training', 'Training', lambda: training_section(record)),
+    PagePart('data', 'Rides', lambda: data_section(record, columns)),
+    PagePart('steps', 'Steps', lambda: steps_section(record)),
+    PagePart('features', 'Features', lambda: features_section(record)),
+    PagePart('reduction', 'Reduction', lambda: reduction_section(record), expected=False),
+    PagePart('card', 'Model card', lambda: model_card(record, variants, columns)),
+    PagePart('again', 'Run again', lambda: again_section(record)),
   ]
 
 
-def _made(part: Part, notes: list[str]) -> Any:
+def _made(part: PagePart, notes: list[str]) -> Any:
   """Makes a part; one that can't be made must not cost the page: the run may be of another version, or half written."""
   try:
     return part.make()

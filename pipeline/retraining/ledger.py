@@ -48,7 +48,7 @@ class SpanEntry:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunEntry:
+class LedgerRun:
   """A run, begun or ended.
 
   Attributes:
@@ -88,7 +88,7 @@ class LedgerRecord(Record):
   MEND: ClassVar[str] = 'move it away: the next run then takes every span for a new one'
 
   spans: dict[int, SpanEntry]
-  runs: tuple[RunEntry, ...]
+  runs: tuple[LedgerRun, ...]
 
 
 @dataclasses.dataclass
@@ -103,7 +103,7 @@ class Ledger:
 
   path: pathlib.Path
   spans: dict[int, SpanEntry] = dataclasses.field(default_factory=dict)
-  runs: list[RunEntry] = dataclasses.field(default_factory=list)
+  runs: list[LedgerRun] = dataclasses.field(default_factory=list)
 
   @classmethod
   def load(cls, path: pathlib.Path) -> Ledger:
@@ -120,20 +120,20 @@ class Ledger:
     write_whole(self.path, record.to_json(indent=1) + '\n')
 
   @property
-  def last(self) -> RunEntry | None:
+  def last(self) -> LedgerRun | None:
     """The last run, whatever became of it."""
     return self.runs[-1] if self.runs else None
 
   @property
-  def last_finished(self) -> RunEntry | None:
+  def last_finished(self) -> LedgerRun | None:
     """The last run that came to its end."""
     return next((run for run in reversed(self.runs) if run.finished), None)
 
-  def push_of(self, version: str) -> RunEntry | None:
+  def push_of(self, version: str) -> LedgerRun | None:
     """The run that pushed a version first."""
     return next((run for run in self.runs if run.pushed_path and pathlib.Path(run.pushed_path).name == version), None)
 
-  def begin(self, run: RunEntry) -> None:
+  def begin(self, run: LedgerRun) -> None:
     """Notes that a run begins, so that a killed one is known later."""
     self.runs.append(run)
     self.save()

@@ -19,7 +19,7 @@ from pipeline.local import run as local_run
 from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import StepObserver
-from pipeline.retraining.ledger import Ledger, RunEntry, SpanEntry
+from pipeline.retraining.ledger import Ledger, LedgerRun, SpanEntry
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource, resolve_window
 from pipeline.summary_record import Status, Summary, WindowRecord
@@ -48,14 +48,14 @@ class Plan:
   new_rows: int
   entries: dict[int, SpanEntry]
 
-  def same_as(self, run: RunEntry | None) -> bool:
+  def same_as(self, run: LedgerRun | None) -> bool:
     """Whether a run read the very same bytes with the same config and code."""
     return run is not None and run.spans == self.digests and run.setting == self.setting
 
-  def entry(self, started: datetime.datetime) -> RunEntry:
+  def entry(self, started: datetime.datetime) -> LedgerRun:
     """The entry of a run of this plan."""
     kept = {number: self.entries[number].kept for number in self.digests}
-    return RunEntry(started, self.digests, self.setting, kept=kept)
+    return LedgerRun(started, self.digests, self.setting, kept=kept)
 
   def broken(self) -> dict[str, str]:
     """Why, by label, of the spans of the window that no run can use: only the newest one can be such."""
@@ -123,7 +123,7 @@ def _look_at(span: Span, config: RunConfig, before: dict[int, SpanEntry]) -> Spa
   return SpanEntry(digest, survey.read, survey.kept, survey.broken, late, known is not None and known.was_read)
 
 
-def _new_rows(entry: SpanEntry, number: int, last: RunEntry | None) -> int:
+def _new_rows(entry: SpanEntry, number: int, last: LedgerRun | None) -> int:
   if entry.broken:
     return 0
   return max(0, entry.kept - (last.kept.get(number, 0) if last else 0))

@@ -9,7 +9,7 @@ from configs.operations import Triggers
 
 
 @dataclasses.dataclass(frozen=True)
-class Situation:
+class TriggerInputs:
   """All that the triggers look at.
 
   Attributes:
@@ -54,7 +54,7 @@ class Verdict:
   sentence: str
 
 
-def decide(triggers: Triggers, situation: Situation) -> tuple[Verdict, ...]:
+def decide(triggers: Triggers, situation: TriggerInputs) -> tuple[Verdict, ...]:
   """One verdict for each trigger that is on, in a fixed order; run if any fires.
 
   Nothing fires on rides that a finished run with the same config and code has already read: the same model would come
@@ -64,7 +64,7 @@ def decide(triggers: Triggers, situation: Situation) -> tuple[Verdict, ...]:
   return tuple(verdict for verdict in verdicts if verdict is not None)
 
 
-def _always(situation: Situation) -> list[Verdict]:
+def _always(situation: TriggerInputs) -> list[Verdict]:
   """What fires whatever the triggers are set to."""
   broken = f'The newest span, {situation.newest}, is broken, which the run has to say: {situation.broken}'
   reasons = (
@@ -76,7 +76,7 @@ def _always(situation: Situation) -> list[Verdict]:
   return [Verdict(name, True, sentence) for name, holds, sentence in reasons if holds]
 
 
-def _rows(triggers: Triggers, situation: Situation) -> Verdict | None:
+def _rows(triggers: Triggers, situation: TriggerInputs) -> Verdict | None:
   limit = triggers.new_rows
   if limit is None:
     return None
@@ -87,7 +87,7 @@ def _rows(triggers: Triggers, situation: Situation) -> Verdict | None:
   return Verdict('new_rows', fires, f'{where}, {"at least" if fires else "fewer than"} {limit:,} (new_rows).')
 
 
-def _drift(triggers: Triggers, situation: Situation) -> Verdict | None:
+def _drift(triggers: Triggers, situation: TriggerInputs) -> Verdict | None:
   if not triggers.drift:
     return None
   if situation.drift is None:
@@ -102,7 +102,7 @@ def _drift(triggers: Triggers, situation: Situation) -> Verdict | None:
   )
 
 
-def _age(triggers: Triggers, situation: Situation) -> Verdict | None:
+def _age(triggers: Triggers, situation: TriggerInputs) -> Verdict | None:
   limit = triggers.max_age_days
   if limit is None or situation.served is None or situation.served_since is None:
     return None

@@ -18,7 +18,7 @@ from configs.study import FOURTH_ROOT, StudyBlock
 from models.rides import Rides
 from models.training import predict, total_steps
 from pipeline.study.fare_models import FareModels
-from pipeline.study.folds import Outcome, StudyFold, Task, Variant, everything, first_stamps, with_features
+from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, everything, first_stamps, with_features
 from pipeline.study.reference_models import TrainedNet, case_study_baseline, case_study_net, plain_methods
 from transforms import names
 from transforms.engineering import catalogue
@@ -47,11 +47,11 @@ def feature_tasks(config: RunConfig) -> Iterator[Task]:
   variants = {name: _only(config.features, on) for name, on in sets.items()} | {AS_CONFIGURED: config.features}
   for name, features in variants.items():
     on = ' + '.join(block for block in blocks if getattr(features, block).enabled)
-    yield _features_task(config, StudyBlock.FEATURES, Variant(name, EVERYTHING, {'features': on}), features)
+    yield _features_task(config, StudyBlock.FEATURES, StudyVariant(name, EVERYTHING, {'features': on}), features)
   yield from _case_study()
 
 
-def _features_task(config: RunConfig, block: StudyBlock, variant: Variant, features: Features) -> Task:
+def _features_task(config: RunConfig, block: StudyBlock, variant: StudyVariant, features: Features) -> Task:
   """The fare model of the config with other features."""
   of_variant = with_features(config, features)
   models = FareModels(of_variant)
@@ -86,7 +86,7 @@ def _case_study() -> Iterator[Task]:
       return {name: Outcome(trained.fares, {'parameters': trained.parameters, 'train_seconds': trained.seconds})}
 
     yield Task(
-      StudyBlock.FEATURES, name, (Variant(name, EVERYTHING, {'features': 'those of the case study'}),), measure
+      StudyBlock.FEATURES, name, (StudyVariant(name, EVERYTHING, {'features': 'those of the case study'}),), measure
     )
 
 
@@ -128,7 +128,7 @@ def _dimension_task(config: RunConfig, rides: int | None, count: int, noise: int
     model, facts = models.fit(reduced[training], fold.seed, as_long)
     return {name: Outcome(predict(model, reduced[fold.test]), facts)}
 
-  variant = Variant(name, variant_name(total, 0, rides), settings)
+  variant = StudyVariant(name, variant_name(total, 0, rides), settings)
   return Task(StudyBlock.DIMENSIONS, name, (variant,), measure, about=name + config.features.model_dump_json())
 
 
@@ -164,7 +164,7 @@ def embedding_tasks(config: RunConfig) -> Iterator[Task]:
     block = config.features.crosses.model_copy(update={'enabled': True, 'crosses': which, 'embedding': widths})
     sets.append((name, width, block))
   for name, wide, crosses in sets:
-    variant = Variant(name, REFERENCE, {'width': str(wide)})
+    variant = StudyVariant(name, REFERENCE, {'width': str(wide)})
     yield _features_task(
       config, StudyBlock.EMBEDDINGS, variant, config.features.model_copy(update={'crosses': crosses})
     )
@@ -191,12 +191,12 @@ def lightgbm_missing() -> str | None:
 def reference_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per model; LightGBM where it can be loaded."""
   for name, method in plain_methods(lightgbm=lightgbm_missing() is None).items():
-    yield Task(StudyBlock.REFERENCES, name, (Variant(name, THIS_MODEL),), _measured(name, method))
+    yield Task(StudyBlock.REFERENCES, name, (StudyVariant(name, THIS_MODEL),), _measured(name, method))
   models = FareModels(config)
   yield Task(
     StudyBlock.REFERENCES,
     THIS_MODEL,
-    (Variant(THIS_MODEL, THIS_MODEL),),
+    (StudyVariant(THIS_MODEL, THIS_MODEL),),
     lambda fold: {THIS_MODEL: models.measure(fold, fold.engineered)},
   )
 

@@ -265,7 +265,7 @@ Setting = str | int | float
 
 
 @dataclasses.dataclass(frozen=True)
-class Variant:
+class StudyVariant:
   """One row of a block's table.
 
   Attributes:
@@ -310,7 +310,7 @@ class Task:
 
   block: StudyBlock
   name: str
-  variants: tuple[Variant, ...]
+  variants: tuple[StudyVariant, ...]
   measure: Callable[[StudyFold], dict[str, Outcome]]
   about: str = ''
   tested_folds: int | None = None

@@ -24,7 +24,7 @@ from configs.run import RunConfig
 from configs.study import StudyBlock
 from models.metrics import error_intervals, ratio_interval, root_mean_square
 from models.whole_files import replacing, write_whole
-from pipeline.study.folds import Outcome, StudyFold, Task, Variant, t_interval
+from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, t_interval
 from pipeline.study.records import LostVariant, OccupiedCells, RideLatency, StudyRecord
 
 Row = dict[str, str | int | float | None]
@@ -41,7 +41,7 @@ class BlockResults:
     latency: microseconds by variant; see `pipeline.study.fare_models`.
   """
 
-  variants: list[Variant] = dataclasses.field(default_factory=list)
+  variants: list[StudyVariant] = dataclasses.field(default_factory=list)
   outcomes: dict[str, list[tuple[StudyFold, Outcome]]] = dataclasses.field(default_factory=dict)
   lost: dict[str, str] = dataclasses.field(default_factory=dict)
   latency: dict[str, RideLatency] = dataclasses.field(default_factory=dict)

@@ -38,7 +38,7 @@ from pipeline.study.fare_models import (
   raw_inputs,
   reduced_transform,
 )
-from pipeline.study.folds import Outcome, StudyFold, Task, Variant
+from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task
 from transforms import names
 from transforms.engineering import catalogue
 
@@ -55,7 +55,9 @@ def compression_tasks(config: RunConfig) -> Iterator[Task]:
       StudyBlock.COMPRESSION,
       recipe.name,
       tuple(
-        Variant(f'{recipe.name}.{scheme.name}', COMPRESSION_REFERENCE, {'recipe': recipe.name, 'scheme': scheme.name})
+        StudyVariant(
+          f'{recipe.name}.{scheme.name}', COMPRESSION_REFERENCE, {'recipe': recipe.name, 'scheme': scheme.name}
+        )
         for scheme in schemes
       ),
       functools.partial(_measure, bases, recipe, schemes),
@@ -150,7 +152,7 @@ def reduction_tasks(config: RunConfig) -> Iterator[Task]:
   yield Task(
     StudyBlock.REDUCTIONS,
     REDUCTION_REFERENCE,
-    (Variant(REDUCTION_REFERENCE, REDUCTION_REFERENCE, {'method': 'none'}),),
+    (StudyVariant(REDUCTION_REFERENCE, REDUCTION_REFERENCE, {'method': 'none'}),),
     functools.partial(_full, config, models),
     tested_folds=min(sweep.tested_folds, config.study.folds),
   )
@@ -245,7 +247,7 @@ def _task(config: RunConfig, reductions: Sequence[Reduction]) -> Task:
     StudyBlock.REDUCTIONS,
     method if len(reductions) > 1 else _name(reductions[0]),
     tuple(
-      Variant(_name(one), REDUCTION_REFERENCE, {'method': method, 'components': int(one.components or 0)})
+      StudyVariant(_name(one), REDUCTION_REFERENCE, {'method': method, 'components': int(one.components or 0)})
       for one in reductions
     ),
     measure,

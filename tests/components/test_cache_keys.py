@@ -19,7 +19,7 @@ from configs.recipe import Recipe
 from configs.split import Split, SplitMethod
 from configs.study import StudyBlock
 from pipeline.study import fare_models
-from pipeline.study.folds import Task, Variant
+from pipeline.study.folds import StudyVariant, Task
 from pipeline.study.folds import digest as digest_of_rides
 from pipeline.study.records import RideLatency
 from pipeline.study.results import Origin, digest_of
@@ -88,7 +88,7 @@ def test_a_split_is_kept_by_what_its_method_looks_at(method, changes, same):
 
 CONFIG = loading.load('nyc')
 FOLD = types.SimpleNamespace(seed=0, number=0)
-TASK = Task(StudyBlock.REFERENCES, 'name', (Variant('a', 'a'),), lambda fold: {}, about='about')
+TASK = Task(StudyBlock.REFERENCES, 'name', (StudyVariant('a', 'a'),), lambda fold: {}, about='about')
 
 
 def _origin(*overrides: str, rides: str = 'rides', code: str = 'code') -> Origin:

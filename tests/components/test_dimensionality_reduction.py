@@ -183,7 +183,7 @@ def test_the_report_has_data_and_pictures(outputs):
 
 
 def test_a_sample_in_bounded_memory(outputs, monkeypatch):
-  monkeypatch.setattr(reduction_io, '_BATCH', 300)
+  monkeypatch.setattr(reduction_io, 'BATCH_ROWS', 300)
   some, again, everything = _training(outputs, 500), _training(outputs, 500), _training(outputs, 5000)
   assert len(some.fares) == 500 and some.read == 2000 == len(everything.fares)
   np.testing.assert_array_equal(some.numeric, again.numeric)

@@ -298,7 +298,7 @@ RUN_AGAIN = {
   Features: f'{FEATURES} {MODELS} CompressionGate',
   Training: MODELS,
   Compression: LITE,
-  model_layers: 'QuantizationRewriter',
+  model_layers: MODELS,
   Retention: '',
   RunConfig: '',
   load: '',

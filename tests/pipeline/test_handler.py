@@ -27,7 +27,7 @@ from pipeline.errors import told
 _ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
 _FOLDER = pathlib.Path(pipeline.__file__).parent
 
-_LISTS = {'run_command.py: IngestionError, MetadataStoreError'}
+_LISTS = {'run.py: IngestionError, MetadataStoreError'}
 """Except-lists of a command that recovers: it writes the summary of the run that did not begin, and raises on."""
 
 

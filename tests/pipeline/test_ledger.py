@@ -9,7 +9,7 @@ import pytest
 from benchmarks.simulator import simulate_day
 from configs import loading
 from configs.errors import UserError
-from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry
+from pipeline.retraining.ledger import RUNNING, Ledger, LedgerRun, SpanEntry
 from pipeline.retraining.plan import make_plan
 from pipeline.sources import data_source
 
@@ -58,7 +58,7 @@ def test_a_ledger_comes_back_as_it_was_written(tmp_path):
   ledger = Ledger.load(tmp_path / 'retraining.json')
   assert (ledger.spans, ledger.runs, ledger.last, ledger.last_finished) == ({}, [], None, None)
   ledger.spans = {7: SpanEntry('a', 10, 9), 8: SpanEntry('b', 10, 0, 'It has no valid ride.', late=True)}
-  ledger.begin(RunEntry(NOW, {7: 'a', 8: 'b'}, 'setting', kept={7: 9, 8: 0}))
+  ledger.begin(LedgerRun(NOW, {7: 'a', 8: 'b'}, 'setting', kept={7: 9, 8: 0}))
   assert Ledger.load(ledger.path).last.status == RUNNING
   ledger.end(status='pushed', reason='it is good', pushed_path='/serving/12')
   again = Ledger.load(ledger.path)

@@ -23,7 +23,7 @@ from pipeline.commands.cloud import RehearsalRecord, RehearsedTask
 from pipeline.places import Target
 from pipeline.rehearsal.invocation import ArtifactStore, Execution
 from pipeline.report.record import read_record
-from pipeline.retraining.ledger import Ledger, LedgerRecord, RunEntry, SpanEntry
+from pipeline.retraining.ledger import Ledger, LedgerRecord, LedgerRun, SpanEntry
 from pipeline.study import fare_models, results
 from pipeline.study import records as study_records
 from pipeline.study.folds import Outcome
@@ -212,7 +212,7 @@ def test_the_ledger_of_the_version_before(tmp_path):
 def test_a_moment_keeps_its_zone_as_it_was_written(tmp_path):
   """`+00:00`, and never `Z`, which earlier versions do not read."""
   ledger = Ledger(tmp_path / 'retraining.json')
-  ledger.begin(RunEntry(datetime.datetime(2026, 3, 8, tzinfo=datetime.timezone.utc), {7: 'a'}, 's'))
+  ledger.begin(LedgerRun(datetime.datetime(2026, 3, 8, tzinfo=datetime.timezone.utc), {7: 'a'}, 's'))
   [run] = json.loads(ledger.path.read_text())['runs']
   assert run['started'] == '2026-03-08T00:00:00+00:00'
 

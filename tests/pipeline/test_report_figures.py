@@ -187,12 +187,12 @@ def test_a_map_for_each_end_of_the_rides(record, variants, rides):
   maps = errors.errors_section(record, variants, rides).maps
   assert [found.title for found in maps] == ['Where the rides begin', 'Where they end']
   for end, found in zip(('pickup', 'dropoff'), maps, strict=True):
-    drawn = sum(int(count) for count in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', found.picture))
+    drawn = sum(int(count) for count in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', found.drawn))
     assert drawn + sum(int(count) for count in re.findall(r'(\d+) rides?', _spaced(found.told))) == len(rides.fares)
     places = {name: rides.coordinates[f'{end}_{name}'] for name in ('longitude', 'latitude')}
     alone, _ = draw_map(*_known(places), rides.errors[np.isfinite(places['longitude'])], _shades(rides), (), 'USD', '')
     assert len(_circles(alone)) > 10
-    assert _circles(found.picture) == _circles(alone)
+    assert _circles(found.drawn) == _circles(alone)
 
 
 def _known(places):
@@ -475,7 +475,8 @@ def test_the_card_of_the_model(record, variants):
   few = third | {'root_mean_squared_error': 9.9, 'example_count': 49.0}
   shown = _told(record, slices=[record.summary.to_dict()['slices'][0], second | {'root_mean_squared_error': 7.1}, few])
   card = {
-    topic.title: _spaced(' '.join(topic.sentences)) for topic in model.model_card(shown, variants, read_columns(record))
+    title: _spaced(' '.join(sentences))
+    for title, sentences in model.model_card(shown, variants, read_columns(record)).items()
   }
   learned = card['What it learned from']
   assert learned.startswith('1,600 rides to learn from; 400 other rides,')
@@ -495,7 +496,7 @@ def test_the_card_of_the_model(record, variants):
 def test_a_slice_of_fifty_rides_may_err_most(record):
   first, second, third = record.summary.to_dict()['slices']
   shown = _told(record, slices=[first, second, third | {'root_mean_squared_error': 9.9, 'example_count': 50.0}])
-  assert "slice '0–6 h': RMSE 9.90 USD over 50 rides." in _spaced(' '.join(model._limits(shown, {}, ())))
+  assert "slice '0–6 h': RMSE 9.90 USD over 50 rides." in _spaced(' '.join(model._limits(shown, ())))
 
 
 def test_the_top_of_the_page(record, variants):

@@ -23,7 +23,7 @@ from pipeline.local import run as local_run
 from pipeline.local.output import OutputDirectory
 from pipeline.retraining import ledger as ledgers
 from pipeline.retraining import plan as plans
-from pipeline.retraining.ledger import RUNNING, Ledger, RunEntry, SpanEntry, served_since
+from pipeline.retraining.ledger import RUNNING, Ledger, LedgerRun, SpanEntry, served_since
 from pipeline.retraining.plan import end_early, recorded_run
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import data_source
@@ -109,7 +109,7 @@ def test_the_version_that_serves_and_since_when(days, output):
   found = _situation(days, output)
   assert (found.served, found.served_since) == (10, datetime.datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC))
   days.ledger.runs = [
-    RunEntry(NOW - datetime.timedelta(days=day), {1: 'a'}, 's', 'pushed', pushed_path=f'/serving/{version}')
+    LedgerRun(NOW - datetime.timedelta(days=day), {1: 'a'}, 's', 'pushed', pushed_path=f'/serving/{version}')
     for day, version in ((3, '10'), (2, '10'), (1, '9'))
   ]
   assert served_since(10, days.ledger) == NOW - datetime.timedelta(days=3)
@@ -314,8 +314,8 @@ def test_a_failed_run_has_no_statistics_and_read_nothing(days, output, monkeypat
   assert not any(entry.was_read for entry in ledger.spans.values())
 
 
-def _run(number: int, status: str = 'pushed') -> RunEntry:
-  return RunEntry(NOW + datetime.timedelta(number), {number: 'a'}, 's', status, pushed_path=f'/serving/{number}')
+def _run(number: int, status: str = 'pushed') -> LedgerRun:
+  return LedgerRun(NOW + datetime.timedelta(number), {number: 'a'}, 's', status, pushed_path=f'/serving/{number}')
 
 
 def test_the_ledger_forgets_the_oldest_runs(tmp_path, monkeypatch):
@@ -329,7 +329,7 @@ def test_the_last_run_and_the_last_that_came_to_its_end(tmp_path):
   ledger = Ledger(tmp_path / 'x', runs=[_run(1), _run(2, 'not_blessed'), _run(3, 'failed'), _run(4, RUNNING)])
   assert (ledger.last.newest, ledger.last_finished.newest) == (4, 2)
   assert [run.finished for run in ledger.runs] == [True, True, False, False]
-  assert RunEntry(NOW, {9: 'a', 10: 'b', 2: 'c'}, 's').newest == 10
+  assert LedgerRun(NOW, {9: 'a', 10: 'b', 2: 'c'}, 's').newest == 10
 
 
 def test_late_spans_are_seen_once_a_run_has_read_them(tmp_path):
@@ -342,7 +342,7 @@ def test_late_spans_are_seen_once_a_run_has_read_them(tmp_path):
 def test_the_end_of_a_run_marks_its_own_spans_alone(tmp_path):
   entry = SpanEntry('a', 1, 1)
   ledger = Ledger(tmp_path / 'x', spans={1: entry, 2: entry, 3: entry})
-  ledger.begin(RunEntry(NOW, {2: 'a', 3: 'a', 9: 'gone'}, 's'))
+  ledger.begin(LedgerRun(NOW, {2: 'a', 3: 'a', 9: 'gone'}, 's'))
   ledger.end(status='not_blessed')
   assert {number: span.was_read for number, span in ledger.spans.items()} == {1: False, 2: True, 3: True}
 

@@ -6,10 +6,10 @@ import datetime
 import pytest
 
 from configs.operations import Triggers
-from pipeline.retraining.triggers import Situation, decide
+from pipeline.retraining.triggers import TriggerInputs, decide
 
 NOW = datetime.datetime(2026, 3, 8, 7, tzinfo=datetime.timezone.utc)
-QUIET = Situation(
+QUIET = TriggerInputs(
   now=NOW,
   unfinished=None,
   served=1772000000,

@@ -29,7 +29,7 @@ from pipeline.prediction.scoring import find_model
 from pipeline.rehearsal import bucket_guard
 from pipeline.report.record import read_record
 from pipeline.report.sections.model import served_section
-from pipeline.retraining.ledger import Ledger, RunEntry
+from pipeline.retraining.ledger import Ledger, LedgerRun
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_run import write_json
 from tests.pipeline.made_store import NOON, MadeStore, make_version
@@ -167,7 +167,7 @@ def _report(made: MadeStore) -> int | None:
 
 
 def _no_new_data(made: MadeStore) -> int | None:
-  ledger = Ledger(made.output.ledger, runs=[RunEntry(NOON, {1: 'a'}, 's', 'not_blessed')])
+  ledger = Ledger(made.output.ledger, runs=[LedgerRun(NOON, {1: 'a'}, 's', 'not_blessed')])
   sentence = commands_run.no_new_data(_plan(), ledger, made.output)
   assert sentence is not None
   told = re.search(r'Version (\d+) goes on serving\.$', sentence)

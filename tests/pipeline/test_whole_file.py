@@ -25,7 +25,7 @@ from models.whole_files import append_line, discard_drafts, is_bucket, move_whol
 from pipeline.cloud.compiler import CompiledPipeline, write_compiled
 from pipeline.places import Target
 from pipeline.prediction.streaming import predictions_file
-from pipeline.retraining.ledger import Ledger, RunEntry
+from pipeline.retraining.ledger import Ledger, LedgerRun
 from pipeline.study import results
 from pipeline.study.folds import Outcome
 from pipeline.study.results import UnitStore
@@ -39,7 +39,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _ledger(folder: pathlib.Path) -> None:
-  Ledger(folder / 'file').begin(RunEntry(NOW, {7: 'a'}, 'setting'))
+  Ledger(folder / 'file').begin(LedgerRun(NOW, {7: 'a'}, 'setting'))
 
 
 def _summary(folder: pathlib.Path) -> None:
@@ -119,7 +119,7 @@ def _no_space(*_, **__):
 def test_every_change_of_the_ledger_is_on_the_disk(tmp_path, monkeypatch):
   ledger = Ledger(tmp_path / 'retraining.json')
   disk = DiskCalls(tmp_path, monkeypatch)
-  for change in (lambda: ledger.begin(RunEntry(NOW, {}, 'setting')), lambda: ledger.end(status='pushed'), ledger.save):
+  for change in (lambda: ledger.begin(LedgerRun(NOW, {}, 'setting')), lambda: ledger.end(status='pushed'), ledger.save):
     disk.calls.clear()
     change()
     assert [call for call, *_ in disk.calls] == ['fsync', 'rename', 'fsync']

@@ -194,7 +194,7 @@ def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSu
     ranges = (
       f'{name} {number(box[name]["min"])}° to {number(box[name]["max"])}°' for name in ('latitude', 'longitude')
     )
-    told.append(f'Place: {" and ".join(ranges)} (WGS84).')
+    told.append(f'Place: {joined(ranges)} (WGS84).')
   if fares := [column for column in columns if column.name == LABEL]:
     low, middle, high = (money(value, record.currency) for value in (fares[0].low, fares[0].median, fares[0].high))
     told.append(f'Fares: {low} to {high}, the middle one {middle}.')
