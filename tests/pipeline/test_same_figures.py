@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from components.compression_gate import gate, report
-from components.compression_gate.budget import StudyVariant
+from components.compression_gate.budget import Variant
 from components.compression_gate.measuring import Measured
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.rides import EvalRides
@@ -24,8 +24,7 @@ from pipeline.report.rides import read_rides
 from pipeline.report.sections.errors import errors_section
 from pipeline.report.sections.model import variants_section
 from pipeline.report.tables import figures, interval
-from pipeline.study.folds import Outcome, StudyFold
-from pipeline.study.folds import StudyVariant as StudyVariant
+from pipeline.study.folds import Outcome, StudyFold, StudyVariant
 from pipeline.study.results import BlockResults, Results
 from tests.pipeline.made_run import made_run
 
@@ -63,9 +62,9 @@ def judgement(rides, predictions) -> gate.Judgement:
     return gate.judge(_variants(), rides, CONFIG.compression, CONFIG.evaluation.bootstrap)
 
 
-def _variants() -> list[StudyVariant]:
+def _variants() -> list[Variant]:
   return [
-    StudyVariant(
+    Variant(
       ConvertedVariant(name=name, recipe=recipe, scheme=scheme, bytes=size, gzip_bytes=size),
       pathlib.Path(f'{name}.tflite'),
     )
