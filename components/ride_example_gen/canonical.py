@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,6 @@ from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import PickupSeconds, parse_pickup_time
 from configs.base import Interval
 from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
-
-if TYPE_CHECKING:
-  import pandas as pd
 
 
 class Reason(str, enum.Enum):
@@ -103,7 +100,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   return CanonicalRides(rides, *_first_reasons(checks, rows.num_rows))
 
 
-def canonical_rides(rows: pd.DataFrame | pa.Table, dataset: Dataset, *, label_required: bool = True) -> CanonicalRides:
+def canonical_rides(rows: Any, dataset: Dataset, *, label_required: bool = True) -> CanonicalRides:
   """`canonicalize` for a whole table in memory.
 
   Args:
@@ -117,7 +114,7 @@ def canonical_rides(rows: pd.DataFrame | pa.Table, dataset: Dataset, *, label_re
   return canonicalize(_one_batch(rows), dataset, label_required=label_required)
 
 
-def _one_batch(rows: pd.DataFrame | pa.Table) -> pa.RecordBatch:
+def _one_batch(rows: Any) -> pa.RecordBatch:
   try:
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
   except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
