@@ -12,7 +12,7 @@ import kfp_server_api
 import urllib3
 
 from configs.platform import PREFIX, Platform
-from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.settings import Submission, SubmissionError, TargetError
 
 TOKEN = f'{PREFIX}KFP_TOKEN'

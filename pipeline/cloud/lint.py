@@ -19,7 +19,7 @@ from tfx.utils import import_utils
 
 from configs.base import nearest
 from models.whole_files import is_bucket
-from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.rehearsal.spec import texts_in
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')

@@ -12,7 +12,7 @@ from google.api_core import exceptions
 from google.cloud import aiplatform
 
 from configs.platform import Platform
-from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.settings import Submission, SubmissionError, TargetError
 
 _NO_CREDENTIALS = (

@@ -21,7 +21,7 @@ from configs.platform import Platform
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
-from pipeline.cloud.compiler import CompiledPipeline, check_suffix, write_compiled
+from pipeline.cloud.compiled import CompiledPipeline, check_suffix, write_compiled
 from pipeline.cloud.settings import TargetError, platform_settings
 from pipeline.local import terminal
 from pipeline.local.output import Below, OutputDirectory
@@ -30,7 +30,6 @@ from pipeline.local.terminal import LiveView, plain_table, print_paths, right
 from pipeline.options import overridden
 from pipeline.places import Target
 from pipeline.rehearsal.buckets import Buckets
-from pipeline.rehearsal.dag_runner import BUCKET, staged
 from pipeline.sources import DataSource, files_of, resolve_window, rides_of
 
 
@@ -199,6 +198,8 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
   logs.mkdir(parents=True, exist_ok=True)
   with terminal.captured(logs / 'rehearsal.log') as console:
     with console.status('compiling …'):
+      from pipeline.rehearsal.dag_runner import staged
+
       compiled = _compiled(config, staged(files_of(config.dataset, 'A rehearsal'), buckets), target)
       write_compiled(compiled, directory.spec(target))
     console.rule(
@@ -214,6 +215,8 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
 
 def _compiled(config: RunConfig, source: DataSource, target: Target) -> CompiledPipeline:
   platform = platform_settings(config.platform)
+  from pipeline.rehearsal.dag_runner import BUCKET
+
   root = platform.pipeline_root or f'{BUCKET}/pipeline'
   dataset = config.dataset.model_copy(update={'path': f'{source.base}/{source.pattern}'})
   platform = platform.model_copy(update={'image': platform.image or _IMAGE, 'pipeline_root': root})

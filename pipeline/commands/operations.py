@@ -25,7 +25,7 @@ from configs.operations import StoreKind
 from configs.run import RunConfig
 from models.versions import version_number
 from pipeline.local import output as local_output
-from pipeline.local import run as local_run
+from pipeline.local import recorded_config
 from pipeline.local.output import OutputDirectory
 from pipeline.local.terminal import plain_table, right, whole
 from pipeline.operations import registry, retention
@@ -82,7 +82,7 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
   """The config, the output directory and the store of an output directory or of a config."""
   if where is not None and pathlib.Path(where).is_dir():
     output = OutputDirectory(pathlib.Path(where).absolute())
-    config = local_run.read(output)
+    config = recorded_config.read(output)
   elif where is not None and not loading.exists(where):
     raise UserError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
   else:
@@ -194,7 +194,7 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
   `OutputError` where `directory` is no output directory.
   """
   output = local_output.at(directory)
-  config = local_run.read(output)
+  config = recorded_config.read(output)
   models = _models(config, output)
 
   def entry(restored: int, replaced: int) -> Rollback:
@@ -250,7 +250,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
     if not override.strip().startswith('retention.'):
       raise UserError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
   output = local_output.at(directory)
-  config = local_run.read(output, overrides)
+  config = recorded_config.read(output, overrides)
   if not config.retention.limited:
     raise UserError(
       'Nothing limits what is kept: set retention.runs, retention.versions or retention.max_age_days in the config, or '

@@ -9,6 +9,7 @@ import logging
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,16 +23,19 @@ from configs.run import RunConfig
 from models.compression.pictures import CURVES_PICTURE
 from models.versions import served_version
 from models.whole_files import write_whole
-from pipeline import beam, sources
+from pipeline import sources
 from pipeline.local import terminal
 from pipeline.local.output import OutputDirectory
-from pipeline.local.runner import StepObserver
+from pipeline.local.steps import StepObserver
 from pipeline.local.terminal import LiveView, config_view, plain_table, print_paths, right, whole
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, Summary
+
+if TYPE_CHECKING:
+  from pipeline.beam import Surroundings
 
 _OK = frozenset({Status.PUSHED, Status.NOT_BLESSED})
 
@@ -67,6 +71,8 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
     from pipeline.sources import resolve_window
 
     if source.bigquery:
+      from pipeline import beam
+
       source = sources.current(source, beam.project_of(_around(config, output)))
     resolved, _ = resolve_window(source)
 
@@ -78,7 +84,9 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
     return perform(session, config, output, job)
 
 
-def _around(config: RunConfig, output: OutputDirectory) -> beam.Surroundings:
+def _around(config: RunConfig, output: OutputDirectory) -> Surroundings:
+  from pipeline import beam
+
   return beam.Surroundings(str(output.artifacts), project=config.platform.vertex.project or '')
 
 
@@ -99,6 +107,8 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
   with terminal.captured(log) as console:
     if show:
       show_config(console, config, source)
+    from pipeline import beam
+
     beam.check(config.beam, _around(config, output), bigquery=source.bigquery is not None)
     terminal.prepare()
     from components.ride_example_gen.files import IngestionError, check_inputs

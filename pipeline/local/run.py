@@ -12,7 +12,6 @@ from typing import Any
 from components.pusher.rollback import manifest_digest
 from components.ride_validator.findings import AnomaliesError
 from configs import loading
-from configs.loading import ConfigError
 from configs.run import RunConfig
 from models.versions import served_version
 from pipeline.code_version import run_version
@@ -20,8 +19,8 @@ from pipeline.dag import build_pipeline
 from pipeline.errors import failure_sentence, root_cause
 from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
-from pipeline.local.runner import StepFailedError, StepObserver, run_locally
-from pipeline.local.steps import Step, StepState, output_of
+from pipeline.local.runner import StepFailedError, run_locally
+from pipeline.local.steps import Step, StepObserver, StepState, output_of
 from pipeline.operations import registry
 from pipeline.operations import store as operations_store
 from pipeline.operations.registry import RunEntry
@@ -145,19 +144,3 @@ def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
     return False
   serves = served_version(serving)
   return serves is None or manifest_digest(serving / str(serves)) != manifest_digest(pushed.uri)
-
-
-def read(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
-  """Reads `config.yaml` of an output directory.
-
-  Args: overrides: `section.key=value` texts.
-  Raises `ConfigError` where there is none, or this version of the code can't read it; `ConfigError` where an override
-  is wrong.
-  """
-  if not output.config.is_file():
-    raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
-  try:
-    recorded = loading.load(str(output.config))
-  except loading.ConfigError as error:
-    raise ConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
-  return loading.load(str(output.config), overrides) if overrides else recorded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as pipeline_lib
@@ -13,7 +12,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from configs.errors import FailedError
-from pipeline.local.steps import Output, Step, StepState
+from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.operations.store import connect, plain_properties
 
 _RUN_ID = 'pipeline-run-id'
@@ -25,16 +24,6 @@ class StepFailedError(FailedError):
   def __init__(self, step: str) -> None:
     super().__init__(f'{step} failed.')
     self.step = step
-
-
-class StepObserver(Protocol):
-  """Is told of each step as a run goes on."""
-
-  def started(self, name: str) -> None:
-    """A step begins."""
-
-  def ended(self, step: Step) -> None:
-    """A step ended, in whatever state."""
 
 
 class ObservedLocalRunner(tfx_runner.IrBasedRunner):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 
 class StepState(str, enum.Enum):
@@ -39,6 +39,16 @@ class Step:
   state: StepState
   seconds: float
   outputs: Mapping[str, Sequence[Output]] = dataclasses.field(default_factory=dict)
+
+
+class StepObserver(Protocol):
+  """Is told of each step as a run goes on."""
+
+  def started(self, name: str) -> None:
+    """A step begins."""
+
+  def ended(self, step: Step) -> None:
+    """A step ended, in whatever state."""
 
 
 def output_of(steps: Sequence[Step], name: str, key: str) -> Output | None:

@@ -12,8 +12,7 @@ import time
 from collections.abc import Mapping
 
 from models.whole_files import is_bucket
-from pipeline.local.runner import StepObserver
-from pipeline.local.steps import Output, Step, StepState
+from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.invocation import Execution
 from pipeline.rehearsal.spec import DagTask, TaskFailedError

@@ -15,10 +15,8 @@ from components.ride_example_gen.spans import Span, Window, find_spans
 from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.code_version import run_version
-from pipeline.local import run as local_run
-from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
-from pipeline.local.runner import StepObserver
+from pipeline.local.steps import StepObserver
 from pipeline.retraining.ledger import Ledger, LedgerRun, SpanEntry
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource, resolve_window
@@ -171,7 +169,11 @@ def end_early(
     'triggers': tuple(verdicts),
   }
   # There is none where somebody has removed the last one.
-  result = _last_summary(output) or summary.summarize(config, [], None, anomalies=False, after={})
+  result = _last_summary(output)
+  if result is None:
+    from pipeline.local import summary
+
+    result = summary.summarize(config, [], None, anomalies=False, after={})
   result = result.model_copy(update=told)
   result.write(output.summary)
   return result
@@ -217,6 +219,8 @@ def recorded_run(
 
   Returns the summary, as written. Raises `MetadataStoreError` where the metadata store can't be used.
   """
+  from pipeline.local import run as local_run  # Brings TFX along, which a call that has nothing to do never loads.
+
   ledger.begin(plan.entry(now))
   result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes())
   statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')

@@ -8,7 +8,7 @@ from typing import Any
 import kfp
 
 from configs.platform import Platform
-from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.kfp import connect, told
 from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 

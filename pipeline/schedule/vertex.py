@@ -8,7 +8,7 @@ from typing import Any
 from google.cloud import aiplatform
 
 from configs.platform import Platform
-from pipeline.cloud.compiler import CompiledPipeline
+from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.vertex import connect, pipeline_job, told
 from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
 

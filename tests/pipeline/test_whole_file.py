@@ -22,7 +22,7 @@ from models.checkpoints import Checkpoint, TrainingState
 from models.compression import compressor
 from models.training import Course
 from models.whole_files import append_line, discard_drafts, is_bucket, move_whole, replacing, set_aside, write_whole
-from pipeline.cloud.compiler import CompiledPipeline, write_compiled
+from pipeline.cloud.compiled import CompiledPipeline, write_compiled
 from pipeline.places import Target
 from pipeline.prediction.streaming import predictions_file
 from pipeline.retraining.ledger import Ledger, LedgerRun

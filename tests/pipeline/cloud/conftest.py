@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from configs.loading import load
-from pipeline.cloud.compiler import CompiledPipeline, compile_pipeline
+from pipeline.cloud.compiled import CompiledPipeline
+from pipeline.cloud.compiler import compile_pipeline
 from pipeline.cloud.settings import platform_settings
 from pipeline.places import Target
 from pipeline.sources import data_source

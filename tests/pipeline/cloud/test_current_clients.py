@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pipeline.cloud.compiler import write_compiled
+from pipeline.cloud.compiled import write_compiled
 from pipeline.places import Target
 
 LOAD = {

@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from configs.loading import presets
-from pipeline.cloud.compiler import write_compiled
+from pipeline.cloud.compiled import write_compiled
 from pipeline.cloud.lint import lint
 from pipeline.places import Target
 from tests.conftest import REPOSITORY
