@@ -28,7 +28,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 from rich.table import Table
 
 from configs.loading import load
-from models.metrics import WORST
+from models.error_intervals import WORST
 from pipeline.study.folds import Score, cross_validate, divisions, read_kept
 from pipeline.study.reference_models import methods
 

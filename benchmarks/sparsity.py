@@ -46,9 +46,9 @@ from models.charts import (
   vertical,
 )
 from models.compression.compressor import Compressor
+from models.error_intervals import root_mean_square
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
-from models.metrics import root_mean_square
 from models.recipe_training import FinalModels
 from models.training import predict, train
 from pipeline.study.folds import Fold, divisions, read_kept, t_interval

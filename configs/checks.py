@@ -128,8 +128,8 @@ class _RecipeCheck:
     for name in quantization.quantize_configs:
       if name not in names:
         told = f"layer '{name}' is not among quantization.layers ({', '.join(names)})"
-        mend = f'; add it there, or leave this out.{nearest(name, names)}'
-        yield Problem(('quantization', 'quantize_configs', name), told + mend)
+        fix = f'; add it there, or leave this out.{nearest(name, names)}'
+        yield Problem(('quantization', 'quantize_configs', name), told + fix)
 
   def _activations(self, quantization: Quantization, names: Sequence[str]) -> Iterator[Problem]:
     activated = [name for name in names if name in self._hidden and name not in quantization.quantize_configs]

@@ -44,18 +44,18 @@ class FareliteError(Exception):
 
   Args:
     what: what is wrong, and where.
-    mend: what to do about it, unless `what` says so already.
+    fix: what to do about it, unless `what` says so already.
 
   Attributes:
     exit_code: of the command that ends by it.
-    mend: as given.
+    fix: as given.
   """
 
   exit_code: ClassVar[int] = 1
 
-  def __init__(self, what: str = '', mend: str = '') -> None:
-    super().__init__(f'{what} {mend}'.strip())
-    self.mend = mend
+  def __init__(self, what: str = '', fix: str = '') -> None:
+    super().__init__(f'{what} {fix}'.strip())
+    self.fix = fix
 
 
 class UserError(FareliteError):

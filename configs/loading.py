@@ -28,7 +28,7 @@ _LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
 
 
 class ConfigError(UserError):
-  """A user's mistake in a config; the message names each one and its mend."""
+  """A user's mistake in a config; the message names each one and its fix."""
 
 
 def presets() -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class Record(RecordPart):
   Attributes: schema_version: which version of the model wrote it; 0 where a file is from before records said it.
   """
 
-  MEND: ClassVar[str] = _AGAIN
+  FIX: ClassVar[str] = _AGAIN
   """What to do about a file that is broken, after a semicolon."""
 
   schema_version: int = 1
@@ -122,13 +122,13 @@ class Record(RecordPart):
     Args: where: the file that it is from, for the message.
     Raises: RecordError: the text is no such record, or one of a newer version without what this version needs.
     """
-    return cls.of(_loaded(text, where, cls.MEND), where)
+    return cls.of(_loaded(text, where, cls.FIX), where)
 
   @classmethod
   def of(cls: type[RecordT], values: Any, where: str | os.PathLike[str]) -> RecordT:
     """`parse` of what JSON was already read from a text."""
     if not isinstance(values, dict):
-      raise RecordError(f"'{where}' is broken (it holds no record); {cls.MEND}.")
+      raise RecordError(f"'{where}' is broken (it holds no record); {cls.FIX}.")
     try:
       return cls.model_validate({'schema_version': 0} | values)
     except pydantic.ValidationError as error:
@@ -139,7 +139,7 @@ class Record(RecordPart):
         f"'{where}' was written by a newer Farelite (schema_version {version}, this one knows {known}) and can't be "
         f'read ({what}); update Farelite.'
       )
-    raise RecordError(f"'{where}' is broken ({what}); {cls.MEND}.")
+    raise RecordError(f"'{where}' is broken ({what}); {cls.FIX}.")
 
   @classmethod
   def read(cls: type[RecordT], path: str | os.PathLike[str]) -> RecordT:
@@ -184,13 +184,13 @@ def list_to_json(entries: Iterable[RecordPart]) -> str:
   return json.dumps([entry.to_dict() for entry in entries], indent=2, ensure_ascii=False)
 
 
-def _loaded(text: str | bytes, where: str | os.PathLike[str], mend: str) -> Any:
+def _loaded(text: str | bytes, where: str | os.PathLike[str], fix: str) -> Any:
   try:
     return json.loads(text)
   except json.JSONDecodeError as error:
-    raise RecordError(f"'{where}' is broken (line {error.lineno}: {error.msg}); {mend}.") from None
+    raise RecordError(f"'{where}' is broken (line {error.lineno}: {error.msg}); {fix}.") from None
   except UnicodeDecodeError:
-    raise RecordError(f"'{where}' is broken (no UTF-8 text); {mend}.") from None
+    raise RecordError(f"'{where}' is broken (no UTF-8 text); {fix}.") from None
 
 
 def _first(error: pydantic.ValidationError) -> str:

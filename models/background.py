@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Protocol
 
-from models.training import Course
+from models.training import TrainingHistory
 
 _SWITCH_INTERVAL = 2e-4
 """Seconds after which Python hands over to a thread that waits. Its default, 5 ms, is as long as a third of what a
@@ -19,17 +19,17 @@ small model computes between two record points, and a training asks several time
 class Run(Protocol):
   """A training that is ready to run."""
 
-  def __call__(self, *, stopping: Callable[[], bool]) -> Course:
+  def __call__(self, *, stopping: Callable[[], bool]) -> TrainingHistory:
     """Trains; see `TrainingRun.run`."""
 
 
-Start = Callable[[Run], 'Future[Course]']
+Start = Callable[[Run], 'Future[TrainingHistory]']
 """Starts a training."""
 
 
-def at_once(run: Run) -> Future[Course]:
+def at_once(run: Run) -> Future[TrainingHistory]:
   """Runs a training in the caller's thread, and returns when it is done; its errors come with the future's result."""
-  future: Future[Course] = Future()
+  future: Future[TrainingHistory] = Future()
   try:
     future.set_result(run(stopping=lambda: False))
   except BaseException as error:
@@ -60,6 +60,6 @@ class Background:
     self._executor.shutdown(cancel_futures=True)
     sys.setswitchinterval(self._switch_interval)
 
-  def start(self, run: Run) -> Future[Course]:
+  def start(self, run: Run) -> Future[TrainingHistory]:
     """Queues a training; its errors come with the future's result."""
     return self._executor.submit(run, stopping=self._stopping.is_set)

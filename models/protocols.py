@@ -24,8 +24,8 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
   from configs.records import Estimate
+  from models.error_intervals import Comparison, SliceErrors
   from models.keras_compat import keras
-  from models.metrics import Comparison, SliceErrors
 
 
 class Terms(NamedTuple):

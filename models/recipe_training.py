@@ -37,7 +37,7 @@ from models.compression.report import (
 from models.keras_compat import keras
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
-from models.training import Course, TrainingRun, predict, total_steps
+from models.training import TrainingHistory, TrainingRun, predict, total_steps
 
 
 class FinalModel(NamedTuple):
@@ -143,7 +143,7 @@ class RecipeTraining:
     home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._training.recipes}
     with Background() as background:
       preparations = Preparations(self._build, self._examples, self._training)
-      base, course = self._train_base(warm_start, background, preparations)
+      base, history = self._train_base(warm_start, background, preparations)
       weights = base.get_weights()
       compressor = Compressor(
         self._build,
@@ -154,7 +154,7 @@ class RecipeTraining:
         background.start,
         preparations,
       )
-      digest = self._apply(compressor, base, course, home)
+      digest = self._apply(compressor, base, history, home)
     if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
       raise FailedError('The dense base changed while its recipes were trained; none of them can be compared.')
 
@@ -163,7 +163,7 @@ class RecipeTraining:
     if tf.io.gfile.exists(self._checkpoints):
       tf.io.gfile.rmtree(self._checkpoints)
 
-  def _apply(self, compressor: Compressor, base: keras.Model, course: Course, home: Mapping[str, str]) -> str:
+  def _apply(self, compressor: Compressor, base: keras.Model, history: TrainingHistory, home: Mapping[str, str]) -> str:
     """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
     recipes = self._training.recipes
     compressor.begin(recipes)
@@ -175,7 +175,7 @@ class RecipeTraining:
     for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
       compressed = compressor.apply(recipe)
       if recipe.is_dense:
-        compressed = dataclasses.replace(compressed, stages=(Stage('training', course),))
+        compressed = dataclasses.replace(compressed, stages=(Stage('training', history),))
       final = self._final_models.of(compressed)
       self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
@@ -201,7 +201,7 @@ class RecipeTraining:
 
   def _train_base(
     self, warm_start: str | None, background: Background, preparations: Preparations
-  ) -> tuple[keras.Model, Course]:
+  ) -> tuple[keras.Model, TrainingHistory]:
     model = self._build()
     if warm_start:
       start_from(model, warm_start)
@@ -209,9 +209,9 @@ class RecipeTraining:
     training = TrainingRun(model, self._examples, self._training, self._held_out)
     running = background.start(functools.partial(training.run, checkpoint))
     preparations.make_ahead(self._training.recipes)
-    course = running.result()
-    write_curves(course, self._logs, self._unit)
-    return model, course
+    history = running.result()
+    write_curves(history, self._logs, self._unit)
+    return model, history
 
   def _export(self, recipe: Recipe, final: FinalModel, directory: str) -> None:
     self._exporter.export(final.model, directory, structure(recipe))
@@ -242,7 +242,7 @@ class RecipeTraining:
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
     logs = os.path.join(self._logs, 'tensorboard', name)
     for stage in compressed.stages:
-      write_tensorboard(stage.course, os.path.join(logs, stage.technique))
+      write_tensorboard(stage.history, os.path.join(logs, stage.technique))
     if not compressed.recipe.is_dense:
       before, after = (serving.kernels(serving.read_weights(home[one])) for one in (DENSE, name))
       write_weight_histograms(before, after, logs)

@@ -18,7 +18,7 @@ from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset, ExtraColumn
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart
 from models.lite.client import LiteModel
-from models.versions import EXTRA, SAVED_MODEL, served_version
+from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
 
 _DEGREES = 'degrees (WGS84)'
@@ -127,7 +127,7 @@ class Manifest(Record):
     manifest_sha256: SHA-256 of the manifest without this key.
   """
 
-  MEND: ClassVar[str] = _AGAIN
+  FIX: ClassVar[str] = _AGAIN
 
   format: int = 1
   created: str = ''

@@ -20,9 +20,9 @@ from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
 from models.rides import Rides, read_rides
+from models.served_versions import is_saved_model
 from models.serving import Exporter
 from models.settings import Settings
-from models.versions import is_saved_model
 from transforms.catalogue import Categorical, categoricals
 
 

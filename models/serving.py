@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 from configs.dataset import LABEL, TIME, Dataset
 from configs.layer_names import hidden_depth, is_embedding
 from models.keras_compat import keras
-from models.versions import EXTRA, SAVED_MODEL
+from models.served_versions import EXTRA, SAVED_MODEL
 
 _OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _KERNELS = ('kernel', 'embeddings')

@@ -43,7 +43,7 @@ class DivergedError(FailedError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Course:
+class TrainingHistory:
   """What a training went through.
 
   Attributes:
@@ -68,7 +68,7 @@ def train(
   *,
   checkpoint: Checkpoint | None = None,
   probes: Mapping[str, Callable[[], float]] = types.MappingProxyType({}),
-) -> Course:
+) -> TrainingHistory:
   """Trains `model` in place; arguments and errors are those of `TrainingRun` and its `run`."""
   return TrainingRun(model, examples, config, validation, probes=probes).run(checkpoint)
 
@@ -189,7 +189,7 @@ class TrainingRun:
     self._values = compiled_values(self._variables)
     self._compiling_seconds = time.perf_counter() - started
 
-  def run(self, checkpoint: Checkpoint | None = None, stopping: Callable[[], bool] = lambda: False) -> Course:
+  def run(self, checkpoint: Checkpoint | None = None, stopping: Callable[[], bool] = lambda: False) -> TrainingHistory:
     """Trains the model from the weights that it has.
 
     Args:
@@ -219,7 +219,7 @@ class TrainingRun:
         raise FailedError(f'The training was stopped at step {step}.')
     if state.best is not None:
       _assign(self._model_variables, state.best)
-    return Course(state.curves, self._compiling_seconds + time.perf_counter() - started, resumed_from)
+    return TrainingHistory(state.curves, self._compiling_seconds + time.perf_counter() - started, resumed_from)
 
   def _identity(self) -> list[str]:
     """What has to be equal for a saved state to fit: variables, their initial values, config, examples, probes."""

@@ -57,8 +57,8 @@ _REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
 
 
 @dataclasses.dataclass(frozen=True)
-class Surroundings:
-  """What engines take from around them where the config does not say it.
+class BeamContext:
+  """What engines take from the target where the config does not say it.
 
   Attributes:
     root: the pipeline root, a folder or a bucket's URI.
@@ -73,7 +73,7 @@ class Surroundings:
   region: str = ''
 
 
-def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
+def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, context: BeamContext, bigquery: bool = False) -> None:
   """Gives each Beam step its arguments.
 
   Args: bigquery: whether the ingestion reads BigQuery.
@@ -83,39 +83,39 @@ def with_engines(nodes: Sequence[base_node.BaseNode], beam: Beam, around: Surrou
 
   for node in nodes:
     if isinstance(node, base_beam_component.BaseBeamComponent):
-      node.with_beam_pipeline_args(step_arguments(beam, node.id, around, bigquery))
+      node.with_beam_pipeline_args(step_arguments(beam, node.id, context, bigquery))
 
 
-def check(beam: Beam, around: Surroundings, bigquery: bool = False) -> None:
+def check(beam: Beam, context: BeamContext, bigquery: bool = False) -> None:
   """Raises `ConfigError` for the first step whose engine can't run as it is set."""
   for step in BEAM_STEPS:
-    step_arguments(beam, step, around, bigquery)
+    step_arguments(beam, step, context, bigquery)
 
 
-def step_arguments(beam: Beam, step: str, around: Surroundings, bigquery: bool = False) -> list[str]:
+def step_arguments(beam: Beam, step: str, context: BeamContext, bigquery: bool = False) -> list[str]:
   """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
 
   Raises `ConfigError`, see `with_engines`.
   """
   settings = beam.of(step)
   place = f'beam.components.{step}' if step in beam.components else 'beam'
-  pays = {'project': project_of(around)} if bigquery and step == INGESTION else {}
+  pays = {'project': project_of(context)} if bigquery and step == INGESTION else {}
   if settings.engine is Engine.DIRECT and settings.direct == Direct() and not settings.extra and not pays:
     return []
   chosen = settings.chosen
   stated = chosen.model_dump(mode='json', exclude_none=True)
   values: dict[str, Option] = {'runner': _RUNNERS[settings.engine], **pays, **stated}
   if isinstance(chosen, Dataflow):
-    values |= _dataflow(chosen, around, place)
+    values |= _dataflow(chosen, context, place)
   elif isinstance(chosen, Workers):
-    values |= _workers(chosen, around, f'{place}.{settings.engine.value}')
+    values |= _workers(chosen, context, f'{place}.{settings.engine.value}')
   code = [] if 'sdk_container_image' in values else [INSTALLED]
   return [*_flags(values), *_extra(settings, place), *code]
 
 
-def project_of(around: Surroundings) -> str:
+def project_of(context: BeamContext) -> str:
   """The project that pays for reading BigQuery. Raises `ConfigError` where there is none."""
-  project = around.project or _from_environment(_PROJECT)
+  project = context.project or _from_environment(_PROJECT)
   if not project:
     raise ConfigError(
       'BigQuery needs a Google Cloud project that pays for reading: set platform.vertex.project, or export '
@@ -124,20 +124,20 @@ def project_of(around: Surroundings) -> str:
   return project
 
 
-def _dataflow(chosen: Dataflow, around: Surroundings, place: str) -> dict[str, Option]:
-  """Settings that the service must have, from the config or from around."""
-  if not is_bucket(around.root):
+def _dataflow(chosen: Dataflow, context: BeamContext, place: str) -> dict[str, Option]:
+  """Settings that the service must have, from the config or from its context."""
+  if not is_bucket(context.root):
     raise ConfigError(
-      f"{place}.engine: dataflow's workers can't reach '{around.root}' on this machine; "
+      f"{place}.engine: dataflow's workers can't reach '{context.root}' on this machine; "
       'use a pipeline root in a bucket (farelite compile), or engine: direct.'
     )
-  temporary = f'{around.root}/beam' if around.root.startswith('gs://') else None
+  temporary = f'{context.root}/beam' if context.root.startswith('gs://') else None
   found: dict[str, tuple[str | None, str]] = {
-    'project': (chosen.project or around.project or _from_environment(_PROJECT), f'or export {_PROJECT[0]}'),
-    'region': (chosen.region or around.region or _from_environment(_REGION), f'or export {_REGION[0]}'),
+    'project': (chosen.project or context.project or _from_environment(_PROJECT), f'or export {_PROJECT[0]}'),
+    'region': (chosen.region or context.region or _from_environment(_REGION), f'or export {_REGION[0]}'),
     'temp_location': (chosen.temp_location or temporary, 'a gs:// folder'),
     'staging_location': (chosen.staging_location or temporary, 'a gs:// folder'),
-    'sdk_container_image': (chosen.sdk_container_image or around.image, 'an image with this project in it'),
+    'sdk_container_image': (chosen.sdk_container_image or context.image, 'an image with this project in it'),
   }
   for name, (value, hint) in found.items():
     if not value:
@@ -150,12 +150,12 @@ def _from_environment(names: Sequence[str]) -> str | None:
   return next((os.environ[name] for name in names if os.environ.get(name)), None)
 
 
-def _workers(chosen: Workers, around: Surroundings, place: str) -> dict[str, Option]:
+def _workers(chosen: Workers, context: BeamContext, place: str) -> dict[str, Option]:
   if chosen.environment_type is Environment.SUBPROCESS:
     return {'environment_type': _SUBPROCESS}
   if chosen.environment_type is not Environment.DOCKER:
     return {}
-  image = chosen.sdk_container_image or around.image
+  image = chosen.sdk_container_image or context.image
   if not image:
     raise ConfigError(f'{place}.sdk_container_image is missing, which environment_type: DOCKER needs.')
   return {'sdk_container_image': image}

@@ -400,7 +400,7 @@ def rehearse(
 
 @main.command()
 def doctor() -> None:
-  """Tell what is wrong with this machine, and how to mend it."""
+  """Tell what is wrong with this machine, and how to fix it."""
   from pipeline.commands import doctor as commands_doctor
 
   sys.exit(commands_doctor.run())

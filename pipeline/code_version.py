@@ -24,14 +24,14 @@ from typing import Any
 _LIBRARIES = ('tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow')
 _ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
 _DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+(?:\.{{}})?')
-_HOUSE = pathlib.Path(__file__).resolve().parent.parent
+_FOLDER = pathlib.Path(__file__).resolve().parent.parent
 """The folder of the rooms: a checkout, or where the wheel is installed."""
 
 _WIRING = 'pipeline.dag'
 """The module that names all steps."""
 
 
-def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
+def code_version(*roots: str, folder: pathlib.Path = _FOLDER) -> str:
   """Digest of the code that `roots` run and of the libraries' versions.
 
   Args: roots: dotted paths of modules, or of classes and functions in them.
@@ -39,16 +39,16 @@ def code_version(*roots: str, house: pathlib.Path = _HOUSE) -> str:
   `ImportError` where there is no such module.
   """
   digest = hashlib.sha256()
-  for module in sorted(closure(*roots, house=house)):
-    digest.update(f'{module}\0{_read(module, house).code}\0'.encode())
+  for module in sorted(closure(*roots, folder=folder)):
+    digest.update(f'{module}\0{_read(module, folder).code}\0'.encode())
   for library in _LIBRARIES:
     digest.update(f'{library}=={importlib.metadata.version(library)}\0'.encode())
   return digest.hexdigest()[:16]
 
 
-def step_version(component: type[Any], house: pathlib.Path = _HOUSE) -> str:
+def step_version(component: type[Any], folder: pathlib.Path = _FOLDER) -> str:
   """The code version of a step: of its executor, and of the function that a library's executor calls (`USER_FN`)."""
-  return code_version(*step_roots(component), house=house)
+  return code_version(*step_roots(component), folder=folder)
 
 
 def step_roots(component: type[Any]) -> tuple[str, ...]:
@@ -57,14 +57,14 @@ def step_roots(component: type[Any]) -> tuple[str, ...]:
   return tuple(path for path in paths if path.partition('.')[0] in _ROOMS)
 
 
-def run_version(house: pathlib.Path = _HOUSE) -> str:
+def run_version(folder: pathlib.Path = _FOLDER) -> str:
   """The code version of a whole run: of all steps that there may be."""
-  wiring = [module for module in closure(_WIRING, house=house) if module.startswith('pipeline.')]
-  named = {name for module in wiring for name in _modules(_read(module, house).named, house)}
-  return code_version(*(name for name in named if name.startswith('components.')), house=house)
+  wiring = [module for module in closure(_WIRING, folder=folder) if module.startswith('pipeline.')]
+  named = {name for module in wiring for name in _modules(_read(module, folder).named, folder)}
+  return code_version(*(name for name in named if name.startswith('components.')), folder=folder)
 
 
-def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
+def closure(*roots: str, folder: pathlib.Path = _FOLDER) -> frozenset[str]:
   """The modules of this project that run where `roots` do; of a package, its `__init__`.
 
   Raises `ImportError` where a root is no module, and nothing in one.
@@ -73,7 +73,7 @@ def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
   passed: set[str] = set()
   todo: list[str] = []
   for root in roots:
-    module = _module_of(root, house)
+    module = _module_of(root, folder)
     if module is None:
       raise ImportError(f"No module '{root}' to take the code version of.")
     todo.append(module)
@@ -82,13 +82,13 @@ def closure(*roots: str, house: pathlib.Path = _HOUSE) -> frozenset[str]:
     if module in found:
       continue
     found.add(module)
-    todo += _modules(_read(module, house).named, house)
+    todo += _modules(_read(module, folder).named, folder)
     parts = module.split('.')
     for package in ('.'.join(parts[:count]) for count in range(1, len(parts))):
       # What a package's functions import happens only to who calls them.
-      if package not in passed and _path(package, house) is not None:
+      if package not in passed and _path(package, folder) is not None:
         passed.add(package)
-        todo += _modules(_read(package, house).named_at_once, house)
+        todo += _modules(_read(package, folder).named_at_once, folder)
   return frozenset(found | passed)
 
 
@@ -181,37 +181,37 @@ def _is_type_checking(test: ast.expr) -> bool:
 _source = functools.cache(_Source)
 
 
-def _read(module: str, house: pathlib.Path) -> _Source:
-  path = _path(module, house)
+def _read(module: str, folder: pathlib.Path) -> _Source:
+  path = _path(module, folder)
   assert path is not None
   return _source(path.read_bytes(), module if path.name == '__init__.py' else module.rpartition('.')[0])
 
 
-def _modules(paths: Iterable[str], house: pathlib.Path) -> list[str]:
+def _modules(paths: Iterable[str], folder: pathlib.Path) -> list[str]:
   return [
-    module for path in paths for each in _filled_in(path, house) if (module := _module_of(each, house)) is not None
+    module for path in paths for each in _filled_in(path, folder) if (module := _module_of(each, folder)) is not None
   ]
 
 
-def _filled_in(path: str, house: pathlib.Path) -> list[str]:
+def _filled_in(path: str, folder: pathlib.Path) -> list[str]:
   """The path itself; for one with a blank, those of all modules that it may name."""
   package, blank, _ = path.partition('.{}')
   if not blank:
     return [path]
-  files = (house / package.replace('.', '/')).glob('*.py')
+  files = (folder / package.replace('.', '/')).glob('*.py')
   return [f'{package}.{file.stem}' for file in files if file.stem != '__init__']
 
 
-def _path(module: str, house: pathlib.Path) -> pathlib.Path | None:
+def _path(module: str, folder: pathlib.Path) -> pathlib.Path | None:
   """Where a module lies; `None` where there is none of that name."""
   if module.partition('.')[0] not in _ROOMS:
     return None
-  stem = f'{house}/{module.replace(".", "/")}'
+  stem = f'{folder}/{module.replace(".", "/")}'
   return next((path for path in map(pathlib.Path, (f'{stem}.py', f'{stem}/__init__.py')) if path.is_file()), None)
 
 
-def _module_of(path: str, house: pathlib.Path) -> str | None:
+def _module_of(path: str, folder: pathlib.Path) -> str | None:
   """The module that a dotted path names, or that holds what it names."""
-  while path and _path(path, house) is None:
+  while path and _path(path, folder) is None:
     path = path.rpartition('.')[0]
   return path or None

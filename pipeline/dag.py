@@ -27,7 +27,7 @@ from components.pruning_trainer.keys import recipe_key
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
-from components.resolvers.strategies import EarlierStatisticsStrategy, ServedModelStrategy
+from components.resolvers.strategies import BaselineStatisticsStrategy, ServedModelStrategy
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.spans import has_spans, of_a_single_span
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
@@ -35,7 +35,7 @@ from configs.beam import INGESTION
 from configs.recipe import DENSE
 from configs.run import RunConfig
 from configs.split import Split, SplitMethod
-from pipeline.beam import Surroundings, with_engines
+from pipeline.beam import BeamContext, with_engines
 from pipeline.code_version import step_version
 from pipeline.places import Places, Target
 from pipeline.sources import DataSource
@@ -67,7 +67,7 @@ def served_model(
   ).with_id(node_id)
 
 
-def earlier_statistics(target: Target, statistics: base_node.BaseNode) -> base_node.BaseNode | None:
+def baseline_statistics(target: Target, statistics: base_node.BaseNode) -> base_node.BaseNode | None:
   """The look-up of the previous run's statistics, if the target has look-ups; its output is `statistics`.
 
   Args: statistics: this run's StatisticsGen, whose output must not be found.
@@ -77,13 +77,13 @@ def earlier_statistics(target: Target, statistics: base_node.BaseNode) -> base_n
   found = channel.Channel(type=standard_artifacts.ExampleStatistics)
   if target is Target.LOCAL:
     current = statistics.outputs['statistics']
-    strategy = EarlierStatisticsStrategy
-    return resolver.Resolver(strategy_class=strategy, current=current, statistics=found).with_id('EarlierStatistics')
+    strategy = BaselineStatisticsStrategy
+    return resolver.Resolver(strategy_class=strategy, current=current, statistics=found).with_id('BaselineStatistics')
   latest = latest_artifact_strategy.LatestArtifactStrategy
-  earlier = resolver.Resolver(strategy_class=latest, statistics=found).with_id('EarlierStatistics')
+  baseline = resolver.Resolver(strategy_class=latest, statistics=found).with_id('BaselineStatistics')
   # The latest statistics are the earlier ones only as long as this run has none.
-  statistics.add_upstream_node(earlier)
-  return earlier
+  statistics.add_upstream_node(baseline)
+  return baseline
 
 
 def build_nodes(
@@ -91,14 +91,14 @@ def build_nodes(
   source: DataSource,
   places: Places,
   push_nonce: str = '',
-  around: Surroundings | None = None,
+  context: BeamContext | None = None,
   target: Target = Target.LOCAL,
 ) -> list[base_node.BaseNode]:
   """All steps of a run, in topological order.
 
   Args:
     push_nonce: a new text pushes once more, although nothing changed.
-    around: what the engines of Beam steps take from the target; the pipeline root alone by default.
+    context: what the engines of Beam steps take from the target; the pipeline root alone by default.
     target: where the steps run; it decides how they find what an earlier run left.
 
   Raises `ConfigError` where an engine can't run as `config.beam` says.
@@ -122,8 +122,8 @@ def build_nodes(
     # One after another: the errors are known before the conversion, which may fail.
     released[0].add_upstream_node(judged[0])
   nodes = [ingest, *checks, features, *reduction, *warm_start, trainer, *judged, *released]
-  around = around or Surroundings(places.root, project=config.platform.vertex.project or '')
-  with_engines(nodes, config.beam, around, bigquery=source.bigquery is not None)
+  context = context or BeamContext(places.root, project=config.platform.vertex.project or '')
+  with_engines(nodes, config.beam, context, bigquery=source.bigquery is not None)
   return nodes
 
 
@@ -175,17 +175,17 @@ def _validation(
   ).with_id('StatisticsGen')
   schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=step_version(RideSchema))
   validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])
-  earlier = earlier_statistics(target, statistics)
+  baseline = baseline_statistics(target, statistics)
   gate = AnomalyGate(
     statistics=statistics.outputs['statistics'],
     schema=schema.outputs['schema'],
     anomalies=validator.outputs['anomalies'],
-    baseline_statistics=earlier.outputs['statistics'] if earlier else None,
+    baseline_statistics=baseline.outputs['statistics'] if baseline else None,
     validation=config.validation,
     code_version=step_version(AnomalyGate),
   )
-  lookups = [earlier] if earlier else []
-  return [*lookups, statistics, schema, validator, gate], gate, schema.outputs['schema']
+  resolvers = [baseline] if baseline else []
+  return [*resolvers, statistics, schema, validator, gate], gate, schema.outputs['schema']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -309,14 +309,14 @@ def build_pipeline(
   source: DataSource,
   places: Places,
   push_nonce: str = '',
-  around: Surroundings | None = None,
+  context: BeamContext | None = None,
   target: Target = Target.LOCAL,
 ) -> pipeline.Pipeline:
   """The TFX pipeline of a run. It names no metadata store: that is the runner's, and its password nobody's."""
   return pipeline.Pipeline(
     pipeline_name=config.name,
     pipeline_root=places.root,
-    components=build_nodes(config, source, places, push_nonce, around, target),
+    components=build_nodes(config, source, places, push_nonce, context, target),
     enable_cache=True,
     # No Beam arguments for all: each step has its own, see `with_engines`.
   )

@@ -18,8 +18,8 @@ _INTERRUPTED = 130
 
 _PLACES = {
   errno.ENOENT: ('is not there', 'Check its name.'),
-  errno.EACCES: ('is not open to this user', 'Mend its rights, or name another place.'),
-  errno.EPERM: ('is not open to this user', 'Mend its rights, or name another place.'),
+  errno.EACCES: ('is not open to this user', 'Fix its rights, or name another place.'),
+  errno.EPERM: ('is not open to this user', 'Fix its rights, or name another place.'),
   errno.EISDIR: ('is a directory', 'Name a file.'),
   errno.ENOTDIR: ('lies below a file, not a directory', 'Name another place.'),
   errno.EEXIST: ('is there already', 'Move it away, or name another place.'),
@@ -56,7 +56,7 @@ def _translated(error: BaseException) -> FareliteError | None:
   if isinstance(error, json.JSONDecodeError):
     return UserError(f'A file that is read is no valid JSON (line {error.lineno}: {error.msg}).', 'Write it again.')
   if isinstance(error, _loaded('yaml', 'YAMLError')):
-    return UserError(f'A file that is read is no valid YAML ({" ".join(str(error).split())}).', 'Mend it.')
+    return UserError(f'A file that is read is no valid YAML ({" ".join(str(error).split())}).', 'Fix it.')
   if isinstance(error, _loaded('ml_metadata.errors', 'StatusError')):
     return UserError(f"The metadata store can't be used: {_line(error)}.", 'Check that it can be reached and written.')
   if isinstance(error, _loaded('tensorflow.python.framework.errors_impl', *_FILE_SYSTEM_KINDS)):
@@ -70,11 +70,11 @@ def _of_the_system(error: OSError) -> FareliteError | None:
   where = error.filename2 if error.filename2 and error.errno == errno.EEXIST else error.filename
   if error.errno in _FULL:
     return FailedError(f"The disk of '{where}' is full." if where else 'The disk is full.', _FREE)
-  what, mend = _PLACES.get(error.errno or 0, (None, ''))
+  what, fix = _PLACES.get(error.errno or 0, (None, ''))
   if what and where:
-    return UserError(f"'{where}' {what}.", mend)
+    return UserError(f"'{where}' {what}.", fix)
   reason = (error.strerror or str(error) or type(error).__name__).strip().splitlines()[0].rstrip('.')
-  return FailedError(f"'{where}' can't be used: {reason}." if where else f'{reason}.', 'Mend that and run again.')
+  return FailedError(f"'{where}' can't be used: {reason}." if where else f'{reason}.', 'Fix that and run again.')
 
 
 def _loaded(module: str, *names: str) -> tuple[type[BaseException], ...]:

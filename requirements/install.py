@@ -85,11 +85,11 @@ def _refuse_without_compiler(lane: str) -> None:
     return
   lacking = ' and '.join([*([] if compiler else ['no C++ compiler']), *([] if headers else ['no Python.h'])])
   package = f'python{sys.version_info[0]}.{sys.version_info[1]}-dev'
-  mend = f'apt-get install g++{"" if headers else f" {package}"}' if shutil.which('apt-get') else 'Install them'
+  fix = f'apt-get install g++{"" if headers else f" {package}"}' if shutil.which('apt-get') else 'Install them'
   if sys.platform == 'darwin':
-    mend = 'xcode-select --install'
+    fix = 'xcode-select --install'
   other = '; or take the lane tfx121' if lane == 'tfx116' else ''
-  raise SetUpError(f'The lane {lane} compiles a package, and there is {lacking} here. {mend}{other}.')
+  raise SetUpError(f'The lane {lane} compiles a package, and there is {lacking} here. {fix}{other}.')
 
 
 def glibc() -> tuple[int, int] | None:
@@ -198,7 +198,7 @@ def _sources(codename: str, newer: str) -> str:
   if not found or keyring is None:
     lacking = 'its archive keyring' if found else f"a source for '{codename} main'"
     raise SetUpError(
-      f'apt has not {lacking} here, so the libraries of {newer} cannot be fetched and checked. Mend that, or take '
+      f'apt has not {lacking} here, so the libraries of {newer} cannot be fetched and checked. Fix that, or take '
       'tfx 1.16: FARELITE_LANE=tfx116, on Python 3.10.'
     )
   return ''.join(f'deb [signed-by={keyring}] {uri} {release.replace(codename, newer)} main\n' for uri, release in found)

@@ -16,20 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from components.compression_gate.budget import fetch_variants
+from components.compression_gate.choice import fetch_variants
 from components.compression_gate.gate import judge
+from components.compression_gate.pushed_version import write_version
 from components.compression_gate.report import predictions, report
-from components.compression_gate.version import write_version
 from components.quantization_rewriter.component import rewrite_all
 from configs.compression import Budget, Compression, Measurement, Precision, Scheme
 from configs.model import Training
 from configs.recipe import Pruning, Recipe
 from configs.records import Estimate
 from models.compression.layers import DENSE_CORE
+from models.error_intervals import Comparison, ResampledSums, SliceErrors
 from models.keras_compat import keras
 from models.lite.interpreter import AnyFile, LiteRunner
 from models.lite.variants import Variants
-from models.metrics import Comparison, ResampledSums, SliceErrors
 from models.protocols import Terms
 from models.recipe_training import RecipeTraining
 from models.release import verify
@@ -316,9 +316,9 @@ ALLOWED = {
     "'calibration_rides'",
   ),
   # Keys of files and of configs, which users have.
-  'components/compression_gate/budget.py': ('min_slice_rides',),
+  'components/compression_gate/choice.py': ('min_slice_rides',),
   'components/compression_gate/report.py': ('rides=len(', "'rides': "),
-  'components/compression_gate/version.py': ("'rides': ",),
+  'components/compression_gate/pushed_version.py': ("'rides': ",),
   'models/lite/conversion.py': ('calibration.rides',),
   'models/recipe_training.py': ("'fare_model.weights.h5'",),
 }

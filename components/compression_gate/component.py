@@ -14,12 +14,12 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import io_utils, path_utils
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.compression_gate.budget import Variant, fetch_variants
+from components.compression_gate.choice import Variant, fetch_variants
 from components.compression_gate.gate import Judgement, judge
+from components.compression_gate.pushed_version import write_version
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
 from components.compression_gate.rides import RideVersion, read_eval_rides
-from components.compression_gate.version import write_version
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
 from configs.compression import Budget, Compression

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from components.compression_gate.budget import BASELINE, Candidate, Choice, Miss, Variant, choose, misses, notes
+from components.compression_gate.choice import BASELINE, Candidate, Choice, Miss, Variant, choose, misses, notes
 from components.compression_gate.measuring import Measured, measure
 from configs.compression import Compression, Precision
 from configs.errors import FailedError
-from models.metrics import Comparison
+from models.error_intervals import Comparison
 from models.protocols import EvalExamples
 
 
@@ -77,8 +77,8 @@ def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mappi
   schemes = {scheme.name for scheme in compression.schemes if scheme.precision is Precision.FLOAT32}
   found = [variant.name for variant in variants if variant.scheme in schemes]
   if not found:
-    mend = f'{BASELINE} was lost: {lost[BASELINE]}' if BASELINE in lost else 'put float32 into compression.schemes.'
-    raise FailedError(f'No float32 variant ran, so there is nothing to compare the others with; {mend}')
+    fix = f'{BASELINE} was lost: {lost[BASELINE]}' if BASELINE in lost else 'put float32 into compression.schemes.'
+    raise FailedError(f'No float32 variant ran, so there is nothing to compare the others with; {fix}')
   return BASELINE if BASELINE in found else found[0]
 
 

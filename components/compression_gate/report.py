@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from components.compression_gate.budget import Candidate, Variant, file_variant, frontier
+from components.compression_gate.choice import Candidate, Variant, file_variant, frontier
 from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
 from configs.compression import Budget, Compression
 from configs.errors import UserError
 from configs.records import RESAMPLES
-from models.metrics import SliceErrors
+from models.error_intervals import SliceErrors
 from models.protocols import EvalExamples, Metric
 
 PREDICTIONS_FILE = 'predictions.parquet'

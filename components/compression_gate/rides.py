@@ -16,8 +16,8 @@ from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.errors import FailedError
 from configs.evaluation import Slices
 from configs.features import Features
+from models.error_intervals import RootMeanSquareError
 from models.lite.client import RideFile
-from models.metrics import RootMeanSquareError
 from models.protocols import FileContract, Metric
 from models.release import TOLERANCE, describe_inputs, write_golden
 from models.rides import RawRides, read_raw_rides
@@ -96,7 +96,7 @@ def _masks(codes: Mapping[str, np.ndarray], slices: Slices) -> dict[str, np.ndar
 
 
 _BY_FARE = 6
-"""Rides from the cheapest to the dearest."""
+"""Rides from the cheapest to the most expensive."""
 
 _SPECIAL = (names.SLICE_MISSING_DROPOFF, names.SLICE_AIRPORT)
 """One ride of each of these, if there is one."""

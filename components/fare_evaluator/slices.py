@@ -17,7 +17,7 @@ from configs.dataset import LABEL, TIME
 from configs.errors import FailedError
 from configs.evaluation import Evaluation, Slices
 from models import serving
-from models.metrics import error_intervals, rmse_without_worst
+from models.error_intervals import error_intervals, rmse_without_worst
 from models.serving import SERVING_DEFAULT
 from transforms import names
 

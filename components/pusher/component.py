@@ -12,11 +12,11 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils, proto_utils
 
+from components.pusher.publishing import publish, staging
 from components.pusher.rollback import is_withdrawn, manifest_digest, rollbacks
-from components.pusher.versions import publish, staging
 from components.specs import Artifacts, Properties
 from configs.errors import FailedError
-from models.versions import next_version
+from models.served_versions import next_version
 from models.whole_files import is_bucket
 
 EVALUATED_MODEL_ID = 'evaluated_model_id'
@@ -60,7 +60,7 @@ class AtomicPusherExecutor(pusher_executor.Executor):
     except (OSError, tf.errors.OpError) as error:
       raise FailedError(
         f'The push to {base} failed while the model was copied ({_reason(error)}): the versions there are untouched; '
-        'free some space or mend the rights of the directory, and run again.'
+        'free some space or fix the rights of the directory, and run again.'
       ) from error
 
   def _publish(self, pushed: types.Artifact, base: str) -> None:

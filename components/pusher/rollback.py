@@ -16,17 +16,17 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from components.pusher.versions import STAGING_PREFIX, delete, publish, staging
+from components.pusher.publishing import STAGING_PREFIX, delete, publish, staging
 from configs.errors import UserError
 from configs.records import Record
 from models.release import MANIFEST, Manifest, ManifestError, verify
-from models.versions import next_version, versions
+from models.served_versions import next_version, versions
 from models.whole_files import append_line, set_aside
 
 JOURNAL = 'rollbacks.jsonl'
 
 
-_MEND = 'take that line out of it'
+_FIX = 'take that line out of it'
 
 
 class Rollback(Record):
@@ -46,7 +46,7 @@ class Rollback(Record):
     restored_model, replaced_model: their models in ML Metadata, where these are known.
   """
 
-  MEND: ClassVar[str] = _MEND
+  FIX: ClassVar[str] = _FIX
 
   id: str
   time: str
@@ -62,10 +62,10 @@ class Rollback(Record):
   replaced_model: int | None = None
 
 
-class Settlement(Record):
+class RollbackOutcome(Record):
   """What became of a rollback, a line of the journal: its id, and whether it happened."""
 
-  MEND: ClassVar[str] = _MEND
+  FIX: ClassVar[str] = _FIX
 
   settled: str
   happened: bool
@@ -84,17 +84,17 @@ def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
 
 def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
   """Writes what is about to happen; the caller holds the versions' lock."""
-  settle(base)
+  record_outcomes(base)
   _append(pathlib.Path(base), rollback)
 
 
-def settle(base: str | os.PathLike[str]) -> None:
+def record_outcomes(base: str | os.PathLike[str]) -> None:
   """Writes what became of the entries that nothing was said about yet; the caller holds the versions' lock."""
   root = pathlib.Path(base)
   entries, ends = _entries(root)
   for entry in entries:
     if entry.id not in ends:
-      _append(root, Settlement(settled=entry.id, happened=_happened(root, entry)))
+      _append(root, RollbackOutcome(settled=entry.id, happened=_happened(root, entry)))
 
 
 def is_withdrawn(happened: list[Rollback], manifest: str | None, model: int | None) -> Rollback | None:
@@ -145,7 +145,7 @@ def _entries(root: pathlib.Path) -> tuple[list[Rollback], dict[str, bool]]:
   for number, values in _lines(root):
     where = f'{root / JOURNAL}:{number}'
     if isinstance(values, dict) and 'settled' in values:
-      end = Settlement.of(values, where)
+      end = RollbackOutcome.of(values, where)
       ends[end.settled] = end.happened
     else:
       entries.append(Rollback.of(values, where))
@@ -194,7 +194,7 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
   if not versions(base):
     raise RestoreError(f"'{base}' holds no pushed version; name the output directory of a run that pushed.")
   with staging(str(base)) as folder:
-    settle(base)
+    record_outcomes(base)
     served = versions(base)[-1]
     happened = rollbacks(base)
     target = _earlier(base, served, happened) if wanted is None else _present(base, wanted, served)
@@ -214,7 +214,7 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     )
     announce(base, rollback)
     publish(str(copy), str(base), number)
-    settle(base)
+    record_outcomes(base)
   return rollback
 
 
@@ -260,7 +260,7 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
     return []
   with staging(str(base)):
     # That a rollback which was killed did happen, only its version tells until then.
-    settle(base)
+    record_outcomes(base)
     present = versions(base)
     untouchable = {present[-1], origin(rollbacks(base), present[-1])} if present else set()
     removed = [version for version in present if version in wished - untouchable]

@@ -34,8 +34,8 @@ from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile
 from models.lite.rides import ride_variants
 from models.lite.variants import Variants
+from models.served_versions import is_saved_model
 from models.settings import Settings
-from models.versions import is_saved_model
 from models.whole_files import write_whole
 
 

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters
-from models.versions import is_saved_model, served_version
+from models.served_versions import is_saved_model, served_version
 
 
 class ServedModelSpec(component_spec.ComponentSpec):

@@ -54,7 +54,7 @@ def _withdrawn(pushes: Sequence[types.Artifact]) -> set[int]:
   return withdrawn
 
 
-class EarlierStatisticsStrategy(resolver.ResolverStrategy):
+class BaselineStatisticsStrategy(resolver.ResolverStrategy):
   """The statistics computed last that are of other rides than this run's.
 
   The same rides are measured anew where `dataset.rules.max_quarantined_share` changes; compared with themselves they

@@ -172,7 +172,7 @@ class _Outputs:
 
 
 @dataclasses.dataclass(frozen=True)
-class SpanSurvey:
+class SpanInspection:
   """What is in a span.
 
   Attributes:
@@ -186,7 +186,7 @@ class SpanSurvey:
   broken: str | None = None
 
 
-def survey_span(files: Sequence[str], dataset: Dataset) -> SpanSurvey:
+def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
   """Reads every file of a span, by the same rules as the ingestion.
 
   Args: dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
@@ -200,8 +200,8 @@ def survey_span(files: Sequence[str], dataset: Dataset) -> SpanSurvey:
         reasons[Reason.WRONG_NUMBER_OF_FIELDS.value] += len(block.malformed)
         reasons.update(canonical.reason.drop_null().to_pylist())
   except IngestionError as error:
-    return SpanSurvey(read, kept, str(error))
-  return SpanSurvey(read, kept, _broken(read, kept, +reasons, dataset.rules.max_quarantined_share))
+    return SpanInspection(read, kept, str(error))
+  return SpanInspection(read, kept, _broken(read, kept, +reasons, dataset.rules.max_quarantined_share))
 
 
 def _broken(read: int, kept: int, reasons: Counter[str], limit: float) -> str | None:

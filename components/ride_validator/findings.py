@@ -40,17 +40,17 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
   if counts.read == 0:
     files = counts.files[0] if len(counts.files) == 1 else f'{len(counts.files)} files'
     raise RidesRefusedError(f'No rides were read from {files}: give dataset.path files with at least one row.')
-  mend = f'they lie with their reasons in {uri}; mend the data, widen dataset.rules'
+  fix = f'they lie with their reasons in {uri}; fix the data, widen dataset.rules'
   reasons = _top_reasons(counts.quarantined)
   if counts.kept == 0:
     raise RidesRefusedError(
-      f'All {counts.read:,} rides are invalid ({reasons}): {mend} or correct the columns and the time format.'
+      f'All {counts.read:,} rides are invalid ({reasons}): {fix} or correct the columns and the time format.'
     )
   if quarantined / counts.read > max_quarantined_share:
     share, limit = percent(quarantined / counts.read), percent(max_quarantined_share)
     raise RidesRefusedError(
       f'{quarantined:,} of {counts.read:,} rides ({share}) are invalid, more than the {limit} of '
-      f'dataset.rules.max_quarantined_share ({reasons}): {mend} or raise the limit.'
+      f'dataset.rules.max_quarantined_share ({reasons}): {fix} or raise the limit.'
     )
   _check_splits(counts.splits, counts.kept)
 
@@ -140,8 +140,8 @@ def refuse(findings: Sequence[Finding]) -> None:
   """Raises `AnomaliesError` if any finding stops the run."""
   stopping = [finding.sentence() for finding in findings if finding.stops]
   if stopping:
-    mend = 'Mend the rides, widen dataset.rules or relax validation, and run again.'
-    raise AnomaliesError('\n'.join([*stopping, mend]), findings)
+    fix = 'Fix the rides, widen dataset.rules or relax validation, and run again.'
+    raise AnomaliesError('\n'.join([*stopping, fix]), findings)
 
 
 def to_json(findings: Sequence[Finding]) -> str:

@@ -12,7 +12,7 @@ from tensorflow_model_optimization.python.core.clustering.keras.experimental.clu
 
 from configs.recipe import Clustering
 from models.compression import layers
-from models.compression.quantization import Kept, ZerosApart, keep, one_per_side
+from models.compression.quantization import Preserved, SparsityPreservingClustering, one_per_side, preserve
 from models.keras_compat import keras
 
 
@@ -26,14 +26,14 @@ class Clusterer:
     probes: no further curves.
   """
 
-  def __init__(self, plain: keras.Model, clustering: Clustering, kept: Mapping[str, Kept], seed: int) -> None:
+  def __init__(self, plain: keras.Model, clustering: Clustering, preserved: Mapping[str, Preserved], seed: int) -> None:
     """Wraps the layers.
 
     Args:
       plain: trained, perhaps pruned. Its layers are spent: only the variables that it had before are worth reading
         afterwards.
       clustering: which layers, how many distinct values.
-      kept: zeros of pruned layers, to be kept whether the layer is clustered or not.
+      preserved: zeros of pruned layers, to be kept whether the layer is clustered or not.
     Raises: ValueError: an unknown layer, or two clusters for a kernel with zeros.
     """
     chosen = layers.named_layers(plain, clustering.layers, 'clustering.layers')
@@ -45,8 +45,8 @@ class Clusterer:
     for wrapper in self._wrappers.values():
       if wrapper.preserve_sparsity:
         _keep_zeros(wrapper)
-    for name, layer in layers.named_layers(plain, kept.keys() - self._wrappers.keys(), 'pruning.layers').items():
-      keep(layers.kernel(layer), kept[name])
+    for name, layer in layers.named_layers(plain, preserved.keys() - self._wrappers.keys(), 'pruning.layers').items():
+      preserve(layers.kernel(layer), preserved[name])
 
   def finish(self) -> None:
     """Writes the clustered weights into the variables of the plain model."""
@@ -97,4 +97,4 @@ def _keep_zeros(wrapper: ClusterWeights) -> None:
     centroids.assign(one_per_side(centroids.numpy(), weight.numpy()))
     nonzero = tf.constant(weight.numpy() != 0, tf.float32)
     wrapper.sparsity_masks[name] = nonzero
-    wrapper.clustering_algorithms[name] = ZerosApart(centroids, nonzero, int(wrapper.zero_idx[name]))
+    wrapper.clustering_algorithms[name] = SparsityPreservingClustering(centroids, nonzero, int(wrapper.zero_idx[name]))

@@ -22,12 +22,12 @@ from configs.recipe import FineTuning, Recipe, Technique
 from models.background import Start, at_once
 from models.checkpoints import Checkpoint
 from models.compression import layers
-from models.compression.quantization import Kept, QuantizationAware
+from models.compression.quantization import Preserved, QuantizationAware
 from models.compression.quantized_model import Range, calibration_examples
 from models.compression.techniques import IN_PLACE, Situation
 from models.keras_compat import keras
 from models.protocols import Examples
-from models.training import Course, DivergedError, TrainingRun, total_steps
+from models.training import DivergedError, TrainingHistory, TrainingRun, total_steps
 from models.whole_files import write_whole
 
 _FILE = 'finished.npz'
@@ -45,7 +45,7 @@ class Finished:
   """
 
   weights: list[np.ndarray]
-  course: Course
+  history: TrainingHistory
   ranges: dict[str, Range] = dataclasses.field(default_factory=dict)
 
 
@@ -60,7 +60,7 @@ def digest(description: str, weights: Sequence[np.ndarray]) -> str:
 
 def save(finished: Finished, directory: str) -> None:
   """Writes a result into a folder, made if need be; the file appears whole or not at all. A bucket is fine."""
-  details = json.dumps({'course': dataclasses.asdict(finished.course), 'ranges': finished.ranges})
+  details = json.dumps({'history': dataclasses.asdict(finished.history), 'ranges': finished.ranges})
   content = io.BytesIO()
   arrays: dict[str, Any] = {f'weight_{position}': array for position, array in enumerate(finished.weights)}
   np.savez(content, **arrays | {_DETAILS: np.array(details)})
@@ -77,7 +77,7 @@ def load(directory: str) -> Finished | None:
       details = json.loads(str(arrays[_DETAILS]))
       weights = [arrays[f'weight_{position}'] for position in range(len(arrays.files) - 1)]
     ranges = {name: (low, high) for name, (low, high) in details['ranges'].items()}
-    return Finished(weights, Course(**details['course']), ranges)
+    return Finished(weights, TrainingHistory(**details['history']), ranges)
   except _UNREADABLE:
     return None
 
@@ -171,7 +171,7 @@ class Preparations:
     config = recipe.technique(technique)
     tuned = fine_tuned(self._training, config.fine_tuning)
     steps = total_steps(len(self._examples), tuned)
-    situation = Situation(_kept(model, recipe.before(technique)), steps, self._training.seed)
+    situation = Situation(_preserved(model, recipe.before(technique)), steps, self._training.seed)
     wrapped = IN_PLACE[technique](model, config, situation)
 
     def finish() -> tuple[list[np.ndarray], dict[str, Range]]:
@@ -201,33 +201,33 @@ class Preparations:
     if structure in self._shared:
       aware, training = self._shared[structure]
       aware.plain.set_weights(weights)
-      kept = _kept(aware.plain, recipe.before('quantization'))
-      if aware.fits(kept):
-        aware.restart(kept)
+      preserved = _preserved(aware.plain, recipe.before('quantization'))
+      if aware.fits(preserved):
+        aware.restart(preserved)
         return aware, training
     plain = self._build()
     plain.set_weights(weights)
-    kept = _kept(plain, recipe.before('quantization'))
-    aware = QuantizationAware(plain, recipe.quantization, kept)
+    preserved = _preserved(plain, recipe.before('quantization'))
+    aware = QuantizationAware(plain, recipe.quantization, preserved)
     tuned = fine_tuned(self._training, recipe.quantization.fine_tuning)
     made = aware, TrainingRun(aware.model, self._examples, tuned)
-    if structure and aware.fits(kept):
+    if structure and aware.fits(preserved):
       self._shared[structure] = made
     return made
 
 
-def _kept(model: keras.Model, earlier: Sequence[Technique]) -> dict[str, Kept]:
+def _preserved(model: keras.Model, earlier: Sequence[Technique]) -> dict[str, Preserved]:
   """What a technique has to keep of each layer: what earlier ones were asked for, and is there."""
   pruned = _named(model, [technique for technique in earlier if technique.leaves_zeros])
   clustered = _named(model, [technique for technique in earlier if technique.leaves_clusters])
-  kept = {}
+  preserved = {}
   for name, layer in (pruned | clustered).items():
     values = layers.kernel(layer).numpy()
     # tfmot leaves a kernel of one value alone, and warns.
-    kept[name] = Kept(
+    preserved[name] = Preserved(
       zeros=name in pruned and not values.all(), clusters=name in clustered and len(np.unique(values)) > 1
     )
-  return kept
+  return preserved
 
 
 def _named(model: keras.Model, techniques: Sequence[Technique]) -> dict[str, keras.layers.Layer]:
@@ -246,7 +246,7 @@ class Stage:
   """
 
   technique: str
-  course: Course
+  history: TrainingHistory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,7 +283,7 @@ class _Running(NamedTuple):
   structure: str | None
   directory: str | None
   prepared: Prepared
-  course: Future[Course]
+  history: Future[TrainingHistory]
 
 
 class Compressor:
@@ -344,12 +344,12 @@ class Compressor:
       ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
       DivergedError: a loss is not finite.
     """
-    last, trained = Finished(self._base_weights, Course({}, 0.0)), []
+    last, trained = Finished(self._base_weights, TrainingHistory({}, 0.0)), []
     for stage in _stages(recipe):
       if stage.description not in self._finished | self._running:
         self._begin(recipe, stage)
       last = self._finish(stage.description)
-      trained.append(Stage(stage.technique, last.course))
+      trained.append(Stage(stage.technique, last.history))
     return Compressed(recipe, [array.copy() for array in last.weights], dict(last.ranges), tuple(trained))
 
   def _begin(self, recipe: Recipe, stage: _StageOf) -> None:
@@ -366,21 +366,21 @@ class Compressor:
         self._finish(description)
     prepared = self._preparations.prepare(recipe, stage.technique, weights)
     checkpoint = Checkpoint(os.path.join(directory, 'training')) if directory else None
-    course = self._start(functools.partial(prepared.training.run, checkpoint))
-    self._running[stage.description] = _Running(recipe.name, stage.technique, structure, directory, prepared, course)
+    history = self._start(functools.partial(prepared.training.run, checkpoint))
+    self._running[stage.description] = _Running(recipe.name, stage.technique, structure, directory, prepared, history)
 
   def _finish(self, description: str) -> Finished:
     """Waits for the training of a stage, and reads its result."""
     running = self._running.pop(description, None)
     if running is not None:
       try:
-        course = running.course.result()
+        history = running.history.result()
       except DivergedError as error:
         # The trainer only knows the key of the base's rate.
         told = str(error).replace('training.learning_rate', f'{running.technique}.fine_tuning.learning_rate')
         raise DivergedError(f"Recipe '{running.recipe}', {running.technique}: {told}") from None
       weights, ranges = running.prepared.finish()
-      self._finished[description] = Finished(weights, course, ranges)
+      self._finished[description] = Finished(weights, history, ranges)
       if running.directory:
         save(self._finished[description], running.directory)
     return self._finished[description]

@@ -67,13 +67,13 @@ def draw_report(report: TrainingReport) -> dict[str, str]:
   name = report.recipe.name
   title = f'{name}: number of weights by value; filled: dense base, line: this model'
   files = {WEIGHTS_PICTURE: standalone(grid(draw_weights(report), 2, title))}
-  course = draw_course(report)
-  if course:
-    files[TRAINING_PICTURE] = standalone(grid(course, 1, f'{name}: training'))
+  history = draw_history(report)
+  if history:
+    files[TRAINING_PICTURE] = standalone(grid(history, 1, f'{name}: training'))
   return files
 
 
-def draw_course(report: TrainingReport, reach: tuple[float, float] | None = None) -> tuple[Markup, ...]:
+def draw_history(report: TrainingReport, reach: tuple[float, float] | None = None) -> tuple[Markup, ...]:
   """Draws loss, learning rate and share of zeros against the step, one stage after the other.
 
   Args:

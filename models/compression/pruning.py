@@ -31,8 +31,8 @@ class AlignedPruning(pruning_impl.Pruning):
     padding = [[0, down * height - rows], [0, across * width - columns]]
     sizes = _sums(np.pad(np.ones([rows, columns], np.float32), padding), down, height, across, width)
     means = _sums(tf.pad(tf.abs(weights), padding), down, height, across, width) / sizes
-    threshold, kept = self._update_mask(means)
-    mask = tf.repeat(tf.repeat(kept, height, axis=0), width, axis=1)
+    threshold, preserved = self._update_mask(means)
+    mask = tf.repeat(tf.repeat(preserved, height, axis=0), width, axis=1)
     return threshold, mask[:rows, :columns]
 
 

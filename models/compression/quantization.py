@@ -43,7 +43,7 @@ from models.keras_compat import keras
 from models.protocols import Examples
 
 
-class Kept(NamedTuple):
+class Preserved(NamedTuple):
   """What is kept of a kernel.
 
   Attributes:
@@ -55,7 +55,7 @@ class Kept(NamedTuple):
   clusters: bool = False
 
 
-def keep(variable: tf.Variable, kept: Kept) -> None:
+def preserve(variable: tf.Variable, preserved: Preserved) -> None:
   """Makes the optimizer keep what a kernel has, for a layer that is fine-tuned along with others.
 
   Zeros stay zero while the other weights are trained; a clustered kernel is not trained any more.
@@ -64,13 +64,13 @@ def keep(variable: tf.Variable, kept: Kept) -> None:
   """
   values = variable.numpy()
   # Keras takes constraints when a layer is built, and its optimizers read them here, after every step.
-  if kept.clusters:
+  if preserved.clusters:
     variable._constraint = lambda _: tf.constant(values)
-  elif kept.zeros:
+  elif preserved.zeros:
     variable._constraint = lambda weights: weights * tf.constant(values != 0, weights.dtype)
 
 
-class ZerosApart(tfmot.clustering.keras.ClusteringAlgorithm):
+class SparsityPreservingClustering(tfmot.clustering.keras.ClusteringAlgorithm):
   """Nearest centroid; the zero centroid is for pruned weights alone, and they have no other.
 
   With tfmot's own look-up a weight that is nearer to zero than to any other centroid becomes zero, so that clustering
@@ -125,27 +125,27 @@ _MASK = 'sparsity_mask'
 class PreservingScheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
   """tfmot's default 8-bit scheme, with a training of its own for each layer."""
 
-  def __init__(self, kept: Mapping[str, Kept], quantized_dropouts: Collection[str] = ()) -> None:
+  def __init__(self, preserved: Mapping[str, Preserved], quantized_dropouts: Collection[str] = ()) -> None:
     """Makes the scheme.
 
     Args:
-      kept: by layer name; other layers are quantized freely.
+      preserved: by layer name; other layers are quantized freely.
       quantized_dropouts: names of the dropout layers whose output is quantized
         because the dense layer ahead of them is not.
     """
     super().__init__()
-    self._kept = kept
+    self._preserved = preserved
     self._quantized_dropouts = quantized_dropouts
 
   def get_quantize_registry(self) -> tfmot.quantization.keras.QuantizeRegistry:
-    return _Registry(self._kept, self._quantized_dropouts)
+    return _Registry(self._preserved, self._quantized_dropouts)
 
 
 class _Registry(tfmot.quantization.keras.QuantizeRegistry):
   """Answers tfmot's questions about layers."""
 
-  def __init__(self, kept: Mapping[str, Kept], quantized_dropouts: Collection[str]) -> None:
-    self._kept = kept
+  def __init__(self, preserved: Mapping[str, Preserved], quantized_dropouts: Collection[str]) -> None:
+    self._preserved = preserved
     self._quantized_dropouts = quantized_dropouts
     self._default = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme().get_quantize_registry()
 
@@ -156,7 +156,7 @@ class _Registry(tfmot.quantization.keras.QuantizeRegistry):
     if layer.name in self._quantized_dropouts:
       config = default_8bit_quantize_registry.Default8BitQuantizeConfig([], [], quantize_output=True)
     else:
-      config = _config(layer, self._kept.get(layer.name, Kept()))
+      config = _config(layer, self._preserved.get(layer.name, Preserved()))
     # Not the moving average of the default: it forgets the few highest examples within some hundred steps, and what is
     # cut off has no gradient. This range starts where the calibration put it, and only widens.
     config.activation_quantizer = tfmot.quantization.keras.quantizers.AllValuesQuantizer(
@@ -165,29 +165,29 @@ class _Registry(tfmot.quantization.keras.QuantizeRegistry):
     return config
 
 
-def _config(layer: keras.layers.Layer, kept: Kept) -> tfmot.quantization.keras.QuantizeConfig:
-  if kept.clusters:
+def _config(layer: keras.layers.Layer, preserved: Preserved) -> tfmot.quantization.keras.QuantizeConfig:
+  if preserved.clusters:
     scheme = tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=False)
   else:
     scheme = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
   # A new registry for each layer: layers of the same one share a quantizer.
   config = scheme.get_quantize_registry().get_quantize_config(layer)
-  if kept.clusters and kept.zeros:
+  if preserved.clusters and preserved.zeros:
     config.weight_quantizer = _ZerosApartQuantizer(preserve_sparsity=True)
-  elif not kept.clusters:
+  elif not preserved.clusters:
     config.weight_quantizer = _ZerosKeptQuantizer()
   return config
 
 
-def set_mask(quantizer_variables: Mapping[str, tf.Variable], kernel: np.ndarray, kept: Kept) -> None:
+def set_mask(quantizer_variables: Mapping[str, tf.Variable], kernel: np.ndarray, preserved: Preserved) -> None:
   """Says which weights of a kernel that is not clustered stay zero: those that are, or none.
 
   Args:
     quantizer_variables: of the wrapped layer's kernel.
     kernel: as the training starts with it.
-    kept: zeros or not.
+    preserved: zeros or not.
   """
-  quantizer_variables[_MASK].assign(kernel != 0 if kept.zeros else np.ones_like(kernel))
+  quantizer_variables[_MASK].assign(kernel != 0 if preserved.zeros else np.ones_like(kernel))
 
 
 class _ZerosKeptQuantizer(prune_preserve.PrunePreserveDefault8BitWeightsQuantizer):
@@ -204,7 +204,7 @@ class _ZerosApartQuantizer(cluster_preserve.ClusterPreserveDefault8BitWeightsQua
   def _build_clusters(self, name: str, layer: keras.layers.Wrapper) -> dict[str, Any]:
     variables = super()._build_clusters(name, layer)
     centroids = variables[cluster_preserve.CLUSTER_CENTROIDS]
-    variables[cluster_preserve.CLUSTERING_IMPL] = ZerosApart(
+    variables[cluster_preserve.CLUSTERING_IMPL] = SparsityPreservingClustering(
       centroids, variables[cluster_preserve.SPARSITY_MASK], int(np.argmin(np.abs(centroids.numpy())))
     )
     return variables
@@ -223,7 +223,7 @@ class QuantizationAware:
     ranges: of the activations, those of the last calibration.
   """
 
-  def __init__(self, plain: keras.Model, quantization: Quantization, kept: Mapping[str, Kept]) -> None:
+  def __init__(self, plain: keras.Model, quantization: Quantization, preserved: Mapping[str, Preserved]) -> None:
     """Wraps a copy of the dense core.
 
     Args: plain: trained, perhaps pruned and clustered; it receives the result.
@@ -235,31 +235,31 @@ class QuantizationAware:
     self._names = quantized_names(plain, quantization)
     self._custom = custom_wrappers(plain, quantization)
     core = layers.dense_core(plain)
-    scheme = PreservingScheme(kept, _dropouts_ahead(core, self._names))
+    scheme = PreservingScheme(preserved, _dropouts_ahead(core, self._names))
     self._core = quantized_core(core, core.layers, self._names, scheme)
     self.model = layers.recompose(plain, {layers.DENSE_CORE: self._core} | self._custom)
     nothing = keras.Sequential([keras.Input(core.input_shape[1:]), keras.layers.Activation('linear')])
     self._front = layers.recompose(plain, {layers.DENSE_CORE: nothing})
     self.ranges: dict[str, Range] = {}
-    self._keep_the_others(kept)
-    self._mask(kept)
+    self._keep_the_others(preserved)
+    self._mask(preserved)
     own = {variable.ref() for variable in plain.variables}
     self._initial = [(variable, variable.numpy()) for variable in self.model.variables if variable.ref() not in own]
 
-  def fits(self, kept: Mapping[str, Kept]) -> bool:
+  def fits(self, preserved: Mapping[str, Preserved]) -> bool:
     """Whether weights with this to keep can be trained in the same graph, which holds clusters and the zeros of layers
     that are not quantized."""
-    return all(name in self._names and not what.clusters for name, what in kept.items())
+    return all(name in self._names and not what.clusters for name, what in preserved.items())
 
-  def restart(self, kept: Mapping[str, Kept]) -> None:
+  def restart(self, preserved: Mapping[str, Preserved]) -> None:
     """Takes the weights that the plain model has now, as if it were made of them.
 
-    Args: kept: what to keep of each layer; it fits, and so did what the model was made with.
+    Args: preserved: what to keep of each layer; it fits, and so did what the model was made with.
     """
     for variable, value in self._initial:
       variable.assign(value)
     copy_dense(self.plain, self._core, self._names)
-    self._mask(kept)
+    self._mask(preserved)
     self.ranges = {}
 
   def settle(self) -> None:
@@ -298,16 +298,16 @@ class QuantizationAware:
     self.ranges = custom | activation_ranges(features, steps, steps[0].name in self._names, at_least)
     assign_ranges(self.model, self.ranges)
 
-  def _keep_the_others(self, kept: Mapping[str, Kept]) -> None:
+  def _keep_the_others(self, preserved: Mapping[str, Preserved]) -> None:
     for layer in layers.leaves(self.model):
       inner = getattr(layer, 'layer', layer)
-      if inner.name in kept and inner.name not in self._names:
-        keep(layers.kernel(inner), kept[inner.name])
+      if inner.name in preserved and inner.name not in self._names:
+        preserve(layers.kernel(inner), preserved[inner.name])
 
-  def _mask(self, kept: Mapping[str, Kept]) -> None:
+  def _mask(self, preserved: Mapping[str, Preserved]) -> None:
     for layer in self._core.layers:
       inner = getattr(layer, 'layer', layer)
-      what = kept.get(inner.name, Kept())
+      what = preserved.get(inner.name, Preserved())
       if inner.name in self._names and not what.clusters:
         ((weight, _, variables),) = layer._weight_vars
         set_mask(variables, weight.numpy(), what)

@@ -29,12 +29,12 @@ from models.compression.records import (
   TrainingReport,
   WeightHistogram,
 )
-from models.metrics import error_intervals, ratio_interval
+from models.error_intervals import error_intervals, ratio_interval
 from models.protocols import Examples
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
-  from models.training import Course
+  from models.training import TrainingHistory
 
 _TAGS = {'val_loss': 'eval/loss', 'val_rmse': 'eval/rmse'}
 """TensorBoard draws tags of one prefix together."""
@@ -66,7 +66,7 @@ def training_report(
   return TrainingReport(
     recipe=ReportedRecipe(**recipe.model_dump(mode='json', exclude_none=True)),
     base_digest=base_digest(base_dir),
-    seconds=sum(stage.course.seconds for stage in stages),
+    seconds=sum(stage.history.seconds for stage in stages),
     stages=tuple(_stage(stage) for stage in stages),
     layers=_layers(recipe, weights, base),
     totals=_totals(recipe, weights),
@@ -87,32 +87,32 @@ def write_report(report: TrainingReport, directory: str) -> None:
     _write(os.path.join(directory, name), content)
 
 
-def write_curves(course: Course, directory: str, unit: str) -> None:
+def write_curves(history: TrainingHistory, directory: str, unit: str) -> None:
   """Writes `history.json` and `loss_curve.svg` into `directory`.
 
   Args:
-    course: of a training; `history.json` gets its curves as they are.
+    history: of a training; `history.json` gets its curves as they are.
     directory: where to write; made if need be, a bucket is fine.
     unit: of the RMSE axis.
   """
   tf.io.gfile.makedirs(directory)
-  _write(os.path.join(directory, 'history.json'), json.dumps(course.curves, indent=2))
-  drawn = grid(draw_base(course.curves, unit), 2, 'Training of the dense base')
+  _write(os.path.join(directory, 'history.json'), json.dumps(history.curves, indent=2))
+  drawn = grid(draw_base(history.curves, unit), 2, 'Training of the dense base')
   _write(os.path.join(directory, CURVES_PICTURE), standalone(drawn))
 
 
-def write_tensorboard(course: Course, directory: str) -> None:
+def write_tensorboard(history: TrainingHistory, directory: str) -> None:
   """Writes every curve against the step as TensorBoard scalars.
 
   Args:
-    course: of a training; `val_rmse` becomes `eval/rmse`, `val_loss`
+    history: of a training; `val_rmse` becomes `eval/rmse`, `val_loss`
       `eval/loss`, and the others keep their names.
     directory: where to write; made if need be, a bucket is fine.
   """
-  names = [name for name in course.curves if name not in ('step', 'epoch')]
+  names = [name for name in history.curves if name not in ('step', 'epoch')]
   writer = tf.summary.create_file_writer(directory)
   with writer.as_default():
-    for step, *values in zip(*(course.curves[name] for name in ('step', *names)), strict=True):
+    for step, *values in zip(*(history.curves[name] for name in ('step', *names)), strict=True):
       # All of a step in one operation: `tf.summary.scalar` takes ten times as long.
       summary = tf.compat.v1.Summary()
       for name, value in zip(names, values, strict=True):
@@ -141,9 +141,9 @@ def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str
 def _stage(stage: Stage) -> ReportedStage:
   return ReportedStage(
     technique=stage.technique,
-    seconds=stage.course.seconds,
-    resumed_from=stage.course.resumed_from,
-    curves={name: tuple(_finite(value) for value in values) for name, values in stage.course.curves.items()},
+    seconds=stage.history.seconds,
+    resumed_from=stage.history.resumed_from,
+    curves={name: tuple(_finite(value) for value in values) for name, values in stage.history.curves.items()},
   )
 
 

@@ -14,7 +14,7 @@ from configs.pruning import pruning_steps
 from models.compression import clustering
 from models.compression.clustering import Clusterer
 from models.compression.pruning import Pruner
-from models.compression.quantization import Kept
+from models.compression.quantization import Preserved
 from models.keras_compat import keras
 
 
@@ -37,19 +37,19 @@ class Situation(NamedTuple):
   """Where a technique begins.
 
   Attributes:
-    kept: by layer, what earlier techniques reached and this one has to keep.
+    preserved: by layer, what earlier techniques reached and this one has to keep.
     steps: optimizer steps of its fine-tuning.
     seed: of whatever is random.
   """
 
-  kept: Mapping[str, Kept]
+  preserved: Mapping[str, Preserved]
   steps: int
   seed: int
 
 
 IN_PLACE: dict[str, Callable[[keras.Model, Any, Situation], InPlace]] = {
   'pruning': lambda plain, config, situation: Pruner(plain, config, pruning_steps(config, situation.steps)),
-  'clustering': lambda plain, config, situation: Clusterer(plain, config, situation.kept, situation.seed),
+  'clustering': lambda plain, config, situation: Clusterer(plain, config, situation.preserved, situation.seed),
 }
 """By the technique's field of `configs.recipe.Recipe`: wraps a plain model, which has its weights, by the settings."""
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from configs.errors import FailedError
 
 _PACKAGES = ('litert_quantizer', 'ai_edge_quantizer')
-"""The new name first: where both are installed, the old one is what nobody mends any more."""
+"""The new name first: where both are installed, the old one is what nobody fixes any more."""
 
 
 class QuantizerMissingError(FailedError):

@@ -14,10 +14,10 @@ from configs.compression import Scheme
 from configs.errors import FailedError
 from configs.layer_names import is_embedding
 from configs.recipe import Recipe
+from models.error_intervals import root_mean_square
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteFileError, LiteRunner
 from models.lite.process import LiteCrashError, LiteProcess
-from models.metrics import root_mean_square
 from models.protocols import FileContract, RawExamples, Terms
 
 _BATCHES = (1, 7)

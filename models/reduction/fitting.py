@@ -8,7 +8,7 @@ import numpy as np
 
 from configs.base import shortened
 from configs.reduction import Reduction
-from models.metrics import root_mean_square
+from models.error_intervals import root_mean_square
 from models.reduction.fitted import Decision, Findings, Fitted
 from models.reduction.mappings import Affine, Factors, MappingKind, Matrix, ReductionError, Selection, Solver, clipped
 from models.reduction.projections import Basis, project

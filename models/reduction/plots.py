@@ -32,7 +32,7 @@ _MOST_BARS = 60
 _ROW, _TOP, _BOTTOM = 13.0, 22.0, 38.0
 _CHARACTER, _MOST_NAME = 6.1, 200.0
 _SHADES = 7
-"""Colours of correlations, from -1 to 1; the last four also from cheap to dear."""
+"""Colours of correlations, from -1 to 1; the last four also from cheap to expensive."""
 
 TITLES = {
   SCREE: 'Variance by component, and the cut',
@@ -144,7 +144,7 @@ def _points(details: ReductionDetails, points: np.ndarray, fares: np.ndarray, cu
     y_label=f'{details.method}_1' if points.shape[1] > 1 else '',
     x_format=lambda value: number(value, 0 if abs(value) >= 10 or value == round(value) else 1),
   )
-  # A quarter of the rides in each colour; the dear ones last, so that they are seen.
+  # A quarter of the rides in each colour; the expensive ones last, so that they are seen.
   bounds = np.quantile(fares, (0.25, 0.5, 0.75))
   quarter = np.searchsorted(bounds, fares, side='right')
   dots, legend = [], []

@@ -14,14 +14,14 @@ from components.ride_example_gen.executor import WINDOW_KEY
 from configs.beam import INGESTION
 from configs.platform import Platform
 from configs.run import RunConfig
-from pipeline.beam import Surroundings
+from pipeline.beam import BeamContext
 from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.settings import TargetError, cloud_places
 from pipeline.dag import build_pipeline
 from pipeline.places import Target
 from pipeline.sources import DataSource
 
-LOOKUPS = ('ServedModel', 'WarmStartModel')
+NEVER_CACHED = ('ServedModel', 'WarmStartModel')
 """Steps that read what is no input of theirs."""
 
 
@@ -38,15 +38,15 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   if platform.image is None:
     raise TargetError('No image: set platform.image or FARELITE_IMAGE to what `make image` built and you pushed.')
   places = cloud_places(platform, config.name)
-  around = Surroundings(places.root, platform.image, platform.vertex.project or '', platform.vertex.region or '')
-  pipeline = build_pipeline(config, source, places, around=around, target=target)
+  context = BeamContext(places.root, platform.image, platform.vertex.project or '', platform.vertex.region or '')
+  pipeline = build_pipeline(config, source, places, context=context, target=target)
   runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
     # KFP takes no other schema; on Vertex, TFX loses what ExampleGen's driver found with schema 2.0.
     kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=platform.image, use_pipeline_spec_2_1=True)
   )
   job = runner.run(pipeline, write_out=False)
   spec = job['pipelineSpec']
-  _uncache(spec, LOOKUPS)
+  _uncache(spec, NEVER_CACHED)
   if source.bigquery and source.version is None:
     # Its rows may have changed since, and no parameter of the step would tell.
     _uncache(spec, [INGESTION])

@@ -66,7 +66,7 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
   if not _NAME.fullmatch(compiled.name):
     yield (
       f"The pipeline's name '{compiled.name}' is refused: it takes up to 128 small letters, digits and hyphens, and "
-      'begins with no hyphen; mend name in the config.'
+      'begins with no hyphen; fix name in the config.'
     )
   version = str(compiled.spec.get('schemaVersion', ''))
   if '.'.join(version.split('.')[:2]) not in compiled.target.facts.schemas:

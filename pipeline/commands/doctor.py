@@ -1,4 +1,4 @@
-"""`farelite doctor`: what is wrong with this machine and how to mend it; `farelite features`: what the model sees."""
+"""`farelite doctor`: what is wrong with this machine and how to fix it; `farelite features`: what the model sees."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CheckResult:
 
   ok: bool
   text: str
-  mend: str = ''
+  fix: str = ''
 
 
 def run() -> int:
@@ -66,8 +66,8 @@ def run() -> int:
 def _show(console: Console, name: str, finding: CheckResult) -> None:
   mark = '[green]✓[/]' if finding.ok else '[red]✗[/]'
   console.print(f' {mark} {name:<12} {finding.text}', soft_wrap=True)
-  if not finding.ok and finding.mend:
-    console.print(f'   {"":<12} → {finding.mend}', soft_wrap=True)
+  if not finding.ok and finding.fix:
+    console.print(f'   {"":<12} → {finding.fix}', soft_wrap=True)
 
 
 def _guarded(check: Callable[[], CheckResult]) -> CheckResult:

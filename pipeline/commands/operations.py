@@ -23,7 +23,7 @@ from configs.base import shortened
 from configs.errors import UserError
 from configs.operations import StoreKind
 from configs.run import RunConfig
-from models.versions import version_number
+from models.served_versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local import recorded_config
 from pipeline.local.output import OutputDirectory

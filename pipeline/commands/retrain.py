@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from components.ride_example_gen.spans import Span, find_spans, is_dated, label_of, span_number
 from configs.run import RunConfig
-from models.versions import served_version
+from models.served_versions import served_version
 from pipeline.commands import run as commands_run
 from pipeline.local.output import OutputDirectory
 from pipeline.retraining.ledger import RUNNING, Ledger, served_since

@@ -21,7 +21,7 @@ from configs import loading
 from configs.records import Estimate
 from configs.run import RunConfig
 from models.compression.pictures import CURVES_PICTURE
-from models.versions import served_version
+from models.served_versions import served_version
 from models.whole_files import write_whole
 from pipeline import sources
 from pipeline.local import terminal
@@ -35,7 +35,7 @@ from pipeline.sources import DataSource
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, Summary
 
 if TYPE_CHECKING:
-  from pipeline.beam import Surroundings
+  from pipeline.beam import BeamContext
 
 _OK = frozenset({Status.PUSHED, Status.NOT_BLESSED})
 
@@ -84,10 +84,10 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
     return perform(session, config, output, job)
 
 
-def _around(config: RunConfig, output: OutputDirectory) -> Surroundings:
+def _around(config: RunConfig, output: OutputDirectory) -> BeamContext:
   from pipeline import beam
 
-  return beam.Surroundings(str(output.artifacts), project=config.platform.vertex.project or '')
+  return beam.BeamContext(str(output.artifacts), project=config.platform.vertex.project or '')
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from components.pusher.rollback import manifest_digest
 from components.ride_validator.findings import AnomaliesError
 from configs import loading
 from configs.run import RunConfig
-from models.versions import served_version
+from models.served_versions import served_version
 from pipeline.code_version import run_version
 from pipeline.dag import build_pipeline
 from pipeline.errors import failure_sentence, root_cause

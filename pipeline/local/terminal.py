@@ -30,7 +30,7 @@ _MARKS = {
   StepState.SKIPPED: ('–', 'yellow'),
   StepState.FAILED: ('✗', 'red'),
 }
-_PLAIN_STEPS = frozenset({'EarlierStatistics', 'ServedModel', 'WarmStartModel'})
+_PLAIN_STEPS = frozenset({'BaselineStatistics', 'ServedModel', 'WarmStartModel'})
 """Look-ups; not worth a line where they take no time."""
 
 

@@ -30,7 +30,7 @@ _INPUTS = frozenset({mlmd_pb2.Event.INPUT, mlmd_pb2.Event.DECLARED_INPUT})
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class ProducedArtifact:
   """An artifact and how it came to be.
 
   Attributes:
@@ -52,7 +52,9 @@ class Made:
     return plain_properties(self.execution).get(name)
 
 
-def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str] = frozenset()) -> list[Made]:
+def lineage(
+  store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str] = frozenset()
+) -> list[ProducedArtifact]:
   """Everything that some artifacts were made of, and what was made along with it.
 
   Args:
@@ -75,7 +77,7 @@ def lineage(store: mlmd.MetadataStore, roots: Iterable[int], skip: frozenset[str
   return _outputs(store, executions)
 
 
-def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[Made]:
+def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[ProducedArtifact]:
   """What the steps of some runs, by TFX's names, made or took from the cache; each artifact with its first maker."""
   contexts = [store.get_context_by_type_and_name('pipeline_run', run) for run in runs]
   executions = [e for c in contexts if c is not None for e in store.get_executions_by_context(c.id)]
@@ -94,7 +96,7 @@ def _makers(store: mlmd.MetadataStore, artifacts: Iterable[int]) -> list[mlmd_pb
   return [execution for execution in found if execution.last_known_state == mlmd_pb2.Execution.COMPLETE]
 
 
-def _outputs(store: mlmd.MetadataStore, executions: Mapping[int, mlmd_pb2.Execution]) -> list[Made]:
+def _outputs(store: mlmd.MetadataStore, executions: Mapping[int, mlmd_pb2.Execution]) -> list[ProducedArtifact]:
   if not executions:
     return []
   events = [e for e in store.get_events_by_execution_ids(list(executions)) if e.type in _OUTPUTS]
@@ -102,7 +104,7 @@ def _outputs(store: mlmd.MetadataStore, executions: Mapping[int, mlmd_pb2.Execut
   types = {kind.id: kind.name for kind in store.get_artifact_types()}
   makers = {execution: _step_and_run(store, execution) for execution in executions}
   made = [
-    Made(artifact, types[artifact.type_id], step, _key(event), run, executions[event.execution_id])
+    ProducedArtifact(artifact, types[artifact.type_id], step, _key(event), run, executions[event.execution_id])
     for event in events
     for artifact, (step, run) in [(artifacts[event.artifact_id], makers[event.execution_id])]
   ]
@@ -195,14 +197,14 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
   )
 
 
-def _maker(entries: Sequence[RunEntry], own: Sequence[Made], entry: RunEntry) -> RunEntry:
+def _maker(entries: Sequence[RunEntry], own: Sequence[ProducedArtifact], entry: RunEntry) -> RunEntry:
   """The run that trained what is in the version; the asked one if that is not known."""
   trained = next((made.run for made in own if made.step == 'PruningTrainer'), None)
   pushed = next((made.run for made in own if made.step == 'Pusher'), trained)
   return next((one for one in entries if one.run == (pushed or '').removesuffix(AGAIN)), entry)
 
 
-def _rides(made: Made, others: Sequence[Made]) -> dict[str, Any]:
+def _rides(made: ProducedArtifact, others: Sequence[ProducedArtifact]) -> dict[str, Any]:
   """What an ingestion read; the counts lie in the quarantine beside the rides."""
   counts = None
   for other in others:
@@ -219,7 +221,7 @@ def _rides(made: Made, others: Sequence[Made]) -> dict[str, Any]:
   }
 
 
-def _source(made: Made) -> str:
+def _source(made: ProducedArtifact) -> str:
   """The base and the pattern, with the span filled in."""
   base = str(made.parameter('input_base') or '')
   try:

@@ -25,7 +25,7 @@ from components.pusher.rollback import Rollback, rollbacks
 from configs.operations import StoreKind
 from configs.records import RecordPart
 from configs.run import RunConfig
-from models.versions import served_version
+from models.served_versions import served_version
 from models.whole_files import write_whole
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory

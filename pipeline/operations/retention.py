@@ -13,7 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from components.pusher.rollback import origin, remove_versions, rollbacks
 from configs.run import RunConfig
-from models.versions import versions
+from models.served_versions import versions
 from models.whole_files import set_aside
 from pipeline.local.output import OutputDirectory
 from pipeline.operations import registry

@@ -1,4 +1,4 @@
-"""The metadata store of a config: opened, or in one sentence why not, by a client that mends what PostgreSQL's gets
+"""The metadata store of a config: opened, or in one sentence why not, by a client that fixes what PostgreSQL's gets
 wrong.
 """
 
@@ -252,7 +252,7 @@ def _sentence(metadata: Metadata, where: str, reason: str) -> str:
   if 'does not exist' in lowered or 'unknown database' in lowered or 'to database' in lowered:
     return (
       f"There is no metadata store in {where}, or the user '{metadata.user}' may not use it; "
-      'create the database and grant the rights, or mend metadata.database.'
+      'create the database and grant the rights, or fix metadata.database.'
     )
   if 'password' in lowered or 'authentication' in lowered or 'mysql_real_connect failed' in lowered:
     hint = f'the password in {PASSWORD_VARIABLE}' if password else f'set {PASSWORD_VARIABLE}, which is empty'

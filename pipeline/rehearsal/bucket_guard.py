@@ -16,7 +16,12 @@ MARK = 'rehearsal: opened as a local file: '
 """What a line about it begins with, in the step's log."""
 _EVENTS = frozenset({'open', 'os.listdir', 'os.scandir', 'os.mkdir', 'os.remove', 'os.rename', 'os.rmdir', 'glob.glob'})
 _ROOMS = ('/components/', '/configs/', '/models/', '/transforms/')
-_BY_SCHEME = ('/components/pusher/', '/components/ride_example_gen/', '/models/versions.py', '/models/whole_files.py')
+_BY_SCHEME = (
+  '/components/pusher/',
+  '/components/ride_example_gen/',
+  '/models/served_versions.py',
+  '/models/whole_files.py',
+)
 """Code that asks first whether a place is local."""
 _OWN_FILE_SYSTEMS = ('/apache_beam/', '/tensorflow/', '/tfx/')
 

@@ -13,7 +13,7 @@ from components.fare_evaluator.records import SliceCode
 from components.parquet import pq
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from configs.records import Estimate
-from models.metrics import ratio_interval, slice_intervals
+from models.error_intervals import ratio_interval, slice_intervals
 from pipeline.report.record import GATE, RunRecord
 
 _SECOND = datetime.timedelta(seconds=1)

@@ -85,7 +85,7 @@ class LedgerRun:
 class LedgerRecord(Record):
   """What `retraining.json` holds: spans by number, and runs, oldest first."""
 
-  MEND: ClassVar[str] = 'move it away: the next run then takes every span for a new one'
+  FIX: ClassVar[str] = 'move it away: the next run then takes every span for a new one'
 
   spans: dict[int, SpanEntry]
   runs: tuple[LedgerRun, ...]

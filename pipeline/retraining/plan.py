@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.ride_example_gen.files import fingerprint
-from components.ride_example_gen.ingestion import survey_span
+from components.ride_example_gen.ingestion import inspect_span
 from components.ride_example_gen.spans import Span, Window, find_spans
 from configs.records import RecordError
 from configs.run import RunConfig
@@ -116,9 +116,11 @@ def _look_at(span: Span, config: RunConfig, before: dict[int, SpanEntry]) -> Spa
   digest, known = fingerprint(span.files), before.get(span.number)
   if known is not None and known.digest == digest:
     return known
-  survey = survey_span(span.files, config.dataset)
+  inspection = inspect_span(span.files, config.dataset)
   late = known.late if known else span.number < max(before, default=span.number)
-  return SpanEntry(digest, survey.read, survey.kept, survey.broken, late, known is not None and known.was_read)
+  return SpanEntry(
+    digest, inspection.read, inspection.kept, inspection.broken, late, known is not None and known.was_read
+  )
 
 
 def _new_rows(entry: SpanEntry, number: int, last: LedgerRun | None) -> int:

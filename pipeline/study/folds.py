@@ -18,7 +18,7 @@ from configs.features import Cross, Features
 from configs.records import Estimate
 from configs.run import RunConfig
 from configs.study import StudyBlock
-from models.metrics import error_intervals, rmse_without_worst, root_mean_square
+from models.error_intervals import error_intervals, rmse_without_worst, root_mean_square
 from models.rides import Rides
 from transforms import in_memory, names
 from transforms.catalogue import categoricals
@@ -86,7 +86,7 @@ class Score:
       and initial weights would change. No interval with a single seed.
     over_rides: 95 % interval of the RMSE by a cluster bootstrap of the time
       stamps: what other rides of the same kind would change.
-    rmse_without_worst: mean over the seeds of the RMSE without the `models.metrics.WORST` largest errors.
+    rmse_without_worst: mean over the seeds of the RMSE without the `models.error_intervals.WORST` largest errors.
     bias: mean of prediction minus fare.
     fit_seconds: median wall time of one fit and its predictions, on the features as they are.
   """

@@ -53,7 +53,7 @@ class StudyRecord(Record):
     units: variants times seeds times folds that were measured.
   """
 
-  MEND: ClassVar[str] = 'make the study again with farelite study --output'
+  FIX: ClassVar[str] = 'make the study again with farelite study --output'
 
   name: str
   currency: str

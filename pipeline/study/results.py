@@ -22,7 +22,7 @@ from configs.parts import Part
 from configs.records import Estimate
 from configs.run import RunConfig
 from configs.study import StudyBlock
-from models.metrics import error_intervals, ratio_interval, root_mean_square
+from models.error_intervals import error_intervals, ratio_interval, root_mean_square
 from models.whole_files import replacing, write_whole
 from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, t_interval
 from pipeline.study.records import LostVariant, OccupiedCells, RideLatency, StudyRecord

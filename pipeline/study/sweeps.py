@@ -18,12 +18,12 @@ from configs.reduction import Reduction, ReductionMethod
 from configs.run import RunConfig
 from configs.study import StudyBlock
 from models.compression.compressor import Compressed, Compressor
+from models.error_intervals import root_mean_square
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.lite.conversion import assemble, calibration_sample, convert_features, convert_model
 from models.lite.rides import RideInputs
 from models.lite.variants import is_aware
-from models.metrics import root_mean_square
 from models.recipe_training import FinalModel, FinalModels
 from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit

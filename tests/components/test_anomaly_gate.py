@@ -134,7 +134,7 @@ def test_an_anomaly_stops_the_run_in_one_sentence(clean, changed, sentence):
     findings.refuse(found)
   assert str(stopped.value).splitlines() == [
     sentence,
-    'Mend the rides, widen dataset.rules or relax validation, and run again.',
+    'Fix the rides, widen dataset.rules or relax validation, and run again.',
   ]
   assert stopped.value.findings == found
 

@@ -17,7 +17,7 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 
 from components.artifacts import CompressionReport, LiteVariants
 from components.compression_gate import component
-from components.compression_gate.budget import fetch_variants
+from components.compression_gate.choice import fetch_variants
 from components.compression_gate.component import CompressionGate, CompressionGateExecutor
 from components.compression_gate.gate import judge
 from components.compression_gate.measuring import Bench, _latency, measure

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.compression_gate.budget import (
+from components.compression_gate.choice import (
   QUANTIZATION_AWARE_KEEPS_IT,
   Candidate,
   Limit,
@@ -17,8 +17,8 @@ from components.compression_gate.measuring import Measured
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
 from configs.records import Estimate
+from models.error_intervals import Comparison, SliceErrors
 from models.lite.client import RideFile
-from models.metrics import Comparison, SliceErrors
 from models.release import Latency
 
 OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)

@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.types import standard_artifacts
 
-from components.resolvers.strategies import EarlierStatisticsStrategy
+from components.resolvers.strategies import BaselineStatisticsStrategy
 from components.ride_validator.component import RideSchema
 from pipeline.commands import operations
 from pipeline.dag import served_model
@@ -130,7 +130,7 @@ def test_earlier_statistics_are_of_other_rides(tmp_path: pathlib.Path):
     current: standard_artifacts.ExampleStatistics, *others: standard_artifacts.ExampleStatistics
   ) -> list[int]:
     channels = {'current': [current], 'statistics': [current, *others]}
-    found = EarlierStatisticsStrategy().resolve_artifacts(store, channels)['statistics']
+    found = BaselineStatisticsStrategy().resolve_artifacts(store, channels)['statistics']
     return [artifact.id for artifact in found]
 
   monday, tuesday = rides(), rides()

@@ -11,7 +11,7 @@ from tensorflow_model_analysis.proto import config_pb2, validation_result_pb2
 from components.fare_evaluator import slices
 from configs import loading
 from configs.dataset import LABEL, TIME
-from models.metrics import error_intervals
+from models.error_intervals import error_intervals
 from models.serving import SERVING_DEFAULT
 
 EVALUATION = loading.load('nyc', ['evaluation.max_rmse=7.5', 'evaluation.max_rmse_increase=0.03']).evaluation

@@ -17,18 +17,18 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.pusher.component import AtomicPusherExecutor
+from components.pusher.publishing import STAGING_PREFIX, publish, staging
 from components.pusher.rollback import (
   JOURNAL,
   Rollback,
   announce,
   manifest_digest,
+  record_outcomes,
   remove_versions,
   restore,
   rollbacks,
-  settle,
 )
-from components.pusher.versions import STAGING_PREFIX, publish, staging
-from models.versions import next_version, versions
+from models.served_versions import next_version, versions
 from tests.disk_calls import DiskCalls
 from tests.pipeline.made_store import make_version
 
@@ -121,7 +121,7 @@ def test_every_line_of_the_journal_is_flushed(tmp_path, monkeypatch):
   make_version(tmp_path / '1', 'bytes')
   disk = DiskCalls(tmp_path, monkeypatch)
   announce(tmp_path, _entry(1, 1))
-  settle(tmp_path)
+  record_outcomes(tmp_path)
   size = (tmp_path / JOURNAL).stat().st_size
   # Each time with the folder, as the name of a file that is new is in there.
   assert [path for _, path, _ in disk.calls] == [JOURNAL, '.'] * 2
@@ -233,7 +233,7 @@ def test_a_killed_rollback_is_settled_by_the_next_one(tmp_path):
   assert [line['happened'] for line in lines if 'settled' in line] == [False, True]
   assert rollbacks(tmp_path) == [happened]
   # Settled once and for all: that a version of that number appears later changes nothing.
-  settle(tmp_path)
+  record_outcomes(tmp_path)
   assert len((tmp_path / JOURNAL).read_text().splitlines()) == 4
 
 

@@ -17,7 +17,7 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.pusher.component import AtomicPusher, AtomicPusherExecutor
-from components.pusher.versions import STAGING_PREFIX, publish
+from components.pusher.publishing import STAGING_PREFIX, publish
 from configs.errors import FailedError
 
 FILES = {'saved_model.pb': b'graph', 'variables/variables.index': b'index', 'assets.extra/model.tflite': b'lite'}
@@ -164,7 +164,7 @@ def test_a_full_disk_leaves_the_served_version_alone(tmp_path):
   message = (tmp_path / 'error').read_text()
   assert message.startswith(f'The push to {base} failed while the model was copied (')
   assert 'No space left on device' in message
-  assert message.endswith('untouched; free some space or mend the rights of the directory, and run again.')
+  assert message.endswith('untouched; free some space or fix the rights of the directory, and run again.')
   assert (tmp_path / 'intact').read_text() == 'True'
 
 

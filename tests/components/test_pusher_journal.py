@@ -28,7 +28,7 @@ from components.pusher.rollback import (
 )
 from configs.records import RecordError
 from models.release import MANIFEST
-from models.versions import versions
+from models.served_versions import versions
 from tests.pipeline.made_store import make_version
 
 

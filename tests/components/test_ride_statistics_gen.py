@@ -20,7 +20,7 @@ from components.ride_validator.component import RideStatisticsGen
 from components.ride_validator.findings import RidesRefusedError, check_rides
 from configs import loading
 
-LIE = 'they lie with their reasons in /q; mend the data, widen dataset.rules'
+LIE = 'they lie with their reasons in /q; fix the data, widen dataset.rules'
 
 
 def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):

@@ -9,7 +9,7 @@ import tensorflow_data_validation as tfdv
 from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 
 from benchmarks.simulator import simulate_day
-from components.ride_example_gen.ingestion import survey_span, valid_rides
+from components.ride_example_gen.ingestion import inspect_span, valid_rides
 from components.ride_validator.divergence import _statistics, span_drift
 from components.ride_validator.findings import Kind
 from components.ride_validator.inspection import inspect
@@ -77,8 +77,8 @@ def test_a_survey_counts_as_the_ingestion_does(tmp_path):
   """Oracle: the rows that the test spoils."""
   fares = np.full(400, 12.0)
   fares[:30] = -1
-  survey = survey_span(_written(tmp_path / 'a.csv', DAY, fare_amount=fares), CONFIG.dataset)
-  assert (survey.read, survey.kept, survey.broken) == (400, 370, None)
+  inspection = inspect_span(_written(tmp_path / 'a.csv', DAY, fare_amount=fares), CONFIG.dataset)
+  assert (inspection.read, inspection.kept, inspection.broken) == (400, 370, None)
   header_only = tmp_path / 'b.csv'
   header_only.write_text((tmp_path / 'a.csv').read_text().splitlines()[0] + '\n')
-  assert survey_span([str(header_only)], CONFIG.dataset).broken == 'It has no ride at all.'
+  assert inspect_span([str(header_only)], CONFIG.dataset).broken == 'It has no ride at all.'

@@ -1,4 +1,4 @@
-"""Engines are chosen for all Beam steps and for one, and mistakes are told with their mend."""
+"""Engines are chosen for all Beam steps and for one, and mistakes are told with their fix."""
 
 import pytest
 import yaml

@@ -86,14 +86,14 @@ def test_only_the_branches_know_exit_codes():
 
 
 @pytest.mark.parametrize(
-  ('error', 'sentence', 'mend'),
+  ('error', 'sentence', 'fix'),
   [
     pytest.param(UserError("'a' is not there.", 'Name another.'), "'a' is not there. Name another.", 'Name another.'),
     pytest.param(FailedError('It failed; run again.'), 'It failed; run again.', ''),
   ],
 )
-def test_the_mend_ends_the_sentence(error: FareliteError, sentence: str, mend: str):
+def test_the_fix_ends_the_sentence(error: FareliteError, sentence: str, fix: str):
   """Also of an error that came from another process."""
   for one in (error, pickle.loads(pickle.dumps(error))):
-    assert (str(one), one.mend) == (sentence, mend)
+    assert (str(one), one.fix) == (sentence, fix)
     assert type(one) is type(error)

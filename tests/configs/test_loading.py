@@ -1,4 +1,4 @@
-"""Configs: presets load, overrides apply, and mistakes are told all at once with their mend."""
+"""Configs: presets load, overrides apply, and mistakes are told all at once with their fix."""
 
 import datetime
 import pathlib

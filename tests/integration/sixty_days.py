@@ -44,7 +44,7 @@ retraining: {window: 4, triggers: {new_rows: %d, max_age_days: 21}}
 """
 
 _PATIENCE = 300
-_LOOK_UPS = {'EarlierStatistics': 'StatisticsGen', 'ServedModel': 'PruningTrainer'}
+_RESOLVERS = {'BaselineStatistics': 'StatisticsGen', 'ServedModel': 'PruningTrainer'}
 """Look-ups have no executor; the step whose end, which the terminal tells, each one follows."""
 
 
@@ -120,8 +120,8 @@ class City:
 
   def _began(self, step: str) -> Callable[[list[str]], bool]:
     """TFX makes a folder for each execution just before its executor runs; a look-up follows the step that is named."""
-    if step in _LOOK_UPS:
-      return lambda shown: any(_LOOK_UPS[step] in line for line in shown)
+    if step in _RESOLVERS:
+      return lambda shown: any(_RESOLVERS[step] in line for line in shown)
     executions = self.output.artifacts / step / '.system' / 'executor_execution'
     before = set(executions.glob('*'))
     return lambda shown: bool(set(executions.glob('*')) - before)

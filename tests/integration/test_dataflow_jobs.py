@@ -18,12 +18,12 @@ from tfx.types import standard_artifacts
 from components.artifacts import Quarantine
 from configs import loading
 from configs.beam import BEAM_STEPS
-from pipeline.beam import Surroundings
+from pipeline.beam import BeamContext
 from pipeline.dag import Places, build_nodes
 from pipeline.sources import rides_of
 from tests.integration.conftest import QUICK, simulated
 
-AROUND = Surroundings(
+CONTEXT = BeamContext(
   'gs://bucket/root', image='europe-docker.pkg.dev/taxi/farelite:1', project='taxi', region='europe-west4'
 )
 # A dry run stops before the service; credentials are anonymous.
@@ -45,7 +45,7 @@ def steps(tmp_path_factory):
   places = Places(
     root=str(folder), serving=str(folder / 's'), checkpoints=str(folder / 'c'), variants=str(folder / 'v')
   )
-  nodes = build_nodes(config, rides_of(config.dataset), places, around=AROUND)
+  nodes = build_nodes(config, rides_of(config.dataset), places, context=CONTEXT)
   return {node.id: node for node in nodes}
 
 
@@ -165,10 +165,10 @@ def test_the_job_of_a_step(step, steps, made, job_of):
   top = {transform.unique_name.split('/')[0] for transform in transforms}
   assert EXPECTED[step] <= top, sorted(top)
   environments = [env for env in job.proto_pipeline.components.environments.values() if env.payload]
-  assert any(AROUND.image.encode() in env.payload for env in environments)
+  assert any(CONTEXT.image.encode() in env.payload for env in environments)
   assert _functions(transforms) >= OWN.get(step, set())
   options = job.options.get_all_options()
-  assert (options['project'], options['region']) == (AROUND.project, AROUND.region)
+  assert (options['project'], options['region']) == (CONTEXT.project, CONTEXT.region)
   assert options['temp_location'].startswith('gs://bucket/root/beam/farelite-test')
   assert (options['machine_type'], options['max_num_workers']) == (
     ('n2-highmem-8', 7) if step == 'StatisticsGen' else (None, None)
@@ -187,9 +187,9 @@ def test_the_job_of_a_step(step, steps, made, job_of):
 def test_the_job_of_reading_bigquery(source, tmp_path, job_of):
   config = loading.load('nyc', [*QUICK, f'dataset.bigquery={source}', 'beam.engine=dataflow'])
   places = Places(root=str(tmp_path), serving='s', checkpoints='c', variants='v')
-  [node, *_] = build_nodes(config, rides_of(config.dataset), places, around=AROUND)
+  [node, *_] = build_nodes(config, rides_of(config.dataset), places, context=CONTEXT)
   job = job_of(node, {})
   transforms = job.proto_pipeline.components.transforms.values()
   assert {transform.unique_name for transform in transforms} >= {'BigQuery/Read', 'Stage/Write', 'Stage/Note'}
   assert 'components.bigquery_ride_gen.reader._WriteRowParts' in _functions(transforms)
-  assert job.options.get_all_options()['project'] == AROUND.project
+  assert job.options.get_all_options()['project'] == CONTEXT.project

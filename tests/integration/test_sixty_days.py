@@ -19,7 +19,7 @@ SPRING, AUTUMN = datetime.date(2026, 2, 21), datetime.date(2026, 10, 17)
 NO_DATA, LATE, BROKEN, DRIFT, TWO_AT_ONCE = {7, 8, 9}, 11, 13, 16, 21
 
 STEPS = (
-  'RideExampleGen', 'RideSchema', 'StatisticsGen', 'EarlierStatistics', 'ExampleValidator',
+  'RideExampleGen', 'RideSchema', 'StatisticsGen', 'BaselineStatistics', 'ExampleValidator',
   'AnomalyGate', 'FeatureEngineering', 'PruningTrainer', 'ServedModel', 'FareEvaluator',
   'QuantizationRewriter', 'CompressionGate', 'Pusher',
 )  # fmt: skip
@@ -140,7 +140,7 @@ def test_thirty_nights_in_autumn(city: City):
     if killed:
       assert 'unfinished' in [verdict['trigger'] for verdict in summary['triggers'] if verdict['fires']]
       finished_before = STEPS[: STEPS.index(killed[-1])]
-      looked_up = {'EarlierStatistics', 'ServedModel'}
+      looked_up = {'BaselineStatistics', 'ServedModel'}
       assert set(finished_before) - looked_up <= set(summary['cached'])
     if city.runs() > runs:
       assert summary['status'] == 'pushed', summary['reason']

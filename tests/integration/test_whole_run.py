@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import dag
 
-_LOOKUPS = {'EarlierStatistics', 'ServedModel'}
+_RESOLVERS = {'BaselineStatistics', 'ServedModel'}
 
 _SERVE = """
 import json, sys
@@ -112,7 +112,7 @@ def test_model_carries_its_config(finished):
 def test_second_run_is_cached_and_pushes_nothing_new(finished):
   project, first, _ = finished
   summary, states = project.run()
-  assert {state for name, state in states.items() if name not in _LOOKUPS} == {'cached'}
+  assert {state for name, state in states.items() if name not in _RESOLVERS} == {'cached'}
   assert (summary['status'], summary['pushed_path']) == ('pushed', first['pushed_path'])
   assert summary['metrics'] == first['metrics']
   assert project.versions() == [pathlib.Path(first['pushed_path']).name]

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from models.background import Background, at_once
-from models.training import Course
+from models.training import TrainingHistory
 
 
 class _Halted(BaseException):
@@ -32,7 +32,7 @@ def test_runs_in_another_thread_one_after_the_other():
     assert running.acquire(blocking=False), 'two at once'
     threads.append(threading.get_ident())
     running.release()
-    return Course({}, float(len(threads)))
+    return TrainingHistory({}, float(len(threads)))
 
   with Background() as background:
     futures = [background.start(run) for _ in range(3)]
@@ -49,7 +49,7 @@ def test_an_error_in_the_block_stops_what_runs_and_drops_what_waits():
     while not stopping():
       pass
     stopped.append(True)
-    return Course({}, 0.0)
+    return TrainingHistory({}, 0.0)
 
   with pytest.raises(_Halted), Background() as background:
     background.start(run)

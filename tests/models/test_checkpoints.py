@@ -177,12 +177,12 @@ def test_an_interrupted_training_ends_with_the_same_weights(build, config, tmp_p
   """Oracle: the uninterrupted training; interrupted twice, each time with a fresh model."""
   rides, held_out, probes = _rides(), _rides(50, seed=9), {'probe': lambda: 0.0}
   whole, resumed = build(), build()
-  course = train(whole, rides, config, held_out, probes=probes)
+  history = train(whole, rides, config, held_out, probes=probes)
   _interrupt(build(), rides, config, Checkpoint(str(tmp_path), 0), at=14, validation=held_out)
   _interrupt(build(), rides, config, Checkpoint(str(tmp_path), 0), at=10, validation=held_out)
   rest = train(resumed, rides, config, held_out, checkpoint=Checkpoint(str(tmp_path), 0), probes=probes)
-  assert rest.resumed_from == course.curves['step'][13 + 9 - 1]
-  assert rest.curves == course.curves
+  assert rest.resumed_from == history.curves['step'][13 + 9 - 1]
+  assert rest.curves == history.curves
   _assert_same(resumed, whole)
 
 
@@ -249,8 +249,8 @@ def test_a_killed_process_is_taken_up_by_another(tmp_path):
   assert process.wait() == -signal.SIGKILL
   probes = {'probe': lambda: 0.0}
   whole, resumed = _fare_model(), _fare_model()
-  course = train(whole, _rides(), CONFIG, probes=probes)
+  history = train(whole, _rides(), CONFIG, probes=probes)
   rest = train(resumed, _rides(), CONFIG, checkpoint=Checkpoint(str(tmp_path)), probes=probes)
-  assert 0 < rest.resumed_from < course.curves['step'][-1]
-  assert rest.curves == course.curves
+  assert 0 < rest.resumed_from < history.curves['step'][-1]
+  assert rest.curves == history.curves
   _assert_same(resumed, whole)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.records import Estimate
-from models.metrics import compare, error_intervals, ratio_interval
+from models.error_intervals import compare, error_intervals, ratio_interval
 
 RIDES = 3000
 
@@ -17,7 +17,7 @@ def case():
   generator = np.random.default_rng(0)
   fares = generator.gamma(4, 3, RIDES)
   base = fares + generator.normal(0, 3, RIDES)
-  slices = {'third': np.arange(RIDES) % 3 == 0, 'dear': fares > 20}
+  slices = {'third': np.arange(RIDES) % 3 == 0, 'expensive': fares > 20}
   return fares, base + generator.normal(0, 0.5, RIDES), base, generator.integers(0, RIDES, RIDES), slices
 
 
@@ -32,7 +32,7 @@ def test_all_rides_are_those_of_the_single_intervals(case):
   assert dataclasses.asdict(found.ratio) == pytest.approx(dataclasses.asdict(paired))
 
 
-@pytest.mark.parametrize('name', ['third', 'dear'])
+@pytest.mark.parametrize('name', ['third', 'expensive'])
 def test_a_slice_is_as_if_it_stood_alone(case, name):
   """Oracle: `ratio_interval` of the slice's rides; other draws, so the bounds agree within a tenth of the width."""
   fares, predictions, base, stamps, slices = case

@@ -41,12 +41,12 @@ def _huber(model, rides, delta):
 def test_learns_a_function_that_it_can_represent(loss):
   """Oracle: the noiseless rule that made the fares, on rides that training did not see."""
   model = _model()
-  course = train(model, _rides(2000), Training(epochs=40, batch_size=64, loss=loss, weight_decay=0.0))
+  history = train(model, _rides(2000), Training(epochs=40, batch_size=64, loss=loss, weight_decay=0.0))
   assert _rmse(model, _rides(500, seed=9)) < 0.3
-  assert course.curves['rmse'][-1] < course.curves['rmse'][0] / 5
-  assert list(course.curves) == ['step', 'epoch', 'loss', 'rmse', 'learning_rate']
-  assert course.seconds > 0
-  assert course.resumed_from == 0
+  assert history.curves['rmse'][-1] < history.curves['rmse'][0] / 5
+  assert list(history.curves) == ['step', 'epoch', 'loss', 'rmse', 'learning_rate']
+  assert history.seconds > 0
+  assert history.resumed_from == 0
 
 
 @pytest.mark.parametrize('dropout', [pytest.param(0.0, id='plain'), pytest.param(0.5, id='dropout')])

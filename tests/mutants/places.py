@@ -30,7 +30,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/models/test_cache_keys.py',
     'tests/models/lite/test_*.py',
   ),
-  'components/compression_gate/version.py': (
+  'components/compression_gate/pushed_version.py': (
     'tests/components/test_compression_gate*.py',
     'tests/components/test_cache_keys.py',
   ),
@@ -44,13 +44,13 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/pipeline/test_rollback.py',
     'tests/components/test_push*.py',
   ),
-  'components/pusher/versions.py': (
+  'components/pusher/publishing.py': (
     'tests/components/test_push*.py',
     'tests/pipeline/test_rollback.py',
   ),
   # What serves
-  'models/versions.py': (
-    'tests/models/test_versions.py',
+  'models/served_versions.py': (
+    'tests/models/test_served_versions.py',
     'tests/pipeline/test_what_serves.py',
   ),
   'components/resolvers/served_model.py': (
@@ -58,8 +58,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/pipeline/test_what_serves.py',
   ),
   # Figures
-  'models/metrics.py': (
-    'tests/models/test_intervals.py',
+  'models/error_intervals.py': (
+    'tests/models/test_error_intervals.py',
     'tests/models/test_comparison.py',
     'tests/pipeline/test_same_figures.py',
     'tests/components/test_compression_gate_ruling.py',
@@ -118,7 +118,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/components/test_ride_example_gen_split.py',
     'tests/pipeline/test_window.py',
   ),
-  'components/compression_gate/budget.py': ('tests/components/test_compression_gate_ruling.py',),
+  'components/compression_gate/choice.py': ('tests/components/test_compression_gate_ruling.py',),
   'models/compression/proof.py': (
     'tests/models/compression/test_proof.py',
     'tests/models/compression/test_facts.py',

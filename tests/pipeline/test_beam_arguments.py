@@ -20,21 +20,21 @@ from configs.beam import BEAM_STEPS, Engine, EngineSettings
 from configs.loading import ConfigError
 from configs.recipe import DENSE
 from pipeline import beam as pipeline_beam
-from pipeline.beam import Surroundings, check, step_arguments
+from pipeline.beam import BeamContext, check, step_arguments
 from pipeline.dag import Places, build_nodes
 from pipeline.sources import data_source
 
-BUCKET = Surroundings('gs://bucket/root', image='registry/farelite:1', project='taxi', region='europe-west4')
-LOCAL = Surroundings('/out')
+BUCKET = BeamContext('gs://bucket/root', image='registry/farelite:1', project='taxi', region='europe-west4')
+LOCAL = BeamContext('/out')
 
 
-def arguments(*overrides, step='StatisticsGen', around=LOCAL):
+def arguments(*overrides, step='StatisticsGen', context=LOCAL):
   beam = loading.load('nyc', [f'beam.{override}' for override in overrides]).beam
-  return step_arguments(beam, step, around)
+  return step_arguments(beam, step, context)
 
 
-def options(*overrides, around=LOCAL):
-  found = arguments(*overrides, around=around)
+def options(*overrides, context=LOCAL):
+  found = arguments(*overrides, context=context)
   # Oracle for every flag: Beam leaves none of them unread.
   _, unknown = pipeline_beam._parser().parse_known_args(found)
   assert not unknown
@@ -73,7 +73,7 @@ def test_tfx_builds_no_package_of_itself(override, monkeypatch):
 
 
 def test_dataflow_takes_from_the_platform_what_the_config_does_not_say():
-  found = options('engine=dataflow', 'dataflow.region=us-east1', 'dataflow.max_num_workers=8', around=BUCKET)
+  found = options('engine=dataflow', 'dataflow.region=us-east1', 'dataflow.max_num_workers=8', context=BUCKET)
   cloud = found.view_as(GoogleCloudOptions)
   assert (cloud.project, cloud.region) == ('taxi', 'us-east1')
   assert cloud.temp_location == cloud.staging_location == 'gs://bucket/root/beam'
@@ -83,40 +83,40 @@ def test_dataflow_takes_from_the_platform_what_the_config_does_not_say():
 
 @pytest.mark.parametrize(('written', 'read'), [('true', True), ('false', False), ('null', None)])
 def test_public_addresses_of_workers(written, read):
-  found = options('engine=dataflow', f'dataflow.use_public_ips={written}', around=BUCKET)
+  found = options('engine=dataflow', f'dataflow.use_public_ips={written}', context=BUCKET)
   assert found.view_as(WorkerOptions).use_public_ips is read
 
 
 def test_dataflow_takes_project_and_region_from_the_environment(monkeypatch):
   monkeypatch.setenv('GOOGLE_CLOUD_PROJECT', 'from-environment')
   monkeypatch.setenv('CLOUDSDK_COMPUTE_REGION', 'asia-east1')
-  cloud = options('engine=dataflow', around=Surroundings('gs://b/r', image='i')).view_as(GoogleCloudOptions)
+  cloud = options('engine=dataflow', context=BeamContext('gs://b/r', image='i')).view_as(GoogleCloudOptions)
   assert (cloud.project, cloud.region) == ('from-environment', 'asia-east1')
 
 
 @pytest.mark.parametrize(
-  ('around', 'message'),
+  ('context', 'message'),
   [
     pytest.param(LOCAL, r"beam.engine: dataflow's workers can't reach '/out' on this machine", id='local_root'),
     pytest.param(
-      Surroundings('gs://b/r', image='i', region='r'),
+      BeamContext('gs://b/r', image='i', region='r'),
       r'beam.dataflow.project is missing.*export FARELITE_PROJECT',
       id='project',
     ),
-    pytest.param(Surroundings('gs://b/r', image='i', project='p'), 'beam.dataflow.region is missing', id='region'),
+    pytest.param(BeamContext('gs://b/r', image='i', project='p'), 'beam.dataflow.region is missing', id='region'),
     pytest.param(
-      Surroundings('gs://b/r', region='r', project='p'), 'beam.dataflow.sdk_container_image is missing', id='image'
+      BeamContext('gs://b/r', region='r', project='p'), 'beam.dataflow.sdk_container_image is missing', id='image'
     ),
     pytest.param(
-      Surroundings('s3://b/r', image='i', region='r', project='p'), 'beam.dataflow.temp_location', id='temp_location'
+      BeamContext('s3://b/r', image='i', region='r', project='p'), 'beam.dataflow.temp_location', id='temp_location'
     ),
   ],
 )
-def test_what_dataflow_lacks(around, message, monkeypatch):
+def test_what_dataflow_lacks(context, message, monkeypatch):
   for name in ('GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION'):
     monkeypatch.delenv(name, raising=False)
   with pytest.raises(ConfigError, match=message):
-    check(loading.load('nyc', ['beam.engine=dataflow']).beam, around)
+    check(loading.load('nyc', ['beam.engine=dataflow']).beam, context)
 
 
 def test_portable_with_an_external_pool():
@@ -134,7 +134,7 @@ def test_portable_with_an_external_pool():
 
 
 def test_flink():
-  found = options('engine=flink', 'flink.flink_master=f:8081', 'flink.parallelism=4', around=BUCKET)
+  found = options('engine=flink', 'flink.flink_master=f:8081', 'flink.parallelism=4', context=BUCKET)
   assert (found.view_as(FlinkRunnerOptions).flink_master, found.view_as(FlinkRunnerOptions).parallelism) == (
     'f:8081',
     4,
@@ -144,7 +144,7 @@ def test_flink():
 
 
 def test_spark():
-  found = options('engine=spark', 'spark.spark_master_url=spark://s:7077', around=BUCKET)
+  found = options('engine=spark', 'spark.spark_master_url=spark://s:7077', context=BUCKET)
   assert found.view_as(SparkRunnerOptions).spark_master_url == 'spark://s:7077'
   assert type(create_runner(found.view_as(StandardOptions).runner)).__name__ == 'SparkRunner'
 

@@ -18,7 +18,7 @@ import pytest
 
 from components.artifacts import LiteVariants
 from components.bigquery_ride_gen.component import BigQueryRideGen
-from components.compression_gate.budget import choose
+from components.compression_gate.choice import choose
 from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
@@ -64,7 +64,7 @@ ROOT = pathlib.Path(dag.__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def house(tmp_path: pathlib.Path) -> pathlib.Path:
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
   """A step that runs two modules, and one that it does not."""
   return _house(
     tmp_path / 'house',
@@ -86,10 +86,10 @@ def _house(folder: pathlib.Path, **files: str) -> pathlib.Path:
   return folder
 
 
-def _version(house: pathlib.Path, *changes: tuple[str, str]) -> str:
+def _version(folder: pathlib.Path, *changes: tuple[str, str]) -> str:
   for name, text in changes:
-    _house(house, **{name: text})
-  return code_version('components.step', house=house)
+    _house(folder, **{name: text})
+  return code_version('components.step', folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def _version(house: pathlib.Path, *changes: tuple[str, str]) -> str:
     pytest.param('models/__init__.py', 'X = 1\n', id='a_package_that_it_passes'),
   ],
 )
-def test_goes_by_the_code_that_runs(house, name, text):
-  before = _version(house)
-  assert _version(house, (name, text)) != before
+def test_goes_by_the_code_that_runs(folder, name, text):
+  before = _version(folder)
+  assert _version(folder, (name, text)) != before
 
 
 @pytest.mark.parametrize(
@@ -130,25 +130,25 @@ def test_goes_by_the_code_that_runs(house, name, text):
     pytest.param('pipeline/dag.py', 'X = 1\n', id='another_room'),
   ],
 )
-def test_does_not_go_by(house, name, text):
+def test_does_not_go_by(folder, name, text):
   if 'TYPE_CHECKING' in text:
-    _version(house, (name, 'from typing import TYPE_CHECKING\n\n\ndef answer():\n  return 42\n'))
-  before = _version(house)
-  assert _version(house, (name, text)) == before
+    _version(folder, (name, 'from typing import TYPE_CHECKING\n\n\ndef answer():\n  return 42\n'))
+  before = _version(folder)
+  assert _version(folder, (name, text)) == before
 
 
-def test_the_docstrings_of_an_attribute_are_none_of_its_code(house):
-  one, two = (_version(house, ('models/used.py', f'answer = 1\n"""{text}"""\n')) for text in ('What.', 'Why.'))
+def test_the_docstrings_of_an_attribute_are_none_of_its_code(folder):
+  one, two = (_version(folder, ('models/used.py', f'answer = 1\n"""{text}"""\n')) for text in ('What.', 'Why.'))
   assert one == two
-  assert _version(house, ('models/used.py', 'answer = """Why."""\n')) != _version(
-    house, ('models/used.py', 'answer = """What."""\n')
+  assert _version(folder, ('models/used.py', 'answer = """Why."""\n')) != _version(
+    folder, ('models/used.py', 'answer = """What."""\n')
   )
 
 
-def test_what_runs_where_no_type_checker_looks_counts(house):
+def test_what_runs_where_no_type_checker_looks_counts(folder):
   text = 'from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  X = 1\nelse:\n  from models.unused import QUESTION\n'
-  _version(house, ('models/used.py', text))
-  assert 'models.unused' in closure('components.step', house=house)
+  _version(folder, ('models/used.py', text))
+  assert 'models.unused' in closure('components.step', folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_what_runs_where_no_type_checker_looks_counts(house):
   ],
 )  # fmt: skip
 def test_what_a_step_runs(tmp_path, step, also):
-  house = _house(
+  folder = _house(
     tmp_path,
     **{
       'components/__init__.py': '',
@@ -195,16 +195,16 @@ def test_what_a_step_runs(tmp_path, step, also):
       'models/b/four.py': '',
     },
   )
-  assert closure('components.step', house=house) == {'components', 'components.step', *also}
+  assert closure('components.step', folder=folder) == {'components', 'components.step', *also}
 
 
 def test_a_circle_ends(tmp_path):
-  house = _house(tmp_path, **{'models/a.py': 'from models import b', 'models/b.py': 'from models import a'})
-  assert closure('models.a', house=house) == {'models.a', 'models.b'}
+  folder = _house(tmp_path, **{'models/a.py': 'from models import b', 'models/b.py': 'from models import a'})
+  assert closure('models.a', folder=folder) == {'models.a', 'models.b'}
 
 
-def test_a_function_stands_for_its_module(house):
-  assert code_version('components.step.do', house=house) == code_version('components.step', house=house)
+def test_a_function_stands_for_its_module(folder):
+  assert code_version('components.step.do', folder=folder) == code_version('components.step', folder=folder)
 
 
 @pytest.mark.parametrize('root', ['nowhere', 'numpy.array', 'tfx.components.trainer.executor'])
@@ -221,15 +221,15 @@ def test_goes_by_names_contents_and_where_a_file_ends(tmp_path):
     {'a': 'X = 1', 'b': 'Y = 2\nZ = 3'},
     {'a': 'Z = 3', 'b': 'X = 1\nY = 2'},
   ]
-  houses = [
+  folders = [
     _house(tmp_path / str(n), **{'components/step.py': step, **{f'models/{name}.py': text for name, text in f.items()}})
     for n, f in enumerate(files)
   ]
-  assert len({code_version('components.step', house=one) for one in houses}) == 3
+  assert len({code_version('components.step', folder=one) for one in folders}) == 3
 
 
-def test_goes_by_every_root_in_whatever_order_they_are_named(house):
-  version = functools.partial(code_version, house=house)
+def test_goes_by_every_root_in_whatever_order_they_are_named(folder):
+  version = functools.partial(code_version, folder=folder)
   assert version('components.step', 'models.unused') == version('models.unused', 'components.step')
   assert len({version('components.step', 'models.unused'), version('components.step'), version('models.unused')}) == 3
 
@@ -237,23 +237,23 @@ def test_goes_by_every_root_in_whatever_order_they_are_named(house):
 @pytest.mark.parametrize(
   'library', ['tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow']
 )
-def test_goes_by_the_versions_of_the_libraries(house, monkeypatch, library: str):
-  before = _version(house)
+def test_goes_by_the_versions_of_the_libraries(folder, monkeypatch, library: str):
+  before = _version(folder)
   version = importlib.metadata.version
   monkeypatch.setattr(importlib.metadata, 'version', lambda name: '9.9' if name == library else version(name))
-  assert _version(house) != before
+  assert _version(folder) != before
 
 
-def test_equal_code_elsewhere_has_the_same_version(house, tmp_path):
+def test_equal_code_elsewhere_has_the_same_version(folder, tmp_path):
   """A wheel beside other packages, and a checkout."""
-  shutil.copytree(house, tmp_path / 'site-packages')
+  shutil.copytree(folder, tmp_path / 'site-packages')
   _house(tmp_path / 'site-packages', **{'numpy/__init__.py': 'X = 1'})
-  assert _version(tmp_path / 'site-packages') == _version(house)
+  assert _version(tmp_path / 'site-packages') == _version(folder)
 
 
-def test_fields_that_only_some_pythons_have_are_no_code(house, monkeypatch):
+def test_fields_that_only_some_pythons_have_are_no_code(folder, monkeypatch):
   """Python 3.12 gave functions and classes a list of type parameters, which is empty in what 3.10 can read."""
-  before = _version(house)
+  before = _version(folder)
   parse = ast.parse
 
   def other(text):
@@ -265,8 +265,8 @@ def test_fields_that_only_some_pythons_have_are_no_code(house, monkeypatch):
     return tree
 
   monkeypatch.setattr(ast, 'parse', other)
-  _house(house, **{'models/used.py': '# Read again.\ndef answer():\n  return 42\n'})
-  assert _version(house) == before
+  _house(folder, **{'models/used.py': '# Read again.\ndef answer():\n  return 42\n'})
+  assert _version(folder) == before
 
 
 def test_loads_no_heavy_module():
@@ -345,8 +345,8 @@ def copy(tmp_path_factory) -> pathlib.Path:
   return folder
 
 
-def _versions(house: pathlib.Path) -> dict[str, str]:
-  return {step.__name__: step_version(step, house) for step in STEPS}
+def _versions(folder: pathlib.Path) -> dict[str, str]:
+  return {step.__name__: step_version(step, folder) for step in STEPS}
 
 
 @pytest.mark.parametrize('thing', RUN_AGAIN, ids=lambda thing: f'{thing.__module__}.{thing.__name__}')

@@ -43,11 +43,11 @@ LOCAL = {
   # The quarantine's verdict stops a run before anything is measured.
   'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine',
   # Finds the statistics of an earlier run: not the ones that it is given.
-  'EarlierStatistics': 'not=StatisticsGen.statistics, finds ExampleStatistics',
+  'BaselineStatistics': 'not=StatisticsGen.statistics, finds ExampleStatistics',
   # From the config alone, never from the data that it checks.
   'RideSchema': '',
   'ExampleValidator': 'schema=RideSchema.schema, statistics=StatisticsGen.statistics',
-  'AnomalyGate': 'anomalies=ExampleValidator.anomalies, baseline_statistics=EarlierStatistics.statistics, '
+  'AnomalyGate': 'anomalies=ExampleValidator.anomalies, baseline_statistics=BaselineStatistics.statistics, '
   'schema=RideSchema.schema, statistics=StatisticsGen.statistics',
   # Nothing is fitted to rides that the gate stops.
   'FeatureEngineering': 'examples=RideExampleGen.examples, schema=RideSchema.schema, after AnomalyGate',
@@ -71,14 +71,14 @@ LOCAL = {
 VERTEX = {
   **LOCAL,
   # The latest statistics are the earlier ones only as long as this run has none; so this run's wait.
-  'EarlierStatistics': 'finds ExampleStatistics',
-  'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine, after EarlierStatistics',
+  'BaselineStatistics': 'finds ExampleStatistics',
+  'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine, after BaselineStatistics',
   # Looked up before the candidate is blessed.
   'ServedModel': 'finds Model, finds ModelBlessing',
 }
 
 KFP = {
-  **{name: edges for name, edges in LOCAL.items() if name != 'EarlierStatistics'},
+  **{name: edges for name, edges in LOCAL.items() if name != 'BaselineStatistics'},
   'AnomalyGate': 'anomalies=ExampleValidator.anomalies, schema=RideSchema.schema, statistics=StatisticsGen.statistics',
   # A step of its own that reads the push destination.
   'ServedModel': '',
@@ -232,8 +232,8 @@ def test_how_each_target_looks_up_what_an_earlier_run_left():
   }
   own, blessed = 'ServedModelStrategy', 'LatestBlessedModelStrategy'
   assert found == {
-    Target.LOCAL: {'EarlierStatistics': 'EarlierStatisticsStrategy', 'ServedModel': own, 'WarmStartModel': own},
-    Target.VERTEX: {'EarlierStatistics': 'LatestArtifactStrategy', 'ServedModel': blessed, 'WarmStartModel': blessed},
+    Target.LOCAL: {'BaselineStatistics': 'BaselineStatisticsStrategy', 'ServedModel': own, 'WarmStartModel': own},
+    Target.VERTEX: {'BaselineStatistics': 'LatestArtifactStrategy', 'ServedModel': blessed, 'WarmStartModel': blessed},
     Target.KFP: {},
   }
 
@@ -258,7 +258,7 @@ EXECUTORS = {
 def test_what_each_step_runs():
   _, nodes = _nodes(Target.LOCAL, 'reduction.method=pca', 'training.serve=pqat_80')
   assert {name: node.executor_spec.class_path for name, node in nodes.items() if name in EXECUTORS} == EXECUTORS
-  assert set(nodes) - set(EXECUTORS) == {'EarlierStatistics', 'ServedModel'}
+  assert set(nodes) - set(EXECUTORS) == {'BaselineStatistics', 'ServedModel'}
 
 
 @pytest.mark.parametrize('target', Target)
@@ -269,7 +269,7 @@ def test_whose_code_each_step_is_kept_by(target):
   assert {name for name, node in nodes.items() if not _code(node)} == {
     'ExampleValidator',
     'Pusher',
-    *({'EarlierStatistics', 'ServedModel', 'WarmStartModel'} & set(nodes) if target is not Target.KFP else {}),
+    *({'BaselineStatistics', 'ServedModel', 'WarmStartModel'} & set(nodes) if target is not Target.KFP else {}),
   }
 
 

@@ -1,4 +1,4 @@
-"""One handler for all commands: what a user can mend is told in one sentence, and the exit code says whose it is."""
+"""One handler for all commands: what a user can fix is told in one sentence, and the exit code says whose it is."""
 
 import ast
 import errno
@@ -88,7 +88,7 @@ def _run_raising(path: tuple[str, ...], error: BaseException) -> Result:
 def test_every_command_tells_one_sentence(path):
   """A new command is a new case of this test."""
   for error, line, code in (
-    (UserError('A mistake of yours.', 'Mend it.'), 'Error: A mistake of yours. Mend it.', 2),
+    (UserError('A mistake of yours.', 'Fix it.'), 'Error: A mistake of yours. Fix it.', 2),
     (FailedError('It failed.'), 'Error: It failed.', 1),
     (PermissionError(errno.EACCES, 'Permission denied', '/a'), None, 2),
     (KeyboardInterrupt(), '\nInterrupted; what was finished is kept.', 130),
@@ -100,7 +100,7 @@ def test_every_command_tells_one_sentence(path):
     assert result.stderr == f'{line or "Error: " + _PERMISSION}\n'
 
 
-_PERMISSION = "'/a' is not open to this user. Mend its rights, or name another place."
+_PERMISSION = "'/a' is not open to this user. Fix its rights, or name another place."
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():
@@ -112,7 +112,7 @@ def test_every_error_of_the_tree_is_told():
   """Oracle: the branch's exit code; the drawing is held to the classes by `tests/configs/test_errors.py`."""
   for branch, code in ((UserError, 2), (FailedError, 1)):
     kind = type('OfABranchError', (branch,), {})
-    assert told(kind('What.', 'Mend.')) == ('Error: What. Mend.', code)
+    assert told(kind('What.', 'Fix.')) == ('Error: What. Fix.', code)
   assert issubclass(tree.UserError, FareliteError)
 
 
@@ -137,7 +137,7 @@ def _raised(action: Callable[[], Any]) -> Exception:
     pytest.param(lambda at: _throw(OSError(errno.ENOSPC, '')), 'The disk is full. Free some space', 1, id='full'),
     pytest.param(
       lambda at: _throw(ConnectionRefusedError(errno.ECONNREFUSED, 'Connection refused')),
-      'Connection refused. Mend that and run again.', 1, id='no_path'
+      'Connection refused. Fix that and run again.', 1, id='no_path'
     ),
     pytest.param(
       lambda at: (at / 'bytes').read_text(encoding='utf-8'),

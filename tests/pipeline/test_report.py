@@ -11,7 +11,7 @@ import shutil
 import pytest
 
 from configs.errors import UserError
-from models.versions import SAVED_MODEL
+from models.served_versions import SAVED_MODEL
 from pipeline.report import page as report
 from tests.pipeline.made_run import VARIANTS, config_of, failed_run, made_run, manifest, write_json
 

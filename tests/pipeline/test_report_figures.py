@@ -20,7 +20,7 @@ from models.reduction.fitted import save, save_pictures
 from models.reduction.fitting import fit
 from models.reduction.records import ReductionDetails
 from models.release import Manifest
-from models.versions import SAVED_MODEL
+from models.served_versions import SAVED_MODEL
 from pipeline.report.page import run_page
 from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
 from pipeline.report.ride_map import draw_map, shades_for
@@ -402,13 +402,13 @@ def test_the_page_draws_what_lies_beside_the_model(record):
   """Oracle: the files that the trainer writes of the same reports; the base itself has no course."""
   section = training.training_section(record)
   assert len(section.curves) == 2
-  assert [course.name for course in section.courses] == ['pruned_80', 'pqat_80', 'qat']
-  for course, report in zip(section.courses, training._reports(record)[1:], strict=True):
+  assert [history.name for history in section.histories] == ['pruned_80', 'pqat_80', 'qat']
+  for history, report in zip(section.histories, training._reports(record)[1:], strict=True):
     files = draw_report(report)
-    assert len(course.weights) == len(report.layers) == 1
-    assert len(course.pictures) == (1 if course.name == 'qat' else 2)
-    assert str(course.weights[0]).removeprefix('<svg ') in files['weights.svg']
-    for picture in course.pictures[1:]:
+    assert len(history.weights) == len(report.layers) == 1
+    assert len(history.pictures) == (1 if history.name == 'qat' else 2)
+    assert str(history.weights[0]).removeprefix('<svg ') in files['weights.svg']
+    for picture in history.pictures[1:]:
       assert str(picture).removeprefix('<svg ') in files['training.svg']
 
 
@@ -464,9 +464,9 @@ def test_stages_of_a_recipe_lie_one_behind_the_other(record):
   loss, zeros = (pictures._joined(report, curve, 's0') for curve in ('loss', 'sparsity'))
   assert (list(loss.x), list(loss.y)) == ([5, 20, 30, 50, 60, 67], [3.0, 2.0, 1.9, 1.8, 1.7, 1.6])
   np.testing.assert_array_equal(zeros.y, [np.nan, 0.8, np.nan, np.nan, np.nan, np.nan])
-  [course] = training._courses([report])
-  assert course.told.startswith('pruning, then weight clustering, then quantization; RMSE 1.001 [0.991,')
-  assert 'ending at 80.0' in course.pictures[1]
+  [history] = training._histories([report])
+  assert history.told.startswith('pruning, then weight clustering, then quantization; RMSE 1.001 [0.991,')
+  assert 'ending at 80.0' in history.pictures[1]
 
 
 def test_the_card_of_the_model(record, variants):

@@ -10,7 +10,7 @@ import pytest
 
 from components.fare_evaluator.records import SliceCode
 from configs.evaluation import Evaluation
-from models.metrics import error_intervals, ratio_interval
+from models.error_intervals import error_intervals, ratio_interval
 from pipeline.report.record import read_record, read_variants
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides, slice_rmse
 from tests.pipeline.made_run import RIDES, made_run

@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 from components.pusher.rollback import Rollback, restore
 from configs import loading
 from configs.run import RunConfig
-from models.versions import SAVED_MODEL
+from models.served_versions import SAVED_MODEL
 from pipeline.commands import operations
 from pipeline.operations import retention
 from pipeline.operations.registry import AGAIN, Push, RunEntry

@@ -15,7 +15,7 @@ import pytest
 
 from components.ride_validator import divergence as drifts
 from configs import loading
-from models.versions import SAVED_MODEL
+from models.served_versions import SAVED_MODEL
 from pipeline.commands import retrain
 from pipeline.commands import run as commands_run
 from pipeline.local import output as local_output
@@ -392,12 +392,14 @@ def test_a_span_that_shrank_has_no_new_rows(days):
 
 def test_a_span_that_is_as_it_was_is_not_surveyed_again(days, monkeypatch):
   days.run()
-  surveyed = []
-  survey = plans.survey_span
-  monkeypatch.setattr(plans, 'survey_span', lambda files, dataset: surveyed.append(files) or survey(files, dataset))
+  inspected = []
+  inspection = plans.inspect_span
+  monkeypatch.setattr(
+    plans, 'inspect_span', lambda files, dataset: inspected.append(files) or inspection(files, dataset)
+  )
   days.write(3, rows=21)
   days.plan()
-  assert [pathlib.Path(files[0]).stem for files in surveyed] == ['2026-03-03']
+  assert [pathlib.Path(files[0]).stem for files in inspected] == ['2026-03-03']
 
 
 def test_a_broken_span_has_no_new_rows(days):

@@ -117,7 +117,7 @@ def test_killed_between_the_journal_and_the_rename_it_did_not_happen(made: MadeS
 
 
 def test_killed_right_after_the_rename_it_did_and_the_next_one_enters_it(made: MadeStore):
-  _killed(made, 'rollback.settle = lambda base: die() if len(rollback.versions(base)) == 4 else None')
+  _killed(made, 'rollback.record_outcomes = lambda base: die() if len(rollback.versions(base)) == 4 else None')
   newest = _versions(made)[-1]
   assert verified_manifest(made.output.serving / str(newest))
   assert newest not in registry.pushes(made.store, 'nyc')

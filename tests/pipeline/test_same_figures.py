@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from components.compression_gate import gate, report
-from components.compression_gate.budget import Variant
+from components.compression_gate.choice import Variant
 from components.compression_gate.measuring import Measured
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.rides import EvalRides
@@ -16,7 +16,7 @@ from configs import loading
 from configs.dataset import COORDINATES, LABEL, TIME
 from configs.records import Estimate
 from configs.study import StudyBlock
-from models.metrics import error_intervals
+from models.error_intervals import error_intervals
 from models.release import Latency
 from pipeline.report.comparison import compare
 from pipeline.report.record import read_record, read_variants

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from tfx.types import standard_artifacts
 
+from components.pusher.publishing import publish, staging
 from components.pusher.rollback import RestoreError, Rollback, remove_versions, restore
-from components.pusher.versions import publish, staging
 from components.resolvers.served_model import VERSION_PROPERTY, ServedModelExecutor
 from configs.errors import UserError
-from models.versions import SAVED_MODEL, next_version, served_version, versions
+from models.served_versions import SAVED_MODEL, next_version, served_version, versions
 from pipeline.commands import retrain
 from pipeline.commands import run as commands_run
 from pipeline.local import run as local_run
@@ -227,7 +227,7 @@ def test_the_report_looks_below_what_its_run_pushed(tmp_path):
   assert served_section(read_record(tmp_path), None) is None
 
 
-HOME = 'models/versions.py'
+HOME = 'models/served_versions.py'
 OTHER_NUMBERS = {'pipeline/report/record.py', 'configs/layer_names.py'}
 """Files that read numbers of something else: TFX's artifact folders, hidden layers."""
 

@@ -20,7 +20,7 @@ from components.ride_example_gen.executor import Staging
 from configs.errors import UserError
 from models.checkpoints import Checkpoint, TrainingState
 from models.compression import compressor
-from models.training import Course
+from models.training import TrainingHistory
 from models.whole_files import append_line, discard_drafts, is_bucket, move_whole, replacing, set_aside, write_whole
 from pipeline.cloud.compiled import CompiledPipeline, write_compiled
 from pipeline.places import Target
@@ -59,7 +59,7 @@ def _checkpoint(folder: pathlib.Path) -> None:
 
 
 def _stage(folder: pathlib.Path) -> None:
-  compressor.save(compressor.Finished([np.ones(3, np.float32)], Course({}, 1.0, 0)), str(folder))
+  compressor.save(compressor.Finished([np.ones(3, np.float32)], TrainingHistory({}, 1.0, 0)), str(folder))
 
 
 def _table(folder: pathlib.Path) -> None:

@@ -13,7 +13,7 @@ from components.fare_evaluator.records import EvaluatedSlice
 from configs.base import joined
 from configs.columns import COORDINATES
 from configs.records import Estimate
-from models.metrics import mean_error
+from models.error_intervals import mean_error
 from pipeline.report.charts import Hour, dot_bar, draw_hours
 from pipeline.report.record import RunRecord
 from pipeline.report.ride_map import MapLandmark, draw_map, shades_for

@@ -13,7 +13,7 @@ from configs.columns import LABEL
 from configs.compression import JudgedOn
 from configs.records import Estimate, RecordError
 from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest
-from models.versions import served_version, version_number
+from models.served_versions import served_version, version_number
 from pipeline.local.steps import StepState
 from pipeline.report.frontier import Limits, Point, draw_frontier
 from pipeline.report.record import ColumnSummary, Difference, RunRecord, differences, period, read_config

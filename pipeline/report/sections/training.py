@@ -13,7 +13,7 @@ from markupsafe import Markup
 from configs import loading
 from configs.recipe import DENSE
 from models.charts import settled
-from models.compression.pictures import draw_base, draw_course, draw_weights, losses, stage_starts
+from models.compression.pictures import draw_base, draw_history, draw_weights, losses, stage_starts
 from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
 from models.reduction.plots import TITLES, draw
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
@@ -43,7 +43,7 @@ _HISTORY = 'history.json'
 
 
 @dataclasses.dataclass(frozen=True)
-class RecipeCourse:
+class RecipeHistory:
   """The fine-tuning of a recipe: its name, what came of it, its curves, and its weights by layer."""
 
   name: str
@@ -59,7 +59,7 @@ class TrainingSection:
   told: str
   curves: tuple[Markup, ...]
   recipes: Table | None
-  courses: tuple[RecipeCourse, ...]
+  histories: tuple[RecipeHistory, ...]
   layers: Table | None
 
 
@@ -74,7 +74,7 @@ def training_section(record: RunRecord) -> TrainingSection | None:
     told=_told(history, record.currency) if history else '',
     curves=draw_base(history, record.currency) if history else (),
     recipes=_recipes(record, reports) if reports else None,
-    courses=_courses(compressed),
+    histories=_histories(compressed),
     layers=_layers(reports) if compressed else None,
   )
 
@@ -128,17 +128,17 @@ def _recipe(report: TrainingReport, served: str | None) -> Row:
   )
 
 
-def _courses(reports: Sequence[TrainingReport]) -> tuple[RecipeCourse, ...]:
+def _histories(reports: Sequence[TrainingReport]) -> tuple[RecipeHistory, ...]:
   """The recipes' courses, all on one scale of the loss, so that they can be compared."""
   lines = [line for report in reports for line in losses(report)]
   reach = settled(lines) if lines else None
   return tuple(_course(report, reach) for report in reports)
 
 
-def _course(report: TrainingReport, reach: tuple[float, float] | None) -> RecipeCourse:
+def _course(report: TrainingReport, reach: tuple[float, float] | None) -> RecipeHistory:
   stages = ', then '.join(technique for _, technique in stage_starts(report))
   told = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
-  return RecipeCourse(report.recipe.name, told, draw_course(report, reach), draw_weights(report))
+  return RecipeHistory(report.recipe.name, told, draw_history(report, reach), draw_weights(report))
 
 
 def _layers(reports: Sequence[TrainingReport]) -> Table:

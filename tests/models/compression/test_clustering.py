@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from configs.recipe import Clustering, Initialization, Pruning, Recipe
 from models.compression.clustering import Clusterer
-from models.compression.quantization import ZerosApart, one_per_side
+from models.compression.quantization import SparsityPreservingClustering, one_per_side
 from models.recipe_training import FinalModels
 from tests.models.compression.simulated import TUNING, build, kernels
 
@@ -53,7 +53,7 @@ def test_zeros_stay_exactly_where_pruning_left_them(compressor):
   """Oracle: the same pruning without clustering; its stage is trained once for both."""
   pruned = compressor.apply(Recipe(name='pruned', pruning=PRUNING))
   both = compressor.apply(Recipe(name='sparse_clustered', pruning=PRUNING, clustering=_clustering()))
-  assert both.stages[0].course is pruned.stages[0].course
+  assert both.stages[0].history is pruned.stages[0].history
   before, after = kernels(pruned.weights), kernels(both.weights)
   for layer in HIDDEN:
     np.testing.assert_array_equal(after[layer] == 0, before[layer] == 0)
@@ -90,7 +90,9 @@ def test_no_weight_falls_to_the_zero_centroid():
   """Oracle: by hand; 0.1 and -0.2 are nearer to zero than to any other centroid, and the drifted zero is not."""
   kernel = np.array([[0.1, 0.0], [-0.2, 1.1]], np.float32)
   drifted = tf.constant([[0.1, 0.9], [-0.2, 1.1]])
-  look_up = ZerosApart(tf.Variable([-0.9, 0.0, 0.8, 1.2]), tf.constant(kernel != 0, tf.float32), zero=1)
+  look_up = SparsityPreservingClustering(
+    tf.Variable([-0.9, 0.0, 0.8, 1.2]), tf.constant(kernel != 0, tf.float32), zero=1
+  )
   np.testing.assert_array_equal(look_up.get_pulling_indices(drifted), [[2, 1], [0, 3]])
 
 

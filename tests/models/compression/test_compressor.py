@@ -12,7 +12,7 @@ from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import compressor as compression_compressor
 from models.compression.compressor import Compressor, Preparations, fine_tuned
-from models.training import Course, DivergedError, TrainingRun
+from models.training import DivergedError, TrainingHistory, TrainingRun
 from tests.models.compression.simulated import TRAINING, TUNING, build
 
 PRUNING = Pruning(final_sparsity=0.75, fine_tuning=TUNING)
@@ -77,8 +77,8 @@ def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base
   _assert_equal(found.weights, wanted.weights)
   assert found.ranges == wanted.ranges
   assert [stage.technique for stage in found.stages] == list(PCQAT_TECHNIQUES)
-  assert [stage.course.resumed_from for stage in found.stages] == [14, 14, 14]
-  assert found.stages[0].course.curves['sparsity'] == wanted.stages[0].course.curves['sparsity']
+  assert [stage.history.resumed_from for stage in found.stages] == [14, 14, 14]
+  assert found.stages[0].history.curves['sparsity'] == wanted.stages[0].history.curves['sparsity']
 
 
 def test_another_base_or_training_starts_afresh(base_weights, rides, tmp_path):
@@ -97,7 +97,7 @@ def test_divergence_names_the_recipe(base_weights, rides):
 
 FINISHED = compression_compressor.Finished(
   [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)],
-  Course({'loss': [2.0, 1.0]}, 3.5, 4),
+  TrainingHistory({'loss': [2.0, 1.0]}, 3.5, 4),
   {'fare': (0.0, 60.0)},
 )
 
@@ -123,7 +123,7 @@ def test_a_stage_is_read_as_it_was_written(tmp_path):
   compression_compressor.save(FINISHED, str(tmp_path / 'stage'))
   found = compression_compressor.load(str(tmp_path / 'stage'))
   _assert_equal(found.weights, FINISHED.weights)
-  assert (found.course, found.ranges) == (FINISHED.course, FINISHED.ranges)
+  assert (found.history, found.ranges) == (FINISHED.history, FINISHED.ranges)
   assert gfile.listdir(str(tmp_path / 'stage')) == ['finished.npz']
 
 
@@ -171,4 +171,4 @@ def test_recipes_begun_together_end_with_the_same_bits(compressor, base_weights,
     _assert_equal(one.weights, alone.weights)
     assert one.ranges == alone.ranges
     for stage, other in zip(one.stages, alone.stages, strict=True):
-      assert {**stage.course.curves} == {**other.course.curves}
+      assert {**stage.history.curves} == {**other.history.curves}

@@ -7,7 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models.compression.report import write_curves, write_tensorboard
-from models.training import Course
+from models.training import TrainingHistory
 from tests.models.svg import lines, parsed, points, texts
 
 TRAINING = {'step': [5, 10], 'epoch': [0.5, 1.0], 'loss': [3.0, 1.0], 'rmse': [4.0, 2.0], 'learning_rate': [0.1, 0.0]}
@@ -27,7 +27,7 @@ VALIDATION = {'val_loss': [3.5, 2.0], 'val_rmse': [5.0, 3.0]}
 def test_writes_data_and_picture(curves, tmp_path):
   """Oracle: the curves that went in, and an XML parser; a split's curve is drawn in both panels, beside its legend."""
   directory = tmp_path / 'made' / 'here'
-  write_curves(Course(curves, 1.0), str(directory), 'USD')
+  write_curves(TrainingHistory(curves, 1.0), str(directory), 'USD')
   assert json.loads((directory / 'history.json').read_text()) == curves
   root = parsed((directory / 'loss_curve.svg').read_text())
   assert {'loss', 'RMSE (USD)', 'epoch'} <= set(texts(root))
@@ -43,7 +43,7 @@ def test_writes_data_and_picture(curves, tmp_path):
 def test_tensorboard_reads_every_curve_against_the_step(tmp_path):
   """Oracle: TensorBoard's own reader."""
   directory = tmp_path / 'made' / 'here'
-  write_tensorboard(Course(TRAINING | VALIDATION | {'sparsity/dense_0': [0.0, 0.5]}, 1.0), str(directory))
+  write_tensorboard(TrainingHistory(TRAINING | VALIDATION | {'sparsity/dense_0': [0.0, 0.5]}, 1.0), str(directory))
   events = EventAccumulator(str(directory))
   events.Reload()
   read = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()['scalars']}

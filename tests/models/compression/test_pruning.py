@@ -60,7 +60,7 @@ def test_sparsity_follows_the_schedule(compressor):
   recipe = _recipe(initial_sparsity=0.2, begin=4, end=20, frequency=4, fine_tuning={'epochs': 3})
   (stage,) = compressor.apply(recipe).stages
   assert stage.technique == 'pruning'
-  curves = stage.course.curves
+  curves = stage.history.curves
   for step, total, smallest in zip(curves['step'], curves['sparsity'], curves['sparsity/dense_2'], strict=True):
     update = min(20, step // 4 * 4)
     expected = 0.75 + (0.2 - 0.75) * (1 - (update - 4) / 16) ** 3 if step >= 4 else 0

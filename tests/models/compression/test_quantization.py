@@ -6,7 +6,7 @@ import pytest
 from configs.model import Activation, Model
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression.compressor import Compressor
-from models.compression.quantization import Kept, QuantizationAware
+from models.compression.quantization import Preserved, QuantizationAware
 from models.compression.quantize_configs import ClipQuantizeConfig, quantize_config
 from models.compression.quantized_model import on_grid, quantized_model
 from models.recipe_training import FinalModels
@@ -74,8 +74,8 @@ def test_the_final_model_predicts_as_the_trained_one(rides, compressor):
   """Oracle: the model in training itself, with a quantizer of each kind, to one step of the output's range."""
   plain = build()
   plain.set_weights(compressor.apply(_without_quantization(PCQAT)).weights)
-  kept = {'dense_0': Kept(True, True), 'dense_1': Kept(clusters=True), 'dense_2': Kept(zeros=True)}
-  aware = QuantizationAware(plain, QUANTIZATION, kept)
+  preserved = {'dense_0': Preserved(True, True), 'dense_1': Preserved(clusters=True), 'dense_2': Preserved(zeros=True)}
+  aware = QuantizationAware(plain, QUANTIZATION, preserved)
   aware.settle()
   aware.calibrate(rides)
   train(aware.model, rides, TRAINING.model_copy(update=TUNING))

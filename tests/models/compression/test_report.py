@@ -15,7 +15,7 @@ from models.compression.records import TrainingReport
 from models.compression.report import training_report, write_report, write_weight_histograms
 from models.rides import Rides
 from models.serving import kernels, read_weights
-from models.training import Course
+from models.training import TrainingHistory
 from tests.models.compression.made_kernels import tfmot_mask
 from tests.models.small_exports import SHAPES, export, quantized, rewritten, small_model
 from tests.models.svg import parsed, texts
@@ -33,8 +33,10 @@ CURVES = {
   'learning_rate': [3e-3, 1e-3],
 }
 STAGES = (
-  Stage('pruning', Course(CURVES | {'sparsity': [0.4, 0.8], 'sparsity/dense_0': [0.4, 0.8]}, 1.5, resumed_from=4)),
-  Stage('quantization', Course(CURVES | {'val_loss': [3.5, 2.5]}, 2.0)),
+  Stage(
+    'pruning', TrainingHistory(CURVES | {'sparsity': [0.4, 0.8], 'sparsity/dense_0': [0.4, 0.8]}, 1.5, resumed_from=4)
+  ),
+  Stage('quantization', TrainingHistory(CURVES | {'val_loss': [3.5, 2.5]}, 2.0)),
 )
 
 

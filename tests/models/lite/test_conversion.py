@@ -28,7 +28,7 @@ DENSE = ('dense_0', 'dense_1', 'dense_2', 'fare')
 TABLES = tuple(f'{cell.name}_embedding' for cell in CELLS)
 INT8 = Scheme(name='int8', precision='int8')
 DEAREST = 5
-"""Position of the one dear ride."""
+"""Position of the one expensive ride."""
 
 
 @pytest.fixture(scope='module')

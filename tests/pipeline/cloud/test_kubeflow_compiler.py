@@ -84,12 +84,12 @@ def test_vertex_resolves_and_runs_the_driver(pipelines):
   pipeline = pipelines[Target.VERTEX]
   resolvers = {name for name, executor in _executors(pipeline).items() if 'resolver' in executor}
   assert resolvers == {
-    'EarlierStatistics_executor',
+    'BaselineStatistics_executor',
     'ServedModel-model-blessing-resolver_executor',
     'ServedModel-model-resolver_executor',
   }
   # Statistics are the earlier ones as long as this run has none.
-  assert 'EarlierStatistics' in _tasks(pipeline)['StatisticsGen']['dependentTasks']
+  assert 'BaselineStatistics' in _tasks(pipeline)['StatisticsGen']['dependentTasks']
   hook = _executors(pipeline)['RideExampleGen_executor']['container']['lifecycle']['preCacheCheck']
   assert hook['command'][-1] == 'tfx.orchestration.kubeflow.v2.file_based_example_gen.driver'
   assert _tasks(pipeline)['RideExampleGen']['cachingOptions'] == {'enableCache': True}

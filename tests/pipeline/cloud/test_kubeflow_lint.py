@@ -161,7 +161,7 @@ def test_resolver_on_kfp(pipelines):
   vertex = pipelines[Target.VERTEX]
   found = lint(dataclasses.replace(vertex, target=Target.KFP, job=None))
   assert [sentence.split(' is ')[0] for sentence in found] == [
-    'EarlierStatistics',
+    'BaselineStatistics',
     'ServedModel-model-blessing-resolver',
     'ServedModel-model-resolver',
   ]

@@ -12,7 +12,7 @@ from configs.dataset import LABEL, TIME
 from configs.errors import UserError
 from configs.features import Cross
 from configs.study import StudyBlock
-from models.metrics import error_intervals, ratio_interval
+from models.error_intervals import error_intervals, ratio_interval
 from pipeline.study import blocks, engine
 from pipeline.study import results as study_results
 from pipeline.study.folds import (
@@ -220,7 +220,7 @@ def _results(rides, first_errors, second_errors, seeds=1):
 
 
 def test_intervals_of_one_seed_are_those_of_the_gate(rides):
-  """Oracle: `models.metrics`, which the compression gate uses and its own tests hold against NumPy."""
+  """Oracle: `models.error_intervals`, which the compression gate uses and its own tests hold against NumPy."""
   generator = np.random.default_rng(4)
   own, base = generator.normal(size=(2, 1, len(rides[TIME])))
   row = _results(rides, own, base).rows()[0]

@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 from tfx.utils import io_utils
 
-from components.compression_gate.budget import Candidate
+from components.compression_gate.choice import Candidate
 from models.lite.interpreter import LiteFileError
 from models.lite.process import LiteCrashError, LiteProcess
 from models.protocols import EvalExamples, Version

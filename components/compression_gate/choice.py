@@ -17,7 +17,7 @@ from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVar
 from configs.compression import Budget, Compression, JudgedOn, Precision
 from configs.recipe import DENSE
 from configs.records import Estimate
-from models.metrics import Comparison, SliceErrors
+from models.error_intervals import Comparison, SliceErrors
 from models.protocols import Terms
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from configs.evaluation import Evaluation
-from models import metrics
-from models.metrics import (
+from models import error_intervals as home
+from models.error_intervals import (
   _POISSON,
   Estimate,
   error_intervals,
@@ -224,7 +224,7 @@ def test_mean_error_of_one_moment_has_no_interval():
   assert mean_error(np.array([1.0, 3.0]), np.array([7, 7])) == Estimate(2.0)
 
 
-HOME = {'models/metrics.py'}
+HOME = {'models/error_intervals.py'}
 ELSEWHERE = {
   # The t-interval over seeds, which is no interval over rides.
   'pipeline/study/folds.py': {'0.975'},
@@ -252,9 +252,8 @@ def test_no_other_file_draws_a_bootstrap_or_computes_an_rmse():
 
 def test_no_function_has_a_number_of_draws_or_a_seed_of_its_own():
   """Every caller says how often its run draws, and none can draw by another seed."""
-  for module in (metrics, metrics):
-    for name, function in inspect.getmembers(module, inspect.isfunction):
-      parameters = inspect.signature(function).parameters
-      assert 'seed' not in parameters, name
-      if 'resamples' in parameters:
-        assert parameters['resamples'].default is inspect.Parameter.empty, name
+  for name, function in inspect.getmembers(home, inspect.isfunction):
+    parameters = inspect.signature(function).parameters
+    assert 'seed' not in parameters, name
+    if 'resamples' in parameters:
+      assert parameters['resamples'].default is inspect.Parameter.empty, name

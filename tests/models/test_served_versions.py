@@ -9,8 +9,8 @@ import sys
 import pytest
 import tensorflow as tf
 
-from models import versions
-from models.versions import SAVED_MODEL, is_saved_model, next_version, served_version, version_number
+from models import served_versions
+from models.served_versions import SAVED_MODEL, is_saved_model, next_version, served_version, version_number
 
 
 def _made(base, whole=(), begun=()):
@@ -46,7 +46,7 @@ def base(request, tmp_path):
 )
 def test_versions_and_which_one_serves(whole, begun, expected, base):
   _made(base, whole, begun)
-  assert versions.versions(base) == expected
+  assert served_versions.versions(base) == expected
   assert served_version(base) == (expected[-1] if expected else None)
   for number in (0, 9, 10, 10**20):
     before = [version for version in expected if version < number]
@@ -54,17 +54,17 @@ def test_versions_and_which_one_serves(whole, begun, expected, base):
 
 
 def test_a_destination_that_is_not_there_holds_nothing(base):
-  assert (versions.versions(base), served_version(base), next_version(base, 5)) == ([], None, 5)
+  assert (served_versions.versions(base), served_version(base), next_version(base, 5)) == ([], None, 5)
 
 
 def test_files_are_no_versions_and_links_are_what_they_point_to(tmp_path):
   serving = pathlib.Path(_made(tmp_path / 'serving', ['9']))
   (serving / '300').write_text('no version')
   (serving / '200').symlink_to('nowhere')
-  assert versions.versions(serving) == [9]
+  assert served_versions.versions(serving) == [9]
   (serving / '100').symlink_to(_made(tmp_path / 'elsewhere', ['1']) / '1')
-  assert versions.versions(serving) == [9, 100]
-  assert versions.versions(serving / '300') == []
+  assert served_versions.versions(serving) == [9, 100]
+  assert served_versions.versions(serving / '300') == []
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_a_saved_model(base):
 def test_a_folder_needs_the_standard_library_alone(tmp_path):
   """Oracle: the modules that are loaded. A command line that asks what serves must not wait for TensorFlow."""
   program = (
-    'import sys\nbefore = set(sys.modules)\nfrom models import versions\n'
-    'assert versions.next_version(sys.argv[1], 1) == 8\n'
-    'assert versions.served_version(sys.argv[1]) == 7\n'
+    'import sys\nbefore = set(sys.modules)\nfrom models import served_versions\n'
+    'assert served_versions.next_version(sys.argv[1], 1) == 8\n'
+    'assert served_versions.served_version(sys.argv[1]) == 7\n'
     "print({name.split('.')[0] for name in set(sys.modules) - before} - {'models', *sys.stdlib_module_names})\n"
   )
   command = [sys.executable, '-c', program, str(_made(tmp_path, ['7']))]

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from models.versions import SAVED_MODEL
+from models.served_versions import SAVED_MODEL
 from models.whole_files import is_bucket, move_whole
 
 STAGING_PREFIX = '.staging-'
@@ -68,7 +68,7 @@ def publish(staged: str, base: str, version: int) -> str:
   Args:
     staged: the complete version directory inside `staging(base)`.
     base: the directory of the versions.
-    version: from `models.versions.next_version`.
+    version: from `models.served_versions.next_version`.
   """
   final = os.path.join(base, str(version))
   if is_bucket(base):
