@@ -1,6 +1,9 @@
 """Packaging of Farelite; the top-level packages are named one by one, as TFX's own templates have them."""
 
+import shutil
+
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 VERSION = '0.1.0'
 ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
@@ -91,6 +94,17 @@ EXTRAS_REQUIRE = {
   ],
 }
 
+
+
+class FreshBuild(build_py):
+  """Builds into an empty folder, so that a module that has moved is not in the wheel under its old name, too."""
+
+  def run(self) -> None:
+    if not self.editable_mode:
+      shutil.rmtree(self.build_lib, ignore_errors=True)
+    super().run()
+
+
 setup(
   name='farelite',
   version=VERSION,
@@ -113,6 +127,7 @@ setup(
     'configs': ['*.yaml', 'recipes/*.yaml', 'schemes/*.yaml'],
     'pipeline.report': ['templates/*'],
   },
+  cmdclass={'build_py': FreshBuild},
   install_requires=INSTALL_REQUIRES,
   extras_require=EXTRAS_REQUIRE,
   entry_points={'console_scripts': ['farelite = pipeline.cli:main']},
