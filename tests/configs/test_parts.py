@@ -134,3 +134,44 @@ def test_fields_keep_their_order():
 def test_text_that_is_no_part_is_refused(text, message):
   with pytest.raises(ValueError, match=message):
     load_part(Outer, text)
+
+
+def test_a_whole_config_is_checked_as_one():
+  """Whatever the fields have to say to each other, as where it is read from a file."""
+  whole = json.loads(DATASET.model_dump_json())
+  whole['rules']['fare'] |= {'min': 50.0, 'max': 5.0}
+  with pytest.raises(ValueError, match='min'):
+    load_part(Dataset, json.dumps(whole))
+  assert json.loads(load_part(Outer, Outer(left=9).model_dump_json()).model_dump_json()) == json.loads(
+    Outer(left=9).model_dump_json()
+  )
+
+
+def test_a_part_knows_what_was_set():
+  """Of a whole one all fields are, of a part those that it has."""
+  assert load_part(Outer, Outer().model_dump_json()).model_fields_set == set(Outer.model_fields)
+  assert Part(Outer, 'left').of(Outer()).model_fields_set == {'left'}
+  assert Part(Outer, 'inner.text').of(Outer()).inner.model_fields_set == {'text'}
+
+
+def test_many_or_none_of_a_config_keep_their_shape():
+  part = Part(Outer, 'many', 'maybe')
+  assert part.of(Outer()).many == ()
+  assert part.of(Outer()).maybe is None
+  there = part.of(Outer(many=(Inner(number=2), Inner(number=3)), maybe=Inner(text='b')))
+  assert [each.number for each in there.many] == [2, 3]
+  assert isinstance(there.many, tuple)
+  assert there.maybe.text == 'b'
+
+
+def test_fields_are_found_by_whole_names():
+  """`left` is no part of `leftover`, and a name ends at a dot."""
+
+  class Like(Config):
+    left: int = 1
+    leftover: int = 2
+
+  assert Part(Like, 'left').fields == ('left',)
+  assert Part.all_but(Like, 'left').fields == ('leftover',)
+  with pytest.raises(ValueError, match="Like has no field 'right'"):
+    Part.all_but(Like, 'right')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import shutil
 from typing import Any
 
 import numpy as np
@@ -816,3 +817,29 @@ def test_tables_of_the_page_have_as_many_cells_as_headings(page):
   assert len(found) >= 10
   for caption, table in found.items():
     assert {len(row) for row in table.rows} == {len(table.headings)}, caption
+
+
+@pytest.mark.parametrize('lost', ['history', 'reports'])
+def test_half_of_a_training_is_still_shown(tmp_path, lost):
+  """As of a run that stopped between the base and its recipes, or of one whose curves are gone."""
+  directory = made_run(tmp_path / 'out')
+  folder = directory / 'artifacts/PruningTrainer/model_run/9'
+  if lost == 'history':
+    (folder / 'history.json').unlink()
+  else:
+    shutil.rmtree(folder / 'recipes')
+  found = section(run_page(read_record(directory)), 'training')
+  assert ('The dense base was trained for' in text(found)) == (lost == 'reports')
+  assert ('Training recipes' in tables(found)) == (lost == 'history')
+  shutil.rmtree(folder)
+  folder.mkdir()
+  assert '<section id="training"' not in run_page(read_record(directory))
+
+
+def test_the_base_alone_has_no_zeros_to_show_by_layer(tmp_path):
+  directory = made_run(tmp_path / 'out')
+  for name in ('pruned_80', 'pqat_80', 'qat'):
+    shutil.rmtree(directory / f'artifacts/PruningTrainer/model_run/9/recipes/{name}')
+  found = section(run_page(read_record(directory)), 'training')
+  assert list(tables(found)) == ['Training recipes']
+  assert tables(found)['Training recipes'].texts('recipe') == ['dense']

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from configs import loading
-from models.lite.flatbuffer import shrink
+from models.lite.flatbuffer import pack, shrink
 from models.serving import raw_tensor_specs
 from tests.models.lite.converters import from_functions
 from transforms.constants import Constants
@@ -249,6 +249,18 @@ def test_a_scalar_without_dimensions():
   for rows in BATCHES:
     values = np.arange(2 * rows, dtype=np.float32).reshape(rows, 2)
     np.testing.assert_array_equal(*(runner(x=values)['output_0'] for runner in runners))
+
+
+def test_lists_that_say_something_stay():
+  """Tensors between the parts of an operator, and inputs that it changes, as recurrent layers have; empty ones go."""
+  file = _convert(lambda x: tf.sin(x) * tf.exp(x) + 1, tf.TensorSpec([None], tf.float32))
+  parsed = schema.ModelT.InitFromPackedBuf(file, 0)
+  first, second, *_ = parsed.subgraphs[0].operators
+  first.intermediates, first.mutatingVariableInputs = np.array([0], np.int32), np.array([True])
+  second.intermediates, second.mutatingVariableInputs = np.array([], np.int32), np.array([False])
+  first, second, *_ = schema.ModelT.InitFromPackedBuf(shrink(pack(parsed)), 0).subgraphs[0].operators
+  assert (first.intermediates.tolist(), first.mutatingVariableInputs.tolist()) == ([0], [True])
+  assert (second.intermediates, second.mutatingVariableInputs) == (None, None)
 
 
 def _convert(function, spec):
