@@ -166,22 +166,39 @@ FULL = _reduced(ALL, 1.0, 40, 32_000)
 @pytest.mark.parametrize(
   ('variants', 'expected'),
   [
-    pytest.param([_reduced('a, 20', 1.01, 20, 24_000)],
-                 ['At most half of the inputs and an RMSE within 1 % of the full vector: a, 20 (1.010).',
-                  'Of these, a lite file smaller by a quarter than the full 32.0 KB: a, 20.'], id='just_half_and_a_quarter'),
+    pytest.param(
+      [_reduced('a, 20', 1.01, 20, 24_000)],
+      [
+        'At most half of the inputs and an RMSE within 1 % of the full vector: a, 20 (1.010).',
+        'Of these, a lite file smaller by a quarter than the full 32.0 KB: a, 20.',
+      ],
+      id='just_half_and_a_quarter',
+    ),
     pytest.param([_reduced('a, 21', 1.0, 21, 20_000)], [], id='more_than_half'),
-    pytest.param([_reduced('a, 20', 1.0, 20, 24_001)],
-                 ['At most half of the inputs and an RMSE within 1 % of the full vector: a, 20 (1.000).',
-                  'None of them has a lite file smaller by a quarter than the full 32.0 KB: the smallest, of a, 20, has '
-                  '24.0 KB.'], id='not_a_quarter'),
-    pytest.param([_reduced('a, 20', 1.02, 20, 20_000), _reduced('b, 10', 1.03, 10, 19_000)],
-                 ['No variant with at most half of the inputs comes within 1 % of the full vector; the nearest is a, 20 '
-                  'with 1.020 [1.019, 1.021].', 'the smallest, of b, 10, has 19.0 KB.'], id='too_inaccurate'),
-    pytest.param([_reduced('b, 10', 1.005, 10), _reduced('a, 20', 1.001, 20)],
-                 ['At most half of the inputs and an RMSE within 1 % of the full vector: a, 20 (1.001) and b, 10 (1.005).'],
-                 id='best_first'),
+    pytest.param(
+      [_reduced('a, 20', 1.0, 20, 24_001)],
+      [
+        'At most half of the inputs and an RMSE within 1 % of the full vector: a, 20 (1.000).',
+        'None of them has a lite file smaller by a quarter than the full 32.0 KB: the smallest, of a, 20, has 24.0 KB.',
+      ],
+      id='not_a_quarter',
+    ),
+    pytest.param(
+      [_reduced('a, 20', 1.02, 20, 20_000), _reduced('b, 10', 1.03, 10, 19_000)],
+      [
+        'No variant with at most half of the inputs comes within 1 % of the full vector; the nearest is a, 20 '
+        'with 1.020 [1.019, 1.021].',
+        'the smallest, of b, 10, has 19.0 KB.',
+      ],
+      id='too_inaccurate',
+    ),
+    pytest.param(
+      [_reduced('b, 10', 1.005, 10), _reduced('a, 20', 1.001, 20)],
+      ['At most half of the inputs and an RMSE within 1 % of the full vector: a, 20 (1.001) and b, 10 (1.005).'],
+      id='best_first',
+    ),
   ],
-)  # fmt: skip
+)
 def test_fewer_inputs_and_smaller_files(tmp_path, variants, expected):
   found = _told(tmp_path, StudyBlock.REDUCTIONS, FULL, *variants, lost=[])
   for sentence in expected:
