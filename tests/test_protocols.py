@@ -296,8 +296,8 @@ KNOW_NO_RIDE = (
 )  # fmt: skip
 GENERIC = [
   *(f'models/{name}.py' for name in KNOW_NO_RIDE),
-  *(f'components/compression_gate/{name}.py' for name in ('budget', 'component', 'gate', 'measuring', 'report',
-                                                          'version')),
+  *(f'components/compression_gate/{name}.py' for name in ('choice', 'component', 'gate', 'measuring',
+                                                          'pushed_version', 'report')),
   'components/pruning_trainer/component.py',
   'components/quantization_rewriter/component.py',
 ]  # fmt: skip
