@@ -13,7 +13,7 @@ from configs.records import Estimate
 from models.charts import Scale, Series, draw_curves, padded, round_step
 from pipeline.report.charts import Entry, Hour, dot_bar, draw_forest, draw_hours, draw_lanes, length_bar
 from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
-from pipeline.report.ride_map import MapLandmark, draw_map, shade, shades_for
+from pipeline.report.ride_map import draw_map, shade, shades_for
 from pipeline.report.tables import size
 from tests.pipeline.page_reader import Axes
 
@@ -382,8 +382,8 @@ def _circles(drawn: str) -> list[tuple[float, float, float, str, str]]:
   return [(float(x), float(y), float(r), style, title.replace('\xa0', ' ')) for x, y, r, style, title in found]
 
 
-def _map(longitude, latitude, errors, marks=(), step=2.0):
-  return draw_map(np.array(longitude), np.array(latitude), np.array(errors), shades_for(step), marks, 'USD', 'told')
+def _map(longitude, latitude, errors):
+  return draw_map(longitude, latitude, errors, shades_for(2.0), (), 'USD', 'told')
 
 
 def test_dots_of_a_map_count_their_rides_and_tell_their_mean():
@@ -451,31 +451,6 @@ def test_maps_are_neither_strips_nor_towers(across, up, shape):
   # The rides are in the middle.
   one, other = sorted(_circles(drawn))
   assert ((one[0] + other[0]) / 2, (one[1] + other[1]) / 2) == pytest.approx((width / 2, height / 2), abs=0.2)
-
-
-def test_landmarks_are_crosses_with_their_names_inside():
-  """The name is on the right of its cross, but on the left near the right edge; what lies outside is not drawn."""
-  longitude, latitude = np.array([0.0, 1.0] * 300), np.array([0.0, 1.0] * 300)
-  marks = [
-    MapLandmark('west', 0.1, 0.5),
-    MapLandmark('east', 0.95, 0.4),
-    MapLandmark('beyond', 2.0, 0.5),
-    MapLandmark('north', 0.5, 2.0),
-    MapLandmark('south', 0.5, -2.0),
-    MapLandmark('before', -2.0, 0.5),
-  ]
-  drawn, _ = draw_map(longitude, latitude, np.zeros(600), shades_for(1.0), marks, 'USD', 'told')
-  names = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"( text-anchor="end")? class="name halo">(\w+)<', drawn)
-  assert [(name, bool(anchor)) for _, _, anchor, name in names] == [('west', False), ('east', True)]
-  crosses = re.findall(r'<path d="M([\d.]+) ([\d.]+)h8M([\d.]+) ([\d.]+)v8" class="landmark"/>', drawn)
-  (x0, y0, *_), (x1, y1, *_) = sorted(_circles(drawn))
-  for (left, middle, centre, top), (x, y, anchor, _), mark in zip(crosses, names, marks, strict=False):
-    assert float(left) + 4 == pytest.approx(float(centre), abs=0.11)
-    assert float(top) + 4 == pytest.approx(float(middle), abs=0.11)
-    assert float(centre) == pytest.approx(x0 + (x1 - x0) * mark.longitude, abs=0.5)
-    assert float(middle) == pytest.approx(y0 + (y1 - y0) * mark.latitude, abs=0.5)
-    assert float(x) - float(centre) == pytest.approx(-8 if anchor else 8, abs=0.11)
-    assert float(y) - float(middle) == pytest.approx(4, abs=0.11)
 
 
 def test_rides_near_each_other_are_one_dot():

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from models.served_versions import SAVED_MODEL
 from pipeline.report.page import run_page
 from pipeline.report.record import read_record
-from tests.pipeline.made_run import VARIANTS, compression, interval, made_run, manifest, write_json
+from tests.pipeline.made_run import VARIANTS, compression, config_of, interval, made_run, manifest, write_json
 from tests.pipeline.page_reader import Axes, PageTable, pictures, section, tables, text
 
 GATE = 'artifacts/CompressionGate/report/12'
@@ -444,6 +445,40 @@ def test_the_colours_of_the_maps_are_told(tmp_path):
   for colour, rides, error in re.findall(r'class="(e\d)"><title>(\d+)\xa0rides?, mean error ([−+][\d.]+)', found):
     if rides == '1':
       assert colour == ('e5' if error == '+4.00' else 'e1')
+
+
+def test_landmarks_are_crosses_with_their_names_inside(tmp_path):
+  """The name is on the right of its cross, but on the left near the right edge; what lies outside is not drawn."""
+  directory = made_run(tmp_path / 'out')
+  longitude, latitude = np.tile([-88.0, -87.0], 200), np.tile([41.5, 42.2], 200)
+  ends = ('pickup', 'dropoff')
+  _predicted(
+    directory,
+    **{f'{end}_longitude': longitude.astype(np.float32) for end in ends},
+    **{f'{end}_latitude': latitude.astype(np.float32) for end in ends},
+  )
+  places = {
+    'west': (-87.9, 41.9), 'east': (-87.05, 41.7), 'beyond': (-85.0, 41.9), 'north': (-87.5, 43.5),
+    'south': (-87.5, 40.0), 'before': (-90.0, 41.9),
+  }  # fmt: skip
+  config = config_of(directory)
+  marks = [{'name': name, 'longitude': x, 'latitude': y, 'airport': False} for name, (x, y) in places.items()]
+  config['dataset']['city']['landmarks'] = marks
+  (directory / 'config.yaml').write_text(yaml.safe_dump(config), encoding='utf-8')
+  maps = [drawn for label, drawn in pictures(run_page(read_record(directory))).items() if label.startswith('Where')]
+  assert len(maps) == 2
+  for drawn in maps:
+    names = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"( text-anchor="end")? class="name halo">(\w+)<', drawn)
+    assert [(name, bool(anchor)) for _, _, anchor, name in names] == [('west', False), ('east', True)]
+    crosses = re.findall(r'<path d="M([\d.]+) ([\d.]+)h8M([\d.]+) ([\d.]+)v8" class="landmark"/>', drawn)
+    dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="[\d.]+" class="e\d"', drawn)
+    (x0, y0), (x1, y1) = sorted((float(x), float(y)) for x, y in dots)
+    for cross, (x, y, anchor, name) in zip(crosses, names, strict=True):
+      left, middle, centre, top = map(float, cross)
+      east, north = places[name][0] + 88, (places[name][1] - 41.5) / 0.7
+      assert (centre, middle) == pytest.approx((x0 + (x1 - x0) * east, y0 + (y1 - y0) * north), abs=0.5)
+      assert (centre - left, middle - top) == pytest.approx((4, 4), abs=0.11)
+      assert (float(x) - centre, float(y) - middle) == pytest.approx((-8 if anchor else 8, 4), abs=0.11)
 
 
 def test_rows_that_were_set_aside_as_bars(page):
