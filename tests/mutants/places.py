@@ -26,7 +26,7 @@ MODULES: dict[str, tuple[str, ...]] = {
   'pipeline/cloud/compiler.py': ('tests/pipeline/cloud/test_*.py',),
   'pipeline/cloud/kfp.py': ('tests/pipeline/cloud/test_submit.py',),
   'pipeline/cloud/vertex.py': ('tests/pipeline/cloud/test_submit.py',),
-  'pipeline/cloud/lint.py': ('tests/pipeline/cloud/test_kubeflow_lint.py',),
+  'pipeline/cloud/lint.py': ('tests/pipeline/cloud/test_lint_order.py', 'tests/pipeline/cloud/test_kubeflow_lint.py'),
   'pipeline/cloud/settings.py': ('tests/pipeline/cloud/test_p*.py',),
   'components/bigquery_ride_gen/component.py': (
     'tests/components/test_bigquery_ride_gen.py',
@@ -50,7 +50,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/pipeline/test_dag.py',
   ),
   'components/pruning_trainer/component.py': ('tests/components/test_pruning_trainer.py', 'tests/pipeline/test_dag.py'),
-  'components/fare_evaluator/component.py': ('tests/components/test_fare_evaluator.py', 'tests/pipeline/test_dag.py'),
+  'components/fare_evaluator/component.py': ('tests/components/test_evaluator_step.py', 'tests/pipeline/test_dag.py'),
   'components/quantization_rewriter/component.py': (
     'tests/components/test_quantization_rewriter.py',
     'tests/pipeline/test_dag.py',
