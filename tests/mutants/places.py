@@ -15,6 +15,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/pipeline/cloud/test_*.py',
   ),
   'pipeline/local/run.py': (
+    'tests/pipeline/test_local_run.py',
     'tests/pipeline/test_summary.py',
     'tests/pipeline/test_what_serves.py',
     'tests/pipeline/test_errors.py',

@@ -18,9 +18,11 @@ from configs.errors import UserError
 from configs.records import Estimate
 from configs.study import StudyBlock
 from pipeline.study import results as study_results
+from pipeline.study import sweeps
 from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, digest, score, t_interval
 from pipeline.study.records import OccupiedCells, RideLatency
 from pipeline.study.results import BlockResults, Results, UnitStore
+from transforms.engineering import catalogue
 
 CONFIG = loading.load('nyc', ['evaluation.bootstrap=100', 'study.seeds=2', 'study.folds=2'])
 SECONDS, FARES = np.arange(6) * 100, np.array([10.0, 12.0, 14.0, 20.0, 22.0, 30.0], np.float32)
@@ -265,3 +267,55 @@ def test_what_another_unit_is():
   assert len(set(keys)) == len(keys)
   # Who measures, and on how many folds, is no part of what comes out.
   assert origin.key(dataclasses.replace(task, tested_folds=1, variants=(B,)), fold) == keys[0]
+
+
+def test_reductions_are_asked_for_by_method_and_number():
+  """A quarter, a half and all but none of the inputs; at least one. Names and columns tell the same number."""
+  config = loading.load(
+    'nyc', ['study.reductions.methods=[variance,pca,lda]', 'study.reductions.shares=[0.5,0.25,0.001]']
+  )
+  total = len(catalogue(config.dataset, config.features))
+  full, *tasks = sweeps.reduction_tasks(config)
+  assert [variant.name for variant in full.variants] == [sweeps.REDUCTION_REFERENCE]
+  counts = [1, round(0.25 * total), round(0.5 * total)]
+  found = [(variant.name, variant.reference, dict(variant.settings)) for task in tasks for variant in task.variants]
+  assert found == [
+    (f'{method}, {count}', sweeps.REDUCTION_REFERENCE, {'method': method, 'components': count})
+    for method in ('variance', 'pca', 'lda')
+    for count in counts
+  ]
+  # A ranking serves all sizes at once; the others are fitted for each.
+  assert [task.name for task in tasks] == [
+    'variance',
+    *(f'{method}, {count}' for method in ('pca', 'lda') for count in counts),
+  ]
+  assert {task.block for task in tasks} == {StudyBlock.REDUCTIONS}
+  assert len({task.about for task in tasks}) == len(tasks)
+  # Linear discriminants are at most one fewer than bands of fares.
+  assert [json.loads(task.about)['fare_bands'] for task in tasks[-3:]] == [2 * count + 2 for count in counts]
+
+
+@pytest.mark.parametrize(('asked', 'folds', 'tested'), [(1, 3, 1), (5, 3, 3)])
+def test_no_more_folds_are_tested_than_there_are(asked, folds, tested):
+  overrides = [
+    f'study.folds={folds}',
+    f'study.reductions.tested_folds={asked}',
+    f'study.compression.tested_folds={asked}',
+  ]
+  config = loading.load('nyc', overrides)
+  made = [*sweeps.reduction_tasks(config), *sweeps.compression_tasks(config)]
+  assert {task.tested_folds for task in made} == {tested}
+
+
+def test_recipes_meet_the_schemes_that_apply():
+  config = loading.load(
+    'nyc',
+    ['study.compression.recipes=[dense,blocks_16x1_80]', 'study.compression.schemes=[float32,dynamic_range_sparse]'],
+  )
+  tasks = list(sweeps.compression_tasks(config))
+  assert [[variant.name for variant in task.variants] for task in tasks] == [
+    ['dense.float32'],
+    ['blocks_16x1_80.float32', 'blocks_16x1_80.dynamic_range_sparse'],
+  ]
+  assert dict(tasks[1].variants[1].settings) == {'recipe': 'blocks_16x1_80', 'scheme': 'dynamic_range_sparse'}
+  assert {variant.reference for task in tasks for variant in task.variants} == {'dense.float32'}
