@@ -196,8 +196,13 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/pipeline/test_triggers.py',
     'tests/pipeline/test_retraining.py',
   ),
-  'pipeline/operations/lineage.py': ('tests/pipeline/test_runs.py', 'tests/pipeline/test_metadata_store.py'),
+  'pipeline/operations/lineage.py': (
+    'tests/pipeline/test_provenance.py',
+    'tests/pipeline/test_runs.py',
+    'tests/pipeline/test_metadata_store.py',
+  ),
   'pipeline/operations/registry.py': (
+    'tests/pipeline/test_provenance.py',
     'tests/pipeline/test_runs.py',
     'tests/pipeline/test_retention*.py',
     'tests/pipeline/test_metadata_store.py',
