@@ -565,3 +565,40 @@ def test_the_first_points_of_a_curve_may_lie_outside():
   assert max(figure for figure, _ in axes.y_ticks) < 500
   whole = Axes(draw_curves([Series('', 's0', list(range(40)), [2.0, 2.0, 1000.0, *y[3:]])], 'step', 'loss', 'told'))
   assert max(figure for figure, _ in whole.y_ticks) >= 500
+
+
+def test_one_hopeless_variant_alone_is_on_the_picture():
+  """There is nothing better that it could flatten."""
+  drawn, outside = draw_frontier([_point('a', 10.0, 3.0, within_budget=False)], Limits(None, None), 'time', str, 'told')
+  assert outside == []
+  [(_, y)] = _dots(drawn).values()
+  assert Axes(drawn).y(y) == pytest.approx(3.0, abs=0.02)
+
+
+def test_what_matters_lies_on_top():
+  """The chosen one above the frontier, that above the rest, in whatever order they come."""
+  points = [_point('b', 10.0, 1.0, chosen=True), _point('c', 20.0, 1.0, on_frontier=True), _point('d', 30.0, 1.0)]
+  for given in itertools.permutations(points):
+    drawn, _ = draw_frontier(given, Limits(None, None), 'time', '{:g}'.format, 'told')
+    assert list(_dots(drawn)) == ['d', 'c', 'b']
+
+
+@pytest.mark.parametrize(
+  ('reach', 'fits'),
+  [pytest.param(0.004, True, id='near'), pytest.param(0.006, False, id='far'), pytest.param(0.5, False, id='very_far')],
+)
+def test_intervals_that_reach_a_little_further_fit_and_others_do_not_count(reach, fits):
+  """Ratios of 1 and 1.01: half of that range is the room that their intervals may ask for."""
+  points = [
+    Point(name, 0, cost, Estimate(ratio, ratio - reach, ratio + reach), False, True, False, name)
+    for name, cost, ratio in (('a', 10.0, 1.01), ('b', 20.0, 1.0))
+  ]
+  drawn, _ = draw_frontier(points, Limits(None, 1.01), 'time', '{:g}'.format, 'told')
+  axes = Axes(drawn)
+  whiskers = re.findall(r'<path d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)" class="whisker', drawn)
+  low, high = axes.y(float(whiskers[1][1])), axes.y(float(whiskers[0][3]))
+  assert ((low, high) == pytest.approx((1 - reach, 1.01 + reach), abs=2e-4)) == fits
+  # Without such room the two dots take the height of the picture, but for a few per cent at its ends.
+  dots = _dots(drawn)
+  inner = 0.01 / (0.01 + 2 * reach) if fits else 1.0
+  assert dots['b'][1] - dots['a'][1] == pytest.approx(242 * inner / 1.12, abs=1)
