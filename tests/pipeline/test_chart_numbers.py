@@ -602,3 +602,58 @@ def test_intervals_that_reach_a_little_further_fit_and_others_do_not_count(reach
   dots = _dots(drawn)
   inner = 0.01 / (0.01 + 2 * reach) if fits else 1.0
   assert dots['b'][1] - dots['a'][1] == pytest.approx(242 * inner / 1.12, abs=1)
+
+
+@pytest.mark.parametrize(
+  'estimate', [Estimate(5.0, None, 7.0), Estimate(5.0, 3.0, None)], ids=['no_lower_end', 'no_upper_end']
+)
+def test_half_an_interval_is_no_bar(estimate):
+  assert _pieces(dot_bar(estimate, 10.0)) == [('dot', 50, None)]
+
+
+def test_a_forest_has_room_for_its_longest_name_and_no_more_than_it_needs():
+  """6.1 for a character and 10 beside; a figure far below does not widen the scale for the others."""
+  entries = [
+    Entry('a', Estimate(0.99, 0.98, 1.0)),
+    Entry('b', Estimate(1.01, 1.0, 1.02)),
+    Entry('a name of 21 letters.', Estimate(0.5, 0.4, 0.6)),
+  ]
+  drawn = draw_forest(entries, 1.0, 'ratio', 'told')
+  [(left, right)] = re.findall(r'<path d="M([\d.]+) 65L([\d.]+) 65" class="axis"/>', drawn)
+  assert float(left) == pytest.approx(6.1 * 21 + 10, abs=0.06)
+  assert float(right) == 408
+  ends = [
+    float(end) for found in re.findall(r'd="M([\d.]+) [\d.]+L([\d.]+) [\d.]+" class="whisker', drawn) for end in found
+  ]
+  assert min(ends) - float(left) < 0.1 * (408 - float(left))
+  assert 408 - max(ends) < 0.1 * (408 - float(left))
+
+
+def test_the_hours_of_a_day_take_the_whole_width():
+  drawn = draw_hours([_hour(hour, 1.0, 0.5, 1.5, (0.0, 2.0)) for hour in range(24)], 'USD', 'told')
+  places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawn)]
+  assert 46 + 5 < places[0] < 46 + 15
+  assert 410 - 15 < places[-1] < 410 - 3
+  assert len({round(other - one, 0) for one, other in itertools.pairwise(places)}) <= 2
+
+
+def test_each_tick_has_its_line_across_and_its_label_beside_the_axis():
+  drawn = draw_curves([Series('', 's0', [0, 10], [1.0, 3.0])], 'step', 'loss', 'told')
+  lines = [float(y) for y in re.findall(r'<path d="M46 ([\d.]+)L410 [\d.]+" class="grid"/>', drawn)]
+  labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="end" class="tick">', drawn)
+  assert len(lines) >= 3
+  assert [float(y) - 4 for _, y in labels] == pytest.approx(lines, abs=0.11)
+  assert {x for x, _ in labels} == {'40'}
+  # What leaves the picture is cut off at its edges, not drawn larger or smaller.
+  [(x, y, width, height, box)] = re.findall(
+    r'<svg x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)" viewBox="([\d. ]+)"', drawn
+  )
+  assert box.split() == [x, y, width, height]
+  assert (float(x), float(width)) == (46, 374)
+
+
+def test_a_line_of_which_nothing_is_known_is_empty():
+  drawn = draw_curves([Series('', 's0', [0, 10], [float('nan')] * 2)], 'step', 'loss', 'told')
+  assert 'class="curve' not in drawn
+  figures = [figure for figure, _ in Axes(drawn).y_ticks]
+  assert (min(figures), max(figures)) == (-1, 1)

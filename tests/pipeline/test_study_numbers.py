@@ -362,3 +362,13 @@ def test_ratios_to_several_references_are_told_as_such():
   assert [table.block for table in found] == [
     'features', 'dimensions', 'reductions', 'embeddings', 'compression', 'references'
   ]  # fmt: skip
+
+
+def test_methods_of_reduction_have_their_colours(tmp_path):
+  """The full vector has none; sizes of one method share theirs."""
+  made = [{**FULL, 'method': None}, _reduced('pca, 20', 1.0, 20, 30_000), _reduced('pca, 10', 1.01, 10, 29_000)]
+  found = _written(tmp_path, *made, _reduced('lda, 5', 1.02, 5, 28_000), lost=[])
+  legend = re.findall(r'<i class="swatch (s\d)"></i>([\w ]+)<', found)
+  assert legend[:3] == [('s0', 'none'), ('s1', 'pca'), ('s2', 'lda')]
+  labels = [label.split(':')[0] for label in pictures(found)]
+  assert labels == ['RMSE and number of inputs', 'RMSE and size']

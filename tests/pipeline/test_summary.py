@@ -172,3 +172,24 @@ def test_nothing_is_named_where_nothing_was_pushed(tmp_path):
   result = Summary(status=Status.NOT_BLESSED, pushed_path=None, pushed_version=None)
   steps = _cached_push(tmp_path / 'serving' / '9', pushed=0)
   assert run._name_what_serves(result, steps, tmp_path / 'serving') == result
+
+
+def test_what_is_told_of_each_variant(tmp_path):
+  """All of its figures but those of single slices, of larger batches and of memory, which the gate's report has."""
+  figure = {'value': 4.0, 'low': 3.0, 'high': 5.0}
+  latency = {'p50': 5.0, 'p99': 9.0, 'spread': [4.0, 6.0]}
+  worst = {'name': 'night', 'rides': 60, 'rmse': 6.0, 'rmse_ratio': figure}
+  told = {
+    'name': 'qat.int8', 'recipe': 'qat', 'scheme': 'int8', 'bytes': 7, 'gzip_bytes': 6, 'rmse': figure,
+    'rmse_ratio': figure, 'worst_slice': worst, 'latency_us': latency, 'sparsity': 0.25, 'within_budget': True,
+    'reason': 'Chosen.',
+  }  # fmt: skip
+  more = {'slices': [worst], 'mae': figure, 'latency_batch_us': latency, 'peak_bytes': 8}
+  uri = _written(
+    tmp_path / 'gate', compression={'variants': [told | more], 'chosen': 'qat.int8', 'reason': 'x', 'notes': []}
+  )
+  steps = [_step('CompressionGate', report=Output(uri, {}))]
+  [found] = summary.summarize(CONFIG, steps, 'It stopped.', anomalies=False, after={}).to_dict()['variants']
+  # The worst slice has fields of its own that no figure was found for.
+  assert {name: value for name, value in found['worst_slice'].items() if value is not None} == worst
+  assert found | {'worst_slice': worst} == told
