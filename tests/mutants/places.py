@@ -260,6 +260,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
       'To the client of Kubeflow Pipelines an empty token is none.'
     ),
   },
+  'pipeline/operations/store.py': {
+    f"connection_config: part of a condition dropped: metadata.{name} or '' -> metadata.{name}": (
+      'A config of a server has all three.'
+    )
+    for name in ('host', 'database', 'user')
+  },
   'models/whole_files.py': {
     "move_whole: pair swapped: (*path.rglob('*'), path) -> (path, *path.rglob('*'))": (
       'All are flushed before the folder gets its name; in which order is not seen.'

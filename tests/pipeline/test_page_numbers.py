@@ -878,3 +878,27 @@ def test_the_base_alone_has_no_zeros_to_show_by_layer(tmp_path):
   found = section(run_page(read_record(directory)), 'training')
   assert list(tables(found)) == ['Training recipes']
   assert tables(found)['Training recipes'].texts('recipe') == ['dense']
+
+
+def test_a_pointer_over_a_heading_tells_what_it_means(page):
+  found = tables(page)
+  assert {heading.text: heading.meaning for heading in found[VARIANTS_TABLE].headings if heading.meaning} == {
+    'RMSE': 'Root mean squared error: large misses weigh more.',
+    'to float32': 'Ratio of the RMSE to that of the float32 file, ride by ride; 1 is no loss.',
+    'worst slice': 'The slice whose RMSE grows most, against the float32 file.',
+    'file': 'The file as it is, the features included.',
+    'gzip': 'What users download.',
+    'one ride, p50': 'Median time for one ride.',
+    'one ride, p99': '99 of 100 calls for one ride are faster.',
+    '256 rides, p50': 'Median time for a larger batch, all of its rides together.',
+    'memory': 'Peak memory of the process that runs it.',
+    'zeros': 'Share of weights that are zero, counted in the file.',
+    'budget': 'Whether it keeps every limit.',
+  }
+  told = {caption: [bool(heading.meaning) for heading in table.headings] for caption, table in found.items()}
+  assert told['Errors by slice'] == [False, False, False, *[True] * 5]
+  assert told['Training recipes'] == [False, *[True] * 6, False]
+  [worst] = [caption for caption in told if 'missed most' in caption]
+  assert told[worst] == [False, True, False, False, True]
+  slices = found['Errors by slice'].headings
+  assert 'Of pqat_80.int8.' in [heading.meaning for heading in slices]

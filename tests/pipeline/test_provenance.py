@@ -179,3 +179,17 @@ def test_long_texts_come_back_whole(made, length):
   parts = [value.string_value for name, value in context.custom_properties.items() if name.startswith('config')]
   assert max(map(len, parts)) <= 600
   assert len(parts) == -(-length // 600)
+
+
+def test_each_ingestion_has_its_own_counts(made):
+  """As where a run was made again with other rides."""
+  run = made.run()
+  again = run + registry.AGAIN
+  made._rides(again, None)
+  counts = RideCounts(read=77, kept=66, splits={'train': 66}, quarantined={'late': 11}, files=('another.csv',))
+  made.folder('RideExampleGen', 'quarantine', again).joinpath(COUNTS_FILE).write_text(counts.to_json())
+  found = _show(made, run)['rides']
+  assert [(rides['digest'], rides['files'], rides['read'], rides['kept']) for rides in found] == [
+    (f'sha256:{run}', [f'/rides/{run}.csv'], 10, 10),
+    (f'sha256:{again}', ['another.csv'], 77, 66),
+  ]

@@ -372,3 +372,22 @@ def test_methods_of_reduction_have_their_colours(tmp_path):
   assert legend[:3] == [('s0', 'none'), ('s1', 'pca'), ('s2', 'lda')]
   labels = [label.split(':')[0] for label in pictures(found)]
   assert labels == ['RMSE and number of inputs', 'RMSE and size']
+
+
+def test_a_picture_stands_between_its_title_and_what_is_told_of_it(tmp_path):
+  found = _written(tmp_path, *rows())
+  figures = re.findall(
+    r'<figure><figcaption>([^<]+)</figcaption>(<svg .*?</svg>)\n<p class="soft">([^<]+)</p>', found, re.DOTALL
+  )
+  assert [title for title, _, _ in figures] == [
+    'RMSE, with 95 % intervals', 'The more features, the more rides it takes', 'RMSE and number of inputs',
+    'RMSE and size', 'RMSE, with 95 % intervals', 'RMSE and size', 'RMSE and download', 'RMSE and latency',
+    'RMSE, with 95 % intervals',
+  ]  # fmt: skip
+  for title, _, told in figures:
+    if title.startswith('RMSE and'):
+      assert told.startswith('Filled, and below the dashed line: within 1 %.')
+    elif title.startswith('RMSE, with'):
+      assert told == 'An arrow: further off than the picture reaches.'
+    else:
+      assert told == 'Training rides by colour.'
