@@ -902,3 +902,18 @@ def test_a_pointer_over_a_heading_tells_what_it_means(page):
   assert told[worst] == [False, True, False, False, True]
   slices = found['Errors by slice'].headings
   assert 'Of pqat_80.int8.' in [heading.meaning for heading in slices]
+
+
+def test_nothing_is_said_of_rides_that_no_map_leaves_out(tmp_path):
+  """Of 400 rides in two places, none lies outside and none has no place."""
+  directory = made_run(tmp_path / 'out')
+  ends = ('pickup', 'dropoff')
+  _predicted(
+    directory,
+    **{f'{end}_longitude': np.tile([-88.0, -87.0], 200).astype(np.float32) for end in ends},
+    **{f'{end}_latitude': np.tile([41.5, 42.2], 200).astype(np.float32) for end in ends},
+  )
+  found = text(section(run_page(read_record(directory)), 'errors'))
+  assert 'outside of the map' not in found
+  assert 'no pickup place' not in found
+  assert 'no dropoff place' not in found
