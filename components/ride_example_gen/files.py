@@ -1,4 +1,4 @@
-"""Source files, on a disk or in a bucket: found, opened, and told from one another by their contents."""
+"""Source files, on a disk or in a bucket: found, opened, and identified by their contents."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 import glob
 import hashlib
 import io
+import os
 import pathlib
 import posixpath
 import re
@@ -130,26 +131,16 @@ def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
   Raises: IngestionError: no file matches.
   """
   whole = posixpath.join(input_base, pattern)
-  files = tuple(sorted(path for path in _glob(whole) if not _is_folder(path)))
+  if is_bucket(whole):
+    from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
+
+    found, is_folder = fileio.glob(whole), fileio.isdir
+  else:
+    found, is_folder = glob.glob(whole), os.path.isdir  # noqa: PTH207, a Path has no glob of an absolute pattern
+  files = tuple(sorted(path for path in found if not is_folder(path)))
   if not files:
     raise IngestionError(f"No file matches '{whole}'; check the path (dataset.path or --data) and its wildcards.")
   return files
-
-
-def _glob(pattern: str) -> Sequence[str]:
-  if not is_bucket(pattern):
-    return glob.glob(pattern)  # noqa: PTH207, a Path has no glob of an absolute pattern
-  from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
-
-  return fileio.glob(pattern)
-
-
-def _is_folder(path: str) -> bool:
-  if not is_bucket(path):
-    return pathlib.Path(path).is_dir()
-  from tfx.dsl.io import fileio
-
-  return fileio.isdir(path)
 
 
 def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
@@ -157,9 +148,7 @@ def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
 
   Raises: IngestionError: it is empty, or of a kind that is not read, or not of the kind that `dataset.format` says.
   """
-  with open_source(path) as file:
-    start = file.read(4)
-  container = _container_of(path, start)
+  container = _container_of(path)
   named_parquet = path.lower().endswith(('.parquet', '.pq'))
   if dataset.format is FileFormat.CSV and container is Container.PARQUET:
     raise IngestionError(f"'{path}' is a Parquet file, but dataset.format is csv; set it to parquet or auto.")
@@ -170,7 +159,9 @@ def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
   return (FileFormat.PARQUET if container is Container.PARQUET else FileFormat.CSV), container
 
 
-def _container_of(path: str, start: bytes) -> Container:
+def _container_of(path: str) -> Container:
+  with open_source(path) as file:
+    start = file.read(4)
   if not start:
     raise IngestionError(f"'{path}' is empty; a CSV file needs at least a header line.")
   if start == b'PAR1':

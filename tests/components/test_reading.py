@@ -98,7 +98,7 @@ def test_blocks_of_any_size_lose_and_double_nothing(tmp_path, dataset, monkeypat
   lines = [text.replace(',', ',x,') if number in malformed_numbers else text for number, text in texts.items()]
   table = reading.CsvTable(write(tmp_path, 'a,b\n' + ''.join(lines)), reading.Container.PLAIN, ',')
   seen, refused = {}, {}
-  for rows, numbers, malformed in table.batches():
+  for rows, numbers, malformed in table.blocks():
     cells = [tuple(row.values()) for row in rows.to_pylist()]
     seen |= {number: f'{a.decode()},{b.decode()}\n' for number, (a, b) in zip(numbers.tolist(), cells, strict=True)}
     refused |= dict(malformed)
