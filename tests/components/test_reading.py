@@ -165,7 +165,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(('name', 'content', 'message'), UNREADABLE)
-def test_what_cannot_be_read_is_told_in_a_sentence(tmp_path, dataset, name, content, message):
+def test_what_cannot_be_read_is_reported_in_a_sentence(tmp_path, dataset, name, content, message):
   with pytest.raises(IngestionError, match=message) as raised:
     read(write(tmp_path, content, name), dataset)
   assert '\n' not in str(raised.value)
@@ -239,7 +239,7 @@ def test_parquet_without_a_column(tmp_path, dataset):
     list(read_blocks(str(tmp_path / 'rides.parquet'), dataset))
 
 
-def test_parquet_told_to_be_csv(tmp_path):
+def test_parquet_declared_as_csv(tmp_path):
   dataset = load('nyc', ['dataset.format=csv']).dataset
   with pytest.raises(IngestionError, match=r'is a Parquet file, but dataset.format is csv'):
     list(read_blocks(str(parquet(tmp_path)), dataset))
