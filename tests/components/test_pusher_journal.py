@@ -239,7 +239,7 @@ def test_a_refused_rollback_settles_a_killed_one(tmp_path):
 
 
 def test_a_killed_rollback_has_happened_after_its_version_was_removed_too(tmp_path):
-  """What it withdrew stays withdrawn: a later push lets retention take away the only version that had a record of it."""
+  """What it withdrew stays withdrawn: a later push lets retention take away the one version with a record of it."""
   killed = _killed_after_its_rename(tmp_path)
   make_version(tmp_path / '5', 'bytes of 5')
   assert rollbacks(tmp_path) == [killed]
