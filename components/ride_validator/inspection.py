@@ -6,18 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
+from components.ride_example_gen.spans import EVAL, TRAIN
 from components.ride_validator.divergence import Statistics, missing_divergence, value_divergences
-from components.ride_validator.findings import Column, Finding, Kind, Level, columns, percent, wording
+from components.ride_validator.findings import OUT_OF_RANGE, Column, Finding, Kind, Level, columns, percent, wording
 from configs.validation import Severity, Validation
-
-TRAIN, EVAL = 'train', 'eval'
-_Info = anomalies_pb2.AnomalyInfo
-_RANGE_TYPES = (
-  _Info.FLOAT_TYPE_BIG_FLOAT,
-  _Info.FLOAT_TYPE_SMALL_FLOAT,
-  _Info.INT_TYPE_BIG_INT,
-  _Info.INT_TYPE_SMALL_INT,
-)
 
 
 def inspect(
@@ -39,7 +31,10 @@ def inspect(
     baseline: the train statistics of the previous span, if there is one.
   Raises: ValueError: `validation.max_missing_share` names a column that the schema lacks.
   """
-  _check_columns(schema, validation)
+  known = [feature.name for feature in schema.feature]
+  for name in validation.max_missing_share:
+    if name not in known:
+      raise ValueError(f"validation.max_missing_share names '{name}', which is none of {', '.join(known)}.")
   found: list[Finding] = []
   for split, data in statistics.items():
     found += _schema_findings(split, anomalies[split], schema, columns(data), validation)
@@ -49,13 +44,6 @@ def inspect(
   if TRAIN in statistics and EVAL in statistics:
     found += _divergences(Kind.SKEW, statistics[TRAIN], statistics[EVAL], schema, validation)
   return tuple(found)
-
-
-def _check_columns(schema: schema_pb2.Schema, validation: Validation) -> None:
-  known = [feature.name for feature in schema.feature]
-  for name in validation.max_missing_share:
-    if name not in known:
-      raise ValueError(f"validation.max_missing_share names '{name}', which is none of {', '.join(known)}.")
 
 
 def _schema_findings(
@@ -75,15 +63,13 @@ def _schema_findings(
   for key, info in sorted(anomalies.anomaly_info.items()):
     name = '.'.join(info.path.step) or key
     for reason in info.reason:
-      if reason.type in _RANGE_TYPES and _without_numbers(found.get(name)):
+      column = found.get(name)
+      # TFDV takes the range of a column that is all NaN for 0 to 0, which is outside of a western city's longitudes.
+      has_no_number = column is not None and column.absent < column.missing == column.rides
+      if reason.type in OUT_OF_RANGE and has_no_number:
         continue
-      expected, came = wording(reason, features.get(name), found.get(name))
+      expected, came = wording(reason, features.get(name), column)
       yield _finding(validation, split, name, Kind.SCHEMA, _level(info.severity), expected, came)
-
-
-def _without_numbers(column: Column | None) -> bool:
-  """TFDV takes the range of a column that is all NaN for 0 to 0, which is outside of a western city's longitudes."""
-  return column is not None and column.absent < column.missing == column.rides
 
 
 def _level(severity: int) -> Level:
