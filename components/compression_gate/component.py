@@ -69,7 +69,11 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           RideVersion(dataset, examples),
           exec_properties['code_version'],
         )
-    _write_blessing(artifact_utils.get_single_instance(output_dict['blessing']), chosen is not None)
+    # By a custom property and an empty file, as TFX's InfraValidator.
+    blessing = artifact_utils.get_single_instance(output_dict['blessing'])
+    blessing.set_int_custom_property('blessed', int(chosen is not None))
+    file = 'INFRA_NOT_BLESSED' if chosen is None else 'INFRA_BLESSED'
+    io_utils.write_string_file(os.path.join(blessing.uri, file), '')
 
 
 def _saved_models(input_dict: Artifacts) -> dict[str, str]:
@@ -89,12 +93,6 @@ def _write_report(
   io_utils.write_string_file(os.path.join(uri, REPORT_FILE), text)
   with fileio.open(os.path.join(uri, PREDICTIONS_FILE), 'wb') as file:
     file.write(predictions(judgement, examples))
-
-
-def _write_blessing(blessing: types.Artifact, is_blessed: bool) -> None:
-  """By a custom property and an empty file, as TFX's InfraValidator."""
-  io_utils.write_string_file(os.path.join(blessing.uri, 'INFRA_BLESSED' if is_blessed else 'INFRA_NOT_BLESSED'), '')
-  blessing.set_int_custom_property('blessed', int(is_blessed))
 
 
 class CompressionGate(base_component.BaseComponent):

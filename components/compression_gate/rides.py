@@ -88,13 +88,6 @@ def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
   return EvalRides(raw.columns, raw.fares, codes, masks)
 
 
-_BY_FARE = 6
-"""Rides from the cheapest to the most expensive."""
-
-_SPECIAL = (names.SLICE_MISSING_DROPOFF, names.SLICE_AIRPORT)
-"""One ride of each of these, if there is one."""
-
-
 class RideVersion:
   """The facts of a version of a fare model; see `models.protocols.Version`.
 
@@ -119,12 +112,13 @@ class RideVersion:
   def golden_rows(self, predictions: np.ndarray) -> np.ndarray:
     """A few rides that differ: rising rows, int64 [n].
 
-    They stand at even steps through the predicted fares, with one whose dropoff is missing and one at an airport, if
-    there are such.
+    Six at even steps from the cheapest to the most expensive, and, if there are such, one whose dropoff is missing and
+    one at an airport.
     """
     ranked = np.argsort(predictions, kind='stable')
-    rows = [*ranked[np.linspace(0, len(ranked) - 1, _BY_FARE).astype(int)]]
-    rows += [np.flatnonzero(self._rides.codes[name] == 1)[:1] for name in _SPECIAL]
+    rows = [*ranked[np.linspace(0, len(ranked) - 1, 6).astype(int)]]
+    special = (names.SLICE_MISSING_DROPOFF, names.SLICE_AIRPORT)
+    rows += [np.flatnonzero(self._rides.codes[name] == 1)[:1] for name in special]
     return np.unique(np.hstack(rows))
 
   def write_golden(

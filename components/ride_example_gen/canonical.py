@@ -59,7 +59,7 @@ class _BrokenRule(NamedTuple):
 
 
 def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool = True) -> CanonicalRides:
-  """Maps source rows to canonical rides and says which of them are valid.
+  """Maps source rows to canonical rides and judges which of them are valid.
 
   Args:
     rows: source columns, as text (CSV) or typed (Parquet).

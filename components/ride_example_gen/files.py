@@ -33,7 +33,7 @@ def open_source(path: str) -> BinaryIO:
 
 
 def open_arrow_source(path: str) -> pa.NativeFile:
-  """Opens a file for Arrow's readers, natively where it lies on a disk. Raises `IngestionError`: it can't be opened."""
+  """Opens a file for Arrow's readers, natively where it is on a disk. Raises `IngestionError`: it can't be opened."""
   return pa.PythonFile(open_source(path), mode='r') if is_bucket(path) else pa.OSFile(path)
 
 
@@ -97,7 +97,7 @@ _SPEC = re.compile(r'\{(?:SPAN|VERSION)(?::\d+)?\}|\{YYYY\}|\{MM\}|\{DD\}')
 
 
 class Container(str, enum.Enum):
-  """What the first bytes of a file say it is."""
+  """What a file is by its first bytes."""
 
   PLAIN = 'plain'
   GZIP = 'gzip'
@@ -146,7 +146,7 @@ def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
 def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
   """The format of a file by the config, its name and its first bytes.
 
-  Raises: IngestionError: it is empty, or of a kind that is not read, or not of the kind that `dataset.format` says.
+  Raises: IngestionError: it is empty, or of a kind that is not read, or not of the kind that `dataset.format` demands.
   """
   container = _container_of(path)
   named_parquet = path.lower().endswith(('.parquet', '.pq'))

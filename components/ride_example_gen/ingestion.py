@@ -67,7 +67,7 @@ def ingest_file(
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[RowBlock, CanonicalRides]]:
   """The blocks of a file with their canonical rides.
 
-  Raises: IngestionError: the file can't be read, or its columns are not what the dataset says.
+  Raises: IngestionError: the file can't be read, or its columns are not those of the dataset.
   """
   for block in read_blocks(path, dataset):
     try:

@@ -260,7 +260,7 @@ class _Utf8Stream(io.RawIOBase):
 _BLOCK_ROWS = 1 << 17
 
 
-def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
+def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
   """Opens a Parquet file.
 
   Returns: The names of its columns, and its rows as a stream.
@@ -275,12 +275,15 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
       f"'{path}' has a column of a Python class of its author's, pickled, which may run anything when it is read; "
       'write it with plain columns.'
     ) from error
-  return tuple(table.schema_arrow.names), _batches(path, table)
+  return tuple(table.schema_arrow.names), _parquet_blocks(path, table)
 
 
-def _batches(path: str, table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+def _parquet_blocks(path: str, table: pq.ParquetFile) -> Iterator[RowBlock]:
+  first = 1
   try:
-    yield from table.iter_batches(batch_size=_BLOCK_ROWS)
+    for rows in table.iter_batches(batch_size=_BLOCK_ROWS):
+      yield RowBlock(rows, np.arange(first, first + rows.num_rows), ())
+      first += rows.num_rows
   except (pa.ArrowException, OSError) as error:
     raise _broken(path, error) from error
 
@@ -301,16 +304,12 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
   """
   kind, container = files.format_of(path, dataset)
   if kind is FileFormat.PARQUET:
-    columns, batches = open_parquet(path)
-    check_columns(path, columns, dataset, label_required=label_required)
-    first = 1
-    for rows in batches:
-      yield RowBlock(rows, np.arange(first, first + rows.num_rows), ())
-      first += rows.num_rows
-    return
-  table = CsvTable(path, container, dataset.delimiter)
-  check_columns(path, table.columns, dataset, label_required=label_required)
-  yield from table.blocks()
+    columns, blocks = open_parquet(path)
+  else:
+    table = CsvTable(path, container, dataset.delimiter)
+    columns, blocks = table.columns, table.blocks()
+  check_columns(path, columns, dataset, label_required=label_required)
+  yield from blocks
 
 
 def check_columns(path: str, columns: Sequence[str], dataset: Dataset, *, label_required: bool = True) -> None:

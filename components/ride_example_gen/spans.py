@@ -140,10 +140,6 @@ def _number(groups: dict[str, str | None]) -> int | None:
     return None
 
 
-_NAMED = 7
-"""How many spans a sentence names before it only counts."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Window:
   """What a run reads.
@@ -176,13 +172,13 @@ class Window:
     return f'{self.spans[0].label} to {self.newest.label} ({len(self.spans)} spans)'
 
   def notes(self) -> tuple[str, ...]:
-    """One sentence for each kind of irregularity."""
+    """One sentence for each kind of irregularity, which names seven spans at most."""
     kinds = (
       ('missing in the window', self.missing, ''),
       ('late, after a newer one had been read', self.late, ''),
       ('left out of the window', self.left_out, ' (set aside as broken until its files change)'),
     )
-    return tuple(f'Spans {words}: {shortened(labels, _NAMED)}{why}.' for words, labels, why in kinds if labels)
+    return tuple(f'Spans {words}: {shortened(labels, 7)}{why}.' for words, labels, why in kinds if labels)
 
 
 def latest_window(
