@@ -26,9 +26,10 @@ from components.pruning_trainer.keys import recipe_key
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
-from components.ride_example_gen.canonical import Reason, canonical_rides
+from components.ride_example_gen.canonical import canonical_rides
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.quarantine import Reason
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import LABEL, TIME

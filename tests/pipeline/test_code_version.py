@@ -28,6 +28,7 @@ from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.component import RideExampleGen
+from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
@@ -320,7 +321,8 @@ RUN_AGAIN = {
   write_manifest: 'CompressionGate',
   fit: 'DimensionalityReduction',
   # components
-  canonicalize: f'{INGESTION} {CHECKS}',
+  canonicalize: INGESTION,
+  RideCounts: f'{INGESTION} {CHECKS}',
   ride_schema: CHECKS,
   inspect: CHECKS,
   choose: 'CompressionGate',
