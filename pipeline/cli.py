@@ -214,11 +214,11 @@ class _Group(click.Group):
         error.possibilities[:] = [name for name in error.possibilities if name not in hidden]
       raise
     except (Exception, KeyboardInterrupt) as error:
-      told = errors.told(error)
-      if told is None:
+      known = errors.message_and_exit_code(error)
+      if known is None:
         raise
-      sentence, exit_code = told
-      click.echo(sentence, err=True)
+      message, exit_code = known
+      click.echo(message, err=True)
       raise click.exceptions.Exit(exit_code) from error
 
 
@@ -247,13 +247,9 @@ def run(
   resolved = loading.load(config, overridden(overrides, data, window))
   source = sources.rides_of(resolved.dataset)
   directory = local_output.prepare(output or f'out/{resolved.name}')
-  with local_output.locked(directory, wait, _waiting):
+  with local_output.locked(directory, wait):
     code = commands_run.run(resolved, source, directory)
   sys.exit(code)
-
-
-def _waiting(holder: str) -> None:
-  click.echo(f'Waiting for {holder} …', err=True)
 
 
 @main.command()
@@ -393,7 +389,7 @@ def rehearse(
 
   resolved = loading.load(config, overridden(overrides, data))
   directory = local_output.prepare(output or f'out/rehearsal-{target}')
-  with local_output.locked(directory, wait, _waiting):
+  with local_output.locked(directory, wait):
     code = cloud.rehearse(Target(target), resolved, directory, parallel)
   sys.exit(code)
 

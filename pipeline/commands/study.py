@@ -30,7 +30,7 @@ from pipeline.study.records import StudyRecord
 
 
 class StudyProgress:
-  """Shows the progress of a study; use it with `with`. Units of earlier studies lie in `directory`."""
+  """Shows the progress of a study; use it with `with`. Units of earlier studies are in `directory`."""
 
   def __init__(self, console: Console, directory: pathlib.Path) -> None:
     self._console, self._directory = console, directory
@@ -131,7 +131,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
       from pipeline.study.folds import read_kept
 
       rides = read_kept(check_inputs(source.base, source.pattern), config.dataset)
-    _tell_setting(console, config, len(next(iter(rides.values()))))
+    _print_setting(console, config, len(next(iter(rides.values()))))
     units = output.path / _UNITS
     with StudyProgress(console, units) as progress:
       results = engine.run(config, rides, units, code_version(engine.__name__), progress)
@@ -145,7 +145,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
 
 
 def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> None:
-  """The tables with what they say, and what could not be measured."""
+  """The tables with their findings, and what could not be measured."""
   for table in study_tables(rows, about):
     console.print(_printed(table))
     for sentence in findings(StudyBlock(table.block), table.rows, about):
@@ -171,7 +171,7 @@ def print_markdown(directory: str, blocks: Sequence[str]) -> None:
       print(markdown(table))
 
 
-def _tell_setting(console: Console, config: RunConfig, rides: int) -> None:
+def _print_setting(console: Console, config: RunConfig, rides: int) -> None:
   study = config.study
   taken = f'{rides:,} rides' + (f', a sample of {study.max_rides:,} of them' if rides > study.max_rides else '')
   seeds = f'{study.seeds} seed{"s" if study.seeds > 1 else ""} × {study.folds} folds by time stamp'

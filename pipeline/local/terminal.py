@@ -7,15 +7,13 @@ import logging
 import os
 import pathlib
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.spinner import Spinner
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -34,44 +32,29 @@ _PLAIN_STEPS = frozenset({'BaselineStatistics', 'ServedModel', 'WarmStartModel'}
 """Look-ups; not worth a line where they take no time."""
 
 
-class LiveView:
+class LiveView(Progress):
   """Shows steps while they run; on a pipe, a line as each one ends."""
 
   def __init__(self, console: Console) -> None:
-    self._console = console
-    self._running: dict[str, float] = {}
-    self._live = Live(console=console, get_renderable=self._current, refresh_per_second=8, transient=True)
-
-  def __enter__(self) -> LiveView:
-    if self._console.is_terminal:
-      self._live.start()
-    return self
-
-  def __exit__(self, *_: object) -> None:
-    if self._live.is_started:
-      self._live.stop()
+    columns = (TextColumn('{task.description:<24}'), TextColumn('[bold]{task.elapsed:6.1f} s'))
+    spinner = SpinnerColumn(style='cyan')
+    super().__init__(spinner, *columns, console=console, transient=True, disable=not console.is_interactive)
+    self._running: dict[str, TaskID] = {}
 
   def started(self, name: str) -> None:
     """See `StepObserver`."""
-    self._running[name] = time.monotonic()
+    self._running[name] = self.add_task(name, total=None)
 
   def ended(self, step: Step) -> None:
     """See `StepObserver`."""
-    self._running.pop(step.name, None)
+    if (running := self._running.pop(step.name, None)) is not None:
+      self.remove_task(running)
     if _is_plain(step):
       return
     mark, color = _MARKS[step.state]
     line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
     line.append(f'  {step.state.value}' if step.state is not StepState.COMPLETE else '', style=color)
-    self._console.print(line)
-
-  def _current(self) -> RenderableType:
-    rows = Table.grid(padding=(0, 1))
-    for name, since in list(self._running.items()):
-      rows.add_row(
-        Spinner('dots', style='cyan'), f'{name:<24}', Text(f'{time.monotonic() - since:6.1f} s', style='bold')
-      )
-    return rows
+    self.console.print(line)
 
 
 def _is_plain(step: Step) -> bool:
@@ -95,7 +78,7 @@ def right(*names: str, no_wrap: bool = False) -> tuple[Column, ...]:
 
 
 def print_paths(console: Console, paths: Mapping[str, pathlib.Path | str | None]) -> None:
-  """Prints where things lie by their names, below this folder from here; those that are not `None`."""
+  """Prints where things are, by their names, below this folder from here; those that are not `None`."""
   table, here = Table.grid(padding=(0, 2)), pathlib.Path.cwd()
   for name, path in paths.items():
     if path:

@@ -43,7 +43,7 @@ _REGISTRATION_SECONDS = 30.0
 
 _TRIES = 10
 _PASSING = ('locked', 'concurrent', 'already exists', 'deadlock', 'duplicate key')
-"""What a client says whose first connection met another one's."""
+"""Words of the errors of a client whose first connection met another one's."""
 
 
 def plain_properties(node: mlmd_pb2.Context | mlmd_pb2.Execution | mlmd_pb2.Artifact) -> dict[str, Any]:
@@ -134,7 +134,12 @@ def _replace(message: protobuf.Message, old: str, new: str) -> None:
   """Replaces a character in all texts of a message, below it, too; the keys of maps are names and stay."""
   for field, value in message.ListFields():
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-      _replace_in_map(field, value, old, new)
+      kind = field.message_type.fields_by_name['value']
+      for key in value:
+        if kind.type == kind.TYPE_MESSAGE:
+          _replace(value[key], old, new)
+        elif kind.type == kind.TYPE_STRING:
+          value[key] = value[key].replace(old, new)
     elif field.type == field.TYPE_MESSAGE:
       for below in value if field.label == field.LABEL_REPEATED else [value]:
         _replace(below, old, new)
@@ -142,15 +147,6 @@ def _replace(message: protobuf.Message, old: str, new: str) -> None:
       value[:] = [text.replace(old, new) for text in value]
     elif field.type == field.TYPE_STRING and old in value:
       setattr(message, field.name, value.replace(old, new))
-
-
-def _replace_in_map(field: Any, values: Any, old: str, new: str) -> None:
-  kind = field.message_type.fields_by_name['value']
-  for key in values:
-    if kind.type == kind.TYPE_MESSAGE:
-      _replace(values[key], old, new)
-    elif kind.type == kind.TYPE_STRING:
-      values[key] = values[key].replace(old, new)
 
 
 RETRIES = 30
@@ -231,7 +227,7 @@ def open_store(metadata: Metadata, sqlite: str | os.PathLike[str], create: bool 
 
 
 def _reach(metadata: Metadata, where: str) -> None:
-  """A plain connection first, as MLMD's clients do not say what was wrong and may wait for minutes."""
+  """A plain connection first, as the errors of MLMD's clients name no reason and may take minutes."""
   try:
     socket.create_connection((metadata.host or '', metadata.server_port), timeout=_CONNECTION_SECONDS).close()
   except OSError as error:
@@ -262,7 +258,7 @@ def _sentence(metadata: Metadata, where: str, reason: str) -> str:
 
 @contextlib.contextmanager
 def _native_log() -> Iterator[Callable[[], str]]:
-  """Takes what the C++ client writes to standard error; it is the only one who says why."""
+  """Takes what the C++ client writes to standard error; it alone names the reason."""
   sys.stderr.flush()
   saved = os.dup(2)
   with tempfile.TemporaryFile() as file:

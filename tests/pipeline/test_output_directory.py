@@ -38,7 +38,7 @@ def test_a_bucket_is_refused(tmp_path, monkeypatch, command):
   monkeypatch.chdir(tmp_path)
   result = CliRunner().invoke(cli.main, [*command, 'gs://bucket/out'])
   assert result.exit_code == 2
-  assert "The output 'gs://bucket/out' does not lie on this machine" in result.output
+  assert "The output 'gs://bucket/out' is not on this machine" in result.output
   assert not list(tmp_path.iterdir())
 
 
