@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -90,10 +91,9 @@ def step_arguments(beam: Beam, step: str, context: BeamContext, bigquery: bool =
   elif isinstance(chosen, Workers):
     values |= _workers(chosen, context, f'{place}.{settings.engine.value}')
   try:
-    extra = flags(settings.extra) if settings.extra else []
+    return [*flags({**values, **settings.extra}), *([] if 'sdk_container_image' in values else [INSTALLED])]
   except OptionError as error:
     raise ConfigError(f'{place}.extra.{error}') from None
-  return [*_flags(values), *extra, *([] if 'sdk_container_image' in values else [INSTALLED])]
 
 
 def project_of(context: BeamContext) -> str:
@@ -144,19 +144,6 @@ def _workers(chosen: Workers, context: BeamContext, place: str) -> dict[str, Opt
   return {'sdk_container_image': image}
 
 
-def _flags(values: Mapping[str, Option]) -> list[str]:
-  """Settings as flags; a boolean one is a flag of its own, or its opposite for `use_public_ips`."""
-  flags = []
-  for name, value in values.items():
-    if value is False and name == 'use_public_ips':
-      flags.append('--no_use_public_ips')
-    elif isinstance(value, bool):
-      flags += [f'--{name}'] if value else []
-    elif value is not None:
-      flags.append(f'--{name}={value}')
-  return flags
-
-
 class OptionError(UserError):
   """An option that Beam does not have, or a value that it does not take; begins with the option's name."""
 
@@ -193,6 +180,7 @@ def flags(options: Mapping[str, Option]) -> list[str]:
   return found
 
 
+@functools.cache
 def _parser() -> argparse.ArgumentParser:
   """Beam's own, which judges the values; it raises instead of ending the process."""
   parsers: list[argparse.ArgumentParser] = []
@@ -207,7 +195,8 @@ def _as_flags(name: str, value: Option, action: argparse.Action) -> list[str]:
   if action.nargs == 0:
     if not isinstance(value, bool):
       raise OptionError(f'{name}: takes no value; write true, or leave it out, got {value!r}.')
-    return [f'--{name}'] if value else []
+    opposite = [f'--no_{name}'] if name == 'use_public_ips' else []
+    return [f'--{name}'] if value else opposite
   if isinstance(value, list):
     return [f'--{name}={item}' for item in value]
   return [f'--{name}={json.dumps(value) if isinstance(value, bool) else value}']

@@ -97,11 +97,11 @@ def _libraries() -> CheckResult:
   borrowed = _recorded().get('runtime')
   if not borrowed:
     return CheckResult(True, f"{loaded}, the system's own")
-  told = ', '.join(f'{package} {version}' for package, version in borrowed.items())
+  libraries = ', '.join(f'{package} {version}' for package, version in borrowed.items())
   old = _recorded().get('system_libc', 'an older one')
   return CheckResult(
     (pathlib.Path(sys.prefix) / 'lib' / 'runtime' / 'libc.so.6').is_file(),
-    f'{loaded} below {sys.prefix}, as the system has {old}: {told}',
+    f'{loaded} below {sys.prefix}, as the system has {old}: {libraries}',
     '`make reinstall`',
   )
 
@@ -175,7 +175,7 @@ def _rides() -> CheckResult:
   except DataSourceError as error:
     return CheckResult(False, str(error), '`make reinstall`')
   file = pathlib.Path(source.base) / source.pattern
-  return CheckResult(file.is_file(), f'the Chicago rides lie at {file}', 'tfx was installed without its examples.')
+  return CheckResult(file.is_file(), f'the Chicago rides are at {file}', 'tfx was installed without its examples.')
 
 
 def _make() -> CheckResult:

@@ -137,19 +137,13 @@ def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
       entry.started[:16].replace('T', ' '),
       f'[{color}]{entry.status}[/]' + (' (pruned)' if entry.pruned else ''),
       '' if entry.rows_kept is None else f'{entry.rows_kept:,}',
-      _rmse(entry),
+      '' if entry.rmse is None else f'{entry.rmse:.2f} [{entry.rmse_low:.2f}, {entry.rmse_high:.2f}]',
       entry.chosen or (f'bytes of {entry.restored_version}' if entry.restored_version else ''),
       {None: '', True: 'yes', False: 'no'}[entry.blessed],
       str(entry.pushed_version or ''),
       '[bold green]●[/]' if entry.serves else '',
     )
   return table
-
-
-def _rmse(entry: RunEntry) -> str:
-  if entry.rmse is None:
-    return ''
-  return f'{entry.rmse:.2f} [{entry.rmse_low:.2f}, {entry.rmse_high:.2f}]'.replace('[', r'\[')
 
 
 def _show(found: Provenance, config: RunConfig) -> None:

@@ -33,7 +33,7 @@ def run(
   output: str | None = None,
   threads: int | None = None,
 ) -> None:
-  """Predicts and says on standard error what came of it.
+  """Predicts, and prints on standard error what came of it.
 
   Args:
     model: a pushed version, the directory of the versions, or a `.tflite`.
@@ -54,8 +54,10 @@ def run(
       raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
   if found.dataset and found.dataset != dataset.name:
     console.print(f"Note: the model was trained on '{found.dataset}'; the config is that of '{dataset.name}'.")
-  workers = threads or _cores()
-  # LiteRT tells every process that it has a delegate.
+  # Where the system has it, only the cores that this process may use.
+  cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+  workers = threads or cores
+  # LiteRT logs in every process that it has a delegate.
   with terminal.captured():
     scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
   if output:
@@ -97,14 +99,9 @@ def _files(patterns: Sequence[str]) -> tuple[str, ...]:
   return tuple(files)
 
 
-def _cores() -> int:
-  """Those that this process may use, where the system tells."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
-
 @contextlib.contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int], None]]:
-  """Tells the rides so far and their rate, on a terminal."""
+  """Shows the rides so far and their rate, on a terminal."""
   if not console.is_terminal:
     yield lambda rows: None
     return

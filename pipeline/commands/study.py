@@ -84,10 +84,6 @@ class StudyProgress:
     self._console.print(f' {mark} {name:<48} {units:>3} units  {took}')
 
 
-_UNITS = 'units'
-"""Folder of the output directory in which finished units of work are kept."""
-
-
 def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Sequence[str]) -> tuple[str, ...]:
   """The overrides of a config that the command's options stand for, the user's own `--set` last.
 
@@ -132,7 +128,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
 
       rides = read_kept(check_inputs(source.base, source.pattern), config.dataset)
     _print_setting(console, config, len(next(iter(rides.values()))))
-    units = output.path / _UNITS
+    units = output.path / 'units'  # Of work; those that are finished.
     with StudyProgress(console, units) as progress:
       results = engine.run(config, rides, units, code_version(engine.__name__), progress)
     study_results.write(results, output.path, f'{datetime.datetime.now():%Y-%m-%d %H:%M}')
