@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability import python_urns
 
 from configs.base import nearest
 from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, Direct, Engine, Environment, Option, Workers
@@ -32,7 +33,6 @@ TFX ships itself to the workers unless an option says that they have it; this is
 DirectRunner nor any worker outside a container reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
 """
 
-_SUBPROCESS = 'beam:env:harness_subprocess_python:v1'
 _PROJECT = ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
 _REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
 
@@ -135,7 +135,7 @@ def _from_environment(names: Sequence[str]) -> str | None:
 
 def _workers(chosen: Workers, context: BeamContext, place: str) -> dict[str, Option]:
   if chosen.environment_type is Environment.SUBPROCESS:
-    return {'environment_type': _SUBPROCESS}
+    return {'environment_type': python_urns.SUBPROCESS_SDK}
   if chosen.environment_type is not Environment.DOCKER:
     return {}
   image = chosen.sdk_container_image or context.image

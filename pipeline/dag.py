@@ -1,7 +1,7 @@
 """The pipeline's DAG: one factory for all targets.
 
 A local run resolves by strategies of this project's own. Vertex compiles TFX's two strategies alone. Kubeflow Pipelines
-refuses Resolvers, and a step there can't ask for the artifacts of other runs: what serves is read from the push
+refuses Resolvers, and a step there can't look for the artifacts of other runs: what serves is read from the push
 destination, and there are no earlier statistics.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import signal
 import sys
 
 from configs.errors import FailedError, FareliteError, UserError
@@ -13,8 +14,6 @@ _ERROR_LINE = re.compile(r'^(?:[\w.]+\.)?(\w*(?:Error|Exception)): (.+)$', re.MU
 _BEAM_STEP = re.compile(r"\s*\[while running '[^]]*'?\]?\s*$")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FREE = 'Free some space and run again; finished steps are kept.'
-_INTERRUPTED = 130
-"""Exit code of a process that Ctrl-C ended: 128 and the number of the signal."""
 
 _PLACES = {
   errno.ENOENT: ('is not there', 'Check its name.'),
@@ -39,7 +38,7 @@ def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:
   program, or click prints it.
   """
   if isinstance(error, KeyboardInterrupt):
-    return '\nInterrupted; what was finished is kept.', _INTERRUPTED  # On a line of its own, after ^C.
+    return '\nInterrupted; what was finished is kept.', 128 + signal.SIGINT  # On a line of its own, after ^C.
   mine = error if isinstance(error, FareliteError) else _translated(error)
   return None if mine is None else (f'Error: {mine}', mine.exit_code)
 

@@ -17,7 +17,6 @@ from rich.markup import escape
 
 from components.ride_example_gen.spans import has_spans
 from configs import loading
-from configs.platform import Platform
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
@@ -54,10 +53,7 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
 def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:
   """Compiles a config and refuses what the linter finds.
 
-  Args:
-    config: the whole run; its platform is completed from the environment.
-    target: vertex or kfp.
-
+  Args: config: the whole run; its platform is completed from the environment.
   Raises `TargetError`, one sentence per finding.
   """
   platform = platform_settings(config.platform)
@@ -65,14 +61,7 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
     raise TargetError("Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'.")
   with console.status('loading TFX …'):
     terminal.prepare()
-    importlib.import_module('pipeline.cloud.lint')
-  return _linted(config, source, platform, target)
-
-
-def _linted(config: RunConfig, source: DataSource, platform: Platform, target: Target) -> CompiledPipeline:
-  terminal.prepare()
-  from pipeline.cloud import compiler, lint
-
+    from pipeline.cloud import compiler, lint
   compiled = compiler.compile_pipeline(config, source, platform, target)
   if findings := lint.lint(compiled):
     raise TargetError(f'{target.value} would refuse this pipeline:\n' + '\n'.join(f'  - {one}' for one in findings))
@@ -179,12 +168,9 @@ class RehearsalDirectory:
 def rehearse(target: Target, config: RunConfig, output: OutputDirectory, parallel: int) -> int:
   """Compiles, rehearses, shows what came of it.
 
-  Args:
-    target: vertex or kfp.
-    config: what to run; what it leaves open about the platform is filled in.
-    output: everything goes below; a second rehearsal finds what the first one made.
-    parallel: containers at a time.
+  What the config leaves open about the platform is filled in. A second rehearsal finds what the first one made.
 
+  Args: parallel: containers at a time.
   Returns the exit code: 0, or 1 where a task failed.
   """
   start = time.monotonic()
@@ -193,14 +179,14 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
   logs = output.logs / run_id
   logs.mkdir(parents=True, exist_ok=True)
   with terminal.captured(logs / 'rehearsal.log') as console:
-    with console.status('compiling …'):
-      from pipeline.rehearsal import dag_runner, image, spec
-      from pipeline.rehearsal.invocation import ArtifactStore
-      from pipeline.rehearsal.task_runner import Rehearsal
+    from pipeline.rehearsal import dag_runner, image, spec
+    from pipeline.rehearsal.invocation import ArtifactStore
+    from pipeline.rehearsal.task_runner import Rehearsal
 
-      source = dag_runner.staged(files_of(config.dataset, 'A rehearsal'), directory.buckets)
-      compiled = _compiled(config, source, target, f'{dag_runner.BUCKET}/pipeline')
-      write_compiled(compiled, directory.spec(target))
+    source = dag_runner.staged(files_of(config.dataset, 'A rehearsal'), directory.buckets)
+    filled_in = _filled_in(config, source, f'{dag_runner.BUCKET}/pipeline')
+    compiled = compile_checked(filled_in, source, target, console)
+    write_compiled(compiled, directory.spec(target))
     console.rule(
       f'[bold]{compiled.name}[/bold] for {target.value}, schema {compiled.spec["schemaVersion"]}', style='dim'
     )
@@ -225,12 +211,12 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
   return 0 if summary.status == 'complete' else 1
 
 
-def _compiled(config: RunConfig, source: DataSource, target: Target, default_root: str) -> CompiledPipeline:
+def _filled_in(config: RunConfig, source: DataSource, default_root: str) -> RunConfig:
   platform = platform_settings(config.platform)
   root, image = platform.pipeline_root or default_root, platform.image or 'farelite:rehearsal'
   platform = platform.model_copy(update={'image': image, 'pipeline_root': root})
   dataset = config.dataset.model_copy(update={'path': f'{source.base}/{source.pattern}'})
-  return _linted(config.model_copy(update={'dataset': dataset}), source, platform, target)
+  return config.model_copy(update={'dataset': dataset, 'platform': platform})
 
 
 def _summary(stage: Any, steps: list[Any], seconds: float) -> RehearsalRecord:

@@ -35,7 +35,7 @@ from pipeline.operations.store import MetadataStoreError, open_store, place
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
 _WIDTH = 240
-"""Columns where there is no terminal to ask."""
+"""Columns where there is no terminal."""
 
 
 def list_runs(where: str | None, as_json: bool) -> None:
@@ -45,8 +45,7 @@ def list_runs(where: str | None, as_json: bool) -> None:
   if as_json:
     click.echo(json.dumps([entry.model_dump() for entry in entries], indent=2, ensure_ascii=False))
   elif not entries:
-    where = place(config.metadata, output.metadata)
-    click.echo(f"No run of '{config.name}' in {where} yet; `farelite run` makes one.")
+    click.echo(f"No run of '{config.name}' in {place(config.metadata, output.metadata)} yet; `farelite run` makes one.")
   else:
     _console().print(_table(entries, config))
 

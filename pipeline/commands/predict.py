@@ -33,15 +33,9 @@ def run(
   output: str | None = None,
   threads: int | None = None,
 ) -> None:
-  """Predicts, and prints on standard error what came of it.
+  """Predicts, and prints on standard error what came of it; arguments as of the command line.
 
-  Args:
-    model: a pushed version, the directory of the versions, or a `.tflite`.
-    rides: CSV or Parquet files, or globs of them.
-    config: a file or preset for the dataset; by default what was kept beside the model.
-    overrides: `dataset.key=value` texts.
-    output: `*.csv` or `*.parquet`; CSV on standard output by default.
-    threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
+  Args: threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
   """
   console = Console(stderr=True, highlight=False)
   start = time.monotonic()

@@ -35,7 +35,7 @@ def run(
     plan = make_plan(config, source, ledger)
     verdicts = decide(config.retraining.triggers, situation(config, plan, ledger, output, now))
     if force:
-      verdicts = (*verdicts, Verdict('force', True, 'Asked for by --force.'))
+      verdicts = (*verdicts, Verdict('force', True, '--force was given.'))
     commands_run.show_window(session, plan)
     for verdict in verdicts:
       mark = '[green]●[/]' if verdict.fires else '[dim]○[/]'

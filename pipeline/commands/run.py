@@ -115,9 +115,9 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
         check_inputs(source.base, source.pattern)
       yield session
     except (IngestionError, MetadataStoreError) as error:
-      from pipeline.local import run as local_run
+      from pipeline.local.summary import summarize
 
-      local_run.fail(config, output, str(error))
+      summarize(config, [], str(error), anomalies=False, after={}).write(output.summary)
       raise
 
 
@@ -127,16 +127,22 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   Args: job: runs the pipeline, calls the observer, and returns the summary.
   Returns the exit code, as of `run`. Raises `MetadataStoreError` where the metadata store can't be used.
   """
-  config, console = session.config, session.console
+  config, output, console = session.config, session.output, session.console
   with console.status('loading TFX …'):
+    from pipeline.commands.operations import remove_expired
     from pipeline.operations.store import open_store
+    from pipeline.report.page import write
 
-    open_store(config.metadata, session.output.metadata)
+    open_store(config.metadata, output.metadata)
   with LiveView(console) as view:
     summary = job(view)
-  page = _report(session)
+  page = None
+  with _or_warned(console, 'The report could not be written'):
+    page = write(output.path)
   if config.retention.after_run:
-    _prune(session)
+    with _or_warned(console, 'Old runs could not be removed'):
+      store = open_store(config.metadata, output.metadata)
+      console.print(f'\nretention {escape(remove_expired(store, config, output))}')
   _show_outcome(session, summary, page)
   return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
 
@@ -153,29 +159,14 @@ def show_config(session: Session) -> None:
   console.rule(style='dim')
 
 
-def _report(session: Session) -> pathlib.Path | None:
-  """The page of the run; a run is not lost with its page."""
-  from pipeline.report.page import write
-
+@contextlib.contextmanager
+def _or_warned(console: Console, what: str) -> Iterator[None]:
+  """A run is not lost with what comes after it: an error there is logged, and printed as a warning."""
   try:
-    return write(session.output.path)
+    yield
   except Exception as error:
-    logging.getLogger(__name__).exception('The report could not be written.')
-    session.console.print(f' [yellow]![/] The report could not be written: {escape(str(error))}')
-    return None
-
-
-def _prune(session: Session) -> None:
-  """Retention after the run; a run is not lost with it."""
-  from pipeline.commands.operations import remove_expired
-  from pipeline.operations.store import open_store
-
-  try:
-    store = open_store(session.config.metadata, session.output.metadata)
-    session.console.print(f'\nretention {escape(remove_expired(store, session.config, session.output))}')
-  except Exception as error:
-    logging.getLogger(__name__).exception('Retention failed.')
-    session.console.print(f' [yellow]![/] Old runs could not be removed: {escape(str(error))}')
+    logging.getLogger(__name__).exception('%s.', what)
+    console.print(f' [yellow]![/] {what}: {escape(str(error))}')
 
 
 def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None) -> None:

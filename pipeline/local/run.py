@@ -85,11 +85,6 @@ def run(
   return result
 
 
-def fail(config: RunConfig, output: OutputDirectory, reason: str) -> None:
-  """Writes the summary of a run that ended before its first step."""
-  summary.summarize(config, [], reason, anomalies=False, after={}).write(output.summary)
-
-
 def _run_steps(
   config: RunConfig, source: DataSource, output: OutputDirectory, run_id: str, observer: StepObserver
 ) -> tuple[list[Step], dict[str, list[str]], StepFailedError | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
@@ -13,8 +14,6 @@ from tfx.proto.orchestration import pipeline_pb2
 from configs.errors import FailedError
 from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.operations.store import connect, plain_properties
-
-_RUN_ID = 'pipeline-run-id'
 
 
 class StepFailedError(FailedError):
@@ -45,7 +44,9 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     Raises `StepFailedError` where a step raised; the steps after it do not run.
     """
     del run_options
-    runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_id})
+    runtime_parameter_utils.substitute_runtime_parameter(
+      pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
+    )
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     mlmd = _StoreHandle(self._connection)
     for node in pipeline.nodes:

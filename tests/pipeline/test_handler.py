@@ -85,7 +85,7 @@ def _run_raising(path: tuple[str, ...], error: BaseException) -> Result:
 
 
 @pytest.mark.parametrize('path', _ALL, ids=' '.join)
-def test_every_command_tells_one_sentence(path):
+def test_every_command_prints_one_sentence(path):
   """A new command is a new case of this test."""
   for error, line, code in (
     (UserError('A mistake of yours.', 'Fix it.'), 'Error: A mistake of yours. Fix it.', 2),
@@ -108,7 +108,7 @@ def test_a_fault_of_the_program_keeps_its_traceback():
   assert _run_raising(('features',), error).exception is error
 
 
-def test_every_error_of_the_tree_is_told():
+def test_every_error_of_the_tree_is_printed():
   """Oracle: the branch's exit code; the drawing is held to the classes by `tests/configs/test_errors.py`."""
   for branch, code in ((UserError, 2), (FailedError, 1)):
     kind = type('OfABranchError', (branch,), {})
@@ -154,7 +154,7 @@ def _raised(action: Callable[[], Any]) -> Exception:
     ),
   ],
 )  # fmt: skip
-def test_what_a_user_causes_is_told(action, sentence, code, tmp_path):
+def test_what_a_user_causes_is_printed(action, sentence, code, tmp_path):
   (tmp_path / 'file').touch()
   (tmp_path / 'bytes').write_bytes(b'\xff')
   found = message_and_exit_code(_raised(lambda: action(tmp_path)))
@@ -195,7 +195,7 @@ def test_no_command_keeps_a_list_of_what_it_may_raise():
   assert set(_except_lists()) == _LISTS
 
 
-def test_commands_tell_no_error_themselves():
+def test_commands_print_no_error_themselves():
   """Neither do they translate one into click's, nor write it to standard error."""
   for file in sorted(_FOLDER.rglob('*.py')):
     text = file.read_text(encoding='utf-8')
