@@ -101,7 +101,7 @@ def build_nodes(
   Raises `ConfigError` where an engine can't run as `config.beam` says.
   """
   ingest = _ingestion(config, source, target)
-  checks, gate, schema = _validation(config, ingest, target)
+  checks, anomaly_gate, schema = _validation(config, ingest, target)
   features = FeatureEngineering(
     examples=ingest.outputs['examples'],
     schema=schema,
@@ -110,16 +110,16 @@ def build_nodes(
     slices=config.evaluation.slices,
     code_version=step_version(FeatureEngineering),
   )
-  features.add_upstream_node(gate)
+  features.add_upstream_node(anomaly_gate)
   graph, examples, reduction = _transformed(config, features)
   trainer, warm_start = _training(config, graph, examples, places, target)
-  served, evaluator, *others = _evaluation(config, ingest, trainer, places, target)
+  served, evaluator, *base = _evaluation(config, ingest, trainer, places, target)
   rewriter, gate, pusher = _release(config, ingest, graph, examples, trainer, evaluator, places, push_nonce)
   if target is Target.LOCAL:
     # One after another: the errors are known before the conversion, which may fail.
     rewriter.add_upstream_node(served)
-  evaluation, release = [served, evaluator, *others], [rewriter, gate, pusher]
-  nodes = [ingest, *checks, features, *reduction, *warm_start, trainer, *evaluation, *release]
+  trained = [*reduction, *warm_start, trainer]
+  nodes = [ingest, *checks, features, *trained, served, evaluator, *base, rewriter, gate, pusher]
   context = context or BeamContext(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, context, bigquery=source.bigquery is not None)
   return nodes

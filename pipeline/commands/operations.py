@@ -290,12 +290,10 @@ def _sentence(planned: Removals, output: OutputDirectory, verb: str) -> str:
 
 
 def _list(planned: Removals, output: OutputDirectory) -> None:
-  for version in planned.versions:
-    click.echo(f'  version   {output.serving / str(version)}')
-  for path in planned.paths:
-    click.echo(f'  artifact  {path}')
-  for path in planned.files:
-    click.echo(f'  file      {path}')
+  pushed = [output.serving / str(version) for version in planned.versions]
+  for kind, paths in {'version': pushed, 'artifact': planned.paths, 'file': planned.files}.items():
+    for path in paths:
+      click.echo(f'  {kind:<8}  {path}')
 
 
 def _bytes(folders: Iterable[pathlib.Path]) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
-
 from rich.console import Console
 from rich.markup import escape
 
@@ -25,18 +23,12 @@ def run(directory: str, against: str | None = None) -> None:
     from pipeline.report.page import write, write_comparison
 
     try:
-      if against is None:
-        _print_place(console, write(directory))
-        return
-      page = write_comparison(directory, against)
+      page = write(directory) if against is None else write_comparison(directory, against)
     except OSError as error:
       raise UserError(f"The report of '{directory}' can't be written: {error.strerror or error}.") from error
-    _compare(console, directory, against)
-    _print_place(console, page)
-
-
-def _print_place(console: Console, page: pathlib.Path) -> None:
-  console.print(f'[dim]report[/]  {escape(str(page))} ({page.stat().st_size / 1000:,.0f} KB)', soft_wrap=True)
+    if against is not None:
+      _compare(console, directory, against)
+    console.print(f'[dim]report[/]  {escape(str(page))} ({page.stat().st_size / 1000:,.0f} KB)', soft_wrap=True)
 
 
 def _compare(console: Console, directory: str, against: str) -> None:

@@ -43,7 +43,6 @@ RUNNING = 'running'
 ROLLED_BACK = 'rolled_back'
 """States of a run's entry besides those of a summary."""
 
-
 _VERSIONS = frozenset({'pushed_version', 'restored_version', 'replaced_version'})
 
 Version = Annotated[int | None, BeforeValidator(lambda text: text or None)]

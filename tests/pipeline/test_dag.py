@@ -159,7 +159,7 @@ def _edges(pipeline: tfx_pipeline.Pipeline) -> dict[str, str]:
 
 
 def _expected(target: Target, changes: dict[str, str] | None = None) -> dict[str, str]:
-  """The tables; locally, where steps run one after another, the conversion waits so that the errors are known before."""
+  """The tables; locally, where steps run one after another, the conversion waits so that the errors come first."""
   edges = TARGETS[target] | (changes or {})
   wait = ', after ServedModel' if target is Target.LOCAL else ''
   return edges | {'QuantizationRewriter': edges['QuantizationRewriter'] + wait}
