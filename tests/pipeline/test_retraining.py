@@ -160,7 +160,7 @@ def _retrain(days: Days, output: OutputDirectory, monkeypatch, *overrides: str, 
   """The exit code, and the verdicts that the run was begun with; `None` where none was."""
   begun = []
 
-  def perform(session, config, plan, ledger, output, now, verdicts=()):
+  def perform(session, plan, ledger, now, verdicts=()):
     begun.append([verdict.trigger for verdict in verdicts if verdict.fires])
     return 7
 
@@ -236,13 +236,13 @@ def test_nothing_was_run_yet(days, output):
 
 def test_a_run_on_a_window_ends_early_or_is_performed(days, output, monkeypatch):
   performed = []
-  monkeypatch.setattr(commands_run, 'perform_window', lambda *given: performed.append(given[2]) or 3)
+  monkeypatch.setattr(commands_run, 'perform_window', lambda *given: performed.append(given[1]) or 3)
   source = data_source(days.config.dataset.path)
   with commands_run.opened(days.config, source, output) as session:
-    assert commands_run.run_window(session, days.config, source, output) == 3
+    assert commands_run.run_window(session) == 3
     days.ledger = Ledger.load(output.ledger)
     days.run(status='not_blessed')
-    assert commands_run.run_window(session, days.config, source, output) == 0
+    assert commands_run.run_window(session) == 0
   [plan] = performed
   assert [span.label for span in plan.window.spans] == ['2026-03-01', '2026-03-02', '2026-03-03']
   assert json.loads(output.summary.read_text())['ended_early']

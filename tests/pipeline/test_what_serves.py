@@ -170,9 +170,9 @@ def _no_new_data(made: MadeStore) -> int | None:
   ledger = Ledger(made.output.ledger, runs=[LedgerRun(NOON, {1: 'a'}, 's', 'not_blessed')])
   sentence = commands_run.no_new_data(_plan(), ledger, made.output)
   assert sentence is not None
-  told = re.search(r'Version (\d+) goes on serving\.$', sentence)
-  assert told or sentence.endswith('No model serves.')
-  return int(told[1]) if told else None
+  serves = re.search(r'Version (\d+) goes on serving\.$', sentence)
+  assert serves or sentence.endswith('No model serves.')
+  return int(serves[1]) if serves else None
 
 
 def _retraining(made: MadeStore) -> int | None:
