@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pkgutil
 from collections.abc import Collection, Mapping, Sequence
@@ -89,17 +88,12 @@ _MODULE = 'transforms.blocks.{}'
 """All of them count in the digest of a step's code, which reads such texts: `pipeline.code_version`."""
 
 
-@functools.cache
-def _all_blocks() -> dict[str, Block]:
-  found = {module.name for module in pkgutil.iter_modules(blocks.__path__)}
-  names = [name for name in Features.model_fields if name in found]
-  return {name: cast(Block, importlib.import_module(_MODULE.format(name))) for name in names}
-
-
 def _blocks(features: Features) -> list[tuple[Block, Any]]:
   """The blocks that are on, each with its settings, in vector order."""
-  settings = [(module, getattr(features, name)) for name, module in _all_blocks().items()]
-  return [(module, block) for module, block in settings if block.enabled]
+  modules = {module.name for module in pkgutil.iter_modules(blocks.__path__)}
+  settings = {name: getattr(features, name) for name in Features.model_fields if name in modules}
+  enabled = {_MODULE.format(name): block for name, block in settings.items() if block.enabled}
+  return [(cast(Block, importlib.import_module(path)), block) for path, block in enabled.items()]
 
 
 def catalogue(dataset: Dataset, features: Features, keep: Collection[str] | None = None) -> tuple[Feature, ...]:
