@@ -80,8 +80,9 @@ _FIELDS = ('mean', 'scale', 'boundaries')
 def named(constants: Constants) -> Constants:
   """The same constants under names that `read_constants` finds; called while `preprocessing_fn` is traced."""
   values = {field: getattr(constants, field) for field in _FIELDS}
-  known = {field: tf.cast(value, tf.float32) for field, value in values.items() if value is not None}
-  return Constants(**{field: tf.identity(value, name=_PREFIX + field) for field, value in known.items()})
+  known = {field: value for field, value in values.items() if value is not None}
+  tensors = {field: tf.identity(tf.cast(value, tf.float32), name=_PREFIX + field) for field, value in known.items()}
+  return Constants(**tensors)
 
 
 def read_constants(transform_fn: str) -> Constants:
