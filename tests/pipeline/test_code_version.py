@@ -54,7 +54,7 @@ from models.serving import fake_quantized
 from models.training import predict
 from pipeline import dag
 from pipeline.code_version import closure, code_version, run_version, step_roots, step_version
-from transforms.blocks.temporal import temporal
+from transforms.blocks.temporal import engineer as temporal
 from transforms.catalogue import categoricals
 from transforms.engineering import catalogue
 from transforms.in_memory import fit_constants
