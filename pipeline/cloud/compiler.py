@@ -48,7 +48,7 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   spec = job['pipelineSpec']
   _uncache(spec, NEVER_CACHED)
   if source.bigquery and source.version is None:
-    # Its rows may have changed since, and no parameter of the step would tell.
+    # Its rows may have changed since, which no parameter of the step shows.
     _uncache(spec, [INGESTION])
   if WINDOW_KEY in spec['root']['dag']['tasks'][INGESTION]['inputs']['parameters']:
     # The step itself looks which files are there, so no driver does, and no fingerprint of theirs is in its cache key.

@@ -30,21 +30,14 @@ def connect(platform: Platform) -> kfp.Client:
       'No Kubeflow endpoint: set platform.kfp.endpoint or FARELITE_KFP_ENDPOINT, such as http://localhost:8080 behind '
       'kubectl port-forward --namespace kubeflow service/ml-pipeline-ui 8080:80.'
     )
-  _check_answers(endpoint)
+  try:  # The client itself tries for half a minute before it gives up.
+    urllib3.PoolManager().request('HEAD', endpoint, retries=False, timeout=10.0, redirect=False)
+  except (urllib3.exceptions.HTTPError, ValueError) as error:
+    reason = str(error).split('>: ')[-1]  # urllib3 begins with the address of an object in memory.
+    raise SubmissionError(f"Nobody answers at the Kubeflow endpoint '{endpoint}': {reason}") from error
   return kfp.Client(
     host=endpoint, namespace=platform.kfp.namespace or 'kubeflow', existing_token=os.environ.get(TOKEN) or None
   )
-
-
-def _check_answers(endpoint: str) -> None:
-  """The client itself tries for half a minute before it gives up."""
-  try:
-    urllib3.PoolManager().request('HEAD', endpoint, retries=False, timeout=10.0, redirect=False)
-  except (urllib3.exceptions.HTTPError, ValueError) as error:
-    # urllib3 begins with the address of an object in memory.
-    raise SubmissionError(
-      f"Nobody answers at the Kubeflow endpoint '{endpoint}': {str(error).split('>: ')[-1]}"
-    ) from error
 
 
 def submit(compiled: CompiledPipeline, platform: Platform) -> Submission:
@@ -54,7 +47,7 @@ def submit(compiled: CompiledPipeline, platform: Platform) -> Submission:
   """
   client = connect(platform)
   name = f'{compiled.name}-{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}'
-  with compiled.file() as package, told(' the run', f' at {platform.kfp.endpoint}'):
+  with compiled.file() as package, refusals_reported(' the run', f' at {platform.kfp.endpoint}'):
     run = client.create_run_from_pipeline_package(
       str(package),
       run_name=name,
@@ -67,18 +60,15 @@ def submit(compiled: CompiledPipeline, platform: Platform) -> Submission:
 
 
 @contextlib.contextmanager
-def told(what: str = '', where: str = '') -> Iterator[None]:
-  """Refusals of the cluster as one `SubmissionError`; it tells what was refused, and where nobody answers."""
+def refusals_reported(what: str = '', where: str = '') -> Iterator[None]:
+  """Raises a refusal of the cluster as a `SubmissionError`, with what was refused and where nobody answers."""
   try:
     yield
   except kfp_server_api.ApiException as error:
-    raise SubmissionError(f'Kubeflow Pipelines refused{what}: {error.status} {_reason(error)}') from error
+    # Without headers and the rest of a trace.
+    text = error.body or error.reason or ''
+    text = text.decode(errors='replace') if isinstance(text, bytes) else str(text)
+    reason = ' '.join(text.split())[:500]
+    raise SubmissionError(f'Kubeflow Pipelines refused{what}: {error.status} {reason}') from error
   except (urllib3.exceptions.HTTPError, TimeoutError) as error:
     raise SubmissionError(f"Kubeflow Pipelines can't be reached{where}: {error}") from error
-
-
-def _reason(error: kfp_server_api.ApiException) -> str:
-  """What a refusal says, without headers and the rest of a trace."""
-  text = error.body or error.reason or ''
-  text = text.decode(errors='replace') if isinstance(text, bytes) else str(text)
-  return ' '.join(text.split())[:500]

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import compiler_utils
@@ -20,7 +19,7 @@ from tfx.utils import import_utils
 from configs.base import nearest
 from models.whole_files import is_bucket
 from pipeline.cloud.compiled import CompiledPipeline
-from pipeline.rehearsal.spec import texts_in
+from pipeline.rehearsal.spec import schema_title, texts_in
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 _LOCAL = re.compile(r'(/|~/|\.{1,2}/|file://)[\w.]')
@@ -159,9 +158,7 @@ def _artifact_types(spec: Mapping[str, Any]) -> Iterator[str]:
   for name, component in sorted(spec.get('components', {}).items()):
     for side in ('inputDefinitions', 'outputDefinitions'):
       for key, artifact in component.get(side, {}).get('artifacts', {}).items():
-        schema = artifact.get('artifactType', {})
-        title = schema.get('schemaTitle') or yaml.safe_load(schema.get('instanceSchema', '{}')).get('title', '')
-        titles.setdefault(title, f'{name}.{key}')
+        titles.setdefault(schema_title(artifact.get('artifactType', {})), f'{name}.{key}')
   for title, where in titles.items():
     if _import_problem(compiler_utils.TITLE_TO_CLASS_PATH.get(title, title)):
       yield f"{where} has the artifact type '{title}', which does not import; TYPE_NAME has to be package.Class."
@@ -182,10 +179,10 @@ def _paths(compiled: CompiledPipeline) -> Iterator[str]:
     where = _SETTING.get(key, f'{name}.{key}')
     for _, text in texts_in(_constant(parameter)):
       if compiled.pipeline_root and text.startswith(f'{compiled.pipeline_root}/'):
-        continue  # What is wrong with it was said of the root.
+        continue  # `_header` reports what is wrong with the root.
       if _LOCAL.match(text):
         yield (
-          f"{where}: '{text}' lies on this machine, and no step in the cloud sees it; copy it to a bucket and name "
+          f"{where}: '{text}' is on this machine, and no step in the cloud sees it; copy it to a bucket and name "
           'it as gs://BUCKET/...'
         )
       elif key in _SETTING and is_bucket(text) and not _BUCKET.match(text):
@@ -200,10 +197,7 @@ def _task_parameters(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, Mappin
 
 
 def _constant(parameter: Mapping[str, Any]) -> Any:
-  """A parameter's constant, in either schema."""
-  value = parameter.get('runtimeValue', {})
-  constant = value.get('constantValue', value.get('constant'))
-  return constant.get('stringValue') if isinstance(constant, Mapping) else constant
+  return parameter.get('runtimeValue', {}).get('constant')
 
 
 def _parameters(compiled: CompiledPipeline) -> Iterator[str]:
@@ -216,6 +210,6 @@ def _parameters(compiled: CompiledPipeline) -> Iterator[str]:
   for name in sorted(set(declared) - given):
     yield f"The RuntimeParameter '{name}' has no value (TFX's compiler drops defaults); put its value in the config."
   for name, key, parameter in _task_parameters(compiled.spec):
-    asked = parameter.get('componentInputParameter')
-    if asked is not None and asked not in declared:
-      yield f"{name}.{key} asks for the RuntimeParameter '{asked}', which the spec does not declare."
+    runtime = parameter.get('componentInputParameter')
+    if runtime is not None and runtime not in declared:
+      yield f"{name}.{key} refers to the RuntimeParameter '{runtime}', which the spec does not declare."

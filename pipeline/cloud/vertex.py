@@ -15,20 +15,13 @@ from configs.platform import Platform
 from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.settings import Submission, SubmissionError, TargetError
 
-_NO_CREDENTIALS = (
-  "No credentials for Google Cloud: run 'gcloud auth application-default login', or name a key file in "
-  'GOOGLE_APPLICATION_CREDENTIALS.'
-)
-
 
 def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: Any = None) -> aiplatform.PipelineJob:
   """The client's job of a compiled pipeline; nothing is sent yet.
 
   Args:
     platform: completed settings; the project and the region go to the client alone.
-    credentials: of google-auth; its defaults where there are none.
-
-  Raises `TargetError` where project, region or credentials are missing.
+    credentials: as of `connect`, which also says what is raised.
   """
   vertex, credentials = platform.vertex, connect(platform, credentials)
   with compiled.file() as template:
@@ -45,12 +38,24 @@ def pipeline_job(compiled: CompiledPipeline, platform: Platform, credentials: An
 
 
 def connect(platform: Platform, credentials: Any = None) -> Any:
-  """Tells the client where to ask, as whom; returns the credentials. Raises `TargetError` where one is missing."""
+  """Sets up the client; returns the credentials.
+
+  Args: credentials: of google-auth; where there are none, those that Google's clients find: a key file, the account of
+    gcloud, the machine's own.
+
+  Raises `TargetError` where project, region or credentials are missing.
+  """
   vertex = platform.vertex
   for value, name in ((vertex.project, 'project'), (vertex.region, 'region')):
     if value is None:
       raise TargetError(f'No {name} for Vertex AI: set platform.vertex.{name} or FARELITE_{name.upper()}.')
-  credentials = credentials or default_credentials()
+  try:
+    credentials = credentials or google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])[0]
+  except google.auth.exceptions.DefaultCredentialsError:
+    raise TargetError(
+      "No credentials for Google Cloud: run 'gcloud auth application-default login', or name a key file in "
+      'GOOGLE_APPLICATION_CREDENTIALS.'
+    ) from None
   # REST, as it passes proxies; the endpoint is the region's where none is named.
   aiplatform.init(
     project=vertex.project,
@@ -62,14 +67,6 @@ def connect(platform: Platform, credentials: Any = None) -> Any:
   return credentials
 
 
-def default_credentials() -> Any:
-  """Where Google's clients look: a key file, the account of gcloud, the machine's own; `TargetError` where none are."""
-  try:
-    return google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])[0]
-  except google.auth.exceptions.DefaultCredentialsError:
-    raise TargetError(_NO_CREDENTIALS) from None
-
-
 def submit(compiled: CompiledPipeline, platform: Platform, credentials: Any = None) -> Submission:
   """Starts a run and returns at once.
 
@@ -77,18 +74,18 @@ def submit(compiled: CompiledPipeline, platform: Platform, credentials: Any = No
   `SubmissionError` where Vertex refused the run, or can't be reached.
   """
   job = pipeline_job(compiled, platform, credentials)
-  with told(' the run', f' as {platform.vertex.project}'):
+  with refusals_reported(' the run', f' as {platform.vertex.project}'):
     job.submit(service_account=platform.vertex.service_account, network=platform.vertex.network)
   return Submission(job.resource_name, job._dashboard_uri())
 
 
 @contextlib.contextmanager
-def told(what: str = '', where: str = '') -> Iterator[None]:
-  """Refusals of Vertex as one `SubmissionError`; it tells what was refused, and where nobody answers."""
+def refusals_reported(what: str = '', where: str = '') -> Iterator[None]:
+  """Raises a refusal of Vertex as a `SubmissionError`, with what was refused and where nobody answers."""
   try:
     yield
   except exceptions.GoogleAPICallError as error:
     raise SubmissionError(f'Vertex AI refused{what}: {error.message}') from error
   except (google.auth.exceptions.GoogleAuthError, exceptions.RetryError, OSError) as error:
-    said = (str(error).splitlines() or [type(error).__name__])[0]
-    raise SubmissionError(f"Vertex AI can't be reached{where}: {said}") from error
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    raise SubmissionError(f"Vertex AI can't be reached{where}: {reason}") from error

@@ -22,8 +22,6 @@ from pipeline.rehearsal.spec import DagTask, SpecError, TaskFailedError
 
 _ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
 _IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')
-
-
 _EXCEPTION = re.compile(r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Exit|Interrupt)): ?(?P<text>.*)$')
 _MISSING_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _LOST_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
@@ -36,8 +34,7 @@ _SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -1
 
 def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ()) -> str:
   """Why a step failed, in one sentence without its name, what its inputs lack, and where its log lies."""
-  reason = _reason(_tail(log), exit_code)
-  return ' '.join((reason, *lost_inputs, f'Its log: {log}'))
+  return ' '.join((_reason(_tail(log), exit_code), *lost_inputs, f'Its log: {log}'))
 
 
 def _reason(lines: Sequence[str], exit_code: int) -> str:
@@ -47,21 +44,16 @@ def _reason(lines: Sequence[str], exit_code: int) -> str:
   text = _BEAM_STEP.sub('', last['text']).strip() if last else ''
   missing = _MISSING_MODULE.search(text) or (None if last else _MISSING_MODULE.search('\n'.join(lines[-3:])))
   if missing:
-    return _missing_module(missing['module'])
-  lost = _LOST_FILE.search(text)
-  if lost:
+    if missing['module'].split('.')[0] in _ROOMS:
+      return f"the module '{missing['module']}' is not in the wheel; give its folder an __init__.py."
+    return f"the module '{missing['module']}' is not in the image; add its package to setup.py and the lock."
+  if lost := _LOST_FILE.search(text):
     return f"'{lost['path']}' is not there: a pod has only what came through its inputs (exit code {exit_code})."
   if last:
-    told = text.rstrip('.') if ' ' in text else f'{last["kind"]}: {text}'.rstrip(': ')
-    return f'{told} (exit code {exit_code}).'
+    reason = text.rstrip('.') if ' ' in text else f'{last["kind"]}: {text}'.rstrip(': ')
+    return f'{reason} (exit code {exit_code}).'
   meaningful = next((line.strip() for line in reversed(lines) if line.strip()), 'it said nothing')
   return f'ended with exit code {exit_code}: {meaningful}.'
-
-
-def _missing_module(module: str) -> str:
-  if module.split('.')[0] in _ROOMS:
-    return f"the module '{module}' is not in the wheel; give its folder an __init__.py."
-  return f"the module '{module}' is not in the image; add its package to setup.py and the lock."
 
 
 def _tail(log: pathlib.Path) -> list[str]:
@@ -149,8 +141,8 @@ def run_task(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> 
     if 'container' in task.executor:
       outcome = _run_container(stage, task, done)
     else:
-      find = _resolve if 'resolver' in task.executor else _import
-      outcome = TaskOutcome(_execution(stage, task, find(stage, task, done), cached=True))
+      found = _resolve(stage, task, done) if 'resolver' in task.executor else _import(stage, task)
+      outcome = TaskOutcome(_execution(stage, task, found, cached=True))
   except SpecError as error:
     raise TaskFailedError(str(error)) from None
   stage.store.record(outcome.execution)
@@ -177,9 +169,8 @@ def _resolve(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> 
   return found
 
 
-def _import(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
+def _import(stage: Rehearsal, task: DagTask) -> Mapping[str, Sequence[Artifact]]:
   """One artifact that is there already."""
-  del done
   importer = task.executor['importer']
   [key] = task.output_artifacts
   uri = str(invocation.constant(importer['artifactUri'], stage.pipeline))
@@ -200,33 +191,32 @@ def _import(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> M
 def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   spec = task.executor['container']
   inputs = invocation.inputs(task, stage.pipeline, done)
-  _refuse_local_paths({key: _plain(value) for key, value in _parameters(inputs).items()})
+  _refuse_local_paths(inputs['parameterValues'])
   _refuse_local_paths({'args': spec.get('args', []), 'env': spec.get('env', [])})
   _refuse_lost_inputs(stage, task, done)
   scratch = rehearsal_image.Scratch(stage.scratch / task.name).fresh()
-  where = invocation.places(stage.target, stage.pipeline, stage.run, task.name, scratch.temporary)
-  outputs = invocation.outputs(task, where, stage.store.new_name)
-  for key in outputs['artifacts']:
-    # A bucket has no directories that would have to be there first.
-    stage.buckets.path(f'{where.root}/{key}').mkdir(parents=True, exist_ok=True)
-  stage.buckets.path(where.output_file).parent.mkdir(parents=True, exist_ok=True)
+  outputs = invocation.outputs(task, stage.pipeline, stage.run, stage.target, scratch.temporary, stage.store.new_name)
+  # A bucket has no directories that would have to be there first.
+  for value in outputs['artifacts'].values():
+    stage.buckets.path(value['artifacts'][0]['uri']).mkdir(parents=True, exist_ok=True)
+  file = stage.buckets.path(outputs['outputFile'])
+  file.parent.mkdir(parents=True, exist_ok=True)
   stage.log(task.name).write_bytes(b'')
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
   if hook and stage.target.facts.driver_spans:
     _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
     # What Vertex changes by the driver's word before it looks into the cache and runs the executor.
-    written = _written(stage, where)
-    values = inputs.get('parameterValues', {}) | written.get('parameterValues', {})
+    written = _written(stage, file)
+    values = inputs['parameterValues'] | written.get('parameterValues', {})
     inputs, outputs = inputs | {'parameterValues': values}, invocation.merged(outputs, written)
   key = invocation.fingerprint(stage.pipeline.name, task, inputs)
   earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
   if earlier:
-    taken = _execution(stage, task, earlier.outputs, cached=True, parameters=earlier.parameters, fingerprint=key)
-    return TaskOutcome(taken)
+    return TaskOutcome(earlier.model_copy(update={'run': stage.run, 'task': task.name, 'cached': True}))
   started = datetime.datetime.now()
   _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
   start_up = seconds_until_executor(stage.log(task.name), started)
-  written = _written(stage, where)
+  written = _written(stage, file)
   outputs = invocation.merged(outputs, written)
   made = {
     name: [artifact | {'files': stage.buckets.files(artifact['uri'])} for artifact in value['artifacts']]
@@ -235,15 +225,6 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   parameters = _output_parameters(stage, task, outputs, written)
   execution = _execution(stage, task, made, cached=False, parameters=parameters, fingerprint=key)
   return TaskOutcome(execution, start_up, _left_behind(scratch))
-
-
-def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any]:
-  return inputs.get('parameterValues') or inputs.get('parameters', {})
-
-
-def _plain(value: Any) -> Any:
-  """A parameter's value, whichever schema it has."""
-  return next(iter(value.values()), None) if isinstance(value, dict) else value
 
 
 def _refuse_local_paths(content: Mapping[str, Any]) -> None:
@@ -293,12 +274,13 @@ def _call(
     'pipeline_task_uuid': f'{task.name}-{stage.run}',
   }
   text = rehearsal_spec.executor_input(content)
-  command = rehearsal_spec.resolved([*spec.get('command', []), *spec.get('args', [])], content, text, names)
+  words = [*spec.get('command', []), *spec.get('args', [])]
+  command = [rehearsal_spec.resolved(word, content, names).replace('{{$}}', text) for word in words]
   given = {variable['name']: variable.get('value', '') for variable in spec.get('env', [])}
   variables = rehearsal_image.environment(scratch, stage.image.binaries, {**stage.variables, **given})
   log = stage.log(task.name)
   code = stage.containers.run(
-    [stage.buckets.localized(argument) for argument in command],
+    [stage.buckets.localized(word) for word in command],
     {name: stage.buckets.localized(value) for name, value in variables.items()},
     scratch.work,
     log,
@@ -312,9 +294,8 @@ def _call(
     raise TaskFailedError(f'{opened} Its log: {log}')
 
 
-def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]:
+def _written(stage: Rehearsal, file: pathlib.Path) -> dict[str, Any]:
   """The output metadata, in the spec's URIs; empty where the step wrote none, which the launchers take."""
-  file = stage.buckets.path(where.output_file)
   if not file.exists():
     return {}
   return rehearsal_spec.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
@@ -342,10 +323,9 @@ def _parsed(text: str) -> Any:
 
 def _left_behind(scratch: rehearsal_image.Scratch) -> list[str]:
   """Files in the working and the home directory; caches, which hidden folders are, don't count."""
-  found = []
-  for directory in (scratch.work, scratch.home):
-    for path in sorted(directory.rglob('*')):
-      inner = path.relative_to(directory)
-      if path.is_file() and not inner.parts[0].startswith('.'):
-        found.append(str(inner))
-  return found
+  return [
+    str(inner)
+    for directory in (scratch.work, scratch.home)
+    for path in sorted(directory.rglob('*'))
+    if path.is_file() and not (inner := path.relative_to(directory)).parts[0].startswith('.')
+  ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
+from collections.abc import Callable
 from typing import Any
 
 import kfp
 
 from configs.platform import Platform
 from pipeline.cloud.compiled import CompiledPipeline
-from pipeline.cloud.kfp import connect, told
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
+from pipeline.cloud.kfp import connect, refusals_reported
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State, check_new, named
 
 _MARK = 'Farelite retrains '
 _PAGE = 100
@@ -30,68 +32,65 @@ class KfpSchedules(Schedules):
     self._platform = platform
     self._cluster_zone = cluster_zone
 
+  @functools.cached_property
+  def _client(self) -> kfp.Client:
+    return connect(self._platform)
+
   def create(self, name: str, cron: Cron, compiled: CompiledPipeline) -> Schedule:
     """Creates a recurring run: one run at a time, and what was missed while paused is not made up for.
 
     Raises `ScheduleError` where the cluster's clock is another one, or there is a schedule of this name.
     """
     _check_zone(cron, self._cluster_zone)
-    client = connect(self._platform)
-    if any(run.display_name == name for run in self._runs(client)):
-      raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
-    with compiled.file() as package, told():
-      experiment = client.create_experiment(
+    check_new(name, [run.display_name for run in self._runs()])
+    with compiled.file() as package, refusals_reported():
+      experiment = self._client.create_experiment(
         self._platform.kfp.experiment or compiled.name, namespace=self._platform.kfp.namespace
       )
-      run = client.create_recurring_run(
+      run = self._client.create_recurring_run(
         experiment_id=experiment.experiment_id,
         job_name=name,
         description=f'{_MARK}{cron.expression} {cron.zone}',
-        cron_expression=cron.six_fields(),
+        cron_expression=f'0 {cron.five_fields()}',  # Seconds come first.
         max_concurrency=1,
         no_catchup=True,
         pipeline_package_path=str(package),
         pipeline_root=compiled.pipeline_root,
         service_account=self._platform.kfp.service_account,
       )
-    return self._schedule(run)
+    return _schedule(run)
 
   def all(self) -> tuple[Schedule, ...]:
-    return tuple(self._schedule(run) for run in self._runs(connect(self._platform)))
+    return tuple(map(_schedule, self._runs()))
 
   def pause(self, name: str) -> Schedule:
-    return self._changed(name, 'disable_recurring_run')
+    return self._changed(name, self._client.disable_recurring_run)
 
   def resume(self, name: str) -> Schedule:
-    return self._changed(name, 'enable_recurring_run')
+    return self._changed(name, self._client.enable_recurring_run)
 
   def delete(self, name: str) -> Schedule:
-    client = connect(self._platform)
-    run = self._named(client, name)
-    with told():
-      client.delete_recurring_run(run.recurring_run_id)
-    return self._schedule(run)
+    run = self._named(name)
+    with refusals_reported():
+      self._client.delete_recurring_run(run.recurring_run_id)
+    return _schedule(run)
 
-  def _changed(self, name: str, method: str) -> Schedule:
-    client = connect(self._platform)
-    run = self._named(client, name)
-    with told():
-      getattr(client, method)(run.recurring_run_id)
-      return self._schedule(client.get_recurring_run(run.recurring_run_id))
+  def _changed(self, name: str, change: Callable[[str], object]) -> Schedule:
+    run = self._named(name)
+    with refusals_reported():
+      change(run.recurring_run_id)
+      return _schedule(self._client.get_recurring_run(run.recurring_run_id))
 
-  def _named(self, client: kfp.Client, name: str) -> Any:
-    runs = {run.display_name: run for run in self._runs(client)}
-    if name not in runs:
-      raise ScheduleError(f"There is no schedule '{name}' on this cluster; there: {', '.join(runs) or 'none'}.")
-    return runs[name]
+  def _named(self, name: str) -> Any:
+    return named(name, {run.display_name: run for run in self._runs()}, 'on this cluster')
 
-  def _runs(self, client: kfp.Client) -> list[Any]:
+  def _runs(self) -> list[Any]:
     """The recurring runs with this project's mark, page by page."""
     found: list[Any] = []
     token = ''
-    with told():
+    with refusals_reported():
       while True:
-        page = client.list_recurring_runs(
+        page = self._client.list_recurring_runs(
           page_token=token, page_size=_PAGE, namespace=self._platform.kfp.namespace, sort_by='created_at'
         )
         found += [run for run in page.recurring_runs or [] if (run.description or '').startswith(_MARK)]
@@ -99,11 +98,11 @@ class KfpSchedules(Schedules):
         if not token:
           return found
 
-  def _schedule(self, run: Any) -> Schedule:
-    expression, _, zone = (run.description or '').removeprefix(_MARK).rpartition(' ')
-    enabled = run.mode != 'DISABLE' and run.status != 'DISABLED'
-    state = State.ACTIVE if enabled else State.PAUSED
-    return Schedule(run.display_name, ScheduleTarget.KFP, expression, zone, state, run.recurring_run_id)
+
+def _schedule(run: Any) -> Schedule:
+  expression, _, zone = (run.description or '').removeprefix(_MARK).rpartition(' ')
+  state = State.PAUSED if run.mode == 'DISABLE' or run.status == 'DISABLED' else State.ACTIVE
+  return Schedule(run.display_name, ScheduleTarget.KFP, expression, zone, state, run.recurring_run_id)
 
 
 def _check_zone(cron: Cron, cluster_zone: str) -> None:

@@ -9,8 +9,8 @@ from google.cloud import aiplatform
 
 from configs.platform import Platform
 from pipeline.cloud.compiled import CompiledPipeline
-from pipeline.cloud.vertex import connect, pipeline_job, told
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
+from pipeline.cloud.vertex import connect, pipeline_job, refusals_reported
+from pipeline.schedule.cron import Cron, Schedule, Schedules, ScheduleTarget, State, check_new, named
 
 _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 
@@ -18,7 +18,7 @@ _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 class VertexSchedules(Schedules):
   """The pipeline schedules of one project and region; where these or credentials are missing, it is a `TargetError`.
 
-  Args: credentials: of google-auth; its defaults where there are none.
+  Args: credentials: as of `pipeline.cloud.vertex.connect`.
   """
 
   def __init__(self, platform: Platform, credentials: Any = None) -> None:
@@ -30,9 +30,8 @@ class VertexSchedules(Schedules):
 
     Raises `ScheduleError` where there is a schedule of this name.
     """
-    if any(schedule.display_name == name for schedule in self._schedules()):
-      raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
-    with told():
+    check_new(name, [schedule.display_name for schedule in self._schedules()])
+    with refusals_reported():
       job = pipeline_job(compiled, self._platform, self._credentials)
       made = job.create_schedule(
         cron=f'TZ={cron.zone} {cron.five_fields()}',
@@ -49,31 +48,28 @@ class VertexSchedules(Schedules):
 
   def pause(self, name: str) -> Schedule:
     found = self._named(name)
-    with told():
+    with refusals_reported():
       found.pause()
     return _schedule(found, State.PAUSED)
 
   def resume(self, name: str) -> Schedule:
     found = self._named(name)
-    with told():
+    with refusals_reported():
       found.resume(catch_up=False)
     return _schedule(found, State.ACTIVE)
 
   def delete(self, name: str) -> Schedule:
     found = self._named(name)
     schedule = _schedule(found)
-    with told():
+    with refusals_reported():
       found.delete()
     return schedule
 
   def _named(self, name: str) -> aiplatform.PipelineJobSchedule:
-    there = {schedule.display_name: schedule for schedule in self._schedules()}
-    if name not in there:
-      raise ScheduleError(f"There is no schedule '{name}' in this project; there: {', '.join(there) or 'none'}.")
-    return there[name]
+    return named(name, {schedule.display_name: schedule for schedule in self._schedules()}, 'in this project')
 
   def _schedules(self) -> list[aiplatform.PipelineJobSchedule]:
-    with told():
+    with refusals_reported():
       connect(self._platform, self._credentials)
       return list(aiplatform.PipelineJobSchedule.list())
 
@@ -81,6 +77,5 @@ class VertexSchedules(Schedules):
 def _schedule(found: aiplatform.PipelineJobSchedule, state: State | None = None) -> Schedule:
   zoned = _ZONED.fullmatch(found.cron)
   zone, cron = zoned.groups() if zoned else ('UTC', found.cron)
-  if state is None:
-    state = State.ACTIVE if found.state.name == 'ACTIVE' else State.PAUSED
+  state = state or (State.ACTIVE if found.state.name == 'ACTIVE' else State.PAUSED)
   return Schedule(found.display_name, ScheduleTarget.VERTEX, cron, zone, state, found.resource_name)
