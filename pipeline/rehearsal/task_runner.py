@@ -29,15 +29,11 @@ _ABSL = re.compile(r'^[IWEF](\d{4} \d\d:\d\d:\d\d\.\d{6}) .*\] (?P<text>.*)$')
 _BEAM_STEP = re.compile(r"\s*\[while running '[^]]*'?\]?\s*$")
 _ROOMS = ('components', 'configs', 'models', 'pipeline', 'transforms')
 _TAIL_BYTES = 200_000
-_SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -15: 'was told to end (signal 15)'}
-
-
-def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ()) -> str:
-  """Why a step failed, in one sentence without its name, what its inputs lack, and where its log lies."""
-  return ' '.join((_reason(_tail(log), exit_code), *lost_inputs, f'Its log: {log}'))
+_SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -15: 'was ended (signal 15)'}
 
 
 def _reason(lines: Sequence[str], exit_code: int) -> str:
+  """Why a step failed, in one sentence without its name."""
   if exit_code in _SIGNALS:
     return f'{_SIGNALS[exit_code]}.'
   last = next((match for line in reversed(lines) if (match := _EXCEPTION.match(line))), None)
@@ -62,7 +58,7 @@ def _tail(log: pathlib.Path) -> list[str]:
   return log.read_bytes()[-_TAIL_BYTES:].decode('utf-8', errors='replace').splitlines()
 
 
-def opened_as_local(log: pathlib.Path) -> str | None:
+def _opened_as_local(log: pathlib.Path) -> str | None:
   """A sentence about the first place where the step opened a bucket as a local file, or `None`."""
   for line in _tail(log):
     if line.startswith(MARK):
@@ -71,15 +67,8 @@ def opened_as_local(log: pathlib.Path) -> str | None:
   return None
 
 
-def seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> float | None:
-  """Seconds from the start of the process until TFX handed over to the executor: the price of a process of its own.
-
-  Args:
-    log: of the step, with the time stamps of absl.
-    started: local time.
-
-  Returns seconds, or `None` where the process did not come that far, or is not TFX's.
-  """
+def _seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> float | None:
+  """From the local start time of the process until TFX's hand-over to the executor; `None` if it came to none."""
   for line in _tail(log):
     match = _ABSL.match(line)
     if match and match['text'].startswith('Starting executor'):
@@ -94,7 +83,7 @@ class Rehearsal:
 
   Attributes:
     target: whose launcher is followed.
-    buckets: where their URIs lie.
+    buckets: the folders that stand for their URIs.
     store: what earlier tasks and rehearsals made.
     scratch: a directory for what goes with a pod.
     logs: a directory with one log for each task.
@@ -215,7 +204,7 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
     return TaskOutcome(earlier.model_copy(update={'run': stage.run, 'task': task.name, 'cached': True}))
   started = datetime.datetime.now()
   _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
-  start_up = seconds_until_executor(stage.log(task.name), started)
+  start_up = _seconds_until_executor(stage.log(task.name), started)
   written = _written(stage, file)
   outputs = invocation.merged(outputs, written)
   made = {
@@ -286,11 +275,14 @@ def _call(
     log,
   )
   if code:
-    empty = _empty_artifacts(stage, task, done)
-    # Which may be why it failed.
-    lost = [f"{producer} left no file in its '{key}' ({artifact['uri']})." for key, producer, artifact in empty]
-    raise TaskFailedError(stage.buckets.globalized(sentence(log, code, lost)))
-  if opened := opened_as_local(log):
+    # An input without a file may be why it failed.
+    lost = [
+      f"{producer} left no file in its '{key}' ({artifact['uri']})."
+      for key, producer, artifact in _empty_artifacts(stage, task, done)
+    ]
+    text = ' '.join((_reason(_tail(log), code), *lost, f'Its log: {log}'))
+    raise TaskFailedError(stage.buckets.globalized(text))
+  if opened := _opened_as_local(log):
     raise TaskFailedError(f'{opened} Its log: {log}')
 
 

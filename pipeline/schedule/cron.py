@@ -55,10 +55,7 @@ class Cron:
         raise ScheduleError(
           f"The {name} '{field}' is an extension that not every scheduler knows; write plain numbers."
         )
-    try:
-      zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-      raise ScheduleError(f"Unknown time zone '{zone}'. Use an IANA name such as America/New_York.") from None
+    zone_named(zone)
     try:
       cronsim.CronSim(expression, _ANY_DAY)
     except cronsim.CronSimError as error:
@@ -116,6 +113,14 @@ class Cron:
     simulated = cronsim.CronSim(self.expression, _ANY_DAY)
     weekdays = {int(day) % 7 for day in simulated.weekdays}  # type: ignore[arg-type]
     return tuple(map(sorted, (simulated.minutes, simulated.hours, simulated.days, simulated.months, weekdays)))
+
+
+def zone_named(name: str, option: str = '') -> zoneinfo.ZoneInfo:
+  """A time zone by its IANA name. Raises `ScheduleError`, with the option that gave the name, where there is none."""
+  try:
+    return zoneinfo.ZoneInfo(name)
+  except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+    raise ScheduleError(f"Unknown time zone '{name}'{option}. Use an IANA name such as America/New_York.") from None
 
 
 def _refusal(expression: str, error: cronsim.CronSimError) -> str:
