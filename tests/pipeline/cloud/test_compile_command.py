@@ -1,4 +1,4 @@
-"""`farelite compile`: mistakes are told before anything is written."""
+"""`farelite compile`: mistakes are reported before anything is written."""
 
 from __future__ import annotations
 
