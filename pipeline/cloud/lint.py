@@ -35,7 +35,7 @@ def lint(compiled: CompiledPipeline) -> list[str]:
     return malformed
   sentences = [
     *_header(compiled),
-    *(sentence for name, executor in _executors(compiled.spec) for sentence in _executor(name, executor, compiled)),
+    *_executors(compiled),
     *_wiring(compiled.spec),
     *_artifact_types(compiled.spec),
     *_user_functions(compiled.spec),
@@ -47,11 +47,11 @@ def lint(compiled: CompiledPipeline) -> list[str]:
 
 def _malformed(compiled: CompiledPipeline) -> list[str]:
   """What strict parsing refuses: a field that the format does not know, or a value of another type."""
-  parts = [(compiled.spec, pipeline_spec_pb2.PipelineSpec())]
-  if compiled.job is not None:
-    parts.append((compiled.job, pipeline_spec_pb2.PipelineJob()))
-  if isinstance(compiled.spec, Mapping) and 'deploymentSpec' in compiled.spec:
-    parts.append((compiled.spec['deploymentSpec'], pipeline_spec_pb2.PipelineDeploymentConfig()))
+  parts = (
+    (compiled.spec, pipeline_spec_pb2.PipelineSpec()),
+    (compiled.job or {}, pipeline_spec_pb2.PipelineJob()),
+    (compiled.spec.get('deploymentSpec', {}), pipeline_spec_pb2.PipelineDeploymentConfig()),
+  )
   sentences = []
   for content, message in parts:
     try:
@@ -78,24 +78,18 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
     )
 
 
-def _executors(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-  """Steps' names and how each one runs."""
-  executors = spec.get('deploymentSpec', {}).get('executors', {})
-  for name, component in sorted(spec.get('components', {}).items()):
-    label = component.get('executorLabel', '')
-    if label in executors:
-      yield name, executors[label]
+def _executors(compiled: CompiledPipeline) -> Iterator[str]:
+  """How each step runs."""
+  executors, facts = compiled.spec.get('deploymentSpec', {}).get('executors', {}), compiled.target.facts
+  for name, component in sorted(compiled.spec.get('components', {}).items()):
+    executor = executors.get(component.get('executorLabel'), {})
+    if 'resolver' in executor and not facts.resolves:
+      yield f"{name} is a Resolver, which {facts.title} can't run; read what an earlier run left by a step."
+    if 'container' in executor:
+      yield from _container(name, executor['container'])
 
 
-def _executor(name: str, executor: Mapping[str, Any], compiled: CompiledPipeline) -> Iterator[str]:
-  if 'resolver' in executor:
-    if not compiled.target.facts.resolves:
-      title = compiled.target.facts.title
-      yield f"{name} is a Resolver, which {title} can't run; read what an earlier run left by a step."
-    return
-  container = executor.get('container')
-  if container is None:
-    return
+def _container(name: str, container: Mapping[str, Any]) -> Iterator[str]:
   if not container.get('image'):
     yield f'{name} has no image; set platform.image or FARELITE_IMAGE.'
   hook = container.get('lifecycle', {}).get('preCacheCheck', {})

@@ -207,11 +207,8 @@ def _holds(clause: re.Match[str], artifact: Artifact) -> bool:
   if clause['key']:
     value = artifact.get('metadata', {}).get(clause['key'])
     return str(value) == clause['value'] if clause['kind'] == 'string' else value == float(clause['value'])
-  if clause['field'] == 'schema_title':
-    return schema_title(artifact['type']) == clause['value']
-  if clause['field'] == 'state':
-    return clause['value'] == 'LIVE'
-  return artifact['name'] == clause['value']
+  facts = {'schema_title': schema_title(artifact['type']), 'state': 'LIVE', 'name': artifact['name']}
+  return facts[clause['field']] == clause['value']
 
 
 def fingerprint(pipeline: str, task: DagTask, inputs: Mapping[str, Any]) -> str:

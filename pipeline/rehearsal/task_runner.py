@@ -7,7 +7,7 @@ import datetime
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.places import Target
@@ -182,7 +182,7 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   inputs = invocation.inputs(task, stage.pipeline, done)
   _refuse_local_paths(inputs['parameterValues'])
   _refuse_local_paths({'args': spec.get('args', []), 'env': spec.get('env', [])})
-  _refuse_lost_inputs(stage, task, done)
+  empty = _empty_inputs(stage, task, done)
   scratch = rehearsal_image.Scratch(stage.scratch / task.name).fresh()
   outputs = invocation.outputs(task, stage.pipeline, stage.run, stage.target, scratch.temporary, stage.store.new_name)
   # A bucket has no directories that would have to be there first.
@@ -193,7 +193,7 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   stage.log(task.name).write_bytes(b'')
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
   if hook and stage.target.facts.driver_spans:
-    _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
+    _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, empty)
     # What Vertex changes by the driver's word before it looks into the cache and runs the executor.
     written = _written(stage, file)
     values = inputs['parameterValues'] | written.get('parameterValues', {})
@@ -203,7 +203,7 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   if earlier:
     return TaskOutcome(earlier.model_copy(update={'run': stage.run, 'task': task.name, 'cached': True}))
   started = datetime.datetime.now()
-  _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
+  _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, empty)
   start_up = _seconds_until_executor(stage.log(task.name), started)
   written = _written(stage, file)
   outputs = invocation.merged(outputs, written)
@@ -224,25 +224,22 @@ def _refuse_local_paths(content: Mapping[str, Any]) -> None:
       )
 
 
-def _refuse_lost_inputs(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> None:
-  """An artifact that had files when it was made and has none now."""
-  for key, producer, artifact in _empty_artifacts(stage, task, done):
-    if artifact['files']:
-      raise TaskFailedError(
-        f"its input '{key}' from {producer} has lost its files: {artifact['uri']} had {artifact['files']}, and "
-        f'there is none at {stage.buckets.path(artifact["uri"])} now.'
-      )
-
-
-def _empty_artifacts(
-  stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]
-) -> Iterator[tuple[str, str, Artifact]]:
-  """Inputs that hold no file: key, producer and artifact."""
+def _empty_inputs(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> list[str]:
+  """A sentence for each input that was made without a file; raises where one had files and has none now."""
+  sentences = []
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
     producer = reference['taskOutputArtifact']['producerTask']
     for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
-      if not stage.buckets.files(artifact['uri']):
-        yield key, producer, artifact
+      uri = artifact['uri']
+      if stage.buckets.files(uri):
+        continue
+      if artifact['files']:
+        raise TaskFailedError(
+          f"its input '{key}' from {producer} has lost its files: {uri} had {artifact['files']}, and there is none at "
+          f'{stage.buckets.path(uri)} now.'
+        )
+      sentences.append(f"{producer} left no file in its '{key}' ({uri}).")
+  return sentences
 
 
 def _call(
@@ -251,9 +248,9 @@ def _call(
   spec: Mapping[str, Any],
   content: dict[str, Any],
   scratch: rehearsal_image.Scratch,
-  done: Mapping[str, Execution],
+  empty: Sequence[str],
 ) -> None:
-  """Runs a command of the spec as a process; raises where it does not end with 0."""
+  """Runs a command of the spec as a process; raises where it does not end with 0, for which `empty` may be why."""
   names = {
     'pipeline_job_name': f'{stage.pipeline.name}-{stage.run}',
     'pipeline_job_resource_name': f'{stage.pipeline.name}-{stage.run}',
@@ -275,12 +272,7 @@ def _call(
     log,
   )
   if code:
-    # An input without a file may be why it failed.
-    lost = [
-      f"{producer} left no file in its '{key}' ({artifact['uri']})."
-      for key, producer, artifact in _empty_artifacts(stage, task, done)
-    ]
-    text = ' '.join((_reason(_tail(log), code), *lost, f'Its log: {log}'))
+    text = ' '.join((_reason(_tail(log), code), *empty, f'Its log: {log}'))
     raise TaskFailedError(stage.buckets.globalized(text))
   if opened := _opened_as_local(log):
     raise TaskFailedError(f'{opened} Its log: {log}')

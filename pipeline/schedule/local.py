@@ -176,6 +176,4 @@ def machine_zone() -> datetime.tzinfo:
     with pathlib.Path('/etc/localtime').open('rb') as file:
       return zoneinfo.ZoneInfo.from_file(file)
   except (OSError, ValueError):
-    zone = datetime.datetime.now().astimezone().tzinfo
-    assert zone is not None
-    return zone
+    return datetime.datetime.now().astimezone().tzinfo or datetime.timezone.utc
