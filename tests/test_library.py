@@ -224,7 +224,7 @@ def test_whatever_holds_the_rows_the_rides_are_the_same(change):
     np.testing.assert_array_equal(found[name], column, err_msg=name)
 
 
-def test_rows_that_break_a_rule_are_told_and_left_out():
+def test_rows_that_break_a_rule_are_reported_and_left_out():
   frame, _ = _frame(4)
   frame.iloc[1, frame.columns.get_loc('fare_amount')] = -1.0
   frame.iloc[2, frame.columns.get_loc('pickup_datetime')] = 'yesterday'

@@ -120,10 +120,10 @@ def _keeper_in_a_cloud(target: ScheduleTarget, config: RunConfig, cluster_zone: 
 
   platform = platform_settings(config.platform)
   if target is ScheduleTarget.KFP:
-    from pipeline.schedule.kfp import KfpSchedules
+    from pipeline.cloud.kfp import KfpSchedules
 
     return KfpSchedules(platform, cluster_zone)
-  from pipeline.schedule.vertex import VertexSchedules
+  from pipeline.cloud.vertex import VertexSchedules
 
   return VertexSchedules(platform)
 
