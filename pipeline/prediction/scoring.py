@@ -49,7 +49,7 @@ class Scorer:
     """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
 
     Args:
-      block: its malformed lines lie among its rows.
+      block: its malformed lines are among its rows.
       first_row: `row` of the file's first row.
 
     Raises `IngestionError` where a column's type can't be what it should be; `LiteFileError` where the model fails on

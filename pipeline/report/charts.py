@@ -164,13 +164,13 @@ def draw_hours(hours: Sequence[Hour], currency: str, label: str) -> Markup:
 
 def _drawn_hour(frame: Frame, hour: Hour, currency: str) -> Markup:
   x, (low, high) = frame.x(hour.hour), hour.half
-  told = f'{hour.hour} h: {interval(hour.mean)} {currency}, {counted(hour.rides, "ride")}'
+  tooltip = f'{hour.hour} h: {interval(hour.mean)} {currency}, {counted(hour.rides, "ride")}'
   bar = element(
     'rect', x=x - 5, y=frame.y(high), width=10, height=max(frame.y(low) - frame.y(high), 1.0), class_='half'
   )
   whisker = line(x, frame.y(hour.mean.bottom), x, frame.y(hour.mean.top), 'whisker s0')
   dot = element('circle', cx=x, cy=frame.y(hour.mean.value), r=3, class_='fill s0')
-  return element('g', element('title', told), bar, whisker, dot)
+  return element('g', element('title', tooltip), bar, whisker, dot)
 
 
 ROW = 34.0
@@ -219,8 +219,8 @@ def _reduced(after: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
   """The graph without edges that a longer way says already; steps that are not in it are left out."""
   above: dict[str, set[str]] = {}
   edges: dict[str, set[str]] = {}
-  for name, told in after.items():
-    direct = {step for step in told if step in above}
+  for name, before in after.items():
+    direct = {step for step in before if step in above}
     above[name] = direct.union(*(above[step] for step in direct))
     edges[name] = {step for step in direct if not any(step in above[other] for other in direct)}
   return edges

@@ -70,7 +70,7 @@ class RunComparison:
 
   first: Side
   second: Side
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   outcomes: Table
   settings: tuple[Difference, ...]
   variants: Table | None
@@ -88,7 +88,7 @@ def compare(first: RunRecord, second: RunRecord) -> RunComparison:
   return RunComparison(
     first=a,
     second=b,
-    told=_told(a, b, settings),
+    sentences=_sentences(a, b, settings),
     outcomes=_outcomes(a, b),
     settings=settings,
     variants=_variants(a, b),
@@ -97,13 +97,13 @@ def compare(first: RunRecord, second: RunRecord) -> RunComparison:
   )
 
 
-def _told(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
-  told = [_error_sentence(a, b)]
+def _sentences(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
+  sentences = [_error_sentence(a, b)]
   first, second = a.chosen, b.chosen
   if first and second and first.bytes and second.bytes:
-    told.append(f'A ships {first.name} in {size(first.bytes)}, B ships {second.name} in {size(second.bytes)}.')
-  told.append(f'{counted(len(settings), "setting")} {"differs" if len(settings) == 1 else "differ"}.')
-  return tuple(sentence for sentence in told if sentence)
+    sentences.append(f'A ships {first.name} in {size(first.bytes)}, B ships {second.name} in {size(second.bytes)}.')
+  sentences.append(f'{counted(len(settings), "setting")} {"differs" if len(settings) == 1 else "differ"}.')
+  return tuple(sentence for sentence in sentences if sentence)
 
 
 def _error_sentence(a: Side, b: Side) -> str:

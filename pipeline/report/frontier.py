@@ -101,7 +101,7 @@ class Point:
     on_frontier: no other variant is both more accurate and cheaper.
     within_budget: whether it keeps every limit.
     chosen: whether it was chosen.
-    told: what a pointer over it shows.
+    tooltip: what a pointer over it shows.
   """
 
   name: str
@@ -111,7 +111,7 @@ class Point:
   on_frontier: bool
   within_budget: bool
   chosen: bool
-  told: str
+  tooltip: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +219,7 @@ def _staircase(frame: Frame, points: Sequence[Point]) -> Markup:
 def _marks(frame: Frame, point: Point) -> list[Markup]:
   x, y = frame.x(point.cost), frame.y(point.ratio.value)
   color = f's{point.color}'
-  title = element('title', point.told)
+  title = element('title', point.tooltip)
   if point.ratio.value > frame.y.high:
     shape = element(
       'path', title, d=f'M{x - 5:.1f} {y + 9:.1f}L{x:.1f} {y:.1f}L{x + 5:.1f} {y + 9:.1f}Z', class_=f'fill {color}'

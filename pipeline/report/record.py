@@ -28,7 +28,7 @@ _ABSENT = object()
 """In the place of what a config does not have."""
 
 _LONGEST = 160
-"""Characters of a value; of more, the beginning is told."""
+"""Characters of a value; of more, the beginning is shown."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ class RunRecord:
     return datetime.datetime.fromtimestamp(self.output.summary.stat().st_mtime)
 
   def steps(self) -> tuple[StepRecord, ...]:
-    """The steps that ended, in their order; of a summary that does not list them, what its timings tell."""
+    """The steps that ended, in their order; of a summary that does not list them, what its timings show."""
     if self.summary.steps is not None:
       return self.summary.steps
     timings = self.summary.timings
@@ -134,14 +134,14 @@ class RunRecord:
     return found
 
   def artifact(self, step: str, key: str) -> pathlib.Path | None:
-    """The folder of an output artifact of this run, wherever the output directory lies by now.
+    """The folder of an output artifact of this run, wherever the output directory is by now.
 
-    Returns `None` if the run did not come to it. A summary that does not say where artifacts lie is an older one: then
+    Returns `None` if the run did not come to it. A summary that does not name its artifacts is an older one: then
     it is the newest on the disk.
     """
-    told, own = self.summary.artifacts, _OWN_KEYS.get((step, key), '')
-    if told is not None or own in self.summary.model_fields_set:
-      uri = told.get(step, {}).get(key) if told is not None else getattr(self.summary, own)
+    uris, own = self.summary.artifacts, _OWN_KEYS.get((step, key), '')
+    if uris is not None or own in self.summary.model_fields_set:
+      uri = uris.get(step, {}).get(key) if uris is not None else getattr(self.summary, own)
       return self.moved(uri) if uri else None
     if step not in self.summary.timings:
       return None
@@ -193,7 +193,7 @@ GATE, REWRITER = 'CompressionGate', 'QuantizationRewriter'
 
 
 def read_variants(record: RunRecord) -> CompressionRecord | None:
-  """Reads the gate's report; without one, what the summary or the rewriter tells; `None` if no variant was made.
+  """Reads the gate's report; without one, what the summary or the rewriter has; `None` if no variant was made.
 
   Raises `RecordError` where the file is there and is none.
   """

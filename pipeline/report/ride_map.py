@@ -94,7 +94,7 @@ def draw_map(
     latitude: float64 degrees [rides], finite.
     errors: float64 [rides], prediction minus fare.
     shades: the colours.
-    landmarks: drawn where they lie on the map.
+    landmarks: drawn where they are on the map.
     currency: of the errors.
     label: what the map shows, for who can't see it.
 

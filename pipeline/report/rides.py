@@ -93,7 +93,7 @@ def read_rides(record: RunRecord, variants: CompressionRecord | None) -> Predict
 
 
 def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]], resamples: int) -> dict[str, Estimate]:
-  """The RMSE of slices with 95 % intervals, as the gate would tell them.
+  """The RMSE of slices with 95 % intervals, as the gate computes them.
 
   Args:
     slices: by name: `feature` and `value` of what the rides of a slice share.
@@ -106,7 +106,7 @@ def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]],
 
 
 def paired_ratio(rides: PredictedRides, others: PredictedRides, resamples: int) -> Estimate | None:
-  """The ratio of two RMSEs on the same rides with its 95 % interval, as the gate would tell it.
+  """The ratio of two RMSEs on the same rides with its 95 % interval, as the gate computes it.
 
   The interval takes `resamples` draws. Returns `None` where they are not the same rides in the same order, or the other
   model makes no error.

@@ -161,14 +161,14 @@ class Picture:
   Attributes:
     title: above it.
     drawn: SVG.
-    told: below it.
+    caption: below it.
     name: of its file, where it has one of its own.
     legend: names by the class of their colour.
   """
 
   title: str
   drawn: Markup
-  told: str = ''
+  caption: str = ''
   name: str = ''
   legend: tuple[tuple[str, str], ...] = ()
 

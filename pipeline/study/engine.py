@@ -31,7 +31,7 @@ _BLOCKS = {
 
 
 class StudyObserver(Protocol):
-  """Who is told of the progress."""
+  """Who follows the progress."""
 
   def planned(self, units: int, kept: int) -> None:
     """How many units of work there are, and how many of them an earlier study left."""

@@ -48,7 +48,7 @@ class FareModels:
     self._loops: dict[int, RepeatedTraining] = {}
 
   def fit(self, rides: Rides, seed: int, training: Training | None = None) -> tuple[keras.Model, dict[str, float]]:
-    """A model trained on `rides`, valid until the next call, and what is to be told of it.
+    """A model trained on `rides`, valid until the next call, and facts about it.
 
     Args:
       rides: the training split.
@@ -128,7 +128,7 @@ def predicted(content: bytes, rides: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 _KEPT = pydantic.TypeAdapter(dict[str, RideLatency])
-"""What a file holds: latencies by name, with no place for a version; the name of the file tells what was measured."""
+"""What a file holds: latencies by name, with no place for a version; the name of the file says what was measured."""
 
 _AT_ONCE = 64
 """Files whose processes live at the same time."""

@@ -131,7 +131,7 @@ def _frontier(
       on_frontier=row['variant'] in best,
       within_budget=row['ratio'] <= _WITHIN,
       chosen=False,
-      told=f'{row["variant"]}: {written(row[key])}, RMSE ratio {interval(estimate_of(row), 3)}',
+      tooltip=f'{row["variant"]}: {written(row[key])}, RMSE ratio {interval(estimate_of(row), 3)}',
     )
     for row in costly
   ]
@@ -140,11 +140,11 @@ def _frontier(
   drawn, outside = draw_frontier(
     points, Limits(None, _WITHIN), cost_label, written, label, ratio_label=f"RMSE relative to '{reference}'"
   )
-  told = 'Filled, and below the dashed line: within 1 %.' + (
+  caption = 'Filled, and below the dashed line: within 1 %.' + (
     f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
   )
   legend = tuple((one, f's{position % _COLORS}') for position, one in enumerate(groups))
-  return Picture(title, drawn, told, name, legend)
+  return Picture(title, drawn, caption, name, legend)
 
 
 def _frontier_names(rows: Sequence[Measured], key: str) -> set[str]:
@@ -163,7 +163,7 @@ def findings(block: StudyBlock, rows: Sequence[Measured], about: StudyRecord) ->
   known = {str(row['variant']): row for row in rows if row.get('ratio') is not None}
   if not known:
     return ['What the others are compared with could not be measured.']
-  told = {
+  sentences_of = {
     StudyBlock.FEATURES: _features,
     StudyBlock.DIMENSIONS: _dimensions,
     StudyBlock.REDUCTIONS: _reductions,
@@ -171,7 +171,7 @@ def findings(block: StudyBlock, rows: Sequence[Measured], about: StudyRecord) ->
     StudyBlock.COMPRESSION: _compression,
     StudyBlock.REFERENCES: _references,
   }
-  return [sentence for sentence in told[block](known, about) if sentence]
+  return [sentence for sentence in sentences_of[block](known, about) if sentence]
 
 
 def _features(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
@@ -181,17 +181,17 @@ def _features(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   costly = sorted((row['ratio'], name) for name, row in left.items() if row['ratio_low'] > 1)
   harmful = [name for name, row in left.items() if row['ratio_high'] < 1]
   idle = [name for name, row in left.items() if row['ratio_low'] <= 1 <= row['ratio_high']]
-  told = []
+  sentences = []
   if 'raw' in rows:
-    told.append(f'The raw baseline has an RMSE {interval(estimate_of(rows["raw"]), 3)} times that of everything.')
+    sentences.append(f'The raw baseline has an RMSE {interval(estimate_of(rows["raw"]), 3)} times that of everything.')
   if costly:
     parts = [f'{name} ({percent(ratio - 1)} more without it)' for ratio, name in reversed(costly)]
-    told.append(f'Blocks that are missed when they are left out: {joined(parts)}.')
+    sentences.append(f'Blocks that are missed when they are left out: {joined(parts)}.')
   if harmful:
-    told.append(f'Blocks without which it is better, beyond chance: {joined(harmful)}.')
+    sentences.append(f'Blocks without which it is better, beyond chance: {joined(harmful)}.')
   if idle:
-    told.append(f"Blocks whose absence can't be told from chance: {joined(idle)}.")
-  return [*told, *_published_cross(rows, about)]
+    sentences.append(f"Blocks whose absence can't be told from chance: {joined(idle)}.")
+  return [*sentences, *_published_cross(rows, about)]
 
 
 def _published_cross(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
@@ -217,7 +217,7 @@ def _published_cross(rows: Mapping[str, Measured], about: StudyRecord) -> list[s
 
 
 def _dimensions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
-  told = []
+  sentences = []
   for size_of_training in dict.fromkeys(row['training_rides'] for row in rows.values()):
     own = [row for row in rows.values() if row['training_rides'] == size_of_training]
     rides = 'all training rides' if size_of_training == 'all' else f'{int(size_of_training):,} training rides'
@@ -233,8 +233,8 @@ def _dimensions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
         f'; {noisy["noise_features"]} columns of noise beside all of them multiply the RMSE by '
         f'{interval(estimate_of(noisy), 3)}'
       )
-    told.append(f'{sentence}.')
-  return told
+    sentences.append(f'{sentence}.')
+  return sentences
 
 
 def _reductions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
@@ -243,13 +243,13 @@ def _reductions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
     return []
   half = [row for row in rows.values() if row.get('inputs') and row['inputs'] <= full['inputs'] / 2]
   close = sorted((row['ratio'], str(row['variant'])) for row in half if row['ratio'] <= _WITHIN)
-  told = []
+  sentences = []
   if close:
     parts = [f'{name} ({number(ratio, 3)})' for ratio, name in close]
-    told.append(f'At most half of the inputs and an RMSE within 1 % of the full vector: {joined(parts)}.')
+    sentences.append(f'At most half of the inputs and an RMSE within 1 % of the full vector: {joined(parts)}.')
   elif half:
     best = min(half, key=lambda row: row['ratio'])
-    told.append(
+    sentences.append(
       f'No variant with at most half of the inputs comes within 1 % of the full vector; the nearest is '
       f'{best["variant"]} with {interval(estimate_of(best), 3)}.'
     )
@@ -258,41 +258,43 @@ def _reductions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
     both = [str(row['variant']) for row in small if row['ratio'] <= _WITHIN]
     least = min((row for row in half if row.get('bytes')), key=lambda row: row['bytes'], default=None)
     if both:
-      told.append(f'Of these, a lite file smaller by a quarter than the full {size(full["bytes"])}: {joined(both)}.')
+      sentences.append(
+        f'Of these, a lite file smaller by a quarter than the full {size(full["bytes"])}: {joined(both)}.'
+      )
     elif least is not None:
-      told.append(
+      sentences.append(
         f'None of them has a lite file smaller by a quarter than the full {size(full["bytes"])}: the smallest, of '
         f'{least["variant"]}, has {size(least["bytes"])}.'
       )
-  return told
+  return sentences
 
 
 def _embeddings(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   reference = next((row for row in rows.values() if row['variant'] == row['reference']), None)
-  told = []
+  sentences = []
   if reference is not None:
     better = [str(row['variant']) for row in rows.values() if row['ratio_high'] < 1]
     worse = [str(row['variant']) for row in rows.values() if row['ratio_low'] > 1]
-    told.append(f'The fourth root rule makes {reference["parameters"]:,.0f} parameters.')
-    told.append(f'Better than it beyond chance: {joined(better) if better else "none"}.')
-    told.append(f'Worse beyond chance: {joined(worse) if worse else "none"}.')
-  return told
+    sentences.append(f'The fourth root rule makes {reference["parameters"]:,.0f} parameters.')
+    sentences.append(f'Better than it beyond chance: {joined(better) if better else "none"}.')
+    sentences.append(f'Worse beyond chance: {joined(worse) if worse else "none"}.')
+  return sentences
 
 
 def _compression(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
   close = [row for row in rows.values() if row['ratio'] <= _WITHIN]
-  told = []
+  sentences = []
   for key, what in (('bytes', 'file'), ('gzip_bytes', 'download')):
     if close and all(row.get(key) for row in close):
       least = min(close, key=lambda row: row[key])
-      told.append(
+      sentences.append(
         f'The smallest {what} within 1 %: {least["variant"]} with {size(least[key])}, an RMSE ratio of '
         f'{interval(estimate_of(least), 3)}.'
       )
   beyond = [str(row['variant']) for row in rows.values() if row['ratio_low'] > _WITHIN]
   if beyond:
-    told.append(f'Worse than 1 % beyond chance: {joined(beyond)}.')
-  return told
+    sentences.append(f'Worse than 1 % beyond chance: {joined(beyond)}.')
+  return sentences
 
 
 def _references(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
@@ -314,14 +316,14 @@ class StudyTable:
 
   Attributes:
     title: the question.
-    told: how to read it.
+    note: how to read it.
     rows: of `study.parquet`.
     shown: the same for people, without columns that no row has a figure in.
   """
 
   block: str
   title: str
-  told: str
+  note: str
   rows: tuple[Measured, ...]
   shown: Table
 
@@ -342,8 +344,8 @@ def study_tables(rows: Sequence[Measured], about: StudyRecord) -> list[StudyTabl
   for block, title in _TITLES.items():
     own = tuple(row for row in rows if row['block'] == block.value)
     if own:
-      told = _told(own)
-      tables.append(StudyTable(block.value, title, told, own, _table(f'{title}; {told}', own, about.currency)))
+      note = _note(own)
+      tables.append(StudyTable(block.value, title, note, own, _table(f'{title}; {note}', own, about.currency)))
   return tables
 
 
@@ -358,7 +360,7 @@ def _table(caption: str, rows: Sequence[Measured], currency: str) -> Table:
 def markdown(table: StudyTable) -> str:
   """A table as Markdown, with its title in bold."""
   headings = [heading.text for heading in table.shown.headings]
-  lines = [f'**{table.title}** ({table.told})', '', _line(headings), _line(['---', *['---:'] * (len(headings) - 1)])]
+  lines = [f'**{table.title}** ({table.note})', '', _line(headings), _line(['---', *['---:'] * (len(headings) - 1)])]
   lines += [_line([cell.text.replace('|', '\\|') for cell in row.cells]) for row in table.shown.rows]
   return '\n'.join(lines) + '\n'
 
@@ -367,7 +369,7 @@ def _line(cells: Sequence[str]) -> str:
   return f'| {" | ".join(cells)} |'
 
 
-def _told(rows: Sequence[Measured]) -> str:
+def _note(rows: Sequence[Measured]) -> str:
   references = list(dict.fromkeys(row['reference'] for row in rows))
   to = f"that of '{references[0]}'" if len(references) == 1 else 'that of all features on as many rides'
   return f'ratio: RMSE to {to} on the same rides, with its 95 % interval by time stamp'
@@ -409,7 +411,7 @@ PICTURES = 'pictures'
 class StudySection:
   """One block on the page: sentences, charts, everything that was measured, and what could not be."""
 
-  told: Sequence[str]
+  sentences: Sequence[str]
   pictures: Sequence[Picture]
   table: StudyTable
   lost: Sequence[str]

@@ -73,7 +73,7 @@ def case_study_net(fold: Fold, fitted: bool) -> TrainedNet:
 
 
 def occupied_cells(fold: Fold, fitted: bool) -> OccupiedCells:
-  """Where the rides of both sides of a fold lie; see `case_study_net`."""
+  """Where the rides of both sides of a fold are; see `case_study_net`."""
   buckets = np.stack(_buckets(fold, fitted), axis=1)
   pairs, counts = np.unique(buckets, axis=0, return_counts=True)
   pickups = np.unique(pairs[:, :2], axis=0)

@@ -205,10 +205,10 @@ def _named(name: str, found: Estimate) -> Row:
 
 
 _FACTS = pydantic.TypeAdapter(dict[str, dict[str, float]])
-"""Facts by variant and name; no place for a version, as the key of a unit tells the code that measured it."""
+"""Facts by variant and name; no place for a version, as the key of a unit depends on the code that measured it."""
 
 _INSIDE = ('features', 'model', 'training', 'evaluation')
-"""Sections of a config that every unit depends on; what it takes of `study` is told by its task."""
+"""Sections of a config that every unit depends on; what it takes of `study` is in its task."""
 
 DATASET = Part(
   Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'rules.bounds', 'city'
@@ -259,12 +259,12 @@ class UnitStore:
     """The outcomes of a unit by variant; `None` where it is not kept, or not whole."""
     try:
       with np.load(self._path(key), allow_pickle=False) as kept:
-        told = _FACTS.validate_json(str(kept['facts']))
+        facts_by_name = _FACTS.validate_json(str(kept['facts']))
         return {
           name: Outcome(
             kept[f'fares:{name}'], facts, kept[f'file:{name}'].tobytes() if f'file:{name}' in kept else None
           )
-          for name, facts in told.items()
+          for name, facts in facts_by_name.items()
         }
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
       return None
@@ -309,7 +309,7 @@ def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
   """Writes all three, each whole or not at all.
 
   What an earlier study of the same rides, config, seeds and folds found in `directory` on other blocks stays; the
-  column `code` tells by which code a row was measured.
+  column `code` is the digest of the code that measured a row.
   """
   measured = {block.value for block in results.blocks}
   earlier = _earlier(directory, results.identity)
@@ -343,7 +343,7 @@ def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
 
 
 def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Row], StudyRecord] | None:
-  """Rows, units and what is told of an earlier study of the same setting."""
+  """Rows, units and what is known of an earlier study of the same setting."""
   try:
     rows, about = read(directory)
     units = pq.read_table(directory / UNITS).to_pylist()
@@ -353,7 +353,7 @@ def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Ro
 
 
 def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], StudyRecord]:
-  """The rows of `study.parquet` and what is told besides. Raises `UserError` where no study came to its end there."""
+  """The rows of `study.parquet` and `study.json`. Raises `UserError` where no study came to its end there."""
   try:
     rows = pq.read_table(directory / STUDY).to_pylist()
     about = StudyRecord.read(directory / ABOUT)

@@ -48,7 +48,7 @@ class DataSection:
     divergences: drift and skew by column.
   """
 
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   aside: Table | None
   anomalies: tuple[tuple[str, str], ...]
   calm: str
@@ -64,7 +64,7 @@ def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataS
   findings = record.summary.findings
   loud = tuple((found.severity, found.sentence) for found in findings if found.severity != 'info')
   return DataSection(
-    told=_told(record, rows, columns),
+    sentences=_sentences(record, rows, columns),
     aside=_aside(record, rows) if rows.quarantined else None,
     anomalies=loud,
     calm=_calm(findings, bool(loud)),
@@ -73,20 +73,20 @@ def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataS
   )
 
 
-def _told(record: RunRecord, rows: RowsRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
+def _sentences(record: RunRecord, rows: RowsRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
   in_order = sorted(rows.splits.items(), reverse=True)
   splits = joined([f'{rides:,} to {_PURPOSES.get(split, split)}' for split, rides in in_order])
   aside = sum(rows.quarantined.values())
   share = f' ({percent(aside / rows.read, 2)})' if aside else ''
-  told = [
+  sentences = [
     f'{counted(rows.read, "row")} were read and {rows.kept:,} kept: {splits}. '
     f'{counted(aside, "row") if aside else "None"} {"was" if aside < 2 else "were"} set aside{share}.'
   ]
   if found := period(columns):
-    told.append(f'The rides of the train split began between {day(found[0])} and {day(found[1])}.')
+    sentences.append(f'The rides of the train split began between {day(found[0])} and {day(found[1])}.')
   if record.summary.quarantine and aside:
-    told.append('Every row that was set aside is kept whole, with its reason, in the quarantine artifact.')
-  return tuple(told)
+    sentences.append('Every row that was set aside is kept whole, with its reason, in the quarantine artifact.')
+  return tuple(sentences)
 
 
 def _aside(record: RunRecord, rows: RowsRecord) -> Table:
@@ -197,7 +197,7 @@ class StepRow:
 class StepsSection:
   """The steps: a sentence, and a row each."""
 
-  told: str
+  sentence: str
   rows: tuple[StepRow, ...]
   has_graph: bool
 
@@ -225,8 +225,8 @@ def steps_section(record: RunRecord) -> StepsSection | None:
     for step, lane in zip(steps, lanes, strict=True)
   )
   cached = sum(step.state is StepState.CACHED for step in steps)
-  told = f'{counted(len(steps), "step")} in {seconds(sum(step.seconds for step in steps))}'
-  return StepsSection(f'{told}; {cached or "none"} came from the cache.', rows, has_graph)
+  sentence = f'{counted(len(steps), "step")} in {seconds(sum(step.seconds for step in steps))}'
+  return StepsSection(f'{sentence}; {cached or "none"} came from the cache.', rows, has_graph)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,7 @@ class ErrorsSection:
     slices_of: which columns show whose errors, in a sentence.
     few: how much of the RMSE the five worst rides make.
     source: whose predictions the pictures show.
-    hours_told: what the picture of the hours says, in a sentence.
+    hours_sentence: what the picture of the hours says, in a sentence.
     shades: class and meaning of each colour of the maps.
     worst: the rides that were missed most.
   """
@@ -64,7 +64,7 @@ class ErrorsSection:
   few: str
   source: str = ''
   hours: Markup | None = None
-  hours_told: str = ''
+  hours_sentence: str = ''
   maps: tuple[Picture, ...] = ()
   shades: tuple[tuple[str, str], ...] = ()
   worst: Table | None = None
@@ -117,10 +117,10 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
   rows = []
   for name in names:
     bar = dot_bar(error, top, reference) if (error := shown[name]) else None
-    trained, told = evaluated.get(name), lite.get(name)
-    cells = [figure(trained.example_count if trained else told.rides if told else None, whole), picture(bar)]
+    trained, own = evaluated.get(name), lite.get(name)
+    cells = [figure(trained.example_count if trained else own.rides if own else None, whole), picture(bar)]
     if lite:
-      cells += [figures(told.rmse if told else None), figures(told.rmse_ratio if told else None, 3)]
+      cells += [figures(own.rmse if own else None), figures(own.rmse_ratio if own else None, 3)]
     cells += _trained(name, trained, of_all)
     rows.append(row(name, *cells, style='strong' if name == _ALL else ''))
   return table('Errors by slice', headings, rows, sortable=True)
@@ -131,12 +131,12 @@ def _lite_slices(
 ) -> dict[str, SliceError]:
   """The file's errors by slice, all rides first; with intervals where its predictions are there."""
   whole = SliceError(name=_ALL, rmse=judged.rmse, rmse_ratio=judged.rmse_ratio)
-  found = {told.name: told for told in (whole, *judged.slices) if told.rmse}
+  found = {one.name: one for one in (whole, *judged.slices) if one.rmse}
   if rides is None:
     return found
-  unsure = [name for name, told in found.items() if told.rmse and told.rmse.low is None and name in evaluated]
+  unsure = [name for name, one in found.items() if one.rmse and one.rmse.low is None and name in evaluated]
   sure = slice_rmse(rides, {name: evaluated[name].slice for name in unsure}, resamples)
-  return {name: told.model_copy(update={'rmse': sure.get(name) or told.rmse}) for name, told in found.items()}
+  return {name: one.model_copy(update={'rmse': sure.get(name) or one.rmse}) for name, one in found.items()}
 
 
 def _slice_headings(currency: str, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
@@ -182,8 +182,8 @@ def _with_pictures(section: ErrorsSection, record: RunRecord, rides: PredictedRi
   return dataclasses.replace(
     section,
     source=f'{rides.variant or "the model"} on {counted(len(rides.fares), "ride")} of the eval split',
-    hours=draw_hours(hours, record.currency, f'Errors by hour of the day. {_hours_told(hours, record.currency)}'),
-    hours_told=_hours_told(hours, record.currency),
+    hours=draw_hours(hours, record.currency, f'Errors by hour of the day. {_hours_sentence(hours, record.currency)}'),
+    hours_sentence=_hours_sentence(hours, record.currency),
     maps=tuple(found for found in maps if found),
     shades=tuple(shades.legend()),
     worst=_worst(rides, record.currency),
@@ -202,7 +202,7 @@ def _hours(rides: PredictedRides) -> list[Hour]:
   return found
 
 
-def _hours_told(hours: Sequence[Hour], currency: str) -> str:
+def _hours_sentence(hours: Sequence[Hour], currency: str) -> str:
   """The hours whose mean error can't be chance; of 24 intervals, about one excludes zero by chance alone."""
   sure = [hour for hour in hours if hour.mean.low is not None and not hour.mean.bottom <= 0 <= hour.mean.top]
   if len(sure) < 2:
@@ -234,8 +234,8 @@ def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Pict
   left_out = [(outside, 'lies' if outside == 1 else 'lie', 'outside of the map')]
   unknown = int((~known).sum())
   left_out.append((unknown, 'has' if unknown == 1 else 'have', f'no {end} place'))
-  told = [f'{counted(count, "ride")} {verb} {what}' for count, verb, what in left_out if count]
-  return Picture(title, drawn, f'{joined(told)}.' if told else '')
+  parts = [f'{counted(count, "ride")} {verb} {what}' for count, verb, what in left_out if count]
+  return Picture(title, drawn, f'{joined(parts)}.' if parts else '')
 
 
 def _worst(rides: PredictedRides, currency: str) -> Table:

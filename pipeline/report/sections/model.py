@@ -158,7 +158,7 @@ _MIN_RIDES = 50
 def model_card(
   record: RunRecord, variants: CompressionRecord | None, columns: tuple[ColumnSummary, ...]
 ) -> dict[str, tuple[str, ...]]:
-  """The card: sentences by heading; empty where there is no model to tell of, or the config is lost."""
+  """The card: sentences by heading; empty where there is no model, or the config is lost."""
   dataset = record.config.get('dataset')
   if not dataset or not (record.summary.metrics or variants):
     return {}
@@ -183,22 +183,22 @@ def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
   rows, box = record.summary.rows, (dataset.get('rules') or {}).get('bounds')
-  told = []
+  sentences = []
   if rows:
     train, held = rows.splits.get('train', 0), rows.splits.get('eval', 0)
     others = counted(held, 'other ride')
-    told.append(f'{counted(train, "ride")} to learn from; {others}, of other moments, to judge it by.')
+    sentences.append(f'{counted(train, "ride")} to learn from; {others}, of other moments, to judge it by.')
   if found := period(columns):
-    told.append(f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.')
+    sentences.append(f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.')
   if box:
     ranges = (
       f'{name} {number(box[name]["min"])}° to {number(box[name]["max"])}°' for name in ('latitude', 'longitude')
     )
-    told.append(f'Place: {joined(ranges)} (WGS84).')
+    sentences.append(f'Place: {joined(ranges)} (WGS84).')
   if fares := [column for column in columns if column.name == LABEL]:
     low, middle, high = (money(value, record.currency) for value in (fares[0].low, fares[0].median, fares[0].high))
-    told.append(f'Fares: {low} to {high}, the middle one {middle}.')
-  return tuple(told)
+    sentences.append(f'Fares: {low} to {high}, the middle one {middle}.')
+  return tuple(sentences)
 
 
 def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str, ...]:
@@ -206,37 +206,39 @@ def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str
   known = [('The trained model', record.error('rmse'), record.error('mae'))]
   if chosen:
     known.append((f'The file that was chosen, {chosen.name}', chosen.rmse, chosen.mae))
-  told = [
+  sentences = [
     f'{whose}: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} {record.currency}.'
     for whose, rmse, mae in known
     if rmse and mae
   ]
-  if told:
-    told.append('Intervals hold 95 % and come from drawing the moments of pickup again and again (bootstrap).')
-  return tuple(told)
+  if sentences:
+    sentences.append('Intervals hold 95 % and come from drawing the moments of pickup again and again (bootstrap).')
+  return tuple(sentences)
 
 
 def _limits(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
-  told = []
+  sentences = []
   if found := period(columns):
-    told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
-  told.append('It knows nothing of traffic, weather, tolls or the way that is taken: two equal rides get one fare.')
-  told.append('Outside of the place above it was never tried; there its fares mean nothing.')
+    sentences.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
+  sentences.append(
+    'It knows nothing of traffic, weather, tolls or the way that is taken: two equal rides get one fare.'
+  )
+  sentences.append('Outside of the place above it was never tried; there its fares mean nothing.')
   judged = [row for row in record.summary.slices if row.name != 'all' and row.example_count >= _MIN_RIDES]
   if judged:
     worst = max(judged, key=lambda row: row.root_mean_squared_error)
-    told.append(
+    sentences.append(
       f"It errs most in the slice '{worst.name}': RMSE {money(worst.root_mean_squared_error, record.currency)} "
       f'over {worst.example_count:,.0f} rides.'
     )
   if lacking := [f'{column.name} ({percent(column.missing)})' for column in columns if 0 < column.missing < 1]:
-    told.append(f'Some rides lack {joined(lacking)}; for those it falls back on the average, and errs more.')
-  return tuple(told)
+    sentences.append(f'Some rides lack {joined(lacking)}; for those it falls back on the average, and errs more.')
+  return tuple(sentences)
 
 
 def _ethics(record: RunRecord) -> tuple[str, ...]:
   rows = record.summary.rows
-  told = [
+  sentences = [
     'The fares are what people were charged, mistakes included: what breaks a rule was set aside, what is merely odd '
     'was not. The model repeats the habits of its data.',
     'Where few rides were taken, fares are less sure. Look at the map before its fares decide who gets a taxi, and '
@@ -245,8 +247,8 @@ def _ethics(record: RunRecord) -> tuple[str, ...]:
   ]
   if rows and (aside := sum(rows.quarantined.values())):
     share = percent(aside / rows.read, 2)
-    told.insert(1, f'{counted(aside, "row")} of {rows.read:,} ({share}) broke a rule; the reasons are above.')
-  return tuple(told)
+    sentences.insert(1, f'{counted(aside, "row")} of {rows.read:,} ({share}) broke a rule; the reasons are above.')
+  return tuple(sentences)
 
 
 _RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY, _ZEROS = range(1, 11)
@@ -274,10 +276,10 @@ def variants_section(record: RunRecord, variants: CompressionRecord | None) -> V
   kept = sum(variant.within_budget for variant in variants.variants)
   made = sum(variant.bytes is not None for variant in variants.variants)
   lost = len(variants.variants) - made
-  told = f', {lost} of which could not be made' if lost else ''
+  unmade = f', {lost} of which could not be made' if lost else ''
   keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
   return VariantsSection(
-    counts=f'{counted(len(variants.variants), "variant")}{told}; {keeps} the budget.',
+    counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
     budget=_budget(variants, record.currency),
     notes=variants.notes,
     table=_variants_table(record, variants),
@@ -396,7 +398,7 @@ def _chart(
       on_frontier=on_frontier(variant),
       within_budget=variant.within_budget,
       chosen=variant.name == variants.chosen,
-      told=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
+      tooltip=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
     )
     for variant in variants.variants
     if (value := cost(variant)) and variant.rmse_ratio
@@ -421,7 +423,7 @@ class ServedSection:
   """The version that served before beside this run; without a table if it has no manifest; settings that differ."""
 
   version: str
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   table: Table | None
   changed: tuple[Difference, ...]
 
@@ -433,15 +435,15 @@ def served_section(record: RunRecord, variants: CompressionRecord | None) -> Ser
     return None
   pushed = record.summary.status is Status.PUSHED
   verb = 'served before this run' if pushed else 'goes on serving, as this run pushed nothing'
-  told = [f'Version {before.name} {verb}.']
+  sentences = [f'Version {before.name} {verb}.']
   manifest = _manifest(before)
   if manifest is None:
-    told.append('It has no manifest, so there are no figures of it to compare with.')
+    sentences.append('It has no manifest, so there are no figures of it to compare with.')
     table = None
   else:
-    told.append(_verdict(record, variants, manifest))
+    sentences.append(_verdict(record, variants, manifest))
     table = _served_table(record, variants, before.name, manifest)
-  return ServedSection(before.name, tuple(told), table, _changed(record, before))
+  return ServedSection(before.name, tuple(sentences), table, _changed(record, before))
 
 
 def _version_before(record: RunRecord) -> pathlib.Path | None:
@@ -480,8 +482,8 @@ def _verdict(record: RunRecord, variants: CompressionRecord | None, manifest: Ma
     return 'One of the two has no RMSE, so they can only be compared by their sizes and settings.'
   order = 'higher' if now.value > then.value else 'lower'
   overlap = now.bottom <= then.top and then.bottom <= now.top
-  told = 'but the intervals overlap: the difference may be chance' if overlap else 'and the intervals do not overlap'
-  return f'The RMSE is {order} now, {told}. Each was measured on the eval split of its own run.'
+  apart = 'but the intervals overlap: the difference may be chance' if overlap else 'and the intervals do not overlap'
+  return f'The RMSE is {order} now, {apart}. Each was measured on the eval split of its own run.'
 
 
 def _served_table(record: RunRecord, variants: CompressionRecord | None, version: str, manifest: Manifest) -> Table:

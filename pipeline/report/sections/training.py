@@ -47,7 +47,7 @@ class RecipeHistory:
   """The fine-tuning of a recipe: its name, what came of it, its curves, and its weights by layer."""
 
   name: str
-  told: str
+  sentence: str
   pictures: tuple[Markup, ...]
   weights: tuple[Markup, ...]
 
@@ -56,7 +56,7 @@ class RecipeHistory:
 class TrainingSection:
   """The training of the base, in a sentence and curves; recipes, their fine-tunings, their zeros by layer."""
 
-  told: str
+  sentence: str
   curves: tuple[Markup, ...]
   recipes: Table | None
   histories: tuple[RecipeHistory, ...]
@@ -71,7 +71,7 @@ def training_section(record: RunRecord) -> TrainingSection | None:
     return None
   compressed = [report for report in reports if report.recipe.name != DENSE and report.stages]
   return TrainingSection(
-    told=_told(history, record.currency) if history else '',
+    sentence=_base_sentence(history, record.currency) if history else '',
     curves=draw_base(history, record.currency) if history else (),
     recipes=_recipes(record, reports) if reports else None,
     histories=_histories(compressed),
@@ -88,7 +88,7 @@ def _reports(record: RunRecord) -> list[TrainingReport]:
   return [TrainingReport.read(path) for path in files if path.is_file()]
 
 
-def _told(history: Mapping[str, Any], currency: str) -> str:
+def _base_sentence(history: Mapping[str, Any], currency: str) -> str:
   epochs, steps = history['epoch'][-1], history['step'][-1]
   text = f'The dense base was trained for {number(epochs, 0)} epochs ({counted(int(steps), "step")}).'
   if 'val_rmse' not in history:
@@ -137,8 +137,8 @@ def _histories(reports: Sequence[TrainingReport]) -> tuple[RecipeHistory, ...]:
 
 def _course(report: TrainingReport, reach: tuple[float, float] | None) -> RecipeHistory:
   stages = ', then '.join(technique for _, technique in stage_starts(report))
-  told = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
-  return RecipeHistory(report.recipe.name, told, draw_history(report, reach), draw_weights(report))
+  sentence = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
+  return RecipeHistory(report.recipe.name, sentence, draw_history(report, reach), draw_weights(report))
 
 
 def _layers(reports: Sequence[TrainingReport]) -> Table:
@@ -157,7 +157,7 @@ def _layers(reports: Sequence[TrainingReport]) -> Table:
 class FeaturesSection:
   """The features: a sentence, the numeric ones, and those that are embedded."""
 
-  told: str
+  sentence: str
   numeric: Table
   categorical: Table | None
 
@@ -183,13 +183,15 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
     row(found.name, found.meaning, figure(found.size, whole), figure(found.embedding_width, str))
     for found in categoricals(config.dataset, config.features)
   ]
-  told = (
+  sentence = (
     f'The model sees {counted(len(numeric), "number")}, standardized, and {len(embedded) or "no"} embedded categories.'
   )
   if config.reduction.is_on:
-    told = f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
+    sentence = (
+      f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
+    )
   return FeaturesSection(
-    told=f'{told} All of it is computed from the raw ride inside the served file.',
+    sentence=f'{sentence} All of it is computed from the raw ride inside the served file.',
     numeric=table(
       'Numeric features, in the order of the vector', words('feature', 'meaning', 'unit', 'block'), numeric
     ),
@@ -201,14 +203,14 @@ _CATEGORICAL = (*words('category', 'meaning'), 'values', 'width of embedding')
 
 
 _STRONGEST = 4
-"""Features told of each component."""
+"""Features named for each component."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReductionSection:
   """Sentences, pictures with their titles, and a table of features or of components."""
 
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   pictures: tuple[tuple[str, Markup], ...]
   summary: str
   table: Table
