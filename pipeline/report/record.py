@@ -8,7 +8,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -33,7 +33,7 @@ _LONGEST = 160
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-  """One setting that differs; `before` and `after` are its values as text."""
+  """One setting that differs, with its values as text."""
 
   setting: str
   before: str
@@ -54,10 +54,10 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Di
 
   A list of named things, such as recipes, goes by the names; a section that only one of them has is one difference.
   """
-  return tuple(_differences(before, after, ''))
+  return tuple(_differences(before, after))
 
 
-def _differences(before: Any, after: Any, path: str) -> Iterator[Difference]:
+def _differences(before: Any, after: Any, path: str = '') -> Iterator[Difference]:
   first, second = _by_name(before), _by_name(after)
   if isinstance(first, Mapping) and isinstance(second, Mapping):
     for key in dict.fromkeys([*first, *second]):
@@ -92,11 +92,17 @@ _OWN_KEYS = {
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-  """A run that ended, in whatever way; its config is a plain mapping, empty where there is none."""
+  """A run that ended, in whatever way.
+
+  Attributes:
+    config: a plain mapping, empty where there is none.
+    variants: what `read_variants` found, once it was asked.
+  """
 
   output: OutputDirectory
   summary: Summary
   config: Mapping[str, Any]
+  variants: CompressionRecord | None = None
 
   @property
   def name(self) -> str:
@@ -132,6 +138,17 @@ class RunRecord:
     """`rmse` or `mae` of the trained model on the eval split; `None` if it was not evaluated."""
     found: Estimate | None = getattr(self.summary.metrics, metric, None)
     return found
+
+  @property
+  def chosen(self) -> JudgedVariant | None:
+    """The variant that was chosen."""
+    return self.variants.named(self.variants.chosen) if self.variants else None
+
+  def shown_error(self, metric: str) -> Estimate | None:
+    """`rmse` or `mae` of the chosen file, else of the trained model."""
+    if (chosen := self.chosen) and chosen.rmse:
+      return chosen.rmse if metric == 'rmse' else chosen.mae
+    return self.error(metric)
 
   def artifact(self, step: str, key: str) -> pathlib.Path | None:
     """The folder of an output artifact of this run, wherever the output directory is by now.
@@ -189,7 +206,7 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   return RunRecord(output, Summary.of(values, output.summary), read_config(output.config))
 
 
-GATE, REWRITER = 'CompressionGate', 'QuantizationRewriter'
+GATE = 'CompressionGate'
 
 
 def read_variants(record: RunRecord) -> CompressionRecord | None:
@@ -201,7 +218,7 @@ def read_variants(record: RunRecord) -> CompressionRecord | None:
   if report is None and record.summary.variants:
     report = CompressionRecord(variants=record.summary.variants, chosen=record.summary.chosen)
   if report is None:
-    made = record.read(VariantsRecord, REWRITER, 'variants', VARIANTS_FILE)
+    made = record.read(VariantsRecord, 'QuantizationRewriter', 'variants', VARIANTS_FILE)
     rows = made.variants if made else ()
     report = CompressionRecord(variants=tuple(JudgedVariant(**variant.to_dict()) for variant in rows))
   return report if report.variants else None
@@ -209,12 +226,7 @@ def read_variants(record: RunRecord) -> CompressionRecord | None:
 
 @dataclasses.dataclass(frozen=True)
 class ColumnSummary:
-  """A numeric column of the train split.
-
-  Attributes:
-    name: the canonical name.
-    missing: share of the rides without a value.
-  """
+  """A numeric column of the train split by its canonical name; `missing` is the share of rides without a value."""
 
   name: str
   missing: float
@@ -234,7 +246,7 @@ def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
   return tuple(sorted((_column(feature) for feature in found), key=lambda column: column.name))
 
 
-def period(columns: tuple[ColumnSummary, ...]) -> tuple[datetime.datetime, datetime.datetime] | None:
+def period(columns: Iterable[ColumnSummary]) -> tuple[datetime.datetime, datetime.datetime] | None:
   """First and last pickup of the train split, on the city's wall clock."""
   for column in columns:
     if column.name == TIME:

@@ -14,7 +14,7 @@ from models.charts import STYLE
 from pipeline.report import page as page_module
 from pipeline.report.charts import dot_bar, draw_lanes
 from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
-from pipeline.report.ride_map import MapLandmark, draw_map, shades_for
+from pipeline.report.ride_map import draw_map, shades_for
 from pipeline.report.tables import size
 
 
@@ -122,7 +122,8 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   random = np.random.default_rng(1)
   longitude, latitude = random.normal(-87.65, 0.03, 500), random.normal(41.9, 0.03, 500)
   longitude[:2] = 0.0
-  marks = [MapLandmark('centre', -87.65, 41.9), MapLandmark('far', 10.0, 50.0)]
+  places = {'centre': (-87.65, 41.9), 'far': (10.0, 50.0)}
+  marks = [{'name': name, 'longitude': x, 'latitude': y} for name, (x, y) in places.items()]
   picture, outside = draw_map(longitude, latitude, random.normal(0, 1, 500), shades_for(1.0), marks, 'USD', 'label')
   assert 2 <= outside <= 12
   assert 'centre' in picture

@@ -34,19 +34,19 @@ from tests.pipeline.made_run import VARIANTS, made_run, manifest, write_json
 @pytest.fixture(scope='module')
 def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
   """A made run; not to be changed."""
-  return read_record(made_run(tmp_path_factory.mktemp('run') / 'out'))
+  found = read_record(made_run(tmp_path_factory.mktemp('run') / 'out'))
+  return dataclasses.replace(found, variants=read_variants(found))
 
 
 @pytest.fixture
 def variants(record: RunRecord) -> CompressionRecord:
-  found = read_variants(record)
-  assert found is not None
-  return found
+  assert record.variants is not None
+  return record.variants
 
 
 @pytest.fixture
-def rides(record: RunRecord, variants: CompressionRecord) -> PredictedRides:
-  found = read_rides(record, variants)
+def rides(record: RunRecord) -> PredictedRides:
+  found = read_rides(record)
   assert found is not None
   return found
 
@@ -182,9 +182,9 @@ def test_rides_without_a_place_are_counted(record, rides, end, missing):
   assert (f'{unknown} rides have no {end} place' in _spaced(found.caption)) == bool(unknown)
 
 
-def test_a_map_for_each_end_of_the_rides(record, variants, rides):
+def test_a_map_for_each_end_of_the_rides(record, rides):
   """Each ride is drawn, lies outside of the map or has no place; a degree of longitude goes to the right."""
-  maps = errors.errors_section(record, variants, rides).maps
+  maps = errors.errors_section(record, rides).maps
   assert [found.title for found in maps] == ['Where the rides begin', 'Where they end']
   for end, found in zip(('pickup', 'dropoff'), maps, strict=True):
     drawn = sum(int(count) for count in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', found.drawn))
@@ -228,8 +228,8 @@ def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
   assert _column(table, 'RMSE, file')[1] == pytest.approx(np.sqrt(np.mean(rides.errors[airport] ** 2)))
 
 
-def test_the_section_tells_whose_errors_it_shows(record, variants, rides):
-  section = errors.errors_section(record, variants, rides)
+def test_the_section_names_whose_errors_it_shows(record, rides):
+  section = errors.errors_section(record, rides)
   assert section is not None
   assert _spaced(section.source) == 'pqat_80.int8 on 400 rides of the eval split'
   few = _spaced(section.few)
@@ -243,7 +243,7 @@ def test_nothing_is_said_of_the_worst_rides_where_a_figure_is_lost(record, lost)
 
 def test_predictions_are_the_chosen_files_else_the_baselines(record, variants):
   for name, found in (('pqat_80.int8', variants), ('dense.float32', variants.model_copy(update={'chosen': None}))):
-    rides = read_rides(record, found)
+    rides = read_rides(dataclasses.replace(record, variants=found))
     assert rides is not None
     assert rides.variant == name
 
@@ -259,7 +259,7 @@ def test_a_ride_without_a_prediction_is_left_out(tmp_path):
   values = table['pqat_80.int8'].to_numpy().copy()
   values[[3, 8]] = np.nan, np.inf
   pq.write_table(table.set_column(position, 'pqat_80.int8', pa.array(values)), path)
-  rides = read_rides(run, read_variants(run))
+  rides = read_rides(dataclasses.replace(run, variants=read_variants(run)))
   assert len(rides.fares) == len(values) - 2
   np.testing.assert_array_equal(rides.fares, np.delete(table['fare_amount'].to_numpy(), [3, 8]).astype(np.float64))
   np.testing.assert_array_equal(rides.predictions, np.delete(values, [3, 8]).astype(np.float64))
@@ -346,8 +346,8 @@ def test_divergences_lie_before_or_beyond_their_threshold(record):
   assert ['beyond' in cell.picture for cell in cells] == [False, True]
 
 
-def test_variants_in_the_units_of_their_headings(record, variants):
-  section = model.variants_section(record, variants)
+def test_variants_in_the_units_of_their_headings(record):
+  section = model.variants_section(record)
   by_size = sorted(VARIANTS, key=lambda name: VARIANTS[name][1])
   table = section.table
   assert _texts(table, 'variant')[: len(by_size)] == by_size
@@ -469,7 +469,7 @@ def test_stages_of_a_recipe_lie_one_behind_the_other(record):
   assert 'ending at 80.0' in history.pictures[1]
 
 
-def test_the_card_of_the_model(record, variants):
+def test_the_card_of_the_model(record):
   """The made run's own numbers; the slice that errs most has too few rides to say so."""
   second, third = record.summary.to_dict()['slices'][1:]
   few = third | {'root_mean_squared_error': 9.9, 'example_count': 49.0}
@@ -477,8 +477,7 @@ def test_the_card_of_the_model(record, variants):
     record, slices=[record.summary.to_dict()['slices'][0], second | {'root_mean_squared_error': 7.1}, few]
   )
   card = {
-    title: _spaced(' '.join(sentences))
-    for title, sentences in model.model_card(shown, variants, read_columns(record)).items()
+    title: _spaced(' '.join(sentences)) for title, sentences in model.model_card(shown, read_columns(record)).items()
   }
   learned = card['What it learned from']
   assert learned.startswith('1,600 rides to learn from; 400 other rides,')
@@ -501,8 +500,8 @@ def test_a_slice_of_fifty_rides_may_err_most(record):
   assert "slice '0–6 h': RMSE 9.90 USD over 50 rides." in _spaced(' '.join(model._limits(shown, ())))
 
 
-def test_the_top_of_the_page(record, variants):
-  tiles = {tile.name: (tile.value, tile.note) for tile in model.headline(record, variants).tiles}
+def test_the_top_of_the_page(record):
+  tiles = {tile.name: (tile.value, tile.note) for tile in model.headline(record).tiles}
   found = {name: tuple(_spaced(text) for text in texts) for name, texts in tiles.items()}
   ratio, size, gzipped, latency, *_ = VARIANTS['pqat_80.int8']
   assert found == {
@@ -517,7 +516,7 @@ def test_the_top_of_the_page(record, variants):
 
 def test_the_top_of_the_page_without_a_chosen_file(record):
   """The trained model's own figures."""
-  found = {tile.name: _spaced(tile.value) for tile in model.headline(record, None).tiles}
+  found = {tile.name: _spaced(tile.value) for tile in model.headline(dataclasses.replace(record, variants=None)).tiles}
   assert (found['RMSE'], found['MAE']) == ('4.43 USD', '1.82 USD')
 
 
@@ -564,7 +563,7 @@ def test_the_version_before_is_the_next_smaller_number(tmp_path):
   run = read_record(made_run(tmp_path / 'out', pushed_path=f'{tmp_path}/out/serving/11'))
   for name, rmse in (('9', 9.0), ('10', 10.0), ('11', 11.0), ('12', 12.0)):
     _version(run, name, rmse)
-  found = model.served_section(run, None)
+  found = model.served_section(run)
   assert found.version == '10'
   assert [row.cells[1].value for row in found.table.rows[:2]] == [4.43, 1.82]
   assert [row.cells[2].value for row in found.table.rows[:2]] == [10.0, 5.0]
@@ -581,7 +580,9 @@ def test_the_version_before_is_the_next_smaller_number(tmp_path):
 )
 def test_intervals_overlap_or_not(record, rmse, verdict):
   """This run's is 4.43 +- 0.9, the other's +- 0.1."""
-  assert verdict in model._verdict(record, None, Manifest.of(manifest(rmse, 0.1), 'manifest.json'))
+  assert verdict in model._verdict(
+    dataclasses.replace(record, variants=None), Manifest.of(manifest(rmse, 0.1), 'manifest.json')
+  )
 
 
 def _details(**changes) -> ReductionDetails:

@@ -105,13 +105,12 @@ def runs(tmp_path_factory, judgement, rides):
 
 
 def test_the_page_prints_what_the_gate_says(runs, judgement):
-  record, errors = runs[0], judgement.candidates[OWN].errors
-  variants = read_variants(record)
-  table = variants_section(record, variants).table
+  record, errors = dataclasses.replace(runs[0], variants=read_variants(runs[0])), judgement.candidates[OWN].errors
+  table = variants_section(record).table
   assert _cell(table, OWN, 'RMSE') == _printed(errors.error)
   assert _cell(table, OWN, 'to float32') == _printed(errors.ratio, 3)
   # The gate has no interval of a slice's RMSE: the page computes it from the predictions.
-  slices = errors_section(record, variants, read_rides(record, variants)).slices
+  slices = errors_section(record, read_rides(record)).slices
   for name in ('all', 'airport ride'):
     assert _cell(slices, name, 'RMSE, file') == _printed(errors.error)
     assert _cell(slices, name, 'to float32') == _printed(errors.ratio, 3)
