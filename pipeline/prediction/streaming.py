@@ -102,15 +102,13 @@ def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, RowB
 def _in_order(blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
   """The blocks with every malformed line among the rows where it stands; the reader gives some of them early."""
   waiting: list[MalformedLine] = []
-  empty = None
   for block in blocks:
     waiting += block.malformed
     last = int(block.numbers[-1]) if len(block.numbers) else 0
-    empty = block._replace(rows=block.rows.slice(0, 0), numbers=block.numbers[:0])
     yield block._replace(malformed=tuple(line for line in waiting if line.number < last))
     waiting = [line for line in waiting if line.number > last]
-  if waiting and empty is not None:
-    yield empty._replace(malformed=tuple(waiting))
+  if waiting:
+    yield block._replace(rows=block.rows.slice(0, 0), numbers=block.numbers[:0], malformed=tuple(waiting))
 
 
 Write = Callable[[pa.RecordBatch], None]
