@@ -27,7 +27,7 @@ class Box(NamedTuple):
     return across and self.top < other.bottom and other.top < self.bottom
 
   def holds(self, other: Box) -> bool:
-    """Whether the other one lies inside."""
+    """Whether the other one is inside."""
     across = self.left <= other.left and other.right <= self.right
     return across and self.top <= other.top and other.bottom <= self.bottom
 
@@ -132,7 +132,7 @@ def draw_frontier(
   """
   frame = _frame(points, limits, cost_label, cost_format, ratio_label)
   outside = [point.name for point in points if point.ratio.value > frame.y.high]
-  # The most important points come last, so that they lie on top.
+  # The most important points come last, so that they are on top.
   ordered = sorted(points, key=lambda point: (point.chosen, point.on_frontier))
   parts = [frame.drawn(), *_limit_lines(frame, limits), _staircase(frame, points)]
   parts += [mark for point in ordered for mark in _marks(frame, point)]

@@ -141,7 +141,7 @@ def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
 def _divergence(value: float | None, limit: float) -> tuple[Cell, Cell]:
   if value is None:
     return figure(None, number), picture(Markup(''))
-  # The threshold at three quarters of the track, so that one sees what lies beyond it.
+  # The threshold at three quarters of the track, so that one sees what is beyond it.
   style = 'length beyond' if value > limit else 'length'
   return figure(value, lambda value: number(value, 3)), picture(length_bar(value, limit / 0.75, style, limit))
 
