@@ -50,5 +50,5 @@ def _compare(console: Console, directory: str, against: str) -> None:
     )
   if len(found.settings) > _SETTINGS:
     console.print(f'[dim]… and {len(found.settings) - _SETTINGS} more settings, on the page[/]')
-  for sentence in found.told:
+  for sentence in found.sentences:
     console.print(escape(sentence), soft_wrap=True)

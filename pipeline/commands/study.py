@@ -176,7 +176,7 @@ def _printed(table: StudyTable) -> Table:
   name, *figures = (heading.text for heading in table.shown.headings)
   shown = terminal.plain_table(*terminal.whole(name), *terminal.right(*figures, no_wrap=True))
   shown.title, shown.title_justify, shown.title_style = table.title, 'left', 'bold'
-  shown.caption, shown.caption_justify = table.told, 'left'
+  shown.caption, shown.caption_justify = table.note, 'left'
   for row in table.shown.rows:
     shown.add_row(*(escape(cell.text) for cell in row.cells))
   return shown
