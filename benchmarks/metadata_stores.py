@@ -2,8 +2,8 @@
 
 `python -m benchmarks.metadata_stores --writers 6 --rounds 60` starts that many processes at once. A round is what a
 TFX step writes: an execution with its type, its contexts and an output artifact, then the execution's end, in two
-transactions. SQLite is measured with MLMD's own five retries, too. At the end the store itself is asked how many rounds
-it has, whole.
+transactions. SQLite is measured with MLMD's own five retries, too. At the end the store itself says how many rounds it
+has, whole.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows.append(row)
     for error in row['errors']:
       print(f'  {error[:110]}', file=sys.stderr)
-    share = f'{row["whole"]}/{row["asked"]}'
+    share = f'{row["whole"]}/{row["attempted"]}'
     print(
       f'{label:<38} {share:>13} {len(row["errors"]):>7} {row["seconds"]:>8.1f} {row["whole"] / row["seconds"]:>9.0f} '
       f'{row["slowest"]:>12.2f} s',
@@ -66,7 +66,8 @@ def race(connection: mlmd_pb2.ConnectionConfig, writers: int, rounds: int) -> di
     rounds: of each.
 
   Returns:
-    `asked` and `whole` rounds, the `errors` that writers met, `seconds` of wall time, the `slowest` round in seconds.
+    `attempted` and `whole` rounds, the `errors` that writers met, `seconds` of wall time, the `slowest` round in
+    seconds.
   """
   context = multiprocessing.get_context('spawn')
   gate, results = context.Barrier(writers + 1), context.Queue()
@@ -76,16 +77,16 @@ def race(connection: mlmd_pb2.ConnectionConfig, writers: int, rounds: int) -> di
     process.start()
   gate.wait()
   start = time.monotonic()
-  told = [results.get() for _ in processes]
+  reported = [results.get() for _ in processes]
   seconds = time.monotonic() - start
   for process in processes:
     process.join()
   return {
-    'asked': writers * rounds,
+    'attempted': writers * rounds,
     'whole': _whole_rounds(mlmd.MetadataStore(connection)),
-    'errors': [error for errors, _ in told for error in errors],
+    'errors': [error for errors, _ in reported for error in errors],
     'seconds': seconds,
-    'slowest': max(slowest for _, slowest in told),
+    'slowest': max(slowest for _, slowest in reported),
   }
 
 

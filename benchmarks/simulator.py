@@ -263,7 +263,7 @@ def _dropoffs(
 def _moved(
   longitude: np.ndarray, latitude: np.ndarray, east: np.ndarray, north: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """The places that lie some kilometres east and north of others."""
+  """The places some kilometres east and north of others."""
   per_longitude = _KM_PER_DEGREE * math.cos(math.radians(_CENTER_LATITUDE))
   return longitude + east / per_longitude, latitude + north / _KM_PER_DEGREE
 
@@ -303,7 +303,7 @@ def _on_grid(longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _in_manhattan(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-  """Whether places lie on the island, taken as a rectangle along the avenues."""
+  """Whether places are on the island, taken as a rectangle along the avenues."""
   across, along = _on_grid(longitude, latitude)
   beside = (across >= _MANHATTAN_ACROSS[0]) & (across <= _MANHATTAN_ACROSS[1])
   return beside & (along >= _MANHATTAN_ALONG[0]) & (along <= _MANHATTAN_ALONG[1])
@@ -338,7 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     f'Simulated {written.rows:,} rides (not real data) into {len(written.paths)} {options.format.value} files, ', end=''
   )
   print(f'{size / 1e6:.1f} MB, in {options.output} in {seconds:.1f} s.')
-  print(f'Lowest reachable RMSE (the noise): ${written.noise_rmse:.4f}, of sd ${options.noise:g} asked for.')
+  print(f'Lowest reachable RMSE (the noise): ${written.noise_rmse:.4f}, for a requested sd of ${options.noise:g}.')
 
 
 if __name__ == '__main__':

@@ -6,8 +6,8 @@ First the step as `farelite run` has it, each time in a new output directory and
 publisher, the import of the toolkit, the training, the copies into artifacts.
 
 Then TFX's `run_fn` alone, imports left out, in a process of its own per measurement, in turn. Where the time of the
-main thread goes is told for the last round; trainings run in another thread, so both cores have to be free: on a busy
-machine look at the CPU seconds.
+main thread goes is printed for the last round; trainings run in another thread, so both cores have to be free: on a
+busy machine look at the CPU seconds.
 """
 
 from __future__ import annotations

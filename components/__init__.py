@@ -1,15 +1,10 @@
 """One folder per TFX component. Importing this package loads neither TensorFlow nor Beam.
 
-TFX imports an artifact type by the path that its `TYPE_NAME` says, so the types are exported here; each is loaded when
-it is asked for, as TFX's own `Artifact` class brings TensorFlow along.
+TFX imports an artifact type by its `TYPE_NAME` as a path, so the types are exported here. Each is loaded when it is
+used, as TFX's own `Artifact` class brings TensorFlow along.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-  from components.artifacts import CompressionReport, LiteVariants, Quarantine, ReductionReport
 
 _TYPES = ('CompressionReport', 'LiteVariants', 'Quarantine', 'ReductionReport')
 

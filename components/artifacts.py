@@ -8,8 +8,7 @@ from tfx.types import artifact
 class Quarantine(artifact.Artifact):
   """Rows that broke the dataset's rules, whole and with a reason, and the counts of all rows.
 
-  Holds `counts.json` (see `components.ride_example_gen.quarantine`) and, where any
-  row was set aside, Parquet parts (see `components.ride_example_gen.quarantine`).
+  Holds `counts.json` and, where any row was set aside, Parquet parts; see `components.ride_example_gen.quarantine`.
   """
 
   # Imported as this path by the compiler's targets: exactly one dot, and no PROPERTIES.
@@ -17,13 +16,13 @@ class Quarantine(artifact.Artifact):
 
 
 class LiteVariants(artifact.Artifact):
-  """The lite files of one run, `<recipe>.<scheme>.tflite`, and `variants.json`, which says what each holds."""
+  """The lite files of one run, `<recipe>.<scheme>.tflite`, and `variants.json`, with the facts of each."""
 
   TYPE_NAME = 'components.LiteVariants'
 
 
 class CompressionReport(artifact.Artifact):
-  """What became of every variant, and why: see `components.compression_gate.report`."""
+  """The verdict on every variant, and why: see `components.compression_gate.report`."""
 
   TYPE_NAME = 'components.CompressionReport'
 

@@ -31,7 +31,7 @@ def channels(**artifact_types: type[types.Artifact]) -> dict[str, ChannelParamet
 def with_models(
   spec: type[component_spec.ComponentSpec], side: str, keys: Iterable[str]
 ) -> type[component_spec.ComponentSpec]:
-  """The spec with one more Model per key among its `INPUTS` or `OUTPUTS`, whichever `side` says."""
+  """The spec with one more Model per key among its channels of a `side`, `INPUTS` or `OUTPUTS`."""
   all_channels = {**getattr(spec, side), **channels(**dict.fromkeys(keys, standard_artifacts.Model))}
   return type(spec.__name__, (spec,), {side: all_channels, '__module__': spec.__module__})
 

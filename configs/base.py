@@ -1,15 +1,13 @@
-"""What every config model shares: unknown keys are refused, values are frozen, one check tells all mistakes that it
-found.
-"""
+"""What every config model shares: unknown keys are refused, values are frozen, a check reports all mistakes at once."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from configs.errors import UserError
 
@@ -18,6 +16,15 @@ class Config(BaseModel):
   """A frozen config model that refuses unknown keys."""
 
   model_config = ConfigDict(extra='forbid', frozen=True, validate_default=True, protected_namespaces=())
+
+  def problems(self) -> Iterable[Problem]:
+    """What is wrong with values that are each right by themselves."""
+    return ()
+
+  @model_validator(mode='after')
+  def _values_fit(self) -> Config:
+    raise_any(self.problems())
+    return self
 
   if not TYPE_CHECKING:
 
@@ -36,9 +43,9 @@ class Interval(Config):
   min: float
   max: float
 
-  def model_post_init(self, _: object) -> None:
+  def problems(self) -> Iterable[Problem]:
     if self.min > self.max:
-      raise ValueError(f'min must not be larger than max, got min {self.min:g} and max {self.max:g}.')
+      yield Problem('', f'min must not be larger than max, got min {self.min:g} and max {self.max:g}.')
 
 
 def one_or_more(value: object) -> object:
@@ -60,31 +67,27 @@ PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 
-_GOES_ON = ('must ', 'is ', 'has ')
-
-
 @dataclasses.dataclass(frozen=True)
 class Problem:
   """One mistake.
 
   Attributes:
-    location: keys from where the check was made down to the mistake.
+    where: dotted keys from where the check was made down to the mistake; empty for all that was checked.
     message: the rest of the sentence, ending with a full stop; one that begins with a verb such as 'must' goes on after
-      the location, another one follows a colon.
+      the keys, another one follows a colon.
   """
 
-  location: tuple[str, ...]
+  where: str
   message: str
 
   def under(self, *keys: str) -> Problem:
     """The same problem as seen from further up."""
-    return Problem((*keys, *self.location), self.message)
+    return Problem('.'.join(filter(None, (*keys, self.where))), self.message)
 
   def __str__(self) -> str:
-    where = '.'.join(self.location)
-    if not where:
+    if not self.where:
       return self.message
-    return f'{where} {self.message}' if self.message.startswith(_GOES_ON) else f'{where}: {self.message}'
+    return f'{self.where}{" " if self.message.startswith(("must ", "is ", "has ")) else ": "}{self.message}'
 
 
 class ProblemsError(UserError, ValueError):  # pydantic takes ValueError alone for a mistake in what it validates.
@@ -111,6 +114,11 @@ def joined(words: Iterable[str]) -> str:
 def shortened(words: Sequence[str], most: int) -> str:
   """The first words of a list, and how many follow: `a, b, c` or `a, b and 7 more`."""
   return ', '.join(words) if len(words) <= most else f'{", ".join(words[:most])} and {len(words) - most} more'
+
+
+def unknown(noun: str, word: str, known: Collection[str]) -> str:
+  """The message about a word that is none of the known ones, with the nearest of them."""
+  return f"unknown {noun} '{word}'. Available: {', '.join(known)}.{nearest(word, known)}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from configs.base import Config, PositiveInt, Problem, nearest, raise_any
+from configs.base import Config, PositiveInt, Problem, raise_any, unknown
 
 INGESTION = 'RideExampleGen'
 """The id of the step that reads the rides, wherever they are."""
@@ -54,8 +55,8 @@ class Environment(str, enum.Enum):
   """Where a portable runner's workers live.
 
   `LOOPBACK`: in the process that submits. `EXTERNAL`: in a worker pool at `environment_config`, host and port.
-  `PROCESS`: started by the runner as `environment_config` says, JSON with a `command`. `SUBPROCESS`: started by Beam's
-  local job service by the command in `environment_config`. `DOCKER`: in containers of `sdk_container_image`.
+  `PROCESS`: started by the runner by the `command` in `environment_config`, which is JSON. `SUBPROCESS`: started by
+  Beam's local job service by the command in `environment_config`. `DOCKER`: in containers of `sdk_container_image`.
   """
 
   LOOPBACK = 'LOOPBACK'
@@ -161,13 +162,13 @@ class EngineSettings(Config):
   @field_validator('engine', mode='before')
   @classmethod
   def _loses_nothing(cls, value: Any) -> Any:
-    if not isinstance(value, str) or value in {engine.value for engine in Engine}:
+    known = [engine.value for engine in Engine]
+    if not isinstance(value, str) or value in known:
       return value
-    known = ', '.join(engine.value for engine in Engine)
     reason = refusal(value)
-    if reason:
-      raise ValueError(f"'{value}' {reason}. Available: {known}.")
-    raise ValueError(f"unknown engine '{value}'. Available: {known}.{nearest(value, [e.value for e in Engine])}")
+    raise ValueError(
+      f"'{value}' {reason}. Available: {', '.join(known)}." if reason else unknown('engine', value, known)
+    )
 
   @field_validator('extra')
   @classmethod
@@ -176,9 +177,9 @@ class EngineSettings(Config):
     for name, value in extra.items():
       if name == 'runner':
         reason = refusal(str(value))
-        problems.append(Problem((name,), f'{value} {reason}.' if reason else 'is what engine says; set that instead.'))
+        problems.append(Problem(name, f'{value} {reason}.' if reason else 'is what engine says; set that instead.'))
       elif name in owners():
-        problems.append(Problem((name,), f'is a setting of its own; set {owners()[name]} instead.'))
+        problems.append(Problem(name, f'is a setting of its own; set {owners()[name]} instead.'))
     raise_any(problems)
     return extra
 
@@ -192,8 +193,8 @@ class Beam(EngineSettings):
   """The engine of all Beam steps, and what is different for some.
 
   Attributes:
-    components: by step id; what is said there replaces what is said above, key
-      by key. A resolved config has every setting of these steps.
+    components: by step id; what is set there replaces what is set above, key by key. A resolved config has every
+      setting of these steps.
   """
 
   components: dict[str, EngineSettings] = {}
@@ -201,26 +202,19 @@ class Beam(EngineSettings):
   @field_validator('components')
   @classmethod
   def _inherit(cls, components: dict[str, EngineSettings], info: ValidationInfo) -> dict[str, EngineSettings]:
-    raise_any(
-      Problem((), f"unknown Beam step '{name}'. Available: {', '.join(BEAM_STEPS)}.{nearest(name, BEAM_STEPS)}")
-      for name in components
-      if name not in BEAM_STEPS
-    )
+    raise_any(Problem('', unknown('Beam step', name, BEAM_STEPS)) for name in components if name not in BEAM_STEPS)
     names = EngineSettings.model_fields
     if any(name not in info.data for name in names):
-      return components  # A mistake above is told by itself.
+      return components  # A mistake above is reported by itself.
     common = EngineSettings(**{name: info.data[name] for name in names})
     return {name: _merged(common, settings) for name, settings in components.items()}
 
-  @model_validator(mode='after')
-  def _complete(self) -> Beam:
-    problems = list(_problems(self))
+  def problems(self) -> Iterator[Problem]:
+    common = list(_lacking(self))
+    yield from common
     for name, settings in self.components.items():
-      # What is wrong for all is told once.
-      own = (problem for problem in _problems(settings) if problem not in problems)
-      problems += [problem.under('components', name) for problem in own]
-    raise_any(problems)
-    return self
+      # What is wrong for all is reported once.
+      yield from (problem.under('components', name) for problem in _lacking(settings) if problem not in common)
 
   def of(self, step: str) -> EngineSettings:
     """The settings of one step."""
@@ -243,7 +237,7 @@ def owners() -> dict[str, str]:
 
 
 def _merged(common: EngineSettings, own: EngineSettings) -> EngineSettings:
-  """`common` with what was said in `own`; keys that were not said are inherited."""
+  """`common` with what was set in `own`, key by key."""
   update: dict[str, Any] = {}
   for name in own.model_fields_set:
     value, inherited = getattr(own, name), getattr(common, name)
@@ -258,23 +252,19 @@ def _merged(common: EngineSettings, own: EngineSettings) -> EngineSettings:
 _NEEDED = {'portable': 'job_endpoint', 'flink': 'flink_master', 'spark': 'spark_master_url'}
 
 
-def _problems(settings: EngineSettings) -> list[Problem]:
-  """What the chosen engine lacks that nothing but the config can say."""
-  chosen, section = settings.chosen, settings.engine.value
-  found: list[tuple[str, str]] = []
-  if isinstance(chosen, Direct):
-    alone = chosen.direct_running_mode is RunningMode.IN_MEMORY
-    if alone and chosen.direct_num_workers != 1:
-      found.append(
-        ('direct_num_workers', 'must be 1 for in_memory; for more set direct_running_mode: multi_processing.')
-      )
-  needed = _NEEDED.get(section)
+def _lacking(settings: EngineSettings) -> Iterator[Problem]:
+  """What the chosen engine lacks that nothing but the config can provide."""
+  chosen, engine = settings.chosen, settings.engine.value
+  alone = isinstance(chosen, Direct) and chosen.direct_running_mode is RunningMode.IN_MEMORY
+  if alone and settings.direct.direct_num_workers != 1:
+    message = 'must be 1 for in_memory; for more set direct_running_mode: multi_processing.'
+    yield Problem('direct.direct_num_workers', message)
+  needed = _NEEDED.get(engine)
   if needed and getattr(chosen, needed) is None:
-    found.append((needed, f'is missing, which engine: {section} needs.'))
+    yield Problem(f'{engine}.{needed}', f'is missing, which engine: {engine} needs.')
   if isinstance(chosen, Workers) and chosen.environment_config is None:
     environment = chosen.environment_type
     if environment not in (Environment.LOOPBACK, Environment.DOCKER):
-      found.append(('environment_config', f'is missing, which environment_type: {environment.value} needs.'))
+      yield Problem(f'{engine}.environment_config', f'is missing, which environment_type: {environment.value} needs.')
   if isinstance(chosen, Dataflow) and (chosen.max_num_workers or math.inf) < (chosen.num_workers or 0):
-    found.append(('max_num_workers', f'must not be less than num_workers ({chosen.num_workers}).'))
-  return [Problem((section, key), message) for key, message in found]
+    yield Problem('dataflow.max_num_workers', f'must not be less than num_workers ({chosen.num_workers}).')

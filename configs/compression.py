@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more, raise_any
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more
 from configs.presets import PresetFolder
 from configs.recipe import Recipe
 
@@ -68,14 +69,12 @@ class PrecisionFacts(NamedTuple):
     tables: type of embedding tables.
     activations: type of what dense layers take and yield.
     smallest: kernels and tables of fewer values stay float32.
-    sparse_inputs: what the inputs of a block must be a multiple of, so that
-      TFLite's sparse kernels compute with it; 0 where there is no such block.
-      Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert
-      2.3: 8-bit kernels refuse to run with zeros in any block but 16x1.
-    never_sparse: why it does not go with sparse encoding, for the middle of a
-      sentence; tried with the same versions and litert-quantizer 0.11.
-    quantizer: the recipe of the LiteRT quantizer that makes it; '' where the
-      converter does.
+    sparse_inputs: what the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it; 0
+      where there is no such block. Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit
+      kernels refuse to run with zeros in any block but 16x1.
+    never_sparse: why it does not go with sparse encoding, for the middle of a sentence; tried with the same versions
+      and litert-quantizer 0.11.
+    quantizer: the recipe of the LiteRT quantizer that makes it; '' where the converter does.
   """
 
   weights: str
@@ -107,7 +106,7 @@ _FACTS = {
     'int4', 'float32', 'float32', never_sparse=_UNREADABLE, quantizer='dynamic_wi4c_afp32'
   ),
 }
-"""Everything that any step asks of a precision, but for how the converter is set (`models/lite/conversion.py`)."""
+"""Everything that a step has to know of a precision, but for how the converter is set (`models/lite/conversion.py`)."""
 
 
 class Calibration(Config):
@@ -148,37 +147,21 @@ class Scheme(Config):
   tolerance: PositiveFloat = 0.05
   calibration: Calibration = Calibration()
 
-  @model_validator(mode='after')
-  def _consistent(self) -> Scheme:
-    raise_any([*self._integer_problems(), *self._idle_settings(), *self._yardstick_problems()])
-    return self
-
-  def _integer_problems(self) -> list[Problem]:
-    place = ('integer_only',)
-    if not self.integer_only:
-      return []
-    if not self.precision.is_calibrated:
+  def problems(self) -> Iterator[Problem]:
+    given = f'with precision {self.precision.value}'
+    if self.integer_only and not self.precision.is_calibrated:
       integer = joined(precision.value for precision in Precision if precision.is_calibrated)
-      told = f'must be false with precision {self.precision.value}: only {integer} compute in integers alone.'
-      return [Problem(place, told)]
-    if self.float_layers:
-      return [Problem(place, f'must be false with float_layers, as {", ".join(self.float_layers)} would stay float.')]
-    return []
-
-  def _idle_settings(self) -> list[Problem]:
-    told = f'has no effect with precision {self.precision.value}'
-    problems = []
+      yield Problem('integer_only', f'must be false {given}: only {integer} compute in integers alone.')
+    elif self.integer_only and self.float_layers:
+      layers = ', '.join(self.float_layers)
+      yield Problem('integer_only', f'must be false with float_layers, as {layers} would stay float.')
     if self.calibration != Calibration() and not self.precision.is_calibrated:
-      problems.append(Problem(('calibration',), f'{told}, which takes no ranges from rides; leave it out.'))
+      yield Problem('calibration', f'has no effect {given}, which takes no ranges from rides; leave it out.')
     if self.float_layers and self.precision is Precision.FLOAT32:
-      problems.append(Problem(('float_layers',), f'{told}, which leaves every layer in float; leave it out.'))
-    return problems
-
-  def _yardstick_problems(self) -> list[Problem]:
-    if self.name != FLOAT32 or (self.precision is Precision.FLOAT32 and not self.sparse):
-      return []
-    told = f"'{FLOAT32}' is what the others are compared with, precision float32 and not sparse; choose another name."
-    return [Problem(('name',), told)]
+      yield Problem('float_layers', f'has no effect {given}, which leaves every layer in float; leave it out.')
+    if self.name == FLOAT32 and (self.precision is not Precision.FLOAT32 or self.sparse):
+      rest = 'is what the others are compared with, precision float32 and not sparse; choose another name.'
+      yield Problem('name', f"'{FLOAT32}' {rest}")
 
 
 def packaged_schemes(*names: str) -> tuple[Scheme, ...]:
@@ -189,15 +172,10 @@ def packaged_schemes(*names: str) -> tuple[Scheme, ...]:
 [FLOAT32_SCHEME] = packaged_schemes(FLOAT32)
 
 
-def _float32_first(schemes: tuple[Scheme, ...]) -> tuple[Scheme, ...]:
-  yardstick = [scheme for scheme in schemes if scheme.name == FLOAT32] or [FLOAT32_SCHEME]
-  return (*yardstick, *(scheme for scheme in schemes if scheme.name != FLOAT32))
-
-
 Schemes = Annotated[
   tuple[Annotated[Scheme, BeforeValidator(SCHEMES.spelled_out)], ...],
   BeforeValidator(SCHEMES.listed),
-  AfterValidator(_float32_first),
+  AfterValidator(lambda schemes: SCHEMES.with_first(FLOAT32_SCHEME, schemes)),
 ]
 """Packaged ones by name, a user's own ones by path, or spelled out; `float32` is always among them, and first."""
 
@@ -259,17 +237,13 @@ class Compression(Config):
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
 
-  @model_validator(mode='after')
-  def _names_are_unique(self) -> Compression:
-    raise_any(SCHEMES.doubled(scheme.name for scheme in self.schemes))
-    return self
+  def problems(self) -> Iterator[Problem]:
+    return SCHEMES.doubled(scheme.name for scheme in self.schemes)
 
 
 def applies(scheme: Scheme, recipe: Recipe) -> bool:
   """Whether a scheme does something to a recipe's model: a sparse one needs zeros in blocks that its kernels take."""
   if not scheme.sparse:
     return True
-  inputs = scheme.precision.facts.sparse_inputs
-  if recipe.pruning is None or recipe.pruning.block == (1, 1) or not inputs:
-    return False
-  return recipe.pruning.block[0] % inputs == 0
+  inputs, block = scheme.precision.facts.sparse_inputs, recipe.pruning.block if recipe.pruning else (1, 1)
+  return block != (1, 1) and inputs > 0 and block[0] % inputs == 0

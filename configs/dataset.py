@@ -5,16 +5,13 @@ from __future__ import annotations
 import datetime
 import enum
 import zoneinfo
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from configs.base import Config, Fraction, Interval
-from configs.columns import COORDINATES as COORDINATES
-from configs.columns import LABEL as LABEL
-from configs.columns import PASSENGERS as PASSENGERS
-from configs.columns import RAW_INPUTS as RAW_INPUTS
-from configs.columns import TIME as TIME
+from configs.base import Config, Fraction, Interval, Problem
+from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME  # noqa: F401  Others read them here, too.
 from configs.platform import BigQuery
 
 EPOCH = datetime.datetime(2009, 1, 1)
@@ -51,8 +48,8 @@ class PickupTime(Config):
     column: the source's column name.
     encoding: a formatted string, Unix seconds, or a Parquet timestamp.
     format: the `strptime` format of a string, literal suffixes included.
-    clock: `local` if the stamps are the city's wall clock (whatever zone they
-      claim), `utc` if they are instants that `time_zone` turns into wall clock.
+    clock: `local` if the stamps are the city's wall clock (whatever zone they claim), `utc` if they are instants that
+      `time_zone` turns into wall clock.
     time_zone: an IANA zone name, required for `clock: utc`.
   """
 
@@ -72,11 +69,9 @@ class PickupTime(Config):
         raise ValueError(f"unknown time zone '{value}'. Use an IANA name such as America/New_York.") from None
     return value
 
-  @model_validator(mode='after')
-  def _utc_needs_zone(self) -> PickupTime:
+  def problems(self) -> Iterator[Problem]:
     if self.clock is Clock.UTC and self.time_zone is None:
-      raise ValueError('clock: utc needs a time_zone, such as America/New_York, to find the wall clock.')
-    return self
+      yield Problem('', 'clock: utc needs a time_zone, such as America/New_York, to find the wall clock.')
 
 
 class Columns(Config):
@@ -111,15 +106,13 @@ class ExtraColumn(Config):
   unit: str = ''
   meaning: str = ''
 
-  @model_validator(mode='after')
-  def _categorical_needs_vocabulary(self) -> ExtraColumn:
+  def problems(self) -> Iterator[Problem]:
     if self.kind == 'categorical' and not self.vocabulary:
-      raise ValueError(f"the categorical column '{self.name}' needs a vocabulary.")
+      yield Problem('', f"the categorical column '{self.name}' needs a vocabulary.")
     if self.kind == 'numeric' and self.vocabulary:
-      raise ValueError(f"the numeric column '{self.name}' has a vocabulary; is it categorical?")
+      yield Problem('', f"the numeric column '{self.name}' has a vocabulary; is it categorical?")
     if len(set(self.vocabulary)) != len(self.vocabulary):
-      raise ValueError(f"the vocabulary of '{self.name}' names a value twice.")
-    return self
+      yield Problem('', f"the vocabulary of '{self.name}' names a value twice.")
 
 
 class Bounds(Config):
@@ -128,13 +121,11 @@ class Bounds(Config):
   longitude: Interval
   latitude: Interval
 
-  @model_validator(mode='after')
-  def _on_earth(self) -> Bounds:
-    if self.latitude.min < -90 or self.latitude.max > 90:
-      raise ValueError('latitudes lie between -90 and 90 degrees.')
-    if self.longitude.min < -180 or self.longitude.max > 180:
-      raise ValueError('longitudes lie between -180 and 180 degrees.')
-    return self
+  def problems(self) -> Iterator[Problem]:
+    for name, limit in (('latitude', 90), ('longitude', 180)):
+      interval = getattr(self, name)
+      if interval.min < -limit or interval.max > limit:
+        yield Problem('', f'{name}s lie between -{limit} and {limit} degrees.')
 
 
 class Rules(Config):
@@ -162,11 +153,9 @@ class Rules(Config):
       raise ValueError(f'{value} is outside 1941 to 2076, what 32-bit seconds since 2009 can hold.')
     return value
 
-  @model_validator(mode='after')
-  def _ordered(self) -> Rules:
+  def problems(self) -> Iterator[Problem]:
     if self.earliest > self.latest:
-      raise ValueError(f'earliest ({self.earliest}) must not be after latest ({self.latest}).')
-    return self
+      yield Problem('', f'earliest ({self.earliest}) must not be after latest ({self.latest}).')
 
 
 class Landmark(Config):
@@ -183,8 +172,8 @@ class Zone(Config):
 
   Attributes:
     name: part of the feature names.
-    polygon: its corners as [longitude, latitude], degrees; the last one joins
-      the first one. Edges are straight in degrees.
+    polygon: its corners as [longitude, latitude], degrees; the last one joins the first one. Edges are straight in
+      degrees.
   """
 
   name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
@@ -242,24 +231,16 @@ class Dataset(Config):
   city: City
   currency: str = Field(default='USD', pattern=r'^[A-Z]{3}$')
 
-  @model_validator(mode='after')
-  def _one_source(self) -> Dataset:
+  def problems(self) -> Iterator[Problem]:
     if self.path and self.bigquery:
-      raise ValueError('path (or --data) and bigquery are two sources of rides; set one of them to null.')
-    return self
-
-  @model_validator(mode='after')
-  def _inputs_are_known_before_the_ride(self) -> Dataset:
+      yield Problem('', 'path (or --data) and bigquery are two sources of rides; set one of them to null.')
     for canonical, column in self.source_columns().items():
       if column in self.known_after_ride and canonical != LABEL:
-        raise ValueError(
-          f"'{column}' is known only after the ride (known_after_ride), so it can't be the input '{canonical}'."
-        )
-    names = [*RAW_INPUTS, *(extra.name for extra in self.extras)]
-    doubled = {name for name in [*names, LABEL, 'key'] if [*names, LABEL, 'key'].count(name) > 1}
-    if doubled:
-      raise ValueError(f"extras: the name '{sorted(doubled)[0]}' is taken.")
-    return self
+        reason = 'is known only after the ride (known_after_ride)'
+        yield Problem('', f"'{column}' {reason}, so it can't be the input '{canonical}'.")
+    names = [*self.raw_inputs(), LABEL, 'key']
+    for name in sorted({name for name in names if names.count(name) > 1}):
+      yield Problem('', f"extras: the name '{name}' is taken.")
 
   def source_columns(self) -> dict[str, str]:
     """Source column by canonical name, the key and the label included."""

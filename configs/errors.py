@@ -1,11 +1,11 @@
-"""What this project raises: one tree, told by one handler in one sentence (`pipeline.cli`).
+"""What this project raises: one tree, shown by one handler in one sentence (`pipeline.cli`).
 
     FareliteError
-    ├── UserError                 exit code 2: what was asked for can't be had; nothing began
-    │   ├── ConfigError           what a config says
+    ├── UserError                 exit code 2: what a command needs is not there or not right; nothing began
+    │   ├── ConfigError           mistakes in a config
     │   ├── ProblemsError         several mistakes that one check of a config found
     │   ├── OptionError           an option of Beam's
-    │   ├── DataSourceError       where the rides are said to lie
+    │   ├── DataSourceError       where the rides are
     │   ├── IngestionError        a file of rides
     │   ├── OutputError           the output directory
     │   │   └── BusyError         … which another run holds
@@ -40,11 +40,11 @@ from typing import ClassVar
 
 
 class FareliteError(Exception):
-  """Something that a person is told in one sentence, without a traceback.
+  """Something that a person reads in one sentence, without a traceback.
 
   Args:
     what: what is wrong, and where.
-    fix: what to do about it, unless `what` says so already.
+    fix: what to do about it, unless `what` has it already.
 
   Attributes:
     exit_code: of the command that ends by it.
@@ -59,7 +59,7 @@ class FareliteError(Exception):
 
 
 class UserError(FareliteError):
-  """What was asked for can't be had: the config, the rides, a directory or a version is not what it should be."""
+  """Nothing began, as the config, the rides, a directory or a version is not what it should be."""
 
   exit_code = 2
 

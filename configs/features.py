@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from configs.base import Config, PositiveFloat, PositiveInt
+from configs.base import Config, PositiveFloat, PositiveInt, Problem
 from configs.columns import COORDINATES
 from configs.dataset import Dataset
 
 Hour = Annotated[float, Field(ge=0, le=24)]
-
 
 _HOURS_PER_WEEK = 168
 
@@ -49,12 +49,10 @@ class TemporalBlock(Config):
   rush_hours: tuple[tuple[Hour, Hour], ...] = ((7.0, 10.0), (16.0, 20.0))
   cyclic: bool = True
 
-  @model_validator(mode='after')
-  def _ordered(self) -> TemporalBlock:
+  def problems(self) -> Iterator[Problem]:
     for start, end in self.rush_hours:
       if start >= end:
-        raise ValueError(f'rush_hours: [{start:g}, {end:g}] must start before it ends.')
-    return self
+        yield Problem('', f'rush_hours: [{start:g}, {end:g}] must start before it ends.')
 
 
 class GeographicBlock(Config):
@@ -76,8 +74,7 @@ class BucketBlock(Config):
 
   Attributes:
     count: number of buckets along one axis.
-    fit: boundaries at quantiles of the training split, or of equal width over `rules.bounds` (what the case study
-      does).
+    fit: boundaries at quantiles of the training split, or of equal width over `rules.bounds`, as in the case study.
     embedding: width of each bucket's embedding; the fourth root of the vocabulary when unset.
   """
 
@@ -126,11 +123,9 @@ class Features(Config):
   buckets: BucketBlock = BucketBlock()
   crosses: CrossBlock = CrossBlock()
 
-  @model_validator(mode='after')
-  def _something_is_on(self) -> Features:
-    if not any(getattr(self, name).enabled for name in type(self).model_fields):
-      raise ValueError('every feature block is off; a model needs at least one.')
-    return self
+  def problems(self) -> Iterator[Problem]:
+    if not any(block.enabled for _, block in self):
+      yield Problem('', 'every feature block is off; a model needs at least one.')
 
 
 def fourth_root(vocabulary: int) -> int:
@@ -145,8 +140,7 @@ def fourth_root(vocabulary: int) -> int:
 def categorical_sizes(dataset: Dataset, features: Features) -> dict[str, tuple[int, int]]:
   """The categorical columns in their order: buckets, crosses, extras.
 
-  Returns: By column, the number of distinct indices, the one for missing values included, and the width of its
-    embedding.
+  Returns: By column: distinct indices, the one for missing values included, and the width of its embedding.
   """
   sizes: dict[str, tuple[int, int | None]] = {}
   if features.buckets.enabled:

@@ -1,4 +1,4 @@
-"""Names of the fare model's layers. Apart from `configs.layers`, as whoever asks for a name depends on no setting."""
+"""Names of the fare model's layers. Apart from `configs.layers`, so that who uses a name depends on no setting."""
 
 from __future__ import annotations
 

@@ -53,28 +53,18 @@ def model_layers(
 ) -> tuple[Layer, ...]:
   """Every layer with a name of its own, inputs first.
 
-  Args:
-    dataset: its extras.
-    features: buckets and crosses have an embedding each.
-    model: the dense layers.
-    reduction: one that takes the categorical columns leaves no embedding.
+  Args: reduction: one that takes the categorical columns leaves no embedding.
   """
   clip = [Layer(CLIP_LAYER, LayerKind.CUSTOM)] if model.clip and has_numeric(dataset, features) else []
   taken = reduction is not None and reduction.takes_categoricals
   embedded = [] if taken else embeddings(dataset, features)
-  return (*clip, *embedded, *_dense(model))
+  shapes = zip((*hidden_names(model), OUTPUT_LAYER), (None, *model.hidden), (*model.hidden, 1), strict=True)
+  return (*clip, *embedded, *(Layer(name, LayerKind.DENSE, inputs, units) for name, inputs, units in shapes))
 
 
 def hidden_names(model: Model) -> tuple[str, ...]:
   """Names of the hidden layers, first to last."""
   return tuple(hidden_name(depth) for depth in range(len(model.hidden)))
-
-
-def _dense(model: Model) -> list[Layer]:
-  widths = [None, *model.hidden]
-  hidden = zip(hidden_names(model), widths[:-1], model.hidden, strict=True)
-  output = Layer(OUTPUT_LAYER, LayerKind.DENSE, widths[-1], 1)
-  return [*(Layer(name, LayerKind.DENSE, inputs, units) for name, inputs, units in hidden), output]
 
 
 def embeddings(dataset: Dataset, features: Features) -> list[Layer]:

@@ -1,17 +1,17 @@
 """Reads a run's config: a preset or a file, what it extends, and overrides.
 
-All errors of a config are told at once, each with what would be right.
+All errors of a config are reported at once, each with what would be right.
 """
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import pathlib
 import shlex
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from importlib.abc import Traversable
 from typing import Any
 
 import pydantic
@@ -20,7 +20,7 @@ import yaml
 from configs.base import Problem, ProblemsError, nearest
 from configs.compression import SCHEMES
 from configs.errors import UserError
-from configs.presets import RECIPES, merge, read_mapping
+from configs.presets import RECIPES, merge, packaged, read_mapping
 from configs.run import RunConfig
 
 _LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
@@ -33,8 +33,7 @@ class ConfigError(UserError):
 
 def presets() -> tuple[str, ...]:
   """Names of the packaged presets, such as `nyc`."""
-  files = importlib.resources.files('configs').iterdir()
-  return tuple(sorted(f.name[:-5] for f in files if f.name.endswith('.yaml')))
+  return tuple(packaged())
 
 
 def known_presets(wanted: str) -> str:
@@ -44,8 +43,7 @@ def known_presets(wanted: str) -> str:
 
 def exists(source: str) -> bool:
   """Whether `load` finds something to read, right or wrong."""
-  path = pathlib.Path(source)
-  return path.is_file() or _preset(path) is not None
+  return _file(source) is not None
 
 
 def load(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -81,44 +79,31 @@ def dump(config: RunConfig) -> str:
 def _read(source: str, seen: tuple[str, ...]) -> dict[str, Any]:
   if source in seen:
     raise ConfigError(f"'{source}' extends itself: {' -> '.join([*seen, source])}.")
-  text, folder = _text(source)
+  file, path = _file(source), pathlib.Path(source)
+  if file is None:
+    raise ConfigError(f"No config file '{source}'. {known_presets(source)}")
   try:
-    values = read_mapping(text, f"'{source}'", 'name: and dataset:')
+    values = read_mapping(file, f"'{source}'", 'name: and dataset:')
   except ValueError as error:
     raise ConfigError(str(error)) from None
-  if folder:
-    _anchor_lists(values, folder)
+  for (section, key), folder in _LISTS.items():
+    below = values.get(section)
+    if file == path and isinstance(below, dict) and key in below:
+      below[key] = folder.anchored(below[key], path.parent)
   base = values.pop('extends', None)
   if base is None:
     return values
-  relative = pathlib.Path(source).parent / str(base)
+  relative = path.parent / str(base)
   found = str(relative) if relative.is_file() else str(base)
   return merge(_read(found, (*seen, source)), values)
 
 
-def _anchor_lists(values: dict[str, Any], folder: pathlib.Path) -> None:
-  for (section, key), presets in _LISTS.items():
-    below = values.get(section)
-    if isinstance(below, dict) and key in below:
-      below[key] = presets.anchored(below[key], folder)
-
-
-def _text(source: str) -> tuple[str, pathlib.Path | None]:
-  """A config's text, and its folder where it is a file of the user's."""
+def _file(source: str) -> Traversable | None:
+  """A file of the user's, or else a preset by its name or by its path in the checkout."""
   path = pathlib.Path(source)
   if path.is_file():
-    try:
-      return path.read_text(encoding='utf-8'), path.parent
-    except (UnicodeDecodeError, PermissionError) as error:
-      raise ConfigError(f"'{source}' can't be read: {error}.") from None
-  name = _preset(path)
-  if name:
-    return importlib.resources.files('configs').joinpath(f'{name}.yaml').read_text(encoding='utf-8'), None
-  raise ConfigError(f"No config file '{source}'. {known_presets(source)}")
-
-
-def _preset(path: pathlib.Path) -> str | None:
-  return path.stem if path.parent.name in ('', 'configs') and path.stem in presets() else None
+    return path
+  return packaged().get(path.stem) if path.parent.name in ('', 'configs') else None
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -142,15 +127,10 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _sentences(detail: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-  where = _place(detail['loc'], values)
   error = detail.get('ctx', {}).get('error')
-  if isinstance(error, ProblemsError):
-    return [_placed(problem.under(*where)) for problem in error.problems]
-  return [_placed(Problem(where, _message(detail)))]
-
-
-def _placed(problem: Problem) -> str:
-  return str(problem if problem.location else problem.under('config'))
+  found = error.problems if isinstance(error, ProblemsError) else [Problem('', _message(detail))]
+  placed = [problem.under(*_place(detail['loc'], values)) for problem in found]
+  return [str(problem if problem.where else problem.under('config')) for problem in placed]
 
 
 def _message(detail: Mapping[str, Any]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, nearest, raise_any
+from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, nearest
 from configs.presets import RECIPES
-from configs.recipe import DENSE, DENSE_RECIPE, Recipe
+from configs.recipe import DENSE_RECIPE, Recipe
 
 
 class Loss(str, enum.Enum):
@@ -62,15 +62,10 @@ class EarlyStopping(Config):
   holdout: Fraction = 0.1
 
 
-def _dense_first(recipes: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
-  dense = [recipe for recipe in recipes if recipe.name == DENSE] or [DENSE_RECIPE]
-  return (*dense, *(recipe for recipe in recipes if recipe.name != DENSE))
-
-
 Recipes = Annotated[
   tuple[Annotated[Recipe, BeforeValidator(RECIPES.spelled_out)], ...],
   BeforeValidator(RECIPES.listed),
-  AfterValidator(_dense_first),
+  AfterValidator(lambda recipes: RECIPES.with_first(DENSE_RECIPE, recipes)),
 ]
 """Packaged ones by name, a user's own ones by path, or spelled out; `dense` is always among them, and first."""
 
@@ -117,25 +112,19 @@ class Training(Config):
     try:
       recipes = RECIPES.listed(values.get('recipes') or DENSE_RECIPE)
     except ValueError:
-      return values  # Told by the field itself.
+      return values  # Reported by the field itself.
     return {**values, 'serve': RECIPES.name_of(recipes[0])}
 
-  @model_validator(mode='after')
-  def _consistent(self) -> Training:
-    problems = [*RECIPES.doubled(recipe.name for recipe in self.recipes), *_unserved(self.serve, self.recipes)]
+  def problems(self) -> Iterator[Problem]:
+    names = [recipe.name for recipe in self.recipes]
+    yield from RECIPES.doubled(names)
+    if self.serve not in names:
+      hint = nearest(self.serve or '', names)
+      yield Problem('serve', f"no recipe '{self.serve}' is trained, only {', '.join(names)}.{hint}")
     if (self.epochs is None) == (self.steps is None):
-      problems.append(Problem((), 'give either epochs or steps, and set the other one to null.'))
-    raise_any(problems)
-    return self
+      yield Problem('', 'give either epochs or steps, and set the other one to null.')
 
   @property
   def served_recipe(self) -> Recipe:
     """The recipe that is judged and pushed."""
     return next(recipe for recipe in self.recipes if recipe.name == self.serve)
-
-
-def _unserved(serve: str | None, recipes: Sequence[Recipe]) -> list[Problem]:
-  names = [recipe.name for recipe in recipes]
-  if serve in names:
-    return []
-  return [Problem(('serve',), f"no recipe '{serve}' is trained, only {', '.join(names)}.{nearest(serve or '', names)}")]

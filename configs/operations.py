@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -22,7 +23,6 @@ class StoreKind(str, enum.Enum):
 
 
 _PORTS = {StoreKind.POSTGRESQL: 5432, StoreKind.MYSQL: 3306}
-_SERVER = ('host', 'database', 'user')
 
 
 class Metadata(Config):
@@ -30,7 +30,7 @@ class Metadata(Config):
 
   Attributes:
     kind: `sqlite` is a file of the output directory, for one machine; the others are servers that several machines and
-      pipelines share. Pipelines of one store are told apart by their names.
+      pipelines share. Each pipeline of a store has a name of its own.
     host: of the server, a name or an address.
     port: of the server; the kind's usual one by default.
     database: a database that is there; its tables are made when it is empty.
@@ -53,22 +53,16 @@ class Metadata(Config):
   def _no_password(cls, values: Any) -> Any:
     if isinstance(values, dict) and 'password' in values:
       message = f'must not be in a config; set the environment variable {PASSWORD_VARIABLE}.'
-      raise_any([Problem(('password',), message)])
+      raise_any([Problem('password', message)])
     return values
 
-  @model_validator(mode='after')
-  def _server_is_whole(self) -> Metadata:
-    given = [name for name in (*_SERVER, 'port') if getattr(self, name) is not None]
-    if self.kind is StoreKind.SQLITE:
-      raise_any(
-        Problem((name,), "is for a server; set metadata.kind to 'postgresql' or 'mysql', or leave it out.")
-        for name in given
-      )
-    else:
-      missing = [name for name in _SERVER if not getattr(self, name)]
-      needs = f"kind '{self.kind.value}' needs host, database and user."
-      raise_any(Problem((name,), f'is missing; {needs}') for name in missing)
-    return self
+  def problems(self) -> Iterator[Problem]:
+    server = ('host', 'database', 'user')
+    for name in (*server, 'port'):
+      if self.kind is StoreKind.SQLITE and getattr(self, name) is not None:
+        yield Problem(name, "is for a server; set metadata.kind to 'postgresql' or 'mysql', or leave it out.")
+      elif self.kind is not StoreKind.SQLITE and name in server and not getattr(self, name):
+        yield Problem(name, f"is missing; kind '{self.kind.value}' needs host, database and user.")
 
 
 class Retention(Config):
@@ -92,11 +86,9 @@ class Retention(Config):
     """Whether anything is ever removed."""
     return any(limit is not None for limit in (self.runs, self.versions, self.max_age_days))
 
-  @model_validator(mode='after')
-  def _has_a_limit(self) -> Retention:
+  def problems(self) -> Iterator[Problem]:
     if self.after_run and not self.limited:
-      raise_any([Problem(('after_run',), 'has no effect without retention.runs, versions or max_age_days; set one.')])
-    return self
+      yield Problem('after_run', 'has no effect without retention.runs, versions or max_age_days; set one.')
 
 
 class Triggers(Config):

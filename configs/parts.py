@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -44,26 +44,26 @@ class Part(Generic[C]):
 
   def dump(self, config: C) -> str:
     """The part as JSON; equal texts mean that the step reads the same."""
-    wanted: dict[str, Any] = {}
-    for leaf in self.fields:
-      *above, name = leaf.split('.')
-      inner, model = wanted, self._model
-      for step in above:
-        below, many = _config_of(model, step)
-        inner = inner.setdefault(step, {'__all__': {}} if many else {})
-        inner = inner['__all__'] if many else inner
-        assert below is not None
-        model = typing.cast('type[C]', below)
-      inner[name] = True
-    return json.dumps(config.model_dump(mode='json', include=wanted), sort_keys=True)
+    return json.dumps(_only(self.fields, config.model_dump(mode='json')), sort_keys=True)
 
   def of(self, config: C) -> C:
     """The config with these fields alone."""
     return load_part(self._model, self.dump(config))
 
 
+def _only(fields: Collection[str], values: Any, place: str = '') -> Any:
+  """What there is of some fields in a config's values, or in those of a part of it at a dotted name."""
+  if place in fields or values is None:
+    return values
+  if isinstance(values, list):
+    return [_only(fields, each, place) for each in values]
+  places = {name: f'{place}.{name}' if place else name for name in values}
+  wanted = {name: below for name, below in places.items() if any(_is_below(field, below) for field in fields)}
+  return {name: _only(fields, values[name], below) for name, below in wanted.items()}
+
+
 def load_part(model: type[C], text: str) -> C:
-  """A config with the fields alone that stand in JSON text, as `Part.dump` writes it or whole.
+  """A config with the fields alone that JSON text has, as `Part.dump` writes it or whole.
 
   Raises: ValueError: a field is unknown, or its value is none that it may have.
   """

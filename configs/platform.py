@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from configs.base import Config
+from configs.base import Config, Problem
 
 PREFIX = 'FARELITE_'
 
@@ -69,14 +69,14 @@ class Kfp(Config):
 class Platform(Config):
   """What the cloud targets need; a local run needs none of it.
 
-  A token for a cluster is no setting: it is read from FARELITE_KFP_TOKEN when
-  a run is submitted, and Google's credentials from where its clients look.
+  A token for a cluster is no setting: it is read from FARELITE_KFP_TOKEN when a run is submitted, and Google's
+  credentials from where its clients look.
 
   Attributes:
     image: of every step, with the project's wheel inside; FARELITE_IMAGE.
     pipeline_root: a bucket's folder for artifacts; FARELITE_PIPELINE_ROOT.
-    serving: a bucket's folder for pushed versions, FARELITE_SERVING; below
-      the pipeline root, by the pipeline's name, where it is not set.
+    serving: a bucket's folder for pushed versions, FARELITE_SERVING; below the pipeline root, by the pipeline's name,
+      where it is not set.
   """
 
   image: Word | None = None
@@ -86,14 +86,12 @@ class Platform(Config):
   kfp: Kfp = Kfp()
 
 
-_VARIABLES = {
-  **{name: (name,) for name in ('image', 'pipeline_root', 'serving')},
-  **{name: ('vertex', name) for name in ('project', 'region', 'service_account', 'network', 'kms_key')},
-  'vertex_endpoint': ('vertex', 'endpoint'),
-  **{f'kfp_{name}': ('kfp', name) for name in ('endpoint', 'namespace', 'experiment', 'service_account')},
+VARIABLES = {
+  **{f'{PREFIX}{name.upper()}': (name,) for name in ('image', 'pipeline_root', 'serving')},
+  **{f'{PREFIX}{name.upper()}': ('vertex', name) for name in Vertex.model_fields if name != 'endpoint'},
+  f'{PREFIX}VERTEX_ENDPOINT': ('vertex', 'endpoint'),
+  **{f'{PREFIX}KFP_{name.upper()}': ('kfp', name) for name in Kfp.model_fields},
 }
-
-VARIABLES = {PREFIX + name.upper(): location for name, location in _VARIABLES.items()}
 """Where in a `Platform` the value of an environment variable goes."""
 
 
@@ -137,8 +135,6 @@ class BigQuery(Config):
   temp_dataset: Annotated[str, Field(pattern=r'^[A-Za-z0-9_]+$')] | None = None
   version: Annotated[str, Field(min_length=1)] | None = None
 
-  @model_validator(mode='after')
-  def _one_of_them(self) -> BigQuery:
+  def problems(self) -> Iterator[Problem]:
     if (self.query is None) == (self.table is None):
-      raise ValueError('needs a query or a table, and not both.')
-    return self
+      yield Problem('', 'needs a query or a table, and not both.')

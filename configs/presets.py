@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib.resources
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.abc import Traversable
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from configs.base import Config, Problem, nearest
 
+C = TypeVar('C', bound=Config)
 
-def read_mapping(text: str, what: str, example: str) -> dict[str, Any]:
-  """Parses a YAML mapping.
+
+def packaged(folder: str = '') -> dict[str, Traversable]:
+  """The YAML files that come with the project in a folder below `configs`, by name and in order."""
+  files = importlib.resources.files('configs').joinpath(folder).iterdir()
+  return dict(sorted((file.name[:-5], file) for file in files if file.name.endswith('.yaml')))
+
+
+def read_mapping(file: Traversable, what: str, example: str) -> dict[str, Any]:
+  """Reads a YAML mapping.
 
   Args:
     what: the file, as an error names it.
     example: what the mapping could hold.
-  Raises: ValueError: no YAML, or no mapping.
+  Raises: ValueError: the file can't be read, is no YAML, or holds no mapping.
   """
   try:
-    values = yaml.safe_load(text)
+    values = yaml.safe_load(file.read_text(encoding='utf-8'))
+  except (UnicodeDecodeError, OSError) as error:
+    raise ValueError(f"{what} can't be read: {error}.") from None
   except yaml.YAMLError as error:
     mark = getattr(error, 'problem_mark', None)
     where = f' in line {mark.line + 1}' if mark else ''
@@ -40,9 +51,6 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     below = merged.get(key)
     merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
   return merged
-
-
-_SUFFIXES = ('.yaml', '.yml')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +71,7 @@ class PresetFolder:
 
   def names(self) -> tuple[str, ...]:
     """Names of the packaged ones, such as `pruned_80`."""
-    return tuple(sorted(file.name[:-5] for file in self._packaged().iterdir() if file.name.endswith('.yaml')))
+    return tuple(packaged(self.folder))
 
   def listed(self, items: object) -> list[object]:
     """The items as a list, a single one too. Raises `ValueError`: neither an item nor a list."""
@@ -87,7 +95,7 @@ class PresetFolder:
     return self._extended(item, folder=None, seen=()) if isinstance(item, Mapping) else item
 
   def name_of(self, item: object) -> str | None:
-    """What an item is called, if that can be told before it is read as a whole."""
+    """What an item is called, if that is known before it is read as a whole."""
     if isinstance(item, str):
       try:
         item = self._read(item, seen=())
@@ -106,16 +114,17 @@ class PresetFolder:
       return {**items, 'extends': self._anchored(items['extends'], folder)}
     return items
 
-  def doubled(self, names: Iterable[str]) -> list[Problem]:
+  def doubled(self, names: Iterable[str]) -> Iterator[Problem]:
     """Names that are given more than once, located by the folder's own name."""
-    given = list(names)
-    return [
-      Problem((self.folder,), f"the name '{name}' is given {given.count(name)} times; each {self.noun} needs its own.")
-      for name in sorted({name for name in given if given.count(name) > 1})
-    ]
+    for name, count in sorted(collections.Counter(names).items()):
+      if count > 1:
+        message = f"the name '{name}' is given {count} times; each {self.noun} needs its own."
+        yield Problem(self.folder, message)
 
-  def _packaged(self) -> Traversable:
-    return importlib.resources.files('configs').joinpath(self.folder)
+  def with_first(self, first: C, items: Sequence[C]) -> tuple[C, ...]:
+    """The items, those of the first one's name before all others; itself where none of them has it."""
+    same = [item for item in items if self.name_of(item) == self.name_of(first)]
+    return (*(same or [first]), *(item for item in items if item not in same))
 
   def _anchored(self, source: str, folder: pathlib.Path) -> str:
     path = folder / source
@@ -125,7 +134,7 @@ class PresetFolder:
     if source in seen:
       raise ValueError(f"{self.noun} '{source}' extends itself: {' -> '.join([*seen, source])}.")
     path = pathlib.Path(source)
-    values = read_mapping(self._text(source), f"{self.noun} '{source}'", self.content)
+    values = read_mapping(self._file(source), f"{self.noun} '{source}'", self.content)
     return self._extended({'name': path.stem, **values}, path.parent, (*seen, source))
 
   def _extended(self, item: Mapping[str, Any], folder: pathlib.Path | None, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -138,21 +147,18 @@ class PresetFolder:
     inherited = self._read(self._anchored(base, folder) if folder else base, seen)
     return merge({key: value for key, value in inherited.items() if key not in ('name', 'summary')}, own)
 
-  def _text(self, source: str) -> str:
-    names = self.names()
-    path = pathlib.Path(source)
-    if source not in names and path.is_file():
-      try:
-        return path.read_text(encoding='utf-8')
-      except (UnicodeDecodeError, OSError) as error:
-        raise ValueError(f"{self.noun} '{source}' can't be read: {error}.") from None
+  def _file(self, source: str) -> Traversable:
+    files, path = packaged(self.folder), pathlib.Path(source)
+    if source not in files and path.is_file():
+      return path
     # A packaged one may be meant by its path in the checkout, wherever this runs.
     beside = path.parent.as_posix() in ('.', f'configs/{self.folder}')
-    name = path.stem if path.suffix in _SUFFIXES and beside else source
-    if name in names:
-      return self._packaged().joinpath(f'{name}.yaml').read_text(encoding='utf-8')
-    missing = f'No {self.noun} file' if path.suffix in _SUFFIXES else f'Unknown {self.noun}'
-    raise ValueError(f"{missing} '{source}'. Available: {', '.join(names)}.{nearest(path.stem, names)}")
+    is_path = path.suffix in ('.yaml', '.yml')
+    name = path.stem if is_path and beside else source
+    if name not in files:
+      missing = f'No {self.noun} file' if is_path else f'Unknown {self.noun}'
+      raise ValueError(f"{missing} '{source}'. Available: {', '.join(files)}.{nearest(path.stem, files)}")
+    return files[name]
 
 
 RECIPES = PresetFolder(

@@ -25,18 +25,13 @@ def kernel_problems(pruning: Pruning, layer: str, sparsity: float, inputs: int |
   """
   rows = inputs or None
   if pruning.two_of_four:
-    return list(_two_of_four(layer, rows))
+    if not rows or rows % 4 == 0:
+      return []
+    message = f"2:4 takes the inputs of each unit in fours, and layer '{layer}' has {rows} inputs"
+    multiple = f'make them a multiple of 4 (such as {math.ceil(rows / 4) * 4})'
+    return [Problem('structure', f'{message}; {multiple}, or leave the layer out of pruning.layers.')]
   broken = list(_blocks(pruning, layer, rows, units))
   return broken or (list(_extremes(pruning, layer, sparsity, rows, units)) if rows else [])
-
-
-def _two_of_four(layer: str, inputs: int | None) -> Iterator[Problem]:
-  if inputs and inputs % 4:
-    yield Problem(
-      ('structure',),
-      f"2:4 takes the inputs of each unit in fours, and layer '{layer}' has {inputs} inputs; make them a multiple of 4 "
-      f'(such as {math.ceil(inputs / 4) * 4}), or leave the layer out of pruning.layers.',
-    )
 
 
 def _blocks(pruning: Pruning, layer: str, inputs: int | None, units: int) -> Iterator[Problem]:
@@ -45,17 +40,13 @@ def _blocks(pruning: Pruning, layer: str, inputs: int | None, units: int) -> Ite
   shape = f"layer '{layer}' of {inputs or '?'}x{units} weights"
   leave_out = 'or leave the layer out of pruning.layers.'
   if units == 1 or inputs == 1:
-    yield Problem(
-      ('structure',), f'blocks need more than one input and one unit, unlike {shape}; take unstructured, {leave_out}'
-    )
+    message = f'blocks need more than one input and one unit, unlike {shape}; take unstructured, {leave_out}'
+    yield Problem('structure', message)
     return
   for what, size, block in zip(('inputs', 'units'), (inputs, units), pruning.block, strict=True):
     if size and block > size:
-      yield Problem(
-        ('structure',),
-        f'a block of {pruning.structure} is larger than the {size} {what} of {shape}; take a block of at most '
-        f'{size} {what}, {leave_out}',
-      )
+      message = f'a block of {pruning.structure} is larger than the {size} {what} of {shape}'
+      yield Problem('structure', f'{message}; take a block of at most {size} {what}, {leave_out}')
 
 
 def _extremes(pruning: Pruning, layer: str, sparsity: float, inputs: int, units: int) -> Iterator[Problem]:
@@ -65,13 +56,11 @@ def _extremes(pruning: Pruning, layer: str, sparsity: float, inputs: int, units:
   kept = round((1 - sparsity) * count)
   if 1 <= kept < count:
     return
-  place = ('layers', layer) if isinstance(pruning.layers, dict) else ('final_sparsity',)
-  effect = f"{sparsity:g} of the {count} {what} of layer '{layer}' ({inputs}x{units})"
+  place = f'layers.{layer}' if isinstance(pruning.layers, dict) else 'final_sparsity'
+  target = f"{sparsity:g} of the {count} {what} of layer '{layer}' ({inputs}x{units})"
   share = math.ceil(1e4 / count) / 1e4
-  if kept:
-    yield Problem(place, f'{effect} prunes none of them; take at least {share:g}, or leave the layer out.')
-  else:
-    yield Problem(place, f'{effect} leaves none of them; take at most {1 - share:g}, or leave the layer out.')
+  verb, limit = ('prunes', f'at least {share:g}') if kept else ('leaves', f'at most {1 - share:g}')
+  yield Problem(place, f'{target} {verb} none of them; take {limit}, or leave the layer out.')
 
 
 _UPDATES = 20
@@ -98,7 +87,7 @@ class PruningSteps:
 def pruning_steps(pruning: Pruning, total_steps: int) -> PruningSteps:
   """Steps of a pruning within a fine-tuning.
 
-  A float moment is that share of all steps, rounded. Two shifts make tfmot do what the recipe says. It counts from 1,
+  A float moment is that share of all steps, rounded. Two shifts make tfmot do as the recipe has it. It counts from 1,
   so a begin of 0 is 1; otherwise its first update, already past the initial sparsity, came one frequency late. And the
   end is lowered to the last update; otherwise the masks stopped short of the final sparsity. 2:4 masks are set once, at
   step 1, whatever the schedule.
@@ -121,7 +110,7 @@ def pruning_steps(pruning: Pruning, total_steps: int) -> PruningSteps:
   if updates == 1 and pruning.schedule is SparsitySchedule.POLYNOMIAL:
     raise ValueError(
       f'{span} updates the masks only once, at step {begin}, with the initial sparsity {pruning.initial_sparsity:g}: '
-      f'a polynomial needs two updates; {_mend(pruning, end - begin)}'
+      f'a polynomial needs two updates; {_way_out(pruning, end - begin)}'
     )
   return PruningSteps(begin, begin + (updates - 1) * frequency, frequency, updates)
 
@@ -137,7 +126,7 @@ def _step(moment: Moment, total_steps: int, verb: str) -> int:
   return moment
 
 
-def _mend(pruning: Pruning, length: int) -> str:
+def _way_out(pruning: Pruning, length: int) -> str:
   if pruning.frequency and length:
     return f'set frequency to at most {length}, or leave it out.'
   return 'move end further behind begin or train for longer.'

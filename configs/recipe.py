@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more, raise_any
+from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more
 from configs.layer_names import OUTPUT_LAYER
 
 HIDDEN = 'hidden'
@@ -25,30 +25,25 @@ CORE = 'core'
 GROUPS = (HIDDEN, CORE)
 
 
-def _some(names: tuple[str, ...]) -> tuple[str, ...]:
+def _not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
   if not names:
     raise ValueError('must name at least one layer, got an empty list.')
   return names
 
 
-LayerNames = Annotated[tuple[str, ...], BeforeValidator(one_or_more), AfterValidator(_some)]
+LayerNames = Annotated[tuple[str, ...], BeforeValidator(one_or_more), AfterValidator(_not_empty)]
 """Names of layers; groups among them stand for theirs."""
 
 
 def layer_names(layers: str | Sequence[str], hidden: Sequence[str]) -> tuple[str, ...]:
-  """Layers by name, each one once.
-
-  Args:
-    layers: a group, or names of layers and groups.
-    hidden: names of the hidden layers, first to last.
-  """
+  """Layers by name, each one once, for names and groups, given the names of the hidden layers, first to last."""
   groups = {HIDDEN: tuple(hidden), CORE: (*hidden, OUTPUT_LAYER)}
   chosen = (layers,) if isinstance(layers, str) else layers
   return tuple(dict.fromkeys(name for part in chosen for name in groups.get(part, (part,))))
 
 
-# Each union says by a tag which branch a value means, so that a mistake is told once and not once per branch. A tag is
-# no key, and its angle brackets keep it out of the place that an error names.
+# A tag of each union names the branch that a value means, so that a mistake is reported once and not once per branch. A
+# tag is no key, and its angle brackets keep it out of the place that an error names.
 WORD, NAMES, SPARSITIES = '<word>', '<names>', '<sparsities>'
 
 
@@ -87,11 +82,9 @@ class FineTuning(Config):
       return {**values, 'epochs': None}
     return values
 
-  @model_validator(mode='after')
-  def _one_length(self) -> FineTuning:
+  def problems(self) -> Iterator[Problem]:
     if (self.epochs is None) == (self.steps is None):
-      raise ValueError('give either epochs or steps, and set the other one to null.')
-    return self
+      yield Problem('', 'give either epochs or steps, and set the other one to null.')
 
 
 class Technique(Config):
@@ -102,8 +95,7 @@ class Technique(Config):
     fine_tuning: length and learning rate; a field of each technique.
     dense_only: whether it takes no embedding table and no custom layer.
     leaves_zeros: whether later techniques keep the zeros of its layers.
-    leaves_clusters: whether later techniques keep the distinct values of its
-      layers.
+    leaves_clusters: whether later techniques keep the distinct values of its layers.
   """
 
   if TYPE_CHECKING:  # The order of a technique's fields is that of files and digests.
@@ -209,15 +201,9 @@ class Pruning(Technique):
     layers = values.get('layers')
     if not isinstance(layers, dict):
       return values
-    # A share that can't be is told where it stands, not here too.
+    # A share that can't be is reported where it stands, not here too.
     possible = [s for s in layers.values() if isinstance(s, float) and 0 < s < 1]
     return {**values, 'final_sparsity': max(possible, default=0.5)}
-
-  @model_validator(mode='after')
-  def _has_an_effect(self) -> Pruning:
-    problems = self._two_of_four_problems() if self.two_of_four else self._schedule_problems()
-    raise_any([*problems, *self._sparsity_problems()])
-    return self
 
   @property
   def block(self) -> tuple[int, int]:
@@ -248,35 +234,26 @@ class Pruning(Technique):
     """Its `layers` with names in place of groups, and with sparsities if it has any."""
     return self.targets(hidden) if isinstance(self.layers, dict) else self.names(hidden)
 
-  def _schedule_problems(self) -> list[Problem]:
-    problems = []
+  def problems(self) -> Iterator[Problem]:
+    if self.two_of_four:
+      for name in ('initial_sparsity', 'begin', 'end', 'frequency'):
+        if getattr(self, name) != type(self).model_fields[name].default:
+          message = 'has no effect with structure 2:4, whose masks are set once, in the first step; leave it out.'
+          yield Problem(name, message)
     # Steps and shares can be compared only once the length is known; see pruning_steps.
-    if isinstance(self.begin, float) == isinstance(self.end, float) and self.end <= self.begin:
-      problems.append(Problem(('end',), f'must be after begin, got begin {self.begin:g} and end {self.end:g}.'))
-    if self.schedule is SparsitySchedule.CONSTANT and self.initial_sparsity:
+    elif isinstance(self.begin, float) == isinstance(self.end, float) and self.end <= self.begin:
+      yield Problem('end', f'must be after begin, got begin {self.begin:g} and end {self.end:g}.')
+    if not self.two_of_four and self.schedule is SparsitySchedule.CONSTANT and self.initial_sparsity:
       message = f'{self.initial_sparsity:g} has no effect: the constant schedule starts at final_sparsity'
-      problems.append(Problem(('initial_sparsity',), f'{message}; leave it out or set schedule to polynomial.'))
-    return problems
-
-  def _two_of_four_problems(self) -> list[Problem]:
-    """tfmot sets 2:4 masks once, in the first step, so nothing about their time can be chosen."""
-    timed = ('initial_sparsity', 'begin', 'end', 'frequency')
-    idle = [name for name in timed if getattr(self, name) != type(self).model_fields[name].default]
-    told = 'has no effect with structure 2:4, whose masks are set once, in the first step; leave it out.'
-    return [Problem((name,), told) for name in idle]
-
-  def _sparsity_problems(self) -> list[Problem]:
+      yield Problem('initial_sparsity', f'{message}; leave it out or set schedule to polynomial.')
     by_layer = self.layers if isinstance(self.layers, dict) else {}
-    finals: dict[tuple[str, ...], float] = {('layers', name): sparsity for name, sparsity in by_layer.items()}
-    finals = finals or {('final_sparsity',): self.final_sparsity}
-    problems = []
-    for place, final in finals.items():
+    finals = {f'layers.{name}': sparsity for name, sparsity in by_layer.items()}
+    for place, final in (finals or {'final_sparsity': self.final_sparsity}).items():
       if self.two_of_four and final != 0.5:
-        problems.append(Problem(place, f'must be 0.5 with structure 2:4, got {final:g}; leave it out.'))
+        yield Problem(place, f'must be 0.5 with structure 2:4, got {final:g}; leave it out.')
       elif self.schedule is SparsitySchedule.POLYNOMIAL and self.initial_sparsity > final:
-        told = f'must not be above {".".join(place)}, got {self.initial_sparsity:g} above {final:g}.'
-        problems.append(Problem(('initial_sparsity',), told))
-    return problems
+        message = f'must not be above {place}, got {self.initial_sparsity:g} above {final:g}.'
+        yield Problem('initial_sparsity', message)
 
 
 DENSE = 'dense'
@@ -322,15 +299,11 @@ class Quantization(Technique):
   quantize_configs: dict[str, str] = {}
   fine_tuning: FineTuning = FineTuning()
 
-  @model_validator(mode='after')
-  def _dotted_paths(self) -> Quantization:
-    told = 'must be the dotted path of a QuantizeConfig, such as my_package.my_module.MyQuantizeConfig, got'
-    raise_any(
-      Problem(('quantize_configs', name), f"{told} '{path}'.")
-      for name, path in self.quantize_configs.items()
-      if not re.fullmatch(r'[^\W\d]\w*(\.[^\W\d]\w*)+', path)
-    )
-    return self
+  def problems(self) -> Iterator[Problem]:
+    for name, path in self.quantize_configs.items():
+      if not re.fullmatch(r'[^\W\d]\w*(\.[^\W\d]\w*)+', path):
+        message = 'must be the dotted path of a QuantizeConfig, such as my_package.my_module.MyQuantizeConfig, got'
+        yield Problem(f'quantize_configs.{name}', f"{message} '{path}'.")
 
 
 class Recipe(Config):
@@ -350,15 +323,12 @@ class Recipe(Config):
   clustering: Clustering | None = None
   quantization: Quantization | None = None
 
-  @model_validator(mode='after')
-  def _only_dense_has_no_technique(self) -> Recipe:
+  def problems(self) -> Iterator[Problem]:
     if self.is_dense and self.name != DENSE:
       *others, last = TECHNIQUES
-      told = f'has no technique: give {", ".join(others)} or {last}, or take the recipe {DENSE}.'
-      raise_any([Problem((), told)])
+      yield Problem('', f'has no technique: give {", ".join(others)} or {last}, or take the recipe {DENSE}.')
     if self.name == DENSE and not self.is_dense:
-      raise_any([Problem(('name',), f"'{DENSE}' is the base itself, without any technique; choose another name.")])
-    return self
+      yield Problem('name', f"'{DENSE}' is the base itself, without any technique; choose another name.")
 
   @property
   def is_dense(self) -> bool:

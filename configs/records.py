@@ -1,8 +1,8 @@
 """What every record of the product shares: one typed model for the writer and the reader of a JSON file.
 
-A record says with `schema_version` which of its model's versions wrote it. That rises with each change of the keys. A
-key never changes its meaning; what means something else gets another name. So a file of a newer version is read as long
-as it has what this version needs, and the keys that this version does not know are ignored.
+`schema_version` of a record is the version of its model that wrote it. That rises with each change of the keys. A key
+never changes its meaning; what means something else gets another name. So a file of a newer version is read as long as
+it has what this version needs, and the keys that this version does not know are ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import pydantic
@@ -22,10 +22,6 @@ RecordT = TypeVar('RecordT', bound='Record')
 EntryT = TypeVar('EntryT')
 
 _AGAIN = 'run the pipeline again'
-
-
-RESAMPLES = 1000
-"""Bootstrap draws behind each interval where no config says how many."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,21 +48,25 @@ class Estimate:
     return self.value if self.high is None else self.high
 
 
-def estimate(told: Any) -> Estimate | None:
-  """Reads `{value, low, high}` or a bare number; `None` stays `None`."""
-  if told is None or isinstance(told, Estimate):
-    return told
-  if isinstance(told, Mapping):
-    return None if told.get('value') is None else Estimate(told['value'], told.get('low'), told.get('high'))
-  return Estimate(float(told))
+RESAMPLES = 1000
+"""Bootstrap draws behind each interval where no config sets their number.
+
+Beside the intervals and not in `configs.evaluation`, as the training needs it: a change of how models are evaluated
+must not train them again.
+"""
 
 
-def _read(told: Any) -> Any:
-  return Estimate(told) if isinstance(told, (int, float)) else told
+def estimate(figure: float | None) -> Estimate | None:
+  """A number whose interval is not known; `None` stays `None`."""
+  return None if figure is None else Estimate(figure)
 
 
-def _written(told: Estimate) -> float | dict[str, float | None]:
-  return told.value if told.low is None and told.high is None else dataclasses.asdict(told)
+def _read(figure: Any) -> Any:
+  return Estimate(figure) if isinstance(figure, (int, float)) else figure
+
+
+def _written(found: Estimate) -> float | dict[str, float | None]:
+  return found.value if found.low is None and found.high is None else dataclasses.asdict(found)
 
 
 Figure = Annotated[Estimate, pydantic.BeforeValidator(_read), pydantic.PlainSerializer(_written)]
@@ -107,7 +107,7 @@ class Record(RecordPart):
 
   A model whose keys change sets another default for `schema_version`; that is what is written.
 
-  Attributes: schema_version: which version of the model wrote it; 0 where a file is from before records said it.
+  Attributes: schema_version: which version of the model wrote it; 0 where a file is older than versions.
   """
 
   FIX: ClassVar[str] = _AGAIN

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from configs.base import Config, PositiveInt, Problem, joined, raise_any
+from configs.base import Config, PositiveInt, Problem, joined
 
 _PROJECTIONS = ('pca', 'svd', 'ica', 'nmf', 'lda', 'pls')
 _SHARES_OF_VARIANCE = ('pca', 'svd')
@@ -70,6 +70,17 @@ _THRESHOLDS = {
   ReductionMethod.L1: (None, None, 'the least absolute coefficient, in currency per standard deviation'),
 }
 """Default, upper end and meaning of each method's threshold."""
+
+_OWN = {
+  'whiten': (ReductionMethod.PCA,),
+  'engine': (ReductionMethod.PCA,),
+  'fare_bands': (ReductionMethod.LDA,),
+  'shift': (ReductionMethod.NMF,),
+  'iterations': (ReductionMethod.NMF,),
+  'categoricals': (ReductionMethod.SVD,),
+  'scorer': (ReductionMethod.PERMUTATION, ReductionMethod.RFE),
+}
+"""Settings that have an effect with some methods alone."""
 
 _BY_THRESHOLD = (ReductionMethod.VARIANCE, ReductionMethod.CORRELATION)
 """Selections whose default is a threshold and not a share."""
@@ -156,55 +167,38 @@ class Reduction(Config):
       return None
     return self.threshold if self.threshold is not None else _THRESHOLDS.get(self.method, (None,))[0]
 
-  @model_validator(mode='after')
-  def _consistent(self) -> Reduction:
-    raise_any([*self._threshold_problems(), *self._band_problems(), *self._idle_settings()])
-    return self
+  def problems(self) -> Iterator[Problem]:
+    # A config that is switched off by `--set reduction.method=none` keeps its other settings.
+    if self.is_on and self.threshold is not None:
+      yield from self._threshold_problems(self.threshold)
+    yield from self._band_problems()
+    if self.is_on:
+      yield from self._idle_settings()
 
-  def _threshold_problems(self) -> Iterator[Problem]:
-    place = ('threshold',)
-    if self.threshold is None or not self.is_on:
-      return
+  def _threshold_problems(self, threshold: float) -> Iterator[Problem]:
     if self.method not in _THRESHOLDS:
-      yield Problem(place, f'has no meaning with method {self.method.value}; give components instead.')
+      yield Problem('threshold', f'has no meaning with method {self.method.value}; give components instead.')
       return
     _, most, meaning = _THRESHOLDS[self.method]
     if self.components is not None:
-      yield Problem(place, 'must be null where components is given: a selection goes by one of them.')
-    if most is not None and self.threshold >= most:
-      yield Problem(place, f'must be below {most:g}, got {self.threshold:g}: it is {meaning}.')
+      yield Problem('threshold', 'must be null where components is given: a selection goes by one of them.')
+    if most is not None and threshold >= most:
+      yield Problem('threshold', f'must be below {most:g}, got {threshold:g}: it is {meaning}.')
 
   def _band_problems(self) -> Iterator[Problem]:
-    place, bands = ('fare_bands',), self.fare_bands
-    if isinstance(bands, int):
-      if bands < 2:
-        yield Problem(place, f'must be at least 2, got {bands}: lda tells classes apart, and one class is none.')
-      count = bands
-    else:
-      if list(bands) != sorted(set(bands)) or not bands or bands[0] <= 0:
-        yield Problem(place, f'must be rising fares above 0, at least one of them, got {list(bands)}.')
-      count = len(bands) + 1
-    at_most = count - 1
-    if self.method is ReductionMethod.LDA and isinstance(self.components, int) and self.components > at_most >= 1:
-      told = f'must be at most {at_most} with {count} fare_bands, got {self.components}: lda has one less than classes.'
-      yield Problem(('components',), told)
+    bands = self.fare_bands
+    count = bands if isinstance(bands, int) else len(bands) + 1
+    if isinstance(bands, int) and bands < 2:
+      yield Problem('fare_bands', f'must be at least 2, got {bands}: lda tells classes apart, and one class is none.')
+    elif not isinstance(bands, int) and (list(bands) != sorted(set(bands)) or not bands or bands[0] <= 0):
+      yield Problem('fare_bands', f'must be rising fares above 0, at least one of them, got {list(bands)}.')
+    if self.method is ReductionMethod.LDA and isinstance(self.components, int) and self.components > count - 1 >= 1:
+      most = f'must be at most {count - 1} with {count} fare_bands, got {self.components}'
+      yield Problem('components', f'{most}: lda has one less than classes.')
 
   def _idle_settings(self) -> Iterator[Problem]:
     """Settings of other methods: what has no effect is most likely a misunderstanding."""
-    if not self.is_on:
-      # A config that is switched off by `--set reduction.method=none` keeps its other settings.
-      return
-    own: dict[str, Sequence[ReductionMethod]] = {
-      'whiten': (ReductionMethod.PCA,),
-      'engine': (ReductionMethod.PCA,),
-      'fare_bands': (ReductionMethod.LDA,),
-      'shift': (ReductionMethod.NMF,),
-      'iterations': (ReductionMethod.NMF,),
-      'categoricals': (ReductionMethod.SVD,),
-      'scorer': (ReductionMethod.PERMUTATION, ReductionMethod.RFE),
-    }
-    for name, methods in own.items():
-      default = type(self).model_fields[name].default
-      if self.method not in methods and getattr(self, name) != default:
+    for name, methods in _OWN.items():
+      if self.method not in methods and getattr(self, name) != type(self).model_fields[name].default:
         owners = joined(method.value for method in methods)
-        yield Problem((name,), f'has no effect with method {self.method.value}, only with {owners}; leave it out.')
+        yield Problem(name, f'has no effect with method {self.method.value}, only with {owners}; leave it out.')

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, field_validator
 
-from configs.base import Config, Problem, nearest, raise_any
+from configs.base import Config, Problem, nearest
 from configs.beam import Beam
 from configs.checks import budget_problems, recipe_problems, reduction_problems, scheme_problems
 from configs.compression import Compression
@@ -80,35 +81,19 @@ class RunConfig(Config):
     hidden = hidden_names(info.data['model'])
     return training.model_copy(update={'recipes': tuple(r.with_layer_names(hidden) for r in training.recipes)})
 
-  @model_validator(mode='after')
-  def _sections_fit(self) -> RunConfig:
+  def problems(self) -> Iterator[Problem]:
+    yield from reduction_problems(self.reduction, self.dataset, self.features)
+    columns = (*self.dataset.raw_inputs(), LABEL)
+    for name in self.validation.max_missing_share:
+      if name not in columns:
+        yield Problem('validation.max_missing_share', f"unknown column '{name}'.{nearest(name, columns)}")
+    if self.dataset.bigquery and self.retraining.window:
+      yield Problem('retraining.window', 'is for files in spans; for BigQuery put the period into the query.')
     layers = model_layers(self.dataset, self.features, self.model, self.reduction)
     recipes = self.training.recipes
-    of_recipes = [problem for recipe in recipes for problem in recipe_problems(recipe, self.model, layers)]
-    schemes = self.compression.schemes
-    of_schemes = [problem for scheme in schemes for problem in scheme_problems(scheme, recipes, layers)]
-    of_budget = budget_problems(self.compression, recipes, layers)
-    raise_any(
-      [
-        *reduction_problems(self.reduction, self.dataset, self.features),
-        *self._unknown_columns(),
-        *self._windows_of_files(),
-        *(problem.under('training', 'recipes') for problem in of_recipes),
-        *(problem.under('compression', 'schemes') for problem in of_schemes),
-        *(problem.under('compression', 'budget') for problem in of_budget),
-      ]
-    )
-    return self
-
-  def _windows_of_files(self) -> list[Problem]:
-    if self.dataset.bigquery is None or self.retraining.window is None:
-      return []
-    return [Problem(('retraining', 'window'), 'is for files in spans; for BigQuery put the period into the query.')]
-
-  def _unknown_columns(self) -> list[Problem]:
-    known = (*self.dataset.raw_inputs(), LABEL)
-    return [
-      Problem(('validation', 'max_missing_share'), f"unknown column '{name}'.{nearest(name, known)}")
-      for name in self.validation.max_missing_share
-      if name not in known
-    ]
+    for recipe in recipes:
+      yield from (problem.under('training.recipes') for problem in recipe_problems(recipe, self.model, layers))
+    for scheme in self.compression.schemes:
+      yield from (problem.under('compression.schemes') for problem in scheme_problems(scheme, recipes, layers))
+    for problem in budget_problems(self.compression, recipes, layers):
+      yield problem.under('compression.budget')

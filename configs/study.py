@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from configs.base import Config, PositiveInt, nearest, one_or_more
+from configs.base import Config, PositiveInt, one_or_more, unknown
 from configs.compression import FLOAT32, Schemes, packaged_schemes
 from configs.features import Cross
 from configs.model import Recipes
@@ -36,17 +36,17 @@ REDUCTION_METHODS = tuple(method.value for method in ReductionMethod if method i
 def study_block(name: object) -> object:
   """Checks the name of a block. Raises `ValueError`: there is none of that name; names the nearest."""
   known = [block.value for block in StudyBlock]
-  if name in known:
-    return name
-  raise ValueError(f"unknown study block '{name}'. Available: {', '.join(known)}.{nearest(str(name), known)}")
+  if name not in known:
+    raise ValueError(unknown('study block', str(name), known))
+  return name
 
 
 class Dimensions(Config):
   """The number of features against the RMSE: the curse of dimensionality.
 
   Attributes:
-    features: how many of the engineered features a model gets, in the order in
-      which least angle regression takes them; all of them always come last.
+    features: how many of the engineered features a model gets, in the order in which least angle regression takes them;
+      all of them always come last.
     noise: columns of pure noise beside all of them.
     training_rides: sizes of the training split; all of it always comes last.
   """
@@ -75,8 +75,7 @@ class Reductions(Config):
   def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
     for name in methods:
       if name not in REDUCTION_METHODS:
-        told = f"unknown method '{name}'. Available: {', '.join(REDUCTION_METHODS)}."
-        raise ValueError(told + nearest(name, REDUCTION_METHODS))
+        raise ValueError(unknown('method', name, REDUCTION_METHODS))
     return methods
 
 
@@ -115,8 +114,8 @@ class Study(Config):
     blocks: the questions.
     seeds: divisions into folds, each with initial weights of its own.
     first_seed: the others count on from it.
-    folds: of each division, by time stamp: every ride is predicted once per
-      seed by a model that has not seen its stamp.
+    folds: of each division, by time stamp: every ride is predicted once per seed by a model that has not seen its
+      stamp.
     max_rides: of more rides, a sample of whole time stamps is taken.
   """
 

@@ -7,21 +7,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Protocol
 
 from models.training import TrainingHistory
 
 _SWITCH_INTERVAL = 2e-4
 """Seconds after which Python hands over to a thread that waits. Its default, 5 ms, is as long as a third of what a
-small model computes between two record points, and a training asks several times at each."""
+small model computes between two record points, and a training takes the lock several times at each."""
 
 
-class Run(Protocol):
-  """A training that is ready to run."""
-
-  def __call__(self, *, stopping: Callable[[], bool]) -> TrainingHistory:
-    """Trains; see `TrainingRun.run`."""
-
+Run = Callable[[Callable[[], bool]], TrainingHistory]
+"""A training that is ready to run; takes `stopping`, see `TrainingRun.run`."""
 
 Start = Callable[[Run], 'Future[TrainingHistory]']
 """Starts a training."""
@@ -31,7 +26,7 @@ def at_once(run: Run) -> Future[TrainingHistory]:
   """Runs a training in the caller's thread, and returns when it is done; its errors come with the future's result."""
   future: Future[TrainingHistory] = Future()
   try:
-    future.set_result(run(stopping=lambda: False))
+    future.set_result(run(lambda: False))
   except BaseException as error:
     future.set_exception(error)
   return future
@@ -62,4 +57,4 @@ class Background:
 
   def start(self, run: Run) -> Future[TrainingHistory]:
     """Queues a training; its errors come with the future's result."""
-    return self._executor.submit(run, stopping=self._stopping.is_set)
+    return self._executor.submit(run, self._stopping.is_set)

@@ -44,10 +44,8 @@ class Scale:
   """Maps a range of figures onto a range of a picture.
 
   Attributes:
-    low: the lowest figure.
-    high: the highest figure, above `low`.
-    start: where `low` lies.
-    end: where `high` lies.
+    low, high: the lowest figure, and the highest, above it.
+    start, end: their places.
     logarithmic: whether equal ratios take equal room; `low` is positive then.
   """
 
@@ -58,7 +56,7 @@ class Scale:
   logarithmic: bool = False
 
   def __call__(self, value: float) -> float:
-    """The place of a figure; one outside the range lies at its edge."""
+    """The place of a figure; at the edge for one outside the range."""
     return self.beyond(min(max(value, self.low), self.high))
 
   def beyond(self, value: float) -> float:
@@ -73,11 +71,8 @@ class Scale:
       mantissas = (1,) if self.high > _DECADES_ALONE * self.low else (1, 2, 5)
       found = [mantissa * 10.0**power for power in powers for mantissa in mantissas]
       inside = [tick for tick in found if self.low <= tick <= self.high]
-      return inside if len(inside) >= 2 else self.linear_ticks(count)
-    return self.linear_ticks(count)
-
-  def linear_ticks(self, count: int) -> list[float]:
-    """Multiples of a round step within the range."""
+      if len(inside) >= 2:
+        return inside
     step = round_step((self.high - self.low) / count)
     first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
     return [index * step for index in range(first, last + 1)]
@@ -90,17 +85,12 @@ def round_step(rough: float) -> float:
 
 
 def decimals(ticks: Sequence[float]) -> int:
-  """As many decimals as tell neighbouring ticks apart, all alike; at most six."""
+  """As many decimals as distinguish neighbouring ticks, all alike; at most six."""
   return next((digits for digits in range(6) if all(abs(round(tick, digits) - tick) < 1e-9 for tick in ticks)), 6)
 
 
 def padded(values: Iterable[float], share: float = 0.06) -> tuple[float, float]:
-  """A range around values with some room at both ends; never empty.
-
-  Args:
-    values: at least one.
-    share: of the range, added at each end.
-  """
+  """A range around values, at least one, with a share of it added at each end; never empty."""
   found = list(values)
   low, high = min(found), max(found)
   margin = (high - low) * share or abs(high) * share or 1.0
@@ -113,27 +103,22 @@ def element(tag: str, *children: Markup | str, **attributes: object) -> Markup:
   Args:
     tag: its name.
     *children: elements, or text to escape.
-    **attributes: `class_` is `class`, other underscores are hyphens; numbers
-      are rounded to a tenth, `None` leaves the attribute out.
+    **attributes: `class_` is `class`, other underscores are hyphens; numbers are rounded to a tenth, `None` leaves the
+      attribute out.
   """
-  told = Markup('').join(
-    Markup(' {}="{}"').format(_attribute(name), _value(value))
+  named = Markup('').join(
+    Markup(' {}="{}"').format(
+      name.rstrip('_').replace('_', '-'), _short(value) if isinstance(value, float) else str(value)
+    )
     for name, value in attributes.items()
     if value is not None
   )
   content = Markup('').join(escape(child) for child in children)
-  return Markup('<{}{}>{}</{}>').format(tag, told, content, tag) if content else Markup('<{}{}/>').format(tag, told)
+  return Markup('<{}{}>{}</{}>').format(tag, named, content, tag) if content else Markup('<{}{}/>').format(tag, named)
 
 
 def picture(width: float, height: float, label: str, *children: Markup) -> Markup:
-  """A whole picture that scales with its column.
-
-  Args:
-    width: of the drawing, in its own units.
-    height: of the drawing.
-    label: what it shows, for who can't see it.
-    *children: what is drawn.
-  """
+  """A whole picture that scales with its column; `label` describes it to readers who can't see it."""
   return element('svg', *children, viewBox=f'0 0 {width:g} {height:g}', role='img', aria_label=label)
 
 
@@ -162,14 +147,6 @@ def clipped(left: float, top: float, right: float, bottom: float, *children: Mar
   return element('svg', *children, x=left, y=top, width=width, height=height, viewBox=box)
 
 
-def _attribute(name: str) -> str:
-  return name.rstrip('_').replace('_', '-')
-
-
-def _value(value: object) -> str:
-  return _short(value) if isinstance(value, float) else str(value)
-
-
 def _short(value: float) -> str:
   return f'{value:.1f}'.removesuffix('.0')
 
@@ -186,12 +163,9 @@ class Frame:
 
   Attributes:
     x: the horizontal scale.
-    y: the vertical scale; its start lies below its end.
-    x_label: what the horizontal axis shows, with its unit.
-    y_label: what the vertical axis shows, with its unit.
-    x_format: writes a figure of the horizontal axis.
-    y_format: writes a figure of the vertical axis; as many decimals as the
-      ticks need when `None`.
+    y: the vertical scale; its start is below its end.
+    x_label, y_label: what the axes show, with the units.
+    x_format, y_format: write a figure of each axis; `y_format` has as many decimals as the ticks need when `None`.
   """
 
   x: Scale
@@ -209,13 +183,9 @@ class Frame:
     written = self.y_format or (lambda value: number(value, decimals(ticks)))
     for tick in ticks:
       place = self.y(tick)
-      parts += [
-        line(left, place, right, place, 'grid'),
-        text(left - 6, place + 4, written(tick), 'end', 'tick'),
-      ]
-    parts += [
-      text(self.x(tick), self.y.start + 15, self.x_format(tick), 'middle', 'tick') for tick in _spread(self.x, 36)
-    ]
+      parts += [line(left, place, right, place, 'grid'), text(left - 6, place + 4, written(tick), 'end', 'tick')]
+    for tick in _spread(self.x, 36):
+      parts.append(text(self.x(tick), self.y.start + 15, self.x_format(tick), 'middle', 'tick'))
     parts += [
       line(left, self.y.start, right, self.y.start, 'axis'),
       text((left + right) / 2, self.y.start + 31, self.x_label, 'middle', 'label'),
@@ -230,14 +200,7 @@ def horizontal(low: float, high: float, logarithmic: bool = False) -> Scale:
 
 
 def vertical(low: float, high: float, height: float, logarithmic: bool = False) -> Scale:
-  """A scale over the height of a chart, larger figures higher.
-
-  Args:
-    low: the lowest figure.
-    high: the highest figure.
-    height: of the drawing, the names of the axes included.
-    logarithmic: whether equal ratios take equal room; `low` is positive then.
-  """
+  """A scale over the height of a chart, larger figures higher; `height` includes the names of the axes."""
   return Scale(low, high, height - _FRAME_BOTTOM, _FRAME_TOP, logarithmic)
 
 
@@ -253,10 +216,10 @@ def _spread(scale: Scale, gap: float) -> list[float]:
 HEIGHT = 220.0
 
 _POINTS = 160
-"""More of them on one line can't be told apart."""
+"""More of them on one line can't be distinguished."""
 
 _UNSETTLED = 20
-"""One in so many points, the first ones, may lie outside the picture: their errors would flatten the rest."""
+"""One in so many points, the first ones, may be outside the picture: their errors would flatten the rest."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,14 +254,11 @@ def draw_curves(
 
   Args:
     series: at least one, with at least one point.
-    x_label: the horizontal axis, with its unit.
-    y_label: the vertical axis, with its unit.
-    label: what the chart shows, for who can't see it.
-    y_range: of the vertical axis; fits the settled part of the lines when
-      `None`.
+    x_label, y_label: what the axes show, with the units.
+    label: what the chart shows, for readers who can't see it.
+    y_range: of the vertical axis; fits the settled part of the lines when `None`.
     y_format: writes a figure of the vertical axis; see `Frame`.
     marks: where something begins on the horizontal axis, and what.
-    height: of the drawing.
     logarithmic: whether equal ratios of `x`, all positive, take equal room.
   """
   first, last = min(min(one.x) for one in series), max(max(one.x) for one in series)
@@ -349,13 +309,7 @@ def legend(series: Sequence[Series]) -> list[Markup]:
 
 
 def grid(pictures: Sequence[Markup], columns: int, title: str) -> Markup:
-  """Pictures beside and below each other as one picture.
-
-  Args:
-    pictures: charts of one width; at least one.
-    columns: of them beside each other.
-    title: above them.
-  """
+  """Charts, at least one, in so many columns below a title, as one picture."""
   parts, y = [text(10, 18, title, class_='strong')], 30.0
   for start in range(0, len(pictures), columns):
     row = pictures[start : start + columns]
@@ -415,4 +369,4 @@ svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; strok
 .e6 { --color: var(--e6); fill: var(--e6); }
 path.points { fill: none; stroke: var(--color); stroke-width: 3.4; stroke-linecap: round; }
 """
-"""The colours of charts, as WCAG's contrasts ask, and what their classes look like; a page has it, too."""
+"""The colours of charts, by WCAG's contrasts, and what their classes look like; a page has it, too."""

@@ -74,7 +74,7 @@ class Checkpoint:
 
     Args:
       state: only finite values are worth it.
-      identity: what `restore` must be asked with to get the state back.
+      identity: what `restore` needs to give the state back.
     """
     details = {
       'identity': list(identity),
@@ -83,11 +83,8 @@ class Checkpoint:
       'best_loss': state.best_loss,
       'stalled': state.stalled,
     }
-    arrays: dict[str, Any] = _numbered('value', state.values) | _numbered('best', state.best or [])
-    content = io.BytesIO()
-    np.savez(content, **arrays | {_DETAILS: np.array(json.dumps(details))})
+    archive = archived(details, {'value': state.values, 'best': state.best or []})
     gfile.makedirs(self.directory)
-    archive = content.getvalue()
     write_whole(os.path.join(self.directory, _FILE), hashlib.sha256(archive).digest() + archive)
     self._saved_at = time.monotonic()
 
@@ -108,18 +105,10 @@ class Checkpoint:
     digest, archive = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(archive).digest() != digest:
       return None
-    with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
-      details = json.loads(str(arrays[_DETAILS]))
-      return _state(details, arrays) if details['identity'] == list(identity) else None
-
-  def clear(self) -> None:
-    """Removes the saved state, and the folder where nothing else is in it."""
-    path = os.path.join(self.directory, _FILE)
-    discard_drafts(path)
-    if gfile.exists(path):
-      gfile.remove(path)
-    if gfile.isdir(self.directory) and not gfile.listdir(self.directory):
-      gfile.rmtree(self.directory)
+    details, arrays = unarchived(archive)
+    if details.pop('identity') != list(identity):
+      return None
+    return TrainingState(**details, values=arrays['value'], best=arrays.get('best'))
 
 
 def describe(variables: Sequence[tf.Variable]) -> list[str]:
@@ -134,21 +123,21 @@ def describe(variables: Sequence[tf.Variable]) -> list[str]:
   ]
 
 
-def _numbered(kind: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-  return {f'{kind}_{position}': value for position, value in enumerate(values)}
+def archived(details: Mapping[str, Any], lists: Mapping[str, Sequence[np.ndarray]]) -> bytes:
+  """An `.npz` archive of what JSON holds and of lists of arrays, each list by its kind."""
+  arrays: dict[str, Any] = {
+    f'{kind}_{position}': array for kind, found in lists.items() for position, array in enumerate(found)
+  }
+  content = io.BytesIO()
+  np.savez(content, **arrays | {_DETAILS: np.array(json.dumps(details))})
+  return content.getvalue()
 
 
-def _state(details: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TrainingState:
-  return TrainingState(
-    step=details['step'],
-    curves=details['curves'],
-    values=_arrays('value', arrays),
-    best=_arrays('best', arrays) or None,
-    best_loss=details['best_loss'],
-    stalled=details['stalled'],
-  )
-
-
-def _arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-  count = sum(name.startswith(f'{kind}_') for name in arrays)
-  return [arrays[f'{kind}_{position}'] for position in range(count)]
+def unarchived(content: bytes) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:
+  """What `archived` was given, but for lists that are empty."""
+  with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    lists: dict[str, list[np.ndarray]] = {}
+    for name in arrays.files:
+      if name != _DETAILS:
+        lists.setdefault(name.rpartition('_')[0], []).append(arrays[name])
+    return json.loads(str(arrays[_DETAILS])), lists

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
@@ -94,35 +93,23 @@ class AdamW:
 
 _EXAMPLES_AT_ONCE = 8192
 
-_Losses = tuple[tf.Tensor, tf.Tensor]
-
-
-@dataclasses.dataclass(frozen=True)
-class ExampleTensors:
-  """Examples where a compiled function finds them.
-
-  Attributes:
-    columns: the model's inputs by name, [examples, ...]; tensors, or variables whose examples are exchanged between
-      calls.
-    labels: float32 [examples, 1], the same.
-  """
-
-  columns: Mapping[str, tf.Tensor | tf.Variable]
-  labels: tf.Tensor | tf.Variable
+Tensors = tuple[Mapping[str, tf.Tensor | tf.Variable], tf.Tensor | tf.Variable]
+"""Examples where a compiled function finds them, see `Examples.tensors`; variables where they are exchanged between
+calls."""
 
 
 def compiled_steps(
-  model: keras.Model, optimizer: AdamW, examples: Examples | ExampleTensors, batch: int, config: Training
+  model: keras.Model, optimizer: AdamW, tensors: Tensors, batch: int, config: Training
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """A function that takes many steps in one call.
 
-  Updates that layers ask for while they are called (pruning steps and masks, moving ranges) run once per step. Dropout
+  Updates that layers register while they are called (pruning steps and masks, moving ranges) run once per step. Dropout
   depends on the seed, the layer and `optimizer.iterations` alone.
 
   Args:
-    model: built; takes `examples.inputs`, gives predictions of shape [batch, 1].
+    model: built; takes the columns by name, gives predictions of shape [batch, 1].
     optimizer: built for the model's trainable variables.
-    examples: what the rows refer to.
+    tensors: what the rows refer to.
     batch: examples per step.
     config: names the loss and the seed.
   Returns: A concrete function from rows, int32 [steps, batch], to float32 [3]: two sums over the steps, the loss with
@@ -130,8 +117,7 @@ def compiled_steps(
     where a weight is no longer finite afterwards, as the next step's loss would be.
   """
   objective = _objective(config)
-  resident = examples if isinstance(examples, ExampleTensors) else _tensors(model, examples)
-  columns, labels = resident.columns, resident.labels
+  columns, labels = _taken(model, tensors)
 
   @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, batch], tf.int32)])
   def run(rows: tf.Tensor) -> tf.Tensor:
@@ -164,8 +150,7 @@ def compiled_errors(model: keras.Model, examples: Examples, config: Training) ->
     penalties, and the squared error.
   """
   objective = _objective(config)
-  resident = _tensors(model, examples)
-  columns, labels = resident.columns, resident.labels
+  columns, labels = _taken(model, examples.tensors)
   count = float(len(examples))
 
   @tf.function(autograph=False)
@@ -198,14 +183,15 @@ def _objective(config: Training) -> keras.losses.Loss:
   return keras.losses.Huber(config.huber_delta) if config.loss is Loss.HUBER else keras.losses.MeanSquaredError()
 
 
-def _tensors(model: keras.Model, examples: Examples) -> ExampleTensors:
-  columns, labels = examples.tensors
-  return ExampleTensors({name: columns[name] for name in model.input_names}, labels)
+def _taken(model: keras.Model, tensors: Tensors) -> Tensors:
+  """The columns that the model takes, in the order of its inputs, and the labels."""
+  columns, labels = tensors
+  return {name: columns[name] for name in model.input_names}, labels
 
 
 def _losses(
   model: keras.Model, objective: keras.losses.Loss, inputs: dict[str, tf.Tensor], labels: tf.Tensor, training: bool
-) -> _Losses:
+) -> tuple[tf.Tensor, tf.Tensor]:
   """The mean loss with the penalties, and the sum of the squared errors."""
   predicted = model(inputs, training=training)
   loss = tf.add_n([objective(labels, predicted), *model.losses])

@@ -96,15 +96,11 @@ class ResampledSums:
 def error_intervals(
   fares: np.ndarray, predictions: np.ndarray, stamps: np.ndarray, resamples: int
 ) -> dict[str, Estimate]:
-  """RMSE and MAE with 95 % percentile intervals.
-
-  Returns: `rmse` and `mae`, in the unit of the fares.
-  """
+  """`rmse` and `mae` with 95 % percentile intervals, in the unit of the fares."""
   errors = _errors(fares, predictions)
   sums = ResampledSums([np.ones(len(errors)), errors**2, np.abs(errors)], stamps, resamples)
   rmse, mae = sums.root_ratio(1, 0), sums.ratio(2, 0)
-  assert rmse is not None
-  assert mae is not None
+  assert rmse is not None and mae is not None
   return {'rmse': rmse, 'mae': mae}
 
 
@@ -138,10 +134,7 @@ def ratio_interval(
   Raises: ValueError: the base makes no error at all, so that there is no ratio.
   """
   columns = [_errors(fares, values) ** 2 for values in (predictions, base_predictions)]
-  ratio = ResampledSums(columns, stamps, resamples).root_ratio(0, 1)
-  if ratio is None:
-    raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
-  return ratio
+  return _to_base(ResampledSums(columns, stamps, resamples).root_ratio(0, 1))
 
 
 def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
@@ -163,6 +156,12 @@ def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
   return Estimate(mean, mean - reach, mean + reach)
 
 
+def _to_base(ratio: Estimate | None) -> Estimate:
+  if ratio is None:
+    raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
+  return ratio
+
+
 def _errors(fares: np.ndarray, predictions: np.ndarray) -> np.ndarray:
   """Predictions minus fares, float64 [rides]."""
   return np.asarray(predictions, np.float64) - np.asarray(fares, np.float64)
@@ -171,7 +170,7 @@ def _errors(fares: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 def _clusters(stamps: np.ndarray) -> np.ndarray:
   """What is drawn together, as integers [rides]: a time stamp, or where there are very many, some of them at random.
 
-  Groups of clusters are as independent as clusters are, and that many tell the spread as well.
+  Groups of clusters are as independent as clusters are, and that many show the spread as well.
   """
   _, cluster = np.unique(stamps, return_inverse=True)
   count = int(cluster.max()) + 1
@@ -187,17 +186,10 @@ def _drawn(sums: np.ndarray, resamples: int) -> np.ndarray:
   sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
   parts = []
   for first in range(0, len(sizes), _AT_ONCE):
-    points = [
-      generator.integers(0, _POINTS, size=(size, len(sums)), dtype=np.uint16)
-      for size in sizes[first : first + _AT_ONCE]
-    ]
-    taken = np.concatenate(points)
-    parts.append(
-      sum(
-        _POISSON[taken[:, start : start + _BLOCK]] @ sums[start : start + _BLOCK]
-        for start in range(0, len(sums), _BLOCK)
-      )
-    )
+    shapes = [(size, len(sums)) for size in sizes[first : first + _AT_ONCE]]
+    taken = np.concatenate([generator.integers(0, _POINTS, size=shape, dtype=np.uint16) for shape in shapes])
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(sums), _BLOCK)]
+    parts.append(sum(_POISSON[taken[:, block]] @ sums[block] for block in blocks))
   return np.concatenate(parts)
 
 
@@ -255,13 +247,10 @@ def compare(
   own = range(2, 2 + len(masks))
   rmse, mae = sums.root_ratio(own[0], 0), sums.ratio(1, 0)
   overall, *ratios = [sums.root_ratio(column, column + len(masks)) for column in own]
-  if overall is None:
-    raise ValueError('The base predicts every fare exactly; there is no ratio of errors to it.')
-  assert rmse is not None
-  assert mae is not None
+  assert rmse is not None and mae is not None
   return Comparison(
     error=rmse,
-    ratio=overall,
+    ratio=_to_base(overall),
     others={'mae': mae},
     slices={
       name: SliceErrors(int(mask.sum()), float(root_mean_square(errors[mask])), ratio)

@@ -13,7 +13,7 @@ from models.keras_compat import keras
 from models.rides import Rides
 from models.settings import Settings
 from transforms import names
-from transforms.catalogue import Categorical, categoricals
+from transforms.catalogue import Categorical
 
 
 def build_fare_model(
@@ -41,7 +41,13 @@ def build_fare_model(
     parts.append(Clip(config.clip, name=CLIP_LAYER)(inputs[-1]) if config.clip else inputs[-1])
   for position, feature in enumerate(categoricals):
     inputs.append(keras.Input([], name=feature.name, dtype='int64'))
-    parts.append(_embedding(feature, seed + 1000 + position)(inputs[-1]))
+    embedding = keras.layers.Embedding(
+      feature.size,
+      feature.embedding_width,
+      embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed + 1000 + position),
+      name=embedding_name(feature.name),
+    )
+    parts.append(embedding(inputs[-1]))
   joined = keras.layers.Concatenate(name='features')(parts) if len(parts) > 1 else parts[0]
   core = _dense_core(config, int(joined.shape[-1]), typical_fare, seed)
   return keras.Model({tensor.name: tensor for tensor in inputs}, core(joined), name='fare_model')
@@ -49,21 +55,11 @@ def build_fare_model(
 
 def builder(settings: Settings, rides: Rides, typical_fare: float) -> functools.partial[keras.Model]:
   """Makes a fresh untrained fare model for these rides at each call; see `build_fare_model`."""
-  known = categoricals(settings.dataset, settings.features)
   # A reduction may have taken some of them.
-  embedded = [feature for feature in known if feature.name in rides.inputs]
+  embedded = [feature for feature in settings.categoricals if feature.name in rides.inputs]
   numeric = rides.inputs.get(names.NUMERIC)
   width = 0 if numeric is None else numeric.shape[1]
   return functools.partial(build_fare_model, settings.model, width, embedded, typical_fare, settings.training.seed)
-
-
-def _embedding(feature: Categorical, seed: int) -> keras.layers.Layer:
-  return keras.layers.Embedding(
-    feature.size,
-    feature.embedding_width,
-    embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed),
-    name=embedding_name(feature.name),
-  )
 
 
 def _dense_core(config: Model, width: int, typical_fare: float, seed: int) -> keras.Sequential:

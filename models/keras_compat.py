@@ -20,7 +20,7 @@ autograph_config.CONVERSION_RULES = (
   autograph_config.DoNotConvert('tensorflow_model_optimization'),
   *autograph_config.CONVERSION_RULES,
 )
-# The rules are no public setting. Where they move, a rule that nobody reads would cost those seconds without a word.
+# The rules are no public setting. Where they move, a rule that nothing reads would cost those seconds unnoticed.
 if not conversion.is_allowlisted(keras.Model.train_step):
   raise ImportError(
     f'TensorFlow {tensorflow.__version__} has its AutoGraph rules elsewhere; see models/keras_compat.py.'

@@ -1,4 +1,4 @@
-"""What is asked of a model, of its data and of its metric by what compresses, converts and judges it.
+"""What a model, its data and its metric have to offer to what compresses, converts and judges it.
 
 The trainer of recipes, the rewriter and the gate work on any Keras model that keeps to these; they know neither the
 meaning of a column nor the unit of a label. A model to compress is a functional `keras.Model` that
@@ -13,7 +13,7 @@ Imports NumPy alone, so that a client of a finished file may know it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-  """What sentences call things: one example, several of them, their labels or predictions, and their groups."""
+  """The words of messages for one example, several of them, their labels or predictions, and their groups."""
 
   example: str = 'example'
   examples: str = 'examples'
@@ -40,7 +40,21 @@ class Terms(NamedTuple):
 E = TypeVar('E', bound='Examples')
 
 
-class Examples(Protocol):
+class _Labelled(Protocol):
+  """One split in memory."""
+
+  @property
+  def labels(self) -> np.ndarray:
+    """Float32 [examples], in the unit of the model's output."""
+
+  @property
+  def groups(self) -> np.ndarray:
+    """Int [examples]: those of one group are not independent; they are held out and drawn together."""
+
+  def __len__(self) -> int: ...
+
+
+class Examples(_Labelled, Protocol):
   """One split in memory, as a model takes it."""
 
   @property
@@ -52,46 +66,23 @@ class Examples(Protocol):
     """By the names of the model's inputs, each [examples, ...]."""
 
   @property
-  def labels(self) -> np.ndarray:
-    """Float32 [examples], in the unit of the model's output."""
-
-  @property
-  def groups(self) -> np.ndarray:
-    """Int [examples]: those of one group are not independent; they are held out and drawn together."""
-
-  @property
   def tensors(self) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     """The inputs by name, and the labels as float32 [examples, 1]; made once."""
-
-  def __len__(self) -> int: ...
 
   def __getitem__(self: E, rows: np.ndarray) -> E:
     """Those at a boolean mask or integer index [n]."""
 
 
-class RawExamples(Protocol):
+class RawExamples(_Labelled, Protocol):
   """One split in memory, as a finished file takes it, ahead of any feature."""
 
   @property
   def columns(self) -> Mapping[str, np.ndarray]:
     """By the names of the file's inputs, in its types, each [examples, ...]."""
 
-  @property
-  def labels(self) -> np.ndarray:
-    """As of `Examples`."""
 
-  @property
-  def groups(self) -> np.ndarray:
-    """As of `Examples`."""
-
-  def __len__(self) -> int: ...
-
-
-class Build(Protocol):
-  """Makes a model to compress."""
-
-  def __call__(self) -> keras.Model:
-    """A fresh untrained one; see the module."""
+Build = Callable[[], 'keras.Model']
+"""Makes a model to compress, a fresh untrained one at each call; see the module."""
 
 
 class ModelExporter(Protocol):
@@ -104,7 +95,7 @@ class ModelExporter(Protocol):
 class FileContract(Protocol):
   """What a finished file takes and gives. A class without arguments: another process makes its own by the class's path.
 
-  `models.lite.interpreter.AnyFile` serves every model; others tell more.
+  `models.lite.interpreter.AnyFile` serves every model; others check more.
   """
 
   @property
@@ -179,10 +170,10 @@ class Metric(Protocol):
     """
 
   def figures(self, found: Comparison | None) -> dict[str, Estimate | None]:
-    """What records and manifests say of the errors of all examples, by their keys; `None` where they are not known."""
+    """What records and manifests hold of the errors of all examples, by their keys; `None` where they are not known."""
 
   def slice_figures(self, found: SliceErrors) -> dict[str, Estimate | None]:
-    """What records say of the errors of a slice, by their keys."""
+    """What records hold of the errors of a slice, by their keys."""
 
 
 class EvalExamples(RawExamples, Protocol):
@@ -205,7 +196,7 @@ class EvalExamples(RawExamples, Protocol):
 
 
 class Version(Protocol):
-  """What a version to push says of a model besides its files and figures."""
+  """What a version to push holds of a model besides its files and figures."""
 
   @property
   def facts(self) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from models.keras_compat import keras
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
 from models.training import TrainingHistory, TrainingRun, predict, total_steps
+from models.whole_files import write_whole
 
 
 class FinalModel(NamedTuple):
@@ -57,7 +58,7 @@ class FinalModels:
   """Puts weights into models.
 
   Building a model takes longer than training a small one for an epoch, so recipes of one structure share it: what was
-  given before holds the weights of the recipe that was asked for last.
+  given before holds the weights of the last recipe.
   """
 
   def __init__(self, build: Build) -> None:
@@ -91,10 +92,11 @@ CONFIG = 'config.yaml'
 RECIPE = 'recipe.yaml'
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RecipeTraining:
   """Trains the dense base once and each recipe from a copy of it.
 
-  Args:
+  Attributes:
     described: all that the models depend on, as it is kept beside them.
     unit: of the labels.
     build: gives a fresh untrained model at each call.
@@ -104,29 +106,15 @@ class RecipeTraining:
     checkpoints: folder of an unfinished training of exactly all this.
   """
 
-  def __init__(
-    self,
-    *,
-    training: Training,
-    described: str,
-    unit: str,
-    build: Build,
-    examples: Examples,
-    held_out: Examples,
-    exporter: ModelExporter,
-    logs: str,
-    checkpoints: str,
-  ) -> None:
-    self._training = training
-    self._described = described
-    self._unit = unit
-    self._build = build
-    self._examples = examples
-    self._held_out = held_out
-    self._exporter = exporter
-    self._logs = logs
-    self._checkpoints = checkpoints
-    self._final_models = FinalModels(build)
+  training: Training
+  described: str
+  unit: str
+  build: Build
+  examples: Examples
+  held_out: Examples
+  exporter: ModelExporter
+  logs: str
+  checkpoints: str
 
   def run(self, directory: str, model_folder: str, warm_start: str | None = None) -> None:
     """Trains, exports, proves and reports.
@@ -136,89 +124,85 @@ class RecipeTraining:
       model_folder: name of the SavedModel's folder inside of it.
       warm_start: SavedModel whose weights the base starts from.
     Raises:
-      ValueError: a recipe can't have an effect in so few steps; told before anything is trained.
+      ValueError: a recipe can't have an effect in so few steps; raised before anything is trained.
       DivergedError, NoEffectError, FailedError: nothing may be served.
     """
     self._check_recipes()
-    home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self._training.recipes}
+    home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self.training.recipes}
     with Background() as background:
-      preparations = Preparations(self._build, self._examples, self._training)
+      preparations = Preparations(self.build, self.examples, self.training)
       base, history = self._train_base(warm_start, background, preparations)
       weights = base.get_weights()
       compressor = Compressor(
-        self._build,
-        weights,
-        self._examples,
-        self._training,
-        self._checkpoints,
-        background.start,
-        preparations,
+        self.build, weights, self.examples, self.training, self.checkpoints, background.start, preparations
       )
       digest = self._apply(compressor, base, history, home)
-    if base_digest(home[DENSE]) != digest or not _equal(base.get_weights(), weights):
+    unchanged = all(map(np.array_equal, base.get_weights(), weights))
+    if base_digest(home[DENSE]) != digest or not unchanged:
       raise FailedError('The dense base changed while its recipes were trained; none of them can be compared.')
 
   def forget_checkpoints(self) -> None:
     """Removes what an unfinished training would have gone on from."""
-    if tf.io.gfile.exists(self._checkpoints):
-      tf.io.gfile.rmtree(self._checkpoints)
+    if tf.io.gfile.exists(self.checkpoints):
+      tf.io.gfile.rmtree(self.checkpoints)
 
   def _apply(self, compressor: Compressor, base: keras.Model, history: TrainingHistory, home: Mapping[str, str]) -> str:
     """Trains, exports, proves and reports all recipes; the digest of the dense base as it was exported."""
-    recipes = self._training.recipes
+    recipes, final_models = self.training.recipes, FinalModels(self.build)
     compressor.begin(recipes)
-    said = {'held_out': predict(base, self._held_out), 'training': predict(base, self._examples)}
+    base_predictions = predict(base, self.held_out)
     # A prediction beyond every label is a fault of the base; the quantized output need not reach it.
-    highest = min(float(said['training'].max()), float(self._examples.labels.max()))
+    highest = min(float(predict(base, self.examples).max()), float(self.examples.labels.max()))
     digest = ''
     # The shortest first, dense before all: while it is written the others train.
     for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
       compressed = compressor.apply(recipe)
       if recipe.is_dense:
         compressed = dataclasses.replace(compressed, stages=(Stage('training', history),))
-      final = self._final_models.of(compressed)
+      final = final_models.of(compressed)
       self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
-      prove(recipe, home[recipe.name], home[DENSE], highest, self._examples.terms)
-      self._report(compressed, predict(final.model, self._held_out), said['held_out'], home)
+      prove(recipe, home[recipe.name], home[DENSE], highest, self.examples.terms)
+      self._report(compressed, predict(final.model, self.held_out), base_predictions, home)
       compressor.begin(recipes)
     return digest
 
   def _check_recipes(self) -> None:
-    """What only the examples tell: how many steps there are, and how many inputs the first layer has."""
-    model = self._build()
-    for recipe in self._training.recipes:
+    """What only the examples show: how many steps there are, and how many inputs the first layer has."""
+    model = self.build()
+    for recipe in self.training.recipes:
       if recipe.pruning:
-        tuning = fine_tuned(self._training, recipe.pruning.fine_tuning)
+        tuning = fine_tuned(self.training, recipe.pruning.fine_tuning)
         try:
-          pruning_steps(recipe.pruning, total_steps(len(self._examples), tuning))
+          pruning_steps(recipe.pruning, total_steps(len(self.examples), tuning))
           targets = recipe.pruning.targets(list(layers.named_layers(model, 'hidden', 'pruning.layers')))
           for name, layer in layers.named_layers(model, targets, 'pruning.layers').items():
             raise_any(kernel_problems(recipe.pruning, name, targets[name], *layers.kernel(layer).shape))
         except ValueError as error:
-          count = f'{len(self._examples):,} {self._examples.terms.examples}'
+          count = f'{len(self.examples):,} {self.examples.terms.examples}'
           raise ValueError(f"Recipe '{recipe.name}', with {count} to train on: {error}") from None
 
   def _train_base(
     self, warm_start: str | None, background: Background, preparations: Preparations
   ) -> tuple[keras.Model, TrainingHistory]:
-    model = self._build()
+    model = self.build()
     if warm_start:
       start_from(model, warm_start)
-    checkpoint = Checkpoint(os.path.join(self._checkpoints, 'base'))
-    training = TrainingRun(model, self._examples, self._training, self._held_out)
+    checkpoint = Checkpoint(os.path.join(self.checkpoints, 'base'))
+    training = TrainingRun(model, self.examples, self.training, self.held_out)
     running = background.start(functools.partial(training.run, checkpoint))
-    preparations.make_ahead(self._training.recipes)
+    preparations.make_ahead(self.training.recipes)
     history = running.result()
-    write_curves(history, self._logs, self._unit)
+    write_curves(history, self.logs, self.unit)
     return model, history
 
   def _export(self, recipe: Recipe, final: FinalModel, directory: str) -> None:
-    self._exporter.export(final.model, directory, structure(recipe))
+    self.exporter.export(final.model, directory, structure(recipe))
     extra = os.path.join(directory, EXTRA)
     tf.io.gfile.makedirs(extra)
-    _write_text(os.path.join(extra, CONFIG), self._described)
-    _write_text(os.path.join(extra, RECIPE), _recipe_yaml(recipe))
+    settings = recipe.model_dump(mode='json', exclude_none=True)
+    write_whole(os.path.join(extra, CONFIG), self.described)
+    write_whole(os.path.join(extra, RECIPE), yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     with tempfile.TemporaryDirectory() as local:
       final.plain.save_weights(os.path.join(local, WEIGHTS))
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
@@ -233,14 +217,14 @@ class RecipeTraining:
       compressed.stages,
       saved_model_dir=home[name],
       base_dir=home[DENSE],
-      held_out=self._held_out,
+      held_out=self.held_out,
       predictions=predictions,
       base_predictions=base_predictions,
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
-    logs = os.path.join(self._logs, 'tensorboard', name)
+    logs = os.path.join(self.logs, 'tensorboard', name)
     for stage in compressed.stages:
       write_tensorboard(stage.history, os.path.join(logs, stage.technique))
     if not compressed.recipe.is_dense:
@@ -266,16 +250,3 @@ def start_from(model: keras.Model, saved_model: str) -> None:
         f'training.warm_start: the served model at {saved_model} has other features or layers than this config; '
         f'set training.warm_start to false for this run. ({error})'
       ) from None
-
-
-def _recipe_yaml(recipe: Recipe) -> str:
-  return yaml.safe_dump(recipe.model_dump(mode='json', exclude_none=True), sort_keys=False, allow_unicode=True)
-
-
-def _write_text(path: str, text: str) -> None:
-  with tf.io.gfile.GFile(path, 'w') as file:
-    file.write(text)
-
-
-def _equal(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
-  return all(np.array_equal(one, other) for one, other in zip(left, right, strict=True))

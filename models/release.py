@@ -14,14 +14,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from configs.columns import LABEL
-from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset, ExtraColumn
+from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart
 from models.lite.client import LiteModel
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
-
-_DEGREES = 'degrees (WGS84)'
 
 
 class InputColumn(RecordPart):
@@ -39,17 +37,15 @@ def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
   columns = [_column(TIME, 's', time, 'int32')]
   for name in COORDINATES:
     end, axis = name.split('_')
-    columns.append(_column(name, _DEGREES, f'{axis} of the {end}; NaN where missing'))
+    columns.append(_column(name, 'degrees (WGS84)', f'{axis} of the {end}; NaN where missing'))
   columns.append(_column(PASSENGERS, 'persons', 'number of passengers; NaN where missing'))
-  return (*columns, *(_extra(extra) for extra in dataset.extras))
-
-
-def _extra(extra: ExtraColumn) -> InputColumn:
-  meaning = extra.meaning or 'a further column of the dataset'
-  if extra.kind == 'categorical':
-    codes = ', '.join(f'{code}: {value}' for code, value in enumerate(extra.vocabulary))
-    meaning += f' ({codes}, {len(extra.vocabulary)}: any other)'
-  return _column(extra.name, extra.unit, f'{meaning}; NaN where missing')
+  for extra in dataset.extras:
+    meaning = extra.meaning or 'a further column of the dataset'
+    if extra.kind == 'categorical':
+      codes = ', '.join(f'{code}: {value}' for code, value in enumerate(extra.vocabulary))
+      meaning += f' ({codes}, {len(extra.vocabulary)}: any other)'
+    columns.append(_column(extra.name, extra.unit, f'{meaning}; NaN where missing'))
+  return tuple(columns)
 
 
 def _column(name: str, unit: str, meaning: str, dtype: str = 'float32') -> InputColumn:
@@ -73,7 +69,7 @@ class Latency(RecordPart):
 
   Attributes:
     p50, p99: percentiles of all calls.
-    spread: smallest and largest of the rounds' medians: how far another measurement may lie from this one.
+    spread: smallest and largest of the rounds' medians: how far another measurement may be from this one.
   """
 
   p50: float
@@ -116,7 +112,7 @@ class Manifest(Record):
   """`assets.extra/manifest.json`: what a pushed version is, and every file of it.
 
   Attributes:
-    format: 1; what told the version of a manifest before `schema_version` did.
+    format: 1; the version of a manifest before there was `schema_version`.
     created: when, in UTC.
     variant: name of the variant, `<recipe>.<scheme>`.
     currency: ISO 4217 code of the fares.
@@ -267,9 +263,8 @@ def write_golden(
   """
   fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}
   columns = {name: np.asarray(column) for name, column in rides.items()}
-  if {column.shape for column in (*columns.values(), *fares.values())} != {(len(fares[LABEL]),)} or not len(
-    fares[LABEL]
-  ):
+  shapes, count = {column.shape for column in (*columns.values(), *fares.values())}, len(fares[LABEL])
+  if shapes != {(count,)} or not count:
     raise ValueError('Golden rides need at least one ride, and as many fares of each kind as rides.')
   if not all(np.isfinite(values).all() for values in fares.values()):
     raise ValueError('A fare of the golden rides is no number.')
@@ -343,24 +338,18 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   """
   place = pathlib.Path(path)
   if is_bucket(path):
-    raise ManifestError(f"'{path}' lies in a bucket; copy the version to this machine and name its directory.")
+    raise ManifestError(f"'{path}' is in a bucket; copy the version to this machine and name its directory.")
   if not place.exists():
     raise ManifestError(f"There is no '{path}'; name a pushed version, the directory of the versions, or a .tflite.")
   if not place.is_dir():
     return PushedModel(place, None, None)
-  version = place if _is_version(place) else _served(place)
+  version = place
+  if not any((place / name).exists() for name in (MANIFEST, LITE_FILE, SAVED_MODEL)):
+    served = served_version(place)
+    if served is None:
+      raise ManifestError(f"'{place}' is neither a pushed version nor a directory of versions.")
+    version = place / str(served)
   manifest = verify(version)
   if LITE_FILE not in manifest.files:
     raise ManifestError(f"'{version}' was pushed without {LITE_FILE}; push a run that has a lite variant.")
   return PushedModel(version / LITE_FILE, version, manifest)
-
-
-def _is_version(place: pathlib.Path) -> bool:
-  return any((place / name).exists() for name in (MANIFEST, LITE_FILE, SAVED_MODEL))
-
-
-def _served(place: pathlib.Path) -> pathlib.Path:
-  version = served_version(place)
-  if version is None:
-    raise ManifestError(f"'{place}' is neither a pushed version nor a directory of versions.")
-  return place / str(version)

@@ -68,18 +68,17 @@ def _columns(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) ->
 def read_rides(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]) -> Rides:
   """Reads gzip TFRecords of transformed examples into memory.
 
-  Args: files: TFRecord files; their rides are concatenated in this order.
+  Args:
+    files: TFRecord files; their rides are concatenated in the order of their names.
+    spec: of what they hold.
+    categoricals: names of the columns to embed; a reduction may have taken some of them.
   Raises: ValueError: the files hold no ride.
   """
-  wanted = {name: spec[name] for name in (names.NUMERIC, *categoricals, LABEL, TIME) if name in spec}
-  columns = _columns(files, wanted)
+  inputs = [name for name in (names.NUMERIC, *categoricals) if name in spec]
+  columns = _columns(files, {name: spec[name] for name in (*inputs, LABEL, TIME)})
   if not columns:
     raise ValueError(f'No transformed rides in {len(files)} files; the split is empty.')
-  return Rides(
-    inputs={name: columns[name] for name in (names.NUMERIC, *categoricals) if name in columns},
-    fares=columns[LABEL].reshape(-1),
-    seconds=columns[TIME].reshape(-1),
-  )
+  return Rides({name: columns[name] for name in inputs}, columns[LABEL].reshape(-1), columns[TIME].reshape(-1))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,11 +16,10 @@ from models.compression.records import RECIPES_FOLDER
 from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
-from models.rides import Rides, read_rides
+from models.rides import read_rides
 from models.served_versions import is_saved_model
 from models.serving import Exporter
 from models.settings import Settings
-from transforms.catalogue import Categorical, categoricals
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -41,10 +37,11 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   settings = Settings.from_json(fn_args.custom_config)
   keras.utils.set_random_seed(settings.training.seed)
   graph = tft.TFTransformOutput(fn_args.transform_output)
-  spec = graph.transformed_feature_spec()
-  # A reduction may have taken some of them.
-  embedded = [found for found in categoricals(settings.dataset, settings.features) if found.name in spec]
-  rides, held_out = (_read(files, graph, embedded) for files in (fn_args.train_files, fn_args.eval_files))
+  spec, embedded = graph.transformed_feature_spec(), [feature.name for feature in settings.categoricals]
+  rides, held_out = (
+    read_rides([file for pattern in patterns for file in tf.io.gfile.glob(pattern)], spec, embedded)
+    for patterns in (fn_args.train_files, fn_args.eval_files)
+  )
   training = RecipeTraining(
     training=settings.training,
     described=settings.to_yaml(),
@@ -58,29 +55,11 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   )
   recipes = os.path.join(fn_args.model_run_dir, RECIPES_FOLDER)
   artifact, model_folder = os.path.split(fn_args.serving_model_dir)
-  training.run(recipes, model_folder, warm_start=_served(fn_args.base_model))
+  # A look-up that found nothing may leave an empty folder behind.
+  base = fn_args.base_model if fn_args.base_model and is_saved_model(fn_args.base_model) else None
+  training.run(recipes, model_folder, warm_start=base)
   io_utils.copy_dir(os.path.join(recipes, settings.training.served_recipe.name), artifact)
   training.forget_checkpoints()
-
-
-def _served(base_model: str | None) -> str | None:
-  """The model to start from; a look-up that found nothing may leave an empty folder behind."""
-  return base_model if base_model and is_saved_model(base_model) else None
-
-
-@contextlib.contextmanager
-def _frozen_garbage() -> Iterator[None]:
-  """Spares what is in memory now from Python's search for garbage: looking through TensorFlow takes 0.4 s a time."""
-  gc.freeze()
-  try:
-    yield
-  finally:
-    gc.unfreeze()
-
-
-def _read(patterns: Sequence[str], graph: tft.TFTransformOutput, embedded: Sequence[Categorical]) -> Rides:
-  files = [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
-  return read_rides(files, graph.transformed_feature_spec(), [feature.name for feature in embedded])
 
 
 def _digest(fn_args: fn_args_utils.FnArgs) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import types
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -32,7 +33,7 @@ def read_weights(saved_model_dir: str) -> dict[str, np.ndarray]:
 
   Args: saved_model_dir: a directory with `saved_model.pb`; a bucket is fine.
   Returns: Values by full name without ':0', such as `dense_0/kernel`, sorted.
-  Raises: ValueError: two variables share a name, so that neither could be told.
+  Raises: ValueError: two variables share a name.
   """
   checkpoint = tf.train.load_checkpoint(_variables(saved_model_dir))
   keys = _keys(checkpoint, saved_model_dir)
@@ -209,22 +210,16 @@ Features = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 """From raw columns to transformed features."""
 
 
-class _Untracked:
-  """Keeps a Keras model and a Transform graph out of the SavedModel's object graph."""
-
-  def __init__(self, model: keras.Model, features: Features) -> None:
-    self.model, self.features = model, features
-
-
 class FareServing(tf.Module):
   """A trained model behind its Transform graph, with the signatures that the project serves."""
 
   def __init__(self, model: keras.Model, features: Features, dataset: Dataset) -> None:
     super().__init__(name='fare_serving')
     # Only the variables, by name: walking through all that Keras tracks and tracing its layers once more takes longer
-    # than writing it. TensorFlow would refuse a resource of the Transform graph, such as a table, that is not tracked.
+    # than writing it; the namespace keeps model and graph out of the SavedModel's objects. TensorFlow would refuse a
+    # resource of the Transform graph, such as a table, that is not tracked.
     self.weights = {variable_name(variable): variable for variable in model.variables}
-    self._untracked, self._dataset = _Untracked(model, features), dataset
+    self._untracked, self._dataset = types.SimpleNamespace(model=model, features=features), dataset
 
   def fares(self, rides: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Fares of raw rides.

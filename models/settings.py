@@ -12,6 +12,7 @@ from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import load_part
+from transforms.catalogue import Categorical, categoricals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Settings:
   features: Features
   model: Model
   training: Training
+
+  @property
+  def categoricals(self) -> tuple[Categorical, ...]:
+    """The features that get an embedding each, before a reduction."""
+    return categoricals(self.dataset, self.features)
 
   @classmethod
   def from_json(cls, texts: Mapping[str, Any]) -> Settings:

@@ -26,7 +26,7 @@ import tensorflow as tf
 from configs.errors import FailedError
 from configs.model import Training
 from models.checkpoints import Checkpoint, TrainingState, describe
-from models.compiled_steps import AdamW, ExampleTensors, compiled_errors, compiled_steps, compiled_values
+from models.compiled_steps import AdamW, compiled_errors, compiled_steps, compiled_values
 from models.keras_compat import keras
 from models.protocols import Examples
 
@@ -74,11 +74,9 @@ def train(
 
 
 def total_steps(count: int, config: Training) -> int:
-  """Optimizer steps that `train` takes, unless it stops early.
+  """Optimizer steps that `train` takes, unless it stops early; rounded up to whole epochs where there are several.
 
-  Args:
-    count: examples that are trained on, those held out for early stopping not among them.
-    config: whole epochs, or steps: these are rounded up to whole epochs where there are several.
+  Args: count: examples that are trained on, those held out for early stopping not among them.
   """
   return Length.of(count, config).steps
 
@@ -181,7 +179,7 @@ class TrainingRun:
     self._examples = examples
     self._length = Length.of(len(examples), config)
     self._optimizer = AdamW(config, self._length.steps, model.trainable_variables)
-    self._run = compiled_steps(model, self._optimizer, examples, self._length.batch, config)
+    self._run = compiled_steps(model, self._optimizer, examples.tensors, self._length.batch, config)
     self._measure = None if self._watched is None else compiled_errors(model, self._watched, config)
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.
     self._model_variables = list(model.variables)
@@ -194,17 +192,20 @@ class TrainingRun:
 
     Args:
       checkpoint: where the state is saved at record points, and restored from.
-      stopping: asked at each record point.
+      stopping: called at each record point; true ends the training.
     Returns: The course, that of the interrupted part included.
     Raises:
       DivergedError: the loss is not finite. The model gets the weights of the last record point with a finite loss
         back, or its initial ones.
-      FailedError: `stopping` said so.
+      FailedError: `stopping` was true.
     """
     started = time.perf_counter()
     self._optimizer.reset()
     identity = self._identity() if checkpoint else []
-    state = self._begin(checkpoint.restore(identity) if checkpoint else None)
+    restored = checkpoint.restore(identity) if checkpoint else None
+    if restored:
+      _assign(self._variables, restored.values)
+    state = restored or TrainingState(0, {}, self._values())
     resumed_from = state.step
     for step, rows in segments(self._length, len(self._examples), self._config.seed, resumed_from):
       if state.stalled >= self._config.early_stopping.patience:
@@ -234,13 +235,6 @@ class TrainingRun:
       f'crc32 {digest}',
       *self._probes,
     ]
-
-  def _begin(self, restored: TrainingState | None) -> TrainingState:
-    """The restored state, its values assigned, or that of a fresh start."""
-    if restored is None:
-      return TrainingState(0, {}, self._values())
-    _assign(self._variables, restored.values)
-    return restored
 
   def _take_steps(self, rows: np.ndarray) -> tuple[float, float, float]:
     """Takes a step per row of int32 [steps, batch]; loss and RMSE over them, and the last step's learning rate."""
@@ -302,8 +296,9 @@ def _hold_out(examples: Examples, config: Training) -> tuple[Examples, Examples]
   held = generator.permutation(groups)[: max(1, int(len(groups) * config.early_stopping.holdout))]
   mask = np.isin(examples.groups, held)
   if mask.all() or not mask.any():
-    told = f'{len(groups)} {examples.terms.groups}'
-    raise ValueError(f'Early stopping needs more than {told} to hold a part of them out.')
+    raise ValueError(
+      f'Early stopping needs more than {len(groups)} {examples.terms.groups} to hold a part of them out.'
+    )
   return examples[~mask], examples[mask]
 
 
@@ -329,11 +324,8 @@ class RepeatedTraining:
     length = Length.of(len(examples), config)
     # Everything that a trace has in it as a constant; the seed is one where there is dropout.
     dropout = any(isinstance(module, keras.layers.Dropout) for module in fresh.submodules)
-    key = (
-      length.batch,
-      length.steps,
-      config.model_copy(update={'seed': config.seed if dropout else 0}).model_dump_json(),
-    )
+    seeded = config.model_copy(update={'seed': config.seed if dropout else 0})
+    key = length.batch, length.steps, seeded.model_dump_json()
     if key not in self._loops:
       self._loops[key] = _Loop(fresh, examples, length, config)
     return self._loops[key].run(fresh.get_weights(), examples, length, config)
@@ -345,16 +337,16 @@ class _Loop:
   def __init__(self, model: keras.Model, examples: Examples, length: Length, config: Training) -> None:
     self._model = model
     self._optimizer = AdamW(config, length.steps, model.trainable_variables)
-    columns = {name: _exchangeable(examples.inputs[name]) for name in model.input_names}
-    self._examples = ExampleTensors(columns, _exchangeable(examples.labels.reshape(-1, 1)))
-    self._steps = compiled_steps(model, self._optimizer, self._examples, length.batch, config)
+    self._columns = {name: _exchangeable(examples.inputs[name]) for name in model.input_names}
+    self._labels = _exchangeable(examples.labels.reshape(-1, 1))
+    self._steps = compiled_steps(model, self._optimizer, (self._columns, self._labels), length.batch, config)
 
   def run(
     self, weights: list[np.ndarray], examples: Examples, length: Length, config: Training
   ) -> tuple[keras.Model, float]:
-    for name, column in self._examples.columns.items():
+    for name, column in self._columns.items():
       column.assign(examples.inputs[name])
-    self._examples.labels.assign(examples.labels.reshape(-1, 1))
+    self._labels.assign(examples.labels.reshape(-1, 1))
     self._model.set_weights(weights)
     self._optimizer.reset()
     rows = np.concatenate([rows for _, rows in segments(length, len(examples), config.seed, 0)])

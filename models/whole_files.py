@@ -1,9 +1,9 @@
 """Files and folders that appear whole or not at all, on this machine or in a bucket.
 
-Nothing else in the house flushes, renames, or asks whether a path lies in a bucket. On this machine everything is on
-the disk before it takes its name, and the name before anybody goes on: a power cut leaves the old or the new. That
-costs some milliseconds a file, too little for exceptions. A bucket knows no such order; there a rename replaces.
-Needs no TensorFlow for files of this machine.
+No other module flushes, renames, or decides whether a path is in a bucket. On this machine everything is on the disk
+before it takes its name, and the name before anybody goes on: a power cut leaves the old or the new. That costs some
+milliseconds a file, too little for exceptions. A bucket knows no such order; there a rename replaces. Needs no
+TensorFlow for files of this machine.
 """
 
 from __future__ import annotations
@@ -99,15 +99,15 @@ def append_line(path: pathlib.Path, line: str) -> None:
 
 
 def discard_drafts(path: Location) -> None:
-  """Removes what killed writers left of a file; for who alone writes it."""
+  """Removes what killed writers left of a file; only for a file with a single writer."""
   folder, start = os.path.split(_prefix(path))
-  for name in _names(folder):
+  for name in names_in(folder):
     if name.startswith(start) and name.endswith(_STAGED):
       _remove(os.path.join(folder, name))
 
 
 def _prefix(path: Location) -> str:
-  """What the names of a file's drafts begin with: hidden, as they may lie in a folder of the user's."""
+  """What the names of a file's drafts begin with: hidden, as they may be in a folder of the user's."""
   folder, name = os.path.split(path)
   return os.path.join(folder, f'.{name}.')
 
@@ -120,12 +120,15 @@ def _opened(path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
   return gfile.GFile(path, 'wb')
 
 
-def _names(folder: str) -> list[str]:
+def names_in(folder: Location) -> list[str]:
+  """The names of the files and folders in a folder; none where it is not there."""
   if not is_bucket(folder):
-    return [path.name for path in pathlib.Path(folder).iterdir()] if pathlib.Path(folder).is_dir() else []
+    root = pathlib.Path(folder)
+    return [path.name for path in root.iterdir()] if root.is_dir() else []
   from tensorflow.io import gfile
 
-  return list(gfile.listdir(folder)) if gfile.isdir(folder) else []
+  # Stores mark a folder by a slash at its end.
+  return [name.rstrip('/') for name in gfile.listdir(folder)] if gfile.exists(folder) else []
 
 
 def _remove(path: str) -> None:

@@ -7,29 +7,18 @@ part of a name for the whole one; a misspelled option has no effect then.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import io
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability import python_urns
 
 from configs.base import nearest
-from configs.beam import (
-  BEAM_STEPS,
-  INGESTION,
-  Beam,
-  Dataflow,
-  Direct,
-  Engine,
-  EngineSettings,
-  Environment,
-  Option,
-  Workers,
-)
+from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, Direct, Engine, Environment, Option, Workers
 from configs.errors import UserError
 from configs.loading import ConfigError
 from models.whole_files import is_bucket
@@ -44,14 +33,6 @@ TFX ships itself to the workers unless an option says that they have it; this is
 DirectRunner nor any worker outside a container reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
 """
 
-_RUNNERS = {
-  Engine.DIRECT: 'DirectRunner',
-  Engine.PORTABLE: 'PortableRunner',
-  Engine.DATAFLOW: 'DataflowRunner',
-  Engine.FLINK: 'FlinkRunner',
-  Engine.SPARK: 'SparkRunner',
-}
-_SUBPROCESS = 'beam:env:harness_subprocess_python:v1'
 _PROJECT = ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
 _REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
 
@@ -104,13 +85,15 @@ def step_arguments(beam: Beam, step: str, context: BeamContext, bigquery: bool =
     return []
   chosen = settings.chosen
   stated = chosen.model_dump(mode='json', exclude_none=True)
-  values: dict[str, Option] = {'runner': _RUNNERS[settings.engine], **pays, **stated}
+  values: dict[str, Option] = {'runner': f'{settings.engine.value.capitalize()}Runner', **pays, **stated}
   if isinstance(chosen, Dataflow):
     values |= _dataflow(chosen, context, place)
   elif isinstance(chosen, Workers):
     values |= _workers(chosen, context, f'{place}.{settings.engine.value}')
-  code = [] if 'sdk_container_image' in values else [INSTALLED]
-  return [*_flags(values), *_extra(settings, place), *code]
+  try:
+    return [*flags({**values, **settings.extra}), *([] if 'sdk_container_image' in values else [INSTALLED])]
+  except OptionError as error:
+    raise ConfigError(f'{place}.extra.{error}') from None
 
 
 def project_of(context: BeamContext) -> str:
@@ -152,33 +135,13 @@ def _from_environment(names: Sequence[str]) -> str | None:
 
 def _workers(chosen: Workers, context: BeamContext, place: str) -> dict[str, Option]:
   if chosen.environment_type is Environment.SUBPROCESS:
-    return {'environment_type': _SUBPROCESS}
+    return {'environment_type': python_urns.SUBPROCESS_SDK}
   if chosen.environment_type is not Environment.DOCKER:
     return {}
   image = chosen.sdk_container_image or context.image
   if not image:
     raise ConfigError(f'{place}.sdk_container_image is missing, which environment_type: DOCKER needs.')
   return {'sdk_container_image': image}
-
-
-def _flags(values: Mapping[str, Option]) -> list[str]:
-  """Settings as flags; a boolean one is a flag of its own, or its opposite for `use_public_ips`."""
-  flags = []
-  for name, value in values.items():
-    if value is False and name == 'use_public_ips':
-      flags.append('--no_use_public_ips')
-    elif isinstance(value, bool):
-      flags += [f'--{name}'] if value else []
-    elif value is not None:
-      flags.append(f'--{name}={value}')
-  return flags
-
-
-def _extra(settings: EngineSettings, place: str) -> list[str]:
-  try:
-    return flags(settings.extra) if settings.extra else []
-  except OptionError as error:
-    raise ConfigError(f'{place}.extra.{error}') from None
 
 
 class OptionError(UserError):
@@ -198,7 +161,7 @@ def flags(options: Mapping[str, Option]) -> list[str]:
   """Options as flags for Beam; null leaves an option out.
 
   Args: options: values by name: true for an option that takes no value, a list for one that may be repeated.
-  Raises `OptionError`, see there; the nearest name is told.
+  Raises `OptionError`, which names the nearest option.
   """
   known = known_options()
   found = []
@@ -206,17 +169,23 @@ def flags(options: Mapping[str, Option]) -> list[str]:
     if name not in known:
       raise OptionError(f"{name}: Beam has no option '{name}'.{nearest(name, known)}")
     own = _as_flags(name, value, known[name])
-    parsed = getattr(_parse(name, own), known[name].dest)
-    # Asked of the parser and not of the action's class: Beam has list actions of its own beside argparse's.
+    try:
+      parsed = getattr(_parser().parse_args(own), known[name].dest)
+    except argparse.ArgumentError as error:
+      raise OptionError(f'{name}: {error.message}.') from None
+    # The parser knows and the action's class does not: Beam has list actions of its own beside argparse's.
     if isinstance(value, list) and not isinstance(parsed, list):
       raise OptionError(f'{name}: takes one value, got {len(value)}.')
     found += own
   return found
 
 
+@functools.cache
 def _parser() -> argparse.ArgumentParser:
+  """Beam's own, which judges the values; it raises instead of ending the process."""
   parsers: list[argparse.ArgumentParser] = []
   PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
+  parsers[0].exit_on_error = False
   return parsers[0]
 
 
@@ -226,19 +195,8 @@ def _as_flags(name: str, value: Option, action: argparse.Action) -> list[str]:
   if action.nargs == 0:
     if not isinstance(value, bool):
       raise OptionError(f'{name}: takes no value; write true, or leave it out, got {value!r}.')
-    return [f'--{name}'] if value else []
+    opposite = [f'--no_{name}'] if name == 'use_public_ips' else []
+    return [f'--{name}'] if value else opposite
   if isinstance(value, list):
     return [f'--{name}={item}' for item in value]
   return [f'--{name}={json.dumps(value) if isinstance(value, bool) else value}']
-
-
-def _parse(name: str, own: list[str]) -> argparse.Namespace:
-  """What Beam's parser makes of the flags; it judges the values."""
-  parser = _parser()
-  told = io.StringIO()
-  try:
-    with contextlib.redirect_stderr(told):
-      return parser.parse_args(own)
-  except SystemExit:
-    reason = told.getvalue().strip().splitlines()[-1].split('error: ')[-1]
-    raise OptionError(f'{name}: {reason.removeprefix(f"argument --{name}: ")}.') from None

@@ -13,8 +13,37 @@ from pipeline import errors
 from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
 from pipeline.places import CLOUD_TARGETS
 
+_WAIT = click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
 
-@click.command()
+
+class _Group(click.Group):
+  """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
+
+  def invoke(self, ctx: click.Context) -> Any:
+    try:
+      return super().invoke(ctx)
+    except click.NoSuchOption as error:
+      if error.ctx and error.possibilities:
+        options = [option for option in error.ctx.command.params if isinstance(option, click.Option) and option.hidden]
+        hidden = {name for option in options for name in option.opts}
+        error.possibilities[:] = [name for name in error.possibilities if name not in hidden]
+      raise
+    except (Exception, KeyboardInterrupt) as error:
+      known = errors.message_and_exit_code(error)
+      if known is None:
+        raise
+      message, exit_code = known
+      click.echo(message, err=True)
+      raise click.exceptions.Exit(exit_code) from error
+
+
+@click.group(cls=_Group, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
+@click.version_option(package_name='farelite')
+def main() -> None:
+  """Taxi rides in, a fare model small enough for a phone out."""
+
+
+@main.command()
 @click.argument('words', nargs=-1, metavar='[DIR_OR_CONFIG] | show RUN_OR_VERSION [DIR_OR_CONFIG]')
 @click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
 def runs(words: tuple[str, ...], as_json: bool) -> None:
@@ -25,16 +54,16 @@ def runs(words: tuple[str, ...], as_json: bool) -> None:
   """
   from pipeline.commands import operations
 
-  asked = words[0] if words else None
-  if len(words) > (3 if asked == 'show' else 1) or (asked == 'show' and len(words) == 1):
+  first, *others = words or (None,)
+  if len(others) not in ((1, 2) if first == 'show' else (0,)):
     raise UserError('farelite runs takes [DIR_OR_CONFIG], or show RUN_OR_VERSION [DIR_OR_CONFIG].')
-  if asked == 'show':
-    operations.show(words[1], words[2] if len(words) > 2 else None, as_json)
+  if first == 'show':
+    operations.show(others[0], others[1] if len(others) > 1 else None, as_json)
   else:
-    operations.list_runs(asked, as_json)
+    operations.list_runs(first, as_json)
 
 
-@click.command()
+@main.command()
 @click.argument('directory', metavar='DIR')
 @click.option('--to', type=click.IntRange(1), metavar='VERSION', help='What to put back; by default the one before.')
 @click.option('--reason', required=True, help='Why; kept in the metadata store and beside the versions.')
@@ -47,22 +76,22 @@ def rollback(directory: str, to: int | None, reason: str) -> None:
   operations.roll_back(directory, to, reason)
 
 
-@click.command()
+@main.command()
 @click.argument('directory', metavar='DIR')
 @click.option('--dry-run', is_flag=True, help='Only say what would be removed.')
-@click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
+@_WAIT
 @click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a limit, such as retention.runs=5.')
-def prune(**asked: Any) -> None:
+def prune(**options: Any) -> None:
   """Remove old runs and versions from the output directory DIR, as `retention` of its config says.
 
   What serves, and the artifacts that it was made of, always stays.
   """
   from pipeline.commands import operations
 
-  operations.prune(**asked)
+  operations.prune(**options)
 
 
-@click.command()
+@main.command()
 @CONFIG
 @DATA
 @OUTPUT
@@ -131,11 +160,11 @@ _SCHEDULE_TARGET = click.option(
   help='Who looks at the clock: systemd on this machine, Kubeflow Pipelines, or Vertex AI.',
 )
 _UNITS = click.option(
-  '--units', metavar='DIR', help="Where local units lie; where the user's systemd looks by default."
+  '--units', metavar='DIR', help="Where local units are; where the user's systemd looks by default."
 )
 
 
-@click.group()
+@main.group()
 def schedule() -> None:
   """Retrain by the clock, on a cron expression with a time zone."""
 
@@ -160,7 +189,7 @@ def schedule() -> None:
 )
 @SET
 def create(target: str, data: str | None, window: int | None, overrides: tuple[str, ...], **schedule: Any) -> None:
-  """Create a schedule, and tell when it fires next."""
+  """Create a schedule, and show when it fires next."""
   from pipeline.commands import schedule as commands_schedule
   from pipeline.schedule.cron import ScheduleTarget
 
@@ -172,11 +201,11 @@ def create(target: str, data: str | None, window: int | None, overrides: tuple[s
 @CONFIG
 @_UNITS
 @SET
-def list_(**asked: Any) -> None:
+def list_(**options: Any) -> None:
   """List schedules."""
   from pipeline.commands import schedule as commands_schedule
 
-  commands_schedule.show(commands_schedule.keeper(**asked))
+  commands_schedule.show(commands_schedule.keeper(**options))
 
 
 def _changing(verb: str, does: str) -> click.Command:
@@ -185,10 +214,10 @@ def _changing(verb: str, does: str) -> click.Command:
   @CONFIG
   @_UNITS
   @SET
-  def command(name: str, **asked: Any) -> None:
+  def command(name: str, **options: Any) -> None:
     from pipeline.commands import schedule as commands_schedule
 
-    commands_schedule.change(commands_schedule.keeper(**asked), verb, name)
+    commands_schedule.change(commands_schedule.keeper(**options), verb, name)
 
   return click.command(verb, help=does)(command)
 
@@ -196,36 +225,6 @@ def _changing(verb: str, does: str) -> click.Command:
 schedule.add_command(_changing('pause', 'Let a schedule fire no more, for now; a run on its way goes on.'))
 schedule.add_command(_changing('resume', 'Let a paused schedule fire again.'))
 schedule.add_command(_changing('delete', 'Remove a schedule; a run on its way goes on.'))
-
-
-_WAIT = click.option('--wait', is_flag=True, help='Wait for another run on the same output, instead of being refused.')
-
-
-class _Group(click.Group):
-  """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
-
-  def invoke(self, ctx: click.Context) -> Any:
-    try:
-      return super().invoke(ctx)
-    except click.NoSuchOption as error:
-      if error.ctx and error.possibilities:
-        options = [option for option in error.ctx.command.params if isinstance(option, click.Option) and option.hidden]
-        hidden = {name for option in options for name in option.opts}
-        error.possibilities[:] = [name for name in error.possibilities if name not in hidden]
-      raise
-    except (Exception, KeyboardInterrupt) as error:
-      told = errors.told(error)
-      if told is None:
-        raise
-      sentence, exit_code = told
-      click.echo(sentence, err=True)
-      raise click.exceptions.Exit(exit_code) from error
-
-
-@click.group(cls=_Group, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
-@click.version_option(package_name='farelite')
-def main() -> None:
-  """Taxi rides in, a fare model small enough for a phone out."""
 
 
 @main.command()
@@ -247,13 +246,9 @@ def run(
   resolved = loading.load(config, overridden(overrides, data, window))
   source = sources.rides_of(resolved.dataset)
   directory = local_output.prepare(output or f'out/{resolved.name}')
-  with local_output.locked(directory, wait, _waiting):
+  with local_output.locked(directory, wait):
     code = commands_run.run(resolved, source, directory)
   sys.exit(code)
-
-
-def _waiting(holder: str) -> None:
-  click.echo(f'Waiting for {holder} …', err=True)
 
 
 @main.command()
@@ -274,14 +269,14 @@ def features(config: str | None, overrides: tuple[str, ...]) -> None:
 @SET
 @click.option('--output', metavar='F', help='*.csv or *.parquet; CSV on standard output by default.')
 @click.option('--threads', type=click.IntRange(1, 256), metavar='N', help='Threads; one for each core by default.')
-def predict(**asked: Any) -> None:
+def predict(**options: Any) -> None:
   """Predict the fares of RIDES (CSV or Parquet files, or globs) by MODEL (a pushed directory or a .tflite).
 
   Every row keeps its place. One that is not a valid ride has an empty prediction and a reason.
   """
   from pipeline.commands import predict as commands_predict
 
-  commands_predict.run(**asked)
+  commands_predict.run(**options)
 
 
 @main.command()
@@ -310,11 +305,11 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 @_DATA
 @SET
 @click.option('--output', metavar='F', required=True, help=_TAKEN)
-def compile_(**asked: Any) -> None:
+def compile_(**options: Any) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
   from pipeline.commands import cloud
 
-  cloud.compile_to_file(**asked)
+  cloud.compile_to_file(**options)
 
 
 @main.command()
@@ -322,11 +317,11 @@ def compile_(**asked: Any) -> None:
 @CONFIG
 @_DATA
 @SET
-def submit(**asked: Any) -> None:
+def submit(**options: Any) -> None:
   """Start a run on Vertex AI or Kubeflow Pipelines."""
   from pipeline.commands import cloud
 
-  cloud.submit(**asked)
+  cloud.submit(**options)
 
 
 @main.command()
@@ -393,18 +388,14 @@ def rehearse(
 
   resolved = loading.load(config, overridden(overrides, data))
   directory = local_output.prepare(output or f'out/rehearsal-{target}')
-  with local_output.locked(directory, wait, _waiting):
+  with local_output.locked(directory, wait):
     code = cloud.rehearse(Target(target), resolved, directory, parallel)
   sys.exit(code)
 
 
 @main.command()
 def doctor() -> None:
-  """Tell what is wrong with this machine, and how to fix it."""
+  """Check what is wrong with this machine, and how to fix it."""
   from pipeline.commands import doctor as commands_doctor
 
   sys.exit(commands_doctor.run())
-
-
-for _command in (retrain, schedule, runs, rollback, prune):
-  main.add_command(_command)

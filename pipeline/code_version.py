@@ -16,6 +16,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import pathlib
 import re
 from collections.abc import Iterable
@@ -103,38 +104,33 @@ class _Source(ast.NodeVisitor):
 
   def __init__(self, text: bytes, package: str) -> None:
     self._package = package
-    self._told: list[str] = []
+    self._parts: list[str] = []
     self._functions = 0
     self.named: set[str] = set()
     self.named_at_once: set[str] = set()
     self.visit(ast.parse(text))
-    self.code = '\n'.join(self._told)
+    self.code = '\n'.join(self._parts)
 
   def generic_visit(self, node: ast.AST) -> None:
-    self._told.append(type(node).__name__)
+    self._parts.append(type(node).__name__)
     for name, value in ast.iter_fields(node):
-      if isinstance(value, list) and value:
-        self._told.append(f'{name}[')
-        self._tell_all(value)
-        self._told.append(']')
-      elif isinstance(value, ast.AST):
-        self._told.append(f'{name}:')
-        self.visit(value)
-      elif value is not None and value != []:
-        self._told.append(f'{name}={value!r}')
+      if value is not None and value != []:
+        self._parts.append(f'{name}[')
+        self._visit_all(value if isinstance(value, list) else [value])
+        self._parts.append(']')
 
-  def _tell_all(self, parts: list[Any]) -> None:
-    """Statements or expressions; no docstring, no `__all__`, and nothing that only a type checker reads."""
-    for part in parts:
-      if isinstance(part, ast.If) and _is_type_checking(part.test):
-        self._tell_all(part.orelse)
-      elif not isinstance(part, ast.AST):
-        self._told.append(repr(part))
-      elif not _is_docstring(part) and not _is_all(part):
-        self.visit(part)
+  def _visit_all(self, values: list[Any]) -> None:
+    """What a field holds; no docstring, no `__all__`, and nothing that only a type checker reads."""
+    for value in values:
+      if isinstance(value, ast.If) and _is_type_checking(value.test):
+        self._visit_all(value.orelse)
+      elif not isinstance(value, ast.AST):
+        self._parts.append(repr(value))
+      elif not _is_docstring(value) and not _is_all(value):
+        self.visit(value)
 
   def visit_Constant(self, node: ast.Constant) -> None:
-    self._told.append(repr(node.value))
+    self._parts.append(repr(node.value))
     if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
       self._name(node.value)
 
@@ -144,9 +140,7 @@ class _Source(ast.NodeVisitor):
     self.generic_visit(node)
 
   def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-    parts = self._package.split('.')
-    above = parts[: len(parts) - node.level + 1] if node.level else []
-    base = '.'.join([*above, *([node.module] if node.module else [])])
+    base = importlib.util.resolve_name(f'{"." * node.level}{node.module or ""}', self._package)
     for alias in node.names:
       self._name(f'{base}.{alias.name}')
     self.generic_visit(node)
@@ -170,7 +164,7 @@ def _is_docstring(part: ast.AST) -> bool:
 
 
 def _is_all(part: ast.AST) -> bool:
-  """Whether it lists what others may import: that is read by `import *`, which the house does not have."""
+  """Whether it lists what others may import, for `import *`, which this project does not use."""
   return isinstance(part, ast.Assign) and any(getattr(target, 'id', None) == '__all__' for target in part.targets)
 
 
@@ -188,9 +182,8 @@ def _read(module: str, folder: pathlib.Path) -> _Source:
 
 
 def _modules(paths: Iterable[str], folder: pathlib.Path) -> list[str]:
-  return [
-    module for path in paths for each in _filled_in(path, folder) if (module := _module_of(each, folder)) is not None
-  ]
+  filled_in = (each for path in paths for each in _filled_in(path, folder))
+  return [module for each in filled_in if (module := _module_of(each, folder)) is not None]
 
 
 def _filled_in(path: str, folder: pathlib.Path) -> list[str]:
@@ -203,7 +196,7 @@ def _filled_in(path: str, folder: pathlib.Path) -> list[str]:
 
 
 def _path(module: str, folder: pathlib.Path) -> pathlib.Path | None:
-  """Where a module lies; `None` where there is none of that name."""
+  """The file of a module; `None` where there is none of that name."""
   if module.partition('.')[0] not in _ROOMS:
     return None
   stem = f'{folder}/{module.replace(".", "/")}'

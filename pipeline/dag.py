@@ -1,21 +1,20 @@
 """The pipeline's DAG: one factory for all targets.
 
 A local run resolves by strategies of this project's own. Vertex compiles TFX's two strategies alone. Kubeflow Pipelines
-refuses Resolvers, and a step there can't ask for the artifacts of other runs: what serves is read from the push
+refuses Resolvers, and a step there can't look for the artifacts of other runs: what serves is read from the push
 destination, and there are no earlier statistics.
 """
 
 from __future__ import annotations
 
-import dataclasses
-
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.dsl.components.base import base_beam_component, base_node
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common import resolver
 from tfx.dsl.input_resolution.strategies import latest_artifact_strategy, latest_blessed_model_strategy
 from tfx.orchestration import pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2
-from tfx.types import channel, standard_artifacts
+from tfx.types import standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
 
 from components.bigquery_ride_gen.component import BigQueryRideGen
 from components.compression_gate.component import CompressionGate
@@ -34,16 +33,14 @@ from components.ride_validator.component import AnomalyGate, RideSchema, RideSta
 from configs.beam import INGESTION
 from configs.recipe import DENSE
 from configs.run import RunConfig
-from configs.split import Split, SplitMethod
+from configs.split import SplitMethod
 from pipeline.beam import BeamContext, with_engines
 from pipeline.code_version import step_version
 from pipeline.places import Places, Target
 from pipeline.sources import DataSource
 
 
-def served_model(
-  target: Target, push_destination: str, node_id: str, candidate: channel.BaseChannel | None = None
-) -> base_node.BaseNode:
+def served_model(target: Target, push_destination: str, node_id: str, candidate: BaseChannel | None = None) -> BaseNode:
   """The look-up of the model that serves now; its output is `model`.
 
   Args:
@@ -52,29 +49,29 @@ def served_model(
   """
   if not target.facts.resolves:
     return ServedModel(push_destination=push_destination, code_version=step_version(ServedModel)).with_id(node_id)
-  model = channel.Channel(type=standard_artifacts.Model)
+  model = Channel(type=standard_artifacts.Model)
   if target is not Target.LOCAL:
     return resolver.Resolver(
       strategy_class=latest_blessed_model_strategy.LatestBlessedModelStrategy,
       model=model,
-      model_blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+      model_blessing=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id(node_id)
   return resolver.Resolver(
     strategy_class=ServedModelStrategy,
     model=model,
-    pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
+    pushed_model=Channel(type=standard_artifacts.PushedModel),
     **({} if candidate is None else {'candidate': candidate}),
   ).with_id(node_id)
 
 
-def baseline_statistics(target: Target, statistics: base_node.BaseNode) -> base_node.BaseNode | None:
+def baseline_statistics(target: Target, statistics: BaseNode) -> BaseNode | None:
   """The look-up of the previous run's statistics, if the target has look-ups; its output is `statistics`.
 
   Args: statistics: this run's StatisticsGen, whose output must not be found.
   """
   if not target.facts.resolves:
     return None
-  found = channel.Channel(type=standard_artifacts.ExampleStatistics)
+  found = Channel(type=standard_artifacts.ExampleStatistics)
   if target is Target.LOCAL:
     current = statistics.outputs['statistics']
     strategy = BaselineStatisticsStrategy
@@ -93,7 +90,7 @@ def build_nodes(
   push_nonce: str = '',
   context: BeamContext | None = None,
   target: Target = Target.LOCAL,
-) -> list[base_node.BaseNode]:
+) -> list[BaseNode]:
   """All steps of a run, in topological order.
 
   Args:
@@ -104,7 +101,7 @@ def build_nodes(
   Raises `ConfigError` where an engine can't run as `config.beam` says.
   """
   ingest = _ingestion(config, source, target)
-  checks, gate, schema = _validation(config, ingest, target)
+  checks, anomaly_gate, schema = _validation(config, ingest, target)
   features = FeatureEngineering(
     examples=ingest.outputs['examples'],
     schema=schema,
@@ -113,21 +110,22 @@ def build_nodes(
     slices=config.evaluation.slices,
     code_version=step_version(FeatureEngineering),
   )
-  features.add_upstream_node(gate)
-  transformed, reduction = _transformed(config, features)
-  trainer, warm_start = _training(config, transformed, places, target)
-  judged = _evaluation(config, ingest, trainer, places, target)
-  released = _release(config, ingest, transformed, trainer, judged[1], places, push_nonce)
+  features.add_upstream_node(anomaly_gate)
+  graph, examples, reduction = _transformed(config, features)
+  trainer, warm_start = _training(config, graph, examples, places, target)
+  served, evaluator, *base = _evaluation(config, ingest, trainer, places, target)
+  rewriter, gate, pusher = _release(config, ingest, graph, examples, trainer, evaluator, places, push_nonce)
   if target is Target.LOCAL:
     # One after another: the errors are known before the conversion, which may fail.
-    released[0].add_upstream_node(judged[0])
-  nodes = [ingest, *checks, features, *reduction, *warm_start, trainer, *judged, *released]
+    rewriter.add_upstream_node(served)
+  trained = [*reduction, *warm_start, trainer]
+  nodes = [ingest, *checks, features, *trained, served, evaluator, *base, rewriter, gate, pusher]
   context = context or BeamContext(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, context, bigquery=source.bigquery is not None)
   return nodes
 
 
-def _ingestion(config: RunConfig, source: DataSource, target: Target) -> base_beam_component.BaseBeamComponent:
+def _ingestion(config: RunConfig, source: DataSource, target: Target) -> BaseNode:
   """The first step; of one name, wherever the rides are."""
   if source.bigquery:
     return BigQueryRideGen(
@@ -138,13 +136,14 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> base_be
       code_version=step_version(BigQueryRideGen),
     ).with_id(INGESTION)
   window = _window(config, source, target)
+  alone = not window and config.split.method is SplitMethod.NEWEST_SPAN and len(source.spans) < 2
   return RideExampleGen(
     input_base=source.base,
     input_config=example_gen_pb2.Input(
       splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in source.inputs().items()]
     ),
     dataset=config.dataset,
-    split=config.split if window else _split(config, source),
+    split=of_a_single_span(config.split) if alone else config.split,
     code_version=step_version(RideExampleGen),
     window=window,
   )
@@ -158,14 +157,7 @@ def _window(config: RunConfig, source: DataSource, target: Target) -> int | None
   return None
 
 
-def _split(config: RunConfig, source: DataSource) -> Split:
-  alone = config.split.method is SplitMethod.NEWEST_SPAN and len(source.spans) < 2
-  return of_a_single_span(config.split) if alone else config.split
-
-
-def _validation(
-  config: RunConfig, ingest: base_beam_component.BaseBeamComponent, target: Target
-) -> tuple[list[base_node.BaseNode], AnomalyGate, channel.BaseChannel]:
+def _validation(config: RunConfig, ingest: BaseNode, target: Target) -> tuple[list[BaseNode], AnomalyGate, BaseChannel]:
   """Statistics of enough valid rides, curated schema, TFDV's verdict, and the gate that stops a run on it."""
   statistics = RideStatisticsGen(
     examples=ingest.outputs['examples'],
@@ -188,22 +180,14 @@ def _validation(
   return [*resolvers, statistics, schema, validator, gate], gate, schema.outputs['schema']
 
 
-@dataclasses.dataclass(frozen=True)
-class _Transformed:
-  """What the steps after the features take: their graph and Examples, reduced or not."""
-
-  graph: channel.BaseChannel
-  examples: channel.BaseChannel
-
-
-def _transformed(config: RunConfig, features: FeatureEngineering) -> tuple[_Transformed, list[base_node.BaseNode]]:
-  """The features, and the step that reduces them, if any."""
-  full = _Transformed(features.outputs['transform_graph'], features.outputs['transformed_examples'])
+def _transformed(config: RunConfig, features: FeatureEngineering) -> tuple[BaseChannel, BaseChannel, list[BaseNode]]:
+  """Graph and Examples of the features, reduced or not, for the later steps; and the step that reduces them, if any."""
+  graph, examples = features.outputs['transform_graph'], features.outputs['transformed_examples']
   if not config.reduction.is_on:
-    return full, []
+    return graph, examples, []
   reduction = DimensionalityReduction(
-    transform_graph=full.graph,
-    transformed_examples=full.examples,
+    transform_graph=graph,
+    transformed_examples=examples,
     reduction=config.reduction,
     dataset=config.dataset,
     features=config.features,
@@ -211,19 +195,19 @@ def _transformed(config: RunConfig, features: FeatureEngineering) -> tuple[_Tran
     clip=config.model.clip,
     code_version=step_version(DimensionalityReduction),
   )
-  return _Transformed(reduction.outputs['reduced_graph'], reduction.outputs['reduced_examples']), [reduction]
+  return reduction.outputs['reduced_graph'], reduction.outputs['reduced_examples'], [reduction]
 
 
 def _training(
-  config: RunConfig, features: _Transformed, places: Places, target: Target
-) -> tuple[PruningTrainer, list[base_node.BaseNode]]:
+  config: RunConfig, graph: BaseChannel, examples: BaseChannel, places: Places, target: Target
+) -> tuple[PruningTrainer, list[BaseNode]]:
   """The trainer, and the look-up of the model that it starts from, if any."""
-  warm_start: list[base_node.BaseNode] = []
+  warm_start: list[BaseNode] = []
   if config.training.warm_start:
     warm_start.append(served_model(target, places.serving, 'WarmStartModel'))
   trainer = PruningTrainer(
-    examples=features.examples,
-    transform_graph=features.graph,
+    examples=examples,
+    transform_graph=graph,
     base_model=warm_start[0].outputs['model'] if warm_start else None,
     dataset=config.dataset,
     features=config.features,
@@ -236,12 +220,8 @@ def _training(
 
 
 def _evaluation(
-  config: RunConfig,
-  ingest: base_beam_component.BaseBeamComponent,
-  trainer: PruningTrainer,
-  places: Places,
-  target: Target,
-) -> list[base_node.BaseNode]:
+  config: RunConfig, ingest: BaseNode, trainer: PruningTrainer, places: Places, target: Target
+) -> list[BaseNode]:
   """The served model, the comparison with it, and the base beside it where another recipe is served."""
   served = served_model(target, places.serving, 'ServedModel', candidate=trainer.outputs['model'])
   common = {
@@ -251,7 +231,7 @@ def _evaluation(
     'code_version': step_version(FareEvaluator),
   }
   evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
-  nodes: list[base_node.BaseNode] = [served, evaluator]
+  nodes: list[BaseNode] = [served, evaluator]
   if config.training.served_recipe.name != DENSE:
     nodes.append(
       FareEvaluator(model=trainer.outputs[recipe_key(DENSE)], judges=False, **common).with_id('BaseEvaluator')
@@ -261,19 +241,20 @@ def _evaluation(
 
 def _release(
   config: RunConfig,
-  ingest: base_beam_component.BaseBeamComponent,
-  features: _Transformed,
+  ingest: BaseNode,
+  graph: BaseChannel,
+  transformed: BaseChannel,
   trainer: PruningTrainer,
-  evaluator: base_node.BaseNode,
+  evaluator: BaseNode,
   places: Places,
   push_nonce: str,
-) -> list[base_node.BaseNode]:
+) -> list[BaseNode]:
   """Every recipe as lite files, the choice among them, and the push."""
   models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
   rewriter = QuantizationRewriter(
     examples=ingest.outputs['examples'],
-    transformed_examples=features.examples,
-    transform_graph=features.graph,
+    transformed_examples=transformed,
+    transform_graph=graph,
     models=models,
     dataset=config.dataset,
     features=config.features,

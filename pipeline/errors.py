@@ -1,10 +1,11 @@
-"""Says in one sentence why a command ended, or a run failed."""
+"""One sentence for why a command ended, or a run failed."""
 
 from __future__ import annotations
 
 import errno
 import json
 import re
+import signal
 import sys
 
 from configs.errors import FailedError, FareliteError, UserError
@@ -13,17 +14,15 @@ _ERROR_LINE = re.compile(r'^(?:[\w.]+\.)?(\w*(?:Error|Exception)): (.+)$', re.MU
 _BEAM_STEP = re.compile(r"\s*\[while running '[^]]*'?\]?\s*$")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FREE = 'Free some space and run again; finished steps are kept.'
-_INTERRUPTED = 130
-"""Exit code of a process that Ctrl-C ended: 128 and the number of the signal."""
 
 _PLACES = {
   errno.ENOENT: ('is not there', 'Check its name.'),
   errno.EACCES: ('is not open to this user', 'Fix its rights, or name another place.'),
   errno.EPERM: ('is not open to this user', 'Fix its rights, or name another place.'),
   errno.EISDIR: ('is a directory', 'Name a file.'),
-  errno.ENOTDIR: ('lies below a file, not a directory', 'Name another place.'),
+  errno.ENOTDIR: ('is below a file, not a directory', 'Name another place.'),
   errno.EEXIST: ('is there already', 'Move it away, or name another place.'),
-  errno.EROFS: ('lies on a disk that can only be read', 'Name another place.'),
+  errno.EROFS: ('is on a disk that can only be read', 'Name another place.'),
   errno.ENAMETOOLONG: ('has too long a name', 'Choose a shorter one.'),
 }
 """What is wrong with a path, and what to do, by the number of the system's error."""
@@ -32,14 +31,14 @@ _FILE_SYSTEM_KINDS = ('NotFoundError', 'PermissionDeniedError', 'Unauthenticated
 """TensorFlow's errors that its file systems raise, those of buckets above all."""
 
 
-def told(error: BaseException) -> tuple[str, int] | None:
-  """What whoever typed a command is told of the error that ended it.
+def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:
+  """What a command prints of the error that ended it.
 
-  Returns a line that says what is wrong, where, and what to do, and the exit code; `None` where the error is a fault of
-  the program, or click's own to tell.
+  Returns a line with what is wrong, where, and what to do, and the exit code; `None` where the error is a fault of the
+  program, or click prints it.
   """
   if isinstance(error, KeyboardInterrupt):
-    return '\nInterrupted; what was finished is kept.', _INTERRUPTED  # On a line of its own, after ^C.
+    return '\nInterrupted; what was finished is kept.', 128 + signal.SIGINT  # On a line of its own, after ^C.
   mine = error if isinstance(error, FareliteError) else _translated(error)
   return None if mine is None else (f'Error: {mine}', mine.exit_code)
 

@@ -149,7 +149,7 @@ class Summary(Record):
     slices: the same by slice, all rides first.
     base_slices: the dense base by slice, where another recipe is served.
     recipes: what each training recipe came to, in the order of the config.
-    variants: the lite files, in the order of the config; of what the gate's report tells of each, the most important.
+    variants: the lite files, in the order of the config; of what the gate's report holds of each, the most important.
     compression: folder of the CompressionGate's report.
     reduction: what became of the features where they were reduced.
     findings: anomalies and measured divergences.

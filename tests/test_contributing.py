@@ -116,7 +116,7 @@ def _add(copy, kind):
   assert before.keys() <= after.keys()
 
 
-def _told(copy, program):
+def _printed(copy, program):
   """What a program prints as JSON that knows the rooms of the copy alone."""
   done = subprocess.run(
     [sys.executable, '-c', textwrap.dedent(program)], cwd=copy, capture_output=True, text=True, check=False
@@ -127,7 +127,7 @@ def _told(copy, program):
 
 def test_a_recipe(copy):
   _add(copy, 'recipe')
-  told = _told(
+  found = _printed(
     copy,
     """
     import json
@@ -150,17 +150,17 @@ def test_a_recipe(copy):
     }))
     """,
   )
-  assert told['names'] == ['dense', 'pruned_70']
-  assert told['sparsity'] == 0.7
-  assert 'pruned_70' in told['unknown'].split('Available: ')[1]
-  assert "Did you mean 'pruned_70'?" in told['unknown']
-  assert 'training.recipes.pruned_70' in told['unfit']
+  assert found['names'] == ['dense', 'pruned_70']
+  assert found['sparsity'] == 0.7
+  assert 'pruned_70' in found['unknown'].split('Available: ')[1]
+  assert "Did you mean 'pruned_70'?" in found['unknown']
+  assert 'training.recipes.pruned_70' in found['unfit']
 
 
 def test_a_scheme(copy):
   """Oracle: the types in the file that TensorFlow's converter writes."""
   _add(copy, 'scheme')
-  told = _told(
+  found = _printed(
     copy,
     """
     import json
@@ -194,16 +194,16 @@ def test_a_scheme(copy):
     }))
     """,
   )
-  assert told['names'] == ['float32', 'int8_sampled']
-  assert told['rides'] == 2000
-  assert told['types'] == [['int8', 'int8']] * 3
-  assert 'int8_sampled' in told['unknown'].split('Available: ')[1]
+  assert found['names'] == ['float32', 'int8_sampled']
+  assert found['rides'] == 2000
+  assert found['types'] == [['int8', 'int8']] * 3
+  assert 'int8_sampled' in found['unknown'].split('Available: ')[1]
 
 
 def test_a_feature_block(copy):
   """Oracle: the hour of each ride by integer division, standardized by NumPy; and the vector without the block."""
   _add(copy, 'feature block')
-  told = _told(
+  found = _printed(
     copy,
     """
     import json
@@ -242,10 +242,10 @@ def test_a_feature_block(copy):
     }))
     """,
   )
-  assert told['listed'] != told['without'] == [name for name in told['listed'] if name != 'night']
-  assert told['width'] == len(told['listed'])
+  assert found['listed'] != found['without'] == [name for name in found['listed'] if name != 'night']
+  assert found['width'] == len(found['listed'])
   # After the other blocks, before the indicators of missing inputs.
-  assert told['listed'][told['listed'].index('night') + 1].startswith('missing_')
-  assert told['off'] < 1e-5
-  assert told['others'] == 0
-  assert 'transforms.blocks.night' in told['code']
+  assert found['listed'][found['listed'].index('night') + 1].startswith('missing_')
+  assert found['off'] < 1e-5
+  assert found['others'] == 0
+  assert 'transforms.blocks.night' in found['code']

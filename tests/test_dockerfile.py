@@ -1,4 +1,4 @@
-"""The image, as far as it can be told without a container engine: its stages, and its commands in a clean folder."""
+"""The image, as far as it can be checked without a container engine: its stages, and its commands in a clean folder."""
 
 from __future__ import annotations
 

@@ -76,8 +76,8 @@ def checkout(tmp_path: pathlib.Path) -> Checkout:
 def test_the_newest_that_works_is_taken_and_said(checkout: Checkout):
   checkout.python('python3.12', '3.12')
   checkout.python('python3.13', '3.13')
-  told = checkout.install().stdout
-  assert told == 'python3.13 tfx121 .venv: the newest of 3.13, 3.12, 3.11 that works here\n'
+  printed = checkout.install().stdout
+  assert printed == 'python3.13 tfx121 .venv: the newest of 3.13, 3.12, 3.11 that works here\n'
 
 
 @pytest.mark.parametrize(
@@ -258,6 +258,6 @@ def test_doctor_reads_what_set_up_writes(install, monkeypatch, tmp_path):
 @pytest.mark.skipif(not hasattr(os, 'confstr'), reason='asks the C library')
 def test_this_interpreters_c_library(install):
   """Oracle: `ldd` of the system is no newer than what the interpreter runs with."""
-  told = subprocess.run(['ldd', '--version'], capture_output=True, text=True, check=False).stdout.split('\n')[0]
-  system = tuple(map(int, told.rpartition(' ')[2].split('.')[:2]))
+  printed = subprocess.run(['ldd', '--version'], capture_output=True, text=True, check=False).stdout.split('\n')[0]
+  system = tuple(map(int, printed.rpartition(' ')[2].split('.')[:2]))
   assert install.glibc() >= system

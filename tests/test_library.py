@@ -26,9 +26,10 @@ from components.pruning_trainer.keys import recipe_key
 from components.pusher.component import AtomicPusher
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
-from components.ride_example_gen.canonical import Reason, canonical_rides
+from components.ride_example_gen.canonical import canonical_rides
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.quarantine import Reason
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import LABEL, TIME
@@ -223,7 +224,7 @@ def test_whatever_holds_the_rows_the_rides_are_the_same(change):
     np.testing.assert_array_equal(found[name], column, err_msg=name)
 
 
-def test_rows_that_break_a_rule_are_told_and_left_out():
+def test_rows_that_break_a_rule_are_reported_and_left_out():
   frame, _ = _frame(4)
   frame.iloc[1, frame.columns.get_loc('fare_amount')] = -1.0
   frame.iloc[2, frame.columns.get_loc('pickup_datetime')] = 'yesterday'

@@ -268,15 +268,15 @@ def test_what_the_gate_says_is_about_points(judged, held_out, tmp_path):
   variants, _ = judged
   tight = Budget(rmse_ratio=1e-3, worst_slice_ratio=1e-3, latency_us=1e-3)
   refused = judge(variants, held_out, COMPRESSION.model_copy(update={'budget': tight}), RESAMPLES)
-  told = ' '.join([refused.choice.reason, *refused.choice.reasons.values(), *refused.notes])
-  assert 'MAE ratio 1.000 is above' in told
-  assert ' points) is above' in told and 'µs for one point are above' in told
-  assert not RIDE_WORDS.search(told)
+  sentences = ' '.join([refused.choice.reason, *refused.choice.reasons.values(), *refused.notes])
+  assert 'MAE ratio 1.000 is above' in sentences
+  assert ' points) is above' in sentences and 'µs for one point are above' in sentences
+  assert not RIDE_WORDS.search(sentences)
 
 
 def test_a_version_is_written(judged, trained, held_out, tmp_path):
   _, judgement = judged
-  model = trained[judgement.chosen.variant.recipe]
+  model = trained[judgement.chosen.variant.facts.recipe]
   write_version(str(tmp_path / '1'), model, judgement.chosen, held_out, judgement.baseline, PointVersion(), 'code')
   manifest = verify(tmp_path / '1')
   assert (manifest.dataset, manifest.currency) == ('hills', None)

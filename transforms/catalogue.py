@@ -24,7 +24,7 @@ class Feature:
     name: unique within the vector.
     block: the config block that switches it, `missing`, or `extra`.
     unit: of the value before standardization; empty for a plain number.
-    meaning: what it says, for a person.
+    meaning: a phrase for people.
     inputs: raw inputs it is made of; where one of them is missing, so is the feature, and it yields the fitted mean (0
       after standardization). Empty for what is always known.
   """
@@ -42,7 +42,7 @@ class Categorical:
 
   Attributes:
     size: number of distinct indices, the one for missing values included.
-    meaning: what it says, for a person.
+    meaning: a phrase for people.
   """
 
   name: str
@@ -59,7 +59,10 @@ def is_kept(name: str, keep: Collection[str] | None) -> bool:
 def categoricals(dataset: Dataset, features: Features) -> tuple[Categorical, ...]:
   """The categorical columns that a config yields: buckets, crosses, then extras."""
   meanings = {
-    **{bucket_column(name): _bucket_meaning(name) for name in COORDINATES},
+    **{
+      bucket_column(name): f'bucket of the {name.replace("_", " ")}; the last one for a missing value'
+      for name in COORDINATES
+    },
     **{cross.value: _cross_meaning(cross, features) for cross in Cross},
     **{extra.name: extra.meaning for extra in dataset.extras},
   }
@@ -70,10 +73,6 @@ def categoricals(dataset: Dataset, features: Features) -> tuple[Categorical, ...
 def uses_boundaries(features: Features) -> bool:
   """Whether any categorical column needs bucket boundaries."""
   return features.buckets.enabled or features.crosses.has_cells
-
-
-def _bucket_meaning(coordinate: str) -> str:
-  return f'bucket of the {coordinate.replace("_", " ")}; the last one for a missing value'
 
 
 def _cross_meaning(cross: Cross, features: Features) -> str:

@@ -58,7 +58,7 @@ def clock(seconds: tf.Tensor) -> tf.Tensor:
 
   2009 starts a cycle of four years whose leap year comes last, so in quarters of a day, which float32 holds exactly,
   `(days + 0.75) mod 365.25` is the day of the year plus 0.75, 0.5, 0.25 and in the leap year 0. `MONTH_STARTS` are the
-  months' first days on this scale: the quarters tell the 29th of February from the 1st of March.
+  months' first days on this scale: the quarters distinguish the 29th of February from the 1st of March.
 
   Args: seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
   Returns: Float32 [batch, 4], exact: columns `DAY`, days since 2009-01-01 plus `FIRST_DAY`; `YEAR_DAY`, in [0, 365],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,9 @@ import tensorflow as tf
 # Vectorised kernels may round the last bit of one and the same value differently; that is no spread.
 _RELATIVE_SPREAD = 1e-6
 _ABSOLUTE_SPREAD = 1e-7
+
+
+Array: TypeAlias = tf.Tensor | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +33,12 @@ class Constants:
       `configs.dataset.COORDINATES`; `None` where no bucket is used.
   """
 
-  mean: tf.Tensor | np.ndarray
-  scale: tf.Tensor | np.ndarray
-  boundaries: tf.Tensor | np.ndarray | None = None
+  mean: Array
+  scale: Array
+  boundaries: Array | None = None
 
   @classmethod
-  def from_moments(
-    cls, mean: tf.Tensor | np.ndarray, variance: tf.Tensor | np.ndarray, boundaries: tf.Tensor | np.ndarray | None
-  ) -> Constants:
+  def from_moments(cls, mean: Array, variance: Array, boundaries: Array | None) -> Constants:
     """Turns float64 moments of shape [n], NaN where nothing was observed, into constants."""
     mean = tf.where(tf.math.is_finite(mean), mean, 0)
     spread = _RELATIVE_SPREAD * tf.abs(mean) + _ABSOLUTE_SPREAD
@@ -68,7 +69,7 @@ def read_tensors(transform_fn: str, named: Mapping[str, str]) -> dict[str, np.nd
     constants = {name: tf.constant(value) for name, value in values.items()}
     return tf.graph_util.import_graph_def(graph, constants, list(found.values()), name='')
 
-  # Only what is asked for is computed: the inputs, which nobody feeds, are not.
+  # Only the named tensors are computed: the inputs, which nobody feeds, are not.
   return {key: value.numpy() for key, value in zip(found, tf.compat.v1.wrap_function(imported, [])(), strict=True)}
 
 
@@ -79,12 +80,9 @@ _FIELDS = ('mean', 'scale', 'boundaries')
 def named(constants: Constants) -> Constants:
   """The same constants under names that `read_constants` finds; called while `preprocessing_fn` is traced."""
   values = {field: getattr(constants, field) for field in _FIELDS}
-  return Constants(
-    **{
-      field: None if value is None else tf.identity(tf.cast(value, tf.float32), name=_PREFIX + field)
-      for field, value in values.items()
-    }
-  )
+  known = {field: value for field, value in values.items() if value is not None}
+  tensors = {field: tf.identity(tf.cast(value, tf.float32), name=_PREFIX + field) for field, value in known.items()}
+  return Constants(**tensors)
 
 
 def read_constants(transform_fn: str) -> Constants:

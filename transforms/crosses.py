@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from configs.dataset import COORDINATES, Bounds
-from configs.features import Cross, Features, bucket_axis, bucket_column, cross_size, exact_cross_size
+from configs.features import BoundaryFit, Cross, Features, bucket_axis, bucket_column, cross_size, exact_cross_size
 from transforms import civil
+from transforms.catalogue import uses_boundaries
+from transforms.constants import Array
 
-# A prime near the largest number of bins, and factors that keep every product below 2 ** 31
-# for cells of up to 1001 × 1001 buckets.
+# A prime near the largest number of bins, and factors that keep every product below 2 ** 31 for cells of up to
+# 1001 × 1001 buckets.
 _HASH_PRIME = 999_983
 _HASH_FACTORS = (1543, 1777)
+
+
+def fitted_boundaries(bounds: Bounds, features: Features, quantiles: Callable[[int], Array]) -> Array | None:
+  """Bucket boundaries as `bucketize` takes them; `None` where no bucket is used.
+
+  Args: quantiles: yields the boundaries at quantiles of the rides, given the number of buckets.
+  """
+  count = features.buckets.count
+  if not uses_boundaries(features):
+    return None
+  return equal_width(bounds, count) if features.buckets.fit is BoundaryFit.EQUAL_WIDTH else quantiles(count)
 
 
 def equal_width(bounds: Bounds, count: int) -> np.ndarray:
@@ -46,7 +59,7 @@ def indices(buckets: tf.Tensor | None, seconds: tf.Tensor, features: Features) -
   Args:
     buckets: float32 [batch, 4 or more], see `bucketize`; `None` where none are used.
     seconds: int32 [batch], seconds since 2009-01-01 00:00:00.
-    features: says which columns are wanted.
+    features: which columns are wanted.
   Returns: Tensors [batch] of whole numbers: buckets as float32, crosses as int32.
   """
   result: dict[str, tf.Tensor] = {}
@@ -65,24 +78,19 @@ def hour_of_week(seconds: tf.Tensor) -> tf.Tensor:
 
 
 def _cells(cross: Cross, columns: Sequence[tf.Tensor], features: Features) -> tf.Tensor:
-  axis, exact, bins = bucket_axis(features), exact_cross_size(cross, features), cross_size(cross, features)
+  """The index of a product of buckets: exact, or a hash where it has more values than bins.
+
+  Neighbouring cells never collide before the last step: the hash is linear modulo a prime, with factors larger than the
+  number of buckets of an axis.
+  """
+  axis, bins = bucket_axis(features), cross_size(cross, features)
   buckets = [tf.cast(column, tf.int32) for column in columns]
+  left, right = buckets[:2] if cross is Cross.PICKUP_CELL else buckets[2:]
   if cross is Cross.CELL_PAIR:
     # Cells themselves always fit int32; only their product may not.
-    pickup, dropoff = (buckets[start] * axis + buckets[start + 1] for start in (0, 2))
-    return _product(pickup, dropoff, axis**2, exact, bins)
-  start = 0 if cross is Cross.PICKUP_CELL else 2
-  return _product(buckets[start], buckets[start + 1], axis, exact, bins)
-
-
-def _product(left: tf.Tensor, right: tf.Tensor, right_size: int, exact: int, bins: int) -> tf.Tensor:
-  """`left × right`: the exact index, or a hash where the product has more values than bins.
-
-  Neighbouring cells never collide before the last step: the hash is linear
-  modulo a prime, with factors larger than the number of buckets of an axis.
-  """
-  if exact <= bins:
-    return left * right_size + right
+    left, right, axis = buckets[0] * axis + buckets[1], left * axis + right, axis**2
+  if exact_cross_size(cross, features) <= bins:
+    return left * axis + right
   first, second = _HASH_FACTORS
   mixed = tf.math.floormod(left * first + tf.math.floormod(right * second, _HASH_PRIME), _HASH_PRIME)
   return tf.math.floormod(mixed, bins)

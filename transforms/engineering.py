@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pkgutil
 from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +20,12 @@ from transforms.constants import Constants
 from transforms.rides import RideBatch, column_names
 
 _LIMITS = dict(zip(COORDINATES, (180.0, 90.0, 180.0, 90.0), strict=True))
+_RAW = [
+  Feature(f'{name}_offset', 'raw', '°', f'{axis} of the {end}, from the city center', inputs)
+  for name, inputs in zip(COORDINATES, (PICKUP, PICKUP, DROPOFF, DROPOFF), strict=True)
+  for end, axis in [name.split('_')]
+]
+_PASSENGERS = [Feature(PASSENGERS, 'passengers', 'persons', 'number of passengers', (PASSENGERS,))]
 
 
 def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features) -> RideBatch:
@@ -30,7 +35,7 @@ def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features)
     inputs: int32 or int64 `pickup_seconds` and float columns by canonical name, each [batch] or [batch, 1]. NaN and
       infinity are missing values, and so are coordinates that are none on earth.
     dataset: names the extras and the city's center.
-    features: says whether passengers are read.
+    features: whether passengers are read.
   """
   names = column_names(dataset, features)
   fill = np.array([*origin(dataset.city), *origin(dataset.city), *(0.0 for _ in names[4:])], np.float32)
@@ -43,18 +48,14 @@ def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features)
   return RideBatch(seconds, columns, columns - fill, known)
 
 
-def category(inputs: Mapping[str, tf.Tensor], name: str, vocabulary: Sequence[str]) -> tf.Tensor:
-  """Index of a categorical extra. A mapper: no full pass.
+def _category(codes: tf.Tensor, size: int) -> tf.Tensor:
+  """Index of a categorical extra: int32 [batch] in [0, size + 1].
 
   Args:
-    inputs: float codes [batch] by name; NaN where missing.
-    name: the extra's canonical name.
-    vocabulary: its known values; code i means `vocabulary[i]`.
-  Returns: Int32 [batch] in [0, len(vocabulary) + 1]: the code; `len(vocabulary)` for any other value; one more for a
-    missing one.
+    codes: floats, NaN where missing; code i means entry i of the vocabulary.
+    size: of the vocabulary, and the index of all other values; that of a missing one is one more.
   """
-  code = tf.cast(_flat(inputs[name]), tf.float32)
-  size = len(vocabulary)
+  code = tf.cast(_flat(codes), tf.float32)
   within = (code >= 0) & (code < size)
   known = tf.abs(code) <= np.finfo(np.float32).max
   index = tf.where(within, tf.floor(code), float(size))
@@ -84,39 +85,37 @@ class Block(Protocol):
 
 
 _MODULE = 'transforms.blocks.{}'
-
-
-@functools.cache
-def _all_blocks() -> dict[str, Block]:
-  found = {module.name for module in pkgutil.iter_modules(blocks.__path__)}
-  names = [name for name in Features.model_fields if name in found]
-  return {name: cast(Block, importlib.import_module(_MODULE.format(name))) for name in names}
+"""All of them count in the digest of a step's code, which reads such texts: `pipeline.code_version`."""
 
 
 def _blocks(features: Features) -> list[tuple[Block, Any]]:
   """The blocks that are on, each with its settings, in vector order."""
-  settings = [(module, getattr(features, name)) for name, module in _all_blocks().items()]
-  return [(module, block) for module, block in settings if block.enabled]
+  modules = {module.name for module in pkgutil.iter_modules(blocks.__path__)}
+  settings = {name: getattr(features, name) for name in Features.model_fields if name in modules}
+  enabled = {_MODULE.format(name): block for name, block in settings.items() if block.enabled}
+  return [(cast(Block, importlib.import_module(path)), block) for path, block in enabled.items()]
 
 
 def catalogue(dataset: Dataset, features: Features, keep: Collection[str] | None = None) -> tuple[Feature, ...]:
   """The numeric features that a config yields, in vector order.
 
-  Args:
-    dataset: city, extras.
-    features: which blocks are on.
-    keep: names of the features that a selection keeps; all when `None`.
+  Args: keep: names of the features that a selection keeps; all when `None`.
   """
-  found = (*_of_inputs(dataset, features), *_missing(dataset, features))
-  return tuple(feature for feature in found if is_kept(feature.name, keep))
+  watched = missing_inputs(dataset, features)
+  missing = [Feature(f'missing_{name}', 'missing', '', f'1 where {name} is missing') for name in watched]
+  return tuple(feature for feature in (*_of_inputs(dataset, features), *missing) if is_kept(feature.name, keep))
 
 
 def _of_inputs(dataset: Dataset, features: Features) -> list[Feature]:
   """All but the indicators of missing inputs."""
   return [
-    *(_raw() if features.raw.enabled else ()),
-    *(_passengers() if features.passengers.enabled else ()),
-    *(_extra(extra.name, extra.unit, extra.meaning) for extra in dataset.extras if extra.kind == 'numeric'),
+    *(_RAW if features.raw.enabled else ()),
+    *(_PASSENGERS if features.passengers.enabled else ()),
+    *(
+      Feature(extra.name, 'extra', extra.unit, extra.meaning or 'a further column of the dataset', (extra.name,))
+      for extra in dataset.extras
+      if extra.kind == 'numeric'
+    ),
     *(feature for module, block in _blocks(features) for feature in module.catalogue(block, dataset.city)),
   ]
 
@@ -130,27 +129,6 @@ def missing_inputs(dataset: Dataset, features: Features) -> dict[str, tuple[str,
     **({'passengers': (PASSENGERS,)} if features.passengers.enabled else {}),
     **{extra.name: (extra.name,) for extra in dataset.extras if extra.kind == 'numeric'},
   }
-
-
-def _raw() -> list[Feature]:
-  meaning = '{} of the {}, from the city center'
-  return [
-    Feature(f'{name}_offset', 'raw', '°', meaning.format(name.split('_')[1], name.split('_')[0]), ends)
-    for name, ends in zip(COORDINATES, (PICKUP, PICKUP, DROPOFF, DROPOFF), strict=True)
-  ]
-
-
-def _passengers() -> list[Feature]:
-  return [Feature(PASSENGERS, 'passengers', 'persons', 'number of passengers', (PASSENGERS,))]
-
-
-def _extra(name: str, unit: str, meaning: str) -> Feature:
-  return Feature(name, 'extra', unit, meaning or 'a further column of the dataset', (name,))
-
-
-def _missing(dataset: Dataset, features: Features) -> list[Feature]:
-  return [Feature(f'missing_{name}', 'missing', '', f'1 where {name} is missing')
-          for name in missing_inputs(dataset, features)]  # fmt: skip
 
 
 class Engineered(NamedTuple):
@@ -213,7 +191,7 @@ def categorical_indices(
   found = crosses.indices(buckets, ride.seconds, features)
   for extra in dataset.extras:
     if extra.kind == 'categorical':
-      found[extra.name] = category(inputs, extra.name, extra.vocabulary)
+      found[extra.name] = _category(inputs[extra.name], len(extra.vocabulary))
   return {name: tf.cast(index, tf.int64) for name, index in found.items()}
 
 

@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.evaluation import Slices
-from configs.features import BoundaryFit, Features
+from configs.features import Features
 from transforms import names
-from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants
-from transforms.crosses import equal_width
+from transforms.crosses import fitted_boundaries
 from transforms.engineering import catalogue, engineer, observed
 from transforms.preprocessing import compose
 
@@ -26,10 +25,7 @@ _ROWS_AT_ONCE = 65536
 class FittedFeatures:
   """Features whose constants were fitted on some rides; they may be computed for any.
 
-  Attributes:
-    dataset: city, extras.
-    features: which blocks are on.
-    constants: see `fit_constants`.
+  Attributes: constants: see `fit_constants`.
   """
 
   dataset: Dataset
@@ -65,12 +61,16 @@ def fit_constants(rides: Mapping[str, np.ndarray], dataset: Dataset, features: F
   Args: rides: canonical columns [rows] by name; NaN where missing.
   """
   values = _observed(rides, dataset, features).astype(np.float64)
+
+  def quantiles(count: int) -> np.ndarray:
+    coordinates = np.stack([np.asarray(rides[name], np.float32) for name in COORDINATES], axis=1)
+    return np.nanquantile(coordinates, np.arange(1, count) / count, axis=0, method='inverted_cdf').T.astype(np.float32)
+
   with warnings.catch_warnings():
     # A feature that was never observed has NaN moments; `from_moments` knows.
     warnings.simplefilter('ignore', RuntimeWarning)
-    constants = Constants.from_moments(
-      np.nanmean(values, axis=0), np.nanvar(values, axis=0), _boundaries(rides, dataset, features)
-    )
+    boundaries = fitted_boundaries(dataset.rules.bounds, features, quantiles)
+    constants = Constants.from_moments(np.nanmean(values, axis=0), np.nanvar(values, axis=0), boundaries)
   return Constants(np.asarray(constants.mean), np.asarray(constants.scale), constants.boundaries)
 
 
@@ -111,14 +111,3 @@ def _observed(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Featu
     for start in range(0, rows, _ROWS_AT_ONCE)
   ]
   return np.concatenate(chunks)
-
-
-def _boundaries(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> np.ndarray | None:
-  count = features.buckets.count
-  if not uses_boundaries(features):
-    return None
-  if features.buckets.fit is BoundaryFit.EQUAL_WIDTH:
-    return equal_width(dataset.rules.bounds, count)
-  coordinates = np.stack([np.asarray(rides[name], np.float32) for name in COORDINATES], axis=1)
-  shares = np.arange(1, count) / count
-  return np.nanquantile(coordinates, shares, axis=0, method='inverted_cdf').T.astype(np.float32)

@@ -11,14 +11,12 @@ import tensorflow_transform as tft
 
 from configs.dataset import LABEL, TIME, Bounds, Dataset
 from configs.evaluation import Slices
-from configs.features import BoundaryFit, BucketBlock, Features
+from configs.features import Features
 from configs.parts import load_part
 from transforms import names
-from transforms.catalogue import uses_boundaries
 from transforms.constants import Constants, named
-from transforms.crosses import equal_width
+from transforms.crosses import fitted_boundaries
 from transforms.engineering import Engineered, categorical_indices, engineer, observed, standardize
-from transforms.rides import RideBatch
 from transforms.slicing import slice_columns
 
 QUANTILE_ERROR = 0.001
@@ -32,24 +30,20 @@ def fit(engineered: Engineered, bounds: Bounds, features: Features) -> Constants
 
   Args:
     bounds: the bounding box, for boundaries of equal width.
-    features: says which buckets are wanted.
+    features: which buckets are wanted.
   """
   # In float64 the mean of one and the same float32 is that number, so a constant has variance 0.
   values = tf.cast(observed(engineered), tf.float64)
   mean = tft.mean(values, reduce_instance_dims=False)
   variance = tft.var(values, reduce_instance_dims=False)
-  return Constants.from_moments(mean, variance, _boundaries(engineered.rides, bounds, features))
 
+  def quantiles(count: int) -> tf.Tensor:
+    ride = engineered.rides
+    coordinates = tf.where(ride.known[:, :4], ride.columns[:, :4], np.float32(np.nan))
+    fitted = tft.quantiles(coordinates, count, QUANTILE_ERROR, reduce_instance_dims=False)
+    return tf.ensure_shape(fitted, [4, count - 1])
 
-def _boundaries(ride: RideBatch, bounds: Bounds, features: Features) -> tf.Tensor | np.ndarray | None:
-  block: BucketBlock = features.buckets
-  if not uses_boundaries(features):
-    return None
-  if block.fit is BoundaryFit.EQUAL_WIDTH:
-    return equal_width(bounds, block.count)
-  coordinates = tf.where(ride.known[:, :4], ride.columns[:, :4], np.float32(np.nan))
-  fitted = tft.quantiles(coordinates, block.count, QUANTILE_ERROR, reduce_instance_dims=False)
-  return tf.ensure_shape(fitted, [4, block.count - 1])
+  return Constants.from_moments(mean, variance, fitted_boundaries(bounds, features, quantiles))
 
 
 def compose(

@@ -16,10 +16,10 @@ class RideBatch(NamedTuple):
 
   Attributes:
     seconds: int32 [batch], seconds since 2009-01-01 on the city's wall clock.
-    columns: float32 [batch, k], finite: a value that is missing is replaced by
-      the city's center or 0. Whoever uses it masks it by `known`.
-    offsets: float32 [batch, k], `columns` minus the city's center for the
-      coordinates (degrees), unchanged for the others.
+    columns: float32 [batch, k], finite: a value that is missing is replaced by the city's center or 0. Whoever uses it
+      masks it by `known`.
+    offsets: float32 [batch, k], `columns` minus the city's center for the coordinates (degrees), unchanged for the
+      others.
     known: bool [batch, k], whether the input is known; the time always is.
   """
 

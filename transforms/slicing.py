@@ -15,9 +15,7 @@ from transforms.rides import RideBatch
 def slice_columns(ride: RideBatch, slices: Slices, city: City) -> dict[str, tf.Tensor]:
   """The slice of each ride.
 
-  Args:
-    slices: bands and the airports' radius.
-    city: names the airports.
+  Args: city: where the airports are.
   Returns: Int64 [batch] by the names in `transforms.names.SLICES`.
   """
   known = tf.reduce_all(tf.reshape(ride.known[:, :4], [-1, 2, 2]), axis=2)

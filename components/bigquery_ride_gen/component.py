@@ -58,8 +58,8 @@ class BigQueryRideGenExecutor(RideExampleGenExecutor):
 class BigQueryRideGen(base_beam_component.BaseBeamComponent):
   """Takes the rows of a query or a table to canonical tf.Examples; the outputs are those of `RideExampleGen`.
 
-  It is no file-based ExampleGen: there is no file to look at before it runs,
-  on no target, so `version` alone tells the cache which data it was.
+  It is no file-based ExampleGen: there is no file to look at before it runs, on no target, so for the cache `version`
+  alone identifies the data.
 
   ```
   ingest = BigQueryRideGen(

@@ -12,7 +12,6 @@ import pyarrow as pa
 from apache_beam.io.gcp import bigquery as beam_bigquery
 from apache_beam.io.gcp.internal.clients import bigquery as messages
 from apache_beam.options.pipeline_options import GoogleCloudOptions
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 from tfx.dsl.io import fileio
 
@@ -47,9 +46,9 @@ class ReadRows(beam.PTransform):
 
 
 def _what(source: BigQuery, project: str) -> dict[str, Any]:
-  """The table, or the query; Beam opens its read session in the table's own project, which only the own one allows."""
+  """The table, or the query; Beam would read a table in the table's own project, which has to be ours for that."""
   if source.table is not None:
-    owner, dataset, table = _parts(source.table)
+    owner, dataset, table = source.table.rsplit('.', 2)  # The project may hold a domain with dots.
     if owner == project:
       return {'table': table, 'dataset': dataset, 'project': owner}
   query: dict[str, Any] = {'query': query_of(source), 'use_standard_sql': True, 'flatten_results': False}
@@ -61,12 +60,6 @@ def _what(source: BigQuery, project: str) -> dict[str, Any]:
 def query_of(source: BigQuery) -> str:
   """The query, or the one that gives a whole table."""
   return source.query if source.query is not None else f'SELECT * FROM `{source.table}`'
-
-
-def _parts(table: str) -> tuple[str, str, str]:
-  """Project, dataset and table; the project may hold a domain with dots."""
-  project, dataset, name = table.rsplit('.', 2)
-  return project, dataset, name
 
 
 def to_record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
@@ -88,26 +81,26 @@ def _column(values: list[Any]) -> pa.Array:
   if any(isinstance(value, (list, dict)) for value in present):
     texts = (None if value is None else json.dumps(value, default=str, ensure_ascii=False) for value in values)
     return pa.array(texts, pa.string())
-  if present and all(isinstance(value, decimal.Decimal) for value in present):
-    return _decimals(values, present)
+  if present and all(isinstance(value, decimal.Decimal) and _is_whole(value) for value in present):
+    # NUMERIC comes with nine decimal places, whatever it holds; whole numbers are whole again.
+    return pa.array([None if value is None else int(value) for value in values])
   return pa.array(values)
 
 
-def _decimals(values: list[Any], present: list[decimal.Decimal]) -> pa.Array:
-  """NUMERIC comes with nine decimal places, whatever it holds; whole numbers are whole again."""
-  whole = all(value == value.to_integral_value() and abs(value) < 2**63 for value in present)
-  return pa.array([None if value is None else int(value) for value in values]) if whole else pa.array(values)
+def _is_whole(value: decimal.Decimal) -> bool:
+  return value == value.to_integral_value() and abs(value) < 2**63
 
 
 _BATCH_ROWS = 1 << 14
 _PART_ROWS = 1_000_000
+_NOTE = 'rows.json'
 
 
 class StageRows(beam.PTransform):
   """Writes rows as Parquet files; `staged_files` names them once the pipeline is through.
 
-  Each bundle writes files of its own; only what the finished bundles name
-  counts, so a bundle that Beam runs twice counts once.
+  Each bundle writes files of its own; only what the finished bundles name counts, so a bundle that Beam runs twice
+  counts once.
   """
 
   def __init__(self, staging: Staging):
@@ -121,17 +114,13 @@ class StageRows(beam.PTransform):
 
 def staged_files(staging: Staging) -> tuple[str, ...]:
   """The files that `StageRows` wrote, sorted."""
-  with fileio.open(_note_path(staging)) as file:
+  with fileio.open(staging.path(_NOTE)) as file:
     return tuple(json.loads(file.read()))
 
 
 def _note(files: list[str], staging: Staging) -> None:
   fileio.makedirs(staging.uri)
-  write_whole(_note_path(staging), json.dumps(sorted(files)))
-
-
-def _note_path(staging: Staging) -> str:
-  return staging.path('rows.json')
+  write_whole(staging.path(_NOTE), json.dumps(sorted(files)))
 
 
 class _WriteRowParts(beam.DoFn):
@@ -154,7 +143,7 @@ class _WriteRowParts(beam.DoFn):
   def finish_bundle(self) -> Iterator[WindowedValue]:
     self._flush()
     for path in self._parts.close() if self._parts else ():
-      yield WindowedValue(path, GlobalWindow().max_timestamp(), [GlobalWindow()])
+      yield beam.window.GlobalWindows.windowed_value(path)
 
   def _flush(self) -> None:
     if self._rows:
@@ -175,18 +164,14 @@ class _Parts:
 
   def write(self, batch: pa.RecordBatch) -> None:
     if self._writer is None or self._writer.schema != batch.schema or self._written >= _PART_ROWS:
-      self._begin(batch.schema)
-    assert self._writer is not None
+      self.close()
+      name = f'rows-{len(self._paths)}.parquet'
+      self._paths.append(self._attempt.staging.path(self._attempt.name, name))
+      self._file = self._attempt.open(name)
+      self._writer = pq.ParquetWriter(pa.PythonFile(self._file, mode='w'), batch.schema)
+      self._written = 0
     self._writer.write_table(pa.Table.from_batches([batch]))
     self._written += batch.num_rows
-
-  def _begin(self, schema: pa.Schema) -> None:
-    self.close()
-    name = f'rows-{len(self._paths)}.parquet'
-    self._paths.append(self._attempt.staging.path(self._attempt.name, name))
-    self._file = self._attempt.open(name)
-    self._writer = pq.ParquetWriter(pa.PythonFile(self._file, mode='w'), schema)
-    self._written = 0
 
   def close(self) -> list[str]:
     if self._writer is not None:

@@ -7,13 +7,13 @@ import enum
 import hashlib
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from tfx.dsl.io import fileio
 
 from components.compression_gate.measuring import Measured
-from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord, file_facts
+from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord
 from configs.compression import Budget, Compression, JudgedOn, Precision
 from configs.recipe import DENSE
 from configs.records import Estimate
@@ -40,16 +40,6 @@ class Variant:
     """`<recipe>.<scheme>`."""
     return self.facts.name
 
-  @property
-  def recipe(self) -> str:
-    """Name of the training recipe."""
-    return self.facts.recipe
-
-  @property
-  def scheme(self) -> str:
-    """Name of the conversion scheme."""
-    return self.facts.scheme
-
 
 def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
   """Copies every file of the artifact and compares it with its SHA-256.
@@ -63,29 +53,19 @@ def fetch_variants(uri: str, folder: pathlib.Path) -> list[Variant]:
   listing = os.path.join(uri, VARIANTS_FILE)
   with fileio.open(listing) as file:
     listed = VariantsRecord.parse(file.read(), listing)
-  return [_fetched(facts, uri, folder) for facts in listed.variants]
-
-
-def _fetched(facts: ConvertedVariant, uri: str, folder: pathlib.Path) -> Variant:
-  path, reason = None, facts.reason or ''
-  if facts.file is not None:
-    with fileio.open(os.path.join(uri, facts.file), 'rb') as file:
-      content = file.read()
-    if hashlib.sha256(content).hexdigest() == facts.sha256:
-      path = folder / facts.file
-      path.write_bytes(content)
-    else:
-      reason = f"'{facts.file}' is not the file that was converted: its SHA-256 is another one."
-  return Variant(facts, path, reason)
-
-
-def file_variant(path: pathlib.Path) -> Variant:
-  """A lite file as a variant, of which only its name and what can be counted are known.
-
-  Raises:
-    OSError: it can't be read.
-  """
-  return Variant(file_facts(path.stem, path.read_bytes()), path)
+  variants = []
+  for facts in listed.variants:
+    path, reason = None, facts.reason or ''
+    if facts.file is not None:
+      with fileio.open(os.path.join(uri, facts.file), 'rb') as file:
+        content = file.read()
+      if hashlib.sha256(content).hexdigest() == facts.sha256:
+        path = folder / facts.file
+        path.write_bytes(content)
+      else:
+        reason = f"'{facts.file}' is not the file that was converted: its SHA-256 is another one."
+    variants.append(Variant(facts, path, reason))
+  return variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,22 +105,16 @@ class Candidate:
   def worst_slice(self, budget: Budget) -> tuple[str, SliceErrors] | None:
     """The slice whose error grows most, by name; `None` where none is large enough to be judged."""
     large = [
-      (judged_ratio(slice_errors.ratio, budget), name)
-      for name, slice_errors in self.errors.slices.items()
-      if slice_errors.ratio is not None and slice_errors.examples >= budget.min_slice_rides
+      (judged_ratio(errors.ratio, budget), name, errors)
+      for name, errors in self.errors.slices.items()
+      if errors.ratio is not None and errors.examples >= budget.min_slice_rides
     ]
-    if not large:
-      return None
-    name = max(large)[1]
-    return name, self.errors.slices[name]
+    return max(large)[1:] if large else None
 
 
 def judged_ratio(ratio: Estimate, budget: Budget) -> float:
   """What of a ratio the budget looks at."""
   return ratio.top if budget.judged_on is JudgedOn.UPPER_BOUND else ratio.value
-
-
-_MOST_DECIMALS = 9
 
 
 class Limit(str, enum.Enum):
@@ -150,11 +124,6 @@ class Limit(str, enum.Enum):
   WORST_SLICE_RATIO = 'worst_slice_ratio'
   BYTES = 'bytes'
   LATENCY_US = 'latency_us'
-
-  @property
-  def is_accuracy(self) -> bool:
-    """Whether it limits errors, rather than cost."""
-    return self in (Limit.RMSE_RATIO, Limit.WORST_SLICE_RATIO)
 
 
 class Miss(NamedTuple):
@@ -172,27 +141,21 @@ class Miss(NamedTuple):
 
 def misses(candidate: Candidate, budget: Budget) -> list[Miss]:
   """Every limit that a candidate misses, accuracy first; empty where it keeps the budget."""
-  found = [
-    _overall(candidate, budget),
-    _worst_slice(candidate, budget),
-    _bytes(candidate, budget),
-    _latency(candidate, budget),
-  ]
-  return [miss for miss in found if miss is not None]
-
-
-def _overall(candidate: Candidate, budget: Budget) -> Miss | None:
-  return _ratio(Limit.RMSE_RATIO, candidate, candidate.errors.ratio, budget.rmse_ratio, budget)
-
-
-def _worst_slice(candidate: Candidate, budget: Budget) -> Miss | None:
+  found = [_ratio(Limit.RMSE_RATIO, candidate, candidate.errors.ratio, budget.rmse_ratio, budget)]
   worst = candidate.worst_slice(budget)
-  if worst is None:
-    return None
-  name, errors = worst
-  assert errors.ratio is not None
-  place = f" in the slice '{name}' ({errors.examples:,} {candidate.terms.examples})"
-  return _ratio(Limit.WORST_SLICE_RATIO, candidate, errors.ratio, budget.worst_slice_ratio, budget, place)
+  if worst is not None:
+    name, errors = worst
+    assert errors.ratio is not None
+    place = f" in the slice '{name}' ({errors.examples:,} {candidate.terms.examples})"
+    found.append(_ratio(Limit.WORST_SLICE_RATIO, candidate, errors.ratio, budget.worst_slice_ratio, budget, place))
+  if budget.bytes is not None and candidate.bytes > budget.bytes:
+    sentence = f'{candidate.bytes:,} bytes are above the budget of {budget.bytes:,}'
+    found.append(Miss(Limit.BYTES, sentence, candidate.bytes / budget.bytes))
+  if budget.latency_us is not None and candidate.microseconds > budget.latency_us:
+    shown, shown_limit = _apart(candidate.microseconds, budget.latency_us, 1)
+    sentence = f'{shown} µs for one {candidate.terms.example} are above the budget of {shown_limit} µs'
+    found.append(Miss(Limit.LATENCY_US, sentence, candidate.microseconds / budget.latency_us))
+  return [miss for miss in found if miss is not None]
 
 
 def _ratio(
@@ -209,24 +172,9 @@ def _ratio(
   return Miss(kind, f'{what} above the budget of {shown_limit}', value / limit)
 
 
-def _bytes(candidate: Candidate, budget: Budget) -> Miss | None:
-  if budget.bytes is None or candidate.bytes <= budget.bytes:
-    return None
-  sentence = f'{candidate.bytes:,} bytes are above the budget of {budget.bytes:,}'
-  return Miss(Limit.BYTES, sentence, candidate.bytes / budget.bytes)
-
-
-def _latency(candidate: Candidate, budget: Budget) -> Miss | None:
-  if budget.latency_us is None or candidate.microseconds <= budget.latency_us:
-    return None
-  shown, shown_limit = _apart(candidate.microseconds, budget.latency_us, 1)
-  sentence = f'{shown} µs for one {candidate.terms.example} are above the budget of {shown_limit} µs'
-  return Miss(Limit.LATENCY_US, sentence, candidate.microseconds / budget.latency_us)
-
-
 def _apart(value: float, limit: float, decimals: int) -> tuple[str, str]:
   """Both numbers with as many decimals as it takes to see that they differ."""
-  for count in range(decimals, _MOST_DECIMALS):
+  for count in range(decimals, 9):
     if f'{value:.{count}f}' != f'{limit:.{count}f}':
       return f'{value:.{count}f}', f'{limit:.{count}f}'
   return str(value), str(limit)
@@ -254,21 +202,20 @@ def choose(candidates: Mapping[str, Candidate], missed: Mapping[str, Sequence[Mi
     candidates: those that ran, by name; at least one.
     missed: the limits that each of them misses.
   """
-  reasons = {name: f'{_sentences(found)}.' for name, found in missed.items() if found}
+  reasons = {name: f'{"; ".join(miss.sentence for miss in found)}.' for name, found in missed.items() if found}
   keep = [name for name in candidates if not missed[name]]
   if not keep:
-    return Choice(None, _nearest(missed), reasons)
-  chosen = min(keep, key=lambda name: _order(candidates[name]))
+    nearest = min(missed, key=lambda name: max(miss.excess for miss in missed[name]))
+    what = 'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is'
+    return Choice(None, f'{what} {nearest}: {reasons[nearest]}', reasons)
+  costs = {name: (candidates[name].bytes, candidates[name].gzip_bytes, candidates[name].microseconds) for name in keep}
+  chosen = min(keep, key=lambda name: costs[name])
   best = candidates[chosen]
   reasons |= {name: f'Keeps the budget, but {_beaten(candidates[name], best)}.' for name in keep}
   facts = f'{best.bytes:,} bytes, {best.metric} ratio {best.errors.ratio.value:.3f}'
   how = f'the smallest of {len(keep)} variants that keep' if len(keep) > 1 else 'the only variant that keeps'
   reasons[chosen] = f'Chosen: {how} the budget ({facts}).'
   return Choice(chosen, f'{chosen} is {how} the budget ({facts}).', reasons)
-
-
-def _order(candidate: Candidate) -> tuple[int, int, float]:
-  return candidate.bytes, candidate.gzip_bytes, candidate.microseconds
 
 
 def _beaten(candidate: Candidate, best: Candidate) -> str:
@@ -283,30 +230,17 @@ def _beaten(candidate: Candidate, best: Candidate) -> str:
   return f'{name} is as small and as fast, and comes first'
 
 
-def _nearest(missed: Mapping[str, Sequence[Miss]]) -> str:
-  """The sentence on a budget that nothing keeps."""
-  nearest = min(missed, key=lambda name: max(miss.excess for miss in missed[name]))
-  return (
-    'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is '
-    f'{nearest}: {_sentences(missed[nearest])}.'
-  )
-
-
-def _sentences(found: Sequence[Miss]) -> str:
-  return '; '.join(miss.sentence for miss in found)
-
-
 def frontier(costs: Mapping[str, tuple[float, float]]) -> set[str]:
   """The names of the points that none dominates.
 
   Args: costs: two costs of each point by name; smaller is better.
   Returns: A point is left out where another one has no larger cost and one smaller; equal points stay together.
   """
-  return {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
-
-
-def _dominates(other: tuple[float, float], own: tuple[float, float]) -> bool:
-  return other != own and other[0] <= own[0] and other[1] <= own[1]
+  return {
+    name
+    for name, (one, two) in costs.items()
+    if not any(other[0] <= one and other[1] <= two and other != (one, two) for other in costs.values())
+  }
 
 
 QUANTIZATION_AWARE_KEEPS_IT = (
@@ -342,7 +276,11 @@ def notes(
     found.append(f'{len(lost)} of {len(lost) + len(candidates)} variants could not be judged: {", ".join(lost)}.')
   if _only_quantization_aware(candidates, missed, compression, quantization_aware):
     found.append(QUANTIZATION_AWARE_KEEPS_IT)
-  found += _small_slices(candidates[baseline], compression.budget)
+  slices, fewest = candidates[baseline].errors.slices, compression.budget.min_slice_rides
+  small = [f'{name} ({errors.examples:,})' for name, errors in slices.items() if errors.examples < fewest]
+  if small and compression.budget.worst_slice_ratio is not None:
+    fewer = f'fewer than {fewest:,} {candidates[baseline].terms.examples}'
+    found.append(f'Slices of {fewer} are shown, not judged: {", ".join(small)}.')
   return found
 
 
@@ -356,21 +294,11 @@ def _only_quantization_aware(
   quantized = {scheme.name for scheme in compression.schemes if scheme.precision.is_quantized}
   post_training, aware = [], []
   for name, candidate in candidates.items():
-    if candidate.variant.scheme in quantized:
-      keeps = not any(miss.limit.is_accuracy for miss in missed[name])
-      if candidate.variant.recipe in quantization_aware:
+    facts = candidate.variant.facts
+    if facts.scheme in quantized:
+      keeps = not any(miss.limit in (Limit.RMSE_RATIO, Limit.WORST_SLICE_RATIO) for miss in missed[name])
+      if facts.recipe in quantization_aware:
         aware.append(keeps)
-      elif candidate.variant.recipe == DENSE:
+      elif facts.recipe == DENSE:
         post_training.append(keeps)
   return bool(post_training) and not any(post_training) and any(aware)
-
-
-def _small_slices(baseline: Candidate, budget: Budget) -> Iterator[str]:
-  small = [
-    f'{name} ({errors.examples:,})'
-    for name, errors in baseline.errors.slices.items()
-    if errors.examples < budget.min_slice_rides
-  ]
-  if small and budget.worst_slice_ratio is not None:
-    fewest = f'{budget.min_slice_rides:,} {baseline.terms.examples}'
-    yield f'Slices of fewer than {fewest} are shown, not judged: {", ".join(small)}.'

@@ -60,10 +60,20 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
       if chosen is not None:
         model = artifact_utils.get_single_instance(output_dict['model'])
         model.set_string_custom_property('variant', chosen.variant.name)
-        saved_model, version = saved_models[chosen.variant.recipe], path_utils.serving_model_dir(model.uri)
-        code_version, says = exec_properties['code_version'], RideVersion(dataset, examples)
-        write_version(version, saved_model, chosen, examples, judgement.baseline, says, code_version)
-    _write_blessing(artifact_utils.get_single_instance(output_dict['blessing']), chosen is not None)
+        write_version(
+          path_utils.serving_model_dir(model.uri),
+          saved_models[chosen.variant.facts.recipe],
+          chosen,
+          examples,
+          judgement.baseline,
+          RideVersion(dataset, examples),
+          exec_properties['code_version'],
+        )
+    # By a custom property and an empty file, as TFX's InfraValidator.
+    blessing = artifact_utils.get_single_instance(output_dict['blessing'])
+    blessing.set_int_custom_property('blessed', int(chosen is not None))
+    file = 'INFRA_NOT_BLESSED' if chosen is None else 'INFRA_BLESSED'
+    io_utils.write_string_file(os.path.join(blessing.uri, file), '')
 
 
 def _saved_models(input_dict: Artifacts) -> dict[str, str]:
@@ -85,21 +95,13 @@ def _write_report(
     file.write(predictions(judgement, examples))
 
 
-def _write_blessing(blessing: types.Artifact, is_blessed: bool) -> None:
-  """By a custom property and an empty file, as TFX's InfraValidator."""
-  io_utils.write_string_file(os.path.join(blessing.uri, 'INFRA_BLESSED' if is_blessed else 'INFRA_NOT_BLESSED'), '')
-  blessing.set_int_custom_property('blessed', int(is_blessed))
-
-
 class CompressionGate(base_component.BaseComponent):
   """Runs every variant's file and blesses the smallest one that keeps the budget.
 
-  Outputs: `blessing`, as TFX's InfraValidator writes it; `model`, the version
-  to push, with the chosen file, its manifest and golden examples under
-  `assets.extra` (empty where none was chosen); `report`, see
-  `components.compression_gate.report`. A variant that crashes is lost with a
-  reason; a budget that none keeps is a result and no failure. `judge` takes any
-  `models.protocols.EvalExamples`, and `write_version` any `Version`.
+  Outputs: `blessing`, as TFX's InfraValidator writes it; `model`, the version to push, with the chosen file, its
+  manifest and golden examples under `assets.extra` (empty where none was chosen); `report`, see
+  `components.compression_gate.report`. A variant that crashes is lost with a reason; a budget that none keeps is a
+  result and no failure. `judge` takes any `models.protocols.EvalExamples`, and `write_version` any `Version`.
 
   ```
   gate = CompressionGate(
@@ -113,8 +115,7 @@ class CompressionGate(base_component.BaseComponent):
   Args:
     variants: of a `QuantizationRewriter`.
     examples: raw ones; the eval split is used.
-    models: the SavedModels that the variants were converted from, by recipe
-      name.
+    models: the SavedModels that the variants were converted from, by recipe name.
     compression: schemes, budget, measurement.
     evaluation: slices, resamples.
     dataset: of the examples.

@@ -1,4 +1,4 @@
-"""The gate itself: runs every variant on the eval split, compares it with the baseline, and decides."""
+"""The gate itself: runs every variant on the eval split and compares it with the baseline; `choice` decides."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from components.compression_gate.choice import BASELINE, Candidate, Choice, Miss, Variant, choose, misses, notes
-from components.compression_gate.measuring import Measured, measure
+from components.compression_gate.measuring import measure
 from configs.compression import Compression, Precision
 from configs.errors import FailedError
-from models.error_intervals import Comparison
 from models.protocols import EvalExamples
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-  """What came of all variants.
+  """The outcome for all variants.
 
   Attributes:
     choice: what is pushed, and why.
@@ -60,7 +59,13 @@ def judge(
   unmade = {variant.name: variant.reason for variant in variants if variant.path is None}
   lost = {variant.name: (unmade | crashed)[variant.name] for variant in variants if variant.name not in measured}
   baseline = _baseline([variant for variant in variants if variant.name in measured], compression, lost)
-  candidates = _candidates(variants, measured, baseline, examples, resamples)
+  metric, base = examples.metric, measured[baseline].predictions
+  candidates = {}
+  for variant in variants:
+    if variant.name in measured:
+      ran = measured[variant.name]
+      errors = metric.compare(examples.labels, ran.predictions, base, examples.groups, examples.slices, resamples)
+      candidates[variant.name] = Candidate(variant, ran, errors, metric.name, examples.contract.terms)
   missed = {name: misses(candidate, compression.budget) for name, candidate in candidates.items()}
   return Judgement(
     choose(candidates, missed),
@@ -75,30 +80,8 @@ def judge(
 def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mapping[str, str]) -> str:
   """The dense base as float32 file; where that was lost, the first recipe's."""
   schemes = {scheme.name for scheme in compression.schemes if scheme.precision is Precision.FLOAT32}
-  found = [variant.name for variant in variants if variant.scheme in schemes]
+  found = [variant.name for variant in variants if variant.facts.scheme in schemes]
   if not found:
     fix = f'{BASELINE} was lost: {lost[BASELINE]}' if BASELINE in lost else 'put float32 into compression.schemes.'
     raise FailedError(f'No float32 variant ran, so there is nothing to compare the others with; {fix}')
   return BASELINE if BASELINE in found else found[0]
-
-
-def _candidates(
-  variants: Sequence[Variant],
-  measured: Mapping[str, Measured],
-  baseline: str,
-  examples: EvalExamples,
-  resamples: int,
-) -> dict[str, Candidate]:
-  metric, base = examples.metric, measured[baseline].predictions
-
-  def compared(name: str) -> Comparison:
-    predictions = measured[name].predictions
-    return metric.compare(examples.labels, predictions, base, examples.groups, examples.slices, resamples)
-
-  return {
-    variant.name: Candidate(
-      variant, measured[variant.name], compared(variant.name), metric.name, examples.contract.terms
-    )
-    for variant in variants
-    if variant.name in measured
-  }

@@ -43,9 +43,8 @@ class Bench:
 
   def __enter__(self) -> Bench:
     """Starts every process; default delegates are on."""
-    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-      started = [pool.submit(self._start, name) for name in self._files]
-    self._alive = [name for name, start in zip(self._files, started, strict=True) if start.result()]
+    self._alive = [*self._files]
+    self.ask_all(LiteProcess.__enter__)
     return self
 
   def __exit__(
@@ -61,40 +60,28 @@ class Bench:
     return [*self._alive]
 
   def ask(self, name: str, question: Callable[[LiteProcess], Answer]) -> Answer | None:
-    """Asks one process; `None` where that lost it."""
-    process = self._processes[name]
+    """One process's answer; `None` where the question lost it."""
     try:
-      return question(process)
-    except (LiteFileError, LiteCrashError) as error:
-      self.lose(name, self._told(name, error))
-      return None
+      return question(self._processes[name])
+    except LiteCrashError as error:
+      reason = f'The process that ran it was lost: {error.reason}.'
+    except LiteFileError as error:
+      reason = str(error).replace(str(self._files[name]), self._files[name].name)
+    self.lose(name, reason)
+    return None
 
   def ask_all(self, question: Callable[[LiteProcess], Answer]) -> dict[str, Answer]:
-    """Asks every process, a few at a time; those that live on, by name."""
+    """The answers of those that live on, by name; a few processes work at a time."""
+    names = self.names
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-      asked = {name: pool.submit(self.ask, name, question) for name in self.names}
-    answers = {name: future.result() for name, future in asked.items()}
-    return {name: answer for name, answer in answers.items() if answer is not None}
+      answers = pool.map(lambda name: self.ask(name, question), names)
+      return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
 
   def lose(self, name: str, reason: str) -> None:
     """Gives a file up, in one sentence, and ends its process."""
     self.lost[name] = reason
     self._alive.remove(name)
     self._processes[name].__exit__(None, None, None)
-
-  def _start(self, name: str) -> bool:
-    try:
-      self._processes[name].__enter__()
-    except (LiteFileError, LiteCrashError) as error:
-      self.lost[name] = self._told(name, error)
-      return False
-    return True
-
-  def _told(self, name: str, error: Exception) -> str:
-    if isinstance(error, LiteCrashError):
-      return f'The process that ran it was lost: {error.reason}.'
-    path = self._files[name]
-    return str(error).replace(str(path), path.name)
 
 
 _BATCH_SHARE = 10
@@ -139,14 +126,16 @@ def measure(
   single, batch = _batch(columns, 1), _batch(columns, measurement.batch)
   terms = (contract or AnyFile()).terms
   with Bench(files, measurement.threads, contract) as bench:
-    first = bench.ask_all(lambda process: _first_batch(process, batch))
+    # Microseconds, and the peak of memory before more examples than these came in.
+    first = bench.ask_all(lambda process: (float(process.time(batch, 1)[0]), process.peak_bytes))
     predictions = bench.ask_all(lambda process: process.predict(columns))
     for name, found in predictions.items():
       if not np.isfinite(found).all():
         lost = int(np.sum(~np.isfinite(found)))
         bench.lose(name, f'It gives no number for {lost:,} of {len(found):,} {terms.examples}.')
-    batch_calls = {name: _batch_calls(duration, measurement) for name, (duration, _) in first.items()}
-    times = _rounds(bench, measurement.rounds, single, measurement.calls, batch, batch_calls)
+    most = measurement.calls // _BATCH_SHARE
+    batch_calls = {name: max(1, min(most, int(_BATCH_MICROSECONDS / time))) for name, (time, _) in first.items()}
+    times = _rounds(bench, measurement, single, batch, batch_calls)
     measured = {}
     for name in bench.names:
       one, many = map(_latency, times[name])
@@ -159,21 +148,10 @@ def _batch(columns: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarra
   return {name: np.resize(column, (count, *column.shape[1:])) for name, column in columns.items()}
 
 
-def _first_batch(process: LiteProcess, batch: Mapping[str, np.ndarray]) -> tuple[float, int]:
-  """Microseconds, and the peak of memory before more examples than these came in."""
-  duration = float(process.time(batch, 1)[0])
-  return duration, process.peak_bytes
-
-
-def _batch_calls(duration: float, measurement: Measurement) -> int:
-  return max(1, min(measurement.calls // _BATCH_SHARE, int(_BATCH_MICROSECONDS / duration)))
-
-
 def _rounds(
   bench: Bench,
-  rounds: int,
+  measurement: Measurement,
   single: Mapping[str, np.ndarray],
-  calls: int,
   batch: Mapping[str, np.ndarray],
   batch_calls: Mapping[str, int],
 ) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]:
@@ -182,13 +160,14 @@ def _rounds(
   A round visits every file once, one after the other and nothing beside it; its order is drawn anew, so that no file
   always follows the same neighbour.
   """
+  calls = measurement.calls
 
   def visit(name: str) -> tuple[np.ndarray, np.ndarray] | None:
     return bench.ask(name, lambda process: (process.time(single, calls), process.time(batch, batch_calls[name])))
 
   times: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {name: ([], []) for name in bench.names}
   generator = np.random.default_rng(0)
-  for _ in range(rounds):
+  for _ in range(measurement.rounds):
     for name in generator.permutation(bench.names).tolist():
       taken = visit(name)
       if taken is not None:

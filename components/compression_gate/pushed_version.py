@@ -31,38 +31,34 @@ def write_version(
     saved_model: of the candidate's recipe; a bucket is fine.
     examples: the eval split, for golden ones.
     baseline: what the candidate's ratio of errors refers to.
-    version: what it says of the model.
+    version: what the manifest and the golden examples hold of the model.
   """
   with tempfile.TemporaryDirectory() as local:
     folder = pathlib.Path(local) / 'version'
     io_utils.copy_dir(saved_model, str(folder))
     lite = folder / LITE_FILE
     lite.parent.mkdir(exist_ok=True)
-    lite.write_bytes(_path(candidate).read_bytes())
+    assert candidate.variant.path is not None  # What ran has a file.
+    lite.write_bytes(candidate.variant.path.read_bytes())
     predictions = candidate.measured.predictions
     rows = version.golden_rows(predictions)
     golden = {name: column[rows] for name, column in examples.columns.items()}
-    version.write_golden(folder, golden, predictions[rows], version.tolerance(_apart(candidate, examples)))
+    version.write_golden(folder, golden, predictions[rows], version.tolerance(_apart(lite, predictions, examples)))
     write_manifest(folder, _manifest(candidate, examples, baseline, version, code_version))
     io_utils.copy_dir(str(folder), directory)
 
 
-def _path(candidate: Candidate) -> pathlib.Path:
-  assert candidate.variant.path is not None
-  return candidate.variant.path
-
-
-def _apart(candidate: Candidate, examples: EvalExamples) -> float:
+def _apart(file: pathlib.Path, predictions: np.ndarray, examples: EvalExamples) -> float:
   """How far LiteRT's two sets of kernels are apart here, in the labels' unit.
 
   Where activations are integers, another rounding of one of them can shift a prediction by a whole step.
   """
   try:
-    with LiteProcess(_path(candidate), default_delegates=False, contract=examples.contract) as process:
+    with LiteProcess(file, default_delegates=False, contract=examples.contract) as process:
       others = process.predict(examples.columns)
   except (LiteFileError, LiteCrashError):
     return 0.0
-  apart = np.abs(others - candidate.measured.predictions)
+  apart = np.abs(others - predictions)
   return float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
 
 
@@ -72,8 +68,8 @@ def _manifest(
   variant, measured = candidate.variant, candidate.measured
   return Manifest(
     variant=variant.name,
-    recipe=variant.recipe,
-    scheme=variant.scheme,
+    recipe=variant.facts.recipe,
+    scheme=variant.facts.scheme,
     **version.facts,
     metrics=VersionMetrics.model_validate(
       {

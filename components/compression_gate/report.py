@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from components.compression_gate.choice import Candidate, Variant, file_variant, frontier
+from components.compression_gate.choice import Candidate, Variant, frontier
 from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
+from components.quantization_rewriter.records import file_facts
 from configs.compression import Budget, Compression
 from configs.errors import UserError
 from configs.records import RESAMPLES
@@ -34,16 +35,13 @@ def judge_files(
     examples: the eval split.
     compression: schemes, budget, measurement.
     resamples: number of draws of an interval.
-
-  Returns:
-    What `compression.json` holds: the chosen variant, and each one's figures and the reason why it was chosen or not.
-
+  Returns: What `compression.json` holds: the chosen variant, and each one's figures and why it was chosen or not.
   Raises:
     FailedError: there is no float32 variant to compare with.
     UserError: two files have the same name.
     OSError: a file can't be read.
   """
-  variants = [file_variant(path) for path in map(pathlib.Path, files)]
+  variants = [Variant(file_facts(path.stem, path.read_bytes()), path) for path in map(pathlib.Path, files)]
   for name, count in collections.Counter(variant.name for variant in variants).items():
     if count > 1:
       raise UserError(f"{count} of the files are called '{name}.tflite'; each needs a name of its own.")
@@ -86,14 +84,8 @@ def _row(variant: Variant, candidate: Candidate | None, metric: Metric, budget: 
   """A variant with all that is known of it; what is set is written, so what is not known is null."""
   known = dict(variant.facts)
   if candidate is None:
-    return JudgedVariant(
-      **known | metric.figures(None),
-      worst_slice=None,
-      slices=(),
-      latency_us=None,
-      latency_batch_us=None,
-      peak_bytes=None,
-    )
+    unknown = dict.fromkeys(('worst_slice', 'latency_us', 'latency_batch_us', 'peak_bytes'))
+    return JudgedVariant(**known | metric.figures(None) | unknown, slices=())
   errors, worst = candidate.errors, candidate.worst_slice(budget)
   return JudgedVariant(
     **known | metric.figures(errors),

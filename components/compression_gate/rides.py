@@ -1,4 +1,4 @@
-"""What the gate asks of an implementation, for rides: how they are read and judged, and what their version says."""
+"""What the gate needs of an implementation, for rides: how they are read and judged, and the facts of their version."""
 
 from __future__ import annotations
 
@@ -77,52 +77,23 @@ def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slic
 
 
 def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
-  codes = _codes(raw, dataset, slices)
-  return EvalRides(raw.columns, raw.fares, codes, _masks(codes, slices))
-
-
-def _codes(raw: RawRides, dataset: Dataset, slices: Slices) -> dict[str, np.ndarray]:
   # Slices are made of time and place, which every choice of features reads alike.
   ride = rides({name: tf.constant(column) for name, column in raw.columns.items()}, dataset, Features())
-  return {name: codes.numpy() for name, codes in slice_columns(ride, slices, dataset.city).items()}
-
-
-def _masks(codes: Mapping[str, np.ndarray], slices: Slices) -> dict[str, np.ndarray]:
-  return {
+  codes = {name: column.numpy() for name, column in slice_columns(ride, slices, dataset.city).items()}
+  masks = {
     slice_name(feature, int(value), slices): found == value
     for feature, found in codes.items()
     for value in np.unique(found)
   }
-
-
-_BY_FARE = 6
-"""Rides from the cheapest to the most expensive."""
-
-_SPECIAL = (names.SLICE_MISSING_DROPOFF, names.SLICE_AIRPORT)
-"""One ride of each of these, if there is one."""
-
-
-def golden_rows(rides: EvalRides, fares: np.ndarray) -> np.ndarray:
-  """Picks a few rides that differ.
-
-  Args:
-    rides: the eval split, at least one ride.
-    fares: predicted ones [rides].
-  Returns: int64 [n], rising rows: at even steps through the predicted fares, one with a missing dropoff and one at an
-    airport, if there are such.
-  """
-  ranked = np.argsort(fares, kind='stable')
-  rows = [*ranked[np.linspace(0, len(ranked) - 1, _BY_FARE).astype(int)]]
-  rows += [np.flatnonzero(rides.codes[name] == 1)[:1] for name in _SPECIAL]
-  return np.unique(np.hstack(rows))
+  return EvalRides(raw.columns, raw.fares, codes, masks)
 
 
 class RideVersion:
-  """What a version of a fare model says; see `models.protocols.Version`.
+  """The facts of a version of a fare model; see `models.protocols.Version`.
 
   Args:
     dataset: of the rides.
-    rides: the eval split.
+    rides: the eval split, at least one ride.
   """
 
   def __init__(self, dataset: Dataset, rides: EvalRides) -> None:
@@ -139,8 +110,16 @@ class RideVersion:
     return max(TOLERANCE, math.ceil(100 * apart) / 100)
 
   def golden_rows(self, predictions: np.ndarray) -> np.ndarray:
-    """See `golden_rows`."""
-    return golden_rows(self._rides, predictions)
+    """A few rides that differ: rising rows, int64 [n].
+
+    Six at even steps from the cheapest to the most expensive, and, if there are such, one whose dropoff is missing and
+    one at an airport.
+    """
+    ranked = np.argsort(predictions, kind='stable')
+    rows = [*ranked[np.linspace(0, len(ranked) - 1, 6).astype(int)]]
+    special = (names.SLICE_MISSING_DROPOFF, names.SLICE_AIRPORT)
+    rows += [np.flatnonzero(self._rides.codes[name] == 1)[:1] for name in special]
+    return np.unique(np.hstack(rows))
 
   def write_golden(
     self, version_dir: pathlib.Path, columns: Mapping[str, np.ndarray], predictions: np.ndarray, tolerance: float

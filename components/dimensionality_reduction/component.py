@@ -12,13 +12,8 @@ from tfx.dsl.components.base import base_beam_component, base_beam_executor, exe
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 
 from components.artifacts import ReductionReport
-from components.dimensionality_reduction.reduction_io import (
-  Reduce,
-  batches,
-  beam_basis,
-  read_training_rides,
-  write_reduced_graph,
-)
+from components.dimensionality_reduction import reduction_io
+from components.dimensionality_reduction.reduction_io import Reduce, read_training_rides, write_reduced_graph
 from components.feature_engineering.records import ReadBatches, WriteShards, remove_parts
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files
 from configs.dataset import Dataset
@@ -84,16 +79,16 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     files = split_files([examples], 'train')
     output = tft.TFTransformOutput(graph)
     spec = output.transformed_feature_spec()
-    sizes = (
-      {found.name: found.size for found in categoricals(dataset, features)} if reduction.takes_categoricals else {}
-    )
+    taken = categoricals(dataset, features) if reduction.takes_categoricals else ()
+    sizes = {column.name: column.size for column in taken}
     rides = read_training_rides(files, spec, list(sizes), reduction.sample, reduction.seed)
     basis: Basis | None = None
     if reduction.engine is PcaEngine.INCREMENTAL:
-      basis = incremental_basis((batch[names.NUMERIC] for batch in batches(files, spec, [names.NUMERIC])), clip)
+      batches = reduction_io.batches(files, spec, [names.NUMERIC])
+      basis = incremental_basis((batch[names.NUMERIC] for batch in batches), clip)
     elif reduction.engine is PcaEngine.TFT:
       schema = output.transformed_metadata.schema
-      basis = beam_basis(self._make_beam_pipeline(), files, schema, clip, rides.numeric.shape[1])
+      basis = reduction_io.beam_basis(self._make_beam_pipeline(), files, schema, clip, rides.numeric.shape[1])
     return fit(
       reduction,
       [feature.name for feature in catalogue(dataset, features)],
@@ -110,18 +105,15 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     """Every split, batch by batch."""
     reduced.split_names = examples.split_names
     schema = tft.TFTransformOutput(graph).transformed_metadata.schema
+    splits = artifact_utils.decode_split_names(examples.split_names)
+    uris = {split: artifact_utils.get_split_uri([reduced], split) for split in splits}
     with self._make_beam_pipeline() as pipeline:
-      for split in artifact_utils.decode_split_names(examples.split_names):
+      for split, uri in uris.items():
         files = split_files([examples], split)
         paths = pipeline | f'Files[{split}]' >> beam.Create(files, reshuffle=len(files) > 1)
         rides = paths | f'Read[{split}]' >> beam.ParDo(ReadBatches(schema))
-        [uri] = artifact_utils.get_split_uris([reduced], split)
         _ = rides | f'Reduce[{split}]' >> beam.ParDo(Reduce(fitted)) | f'Write[{split}]' >> WriteShards(uri)
-    remove_parts(
-      uri
-      for split in artifact_utils.decode_split_names(examples.split_names)
-      for uri in artifact_utils.get_split_uris([reduced], split)
-    )
+    remove_parts(uris.values())
 
 
 class DimensionalityReduction(base_beam_component.BaseBeamComponent):

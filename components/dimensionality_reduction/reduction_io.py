@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,30 +28,25 @@ from models.reduction.projections import Basis
 from transforms import names
 from transforms.constants import read_tensors
 
-_NAMES = ('center', 'axes', 'covariance', 'rides')
-_PREFIX = 'farelite_pca_'
+_NAMES = {name: f'farelite_pca_{name}' for name in ('center', 'axes', 'covariance', 'rides')}
+"""Of the analyzers' results in the graph."""
 
 
-class _Analysis:
+def _analyze(inputs: Mapping[str, tf.Tensor], clip: float | None, width: int) -> dict[str, tf.Tensor]:
   """The `preprocessing_fn`: its analyzers are what is wanted, its output is of no use."""
-
-  def __init__(self, clip: float | None, width: int) -> None:
-    self._clip, self._width = clip, width
-
-  def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    numeric = tf.cast(inputs[names.NUMERIC], tf.float64)
-    if self._clip is not None:
-      numeric = tf.clip_by_value(numeric, -self._clip, self._clip)
-    found = {
-      'center': tft.mean(numeric, reduce_instance_dims=False),
-      'axes': tft.pca(numeric, self._width, tf.float64),
-      'covariance': tft.covariance(numeric, tf.float64),
-      'rides': tft.size(numeric[:, 0], reduce_instance_dims=True),
-    }
-    named = {name: tf.identity(value, name=_PREFIX + name) for name, value in found.items()}
-    # An output that needs all of them keeps them in the graph.
-    used = tf.add_n([tf.reduce_sum(tf.cast(value, tf.float64)) for value in named.values()])
-    return {'used': tf.cast(numeric[:, 0] + used, tf.float32)}
+  numeric = tf.cast(inputs[names.NUMERIC], tf.float64)
+  if clip is not None:
+    numeric = tf.clip_by_value(numeric, -clip, clip)
+  found = {
+    'center': tft.mean(numeric, reduce_instance_dims=False),
+    'axes': tft.pca(numeric, width, tf.float64),
+    'covariance': tft.covariance(numeric, tf.float64),
+    'rides': tft.size(numeric[:, 0], reduce_instance_dims=True),
+  }
+  named = {name: tf.identity(value, name=_NAMES[name]) for name, value in found.items()}
+  # An output that needs all of them keeps them in the graph.
+  used = tf.add_n([tf.reduce_sum(tf.cast(value, tf.float64)) for value in named.values()])
+  return {'used': tf.cast(numeric[:, 0] + used, tf.float32)}
 
 
 def beam_basis(
@@ -63,16 +59,16 @@ def beam_basis(
     files: transformed Examples of the training split.
     clip: what the model clips the vector to.
   """
-  adapter = tf_example_record.TFExampleBeamRecord(
-    'tfrecords_gzip', ['DimensionalityReduction'], schema
-  ).TensorAdapterConfig()
+  records = tf_example_record.TFExampleBeamRecord('tfrecords_gzip', ['DimensionalityReduction'], schema)
+  adapter = records.TensorAdapterConfig()
   with tempfile.TemporaryDirectory() as folder:
     with pipeline, tft_beam.Context(temp_dir=os.path.join(folder, 'temp'), desired_batch_size=BATCH_ROWS):
       rides = pipeline | beam.Create(list(files), reshuffle=len(files) > 1) | beam.ParDo(ReadBatches(schema))
-      fitted = (rides, adapter) | tft_beam.AnalyzeDataset(_Analysis(clip, width), pipeline=pipeline)
+      analyze = functools.partial(_analyze, clip=clip, width=width)
+      fitted = (rides, adapter) | tft_beam.AnalyzeDataset(analyze, pipeline=pipeline)
       _ = fitted | tft_beam.WriteTransformFn(folder)
     transform_fn = os.path.join(folder, tft.TFTransformOutput.TRANSFORM_FN_DIR)
-    found = read_tensors(transform_fn, {name: _PREFIX + name for name in _NAMES})
+    found = read_tensors(transform_fn, _NAMES)
   axes = found['axes'].T
   # Biased, as tft's covariance is; scikit-learn divides by one ride less.
   rides_read = int(found['rides'])

@@ -62,8 +62,8 @@ def _write(uri: str, name: str, text: str) -> None:
 class FareEvaluator(evaluator.Evaluator):
   """Evaluates a fare model by TFMA, by slice, against the model that serves now.
 
-  Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json`,
-  `slices.json` and `refusals.json` beside TFMA's own files, and `blessing`.
+  Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json`, `slices.json` and `refusals.json` beside the
+  files of TFMA, and `blessing`.
 
   ```
   evaluator = FareEvaluator(
@@ -81,8 +81,7 @@ class FareEvaluator(evaluator.Evaluator):
     currency: of the fares, for sentences.
     code_version: part of the cache key.
     baseline_model: the served model, if any; change thresholds need it.
-    judges: whether the thresholds hold; without them the blessing stays empty
-      and the same slices are only measured.
+    judges: whether the thresholds hold; without them the blessing stays empty and the same slices are only measured.
   """
 
   SPEC_CLASS = FareEvaluatorSpec

@@ -1,4 +1,4 @@
-"""TFMA's config and metrics by slice: asked for, read, named for people, and proven to have cut all rides."""
+"""TFMA's config and its metrics by slice: read, named for people, and proven to have cut all rides."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from configs.base import joined
 from configs.dataset import LABEL, TIME
 from configs.errors import FailedError
 from configs.evaluation import Evaluation, Slices
-from models import serving
 from models.error_intervals import error_intervals, rmse_without_worst
-from models.serving import SERVING_DEFAULT
+from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 from transforms import names
 
 
@@ -53,7 +52,17 @@ def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) 
     FailedError: a key yields no slice, or its slices hold more or fewer rides than the eval split. Without this check a
       key that TFMA did not find would pass unseen, and the model would be blessed.
   """
-  rows = [_row(key, metrics, slices) for key, metrics in _candidate(evaluation_uri).slicing_metrics]
+  named = tfma.load_eval_result(evaluation_uri, model_name='candidate')
+  # TFMA drops the name of the candidate where there is no baseline.
+  found = named if named.slicing_metrics else tfma.load_eval_result(evaluation_uri)
+  rows = [
+    EvaluatedSlice(
+      name=joined(slice_name(feature, int(value), slices) for feature, value in key) or 'all',
+      slice=tuple(SliceCode(feature=feature, value=int(value)) for feature, value in key),
+      **{name: value.get('doubleValue') for name, value in metrics[''][''].items()},
+    )
+    for key, metrics in found.slicing_metrics
+  ]
   rows.sort(key=lambda row: [(part.feature, part.value) for part in row.slice])
   if not rows or rows[0].slice:
     raise FailedError('The evaluation has no metrics over all rides.')
@@ -66,26 +75,6 @@ def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) 
         'by it. The transform_features signature must yield it as int64 [batch].'
       )
   return tuple(rows)
-
-
-def _candidate(evaluation_uri: str) -> tfma.EvalResult:
-  """TFMA drops the name of the candidate where there is no baseline."""
-  named = tfma.load_eval_result(evaluation_uri, model_name='candidate')
-  return named if named.slicing_metrics else tfma.load_eval_result(evaluation_uri)
-
-
-def _row(slice_key: tuple[tuple[str, Any], ...], metrics: Any, slices: Slices) -> EvaluatedSlice:
-  values = metrics['']['']
-  return EvaluatedSlice(
-    name=joined(slice_name(feature, int(value), slices) for feature, value in slice_key) or 'all',
-    slice=tuple(SliceCode(feature=feature, value=int(value)) for feature, value in slice_key),
-    **{name: _number(value) for name, value in values.items()},  # type: ignore[arg-type]
-  )
-
-
-def _number(value: Any) -> float | None:
-  number = value.get('doubleValue')
-  return None if number is None else float(number)
 
 
 RMSE = 'root_mean_squared_error'
@@ -109,30 +98,27 @@ def eval_config(evaluation: Evaluation, judges: bool = True) -> config_pb2.EvalC
     evaluation: thresholds; change thresholds are ignored by TFX where there is no baseline yet.
     judges: whether there are thresholds at all.
   """
-  metrics = [
-    config_pb2.MetricConfig(class_name=name, config=f'{{"name": "{alias}"}}') for name, alias in _METRICS.items()
+  metrics = {
+    alias: config_pb2.MetricConfig(class_name=name, config=f'{{"name": "{alias}"}}') for name, alias in _METRICS.items()
+  }
+  if judges:
+    # A plain threshold would hold for every slice; this one is for all rides together.
+    all_rides = [config_pb2.SlicingSpec()]
+    metrics[RMSE].per_slice_thresholds.add(slicing_specs=all_rides, threshold=_threshold(evaluation))
+  models = [
+    config_pb2.ModelSpec(
+      name=name,
+      is_baseline=name == 'baseline',
+      label_key=LABEL,
+      signature_name=SERVING_DEFAULT,
+      preprocessing_function_names=[TRANSFORM_FEATURES],
+    )
+    for name in ('candidate', 'baseline')
   ]
-  for metric in metrics:
-    if judges and metric.class_name == 'RootMeanSquaredError':
-      # A plain threshold would hold for every slice; this one is for all rides together.
-      overall = config_pb2.PerSliceMetricThreshold(
-        slicing_specs=[config_pb2.SlicingSpec()], threshold=_threshold(evaluation)
-      )
-      metric.per_slice_thresholds.append(overall)
   return config_pb2.EvalConfig(
-    model_specs=[_model_spec(name='candidate'), _model_spec(name='baseline', is_baseline=True)],
-    metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
+    model_specs=models,
+    metrics_specs=[config_pb2.MetricsSpec(metrics=metrics.values())],
     slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICE_KEYS)],
-  )
-
-
-def _model_spec(name: str, is_baseline: bool = False) -> config_pb2.ModelSpec:
-  return config_pb2.ModelSpec(
-    name=name,
-    is_baseline=is_baseline,
-    label_key=LABEL,
-    signature_name=serving.SERVING_DEFAULT,
-    preprocessing_function_names=[serving.TRANSFORM_FEATURES],
   )
 
 
@@ -141,7 +127,7 @@ def _threshold(evaluation: Evaluation) -> config_pb2.MetricThreshold:
     value_threshold=config_pb2.GenericValueThreshold(upper_bound={'value': evaluation.max_rmse}),
     change_threshold=config_pb2.GenericChangeThreshold(
       direction=config_pb2.MetricDirection.LOWER_IS_BETTER,
-      # TFMA asks for strictly less; a model as good as the served one may pass at 0.
+      # TFMA wants strictly less; a model as good as the served one may pass at 0.
       relative={'value': evaluation.max_rmse_increase + 1e-9},
     ),
   )
@@ -176,9 +162,6 @@ def _sentence(failure: Any, currency: str) -> str:
   return f'{shown} is {value:.3f}{unit}; the limit is {limit:.3f}{unit} (evaluation.max_rmse).'
 
 
-_BATCH = 8192
-
-
 def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> EvaluationIntervals:
   """Runs the exported model itself over raw examples.
 
@@ -190,7 +173,7 @@ def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) ->
   model = tf.saved_model.load(model_path).signatures[SERVING_DEFAULT]
   spec = {TIME: tf.io.FixedLenFeature([], tf.int64), LABEL: tf.io.FixedLenFeature([], tf.float32)}
   fares, predictions, seconds = [], [], []
-  for batch in tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_BATCH):
+  for batch in tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(8192):
     known = tf.io.parse_example(batch, spec)
     fares.append(known[LABEL].numpy())
     seconds.append(known[TIME].numpy())

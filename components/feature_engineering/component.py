@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import apache_beam as beam
 import tensorflow_transform as tft
@@ -18,10 +17,9 @@ from tfx.components.transform.component import Transform
 from tfx.components.util import udf_utils
 from tfx.dsl.components.base import base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
-from tfx.proto import transform_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
-from tfx_bsl.tfxio import tensor_adapter, tf_example_record
+from tfx_bsl.tfxio import tf_example_record
 
 from components.feature_engineering.records import BATCH_ROWS, ReadBatches, WriteShards, remove_parts
 from components.specs import Artifacts, Properties
@@ -30,16 +28,13 @@ from configs.evaluation import Slices
 from configs.features import Features
 from configs.parts import Part
 
-_TELEMETRY = ['FeatureEngineering']
-
 
 class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
   """TFX's Transform for dense Examples in gzip TFRecords, in batches from end to end.
 
-  It yields the same `transform_graph` and `transformed_examples` as TFX's own
-  executor. What that one can do besides (statistics, an analyzer cache, other
-  file and payload formats) is not needed here, and its source and sink go
-  record by record through Python.
+  It yields the same `transform_graph` and `transformed_examples` as TFX's own executor. What that one can do besides
+  (statistics, an analyzer cache, other file and payload formats) is not needed here, and its source and sink go record
+  by record through Python.
   """
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
@@ -54,19 +49,12 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
     transformed = output_dict[standard_component_specs.TRANSFORMED_EXAMPLES_KEY]
     executor_utils.SetSplitNames(splits.transform, transformed)
     graph_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
-    self._run(examples, splits, schema, _preprocessing_fn(exec_properties), transformed, graph_uri)
-
-  def _run(
-    self,
-    examples: Sequence[types.Artifact],
-    splits: transform_pb2.SplitsConfig,
-    schema: schema_pb2.Schema,
-    preprocessing_fn: Callable[..., Any],
-    transformed: Sequence[types.Artifact],
-    graph_uri: str,
-  ) -> None:
-    config = tf_example_record.TFExampleBeamRecord('tfrecords_gzip', _TELEMETRY, schema)
-    adapter: tensor_adapter.TensorAdapterConfig = config.TensorAdapterConfig()
+    # The function that the dotted path names, with its config bound.
+    function = udf_utils.get_fn(exec_properties, standard_component_specs.PREPROCESSING_FN_KEY)
+    custom_config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+    preprocessing_fn = functools.partial(function, custom_config=custom_config)
+    records = tf_example_record.TFExampleBeamRecord('tfrecords_gzip', ['FeatureEngineering'], schema)
+    adapter = records.TensorAdapterConfig()
     temporary = posixpath.join(graph_uri, '.temp_path')
     with (
       self._make_beam_pipeline() as pipeline,
@@ -74,7 +62,10 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
     ):
       analyzed = _read(pipeline, 'Analyze', _files(examples, splits.analyze), schema)
       transform_fn = (analyzed, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn, pipeline=pipeline)
-      _write_graph(pipeline, transform_fn, schema, graph_uri)
+      # Where `TFTransformOutput` looks for the raw schema; it finds the transformed one beside the SavedModel.
+      raw = posixpath.join(graph_uri, tft.TFTransformOutput.RAW_METADATA_DIR)
+      _ = dataset_metadata.DatasetMetadata(schema) | 'WriteMetadata' >> tft_beam.WriteMetadata(raw, pipeline)
+      _ = transform_fn | 'WriteTransformFn' >> tft_beam.WriteTransformFn(graph_uri)
       for split in splits.transform:
         rides = _read(pipeline, split, _files(examples, [split]), schema)
         features, _ = ((rides, adapter), transform_fn) | f'Transform[{split}]' >> tft_beam.TransformDataset(
@@ -85,13 +76,6 @@ class FeatureEngineeringExecutor(base_beam_executor.BaseBeamExecutor):
     if fileio.exists(temporary):
       fileio.rmtree(temporary)
     remove_parts(_split_uris(transformed, splits.transform))
-
-
-def _preprocessing_fn(exec_properties: Properties) -> Callable[..., Any]:
-  """The function that the dotted path names, with its config bound."""
-  function = udf_utils.get_fn(exec_properties, standard_component_specs.PREPROCESSING_FN_KEY)
-  config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
-  return functools.partial(function, custom_config=config)
 
 
 def _files(examples: Sequence[types.Artifact], splits: Sequence[str]) -> list[str]:
@@ -107,21 +91,11 @@ def _read(pipeline: beam.Pipeline, name: str, files: list[str], schema: schema_p
   return paths | f'Read[{name}]' >> beam.ParDo(ReadBatches(schema))
 
 
-def _write_graph(pipeline: beam.Pipeline, transform_fn: Any, schema: schema_pb2.Schema, uri: str) -> None:
-  """Writes the raw schema, the transformed one and the SavedModel where `TFTransformOutput` looks for them."""
-  raw = posixpath.join(uri, tft.TFTransformOutput.RAW_METADATA_DIR)
-  _ = dataset_metadata.DatasetMetadata(schema) | 'WriteMetadata' >> tft_beam.WriteMetadata(raw, pipeline)
-  _ = transform_fn | 'WriteTransformFn' >> tft_beam.WriteTransformFn(uri)
-
-
 class FeatureEngineering(Transform):
   """Fits and applies the engineered features.
 
-  Outputs, as `Transform` has them: `transform_graph` and
-  `transformed_examples`, whose columns `transforms.names` lists.
-
-  The component's own statistics are off: StatisticsGen has described the raw
-  rides, and standardized features tell a person nothing further.
+  Outputs, as `Transform` has them: `transform_graph` and `transformed_examples`; `transforms.names` lists the columns.
+  The component's own statistics are off: StatisticsGen has described the raw rides.
 
   ```
   features = FeatureEngineering(
@@ -155,16 +129,14 @@ class FeatureEngineering(Transform):
     """Makes the component.
 
     Args:
-      examples: canonical rides with a `train` split, which is analyzed; every
-        split is transformed.
+      examples: canonical rides with a `train` split, which is analyzed; every split is transformed.
       schema: the schema of the canonical rides.
-      dataset: the source; `DATASET` of it becomes part of the component, so
-        another path or fare limit does not refit by itself.
+      dataset: the source; `DATASET` of it becomes part of the component, so another path or fare limit does not refit
+        by itself.
       features: which blocks are on.
       slices: how the evaluation is sliced.
-      code_version: a digest of the code behind the preprocessing function. The
-        function is named by a dotted path, which stays the same when its code
-        changes; the digest makes the cache notice.
+      code_version: a digest of the code behind the preprocessing function. The function is named by a dotted path,
+        which stays the same when its code changes; the digest makes the cache notice.
     """
     super().__init__(
       examples=examples,

@@ -24,8 +24,6 @@ from models.whole_files import move_whole
 BATCH_ROWS = 8192
 """Rides in one batch, a few megabytes of features."""
 
-SHARD_PREFIX = 'transformed_examples'
-
 
 class ReadBatches(beam.DoFn):
   """Turns a path of gzip TFRecords of Examples into record batches of the schema's columns."""
@@ -86,9 +84,7 @@ class _WriteParts(beam.DoFn):
   def finish_bundle(self) -> Iterator[Any]:
     if self._writer is not None:
       self._writer.close()
-      yield beam.utils.windowed_value.WindowedValue(
-        self._part, beam.window.GlobalWindow().max_timestamp(), [beam.window.GlobalWindow()]
-      )
+      yield beam.window.GlobalWindows.windowed_value(self._part)
 
 
 def publish(parts: Sequence[str], uri: str) -> None:
@@ -116,4 +112,4 @@ def remove_parts(uris: Iterable[str]) -> None:
 
 
 def _shard(uri: str, number: int, total: int) -> str:
-  return posixpath.join(uri, f'{SHARD_PREFIX}-{number:05d}-of-{total:05d}.gz')
+  return posixpath.join(uri, f'transformed_examples-{number:05d}-of-{total:05d}.gz')

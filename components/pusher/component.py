@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from tfx import types
 from tfx.components.evaluator import constants
 from tfx.components.pusher import component as tfx_pusher
 from tfx.components.pusher import executor as pusher_executor
@@ -26,7 +25,7 @@ WITHDRAWN_MODEL_ID = 'withdrawn_model_id'
 """Custom property of a pushed model that a rollback put back: the model that served until then."""
 
 WITHDRAWN = 'withdrawn'
-"""Custom property of a model that was blessed, but not pushed, as a rollback withdrew it: the sentence that says so."""
+"""Custom property of a model that was blessed, but not pushed, as a rollback withdrew it: the sentence on that."""
 
 
 class AtomicPusherExecutor(pusher_executor.Executor):
@@ -55,18 +54,15 @@ class AtomicPusherExecutor(pusher_executor.Executor):
         staged = {standard_component_specs.PUSH_DESTINATION_KEY: proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, {**exec_properties, **staged})
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
-        self._publish(pushed, base)
+        version = next_version(base, int(pushed.get_string_custom_property('pushed_version')))
+        path = publish(pushed.get_string_custom_property('pushed_destination'), base, version)
+        self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
         pushed.set_int_custom_property(EVALUATED_MODEL_ID, _evaluated_model(input_dict))
     except (OSError, tf.errors.OpError) as error:
       raise FailedError(
         f'The push to {base} failed while the model was copied ({_reason(error)}): the versions there are untouched; '
         'free some space or fix the rights of the directory, and run again.'
       ) from error
-
-  def _publish(self, pushed: types.Artifact, base: str) -> None:
-    version = next_version(base, int(pushed.get_string_custom_property('pushed_version')))
-    path = publish(pushed.get_string_custom_property('pushed_destination'), base, version)
-    self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
 
 
 def _evaluated_model(input_dict: Artifacts) -> int:

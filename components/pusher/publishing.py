@@ -26,7 +26,7 @@ def staging(base: str) -> Iterator[str]:
   """A directory to copy a model into; it is gone at the end, however that came.
 
   Pushes to one local base wait for each other, so whatever other staging directory is there was left by a killed push
-  and is removed. For an object store it lies in the machine's temporary directory.
+  and is removed. For an object store it is in the machine's temporary directory.
 
   Args: base: the directory of the versions; made if absent.
   """
@@ -36,11 +36,15 @@ def staging(base: str) -> Iterator[str]:
     return
   root = pathlib.Path(base)
   root.mkdir(parents=True, exist_ok=True)
-  with _locked(root):
+  lock = os.open(root, os.O_RDONLY)  # The directory itself, so that there is no lock file beside the versions.
+  try:
+    fcntl.flock(lock, fcntl.LOCK_EX)
     for leftover in root.glob(f'{STAGING_PREFIX}*'):
       delete(leftover)
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root) as directory:
       yield directory
+  finally:
+    os.close(lock)
 
 
 def delete(path: pathlib.Path) -> None:
@@ -49,17 +53,6 @@ def delete(path: pathlib.Path) -> None:
     path.unlink()
   else:
     shutil.rmtree(path)
-
-
-@contextlib.contextmanager
-def _locked(directory: pathlib.Path) -> Iterator[None]:
-  """Locks the directory itself, so that no lock file lies beside the versions."""
-  descriptor = os.open(directory, os.O_RDONLY)
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    yield
-  finally:
-    os.close(descriptor)
 
 
 def publish(staged: str, base: str, version: int) -> str:
@@ -71,18 +64,14 @@ def publish(staged: str, base: str, version: int) -> str:
     version: from `models.served_versions.next_version`.
   """
   final = os.path.join(base, str(version))
-  if is_bucket(base):
-    _copy_to_store(staged, final)
+  if not is_bucket(base):
+    move_whole(staged, final)
     return final
-  move_whole(staged, final)
-  return final
-
-
-def _copy_to_store(staged: str, final: str) -> None:
-  from tfx.dsl.io import fileio
+  from tfx.dsl.io import fileio  # Brings TensorFlow along, which local versions don't need.
   from tfx.utils import io_utils
 
   io_utils.copy_dir(staged, final, deny_regex_patterns=[rf'/{SAVED_MODEL}$'])
   marker = os.path.join(staged, SAVED_MODEL)
   if fileio.exists(marker):
     io_utils.copy_file(marker, os.path.join(final, SAVED_MODEL))
+  return final

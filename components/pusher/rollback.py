@@ -1,4 +1,4 @@
-"""An earlier version serves again, and old ones go: the bytes, and the journal that says why.
+"""An earlier version serves again, and old ones go: the bytes, and the journal of the reasons.
 
 An entry is written before its version appears, as what is about to happen, and settled afterwards. A rollback that was
 killed in between is settled by whoever writes next: it happened if its version is there.
@@ -13,7 +13,7 @@ import pathlib
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from components.pusher.publishing import STAGING_PREFIX, delete, publish, staging
@@ -26,14 +26,17 @@ from models.whole_files import append_line, set_aside
 JOURNAL = 'rollbacks.jsonl'
 
 
-_FIX = 'take that line out of it'
+class _Line(Record):
+  """A line of the journal."""
+
+  FIX: ClassVar[str] = 'take that line out of it'
 
 
-class Rollback(Record):
-  """One rollback, a line of the journal.
+class Rollback(_Line):
+  """One rollback.
 
   Attributes:
-    id: tells it from one that was killed and begun again.
+    id: its own, also where it was killed and begun again.
     time: when, ISO 8601 in UTC.
     version: under which the earlier bytes serve since.
     restored: the version whose bytes these are.
@@ -45,8 +48,6 @@ class Rollback(Record):
     restored_manifest, replaced_manifest: SHA-256 of the two versions' manifests.
     restored_model, replaced_model: their models in ML Metadata, where these are known.
   """
-
-  FIX: ClassVar[str] = _FIX
 
   id: str
   time: str
@@ -62,10 +63,8 @@ class Rollback(Record):
   replaced_model: int | None = None
 
 
-class RollbackOutcome(Record):
-  """What became of a rollback, a line of the journal: its id, and whether it happened."""
-
-  FIX: ClassVar[str] = _FIX
+class RollbackOutcome(_Line):
+  """The id of a rollback that was announced, and whether it happened."""
 
   settled: str
   happened: bool
@@ -89,7 +88,7 @@ def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
 
 
 def record_outcomes(base: str | os.PathLike[str]) -> None:
-  """Writes what became of the entries that nothing was said about yet; the caller holds the versions' lock."""
+  """Writes the outcome of the entries that have none yet; the caller holds the versions' lock."""
   root = pathlib.Path(base)
   entries, ends = _entries(root)
   for entry in entries:
@@ -103,7 +102,7 @@ def is_withdrawn(happened: list[Rollback], manifest: str | None, model: int | No
   Args:
     happened: from `rollbacks`.
     manifest: SHA-256 of the manifest of the version to be.
-    model: its model in ML Metadata. Either is enough to tell it.
+    model: its model in ML Metadata. Either is enough to find it.
   """
   by = None
   for entry in happened:
@@ -142,25 +141,20 @@ def _entries(root: pathlib.Path) -> tuple[list[Rollback], dict[str, bool]]:
   """The rollbacks that were announced, oldest first, and by id whether they happened, of those that were settled."""
   entries: list[Rollback] = []
   ends: dict[str, bool] = {}
-  for number, values in _lines(root):
-    where = f'{root / JOURNAL}:{number}'
+  file = root / JOURNAL
+  lines = file.read_text(encoding='utf-8').splitlines() if file.is_file() else []
+  for number, line in enumerate(lines, 1):
+    try:
+      values = json.loads(line)
+    except json.JSONDecodeError:  # A process that was killed while it wrote this line; nothing followed from it.
+      continue
+    where = f'{file}:{number}'
     if isinstance(values, dict) and 'settled' in values:
       end = RollbackOutcome.of(values, where)
       ends[end.settled] = end.happened
     else:
       entries.append(Rollback.of(values, where))
   return entries, ends
-
-
-def _lines(root: pathlib.Path) -> Iterator[tuple[int, Any]]:
-  file = root / JOURNAL
-  if not file.is_file():
-    return
-  for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
-    try:
-      yield number, json.loads(line)
-    except json.JSONDecodeError:  # A process that was killed while it wrote this line; nothing followed from it.
-      continue
 
 
 def _append(root: pathlib.Path, record: Record) -> None:
@@ -259,7 +253,7 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   if not wished or not base.is_dir():
     return []
   with staging(str(base)):
-    # That a rollback which was killed did happen, only its version tells until then.
+    # Until then, only its version shows that a rollback which was killed did happen.
     record_outcomes(base)
     present = versions(base)
     untouchable = {present[-1], origin(rollbacks(base), present[-1])} if present else set()

@@ -1,4 +1,4 @@
-"""Writes and validates lite files; what each of them is worth is the gate's business."""
+"""Writes and validates lite files; the gate judges them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 
-from tfx.components.trainer.rewriting import rewriter
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
@@ -31,7 +30,6 @@ from configs.model import Model, Training
 from configs.parts import Part
 from configs.recipe import Recipe
 from models.lite.flatbuffer import shrink
-from models.lite.inspection import LayerFile
 from models.lite.rides import ride_variants
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
@@ -49,50 +47,6 @@ class QuantizationRewriterSpec(component_spec.ComponentSpec):
     transform_graph=standard_artifacts.TransformGraph,
   )
   OUTPUTS = channels(variants=LiteVariants)
-
-
-class LiteRewriter(rewriter.BaseRewriter):
-  """Writes one variant.
-
-  Attributes:
-    layers: as the written file holds them, once it is validated.
-    difference: from the float model, once it is validated.
-
-  Args:
-    variants: converts.
-    recipe: of the model.
-    scheme: of the file.
-  """
-
-  def __init__(self, variants: Variants, recipe: Recipe, scheme: Scheme) -> None:
-    self._variants = variants
-    self._recipe = recipe
-    self._scheme = scheme
-    self._saved_model = ''
-    self.layers: list[LayerFile] = []
-    self.difference = 0.0
-
-  @property
-  def name(self) -> str:
-    """`<recipe>.<scheme>`."""
-    return f'{self._recipe.name}.{self._scheme.name}'
-
-  def _pre_rewrite_validate(self, original_model: rewriter.ModelDescription) -> None:
-    if original_model.model_type is not rewriter.ModelType.SAVED_MODEL:
-      raise ValueError(f'A lite file is made of a SavedModel, got {original_model.model_type}.')
-    if not is_saved_model(original_model.path):
-      raise ValueError(f'There is no SavedModel at {original_model.path}.')
-    self._saved_model = original_model.path
-
-  def _rewrite(self, original_model: rewriter.ModelDescription, rewritten_model: rewriter.ModelDescription) -> None:
-    content = self._variants.write(self._recipe, self._scheme, original_model.path)
-    with fileio.open(rewritten_model.path, 'wb') as file:
-      file.write(content)
-
-  def _post_rewrite_validate(self, rewritten_model: rewriter.ModelDescription) -> None:
-    with fileio.open(rewritten_model.path, 'rb') as file:
-      content = file.read()
-    self.layers, self.difference = self._variants.check(content, self._recipe, self._scheme, self._saved_model)
 
 
 def rewrite_all(
@@ -153,39 +107,33 @@ def _variant(
 
 
 def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, file: str) -> ConvertedVariant:
-  start = time.monotonic()
-  lite = LiteRewriter(variants, recipe, scheme)
+  """Writes one file and validates it as it was written; where that fails, there is a reason instead of the file."""
+  start, name = time.monotonic(), f'{recipe.name}.{scheme.name}'
   try:
-    lite.perform_rewrite(
-      rewriter.ModelDescription(rewriter.ModelType.SAVED_MODEL, saved_model),
-      rewriter.ModelDescription(rewriter.ModelType.TFLITE_MODEL, file),
-    )
+    if not is_saved_model(saved_model):
+      raise ValueError(f'There is no SavedModel at {saved_model}.')
+    content = variants.write(recipe, scheme, saved_model)
+    with fileio.open(file, 'wb') as target:
+      target.write(content)
+    with fileio.open(file, 'rb') as written:
+      content = written.read()
+    layers, difference = variants.check(content, recipe, scheme, saved_model)
   except ValueError as error:
     if fileio.exists(file):
       fileio.remove(file)
-    # TFX puts a prefix that names both models around it.
-    reason = str(error.__context__ or error)
+    reason, seconds = str(error), time.monotonic() - start
     return ConvertedVariant(
-      name=lite.name,
-      recipe=recipe.name,
-      scheme=scheme.name,
-      cached=False,
-      file=None,
-      reason=reason,
-      seconds=time.monotonic() - start,
+      name=name, recipe=recipe.name, scheme=scheme.name, cached=False, file=None, reason=reason, seconds=seconds
     )
-  with fileio.open(file, 'rb') as written:
-    content = written.read()
-  size = sum(layer.size for layer in lite.layers)
-  return file_facts(lite.name, content).model_copy(
+  return file_facts(name, content).model_copy(
     update={
       'cached': False,
       'feature_bytes': len(shrink(variants.features)),
-      'sparsity': sum(layer.zeros for layer in lite.layers) / size,
-      'distinct_weights': max(layer.distinct for layer in lite.layers),
-      'types': {layer.name: layer.type for layer in lite.layers},
+      'sparsity': sum(layer.zeros for layer in layers) / sum(layer.size for layer in layers),
+      'distinct_weights': max(layer.distinct for layer in layers),
+      'types': {layer.name: layer.type for layer in layers},
       'calibration_rides': variants.calibrated_on(recipe, scheme),
-      'difference': lite.difference,
+      'difference': difference,
       'seconds': time.monotonic() - start,
       'reason': None,
     }
@@ -209,17 +157,16 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
       variants,
       settings.training.recipes,
       [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties['schemes'])],
-      {recipe.name: _saved_model(input_dict, recipe.name) for recipe in settings.training.recipes},
+      {
+        recipe.name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[recipe_key(recipe.name)]))
+        for recipe in settings.training.recipes
+      },
       artifact.uri,
       os.path.join(exec_properties['cache'], exec_properties['code_version']),
     )
     made = [variant for variant in content.variants if variant.file is not None]
     artifact.set_int_custom_property('variants', len(made))
     artifact.set_int_custom_property('lost', len(content.variants) - len(made))
-
-
-def _saved_model(input_dict: Artifacts, recipe: str) -> str:
-  return str(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[recipe_key(recipe)])))
 
 
 class QuantizationRewriter(base_component.BaseComponent):

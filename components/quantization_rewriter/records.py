@@ -11,7 +11,7 @@ import pydantic
 from configs.records import Record, RecordPart
 
 VARIANTS_FILE = 'variants.json'
-"""In the `variants` artifact: what became of each variant."""
+"""In the `variants` artifact: a `VariantsRecord`."""
 
 
 class ConvertedVariant(RecordPart):
@@ -52,7 +52,7 @@ class ConvertedVariant(RecordPart):
   @pydantic.model_validator(mode='before')
   @classmethod
   def _named(cls, values: Any) -> Any:
-    """An older summary tells the name alone."""
+    """An older summary holds the name alone."""
     if not isinstance(values, dict) or not isinstance(values.get('name'), str):
       return values
     recipe, _, scheme = values['name'].partition('.')
@@ -60,12 +60,7 @@ class ConvertedVariant(RecordPart):
 
 
 def file_facts(name: str, content: bytes) -> ConvertedVariant:
-  """What a file tells of itself.
-
-  Args:
-    name: of the variant, `<recipe>.<scheme>`.
-    content: of the file.
-  """
+  """What a file's name, `<recipe>.<scheme>`, and its bytes alone show."""
   recipe, _, scheme = name.partition('.')
   return ConvertedVariant(
     name=name,
@@ -85,7 +80,7 @@ class FeaturesFile(RecordPart):
 
 
 class VariantsRecord(Record):
-  """`variants.json`: what became of each variant, in the order of the table, and the features alone."""
+  """`variants.json`: each variant, in the order of the table, and the features alone."""
 
   variants: tuple[ConvertedVariant, ...]
   features: FeaturesFile

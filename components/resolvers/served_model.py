@@ -43,8 +43,8 @@ class ServedModel(base_component.BaseComponent):
   """Copies the version of a push destination that serves into a Model artifact.
 
   Output: `model`, as a Trainer writes it. Nothing served yet: the artifact is there and empty, as Kubeflow Pipelines
-  has no output that may be missing; `without_absent` tells later steps. The step depends on what lies
-  in the destination, which is no input of it, so it must not be cached.
+  has no output that may be missing; later steps use `without_absent`. The step depends on what is in the destination,
+  which is no input of it, so it must not be cached.
 
   ```
   served = ServedModel(push_destination='out/serving', code_version=step_version(ServedModel))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import enum
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,24 +12,9 @@ import pyarrow as pa
 from components.ride_example_gen import parsing
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import PickupSeconds, parse_pickup_time
+from components.ride_example_gen.quarantine import Reason
 from configs.base import Interval
 from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
-
-
-class Reason(str, enum.Enum):
-  """Stable identifiers; of several reasons the first in this order is given."""
-
-  WRONG_NUMBER_OF_FIELDS = 'wrong_number_of_fields'
-  MISSING_TIME = 'missing_time'
-  UNPARSABLE_TIME = 'unparsable_time'
-  TIME_OUT_OF_RANGE = 'time_out_of_range'
-  UNPARSABLE_NUMBER = 'unparsable_number'
-  NOT_FINITE = 'not_finite'
-  MISSING_FARE = 'missing_fare'
-  FARE_OUT_OF_RANGE = 'fare_out_of_range'
-  PICKUP_OUTSIDE_BOUNDS = 'pickup_outside_bounds'
-  DROPOFF_OUTSIDE_BOUNDS = 'dropoff_outside_bounds'
-  PASSENGERS_OUT_OF_RANGE = 'passengers_out_of_range'
 
 
 class CanonicalRides(NamedTuple):
@@ -38,8 +22,8 @@ class CanonicalRides(NamedTuple):
 
   Attributes:
     rides: one row per source row, in its order: `pickup_seconds` int64, then float32 coordinates, `passenger_count`,
-      the extras and, if asked for, the label. Missing values are NaN, no value is null. Rows that are not valid hold
-      what could be read.
+      the extras and, unless it was left out, the label. Missing values are NaN, no value is null. Rows that are not
+      valid hold what could be read.
     valid: bool [rows].
     reason: string [rows], a `Reason`; null where valid.
     column: string [rows], the source column that the reason is about; null where valid.
@@ -75,7 +59,7 @@ class _BrokenRule(NamedTuple):
 
 
 def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool = True) -> CanonicalRides:
-  """Maps source rows to canonical rides and says which of them are valid.
+  """Maps source rows to canonical rides and judges which of them are valid.
 
   Args:
     rows: source columns, as text (CSV) or typed (Parquet).
@@ -96,7 +80,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
     floats = {name: (numbers[name].values if name in numbers else codes[name]).astype(np.float32) for name in names}
   columns = [pa.array(time.seconds), *(pa.array(floats[name]) for name in names)]
   rides = pa.RecordBatch.from_arrays(columns, [TIME, *names])
-  checks = [*_time_checks(time, dataset), *_number_checks(numbers, floats, dataset)]
+  checks = _time_checks(time, dataset) + _number_checks(numbers, floats, dataset)
   return CanonicalRides(rides, *_first_reasons(checks, rows.num_rows))
 
 
@@ -107,19 +91,14 @@ def canonical_rides(rows: Any, dataset: Dataset, *, label_required: bool = True)
     rows: a pandas DataFrame, whose index is left alone, or an Arrow table; in the dataset's own columns.
     dataset: the mapping and the rules.
     label_required: false for rides without a fare.
-
-  Raises:
-    IngestionError: a column is absent or its type can't be what it should be.
+  Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
-  return canonicalize(_one_batch(rows), dataset, label_required=label_required)
-
-
-def _one_batch(rows: Any) -> pa.RecordBatch:
   try:
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
   except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
     raise IngestionError(f'The DataFrame has a column of several types: {error.args[0]}') from error
-  return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], table.schema.names)
+  batch = pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], table.schema.names)
+  return canonicalize(batch, dataset, label_required=label_required)
 
 
 def _column(rows: pa.RecordBatch, name: str) -> pa.Array:
@@ -156,7 +135,7 @@ def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
 
 def _number_checks(
   numbers: dict[str, parsing.Numbers], floats: dict[str, np.ndarray], dataset: Dataset
-) -> Sequence[_BrokenRule]:
+) -> list[_BrokenRule]:
   """The rules in the order of `Reason`; a missing coordinate or passenger count breaks none."""
   sources = {name: source for name, source in dataset.source_columns().items() if name in numbers}
   rules = dataset.rules

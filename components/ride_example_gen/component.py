@@ -22,8 +22,6 @@ from configs.dataset import TIME, Dataset
 from configs.split import Split
 from models.whole_files import is_bucket
 
-_RESOLVED = re.compile(r'span-(\d+)')
-
 
 class RideDriver(driver.FileBasedDriver):
   """TFX's driver of file-based ExampleGens, with other errors and another fingerprint.
@@ -55,25 +53,19 @@ class RideDriver(driver.FileBasedDriver):
     files = [file for found in span_files(resolved).values() for file in found]
     if not any(map(is_bucket, files)):
       resolved[utils.FINGERPRINT_PROPERTY_NAME] = digest(files)
-    resolved[utils.SPAN_PROPERTY_NAME] = _newest_span(input_config) or resolved[utils.SPAN_PROPERTY_NAME]
+    newest = re.fullmatch(r'span-(\d+)', input_config.splits[-1].name)
+    if newest and int(newest[1]):  # The spans were resolved before the run.
+      resolved[utils.SPAN_PROPERTY_NAME] = int(newest[1])
     return resolved
-
-
-def _newest_span(input_config: example_gen_pb2.Input) -> int | None:
-  """The number in the last split's name, where the spans were resolved before the run."""
-  match = _RESOLVED.fullmatch(input_config.splits[-1].name)
-  return int(match.group(1)) if match else None
 
 
 class RideExampleGen(example_gen.FileBasedExampleGen):
   """Takes CSV and Parquet files of rides in any columns to canonical tf.Examples.
 
-  A file-based ExampleGen: span patterns, the cache's fingerprint and the
-  artifact's properties are TFX's own. Outputs:
+  A file-based ExampleGen: span patterns, the cache's fingerprint and the artifact's properties are TFX's own. Outputs:
 
-  - `examples`: splits train and eval, gzip TFRecords. Each feature has one
-    value; missing is NaN, written out. `pickup_seconds` is int64, the rest
-    float32, categorical extras as codes.
+  - `examples`: splits train and eval, gzip TFRecords. Each feature has one value; missing is NaN, written out.
+    `pickup_seconds` is int64, the rest float32, categorical extras as codes.
   - `quarantine`: rows that broke a rule, and the counts of all rows.
 
   ```
@@ -105,21 +97,22 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
 
     Args:
       input_base: a folder, or the prefix of a bucket.
-      input_config: one input split, whose pattern below `input_base` may have
-        `{SPAN}`, `{VERSION}` or `{YYYY}/{MM}/{DD}`; or a window of spans, one
-        input split `span-NUMBER` with a plain glob for each, the newest last.
+      input_config: one input split, whose pattern below `input_base` may have `{SPAN}`, `{VERSION}` or
+        `{YYYY}/{MM}/{DD}`; or a window of spans, one input split `span-NUMBER` with a plain glob for each, newest last.
       dataset: the mapping to the canonical ride and the rules.
       split: how kept rides are divided into train and eval.
       code_version: of the ingestion's code, as TFX's cache does not see code.
       range_config: which span; the latest when unset.
-      window: how many of the newest spans the executor finds by itself, where
-        no driver looks at the data, or one that knows single spans only; 1
-        also where the pattern has no spans. Such a step must not be cached.
+      window: how many of the newest spans the executor finds by itself, where no driver looks at the data, or one that
+        knows single spans only; 1 also where the pattern has no spans. Such a step must not be cached.
     """
+    # The splits' names for whoever reads the spec; how rides are divided is in `split`.
+    names = [example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=1) for name in SPLITS]
+    divided = example_gen_pb2.SplitConfig(splits=names, partition_feature_name=TIME)
     spec = RideExampleGenSpec(
       input_base=input_base,
       input_config=input_config,
-      output_config=_output_config(),
+      output_config=example_gen_pb2.Output(split_config=divided),
       range_config=range_config,
       output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
       output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
@@ -131,9 +124,3 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     )
     # The parent's constructor would build its own spec, without the quarantine.
     base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
-
-
-def _output_config() -> example_gen_pb2.Output:
-  """The splits' names for whoever reads the spec; `split` says how rides are divided."""
-  splits = [example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=1) for name in SPLITS]
-  return example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits, partition_feature_name=TIME))

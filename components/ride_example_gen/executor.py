@@ -23,12 +23,11 @@ from tfx.types import artifact_utils, component_spec, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.artifacts import Quarantine
-from components.ride_example_gen import spans as ride_example_gen_spans
+from components.ride_example_gen import spans
 from components.ride_example_gen.encoding import TFRecordFile
 from components.ride_example_gen.files import IngestionError, find_files, open_output
 from components.ride_example_gen.ingestion import QUARANTINE, count_stamps, ingest_file, merge_stamps
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts, total
-from components.ride_example_gen.spans import has_spans, latest_window
 from components.specs import Artifacts, Properties, channels, parameters
 from configs.dataset import COORDINATES, LABEL, PASSENGERS, Dataset
 from configs.parts import Part, load_part
@@ -45,7 +44,7 @@ DATASET = Part(
   *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
   *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'earliest', 'latest')),
 )
-"""What ingestion reads; where the rides are, the step's own parameters say."""
+"""What ingestion reads; where the rides are is in the step's own parameters."""
 
 
 def dump_split(split: Split) -> str:
@@ -103,7 +102,10 @@ def publish(
   """
   for split, uri in split_uris.items():
     fileio.makedirs(uri)
-    shards = _outputs(notes, staging, split) or [_empty_shard(staging, split)]
+    shards = _outputs(notes, staging, split)
+    if not shards:  # The steps after this one refuse a split without a file.
+      shards = [staging.path(f'empty-{split}.gz')]
+      TFRecordFile(open_output(shards[0])).close()
     for number, shard in enumerate(shards):
       move_whole(shard, posixpath.join(uri, f'data_tfrecord-{number:05d}-of-{len(shards):05d}.gz'))
   fileio.makedirs(quarantine_uri)
@@ -120,13 +122,6 @@ def _outputs(notes: list[dict[str, Any]], staging: Staging, output: str) -> list
   return [staging.path(note['attempt'], name) for note in notes for name in note['outputs'][output]]
 
 
-def _empty_shard(staging: Staging, split: str) -> str:
-  """A shard without rides, as the steps after this one refuse a split without a file."""
-  name = f'empty-{split}.gz'
-  TFRecordFile(open_output(staging.path(name))).close()
-  return staging.path(name)
-
-
 def _threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: float) -> int:
   """Of a chronological split, over the stamps of all files."""
   parts = []
@@ -134,7 +129,7 @@ def _threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: float)
     with fileio.open(path, 'rb') as file:
       stamps, counts = np.frombuffer(file.read(), '<i8').reshape(2, -1)
     parts.append((stamps, counts))
-  return ride_example_gen_spans.chronological_threshold(*merge_stamps(parts), eval_share)
+  return spans.chronological_threshold(*merge_stamps(parts), eval_share)
 
 
 WINDOW_KEY = 'window'
@@ -159,10 +154,10 @@ def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
   input_config = example_gen_pb2.Input()
   proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
   input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-  if any(has_spans(split.pattern) for split in input_config.splits):
+  if any(spans.has_spans(split.pattern) for split in input_config.splits):
     # No driver was here, or one whose findings were lost on the way.
-    [pattern] = (split.pattern for split in input_config.splits)
-    window = latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1))
+    [split] = input_config.splits
+    window = spans.latest_window(input_base, split.pattern, int(exec_properties.get(WINDOW_KEY) or 1))
     return {span.label: span.files for span in window.spans}
   return {split.name: find_files(input_base, split.pattern) for split in input_config.splits}
 
@@ -178,13 +173,13 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     staging = Staging(posixpath.join(examples.uri, '_staging'))
     fileio.makedirs(staging.uri)
     dataset = self._dataset(exec_properties)
-    spans = self._sources(exec_properties, staging)
+    sources = self._sources(exec_properties, staging)
     split = Split.model_validate_json(exec_properties['split'])
-    if split.method is SplitMethod.NEWEST_SPAN and len(spans) < 2:
-      split = ride_example_gen_spans.of_a_single_span(split)
-    notes = self._ingest(spans, dataset, split, staging, self._called(exec_properties))
-    examples.split_names = artifact_utils.encode_split_names(list(ride_example_gen_spans.SPLITS))
-    split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in ride_example_gen_spans.SPLITS}
+    if split.method is SplitMethod.NEWEST_SPAN and len(sources) < 2:
+      split = spans.of_a_single_span(split)
+    notes = self._ingest(sources, dataset, split, staging, self._called(exec_properties))
+    examples.split_names = artifact_utils.encode_split_names(list(spans.SPLITS))
+    split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in spans.SPLITS}
     publish(notes, staging, split_uris, quarantine.uri)
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
@@ -201,19 +196,17 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     return None
 
   def _ingest(
-    self, spans: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: Staging, called: str | None
+    self, sources: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: Staging, called: str | None
   ) -> list[dict[str, Any]]:
     """The notes of all files, by one pass over them, or two for a chronological split."""
-    *_, newest = spans.values()
-    files = tuple(file for below in spans.values() for file in below)
+    *_, newest = sources.values()
+    files = tuple(file for of_span in sources.values() for file in of_span)
     thresholds: dict[str, int] = {}
     if split.method is SplitMethod.CHRONOLOGICAL:
       notes = self._for_each_file(files, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
       thresholds = dict.fromkeys(files, _threshold(notes, staging, split.eval_share))
     elif split.method is SplitMethod.NEWEST_SPAN:
-      thresholds = {
-        file: ride_example_gen_spans.ALL if file in newest else ride_example_gen_spans.NONE for file in files
-      }
+      thresholds = {file: spans.ALL if file in newest else spans.NONE for file in files}
     return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
 
   def _for_each_file(
@@ -230,10 +223,10 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
 
 
 class _EachFile(beam.DoFn):
-  """Does one file in an attempt of its own, and notes what came of it.
+  """Does one file in an attempt of its own, and leaves a note on it.
 
   An unreadable file is noted instead of raised, as Beam would try it again and bury the sentence in a trace, and as all
-  such files are told at once.
+  such files are named at once.
   """
 
   NOTE: str

@@ -1,4 +1,4 @@
-"""Source files, on a disk or in a bucket: found, opened, and told from one another by their contents."""
+"""Source files, on a disk or in a bucket: found, opened, and identified by their contents."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 import glob
 import hashlib
 import io
+import os
 import pathlib
 import posixpath
 import re
@@ -32,7 +33,7 @@ def open_source(path: str) -> BinaryIO:
 
 
 def open_arrow_source(path: str) -> pa.NativeFile:
-  """Opens a file for Arrow's readers, natively where it lies on a disk. Raises `IngestionError`: it can't be opened."""
+  """Opens a file for Arrow's readers, natively where it is on a disk. Raises `IngestionError`: it can't be opened."""
   return pa.PythonFile(open_source(path), mode='r') if is_bucket(path) else pa.OSFile(path)
 
 
@@ -96,7 +97,7 @@ _SPEC = re.compile(r'\{(?:SPAN|VERSION)(?::\d+)?\}|\{YYYY\}|\{MM\}|\{DD\}')
 
 
 class Container(str, enum.Enum):
-  """What the first bytes of a file say it is."""
+  """What a file is by its first bytes."""
 
   PLAIN = 'plain'
   GZIP = 'gzip'
@@ -130,36 +131,24 @@ def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
   Raises: IngestionError: no file matches.
   """
   whole = posixpath.join(input_base, pattern)
-  files = tuple(sorted(path for path in _glob(whole) if not _is_folder(path)))
+  if is_bucket(whole):
+    from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
+
+    found, is_folder = fileio.glob(whole), fileio.isdir
+  else:
+    found, is_folder = glob.glob(whole), os.path.isdir  # noqa: PTH207, a Path has no glob of an absolute pattern
+  files = tuple(sorted(path for path in found if not is_folder(path)))
   if not files:
     raise IngestionError(f"No file matches '{whole}'; check the path (dataset.path or --data) and its wildcards.")
   return files
 
 
-def _glob(pattern: str) -> Sequence[str]:
-  if not is_bucket(pattern):
-    return glob.glob(pattern)  # noqa: PTH207, a Path has no glob of an absolute pattern
-  from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
-
-  return fileio.glob(pattern)
-
-
-def _is_folder(path: str) -> bool:
-  if not is_bucket(path):
-    return pathlib.Path(path).is_dir()
-  from tfx.dsl.io import fileio
-
-  return fileio.isdir(path)
-
-
 def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
   """The format of a file by the config, its name and its first bytes.
 
-  Raises: IngestionError: it is empty, or of a kind that is not read, or not of the kind that `dataset.format` says.
+  Raises: IngestionError: it is empty, or of a kind that is not read, or not of the kind that `dataset.format` demands.
   """
-  with open_source(path) as file:
-    start = file.read(4)
-  container = _container_of(path, start)
+  container = _container_of(path)
   named_parquet = path.lower().endswith(('.parquet', '.pq'))
   if dataset.format is FileFormat.CSV and container is Container.PARQUET:
     raise IngestionError(f"'{path}' is a Parquet file, but dataset.format is csv; set it to parquet or auto.")
@@ -170,7 +159,9 @@ def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
   return (FileFormat.PARQUET if container is Container.PARQUET else FileFormat.CSV), container
 
 
-def _container_of(path: str, start: bytes) -> Container:
+def _container_of(path: str) -> Container:
+  with open_source(path) as file:
+    start = file.read(4)
   if not start:
     raise IngestionError(f"'{path}' is empty; a CSV file needs at least a header line.")
   if start == b'PAR1':

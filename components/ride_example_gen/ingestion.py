@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from components.parquet import pq
 from components.ride_example_gen import spans
-from components.ride_example_gen.canonical import CanonicalRides, Reason, canonicalize, filtered
+from components.ride_example_gen.canonical import CanonicalRides, canonicalize, filtered
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.quarantine import SCHEMA, RideCounts, quarantined_rows
+from components.ride_example_gen.quarantine import SCHEMA, Reason, RideCounts, quarantined_rows
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
 from configs.split import Split
@@ -43,29 +43,31 @@ def ingest_file(
     split: how kept rides are divided.
     open_output: opens a new output by its name, for writing bytes.
     threshold: for a chronological split, its first time stamp in eval.
-    called: what counts and quarantine call a source that is no file of the user's; its rows have no numbers then.
+    called: the name, in counts and quarantine, of a source that is no file of the user's; its rows have no numbers.
   Returns: Its rows, and the names of the written files by split and `QUARANTINE`.
   Raises: IngestionError: the file can't be read; the outputs are then incomplete.
   """
-  counter = _Counter(called or path)
+  name = called or path
+  read, reasons, kept = 0, Counter[str](), dict.fromkeys(spans.SPLITS, 0)
   with _Outputs(open_output) as outputs:
     for block, canonical in judged_blocks(path, dataset):
-      kept = canonical.valid_rides
-      evaluated = spans.in_eval(kept.column(0).to_numpy(), split, threshold)
-      for name, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
-        outputs.add_rides(name, filtered(kept, chosen))
-        counter.splits[name] += int(chosen.sum())
+      rides = canonical.valid_rides
+      evaluated = spans.in_eval(rides.column(0).to_numpy(), split, threshold)
+      for part, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
+        outputs.add_rides(part, filtered(rides, chosen))
+        kept[part] += int(chosen.sum())
       if called:
         block = block._replace(numbers=np.full_like(block.numbers, -1))
-      outputs.add_quarantined(quarantined_rows(called or path, block, canonical))
-      counter.add(block, canonical)
-  return counter.counts(), outputs.names
+      outputs.add_quarantined(quarantined_rows(name, block, canonical.valid, canonical.reason, canonical.column))
+      read += block.read
+      reasons += _reasons(block, canonical)
+  return RideCounts(read, sum(kept.values()), dict(sorted(reasons.items())), kept, (name,)), outputs.names
 
 
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[RowBlock, CanonicalRides]]:
   """The blocks of a file with their canonical rides.
 
-  Raises: IngestionError: the file can't be read, or its columns are not what the dataset says.
+  Raises: IngestionError: the file can't be read, or its columns are not those of the dataset.
   """
   for block in read_blocks(path, dataset):
     try:
@@ -96,32 +98,18 @@ def merge_stamps(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray
   return distinct, counts.astype(np.int64)
 
 
-class _Counter:
-  """Adds up the rows of one file."""
-
-  def __init__(self, path: str):
-    self._path = path
-    self._read = 0
-    self._reasons: Counter[str] = Counter()
-    self.splits = dict.fromkeys(spans.SPLITS, 0)
-
-  def add(self, block: RowBlock, canonical: CanonicalRides) -> None:
-    self._read += block.rows.num_rows + len(block.malformed)
-    for counted in canonical.reason.drop_null().value_counts().to_pylist():
-      self._reasons[counted['values']] += counted['counts']
-    if block.malformed:
-      self._reasons[Reason.WRONG_NUMBER_OF_FIELDS.value] += len(block.malformed)
-
-  def counts(self) -> RideCounts:
-    quarantined = dict(sorted(self._reasons.items()))
-    return RideCounts(self._read, sum(self.splits.values()), quarantined, self.splits, (self._path,))
+def _reasons(block: RowBlock, canonical: CanonicalRides) -> Counter[str]:
+  """The rows of a block that are not valid, counted by their reason."""
+  counted = canonical.reason.drop_null().value_counts().to_pylist()
+  reasons = Counter({reason['values']: reason['counts'] for reason in counted})
+  return reasons + Counter({Reason.WRONG_NUMBER_OF_FIELDS.value: len(block.malformed)})
 
 
 class _Outputs:
   """The files that one file of rides becomes; each exists once it has a row.
 
-  One thread of its own compresses and writes while the next block is read, and
-  at most one block waits for it, so memory stays bounded.
+  A thread of its own compresses and writes while the next block is read, and at most one block waits for it, so memory
+  stays bounded.
   """
 
   def __init__(self, open_output: Callable[[str], Any]):
@@ -195,25 +183,22 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
   try:
     for path in files:
       for block, canonical in judged_blocks(path, dataset):
-        read += block.rows.num_rows + len(block.malformed)
+        read += block.read
         kept += int(canonical.valid.sum())
-        reasons[Reason.WRONG_NUMBER_OF_FIELDS.value] += len(block.malformed)
-        reasons.update(canonical.reason.drop_null().to_pylist())
+        reasons += _reasons(block, canonical)
   except IngestionError as error:
     return SpanInspection(read, kept, str(error))
-  return SpanInspection(read, kept, _broken(read, kept, +reasons, dataset.rules.max_quarantined_share))
-
-
-def _broken(read: int, kept: int, reasons: Counter[str], limit: float) -> str | None:
   if not kept:
-    return 'It has no valid ride.' if read else 'It has no ride at all.'
-  share = 1 - kept / read
+    return SpanInspection(read, kept, 'It has no valid ride.' if read else 'It has no ride at all.')
+  share, limit = 1 - kept / read, dataset.rules.max_quarantined_share
   if share <= limit:
-    return None
-  worst, count = reasons.most_common(1)[0]
-  return (
+    return SpanInspection(read, kept)
+  [(worst, count)] = reasons.most_common(1)
+  return SpanInspection(
+    read,
+    kept,
     f'{100 * share:.3g} % of its {read:,} rows break a rule (rules.max_quarantined_share is {100 * limit:.3g} %), '
-    f'most of all {worst} ({count:,}).'
+    f'most of all {worst} ({count:,}).',
   )
 
 

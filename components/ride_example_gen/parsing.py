@@ -1,11 +1,12 @@
 """Source columns as text, as numbers and as the city's wall clock, whatever type they came in.
 
-Neither Arrow's nor pandas' parser will do: Arrow's rolls 30 February over to
-2 March, pandas' takes short cuts that let other formats pass.
+Neither Arrow's nor pandas' parser will do: Arrow's rolls 30 February over to 2 March, pandas' takes short cuts that let
+other formats pass.
 """
 
 from __future__ import annotations
 
+import bisect
 import calendar
 import datetime
 import functools
@@ -38,8 +39,7 @@ class Numbers(NamedTuple):
 
 def is_text(kind: pa.DataType) -> bool:
   """Whether cells of this Arrow type are text (strings or bytes)."""
-  tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-  return any(test(kind) for test in tests)
+  return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
 
 def plain(column: pa.Array) -> pa.Array:
@@ -101,7 +101,7 @@ def as_codes(column: pa.Array, vocabulary: Sequence[str], missing: Sequence[str]
   """
   column = plain(column)
   if pa.types.is_floating(column.type) and np.all(np.mod(column.drop_null(), 1) == 0):
-    # Integers with gaps come as floats out of many tools; a vocabulary says '1', not '1.0'.
+    # Integers with gaps come as floats out of many tools; a vocabulary has '1', not '1.0'.
     column = pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
   if not is_text(column.type):
     try:
@@ -167,7 +167,8 @@ def parse_stamps(text: pa.Array, format_: str) -> Stamps:
   matched = np.asarray(pc.is_valid(found))
   fields = {found.type[i].name: pc.struct_field(found, [i]) for i in range(found.type.num_fields)}
   numbers = {name: _integers(fields[name]) for name in _FIELDS if name in fields}
-  year = _year(numbers)
+  # The POSIX rule for %y: 69 to 99 are in the twentieth century.
+  year = numbers['Y'] if 'Y' in numbers else numbers['y'] + np.where(numbers['y'] < 69, 2000, 1900)
   month, known_month = _month(numbers, fields)
   hour, known_hour = _hour(numbers, fields)
   zeros = np.zeros(len(text), np.int64)
@@ -198,13 +199,6 @@ def _pattern(format_: str) -> str:
 
 def _integers(digits: pa.Array) -> np.ndarray:
   return np.asarray(pc.fill_null(digits.cast(pa.int64()), 0))
-
-
-def _year(numbers: dict[str, np.ndarray]) -> np.ndarray:
-  if 'Y' in numbers:
-    return numbers['Y']
-  # The POSIX rule for %y: 69 to 99 are in the twentieth century.
-  return numbers['y'] + np.where(numbers['y'] < 69, 2000, 1900)
 
 
 def _month(numbers: dict[str, np.ndarray], fields: dict[str, pa.Array]) -> tuple[np.ndarray, np.ndarray]:
@@ -271,38 +265,23 @@ def wall_clock_of(instants: np.ndarray, zone: str) -> np.ndarray:
 @functools.lru_cache(maxsize=32)
 def _offsets(zone: str) -> tuple[np.ndarray, np.ndarray]:
   """Where each offset begins (Unix seconds, ascending) and the offset in seconds."""
-  tz = _zone(zone)
+  is_fixed = zone.startswith(('+', '-'))
+  tz = datetime.datetime.strptime(zone, '%z').tzinfo if is_fixed else zoneinfo.ZoneInfo(zone)
   samples = range(int(_FIRST.timestamp()), int(_LAST.timestamp()), _STEP)
   starts, offsets = [samples[0]], [_offset(tz, samples[0])]
   for sample in samples[1:]:
     offset = _offset(tz, sample)
     if offset != offsets[-1]:
-      starts.append(_first_instant_with(tz, offset, sample - _STEP, sample))
+      between = range(sample - _STEP + 1, sample)
+      # The key is False before the change and True from then on.
+      starts.append(between.start + bisect.bisect(between, False, key=lambda instant: _offset(tz, instant) == offset))
       offsets.append(offset)
   return np.array(starts, np.int64), np.array(offsets, np.int64)
 
 
-def _offset(tz: datetime.tzinfo, instant: int) -> int:
+def _offset(tz: datetime.tzinfo | None, instant: int) -> int:
   reading = datetime.datetime.fromtimestamp(instant, tz)
   return round((reading.utcoffset() or datetime.timedelta()).total_seconds())
-
-
-def _first_instant_with(tz: datetime.tzinfo, offset: int, before: int, after: int) -> int:
-  while after - before > 1:
-    middle = (before + after) // 2
-    if _offset(tz, middle) == offset:
-      after = middle
-    else:
-      before = middle
-  return after
-
-
-def _zone(name: str) -> datetime.tzinfo:
-  fixed = re.fullmatch(r'([+-])(\d\d):?(\d\d)', name)
-  if not fixed:
-    return zoneinfo.ZoneInfo(name)
-  minutes = int(fixed[2]) * 60 + int(fixed[3])
-  return datetime.timezone(datetime.timedelta(minutes=-minutes if fixed[1] == '-' else minutes))
 
 
 _EPOCH = int((EPOCH - EPOCH.replace(year=1970)).total_seconds())
@@ -326,9 +305,8 @@ class PickupSeconds(NamedTuple):
 def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
   """Reads the pickup-time column.
 
-  A column of Arrow timestamps or dates says itself what it holds and is taken as such, whatever `time.encoding` says. A
-  stamp that carries its own zone (an Arrow time zone, or `%z`) is shown in that zone for `clock: local`, and is that
-  instant for `clock: utc`.
+  A column of Arrow timestamps or dates is taken as such, whatever `time.encoding` is. A stamp that carries its own zone
+  (an Arrow time zone, or `%z`) is shown in that zone for `clock: local`, and is that instant for `clock: utc`.
 
   Args:
     column: text, numbers, timestamps or dates, [rows].

@@ -1,8 +1,9 @@
-"""Rows that broke a rule, whole and with the reason, and how many there are."""
+"""The reasons to set rows aside, the rows themselves, whole and with their reason, and how many there are."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import posixpath
 import re
@@ -14,18 +15,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
-from components.ride_example_gen.canonical import CanonicalRides, Reason
-from components.ride_example_gen.reading import MalformedLine, RowBlock
+from components.ride_example_gen.reading import RowBlock
 from components.ride_example_gen.spans import SPLITS
 
+
+class Reason(str, enum.Enum):
+  """Stable identifiers; of several reasons the first in this order is given."""
+
+  WRONG_NUMBER_OF_FIELDS = 'wrong_number_of_fields'
+  MISSING_TIME = 'missing_time'
+  UNPARSABLE_TIME = 'unparsable_time'
+  TIME_OUT_OF_RANGE = 'time_out_of_range'
+  UNPARSABLE_NUMBER = 'unparsable_number'
+  NOT_FINITE = 'not_finite'
+  MISSING_FARE = 'missing_fare'
+  FARE_OUT_OF_RANGE = 'fare_out_of_range'
+  PICKUP_OUTSIDE_BOUNDS = 'pickup_outside_bounds'
+  DROPOFF_OUTSIDE_BOUNDS = 'dropoff_outside_bounds'
+  PASSENGERS_OUT_OF_RANGE = 'passengers_out_of_range'
+
+
 SCHEMA = pa.schema(
-  [
-    ('file', pa.string()),
-    ('row_number', pa.int64()),
-    ('reason', pa.string()),
-    ('column', pa.string()),
-    ('row', pa.string()),
-  ]
+  {'file': pa.string(), 'row_number': pa.int64(), 'reason': pa.string(), 'column': pa.string(), 'row': pa.string()}
 )
 """`row_number` is 1 for the first row after the header, -1 where unknown; `row` is a JSON object of the row's cells as
 text, null where the source has null, or the raw text of a line with the wrong number of fields; `column` is the source
@@ -35,30 +46,19 @@ _SHORT_ESCAPES = {'\\': '\\\\', '"': '\\"', '\n': '\\n', '\r': '\\r', '\t': '\\t
 _CONTROLS = ''.join(map(chr, range(32)))
 
 
-def quarantined_rows(path: str, block: RowBlock, canonical: CanonicalRides) -> pa.Table:
-  """The rows of a block that are not valid, its malformed lines included; see `SCHEMA`."""
-  chosen = pa.array(np.flatnonzero(~canonical.valid))
-  rows = pc.take(block.rows, chosen)
-  columns = [
-    pa.array([path] * len(chosen), pa.string()),
-    pa.array(block.numbers).take(chosen),
-    canonical.reason.take(chosen),
-    canonical.column.take(chosen),
-    rows_as_json(rows),
-  ]
-  invalid = pa.Table.from_arrays(columns, schema=SCHEMA)
-  return pa.concat_tables([invalid, _malformed(path, block.malformed)])
+def quarantined_rows(path: str, block: RowBlock, valid: np.ndarray, reason: pa.Array, column: pa.Array) -> pa.Table:
+  """The rows of a block that are not valid, then its malformed lines; see `SCHEMA`.
 
-
-def _malformed(path: str, lines: Sequence[MalformedLine]) -> pa.Table:
-  columns = {
-    'file': [path] * len(lines),
-    'row_number': [line.number for line in lines],
-    'reason': [Reason.WRONG_NUMBER_OF_FIELDS.value] * len(lines),
-    'column': [None] * len(lines),
-    'row': [line.text for line in lines],
-  }
-  return pa.table(columns, schema=SCHEMA)
+  Args: valid, reason, column: the verdict on the rows, as `canonical.CanonicalRides` has it.
+  """
+  chosen = pa.array(np.flatnonzero(~valid))
+  rows = rows_as_json(pc.take(block.rows, chosen))
+  numbers = pa.array(block.numbers).take(chosen)
+  files = pa.array([path] * len(chosen), pa.string())
+  invalid = pa.Table.from_arrays([files, numbers, reason.take(chosen), column.take(chosen), rows], schema=SCHEMA)
+  same = {'file': path, 'reason': Reason.WRONG_NUMBER_OF_FIELDS.value, 'column': None}
+  malformed = [{**same, 'row_number': line.number, 'row': line.text} for line in block.malformed]
+  return pa.concat_tables([invalid, pa.Table.from_pylist(malformed, schema=SCHEMA)])
 
 
 def rows_as_json(rows: pa.RecordBatch) -> pa.Array:
@@ -90,11 +90,9 @@ def _as_string(column: pa.Array) -> pa.Array:
     return column.cast(pa.string())
   except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
     # Nested types and undecodable bytes, of which Arrow makes no text.
-    return pa.array([None if value is None else _describe(value) for value in column.to_pylist()], pa.string())
-
-
-def _describe(value: object) -> str:
-  return value.decode('utf-8', 'backslashreplace') if isinstance(value, bytes) else str(value)
+    values = column.to_pylist()
+    readable = (value.decode('utf-8', 'backslashreplace') if isinstance(value, bytes) else value for value in values)
+    return pa.array([None if value is None else str(value) for value in readable], pa.string())
 
 
 COUNTS_FILE = 'counts.json'

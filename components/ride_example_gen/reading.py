@@ -33,6 +33,35 @@ _LONGEST_CELL = 1 << 16
 """Bytes; a longer cell (or malformed record) is thousands of rides behind one stray quotation mark."""
 
 
+class MalformedLine(NamedTuple):
+  """A CSV record with the wrong number of fields.
+
+  Attributes: number: 1 for the first record after the header; blank lines don't count.
+  """
+
+  number: int
+  text: str
+
+
+class RowBlock(NamedTuple):
+  """Some consecutive rows of a file.
+
+  Attributes:
+    rows: the source's columns; CSV cells as bytes, missing ones empty.
+    numbers: int64 [rows], 1 for the first row after the header; the numbers of malformed lines are left out.
+    malformed: lines between (or after) these rows that are no rows.
+  """
+
+  rows: pa.RecordBatch
+  numbers: np.ndarray
+  malformed: tuple[MalformedLine, ...]
+
+  @property
+  def read(self) -> int:
+    """Rows and malformed lines together."""
+    return self.rows.num_rows + len(self.malformed)
+
+
 class CsvTable:
   """A CSV file: its header at once, its rows as a stream.
 
@@ -65,32 +94,32 @@ class CsvTable:
     self._text.put_back(text[buffer.tell() :])
     return tuple(name.strip() for name in header)
 
-  def batches(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray, list[tuple[int, str]]]]:
-    """Yields rows, their numbers (from 1) and the malformed records so far, once.
+  def blocks(self) -> Iterator[RowBlock]:
+    """Yields the rows with the malformed lines that came before them or between them.
 
     Raises: IngestionError: the file breaks off, or a record is longer than a block.
     """
-    records = _Records(len(self.columns))
+    records = _Records()
+    names = list(_distinct(self.columns))
     if self._text.is_blank():
       return
     try:
-      reader = self._open(records)
-      for rows in reader:
-        named = pa.RecordBatch.from_arrays(rows.columns, list(_distinct(self.columns)))
-        numbers = records.number(rows.num_rows)
-        yield named, numbers, self._plausible(rows, records.take_malformed())
+      for rows in self._open(names, records):
+        named = pa.RecordBatch.from_arrays(rows.columns, names)
+        yield self._plausible(RowBlock(named, records.number(rows.num_rows), records.take_malformed()))
     except pa.ArrowInvalid as error:
-      raise self._broken(error) from error
+      if 'straddl' in str(error) or 'block size' in str(error):
+        raise self._open_quotation() from error
+      raise IngestionError(f"'{self._path}' can't be read as CSV ({_first_line(error)}).") from error
     finally:
       # However this ends: Arrow reads ahead in a thread of its own, and its reader must not be freed while that
       # thread waits for Python's lock, which the one who frees it holds; both would wait for ever.
       self._text.stop()
     if records.malformed:
-      empty = pa.RecordBatch.from_pydict({name: pa.array([], pa.binary()) for name in _distinct(self.columns)})
-      yield empty, np.zeros(0, np.int64), self._plausible(empty, records.take_malformed())
+      empty = pa.RecordBatch.from_pydict({name: pa.array([], pa.binary()) for name in names})
+      yield self._plausible(RowBlock(empty, np.zeros(0, np.int64), records.take_malformed()))
 
-  def _open(self, records: _Records) -> pa_csv.CSVStreamingReader:
-    names = list(_distinct(self.columns))
+  def _open(self, names: list[str], records: _Records) -> pa_csv.CSVStreamingReader:
     return pa_csv.open_csv(
       pa.PythonFile(self._text, mode='r'),
       # One thread, as Arrow knows the numbers of malformed records only then, and is no slower.
@@ -103,22 +132,17 @@ class CsvTable:
       ),
     )
 
-  def _plausible(self, rows: pa.RecordBatch, malformed: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    longest = [pc.max(pc.binary_length(column)).as_py() or 0 for column in rows.columns]
-    longest += [len(text) for _, text in malformed]
+  def _plausible(self, block: RowBlock) -> RowBlock:
+    longest = [pc.max(pc.binary_length(column)).as_py() or 0 for column in block.rows.columns]
+    longest += [len(line.text) for line in block.malformed]
     if max(longest, default=0) > _LONGEST_CELL:
-      raise self._swallowed()
-    return malformed
+      raise self._open_quotation()
+    return block
 
-  def _swallowed(self) -> IngestionError:
+  def _open_quotation(self) -> IngestionError:
     return IngestionError(
       f"'{self._path}' has a cell of more than {_LONGEST_CELL >> 10} KiB; a quotation mark is left open or astray."
     )
-
-  def _broken(self, error: pa.ArrowInvalid) -> IngestionError:
-    if 'straddl' in str(error) or 'block size' in str(error):
-      return self._swallowed()
-    return IngestionError(f"'{self._path}' can't be read as CSV ({_first_line(error)}).")
 
 
 def _distinct(names: tuple[str, ...]) -> Iterator[str]:
@@ -129,23 +153,23 @@ def _distinct(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _first_line(error: Exception) -> str:
-  return str(error).splitlines()[0][:200]
+  """Of its text; its class where it has none."""
+  return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 class _Records:
   """Keeps count of a file's records: Arrow hands over malformed ones apart from the rows."""
 
-  def __init__(self, fields: int):
-    self._fields = fields
+  def __init__(self) -> None:
     self._next = 1
     self._skipped: list[int] = []
-    self.malformed: list[tuple[int, str]] = []
+    self.malformed: list[MalformedLine] = []
 
   def refuse(self, record: pa_csv.InvalidRow) -> str:
     """Arrow's callback for a record with the wrong number of fields."""
     self._skipped.append(record.number)
     if record.text.strip():
-      self.malformed.append((record.number, record.text))
+      self.malformed.append(MalformedLine(record.number, record.text))
     return 'skip'
 
   def number(self, rows: int) -> np.ndarray:
@@ -156,8 +180,8 @@ class _Records:
     self._skipped = [number for number in self._skipped if number >= self._next]
     return numbers
 
-  def take_malformed(self) -> list[tuple[int, str]]:
-    taken, self.malformed = self.malformed, []
+  def take_malformed(self) -> tuple[MalformedLine, ...]:
+    taken, self.malformed = tuple(self.malformed), []
     return taken
 
 
@@ -236,7 +260,7 @@ class _Utf8Stream(io.RawIOBase):
 _BLOCK_ROWS = 1 << 17
 
 
-def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
+def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
   """Opens a Parquet file.
 
   Returns: The names of its columns, and its rows as a stream.
@@ -251,43 +275,21 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[pa.RecordBatch]]:
       f"'{path}' has a column of a Python class of its author's, pickled, which may run anything when it is read; "
       'write it with plain columns.'
     ) from error
-  return tuple(table.schema_arrow.names), _batches(path, table)
+  return tuple(table.schema_arrow.names), _parquet_blocks(path, table)
 
 
-def _batches(path: str, table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+def _parquet_blocks(path: str, table: pq.ParquetFile) -> Iterator[RowBlock]:
+  first = 1
   try:
-    yield from table.iter_batches(batch_size=_BLOCK_ROWS)
+    for rows in table.iter_batches(batch_size=_BLOCK_ROWS):
+      yield RowBlock(rows, np.arange(first, first + rows.num_rows), ())
+      first += rows.num_rows
   except (pa.ArrowException, OSError) as error:
     raise _broken(path, error) from error
 
 
 def _broken(path: str, error: Exception) -> IngestionError:
-  reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-  return IngestionError(f"'{path}' is no whole Parquet file ({reason}); copy or write it again.")
-
-
-class MalformedLine(NamedTuple):
-  """A CSV record with the wrong number of fields.
-
-  Attributes: number: 1 for the first record after the header; blank lines don't count.
-  """
-
-  number: int
-  text: str
-
-
-class RowBlock(NamedTuple):
-  """Some consecutive rows of a file.
-
-  Attributes:
-    rows: the source's columns; CSV cells as bytes, missing ones empty.
-    numbers: int64 [rows], 1 for the first row after the header; the numbers of malformed lines are left out.
-    malformed: lines between (or after) these rows that are no rows.
-  """
-
-  rows: pa.RecordBatch
-  numbers: np.ndarray
-  malformed: tuple[MalformedLine, ...]
+  return IngestionError(f"'{path}' is no whole Parquet file ({_first_line(error)}); copy or write it again.")
 
 
 def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> Iterator[RowBlock]:
@@ -302,25 +304,18 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
   """
   kind, container = files.format_of(path, dataset)
   if kind is FileFormat.PARQUET:
-    columns, batches = open_parquet(path)
-    check_columns(path, columns, dataset, label_required=label_required)
-    first = 1
-    for rows in batches:
-      yield RowBlock(rows, np.arange(first, first + rows.num_rows), ())
-      first += rows.num_rows
-    return
-  table = CsvTable(path, container, dataset.delimiter)
-  check_columns(path, table.columns, dataset, label_required=label_required)
-  for rows, numbers, malformed in table.batches():
-    yield RowBlock(rows, numbers, tuple(MalformedLine(*line) for line in malformed))
+    columns, blocks = open_parquet(path)
+  else:
+    table = CsvTable(path, container, dataset.delimiter)
+    columns, blocks = table.columns, table.blocks()
+  check_columns(path, columns, dataset, label_required=label_required)
+  yield from blocks
 
 
 def check_columns(path: str, columns: Sequence[str], dataset: Dataset, *, label_required: bool = True) -> None:
   """Checks that the columns that the dataset names are in a file, each once.
 
-  Raises:
-    IngestionError: one is not; the message has the file, the column, the
-      columns that are there and the nearest of them.
+  Raises: IngestionError: one is not; the message has the file, the column, the columns that are there and the nearest.
   """
   for canonical, column in dataset.source_columns().items():
     if canonical == 'key' or (canonical == LABEL and not label_required):

@@ -18,7 +18,6 @@ from configs.split import Split, SplitMethod
 
 _SPEC = re.compile(r'\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}')
 _WIDTHS = {'YYYY': 4, 'MM': 2, 'DD': 2}
-_DATE_SPECS = frozenset(_WIDTHS)
 _UNIX_EPOCH = datetime.date(1970, 1, 1)
 
 
@@ -46,7 +45,7 @@ def has_spans(pattern: str) -> bool:
 
 def is_dated(pattern: str) -> bool:
   """Whether the spans of a pattern are days."""
-  return _specs(pattern) >= _DATE_SPECS
+  return _specs(pattern) >= _WIDTHS.keys()
 
 
 def label_of(number: int, *, dated: bool) -> str:
@@ -82,23 +81,22 @@ def find_spans(base: str, pattern: str) -> tuple[Span, ...]:
   if not found:
     raise IngestionError(f"The files that '{whole}' matches have no number or day where the pattern wants one.")
   dated = is_dated(pattern)
-  return tuple(_span(number, label_of(number, dated=dated), found[number]) for number in sorted(found))
-
-
-def _span(number: int, label: str, versions: dict[int, dict[str, list[str]]]) -> Span:
-  patterns = versions[max(versions)]
-  if len(patterns) > 1:
-    raise IngestionError(f'Two folders are the same part of the data, {label}: {joined(sorted(patterns))}.')
-  [(pattern, files)] = patterns.items()
-  return Span(number, label, pattern, tuple(sorted(files)))
+  spans = []
+  for number, versions in sorted(found.items()):
+    label, files_of = label_of(number, dated=dated), versions[max(versions)]
+    if len(files_of) > 1:
+      raise IngestionError(f'Two folders are the same part of the data, {label}: {joined(sorted(files_of))}.')
+    [(filled, files)] = files_of.items()
+    spans.append(Span(number, label, filled, tuple(sorted(files))))
+  return tuple(spans)
 
 
 def _check_specs(pattern: str) -> None:
   specs = _specs(pattern)
-  dates = specs & _DATE_SPECS
+  dates = specs & _WIDTHS.keys()
   if 'SPAN' in specs and dates:
     raise IngestionError(f"The pattern '{pattern}' has both {{SPAN}} and a date; use one of them.")
-  if dates and dates != _DATE_SPECS:
+  if dates and dates != _WIDTHS.keys():
     missing = ', '.join(f'{{{spec}}}' for spec in _WIDTHS if spec not in dates)
     raise IngestionError(f"The pattern '{pattern}' has a date without {missing}.")
   if 'SPAN' not in specs and not dates:
@@ -114,21 +112,14 @@ def _specs(pattern: str) -> set[str]:
 
 def _regex(pattern: str) -> re.Pattern[str]:
   """The regular expression of a glob whose specs are captured; a spec that comes again has to be the same text."""
-  seen: set[str] = set()
-  parts, end = [], 0
+  regex, end = '', 0
   for spec in _SPEC.finditer(pattern):
-    parts += [_glob_to_regex(pattern[end : spec.start()]), _captured(spec, seen)]
+    name = spec.group(1)
+    digits = rf'\d{{{_WIDTHS[name]}}}' if name in _WIDTHS else r'\d+'
+    captured = f'(?P<{name}>{digits})'
+    regex += _glob_to_regex(pattern[end : spec.start()]) + (f'(?P={name})' if captured in regex else captured)
     end = spec.end()
-  return re.compile(''.join([*parts, _glob_to_regex(pattern[end:])]))
-
-
-def _captured(spec: re.Match[str], seen: set[str]) -> str:
-  name = spec.group(1)
-  if name in seen:
-    return f'(?P={name})'
-  seen.add(name)
-  width = _WIDTHS.get(name)
-  return f'(?P<{name}>' + (rf'\d{{{width}}}' if width else r'\d+') + ')'
+  return re.compile(regex + _glob_to_regex(pattern[end:]))
 
 
 def _glob_to_regex(glob: str) -> str:
@@ -149,17 +140,13 @@ def _number(groups: dict[str, str | None]) -> int | None:
     return None
 
 
-_NAMED = 7
-"""How many spans a sentence names before it only counts."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Window:
   """What a run reads.
 
   Attributes:
     spans: oldest first; the last one evaluates.
-    missing: labels of spans that should lie between these and don't, by the usual distance of spans.
+    missing: labels of spans that are not between these and should be, by the usual distance of spans.
     late: labels of spans that came after a newer one had been read.
     left_out: labels of spans that the window passed over, see `latest_window`.
   """
@@ -185,13 +172,13 @@ class Window:
     return f'{self.spans[0].label} to {self.newest.label} ({len(self.spans)} spans)'
 
   def notes(self) -> tuple[str, ...]:
-    """One sentence for each kind of irregularity."""
+    """One sentence for each kind of irregularity, which names seven spans at most."""
     kinds = (
       ('missing in the window', self.missing, ''),
       ('late, after a newer one had been read', self.late, ''),
       ('left out of the window', self.left_out, ' (set aside as broken until its files change)'),
     )
-    return tuple(f'Spans {words}: {shortened(labels, _NAMED)}{why}.' for words, labels, why in kinds if labels)
+    return tuple(f'Spans {words}: {shortened(labels, 7)}{why}.' for words, labels, why in kinds if labels)
 
 
 def latest_window(
@@ -206,7 +193,7 @@ def latest_window(
   """The last `size` spans that are there.
 
   A gap does not shrink the window: it reaches further back instead, so the amount of data stays, and what is missing is
-  named. The newest span is never left out: if it is broken, the run has to say so.
+  named. The newest span is never left out: if it is broken, the run has to report it.
 
   Args:
     base: a folder, or the prefix of a bucket.

@@ -21,9 +21,10 @@ from tfx.utils import io_utils, json_utils
 
 from components.artifacts import Quarantine
 from components.ride_example_gen.quarantine import read_counts
+from components.ride_example_gen.spans import TRAIN
 from components.ride_validator.divergence import Statistics
 from components.ride_validator.findings import FINDINGS_FILE, check_rides, refuse, to_json
-from components.ride_validator.inspection import TRAIN, inspect
+from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
 from components.ride_validator.schema_executor import RideSchemaExecutor, RideSchemaSpec
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters

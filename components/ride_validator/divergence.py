@@ -1,4 +1,4 @@
-"""How far a split lies from another one, column by column, in a run and before it."""
+"""How far a split is from another one, column by column, in a run and before it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from configs.dataset import Dataset
 from configs.validation import Validation
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
-_STATISTICS = os.path.join('Split-train', 'FeatureStats.pb')
 
 
 def value_divergences(now: Statistics, other: Statistics, schema: schema_pb2.Schema, kind: Kind) -> dict[str, float]:
   """TFDV's Jensen-Shannon divergence of the numbers, by column, base 2, in [0, 1].
 
   It compares the ten-bucket histograms that the schema names and does not see NaN. Where both sides have no number at
-  all it says 1; those columns are left out here, as nothing differs. Where one side has none it says nothing.
+  all it gives 1; those columns are left out here, as nothing differs. Where one side has no number it gives none.
 
   Args:
     now: the statistics that are checked.
@@ -70,7 +69,7 @@ def _entropy(share: float) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class SpanDrift:
-  """The column that lies furthest away.
+  """The column that is furthest away.
 
   Attributes:
     column: canonical name; '' where nothing could be compared.
@@ -85,13 +84,16 @@ def span_drift(rides: Iterable[pa.RecordBatch], trained_on: str, dataset: Datase
   """The largest divergence over all columns but the time: the anomaly gate's own measure, before a run.
 
   Args:
-    rides: valid canonical rides of a span, from `survey.valid_rides`.
+    rides: valid canonical rides of a span, from `ingestion.valid_rides`.
     trained_on: URI of the statistics artifact of the run to compare with; its train split counts.
     validation: its `drift_threshold` chooses no columns, but goes into the schema.
   """
   now = _statistics(rides)
-  other = stats_util.load_stats_binary(_local(os.path.join(trained_on, _STATISTICS)))
-  found = dict(value_divergences(now, other, ride_schema(dataset, validation), Kind.DRIFT))
+  before = os.path.join(trained_on, 'Split-train', 'FeatureStats.pb')
+  if not fileio.exists(before):
+    raise FileNotFoundError(f"No statistics at '{before}'.")
+  other = stats_util.load_stats_binary(before)
+  found = value_divergences(now, other, ride_schema(dataset, validation), Kind.DRIFT)
   here, there = columns(now), columns(other)
   for name in here.keys() & there.keys():
     missing = missing_divergence(here[name].missing_share, there[name].missing_share)
@@ -109,9 +111,3 @@ def _statistics(rides: Iterable[pa.RecordBatch]) -> Statistics:
   lists = [pa.LargeListArray.from_arrays(offsets, pa.concat_arrays(column.chunks)) for column in table.columns]
   batch = pa.RecordBatch.from_arrays(lists, table.schema.names)
   return stats_impl.generate_statistics_in_memory(batch, tfdv.StatsOptions())
-
-
-def _local(uri: str) -> str:
-  if not fileio.exists(uri):
-    raise FileNotFoundError(f"No statistics at '{uri}'.")
-  return uri

@@ -1,4 +1,4 @@
-"""What the rides came to: the quarantine's verdict, the statistics' columns, and findings in sentences."""
+"""The verdict on the rides: by the quarantine's counts, and as findings in sentences, of the statistics' columns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.ride_example_gen.quarantine import RideCounts
+from components.ride_example_gen.spans import SPLITS
 from configs.dataset import EPOCH, TIME
 from configs.errors import FailedError
 from configs.records import parse_list
@@ -19,13 +20,17 @@ FINDINGS_FILE = 'findings.json'
 """In the AnomalyGate's output."""
 
 _Info = anomalies_pb2.AnomalyInfo
+_TOO_LARGE = (_Info.FLOAT_TYPE_BIG_FLOAT, _Info.INT_TYPE_BIG_INT)
+_TOO_SMALL = (_Info.FLOAT_TYPE_SMALL_FLOAT, _Info.INT_TYPE_SMALL_INT)
+OUT_OF_RANGE = (*_TOO_LARGE, *_TOO_SMALL)
+"""TFDV's reasons for a value outside of its domain."""
 
 TOP_REASONS = 3
 """How many reasons a refusal names."""
 
 
 class RidesRefusedError(FailedError):
-  """Too few valid rides; the message is one sentence on what came, where it lies and what to do."""
+  """Too few valid rides; the message is one sentence on what came, where it is and what to do."""
 
 
 def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> None:
@@ -33,14 +38,14 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
 
   Args:
     max_quarantined_share: a fraction; exactly as many are still accepted.
-    uri: where the quarantined rows lie.
+    uri: where the quarantined rows are.
   Raises: RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
   """
   quarantined = sum(counts.quarantined.values())
   if counts.read == 0:
     files = counts.files[0] if len(counts.files) == 1 else f'{len(counts.files)} files'
     raise RidesRefusedError(f'No rides were read from {files}: give dataset.path files with at least one row.')
-  fix = f'they lie with their reasons in {uri}; fix the data, widen dataset.rules'
+  fix = f'they are with their reasons in {uri}; fix the data, widen dataset.rules'
   reasons = _top_reasons(counts.quarantined)
   if counts.kept == 0:
     raise RidesRefusedError(
@@ -52,13 +57,10 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
       f'{quarantined:,} of {counts.read:,} rides ({share}) are invalid, more than the {limit} of '
       f'dataset.rules.max_quarantined_share ({reasons}): {fix} or raise the limit.'
     )
-  _check_splits(counts.splits, counts.kept)
-
-
-def _check_splits(splits: Mapping[str, int], kept: int) -> None:
-  for split in ('train', 'eval'):
-    if splits.get(split, 0) == 0:
-      rides = 'the only valid ride' if kept == 1 else f'all {kept:,} valid rides, as rides of one time stamp do,'
+  for split in SPLITS:
+    if not counts.splits.get(split):
+      every = f'all {counts.kept:,} valid rides, as rides of one time stamp do,'
+      rides = 'the only valid ride' if counts.kept == 1 else every
       raise RidesRefusedError(
         f'The {split} split is empty because {rides} fell into the other one: give rides of more time stamps, '
         'or change split.eval_share or split.seed.'
@@ -66,8 +68,7 @@ def _check_splits(splits: Mapping[str, int], kept: int) -> None:
 
 
 def _top_reasons(reasons: Mapping[str, int]) -> str:
-  ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-  ranked = [(reason, count) for reason, count in ranked if count]
+  ranked = sorted(((reason, count) for reason, count in reasons.items() if count), key=lambda item: (-item[1], item[0]))
   named = [f'{reason}: {count:,}' for reason, count in ranked[:TOP_REASONS]]
   rest = sum(count for _, count in ranked[TOP_REASONS:])
   return ', '.join([*named, f'other reasons: {rest:,}'] if rest else named)
@@ -187,30 +188,24 @@ class Column:
 
 def columns(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Column]:
   """The columns of a split by name; slices other than the whole split are ignored."""
-  dataset = _whole(statistics)
-  return {
-    feature.name or '.'.join(feature.path.step): _column(feature, dataset.num_examples) for feature in dataset.features
-  }
-
-
-def _whole(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> statistics_pb2.DatasetFeatureStatistics:
   whole = [dataset for dataset in statistics.datasets if dataset.name == 'All Examples']
-  return (whole or statistics.datasets)[0]
-
-
-def _column(feature: statistics_pb2.FeatureNameStatistics, rides: int) -> Column:
-  numeric = feature.num_stats
-  common = getattr(feature, feature.WhichOneof('stats') or 'num_stats').common_stats
-  return Column(
-    rides=int(rides),
-    # Not num_missing: it misses the rides of files where the feature is absent altogether.
-    absent=int(rides) - int(common.num_non_missing),
-    nan=int(numeric.histograms[0].num_nan) if numeric.histograms else 0,
-    type_name=statistics_pb2.FeatureNameStatistics.Type.Name(feature.type),
-    smallest=numeric.min,
-    largest=numeric.max,
-    most_values=int(common.max_num_values),
-  )
+  dataset = (whole or statistics.datasets)[0]
+  rides = int(dataset.num_examples)
+  found = {}
+  for feature in dataset.features:
+    numeric = feature.num_stats
+    common = getattr(feature, feature.WhichOneof('stats') or 'num_stats').common_stats
+    found[feature.name or '.'.join(feature.path.step)] = Column(
+      rides=rides,
+      # Not num_missing: it misses the rides of files where the feature is absent altogether.
+      absent=rides - int(common.num_non_missing),
+      nan=int(numeric.histograms[0].num_nan) if numeric.histograms else 0,
+      type_name=statistics_pb2.FeatureNameStatistics.Type.Name(feature.type),
+      smallest=numeric.min,
+      largest=numeric.max,
+      most_values=int(common.max_num_values),
+    )
+  return found
 
 
 def wording(
@@ -226,17 +221,23 @@ def wording(
     return 'no such column', f'one of type {column.type_name}' if column else 'one'
   if column is None or column.absent == column.rides:
     return 'the column in every ride', 'no ride that has it'
-  low, high = _limits(feature)
-  if reason.type in (_Info.FLOAT_TYPE_BIG_FLOAT, _Info.INT_TYPE_BIG_INT):
-    return f'values of at most {_number(feature, high)}', _number(feature, column.largest)
-  if reason.type in (_Info.FLOAT_TYPE_SMALL_FLOAT, _Info.INT_TYPE_SMALL_INT):
-    return f'values of at least {_number(feature, low)}', _number(feature, column.smallest)
-  return _other(reason, feature, column)
-
-
-def _limits(feature: schema_pb2.Feature) -> tuple[float, float]:
   domain = feature.int_domain if feature.HasField('int_domain') else feature.float_domain
-  return domain.min, domain.max
+  if reason.type in _TOO_LARGE:
+    return f'values of at most {_number(feature, domain.max)}', _number(feature, column.largest)
+  if reason.type in _TOO_SMALL:
+    return f'values of at least {_number(feature, domain.min)}', _number(feature, column.smallest)
+  words = {
+    _Info.FLOAT_TYPE_HAS_NAN: ('a number in every ride', f'{column.nan:,} of {column.rides:,} rides without one'),
+    _Info.FLOAT_TYPE_HAS_INF: ('finite numbers', 'an infinite one'),
+    _Info.FEATURE_TYPE_LOW_FRACTION_PRESENT: (
+      'the column in every ride',
+      f'{column.absent:,} of {column.rides:,} rides without it',
+    ),
+    _Info.INVALID_FEATURE_SHAPE: ('one value in every ride', f'up to {column.most_values} values in a ride'),
+    _Info.UNEXPECTED_DATA_TYPE: (f'values of type {schema_pb2.FeatureType.Name(feature.type)}', column.type_name),
+  }
+  # TFDV has some eighty types; the others can't come from this schema, so its own words do.
+  return words.get(reason.type, ('what the schema says', f'"{reason.description}"'))
 
 
 def _number(feature: schema_pb2.Feature, value: float) -> str:
@@ -247,19 +248,3 @@ def _number(feature: schema_pb2.Feature, value: float) -> str:
     except OverflowError:
       return f'{value:.0f}'
   return f'{value:.8g}' if feature.type == schema_pb2.INT else f'{value:.6g}'
-
-
-def _other(reason: anomalies_pb2.AnomalyInfo.Reason, feature: schema_pb2.Feature, column: Column) -> tuple[str, str]:
-  kind = schema_pb2.FeatureType.Name(feature.type)
-  words = {
-    _Info.FLOAT_TYPE_HAS_NAN: ('a number in every ride', f'{column.nan:,} of {column.rides:,} rides without one'),
-    _Info.FLOAT_TYPE_HAS_INF: ('finite numbers', 'an infinite one'),
-    _Info.FEATURE_TYPE_LOW_FRACTION_PRESENT: (
-      'the column in every ride',
-      f'{column.absent:,} of {column.rides:,} rides without it',
-    ),
-    _Info.INVALID_FEATURE_SHAPE: ('one value in every ride', f'up to {column.most_values} values in a ride'),
-    _Info.UNEXPECTED_DATA_TYPE: (f'values of type {kind}', column.type_name),
-  }
-  # TFDV has some eighty types; the others can't come from this schema, so its own words do.
-  return words.get(reason.type, ('what the schema says', f'"{reason.description}"'))

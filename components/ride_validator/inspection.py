@@ -6,18 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
+from components.ride_example_gen.spans import EVAL, TRAIN
 from components.ride_validator.divergence import Statistics, missing_divergence, value_divergences
-from components.ride_validator.findings import Column, Finding, Kind, Level, columns, percent, wording
+from components.ride_validator.findings import OUT_OF_RANGE, Column, Finding, Kind, Level, columns, percent, wording
 from configs.validation import Severity, Validation
-
-TRAIN, EVAL = 'train', 'eval'
-_Info = anomalies_pb2.AnomalyInfo
-_RANGE_TYPES = (
-  _Info.FLOAT_TYPE_BIG_FLOAT,
-  _Info.FLOAT_TYPE_SMALL_FLOAT,
-  _Info.INT_TYPE_BIG_INT,
-  _Info.INT_TYPE_SMALL_INT,
-)
 
 
 def inspect(
@@ -39,7 +31,10 @@ def inspect(
     baseline: the train statistics of the previous span, if there is one.
   Raises: ValueError: `validation.max_missing_share` names a column that the schema lacks.
   """
-  _check_columns(schema, validation)
+  known = [feature.name for feature in schema.feature]
+  for name in validation.max_missing_share:
+    if name not in known:
+      raise ValueError(f"validation.max_missing_share names '{name}', which is none of {', '.join(known)}.")
   found: list[Finding] = []
   for split, data in statistics.items():
     found += _schema_findings(split, anomalies[split], schema, columns(data), validation)
@@ -51,13 +46,6 @@ def inspect(
   return tuple(found)
 
 
-def _check_columns(schema: schema_pb2.Schema, validation: Validation) -> None:
-  known = [feature.name for feature in schema.feature]
-  for name in validation.max_missing_share:
-    if name not in known:
-      raise ValueError(f"validation.max_missing_share names '{name}', which is none of {', '.join(known)}.")
-
-
 def _schema_findings(
   split: str,
   anomalies: anomalies_pb2.Anomalies,
@@ -66,24 +54,22 @@ def _schema_findings(
   validation: Validation,
 ) -> Iterator[Finding]:
   if anomalies.data_missing or not any(column.rides for column in found.values()):
-    yield _finding(validation, split, '', Kind.SCHEMA, Level.ERROR, 'rides', 'none')
+    yield _schema_finding(validation, split, '', Level.ERROR, 'rides', 'none')
     return
   for reason in anomalies.dataset_anomaly_info.reason:
     level = _level(anomalies.dataset_anomaly_info.severity)
-    yield _finding(validation, split, '', Kind.SCHEMA, level, 'what the schema says', f'"{reason.description}"')
+    yield _schema_finding(validation, split, '', level, 'what the schema says', f'"{reason.description}"')
   features = {feature.name: feature for feature in schema.feature}
   for key, info in sorted(anomalies.anomaly_info.items()):
     name = '.'.join(info.path.step) or key
     for reason in info.reason:
-      if reason.type in _RANGE_TYPES and _without_numbers(found.get(name)):
+      column = found.get(name)
+      # TFDV takes the range of a column that is all NaN for 0 to 0, which is outside of a western city's longitudes.
+      has_no_number = column is not None and column.absent < column.missing == column.rides
+      if reason.type in OUT_OF_RANGE and has_no_number:
         continue
-      expected, came = wording(reason, features.get(name), found.get(name))
-      yield _finding(validation, split, name, Kind.SCHEMA, _level(info.severity), expected, came)
-
-
-def _without_numbers(column: Column | None) -> bool:
-  """TFDV takes the range of a column that is all NaN for 0 to 0, which is outside of a western city's longitudes."""
-  return column is not None and column.absent < column.missing == column.rides
+      expected, came = wording(reason, features.get(name), column)
+      yield _schema_finding(validation, split, name, _level(info.severity), expected, came)
 
 
 def _level(severity: int) -> Level:
@@ -91,12 +77,12 @@ def _level(severity: int) -> Level:
   return Level.WARNING if severity == anomalies_pb2.AnomalyInfo.WARNING else Level.ERROR
 
 
-def _finding(
-  validation: Validation, split: str, feature: str, kind: Kind, severity: Level, expected: str, came: str
+def _schema_finding(
+  validation: Validation, split: str, feature: str, severity: Level, expected: str, came: str
 ) -> Finding:
   stopping = {Severity.ERROR: (Level.ERROR,), Severity.WARNING: (Level.ERROR, Level.WARNING), Severity.NEVER: ()}
   stops = severity in stopping[validation.severity]
-  return Finding(split, feature, kind, severity, stops, expected, came)
+  return Finding(split, feature, Kind.SCHEMA, severity, stops, expected, came)
 
 
 def _missing_findings(split: str, found: Mapping[str, Column], validation: Validation) -> Iterator[Finding]:
@@ -121,34 +107,32 @@ def _divergences(
 ) -> Iterator[Finding]:
   """Of the values and of the shares of missing ones, in the schema's order."""
   drift = kind is Kind.DRIFT
+  missing_kind = Kind.MISSING_DRIFT if drift else Kind.MISSING_SKEW
   threshold = validation.drift_threshold if drift else validation.skew_threshold
   there = 'the previous span' if drift else 'the eval split'
+  level = Level.ERROR if validation.drift_stops else Level.WARNING
+  stops = validation.drift_stops and validation.severity is not Severity.NEVER
   values = value_divergences(now, other, schema, kind)
   here_columns, there_columns = columns(now), columns(other)
   for name in (feature.name for feature in schema.feature):
+    measured = []
     if name in values:
-      words = (f'values within a divergence of {threshold:g} from {there}', f'{values[name]:.3g}')
-      yield _divergence(kind, name, values[name], threshold, words, validation)
+      expected = f'values within a divergence of {threshold:g} from {there}'
+      measured.append((kind, values[name], expected, f'{values[name]:.3g}'))
     if name in here_columns and name in there_columns:
       share, before = here_columns[name].missing_share, there_columns[name].missing_share
-      words = (f'about as many missing values as in {there} ({percent(before)})', percent(share))
-      missing = Kind.MISSING_DRIFT if drift else Kind.MISSING_SKEW
-      yield _divergence(missing, name, missing_divergence(share, before), threshold, words, validation)
-
-
-def _divergence(
-  kind: Kind, feature: str, divergence: float, threshold: float, words: tuple[str, str], validation: Validation
-) -> Finding:
-  above = divergence > threshold
-  level = Level.ERROR if validation.drift_stops else Level.WARNING
-  return Finding(
-    split=TRAIN,
-    feature=feature,
-    kind=kind,
-    severity=level if above else Level.INFO,
-    stops=above and validation.drift_stops and validation.severity is not Severity.NEVER,
-    expected=words[0],
-    came=words[1],
-    divergence=round(divergence, 6),
-    threshold=threshold,
-  )
+      expected = f'about as many missing values as in {there} ({percent(before)})'
+      measured.append((missing_kind, missing_divergence(share, before), expected, percent(share)))
+    for found, divergence, expected, came in measured:
+      above = divergence > threshold
+      yield Finding(
+        split=TRAIN,
+        feature=name,
+        kind=found,
+        severity=level if above else Level.INFO,
+        stops=above and stops,
+        expected=expected,
+        came=came,
+        divergence=round(divergence, 6),
+        threshold=threshold,
+      )

@@ -7,7 +7,7 @@ import datetime
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from configs.base import Interval
-from configs.dataset import EPOCH, LABEL, PASSENGERS, RAW_INPUTS, TIME, Dataset, ExtraColumn, Rules
+from configs.dataset import EPOCH, LABEL, PASSENGERS, RAW_INPUTS, TIME, Dataset, Rules
 from configs.validation import Validation
 
 
@@ -19,7 +19,7 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
   a matter of `validation.max_missing_share`) and an error in the label. Infinity is an error everywhere.
 
   Drift and skew are the Jensen-Shannon divergence of TFDV's histograms, on every column but `pickup_seconds`: a new
-  span is a new time, and so is the eval split of a chronological split, so there it says nothing. Continuous columns
+  span is a new time, and so is the eval split of a chronological split, so there it means nothing. Continuous columns
   are compared by quantiles, as a few far rides stretch ten equal bins until they hold no shape. Over 20 random 80/20
   splits of the real New York rides, the coordinates' largest divergence is 0.15 by quantiles and 0.34 by equal bins;
   moved by one standard deviation, their smallest one is 0.36 and 0.09. Counts and codes are compared by equal bins, as
@@ -34,7 +34,10 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
   for name in RAW_INPUTS:
     _add(schema, name, validation, **_domain(name, dataset.rules))
   for extra in dataset.extras:
-    _add(schema, extra.name, validation, few=extra.kind == 'categorical', **_extra_domain(extra))
+    few = extra.kind == 'categorical'
+    # A code may be `len(vocabulary)`: any other value.
+    ends = {'min': 0, 'max': len(extra.vocabulary)} if few else {}
+    _add(schema, extra.name, validation, few, float_domain=schema_pb2.FloatDomain(**ends, disallow_inf=True))
   label = _floats(dataset.rules.fare)
   label.disallow_nan = True
   _add(schema, LABEL, validation, float_domain=label)
@@ -48,7 +51,7 @@ def _add(
   few: bool = False,
   **domain: schema_pb2.FloatDomain | schema_pb2.IntDomain,
 ) -> None:
-  """Adds one dense column; `few` says that it has few distinct values."""
+  """Adds one dense column; `few`: it has few distinct values."""
   kind = schema_pb2.INT if 'int_domain' in domain else schema_pb2.FLOAT
   feature = schema.feature.add(name=name, type=kind, **domain)
   feature.shape.SetInParent()
@@ -82,10 +85,3 @@ def _seconds(day: datetime.date) -> int:
 
 def _floats(valid: Interval) -> schema_pb2.FloatDomain:
   return schema_pb2.FloatDomain(min=valid.min, max=valid.max, disallow_inf=True)
-
-
-def _extra_domain(extra: ExtraColumn) -> dict[str, schema_pb2.FloatDomain]:
-  """A categorical code may be `len(vocabulary)`: any other value."""
-  if extra.kind == 'categorical':
-    return {'float_domain': schema_pb2.FloatDomain(min=0, max=len(extra.vocabulary), disallow_inf=True)}
-  return {'float_domain': schema_pb2.FloatDomain(disallow_inf=True)}

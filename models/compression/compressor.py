@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 import os
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,18 +19,17 @@ from tensorflow.io import gfile
 from configs.model import EarlyStopping, Training
 from configs.recipe import FineTuning, Recipe, Technique
 from models.background import Start, at_once
-from models.checkpoints import Checkpoint
+from models.checkpoints import Checkpoint, archived, unarchived
 from models.compression import layers
 from models.compression.quantization import Preserved, QuantizationAware
 from models.compression.quantized_model import Range, calibration_examples
-from models.compression.techniques import IN_PLACE, Situation
+from models.compression.techniques import IN_PLACE
 from models.keras_compat import keras
 from models.protocols import Examples
 from models.training import DivergedError, TrainingHistory, TrainingRun, total_steps
 from models.whole_files import write_whole
 
 _FILE = 'finished.npz'
-_DETAILS = 'details'
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, tf.errors.OpError)
 
 
@@ -60,35 +58,25 @@ def digest(description: str, weights: Sequence[np.ndarray]) -> str:
 
 def save(finished: Finished, directory: str) -> None:
   """Writes a result into a folder, made if need be; the file appears whole or not at all. A bucket is fine."""
-  details = json.dumps({'history': dataclasses.asdict(finished.history), 'ranges': finished.ranges})
-  content = io.BytesIO()
-  arrays: dict[str, Any] = {f'weight_{position}': array for position, array in enumerate(finished.weights)}
-  np.savez(content, **arrays | {_DETAILS: np.array(details)})
+  details = {'history': dataclasses.asdict(finished.history), 'ranges': finished.ranges}
   gfile.makedirs(directory)
-  write_whole(os.path.join(directory, _FILE), content.getvalue())
+  write_whole(os.path.join(directory, _FILE), archived(details, {'weight': finished.weights}))
 
 
 def load(directory: str) -> Finished | None:
   """Reads a result; None where there is none, or where the file is damaged: the technique trains again then."""
   try:
     with gfile.GFile(os.path.join(directory, _FILE), 'rb') as file:
-      content = file.read()
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-      details = json.loads(str(arrays[_DETAILS]))
-      weights = [arrays[f'weight_{position}'] for position in range(len(arrays.files) - 1)]
+      details, arrays = unarchived(file.read())
     ranges = {name: (low, high) for name, (low, high) in details['ranges'].items()}
-    return Finished(weights, TrainingHistory(**details['history']), ranges)
+    return Finished(arrays['weight'], TrainingHistory(**details['history']), ranges)
   except _UNREADABLE:
     return None
 
 
 def fine_tuned(training: Training, tuning: FineTuning) -> Training:
-  """The base's training config with a fine-tuning in it; nothing is held out for early stopping.
-
-  Args:
-    training: of the dense base.
-    tuning: length and learning rate, and the weight decay if it is set.
-  """
+  """The base's training config with the length, rate and, if it is set, weight decay of a fine-tuning; nothing is held
+  out for early stopping."""
   update = tuning.model_dump(include={'epochs', 'steps', 'learning_rate'})
   if tuning.weight_decay is not None:
     update['weight_decay'] = tuning.weight_decay
@@ -171,8 +159,8 @@ class Preparations:
     config = recipe.technique(technique)
     tuned = fine_tuned(self._training, config.fine_tuning)
     steps = total_steps(len(self._examples), tuned)
-    situation = Situation(_preserved(model, recipe.before(technique)), steps, self._training.seed)
-    wrapped = IN_PLACE[technique](model, config, situation)
+    preserved = _preserved(model, recipe.before(technique))
+    wrapped = IN_PLACE[technique](model, config, preserved, steps, self._training.seed)
 
     def finish() -> tuple[list[np.ndarray], dict[str, Range]]:
       wrapped.finish()
@@ -217,25 +205,17 @@ class Preparations:
 
 
 def _preserved(model: keras.Model, earlier: Sequence[Technique]) -> dict[str, Preserved]:
-  """What a technique has to keep of each layer: what earlier ones were asked for, and is there."""
-  pruned = _named(model, [technique for technique in earlier if technique.leaves_zeros])
-  clustered = _named(model, [technique for technique in earlier if technique.leaves_clusters])
-  preserved = {}
-  for name, layer in (pruned | clustered).items():
-    values = layers.kernel(layer).numpy()
-    # tfmot leaves a kernel of one value alone, and warns.
-    preserved[name] = Preserved(
-      zeros=name in pruned and not values.all(), clusters=name in clustered and len(np.unique(values)) > 1
-    )
+  """What a technique has to keep of each layer: what earlier ones aim at, and is there."""
+  preserved: dict[str, Preserved] = {}
+  for technique in earlier:
+    for name, layer in layers.named_layers(model, technique.layers, 'layers').items():
+      values, known = layers.kernel(layer).numpy(), preserved.get(name, Preserved())
+      # tfmot leaves a kernel of one value alone, and warns.
+      preserved[name] = Preserved(
+        zeros=known.zeros or (technique.leaves_zeros and not values.all()),
+        clusters=known.clusters or (technique.leaves_clusters and len(np.unique(values)) > 1),
+      )
   return preserved
-
-
-def _named(model: keras.Model, techniques: Sequence[Technique]) -> dict[str, keras.layers.Layer]:
-  return {
-    name: layer
-    for technique in techniques
-    for name, layer in layers.named_layers(model, technique.layers, 'layers').items()
-  }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -329,16 +309,16 @@ class Compressor:
     begun: set[str] = set()
     for recipe in recipes:
       stages_left = [stage for stage in _stages(recipe) if stage.description not in self._finished]
-      for stage, is_last in zip(stages_left, [*[False] * (len(stages_left) - 1), True], strict=False):
+      for stage in stages_left:
         if stage.description not in self._running:
           self._begin(recipe, stage)
           begun.add(stage.description)
-        if is_last or stage.description in begun:
+        if stage is stages_left[-1] or stage.description in begun:
           break
         self._finish(stage.description)
 
   def apply(self, recipe: Recipe) -> Compressed:
-    """Trains what the recipe asks for, from a fresh copy of the base, as far as it has not been begun.
+    """Trains the recipe's techniques, from a fresh copy of the base, as far as they have not been begun.
 
     Raises:
       ValueError: the recipe does not fit the model, or can't have an effect in so few steps.
@@ -377,8 +357,8 @@ class Compressor:
         history = running.history.result()
       except DivergedError as error:
         # The trainer only knows the key of the base's rate.
-        told = str(error).replace('training.learning_rate', f'{running.technique}.fine_tuning.learning_rate')
-        raise DivergedError(f"Recipe '{running.recipe}', {running.technique}: {told}") from None
+        message = str(error).replace('training.learning_rate', f'{running.technique}.fine_tuning.learning_rate')
+        raise DivergedError(f"Recipe '{running.recipe}', {running.technique}: {message}") from None
       weights, ranges = running.prepared.finish()
       self._finished[description] = Finished(weights, history, ranges)
       if running.directory:
@@ -388,8 +368,8 @@ class Compressor:
   def _directory(self, description: str) -> str | None:
     if not self._checkpoints:
       return None
-    about = json.dumps([description, self._training.model_dump_json(exclude={'recipes', 'serve'})])
-    return os.path.join(self._checkpoints, digest(about, self._base_weights))
+    identity = json.dumps([description, self._training.model_dump_json(exclude={'recipes', 'serve'})])
+    return os.path.join(self._checkpoints, digest(identity, self._base_weights))
 
 
 def _stages(recipe: Recipe) -> list[_StageOf]:

@@ -18,18 +18,12 @@ DENSE_CORE = 'dense_core'
 class Clip(keras.layers.Layer):
   """Clips standardized features to `[-limit, limit]` standard deviations.
 
-  A dense layer extrapolates linearly, so one mistyped number costs a prediction
-  beyond all reason; a clipped one costs what the farthest real example does. It
-  also gives the quantized core a known, narrow input range.
+  A dense layer extrapolates linearly, so one mistyped number costs a prediction beyond all reason; a clipped one costs
+  what the farthest real example does. It also gives the quantized core a known, narrow input range.
   """
 
   def __init__(self, limit: float, **kwargs: Any) -> None:
-    """Makes the layer.
-
-    Args:
-      limit: largest magnitude, in standard deviations; positive.
-      **kwargs: of the Keras layer, such as `name`.
-    """
+    """Takes the largest magnitude, in standard deviations, positive; and arguments of Keras layers, such as `name`."""
     super().__init__(**kwargs)
     self.limit = float(limit)
 
@@ -102,8 +96,8 @@ def recompose(model: keras.Model, replacements: Mapping[str, keras.layers.Layer]
 
   Args:
     model: a plain model.
-    replacements: by the name of the layer whose place they take, inside of the
-      dense core or outside; the dense core itself may be replaced too.
+    replacements: by the name of the layer whose place they take, inside of the dense core or outside; the dense core
+      itself may be replaced too.
   """
 
   def replace(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -50,20 +50,13 @@ def draw_base(curves: Mapping[str, Sequence[float | None]], unit: str) -> tuple[
       if key in curves
     ]
     if lines:
-      told = f'{label} of the dense base by epoch, ending at {number(lines[-1].y[-1])} on the {lines[-1].name} split.'
-      charts.append(draw_curves(lines, 'epoch', label, told))
+      text = f'{label} of the dense base by epoch, ending at {number(lines[-1].y[-1])} on the {lines[-1].name} split.'
+      charts.append(draw_curves(lines, 'epoch', label, text))
   return tuple(charts)
 
 
 def draw_report(report: TrainingReport) -> dict[str, str]:
-  """Draws a training report.
-
-  Args:
-    report: from `models.compression.report`.
-
-  Returns:
-    SVG files by name: the weights, and the training where there was one.
-  """
+  """SVG files of a training report by name: the weights, and the training where there was one."""
   name = report.recipe.name
   title = f'{name}: number of weights by value; filled: dense base, line: this model'
   files = {WEIGHTS_PICTURE: standalone(grid(draw_weights(report), 2, title))}
@@ -76,12 +69,8 @@ def draw_report(report: TrainingReport) -> dict[str, str]:
 def draw_history(report: TrainingReport, reach: tuple[float, float] | None = None) -> tuple[Markup, ...]:
   """Draws loss, learning rate and share of zeros against the step, one stage after the other.
 
-  Args:
-    report: of a recipe.
-    reach: of the axis of the loss; fits its settled part when `None`.
-
-  Returns:
-    Charts below each other; what no stage has a curve of is left out.
+  Args: reach: of the axis of the loss; fits its settled part when `None`.
+  Returns: Charts below each other; what no stage has a curve of is left out.
   """
   name, stages = report.recipe.name, stage_starts(report)
   marks = stages if len(stages) > 1 else []
@@ -91,8 +80,8 @@ def draw_history(report: TrainingReport, reach: tuple[float, float] | None = Non
     charts.append(draw_curves(loss, 'step', 'loss', f'Loss of {name} by step.', reach, marks=marks, height=_LOSS))
   rate = _joined(report, 'learning_rate', 's0')
   if _is_known(rate):
-    told = f'Learning rate of {name} by step.'
-    charts.append(draw_curves([rate], 'step', 'learning rate', told, y_format='{:g}'.format, marks=marks, height=_LOW))
+    text = f'Learning rate of {name} by step.'
+    charts.append(draw_curves([rate], 'step', 'learning rate', text, y_format='{:g}'.format, marks=marks, height=_LOW))
   zeros = _joined(report, 'sparsity', 's2', 'in total')
   if _is_known(zeros):
     layers = dict.fromkeys(key for stage in report.stages for key in stage.curves if key.startswith('sparsity/'))
@@ -100,8 +89,8 @@ def draw_history(report: TrainingReport, reach: tuple[float, float] | None = Non
     names = itertools.chain(['each layer'], itertools.repeat(''))
     own = [_joined(report, layer, 's7', label) for layer, label in zip(layers, names, strict=False)]
     last = [value for value in zeros.y if math.isfinite(value)][-1]
-    told = f'Share of zero weights of {name} by step, ending at {percent(last)}.'
-    charts.append(draw_curves([*own, zeros], 'step', 'zero weights', told, (0.0, 1.0), _share, marks, height=_LOW))
+    text = f'Share of zero weights of {name} by step, ending at {percent(last)}.'
+    charts.append(draw_curves([*own, zeros], 'step', 'zero weights', text, (0.0, 1.0), _share, marks, height=_LOW))
   return tuple(charts)
 
 
@@ -114,9 +103,8 @@ def losses(report: TrainingReport) -> list[Series]:
 def stage_starts(report: TrainingReport) -> list[tuple[float, str]]:
   """Where each stage begins, counted over all of them, and what it was for."""
   starts = itertools.accumulate((max(stage.steps, default=0) for stage in report.stages), initial=0)
-  return [
-    (float(start), stage.technique.replace('_', ' ')) for start, stage in zip(starts, report.stages, strict=False)
-  ]
+  names = [stage.technique.replace('_', ' ') for stage in report.stages]
+  return [(float(start), name) for start, name in zip(starts, names, strict=False)]
 
 
 def draw_weights(report: TrainingReport) -> tuple[Markup, ...]:
@@ -127,12 +115,12 @@ def draw_weights(report: TrainingReport) -> tuple[Markup, ...]:
 def _histogram(layer: ReportedLayer) -> Markup:
   bins = layer.histogram
   shape = '×'.join(f'{size:,}' for size in layer.shape)
-  told = f'{layer.name} {shape}: {percent(layer.sparsity)} zero, {layer.distinct:,} distinct'
+  text = f'{layer.name} {shape}: {percent(layer.sparsity)} zero, {layer.distinct:,} distinct'
   frame = Frame(
     x=horizontal(bins.edges[0], bins.edges[-1]),
     y=vertical(_FEWEST, 2.0 * max(*bins.before, *bins.after, 6), _WEIGHTS, logarithmic=True),
     x_label='weight',
-    y_label=told,
+    y_label=text,
     x_format='{:g}'.format,
     y_format='{:,.0f}'.format,
   )
@@ -146,7 +134,7 @@ def _histogram(layer: ReportedLayer) -> Markup:
   )
   # Down to the axis at both ends.
   filled = [(frame.x.start, frame.y.start), *before, (frame.x.end, frame.y.start)]
-  return picture(WIDTH, _WEIGHTS, told, frame.drawn(), polyline(filled, 'half'), polyline(after, 'curve s0'))
+  return picture(WIDTH, _WEIGHTS, text, frame.drawn(), polyline(filled, 'half'), polyline(after, 'curve s0'))
 
 
 def _joined(report: TrainingReport, curve: str, style: str, name: str = '') -> Series:

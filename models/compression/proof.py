@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,38 +13,16 @@ from configs.errors import FailedError
 from configs.layer_names import OUTPUT_LAYER, hidden_depth
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models import serving
+from models.compression.quantized_model import LEVELS
+from models.compression.records import LayerFacts, WeightHistogram
 from models.compression.techniques import PROMISES
 from models.protocols import Terms
 
 BINS = 64
 """Of a histogram."""
 
-LEVELS = 127
-"""Largest magnitude on the symmetric 8-bit grid; -128 is left out (tfmot's `narrow_range`), so there are 255 values."""
 
-
-@dataclasses.dataclass(frozen=True)
-class LayerFacts:
-  """A kernel in numbers.
-
-  Attributes:
-    shape: [inputs, units], or [categories, width] of an embedding table.
-    parameters: number of weights.
-    nonzero: number of weights that are not exactly zero.
-    sparsity: share of the weights that are exactly zero.
-    distinct: number of distinct values.
-  """
-
-  name: str
-  shape: tuple[int, ...]
-  parameters: int
-  nonzero: int
-  sparsity: float
-  distinct: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Totals:
+class Totals(NamedTuple):
   """Several kernels in numbers.
 
   Attributes:
@@ -72,22 +49,19 @@ class Blocks(NamedTuple):
   strays: int
 
 
-class Histogram(NamedTuple):
-  """Weights of a layer before and after compression, in shared bins.
-
-  Attributes:
-    edges: float64 [bins + 1].
-    before, after: int64 [bins].
-  """
-
-  edges: np.ndarray
-  before: np.ndarray
-  after: np.ndarray
-
-
 def layer_facts(kernels: Mapping[str, np.ndarray]) -> tuple[LayerFacts, ...]:
   """Facts of each kernel, in the order given."""
-  return tuple(_facts(name, kernel) for name, kernel in kernels.items())
+  return tuple(
+    LayerFacts(
+      name=name,
+      shape=kernel.shape,
+      parameters=kernel.size,
+      nonzero=kernel.size - zeros(kernel),
+      sparsity=zeros(kernel) / kernel.size,
+      distinct=len(np.unique(kernel)),
+    )
+    for name, kernel in kernels.items()
+  )
 
 
 def totals(facts: Sequence[LayerFacts]) -> Totals:
@@ -145,22 +119,12 @@ def rounded_to_zero(kernel: np.ndarray) -> int:
   return int((np.abs(kernel) <= np.abs(kernel).max() / LEVELS / 2).sum())
 
 
-def histogram(before: np.ndarray, after: np.ndarray) -> Histogram:
+def histogram(before: np.ndarray, after: np.ndarray) -> WeightHistogram:
   """Counts the weights of a layer before and after in equal bins over the range of both."""
   both = min(before.min(), after.min()), max(before.max(), after.max())
   edges = np.histogram_bin_edges(before, BINS, (float(both[0]), float(both[1])))
-  return Histogram(edges, np.histogram(before, edges)[0], np.histogram(after, edges)[0])
-
-
-def _facts(name: str, kernel: np.ndarray) -> LayerFacts:
-  return LayerFacts(
-    name=name,
-    shape=kernel.shape,
-    parameters=kernel.size,
-    nonzero=kernel.size - zeros(kernel),
-    sparsity=zeros(kernel) / kernel.size,
-    distinct=len(np.unique(kernel)),
-  )
+  counts = [np.histogram(kernel, edges)[0].tolist() for kernel in (before, after)]
+  return WeightHistogram(edges=edges.tolist(), before=counts[0], after=counts[1])
 
 
 _WRAPPER = re.compile(
@@ -187,7 +151,7 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
 
   Args:
     base_dir: the SavedModel of the dense base that it was fine-tuned from.
-    largest_prediction: the largest that the base says on the training split, in the labels' unit; the output's range
+    largest_prediction: the largest of the base on the training split, in the labels' unit; the output's range
       has to reach it.
     terms: for the message.
   Raises: NoEffectError: a promise is not kept; one sentence with recipe, layer, what was promised and what was found.
@@ -243,8 +207,7 @@ def promised_zeros(pruning: Pruning, shape: tuple[int, ...], sparsity: float) ->
     pruning: its structure.
     shape: inputs and units of the kernel.
     sparsity: of the layer at the end.
-  Source: `pruning_impl.Pruning._update_mask`, in the same float32 arithmetic,
-    and `pruning_utils.generate_m_by_n_mask`.
+  Source: `pruning_impl.Pruning._update_mask`, in the same float32 arithmetic, and `pruning_utils.generate_m_by_n_mask`.
   """
   if pruning.two_of_four:
     return shape[1] * (shape[0] // 4 * 2 + max(0, shape[0] % 4 - 2))

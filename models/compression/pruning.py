@@ -56,8 +56,6 @@ def _sums(values: tf.Tensor, down: int, height: int, across: int, width: int) ->
 SPARSITY = 'sparsity'
 """Curve of the share of zeros over all pruned layers; `sparsity/<layer>` is that of one layer."""
 
-_TWO_OF_FOUR = 0.5
-
 
 class Pruner:
   """A model whose smallest weights become zero while it is trained.
@@ -75,14 +73,14 @@ class Pruner:
     Raises: ValueError: an unknown layer, or one that is too narrow for the structure.
     """
     self._wrappers = {
-      name: _wrapped(layer, pruning, _sparsity(pruning, name), steps)
+      name: _wrapped(layer, pruning, steps)
       for name, layer in layers.named_layers(plain, pruning.layers, 'pruning.layers').items()
     }
     self.model = layers.recompose(plain, self._wrappers)
     self.probes = _probes(self._wrappers)
     for wrapper in self._wrappers.values():
       align(wrapper)
-      # tfmot's callback would do it: the wrappers count from -1, and refuse to train before they are told a step.
+      # tfmot's callback would do it: the wrappers count from -1, and refuse to train before they have a step.
       wrapper.pruning_step.assign(0)
 
   def finish(self) -> None:
@@ -92,13 +90,7 @@ class Pruner:
       wrapper.pruning_obj.weight_mask_op()
 
 
-def _sparsity(pruning: Pruning, layer: str) -> float:
-  if pruning.two_of_four:
-    return _TWO_OF_FOUR
-  return pruning.layers[layer] if isinstance(pruning.layers, dict) else pruning.final_sparsity
-
-
-def _wrapped(layer: keras.layers.Layer, pruning: Pruning, sparsity: float, steps: PruningSteps) -> keras.layers.Wrapper:
+def _wrapped(layer: keras.layers.Layer, pruning: Pruning, steps: PruningSteps) -> keras.layers.Wrapper:
   if pruning.block != (1, 1) and 1 in layers.kernel(layer).shape:
     shape = 'x'.join(str(size) for size in layers.kernel(layer).shape)
     raise ValueError(
@@ -107,7 +99,7 @@ def _wrapped(layer: keras.layers.Layer, pruning: Pruning, sparsity: float, steps
     )
   return tfmot.sparsity.keras.prune_low_magnitude(
     layer,
-    pruning_schedule=_schedule(pruning, sparsity, steps),
+    pruning_schedule=_schedule(pruning, pruning.targets([layer.name])[layer.name], steps),
     block_size=pruning.block,
     sparsity_m_by_n=(2, 4) if pruning.two_of_four else None,
   )

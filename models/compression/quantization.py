@@ -74,7 +74,7 @@ class SparsityPreservingClustering(tfmot.clustering.keras.ClusteringAlgorithm):
   """Nearest centroid; the zero centroid is for pruned weights alone, and they have no other.
 
   With tfmot's own look-up a weight that is nearer to zero than to any other centroid becomes zero, so that clustering
-  or its fine-tuning raises the sparsity that was asked for.
+  or its fine-tuning raises the sparsity.
   """
 
   def __init__(self, centroids: tf.Variable, nonzero: tf.Tensor, zero: int) -> None:
@@ -122,35 +122,30 @@ _MASK = 'sparsity_mask'
 """Key of the mask among the variables of tfmot's pruning-preserving quantizer."""
 
 
-class PreservingScheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
-  """tfmot's default 8-bit scheme, with a training of its own for each layer."""
+class _PreservingScheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
+  """tfmot's default 8-bit scheme with another registry."""
 
-  def __init__(self, preserved: Mapping[str, Preserved], quantized_dropouts: Collection[str] = ()) -> None:
-    """Makes the scheme.
+  def __init__(self, registry: tfmot.quantization.keras.QuantizeRegistry) -> None:
+    super().__init__()
+    self._registry = registry
 
-    Args:
-      preserved: by layer name; other layers are quantized freely.
-      quantized_dropouts: names of the dropout layers whose output is quantized
-        because the dense layer ahead of them is not.
-    """
+  def get_quantize_registry(self) -> tfmot.quantization.keras.QuantizeRegistry:
+    return self._registry
+
+
+class _PreservingRegistry(default_8bit_quantize_registry.Default8BitQuantizeRegistry):
+  """tfmot's default 8-bit quantization, with a training of its own for each layer.
+
+  Args:
+    preserved: by layer name; other layers are quantized freely.
+    quantized_dropouts: names of the dropout layers whose output is quantized because the dense layer ahead of them is
+      not.
+  """
+
+  def __init__(self, preserved: Mapping[str, Preserved], quantized_dropouts: Collection[str]) -> None:
     super().__init__()
     self._preserved = preserved
     self._quantized_dropouts = quantized_dropouts
-
-  def get_quantize_registry(self) -> tfmot.quantization.keras.QuantizeRegistry:
-    return _Registry(self._preserved, self._quantized_dropouts)
-
-
-class _Registry(tfmot.quantization.keras.QuantizeRegistry):
-  """Answers tfmot's questions about layers."""
-
-  def __init__(self, preserved: Mapping[str, Preserved], quantized_dropouts: Collection[str]) -> None:
-    self._preserved = preserved
-    self._quantized_dropouts = quantized_dropouts
-    self._default = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme().get_quantize_registry()
-
-  def supports(self, layer: keras.layers.Layer) -> bool:
-    return self._default.supports(layer)
 
   def get_quantize_config(self, layer: keras.layers.Layer) -> tfmot.quantization.keras.QuantizeConfig:
     if layer.name in self._quantized_dropouts:
@@ -177,17 +172,6 @@ def _config(layer: keras.layers.Layer, preserved: Preserved) -> tfmot.quantizati
   elif not preserved.clusters:
     config.weight_quantizer = _ZerosKeptQuantizer()
   return config
-
-
-def set_mask(quantizer_variables: Mapping[str, tf.Variable], kernel: np.ndarray, preserved: Preserved) -> None:
-  """Says which weights of a kernel that is not clustered stay zero: those that are, or none.
-
-  Args:
-    quantizer_variables: of the wrapped layer's kernel.
-    kernel: as the training starts with it.
-    preserved: zeros or not.
-  """
-  quantizer_variables[_MASK].assign(kernel != 0 if preserved.zeros else np.ones_like(kernel))
 
 
 class _ZerosKeptQuantizer(prune_preserve.PrunePreserveDefault8BitWeightsQuantizer):
@@ -235,8 +219,8 @@ class QuantizationAware:
     self._names = quantized_names(plain, quantization)
     self._custom = custom_wrappers(plain, quantization)
     core = layers.dense_core(plain)
-    scheme = PreservingScheme(preserved, _dropouts_ahead(core, self._names))
-    self._core = quantized_core(core, core.layers, self._names, scheme)
+    registry = _PreservingRegistry(preserved, _dropouts_ahead(core, self._names))
+    self._core = quantized_core(core, core.layers, self._names, _PreservingScheme(registry))
     self.model = layers.recompose(plain, {layers.DENSE_CORE: self._core} | self._custom)
     nothing = keras.Sequential([keras.Input(core.input_shape[1:]), keras.layers.Activation('linear')])
     self._front = layers.recompose(plain, {layers.DENSE_CORE: nothing})
@@ -294,7 +278,8 @@ class QuantizationAware:
       # One scale from the custom layer into the core; two would round twice.
       at_least[INPUT] = hull(*custom.values())
     steps = _steps(self.plain, self._names)
-    features = self._front(_inputs(self._front, examples), training=False).numpy()
+    inputs = {name: tf.constant(examples.inputs[name]) for name in self._front.input_names}
+    features = self._front(inputs, training=False).numpy()
     self.ranges = custom | activation_ranges(features, steps, steps[0].name in self._names, at_least)
     assign_ranges(self.model, self.ranges)
 
@@ -305,12 +290,14 @@ class QuantizationAware:
         preserve(layers.kernel(inner), preserved[inner.name])
 
   def _mask(self, preserved: Mapping[str, Preserved]) -> None:
+    """Sets which weights of the kernels that are not clustered stay zero: those that are, or none."""
     for layer in self._core.layers:
       inner = getattr(layer, 'layer', layer)
       what = preserved.get(inner.name, Preserved())
       if inner.name in self._names and not what.clusters:
         ((weight, _, variables),) = layer._weight_vars
-        set_mask(variables, weight.numpy(), what)
+        kernel = weight.numpy()
+        variables[_MASK].assign(kernel != 0 if what.zeros else np.ones_like(kernel))
 
   def _calibrate_custom(self, examples: Examples) -> None:
     for name, wrapper in self._custom.items():
@@ -348,7 +335,3 @@ def _steps(plain: keras.Model, names: Collection[str]) -> list[DenseStep]:
     )
     for layer, after in zip(dense, following, strict=True)
   ]
-
-
-def _inputs(model: keras.Model, examples: Examples) -> dict[str, tf.Tensor]:
-  return {name: tf.constant(examples.inputs[name]) for name in model.input_names}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+import pkgutil
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs
 
 from models.keras_compat import keras
 
@@ -36,44 +36,24 @@ class FixedRangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     return {'low': self._low, 'high': self._high}
 
 
-class ClipQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
+class ClipQuantizeConfig(default_8bit_quantize_configs.NoOpQuantizeConfig):
   """For `models.compression.layers.Clip`: its output range is its limit, whatever the examples are."""
-
-  def get_weights_and_quantizers(
-    self, layer: keras.layers.Layer
-  ) -> list[tuple[tf.Variable, tfmot.quantization.keras.quantizers.Quantizer]]:
-    return []
-
-  def get_activations_and_quantizers(
-    self, layer: keras.layers.Layer
-  ) -> list[tuple[Callable, tfmot.quantization.keras.quantizers.Quantizer]]:
-    return []
-
-  def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[tf.Tensor]) -> None:
-    pass
-
-  def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: list[Callable]) -> None:
-    pass
 
   def get_output_quantizers(self, layer: keras.layers.Layer) -> list[tfmot.quantization.keras.quantizers.Quantizer]:
     return [FixedRangeQuantizer(-layer.limit, layer.limit)]
-
-  def get_config(self) -> dict[str, Any]:
-    return {}
 
 
 def quantize_config(layer: str, path: str) -> tfmot.quantization.keras.QuantizeConfig:
   """Imports and makes the `QuantizeConfig` that a recipe names.
 
   Args:
-    layer: that it is for, as the message tells.
+    layer: that it is for, for the message.
     path: module and class with a dot between them.
   Raises: ValueError: there is no such class, or it is something else.
   """
   where = f'quantization.quantize_configs.{layer}'
-  module, _, name = path.rpartition('.')
   try:
-    found = getattr(importlib.import_module(module), name)
+    found = pkgutil.resolve_name(path)
   except (ImportError, AttributeError, ValueError) as error:
     raise ValueError(f"{where}: can't import '{path}' ({error}).") from None
   if not (isinstance(found, type) and issubclass(found, tfmot.quantization.keras.QuantizeConfig)):

@@ -17,8 +17,8 @@ from models.compression.quantize_configs import quantize_config
 from models.keras_compat import keras
 from models.protocols import E
 
-_LEVELS = 127
-"""Largest integer; -128 is left out, so that the grid is symmetric."""
+LEVELS = 127
+"""Largest magnitude on the symmetric 8-bit grid; -128 is left out (tfmot's `narrow_range`), so there are 255 values."""
 
 
 def largest(kernel: np.ndarray) -> float:
@@ -37,7 +37,7 @@ def on_grid(kernel: np.ndarray) -> np.ndarray:
   Source: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", 2018; TFLite's 8-bit quantization specification for symmetric weights.
   """
-  scale = largest(kernel) / _LEVELS
+  scale = largest(kernel) / LEVELS
   # Adding zero turns -0 into 0: one bit pattern for all zeros.
   return (np.rint(kernel.astype(np.float64) / scale) * scale).astype(np.float32) + np.float32(0)
 
@@ -70,40 +70,25 @@ def assign_output_range(layer: keras.layers.Layer, values: Range) -> None:
 
 
 def assign_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> None:
-  """Sets the output ranges of all quantized layers.
-
-  Args:
-    model: with quantized layers.
-    ranges: by layer name, and under `INPUT` that of the dense core's inputs.
-  """
+  """Sets the output ranges of all quantized layers, by layer name, and of the dense core's inputs, under `INPUT`."""
   dense = ''
   for layer in layers.leaves(model):
     wrapped = getattr(layer, 'layer', layer)
     if isinstance(wrapped, keras.layers.Dense):
       dense = wrapped.name
     if _ends(layer, _OUTPUT):
-      assign_output_range(layer, ranges[_key(layer, dense)])
+      # What a dropout lets through is the output of the dense layer ahead of it.
+      name = dense if isinstance(wrapped, keras.layers.Dropout) else wrapped.name
+      assign_output_range(layer, ranges[INPUT if isinstance(layer, QuantizeLayer) else name])
 
 
-def assign_kernel_ranges(model: keras.Model, ends: Mapping[str, float]) -> None:
-  """Sets the ranges of all quantized kernels.
-
-  Args:
-    model: with quantized layers.
-    ends: largest magnitude by layer name.
-  """
+def _assign_kernel_ranges(model: keras.Model, ends: Mapping[str, float]) -> None:
+  """Sets the ranges of all quantized kernels, by the largest magnitude of each layer's."""
   for layer in layers.leaves(model):
     found = _ends(layer, _KERNEL)
     if found:
       end = ends[layer.layer.name]
       _assign(found, (-end, end))
-
-
-def _key(layer: keras.layers.Layer, dense: str) -> str:
-  if isinstance(layer, QuantizeLayer):
-    return INPUT
-  # What a dropout lets through is the output of the dense layer ahead of it.
-  return dense if isinstance(layer.layer, keras.layers.Dropout) else layer.layer.name
 
 
 def _ends(layer: keras.layers.Layer, pattern: re.Pattern[str]) -> dict[str, tf.Variable]:
@@ -213,7 +198,7 @@ def fill(model: keras.Model, plain: keras.Model, quantization: Quantization, ran
   copy_dense(plain, layers.dense_core(model), quantized_names(plain, quantization))
   assign_ranges(model, ranges)
   dense = layers.dense_layers(plain)
-  assign_kernel_ranges(model, {name: largest(layer.kernel.numpy()) for name, layer in dense.items()})
+  _assign_kernel_ranges(model, {name: largest(layer.kernel.numpy()) for name, layer in dense.items()})
 
 
 def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str]) -> None:
@@ -231,12 +216,6 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
       kernel = layer._weight_vars[0][0] if inner.name in names else inner.kernel
       kernel.assign(dense[inner.name].kernel)
       inner.bias.assign(dense[inner.name].bias)
-
-
-_MOST = 20_000
-"""Examples that a calibration looks at; more of them cost time, and the highest are among these anyway."""
-
-_HIGHEST = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,12 +237,14 @@ class DenseStep:
   quantized: bool
 
 
-def calibration_examples(examples: E, seed: int, most: int = _MOST, highest: int = _HIGHEST) -> E:
+def calibration_examples(examples: E, seed: int, most: int = 20_000, highest: int = 1_000) -> E:
   """Examples to calibrate on: all, or a seeded sample with those of the highest labels in it.
 
   The ends of a range come from few examples, and a range that leaves them out cuts their predictions off.
 
-  Args: highest: how many of them are there for their labels.
+  Args:
+    most: examples of the sample; more of them cost time.
+    highest: how many of them are there for their labels.
   """
   if len(examples) <= most:
     return examples

@@ -52,12 +52,15 @@ class WeightHistogram(RecordPart):
   after: tuple[int, ...]
 
 
-class ReportedLayer(RecordPart):
-  """A kernel or embedding table, read back from the exported file.
+class LayerFacts(RecordPart):
+  """A kernel or embedding table in numbers.
 
   Attributes:
-    target_sparsity: what the recipe asks for; `None` where the layer is not pruned.
-    range: of its quantized output, or `None`.
+    shape: [inputs, units], or [categories, width] of an embedding table.
+    parameters: number of weights.
+    nonzero: number of weights that are not exactly zero.
+    sparsity: share of the weights that are exactly zero.
+    distinct: number of distinct values.
   """
 
   name: str
@@ -66,6 +69,16 @@ class ReportedLayer(RecordPart):
   nonzero: int
   sparsity: float
   distinct: int
+
+
+class ReportedLayer(LayerFacts):
+  """A layer as it was read back from the exported file.
+
+  Attributes:
+    target_sparsity: what the recipe sets; `None` where the layer is not pruned.
+    range: of its quantized output, or `None`.
+  """
+
   target_sparsity: float | None
   range: tuple[float, float] | None
   histogram: WeightHistogram

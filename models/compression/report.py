@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
@@ -27,10 +26,10 @@ from models.compression.records import (
   ReportedStage,
   ReportedTotals,
   TrainingReport,
-  WeightHistogram,
 )
 from models.error_intervals import error_intervals, ratio_interval
 from models.protocols import Examples
+from models.whole_files import write_whole
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
@@ -75,39 +74,31 @@ def training_report(
 
 
 def write_report(report: TrainingReport, directory: str) -> None:
-  """Writes `training_report.json`, `weights.svg` and, where there was a fine-tuning, `training.svg`.
+  """Writes `training_report.json`, `weights.svg` and, where there was a fine-tuning, `training.svg` into a directory.
 
-  Args:
-    report: from `training_report`, or the same read back from its file.
-    directory: made if need be; a bucket is fine.
+  It is made if need be; a bucket is fine.
   """
   tf.io.gfile.makedirs(directory)
-  _write(os.path.join(directory, REPORT), report.to_json())
+  write_whole(os.path.join(directory, REPORT), report.to_json())
   for name, content in draw_report(report).items():
-    _write(os.path.join(directory, name), content)
+    write_whole(os.path.join(directory, name), content)
 
 
 def write_curves(history: TrainingHistory, directory: str, unit: str) -> None:
-  """Writes `history.json` and `loss_curve.svg` into `directory`.
+  """Writes `history.json`, the curves as they are, and `loss_curve.svg`, with a unit on the axis of the RMSE.
 
-  Args:
-    history: of a training; `history.json` gets its curves as they are.
-    directory: where to write; made if need be, a bucket is fine.
-    unit: of the RMSE axis.
+  The directory is made if need be; a bucket is fine.
   """
   tf.io.gfile.makedirs(directory)
-  _write(os.path.join(directory, 'history.json'), json.dumps(history.curves, indent=2))
+  write_whole(os.path.join(directory, 'history.json'), json.dumps(history.curves, indent=2))
   drawn = grid(draw_base(history.curves, unit), 2, 'Training of the dense base')
-  _write(os.path.join(directory, CURVES_PICTURE), standalone(drawn))
+  write_whole(os.path.join(directory, CURVES_PICTURE), standalone(drawn))
 
 
 def write_tensorboard(history: TrainingHistory, directory: str) -> None:
-  """Writes every curve against the step as TensorBoard scalars.
+  """Writes every curve against the step as TensorBoard scalars, into a directory that is made if need be.
 
-  Args:
-    history: of a training; `val_rmse` becomes `eval/rmse`, `val_loss`
-      `eval/loss`, and the others keep their names.
-    directory: where to write; made if need be, a bucket is fine.
+  `val_rmse` becomes `eval/rmse`, `val_loss` `eval/loss`, and the others keep their names.
   """
   names = [name for name in history.curves if name not in ('step', 'epoch')]
   writer = tf.summary.create_file_writer(directory)
@@ -122,12 +113,7 @@ def write_tensorboard(history: TrainingHistory, directory: str) -> None:
 
 
 def write_weight_histograms(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], directory: str) -> None:
-  """Writes TensorBoard histograms of each layer's weights: the dense base at step 0, the compressed at step 1.
-
-  Args:
-    before, after: kernels of the dense base and of the compressed model by layer name.
-    directory: a TensorBoard log folder; made if need be.
-  """
+  """Writes TensorBoard histograms of each layer's kernel: the dense base at step 0, the compressed model at step 1."""
   writer = tf.summary.create_file_writer(directory)
   with writer.as_default():
     for step, kernels in enumerate((before, after)):
@@ -143,12 +129,11 @@ def _stage(stage: Stage) -> ReportedStage:
     technique=stage.technique,
     seconds=stage.history.seconds,
     resumed_from=stage.history.resumed_from,
-    curves={name: tuple(_finite(value) for value in values) for name, values in stage.history.curves.items()},
+    curves={
+      name: tuple(value if math.isfinite(value) else None for value in values)
+      for name, values in stage.history.curves.items()
+    },
   )
-
-
-def _finite(value: float) -> float | None:
-  return value if math.isfinite(value) else None
 
 
 def _layers(
@@ -156,18 +141,15 @@ def _layers(
 ) -> tuple[ReportedLayer, ...]:
   kernels, ranges = serving.kernels(weights), serving.ranges(weights)
   targets = sparsity_targets(recipe.pruning, kernels)
-  layers = []
-  for layer in proof.layer_facts(kernels):
-    histogram = proof.histogram(base[layer.name], kernels[layer.name])
-    layers.append(
-      ReportedLayer(
-        **dataclasses.asdict(layer),
-        target_sparsity=targets.get(layer.name),
-        range=ranges.get(layer.name),
-        histogram=WeightHistogram(**{name: values.tolist() for name, values in histogram._asdict().items()}),
-      )
+  return tuple(
+    ReportedLayer(
+      **dict(layer),
+      target_sparsity=targets.get(layer.name),
+      range=ranges.get(layer.name),
+      histogram=proof.histogram(base[layer.name], kernels[layer.name]),
     )
-  return tuple(layers)
+    for layer in proof.layer_facts(kernels)
+  )
 
 
 def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> ReportedTotals:
@@ -184,8 +166,3 @@ def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> ReportedTotals
     biases=sum(bias.size for bias in serving.biases(weights).values()),
     distinct_weights=proof.totals([layer for layer in found if not limited or layer.name in limited]).distinct,
   )
-
-
-def _write(path: str, content: str) -> None:
-  with tf.io.gfile.GFile(path, 'w') as file:
-    file.write(content)

@@ -6,7 +6,7 @@ Quantization-aware training is none of them: it trains a model of its own, see `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,41 +17,16 @@ from models.compression.pruning import Pruner
 from models.compression.quantization import Preserved
 from models.keras_compat import keras
 
-
-class InPlace(Protocol):
-  """A plain model with wrapped layers."""
-
-  @property
-  def model(self) -> keras.Model:
-    """To train."""
-
-  @property
-  def probes(self) -> Mapping[str, Callable[[], float]]:
-    """What is read after each epoch, a curve each."""
-
-  def finish(self) -> None:
-    """Writes what was trained into the variables that the plain model had."""
-
-
-class Situation(NamedTuple):
-  """Where a technique begins.
-
-  Attributes:
-    preserved: by layer, what earlier techniques reached and this one has to keep.
-    steps: optimizer steps of its fine-tuning.
-    seed: of whatever is random.
-  """
-
-  preserved: Mapping[str, Preserved]
-  steps: int
-  seed: int
-
-
-IN_PLACE: dict[str, Callable[[keras.Model, Any, Situation], InPlace]] = {
-  'pruning': lambda plain, config, situation: Pruner(plain, config, pruning_steps(config, situation.steps)),
-  'clustering': lambda plain, config, situation: Clusterer(plain, config, situation.preserved, situation.seed),
+IN_PLACE: dict[str, Callable[[keras.Model, Any, Mapping[str, Preserved], int, int], Pruner | Clusterer]] = {
+  'pruning': lambda plain, config, preserved, steps, seed: Pruner(plain, config, pruning_steps(config, steps)),
+  'clustering': lambda plain, config, preserved, steps, seed: Clusterer(plain, config, preserved, seed),
 }
-"""By the technique's field of `configs.recipe.Recipe`: wraps a plain model, which has its weights, by the settings."""
+"""By the technique's field of `configs.recipe.Recipe`: wraps a plain model, which has its weights, by the settings.
+
+It also gets, by layer, what earlier techniques reached and this one has to keep; the optimizer steps of its
+fine-tuning; and the seed of whatever is random. The result has the `model` to train, `probes`, which are read at each
+record point, a curve each, and `finish`, which writes what was trained into the variables of the plain model.
+"""
 
 PROMISES: dict[str, Callable[[Any, Sequence[str], Mapping[str, np.ndarray]], Iterator[tuple[str, str, str]]]] = {
   'clustering': clustering.broken_promises,

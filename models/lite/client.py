@@ -9,28 +9,19 @@ from typing import Any
 import numpy as np
 
 from configs.columns import LABEL, RAW_INPUTS, TERMS, TIME
-from models.lite.interpreter import (
-  BATCH,
-  SIGNATURE,
-  AnyFile,
-  LiteFileError,
-  LiteRunner,
-  described,
-  is_column,
-  listed,
-  runtime,
-)
+from models.lite.interpreter import AnyFile, LiteFileError, LiteRunner, described, is_column, listed
 from models.protocols import Terms
 
-__all__ = ['BATCH', 'SIGNATURE', 'LiteFileError', 'LiteModel', 'RideFile', 'runtime']
-
-_INT32 = np.iinfo(np.int32)
+__all__ = ['LiteFileError', 'LiteModel', 'RideFile']
 
 
 class RideFile(AnyFile):
   """The contract of a fare model's file: canonical rides in, their fares out."""
 
   terms = Terms(*TERMS)
+  flat = True
+  integers = 'whole seconds'
+  overflow = 'seconds beyond {} bits; they count from 2009-01-01'
 
   def check_signature(
     self, file: str, inputs: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Mapping[str, Any]]
@@ -53,53 +44,18 @@ class RideFile(AnyFile):
     self, file: str, columns: Mapping[str, np.ndarray], inputs: Mapping[str, np.dtype]
   ) -> dict[str, np.ndarray]:
     """Columns [rides], as many as there are times."""
-    found = {name: _column(file, columns, name, dtype) for name, dtype in inputs.items()}
-    count = len(found[TIME])
-    for name, column in found.items():
-      if len(column) != count:
-        raise LiteFileError(f"Column '{name}' has {len(column)} rides, but '{TIME}' has {count}.")
-    return found
-
-
-def _column(file: str, rides: Mapping[str, np.ndarray], name: str, dtype: np.dtype) -> np.ndarray:
-  if name not in rides:
-    raise LiteFileError(f"{file} needs the column '{name}'; there are: {listed(rides)}.")
-  column = np.asarray(rides[name])
-  whole = dtype.kind == 'i'
-  if column.ndim != 1 or column.dtype.kind not in ('iu' if whole else 'iuf'):
-    wanted = 'whole seconds' if whole else 'numbers'
-    raise LiteFileError(f"Column '{name}' must hold {wanted} [rides], got {column.dtype} {list(column.shape)}.")
-  if whole and column.dtype != dtype and len(column) and not _INT32.min <= column.min() <= column.max() <= _INT32.max:
-    raise LiteFileError(f"Column '{name}' holds seconds beyond 32 bits; they count from 2009-01-01.")
-  return np.ascontiguousarray(column, dtype)
+    return super().columns_of(file, columns, {TIME: inputs[TIME], **inputs})
 
 
 class LiteModel(LiteRunner):
   """A lite file of a fare model, loaded. Not for several threads at once: give each its own.
 
+  `predict` takes the columns [rides] of canonical rides, NaN where missing, and gives their fares: float32 [rides], in
+  the city's currency.
+
   Attributes: inputs: the dtype of each raw column by name: int32 seconds, float32 the rest.
   """
 
   def __init__(self, source: bytes | str | os.PathLike[str], threads: int = 1, default_delegates: bool = True) -> None:
-    """Loads a file.
-
-    Args:
-      source: its path or its content.
-      threads: of the interpreter. Small models are faster with one; large ones gain by more.
-      default_delegates: false leaves out XNNPACK, which LiteRT otherwise uses.
-    Raises:
-      LiteFileError: it can't be read, is no whole TFLite file, has operators that don't run here, or takes or gives
-        other than a ride's columns.
-    """
+    """Loads a file; arguments and errors as `LiteRunner`, and one that takes or gives other than rides is refused."""
     super().__init__(source, threads, default_delegates, RideFile())
-
-  def predict(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Fares of rides, a batch at a time.
-
-    Args:
-      columns: [rides] for each of `inputs`, NaN where missing; others are left alone. Integers of any width serve as
-        seconds, numbers of any width as the rest.
-    Returns: float32 [rides], the city's currency.
-    Raises: LiteFileError: a column is missing or has another type or length, or the model fails on the rides.
-    """
-    return super().predict(columns)

@@ -7,6 +7,7 @@ is cut there once more.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ Inputs = Mapping[str, np.ndarray]
 
 
 class ConversionError(FailedError, ValueError):  # TFX's rewriter takes ValueError alone for a refusal.
-  """A model can't be converted as its scheme says."""
+  """A model can't be converted by its scheme."""
 
 
 def convert_features(
@@ -66,7 +67,7 @@ def convert_model(
 
   Args:
     model: plain, or with 8-bit rounding in its dense core.
-    scheme: says the precision.
+    scheme: has the precision.
     calibration: model inputs [examples, ...] by name, for activation ranges.
     quantization_aware: whether the model brings its ranges along.
     output: name of the predictions.
@@ -89,10 +90,7 @@ def convert_model(
     own = scheme.model_copy(update={'precision': Precision.FLOAT32}) if is_float else scheme
     files.append(_convert_part(part, own, inputs, output, calibrated=False))
     inputs = {_HIDDEN: _run(part, inputs)}
-  file = files[0]
-  for following in files[1:]:
-    file = join(file, following)
-  return file
+  return functools.reduce(join, files)
 
 
 def assemble(features: bytes, model: bytes) -> bytes:
@@ -120,13 +118,11 @@ def _cut(model: keras.Model, float_layers: Sequence[str]) -> Iterator[tuple[kera
 
 
 def _run(part: keras.Model, inputs: Inputs) -> np.ndarray:
-  return np.concatenate([part(batch, training=False).numpy() for batch in _batches(inputs)])
-
-
-def _batches(inputs: Inputs) -> Iterator[dict[str, np.ndarray]]:
-  rows = len(next(iter(inputs.values())))
-  for start in range(0, rows, _ROWS_AT_ONCE):
-    yield {name: column[start : start + _ROWS_AT_ONCE] for name, column in inputs.items()}
+  outputs = []
+  for start in range(0, len(next(iter(inputs.values()))), _ROWS_AT_ONCE):
+    batch = {name: column[start : start + _ROWS_AT_ONCE] for name, column in inputs.items()}
+    outputs.append(part(batch, training=False).numpy())
+  return np.concatenate(outputs)
 
 
 def _equal_batches(inputs: Inputs) -> Iterator[dict[str, np.ndarray]]:
@@ -212,7 +208,7 @@ def _set(
 def calibration_sample(examples: E, calibration: Calibration) -> E:
   """A stated sample, stratified by label, that holds the highest.
 
-  Args: calibration: how many; all of them where it does not say.
+  Args: calibration: how many; all of them where it is not set.
   Returns: The examples in their order. One of each stratum of equally many examples of similar labels, chosen by the
     seed, and `longest` of the highest labels.
   """

@@ -18,7 +18,7 @@ from configs.errors import FailedError
 Converter: TypeAlias = tf.lite.TFLiteConverter
 
 SWITCH = '_experimental_disable_per_channel_quantization_for_dense_layers'
-"""TensorFlow's attribute of a converter; private, and the only way to say so."""
+"""TensorFlow's attribute of a converter; private, and the only way to set it."""
 
 _ALWAYS_PER_TENSOR = (2, 16)
 """The last version known to have no such attribute and one scale per kernel."""
@@ -52,7 +52,7 @@ def configured(converter: Converter, per_channel: bool = False) -> Converter:
   if hasattr(converter, SWITCH):
     setattr(converter, SWITCH, not per_channel)
     return converter
-  # An attribute that nobody reads would be set without an error, so its absence has to be known to be harmless.
+  # An attribute that nothing reads would be set without an error, so its absence has to be known to be harmless.
   version = tuple(int(part) for part in tf.__version__.split('.')[:2])
   if per_channel or version > _ALWAYS_PER_TENSOR:
     raise FailedError(

@@ -12,7 +12,7 @@ written once and shared, which the FlatBuffers format allows and no writer does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -22,7 +22,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 IDENTIFIER = b'TFL3'
 
 _ALIGNMENT = 16
-"""What TFLite's schema asks of buffers, for kernels that load whole vectors."""
+"""What TFLite's schema requires of buffers, for kernels that load whole vectors."""
 
 _SMALL = 64
 """Bytes; a smaller constant is read number by number."""
@@ -45,16 +45,14 @@ def shrink(model: bytes) -> bytes:
   Args: model: a TFLite file with any number of subgraphs.
   Returns: A file with the same operators, weights and signatures; the inputs and outputs of a subgraph are named as its
     signature names them. Names of inner tensors, metadata and descriptions are gone, and so are casts of int32 to int64
-    and straight back, which TFX's Transform asks for.
+    and straight back, which TFX's Transform requires.
   """
   parsed = schema.ModelT.InitFromPackedBuf(model, 0)
   parsed.description = parsed.metadata = parsed.metadataBuffer = None
   _name_as_signed(parsed)
   for subgraph in parsed.subgraphs:
     _skip_round_trips(subgraph, parsed.operatorCodes)
-  constants = _Constants(parsed)
-  constants.renumber(tensor for subgraph in parsed.subgraphs for tensor in subgraph.tensors)
-  parsed.buffers = constants.kept
+  _share_constants(parsed)
   for subgraph in parsed.subgraphs:
     subgraph.name = None
     named = {*_indices(subgraph.inputs), *_indices(subgraph.outputs)}
@@ -116,11 +114,11 @@ def _strip_tensor(tensor: Any, keep_name: bool) -> None:
   if not keep_name:
     tensor.name = None
     tensor.shapeSignature = None
-  # Only tells a scalar that is computed from a shape that is unknown.
+  # It only distinguishes a scalar that is computed from a shape that is unknown.
   tensor.hasRank = tensor.hasRank and not tensor.buffer and (tensor.shape is None or not len(tensor.shape))
   quantization = tensor.quantization
   if quantization is not None:
-    # The range it was calibrated to says nothing that scale and zero point don't.
+    # The range it was calibrated to holds nothing that scale and zero point don't.
     quantization.min = quantization.max = None
     if quantization.scale is None and quantization.details is None:
       tensor.quantization = None
@@ -134,30 +132,17 @@ def _strip_operator(operator: Any) -> None:
     operator.intermediates = None
 
 
-class _Constants:
-  """Constants, each kept once.
-
-  Args: model: parsed.
-  Attributes:
-    kept: the buffers to write, in the order that needs the least padding; the first one is empty, as the format wants
-      it.
-  """
-
-  def __init__(self, model: Any) -> None:
-    contents = [None if buffer.data is None else _content(buffer) for buffer in model.buffers]
-    alignments = _alignments(model)
-    self.kept = [schema.BufferT()]
-    order: dict[bytes | None, int] = {None: 0}
-    for content in _arranged([content for content in dict.fromkeys(contents) if content is not None], alignments):
-      order[content] = len(self.kept)
-      self.kept.append(schema.BufferT())
-      self.kept[-1].data = np.frombuffer(content, np.uint8)
-    self._indices = [order[content] for content in contents]
-
-  def renumber(self, tensors: Iterable[Any]) -> None:
-    """Points tensors to the buffers that are kept."""
-    for tensor in tensors:
-      tensor.buffer = self._indices[tensor.buffer]
+def _share_constants(model: Any) -> None:
+  """Keeps each constant once, in the order that needs the least padding; an empty one is first, as in the format."""
+  contents = [None if buffer.data is None else _content(buffer) for buffer in model.buffers]
+  different = [content for content in dict.fromkeys(contents) if content is not None]
+  arranged = _arranged(different, _alignments(model))
+  order = {content: index for index, content in enumerate([None, *arranged])}
+  model.buffers = [schema.BufferT() for _ in order]
+  for content, buffer in zip(arranged, model.buffers[1:], strict=True):
+    buffer.data = np.frombuffer(content, np.uint8)
+  for tensor in (tensor for subgraph in model.subgraphs for tensor in subgraph.tensors):
+    tensor.buffer = order[contents[tensor.buffer]]
 
 
 def _content(buffer: Any) -> bytes:
@@ -247,15 +232,12 @@ class _SharingBuilder(flatbuffers.Builder):
     alignment = self._alignments.get(content, _ALIGNMENT) if x.dtype == np.uint8 else x.itemsize
     key = ('vector', x.itemsize, content)
     if key not in self._shared:
-      self._shared[key] = self._write(np.ascontiguousarray(x), alignment)
+      super().StartVector(x.itemsize, x.size, alignment)
+      self.head = flatbuffers.number_types.UOffsetTFlags.py_type(self.Head() - len(content))
+      self.Bytes[self.Head() : self.Head() + len(content)] = content
+      self.vectorNumElems = x.size
+      self._shared[key] = super().EndVector()
     return self._shared[key]
-
-  def _write(self, x: np.ndarray, alignment: int) -> int:
-    super().StartVector(x.itemsize, x.size, alignment)
-    self.head = flatbuffers.number_types.UOffsetTFlags.py_type(self.Head() - x.nbytes)
-    self.Bytes[self.Head() : self.Head() + x.nbytes] = x.tobytes(order='C')
-    self.vectorNumElems = x.size
-    return super().EndVector()
 
   def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803
     self._vector = self.Offset(), elemSize
@@ -316,7 +298,8 @@ def _feeds(signature: Any, last: Any, graph: Any, other: Any) -> dict[int, int]:
   feeds = {}
   for wanted in last.inputs:
     if wanted.name not in made:
-      raise ValueError(f"The model wants '{_text(wanted.name)}', but the features yield {_names(made)}.")
+      names = ', '.join(sorted(map(_text, made)))
+      raise ValueError(f"The model wants '{_text(wanted.name)}', but the features yield {names}.")
     feeds[wanted.tensorIndex] = made[wanted.name]
     types = graph.tensors[made[wanted.name]].type, other.tensors[wanted.tensorIndex].type
     if types[0] != types[1]:
@@ -352,10 +335,6 @@ def _operator_code(model: Any, code: Any) -> int:
 
 def _text(name: bytes | str) -> str:
   return name.decode() if isinstance(name, bytes) else name
-
-
-def _names(names: Mapping[Any, int]) -> str:
-  return ', '.join(sorted(_text(name) for name in names))
 
 
 def type_name(value: int) -> str:

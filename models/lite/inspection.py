@@ -11,15 +11,6 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from models.lite.flatbuffer import kind_of, type_name
 
-_DTYPES = {
-  schema.TensorType.FLOAT32: np.float32,
-  schema.TensorType.FLOAT16: np.float16,
-  schema.TensorType.INT8: np.int8,
-  schema.TensorType.INT16: np.int16,
-  schema.TensorType.INT32: np.int32,
-  schema.TensorType.INT64: np.int64,
-}
-
 _PASSED = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.DENSIFY)
 """What stands between a stored constant and the operator that computes with it."""
 
@@ -71,17 +62,12 @@ class LiteFile:
   def weights(self) -> list[LayerFile]:
     """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
 
-    Returns:
-      Tables, then matrices, each in the file's order, so that the dense layers come last. A file keeps no layer
+    Returns: Tables, then matrices, each in the file's order, so that the dense layers come last. A file keeps no layer
       names: each is called by its operator and shape.
     """
     found = []
-    kinds = {
-      'GATHER': (schema.BuiltinOperator.GATHER, 0),
-      'FULLY_CONNECTED': (schema.BuiltinOperator.FULLY_CONNECTED, 1),
-    }
-    for name, (kind, position) in kinds.items():
-      for operator in self._lookups(kind, position):
+    for name, position in (('GATHER', 0), ('FULLY_CONNECTED', 1)):
+      for operator in self._lookups(getattr(schema.BuiltinOperator, name), position):
         rows, columns = self._stored(operator.inputs[position]).shape
         found.append(self._layer(f'{name} {rows} x {columns}', operator, position))
     return found
@@ -91,7 +77,7 @@ class LiteFile:
 
     Args:
       embeddings: the model's tables [categories, width] by layer name; the converter keeps no order among them, so that
-        they are told apart by their shapes and values.
+        they are found by their shapes and values.
       dense: names of the dense layers, first to last; they come last in a file, as the features come first.
     Returns: Embeddings, then dense layers.
     Raises: ValueError: the file has fewer layers.
@@ -158,7 +144,8 @@ class LiteFile:
     assert data is not None
     if tensor.type == schema.TensorType.INT4:
       return _unpacked(data)[: int(np.prod(tensor.shape))]
-    return data.view(_DTYPES[tensor.type])
+    # TFLite's types have NumPy's names.
+    return data.view(type_name(tensor.type))
 
   def _stored(self, index: int) -> Any:
     """The constant behind a tensor: float16 weights and some 8-bit ones pass a DEQUANTIZE first."""

@@ -27,9 +27,18 @@ def listed(names: Iterable[str]) -> str:
 
 
 class AnyFile:
-  """The contract of any file whose inputs are numbers [batch, ...] and whose one output is float32 [batch]."""
+  """The contract of any file whose inputs are numbers [batch, ...] and whose one output is float32 [batch].
+
+  Attributes:
+    flat: whether all inputs are [batch].
+    integers: what columns of integers hold, for messages.
+    overflow: what a column holds that has too large ones.
+  """
 
   terms = Terms()
+  flat = False
+  integers = 'whole numbers'
+  overflow = 'numbers beyond {} bits'
 
   def check_signature(
     self, file: str, inputs: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Mapping[str, Any]]
@@ -59,12 +68,12 @@ class AnyFile:
       raise LiteFileError(f"{file} needs the column '{name}'; there are: {listed(columns)}.")
     column = np.asarray(columns[name])
     whole = dtype.kind == 'i'
-    if not column.ndim or column.dtype.kind not in ('iu' if whole else 'iuf'):
-      wanted = 'whole numbers' if whole else 'numbers'
+    if not column.ndim or (self.flat and column.ndim > 1) or column.dtype.kind not in ('iu' if whole else 'iuf'):
+      wanted = (self.integers if whole else 'numbers') + (f' [{self.terms.examples}]' if self.flat else '')
       raise LiteFileError(f"Column '{name}' must hold {wanted}, got {column.dtype} {list(column.shape)}.")
-    limits = np.iinfo(dtype) if whole else None
+    limits = np.iinfo(dtype) if whole and column.dtype != dtype else None
     if limits and len(column) and not limits.min <= column.min() <= column.max() <= limits.max:
-      raise LiteFileError(f"Column '{name}' holds numbers beyond {limits.bits} bits.")
+      raise LiteFileError(f"Column '{name}' holds {self.overflow.format(limits.bits)}.")
     return np.ascontiguousarray(column, dtype)
 
 
@@ -113,11 +122,9 @@ class LiteRunner:
 
     Args:
       source: its path or its content.
-      threads: of the interpreter. Small models are faster with one; large ones
-        gain by more.
+      threads: of the interpreter. Small models are faster with one; large ones gain by more.
       default_delegates: false leaves out XNNPACK, which LiteRT otherwise uses.
-      contract: what the file has to take and to give; that of any file where
-        it is left out.
+      contract: what the file has to take and to give; that of any file where it is left out.
     Raises: LiteFileError: it can't be read, is no whole TFLite file, has operators that don't run here, or breaks its
       contract.
     """
@@ -127,7 +134,9 @@ class LiteRunner:
     if content[4:8] != _IDENTIFIER:
       raise LiteFileError(f'{self._name} is not a TFLite file.')
     try:
-      self._interpreter = _load(content, threads, default_delegates)
+      interpreter, resolver = runtime()
+      kind = resolver.AUTO if default_delegates else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+      self._interpreter = interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=kind)
       details, self._output = self._signature()
     except (ValueError, RuntimeError) as error:
       raise self._unusable(error) from error
@@ -237,13 +246,7 @@ def _read(path: pathlib.Path) -> bytes:
     raise LiteFileError(f"'{path}' can't be read ({error.strerror or error}).") from error
 
 
-def _load(content: bytes, threads: int, default_delegates: bool) -> Any:
-  interpreter, resolver = runtime()
-  kind = resolver.AUTO if default_delegates else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-  return interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=kind)
-
-
 def _line(error: Exception) -> str:
-  """The first line of what LiteRT says, without the place in its source."""
+  """The first line of LiteRT's message, without the place in its source."""
   lines = str(error).strip().splitlines() or [type(error).__name__]
   return re.sub(r'^\S*tflite/\S+\s*', '', lines[0])[:200]

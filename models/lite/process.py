@@ -31,7 +31,7 @@ _STDERR_BYTES = 1 << 16
 
 
 class LiteCrashError(FailedError):
-  """The process of a lite file ended or hung; `reason` says how, such as `killed by SIGSEGV`."""
+  """The process of a lite file ended or hung; `reason` is how, such as `killed by SIGSEGV`."""
 
   def __init__(self, path: str, reason: str) -> None:
     super().__init__(f"The process that ran '{path}' was lost: {reason}.")
@@ -86,7 +86,7 @@ class LiteProcess:
       LiteCrashError: loading it crashed or hung.
     """
     self._errors = tempfile.TemporaryFile()
-    # From this folder, `models` is this package and none that lies where the caller stands.
+    # From this folder, `models` is this package and none in the caller's own.
     self._process = subprocess.Popen(
       [sys.executable, '-m', worker.__name__, *self._arguments],
       cwd=_ROOT,
@@ -119,7 +119,7 @@ class LiteProcess:
       LiteFileError: the examples don't fit the file.
       LiteCrashError: the process crashed, was killed, or hung.
     """
-    return self._ask(worker.PREDICT, columns)
+    return self._request(worker.PREDICT, columns)
 
   def time(self, columns: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
     """Latency of one batch, whose inputs are set once.
@@ -130,7 +130,7 @@ class LiteProcess:
     Returns: float64 [calls], microseconds of each run, without input and output.
     Raises: As `predict`.
     """
-    return self._ask(worker.TIME_CALLS, columns, calls)
+    return self._request(worker.TIME_CALLS, columns, calls)
 
   @property
   def pid(self) -> int:
@@ -138,12 +138,7 @@ class LiteProcess:
     assert self._process is not None
     return self._process.pid
 
-  @property
-  def delegates(self) -> int:
-    """How many parts of the model a delegate took over."""
-    return self.operators.get('DELEGATE', 0)
-
-  def _ask(self, action: str, columns: Mapping[str, np.ndarray], calls: int = 0) -> np.ndarray:
+  def _request(self, action: str, columns: Mapping[str, np.ndarray], calls: int = 0) -> np.ndarray:
     if self._process is None:
       raise RuntimeError('Use LiteProcess with `with`; no process runs.')
     if self._crash is not None:
@@ -191,17 +186,16 @@ class LiteProcess:
     if late:
       return LiteCrashError(self._path, f'it gave no answer within {self._timeout:g} s and was stopped')
     reason = f'killed by {_signal_name(-code)}' if code < 0 else f'it ended with exit code {code}'
-    said = self._last_words()
-    return LiteCrashError(self._path, f'{reason} ({said})' if said else reason)
+    message = self._last_error()
+    return LiteCrashError(self._path, f'{reason} ({message})' if message else reason)
 
-  def _last_words(self) -> str:
+  def _last_error(self) -> str:
     """The last line on its standard error that is no mere information."""
     assert self._errors is not None
     size = self._errors.seek(0, os.SEEK_END)
     self._errors.seek(max(0, size - _STDERR_BYTES))
     lines = self._errors.read().decode('utf-8', 'replace').strip().splitlines()
-    told = [line.strip() for line in lines if not line.startswith('INFO:')]
-    return told[-1][:300] if told else ''
+    return next((line.strip()[:300] for line in reversed(lines) if not line.startswith('INFO:')), '')
 
   def _end(self, patience: float) -> int:
     """Ends the process, by force after some seconds or at once, and reaps it; returns its exit code."""

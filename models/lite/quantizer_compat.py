@@ -1,7 +1,7 @@
 """The one place that knows which quantizer of Google's is installed, and under which names.
 
-`litert-quantizer` was `ai-edge-quantizer` until 0.10, with the same API. Both are asked by the recipe names that both
-have; `dynamic_wi4_afp32` of older ones is an alias of `dynamic_wi4c_afp32`, which says that each unit has a scale.
+`litert-quantizer` was `ai-edge-quantizer` until 0.10, with the same API. Used are the recipe names that both have;
+`dynamic_wi4_afp32` of older ones is an alias of `dynamic_wi4c_afp32`, in which each unit has a scale.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import ModuleType
 from configs.errors import FailedError
 
 _PACKAGES = ('litert_quantizer', 'ai_edge_quantizer')
-"""The new name first: where both are installed, the old one is what nobody fixes any more."""
+"""The new name first: where both are installed, the old one is not maintained any more."""
 
 
 class QuantizerMissingError(FailedError):
@@ -27,7 +27,7 @@ def quantize(content: bytes, recipe: str) -> bytes:
   Args:
     content: of the file, its tensors with their names.
     recipe: its own, by name.
-  Raises: QuantizerMissingError: it is not installed; says what the import said.
+  Raises: QuantizerMissingError: it is not installed; with the reason of the import.
   """
   package = _package()
   quantizer, recipes = (importlib.import_module(f'{package.__name__}.{name}') for name in ('quantizer', 'recipe'))

@@ -1,4 +1,4 @@
-"""Lite files of fare models: what `models.lite` asks of an implementation, for rides."""
+"""Lite files of fare models: the protocols of `models.lite`, implemented for rides."""
 
 from __future__ import annotations
 
@@ -14,17 +14,10 @@ from models.lite.variants import Variants
 from models.rides import read_raw_rides, read_rides
 from models.serving import raw_tensor_specs
 from models.settings import Settings
-from transforms.catalogue import categoricals
 
 
 class RideInputs:
-  """Canonical rides as a file takes them; see `models.protocols.RawInputs`.
-
-  Attributes:
-    contract: of the file.
-    output: name of the fares.
-  Args: dataset: names the raw columns.
-  """
+  """Canonical rides, with the columns of a dataset, as a file takes them; see `models.protocols.RawInputs`."""
 
   contract = RideFile()
   output = LABEL
@@ -53,10 +46,8 @@ def ride_variants(
     held_out: files of raw examples, the eval split.
   """
   graph = tft.TFTransformOutput(transform_graph)
-  spec = graph.transformed_feature_spec()
-  # A reduction may have taken some of them.
-  embedded = [feature.name for feature in categoricals(settings.dataset, settings.features) if feature.name in spec]
-  rides = read_rides(training, spec, embedded)
+  embedded = [feature.name for feature in settings.categoricals]
+  rides = read_rides(training, graph.transformed_feature_spec(), embedded)
   return Variants(
     builder(settings, rides, 0.0),
     RideInputs(settings.dataset),

@@ -24,7 +24,7 @@ _BATCHES = (1, 7)
 """Besides all examples at once."""
 
 _SATURATED = 0.005
-"""Largest share of examples whose prediction may stick to the largest that the file can say."""
+"""Largest share of examples whose prediction may stick to the largest that the file can give."""
 
 
 class ValidationError(FailedError, ValueError):  # TFX's rewriter takes ValueError alone for a refusal.
@@ -124,7 +124,7 @@ def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
 
 
 def _check_values(layer: LayerFile, promise: Promise) -> None:
-  # TFLite's sparse 8-bit kernel reads the first scale alone, and says nothing.
+  # TFLite's sparse 8-bit kernel reads the first scale alone, without an error.
   if layer.sparse and len(layer.scales) > 1:
     raise ValidationError(
       f"Layer '{layer.name}' is encoded sparsely with {len(layer.scales)} scales, of which TFLite's kernel reads one."
@@ -181,7 +181,7 @@ def _compare(found: np.ndarray, predictions: np.ndarray, scheme: Scheme, terms: 
   if stuck.mean() > _SATURATED:
     raise ValidationError(
       f'The output saturates: {stuck.mean():.1%} of the {terms.examples} get {found.max():.2f}, where the float model '
-      'says more.'
+      'gives more.'
     )
   difference = float(root_mean_square(found.astype(np.float64) - predictions))
   difference /= max(float(np.std(predictions)), 1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -25,10 +26,11 @@ from models.recipe_training import start_from
 from models.training import predict_inputs
 
 
+@dataclasses.dataclass(frozen=True)
 class Variants:
   """Converts and validates, for models of one Transform graph.
 
-  Args:
+  Attributes:
     build: makes the models.
     raw: what the files take.
     transform: the fitted Transform graph, as a layer.
@@ -36,25 +38,17 @@ class Variants:
     held_out: raw examples of the eval split, for validation.
   """
 
-  def __init__(
-    self,
-    build: Build,
-    raw: RawInputs,
-    transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]],
-    training: Examples,
-    held_out: RawExamples,
-  ) -> None:
-    self._build = build
-    self._raw = raw
-    self._transform = transform
-    self._training = training
-    self._held_out = held_out
-    self._models: dict[str, tuple[keras.Model, keras.Model]] = {}
+  build: Build
+  raw: RawInputs
+  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+  training: Examples
+  held_out: RawExamples
+  _models: dict[str, tuple[keras.Model, keras.Model]] = dataclasses.field(default_factory=dict, init=False)
 
   @functools.cached_property
   def features(self) -> bytes:
     """The part that all files have in common."""
-    return convert_features(self._transform, self._build(), self._raw)
+    return convert_features(self.transform, self.build(), self.raw)
 
   def write(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> bytes:
     """A whole file.
@@ -66,8 +60,8 @@ class Variants:
     """
     aware = is_aware(scheme, recipe)
     model = self._model(recipe, saved_model)[aware]
-    calibration = calibration_sample(self._training, scheme.calibration).inputs
-    return assemble(self.features, convert_model(model, scheme, calibration, aware, self._raw.output))
+    calibration = calibration_sample(self.training, scheme.calibration).inputs
+    return assemble(self.features, convert_model(model, scheme, calibration, aware, self.raw.output))
 
   def check(self, content: bytes, recipe: Recipe, scheme: Scheme, saved_model: str) -> tuple[list[LayerFile], float]:
     """Validates a file; see `models.lite.validation.validate`."""
@@ -81,13 +75,13 @@ class Variants:
     ordered = {name: kernels[name] for name in sorted(kernels, key=lambda name: name in dense)}
     promise = Promise(scheme=scheme, recipe=recipe, kernels=ordered, quantized=quantized)
     predictions = predict_inputs(trained if is_aware(scheme, recipe) else plain, self._eval)
-    return validate(content, promise, self._held_out, predictions, self._raw.contract)
+    return validate(content, promise, self.held_out, predictions, self.raw.contract)
 
   def calibrated_on(self, recipe: Recipe, scheme: Scheme) -> int | None:
     """How many examples gave the ranges; None where there are none, or training gave them."""
     if not scheme.precision.is_calibrated or is_aware(scheme, recipe):
       return None
-    return len(calibration_sample(self._training, scheme.calibration))
+    return len(calibration_sample(self.training, scheme.calibration))
 
   def digest(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> str:
     """What a variant's bytes depend on."""
@@ -102,22 +96,22 @@ class Variants:
 
   @functools.cached_property
   def _training_digest(self) -> bytes:
-    digest = hashlib.sha256(self._training.labels.tobytes())
-    for column in self._training.inputs.values():
+    digest = hashlib.sha256(self.training.labels.tobytes())
+    for column in self.training.inputs.values():
       digest.update(np.ascontiguousarray(column).tobytes())
     return digest.digest()
 
   @functools.cached_property
   def _eval(self) -> dict[str, np.ndarray]:
     """The eval split's features, by the graph that the files were made of."""
-    columns = {name: tf.constant(column) for name, column in self._held_out.columns.items()}
-    made = self._transform(self._raw.for_graph(columns))
-    return {name: made[name].numpy() for name in self._build().input_names}
+    columns = {name: tf.constant(column) for name, column in self.held_out.columns.items()}
+    made = self.transform(self.raw.for_graph(columns))
+    return {name: made[name].numpy() for name in self.build().input_names}
 
   def _model(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:
     """The plain model of a recipe, and what its training computed with."""
     if saved_model not in self._models:
-      plain = self._build()
+      plain = self.build()
       start_from(plain, saved_model)
       trained = plain
       if recipe.quantization:

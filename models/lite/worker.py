@@ -6,10 +6,10 @@ It reads requests on standard input and answers them in turn, until the input en
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import pathlib
+import pkgutil
 import re
 import resource
 import struct
@@ -21,7 +21,6 @@ from typing import IO
 import numpy as np
 
 from models.lite.interpreter import LiteFileError, LiteRunner, runtime
-from models.protocols import FileContract
 
 _LENGTH = struct.Struct('<Q')
 
@@ -69,28 +68,22 @@ def main(arguments: list[str]) -> None:
   # Whatever a library prints must not end up between the answers.
   os.dup2(2, 1)
   runtime()  # The library's own memory is not the file's.
-  memory = _Memory()
+  before = _reset_peak()
   try:
     path, threads, delegates, contract = arguments
-    model = LiteRunner(path, int(threads), delegates == '1', _contract(contract))
+    model = LiteRunner(path, int(threads), delegates == '1', pkgutil.resolve_name(contract)())
   except LiteFileError as error:
     write_message(answers, {REFUSAL: np.array(str(error))})
     return
   operators = model.operators()
   names, counts = np.array([*operators], np.str_), np.array([*operators.values()], np.int64)
-  write_message(answers, {OPERATORS: names, COUNTS: counts, PEAK: np.array(memory.peak())})
+  write_message(answers, {OPERATORS: names, COUNTS: counts, PEAK: np.array(_peak() - before)})
   while (request := read_message(requests)) is not None:
     try:
       answer = {RESULT: _answer(model, request)}
     except LiteFileError as error:
       answer = {REFUSAL: np.array(str(error))}
-    write_message(answers, answer | {PEAK: np.array(memory.peak())})
-
-
-def _contract(path: str) -> FileContract:
-  module, _, name = path.rpartition('.')
-  contract: FileContract = getattr(importlib.import_module(module), name)()
-  return contract
+    write_message(answers, answer | {PEAK: np.array(_peak() - before)})
 
 
 def _answer(model: LiteRunner, request: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -113,22 +106,15 @@ def _microseconds(model: LiteRunner, columns: Mapping[str, np.ndarray], calls: i
   return elapsed / 1000
 
 
-class _Memory:
-  """How far the peak of this process's memory has risen since."""
-
-  def __init__(self) -> None:
-    with contextlib.suppress(OSError):
-      # Linux then counts the peak anew from what is there now, without what the imports took for a moment.
-      pathlib.Path('/proc/self/clear_refs').write_text('5')
-    self._before = _peak_resident()
-
-  def peak(self) -> int:
-    """Bytes."""
-    return _peak_resident() - self._before
+def _reset_peak() -> int:
+  """Makes Linux count the peak anew from what is there now, without what the imports took for a moment; that, bytes."""
+  with contextlib.suppress(OSError):
+    pathlib.Path('/proc/self/clear_refs').write_text('5')
+  return _peak()
 
 
-def _peak_resident() -> int:
-  """Bytes; VmHWM, as `ru_maxrss` of a fresh process starts with what its parent had."""
+def _peak() -> int:
+  """Most resident memory so far, bytes; VmHWM, as `ru_maxrss` of a fresh process starts with what its parent had."""
   try:
     status = pathlib.Path('/proc/self/status').read_text()
   except OSError:

@@ -15,61 +15,33 @@ from configs.reduction import Reduction
 from models.charts import grid, standalone
 from models.reduction import plots
 from models.reduction.mappings import Affine, Factors, MappingKind, Selection, clipped
-from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, RecordedDecision, RecordedFindings, ReductionDetails
+from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, Decision, RecordedFindings, ReductionDetails
 from models.rides import Rides
+from models.whole_files import write_whole
 from transforms import names as transforms_names
 
 
-@dataclasses.dataclass(frozen=True)
-class Decision:
-  """What a selection did with a feature.
-
-  Attributes:
-    score: in the unit of the method; higher is kept. NaN for a constant one.
-    reason: a phrase, such as '0.41 nats, rank 3 of 44'.
-  """
-
-  name: str
-  score: float
-  kept: bool
-  reason: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Findings:
+class Findings(RecordedFindings, arbitrary_types_allowed=True):
   """What is shown of a reduction; arrays are float64.
 
   Attributes:
-    read: training rides that there were.
-    fitted_on: training rides that it was fitted on.
-    notes: sentences on what a person should know.
-    explained: [m], by component the share of the variance that it adds: all that a pca or svd could have had, where
-      others tell of those chosen. Of all features, by the best linear reconstruction from the components.
+    explained: [m], by component the share of the variance that it adds: all that a pca or svd could have had, for the
+      others those of the chosen ones. Of all features, by the best linear reconstruction from the components.
     loadings: [n, k], correlation of each feature with each component; 0 for a constant feature.
     unexplained: [n], by feature the share of its variance that a linear reconstruction from the components misses; 0
       for a constant one.
-    lost: share of the whole variance that it misses.
-    error: root mean square of what a ride's vector differs by from its reconstruction, in standard deviations. The
-      method's own reconstruction for nmf, the best linear one for the others.
     points: [rides, 2], the first two components of a sample, as scikit-learn has them; one column where there is one
       component.
     fares: [rides] of that sample.
     decisions: by feature; empty for a projection.
-    figures: further numbers by name, such as an error of the solver.
   """
 
-  read: int
-  fitted_on: int
-  notes: tuple[str, ...]
   explained: np.ndarray
   loadings: np.ndarray
   unexplained: np.ndarray
-  lost: float
-  error: float
   points: np.ndarray
   fares: np.ndarray
   decisions: tuple[Decision, ...] = ()
-  figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +51,8 @@ class Fitted:
   Attributes:
     names: of the full vector's features, [n].
     outputs: names of what is left, [k].
-    clip: the full vector is clipped to this many standard deviations before a
-      projection; `None` leaves it as it is. A selection does not clip.
+    clip: the full vector is clipped to this many standard deviations before a projection; `None` leaves it as it is. A
+      selection does not clip.
     mapping: from the full vector to scikit-learn's own output.
     mean: float64 [k], of that output over the training rides; 0 for a selection.
     scale: float64 [k], what it is multiplied with after that; 1 for a selection.
@@ -138,17 +110,15 @@ def save(fitted: Fitted, directory: str) -> None:
   gfile.makedirs(directory)
   content = io.BytesIO()
   np.savez_compressed(content, **_arrays(fitted))
-  with gfile.GFile(os.path.join(directory, ARRAYS_FILE), 'wb') as file:
-    file.write(content.getvalue())
-  with gfile.GFile(os.path.join(directory, DETAILS_FILE), 'w') as file:
-    file.write(details_of(fitted).to_json() + '\n')
+  write_whole(os.path.join(directory, ARRAYS_FILE), content.getvalue())
+  write_whole(os.path.join(directory, DETAILS_FILE), details_of(fitted).to_json() + '\n')
 
 
 def save_pictures(fitted: Fitted, directory: str, currency: str) -> None:
   """Writes what there is to see of a reduction, SVG files, into `directory`, which is there; `currency` is of fares."""
   for name, drawn in plots.draw(details_of(fitted), _arrays(fitted), currency).items():
-    with gfile.GFile(os.path.join(directory, name), 'w') as file:
-      file.write(standalone(grid([drawn], 1, f'{fitted.reduction.method.value}: {plots.TITLES[name]}')))
+    title = f'{fitted.reduction.method.value}: {plots.TITLES[name]}'
+    write_whole(os.path.join(directory, name), standalone(grid([drawn], 1, title)))
 
 
 def load(directory: str) -> Fitted:
@@ -170,24 +140,16 @@ def load(directory: str) -> Fitted:
     findings=Findings(
       **dict(details.findings),
       **{name: arrays[name] for name in _FINDINGS},
-      decisions=tuple(
-        Decision(one.name, float('nan') if one.score is None else one.score, one.kept, one.reason)
-        for one in details.decisions
-      ),
+      decisions=details.decisions,
     ),
   )
 
 
 def _arrays(fitted: Fitted) -> dict[str, Any]:
-  mapping = fitted.mapping
   found = {'mean': fitted.mean, 'scale': fitted.scale}
   found |= {name: getattr(fitted.findings, name) for name in _FINDINGS}
-  if isinstance(mapping, Selection):
-    return found | {'kept': mapping.kept}
-  if isinstance(mapping, Factors):
-    return found | {'lowest': mapping.lowest, 'factors': mapping.factors}
-  tables = {_TABLE + name: table for name, table in mapping.tables.items()}
-  return found | {'center': mapping.center, 'weights': mapping.weights} | tables
+  found |= {name: value for name, value in vars(fitted.mapping).items() if isinstance(value, np.ndarray)}
+  return found | {_TABLE + name: table for name, table in getattr(fitted.mapping, 'tables', {}).items()}
 
 
 def details_of(fitted: Fitted) -> ReductionDetails:
@@ -207,12 +169,9 @@ def details_of(fitted: Fitted) -> ReductionDetails:
     names=fitted.names,
     outputs=fitted.outputs,
     clip=fitted.clip,
+    # JSON has no NaN.
     decisions=tuple(
-      # JSON has no NaN.
-      RecordedDecision(
-        name=one.name, score=one.score if np.isfinite(one.score) else None, kept=one.kept, reason=one.reason
-      )
-      for one in findings.decisions
+      one.model_copy(update={'score': None if one.score != one.score else one.score}) for one in findings.decisions
     ),
     findings=RecordedFindings(**{name: getattr(findings, name) for name in RecordedFindings.model_fields}),
   )

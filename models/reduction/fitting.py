@@ -1,4 +1,4 @@
-"""Fits a reduction on training rides, and tells what it keeps of the features and what it loses."""
+"""Fits a reduction on training rides, and measures what it keeps of the features and what it loses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from configs.base import shortened
 from configs.reduction import Reduction
 from models.error_intervals import root_mean_square
-from models.reduction.fitted import Decision, Findings, Fitted
+from models.reduction.fitted import Findings, Fitted
 from models.reduction.mappings import Affine, Factors, MappingKind, Matrix, ReductionError, Selection, Solver, clipped
 from models.reduction.projections import Basis, project
+from models.reduction.records import Decision
 from models.reduction.selections import select
 
 _POINTS = 2000
@@ -19,7 +20,7 @@ _CONVERGED = 5000
 """Steps after which the solver's own error is below that of float64 for any factors that were seen."""
 
 
-def observe(
+def _observe(
   matrix: Matrix,
   mapping: MappingKind,
   components: np.ndarray,
@@ -33,7 +34,7 @@ def observe(
 
   Args:
     components: float64 [rides, k], what it makes of them.
-    spectrum: shares of the variance that the method itself tells.
+    spectrum: shares of the variance as the method itself has them.
   """
   centered = matrix.numeric - matrix.numeric.mean(axis=0)
   variance = (centered**2).sum(axis=0)
@@ -109,7 +110,9 @@ def fit(
   Raises: ReductionError: the rides don't allow it, such as fewer of them than components.
   """
   total = len(fares) if read is None else read
-  rows = _sample(len(fares), reduction)
+  rows: np.ndarray | slice = slice(None)
+  if len(fares) > reduction.sample:
+    rows = np.sort(np.random.default_rng(reduction.seed).choice(len(fares), reduction.sample, replace=False))
   taken = sizes if reduction.takes_categoricals and sizes else {}
   matrix = Matrix(
     names=tuple(names),
@@ -123,32 +126,27 @@ def fit(
   if matrix.constant:
     notes.append(f'Constant in the training rides, so without effect: {shortened(matrix.constant, _SHOWN_NAMES)}.')
   decisions: tuple[Decision, ...] = ()
+  outputs: tuple[str, ...] = ()
+  spectrum: np.ndarray | None = None
   mapping: MappingKind
-  spectrum = None
   if reduction.method.is_selection:
     decisions = select(reduction, matrix)
     mapping = Selection(np.flatnonzero([decision.kept for decision in decisions]))
-    if not mapping.width:
-      raise ReductionError(
-        f'No feature reaches reduction.threshold {reduction.least:g}; the best one, '
-        f'{max(decisions, key=lambda found: found.score).name}, has {max(found.score for found in decisions):.3g}.'
-      )
     outputs = tuple(decision.name for decision in decisions if decision.kept)
+    if not outputs:
+      best = max(decisions, key=lambda found: np.nan_to_num(found.score or 0.0, nan=-np.inf))
+      raise ReductionError(
+        f'No feature reaches reduction.threshold {reduction.least:g}; the best one, {best.name}, has {best.score:.3g}.'
+      )
   else:
     found = project(reduction, matrix, basis)
     mapping, spectrum = found.mapping, found.spectrum
     notes += found.notes
-    outputs = tuple(f'{reduction.method.value}_{number}' for number in range(mapping.width))
   components = mapping.raw(matrix.numeric, matrix.categories)
+  outputs = outputs or tuple(f'{reduction.method.value}_{number}' for number in range(components.shape[1]))
   mean, scale = _standardization(reduction, mapping, components, basis)
-  findings = observe(matrix, mapping, components, spectrum, total, notes, decisions, reduction.seed)
+  findings = _observe(matrix, mapping, components, spectrum, total, notes, decisions, reduction.seed)
   return Fitted(reduction, matrix.names, outputs, clip, mapping, mean, scale, findings)
-
-
-def _sample(rides: int, reduction: Reduction) -> np.ndarray | slice:
-  if rides <= reduction.sample:
-    return slice(None)
-  return np.sort(np.random.default_rng(reduction.seed).choice(rides, reduction.sample, replace=False))
 
 
 def _check(reduction: Reduction, matrix: Matrix) -> None:
@@ -189,13 +187,14 @@ def _standardization(
   reduction: Reduction, mapping: MappingKind, components: np.ndarray, basis: Basis | None
 ) -> tuple[np.ndarray, np.ndarray]:
   """Mean and scale that give the model inputs of mean 0, and unit variance or, without whitening, that of the first."""
+  width = components.shape[1]
   if isinstance(mapping, Selection):
-    return np.zeros(mapping.width), np.ones(mapping.width)
+    return np.zeros(width), np.ones(width)
   mean, spread = components.mean(axis=0), components.std(axis=0)
   if basis is not None and isinstance(mapping, Affine):
     # Exact ones over all rides, where the rides at hand are a sample.
-    mean, spread = np.zeros(mapping.width), np.sqrt(basis.variances[: mapping.width])
-    spread = np.ones(mapping.width) if reduction.whiten else spread
+    mean = np.zeros(width)
+    spread = np.ones(width) if reduction.whiten else np.sqrt(basis.variances[:width])
   if not reduction.whiten:
     spread = np.full_like(spread, spread[0])
   scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0)

@@ -22,7 +22,7 @@ from transforms.preprocessing import compose
 def apply_in_graph(fitted: Fitted, numeric: tf.Tensor, categories: Mapping[str, tf.Tensor]) -> tf.Tensor:
   """What `Fitted.apply` computes, for a projection. A mapper: no full pass.
 
-  A selection has nothing to compute: its features are made alone, see `models.reduction.in_graph`.
+  A selection has nothing to compute: its features are made alone, see `ReducedFeatures`.
 
   Args:
     fitted: a projection.
@@ -81,21 +81,15 @@ class ReducedFeatures:
   def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What `transforms.preprocessing.compose` yields, with the reduced vector as `numeric`.
 
-    Of a selection only the kept features are made. Categorical columns that are
-    part of a projection are not among the outputs.
+    Of a selection only the kept features are made. Categorical columns that are part of a projection are not among the
+    outputs.
     """
-    mapping = self.fitted.mapping
+    mapping, constants, keep = self.fitted.mapping, self.constants, None
     if isinstance(mapping, Selection):
-      constants = dataclasses.replace(
-        self.constants, mean=self.constants.mean[mapping.kept], scale=self.constants.scale[mapping.kept]
-      )
-      return self._composed(inputs, constants, keep=frozenset(self.fitted.outputs))
-    outputs = self._composed(inputs, self.constants, keep=None)
-    outputs[names.NUMERIC] = apply_in_graph(self.fitted, outputs[names.NUMERIC], outputs)
-    return {name: column for name, column in outputs.items() if name not in self.fitted.taken}
-
-  def _composed(
-    self, inputs: Mapping[str, tf.Tensor], constants: Constants, keep: frozenset[str] | None
-  ) -> dict[str, tf.Tensor]:
+      constants = dataclasses.replace(constants, mean=constants.mean[mapping.kept], scale=constants.scale[mapping.kept])
+      keep = frozenset(self.fitted.outputs)
     engineered = engineer(inputs, self.dataset, self.features, keep)
-    return compose(inputs, engineered, self.dataset, self.features, self.slices, constants)
+    outputs = compose(inputs, engineered, self.dataset, self.features, self.slices, constants)
+    if not isinstance(mapping, Selection):
+      outputs[names.NUMERIC] = apply_in_graph(self.fitted, outputs[names.NUMERIC], outputs)
+    return {name: column for name, column in outputs.items() if name not in self.fitted.taken}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +26,8 @@ _RIDGE = 1e-6
 class Solver(NamedTuple):
   """Projected gradient with constant momentum, for normalized factors.
 
-  One step makes of the last two states `x`, `y` and the projections `b` onto
-  the factors the next state `relu([x, y, b] @ step)`.
+  One step makes of the last two states `x`, `y` and the projections `b` onto the factors the next state
+  `relu([x, y, b] @ step)`.
 
   Attributes:
     project: float64 [n, k], from the non-negative vector to `b`.
@@ -75,14 +75,8 @@ class Selection:
 
   kept: np.ndarray
 
-  @property
-  def width(self) -> int:
-    """Number of outputs."""
-    return len(self.kept)
-
   def raw(self, numeric: np.ndarray, categories: Mapping[str, np.ndarray]) -> np.ndarray:
     """Float [rides, n] to [rides, k]."""
-    del categories
     return np.asarray(numeric[:, self.kept])
 
 
@@ -93,18 +87,13 @@ class Affine:
   Attributes:
     center: float64 [n], what is subtracted first.
     weights: float64 [n, k].
-    tables: by categorical column, float64 [size, k]: the row of a ride's value
-      is added. It is what the weights of its one-hot columns would add.
+    tables: by categorical column, float64 [size, k]: the row of a ride's value is added. It is what the weights of its
+      one-hot columns would add.
   """
 
   center: np.ndarray
   weights: np.ndarray
   tables: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-
-  @property
-  def width(self) -> int:
-    """Number of outputs."""
-    return int(self.weights.shape[1])
 
   def raw(self, numeric: np.ndarray, categories: Mapping[str, np.ndarray]) -> np.ndarray:
     """Float [rides, n] to float64 [rides, k], equal to scikit-learn's `transform`."""
@@ -127,14 +116,8 @@ class Factors:
   factors: np.ndarray
   iterations: int
 
-  @property
-  def width(self) -> int:
-    """Number of outputs."""
-    return len(self.factors)
-
   def raw(self, numeric: np.ndarray, categories: Mapping[str, np.ndarray]) -> np.ndarray:
     """Float [rides, n] to float64 [rides, k], near scikit-learn's `transform`; see `Solver`."""
-    del categories
     return Solver.of(self.factors, self.iterations).solve(self.shifted(numeric))
 
   def shifted(self, numeric: np.ndarray) -> np.ndarray:
@@ -177,7 +160,14 @@ class Matrix:
 
   def whole(self) -> np.ndarray | sparse.csr_matrix:
     """Numeric columns, then one one-hot column per value of each category: [rides, n + sum of sizes]."""
-    return joined(self.numeric, self.categories, self.sizes) if self.sizes else self.numeric
+    if not self.sizes:
+      return self.numeric
+    rows, ones = np.arange(len(self)), np.ones(len(self))
+    one_hot = [
+      sparse.csr_matrix((ones, (rows, self.categories[name])), shape=(len(self), size))
+      for name, size in self.sizes.items()
+    ]
+    return sparse.hstack([sparse.csr_matrix(self.numeric), *one_hot], format='csr')
 
 
 def clipped(numeric: np.ndarray, clip: float | None) -> np.ndarray:
@@ -185,20 +175,5 @@ def clipped(numeric: np.ndarray, clip: float | None) -> np.ndarray:
   return np.asarray(numeric if clip is None else np.clip(numeric, -clip, clip))
 
 
-def joined(numeric: np.ndarray, categories: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> sparse.csr_matrix:
-  """Numeric and one-hot columns, sparse: float64 [rides, n + sum of sizes]."""
-  return sparse.hstack([sparse.csr_matrix(numeric), *one_hot(categories, sizes)], format='csr')
-
-
-def one_hot(categories: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> Sequence[sparse.csr_matrix]:
-  """By category, float64 [rides, size] with a single 1 in each row."""
-  found = []
-  for name, size in sizes.items():
-    index = np.asarray(categories[name])
-    ones = np.ones(len(index))
-    found.append(sparse.csr_matrix((ones, (np.arange(len(index)), index)), shape=(len(index), size)))
-  return found
-
-
 class ReductionError(FailedError):
-  """The rides don't allow the reduction that the config asks for; the message is one sentence."""
+  """The rides don't allow the reduction of the config; the message is one sentence."""

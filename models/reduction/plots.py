@@ -45,16 +45,7 @@ TITLES = {
 
 
 def draw(details: ReductionDetails, arrays: Mapping[str, np.ndarray], currency: str) -> dict[str, Markup]:
-  """Draws what there is to see of a reduction.
-
-  Args:
-    details: of `reduction.json`.
-    arrays: of `reduction.npz`.
-    currency: of the fares, for labels.
-
-  Returns:
-    Charts by the names of their files.
-  """
+  """The charts of a reduction by the names of their files, out of `reduction.json` and `reduction.npz`."""
   missed = {RECONSTRUCTION: _reconstruction(details, arrays['unexplained'])}
   if details.decisions:
     return {SCORES: _scores(details)} | missed
@@ -81,10 +72,11 @@ def _explained(details: ReductionDetails, shares: np.ndarray) -> Markup:
     for place, share in enumerate(map(float, shares), 1)
   ]
   cumulative = polyline([(frame.x(i), frame.y(y)) for i, y in enumerate(map(float, np.cumsum(shares)), 1)], 'curve s1')
-  cut, told = frame.x(count + 0.5), f'{count} components, {percent(kept)}'
+  cut, caption = frame.x(count + 0.5), f'{count} components, {percent(kept)}'
   anchor, gap = ('start', 6.0) if cut < 0.6 * WIDTH else ('end', -6.0)
-  marks = [line(cut, frame.y(0), cut, frame.y(1.05), 'mark'), text(cut + gap, frame.y(0.5), told, anchor, 'name halo')]
-  label = f'{details.method}: variance by component; {told}.'
+  name = text(cut + gap, frame.y(0.5), caption, anchor, 'name halo')
+  marks = [line(cut, frame.y(0), cut, frame.y(1.05), 'mark'), name]
+  label = f'{details.method}: variance by component; {caption}.'
   return picture(WIDTH, _HEIGHT, label, frame.drawn(), *bars, cumulative, *marks)
 
 
@@ -136,11 +128,11 @@ def _scores(details: ReductionDetails) -> Markup:
 def _points(details: ReductionDetails, points: np.ndarray, fares: np.ndarray, currency: str) -> Markup:
   """The first two components of a sample, coloured by fare."""
   first, second = points[:, 0], points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
-  dearness = f'fare ({currency})' if currency else 'fare'
+  fare = f'fare ({currency})' if currency else 'fare'
   frame = Frame(
     x=horizontal(*padded(first.tolist())),
     y=vertical(*padded(second.tolist()), _POINTS_HEIGHT),
-    x_label=f'{details.method}_0; coloured by {dearness}',
+    x_label=f'{details.method}_0; coloured by {fare}',
     y_label=f'{details.method}_1' if points.shape[1] > 1 else '',
     x_format=lambda value: number(value, 0 if abs(value) >= 10 or value == round(value) else 1),
   )
@@ -153,12 +145,12 @@ def _points(details: ReductionDetails, points: np.ndarray, fares: np.ndarray, cu
     own = np.flatnonzero(quarter == index).tolist()
     path = ''.join(f'M{frame.x(float(first[i])):.1f} {frame.y(float(second[i])):.1f}h0' for i in own)
     dots += [element('path', d=path, class_=f'points {shade}')] if path else []
-    told = f'from {number(bounds[index - 1])}' if index else f'below {number(bounds[0])}'
+    caption = f'from {number(bounds[index - 1])}' if index else f'below {number(bounds[0])}'
     legend += [
       _box(100.0 + 80 * index, 5, 110.0 + 80 * index, 15, shade),
-      text(114.0 + 80 * index, 14, told, class_='tick'),
+      text(114.0 + 80 * index, 14, caption, class_='tick'),
     ]
-  label = f'{details.method}: first components of {len(fares):,} rides, coloured by {dearness}.'
+  label = f'{details.method}: first components of {len(fares):,} rides, coloured by {fare}.'
   return picture(WIDTH, _POINTS_HEIGHT, label, frame.drawn(), *dots, *legend)
 
 

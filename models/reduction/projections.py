@@ -69,7 +69,7 @@ _RELATIVE_RANK = 1e-5
 
 _LEAST_SPREAD = 1e-2
 """Directions in which rides of one fare band differ by less, in standard deviations, are left out by lda. They are
-differences of features that nearly say the same, with weights so large that float32 could not add them up to 1e-5."""
+differences of nearly equal features, with weights so large that float32 could not add them up to 1e-5."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Projected:
   """A fitted projection.
 
   Attributes:
-    spectrum: float64 [m], shares of the variance by component, also of those
-      that were not chosen; `None` where the method has none.
+    spectrum: float64 [m], shares of the variance by component, also of those that were not chosen; `None` where the
+      method has none.
     notes: sentences on what a person should know.
   """
 
@@ -100,8 +100,8 @@ def project(reduction: Reduction, matrix: Matrix, basis: Basis | None = None) ->
     warnings.simplefilter('always')
     found = _FITS[reduction.method](reduction, matrix, basis)
   # What scikit-learn warns of, such as iterations that did not converge, belongs into the report.
-  told = [str(warning.message) for warning in caught if 'onverge' in str(warning.message)]
-  return dataclasses.replace(found, notes=(*found.notes, *dict.fromkeys(told)))
+  warned = [str(warning.message) for warning in caught if 'onverge' in str(warning.message)]
+  return dataclasses.replace(found, notes=(*found.notes, *dict.fromkeys(warned)))
 
 
 def _pca(reduction: Reduction, matrix: Matrix, basis: Basis | None) -> Projected:
@@ -183,7 +183,7 @@ def _lda(reduction: Reduction, matrix: Matrix, _: Basis | None) -> Projected:
   present = int((rides > 0).sum())
   if present < 2:
     raise ReductionError(
-      f'lda tells classes of fares apart, but all {len(matrix):,} training rides are in one fare band: '
+      f'lda separates classes of fares, but all {len(matrix):,} training rides are in one fare band: '
       f'give reduction.fare_bands that divide fares from {matrix.fares.min():g} to {matrix.fares.max():g}.'
     )
   if len(matrix) <= present:
@@ -207,8 +207,7 @@ def _pls(reduction: Reduction, matrix: Matrix, _: Basis | None) -> Projected:
   if matrix.fares.min() == matrix.fares.max():
     raise ReductionError(f'pls follows the fare, but all {len(matrix):,} training rides cost {matrix.fares[0]:g}.')
   count = _count(reduction, None, matrix)
-  spread = np.linalg.svd(matrix.numeric - matrix.numeric.mean(axis=0), compute_uv=False)
-  _within_rank(count, spread)
+  _within_rank(count, np.linalg.svd(matrix.numeric - matrix.numeric.mean(axis=0), compute_uv=False))
   found = PLSRegression(n_components=count).fit(matrix.numeric, matrix.fares)
   # Its own `transform` centers, scales and rotates; the names are scikit-learn's, private since 1.1.
   return Projected(Affine(found._x_mean, found.x_rotations_ / found._x_std[:, None]))

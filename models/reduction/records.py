@@ -16,10 +16,12 @@ SCREE, LOADINGS, RECONSTRUCTION, POINTS, SCORES = (
 """In the same place: its pictures, those that there are."""
 
 
-class RecordedDecision(RecordPart):
+class Decision(RecordPart):
   """What a selection did with a feature.
 
-  Attributes: score: in the unit of the method; higher is kept. `None` for a constant one.
+  Attributes:
+    score: in the unit of the method; higher is kept. NaN for a constant one, `None` in the file.
+    reason: a phrase, such as '0.41 nats, rank 3 of 44'.
   """
 
   name: str
@@ -29,7 +31,17 @@ class RecordedDecision(RecordPart):
 
 
 class RecordedFindings(RecordPart):
-  """What is told of a reduction, but for the arrays; see `models.reduction.fitted.Findings`."""
+  """What is known of a reduction in numbers.
+
+  Attributes:
+    read: training rides that there were.
+    fitted_on: training rides that it was fitted on.
+    lost: share of the whole variance that a linear reconstruction from the components misses.
+    error: root mean square of what a ride's vector differs by from its reconstruction, in standard deviations. The
+      method's own reconstruction for nmf, the best linear one for the others.
+    notes: sentences on what a person should know.
+    figures: further numbers by name, such as an error of the solver.
+  """
 
   read: int
   fitted_on: int
@@ -40,7 +52,7 @@ class RecordedFindings(RecordPart):
 
 
 class ReductionFigures(RecordPart):
-  """The few figures of a reduction that a run's summary tells, too.
+  """The few figures of a reduction that are in a run's summary, too.
 
   Attributes:
     features: numeric features before.
@@ -73,5 +85,5 @@ class ReductionDetails(ReductionFigures, Record):
   names: tuple[str, ...]
   outputs: tuple[str, ...]
   clip: float | None
-  decisions: tuple[RecordedDecision, ...]
+  decisions: tuple[Decision, ...]
   findings: RecordedFindings

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from configs.reduction import RankingModel, Reduction, ReductionMethod
-from models.reduction.fitted import Decision
 from models.reduction.mappings import Matrix, ReductionError
+from models.reduction.records import Decision
 
 _HELD_OUT = 0.25
 _SHUFFLES = 5
@@ -40,23 +40,27 @@ def select(reduction: Reduction, matrix: Matrix) -> tuple[Decision, ...]:
   inner = dataclasses.replace(
     matrix, names=tuple(matrix.names[index] for index in varying), numeric=matrix.numeric[:, varying]
   )
-  found = _SCORES[reduction.method](reduction, inner, _wanted(reduction, matrix))
-  kept = found.kept if found.kept is not None else _kept(reduction, found.scores, _wanted(reduction, matrix))
+  wanted = _wanted(reduction, matrix)
+  found = _SCORES[reduction.method](reduction, inner, wanted)
+  if found.kept is not None:
+    kept = found.kept
+  elif wanted is None:
+    kept = found.scores > reduction.least
+  else:
+    kept = np.isin(np.arange(len(varying)), np.argsort(-found.scores, kind='stable')[:wanted])
   ranks = np.empty(len(varying), int)
   ranks[np.argsort(-found.scores, kind='stable')] = np.arange(1, len(varying) + 1)
   decisions = {
     int(index): Decision(
-      matrix.names[index],
-      float(score),
-      bool(stays),
-      found.reasons.get(position) or f'{score:.3g} {found.unit}, rank {rank} of {len(varying)}',
+      name=matrix.names[index],
+      score=float(score),
+      kept=bool(stays),
+      reason=found.reasons.get(position) or f'{score:.3g} {found.unit}, rank {rank} of {len(varying)}',
     )
     for position, (index, score, stays, rank) in enumerate(zip(varying, found.scores, kept, ranks, strict=True))
   }
-  constant = 'constant in the training rides'
-  return tuple(
-    decisions.get(index, Decision(name, float('nan'), False, constant)) for index, name in enumerate(matrix.names)
-  )
+  constant: dict[str, Any] = {'score': float('nan'), 'kept': False, 'reason': 'constant in the training rides'}
+  return tuple(decisions.get(index, Decision(name=name, **constant)) for index, name in enumerate(matrix.names))
 
 
 def _wanted(reduction: Reduction, matrix: Matrix) -> int | None:
@@ -66,12 +70,6 @@ def _wanted(reduction: Reduction, matrix: Matrix) -> int | None:
   size = reduction.size
   count = size if isinstance(size, int) else max(1, round(size * len(matrix.names)))
   return min(count, int(matrix.varies.sum()))
-
-
-def _kept(reduction: Reduction, scores: np.ndarray, wanted: int | None) -> np.ndarray:
-  if wanted is None:
-    return scores > reduction.least
-  return np.isin(np.arange(len(scores)), np.argsort(-scores, kind='stable')[:wanted])
 
 
 def _variance(reduction: Reduction, matrix: Matrix, wanted: int | None) -> _Scored:

@@ -5,9 +5,6 @@ The same config and code give the same bytes: no time, no path of this machine, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components.ride_example_gen.executor import WINDOW_KEY
@@ -46,20 +43,16 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   )
   job = runner.run(pipeline, write_out=False)
   spec = job['pipelineSpec']
-  _uncache(spec, NEVER_CACHED)
+  tasks, uncached = spec['root']['dag']['tasks'], [*NEVER_CACHED]
   if source.bigquery and source.version is None:
-    # Its rows may have changed since, and no parameter of the step would tell.
-    _uncache(spec, [INGESTION])
-  if WINDOW_KEY in spec['root']['dag']['tasks'][INGESTION]['inputs']['parameters']:
+    # Its rows may have changed since, which no parameter of the step shows.
+    uncached.append(INGESTION)
+  if WINDOW_KEY in tasks[INGESTION]['inputs']['parameters']:
     # The step itself looks which files are there, so no driver does, and no fingerprint of theirs is in its cache key.
     spec['deploymentSpec']['executors'][f'{INGESTION}_executor']['container'].pop('lifecycle')
-    _uncache(spec, [INGESTION])
+    uncached.append(INGESTION)
+  for name in uncached:
+    tasks.get(name, {}).pop('cachingOptions', None)
   if target.facts.takes_job:
     return CompiledPipeline(target, spec, places.root, job)
   return CompiledPipeline(target, {**spec, 'defaultPipelineRoot': places.root}, places.root, job=None)
-
-
-def _uncache(spec: dict[str, Any], names: Iterable[str]) -> None:
-  tasks = spec['root']['dag']['tasks']
-  for name in names:
-    tasks.get(name, {}).pop('cachingOptions', None)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import compiler_utils
@@ -20,7 +19,7 @@ from tfx.utils import import_utils
 from configs.base import nearest
 from models.whole_files import is_bucket
 from pipeline.cloud.compiled import CompiledPipeline
-from pipeline.rehearsal.spec import texts_in
+from pipeline.rehearsal.spec import schema_title, texts_in
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 _LOCAL = re.compile(r'(/|~/|\.{1,2}/|file://)[\w.]')
@@ -36,7 +35,7 @@ def lint(compiled: CompiledPipeline) -> list[str]:
     return malformed
   sentences = [
     *_header(compiled),
-    *(sentence for name, executor in _executors(compiled.spec) for sentence in _executor(name, executor, compiled)),
+    *_executors(compiled),
     *_wiring(compiled.spec),
     *_artifact_types(compiled.spec),
     *_user_functions(compiled.spec),
@@ -48,11 +47,11 @@ def lint(compiled: CompiledPipeline) -> list[str]:
 
 def _malformed(compiled: CompiledPipeline) -> list[str]:
   """What strict parsing refuses: a field that the format does not know, or a value of another type."""
-  parts = [(compiled.spec, pipeline_spec_pb2.PipelineSpec())]
-  if compiled.job is not None:
-    parts.append((compiled.job, pipeline_spec_pb2.PipelineJob()))
-  if isinstance(compiled.spec, Mapping) and 'deploymentSpec' in compiled.spec:
-    parts.append((compiled.spec['deploymentSpec'], pipeline_spec_pb2.PipelineDeploymentConfig()))
+  parts = (
+    (compiled.spec, pipeline_spec_pb2.PipelineSpec()),
+    (compiled.job or {}, pipeline_spec_pb2.PipelineJob()),
+    (compiled.spec.get('deploymentSpec', {}), pipeline_spec_pb2.PipelineDeploymentConfig()),
+  )
   sentences = []
   for content, message in parts:
     try:
@@ -79,24 +78,18 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
     )
 
 
-def _executors(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-  """Steps' names and how each one runs."""
-  executors = spec.get('deploymentSpec', {}).get('executors', {})
-  for name, component in sorted(spec.get('components', {}).items()):
-    label = component.get('executorLabel', '')
-    if label in executors:
-      yield name, executors[label]
+def _executors(compiled: CompiledPipeline) -> Iterator[str]:
+  """How each step runs."""
+  executors, facts = compiled.spec.get('deploymentSpec', {}).get('executors', {}), compiled.target.facts
+  for name, component in sorted(compiled.spec.get('components', {}).items()):
+    executor = executors.get(component.get('executorLabel'), {})
+    if 'resolver' in executor and not facts.resolves:
+      yield f"{name} is a Resolver, which {facts.title} can't run; read what an earlier run left by a step."
+    if 'container' in executor:
+      yield from _container(name, executor['container'])
 
 
-def _executor(name: str, executor: Mapping[str, Any], compiled: CompiledPipeline) -> Iterator[str]:
-  if 'resolver' in executor:
-    if not compiled.target.facts.resolves:
-      title = compiled.target.facts.title
-      yield f"{name} is a Resolver, which {title} can't run; read what an earlier run left by a step."
-    return
-  container = executor.get('container')
-  if container is None:
-    return
+def _container(name: str, container: Mapping[str, Any]) -> Iterator[str]:
   if not container.get('image'):
     yield f'{name} has no image; set platform.image or FARELITE_IMAGE.'
   hook = container.get('lifecycle', {}).get('preCacheCheck', {})
@@ -159,9 +152,7 @@ def _artifact_types(spec: Mapping[str, Any]) -> Iterator[str]:
   for name, component in sorted(spec.get('components', {}).items()):
     for side in ('inputDefinitions', 'outputDefinitions'):
       for key, artifact in component.get(side, {}).get('artifacts', {}).items():
-        schema = artifact.get('artifactType', {})
-        title = schema.get('schemaTitle') or yaml.safe_load(schema.get('instanceSchema', '{}')).get('title', '')
-        titles.setdefault(title, f'{name}.{key}')
+        titles.setdefault(schema_title(artifact.get('artifactType', {})), f'{name}.{key}')
   for title, where in titles.items():
     if _import_problem(compiler_utils.TITLE_TO_CLASS_PATH.get(title, title)):
       yield f"{where} has the artifact type '{title}', which does not import; TYPE_NAME has to be package.Class."
@@ -182,10 +173,10 @@ def _paths(compiled: CompiledPipeline) -> Iterator[str]:
     where = _SETTING.get(key, f'{name}.{key}')
     for _, text in texts_in(_constant(parameter)):
       if compiled.pipeline_root and text.startswith(f'{compiled.pipeline_root}/'):
-        continue  # What is wrong with it was said of the root.
+        continue  # `_header` reports what is wrong with the root.
       if _LOCAL.match(text):
         yield (
-          f"{where}: '{text}' lies on this machine, and no step in the cloud sees it; copy it to a bucket and name "
+          f"{where}: '{text}' is on this machine, and no step in the cloud sees it; copy it to a bucket and name "
           'it as gs://BUCKET/...'
         )
       elif key in _SETTING and is_bucket(text) and not _BUCKET.match(text):
@@ -200,10 +191,7 @@ def _task_parameters(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, Mappin
 
 
 def _constant(parameter: Mapping[str, Any]) -> Any:
-  """A parameter's constant, in either schema."""
-  value = parameter.get('runtimeValue', {})
-  constant = value.get('constantValue', value.get('constant'))
-  return constant.get('stringValue') if isinstance(constant, Mapping) else constant
+  return parameter.get('runtimeValue', {}).get('constant')
 
 
 def _parameters(compiled: CompiledPipeline) -> Iterator[str]:
@@ -216,6 +204,6 @@ def _parameters(compiled: CompiledPipeline) -> Iterator[str]:
   for name in sorted(set(declared) - given):
     yield f"The RuntimeParameter '{name}' has no value (TFX's compiler drops defaults); put its value in the config."
   for name, key, parameter in _task_parameters(compiled.spec):
-    asked = parameter.get('componentInputParameter')
-    if asked is not None and asked not in declared:
-      yield f"{name}.{key} asks for the RuntimeParameter '{asked}', which the spec does not declare."
+    runtime = parameter.get('componentInputParameter')
+    if runtime is not None and runtime not in declared:
+      yield f"{name}.{key} refers to the RuntimeParameter '{runtime}', which the spec does not declare."

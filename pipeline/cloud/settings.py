@@ -34,7 +34,7 @@ def platform_settings(platform: Platform, environment: Mapping[str, str] | None 
 
 
 def cloud_places(platform: Platform, name: str) -> Places:
-  """Folders below the pipeline root; only the push destination may lie elsewhere.
+  """Folders below the pipeline root; only the push destination may be elsewhere.
 
   Raises `TargetError` where there is no pipeline root.
   """

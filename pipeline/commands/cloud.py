@@ -17,7 +17,6 @@ from rich.markup import escape
 
 from components.ride_example_gen.spans import has_spans
 from configs import loading
-from configs.platform import Platform
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
@@ -54,10 +53,7 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
 def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:
   """Compiles a config and refuses what the linter finds.
 
-  Args:
-    config: the whole run; its platform is completed from the environment.
-    target: vertex or kfp.
-
+  Args: config: the whole run; its platform is completed from the environment.
   Raises `TargetError`, one sentence per finding.
   """
   platform = platform_settings(config.platform)
@@ -65,14 +61,7 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
     raise TargetError("Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'.")
   with console.status('loading TFX …'):
     terminal.prepare()
-    importlib.import_module('pipeline.cloud.lint')
-  return _linted(config, source, platform, target)
-
-
-def _linted(config: RunConfig, source: DataSource, platform: Platform, target: Target) -> CompiledPipeline:
-  terminal.prepare()
-  from pipeline.cloud import compiler, lint
-
+    from pipeline.cloud import compiler, lint
   compiled = compiler.compile_pipeline(config, source, platform, target)
   if findings := lint.lint(compiled):
     raise TargetError(f'{target.value} would refuse this pipeline:\n' + '\n'.join(f'  - {one}' for one in findings))
@@ -80,7 +69,7 @@ def _linted(config: RunConfig, source: DataSource, platform: Platform, target: T
 
 
 def submit(target: str, config: str | None, data: str | None, overrides: Sequence[str]) -> None:
-  """Submits a run and says where to watch it.
+  """Submits a run and prints where to watch it.
 
   Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
@@ -113,9 +102,6 @@ def _with_spans(source: DataSource, window: int | None, console: Console) -> Dat
   if found is not None:
     console.print(f'rides: {found.name()}')
   return source
-
-
-_IMAGE = 'farelite:rehearsal'
 
 
 class RehearsedTask(RecordPart):
@@ -180,80 +166,57 @@ class RehearsalDirectory:
 
 
 def rehearse(target: Target, config: RunConfig, output: OutputDirectory, parallel: int) -> int:
-  """Compiles, rehearses, tells.
+  """Compiles, rehearses, shows what came of it.
 
-  Args:
-    target: vertex or kfp.
-    config: what to run; what it leaves open about the platform is filled in.
-    output: everything goes below; a second rehearsal finds what the first one made.
-    parallel: containers at a time.
+  What the config leaves open about the platform is filled in. A second rehearsal finds what the first one made.
 
+  Args: parallel: containers at a time.
   Returns the exit code: 0, or 1 where a task failed.
   """
   start = time.monotonic()
   directory = RehearsalDirectory(output.path)
-  buckets = directory.buckets
   run_id = f'{datetime.datetime.now():%Y%m%d%H%M%S}'
   logs = output.logs / run_id
   logs.mkdir(parents=True, exist_ok=True)
   with terminal.captured(logs / 'rehearsal.log') as console:
-    with console.status('compiling …'):
-      from pipeline.rehearsal.dag_runner import staged
+    from pipeline.rehearsal import dag_runner, image, spec
+    from pipeline.rehearsal.invocation import ArtifactStore
+    from pipeline.rehearsal.task_runner import Rehearsal
 
-      compiled = _compiled(config, staged(files_of(config.dataset, 'A rehearsal'), buckets), target)
-      write_compiled(compiled, directory.spec(target))
+    source = dag_runner.staged(files_of(config.dataset, 'A rehearsal'), directory.buckets)
+    filled_in = _filled_in(config, source, f'{dag_runner.BUCKET}/pipeline')
+    compiled = compile_checked(filled_in, source, target, console)
+    write_compiled(compiled, directory.spec(target))
     console.rule(
       f'[bold]{compiled.name}[/bold] for {target.value}, schema {compiled.spec["schemaVersion"]}', style='dim'
     )
-    with tempfile.TemporaryDirectory(prefix='farelite-') as scratch:
-      stage, steps = _rehearse(directory, target, run_id, logs, pathlib.Path(scratch), console, parallel)
+    with console.status('building the wheel …'):
+      built = image.build(directory.image)
+    with tempfile.TemporaryDirectory(prefix='farelite-') as scratch, LiveView(console) as view:
+      stage = Rehearsal(
+        target=target,
+        run=run_id,
+        pipeline=spec.load(directory.spec(target)),
+        image=built,
+        buckets=directory.buckets,
+        store=ArtifactStore(directory.executions(target), target),
+        scratch=pathlib.Path(scratch),
+        logs=logs,
+        variables=image.variables(),
+      )
+      steps = dag_runner.run_tasks(stage, view, parallel)
     summary = _summary(stage, steps, round(time.monotonic() - start, 1))
     write_whole(directory.summary, summary.to_json() + '\n')
     _show(console, summary, directory)
   return 0 if summary.status == 'complete' else 1
 
 
-def _compiled(config: RunConfig, source: DataSource, target: Target) -> CompiledPipeline:
+def _filled_in(config: RunConfig, source: DataSource, default_root: str) -> RunConfig:
   platform = platform_settings(config.platform)
-  from pipeline.rehearsal.dag_runner import BUCKET
-
-  root = platform.pipeline_root or f'{BUCKET}/pipeline'
+  root, image = platform.pipeline_root or default_root, platform.image or 'farelite:rehearsal'
+  platform = platform.model_copy(update={'image': image, 'pipeline_root': root})
   dataset = config.dataset.model_copy(update={'path': f'{source.base}/{source.pattern}'})
-  platform = platform.model_copy(update={'image': platform.image or _IMAGE, 'pipeline_root': root})
-  return _linted(config.model_copy(update={'dataset': dataset}), source, platform, target)
-
-
-def _rehearse(
-  directory: RehearsalDirectory,
-  target: Target,
-  run_id: str,
-  logs: pathlib.Path,
-  scratch: pathlib.Path,
-  console: Console,
-  parallel: int,
-) -> tuple[Any, list[Any]]:
-  """The stage, and its tasks that ended."""
-  from pipeline.rehearsal import dag_runner
-  from pipeline.rehearsal import image as rehearsal_image
-  from pipeline.rehearsal import spec as rehearsal_spec
-  from pipeline.rehearsal.invocation import ArtifactStore
-  from pipeline.rehearsal.task_runner import Rehearsal
-
-  with console.status('building the wheel …'):
-    built = rehearsal_image.build(directory.image)
-  stage = Rehearsal(
-    target=target,
-    run=run_id,
-    pipeline=rehearsal_spec.load(directory.spec(target)),
-    image=built,
-    buckets=directory.buckets,
-    store=ArtifactStore(directory.executions(target), target),
-    scratch=scratch,
-    logs=logs,
-    variables=rehearsal_image.variables(),
-  )
-  with LiveView(console) as view:
-    return stage, dag_runner.run_tasks(stage, view, parallel)
+  return config.model_copy(update={'dataset': dataset, 'platform': platform})
 
 
 def _summary(stage: Any, steps: list[Any], seconds: float) -> RehearsalRecord:
@@ -294,14 +257,7 @@ def _show(console: Console, summary: RehearsalRecord, directory: RehearsalDirect
       files = ', '.join(step.left_behind[:3])
       console.print(f' [yellow]![/] {step.name} leaves {escape(files)} in its pod, where nothing finds it.')
   color = 'green' if summary.status == 'complete' else 'red'
-  console.print(f'\n[bold {color}]{summary.status}[/] in {summary.seconds:.0f} s{_result(summary)}')
+  result = summary.reason or (f'pushed {summary.pushed}.' if summary.pushed else 'nothing was pushed.')
+  console.print(f'\n[bold {color}]{summary.status}[/] in {summary.seconds:.0f} s: {escape(result)}')
   spec, buckets = directory.spec(summary.target), directory.buckets.folder
   print_paths(console, {'spec': spec, 'buckets': buckets, 'logs': summary.logs, 'summary': directory.summary})
-
-
-def _result(summary: RehearsalRecord) -> str:
-  if summary.reason:
-    return f': {escape(summary.reason)}'
-  if summary.pushed:
-    return f': pushed {summary.pushed}.'
-  return ': nothing was pushed.'

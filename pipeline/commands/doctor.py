@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import importlib.metadata
 import json
@@ -14,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -53,30 +53,20 @@ class CheckResult:
 
 def run() -> int:
   """Prints every finding; returns 0 if all is well, else 1."""
-  findings = []
+  all_well = True
   with terminal.captured() as console:
     for name, check in CHECKS.items():
-      with console.status(name):
-        finding = _guarded(check)
-      findings.append(finding)
-      _show(console, name, finding)
-  return 0 if all(finding.ok for finding in findings) else 1
-
-
-def _show(console: Console, name: str, finding: CheckResult) -> None:
-  mark = '[green]✓[/]' if finding.ok else '[red]✗[/]'
-  console.print(f' {mark} {name:<12} {finding.text}', soft_wrap=True)
-  if not finding.ok and finding.fix:
-    console.print(f'   {"":<12} → {finding.fix}', soft_wrap=True)
-
-
-def _guarded(check: Callable[[], CheckResult]) -> CheckResult:
-  try:
-    return check()
-  except Exception as error:  # A doctor that dies of what it examines helps nobody.
-    return CheckResult(
-      False, f'the check itself failed: {type(error).__name__}: {error}', '`make reinstall` makes the environment anew.'
-    )
+      try:
+        with console.status(name):
+          found = check()
+      except Exception as error:  # A doctor that dies of what it examines helps nobody.
+        text = f'the check itself failed: {type(error).__name__}: {error}'
+        found = CheckResult(False, text, '`make reinstall` makes the environment anew.')
+      console.print(f' {"[green]✓[/]" if found.ok else "[red]✗[/]"} {name:<12} {found.text}', soft_wrap=True)
+      if found.fix and not found.ok:
+        console.print(f'   {"":<12} → {found.fix}', soft_wrap=True)
+      all_well &= found.ok
+  return 0 if all_well else 1
 
 
 def _python() -> CheckResult:
@@ -90,18 +80,18 @@ def _python() -> CheckResult:
 
 
 def _libraries() -> CheckResult:
-  """The C library, which tfx 1.21 asks to be newer than some distributions have."""
+  """The C library, which must be newer for tfx 1.21 than some distributions have."""
   if sys.platform != 'linux':
     return CheckResult(True, f'those of {platform.system()} {platform.release()}')
   loaded = ' '.join(platform.libc_ver())
   borrowed = _recorded().get('runtime')
   if not borrowed:
     return CheckResult(True, f"{loaded}, the system's own")
-  told = ', '.join(f'{package} {version}' for package, version in borrowed.items())
+  libraries = ', '.join(f'{package} {version}' for package, version in borrowed.items())
   old = _recorded().get('system_libc', 'an older one')
   return CheckResult(
     (pathlib.Path(sys.prefix) / 'lib' / 'runtime' / 'libc.so.6').is_file(),
-    f'{loaded} below {sys.prefix}, as the system has {old}: {told}',
+    f'{loaded} below {sys.prefix}, as the system has {old}: {libraries}',
     '`make reinstall`',
   )
 
@@ -175,7 +165,7 @@ def _rides() -> CheckResult:
   except DataSourceError as error:
     return CheckResult(False, str(error), '`make reinstall`')
   file = pathlib.Path(source.base) / source.pattern
-  return CheckResult(file.is_file(), f'the Chicago rides lie at {file}', 'tfx was installed without its examples.')
+  return CheckResult(file.is_file(), f'the Chicago rides are at {file}', 'tfx was installed without its examples.')
 
 
 def _make() -> CheckResult:
@@ -185,17 +175,9 @@ def _make() -> CheckResult:
   return CheckResult(True, version)
 
 
-CHECKS: dict[str, Callable[[], CheckResult]] = {
-  'python': _python,
-  'libraries': _libraries,
-  'packages': _packages,
-  'tensorflow': _tensorflow,
-  'beam': _beam,
-  'metadata': _metadata,
-  'memory': _memory,
-  'disk': _disk,
-  'rides': _rides,
-  'make': _make,
+CHECKS = {
+  check.__name__.removeprefix('_'): check
+  for check in (_python, _libraries, _packages, _tensorflow, _beam, _metadata, _memory, _disk, _rides, _make)
 }
 """The checks by name, in the order in which they run."""
 
@@ -207,17 +189,15 @@ def show(config: RunConfig) -> None:
   from transforms.engineering import catalogue
 
   console = Console(highlight=False)
-  title, columns = f'{config.name}: numeric features, in vector order', ('feature', 'block', 'unit', 'meaning')
-  numeric = Table(*columns, title=title, title_justify='left', box=None)
+  table = functools.partial(Table, title_justify='left', box=None)
+  title = f'{config.name}: numeric features, in vector order'
+  numeric = table('feature', 'block', 'unit', 'meaning', title=title)
   for feature in catalogue(config.dataset, config.features):
     numeric.add_row(feature.name, feature.block, feature.unit, feature.meaning)
   console.print(numeric)
-  embedded = categoricals(config.dataset, config.features)
-  if not embedded:
-    console.print('No categorical features; features.buckets and features.crosses are off.')
-    return
-  title, columns = 'categorical features, one embedding each', ('feature', 'values', 'width', 'meaning')
-  table = Table(*columns, title=title, title_justify='left', box=None)
-  for category in embedded:
-    table.add_row(category.name, f'{category.size:,}', str(category.embedding_width), category.meaning)
-  console.print(table)
+  title = 'categorical features, one embedding each'
+  categorical = table('feature', 'values', 'width', 'meaning', title=title)
+  for category in categoricals(config.dataset, config.features):
+    categorical.add_row(category.name, f'{category.size:,}', str(category.embedding_width), category.meaning)
+  off = 'No categorical features; features.buckets and features.crosses are off.'
+  console.print(categorical if categorical.row_count else off)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -21,22 +20,22 @@ from components.pusher.rollback import Rollback, restore
 from configs import loading
 from configs.base import shortened
 from configs.errors import UserError
+from configs.loading import ConfigError
 from configs.operations import StoreKind
 from configs.run import RunConfig
 from models.served_versions import version_number
 from pipeline.local import output as local_output
-from pipeline.local import recorded_config
 from pipeline.local.output import OutputDirectory
 from pipeline.local.terminal import plain_table, right, whole
 from pipeline.operations import registry, retention
-from pipeline.operations import store as operations_store
 from pipeline.operations.lineage import Provenance, provenance
 from pipeline.operations.registry import RUNNING, RunEntry, read_runs
 from pipeline.operations.retention import Removals
+from pipeline.operations.store import MetadataStoreError, open_store, place
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
 _WIDTH = 240
-"""Columns where there is no terminal to ask."""
+"""Columns where there is no terminal."""
 
 
 def list_runs(where: str | None, as_json: bool) -> None:
@@ -46,8 +45,7 @@ def list_runs(where: str | None, as_json: bool) -> None:
   if as_json:
     click.echo(json.dumps([entry.model_dump() for entry in entries], indent=2, ensure_ascii=False))
   elif not entries:
-    place = operations_store.place(config.metadata, output.metadata)
-    click.echo(f"No run of '{config.name}' in {place} yet; `farelite run` makes one.")
+    click.echo(f"No run of '{config.name}' in {place(config.metadata, output.metadata)} yet; `farelite run` makes one.")
   else:
     _console().print(_table(entries, config))
 
@@ -57,7 +55,7 @@ def show(run: str, where: str | None, as_json: bool) -> None:
 
   Args:
     run: a run's id or its beginning, a version, or the path of a version.
-    where: as of `list_runs`; by default what the path says.
+    where: as of `list_runs`; by default what the path names.
 
   Raises `UserError` where there is nothing to show.
   """
@@ -65,9 +63,9 @@ def show(run: str, where: str | None, as_json: bool) -> None:
   if where is None and path.parent.name == 'serving' and path.is_dir():
     run, where = path.name, str(path.parent.parent)
   elif where is None and path.exists():
-    place = pathlib.Path(run).parent if path.name == 'serving' else run
+    at = pathlib.Path(run).parent if path.name == 'serving' else run
     raise UserError(
-      f"'{run}' says where, but the version or run is missing; name it first: farelite runs show RUN_OR_VERSION {place}"
+      f"'{run}' says where, but the version or run is missing; name it first: farelite runs show RUN_OR_VERSION {at}"
     )
   config, output, store = _opened(where)
   entry = _find(read_runs(store, config, output), run, config)
@@ -82,7 +80,7 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
   """The config, the output directory and the store of an output directory or of a config."""
   if where is not None and pathlib.Path(where).is_dir():
     output = OutputDirectory(pathlib.Path(where).absolute())
-    config = recorded_config.read(output)
+    config = _recorded_config(output)
   elif where is not None and not loading.exists(where):
     raise UserError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
   else:
@@ -93,7 +91,18 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
         f'No output directory or config was named, and the default, config {config.name}, has no metadata store '
         f"'{output.metadata}'; name the output directory or config of a run."
       )
-  return config, output, operations_store.open_store(config.metadata, output.metadata, create=False)
+  return config, output, open_store(config.metadata, output.metadata, create=False)
+
+
+def _recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
+  """The config of the last run. Raises `ConfigError` where there is none that this version of the code can read."""
+  if not output.config.is_file():
+    raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
+  try:
+    recorded = loading.load(str(output.config))
+  except ConfigError as error:
+    raise ConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
+  return loading.load(str(output.config), overrides) if overrides else recorded
 
 
 def _find(entries: Sequence[RunEntry], run: str, config: RunConfig) -> RunEntry:
@@ -127,19 +136,13 @@ def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
       entry.started[:16].replace('T', ' '),
       f'[{color}]{entry.status}[/]' + (' (pruned)' if entry.pruned else ''),
       '' if entry.rows_kept is None else f'{entry.rows_kept:,}',
-      _rmse(entry),
+      '' if entry.rmse is None else f'{entry.rmse:.2f} [{entry.rmse_low:.2f}, {entry.rmse_high:.2f}]',
       entry.chosen or (f'bytes of {entry.restored_version}' if entry.restored_version else ''),
       {None: '', True: 'yes', False: 'no'}[entry.blessed],
       str(entry.pushed_version or ''),
       '[bold green]●[/]' if entry.serves else '',
     )
   return table
-
-
-def _rmse(entry: RunEntry) -> str:
-  if entry.rmse is None:
-    return ''
-  return f'{entry.rmse:.2f} [{entry.rmse_low:.2f}, {entry.rmse_high:.2f}]'.replace('[', r'\[')
 
 
 def _show(found: Provenance, config: RunConfig) -> None:
@@ -162,39 +165,37 @@ def _show(found: Provenance, config: RunConfig) -> None:
 
 
 def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
-  entry, told = found.entry, {}
-  told['reason'] = entry.reason or ''
-  if entry.restored_version:
-    told['rollback'] = f'the bytes of {entry.restored_version}, in place of {entry.replaced_version}'
+  entry = found.entry
+  rollback = f'the bytes of {entry.restored_version}, in place of {entry.replaced_version}'
+  facts = {'reason': entry.reason or '', 'rollback': rollback if entry.restored_version else ''}
   for number, rides in enumerate(found.rides):
     rows = '' if rides['read'] is None else f': {rides["read"]:,} read, {rides["kept"]:,} kept'
-    told['rides' if number == 0 else f'rides {number + 1}'] = f'{rides["source"]}{rows}'
-    told[' ' * (number + 1) + 'files'] = shortened(rides['files'], 3)
-    told[' ' * (number + 1) + 'digest'] = rides['digest'] or 'not recorded'
-    if rides['span'] not in (None, '0', 0):
-      told[' ' * (number + 1) + 'span'] = str(rides['span'])
+    # Each name stands once in the table.
+    indent = ' ' * (number + 1)
+    facts['rides' if number == 0 else f'rides {number + 1}'] = f'{rides["source"]}{rows}'
+    facts[f'{indent}files'] = shortened(rides['files'], 3)
+    facts[f'{indent}digest'] = rides['digest'] or 'not recorded'
+    facts[f'{indent}span'] = '' if rides['span'] in (None, '0', 0) else str(rides['span'])
   metrics = found.manifest.metrics if found.manifest else None
   if found.manifest and metrics and metrics.rmse and metrics.rides is not None and metrics.bytes is not None:
-    told['model'] = (
+    facts['model'] = (
       f'{found.manifest.variant}, RMSE {metrics.rmse.value:.3f} {config.dataset.currency} '
       f'on {metrics.rides:,} rides, {metrics.bytes:,} bytes'
     )
-  told['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
-  told['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'
-  for name, models in found.other_models.items():
-    told[name] = models
-  return {name: text for name, text in told.items() if text}
+  facts['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
+  facts['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'
+  return {name: text for name, text in {**facts, **found.other_models}.items() if text}
 
 
 def roll_back(directory: str, to: int | None, reason: str) -> None:
-  """Rolls back and says what serves now.
+  """Rolls back and prints what serves now.
 
-  The store is asked which models these versions are, but not waited for: where it is down, the version is put back
-  nevertheless and the next run enters it. Raises `RestoreError` where there is nothing to put back; `ConfigError` or
+  Where the store, which knows the versions' models, is down, the version is put back nevertheless and the next run
+  enters it. Raises `RestoreError` where there is nothing to put back; `ConfigError` or
   `OutputError` where `directory` is no output directory.
   """
   output = local_output.at(directory)
-  config = recorded_config.read(output)
+  config = _recorded_config(output)
   models = _models(config, output)
 
   def entry(restored: int, replaced: int) -> Rollback:
@@ -220,29 +221,28 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
     f'Reason: {rollback.reason}'
   )
   _record(config, output)
-  holder = local_output.holder(output)
-  if holder:
+  if holder := local_output.holder(output):
     click.echo(f'Mind that a run goes on and may push a newer version: {holder}.')
 
 
 def _models(config: RunConfig, output: OutputDirectory) -> dict[int, int | None]:
-  """Models by version, as far as the store can be asked."""
-  with contextlib.suppress(operations_store.MetadataStoreError, RuntimeError):
-    store = operations_store.open_store(config.metadata, output.metadata, create=False)
+  """Models by version, where the store can be reached."""
+  with contextlib.suppress(MetadataStoreError, RuntimeError):
+    store = open_store(config.metadata, output.metadata, create=False)
     return {version: push.model for version, push in registry.pushes(store, config.name).items()}
   return {}
 
 
 def _record(config: RunConfig, output: OutputDirectory) -> None:
   try:
-    store = operations_store.open_store(config.metadata, output.metadata)
+    store = open_store(config.metadata, output.metadata)
     registry.record_rollbacks(store, config.name, output.serving)
-  except (operations_store.MetadataStoreError, RuntimeError) as error:
+  except (MetadataStoreError, RuntimeError) as error:
     click.echo(f'The metadata store does not know it yet; the next run enters it. {error}')
 
 
 def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
-  """Removes what the limits say, or only tells of it.
+  """Removes what the limits say, or only lists it.
 
   Args: overrides: of the config, `retention.key=value`.
   """
@@ -250,15 +250,14 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
     if not override.strip().startswith('retention.'):
       raise UserError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
   output = local_output.at(directory)
-  config = recorded_config.read(output, overrides)
+  config = _recorded_config(output, overrides)
   if not config.retention.limited:
     raise UserError(
       'Nothing limits what is kept: set retention.runs, retention.versions or retention.max_age_days in the config, or '
       'by --set.'
     )
-  waiting = lambda holder: click.echo(f'Waiting for {holder} …', err=True)  # noqa: E731
-  with contextlib.nullcontext() if dry_run else local_output.locked(output, wait, waiting):
-    store = operations_store.open_store(config.metadata, output.metadata, create=False)
+  with contextlib.nullcontext() if dry_run else local_output.locked(output, wait):
+    store = open_store(config.metadata, output.metadata, create=False)
     if dry_run:
       planned = retention.plan(store, config, output)
       _list(planned, output)
@@ -280,7 +279,7 @@ def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputD
 
 
 def _sentence(planned: Removals, output: OutputDirectory, verb: str) -> str:
-  """Made before anything is gone, as it tells the size."""
+  """Made before anything is gone, as it holds the size."""
   folders = [*planned.paths, *planned.files, *(output.serving / str(version) for version in planned.versions)]
   stays = f'version {planned.serves}, which serves, stays with all that it was made of' if planned.serves else ''
   return (
@@ -291,19 +290,12 @@ def _sentence(planned: Removals, output: OutputDirectory, verb: str) -> str:
 
 
 def _list(planned: Removals, output: OutputDirectory) -> None:
-  for version in planned.versions:
-    click.echo(f'  version   {output.serving / str(version)}')
-  for path in planned.paths:
-    click.echo(f'  artifact  {path}')
-  for path in planned.files:
-    click.echo(f'  file      {path}')
+  pushed = [output.serving / str(version) for version in planned.versions]
+  for kind, paths in {'version': pushed, 'artifact': planned.paths, 'file': planned.files}.items():
+    for path in paths:
+      click.echo(f'  {kind:<8}  {path}')
 
 
 def _bytes(folders: Iterable[pathlib.Path]) -> int:
-  total = 0
-  for folder in folders:
-    if folder.is_file():
-      total += folder.stat().st_size
-    for parent, _, names in os.walk(folder):
-      total += sum(pathlib.Path(parent, name).lstat().st_size for name in names)
-  return total
+  files = (path for folder in folders for path in (folder, *folder.rglob('*')))
+  return sum(file.lstat().st_size for file in files if file.is_file())

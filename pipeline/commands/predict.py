@@ -33,15 +33,9 @@ def run(
   output: str | None = None,
   threads: int | None = None,
 ) -> None:
-  """Predicts and says on standard error what came of it.
+  """Predicts, and prints on standard error what came of it; arguments as of the command line.
 
-  Args:
-    model: a pushed version, the directory of the versions, or a `.tflite`.
-    rides: CSV or Parquet files, or globs of them.
-    config: a file or preset for the dataset; by default what was kept beside the model.
-    overrides: `dataset.key=value` texts.
-    output: `*.csv` or `*.parquet`; CSV on standard output by default.
-    threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
+  Args: threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
   """
   console = Console(stderr=True, highlight=False)
   start = time.monotonic()
@@ -54,8 +48,10 @@ def run(
       raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
   if found.dataset and found.dataset != dataset.name:
     console.print(f"Note: the model was trained on '{found.dataset}'; the config is that of '{dataset.name}'.")
-  workers = threads or _cores()
-  # LiteRT tells every process that it has a delegate.
+  # Where the system has it, only the cores that this process may use.
+  cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+  workers = threads or cores
+  # LiteRT logs in every process that it has a delegate.
   with terminal.captured():
     scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
   if output:
@@ -97,14 +93,9 @@ def _files(patterns: Sequence[str]) -> tuple[str, ...]:
   return tuple(files)
 
 
-def _cores() -> int:
-  """Those that this process may use, where the system tells."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
-
 @contextlib.contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int], None]]:
-  """Tells the rides so far and their rate, on a terminal."""
+  """Shows the rides so far and their rate, on a terminal."""
   if not console.is_terminal:
     yield lambda rows: None
     return

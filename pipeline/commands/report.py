@@ -1,8 +1,6 @@
-"""What `farelite report` does: writes the page, and tells on the terminal where it is and what two runs differ in."""
+"""What `farelite report` does: writes the page, and prints where it is and what two runs differ in."""
 
 from __future__ import annotations
-
-import pathlib
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,7 +9,7 @@ from configs.errors import UserError
 from pipeline.local import terminal
 
 _SETTINGS = 12
-"""As many differing settings are told on the terminal."""
+"""As many differing settings are printed."""
 
 
 def run(directory: str, against: str | None = None) -> None:
@@ -20,23 +18,17 @@ def run(directory: str, against: str | None = None) -> None:
   Raises `UserError` where one of them is none, or the page can't be written.
   """
   terminal.prepare()
-  # TensorFlow tells every process about the machine.
+  # TensorFlow logs in every process about the machine.
   with terminal.captured() as console:
     from pipeline.report.page import write, write_comparison
 
     try:
-      if against is None:
-        _tell(console, write(directory))
-        return
-      page = write_comparison(directory, against)
+      page = write(directory) if against is None else write_comparison(directory, against)
     except OSError as error:
       raise UserError(f"The report of '{directory}' can't be written: {error.strerror or error}.") from error
-    _compare(console, directory, against)
-    _tell(console, page)
-
-
-def _tell(console: Console, page: pathlib.Path) -> None:
-  console.print(f'[dim]report[/]  {escape(str(page))} ({page.stat().st_size / 1000:,.0f} KB)', soft_wrap=True)
+    if against is not None:
+      _compare(console, directory, against)
+    console.print(f'[dim]report[/]  {escape(str(page))} ({page.stat().st_size / 1000:,.0f} KB)', soft_wrap=True)
 
 
 def _compare(console: Console, directory: str, against: str) -> None:
@@ -58,5 +50,5 @@ def _compare(console: Console, directory: str, against: str) -> None:
     )
   if len(found.settings) > _SETTINGS:
     console.print(f'[dim]… and {len(found.settings) - _SETTINGS} more settings, on the page[/]')
-  for sentence in found.told:
+  for sentence in found.sentences:
     console.print(escape(sentence), soft_wrap=True)

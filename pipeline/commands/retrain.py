@@ -35,18 +35,19 @@ def run(
     plan = make_plan(config, source, ledger)
     verdicts = decide(config.retraining.triggers, situation(config, plan, ledger, output, now))
     if force:
-      verdicts = (*verdicts, Verdict('force', True, 'Asked for by --force.'))
+      verdicts = (*verdicts, Verdict('force', True, '--force was given.'))
     commands_run.show_window(session, plan)
     for verdict in verdicts:
-      session.console.print(f' [{"green" if verdict.fires else "dim"}]{"●" if verdict.fires else "○"}[/] ', end='')
-      session.console.print(escape(verdict.sentence))
+      mark = '[green]●[/]' if verdict.fires else '[dim]○[/]'
+      session.console.print(f' {mark} {escape(verdict.sentence)}')
     if not any(verdict.fires for verdict in verdicts):
-      reason = _quiet(plan, ledger, output, verdicts)
+      quiet = 'No trigger fires. ' + ' '.join(verdict.sentence for verdict in verdicts)
+      reason = commands_run.no_new_data(plan, ledger, output) or quiet
       end_early(config, plan, ledger, output, reason, now, verdicts)
       session.console.print(f'\n[bold green]no run[/]: {escape(reason)}')
       return 0
-    commands_run.show_config(session.console, config, source)
-    return commands_run.perform_window(session, config, plan, ledger, output, now, verdicts)
+    commands_run.show_config(session)
+    return commands_run.perform_window(session, plan, ledger, now, verdicts)
 
 
 def situation(
@@ -74,7 +75,7 @@ def situation(
 
 
 def _drift(config: RunConfig, plan: Plan, ledger: Ledger) -> tuple[str, str, float] | None:
-  """The fresh span that lies furthest from what the last run trained on."""
+  """The fresh span that is furthest from what the last run trained on."""
   finished = ledger.last_finished
   usable = [span for span in plan.fresh if not plan.entries[span.number].broken]
   if finished is None or not finished.statistics or not usable:
@@ -94,20 +95,14 @@ def _drift(config: RunConfig, plan: Plan, ledger: Ledger) -> tuple[str, str, flo
   return max(found, key=lambda item: item[2])
 
 
-def _quiet(plan: Plan, ledger: Ledger, output: OutputDirectory, verdicts: tuple[Verdict, ...]) -> str:
-  """Why there is no run."""
-  nothing = commands_run.no_new_data(plan, ledger, output)
-  return nothing or 'No trigger fires. ' + ' '.join(verdict.sentence for verdict in verdicts)
-
-
 def back_fill(
   config: RunConfig, source: DataSource, output: OutputDirectory, first: str, last: str, now: datetime.datetime
 ) -> int:
   """Runs on the window of each span from `first` to `last`, oldest first; goes on where it was stopped.
 
   A span that a run has already read to its end, as it is and by this config and code, is passed over. So is one that is
-  older than what has been run since: its model would take the place of a newer one. A broken span is told and counts as
-  failed; a run that fails otherwise than by anomalies in its rides ends the back-fill.
+  older than what has been run since: its model would take the place of a newer one. A broken span counts as failed; a
+  run that fails otherwise than by anomalies in its rides ends the back-fill.
 
   Args:
     source, output: as of `run`.
@@ -129,19 +124,18 @@ def back_fill(
       ledger = Ledger.load(output.ledger)
       plan = make_plan(config, source, ledger, newest=span.number)
       commands_run.show_window(session, plan)
-      if plan.broken():  # Told by the window's notes; a run could only say so once more.
+      if plan.broken():  # The window's notes have it; a run could only repeat them.
         failed.append(span.label)
         continue
-      passed_over = _passed_over(plan, span, ledger)
-      if passed_over:
+      if passed_over := _passed_over(plan, span, ledger):
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
         continue
-      if commands_run.perform_window(session, config, plan, ledger, output, now):
+      if commands_run.perform_window(session, plan, ledger, now):
         failed.append(span.label)
         if ledger.last is None or ledger.last.status != 'anomalies':
           break  # Not because of these rides: the next span would fail alike.
-    told = f', failed: {", ".join(failed)}' if failed else ', every one to its end'
-    session.console.print(f'\n[bold]{len(spans)} spans from {first} to {last}[/]{told}')
+    ending = f'failed: {", ".join(failed)}' if failed else 'every one to its end'
+    session.console.print(f'\n[bold]{len(spans)} spans from {first} to {last}[/], {ending}')
   return 1 if failed else 0
 
 

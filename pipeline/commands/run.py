@@ -29,7 +29,7 @@ from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
 from pipeline.local.terminal import LiveView, config_view, plain_table, print_paths, right, whole
 from pipeline.retraining.ledger import Ledger
-from pipeline.retraining.plan import Plan, end_early, make_plan
+from pipeline.retraining.plan import Plan, end_early, make_plan, recorded_run
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, Summary
@@ -37,12 +37,10 @@ from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, 
 if TYPE_CHECKING:
   from pipeline.beam import BeamContext
 
-_OK = frozenset({Status.PUSHED, Status.NOT_BLESSED})
-
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-  """What a command that runs the pipeline shows things with.
+  """A command that runs the pipeline: what it runs, and what it shows things with.
 
   Attributes:
     console: the terminal; everything else that is printed goes to the log.
@@ -50,13 +48,18 @@ class Session:
     start: by `time.monotonic`.
   """
 
+  config: RunConfig
+  source: DataSource
+  output: OutputDirectory
   console: Console
   log: pathlib.Path
   start: float
 
+  def beam_context(self) -> BeamContext:
+    """What Beam's engines take from this machine."""
+    from pipeline.beam import BeamContext
 
-Job = Callable[[StepObserver], Summary]
-"""Runs the pipeline, tells the observer, and returns the summary."""
+    return BeamContext(str(self.output.artifacts), project=self.config.platform.vertex.project or '')
 
 
 def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
@@ -67,27 +70,19 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
   """
   with opened(config, source, output) as session:
     if config.retraining.window is not None:
-      return run_window(session, config, source, output)
-    from pipeline.sources import resolve_window
-
+      return run_window(session)
     if source.bigquery:
-      from pipeline import beam
+      from pipeline.beam import project_of
 
-      source = sources.current(source, beam.project_of(_around(config, output)))
-    resolved, _ = resolve_window(source)
+      source = sources.current(source, project_of(session.beam_context()))
+    resolved, _ = sources.resolve_window(source)
 
     def job(observer: StepObserver) -> Summary:
       from pipeline.local import run as local_run
 
       return local_run.run(config, resolved, output, observer)
 
-    return perform(session, config, output, job)
-
-
-def _around(config: RunConfig, output: OutputDirectory) -> BeamContext:
-  from pipeline import beam
-
-  return beam.BeamContext(str(output.artifacts), project=config.platform.vertex.project or '')
+    return perform(session, job)
 
 
 @contextlib.contextmanager
@@ -97,7 +92,7 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
   Args: show: whether to show the config at once, and not only `show_config` before a run.
 
   Raises:
-    DataSourceError, IngestionError: the rides can't be read as the config says, also inside the block.
+    DataSourceError, IngestionError: the rides can't be read as the config has it, also inside the block.
     ConfigError: a Beam step's engine can't run as it is set.
     MetadataStoreError: the metadata store can't be used.
   """
@@ -105,46 +100,56 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
   write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with terminal.captured(log) as console:
+    session = Session(config, source, output, console, log, start)
     if show:
-      show_config(console, config, source)
+      show_config(session)
     from pipeline import beam
 
-    beam.check(config.beam, _around(config, output), bigquery=source.bigquery is not None)
+    beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
     terminal.prepare()
     from components.ride_example_gen.files import IngestionError, check_inputs
-    from pipeline.operations import store as operations_store
+    from pipeline.operations.store import MetadataStoreError
 
     try:
       if not source.bigquery:
         check_inputs(source.base, source.pattern)
-      yield Session(console, log, start)
-    except (IngestionError, operations_store.MetadataStoreError) as error:
-      from pipeline.local import run as local_run
+      yield session
+    except (IngestionError, MetadataStoreError) as error:
+      from pipeline.local.summary import summarize
 
-      local_run.fail(config, output, str(error))
+      summarize(config, [], str(error), anomalies=False, after={}).write(output.summary)
       raise
 
 
-def perform(session: Session, config: RunConfig, output: OutputDirectory, job: Job) -> int:
+def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   """Loads TFX and does a job with a live view, then writes the report and shows the outcome.
 
+  Args: job: runs the pipeline, calls the observer, and returns the summary.
   Returns the exit code, as of `run`. Raises `MetadataStoreError` where the metadata store can't be used.
   """
-  with session.console.status('loading TFX …'):
-    from pipeline.operations import store as operations_store
+  config, output, console = session.config, session.output, session.console
+  with console.status('loading TFX …'):
+    from pipeline.commands.operations import remove_expired
+    from pipeline.operations.store import open_store
+    from pipeline.report.page import write
 
-    operations_store.open_store(config.metadata, output.metadata)
-  with LiveView(session.console) as view:
+    open_store(config.metadata, output.metadata)
+  with LiveView(console) as view:
     summary = job(view)
-  page = _report(session.console, output)
+  page = None
+  with _or_warned(console, 'The report could not be written'):
+    page = write(output.path)
   if config.retention.after_run:
-    _prune(session.console, config, output)
-  _show_outcome(session, summary, config, output, page)
-  return 0 if summary.status in _OK else 1
+    with _or_warned(console, 'Old runs could not be removed'):
+      store = open_store(config.metadata, output.metadata)
+      console.print(f'\nretention {escape(remove_expired(store, config, output))}')
+  _show_outcome(session, summary, page)
+  return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
 
 
-def show_config(console: Console, config: RunConfig, source: DataSource) -> None:
+def show_config(session: Session) -> None:
   """The resolved config, small branches on one line each; the whole of it is written beside the model."""
+  config, source, console = session.config, session.source, session.console
   text, unchanged = config_view(config)
   console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
   colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
@@ -154,48 +159,32 @@ def show_config(console: Console, config: RunConfig, source: DataSource) -> None
   console.rule(style='dim')
 
 
-def _report(console: Console, output: OutputDirectory) -> pathlib.Path | None:
-  """The page of the run; a run is not lost with its page."""
-  from pipeline.report.page import write
-
+@contextlib.contextmanager
+def _or_warned(console: Console, what: str) -> Iterator[None]:
+  """A run is not lost with what comes after it: an error there is logged, and printed as a warning."""
   try:
-    return write(output.path)
+    yield
   except Exception as error:
-    logging.getLogger(__name__).exception('The report could not be written.')
-    console.print(f' [yellow]![/] The report could not be written: {escape(str(error))}')
-    return None
+    logging.getLogger(__name__).exception('%s.', what)
+    console.print(f' [yellow]![/] {what}: {escape(str(error))}')
 
 
-def _prune(console: Console, config: RunConfig, output: OutputDirectory) -> None:
-  """Retention after the run; a run is not lost with it."""
-  from pipeline.commands import operations
-  from pipeline.operations import store as operations_store
-
-  try:
-    store = operations_store.open_store(config.metadata, output.metadata)
-    console.print(f'\nretention {escape(operations.remove_expired(store, config, output))}')
-  except Exception as error:
-    logging.getLogger(__name__).exception('Retention failed.')
-    console.print(f' [yellow]![/] Old runs could not be removed: {escape(str(error))}')
-
-
-def _show_outcome(
-  session: Session, summary: Summary, config: RunConfig, output: OutputDirectory, page: pathlib.Path | None
-) -> None:
-  console = session.console
-  _show_rows(console, summary.rows)
+def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None) -> None:
+  console, currency = session.console, session.config.dataset.currency
+  if summary.rows:
+    _show_rows(console, summary.rows)
   _show_divergences(console, summary.findings)
   for finding in summary.findings:
     if finding.severity != 'info':
       console.print(Text.assemble((' ! ', 'yellow'), finding.sentence))
   if summary.variants:
-    console.print(_variants_table(summary, config.dataset.currency))
+    console.print(_variants_table(summary, currency))
   for note in summary.notes:
     console.print(f' [cyan]i[/] {escape(note)}')
   if len(summary.recipes) > 1:
-    console.print(_recipes_table(summary.recipes, config.dataset.currency))
+    console.print(_recipes_table(summary.recipes, currency))
   if summary.metrics:
-    console.print(_metrics_table(summary, summary.metrics, config))
+    console.print(_metrics_table(summary, summary.metrics, currency))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
   wall = time.monotonic() - session.start
   console.print(f'\n[bold {color}]{summary.status.value}[/] in {wall:.0f} s: {escape(summary.reason)}')
@@ -204,19 +193,16 @@ def _show_outcome(
     'model': summary.pushed_path,
     'curves': summary.curves and f'{summary.curves}/{CURVES_PICTURE}',
     'quarantine': summary.quarantine if summary.rows and summary.rows.quarantined else None,
-    'summary': output.summary,
+    'summary': session.output.summary,
     'log': session.log,
   }
   print_paths(console, paths)
 
 
-def _show_rows(console: Console, rows: RowsRecord | None) -> None:
-  if rows is None:
-    return
+def _show_rows(console: Console, rows: RowsRecord) -> None:
   set_aside = ', '.join(f'{count:,} {reason}' for reason, count in rows.quarantined.items())
-  text = f'\n{rows.read:,} rides read, {rows.kept:,} kept'
-  splits = rows.splits
-  text += f' ({splits["train"]:,} train, {splits["eval"]:,} eval)'
+  splits = f'{rows.splits["train"]:,} train, {rows.splits["eval"]:,} eval'
+  text = f'\n{rows.read:,} rides read, {rows.kept:,} kept ({splits})'
   console.print(text + (f', set aside: {set_aside}' if set_aside else ''))
 
 
@@ -231,16 +217,15 @@ def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> No
     ]
     if measured:
       divergence, threshold, worst = max(measured, key=lambda one: one[0])
-      told = f'{words}: at most {divergence:.3f} ({worst.feature}), the limit is {threshold:g}'
-      if divergence > threshold and not worst.stops:
-        told += '; the run goes on all the same (validation.drift_stops)'
-      console.print(told)
+      goes_on = '; the run goes on all the same (validation.drift_stops)' if divergence > threshold else ''
+      limit = f'at most {divergence:.3f} ({worst.feature}), the limit is {threshold:g}'
+      console.print(f'{words}: {limit}{"" if worst.stops else goes_on}')
 
 
-def _metrics_table(summary: Summary, metrics: MetricsRecord, config: RunConfig) -> Table:
+def _metrics_table(summary: Summary, metrics: MetricsRecord, currency: str) -> Table:
   base = {row.name: row.root_mean_squared_error for row in summary.base_slices}
   figures = ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration', *(['RMSE of dense'] if base else []))
-  table = plain_table(f'eval split ({config.dataset.currency})', *right(*figures))
+  table = plain_table(f'eval split ({currency})', *right(*figures))
   for row in summary.slices:
     whole = not row.slice
     table.add_row(
@@ -302,43 +287,32 @@ def _ratio(estimate: Estimate | None) -> str:
   return f'{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]' if estimate else ''
 
 
-def run_window(session: Session, config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
-  """Runs on the window, or says that there is no new data.
+def run_window(session: Session) -> int:
+  """Runs on the window, or prints that there is no new data.
 
   Returns the exit code, and raises, as `run` does.
   """
   now = datetime.datetime.now(datetime.timezone.utc)
-  ledger = Ledger.load(output.ledger)
-  plan = make_plan(config, source, ledger)
-  reason = no_new_data(plan, ledger, output)
+  ledger = Ledger.load(session.output.ledger)
+  plan = make_plan(session.config, session.source, ledger)
+  reason = no_new_data(plan, ledger, session.output)
   show_window(session, plan)
   if reason:
-    end_early(config, plan, ledger, output, reason, now)
+    end_early(session.config, plan, ledger, session.output, reason, now)
     session.console.print(f'\n[bold green]nothing to do[/]: {escape(reason)}')
     return 0
-  return perform_window(session, config, plan, ledger, output, now)
+  return perform_window(session, plan, ledger, now)
 
 
 def perform_window(
-  session: Session,
-  config: RunConfig,
-  plan: Plan,
-  ledger: Ledger,
-  output: OutputDirectory,
-  now: datetime.datetime,
-  verdicts: Sequence[Verdict] = (),
+  session: Session, plan: Plan, ledger: Ledger, now: datetime.datetime, verdicts: Sequence[Verdict] = ()
 ) -> int:
-  """Runs a plan; arguments as of `recorded_run`.
-
-  Returns the exit code: 0 unless the run failed. Raises `MetadataStoreError` where the metadata store can't be used.
-  """
+  """Runs a plan, see `recorded_run`; returns and raises as `perform` does."""
 
   def job(observer: StepObserver) -> Summary:
-    from pipeline.retraining.plan import recorded_run  # Brings TFX along.
+    return recorded_run(session.config, plan, ledger, session.output, observer, now, verdicts)
 
-    return recorded_run(config, plan, ledger, output, observer, now, verdicts)
-
-  return perform(session, config, output, job)
+  return perform(session, job)
 
 
 def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | None:

@@ -40,7 +40,7 @@ def create(
   cluster_zone: str,
   crontab: bool = False,
 ) -> None:
-  """Creates a schedule and says when it fires next; for a crontab, only makes the output directory and says the line.
+  """Creates a schedule and prints when it fires next; for a crontab, makes the output directory and prints the line.
 
   Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
@@ -83,7 +83,7 @@ def _local_command(
   name: str, config: str | None, overrides: Sequence[str], output: str | None, resolved: RunConfig
 ) -> tuple[list[str], str, str]:
   """The command of the timer, the folder that it runs in, and its lock."""
-  files_of(resolved.dataset, 'A local schedule')  # Told now, not at three in the morning.
+  files_of(resolved.dataset, 'A local schedule')  # An error now, not at three in the morning.
   folder = pathlib.Path.cwd()
   directory = local_output.prepare(output or f'out/{resolved.name}').path
   command = [sys.executable, '-m', 'pipeline', 'retrain', '--output', str(directory)]
@@ -120,10 +120,10 @@ def _keeper_in_a_cloud(target: ScheduleTarget, config: RunConfig, cluster_zone: 
 
   platform = platform_settings(config.platform)
   if target is ScheduleTarget.KFP:
-    from pipeline.schedule.kfp import KfpSchedules
+    from pipeline.cloud.kfp import KfpSchedules
 
     return KfpSchedules(platform, cluster_zone)
-  from pipeline.schedule.vertex import VertexSchedules
+  from pipeline.cloud.vertex import VertexSchedules
 
   return VertexSchedules(platform)
 
@@ -145,11 +145,10 @@ def change(schedules: Schedules, verb: str, name: str) -> None:
 def show(schedules: Schedules) -> None:
   """Lists the schedules. Raises `SubmissionError` where the backend can't be reached."""
   with terminal.captured() as console:
-    found = schedules.all()
-    if not found:
+    if found := schedules.all():
+      _show(console, found)
+    else:
       console.print('No schedules.')
-      return
-    _show(console, found)
 
 
 def _show(console: Console, schedules: Sequence[Schedule]) -> None:

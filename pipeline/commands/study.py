@@ -25,12 +25,12 @@ from pipeline.local.output import OutputDirectory
 from pipeline.options import data_setting
 from pipeline.report.tables import seconds
 from pipeline.sources import DataSource
-from pipeline.study.page import StudyTable, findings, markdown, study_tables
+from pipeline.study.page import StudyTable, findings, markdown, study_tables, write
 from pipeline.study.records import StudyRecord
 
 
 class StudyProgress:
-  """Shows the progress of a study; use it with `with`. Units of earlier studies lie in `directory`."""
+  """Shows the progress of a study; use it with `with`. Units of earlier studies are in `directory`."""
 
   def __init__(self, console: Console, directory: pathlib.Path) -> None:
     self._console, self._directory = console, directory
@@ -84,10 +84,6 @@ class StudyProgress:
     self._console.print(f' {mark} {name:<48} {units:>3} units  {took}')
 
 
-_UNITS = 'units'
-"""Folder of the output directory in which finished units of work are kept."""
-
-
 def overrides(settings: Sequence[str], data: str | None, quick: bool, blocks: Sequence[str]) -> tuple[str, ...]:
   """The overrides of a config that the command's options stand for, the user's own `--set` last.
 
@@ -125,27 +121,25 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
       terminal.prepare()
       from components.ride_example_gen.files import check_inputs
       from pipeline.code_version import code_version
-      from pipeline.study import engine
-      from pipeline.study import page as page_module
-      from pipeline.study import results as study_results
+      from pipeline.study import engine, results
       from pipeline.study.folds import read_kept
 
       rides = read_kept(check_inputs(source.base, source.pattern), config.dataset)
-    _tell_setting(console, config, len(next(iter(rides.values()))))
-    units = output.path / _UNITS
+    _print_setting(console, config, len(next(iter(rides.values()))))
+    units = output.path / 'units'  # Of work; those that are finished.
     with StudyProgress(console, units) as progress:
-      results = engine.run(config, rides, units, code_version(engine.__name__), progress)
-    study_results.write(results, output.path, f'{datetime.datetime.now():%Y-%m-%d %H:%M}')
-    rows, about = study_results.read(output.path)
+      measured = engine.run(config, rides, units, code_version(engine.__name__), progress)
+    results.write(measured, output.path, f'{datetime.datetime.now():%Y-%m-%d %H:%M}')
+    rows, about = results.read(output.path)
     _show(console, rows, about)
-    page = page_module.write(output.path, rows, about)
+    page = write(output.path, rows, about)
     console.print(f'\n[bold green]done[/] in {time.monotonic() - start:,.0f} s', soft_wrap=True)
-    for name, path in {'page': page, 'results': output.path / study_results.STUDY, 'log': log}.items():
+    for name, path in {'page': page, 'results': output.path / results.STUDY, 'log': log}.items():
       console.print(f'[dim]{name:<8}[/] {path}', soft_wrap=True)
 
 
 def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> None:
-  """The tables with what they say, and what could not be measured."""
+  """The tables with their findings, and what could not be measured."""
   for table in study_tables(rows, about):
     console.print(_printed(table))
     for sentence in findings(StudyBlock(table.block), table.rows, about):
@@ -162,16 +156,16 @@ def print_markdown(directory: str, blocks: Sequence[str]) -> None:
 
   Raises `UserError` where there is none, or no block of that name.
   """
-  from pipeline.study import results as study_results
+  from pipeline.study import results
 
   overrides((), None, False, blocks)
-  rows, about = study_results.read(pathlib.Path(directory))
+  rows, about = results.read(pathlib.Path(directory))
   for table in study_tables(rows, about):
     if not blocks or table.block in blocks:
       print(markdown(table))
 
 
-def _tell_setting(console: Console, config: RunConfig, rides: int) -> None:
+def _print_setting(console: Console, config: RunConfig, rides: int) -> None:
   study = config.study
   taken = f'{rides:,} rides' + (f', a sample of {study.max_rides:,} of them' if rides > study.max_rides else '')
   seeds = f'{study.seeds} seed{"s" if study.seeds > 1 else ""} × {study.folds} folds by time stamp'
@@ -182,7 +176,7 @@ def _printed(table: StudyTable) -> Table:
   name, *figures = (heading.text for heading in table.shown.headings)
   shown = terminal.plain_table(*terminal.whole(name), *terminal.right(*figures, no_wrap=True))
   shown.title, shown.title_justify, shown.title_style = table.title, 'left', 'bold'
-  shown.caption, shown.caption_justify = table.told, 'left'
+  shown.caption, shown.caption_justify = table.note, 'left'
   for row in table.shown.rows:
     shown.add_row(*(escape(cell.text) for cell in row.cells))
   return shown

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+import click
 import portalocker
 
 from configs.errors import UserError
@@ -74,7 +75,7 @@ def at(path: str) -> OutputDirectory:
   """The directory of this path, be it there or not. Raises `OutputError` where it is no path of this machine."""
   if is_bucket(path):
     raise OutputError(
-      f"The output '{path}' does not lie on this machine, and this command works in a folder; name one. Runs in the "
+      f"The output '{path}' is not on this machine, and this command works in a folder; name one. Runs in the "
       'cloud go to platform.pipeline_root and platform.serving (farelite submit).'
     )
   return OutputDirectory(pathlib.Path(path).expanduser().absolute())
@@ -104,29 +105,33 @@ def prepare(path: str) -> OutputDirectory:
   return directory
 
 
+def _announce(holder: str) -> None:
+  click.echo(f'Waiting for {holder} …', err=True)
+
+
 @contextlib.contextmanager
 def locked(
-  directory: OutputDirectory, wait: bool = False, waiting: Callable[[str], None] | None = None
+  directory: OutputDirectory, wait: bool = False, waiting: Callable[[str], None] = _announce
 ) -> Iterator[None]:
   """Holds the directory for one run; the lock dies with the process, however that ends.
 
   Args:
     wait: whether to wait for another run to end, instead of being refused.
-    waiting: is told once of whom, before the waiting begins.
+    waiting: takes the holder, once, before the waiting begins; prints it by default.
 
-  Raises `BusyError` where another run holds it; says which process, since when.
+  Raises `BusyError` where another run holds it, with its process and since when.
   """
   file = directory.path / '.lock'
   with file.open('a+') as handle:
-    if not _taken_soon(handle):
+    # Whoever only looks for the holder has the lock for an instant.
+    if not any(_taken(handle, after) for after in (0, 0.05, 0.05, 0.05)):
       holder = _holder(file)
       if not wait:
         raise BusyError(
           f"'{directory.path}' is in use by {holder}. Wait until that run ends (--wait does), or choose another "
           '--output.'
         )
-      if waiting:
-        waiting(holder)
+      waiting(holder)
       portalocker.lock(handle, portalocker.LOCK_EX)
     handle.truncate(0)
     handle.write(
@@ -140,7 +145,7 @@ def locked(
 
 
 def holder(directory: OutputDirectory) -> str | None:
-  """Who holds the directory, as `locked` tells it; `None` if nobody does."""
+  """Who holds the directory, in the words of `locked`; `None` if nobody does."""
   file = directory.path / '.lock'
   try:
     with file.open() as handle:
@@ -160,17 +165,9 @@ def person() -> str:
   return f'{user}@{socket.gethostname()}'
 
 
-def _taken_soon(handle: IO[str]) -> bool:
-  """Whoever only asks for the holder has the lock for an instant."""
-  for _ in range(4):
-    if _taken(handle):
-      return True
-    time.sleep(0.05)
-  return False
-
-
-def _taken(handle: IO[str]) -> bool:
-  """Takes the lock unless another one has it; it goes when the handle is closed."""
+def _taken(handle: IO[str], after: float = 0) -> bool:
+  """Takes the lock, after some seconds, unless another one has it; it goes when the handle is closed."""
+  time.sleep(after)
   try:
     portalocker.lock(handle, portalocker.LOCK_EX | portalocker.LOCK_NB)
   except (portalocker.LockException, portalocker.AlreadyLocked):

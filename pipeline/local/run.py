@@ -19,11 +19,10 @@ from pipeline.dag import build_pipeline
 from pipeline.errors import failure_sentence, root_cause
 from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
-from pipeline.local.runner import StepFailedError, run_locally
+from pipeline.local.runner import ObservedLocalRunner, StepFailedError
 from pipeline.local.steps import Step, StepObserver, StepState, output_of
 from pipeline.operations import registry
-from pipeline.operations import store as operations_store
-from pipeline.operations.registry import RunEntry
+from pipeline.operations.store import connection_config, open_store
 from pipeline.places import Places
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
@@ -49,15 +48,12 @@ def run(
   Returns the summary, as written to `output.summary`. Raises `MetadataStoreError` where the metadata store can't be
   used.
   """
-  steps: list[Step] = []
-  after: dict[str, list[str]] = {}
-  failure, anomalies = None, False
   started = datetime.datetime.now(datetime.timezone.utc)
-  store = operations_store.open_store(config.metadata, output.metadata)
+  store = open_store(config.metadata, output.metadata)
   registry.claim(store, config, output)
   registry.record_rollbacks(store, config.name, output.serving)
   run_id = registry.new_run_id(started)
-  facts = RunEntry(
+  facts = registry.RunEntry(
     pipeline=config.name,
     started=started.isoformat(timespec='seconds'),
     data=f'{source.base}/{source.pattern}',
@@ -66,20 +62,18 @@ def run(
     config=loading.dump(config),
   )
   registry.begin(store, run_id, facts)
-  try:
-    _run_steps(config, source, output, run_id, observer, steps, after)
-  except StepFailedError as error:
-    failure = failure_sentence(error.step, error)
-    anomalies = isinstance(root_cause(error), AnomaliesError)
+  steps, after, error = _run_steps(config, source, output, run_id, observer)
+  failure = failure_sentence(error.step, error) if error else None
+  anomalies = error is not None and isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
   result = _name_what_serves(result, steps, output.serving)
-  told: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': (*notes, *result.notes)}
+  of_the_run: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': (*notes, *result.notes)}
   if window is not None:
-    told |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
-  result = result.model_copy(update=facts.properties() | told)
+    of_the_run |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
+  result = result.model_copy(update=facts.properties() | of_the_run)
   try:
     result.write(output.summary)
-  except OSError as error:  # A full disk; what happened is still told on the terminal.
+  except OSError as error:  # A full disk; the terminal still shows what happened.
     lost = f'{result.reason} {output.summary} could not be written: {error.strerror}.'
     result = result.model_copy(update={'reason': lost})
   try:
@@ -91,36 +85,31 @@ def run(
   return result
 
 
-def fail(config: RunConfig, output: OutputDirectory, reason: str) -> None:
-  """Writes the summary of a run that ended before its first step."""
-  summary.summarize(config, [], reason, anomalies=False, after={}).write(output.summary)
-
-
 def _run_steps(
-  config: RunConfig,
-  source: DataSource,
-  output: OutputDirectory,
-  run_id: str,
-  observer: StepObserver,
-  steps: list[Step],
-  after: dict[str, list[str]],
-) -> None:
+  config: RunConfig, source: DataSource, output: OutputDirectory, run_id: str, observer: StepObserver
+) -> tuple[list[Step], dict[str, list[str]], StepFailedError | None]:
+  """The steps that ended, the names of those that each one waits for, and the failure, if any."""
   places = Places(
     root=str(output.artifacts),
     serving=str(output.serving),
     checkpoints=str(output.checkpoints),
     variants=str(output.variants),
   )
-  connection = operations_store.connection_config(config.metadata, output.metadata)
+  connection = connection_config(config.metadata, output.metadata)
   pipeline = build_pipeline(config, source, places)
-  after |= {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in pipeline.components}
-  run_locally(pipeline, connection, run_id, observer, steps)
-  if _push_is_outdated(steps, output.serving):
-    # The cache knows that this model was pushed once, not that another one has taken its place since.
-    again = build_pipeline(config, source, places, push_nonce=uuid.uuid4().hex)
-    repeated: list[Step] = []
-    run_locally(again, connection, run_id + registry.AGAIN, observer, repeated)
-    steps[-1] = repeated[-1]
+  after = {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in pipeline.components}
+  steps: list[Step] = []
+  try:
+    ObservedLocalRunner(connection, run_id, observer, steps).run(pipeline)
+    if _push_is_outdated(steps, output.serving):
+      # The cache knows that this model was pushed once, not that another one has taken its place since.
+      again = build_pipeline(config, source, places, push_nonce=uuid.uuid4().hex)
+      repeated: list[Step] = []
+      ObservedLocalRunner(connection, run_id + registry.AGAIN, observer, repeated).run(again)
+      steps[-1] = repeated[-1]
+  except StepFailedError as error:
+    return steps, after, error
+  return steps, after, None
 
 
 def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path) -> Summary:

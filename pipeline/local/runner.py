@@ -1,11 +1,11 @@
-"""Runs a pipeline on this machine, step by step, and tells an observer what becomes of each."""
+"""Runs a pipeline on this machine, step by step, and calls an observer for each."""
 
 from __future__ import annotations
 
 import time
 
+from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
-from tfx.orchestration import pipeline as pipeline_lib
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 from tfx.orchestration.portable.mlmd import execution_lib
@@ -15,11 +15,9 @@ from configs.errors import FailedError
 from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.operations.store import connect, plain_properties
 
-_RUN_ID = 'pipeline-run-id'
-
 
 class StepFailedError(FailedError):
-  """A step raised; `__cause__` says what."""
+  """A step raised; `__cause__` is what it raised."""
 
   def __init__(self, step: str) -> None:
     super().__init__(f'{step} failed.')
@@ -27,7 +25,7 @@ class StepFailedError(FailedError):
 
 
 class ObservedLocalRunner(tfx_runner.IrBasedRunner):
-  """TFX's LocalDagRunner with eyes: the same launcher, and a record of each step.
+  """TFX's LocalDagRunner with an observer: the same launcher, and a record of each step.
 
   Args:
     connection: to the metadata store. It is given here and not to the pipeline,
@@ -41,12 +39,14 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     self._connection, self._run_id, self._observer, self.steps = connection, run_id, observer, steps
 
   def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
-    """Runs all nodes in order; `steps` tells how each one ended.
+    """Runs all nodes in order and appends to `steps` as they end; `run` compiles a pipeline and comes here.
 
     Raises `StepFailedError` where a step raised; the steps after it do not run.
     """
     del run_options
-    runtime_parameter_utils.substitute_runtime_parameter(pipeline, {_RUN_ID: self._run_id})
+    runtime_parameter_utils.substitute_runtime_parameter(
+      pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
+    )
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     mlmd = _StoreHandle(self._connection)
     for node in pipeline.nodes:
@@ -92,17 +92,6 @@ class _StoreHandle(metadata.Metadata):
     self._store = connect(self._connection_config)
     self._users += 1
     return self
-
-
-def run_locally(
-  pipeline: pipeline_lib.Pipeline,
-  connection: metadata.ConnectionConfigType,
-  run_id: str,
-  observer: StepObserver,
-  steps: list[Step],
-) -> None:
-  """Compiles and runs `pipeline`; appends to `steps` as they end. Raises `StepFailedError` where a step raised."""
-  ObservedLocalRunner(connection, run_id, observer, steps).run(pipeline)
 
 
 def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepState, dict[str, list[Output]]]:

@@ -1,4 +1,4 @@
-"""What became of each step of a run. Needs no TFX, as the terminal, the report and predictions ask."""
+"""What became of each step of a run. Needs no TFX, as the terminal, the report and predictions use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StepState(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-  """One output artifact: where it lies and its custom properties."""
+  """One output artifact: where it is and its custom properties."""
 
   uri: str
   properties: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Step:
 
 
 class StepObserver(Protocol):
-  """Is told of each step as a run goes on."""
+  """Is called for each step as a run goes on."""
 
   def started(self, name: str) -> None:
     """A step begins."""

@@ -128,15 +128,15 @@ def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ..
   return tuple(recipes)
 
 
-_TOLD = (
+_OF_A_VARIANT = (
   'name', 'recipe', 'scheme', 'bytes', 'gzip_bytes', 'rmse', 'rmse_ratio', 'worst_slice', 'latency_us', 'sparsity',
   'within_budget', 'reason',
 )  # fmt: skip
 
 
 def _variant(variant: JudgedVariant) -> JudgedVariant:
-  """What the summary tells of a variant; null where it could not be made."""
-  return JudgedVariant.model_construct(**{key: getattr(variant, key) for key in _TOLD})
+  """What the summary holds of a variant; null where it could not be made."""
+  return JudgedVariant.model_construct(**{key: getattr(variant, key) for key in _OF_A_VARIANT})
 
 
 def _reduction(steps: Sequence[Step]) -> ReductionFigures | None:
@@ -144,8 +144,8 @@ def _reduction(steps: Sequence[Step]) -> ReductionFigures | None:
   details = _record(ReductionDetails, steps, 'DimensionalityReduction', 'report', DETAILS_FILE)
   if details is None:
     return None
-  told = ReductionFigures.model_fields.keys() & details.model_fields_set
-  return ReductionFigures.model_construct(**{name: getattr(details, name) for name in told})
+  known = ReductionFigures.model_fields.keys() & details.model_fields_set
+  return ReductionFigures.model_construct(**{name: getattr(details, name) for name in known})
 
 
 def _findings(steps: Sequence[Step]) -> tuple[FindingRecord, ...]:

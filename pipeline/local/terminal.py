@@ -7,15 +7,13 @@ import logging
 import os
 import pathlib
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import yaml
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.spinner import Spinner
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -30,53 +28,34 @@ _MARKS = {
   StepState.SKIPPED: ('–', 'yellow'),
   StepState.FAILED: ('✗', 'red'),
 }
-_PLAIN_STEPS = frozenset({'BaselineStatistics', 'ServedModel', 'WarmStartModel'})
-"""Look-ups; not worth a line where they take no time."""
+_LOOK_UPS = frozenset({'BaselineStatistics', 'ServedModel', 'WarmStartModel'})
 
 
-class LiveView:
-  """Shows steps while they run; on a pipe, a line as each one ends."""
+class LiveView(Progress):
+  """Shows steps while they run; on a pipe, a line as each one ends. Look-ups that took no time have no line."""
 
   def __init__(self, console: Console) -> None:
-    self._console = console
-    self._running: dict[str, float] = {}
-    self._live = Live(console=console, get_renderable=self._current, refresh_per_second=8, transient=True)
-
-  def __enter__(self) -> LiveView:
-    if self._console.is_terminal:
-      self._live.start()
-    return self
-
-  def __exit__(self, *_: object) -> None:
-    if self._live.is_started:
-      self._live.stop()
+    columns = (TextColumn('{task.description:<24}'), TextColumn('[bold]{task.elapsed:6.1f} s'))
+    spinner = SpinnerColumn(style='cyan')
+    super().__init__(spinner, *columns, console=console, transient=True, disable=not console.is_interactive)
+    self._running: dict[str, TaskID] = {}
 
   def started(self, name: str) -> None:
     """See `StepObserver`."""
-    self._running[name] = time.monotonic()
+    self._running[name] = self.add_task(name, total=None)
 
   def ended(self, step: Step) -> None:
     """See `StepObserver`."""
-    self._running.pop(step.name, None)
-    if _is_plain(step):
+    if (running := self._running.pop(step.name, None)) is not None:
+      self.remove_task(running)
+    # Compiled for Vertex, one look-up is two tasks with endings to its name.
+    is_look_up = step.name.split('-')[0] in _LOOK_UPS
+    if is_look_up and step.seconds < 1 and step.state is not StepState.FAILED:
       return
     mark, color = _MARKS[step.state]
     line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
     line.append(f'  {step.state.value}' if step.state is not StepState.COMPLETE else '', style=color)
-    self._console.print(line)
-
-  def _current(self) -> RenderableType:
-    rows = Table.grid(padding=(0, 1))
-    for name, since in list(self._running.items()):
-      rows.add_row(
-        Spinner('dots', style='cyan'), f'{name:<24}', Text(f'{time.monotonic() - since:6.1f} s', style='bold')
-      )
-    return rows
-
-
-def _is_plain(step: Step) -> bool:
-  """Whether a step is a look-up that took no time; compiled for Vertex, one is two tasks with endings to its name."""
-  return step.name.split('-')[0] in _PLAIN_STEPS and step.seconds < 1 and step.state is not StepState.FAILED
+    self.console.print(line)
 
 
 def plain_table(*columns: Column | str) -> Table:
@@ -95,7 +74,7 @@ def right(*names: str, no_wrap: bool = False) -> tuple[Column, ...]:
 
 
 def print_paths(console: Console, paths: Mapping[str, pathlib.Path | str | None]) -> None:
-  """Prints where things lie by their names, below this folder from here; those that are not `None`."""
+  """Prints where things are, by their names, below this folder from here; those that are not `None`."""
   table, here = Table.grid(padding=(0, 2)), pathlib.Path.cwd()
   for name, path in paths.items():
     if path:
@@ -105,39 +84,45 @@ def print_paths(console: Console, paths: Mapping[str, pathlib.Path | str | None]
 
 
 _WIDTH = 120
-"""Columns where there is no terminal to ask."""
+"""Columns where there is no terminal."""
+
+
+@contextlib.contextmanager
+def redirected(file: IO[bytes], *descriptors: int) -> Iterator[list[int]]:
+  """Sends to a file what is written to some descriptors, C++ included; yields duplicates of what they were."""
+  sys.stdout.flush()
+  sys.stderr.flush()
+  before = [os.dup(descriptor) for descriptor in descriptors]
+  for descriptor in descriptors:
+    os.dup2(file.fileno(), descriptor)
+  try:
+    yield before
+  finally:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for descriptor, duplicate in zip(descriptors, before, strict=True):
+      os.dup2(duplicate, descriptor)
+      os.close(duplicate)
 
 
 @contextlib.contextmanager
 def captured(log: pathlib.Path = pathlib.Path(os.devnull)) -> Iterator[Console]:
   """Appends all that is printed or logged to `log`, C++ included; yields a console on what standard output was."""
-  sys.stdout.flush()
-  sys.stderr.flush()
-  saved = os.dup(1), os.dup(2)
-  with log.open('ab', buffering=0) as file, os.fdopen(saved[0], 'w', encoding='utf-8', closefd=False) as terminal:
+  with log.open('ab') as file, redirected(file, 1, 2) as (output, _), warnings.catch_warnings():
+    warnings.simplefilter('ignore')
     handler = logging.StreamHandler(os.fdopen(os.dup(file.fileno()), 'w', encoding='utf-8'))
     handler.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(name)s: %(message)s'))
     root = logging.getLogger()
     before = root.handlers[:], root.level
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    os.dup2(file.fileno(), 1)
-    os.dup2(file.fileno(), 2)
     try:
-      with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
+      with os.fdopen(output, 'w', encoding='utf-8', closefd=False) as terminal:
         width = None if terminal.isatty() else _WIDTH
         yield Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty(), width=width)
     finally:
-      sys.stdout.flush()
-      sys.stderr.flush()
-      handler.flush()
-      os.dup2(saved[0], 1)
-      os.dup2(saved[1], 2)
       root.handlers[:], root.level = before
       handler.stream.close()
-  for descriptor in saved:
-    os.close(descriptor)
 
 
 _OPTIONAL = ('reduction', 'beam', 'metadata', 'retention', 'retraining', 'platform', 'study')

@@ -131,7 +131,7 @@ class Provenance:
   """What a run or a version was made of.
 
   Attributes:
-    entry: the run that was asked for, or the rollback.
+    entry: the run itself, or the rollback.
     rides: one mapping per ingestion: `source`, `files`, `digest`, `span`, `read`, `kept`, `quarantined`.
     artifacts: `id`, `type`, `step`, `output`, `run`, `where` and `there`, in the order of their making.
     manifest: of the version; `None` where it can't be read.
@@ -198,25 +198,25 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
 
 
 def _maker(entries: Sequence[RunEntry], own: Sequence[ProducedArtifact], entry: RunEntry) -> RunEntry:
-  """The run that trained what is in the version; the asked one if that is not known."""
+  """The run that trained what is in the version; the entry itself if that is not known."""
   trained = next((made.run for made in own if made.step == 'PruningTrainer'), None)
   pushed = next((made.run for made in own if made.step == 'Pusher'), trained)
   return next((one for one in entries if one.run == (pushed or '').removesuffix(AGAIN)), entry)
 
 
 def _rides(made: ProducedArtifact, others: Sequence[ProducedArtifact]) -> dict[str, Any]:
-  """What an ingestion read; the counts lie in the quarantine beside the rides."""
+  """What an ingestion read; the counts are in the quarantine beside the rides."""
   counts = None
   for other in others:
     file = pathlib.Path(other.artifact.uri, COUNTS_FILE)
     if other.execution.id == made.execution.id and other.key == 'quarantine' and file.is_file():
       counts = RideCounts.from_json(file.read_text(encoding='utf-8'))
-  told = plain_properties(made.artifact)
+  properties = plain_properties(made.artifact)
   return {
     'source': _source(made),
     'files': list(counts.files) if counts else [],
-    'digest': told.get('input_fingerprint') or made.parameter('input_fingerprint'),
-    'span': told.get('span', made.parameter('span')),
+    'digest': properties.get('input_fingerprint') or made.parameter('input_fingerprint'),
+    'span': properties.get('span', made.parameter('span')),
     **{name: getattr(counts, name, None) for name in ('read', 'kept', 'quarantined')},
   }
 

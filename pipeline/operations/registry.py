@@ -1,12 +1,13 @@
 """What the metadata store knows of whole runs, pushes and rollbacks; ML Metadata itself knows only of steps.
 
-One context of the type `farelite_run` per run, named by the run's id, begins as `running` and ends as what the summary
-says. In a store that is shared, one context of the type `farelite_pipeline` per name says which output directory the
-name belongs to: two directories under one name would serve each other's cache and compare each other's models.
+One context of the type `farelite_run` per run, named by the run's id, begins as `running` and ends with the status of
+the summary. In a store that is shared, one context of the type `farelite_pipeline` per name holds the output directory
+of that name: two directories under one name would serve each other's cache and compare each other's models.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -42,15 +43,14 @@ RUNNING = 'running'
 ROLLED_BACK = 'rolled_back'
 """States of a run's entry besides those of a summary."""
 
-
 _VERSIONS = frozenset({'pushed_version', 'restored_version', 'replaced_version'})
 
-Version = Annotated[int | None, BeforeValidator(lambda told: told or None)]
+Version = Annotated[int | None, BeforeValidator(lambda text: text or None)]
 """A version's number, which the store keeps as text."""
 
 
 class RunEntry(RecordPart):
-  """A run, or a rollback: what is written to the store, and what `farelite runs` tells.
+  """A run, or a rollback: what is written to the store, and what `farelite runs` shows.
 
   Attributes:
     started: ISO 8601, UTC.
@@ -96,8 +96,8 @@ class RunEntry(RecordPart):
 
   def properties(self) -> dict[str, Any]:
     """What was set, as the store keeps it: neither the id, which names the context, nor what serves now."""
-    told = self.model_dump(exclude_unset=True, exclude={'run', 'serves'})
-    return {name: str(fact) if name in _VERSIONS and fact is not None else fact for name, fact in told.items()}
+    facts = self.model_dump(exclude_unset=True, exclude={'run', 'serves'})
+    return {name: str(fact) if name in _VERSIONS and fact is not None else fact for name, fact in facts.items()}
 
 
 def new_run_id(now: datetime.datetime) -> str:
@@ -117,14 +117,22 @@ def claim(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory)
   claims = store.get_contexts_by_type(PIPELINE_TYPE)
   known_directory = any(claim.custom_properties['directory_id'].string_value == mine for claim in claims)
   _refuse_foreign_artifacts(config, output, known_directory)
-  known = store.get_context_by_type_and_name(PIPELINE_TYPE, config.name) or _claimed(store, config, output, mine)
-  if known is None:  # Another run was faster.
+  known = store.get_context_by_type_and_name(PIPELINE_TYPE, config.name)
+  if known is None:
+    claim = {
+      'directory_id': mine,
+      'directory': str(output.path),
+      'host': socket.gethostname(),
+      'since': f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC',
+    }
+    with contextlib.suppress(mlmd.errors.AlreadyExistsError):  # Another run was faster.
+      store.put_contexts([_new_context(store, PIPELINE_TYPE, config.name, claim)])
     known = store.get_context_by_type_and_name(PIPELINE_TYPE, config.name)
-  told = {name: value.string_value for name, value in known.custom_properties.items()}
-  if told['directory_id'] != mine:
+  owner = plain_properties(known)
+  if owner['directory_id'] != mine:
     raise MetadataStoreError(
-      f"The name '{config.name}' in {place(config.metadata, output.metadata)} belongs to {told['host']}:"
-      f'{told["directory"]} since {told["since"]}. Pipelines of one store are told apart by their names: choose '
+      f"The name '{config.name}' in {place(config.metadata, output.metadata)} belongs to {owner['host']}:"
+      f'{owner["directory"]} since {owner["since"]}. Pipelines of one store are told apart by their names: choose '
       f'another one, such as --set name={config.name}-2, or that --output.'
     )
 
@@ -136,23 +144,6 @@ def _refuse_foreign_artifacts(config: RunConfig, output: OutputDirectory, known:
       f"'{output.path}' holds artifacts that {place(config.metadata, output.metadata)} does not know, as they were "
       'made with another metadata store. Go on with that one, or choose another --output.'
     )
-
-
-def _claimed(
-  store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, directory_id: str
-) -> mlmd_pb2.Context | None:
-  told = {
-    'directory_id': directory_id,
-    'directory': str(output.path),
-    'host': socket.gethostname(),
-    'since': f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC',
-  }
-  context = _new_context(store, PIPELINE_TYPE, config.name, told)
-  try:
-    store.put_contexts([context])
-  except mlmd.errors.AlreadyExistsError:
-    return None
-  return context
 
 
 def _new_context(store: mlmd.MetadataStore, kind: str, name: str, facts: Mapping[str, Any]) -> mlmd_pb2.Context:
@@ -291,11 +282,8 @@ def record_rollbacks(store: mlmd.MetadataStore, pipeline: str, serving: pathlib.
 
   Returns those that were entered.
   """
-  happened = rollbacks(serving)
-  if not happened:
-    return []
-  known = pushes(store, pipeline)
-  entered = []
+  happened, entered = rollbacks(serving), []
+  known = pushes(store, pipeline) if happened else {}
   for rollback in happened:
     if rollback.version not in known:
       _record(store, pipeline, serving, rollback, known)
@@ -315,8 +303,8 @@ def _record(
     type_id=store.put_execution_type(mlmd_pb2.ExecutionType(name=ROLLBACK_TYPE)),
     last_known_state=mlmd_pb2.Execution.COMPLETE,
   )
-  told = {'reason': rollback.reason, 'by': rollback.by, 'time': rollback.time}
-  set_properties(execution, told)
+  why = {'reason': rollback.reason, 'by': rollback.by, 'time': rollback.time}
+  set_properties(execution, why)
   pushed = mlmd_pb2.Artifact(
     # TFX's own type, so that its Resolvers find rollbacks among the pushes.
     type_id=store.put_artifact_type(
@@ -334,12 +322,14 @@ def _record(
     'restored_version': str(rollback.restored),
     'replaced_version': str(rollback.replaced),
   }
-  set_properties(pushed, properties | told)
+  set_properties(pushed, properties | why)
   events = [(restored.artifact, _event(mlmd_pb2.Event.INPUT))] if restored else []
+  # TFX's own context of a pipeline, in which its Resolvers look.
+  context = store.get_context_by_type_and_name('pipeline', pipeline) or _new_context(store, 'pipeline', pipeline, {})
   store.put_execution(
     execution,
     [*events, (pushed, _event(mlmd_pb2.Event.OUTPUT))],
-    [_pipeline_context(store, pipeline), rollback_context(store, pipeline, rollback)],
+    [context, rollback_context(store, pipeline, rollback)],
     reuse_context_if_already_exist=True,
     force_reuse_context=True,
   )
@@ -352,12 +342,6 @@ def _event(kind: mlmd_pb2.Event.Type) -> mlmd_pb2.Event:
   return event
 
 
-def _pipeline_context(store: mlmd.MetadataStore, pipeline: str) -> mlmd_pb2.Context:
-  """TFX's own context of a pipeline, in which its Resolvers look."""
-  known = store.get_context_by_type_and_name('pipeline', pipeline)
-  return _new_context(store, 'pipeline', pipeline, {}) if known is None else known
-
-
 KILLED = 'killed'
 """State of a run that began and whose process is gone."""
 
@@ -368,9 +352,13 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
   Args: output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
   """
   served = serving_version(store, config, output)
-  contexts = [c for c in store.get_contexts_by_type(RUN_TYPE) if _text(c, 'pipeline') == config.name]
-  in_order = sorted(contexts, key=lambda context: (_text(context, 'started'), context.id))
-  entries = [_entry(context, served) for context in in_order]
+  contexts = sorted(store.get_contexts_by_type(RUN_TYPE), key=lambda context: context.id)
+  known = [{**get_properties(context), 'run': context.name} for context in contexts]
+  own = [RunEntry.model_validate(facts) for facts in known if facts.get('pipeline') == config.name]
+  entries = [
+    entry.model_copy(update={'serves': served is not None and entry.pushed_version == served})
+    for entry in sorted(own, key=lambda entry: entry.started)
+  ]
   launched = [entry for entry in entries if entry.status != ROLLED_BACK]
   return [_settled(entry, newest=entry is launched[-1]) if entry.status == RUNNING else entry for entry in entries]
 
@@ -387,12 +375,3 @@ def _settled(entry: RunEntry, newest: bool) -> RunEntry:
   here = entry.host == socket.gethostname()
   held = entry.output is not None and local_output.holder(OutputDirectory(pathlib.Path(entry.output))) is not None
   return entry if newest and (held or not here) else entry.model_copy(update={'status': KILLED})
-
-
-def _entry(context: mlmd_pb2.Context, served: int | None) -> RunEntry:
-  entry = RunEntry.model_validate(get_properties(context) | {'run': context.name})
-  return entry.model_copy(update={'serves': served is not None and entry.pushed_version == served})
-
-
-def _text(context: mlmd_pb2.Context, name: str) -> str:
-  return str(context.custom_properties[name].string_value) if name in context.custom_properties else ''

@@ -84,7 +84,7 @@ def plan(
 def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Removals) -> None:
   """Carries a plan out; the caller holds the output directory. Killed half way, the next pruning goes on.
 
-  An artifact's folder is renamed first, then the store is told, then the files go: at no time does the store name a
+  An artifact's folder is renamed first, then the store knows, then the files go: at no time does the store name a
   folder that lacks a part of its files.
   """
   sweep(output)
@@ -146,7 +146,7 @@ def _protected(store: mlmd.MetadataStore, kept: Iterable[RunEntry], pushed: Iter
 
 
 def _is_removable(artifact: mlmd_pb2.Artifact, output: OutputDirectory) -> bool:
-  """Whether its files are there and lie where this pipeline writes; a user's own files stay."""
+  """Whether its files are there and where this pipeline writes; a user's own files stay."""
   path = pathlib.Path(artifact.uri)
   return artifact.state == mlmd_pb2.Artifact.LIVE and output.artifacts in path.parents
 

@@ -4,16 +4,13 @@ wrong.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import random
 import re
 import socket
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import ml_metadata as mlmd
@@ -22,6 +19,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from configs.errors import UserError
 from configs.operations import PASSWORD_VARIABLE, Metadata, StoreKind
+from pipeline.local.terminal import redirected
 
 _BACKSLASH = '\\'
 _STAND_IN = '\uff3c'
@@ -43,7 +41,7 @@ _REGISTRATION_SECONDS = 30.0
 
 _TRIES = 10
 _PASSING = ('locked', 'concurrent', 'already exists', 'deadlock', 'duplicate key')
-"""What a client says whose first connection met another one's."""
+"""Words of the errors of a client whose first connection met another one's."""
 
 
 def plain_properties(node: mlmd_pb2.Context | mlmd_pb2.Execution | mlmd_pb2.Artifact) -> dict[str, Any]:
@@ -117,7 +115,7 @@ def connect(config: mlmd_pb2.ConnectionConfig) -> StoreClient:
 
 
 def _sort(request: Any, response: Any) -> None:
-  """Sorts what a response lists as SQLite and MySQL do, unless the request asks for another order.
+  """Sorts what a response lists as SQLite and MySQL do, unless the request names another order.
 
   PostgreSQL lists what was changed last at the end, and TFX pairs the artifacts of a step that it takes from the cache
   with their output keys by their order: it would note them, without a word, under each other's keys.
@@ -134,7 +132,12 @@ def _replace(message: protobuf.Message, old: str, new: str) -> None:
   """Replaces a character in all texts of a message, below it, too; the keys of maps are names and stay."""
   for field, value in message.ListFields():
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-      _replace_in_map(field, value, old, new)
+      kind = field.message_type.fields_by_name['value']
+      for key in value:
+        if kind.type == kind.TYPE_MESSAGE:
+          _replace(value[key], old, new)
+        elif kind.type == kind.TYPE_STRING:
+          value[key] = value[key].replace(old, new)
     elif field.type == field.TYPE_MESSAGE:
       for below in value if field.label == field.LABEL_REPEATED else [value]:
         _replace(below, old, new)
@@ -142,15 +145,6 @@ def _replace(message: protobuf.Message, old: str, new: str) -> None:
       value[:] = [text.replace(old, new) for text in value]
     elif field.type == field.TYPE_STRING and old in value:
       setattr(message, field.name, value.replace(old, new))
-
-
-def _replace_in_map(field: Any, values: Any, old: str, new: str) -> None:
-  kind = field.message_type.fields_by_name['value']
-  for key in values:
-    if kind.type == kind.TYPE_MESSAGE:
-      _replace(values[key], old, new)
-    elif kind.type == kind.TYPE_STRING:
-      values[key] = values[key].replace(old, new)
 
 
 RETRIES = 30
@@ -222,16 +216,18 @@ def open_store(metadata: Metadata, sqlite: str | os.PathLike[str], create: bool 
     _reach(metadata, where)
   elif not create and not pathlib.Path(sqlite).is_file():
     raise MetadataStoreError(f'There is no metadata store {where}; name the output directory or config of a run.')
-  with _native_log() as log:
+  # Only what the C++ client writes to standard error has the reason.
+  with tempfile.TemporaryFile() as log, redirected(log, 2):
     try:
       return connect(connection_config(metadata, sqlite))
     except Exception as error:
-      reason = _POSTGRESQL_REASON.findall(log()) or [str(error)]
+      log.seek(0)
+      reason = _POSTGRESQL_REASON.findall(log.read().decode(errors='replace')) or [str(error)]
   raise MetadataStoreError(_sentence(metadata, where, reason[-1].strip()))
 
 
 def _reach(metadata: Metadata, where: str) -> None:
-  """A plain connection first, as MLMD's clients do not say what was wrong and may wait for minutes."""
+  """A plain connection first, as the errors of MLMD's clients name no reason and may take minutes."""
   try:
     socket.create_connection((metadata.host or '', metadata.server_port), timeout=_CONNECTION_SECONDS).close()
   except OSError as error:
@@ -258,22 +254,3 @@ def _sentence(metadata: Metadata, where: str, reason: str) -> str:
     hint = f'the password in {PASSWORD_VARIABLE}' if password else f'set {PASSWORD_VARIABLE}, which is empty'
     return f"The metadata store, {where}, refuses the user '{metadata.user}'; check metadata.user and {hint}."
   return f"The metadata store, {where}, can't be opened: {reason.rstrip('.')}."
-
-
-@contextlib.contextmanager
-def _native_log() -> Iterator[Callable[[], str]]:
-  """Takes what the C++ client writes to standard error; it is the only one who says why."""
-  sys.stderr.flush()
-  saved = os.dup(2)
-  with tempfile.TemporaryFile() as file:
-    os.dup2(file.fileno(), 2)
-
-    def read() -> str:
-      file.seek(0)
-      return file.read().decode(errors='replace')
-
-    try:
-      yield read
-    finally:
-      os.dup2(saved, 2)
-      os.close(saved)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import queue
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class Scorer:
     for _ in range(workers):
       model = LiteModel(lite_file)
       self._models.put(model)
-    self._check_inputs(str(lite_file), [*model.inputs])
+    self._check_inputs(lite_file, model.inputs)
     fields = [(ROW, pa.int64()), (FILE, pa.string()), (KEY, pa.string()), (PREDICTION, pa.float32())]
     left_out = {*([] if several_files else [FILE]), *([] if dataset.columns.key else [KEY])}
     self.schema = pa.schema([field for field in [*fields, (REASON, pa.string())] if field[0] not in left_out])
@@ -49,7 +49,7 @@ class Scorer:
     """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
 
     Args:
-      block: its malformed lines lie among its rows.
+      block: its malformed lines are among its rows.
       first_row: `row` of the file's first row.
 
     Raises `IngestionError` where a column's type can't be what it should be; `LiteFileError` where the model fails on
@@ -75,10 +75,9 @@ class Scorer:
   def _fares(self, rides: pa.RecordBatch, valid: np.ndarray) -> np.ndarray:
     """float32 [rows]; 0 where a row is not valid."""
     columns = {name: column.to_numpy() for name, column in zip(rides.schema.names, rides.columns, strict=True)}
-    everyone = bool(valid.all())
     model = self._models.get()
     try:
-      if everyone:
+      if valid.all():
         return model.predict(columns)
       fares = np.zeros(len(valid), np.float32)
       fares[valid] = model.predict({name: column[valid] for name, column in columns.items()})
@@ -90,9 +89,8 @@ class Scorer:
     index = rows.schema.get_field_index(self._dataset.columns.key) if self._dataset.columns.key else -1
     return _as_text(rows.column(index)) if index >= 0 else pa.nulls(rows.num_rows, pa.string())
 
-  def _check_inputs(self, lite_file: str, inputs: Sequence[str]) -> None:
-    made = self._dataset.raw_inputs()
-    for name in sorted({*inputs} ^ {*made}):
+  def _check_inputs(self, lite_file: pathlib.Path, inputs: Collection[str]) -> None:
+    for name in sorted({*inputs} ^ {*self._dataset.raw_inputs()}):
       which = 'the model takes but the dataset does not have' if name in inputs else 'the dataset has but the model not'
       raise UserError(
         f"'{lite_file}' does not fit the dataset '{self._dataset.name}': '{name}' is an input that {which}; "
@@ -121,9 +119,6 @@ def count_reasons(scored: pa.RecordBatch) -> dict[str, int]:
   return {found['values']: found['counts'] for found in pc.value_counts(reasons).to_pylist()}
 
 
-_CONFIG = 'config.yaml'
-
-
 class ModelFiles(NamedTuple):
   """What predictions need of a model.
 
@@ -143,6 +138,6 @@ def find_model(path: str) -> ModelFiles:
   Raises `ManifestError` where there is none, or it is not what was pushed.
   """
   pushed = find_pushed(path)
-  config = pushed.version / EXTRA / _CONFIG if pushed.version else None
+  config = pushed.version / EXTRA / 'config.yaml' if pushed.version else None
   known = config if config is not None and config.is_file() else None
   return ModelFiles(pushed.file, known, pushed.manifest.dataset if pushed.manifest else '')

@@ -51,7 +51,7 @@ def predict_files(
     scorer: the model, loaded for so many workers.
     workers: threads that judge and predict; one more reads and writes.
     write: gets the predictions, in the order of the rows.
-    progress: is told the rows so far, from time to time.
+    progress: gets the rows so far, from time to time.
 
   Raises `UserError` where a file or the model can't be used; what was written until then is incomplete.
   """
@@ -100,17 +100,15 @@ def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, RowB
 
 
 def _in_order(blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
-  """The blocks with every malformed line among the rows where it stands; the reader tells some of them early."""
+  """The blocks with every malformed line among the rows where it stands; the reader gives some of them early."""
   waiting: list[MalformedLine] = []
-  empty = None
   for block in blocks:
     waiting += block.malformed
     last = int(block.numbers[-1]) if len(block.numbers) else 0
-    empty = block._replace(rows=block.rows.slice(0, 0), numbers=block.numbers[:0])
     yield block._replace(malformed=tuple(line for line in waiting if line.number < last))
     waiting = [line for line in waiting if line.number > last]
-  if waiting and empty is not None:
-    yield empty._replace(malformed=tuple(waiting))
+  if waiting:
+    yield block._replace(rows=block.rows.slice(0, 0), numbers=block.numbers[:0], malformed=tuple(waiting))
 
 
 Write = Callable[[pa.RecordBatch], None]
@@ -178,7 +176,7 @@ def _csv_lines(scored: pa.RecordBatch) -> memoryview:
   *texts, last = (cell.cast(pa.large_string()) for cell in cells)
   lines = _joined(*texts, _joined(last, '', separator='\n'), separator=',')
   _, offsets, content = lines.buffers()
-  # The strings of an array lie one behind the other.
+  # The strings of an array are one behind the other.
   start, end = np.frombuffer(offsets, np.int64)[[lines.offset, lines.offset + len(lines)]]
   return memoryview(content)[start:end]
 

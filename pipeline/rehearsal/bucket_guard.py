@@ -1,4 +1,4 @@
-"""Tells when a step opens a bucket's folder as only a local directory can be opened.
+"""Reports when a step opens a bucket's folder as only a local directory can be opened.
 
 In a rehearsal a bucket is a folder, so `open(uri)` would work where a pod would find no such file. The interpreter of
 the rehearsal's image imports this module first. TFX's `fileio` and TensorFlow read in C++, which raises no audit event;
@@ -27,9 +27,9 @@ _OWN_FILE_SYSTEMS = ('/apache_beam/', '/tensorflow/', '/tfx/')
 
 
 def install() -> None:
-  """Watches this process. The folder of the buckets lies beside that of the image, which `sys.prefix` is in."""
+  """Watches this process. The folder of the buckets is beside that of the image, which `sys.prefix` is in."""
   folder = f'{pathlib.Path(sys.prefix).parents[1] / "buckets"}/'
-  told: set[str] = set()
+  reported: set[str] = set()
 
   def watch(event: str, arguments: tuple[Any, ...]) -> None:
     if event not in _EVENTS or not arguments or not isinstance(arguments[0], str):
@@ -37,15 +37,15 @@ def install() -> None:
     if not arguments[0].startswith(folder):
       return
     place = _culprit(sys._getframe(1))
-    if place and place not in told:
-      told.add(place)
+    if place and place not in reported:
+      reported.add(place)
       sys.stderr.write(f'{MARK}{place} gs://{arguments[0].removeprefix(folder)}\n')
 
   sys.addaudithook(watch)
 
 
 def _culprit(frame: types.FrameType | None) -> str | None:
-  """The line of this project that asked, `models/release.py:61`, or `None` where somebody else's file system did."""
+  """The line of this project that opened it, `models/release.py:61`, or `None` where another file system did."""
   site = f'{pathlib.Path(sys.prefix)}/'
   while frame is not None:
     file = frame.f_code.co_filename

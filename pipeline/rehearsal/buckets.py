@@ -1,4 +1,4 @@
-"""Buckets as folders: what a step is told, and what it told, in the two languages of a rehearsal."""
+"""Buckets as folders: URIs for a step as paths, and paths from a step as URIs."""
 
 from __future__ import annotations
 
@@ -37,12 +37,10 @@ class Buckets:
     return text.replace(f'{self.folder}/', 'gs://')
 
   def path(self, uri: str) -> pathlib.Path:
-    """Where the object or the prefix `uri` lies."""
+    """The file or folder that stands for the object or the prefix `uri`."""
     return pathlib.Path(self.localized(uri))
 
   def files(self, uri: str) -> int:
     """How many files there are at or below a URI; a bucket knows no empty directories."""
     path = self.path(uri)
-    if path.is_file():
-      return 1
-    return sum(1 for inner in path.rglob('*') if inner.is_file()) if path.is_dir() else 0
+    return sum(inner.is_file() for inner in (path, *path.rglob('*')))

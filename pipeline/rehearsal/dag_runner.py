@@ -39,7 +39,7 @@ def run_tasks(stage: Rehearsal, observer: StepObserver, parallel: int) -> list[R
   """Runs every task once its upstream tasks are done; after a failure no further one begins.
 
   Args:
-    observer: is told as tasks begin and end; from one thread.
+    observer: called as tasks begin and end, from one thread.
     parallel: how many containers at a time.
 
   Returns the tasks that ended, in that order.
@@ -98,7 +98,7 @@ _FIELD = re.compile(r'\{[^{}]*\}')
 def staged(source: DataSource, buckets: Buckets) -> DataSource:
   """The source in a bucket; files of this machine are linked or copied there, and keep their times.
 
-  Args: source: a path, or already in a bucket, whose files then have to lie in the bucket's folder.
+  Args: source: a path, or already in a bucket, whose files then have to be in the bucket's folder.
   Raises `DataSourceError` where there are no rides, here or in the bucket's folder.
   """
   if is_bucket(source.base):
@@ -117,17 +117,13 @@ def staged(source: DataSource, buckets: Buckets) -> DataSource:
   for file in files:
     target = folder / file.relative_to(base)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _upload(file, target)
+    try:
+      os.link(file, target)
+    except OSError:  # Another disk, or a file of somebody else's.
+      shutil.copy2(file, target)
   return dataclasses.replace(source, base=_RIDES)
 
 
 def _matching(base: pathlib.Path, source: DataSource) -> list[pathlib.Path]:
   """Files of the pattern, with a wildcard for each field such as `{SPAN}`; which spans are read, the step decides."""
   return sorted(path for path in base.glob(_FIELD.sub('*', source.pattern)) if path.is_file())
-
-
-def _upload(file: pathlib.Path, target: pathlib.Path) -> None:
-  try:
-    os.link(file, target)
-  except OSError:  # Another disk, or a file of somebody else's.
-    shutil.copy2(file, target)

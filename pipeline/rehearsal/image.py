@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -22,7 +23,6 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
 
 from packaging.requirements import Requirement
 
@@ -55,7 +55,7 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
     folder: holds one environment for each state of the code; the others are removed.
     checkout: the sources; by default those that run now. An installed project is copied as it is installed.
 
-  Raises `UserError` where pip refused; says what it said.
+  Raises `UserError` where pip refused, with its last line.
   """
   checkout = checkout or _checkout()
   digest = _digest(checkout) if checkout else f'installed-{importlib.metadata.version(_PROJECT)}'
@@ -72,9 +72,9 @@ def build(folder: pathlib.Path, checkout: pathlib.Path | None = None) -> Image:
     _install(checkout, image)
   else:
     _copy_installed(image)
-  guard = 'import pipeline.rehearsal.bucket_guard as guard; guard.install()'
   if (image.site / 'pipeline' / 'rehearsal').is_dir():
-    (image.site / 'zz_bucket_guard.pth').write_text(f'{guard}\n', encoding='utf-8')
+    guard = 'import pipeline.rehearsal.bucket_guard as guard; guard.install()\n'
+    (image.site / 'zz_bucket_guard.pth').write_text(guard, encoding='utf-8')
   (image.path / _STAMP).touch()
   return image
 
@@ -118,7 +118,7 @@ def _digest(checkout: pathlib.Path) -> str:
 
 
 def _locked(checkout: pathlib.Path | None) -> list[str] | None:
-  """Names of the packages that the image has, or `None` where no list is there to tell: the image is of tfx 1.21."""
+  """Names of the packages that the image has, or `None` where there is no list of them: the image is of tfx 1.21."""
   file = checkout / _REQUIREMENTS if checkout else None
   if file is None or not file.exists() or sys.version_info < (3, 11):
     return None
@@ -131,7 +131,7 @@ def _link_packages(image: Image, names: list[str] | None) -> None:
   """Makes packages of this environment importable there, all of them where there are no names."""
   packages = pathlib.Path(sysconfig.get_path('purelib'))
   if names is None:
-    # A path file makes the packages importable, but what lies beside them, the editable link, is not followed.
+    # A path file makes the packages importable, but the editable link beside them is not followed.
     (image.site / 'locked.pth').write_text(f'{packages}\n', encoding='utf-8')
     return
   for name in names:
@@ -142,7 +142,7 @@ def _link_packages(image: Image, names: list[str] | None) -> None:
 
 
 def _top_level(name: str) -> set[str]:
-  """First parts of a package's installed paths; path files are left out, as they act on the environment they lie in."""
+  """First parts of a package's installed paths, without path files, which act on the environment that they are in."""
   try:
     record = importlib.metadata.distribution(name).read_text('RECORD') or ''
   except importlib.metadata.PackageNotFoundError:
@@ -150,7 +150,7 @@ def _top_level(name: str) -> set[str]:
       f"The package '{name}' of {_REQUIREMENTS} is not installed here, so no image can be made of it; make install."
     ) from None
   first = {line.partition(',')[0].partition('/')[0] for line in record.splitlines()}
-  return {part for part in first if part and part != '..' and part != '__pycache__' and not part.endswith('.pth')}
+  return {part for part in first - {'', '..', '__pycache__'} if not part.endswith('.pth')}
 
 
 def _install(checkout: pathlib.Path, image: Image) -> None:
@@ -181,8 +181,8 @@ def _call(*command: str) -> None:
   try:
     subprocess.run(command, check=True, capture_output=True, text=True)
   except (OSError, subprocess.CalledProcessError) as error:
-    said = getattr(error, 'stderr', None) or str(error)
-    raise UserError(f"The image of the rehearsal can't be made: {said.strip().splitlines()[-1]}") from error
+    reason = (getattr(error, 'stderr', None) or str(error)).strip().splitlines()[-1]
+    raise UserError(f"The image of the rehearsal can't be made: {reason}") from error
 
 
 def variables(dockerfile: pathlib.Path | None = None) -> dict[str, str]:
@@ -195,19 +195,10 @@ def variables(dockerfile: pathlib.Path | None = None) -> dict[str, str]:
   if dockerfile is None or not dockerfile.exists():
     return {}
   text = dockerfile.read_text(encoding='utf-8').replace('\\\n', ' ')
-  lines = [line.strip() for line in text.splitlines()]
-  last = max((index for index, line in enumerate(lines) if line.upper().startswith('FROM ')), default=0)
-  found: dict[str, str] = {}
-  for line in lines[last:]:
-    if line.upper().startswith('ENV '):
-      for word in shlex.split(line[4:]):
-        name, _, value = word.partition('=')
-        found[name] = value
-  found.pop('PATH', None)
-  return found
-
-
-SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+  last_stage = re.split(r'^\s*FROM ', text, flags=re.MULTILINE | re.IGNORECASE)[-1]
+  lines = re.findall(r'^\s*ENV (.*)', last_stage, re.MULTILINE | re.IGNORECASE)
+  words = (word.partition('=') for line in lines for word in shlex.split(line))
+  return {name: value for name, _, value in words if name != 'PATH'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +225,7 @@ class Scratch:
 def environment(scratch: Scratch, binaries: pathlib.Path, of_image: Mapping[str, str]) -> dict[str, str]:
   """All variables that a step sees, those that the image and the spec set among them."""
   return {
-    'PATH': f'{binaries}:{SYSTEM_PATH}',
+    'PATH': f'{binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'HOME': str(scratch.home),
     'TMPDIR': str(scratch.temporary),
     'LANG': 'C.UTF-8',
@@ -261,37 +252,28 @@ class Containers:
     Returns the exit code; negative for a signal, 127 where there is no such program.
     """
     with log.open('ab') as file:
-      try:
-        process = self._started(command, variables, work, file)
-      except OSError as error:
-        file.write(f'{command[0]}: {error.strerror}\n'.encode())
-        return 127
-      if process is None:
-        return -signal.SIGTERM
+      with self._lock:  # So `end` misses no process.
+        if self._ended:
+          return -signal.SIGTERM
+        try:
+          process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+          )
+        except OSError as error:
+          file.write(f'{command[0]}: {error.strerror}\n'.encode())
+          return 127
+        self._running.add(process)
       try:
         return process.wait()
       finally:
         _end(process)
         self._running.discard(process)
-
-  def _started(
-    self, command: Sequence[str], variables: Mapping[str, str], work: pathlib.Path, log: BinaryIO
-  ) -> subprocess.Popen[bytes] | None:
-    """The process, or `None` once `end` was called; in between there is no moment in which one is missed."""
-    with self._lock:
-      if self._ended:
-        return None
-      process = subprocess.Popen(
-        command,
-        cwd=work,
-        env=dict(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-      )
-      self._running.add(process)
-      return process
 
   def end(self) -> None:
     """Ends every container that runs now, in whatever thread, and begins no further one."""

@@ -1,8 +1,7 @@
-"""What a step is told (inputs, parameters, outputs), found as a metadata service and a cache would find it."""
+"""What a step is given (inputs, parameters, outputs), found as a metadata service and a cache would find it."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import pathlib
@@ -11,11 +10,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from configs.records import Record, RecordError
 from pipeline.places import Target
-from pipeline.rehearsal.spec import DagTask, ReadPipeline, SpecError, typed_value, value_of
+from pipeline.rehearsal.spec import DagTask, ReadPipeline, SpecError, resolved, schema_title
 
 Artifact = dict[str, Any]
 """A `RuntimeArtifact` in its JSON names, and `files`: how many there were at its URI when it was made."""
@@ -90,34 +87,6 @@ def _read(file: pathlib.Path) -> Iterator[Execution]:
       continue
 
 
-_TYPED = {'NUMBER_INTEGER': 'intValue', 'INT': 'intValue', 'NUMBER_DOUBLE': 'doubleValue', 'DOUBLE': 'doubleValue'}
-
-
-@dataclasses.dataclass(frozen=True)
-class OutputPlaces:
-  """Where the outputs of one execution go.
-
-  Attributes:
-    root: prefix of its artifacts, `gs://…`.
-    output_file: where it writes its metadata; on KFP a path inside the pod.
-  """
-
-  root: str
-  output_file: str
-
-
-def places(target: Target, pipeline: ReadPipeline, run: str, task: str, scratch: pathlib.Path) -> OutputPlaces:
-  """The layout that each backend has: Vertex's numbered tasks in the bucket, KFP's file inside the pod.
-
-  Source for KFP: kubeflow/pipelines, backend/src/v2/component/launcher_v2.go, `OutputMetadataFilepath`.
-  """
-  if target.facts.in_pod:
-    root = f'{pipeline.root}/{pipeline.name}/{run}/{task}'
-    return OutputPlaces(root, str(scratch / 'kfp_outputs' / 'output_metadata.json'))
-  root = f'{pipeline.root}/0/{pipeline.name}-{run}/{task}_{run}'
-  return OutputPlaces(root, f'{root}/executor_output.json')
-
-
 def inputs(task: DagTask, pipeline: ReadPipeline, done: Mapping[str, Execution]) -> dict[str, Any]:
   """`ExecutorInput.inputs`: artifacts of upstream tasks, and parameters.
 
@@ -125,17 +94,13 @@ def inputs(task: DagTask, pipeline: ReadPipeline, done: Mapping[str, Execution])
   does not have.
   """
   wanted = task.spec.get('inputs', {})
-  artifacts = {key: {'artifacts': _taken(task, value, done)} for key, value in wanted.get('artifacts', {}).items()}
-  values = {key: _parameter(task, value, pipeline, done) for key, value in wanted.get('parameters', {}).items()}
-  content: dict[str, Any] = {'artifacts': artifacts}
-  if pipeline.legacy:
-    content['parameters'] = {key: _typed(task, key, value) for key, value in values.items()}
-  else:
-    content['parameterValues'] = values
-  return content
+  return {
+    'artifacts': {key: {'artifacts': _taken(value, done)} for key, value in wanted.get('artifacts', {}).items()},
+    'parameterValues': {key: _parameter(value, pipeline, done) for key, value in wanted.get('parameters', {}).items()},
+  }
 
 
-def _taken(task: DagTask, reference: Mapping[str, Any], done: Mapping[str, Execution]) -> list[dict[str, Any]]:
+def _taken(reference: Mapping[str, Any], done: Mapping[str, Execution]) -> list[dict[str, Any]]:
   if 'taskOutputArtifact' not in reference:
     raise SpecError('takes an input artifact of the pipeline itself; a rehearsal has none to give.')
   producer = reference['taskOutputArtifact']['producerTask']
@@ -146,9 +111,7 @@ def _taken(task: DagTask, reference: Mapping[str, Any], done: Mapping[str, Execu
   return [{name: value for name, value in found.items() if name != 'files'} for found in done[producer].outputs[key]]
 
 
-def _parameter(
-  task: DagTask, reference: Mapping[str, Any], pipeline: ReadPipeline, done: Mapping[str, Execution]
-) -> Any:
+def _parameter(reference: Mapping[str, Any], pipeline: ReadPipeline, done: Mapping[str, Execution]) -> Any:
   if 'componentInputParameter' in reference:
     return pipeline.parameters[reference['componentInputParameter']]
   if 'taskOutputParameter' in reference:
@@ -158,49 +121,47 @@ def _parameter(
 
 
 def constant(value: Mapping[str, Any], pipeline: ReadPipeline) -> Any:
-  """A `ValueOrRuntimeParameter`, in either schema's words."""
+  """The value of a `ValueOrRuntimeParameter`."""
   if 'constant' in value:
     return value['constant']
-  if 'constantValue' in value:
-    return typed_value(value['constantValue'])
   if 'runtimeParameter' in value:
     return pipeline.parameters[value['runtimeParameter']]
   raise SpecError('has a parameter that is neither a constant, a runtime parameter nor an output of another task.')
 
 
-def _typed(task: DagTask, key: str, value: Any) -> dict[str, Any]:
-  definition = task.component.get('inputDefinitions', {}).get('parameters', {}).get(key, {})
-  kind = _TYPED.get(definition.get('type', definition.get('parameterType', '')), 'stringValue')
-  return {kind: str(value) if kind == 'intValue' else value}
+def outputs(
+  task: DagTask, pipeline: ReadPipeline, run: str, target: Target, scratch: pathlib.Path, new_name: Callable[[], str]
+) -> dict[str, Any]:
+  """`ExecutorInput.outputs`: one artifact for each output, with its URI and fixed metadata.
 
+  Vertex numbers its tasks in the bucket and has the metadata of the outputs beside them, KFP has it inside the pod,
+  here in `scratch`.
 
-def outputs(task: DagTask, where: OutputPlaces, new_name: Callable[[], str]) -> dict[str, Any]:
-  """`ExecutorInput.outputs`: one artifact for each output, with its URI and fixed metadata."""
-  artifacts = {
-    key: {
-      'artifacts': [
-        {
-          'name': new_name(),
-          'type': definition['artifactType'],
-          'uri': f'{where.root}/{key}',
-          'metadata': definition.get('metadata', {}),
-        }
-      ]
-    }
-    for key, definition in task.output_artifacts.items()
-  }
-  folder = where.output_file.rpartition('/')[0]
+  Source for KFP: kubeflow/pipelines, backend/src/v2/component/launcher_v2.go, `OutputMetadataFilepath`.
+  """
+  if target.facts.in_pod:
+    root = f'{pipeline.root}/{pipeline.name}/{run}/{task.name}'
+    file = f'{scratch}/kfp_outputs/output_metadata.json'
+  else:
+    root = f'{pipeline.root}/0/{pipeline.name}-{run}/{task.name}_{run}'
+    file = f'{root}/executor_output.json'
+  artifacts = {}
+  for key, definition in task.output_artifacts.items():
+    kind, metadata = definition['artifactType'], definition.get('metadata', {})
+    artifact = {'name': new_name(), 'type': kind, 'uri': f'{root}/{key}', 'metadata': metadata}
+    artifacts[key] = {'artifacts': [artifact]}
+  folder = file.rpartition('/')[0]
   parameters = {key: {'outputFile': f'{folder}/{key}'} for key in task.output_parameters}
-  return {'artifacts': artifacts, 'parameters': parameters, 'outputFile': where.output_file}
+  return {'artifacts': artifacts, 'parameters': parameters, 'outputFile': file}
 
 
-def merged(told: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+def merged(outputs: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
   """`ExecutorInput.outputs` with what the step wrote: another URI, more metadata.
 
   Source: kubeflow/pipelines, launcher_v2.go, `mergeRuntimeArtifacts`.
   """
   artifacts = {}
-  for key, value in told['artifacts'].items():
+  for key, value in outputs['artifacts'].items():
     [artifact] = value['artifacts']
     [new] = written.get('artifacts', {}).get(key, {}).get('artifacts', [])[:1] or [{}]
     artifact = artifact | {
@@ -208,11 +169,12 @@ def merged(told: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
       'metadata': artifact['metadata'] | new.get('metadata', {}),
     }
     artifacts[key] = {'artifacts': [artifact]}
-  return told | {'artifacts': artifacts}
+  return outputs | {'artifacts': artifacts}
 
 
-_PLACEHOLDER = re.compile(r'\{\{\$(.*?)\}\}')
-_CLAUSE = re.compile(r'(?P<field>schema_title|state|name|metadata\.(?P<key>\w+)\.\w+_value)\s*=\s*"?(?P<value>.*?)"?')
+_CLAUSE = re.compile(
+  r'(?P<field>schema_title|state|name|metadata\.(?P<key>\w+)\.(?P<kind>\w+)_value)\s*=\s*"?(?P<value>.*?)"?'
+)
 
 
 def newest(query: str, inputs: Mapping[str, Any], artifacts: Iterable[Artifact]) -> Artifact | None:
@@ -227,7 +189,7 @@ def newest(query: str, inputs: Mapping[str, Any], artifacts: Iterable[Artifact])
   Raises `SpecError` where the query has a clause of another kind.
   """
   try:
-    query = _PLACEHOLDER.sub(lambda match: value_of(match.group(1), {'inputs': inputs}, {}), query)
+    query = resolved(query, {'inputs': inputs}, {})
   except SpecError:
     return None
   clauses = [_clause(text) for text in query.split(' AND ')]
@@ -244,28 +206,9 @@ def _clause(text: str) -> re.Match[str]:
 def _holds(clause: re.Match[str], artifact: Artifact) -> bool:
   if clause['key']:
     value = artifact.get('metadata', {}).get(clause['key'])
-    return str(value) == clause['value'] or (isinstance(value, float) and value == _number(clause['value']))
-  if clause['field'] == 'schema_title':
-    return schema_title(artifact) == clause['value']
-  if clause['field'] == 'state':
-    return clause['value'] == 'LIVE'
-  return artifact['name'] == clause['value']
-
-
-def _number(text: str) -> float | None:
-  try:
-    return float(text)
-  except ValueError:
-    return None
-
-
-def schema_title(artifact: Mapping[str, Any]) -> str:
-  """The title of an artifact's type, such as `tfx.Model`."""
-  kind = artifact['type']
-  return kind.get('schemaTitle') or yaml.safe_load(kind['instanceSchema'])['title']
-
-
-_OF_CONTAINER = ('image', 'command', 'args', 'env')
+    return str(value) == clause['value'] if clause['kind'] == 'string' else value == float(clause['value'])
+  facts = {'schema_title': schema_title(artifact['type']), 'state': 'LIVE', 'name': artifact['name']}
+  return facts[clause['field']] == clause['value']
 
 
 def fingerprint(pipeline: str, task: DagTask, inputs: Mapping[str, Any]) -> str:
@@ -286,11 +229,10 @@ def fingerprint(pipeline: str, task: DagTask, inputs: Mapping[str, Any]) -> str:
   key = {
     'pipeline': pipeline,
     'artifacts': {
-      key: [artifact['name'] for artifact in value['artifacts']] for key, value in inputs.get('artifacts', {}).items()
+      key: [artifact['name'] for artifact in value['artifacts']] for key, value in inputs['artifacts'].items()
     },
-    'parameters': inputs.get('parameterValues', {}),
-    'legacy_parameters': inputs.get('parameters', {}),
+    'parameters': inputs['parameterValues'],
     'outputs': task.component.get('outputDefinitions', {}),
-    'container': {field: container.get(field) for field in _OF_CONTAINER},
+    'container': {field: container.get(field) for field in ('image', 'command', 'args', 'env')},
   }
   return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()

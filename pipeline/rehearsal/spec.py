@@ -7,7 +7,7 @@ import graphlib
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -71,25 +71,18 @@ class ReadPipeline:
 
   Attributes:
     root: the bucket prefix of its outputs; empty where the submission names it.
-    schema: version of the spec's schema.
     tasks: in an order in which they can run.
     parameters: values of the runtime parameters.
   """
 
   name: str
   root: str
-  schema: str
   tasks: tuple[DagTask, ...]
   parameters: Mapping[str, Any]
 
-  @property
-  def legacy(self) -> bool:
-    """Whether parameters travel as schema 2.0 has them: each with its type."""
-    return not self.schema.startswith('2.1')
-
 
 def load(path: pathlib.Path) -> ReadPipeline:
-  """Reads a `PipelineJob` (JSON, Vertex) or a `PipelineSpec` (YAML, KFP).
+  """Reads a `PipelineJob` (JSON, Vertex) or a `PipelineSpec` (YAML, KFP) of schema 2.1, which both targets get.
 
   Raises `SpecError` where it is neither, or its DAG can't run.
   """
@@ -97,20 +90,21 @@ def load(path: pathlib.Path) -> ReadPipeline:
   try:
     if path.suffix == '.json':
       job = json_format.ParseDict(json.loads(text), pipeline_spec_pb2.PipelineJob())
-      runtime = json_format.MessageToDict(job.runtime_config)
-      spec = _strict(json_format.MessageToDict(job.pipeline_spec), pipeline_spec_pb2.PipelineSpec())
+      runtime, content = map(json_format.MessageToDict, (job.runtime_config, job.pipeline_spec))
     else:
-      runtime = {}
-      spec = _strict(next(yaml.safe_load_all(text)), pipeline_spec_pb2.PipelineSpec())
+      runtime, content = {}, next(yaml.safe_load_all(text))
+    spec = _strict(content, pipeline_spec_pb2.PipelineSpec())
     deployment = _strict(spec.get('deploymentSpec', {}), pipeline_spec_pb2.PipelineDeploymentConfig())
   except (ValueError, yaml.YAMLError, json_format.Error) as error:
     raise SpecError(f'{path} is no compiled pipeline: {error}.') from error
+  schema = spec.get('schemaVersion', '')
+  if not schema.startswith('2.1'):
+    raise SpecError(f"{path} has schema version '{schema}'; a rehearsal takes 2.1, which `farelite compile` writes.")
   return ReadPipeline(
     name=spec['pipelineInfo']['name'],
     root=runtime.get('gcsOutputDirectory') or spec.get('defaultPipelineRoot', ''),
-    schema=spec.get('schemaVersion', ''),
     tasks=_ordered(_tasks(spec, deployment['executors'])),
-    parameters=_runtime_parameters(spec, runtime),
+    parameters=_runtime_parameters(spec, runtime.get('parameterValues', {})),
   )
 
 
@@ -151,12 +145,9 @@ def _ordered(tasks: list[DagTask]) -> tuple[DagTask, ...]:
     raise SpecError(f'The tasks wait for each other in a circle: {" → ".join(error.args[1])}.') from None
 
 
-def _runtime_parameters(spec: dict[str, Any], runtime: dict[str, Any]) -> dict[str, Any]:
+def _runtime_parameters(spec: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
   """Values by name: what the job gives, else the default. Raises `SpecError` where a parameter has neither."""
   values: dict[str, Any] = {}
-  given = runtime.get('parameterValues', {}) | {
-    name: typed_value(value) for name, value in runtime.get('parameters', {}).items()
-  }
   for name, definition in spec.get('root', {}).get('inputDefinitions', {}).get('parameters', {}).items():
     value = given.get(name, definition.get('defaultValue'))
     if value is None and not definition.get('isOptional'):
@@ -178,15 +169,14 @@ def texts_in(content: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, s
     yield from [('.'.join(place), content)] if inner is None else texts_in(inner, place)
 
 
-def typed_value(value: Mapping[str, Any]) -> int | float | str:
-  """A schema 2.0 value, `{'intValue': '3'}`, as Python has it."""
-  [(kind, content)] = value.items()
-  return int(content) if kind == 'intValue' else content
-
-
 def executor_input(content: dict[str, Any]) -> str:
   """The JSON of an `ExecutorInput`, which is what `{{$}}` stands for; an unknown field raises."""
   return json_format.MessageToJson(json_format.ParseDict(content, pipeline_spec_pb2.ExecutorInput()), indent=None)
+
+
+def schema_title(kind: Mapping[str, Any]) -> str:
+  """The title of an artifact type, such as `tfx.Model`; '' where it has none."""
+  return kind.get('schemaTitle') or yaml.safe_load(kind.get('instanceSchema', '{}')).get('title', '')
 
 
 def executor_output(text: str) -> dict[str, Any]:
@@ -197,7 +187,6 @@ def executor_output(text: str) -> dict[str, Any]:
     raise SpecError(f'wrote output metadata that no launcher reads: {error}.') from error
 
 
-WHOLE_INPUT = '{{$}}'
 _PLACEHOLDER = re.compile(r'\{\{\$(?!\}\})(.*?)\}\}')
 _PARTS = re.compile(
   r"\.(?P<side>inputs|outputs)\.(?P<kind>parameters|artifacts)\['(?P<key>[^']+)'\]"
@@ -205,26 +194,19 @@ _PARTS = re.compile(
 )
 
 
-def resolved(command: Sequence[str], content: Mapping[str, Any], text: str, names: Mapping[str, str]) -> list[str]:
-  """The command line as the process gets it.
+def resolved(text: str, content: Mapping[str, Any], names: Mapping[str, str]) -> str:
+  """A text with the values of its placeholders, but for `{{$}}`.
 
   Args:
-    command: arguments with placeholders.
     content: the `ExecutorInput` that they refer to, as a dictionary.
-    text: the same as JSON: what `{{$}}` becomes.
     names: what else has a name, such as `pipeline_job_name`.
 
   Raises `SpecError` where a placeholder refers to nothing.
   """
-
-  def one(argument: str) -> str:
-    filled = _PLACEHOLDER.sub(lambda match: value_of(match.group(1), content, names), argument)
-    return filled.replace(WHOLE_INPUT, text)
-
-  return [one(argument) for argument in command]
+  return _PLACEHOLDER.sub(lambda match: _value_of(match[1], content, names), text)
 
 
-def value_of(expression: str, content: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def _value_of(expression: str, content: Mapping[str, Any], names: Mapping[str, str]) -> str:
   """What `.inputs.parameters['x']` or `.inputs.artifacts['x'].uri` stands for."""
   if expression.removeprefix('.') in names:
     return names[expression.removeprefix('.')]
@@ -242,12 +224,7 @@ def value_of(expression: str, content: Mapping[str, Any], names: Mapping[str, st
 def _looked_up(match: re.Match[str], content: Mapping[str, Any]) -> Any:
   side, key = content[match['side']], match['key']
   if match['kind'] == 'parameters':
-    if match['side'] == 'outputs':
-      return side['parameters'][key]['outputFile']
-    if key in side.get('parameterValues', {}):
-      return side['parameterValues'][key]
-    [value] = side['parameters'][key].values()
-    return value
+    return side['parameters'][key]['outputFile'] if match['side'] == 'outputs' else side['parameterValues'][key]
   artifact = side['artifacts'][key]['artifacts'][0]
   if match['field'] == 'metadata':
     return artifact['metadata'][match['property']] if match['property'] else artifact['metadata']

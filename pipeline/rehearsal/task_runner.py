@@ -7,7 +7,7 @@ import datetime
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.places import Target
@@ -22,8 +22,6 @@ from pipeline.rehearsal.spec import DagTask, SpecError, TaskFailedError
 
 _ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
 _IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')
-
-
 _EXCEPTION = re.compile(r'^(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception|Exit|Interrupt)): ?(?P<text>.*)$')
 _MISSING_MODULE = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _LOST_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
@@ -31,37 +29,27 @@ _ABSL = re.compile(r'^[IWEF](\d{4} \d\d:\d\d:\d\d\.\d{6}) .*\] (?P<text>.*)$')
 _BEAM_STEP = re.compile(r"\s*\[while running '[^]]*'?\]?\s*$")
 _ROOMS = ('components', 'configs', 'models', 'pipeline', 'transforms')
 _TAIL_BYTES = 200_000
-_SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -15: 'was told to end (signal 15)'}
-
-
-def sentence(log: pathlib.Path, exit_code: int, lost_inputs: Sequence[str] = ()) -> str:
-  """Why a step failed, in one sentence without its name, what its inputs lack, and where its log lies."""
-  reason = _reason(_tail(log), exit_code)
-  return ' '.join((reason, *lost_inputs, f'Its log: {log}'))
+_SIGNALS = {-9: 'was killed (signal 9), as a pod is that runs out of memory', -15: 'was ended (signal 15)'}
 
 
 def _reason(lines: Sequence[str], exit_code: int) -> str:
+  """Why a step failed, in one sentence without its name."""
   if exit_code in _SIGNALS:
     return f'{_SIGNALS[exit_code]}.'
   last = next((match for line in reversed(lines) if (match := _EXCEPTION.match(line))), None)
   text = _BEAM_STEP.sub('', last['text']).strip() if last else ''
   missing = _MISSING_MODULE.search(text) or (None if last else _MISSING_MODULE.search('\n'.join(lines[-3:])))
   if missing:
-    return _missing_module(missing['module'])
-  lost = _LOST_FILE.search(text)
-  if lost:
+    if missing['module'].split('.')[0] in _ROOMS:
+      return f"the module '{missing['module']}' is not in the wheel; give its folder an __init__.py."
+    return f"the module '{missing['module']}' is not in the image; add its package to setup.py and the lock."
+  if lost := _LOST_FILE.search(text):
     return f"'{lost['path']}' is not there: a pod has only what came through its inputs (exit code {exit_code})."
   if last:
-    told = text.rstrip('.') if ' ' in text else f'{last["kind"]}: {text}'.rstrip(': ')
-    return f'{told} (exit code {exit_code}).'
+    reason = text.rstrip('.') if ' ' in text else f'{last["kind"]}: {text}'.rstrip(': ')
+    return f'{reason} (exit code {exit_code}).'
   meaningful = next((line.strip() for line in reversed(lines) if line.strip()), 'it said nothing')
   return f'ended with exit code {exit_code}: {meaningful}.'
-
-
-def _missing_module(module: str) -> str:
-  if module.split('.')[0] in _ROOMS:
-    return f"the module '{module}' is not in the wheel; give its folder an __init__.py."
-  return f"the module '{module}' is not in the image; add its package to setup.py and the lock."
 
 
 def _tail(log: pathlib.Path) -> list[str]:
@@ -70,7 +58,7 @@ def _tail(log: pathlib.Path) -> list[str]:
   return log.read_bytes()[-_TAIL_BYTES:].decode('utf-8', errors='replace').splitlines()
 
 
-def opened_as_local(log: pathlib.Path) -> str | None:
+def _opened_as_local(log: pathlib.Path) -> str | None:
   """A sentence about the first place where the step opened a bucket as a local file, or `None`."""
   for line in _tail(log):
     if line.startswith(MARK):
@@ -79,15 +67,8 @@ def opened_as_local(log: pathlib.Path) -> str | None:
   return None
 
 
-def seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> float | None:
-  """Seconds from the start of the process until TFX handed over to the executor: the price of a process of its own.
-
-  Args:
-    log: of the step, with the time stamps of absl.
-    started: local time.
-
-  Returns seconds, or `None` where the process did not come that far, or is not TFX's.
-  """
+def _seconds_until_executor(log: pathlib.Path, started: datetime.datetime) -> float | None:
+  """From the local start time of the process until TFX's hand-over to the executor; `None` if it came to none."""
   for line in _tail(log):
     match = _ABSL.match(line)
     if match and match['text'].startswith('Starting executor'):
@@ -102,7 +83,7 @@ class Rehearsal:
 
   Attributes:
     target: whose launcher is followed.
-    buckets: where their URIs lie.
+    buckets: the folders that stand for their URIs.
     store: what earlier tasks and rehearsals made.
     scratch: a directory for what goes with a pod.
     logs: a directory with one log for each task.
@@ -149,8 +130,8 @@ def run_task(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> 
     if 'container' in task.executor:
       outcome = _run_container(stage, task, done)
     else:
-      find = _resolve if 'resolver' in task.executor else _import
-      outcome = TaskOutcome(_execution(stage, task, find(stage, task, done), cached=True))
+      found = _resolve(stage, task, done) if 'resolver' in task.executor else _import(stage, task)
+      outcome = TaskOutcome(_execution(stage, task, found, cached=True))
   except SpecError as error:
     raise TaskFailedError(str(error)) from None
   stage.store.record(outcome.execution)
@@ -177,9 +158,8 @@ def _resolve(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> 
   return found
 
 
-def _import(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Mapping[str, Sequence[Artifact]]:
+def _import(stage: Rehearsal, task: DagTask) -> Mapping[str, Sequence[Artifact]]:
   """One artifact that is there already."""
-  del done
   importer = task.executor['importer']
   [key] = task.output_artifacts
   uri = str(invocation.constant(importer['artifactUri'], stage.pipeline))
@@ -200,33 +180,32 @@ def _import(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> M
 def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> TaskOutcome:
   spec = task.executor['container']
   inputs = invocation.inputs(task, stage.pipeline, done)
-  _refuse_local_paths({key: _plain(value) for key, value in _parameters(inputs).items()})
+  _refuse_local_paths(inputs['parameterValues'])
   _refuse_local_paths({'args': spec.get('args', []), 'env': spec.get('env', [])})
-  _refuse_lost_inputs(stage, task, done)
+  empty = _empty_inputs(stage, task, done)
   scratch = rehearsal_image.Scratch(stage.scratch / task.name).fresh()
-  where = invocation.places(stage.target, stage.pipeline, stage.run, task.name, scratch.temporary)
-  outputs = invocation.outputs(task, where, stage.store.new_name)
-  for key in outputs['artifacts']:
-    # A bucket has no directories that would have to be there first.
-    stage.buckets.path(f'{where.root}/{key}').mkdir(parents=True, exist_ok=True)
-  stage.buckets.path(where.output_file).parent.mkdir(parents=True, exist_ok=True)
+  outputs = invocation.outputs(task, stage.pipeline, stage.run, stage.target, scratch.temporary, stage.store.new_name)
+  # A bucket has no directories that would have to be there first.
+  for value in outputs['artifacts'].values():
+    stage.buckets.path(value['artifacts'][0]['uri']).mkdir(parents=True, exist_ok=True)
+  file = stage.buckets.path(outputs['outputFile'])
+  file.parent.mkdir(parents=True, exist_ok=True)
   stage.log(task.name).write_bytes(b'')
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
   if hook and stage.target.facts.driver_spans:
-    _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, done)
+    _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, empty)
     # What Vertex changes by the driver's word before it looks into the cache and runs the executor.
-    written = _written(stage, where)
-    values = inputs.get('parameterValues', {}) | written.get('parameterValues', {})
+    written = _written(stage, file)
+    values = inputs['parameterValues'] | written.get('parameterValues', {})
     inputs, outputs = inputs | {'parameterValues': values}, invocation.merged(outputs, written)
   key = invocation.fingerprint(stage.pipeline.name, task, inputs)
   earlier = stage.store.cached(stage.pipeline.name, key) if task.cached else None
   if earlier:
-    taken = _execution(stage, task, earlier.outputs, cached=True, parameters=earlier.parameters, fingerprint=key)
-    return TaskOutcome(taken)
+    return TaskOutcome(earlier.model_copy(update={'run': stage.run, 'task': task.name, 'cached': True}))
   started = datetime.datetime.now()
-  _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, done)
-  start_up = seconds_until_executor(stage.log(task.name), started)
-  written = _written(stage, where)
+  _call(stage, task, spec, {'inputs': inputs, 'outputs': outputs}, scratch, empty)
+  start_up = _seconds_until_executor(stage.log(task.name), started)
+  written = _written(stage, file)
   outputs = invocation.merged(outputs, written)
   made = {
     name: [artifact | {'files': stage.buckets.files(artifact['uri'])} for artifact in value['artifacts']]
@@ -237,15 +216,6 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   return TaskOutcome(execution, start_up, _left_behind(scratch))
 
 
-def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any]:
-  return inputs.get('parameterValues') or inputs.get('parameters', {})
-
-
-def _plain(value: Any) -> Any:
-  """A parameter's value, whichever schema it has."""
-  return next(iter(value.values()), None) if isinstance(value, dict) else value
-
-
 def _refuse_local_paths(content: Mapping[str, Any]) -> None:
   for place, text in rehearsal_spec.texts_in(content):
     if _ABSOLUTE.fullmatch(text) and not text.startswith(_IN_IMAGE):
@@ -254,25 +224,22 @@ def _refuse_local_paths(content: Mapping[str, Any]) -> None:
       )
 
 
-def _refuse_lost_inputs(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> None:
-  """An artifact that had files when it was made and has none now."""
-  for key, producer, artifact in _empty_artifacts(stage, task, done):
-    if artifact['files']:
-      raise TaskFailedError(
-        f"its input '{key}' from {producer} has lost its files: {artifact['uri']} had {artifact['files']}, and "
-        f'there is none at {stage.buckets.path(artifact["uri"])} now.'
-      )
-
-
-def _empty_artifacts(
-  stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]
-) -> Iterator[tuple[str, str, Artifact]]:
-  """Inputs that hold no file: key, producer and artifact."""
+def _empty_inputs(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> list[str]:
+  """A sentence for each input that was made without a file; raises where one had files and has none now."""
+  sentences = []
   for key, reference in task.spec.get('inputs', {}).get('artifacts', {}).items():
     producer = reference['taskOutputArtifact']['producerTask']
     for artifact in done[producer].outputs.get(reference['taskOutputArtifact']['outputArtifactKey'], ()):
-      if not stage.buckets.files(artifact['uri']):
-        yield key, producer, artifact
+      uri = artifact['uri']
+      if stage.buckets.files(uri):
+        continue
+      if artifact['files']:
+        raise TaskFailedError(
+          f"its input '{key}' from {producer} has lost its files: {uri} had {artifact['files']}, and there is none at "
+          f'{stage.buckets.path(uri)} now.'
+        )
+      sentences.append(f"{producer} left no file in its '{key}' ({uri}).")
+  return sentences
 
 
 def _call(
@@ -281,9 +248,9 @@ def _call(
   spec: Mapping[str, Any],
   content: dict[str, Any],
   scratch: rehearsal_image.Scratch,
-  done: Mapping[str, Execution],
+  empty: Sequence[str],
 ) -> None:
-  """Runs a command of the spec as a process; raises where it does not end with 0."""
+  """Runs a command of the spec as a process; raises where it does not end with 0, for which `empty` may be why."""
   names = {
     'pipeline_job_name': f'{stage.pipeline.name}-{stage.run}',
     'pipeline_job_resource_name': f'{stage.pipeline.name}-{stage.run}',
@@ -293,28 +260,26 @@ def _call(
     'pipeline_task_uuid': f'{task.name}-{stage.run}',
   }
   text = rehearsal_spec.executor_input(content)
-  command = rehearsal_spec.resolved([*spec.get('command', []), *spec.get('args', [])], content, text, names)
+  words = [*spec.get('command', []), *spec.get('args', [])]
+  command = [rehearsal_spec.resolved(word, content, names).replace('{{$}}', text) for word in words]
   given = {variable['name']: variable.get('value', '') for variable in spec.get('env', [])}
   variables = rehearsal_image.environment(scratch, stage.image.binaries, {**stage.variables, **given})
   log = stage.log(task.name)
   code = stage.containers.run(
-    [stage.buckets.localized(argument) for argument in command],
+    [stage.buckets.localized(word) for word in command],
     {name: stage.buckets.localized(value) for name, value in variables.items()},
     scratch.work,
     log,
   )
   if code:
-    empty = _empty_artifacts(stage, task, done)
-    # Which may be why it failed.
-    lost = [f"{producer} left no file in its '{key}' ({artifact['uri']})." for key, producer, artifact in empty]
-    raise TaskFailedError(stage.buckets.globalized(sentence(log, code, lost)))
-  if opened := opened_as_local(log):
+    text = ' '.join((_reason(_tail(log), code), *empty, f'Its log: {log}'))
+    raise TaskFailedError(stage.buckets.globalized(text))
+  if opened := _opened_as_local(log):
     raise TaskFailedError(f'{opened} Its log: {log}')
 
 
-def _written(stage: Rehearsal, where: invocation.OutputPlaces) -> dict[str, Any]:
+def _written(stage: Rehearsal, file: pathlib.Path) -> dict[str, Any]:
   """The output metadata, in the spec's URIs; empty where the step wrote none, which the launchers take."""
-  file = stage.buckets.path(where.output_file)
   if not file.exists():
     return {}
   return rehearsal_spec.executor_output(stage.buckets.globalized(file.read_text(encoding='utf-8')))
@@ -342,10 +307,9 @@ def _parsed(text: str) -> Any:
 
 def _left_behind(scratch: rehearsal_image.Scratch) -> list[str]:
   """Files in the working and the home directory; caches, which hidden folders are, don't count."""
-  found = []
-  for directory in (scratch.work, scratch.home):
-    for path in sorted(directory.rglob('*')):
-      inner = path.relative_to(directory)
-      if path.is_file() and not inner.parts[0].startswith('.'):
-        found.append(str(inner))
-  return found
+  return [
+    str(inner)
+    for directory in (scratch.work, scratch.home)
+    for path in sorted(directory.rglob('*'))
+    if path.is_file() and not (inner := path.relative_to(directory)).parts[0].startswith('.')
+  ]

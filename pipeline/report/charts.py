@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -11,19 +11,12 @@ from configs.records import Estimate
 from models.charts import WIDTH, Frame, Scale, decimals, element, horizontal, line, padded, picture, text, vertical
 from pipeline.report.tables import counted, interval, number, signed
 
-_BAR = Markup('<span class="track" aria-hidden="true">{}</span>')
 _PIECE = Markup('<span class="{}" style="left:{:.2f}%;width:{:.2f}%"></span>')
 _TICK = Markup('<span class="{}" style="left:{:.2f}%"></span>')
 
 
 def dot_bar(estimate: Estimate, top: float, reference: float | None = None) -> Markup:
-  """A dot on a track from zero, with its interval.
-
-  Args:
-    estimate: not negative.
-    top: the right end of the track.
-    reference: drawn as a line across, such as the value of all rides.
-  """
+  """A dot on a track from zero to `top`, with its interval, not negative; `reference` is drawn as a line across."""
   parts = []
   if reference is not None:
     parts.append(_TICK.format('reference', _place(reference, top)))
@@ -31,7 +24,7 @@ def dot_bar(estimate: Estimate, top: float, reference: float | None = None) -> M
     low = _place(estimate.low, top)
     parts.append(_PIECE.format('interval', low, _place(estimate.high, top) - low))
   parts.append(_TICK.format('dot', _place(estimate.value, top)))
-  return _BAR.format(Markup('').join(parts))
+  return _track(parts)
 
 
 def length_bar(value: float, top: float, style: str = 'length', limit: float | None = None) -> Markup:
@@ -39,7 +32,11 @@ def length_bar(value: float, top: float, style: str = 'length', limit: float | N
   parts = [_PIECE.format(style, 0.0, _place(value, top))]
   if limit is not None:
     parts.append(_TICK.format('limit', _place(limit, top)))
-  return _BAR.format(Markup('').join(parts))
+  return _track(parts)
+
+
+def _track(parts: Sequence[Markup]) -> Markup:
+  return Markup('<span class="track" aria-hidden="true">{}</span>').format(Markup('').join(parts))
 
 
 def _place(value: float, top: float) -> float:
@@ -49,31 +46,22 @@ def _place(value: float, top: float) -> float:
 _ROW, _FOREST_TOP, _FOREST_BOTTOM, _FOREST_RIGHT = 19.0, 8.0, 38.0, 12.0
 _CHARACTER, _MOST_NAME = 6.1, 200.0
 _REACH = 3.0
-"""A figure further from the reference than so many times the median distance lies outside the picture."""
+"""A figure further from the reference than so many times the median distance is outside the picture."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-  """A line of the plot.
-
-  Attributes:
-    name: of the variant.
-    estimate: its figure.
-    color: index of a colour.
-  """
+class Entry(NamedTuple):
+  """A line of the plot: a variant, its figure, and the index of a colour."""
 
   name: str
   estimate: Estimate
-  color: int = 0
+  color: int
 
 
 def draw_forest(entries: Sequence[Entry], reference: float, x_label: str, label: str) -> Markup:
-  """Draws the plot; what lies far off is an arrow at the edge, with its figure.
+  """Draws at least one entry, top to bottom; what is far off is an arrow at the edge, with its figure.
 
   Args:
-    entries: at least one, top to bottom.
     reference: a figure that is drawn as a line across.
-    x_label: the axis, with its unit.
     label: what the chart shows, for who can't see it.
   """
   left = min(_MOST_NAME, _CHARACTER * max(len(entry.name) for entry in entries)) + 10
@@ -121,16 +109,8 @@ def _drawn_entry(entry: Entry, scale: Scale, left: float, y: float) -> list[Mark
 _HEIGHT = 260.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Hour:
-  """The errors (prediction minus fare) of one hour.
-
-  Attributes:
-    hour: 0 to 23.
-    rides: at least one.
-    mean: with its interval.
-    half: the quartiles, between which half of the rides lie.
-  """
+class Hour(NamedTuple):
+  """The errors (prediction minus fare) of one hour, 0 to 23: their mean with its interval, and their quartiles."""
 
   hour: int
   rides: int
@@ -139,12 +119,9 @@ class Hour:
 
 
 def draw_hours(hours: Sequence[Hour], currency: str, label: str) -> Markup:
-  """Draws a bar for the middle half of the rides and a dot with its interval for the mean.
+  """Draws a bar for the middle half of the rides of at least one hour, and a dot with its interval for the mean.
 
-  Args:
-    hours: at least one.
-    currency: of the errors.
-    label: what the chart shows, for who can't see it.
+  Args: label: what the chart shows, for who can't see it.
   """
   ends = [end for hour in hours for end in (*hour.half, hour.mean.value)]
   # One ride can make an interval of hundreds, which would flatten all others.
@@ -164,13 +141,13 @@ def draw_hours(hours: Sequence[Hour], currency: str, label: str) -> Markup:
 
 def _drawn_hour(frame: Frame, hour: Hour, currency: str) -> Markup:
   x, (low, high) = frame.x(hour.hour), hour.half
-  told = f'{hour.hour} h: {interval(hour.mean)} {currency}, {counted(hour.rides, "ride")}'
+  tooltip = f'{hour.hour} h: {interval(hour.mean)} {currency}, {counted(hour.rides, "ride")}'
   bar = element(
     'rect', x=x - 5, y=frame.y(high), width=10, height=max(frame.y(low) - frame.y(high), 1.0), class_='half'
   )
   whisker = line(x, frame.y(hour.mean.bottom), x, frame.y(hour.mean.top), 'whisker s0')
   dot = element('circle', cx=x, cy=frame.y(hour.mean.value), r=3, class_='fill s0')
-  return element('g', element('title', told), bar, whisker, dot)
+  return element('g', element('title', tooltip), bar, whisker, dot)
 
 
 ROW = 34.0
@@ -179,77 +156,46 @@ ROW = 34.0
 _LANE, _EDGE = 16.0, 9.0
 
 
-@dataclasses.dataclass(frozen=True)
-class _Lane:
-  """A step whose edges are not all drawn yet."""
-
-  source: str
-  targets: frozenset[str]
-
-
 def draw_lanes(after: Mapping[str, Sequence[str]], styles: Mapping[str, str]) -> list[Markup]:
-  """Draws the graph.
+  """Draws the graph: a picture for each row, all equally wide.
 
   Args:
     after: for each step, in topological order, the steps that it waits for.
     styles: class of each step's dot.
-
-  Returns:
-    A picture for each row, all equally wide.
   """
   edges = _reduced(after)
-  lanes: list[_Lane | None] = []
-  rows: list[tuple[int, list[Markup]]] = []
+  # The steps that each lane still leads to; none where the lane is free.
+  lanes: list[frozenset[str]] = []
+  rows: list[list[Markup]] = []
+  width = 0.0
   for name in after:
-    own = _own_lane(lanes, name)
-    parts = _through(lanes, name, own)
-    targets = frozenset(step for step, before in edges.items() if name in before)
-    lanes[:] = [_left(lane, name) for lane in lanes]
-    lanes += [None] * (own + 1 - len(lanes))
-    if targets:
-      lanes[own] = _Lane(name, targets)
+    ending = [lane for lane, targets in enumerate(lanes) if targets == {name}]
+    free = [lane for lane, targets in enumerate(lanes) if not targets]
+    own, parts = min(ending or free or [len(lanes)]), []
+    for lane, targets in enumerate(lanes):
+      if name in targets:
+        parts.append(_path(lane, 0, own, ROW / 2))
+      if targets - {name}:
+        parts.append(_path(lane, 0, lane, ROW))
+    lanes = [targets - {name} for targets in lanes] + [frozenset()] * (own + 1 - len(lanes))
+    if targets := frozenset(step for step, before in edges.items() if name in before):
+      lanes[own] = targets
       parts.append(_path(own, ROW / 2, own, ROW))
-    parts.append(element('circle', cx=_x(own), cy=ROW / 2, r=5, class_=f'step {styles[name]}'))
-    rows.append((len(lanes), parts))
-  width = _x(max(count for count, _ in rows) - 1) + _EDGE
-  return [_row(width, parts) for _, parts in rows]
+    rows.append([*parts, element('circle', cx=_x(own), cy=ROW / 2, r=5, class_=f'step {styles[name]}')])
+    width = _x(len(lanes) - 1) + _EDGE
+  box = {'viewBox': f'0 0 {width:g} {ROW:g}', 'width': f'{width:g}', 'height': f'{ROW:g}'}
+  return [element('svg', *parts, **box, aria_hidden='true') for parts in rows]
 
 
 def _reduced(after: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-  """The graph without edges that a longer way says already; steps that are not in it are left out."""
+  """The graph without edges that a longer way implies; steps that are not in it are left out."""
   above: dict[str, set[str]] = {}
   edges: dict[str, set[str]] = {}
-  for name, told in after.items():
-    direct = {step for step in told if step in above}
+  for name, before in after.items():
+    direct = {step for step in before if step in above}
     above[name] = direct.union(*(above[step] for step in direct))
     edges[name] = {step for step in direct if not any(step in above[other] for other in direct)}
   return edges
-
-
-def _own_lane(lanes: Sequence[_Lane | None], name: str) -> int:
-  """The leftmost lane that ends here, else a free one."""
-  ending = [index for index, lane in enumerate(lanes) if lane and lane.targets == {name}]
-  free = [index for index, lane in enumerate(lanes) if lane is None]
-  return min(ending or free or [len(lanes)])
-
-
-def _through(lanes: Sequence[_Lane | None], name: str, own: int) -> list[Markup]:
-  """What comes from above: lines into this step, and lines that pass it."""
-  parts = []
-  for index, lane in enumerate(lanes):
-    if lane is None:
-      continue
-    if name in lane.targets:
-      parts.append(_path(index, 0, own, ROW / 2))
-    if lane.targets != {name}:
-      parts.append(_path(index, 0, index, ROW))
-  return parts
-
-
-def _left(lane: _Lane | None, name: str) -> _Lane | None:
-  """The lane below a step that it may have led to."""
-  targets = lane.targets - {name} if lane else frozenset()
-  return _Lane(lane.source, targets) if lane and targets else None
 
 
 def _path(lane: int, top: float, target: int, bottom: float) -> Markup:
@@ -259,9 +205,3 @@ def _path(lane: int, top: float, target: int, bottom: float) -> Markup:
 
 def _x(lane: int) -> float:
   return _EDGE + _LANE * lane
-
-
-def _row(width: float, parts: Sequence[Markup]) -> Markup:
-  return element(
-    'svg', *parts, viewBox=f'0 0 {width:g} {ROW:g}', width=f'{width:g}', height=f'{ROW:g}', aria_hidden='true'
-  )

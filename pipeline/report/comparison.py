@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from components.compression_gate.records import CompressionRecord, JudgedVariant
+from components.compression_gate.records import JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
 from configs.base import joined
 from configs.records import Estimate, estimate
@@ -32,36 +33,12 @@ from pipeline.report.tables import (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Side:
-  """One of the runs.
-
-  Attributes:
-    letter: A or B, its name in tables.
-    variants: its variants, if it made any.
-  """
+class Side(NamedTuple):
+  """One of the runs: A or B, the name of its folder, and what it left."""
 
   letter: str
   name: str
   record: RunRecord
-  variants: CompressionRecord | None
-
-  @property
-  def chosen(self) -> JudgedVariant | None:
-    """The variant that was chosen."""
-    return self.variants.named(self.variants.chosen) if self.variants else None
-
-  def error(self, metric: str) -> Estimate | None:
-    """RMSE or MAE: of the chosen file, else of the trained model."""
-    chosen = self.chosen
-    if chosen and chosen.rmse:
-      return chosen.rmse if metric == 'rmse' else chosen.mae
-    return self.record.error(metric)
-
-  @property
-  def seconds(self) -> float:
-    """All of its steps."""
-    return sum(step.seconds for step in self.record.steps())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +47,7 @@ class RunComparison:
 
   first: Side
   second: Side
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   outcomes: Table
   settings: tuple[Difference, ...]
   variants: Table | None
@@ -81,14 +58,14 @@ class RunComparison:
 def compare(first: RunRecord, second: RunRecord) -> RunComparison:
   """Compares run A with run B."""
   a, b = (
-    Side(letter, record.output.path.name, record, read_variants(record))
+    Side(letter, record.output.path.name, dataclasses.replace(record, variants=read_variants(record)))
     for letter, record in (('A', first), ('B', second))
   )
   settings = differences(first.config, second.config)
   return RunComparison(
     first=a,
     second=b,
-    told=_told(a, b, settings),
+    sentences=_sentences(a, b, settings),
     outcomes=_outcomes(a, b),
     settings=settings,
     variants=_variants(a, b),
@@ -97,32 +74,31 @@ def compare(first: RunRecord, second: RunRecord) -> RunComparison:
   )
 
 
-def _told(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
-  told = [_error_sentence(a, b)]
-  first, second = a.chosen, b.chosen
+def _sentences(a: Side, b: Side, settings: Sequence[Difference]) -> tuple[str, ...]:
+  sentences = [_error_sentence(a, b)]
+  first, second = a.record.chosen, b.record.chosen
   if first and second and first.bytes and second.bytes:
-    told.append(f'A ships {first.name} in {size(first.bytes)}, B ships {second.name} in {size(second.bytes)}.')
-  told.append(f'{counted(len(settings), "setting")} {"differs" if len(settings) == 1 else "differ"}.')
-  return tuple(sentence for sentence in told if sentence)
+    sentences.append(f'A ships {first.name} in {size(first.bytes)}, B ships {second.name} in {size(second.bytes)}.')
+  return (*sentences, f'{counted(len(settings), "setting")} {"differs" if len(settings) == 1 else "differ"}.')
 
 
 def _error_sentence(a: Side, b: Side) -> str:
-  first, second = a.error('rmse'), b.error('rmse')
+  first, second = a.record.shown_error('rmse'), b.record.shown_error('rmse')
   if first is None or second is None:
-    missing = joined(side.letter for side in (a, b) if side.error('rmse') is None)
+    missing = joined(side.letter for side in (a, b) if side.record.shown_error('rmse') is None)
     return f'{missing} did not come to an RMSE, so there is nothing to compare it by.'
   if a.record.currency != b.record.currency:
     return f'The fares are in {a.record.currency} and {b.record.currency}, so their errors are not comparable.'
-  texts = f'{interval(first)} against {interval(second)} {a.record.currency}'
-  if (paired := _paired(a, b)) is not None:
-    return f'RMSE: {texts}. {_paired_sentence(paired)}'
+  both = f'RMSE: {interval(first)} against {interval(second)} {a.record.currency}.'
+  if (ratio := _paired(a, b)) is not None:
+    sure = f'so {"A" if ratio.value < 1 else "B"} is better'
+    verdict = 'a difference that may be chance' if ratio.bottom <= 1 <= ratio.top else sure
+    return f"{both} Both predicted the same rides: there A's RMSE is {interval(ratio, 3)} times B's, {verdict}."
   if a.record.summary.rows != b.record.summary.rows:
-    different = 'The two runs were judged on different rides, so the difference says little about the models.'
-    return f'RMSE: {texts}. {different}'
+    return f'{both} The two runs were judged on different rides, so the difference says little about the models.'
   if first.bottom <= second.top and second.bottom <= first.top:
-    return f'RMSE: {texts}. The intervals overlap: the difference ({signed(first.value - second.value)}) may be chance.'
-  better = 'A' if first.value < second.value else 'B'
-  return f'RMSE: {texts}. The intervals do not overlap: {better} is better.'
+    return f'{both} The intervals overlap: the difference ({signed(first.value - second.value)}) may be chance.'
+  return f'{both} The intervals do not overlap: {"A" if first.value < second.value else "B"} is better.'
 
 
 def _paired(a: Side, b: Side) -> Estimate | None:
@@ -133,15 +109,12 @@ def _paired(a: Side, b: Side) -> Estimate | None:
 
 
 def _chosen_rides(side: Side) -> PredictedRides | None:
-  rides = read_rides(side.record, side.variants)
-  return rides if rides and side.chosen and rides.variant == side.chosen.name else None
+  rides = read_rides(side.record)
+  return rides if rides and side.record.chosen and rides.variant == side.record.chosen.name else None
 
 
-def _paired_sentence(ratio: Estimate) -> str:
-  text = f"Both predicted the same rides: there A's RMSE is {interval(ratio, 3)} times B's"
-  if ratio.bottom <= 1 <= ratio.top:
-    return f'{text}, a difference that may be chance.'
-  return f'{text}, so {"A" if ratio.value < 1 else "B"} is better.'
+_NONE = JudgedVariant(name='', recipe='', scheme='')
+"""In the place of a variant that a run has not: nothing is known of it."""
 
 
 def _outcomes(a: Side, b: Side) -> Table:
@@ -152,53 +125,49 @@ def _outcomes(a: Side, b: Side) -> Table:
 
 
 def _outcomes_of(side: Side) -> dict[str, Cell | str]:
-  chosen, rows = side.chosen, side.record.summary.rows
+  chosen, rows = side.record.chosen or _NONE, side.record.summary.rows
   return {
     'status': BADGES[side.record.summary.status],
-    'RMSE': figures(side.error('rmse')),
-    'MAE': figures(side.error('mae')),
-    'chosen variant': chosen.name if chosen else MISSING,
-    'size of its file': figure(chosen.bytes if chosen else None, size),
-    'after gzip': figure(chosen.gzip_bytes if chosen else None, size),
+    'RMSE': figures(side.record.shown_error('rmse')),
+    'MAE': figures(side.record.shown_error('mae')),
+    'chosen variant': chosen.name or MISSING,
+    'size of its file': figure(chosen.bytes, size),
+    'after gzip': figure(chosen.gzip_bytes, size),
     'median time for one ride': _latency(chosen),
     'rides kept': figure(rows.kept if rows else None, whole),
-    'duration': figure(side.seconds, seconds),
+    'duration': figure(sum(step.seconds for step in side.record.steps()), seconds),
   }
 
 
 def _variants(a: Side, b: Side) -> Table | None:
   """All variants of both; RMSE, file size, latency and verdict of each side by side."""
-  names = list(dict.fromkeys(variant.name for side in (a, b) if side.variants for variant in side.variants.variants))
-  if not names:
-    return None
-  currency = a.record.currency
-  headings = list(words('variant'))
-  for name, unit in (('RMSE', currency), ('to float32', ''), ('file', ''), ('p50', '')):
-    headings += [Heading(f'{name}, {side.letter}', unit) for side in (a, b)]
-  headings += words('budget, A', 'budget, B')
+  both = a.record.variants, b.record.variants
+  first, second = ({variant.name: variant for variant in found.variants} if found else {} for found in both)
+  figure_headings = (f'{name}, {letter}' for name in ('to float32', 'file', 'p50') for letter in 'AB')
+  errors = (Heading(f'RMSE, {letter}', a.record.currency) for letter in 'AB')
+  headings = (*words('variant'), *errors, *figure_headings, *words('budget, A', 'budget, B'))
   rows = []
-  for name in names:
-    found = [side.variants.named(name) if side.variants else None for side in (a, b)]
-    chosen = [side.letter for side in (a, b) if side.variants and side.variants.chosen == name]
+  for name in dict.fromkeys([*first, *second]):
+    found = [variants.get(name, _NONE) for variants in (first, second)]
     cells = [
-      *(figures(variant.rmse if variant else None) for variant in found),
-      *(figures(variant.rmse_ratio if variant else None, 3) for variant in found),
-      *(figure(variant.bytes if variant else None, size) for variant in found),
+      *(figures(variant.rmse) for variant in found),
+      *(figures(variant.rmse_ratio, 3) for variant in found),
+      *(figure(variant.bytes, size) for variant in found),
       *(_latency(variant) for variant in found),
       *(_verdict(variant) for variant in found),
     ]
-    note = f'chosen by {joined(chosen)}' if chosen else ''
-    rows.append(row(Cell(name, note=note), *cells, style='chosen' if chosen else ''))
-  return table('Variants of both runs', headings, rows, sortable=True)
+    chosen = joined(side.letter for side in (a, b) if side.record.variants and side.record.variants.chosen == name)
+    note, style = (f'chosen by {chosen}', 'chosen') if chosen else ('', '')
+    rows.append(row(Cell(name, note=note), *cells, style=style))
+  return table('Variants of both runs', headings, rows, sortable=True) if rows else None
 
 
-def _latency(variant: JudgedVariant | None) -> Cell:
-  latency = variant.latency_us if variant else None
-  return figure(latency.p50 if latency else None, microseconds)
+def _latency(variant: JudgedVariant) -> Cell:
+  return figure(variant.latency_us.p50 if variant.latency_us else None, microseconds)
 
 
-def _verdict(variant: JudgedVariant | None) -> Cell:
-  if variant is None or variant.rmse is None:
+def _verdict(variant: JudgedVariant) -> Cell:
+  if variant.rmse is None:
     return Cell(MISSING, style='none')
   return Cell('✓ kept', style='good') if variant.within_budget else Cell('✗ missed', style='bad')
 
@@ -206,39 +175,23 @@ def _verdict(variant: JudgedVariant | None) -> Cell:
 def _slices(a: Side, b: Side) -> Table | None:
   """RMSE of the trained models by slice."""
   first, second = ({row.name: row for row in side.record.summary.slices} for side in (a, b))
-  names = list(dict.fromkeys([*first, *second]))
-  if not names:
-    return None
-  headings = (
-    *words('slice'),
-    'rides, A',
-    'rides, B',
-    Heading('RMSE, A', a.record.currency),
-    Heading('RMSE, B', b.record.currency),
-    Heading('A minus B', a.record.currency),
-  )
-  rows = (row(name, *_slice_cells(first.get(name), second.get(name))) for name in names)
-  return table('RMSE of the trained models by slice', headings, rows, sortable=True)
+  rmse = (Heading(f'RMSE, {side.letter}', side.record.currency) for side in (a, b))
+  rows = [row(name, *_slice_cells(first.get(name), second.get(name))) for name in dict.fromkeys([*first, *second])]
+  headings = (*words('slice'), 'rides, A', 'rides, B', *rmse, Heading('A minus B', a.record.currency))
+  return table('RMSE of the trained models by slice', headings, rows, sortable=True) if rows else None
 
 
 def _slice_cells(first: EvaluatedSlice | None, second: EvaluatedSlice | None) -> tuple[Cell, ...]:
   counts = [row.example_count if row else None for row in (first, second)]
   errors = [row.root_mean_squared_error if row else None for row in (first, second)]
   apart = errors[0] - errors[1] if errors[0] is not None and errors[1] is not None else None
-  return (
-    *(figure(count, whole) for count in counts),
-    *(figures(estimate(error)) for error in errors),
-    figure(apart, signed),
-  )
+  return (*(figure(n, whole) for n in counts), *(figures(estimate(error)) for error in errors), figure(apart, signed))
 
 
 def _steps(a: Side, b: Side) -> Table | None:
   first, second = ({step.name: step for step in side.record.steps()} for side in (a, b))
-  names = list(dict.fromkeys([*first, *second]))
-  if not names:
-    return None
   rows = []
-  for name in names:
+  for name in dict.fromkeys([*first, *second]):
     found = [steps.get(name) for steps in (first, second)]
     rows.append(row(name, *(figure(s.seconds, seconds, s.state.value) if s else figure(None, seconds) for s in found)))
-  return table('Time of each step', (*words('step'), 'A', 'B'), rows)
+  return table('Time of each step', (*words('step'), 'A', 'B'), rows) if rows else None

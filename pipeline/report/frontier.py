@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from configs.records import Estimate
 from models.charts import WIDTH, Frame, element, horizontal, line, padded, picture, polyline, text, vertical
 
-_CHARACTER, _LABEL_HEIGHT = 6.7, 12.0
-_RADIUS = 5.0
+_CHARACTER, _LABEL_HEIGHT, _RADIUS = 6.7, 12.0, 5.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
   """A rectangle on a drawing, in its units."""
 
   left: float
@@ -29,13 +27,12 @@ class Box:
     return across and self.top < other.bottom and other.top < self.bottom
 
   def holds(self, other: Box) -> bool:
-    """Whether the other one lies inside."""
+    """Whether the other one is inside."""
     across = self.left <= other.left and other.right <= self.right
     return across and self.top <= other.top and other.bottom <= self.bottom
 
 
-@dataclasses.dataclass(frozen=True)
-class Label:
+class Label(NamedTuple):
   """A text beside a point; `x` and `y` are the start of its baseline."""
 
   text: str
@@ -44,15 +41,12 @@ class Label:
 
 
 def place(wanted: Sequence[tuple[str, float, float]], points: Sequence[tuple[float, float]], area: Box) -> list[Label]:
-  """Places labels one by one where they cover neither each other nor a point.
+  """Places labels one by one where they cover neither each other nor a point, and returns those that found room.
 
   Args:
     wanted: text and point of each, the most important one first.
     points: every point of the chart.
-    area: where labels may lie.
-
-  Returns:
-    Those that found room.
+    area: that labels may cover.
   """
   taken = [Box(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS) for x, y in points]
   labels = []
@@ -89,19 +83,16 @@ _NARROWEST = 1.3
 """The axis of costs spans at least this ratio."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
   """A variant on the chart.
 
   Attributes:
-    name: of the variant.
     color: index of its recipe's colour.
     cost: bytes or microseconds, positive.
     ratio: of the RMSE to float32.
     on_frontier: no other variant is both more accurate and cheaper.
     within_budget: whether it keeps every limit.
-    chosen: whether it was chosen.
-    told: what a pointer over it shows.
+    tooltip: what a pointer over it shows.
   """
 
   name: str
@@ -111,11 +102,10 @@ class Point:
   on_frontier: bool
   within_budget: bool
   chosen: bool
-  told: str
+  tooltip: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
   """What the budget allows; `None` for no limit."""
 
   cost: float | None
@@ -134,18 +124,15 @@ def draw_frontier(
 
   Args:
     points: at least one.
-    limits: of the budget.
     cost_label: the horizontal axis, with its unit.
-    cost_format: writes a cost.
     label: what the chart shows, for who can't see it.
-    ratio_label: the vertical axis.
 
   Returns:
-    The picture, and the names of variants so inaccurate that they lie above it.
+    The picture, and the names of variants so inaccurate that they are above it.
   """
   frame = _frame(points, limits, cost_label, cost_format, ratio_label)
   outside = [point.name for point in points if point.ratio.value > frame.y.high]
-  # The most important points come last, so that they lie on top.
+  # The most important points come last, so that they are on top.
   ordered = sorted(points, key=lambda point: (point.chosen, point.on_frontier))
   parts = [frame.drawn(), *_limit_lines(frame, limits), _staircase(frame, points)]
   parts += [mark for point in ordered for mark in _marks(frame, point)]
@@ -184,20 +171,14 @@ def _ratios(points: Sequence[Point], limits: Limits) -> tuple[float, float]:
 
 
 def _limit_lines(frame: Frame, limits: Limits) -> list[Markup]:
-  lines = []
+  lines, (left, right), (bottom, top) = [], (frame.x.start, frame.x.end), (frame.y.start, frame.y.end)
   if limits.ratio is not None:
     y = frame.y(limits.ratio)
-    lines += [
-      line(frame.x.start, y, frame.x.end, y, 'budget'),
-      text(frame.x.end, y - 4, 'budget', 'end', 'budget-name'),
-    ]
+    lines += [line(left, y, right, y, 'budget'), text(right, y - 4, 'budget', 'end', 'budget-name')]
   if limits.cost is not None:
     x = frame.x(limits.cost)
-    anchor, gap = ('start', 4) if x < frame.x.start + _NAME else ('end', -4)
-    lines += [
-      line(x, frame.y.start, x, frame.y.end, 'budget'),
-      text(x + gap, frame.y.end + 10, 'budget', anchor, 'budget-name'),
-    ]
+    anchor, gap = ('start', 4) if x < left + _NAME else ('end', -4)
+    lines += [line(x, bottom, x, top, 'budget'), text(x + gap, top + 10, 'budget', anchor, 'budget-name')]
   return lines
 
 
@@ -219,12 +200,10 @@ def _staircase(frame: Frame, points: Sequence[Point]) -> Markup:
 def _marks(frame: Frame, point: Point) -> list[Markup]:
   x, y = frame.x(point.cost), frame.y(point.ratio.value)
   color = f's{point.color}'
-  title = element('title', point.told)
+  title = element('title', point.tooltip)
   if point.ratio.value > frame.y.high:
-    shape = element(
-      'path', title, d=f'M{x - 5:.1f} {y + 9:.1f}L{x:.1f} {y:.1f}L{x + 5:.1f} {y + 9:.1f}Z', class_=f'fill {color}'
-    )
-    return [shape]
+    triangle = f'M{x - 5:.1f} {y + 9:.1f}L{x:.1f} {y:.1f}L{x + 5:.1f} {y + 9:.1f}Z'
+    return [element('path', title, d=triangle, class_=f'fill {color}')]
   important = point.chosen or point.on_frontier
   whisker = f'whisker {color}' if important else f'whisker faint {color}'
   marks = [line(x, frame.y(point.ratio.bottom), x, frame.y(point.ratio.top), whisker)]

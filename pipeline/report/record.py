@@ -8,7 +8,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -28,12 +28,12 @@ _ABSENT = object()
 """In the place of what a config does not have."""
 
 _LONGEST = 160
-"""Characters of a value; of more, the beginning is told."""
+"""Characters of a value; of more, the beginning is shown."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-  """One setting that differs; `before` and `after` are its values as text."""
+  """One setting that differs, with its values as text."""
 
   setting: str
   before: str
@@ -54,10 +54,10 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Di
 
   A list of named things, such as recipes, goes by the names; a section that only one of them has is one difference.
   """
-  return tuple(_differences(before, after, ''))
+  return tuple(_differences(before, after))
 
 
-def _differences(before: Any, after: Any, path: str) -> Iterator[Difference]:
+def _differences(before: Any, after: Any, path: str = '') -> Iterator[Difference]:
   first, second = _by_name(before), _by_name(after)
   if isinstance(first, Mapping) and isinstance(second, Mapping):
     for key in dict.fromkeys([*first, *second]):
@@ -92,11 +92,17 @@ _OWN_KEYS = {
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-  """A run that ended, in whatever way; its config is a plain mapping, empty where there is none."""
+  """A run that ended, in whatever way.
+
+  Attributes:
+    config: a plain mapping, empty where there is none.
+    variants: what `read_variants` found, once it was asked.
+  """
 
   output: OutputDirectory
   summary: Summary
   config: Mapping[str, Any]
+  variants: CompressionRecord | None = None
 
   @property
   def name(self) -> str:
@@ -119,7 +125,7 @@ class RunRecord:
     return datetime.datetime.fromtimestamp(self.output.summary.stat().st_mtime)
 
   def steps(self) -> tuple[StepRecord, ...]:
-    """The steps that ended, in their order; of a summary that does not list them, what its timings tell."""
+    """The steps that ended, in their order; of a summary that does not list them, what its timings show."""
     if self.summary.steps is not None:
       return self.summary.steps
     timings = self.summary.timings
@@ -133,15 +139,26 @@ class RunRecord:
     found: Estimate | None = getattr(self.summary.metrics, metric, None)
     return found
 
-  def artifact(self, step: str, key: str) -> pathlib.Path | None:
-    """The folder of an output artifact of this run, wherever the output directory lies by now.
+  @property
+  def chosen(self) -> JudgedVariant | None:
+    """The variant that was chosen."""
+    return self.variants.named(self.variants.chosen) if self.variants else None
 
-    Returns `None` if the run did not come to it. A summary that does not say where artifacts lie is an older one: then
+  def shown_error(self, metric: str) -> Estimate | None:
+    """`rmse` or `mae` of the chosen file, else of the trained model."""
+    if (chosen := self.chosen) and chosen.rmse:
+      return chosen.rmse if metric == 'rmse' else chosen.mae
+    return self.error(metric)
+
+  def artifact(self, step: str, key: str) -> pathlib.Path | None:
+    """The folder of an output artifact of this run, wherever the output directory is by now.
+
+    Returns `None` if the run did not come to it. A summary that does not name its artifacts is an older one: then
     it is the newest on the disk.
     """
-    told, own = self.summary.artifacts, _OWN_KEYS.get((step, key), '')
-    if told is not None or own in self.summary.model_fields_set:
-      uri = told.get(step, {}).get(key) if told is not None else getattr(self.summary, own)
+    uris, own = self.summary.artifacts, _OWN_KEYS.get((step, key), '')
+    if uris is not None or own in self.summary.model_fields_set:
+      uri = uris.get(step, {}).get(key) if uris is not None else getattr(self.summary, own)
       return self.moved(uri) if uri else None
     if step not in self.summary.timings:
       return None
@@ -189,11 +206,11 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   return RunRecord(output, Summary.of(values, output.summary), read_config(output.config))
 
 
-GATE, REWRITER = 'CompressionGate', 'QuantizationRewriter'
+GATE = 'CompressionGate'
 
 
 def read_variants(record: RunRecord) -> CompressionRecord | None:
-  """Reads the gate's report; without one, what the summary or the rewriter tells; `None` if no variant was made.
+  """Reads the gate's report; without one, what the summary or the rewriter has; `None` if no variant was made.
 
   Raises `RecordError` where the file is there and is none.
   """
@@ -201,7 +218,7 @@ def read_variants(record: RunRecord) -> CompressionRecord | None:
   if report is None and record.summary.variants:
     report = CompressionRecord(variants=record.summary.variants, chosen=record.summary.chosen)
   if report is None:
-    made = record.read(VariantsRecord, REWRITER, 'variants', VARIANTS_FILE)
+    made = record.read(VariantsRecord, 'QuantizationRewriter', 'variants', VARIANTS_FILE)
     rows = made.variants if made else ()
     report = CompressionRecord(variants=tuple(JudgedVariant(**variant.to_dict()) for variant in rows))
   return report if report.variants else None
@@ -209,12 +226,7 @@ def read_variants(record: RunRecord) -> CompressionRecord | None:
 
 @dataclasses.dataclass(frozen=True)
 class ColumnSummary:
-  """A numeric column of the train split.
-
-  Attributes:
-    name: the canonical name.
-    missing: share of the rides without a value.
-  """
+  """A numeric column of the train split by its canonical name; `missing` is the share of rides without a value."""
 
   name: str
   missing: float
@@ -234,7 +246,7 @@ def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
   return tuple(sorted((_column(feature) for feature in found), key=lambda column: column.name))
 
 
-def period(columns: tuple[ColumnSummary, ...]) -> tuple[datetime.datetime, datetime.datetime] | None:
+def period(columns: Iterable[ColumnSummary]) -> tuple[datetime.datetime, datetime.datetime] | None:
   """First and last pickup of the train split, on the city's wall clock."""
   for column in columns:
     if column.name == TIME:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -31,21 +32,8 @@ _SHADES = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class MapLandmark:
-  """A place to find one's way by."""
-
-  name: str
-  longitude: float
-  latitude: float
-
-
-@dataclasses.dataclass(frozen=True)
 class Shades:
-  """How mean errors become colours: `step` wide, the neutral one around zero.
-
-  Attributes:
-    step: width of a colour, the city's currency.
-  """
+  """How mean errors become colours, each `step` wide in the city's currency, the neutral one around zero."""
 
   step: float
 
@@ -55,17 +43,11 @@ class Shades:
 
   def legend(self) -> list[tuple[str, str]]:
     """Class and meaning of each colour, from too low to too high."""
-    names = []
-    for index in range(-_SHADES, _SHADES + 1):
-      low, high = signed((index - 0.5) * self.step, 1), signed((index + 0.5) * self.step, 1)
-      last = abs(index) == _SHADES
-      names.append(
-        (
-          shade(index),
-          f'{"below" if index < 0 else "above"} {high if index < 0 else low}' if last else f'{low} to {high}',
-        )
-      )
-    return names
+    indices = range(-_SHADES, _SHADES + 1)
+    ranges = [(signed((index - 0.5) * self.step, 1), signed((index + 0.5) * self.step, 1)) for index in indices]
+    between = [f'{low} to {high}' for low, high in ranges[1:-1]]
+    meanings = [f'below {ranges[0][1]}', *between, f'above {ranges[-1][0]}']
+    return [(f'e{index + _SHADES}', meaning) for index, meaning in zip(indices, meanings, strict=True)]
 
 
 def shades_for(mean_absolute_error: float) -> Shades:
@@ -73,51 +55,30 @@ def shades_for(mean_absolute_error: float) -> Shades:
   return Shades(round_step(max(mean_absolute_error, 0.01) / 2))
 
 
-def shade(index: int) -> str:
-  """The class of a colour."""
-  return f'e{index + _SHADES}'
-
-
 def draw_map(
   longitude: np.ndarray,
   latitude: np.ndarray,
   errors: np.ndarray,
   shades: Shades,
-  landmarks: Sequence[MapLandmark],
+  landmarks: Sequence[Mapping[str, Any]],
   currency: str,
   label: str,
 ) -> tuple[Markup, int]:
-  """Draws the map.
+  """Draws the map, and counts the rides outside of it.
 
   Args:
-    longitude: float64 degrees [rides], finite.
-    latitude: float64 degrees [rides], finite.
+    longitude, latitude: float64 degrees [rides], finite.
     errors: float64 [rides], prediction minus fare.
-    shades: the colours.
-    landmarks: drawn where they lie on the map.
-    currency: of the errors.
+    landmarks: `name`, `longitude` and `latitude` of each, as the config has them; drawn where they are on the map.
     label: what the map shows, for who can't see it.
-
-  Returns:
-    The picture, and how many rides lie outside of it.
   """
   x, y, height, unit = _projection(longitude, latitude)
   inside = (longitude >= x.low) & (longitude <= x.high) & (latitude >= y.low) & (latitude <= y.high)
-  dots = _dots(_places(longitude[inside], x), _places(latitude[inside], y), errors[inside])
   parts = [element('rect', x=0.5, y=0.5, width=WIDTH - 1, height=height - 1, rx=8, class_='sea')]
-  parts += [_dot(dot, shades, currency) for dot in dots]
+  parts += _dots(_places(longitude[inside], x), _places(latitude[inside], y), errors[inside], shades, currency)
   parts += [mark for landmark in landmarks for mark in _landmark(landmark, x, y)]
   parts += _ruler(unit, height)
   return picture(WIDTH, height, label, *parts), int((~inside).sum())
-
-
-@dataclasses.dataclass(frozen=True)
-class _Dot:
-  x: float
-  y: float
-  radius: float
-  rides: int
-  error: float
 
 
 def _projection(longitude: np.ndarray, latitude: np.ndarray) -> tuple[Scale, Scale, float, float]:
@@ -146,7 +107,7 @@ def _places(degrees: np.ndarray, scale: Scale) -> np.ndarray:
   return scale.start + (degrees - scale.low) / (scale.high - scale.low) * (scale.end - scale.start)
 
 
-def _dots(x: np.ndarray, y: np.ndarray, errors: np.ndarray) -> list[_Dot]:
+def _dots(x: np.ndarray, y: np.ndarray, errors: np.ndarray, shades: Shades, currency: str) -> Iterator[Markup]:
   """One dot for each cell of a grid that has rides, in their middle; the large ones first, under the small ones."""
   for across in _CELLS:
     column, row = (np.floor(place / (WIDTH / across)).astype(np.int64) for place in (x, y))
@@ -155,31 +116,26 @@ def _dots(x: np.ndarray, y: np.ndarray, errors: np.ndarray) -> list[_Dot]:
       break
   x_mean, y_mean, error = (np.bincount(cell, weights=values) / rides for values in (x, y, errors))
   radii = np.maximum(_SMALLEST, _LARGEST * np.sqrt(rides / rides.max()))
-  return [
-    _Dot(float(x_mean[i]), float(y_mean[i]), float(radii[i]), int(rides[i]), float(error[i]))
-    for i in np.argsort(-rides)
-  ]
+  for i in np.argsort(-rides):
+    title = element('title', f'{counted(int(rides[i]), "ride")}, mean error {signed(error[i])} {currency}')
+    yield element(
+      'circle', title, cx=x_mean[i], cy=y_mean[i], r=radii[i], class_=f'e{shades.index(error[i]) + _SHADES}'
+    )
 
 
-def _dot(dot: _Dot, shades: Shades, currency: str) -> Markup:
-  title = element('title', f'{counted(dot.rides, "ride")}, mean error {signed(dot.error)} {currency}')
-  return element('circle', title, cx=dot.x, cy=dot.y, r=dot.radius, class_=shade(shades.index(dot.error)))
-
-
-def _landmark(landmark: MapLandmark, x: Scale, y: Scale) -> list[Markup]:
-  if not (x.low < landmark.longitude < x.high and y.low < landmark.latitude < y.high):
+def _landmark(landmark: Mapping[str, Any], x: Scale, y: Scale) -> list[Markup]:
+  longitude, latitude = landmark['longitude'], landmark['latitude']
+  if not (x.low < longitude < x.high and y.low < latitude < y.high):
     return []
-  left, top = x(landmark.longitude), y(landmark.latitude)
+  left, top = x(longitude), y(latitude)
   cross = element('path', d=f'M{left - 4:.1f} {top:.1f}h8M{left:.1f} {top - 4:.1f}v8', class_='landmark')
   anchor, gap = ('start', 8) if left < 0.75 * WIDTH else ('end', -8)
-  return [cross, text(left + gap, top + 4, landmark.name, anchor, 'name halo')]
+  return [cross, text(left + gap, top + 4, landmark['name'], anchor, 'name halo')]
 
 
 def _ruler(unit: float, height: float) -> list[Markup]:
   """A round number of kilometres, about a fifth of the width."""
   kilometres = round_step(WIDTH / 8 / unit)
   end = 12 + kilometres * unit
-  return [
-    line(12, height - 12, end, height - 12, 'ruler'),
-    text(end + 6, height - 8, f'{kilometres:g} km', class_='tick'),
-  ]
+  scale = line(12, height - 12, end, height - 12, 'ruler')
+  return [scale, text(end + 6, height - 8, f'{kilometres:g} km', class_='tick')]

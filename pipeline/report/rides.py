@@ -8,17 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from components.compression_gate.records import CompressionRecord
 from components.fare_evaluator.records import SliceCode
 from components.parquet import pq
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from configs.records import Estimate
 from models.error_intervals import ratio_interval, slice_intervals
 from pipeline.report.record import GATE, RunRecord
-
-_SECOND = datetime.timedelta(seconds=1)
-
-FILE = 'predictions.parquet'
 
 PREDICTION = 'prediction'
 """The column of predictions where none is named after a variant."""
@@ -59,19 +54,20 @@ class PredictedRides:
 
   def times(self, indices: Sequence[int]) -> list[str]:
     """Pickup times of some rides, for people."""
-    return [str(EPOCH + int(self.seconds[index]) * _SECOND)[:16] for index in indices]
+    return [str(EPOCH + datetime.timedelta(seconds=int(self.seconds[index])))[:16] for index in indices]
 
 
-def read_rides(record: RunRecord, variants: CompressionRecord | None) -> PredictedRides | None:
+def read_rides(record: RunRecord) -> PredictedRides | None:
   """Reads the gate's `predictions.parquet`, which holds raw columns, fares and predictions of a variant or several.
 
   The chosen variant's are taken, else the baseline's, else the column `prediction`. Rides without a prediction are left
   out. Returns `None` where there is no such file or column, or no ride.
   """
-  path = record.file(GATE, 'report', FILE)
+  path = record.file(GATE, 'report', 'predictions.parquet')
   if path is None:
     return None
   held = pq.read_schema(path).names
+  variants = record.variants
   wanted = [name for name in (variants.chosen, variants.baseline) if name] if variants else []
   column = next((name for name in (*wanted, PREDICTION) if name in held), None)
   if column is None:
@@ -93,38 +89,27 @@ def read_rides(record: RunRecord, variants: CompressionRecord | None) -> Predict
 
 
 def slice_rmse(rides: PredictedRides, slices: Mapping[str, Sequence[SliceCode]], resamples: int) -> dict[str, Estimate]:
-  """The RMSE of slices with 95 % intervals, as the gate would tell them.
+  """The RMSE of the slices whose codes are known and that have a ride, with 95 % intervals, as the gate computes them.
 
-  Args:
-    slices: by name: `feature` and `value` of what the rides of a slice share.
-    resamples: number of draws of an interval.
-
-  Returns the slices whose codes are known and that have a ride.
+  Args: slices: by name: `feature` and `value` of what the rides of a slice share.
   """
-  masks = {name: mask for name, codes in slices.items() if (mask := _mask(rides, codes)) is not None}
+  all_rides, masks = np.ones(len(rides.fares), bool), {}
+  for name, codes in slices.items():
+    if all(code.feature in rides.codes for code in codes):
+      masks[name] = np.all([all_rides, *(rides.codes[code.feature] == code.value for code in codes)], axis=0)
   return slice_intervals(rides.fares, rides.predictions, rides.seconds, masks, resamples)
 
 
 def paired_ratio(rides: PredictedRides, others: PredictedRides, resamples: int) -> Estimate | None:
-  """The ratio of two RMSEs on the same rides with its 95 % interval, as the gate would tell it.
+  """The ratio of two RMSEs on the same rides with its 95 % interval, as the gate computes it.
 
   The interval takes `resamples` draws. Returns `None` where they are not the same rides in the same order, or the other
   model makes no error.
   """
-  same = np.array_equal(rides.seconds, others.seconds) and np.array_equal(rides.fares, others.fares)
-  places = all(
-    np.array_equal(rides.coordinates[name], others.coordinates[name], equal_nan=True) for name in COORDINATES
+  columns = (
+    (found.seconds, found.fares, *(found.coordinates[name] for name in COORDINATES)) for found in (rides, others)
   )
-  if not (same and places and others.errors.any()):
+  same = all(np.array_equal(first, second, equal_nan=True) for first, second in zip(*columns, strict=True))
+  if not (same and others.errors.any()):
     return None
   return ratio_interval(rides.fares, rides.predictions, others.predictions, rides.seconds, resamples)
-
-
-def _mask(rides: PredictedRides, codes: Sequence[SliceCode]) -> np.ndarray | None:
-  """Which rides belong to a slice; `None` where its slicing is not known."""
-  mask = np.ones(len(rides.fares), bool)
-  for code in codes:
-    if code.feature not in rides.codes:
-      return None
-    mask &= rides.codes[code.feature] == code.value
-  return mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -81,14 +81,14 @@ def day(time: datetime.datetime) -> str:
   return f'{time.day}{SPACE}{time:%B %Y}'
 
 
+def degrees(ends: Mapping[str, float]) -> str:
+  """A range of degrees, `min` and `max`: `41.50° to 42.30°`."""
+  return f'{number(ends["min"])}° to {number(ends["max"])}°'
+
+
 def counted(count: int, noun: str) -> str:
   """A number of things: `1 ride`, `1,804 rides`."""
   return f'{count:,}{SPACE}{noun}{"" if count == 1 else "s"}'
-
-
-def spelled(name: str) -> str:
-  """An identifier as words: `fare_out_of_range` becomes `fare out of range`."""
-  return name.replace('_', ' ')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +128,11 @@ class Cell:
   style: str = ''
   picture: Markup | None = None
 
+  @property
+  def is_empty(self) -> bool:
+    """Whether there is no figure in it."""
+    return self.text == MISSING and self.value is None
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -161,14 +166,14 @@ class Picture:
   Attributes:
     title: above it.
     drawn: SVG.
-    told: below it.
+    caption: below it.
     name: of its file, where it has one of its own.
     legend: names by the class of their colour.
   """
 
   title: str
   drawn: Markup
-  told: str = ''
+  caption: str = ''
   name: str = ''
   legend: tuple[tuple[str, str], ...] = ()
 
@@ -205,6 +210,13 @@ def picture(drawn: Markup | None) -> Cell:
   return Cell('', picture=drawn, style='bar')
 
 
+def without_empty(table: Table) -> Table:
+  """The table without the columns in which no row has a figure or a text."""
+  columns = [i for i in range(len(table.headings)) if any(not row.cells[i].is_empty for row in table.rows)]
+  rows = tuple(dataclasses.replace(row, cells=tuple(row.cells[i] for i in columns)) for row in table.rows)
+  return dataclasses.replace(table, headings=tuple(table.headings[i] for i in columns), rows=rows)
+
+
 def with_best(rows: Sequence[Row], smallest: Sequence[int] = (), largest: Sequence[int] = ()) -> tuple[Row, ...]:
   """Marks the best figure of some columns, all that read the same; none where all do.
 
@@ -218,13 +230,11 @@ def with_best(rows: Sequence[Row], smallest: Sequence[int] = (), largest: Sequen
     if len({cell.text for cell in known}) > 1:
       choose = min if column in smallest else max
       best[column] = choose(known, key=lambda cell: cell.value or 0.0).text
-  return tuple(
-    dataclasses.replace(
-      row,
-      cells=tuple(
-        dataclasses.replace(cell, best=cell.value is not None and cell.text == best.get(column))
-        for column, cell in enumerate(row.cells)
-      ),
+  marked = (
+    tuple(
+      dataclasses.replace(cell, best=cell.value is not None and cell.text == best.get(column))
+      for column, cell in enumerate(row.cells)
     )
     for row in rows
   )
+  return tuple(Row(cells, row.style) for cells, row in zip(marked, rows, strict=True))

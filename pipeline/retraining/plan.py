@@ -116,17 +116,13 @@ def _look_at(span: Span, config: RunConfig, before: dict[int, SpanEntry]) -> Spa
   digest, known = fingerprint(span.files), before.get(span.number)
   if known is not None and known.digest == digest:
     return known
-  inspection = inspect_span(span.files, config.dataset)
+  seen = inspect_span(span.files, config.dataset)
   late = known.late if known else span.number < max(before, default=span.number)
-  return SpanEntry(
-    digest, inspection.read, inspection.kept, inspection.broken, late, known is not None and known.was_read
-  )
+  return SpanEntry(digest, seen.read, seen.kept, seen.broken, late, was_read=known is not None and known.was_read)
 
 
 def _new_rows(entry: SpanEntry, number: int, last: LedgerRun | None) -> int:
-  if entry.broken:
-    return 0
-  return max(0, entry.kept - (last.kept.get(number, 0) if last else 0))
+  return 0 if entry.broken else max(0, entry.kept - (last.kept.get(number, 0) if last else 0))
 
 
 _NO_PART_OF_A_MODEL: dict[str, Any] = {
@@ -142,8 +138,7 @@ _NO_PART_OF_A_MODEL: dict[str, Any] = {
 def _setting(config: RunConfig) -> str:
   """What besides the rides decides a run: the config, but for what is no part of a model, and the code."""
   lasting = config.model_dump(mode='json', exclude=_NO_PART_OF_A_MODEL)
-  text = json.dumps(lasting, sort_keys=True) + run_version()
-  return hashlib.sha256(text.encode()).hexdigest()[:16]
+  return hashlib.sha256((json.dumps(lasting, sort_keys=True) + run_version()).encode()).hexdigest()[:16]
 
 
 def end_early(
@@ -157,11 +152,11 @@ def end_early(
 ) -> Summary:
   """Writes the summary of a run that had nothing to do: the last one's, as a run from the cache would, and the reason.
 
-  The last run's status, figures and served model stay; nothing was timed. `ended_early` tells it from a run.
+  The last run's status, figures and served model stay; nothing was timed. `ended_early` marks it as no run.
   """
   last = ledger.last_finished
-  told: dict[str, Any] = {'status': Status(last.status), 'pushed_path': last.pushed_path} if last else {}
-  told |= {
+  changed: dict[str, Any] = {'status': Status(last.status), 'pushed_path': last.pushed_path} if last else {}
+  changed |= {
     'reason': reason,
     'started': now.isoformat(timespec='seconds'),
     'timings': {},
@@ -170,13 +165,13 @@ def end_early(
     'window': read_window(plan),
     'triggers': tuple(verdicts),
   }
-  # There is none where somebody has removed the last one.
-  result = _last_summary(output)
-  if result is None:
+  try:
+    result = Summary.read(output.summary)
+  except (FileNotFoundError, RecordError):  # Somebody has removed or changed it.
     from pipeline.local import summary
 
     result = summary.summarize(config, [], None, anomalies=False, after={})
-  result = result.model_copy(update=told)
+  result = result.model_copy(update=changed)
   result.write(output.summary)
   return result
 
@@ -196,13 +191,6 @@ def read_window(plan: Plan) -> WindowRecord:
   )
 
 
-def _last_summary(output: OutputDirectory) -> Summary | None:
-  try:
-    return Summary.read(output.summary)
-  except (FileNotFoundError, RecordError):
-    return None
-
-
 def recorded_run(
   config: RunConfig,
   plan: Plan,
@@ -215,7 +203,7 @@ def recorded_run(
   """Runs the pipeline on the plan's window.
 
   Args:
-    ledger: is told when the run begins and what became of it.
+    ledger: notes when the run begins and what became of it.
     now: when the run begins, by the caller's clock.
     verdicts: why it runs.
 

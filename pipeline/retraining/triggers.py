@@ -20,7 +20,7 @@ class TriggerInputs:
     changed_setting: whether config or code are others than those of the last run that came to its end.
     fresh: labels of the spans that are new or changed since then.
     new_rows: valid rides in them.
-    drift: `(label, column, divergence)` of the fresh span that lies furthest from what the last run trained on; `None`
+    drift: `(label, column, divergence)` of the fresh span that differs most from what the last run trained on; `None`
       where there is nothing to compare.
     drift_limit: `validation.drift_threshold`.
     newest: label of the newest span.
@@ -108,10 +108,10 @@ def _age(triggers: Triggers, situation: TriggerInputs) -> Verdict | None:
     return None
   days = (situation.now - situation.served_since).total_seconds() / 86_400
   old = days > limit
-  said = f'Version {situation.served} is {days:.1f} days old, {"older than" if old else "not older than"} {limit:g}'
+  age = f'Version {situation.served} is {days:.1f} days old, {"older than" if old else "not older than"} {limit:g}'
   if old and not situation.fresh:
-    return Verdict('max_age_days', False, f'{said} (max_age_days), but there is no new ride to train on.')
-  return Verdict('max_age_days', old, f'{said} (max_age_days).')
+    return Verdict('max_age_days', False, f'{age} (max_age_days), but there is no new ride to train on.')
+  return Verdict('max_age_days', old, f'{age} (max_age_days).')
 
 
 def _span_labels(labels: tuple[str, ...]) -> str:

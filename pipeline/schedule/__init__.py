@@ -1,3 +1,3 @@
 """Runs by the clock: cron expressions with a time zone, as a systemd timer or as a schedule in a cloud."""
 
-__all__ = ['cron', 'kfp', 'local', 'vertex']
+__all__ = ['cron', 'local']

@@ -1,4 +1,4 @@
-"""Schedules: cron expressions with a time zone, checked, told in advance, and written as each scheduler takes them."""
+"""Schedules: cron expressions with a time zone, checked, and written as each scheduler takes them; who keeps them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import datetime
 import enum
 import itertools
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import cronsim
+from cronsim.cronsim import is_imaginary
 
 from configs.errors import UserError
 
@@ -18,6 +20,9 @@ _NAMES = ('minute', 'hour', 'day of month', 'month', 'day of week')
 _WEEKDAYS = ('Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat')
 _WHOLE = (range(60), range(24), range(1, 32), range(1, 13), range(7))
 _LOOK_AHEAD = datetime.timedelta(days=400)
+_ANY_DAY = datetime.datetime(2026, 1, 1)
+
+KeptT = TypeVar('KeptT')
 
 
 class ScheduleError(UserError):
@@ -50,12 +55,9 @@ class Cron:
         raise ScheduleError(
           f"The {name} '{field}' is an extension that not every scheduler knows; write plain numbers."
         )
+    zone_named(zone)
     try:
-      zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-      raise ScheduleError(f"Unknown time zone '{zone}'. Use an IANA name such as America/New_York.") from None
-    try:
-      cronsim.CronSim(expression, datetime.datetime(2026, 1, 1))
+      cronsim.CronSim(expression, _ANY_DAY)
     except cronsim.CronSimError as error:
       raise ScheduleError(_refusal(expression, error)) from None
     return cls(' '.join(fields), zone)
@@ -74,20 +76,14 @@ class Cron:
     """Sentences about firings within 400 days that fall where the clock is changed."""
     zone = zoneinfo.ZoneInfo(self.zone)
     wall = after.astimezone(zone).replace(tzinfo=None)
-    found = []
-    try:
-      for time in itertools.takewhile(lambda t: t < wall + _LOOK_AHEAD, cronsim.CronSim(self.expression, wall)):
-        first, second = (time.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
-        if first == second:
-          continue
-        exists = time.replace(tzinfo=zone).astimezone(datetime.timezone.utc).astimezone(zone).replace(tzinfo=None)
-        words = 'comes twice' if exists == time else 'does not exist'
-        found.append(f'{time:%H:%M} {words} on {time:%Y-%m-%d} in {self.zone}; schedulers differ in what they do then.')
-        if len(found) == 2:
-          break
-    except cronsim.CronSimError:
-      pass  # No firing within the next fifty years.
-    return tuple(found)
+    walls = itertools.takewhile(lambda time: time < wall + _LOOK_AHEAD, cronsim.CronSim(self.expression, wall))
+    times = (time.replace(tzinfo=zone) for time in walls)
+    changed = (time for time in times if time.utcoffset() != time.replace(fold=1).utcoffset())
+    return tuple(
+      f'{time:%H:%M} {"does not exist" if is_imaginary(time) else "comes twice"} on {time:%Y-%m-%d} in {self.zone}; '
+      'schedulers differ in what they do then.'
+      for time in itertools.islice(changed, 2)
+    )
 
   def agrees_with(self, clock: datetime.tzinfo) -> bool:
     """Whether a clock shows what that of the zone shows, on every day of the coming year."""
@@ -97,42 +93,42 @@ class Cron:
 
   def five_fields(self) -> str:
     """Plain numbers: no names, and Sunday as 0."""
-    return ' '.join(self._written(place) for place in range(5))
-
-  def six_fields(self) -> str:
-    """With the seconds first, as Kubeflow Pipelines takes it."""
-    return f'0 {self.five_fields()}'
+    # A star stays, also */2: it decides whether the two day fields are joined by and or by or.
+    fields = zip(self.expression.split(), self._values(), strict=True)
+    return ' '.join(field if field.startswith('*') else ','.join(map(str, values)) for field, values in fields)
 
   def calendar_events(self) -> tuple[str, ...]:
     """What systemd's OnCalendar takes; two events where cron fires on either of a day of the month and of the week."""
-    minutes, hours, days, months, weekdays = (self._values(place) for place in range(5))
+    minutes, hours, days, months, weekdays = self._values()
     time = f'{_field(hours, 1)}:{_field(minutes, 0)}:00 {self.zone}'
     of_month = f'*-{_field(months, 3)}-{_field(days, 2)} {time}'
     of_week = f'{",".join(_WEEKDAYS[day] for day in sorted(weekdays, key=lambda day: (day - 1) % 7))} '
-    restricted = [set(self._values(place)) != set(_WHOLE[place]) for place in (2, 4)]
-    if all(restricted) and not any(self.expression.split()[place].startswith('*') for place in (2, 4)):
+    some_weekdays = weekdays != list(_WHOLE[4])
+    if some_weekdays and days != list(_WHOLE[2]) and not cronsim.CronSim(self.expression, _ANY_DAY).day_and:
       return (of_month, f'{of_week}*-{_field(months, 3)}-* {time}')
-    return (f'{of_week if restricted[1] else ""}{of_month}',)
+    return (f'{of_week if some_weekdays else ""}{of_month}',)
 
-  def _written(self, place: int) -> str:
-    field = self.expression.split()[place]
-    if field.startswith('*'):  # Also */2: the star decides whether the two day fields are joined by and or by or.
-      return field
-    return ','.join(str(value) for value in self._values(place))
+  def _values(self) -> tuple[list[int], ...]:
+    """What each of the five fields holds, in order; Sunday as 0."""
+    simulated = cronsim.CronSim(self.expression, _ANY_DAY)
+    weekdays = {int(day) % 7 for day in simulated.weekdays}  # type: ignore[arg-type]
+    return tuple(map(sorted, (simulated.minutes, simulated.hours, simulated.days, simulated.months, weekdays)))
 
-  def _values(self, place: int) -> list[int]:
-    simulated = cronsim.CronSim(self.expression, datetime.datetime(2026, 1, 1))
-    fields = (simulated.minutes, simulated.hours, simulated.days, simulated.months, simulated.weekdays)
-    values = {int(value) for value in fields[place]}  # type: ignore[arg-type]
-    return sorted({value % 7 for value in values} if place == 4 else values)
+
+def zone_named(name: str, option: str = '') -> zoneinfo.ZoneInfo:
+  """A time zone by its IANA name. Raises `ScheduleError`, with the option that gave the name, where there is none."""
+  try:
+    return zoneinfo.ZoneInfo(name)
+  except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+    raise ScheduleError(f"Unknown time zone '{name}'{option}. Use an IANA name such as America/New_York.") from None
 
 
 def _refusal(expression: str, error: cronsim.CronSimError) -> str:
   """Why an expression of five fields can't be; cronsim calls also a good day bad where no month has it."""
   minute, hour, day, month, weekday = expression.split()
   try:
-    cronsim.CronSim(f'{minute} {hour} {day} * {weekday}', datetime.datetime(2026, 1, 1))
-    cronsim.CronSim(f'{minute} {hour} * {month} {weekday}', datetime.datetime(2026, 1, 1))
+    cronsim.CronSim(f'{minute} {hour} {day} * {weekday}', _ANY_DAY)
+    cronsim.CronSim(f'{minute} {hour} * {month} {weekday}', _ANY_DAY)
   except cronsim.CronSimError:
     return f"'{expression}' is no cron expression: {str(error).lower()}."
   if day.startswith('*') or weekday.startswith('*'):
@@ -180,6 +176,19 @@ class Schedule:
   state: State
   place: str
   note: str = ''
+
+
+def check_new(name: str, names: Iterable[str]) -> None:
+  """Raises `ScheduleError` where there is a schedule of this name."""
+  if name in names:
+    raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
+
+
+def named(name: str, kept: Mapping[str, KeptT], where: str, kind: str = '') -> KeptT:
+  """What is kept by a name. Raises `ScheduleError` where there is none of it."""
+  if name not in kept:
+    raise ScheduleError(f"There is no {kind}schedule '{name}' {where}; there: {', '.join(kept) or 'none'}.")
+  return kept[name]
 
 
 class Schedules(abc.ABC):

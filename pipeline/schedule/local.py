@@ -12,12 +12,14 @@ import zoneinfo
 from collections.abc import Sequence
 
 from models.whole_files import write_whole
-from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State
+from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget, State, check_new, named
 
-_CRON, _ZONE = 'X-Farelite-Cron', 'X-Farelite-TimeZone'
+_KEPT = re.compile(r'^X-Farelite-(\w+)=(.+)$', re.MULTILINE)
+_SINGLE_FLIGHT = ('--nonblock', '--conflict-exit-code', '0')
+"""How flock ends a second run: at once and well."""
 
 
-def service(name: str, command: Sequence[str], folder: str, lock: str) -> str:
+def service_unit(name: str, command: Sequence[str], folder: str, lock: str) -> str:
   """A service that runs the command once, and never beside itself.
 
   Args:
@@ -25,20 +27,20 @@ def service(name: str, command: Sequence[str], folder: str, lock: str) -> str:
     folder: where to run it, absolute.
     lock: a file; while one run holds it, another ends at once and well.
   """
-  single_flight = ('/usr/bin/flock', '--nonblock', '--conflict-exit-code', '0', lock, *command)
+  words = ('/usr/bin/flock', *_SINGLE_FLIGHT, lock, *command)
   return f"""# Written by farelite schedule create; farelite schedule delete {name} removes it.
 [Unit]
 Description=Farelite: retrain {name}
 
 [Service]
 Type=oneshot
-WorkingDirectory={_path(folder)}
-ExecStart={' '.join(_quoted(part) for part in single_flight)}
+WorkingDirectory={folder.replace('%', '%%')}
+ExecStart={' '.join(map(_quoted, words))}
 Nice=10
 """
 
 
-def timer(name: str, cron: Cron) -> str:
+def timer_unit(name: str, cron: Cron) -> str:
   """A timer that fires as the expression says; once more after the machine was off at such a time."""
   events = '\n'.join(f'OnCalendar={event}' for event in cron.calendar_events())
   return f"""# Written by farelite schedule create; farelite schedule delete {name} removes it.
@@ -54,30 +56,15 @@ AccuracySec=1s
 WantedBy=timers.target
 
 [X-Farelite]
-{_CRON}={cron.expression}
-{_ZONE}={cron.zone}
+X-Farelite-Cron={cron.expression}
+X-Farelite-TimeZone={cron.zone}
 """
-
-
-def cron_of(text: str) -> Cron | None:
-  """The expression that a timer was made from; `None` for a timer of another origin."""
-  found = {key: re.search(rf'^{key}=(.+)$', text, re.MULTILINE) for key in (_CRON, _ZONE)}
-  expression, zone = found[_CRON], found[_ZONE]
-  return Cron(expression.group(1), zone.group(1)) if expression and zone else None
 
 
 def _quoted(text: str) -> str:
   """One word of ExecStart: systemd expands % and $, and takes backslashes and quotes for its own."""
   text = text.replace('\\', '\\\\').replace('"', '\\"').replace('%', '%%').replace('$', '$$')
   return text if re.fullmatch(r'[\w@%+=:,./$-]+', text) else f'"{text}"'
-
-
-def _path(text: str) -> str:
-  return text.replace('%', '%%')
-
-
-_PREFIX = 'farelite-'
-_WANTS = 'timers.target.wants'
 
 
 def default_folder() -> pathlib.Path:
@@ -89,7 +76,7 @@ def default_folder() -> pathlib.Path:
 class LocalSchedules(Schedules):
   """The timers below a folder of units.
 
-  A timer is enabled by a link, as `systemctl --user enable` makes it; where a user's systemd runs, it is told, too.
+  A timer is enabled by a link, as `systemctl --user enable` makes it; where a user's systemd runs, it is notified, too.
 
   Args: folder: of the units; made if absent.
   """
@@ -102,86 +89,73 @@ class LocalSchedules(Schedules):
 
     Raises `ScheduleError` where there is a schedule of this name, or the folder can't be written.
     """
-    if self._timer(name).exists():
-      raise ScheduleError(f"There is a schedule '{name}' already; delete it first, or give another --name.")
+    check_new(name, self._timers())
+    timer = self._folder / f'farelite-{name}.timer'
     try:
       self._folder.mkdir(parents=True, exist_ok=True)
-      write_whole(self._service(name), service(name, command, working, lock))
-      write_whole(self._timer(name), timer(name, cron))
+      write_whole(timer.with_suffix('.service'), service_unit(name, command, working, lock))
+      write_whole(timer, timer_unit(name, cron))
     except OSError as error:
       raise ScheduleError(f"'{self._folder}' can't be written: {error.strerror}.") from None
     return self.resume(name)
 
   def all(self) -> tuple[Schedule, ...]:
-    names = (path.stem.removeprefix(_PREFIX) for path in sorted(self._folder.glob(f'{_PREFIX}*.timer')))
-    return tuple(self._schedule(name) for name in names)
+    return tuple(map(_schedule, self._timers().values()))
 
   def resume(self, name: str) -> Schedule:
-    self._check(name)
-    link = self._link(name)
-    link.parent.mkdir(exist_ok=True)
-    if not link.is_symlink():
-      link.symlink_to(self._timer(name))
-    return self._told(name, 'start')
+    timer = self._named(name)
+    _link(timer).parent.mkdir(exist_ok=True)
+    if not _link(timer).is_symlink():
+      _link(timer).symlink_to(timer)
+    return _schedule(timer, self._systemctl('daemon-reload') or self._systemctl('start', timer.name))
 
   def pause(self, name: str) -> Schedule:
-    self._check(name)
-    self._link(name).unlink(missing_ok=True)
-    return self._told(name, 'stop')
+    timer = self._named(name)
+    _link(timer).unlink(missing_ok=True)
+    return _schedule(timer, self._systemctl('daemon-reload') or self._systemctl('stop', timer.name))
 
   def delete(self, name: str) -> Schedule:
-    schedule = self.pause(name)
-    self._timer(name).unlink()
-    self._service(name).unlink(missing_ok=True)
+    schedule, timer = self.pause(name), self._named(name)
+    timer.unlink()
+    timer.with_suffix('.service').unlink(missing_ok=True)
     self._systemctl('daemon-reload')
     return schedule
 
-  def _check(self, name: str) -> None:
-    if not self._timer(name).exists():
-      there = ', '.join(schedule.name for schedule in self.all()) or 'none'
-      raise ScheduleError(f"There is no local schedule '{name}' below '{self._folder}'; there: {there}.")
+  def _timers(self) -> dict[str, pathlib.Path]:
+    return {path.stem.removeprefix('farelite-'): path for path in sorted(self._folder.glob('farelite-*.timer'))}
 
-  def _told(self, name: str, verb: str) -> Schedule:
-    """The schedule, and whether systemd heard of it."""
-    if self._folder != default_folder():
-      return self._schedule(
-        name, f'systemd does not look below {self._folder}; the units have to be put where it does.'
-      )
-    problem = self._systemctl('daemon-reload') or self._systemctl(verb, self._timer(name).name)
-    if problem:
-      problem = f"the user's systemd does not run here ({problem}); the timer counts from its next start on."
-    return self._schedule(name, problem)
+  def _named(self, name: str) -> pathlib.Path:
+    return named(name, self._timers(), f"below '{self._folder}'", 'local ')
 
   def _systemctl(self, *arguments: str) -> str:
-    """Asks the user's systemd; '' if it did, else why not."""
+    """Calls the user's systemd; '' if it did as it was asked, else a sentence."""
     if self._folder != default_folder():
-      return ''
+      return f'systemd does not look below {self._folder}; the units have to be put where it does.'
     try:
       done = subprocess.run(['systemctl', '--user', *arguments], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
-      return type(error).__name__
-    return '' if done.returncode == 0 else (done.stderr.strip().splitlines() or ['no reason given'])[0]
+      reason = type(error).__name__
+    else:
+      reason = '' if done.returncode == 0 else (done.stderr.strip().splitlines() or ['no reason given'])[0]
+    return reason and f"the user's systemd does not run here ({reason}); the timer counts from its next start on."
 
-  def _schedule(self, name: str, note: str = '') -> Schedule:
-    cron = cron_of(self._timer(name).read_text(encoding='utf-8')) or Cron('?', '?')
-    state = State.ACTIVE if self._link(name).is_symlink() else State.PAUSED
-    return Schedule(name, ScheduleTarget.LOCAL, cron.expression, cron.zone, state, str(self._timer(name)), note)
 
-  def _timer(self, name: str) -> pathlib.Path:
-    return self._folder / f'{_PREFIX}{name}.timer'
+def _link(timer: pathlib.Path) -> pathlib.Path:
+  return timer.parent / 'timers.target.wants' / timer.name
 
-  def _service(self, name: str) -> pathlib.Path:
-    return self._folder / f'{_PREFIX}{name}.service'
 
-  def _link(self, name: str) -> pathlib.Path:
-    return self._folder / _WANTS / f'{_PREFIX}{name}.timer'
+def _schedule(timer: pathlib.Path, note: str = '') -> Schedule:
+  """What a timer holds; '?' for what one of another origin does not say."""
+  kept = dict(_KEPT.findall(timer.read_text(encoding='utf-8')))
+  name, state = timer.stem.removeprefix('farelite-'), State.ACTIVE if _link(timer).is_symlink() else State.PAUSED
+  return Schedule(name, ScheduleTarget.LOCAL, kept.get('Cron', '?'), kept.get('TimeZone', '?'), state, str(timer), note)
 
 
 def crontab_line(cron: Cron, command: Sequence[str], folder: str, lock: str, machine: datetime.tzinfo) -> str:
   """The line; the command never runs beside itself.
 
   Args:
-    command, folder, lock: as of `service`.
+    command, folder, lock: as of `service_unit`.
     machine: the zone of this machine, which is the only one that Debian's cron knows.
 
   Raises `ScheduleError` where the machine's clock is another one at some time of the year.
@@ -191,9 +165,9 @@ def crontab_line(cron: Cron, command: Sequence[str], folder: str, lock: str, mac
       f"cron looks at this machine's clock, which is not always that of {cron.zone}; systemd's timers know zones "
       '(leave out --crontab).'
     )
-  single_flight = ['flock', '--nonblock', '--conflict-exit-code', '0', lock, *command]
+  words = shlex.join(('flock', *_SINGLE_FLIGHT, lock, *command))
   # cron takes an unescaped % for the end of the line.
-  return f'{cron.five_fields()} cd {shlex.quote(folder)} && {shlex.join(single_flight)}'.replace('%', r'\%')
+  return f'{cron.five_fields()} cd {shlex.quote(folder)} && {words}'.replace('%', r'\%')
 
 
 def machine_zone() -> datetime.tzinfo:
@@ -202,6 +176,4 @@ def machine_zone() -> datetime.tzinfo:
     with pathlib.Path('/etc/localtime').open('rb') as file:
       return zoneinfo.ZoneInfo.from_file(file)
   except (OSError, ValueError):
-    zone = datetime.datetime.now().astimezone().tzinfo
-    assert zone is not None
-    return zone
+    return datetime.datetime.now().astimezone().tzinfo or datetime.timezone.utc

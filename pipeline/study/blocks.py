@@ -12,14 +12,24 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from sklearn.linear_model import lars_path
 
-from configs.features import CrossBlock, Features
+from configs.features import Features
 from configs.run import RunConfig
 from configs.study import FOURTH_ROOT, StudyBlock
 from models.rides import Rides
 from models.training import predict, total_steps
 from pipeline.study.fare_models import FareModels
-from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, everything, first_stamps, with_features
-from pipeline.study.reference_models import TrainedNet, case_study_baseline, case_study_net, plain_methods
+from pipeline.study.folds import (
+  Method,
+  Outcome,
+  StudyFold,
+  StudyVariant,
+  Task,
+  everything,
+  first_stamps,
+  single,
+  with_features,
+)
+from pipeline.study.reference_models import case_study_baseline, case_study_net, plain_methods
 from transforms import names
 from transforms.engineering import catalogue
 
@@ -34,14 +44,12 @@ CASE_STUDY_BASELINE = 'case study, baseline net'
 _BASELINE = ('raw', 'passengers')
 """The blocks of the case study's baseline: coordinates and passengers as they come."""
 
-_ADDED = tuple(block for block in Features.model_fields if block not in _BASELINE)
-
 
 def feature_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per set of features, the config's own among them."""
   blocks = tuple(Features.model_fields)
   sets: dict[str, tuple[str, ...]] = {RAW: _BASELINE}
-  sets |= {f'raw + {block}': (*_BASELINE, block) for block in _ADDED}
+  sets |= {f'raw + {block}': (*_BASELINE, block) for block in blocks if block not in _BASELINE}
   sets |= {EVERYTHING: blocks}
   sets |= {f'everything less {left}': tuple(block for block in blocks if block != left) for left in blocks}
   variants = {name: _only(config.features, on) for name, on in sets.items()} | {AS_CONFIGURED: config.features}
@@ -55,13 +63,8 @@ def _features_task(config: RunConfig, block: StudyBlock, variant: StudyVariant, 
   """The fare model of the config with other features."""
   of_variant = with_features(config, features)
   models = FareModels(of_variant)
-  return Task(
-    block,
-    variant.name,
-    (variant,),
-    lambda fold: {variant.name: models.measure(fold, fold.features_of(of_variant))},
-    about=features.model_dump_json(),
-  )
+  measure = lambda fold: models.measure(fold, fold.features_of(of_variant))  # noqa: E731
+  return single(block, variant, measure, about=features.model_dump_json())
 
 
 def _only(features: Features, on: tuple[str, ...]) -> Features:
@@ -74,25 +77,19 @@ def _only(features: Features, on: tuple[str, ...]) -> Features:
 
 def _case_study() -> Iterator[Task]:
   """The case study's own nets, trained as published."""
-  nets: dict[str, Callable[[StudyFold], TrainedNet]] = {
+  nets: dict[str, Callable[[StudyFold], Outcome]] = {
     CASE_STUDY_BASELINE: case_study_baseline,
     PUBLISHED: functools.partial(case_study_net, fitted=False),
     FITTED: functools.partial(case_study_net, fitted=True),
   }
   for name, net in nets.items():
-
-    def measure(fold: StudyFold, name: str = name, net: Callable[[StudyFold], TrainedNet] = net) -> dict[str, Outcome]:
-      trained = net(fold)
-      return {name: Outcome(trained.fares, {'parameters': trained.parameters, 'train_seconds': trained.seconds})}
-
-    yield Task(
-      StudyBlock.FEATURES, name, (StudyVariant(name, EVERYTHING, {'features': 'those of the case study'}),), measure
-    )
+    yield single(StudyBlock.FEATURES, StudyVariant(name, EVERYTHING, {'features': 'those of the case study'}), net)
 
 
 def dimension_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per number of features and size of the training split; embeddings are left out."""
-  config = with_features(config, _numeric(config.features))
+  off = {name: getattr(config.features, name).model_copy(update={'enabled': False}) for name in ('buckets', 'crosses')}
+  config = with_features(config, config.features.model_copy(update=off))
   total = len(catalogue(config.dataset, config.features))
   dimensions = config.study.dimensions
   counts = [(count, 0) for count in sorted(dimensions.features) if count < total]
@@ -113,7 +110,7 @@ def _dimension_task(config: RunConfig, rides: int | None, count: int, noise: int
   settings = {'training_rides': rides or 'all', 'kept_features': count, 'noise_features': noise}
   models = FareModels(config)
 
-  def measure(fold: StudyFold) -> dict[str, Outcome]:
+  def measure(fold: StudyFold) -> Outcome:
     made = fold.features_of(config)
     training = np.flatnonzero(~fold.test)
     steps = total_steps(len(training), config.training)
@@ -126,10 +123,10 @@ def _dimension_task(config: RunConfig, rides: int | None, count: int, noise: int
     reduced = Rides({names.NUMERIC: columns}, made.fares, made.seconds)
     as_long = config.training.model_copy(update={'steps': steps, 'epochs': None})
     model, facts = models.fit(reduced[training], fold.seed, as_long)
-    return {name: Outcome(predict(model, reduced[fold.test]), facts)}
+    return Outcome(predict(model, reduced[fold.test]), facts)
 
   variant = StudyVariant(name, variant_name(total, 0, rides), settings)
-  return Task(StudyBlock.DIMENSIONS, name, (variant,), measure, about=name + config.features.model_dump_json())
+  return single(StudyBlock.DIMENSIONS, variant, measure, about=name + config.features.model_dump_json())
 
 
 def _columns(numeric: np.ndarray, fares: np.ndarray, training: np.ndarray, count: int) -> np.ndarray:
@@ -144,30 +141,22 @@ def _columns(numeric: np.ndarray, fares: np.ndarray, training: np.ndarray, count
   return numeric[:, [*order, *rest][:count]]
 
 
-def _numeric(features: Features) -> Features:
-  off = {name: getattr(features, name).model_copy(update={'enabled': False}) for name in ('buckets', 'crosses')}
-  return features.model_copy(update=off)
-
-
 REFERENCE = 'fourth root'
 NONE = 'no embedding'
 
 
 def embedding_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per width, beside the config's own features."""
-  off = config.features.crosses.model_copy(update={'enabled': False})
-  sets: list[tuple[str, int | str, CrossBlock]] = [(NONE, 0, off)]
+  which = config.study.embeddings.crosses
+  changes: dict[str, tuple[int | str, dict[str, object]]] = {NONE: (0, {'enabled': False})}
   for width in dict.fromkeys((*config.study.embeddings.widths, FOURTH_ROOT)):
-    name = REFERENCE if width == FOURTH_ROOT else f'width {width}'
-    which = config.study.embeddings.crosses
     widths = {} if width == FOURTH_ROOT else dict.fromkeys(which, width)
-    block = config.features.crosses.model_copy(update={'enabled': True, 'crosses': which, 'embedding': widths})
-    sets.append((name, width, block))
-  for name, wide, crosses in sets:
-    variant = StudyVariant(name, REFERENCE, {'width': str(wide)})
-    yield _features_task(
-      config, StudyBlock.EMBEDDINGS, variant, config.features.model_copy(update={'crosses': crosses})
-    )
+    name = REFERENCE if width == FOURTH_ROOT else f'width {width}'
+    changes[name] = width, {'enabled': True, 'crosses': which, 'embedding': widths}
+  for name, (shown_width, changed) in changes.items():
+    features = config.features.model_copy(update={'crosses': config.features.crosses.model_copy(update=changed)})
+    variant = StudyVariant(name, REFERENCE, {'width': str(shown_width)})
+    yield _features_task(config, StudyBlock.EMBEDDINGS, variant, features)
 
 
 THIS_MODEL = 'this model'
@@ -191,15 +180,10 @@ def lightgbm_missing() -> str | None:
 def reference_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per model; LightGBM where it can be loaded."""
   for name, method in plain_methods(lightgbm=lightgbm_missing() is None).items():
-    yield Task(StudyBlock.REFERENCES, name, (StudyVariant(name, THIS_MODEL),), _measured(name, method))
-  models = FareModels(config)
-  yield Task(
-    StudyBlock.REFERENCES,
-    THIS_MODEL,
-    (StudyVariant(THIS_MODEL, THIS_MODEL),),
-    lambda fold: {THIS_MODEL: models.measure(fold, fold.engineered)},
-  )
+    yield single(StudyBlock.REFERENCES, StudyVariant(name, THIS_MODEL), functools.partial(_outcome, method))
+  models, variant = FareModels(config), StudyVariant(THIS_MODEL, THIS_MODEL)
+  yield single(StudyBlock.REFERENCES, variant, lambda fold: models.measure(fold, fold.engineered))
 
 
-def _measured(name: str, method: Callable[[StudyFold], np.ndarray]) -> Callable[[StudyFold], dict[str, Outcome]]:
-  return lambda fold: {name: Outcome(np.asarray(method(fold), np.float32))}
+def _outcome(method: Method, fold: StudyFold) -> Outcome:
+  return Outcome(np.asarray(method(fold), np.float32))

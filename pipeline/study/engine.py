@@ -31,7 +31,7 @@ _BLOCKS = {
 
 
 class StudyObserver(Protocol):
-  """Who is told of the progress."""
+  """Who follows the progress."""
 
   def planned(self, units: int, kept: int) -> None:
     """How many units of work there are, and how many of them an earlier study left."""
@@ -67,10 +67,12 @@ def run(
   blocks = {}
   for block in study.blocks:
     blocks[block] = _run_block(planned.pop(block), folds, store, origin, observer)
-    _add_latency(blocks[block], folds[0], config, directory)
+    # The first file of each variant, all of a block together.
+    if files := blocks[block].first_files():
+      rides_of_file = raw_inputs(folds[0], config)
+      blocks[block].latency = latencies(files, rides_of_file, config.compression.measurement, directory)
   missing = study_blocks.lightgbm_missing() if StudyBlock.REFERENCES in blocks else None
-  notes = [missing] if missing else []
-  cells = {}
+  notes, cells = [missing] if missing else [], {}
   if StudyBlock.FEATURES in blocks:
     cells = {name: occupied_cells(folds[0], name == 'fitted') for name in ('published', 'fitted')}
   return Results(whole, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
@@ -86,40 +88,28 @@ def _run_block(
     observer.began(task.block, task.name)
     results.variants += task.variants
     for fold in _tested(task, folds):
-      outcomes, kept = _unit(task, fold, store, origin)
-      if isinstance(outcomes, str):
-        results.lose(task, outcomes)
+      key = origin.key(task, fold)
+      kept = store.load(key)
+      try:
+        outcomes = _measured(task, fold) if kept is None else kept
+      except (ValueError, FareliteError) as error:
+        results.lose(task, str(error))
       else:
         results.add(fold, outcomes)
-      observer.finished(kept)
+        if kept is None:
+          store.keep(key, outcomes)
+      observer.finished(kept is not None)
   return results
 
 
-def _unit(task: Task, fold: StudyFold, store: UnitStore, origin: Origin) -> tuple[dict[str, Outcome] | str, bool]:
-  """The outcomes of a unit, or why it has none; and whether they were kept."""
-  key = origin.key(task, fold)
-  outcomes = store.load(key)
-  if outcomes is not None:
-    return outcomes, True
-  try:
-    outcomes = task.measure(fold)
-  except (ValueError, FareliteError) as error:
-    return str(error), False
+def _measured(task: Task, fold: StudyFold) -> dict[str, Outcome]:
+  outcomes = task.measure(fold)
   for name, outcome in outcomes.items():
     if not np.isfinite(outcome.fares).all():
-      return f'{name} predicts fares that are no numbers.', False
-  store.keep(key, outcomes)
-  return outcomes, False
+      raise ValueError(f'{name} predicts fares that are no numbers.')
+  return outcomes
 
 
 def _tested(task: Task, folds: Sequence[StudyFold]) -> Iterator[StudyFold]:
   """The folds that a task is measured on."""
   return (fold for fold in folds if task.tested_folds is None or fold.number < task.tested_folds)
-
-
-def _add_latency(results: BlockResults, fold: StudyFold, config: RunConfig, directory: pathlib.Path) -> None:
-  """Times the first file of each variant of a block, all together."""
-  files = results.first_files()
-  if files:
-    rides = raw_inputs(fold, config)
-    results.latency = latencies(files, rides, config.compression.measurement, directory)

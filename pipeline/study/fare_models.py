@@ -35,27 +35,21 @@ from transforms.preprocessing import compose
 
 
 class FareModels:
-  """Trains the fare model of a config."""
+  """Trains the fare model of a config, whose features are those of the rides but for a numeric vector of any width."""
 
   def __init__(self, config: RunConfig) -> None:
-    """Trains nothing yet.
-
-    Args:
-      config: of the model and its training; its features are those of the
-        rides, but for a numeric vector of any one width.
-    """
     self._config = config
     self._loops: dict[int, RepeatedTraining] = {}
 
   def fit(self, rides: Rides, seed: int, training: Training | None = None) -> tuple[keras.Model, dict[str, float]]:
-    """A model trained on `rides`, valid until the next call, and what is to be told of it.
+    """A model trained on `rides`, valid until the next call, and facts about it.
 
     Args:
       rides: the training split.
       seed: of the initial weights and of the batches.
       training: another one than the config's.
     """
-    width = rides.inputs[transforms_names.NUMERIC].shape[1] if transforms_names.NUMERIC in rides.inputs else 0
+    width = numeric_width(rides)
     config = (training or self._config.training).model_copy(update={'seed': seed})
     build = functools.partial(self._build, width)
     if config.early_stopping.enabled:
@@ -63,15 +57,12 @@ class FareModels:
       seconds = train(model, rides, config).seconds
     else:
       model, seconds = self._loops.setdefault(width, RepeatedTraining(build)).train(rides, config)
-    return model, {'parameters': model.count_params(), 'inputs': _core_inputs(model), 'train_seconds': seconds}
+    # Of the first dense layer, numbers of embeddings among them.
+    inputs = int(model.layers[-1].input_shape[-1])
+    return model, {'parameters': model.count_params(), 'inputs': inputs, 'train_seconds': seconds}
 
   def measure(self, fold: StudyFold, rides: Rides) -> Outcome:
-    """Trains on the training rides of a fold and predicts the others.
-
-    Args:
-      fold: says which are which.
-      rides: all of the fold's, with whatever features.
-    """
+    """Trains on the training rides of a fold and predicts the others; `rides` are all, with whatever features."""
     model, facts = self.fit(rides[~fold.test], fold.seed)
     return Outcome(predict(model, rides[fold.test]), facts)
 
@@ -84,9 +75,9 @@ class FareModels:
     return categoricals(self._config.dataset, self._config.features)
 
 
-def _core_inputs(model: keras.Model) -> int:
-  """How many numbers the first dense layer takes, those of embeddings among them."""
-  return int(model.layers[-1].input_shape[-1])
+def numeric_width(rides: Rides) -> int:
+  """How many numeric features there are."""
+  return rides.inputs[transforms_names.NUMERIC].shape[1] if transforms_names.NUMERIC in rides.inputs else 0
 
 
 Transform = Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]]
@@ -94,8 +85,8 @@ Transform = Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]]
 
 def feature_transform(fold: Fold, config: RunConfig) -> Transform:
   """Raw rides to model inputs in graph, with what the training rides of a fold fit for `config`."""
-  constants = fold.constants_of(config)
   dataset, features, slices = config.dataset, config.features, config.evaluation.slices
+  constants = fold.constants_of(config)
 
   def transform(rides: dict[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
     return compose(rides, engineer(rides, dataset, features), dataset, features, slices, constants)
@@ -128,7 +119,7 @@ def predicted(content: bytes, rides: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 _KEPT = pydantic.TypeAdapter(dict[str, RideLatency])
-"""What a file holds: latencies by name, with no place for a version; the name of the file tells what was measured."""
+"""What a file holds: latencies by name, with no place for a version; the name of the file says what was measured."""
 
 _AT_ONCE = 64
 """Files whose processes live at the same time."""
@@ -137,13 +128,11 @@ _AT_ONCE = 64
 def latencies(
   files: Mapping[str, bytes], rides: Mapping[str, np.ndarray], measurement: Measurement, directory: pathlib.Path
 ) -> dict[str, RideLatency]:
-  """Median and spread of the time for one ride, by the name of the file; from `directory` where it is known.
+  """Median and spread of the time for one ride by the name of the file, but for files that were lost.
 
   Args:
     rides: raw columns [rides] by name.
-    directory: keeps what was measured, by the files' digest.
-
-  By name; a file that was lost is left out.
+    directory: keeps what was measured, by the files' digest; what is known is not measured again.
   """
   digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
   kept = directory / f'latency-{digest_of([digests, measurement.model_dump()])}.json'
@@ -167,11 +156,8 @@ def _measured(
       path.write_bytes(files[name])
     some = {name: column[: measurement.batch] for name, column in rides.items()}
     measured, _ = measure(paths, some, measurement)
+  latencies_us = {name: one.latency_us for name, one in measured.items()}
   return {
-    name: RideLatency(
-      latency_us=one.latency_us.p50,
-      latency_low_us=one.latency_us.spread[0],
-      latency_high_us=one.latency_us.spread[1],
-    )
-    for name, one in measured.items()
+    name: RideLatency(latency_us=one.p50, latency_low_us=one.spread[0], latency_high_us=one.spread[1])
+    for name, one in latencies_us.items()
   }

@@ -6,9 +6,10 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 from scipy import stats
 
 from components.ride_example_gen.ingestion import valid_rides
@@ -82,10 +83,9 @@ class Score:
 
   Attributes:
     rmse: mean over the seeds of the RMSE over all rides, each predicted once.
-    over_seeds: 95 % t-interval of that mean over seeds: what other divisions
-      and initial weights would change. No interval with a single seed.
-    over_rides: 95 % interval of the RMSE by a cluster bootstrap of the time
-      stamps: what other rides of the same kind would change.
+    over_seeds: 95 % t-interval of that mean over seeds: what other divisions and initial weights would change; `None`
+      with a single seed.
+    over_rides: 95 % interval of the RMSE by a cluster bootstrap of the time stamps: what other rides would change.
     rmse_without_worst: mean over the seeds of the RMSE without the `models.error_intervals.WORST` largest errors.
     bias: mean of prediction minus fare.
     fit_seconds: median wall time of one fit and its predictions, on the features as they are.
@@ -101,13 +101,9 @@ class Score:
 
 
 def grouped_folds(seconds: np.ndarray, folds: int, seed: int) -> np.ndarray:
-  """The fold of each ride, int [rides]: time stamps in random order, dealt evenly.
+  """The fold of each ride, int [rides]: its time stamp's, which are dealt evenly in random order.
 
-  Args:
-    seconds: time stamps [rides].
-    folds: at least 2.
-
-  Raises `ValueError` where there are fewer time stamps than folds.
+  Raises `ValueError` where there are fewer time stamps than folds, which are at least 2.
   """
   stamps, position = np.unique(seconds, return_inverse=True)
   if len(stamps) < folds:
@@ -127,24 +123,31 @@ def cross_validate(
   methods: Mapping[str, Method], folds: Iterator[Fold], on_fold: Callable[[], None] = lambda: None
 ) -> dict[str, Score]:
   """Scores each method on the same folds; each seed's folds hold every ride once."""
-  predictions: dict[str, dict[int, np.ndarray]] = {name: {} for name in methods}
+  predictions: dict[str, list[tuple[int, np.ndarray, np.ndarray]]] = {name: [] for name in methods}
   seconds: dict[str, list[float]] = {name: [] for name in methods}
   fold = None
   for fold in folds:
     _ = fold.engineered  # Several methods share it, and none of them should pay alone.
     for name, method in methods.items():
       start = time.perf_counter()
-      of_seed = predictions[name].setdefault(fold.seed, np.full(len(fold.fares), np.nan))
-      of_seed[fold.test] = method(fold)
+      predictions[name].append((fold.seed, fold.test, method(fold)))
       seconds[name].append(time.perf_counter() - start)
     on_fold()
   if fold is None:
     raise ValueError('There is no fold to validate on.')
   fares, stamps, resamples = fold.fares, fold.rides[TIME], fold.config.evaluation.bootstrap
   return {
-    name: score(fares, stamps, np.stack(list(found.values())), resamples, float(np.median(seconds[name])))
+    name: score(fares, stamps, np.stack([*by_seed(found).values()]), resamples, float(np.median(seconds[name])))
     for name, found in predictions.items()
   }
+
+
+def by_seed(predictions: Iterable[tuple[int, np.ndarray, np.ndarray]]) -> dict[int, np.ndarray]:
+  """Predictions [rides] by seed, out of seed, test rides and predictions of each fold; NaN where there is none."""
+  found: dict[int, np.ndarray] = {}
+  for seed, test, fares in predictions:
+    found.setdefault(seed, np.full(len(test), np.nan))[test] = fares
+  return found
 
 
 def score(
@@ -209,12 +212,12 @@ def everything(features: Features) -> Features:
 
 def _is_part(features: Features, own: Features) -> bool:
   """Whether they differ in what is on and how wide embeddings are alone."""
-  free = {'enabled': True, 'embedding': None, 'crosses': ()}
-
-  def settings(value: Features) -> list[dict[str, object]]:
-    return [block | {key: free[key] for key in block if key in free} for block in value.model_dump().values()]
-
-  return settings(features) == settings(own)
+  free = ('enabled', 'embedding', 'crosses')
+  one, other = (
+    [{key: value for key, value in block.items() if key not in free} for block in found.model_dump().values()]
+    for found in (features, own)
+  )
+  return one == other
 
 
 def read_kept(files: Sequence[str], dataset: Dataset) -> dict[str, np.ndarray]:
@@ -225,10 +228,8 @@ def read_kept(files: Sequence[str], dataset: Dataset) -> dict[str, np.ndarray]:
   blocks = list(valid_rides(files, dataset))
   if not sum(block.num_rows for block in blocks):
     raise UserError(f'No valid ride in {", ".join(files)}; does --config fit the columns and rules of these rides?')
-  return {
-    name: np.concatenate([block.column(name).to_numpy(zero_copy_only=False) for block in blocks])
-    for name in blocks[0].schema.names
-  }
+  rides = pa.Table.from_batches(blocks)
+  return {name: rides.column(name).to_numpy() for name in rides.schema.names}
 
 
 def sampled(rides: Mapping[str, np.ndarray], most: int, seed: int) -> dict[str, np.ndarray]:
@@ -238,11 +239,9 @@ def sampled(rides: Mapping[str, np.ndarray], most: int, seed: int) -> dict[str, 
 
 
 def first_stamps(seconds: np.ndarray, most: int, seed: int) -> np.ndarray:
-  """Which rides belong to the first time stamps of a random order: bool [rides].
+  """Which rides, at most `most`, belong to the first time stamps of a random order: bool [rides].
 
-  Args:
-    seconds: time stamps [rides].
-    most: rides that there may be; all of them where there are no more. Fewer rides are always a part of more.
+  Fewer rides are always a part of more.
   """
   if len(seconds) <= most:
     return np.ones(len(seconds), bool)
@@ -261,9 +260,6 @@ def digest(rides: Mapping[str, np.ndarray]) -> str:
   return found.hexdigest()[:16]
 
 
-Setting = str | int | float
-
-
 @dataclasses.dataclass(frozen=True)
 class StudyVariant:
   """One row of a block's table.
@@ -276,7 +272,7 @@ class StudyVariant:
 
   name: str
   reference: str
-  settings: Mapping[str, Setting] = dataclasses.field(default_factory=dict)
+  settings: Mapping[str, str | int | float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,3 +310,14 @@ class Task:
   measure: Callable[[StudyFold], dict[str, Outcome]]
   about: str = ''
   tested_folds: int | None = None
+
+
+def single(
+  block: StudyBlock,
+  variant: StudyVariant,
+  measure: Callable[[StudyFold], Outcome],
+  about: str = '',
+  tested_folds: int | None = None,
+) -> Task:
+  """A task of one variant, and of its name."""
+  return Task(block, variant.name, (variant,), lambda fold: {variant.name: measure(fold)}, about, tested_folds)

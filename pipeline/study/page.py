@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from configs.base import joined
 from configs.records import Estimate
@@ -31,6 +30,7 @@ from pipeline.report.tables import (
   size,
   table,
   whole,
+  without_empty,
 )
 from pipeline.study.records import StudyRecord
 
@@ -46,6 +46,29 @@ _SMALLER = 0.75
 """The aim: a lite file smaller by a quarter."""
 
 
+class _Frontier(NamedTuple):
+  """A chart of cost against RMSE ratio: its file and title, the costs' name and column, and how they are written."""
+
+  name: str
+  title: str
+  cost_label: str
+  cost: str
+  written: Callable[[float], str]
+
+
+_FRONTIERS = {
+  StudyBlock.REDUCTIONS: [
+    _Frontier('inputs', 'RMSE and number of inputs', 'inputs of the model', 'inputs', whole),
+    _Frontier('bytes', 'RMSE and size', 'size of the lite file', 'bytes', size),
+  ],
+  StudyBlock.COMPRESSION: [
+    _Frontier('size', 'RMSE and size', 'size of the lite file', 'bytes', size),
+    _Frontier('gzip', 'RMSE and download', 'size after gzip', 'gzip_bytes', size),
+    _Frontier('latency', 'RMSE and latency', 'time for one ride', 'latency_us', microseconds),
+  ],
+}
+
+
 def pictures(block: StudyBlock, rows: Sequence[Measured], currency: str) -> list[Picture]:
   """Those of a block; none where nothing was measured."""
   known = [row for row in rows if row.get('ratio') is not None]
@@ -53,32 +76,21 @@ def pictures(block: StudyBlock, rows: Sequence[Measured], currency: str) -> list
     return []
   if block is StudyBlock.DIMENSIONS:
     return [_dimensions_chart(known, currency)]
-  if block is StudyBlock.REDUCTIONS:
-    method = lambda row: str(row.get('method') or 'none')  # noqa: E731
-    found = [
-      _frontier('inputs', 'RMSE and number of inputs', known, 'inputs of the model', 'inputs', whole, method),
-      _frontier('bytes', 'RMSE and size', known, 'size of the lite file', 'bytes', size, method),
-    ]
-  elif block is StudyBlock.COMPRESSION:
-    recipe = lambda row: str(row.get('recipe'))  # noqa: E731
-    found = [
-      _frontier('size', 'RMSE and size', known, 'size of the lite file', 'bytes', size, recipe),
-      _frontier('gzip', 'RMSE and download', known, 'size after gzip', 'gzip_bytes', size, recipe),
-      _frontier('latency', 'RMSE and latency', known, 'time for one ride', 'latency_us', microseconds, recipe),
-    ]
-  else:
-    found = [_forest(known)]
+  if block not in _FRONTIERS:
+    return [_forest(known)]
+  colored_by = 'recipe' if block is StudyBlock.COMPRESSION else 'method'
+  found = (_frontier(chart, [row for row in known if row.get(chart.cost)], colored_by) for chart in _FRONTIERS[block])
   return [picture for picture in found if picture]
 
 
-def estimate_of(row: Measured, figure: str = 'ratio') -> Estimate:
-  """A figure of a row with its interval."""
-  return Estimate(row[figure], row[f'{figure}_low'], row[f'{figure}_high'])
+def estimate_of(row: Measured) -> Estimate:
+  """The ratio of a row with its interval."""
+  return Estimate(row['ratio'], row['ratio_low'], row['ratio_high'])
 
 
 def _forest(rows: Sequence[Measured]) -> Picture:
   reference = rows[0]['reference']
-  entries = [Entry(str(row['variant']), estimate_of(row), int(row['variant'] == reference)) for row in rows]
+  entries = [Entry(row['variant'], estimate_of(row), int(row['variant'] == reference)) for row in rows]
   label = f"RMSE relative to '{reference}': " + '; '.join(f'{e.name} {number(e.estimate.value, 3)}' for e in entries)
   drawn = draw_forest(entries, 1.0, f"RMSE relative to '{reference}'", label)
   return Picture('RMSE, with 95 % intervals', drawn, 'An arrow: further off than the picture reaches.', 'ratios')
@@ -107,98 +119,60 @@ def _dimensions_chart(rows: Sequence[Measured], currency: str) -> Picture:
   return Picture('The more features, the more rides it takes', drawn, 'Training rides by colour.', 'features')
 
 
-def _frontier(
-  name: str,
-  title: str,
-  rows: Sequence[Measured],
-  cost_label: str,
-  key: str,
-  written: Callable[[float], str],
-  group: Callable[[Measured], str],
-) -> Picture | None:
-  """Cost against RMSE ratio; `None` where the cost was not measured."""
-  costly = [row for row in rows if row.get(key)]
-  if len(costly) < 2:
+def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Picture | None:
+  """The chart; `None` where the cost of fewer than two variants was measured."""
+  if len(rows) < 2:
     return None
-  groups = list(dict.fromkeys(group(row) for row in costly))
-  best = _frontier_names(costly, key)
+  groups = {row['variant']: str(row.get(colored_by) or 'none') for row in rows}
+  colors = {group: position % _COLORS for position, group in enumerate(dict.fromkeys(groups.values()))}
+  costs = {row['variant']: (row[chart.cost], row['ratio']) for row in rows}
+  best = {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
   points = [
     Point(
-      name=str(row['variant']),
-      color=groups.index(group(row)) % _COLORS,
-      cost=float(row[key]),
+      name=row['variant'],
+      color=colors[groups[row['variant']]],
+      cost=float(row[chart.cost]),
       ratio=estimate_of(row),
       on_frontier=row['variant'] in best,
       within_budget=row['ratio'] <= _WITHIN,
       chosen=False,
-      told=f'{row["variant"]}: {written(row[key])}, RMSE ratio {interval(estimate_of(row), 3)}',
+      tooltip=f'{row["variant"]}: {chart.written(row[chart.cost])}, RMSE ratio {interval(estimate_of(row), 3)}',
     )
-    for row in costly
+    for row in rows
   ]
-  reference = str(costly[0]['reference'])
-  label = f'{title}: {len(points)} variants. On the frontier: {", ".join(sorted(best))}.'
-  drawn, outside = draw_frontier(
-    points, Limits(None, _WITHIN), cost_label, written, label, ratio_label=f"RMSE relative to '{reference}'"
-  )
-  told = 'Filled, and below the dashed line: within 1 %.' + (
-    f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
-  )
-  legend = tuple((one, f's{position % _COLORS}') for position, one in enumerate(groups))
-  return Picture(title, drawn, told, name, legend)
+  label = f'{chart.title}: {len(points)} variants. On the frontier: {", ".join(sorted(best))}.'
+  ratio_label = f"RMSE relative to '{rows[0]['reference']}'"
+  limits = Limits(None, _WITHIN)
+  drawn, outside = draw_frontier(points, limits, chart.cost_label, chart.written, label, ratio_label)
+  above = f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
+  legend = tuple((group, f's{color}') for group, color in colors.items())
+  return Picture(chart.title, drawn, f'Filled, and below the dashed line: within 1 %.{above}', chart.name, legend)
 
 
-def _frontier_names(rows: Sequence[Measured], key: str) -> set[str]:
-  """Variants that no other one beats in both cost and error."""
-
-  costs = [(row[key], row['ratio']) for row in rows]
-
-  def dominated(own: tuple[float, float]) -> bool:
-    return any(other != own and other[0] <= own[0] and other[1] <= own[1] for other in costs)
-
-  return {str(row['variant']) for row, own in zip(rows, costs, strict=True) if not dominated(own)}
+def _dominates(other: tuple[float, float], own: tuple[float, float]) -> bool:
+  return other != own and other[0] <= own[0] and other[1] <= own[1]
 
 
-def findings(block: StudyBlock, rows: Sequence[Measured], about: StudyRecord) -> list[str]:
-  """Sentences on a block, the most important one first."""
-  known = {str(row['variant']): row for row in rows if row.get('ratio') is not None}
-  if not known:
-    return ['What the others are compared with could not be measured.']
-  told = {
-    StudyBlock.FEATURES: _features,
-    StudyBlock.DIMENSIONS: _dimensions,
-    StudyBlock.REDUCTIONS: _reductions,
-    StudyBlock.EMBEDDINGS: _embeddings,
-    StudyBlock.COMPRESSION: _compression,
-    StudyBlock.REFERENCES: _references,
-  }
-  return [sentence for sentence in told[block](known, about) if sentence]
-
-
-def _features(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
-  left = {
-    name.removeprefix('everything less '): row for name, row in rows.items() if name.startswith('everything less')
-  }
+def _features(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
+  less = 'everything less '
+  left = {name.removeprefix(less): row for name, row in rows.items() if name.startswith(less)}
   costly = sorted((row['ratio'], name) for name, row in left.items() if row['ratio_low'] > 1)
-  harmful = [name for name, row in left.items() if row['ratio_high'] < 1]
-  idle = [name for name, row in left.items() if row['ratio_low'] <= 1 <= row['ratio_high']]
-  told = []
   if 'raw' in rows:
-    told.append(f'The raw baseline has an RMSE {interval(estimate_of(rows["raw"]), 3)} times that of everything.')
+    yield f'The raw baseline has an RMSE {interval(estimate_of(rows["raw"]), 3)} times that of everything.'
   if costly:
     parts = [f'{name} ({percent(ratio - 1)} more without it)' for ratio, name in reversed(costly)]
-    told.append(f'Blocks that are missed when they are left out: {joined(parts)}.')
-  if harmful:
-    told.append(f'Blocks without which it is better, beyond chance: {joined(harmful)}.')
-  if idle:
-    told.append(f"Blocks whose absence can't be told from chance: {joined(idle)}.")
-  return [*told, *_published_cross(rows, about)]
+    yield f'Blocks that are missed when they are left out: {joined(parts)}.'
+  if harmful := joined(name for name, row in left.items() if row['ratio_high'] < 1):
+    yield f'Blocks without which it is better, beyond chance: {harmful}.'
+  if idle := joined(name for name, row in left.items() if row['ratio_low'] <= 1 <= row['ratio_high']):
+    yield f"Blocks whose absence can't be told from chance: {idle}."
+  yield from _published_cross(rows, about)
 
 
-def _published_cross(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
-  cells = about.cells
-  if 'published' not in cells or 'case study, published cells' not in rows:
-    return []
-  one, other = cells['published'], cells['fitted']
+def _published_cross(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
+  if 'published' not in about.cells or 'case study, published cells' not in rows:
+    return
+  one, other = about.cells['published'], about.cells['fitted']
   pairs = f'{counted(one.pickup_cells, "pickup cell")} and {counted(one.pairs, "pair")} of cells'
   sentence = (
     f"Why the case study's published cross learned next to nothing: buckets of equal width over 8 × 8 degrees put "
@@ -207,17 +181,17 @@ def _published_cross(rows: Mapping[str, Measured], about: StudyRecord) -> list[s
     f'{other.pairs:,} pairs'
   )
   if 'case study, fitted cells' not in rows:
-    return [f'{sentence}.']
+    yield f'{sentence}.'
+    return
   published, fitted = rows['case study, published cells']['rmse'], rows['case study, fitted cells']['rmse']
   rides = about.rides / other.pairs
-  return [
+  yield (
     f'{sentence}, {number(rides, 1)} rides each; the RMSE is then {number(fitted)} in place of {number(published)} '
     f'{about.currency}, {change(fitted / published)} before.'
-  ]
+  )
 
 
-def _dimensions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
-  told = []
+def _dimensions(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
   for size_of_training in dict.fromkeys(row['training_rides'] for row in rows.values()):
     own = [row for row in rows.values() if row['training_rides'] == size_of_training]
     rides = 'all training rides' if size_of_training == 'all' else f'{int(size_of_training):,} training rides'
@@ -233,164 +207,146 @@ def _dimensions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
         f'; {noisy["noise_features"]} columns of noise beside all of them multiply the RMSE by '
         f'{interval(estimate_of(noisy), 3)}'
       )
-    told.append(f'{sentence}.')
-  return told
+    yield f'{sentence}.'
 
 
-def _reductions(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
+def _reductions(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
   full = next((row for row in rows.values() if row['variant'] == row['reference']), None)
   if full is None:
-    return []
+    return
   half = [row for row in rows.values() if row.get('inputs') and row['inputs'] <= full['inputs'] / 2]
-  close = sorted((row['ratio'], str(row['variant'])) for row in half if row['ratio'] <= _WITHIN)
-  told = []
+  close = sorted((row['ratio'], row['variant']) for row in half if row['ratio'] <= _WITHIN)
   if close:
     parts = [f'{name} ({number(ratio, 3)})' for ratio, name in close]
-    told.append(f'At most half of the inputs and an RMSE within 1 % of the full vector: {joined(parts)}.')
+    yield f'At most half of the inputs and an RMSE within 1 % of the full vector: {joined(parts)}.'
   elif half:
     best = min(half, key=lambda row: row['ratio'])
-    told.append(
+    yield (
       f'No variant with at most half of the inputs comes within 1 % of the full vector; the nearest is '
       f'{best["variant"]} with {interval(estimate_of(best), 3)}.'
     )
   if full.get('bytes'):
     small = [row for row in half if row.get('bytes') and row['bytes'] <= _SMALLER * full['bytes']]
-    both = [str(row['variant']) for row in small if row['ratio'] <= _WITHIN]
+    both = [row['variant'] for row in small if row['ratio'] <= _WITHIN]
     least = min((row for row in half if row.get('bytes')), key=lambda row: row['bytes'], default=None)
     if both:
-      told.append(f'Of these, a lite file smaller by a quarter than the full {size(full["bytes"])}: {joined(both)}.')
+      yield (f'Of these, a lite file smaller by a quarter than the full {size(full["bytes"])}: {joined(both)}.')
     elif least is not None:
-      told.append(
+      yield (
         f'None of them has a lite file smaller by a quarter than the full {size(full["bytes"])}: the smallest, of '
         f'{least["variant"]}, has {size(least["bytes"])}.'
       )
-  return told
 
 
-def _embeddings(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
+def _embeddings(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
   reference = next((row for row in rows.values() if row['variant'] == row['reference']), None)
-  told = []
   if reference is not None:
-    better = [str(row['variant']) for row in rows.values() if row['ratio_high'] < 1]
-    worse = [str(row['variant']) for row in rows.values() if row['ratio_low'] > 1]
-    told.append(f'The fourth root rule makes {reference["parameters"]:,.0f} parameters.')
-    told.append(f'Better than it beyond chance: {joined(better) if better else "none"}.')
-    told.append(f'Worse beyond chance: {joined(worse) if worse else "none"}.')
-  return told
+    better = joined(row['variant'] for row in rows.values() if row['ratio_high'] < 1)
+    worse = joined(row['variant'] for row in rows.values() if row['ratio_low'] > 1)
+    yield f'The fourth root rule makes {reference["parameters"]:,.0f} parameters.'
+    yield f'Better than it beyond chance: {better or "none"}.'
+    yield f'Worse beyond chance: {worse or "none"}.'
 
 
-def _compression(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
+def _compression(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
   close = [row for row in rows.values() if row['ratio'] <= _WITHIN]
-  told = []
   for key, what in (('bytes', 'file'), ('gzip_bytes', 'download')):
     if close and all(row.get(key) for row in close):
       least = min(close, key=lambda row: row[key])
-      told.append(
+      yield (
         f'The smallest {what} within 1 %: {least["variant"]} with {size(least[key])}, an RMSE ratio of '
         f'{interval(estimate_of(least), 3)}.'
       )
-  beyond = [str(row['variant']) for row in rows.values() if row['ratio_low'] > _WITHIN]
-  if beyond:
-    told.append(f'Worse than 1 % beyond chance: {joined(beyond)}.')
-  return told
+  if beyond := joined(row['variant'] for row in rows.values() if row['ratio_low'] > _WITHIN):
+    yield f'Worse than 1 % beyond chance: {beyond}.'
 
 
-def _references(rows: Mapping[str, Measured], about: StudyRecord) -> list[str]:
+def _references(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
   others = [row for row in rows.values() if row['variant'] != row['reference']]
-  if not others:
-    return []
-  best = min(others, key=lambda row: row['ratio'])
-  sentence = (
-    f'The strongest of them, {best["variant"]}, has {interval(estimate_of(best), 3)} times the RMSE of this model'
-  )
-  if best['ratio_low'] <= 1 <= best['ratio_high']:
-    return [f'{sentence}, a difference that may be chance.']
-  return [f'{sentence}.']
+  if best := min(others, key=lambda row: row['ratio'], default=None):
+    chance = ', a difference that may be chance' if best['ratio_low'] <= 1 <= best['ratio_high'] else ''
+    ratio = interval(estimate_of(best), 3)
+    yield f'The strongest of them, {best["variant"]}, has {ratio} times the RMSE of this model{chance}.'
 
 
-@dataclasses.dataclass(frozen=True)
-class StudyTable:
+class StudyTable(NamedTuple):
   """One block's table.
 
   Attributes:
     title: the question.
-    told: how to read it.
+    note: how to read it.
     rows: of `study.parquet`.
     shown: the same for people, without columns that no row has a figure in.
   """
 
   block: str
   title: str
-  told: str
-  rows: tuple[Measured, ...]
+  note: str
+  rows: Sequence[Measured]
   shown: Table
 
 
-_TITLES = {
-  StudyBlock.FEATURES: 'What each block of features is worth',
-  StudyBlock.DIMENSIONS: 'The number of features, by the size of the training split',
-  StudyBlock.REDUCTIONS: 'Reductions and selections',
-  StudyBlock.EMBEDDINGS: 'Embedding widths',
-  StudyBlock.COMPRESSION: 'Training recipes × schemes',
-  StudyBlock.REFERENCES: 'Reference models',
+class _Block(NamedTuple):
+  title: str
+  sentences: Callable[[Mapping[str, Measured], StudyRecord], Iterator[str]]
+
+
+_BLOCKS = {
+  StudyBlock.FEATURES: _Block('What each block of features is worth', _features),
+  StudyBlock.DIMENSIONS: _Block('The number of features, by the size of the training split', _dimensions),
+  StudyBlock.REDUCTIONS: _Block('Reductions and selections', _reductions),
+  StudyBlock.EMBEDDINGS: _Block('Embedding widths', _embeddings),
+  StudyBlock.COMPRESSION: _Block('Training recipes × schemes', _compression),
+  StudyBlock.REFERENCES: _Block('Reference models', _references),
 }
+"""In the order of the page."""
+
+
+def findings(block: StudyBlock, rows: Sequence[Measured], about: StudyRecord) -> list[str]:
+  """Sentences on a block, the most important one first."""
+  known = {row['variant']: row for row in rows if row.get('ratio') is not None}
+  if not known:
+    return ['What the others are compared with could not be measured.']
+  return list(_BLOCKS[block].sentences(known, about))
 
 
 def study_tables(rows: Sequence[Measured], about: StudyRecord) -> list[StudyTable]:
   """A table for each block that was measured."""
   tables = []
-  for block, title in _TITLES.items():
-    own = tuple(row for row in rows if row['block'] == block.value)
-    if own:
-      told = _told(own)
-      tables.append(StudyTable(block.value, title, told, own, _table(f'{title}; {told}', own, about.currency)))
+  for block, (title, _) in _BLOCKS.items():
+    if own := [row for row in rows if row['block'] == block.value]:
+      note = _note(own)
+      tables.append(StudyTable(block.value, title, note, own, _table(f'{title}; {note}', own, about.currency)))
   return tables
 
 
-def _table(caption: str, rows: Sequence[Measured], currency: str) -> Table:
-  columns = [(heading, [cell(row) for row in rows]) for heading, cell in _columns(currency)]
-  filled = [(heading, cells) for heading, cells in columns if any(cell.text != MISSING for cell in cells)]
-  lines = zip(rows, zip(*(cells for _, cells in filled), strict=True), strict=True)
-  styled = (Row(cells, 'strong' if of['variant'] == of['reference'] else '') for of, cells in lines)
-  return table(caption, (heading for heading, _ in filled), styled, sortable=True)
-
-
-def markdown(table: StudyTable) -> str:
-  """A table as Markdown, with its title in bold."""
-  headings = [heading.text for heading in table.shown.headings]
-  lines = [f'**{table.title}** ({table.told})', '', _line(headings), _line(['---', *['---:'] * (len(headings) - 1)])]
-  lines += [_line([cell.text.replace('|', '\\|') for cell in row.cells]) for row in table.shown.rows]
-  return '\n'.join(lines) + '\n'
-
-
-def _line(cells: Sequence[str]) -> str:
-  return f'| {" | ".join(cells)} |'
-
-
-def _told(rows: Sequence[Measured]) -> str:
+def _note(rows: Sequence[Measured]) -> str:
   references = list(dict.fromkeys(row['reference'] for row in rows))
   to = f"that of '{references[0]}'" if len(references) == 1 else 'that of all features on as many rides'
   return f'ratio: RMSE to {to} on the same rides, with its 95 % interval by time stamp'
 
 
-def _columns(currency: str) -> list[tuple[Heading, Callable[[Measured], Cell]]]:
-  return [
-    (Heading('variant', numeric=False), lambda row: Cell(str(row['variant']))),
-    _figure('inputs', 'inputs', whole),
-    _figure('parameters', 'parameters', whole),
-    _figure(f'RMSE ({currency})', 'rmse', number),
-    (Heading('ratio [95 %]'), lambda row: Cell(_ratio(row), row.get('ratio'))),
-    _figure(f'MAE ({currency})', 'mae', number),
-    _figure('training', 'train_seconds', lambda value: f'{number(value)} s'),
-    _figure('zeros', 'zeros', lambda value: percent(value, 0)),
-    _figure('file', 'bytes', size),
-    _figure('gzip', 'gzip_bytes', size),
-    _figure('one ride', 'latency_us', microseconds),
-  ]
+def _table(caption: str, rows: Sequence[Measured], currency: str) -> Table:
+  columns = {
+    Heading('variant', numeric=False): lambda row: Cell(row['variant']),
+    Heading('inputs'): _figure('inputs', whole),
+    Heading('parameters'): _figure('parameters', whole),
+    Heading(f'RMSE ({currency})'): _figure('rmse', number),
+    Heading('ratio [95 %]'): lambda row: Cell(_ratio(row), row.get('ratio')),
+    Heading(f'MAE ({currency})'): _figure('mae', number),
+    Heading('training'): _figure('train_seconds', lambda value: f'{number(value)} s'),
+    Heading('zeros'): _figure('zeros', lambda value: percent(value, 0)),
+    Heading('file'): _figure('bytes', size),
+    Heading('gzip'): _figure('gzip_bytes', size),
+    Heading('one ride'): _figure('latency_us', microseconds),
+  }
+  styles = ('strong' if row['variant'] == row['reference'] else '' for row in rows)
+  lines = (Row(tuple(cell(row) for cell in columns.values()), style) for row, style in zip(rows, styles, strict=True))
+  return without_empty(table(caption, columns, lines, sortable=True))
 
 
-def _figure(heading: str, key: str, text: Callable[[float], str]) -> tuple[Heading, Callable[[Measured], Cell]]:
-  return Heading(heading), lambda row: Cell(MISSING if row.get(key) is None else text(row[key]), row.get(key))
+def _figure(key: str, text: Callable[[float], str]) -> Callable[[Measured], Cell]:
+  return lambda row: Cell(MISSING if row.get(key) is None else text(row[key]), row.get(key))
 
 
 def _ratio(row: Measured) -> str:
@@ -401,15 +357,26 @@ def _ratio(row: Measured) -> str:
   return f'{number(row["ratio"], 3)} [{number(row["ratio_low"], 3)}, {number(row["ratio_high"], 3)}]'
 
 
+def markdown(table: StudyTable) -> str:
+  """A table as Markdown, with its title in bold."""
+  headings = [heading.text for heading in table.shown.headings]
+  lines = [f'**{table.title}** ({table.note})', '', _line(headings), _line(['---', *['---:'] * (len(headings) - 1)])]
+  lines += [_line([cell.text.replace('|', '\\|') for cell in row.cells]) for row in table.shown.rows]
+  return '\n'.join(lines) + '\n'
+
+
+def _line(cells: Sequence[str]) -> str:
+  return f'| {" | ".join(cells)} |'
+
+
 PAGE = 'study.html'
 PICTURES = 'pictures'
 
 
-@dataclasses.dataclass(frozen=True)
-class StudySection:
+class StudySection(NamedTuple):
   """One block on the page: sentences, charts, everything that was measured, and what could not be."""
 
-  told: Sequence[str]
+  sentences: Sequence[str]
   pictures: Sequence[Picture]
   table: StudyTable
   lost: Sequence[str]
@@ -417,7 +384,15 @@ class StudySection:
 
 def write(directory: pathlib.Path, rows: Sequence[Measured], about: StudyRecord) -> pathlib.Path:
   """Writes the page and its pictures. Returns the page."""
-  sections = [_section(table, about) for table in study_tables(rows, about)]
+  sections = [
+    StudySection(
+      findings(StudyBlock(table.block), table.rows, about),
+      pictures(StudyBlock(table.block), table.rows, about.currency),
+      table,
+      [f'{lost.variant}: {lost.reason}' for lost in about.lost if lost.block == table.block],
+    )
+    for table in study_tables(rows, about)
+  ]
   page = render('study.html', about=about, sections=sections)
   folder = directory / PICTURES
   folder.mkdir(exist_ok=True)
@@ -426,13 +401,3 @@ def write(directory: pathlib.Path, rows: Sequence[Measured], about: StudyRecord)
       write_whole(folder / f'{section.table.block}-{picture.name}.svg', standalone(picture.drawn))
   write_whole(directory / PAGE, page)
   return directory / PAGE
-
-
-def _section(table: StudyTable, about: StudyRecord) -> StudySection:
-  block = StudyBlock(table.block)
-  return StudySection(
-    findings(block, table.rows, about),
-    pictures(block, table.rows, about.currency),
-    table,
-    [f'{lost.variant}: {lost.reason}' for lost in about.lost if lost.block == table.block],
-  )

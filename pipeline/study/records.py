@@ -9,7 +9,7 @@ from configs.records import Record, RecordPart
 
 
 class OccupiedCells(RecordPart):
-  """Where the rides lie, of the case study's cells.
+  """Where the rides are, of the case study's cells.
 
   Attributes:
     pickup_cells: pickup cells with at least one ride.

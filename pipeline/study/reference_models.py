@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,54 +25,39 @@ from configs.run import RunConfig
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.training import predict, train
-from pipeline.study.folds import Fold, Method
+from pipeline.study.folds import Fold, Method, Outcome
 from pipeline.study.records import OccupiedCells
 from transforms import names
 from transforms.catalogue import categoricals
-
-RAW_COLUMNS = (*COORDINATES, PASSENGERS)
-"""The case study's five raw columns."""
 
 BUCKETS = 10
 EPOCHS, BATCH, EMBEDDING = 10, 32, 100
 
 
-class TrainedNet(NamedTuple):
-  """What a net came to.
-
-  Attributes:
-    fares: of the test rides, float32 [n].
-    parameters: those of cells without a ride among them.
-    seconds: CPU seconds of the training.
-  """
-
-  fares: np.ndarray
-  parameters: int
-  seconds: float
-
-
-def case_study_baseline(fold: Fold) -> TrainedNet:
+def case_study_baseline(fold: Fold) -> Outcome:
   """The case study's baseline net: five raw columns as they come."""
   raw = raw_columns(fold).astype(np.float32)
   inputs = keras.Input([raw.shape[1]])
   return _trained(fold, [raw], [inputs], inputs)
 
 
-def case_study_net(fold: Fold, fitted: bool) -> TrainedNet:
-  """The case study's engineered net; `fitted` puts cell boundaries at quantiles of the training rides."""
+def case_study_net(fold: Fold, fitted: bool) -> Outcome:
+  """The case study's engineered net; `fitted` puts cell boundaries at quantiles of the training rides.
+
+  Its parameters are those of cells without a ride, too.
+  """
   dense, pair = _features(fold, fitted)
   # Only pairs that occur get a row: the others would never be read, and Adam would still update them.
   occurring, index = np.unique(pair, return_inverse=True)
   inputs = [keras.Input([dense.shape[1]]), keras.Input([], dtype='int64')]
   initial = keras.initializers.TruncatedNormal(stddev=EMBEDDING**-0.5, seed=fold.seed)
   embedded = keras.layers.Embedding(len(occurring), EMBEDDING, embeddings_initializer=initial)(inputs[1])
-  trained = _trained(fold, [dense, index], inputs, keras.layers.Concatenate()([inputs[0], embedded]))
   unread = (BUCKETS**4 - len(occurring)) * EMBEDDING
-  return trained._replace(parameters=trained.parameters + unread)
+  return _trained(fold, [dense, index], inputs, keras.layers.Concatenate()([inputs[0], embedded]), unread)
 
 
 def occupied_cells(fold: Fold, fitted: bool) -> OccupiedCells:
-  """Where the rides of both sides of a fold lie; see `case_study_net`."""
+  """Where the rides of both sides of a fold are; see `case_study_net`."""
   buckets = np.stack(_buckets(fold, fitted), axis=1)
   pairs, counts = np.unique(buckets, axis=0, return_counts=True)
   pickups = np.unique(pairs[:, :2], axis=0)
@@ -81,8 +65,8 @@ def occupied_cells(fold: Fold, fitted: bool) -> OccupiedCells:
 
 
 def _trained(
-  fold: Fold, columns: list[np.ndarray], inputs: list[keras.KerasTensor], layer: keras.KerasTensor
-) -> TrainedNet:
+  fold: Fold, columns: list[np.ndarray], inputs: list[keras.KerasTensor], layer: keras.KerasTensor, unread: int = 0
+) -> Outcome:
   """Dense 32 and 8, MSE, Adam, 10 epochs of batches of 32, as published."""
   keras.utils.set_random_seed(fold.seed)
   for width in (32, 8):
@@ -94,7 +78,7 @@ def _trained(
   model.fit(training, fold.fares[~fold.test], batch_size=BATCH, epochs=EPOCHS, verbose=0)
   seconds = time.process_time() - start
   fares = model.predict([column[fold.test] for column in columns], batch_size=8192, verbose=0).reshape(-1)
-  return TrainedNet(fares, model.count_params(), seconds)
+  return Outcome(fares, {'parameters': model.count_params() + unread, 'train_seconds': seconds})
 
 
 def _features(fold: Fold, fitted: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -113,24 +97,20 @@ def _features(fold: Fold, fitted: bool) -> tuple[np.ndarray, np.ndarray]:
 def _buckets(fold: Fold, fitted: bool) -> list[np.ndarray]:
   """The bucket of each coordinate, int64 [rides] each, in the order of the columns."""
   scaled = _scaled(raw_columns(fold))
-  edges = [_edges(scaled[~fold.test, axis], fitted) for axis in range(4)]
-  return [np.searchsorted(edge, scaled[:, axis], side='right') for axis, edge in enumerate(edges)]
+  edges = np.broadcast_to(np.linspace(0, 1, BUCKETS), (4, BUCKETS))
+  if fitted:
+    edges = np.quantile(scaled[~fold.test], np.arange(1, BUCKETS) / BUCKETS, axis=0).T
+  return [np.searchsorted(edge, column, side='right') for edge, column in zip(edges, scaled.T, strict=True)]
 
 
 def _scaled(raw: np.ndarray) -> np.ndarray:
   """The coordinates as the case study scales them, by constants that suit New York: float64 [rides, 4]."""
-  return np.stack([(raw[:, i] + 78) / 8 if i % 2 == 0 else (raw[:, i] - 37) / 8 for i in range(4)], axis=1)
-
-
-def _edges(training: np.ndarray, fitted: bool) -> np.ndarray:
-  if fitted:
-    return np.quantile(training, np.arange(1, BUCKETS) / BUCKETS)
-  return np.linspace(0, 1, BUCKETS)
+  return (raw[:, :4] + np.tile([78, -37], 2)) / 8
 
 
 def raw_columns(fold: Fold) -> np.ndarray:
-  """The raw columns, float64 [rides, 5]; a missing value becomes the mean of the training rides."""
-  raw = np.stack([fold.rides[name] for name in RAW_COLUMNS], axis=1).astype(np.float64)
+  """The case study's raw columns, float64 [rides, 5]; a missing value becomes the mean of the training rides."""
+  raw = np.stack([fold.rides[name] for name in (*COORDINATES, PASSENGERS)], axis=1).astype(np.float64)
   return np.where(np.isnan(raw), np.nanmean(raw[~fold.test], axis=0), raw)
 
 
@@ -149,7 +129,7 @@ LIGHTLY_TUNED = {
 def plain_methods(lightgbm: bool) -> dict[str, Method]:
   """The methods that are no nets, by the names they are shown under; LightGBM among them or not."""
   found: dict[str, Method] = {
-    'mean fare': mean_fares,
+    'mean fare': lambda fold: np.full(fold.test.sum(), fold.fares[~fold.test].mean()),
     'linear, five raw columns': lambda fold: linear_fares(fold, raw_columns(fold)),
     'linear, engineered features': lambda fold: linear_fares(fold, fold.engineered.inputs[names.NUMERIC]),
   }
@@ -187,11 +167,6 @@ def fare_model(fold: Fold, config: RunConfig) -> np.ndarray:
 def _baseline(config: RunConfig) -> RunConfig:
   preset = load('nyc-baseline')
   return config.model_copy(update={'features': preset.features, 'model': preset.model, 'training': preset.training})
-
-
-def mean_fares(fold: Fold) -> np.ndarray:
-  """The mean of the training fares for every ride."""
-  return np.full(fold.test.sum(), fold.fares[~fold.test].mean())
 
 
 def linear_fares(fold: Fold, columns: np.ndarray) -> np.ndarray:

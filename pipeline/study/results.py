@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -24,7 +25,7 @@ from configs.run import RunConfig
 from configs.study import StudyBlock
 from models.error_intervals import error_intervals, ratio_interval, root_mean_square
 from models.whole_files import replacing, write_whole
-from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, t_interval
+from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, by_seed, t_interval
 from pipeline.study.records import LostVariant, OccupiedCells, RideLatency, StudyRecord
 
 Row = dict[str, str | int | float | None]
@@ -58,12 +59,8 @@ class BlockResults:
 
   def first_files(self) -> dict[str, bytes]:
     """The lite file of each variant's first unit that has one."""
-    found = {}
-    for name, measured in self.outcomes.items():
-      file = next((outcome.file for _, outcome in measured if outcome.file is not None), None)
-      if file is not None:
-        found[name] = file
-    return found
+    files = {name: [one.file for _, one in measured if one.file] for name, measured in self.outcomes.items()}
+    return {name: found[0] for name, found in files.items() if found}
 
 
 @dataclasses.dataclass
@@ -87,11 +84,55 @@ class Results:
 
   def rows(self) -> list[Row]:
     """One row per variant that was measured on each of its folds, in the order of the tables."""
-    return [
-      {**row, 'code': self.code}
-      for block, results in self.blocks.items()
-      for row in _block_rows(block, results, self.fares, self.stamps, self.config.evaluation.bootstrap)
-    ]
+    return [row for block, results in self.blocks.items() for row in self._rows_of(block, results)]
+
+  def _rows_of(self, block: StudyBlock, results: BlockResults) -> Iterator[Row]:
+    measured = [one for one in results.variants if one.name in results.outcomes and one.name not in results.lost]
+    outcomes = {one.name: results.outcomes[one.name] for one in measured}
+    predictions = {
+      name: by_seed((fold.seed, fold.test, one.fares) for fold, one in found) for name, found in outcomes.items()
+    }
+    for variant in measured:
+      facts = [outcome.facts for _, outcome in outcomes[variant.name]]
+      latency = results.latency.get(variant.name)
+      named = dict.fromkeys(name for one in facts for name in one)
+      yield {
+        'block': block.value,
+        'variant': variant.name,
+        'reference': variant.reference,
+        'units': len(facts),
+        **variant.settings,
+        **self._compared(predictions[variant.name], predictions.get(variant.reference)),
+        **{name: float(np.median([one[name] for one in facts if name in one])) for name in named},
+        **(latency.to_dict() if latency else {}),
+        'code': self.code,
+      }
+
+  def _compared(self, predictions: dict[int, np.ndarray], reference: dict[int, np.ndarray] | None) -> Row:
+    """RMSE and MAE, and the ratio of the RMSE to the reference's on the same rides, where that was not lost.
+
+    An interval takes a ride's predictions of all seeds together. Returns `rmse`, `mae` and `ratio`, each with `_low`
+    and `_high` (95 %, over rides), and `ratio_seeds_low` and `ratio_seeds_high` (95 %, over seeds; `None` with a single
+    one).
+    """
+    own, resamples = np.stack(list(predictions.values())), self.config.evaluation.bootstrap
+    tested = np.isfinite(own)
+    fares, stamps = (np.broadcast_to(column, own.shape)[tested] for column in (self.fares, self.stamps))
+    errors = error_intervals(fares, own[tested], stamps, resamples)
+    row: Row = {**_named('rmse', errors['rmse']), **_named('mae', errors['mae'])}
+    if reference is None:
+      return row
+    base = np.stack([reference[seed] for seed in predictions])
+    if not np.any(base[tested] - fares):
+      return row
+    row |= _named('ratio', ratio_interval(fares, own[tested], base[tested], stamps, resamples))
+    ratios = self._rmse_by_seed(own) / self._rmse_by_seed(base)
+    low, high = t_interval(ratios) if len(ratios) > 1 else (None, None)
+    return row | {'ratio_seeds_low': low, 'ratio_seeds_high': high}
+
+  def _rmse_by_seed(self, predictions: np.ndarray) -> np.ndarray:
+    """The RMSE [seeds] of predictions [seeds, rides]."""
+    return np.array([root_mean_square(errors[np.isfinite(errors)]) for errors in predictions - self.fares])
 
   def unit_rows(self) -> list[Row]:
     """One row per variant, seed and fold."""
@@ -114,85 +155,8 @@ class Results:
 
   def lost(self) -> tuple[LostVariant, ...]:
     """What could not be measured, and why."""
-    return tuple(
-      LostVariant(block=block.value, variant=name, reason=reason)
-      for block, results in self.blocks.items()
-      for name, reason in results.lost.items()
-    )
-
-
-def _block_rows(
-  block: StudyBlock, results: BlockResults, fares: np.ndarray, stamps: np.ndarray, resamples: int
-) -> Iterator[Row]:
-  measured = {
-    variant.name: _Predictions(results.outcomes[variant.name], fares, stamps)
-    for variant in results.variants
-    if variant.name in results.outcomes and variant.name not in results.lost
-  }
-  for variant in results.variants:
-    own = measured.get(variant.name)
-    if own is None:
-      continue
-    facts = [outcome.facts for _, outcome in results.outcomes[variant.name]]
-    latency = results.latency.get(variant.name)
-    named = dict.fromkeys(name for one in facts for name in one)
-    medians = {name: float(np.median([one[name] for one in facts if name in one])) for name in named}
-    yield {
-      'block': block.value,
-      'variant': variant.name,
-      'reference': variant.reference,
-      'units': len(facts),
-      **variant.settings,
-      **own.compared(measured.get(variant.reference), resamples),
-      **medians,
-      **(latency.to_dict() if latency else {}),
-    }
-
-
-class _Predictions:
-  """The predictions of one variant, those of all seeds side by side.
-
-  Args:
-    measured: folds with their outcomes; each ride is in one fold of a seed.
-    fares: of each ride.
-    stamps: time stamp of each ride.
-  """
-
-  def __init__(self, measured: list[tuple[StudyFold, Outcome]], fares: np.ndarray, stamps: np.ndarray) -> None:
-    self._fares, self._stamps = fares, stamps
-    self._by_seed: dict[int, np.ndarray] = {}
-    for fold, outcome in measured:
-      of_seed = self._by_seed.setdefault(fold.seed, np.full(len(stamps), np.nan))
-      of_seed[fold.test] = outcome.fares
-
-  def compared(self, reference: _Predictions | None, resamples: int) -> Row:
-    """RMSE and MAE, and the ratio of the RMSE to the reference's on the same rides.
-
-    Args:
-      reference: measured on the same folds; `None` where it was lost.
-      resamples: number of draws of an interval, which takes a ride's predictions of all seeds together.
-
-    Returns `rmse`, `mae` and `ratio`, each with `_low` and `_high` (95 %, over rides), and `ratio_seeds_low` and
-    `ratio_seeds_high` (95 %, over seeds; `None` with a single one).
-    """
-    own = np.stack(list(self._by_seed.values()))
-    tested = np.isfinite(own)
-    fares, stamps = (np.broadcast_to(column, own.shape)[tested] for column in (self._fares, self._stamps))
-    errors = error_intervals(fares, own[tested], stamps, resamples)
-    row: Row = {**_named('rmse', errors['rmse']), **_named('mae', errors['mae'])}
-    if reference is None:
-      return row
-    base = np.stack([reference._by_seed[seed] for seed in self._by_seed])
-    if not np.any(base[tested] - fares):
-      return row
-    row |= _named('ratio', ratio_interval(fares, own[tested], base[tested], stamps, resamples))
-    ratios = self._rmse_by_seed(own) / self._rmse_by_seed(base)
-    low, high = t_interval(ratios) if len(ratios) > 1 else (None, None)
-    return row | {'ratio_seeds_low': low, 'ratio_seeds_high': high}
-
-  def _rmse_by_seed(self, predictions: np.ndarray) -> np.ndarray:
-    """The RMSE [seeds] of predictions [seeds, rides]; NaN is no prediction."""
-    return np.array([root_mean_square(errors[np.isfinite(errors)]) for errors in predictions - self._fares])
+    lost = ((block, name, reason) for block, results in self.blocks.items() for name, reason in results.lost.items())
+    return tuple(LostVariant(block=block.value, variant=name, reason=reason) for block, name, reason in lost)
 
 
 def _errors(fold: StudyFold, outcome: Outcome) -> np.ndarray:
@@ -205,10 +169,7 @@ def _named(name: str, found: Estimate) -> Row:
 
 
 _FACTS = pydantic.TypeAdapter(dict[str, dict[str, float]])
-"""Facts by variant and name; no place for a version, as the key of a unit tells the code that measured it."""
-
-_INSIDE = ('features', 'model', 'training', 'evaluation')
-"""Sections of a config that every unit depends on; what it takes of `study` is told by its task."""
+"""Facts by variant and name; no place for a version, as the key of a unit depends on the code that measured it."""
 
 DATASET = Part(
   Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'rules.bounds', 'city'
@@ -218,12 +179,7 @@ DATASET = Part(
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-  """What every unit of a study depends on.
-
-  Attributes:
-    rides: digest of the rides.
-    code: digest of the code.
-  """
+  """What every unit of a study depends on: the config, and digests of the rides and of the code."""
 
   config: RunConfig
   rides: str
@@ -242,7 +198,8 @@ class Origin:
 
   @functools.cached_property
   def _setting(self) -> list[object]:
-    config = self.config.model_dump(mode='json', include=set(_INSIDE))
+    # What a unit takes of `study` is in its task.
+    config = self.config.model_dump(mode='json', include={'features', 'model', 'training', 'evaluation'})
     config['dataset'] = DATASET.dump(self.config.dataset)
     config['training'] = {k: v for k, v in config['training'].items() if k not in ('recipes', 'serve', 'seed')}
     config['evaluation'] = config['evaluation']['slices']
@@ -259,13 +216,11 @@ class UnitStore:
     """The outcomes of a unit by variant; `None` where it is not kept, or not whole."""
     try:
       with np.load(self._path(key), allow_pickle=False) as kept:
-        told = _FACTS.validate_json(str(kept['facts']))
-        return {
-          name: Outcome(
-            kept[f'fares:{name}'], facts, kept[f'file:{name}'].tobytes() if f'file:{name}' in kept else None
-          )
-          for name, facts in told.items()
-        }
+        outcomes = {}
+        for name, facts in _FACTS.validate_json(str(kept['facts'])).items():
+          file = kept[f'file:{name}'].tobytes() if f'file:{name}' in kept else None
+          outcomes[name] = Outcome(kept[f'fares:{name}'], facts, file)
+        return outcomes
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
       return None
 
@@ -275,13 +230,9 @@ class UnitStore:
 
   def keep(self, key: str, outcomes: Mapping[str, Outcome]) -> None:
     """Writes the outcomes of a unit, whole or not at all."""
-    arrays: dict[str, Any] = {f'fares:{name}': outcome.fares for name, outcome in outcomes.items()}
-    arrays |= {
-      f'file:{name}': np.frombuffer(outcome.file, np.uint8)
-      for name, outcome in outcomes.items()
-      if outcome.file is not None
-    }
-    facts = {name: {fact: float(value) for fact, value in outcome.facts.items()} for name, outcome in outcomes.items()}
+    arrays: dict[str, Any] = {f'fares:{name}': one.fares for name, one in outcomes.items()}
+    arrays |= {f'file:{name}': np.frombuffer(one.file, np.uint8) for name, one in outcomes.items() if one.file}
+    facts = {name: {fact: float(value) for fact, value in one.facts.items()} for name, one in outcomes.items()}
     self._directory.mkdir(parents=True, exist_ok=True)
     with replacing(self._path(key)) as file:
       np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
@@ -309,19 +260,20 @@ def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
   """Writes all three, each whole or not at all.
 
   What an earlier study of the same rides, config, seeds and folds found in `directory` on other blocks stays; the
-  column `code` tells by which code a row was measured.
+  column `code` is the digest of the code that measured a row.
   """
   measured = {block.value for block in results.blocks}
-  earlier = _earlier(directory, results.identity)
   rows, units = results.rows(), results.unit_rows()
   notes, lost, cells = tuple(results.notes), results.lost(), results.cells
-  if earlier is not None:
-    old_rows, old_units, old = earlier
-    rows += [row for row in old_rows if row['block'] not in measured]
-    units += [unit for unit in old_units if unit['block'] not in measured]
-    notes = tuple(dict.fromkeys([*notes, *old.notes]))
-    lost += tuple(one for one in old.lost if one.block not in measured)
-    cells = cells or old.cells
+  with contextlib.suppress(UserError, OSError, pa.ArrowInvalid):
+    earlier_rows, earlier = read(directory)
+    if earlier.identity == results.identity:
+      earlier_units = pq.read_table(directory / UNITS).to_pylist()
+      rows += [row for row in earlier_rows if row['block'] not in measured]
+      units += [unit for unit in earlier_units if unit['block'] not in measured]
+      notes = tuple(dict.fromkeys([*notes, *earlier.notes]))
+      lost += tuple(one for one in earlier.lost if one.block not in measured)
+      cells = cells or earlier.cells
   _write_table(rows, directory / STUDY)
   _write_table(units, directory / UNITS)
   study = results.config.study
@@ -342,18 +294,8 @@ def write(results: Results, directory: pathlib.Path, written: str = '') -> None:
   write_whole(directory / ABOUT, record.to_json())
 
 
-def _earlier(directory: pathlib.Path, identity: str) -> tuple[list[Row], list[Row], StudyRecord] | None:
-  """Rows, units and what is told of an earlier study of the same setting."""
-  try:
-    rows, about = read(directory)
-    units = pq.read_table(directory / UNITS).to_pylist()
-  except (UserError, OSError, pa.ArrowInvalid):
-    return None
-  return (rows, units, about) if about.identity == identity else None
-
-
 def read(directory: pathlib.Path) -> tuple[list[dict[str, Any]], StudyRecord]:
-  """The rows of `study.parquet` and what is told besides. Raises `UserError` where no study came to its end there."""
+  """The rows of `study.parquet` and `study.json`. Raises `UserError` where no study came to its end there."""
   try:
     rows = pq.read_table(directory / STUDY).to_pylist()
     about = StudyRecord.read(directory / ABOUT)

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import gzip
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -34,11 +34,12 @@ from pipeline.study.fare_models import (
   FareModels,
   Transform,
   feature_transform,
+  numeric_width,
   predicted,
   raw_inputs,
   reduced_transform,
 )
-from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task
+from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, single
 from transforms import names
 from transforms.engineering import catalogue
 
@@ -48,41 +49,43 @@ COMPRESSION_REFERENCE = f'{DENSE}.{FLOAT32}'
 def compression_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per recipe; a fold of it makes a file for each scheme that applies."""
   sweep = config.study.compression
-  bases = _Bases(config)
+  models = FareModels(config)
+  bases: dict[tuple[int, int], _Base] = {}
+
+  def measure(recipe: Recipe, schemes: Mapping[str, Scheme], fold: StudyFold) -> dict[str, Outcome]:
+    if (fold.seed, fold.number) not in bases:
+      bases[fold.seed, fold.number] = _Base(config, fold, models)
+    base, raw = bases[fold.seed, fold.number], raw_inputs(fold, config)
+    compressed = base.compressor.apply(recipe)
+    final = FinalModels(base.build).of(compressed)
+    return {name: _outcome(base, compressed, final, scheme, fold, raw) for name, scheme in schemes.items()}
+
   for recipe in (recipe.with_layer_names(hidden_names(config.model)) for recipe in sweep.recipes):
-    schemes = [scheme for scheme in sweep.schemes if applies(scheme, recipe)]
+    schemes = {f'{recipe.name}.{scheme.name}': scheme for scheme in sweep.schemes if applies(scheme, recipe)}
+    settings = {name: {'recipe': recipe.name, 'scheme': scheme.name} for name, scheme in schemes.items()}
     yield Task(
       StudyBlock.COMPRESSION,
       recipe.name,
-      tuple(
-        StudyVariant(
-          f'{recipe.name}.{scheme.name}', COMPRESSION_REFERENCE, {'recipe': recipe.name, 'scheme': scheme.name}
-        )
-        for scheme in schemes
-      ),
-      functools.partial(_measure, bases, recipe, schemes),
-      about=recipe.model_dump_json() + ''.join(scheme.model_dump_json() for scheme in schemes),
+      tuple(StudyVariant(name, COMPRESSION_REFERENCE, values) for name, values in settings.items()),
+      functools.partial(measure, recipe, schemes),
+      about=recipe.model_dump_json() + ''.join(scheme.model_dump_json() for scheme in schemes.values()),
       tested_folds=min(sweep.tested_folds, config.study.folds),
     )
 
 
-def _measure(bases: _Bases, recipe: Recipe, schemes: list[Scheme], fold: StudyFold) -> dict[str, Outcome]:
-  base = bases.of(fold)
-  compressed = base.compressor.apply(recipe)
-  final = FinalModels(base.build).of(compressed)
-  return {
-    f'{recipe.name}.{scheme.name}': _outcome(bases.config, base, compressed, final, scheme, fold) for scheme in schemes
-  }
-
-
 def _outcome(
-  config: RunConfig, base: _Base, compressed: Compressed, final: FinalModel, scheme: Scheme, fold: StudyFold
+  base: _Base,
+  compressed: Compressed,
+  final: FinalModel,
+  scheme: Scheme,
+  fold: StudyFold,
+  raw: Mapping[str, np.ndarray],
 ) -> Outcome:
   aware = is_aware(scheme, compressed.recipe)
   model = final.model if aware else final.plain
   calibration = calibration_sample(base.rides[~fold.test], scheme.calibration).inputs
   content = assemble(base.features, convert_model(model, scheme, calibration, aware, LABEL))
-  fares = predicted(content, raw_inputs(fold, config))
+  fares = predicted(content, raw)
   difference: np.ndarray = fares - predict(model, base.rides[fold.test]).astype(np.float64)
   weights = np.concatenate([kernel.reshape(-1) for kernel in compressed.weights if kernel.ndim > 1])
   facts = {
@@ -102,38 +105,15 @@ class _Base:
     training = config.training.model_copy(update={'seed': fold.seed})
     training_rides = self.rides[~fold.test]
     model, _ = models.fit(training_rides, fold.seed)
-    numeric = self.rides.inputs.get(names.NUMERIC)
-    self.build = functools.partial(
-      build_fare_model,
-      config.model,
-      0 if numeric is None else numeric.shape[1],
-      models.categoricals,
-      float(np.median(training_rides.fares)),
-      fold.seed,
-    )
+    width, typical_fare = numeric_width(self.rides), float(np.median(training_rides.fares))
+    structure = (config.model, width, models.categoricals, typical_fare, fold.seed)
+    self.build = functools.partial(build_fare_model, *structure)
     self.compressor = Compressor(self.build, model.get_weights(), training_rides, training)
     # The part that all files of one fold have in common.
     self.features = convert_features(feature_transform(fold, config), self.build(), RideInputs(config.dataset))
 
 
-class _Bases:
-  """The dense base of each fold, trained when a recipe first asks for it."""
-
-  def __init__(self, config: RunConfig) -> None:
-    self.config = config
-    self._models = FareModels(config)
-    self._found: dict[tuple[int, int], _Base] = {}
-
-  def of(self, fold: StudyFold) -> _Base:
-    """That of a fold."""
-    key = (fold.seed, fold.number)
-    if key not in self._found:
-      self._found[key] = _Base(self.config, fold, self._models)
-    return self._found[key]
-
-
 REDUCTION_REFERENCE = 'all features'
-
 
 _RANKED = (
   ReductionMethod.VARIANCE,
@@ -149,45 +129,44 @@ def reduction_tasks(config: RunConfig) -> Iterator[Task]:
   """The full vector, then one task per method and size, or per method where its ranking serves all sizes."""
   sweep = config.study.reductions
   models = FareModels(config)
-  yield Task(
-    StudyBlock.REDUCTIONS,
-    REDUCTION_REFERENCE,
-    (StudyVariant(REDUCTION_REFERENCE, REDUCTION_REFERENCE, {'method': 'none'}),),
-    functools.partial(_full, config, models),
-    tested_folds=min(sweep.tested_folds, config.study.folds),
-  )
+  variant = StudyVariant(REDUCTION_REFERENCE, REDUCTION_REFERENCE, {'method': 'none'})
+  tested_folds = min(sweep.tested_folds, config.study.folds)
+  yield single(StudyBlock.REDUCTIONS, variant, functools.partial(_full, config, models), tested_folds=tested_folds)
   total = len(catalogue(config.dataset, config.features))
   counts = sorted({max(1, round(share * total)) for share in sweep.shares})
   for method in map(ReductionMethod, sweep.methods):
     for sizes in [counts] if method in _RANKED else [[count] for count in counts]:
-      yield _task(config, [_reduction(method, count) for count in sizes])
+      yield _task(config, method, sizes)
 
 
-def _full(config: RunConfig, models: FareModels, fold: StudyFold) -> dict[str, Outcome]:
+def _full(config: RunConfig, models: FareModels, fold: StudyFold) -> Outcome:
   rides = fold.features_of(config)
   model, facts = models.fit(rides[~fold.test], fold.seed)
-  test = rides[fold.test]
+  return _with_file(config, fold, feature_transform(fold, config), model, rides[fold.test], facts)
+
+
+def _with_file(
+  config: RunConfig,
+  fold: StudyFold,
+  transform: Transform,
+  model: keras.Model,
+  test: Rides,
+  facts: Mapping[str, float],
+) -> Outcome:
+  """Predictions of the test rides; with the float32 file on the first fold, as it would be as large on the others."""
   fares = predict(model, test)
-  file = _file(config, fold, feature_transform(fold, config), model, test, fares)
-  return {REDUCTION_REFERENCE: Outcome(fares, facts | _sizes(file), file)}
-
-
-def _file(
-  config: RunConfig, fold: StudyFold, transform: Transform, model: keras.Model, test: Rides, fares: np.ndarray
-) -> bytes | None:
-  """The float32 file of the first fold, proven by its fares; `None` on the others, where it would be as large."""
   if (fold.seed, fold.number) != (config.study.first_seed, 0):
-    return None
+    return Outcome(fares, facts)
   features = convert_features(transform, model, RideInputs(config.dataset))
   file = assemble(features, convert_model(model, FLOAT32_SCHEME, test.inputs, quantization_aware=False, output=LABEL))
   difference: np.ndarray = predicted(file, raw_inputs(fold, config)) - fares.astype(np.float64)
   if (off := float(root_mean_square(difference))) > FLOAT32_SCHEME.tolerance * float(np.std(fares)):
     raise ValueError(f'the lite file misses the fares of its model by {off:.3g} on average.')
-  return file
+  return Outcome(fares, {**facts, **_sizes(file)}, file)
 
 
-def _sizes(file: bytes | None) -> dict[str, float]:
-  return {} if file is None else {'bytes': len(file), 'gzip_bytes': len(gzip.compress(file, 9, mtime=0))}
+def _sizes(file: bytes) -> dict[str, float]:
+  return {'bytes': len(file), 'gzip_bytes': len(gzip.compress(file, 9, mtime=0))}
 
 
 def ranked(fitted: Fitted, count: int) -> Fitted:
@@ -196,12 +175,10 @@ def ranked(fitted: Fitted, count: int) -> Fitted:
   # A constant feature has no score and is never kept.
   order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind='stable')
   kept = np.sort(order[: min(count, int(np.isfinite(scores).sum()))])
-  reduction = fitted.reduction.model_copy(update={'components': count})
-  outputs = tuple(fitted.names[index] for index in kept)
   return dataclasses.replace(
     fitted,
-    reduction=reduction,
-    outputs=outputs,
+    reduction=fitted.reduction.model_copy(update={'components': count}),
+    outputs=tuple(fitted.names[index] for index in kept),
     mapping=Selection(kept),
     mean=np.zeros(len(kept)),
     scale=np.ones(len(kept)),
@@ -215,13 +192,10 @@ def _reduction(method: ReductionMethod, count: int) -> Reduction:
   return Reduction(method=method, components=count)
 
 
-def _name(reduction: Reduction) -> str:
-  return f'{reduction.method.value}, {reduction.components}'
-
-
-def _task(config: RunConfig, reductions: Sequence[Reduction]) -> Task:
+def _task(config: RunConfig, method: ReductionMethod, counts: Sequence[int]) -> Task:
   """Sizes of one method, fewest first."""
-  method = reductions[0].method.value
+  sizes = {f'{method.value}, {count}': count for count in counts}
+  reductions = [_reduction(method, count) for count in counts]
   models = FareModels(config)
   features = [feature.name for feature in catalogue(config.dataset, config.features)]
 
@@ -233,23 +207,18 @@ def _task(config: RunConfig, reductions: Sequence[Reduction]) -> Task:
     first = fit(seeded, features, training.inputs[names.NUMERIC], training.fares, clip=config.model.clip)
     fit_seconds = time.process_time() - start
     outcomes = {}
-    for reduction in reductions:
-      fitted = first if reduction is reductions[0] else ranked(first, int(reduction.components or 0))
+    for name, count in sizes.items():
+      fitted = first if count == counts[0] else ranked(first, count)
       model, facts = models.fit(fitted.apply_to(training), fold.seed)
-      test = fitted.apply_to(rides[fold.test])
-      fares = predict(model, test)
-      facts['fit_seconds'] = fit_seconds
-      file = _file(config, fold, reduced_transform(fold, config, fitted), model, test, fares)
-      outcomes[_name(reduction)] = Outcome(fares, facts | _sizes(file), file)
+      test, transform = fitted.apply_to(rides[fold.test]), reduced_transform(fold, config, fitted)
+      outcomes[name] = _with_file(config, fold, transform, model, test, facts | {'fit_seconds': fit_seconds})
     return outcomes
 
+  settings = {name: {'method': method.value, 'components': count} for name, count in sizes.items()}
   return Task(
     StudyBlock.REDUCTIONS,
-    method if len(reductions) > 1 else _name(reductions[0]),
-    tuple(
-      StudyVariant(_name(one), REDUCTION_REFERENCE, {'method': method, 'components': int(one.components or 0)})
-      for one in reductions
-    ),
+    method.value if len(counts) > 1 else next(iter(sizes)),
+    tuple(StudyVariant(name, REDUCTION_REFERENCE, values) for name, values in settings.items()),
     measure,
     about=''.join(reduction.model_dump_json() for reduction in reductions),
     tested_folds=min(config.study.reductions.tested_folds, config.study.folds),

@@ -145,7 +145,7 @@ def test_infinite_numbers_stop_the_run(clean):
   assert 'dropoff_latitude in the eval split: expected finite numbers, came an infinite one.' in sentences
 
 
-def test_a_new_column_is_told(clean):
+def test_a_new_column_is_reported(clean):
   columns = _columns(2) | {'tips': np.ones(ROWS)}
   found = _inspect(Validation(severity=Severity.WARNING), train=clean, eval=_statistics(columns))
   (new,) = [finding for finding in found if finding.kind is Kind.SCHEMA]
@@ -153,7 +153,7 @@ def test_a_new_column_is_told(clean):
   assert new.stops
 
 
-def test_an_empty_split_is_told(clean):
+def test_an_empty_split_is_reported(clean):
   found = _inspect(train=clean, eval=_statistics(_columns(rows=0)))
   assert 'The eval split: expected rides, came none.' in [finding.sentence() for finding in found if finding.stops]
 
@@ -221,7 +221,7 @@ DRIFTED = {
     ('missing', 'dropoff_latitude', (Kind.MISSING_DRIFT, Kind.MISSING_SKEW)),
   ],
 )
-def test_drift_and_skew_are_shown_and_stop_if_told_to(clean, case, feature, kinds, drift_stops):
+def test_drift_and_skew_are_shown_and_stop_where_configured(clean, case, feature, kinds, drift_stops):
   """The same change against the previous span and against the eval split."""
   found = _inspect(Validation(drift_stops=drift_stops), baseline=clean, train=_split(**DRIFTED[case]), eval=clean)
   above = [finding for finding in found if finding.severity is not Level.INFO]
@@ -274,8 +274,8 @@ def test_a_divergence_at_its_threshold_is_none(clean):
   share = missing_divergence(0.5, 0.0)
   for limit, level in ((share, Level.INFO), (share - 1e-6, Level.WARNING)):
     found = _inspect(Validation(drift_threshold=limit), baseline=clean, train=changed)
-    [told] = [f for f in found if (f.kind, f.feature) == (Kind.MISSING_DRIFT, 'dropoff_latitude')]
-    assert told.severity is level
+    [finding] = [f for f in found if (f.kind, f.feature) == (Kind.MISSING_DRIFT, 'dropoff_latitude')]
+    assert finding.severity is level
 
 
 def test_drift_reads_as_a_sentence(clean):

@@ -206,7 +206,7 @@ def test_numeric_extras_of_any_type(dataset, kind, value):
   np.testing.assert_array_equal(canonical.rides.column(6).to_numpy(), np.float32(np.nan if value is None else value))
 
 
-def test_a_column_of_the_wrong_type_is_told(dataset):
+def test_a_column_of_the_wrong_type_is_reported(dataset):
   rows = text_rows({})
   columns = [
     pa.array([[1.0]]) if name == 'fare_amount' else column

@@ -280,7 +280,7 @@ def test_the_version_is_whole_and_verified(blessed, made):
     'currency': 'USD',
     'code_version': 'a1b2c3',
   }
-  assert [told.name for told in manifest.inputs] == list(CONFIG.dataset.raw_inputs())
+  assert [column.name for column in manifest.inputs] == list(CONFIG.dataset.raw_inputs())
   assert 1 < manifest.metrics.rmse_ratio.value < 1.05
   assert blessed[1]['model'][0].get_string_custom_property('variant') == 'dense.int8'
 
@@ -338,7 +338,7 @@ def test_the_report(blessed):
   assert chosen['within_budget'] and chosen['frontier_size']
   assert chosen['worst_slice'] in chosen['slices']
   assert chosen['worst_slice']['rmse_ratio']['value'] == max(
-    told['rmse_ratio']['value'] for told in chosen['slices'] if told['rides'] >= 50
+    found['rmse_ratio']['value'] for found in chosen['slices'] if found['rides'] >= 50
   )
   lost = rows['dense.int4']
   assert lost['reason'] == 'No quantizer.'

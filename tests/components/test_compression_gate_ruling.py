@@ -102,13 +102,13 @@ def test_budget(budget, figures, expected):
   assert all(miss.excess > 1 for miss in found)
 
 
-def test_every_limit_that_is_missed_is_told():
+def test_every_limit_that_is_missed_is_reported():
   budget = Budget(rmse_ratio=1.01, worst_slice_ratio=1.05, bytes=10, latency_us=1)
   found = misses(candidate(ratio=1.1, slices={'a': (99, 1.2, 1.3)}), budget)
   assert [miss.limit for miss in found] == [*Limit]
 
 
-def test_the_smallest_that_keeps_the_budget_is_chosen_and_the_others_are_told_why_not():
+def test_the_smallest_that_keeps_the_budget_is_chosen_and_the_others_have_a_reason():
   choice = ruled(
     [
       candidate('dense.float32', size=17_004),
@@ -134,7 +134,7 @@ def test_the_only_one_that_keeps_the_budget():
 
 
 @pytest.mark.parametrize(
-  ('first', 'second', 'chosen', 'told'),
+  ('first', 'second', 'chosen', 'reason'),
   [
     pytest.param({'gzip': 501}, {'gzip': 500}, 'b.int8', 'b.int8 is smaller after gzip (500 of 501 bytes)', id='gzip'),
     pytest.param(
@@ -150,11 +150,11 @@ def test_the_only_one_that_keeps_the_budget():
     ),
   ],
 )
-def test_ties(first, second, chosen, told):
+def test_ties(first, second, chosen, reason):
   choice = ruled([candidate('a.int8', **first), candidate('b.int8', **second)], OPEN)
   assert choice.chosen == chosen
   [lost] = {'a.int8', 'b.int8'} - {chosen}
-  assert choice.reasons[lost] == f'Keeps the budget, but {told}.'
+  assert choice.reasons[lost] == f'Keeps the budget, but {reason}.'
 
 
 def test_none_keeps_the_budget_and_the_nearest_is_named():
@@ -206,7 +206,7 @@ SCHEMES = tuple(
 )
 
 
-def told(candidates, budget, lost=(), baseline='dense.float32', aware=('qat',)):
+def noted(candidates, budget, lost=(), baseline='dense.float32', aware=('qat',)):
   found = {candidate.variant.name: candidate for candidate in candidates}
   missed = {name: misses(candidate, budget) for name, candidate in found.items()}
   return notes(found, missed, lost, baseline, Compression(schemes=SCHEMES, budget=budget), aware)
@@ -240,7 +240,7 @@ BAD = candidate('dense.int8', ratio=1.02)
   ],
 )
 def test_it_is_said_that_only_quantization_aware_training_keeps_the_accuracy(candidates, expected):
-  found = told([BASE, *candidates], Budget(bytes=10**5))
+  found = noted([BASE, *candidates], Budget(bytes=10**5))
   assert (QUANTIZATION_AWARE_KEEPS_IT in found) is expected
   assert QUANTIZATION_AWARE_KEEPS_IT == (
     'Post-training quantization misses the accuracy budget; quantization-aware training keeps it.'
@@ -249,9 +249,9 @@ def test_it_is_said_that_only_quantization_aware_training_keeps_the_accuracy(can
 
 def test_further_notes():
   base = candidate('qat.float32', slices={'0–6 h': (1049, 1.0, 1.0), 'airport ride': (7, 1.0, 1.0)})
-  assert told([base], Budget(), lost=['dense.float32', 'x.int8'], baseline='qat.float32') == [
+  assert noted([base], Budget(), lost=['dense.float32', 'x.int8'], baseline='qat.float32') == [
     'There is no dense.float32 to compare with, so RMSE ratios are to qat.float32.',
     '2 of 3 variants could not be judged: dense.float32, x.int8.',
     'Slices of fewer than 50 rides are shown, not judged: airport ride (7).',
   ]
-  assert told([BASE], Budget()) == []
+  assert noted([BASE], Budget()) == []

@@ -177,8 +177,8 @@ def test_what_a_selection_drops_is_not_in_the_lite_file(outputs, full):
 
 def test_the_report_has_data_and_pictures(outputs):
   folder = _only(outputs.reduced['pca'] / 'report')
-  told = json.loads((folder / 'reduction.json').read_text())
-  assert told['method'] == 'pca' and told['findings']['read'] == 2000
+  saved = json.loads((folder / 'reduction.json').read_text())
+  assert saved['method'] == 'pca' and saved['findings']['read'] == 2000
   assert {path.suffix for path in folder.iterdir()} == {'.json', '.npz', '.svg'}
 
 

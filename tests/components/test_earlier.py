@@ -16,7 +16,7 @@ from components.resolvers.strategies import BaselineStatisticsStrategy
 from components.ride_validator.component import RideSchema
 from pipeline.commands import operations
 from pipeline.dag import served_model
-from pipeline.local.runner import run_locally
+from pipeline.local.runner import ObservedLocalRunner
 from pipeline.local.steps import Step
 from pipeline.operations.store import connection_config
 from pipeline.places import Target
@@ -45,7 +45,8 @@ def _launch(nodes: list, name: str, store: MadeStore, run_id: str) -> list[Step]
     pipeline_name=name, pipeline_root=str(store.output.artifacts), components=nodes, enable_cache=True
   )
   steps: list[Step] = []
-  run_locally(pipeline, connection_config(store.config.metadata, store.output.metadata), run_id, _Silent(), steps)
+  connection = connection_config(store.config.metadata, store.output.metadata)
+  ObservedLocalRunner(connection, run_id, _Silent(), steps).run(pipeline)
   return steps
 
 

@@ -91,7 +91,7 @@ def test_why_a_model_is_refused(result, sentences, monkeypatch):
 
 
 class _Model(tf.Module):
-  """Predicts the time stamp, divided by ten; one ride has no number where told."""
+  """Predicts the time stamp, divided by ten; one ride has no number at time stamp 990."""
 
   @tf.function(input_signature=[tf.TensorSpec([None], tf.string, 'examples')])
   def serve(self, examples):

@@ -58,8 +58,8 @@ def test_what_tfx_tells_run_fn_is_what_its_own_trainer_tells():
     run_fn='models.run_fn.run_fn',
     custom_config=config,
   )
-  told = {name: value for name, value in plain.exec_properties.items() if value is not None}
-  assert trainer.exec_properties == told
+  given = {name: value for name, value in plain.exec_properties.items() if value is not None}
+  assert trainer.exec_properties == given
   assert set(trainer.inputs) == set(plain.inputs)
   assert set(config) == {'dataset', 'features', 'model', 'training', 'checkpoints', 'code_version'}
 

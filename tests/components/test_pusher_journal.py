@@ -40,9 +40,9 @@ def _entry(version: int, restored: int, replaced: int, withdraws: bool = True, *
     'restored_model': 100 + restored,
     'replaced_model': 100 + replaced,
   }
-  told = {'id': f'{version}', 'time': '2026-03-08T10:00:00', 'reason': 'worse.', 'by': 'me@here'}
+  same = {'id': f'{version}', 'time': '2026-03-08T10:00:00', 'reason': 'worse.', 'by': 'me@here'}
   return Rollback(
-    **told, version=version, restored=restored, replaced=replaced, withdraws=withdraws, **values | changes
+    **same, version=version, restored=restored, replaced=replaced, withdraws=withdraws, **values | changes
   )
 
 
@@ -239,7 +239,7 @@ def test_a_refused_rollback_settles_a_killed_one(tmp_path):
 
 
 def test_a_killed_rollback_has_happened_after_its_version_was_removed_too(tmp_path):
-  """What it withdrew stays withdrawn: a later push lets retention take the version away that alone told of it."""
+  """What it withdrew stays withdrawn: a later push lets retention take away the one version with a record of it."""
   killed = _killed_after_its_rename(tmp_path)
   make_version(tmp_path / '5', 'bytes of 5')
   assert rollbacks(tmp_path) == [killed]
@@ -259,8 +259,8 @@ OLD_LINES = """\
 
 def test_a_journal_from_before_versions_is_read_and_gone_on_with(tmp_path):
   (tmp_path / JOURNAL).write_text(OLD_LINES)
-  [told] = rollbacks(tmp_path)
-  assert (told.id, told.restored_model, told.replaced_model, told.withdraws) == ('a', 102, None, True)
+  [entry] = rollbacks(tmp_path)
+  assert (entry.id, entry.restored_model, entry.replaced_model, entry.withdraws) == ('a', 102, None, True)
   announce(tmp_path, _entry(5, 1, 4))
   assert (tmp_path / JOURNAL).read_text().startswith(OLD_LINES)
   assert [line.get('schema_version') for line in map(json.loads, (tmp_path / JOURNAL).open())] == [None, None, 1]
@@ -270,7 +270,7 @@ def test_what_a_newer_version_adds_to_the_journal_is_ignored(tmp_path):
   newer = BACK.to_dict() | {'schema_version': 7, 'ticket': 'OPS-12'}
   ended = {'schema_version': 7, 'settled': BACK.id, 'happened': True, 'after': 1.5}
   (tmp_path / JOURNAL).write_text(f'{json.dumps(newer)}\n{json.dumps(ended)}\n')
-  assert [told.id for told in rollbacks(tmp_path)] == [BACK.id]
+  assert [entry.id for entry in rollbacks(tmp_path)] == [BACK.id]
 
 
 @pytest.mark.parametrize(
@@ -285,11 +285,11 @@ def test_what_a_newer_version_adds_to_the_journal_is_ignored(tmp_path):
     ),
   ],
 )
-def test_a_whole_line_that_is_no_record_is_told_with_its_number(tmp_path, lacks, sentence):
+def test_a_whole_line_that_is_no_record_is_reported_with_its_number(tmp_path, lacks, sentence):
   announce(tmp_path, BACK)
-  told = {key: value for key, value in BACK.to_dict().items() if key != 'id'}
+  known = {key: value for key, value in BACK.to_dict().items() if key != 'id'}
   with (tmp_path / JOURNAL).open('a') as file:
-    file.write(json.dumps(told | lacks) + '\n')
+    file.write(json.dumps(known | lacks) + '\n')
   with pytest.raises(RecordError) as raised:
     rollbacks(tmp_path)
   assert str(raised.value) == f"'{tmp_path / JOURNAL}:2' {sentence}"

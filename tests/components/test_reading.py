@@ -98,7 +98,7 @@ def test_blocks_of_any_size_lose_and_double_nothing(tmp_path, dataset, monkeypat
   lines = [text.replace(',', ',x,') if number in malformed_numbers else text for number, text in texts.items()]
   table = reading.CsvTable(write(tmp_path, 'a,b\n' + ''.join(lines)), reading.Container.PLAIN, ',')
   seen, refused = {}, {}
-  for rows, numbers, malformed in table.batches():
+  for rows, numbers, malformed in table.blocks():
     cells = [tuple(row.values()) for row in rows.to_pylist()]
     seen |= {number: f'{a.decode()},{b.decode()}\n' for number, (a, b) in zip(numbers.tolist(), cells, strict=True)}
     refused |= dict(malformed)
@@ -165,7 +165,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(('name', 'content', 'message'), UNREADABLE)
-def test_what_cannot_be_read_is_told_in_a_sentence(tmp_path, dataset, name, content, message):
+def test_what_cannot_be_read_is_reported_in_a_sentence(tmp_path, dataset, name, content, message):
   with pytest.raises(IngestionError, match=message) as raised:
     read(write(tmp_path, content, name), dataset)
   assert '\n' not in str(raised.value)
@@ -239,7 +239,7 @@ def test_parquet_without_a_column(tmp_path, dataset):
     list(read_blocks(str(tmp_path / 'rides.parquet'), dataset))
 
 
-def test_parquet_told_to_be_csv(tmp_path):
+def test_parquet_declared_as_csv(tmp_path):
   dataset = load('nyc', ['dataset.format=csv']).dataset
   with pytest.raises(IngestionError, match=r'is a Parquet file, but dataset.format is csv'):
     list(read_blocks(str(parquet(tmp_path)), dataset))

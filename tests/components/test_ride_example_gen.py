@@ -214,7 +214,7 @@ def test_chronological_evaluates_on_the_newest_rides(tmp_path):
   assert len(read_back(splits['train'])['fare_amount']) == 160
 
 
-def test_unreadable_files_are_all_told_and_nothing_is_published(tmp_path):
+def test_unreadable_files_are_all_reported_and_nothing_is_published(tmp_path):
   put(tmp_path / 'in/a.csv', as_csv(rides(20)))
   put(tmp_path / 'in/b.csv', b'')
   put(tmp_path / 'in/c.csv.gz', gzip.compress(as_csv(rides(2000)))[:-50])

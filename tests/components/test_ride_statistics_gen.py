@@ -20,7 +20,7 @@ from components.ride_validator.component import RideStatisticsGen
 from components.ride_validator.findings import RidesRefusedError, check_rides
 from configs import loading
 
-LIE = 'they lie with their reasons in /q; fix the data, widen dataset.rules'
+REJECTED = 'they are with their reasons in /q; fix the data, widen dataset.rules'
 
 
 def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):
@@ -44,13 +44,13 @@ def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):
     ),
     pytest.param(
       _counts(0, {'time': 12, 'fare_range': 3}),
-      f'All 15 rides are invalid (time: 12, fare_range: 3): {LIE} or correct the columns and the time format.',
+      f'All 15 rides are invalid (time: 12, fare_range: 3): {REJECTED} or correct the columns and the time format.',
       id='all_invalid',
     ),
     pytest.param(
       _counts(80_000, {'a': 1_000, 'b': 12_000, 'c': 6_000, 'd': 700, 'e': 300, 'none': 0}),
       '20,000 of 100,000 rides (20 %) are invalid, more than the 10 % of dataset.rules.max_quarantined_share '
-      f'(b: 12,000, c: 6,000, a: 1,000, other reasons: 1,000): {LIE} or raise the limit.',
+      f'(b: 12,000, c: 6,000, a: 1,000, other reasons: 1,000): {REJECTED} or raise the limit.',
       id='share_above_the_limit',
     ),
     pytest.param(

@@ -1,4 +1,4 @@
-"""The served model where there is no Resolver, and how its absence is told."""
+"""The served model where there is no Resolver, and what its absence means for later steps."""
 
 from __future__ import annotations
 

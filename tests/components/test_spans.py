@@ -153,7 +153,7 @@ def test_a_broken_span_is_left_out_unless_it_is_the_newest(tmp_path):
   assert window.missing == ()
 
 
-def test_a_past_window_ends_where_it_is_told(tmp_path):
+def test_a_past_window_ends_where_it_was_set(tmp_path):
   base = _days(tmp_path, *DAILY)
   fifth = span_number(datetime.date(2026, 3, 5))
   assert [span.label for span in latest_window(base, DAYS, 2, newest=fifth).spans] == DAILY[3:5]

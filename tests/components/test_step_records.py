@@ -30,7 +30,7 @@ KINDS = {
 RECORDS = [pytest.param(name, *KINDS[name], id=name) for name in KINDS]
 
 
-def _told(name):
+def _stored(name):
   return json.loads((OLD / name).read_text(encoding='utf-8'))
 
 
@@ -48,21 +48,21 @@ def _with_more(value):
 def test_a_file_of_the_version_before_is_read_and_only_the_version_is_new(name, kind, _):
   record = kind.read(OLD / name)
   assert record.schema_version == 0
-  assert json.loads(record.to_json()) == {'schema_version': 1} | _told(name)
+  assert json.loads(record.to_json()) == {'schema_version': 1} | _stored(name)
   assert kind.parse(record.to_json(), name).to_json() == record.to_json()
 
 
 @pytest.mark.parametrize(('name', 'kind', '_'), RECORDS)
 def test_what_a_newer_version_adds_is_ignored(name, kind, _):
-  newer = kind.of(_with_more(_told(name)) | {'schema_version': 9}, name)
+  newer = kind.of(_with_more(_stored(name)) | {'schema_version': 9}, name)
   assert newer.to_json() == kind.read(OLD / name).to_json()
 
 
 @pytest.mark.parametrize(('name', 'kind', 'needed'), RECORDS)
-def test_a_newer_file_without_what_is_needed_is_told_in_one_sentence(name, kind, needed):
-  told = {key: value for key, value in _told(name).items() if key != needed}
+def test_a_newer_file_without_what_is_needed_is_reported_in_one_sentence(name, kind, needed):
+  rest = {key: value for key, value in _stored(name).items() if key != needed}
   with pytest.raises(RecordError) as raised:
-    kind.of(told | {'schema_version': 9}, name)
+    kind.of(rest | {'schema_version': 9}, name)
   assert str(raised.value) == (
     f"'{name}' was written by a newer Farelite (schema_version 9, this one knows 1) and can't be read "
     f'({needed}: Field required); update Farelite.'
@@ -70,7 +70,7 @@ def test_a_newer_file_without_what_is_needed_is_told_in_one_sentence(name, kind,
 
 
 @pytest.mark.parametrize(('name', 'kind', '_'), RECORDS)
-def test_a_file_that_was_cut_short_is_told_in_one_sentence(name, kind, _):
+def test_a_file_that_was_cut_short_is_reported_in_one_sentence(name, kind, _):
   text = (OLD / name).read_bytes()
   with pytest.raises(RecordError, match=rf"^'{name}' is broken \(line \d+: [^\n]*\); run the pipeline again\.$"):
     kind.parse(text[: len(text) // 2], name)
@@ -80,13 +80,13 @@ def test_lists_of_the_version_before_are_read():
   text = (OLD / 'slices.json').read_text(encoding='utf-8')
   slices = parse_list(EvaluatedSlice, text, 'slices.json')
   assert [(row.name, len(row.slice)) for row in slices] == [('all', 0), ('no airport', 1)]
-  assert json.loads(list_to_json(slices)) == _told('slices.json')
+  assert json.loads(list_to_json(slices)) == _stored('slices.json')
   text = (OLD / 'findings.json').read_text(encoding='utf-8')
-  assert json.loads(findings.to_json(findings.from_json(text))) == _told('findings.json')
+  assert json.loads(findings.to_json(findings.from_json(text))) == _stored('findings.json')
 
 
-def test_lists_with_what_a_newer_version_adds_are_read_and_broken_ones_told():
-  newer = [row | {'more': 1} for row in _told('findings.json')]
+def test_lists_with_what_a_newer_version_adds_are_read_and_broken_ones_reported():
+  newer = [row | {'more': 1} for row in _stored('findings.json')]
   assert findings.from_json(json.dumps(newer)) == findings.from_json((OLD / 'findings.json').read_text())
   with pytest.raises(RecordError, match=r"^'findings.json' is broken \(0.kind: .*\); run the pipeline again\.$"):
     findings.from_json(json.dumps([newer[0] | {'kind': 'unheard_of'}]))

@@ -21,7 +21,7 @@ _ALSO = {
   'ConversionError': 'ValueError',
   'ValidationError': 'ValueError',
 }
-"""Errors that a library has to know as one of its own: pydantic and TFX's BaseRewriter take ValueError alone."""
+"""Errors with a second parent: pydantic and the rewriter of lite files take ValueError alone."""
 
 
 def _drawn() -> dict[str, str]:

@@ -278,7 +278,7 @@ def test_blocks_are_accepted_where_the_mask_is_made_of_them(shape, structure):
 )
 def test_blocks_are_refused_where_a_kernel_has_no_room_for_them(shape, structure):
   problems = kernel_problems(Pruning(structure=structure, final_sparsity=0.5), 'x', 0.5, *shape)
-  assert [problem.location for problem in problems] == [('structure',)]
+  assert [problem.where for problem in problems] == ['structure']
 
 
 @pytest.mark.parametrize('inputs', range(3, 13))

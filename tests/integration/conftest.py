@@ -63,8 +63,8 @@ class Project:
     """Runs the real pipeline in this process; returns `summary.json` and the states of the steps."""
     resolved = self.config(*overrides, config=config)
     recorder = Recorder()
-    told = local_run.run(resolved, rides_of(resolved.dataset), self.output, recorder)
-    assert Summary.read(self.output.summary) == told
+    returned = local_run.run(resolved, rides_of(resolved.dataset), self.output, recorder)
+    assert Summary.read(self.output.summary) == returned
     return json.loads(self.output.summary.read_text(encoding='utf-8')), recorder.states()
 
   def config(self, *overrides: str, config: str = 'nyc') -> RunConfig:

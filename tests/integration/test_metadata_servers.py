@@ -69,9 +69,9 @@ def test_two_pipelines_at_once(database: Server, tmp_path: pathlib.Path):
   [run] = json.loads(listed.stdout)
   assert (run['pipeline'], run['status'], run['serves']) == ('south', 'pushed', True)
 
-  told = ''.join([*shown.values(), again.stdout, again.stderr, taken.stdout, taken.stderr, listed.stdout]).encode()
+  printed = ''.join([*shown.values(), again.stdout, again.stderr, taken.stdout, taken.stderr, listed.stdout]).encode()
   written = b''.join(path.read_bytes() for path in tmp_path.rglob('*') if path.is_file())
   for password in (PASSWORD, json.dumps(PASSWORD), PASSWORD.replace('\\', '\\\\')):
-    assert password.encode() not in told + written
+    assert password.encode() not in printed + written
   assert not [path for path in tmp_path.rglob('metadata.sqlite')]
   assert os.environ['FARELITE_METADATA_PASSWORD'] == PASSWORD

@@ -19,13 +19,13 @@ def pushed(tmp_path_factory, nyc_rides):
   return project, summary, states, project.output.serving / project.versions()[-1]
 
 
-def test_the_step_ran_and_is_told_of(pushed):
+def test_the_step_ran_and_is_reported(pushed):
   project, summary, states, _ = pushed
   assert states['DimensionalityReduction'] == 'complete'
-  told = summary['reduction']
-  assert told['method'] == 'pca' and told['inputs'] < told['features']
+  record = summary['reduction']
+  assert record['method'] == 'pca' and record['inputs'] < record['features']
   # What scikit-learn counts until 99 % are reached misses less than 1 %.
-  assert 0 < told['variance_lost'] < 0.01
+  assert 0 < record['variance_lost'] < 0.01
   page = report.write(project.output.path).read_text()
   section = page[page.index('id="reduction"') :]
   section = section[: section.index('</section>')]

@@ -81,7 +81,7 @@ def test_mistakes(city: City, arguments, message):
 
 @pytest.mark.slow
 def test_the_past_is_run_in_order_and_goes_on_where_it_was_stopped(city: City):
-  """Oracle: the ledger; a broken day in the middle is told and passed over, what is done is not done again."""
+  """Oracle: the ledger; a broken day in the middle is reported and passed over, what is done is not done again."""
   city.ride(FIRST + datetime.timedelta(3))
   city.break_day(FIRST + datetime.timedelta(1))
 

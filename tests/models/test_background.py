@@ -1,4 +1,4 @@
-"""Trainings in the background: in order, their errors told, and stopped where the block ends before them."""
+"""Trainings in the background: in order, errors with the results, and stopped where the block ends before them."""
 
 import sys
 import threading

@@ -49,7 +49,7 @@ def test_text_and_attributes_are_escaped():
 def test_curves_stand_what_is_not_finite_and_thin_out_what_is_long():
   x = list(range(5000))
   y = [float('nan')] * 10 + [3.0] * 4990
-  picture = draw_curves([Series('train', 's0', x, y), Series('eval', 's1', [0], [1.0])], 'step', 'loss', 'told')
+  picture = draw_curves([Series('train', 's0', x, y), Series('eval', 's1', [0], [1.0])], 'step', 'loss', 'label')
   assert 'nan' not in picture
   assert len(picture) < 8000
 
@@ -66,7 +66,7 @@ def test_every_point_of_a_curve_is_drawn_and_who_has_no_name_is_in_no_legend():
     Series('b', 's1', [0, 3], [2.0, 2.5]),
     Series('', 's7', [0, 1, 3], [1.0, 2.0, 2.0]),
   ]
-  root = parsed(standalone(draw_curves(series, 'step', 'loss', 'told')))
+  root = parsed(standalone(draw_curves(series, 'step', 'loss', 'label')))
   assert {style: [points(one) for one in lines(root, f'curve {style}')] for style in ('s0', 's1', 's7')} == {
     's0': [2, 3], 's1': [2, 2], 's7': [3]
   }  # fmt: skip
@@ -88,7 +88,7 @@ def test_a_grid_holds_each_picture_at_its_place():
 
 
 def test_a_file_of_its_own_has_its_namespace_and_its_style():
-  root = ElementTree.fromstring(standalone(picture(10, 10, 'told', text(1, 2, 'x'))))
+  root = ElementTree.fromstring(standalone(picture(10, 10, 'label', text(1, 2, 'x'))))
   assert root.tag == f'{SVG}svg'
   [style] = root.iter(f'{SVG}style')
   assert '.curve {' in (style.text or '')

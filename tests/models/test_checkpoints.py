@@ -107,20 +107,6 @@ def test_gives_back_what_was_saved(directory, tmp_path):
   for kept, saved in zip([*restored.values, *restored.best], [*STATE.values, *STATE.best], strict=True):
     np.testing.assert_array_equal(kept, saved)
     assert kept.dtype == saved.dtype
-  checkpoint.clear()
-  assert checkpoint.restore(['a', 'b']) is None
-  checkpoint.clear()
-
-
-def test_clears_only_what_is_its_own(tmp_path):
-  checkpoint = Checkpoint(str(tmp_path / 'mine'))
-  checkpoint.save(STATE, [])
-  checkpoint.clear()
-  assert not (tmp_path / 'mine').exists()
-  checkpoint.save(STATE, [])
-  (tmp_path / 'mine' / 'notes').write_text('keep')
-  checkpoint.clear()
-  assert [path.name for path in (tmp_path / 'mine').iterdir()] == ['notes']
 
 
 @pytest.mark.parametrize('kept', [0, 1, 31, 32, 33, 200, -1])
@@ -218,11 +204,11 @@ def test_divergence_keeps_the_last_good_state(every_seconds, tmp_path):
   rides, recorded = _rides(320), []
   position = int(np.flatnonzero(np.random.default_rng([7, 0]).permutation(320) == 3)[0]) // 32
   rides.fares[3] = np.nan
-  told = rf'by step {position + 1}, .* The last good state, of step {position}, is kept in {tmp_path}\.'
+  message = rf'by step {position + 1}, .* The last good state, of step {position}, is kept in {tmp_path}\.'
   probes = {'probe': lambda: recorded.append(1) or 0.0}
   for attempt in ('fresh', 'resumed'):
     model = _fare_model()
-    with pytest.raises(DivergedError, match=told):
+    with pytest.raises(DivergedError, match=message):
       train(model, rides, CONFIG, checkpoint=Checkpoint(str(tmp_path), every_seconds), probes=probes)
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights()), attempt
   # The second attempt began where the first had been good for the last time.

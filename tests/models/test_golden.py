@@ -88,7 +88,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(('damage', 'message'), DAMAGES)
-def test_damage_is_told(version, damage, message):
+def test_damage_is_reported(version, damage, message):
   damage(version)
   with pytest.raises(ManifestError, match=message):
     check_golden(version)

@@ -1,4 +1,4 @@
-"""The manifest: every kind of damage to a version is told with the file's name."""
+"""The manifest: every kind of damage to a version is reported with the file's name."""
 
 import datetime
 import hashlib
@@ -117,7 +117,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(('damage', 'message'), DAMAGES)
-def test_damage_is_told_with_the_file(version, damage, message):
+def test_damage_is_reported_with_the_file(version, damage, message):
   damage(version)
   with pytest.raises(ManifestError, match=message) as raised:
     verify(version)
@@ -155,11 +155,11 @@ def test_a_manifest_lacks_nothing():
 
 def rewritten(version, **values):
   """The manifest as another version of the project would have written it: with its own sum."""
-  told = json.loads((version / MANIFEST).read_text()) | values
-  told = {key: value for key, value in told.items() if value is not None and key != 'manifest_sha256'}
-  text = json.dumps(told, indent=2, ensure_ascii=False) + '\n'
-  told['manifest_sha256'] = hashlib.sha256(text.encode()).hexdigest()
-  (version / MANIFEST).write_text(json.dumps(told, indent=2, ensure_ascii=False) + '\n')
+  manifest = json.loads((version / MANIFEST).read_text()) | values
+  manifest = {key: value for key, value in manifest.items() if value is not None and key != 'manifest_sha256'}
+  text = json.dumps(manifest, indent=2, ensure_ascii=False) + '\n'
+  manifest['manifest_sha256'] = hashlib.sha256(text.encode()).hexdigest()
+  (version / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + '\n')
   return version
 
 
@@ -172,7 +172,7 @@ def test_a_newer_manifest_is_verified_with_what_it_adds(version):
   assert verify(rewritten(version, schema_version=9, license={'name': 'CC0'})).recipe == 'dense'
 
 
-def test_a_newer_manifest_that_lacks_what_this_one_needs_is_told(version):
+def test_a_newer_manifest_that_lacks_what_this_one_needs_is_reported(version):
   with pytest.raises(ManifestError) as raised:
     verify(rewritten(version, schema_version=9, recipe=None))
   assert str(raised.value) == (

@@ -18,7 +18,7 @@ def pushed(tmp_path_factory):
 
 @pytest.fixture
 def destination(pushed, tmp_path):
-  """A push destination: two versions, and what else may lie there."""
+  """A push destination: two versions, and what else may be there."""
   for version in ('9', '10'):
     shutil.copytree(pushed, tmp_path / 'serving' / version)
   (tmp_path / 'serving' / '.staging-1').mkdir()
@@ -72,7 +72,7 @@ def test_what_is_no_version(tmp_path, path, message):
 
 
 def test_a_bucket_is_not_read():
-  with pytest.raises(ManifestError, match='lies in a bucket; copy the version to this machine'):
+  with pytest.raises(ManifestError, match='is in a bucket; copy the version to this machine'):
     find_pushed('gs://bucket/serving')
 
 

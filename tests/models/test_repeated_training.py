@@ -45,7 +45,7 @@ def test_other_rides_and_seeds_give_what_a_loop_of_their_own_gives(dropout, monk
   assert len(compiled) == (3 if dropout else 2)
 
 
-def test_a_loss_that_is_not_finite_is_told():
+def test_a_loss_that_is_not_finite_is_reported():
   rides = _rides(64, 0)
   rides.fares[3] = np.inf
   with pytest.raises(DivergedError, match=r'became .* within 4 steps: lower training.learning_rate \(now 0.007\)'):

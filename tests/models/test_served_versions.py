@@ -1,4 +1,4 @@
-"""Which versions lie in a push destination and which one serves. Oracle: what a model server loads, case by case."""
+"""Which versions are in a push destination and which one serves. Oracle: what a model server loads, case by case."""
 
 from __future__ import annotations
 

@@ -175,24 +175,24 @@ def test_early_stopping_needs_several_time_stamps():
     train(_model(), one_stamp, Training(epochs=2, early_stopping=EarlyStopping(enabled=True)))
 
 
-def test_divergence_is_told_at_once_and_the_last_good_weights_come_back():
+def test_divergence_is_reported_at_once_and_the_last_good_weights_come_back():
   """Oracle: one ride has no fare; the weights noted at the last record point before its batch."""
   rides, model, noted = _rides(320), _model(), []
   position = int(np.flatnonzero(np.random.default_rng([7, 0]).permutation(320) == 3)[0]) // 32
   rides.fares[3] = np.nan
   config = Training(epochs=4, batch_size=32, learning_rate=0.01, seed=7)
-  told = (
+  message = (
     rf'loss became nan by step {position + 1}, at a learning rate of 0\.0\d+: lower training.learning_rate '
     rf'\(now 0.01\) .* The model holds its weights of step {position} again'
   )
-  with pytest.raises(DivergedError, match=told):
+  with pytest.raises(DivergedError, match=message):
     train(model, rides, config, probes={'noted': lambda: noted.append(model.get_weights()) or 0.0})
   assert len(noted) == position > 0
   for held, good in zip(model.get_weights(), noted[-1], strict=True):
     np.testing.assert_array_equal(held, good)
 
 
-def test_divergence_of_the_weights_is_told_before_the_loss_shows_it():
+def test_divergence_of_the_weights_is_reported_before_the_loss_shows_it():
   """Oracle: a decay beyond float32 makes the first step's loss finite and its weights not."""
   model = _model()
   before = model.get_weights()

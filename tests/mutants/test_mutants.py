@@ -145,7 +145,7 @@ def tried(tmp_path_factory):
   return root, ended
 
 
-def test_survivors_are_told(tried):
+def test_survivors_are_reported(tried):
   root, ended = tried
   survivors = (root / 'out' / 'mutants' / 'survivors.txt').read_text(encoding='utf-8')
   assert 'models/ages.py\tsave: statement dropped: os.fsync(file) -> pass\n' in survivors

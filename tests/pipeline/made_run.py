@@ -62,13 +62,13 @@ def made_run(directory: pathlib.Path, **changes: Any) -> pathlib.Path:
 def failed_run(directory: pathlib.Path, reason: str = 'StatisticsGen: the disk is full.') -> pathlib.Path:
   """Writes the output directory of a run that failed in its second step."""
   made_run(directory)
-  told = json.loads((directory / 'summary.json').read_text(encoding='utf-8'))
+  finished = json.loads((directory / 'summary.json').read_text(encoding='utf-8'))
   nothing = {'metrics': None, 'rmse_without_worst_5': None, 'pushed_path': None, 'chosen': None}
   empty: dict[str, Any] = {'slices': [], 'recipes': [], 'variants': [], 'notes': [], 'findings': []}
-  steps = [told['steps'][0], told['steps'][1] | {'state': 'failed'}]
-  artifacts = {'RideExampleGen': told['artifacts']['RideExampleGen']}
+  steps = [finished['steps'][0], finished['steps'][1] | {'state': 'failed'}]
+  artifacts = {'RideExampleGen': finished['artifacts']['RideExampleGen']}
   changed = {'status': 'failed', 'reason': reason, 'steps': steps, 'artifacts': artifacts}
-  write_json(directory / 'summary.json', told | nothing | empty | changed)
+  write_json(directory / 'summary.json', finished | nothing | empty | changed)
   return directory
 
 
@@ -116,10 +116,10 @@ def summary(artifacts: Mapping[str, Any], directory: pathlib.Path) -> dict[str, 
     'CompressionGate': ['PruningTrainer', 'RideExampleGen'],
     'Pusher': ['FareEvaluator', 'CompressionGate'],
   }
-  told = compression()
+  gate = compression()
   return {
     'status': 'pushed',
-    'reason': f'The model keeps every threshold and was pushed. {told["reason"]}',
+    'reason': f'The model keeps every threshold and was pushed. {gate["reason"]}',
     'name': 'chicago',
     'rows': {
       'read': 2010,
@@ -137,10 +137,10 @@ def summary(artifacts: Mapping[str, Any], directory: pathlib.Path) -> dict[str, 
     'base_slices': [],
     'recipes': [],
     'variants': [
-      {key: variant[key] for key in ('name', 'bytes', 'gzip_bytes', 'rmse')} for variant in told['variants']
+      {key: variant[key] for key in ('name', 'bytes', 'gzip_bytes', 'rmse')} for variant in gate['variants']
     ],
-    'chosen': told['chosen'],
-    'notes': told['notes'],
+    'chosen': gate['chosen'],
+    'notes': gate['notes'],
     'findings': [_finding('pickup_longitude', 'skew', 0.047), _finding('fare_amount', 'drift', 0.31, 'warning')],
     'pushed_path': str(directory / 'serving' / '1795458791'),
     'timings': {name: 1.5 for name in after},

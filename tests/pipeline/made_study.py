@@ -1,4 +1,4 @@
-"""What a study leaves: rows of every block with figures that are made up, and what is told besides."""
+"""What a study leaves: rows of every block with figures that are made up, and what `study.json` holds."""
 
 from configs.study import StudyBlock
 from pipeline.study.records import StudyRecord
@@ -32,8 +32,8 @@ def rows():
 
 
 def about(**changed):
-  """What `study.json` tells."""
-  told = {
+  """What `study.json` holds."""
+  values = {
     'name': 'nyc',
     'currency': CURRENCY,
     'rides': 8905,
@@ -48,7 +48,7 @@ def about(**changed):
       'fitted': {'pickup_cells': 93, 'pairs': 3492, 'largest_share': 0.003},
     },
   }
-  return StudyRecord.model_validate(told | changed)
+  return StudyRecord.model_validate(values | changed)
 
 
 def _features():

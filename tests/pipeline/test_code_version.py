@@ -28,6 +28,7 @@ from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.component import RideExampleGen
+from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
@@ -53,7 +54,7 @@ from models.serving import fake_quantized
 from models.training import predict
 from pipeline import dag
 from pipeline.code_version import closure, code_version, run_version, step_roots, step_version
-from transforms.blocks.temporal import temporal
+from transforms.blocks.temporal import engineer as temporal
 from transforms.catalogue import categoricals
 from transforms.engineering import catalogue
 from transforms.in_memory import fit_constants
@@ -320,7 +321,8 @@ RUN_AGAIN = {
   write_manifest: 'CompressionGate',
   fit: 'DimensionalityReduction',
   # components
-  canonicalize: f'{INGESTION} {CHECKS}',
+  canonicalize: INGESTION,
+  RideCounts: f'{INGESTION} {CHECKS}',
   ride_schema: CHECKS,
   inspect: CHECKS,
   choose: 'CompressionGate',

@@ -159,7 +159,7 @@ def _edges(pipeline: tfx_pipeline.Pipeline) -> dict[str, str]:
 
 
 def _expected(target: Target, changes: dict[str, str] | None = None) -> dict[str, str]:
-  """The tables; locally, where steps run one after another, the conversion waits so that the errors are told before."""
+  """The tables; locally, where steps run one after another, the conversion waits so that the errors come first."""
   edges = TARGETS[target] | (changes or {})
   wait = ', after ServedModel' if target is Target.LOCAL else ''
   return edges | {'QuantizationRewriter': edges['QuantizationRewriter'] + wait}
@@ -213,8 +213,8 @@ def test_no_step_comes_before_what_it_waits_for(target):
     done.add(each.pipeline_node.node_info.id)
 
 
-def test_locally_the_errors_are_told_before_the_conversion():
-  """In the order that the local runner takes; a conversion that fails leaves the evaluation to be told."""
+def test_locally_the_errors_are_known_before_the_conversion():
+  """In the order that the local runner takes; a conversion that fails leaves the evaluation to be shown."""
   _, pipeline = _pipeline(Target.LOCAL)
   names = [each.pipeline_node.node_info.id for each in compiler.Compiler().compile(pipeline).nodes]
   assert names[-5:] == ['ServedModel', 'FareEvaluator', 'QuantizationRewriter', 'CompressionGate', 'Pusher']
@@ -281,11 +281,11 @@ def test_whose_code_the_ingestion_from_bigquery_is_kept_by():
 
 def _check_code(nodes):
   for name, node in nodes.items():
-    told = _parameters(node)
+    parameters = _parameters(node)
     runs = [node.executor_spec.class_path] if hasattr(node.executor_spec, 'class_path') else []
-    runs += [told[key] for key in ('run_fn', 'preprocessing_fn') if told.get(key)]
-    if 'code_version' in told:
-      assert told['code_version'] == ', '.join(path for path in runs if not path.startswith('tfx.')), name
+    runs += [parameters[key] for key in ('run_fn', 'preprocessing_fn') if parameters.get(key)]
+    if 'code_version' in parameters:
+      assert parameters['code_version'] == ', '.join(path for path in runs if not path.startswith('tfx.')), name
 
 
 def _code(node) -> str | None:
@@ -298,7 +298,7 @@ def _parameters(node) -> dict[str, object]:
   return found | json.loads(found.pop('custom_config', None) or '{}')
 
 
-def test_what_each_step_is_told_of_the_config():
+def test_what_each_step_gets_of_the_config():
   """Oracle: the config, section by section; where a step reads a part alone, the part. `READ_BY` has the dataset."""
   changed = [
     'reduction.method=pca',
@@ -313,7 +313,7 @@ def test_what_each_step_is_told_of_the_config():
   ]
   config, nodes = _nodes(Target.LOCAL, *changed, nonce='once more')
   assert config != _config()
-  told = {name: _parameters(node) for name, node in nodes.items()}
+  parameters = {name: _parameters(node) for name, node in nodes.items()}
   features, slices = config.features.model_dump_json(), config.evaluation.slices.model_dump_json()
   training, model = config.training.model_dump_json(), config.model.model_dump_json()
   judged = {'bootstrap': 123, 'currency': 'USD', 'slices': slices}
@@ -351,7 +351,7 @@ def test_what_each_step_is_told_of_the_config():
     'Pusher': {'push_nonce': 'once more', 'push_destination': _text(_destination('/serving'))},
   }
   for name, values in expected.items():
-    assert {key: told[name][key] for key in values} == values, name
+    assert {key: parameters[name][key] for key in values} == values, name
   assert len(json.loads(expected['QuantizationRewriter']['schemes'])) == 2
   assert set(nodes['PruningTrainer'].outputs) == {'model', 'model_run', 'recipe_dense', 'recipe_pqat_80'}
   assert isinstance(nodes['DimensionalityReduction'], DimensionalityReduction)
@@ -436,7 +436,7 @@ def _changed(config: Config, leaf: str) -> Config:
   return config.model_copy(update={name: tuple(changed) if many else changed[0]})
 
 
-def _told_of(config: RunConfig) -> dict[str, dict[str, object]]:
+def _parameters_of(config: RunConfig) -> dict[str, dict[str, object]]:
   nodes = dag.build_nodes(config, data_source('gs://rides/*.csv'), PLACES)
   return {node.id: dict(node.exec_properties) for node in nodes}
 
@@ -444,9 +444,9 @@ def _told_of(config: RunConfig) -> dict[str, dict[str, object]]:
 def test_whose_keys_each_field_of_the_dataset_is_in():
   """Every leaf of the config model is changed once; a new one has to find its place in the table."""
   config = _with_all(_config('reduction.method=pca', 'training.serve=pqat_80'))
-  before, used, found, expected = _told_of(config), set(), {}, {}
+  before, used, found, expected = _parameters_of(config), set(), {}, {}
   for leaf in leaves(Dataset):
-    after = _told_of(config.model_copy(update={'dataset': _changed(config.dataset, leaf)}))
+    after = _parameters_of(config.model_copy(update={'dataset': _changed(config.dataset, leaf)}))
     pattern = next(pattern for pattern in READ_BY if fnmatch.fnmatchcase(leaf, pattern))
     used.add(pattern)
     expected[leaf] = set(READ_BY[pattern].split())
@@ -457,7 +457,7 @@ def test_whose_keys_each_field_of_the_dataset_is_in():
 
 def test_a_looser_quarantine_is_nobody_elses_business():
   """What a user turns after a refused run; nothing is read, trained or converted again."""
-  before, after = (_told_of(_config(f'dataset.rules.max_quarantined_share={share}')) for share in (0.1, 0.5))
+  before, after = (_parameters_of(_config(f'dataset.rules.max_quarantined_share={share}')) for share in (0.1, 0.5))
   assert [name for name in before if before[name] != after[name]] == ['StatisticsGen']
 
 
@@ -473,30 +473,30 @@ def _destination(base: str) -> pusher_pb2.PushDestination:
 def test_where_the_served_model_is_looked_up_on_kfp_and_pushed_to_everywhere(target):
   _, nodes = _nodes(target, 'training.warm_start=true')
   assert _parameters(nodes['Pusher'])['push_destination'] == _text(_destination('/serving'))
-  told = [_parameters(nodes[name]).get('push_destination') for name in ('ServedModel', 'WarmStartModel')]
-  assert told == (['/serving'] * 2 if target is Target.KFP else [None] * 2)
+  parameters = [_parameters(nodes[name]).get('push_destination') for name in ('ServedModel', 'WarmStartModel')]
+  assert parameters == (['/serving'] * 2 if target is Target.KFP else [None] * 2)
 
 
-def test_what_the_ingestion_is_told():
+def test_what_the_ingestion_gets():
   config, nodes = _nodes(Target.LOCAL, 'split.seed=5')
-  told = _parameters(nodes['RideExampleGen'])
+  parameters = _parameters(nodes['RideExampleGen'])
   given = example_gen_pb2.Input()
-  proto_utils.json_to_proto(told['input_config'], given)
-  assert told['input_base'] == 'gs://rides'
+  proto_utils.json_to_proto(parameters['input_config'], given)
+  assert parameters['input_base'] == 'gs://rides'
   assert [(split.name, split.pattern) for split in given.splits] == [('rides', '*.csv')]
-  assert told['dataset'] == executor.DATASET.dump(config.dataset)
-  assert told['split'] == executor.dump_split(config.split)
-  assert '"seed": 5' in told['split']
+  assert parameters['dataset'] == executor.DATASET.dump(config.dataset)
+  assert parameters['split'] == executor.dump_split(config.split)
+  assert '"seed": 5' in parameters['split']
 
 
-def test_what_the_ingestion_from_bigquery_is_told():
+def test_what_the_ingestion_from_bigquery_gets():
   config = _in_bigquery('split.seed=5')
   [ingest, *_] = dag.build_nodes(config, dataclasses.replace(rides_of(config.dataset), version='v7'), PLACES)
-  told = _parameters(ingest)
-  assert told['version'] == 'v7'
-  assert told['bigquery'] == config.dataset.bigquery.model_dump_json(exclude={'version'})
-  assert told['dataset'] == executor.DATASET.dump(config.dataset)
-  assert told['split'] == executor.dump_split(config.split)
+  parameters = _parameters(ingest)
+  assert parameters['version'] == 'v7'
+  assert parameters['bigquery'] == config.dataset.bigquery.model_dump_json(exclude={'version'})
+  assert parameters['dataset'] == executor.DATASET.dump(config.dataset)
+  assert parameters['split'] == executor.dump_split(config.split)
 
 
 @pytest.mark.parametrize(
@@ -522,9 +522,9 @@ def test_who_finds_the_spans_and_how_they_are_split(target, path, window, spans,
   if spans:
     source = source.with_spans({number: f'{number}/*.csv' for number in range(spans)})
   nodes = {node.id: node for node in dag.build_nodes(config, source, PLACES, target=target)}
-  told = _parameters(nodes['RideExampleGen'])
-  assert told['window'] == expected
-  newest = json.loads(told['split'])['method'] == SplitMethod.NEWEST_SPAN.value
+  parameters = _parameters(nodes['RideExampleGen'])
+  assert parameters['window'] == expected
+  newest = json.loads(parameters['split'])['method'] == SplitMethod.NEWEST_SPAN.value
   assert newest == (window > 1 and (expected is not None or spans > 1))
 
 

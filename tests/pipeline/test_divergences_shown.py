@@ -25,15 +25,15 @@ def _finding(feature: str, divergence: float, stops: bool) -> FindingRecord:
 
 
 @pytest.mark.parametrize(
-  ('divergence', 'stops', 'told'),
+  ('divergence', 'stops', 'line'),
   [
     pytest.param(0.203, False, 'the limit is 0.2; the run goes on all the same (validation.drift_stops)', id='shown'),
     pytest.param(0.203, True, 'the limit is 0.2', id='stops'),
     pytest.param(0.2, False, 'the limit is 0.2', id='within'),
   ],
 )
-def test_a_limit_that_is_passed_without_stopping_is_told(divergence, stops, told):
+def test_a_limit_that_is_passed_without_stopping_is_shown(divergence, stops, line):
   shown = io.StringIO()
   findings = [_finding('fare_amount', 0.1, False), _finding('passenger_count', divergence, stops)]
   run._show_divergences(Console(file=shown, width=200), findings)
-  assert shown.getvalue() == f'skew between train and eval: at most {divergence:.3f} (passenger_count), {told}\n'
+  assert shown.getvalue() == f'skew between train and eval: at most {divergence:.3f} (passenger_count), {line}\n'

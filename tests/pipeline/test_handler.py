@@ -1,4 +1,4 @@
-"""One handler for all commands: what a user can fix is told in one sentence, and the exit code says whose it is."""
+"""One handler for all commands: what a user can fix is one sentence, and the exit code says whose it is."""
 
 import ast
 import errno
@@ -22,7 +22,7 @@ import pipeline
 from configs import errors as tree
 from configs.errors import FailedError, FareliteError, UserError
 from pipeline.cli import main
-from pipeline.errors import told
+from pipeline.errors import message_and_exit_code
 
 _ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
 _FOLDER = pathlib.Path(pipeline.__file__).parent
@@ -85,7 +85,7 @@ def _run_raising(path: tuple[str, ...], error: BaseException) -> Result:
 
 
 @pytest.mark.parametrize('path', _ALL, ids=' '.join)
-def test_every_command_tells_one_sentence(path):
+def test_every_command_prints_one_sentence(path):
   """A new command is a new case of this test."""
   for error, line, code in (
     (UserError('A mistake of yours.', 'Fix it.'), 'Error: A mistake of yours. Fix it.', 2),
@@ -108,11 +108,11 @@ def test_a_fault_of_the_program_keeps_its_traceback():
   assert _run_raising(('features',), error).exception is error
 
 
-def test_every_error_of_the_tree_is_told():
+def test_every_error_of_the_tree_is_printed():
   """Oracle: the branch's exit code; the drawing is held to the classes by `tests/configs/test_errors.py`."""
   for branch, code in ((UserError, 2), (FailedError, 1)):
     kind = type('OfABranchError', (branch,), {})
-    assert told(kind('What.', 'Fix.')) == ('Error: What. Fix.', code)
+    assert message_and_exit_code(kind('What.', 'Fix.')) == ('Error: What. Fix.', code)
   assert issubclass(tree.UserError, FareliteError)
 
 
@@ -127,7 +127,7 @@ def _raised(action: Callable[[], Any]) -> Exception:
   [
     pytest.param(lambda at: (at / 'no').open(), "'{at}/no' is not there. Check its name.", 2, id='not_there'),
     pytest.param(lambda at: at.open('w'), "'{at}' is a directory. Name a file.", 2, id='a_directory'),
-    pytest.param(lambda at: (at / 'file' / 'x').open(), "'{at}/file/x' lies below a file", 2, id='below_a_file'),
+    pytest.param(lambda at: (at / 'file' / 'x').open(), "'{at}/file/x' is below a file", 2, id='below_a_file'),
     pytest.param(lambda at: (at / 'file').mkdir(), "'{at}/file' is there already. Move it", 2, id='there_already'),
     pytest.param(lambda at: (at / ('a' * 300)).open(), "has too long a name. Choose a shorter", 2, id='long_name'),
     pytest.param(
@@ -154,10 +154,10 @@ def _raised(action: Callable[[], Any]) -> Exception:
     ),
   ],
 )  # fmt: skip
-def test_what_a_user_causes_is_told(action, sentence, code, tmp_path):
+def test_what_a_user_causes_is_printed(action, sentence, code, tmp_path):
   (tmp_path / 'file').touch()
   (tmp_path / 'bytes').write_bytes(b'\xff')
-  found = told(_raised(lambda: action(tmp_path)))
+  found = message_and_exit_code(_raised(lambda: action(tmp_path)))
   assert found is not None
   assert found[0].startswith('Error: ')
   assert sentence.format(at=tmp_path) in found[0]
@@ -173,7 +173,7 @@ def _throw(error: Exception) -> None:
   'error', [BrokenPipeError(errno.EPIPE, 'Broken pipe'), click.UsageError('x'), click.exceptions.Exit(3), KeyError('x')]
 )
 def test_what_is_left_to_click_or_is_a_fault(error):
-  assert told(error) is None
+  assert message_and_exit_code(error) is None
 
 
 def _except_lists() -> Iterator[str]:
@@ -195,7 +195,7 @@ def test_no_command_keeps_a_list_of_what_it_may_raise():
   assert set(_except_lists()) == _LISTS
 
 
-def test_commands_tell_no_error_themselves():
+def test_commands_print_no_error_themselves():
   """Neither do they translate one into click's, nor write it to standard error."""
   for file in sorted(_FOLDER.rglob('*.py')):
     text = file.read_text(encoding='utf-8')

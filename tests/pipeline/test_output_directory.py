@@ -38,7 +38,7 @@ def test_a_bucket_is_refused(tmp_path, monkeypatch, command):
   monkeypatch.chdir(tmp_path)
   result = CliRunner().invoke(cli.main, [*command, 'gs://bucket/out'])
   assert result.exit_code == 2
-  assert "The output 'gs://bucket/out' does not lie on this machine" in result.output
+  assert "The output 'gs://bucket/out' is not on this machine" in result.output
   assert not list(tmp_path.iterdir())
 
 
@@ -77,13 +77,13 @@ def test_a_second_run_is_refused_with_the_holder(tmp_path):
     pass
 
 
-def test_a_second_run_waits_if_it_is_told_to(tmp_path):
+def test_a_second_run_waits_with_wait(tmp_path):
   """Oracle: the waiting one names the first one, and holds the directory only after that was killed."""
   holder = subprocess.Popen([sys.executable, '-c', _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-  told = []
+  holders = []
 
   def waiting(who):
-    told.append(who)
+    holders.append(who)
     assert holder.poll() is None
     holder.kill()
 
@@ -91,7 +91,7 @@ def test_a_second_run_waits_if_it_is_told_to(tmp_path):
     assert holder.stdout is not None and holder.stdout.readline().strip() == 'held'
     with locked(prepare(str(tmp_path)), wait=True, waiting=waiting):
       assert holder.wait() < 0
-      [who] = told
+      [who] = holders
       assert who.startswith(f'process {holder.pid}, started ')
       assert f'process {os.getpid()}, ' in (output.holder(prepare(str(tmp_path))) or '')
   finally:

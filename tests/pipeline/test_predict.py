@@ -85,7 +85,7 @@ def test_invalid_rows_keep_their_place(model, tmp_path):
 
 @pytest.mark.parametrize('threads', [1, 3])
 def test_malformed_lines_keep_their_place_over_many_blocks(model, tmp_path, threads):
-  """The reader tells of some lines before the block in which they stand; `row` is the oracle."""
+  """The reader gives some lines before the block in which they stand; `row` is the oracle."""
   count = 150_000
   malformed = {0, 1, 50_000, 99_999, 100_000, count - 1}
   [ride] = source_rows(some_rides(load('nyc'), 1))

@@ -257,11 +257,11 @@ def test_hostile_text_stays_text(tmp_path: pathlib.Path):
   summary['rows']['quarantined'] = {evil: 10}
   write_json(directory / 'summary.json', summary)
   gate = directory / 'artifacts' / 'CompressionGate' / 'report' / '12' / 'compression.json'
-  told = json.loads(gate.read_text(encoding='utf-8'))
-  for variant in told['variants']:
+  compression = json.loads(gate.read_text(encoding='utf-8'))
+  for variant in compression['variants']:
     variant['reason'] = variant['recipe'] = evil
-  told['notes'] = [evil]
-  write_json(gate, told)
+  compression['notes'] = [evil]
+  write_json(gate, compression)
   config = config_of(directory)
   config['dataset']['city']['landmarks'][0] |= {'name': evil, 'latitude': 41.9, 'longitude': -87.65}
   (directory / 'config.yaml').write_text(json.dumps(config), encoding='utf-8')

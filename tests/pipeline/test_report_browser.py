@@ -85,7 +85,7 @@ def _looked_at(browser: str, content: str, folder: pathlib.Path, *options: str) 
   return seen.stdout, seen.stderr
 
 
-def _told(browser: str, content: str, script: str, folder: pathlib.Path, *options: str):
+def _reported(browser: str, content: str, script: str, folder: pathlib.Path, *options: str):
   """Runs a script that ends with a value named `said` after everything has loaded; returns that value."""
   ending = "document.title = 'said:' + JSON.stringify(said);"
   wrapped = f"<script>addEventListener('load', () => {{ {script} {ending} }});</script>"
@@ -102,7 +102,7 @@ def _framed(page: str, width: int) -> str:
 
 
 def test_a_click_sorts_and_what_could_not_be_made_stays_last(browser: str, page: str, tmp_path: pathlib.Path):
-  rising, falling, names, ratios = _told(browser, page, _SORT, tmp_path)
+  rising, falling, names, ratios = _reported(browser, page, _SORT, tmp_path)
   lost = 'qat.dynamic_range_sparse'
   gzipped = {name: figures[2] for name, figures in VARIANTS.items()}
   for state, sign, direction in ((rising, 1, 'ascending'), (falling, -1, 'descending')):
@@ -121,25 +121,25 @@ def test_nothing_reaches_beyond_a_phone(browser: str, page: str, tmp_path: pathl
   """Tables and code scroll within themselves; also with all that is folded opened."""
   if failed:
     page = report.write(failed_run(tmp_path / 'out', reason='x' * 300)).read_text(encoding='utf-8')
-  told = _told(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
-  assert told['width'] <= _PHONE
-  assert told['wide'] == []
-  assert all(width > 0.85 * _PHONE for width in told['pictures'])
+  measured = _reported(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
+  assert measured['width'] <= _PHONE
+  assert measured['wide'] == []
+  assert all(width > 0.85 * _PHONE for width in measured['pictures'])
 
 
 def test_comparison_fits_a_phone(browser: str, tmp_path: pathlib.Path):
   first, second = made_run(tmp_path / 'a'), made_run(tmp_path / 'b', name='other')
   page = report.write_comparison(first, second).read_text(encoding='utf-8')
-  told = _told(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
-  assert (told['width'] <= _PHONE, told['wide']) == (True, [])
+  measured = _reported(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
+  assert (measured['width'] <= _PHONE, measured['wide']) == (True, [])
 
 
 def test_study_fits_a_phone_and_sorts(browser: str, tmp_path: pathlib.Path):
   page = study_page.write(tmp_path, made_study.rows(), made_study.about()).read_text(encoding='utf-8')
-  told = _told(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
-  assert (told['width'] <= _PHONE, told['wide']) == (True, [])
-  assert len(told['pictures']) == 9
-  orders = _told(browser, page, _SORT_STUDY, tmp_path)
+  measured = _reported(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
+  assert (measured['width'] <= _PHONE, measured['wide']) == (True, [])
+  assert len(measured['pictures']) == 9
+  orders = _reported(browser, page, _SORT_STUDY, tmp_path)
   assert orders == ['l1, 12', 'l1, 24', 'pls, 6', 'all features', 'pca, 24']
   _, said = _looked_at(browser, page, tmp_path)
   assert 'CONSOLE' not in said, said
@@ -149,8 +149,8 @@ def test_page_follows_light_and_dark(browser: str, page: str, tmp_path: pathlib.
   grounds = []
   for scheme in (0, 1):  # Blink's own numbers: dark, light.
     option = f'--blink-settings=preferredColorScheme={scheme}'
-    told = _told(browser, _framed(page, 1280), _MEASURE, tmp_path, option)
-    grounds.append(max(int(part) for part in re.findall(r'\d+', told['ground'])[:3]))
+    measured = _reported(browser, _framed(page, 1280), _MEASURE, tmp_path, option)
+    grounds.append(max(int(part) for part in re.findall(r'\d+', measured['ground'])[:3]))
   dark, light = grounds
   assert dark < 60
   assert light > 220

@@ -14,7 +14,7 @@ from models.charts import STYLE
 from pipeline.report import page as page_module
 from pipeline.report.charts import dot_bar, draw_lanes
 from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
-from pipeline.report.ride_map import MapLandmark, draw_map, shades_for
+from pipeline.report.ride_map import draw_map, shades_for
 from pipeline.report.tables import size
 
 
@@ -78,7 +78,7 @@ def test_frontier_leaves_hopeless_variants_above_the_picture():
     _point('b', 14e3, 1.004, frontier=True),
     _point('c', 28e3, 1.0, frontier=True),
   ]
-  picture, outside = draw_frontier(points, Limits(None, 1.01), 'size', size, 'told')
+  picture, outside = draw_frontier(points, Limits(None, 1.01), 'size', size, 'label')
   assert outside == ['a']
   heights = {
     name: float(re.search(rf'cy="([\d.]+)" r="[\d.]+" class="\w+ s0"><title>{name}<', picture).group(1))  # type: ignore[union-attr]
@@ -98,7 +98,7 @@ def test_the_frontier_goes_from_the_cheapest_variant_to_the_dearest():
     _point('d', 9e3, 1.008, True),
   ]
   for given in itertools.permutations(points):
-    picture, _ = draw_frontier(given, Limits(None, 1.01), 'size', size, 'told')
+    picture, _ = draw_frontier(given, Limits(None, 1.01), 'size', size, 'label')
     [drawn] = [found for found in re.findall(r'<[^>]+>', picture) if 'class="frontier"' in found]
     corners = [(float(x), float(y)) for x, y in re.findall(r'([\d.]+)[ ,]([\d.]+)', drawn)]
     assert len(corners) == 5
@@ -107,13 +107,13 @@ def test_the_frontier_goes_from_the_cheapest_variant_to_the_dearest():
 
 def test_costs_as_good_as_equal_do_not_look_far_apart():
   points = [_point('b', 8.30, 1.0), _point('c', 8.31, 1.0)]
-  picture, _ = draw_frontier(points, Limits(None, None), 'time', str, 'told')
+  picture, _ = draw_frontier(points, Limits(None, None), 'time', str, 'label')
   x, other = (float(found) for found in re.findall(r'<circle cx="([\d.]+)" cy="[\d.]+" r="4"', picture))
   assert abs(x - other) < 5
 
 
 def test_one_variant_alone_makes_a_picture():
-  picture, outside = draw_frontier([_point('b', 8.3, 1.0, frontier=True)], Limits(8.0, 1.01), 'time', str, 'told')
+  picture, outside = draw_frontier([_point('b', 8.3, 1.0, frontier=True)], Limits(8.0, 1.01), 'time', str, 'label')
   assert outside == []
   assert 'nan' not in picture
 
@@ -122,8 +122,9 @@ def test_map_counts_what_lies_outside_and_names_what_lies_inside():
   random = np.random.default_rng(1)
   longitude, latitude = random.normal(-87.65, 0.03, 500), random.normal(41.9, 0.03, 500)
   longitude[:2] = 0.0
-  marks = [MapLandmark('centre', -87.65, 41.9), MapLandmark('far', 10.0, 50.0)]
-  picture, outside = draw_map(longitude, latitude, random.normal(0, 1, 500), shades_for(1.0), marks, 'USD', 'told')
+  places = {'centre': (-87.65, 41.9), 'far': (10.0, 50.0)}
+  marks = [{'name': name, 'longitude': x, 'latitude': y} for name, (x, y) in places.items()]
+  picture, outside = draw_map(longitude, latitude, random.normal(0, 1, 500), shades_for(1.0), marks, 'USD', 'label')
   assert 2 <= outside <= 12
   assert 'centre' in picture
   assert 'far' not in picture
@@ -143,18 +144,18 @@ def test_a_ride_on_the_edge_of_the_map_is_on_the_map(beyond, expected):
   end = 0.005 + beyond
   longitude, latitude = np.zeros((2, 1000))
   longitude[:2], latitude[2:4] = (-end, end), (-end, end)
-  _, outside = draw_map(longitude, latitude, np.zeros(1000), shades_for(1.0), [], 'USD', 'told')
+  _, outside = draw_map(longitude, latitude, np.zeros(1000), shades_for(1.0), [], 'USD', 'label')
   assert outside == expected
 
 
 def test_map_of_very_many_rides_stays_small():
   random = np.random.default_rng(1)
   longitude, latitude = random.uniform(-87.7, -87.6, (2, 60_000))
-  picture, _ = draw_map(longitude, latitude, random.normal(0, 1, 60_000), shades_for(1.0), [], 'USD', 'told')
+  picture, _ = draw_map(longitude, latitude, random.normal(0, 1, 60_000), shades_for(1.0), [], 'USD', 'label')
   assert len(picture) < 80_000
 
 
-def test_colours_of_the_map_are_symmetric_and_told():
+def test_colours_of_the_map_are_symmetric_and_named():
   shades = shades_for(2.0)
   assert [shades.index(error) for error in (-99, -1.2, -0.4, 0.0, 0.4, 1.2, 99)] == [-3, -1, 0, 0, 0, 1, 3]
   assert [meaning for _, meaning in shades.legend()][::3] == ['below −2.5', '−0.5 to +0.5', 'above +2.5']

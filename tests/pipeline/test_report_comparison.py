@@ -31,9 +31,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathli
   config['training']['recipes'] = config['training']['recipes'][:3]
   (second / 'config.yaml').write_text(yaml.safe_dump(config), encoding='utf-8')
   gate = second / 'artifacts' / 'CompressionGate' / 'report' / '12' / 'compression.json'
-  told = json.loads(gate.read_text(encoding='utf-8'))
-  told['chosen'], told['variants'] = 'dense.float16', told['variants'][:4]
-  write_json(gate, told)
+  compression = json.loads(gate.read_text(encoding='utf-8'))
+  compression['chosen'], compression['variants'] = 'dense.float16', compression['variants'][:4]
+  write_json(gate, compression)
   _rename(gate.with_name('predictions.parquet'), 'dense.float32', 'dense.float16')
   return first, second
 
@@ -55,8 +55,8 @@ def test_a_section_of_one_side_is_one_difference():
 
 def test_the_same_rides_are_compared_ride_by_ride(runs: tuple[pathlib.Path, pathlib.Path]):
   found = compare(*map(read_record, runs))
-  assert "Both predicted the same rides: there A's RMSE is" in found.told[0]
-  assert 'A ships pqat_80.int8 in 14.0' in found.told[1]
+  assert "Both predicted the same rides: there A's RMSE is" in found.sentences[0]
+  assert 'A ships pqat_80.int8 in 14.0' in found.sentences[1]
   assert [one.setting for one in found.settings] == ['training.seed', 'training.recipes.qat']
 
 
@@ -68,7 +68,7 @@ def test_predictions_of_another_variant_are_not_compared(
   [predictions] = second.rglob('predictions.parquet')
   _rename(predictions, 'dense.float16', 'dense.float32')
   found = compare(read_record(runs[0]), read_record(second))
-  assert 'The intervals overlap: the difference (+0.02) may be chance.' in found.told[0]
+  assert 'The intervals overlap: the difference (+0.02) may be chance.' in found.sentences[0]
 
 
 def test_figures_of_both_side_by_side(runs: tuple[pathlib.Path, pathlib.Path]):
@@ -94,8 +94,8 @@ def test_all_variants_of_both_are_there(runs: tuple[pathlib.Path, pathlib.Path])
   page = report.write_comparison(first, second)
   assert page == first / 'report-against-b.html'
   text = page.read_text(encoding='utf-8').replace('<wbr>', '')
-  for told in json.loads((first / 'artifacts/CompressionGate/report/12/compression.json').read_text())['variants']:
-    assert f'<th scope="row">{told["name"]}' in text
+  for variant in json.loads((first / 'artifacts/CompressionGate/report/12/compression.json').read_text())['variants']:
+    assert f'<th scope="row">{variant["name"]}' in text
   assert 'chosen by A' in text
   assert 'chosen by B' in text
   assert 'training.recipes.qat' in text
@@ -105,7 +105,7 @@ def test_all_variants_of_both_are_there(runs: tuple[pathlib.Path, pathlib.Path])
 def test_a_run_that_did_not_come_to_an_error(runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path):
   failed = failed_run(tmp_path / 'failed')
   found = compare(read_record(runs[0]), read_record(failed))
-  assert found.told[0] == 'B did not come to an RMSE, so there is nothing to compare it by.'
+  assert found.sentences[0] == 'B did not come to an RMSE, so there is nothing to compare it by.'
   report.write_comparison(failed, runs[0])
 
 

@@ -34,19 +34,19 @@ from tests.pipeline.made_run import VARIANTS, made_run, manifest, write_json
 @pytest.fixture(scope='module')
 def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
   """A made run; not to be changed."""
-  return read_record(made_run(tmp_path_factory.mktemp('run') / 'out'))
+  found = read_record(made_run(tmp_path_factory.mktemp('run') / 'out'))
+  return dataclasses.replace(found, variants=read_variants(found))
 
 
 @pytest.fixture
 def variants(record: RunRecord) -> CompressionRecord:
-  found = read_variants(record)
-  assert found is not None
-  return found
+  assert record.variants is not None
+  return record.variants
 
 
 @pytest.fixture
-def rides(record: RunRecord, variants: CompressionRecord) -> PredictedRides:
-  found = read_rides(record, variants)
+def rides(record: RunRecord) -> PredictedRides:
+  found = read_rides(record)
   assert found is not None
   return found
 
@@ -146,13 +146,13 @@ def test_hours_of_the_day(rides):
   )
   found = errors._hours(chosen)
   assert [hour.hour for hour in found] == [hour for hour in range(24) if hour != 4]
-  for told in found:
-    own = chosen.errors[chosen.seconds // 3600 % 24 == told.hour]
-    assert told.rides == len(own)
-    assert told.mean.value == pytest.approx(own.mean())
-    assert told.half == pytest.approx(tuple(np.percentile(own, [25, 75])))
+  for hour in found:
+    own = chosen.errors[chosen.seconds // 3600 % 24 == hour.hour]
+    assert hour.rides == len(own)
+    assert hour.mean.value == pytest.approx(own.mean())
+    assert hour.half == pytest.approx(tuple(np.percentile(own, [25, 75])))
     # As time stamps are apart here, the textbook's standard error.
-    assert told.mean.top - told.mean.value == pytest.approx(1.96 * own.std(ddof=1) / np.sqrt(len(own)))
+    assert hour.mean.top - hour.mean.value == pytest.approx(1.96 * own.std(ddof=1) / np.sqrt(len(own)))
 
 
 def test_the_hour_that_stands_out_most_may_be_too_low(rides):
@@ -161,8 +161,8 @@ def test_the_hour_that_stands_out_most_may_be_too_low(rides):
   wanted -= np.array([wanted[hours == hour].mean() for hour in range(24)])[hours]
   wanted[hours == 5] += 2.0
   wanted[hours == 17] -= 3.0
-  told = errors._hours_told(errors._hours(_with_errors(rides, wanted)), 'USD')
-  assert _spaced(told) == (
+  sentence = errors._hours_sentence(errors._hours(_with_errors(rides, wanted)), 'USD')
+  assert _spaced(sentence) == (
     'In 2 hours the mean error can hardly be chance; the largest is at 17 h, where predictions are 3.00 USD too low on '
     'average.'
   )
@@ -170,7 +170,7 @@ def test_the_hour_that_stands_out_most_may_be_too_low(rides):
 
 def test_one_hour_of_24_is_chance(rides):
   wanted = np.where(rides.hours == 5, 2.0, 0.0)
-  assert errors._hours_told(errors._hours(_with_errors(rides, wanted)), 'USD').startswith('No hour stands out')
+  assert errors._hours_sentence(errors._hours(_with_errors(rides, wanted)), 'USD').startswith('No hour stands out')
 
 
 @pytest.mark.parametrize(
@@ -179,16 +179,16 @@ def test_one_hour_of_24_is_chance(rides):
 def test_rides_without_a_place_are_counted(record, rides, end, missing):
   unknown = int(np.isnan(rides.coordinates[f'{end}_longitude']).sum()) if missing is None else missing
   found = errors._map(record, rides, end, 'Rides')
-  assert (f'{unknown} rides have no {end} place' in _spaced(found.told)) == bool(unknown)
+  assert (f'{unknown} rides have no {end} place' in _spaced(found.caption)) == bool(unknown)
 
 
-def test_a_map_for_each_end_of_the_rides(record, variants, rides):
+def test_a_map_for_each_end_of_the_rides(record, rides):
   """Each ride is drawn, lies outside of the map or has no place; a degree of longitude goes to the right."""
-  maps = errors.errors_section(record, variants, rides).maps
+  maps = errors.errors_section(record, rides).maps
   assert [found.title for found in maps] == ['Where the rides begin', 'Where they end']
   for end, found in zip(('pickup', 'dropoff'), maps, strict=True):
     drawn = sum(int(count) for count in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', found.drawn))
-    assert drawn + sum(int(count) for count in re.findall(r'(\d+) rides?', _spaced(found.told))) == len(rides.fares)
+    assert drawn + sum(int(count) for count in re.findall(r'(\d+) rides?', _spaced(found.caption))) == len(rides.fares)
     places = {name: rides.coordinates[f'{end}_{name}'] for name in ('longitude', 'latitude')}
     alone, _ = draw_map(*_known(places), rides.errors[np.isfinite(places['longitude'])], _shades(rides), (), 'USD', '')
     assert len(_circles(alone)) > 10
@@ -214,8 +214,8 @@ def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
   judged = variants.named('pqat_80.int8')
   first, second, *_ = record.summary.to_dict()['slices']
   second |= {'root_mean_squared_error': 7.1, 'mean_absolute_error': 5.2, 'calibration': 0.9}
-  told = _told(record, slices=[first, second])
-  table = errors._slices(told, judged, rides)
+  changed = _changed(record, slices=[first, second])
+  table = errors._slices(changed, judged, rides)
   assert _texts(table, 'slice') == ['all', 'airport ride', '0–6 h']
   assert _column(table, 'rides') == [400, 60, 80]
   ratio = VARIANTS['pqat_80.int8'][0]
@@ -228,8 +228,8 @@ def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
   assert _column(table, 'RMSE, file')[1] == pytest.approx(np.sqrt(np.mean(rides.errors[airport] ** 2)))
 
 
-def test_the_section_tells_whose_errors_it_shows(record, variants, rides):
-  section = errors.errors_section(record, variants, rides)
+def test_the_section_names_whose_errors_it_shows(record, rides):
+  section = errors.errors_section(record, rides)
   assert section is not None
   assert _spaced(section.source) == 'pqat_80.int8 on 400 rides of the eval split'
   few = _spaced(section.few)
@@ -238,12 +238,12 @@ def test_the_section_tells_whose_errors_it_shows(record, variants, rides):
 
 @pytest.mark.parametrize('lost', [{'rmse_without_worst_5': None}, {'metrics': None}], ids=['rest', 'rmse'])
 def test_nothing_is_said_of_the_worst_rides_where_a_figure_is_lost(record, lost):
-  assert errors._few(_told(record, **lost)) == ''
+  assert errors._few(_changed(record, **lost)) == ''
 
 
 def test_predictions_are_the_chosen_files_else_the_baselines(record, variants):
   for name, found in (('pqat_80.int8', variants), ('dense.float32', variants.model_copy(update={'chosen': None}))):
-    rides = read_rides(record, found)
+    rides = read_rides(dataclasses.replace(record, variants=found))
     assert rides is not None
     assert rides.variant == name
 
@@ -259,7 +259,7 @@ def test_a_ride_without_a_prediction_is_left_out(tmp_path):
   values = table['pqat_80.int8'].to_numpy().copy()
   values[[3, 8]] = np.nan, np.inf
   pq.write_table(table.set_column(position, 'pqat_80.int8', pa.array(values)), path)
-  rides = read_rides(run, read_variants(run))
+  rides = read_rides(dataclasses.replace(run, variants=read_variants(run)))
   assert len(rides.fares) == len(values) - 2
   np.testing.assert_array_equal(rides.fares, np.delete(table['fare_amount'].to_numpy(), [3, 8]).astype(np.float64))
   np.testing.assert_array_equal(rides.predictions, np.delete(values, [3, 8]).astype(np.float64))
@@ -269,7 +269,7 @@ def _spaced(text: str) -> str:
   return text.replace('\N{NO-BREAK SPACE}', ' ')
 
 
-def _told(record: RunRecord, **changes) -> RunRecord:
+def _changed(record: RunRecord, **changes) -> RunRecord:
   return dataclasses.replace(record, summary=Summary.model_validate(record.summary.to_dict() | changes))
 
 
@@ -280,12 +280,12 @@ def test_rows_that_were_set_aside(record):
     'quarantined': {'a': 3, 'fare_out_of_range': 30, 'c': 7},
     'splits': {'train': 1970},
   }
-  section = data.data_section(_told(record, rows=rows), ())
+  section = data.data_section(_changed(record, rows=rows), ())
   assert _column(section.aside, 'rows') == [30, 7, 3]
   assert _texts(section.aside, 'share of all rows') == [
     f'{100 * count / 2010:.2f}\N{NO-BREAK SPACE}%' for count in (30, 7, 3)
   ]
-  assert '40 rows were set aside (1.99 %)' in _spaced(section.told[0])
+  assert '40 rows were set aside (1.99 %)' in _spaced(section.sentences[0])
 
 
 @pytest.mark.parametrize(
@@ -346,8 +346,8 @@ def test_divergences_lie_before_or_beyond_their_threshold(record):
   assert ['beyond' in cell.picture for cell in cells] == [False, True]
 
 
-def test_variants_in_the_units_of_their_headings(record, variants):
-  section = model.variants_section(record, variants)
+def test_variants_in_the_units_of_their_headings(record):
+  section = model.variants_section(record)
   by_size = sorted(VARIANTS, key=lambda name: VARIANTS[name][1])
   table = section.table
   assert _texts(table, 'variant')[: len(by_size)] == by_size
@@ -380,8 +380,8 @@ def test_variants_in_the_units_of_their_headings(record, variants):
 def test_the_training_in_a_sentence(record):
   """Oracle: the last values of the made history."""
   history = {'epoch': [1.0, 2.0], 'step': [46.0, 92.0], 'rmse': [9.0, 4.5], 'val_rmse': [9.5, 5.5]}
-  told = _spaced(training._told(history, 'USD'))
-  assert told == (
+  sentence = _spaced(training._base_sentence(history, 'USD'))
+  assert sentence == (
     'The dense base was trained for 2 epochs (92 steps). At the end its RMSE was 4.50 USD on the rides it learned from '
     'and 5.50 USD on the others.'
   )
@@ -421,9 +421,9 @@ def test_a_reduction_is_drawn_in_the_page(tmp_path):
   folder = directory / 'artifacts' / 'DimensionalityReduction' / 'report' / '8'
   save(made, str(folder))
   save_pictures(made, str(folder), 'USD')
-  told = json.loads((directory / 'summary.json').read_text(encoding='utf-8'))
-  told['artifacts']['DimensionalityReduction'] = {'report': str(folder)}
-  write_json(directory / 'summary.json', told)
+  summary = json.loads((directory / 'summary.json').read_text(encoding='utf-8'))
+  summary['artifacts']['DimensionalityReduction'] = {'report': str(folder)}
+  write_json(directory / 'summary.json', summary)
   record = read_record(directory)
   names = {
     'Variance by component, and the cut': 'explained_variance.svg',
@@ -452,31 +452,32 @@ def test_layers_and_their_zeros(record):
 def test_stages_of_a_recipe_lie_one_behind_the_other(record):
   """Steps are counted anew in each stage; a curve that a stage lacks is unknown there."""
   [report, *_] = (found for found in training._reports(record) if found.recipe.name == 'pqat_80')
-  told = report.to_dict()
-  stage = told['stages'][0]
-  told['stages'] = [
+  values = report.to_dict()
+  stage = values['stages'][0]
+  values['stages'] = [
     stage | {'technique': 'pruning', 'curves': {'step': [5, 20], 'loss': [3.0, 2.0], 'sparsity': [None, 0.8]}},
     stage | {'technique': 'weight_clustering', 'curves': {'step': [10, 30, 40], 'loss': [1.9, 1.8, 1.7]}},
     stage | {'technique': 'quantization', 'curves': {'step': [7], 'loss': [1.6]}},
   ]
-  report = type(report).of(told, 'training_report.json')
+  report = type(report).of(values, 'training_report.json')
   assert pictures.stage_starts(report) == [(0.0, 'pruning'), (20.0, 'weight clustering'), (60.0, 'quantization')]
   loss, zeros = (pictures._joined(report, curve, 's0') for curve in ('loss', 'sparsity'))
   assert (list(loss.x), list(loss.y)) == ([5, 20, 30, 50, 60, 67], [3.0, 2.0, 1.9, 1.8, 1.7, 1.6])
   np.testing.assert_array_equal(zeros.y, [np.nan, 0.8, np.nan, np.nan, np.nan, np.nan])
   [history] = training._histories([report])
-  assert history.told.startswith('pruning, then weight clustering, then quantization; RMSE 1.001 [0.991,')
+  assert history.sentence.startswith('pruning, then weight clustering, then quantization; RMSE 1.001 [0.991,')
   assert 'ending at 80.0' in history.pictures[1]
 
 
-def test_the_card_of_the_model(record, variants):
+def test_the_card_of_the_model(record):
   """The made run's own numbers; the slice that errs most has too few rides to say so."""
   second, third = record.summary.to_dict()['slices'][1:]
   few = third | {'root_mean_squared_error': 9.9, 'example_count': 49.0}
-  shown = _told(record, slices=[record.summary.to_dict()['slices'][0], second | {'root_mean_squared_error': 7.1}, few])
+  shown = _changed(
+    record, slices=[record.summary.to_dict()['slices'][0], second | {'root_mean_squared_error': 7.1}, few]
+  )
   card = {
-    title: _spaced(' '.join(sentences))
-    for title, sentences in model.model_card(shown, variants, read_columns(record)).items()
+    title: _spaced(' '.join(sentences)) for title, sentences in model.model_card(shown, read_columns(record)).items()
   }
   learned = card['What it learned from']
   assert learned.startswith('1,600 rides to learn from; 400 other rides,')
@@ -495,13 +496,13 @@ def test_the_card_of_the_model(record, variants):
 
 def test_a_slice_of_fifty_rides_may_err_most(record):
   first, second, third = record.summary.to_dict()['slices']
-  shown = _told(record, slices=[first, second, third | {'root_mean_squared_error': 9.9, 'example_count': 50.0}])
+  shown = _changed(record, slices=[first, second, third | {'root_mean_squared_error': 9.9, 'example_count': 50.0}])
   assert "slice '0–6 h': RMSE 9.90 USD over 50 rides." in _spaced(' '.join(model._limits(shown, ())))
 
 
-def test_the_top_of_the_page(record, variants):
-  tiles = {tile.name: (tile.value, tile.note) for tile in model.headline(record, variants).tiles}
-  found = {name: tuple(_spaced(text) for text in told) for name, told in tiles.items()}
+def test_the_top_of_the_page(record):
+  tiles = {tile.name: (tile.value, tile.note) for tile in model.headline(record).tiles}
+  found = {name: tuple(_spaced(text) for text in texts) for name, texts in tiles.items()}
   ratio, size, gzipped, latency, *_ = VARIANTS['pqat_80.int8']
   assert found == {
     'RMSE': (f'{4.43 * ratio:.2f} USD', f'95 % interval [{4.43 * ratio - 0.9:.2f}, {4.43 * ratio + 0.9:.2f}]'),
@@ -515,13 +516,13 @@ def test_the_top_of_the_page(record, variants):
 
 def test_the_top_of_the_page_without_a_chosen_file(record):
   """The trained model's own figures."""
-  found = {tile.name: _spaced(tile.value) for tile in model.headline(record, None).tiles}
+  found = {tile.name: _spaced(tile.value) for tile in model.headline(dataclasses.replace(record, variants=None)).tiles}
   assert (found['RMSE'], found['MAE']) == ('4.43 USD', '1.82 USD')
 
 
 def test_steps_and_how_long_they_took(record):
   section = data.steps_section(record)
-  assert _spaced(section.told).startswith(f'9 steps in 1 min {sum(range(9)) * 2 + 13.5 - 60:.0f} s')
+  assert _spaced(section.sentence).startswith(f'9 steps in 1 min {sum(range(9)) * 2 + 13.5 - 60:.0f} s')
   assert [_spaced(row.time) for row in section.rows[:2]] == ['1.5 s', '3.5 s']
   assert section.rows[4].after == 'RideExampleGen, RideSchema and AnomalyGate'
 
@@ -535,7 +536,7 @@ def test_the_bar_of_the_longest_step_is_the_longest(record):
 def test_categories_and_their_embeddings(record):
   """The dataset's own: ten bucket boundaries make eleven values; New York's presets have no category."""
   found = training.features_section(record)
-  assert found.told.endswith(
+  assert found.sentence.endswith(
     'and 4 embedded categories. All of it is computed from the raw ride inside the served file.'
   )
   ends = [f'{end}_{axis}_bucket' for end in ('pickup', 'dropoff') for axis in ('longitude', 'latitude')]
@@ -547,7 +548,7 @@ def test_categories_and_their_embeddings(record):
 def test_no_category_no_table(record):
   config = yaml.safe_load(loading.dump(loading.load('nyc', [])))
   found = training.features_section(dataclasses.replace(record, config=config))
-  assert 'no embedded categories' in found.told
+  assert 'no embedded categories' in found.sentence
   assert found.categorical is None
 
 
@@ -562,7 +563,7 @@ def test_the_version_before_is_the_next_smaller_number(tmp_path):
   run = read_record(made_run(tmp_path / 'out', pushed_path=f'{tmp_path}/out/serving/11'))
   for name, rmse in (('9', 9.0), ('10', 10.0), ('11', 11.0), ('12', 12.0)):
     _version(run, name, rmse)
-  found = model.served_section(run, None)
+  found = model.served_section(run)
   assert found.version == '10'
   assert [row.cells[1].value for row in found.table.rows[:2]] == [4.43, 1.82]
   assert [row.cells[2].value for row in found.table.rows[:2]] == [10.0, 5.0]
@@ -579,7 +580,9 @@ def test_the_version_before_is_the_next_smaller_number(tmp_path):
 )
 def test_intervals_overlap_or_not(record, rmse, verdict):
   """This run's is 4.43 +- 0.9, the other's +- 0.1."""
-  assert verdict in model._verdict(record, None, Manifest.of(manifest(rmse, 0.1), 'manifest.json'))
+  assert verdict in model._verdict(
+    dataclasses.replace(record, variants=None), Manifest.of(manifest(rmse, 0.1), 'manifest.json')
+  )
 
 
 def _details(**changes) -> ReductionDetails:
@@ -591,7 +594,7 @@ def _details(**changes) -> ReductionDetails:
     'notes': ['A note.'],
     'figures': {'solver_rms': 0.00021},
   }
-  told = {
+  values = {
     'method': 'nmf',
     'features': 40,
     'inputs': 8,
@@ -606,7 +609,7 @@ def _details(**changes) -> ReductionDetails:
     'decisions': [],
     'findings': findings,
   }
-  return ReductionDetails.of(told | changes, 'reduction.json')
+  return ReductionDetails.of(values | changes, 'reduction.json')
 
 
 def test_components_by_the_features_that_they_follow_most():
@@ -621,11 +624,11 @@ def test_components_by_the_features_that_they_follow_most():
 
 
 def test_what_a_reduction_lost():
-  told = [_spaced(sentence) for sentence in training._reduction_text(_details())]
-  assert told[0].startswith('nmf made 8 inputs of 40 features, fitted on 1,600 training rides.')
-  assert 'misses 3.1 % of their variance' in told[0]
-  assert 'of 30 steps, misses the exact one by 0.0002 standard deviations' in told[0]
-  assert told[1:] == ['A note.']
+  sentences = [_spaced(sentence) for sentence in training._reduction_text(_details())]
+  assert sentences[0].startswith('nmf made 8 inputs of 40 features, fitted on 1,600 training rides.')
+  assert 'misses 3.1 % of their variance' in sentences[0]
+  assert 'of 30 steps, misses the exact one by 0.0002 standard deviations' in sentences[0]
+  assert sentences[1:] == ['A note.']
 
 
 def test_the_best_figure_of_a_column_is_marked():

@@ -232,7 +232,7 @@ def test_a_link_goes_and_what_it_points_to_stays(tmp_path):
 
 
 def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
-  """Folders are out of sight before the store is told, and the store is told before a file goes.
+  """Folders are out of sight before the store knows, and the store knows before a file goes.
 
   A version that goes was swept out before: an output folder never names half of anything.
   """
@@ -245,7 +245,7 @@ def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
   put, delete = made.store.put_artifacts, retention._delete
 
   def put_artifacts(artifacts):
-    seen.append('told')
+    seen.append('stored')
     assert not any(path.exists() for path in planned.paths)
     assert all(path.with_name(f'.removed-{path.name}').is_dir() for path in planned.paths)
     assert {artifact.state for artifact in artifacts} == {mlmd_pb2.Artifact.DELETED}
@@ -258,7 +258,7 @@ def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
   monkeypatch.setattr(made.store, 'put_artifacts', put_artifacts)
   monkeypatch.setattr(retention, '_delete', deleted)
   retention.prune(made.store, made.output, planned)
-  assert seen == ['.removed-7', 'told', *[f'.removed-{old}'] * len(planned.paths), 'old.log']
+  assert seen == ['.removed-7', 'stored', *[f'.removed-{old}'] * len(planned.paths), 'old.log']
   assert not list(made.output.logs.iterdir())
   assert [path.name for path in made.output.serving.iterdir()] == ['2']
   assert not list(made.output.artifacts.glob('*/*/.removed-*'))

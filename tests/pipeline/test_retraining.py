@@ -117,7 +117,7 @@ def test_the_version_that_serves_and_since_when(days, output):
   assert served_since(11, days.ledger) == datetime.datetime(1970, 1, 1, 0, 0, 11, tzinfo=UTC)
 
 
-def test_a_broken_newest_day_is_told(days, output):
+def test_a_broken_newest_day_is_reported(days, output):
   days.write(4, header='nothing,that,anyone,knows')
   assert 'has no column' in _situation(days, output).broken
 
@@ -160,7 +160,7 @@ def _retrain(days: Days, output: OutputDirectory, monkeypatch, *overrides: str, 
   """The exit code, and the verdicts that the run was begun with; `None` where none was."""
   begun = []
 
-  def perform(session, config, plan, ledger, output, now, verdicts=()):
+  def perform(session, plan, ledger, now, verdicts=()):
     begun.append([verdict.trigger for verdict in verdicts if verdict.fires])
     return 7
 
@@ -176,12 +176,12 @@ def test_it_runs_where_a_trigger_fires_and_not_where_none_does(days, output, mon
   _serve(output, '10')
   days.run()
   assert _retrain(days, output, monkeypatch) == (0, [])
-  told = json.loads(output.summary.read_text())
-  assert (told['ended_early'], told['status']) == (True, 'pushed')
-  assert told['reason'].startswith(
+  written = json.loads(output.summary.read_text())
+  assert (written['ended_early'], written['status']) == (True, 'pushed')
+  assert written['reason'].startswith(
     'No new data: the newest span, 2026-03-03, and the rest of the window are as the run'
   )
-  assert [told['triggers'][i]['fires'] for i in range(2)] == [False, False]
+  assert [written['triggers'][i]['fires'] for i in range(2)] == [False, False]
 
 
 def test_it_runs_by_force(days, output, monkeypatch):
@@ -190,7 +190,7 @@ def test_it_runs_by_force(days, output, monkeypatch):
   assert _retrain(days, output, monkeypatch, force=True) == (7, [['force']])
 
 
-def test_too_few_rows_are_told_and_not_run(days, output, monkeypatch):
+def test_too_few_rows_are_reported_and_not_run(days, output, monkeypatch):
   _serve(output, '10')
   days.run()
   days.write(4)
@@ -236,13 +236,13 @@ def test_nothing_was_run_yet(days, output):
 
 def test_a_run_on_a_window_ends_early_or_is_performed(days, output, monkeypatch):
   performed = []
-  monkeypatch.setattr(commands_run, 'perform_window', lambda *given: performed.append(given[2]) or 3)
+  monkeypatch.setattr(commands_run, 'perform_window', lambda *given: performed.append(given[1]) or 3)
   source = data_source(days.config.dataset.path)
   with commands_run.opened(days.config, source, output) as session:
-    assert commands_run.run_window(session, days.config, source, output) == 3
+    assert commands_run.run_window(session) == 3
     days.ledger = Ledger.load(output.ledger)
     days.run(status='not_blessed')
-    assert commands_run.run_window(session, days.config, source, output) == 0
+    assert commands_run.run_window(session) == 0
   [plan] = performed
   assert [span.label for span in plan.window.spans] == ['2026-03-01', '2026-03-02', '2026-03-03']
   assert json.loads(output.summary.read_text())['ended_early']
@@ -262,13 +262,18 @@ def test_an_early_end_keeps_the_figures_of_the_last_run(days, output):
   output.summary.write_text(json.dumps(last))
   verdicts = [Verdict('new_rows', False, 'Too few.')]
   found = end_early(days.config, days.plan(), days.ledger, output, 'why', NOW, verdicts)
-  told = json.loads(output.summary.read_text())
-  assert told == found.to_dict()
-  assert told['metrics'] == {'rmse': rmse}
-  assert (told['status'], told['pushed_path'], told['reason'], told['timings']) == ('pushed', '/serving/10', 'why', {})
-  assert (told['notes'], told['ended_early'], told['started']) == ([], True, '2026-03-08T03:00:00-05:00')
-  assert told['triggers'] == [{'trigger': 'new_rows', 'fires': False, 'sentence': 'Too few.'}]
-  assert told['window'] == {
+  written = json.loads(output.summary.read_text())
+  assert written == found.to_dict()
+  assert written['metrics'] == {'rmse': rmse}
+  assert (written['status'], written['pushed_path'], written['reason'], written['timings']) == (
+    'pushed',
+    '/serving/10',
+    'why',
+    {},
+  )
+  assert (written['notes'], written['ended_early'], written['started']) == ([], True, '2026-03-08T03:00:00-05:00')
+  assert written['triggers'] == [{'trigger': 'new_rows', 'fires': False, 'sentence': 'Too few.'}]
+  assert written['window'] == {
     'spans': ['2026-03-01', '2026-03-02', '2026-03-03'],
     'newest': '2026-03-03',
     'new': [],

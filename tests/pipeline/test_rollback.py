@@ -1,4 +1,4 @@
-"""Rollback: earlier bytes serve under a new number, whole or not at all, and everyone is told why."""
+"""Rollback: earlier bytes serve under a new number, whole or not at all, and everyone can see why."""
 
 from __future__ import annotations
 
@@ -81,12 +81,17 @@ def test_a_second_one_goes_further_back_and_never_to_what_was_withdrawn(made: Ma
   assert _files(serving / str(_versions(made)[-1])) == _files(serving / '1'), 'version 2 was withdrawn'
 
 
-def test_it_is_told_in_the_store_and_beside_the_versions(made: MadeStore):
+def test_it_is_recorded_in_the_store_and_beside_the_versions(made: MadeStore):
   operations.roll_back(str(made.output.path), to=1, reason='airport fares are off')
   newest = _versions(made)[-1]
-  [told] = rollbacks(made.output.serving)
-  assert (told.version, told.restored, told.replaced, told.reason) == (newest, 1, 3, 'airport fares are off')
-  assert '@' in told.by
+  [rollback] = rollbacks(made.output.serving)
+  assert (rollback.version, rollback.restored, rollback.replaced, rollback.reason) == (
+    newest,
+    1,
+    3,
+    'airport fares are off',
+  )
+  assert '@' in rollback.by
   push = registry.pushes(made.store, 'nyc')[newest]
   assert push.model == made.models[made.runs[0]].id
   assert push.artifact.custom_properties['withdrawn_model_id'].int_value == made.models[made.runs[2]].id
@@ -112,7 +117,7 @@ def test_killed_between_the_journal_and_the_rename_it_did_not_happen(made: MadeS
   assert _versions(made) == [1, 2, 3]
   assert rollbacks(made.output.serving) == []
   operations.roll_back(str(made.output.path), to=2, reason='second try')
-  assert [told.reason for told in rollbacks(made.output.serving)] == ['second try']
+  assert [rollback.reason for rollback in rollbacks(made.output.serving)] == ['second try']
   assert registry.record_rollbacks(made.store, 'nyc', made.output.serving) == []
 
 
@@ -195,6 +200,6 @@ def test_a_journal_that_was_cut_short_is_read_and_written_on(made: MadeStore):
   with journal.open('a') as file:
     file.write('{"time": "2026')
   operations.roll_back(str(made.output.path), to=2, reason='second')
-  assert [told.reason for told in rollbacks(made.output.serving)] == ['first', 'second']
+  assert [rollback.reason for rollback in rollbacks(made.output.serving)] == ['first', 'second']
   whole = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith('}')]
   assert len(whole) == 4

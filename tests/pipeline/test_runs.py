@@ -87,7 +87,7 @@ def test_a_run_by_the_beginning_of_its_id_and_one_that_pushed_nothing(tmp_path: 
   assert "has no run and no version '77'" in _refused('show', '77', str(tmp_path))
 
 
-def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: pathlib.Path):
+def test_a_killed_run_differs_from_one_that_goes_on(tmp_path: pathlib.Path):
   made = MadeStore(tmp_path)
   for number in (1, 2):
     started = f'2026-01-0{number}T00:00:00+00:00'
@@ -102,7 +102,7 @@ def test_a_killed_run_is_told_from_one_that_goes_on(tmp_path: pathlib.Path):
     assert states() == ['killed', 'running']
 
 
-def test_altered_files_are_told(tmp_path: pathlib.Path):
+def test_altered_files_are_named(tmp_path: pathlib.Path):
   made = MadeStore(tmp_path)
   made.run(version=1)
   (made.output.serving / '1' / 'saved_model.pb').write_bytes(b'other')
@@ -163,7 +163,7 @@ def test_a_long_text_survives(tmp_path: pathlib.Path):
 
 
 def test_an_entry_of_the_version_before_and_one_of_a_newer_one(tmp_path: pathlib.Path):
-  """Oracle: the properties as they are in stores, versions as text; what a newer version adds is not told."""
+  """Oracle: the properties as they are in stores, versions as text; what a newer version adds is not shown."""
   made = MadeStore(tmp_path)
   context = mlmd_pb2.Context(
     name='20260101-120000-4f2ab1',
@@ -176,7 +176,7 @@ def test_an_entry_of_the_version_before_and_one_of_a_newer_one(tmp_path: pathlib
   context.custom_properties['rows_read'].int_value = 7
   context.custom_properties['rmse'].double_value = 4.4
   made.store.put_contexts([context])
-  [told] = json.loads(_farelite(str(tmp_path), '--json'))
+  [entry] = json.loads(_farelite(str(tmp_path), '--json'))
   nothing = dict.fromkeys(
     (
       'ended', 'reason', 'rows_kept', 'rmse_low', 'rmse_high', 'chosen', 'restored_version', 'replaced_version', 'data',
@@ -184,8 +184,8 @@ def test_an_entry_of_the_version_before_and_one_of_a_newer_one(tmp_path: pathlib
     )
   )  # fmt: skip
   known = {'run': context.name, 'blessed': True, 'rows_read': 7, 'rmse': 4.4, 'serves': False, 'pushed_version': 12}
-  assert told == nothing | texts | known
-  assert list(told)[:5] == ['run', 'pipeline', 'started', 'ended', 'status']
+  assert entry == nothing | texts | known
+  assert list(entry)[:5] == ['run', 'pipeline', 'started', 'ended', 'status']
   registry.update(made.store, context.name, registry.RunEntry(pushed_version=13, rmse=None))
   kept = made.store.get_context_by_type_and_name(registry.RUN_TYPE, context.name).custom_properties
   assert (kept['pushed_version'].string_value, 'rmse' in kept, kept['rows_read'].int_value) == ('13', False, 7)

@@ -78,8 +78,8 @@ def _run(directory: pathlib.Path, judgement: gate.Judgement, rides: EvalRides, c
   made_run(directory)
   (directory / 'config.yaml').write_text(loading.dump(CONFIG), encoding='utf-8')
   folder = directory / 'artifacts' / 'CompressionGate' / 'report' / '12'
-  told = report.report(judgement, _variants(), rides, CONFIG.compression.budget)
-  (folder / REPORT_FILE).write_text(told.to_json(), encoding='utf-8')
+  compression = report.report(judgement, _variants(), rides, CONFIG.compression.budget)
+  (folder / REPORT_FILE).write_text(compression.to_json(), encoding='utf-8')
   (folder / report.PREDICTIONS_FILE).write_bytes(report.predictions(judgement, rides))
   return directory
 
@@ -105,13 +105,12 @@ def runs(tmp_path_factory, judgement, rides):
 
 
 def test_the_page_prints_what_the_gate_says(runs, judgement):
-  record, errors = runs[0], judgement.candidates[OWN].errors
-  variants = read_variants(record)
-  table = variants_section(record, variants).table
+  record, errors = dataclasses.replace(runs[0], variants=read_variants(runs[0])), judgement.candidates[OWN].errors
+  table = variants_section(record).table
   assert _cell(table, OWN, 'RMSE') == _printed(errors.error)
   assert _cell(table, OWN, 'to float32') == _printed(errors.ratio, 3)
-  # The gate tells no interval of a slice's RMSE: the page computes it from the predictions.
-  slices = errors_section(record, variants, read_rides(record, variants)).slices
+  # The gate has no interval of a slice's RMSE: the page computes it from the predictions.
+  slices = errors_section(record, read_rides(record)).slices
   for name in ('all', 'airport ride'):
     assert _cell(slices, name, 'RMSE, file') == _printed(errors.error)
     assert _cell(slices, name, 'to float32') == _printed(errors.ratio, 3)
@@ -120,9 +119,9 @@ def test_the_page_prints_what_the_gate_says(runs, judgement):
 
 def test_two_runs_compare_as_the_gate_compares_two_files(runs, judgement):
   own, base = (judgement.candidates[name].errors for name in (OWN, BASE))
-  told = compare(*runs).told[0]
-  assert told.startswith(f'RMSE: {interval(own.error)} against {interval(base.error)} {CONFIG.dataset.currency}.')
-  assert f"there A's RMSE is {interval(own.ratio, 3)} times B's" in told
+  sentence = compare(*runs).sentences[0]
+  assert sentence.startswith(f'RMSE: {interval(own.error)} against {interval(base.error)} {CONFIG.dataset.currency}.')
+  assert f"there A's RMSE is {interval(own.ratio, 3)} times B's" in sentence
 
 
 def test_a_study_finds_what_the_gate_says(rides, predictions, judgement):

@@ -48,11 +48,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
     ),
   ],
 )
-def test_a_mistake_is_told_in_a_sentence(arguments, sentence, tmp_path, monkeypatch):
+def test_a_mistake_is_one_sentence(arguments, sentence, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  told = CliRunner().invoke(main, ['study', '--config', 'nyc', *arguments])
-  assert told.exit_code == 2, told.output
-  assert sentence in told.output.replace('\n', ' ')
+  result = CliRunner().invoke(main, ['study', '--config', 'nyc', *arguments])
+  assert result.exit_code == 2, result.output
+  assert sentence in result.output.replace('\n', ' ')
 
 
 def test_quick_is_less_of_everything_and_the_user_has_the_last_word():

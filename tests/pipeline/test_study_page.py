@@ -85,8 +85,8 @@ def test_markdown_holds_what_the_table_holds():
   ],
 )
 def test_sentences_say_what_the_figures_say(block, sentence):
-  told = ' '.join(findings(block, _table(block).rows, about())).replace('\N{NO-BREAK SPACE}', ' ')
-  assert sentence in told
+  sentences = ' '.join(findings(block, _table(block).rows, about())).replace('\N{NO-BREAK SPACE}', ' ')
+  assert sentence in sentences
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_sentences_say_what_the_figures_say(block, sentence):
 def test_a_missed_aim_is_told(ratio, size, sentence):
   full = row(StudyBlock.REDUCTIONS, 'all features', 'all features', 1.0, inputs=48, bytes=32_000)
   half = row(StudyBlock.REDUCTIONS, 'pca, 24', 'all features', ratio, inputs=24, bytes=size)
-  told = ' '.join(findings(StudyBlock.REDUCTIONS, [full, half], about())).replace('\N{NO-BREAK SPACE}', ' ')
-  assert sentence in told
+  sentences = ' '.join(findings(StudyBlock.REDUCTIONS, [full, half], about())).replace('\N{NO-BREAK SPACE}', ' ')
+  assert sentence in sentences

@@ -44,13 +44,13 @@ def _evaluated(folder: pathlib.Path, refusals: list[str], blessed: bool) -> Step
 
 
 def _gated(folder: pathlib.Path, chosen: str | None) -> Step:
-  told = {
+  report = {
     'variants': [{'name': 'dense.int8', 'bytes': 7}],
     'chosen': chosen,
     'reason': f'It is {chosen}.',
     'notes': ['n'],
   }
-  uri = _written(folder / 'gate', compression=told)
+  uri = _written(folder / 'gate', compression=report)
   return _step('CompressionGate', report=Output(uri, {}), blessing=Output('/b', {'blessed': int(chosen is not None)}))
 
 
@@ -96,19 +96,19 @@ def test_figures_and_places(tmp_path):
   ingest = _step('RideExampleGen', StepState.CACHED, quarantine=Output(str(quarantine), {}))
   steps = [ingest, _evaluated(tmp_path, [], True), _gated(tmp_path, 'dense.int8'), _pushed(**PUSHED)]
   found = summary.summarize(CONFIG, steps, None, anomalies=False, after={'Pusher': ['CompressionGate']})
-  told = found.to_dict()
-  assert told['rows'] == {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}
-  assert told['metrics'] == {name: INTERVALS[name] for name in ('rmse', 'mae')}
+  record = found.to_dict()
+  assert record['rows'] == {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}
+  assert record['metrics'] == {name: INTERVALS[name] for name in ('rmse', 'mae')}
   assert found.rmse_without_worst_5 == 3.3
-  assert (told['slices'], told['base_slices'], told['notes'], told['chosen']) == (
+  assert (record['slices'], record['base_slices'], record['notes'], record['chosen']) == (
     SLICES, [], ['n'], 'dense.int8'
   )  # fmt: skip
-  assert [(one['name'], one['bytes'], one['reason']) for one in told['variants']] == [('dense.int8', 7, None)]
-  assert told['cached'] == ['RideExampleGen']
+  assert [(one['name'], one['bytes'], one['reason']) for one in record['variants']] == [('dense.int8', 7, None)]
+  assert record['cached'] == ['RideExampleGen']
   assert found.timings == dict.fromkeys(('RideExampleGen', 'FareEvaluator', 'CompressionGate', 'Pusher'), 1.235)
-  assert [step['after'] for step in told['steps']] == [[], [], [], ['CompressionGate']]
+  assert [step['after'] for step in record['steps']] == [[], [], [], ['CompressionGate']]
   assert found.quarantine == str(quarantine)
-  assert told['artifacts']['Pusher'] == {'pushed_model': '/pushed'}
+  assert record['artifacts']['Pusher'] == {'pushed_model': '/pushed'}
 
 
 def _cached_push(uri: pathlib.Path, **properties) -> list[Step]:

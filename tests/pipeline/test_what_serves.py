@@ -162,7 +162,7 @@ def _run(made: MadeStore) -> int | None:
 
 def _report(made: MadeStore) -> int | None:
   write_json(made.output.summary, {'status': 'not_blessed'})
-  section = served_section(read_record(made.output.path), None)
+  section = served_section(read_record(made.output.path))
   return section and int(section.version)
 
 
@@ -170,9 +170,9 @@ def _no_new_data(made: MadeStore) -> int | None:
   ledger = Ledger(made.output.ledger, runs=[LedgerRun(NOON, {1: 'a'}, 's', 'not_blessed')])
   sentence = commands_run.no_new_data(_plan(), ledger, made.output)
   assert sentence is not None
-  told = re.search(r'Version (\d+) goes on serving\.$', sentence)
-  assert told or sentence.endswith('No model serves.')
-  return int(told[1]) if told else None
+  serves = re.search(r'Version (\d+) goes on serving\.$', sentence)
+  assert serves or sentence.endswith('No model serves.')
+  return int(serves[1]) if serves else None
 
 
 def _retraining(made: MadeStore) -> int | None:
@@ -221,10 +221,10 @@ def test_the_report_looks_below_what_its_run_pushed(tmp_path):
     part(made.output.serving)
   for pushed, before in (('300', '100'), ('200', '100'), ('100', '9'), ('latest', '300')):
     write_json(made.output.summary, {'status': 'pushed', 'pushed_path': str(made.output.serving / pushed)})
-    section = served_section(read_record(tmp_path), None)
+    section = served_section(read_record(tmp_path))
     assert section and section.version == before
   write_json(made.output.summary, {'status': 'pushed', 'pushed_path': str(made.output.serving / '9')})
-  assert served_section(read_record(tmp_path), None) is None
+  assert served_section(read_record(tmp_path)) is None
 
 
 HOME = 'models/served_versions.py'

@@ -213,8 +213,7 @@ def test_whole_before_it_takes_its_name_in_a_bucket_too(monkeypatch):
     assert seen == [(file.read(), old)]
   state = Checkpoint(BUCKET).restore(['identity'])
   assert state is not None and state.step == 2
-  Checkpoint(BUCKET).clear()
-  assert not gfile.exists(BUCKET)
+  gfile.rmtree(BUCKET)
 
 
 def test_what_fails_on_the_way_leaves_the_old_file_of_a_bucket():

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence, Set
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from configs.dataset import COORDINATES, City, Zone
+from configs.dataset import COORDINATES, City, Landmark, Zone
 from configs.features import GeographicBlock
 from transforms.catalogue import DROPOFF, PICKUP, Feature, Scaled, is_kept, picked
 from transforms.rides import RideBatch
 
+_ENDS = (('pickup', PICKUP), ('dropoff', DROPOFF))
+
 
 def in_zone(ends: tf.Tensor, zone: Zone, origin: tuple[float, float]) -> tf.Tensor:
-  """Whether each end of a ride lies in a polygon, by the even-odd rule.
+  """Whether each end of a ride is in a polygon, by the even-odd rule.
 
   Args:
     ends: float32 [batch, ends, 2], longitude and latitude relative to the origin, degrees, all finite.
@@ -80,78 +82,53 @@ def _great_circle_km(difference: tf.Tensor, latitudes: tf.Tensor, origin: float)
   return 2 * EARTH_RADIUS_KM * tf.atan2(tf.sqrt(chord), tf.sqrt(tf.maximum(1 - chord, 0)))
 
 
-_Row = tuple[str, str, str, tuple[str, ...]]
-
-
 def catalogue(block: GeographicBlock, city: City) -> list[Feature]:
   """The geographic features in vector order."""
   cap = f'capped at {block.max_distance_km:g} km'
+  near = f'exp(-distance / {block.proximity_km:g} km)'
+  marks = [(end, inputs, mark.name) for end, inputs in _ENDS for mark in city.landmarks]
   rows = [
     ('manhattan_km', 'km', f'distance along the street grid, {cap}', COORDINATES),
     ('euclidean_km', 'km', f'straight distance on the local plane, {cap}', COORDINATES),
     ('haversine_km', 'km', f'great-circle distance, {cap}', COORDINATES),
     ('abs_dx_km', 'km', f'distance across the long streets, {cap}', COORDINATES),
     ('abs_dy_km', 'km', f'distance along the long streets, {cap}', COORDINATES),
-    *_on_grid('pickup', cap, PICKUP),
-    *_on_grid('dropoff', cap, DROPOFF),
+    *(
+      (f'{end}_{axis}_km', 'km', f'of the {end} from the city center, {way} the long streets, {cap}', inputs)
+      for end, inputs in _ENDS
+      for axis, way in (('x', 'across'), ('y', 'along'))
+    ),
     ('log_manhattan', '', 'log(1 + manhattan_km)', COORDINATES),
     ('log_euclidean', '', 'log(1 + euclidean_km)', COORDINATES),
     ('bearing_sin', '', 'sine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
     ('bearing_cos', '', 'cosine of the bearing, clockwise from north; 0 for identical ends', COORDINATES),
-    *_landmarks(block, city),
+    *(
+      (f'{end}_{mark}_km', 'km', f'distance of the {end} to {mark}, capped at {block.landmark_cap_km:g} km', inputs)
+      for end, inputs, mark in marks
+    ),
+    *((f'{end}_{mark}_proximity', '', f'nearness of the {end} to {mark}: {near}', ins) for end, ins, mark in marks),
     *(
       (f'{end}_in_{zone.name}', '', f'1 where the {end} lies in {zone.name}', inputs)
       for zone in city.zones
-      for end, inputs in (('pickup', PICKUP), ('dropoff', DROPOFF))
+      for end, inputs in _ENDS
     ),
   ]
   return [Feature(name, 'geographic', unit, meaning, inputs) for name, unit, meaning, inputs in rows]
 
 
-def _on_grid(end: str, cap: str, inputs: tuple[str, ...]) -> list[_Row]:
-  where = f'of the {end} from the city center, across the long streets, {cap}'
-  return [
-    (f'{end}_x_km', 'km', where, inputs),
-    (f'{end}_y_km', 'km', where.replace('across', 'along'), inputs),
-  ]
-
-
-def _landmarks(block: GeographicBlock, city: City) -> list[_Row]:
-  pairs = [(end, inputs, mark.name) for end, inputs in (('pickup', PICKUP), ('dropoff', DROPOFF))
-           for mark in city.landmarks]  # fmt: skip
-  cap = f'capped at {block.landmark_cap_km:g} km'
-  near = f'exp(-distance / {block.proximity_km:g} km)'
-  distances = [(f'{end}_{mark}_km', 'km', f'distance of the {end} to {mark}, {cap}', ins) for end, ins, mark in pairs]
-  return distances + [
-    (f'{end}_{mark}_proximity', '', f'nearness of the {end} to {mark}: {near}', ins) for end, ins, mark in pairs
-  ]
-
-
 def engineer(ride: RideBatch, block: GeographicBlock, city: City, keep: Collection[str] | None) -> list[Scaled]:
-  """See `transforms.engineering.Block`."""
-  return geographic(ride.offsets, block, city, keep)
+  """See `transforms.engineering.Block`.
 
+  What shares an operation with a feature that is kept is computed along where leaving it out would cost the lite file
+  more.
 
-def geographic(
-  offsets: tf.Tensor, block: GeographicBlock, city: City, keep: Collection[str] | None = None
-) -> list[Scaled]:
-  """The geographic features.
-
-  Args:
-    offsets: float32 [batch, k], finite; the first four columns are coordinates relative to `origin(city)` in degrees,
-      in the order of `configs.dataset.COORDINATES`.
-    block: caps and lengths.
-    city: grid, landmarks and zones.
-    keep: names of the features that are made; all when `None`. What shares an operation with one of them is computed
-      along where leaving it out would cost the lite file more.
   Returns: In the catalogue's order: distances and both ends on the grid, in units of their cap; two logarithms; the
     bearing; landmarks; zones.
   """
-  wanted = _Wanted.of(city, keep)
-  rest = offsets.shape[1] - 4
+  rest = ride.offsets.shape[1] - 4
   # Equal parts need no list of sizes in the lite file.
-  pickup, dropoff, _ = tf.split(offsets, 3 if rest == 2 else [2, 2, rest], axis=1)
-  pieces = _on_the_plane(pickup, dropoff, block, city, wanted) if wanted.projected else []
+  pickup, dropoff, _ = tf.split(ride.offsets, 3 if rest == 2 else [2, 2, rest], axis=1)
+  pieces = _on_the_plane(pickup, dropoff, block, city, keep)
   for zone in city.zones:
     ends = [end for name, end in (('pickup', pickup), ('dropoff', dropoff)) if is_kept(f'{name}_in_{zone.name}', keep)]
     if ends:
@@ -159,99 +136,78 @@ def geographic(
   return pieces
 
 
-class _Wanted(NamedTuple):
-  """What is kept of the features, and what those need.
-
-  Attributes:
-    distances, logs, bearing: names of the capped distances and ends, the logarithms and the bearings that are kept.
-    kilometres, proximities: pairs of end and landmark whose distance, or proximity, is kept.
-    marks: pairs whose distance is computed, pickups first.
-    projected: the parts of `_Projected` that are computed.
-  """
-
-  distances: list[str]
-  logs: list[str]
-  bearing: list[str]
-  kilometres: list[tuple[str, str]]
-  proximities: list[tuple[str, str]]
-  marks: list[tuple[str, str]]
-  projected: list[str]
-
-  @classmethod
-  def of(cls, city: City, keep: Collection[str] | None) -> _Wanted:
-    distances, logs, bearing = (
-      [name for name in names if is_kept(name, keep)]
-      for names in (_DISTANCES, ('log_manhattan', 'log_euclidean'), ('bearing_sin', 'bearing_cos'))
-    )
-    pairs = [(end, mark.name) for end in ('pickup', 'dropoff') for mark in city.landmarks]
-    kilometres, proximities = (
-      [(end, mark) for end, mark in pairs if is_kept(f'{end}_{mark}_{kind}', keep)] for kind in ('km', 'proximity')
-    )
-    marks = [pair for pair in pairs if pair in kilometres or pair in proximities]
-    of_ends = {name[:-5] for name in distances if name.endswith(('_x_km', '_y_km'))} | {end for end, _ in marks}
-    needs = {
-      'pickup': 'pickup' in of_ends,
-      'dropoff': 'dropoff' in of_ends,
-      'between': {'manhattan_km', 'euclidean_km', 'abs_dx_km', 'abs_dy_km', *logs, *bearing}
-      & {*distances, *logs, *bearing},
-      'compass': bearing,
-      'turn': 'haversine_km' in distances,
-      'middle': 'haversine_km' in distances,
-    }
-    return cls(distances, logs, bearing, kilometres, proximities, marks, [part for part in needs if needs[part]])
-
-
-_ENDS = ('pickup_x_km', 'pickup_y_km'), ('dropoff_x_km', 'dropoff_y_km')
-
-_DISTANCES = ('manhattan_km', 'euclidean_km', 'haversine_km', 'abs_dx_km', 'abs_dy_km', *_ENDS[0], *_ENDS[1])
+_DX_DY = ('abs_dx_km', 'abs_dy_km')
+_ON_GRID = {'pickup': ('pickup_x_km', 'pickup_y_km'), 'dropoff': ('dropoff_x_km', 'dropoff_y_km')}
+_DISTANCES = ('manhattan_km', 'euclidean_km', 'haversine_km', *_DX_DY, *_ON_GRID['pickup'], *_ON_GRID['dropoff'])
 """Capped distances in the catalogue's order."""
+
+_LOGARITHMS = {'log_manhattan': 'manhattan_km', 'log_euclidean': 'euclidean_km'}
+_BEARING = ('bearing_sin', 'bearing_cos')
 
 
 def _on_the_plane(
-  pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City, wanted: _Wanted
+  pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City, keep: Collection[str] | None
 ) -> list[Scaled]:
   """All but the zones."""
-  cap = block.max_distance_km
-  projected = _project(pickup, dropoff, block, city, wanted.projected)
-  lengths = _lengths(projected, pickup, dropoff, block, city, wanted)
-  pieces = []
-  capped, names = _capped(projected, lengths, wanted)
-  if wanted.distances:
-    pieces.append(Scaled(picked(capped, names, wanted.distances), cap))
-  if wanted.logs:
+  distances, logarithms, bearing = (
+    [name for name in names if is_kept(name, keep)] for names in (_DISTANCES, _LOGARITHMS, _BEARING)
+  )
+  pairs = [(end, mark) for end, _ in _ENDS for mark in city.landmarks]
+  kilometres, proximities = (
+    [(end, mark) for end, mark in pairs if is_kept(f'{end}_{mark.name}_{kind}', keep)] for kind in ('km', 'proximity')
+  )
+  marks = [pair for pair in pairs if pair in kilometres or pair in proximities]
+  needed = {*distances, *(_LOGARITHMS[name] for name in logarithms)}
+  projected = _project(pickup, dropoff, block, city, _parts(needed, {end for end, _ in marks}, bool(bearing)))
+  sides: dict[str, list[tuple[tf.Tensor, Any]]] = {}
+  if bearing or 'euclidean_km' in needed:
+    sides['euclidean_km'] = [(projected['between'], [-_NO_LENGTH, 0])]
+  if 'haversine_km' in needed:
+    sides['haversine_km'] = [(_great_circle(projected, pickup, dropoff, block, city), [0, 0])]
+  if marks:
+    sides['marks'] = [(projected[end], _on_grid(mark, block, city)) for end, mark in marks]
+  lengths = _lengths(sides)
+  cap, pieces = block.max_distance_km, []
+  capped, names = _capped(projected, lengths, needed)
+  if distances:
+    pieces.append(Scaled(picked(capped, names, distances), cap))
+  if logarithms:
     # log(1 + d * cap) = log(1 / cap + d) + log(cap)
-    bare = [name.replace('log_', '') + '_km' for name in wanted.logs]
-    pieces.append(Scaled(tf.math.log(picked(capped, names, bare) + 1 / cap), 1, math.log(cap)))
-  if wanted.bearing:
-    compass = picked(projected['compass'], ['bearing_sin', 'bearing_cos'], wanted.bearing)
-    pieces.append(Scaled(compass / lengths['euclidean_km']))
-  if wanted.kilometres:
-    own = picked(lengths['marks'], wanted.marks, wanted.kilometres)
+    bare = picked(capped, names, [_LOGARITHMS[name] for name in logarithms])
+    pieces.append(Scaled(tf.math.log(bare + 1 / cap), 1, math.log(cap)))
+  if bearing:
+    pieces.append(Scaled(picked(projected['compass'], _BEARING, bearing) / lengths['euclidean_km']))
+  if kilometres:
+    own = picked(lengths['marks'], marks, kilometres)
     pieces.append(Scaled(tf.minimum(own, block.landmark_cap_km / cap), cap))
-  if wanted.proximities:
-    own = picked(lengths['marks'], wanted.marks, wanted.proximities)
+  if proximities:
+    own = picked(lengths['marks'], marks, proximities)
     pieces.append(Scaled(tf.exp(own * (-cap / block.proximity_km))))
   return pieces
 
 
+def _parts(needed: Set[str], ends: Set[str], bearing: bool) -> list[str]:
+  """Those of `_PARTS` that distances, ends near landmarks, and the bearing are made of."""
+  needs = {end: end in ends or bool(needed & {*names}) for end, names in _ON_GRID.items()}
+  needs['between'] = bearing or bool(needed & {'manhattan_km', 'euclidean_km', *_DX_DY})
+  needs['compass'] = bearing
+  needs['turn'] = needs['middle'] = 'haversine_km' in needed
+  return [part for part in _PARTS if needs[part]]
+
+
 def _capped(
-  projected: Mapping[str, tf.Tensor], lengths: Mapping[str, tf.Tensor], wanted: _Wanted
+  projected: Mapping[str, tf.Tensor], lengths: Mapping[str, tf.Tensor], needed: Set[str]
 ) -> tuple[tf.Tensor | None, list[str]]:
-  """Every distance that is kept or whose logarithm is, within -1 and 1, and their names; pairs come whole."""
-  needed = {*wanted.distances, *(name.replace('log_', '') + '_km' for name in wanted.logs)}
-  columns, names = [], []
+  """Every distance that is needed, within -1 and 1, and their names; pairs come whole."""
+  columns: dict[tuple[str, ...], tf.Tensor] = {}
   if 'manhattan_km' in needed:
-    columns.append(tf.reduce_sum(tf.abs(projected['between']), axis=1, keepdims=True))
-    names.append('manhattan_km')
-  for name in ('euclidean_km', 'haversine_km'):
-    if name in needed:
-      columns.append(lengths[name])
-      names.append(name)
-  for pair, make in (('abs_dx_km', 'abs_dy_km'), 'between'), (_ENDS[0], 'pickup'), (_ENDS[1], 'dropoff'):
-    if needed & {*pair}:
-      columns.append(tf.abs(projected[make]) if make == 'between' else projected[make])
-      names += pair
-  return (tf.clip_by_value(tf.concat(columns, axis=1), -1, 1), names) if columns else (None, names)
+    columns[('manhattan_km',)] = tf.reduce_sum(tf.abs(projected['between']), axis=1, keepdims=True)
+  columns |= {(name,): lengths[name] for name in ('euclidean_km', 'haversine_km') if name in needed}
+  if needed & {*_DX_DY}:
+    columns[_DX_DY] = tf.abs(projected['between'])
+  columns |= {names: projected[end] for end, names in _ON_GRID.items() if needed & {*names}}
+  names = [name for group in columns for name in group]
+  return (tf.clip_by_value(tf.concat(list(columns.values()), axis=1), -1, 1) if columns else None), names
 
 
 _PARTS = ('pickup', 'dropoff', 'between', 'compass', 'turn', 'middle')
@@ -267,6 +223,8 @@ def _project(
   pickup: tf.Tensor, dropoff: tf.Tensor, block: GeographicBlock, city: City, parts: Sequence[str]
 ) -> dict[str, tf.Tensor]:
   """Some of `_PARTS`, [batch, 2] each, in one product."""
+  if not parts:
+    return {}
   # The difference before the product: identical points then differ by exactly 0, whatever a kernel rounds.
   points = tf.concat([pickup, dropoff, dropoff - pickup], axis=1)
   compass = np.diag(km_per_degree(city.center_latitude)) / block.max_distance_km
@@ -311,30 +269,18 @@ def _great_circle(
   return tf.concat([exact, tf.zeros_like(exact)], axis=1)
 
 
-def _lengths(
-  projected: Mapping[str, tf.Tensor],
-  pickup: tf.Tensor,
-  dropoff: tf.Tensor,
-  block: GeographicBlock,
-  city: City,
-  wanted: _Wanted,
-) -> dict[str, tf.Tensor]:
-  """Euclidean and great-circle distance, [batch, 1] each, and `marks`; those that are wanted, in units of the cap."""
-  places = {mark.name: np.array([mark.longitude, mark.latitude]) - np.array(origin(city)) for mark in city.landmarks}
-  units = np.array(km_per_degree(city.center_latitude))
-  sides, starts, sizes = [], [], {}
-  if {'euclidean_km', 'log_euclidean', *wanted.bearing} & {*wanted.distances, *wanted.logs, *wanted.bearing}:
-    sides, starts, sizes = [projected['between']], [[-_NO_LENGTH, 0]], {'euclidean_km': 1}
-  if 'haversine_km' in wanted.distances:
-    sides.append(_great_circle(projected, pickup, dropoff, block, city))
-    starts.append([0, 0])
-    sizes['haversine_km'] = 1
-  if wanted.marks:
-    sides += [projected[end] for end, _ in wanted.marks]
-    starts += [places[name] * units @ _rotation(city) / block.max_distance_km for _, name in wanted.marks]
-    sizes['marks'] = len(wanted.marks)
+def _on_grid(mark: Landmark, block: GeographicBlock, city: City) -> np.ndarray:
+  """A landmark across and along the street grid, in units of the cap: [2]."""
+  place = np.array([mark.longitude, mark.latitude]) - np.array(origin(city))
+  return place * np.array(km_per_degree(city.center_latitude)) @ _rotation(city) / block.max_distance_km
+
+
+def _lengths(sides: Mapping[str, Sequence[tuple[tf.Tensor, Any]]]) -> dict[str, tf.Tensor]:
+  """By name, the distances of points [batch, 2] from a fixed one each: [batch, points]."""
   if not sides:
     return {}
-  squares = tf.math.squared_difference(tf.stack(sides, axis=1), np.array(starts, np.float32))
+  points, starts = zip(*(side for several in sides.values() for side in several), strict=True)
+  squares = tf.math.squared_difference(tf.stack(points, axis=1), np.array(starts, np.float32))
   lengths = tf.sqrt(tf.reduce_sum(squares, axis=2))
-  return dict(zip(sizes, tf.split(lengths, list(sizes.values()), axis=1) if len(sizes) > 1 else [lengths], strict=True))
+  counts = [len(several) for several in sides.values()]
+  return dict(zip(sides, tf.split(lengths, counts, axis=1) if len(counts) > 1 else [lengths], strict=True))

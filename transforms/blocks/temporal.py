@@ -65,18 +65,8 @@ def catalogue(block: TemporalBlock, city: City) -> list[Feature]:
 
 
 def engineer(ride: RideBatch, block: TemporalBlock, city: City, keep: Collection[str] | None) -> list[Scaled]:
-  """See `transforms.engineering.Block`."""
-  return temporal(ride.seconds, block, city, keep)
+  """See `transforms.engineering.Block`; the linear time is a raw column in years, and not made here.
 
-
-def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collection[str] | None = None) -> list[Scaled]:
-  """The temporal features but for the linear time, which is a raw column in years.
-
-  Args:
-    seconds: int32 [batch], seconds since 2009-01-01 00:00:00 on the wall clock.
-    block: rush hours, and whether cyclic encodings are wanted.
-    city: names the days on which the tariff changed.
-    keep: names of the features that are made; all when `None`.
   Returns: In the catalogue's order: hour with its fraction (computed in seconds), day of week (Monday 0), month
     (computed as January 0); weekend and one flag per tariff change; rush hour, if there is one; the sines of the three
     cycles, then their cosines.
@@ -89,7 +79,7 @@ def temporal(seconds: tf.Tensor, block: TemporalBlock, city: City, keep: Collect
   counted = [found for found in _counted(block, city) if is_kept(found.name, keep) or found.name in phases]
   if not phases and not counted:
     return []
-  phase, flags = _phases_and_flags(civil.clock(seconds), phases, counted)
+  phase, flags = _phases_and_flags(civil.clock(ride.seconds), phases, counted)
   pieces = []
   if own:
     units = [_PHASES[name] for name in own]
@@ -138,8 +128,8 @@ def _counted(block: TemporalBlock, city: City) -> list[_Counted]:
 def _count(clock: tf.Tensor, counted: Sequence[_Counted]) -> tf.Tensor:
   """All thresholds compared at once, then counted, each for its own feature: float32 [batch, features].
 
-  Whole days and seconds are exact in float32. Hours would not do: 25200 / 3600
-  need not be 7 once a compiler has turned the division into a multiplication.
+  Whole days and seconds are exact in float32. Hours would not do: 25200 / 3600 need not be 7 once a compiler has turned
+  the division into a multiplication.
   """
   columns = [found.column for found in counted for _ in found.thresholds]
   thresholds = np.concatenate([found.thresholds for found in counted]).astype(np.float32)

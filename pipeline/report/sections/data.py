@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -20,13 +20,13 @@ from pipeline.report.tables import (
   Table,
   counted,
   day,
+  degrees,
   figure,
   number,
   percent,
   picture,
   row,
   seconds,
-  spelled,
   table,
   whole,
   words,
@@ -37,21 +37,15 @@ _PURPOSES = {'train': 'train on', 'eval': 'evaluate on'}
 _COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
 
 
-@dataclasses.dataclass(frozen=True)
-class DataSection:
-  """The rides.
-
-  Attributes:
-    aside: rows that were set aside, by reason.
-    anomalies: severity and sentence of each finding that is not within its threshold.
-    calm: what was compared and found in order.
-    divergences: drift and skew by column.
+class DataSection(NamedTuple):
+  """The rides: rows that were set aside by reason, severity and sentence of each finding that is beyond its threshold,
+  what was compared, drift and skew by column, and what the columns hold.
   """
 
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   aside: Table | None
   anomalies: tuple[tuple[str, str], ...]
-  calm: str
+  compared: str
   divergences: Table | None
   columns: Table | None
 
@@ -62,31 +56,30 @@ def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataS
   if not rows:
     return None
   findings = record.summary.findings
-  loud = tuple((found.severity, found.sentence) for found in findings if found.severity != 'info')
+  anomalies = tuple((found.severity, found.sentence) for found in findings if found.severity != 'info')
   return DataSection(
-    told=_told(record, rows, columns),
+    sentences=tuple(_sentences(record, rows, columns)),
     aside=_aside(record, rows) if rows.quarantined else None,
-    anomalies=loud,
-    calm=_calm(findings, bool(loud)),
+    anomalies=anomalies,
+    compared=_compared(findings, bool(anomalies)),
     divergences=_divergences(findings),
     columns=_columns(columns) if columns else None,
   )
 
 
-def _told(record: RunRecord, rows: RowsRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
+def _sentences(record: RunRecord, rows: RowsRecord, columns: Sequence[ColumnSummary]) -> Iterator[str]:
   in_order = sorted(rows.splits.items(), reverse=True)
   splits = joined([f'{rides:,} to {_PURPOSES.get(split, split)}' for split, rides in in_order])
   aside = sum(rows.quarantined.values())
   share = f' ({percent(aside / rows.read, 2)})' if aside else ''
-  told = [
+  yield (
     f'{counted(rows.read, "row")} were read and {rows.kept:,} kept: {splits}. '
     f'{counted(aside, "row") if aside else "None"} {"was" if aside < 2 else "were"} set aside{share}.'
-  ]
+  )
   if found := period(columns):
-    told.append(f'The rides of the train split began between {day(found[0])} and {day(found[1])}.')
+    yield f'The rides of the train split began between {day(found[0])} and {day(found[1])}.'
   if record.summary.quarantine and aside:
-    told.append('Every row that was set aside is kept whole, with its reason, in the quarantine artifact.')
-  return tuple(told)
+    yield 'Every row that was set aside is kept whole, with its reason, in the quarantine artifact.'
 
 
 def _aside(record: RunRecord, rows: RowsRecord) -> Table:
@@ -94,7 +87,7 @@ def _aside(record: RunRecord, rows: RowsRecord) -> Table:
   beside = words('beside the other reasons') if len(counts) > 1 else ()
   made = [
     row(
-      Cell(spelled(reason), note=_rule(record, reason)),
+      Cell(reason.replace('_', ' '), note=_rule(record, reason)),
       figure(count, whole),
       figure(count, lambda count: percent(count / rows.read, 2)),
       *(picture(length_bar(count, counts[0][1])) for _ in beside),
@@ -111,50 +104,44 @@ def _rule(record: RunRecord, reason: str) -> str:
     if reason == f'{name}_out_of_range' and rules.get(name):
       return f'valid: {rules[name]["min"]:g} to {rules[name]["max"]:g} {unit}'.strip()
   if reason.endswith('outside_bounds') and rules.get('bounds'):
-    box = rules['bounds']
-    east, north = box['longitude'], box['latitude']
-    return (
-      f'valid: {number(east["min"])}° to {number(east["max"])}° and {number(north["min"])}° to {number(north["max"])}°'
-    )
+    return f'valid: {degrees(rules["bounds"]["longitude"])} and {degrees(rules["bounds"]["latitude"])}'
   if reason == 'time_out_of_range' and rules.get('earliest'):
     return f'valid: {rules["earliest"]} to {rules["latest"]}'
   return ''
 
 
-def _calm(findings: Sequence[FindingRecord], loud: bool) -> str:
+def _compared(findings: Sequence[FindingRecord], any_anomaly: bool) -> str:
   if not findings:
-    return '' if loud else 'No column was compared yet.'
-  compared = [words for kind, words in _COMPARISONS.items() if any(found.kind == kind for found in findings)]
-  text = f'Compared: {joined(compared)}.' if compared else ''
-  return text if loud else f'{text} Nothing is beyond its threshold.'.strip()
+    return 'No column was compared yet.'
+  kinds = {found.kind for found in findings}
+  compared = joined(comparison for kind, comparison in _COMPARISONS.items() if kind in kinds)
+  text = f'Compared: {compared}.' if compared else ''
+  return text if any_anomaly else f'{text} Nothing is beyond its threshold.'.strip()
 
 
 def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
   """One row per column with a measured drift or skew."""
   measured = {
-    (found.feature, found.kind): found
+    (found.feature, found.kind): (found.divergence, found.threshold)
     for found in findings
     if found.kind in _COMPARISONS and found.divergence is not None and found.threshold
   }
   if not measured:
     return None
-  kinds = [kind for kind in _COMPARISONS if any(key[1] == kind for key in measured)]
-  headings = list(words('column'))
-  for kind in kinds:
-    meaning = f'{_COMPARISONS[kind]}: Jensen-Shannon divergence, 0 to 1.'
-    headings += [Heading(kind, meaning=meaning), *words('to its threshold')]
-  rows = [
-    row(feature, *(cell for kind in kinds for cell in _divergence(measured.get((feature, kind)))))
-    for feature in dict.fromkeys(name for name, _ in measured)
-  ]
-  return table('Drift and skew by column', headings, rows)
+  headings, rows = list(words('column')), {feature: [Cell(feature)] for feature, _ in measured}
+  for kind, comparison in _COMPARISONS.items():
+    if any(key[1] == kind for key in measured):
+      meaning = f'{comparison}: Jensen-Shannon divergence, 0 to 1.'
+      headings += [Heading(kind, meaning=meaning), *words('to its threshold')]
+      for feature, cells in rows.items():
+        cells += _divergence(*measured.get((feature, kind), (None, 0.0)))
+  return table('Drift and skew by column', headings, (row(*cells) for cells in rows.values()))
 
 
-def _divergence(found: FindingRecord | None) -> tuple[Cell, Cell]:
-  if found is None or found.divergence is None or found.threshold is None:
+def _divergence(value: float | None, limit: float) -> tuple[Cell, Cell]:
+  if value is None:
     return figure(None, number), picture(Markup(''))
-  value, limit = found.divergence, found.threshold
-  # The threshold at three quarters of the track, so that one sees what lies beyond it.
+  # The threshold at three quarters of the track, so that one sees what is beyond it.
   style = 'length beyond' if value > limit else 'length'
   return figure(value, lambda value: number(value, 3)), picture(length_bar(value, limit / 0.75, style, limit))
 
@@ -180,8 +167,7 @@ _WORDS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class StepRow:
+class StepRow(NamedTuple):
   """One step: its state (for people, the word), its time (also as a bar), its part of the graph, what it waits for."""
 
   name: str
@@ -193,11 +179,10 @@ class StepRow:
   after: str
 
 
-@dataclasses.dataclass(frozen=True)
-class StepsSection:
+class StepsSection(NamedTuple):
   """The steps: a sentence, and a row each."""
 
-  told: str
+  sentence: str
   rows: tuple[StepRow, ...]
   has_graph: bool
 
@@ -225,12 +210,11 @@ def steps_section(record: RunRecord) -> StepsSection | None:
     for step, lane in zip(steps, lanes, strict=True)
   )
   cached = sum(step.state is StepState.CACHED for step in steps)
-  told = f'{counted(len(steps), "step")} in {seconds(sum(step.seconds for step in steps))}'
-  return StepsSection(f'{told}; {cached or "none"} came from the cache.', rows, has_graph)
+  sentence = f'{counted(len(steps), "step")} in {seconds(sum(step.seconds for step in steps))}'
+  return StepsSection(f'{sentence}; {cached or "none"} came from the cache.', rows, has_graph)
 
 
-@dataclasses.dataclass(frozen=True)
-class AgainSection:
+class AgainSection(NamedTuple):
   """What it takes to make the run again: a command, facts by name, the resolved config (empty where it is lost)."""
 
   command: str
@@ -250,11 +234,8 @@ def again_section(record: RunRecord) -> AgainSection:
   ]
   config = record.output.config
   command = f'farelite run --config {shlex.quote(str(config))} --output {shlex.quote(f"{record.output.path}-again")}'
-  return AgainSection(
-    command=command,
-    facts=tuple((name, value) for name, value in facts if value),
-    config=config.read_text(encoding='utf-8') if config.is_file() else '',
-  )
+  text = config.read_text(encoding='utf-8') if config.is_file() else ''
+  return AgainSection(command, tuple((name, value) for name, value in facts if value), text)
 
 
 def _data_files(record: RunRecord) -> Sequence[str]:

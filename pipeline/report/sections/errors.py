@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
-from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
+from components.compression_gate.records import JudgedVariant, SliceError
 from components.fare_evaluator.records import EvaluatedSlice
 from configs.base import joined
 from configs.columns import COORDINATES
@@ -16,10 +16,9 @@ from configs.records import Estimate
 from models.error_intervals import mean_error
 from pipeline.report.charts import Hour, dot_bar, draw_hours
 from pipeline.report.record import RunRecord
-from pipeline.report.ride_map import MapLandmark, draw_map, shades_for
+from pipeline.report.ride_map import Shades, draw_map, shades_for
 from pipeline.report.rides import PredictedRides, slice_rmse
 from pipeline.report.tables import (
-  MISSING,
   Cell,
   Heading,
   Picture,
@@ -46,17 +45,14 @@ _ENDS = {'pickup': 'Where the rides begin', 'dropoff': 'Where they end'}
 _EARTH_KM = 6371.0
 
 
-@dataclasses.dataclass(frozen=True)
-class ErrorsSection:
+class ErrorsSection(NamedTuple):
   """Where the model errs.
 
   Attributes:
     slices_of: which columns show whose errors, in a sentence.
     few: how much of the RMSE the five worst rides make.
     source: whose predictions the pictures show.
-    hours_told: what the picture of the hours says, in a sentence.
     shades: class and meaning of each colour of the maps.
-    worst: the rides that were missed most.
   """
 
   slices: Table | None
@@ -64,42 +60,34 @@ class ErrorsSection:
   few: str
   source: str = ''
   hours: Markup | None = None
-  hours_told: str = ''
+  hours_sentence: str = ''
   maps: tuple[Picture, ...] = ()
   shades: tuple[tuple[str, str], ...] = ()
   worst: Table | None = None
 
 
-def errors_section(
-  record: RunRecord, variants: CompressionRecord | None, rides: PredictedRides | None
-) -> ErrorsSection | None:
+def errors_section(record: RunRecord, rides: PredictedRides | None) -> ErrorsSection | None:
   """The section, or `None` if nothing was evaluated."""
-  judged = variants.named(variants.chosen) or variants.named(variants.baseline) if variants else None
+  judged = record.chosen or (record.variants.named(record.variants.baseline) if record.variants else None)
   slices = _slices(record, judged, rides)
   if slices is None and rides is None:
     return None
-  section = ErrorsSection(slices, slices_of=_slices_of(record, judged), few=_few(record))
+  slices_of = ''
+  if judged and judged.slices:
+    served = record.config.get('training', {}).get('serve')
+    trained = f'the trained model that was evaluated{f" (recipe {served})" if served else ""}'
+    slices_of = f'The dots show the file of {judged.name}, the last three columns {trained}.'
+  section = ErrorsSection(slices, slices_of, _few(record))
   return section if rides is None else _with_pictures(section, record, rides)
-
-
-def _slices_of(record: RunRecord, judged: JudgedVariant | None) -> str:
-  if judged is None or not judged.slices:
-    return ''
-  served = record.config.get('training', {}).get('serve')
-  recipe = f' (recipe {served})' if served else ''
-  return (
-    f'The dots show the file of {judged.name}, the last three columns the trained model that was evaluated{recipe}.'
-  )
 
 
 def _few(record: RunRecord) -> str:
   rest, rmse = record.summary.rmse_without_worst_5, record.error('rmse')
   if rest is None or rmse is None:
     return ''
-  currency = record.currency
   return (
     'A few rides rule the RMSE, as errors are squared: without the five worst ones the trained model would have '
-    f'{money(rest, currency)} instead of {money(rmse.value, currency)}.'
+    f'{money(rest, record.currency)} instead of {money(rmse.value, record.currency)}.'
   )
 
 
@@ -108,22 +96,18 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
   lite = _lite_slices(judged, rides, evaluated, record.resamples) if judged else {}
   if not evaluated and not lite:
     return None
-  names = list(dict.fromkeys([*evaluated, *lite]))
-  shown = {name: _shown(evaluated.get(name), lite.get(name)) for name in names}
-  top = max((found.top for found in shown.values() if found), default=1.0)
-  of_all = record.error('rmse')
+  # What the picture shows: the file's error where it was measured, else the trained model's.
+  shown = {name: Estimate(row.root_mean_squared_error) for name, row in evaluated.items()}
+  shown |= {name: own.rmse for name, own in lite.items() if own.rmse}
+  top, of_all = max(found.top for found in shown.values()), record.error('rmse')
   reference = judged.rmse.value if judged and judged.rmse else of_all.value if of_all else None
-  headings = _slice_headings(record.currency, judged if lite else None)
   rows = []
-  for name in names:
-    bar = dot_bar(error, top, reference) if (error := shown[name]) else None
-    trained, told = evaluated.get(name), lite.get(name)
-    cells = [figure(trained.example_count if trained else told.rides if told else None, whole), picture(bar)]
-    if lite:
-      cells += [figures(told.rmse if told else None), figures(told.rmse_ratio if told else None, 3)]
-    cells += _trained(name, trained, of_all)
-    rows.append(row(name, *cells, style='strong' if name == _ALL else ''))
-  return table('Errors by slice', headings, rows, sortable=True)
+  for name, error in shown.items():
+    trained, own = evaluated.get(name), lite.get(name, SliceError(name=name))
+    cells = [figure(trained.example_count if trained else own.rides, whole), picture(dot_bar(error, top, reference))]
+    cells += [figures(own.rmse), figures(own.rmse_ratio, 3)] if lite else []
+    rows.append(row(name, *cells, *_trained(trained, of_all), style='strong' if name == _ALL else ''))
+  return table('Errors by slice', _slice_headings(record.currency, judged if lite else None), rows, sortable=True)
 
 
 def _lite_slices(
@@ -131,63 +115,57 @@ def _lite_slices(
 ) -> dict[str, SliceError]:
   """The file's errors by slice, all rides first; with intervals where its predictions are there."""
   whole = SliceError(name=_ALL, rmse=judged.rmse, rmse_ratio=judged.rmse_ratio)
-  found = {told.name: told for told in (whole, *judged.slices) if told.rmse}
+  found = {one.name: one for one in (whole, *judged.slices) if one.rmse}
   if rides is None:
     return found
-  unsure = [name for name, told in found.items() if told.rmse and told.rmse.low is None and name in evaluated]
+  unsure = [name for name, one in found.items() if one.rmse and one.rmse.low is None and name in evaluated]
   sure = slice_rmse(rides, {name: evaluated[name].slice for name in unsure}, resamples)
-  return {name: told.model_copy(update={'rmse': sure.get(name) or told.rmse}) for name, told in found.items()}
+  return {name: one.model_copy(update={'rmse': sure.get(name) or one.rmse}) for name, one in found.items()}
 
 
 def _slice_headings(currency: str, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
   """Of the trained model, and of a file if one was judged."""
-  first = (*words('slice'), 'rides', Heading('RMSE, the line is that of all rides', currency, numeric=False))
-  trained = (
+  of_file = []
+  if judged:
+    ratio = f'Ratio of the RMSE of {judged.name} to that of the float32 file.'
+    of_file = [Heading('RMSE, file', currency, meaning=f'Of {judged.name}.'), Heading('to float32', meaning=ratio)]
+  calibration = 'Sum of the predictions over the sum of the fares: below 1, fares are too low on the whole.'
+  return (
+    *words('slice'),
+    'rides',
+    Heading('RMSE, the line is that of all rides', currency, numeric=False),
+    *of_file,
     Heading('RMSE, trained model' if judged else 'RMSE', currency, meaning='Of the trained model, before compression.'),
     Heading('MAE', currency, meaning='Mean absolute error of the trained model.'),
-    Heading(
-      'sum', meaning='Sum of the predictions over the sum of the fares: below 1, fares are too low on the whole.'
-    ),
-  )
-  if judged is None:
-    return (*first, *trained)
-  return (
-    *first,
-    Heading('RMSE, file', currency, meaning=f'Of {judged.name}.'),
-    Heading('to float32', meaning=f'Ratio of the RMSE of {judged.name} to that of the float32 file.'),
-    *trained,
+    Heading('sum', meaning=calibration),
   )
 
 
-def _shown(evaluated: EvaluatedSlice | None, lite: SliceError | None) -> Estimate | None:
-  """What the picture shows: the file's error where it was measured, else the trained model's."""
-  if lite and lite.rmse:
-    return lite.rmse
-  return Estimate(evaluated.root_mean_squared_error) if evaluated else None
-
-
-def _trained(name: str, row: EvaluatedSlice | None, of_all: Estimate | None) -> list[Cell]:
+def _trained(row: EvaluatedSlice | None, of_all: Estimate | None) -> list[Cell]:
   """The cells of the trained model; the interval of the whole split is known."""
   if row is None:
-    return [Cell(MISSING, style='none')] * 3
-  rmse = of_all if name == _ALL and of_all else Estimate(row.root_mean_squared_error)
+    return [figure(None, number)] * 3
+  rmse = of_all if row.name == _ALL and of_all else Estimate(row.root_mean_squared_error)
   mae, calibration = figure(row.mean_absolute_error, number), figure(row.calibration, lambda value: number(value, 3))
   return [figures(rmse), mae, calibration]
 
 
 def _with_pictures(section: ErrorsSection, record: RunRecord, rides: PredictedRides) -> ErrorsSection:
   hours = _hours(rides)
-  shades = shades_for(float(np.abs(rides.errors).mean()))
+  sentence = _hours_sentence(hours, record.currency)
   maps = [_map(record, rides, end, title) for end, title in _ENDS.items()]
-  return dataclasses.replace(
-    section,
+  return section._replace(
     source=f'{rides.variant or "the model"} on {counted(len(rides.fares), "ride")} of the eval split',
-    hours=draw_hours(hours, record.currency, f'Errors by hour of the day. {_hours_told(hours, record.currency)}'),
-    hours_told=_hours_told(hours, record.currency),
+    hours=draw_hours(hours, record.currency, f'Errors by hour of the day. {sentence}'),
+    hours_sentence=sentence,
     maps=tuple(found for found in maps if found),
-    shades=tuple(shades.legend()),
+    shades=tuple(_shades(rides).legend()),
     worst=_worst(rides, record.currency),
   )
+
+
+def _shades(rides: PredictedRides) -> Shades:
+  return shades_for(float(np.abs(rides.errors).mean()))
 
 
 def _hours(rides: PredictedRides) -> list[Hour]:
@@ -202,7 +180,7 @@ def _hours(rides: PredictedRides) -> list[Hour]:
   return found
 
 
-def _hours_told(hours: Sequence[Hour], currency: str) -> str:
+def _hours_sentence(hours: Sequence[Hour], currency: str) -> str:
   """The hours whose mean error can't be chance; of 24 intervals, about one excludes zero by chance alone."""
   sure = [hour for hour in hours if hour.mean.low is not None and not hour.mean.bottom <= 0 <= hour.mean.top]
   if len(sure) < 2:
@@ -226,22 +204,24 @@ def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Pict
     longitude[known],
     latitude[known],
     rides.errors[known],
-    shades_for(float(np.abs(rides.errors).mean())),
-    [MapLandmark(mark['name'], mark['longitude'], mark['latitude']) for mark in landmarks],
+    _shades(rides),
+    landmarks,
     record.currency,
     f'{title}: dots coloured by mean error.',
   )
-  left_out = [(outside, 'lies' if outside == 1 else 'lie', 'outside of the map')]
   unknown = int((~known).sum())
-  left_out.append((unknown, 'has' if unknown == 1 else 'have', f'no {end} place'))
-  told = [f'{counted(count, "ride")} {verb} {what}' for count, verb, what in left_out if count]
-  return Picture(title, drawn, f'{joined(told)}.' if told else '')
+  left_out = (
+    (outside, 'lies' if outside == 1 else 'lie', 'outside of the map'),
+    (unknown, 'has' if unknown == 1 else 'have', f'no {end} place'),
+  )
+  parts = joined(f'{counted(count, "ride")} {verb} {what}' for count, verb, what in left_out if count)
+  return Picture(title, drawn, f'{parts}.' if parts else '')
 
 
 def _worst(rides: PredictedRides, currency: str) -> Table:
-  order = [int(index) for index in np.argsort(-np.abs(rides.errors))[:_WORST_RIDES]]
-  squared = rides.errors**2
-  share, kilometres = float(squared[order].sum() / squared.sum()) if squared.any() else 0.0, _kilometres(rides)
+  order = np.argsort(-np.abs(rides.errors))[:_WORST_RIDES].tolist()
+  squared, kilometres = rides.errors**2, _kilometres(rides)
+  share = float(squared[order].sum() / squared.sum()) if squared.any() else 0.0
   headings = (
     *words('pickup'),
     Heading('distance', 'km', meaning='As the crow flies.'),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from configs.base import joined
 from configs.columns import LABEL
-from configs.compression import JudgedOn
-from configs.records import Estimate, RecordError
+from configs.compression import Budget, JudgedOn
+from configs.records import RecordError
 from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest
 from models.served_versions import served_version, version_number
 from pipeline.local.steps import StepState
@@ -28,6 +28,7 @@ from pipeline.report.tables import (
   change,
   counted,
   day,
+  degrees,
   figure,
   figures,
   interval,
@@ -40,6 +41,7 @@ from pipeline.report.tables import (
   size,
   table,
   with_best,
+  without_empty,
   words,
 )
 from pipeline.summary_record import Status
@@ -54,8 +56,7 @@ BADGES = {
 _UNSEEN = 'On rides that it was not trained on'
 
 
-@dataclasses.dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
   """One figure: its name, itself, and what goes with it."""
 
   name: str
@@ -63,8 +64,7 @@ class Tile:
   note: str = ''
 
 
-@dataclasses.dataclass(frozen=True)
-class Headline:
+class Headline(NamedTuple):
   """What came of the run: its status (for people, the badge), in a sentence, how good it is, why, and in figures."""
 
   status: str
@@ -75,27 +75,26 @@ class Headline:
   tiles: tuple[Tile, ...]
 
 
-def headline(record: RunRecord, variants: CompressionRecord | None) -> Headline:
+def headline(record: RunRecord) -> Headline:
   """The top of the page of any run."""
-  status = record.summary.status
-  chosen = variants.named(variants.chosen) if variants else None
-  reasons = [record.summary.reason]
-  if variants and variants.reason not in reasons[0]:
-    reasons.append(variants.reason)
-  lines = [line.strip() for reason in reasons for line in reason.splitlines()]
+  status, reason = record.summary.status, record.summary.reason
+  if record.variants and record.variants.reason not in reason:
+    reason += f'\n{record.variants.reason}'
+  lines = (line.strip() for line in reason.splitlines())
   return Headline(
     status=status.value,
     badge=BADGES[status],
-    title=_title(record, status, chosen),
-    sentences=_sentences(record, variants, chosen),
+    title=_title(record),
+    sentences=_sentences(record),
     reason=tuple(dict.fromkeys(line for line in lines if line)),
-    tiles=_tiles(record, variants, chosen),
+    tiles=_tiles(record),
   )
 
 
-def _title(record: RunRecord, status: Status, chosen: JudgedVariant | None) -> str:
+def _title(record: RunRecord) -> str:
+  status = record.summary.status
   if status is Status.PUSHED:
-    return f'{chosen.name} was pushed' if chosen else 'The model was pushed'
+    return f'{record.chosen.name if record.chosen else "The model"} was pushed'
   if status is Status.NOT_BLESSED:
     return 'Nothing was pushed; the served model stays'
   if status is Status.ANOMALIES:
@@ -104,9 +103,10 @@ def _title(record: RunRecord, status: Status, chosen: JudgedVariant | None) -> s
   return f'The run failed in {failed[0]}' if failed else 'The run failed before its first step'
 
 
-def _sentences(record: RunRecord, variants: CompressionRecord | None, chosen: JudgedVariant | None) -> tuple[str, ...]:
+def _sentences(record: RunRecord) -> tuple[str, ...]:
   """How good the chosen variant is, or else the trained model."""
-  if chosen and chosen.rmse and variants:
+  variants, chosen = record.variants, record.chosen
+  if variants and chosen and chosen.rmse:
     return (_accuracy(record, variants, chosen), _cost(variants, chosen))
   rmse = record.error('rmse')
   return (f'{_UNSEEN}, the model has an RMSE of {interval(rmse)} {record.currency}.',) if rmse else ()
@@ -130,133 +130,110 @@ def _cost(variants: CompressionRecord, chosen: JudgedVariant) -> str:
   return f'{text}.'
 
 
-def _tiles(record: RunRecord, variants: CompressionRecord | None, chosen: JudgedVariant | None) -> tuple[Tile, ...]:
-  rmse = chosen.rmse if chosen and chosen.rmse else record.error('rmse')
-  mae = chosen.mae if chosen and chosen.mae else record.error('mae')
-  tiles = [_error_tile('RMSE', rmse, record.currency), _error_tile('MAE', mae, record.currency)]
-  if chosen:
+def _tiles(record: RunRecord) -> tuple[Tile, ...]:
+  errors = {'RMSE': record.shown_error('rmse'), 'MAE': record.shown_error('mae') or record.error('mae')}
+  tiles = [
+    Tile(name, money(found.value, record.currency), f'95 % interval {bracket(found)}')
+    for name, found in errors.items()
+    if found
+  ]
+  if chosen := record.chosen:
     tiles.append(Tile('Size', size(chosen.bytes), f'{size(chosen.gzip_bytes)} after gzip'))
     if chosen.latency_us:
       tail = f'99 % of calls under {microseconds(chosen.latency_us.p99)}'
       tiles.append(Tile('One ride takes', microseconds(chosen.latency_us.p50), tail))
-  rows = record.summary.rows
-  if rows:
+  if rows := record.summary.rows:
     tiles.append(Tile('Rides kept', f'{rows.kept:,}', f'of {rows.read:,} read'))
   if steps := record.steps():
     tiles.append(Tile('The run took', seconds(sum(step.seconds for step in steps)), f'{len(steps)} steps'))
-  return tuple(tile for tile in tiles if tile is not None)
-
-
-def _error_tile(name: str, found: Estimate | None, currency: str) -> Tile | None:
-  return Tile(name, money(found.value, currency), f'95 % interval {bracket(found)}') if found else None
+  return tuple(tiles)
 
 
 _MIN_RIDES = 50
 """A slice with fewer rides is no ground for a sentence."""
 
 
-def model_card(
-  record: RunRecord, variants: CompressionRecord | None, columns: tuple[ColumnSummary, ...]
-) -> dict[str, tuple[str, ...]]:
-  """The card: sentences by heading; empty where there is no model to tell of, or the config is lost."""
+def model_card(record: RunRecord, columns: Sequence[ColumnSummary]) -> dict[str, Sequence[str]]:
+  """The card: sentences by heading; empty where there is no model, or the config is lost."""
   dataset = record.config.get('dataset')
-  if not dataset or not (record.summary.metrics or variants):
+  if not dataset or not (record.summary.metrics or record.variants):
     return {}
   topics = {
     'What it is for': _use(record, dataset),
     'What it learned from': _data(record, dataset, columns),
-    'How good it is': _metrics(record, variants),
+    'How good it is': _metrics(record),
     'What it cannot do': _limits(record, columns),
     'What to keep in mind': _ethics(record),
   }
-  return {title: sentences for title, sentences in topics.items() if sentences}
+  return {title: found for title, sentences in topics.items() if (found := list(sentences))}
 
 
-def _use(record: RunRecord, dataset: Mapping[str, Any]) -> tuple[str, ...]:
-  return (
+def _use(record: RunRecord, dataset: Mapping[str, Any]) -> Iterator[str]:
+  yield (
     f"It estimates what a taxi ride of the dataset '{dataset['name']}' will cost, in {record.currency}, from what is "
     'known before the ride: the time of the pickup, where it begins and ends, and the number of passengers where it is '
-    'told.',
-    'It is made to show an expected fare and to notice unusual ones. It is no taximeter: do not charge what it says.',
+    'told.'
+  )
+  yield (
+    'It is made to show an expected fare and to notice unusual ones. It is no taximeter: do not charge what it says.'
   )
 
 
-def _data(record: RunRecord, dataset: Mapping[str, Any], columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
+def _data(record: RunRecord, dataset: Mapping[str, Any], columns: Sequence[ColumnSummary]) -> Iterator[str]:
   rows, box = record.summary.rows, (dataset.get('rules') or {}).get('bounds')
-  told = []
   if rows:
-    train, held = rows.splits.get('train', 0), rows.splits.get('eval', 0)
-    others = counted(held, 'other ride')
-    told.append(f'{counted(train, "ride")} to learn from; {others}, of other moments, to judge it by.')
+    train, held = counted(rows.splits.get('train', 0), 'ride'), counted(rows.splits.get('eval', 0), 'other ride')
+    yield f'{train} to learn from; {held}, of other moments, to judge it by.'
   if found := period(columns):
-    told.append(f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.')
+    yield f'Period: {day(found[0])} to {day(found[1])}, on the wall clock of the city.'
   if box:
-    ranges = (
-      f'{name} {number(box[name]["min"])}° to {number(box[name]["max"])}°' for name in ('latitude', 'longitude')
-    )
-    told.append(f'Place: {joined(ranges)} (WGS84).')
+    ranges = [f'{name} {degrees(box[name])}' for name in ('latitude', 'longitude')]
+    yield f'Place: {joined(ranges)} (WGS84).'
   if fares := [column for column in columns if column.name == LABEL]:
     low, middle, high = (money(value, record.currency) for value in (fares[0].low, fares[0].median, fares[0].high))
-    told.append(f'Fares: {low} to {high}, the middle one {middle}.')
-  return tuple(told)
+    yield f'Fares: {low} to {high}, the middle one {middle}.'
 
 
-def _metrics(record: RunRecord, variants: CompressionRecord | None) -> tuple[str, ...]:
-  chosen = variants.named(variants.chosen) if variants else None
+def _metrics(record: RunRecord) -> Iterator[str]:
   known = [('The trained model', record.error('rmse'), record.error('mae'))]
-  if chosen:
+  if chosen := record.chosen:
     known.append((f'The file that was chosen, {chosen.name}', chosen.rmse, chosen.mae))
-  told = [
-    f'{whose}: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} {record.currency}.'
-    for whose, rmse, mae in known
-    if rmse and mae
-  ]
-  if told:
-    told.append('Intervals hold 95 % and come from drawing the moments of pickup again and again (bootstrap).')
-  return tuple(told)
+  known = [(whose, rmse, mae) for whose, rmse, mae in known if rmse and mae]
+  for whose, rmse, mae in known:
+    yield f'{whose}: RMSE {interval(rmse)} {record.currency}, mean absolute error {interval(mae)} {record.currency}.'
+  if known:
+    yield 'Intervals hold 95 % and come from drawing the moments of pickup again and again (bootstrap).'
 
 
-def _limits(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> tuple[str, ...]:
-  told = []
+def _limits(record: RunRecord, columns: Sequence[ColumnSummary]) -> Iterator[str]:
   if found := period(columns):
-    told.append(f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.')
-  told.append('It knows nothing of traffic, weather, tolls or the way that is taken: two equal rides get one fare.')
-  told.append('Outside of the place above it was never tried; there its fares mean nothing.')
+    yield f'It knows no tariff that came after {found[1]:%B %Y}; train it again when fares change.'
+  yield ('It knows nothing of traffic, weather, tolls or the way that is taken: two equal rides get one fare.')
+  yield 'Outside of the place above it was never tried; there its fares mean nothing.'
   judged = [row for row in record.summary.slices if row.name != 'all' and row.example_count >= _MIN_RIDES]
-  if judged:
-    worst = max(judged, key=lambda row: row.root_mean_squared_error)
-    told.append(
-      f"It errs most in the slice '{worst.name}': RMSE {money(worst.root_mean_squared_error, record.currency)} "
-      f'over {worst.example_count:,.0f} rides.'
-    )
+  if worst := max(judged, key=lambda row: row.root_mean_squared_error, default=None):
+    rmse, rides = money(worst.root_mean_squared_error, record.currency), f'{worst.example_count:,.0f} rides'
+    yield f"It errs most in the slice '{worst.name}': RMSE {rmse} over {rides}."
   if lacking := [f'{column.name} ({percent(column.missing)})' for column in columns if 0 < column.missing < 1]:
-    told.append(f'Some rides lack {joined(lacking)}; for those it falls back on the average, and errs more.')
-  return tuple(told)
+    yield f'Some rides lack {joined(lacking)}; for those it falls back on the average, and errs more.'
 
 
-def _ethics(record: RunRecord) -> tuple[str, ...]:
-  rows = record.summary.rows
-  told = [
+def _ethics(record: RunRecord) -> Iterator[str]:
+  yield (
     'The fares are what people were charged, mistakes included: what breaks a rule was set aside, what is merely odd '
-    'was not. The model repeats the habits of its data.',
-    'Where few rides were taken, fares are less sure. Look at the map before its fares decide who gets a taxi, and '
-    'where.',
-    'Places and times of single rides can tell who went where. This page shows some: keep it as safe as the rides.',
-  ]
-  if rows and (aside := sum(rows.quarantined.values())):
+    'was not. The model repeats the habits of its data.'
+  )
+  if (rows := record.summary.rows) and (aside := sum(rows.quarantined.values())):
     share = percent(aside / rows.read, 2)
-    told.insert(1, f'{counted(aside, "row")} of {rows.read:,} ({share}) broke a rule; the reasons are above.')
-  return tuple(told)
+    yield f'{counted(aside, "row")} of {rows.read:,} ({share}) broke a rule; the reasons are above.'
+  yield (
+    'Where few rides were taken, fares are less sure. Look at the map before its fares decide who gets a taxi, and '
+    'where.'
+  )
+  yield 'Places and times of single rides can tell who went where. This page shows some: keep it as safe as the rides.'
 
 
-_RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY, _ZEROS = range(1, 11)
-"""Columns of figures."""
-
-_BATCH_MEANING = 'Median time for a larger batch, all of its rides together.'
-
-
-@dataclasses.dataclass(frozen=True)
-class VariantsSection:
+class VariantsSection(NamedTuple):
   """The variants side by side: how many keep what budget, the gate's notes, frontiers, recipes by name and colour."""
 
   counts: str
@@ -267,18 +244,18 @@ class VariantsSection:
   recipes: tuple[tuple[str, str], ...]
 
 
-def variants_section(record: RunRecord, variants: CompressionRecord | None) -> VariantsSection | None:
+def variants_section(record: RunRecord) -> VariantsSection | None:
   """The section, or `None` if no variant was made."""
+  variants = record.variants
   if variants is None:
     return None
   kept = sum(variant.within_budget for variant in variants.variants)
-  made = sum(variant.bytes is not None for variant in variants.variants)
-  lost = len(variants.variants) - made
-  told = f', {lost} of which could not be made' if lost else ''
+  lost = sum(variant.bytes is None for variant in variants.variants)
+  unmade = f', {lost} of which could not be made' if lost else ''
   keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
   return VariantsSection(
-    counts=f'{counted(len(variants.variants), "variant")}{told}; {keeps} the budget.',
-    budget=_budget(variants, record.currency),
+    counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
+    budget=_budget(variants.budget) if variants.budget else '',
     notes=variants.notes,
     table=_variants_table(record, variants),
     charts=_charts(variants),
@@ -286,10 +263,7 @@ def variants_section(record: RunRecord, variants: CompressionRecord | None) -> V
   )
 
 
-def _budget(variants: CompressionRecord, currency: str) -> str:
-  budget = variants.budget
-  if budget is None:
-    return ''
+def _budget(budget: Budget) -> str:
   limits = []
   if budget.rmse_ratio is not None:
     limits.append(f"an RMSE of at most {budget.rmse_ratio:g} times float32's")
@@ -303,12 +277,15 @@ def _budget(variants: CompressionRecord, currency: str) -> str:
   if not limits:
     return ''
   judged = {JudgedOn.POINT: 'the ratio itself', JudgedOn.UPPER_BOUND: "the upper bound of the ratio's interval"}
-  asks = f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed.'
-  return f'{asks} What counts is {judged[budget.judged_on]}.'
+  return (
+    f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed. '
+    f'What counts is {judged[budget.judged_on]}.'
+  )
 
 
 def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
   batch = record.config.get('compression', {}).get('measurement', {}).get('batch')
+  rides = f'{batch} rides, p50' if batch else 'batch, p50'
   headings = (
     *words('variant'),
     Heading('RMSE', record.currency, meaning='Root mean squared error: large misses weigh more.'),
@@ -318,7 +295,7 @@ def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
     Heading('gzip', 'KB', meaning='What users download.'),
     Heading('one ride, p50', 'µs', meaning='Median time for one ride.'),
     Heading('one ride, p99', 'µs', meaning='99 of 100 calls for one ride are faster.'),
-    Heading(f'{batch} rides, p50' if batch else 'batch, p50', 'µs', meaning=_BATCH_MEANING),
+    Heading(rides, 'µs', meaning='Median time for a larger batch, all of its rides together.'),
     Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),
     Heading('zeros', '%', meaning='Share of weights that are zero, counted in the file.'),
     Heading('budget', numeric=False, meaning='Whether it keeps every limit.'),
@@ -327,10 +304,9 @@ def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
   # The order of the heading that says it is sorted; what could not be made comes last.
   ordered = sorted(variants.variants, key=lambda variant: (variant.bytes is None, variant.bytes or 0))
   rows = [_row(variant, variants) for variant in ordered]
-  rows_with_best = with_best(rows, (_RMSE, _RATIO, _WORST, _FILE, _GZIP, _P50, _P99, _BATCH, _MEMORY), (_ZEROS,))
-  filled = [i for i in range(len(headings)) if any(row.cells[i].style != 'none' for row in rows)]
-  shown = (row(*(one.cells[i] for i in filled), style=one.style) for one in rows_with_best)
-  return table('Variants, smallest file first', (headings[i] for i in filled), shown, sortable=True)
+  # Of all figures less is better, but of the last one, the share of zeros.
+  rows_with_best = with_best(rows, smallest=range(1, 10), largest=[10])
+  return without_empty(table('Variants, smallest file first', headings, rows_with_best, sortable=True))
 
 
 def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
@@ -396,7 +372,7 @@ def _chart(
       on_frontier=on_frontier(variant),
       within_budget=variant.within_budget,
       chosen=variant.name == variants.chosen,
-      told=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
+      tooltip=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
     )
     for variant in variants.variants
     if (value := cost(variant)) and variant.rmse_ratio
@@ -407,8 +383,8 @@ def _chart(
   label = f'{title}: {len(points)} variants. On the frontier: {names or "none"}.'
   limits = Limits(cost_limit, variants.budget.rmse_ratio if variants.budget else None)
   picture, outside = draw_frontier(points, limits, cost_label, cost_format, label)
-  lies = 'it lies' if len(outside) == 1 else 'they lie'
-  above = f'So inaccurate that {lies} above the picture (▲): {", ".join(outside)}.' if outside else ''
+  they = 'it lies' if len(outside) == 1 else 'they lie'
+  above = f'So inaccurate that {they} above the picture (▲): {", ".join(outside)}.' if outside else ''
   return Picture(title, picture, above)
 
 
@@ -416,32 +392,31 @@ _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
 """Settings in these sections that decide nothing of a model, and are not kept beside it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ServedSection:
+class ServedSection(NamedTuple):
   """The version that served before beside this run; without a table if it has no manifest; settings that differ."""
 
   version: str
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   table: Table | None
   changed: tuple[Difference, ...]
 
 
-def served_section(record: RunRecord, variants: CompressionRecord | None) -> ServedSection | None:
+def served_section(record: RunRecord) -> ServedSection | None:
   """The section, or `None` if nothing served before."""
   before = _version_before(record)
   if before is None:
     return None
   pushed = record.summary.status is Status.PUSHED
   verb = 'served before this run' if pushed else 'goes on serving, as this run pushed nothing'
-  told = [f'Version {before.name} {verb}.']
-  manifest = _manifest(before)
-  if manifest is None:
-    told.append('It has no manifest, so there are no figures of it to compare with.')
-    table = None
+  table = None
+  try:
+    manifest = Manifest.read(before / MANIFEST)
+  except (OSError, RecordError):
+    sentence = 'It has no manifest, so there are no figures of it to compare with.'
   else:
-    told.append(_verdict(record, variants, manifest))
-    table = _served_table(record, variants, before.name, manifest)
-  return ServedSection(before.name, tuple(told), table, _changed(record, before))
+    sentence = _verdict(record, manifest)
+    table = _served_table(record, before.name, manifest)
+  return ServedSection(before.name, (f'Version {before.name} {verb}.', sentence), table, _changed(record, before))
 
 
 def _version_before(record: RunRecord) -> pathlib.Path | None:
@@ -459,39 +434,24 @@ def _changed(record: RunRecord, before: pathlib.Path) -> tuple[Difference, ...]:
   return tuple(found for found in differences(earlier, now) if found.setting not in _NOT_OF_A_MODEL)
 
 
-def _manifest(version: pathlib.Path) -> Manifest | None:
-  try:
-    return Manifest.read(version / MANIFEST)
-  except (OSError, RecordError):
-    return None
-
-
-def _errors(record: RunRecord, variants: CompressionRecord | None) -> dict[str, Estimate | None]:
-  """RMSE and MAE of this run: of the chosen file, else of the trained model."""
-  chosen = variants.named(variants.chosen) if variants else None
-  if chosen and chosen.rmse:
-    return {'rmse': chosen.rmse, 'mae': chosen.mae}
-  return {name: record.error(name) for name in ('rmse', 'mae')}
-
-
-def _verdict(record: RunRecord, variants: CompressionRecord | None, manifest: Manifest) -> str:
-  now, then = _errors(record, variants)['rmse'], manifest.metrics.rmse
+def _verdict(record: RunRecord, manifest: Manifest) -> str:
+  now, then = record.shown_error('rmse'), manifest.metrics.rmse
   if now is None or then is None:
     return 'One of the two has no RMSE, so they can only be compared by their sizes and settings.'
   order = 'higher' if now.value > then.value else 'lower'
   overlap = now.bottom <= then.top and then.bottom <= now.top
-  told = 'but the intervals overlap: the difference may be chance' if overlap else 'and the intervals do not overlap'
-  return f'The RMSE is {order} now, {told}. Each was measured on the eval split of its own run.'
+  apart = 'but the intervals overlap: the difference may be chance' if overlap else 'and the intervals do not overlap'
+  return f'The RMSE is {order} now, {apart}. Each was measured on the eval split of its own run.'
 
 
-def _served_table(record: RunRecord, variants: CompressionRecord | None, version: str, manifest: Manifest) -> Table:
-  chosen = variants.named(variants.chosen) if variants else None
-  now, lite = _errors(record, variants), manifest.files.get(LITE_FILE)
+def _served_table(record: RunRecord, version: str, manifest: Manifest) -> Table:
+  chosen, lite = record.chosen, manifest.files.get(LITE_FILE)
+  rmse, mae = (record.shown_error(metric) for metric in ('rmse', 'mae'))
   sizes = (figure(made.bytes if made else None, size) for made in (chosen, lite))
   made = f'{manifest.created[:16].replace("T", " ")} UTC' if manifest.created else MISSING
   rows = (
-    row(Cell('RMSE', note=record.currency), figures(now['rmse']), figures(manifest.metrics.rmse)),
-    row(Cell('MAE', note=record.currency), figures(now['mae']), figures(manifest.metrics.mae)),
+    row(Cell('RMSE', note=record.currency), figures(rmse), figures(manifest.metrics.rmse)),
+    row(Cell('MAE', note=record.currency), figures(mae), figures(manifest.metrics.mae)),
     row('size of the file', *sizes),
     row('variant', chosen.name if chosen else MISSING, f'{manifest.recipe}.{manifest.scheme}'),
     row('dataset', str(record.config.get('dataset', {}).get('name', MISSING)), manifest.dataset),

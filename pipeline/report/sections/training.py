@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -22,7 +22,6 @@ from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
   Cell,
   Heading,
-  Row,
   Table,
   counted,
   figure,
@@ -39,24 +38,20 @@ from pipeline.report.tables import (
   words,
 )
 
-_HISTORY = 'history.json'
 
-
-@dataclasses.dataclass(frozen=True)
-class RecipeHistory:
+class RecipeHistory(NamedTuple):
   """The fine-tuning of a recipe: its name, what came of it, its curves, and its weights by layer."""
 
   name: str
-  told: str
+  sentence: str
   pictures: tuple[Markup, ...]
   weights: tuple[Markup, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingSection:
+class TrainingSection(NamedTuple):
   """The training of the base, in a sentence and curves; recipes, their fine-tunings, their zeros by layer."""
 
-  told: str
+  sentence: str
   curves: tuple[Markup, ...]
   recipes: Table | None
   histories: tuple[RecipeHistory, ...]
@@ -65,13 +60,13 @@ class TrainingSection:
 
 def training_section(record: RunRecord) -> TrainingSection | None:
   """The section, or `None` if nothing was trained."""
-  history = record.read_json('PruningTrainer', 'model_run', _HISTORY)
+  history = record.read_json('PruningTrainer', 'model_run', 'history.json')
   reports = _reports(record)
   if history is None and not reports:
     return None
   compressed = [report for report in reports if report.recipe.name != DENSE and report.stages]
   return TrainingSection(
-    told=_told(history, record.currency) if history else '',
+    sentence=_base_sentence(history, record.currency) if history else '',
     curves=draw_base(history, record.currency) if history else (),
     recipes=_recipes(record, reports) if reports else None,
     histories=_histories(compressed),
@@ -88,7 +83,7 @@ def _reports(record: RunRecord) -> list[TrainingReport]:
   return [TrainingReport.read(path) for path in files if path.is_file()]
 
 
-def _told(history: Mapping[str, Any], currency: str) -> str:
+def _base_sentence(history: Mapping[str, Any], currency: str) -> str:
   epochs, steps = history['epoch'][-1], history['step'][-1]
   text = f'The dense base was trained for {number(epochs, 0)} epochs ({counted(int(steps), "step")}).'
   if 'val_rmse' not in history:
@@ -98,7 +93,7 @@ def _told(history: Mapping[str, Any], currency: str) -> str:
 
 
 def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
-  served = record.config.get('training', {}).get('serve')
+  served, judged = record.config.get('training', {}).get('serve'), ' Judged by the evaluator.'
   headings = (
     *words('recipe'),
     Heading('RMSE', record.currency, meaning='On the eval split, before any conversion.'),
@@ -109,36 +104,32 @@ def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
     Heading('distinct values', meaning='The most in one kernel that the recipe limits.'),
     'fine-tuning',
   )
-  rows = [_recipe(report, served) for report in reports]
+  rows = [
+    row(
+      Cell(report.recipe.name, note=report.recipe.summary + (judged if report.recipe.name == served else '')),
+      figures(report.metrics.rmse),
+      figures(report.metrics.rmse_ratio, 3),
+      figure(report.totals.parameters, whole),
+      figure(report.totals.sparsity, percent),
+      figure(report.totals.pruned_sparsity, percent),
+      figure(report.totals.distinct_weights, whole),
+      figure(report.seconds, seconds),
+    )
+    for report in reports
+  ]
   return table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
-
-
-def _recipe(report: TrainingReport, served: str | None) -> Row:
-  recipe, totals = report.recipe, report.totals
-  note = recipe.summary + (' Judged by the evaluator.' if recipe.name == served else '')
-  return row(
-    Cell(recipe.name, note=note),
-    figures(report.metrics.rmse),
-    figures(report.metrics.rmse_ratio, 3),
-    figure(totals.parameters, whole),
-    figure(totals.sparsity, percent),
-    figure(totals.pruned_sparsity, percent),
-    figure(totals.distinct_weights, whole),
-    figure(report.seconds, seconds),
-  )
 
 
 def _histories(reports: Sequence[TrainingReport]) -> tuple[RecipeHistory, ...]:
   """The recipes' courses, all on one scale of the loss, so that they can be compared."""
   lines = [line for report in reports for line in losses(report)]
   reach = settled(lines) if lines else None
-  return tuple(_course(report, reach) for report in reports)
-
-
-def _course(report: TrainingReport, reach: tuple[float, float] | None) -> RecipeHistory:
-  stages = ', then '.join(technique for _, technique in stage_starts(report))
-  told = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
-  return RecipeHistory(report.recipe.name, told, draw_history(report, reach), draw_weights(report))
+  histories = []
+  for report in reports:
+    stages = ', then '.join(technique for _, technique in stage_starts(report))
+    sentence = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
+    histories.append(RecipeHistory(report.recipe.name, sentence, draw_history(report, reach), draw_weights(report)))
+  return tuple(histories)
 
 
 def _layers(reports: Sequence[TrainingReport]) -> Table:
@@ -153,11 +144,10 @@ def _layers(reports: Sequence[TrainingReport]) -> Table:
   return table('Share of zero weights by layer and recipe', (*words('layer'), 'weights', *by_recipe), rows)
 
 
-@dataclasses.dataclass(frozen=True)
-class FeaturesSection:
+class FeaturesSection(NamedTuple):
   """The features: a sentence, the numeric ones, and those that are embedded."""
 
-  told: str
+  sentence: str
   numeric: Table
   categorical: Table | None
 
@@ -175,40 +165,28 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   from transforms.catalogue import categoricals
   from transforms.engineering import catalogue
 
-  numeric = [
-    row(feature.name, feature.meaning, feature.unit, feature.block)
-    for feature in catalogue(config.dataset, config.features)
-  ]
+  features = config.dataset, config.features
+  numeric = [row(found.name, found.meaning, found.unit, found.block) for found in catalogue(*features)]
   embedded = [
     row(found.name, found.meaning, figure(found.size, whole), figure(found.embedding_width, str))
-    for found in categoricals(config.dataset, config.features)
+    for found in categoricals(*features)
   ]
-  told = (
-    f'The model sees {counted(len(numeric), "number")}, standardized, and {len(embedded) or "no"} embedded categories.'
-  )
+  numbers, categories = counted(len(numeric), 'number'), len(embedded) or 'no'
+  sentence = f'The model sees {numbers}, standardized, and {categories} embedded categories.'
   if config.reduction.is_on:
-    told = f'There are {counted(len(numeric), "number")} and {len(embedded) or "no"} categories before the reduction.'
+    sentence = f'There are {numbers} and {categories} categories before the reduction.'
+  headings = (*words('category', 'meaning'), 'values', 'width of embedding')
   return FeaturesSection(
-    told=f'{told} All of it is computed from the raw ride inside the served file.',
-    numeric=table(
-      'Numeric features, in the order of the vector', words('feature', 'meaning', 'unit', 'block'), numeric
-    ),
-    categorical=table('Categories, one embedding each', _CATEGORICAL, embedded) if embedded else None,
+    f'{sentence} All of it is computed from the raw ride inside the served file.',
+    table('Numeric features, in the order of the vector', words('feature', 'meaning', 'unit', 'block'), numeric),
+    table('Categories, one embedding each', headings, embedded) if embedded else None,
   )
 
 
-_CATEGORICAL = (*words('category', 'meaning'), 'values', 'width of embedding')
-
-
-_STRONGEST = 4
-"""Features told of each component."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ReductionSection:
+class ReductionSection(NamedTuple):
   """Sentences, pictures with their titles, and a table of features or of components."""
 
-  told: tuple[str, ...]
+  sentences: tuple[str, ...]
   pictures: tuple[tuple[str, Markup], ...]
   summary: str
   table: Table
@@ -247,17 +225,18 @@ def _reduction_text(details: ReductionDetails) -> tuple[str, ...]:
 
 
 def _decisions(details: ReductionDetails) -> Table:
-  rows = []
-  for found in details.decisions:
-    score = figure(found.score, lambda value: number(value, 4))
-    rows.append(row(found.name, 'kept' if found.kept else 'dropped', score, found.reason))
+  score = functools.partial(number, digits=4)
+  rows = [
+    row(one.name, 'kept' if one.kept else 'dropped', figure(one.score, score), one.reason) for one in details.decisions
+  ]
   return table('Features, kept and dropped', (*words('feature', 'kept'), 'score', *words('why')), rows, sortable=True)
 
 
 def _components(details: ReductionDetails, loadings: np.ndarray) -> Table:
   rows = []
   for name, column in zip(details.outputs, loadings.T, strict=True):
-    strongest = np.argsort(-np.abs(column), kind='stable')[:_STRONGEST]
+    strongest = np.argsort(-np.abs(column), kind='stable')[:4]
     rows.append(row(name, ', '.join(f'{details.names[i]} {column[i]:+.2f}' for i in strongest)))
-  headings = words('component', 'features that it follows most')
-  return table('Components, by correlation with the features', headings, rows)
+  return table(
+    'Components, by correlation with the features', words('component', 'features that it follows most'), rows
+  )

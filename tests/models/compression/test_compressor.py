@@ -58,9 +58,9 @@ def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base
     def __init__(self, *arguments, probes=types.MappingProxyType({})):
       super().__init__(*arguments, probes={**probes, 'kill': self.kill})
 
-    def run(self, checkpoint, **options):
+    def run(self, checkpoint, *options):
       self.directory = checkpoint.directory
-      return super().run(checkpoint, **options)
+      return super().run(checkpoint, *options)
 
     def kill(self):
       killed[self.directory] = killed.get(self.directory, 0) + 1

@@ -89,8 +89,8 @@ def test_weights_have_a_histogram_for_each_layer():
   other = LAYER.model_copy(update={'name': 'a<b', 'distinct': 1234, 'sparsity': 0.125})
   root = parsed(draw_report(_report('pruned', (LAYER, other), ()))['weights.svg'])
   panels = [panel for panel in root if panel.tag == f'{SVG}svg']
-  told = [panel.get('aria-label', '').replace('\N{NO-BREAK SPACE}', ' ') for panel in panels]
-  assert told == ['dense_0 4×2: 50.0 % zero, 3 distinct', 'a<b 4×2: 12.5 % zero, 1,234 distinct']
+  labels = [panel.get('aria-label', '').replace('\N{NO-BREAK SPACE}', ' ') for panel in panels]
+  assert labels == ['dense_0 4×2: 50.0 % zero, 3 distinct', 'a<b 4×2: 12.5 % zero, 1,234 distinct']
   for panel in panels:
     [before], [after] = lines(panel, 'half'), lines(panel, 'curve s0')
     # Two corners a bin; the filled one goes down to the axis at both ends.

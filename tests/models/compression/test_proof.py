@@ -199,7 +199,7 @@ OTHER_DAMAGE = [
 
 
 @pytest.mark.parametrize(('recipe', 'changed', 'message'), [*PRUNING_DAMAGE, *OTHER_DAMAGE])
-def test_a_missing_effect_is_told(recipe, changed, message, prove_with):
+def test_a_missing_effect_is_reported(recipe, changed, message, prove_with):
   with pytest.raises(NoEffectError, match=message):
     prove_with(recipe, changed)
 
@@ -234,7 +234,7 @@ def test_a_missing_effect_is_told(recipe, changed, message, prove_with):
     ),
   ],
 )
-def test_ranges_that_saturate_or_were_never_set_are_told(others, message, prove_with):
+def test_ranges_that_saturate_or_were_never_set_are_reported(others, message, prove_with):
   with pytest.raises(NoEffectError, match=message):
     prove_with(QAT, others=others)
 
@@ -281,7 +281,7 @@ def test_a_custom_layer_has_to_be_quantized(prove_with):
     ),
   ],
 )
-def test_a_wrapper_that_was_not_stripped_is_told(wrap, name, exports, tmp_path):
+def test_a_wrapper_that_was_not_stripped_is_reported(wrap, name, exports, tmp_path):
   """Oracle: tfmot's own wrapper around one layer, exported as it is."""
 
   def clone(core):
@@ -292,7 +292,7 @@ def test_a_wrapper_that_was_not_stripped_is_told(wrap, name, exports, tmp_path):
     prove(PRUNED, directory, exports['plain'], FARE, Terms(*TERMS))
 
 
-def test_a_model_of_other_layers_is_told(exports, tmp_path):
+def test_a_model_of_other_layers_is_reported(exports, tmp_path):
   directory = export(small_model(hidden=(16,)), tmp_path / 'model')
   with pytest.raises(
     NoEffectError, match=r"layer '(dense_1|fare)': promised a kernel of shape .*, found (None|\(16, 1\))"
@@ -300,7 +300,7 @@ def test_a_model_of_other_layers_is_told(exports, tmp_path):
     prove(PRUNED, directory, exports['plain'], FARE, Terms(*TERMS))
 
 
-def test_a_layer_that_is_not_there_is_told(exports):
+def test_a_layer_that_is_not_there_is_reported(exports):
   recipe = Recipe(name='far', clustering=Clustering(layers=('dense_7',)))
   with pytest.raises(
     NoEffectError, match=r"'far', layer 'dense_7': promised a compressed kernel, found only kernels of pic"

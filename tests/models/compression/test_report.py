@@ -131,7 +131,7 @@ def test_distinct_weights_are_those_of_the_layers_that_a_recipe_limits(recipe, l
   assert report['totals']['distinct_weights'] == max(found[name] for name in layers)
 
 
-def test_errors_are_told_with_their_ratio_to_the_base(folders, rides):
+def test_errors_are_reported_with_their_ratio_to_the_base(folders, rides):
   held_out, predictions, base_predictions = rides
   metrics = _report(folders, rides)['metrics']
   rmse, base = (np.sqrt(np.mean((values - held_out.fares) ** 2)) for values in (predictions, base_predictions))

@@ -23,7 +23,7 @@ from transforms.crosses import equal_width
 from transforms.engineering import catalogue, categorical_indices, engineer, standardize
 
 TYPICAL_FARE = 10.0
-"""Where the untrained model's fares lie, in the city's currency."""
+"""Where the untrained model's fares are, in the city's currency."""
 
 
 def small_lite_file(config, seed=0):

@@ -10,7 +10,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from configs.columns import RAW_INPUTS
 from configs.loading import load
-from models.lite.client import BATCH, LiteFileError, LiteModel
+from models.lite.client import LiteFileError, LiteModel
+from models.lite.interpreter import BATCH
 from tests.models.lite.small_files import changed, converted, preset_lite_file, some_rides
 
 
@@ -102,7 +103,7 @@ def test_without_litert_tensorflow_s_interpreter_serves(file, rides, monkeypatch
 def test_nothing_heavy_is_imported():
   """Oracle: the modules that are loaded, not a clock."""
   program = (
-    'import sys, models.lite.worker, models.lite.client as client\nclient.runtime()\n'
+    'import sys, models.lite.worker, models.lite.client\nmodels.lite.interpreter.runtime()\n'
     'rooms = ("configs", "transforms", "models", "components", "pipeline")\n'
     'print(sorted(name for name in sys.modules if name.split(".")[0] in rooms and not name.startswith("models")))\n'
     "print(sorted({name.split('.')[0] for name in sys.modules}))\n"
@@ -183,7 +184,7 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(('damage', 'message'), UNUSABLE)
-def test_what_cannot_be_used_is_told_in_a_sentence(file, tmp_path, damage, message):
+def test_what_cannot_be_used_is_reported_in_a_sentence(file, tmp_path, damage, message):
   path = tmp_path / 'model.tflite'
   path.write_bytes(damage(file))
   for source, name in ((path, f"'{path}'"), (path.read_bytes(), 'The lite model')):
@@ -223,7 +224,7 @@ WRONG_RIDES = [
 
 
 @pytest.mark.parametrize(('change', 'message'), WRONG_RIDES)
-def test_wrong_columns_are_told_in_a_sentence(file, rides, change, message):
+def test_wrong_columns_are_reported_in_a_sentence(file, rides, change, message):
   columns = {name: column for name, column in (first(rides, 3) | change).items() if column is not None}
   with pytest.raises(LiteFileError, match=message) as raised:
     LiteModel(file).predict(columns)

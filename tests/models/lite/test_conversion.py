@@ -264,7 +264,7 @@ def test_assembling_loses_no_type():
   ]
 
 
-def test_layers_of_equal_shape_are_told_apart(rides):
+def test_layers_of_equal_shape_are_distinguished(rides):
   """Oracle: zeros put into one of two tables of the same shape, whose names sort the other way."""
   cells = (Categorical('b_cell', 9, 3, 'one'), Categorical('a_cell', 9, 3, 'another'))
   model = build(cells=cells)
@@ -310,7 +310,7 @@ def test_a_missing_quantizer_is_named(models, rides, precision, monkeypatch):
   )
 
 
-def test_what_tflite_cannot_convert_is_told():
+def test_what_tflite_cannot_convert_is_reported():
   """Oracle: an operator that has no TFLite builtin."""
 
   def transform(rides):

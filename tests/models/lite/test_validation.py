@@ -208,7 +208,7 @@ def test_a_saturated_output(model):
   cheaper = {name: column[fares < np.median(fares)] for name, column in made_model.inputs().items()}
   sentence = _refused(whole_file(model, INT8, cheaper), promise(model, INT8), model)
   assert sentence.startswith('The output saturates: ')
-  assert sentence.endswith(', where the float model says more.')
+  assert sentence.endswith(', where the float model gives more.')
 
 
 def test_fares_that_are_no_numbers(model):

@@ -58,7 +58,7 @@ def test_rides_that_do_not_allow_it(reduction, numeric, fares, message):
     _fit(reduction, numeric, fares)
 
 
-def test_a_constant_feature_is_told_and_has_no_effect():
+def test_a_constant_feature_is_reported_and_has_no_effect():
   fitted = _fit({'method': 'pca', 'components': 2}, CONSTANT)
   assert 'Constant in the training rides, so without effect: d, e, f.' in fitted.findings.notes
   moved = CONSTANT.copy()
@@ -66,7 +66,7 @@ def test_a_constant_feature_is_told_and_has_no_effect():
   np.testing.assert_allclose(fitted.apply(moved), fitted.apply(CONSTANT), atol=1e-6)
 
 
-def test_a_sample_is_seeded_and_told():
+def test_a_sample_is_seeded_and_reported():
   first, again, other = (_fit({'method': 'pca', 'components': 2, 'sample': 20, 'seed': seed}) for seed in (1, 1, 2))
   assert first.findings.fitted_on == 20 and first.findings.read == 60
   assert 'Fitted on a random sample of 20 of 60 training rides.' in first.findings.notes

@@ -1,4 +1,4 @@
-"""The pictures of a reduction, as they lie in its report.
+"""The pictures of a reduction, as they are in its report.
 
 Oracle: an XML parser, and the numbers of features, components and rides.
 """
@@ -45,7 +45,7 @@ def test_variance_has_a_bar_for_each_component_and_the_cut(projection):
   assert (len(_bars(root, 's0')), len(_bars(root, 's7'))) == (4, 2)
   assert [points(curve) for curve in lines(root, 'curve s1')] == [6]
   assert len(lines(root, 'mark')) == 1
-  assert any(told.startswith('4 components, ') for told in texts(root))
+  assert any(label.startswith('4 components, ') for label in texts(root))
 
 
 def test_loadings_have_a_cell_for_each_feature_and_component(projection):
@@ -70,7 +70,7 @@ def test_every_ride_of_the_sample_is_a_point_a_quarter_in_each_colour(projection
   assert [points(one) for shade in range(3, 7) for one in lines(root, f'points e{shade}')] == [15] * 4
   bounds = np.quantile(FARES, (0.25, 0.5, 0.75))
   legend = [f'below {bounds[0]:.2f}', *(f'from {bound:.2f}' for bound in bounds)]
-  assert [told for told in texts(root) if told.startswith(('below', 'from'))] == legend
+  assert [label for label in texts(root) if label.startswith(('below', 'from'))] == legend
   assert 'pca_0; coloured by fare (USD)' in texts(root)
 
 

@@ -39,8 +39,8 @@ def test_mutual_information_by_number(rides, varying):
   fitted = rides.fit(method='mutual_information', components=10)
   assert _kept(fitted) == _named(rides, varying, expected)
   scores = mutual_info_regression(rides.seen[:, varying], rides.fares, random_state=0)
-  told = [fitted.findings.decisions[index].score for index in varying]
-  np.testing.assert_allclose(told, scores)
+  found = [fitted.findings.decisions[index].score for index in varying]
+  np.testing.assert_allclose(found, scores)
   assert _kept(rides.fit(method='mutual_information', threshold=0.2)) == _named(rides, varying, scores > 0.2)
 
 
@@ -102,7 +102,7 @@ def test_l1_by_number_and_threshold(rides, varying):
     pytest.param({'method': 'rfe', 'scorer': 'linear', 'components': 0.25}, id='rfe'),
   ],
 )
-def test_every_feature_is_told_about(rides, reduction):
+def test_every_feature_is_reported_about(rides, reduction):
   fitted = rides.fit(**reduction)
   decisions = fitted.findings.decisions
   assert [decision.name for decision in decisions] == list(rides.names)

@@ -1,4 +1,4 @@
-"""`farelite compile`: mistakes are told before anything is written."""
+"""`farelite compile`: mistakes are reported before anything is written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _empty_environment(monkeypatch):
       [*PLATFORM, 'dataset.path=/data/rides/*.csv'],
       'nyc.yaml',
       TargetError,
-      "kfp would refuse this pipeline:\n  - dataset.path or --data: '/data/rides' lies on this machine",
+      "kfp would refuse this pipeline:\n  - dataset.path or --data: '/data/rides' is on this machine",
       id='local_rides',
     ),
   ],

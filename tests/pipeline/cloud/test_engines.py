@@ -68,9 +68,9 @@ def test_bigquery(target):
 @pytest.mark.parametrize('target', TARGETS)
 def test_rows_that_may_have_changed_are_read_again(target):
   assert 'cachingOptions' not in task(of_bigquery(target, TABLE), 'RideExampleGen')
-  told = task(of_bigquery(target, TABLE, 'dataset.bigquery.version=2026-11'), 'RideExampleGen')
-  assert told['cachingOptions'] == {'enableCache': True}
-  assert told['inputs']['parameters']['version']['runtimeValue']['constant'] == '2026-11'
+  ingestion = task(of_bigquery(target, TABLE, 'dataset.bigquery.version=2026-11'), 'RideExampleGen')
+  assert ingestion['cachingOptions'] == {'enableCache': True}
+  assert ingestion['inputs']['parameters']['version']['runtimeValue']['constant'] == '2026-11'
 
 
 def test_bigquery_needs_a_project(monkeypatch):

@@ -132,15 +132,15 @@ CASES = {
   'unknown_upstream': (_upstream, "Pusher waits for the task 'InfraValidator'"),
   'unknown_component': (_component, "Pusher refers to the component 'Bulk'"),
   'artifact_type_does_not_import': (_artifact_type, "artifact type 'Quarantine', which does not import"),
-  'local_rides': (_local_rides, "dataset.path or --data: '/data/rides' lies on this machine.*gs://BUCKET"),
+  'local_rides': (_local_rides, "dataset.path or --data: '/data/rides' is on this machine.*gs://BUCKET"),
   'rides_in_a_store_tensorflow_can_not_read': (
     _foreign_rides,
     "dataset.path or --data: 's3://rides' is not in a bucket",
   ),
-  'local_push': (_local_push, "platform.serving: '/srv/models' lies on this machine"),
-  'local_path_inside_json': (_local_inside, "PruningTrainer.custom_config: '../checkpoints' lies on this machine"),
+  'local_push': (_local_push, "platform.serving: '/srv/models' is on this machine"),
+  'local_path_inside_json': (_local_inside, "PruningTrainer.custom_config: '../checkpoints' is on this machine"),
   'parameter_without_value': (_unset_parameter, "The RuntimeParameter 'epochs' has no value"),
-  'parameter_not_declared': (_undeclared_parameter, "PruningTrainer.epochs asks for the RuntimeParameter 'epochs'"),
+  'parameter_not_declared': (_undeclared_parameter, "PruningTrainer.epochs refers to the RuntimeParameter 'epochs'"),
   'unknown_field': (_unknown_field, 'The spec is no PipelineSpec: .*retryPolice'),
 }
 

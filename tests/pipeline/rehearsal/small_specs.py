@@ -20,15 +20,14 @@ ROOT = 'gs://fares/root'
 
 PRELUDE = """
 import json, os, pathlib, sys
-told = json.loads(sys.argv[1])
-inputs, outputs = told['inputs'], told['outputs']
+executor_input = json.loads(sys.argv[1])
+inputs, outputs = executor_input['inputs'], executor_input['outputs']
 def uri(side, key): return side['artifacts'][key]['artifacts'][0]['uri']
 def write(text='x', **metadata):
   for key, value in outputs.get('artifacts', {}).items():
     pathlib.Path(value['artifacts'][0]['uri'], 'file').write_text(text)
     value['artifacts'][0]['metadata'] = metadata
-  told_back = {'artifacts': outputs.get('artifacts', {})}
-  pathlib.Path(outputs['outputFile']).write_text(json.dumps(told_back))
+  pathlib.Path(outputs['outputFile']).write_text(json.dumps({'artifacts': outputs.get('artifacts', {})}))
 """
 
 
@@ -80,10 +79,9 @@ def resolver(filters: Mapping[str, str], outputs: Mapping[str, str], **more: Any
   return {**container(outputs=outputs, **more), 'executor': {'resolver': {'outputArtifactQueries': queries}}}
 
 
-def spec(tasks: Mapping[str, dict[str, Any]], schema: str = '2.1.0', name: str = 'fares') -> dict[str, Any]:
+def spec(tasks: Mapping[str, dict[str, Any]], name: str = 'fares') -> dict[str, Any]:
   """The `PipelineSpec` of tasks."""
-  number = {'parameterType': 'NUMBER_INTEGER'} if schema == '2.1.0' else {'type': 'INT'}
-  text = {'parameterType': 'STRING'} if schema == '2.1.0' else {'type': 'STRING'}
+  number, text = {'parameterType': 'NUMBER_INTEGER'}, {'parameterType': 'STRING'}
   components, dag, executors = {}, {}, {}
   for task_name, task in tasks.items():
     components[task_name] = {
@@ -103,25 +101,19 @@ def spec(tasks: Mapping[str, dict[str, Any]], schema: str = '2.1.0', name: str =
           key: {'taskOutputArtifact': {'producerTask': producer, 'outputArtifactKey': output}}
           for key, (producer, output) in task['inputs'].items()
         },
-        'parameters': {key: {'runtimeValue': _constant(value, schema)} for key, value in task['parameters'].items()},
+        'parameters': {key: {'runtimeValue': {'constant': value}} for key, value in task['parameters'].items()},
       },
     }
     executors[f'{task_name}_executor'] = task['executor']
   return {
     'pipelineInfo': {'name': name},
-    'schemaVersion': schema,
+    'schemaVersion': '2.1.0',
     'sdkVersion': 'tfx-1.16.0',
     'defaultPipelineRoot': ROOT,
     'deploymentSpec': {'executors': executors},
     'components': components,
     'root': {'dag': {'tasks': dag}},
   }
-
-
-def _constant(value: str | float, schema: str) -> dict[str, Any]:
-  if schema == '2.1.0':
-    return {'constant': value}
-  return {'constantValue': {'intValue': str(int(value))} if isinstance(value, float) else {'stringValue': value}}
 
 
 class Recorder:

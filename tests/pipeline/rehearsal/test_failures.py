@@ -76,8 +76,8 @@ CASES = [
 
 @pytest.mark.parametrize(('task', 'sentence'), CASES)
 def test_failures_are_sentences(task: dict[str, Any], sentence: str, tmp_path: pathlib.Path):
-  told = Rehearsals(tmp_path, Target.VERTEX).failure(spec({'Fails': task}))
-  assert re.match(f'Fails: .*{sentence}', told), told
+  failure = Rehearsals(tmp_path, Target.VERTEX).failure(spec({'Fails': task}))
+  assert re.match(f'Fails: .*{sentence}', failure), failure
 
 
 def test_a_step_that_fails_for_an_empty_input_says_so(tmp_path: pathlib.Path):
@@ -85,10 +85,10 @@ def test_a_step_that_fails_for_an_empty_input_says_so(tmp_path: pathlib.Path):
     'Make': container("pathlib.Path(outputs['outputFile']).write_text('{}')", outputs={'out': 'tfx.Examples'}),
     'Read': container("open(uri(inputs, 'examples') + '/file')", inputs={'examples': ('Make', 'out')}),
   }
-  told = Rehearsals(tmp_path, Target.KFP).failure(spec(tasks))
+  failure = Rehearsals(tmp_path, Target.KFP).failure(spec(tasks))
   assert re.match(
-    r"Read: 'gs://fares/root/.*/file' is not there: .*Make left no file in its 'examples' \(gs://", told
-  ), told
+    r"Read: 'gs://fares/root/.*/file' is not there: .*Make left no file in its 'examples' \(gs://", failure
+  ), failure
 
 
 def test_nothing_begins_after_a_failure(tmp_path: pathlib.Path):
@@ -133,6 +133,9 @@ def _changed(task: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
   ('content', 'sentence'),
   [
+    pytest.param(
+      spec({}) | {'schemaVersion': '2.0.0'}, r"has schema version '2\.0\.0'; a rehearsal takes 2\.1", id='older_schema'
+    ),
     pytest.param(spec({}) | {'pipelineinfo': {}}, r'is no compiled pipeline: .*pipelineinfo', id='unknown_field'),
     pytest.param(
       _changed({'dependentTasks': ['C']}), "The task 'B' waits for 'C', which the spec does not have", id='unknown_task'

@@ -54,8 +54,8 @@ assert importlib.util.find_spec('tfx') and importlib.util.find_spec('google.clou
 
 def test_a_container_has_no_checkout_either(built: image.Image, tmp_path: pathlib.Path):
   """Also where the rehearsal itself runs in the checkout."""
-  told = Rehearsals(tmp_path, Target.VERTEX, built).failure(spec({'Step': container('import benchmarks.features')}))
-  assert told.startswith("Step: the module 'benchmarks' is not in the image")
+  failure = Rehearsals(tmp_path, Target.VERTEX, built).failure(spec({'Step': container('import benchmarks.features')}))
+  assert failure.startswith("Step: the module 'benchmarks' is not in the image")
 
 
 def _small_checkout(folder: pathlib.Path) -> pathlib.Path:
@@ -96,16 +96,16 @@ def by_worker(uri):
 
 
 @pytest.mark.parametrize('function', ['write', 'by_worker'])
-def test_code_of_the_project_that_opens_a_bucket_as_a_folder_is_told(function: str, tmp_path: pathlib.Path):
+def test_code_of_the_project_that_opens_a_bucket_as_a_folder_is_reported(function: str, tmp_path: pathlib.Path):
   """The file is there, so the process ends with 0; in a pod it would not. Also in a process that the step starts."""
   checkout = _small_checkout(tmp_path / 'checkout')
   (checkout / 'models' / 'opens.py').write_text(OPENS)
   rehearsals = Rehearsals(tmp_path, Target.VERTEX, image.build(tmp_path / 'image', checkout))
   script = f"from models import opens; opens.{function}(uri(outputs, 'out')); write()"
-  told = rehearsals.failure(spec({'Step': container(script, outputs={'out': 'tfx.Model'})}))
+  failure = rehearsals.failure(spec({'Step': container(script, outputs={'out': 'tfx.Model'})}))
   assert re.match(
-    r"Step: opens gs://fares/root/.*/out/a as a local file \(models/opens.py:4\), .*; use TFX's fileio", told
-  ), told
+    r"Step: opens gs://fares/root/.*/out/a as a local file \(models/opens.py:4\), .*; use TFX's fileio", failure
+  ), failure
 
 
 def test_environment_of_the_image(tmp_path: pathlib.Path):
@@ -119,7 +119,7 @@ def test_environment_of_the_image(tmp_path: pathlib.Path):
 
 
 @IMAGE_OF_THIS_LANE
-def test_a_package_that_is_not_installed_here_is_told(tmp_path: pathlib.Path):
+def test_a_package_that_is_not_installed_here_is_reported(tmp_path: pathlib.Path):
   checkout = _small_checkout(tmp_path / 'checkout')
   (checkout / 'requirements').mkdir()
   (checkout / 'requirements' / 'image.txt').write_text('shapely==2.0 \\\n    --hash=sha256:00\n')
@@ -127,7 +127,7 @@ def test_a_package_that_is_not_installed_here_is_told(tmp_path: pathlib.Path):
     image.build(tmp_path / 'image', checkout)
 
 
-def test_a_wheel_that_cannot_be_built_is_told(tmp_path: pathlib.Path):
+def test_a_wheel_that_cannot_be_built_is_reported(tmp_path: pathlib.Path):
   checkout = tmp_path / 'checkout'
   checkout.mkdir()
   for name in ('setup.py', 'pyproject.toml', 'README.md'):

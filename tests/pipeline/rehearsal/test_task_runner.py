@@ -1,4 +1,4 @@
-"""Small specs, real processes: what a step is told, what it sees, what comes of what it wrote."""
+"""Small specs, real processes: what a step is given, what it sees, what comes of what it wrote."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pipeline.places import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, resolver, spec
 
 DUMP = """
-write(json.dumps({'told': told, 'environment': dict(os.environ), 'work': os.getcwd(), 'files': os.listdir('.'),
-                  'home_files': os.listdir(os.environ['HOME']), 'argv': sys.argv[2:]}))
+write(json.dumps({'input': executor_input, 'environment': dict(os.environ), 'work': os.getcwd(),
+                  'files': os.listdir('.'), 'home_files': os.listdir(os.environ['HOME']), 'argv': sys.argv[2:]}))
 """
 
 
@@ -49,24 +49,20 @@ def test_a_step_sees_only_what_a_pod_gives_it(rehearsals: Rehearsals, monkeypatc
 def test_vertex_metadata_goes_to_the_bucket_and_kfp_metadata_stays_in_the_pod(rehearsals: Rehearsals):
   """TFX's temporary folder lies beside that file, so on KFP it is no bucket's."""
   rehearsals.run(spec({'Dump': container(DUMP, outputs={'out': 'tfx.Model'})}))
-  output_file = _dumped(rehearsals)['told']['outputs']['outputFile']
+  output_file = _dumped(rehearsals)['input']['outputs']['outputFile']
   in_bucket = output_file.startswith(str(rehearsals.buckets.folder))
   assert in_bucket == (rehearsals.target is Target.VERTEX)
   ending = 'executor_output.json' if in_bucket else 'kfp_outputs/output_metadata.json'
   assert output_file.endswith(ending)
 
 
-@pytest.mark.parametrize('schema', ['2.0.0', '2.1.0'])
-def test_parameters_travel_as_the_schema_has_them(schema: str, on_vertex: Rehearsals):
+def test_parameters_travel_as_the_schema_has_them(on_vertex: Rehearsals):
   task = container(DUMP, outputs={'out': 'tfx.Model'}, parameters={'epochs': 3.0, 'name': 'wide'})
   task['executor']['container']['args'] += ["--epochs={{$.inputs.parameters['epochs']}}", '{{$.pipeline_task_name}}']
-  on_vertex.run(spec({'Dump': task}, schema))
+  on_vertex.run(spec({'Dump': task}))
   seen = _dumped(on_vertex)
-  legacy = {'epochs': {'intValue': '3'}, 'name': {'stringValue': 'wide'}}
-  assert seen['told']['inputs'].get('parameters') == (legacy if schema == '2.0.0' else None)
-  assert seen['told']['inputs'].get('parameterValues') == (
-    None if schema == '2.0.0' else {'epochs': 3.0, 'name': 'wide'}
-  )
+  assert 'parameters' not in seen['input']['inputs']
+  assert seen['input']['inputs']['parameterValues'] == {'epochs': 3.0, 'name': 'wide'}
   assert seen['argv'] == ['--epochs=3', 'Dump']
 
 
@@ -76,7 +72,7 @@ def test_what_a_step_wrote_about_an_artifact_reaches_the_next_one(rehearsals: Re
     'Dump': container(DUMP, inputs={'model': ('Make', 'model')}, outputs={'out': 'tfx.Model'}),
   }
   rehearsals.run(spec(tasks))
-  [artifact] = _dumped(rehearsals)['told']['inputs']['artifacts']['model']['artifacts']
+  [artifact] = _dumped(rehearsals)['input']['inputs']['artifacts']['model']['artifacts']
   assert artifact['metadata'] == {'blessed': 1, 'of': 'me'}
   assert (pathlib.Path(artifact['uri']) / 'file').read_text() == 'weights'
   # The store and the spec keep the bucket's own names.
@@ -88,7 +84,7 @@ def test_what_a_step_wrote_about_an_artifact_reaches_the_next_one(rehearsals: Re
 def test_buckets_are_folders_in_parameters_and_mounts(on_vertex: Rehearsals):
   parameters = {'config': '{"base": "gs://other/rides"}', 'mount': '/gcs/other/rides'}
   on_vertex.run(spec({'Dump': container(DUMP, outputs={'out': 'tfx.Model'}, parameters=parameters)}))
-  seen = _dumped(on_vertex)['told']['inputs']['parameterValues']
+  seen = _dumped(on_vertex)['input']['inputs']['parameterValues']
   folder = str(on_vertex.buckets.folder / 'other/rides')
   assert json.loads(seen['config'])['base'] == seen['mount'] == folder
 
@@ -117,7 +113,7 @@ write()
   assert rehearsals.recorder.order[-2:] == ['+Last', '-Last']
 
 
-def test_files_left_in_the_pod_are_told_and_gone(on_vertex: Rehearsals):
+def test_files_left_in_the_pod_are_reported_and_gone(on_vertex: Rehearsals):
   script = "pathlib.Path('notes.txt').write_text('x'); write()"
   [step] = on_vertex.run(spec({'Make': container(script, outputs={'out': 'tfx.Model'})}))
   assert step.outcome and step.outcome.left_behind == ['notes.txt']
@@ -143,14 +139,14 @@ def test_the_driver_hook_runs_on_vertex_alone_and_before_the_cache(rehearsals: R
   rides.mkdir(parents=True)
   (rides / 'one.csv').touch()
   assert rehearsals.states(task) == {'Ingest': 'complete'}
-  told = _dumped_last(rehearsals)['told']['inputs'].get('parameterValues', {})
+  parameters = _dumped_last(rehearsals)['input']['inputs'].get('parameterValues', {})
   assert rehearsals.states(task) == {'Ingest': 'cached'}
   (rides / 'two.csv').touch()
   if rehearsals.target is Target.VERTEX:
-    assert told == {'fingerprint': '1'}
+    assert parameters == {'fingerprint': '1'}
     assert rehearsals.states(task) == {'Ingest': 'complete'}
   else:  # Kubeflow Pipelines does not look at the rides: it takes what it has.
-    assert told == {}
+    assert parameters == {}
     assert rehearsals.states(task) == {'Ingest': 'cached'}
 
 
@@ -169,7 +165,7 @@ def test_importer_takes_what_is_in_the_bucket(on_vertex: Rehearsals):
   path.mkdir(parents=True)
   (path / 'schema.pbtxt').touch()
   on_vertex.run(spec(tasks))
-  [artifact] = _dumped(on_vertex)['told']['inputs']['artifacts']['schema']['artifacts']
+  [artifact] = _dumped(on_vertex)['input']['inputs']['artifacts']['schema']['artifacts']
   assert (artifact['uri'], artifact['metadata']) == (str(path), {'kind': 'curated'})
 
 

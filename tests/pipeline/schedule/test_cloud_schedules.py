@@ -11,11 +11,11 @@ import pytest
 from google.auth import credentials as auth
 
 from configs.platform import Kfp, Platform, Vertex
+from pipeline.cloud.kfp import KfpSchedules
 from pipeline.cloud.settings import SubmissionError
+from pipeline.cloud.vertex import VertexSchedules
 from pipeline.places import Target
 from pipeline.schedule.cron import Cron, ScheduleError, ScheduleTarget, State
-from pipeline.schedule.kfp import KfpSchedules
-from pipeline.schedule.vertex import VertexSchedules
 from tests.pipeline.cloud.conftest import compiled
 from tests.pipeline.cloud.loopback import loopback
 

@@ -181,7 +181,7 @@ def test_a_crontab_line_finds_the_folder_of_its_lock(tmp_path):
   ('data', 'warns'),
   [('rides.csv', False), ('*.csv', False), ('nothere/*.csv', True), ('{YYYY}/{MM}/{DD}/*.csv', True)],
 )
-def test_rides_that_are_not_there_yet_are_told(tmp_path, capfd, data, warns, crontab):
+def test_rides_that_are_not_there_yet_are_reported(tmp_path, capfd, data, warns, crontab):
   where = ['--crontab'] if crontab else ['--units', str(tmp_path / 'units')]
   done = _schedule(tmp_path, *where, '--data', f'{tmp_path}/{data}', '--output', str(tmp_path / 'out'))
   warning = f"No file matches '{tmp_path}/{re.sub('{.*?}', '*', data)}'; check the path"

@@ -35,7 +35,7 @@ SMALL = ('model.hidden=[4]', 'training.epochs=1', 'study.seeds=2', 'study.folds=
 CONFIG = loading.load('nyc', [*SMALL, 'study.blocks=[references]'])
 
 
-class _Told:
+class _Observer:
   """An observer that remembers."""
 
   def __init__(self):
@@ -60,9 +60,9 @@ def rides(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def first(rides, tmp_path_factory):
-  """Units of a first study, its results and what its observer was told."""
-  directory, told = tmp_path_factory.mktemp('units'), _Told()
-  return directory, engine.run(CONFIG, rides, directory, 'code', told), told
+  """Units of a first study, its results and what its observer saw."""
+  directory, observer = tmp_path_factory.mktemp('units'), _Observer()
+  return directory, engine.run(CONFIG, rides, directory, 'code', observer), observer
 
 
 def _fold(rides, number=0, seed=0, config=CONFIG):
@@ -71,9 +71,9 @@ def _fold(rides, number=0, seed=0, config=CONFIG):
 
 
 def test_every_ride_is_predicted_once_per_seed(rides, first):
-  _, results, told = first
-  assert told.plan == (told.measured, 0)
-  assert told.measured == 4 * len(results.blocks[StudyBlock.REFERENCES].variants)
+  _, results, observer = first
+  assert observer.plan == (observer.measured, 0)
+  assert observer.measured == 4 * len(results.blocks[StudyBlock.REFERENCES].variants)
   for measured in results.blocks[StudyBlock.REFERENCES].outcomes.values():
     for seed in (0, 1):
       tested = sum(fold.test.astype(int) for fold, _ in measured if fold.seed == seed)
@@ -89,20 +89,20 @@ def test_mean_fare_errs_by_the_spread_of_the_fares(rides, first):
 
 def test_a_second_study_measures_nothing_and_finds_the_same(rides, first):
   directory, results, _ = first
-  told = _Told()
-  again = engine.run(CONFIG, rides, directory, 'code', told)
-  assert (told.measured, told.kept) == (0, told.plan[0])
-  assert told.plan[1] == told.plan[0]
+  observer = _Observer()
+  again = engine.run(CONFIG, rides, directory, 'code', observer)
+  assert (observer.measured, observer.kept) == (0, observer.plan[0])
+  assert observer.plan[1] == observer.plan[0]
   assert again.rows() == results.rows()
 
 
 def test_more_seeds_take_what_is_there(rides, first):
   directory, _, before = first
-  told = _Told()
+  observer = _Observer()
   study = CONFIG.study.model_copy(update={'seeds': 3})
-  engine.run(CONFIG.model_copy(update={'study': study}), rides, directory, 'code', told)
-  assert told.kept == before.measured
-  assert told.measured == before.measured // 2
+  engine.run(CONFIG.model_copy(update={'study': study}), rides, directory, 'code', observer)
+  assert observer.kept == before.measured
+  assert observer.measured == before.measured // 2
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_variant_that_cannot_be_measured_does_not_cost_the_others(rides, tmp_p
     Task(StudyBlock.REFERENCES, 'fine', (StudyVariant('fine', 'fine'),), measure),
   ]
   monkeypatch.setitem(engine._BLOCKS, StudyBlock.REFERENCES, lambda config: iter(tasks))
-  results = engine.run(CONFIG, rides, tmp_path, 'code', _Told())
+  results = engine.run(CONFIG, rides, tmp_path, 'code', _Observer())
   assert [row['variant'] for row in results.rows()] == ['fine']
   [lost] = results.lost()
   assert lost.to_dict() == {'block': 'references', 'variant': 'lost', 'reason': 'this one can not be made.'}
@@ -198,7 +198,7 @@ def test_without_lightgbm_the_rest_goes_on_and_says_so(rides, tmp_path, monkeypa
   found = blocks.lightgbm_missing()
   monkeypatch.undo()
   assert re.match(sentence, found)
-  results = engine.run(CONFIG, rides, tmp_path, 'code', _Told())
+  results = engine.run(CONFIG, rides, tmp_path, 'code', _Observer())
   blocks.lightgbm_missing.cache_clear()
   assert [row['variant'] for row in results.rows()] == [
     'mean fare', 'linear, five raw columns', 'linear, engineered features', 'this model',
