@@ -256,7 +256,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     ),
   },
   'pipeline/cloud/kfp.py': {
-    'connect: part of a condition dropped: os.environ.get(TOKEN) or None -> os.environ.get(TOKEN)': (
+    '_connect: part of a condition dropped: os.environ.get(TOKEN) or None -> os.environ.get(TOKEN)': (
       'To the client of Kubeflow Pipelines an empty token is none.'
     ),
   },

@@ -13,7 +13,7 @@ from configs.records import Estimate
 from models.charts import Scale, Series, draw_curves, padded, round_step
 from pipeline.report.charts import Entry, Hour, dot_bar, draw_forest, draw_hours, draw_lanes, length_bar
 from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
-from pipeline.report.ride_map import draw_map, shade, shades_for
+from pipeline.report.ride_map import draw_map, shades_for
 from pipeline.report.tables import size
 from tests.pipeline.page_reader import Axes
 
@@ -401,7 +401,7 @@ def test_dots_of_a_map_count_their_rides_and_tell_their_mean():
   ]
   assert [dot[2] for dot in (first, second, third)] == pytest.approx([9.0, 6.0, 3.0], abs=0.05)
   # Colours are one wide here: 1 is one above, -3 three below, 5 as far above as there are colours.
-  assert [dot[3] for dot in (first, second, third)] == [shade(1), shade(-3), shade(3)]
+  assert [dot[3] for dot in (first, second, third)] == ['e4', 'e0', 'e6']
   # East is right and north is up; equal ways are equally long.
   assert second[0] - first[0] == pytest.approx(third[0] - second[0], abs=0.11)
   assert first[1] - second[1] == pytest.approx(second[1] - third[1], abs=0.11)
@@ -614,9 +614,9 @@ def test_half_an_interval_is_no_bar(estimate):
 def test_a_forest_has_room_for_its_longest_name_and_no_more_than_it_needs():
   """6.1 for a character and 10 beside; a figure far below does not widen the scale for the others."""
   entries = [
-    Entry('a', Estimate(0.99, 0.98, 1.0)),
-    Entry('b', Estimate(1.01, 1.0, 1.02)),
-    Entry('a name of 21 letters.', Estimate(0.5, 0.4, 0.6)),
+    Entry('a', Estimate(0.99, 0.98, 1.0), 0),
+    Entry('b', Estimate(1.01, 1.0, 1.02), 0),
+    Entry('a name of 21 letters.', Estimate(0.5, 0.4, 0.6), 0),
   ]
   drawn = draw_forest(entries, 1.0, 'ratio', 'told')
   [(left, right)] = re.findall(r'<path d="M([\d.]+) 65L([\d.]+) 65" class="axis"/>', drawn)
