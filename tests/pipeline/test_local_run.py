@@ -15,7 +15,7 @@ from configs import loading
 from models.served_versions import SAVED_MODEL
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
-from pipeline.local.runner import StepFailedError
+from pipeline.local.runner import ObservedLocalRunner, StepFailedError
 from pipeline.local.steps import Output, Step, StepState
 from pipeline.operations import registry, store
 from pipeline.retraining.triggers import Verdict
@@ -37,7 +37,7 @@ class Runs:
     self.ids: list[str] = []
     self.states: list[str] = []
 
-  def __call__(self, pipeline, connection, run_id, observer, steps) -> None:
+  def __call__(self, pipeline, run_id, steps) -> None:
     config = loading.load('nyc', ['name=shop'])
     [pusher] = [node for node in pipeline.components if node.id == 'Pusher']
     self.nonces.append(json.loads(pusher.exec_properties['custom_config'])['push_nonce'])
@@ -62,7 +62,7 @@ def output(tmp_path):
 def _run(output, monkeypatch, runs: Runs, **others):
   """The summary, as it was returned and as it is read, and the entry in the store."""
   config = loading.load('nyc', ['name=shop'])
-  monkeypatch.setattr(local_run, 'run_locally', runs)
+  monkeypatch.setattr(ObservedLocalRunner, 'run', lambda self, pipeline: runs(pipeline, self._run_id, self.steps))
   with local_output.locked(output):
     result = local_run.run(config, data_source('rides/*.csv'), output, None, **others)
   [entry] = registry.read_runs(store.open_store(config.metadata, output.metadata), config, output)
@@ -186,12 +186,3 @@ def test_what_serves_already_is_named_by_its_number_now(output, monkeypatch, tmp
   assert (result.pushed_path, result.pushed_version) == (str(output.serving / '8'), '8')
   assert entry.pushed_version == 8
   assert (output.serving / '8' / SAVED_MODEL).is_file()
-
-
-def test_a_run_that_ends_before_its_first_step(output):
-  config = loading.load('nyc', ['name=shop'])
-  local_run.fail(config, output, 'No file matches.')
-  told = json.loads(output.summary.read_text(encoding='utf-8'))
-  assert (told['status'], told['reason'], told['name'], told['steps'], told['timings']) == (
-    'failed', 'No file matches.', 'shop', [], {}
-  )  # fmt: skip
