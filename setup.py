@@ -95,7 +95,6 @@ EXTRAS_REQUIRE = {
 }
 
 
-
 class FreshBuild(build_py):
   """Builds into an empty folder, so that a module that has moved is not in the wheel under its old name, too."""
 
