@@ -2,7 +2,7 @@
 
 An interval over rides is a bootstrap of whole time stamps. It draws as often as the run's `evaluation.bootstrap` says,
 and by one rule: the draws depend on that number and on the time stamps alone. So the same rides have the same figures
-wherever they are shown, and models that are compared are drawn alike.
+wherever they are shown, and models that are compared are drawn alike. Of fewer than ten time stamps there is none.
 
 Fares, predictions and stamps, the time stamps of the rides, are arrays [rides] throughout, of at least one ride.
 
@@ -38,6 +38,9 @@ _POISSON = np.searchsorted(
 ).astype(np.float64)
 """Poisson(1) at equally likely points, mean 1 and variance 0.99997: a tenth of the time of `Generator.poisson`."""
 
+_FEWEST_CLUSTERS = 10
+"""Of fewer time stamps there is no interval: it would be of width zero, or as good as."""
+
 _Z = 1.96
 """Half the width of a 95 % interval in standard errors."""
 
@@ -71,6 +74,7 @@ class ResampledSums:
     cluster = _clusters(stamps)
     sums = np.stack([np.bincount(cluster, weights=column) for column in columns], axis=1)
     self._total = sums.sum(axis=0)
+    self._clusters = np.count_nonzero(sums, axis=0)
     self._drawn = _drawn(sums, resamples)
 
   def ratio(self, above: int, below: int) -> Estimate | None:
@@ -87,8 +91,8 @@ class ResampledSums:
     value = float(shape(self._total[above] / self._total[below]))
     # Of a small slice, or of few time stamps, a draw can hold nothing.
     held = self._drawn[:, below] > 0
-    if not held.any():
-      return Estimate(value, value, value)
+    if self._clusters[below] < _FEWEST_CLUSTERS or not held.any():
+      return Estimate(value)
     low, high = np.percentile(shape(self._drawn[held, above] / self._drawn[held, below]), [2.5, 97.5])
     return Estimate(value, float(low), float(high))
 
@@ -143,14 +147,14 @@ def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
   Args:
     errors: float64 [rides], at least one.
     stamps: the time stamp of each ride [rides]; rides that share one are not independent.
-  Returns: No interval where all rides share one time stamp.
+  Returns: No interval where the rides have fewer than ten time stamps.
   Source: the cluster-robust variance of a mean; Cameron and Miller, "A Practitioner's Guide to Cluster-Robust
     Inference", J. Human Resources 50(2), 2015.
   """
   mean = float(errors.mean())
   _, cluster = np.unique(stamps, return_inverse=True)
   sums = np.bincount(cluster, weights=errors - mean)
-  if len(sums) < 2:
+  if len(sums) < _FEWEST_CLUSTERS:
     return Estimate(mean)
   reach = _Z * float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1))) / len(errors)
   return Estimate(mean, mean - reach, mean + reach)

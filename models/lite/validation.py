@@ -26,8 +26,11 @@ _BATCHES = (1, 7)
 _SATURATED = 0.005
 """Largest share of examples whose prediction may stick to the largest that the file can give."""
 
+_LEAST_DEVIATION = 0.01
+"""Least standard deviation that a tolerance is a share of, as a share of the mean prediction."""
 
-class ValidationError(FailedError, ValueError):  # TFX's rewriter takes ValueError alone for a refusal.
+
+class ValidationError(FailedError, ValueError):  # What the rewriter takes for a refusal.
   """A file is not what it should be; the message names the layer."""
 
 
@@ -184,7 +187,8 @@ def _compare(found: np.ndarray, predictions: np.ndarray, scheme: Scheme, terms: 
       'gives more.'
     )
   difference = float(root_mean_square(found.astype(np.float64) - predictions))
-  difference /= max(float(np.std(predictions)), 1e-6)
+  # Predictions that hardly differ would make any difference too large.
+  difference /= max(float(np.std(predictions)), _LEAST_DEVIATION * float(np.mean(np.abs(predictions))), 1e-6)
   if difference > scheme.tolerance:
     raise ValidationError(
       f"Its {terms.predictions} differ from the float model's by {difference:.4f} of their standard deviation; "

@@ -67,13 +67,20 @@ def test_copies_of_a_ride_are_no_new_evidence():
   [
     pytest.param([10.0], [12.0], [0], 2.0, id='single_ride'),
     pytest.param([10.0, 20.0], [13.0, 23.0], [5, 5], 3.0, id='one_time_stamp'),
-    pytest.param([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0, 1, 2], 0.0, id='no_error'),
+    pytest.param([1.0] * 9, [1.0] * 9, range(9), 0.0, id='nine_time_stamps'),
+    pytest.param([1.0] * 12, [3.0] * 12, [*range(9), 8, 8, 8], 2.0, id='more_rides_than_time_stamps'),
   ],
 )
-def test_small_cases_have_no_width(fares, predictions, groups, expected):
+def test_of_few_time_stamps_there_is_no_interval(fares, predictions, groups, expected):
+  """It would be of width zero, and meet any budget."""
   found = error_intervals(np.array(fares), np.array(predictions), np.array(groups), resamples=100)
   for estimate in found.values():
-    assert _sides(estimate) == pytest.approx([expected] * 3)
+    assert _sides(estimate) == [pytest.approx(expected), None, None]
+
+
+def test_errors_that_are_alike_have_an_interval_without_width():
+  found = error_intervals(np.arange(10.0), np.arange(10.0) + 2, np.arange(10), resamples=100)
+  assert [_sides(estimate) for estimate in found.values()] == [pytest.approx([2.0] * 3)] * 2
 
 
 def test_the_draws_depend_on_the_time_stamps_and_their_number_alone():
@@ -146,16 +153,17 @@ def test_copies_of_a_ride_are_no_new_evidence_for_a_ratio():
 @pytest.mark.parametrize(
   ('predictions', 'stamps', 'expected'),
   [
-    pytest.param([12.0, 21.0], [0, 1], 1.0, id='the_base_itself'),
-    pytest.param([14.0, 22.0], [0, 1], 2.0, id='every_error_doubled'),
-    pytest.param([10.0, 20.0], [0, 1], 0.0, id='no_error'),
-    pytest.param([16.0, 23.0], [7, 7], 3.0, id='one_time_stamp'),
+    pytest.param([12.0, 21.0], range(10), [1.0] * 3, id='the_base_itself'),
+    pytest.param([14.0, 22.0], range(10), [2.0] * 3, id='every_error_doubled'),
+    pytest.param([10.0, 20.0], range(10), [0.0] * 3, id='no_error'),
+    pytest.param([16.0, 23.0], [7] * 10, [3.0, None, None], id='one_time_stamp'),
   ],
 )
 def test_ratios_without_doubt_have_no_width(predictions, stamps, expected):
-  fares, base = np.array([10.0, 20.0]), np.array([12.0, 21.0])
-  found = ratio_interval(fares, np.array(predictions), base, np.array(stamps), resamples=200)
-  assert _sides(found) == pytest.approx([expected] * 3)
+  """Five times the same two rides, each at a time of its own."""
+  fares, base = np.array([10.0, 20.0] * 5), np.array([12.0, 21.0] * 5)
+  found = ratio_interval(fares, np.array(predictions * 5), base, np.array(stamps), resamples=200)
+  assert _sides(found) == pytest.approx(expected)
 
 
 def test_a_base_without_error_has_no_ratio():
