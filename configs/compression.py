@@ -181,10 +181,14 @@ Schemes = Annotated[
 
 
 class JudgedOn(str, enum.Enum):
-  """What of an RMSE ratio is held against the budget."""
+  """What of an RMSE ratio is held against the budget: the ratio, or an end of its interval.
+
+  `upper_bound` proves that a file keeps it, `significant` refuses only what is proven to miss it.
+  """
 
   POINT = 'point'
   UPPER_BOUND = 'upper_bound'
+  SIGNIFICANT = 'significant'
 
 
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -198,7 +202,7 @@ class Budget(Config):
     rmse_ratio: largest ratio of the RMSE on the eval split to that of `dense.float32`; 1.01 allows 1 % more.
     worst_slice_ratio: the same for the worst slice, each slice's RMSE against the same slice's.
     min_slice_rides: slices of fewer rides are shown, not judged.
-    judged_on: the ratios themselves, or the upper bounds of their 95 % intervals.
+    judged_on: what is held against the limits: the ratios, or an end of their 95 % intervals.
     bytes: largest size of the file as it is, not gzipped.
     latency_us: largest median time for one ride, in microseconds.
   """

@@ -35,8 +35,11 @@ class Evaluation(Config):
   """What a candidate must reach before it is blessed.
 
   Attributes:
-    max_rmse: largest RMSE on the eval split, in the city's currency.
-    max_rmse_increase: largest relative increase of the RMSE over the model that serves now; 0.02 means 2 %.
+    max_rmse: largest RMSE of the file on the eval split, in the city's currency.
+    max_rmse_increase: largest relative increase of the RMSE over that of the file that serves now, on the same rides;
+      0.02 means 2 %.
+    min_rides: fewest rides of the eval split; nothing is pushed on fewer.
+    min_time_stamps: fewest time stamps of these: rides of one are not independent.
     bootstrap: number of draws behind each 95 % interval, in the gate, the report and the study alike; the training
       reports of recipes draw the default number, as another one must not train them again.
   """
@@ -44,4 +47,6 @@ class Evaluation(Config):
   slices: Slices = Slices()
   max_rmse: PositiveFloat = 10.0
   max_rmse_increase: Annotated[float, Field(ge=0)] = 0.02
+  min_rides: Annotated[int, Field(ge=1)] = 50
+  min_time_stamps: Annotated[int, Field(ge=1)] = 10
   bootstrap: Annotated[int, Field(ge=100, le=100_000)] = RESAMPLES

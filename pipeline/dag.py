@@ -1,8 +1,8 @@
 """The pipeline's DAG: one factory for all targets.
 
-A local run resolves by strategies of this project's own. Vertex compiles TFX's two strategies alone. Kubeflow Pipelines
-refuses Resolvers, and a step there can't look for the artifacts of other runs: what serves is read from the push
-destination, and there are no earlier statistics.
+A local run resolves by strategies of this project's own. In the cloud, what serves is read from the push destination.
+Vertex compiles TFX's own strategies alone; Kubeflow Pipelines refuses Resolvers, and a step there can't look for the
+artifacts of other runs, so there are no earlier statistics.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common import resolver
-from tfx.dsl.input_resolution.strategies import latest_artifact_strategy, latest_blessed_model_strategy
+from tfx.dsl.input_resolution.strategies import latest_artifact_strategy
 from tfx.orchestration import pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2
 from tfx.types import standard_artifacts
@@ -41,21 +41,15 @@ from pipeline.sources import DataSource
 
 
 def served_model(target: Target, push_destination: str, node_id: str, candidate: BaseChannel | None = None) -> BaseNode:
-  """The look-up of the model that serves now; its output is `model`.
+  """The look-up of what serves now: `model` is a Model, and locally `pushed_model` the push of it.
 
   Args:
     push_destination: URI of the folder of versions.
-    candidate: the Model that must not be found; cloud targets look before it is blessed and pushed.
+    candidate: the Model that must not be found, locally; in the cloud the folder is read ahead of the push.
   """
-  if not target.facts.resolves:
+  if target is not Target.LOCAL:
     return ServedModel(push_destination=push_destination, code_version=step_version(ServedModel)).with_id(node_id)
   model = Channel(type=standard_artifacts.Model)
-  if target is not Target.LOCAL:
-    return resolver.Resolver(
-      strategy_class=latest_blessed_model_strategy.LatestBlessedModelStrategy,
-      model=model,
-      model_blessing=Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id(node_id)
   return resolver.Resolver(
     strategy_class=ServedModelStrategy,
     model=model,
@@ -113,13 +107,14 @@ def build_nodes(
   features.add_upstream_node(anomaly_gate)
   graph, examples, reduction = _transformed(config, features)
   trainer, warm_start = _training(config, graph, examples, places, target)
-  served, evaluator, *base = _evaluation(config, ingest, trainer, places, target)
-  rewriter, gate, pusher = _release(config, ingest, graph, examples, trainer, evaluator, places, push_nonce)
+  evaluator, *base = _evaluation(config, ingest, trainer)
+  served = served_model(target, places.serving, 'ServedModel', candidate=trainer.outputs['model'])
+  rewriter, gate, pusher = _release(config, ingest, graph, examples, trainer, served, places, push_nonce, target)
   if target is Target.LOCAL:
     # One after another: the errors are known before the conversion, which may fail.
-    rewriter.add_upstream_node(served)
+    rewriter.add_upstream_node(evaluator)
   trained = [*reduction, *warm_start, trainer]
-  nodes = [ingest, *checks, features, *trained, served, evaluator, *base, rewriter, gate, pusher]
+  nodes = [ingest, *checks, features, *trained, evaluator, *base, served, rewriter, gate, pusher]
   context = context or BeamContext(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, context, bigquery=source.bigquery is not None)
   return nodes
@@ -219,22 +214,17 @@ def _training(
   return trainer, warm_start
 
 
-def _evaluation(
-  config: RunConfig, ingest: BaseNode, trainer: PruningTrainer, places: Places, target: Target
-) -> list[BaseNode]:
-  """The served model, the comparison with it, and the base beside it where another recipe is served."""
-  served = served_model(target, places.serving, 'ServedModel', candidate=trainer.outputs['model'])
+def _evaluation(config: RunConfig, ingest: BaseNode, trainer: PruningTrainer) -> list[BaseNode]:
+  """The model of the recipe to serve, by slice, and the base beside it where that is another one."""
   common = {
     'examples': ingest.outputs['examples'],
     'evaluation': config.evaluation,
-    'currency': config.dataset.currency,
     'code_version': step_version(FareEvaluator),
   }
-  evaluator = FareEvaluator(model=trainer.outputs['model'], baseline_model=served.outputs['model'], **common)
-  nodes: list[BaseNode] = [served, evaluator]
+  nodes: list[BaseNode] = [FareEvaluator(model=trainer.outputs['model'], **common)]
   if config.training.served_recipe.name != DENSE:
     nodes.append(
-      FareEvaluator(model=trainer.outputs[recipe_key(DENSE)], judges=False, **common).with_id('BaseEvaluator')
+      FareEvaluator(model=trainer.outputs[recipe_key(DENSE)], validates=False, **common).with_id('BaseEvaluator')
     )
   return nodes
 
@@ -245,9 +235,10 @@ def _release(
   graph: BaseChannel,
   transformed: BaseChannel,
   trainer: PruningTrainer,
-  evaluator: BaseNode,
+  served: BaseNode,
   places: Places,
   push_nonce: str,
+  target: Target,
 ) -> list[BaseNode]:
   """Every recipe as lite files, the choice among them, and the push."""
   models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
@@ -268,6 +259,9 @@ def _release(
     variants=rewriter.outputs['variants'],
     examples=ingest.outputs['examples'],
     models=models,
+    trained=trainer.outputs['model'],
+    served_push=served.outputs['pushed_model'] if target is Target.LOCAL else None,
+    served_model=None if target is Target.LOCAL else served.outputs['model'],
     compression=config.compression,
     evaluation=config.evaluation,
     dataset=config.dataset,
@@ -275,8 +269,7 @@ def _release(
   )
   pusher = AtomicPusher(
     model=gate.outputs['model'],
-    model_blessing=evaluator.outputs['blessing'],
-    infra_blessing=gate.outputs['blessing'],
+    model_blessing=gate.outputs['blessing'],
     push_destination=pusher_pb2.PushDestination(
       filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=places.serving)
     ),

@@ -316,7 +316,7 @@ ALLOWED = {
     "'calibration_rides'",
   ),
   # Keys of files and of configs, which users have.
-  'components/compression_gate/choice.py': ('min_slice_rides',),
+  'components/compression_gate/choice.py': ('min_slice_rides', 'evaluation.min_rides is'),
   'components/compression_gate/report.py': ('rides=len(', "'rides': "),
   'components/compression_gate/pushed_version.py': ("'rides': ",),
   'models/lite/conversion.py': ('calibration.rides',),

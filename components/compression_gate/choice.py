@@ -1,15 +1,17 @@
-"""The budget: which limits a candidate misses, the smallest that keeps all, and why each other one lost."""
+"""Which limits a candidate misses, the smallest that keeps all, and why each other one lost."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
 import hashlib
+import math
 import os
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from tfx.dsl.io import fileio
 
 from components.compression_gate.measuring import Measured
@@ -114,12 +116,52 @@ class Candidate:
 
 def judged_ratio(ratio: Estimate, budget: Budget) -> float:
   """What of a ratio the budget looks at."""
-  return ratio.top if budget.judged_on is JudgedOn.UPPER_BOUND else ratio.value
+  ends = {JudgedOn.UPPER_BOUND: ratio.top, JudgedOn.SIGNIFICANT: ratio.bottom}
+  return ends.get(budget.judged_on, ratio.value)
+
+
+class Thresholds(NamedTuple):
+  """What a file must reach, whatever its cost; see `configs.evaluation.Evaluation`.
+
+  Attributes:
+    error: the largest.
+    increase: the largest relative increase over the file that serves; 0.02 means 2 %.
+    examples, groups: how many there must be at least to judge by.
+    unit: of the labels, for sentences.
+  """
+
+  error: float = math.inf
+  increase: float = math.inf
+  examples: int = 1
+  groups: int = 1
+  unit: str = ''
+
+  def amount(self, error: float, decimals: int = 3) -> str:
+    """An error with its unit."""
+    return f'{error:.{decimals}f} {self.unit}'.rstrip()
+
+
+NO_THRESHOLDS = Thresholds()
+"""Holds nothing against a file."""
+
+
+class Served(NamedTuple):
+  """The file that serves now, on the same examples.
+
+  Attributes:
+    version: its name.
+    error: of the file itself.
+  """
+
+  version: str
+  error: Estimate
 
 
 class Limit(str, enum.Enum):
-  """A limit of `configs.compression.Budget`."""
+  """A limit of `configs.evaluation.Evaluation` or of `configs.compression.Budget`."""
 
+  MAX_RMSE = 'max_rmse'
+  MAX_RMSE_INCREASE = 'max_rmse_increase'
   RMSE_RATIO = 'rmse_ratio'
   WORST_SLICE_RATIO = 'worst_slice_ratio'
   BYTES = 'bytes'
@@ -139,9 +181,15 @@ class Miss(NamedTuple):
   excess: float
 
 
-def misses(candidate: Candidate, budget: Budget) -> list[Miss]:
-  """Every limit that a candidate misses, accuracy first; empty where it keeps the budget."""
-  found = [_ratio(Limit.RMSE_RATIO, candidate, candidate.errors.ratio, budget.rmse_ratio, budget)]
+def misses(
+  candidate: Candidate, budget: Budget, thresholds: Thresholds = NO_THRESHOLDS, served: Served | None = None
+) -> list[Miss]:
+  """Every limit that a candidate misses, accuracy first; empty where it keeps all.
+
+  Args: served: what an increase is held against; without it nothing is.
+  """
+  found: list[Miss | None] = [*_thresholds(candidate, thresholds, served)]
+  found.append(_ratio(Limit.RMSE_RATIO, candidate, candidate.errors.ratio, budget.rmse_ratio, budget))
   worst = candidate.worst_slice(budget)
   if worst is not None:
     name, errors = worst
@@ -158,6 +206,43 @@ def misses(candidate: Candidate, budget: Budget) -> list[Miss]:
   return [miss for miss in found if miss is not None]
 
 
+_AS_GOOD = 1e-9
+"""A file as good as the one that serves may pass where no increase is allowed."""
+
+
+def _thresholds(candidate: Candidate, thresholds: Thresholds, served: Served | None) -> Iterator[Miss]:
+  error, limit = candidate.errors.error.value, thresholds.error
+  what = f'{candidate.metric} is {thresholds.amount(error)}'
+  if not error <= limit:
+    sentence = f'{what}, above the limit of {thresholds.amount(limit)} (evaluation.max_rmse)'
+    yield Miss(Limit.MAX_RMSE, sentence, error / limit)
+  if served is None:
+    return
+  highest = served.error.value * (1 + thresholds.increase)
+  if not error <= highest * (1 + _AS_GOOD):
+    serves = f'version {served.version}, which serves, has {thresholds.amount(served.error.value)} on the same'
+    rise = f'may rise by {thresholds.increase:.1%} at most (evaluation.max_rmse_increase)'
+    sentence = f'{what}, where {serves} {candidate.terms.examples}; it {rise}'
+    yield Miss(Limit.MAX_RMSE_INCREASE, sentence, error / highest if highest else math.inf)
+
+
+def too_little(labels: np.ndarray, groups: np.ndarray, thresholds: Thresholds, terms: Terms) -> str | None:
+  """Why nothing can be judged by these examples, one sentence; `None` where it can.
+
+  Args: labels, groups: of the eval split, [examples].
+  """
+  count, stamps = len(labels), len(np.unique(groups))
+  if count < thresholds.examples:
+    return f'{count:,} {terms.examples} to judge by are too few: evaluation.min_rides is {thresholds.examples:,}.'
+  if stamps < thresholds.groups:
+    what = f'The {count:,} {terms.examples} to judge by have {stamps:,} {terms.groups}'
+    return f'{what}, which is too few: evaluation.min_time_stamps is {thresholds.groups:,}.'
+  if labels.min() == labels.max():
+    what = f'All {count:,} {terms.predictions} to judge by are equal ({thresholds.amount(float(labels[0]), 2)})'
+    return f'{what}, so an error of them says nothing.'
+  return None
+
+
 def _ratio(
   kind: Limit, candidate: Candidate, ratio: Estimate, limit: float | None, budget: Budget, place: str = ''
 ) -> Miss | None:
@@ -169,6 +254,9 @@ def _ratio(
   if budget.judged_on is JudgedOn.UPPER_BOUND:
     bound = f'{shown} (upper bound of the 95 % interval)'
     what = f'{candidate.metric} ratio {ratio.value:.3f}{place} may be as high as {bound},'
+  if budget.judged_on is JudgedOn.SIGNIFICANT:
+    bound = f'{shown} (lower bound of the 95 % interval)'
+    what = f'{candidate.metric} ratio {ratio.value:.3f}{place} is at least {bound},'
   return Miss(kind, f'{what} above the budget of {shown_limit}', value / limit)
 
 
@@ -195,24 +283,36 @@ class Choice:
   reasons: dict[str, str]
 
 
-def choose(candidates: Mapping[str, Candidate], missed: Mapping[str, Sequence[Miss]]) -> Choice:
+def choose(
+  candidates: Mapping[str, Candidate],
+  missed: Mapping[str, Sequence[Miss]],
+  thresholds: Thresholds = NO_THRESHOLDS,
+  too_little: str | None = None,
+) -> Choice:
   """Picks the smallest file; of equal ones the smaller download, then the faster, then the first.
 
   Args:
     candidates: those that ran, by name; at least one.
     missed: the limits that each of them misses.
+    too_little: why nothing can be judged; then nothing is chosen.
   """
   reasons = {name: f'{"; ".join(miss.sentence for miss in found)}.' for name, found in missed.items() if found}
+  if too_little is not None:
+    reason = f'{too_little} Nothing is pushed and the served model stays.'
+    return Choice(None, reason, dict.fromkeys(candidates, too_little) | reasons)
   keep = [name for name in candidates if not missed[name]]
   if not keep:
     nearest = min(missed, key=lambda name: max(miss.excess for miss in missed[name]))
-    what = 'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is'
+    what = 'No variant keeps every limit, so nothing is pushed and the served model stays; nearest is'
     return Choice(None, f'{what} {nearest}: {reasons[nearest]}', reasons)
   costs = {name: (candidates[name].bytes, candidates[name].gzip_bytes, candidates[name].microseconds) for name in keep}
   chosen = min(keep, key=lambda name: costs[name])
   best = candidates[chosen]
   reasons |= {name: f'Keeps the budget, but {_beaten(candidates[name], best)}.' for name in keep}
   facts = f'{best.bytes:,} bytes, {best.metric} ratio {best.errors.ratio.value:.3f}'
+  if math.isfinite(thresholds.error):
+    error = f'{best.metric} {thresholds.amount(best.errors.error.value)} of at most {thresholds.error:g}'
+    facts = f'{facts}, {error}'
   how = f'the smallest of {len(keep)} variants that keep' if len(keep) > 1 else 'the only variant that keeps'
   reasons[chosen] = f'Chosen: {how} the budget ({facts}).'
   return Choice(chosen, f'{chosen} is {how} the budget ({facts}).', reasons)

@@ -8,19 +8,21 @@ import tempfile
 from collections.abc import Mapping
 
 from tfx import types
+from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.compression_gate.choice import Variant, fetch_variants
+from components.compression_gate.choice import Choice, Variant, fetch_variants
 from components.compression_gate.gate import Judgement, judge
-from components.compression_gate.pushed_version import write_version
+from components.compression_gate.pushed_version import ServedVersion, fetch_served, write_version
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
-from components.compression_gate.rides import RideVersion, read_eval_rides
+from components.compression_gate.rides import RideVersion, read_eval_rides, thresholds
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
+from components.resolvers.served_model import VERSION_PROPERTY, without_absent
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
 from configs.compression import Budget, Compression
 from configs.dataset import Dataset
@@ -34,9 +36,13 @@ class CompressionGateSpec(component_spec.ComponentSpec):
   """Variants and examples to a verdict; there is one more input per recipe."""
 
   PARAMETERS = parameters('compression', 'evaluation', 'dataset', 'code_version')
-  INPUTS = channels(variants=LiteVariants, examples=standard_artifacts.Examples)
+  INPUTS = {
+    **channels(variants=LiteVariants, examples=standard_artifacts.Examples, trained=standard_artifacts.Model),
+    'served_model': component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+    'served_push': component_spec.ChannelParameter(type=standard_artifacts.PushedModel, optional=True),
+  }
   OUTPUTS = channels(
-    blessing=standard_artifacts.InfraBlessing, model=standard_artifacts.Model, report=CompressionReport
+    blessing=standard_artifacts.ModelBlessing, model=standard_artifacts.Model, report=CompressionReport
   )
 
 
@@ -48,13 +54,15 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     compression = Compression.model_validate_json(exec_properties['compression'])
     evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
     dataset = load_part(Dataset, exec_properties['dataset'])
-    saved_models = _saved_models(input_dict)
+    saved_models, served = _saved_models(input_dict), _served(input_dict)
     examples = read_eval_rides(split_files(input_dict['examples'], 'eval'), dataset, evaluation.slices)
     with tempfile.TemporaryDirectory() as folder:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
       aware = [name for name, path in saved_models.items() if fake_quantized(path)]
-      judgement = judge(variants, examples, compression, evaluation.bootstrap, aware)
+      limits = thresholds(evaluation, dataset)
+      serving = None if served is None else _fetched(served, pathlib.Path(folder))
+      judgement = judge(variants, examples, compression, evaluation.bootstrap, aware, limits, serving)
       _write_report(output_dict['report'], judgement, variants, examples, compression.budget)
       chosen = judgement.chosen
       if chosen is not None:
@@ -69,11 +77,35 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           RideVersion(dataset, examples),
           exec_properties['code_version'],
         )
-    # By a custom property and an empty file, as TFX's InfraValidator.
-    blessing = artifact_utils.get_single_instance(output_dict['blessing'])
-    blessing.set_int_custom_property('blessed', int(chosen is not None))
-    file = 'INFRA_NOT_BLESSED' if chosen is None else 'INFRA_BLESSED'
-    io_utils.write_string_file(os.path.join(blessing.uri, file), '')
+    trained = artifact_utils.get_single_instance(input_dict['trained'])
+    _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
+
+
+def _served(input_dict: Artifacts) -> types.Artifact | None:
+  """The push that is noted, or the copy that the look-up made; `None` where nothing serves."""
+  found = [*input_dict.get('served_push', ()), *without_absent(input_dict, 'served_model').get('served_model', ())]
+  return found[0] if found else None
+
+
+def _fetched(served: types.Artifact, folder: pathlib.Path) -> ServedVersion:
+  if served.type is standard_artifacts.PushedModel:
+    directory = served.get_string_custom_property('pushed_destination')
+    return fetch_served(directory, directory.rstrip('/').rpartition('/')[2], folder)
+  version = served.get_string_custom_property(VERSION_PROPERTY)
+  return fetch_served(path_utils.serving_model_path(served.uri), version, folder)
+
+
+def _bless(blessing: types.Artifact, choice: Choice, trained: types.Artifact, served: types.Artifact | None) -> None:
+  """By properties and an empty file, as TFX's Evaluator does it: its Pusher and Resolvers read them."""
+  blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(choice.chosen is not None))
+  blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BLESSING_MESSAGE_KEY, choice.reason)
+  blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, trained.uri)
+  blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, trained.id)
+  if served is not None:
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, served.uri)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, served.id)
+  file = constants.NOT_BLESSED_FILE_NAME if choice.chosen is None else constants.BLESSED_FILE_NAME
+  io_utils.write_string_file(os.path.join(blessing.uri, file), '')
 
 
 def _saved_models(input_dict: Artifacts) -> dict[str, str]:
@@ -96,18 +128,19 @@ def _write_report(
 
 
 class CompressionGate(base_component.BaseComponent):
-  """Runs every variant's file and blesses the smallest one that keeps the budget.
+  """Runs every variant's file, and that of the version that serves, and blesses the smallest that keeps every limit.
 
-  Outputs: `blessing`, as TFX's InfraValidator writes it; `model`, the version to push, with the chosen file, its
-  manifest and golden examples under `assets.extra` (empty where none was chosen); `report`, see
-  `components.compression_gate.report`. A variant that crashes is lost with a reason; a budget that none keeps is a
-  result and no failure. `judge` takes any `models.protocols.EvalExamples`, and `write_version` any `Version`.
+  Outputs: `blessing`, as TFX's Evaluator writes it, and the only one that a push hangs on; `model`, the version to
+  push, with the chosen file, its manifest and golden examples under `assets.extra` (empty where none was chosen);
+  `report`, see `components.compression_gate.report`. A variant that crashes is lost with a reason; limits that none
+  keeps are a result and no failure. `judge` takes any `models.protocols.EvalExamples`, and `write_version` any
+  `Version`.
 
   ```
   gate = CompressionGate(
       variants=rewriter.outputs['variants'],
       examples=ingest.outputs['examples'],
-      models=models,
+      models=models, trained=trainer.outputs['model'],
       compression=config.compression, evaluation=config.evaluation, dataset=config.dataset,
       code_version=step_version(CompressionGate))
   ```
@@ -116,10 +149,14 @@ class CompressionGate(base_component.BaseComponent):
     variants: of a `QuantizationRewriter`.
     examples: raw ones; the eval split is used.
     models: the SavedModels that the variants were converted from, by recipe name.
+    trained: the Trainer's model; a blessing is of it, whichever of its files is chosen.
     compression: schemes, budget, measurement.
-    evaluation: slices, resamples.
+    evaluation: thresholds, slices, resamples.
     dataset: of the examples.
     code_version: part of the cache key, and of the manifest.
+    served_push: what serves as a PushedModel, from a Resolver.
+    served_model: the same as a Model, from `components.resolvers.served_model.ServedModel`. Without either, and where
+      it is empty, an increase is held against nothing.
   """
 
   SPEC_CLASS = CompressionGateSpec
@@ -138,14 +175,20 @@ class CompressionGate(base_component.BaseComponent):
     variants: channel.BaseChannel,
     examples: channel.BaseChannel,
     models: Mapping[str, channel.BaseChannel],
+    trained: channel.BaseChannel,
     compression: Compression,
     evaluation: Evaluation,
     dataset: Dataset,
     code_version: str,
+    served_push: channel.BaseChannel | None = None,
+    served_model: channel.BaseChannel | None = None,
   ) -> None:
     spec = with_models(CompressionGateSpec, 'INPUTS', map(recipe_key, models))(
       variants=variants,
       examples=examples,
+      trained=trained,
+      served_push=served_push,
+      served_model=served_model,
       **{recipe_key(name): model for name, model in models.items()},
       **new_outputs(CompressionGateSpec),
       compression=compression.model_dump_json(),

@@ -5,8 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from components.compression_gate.choice import BASELINE, Candidate, Choice, Miss, Variant, choose, misses, notes
-from components.compression_gate.measuring import measure
+import numpy as np
+
+from components.compression_gate.choice import (
+  BASELINE,
+  NO_THRESHOLDS,
+  Candidate,
+  Choice,
+  Miss,
+  Served,
+  Thresholds,
+  Variant,
+  choose,
+  misses,
+  notes,
+  too_little,
+)
+from components.compression_gate.measuring import Bench, measure
+from components.compression_gate.pushed_version import ServedVersion
 from configs.compression import Compression, Precision
 from configs.errors import FailedError
 from models.protocols import EvalExamples
@@ -23,6 +39,7 @@ class Judgement:
     missed: the limits that each of them misses, by name.
     lost: one sentence by the name of each variant that did not run.
     notes: sentences for the reader.
+    served: what serves now, on the same examples; `None` where nothing does, or it can't be run on these.
   """
 
   choice: Choice
@@ -31,6 +48,7 @@ class Judgement:
   missed: dict[str, list[Miss]]
   lost: dict[str, str]
   notes: list[str]
+  served: Served | None = None
 
   @property
   def chosen(self) -> Candidate | None:
@@ -44,6 +62,8 @@ def judge(
   compression: Compression,
   resamples: int,
   quantization_aware: Collection[str] = (),
+  thresholds: Thresholds = NO_THRESHOLDS,
+  serving: ServedVersion | None = None,
 ) -> Judgement:
   """Judges variants by what their files do.
 
@@ -52,6 +72,8 @@ def judge(
     examples: the eval split.
     compression: schemes, budget, measurement.
     quantization_aware: names of the recipes that were trained for integers.
+    thresholds: held against each file itself.
+    serving: the version that serves, whose file is run beside them.
   Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
@@ -66,15 +88,46 @@ def judge(
       ran = measured[variant.name]
       errors = metric.compare(examples.labels, ran.predictions, base, examples.groups, examples.slices, resamples)
       candidates[variant.name] = Candidate(variant, ran, errors, metric.name, examples.contract.terms)
-  missed = {name: misses(candidate, compression.budget) for name, candidate in candidates.items()}
+  served, remarks = _served(serving, examples, base, compression, resamples)
+  missed = {name: misses(found, compression.budget, thresholds, served) for name, found in candidates.items()}
+  evidence = too_little(examples.labels, examples.groups, thresholds, examples.contract.terms)
   return Judgement(
-    choose(candidates, missed),
+    choose(candidates, missed, thresholds, evidence),
     baseline,
     candidates,
     missed,
     lost,
-    notes(candidates, missed, lost, baseline, compression, quantization_aware),
+    [*remarks, *notes(candidates, missed, lost, baseline, compression, quantization_aware)],
+    served,
   )
+
+
+def _served(
+  serving: ServedVersion | None, examples: EvalExamples, base: np.ndarray, compression: Compression, resamples: int
+) -> tuple[Served | None, list[str]]:
+  """The error of the file that serves, and what the reader should know of it."""
+  if serving is None:
+    return None, []
+  if serving.file is None:
+    return None, [f'{serving.reason} It is no baseline: evaluation.max_rmse_increase is not held against anything.']
+  columns, absent = dict(examples.columns), [name for name in serving.inputs if name not in examples.columns]
+  # A missing value is NaN, in whatever a file takes.
+  columns |= {name: np.full(len(examples), np.nan, np.float32) for name in absent}
+  with Bench({serving.version: serving.file}, compression.measurement.threads, examples.contract) as bench:
+    predictions = bench.ask_all(lambda process: process.predict(columns)).get(serving.version)
+  if predictions is None or not np.isfinite(predictions).all():
+    reason = bench.lost.get(serving.version, 'it gives no number for some of them.')
+    what = (
+      f'Version {serving.version}, which serves, does not run on these {examples.contract.terms.examples}: {reason}'
+    )
+    return None, [f'{what} It is no baseline: evaluation.max_rmse_increase is not held against anything.']
+  found = examples.metric.compare(examples.labels, predictions, base, examples.groups, {}, resamples)
+  remarks = []
+  if absent:
+    names = ', '.join(f"'{name}'" for name in absent)
+    what = f'Version {serving.version}, which serves, takes {names}'
+    remarks = [f'{what}, which the {examples.contract.terms.examples} have no more; it ran with that missing.']
+  return Served(serving.version, found.error), remarks
 
 
 def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mapping[str, str]) -> str:

@@ -1,9 +1,10 @@
-"""The version to push: the chosen recipe's SavedModel with the chosen lite file and golden examples beside it."""
+"""Versions of a model: the one to push, with the chosen file and golden examples in it, and the one that serves now."""
 
 from __future__ import annotations
 
 import pathlib
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
 from tfx.utils import io_utils
@@ -12,7 +13,43 @@ from components.compression_gate.choice import Candidate
 from models.lite.interpreter import LiteFileError
 from models.lite.process import LiteCrashError, LiteProcess
 from models.protocols import EvalExamples, Version
-from models.release import LITE_FILE, Manifest, VersionMetrics, write_manifest
+from models.release import LITE_FILE, Manifest, ManifestError, VersionMetrics, verify, write_manifest
+
+
+class ServedVersion(NamedTuple):
+  """The version that serves.
+
+  Attributes:
+    version: its name.
+    file: the lite file on this machine, as it was pushed; `None` where there is no sound one.
+    inputs: names of what the file takes.
+    reason: one sentence on why there is none.
+  """
+
+  version: str
+  file: pathlib.Path | None
+  inputs: tuple[str, ...] = ()
+  reason: str = ''
+
+
+def fetch_served(directory: str, version: str, folder: pathlib.Path) -> ServedVersion:
+  """Copies the version that serves and checks every byte of the copy.
+
+  Args:
+    directory: of the version; a bucket is fine.
+    version: its name.
+    folder: on this machine, for the copy.
+  """
+  copy = folder / 'served'
+  io_utils.copy_dir(directory, str(copy))
+  try:
+    manifest = verify(copy)
+    if LITE_FILE not in manifest.files:
+      raise ManifestError(f'it was pushed without {LITE_FILE}.')
+  except ManifestError as error:
+    reason = str(error).replace(str(copy), directory)
+    return ServedVersion(version, None, reason=f'Version {version}, which serves, is not what was pushed: {reason}')
+  return ServedVersion(version, copy / LITE_FILE, tuple(column.name for column in manifest.inputs))
 
 
 def write_version(

@@ -62,6 +62,8 @@ class CompressionRecord(Record):
     chosen: name of the variant to push; `None` where none keeps the budget.
     reason: one sentence on the whole.
     baseline: name of the variant that ratios refer to.
+    served_version: the version that serves; `None` where none does, or its file can't be run on these rides.
+    served_rmse: of its own file on the same rides, in the city's currency.
     budget: what a variant had to keep.
     notes: sentences for the reader.
     variants: in the order of the config.
@@ -70,6 +72,8 @@ class CompressionRecord(Record):
   chosen: str | None = None
   reason: str = ''
   baseline: str | None = None
+  served_version: str | None = None
+  served_rmse: Figure | None = None
   rides: int | None = None
   budget: Annotated[Budget, known_keys(Budget), WHOLE] | None = None
   notes: tuple[str, ...] = ()

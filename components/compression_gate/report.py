@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from components.compression_gate.choice import Candidate, Variant, frontier
+from components.compression_gate.choice import NO_THRESHOLDS, Candidate, Thresholds, Variant, frontier
 from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
@@ -25,7 +25,11 @@ PREDICTIONS_FILE = 'predictions.parquet'
 
 
 def judge_files(
-  files: Iterable[str | os.PathLike[str]], examples: EvalExamples, compression: Compression, resamples: int = RESAMPLES
+  files: Iterable[str | os.PathLike[str]],
+  examples: EvalExamples,
+  compression: Compression,
+  resamples: int = RESAMPLES,
+  thresholds: Thresholds = NO_THRESHOLDS,
 ) -> CompressionRecord:
   """The gate's verdict on lite files, wherever they come from.
 
@@ -35,6 +39,7 @@ def judge_files(
     examples: the eval split.
     compression: schemes, budget, measurement.
     resamples: number of draws of an interval.
+    thresholds: held against each file; by default none is.
   Returns: What `compression.json` holds: the chosen variant, and each one's figures and why it was chosen or not.
   Raises:
     FailedError: there is no float32 variant to compare with.
@@ -45,7 +50,9 @@ def judge_files(
   for name, count in collections.Counter(variant.name for variant in variants).items():
     if count > 1:
       raise UserError(f"{count} of the files are called '{name}.tflite'; each needs a name of its own.")
-  return report(judge(variants, examples, compression, resamples), variants, examples, compression.budget)
+  return report(
+    judge(variants, examples, compression, resamples, thresholds=thresholds), variants, examples, compression.budget
+  )
 
 
 def report(
@@ -63,6 +70,8 @@ def report(
     chosen=judgement.choice.chosen,
     reason=judgement.choice.reason,
     baseline=judgement.baseline,
+    served_version=judgement.served.version if judgement.served else None,
+    served_rmse=judgement.served.error if judgement.served else None,
     rides=len(examples),
     budget=budget,
     notes=tuple(judgement.notes),

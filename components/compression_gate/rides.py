@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from components.compression_gate.choice import Thresholds
 from components.fare_evaluator.slices import slice_name
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.errors import FailedError
-from configs.evaluation import Slices
+from configs.evaluation import Evaluation, Slices
 from configs.features import Features
 from models.error_intervals import RootMeanSquareError
 from models.lite.client import RideFile
@@ -86,6 +87,17 @@ def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
     for value in np.unique(found)
   }
   return EvalRides(raw.columns, raw.fares, codes, masks)
+
+
+def thresholds(evaluation: Evaluation, dataset: Dataset) -> Thresholds:
+  """What a fare model must reach."""
+  return Thresholds(
+    evaluation.max_rmse,
+    evaluation.max_rmse_increase,
+    evaluation.min_rides,
+    evaluation.min_time_stamps,
+    dataset.currency,
+  )
 
 
 class RideVersion:

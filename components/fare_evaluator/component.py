@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 
-from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.evaluator import component as evaluator
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import artifact_utils, channel, standard_component_specs
 from tfx.types import standard_component_specs as keys
-from tfx.utils import io_utils, json_utils, path_utils, proto_utils
+from tfx.utils import io_utils, json_utils, path_utils
 
-from components.fare_evaluator.records import INTERVALS_FILE, REFUSALS_FILE, SLICES_FILE
-from components.fare_evaluator.slices import SLICE_KEYS, eval_config, intervals_of_split, read_slices, refusals
-from components.resolvers.served_model import without_absent
+from components.fare_evaluator.records import INTERVALS_FILE, SLICES_FILE
+from components.fare_evaluator.slices import SLICE_KEYS, eval_config, intervals_of_split, read_slices
 from components.specs import Artifacts, Properties, new_outputs, parameters, split_files
 from configs.evaluation import Evaluation, Slices
 from configs.records import list_to_json
@@ -26,33 +23,23 @@ class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
   PARAMETERS = {
     **standard_component_specs.EvaluatorSpec.PARAMETERS,
-    **parameters('currency', 'slices', 'code_version', bootstrap=int),
+    **parameters('slices', 'code_version', bootstrap=int),
   }
 
 
 class FareEvaluatorExecutor(evaluator_executor.Executor):
-  """TFX's Evaluator executor; also writes `slices.json`, `refusals.json` and `intervals.json`."""
+  """TFX's Evaluator executor; also writes `slices.json` and `intervals.json`."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Evaluates; raises `FailedError` where TFMA did not slice."""
-    input_dict = without_absent(input_dict, keys.BASELINE_MODEL_KEY)
     super().Do(input_dict, output_dict, exec_properties)
     uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])
     slices = read_slices(uri, SLICE_KEYS, Slices.model_validate_json(exec_properties['slices']))
     _write(uri, SLICES_FILE, list_to_json(slices))
-    refused = refusals(uri, exec_properties['currency']) if _judges(exec_properties) else []
-    _write(uri, REFUSALS_FILE, json.dumps(refused, indent=2))
     model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
     model_path = path_utils.serving_model_path(model.uri)
     files = split_files(input_dict[keys.EXAMPLES_KEY], 'eval')
     _write(uri, INTERVALS_FILE, intervals_of_split(model_path, files, exec_properties['bootstrap']).to_json())
-
-
-def _judges(exec_properties: Properties) -> bool:
-  """Whether the evaluation has a threshold; TFMA writes no verdict without."""
-  config = config_pb2.EvalConfig()
-  proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
-  return any(metric.per_slice_thresholds for spec in config.metrics_specs for metric in spec.metrics)
 
 
 def _write(uri: str, name: str, text: str) -> None:
@@ -60,28 +47,26 @@ def _write(uri: str, name: str, text: str) -> None:
 
 
 class FareEvaluator(evaluator.Evaluator):
-  """Evaluates a fare model by TFMA, by slice, against the model that serves now.
+  """Evaluates a fare model by TFMA, by slice.
 
-  Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json`, `slices.json` and `refusals.json` beside the
-  files of TFMA, and `blessing`.
+  Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json` and `slices.json` beside the files of TFMA, and
+  `blessing`: TFMA's validation of this SavedModel by `evaluation.max_rmse`. No push hangs on it, as what is pushed is
+  a file made of some recipe's model: `CompressionGate` judges that.
 
   ```
   evaluator = FareEvaluator(
       examples=ingest.outputs['examples'],
       model=trainer.outputs['model'],
       evaluation=config.evaluation,
-      currency=config.dataset.currency,
       code_version=step_version(FareEvaluator))
   ```
 
   Args:
     examples: raw rides; the eval split is used.
     model: the candidate.
-    evaluation: slices, thresholds, resamples.
-    currency: of the fares, for sentences.
+    evaluation: slices, threshold, resamples.
     code_version: part of the cache key.
-    baseline_model: the served model, if any; change thresholds need it.
-    judges: whether the thresholds hold; without them the blessing stays empty and the same slices are only measured.
+    validates: whether there is a threshold; without one the blessing stays empty, and the slices are only measured.
   """
 
   SPEC_CLASS = FareEvaluatorSpec
@@ -93,21 +78,17 @@ class FareEvaluator(evaluator.Evaluator):
     examples: channel.BaseChannel,
     model: channel.BaseChannel,
     evaluation: Evaluation,
-    currency: str,
     code_version: str,
-    baseline_model: channel.BaseChannel | None = None,
-    judges: bool = True,
+    validates: bool = True,
   ) -> None:
     spec = FareEvaluatorSpec(
       examples=examples,
       model=model,
-      baseline_model=baseline_model,
       **new_outputs(FareEvaluatorSpec),
-      eval_config=eval_config(evaluation, judges),
+      eval_config=eval_config(evaluation.max_rmse if validates else None),
       example_splits=json_utils.dumps(['eval']),
       fairness_indicator_thresholds=json_utils.dumps(None),
       bootstrap=evaluation.bootstrap,
-      currency=currency,
       slices=evaluation.slices.model_dump_json(),
       code_version=code_version,
     )

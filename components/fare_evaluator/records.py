@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from configs.records import Figure, Record, RecordPart
 
-INTERVALS_FILE, SLICES_FILE, REFUSALS_FILE = 'intervals.json', 'slices.json', 'refusals.json'
-"""In the `evaluation` artifact; `slices.json` is a list of `EvaluatedSlice`, `refusals.json` one of sentences."""
+INTERVALS_FILE, SLICES_FILE = 'intervals.json', 'slices.json'
+"""In the `evaluation` artifact; `slices.json` is a list of `EvaluatedSlice`."""
 
 
 class SliceCode(RecordPart):

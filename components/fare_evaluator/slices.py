@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +14,7 @@ from components.fare_evaluator.records import EvaluatedSlice, EvaluationInterval
 from configs.base import joined
 from configs.dataset import LABEL, TIME
 from configs.errors import FailedError
-from configs.evaluation import Evaluation, Slices
+from configs.evaluation import Slices
 from models.error_intervals import error_intervals, rmse_without_worst
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 from transforms import names
@@ -52,9 +51,7 @@ def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) 
     FailedError: a key yields no slice, or its slices hold more or fewer rides than the eval split. Without this check a
       key that TFMA did not find would pass unseen, and the model would be blessed.
   """
-  named = tfma.load_eval_result(evaluation_uri, model_name='candidate')
-  # TFMA drops the name of the candidate where there is no baseline.
-  found = named if named.slicing_metrics else tfma.load_eval_result(evaluation_uri)
+  found = tfma.load_eval_result(evaluation_uri)
   rows = [
     EvaluatedSlice(
       name=joined(slice_name(feature, int(value), slices) for feature, value in key) or 'all',
@@ -91,75 +88,27 @@ _METRICS = {
 }
 
 
-def eval_config(evaluation: Evaluation, judges: bool = True) -> config_pb2.EvalConfig:
-  """Builds the config of an evaluation with an optional baseline.
+def eval_config(max_rmse: float | None = None) -> config_pb2.EvalConfig:
+  """Builds the config of an evaluation.
 
-  Args:
-    evaluation: thresholds; change thresholds are ignored by TFX where there is no baseline yet.
-    judges: whether there are thresholds at all.
+  Args: max_rmse: what all rides together are validated by; nothing is where it is left out.
   """
   metrics = {
     alias: config_pb2.MetricConfig(class_name=name, config=f'{{"name": "{alias}"}}') for name, alias in _METRICS.items()
   }
-  if judges:
+  if max_rmse is not None:
     # A plain threshold would hold for every slice; this one is for all rides together.
-    all_rides = [config_pb2.SlicingSpec()]
-    metrics[RMSE].per_slice_thresholds.add(slicing_specs=all_rides, threshold=_threshold(evaluation))
-  models = [
-    config_pb2.ModelSpec(
-      name=name,
-      is_baseline=name == 'baseline',
-      label_key=LABEL,
-      signature_name=SERVING_DEFAULT,
-      preprocessing_function_names=[TRANSFORM_FEATURES],
-    )
-    for name in ('candidate', 'baseline')
-  ]
+    limit = config_pb2.GenericValueThreshold(upper_bound={'value': max_rmse})
+    threshold = config_pb2.MetricThreshold(value_threshold=limit)
+    metrics[RMSE].per_slice_thresholds.add(slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold)
+  model = config_pb2.ModelSpec(
+    label_key=LABEL, signature_name=SERVING_DEFAULT, preprocessing_function_names=[TRANSFORM_FEATURES]
+  )
   return config_pb2.EvalConfig(
-    model_specs=models,
+    model_specs=[model],
     metrics_specs=[config_pb2.MetricsSpec(metrics=metrics.values())],
     slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICE_KEYS)],
   )
-
-
-def _threshold(evaluation: Evaluation) -> config_pb2.MetricThreshold:
-  return config_pb2.MetricThreshold(
-    value_threshold=config_pb2.GenericValueThreshold(upper_bound={'value': evaluation.max_rmse}),
-    change_threshold=config_pb2.GenericChangeThreshold(
-      direction=config_pb2.MetricDirection.LOWER_IS_BETTER,
-      # TFMA wants strictly less; a model as good as the served one may pass at 0.
-      relative={'value': evaluation.max_rmse_increase + 1e-9},
-    ),
-  )
-
-
-def refusals(evaluation_uri: str, currency: str = '') -> list[str]:
-  """One sentence per threshold that the candidate missed.
-
-  Args:
-    evaluation_uri: where TFMA wrote its validation result.
-    currency: appended to amounts.
-  Returns: Sentences; empty for a blessed model.
-  """
-  result = tfma.load_validation_result(evaluation_uri)
-  if result.validation_ok:
-    return []
-  sentences = [
-    _sentence(failure, currency) for in_slice in result.metric_validations_per_slice for failure in in_slice.failures
-  ]
-  return sentences or ['TFMA refused the model without naming a threshold; see its validation result.']
-
-
-def _sentence(failure: Any, currency: str) -> str:
-  name = failure.metric_key.name
-  shown = 'RMSE' if name == RMSE else name
-  value = failure.metric_value.double_value.value
-  unit = f' {currency}'.rstrip()
-  if failure.metric_key.is_diff:
-    limit = failure.metric_threshold.change_threshold.relative.value
-    return f'{shown} is {value:+.3f}{unit} against the model that serves now; it may rise by {limit:.1%} at most.'
-  limit = failure.metric_threshold.value_threshold.upper_bound.value
-  return f'{shown} is {value:.3f}{unit}; the limit is {limit:.3f}{unit} (evaluation.max_rmse).'
 
 
 def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> EvaluationIntervals:

@@ -66,7 +66,7 @@ class AtomicPusherExecutor(pusher_executor.Executor):
 
 
 def _evaluated_model(input_dict: Artifacts) -> int:
-  """The id of the model that the Evaluator blessed; what is pushed may be made of it."""
+  """The id of the Trainer's model that was blessed; what is pushed is made of it, or of another recipe's."""
   blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
   return int(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
 
@@ -102,8 +102,7 @@ class AtomicPusher(tfx_pusher.Pusher):
   filesystem = pusher_pb2.PushDestination.Filesystem(base_directory='out/serving')
   pusher = AtomicPusher(
       model=gate.outputs['model'],
-      model_blessing=evaluator.outputs['blessing'],
-      infra_blessing=gate.outputs['blessing'],
+      model_blessing=gate.outputs['blessing'],
       push_destination=pusher_pb2.PushDestination(filesystem=filesystem))
   ```
 

@@ -12,7 +12,6 @@ from tfx.dsl.io import fileio
 from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import (
   INTERVALS_FILE,
-  REFUSALS_FILE,
   SLICES_FILE,
   EvaluatedSlice,
   EvaluationIntervals,
@@ -41,7 +40,6 @@ def summarize(
     after: names of the steps that each one waits for.
   """
   intervals = _record(EvaluationIntervals, steps, 'FareEvaluator', 'evaluation', INTERVALS_FILE)
-  refusals = _list(str, steps, 'FareEvaluator', 'evaluation', REFUSALS_FILE)
   compression = _record(CompressionRecord, steps, 'CompressionGate', 'report', REPORT_FILE)
   output = output_of(steps, 'Pusher', 'pushed_model')
   push = output.properties if output else {}
@@ -50,9 +48,9 @@ def summarize(
     status, reason = (Status.ANOMALIES if anomalies else Status.FAILED), failure
   elif destination:
     assert compression is not None
-    status, reason = Status.PUSHED, f'The model keeps every threshold and was pushed. {compression.reason}'
+    status, reason = Status.PUSHED, f'The file keeps every limit and was pushed. {compression.reason}'
   else:
-    status, reason = Status.NOT_BLESSED, push.get('withdrawn') or _refusal(refusals, compression)
+    status, reason = Status.NOT_BLESSED, push.get('withdrawn') or _refusal(compression)
   return Summary(
     status=status,
     reason=reason,
@@ -84,17 +82,16 @@ def summarize(
   )
 
 
-def _refusal(refused: Sequence[str], compression: CompressionRecord | None) -> str:
-  refusals = [*refused, *([compression.reason] if compression and compression.chosen is None else [])]
-  return ' '.join(refusals) or 'The model was not blessed; the served model stays.'
+def _refusal(compression: CompressionRecord | None) -> str:
+  if compression is not None and compression.chosen is None:
+    return compression.reason
+  return 'The model was not blessed; the served model stays.'
 
 
 def _blessed(steps: Sequence[Step]) -> bool | None:
-  """Whether the Evaluator and the CompressionGate both blessed; `None` if the run did not come to that."""
-  blessings = [output_of(steps, 'FareEvaluator', 'blessing'), output_of(steps, 'CompressionGate', 'blessing')]
-  if not all(blessings):
-    return None
-  return all(blessing.properties.get('blessed') == 1 for blessing in blessings if blessing)
+  """Whether the CompressionGate blessed a file; `None` if the run did not come to that."""
+  blessing = output_of(steps, 'CompressionGate', 'blessing')
+  return blessing.properties.get('blessed') == 1 if blessing else None
 
 
 def _rows(steps: Sequence[Step]) -> RowsRecord | None:

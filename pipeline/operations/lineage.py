@@ -22,8 +22,11 @@ from pipeline.local.output import OutputDirectory
 from pipeline.operations.registry import AGAIN, RunEntry, pushes, read_runs
 from pipeline.operations.store import plain_properties
 
-COMPARED = frozenset({'baseline_model', 'base_model'})
-"""Inputs by which another model comes in: the one that was served, to beat or to start from."""
+TO_BEAT = frozenset({'served_push', 'served_model', 'baseline_model'})
+"""Inputs by which what served comes in, to be beaten; nothing is made of it."""
+
+COMPARED = TO_BEAT | {'base_model'}
+"""Inputs by which another model comes in: to beat or to start from."""
 
 _OUTPUTS = frozenset({mlmd_pb2.Event.OUTPUT, mlmd_pb2.Event.DECLARED_OUTPUT})
 _INPUTS = frozenset({mlmd_pb2.Event.INPUT, mlmd_pb2.Event.DECLARED_INPUT})
@@ -75,6 +78,15 @@ def lineage(
     taken = {event.artifact_id for event in events if event.type in _INPUTS and _key(event) not in skip}
     open_artifacts = taken - seen
   return _outputs(store, executions)
+
+
+def _compared(store: mlmd.MetadataStore, own: Sequence[ProducedArtifact]) -> list[ProducedArtifact]:
+  """What the steps that made some artifacts compared them with, or started from."""
+  steps = list({made.execution.id for made in own})
+  events = store.get_events_by_execution_ids(steps) if steps else []
+  taken = {event.artifact_id for event in events if event.type in _INPUTS and _key(event) in COMPARED}
+  makers = {maker.id: maker for maker in _makers(store, taken)}
+  return [made for made in _outputs(store, makers) if made.artifact.id in taken]
 
 
 def outputs_of_run(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[ProducedArtifact]:
@@ -163,13 +175,10 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
   """Follows ML Metadata from a run's push, or from all that it made, to the rides."""
   push = pushes(store, config.name).get(entry.pushed_version or 0)
   if push is not None:
-    everything = lineage(store, [push.artifact.id])
     own = lineage(store, [push.artifact.id], skip=COMPARED)
   else:
-    everything = own = outputs_of_run(store, [entry.run, entry.run + AGAIN])
-  mine = {made.artifact.id for made in own}
-  # What this one was compared with, or started from.
-  others = [made for made in everything if made.type == 'Model' and made.artifact.id not in mine]
+    own = outputs_of_run(store, [entry.run, entry.run + AGAIN])
+  others = _compared(store, own)
   maker = _maker(read_runs(store, config, output), own, entry)
   manifest, notes = _manifest(output, entry)
   return Provenance(

@@ -17,7 +17,7 @@ from models.served_versions import versions
 from models.whole_files import set_aside
 from pipeline.local.output import OutputDirectory
 from pipeline.operations import registry
-from pipeline.operations.lineage import lineage, outputs_of_run
+from pipeline.operations.lineage import TO_BEAT, lineage, outputs_of_run
 from pipeline.operations.registry import AGAIN, ROLLED_BACK, Push, RunEntry, pushes, read_runs
 
 _REMOVED = '.removed-'
@@ -142,7 +142,7 @@ def _protected(store: mlmd.MetadataStore, kept: Iterable[RunEntry], pushed: Iter
   runs = [name for entry in kept for name in (entry.run, entry.run + AGAIN)]
   of_runs = {made.artifact.id for made in outputs_of_run(store, runs)}
   roots = {push.artifact.id for push in pushed}
-  return of_runs | roots | {made.artifact.id for made in lineage(store, roots)}
+  return of_runs | roots | {made.artifact.id for made in lineage(store, roots, skip=TO_BEAT)}
 
 
 def _is_removable(artifact: mlmd_pb2.Artifact, output: OutputDirectory) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 
 import numpy as np
@@ -200,14 +201,14 @@ def test_without_any_float32_file_there_is_no_judgement(judged, made, lost, mess
     judged({'dense.int8': made.int8}, compression(), lost)
 
 
-def execute(folder, made, files, settings, lost=None):
+def execute(folder, made, files, settings, lost=None, evaluation=None, **served):
   """Runs the executor as a launcher does; the outputs by key."""
   artifact = gate_files.write_variants(folder / 'variants', files, lost)
   variants, examples, model = LiteVariants(), standard_artifacts.Examples(), standard_artifacts.Model()
   variants.uri, examples.uri, model.uri = str(artifact), str(made.examples), str(made.saved_model.parent)
   examples.split_names = artifact_utils.encode_split_names(['eval'])
   outputs = {
-    'blessing': [standard_artifacts.InfraBlessing()],
+    'blessing': [standard_artifacts.ModelBlessing()],
     'model': [standard_artifacts.Model()],
     'report': [CompressionReport()],
   }
@@ -219,11 +220,13 @@ def execute(folder, made, files, settings, lost=None):
       'variants': [variants],
       'examples': [examples],
       f'{component.RECIPE_PREFIX}dense': [model],
+      'trained': [model],
+      **served,
     },
     outputs,
     {
       'compression': settings.model_dump_json(),
-      'evaluation': CONFIG.evaluation.model_copy(update={'bootstrap': 200}).model_dump_json(),
+      'evaluation': CONFIG.evaluation.model_copy(update={'bootstrap': 200} | (evaluation or {})).model_dump_json(),
       'dataset': CONFIG.dataset.model_dump_json(),
       'code_version': 'a1b2c3',
     },
@@ -246,21 +249,103 @@ def refused(made, tmp_path_factory):
   return folder, execute(folder, made, {'dense.float32': made.float32, 'dense.int8': made.int8}, compression(bytes=100))
 
 
-def checked(outputs, evaluator_blesses=1):
-  """What TFX's own Pusher makes of both blessings."""
-  blessing = standard_artifacts.ModelBlessing()
-  blessing.set_int_custom_property('blessed', evaluator_blesses)
-  keys = standard_component_specs
-  inputs = {keys.MODEL_BLESSING_KEY: [blessing], keys.INFRA_BLESSING_KEY: outputs['blessing']}
-  return tfx_pusher.Executor().CheckBlessing(inputs)
+def checked(outputs):
+  """What TFX's own Pusher makes of the blessing."""
+  return tfx_pusher.Executor().CheckBlessing({standard_component_specs.MODEL_BLESSING_KEY: outputs['blessing']})
 
 
 def test_the_pusher_takes_the_blessing(blessed, refused):
+  """It names the file, the figure and the limit, and is of the Trainer's model, as TFX's Resolvers read it."""
   assert checked(blessed[1])
-  assert not checked(blessed[1], evaluator_blesses=0)
   assert not checked(refused[1])
-  assert [path.name for path in (blessed[0] / 'blessing').iterdir()] == ['INFRA_BLESSED']
-  assert [path.name for path in (refused[0] / 'blessing').iterdir()] == ['INFRA_NOT_BLESSED']
+  assert [path.name for path in (blessed[0] / 'blessing').iterdir()] == ['BLESSED']
+  assert [path.name for path in (refused[0] / 'blessing').iterdir()] == ['NOT_BLESSED']
+  for folder, outputs in (blessed, refused):
+    [blessing] = outputs['blessing']
+    reason = json.loads((folder / 'report' / 'compression.json').read_text())['reason']
+    assert blessing.get_string_custom_property('blessing_message') == reason
+    assert blessing.get_int_custom_property('current_model_id') == 0  # No store, no id.
+
+
+def push_of(version, uri=''):
+  """A push as the Pusher notes it."""
+  pushed = standard_artifacts.PushedModel()
+  pushed.uri = uri
+  pushed.set_string_custom_property('pushed_destination', str(version))
+  return [pushed]
+
+
+@pytest.fixture
+def serving(blessed, tmp_path):
+  """The blessed version, as number 7 of a push destination."""
+  return shutil.copytree(blessed[0] / 'model' / 'Format-Serving', tmp_path / 'serving' / '7')
+
+
+def test_what_serves_is_run_beside_the_candidates(serving, made, tmp_path, rides):
+  """Oracle: the RMSE of the pushed file by the client. The int8 file is as good as itself; the float one is better."""
+  files = {'dense.float32': made.float32, 'dense.int8': made.int8}
+  outputs = execute(
+    tmp_path, made, files, compression(), evaluation={'max_rmse_increase': 0.0}, served_push=push_of(serving)
+  )
+  assert checked(outputs)
+  content = json.loads((tmp_path / 'report' / 'compression.json').read_text())
+  errors = LiteModel(made.int8).predict(rides.columns) - rides.fares
+  assert content['served_version'] == '7'
+  assert content['served_rmse']['value'] == pytest.approx(float(np.sqrt(np.mean(errors.astype(np.float64) ** 2))))
+
+
+def test_a_file_worse_than_what_serves_is_not_pushed(blessed, made, tmp_path):
+  """The float file serves; int8 is 1 to 5 % worse, and none may be."""
+  first = execute(tmp_path / 'first', made, {'dense.float32': made.float32}, compression())
+  serving = shutil.copytree(tmp_path / 'first' / 'model' / 'Format-Serving', tmp_path / 'serving' / '12')
+  assert checked(first)
+  only = {'dense.float32': made.float32, 'dense.int8': made.int8}
+  outputs = execute(
+    tmp_path, made, only, compression(rmse_ratio=1.05, bytes=len(made.int8)), evaluation={'max_rmse_increase': 0.0},
+    served_push=push_of(serving),
+  )  # fmt: skip
+  assert not checked(outputs)
+  rows = json.loads((tmp_path / 'report' / 'compression.json').read_text())['variants']
+  [reason] = [row['reason'] for row in rows if row['name'] == 'dense.int8']
+  assert 'where version 12, which serves, has ' in reason
+  assert reason.endswith(' USD on the same rides; it may rise by 0.0% at most (evaluation.max_rmse_increase).')
+
+
+def test_a_served_version_that_was_altered_is_named_and_no_baseline(serving, made, tmp_path):
+  (serving / 'assets.extra' / 'model.tflite').write_bytes(made.float32)
+  outputs = execute(
+    tmp_path, made, {'dense.float32': made.float32}, compression(), evaluation={'max_rmse_increase': 0.0},
+    served_push=push_of(serving),
+  )  # fmt: skip
+  assert checked(outputs)
+  content = json.loads((tmp_path / 'report' / 'compression.json').read_text())
+  assert content['served_version'] is None
+  assert content['notes'][0].startswith(
+    f"Version 7, which serves, is not what was pushed: 'assets.extra/model.tflite' in '{serving}' was altered"
+  )
+
+
+def test_nothing_serves_where_the_look_up_found_nothing(made, tmp_path):
+  """Kubeflow has no output that may be missing: the Model is there, and empty."""
+  absent = standard_artifacts.Model()
+  absent.uri = str(tmp_path / 'absent')
+  outputs = execute(tmp_path, made, {'dense.float32': made.float32}, compression(), served_model=[absent])
+  assert checked(outputs)
+  assert json.loads((tmp_path / 'report' / 'compression.json').read_text())['served_version'] is None
+
+
+@pytest.mark.parametrize(
+  ('setting', 'message'),
+  [
+    ({'max_rmse': 0.01}, 'No variant keeps every limit, so nothing is pushed and the served model stays; nearest is '),
+    ({'min_rides': 1_000_000}, ' rides to judge by are too few: evaluation.min_rides is 1,000,000. Nothing is pushed'),
+    ({'min_time_stamps': 1_000_000}, ' time stamps, which is too few: evaluation.min_time_stamps is 1,000,000.'),
+  ],
+)
+def test_thresholds_are_held_against_the_files(setting, message, made, tmp_path):
+  outputs = execute(tmp_path, made, {'dense.float32': made.float32}, compression(), evaluation=setting)
+  assert not checked(outputs)
+  assert message in json.loads((tmp_path / 'report' / 'compression.json').read_text())['reason']
 
 
 def test_the_version_is_whole_and_verified(blessed, made):
@@ -360,7 +445,7 @@ def test_a_budget_that_nothing_keeps_leaves_the_model_empty_and_says_what_is_nea
   content = json.loads((refused[0] / 'report' / 'compression.json').read_text())
   assert content['chosen'] is None
   assert content['reason'].startswith(
-    'No variant keeps the budget, so nothing is pushed and the served model stays; nearest is dense.int8: '
+    'No variant keeps every limit, so nothing is pushed and the served model stays; nearest is dense.int8: '
   )
   assert content['reason'].endswith(' bytes are above the budget of 100.')
   assert [*(refused[0] / 'model').iterdir()] == []
@@ -382,6 +467,7 @@ def nodes():
     examples=channels['examples'],
     # A recipe may be called like another input.
     models={'dense': channels['dense'], 'examples': channels['examples_2']},
+    trained=channels['dense'],
     compression=compression(),
     evaluation=CONFIG.evaluation,
     dataset=CONFIG.dataset,
@@ -393,7 +479,7 @@ def nodes():
 def test_outputs_and_parameters():
   *_, gate = nodes()
   assert {key: channel.type for key, channel in gate.outputs.items()} == {
-    'blessing': standard_artifacts.InfraBlessing,
+    'blessing': standard_artifacts.ModelBlessing,
     'model': standard_artifacts.Model,
     'report': CompressionReport,
   }
@@ -411,6 +497,8 @@ def test_compiles(tmp_path):
   )
   compiled = yaml.safe_load((tmp_path / 'spec.yaml').read_text())
   gate = compiled['components']['CompressionGate']
-  assert set(gate['inputDefinitions']['artifacts']) == {'variants', 'examples', 'recipe_dense', 'recipe_examples'}
+  assert set(gate['inputDefinitions']['artifacts']) == {
+    *('variants', 'examples', 'trained', 'recipe_dense', 'recipe_examples')
+  }
   schema = gate['outputDefinitions']['artifacts']['report']['artifactType']['instanceSchema']
   assert 'title: components.CompressionReport' in schema

@@ -30,7 +30,7 @@ TAKES = {
   'FeatureEngineering': {'examples': 'Examples', 'schema': 'Schema'},
   'DimensionalityReduction': {'transform_graph': 'TransformGraph', 'transformed_examples': 'Examples'},
   'PruningTrainer': {'examples': 'Examples', 'transform_graph': 'TransformGraph', 'base_model': 'Model'},
-  'FareEvaluator': {'examples': 'Examples', 'model': 'Model', 'baseline_model': 'Model'},
+  'FareEvaluator': {'examples': 'Examples', 'model': 'Model'},
   'BaseEvaluator': {'examples': 'Examples', 'model': 'Model'},
   'QuantizationRewriter': {
     'examples': 'Examples',
@@ -38,8 +38,14 @@ TAKES = {
     'transform_graph': 'TransformGraph',
     **MODELS,
   },
-  'CompressionGate': {'variants': 'components.LiteVariants', 'examples': 'Examples', **MODELS},
-  'Pusher': {'model': 'Model', 'model_blessing': 'ModelBlessing', 'infra_blessing': 'InfraBlessing'},
+  'CompressionGate': {
+    'variants': 'components.LiteVariants',
+    'examples': 'Examples',
+    'trained': 'Model',
+    'served_push': 'PushedModel',
+    **MODELS,
+  },
+  'Pusher': {'model': 'Model', 'model_blessing': 'ModelBlessing'},
 }
 LEAVES = {
   'RideExampleGen': {'examples': 'Examples', 'quarantine': 'components.Quarantine'},
@@ -56,7 +62,7 @@ LEAVES = {
   'FareEvaluator': {'evaluation': 'ModelEvaluation', 'blessing': 'ModelBlessing'},
   'BaseEvaluator': {'evaluation': 'ModelEvaluation', 'blessing': 'ModelBlessing'},
   'QuantizationRewriter': {'variants': 'components.LiteVariants'},
-  'CompressionGate': {'blessing': 'InfraBlessing', 'model': 'Model', 'report': 'components.CompressionReport'},
+  'CompressionGate': {'blessing': 'ModelBlessing', 'model': 'Model', 'report': 'components.CompressionReport'},
   'Pusher': {'pushed_model': 'PushedModel'},
 }
 
@@ -105,6 +111,6 @@ def test_the_look_up_that_is_a_step_leaves_a_model():
 def test_what_look_ups_leave(target):
   config = loading.load('nyc', ['dataset.path=gs://rides/*.csv', 'training.warm_start=true'])
   nodes = dag.build_nodes(config, data_source('gs://rides/*.csv'), PLACES, target=target)
-  found = {node.id: _types(node.outputs) for node in nodes if isinstance(node, resolver.Resolver)}
+  found = {node.id: _types(node.outputs) for node in nodes if isinstance(node, resolver.Resolver | ServedModel)}
   assert found['BaselineStatistics']['statistics'] == 'ExampleStatistics'
   assert found['ServedModel']['model'] == found['WarmStartModel']['model'] == 'Model'

@@ -107,7 +107,6 @@ HOMES = {
   'findings.json': 'components/ride_validator/findings.py',
   'intervals.json': 'components/fare_evaluator/records.py',
   'reduction.json': 'models/reduction/records.py',
-  'refusals.json': 'components/fare_evaluator/records.py',
   'rollbacks.jsonl': 'components/pusher/rollback.py',
   'slices.json': 'components/fare_evaluator/records.py',
   'training_report.json': 'models/compression/records.py',

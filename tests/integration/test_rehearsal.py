@@ -92,15 +92,13 @@ def test_what_was_pushed_is_a_whole_version(rehearsed: Rehearsed):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_second_rehearsal_is_judged_against_what_the_first_one_pushed(rehearsed: Rehearsed):
-  """The Evaluator notes its baseline in the blessing, and the first rehearsal had none."""
-  first, second = (rehearsed.execution('FareEvaluator', number).outputs['blessing'][0]['metadata'] for number in (0, 1))
+  """The gate notes its baseline in the blessing, and the first rehearsal had none."""
+  first, second = (
+    rehearsed.execution('CompressionGate', number).outputs['blessing'][0]['metadata'] for number in (0, 1)
+  )
   assert 'baseline_model' not in first
-  if rehearsed.target is Target.VERTEX:
-    [model] = rehearsed.execution('PruningTrainer', 0).outputs['model']
-    assert second['baseline_model_id'] == model['name']
-  else:
-    [model] = rehearsed.execution('ServedModel', 1).outputs['model']
-    assert rehearsed.summaries[0]['pushed'].endswith(f'/{model["metadata"]["served_version"]}')
+  [model] = rehearsed.execution('ServedModel', 1).outputs['model']
+  assert rehearsed.summaries[0]['pushed'].endswith(f'/{model["metadata"]["served_version"]}')
   assert second['baseline_model'] == model['uri']
 
 

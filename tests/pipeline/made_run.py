@@ -119,7 +119,7 @@ def summary(artifacts: Mapping[str, Any], directory: pathlib.Path) -> dict[str, 
   gate = compression()
   return {
     'status': 'pushed',
-    'reason': f'The model keeps every threshold and was pushed. {gate["reason"]}',
+    'reason': f'The file keeps every limit and was pushed. {gate["reason"]}',
     'name': 'chicago',
     'rows': {
       'read': 2010,

@@ -36,6 +36,7 @@ class MadeStore:
     self.runs: list[str] = []
     self.rides: dict[str, list[mlmd_pb2.Artifact]] = {}
     self.models: dict[str, mlmd_pb2.Artifact] = {}
+    self.pushes: dict[str, mlmd_pb2.Artifact] = {}
 
   def run(
     self,
@@ -49,7 +50,7 @@ class MadeStore:
     Args:
       version: what it pushes; `None` for a run that was not blessed.
       rides_of: the run whose rides it takes from the cache.
-      baseline_of: the run whose model it was compared with.
+      baseline_of: the run whose push it was compared with.
       started: an hour after the one before by default.
     """
     started = started or NOON + datetime.timedelta(hours=len(self.runs))
@@ -64,10 +65,11 @@ class MadeStore:
     )
     registry.begin(self.store, run, facts)
     rides = self._rides(run, rides_of)
-    baseline = [('baseline_model', self.models[baseline_of])] if baseline_of else []
+    served = [('served_push', self.pushes[baseline_of])] if baseline_of else []
     [model] = self._step(run, 'PruningTrainer', [('examples', rides[0])], {'model': 'Model'})
-    [blessing] = self._step(run, 'FareEvaluator', [('model', model), *baseline], {'blessing': 'ModelBlessing'})
-    [small] = self._step(run, 'CompressionGate', [('models', model)], {'model': 'Model'})
+    self._step(run, 'FareEvaluator', [('model', model)], {'blessing': 'ModelBlessing'})
+    inputs = [('trained', model), *served]
+    small, blessing = self._step(run, 'CompressionGate', inputs, {'model': 'Model', 'blessing': 'ModelBlessing'})
     if version is not None:
       self._push(run, version, model, [('model', small), ('model_blessing', blessing)])
     summary = Summary(
@@ -108,6 +110,7 @@ class MadeStore:
     }
     registry.set_properties(pushed, properties)
     self.store.put_artifacts([pushed])
+    self.pushes[run] = pushed
 
   def _step(self, run: str, step: str, inputs: Inputs, outputs: dict[str, str]) -> list[mlmd_pb2.Artifact]:
     made = []

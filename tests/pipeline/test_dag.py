@@ -56,15 +56,15 @@ LOCAL = {
   # Finds what the last push served: not the candidate.
   'ServedModel': 'not=PruningTrainer.model, finds Model, finds PushedModel',
   # Raw rides: the exported model has its features inside.
-  'FareEvaluator': 'baseline_model=ServedModel.model, examples=RideExampleGen.examples, model=PruningTrainer.model',
+  'FareEvaluator': 'examples=RideExampleGen.examples, model=PruningTrainer.model',
   'QuantizationRewriter': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
   'recipe_pqat_80=PruningTrainer.recipe_pqat_80, transform_graph=FeatureEngineering.transform_graph, '
   'transformed_examples=FeatureEngineering.transformed_examples',
   'CompressionGate': 'examples=RideExampleGen.examples, recipe_dense=PruningTrainer.recipe_dense, '
-  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, variants=QuantizationRewriter.variants',
-  # Both blessings: of the evaluation, and of the lite files.
-  'Pusher': 'infra_blessing=CompressionGate.blessing, model=CompressionGate.model, '
-  'model_blessing=FareEvaluator.blessing',
+  'recipe_pqat_80=PruningTrainer.recipe_pqat_80, served_push=ServedModel.pushed_model, trained=PruningTrainer.model, '
+  'variants=QuantizationRewriter.variants',
+  # The one judge: of the very file that is pushed.
+  'Pusher': 'model=CompressionGate.model, model_blessing=CompressionGate.blessing',
 }
 """Inputs by their producers' outputs, and what a step waits for besides; local, nothing switched on."""
 
@@ -73,8 +73,8 @@ VERTEX = {
   # The latest statistics are the earlier ones only as long as this run has none; so this run's wait.
   'BaselineStatistics': 'finds ExampleStatistics',
   'StatisticsGen': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine, after BaselineStatistics',
-  # Looked up before the candidate is blessed.
-  'ServedModel': 'finds Model, finds ModelBlessing',
+  # A copy of the version in the push destination, taken before the push.
+  'ServedModel': '',
 }
 
 KFP = {
@@ -101,7 +101,7 @@ WARM = {
 }
 WARM_LOOKUP = {
   Target.LOCAL: {'WarmStartModel': 'finds Model, finds PushedModel'},
-  Target.VERTEX: {'WarmStartModel': 'finds Model, finds ModelBlessing'},
+  Target.VERTEX: {'WarmStartModel': ''},
   Target.KFP: {'WarmStartModel': ''},
 }
 OTHER_SERVED = {'BaseEvaluator': 'examples=RideExampleGen.examples, model=PruningTrainer.recipe_dense'}
@@ -161,8 +161,12 @@ def _edges(pipeline: tfx_pipeline.Pipeline) -> dict[str, str]:
 def _expected(target: Target, changes: dict[str, str] | None = None) -> dict[str, str]:
   """The tables; locally, where steps run one after another, the conversion waits so that the errors come first."""
   edges = TARGETS[target] | (changes or {})
-  wait = ', after ServedModel' if target is Target.LOCAL else ''
-  return edges | {'QuantizationRewriter': edges['QuantizationRewriter'] + wait}
+  rewriter, gate = edges['QuantizationRewriter'], edges['CompressionGate']
+  if target is Target.LOCAL:
+    return edges | {'QuantizationRewriter': f'{rewriter}, after FareEvaluator'}
+  # What serves is a push that is noted locally, and a copy of the version elsewhere.
+  copied = gate.replace('served_push=ServedModel.pushed_model', 'served_model=ServedModel.model')
+  return edges | {'CompressionGate': copied}
 
 
 @pytest.mark.parametrize('target', Target)
@@ -217,11 +221,11 @@ def test_locally_the_errors_are_known_before_the_conversion():
   """In the order that the local runner takes; a conversion that fails leaves the evaluation to be shown."""
   _, pipeline = _pipeline(Target.LOCAL)
   names = [each.pipeline_node.node_info.id for each in compiler.Compiler().compile(pipeline).nodes]
-  assert names[-5:] == ['ServedModel', 'FareEvaluator', 'QuantizationRewriter', 'CompressionGate', 'Pusher']
+  assert names[-5:] == ['FareEvaluator', 'ServedModel', 'QuantizationRewriter', 'CompressionGate', 'Pusher']
 
 
 def test_how_each_target_looks_up_what_an_earlier_run_left():
-  """Vertex compiles TFX's two strategies alone; KFP has no Resolver."""
+  """Vertex compiles TFX's own strategies alone; KFP has no Resolver."""
   found = {
     target: {
       node.id: node.exec_properties['resolver_class'].__name__
@@ -230,10 +234,10 @@ def test_how_each_target_looks_up_what_an_earlier_run_left():
     }
     for target in Target
   }
-  own, blessed = 'ServedModelStrategy', 'LatestBlessedModelStrategy'
+  own = 'ServedModelStrategy'
   assert found == {
     Target.LOCAL: {'BaselineStatistics': 'BaselineStatisticsStrategy', 'ServedModel': own, 'WarmStartModel': own},
-    Target.VERTEX: {'BaselineStatistics': 'LatestArtifactStrategy', 'ServedModel': blessed, 'WarmStartModel': blessed},
+    Target.VERTEX: {'BaselineStatistics': 'LatestArtifactStrategy'},
     Target.KFP: {},
   }
 
@@ -269,7 +273,8 @@ def test_whose_code_each_step_is_kept_by(target):
   assert {name for name, node in nodes.items() if not _code(node)} == {
     'ExampleValidator',
     'Pusher',
-    *({'BaselineStatistics', 'ServedModel', 'WarmStartModel'} & set(nodes) if target is not Target.KFP else {}),
+    *({'BaselineStatistics'} & set(nodes)),
+    *({'ServedModel', 'WarmStartModel'} if target is Target.LOCAL else {}),
   }
 
 
@@ -316,7 +321,7 @@ def test_what_each_step_gets_of_the_config():
   parameters = {name: _parameters(node) for name, node in nodes.items()}
   features, slices = config.features.model_dump_json(), config.evaluation.slices.model_dump_json()
   training, model = config.training.model_dump_json(), config.model.model_dump_json()
-  judged = {'bootstrap': 123, 'currency': 'USD', 'slices': slices}
+  judged = {'bootstrap': 123, 'slices': slices}
   expected = {
     'StatisticsGen': {'max_quarantined_share': 0.3},
     'RideSchema': {'schema_text': text_format.MessageToString(ride_schema(config.dataset, config.validation))},
@@ -335,8 +340,8 @@ def test_what_each_step_gets_of_the_config():
       'training': training,
       'checkpoints': '/checkpoints',
     },
-    'FareEvaluator': {**judged, 'eval_config': _text(eval_config(config.evaluation))},
-    'BaseEvaluator': {**judged, 'eval_config': _text(eval_config(config.evaluation, judges=False))},
+    'FareEvaluator': {**judged, 'eval_config': _text(eval_config(config.evaluation.max_rmse))},
+    'BaseEvaluator': {**judged, 'eval_config': _text(eval_config())},
     'QuantizationRewriter': {
       'features': features,
       'fare_model': model,
@@ -391,7 +396,7 @@ READ_BY = {
   'city.landmarks.name': f'{FITTED} {TRAINED}',
   'city.landmarks.*': f'{FITTED} {TRAINED} CompressionGate',
   'city.*': f'{FITTED} {TRAINED}',
-  'currency': f'DimensionalityReduction {TRAINED} {EVALUATED} CompressionGate',
+  'currency': f'DimensionalityReduction {TRAINED} CompressionGate',
 }
 """Whose cache keys go by each field of the dataset: the first pattern that fits.
 
@@ -470,11 +475,11 @@ def _destination(base: str) -> pusher_pb2.PushDestination:
 
 
 @pytest.mark.parametrize('target', Target)
-def test_where_the_served_model_is_looked_up_on_kfp_and_pushed_to_everywhere(target):
+def test_where_the_served_model_is_looked_up_in_the_cloud_and_pushed_to_everywhere(target):
   _, nodes = _nodes(target, 'training.warm_start=true')
   assert _parameters(nodes['Pusher'])['push_destination'] == _text(_destination('/serving'))
-  parameters = [_parameters(nodes[name]).get('push_destination') for name in ('ServedModel', 'WarmStartModel')]
-  assert parameters == (['/serving'] * 2 if target is Target.KFP else [None] * 2)
+  looked_up = [_parameters(nodes[name]).get('push_destination') for name in ('ServedModel', 'WarmStartModel')]
+  assert looked_up == ([None] * 2 if target is Target.LOCAL else ['/serving'] * 2)
 
 
 def test_what_the_ingestion_gets():

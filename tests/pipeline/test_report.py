@@ -193,7 +193,7 @@ def test_run_that_ended_before_its_first_step(tmp_path: pathlib.Path):
 
 
 def test_nothing_pushed_keeps_the_served_version_in_sight(tmp_path: pathlib.Path):
-  reason = 'No variant keeps the budget, so nothing is pushed and the served model stays.'
+  reason = 'No variant keeps every limit, so nothing is pushed and the served model stays.'
   directory = made_run(tmp_path / 'out', status='not_blessed', reason=reason, pushed_path=None)
   _serve(directory, '1700000000', rmse=4.0)
   text = _text(report.write(directory).read_text(encoding='utf-8'))

@@ -49,7 +49,7 @@ def test_by_number_the_served_lineage_stays_though_it_is_old(tmp_path: pathlib.P
   planned = _pruned(made, 'runs=1', 'versions=1')
   assert _runs_with(made, 'RideExampleGen', 'examples') == {rides, newest}
   assert _runs_with(made, 'RideExampleGen', 'quarantine') == {rides, newest}
-  for step, key in (('PruningTrainer', 'model'), ('FareEvaluator', 'blessing'), ('CompressionGate', 'model')):
+  for step, key in (('PruningTrainer', 'model'), ('CompressionGate', 'blessing'), ('CompressionGate', 'model')):
     assert _runs_with(made, step, key) == {served, newest}
     assert made.folder(step, key, served).joinpath('data').read_text() == f'{key} of {served}'
   assert _runs_with(made, 'Pusher', 'pushed_model') == {served}
@@ -92,13 +92,16 @@ def test_the_newest_run_stays_however_old(tmp_path: pathlib.Path):
   assert _versions(made) == ['1']
 
 
-def test_the_baseline_that_the_served_model_beat_is_an_ancestor(tmp_path: pathlib.Path):
+def test_what_the_served_version_beat_is_no_ancestor(tmp_path: pathlib.Path):
+  """Each version beats the one before; if that kept the one before, nothing would ever go."""
   made = MadeStore(tmp_path)
-  beaten = made.run(version=1)
-  served = made.run(version=2, baseline_of=beaten)
-  made.run()
+  first = made.run(version=1)
+  second = made.run(version=2, baseline_of=first)
+  served = made.run(version=3, baseline_of=second)
+  newest = made.run()
   _pruned(made, 'runs=1', 'versions=1')
-  assert {beaten, served} <= _runs_with(made, 'PruningTrainer', 'model')
+  assert _runs_with(made, 'PruningTrainer', 'model') == {served, newest}
+  assert _versions(made) == ['3']
 
 
 def test_after_a_rollback_the_restored_model_and_its_first_version_stay(tmp_path: pathlib.Path):
@@ -171,7 +174,7 @@ def test_the_command(tmp_path: pathlib.Path):
   assert 'Nothing limits what is kept: set retention.runs' in refused.output
   limits = ['--set', 'retention.runs=1', '--set', 'retention.versions=1']
   dry = CliRunner().invoke(cli.main, ['prune', str(tmp_path), '--dry-run', *limits])
-  assert 'would remove 6 artifacts of 1 runs, 1 versions' in dry.output
+  assert 'would remove 7 artifacts of 1 runs, 1 versions' in dry.output
   assert 'version 2, which serves, stays with all that it was made of' in dry.output
   assert str(made.output.serving / '1') in dry.output
   assert sorted(tmp_path.rglob('*')) == before
@@ -180,7 +183,7 @@ def test_the_command(tmp_path: pathlib.Path):
   assert busy.exit_code == 2
   assert 'is in use by process' in busy.output
   done = CliRunner().invoke(cli.main, ['prune', str(tmp_path), *limits])
-  assert (done.exit_code, 'removed 6 artifacts of 1 runs' in done.output) == (0, True)
+  assert (done.exit_code, 'removed 7 artifacts of 1 runs' in done.output) == (0, True)
   assert _versions(made) == ['2']
 
 

@@ -60,7 +60,7 @@ def test_lineage_of_a_version(tmp_path: pathlib.Path):
   assert by_step[('RideExampleGen', 'examples')] == rides
   assert by_step[('PruningTrainer', 'model')] == served
   assert beaten not in by_step.values()
-  assert shown['other_models']['other models'] == f'{made.models[beaten].id} of run {beaten}'
+  assert shown['other_models']['other models'] == f'{made.pushes[beaten].id} of run {beaten}'
   text = _farelite('show', str(made.output.serving / '2'))
   assert f'{served} of nyc: pushed, version 2, serves now' in text
   assert f'artifacts/RideExampleGen/examples/{rides}' in text

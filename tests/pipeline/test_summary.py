@@ -38,8 +38,8 @@ def _written(folder: pathlib.Path, **files) -> str:
   return str(folder)
 
 
-def _evaluated(folder: pathlib.Path, refusals: list[str], blessed: bool) -> Step:
-  uri = _written(folder / 'evaluation', intervals=INTERVALS, slices=SLICES, refusals=refusals)
+def _evaluated(folder: pathlib.Path, blessed: bool = True) -> Step:
+  uri = _written(folder / 'evaluation', intervals=INTERVALS, slices=SLICES)
   return _step('FareEvaluator', evaluation=Output(uri, {}), blessing=Output('/b', {'blessed': int(blessed)}))
 
 
@@ -58,24 +58,23 @@ def _pushed(**properties) -> Step:
   return _step('Pusher', pushed_model=Output('/pushed', properties))
 
 
-KEEPS = 'The model keeps every threshold and was pushed.'
+KEEPS = 'The file keeps every limit and was pushed.'
 PUSHED = {'pushed': 1, 'pushed_destination': '/serving/9', 'pushed_version': '9'}
 
 
 @pytest.mark.parametrize(
-  ('refusals', 'chosen', 'push', 'ending'),
+  ('evaluator', 'chosen', 'push', 'ending'),
   [
-    pytest.param([], 'a', PUSHED, ('pushed', f'{KEEPS} It is a.', True), id='pushed'),
-    pytest.param(['No.'], 'a', {'pushed': 0}, ('not_blessed', 'No.', False), id='refused_by_the_evaluator'),
-    pytest.param([], None, {'pushed': 0}, ('not_blessed', 'It is None.', False), id='no_file_keeps_the_budget'),
-    pytest.param(['No.'], None, {'pushed': 0}, ('not_blessed', 'No. It is None.', False), id='refused_by_both'),
-    pytest.param([], 'a', {'pushed': 0, 'withdrawn': 'Back.'}, ('not_blessed', 'Back.', True), id='withdrawn'),
-    pytest.param([], 'a', {'pushed': 0} | {k: PUSHED[k] for k in ('pushed_destination', 'pushed_version')},
+    pytest.param(True, 'a', PUSHED, ('pushed', f'{KEEPS} It is a.', True), id='pushed'),
+    pytest.param(False, 'a', PUSHED, ('pushed', f'{KEEPS} It is a.', True), id='the_gate_is_the_one_judge'),
+    pytest.param(True, None, {'pushed': 0}, ('not_blessed', 'It is None.', False), id='no_file_keeps_the_limits'),
+    pytest.param(True, 'a', {'pushed': 0, 'withdrawn': 'Back.'}, ('not_blessed', 'Back.', True), id='withdrawn'),
+    pytest.param(True, 'a', {'pushed': 0} | {k: PUSHED[k] for k in ('pushed_destination', 'pushed_version')},
                  ('not_blessed', 'The model was not blessed; the served model stays.', True), id='not_this_time'),
   ],
 )  # fmt: skip
-def test_how_a_run_ended(refusals, chosen, push, ending, tmp_path):
-  steps = [_evaluated(tmp_path, refusals, not refusals), _gated(tmp_path, chosen), _pushed(**push)]
+def test_how_a_run_ended(evaluator, chosen, push, ending, tmp_path):
+  steps = [_evaluated(tmp_path, evaluator), _gated(tmp_path, chosen), _pushed(**push)]
   found = summary.summarize(CONFIG, steps, None, anomalies=False, after={})
   assert (found.status, found.reason, found.blessed) == ending
   assert (found.pushed_path, found.pushed_version) == (('/serving/9', '9') if push is PUSHED else (None, None))
@@ -83,8 +82,8 @@ def test_how_a_run_ended(refusals, chosen, push, ending, tmp_path):
 
 @pytest.mark.parametrize(('anomalies', 'status'), [(True, 'anomalies'), (False, 'failed')])
 def test_a_run_that_stopped(anomalies, status, tmp_path):
-  """Whatever else is there; without the evaluation there is no blessing."""
-  found = summary.summarize(CONFIG, [_gated(tmp_path, 'a')], 'It stopped.', anomalies, after={})
+  """Whatever else is there; without the gate there is no blessing."""
+  found = summary.summarize(CONFIG, [_step('Pusher')], 'It stopped.', anomalies, after={})
   assert (found.status, found.reason, found.blessed, found.metrics) == (status, 'It stopped.', None, None)
 
 
@@ -94,7 +93,7 @@ def test_figures_and_places(tmp_path):
   quarantine.mkdir()
   (quarantine / COUNTS_FILE).write_text(counts.to_json())
   ingest = _step('RideExampleGen', StepState.CACHED, quarantine=Output(str(quarantine), {}))
-  steps = [ingest, _evaluated(tmp_path, [], True), _gated(tmp_path, 'dense.int8'), _pushed(**PUSHED)]
+  steps = [ingest, _evaluated(tmp_path), _gated(tmp_path, 'dense.int8'), _pushed(**PUSHED)]
   found = summary.summarize(CONFIG, steps, None, anomalies=False, after={'Pusher': ['CompressionGate']})
   record = found.to_dict()
   assert record['rows'] == {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}

@@ -62,7 +62,7 @@ def test_a_recipe_more_and_a_warm_start(compiler, target):
   assert lint(pipeline) == []
   assert 'recipe_qat' in _tasks(pipeline)['CompressionGate']['inputs']['artifacts']
   base = _tasks(pipeline)['PruningTrainer']['inputs']['artifacts']['base_model']['taskOutputArtifact']
-  assert base['producerTask'] == {'vertex': 'WarmStartModel-model-resolver', 'kfp': 'WarmStartModel'}[target.value]
+  assert base['producerTask'] == 'WarmStartModel'
 
 
 @pytest.mark.parametrize('target', CLOUD)
@@ -83,11 +83,7 @@ def test_what_else_a_config_may_switch_on(compiler, target, overrides):
 def test_vertex_resolves_and_runs_the_driver(pipelines):
   pipeline = pipelines[Target.VERTEX]
   resolvers = {name for name, executor in _executors(pipeline).items() if 'resolver' in executor}
-  assert resolvers == {
-    'BaselineStatistics_executor',
-    'ServedModel-model-blessing-resolver_executor',
-    'ServedModel-model-resolver_executor',
-  }
+  assert resolvers == {'BaselineStatistics_executor'}
   # Statistics are the earlier ones as long as this run has none.
   assert 'BaselineStatistics' in _tasks(pipeline)['StatisticsGen']['dependentTasks']
   hook = _executors(pipeline)['RideExampleGen_executor']['container']['lifecycle']['preCacheCheck']
@@ -100,7 +96,7 @@ def test_kfp_has_steps_instead(pipelines):
   assert all('container' in executor for executor in _executors(pipeline).values())
   assert not any('lifecycle' in executor['container'] for executor in _executors(pipeline).values())
   assert pipeline.spec['defaultPipelineRoot'] == 'gs://shop-farelite/runs'
-  baseline = _tasks(pipeline)['FareEvaluator']['inputs']['artifacts']['baseline_model']['taskOutputArtifact']
+  baseline = _tasks(pipeline)['CompressionGate']['inputs']['artifacts']['served_model']['taskOutputArtifact']
   assert baseline == {'producerTask': 'ServedModel', 'outputArtifactKey': 'model'}
   # What reads more than its inputs say must never come from the cache; the rest may.
   uncached = {name for name, task in _tasks(pipeline).items() if 'cachingOptions' not in task}

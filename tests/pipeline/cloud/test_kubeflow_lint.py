@@ -160,11 +160,7 @@ def test_a_well_formed_pipeline_passes(pipelines):
 def test_resolver_on_kfp(pipelines):
   vertex = pipelines[Target.VERTEX]
   found = lint(dataclasses.replace(vertex, target=Target.KFP, job=None))
-  assert [sentence.split(' is ')[0] for sentence in found] == [
-    'BaselineStatistics',
-    'ServedModel-model-blessing-resolver',
-    'ServedModel-model-resolver',
-  ]
+  assert [sentence.split(' is ')[0] for sentence in found] == ['BaselineStatistics']
   assert all("a Resolver, which Kubeflow Pipelines can't run" in sentence for sentence in found)
 
 
