@@ -33,7 +33,7 @@ def _wait_for(path: pathlib.Path, pattern: str) -> None:
 def test_kill_9_in_training_then_run_again(project: Project):
   """Oracle: the second process's own account of what came from the cache."""
   killed = _start(project)
-  _wait_for(project.output.checkpoints, '*/base/*')
+  _wait_for(project.output.checkpoints, '*/base/training.checkpoint')
   killed.send_signal(signal.SIGKILL)
   assert killed.wait() == -signal.SIGKILL
   assert not project.versions()
