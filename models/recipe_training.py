@@ -26,7 +26,7 @@ from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Preparations, Stage, fine_tuned
 from models.compression.proof import base_digest, prove
 from models.compression.quantized_model import fill, quantized_model
-from models.compression.records import REPORT_FOLDER
+from models.compression.records import REPORT_FOLDER, lost_file
 from models.compression.report import (
   training_report,
   write_curves,
@@ -37,7 +37,7 @@ from models.compression.report import (
 from models.keras_compat import keras
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
-from models.training import TrainingHistory, TrainingRun, predict, total_steps
+from models.training import DivergedError, TrainingHistory, TrainingRun, predict, total_steps
 from models.whole_files import write_whole
 
 
@@ -125,7 +125,8 @@ class RecipeTraining:
       warm_start: SavedModel whose weights the base starts from.
     Raises:
       ValueError: a recipe can't have an effect in so few steps; raised before anything is trained.
-      DivergedError, NoEffectError, FailedError: nothing may be served.
+      DivergedError: the dense base diverged. Another recipe that does is lost: its folder holds the reason alone.
+      NoEffectError, FailedError: nothing may be served.
     """
     self._check_recipes()
     home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self.training.recipes}
@@ -156,7 +157,13 @@ class RecipeTraining:
     digest = ''
     # The shortest first, dense before all: while it is written the others train.
     for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
-      compressed = compressor.apply(recipe)
+      try:
+        compressed = compressor.apply(recipe)
+      except DivergedError as error:
+        folder = os.path.split(home[recipe.name])[0]
+        tf.io.gfile.makedirs(folder)
+        write_whole(lost_file(folder), str(error))
+        continue
       if recipe.is_dense:
         compressed = dataclasses.replace(compressed, stages=(Stage('training', history),))
       final = final_models.of(compressed)

@@ -12,7 +12,8 @@ import tensorflow_transform as tft
 from tfx.components.trainer import fn_args_utils
 from tfx.utils import io_utils
 
-from models.compression.records import RECIPES_FOLDER
+from configs.recipe import DENSE
+from models.compression.records import RECIPES_FOLDER, lost_file
 from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
@@ -31,7 +32,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       the served one's also to `serving_model_dir`; curves and TensorBoard logs to `model_run_dir`.
   Raises:
     ValueError: a split is empty, a warm start does not fit, or a recipe can't have an effect in so few steps.
-    DivergedError: the loss became NaN; nothing is exported.
+    DivergedError: the loss of the dense base became NaN; nothing is exported.
     NoEffectError: an exported model is not what its recipe promised.
   """
   settings = Settings.from_json(fn_args.custom_config)
@@ -58,7 +59,10 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   # A look-up that found nothing may leave an empty folder behind.
   base = fn_args.base_model if fn_args.base_model and is_saved_model(fn_args.base_model) else None
   training.run(recipes, model_folder, warm_start=base)
-  io_utils.copy_dir(os.path.join(recipes, settings.training.served_recipe.name), artifact)
+  served = os.path.join(recipes, settings.training.served_recipe.name)
+  # The recipe to serve may be lost; what is pushed is a file of one that is not.
+  lost = tf.io.gfile.exists(lost_file(served))
+  io_utils.copy_dir(os.path.join(recipes, DENSE) if lost else served, artifact)
   training.forget_checkpoints()
 
 

@@ -29,6 +29,7 @@ from configs.dataset import Dataset
 from configs.evaluation import Evaluation
 from configs.parts import Part, load_part
 from models.protocols import EvalExamples
+from models.served_versions import is_saved_model
 from models.serving import fake_quantized
 
 
@@ -59,7 +60,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     with tempfile.TemporaryDirectory() as folder:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
-      aware = [name for name, path in saved_models.items() if fake_quantized(path)]
+      aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
       limits = thresholds(evaluation, dataset)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
       judgement = judge(variants, examples, compression, evaluation.bootstrap, aware, limits, serving)

@@ -29,6 +29,7 @@ from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import Part
 from configs.recipe import Recipe
+from models.compression.records import lost_file
 from models.lite.flatbuffer import shrink
 from models.lite.rides import ride_variants
 from models.lite.variants import Variants
@@ -88,6 +89,12 @@ def _variant(
 ) -> ConvertedVariant:
   name = f'{recipe.name}.{scheme.name}'
   file = os.path.join(directory, f'{name}.tflite')
+  lost = lost_file(os.path.split(saved_model)[0])
+  if fileio.exists(lost):
+    with fileio.open(lost) as reason:
+      return ConvertedVariant(
+        name=name, recipe=recipe.name, scheme=scheme.name, cached=False, file=None, reason=reason.read(), seconds=0.0
+      )
   kept = os.path.join(cache, variants.digest(recipe, scheme, saved_model))
   if fileio.exists(f'{kept}.json'):
     with fileio.open(f'{kept}.json') as stored:

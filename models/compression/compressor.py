@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -299,6 +300,7 @@ class Compressor:
     self._start = start
     self._finished: dict[str, Finished] = {}
     self._running: dict[str, _Running] = {}
+    self._diverged: dict[str, DivergedError] = {}
     self._preparations = preparations or Preparations(build, examples, training)
 
   def begin(self, recipes: Sequence[Recipe]) -> None:
@@ -310,12 +312,17 @@ class Compressor:
     for recipe in recipes:
       stages_left = [stage for stage in _stages(recipe) if stage.description not in self._finished]
       for stage in stages_left:
+        if stage.description in self._diverged:
+          break
         if stage.description not in self._running:
           self._begin(recipe, stage)
           begun.add(stage.description)
         if stage is stages_left[-1] or stage.description in begun:
           break
-        self._finish(stage.description)
+        try:
+          self._finish(stage.description)
+        except DivergedError:  # `apply` raises it.
+          break
 
   def apply(self, recipe: Recipe) -> Compressed:
     """Trains the recipe's techniques, from a fresh copy of the base, as far as they have not been begun.
@@ -326,7 +333,7 @@ class Compressor:
     """
     last, trained = Finished(self._base_weights, TrainingHistory({}, 0.0)), []
     for stage in _stages(recipe):
-      if stage.description not in self._finished | self._running:
+      if stage.description not in self._finished | self._running | self._diverged:
         self._begin(recipe, stage)
       last = self._finish(stage.description)
       trained.append(Stage(stage.technique, last.history))
@@ -343,7 +350,8 @@ class Compressor:
     if structure := self._preparations.structure(recipe, stage.technique):
       # Only one training at a time in one model.
       for description in [one for one, running in self._running.items() if running.structure == structure]:
-        self._finish(description)
+        with contextlib.suppress(DivergedError):
+          self._finish(description)
     prepared = self._preparations.prepare(recipe, stage.technique, weights)
     checkpoint = Checkpoint(os.path.join(directory, 'training')) if directory else None
     history = self._start(functools.partial(prepared.training.run, checkpoint))
@@ -358,11 +366,14 @@ class Compressor:
       except DivergedError as error:
         # The trainer only knows the key of the base's rate.
         message = str(error).replace('training.learning_rate', f'{running.technique}.fine_tuning.learning_rate')
-        raise DivergedError(f"Recipe '{running.recipe}', {running.technique}: {message}") from None
-      weights, ranges = running.prepared.finish()
-      self._finished[description] = Finished(weights, history, ranges)
-      if running.directory:
-        save(self._finished[description], running.directory)
+        self._diverged[description] = DivergedError(f"Recipe '{running.recipe}', {running.technique}: {message}")
+      else:
+        weights, ranges = running.prepared.finish()
+        self._finished[description] = Finished(weights, history, ranges)
+        if running.directory:
+          save(self._finished[description], running.directory)
+    if description in self._diverged:
+      raise self._diverged[description]
     return self._finished[description]
 
   def _directory(self, description: str) -> str | None:

@@ -18,6 +18,11 @@ def report_file(model: str) -> str:
   return os.path.join(model, REPORT_FOLDER, REPORT)
 
 
+def lost_file(model: str) -> str:
+  """The path of the one sentence in the folder of a recipe's model that was lost, a URI or a path."""
+  return os.path.join(model, 'lost.txt')
+
+
 class ReportedRecipe(RecordPart, extra='allow'):
   """The recipe that a model was made by: `name`, `summary`, and every other setting of a `configs.recipe.Recipe`."""
 

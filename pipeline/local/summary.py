@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from tfx.dsl.io import fileio
@@ -21,7 +21,7 @@ from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, from_json
 from configs.records import RecordT, parse_list
 from configs.run import RunConfig
-from models.compression.records import TrainingReport, report_file
+from models.compression.records import TrainingReport, lost_file, report_file
 from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFigures
 from pipeline.local.steps import Step, StepState, output_of
 from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, StepRecord, Summary
@@ -63,7 +63,7 @@ def summarize(
     recipes=_recipes(config, steps),
     variants=tuple(map(_variant, compression.variants)) if compression else (),
     chosen=compression.chosen if compression else None,
-    notes=compression.notes if compression else (),
+    notes=(*_lost_recipes(config, steps), *(compression.notes if compression else ())),
     compression=_uri(steps, 'CompressionGate', 'report'),
     reduction=_reduction(steps),
     findings=_findings(steps),
@@ -102,6 +102,14 @@ def _rows(steps: Sequence[Step]) -> RowsRecord | None:
   return RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
 
 
+def _lost_recipes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:
+  """Why a recipe has no model, one sentence each."""
+  for recipe in config.training.recipes:
+    uri = _uri(steps, 'PruningTrainer', recipe_key(recipe.name))
+    if uri is not None and fileio.exists(lost_file(uri)):
+      yield f"Recipe '{recipe.name}' was lost. {_read(lost_file(uri))}"
+
+
 def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ...]:
   """What each training recipe came to, in the order of the config; read back from the exported models."""
   recipes = []
@@ -109,6 +117,8 @@ def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ..
     uri = _uri(steps, 'PruningTrainer', recipe_key(recipe.name))
     if uri is None:
       return ()
+    if fileio.exists(lost_file(uri)):
+      continue
     path = report_file(uri)
     report = TrainingReport.parse(_read(path), path)
     recipes.append(

@@ -95,6 +95,21 @@ def test_divergence_names_the_recipe(base_weights, rides):
     Compressor(build, base_weights, rides, TRAINING).apply(Recipe(name='wild', pruning=wild))
 
 
+def test_a_recipe_that_diverges_leaves_the_others_as_they_are(base_weights, rides):
+  """Oracle: the other recipe by itself. The second technique of the wild one never begins."""
+  wild = Pruning(final_sparsity=0.5, fine_tuning={'epochs': 2, 'learning_rate': 1e30})
+  recipes = [Recipe(name='wild', pruning=wild, quantization={'fine_tuning': {'epochs': 1}}), SHORT]
+  compressor = Compressor(build, base_weights, rides, TRAINING)
+  for _ in range(3):
+    compressor.begin(recipes)
+  for _ in range(2):
+    with pytest.raises(DivergedError, match=r"Recipe 'wild', pruning: "):
+      compressor.apply(recipes[0])
+  alone = Compressor(build, base_weights, rides, TRAINING).apply(SHORT)
+  for found, expected in zip(compressor.apply(SHORT).weights, alone.weights, strict=True):
+    np.testing.assert_array_equal(found, expected)
+
+
 FINISHED = compression_compressor.Finished(
   [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32)],
   TrainingHistory({'loss': [2.0, 1.0]}, 3.5, 4),
