@@ -118,4 +118,4 @@ def test_every_process_left_a_log_and_nothing_else(rehearsed: Rehearsed):
     assert [step['left_behind'] for step in summary['steps'] if step['left_behind']] == []
     ran = {step['name'] for step in summary['steps'] if step['start_up_seconds']}
     assert {log.stem for log in pathlib.Path(summary['logs']).glob('*.log')} >= ran
-    assert len(ran) == (14 if rehearsed.target is Target.KFP else 13) or summary is rehearsed.summaries[1]
+    assert len(ran) == 12 or summary is rehearsed.summaries[1]
