@@ -86,13 +86,19 @@ def append_line(path: pathlib.Path, line: str) -> None:
   Args:
     path: made if need be.
     line: without its end.
+  Raises: OSError: it can't be written, as where the disk is full; nothing of it is left.
   """
   descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+  size = os.fstat(descriptor).st_size
   try:
-    size = os.fstat(descriptor).st_size
     cut = size > 0 and os.pread(descriptor, 1, size - 1) != b'\n'
-    os.write(descriptor, b'\n' * cut + line.encode() + b'\n')
+    rest = b'\n' * cut + line.encode() + b'\n'
+    while rest:  # A disk that fills up takes a part.
+      rest = rest[os.write(descriptor, rest) :]
     os.fsync(descriptor)
+  except OSError:
+    os.ftruncate(descriptor, size)
+    raise
   finally:
     os.close(descriptor)
   _flush(path.parent)

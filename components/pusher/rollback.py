@@ -1,7 +1,8 @@
 """An earlier version serves again, and old ones go: the bytes, and the journal of the reasons.
 
 An entry is written before its version appears, as what is about to happen, and settled afterwards. A rollback that was
-killed in between is settled by whoever writes next: it happened if its version is there.
+killed in between is settled by whoever writes next: it happened if its version is there. A line that can't be read
+hides no other one.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from components.pusher.publishing import STAGING_PREFIX, delete, publish, staging
 from configs.errors import UserError
-from configs.records import Record
+from configs.records import Record, RecordError
 from models.release import MANIFEST, Manifest, ManifestError, verify
 from models.served_versions import next_version, versions
 from models.whole_files import append_line, set_aside
@@ -74,11 +75,15 @@ def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
   """The rollbacks that happened, oldest first.
 
   Args: base: the directory of the versions; in a bucket there are none.
-  Raises: RecordError: a line of the journal is whole and is none of its records.
   """
   root = pathlib.Path(base)
-  entries, ends = _entries(root)
-  return [entry for entry in entries if ends.get(entry.id, _happened(root, entry))]
+  journal = _read(root)
+  return [entry for entry in journal.entries if journal.ends.get(entry.id, _happened(root, entry))]
+
+
+def skipped_lines(base: str | os.PathLike[str]) -> list[str]:
+  """A sentence for each line of the journal that is damaged, foreign, or of a newer version."""
+  return [f'{sentence} Until then the line is skipped.' for sentence in _read(pathlib.Path(base)).skipped]
 
 
 def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
@@ -90,9 +95,9 @@ def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
 def record_outcomes(base: str | os.PathLike[str]) -> None:
   """Writes the outcome of the entries that have none yet; the caller holds the versions' lock."""
   root = pathlib.Path(base)
-  entries, ends = _entries(root)
-  for entry in entries:
-    if entry.id not in ends:
+  journal = _read(root)
+  for entry in journal.entries:
+    if entry.id not in journal.ends:
       _append(root, RollbackOutcome(settled=entry.id, happened=_happened(root, entry)))
 
 
@@ -137,24 +142,33 @@ def _happened(root: pathlib.Path, entry: Rollback) -> bool:
   return manifest_digest(root / str(entry.version)) == entry.restored_manifest
 
 
-def _entries(root: pathlib.Path) -> tuple[list[Rollback], dict[str, bool]]:
-  """The rollbacks that were announced, oldest first, and by id whether they happened, of those that were settled."""
-  entries: list[Rollback] = []
-  ends: dict[str, bool] = {}
-  file = root / JOURNAL
-  lines = file.read_text(encoding='utf-8').splitlines() if file.is_file() else []
-  for number, line in enumerate(lines, 1):
-    try:
-      values = json.loads(line)
-    except json.JSONDecodeError:  # A process that was killed while it wrote this line; nothing followed from it.
+class _Journal(NamedTuple):
+  """What was announced, oldest first; by id whether it happened; a sentence on each line that is neither."""
+
+  entries: list[Rollback]
+  ends: dict[str, bool]
+  skipped: list[str]
+
+
+def _read(root: pathlib.Path) -> _Journal:
+  journal, file = _Journal([], {}, []), root / JOURNAL
+  # Bytes, as a text also ends its lines at signs that a reason may hold.
+  for number, line in enumerate(file.read_bytes().split(b'\n') if file.is_file() else [], 1):
+    if not line:
       continue
     where = f'{file}:{number}'
-    if isinstance(values, dict) and 'settled' in values:
-      end = RollbackOutcome.of(values, where)
-      ends[end.settled] = end.happened
-    else:
-      entries.append(Rollback.of(values, where))
-  return entries, ends
+    try:
+      values = json.loads(line)
+      if isinstance(values, dict) and 'settled' in values:
+        end = RollbackOutcome.of(values, where)
+        journal.ends[end.settled] = end.happened
+      else:
+        journal.entries.append(Rollback.of(values, where))
+    except RecordError as error:
+      journal.skipped.append(str(error))
+    except (ValueError, RecursionError):
+      journal.skipped.append(f"'{where}' is broken (no JSON); {_Line.FIX}.")
+  return journal
 
 
 def _append(root: pathlib.Path, record: Record) -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.pusher.rollback import Rollback, restore
+from components.pusher.rollback import Rollback, restore, skipped_lines
 from configs import loading
 from configs.base import shortened
 from configs.errors import UserError
@@ -91,7 +91,13 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
         f'No output directory or config was named, and the default, config {config.name}, has no metadata store '
         f"'{output.metadata}'; name the output directory or config of a run."
       )
+  _warn_of_skipped_lines(output)
   return config, output, open_store(config.metadata, output.metadata, create=False)
+
+
+def _warn_of_skipped_lines(output: OutputDirectory) -> None:
+  for sentence in skipped_lines(output.serving):
+    click.echo(f'Mind: {sentence}', err=True)
 
 
 def _recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
@@ -196,6 +202,7 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
   """
   output = local_output.at(directory)
   config = _recorded_config(output)
+  _warn_of_skipped_lines(output)
   models = _models(config, output)
 
   def entry(restored: int, replaced: int) -> Rollback:
@@ -256,6 +263,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
       'Nothing limits what is kept: set retention.runs, retention.versions or retention.max_age_days in the config, or '
       'by --set.'
     )
+  _warn_of_skipped_lines(output)
   with contextlib.nullcontext() if dry_run else local_output.locked(output, wait):
     store = open_store(config.metadata, output.metadata, create=False)
     if dry_run:

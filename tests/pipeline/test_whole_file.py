@@ -10,6 +10,7 @@ import ast
 import datetime
 import os
 import pathlib
+import resource
 
 import numpy as np
 import pyarrow as pa
@@ -167,6 +168,20 @@ def test_a_line_is_on_the_disk_and_so_is_the_name_of_its_file(tmp_path, monkeypa
   (tmp_path / 'journal').write_text('one\ncut sho')
   append_line(tmp_path / 'journal', 'two')
   assert (tmp_path / 'journal').read_text() == 'one\ncut sho\ntwo\n'
+
+
+@pytest.mark.parametrize('old', ['one\n', 'one\ncut sho'])
+def test_of_a_line_that_has_no_room_nothing_is_left(tmp_path, old):
+  """The system takes four bytes, as a disk does that fills up, and then refuses."""
+  (tmp_path / 'journal').write_text(old)
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (len(old) + 4, limits[1]))
+  try:
+    with pytest.raises(OSError, match='File too large'):
+      append_line(tmp_path / 'journal', 'longer than that')
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert (tmp_path / 'journal').read_text() == old
 
 
 def test_a_file_system_that_flushes_no_folders_is_written_to_all_the_same(tmp_path, monkeypatch):
