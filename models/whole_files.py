@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import pathlib
+import shutil
 import uuid
 from collections.abc import Iterator
 from typing import IO
@@ -98,6 +99,14 @@ def set_aside(source: pathlib.Path, target: pathlib.Path) -> None:
   """Renames what is there already, or is to be removed: at once, and on the disk when this returns."""
   source.replace(target)
   _flush(target.parent)
+
+
+def delete(path: pathlib.Path) -> None:
+  """Deletes a file, or a folder with all that is in it; of a link, what it points to stays."""
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)
 
 
 def append_line(path: pathlib.Path, line: str) -> None:

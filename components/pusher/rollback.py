@@ -7,6 +7,7 @@ hides no other one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,12 +18,12 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
-from components.pusher.publishing import STAGING_PREFIX, delete, publish, staging
+from components.pusher.publishing import STAGING_PREFIX, alone, publish, staging
 from configs.errors import UserError
 from configs.records import Record, RecordError
 from models.release import MANIFEST, Manifest, ManifestError, verify
 from models.served_versions import next_version, versions
-from models.whole_files import append_line, set_aside
+from models.whole_files import append_line, delete, set_aside
 
 JOURNAL = 'rollbacks.jsonl'
 
@@ -207,10 +208,13 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     happened = rollbacks(base)
     target = _earlier(base, served, happened) if wanted is None else _present(base, wanted, served)
     number = next_version(str(base), int(time.time()))
-    copy = pathlib.Path(folder) / str(number)
-    shutil.copytree(base / str(target), copy)
-    for version in (base / str(target), copy):
-      verified_manifest(version)
+    source, copy = base / str(target), pathlib.Path(folder) / str(number)
+    verified_manifest(source)
+    copy.mkdir()
+    for path in sorted(source.rglob('*')):
+      place = copy / path.relative_to(source)
+      place.mkdir() if path.is_dir() else shutil.copy2(path, place)
+    verified_manifest(copy)
     rollback = entry(target, served).model_copy(
       update={
         'id': uuid.uuid4().hex,
@@ -222,7 +226,8 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     )
     announce(base, rollback)
     publish(str(copy), str(base), number)
-    record_outcomes(base)
+    with contextlib.suppress(OSError):  # It serves; whoever writes next settles it.
+      record_outcomes(base)
   return rollback
 
 
@@ -266,11 +271,13 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   wished = set(unwanted)
   if not wished or not base.is_dir():
     return []
-  with staging(str(base)):
-    # Until then, only its version shows that a rollback which was killed did happen.
-    record_outcomes(base)
-    present = versions(base)
-    untouchable = {present[-1], origin(rollbacks(base), present[-1])} if present else set()
+  with alone(base):
+    with contextlib.suppress(OSError):  # A full disk has no room for it.
+      record_outcomes(base)
+    journal, present = _read(base), versions(base)
+    # Until it is settled, only its version shows that a rollback which was killed did happen.
+    untouchable = {entry.version for entry in journal.entries if entry.id not in journal.ends}
+    untouchable |= {present[-1], origin(rollbacks(base), present[-1])} if present else set()
     removed = [version for version in present if version in wished - untouchable]
     hidden = [base / f'{STAGING_PREFIX}removed-{version}' for version in removed]
     for version, path in zip(removed, hidden, strict=True):

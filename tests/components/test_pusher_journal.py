@@ -167,10 +167,11 @@ def test_an_altered_copy_is_not_put_back(tmp_path, monkeypatch):
     make_version(tmp_path / str(version), f'bytes of {version}')
 
   def copied(source, target):
-    shutil.copytree(source, target)
-    (pathlib.Path(target) / 'saved_model.pb').write_bytes(b'grapj')
+    shutil.copy2(source, target)
+    if target.name == 'saved_model.pb':
+      target.write_bytes(b'grapj')
 
-  monkeypatch.setattr(rollback, 'shutil', types.SimpleNamespace(copytree=copied))
+  monkeypatch.setattr(rollback, 'shutil', types.SimpleNamespace(copy2=copied))
   with pytest.raises(RestoreError, match=r"'saved_model.pb' in '.*\.staging-.*' was altered"):
     restore(tmp_path, 2, lambda restored, replaced: _entry(0, restored, replaced))
   assert versions(tmp_path) == [2, 3]

@@ -11,6 +11,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -57,12 +58,15 @@ def _farelite(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+def small_disk(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
   """A real file system of its own."""
   path = tmp_path / 'disk'
   path.mkdir()
   if subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={SIZE}', 'tmpfs', str(path)], check=False).returncode:
     pytest.skip('needs the right to mount a tmpfs')
+  # Temporary files are not elsewhere, either.
+  monkeypatch.setattr(tempfile, 'tempdir', None)
+  monkeypatch.setattr(tempfile, '_candidate_tempdir_list', lambda: [str(path)])
   yield path
   subprocess.run(['umount', '-l', str(path)], check=True)
 
@@ -75,7 +79,6 @@ def _fill(disk: pathlib.Path, free: int = 0) -> None:
   os.truncate(filler, filler.stat().st_size - free)
 
 
-@_wrong('the store is written before the first file goes, which takes room')
 def test_prune_frees_a_full_disk(small_disk: pathlib.Path):
   made = _made(small_disk / 'out')
   _fill(small_disk)
@@ -88,12 +91,10 @@ def test_prune_frees_a_full_disk(small_disk: pathlib.Path):
 @pytest.mark.parametrize(
   'free',
   [
-    pytest.param(0, id='no_room', marks=_wrong('a list of errors is printed as it is')),
+    pytest.param(0, id='no_room'),
     pytest.param(16_384, id='room_for_some_files'),
-    pytest.param(24_576, id='room_for_the_version', marks=_wrong('it serves, and the command fails')),
-    pytest.param(
-      32_768, id='room_for_version_and_journal', marks=_wrong('it serves, and the store can not be written')
-    ),
+    pytest.param(24_576, id='room_for_the_version'),
+    pytest.param(32_768, id='room_for_version_and_journal'),
   ],
 )
 def test_rollback_on_a_full_disk_happens_or_not(small_disk: pathlib.Path, free: int):
@@ -101,10 +102,9 @@ def test_rollback_on_a_full_disk_happens_or_not(small_disk: pathlib.Path, free: 
   _fill(small_disk, free)
   result = _farelite('rollback', str(made.output.path), '--reason', 'worse')
   assert (result.exit_code == 0) == (len(_versions(made)) == 4), result.output
-  assert '[(' not in result.output, 'a list of errors is no sentence'
+  assert ('so nothing was changed' in result.output) == bool(result.exit_code), result.output
 
 
-@_wrong("the folder's path is compared as a text")
 @pytest.mark.parametrize('way', ['link', 'dots'])
 def test_prune_by_another_path_finds_the_same(made: MadeStore, tmp_path: pathlib.Path, way: str):
   plain = _farelite('prune', str(made.output.path), '--dry-run', *LIMITS).output.splitlines()[-1]
@@ -113,7 +113,6 @@ def test_prune_by_another_path_finds_the_same(made: MadeStore, tmp_path: pathlib
   assert _farelite('prune', path, '--dry-run', *LIMITS).output.splitlines()[-1] == plain
 
 
-@_wrong("a URI with '..' is taken by its text")
 def test_prune_deletes_nothing_outside(made: MadeStore, tmp_path: pathlib.Path):
   precious = tmp_path / 'precious'
   precious.mkdir()
@@ -124,7 +123,6 @@ def test_prune_deletes_nothing_outside(made: MadeStore, tmp_path: pathlib.Path):
   assert precious.is_dir()
 
 
-@_wrong('only folders are expected there')
 @pytest.mark.parametrize('command', [('rollback', '--reason', 'worse'), ('prune', *LIMITS)], ids=['rollback', 'prune'])
 def test_a_stray_file_among_the_versions_stops_nothing(made: MadeStore, command: tuple[str, ...]):
   (made.output.serving / '.staging-stray').touch()
@@ -140,7 +138,6 @@ def test_a_version_that_is_a_link_does_not_stop_prune(made: MadeStore, tmp_path:
   assert (tmp_path / 'elsewhere' / 'saved_model.pb').is_file()
 
 
-@_wrong('the file behind the link is opened and emptied')
 def test_a_lock_that_is_a_link_is_refused(made: MadeStore, tmp_path: pathlib.Path):
   victim = tmp_path / 'victim'
   victim.write_text('important')

@@ -58,20 +58,9 @@ def _found(laboratory: Laboratory, cases: list[tuple[Call, Fault]], missed: floa
   assert len(never) <= missed * len(trials), '\n'.join(never)
 
 
-WRONG = {
-  ('push', Fault.BROKEN): 'an error after the rename fails the push, though its version serves',
-  ('rollback', Fault.FULL): 'the outcome or the store has no room: the command fails, though its version serves',
-  ('rollback', Fault.BROKEN): 'an error after the rename fails the command, though its version serves',
-}
-"""What goes wrong today."""
 CASES = [
-  pytest.param(
-    name, fault, id=f'{name}_{fault.value}',
-    marks=pytest.mark.xfail(strict=True, reason=WRONG[name, fault]) if (name, fault) in WRONG else (),
-  )
-  for name in ('push', 'rollback', 'prune')
-  for fault in Fault
-]  # fmt: skip
+  pytest.param(name, fault, id=f'{name}_{fault.value}') for name in ('push', 'rollback', 'prune') for fault in Fault
+]
 
 
 @pytest.mark.parametrize(('name', 'fault'), CASES)
