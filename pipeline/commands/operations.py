@@ -254,7 +254,8 @@ def _record(config: RunConfig, output: OutputDirectory) -> None:
     store = open_store(config.metadata, output.metadata)
     registry.record_rollbacks(store, config.name, output.serving)
   except UNUSABLE as error:
-    click.echo(f'The metadata store does not know it yet; the next run enters it. {error}')
+    reason = str(error).partition('\n')[0]
+    click.echo(f'The metadata store does not know it yet; the next run enters it. {reason}')
 
 
 def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:

@@ -4,6 +4,7 @@ wrong.
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 import random
@@ -49,6 +50,10 @@ def plain_properties(node: mlmd_pb2.Context | mlmd_pb2.Execution | mlmd_pb2.Arti
   """Custom properties as plain values."""
   values = node.custom_properties.items()
   return {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
+
+
+# What the client's errors say, with the whole statement, it also logs.
+logging.getLogger('absl').addFilter(lambda record: not str(record.msg).startswith('mlmd client'))
 
 
 class StoreClient(mlmd.MetadataStore):
