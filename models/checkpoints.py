@@ -1,8 +1,8 @@
 """Where an unfinished training is kept, so that a rerun goes on from there and ends with the same weights.
 
-One file holds everything, a checked `.npz` archive. `tf.train.Checkpoint` was not taken: tfmot's
-wrappers hold one variable under several attributes and override `get_weights`, whereas a flat list of variables,
-compared by name and shape, is never ambiguous; and one file is replaced at once or not at all.
+One file holds everything, a checked `.npz` archive. `tf.train.Checkpoint` was not taken: tfmot's wrappers hold one
+variable under several attributes and override `get_weights`, whereas a flat list of variables, compared by name and
+shape, is never ambiguous; and one file is replaced at once or not at all.
 """
 
 from __future__ import annotations

@@ -91,10 +91,10 @@ def _variant(
   kept = os.path.join(cache, variants.digest(recipe, scheme, saved_model))
   known = read_checked(kept)
   if known is not None:
-    told, _, content = known.partition(b'\n')
+    line, _, content = known.partition(b'\n')
     with fileio.open(file, 'wb') as target:
       target.write(content)
-    return ConvertedVariant.model_validate_json(told).model_copy(update={'cached': True})
+    return ConvertedVariant.model_validate_json(line).model_copy(update={'cached': True})
   facts = _made(variants, recipe, scheme, saved_model, file)
   # What was lost is tried again: the quantizer may be installed by then, or memory be free again.
   if facts.file is None:
