@@ -152,7 +152,6 @@ def test_a_served_version_that_was_altered_is_named(made: MadeStore):
   assert 'was altered' in _farelite('runs', str(made.output.path)).output
 
 
-@_wrong('the list of errors of a copy is printed as it is')
 def test_a_pipe_among_the_files_of_a_version_is_one_sentence(made: MadeStore):
   os.mkfifo(made.output.serving / '2' / 'pipe')
   result = _farelite('rollback', str(made.output.path), '--reason', 'worse')
