@@ -1,14 +1,13 @@
 """Where an unfinished training is kept, so that a rerun goes on from there and ends with the same weights.
 
-One file holds everything: the SHA-256 of the rest, then an `.npz` archive. `tf.train.Checkpoint` was not taken: tfmot's
-wrappers hold one variable under several attributes and override `get_weights`, whereas a flat list of variables,
-compared by name and shape, is never ambiguous; and one file is replaced at once or not at all.
+One file holds everything, a checked `.npz` archive. `tf.train.Checkpoint` was not taken: tfmot's wrappers hold one
+variable under several attributes and override `get_weights`, whereas a flat list of variables, compared by name and
+shape, is never ambiguous; and one file is replaced at once or not at all.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 import math
@@ -22,11 +21,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.io import gfile
 
-from models.whole_files import discard_drafts, write_whole
+from models.whole_files import discard_drafts, read_checked, write_checked
 
 _FILE = 'training.checkpoint'
 _DETAILS = 'details'
-_DIGEST_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Checkpoint:
     }
     archive = archived(details, {'value': state.values, 'best': state.best or []})
     gfile.makedirs(self.directory)
-    write_whole(os.path.join(self.directory, _FILE), hashlib.sha256(archive).digest() + archive)
+    write_checked(os.path.join(self.directory, _FILE), archive)
     self._saved_at = time.monotonic()
 
   def restore(self, identity: Sequence[str]) -> TrainingState | None:
@@ -98,12 +96,8 @@ class Checkpoint:
     self._saved_at = time.monotonic()
     path = os.path.join(self.directory, _FILE)
     discard_drafts(path)
-    if not gfile.exists(path):
-      return None
-    with gfile.GFile(path, 'rb') as file:
-      content = file.read()
-    digest, archive = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if hashlib.sha256(archive).digest() != digest:
+    archive = read_checked(path)
+    if archive is None:
       return None
     details, arrays = unarchived(archive)
     if details.pop('identity') != list(identity):

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import pathlib
+import shutil
 import uuid
 from collections.abc import Iterator
 from typing import IO
@@ -20,6 +22,7 @@ Location = str | os.PathLike[str]
 """A path of this machine, or a URL."""
 
 _STAGED = '.tmp'
+_DIGEST_BYTES = 32
 
 
 def is_bucket(path: Location) -> bool:
@@ -36,7 +39,7 @@ def replacing(path: Location) -> Iterator[IO[bytes]]:
   """
   staged = f'{_prefix(path)}{uuid.uuid4().hex}{_STAGED}'
   try:
-    with _opened(staged) as file:
+    with _opened(staged, 'wb') as file:
       yield file
     move_whole(staged, path)
   except BaseException:
@@ -54,6 +57,24 @@ def write_whole(path: Location, content: str | bytes) -> None:
   """
   with replacing(path) as file:
     file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_checked(path: Location, content: bytes) -> None:
+  """`write_whole` for what only `read_checked` reads: the SHA-256 of the content comes first."""
+  write_whole(path, hashlib.sha256(content).digest() + content)
+
+
+def read_checked(path: Location) -> bytes | None:
+  """What `write_checked` wrote; `None` where nothing is there, or a bit of it is not as written: make it anew then."""
+  if not _is_file(path):
+    return None
+  try:
+    with _opened(path, 'rb') as file:
+      written = file.read()
+  except OSError:
+    return None
+  content = written[_DIGEST_BYTES:]
+  return content if hashlib.sha256(content).digest() == written[:_DIGEST_BYTES] else None
 
 
 def move_whole(source: Location, target: Location) -> None:
@@ -80,19 +101,33 @@ def set_aside(source: pathlib.Path, target: pathlib.Path) -> None:
   _flush(target.parent)
 
 
+def delete(path: pathlib.Path) -> None:
+  """Deletes a file, or a folder with all that is in it; of a link, what it points to stays."""
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)
+
+
 def append_line(path: pathlib.Path, line: str) -> None:
   """Adds a line, on the disk when this returns; one that was cut short before it stays apart.
 
   Args:
     path: made if need be.
     line: without its end.
+  Raises: OSError: it can't be written, as where the disk is full; nothing of it is left.
   """
   descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+  size = os.fstat(descriptor).st_size
   try:
-    size = os.fstat(descriptor).st_size
     cut = size > 0 and os.pread(descriptor, 1, size - 1) != b'\n'
-    os.write(descriptor, b'\n' * cut + line.encode() + b'\n')
+    rest = b'\n' * cut + line.encode() + b'\n'
+    while rest:  # A disk that fills up takes a part.
+      rest = rest[os.write(descriptor, rest) :]
     os.fsync(descriptor)
+  except OSError:
+    os.ftruncate(descriptor, size)
+    raise
   finally:
     os.close(descriptor)
   _flush(path.parent)
@@ -112,12 +147,20 @@ def _prefix(path: Location) -> str:
   return os.path.join(folder, f'.{name}.')
 
 
-def _opened(path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+def _opened(path: Location, mode: str) -> contextlib.AbstractContextManager[IO[bytes]]:
   if not is_bucket(path):
-    return pathlib.Path(path).open('wb')
+    return pathlib.Path(path).open(mode)  # type: ignore[return-value]
   from tensorflow.io import gfile
 
-  return gfile.GFile(path, 'wb')
+  return gfile.GFile(path, mode)
+
+
+def _is_file(path: Location) -> bool:
+  if not is_bucket(path):
+    return pathlib.Path(path).is_file()
+  from tensorflow.io import gfile
+
+  return gfile.exists(path)
 
 
 def names_in(folder: Location) -> list[str]:

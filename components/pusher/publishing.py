@@ -9,31 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 
 from models.served_versions import SAVED_MODEL
-from models.whole_files import is_bucket, move_whole
+from models.whole_files import delete, is_bucket, move_whole
 
 STAGING_PREFIX = '.staging-'
 
 
 @contextlib.contextmanager
-def staging(base: str) -> Iterator[str]:
-  """A directory to copy a model into; it is gone at the end, however that came.
+def alone(base: str | os.PathLike[str]) -> Iterator[None]:
+  """Whoever changes the versions of a folder of this machine waits here for all others.
 
-  Pushes to one local base wait for each other, so whatever other staging directory is there was left by a killed push
-  and is removed. For an object store it is in the machine's temporary directory.
+  So whatever staging directory is there was left by a killed one, and is removed.
 
   Args: base: the directory of the versions; made if absent.
   """
-  if is_bucket(base):
-    with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX) as directory:
-      yield directory
-    return
   root = pathlib.Path(base)
   root.mkdir(parents=True, exist_ok=True)
   lock = os.open(root, os.O_RDONLY)  # The directory itself, so that there is no lock file beside the versions.
@@ -41,18 +36,23 @@ def staging(base: str) -> Iterator[str]:
     fcntl.flock(lock, fcntl.LOCK_EX)
     for leftover in root.glob(f'{STAGING_PREFIX}*'):
       delete(leftover)
-    with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=root) as directory:
-      yield directory
+    yield
   finally:
     os.close(lock)
 
 
-def delete(path: pathlib.Path) -> None:
-  """Deletes a folder with all that is in it; of a link, what it points to stays."""
-  if path.is_symlink():
-    path.unlink()
-  else:
-    shutil.rmtree(path)
+@contextlib.contextmanager
+def staging(base: str) -> Iterator[str]:
+  """A directory to copy a model into, `alone`; it is gone at the end, however that came.
+
+  Args: base: the directory of the versions; for an object store it is in the machine's temporary directory.
+  """
+  with contextlib.ExitStack() as stack:
+    if not is_bucket(base):
+      stack.enter_context(alone(base))
+    place = None if is_bucket(base) else base
+    # What can't be removed is a leftover, and no reason to call a push that happened a failed one.
+    yield stack.enter_context(tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=place, ignore_cleanup_errors=True))
 
 
 def publish(staged: str, base: str, version: int) -> str:
@@ -65,7 +65,12 @@ def publish(staged: str, base: str, version: int) -> str:
   """
   final = os.path.join(base, str(version))
   if not is_bucket(base):
-    move_whole(staged, final)
+    try:
+      move_whole(staged, final)
+    except OSError as error:
+      if pathlib.Path(staged).exists():
+        raise
+      logging.getLogger(__name__).warning('%s serves, but may not outlast a power cut: %s.', final, error.strerror)
     return final
   from tfx.dsl.io import fileio  # Brings TensorFlow along, which local versions don't need.
   from tfx.utils import io_utils

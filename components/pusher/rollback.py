@@ -1,11 +1,13 @@
 """An earlier version serves again, and old ones go: the bytes, and the journal of the reasons.
 
 An entry is written before its version appears, as what is about to happen, and settled afterwards. A rollback that was
-killed in between is settled by whoever writes next: it happened if its version is there.
+killed in between is settled by whoever writes next: it happened if its version is there. A line that can't be read
+hides no other one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,14 +16,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from components.pusher.publishing import STAGING_PREFIX, delete, publish, staging
+from components.pusher.publishing import STAGING_PREFIX, alone, publish, staging
 from configs.errors import UserError
-from configs.records import Record
+from configs.records import Record, RecordError
 from models.release import MANIFEST, Manifest, ManifestError, verify
 from models.served_versions import next_version, versions
-from models.whole_files import append_line, set_aside
+from models.whole_files import append_line, delete, set_aside
 
 JOURNAL = 'rollbacks.jsonl'
 
@@ -74,11 +76,15 @@ def rollbacks(base: str | os.PathLike[str]) -> list[Rollback]:
   """The rollbacks that happened, oldest first.
 
   Args: base: the directory of the versions; in a bucket there are none.
-  Raises: RecordError: a line of the journal is whole and is none of its records.
   """
   root = pathlib.Path(base)
-  entries, ends = _entries(root)
-  return [entry for entry in entries if ends.get(entry.id, _happened(root, entry))]
+  journal = _read(root)
+  return [entry for entry in journal.entries if journal.ends.get(entry.id, _happened(root, entry))]
+
+
+def skipped_lines(base: str | os.PathLike[str]) -> list[str]:
+  """A sentence for each line of the journal that is damaged, foreign, or of a newer version."""
+  return [f'{sentence} Until then the line is skipped.' for sentence in _read(pathlib.Path(base)).skipped]
 
 
 def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
@@ -90,9 +96,9 @@ def announce(base: str | os.PathLike[str], rollback: Rollback) -> None:
 def record_outcomes(base: str | os.PathLike[str]) -> None:
   """Writes the outcome of the entries that have none yet; the caller holds the versions' lock."""
   root = pathlib.Path(base)
-  entries, ends = _entries(root)
-  for entry in entries:
-    if entry.id not in ends:
+  journal = _read(root)
+  for entry in journal.entries:
+    if entry.id not in journal.ends:
       _append(root, RollbackOutcome(settled=entry.id, happened=_happened(root, entry)))
 
 
@@ -137,24 +143,33 @@ def _happened(root: pathlib.Path, entry: Rollback) -> bool:
   return manifest_digest(root / str(entry.version)) == entry.restored_manifest
 
 
-def _entries(root: pathlib.Path) -> tuple[list[Rollback], dict[str, bool]]:
-  """The rollbacks that were announced, oldest first, and by id whether they happened, of those that were settled."""
-  entries: list[Rollback] = []
-  ends: dict[str, bool] = {}
-  file = root / JOURNAL
-  lines = file.read_text(encoding='utf-8').splitlines() if file.is_file() else []
-  for number, line in enumerate(lines, 1):
-    try:
-      values = json.loads(line)
-    except json.JSONDecodeError:  # A process that was killed while it wrote this line; nothing followed from it.
+class _Journal(NamedTuple):
+  """What was announced, oldest first; by id whether it happened; a sentence on each line that is neither."""
+
+  entries: list[Rollback]
+  ends: dict[str, bool]
+  skipped: list[str]
+
+
+def _read(root: pathlib.Path) -> _Journal:
+  journal, file = _Journal([], {}, []), root / JOURNAL
+  # Bytes, as a text also ends its lines at signs that a reason may hold.
+  for number, line in enumerate(file.read_bytes().split(b'\n') if file.is_file() else [], 1):
+    if not line:
       continue
     where = f'{file}:{number}'
-    if isinstance(values, dict) and 'settled' in values:
-      end = RollbackOutcome.of(values, where)
-      ends[end.settled] = end.happened
-    else:
-      entries.append(Rollback.of(values, where))
-  return entries, ends
+    try:
+      values = json.loads(line)
+      if isinstance(values, dict) and 'settled' in values:
+        end = RollbackOutcome.of(values, where)
+        journal.ends[end.settled] = end.happened
+      else:
+        journal.entries.append(Rollback.of(values, where))
+    except RecordError as error:
+      journal.skipped.append(str(error))
+    except (ValueError, RecursionError):
+      journal.skipped.append(f"'{where}' is broken (no JSON); {_Line.FIX}.")
+  return journal
 
 
 def _append(root: pathlib.Path, record: Record) -> None:
@@ -193,10 +208,13 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     happened = rollbacks(base)
     target = _earlier(base, served, happened) if wanted is None else _present(base, wanted, served)
     number = next_version(str(base), int(time.time()))
-    copy = pathlib.Path(folder) / str(number)
-    shutil.copytree(base / str(target), copy)
-    for version in (base / str(target), copy):
-      verified_manifest(version)
+    source, copy = base / str(target), pathlib.Path(folder) / str(number)
+    verified_manifest(source)
+    copy.mkdir()
+    for path in sorted(source.rglob('*')):
+      place = copy / path.relative_to(source)
+      place.mkdir() if path.is_dir() else shutil.copy2(path, place)
+    verified_manifest(copy)
     rollback = entry(target, served).model_copy(
       update={
         'id': uuid.uuid4().hex,
@@ -208,7 +226,8 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     )
     announce(base, rollback)
     publish(str(copy), str(base), number)
-    record_outcomes(base)
+    with contextlib.suppress(OSError):  # It serves; whoever writes next settles it.
+      record_outcomes(base)
   return rollback
 
 
@@ -252,11 +271,13 @@ def remove_versions(base: pathlib.Path, unwanted: Iterable[int]) -> list[int]:
   wished = set(unwanted)
   if not wished or not base.is_dir():
     return []
-  with staging(str(base)):
-    # Until then, only its version shows that a rollback which was killed did happen.
-    record_outcomes(base)
-    present = versions(base)
-    untouchable = {present[-1], origin(rollbacks(base), present[-1])} if present else set()
+  with alone(base):
+    with contextlib.suppress(OSError):  # A full disk has no room for it.
+      record_outcomes(base)
+    journal, present = _read(base), versions(base)
+    # Until it is settled, only its version shows that a rollback which was killed did happen.
+    untouchable = {entry.version for entry in journal.entries if entry.id not in journal.ends}
+    untouchable |= {present[-1], origin(rollbacks(base), present[-1])} if present else set()
     removed = [version for version in present if version in wished - untouchable]
     hidden = [base / f'{STAGING_PREFIX}removed-{version}' for version in removed]
     for version, path in zip(removed, hidden, strict=True):

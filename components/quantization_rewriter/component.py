@@ -35,7 +35,7 @@ from models.lite.rides import ride_variants
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
 from models.settings import Settings
-from models.whole_files import write_whole
+from models.whole_files import read_checked, write_checked
 
 
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
@@ -66,7 +66,7 @@ def rewrite_all(
     schemes: in the order of the table.
     saved_models: by recipe name.
     directory: the artifact.
-    cache: finished variants by digest.
+    cache: finished variants by digest: a line of facts, then the file; what is damaged is made anew.
   Returns: The content of `variants.json`.
   Raises: FailedError: none could be made; names the first reason.
   """
@@ -96,20 +96,19 @@ def _variant(
         name=name, recipe=recipe.name, scheme=scheme.name, cached=False, file=None, reason=reason.read(), seconds=0.0
       )
   kept = os.path.join(cache, variants.digest(recipe, scheme, saved_model))
-  if fileio.exists(f'{kept}.json'):
-    with fileio.open(f'{kept}.json') as stored:
-      facts = ConvertedVariant.model_validate_json(stored.read())
-    fileio.copy(f'{kept}.tflite', file, overwrite=True)
-    return facts.model_copy(update={'cached': True})
+  known = read_checked(kept)
+  if known is not None:
+    line, _, content = known.partition(b'\n')
+    with fileio.open(file, 'wb') as target:
+      target.write(content)
+    return ConvertedVariant.model_validate_json(line).model_copy(update={'cached': True})
   facts = _made(variants, recipe, scheme, saved_model, file)
   # What was lost is tried again: the quantizer may be installed by then, or memory be free again.
   if facts.file is None:
     return facts
   fileio.makedirs(cache)
   with fileio.open(file, 'rb') as written:
-    write_whole(f'{kept}.tflite', written.read())
-  # The facts come last: without them the file is not looked at.
-  write_whole(f'{kept}.json', json.dumps(facts.to_dict()))
+    write_checked(kept, json.dumps(facts.to_dict()).encode() + b'\n' + written.read())
   return facts
 
 

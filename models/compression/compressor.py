@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -28,10 +27,9 @@ from models.compression.techniques import IN_PLACE
 from models.keras_compat import keras
 from models.protocols import Examples
 from models.training import DivergedError, TrainingHistory, TrainingRun, total_steps
-from models.whole_files import write_whole
+from models.whole_files import read_checked, write_checked
 
-_FILE = 'finished.npz'
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, tf.errors.OpError)
+_FILE = 'finished.stage'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +59,17 @@ def save(finished: Finished, directory: str) -> None:
   """Writes a result into a folder, made if need be; the file appears whole or not at all. A bucket is fine."""
   details = {'history': dataclasses.asdict(finished.history), 'ranges': finished.ranges}
   gfile.makedirs(directory)
-  write_whole(os.path.join(directory, _FILE), archived(details, {'weight': finished.weights}))
+  write_checked(os.path.join(directory, _FILE), archived(details, {'weight': finished.weights}))
 
 
 def load(directory: str) -> Finished | None:
   """Reads a result; None where there is none, or where the file is damaged: the technique trains again then."""
-  try:
-    with gfile.GFile(os.path.join(directory, _FILE), 'rb') as file:
-      details, arrays = unarchived(file.read())
-    ranges = {name: (low, high) for name, (low, high) in details['ranges'].items()}
-    return Finished(arrays['weight'], TrainingHistory(**details['history']), ranges)
-  except _UNREADABLE:
+  content = read_checked(os.path.join(directory, _FILE))
+  if content is None:
     return None
+  details, arrays = unarchived(content)
+  ranges = {name: (low, high) for name, (low, high) in details['ranges'].items()}
+  return Finished(arrays['weight'], TrainingHistory(**details['history']), ranges)
 
 
 def fine_tuned(training: Training, tuning: FineTuning) -> Training:

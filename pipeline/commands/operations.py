@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
 import pathlib
 import shutil
@@ -16,10 +17,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.pusher.rollback import Rollback, restore
+from components.pusher.rollback import Rollback, restore, skipped_lines
 from configs import loading
 from configs.base import shortened
-from configs.errors import UserError
+from configs.errors import FailedError, UserError
 from configs.loading import ConfigError
 from configs.operations import StoreKind
 from configs.run import RunConfig
@@ -31,7 +32,7 @@ from pipeline.operations import registry, retention
 from pipeline.operations.lineage import Provenance, provenance
 from pipeline.operations.registry import RUNNING, RunEntry, read_runs
 from pipeline.operations.retention import Removals
-from pipeline.operations.store import MetadataStoreError, open_store, place
+from pipeline.operations.store import UNUSABLE, open_store, place
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
 _WIDTH = 240
@@ -79,19 +80,25 @@ def show(run: str, where: str | None, as_json: bool) -> None:
 def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.MetadataStore]:
   """The config, the output directory and the store of an output directory or of a config."""
   if where is not None and pathlib.Path(where).is_dir():
-    output = OutputDirectory(pathlib.Path(where).absolute())
+    output = local_output.at(where)
     config = _recorded_config(output)
   elif where is not None and not loading.exists(where):
     raise UserError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
   else:
     config = loading.load(where)
-    output = OutputDirectory(pathlib.Path('out', config.name).absolute())
+    output = local_output.at(f'out/{config.name}')
     if where is None and config.metadata.kind is StoreKind.SQLITE and not output.metadata.is_file():
       raise UserError(
         f'No output directory or config was named, and the default, config {config.name}, has no metadata store '
         f"'{output.metadata}'; name the output directory or config of a run."
       )
+  _warn_of_skipped_lines(output)
   return config, output, open_store(config.metadata, output.metadata, create=False)
+
+
+def _warn_of_skipped_lines(output: OutputDirectory) -> None:
+  for sentence in skipped_lines(output.serving):
+    click.echo(f'Mind: {sentence}', err=True)
 
 
 def _recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
@@ -196,6 +203,7 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
   """
   output = local_output.at(directory)
   config = _recorded_config(output)
+  _warn_of_skipped_lines(output)
   models = _models(config, output)
 
   def entry(restored: int, replaced: int) -> Rollback:
@@ -215,7 +223,15 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
       replaced_model=models.get(replaced),
     )
 
-  rollback = restore(output.serving, to, entry)
+  try:
+    rollback = restore(output.serving, to, entry)
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+      raise
+    raise FailedError(
+      f"'{output.serving}' has no room for another version, so nothing was changed.",
+      'Free some space, by farelite prune for instance, and call this again.',
+    ) from None
   click.echo(
     f'Version {rollback.version} serves now: the bytes of {rollback.restored}, in place of {rollback.replaced}. '
     f'Reason: {rollback.reason}'
@@ -227,7 +243,7 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
 
 def _models(config: RunConfig, output: OutputDirectory) -> dict[int, int | None]:
   """Models by version, where the store can be reached."""
-  with contextlib.suppress(MetadataStoreError, RuntimeError):
+  with contextlib.suppress(*UNUSABLE):
     store = open_store(config.metadata, output.metadata, create=False)
     return {version: push.model for version, push in registry.pushes(store, config.name).items()}
   return {}
@@ -237,8 +253,9 @@ def _record(config: RunConfig, output: OutputDirectory) -> None:
   try:
     store = open_store(config.metadata, output.metadata)
     registry.record_rollbacks(store, config.name, output.serving)
-  except (MetadataStoreError, RuntimeError) as error:
-    click.echo(f'The metadata store does not know it yet; the next run enters it. {error}')
+  except UNUSABLE as error:
+    reason = str(error).partition('\n')[0]
+    click.echo(f'The metadata store does not know it yet; the next run enters it. {reason}')
 
 
 def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
@@ -256,6 +273,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
       'Nothing limits what is kept: set retention.runs, retention.versions or retention.max_age_days in the config, or '
       'by --set.'
     )
+  _warn_of_skipped_lines(output)
   with contextlib.nullcontext() if dry_run else local_output.locked(output, wait):
     store = open_store(config.metadata, output.metadata, create=False)
     if dry_run:
@@ -271,7 +289,8 @@ def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputD
 
   Returns what went and what stays, in one sentence.
   """
-  registry.record_rollbacks(store, config.name, output.serving)
+  with contextlib.suppress(*UNUSABLE):  # A full disk has no room for them; the next run enters them.
+    registry.record_rollbacks(store, config.name, output.serving)
   planned = retention.plan(store, config, output)
   text = _sentence(planned, output, 'removed')
   retention.prune(store, output, planned)

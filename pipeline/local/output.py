@@ -47,7 +47,7 @@ class Below:
 
 @dataclasses.dataclass(frozen=True)
 class OutputDirectory:
-  """Where a local run keeps what, below an absolute `path`."""
+  """Where a local run keeps what, below an absolute `path` without links; made by `at`."""
 
   path: pathlib.Path
 
@@ -78,7 +78,10 @@ def at(path: str) -> OutputDirectory:
       f"The output '{path}' is not on this machine, and this command works in a folder; name one. Runs in the "
       'cloud go to platform.pipeline_root and platform.serving (farelite submit).'
     )
-  return OutputDirectory(pathlib.Path(path).expanduser().absolute())
+  try:
+    return OutputDirectory(pathlib.Path(path).expanduser().resolve())
+  except RuntimeError:  # Python below 3.13, where links go in a circle; or a home that is none.
+    raise OutputError(f"The output '{path}' leads nowhere; choose another --output.") from None
 
 
 def prepare(path: str) -> OutputDirectory:
@@ -121,11 +124,10 @@ def locked(
 
   Raises `BusyError` where another run holds it, with its process and since when.
   """
-  file = directory.path / '.lock'
-  with file.open('a+') as handle:
+  with _lock_file(directory, os.O_RDWR | os.O_CREAT) as handle:
     # Whoever only looks for the holder has the lock for an instant.
     if not any(_taken(handle, after) for after in (0, 0.05, 0.05, 0.05)):
-      holder = _holder(file)
+      holder = _holder(handle)
       if not wait:
         raise BusyError(
           f"'{directory.path}' is in use by {holder}. Wait until that run ends (--wait does), or choose another "
@@ -134,10 +136,9 @@ def locked(
       waiting(holder)
       portalocker.lock(handle, portalocker.LOCK_EX)
     handle.truncate(0)
-    handle.write(
-      f'process {os.getpid()}, started {datetime.datetime.now():%Y-%m-%d %H:%M:%S}, by {person()}: {_command()}'
-    )
-    handle.flush()
+    me = f'process {os.getpid()}, started {datetime.datetime.now():%Y-%m-%d %H:%M:%S}, by {person()}: {_command()}'
+    with contextlib.suppress(OSError):  # A full disk has no room for a name, and the lock holds without.
+      os.pwrite(handle.fileno(), me.encode(errors='surrogateescape'), 0)
     try:
       yield
     finally:
@@ -146,14 +147,20 @@ def locked(
 
 def holder(directory: OutputDirectory) -> str | None:
   """Who holds the directory, in the words of `locked`; `None` if nobody does."""
-  file = directory.path / '.lock'
   try:
-    with file.open() as handle:
-      if _taken(handle):
-        return None
-  except OSError:
+    with _lock_file(directory, os.O_RDONLY) as handle:
+      return None if _taken(handle) else _holder(handle)
+  except (OSError, OutputError):
     return None
-  return _holder(file)
+
+
+def _lock_file(directory: OutputDirectory, flags: int) -> IO[str]:
+  """Raises `OutputError` where the name is another thing's, such as a link to a file that would be emptied."""
+  file = directory.path / '.lock'
+  if file.is_symlink() or (file.exists() and not file.is_file()):
+    raise OutputError(f"'{file}' is no file, so it can't be the lock of a run; take it away.")
+  descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+  return os.fdopen(descriptor, 'r+' if flags & os.O_RDWR else 'r', errors='replace')
 
 
 def person() -> str:
@@ -175,8 +182,9 @@ def _taken(handle: IO[str], after: float = 0) -> bool:
   return True
 
 
-def _holder(file: pathlib.Path) -> str:
-  return file.read_text().strip() or 'another process'
+def _holder(handle: IO[str]) -> str:
+  handle.seek(0)
+  return handle.read().strip() or 'another process'
 
 
 def _command() -> str:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from components.pusher.rollback import manifest_digest
+from components.pusher.rollback import manifest_digest, skipped_lines
 from components.ride_validator.findings import AnomaliesError
 from configs import loading
 from configs.run import RunConfig
@@ -67,7 +67,8 @@ def run(
   anomalies = error is not None and isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
   result = _name_what_serves(result, steps, output.serving)
-  of_the_run: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': (*notes, *result.notes)}
+  notes = (*notes, *skipped_lines(output.serving), *result.notes)
+  of_the_run: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': notes}
   if window is not None:
     of_the_run |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
   result = result.model_copy(update=facts.properties() | of_the_run)

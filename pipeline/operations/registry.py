@@ -106,17 +106,22 @@ def new_run_id(now: datetime.datetime) -> str:
 
 
 def claim(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> None:
-  """Makes the pipeline's name, in a shared store, belong to this output directory.
+  """Makes the pipeline's name, in a shared store, belong to this output directory, which has one name alone.
 
-  Raises `MetadataStoreError` where it belongs to another one, or the directory was filled with another store.
+  Raises `MetadataStoreError` where either belongs to another one, or the directory was filled with another store.
   """
-  if config.metadata.kind is StoreKind.SQLITE:
-    _refuse_foreign_artifacts(config, output, bool(store.get_contexts_by_type('pipeline')))
+  shared = config.metadata.kind is not StoreKind.SQLITE
+  mine = _directory_id(output) if shared else ''
+  contexts = store.get_contexts_by_type(PIPELINE_TYPE if shared else 'pipeline')
+  names = sorted(one.name for one in contexts if one.custom_properties['directory_id'].string_value == mine)
+  _refuse_foreign_artifacts(config, output, bool(names))
+  if names and config.name not in names:
+    raise MetadataStoreError(
+      f"'{output.path}' belongs to the pipeline '{names[0]}', whose versions those of '{config.name}' would replace. "
+      f'Choose another --output, or go on with it: --set name={names[0]}.'
+    )
+  if not shared:
     return
-  mine = _directory_id(output)
-  claims = store.get_contexts_by_type(PIPELINE_TYPE)
-  known_directory = any(claim.custom_properties['directory_id'].string_value == mine for claim in claims)
-  _refuse_foreign_artifacts(config, output, known_directory)
   known = store.get_context_by_type_and_name(PIPELINE_TYPE, config.name)
   if known is None:
     claim = {
@@ -357,7 +362,7 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
   own = [RunEntry.model_validate(facts) for facts in known if facts.get('pipeline') == config.name]
   entries = [
     entry.model_copy(update={'serves': served is not None and entry.pushed_version == served})
-    for entry in sorted(own, key=lambda entry: entry.started)
+    for entry in own  # By their ids, as a clock may go back.
   ]
   launched = [entry for entry in entries if entry.status != ROLLED_BACK]
   return [_settled(entry, newest=entry is launched[-1]) if entry.status == RUNNING else entry for entry in entries]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import pathlib
-import shutil
 from collections.abc import Iterable, Sequence
 
 import ml_metadata as mlmd
@@ -14,11 +13,12 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 from components.pusher.rollback import origin, remove_versions, rollbacks
 from configs.run import RunConfig
 from models.served_versions import versions
-from models.whole_files import set_aside
+from models.whole_files import delete, set_aside
 from pipeline.local.output import OutputDirectory
 from pipeline.operations import registry
 from pipeline.operations.lineage import TO_BEAT, lineage, outputs_of_run
 from pipeline.operations.registry import AGAIN, ROLLED_BACK, Push, RunEntry, pushes, read_runs
+from pipeline.operations.store import UNUSABLE
 
 _REMOVED = '.removed-'
 """Begins the name of a folder that is on its way out; whoever looked for the artifact misses it at once."""
@@ -47,7 +47,7 @@ class Removals:
   @property
   def paths(self) -> list[pathlib.Path]:
     """The folders of the artifacts; several artifacts may share one."""
-    return sorted({pathlib.Path(artifact.uri) for artifact in self.artifacts})
+    return sorted({_place(artifact) for artifact in self.artifacts})
 
 
 def plan(
@@ -68,8 +68,9 @@ def plan(
   present = versions(output.serving)
   context = store.get_context_by_type_and_name('pipeline', config.name)
   artifacts = store.get_artifacts_by_context(context.id) if context else []
-  protected_uris = {artifact.uri for artifact in artifacts if artifact.id in protected}
-  gone = [a for a in artifacts if _is_removable(a, output) and a.uri not in protected_uris]
+  needed = {_place(artifact) for artifact in artifacts if artifact.id in protected}
+  needed |= {folder for place in needed for folder in place.parents}
+  gone = [a for a in artifacts if _is_removable(a, output) and _place(a) not in needed]
   runs = {entry.run for entry in kept}
   return Removals(
     runs=[entry.run for entry in launched if entry.run not in runs and not entry.pruned],
@@ -85,11 +86,21 @@ def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Removals)
   """Carries a plan out; the caller holds the output directory. Killed half way, the next pruning goes on.
 
   An artifact's folder is renamed first, then the store knows, then the files go: at no time does the store name a
-  folder that lacks a part of its files.
+  folder that lacks a part of its files. What needs no room comes before the store, which has none on a full disk.
   """
   sweep(output)
+  _delete_all(planned.files)
   remove_versions(output.serving, planned.versions)
   aside = [renamed for path in planned.paths if (renamed := _set_aside(path))]
+  try:
+    _record(store, planned)
+  except UNUSABLE:
+    _delete_all(aside)
+    _record(store, planned)
+  _delete_all(aside)
+
+
+def _record(store: mlmd.MetadataStore, planned: Removals) -> None:
   for artifact in planned.artifacts:
     artifact.state = mlmd_pb2.Artifact.DELETED
   if planned.artifacts:
@@ -97,14 +108,16 @@ def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Removals)
   today = f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}'
   for run in planned.runs:
     registry.update(store, run, RunEntry(pruned=today))
-  for path in [*aside, *planned.files]:
-    _delete(path)
+
+
+def _delete_all(paths: Iterable[pathlib.Path]) -> None:
+  for path in paths:
+    delete(path)
 
 
 def sweep(output: OutputDirectory) -> None:
   """Deletes what a killed pruning had set aside."""
-  for path in output.artifacts.glob(f'*/*/{_REMOVED}*') if output.artifacts.is_dir() else ():
-    _delete(path)
+  _delete_all(output.artifacts.glob(f'*/*/{_REMOVED}*') if output.artifacts.is_dir() else ())
 
 
 def _kept_runs(launched: Sequence[RunEntry], config: RunConfig, now: datetime.datetime) -> list[RunEntry]:
@@ -145,10 +158,14 @@ def _protected(store: mlmd.MetadataStore, kept: Iterable[RunEntry], pushed: Iter
   return of_runs | roots | {made.artifact.id for made in lineage(store, roots, skip=TO_BEAT)}
 
 
+def _place(artifact: mlmd_pb2.Artifact) -> pathlib.Path:
+  """Where its files really are: the store has the path that the run was given, by links or not."""
+  return pathlib.Path(artifact.uri).resolve()
+
+
 def _is_removable(artifact: mlmd_pb2.Artifact, output: OutputDirectory) -> bool:
   """Whether its files are there and where this pipeline writes; a user's own files stay."""
-  path = pathlib.Path(artifact.uri)
-  return artifact.state == mlmd_pb2.Artifact.LIVE and output.artifacts in path.parents
+  return artifact.state == mlmd_pb2.Artifact.LIVE and output.artifacts.resolve() in _place(artifact).parents
 
 
 def _old_files(output: OutputDirectory, since: str | None) -> list[pathlib.Path]:
@@ -156,8 +173,10 @@ def _old_files(output: OutputDirectory, since: str | None) -> list[pathlib.Path]
   if since is None:
     return []
   oldest = datetime.datetime.fromisoformat(since).timestamp()
-  folders = [folder for folder in (output.logs, output.checkpoints, output.variants) if folder.is_dir()]
-  return sorted(path for folder in folders for path in folder.iterdir() if path.stat().st_mtime < oldest)
+  folders = (output.logs, output.checkpoints, output.variants)
+  # Behind a link are files of others, too.
+  own = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+  return sorted(path for folder in own for path in folder.iterdir() if path.lstat().st_mtime < oldest)
 
 
 def _set_aside(path: pathlib.Path) -> pathlib.Path | None:
@@ -167,10 +186,3 @@ def _set_aside(path: pathlib.Path) -> pathlib.Path | None:
   except FileNotFoundError:  # Removed by hand.
     return None
   return target
-
-
-def _delete(path: pathlib.Path) -> None:
-  if path.is_dir() and not path.is_symlink():
-    shutil.rmtree(path)
-  else:
-    path.unlink(missing_ok=True)

@@ -4,14 +4,16 @@ wrong.
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 import random
 import re
 import socket
+import sys
 import tempfile
 import time
-from typing import Any
+from typing import IO, Any
 
 import ml_metadata as mlmd
 from google.protobuf import message as protobuf
@@ -50,8 +52,12 @@ def plain_properties(node: mlmd_pb2.Context | mlmd_pb2.Execution | mlmd_pb2.Arti
   return {name: getattr(value, value.WhichOneof('value')) for name, value in values if value.WhichOneof('value')}
 
 
+# What the client's errors say, with the whole statement, it also logs.
+logging.getLogger('absl').addFilter(lambda record: not str(record.msg).startswith('mlmd client'))
+
+
 class StoreClient(mlmd.MetadataStore):
-  """A MetadataStore whose types are registered once on servers.
+  """A MetadataStore whose types are registered once on servers, and that goes on after a full disk.
 
   With PostgreSQL its texts may hold backslashes, and what it lists is in the order of the ids.
   """
@@ -59,6 +65,7 @@ class StoreClient(mlmd.MetadataStore):
   def __init__(self, config: mlmd_pb2.ConnectionConfig) -> None:
     self._is_postgresql = config.HasField('postgresql')
     self._is_server = not config.HasField('sqlite')
+    self._file_config = None if self._is_server else config
     self._known_types: set[tuple[str, str]] = set()
     super().__init__(config)
 
@@ -67,7 +74,12 @@ class StoreClient(mlmd.MetadataStore):
     if self._is_server and method_name in _TYPE_CALLS:
       self._register_once(_TYPE_CALLS[method_name], getattr(request, _TYPE_CALLS[method_name]).name)
     if not self._is_postgresql:
-      return super()._call(method_name, request, response, *options)
+      try:
+        return super()._call(method_name, request, response, *options)
+      except mlmd.errors.InternalError:
+        if self._file_config:  # Its transaction stays open, for which all further calls fail: connect anew.
+          super().__init__(self._file_config)
+        raise
     _replace(request, _BACKSLASH, _STAND_IN)
     result = super()._call(method_name, request, response, *options)
     _replace(response, _STAND_IN, _BACKSLASH)
@@ -158,6 +170,10 @@ class MetadataStoreError(UserError):
   """The store can't be opened; the message is one sentence, without the password."""
 
 
+UNUSABLE = (MetadataStoreError, mlmd.errors.StatusError, RuntimeError)
+"""What a store that can't be opened, read or written raises."""
+
+
 def connection_config(metadata: Metadata, sqlite: str | os.PathLike[str]) -> mlmd_pb2.ConnectionConfig:
   """How MLMD's own client connects.
 
@@ -217,13 +233,18 @@ def open_store(metadata: Metadata, sqlite: str | os.PathLike[str], create: bool 
   elif not create and not pathlib.Path(sqlite).is_file():
     raise MetadataStoreError(f'There is no metadata store {where}; name the output directory or config of a run.')
   # Only what the C++ client writes to standard error has the reason.
-  with tempfile.TemporaryFile() as log, redirected(log, 2):
+  with _log() as log, redirected(log, 2):
     try:
       return connect(connection_config(metadata, sqlite))
     except Exception as error:
       log.seek(0)
       reason = _POSTGRESQL_REASON.findall(log.read().decode(errors='replace')) or [str(error)]
   raise MetadataStoreError(_sentence(metadata, where, reason[-1].strip()))
+
+
+def _log() -> IO[bytes]:
+  """In memory where the system has that: a full disk has no room for a file."""
+  return os.fdopen(os.memfd_create('log'), 'w+b') if sys.platform == 'linux' else tempfile.TemporaryFile()
 
 
 def _reach(metadata: Metadata, where: str) -> None:

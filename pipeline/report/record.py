@@ -20,6 +20,7 @@ from configs.dataset import EPOCH, TIME
 from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.records import Estimate, RecordT
+from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.summary_record import Status, StepRecord, Summary
@@ -194,7 +195,7 @@ class RunRecord:
 
 def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   """Reads what a run left. Raises `UserError` where there is no summary, or it is no summary."""
-  output = OutputDirectory(pathlib.Path(directory).expanduser().absolute())
+  output = local_output.at(os.fspath(directory))
   try:
     values = json.loads(output.summary.read_text(encoding='utf-8'))
   except (FileNotFoundError, NotADirectoryError):

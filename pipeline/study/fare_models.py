@@ -24,7 +24,7 @@ from models.reduction.fitted import Fitted
 from models.reduction.in_graph import ReducedFeatures
 from models.rides import Rides
 from models.training import RepeatedTraining, predict, train
-from models.whole_files import write_whole
+from models.whole_files import read_checked, write_checked
 from pipeline.study.folds import Fold, Outcome, StudyFold
 from pipeline.study.records import RideLatency
 from pipeline.study.results import digest_of
@@ -135,15 +135,16 @@ def latencies(
     directory: keeps what was measured, by the files' digest; what is known is not measured again.
   """
   digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-  kept = directory / f'latency-{digest_of([digests, measurement.model_dump()])}.json'
-  if kept.is_file():
-    return _KEPT.validate_json(kept.read_bytes())
+  kept = directory / f'latency-{digest_of([digests, measurement.model_dump()])}'
+  known = read_checked(kept)
+  if known is not None:
+    return _KEPT.validate_json(known)
   names = list(files)
   found: dict[str, RideLatency] = {}
   for start in range(0, len(names), _AT_ONCE):
     found |= _measured({name: files[name] for name in names[start : start + _AT_ONCE]}, rides, measurement)
   directory.mkdir(parents=True, exist_ok=True)
-  write_whole(kept, _KEPT.dump_json(found))
+  write_checked(kept, _KEPT.dump_json(found))
   return found
 
 

@@ -6,9 +6,9 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import pathlib
-import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +24,7 @@ from configs.records import Estimate
 from configs.run import RunConfig
 from configs.study import StudyBlock
 from models.error_intervals import error_intervals, ratio_interval, root_mean_square
-from models.whole_files import replacing, write_whole
+from models.whole_files import read_checked, write_checked, write_whole
 from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, by_seed, t_interval
 from pipeline.study.records import LostVariant, OccupiedCells, RideLatency, StudyRecord
 
@@ -214,15 +214,15 @@ class UnitStore:
 
   def load(self, key: str) -> dict[str, Outcome] | None:
     """The outcomes of a unit by variant; `None` where it is not kept, or not whole."""
-    try:
-      with np.load(self._path(key), allow_pickle=False) as kept:
-        outcomes = {}
-        for name, facts in _FACTS.validate_json(str(kept['facts'])).items():
-          file = kept[f'file:{name}'].tobytes() if f'file:{name}' in kept else None
-          outcomes[name] = Outcome(kept[f'fares:{name}'], facts, file)
-        return outcomes
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    content = read_checked(self._path(key))
+    if content is None:
       return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+      outcomes = {}
+      for name, facts in _FACTS.validate_json(str(kept['facts'])).items():
+        file = kept[f'file:{name}'].tobytes() if f'file:{name}' in kept else None
+        outcomes[name] = Outcome(kept[f'fares:{name}'], facts, file)
+      return outcomes
 
   def has(self, key: str) -> bool:
     """Whether there is a file of a unit."""
@@ -234,11 +234,12 @@ class UnitStore:
     arrays |= {f'file:{name}': np.frombuffer(one.file, np.uint8) for name, one in outcomes.items() if one.file}
     facts = {name: {fact: float(value) for fact, value in one.facts.items()} for name, one in outcomes.items()}
     self._directory.mkdir(parents=True, exist_ok=True)
-    with replacing(self._path(key)) as file:
-      np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+    content = io.BytesIO()
+    np.savez(content, facts=np.array(json.dumps(facts)), **arrays)
+    write_checked(self._path(key), content.getvalue())
 
   def _path(self, key: str) -> pathlib.Path:
-    return self._directory / f'{key}.npz'
+    return self._directory / f'{key}.unit'
 
 
 def digest_of(parts: object) -> str:

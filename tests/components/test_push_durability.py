@@ -6,9 +6,12 @@ before it was flushed, nor of a name before its folder was.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 import pathlib
+import resource
 import threading
 
 import pytest
@@ -140,6 +143,39 @@ def test_a_version_leaves_under_another_name_before_its_first_file_goes(tmp_path
   gone = [(('rename', name, f'{STAGING_PREFIX}removed-{name}'), ('fsync', '.', None)) for name in ('1', '2')]
   assert disk.calls == [call for calls in gone for call in calls]
   assert whole[:2] == [(f'{STAGING_PREFIX}removed-{name}', [3]) for name in ('1', '2')]
+
+
+def test_a_version_that_appeared_is_pushed_whatever_the_disk_says_then(tmp_path, monkeypatch):
+  staged = make_version(tmp_path / '.staging-1' / '7', 'bytes')
+  flush = os.fsync
+
+  def failing(descriptor):
+    if (tmp_path / '7').exists():
+      raise OSError(errno.EIO, 'Input/output error')
+    flush(descriptor)
+
+  monkeypatch.setattr(os, 'fsync', failing)
+  assert publish(str(staged), str(tmp_path), 7) == str(tmp_path / '7')
+  monkeypatch.setattr(os, 'fsync', lambda _: os.close(-1))
+  with pytest.raises(OSError, match='Bad file descriptor'):
+    publish(str(make_version(tmp_path / '.staging-1' / '8', 'more')), str(tmp_path), 8)
+  assert versions(tmp_path) == [7]
+
+
+def test_a_version_that_alone_shows_that_a_rollback_happened_stays_while_the_journal_has_no_room(tmp_path):
+  """The system refuses each byte more, as a full disk does."""
+  for version in (1, 2, 3):
+    make_version(tmp_path / str(version), f'bytes of {version}')
+  facts = {'id': 'a', 'version': 2, 'restored_manifest': manifest_digest(tmp_path / '2')}
+  announce(tmp_path, ROLLBACK.model_copy(update=facts))
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / JOURNAL).stat().st_size, limits[1]))
+  try:
+    assert remove_versions(tmp_path, [1, 2]) == [1]
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert remove_versions(tmp_path, [2]) == [2]
+  assert [rollback.id for rollback in rollbacks(tmp_path)] == ['a']
 
 
 def test_removed_versions_leave_nothing_behind(tmp_path):

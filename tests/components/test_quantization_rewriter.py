@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -222,6 +223,21 @@ def test_a_second_run_converts_nothing_again(made, first, tmp_path):
       assert (tmp_path / 'again' / variant['file']).read_bytes() == (first[0] / variant['file']).read_bytes()
     else:
       assert not variant['cached'], 'what was lost is tried again'
+
+
+@pytest.mark.parametrize('content', [pytest.param(b'', id='empty'), pytest.param(None, id='one_bit_in_the_file')])
+def test_a_damaged_variant_is_made_anew(made, first, tmp_path, content):
+  """Oracle: the file of the first run; the one after finds a whole one again."""
+  kept = made.root / f'of {tmp_path.name}'
+  shutil.copytree(made.root / 'cache', kept)
+  for file in kept.iterdir():
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]) if content is None else content)
+  for cached in (False, True):
+    found = made.rewrite(tmp_path / f'{cached}', RECIPES[:1], SCHEMES[:1], cache=kept.name)
+    assert [variant['cached'] for variant in found['variants']] == [cached]
+    name = found['variants'][0]['file']
+    assert (tmp_path / f'{cached}' / name).read_bytes() == (first[0] / name).read_bytes()
 
 
 def test_a_new_scheme_converts_only_itself(made, first, tmp_path):

@@ -100,7 +100,10 @@ def test_a_name_belongs_to_one_output_directory(database: Server, tmp_path: path
   registry.claim(store, config, mine)
   with pytest.raises(MetadataStoreError, match=rf"The name 'claimed' in the .* belongs to .*:{mine.path} since"):
     registry.claim(store, config, other)
-  registry.claim(store, loading.load('nyc', [*database.overrides(), 'name=claimed-2']), other)
+  second = loading.load('nyc', [*database.overrides(), 'name=claimed-2'])
+  registry.claim(store, second, other)
+  with pytest.raises(MetadataStoreError, match=rf"'{mine.path}' belongs to the pipeline 'claimed'"):
+    registry.claim(store, second, mine)
   moved = local_output.OutputDirectory(mine.path.rename(tmp_path / 'moved'))
   registry.claim(store, config, moved)
 

@@ -77,6 +77,37 @@ def test_a_second_run_is_refused_with_the_holder(tmp_path):
     pass
 
 
+@pytest.mark.parametrize(
+  'make',
+  [
+    pytest.param(lambda lock, victim: lock.symlink_to(victim), id='link'),
+    pytest.param(lambda lock, victim: lock.symlink_to(victim.with_name('new')), id='link_to_nothing'),
+    pytest.param(lambda lock, victim: os.mkfifo(lock), id='pipe'),
+    pytest.param(lambda lock, victim: lock.mkdir(), id='folder'),
+  ],
+)
+def test_a_lock_that_is_no_file_is_refused(tmp_path, make):
+  victim = tmp_path / 'victim'
+  victim.write_text('important')
+  directory = prepare(str(tmp_path / 'out'))
+  make(directory.path / '.lock', victim)
+  with pytest.raises(OutputError, match=r"\.lock' is no file, so it can't be the lock of a run"), locked(directory):
+    pass
+  assert output.holder(directory) is None
+  assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ['victim']
+  assert victim.read_text() == 'important'
+
+
+def test_a_path_is_resolved_once(tmp_path):
+  directory = prepare(str(tmp_path / 'out'))
+  (tmp_path / 'link').symlink_to(tmp_path / 'out')
+  (tmp_path / 'circle').symlink_to(tmp_path / 'circle')
+  for path in ('link', 'link/../out', 'out/.'):
+    assert prepare(str(tmp_path / path)) == directory
+  with pytest.raises(OutputError, match='circle'):
+    prepare(str(tmp_path / 'circle'))
+
+
 def test_a_second_run_waits_with_wait(tmp_path):
   """Oracle: the waiting one names the first one, and holds the directory only after that was killed."""
   holder = subprocess.Popen([sys.executable, '-c', _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -132,6 +132,33 @@ def test_files_of_others_stay(tmp_path: pathlib.Path):
   assert foreign.is_dir()
 
 
+def test_what_was_made_by_a_path_with_a_link_in_it_goes_and_what_is_needed_stays(tmp_path: pathlib.Path):
+  """The store has that path; a folder around what a kept run needs is one of somebody's mistakes."""
+  (tmp_path / 'link').symlink_to(tmp_path / 'out')
+  made = MadeStore(tmp_path / 'out')
+  old, new = made.run(), made.run()
+  artifacts = made.store.get_artifacts()
+  for artifact in artifacts:
+    artifact.uri = artifact.uri.replace(f'{tmp_path}/out', f'{tmp_path}/link')
+  [around] = [one for one in artifacts if one.uri.endswith(f'PruningTrainer/model/{old}')]
+  around.uri = f'{made.output.artifacts}/PruningTrainer'
+  made.store.put_artifacts(artifacts)
+  _pruned(made, 'runs=1')
+  assert _runs_with(made, 'RideExampleGen', 'examples') == {new}
+  assert new in _runs_with(made, 'PruningTrainer', 'model')
+
+
+def test_logs_behind_a_link_are_not_the_pipeline_s_to_remove(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path / 'out')
+  made.run(), made.run()
+  made.output.logs.rmdir()
+  (tmp_path / 'log').mkdir()
+  (tmp_path / 'log' / 'of_others').touch()
+  os.utime(tmp_path / 'log' / 'of_others', (0, 0))
+  made.output.logs.symlink_to(tmp_path / 'log')
+  assert not _pruned(made, 'runs=1').files
+
+
 def test_logs_and_caches_before_the_oldest_kept_run_go(tmp_path: pathlib.Path):
   made = MadeStore(tmp_path)
   made.run(), made.run()
@@ -152,7 +179,7 @@ def test_killed_half_way_nothing_is_named_by_half_and_the_next_one_goes_on(tmp_p
   program = (
     'import os, signal, sys\n'
     'from pipeline.commands import operations\nfrom pipeline.operations import retention\n'
-    'retention._delete = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n'
+    'retention.delete = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n'
     "operations.prune(sys.argv[1], False, False, ('retention.runs=1', 'retention.versions=1'))\n"
   )
   killed = subprocess.run([sys.executable, '-c', program, str(tmp_path)], capture_output=True, text=True)

@@ -227,12 +227,12 @@ def test_a_link_goes_and_what_it_points_to_stays(tmp_path):
   (elsewhere / 'mine').touch()
   link = made.output.logs / 'link'
   link.symlink_to(elsewhere)
-  retention._delete(link)
+  retention.delete(link)
   assert not link.is_symlink() and (elsewhere / 'mine').is_file()
 
 
 def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
-  """Folders are out of sight before the store knows, and the store knows before a file goes.
+  """Folders are out of sight before the store knows, and the store knows before a file of theirs goes.
 
   A version that goes was swept out before: an output folder never names half of anything.
   """
@@ -242,7 +242,7 @@ def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
   (made.output.logs / 'old.log').touch()
   os.utime(made.output.logs / 'old.log', (0, 0))
   planned, seen = _plan(made, 'runs=1', 'versions=1'), []
-  put, delete = made.store.put_artifacts, retention._delete
+  put, delete = made.store.put_artifacts, retention.delete
 
   def put_artifacts(artifacts):
     seen.append('stored')
@@ -256,9 +256,9 @@ def test_every_step_of_a_pruning_in_its_order(tmp_path, monkeypatch):
     delete(path)
 
   monkeypatch.setattr(made.store, 'put_artifacts', put_artifacts)
-  monkeypatch.setattr(retention, '_delete', deleted)
+  monkeypatch.setattr(retention, 'delete', deleted)
   retention.prune(made.store, made.output, planned)
-  assert seen == ['.removed-7', 'stored', *[f'.removed-{old}'] * len(planned.paths), 'old.log']
+  assert seen == ['.removed-7', 'old.log', 'stored', *[f'.removed-{old}'] * len(planned.paths)]
   assert not list(made.output.logs.iterdir())
   assert [path.name for path in made.output.serving.iterdir()] == ['2']
   assert not list(made.output.artifacts.glob('*/*/.removed-*'))

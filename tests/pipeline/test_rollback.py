@@ -194,6 +194,21 @@ def test_a_run_that_goes_on_is_named(made: MadeStore, capsys: pytest.CaptureFixt
   assert 'Mind that a run goes on and may push a newer version: process' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+  'command',
+  [
+    pytest.param(['rollback', '--reason', 'worse'], id='rollback'),
+    pytest.param(['prune', '--set', 'retention.runs=1'], id='prune'),
+    pytest.param(['runs'], id='runs'),
+  ],
+)
+def test_a_foreign_line_in_the_journal_is_named_and_stops_nothing(made: MadeStore, command: list[str]):
+  (made.output.serving / JOURNAL).write_text('5\n')
+  result = CliRunner().invoke(cli.main, [command[0], str(made.output.path), *command[1:]])
+  assert result.exit_code == 0, result.output
+  assert "rollbacks.jsonl:1' is broken (it holds no record); take that line out of it. Until" in result.output
+
+
 def test_a_journal_that_was_cut_short_is_read_and_written_on(made: MadeStore):
   operations.roll_back(str(made.output.path), to=1, reason='first')
   journal = made.output.serving / JOURNAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 
@@ -9,12 +10,13 @@ import pytest
 from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
+from configs import loading
 from pipeline import cli
 from pipeline.commands import operations
 from pipeline.local import output
 from pipeline.operations import registry
 from pipeline.operations.store import MetadataStoreError
-from tests.pipeline.made_store import MadeStore
+from tests.pipeline.made_store import NOON, MadeStore
 
 
 def _farelite(*arguments: str) -> str:
@@ -148,6 +150,22 @@ def test_a_directory_of_another_store_is_refused(tmp_path: pathlib.Path):
   fresh = MadeStore(tmp_path)
   with pytest.raises(MetadataStoreError, match='were made with another metadata store'):
     registry.claim(fresh.store, fresh.config, fresh.output)
+
+
+def test_a_directory_of_another_pipeline_is_refused(tmp_path: pathlib.Path):
+  """Its versions would be replaced by those of another city."""
+  made = MadeStore(tmp_path)
+  registry.claim(made.store, loading.load('chicago'), made.output)  # Nobody's yet.
+  made.run(version=1)
+  registry.claim(made.store, made.config, made.output)
+  with pytest.raises(MetadataStoreError, match=rf"'{tmp_path}' belongs to the pipeline 'nyc', .* --set name=nyc\.$"):
+    registry.claim(made.store, loading.load('chicago'), made.output)
+
+
+def test_runs_are_in_their_order_though_the_clock_went_back(tmp_path: pathlib.Path):
+  made = MadeStore(tmp_path)
+  runs = [made.run(started=NOON - datetime.timedelta(days=day)) for day in range(3)]
+  assert [entry.run for entry in registry.read_runs(made.store, made.config, made.output)] == runs
 
 
 def test_a_long_text_survives(tmp_path: pathlib.Path):

@@ -94,13 +94,13 @@ def test_a_killed_study_goes_on_where_it_stopped(rides, tmp_path):
     _command(rides, output), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
   )
   deadline = time.monotonic() + 300
-  while len(list((output / 'units').glob('*.npz'))) < 3:
+  while len(list((output / 'units').glob('*.unit'))) < 3:
     assert first.poll() is None
     assert time.monotonic() < deadline
     time.sleep(0.01)
   os.killpg(first.pid, signal.SIGKILL)
   first.wait()
-  kept = {path: path.stat().st_mtime_ns for path in (output / 'units').glob('*.npz')}
+  kept = {path: path.stat().st_mtime_ns for path in (output / 'units').glob('*.unit')}
   assert not (output / 'study.parquet').exists()
   again = subprocess.run(_command(rides, output), cwd=ROOT, capture_output=True, text=True)
   assert again.returncode == 0, again.stdout + again.stderr
@@ -108,7 +108,7 @@ def test_a_killed_study_goes_on_where_it_stopped(rides, tmp_path):
   assert said, again.stdout
   assert [int(part) for part in said.groups()] == [len(kept), int(said[2]), int(said[2]) - len(kept)]
   assert {path: path.stat().st_mtime_ns for path in kept} == kept
-  assert len(list((output / 'units').glob('*.npz'))) == int(said[2]) > len(kept)
+  assert len(list((output / 'units').glob('*.unit'))) == int(said[2]) > len(kept)
   variants = pq.read_table(output / 'study.parquet').column('variant').to_pylist()
   assert {'mean fare', 'this model', 'fourth root', 'width 1'} <= set(variants)
   assert (output / 'study.html').stat().st_size > 10_000

@@ -10,6 +10,7 @@ import ast
 import datetime
 import os
 import pathlib
+import resource
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,17 @@ from configs.errors import UserError
 from models.checkpoints import Checkpoint, TrainingState
 from models.compression import compressor
 from models.training import TrainingHistory
-from models.whole_files import append_line, discard_drafts, is_bucket, move_whole, replacing, set_aside, write_whole
+from models.whole_files import (
+  append_line,
+  discard_drafts,
+  is_bucket,
+  move_whole,
+  read_checked,
+  replacing,
+  set_aside,
+  write_checked,
+  write_whole,
+)
 from pipeline.cloud.compiled import CompiledPipeline, write_compiled
 from pipeline.places import Target
 from pipeline.prediction.streaming import predictions_file
@@ -80,11 +91,11 @@ WRITERS = [
   pytest.param(lambda folder: write_whole(folder / 'file', 'text'), 'file', id='text'),
   pytest.param(_ledger, 'file', id='ledger'),
   pytest.param(_summary, 'file', id='summary'),
-  pytest.param(_unit, 'file.npz', id='unit_of_a_study'),
+  pytest.param(_unit, 'file.unit', id='unit_of_a_study'),
   pytest.param(_table, 'file', id='study'),
   pytest.param(_compiled, 'file', id='compiled_pipeline'),
   pytest.param(_checkpoint, 'training.checkpoint', id='checkpoint'),
-  pytest.param(_stage, 'finished.npz', id='finished_stage'),
+  pytest.param(_stage, 'finished.stage', id='finished_stage'),
   pytest.param(_predictions, 'file.csv', id='predictions'),
   pytest.param(_note, 'rides-00007.json', id='note_of_an_attempt'),
 ]
@@ -169,6 +180,20 @@ def test_a_line_is_on_the_disk_and_so_is_the_name_of_its_file(tmp_path, monkeypa
   assert (tmp_path / 'journal').read_text() == 'one\ncut sho\ntwo\n'
 
 
+@pytest.mark.parametrize('old', ['one\n', 'one\ncut sho'])
+def test_of_a_line_that_has_no_room_nothing_is_left(tmp_path, old):
+  """The system takes four bytes, as a disk does that fills up, and then refuses."""
+  (tmp_path / 'journal').write_text(old)
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (len(old) + 4, limits[1]))
+  try:
+    with pytest.raises(OSError, match='File too large'):
+      append_line(tmp_path / 'journal', 'longer than that')
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert (tmp_path / 'journal').read_text() == old
+
+
 def test_a_file_system_that_flushes_no_folders_is_written_to_all_the_same(tmp_path, monkeypatch):
   fsync = os.fsync
 
@@ -191,6 +216,26 @@ def test_what_killed_writers_left_of_a_file_can_be_discarded(tmp_path):
 
 
 BUCKET = 'ram://whole-files'
+
+
+@pytest.mark.parametrize('bucket', [False, True])
+def test_what_is_checked_is_as_it_was_written_or_not_there(tmp_path, bucket):
+  """Every single bit and every length."""
+  file = f'{BUCKET}/checked' if bucket else str(tmp_path / 'checked')
+  assert read_checked(file) is None
+  gfile.makedirs(BUCKET)
+  write_checked(file, b'ab')
+  assert read_checked(file) == b'ab'
+  with gfile.GFile(file, 'rb') as stored:
+    written = stored.read()
+  cut = [written[:length] for length in range(len(written))]
+  bits = [bytearray(written) for _ in range(8 * len(written))]
+  for number, altered in enumerate(bits):
+    altered[number // 8] ^= 1 << number % 8
+  for content in [*cut, *map(bytes, bits), written + b'c']:
+    write_whole(file, content)
+    assert read_checked(file) is None
+  gfile.rmtree(BUCKET)
 
 
 def test_whole_before_it_takes_its_name_in_a_bucket_too(monkeypatch):

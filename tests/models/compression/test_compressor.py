@@ -139,7 +139,7 @@ def test_a_stage_is_read_as_it_was_written(tmp_path):
   found = compression_compressor.load(str(tmp_path / 'stage'))
   _assert_equal(found.weights, FINISHED.weights)
   assert (found.history, found.ranges) == (FINISHED.history, FINISHED.ranges)
-  assert gfile.listdir(str(tmp_path / 'stage')) == ['finished.npz']
+  assert gfile.listdir(str(tmp_path / 'stage')) == ['finished.stage']
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_stage_is_read_as_it_was_written(tmp_path):
 )
 def test_a_damaged_stage_is_trained_again(tmp_path, damage):
   compression_compressor.save(FINISHED, str(tmp_path))
-  damage(tmp_path / 'finished.npz')
+  damage(tmp_path / 'finished.stage')
   assert compression_compressor.load(str(tmp_path)) is None
 
 

@@ -152,15 +152,22 @@ def test_a_store_gives_back_what_it_took(tmp_path):
   found = store.load('key')
   np.testing.assert_array_equal(found['a.b'].fares, outcomes['a.b'].fares)
   assert (found['a.b'].facts, found['a.b'].file, found['c'].file) == ({'parameters': 3.0}, b'\0file\0', None)
-  assert [path.name for path in (tmp_path / 'units').iterdir()] == ['key.npz']
+  assert [path.name for path in (tmp_path / 'units').iterdir()] == ['key.unit']
 
 
-@pytest.mark.parametrize('kept', [pytest.param(0.5, id='cut_off'), pytest.param(0.0, id='empty')])
-def test_a_damaged_unit_is_measured_anew(tmp_path, kept):
+@pytest.mark.parametrize(
+  'damage',
+  [
+    pytest.param(lambda content: content[: len(content) // 2], id='cut_off'),
+    pytest.param(lambda content: b'', id='empty'),
+    pytest.param(lambda content: content[:-1] + bytes([content[-1] ^ 1]), id='one_bit'),
+  ],
+)
+def test_a_damaged_unit_is_measured_anew(tmp_path, damage):
   store = UnitStore(tmp_path)
   store.keep('key', {'a': Outcome(np.ones(500, np.float32))})
-  content = (tmp_path / 'key.npz').read_bytes()
-  (tmp_path / 'key.npz').write_bytes(content[: int(kept * len(content))])
+  file = tmp_path / 'key.unit'
+  file.write_bytes(damage(file.read_bytes()))
   assert store.load('key') is None
 
 
