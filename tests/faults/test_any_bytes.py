@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from components.pusher.rollback import JOURNAL, Rollback, announce, record_outcomes, rollbacks
+from components.pusher.rollback import JOURNAL, Rollback, announce, manifest_digest, record_outcomes, rollbacks
 from configs import loading
 from configs.errors import FareliteError
 from models.release import MANIFEST, find_pushed, verify
@@ -153,6 +153,16 @@ def test_a_foreign_line_of_the_journal_hides_no_rollback(journal: pathlib.Path, 
     journal.write_bytes(content)
     assert rollbacks(journal.parent) == happened
     record_outcomes(journal.parent)
+
+
+@pytest.mark.xfail(strict=True, reason='what Unicode calls the end of a line ends a line of the journal')
+@pytest.mark.parametrize('sign', ['\u2028', '\u2029', '\x85'])
+def test_a_reason_may_hold_any_sign(tmp_path: pathlib.Path, sign: str):
+  make_version(tmp_path / '5', 'bytes of 5')
+  facts = {'reason': f'fares{sign}are off', 'restored_manifest': manifest_digest(tmp_path / '5')}
+  entry = _entry('only', 5).model_copy(update=facts)
+  announce(tmp_path, entry)
+  assert rollbacks(tmp_path) == [entry]
 
 
 @pytest.fixture
