@@ -194,9 +194,9 @@ def restore(base: pathlib.Path, wanted: int | None, entry: Callable[[int, int], 
     target = _earlier(base, served, happened) if wanted is None else _present(base, wanted, served)
     number = next_version(str(base), int(time.time()))
     copy = pathlib.Path(folder) / str(number)
+    verified_manifest(base / str(target))
     shutil.copytree(base / str(target), copy)
-    for version in (base / str(target), copy):
-      verified_manifest(version)
+    verified_manifest(copy)
     rollback = entry(target, served).model_copy(
       update={
         'id': uuid.uuid4().hex,
