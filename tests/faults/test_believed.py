@@ -162,7 +162,6 @@ def test_a_pipe_among_the_files_of_a_version_is_one_sentence(made: MadeStore):
   assert '[(' not in result.output
 
 
-@_wrong('an empty path counts as none')
 def test_an_empty_output_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'rides.csv').write_text('nothing')
@@ -213,13 +212,27 @@ def test_a_password_inside_the_host_is_refused_unprinted(host: str):
   assert 'geheim' not in str(caught.value)
 
 
-@_wrong('a terminal obeys them')
 def test_control_characters_are_shown(tmp_path: pathlib.Path):
   """On a terminal: where there is none, escapes are taken away."""
   (tmp_path / 'mine.yaml').write_text('extends: nyc\n"bog\\e[31mus": 1\n')
   output = _on_a_terminal('features', '--config', str(tmp_path / 'mine.yaml'))
   assert b'bog' in output
   assert b'\x1b[31m' not in output
+
+
+@pytest.mark.parametrize(
+  'command',
+  [('features', '--config', 'nyc'), ('runs', '{made}'), ('prune', '{made}', *LIMITS)],
+  ids=lambda words: words[0],
+)
+@pytest.mark.parametrize('way', ['| true', '>&-'])
+def test_a_closed_standard_output_ends_nothing(made: MadeStore, command: tuple[str, ...], way: str):
+  words = ' '.join(command).format(made=made.output.path)
+  shell = f'set -o pipefail; (sleep 1; {sys.executable} -m pipeline {words}) {way}'
+  done = subprocess.run(['bash', '-c', shell], capture_output=True, text=True, timeout=100)
+  assert done.returncode == 0, done.stderr
+  assert 'Error' not in done.stderr and 'Exception' not in done.stderr
+  assert _versions(made) == (['3'] if command[0] == 'prune' else ['1', '2', '3'])
 
 
 def _on_a_terminal(*arguments: str) -> bytes:
