@@ -264,7 +264,6 @@ def _config_text() -> str:
   )
 
 
-@pytest.mark.xfail(strict=True, reason='YAML that nests thousands deep')
 @pytest.mark.parametrize('whole', [False, True], ids=['short', 'resolved'])
 def test_a_config(tmp_path: pathlib.Path, whole: bool):
   path = tmp_path / 'mine.yaml'
@@ -276,7 +275,6 @@ def test_a_config(tmp_path: pathlib.Path, whole: bool):
   )
 
 
-@pytest.mark.xfail(strict=True, reason='YAML that nests thousands deep, and too long a name of what is extended')
 @pytest.mark.parametrize('kind', ['recipe', 'scheme'])
 def test_a_recipe_and_a_scheme(tmp_path: pathlib.Path, kind: str):
   path = tmp_path / 'mine.yaml'
@@ -289,7 +287,6 @@ def test_a_recipe_and_a_scheme(tmp_path: pathlib.Path, kind: str):
   _sentences_alone(path, {'load': lambda: loading.load('nyc', [setting.format(path)])})
 
 
-@pytest.mark.xfail(strict=True, reason='a number of more than 4,300 digits')
 def test_an_override():
   lot = random.Random(SEED)
   faults = {}

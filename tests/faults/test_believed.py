@@ -178,20 +178,17 @@ def _features(tmp_path: pathlib.Path, text: str) -> Result:
   return _farelite('features', '--config', str(path))
 
 
-@_wrong('a RecursionError')
 def test_yaml_that_nests_deep_is_one_sentence(tmp_path: pathlib.Path):
   result = _features(tmp_path, f'extends: nyc\nname: {"[" * 3000}{"]" * 3000}\n')
   assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
 
 
-@_wrong('the last one counts, without a word')
 def test_a_key_that_is_there_twice_is_refused(tmp_path: pathlib.Path):
   result = _features(tmp_path, 'extends: nyc\nname: one\nname: two\n')
   assert result.exit_code == 2
   assert "'name'" in result.output
 
 
-@_wrong('any file is read, and its lines are quoted')
 @pytest.mark.parametrize('way', ['absolute', 'dots'])
 def test_extends_outside_of_the_config_s_folder_is_refused_unread(tmp_path: pathlib.Path, way: str):
   secret = tmp_path / 'secret'
@@ -202,7 +199,6 @@ def test_extends_outside_of_the_config_s_folder_is_refused_unread(tmp_path: path
   assert 'outside' in result.output
 
 
-@_wrong('the host is taken as it is')
 @pytest.mark.parametrize('host', ['user:geheim@db', 'postgresql://u:geheim@db/d'])
 def test_a_password_inside_the_host_is_refused_unprinted(host: str):
   with pytest.raises(loading.ConfigError, match=r'metadata\.host') as caught:
