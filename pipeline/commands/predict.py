@@ -37,7 +37,7 @@ def run(
 
   Args: threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
   """
-  console = Console(stderr=True, highlight=False)
+  console = terminal.VisibleConsole(stderr=True, highlight=False)
   start = time.monotonic()
   found = find_model(model)
   dataset = _dataset(model, found, config, overrides)
