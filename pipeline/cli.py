@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 from typing import Any
 
@@ -30,7 +31,11 @@ class _Command(click.Command):
         name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
         raise UserError(f'{name} is empty; say what it should be{"" if parameter.required else ", or leave it out"}.')
     if self.name in _DATA_ON_STDOUT:
-      return super().invoke(ctx)
+      try:
+        return super().invoke(ctx)
+      except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # For what is still to be flushed.
+        return None
     from pipeline.local.terminal import lasting_output
 
     with lasting_output():
