@@ -183,7 +183,6 @@ def _decided(path: pathlib.Path) -> None:
   found.save()
 
 
-@pytest.mark.xfail(strict=True, reason='a number of more than 4,300 digits ends in a traceback')
 def test_the_ledger(ledger: pathlib.Path):
   _sentences_alone(ledger, {'load': lambda: Ledger.load(ledger), 'decide': lambda: _decided(ledger)})
 
