@@ -20,7 +20,7 @@ import yaml
 from configs.base import Problem, ProblemsError, nearest
 from configs.compression import SCHEMES
 from configs.errors import UserError
-from configs.presets import RECIPES, merge, packaged, read_mapping
+from configs.presets import RECIPES, extended_file, is_file, load_yaml, merge, packaged, read_mapping
 from configs.run import RunConfig
 
 _LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
@@ -55,7 +55,7 @@ def load(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
     overrides: `section.key=value` texts; values are YAML.
   Raises: ConfigError: nothing to read, bad YAML, or values that can't be.
   """
-  values = _read(source or 'chicago', seen=())
+  values = _read(source or 'chicago')
   for override in overrides:
     _override(values, override)
   return validate(values)
@@ -76,32 +76,32 @@ def dump(config: RunConfig) -> str:
   return yaml.safe_dump(config.model_dump(mode='json'), sort_keys=False, allow_unicode=True)
 
 
-def _read(source: str, seen: tuple[str, ...]) -> dict[str, Any]:
+def _read(source: str, seen: tuple[str, ...] = (), root: pathlib.Path | None = None) -> dict[str, Any]:
   if source in seen:
     raise ConfigError(f"'{source}' extends itself: {' -> '.join([*seen, source])}.")
   file, path = _file(source), pathlib.Path(source)
   if file is None:
     raise ConfigError(f"No config file '{source}'. {known_presets(source)}")
+  root = root or path.parent
   try:
     values = read_mapping(file, f"'{source}'", 'name: and dataset:')
+    for (section, key), folder in _LISTS.items():
+      below = values.get(section)
+      if file == path and isinstance(below, dict) and key in below:
+        below[key] = folder.anchored(below[key], path.parent, root)
+    base = values.pop('extends', None)
+    if base is None:
+      return values
+    found = str(extended_file(str(base), path.parent, root) or base)
   except ValueError as error:
     raise ConfigError(str(error)) from None
-  for (section, key), folder in _LISTS.items():
-    below = values.get(section)
-    if file == path and isinstance(below, dict) and key in below:
-      below[key] = folder.anchored(below[key], path.parent)
-  base = values.pop('extends', None)
-  if base is None:
-    return values
-  relative = path.parent / str(base)
-  found = str(relative) if relative.is_file() else str(base)
-  return merge(_read(found, (*seen, source)), values)
+  return merge(_read(found, (*seen, source), root), values)
 
 
 def _file(source: str) -> Traversable | None:
   """A file of the user's, or else a preset by its name or by its path in the checkout."""
   path = pathlib.Path(source)
-  if path.is_file():
+  if is_file(path):
     return path
   return packaged().get(path.stem) if path.parent.name in ('', 'configs') else None
 
@@ -112,11 +112,11 @@ def _override(values: dict[str, Any], override: str) -> None:
   if not separator or not all(keys):
     raise ConfigError(f"--set takes section.key=value, got '{override}'. Example: --set training.epochs=10")
   try:
-    value = yaml.safe_load(text)
-  except yaml.YAMLError:
+    value = load_yaml(text)
+  except ValueError as error:
     quoted = shlex.quote(f'{path}={json.dumps(text, ensure_ascii=False)}')
     raise ConfigError(
-      f"--set {path}: '{text}' is no valid YAML value; quote a text inside, too: --set {quoted}"
+      f"--set {path}: '{text}' is no valid YAML value ({error}); quote a text inside, too: --set {quoted}"
     ) from None
   for depth, key in enumerate(keys[:-1]):
     below = values.setdefault(key, {})

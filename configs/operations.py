@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -23,6 +25,17 @@ class StoreKind(str, enum.Enum):
 
 
 _PORTS = {StoreKind.POSTGRESQL: 5432, StoreKind.MYSQL: 3306}
+
+
+_HOST = re.compile(r'[\w.-]*')
+
+
+def _is_address(host: str) -> bool:
+  try:
+    ipaddress.ip_address(host)
+  except ValueError:
+    return False
+  return True
 
 
 class Metadata(Config):
@@ -51,9 +64,20 @@ class Metadata(Config):
   @model_validator(mode='before')
   @classmethod
   def _no_password(cls, values: Any) -> Any:
-    if isinstance(values, dict) and 'password' in values:
-      message = f'must not be in a config; set the environment variable {PASSWORD_VARIABLE}.'
-      raise_any([Problem('password', message)])
+    """What might hold a password is refused unprinted, before pydantic quotes it."""
+    fix = f'the password comes from the environment variable {PASSWORD_VARIABLE}.'
+    if isinstance(values, str):
+      raise_any([Problem('', f'must be a section with kind, host, database and user; {fix}')])
+    found = values if isinstance(values, dict) else {}
+    if 'password' in found:
+      raise_any([Problem('password', f'must not be in a config; set the environment variable {PASSWORD_VARIABLE}.')])
+    host = found.get('host')
+    wrong = [name for name in ('database', 'user') if '://' in str(found.get(name))]
+    if isinstance(host, str) and not _HOST.fullmatch(host) and not _is_address(host):
+      wrong.append('host')
+    raise_any(
+      Problem(name, f'must be a plain name, or a plain address for host, and is not shown; {fix}') for name in wrong
+    )
     return values
 
   def problems(self) -> Iterator[Problem]:

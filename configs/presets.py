@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import importlib.resources
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.abc import Traversable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 
-from configs.base import Config, Problem, nearest
+from configs.base import Config, Problem, joined, nearest
 
 C = TypeVar('C', bound=Config)
 
@@ -21,6 +22,81 @@ def packaged(folder: str = '') -> dict[str, Traversable]:
   """The YAML files that come with the project in a folder below `configs`, by name and in order."""
   files = importlib.resources.files('configs').joinpath(folder).iterdir()
   return dict(sorted((file.name[:-5], file) for file in files if file.name.endswith('.yaml')))
+
+
+_DEEPEST = 100
+_LARGEST_BITS = 1023
+"""Of a number; a larger one is no float64."""
+
+
+class _Loader(yaml.SafeLoader):
+  """YAML's safe loader, which also refuses a key that is there twice, and what is too deep or too large for Python."""
+
+  def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+    self._depth = getattr(self, '_depth', 0) + 1
+    if self._depth > _DEEPEST:
+      self._refuse(f'it nests more than {_DEEPEST} deep', self.peek_event())
+    node = super().compose_node(parent, index)
+    self._depth -= 1
+    return node
+
+  def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+    node = super().compose_mapping_node(anchor)
+    seen = set()
+    for key, _ in node.value:
+      if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+        self._refuse(f"the key '{key.value}' is there twice", key)
+      seen.add((key.tag, str(key.value)))
+    return node
+
+  def construct_number(self, node: yaml.ScalarNode) -> int:
+    with contextlib.suppress(ValueError):  # Python reads no decimals of thousands of digits.
+      if abs(value := self.construct_yaml_int(node)).bit_length() <= _LARGEST_BITS:
+        return value
+    return self._refuse('a number is too large', node)
+
+  def _refuse(self, what: str, where: yaml.Node | yaml.Event) -> NoReturn:
+    raise yaml.MarkedYAMLError(problem=what, problem_mark=where.start_mark)  # type: ignore[arg-type]
+
+
+_Loader.add_constructor('tag:yaml.org,2002:int', _Loader.construct_number)
+
+
+def load_yaml(text: str) -> Any:
+  """What YAML of a user's holds. Raises `ValueError`: it is none; the message is the reason, with its line."""
+  try:
+    return yaml.load(text, _Loader)
+  except yaml.YAMLError as error:
+    mark = getattr(error, 'problem_mark', None)
+    where = f' in line {mark.line + 1}' if mark else ''
+    raise ValueError(f'{str(error).splitlines()[0]}{where}') from None
+
+
+def is_file(path: pathlib.Path) -> bool:
+  """Whether there is a file of this name, which may be too long for one."""
+  try:
+    return path.is_file()
+  except OSError:
+    return False
+
+
+def extended_file(name: str, folder: pathlib.Path, root: pathlib.Path) -> pathlib.Path | None:
+  """The file that `extends` means; `None` for what is no file, as the name of a packaged one.
+
+  Args:
+    folder: of the file that extends.
+    root: the folder of the file that the user named; what is meant is below it, or below the current one.
+  Raises: ValueError: it lies elsewhere, or is no YAML file. It is not opened.
+  """
+  path = next((path for path in (folder / name, pathlib.Path(name)) if is_file(path)), None)
+  if path and not any(path.resolve().is_relative_to(place.resolve()) for place in (root, pathlib.Path())):
+    raise ValueError(f"extends names '{name}', which lies outside of '{root.resolve()}'; copy it there.")
+  if path and path.suffix not in _SUFFIXES:
+    raise ValueError(f"extends names '{name}', which is no YAML file: its name ends in none of {joined(_SUFFIXES)}.")
+  return path
+
+
+_SUFFIXES = ('.yaml', '.yml')
 
 
 def read_mapping(file: Traversable, what: str, example: str) -> dict[str, Any]:
@@ -32,13 +108,13 @@ def read_mapping(file: Traversable, what: str, example: str) -> dict[str, Any]:
   Raises: ValueError: the file can't be read, is no YAML, or holds no mapping.
   """
   try:
-    values = yaml.safe_load(file.read_text(encoding='utf-8'))
+    text = file.read_text(encoding='utf-8')
   except (UnicodeDecodeError, OSError) as error:
     raise ValueError(f"{what} can't be read: {error}.") from None
-  except yaml.YAMLError as error:
-    mark = getattr(error, 'problem_mark', None)
-    where = f' in line {mark.line + 1}' if mark else ''
-    raise ValueError(f'{what} is no valid YAML: {str(error).splitlines()[0]}{where}.') from None
+  try:
+    values = load_yaml(text)
+  except ValueError as error:
+    raise ValueError(f'{what} is no valid YAML: {error}.') from None
   if not isinstance(values, dict):
     raise ValueError(f'{what} must hold a mapping of settings, such as {example}.')
   return values
@@ -104,14 +180,18 @@ class PresetFolder:
     name = item.get('name') if isinstance(item, Mapping) else getattr(item, 'name', None)
     return name if isinstance(name, str) else None
 
-  def anchored(self, items: object, folder: pathlib.Path) -> object:
-    """Items as a config file in `folder` names them, relative paths made absolute where such a file is there."""
+  def anchored(self, items: object, folder: pathlib.Path, root: pathlib.Path) -> object:
+    """Items as a config file in `folder` names them, relative paths made absolute where such a file is there.
+
+    Args: root: see `extended_file`.
+    Raises: ValueError: an item extends a file outside of it.
+    """
     if isinstance(items, str):
       return self._anchored(items, folder)
     if isinstance(items, list):
-      return [self.anchored(item, folder) for item in items]
+      return [self.anchored(item, folder, root) for item in items]
     if isinstance(items, Mapping) and isinstance(items.get('extends'), str):
-      return {**items, 'extends': self._anchored(items['extends'], folder)}
+      return {**items, 'extends': self._extends(items['extends'], folder, root)}
     return items
 
   def doubled(self, names: Iterable[str]) -> Iterator[Problem]:
@@ -128,32 +208,45 @@ class PresetFolder:
 
   def _anchored(self, source: str, folder: pathlib.Path) -> str:
     path = folder / source
-    return str(path.resolve()) if source not in self.names() and path.is_file() else source
+    return str(path.resolve()) if source not in self.names() and is_file(path) else source
 
-  def _read(self, source: str, seen: tuple[str, ...]) -> dict[str, Any]:
+  def _extends(self, base: str, folder: pathlib.Path, root: pathlib.Path) -> str:
+    path = None if base in self.names() else extended_file(base, folder, root)
+    return str(path.resolve()) if path else base
+
+  def _read(self, source: str, seen: tuple[str, ...], root: pathlib.Path | None = None) -> dict[str, Any]:
     if source in seen:
       raise ValueError(f"{self.noun} '{source}' extends itself: {' -> '.join([*seen, source])}.")
     path = pathlib.Path(source)
     values = read_mapping(self._file(source), f"{self.noun} '{source}'", self.content)
-    return self._extended({'name': path.stem, **values}, path.parent, (*seen, source))
+    return self._extended({'name': path.stem, **values}, path.parent, (*seen, source), root)
 
-  def _extended(self, item: Mapping[str, Any], folder: pathlib.Path | None, seen: tuple[str, ...]) -> dict[str, Any]:
+  def _extended(
+    self,
+    item: Mapping[str, Any],
+    folder: pathlib.Path | None,
+    seen: tuple[str, ...],
+    root: pathlib.Path | None = None,
+  ) -> dict[str, Any]:
     own = {key: value for key, value in item.items() if key != 'extends'}
     base = item.get('extends')
     if base is None:
       return own
     if not isinstance(base, str):
       raise ValueError(f'extends takes the name or the path of one {self.noun}, got {base!r}.')
-    inherited = self._read(self._anchored(base, folder) if folder else base, seen)
+    root = root or folder
+    inherited = self._read(self._extends(base, folder, root) if folder and root else base, seen, root)
     return merge({key: value for key, value in inherited.items() if key not in ('name', 'summary')}, own)
 
   def _file(self, source: str) -> Traversable:
     files, path = packaged(self.folder), pathlib.Path(source)
-    if source not in files and path.is_file():
+    if source not in files and is_file(path):
+      if path.suffix not in _SUFFIXES:
+        raise ValueError(f"{self.noun} '{source}' is no YAML file: its name ends in none of {joined(_SUFFIXES)}.")
       return path
     # A packaged one may be meant by its path in the checkout, wherever this runs.
     beside = path.parent.as_posix() in ('.', f'configs/{self.folder}')
-    is_path = path.suffix in ('.yaml', '.yml')
+    is_path = path.suffix in _SUFFIXES
     name = path.stem if is_path and beside else source
     if name not in files:
       missing = f'No {self.noun} file' if is_path else f'Unknown {self.noun}'

@@ -122,7 +122,7 @@ class Record(RecordPart):
     Args: where: the file that it is from, for the message.
     Raises: RecordError: the text is no such record, or one of a newer version without what this version needs.
     """
-    return cls.of(_loaded(text, where, cls.FIX), where)
+    return cls.of(load_json(text, where, cls.FIX), where)
 
   @classmethod
   def of(cls: type[RecordT], values: Any, where: str | os.PathLike[str]) -> RecordT:
@@ -172,7 +172,7 @@ def parse_list(kind: type[EntryT], text: str | bytes, where: str | os.PathLike[s
     where: the file that it is from, for the message.
   Raises: RecordError: the text is no such list.
   """
-  values = _loaded(text, where, _AGAIN)
+  values = load_json(text, where, _AGAIN)
   try:
     return pydantic.TypeAdapter(tuple[kind, ...]).validate_python(values)  # type: ignore[valid-type]
   except pydantic.ValidationError as error:
@@ -184,13 +184,25 @@ def list_to_json(entries: Iterable[RecordPart]) -> str:
   return json.dumps([entry.to_dict() for entry in entries], indent=2, ensure_ascii=False)
 
 
-def _loaded(text: str | bytes, where: str | os.PathLike[str], fix: str) -> Any:
+def load_json(text: str | bytes, where: str | os.PathLike[str], fix: str) -> Any:
+  """What JSON of any origin holds.
+
+  Args:
+    where: the file that it is from, for the message.
+    fix: what to do about a broken one.
+  Raises: RecordError: it is no JSON, no UTF-8, or so deep or with so large a number that Python does not take it.
+  """
   try:
     return json.loads(text)
   except json.JSONDecodeError as error:
-    raise RecordError(f"'{where}' is broken (line {error.lineno}: {error.msg}); {fix}.") from None
+    what = f'line {error.lineno}: {error.msg}'
   except UnicodeDecodeError:
-    raise RecordError(f"'{where}' is broken (no UTF-8 text); {fix}.") from None
+    what = 'no UTF-8 text'
+  except RecursionError:
+    what = 'it nests too deeply'
+  except ValueError:
+    what = 'it has a number of thousands of digits'
+  raise RecordError(f"'{where}' is broken ({what}); {fix}.")
 
 
 def _first(error: pydantic.ValidationError) -> str:

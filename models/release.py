@@ -16,7 +16,7 @@ import numpy as np
 from configs.columns import LABEL
 from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset
 from configs.errors import UserError
-from configs.records import Figure, Record, RecordError, RecordPart
+from configs.records import Figure, Record, RecordError, RecordPart, load_json
 from models.lite.client import LiteModel
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
@@ -182,24 +182,24 @@ def verify(version_dir: str | os.PathLike[str]) -> Manifest:
 def _read(version: pathlib.Path) -> Manifest:
   path = version / MANIFEST
   try:
+    _refuse_odd(path)
     text = path.read_text(encoding='utf-8')
   except (FileNotFoundError, NotADirectoryError):
     raise ManifestError(f"'{version}' has no {MANIFEST}, so it is no version that this project pushed.") from None
   except (OSError, UnicodeDecodeError) as error:
     raise ManifestError(f"'{path}' can't be read ({error}); {_AGAIN}.") from None
   try:
-    manifest = json.loads(text)
-  except json.JSONDecodeError as error:
-    raise ManifestError(f"'{path}' is broken (line {error.lineno}: {error.msg}); {_AGAIN}.") from None
-  files = manifest.get('files') if isinstance(manifest, dict) else None
-  if not isinstance(files, dict):
-    raise ManifestError(f"'{path}' is broken (it lists no files); {_AGAIN}.")
-  if text != _render(manifest) or manifest.get('manifest_sha256') != _digest(manifest):
-    raise ManifestError(f"'{path}' was altered: it is not the manifest that was pushed; {_AGAIN}.")
-  try:
+    manifest = load_json(text, path, _AGAIN)
+    files = manifest.get('files') if isinstance(manifest, dict) else None
+    if not isinstance(files, dict):
+      raise ManifestError(f"'{path}' is broken (it lists no files); {_AGAIN}.")
+    if text != _render(manifest) or manifest.get('manifest_sha256') != _digest(manifest):
+      raise ManifestError(f"'{path}' was altered: it is not the manifest that was pushed; {_AGAIN}.")
     return Manifest.of(manifest, path)
   except RecordError as error:
     raise ManifestError(str(error)) from None
+  except ValueError:
+    raise ManifestError(f"'{path}' was altered: it has a number or a sign that no manifest has; {_AGAIN}.") from None
 
 
 def _files(version: pathlib.Path) -> list[str]:
@@ -216,6 +216,7 @@ def _facts_of(path: pathlib.Path) -> VersionFile:
   digest = hashlib.sha256()
   size = 0
   try:
+    _refuse_odd(path)
     with path.open('rb') as file:
       while chunk := file.read(1 << 20):
         digest.update(chunk)
@@ -223,6 +224,12 @@ def _facts_of(path: pathlib.Path) -> VersionFile:
   except OSError as error:
     raise ManifestError(f"'{path}' can't be read ({error.strerror or error}); {_AGAIN}.") from error
   return VersionFile(bytes=size, sha256=digest.hexdigest())
+
+
+def _refuse_odd(path: pathlib.Path) -> None:
+  """Raises `ManifestError` where reading would wait for somebody to write, or never end."""
+  if path.exists() and not path.is_file() and not path.is_dir():
+    raise ManifestError(f"'{path}' is a pipe or a device; put a file in its place.")
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
@@ -299,12 +306,14 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
 
 def _read_golden(path: pathlib.Path) -> dict[str, Any]:
   try:
-    golden = json.loads(path.read_text(encoding='utf-8'))
+    golden = load_json(path.read_bytes(), path, 'push the version again')
     counts = {len(column) for column in (*golden['rides'].values(), golden[LABEL])}
     if len(counts) != 1 or not min(counts) or not math.isfinite(golden['tolerance']):
       raise ValueError('columns of different lengths')
   except OSError as error:
     raise ManifestError(f"'{path}' can't be read ({error.strerror or error}).") from None
+  except RecordError as error:
+    raise ManifestError(str(error)) from None
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ManifestError(f"'{path}' is broken ({type(error).__name__}: {error}); push the version again.") from None
   return golden
@@ -341,6 +350,7 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
     raise ManifestError(f"'{path}' is in a bucket; copy the version to this machine and name its directory.")
   if not place.exists():
     raise ManifestError(f"There is no '{path}'; name a pushed version, the directory of the versions, or a .tflite.")
+  _refuse_odd(place)
   if not place.is_dir():
     return PushedModel(place, None, None)
   version = place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 from typing import Any
 
@@ -16,8 +17,35 @@ from pipeline.places import CLOUD_TARGETS
 _WAIT = click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
 
 
+_DATA_ON_STDOUT = frozenset({'predict'})
+"""Commands that have nothing more to do once nobody reads what they print."""
+
+
+class _Command(click.Command):
+  """A command whose words say something, and which nobody stops by closing its standard output."""
+
+  def invoke(self, ctx: click.Context) -> Any:
+    for parameter in self.params:
+      value = ctx.params.get(parameter.name or '')
+      if any(isinstance(word, str) and not word.strip() for word in (value if isinstance(value, tuple) else (value,))):
+        name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        raise UserError(f'{name} is empty; say what it should be{"" if parameter.required else ", or leave it out"}.')
+    if self.name in _DATA_ON_STDOUT:
+      try:
+        return super().invoke(ctx)
+      except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # For what is still to be flushed.
+        return None
+    from pipeline.local.terminal import lasting_output
+
+    with lasting_output():
+      return super().invoke(ctx)
+
+
 class _Group(click.Group):
   """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
+
+  command_class = _Command
 
   def invoke(self, ctx: click.Context) -> Any:
     try:
@@ -71,8 +99,6 @@ def rollback(directory: str, to: int | None, reason: str) -> None:
   """Let an earlier pushed version of the output directory DIR serve again, under a new number."""
   from pipeline.commands import operations
 
-  if not reason.strip():
-    raise UserError('--reason is empty; say why, for whoever looks at this later.')
   operations.roll_back(directory, to, reason)
 
 
@@ -219,7 +245,7 @@ def _changing(verb: str, does: str) -> click.Command:
 
     commands_schedule.change(commands_schedule.keeper(**options), verb, name)
 
-  return click.command(verb, help=does)(command)
+  return click.command(verb, cls=_Command, help=does)(command)
 
 
 schedule.add_command(_changing('pause', 'Let a schedule fire no more, for now; a run on its way goes on.'))

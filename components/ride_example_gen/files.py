@@ -128,7 +128,7 @@ def check_inputs(input_base: str, pattern: str) -> tuple[str, ...]:
 def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
   """Sorted paths of the files that a glob below `input_base` matches; folders are left out.
 
-  Raises: IngestionError: no file matches.
+  Raises: IngestionError: no file matches, or one is a pipe or a device.
   """
   whole = posixpath.join(input_base, pattern)
   if is_bucket(whole):
@@ -140,6 +140,9 @@ def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
   files = tuple(sorted(path for path in found if not is_folder(path)))
   if not files:
     raise IngestionError(f"No file matches '{whole}'; check the path (dataset.path or --data) and its wildcards.")
+  for path in () if is_bucket(whole) else map(pathlib.Path, files):
+    if path.exists() and not path.is_file():
+      raise IngestionError(f"'{path}' is a pipe or a device, and rides are read more than once; name a file.")
   return files
 
 

@@ -7,6 +7,7 @@ import csv
 import difflib
 import gzip
 import io
+import itertools
 import threading
 import time
 import zlib
@@ -21,6 +22,7 @@ import pyarrow.csv as pa_csv
 from components.parquet import pq
 from components.ride_example_gen import files
 from components.ride_example_gen.files import Container, IngestionError, open_arrow_source, open_source
+from components.ride_example_gen.parsing import is_text
 from configs.base import shortened
 from configs.dataset import LABEL, Dataset, FileFormat
 
@@ -258,15 +260,23 @@ class _Utf8Stream(io.RawIOBase):
 
 
 _BLOCK_ROWS = 1 << 17
+_UNPACKED_BYTES = 64 << 20
+"""Of a block of a Parquet file, where each text may be there once for many rows."""
+
+_VALUES_PER_BYTE, _BYTES_PER_BYTE = 100, 1000
+"""The most that a Parquet file unpacks to; rides that differ from each other are far from it."""
 
 
 def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
   """Opens a Parquet file.
 
   Returns: The names of its columns, and its rows as a stream.
-  Raises: IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python.
+  Raises: IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python; it would
+    unpack to more than rides do.
   """
   try:
+    with open_arrow_source(path) as source:
+      block_rows = _block_rows(path, source)
     table = pq.ParquetFile(open_arrow_source(path))
   except (pa.ArrowException, OSError) as error:
     raise _broken(path, error) from error
@@ -275,13 +285,48 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
       f"'{path}' has a column of a Python class of its author's, pickled, which may run anything when it is read; "
       'write it with plain columns.'
     ) from error
-  return tuple(table.schema_arrow.names), _parquet_blocks(path, table)
+  return tuple(table.schema_arrow.names), _parquet_blocks(path, table, block_rows)
 
 
-def _parquet_blocks(path: str, table: pq.ParquetFile) -> Iterator[RowBlock]:
+def _block_rows(path: str, source: pa.NativeFile) -> int:
+  """Rows that take no more memory than a block may, by the footer and the dictionaries of texts."""
+  plain = pq.ParquetFile(source)
+  footer = plain.metadata
+  groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+  chunks = [group.column(number) for group in groups for number in range(footer.num_columns)]
+  values = sum(chunk.num_values for chunk in chunks)
+  unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
+  size = source.size()
+  if values > _VALUES_PER_BYTE * footer.num_columns * size or unpacked > _BYTES_PER_BYTE * size:
+    raise IngestionError(
+      f"'{path}' has {footer.num_rows:,} rows and unpacks to {unpacked:,} bytes, all from {size:,} bytes; rides that "
+      'differ from each other take more. Check where it comes from.'
+    )
+  average = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0)
+  fixed = sum(footer.schema.column(number).length for number in range(footer.num_columns))
+  texts = [field.name for field in plain.schema_arrow if pa.types.is_dictionary(field.type) or is_text(field.type)]
+  packed = pq.ParquetFile(source, read_dictionary=texts)
+  words = 0
+  for number in range(len(groups)):
+    for row in itertools.islice(packed.iter_batches(1, row_groups=[number], columns=texts), 1):
+      words = max(words, sum(_longest_cells(path, row)))
+  return int(min(_BLOCK_ROWS, max(1, _UNPACKED_BYTES // max(average + fixed + words, 1))))
+
+
+def _longest_cells(path: str, rows: pa.RecordBatch) -> list[int]:
+  """Bytes of the longest text in each column that has texts, those of a dictionary that no row has included."""
+  texts = [column.dictionary if pa.types.is_dictionary(column.type) else column for column in rows.columns]
+  longest = [pc.max(pc.binary_length(text)).as_py() or 0 for text in texts if is_text(text.type)]
+  if max(longest, default=0) > _LONGEST_CELL:
+    raise IngestionError(f"'{path}' has a cell of more than {_LONGEST_CELL >> 10} KiB, which no ride has; take it out.")
+  return longest
+
+
+def _parquet_blocks(path: str, table: pq.ParquetFile, block_rows: int) -> Iterator[RowBlock]:
   first = 1
   try:
-    for rows in table.iter_batches(batch_size=_BLOCK_ROWS):
+    for rows in table.iter_batches(batch_size=block_rows):
+      _longest_cells(path, rows)
       yield RowBlock(rows, np.arange(first, first + rows.num_rows), ())
       first += rows.num_rows
   except (pa.ArrowException, OSError) as error:

@@ -17,7 +17,6 @@ import tempfile
 import time
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from configs.run import RunConfig
@@ -188,7 +187,7 @@ def show(config: RunConfig) -> None:
   from transforms.catalogue import categoricals
   from transforms.engineering import catalogue
 
-  console = Console(highlight=False)
+  console = terminal.VisibleConsole(highlight=False)
   table = functools.partial(Table, title_justify='left', box=None)
   title = f'{config.name}: numeric features, in vector order'
   numeric = table('feature', 'block', 'unit', 'meaning', title=title)

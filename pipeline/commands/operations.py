@@ -27,7 +27,7 @@ from configs.run import RunConfig
 from models.served_versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
-from pipeline.local.terminal import plain_table, right, whole
+from pipeline.local.terminal import VisibleConsole, plain_table, right, whole
 from pipeline.operations import registry, retention
 from pipeline.operations.lineage import Provenance, provenance
 from pipeline.operations.registry import RUNNING, RunEntry, read_runs
@@ -127,7 +127,7 @@ def _find(entries: Sequence[RunEntry], run: str, config: RunConfig) -> RunEntry:
 
 def _console() -> Console:
   width = None if sys.stdout.isatty() else max(_WIDTH, shutil.get_terminal_size().columns)
-  return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=width)
+  return VisibleConsole(highlight=False, soft_wrap=not sys.stdout.isatty(), width=width)
 
 
 def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:

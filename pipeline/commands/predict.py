@@ -18,6 +18,7 @@ from components.ride_example_gen.files import IngestionError, check_inputs
 from configs import loading
 from configs.dataset import Dataset
 from configs.errors import UserError
+from configs.presets import read_mapping
 from pipeline.local import terminal
 from pipeline.prediction import streaming
 from pipeline.prediction.scoring import ModelFiles, Scorer, find_model
@@ -37,7 +38,7 @@ def run(
 
   Args: threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
   """
-  console = Console(stderr=True, highlight=False)
+  console = terminal.VisibleConsole(stderr=True, highlight=False)
   start = time.monotonic()
   found = find_model(model)
   dataset = _dataset(model, found, config, overrides)
@@ -67,8 +68,11 @@ def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Seque
   """The dataset of the given config, or of the one beside the model."""
   if config:
     return loading.load(config, overrides).dataset
-  kept = yaml.safe_load(found.config.read_text(encoding='utf-8')) if found.config else None
-  if not isinstance(kept, dict) or 'dataset' not in kept:
+  try:
+    kept = read_mapping(found.config, f"'{found.config}'", 'dataset:') if found.config else {}
+  except ValueError as error:
+    raise UserError(f'{error} Add --config F.') from None
+  if 'dataset' not in kept:
     what = 'is a file on its own' if pathlib.Path(model).is_file() else 'was pushed without a config'
     raise UserError(f"'{model}' {what}, so the columns of its rides are unknown: add --config F.")
   # Of the config that was kept, only the dataset: later versions of the project may know other training settings.

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import yaml
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
 from configs.compression import SCHEMES
 from configs.presets import RECIPES, PresetFolder
 from configs.run import RunConfig
+from pipeline.errors import visible
 from pipeline.local.steps import Step, StepState
 
 _MARKS = {
@@ -83,6 +86,54 @@ def print_paths(console: Console, paths: Mapping[str, pathlib.Path | str | None]
   console.print(table)
 
 
+class _LastingFile(io.FileIO):
+  """A descriptor for writing; once nobody reads what goes there, it goes nowhere."""
+
+  def write(self, content: Any, /) -> int:
+    try:
+      return super().write(content)
+    except BrokenPipeError:
+      return len(content)
+
+
+class _VisibleText(io.TextIOWrapper):
+  """Text that no terminal obeys. A console of rich's writes around it, as its colors are to be obeyed."""
+
+  rich_proxied_file: io.TextIOWrapper
+
+  def write(self, text: str, /) -> int:
+    return super().write(visible(text))
+
+
+@contextlib.contextmanager
+def lasting_output() -> Iterator[None]:
+  """Lets a command that prints come to its end where nobody reads (`| head -1`, `>&-`), and shows controls in texts."""
+  if sys.stdout is not sys.__stdout__:  # Somebody in this process reads it.
+    yield
+    return
+  for descriptor in (1, 2):
+    try:
+      os.fstat(descriptor)
+    except OSError:
+      os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+  buffer = io.BufferedWriter(_LastingFile(1, 'w', closefd=False))
+  text = _VisibleText(buffer, encoding='utf-8', line_buffering=True)
+  text.rich_proxied_file = io.TextIOWrapper(buffer, encoding='utf-8', line_buffering=True)
+  with contextlib.redirect_stdout(text):
+    try:
+      yield
+    finally:
+      text.flush()
+
+
+class VisibleConsole(Console):
+  """A console that shows controls in what it is given, instead of passing them on."""
+
+  def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+    for segment in super().render(renderable, options):
+      yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 _WIDTH = 120
 """Columns where there is no terminal."""
 
@@ -117,9 +168,9 @@ def captured(log: pathlib.Path = pathlib.Path(os.devnull)) -> Iterator[Console]:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     try:
-      with os.fdopen(output, 'w', encoding='utf-8', closefd=False) as terminal:
+      with io.TextIOWrapper(io.BufferedWriter(_LastingFile(output, 'w', closefd=False)), encoding='utf-8') as terminal:
         width = None if terminal.isatty() else _WIDTH
-        yield Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty(), width=width)
+        yield VisibleConsole(file=terminal, highlight=False, soft_wrap=not terminal.isatty(), width=width)
     finally:
       root.handlers[:], root.level = before
       handler.stream.close()

@@ -19,6 +19,7 @@ from components.quantization_rewriter.records import VARIANTS_FILE, VariantsReco
 from configs.dataset import EPOCH, TIME
 from configs.errors import UserError
 from configs.evaluation import Evaluation
+from configs.presets import load_yaml
 from configs.records import Estimate, RecordT
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
@@ -44,8 +45,8 @@ class Difference:
 def read_config(path: pathlib.Path) -> Mapping[str, Any]:
   """A config as a plain mapping; empty where there is none."""
   try:
-    config = yaml.safe_load(path.read_text(encoding='utf-8'))
-  except (OSError, ValueError, yaml.YAMLError):
+    config = load_yaml(path.read_text(encoding='utf-8'))
+  except (OSError, ValueError):
     return {}
   return config if isinstance(config, dict) else {}
 

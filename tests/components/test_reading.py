@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -271,6 +272,13 @@ def test_a_folder_is_no_file(tmp_path):
   (tmp_path / 'a.csv').mkdir()
   path = write(tmp_path, HEADER, 'b.csv')
   assert check_inputs(str(tmp_path), '*.csv') == (path,)
+
+
+@pytest.mark.parametrize('path', [pytest.param('rides.csv', id='pipe'), pytest.param('/dev/zero', id='device')])
+def test_what_never_ends_is_no_file(tmp_path, path):
+  os.mkfifo(tmp_path / 'rides.csv')
+  with pytest.raises(IngestionError, match=r"' is a pipe or a device, and rides are read more than once; name a file"):
+    check_inputs(str(tmp_path), path)
 
 
 def test_span_patterns_match(tmp_path):

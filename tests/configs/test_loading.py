@@ -108,13 +108,49 @@ def test_missing_keys_are_named():
     pytest.param('- 1\n- 2\n', r'must hold a mapping', id='a_list'),
     pytest.param('', r'must hold a mapping', id='empty'),
     pytest.param('extends: nowhere\n', r"No config file 'nowhere'", id='unknown_base'),
+    pytest.param(f'extends: {"n" * 300}\n', r"No config file 'nnn", id='long_base'),
+    pytest.param('a: 1\nb: {c: 2, c: 3}\n', r"no valid YAML: the key 'c' is there twice in line 2\.", id='key_twice'),
+    pytest.param(f'a: {"[" * 200}{"]" * 200}\n', r'it nests more than 100 deep in line 1\.', id='deep'),
+    pytest.param(f'a: {"9" * 5000}\n', r'a number is too large in line 1\.', id='digits'),
+    pytest.param(f'a: 0x{"f" * 5000}\n', r'a number is too large in line 1\.', id='hexadecimal_digits'),
+    pytest.param('extends: /dev/null\n', r"No config file '/dev/null'", id='device'),
+    pytest.param('extends: ../other.yaml\n', r"'\.\./other\.yaml', which lies outside of '.*/mine'", id='outside'),
+    pytest.param('extends: link.yaml\n', r"'link\.yaml', which lies outside of", id='link_to_outside'),
+    pytest.param('extends: notes\n', r"'notes', which is no YAML file: its name ends in none of", id='no_yaml'),
+    pytest.param('training: {recipes: notes}\n', r"recipe '.*notes' is no YAML file", id='recipe_no_yaml'),
+    pytest.param(
+      'training: {recipes: [{name: x, extends: ../other.yaml}]}\n', r'which lies outside', id='recipe_outside'
+    ),
+    pytest.param('training: {recipes: [half.yaml]}\n', r'which lies outside', id='extended_by_a_recipe'),
   ],
 )
 def test_refuses_files(tmp_path, text: str, message: str):
-  file = tmp_path / 'mine.yaml'
-  file.write_text(text)
-  with pytest.raises(ConfigError, match=message):
+  folder = tmp_path / 'mine'
+  folder.mkdir()
+  (tmp_path / 'other.yaml').write_text('name: secret\n')
+  (folder / 'link.yaml').symlink_to(tmp_path / 'other.yaml')
+  (folder / 'notes').write_text('secret: 1\n')
+  (folder / 'half.yaml').write_text('extends: ../other.yaml\n')
+  file = folder / 'mine.yaml'
+  file.write_text(text if 'training' not in text else f'extends: nyc\n{text}')
+  with pytest.raises(ConfigError, match=message) as caught:
     loading.load(str(file))
+  assert 'secret' not in str(caught.value)
+
+
+def test_keys_that_a_merge_overrides_are_not_there_twice(tmp_path):
+  (tmp_path / 'mine.yaml').write_text('extends: nyc\ntraining: {<<: {epochs: 3, seed: 1}, epochs: 4}\n')
+  training = loading.load(str(tmp_path / 'mine.yaml')).training
+  assert (training.epochs, training.seed) == (4, 1)
+
+
+def test_extends_a_file_of_a_folder_below_that_extends_one_above_it(tmp_path):
+  (tmp_path / 'below').mkdir()
+  (tmp_path / 'base.yaml').write_text('extends: nyc\nname: base\n')
+  (tmp_path / 'below' / 'middle.yaml').write_text('extends: ../base.yaml\ntraining: {epochs: 3}\n')
+  (tmp_path / 'mine.yaml').write_text('extends: below/middle.yaml\n')
+  config = loading.load(str(tmp_path / 'mine.yaml'))
+  assert (config.name, config.training.epochs) == ('base', 3)
 
 
 def test_extending_itself_is_refused(tmp_path):
@@ -139,7 +175,10 @@ def test_the_hint_for_a_value_that_is_no_yaml_can_be_used():
   with pytest.raises(ConfigError) as caught:
     loading.load('nyc', ["dataset.time.format=%Y-%m-%d o'clock"])
   message, hint = str(caught.value).split('; quote a text inside, too: ')
-  assert message == "--set dataset.time.format: '%Y-%m-%d o'clock' is no valid YAML value"
+  assert (
+    message
+    == "--set dataset.time.format: '%Y-%m-%d o'clock' is no valid YAML value (while scanning a directive in line 1)"
+  )
   flag, override = shlex.split(hint)
   assert (flag, loading.load('nyc', [override]).dataset.time.format) == ('--set', "%Y-%m-%d o'clock")
 

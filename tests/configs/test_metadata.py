@@ -34,6 +34,25 @@ def test_a_password_is_refused_and_not_repeated():
   assert 's3cret' not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+  'override',
+  [
+    'metadata.host="me:s3cret"', 'metadata.host="db/s3cret"', 'metadata.host="me:s3cret@db"',
+    'metadata.database="postgresql://me:s3cret@db/ml"', 'metadata.user="x://s3cret"',
+    'metadata="postgresql://me:s3cret@db/ml"',
+  ],
+)  # fmt: skip
+def test_what_may_hold_a_password_is_refused_and_not_repeated(override: str):
+  with pytest.raises(loading.ConfigError, match=r'metadata.* must be .*FARELITE_METADATA_PASSWORD') as caught:
+    loading.load('nyc', [*SERVER, override])
+  assert 's3cret' not in str(caught.value)
+
+
+@pytest.mark.parametrize('host', ['db', 'db-1.internal', '10.0.0.1', '::1', 'fe80::1%eth0', 'host_name'])
+def test_names_and_addresses_of_hosts(host: str):
+  assert loading.load('nyc', [*SERVER, f'metadata.host="{host}"']).metadata.host == host
+
+
 @pytest.mark.parametrize(('kind', 'port'), [('postgresql', 5432), ('mysql', 3306)])
 def test_the_usual_port(kind: str, port: int):
   config = loading.load('nyc', [*SERVER, f'metadata.kind={kind}'])

@@ -189,7 +189,6 @@ def _decided(path: pathlib.Path) -> None:
   found.save()
 
 
-@pytest.mark.xfail(strict=True, reason='a number of more than 4,300 digits ends in a traceback')
 def test_the_ledger(ledger: pathlib.Path):
   _sentences_alone(ledger, {'load': lambda: Ledger.load(ledger), 'decide': lambda: _decided(ledger)})
 
@@ -197,11 +196,7 @@ def test_the_ledger(ledger: pathlib.Path):
 @pytest.mark.parametrize(
   'name',
   [
-    pytest.param(
-      MANIFEST,
-      id='manifest',
-      marks=pytest.mark.xfail(strict=True, reason='a number of more than 4,300 digits ends in a traceback'),
-    ),
+    pytest.param(MANIFEST, id='manifest'),
     pytest.param('saved_model.pb', id='graph'),
   ],
 )
@@ -274,7 +269,6 @@ def _config_text() -> str:
   )
 
 
-@pytest.mark.xfail(strict=True, reason='YAML that nests thousands deep')
 @pytest.mark.parametrize('whole', [False, True], ids=['short', 'resolved'])
 def test_a_config(tmp_path: pathlib.Path, whole: bool):
   path = tmp_path / 'mine.yaml'
@@ -286,7 +280,6 @@ def test_a_config(tmp_path: pathlib.Path, whole: bool):
   )
 
 
-@pytest.mark.xfail(strict=True, reason='YAML that nests thousands deep, and too long a name of what is extended')
 @pytest.mark.parametrize('kind', ['recipe', 'scheme'])
 def test_a_recipe_and_a_scheme(tmp_path: pathlib.Path, kind: str):
   path = tmp_path / 'mine.yaml'
@@ -299,7 +292,6 @@ def test_a_recipe_and_a_scheme(tmp_path: pathlib.Path, kind: str):
   _sentences_alone(path, {'load': lambda: loading.load('nyc', [setting.format(path)])})
 
 
-@pytest.mark.xfail(strict=True, reason='a number of more than 4,300 digits')
 def test_an_override():
   lot = random.Random(SEED)
   faults = {}

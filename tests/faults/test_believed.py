@@ -159,7 +159,6 @@ def test_a_pipe_among_the_files_of_a_version_is_one_sentence(made: MadeStore):
   assert '[(' not in result.output
 
 
-@_wrong('an empty path counts as none')
 def test_an_empty_output_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'rides.csv').write_text('nothing')
@@ -176,20 +175,17 @@ def _features(tmp_path: pathlib.Path, text: str) -> Result:
   return _farelite('features', '--config', str(path))
 
 
-@_wrong('a RecursionError')
 def test_yaml_that_nests_deep_is_one_sentence(tmp_path: pathlib.Path):
   result = _features(tmp_path, f'extends: nyc\nname: {"[" * 3000}{"]" * 3000}\n')
   assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
 
 
-@_wrong('the last one counts, without a word')
 def test_a_key_that_is_there_twice_is_refused(tmp_path: pathlib.Path):
   result = _features(tmp_path, 'extends: nyc\nname: one\nname: two\n')
   assert result.exit_code == 2
   assert "'name'" in result.output
 
 
-@_wrong('any file is read, and its lines are quoted')
 @pytest.mark.parametrize('way', ['absolute', 'dots'])
 def test_extends_outside_of_the_config_s_folder_is_refused_unread(tmp_path: pathlib.Path, way: str):
   secret = tmp_path / 'secret'
@@ -200,7 +196,6 @@ def test_extends_outside_of_the_config_s_folder_is_refused_unread(tmp_path: path
   assert 'outside' in result.output
 
 
-@_wrong('the host is taken as it is')
 @pytest.mark.parametrize('host', ['user:geheim@db', 'postgresql://u:geheim@db/d'])
 def test_a_password_inside_the_host_is_refused_unprinted(host: str):
   with pytest.raises(loading.ConfigError, match=r'metadata\.host') as caught:
@@ -210,13 +205,27 @@ def test_a_password_inside_the_host_is_refused_unprinted(host: str):
   assert 'geheim' not in str(caught.value)
 
 
-@_wrong('a terminal obeys them')
 def test_control_characters_are_shown(tmp_path: pathlib.Path):
   """On a terminal: where there is none, escapes are taken away."""
   (tmp_path / 'mine.yaml').write_text('extends: nyc\n"bog\\e[31mus": 1\n')
   output = _on_a_terminal('features', '--config', str(tmp_path / 'mine.yaml'))
   assert b'bog' in output
   assert b'\x1b[31m' not in output
+
+
+@pytest.mark.parametrize(
+  'command',
+  [('features', '--config', 'nyc'), ('runs', '{made}'), ('prune', '{made}', *LIMITS)],
+  ids=lambda words: words[0],
+)
+@pytest.mark.parametrize('way', ['| true', '>&-'])
+def test_a_closed_standard_output_ends_nothing(made: MadeStore, command: tuple[str, ...], way: str):
+  words = ' '.join(command).format(made=made.output.path)
+  shell = f'set -o pipefail; (sleep 1; {sys.executable} -m pipeline {words}) {way}'
+  done = subprocess.run(['bash', '-c', shell], capture_output=True, text=True, timeout=100)
+  assert done.returncode == 0, done.stderr
+  assert 'Error' not in done.stderr and 'Exception' not in done.stderr
+  assert _versions(made) == (['3'] if command[0] == 'prune' else ['1', '2', '3'])
 
 
 def _on_a_terminal(*arguments: str) -> bytes:
@@ -265,7 +274,9 @@ def _repeated(path: pathlib.Path, rows: int, key: str) -> pathlib.Path:
     'fare_amount': 8.5, 'passenger_count': 1.0, 'pickup_datetime': '2012-01-01 10:00:00 UTC', 'key': key,
   }  # fmt: skip
   table = pa.table({name: pa.DictionaryArray.from_arrays(place, pa.array([value])) for name, value in values.items()})
-  pq.write_table(table, path, compression='zstd', row_group_size=rows, store_schema=False)
+  # pyarrow 10 always keeps the types that it was given.
+  options = {} if pa.__version__.startswith('10.') else {'store_schema': False}
+  pq.write_table(table, path, compression='zstd', row_group_size=rows, **options)
   assert path.stat().st_size < 10_000
   return path
 
@@ -286,15 +297,17 @@ print('kilobytes', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.parametrize(
-  ('rows', 'key'),
+  ('rows', 'key', 'said'),
   [
-    pytest.param(3_000_000, 'k', id='many_rows'),
-    pytest.param(20_000, 'k' * 100_000, id='long_texts', marks=_wrong('a block is as large as its rows make it')),
+    pytest.param(3_000_000, 'k', 'has 3,000,000 rows', id='many_rows'),
+    pytest.param(20_000, 'k' * 100_000, 'a cell of more than 64 KiB', id='long_texts'),
+    pytest.param(20_000, 'k' * 60_000, 'rows 20000', id='texts_as_long_as_may_be'),
   ],
 )
-def test_a_small_parquet_file_takes_no_large_memory(tmp_path: pathlib.Path, rows: int, key: str):
-  """2 GB of text from 20,000 rows; a block of rows may take 300 MB."""
+def test_a_small_parquet_file_takes_no_large_memory(tmp_path: pathlib.Path, rows: int, key: str, said: str):
+  """2 GB of text from 20,000 rows; a block of rows may take 300 MB, and rows that are no rides none."""
   path = _repeated(tmp_path / 'rides.parquet', rows, key)
   done = subprocess.run([sys.executable, '-c', _READ, str(path)], capture_output=True, text=True, timeout=300)
   assert done.returncode == 0, done.stderr[-2000:]
   assert int(done.stdout.split()[-1]) < 300_000
+  assert said in done.stdout

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+import os
 import shutil
 
 import pytest
@@ -80,6 +81,16 @@ def link(version):
   (version / 'more').symlink_to(version / 'variables')
 
 
+def pipe(name):
+  """Puts a pipe, whose reading waits for ever, in the place of a file."""
+
+  def damage(version):
+    (version / name).unlink()
+    os.mkfifo(version / name)
+
+  return damage
+
+
 def cut(version):
   text = (version / MANIFEST).read_text()
   (version / MANIFEST).write_text(text[: len(text) // 2])
@@ -99,6 +110,8 @@ DAMAGES = [
   pytest.param(put('variables/more', b''), r"'variables/more' in .* does not belong to that version", id='extra'),
   pytest.param(put('.hidden', b'?'), r"'.hidden' in .* does not belong to that version; take it away", id='hidden'),
   pytest.param(link, r"'more' in .* does not belong to that version", id='extra_link_to_a_folder'),
+  pytest.param(pipe('saved_model.pb'), r"saved_model.pb' is a pipe or a device; put a file in its place", id='pipe'),
+  pytest.param(pipe(MANIFEST), r"manifest.json' is a pipe or a device", id='manifest_is_a_pipe'),
   pytest.param(take(MANIFEST), r'has no assets.extra/manifest.json, so it is no version that', id='no_manifest'),
   pytest.param(cut, r"manifest.json' is broken \(line \d+: .*\)", id='half_a_manifest'),
   pytest.param(put(MANIFEST, b''), r"manifest.json' is broken \(line 1", id='empty_manifest'),
@@ -107,7 +120,13 @@ DAMAGES = [
     put(MANIFEST, b'{"files": 3}'), r"manifest.json' is broken \(it lists no files\)", id='files_is_a_number'
   ),
   pytest.param(put(MANIFEST, b'\xff\xfe'), r"manifest.json' can't be read \(", id='bytes'),
+  pytest.param(
+    put(MANIFEST, b'{"files": {}, "recipe": ' + b'[' * 9999 + b']' * 9999 + b'}'),
+    r"manifest.json' is broken \(it nests too deeply\)",
+    id='deep',
+  ),
   pytest.param(edit(recipe='pqat_80'), r"manifest.json' was altered", id='another_recipe'),
+  pytest.param(edit(recipe=float('nan')), r"manifest.json' was altered", id='not_a_number'),
   pytest.param(edit(files={}), r'was altered', id='no_files_listed'),
   pytest.param(flip(MANIFEST, -1), r"manifest.json' (is broken|was altered)", id='one_bit_of_the_manifest'),
   pytest.param(

@@ -61,6 +61,7 @@ def test_an_altered_model_is_refused(destination):
     pytest.param('nowhere', r"There is no '.*nowhere'; name a pushed version", id='nothing_there'),
     pytest.param('empty', r"empty' is neither a pushed version nor a directory of versions", id='empty_directory'),
     pytest.param('bare', r"bare' has no assets.extra/manifest.json", id='saved_model_alone'),
+    pytest.param('/dev/zero', r"'/dev/zero' is a pipe or a device; put a file in its place", id='device'),
   ],
 )
 def test_what_is_no_version(tmp_path, path, message):

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from configs import loading
 from pipeline.cli import main
+from pipeline.local.terminal import VisibleConsole
 from pipeline.options import overridden
 
 
@@ -29,6 +30,42 @@ def test_mistakes(arguments: list[str], message: str):
   assert result.returncode == 2
   assert message in result.stderr
   assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize(
+  'words',
+  [
+    ['run', '--output', ''], ['run', '--config', ''], ['run', '--data', ''], ['features', '--config', ' '],
+    ['study', '--output', ''], ['prune', ''], ['rollback', '', '--reason', 'x'], ['runs', 'show', ''], ['report', ''],
+    ['schedule', 'pause', ''], ['predict', '', 'rides.csv'], ['predict', 'model', ''],
+  ],
+  ids=' '.join,
+)  # fmt: skip
+def test_an_empty_word_names_nothing(words: list[str], tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  result = CliRunner().invoke(main, words)
+  assert result.exit_code == 2
+  assert ' is empty; say what it should be' in result.stderr
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_console_goes_on_where_nobody_reads(tmp_path):
+  program = (
+    'import pathlib, sys\n'
+    'from pipeline.local.terminal import captured\n'
+    "with captured(pathlib.Path('log')) as console:\n"
+    "  for _ in range(9999): console.print('x' * 99)\n"
+    "  print('all of it')\n"
+  )
+  shell = f'set -o pipefail; {sys.executable} -c "$0" | true'
+  done = subprocess.run(['bash', '-c', shell, program], cwd=tmp_path, capture_output=True, text=True)
+  assert (done.returncode, done.stderr) == (0, '')
+  assert (tmp_path / 'log').read_text() == 'all of it\n'
+
+
+def test_a_console_shows_controls(capsys):
+  VisibleConsole(force_terminal=True, highlight=False).print('[bold]a\x1b[31mb[/bold]')
+  assert capsys.readouterr().out == '\x1b[1ma\\u001b[31mb\x1b[0m\n'
 
 
 def test_no_file_matches_is_said_before_the_run(tmp_path):

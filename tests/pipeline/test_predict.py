@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import pytest
 from configs.dataset import EPOCH
 from configs.loading import load
 from models.lite.client import LiteModel
+from tests.conftest import REPOSITORY
 from tests.models.lite.small_files import preset_lite_file, some_rides, write_version
 from tests.pipeline.ride_files import (
   COLUMNS,
@@ -54,6 +56,15 @@ def test_fares_are_those_of_the_client(model, tmp_path, source, output):
   assert {row['reason'] for row in rows} == {None}
   # The last batch of rides has another size than in one call, so sums may be taken in another order.
   np.testing.assert_allclose(fares(rows), LiteModel(preset_lite_file()).predict(rides), rtol=1e-6)
+
+
+def test_nobody_who_reads_is_no_failure(model, tmp_path):
+  write_csv(tmp_path / 'rides.csv', source_rows(some_rides(load('nyc'), 5000)))
+  words = [sys.executable, '-m', 'pipeline', 'predict', str(model), str(tmp_path / 'rides.csv'), '--config', 'nyc']
+  shell = f'set -o pipefail; {shlex.join(words)} | head -1'
+  done = subprocess.run(['bash', '-c', shell], capture_output=True, text=True, cwd=REPOSITORY)
+  assert (done.returncode, done.stdout) == (0, 'row,key,prediction,reason\n')
+  assert 'Error' not in done.stderr and 'Exception' not in done.stderr
 
 
 def test_invalid_rows_keep_their_place(model, tmp_path):

@@ -164,7 +164,7 @@ def test_what_was_withdrawn_is_not_pushed_again_until_it_is_put_back(made: MadeS
   [
     pytest.param(['--to', '9', '--reason', 'x'], 'holds no version 9; there are 1, 2, 3.', id='no_such_version'),
     pytest.param(['--to', '3', '--reason', 'x'], 'Version 3 is what serves now (as 3)', id='serves_already'),
-    pytest.param(['--reason', ' '], '--reason is empty; say why', id='empty_reason'),
+    pytest.param(['--reason', ' '], '--reason is empty; say what it should be.', id='empty_reason'),
     pytest.param([], "Missing option '--reason'", id='no_reason'),
   ],
 )
