@@ -48,13 +48,13 @@ def test_everything_that_is_told_of_a_version(made):
   assert shown['output'] == str(made.output.path)
   assert shown['notes'] == []
   # What the second one was compared with had no part in it.
-  assert shown['other_models'] == {'other models': f'{made.models[second].id} of run {second}'}
+  assert shown['other_models'] == {'other models': f'{made.pushes[second].id} of run {second}'}
   artifacts = shown['artifacts']
   assert [(one['step'], one['output'], one['type'], one['run']) for one in artifacts] == [
     ('RideExampleGen', 'examples', 'Examples', first),
     ('RideExampleGen', 'quarantine', 'components.Quarantine', first),
     ('PruningTrainer', 'model', 'Model', third),
-    ('FareEvaluator', 'blessing', 'ModelBlessing', third),
+    ('CompressionGate', 'blessing', 'ModelBlessing', third),
     ('CompressionGate', 'model', 'Model', third),
     ('Pusher', 'pushed_model', 'PushedModel', third),
   ]
@@ -125,7 +125,7 @@ def test_what_a_run_made_or_took_from_the_cache(made):
   found = [(one.step, one.key, one.run) for one in outputs_of_run(made.store, [third, 'no such run'])]
   assert found[:2] == [('RideExampleGen', 'examples', first), ('RideExampleGen', 'quarantine', first)]
   assert {run for step, _, run in found[2:]} == {third}
-  assert len(found) == 6
+  assert len(found) == 7
   assert outputs_of_run(made.store, ['no such run']) == []
 
 

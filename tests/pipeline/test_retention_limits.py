@@ -114,20 +114,22 @@ def test_the_age_of_a_version_that_the_store_does_not_know(tmp_path):
 
 
 def test_a_plan_counts_what_goes_and_what_stays(tmp_path):
-  """Six artifacts with a push, five without one; the last run is kept, and what serves with all it was made of."""
+  """Seven artifacts with a push, six without one; the last run is kept, and what serves with all it was made of."""
   made = MadeStore(tmp_path)
   first, second, third = made.run(version=9), made.run(version=10), made.run()
   planned = _plan(made, 'runs=1', 'versions=1')
   assert list(planned.runs) == [first, second]
   assert (list(planned.versions), planned.serves) == ([9], 10)
-  # Of the served run all stays, as its model, rides and gate were the push's; of the first one all goes.
-  assert {pathlib.Path(artifact.uri).name for artifact in planned.artifacts} == {first}
-  assert (len(planned.artifacts), planned.kept_artifacts) == (6, 11)
+  # Of the served run what was measured beside the gate goes; of the first one all goes.
+  gone = [pathlib.Path(artifact.uri) for artifact in planned.artifacts]
+  assert [path.parts[-3] for path in gone if path.name == second] == ['FareEvaluator']
+  assert {path.name for path in gone} == {first, second}
+  assert (len(planned.artifacts), planned.kept_artifacts) == (8, 12)
   retention.prune(made.store, made.output, planned)
   live = [artifact for artifact in made.store.get_artifacts() if artifact.state == mlmd_pb2.Artifact.LIVE]
   assert len(live) == planned.kept_artifacts
   again = _plan(made, 'runs=1', 'versions=1')
-  assert (again.runs, again.artifacts, again.versions, again.kept_artifacts) == ([], [], [], 11)
+  assert (again.runs, again.artifacts, again.versions, again.kept_artifacts) == ([], [], [], 12)
   assert third not in planned.runs
 
 
@@ -136,8 +138,8 @@ def test_versions_that_go_take_their_models_along(tmp_path):
   made = MadeStore(tmp_path)
   old, _ = made.run(version=1), made.run(version=2)
   for limits, stays in ((['runs=1', 'versions=1'], False), (['runs=1', 'versions=2'], True), (['runs=1'], True)):
-    gone = {pathlib.Path(artifact.uri).name for artifact in _plan(made, *limits).artifacts}
-    assert (old not in gone) == stays, limits
+    gone = [pathlib.Path(artifact.uri).parts[-3:] for artifact in _plan(made, *limits).artifacts]
+    assert (('PruningTrainer', 'model', old) not in gone) == stays, limits
 
 
 def test_a_rollback_is_no_run(tmp_path):
