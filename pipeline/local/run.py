@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import logging
 import pathlib
@@ -12,6 +13,7 @@ from typing import Any
 from components.pusher.rollback import manifest_digest, skipped_lines
 from components.ride_validator.findings import AnomaliesError
 from configs import loading
+from configs.beam import INGESTION
 from configs.run import RunConfig
 from models.served_versions import served_version
 from pipeline.code_version import run_version
@@ -26,7 +28,7 @@ from pipeline.operations.store import connection_config, open_store
 from pipeline.places import Places
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
-from pipeline.summary_record import Summary, WindowRecord
+from pipeline.summary_record import Summary, WindowRecord, begin, write_failed_start
 
 
 def run(
@@ -38,17 +40,19 @@ def run(
   triggers: Sequence[Verdict] = (),
   notes: Sequence[str] = (),
 ) -> Summary:
-  """Runs the whole pipeline and writes its summary, whatever happens.
+  """Runs the whole pipeline and writes its summary, or a note where it failed before it had read its rides.
 
   Args:
     window: what is read, of a run on a window.
     triggers: why such a run is made.
     notes: sentences that go before the summary's own notes.
 
-  Returns the summary, as written to `output.summary`. Raises `MetadataStoreError` where the metadata store can't be
+  Returns the summary, be it written or not. Raises `MetadataStoreError` where the metadata store can't be
   used.
   """
   started = datetime.datetime.now(datetime.timezone.utc)
+  if not output.summary.is_file():
+    begin(config, output)  # There is no run before this one whose config it could be.
   store = open_store(config.metadata, output.metadata)
   registry.claim(store, config, output)
   registry.record_rollbacks(store, config.name, output.serving)
@@ -62,7 +66,7 @@ def run(
     config=loading.dump(config),
   )
   registry.begin(store, run_id, facts)
-  steps, after, error = _run_steps(config, source, output, run_id, observer)
+  steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output))
   failure = failure_sentence(error.step, error) if error else None
   anomalies = error is not None and isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
@@ -73,7 +77,10 @@ def run(
     of_the_run |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
   result = result.model_copy(update=facts.properties() | of_the_run)
   try:
-    result.write(output.summary)
+    if output_of(steps, INGESTION, 'examples'):
+      result.write(output.summary)
+    else:
+      write_failed_start(config, output, result)
   except OSError as error:  # A full disk; the terminal still shows what happened.
     lost = f'{result.reason} {output.summary} could not be written: {error.strerror}.'
     result = result.model_copy(update={'reason': lost})
@@ -84,6 +91,28 @@ def run(
     note = f'The outcome could not be recorded in the metadata store: {error}'
     result = result.model_copy(update={'notes': (*result.notes, note)})
   return result
+
+
+@dataclasses.dataclass(frozen=True)
+class _Begin:
+  """An observer that makes the output directory this run's when the rides have been read, and not before."""
+
+  observer: StepObserver
+  config: RunConfig
+  output: OutputDirectory
+
+  def started(self, name: str) -> None:
+    """See `StepObserver`."""
+    self.observer.started(name)
+
+  def ended(self, step: Step) -> None:
+    """See `StepObserver`; raises `StepFailedError` where the config can't be written."""
+    self.observer.ended(step)
+    if output_of([step], INGESTION, 'examples'):
+      try:
+        begin(self.config, self.output)
+      except OSError as error:
+        raise StepFailedError(step.name) from error
 
 
 def _run_steps(
