@@ -24,6 +24,7 @@ from configs.errors import FailedError, UserError
 from configs.loading import ConfigError
 from configs.operations import StoreKind
 from configs.run import RunConfig
+from models.release import served_alteration
 from models.served_versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
@@ -51,6 +52,8 @@ def list_runs(where: str | None, as_json: bool) -> None:
   else:
     console = _console()
     console.print(_table(entries, config))
+    if altered := served_alteration(output.serving):
+      console.print(f' [red]![/] {escape(altered)}')
     if output.failed_start.is_file():
       note = FailedStart.read(output.failed_start)
       console.print(f' [yellow]![/] A run that did not begin ({note.time[:16]}): {escape(note.reason)}')

@@ -21,6 +21,7 @@ from configs.errors import FareliteError
 from configs.records import Estimate
 from configs.run import RunConfig
 from models.compression.pictures import CURVES_PICTURE
+from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources
 from pipeline.local import terminal
@@ -323,14 +324,14 @@ def perform_window(
 def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | None:
   """Why there is nothing to run; `None` if there is something.
 
-  There is nothing where the last run came to its end, on the same bytes, config and code, and a model serves if it
-  pushed one.
+  There is nothing where the last run came to its end, on the same bytes, config and code, and a model serves, as it was
+  pushed, if it pushed one.
   """
   last = ledger.last
   if last is None or not last.finished or not plan.same_as(last):
     return None
   version = served_version(output.serving)
-  if last.pushed_path and version is None:
+  if last.pushed_path and (version is None or served_alteration(output.serving)):
     return None
   served = 'No model serves.' if version is None else f'Version {version} goes on serving.'
   return (

@@ -10,11 +10,15 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import ml_metadata as mlmd
+
+from components.pusher.component import AlteredModelError
 from components.pusher.rollback import manifest_digest, skipped_lines
 from components.ride_validator.findings import AnomaliesError
 from configs import loading
 from configs.beam import INGESTION
 from configs.run import RunConfig
+from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.code_version import run_version
 from pipeline.dag import build_pipeline
@@ -23,7 +27,8 @@ from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import ObservedLocalRunner, StepFailedError
 from pipeline.local.steps import Step, StepObserver, StepState, output_of
-from pipeline.operations import registry
+from pipeline.operations import registry, retention
+from pipeline.operations.retention import Removals
 from pipeline.operations.store import connection_config, open_store
 from pipeline.places import Places
 from pipeline.retraining.triggers import Verdict
@@ -66,12 +71,13 @@ def run(
     config=loading.dump(config),
   )
   registry.begin(store, run_id, facts)
+  altered = served_alteration(output.serving)
   steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output))
   failure = failure_sentence(error.step, error) if error else None
   anomalies = error is not None and isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
   result = _name_what_serves(result, steps, output.serving)
-  notes = (*notes, *skipped_lines(output.serving), *result.notes)
+  notes = (*notes, *skipped_lines(output.serving), *_said_of_what_serves(altered, output.serving), *result.notes)
   of_the_run: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': notes}
   if window is not None:
     of_the_run |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
@@ -138,8 +144,19 @@ def _run_steps(
       ObservedLocalRunner(connection, run_id + registry.AGAIN, observer, repeated).run(again)
       steps[-1] = repeated[-1]
   except StepFailedError as error:
+    if isinstance(root_cause(error), AlteredModelError):
+      _discard_model(steps, open_store(config.metadata, output.metadata), output)
     return steps, after, error
   return steps, after, None
+
+
+def _discard_model(steps: list[Step], store: mlmd.MetadataStore, output: OutputDirectory) -> None:
+  """Removes the gate's model, which was altered since: the next run finds none in the cache and makes it again."""
+  judged = output_of(steps, 'CompressionGate', 'model')
+  assert judged is not None  # Or there was nothing to push.
+  artifacts = store.get_artifacts_by_uri(judged.uri)
+  removals = Removals(runs=[], artifacts=artifacts, versions=[], files=[], kept_artifacts=0, serves=None)
+  retention.prune(store, output, removals)
 
 
 def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path) -> Summary:
@@ -152,6 +169,14 @@ def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path)
   return result
 
 
+def _said_of_what_serves(before: str | None, serving: pathlib.Path) -> tuple[str, ...]:
+  """A note on a served version that was altered. Args: before: why what served before this run was not as pushed."""
+  now = served_alteration(serving)
+  if now is not None:
+    return (f'{now} It goes on serving, as this run has pushed no other.',)
+  return (f'{before} Version {served_version(serving)} has taken its place.',) if before else ()
+
+
 def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
   """Whether the push came from the cache and has to be made, or refused, anew: its bytes are not what serves now."""
   if steps[-1].state is not StepState.CACHED:
@@ -162,4 +187,6 @@ def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
   if pushed is None or not pushed.properties.get('pushed'):
     return False
   serves = served_version(serving)
-  return serves is None or manifest_digest(serving / str(serves)) != manifest_digest(pushed.uri)
+  if serves is None or manifest_digest(serving / str(serves)) != manifest_digest(pushed.uri):
+    return True
+  return served_alteration(serving) is not None
