@@ -15,9 +15,6 @@ from tfx.dsl.components.common import resolver
 from tfx.dsl.io import fileio
 
 from components.pusher.component import EVALUATED_MODEL_ID, WITHDRAWN_MODEL_ID
-from models.release import ManifestError, verify
-from models.served_versions import is_saved_model
-from models.whole_files import is_bucket
 
 
 class ServedModelStrategy(resolver.ResolverStrategy):
@@ -26,7 +23,7 @@ class ServedModelStrategy(resolver.ResolverStrategy):
   A model that the Evaluator blessed, but no lite file of which kept its budget, was never pushed and is no baseline.
 
   Channels: `model` (Model), `pushed_model` (PushedModel), and optionally `candidate` (Model, of this run). A model
-  whose files are gone is no baseline, nor is one that a rollback withdrew, nor one whose version was altered since.
+  whose files are gone is no baseline, nor is one that a rollback withdrew.
   """
 
   def resolve_artifacts(
@@ -39,25 +36,12 @@ class ServedModelStrategy(resolver.ResolverStrategy):
     pushes = {push.get_int_custom_property(EVALUATED_MODEL_ID): push for push in pushes_in_order}
     others = candidates | _withdrawn(pushes_in_order)
     served = [m for m in input_dict['model'] if m.id in pushes and m.id not in others and fileio.exists(m.uri)]
-    newest_first = sorted(served, key=lambda model: pushes[model.id].id, reverse=True)
-    latest = next((model for model in newest_first if not _is_altered(pushes[model.id])), None)
+    latest = max(served, key=lambda model: pushes[model.id].id, default=None)
     return {
       **input_dict,
       'model': [latest] if latest else [],
       'pushed_model': [pushes[latest.id]] if latest else [],
     }
-
-
-def _is_altered(push: types.Artifact) -> bool:
-  """Whether its version is there, and is not what was pushed."""
-  version = push.get_string_custom_property('pushed_destination')
-  if not version or is_bucket(version) or not is_saved_model(version):
-    return False
-  try:
-    verify(version)
-  except ManifestError:
-    return True
-  return False
 
 
 def _withdrawn(pushes: Sequence[types.Artifact]) -> set[int]:
