@@ -22,6 +22,7 @@
         ├── TaskFailedError       a task of a rehearsal
         ├── SubmissionError       a backend that refuses, or can't be reached
         ├── RidesRefusedError     too few valid rides
+        ├── AlteredModelError     a model that is not what was judged
         ├── AnomaliesError        rides that are not what the schema expects
         ├── ReductionError        rides that don't allow a reduction
         ├── DivergedError         a training

@@ -179,6 +179,21 @@ def verify(version_dir: str | os.PathLike[str]) -> Manifest:
   return manifest
 
 
+def served_alteration(base: pathlib.Path) -> str | None:
+  """Why what serves is not what was pushed, in a sentence; `None` where it is, or nothing serves.
+
+  Args: base: the push destination, on a disk.
+  """
+  served = served_version(base)
+  if served is None:
+    return None
+  try:
+    verify(base / str(served))
+  except ManifestError as error:
+    return f'Version {served}, which serves, is not what was pushed: {error}'
+  return None
+
+
 def _read(version: pathlib.Path) -> Manifest:
   path = version / MANIFEST
   try:

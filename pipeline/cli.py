@@ -49,7 +49,8 @@ class _Group(click.Group):
 
   def invoke(self, ctx: click.Context) -> Any:
     try:
-      return super().invoke(ctx)
+      with errors.ended_by_signals():
+        return super().invoke(ctx)
     except click.NoSuchOption as error:
       if error.ctx and error.possibilities:
         options = [option for option in error.ctx.command.params if isinstance(option, click.Option) and option.hidden]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import re
 import signal
 import sys
+import threading
 import unicodedata
+from collections.abc import Iterator
 
 from configs.errors import FailedError, FareliteError, UserError
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _ERROR_LINE = re.compile(r'^(?:[\w.]+\.)?(\w*(?:Error|Exception)): (.+)$', re.MULTILINE)
 _BEAM_STEP = re.compile(r"\s*\[while running '[^]]*'?\]?\s*$")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -52,9 +56,33 @@ def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:
   program, or click prints it.
   """
   if isinstance(error, KeyboardInterrupt):
-    return '\nInterrupted; what was finished is kept.', 128 + signal.SIGINT  # On a line of its own, after ^C.
+    number = signal.Signals(error.args[0] if error.args else signal.SIGINT)
+    # On a line of its own, after ^C.
+    what = '\nInterrupted' if number is signal.SIGINT else f'Ended by {number.name}'
+    return f'{what}; what was finished is kept.', 128 + number
   mine = error if isinstance(error, FareliteError) else _translated(error)
   return None if mine is None else (visible(f'Error: {mine}'), mine.exit_code)
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+  """Makes of `kill`, and of a terminal that is closed, what Ctrl-C is: child processes end, half-made files go.
+
+  A signal that somebody ignores, as `nohup` does, or handles stays as it is. Raises `KeyboardInterrupt` of the signal.
+  """
+
+  def end(number: int, frame: object) -> None:
+    raise KeyboardInterrupt(number)
+
+  is_main = threading.current_thread() is threading.main_thread()  # No other thread may handle signals.
+  numbers = [number for number in _ENDING if is_main and signal.getsignal(number) is signal.SIG_DFL]
+  for number in numbers:
+    signal.signal(number, end)
+  try:
+    yield
+  finally:
+    for number in numbers:
+      signal.signal(number, signal.SIG_DFL)
 
 
 def _translated(error: BaseException) -> FareliteError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 import json
 import pathlib
@@ -9,10 +10,13 @@ from collections.abc import Mapping
 
 from components.compression_gate.records import JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
+from configs import loading
 from configs.records import Figure, Record, RecordPart
+from configs.run import RunConfig
 from models.compression.records import ReportedErrors, ReportedTotals
 from models.reduction.records import ReductionFigures
 from models.whole_files import write_whole
+from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.retraining.triggers import Verdict
 
@@ -207,3 +211,34 @@ class Summary(Record):
   def write(self, path: pathlib.Path) -> None:
     """Writes the file whole or not at all; also with a figure that is not a number, as a bad model may have."""
     write_whole(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + '\n')
+
+
+class FailedStart(Record):
+  """A run that was refused, or failed, before it had read its rides.
+
+  Attributes:
+    time: ISO 8601 in UTC.
+    reason: why, in a sentence.
+    config: resolved, as YAML.
+  """
+
+  time: str
+  reason: str
+  config: str = ''
+
+
+def begin(config: RunConfig, output: OutputDirectory) -> None:
+  """From here on the files of the output directory are of this run: its config is written, an older note goes."""
+  write_whole(output.config, loading.dump(config))
+  output.failed_start.unlink(missing_ok=True)
+
+
+def write_failed_start(config: RunConfig, output: OutputDirectory, summary: Summary) -> None:
+  """Leaves the files of the run before this one as they are, and a note beside them; a first run has its summary."""
+  if not output.summary.is_file():
+    begin(config, output)
+    summary.write(output.summary)
+    return
+  now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
+  note = FailedStart(time=now, reason=summary.reason, config=loading.dump(config))
+  write_whole(output.failed_start, note.to_json() + '\n')

@@ -15,6 +15,7 @@ from components.pusher.publishing import publish, staging
 from components.pusher.rollback import is_withdrawn, manifest_digest, rollbacks
 from components.specs import Artifacts, Properties
 from configs.errors import FailedError
+from models.release import ManifestError, verify
 from models.served_versions import next_version
 from models.whole_files import is_bucket
 
@@ -28,13 +29,19 @@ WITHDRAWN = 'withdrawn'
 """Custom property of a model that was blessed, but not pushed, as a rollback withdrew it: the sentence on that."""
 
 
+class AlteredModelError(FailedError):
+  """The model to push is not the one that was judged."""
+
+
 class AtomicPusherExecutor(pusher_executor.Executor):
   """Executor of `AtomicPusher`."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Pushes a blessed model; marks the artifact as not pushed otherwise, and where a rollback withdrew that model.
 
-    Raises: FailedError: the disk is full, the directory isn't writable, or the like.
+    Raises:
+      AlteredModelError: a file of the model is not what its manifest says.
+      FailedError: the disk is full, the directory isn't writable, or the like.
     """
     destination = pusher_pb2.PushDestination()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
@@ -54,8 +61,10 @@ class AtomicPusherExecutor(pusher_executor.Executor):
         staged = {standard_component_specs.PUSH_DESTINATION_KEY: proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, {**exec_properties, **staged})
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
+        copy = pushed.get_string_custom_property('pushed_destination')
+        _verify(copy, input_dict, base)
         version = next_version(base, int(pushed.get_string_custom_property('pushed_version')))
-        path = publish(pushed.get_string_custom_property('pushed_destination'), base, version)
+        path = publish(copy, base, version)
         self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
         pushed.set_int_custom_property(EVALUATED_MODEL_ID, _evaluated_model(input_dict))
     except (OSError, tf.errors.OpError) as error:
@@ -63,6 +72,16 @@ class AtomicPusherExecutor(pusher_executor.Executor):
         f'The push to {base} failed while the model was copied ({_reason(error)}): the versions there are untouched; '
         'free some space or fix the rights of the directory, and run again.'
       ) from error
+
+
+def _verify(copy: str, input_dict: Artifacts, base: str) -> None:
+  """Checks every byte that is about to serve; raises `AlteredModelError`, which names the model that was copied."""
+  model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+  try:
+    verify(copy)
+  except ManifestError as error:
+    reason = str(error).replace(copy, path_utils.serving_model_path(model.uri))
+    raise AlteredModelError(f'The model to push is not what was judged, and {base} stays as it is: {reason}') from None
 
 
 def _evaluated_model(input_dict: Artifacts) -> int:

@@ -24,6 +24,7 @@ from configs.errors import FailedError, UserError
 from configs.loading import ConfigError
 from configs.operations import StoreKind
 from configs.run import RunConfig
+from models.release import served_alteration
 from models.served_versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
@@ -33,6 +34,7 @@ from pipeline.operations.lineage import Provenance, provenance
 from pipeline.operations.registry import RUNNING, RunEntry, read_runs
 from pipeline.operations.retention import Removals
 from pipeline.operations.store import UNUSABLE, open_store, place
+from pipeline.summary_record import FailedStart
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
 _WIDTH = 240
@@ -48,7 +50,13 @@ def list_runs(where: str | None, as_json: bool) -> None:
   elif not entries:
     click.echo(f"No run of '{config.name}' in {place(config.metadata, output.metadata)} yet; `farelite run` makes one.")
   else:
-    _console().print(_table(entries, config))
+    console = _console()
+    console.print(_table(entries, config))
+    if altered := served_alteration(output.serving):
+      console.print(f' [red]![/] {escape(altered)}')
+    if output.failed_start.is_file():
+      note = FailedStart.read(output.failed_start)
+      console.print(f' [yellow]![/] A run that did not begin ({note.time[:16]}): {escape(note.reason)}')
 
 
 def show(run: str, where: str | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from components.ride_example_gen.spans import Span, find_spans, is_dated, label_of, span_number
 from configs.run import RunConfig
+from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.commands import run as commands_run
 from pipeline.local.output import OutputDirectory
@@ -64,6 +65,7 @@ def situation(
     unfinished=unfinished,
     served=version,
     served_since=None if version is None else served_since(version, ledger),
+    altered=served_alteration(output.serving),
     changed_setting=finished is not None and finished.setting != plan.setting,
     fresh=tuple(span.label for span in plan.fresh),
     new_rows=plan.new_rows,

@@ -17,12 +17,12 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from configs import loading
+from configs.errors import FareliteError
 from configs.records import Estimate
 from configs.run import RunConfig
 from models.compression.pictures import CURVES_PICTURE
+from models.release import served_alteration
 from models.served_versions import served_version
-from models.whole_files import write_whole
 from pipeline import sources
 from pipeline.local import terminal
 from pipeline.local.output import OutputDirectory
@@ -32,7 +32,15 @@ from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan, recorded_run
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
-from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, Summary
+from pipeline.summary_record import (
+  FindingRecord,
+  MetricsRecord,
+  RecipeRecord,
+  RowsRecord,
+  Status,
+  Summary,
+  write_failed_start,
+)
 
 if TYPE_CHECKING:
   from pipeline.beam import BeamContext
@@ -95,9 +103,9 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
     DataSourceError, IngestionError: the rides can't be read as the config has it, also inside the block.
     ConfigError: a Beam step's engine can't run as it is set.
     MetadataStoreError: the metadata store can't be used.
+  What a run before left in the output stays with any of them, and a note says why this one did not begin.
   """
   start = time.monotonic()
-  write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with terminal.captured(log) as console:
     session = Session(config, source, output, console, log, start)
@@ -105,19 +113,16 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
       show_config(session)
     from pipeline import beam
 
-    beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
-    terminal.prepare()
-    from components.ride_example_gen.files import IngestionError, check_inputs
-    from pipeline.operations.store import MetadataStoreError
-
     try:
+      beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
+      terminal.prepare()
+      from components.ride_example_gen.files import check_inputs
+
       if not source.bigquery:
         check_inputs(source.base, source.pattern)
       yield session
-    except (IngestionError, MetadataStoreError) as error:
-      from pipeline.local.summary import summarize
-
-      summarize(config, [], str(error), anomalies=False, after={}).write(output.summary)
+    except FareliteError as error:
+      write_failed_start(config, output, Summary(status=Status.FAILED, reason=str(error), name=config.name))
       raise
 
 
@@ -137,8 +142,9 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   with LiveView(console) as view:
     summary = job(view)
   page = None
-  with _or_warned(console, 'The report could not be written'):
-    page = write(output.path)
+  if not output.failed_start.is_file():
+    with _or_warned(console, 'The report could not be written'):
+      page = write(output.path)
   if config.retention.after_run:
     with _or_warned(console, 'Old runs could not be removed'):
       store = open_store(config.metadata, output.metadata)
@@ -193,7 +199,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
     'model': summary.pushed_path,
     'curves': summary.curves and f'{summary.curves}/{CURVES_PICTURE}',
     'quarantine': summary.quarantine if summary.rows and summary.rows.quarantined else None,
-    'summary': session.output.summary,
+    'summary': session.output.failed_start if session.output.failed_start.is_file() else session.output.summary,
     'log': session.log,
   }
   print_paths(console, paths)
@@ -318,14 +324,14 @@ def perform_window(
 def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | None:
   """Why there is nothing to run; `None` if there is something.
 
-  There is nothing where the last run came to its end, on the same bytes, config and code, and a model serves if it
-  pushed one.
+  There is nothing where the last run came to its end, on the same bytes, config and code, and a model serves, as it was
+  pushed, if it pushed one.
   """
   last = ledger.last
   if last is None or not last.finished or not plan.same_as(last):
     return None
   version = served_version(output.serving)
-  if last.pushed_path and version is None:
+  if last.pushed_path and (version is None or served_alteration(output.serving)):
     return None
   served = 'No model serves.' if version is None else f'Version {version} goes on serving.'
   return (

@@ -55,6 +55,8 @@ class OutputDirectory:
   """The resolved config of the last run."""
   summary = Below('summary.json')
   """What the last run came to."""
+  failed_start = Below('failed_start.json')
+  """Why a run ended before it had read its rides; the other files are of the run before it."""
   metadata = Below('metadata.sqlite')
   """ML Metadata, where it is on SQLite."""
   ledger = Below('retraining.json')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import logging
 import pathlib
@@ -9,10 +10,15 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import ml_metadata as mlmd
+
+from components.pusher.component import AlteredModelError
 from components.pusher.rollback import manifest_digest, skipped_lines
 from components.ride_validator.findings import AnomaliesError
 from configs import loading
+from configs.beam import INGESTION
 from configs.run import RunConfig
+from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.code_version import run_version
 from pipeline.dag import build_pipeline
@@ -21,12 +27,13 @@ from pipeline.local import summary
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import ObservedLocalRunner, StepFailedError
 from pipeline.local.steps import Step, StepObserver, StepState, output_of
-from pipeline.operations import registry
+from pipeline.operations import registry, retention
+from pipeline.operations.retention import Removals
 from pipeline.operations.store import connection_config, open_store
 from pipeline.places import Places
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
-from pipeline.summary_record import Summary, WindowRecord
+from pipeline.summary_record import Summary, WindowRecord, begin, write_failed_start
 
 
 def run(
@@ -38,17 +45,19 @@ def run(
   triggers: Sequence[Verdict] = (),
   notes: Sequence[str] = (),
 ) -> Summary:
-  """Runs the whole pipeline and writes its summary, whatever happens.
+  """Runs the whole pipeline and writes its summary, or a note where it failed before it had read its rides.
 
   Args:
     window: what is read, of a run on a window.
     triggers: why such a run is made.
     notes: sentences that go before the summary's own notes.
 
-  Returns the summary, as written to `output.summary`. Raises `MetadataStoreError` where the metadata store can't be
+  Returns the summary, be it written or not. Raises `MetadataStoreError` where the metadata store can't be
   used.
   """
   started = datetime.datetime.now(datetime.timezone.utc)
+  if not output.summary.is_file():
+    begin(config, output)  # There is no run before this one whose config it could be.
   store = open_store(config.metadata, output.metadata)
   registry.claim(store, config, output)
   registry.record_rollbacks(store, config.name, output.serving)
@@ -62,18 +71,22 @@ def run(
     config=loading.dump(config),
   )
   registry.begin(store, run_id, facts)
-  steps, after, error = _run_steps(config, source, output, run_id, observer)
+  altered = served_alteration(output.serving)
+  steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output))
   failure = failure_sentence(error.step, error) if error else None
   anomalies = error is not None and isinstance(root_cause(error), AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
   result = _name_what_serves(result, steps, output.serving)
-  notes = (*notes, *skipped_lines(output.serving), *result.notes)
+  notes = (*notes, *skipped_lines(output.serving), *_said_of_what_serves(altered, output.serving), *result.notes)
   of_the_run: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': notes}
   if window is not None:
     of_the_run |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
   result = result.model_copy(update=facts.properties() | of_the_run)
   try:
-    result.write(output.summary)
+    if output_of(steps, INGESTION, 'examples'):
+      result.write(output.summary)
+    else:
+      write_failed_start(config, output, result)
   except OSError as error:  # A full disk; the terminal still shows what happened.
     lost = f'{result.reason} {output.summary} could not be written: {error.strerror}.'
     result = result.model_copy(update={'reason': lost})
@@ -84,6 +97,28 @@ def run(
     note = f'The outcome could not be recorded in the metadata store: {error}'
     result = result.model_copy(update={'notes': (*result.notes, note)})
   return result
+
+
+@dataclasses.dataclass(frozen=True)
+class _Begin:
+  """An observer that makes the output directory this run's when the rides have been read, and not before."""
+
+  observer: StepObserver
+  config: RunConfig
+  output: OutputDirectory
+
+  def started(self, name: str) -> None:
+    """See `StepObserver`."""
+    self.observer.started(name)
+
+  def ended(self, step: Step) -> None:
+    """See `StepObserver`; raises `StepFailedError` where the config can't be written."""
+    self.observer.ended(step)
+    if output_of([step], INGESTION, 'examples'):
+      try:
+        begin(self.config, self.output)
+      except OSError as error:
+        raise StepFailedError(step.name) from error
 
 
 def _run_steps(
@@ -109,8 +144,19 @@ def _run_steps(
       ObservedLocalRunner(connection, run_id + registry.AGAIN, observer, repeated).run(again)
       steps[-1] = repeated[-1]
   except StepFailedError as error:
+    if isinstance(root_cause(error), AlteredModelError):
+      _discard_model(steps, open_store(config.metadata, output.metadata), output)
     return steps, after, error
   return steps, after, None
+
+
+def _discard_model(steps: list[Step], store: mlmd.MetadataStore, output: OutputDirectory) -> None:
+  """Removes the gate's model, which was altered since: the next run finds none in the cache and makes it again."""
+  judged = output_of(steps, 'CompressionGate', 'model')
+  assert judged is not None  # Or there was nothing to push.
+  artifacts = store.get_artifacts_by_uri(judged.uri)
+  removals = Removals(runs=[], artifacts=artifacts, versions=[], files=[], kept_artifacts=0, serves=None)
+  retention.prune(store, output, removals)
 
 
 def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path) -> Summary:
@@ -123,6 +169,14 @@ def _name_what_serves(result: Summary, steps: list[Step], serving: pathlib.Path)
   return result
 
 
+def _said_of_what_serves(before: str | None, serving: pathlib.Path) -> tuple[str, ...]:
+  """A note on a served version that was altered. Args: before: why what served before this run was not as pushed."""
+  now = served_alteration(serving)
+  if now is not None:
+    return (f'{now} It goes on serving, as this run has pushed no other.',)
+  return (f'{before} Version {served_version(serving)} has taken its place.',) if before else ()
+
+
 def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
   """Whether the push came from the cache and has to be made, or refused, anew: its bytes are not what serves now."""
   if steps[-1].state is not StepState.CACHED:
@@ -133,4 +187,6 @@ def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
   if pushed is None or not pushed.properties.get('pushed'):
     return False
   serves = served_version(serving)
-  return serves is None or manifest_digest(serving / str(serves)) != manifest_digest(pushed.uri)
+  if serves is None or manifest_digest(serving / str(serves)) != manifest_digest(pushed.uri):
+    return True
+  return served_alteration(serving) is not None

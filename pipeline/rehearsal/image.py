@@ -23,6 +23,7 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -178,8 +179,16 @@ def _copy(file: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _call(*command: str) -> None:
+  """Runs a command, which ends with this process, as all that it starts does."""
+  pipe = subprocess.PIPE
   try:
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+      try:
+        said = process.communicate()[1]
+      finally:
+        _end(process)
+    if process.returncode:
+      raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
   except (OSError, subprocess.CalledProcessError) as error:
     reason = (getattr(error, 'stderr', None) or str(error)).strip().splitlines()[-1]
     raise UserError(f"The image of the rehearsal can't be made: {reason}") from error
@@ -283,7 +292,7 @@ class Containers:
         _end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[Any]) -> None:
   """Nothing outlives its pod: kills what is left of the group."""
   try:
     os.killpg(process.pid, signal.SIGKILL)

@@ -173,6 +173,7 @@ def end_early(
     result = summary.summarize(config, [], None, anomalies=False, after={})
   result = result.model_copy(update=changed)
   result.write(output.summary)
+  output.failed_start.unlink(missing_ok=True)
   return result
 
 

@@ -25,6 +25,7 @@ class TriggerInputs:
     drift_limit: `validation.drift_threshold`.
     newest: label of the newest span.
     broken: why no run can use that span; `None` if one can.
+    altered: why what serves is not what was pushed; `None` if it is.
   """
 
   now: datetime.datetime
@@ -38,6 +39,7 @@ class TriggerInputs:
   drift_limit: float
   newest: str
   broken: str | None = None
+  altered: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,7 @@ def _always(situation: TriggerInputs) -> list[Verdict]:
     ('no_model', situation.served is None and situation.fresh, 'No model serves yet.'),
     ('setting', situation.changed_setting, 'The config or the code is not that of the last run.'),
     ('broken', situation.broken, broken),
+    ('altered', situation.altered, situation.altered or ''),
   )
   return [Verdict(name, True, sentence) for name, holds, sentence in reasons if holds]
 

@@ -31,6 +31,7 @@ from components.pusher.rollback import (
   restore,
   rollbacks,
 )
+from models.release import Manifest, VersionMetrics, write_manifest
 from models.served_versions import next_version, versions
 from tests.disk_calls import DiskCalls
 from tests.pipeline.made_store import make_version
@@ -40,6 +41,9 @@ ROLLBACK = Rollback(
   id='', time='2026-03-08T00:00:00', version=0, restored=0, replaced=0, withdraws=False, reason='worse', by='me@here',
   restored_manifest='', replaced_manifest='',
 )  # fmt: skip
+
+
+MADE = Manifest(recipe='dense', scheme='int8', dataset='nyc', inputs=(), metrics=VersionMetrics(), code_version='1')
 
 
 def _entry(restored: int, replaced: int) -> Rollback:
@@ -81,7 +85,7 @@ def test_the_executor_pushes_that_way(tmp_path, monkeypatch):
     standard_artifacts.ModelBlessing(),
     standard_artifacts.PushedModel(),
   )
-  _staged(tmp_path / 'model' / 'Format-Serving')
+  write_manifest(_staged(tmp_path / 'model' / 'Format-Serving'), MADE)
   model.uri = blessing.uri = str(tmp_path / 'model')
   pushed.uri = str(tmp_path / 'archive')
   blessing.set_int_custom_property('blessed', 1)

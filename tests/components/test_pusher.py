@@ -16,11 +16,15 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.pusher.component import AtomicPusher, AtomicPusherExecutor
+from components.pusher.component import AlteredModelError, AtomicPusher, AtomicPusherExecutor
 from components.pusher.publishing import STAGING_PREFIX, publish
 from configs.errors import FailedError
+from models.release import MANIFEST, Manifest, VersionMetrics, write_manifest
 
 FILES = {'saved_model.pb': b'graph', 'variables/variables.index': b'index', 'assets.extra/model.tflite': b'lite'}
+
+
+MADE = Manifest(recipe='dense', scheme='int8', dataset='nyc', inputs=(), metrics=VersionMetrics(), code_version='1')
 
 
 def _model(directory, files=FILES):
@@ -28,6 +32,7 @@ def _model(directory, files=FILES):
     path = directory / 'Format-Serving' / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+  write_manifest(directory / 'Format-Serving', MADE)
   return directory
 
 
@@ -54,7 +59,9 @@ def _push(model_directory, base, archive, blessed=1):
 
 
 def _files(version):
-  return {str(path.relative_to(version)): path.read_bytes() for path in version.rglob('*') if path.is_file()}
+  """The content of each file but the manifest."""
+  files = {str(path.relative_to(version)): path.read_bytes() for path in version.rglob('*') if path.is_file()}
+  return {name: content for name, content in files.items() if name != MANIFEST}
 
 
 def _versions(base):
@@ -82,6 +89,35 @@ def _umask():
   mask = os.umask(0)
   os.umask(mask)
   return mask
+
+
+@pytest.mark.parametrize(
+  ('alter', 'sentence'),
+  [
+    pytest.param(
+      lambda at: (at / 'assets.extra/model.tflite').write_bytes(b'lita'),
+      "'assets.extra/model.tflite' in '{at}' was altered", id='a_byte',
+    ),
+    pytest.param(
+      lambda at: (at / 'variables/variables.index').unlink(),
+      "'variables/variables.index' is missing from '{at}'", id='a_file',
+    ),
+    pytest.param(lambda at: (at / 'more').touch(), "'more' in '{at}' does not belong to that version", id='one_more'),
+    pytest.param(lambda at: (at / MANIFEST).unlink(), "'{at}' has no assets.extra/manifest.json", id='its_manifest'),
+  ],
+)  # fmt: skip
+@pytest.mark.parametrize('bucket', [False, True], ids=['folder', 'bucket'])
+def test_what_was_altered_after_it_was_judged_is_not_pushed(tmp_path, alter, sentence, bucket):
+  """The sentence names the model, not the copy of it that is gone by then."""
+  base = f'ram://{tmp_path.name}/altered' if bucket else str(tmp_path / 'base')
+  served = _push(_model(tmp_path / 'good'), base, tmp_path / 'archive').get_string_custom_property('pushed_version')
+  model = _model(tmp_path / 'model')
+  alter(model / 'Format-Serving')
+  with pytest.raises(AlteredModelError) as caught:
+    _push(model, base, tmp_path / 'archive2')
+  assert sentence.format(at=model / 'Format-Serving') in str(caught.value)
+  assert '.staging' not in str(caught.value)
+  assert [name.rstrip('/') for name in fileio.listdir(base)] == [served]
 
 
 def test_an_unblessed_model_leaves_no_trace(tmp_path):

@@ -78,7 +78,7 @@ def test_all(laboratory, name: str, fault: Fault):
 
 def test_some_of_a_run(laboratory):
   found = laboratory('run')
-  _found(found, sample(distinct(found.calls), 3, SEED), missed=0.34)
+  _found(found, sample(distinct(found.calls), 2, SEED), missed=0.5)
 
 
 @pytest.mark.slow

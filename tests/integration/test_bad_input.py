@@ -7,6 +7,11 @@ import re
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from pipeline.summary_record import FailedStart, Status, Summary, begin
+from tests.pipeline.made_store import MadeStore
 
 
 def _spoil(data: pathlib.Path, change: str) -> None:
@@ -79,3 +84,33 @@ def test_a_failed_run_leaves_the_served_model(project):
   failed, _ = project.run()
   assert failed['status'] == 'failed'
   assert sorted((path, path.stat().st_mtime_ns) for path in pathlib.Path(first['pushed_path']).rglob('*')) == before
+
+
+@pytest.mark.parametrize(('rides', 'code'), [('none', 2), ('without_columns', 1)])
+def test_a_run_that_does_not_begin_leaves_the_files_of_the_one_before(tmp_path, capfd, rides: str, code: int):
+  """Refused, or failed in its first step; what has read its rides takes the note away again."""
+  made = MadeStore(tmp_path / 'out')
+  made.run(version=1)
+  files = [made.output.config, made.output.summary, made.output.path / 'report.html']
+  Summary(status=Status.PUSHED, name='nyc').write(made.output.summary)
+  files[2].write_text('a page')
+  before = [path.read_bytes() for path in files]
+  (tmp_path / 'without_columns.csv').write_text('nothing,that,anyone,knows\n1,2,3,4\n')
+  arguments = ['--data', str(tmp_path / f'{rides}.csv'), '--set', 'training.epochs=9']
+  result = CliRunner().invoke(main, ['run', '--output', str(made.output.path), '--config', 'nyc', *arguments])
+  assert result.exit_code == code, result.output
+  assert [path.read_bytes() for path in files] == before
+  note = FailedStart.read(made.output.failed_start)
+  assert note.reason in result.output + capfd.readouterr().out
+  assert 'epochs: 9' in note.config
+  listed = CliRunner().invoke(main, ['runs', str(made.output.path)]).output
+  assert f'did not begin ({note.time[:16]}): {note.reason}' in listed
+  begin(made.config, made.output)
+  assert not made.output.failed_start.exists()
+
+
+def test_a_first_run_that_does_not_begin_has_a_summary(tmp_path):
+  arguments = ['run', '--config', 'nyc', '--output', str(tmp_path / 'out'), '--data', str(tmp_path / 'none.csv')]
+  assert CliRunner().invoke(main, arguments).exit_code == 2
+  assert sorted(path.name for path in (tmp_path / 'out').glob('*.*')) == ['.lock', 'config.yaml', 'summary.json']
+  assert 'No file matches' in Summary.read(tmp_path / 'out' / 'summary.json').reason

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from models.release import LITE_FILE
 from pipeline import dag
 
 _RESOLVERS = {'BaselineStatistics', 'ServedModel'}
@@ -157,6 +158,41 @@ def test_a_cached_push_that_no_longer_serves_is_pushed_again(project):
   again, states = project.run()
   assert states['PruningTrainer'] == 'cached'
   assert pathlib.Path(again['pushed_path'], 'saved_model.pb').is_file()
+
+
+def test_a_model_that_was_altered_after_it_was_judged_is_made_again(project):
+  """What is pushed in the end has the bytes that were judged at first."""
+  first, _ = project.run()
+  judged = pathlib.Path(first['artifacts']['CompressionGate']['model']) / 'Format-Serving' / LITE_FILE
+  good = judged.read_bytes()
+  judged.write_bytes(good[:2000] + b'bad!' + good[2004:])
+  shutil.rmtree(project.output.serving)
+  failed, states = project.run()
+  assert (failed['status'], states['CompressionGate'], states['Pusher']) == ('failed', 'cached', 'failed')
+  assert f"'{LITE_FILE}' in '{judged.parents[1]}' was altered" in failed['reason']
+  assert project.versions() == []
+  again, states = project.run()
+  assert (again['status'], states['CompressionGate']) == ('pushed', 'complete')
+  assert (pathlib.Path(again['pushed_path']) / LITE_FILE).read_bytes() == good
+
+
+def test_a_served_version_that_was_altered_is_named_and_replaced(project):
+  first, _ = project.run()
+  altered = pathlib.Path(first['pushed_path']) / LITE_FILE
+  good = altered.read_bytes()
+  altered.write_bytes(good + b'!')
+  refused, _ = project.run('evaluation.max_rmse=0.001')
+  [note] = [note for note in refused['notes'] if 'was altered' in note]
+  assert note.startswith(f'Version {first["pushed_version"]}, which serves, is not what was pushed: ')
+  assert note.endswith('It goes on serving, as this run has pushed no other.')
+  again, states = project.run()
+  assert (again['status'], states['CompressionGate']) == ('pushed', 'cached')
+  assert (project.output.serving / again['pushed_version'] / LITE_FILE).read_bytes() == good
+  [note] = [note for note in again['notes'] if 'was altered' in note]
+  assert note.endswith(f'Version {again["pushed_version"]} has taken its place.')
+  assert int(again['pushed_version']) > int(first['pushed_version'])
+  last, _ = project.run()
+  assert not [note for note in last['notes'] if 'was altered' in note]
 
 
 def test_warm_start_goes_on_from_the_served_model(project):

@@ -15,6 +15,7 @@ import pytest
 
 from components.ride_validator import divergence as drifts
 from configs import loading
+from configs.operations import Triggers
 from models.served_versions import SAVED_MODEL
 from pipeline.commands import retrain
 from pipeline.commands import run as commands_run
@@ -25,9 +26,10 @@ from pipeline.retraining import ledger as ledgers
 from pipeline.retraining import plan as plans
 from pipeline.retraining.ledger import RUNNING, Ledger, LedgerRun, SpanEntry, served_since
 from pipeline.retraining.plan import end_early, recorded_run
-from pipeline.retraining.triggers import Verdict
+from pipeline.retraining.triggers import Verdict, decide
 from pipeline.sources import data_source
 from pipeline.summary_record import Status, Summary
+from tests.pipeline.made_store import make_version
 from tests.pipeline.test_ledger import NOW, Days
 
 UTC = datetime.timezone.utc
@@ -51,8 +53,7 @@ def output(tmp_path: pathlib.Path, days: Days) -> OutputDirectory:
 
 def _serve(output: OutputDirectory, *versions: str) -> None:
   for version in versions:
-    (output.serving / version).mkdir(parents=True)
-    (output.serving / version / SAVED_MODEL).touch()
+    make_version(output.serving / version, f'bytes of {version}')
 
 
 def _situation(days: Days, output: OutputDirectory, *overrides: str):
@@ -228,6 +229,17 @@ def test_when_there_is_nothing_to_do(days, output, status, pushed, serves, chang
   assert (found is not None) == nothing
   if nothing:
     assert found.endswith('Version 10 goes on serving.' if serves else 'No model serves.')
+
+
+def test_what_serves_is_altered_so_there_is_something_to_do(days, output):
+  days.run()
+  days.ledger.runs[-1] = dataclasses.replace(days.ledger.runs[-1], pushed_path='/serving/10')
+  _serve(output, '10')
+  (output.serving / '10' / SAVED_MODEL).write_bytes(b'grapj')
+  assert commands_run.no_new_data(days.plan(), days.ledger, output) is None
+  [altered] = [verdict for verdict in decide(Triggers(), _situation(days, output)) if verdict.fires]
+  assert altered.trigger == 'altered'
+  assert altered.sentence.startswith('Version 10, which serves, is not what was pushed: ')
 
 
 def test_nothing_was_run_yet(days, output):
