@@ -12,7 +12,7 @@ import click
 from configs.errors import UserError
 from pipeline import errors
 from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
-from pipeline.places import CLOUD_TARGETS
+from pipeline.targets import CLOUD_TARGETS
 
 _WAIT = click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
 
@@ -411,7 +411,7 @@ def rehearse(
   from configs import loading
   from pipeline.commands import cloud
   from pipeline.local import output as local_output
-  from pipeline.places import Target
+  from pipeline.targets import Target
 
   resolved = loading.load(config, overridden(overrides, data))
   directory = local_output.prepare(output or f'out/rehearsal-{target}')

@@ -36,8 +36,8 @@ from configs.run import RunConfig
 from configs.split import SplitMethod
 from pipeline.beam import BeamContext, with_engines
 from pipeline.code_version import step_version
-from pipeline.places import Places, Target
 from pipeline.sources import DataSource
+from pipeline.targets import Places, Target
 
 
 def served_model(target: Target, push_destination: str, node_id: str, candidate: BaseChannel | None = None) -> BaseNode:

@@ -7,7 +7,7 @@ from configs import loading
 from pipeline.sources import data_source
 from pipeline.cloud.compiler import compile_pipeline
 from pipeline.cloud.lint import lint
-from pipeline.places import Target
+from pipeline.targets import Target
 from tfx.utils import import_utils
 config = loading.load('nyc', [
   'dataset.path=gs://shop/*.csv', 'platform.image=i', 'platform.pipeline_root=gs://shop'])

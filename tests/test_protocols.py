@@ -288,9 +288,9 @@ def test_a_version_is_written(judged, trained, held_out, tmp_path):
 RIDE_WORDS = re.compile(r'(?<![A-Za-z])(?:fare|ride|pickup|taxi|currency|currencies)s?(?![a-z])', re.IGNORECASE)
 KNOW_NO_RIDE = (
   *('background', 'checkpoints', 'compiled_steps', 'protocols', 'recipe_training', 'training'),
-  *(f'compression/{name}' for name in ('clustering', 'compressor', 'layers', 'pictures', 'proof', 'pruning',
+  *(f'compression/{name}' for name in ('clustering', 'compressor', 'layers', 'proof', 'pruning',
                                        'quantization', 'quantize_configs', 'quantized_model', 'report',
-                                       'techniques')),
+                                       'techniques', 'training_charts')),
   *(f'lite/{name}' for name in ('conversion', 'converter', 'flatbuffer', 'inspection', 'interpreter', 'process',
                                 'quantizer_compat', 'validation', 'variants', 'worker')),
 )  # fmt: skip

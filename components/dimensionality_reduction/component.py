@@ -14,7 +14,7 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from components.artifacts import ReductionReport
 from components.dimensionality_reduction import reduction_io
 from components.dimensionality_reduction.reduction_io import Reduce, read_training_rides, write_reduced_graph
-from components.feature_engineering.records import ReadBatches, WriteShards, remove_parts
+from components.feature_engineering.example_io import ReadBatches, WriteShards, remove_parts
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files
 from configs.dataset import Dataset
 from configs.evaluation import Slices

@@ -16,7 +16,6 @@ from configs.recipe import Recipe
 from models import serving
 from models.charts import grid, standalone
 from models.compression import proof
-from models.compression.pictures import CURVES_PICTURE, draw_base, draw_report
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
 from models.compression.records import (
   REPORT,
@@ -27,6 +26,7 @@ from models.compression.records import (
   ReportedTotals,
   TrainingReport,
 )
+from models.compression.training_charts import CURVES_PICTURE, draw_base, draw_report
 from models.error_intervals import error_intervals, ratio_interval
 from models.protocols import Examples
 from models.whole_files import write_whole

@@ -14,7 +14,7 @@ import yaml
 
 from models.whole_files import write_whole
 from pipeline.cloud.settings import TargetError
-from pipeline.places import Target
+from pipeline.targets import Target
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pipeline.beam import BeamContext
 from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.settings import TargetError, cloud_places
 from pipeline.dag import build_pipeline
-from pipeline.places import Target
 from pipeline.sources import DataSource
+from pipeline.targets import Target
 
 NEVER_CACHED = ('ServedModel', 'WarmStartModel')
 """Steps that read what is no input of theirs."""

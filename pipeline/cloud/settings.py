@@ -10,7 +10,7 @@ import pydantic
 
 from configs.errors import FailedError, UserError
 from configs.platform import VARIABLES, Platform, with_environment
-from pipeline.places import Places
+from pipeline.targets import Places
 
 
 class TargetError(UserError):

@@ -27,9 +27,9 @@ from pipeline.local.output import Below, OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.local.terminal import LiveView, plain_table, print_paths, right
 from pipeline.options import overridden
-from pipeline.places import Target
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.sources import DataSource, files_of, resolve_window, rides_of
+from pipeline.targets import Target
 
 
 def compile_to_file(target: str, config: str | None, data: str | None, overrides: Sequence[str], output: str) -> None:

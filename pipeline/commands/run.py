@@ -20,7 +20,7 @@ from rich.text import Text
 from configs.errors import FareliteError
 from configs.records import Estimate
 from configs.run import RunConfig
-from models.compression.pictures import CURVES_PICTURE
+from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources

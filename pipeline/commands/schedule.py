@@ -64,7 +64,7 @@ def create(
       schedule = _local(units).create(name, cron, *_local_command(name, config, overrides, output, resolved))
     else:
       from pipeline.commands.cloud import compile_checked
-      from pipeline.places import Target
+      from pipeline.targets import Target
 
       # The spans are found by each run itself.
       compiled = compile_checked(resolved, rides_of(resolved.dataset), Target(target.value), console)

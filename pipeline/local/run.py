@@ -30,10 +30,10 @@ from pipeline.local.steps import Step, StepObserver, StepState, output_of
 from pipeline.operations import registry, retention
 from pipeline.operations.retention import Removals
 from pipeline.operations.store import connection_config, open_store
-from pipeline.places import Places
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
 from pipeline.summary_record import Summary, WindowRecord, begin, write_failed_start
+from pipeline.targets import Places
 
 
 def run(

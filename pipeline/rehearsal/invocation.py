@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from configs.records import Record, RecordError
-from pipeline.places import Target
 from pipeline.rehearsal.spec import DagTask, ReadPipeline, SpecError, resolved, schema_title
+from pipeline.targets import Target
 
 Artifact = dict[str, Any]
 """A `RuntimeArtifact` in its JSON names, and `files`: how many there were at its URI when it was made."""

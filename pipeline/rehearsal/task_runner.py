@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.places import Target
 from pipeline.rehearsal import image as rehearsal_image
 from pipeline.rehearsal import invocation
 from pipeline.rehearsal import spec as rehearsal_spec
@@ -19,6 +18,7 @@ from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image import Image
 from pipeline.rehearsal.invocation import Artifact, ArtifactStore, Execution
 from pipeline.rehearsal.spec import DagTask, SpecError, TaskFailedError
+from pipeline.targets import Target
 
 _ABSOLUTE = re.compile(r'(?:file://)?/(?!gcs/)(?!/)[^\s/]+/\S*')
 _IN_IMAGE = ('/usr/', '/opt/', '/bin/', '/app/')

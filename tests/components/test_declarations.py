@@ -11,8 +11,8 @@ from tfx.dsl.components.common import resolver
 from components.resolvers.served_model import ServedModel
 from configs import loading
 from pipeline import dag
-from pipeline.places import Places, Target
 from pipeline.sources import data_source, rides_of
+from pipeline.targets import Places, Target
 
 PLACES = Places(root='gs://shop/root', serving='/serving', checkpoints='/checkpoints', variants='/variants')
 MODELS = {'recipe_dense': 'Model', 'recipe_pqat_80': 'Model'}

@@ -19,7 +19,7 @@ from pipeline.dag import served_model
 from pipeline.local.runner import ObservedLocalRunner
 from pipeline.local.steps import Step
 from pipeline.operations.store import connection_config
-from pipeline.places import Target
+from pipeline.targets import Target
 from tests.pipeline.made_store import MadeStore
 
 

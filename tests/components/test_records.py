@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from components.feature_engineering.records import parts_of, publish, remove_parts
+from components.feature_engineering.example_io import parts_of, publish, remove_parts
 
 
 @pytest.fixture

@@ -137,8 +137,8 @@ EXPECTED = {
 OWN = {
   'RideExampleGen': {'components.ride_example_gen.executor._Ingest'},
   'FeatureEngineering': {
-    'components.feature_engineering.records.ReadBatches',
-    'components.feature_engineering.records._WriteParts',
+    'components.feature_engineering.example_io.ReadBatches',
+    'components.feature_engineering.example_io._WriteParts',
   },
   'DimensionalityReduction': {'components.dimensionality_reduction.reduction_io.Reduce'},
 }

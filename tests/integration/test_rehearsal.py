@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from models import release
-from pipeline.places import Target
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.invocation import ArtifactStore, Execution
+from pipeline.targets import Target
 from tests.conftest import REPOSITORY
 
 SHORT = REPOSITORY / 'tests' / 'integration' / 'short_rehearsal.yaml'

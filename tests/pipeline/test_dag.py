@@ -33,8 +33,8 @@ from configs.run import RunConfig
 from configs.split import SplitMethod
 from pipeline import dag
 from pipeline.code_version import step_roots
-from pipeline.places import Places, Target
 from pipeline.sources import DataSource, data_source, rides_of
+from pipeline.targets import Places, Target
 
 PLACES = Places(root='gs://shop/root', serving='/serving', checkpoints='/checkpoints', variants='/variants')
 

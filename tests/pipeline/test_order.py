@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from components.bigquery_ride_gen import reader
-from components.feature_engineering import records
+from components.feature_engineering import example_io
 from components.ride_example_gen.executor import Staging
 from models import release
 from pipeline import code_version
@@ -87,7 +87,7 @@ def test_parts_of_a_split_by_name(tmp_path):
     parts.append(str(tmp_path / name))
     with tf.io.TFRecordWriter(parts[-1], tf.io.TFRecordOptions(compression_type='GZIP')) as writer:
       writer.write(name.encode())
-  records.publish(parts, str(tmp_path / 'split'))
+  example_io.publish(parts, str(tmp_path / 'split'))
   shards = sorted((tmp_path / 'split').iterdir())
   assert [next(tf.data.TFRecordDataset(str(shard), 'GZIP').as_numpy_iterator()) for shard in shards] == [
     b'a',

@@ -21,7 +21,6 @@ from configs.errors import UserError
 from configs.records import RecordError, RecordPart
 from pipeline import summary_record
 from pipeline.commands.cloud import RehearsalRecord, RehearsedTask
-from pipeline.places import Target
 from pipeline.rehearsal.invocation import ArtifactStore, Execution
 from pipeline.report.record import read_record
 from pipeline.retraining.ledger import Ledger, LedgerRecord, LedgerRun, SpanEntry
@@ -31,6 +30,7 @@ from pipeline.study.folds import Outcome
 from pipeline.study.records import RideLatency, StudyRecord
 from pipeline.study.results import UnitStore
 from pipeline.summary_record import Status, StepRecord, Summary
+from pipeline.targets import Target
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -14,8 +14,8 @@ from sklearn.metrics.pairwise import haversine_distances
 from components.compression_gate.records import CompressionRecord
 from configs import loading
 from configs.reduction import Reduction
-from models.compression import pictures
-from models.compression.pictures import draw_report
+from models.compression import training_charts
+from models.compression.training_charts import draw_report
 from models.reduction.fitted import save, save_pictures
 from models.reduction.fitting import fit
 from models.reduction.records import ReductionDetails
@@ -460,8 +460,8 @@ def test_stages_of_a_recipe_lie_one_behind_the_other(record):
     stage | {'technique': 'quantization', 'curves': {'step': [7], 'loss': [1.6]}},
   ]
   report = type(report).of(values, 'training_report.json')
-  assert pictures.stage_starts(report) == [(0.0, 'pruning'), (20.0, 'weight clustering'), (60.0, 'quantization')]
-  loss, zeros = (pictures._joined(report, curve, 's0') for curve in ('loss', 'sparsity'))
+  assert training_charts.stage_starts(report) == [(0.0, 'pruning'), (20.0, 'weight clustering'), (60.0, 'quantization')]
+  loss, zeros = (training_charts._joined(report, curve, 's0') for curve in ('loss', 'sparsity'))
   assert (list(loss.x), list(loss.y)) == ([5, 20, 30, 50, 60, 67], [3.0, 2.0, 1.9, 1.8, 1.7, 1.6])
   np.testing.assert_array_equal(zeros.y, [np.nan, 0.8, np.nan, np.nan, np.nan, np.nan])
   [history] = training._histories([report])

@@ -34,13 +34,13 @@ from models.whole_files import (
   write_whole,
 )
 from pipeline.cloud.compiled import CompiledPipeline, write_compiled
-from pipeline.places import Target
 from pipeline.prediction.streaming import predictions_file
 from pipeline.retraining.ledger import Ledger, LedgerRun
 from pipeline.study import results
 from pipeline.study.folds import Outcome
 from pipeline.study.results import UnitStore
 from pipeline.summary_record import Status, Summary
+from pipeline.targets import Target
 from tests.disk_calls import DiskCalls
 
 NOW = datetime.datetime(2026, 3, 8, tzinfo=datetime.timezone.utc)

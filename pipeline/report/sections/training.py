@@ -13,8 +13,8 @@ from markupsafe import Markup
 from configs import loading
 from configs.recipe import DENSE
 from models.charts import settled
-from models.compression.pictures import draw_base, draw_history, draw_weights, losses, stage_starts
 from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
+from models.compression.training_charts import draw_base, draw_history, draw_weights, losses, stage_starts
 from models.reduction.plots import TITLES, draw
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
 from pipeline.local import terminal

@@ -10,8 +10,8 @@ from configs.loading import load
 from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.compiler import compile_pipeline
 from pipeline.cloud.settings import platform_settings
-from pipeline.places import Target
 from pipeline.sources import data_source
+from pipeline.targets import Target
 
 PLATFORM = (
   'platform.image=europe-docker.pkg.dev/shop/farelite/farelite:0.1.0',

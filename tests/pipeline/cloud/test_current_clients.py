@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pipeline.cloud.compiled import write_compiled
-from pipeline.places import Target
+from pipeline.targets import Target
 
 LOAD = {
   'kfp': """

@@ -8,8 +8,8 @@ from configs.loading import ConfigError, load
 from pipeline.cloud.compiler import compile_pipeline
 from pipeline.cloud.lint import lint
 from pipeline.cloud.settings import platform_settings
-from pipeline.places import Target
 from pipeline.sources import rides_of
+from pipeline.targets import Target
 from tests.pipeline.cloud.conftest import PLATFORM, RIDES, compiled
 
 TARGETS = [pytest.param(target, id=target.value) for target in (Target.VERTEX, Target.KFP)]

@@ -19,7 +19,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from configs.loading import presets
 from pipeline.cloud.compiled import write_compiled
 from pipeline.cloud.lint import lint
-from pipeline.places import Target
+from pipeline.targets import Target
 from tests.conftest import REPOSITORY
 from tests.pipeline.cloud.conftest import PLATFORM, RIDES
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from pipeline.cloud.lint import lint
-from pipeline.places import Target
+from pipeline.targets import Target
 
 
 def _broken(pipeline, change):

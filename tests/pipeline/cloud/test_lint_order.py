@@ -11,7 +11,7 @@ import dataclasses
 import pytest
 
 from pipeline.cloud.lint import lint
-from pipeline.places import Target
+from pipeline.targets import Target
 
 
 def _reversed(value):

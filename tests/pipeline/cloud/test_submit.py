@@ -18,7 +18,7 @@ from configs.platform import Kfp, Platform, Vertex
 from pipeline.cloud import kfp
 from pipeline.cloud import vertex as cloud_vertex
 from pipeline.cloud.settings import SubmissionError, TargetError
-from pipeline.places import Target
+from pipeline.targets import Target
 from tests.pipeline.cloud.conftest import PLATFORM, RIDES
 from tests.pipeline.cloud.loopback import loopback
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.local.steps import Step
-from pipeline.places import Target
 from pipeline.rehearsal import dag_runner, invocation
 from pipeline.rehearsal import spec as rehearsal_spec
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.image import Image
 from pipeline.rehearsal.task_runner import Rehearsal
+from pipeline.targets import Target
 
 ROOT = 'gs://fares/root'
 

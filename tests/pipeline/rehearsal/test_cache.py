@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.places import Target
+from pipeline.targets import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 
 

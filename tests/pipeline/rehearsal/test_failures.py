@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.places import Target
 from pipeline.rehearsal import spec as rehearsal_spec
 from pipeline.rehearsal.spec import SpecError
+from pipeline.targets import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 
 CASES = [

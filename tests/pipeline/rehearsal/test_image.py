@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from configs.errors import UserError
-from pipeline.places import Target
 from pipeline.rehearsal import image
+from pipeline.targets import Target
 from tests.conftest import REPOSITORY
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, spec
 

@@ -9,9 +9,9 @@ import pytest
 from google.protobuf import text_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.places import Target
 from pipeline.rehearsal import invocation
 from pipeline.rehearsal.spec import SpecError
+from pipeline.targets import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, artifact_type, container, resolver, spec
 
 

@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from pipeline.places import Target
+from pipeline.targets import Target
 from tests.pipeline.rehearsal.small_specs import Rehearsals, container, resolver, spec
 
 DUMP = """

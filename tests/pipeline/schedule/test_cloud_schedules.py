@@ -14,8 +14,8 @@ from configs.platform import Kfp, Platform, Vertex
 from pipeline.cloud.kfp import KfpSchedules
 from pipeline.cloud.settings import SubmissionError
 from pipeline.cloud.vertex import VertexSchedules
-from pipeline.places import Target
 from pipeline.schedule.cron import Cron, ScheduleError, ScheduleTarget, State
+from pipeline.targets import Target
 from tests.pipeline.cloud.conftest import compiled
 from tests.pipeline.cloud.loopback import loopback
 

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from models.compression.pictures import draw_report
 from models.compression.records import (
   ReportedErrors,
   ReportedLayer,
@@ -15,6 +14,7 @@ from models.compression.records import (
   TrainingReport,
   WeightHistogram,
 )
+from models.compression.training_charts import draw_report
 from tests.models.svg import SVG, lines, parsed, points, texts
 
 LAYER = ReportedLayer(
