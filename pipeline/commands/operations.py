@@ -26,6 +26,7 @@ from configs.operations import StoreKind
 from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import version_number
+from pipeline.errors import visible
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
 from pipeline.local.terminal import VisibleConsole, plain_table, right, whole
@@ -106,7 +107,7 @@ def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadat
 
 def _warn_of_skipped_lines(output: OutputDirectory) -> None:
   for sentence in skipped_lines(output.serving):
-    click.echo(f'Mind: {sentence}', err=True)
+    click.echo(visible(f'Mind: {sentence}'), err=True)
 
 
 def _recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:

@@ -22,6 +22,7 @@ import portalocker
 
 from configs.errors import UserError
 from models.whole_files import is_bucket
+from pipeline.errors import visible
 
 MINIMUM_FREE_BYTES = 50_000_000
 """What a small run writes; below it a run would die half way."""
@@ -111,7 +112,7 @@ def prepare(path: str) -> OutputDirectory:
 
 
 def _announce(holder: str) -> None:
-  click.echo(f'Waiting for {holder} …', err=True)
+  click.echo(visible(f'Waiting for {holder} …'), err=True)
 
 
 @contextlib.contextmanager
