@@ -123,7 +123,7 @@ def test_a_threshold_that_is_missed_is_a_result(finished):
   project, first, _ = finished
   summary, states = project.run('evaluation.max_rmse=0.001')
   assert summary['status'] == 'not_blessed'
-  assert 'the limit is 0.001 USD (evaluation.max_rmse)' in summary['reason']
+  assert 'above the limit of 0.001 USD (evaluation.max_rmse)' in summary['reason']
   assert summary['pushed_path'] is None
   assert states['PruningTrainer'] == 'cached'
   assert project.versions() == [pathlib.Path(first['pushed_path']).name]
