@@ -1,3 +1,3 @@
 """FeatureEngineering: a typed front on TFX's Transform."""
 
-__all__ = ['component', 'records']
+__all__ = ['component', 'example_io']
