@@ -72,7 +72,7 @@ class Metadata(Config):
     if 'password' in found:
       raise_any([Problem('password', f'must not be in a config; set the environment variable {PASSWORD_VARIABLE}.')])
     host = found.get('host')
-    wrong = [name for name in ('database', 'user') if '://' in str(found.get(name))]
+    wrong = [name for name in ('database', 'user') if '//' in str(found.get(name))]
     if isinstance(host, str) and not _HOST.fullmatch(host) and not _is_address(host):
       wrong.append('host')
     raise_any(

@@ -239,21 +239,18 @@ def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tm
   assert rewrite('fourth', cache='elsewhere') == [False, False]
 
 
-def test_facts_of_a_finished_variant_come_after_its_file(tmp_path, monkeypatch):
-  """Killed in between, the file is not looked at: a file without facts is made again."""
-  copied = []
+def test_facts_of_a_finished_variant_are_kept_with_its_file(tmp_path, monkeypatch):
+  """As one file, so that neither is there without the other."""
+  kept = []
   facts = ConvertedVariant(name='dense.s', recipe='dense', scheme='s', file='f')
   monkeypatch.setattr(component, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and facts)
 
-  def write(target, content):
-    copied.append((pathlib.Path(target).suffix, sorted(path.suffix for path in (tmp_path / 'cache').iterdir())))
-    raise KeyboardInterrupt
-
-  monkeypatch.setattr(component, 'write_whole', write)
+  monkeypatch.setattr(component, 'write_checked', lambda target, content: kept.append(content))
   scheme = Scheme(name='s', precision='float32')
-  with pytest.raises(KeyboardInterrupt):
-    component._variant(_Variants(), Recipe(name='dense'), scheme, '/m', str(tmp_path), str(tmp_path / 'cache'))
-  assert copied == [('.tflite', [])]
+  component._variant(_Variants(), Recipe(name='dense'), scheme, '/m', str(tmp_path), str(tmp_path / 'cache'))
+  [content] = kept
+  line, file = content.split(b'\n', 1)
+  assert (ConvertedVariant.model_validate_json(line), file) == (facts, b'1')
 
 
 def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):

@@ -60,7 +60,7 @@ def test_a_slice_of_one_ride():
   rides.codes['slice_airport'][:] = 0
   rides.codes['slice_airport'][5] = 1
   [found] = slice_rmse(rides, {'airport ride': [SliceCode(feature='slice_airport', value=1)]}, RESAMPLES).values()
-  assert [found.value, found.low, found.high] == pytest.approx([abs(rides.errors[5])] * 3)
+  assert [found.value, found.low, found.high] == [pytest.approx(abs(rides.errors[5])), None, None]
 
 
 def test_paired_ratio_is_the_projects():

@@ -83,7 +83,8 @@ def test_a_row_sums_up_all_seeds():
   # By seed the ratios are a half and a quarter.
   half = stats.t.ppf(0.975, 1) * np.std([0.5, 0.25], ddof=1) / np.sqrt(2)
   assert (row['ratio_seeds_low'], row['ratio_seeds_high']) == pytest.approx((0.375 - half, 0.375 + half))
-  assert (base['ratio'], base['ratio_low'], base['ratio_high']) == (1.0, 1.0, 1.0)
+  # Of so few time stamps there is no interval.
+  assert (base['ratio'], base['ratio_low'], base['ratio_high']) == (1.0, None, None)
 
 
 def test_one_seed_says_nothing_of_seeds():
