@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 import tensorflow as tf
 from tfx.components.evaluator import constants
 from tfx.components.pusher import component as tfx_pusher
@@ -9,7 +12,7 @@ from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import path_utils, proto_utils
+from tfx.utils import io_utils, path_utils, proto_utils
 
 from components.pusher.publishing import publish, staging
 from components.pusher.rollback import is_withdrawn, manifest_digest, rollbacks
@@ -77,11 +80,16 @@ class AtomicPusherExecutor(pusher_executor.Executor):
 def _verify(copy: str, input_dict: Artifacts, base: str) -> None:
   """Checks every byte that is about to serve; raises `AlteredModelError`, which names the model that was copied."""
   model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
-  try:
-    verify(copy)
-  except ManifestError as error:
-    reason = str(error).replace(copy, path_utils.serving_model_path(model.uri))
-    raise AlteredModelError(f'The model to push is not what was judged, and {base} stays as it is: {reason}') from None
+  with tempfile.TemporaryDirectory() as folder:
+    # Wherever it is: a bucket's files are no files of this machine.
+    local = os.path.join(folder, 'version')
+    io_utils.copy_dir(copy, local)
+    try:
+      verify(local)
+      return
+    except ManifestError as error:
+      reason = str(error).replace(local, path_utils.serving_model_path(model.uri))
+  raise AlteredModelError(f'The model to push is not what was judged, and {base} stays as it is: {reason}')
 
 
 def _evaluated_model(input_dict: Artifacts) -> int:
