@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import difflib
 import gzip
@@ -106,9 +107,11 @@ class CsvTable:
     if self._text.is_blank():
       return
     try:
-      for rows in self._open(names, records):
-        named = pa.RecordBatch.from_arrays(rows.columns, names)
-        yield self._plausible(RowBlock(named, records.number(rows.num_rows), records.take_malformed()))
+      # Closed, not left to the collector: Arrow's thread, which reads ahead, waits for Python's lock to end.
+      with contextlib.closing(self._open(names, records)) as reader:
+        for rows in reader:
+          named = pa.RecordBatch.from_arrays(rows.columns, names)
+          yield self._plausible(RowBlock(named, records.number(rows.num_rows), records.take_malformed()))
     except pa.ArrowInvalid as error:
       if 'straddl' in str(error) or 'block size' in str(error):
         raise self._open_quotation() from error
