@@ -29,10 +29,6 @@ SIZE = 80_000_000
 """Of the small disk: a run wants more than 50 MB to begin with."""
 
 
-def _wrong(reason: str) -> pytest.MarkDecorator:
-  return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.fixture
 def made(tmp_path: pathlib.Path) -> MadeStore:
   """Versions 1, 2 and 3, and a run that was not blessed."""
