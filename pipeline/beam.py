@@ -14,9 +14,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.portability import python_urns
-
 from configs.base import nearest
 from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, Direct, Engine, Environment, Option, Workers
 from configs.errors import UserError
@@ -135,6 +132,8 @@ def _from_environment(names: Sequence[str]) -> str | None:
 
 def _workers(chosen: Workers, context: BeamContext, place: str) -> dict[str, Option]:
   if chosen.environment_type is Environment.SUBPROCESS:
+    from apache_beam.portability import python_urns  # A second, which Beam's defaults don't need.
+
     return {'environment_type': python_urns.SUBPROCESS_SDK}
   if chosen.environment_type is not Environment.DOCKER:
     return {}
@@ -183,6 +182,8 @@ def flags(options: Mapping[str, Option]) -> list[str]:
 @functools.cache
 def _parser() -> argparse.ArgumentParser:
   """Beam's own, which judges the values; it raises instead of ending the process."""
+  from apache_beam.options.pipeline_options import PipelineOptions  # As above.
+
   parsers: list[argparse.ArgumentParser] = []
   PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
   parsers[0].exit_on_error = False

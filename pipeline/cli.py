@@ -260,11 +260,18 @@ schedule.add_command(_changing('delete', 'Remove a schedule; a run on its way go
 @OUTPUT
 @WINDOW
 @_WAIT
+@click.option('--force', is_flag=True, help='Run though nothing has changed since the last run.')
 @SET
 def run(
-  config: str | None, data: str | None, output: str | None, window: int | None, wait: bool, overrides: tuple[str, ...]
+  config: str | None,
+  data: str | None,
+  output: str | None,
+  window: int | None,
+  wait: bool,
+  force: bool,
+  overrides: tuple[str, ...],
 ) -> None:
-  """Run the whole pipeline: ingest, validate, train, evaluate, push."""
+  """Run the whole pipeline: ingest, validate, train, evaluate, push; where nothing has changed, say so."""
   from configs import loading
   from pipeline import sources
   from pipeline.commands import run as commands_run
@@ -274,7 +281,7 @@ def run(
   source = sources.rides_of(resolved.dataset)
   directory = local_output.prepare(output or f'out/{resolved.name}')
   with local_output.locked(directory, wait):
-    code = commands_run.run(resolved, source, directory)
+    code = commands_run.run(resolved, source, directory, force)
   sys.exit(code)
 
 

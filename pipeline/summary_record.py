@@ -141,6 +141,22 @@ class WindowRecord(RecordPart):
   broken: Mapping[str, str]
 
 
+class MadeOf(RecordPart):
+  """What decides a run's outcome; a run of the same would come to the same.
+
+  Attributes:
+    config: digest of what in the config is part of a model.
+    sources: digest of the code as it lies there; the summary's `code_version` rises with less.
+    rides: digest of the files' names and contents.
+    serves: the version that served when it ended, with which a next one would be compared.
+  """
+
+  config: str
+  sources: str
+  rides: str
+  serves: int | None
+
+
 class Summary(Record):
   """What a run came to. Only `status` is in every file: what a run, or the version that wrote it, did not come to is
   left at its default.
@@ -168,6 +184,7 @@ class Summary(Record):
     config: path of the resolved config.
     started: ISO 8601.
     data: base and pattern of the source.
+    made_of: for the run after it; `None` where its rides can't be compared.
     ended_early: whether there was nothing to do, and the figures are those of the last run.
     window: what was to be read, of a run on a window.
     triggers: why it ran, or why not.
@@ -204,6 +221,7 @@ class Summary(Record):
   data: str | None = None
   output: str | None = None
   code_version: str | None = None
+  made_of: MadeOf | None = None
   ended_early: bool = False
   window: WindowRecord | None = None
   triggers: tuple[Verdict, ...] = ()

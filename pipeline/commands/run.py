@@ -24,7 +24,7 @@ from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources
-from pipeline.local import terminal
+from pipeline.local import terminal, unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
 from pipeline.local.terminal import LiveView, config_view, plain_table, print_paths, right, whole
@@ -70,20 +70,27 @@ class Session:
     return BeamContext(str(self.output.artifacts), project=self.config.platform.vertex.project or '')
 
 
-def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> int:
-  """Runs, shows progress and the outcome.
+def run(config: RunConfig, source: DataSource, output: OutputDirectory, force: bool = False) -> int:
+  """Runs, shows progress and the outcome; only shows it where the last run had the same config, code and rides.
+
+  Args: force: whether to run all the same.
 
   Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
   and `UserError` where the record of earlier windows can't be read.
   """
   with opened(config, source, output) as session:
     if config.retraining.window is not None:
-      return run_window(session)
+      return run_window(session, force)
     if source.bigquery:
       from pipeline.beam import project_of
 
       source = sources.current(source, project_of(session.beam_context()))
     resolved, _ = sources.resolve_window(source)
+    last = None if force else unchanged.last_run(config, resolved, output)
+    if last:
+      summary = unchanged.end_early(last, output, unchanged.sentence(last))
+      _show_outcome(session, summary, output.page)
+      return 0
 
     def job(observer: StepObserver) -> Summary:
       from pipeline.local import run as local_run
@@ -193,7 +200,9 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
     console.print(_metrics_table(summary, summary.metrics, currency))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
   wall = time.monotonic() - session.start
-  console.print(f'\n[bold {color}]{summary.status.value}[/] in {wall:.0f} s: {escape(summary.reason)}')
+  status = summary.status.value
+  ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/] in {wall:.0f} s:'
+  console.print(f'\n[bold {color}]{ended} {escape(summary.reason)}')
   paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
     'model': summary.pushed_path,
@@ -293,15 +302,17 @@ def _ratio(estimate: Estimate | None) -> str:
   return f'{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]' if estimate else ''
 
 
-def run_window(session: Session) -> int:
+def run_window(session: Session, force: bool = False) -> int:
   """Runs on the window, or prints that there is no new data.
+
+  Args: force: whether to run all the same.
 
   Returns the exit code, and raises, as `run` does.
   """
   now = datetime.datetime.now(datetime.timezone.utc)
   ledger = Ledger.load(session.output.ledger)
   plan = make_plan(session.config, session.source, ledger)
-  reason = no_new_data(plan, ledger, session.output)
+  reason = None if force else no_new_data(plan, ledger, session.output)
   show_window(session, plan)
   if reason:
     end_early(session.config, plan, ledger, session.output, reason, now)

@@ -56,6 +56,8 @@ class OutputDirectory:
   """The resolved config of the last run."""
   summary = Below('summary.json')
   """What the last run came to."""
+  page = Below('report.html')
+  """The same as a page."""
   failed_start = Below('failed_start.json')
   """Why a run ended before it had read its rides; the other files are of the run before it."""
   metadata = Below('metadata.sqlite')

@@ -23,7 +23,7 @@ from models.served_versions import served_version
 from pipeline.code_version import run_version
 from pipeline.dag import build_pipeline
 from pipeline.errors import failure_sentence, root_cause
-from pipeline.local import summary
+from pipeline.local import summary, unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import ObservedLocalRunner, StepFailedError
 from pipeline.local.steps import Step, StepObserver, StepState, output_of
@@ -79,11 +79,15 @@ def run(
   result = _name_what_serves(result, steps, output.serving)
   notes = (*notes, *skipped_lines(output.serving), *_said_of_what_serves(altered, output.serving), *result.notes)
   of_the_run: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': notes}
+  examples = output_of(steps, INGESTION, 'examples')
+  if examples and not error:
+    rides = examples.properties.get('input_fingerprint')
+    of_the_run |= {'made_of': unchanged.made_of(config, output, str(rides))}
   if window is not None:
     of_the_run |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
   result = result.model_copy(update=facts.properties() | of_the_run)
   try:
-    if output_of(steps, INGESTION, 'examples'):
+    if examples:
       result.write(output.summary)
     else:
       write_failed_start(config, output, result)

@@ -88,7 +88,7 @@ def write(directory: str | os.PathLike[str]) -> pathlib.Path:
   written.
   """
   record = read_record(directory)
-  path = record.output.path / 'report.html'
+  path = record.output.page
   write_whole(path, run_page(record))
   return path
 

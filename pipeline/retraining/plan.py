@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from components.ride_example_gen.spans import Span, Window, find_spans
 from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.code_version import run_version
+from pipeline.local import unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
 from pipeline.retraining.ledger import Ledger, LedgerRun, SpanEntry
@@ -125,20 +124,9 @@ def _new_rows(entry: SpanEntry, number: int, last: LedgerRun | None) -> int:
   return 0 if entry.broken else max(0, entry.kept - (last.kept.get(number, 0) if last else 0))
 
 
-_NO_PART_OF_A_MODEL: dict[str, Any] = {
-  'retraining': {'triggers'},
-  'metadata': True,
-  'retention': True,
-  'beam': True,
-  'platform': True,
-}
-"""Sections of a config that decide when, where and how long, not what comes out."""
-
-
 def _setting(config: RunConfig) -> str:
   """What besides the rides decides a run: the config, but for what is no part of a model, and the code."""
-  lasting = config.model_dump(mode='json', exclude=_NO_PART_OF_A_MODEL)
-  return hashlib.sha256((json.dumps(lasting, sort_keys=True) + run_version()).encode()).hexdigest()[:16]
+  return f'{unchanged.config_digest(config)}-{run_version()}'
 
 
 def end_early(
@@ -150,18 +138,12 @@ def end_early(
   now: datetime.datetime,
   verdicts: Sequence[Verdict] = (),
 ) -> Summary:
-  """Writes the summary of a run that had nothing to do: the last one's, as a run from the cache would, and the reason.
-
-  The last run's status, figures and served model stay; nothing was timed. `ended_early` marks it as no run.
-  """
+  """Writes the summary of a run on a window that had nothing to do, see `unchanged.end_early`."""
   last = ledger.last_finished
   changed: dict[str, Any] = {'status': Status(last.status), 'pushed_path': last.pushed_path} if last else {}
   changed |= {
-    'reason': reason,
     'started': now.isoformat(timespec='seconds'),
-    'timings': {},
     'notes': plan.notes(),
-    'ended_early': True,
     'window': read_window(plan),
     'triggers': tuple(verdicts),
   }
@@ -171,10 +153,7 @@ def end_early(
     from pipeline.local import summary
 
     result = summary.summarize(config, [], None, anomalies=False, after={})
-  result = result.model_copy(update=changed)
-  result.write(output.summary)
-  output.failed_start.unlink(missing_ok=True)
-  return result
+  return unchanged.end_early(result, output, reason, **changed)
 
 
 def read_window(plan: Plan) -> WindowRecord:
