@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from configs.dataset import COORDINATES, Dataset
 from configs.features import Cross, Features, bucket_column, categorical_sizes, cross_size, exact_cross_size
+from transforms.later import tf
 
 PICKUP = COORDINATES[:2]
 DROPOFF = COORDINATES[2:]

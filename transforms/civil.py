@@ -16,9 +16,9 @@ from __future__ import annotations
 import datetime
 
 import numpy as np
-import tensorflow as tf
 
 from configs.dataset import EPOCH
+from transforms.later import tf
 
 SECONDS_PER_DAY = 86400
 

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
-import tensorflow as tf
+
+from transforms.later import tf
 
 # Vectorised kernels may round the last bit of one and the same value differently; that is no spread.
 _RELATIVE_SPREAD = 1e-6
 _ABSOLUTE_SPREAD = 1e-7
 
 
-Array: TypeAlias = tf.Tensor | np.ndarray
+Array: TypeAlias = 'tf.Tensor | np.ndarray'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from configs.dataset import COORDINATES, Bounds
 from configs.features import BoundaryFit, Cross, Features, bucket_axis, bucket_column, cross_size, exact_cross_size
 from transforms import civil
 from transforms.catalogue import uses_boundaries
 from transforms.constants import Array
+from transforms.later import tf
 
 # A prime near the largest number of bins, and factors that keep every product below 2 ** 31 for cells of up to
 # 1001 × 1001 buckets.

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
-import tensorflow as tf
 
 from configs.dataset import COORDINATES, PASSENGERS, TIME, City, Dataset
 from configs.features import Features
@@ -17,6 +16,7 @@ from transforms.blocks.geographic import origin
 from transforms.blocks.temporal import SECONDS_PER_YEAR
 from transforms.catalogue import DROPOFF, PICKUP, Feature, Scaled, is_kept, side_by_side, uses_boundaries
 from transforms.constants import Constants
+from transforms.later import tf
 from transforms.rides import RideBatch, column_names
 
 _LIMITS = dict(zip(COORDINATES, (180.0, 90.0, 180.0, 90.0), strict=True))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from configs.columns import COORDINATES, PASSENGERS, TIME
 from configs.dataset import Dataset
 from configs.features import Features
+from transforms.later import tf
 
 
 class RideBatch(NamedTuple):

@@ -183,7 +183,6 @@ CHECKS = {
 
 def show(config: RunConfig) -> None:
   """Prints one table of numeric features and one of categorical ones."""
-  terminal.prepare()
   from transforms.catalogue import categoricals
   from transforms.engineering import catalogue
 

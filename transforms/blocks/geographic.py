@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from configs.dataset import COORDINATES, City, Landmark, Zone
 from configs.features import GeographicBlock
 from transforms.catalogue import DROPOFF, PICKUP, Feature, Scaled, is_kept, picked
+from transforms.later import tf
 from transforms.rides import RideBatch
 
 _ENDS = (('pickup', PICKUP), ('dropoff', DROPOFF))

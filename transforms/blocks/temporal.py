@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from configs.dataset import EPOCH, City
 from configs.features import TemporalBlock
 from transforms import civil
 from transforms.catalogue import Feature, Scaled, is_kept, picked
+from transforms.later import tf
 from transforms.rides import RideBatch
 
 SECONDS_PER_YEAR = 365.25 * civil.SECONDS_PER_DAY

@@ -17,7 +17,6 @@ from models.compression.records import RECIPES_FOLDER, TrainingReport, report_fi
 from models.compression.training_charts import draw_base, draw_history, draw_weights, losses, stage_starts
 from models.reduction.plots import TITLES, draw
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
-from pipeline.local import terminal
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
   Cell,
@@ -160,8 +159,6 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   if not record.config:
     return None
   config = loading.validate(record.config)
-  terminal.prepare()
-  # Brings TensorFlow along, which nothing else of the page needs.
   from transforms.catalogue import categoricals
   from transforms.engineering import catalogue
 
