@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import pathlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +38,21 @@ _ROWS_AT_ONCE = 512
 Inputs = Mapping[str, np.ndarray]
 
 
+class SavedParts:
+  """SavedModels of a model's parts, each written once for all schemes that cut it alike; gone with this object."""
+
+  def __init__(self) -> None:
+    self._folder = pathlib.Path(tempfile.mkdtemp(prefix='farelite-parts-'))
+    self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+  def directory(self, name: str, write: Callable[[str], None]) -> str:
+    """Where a part is. Args: write: writes it there, the first time."""
+    path = self._folder / name
+    if not path.is_dir():
+      write(str(path))
+    return str(path)
+
+
 class ConversionError(FailedError, ValueError):  # TFX's rewriter takes ValueError alone for a refusal.
   """A model can't be converted by its scheme."""
 
@@ -57,11 +75,19 @@ def convert_features(
     inputs = {name: made[name] for name in plain.input_names}
     return inputs | {name: layer(inputs[name]) for name, layer in clip.items()}
 
-  return _convert(features, raw.specs(), {'transform': transform})
+  parts = SavedParts()
+  return _convert(
+    parts.directory('features', lambda path: _save(features, raw.specs(), {'transform': transform}, path))
+  )
 
 
 def convert_model(
-  model: keras.Model, scheme: Scheme, calibration: Inputs, quantization_aware: bool, output: str
+  model: keras.Model,
+  scheme: Scheme,
+  calibration: Inputs,
+  quantization_aware: bool,
+  output: str,
+  saved: SavedParts | None = None,
 ) -> bytes:
   """The part of a file that makes predictions of features.
 
@@ -71,8 +97,10 @@ def convert_model(
     calibration: model inputs [examples, ...] by name, for activation ranges.
     quantization_aware: whether the model brings its ranges along.
     output: name of the predictions.
+    saved: of this very model, for its next schemes.
   Raises: ConversionError: the scheme and the training recipe contradict each other.
   """
+  saved = saved or SavedParts()
   clips = [layer.name for layer in model.layers if isinstance(layer, Clip)]
   headless = layers.recompose(model, {name: keras.layers.Activation('linear') for name in clips})
   inputs = {name: np.asarray(calibration[name]) for name in model.input_names}
@@ -83,13 +111,15 @@ def convert_model(
         f"Scheme '{scheme.name}' keeps {', '.join(scheme.float_layers)} in float, but the recipe was trained for 8 "
         'bits and says itself which layers are; name them in quantization.layers of the recipe.'
       )
-    return _convert_part(headless, scheme, inputs, output, calibrated=True)
+    return _convert_part(headless, scheme, inputs, output, True, saved, 'quantization-aware')
+  files: list[bytes] = []
   parts = list(_cut(headless, scheme.float_layers))
-  files = []
-  for part, is_float in parts:
+  for position, (part, is_float) in enumerate(parts):
+    if position:
+      inputs = {_HIDDEN: _run(parts[position - 1][0], inputs)}
     own = scheme.model_copy(update={'precision': Precision.FLOAT32}) if is_float else scheme
-    files.append(_convert_part(part, own, inputs, output, calibrated=False))
-    inputs = {_HIDDEN: _run(part, inputs)}
+    name = '-'.join([str(position), *scheme.float_layers])
+    files.append(_convert_part(part, own, inputs, output, False, saved, name))
   return functools.reduce(join, files)
 
 
@@ -135,7 +165,9 @@ def _equal_batches(inputs: Inputs) -> Iterator[dict[str, np.ndarray]]:
     yield {name: column[first : first + size] for name, column in inputs.items()}
 
 
-def _convert_part(part: keras.Model, scheme: Scheme, inputs: Inputs, output: str, calibrated: bool) -> bytes:
+def _convert_part(
+  part: keras.Model, scheme: Scheme, inputs: Inputs, output: str, calibrated: bool, saved: SavedParts, name: str
+) -> bytes:
   is_last = part.output_shape[-1] == 1
 
   def compute(**features: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -145,32 +177,36 @@ def _convert_part(part: keras.Model, scheme: Scheme, inputs: Inputs, output: str
   specs = {name: tf.TensorSpec([None, *column.shape[1:]], column.dtype, name=name) for name, column in inputs.items()}
   examples = None if calibrated else lambda: _equal_batches(inputs)
   # Only the variables: walking through all that Keras tracks takes longer than converting.
-  return _convert(compute, specs, dict(enumerate(part.variables)), scheme, examples)
+  directory = saved.directory(name, lambda path: _save(compute, specs, dict(enumerate(part.variables)), path))
+  return _convert(directory, scheme, examples)
 
 
-def _convert(
+def _save(
   function: Callable[..., Mapping[str, tf.Tensor]],
   specs: Mapping[str, tf.TensorSpec],
   owned: Mapping[Any, Any],
-  scheme: Scheme | None = None,
-  examples: Callable[[], Iterator[dict[str, np.ndarray]]] | None = None,
-) -> bytes:
-  """A file with the one signature `serving_default`."""
+  path: str,
+) -> None:
+  """A SavedModel with the one signature `serving_default`."""
   module = tf.Module()
   module.owned = {str(name): value for name, value in owned.items()}
   concrete = tf.function(function, autograph=False).get_concrete_function(**specs)
-  with tempfile.TemporaryDirectory() as directory:
-    tf.saved_model.save(module, directory, signatures={SERVING_DEFAULT: concrete})
-    converter = from_saved_model(directory, SERVING_DEFAULT)
-    _set(converter, scheme, examples)
-    try:
-      content = convert(converter)
-    except Exception as error:  # The converter raises whatever its passes raise; the last line names the operator.
-      reason = str(error).strip().splitlines()[-1:]
-      raise ConversionError(
-        f"TFLite can't convert this as '{scheme.name if scheme else 'float32'}': {reason}"
-      ) from error
+  tf.saved_model.save(module, path, signatures={SERVING_DEFAULT: concrete})
 
+
+def _convert(
+  directory: str,
+  scheme: Scheme | None = None,
+  examples: Callable[[], Iterator[dict[str, np.ndarray]]] | None = None,
+) -> bytes:
+  """A file with the one signature of a SavedModel."""
+  converter = from_saved_model(directory, SERVING_DEFAULT)
+  _set(converter, scheme, examples)
+  try:
+    content = convert(converter)
+  except Exception as error:  # The converter raises whatever its passes raise; the last line names the operator.
+    reason = str(error).strip().splitlines()[-1:]
+    raise ConversionError(f"TFLite can't convert this as '{scheme.name if scheme else 'float32'}': {reason}") from error
   return _quantized(content, scheme) if scheme and scheme.precision.needs_quantizer else content
 
 

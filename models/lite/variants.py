@@ -18,7 +18,7 @@ from models.compression import layers
 from models.compression.quantized_model import INPUT, quantized_model, quantized_names
 from models.keras_compat import keras
 from models.lite import quantizer_compat
-from models.lite.conversion import assemble, calibration_sample, convert_features, convert_model
+from models.lite.conversion import SavedParts, assemble, calibration_sample, convert_features, convert_model
 from models.lite.inspection import LayerFile
 from models.lite.validation import Promise, validate
 from models.protocols import Build, Examples, RawExamples, RawInputs
@@ -44,6 +44,7 @@ class Variants:
   training: Examples
   held_out: RawExamples
   _models: dict[str, tuple[keras.Model, keras.Model]] = dataclasses.field(default_factory=dict, init=False)
+  _saved: dict[str, SavedParts] = dataclasses.field(default_factory=dict, init=False)
 
   @functools.cached_property
   def features(self) -> bytes:
@@ -61,7 +62,8 @@ class Variants:
     aware = is_aware(scheme, recipe)
     model = self._model(recipe, saved_model)[aware]
     calibration = calibration_sample(self.training, scheme.calibration).inputs
-    return assemble(self.features, convert_model(model, scheme, calibration, aware, self.raw.output))
+    saved = self._saved.setdefault(saved_model, SavedParts())
+    return assemble(self.features, convert_model(model, scheme, calibration, aware, self.raw.output, saved))
 
   def check(self, content: bytes, recipe: Recipe, scheme: Scheme, saved_model: str) -> tuple[list[LayerFile], float]:
     """Validates a file; see `models.lite.validation.validate`."""

@@ -1,5 +1,6 @@
 """Conversion by each precision: types in the file, ranges, and fares; models with and without embeddings."""
 
+import gc
 import sys
 
 import numpy as np
@@ -13,8 +14,10 @@ from configs.compression import SCHEMES, Precision, Scheme
 from configs.recipe import Quantization, Recipe
 from models.compression import layers
 from models.compression.compressor import Compressor
+from models.lite import conversion
 from models.lite.client import LiteModel
-from models.lite.conversion import ConversionError, assemble, convert_features, convert_model
+from models.lite.conversion import ConversionError, SavedParts, assemble, convert_features, convert_model
+from models.lite.flatbuffer import shrink
 from models.lite.inspection import LiteFile
 from models.lite.rides import RideInputs
 from models.recipe_training import FinalModels
@@ -173,6 +176,34 @@ def test_float_layers_stay_float(models, rides, precision, kept):
   assert {name for name, layer in found.items() if layer.type == 'float32'} == floats
   wanted = predict(model, rides)
   assert np.sqrt(np.mean((_run(file, _inputs(model, rides)) - wanted) ** 2)) < 0.03 * np.std(wanted)
+
+
+_CUTS = [
+  ('float32', ()),
+  ('int8', ()),
+  ('int8', ('fare',)),
+  ('float16', ('dense_0',)),
+  ('int8', ('dense_0',)),
+  ('float16', ()),
+]
+
+
+def test_schemes_share_what_is_saved(models, rides, monkeypatch):
+  """Oracle: each file by itself; and no part is computed whose values no other part takes."""
+  model, saved = models['embeddings'], SavedParts()
+  schemes = [Scheme(name='some', precision=precision, float_layers=kept) for precision, kept in _CUTS]
+  inputs = _inputs(model, rides)
+  alone = [shrink(convert_model(model, scheme, inputs, False, LABEL)) for scheme in schemes]
+  parts: list[str] = []
+  run = conversion._run
+  monkeypatch.setattr(conversion, '_run', lambda part, inputs: parts.append(part.name) or run(part, inputs))
+  assert [shrink(convert_model(model, scheme, inputs, False, LABEL, saved)) for scheme in schemes] == alone
+  assert len(parts) == sum(len(kept) for _, kept in _CUTS)
+  folder = saved._folder
+  assert len(list(folder.iterdir())) == 1 + 2 + 2, 'one whole, and both parts of each cut'
+  del saved
+  gc.collect()
+  assert not folder.exists()
 
 
 @pytest.mark.parametrize('kind', ['embeddings', 'numeric'])
