@@ -184,6 +184,11 @@ class EngineSettings(Config):
     return extra
 
   @property
+  def as_it_comes(self) -> bool:
+    """Whether nothing but Beam's own defaults are meant: the direct runner in this process."""
+    return self.engine is Engine.DIRECT and self.direct == Direct() and not self.extra
+
+  @property
   def chosen(self) -> Config:
     """The settings of the chosen engine."""
     return getattr(self, self.engine.value)
@@ -193,10 +198,13 @@ class Beam(EngineSettings):
   """The engine of all Beam steps, and what is different for some.
 
   Attributes:
+    in_memory_rides: with at most so many rides, and Beam's direct runner as it comes, a step works without Beam and
+      writes the same; 0 always takes Beam.
     components: by step id; what is set there replaces what is set above, key by key. A resolved config has every
       setting of these steps.
   """
 
+  in_memory_rides: Annotated[int, Field(ge=0)] = 1_000_000
   components: dict[str, EngineSettings] = {}
 
   @field_validator('components')
@@ -219,6 +227,10 @@ class Beam(EngineSettings):
   def of(self, step: str) -> EngineSettings:
     """The settings of one step."""
     return self.components.get(step, self)
+
+  def rides_in_memory(self, step: str) -> int:
+    """The most rides with which a step works without Beam."""
+    return self.in_memory_rides if self.of(step).as_it_comes else 0
 
 
 def refusal(runner: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from configs.base import nearest
-from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, Direct, Engine, Environment, Option, Workers
+from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, Environment, Option, Workers
 from configs.errors import UserError
 from configs.loading import ConfigError
 from models.whole_files import is_bucket
@@ -78,7 +78,7 @@ def step_arguments(beam: Beam, step: str, context: BeamContext, bigquery: bool =
   settings = beam.of(step)
   place = f'beam.components.{step}' if step in beam.components else 'beam'
   pays = {'project': project_of(context)} if bigquery and step == INGESTION else {}
-  if settings.engine is Engine.DIRECT and settings.direct == Direct() and not settings.extra and not pays:
+  if settings.as_it_comes and not pays:
     return []
   chosen = settings.chosen
   stated = chosen.model_dump(mode='json', exclude_none=True)

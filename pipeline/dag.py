@@ -221,10 +221,16 @@ def _evaluation(config: RunConfig, ingest: BaseNode, trainer: PruningTrainer) ->
     'evaluation': config.evaluation,
     'code_version': step_version(FareEvaluator),
   }
-  nodes: list[BaseNode] = [FareEvaluator(model=trainer.outputs['model'], **common)]
+  limit = config.beam.rides_in_memory('FareEvaluator')
+  nodes: list[BaseNode] = [FareEvaluator(model=trainer.outputs['model'], in_memory_rides=limit, **common)]
   if config.training.served_recipe.name != DENSE:
     nodes.append(
-      FareEvaluator(model=trainer.outputs[recipe_key(DENSE)], validates=False, **common).with_id('BaseEvaluator')
+      FareEvaluator(
+        model=trainer.outputs[recipe_key(DENSE)],
+        in_memory_rides=config.beam.rides_in_memory('BaseEvaluator'),
+        validates=False,
+        **common,
+      ).with_id('BaseEvaluator')
     )
   return nodes
 

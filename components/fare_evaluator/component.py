@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 
+from tensorflow_model_analysis.proto import config_pb2
+from tfx import types
 from tfx.components.evaluator import component as evaluator
+from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import artifact_utils, channel, standard_component_specs
 from tfx.types import standard_component_specs as keys
-from tfx.utils import io_utils, json_utils, path_utils
+from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
+from components.fare_evaluator.in_memory import evaluate, outcomes_of_split
 from components.fare_evaluator.records import INTERVALS_FILE, SLICES_FILE
-from components.fare_evaluator.slices import SLICE_KEYS, eval_config, intervals_of_split, read_slices
+from components.fare_evaluator.slices import SLICE_KEYS, eval_config, intervals, read_slices
+from components.in_memory import works_in_memory
 from components.specs import Artifacts, Properties, new_outputs, parameters, split_files
 from configs.evaluation import Evaluation, Slices
 from configs.records import list_to_json
@@ -23,23 +28,38 @@ class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
   PARAMETERS = {
     **standard_component_specs.EvaluatorSpec.PARAMETERS,
-    **parameters('slices', 'code_version', bootstrap=int),
+    **parameters('slices', 'code_version', bootstrap=int, in_memory_rides=int),
   }
 
 
 class FareEvaluatorExecutor(evaluator_executor.Executor):
-  """TFX's Evaluator executor; also writes `slices.json` and `intervals.json`."""
+  """TFX's Evaluator executor, or the same without Beam; also writes `slices.json` and `intervals.json`."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Evaluates; raises `FailedError` where TFMA did not slice."""
-    super().Do(input_dict, output_dict, exec_properties)
-    uri = artifact_utils.get_single_uri(output_dict[keys.EVALUATION_KEY])
-    slices = read_slices(uri, SLICE_KEYS, Slices.model_validate_json(exec_properties['slices']))
-    _write(uri, SLICES_FILE, list_to_json(slices))
     model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
     model_path = path_utils.serving_model_path(model.uri)
-    files = split_files(input_dict[keys.EXAMPLES_KEY], 'eval')
-    _write(uri, INTERVALS_FILE, intervals_of_split(model_path, files, exec_properties['bootstrap']).to_json())
+    outcomes = outcomes_of_split(model_path, split_files(input_dict[keys.EXAMPLES_KEY], 'eval'), SLICE_KEYS)
+    evaluation = artifact_utils.get_single_instance(output_dict[keys.EVALUATION_KEY])
+    if works_in_memory(exec_properties, len(outcomes.fares), evaluation):
+      config = config_pb2.EvalConfig()
+      proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
+      verdict = evaluate(outcomes, config, model_path, evaluation.uri)
+      if not verdict.missing_thresholds:
+        _bless(artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY]), model, verdict.validation_ok)
+    else:
+      super().Do(input_dict, output_dict, exec_properties)
+    slices = read_slices(evaluation.uri, SLICE_KEYS, Slices.model_validate_json(exec_properties['slices']))
+    _write(evaluation.uri, SLICES_FILE, list_to_json(slices))
+    _write(evaluation.uri, INTERVALS_FILE, intervals(outcomes, exec_properties['bootstrap']).to_json())
+
+
+def _bless(blessing: types.Artifact, model: types.Artifact, valid: bool) -> None:
+  """Leaves a blessing as TFX's executor does."""
+  blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+  blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+  blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(valid))
+  _write(blessing.uri, constants.BLESSED_FILE_NAME if valid else constants.NOT_BLESSED_FILE_NAME, '')
 
 
 def _write(uri: str, name: str, text: str) -> None:
@@ -47,7 +67,7 @@ def _write(uri: str, name: str, text: str) -> None:
 
 
 class FareEvaluator(evaluator.Evaluator):
-  """Evaluates a fare model by TFMA, by slice.
+  """Evaluates a fare model by TFMA, by slice; a split that fits into memory without Beam, with the same files.
 
   Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json` and `slices.json` beside the files of TFMA, and
   `blessing`: TFMA's validation of this SavedModel by `evaluation.max_rmse`. No push hangs on it, as what is pushed is
@@ -66,6 +86,7 @@ class FareEvaluator(evaluator.Evaluator):
     model: the candidate.
     evaluation: slices, threshold, resamples.
     code_version: part of the cache key.
+    in_memory_rides: the largest split that is evaluated without Beam.
     validates: whether there is a threshold; without one the blessing stays empty, and the slices are only measured.
   """
 
@@ -79,6 +100,7 @@ class FareEvaluator(evaluator.Evaluator):
     model: channel.BaseChannel,
     evaluation: Evaluation,
     code_version: str,
+    in_memory_rides: int = 0,
     validates: bool = True,
   ) -> None:
     spec = FareEvaluatorSpec(
@@ -91,6 +113,7 @@ class FareEvaluator(evaluator.Evaluator):
       bootstrap=evaluation.bootstrap,
       slices=evaluation.slices.model_dump_json(),
       code_version=code_version,
+      in_memory_rides=in_memory_rides,
     )
     # The parent's constructor builds its own spec, without the further parameters.
     base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

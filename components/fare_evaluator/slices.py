@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
+from components.fare_evaluator.in_memory import Outcomes
 from components.fare_evaluator.records import EvaluatedSlice, EvaluationIntervals, SliceCode
 from configs.base import joined
-from configs.dataset import LABEL, TIME
+from configs.dataset import LABEL
 from configs.errors import FailedError
 from configs.evaluation import Slices
 from models.error_intervals import error_intervals, rmse_without_worst
@@ -111,29 +110,11 @@ def eval_config(max_rmse: float | None = None) -> config_pb2.EvalConfig:
   )
 
 
-def intervals_of_split(model_path: str, files: Sequence[str], resamples: int) -> EvaluationIntervals:
-  """Runs the exported model itself over raw examples.
-
-  Args:
-    model_path: a SavedModel with the signature `serving_default`.
-    files: gzip TFRecords of raw tf.Examples with time and label.
-  Raises: ValueError: there is no ride, or a prediction is not finite.
-  """
-  model = tf.saved_model.load(model_path).signatures[SERVING_DEFAULT]
-  spec = {TIME: tf.io.FixedLenFeature([], tf.int64), LABEL: tf.io.FixedLenFeature([], tf.float32)}
-  fares, predictions, seconds = [], [], []
-  for batch in tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(8192):
-    known = tf.io.parse_example(batch, spec)
-    fares.append(known[LABEL].numpy())
-    seconds.append(known[TIME].numpy())
-    predictions.append(model(examples=batch)[LABEL].numpy())
-  if not fares:
-    raise ValueError('The eval split holds no ride, so there is nothing to evaluate.')
-  true, predicted, stamps = (np.concatenate(parts) for parts in (fares, predictions, seconds))
-  if not np.isfinite(predicted).all():
-    raise ValueError(f'The model predicts no number for {int((~np.isfinite(predicted)).sum())} of {len(true)} rides.')
+def intervals(outcomes: Outcomes, resamples: int) -> EvaluationIntervals:
+  """The errors over all rides of a split, with their intervals."""
+  true, predicted = outcomes.fares, outcomes.predictions
   return EvaluationIntervals(
-    **error_intervals(true, predicted, stamps, resamples),  # type: ignore[arg-type]
+    **error_intervals(true, predicted, outcomes.seconds, resamples),  # type: ignore[arg-type]
     rmse_without_worst_5=rmse_without_worst(predicted - true),
     rides=len(true),
   )

@@ -11,12 +11,14 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_model_analysis as tfma
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from components.fare_evaluator.component import FareEvaluatorExecutor
 from components.fare_evaluator.slices import eval_config
+from components.in_memory import COMPUTED, works_in_memory
 from configs import loading
 from configs.dataset import LABEL, TIME
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
@@ -72,7 +74,7 @@ def inputs(tmp_path_factory):
   return {'examples': [examples], 'model': [_artifact(standard_artifacts.Model, folder / 'model')]}
 
 
-def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0):
+def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0, in_memory_rides: int = 0):
   """What the step leaves in its `evaluation`, and its blessing."""
   evaluation = loading.load('nyc', ['evaluation.bootstrap=200']).evaluation
   outputs = {
@@ -86,6 +88,7 @@ def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0):
     'bootstrap': evaluation.bootstrap,
     'slices': evaluation.slices.model_dump_json(),
     'code_version': '1',
+    'in_memory_rides': in_memory_rides,
   }
   context = base_beam_executor.BaseBeamExecutor.Context(
     beam_pipeline_args=['--direct_num_workers=1'], tmp_dir=str(folder / 'tmp'), unique_id='1'
@@ -98,9 +101,13 @@ def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0):
   return found, outputs['blessing'][0]
 
 
-def test_what_the_step_leaves_of_a_model_that_is_good_enough(inputs, tmp_path):
+FORMS = pytest.mark.parametrize('rides', [0, 11, 12], ids=['by_beam', 'one_ride_too_many', 'in_memory'])
+
+
+@FORMS
+def test_what_the_step_leaves_of_a_model_that_is_good_enough(inputs, tmp_path, rides):
   """The rides of the train split do not count."""
-  found, blessing = _evaluate(inputs, tmp_path)
+  found, blessing = _evaluate(inputs, tmp_path, in_memory_rides=rides)
   assert blessing.get_int_custom_property('blessed') == 1
   assert found['intervals']['rides'] == 12
   assert found['intervals']['rmse']['value'] == pytest.approx(np.sqrt(np.mean(ERRORS**2)), rel=1e-5)
@@ -113,14 +120,71 @@ def test_what_the_step_leaves_of_a_model_that_is_good_enough(inputs, tmp_path):
     assert rows[name]['calibration'] == pytest.approx(SECONDS[chosen].sum() / FARES[chosen].sum(), rel=1e-4)
 
 
-def test_a_model_that_is_not_good_enough_is_not_valid(inputs, tmp_path):
+@FORMS
+def test_a_model_that_is_not_good_enough_is_not_valid(inputs, tmp_path, rides):
   """By TFMA's own validation; no push hangs on it."""
-  _, blessing = _evaluate(inputs, tmp_path, max_rmse=0.5)
+  _, blessing = _evaluate(inputs, tmp_path, max_rmse=0.5, in_memory_rides=rides)
   assert blessing.get_int_custom_property('blessed') == 0
 
 
-def test_without_a_limit_the_same_is_measured(inputs, tmp_path):
-  found, blessing = _evaluate(inputs, tmp_path, max_rmse=None)
+@FORMS
+def test_without_a_limit_the_same_is_measured(inputs, tmp_path, rides):
+  found, blessing = _evaluate(inputs, tmp_path, max_rmse=None, in_memory_rides=rides)
   assert not blessing.has_custom_property('blessed') or not blessing.get_int_custom_property('blessed')
   assert found['intervals']['rides'] == 12
   assert len(found['slices']) == 6
+
+
+@pytest.mark.parametrize('max_rmse', [5.0, 0.5, None], ids=['good', 'bad', 'no_limit'])
+def test_both_forms_write_the_same(inputs, tmp_path, max_rmse):
+  """Oracle: TFMA's own writers, by way of Beam. Its RMSE is Keras's, in float32; all else agrees to float64's rounding."""
+  made = {}
+  for form, rides in (('by Beam', 0), ('in memory', 12)):
+    _, made[form] = _evaluate(inputs, tmp_path / form, max_rmse, rides)
+  folders = [tmp_path / form / 'evaluation' for form in made]
+  written = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+  assert written[0] == written[1]
+  results = [tfma.load_eval_result(str(folder)) for folder in folders]
+  sliced = [{key: metrics[''][''] for key, metrics in result.slicing_metrics} for result in results]
+  assert sliced[0].keys() == sliced[1].keys()
+  for key, metrics in sliced[0].items():
+    assert metrics.keys() == sliced[1][key].keys()
+    for name, value in metrics.items():
+      precision = 3e-7 if name == 'root_mean_squared_error' else 1e-12
+      assert sliced[1][key][name]['doubleValue'] == pytest.approx(value['doubleValue'], rel=precision), (key, name)
+  validations = [tfma.load_validation_result(str(folder)) for folder in folders]
+  assert _without_values(validations[0]) == _without_values(validations[1])
+  assert results[0].config == results[1].config
+  records = [
+    {name: sorted(record.numpy() for record in tf.data.TFRecordDataset(str(folder / name))) for name in written[0]
+     if name.startswith(('plots', 'attributions'))}
+    for folder in folders
+  ]  # fmt: skip
+  assert records[0] == records[1] and len(records[0]) == 2
+  blessings = [
+    {name: value for name, value in artifact.mlmd_artifact.custom_properties.items()} for artifact in made.values()
+  ]
+  assert blessings[0] == blessings[1]
+  assert [_files(tmp_path / form / 'blessing') for form in made] == [_files(tmp_path / 'by Beam' / 'blessing')] * 2
+
+
+def _without_values(validation):
+  """TFMA's verdict; the figures that it quotes are compared by themselves."""
+  copy = type(validation)()
+  copy.CopyFrom(validation)
+  for of_slice in copy.metric_validations_per_slice:
+    for failure in of_slice.failures:
+      failure.metric_value.Clear()
+      failure.message = ''
+  return copy
+
+
+def _files(folder: pathlib.Path) -> list[str]:
+  return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_what_is_made_says_how(inputs, tmp_path):
+  for form, rides in (('by Beam', 11), ('in memory', 12)):
+    artifact = _artifact(standard_artifacts.ModelEvaluation, tmp_path)
+    assert works_in_memory({'in_memory_rides': rides}, 12, artifact) == (form == 'in memory')
+    assert artifact.get_string_custom_property(COMPUTED) == form

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.fare_evaluator import slices
+from components.fare_evaluator import in_memory, slices
 from configs.dataset import LABEL, TIME
 from models.error_intervals import error_intervals
 from models.serving import SERVING_DEFAULT
@@ -68,6 +68,10 @@ def _examples(folder, name: str, seconds, fares) -> str:
   return path
 
 
+def _intervals(model: str, files: list[str]):
+  return slices.intervals(in_memory.outcomes_of_split(model, files), 200)
+
+
 def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
   """Two files; the five worst rides of twelve are too low and too high."""
   seconds = np.arange(12) * 10
@@ -76,7 +80,7 @@ def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
   files = [
     _examples(tmp_path, name, seconds[part], fares[part]) for name, part in (('b', slice(6, 12)), ('a', slice(0, 6)))
   ]
-  found = slices.intervals_of_split(saved_model, files, 200)
+  found = _intervals(saved_model, files)
   kept = np.array(sorted(errors, key=abs)[:7])
   assert found.rides == 12
   assert found.rmse.value == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
@@ -89,11 +93,11 @@ def test_errors_of_the_exported_model_on_a_split(saved_model, tmp_path):
 
 def test_of_five_rides_none_is_left_out(saved_model, tmp_path):
   file = _examples(tmp_path, 'a', np.arange(5) * 10, np.arange(5) + 2.0)
-  assert slices.intervals_of_split(saved_model, [file], 200).rmse_without_worst_5 == pytest.approx(2.0)
+  assert _intervals(saved_model, [file]).rmse_without_worst_5 == pytest.approx(2.0)
 
 
 def test_a_split_without_rides_and_a_model_without_numbers_are_refused(saved_model, tmp_path):
   with pytest.raises(ValueError, match='holds no ride'):
-    slices.intervals_of_split(saved_model, [_examples(tmp_path, 'a', [], [])], 200)
+    _intervals(saved_model, [_examples(tmp_path, 'a', [], [])])
   with pytest.raises(ValueError, match='predicts no number for 1 of 2 rides'):
-    slices.intervals_of_split(saved_model, [_examples(tmp_path, 'b', [980, 990], [1.0, 1.0])], 200)
+    _intervals(saved_model, [_examples(tmp_path, 'b', [980, 990], [1.0, 1.0])])
