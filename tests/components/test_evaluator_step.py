@@ -137,7 +137,7 @@ def test_without_a_limit_the_same_is_measured(inputs, tmp_path, rides):
 
 @pytest.mark.parametrize('max_rmse', [5.0, 0.5, None], ids=['good', 'bad', 'no_limit'])
 def test_both_forms_write_the_same(inputs, tmp_path, max_rmse):
-  """Oracle: TFMA's own writers, by way of Beam. Its RMSE is Keras's, in float32; all else agrees to float64's rounding."""
+  """Oracle: TFMA's own writers, by way of Beam. Its RMSE is Keras's, in float32; all else agrees to rounding."""
   made = {}
   for form, rides in (('by Beam', 0), ('in memory', 12)):
     _, made[form] = _evaluate(inputs, tmp_path / form, max_rmse, rides)
