@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from configs.base import Config, Fraction, Interval, Problem
+from configs.base import Config, Fraction, Interval, Problem, joined
 from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME  # noqa: F401  Others read them here, too.
 from configs.platform import BigQuery
 from configs.source import ColumnName, ZonePlaces, names_of
@@ -257,7 +257,7 @@ class Dataset(Config):
     for columns in self._names().values():
       for column in columns:
         if (other := owners.setdefault(column, columns)) != columns:
-          shown = ' and '.join(f'[{", ".join(names)}]' for names in (other, columns))
+          shown = joined(f'[{", ".join(names)}]' for names in (other, columns))
           yield Problem(
             'columns', f"'{column}' is a name of two columns, {shown}; list it once, or the same list twice."
           )
