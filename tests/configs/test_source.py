@@ -6,7 +6,8 @@ from configs import loading
 from configs.dataset import Dataset
 from configs.loading import ConfigError
 from configs.parts import Part
-from configs.source import names_of, primary
+from configs.presets import load_yaml
+from configs.source import ZonePlaces, names_of, primary
 
 ZONES = {'132': [-73.7865, 40.647], '230': [-73.9842, 40.7598], '264': None}
 WITHOUT_COORDINATES = [
@@ -42,7 +43,7 @@ def test_a_list_of_one_name_is_that_name(place: str):
 def test_names_and_zones_survive_writing_and_reading():
   overrides = ['dataset.time.column=[at, At]', 'dataset.columns.key=[key, id]', *WITHOUT_COORDINATES, *places()]
   config = loading.load('nyc', overrides)
-  assert loading.validate(loading.load_yaml(loading.dump(config))) == config
+  assert loading.validate(load_yaml(loading.dump(config))) == config
   part = Part(Dataset, 'columns', 'places', 'time').of(config.dataset)
   assert (part.columns, part.places, part.time) == (config.dataset.columns, config.dataset.places, config.dataset.time)
 
@@ -97,7 +98,9 @@ def test_zones_are_the_source_of_both_coordinates():
       [*WITHOUT_COORDINATES, *places('{1: [-74, 40.7], 2: [.nan, 40.7]}')], r'zones\.2 must be .*nan', id='not_a_number'
     ),
     pytest.param(
-      [*WITHOUT_COORDINATES, *places('{1: [-74, 40.7], "1": null}')], r"has the zone '1' twice", id='zone_twice'
+      [*WITHOUT_COORDINATES, *places('{1: [-74, 40.7], "1": null}')],
+      r"the key '1' is there twice in line 1",
+      id='zone_twice',
     ),
     pytest.param([*WITHOUT_COORDINATES, *places('{}')], r'dataset\.places\.zones: .*at least 1 item', id='no_zones'),
     pytest.param([*WITHOUT_COORDINATES, *places('{1: [-74]}')], r'dataset\.places\.zones\.1', id='half_a_place'),
@@ -112,6 +115,24 @@ def test_zones_are_the_source_of_both_coordinates():
 def test_refuses(overrides: list[str], message: str):
   with pytest.raises(ConfigError, match=message):
     loading.load('nyc', overrides)
+
+
+@pytest.mark.parametrize('zone', ['264', "'264'", '"264"'])
+def test_a_zone_of_a_preset_is_replaced_however_it_is_written(tmp_path, zone: str):
+  (tmp_path / 'mine.yaml').write_text(
+    f'extends: tlc-yellow-zones\ndataset: {{places: {{zones: {{{zone}: [-73.9, 40.7]}}}}}}'
+  )
+  zones = loading.load(str(tmp_path / 'mine.yaml')).dataset.places.zones
+  assert (len(zones), zones['264'], zones['265']) == (265, (-73.9, 40.7), None)
+  overridden = loading.load('tlc-yellow-zones', ['dataset.places.zones.264=[-73.9, 40.7]']).dataset.places.zones
+  assert overridden == zones
+
+
+def test_numbers_and_texts_of_one_zone_are_refused():
+  """Where no YAML is: a mapping of Python's."""
+  with pytest.raises(ValueError, match=r"has the zone '1' twice"):
+    ZonePlaces(pickup='a', dropoff='b', zones={1: (-74, 40), '1': None})
+  assert ZonePlaces(pickup='a', dropoff='b', zones={1: (-74, 40)}).zones == {'1': (-74, 40)}
 
 
 def test_every_coordinate_that_is_missing_is_named():
