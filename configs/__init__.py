@@ -23,6 +23,7 @@ __all__ = [
   'records',
   'reduction',
   'run',
+  'source',
   'split',
   'study',
   'validation',

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from configs.base import Config, Fraction, Interval, Problem
+from configs.base import Config, Fraction, Interval, Problem, joined
 from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME  # noqa: F401  Others read them here, too.
 from configs.platform import BigQuery
+from configs.source import ColumnName, ZonePlaces, names_of
 
 EPOCH = datetime.datetime(2009, 1, 1)
 """The zero of `pickup_seconds`."""
@@ -45,7 +46,7 @@ class PickupTime(Config):
   """The pickup-time column and how to read it.
 
   Attributes:
-    column: the source's column name.
+    column: the source's column name, or several (see `configs.source.ColumnName`).
     encoding: a formatted string, Unix seconds, or a Parquet timestamp.
     format: the `strptime` format of a string, literal suffixes included.
     clock: `local` if the stamps are the city's wall clock (whatever zone they claim), `utc` if they are instants that
@@ -53,7 +54,7 @@ class PickupTime(Config):
     time_zone: an IANA zone name, required for `clock: utc`.
   """
 
-  column: str
+  column: ColumnName
   encoding: TimeEncoding = TimeEncoding.STRING
   format: str = '%Y-%m-%d %H:%M:%S'
   clock: Clock = Clock.LOCAL
@@ -75,15 +76,18 @@ class PickupTime(Config):
 
 
 class Columns(Config):
-  """Source column of each canonical column; `null` where the source has none."""
+  """Source column of each canonical column, by one name or several; `null` where the source has none.
 
-  fare_amount: str
-  pickup_longitude: str
-  pickup_latitude: str
-  dropoff_longitude: str
-  dropoff_latitude: str
-  passenger_count: str | None = None
-  key: str | None = None
+  All coordinates are there, or none of them: where the dataset has `places`.
+  """
+
+  fare_amount: ColumnName
+  pickup_longitude: ColumnName | None = None
+  pickup_latitude: ColumnName | None = None
+  dropoff_longitude: ColumnName | None = None
+  dropoff_latitude: ColumnName | None = None
+  passenger_count: ColumnName | None = None
+  key: ColumnName | None = None
 
 
 class ExtraColumn(Config):
@@ -91,7 +95,7 @@ class ExtraColumn(Config):
 
   Attributes:
     name: the canonical name; also the input name of the served model.
-    column: the source's column name.
+    column: the source's column name, or several.
     kind: `numeric`, or `categorical`, which travels as a whole float32: the position in `vocabulary`, `len(vocabulary)`
       for any other value, NaN where it is missing.
     vocabulary: the known values of a categorical column, as text.
@@ -100,7 +104,7 @@ class ExtraColumn(Config):
   """
 
   name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
-  column: str
+  column: ColumnName
   kind: Literal['numeric', 'categorical'] = 'numeric'
   vocabulary: tuple[str, ...] = ()
   unit: str = ''
@@ -210,6 +214,7 @@ class Dataset(Config):
     format: CSV (also gzip) or Parquet.
     missing: texts that mean a missing value, besides the empty one.
     columns: the source's names of the canonical columns.
+    places: zone ids in place of coordinates.
     extras: further columns that are known before the ride.
     known_after_ride: source columns that only the finished ride knows; naming one of them as an input is refused.
     rules: which rows are valid.
@@ -224,6 +229,7 @@ class Dataset(Config):
   delimiter: str = Field(default=',', min_length=1, max_length=1)
   missing: tuple[str, ...] = ('nan', 'NaN', 'NA', 'null', 'NULL', 'None')
   columns: Columns
+  places: ZonePlaces | None = None
   time: PickupTime
   extras: tuple[ExtraColumn, ...] = ()
   known_after_ride: tuple[str, ...] = ()
@@ -234,19 +240,57 @@ class Dataset(Config):
   def problems(self) -> Iterator[Problem]:
     if self.path and self.bigquery:
       yield Problem('', 'path (or --data) and bigquery are two sources of rides; set one of them to null.')
-    for canonical, column in self.source_columns().items():
-      if column in self.known_after_ride and canonical != LABEL:
-        reason = 'is known only after the ride (known_after_ride)'
-        yield Problem('', f"'{column}' {reason}, so it can't be the input '{canonical}'.")
+    for canonical, columns in self._names().items():
+      for column in columns:
+        if column in self.known_after_ride and canonical != LABEL:
+          reason = 'is known only after the ride (known_after_ride)'
+          yield Problem('', f"'{column}' {reason}, so it can't be the input '{canonical}'.")
+    yield from self._ambiguous_names()
+    yield from self._unplaced_ends()
     names = [*self.raw_inputs(), LABEL, 'key']
     for name in sorted({name for name in names if names.count(name) > 1}):
       yield Problem('', f"extras: the name '{name}' is taken.")
 
+  def _ambiguous_names(self) -> Iterator[Problem]:
+    """One name in two lists: what it is renamed to would depend on who looks."""
+    owners: dict[str, tuple[str, ...]] = {}
+    for columns in self._names().values():
+      for column in columns:
+        if (other := owners.setdefault(column, columns)) != columns:
+          shown = joined(f'[{", ".join(names)}]' for names in (other, columns))
+          yield Problem(
+            'columns', f"'{column}' is a name of two columns, {shown}; list it once, or the same list twice."
+          )
+
+  def _unplaced_ends(self) -> Iterator[Problem]:
+    mapped = [name for name in COORDINATES if getattr(self.columns, name) is not None]
+    if self.places is None:
+      for name in COORDINATES:
+        if name not in mapped:
+          yield Problem(f'columns.{name}', 'is missing; for zone ids in place of coordinates set dataset.places.')
+    elif mapped:
+      message = f'columns.{mapped[0]} is set, too; set all four coordinates to null, or places.'
+      yield Problem('places', f'give the coordinates by zone, but {message}')
+    elif not self.places.lie_within(self.rules.bounds.longitude, self.rules.bounds.latitude):
+      yield Problem('places.zones', 'no zone lies within rules.bounds; is each one [longitude, latitude]?')
+
+  def _names(self) -> dict[str, tuple[str, ...]]:
+    """All names of the source column by canonical name, the primary one first."""
+    columns: dict[str, ColumnName | None] = {TIME: self.time.column, **dict(self.columns)}
+    columns |= self.places.columns() if self.places else {}
+    columns |= {extra.name: extra.column for extra in self.extras}
+    return {name: names_of(column) for name, column in columns.items() if column is not None}
+
   def source_columns(self) -> dict[str, str]:
-    """Source column by canonical name, the key and the label included."""
-    mapped = {TIME: self.time.column}
-    mapped |= {name: column for name, column in self.columns if column is not None}
-    return mapped | {extra.name: extra.column for extra in self.extras}
+    """Source column, by its primary name, of each canonical name, the key and the label included.
+
+    With `places`, both coordinates of an end have the column of its zone ids.
+    """
+    return {name: columns[0] for name, columns in self._names().items()}
+
+  def aliases(self) -> dict[str, tuple[str, ...]]:
+    """All names of each source column by its primary name, which is the first of them."""
+    return {columns[0]: columns for columns in self._names().values()}
 
   def raw_inputs(self) -> tuple[str, ...]:
     """Canonical names of the model's inputs, in order; the label is not one."""

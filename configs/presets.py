@@ -25,12 +25,18 @@ def packaged(folder: str = '') -> dict[str, Traversable]:
 
 
 _DEEPEST = 100
+_MERGE, _TEXT = 'tag:yaml.org,2002:merge', 'tag:yaml.org,2002:str'
+"""Of a key: `<<`, and any other one."""
+
 _LARGEST_BITS = 1023
 """Of a number; a larger one is no float64."""
 
 
 class _Loader(yaml.SafeLoader):
-  """YAML's safe loader, which also refuses a key that is there twice, and what is too deep or too large for Python."""
+  """YAML's safe loader, which also refuses a key that is there twice, and what is too deep or too large for Python.
+
+  Keys are texts as they are written: `132:` is the same key as `'132':`, in whichever of two merged files it stands.
+  """
 
   def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
     self._depth = getattr(self, '_depth', 0) + 1
@@ -44,6 +50,8 @@ class _Loader(yaml.SafeLoader):
     node = super().compose_mapping_node(anchor)
     seen = set()
     for key, _ in node.value:
+      if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+        key.tag = _TEXT
       if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
         self._refuse(f"the key '{key.value}' is there twice", key)
       seen.add((key.tag, str(key.value)))

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from components.ride_example_gen import parsing
+from components.ride_example_gen import parsing, zones
+from components.ride_example_gen.column_names import check_columns, with_primary_names
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import PickupSeconds, parse_pickup_time
 from components.ride_example_gen.quarantine import Reason
 from configs.base import Interval
 from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
+from configs.source import primary
 
 
 class CanonicalRides(NamedTuple):
@@ -68,10 +70,14 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
       the result.
   Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
-  time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing)
-  numbers = _numbers(rows, dataset, label_required)
+  sources = dataset.source_columns()
+  time = parse_pickup_time(_column(rows, sources[TIME]), dataset.time, dataset.missing)
+  ends = _zone_ends(rows, dataset)
+  numbers = _numbers(rows, dataset, label_required, ends)
   codes = {
-    extra.name: parsing.as_codes(_column(rows, extra.column), extra.vocabulary, dataset.missing, extra.column)
+    extra.name: parsing.as_codes(
+      _column(rows, sources[extra.name]), extra.vocabulary, dataset.missing, sources[extra.name]
+    )
     for extra in dataset.extras
     if extra.kind == 'categorical'
   }
@@ -80,7 +86,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
     floats = {name: (numbers[name].values if name in numbers else codes[name]).astype(np.float32) for name in names}
   columns = [pa.array(time.seconds), *(pa.array(floats[name]) for name in names)]
   rides = pa.RecordBatch.from_arrays(columns, [TIME, *names])
-  checks = _time_checks(time, dataset) + _number_checks(numbers, floats, dataset)
+  checks = _time_checks(time, dataset) + _number_checks(numbers, floats, ends, dataset)
   return CanonicalRides(rides, *_first_reasons(checks, rows.num_rows))
 
 
@@ -88,7 +94,8 @@ def canonical_rides(rows: Any, dataset: Dataset, *, label_required: bool = True)
   """`canonicalize` for a whole table in memory.
 
   Args:
-    rows: a pandas DataFrame, whose index is left alone, or an Arrow table; in the dataset's own columns.
+    rows: a pandas DataFrame, whose index is left alone, or an Arrow table; in the dataset's own columns, under any of
+      their names.
     dataset: the mapping and the rules.
     label_required: false for rides without a fare.
   Raises: IngestionError: a column is absent or its type can't be what it should be.
@@ -98,7 +105,8 @@ def canonical_rides(rows: Any, dataset: Dataset, *, label_required: bool = True)
   except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
     raise IngestionError(f'The DataFrame has a column of several types: {error.args[0]}') from error
   batch = pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], table.schema.names)
-  return canonicalize(batch, dataset, label_required=label_required)
+  renamed = check_columns('The table', table.schema.names, dataset, label_required=label_required)
+  return canonicalize(with_primary_names(batch, renamed), dataset, label_required=label_required)
 
 
 def _column(rows: pa.RecordBatch, name: str) -> pa.Array:
@@ -108,33 +116,49 @@ def _column(rows: pa.RecordBatch, name: str) -> pa.Array:
   return rows.column(index)
 
 
-def _numbers(rows: pa.RecordBatch, dataset: Dataset, label_required: bool) -> dict[str, parsing.Numbers]:
+def _zone_ends(rows: pa.RecordBatch, dataset: Dataset) -> dict[str, zones.ZoneCoordinates]:
+  """By the source column of the zone ids; none for a dataset that has coordinates."""
+  if (places := dataset.places) is None:
+    return {}
+  columns = [primary(column) for column in (places.pickup, places.dropoff)]
+  return {name: zones.look_up(_column(rows, name), places, dataset.missing, name) for name in columns}
+
+
+def _numbers(
+  rows: pa.RecordBatch, dataset: Dataset, label_required: bool, ends: dict[str, zones.ZoneCoordinates]
+) -> dict[str, parsing.Numbers]:
   """Numeric columns by canonical name, in the order in which they are judged."""
   sources = dataset.source_columns()
   names = [*([LABEL] if label_required else []), *COORDINATES, PASSENGERS]
   names += [extra.name for extra in dataset.extras if extra.kind == 'numeric']
-  absent = parsing.Numbers(np.full(rows.num_rows, np.nan), np.zeros(rows.num_rows, bool))
-  return {
-    name: parsing.as_numbers(_column(rows, sources[name]), dataset.missing, sources[name])
-    if name in sources
-    else absent
-    for name in names
-  }
+  none = np.zeros(rows.num_rows, bool)
+  found = {name: parsing.Numbers(np.full(rows.num_rows, np.nan), none) for name in names}
+  for name in names:
+    if name in COORDINATES and ends:
+      end = ends[sources[name]]
+      found[name] = parsing.Numbers(end.longitude if name.endswith('longitude') else end.latitude, none)
+    elif name in sources:
+      found[name] = parsing.as_numbers(_column(rows, sources[name]), dataset.missing, sources[name])
+  return found
 
 
 def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
   earliest = datetime.datetime.combine(dataset.rules.earliest, datetime.time()) - EPOCH
   end = datetime.datetime.combine(dataset.rules.latest, datetime.time()) + datetime.timedelta(days=1) - EPOCH
   outside = (time.seconds < earliest.total_seconds()) | (time.seconds >= end.total_seconds())
+  column = primary(dataset.time.column)
   return [
-    _BrokenRule(Reason.MISSING_TIME, dataset.time.column, time.missing),
-    _BrokenRule(Reason.UNPARSABLE_TIME, dataset.time.column, time.unparsable),
-    _BrokenRule(Reason.TIME_OUT_OF_RANGE, dataset.time.column, outside),
+    _BrokenRule(Reason.MISSING_TIME, column, time.missing),
+    _BrokenRule(Reason.UNPARSABLE_TIME, column, time.unparsable),
+    _BrokenRule(Reason.TIME_OUT_OF_RANGE, column, outside),
   ]
 
 
 def _number_checks(
-  numbers: dict[str, parsing.Numbers], floats: dict[str, np.ndarray], dataset: Dataset
+  numbers: dict[str, parsing.Numbers],
+  floats: dict[str, np.ndarray],
+  ends: dict[str, zones.ZoneCoordinates],
+  dataset: Dataset,
 ) -> list[_BrokenRule]:
   """The rules in the order of `Reason`; a missing coordinate or passenger count breaks none."""
   sources = {name: source for name, source in dataset.source_columns().items() if name in numbers}
@@ -146,6 +170,7 @@ def _number_checks(
     fare = numbers[LABEL].values
     checks.append(_BrokenRule(Reason.MISSING_FARE, sources[LABEL], np.isnan(fare)))
     checks.append(_BrokenRule(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.fare)))
+  checks += [_BrokenRule(Reason.UNKNOWN_ZONE, column, end.unknown) for column, end in ends.items()]
   for name in COORDINATES:
     reason = Reason.PICKUP_OUTSIDE_BOUNDS if name.startswith('pickup') else Reason.DROPOFF_OUTSIDE_BOUNDS
     interval = rules.bounds.longitude if name.endswith('longitude') else rules.bounds.latitude

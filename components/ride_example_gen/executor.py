@@ -40,6 +40,7 @@ DATASET = Part(
   'delimiter',
   'missing',
   *(f'columns.{name}' for name in (LABEL, *COORDINATES, PASSENGERS)),
+  'places',
   'time',
   *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
   *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'earliest', 'latest')),

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from components.ride_example_gen.files import IngestionError
 from configs.dataset import EPOCH, Clock, PickupTime, TimeEncoding
+from configs.source import primary
 
 _NUMBER = r'^(\d+\.?\d*|\.\d+|-\d+\.?\d*|-\.\d+)([eE][+-]?\d+)?$|^-?(?i:inf|infinity|nan)$'
 
@@ -96,22 +97,53 @@ def _to_numpy(column: pa.Array) -> np.ndarray:
 def as_codes(column: pa.Array, vocabulary: Sequence[str], missing: Sequence[str], name: str) -> np.ndarray:
   """Reads a categorical column.
 
+  A value that the vocabulary does not have as it stands is looked for in another spelling: whole numbers by their value
+  (`1.0` and `01` are `1`), true and false in any case.
+
   Returns: float64 [rows]: the position in `vocabulary`, `len(vocabulary)` for any other value, NaN where missing.
   Raises: IngestionError: the column's type has no text form.
   """
   column = plain(column)
-  if pa.types.is_floating(column.type) and np.all(np.mod(column.drop_null(), 1) == 0):
-    # Integers with gaps come as floats out of many tools; a vocabulary has '1', not '1.0'.
-    column = pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
+  if pa.types.is_decimal(column.type):
+    column = column.cast(pa.float64(), safe=False)
+  if pa.types.is_floating(column.type):
+    column = pc.if_else(pc.is_nan(column), None, column)
+    values = np.asarray(column.drop_null())
+    if np.all((np.abs(values) < 2**53) & (values == np.trunc(values))):
+      # Integers with gaps come as floats out of many tools; a vocabulary has '1', not '1.0'.
+      column = column.cast(pa.int64())
+  if pa.types.is_boolean(column.type) and not {'true', 'false'} & {word.lower() for word in vocabulary}:
+    column = column.cast(pa.int8())  # As numbers, then.
   if not is_text(column.type):
     try:
       column = column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
       raise IngestionError(f"Column '{name}' holds {column.type}, but text is expected.") from None
   text = as_text(column, missing)
-  codes = pc.index_in(text, value_set=pa.array(vocabulary, pa.large_string()))
-  codes = pc.fill_null(codes.cast(pa.float64()), float(len(vocabulary)))
+  codes = pc.fill_null(_positions(text, vocabulary).cast(pa.float64()), float(len(vocabulary)))
   return _to_numpy(pc.if_else(pc.is_null(text), None, codes))
+
+
+def _positions(text: pa.Array, vocabulary: Sequence[str]) -> pa.Array:
+  """int32 [rows]; null for a value that is not there, whatever its spelling."""
+  words = pa.array(vocabulary, pa.large_string())
+  found = pc.index_in(text, value_set=words)
+  if found.null_count == text.null_count:
+    return found
+  others = pc.unique(text.filter(pc.is_null(found))).drop_null()
+  # A word that is spelled that way comes before one that only means the same.
+  spelled = pc.index_in(_respelled(others), value_set=pa.concat_arrays([words, _respelled(words)]))
+  if spelled.null_count == len(spelled):
+    return found
+  meant = pa.array(np.asarray(pc.fill_null(spelled, 0)) % len(words), pa.int32(), mask=np.asarray(spelled.is_null()))
+  return pc.coalesce(found, meant.take(pc.index_in(text, value_set=others)))
+
+
+def _respelled(text: pa.Array) -> pa.Array:
+  """Whole numbers without leading and decimal zeros, true and false in small letters; other texts as they are."""
+  text = pc.replace_substring_regex(text, r'^\+?(-?)0*(\d+)(\.0*)?$', r'\1\2')
+  text = pc.replace_substring_regex(text, r'^(?i:true)$', 'true')
+  return pc.replace_substring_regex(text, r'^(?i:false)$', 'false')
 
 
 _MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
@@ -324,7 +356,7 @@ def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]
     parsed = _from_text(column, time, missing)
   else:
     raise IngestionError(
-      f"Column '{time.column}' holds {column.type}, which does not fit time.encoding '{time.encoding.value}'; "
+      f"Column '{primary(time.column)}' holds {column.type}, which does not fit time.encoding '{time.encoding.value}'; "
       "use 'string' for text, 'unix_seconds' for numbers, 'timestamp' for Parquet timestamps."
     )
   invalid = parsed.missing | parsed.unparsable
@@ -344,7 +376,7 @@ def _from_timestamps(column: pa.Array, time: PickupTime) -> PickupSeconds:
 
 
 def _from_unix(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
-  numbers = as_numbers(column, missing, time.column)
+  numbers = as_numbers(column, missing, primary(time.column))
   unparsable = numbers.unparsable | np.isinf(numbers.values)
   absent = np.isnan(numbers.values) & ~unparsable
   values = np.where(np.isfinite(numbers.values), numbers.values, 0)

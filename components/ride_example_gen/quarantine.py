@@ -30,6 +30,7 @@ class Reason(str, enum.Enum):
   NOT_FINITE = 'not_finite'
   MISSING_FARE = 'missing_fare'
   FARE_OUT_OF_RANGE = 'fare_out_of_range'
+  UNKNOWN_ZONE = 'unknown_zone'
   PICKUP_OUTSIDE_BOUNDS = 'pickup_outside_bounds'
   DROPOFF_OUTSIDE_BOUNDS = 'dropoff_outside_bounds'
   PASSENGERS_OUT_OF_RANGE = 'passengers_out_of_range'

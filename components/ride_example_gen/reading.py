@@ -5,14 +5,13 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
-import difflib
 import gzip
 import io
 import itertools
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +21,10 @@ import pyarrow.csv as pa_csv
 
 from components.parquet import pq
 from components.ride_example_gen import files
+from components.ride_example_gen.column_names import check_columns, with_primary_names
 from components.ride_example_gen.files import Container, IngestionError, open_arrow_source, open_source
 from components.ride_example_gen.parsing import is_text
-from configs.base import shortened
-from configs.dataset import LABEL, Dataset, FileFormat
+from configs.dataset import Dataset, FileFormat
 
 _BLOCK_BYTES = 4 << 20
 _HEADER_CHARACTERS = 1 << 20
@@ -347,7 +346,8 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
     path: a file on a disk or in a bucket.
     dataset: the format and the columns that have to be there.
     label_required: false if the label's column may be absent.
-  Yields: Blocks in the file's order; none for a file that has a header only.
+  Yields: Blocks in the file's order, each column that the dataset names under its primary name; none for a file that
+    has a header only.
   Raises: IngestionError: the file can't be read or lacks a column.
   """
   kind, container = files.format_of(path, dataset)
@@ -356,25 +356,6 @@ def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> 
   else:
     table = CsvTable(path, container, dataset.delimiter)
     columns, blocks = table.columns, table.blocks()
-  check_columns(path, columns, dataset, label_required=label_required)
-  yield from blocks
-
-
-def check_columns(path: str, columns: Sequence[str], dataset: Dataset, *, label_required: bool = True) -> None:
-  """Checks that the columns that the dataset names are in a file, each once.
-
-  Raises: IngestionError: one is not; the message has the file, the column, the columns that are there and the nearest.
-  """
-  for canonical, column in dataset.source_columns().items():
-    if canonical == 'key' or (canonical == LABEL and not label_required):
-      continue
-    if column not in columns:
-      free = [name for name in columns if name not in dataset.source_columns().values()]
-      near = difflib.get_close_matches(column, free, n=1, cutoff=0.5)
-      hint = f" Did you mean '{near[0]}'?" if near else ''
-      there = shortened([name[:60] for name in columns], 30)
-      raise IngestionError(
-        f"'{path}' has no column '{column}', which dataset maps to {canonical}; it has: {there}.{hint}"
-      )
-    if list(columns).count(column) > 1:
-      raise IngestionError(f"'{path}' has the column '{column}' twice; rename or drop one of them.")
+  renamed = check_columns(f"'{path}'", columns, dataset, label_required=label_required)
+  for block in blocks:
+    yield block._replace(rows=with_primary_names(block.rows, renamed))

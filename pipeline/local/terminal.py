@@ -194,8 +194,21 @@ def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
     del values[name]
   _named(values['training'], 'recipes', config.training.recipes, RECIPES)
   _named(values['compression'], 'schemes', config.compression.schemes, SCHEMES)
-  text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+  if config.dataset.places:
+    values['dataset']['places']['zones'] = _Table(values['dataset']['places']['zones'])
+  text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
   return text, unchanged
+
+
+class _Table(dict[str, Any]):
+  """A mapping of so many keys that several share a line."""
+
+
+class _Dumper(yaml.SafeDumper):
+  """YAML's safe dumper, which knows a table."""
+
+
+_Dumper.add_representer(_Table, lambda dumper, table: dumper.represent_mapping('tag:yaml.org,2002:map', table, True))
 
 
 def _named(section: dict[str, Any], key: str, items: tuple[Any, ...], presets: PresetFolder) -> None:

@@ -36,13 +36,14 @@ class Scorer:
     Raises `LiteFileError` where it is no lite file; `UserError` where it is one for rides with other columns.
     """
     self._dataset = dataset
+    self._key = dataset.source_columns().get('key')
     self._models: queue.SimpleQueue[LiteModel] = queue.SimpleQueue()
     for _ in range(workers):
       model = LiteModel(lite_file)
       self._models.put(model)
     self._check_inputs(lite_file, model.inputs)
     fields = [(ROW, pa.int64()), (FILE, pa.string()), (KEY, pa.string()), (PREDICTION, pa.float32())]
-    left_out = {*([] if several_files else [FILE]), *([] if dataset.columns.key else [KEY])}
+    left_out = {*([] if several_files else [FILE]), *([] if self._key else [KEY])}
     self.schema = pa.schema([field for field in [*fields, (REASON, pa.string())] if field[0] not in left_out])
 
   def score(self, path: str, block: RowBlock, first_row: int) -> pa.RecordBatch:
@@ -86,7 +87,7 @@ class Scorer:
       self._models.put(model)
 
   def _keys(self, rows: pa.RecordBatch) -> pa.Array:
-    index = rows.schema.get_field_index(self._dataset.columns.key) if self._dataset.columns.key else -1
+    index = rows.schema.get_field_index(self._key) if self._key else -1
     return _as_text(rows.column(index)) if index >= 0 else pa.nulls(rows.num_rows, pa.string())
 
   def _check_inputs(self, lite_file: pathlib.Path, inputs: Collection[str]) -> None:

@@ -132,6 +132,19 @@ def test_the_same_rides_as_from_a_file(table, tmp_path, monkeypatch, overrides):
   assert not list(found.glob('_staging'))
 
 
+def test_a_table_with_another_name_of_a_column(table, tmp_path, monkeypatch):
+  """Oracle: the rides under the primary name."""
+  renamed = [
+    {'Fare_Amt' if name == 'fare_amount' else name: value for name, value in row.items()} for row in table[:300]
+  ]
+  for folder, rows in (('other', renamed), ('primary', table[:300])):
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr(_Rows, 'rows', rows)
+    run(_Rows, component('dataset.columns.fare_amount=[fare_amount, Fare_Amt]'), tmp_path / folder)
+  for split in ('train', 'eval'):
+    assert rides_of(tmp_path / 'other' / 'examples', split) == rides_of(tmp_path / 'primary' / 'examples', split)
+
+
 def test_a_column_of_nothing_but_null_at_first(table, tmp_path, monkeypatch):
   """Types are those of a file's own rows; other rows of the column have other files."""
   monkeypatch.setattr('components.bigquery_ride_gen.reader._BATCH_ROWS', 100)

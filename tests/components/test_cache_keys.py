@@ -63,12 +63,21 @@ def test_the_end_of_a_large_file_counts(tmp_path):
     pytest.param('dataset.columns.fare_amount=price', False, id='a_column'),
     pytest.param('dataset.rules.fare.max=120', False, id='a_rule'),
     pytest.param('dataset.delimiter=;', False, id='delimiter'),
+    pytest.param('dataset.time.column=[pickup_datetime, at]', False, id='another_name_of_a_column'),
   ],
 )
 def test_what_the_ingestion_is_kept_by(override, same):
   before, after = (loading.load('nyc', overrides).dataset for overrides in ([], [override]))
   assert before != after
   assert (executor.DATASET.dump(before) == executor.DATASET.dump(after)) is same
+
+
+def test_zones_are_what_the_ingestion_is_kept_by():
+  before, after = (
+    loading.load('tlc-yellow-zones', overrides).dataset
+    for overrides in ([], ['dataset.places.zones.264=[-73.9, 40.7]'])
+  )
+  assert executor.DATASET.dump(before) != executor.DATASET.dump(after)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The canonical ride: values against the source's own, every rule by one row that breaks it."""
 
+import decimal
 import pickle
 
 import numpy as np
@@ -176,6 +177,14 @@ def test_categorical_extras_become_codes(dataset):
     pytest.param(pa.array([1.0, 2.0, None, 7.0]), id='floats'),
     pytest.param(pa.array([1.0, 2.0, float('nan'), 7.0]), id='floats_with_nan'),
     pytest.param(pa.array(['1', '2', None, '7']).dictionary_encode(), id='dictionary'),
+    pytest.param(pa.array(['1.0', '2.00', None, '7.0']), id='decimal_zeros_as_text'),
+    pytest.param(pa.array(['01', '2.', ' ', '007']), id='leading_zeros_as_text'),
+    pytest.param(pa.array(['1', '2.0', '', '1.5']), id='a_fraction_is_another_value'),
+    pytest.param(pa.array([1.0, 2.0, None, 1e300]), id='a_float_beyond_the_integers'),
+    pytest.param(pa.array([1.0, 2.0, float('nan'), 1.5]), id='a_fraction_among_floats'),
+    pytest.param(
+      pa.array([decimal.Decimal('1.00'), decimal.Decimal('2.00'), None, decimal.Decimal('7.25')]), id='decimals'
+    ),
   ],
 )
 def test_categorical_extras_of_typed_columns(dataset, column):
@@ -184,6 +193,28 @@ def test_categorical_extras_of_typed_columns(dataset, column):
   rows = pa.RecordBatch.from_arrays([*rows.columns, column], [*rows.schema.names, 'rate'])
   codes = canonicalize(rows, dataset).rides.column(6)
   np.testing.assert_array_equal(codes.to_numpy(), np.float32([1, 0, np.nan, 2]))
+
+
+@pytest.mark.parametrize(
+  ('vocabulary', 'column', 'codes'),
+  [
+    pytest.param(('1.0', '2.0'), pa.array([1, 2, 3, None]), [0, 1, 2, np.nan], id='decimal_zeros_in_the_vocabulary'),
+    pytest.param(('01', '1'), pa.array(['1', '01', '1.0', '001']), [1, 0, 1, 1], id='as_it_stands_comes_first'),
+    pytest.param(('-1', '0'), pa.array(['-1.0', '0.0', '+0', '00']), [0, 1, 1, 1], id='signs_and_zeros'),
+    pytest.param(('100', '1'), pa.array(['100', '100.0', '1e0', '10']), [0, 0, 2, 2], id='zeros_that_count'),
+    pytest.param(('Y', 'N'), pa.array(['Y', 'n', 'N', '']), [0, 2, 1, np.nan], id='letters_keep_their_case'),
+    pytest.param(('True', 'False'), pa.array([True, False, None, True]), [0, 1, np.nan, 0], id='booleans'),
+    pytest.param(('true',), pa.array(['True', 'TRUE', 'False', 'true']), [0, 0, 1, 0], id='booleans_as_text'),
+    pytest.param(('0', '1'), pa.array([True, False, None, True]), [1, 0, np.nan, 1], id='booleans_as_numbers'),
+  ],
+)
+def test_categorical_values_in_another_spelling(dataset, vocabulary, column, codes):
+  """Oracle: by hand."""
+  extra = {'name': 'rate', 'column': 'rate', 'kind': 'categorical', 'vocabulary': vocabulary}
+  rows = text_rows({}, {}, {}, {})
+  rows = pa.RecordBatch.from_arrays([*rows.columns, column], [*rows.schema.names, 'rate'])
+  found = canonicalize(rows, with_extras(dataset, extra)).rides.column(6)
+  np.testing.assert_array_equal(found.to_numpy(), np.float32(codes))
 
 
 @pytest.mark.parametrize(

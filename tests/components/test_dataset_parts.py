@@ -20,7 +20,7 @@ from components.pruning_trainer.component import PruningTrainer
 from components.quantization_rewriter.component import QuantizationRewriter
 from components.ride_example_gen import executor
 from components.ride_example_gen.canonical import canonicalize
-from components.ride_example_gen.reading import check_columns
+from components.ride_example_gen.column_names import check_columns
 from configs import loading
 from configs.dataset import Dataset, ExtraColumn, Zone
 from configs.evaluation import Slices

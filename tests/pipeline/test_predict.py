@@ -210,6 +210,40 @@ def test_what_is_overridden(model, tmp_path):
   assert [row['key'] for row in found] == ['ride 0', 'ride 1', 'ride 2']
 
 
+def test_rides_under_any_name_of_a_column(model, tmp_path):
+  """Each file has its own names; oracle: the same rides under the primary ones."""
+  rows = source_rows(some_rides(load('nyc'), 3))
+  files = [
+    write_csv(tmp_path / f'{number}.csv', rows, columns)
+    for number, columns in enumerate([COLUMNS, ('id', 'when', *COLUMNS[2:])])
+  ]
+  names = ['dataset.columns.key=[key, id]', 'dataset.time.column=[pickup_datetime, when]']
+  found = predict(model, *files, folder=tmp_path, overrides=names)
+  assert [row['key'] for row in found] == ['ride 0', 'ride 1', 'ride 2'] * 2
+  np.testing.assert_array_equal(fares(found)[3:], fares(found)[:3])
+  assert np.isfinite(fares(found)).all()
+
+
+def test_rides_between_zones(tmp_path):
+  """Oracle: `LiteModel` at the places that the table has; zone 264 is no place, zone 999 is none that it has."""
+  version = write_version(tmp_path / '1', 'tlc-yellow-zones')
+  path = tmp_path / 'rides.csv'
+  ends = ((132, 230), (264, 1), (132, 999))
+  lines = [f'2023-03-01 08:00:00,1.0,{pickup},{dropoff}.0' for pickup, dropoff in ends]
+  path.write_text('\n'.join(['tpep_pickup_datetime,passenger_count,PULocationID,DOLocationID', *lines]) + '\n')
+  found = predict(version, path, folder=tmp_path)
+  assert [row['reason'] for row in found] == [None, None, 'unknown_zone']
+  zones = load('tlc-yellow-zones').dataset.places.zones
+  places = np.array([[*zones['132'], *zones['230']], [np.nan, np.nan, *zones['1']]], np.float32).T
+  seconds = int((datetime.datetime(2023, 3, 1, 8) - EPOCH).total_seconds())
+  rides = {'pickup_seconds': np.array([seconds] * 2), 'passenger_count': np.ones(2, np.float32)}
+  rides |= dict(
+    zip(('pickup_longitude', 'pickup_latitude', 'dropoff_longitude', 'dropoff_latitude'), places, strict=True)
+  )
+  expected = LiteModel(preset_lite_file('tlc-yellow-zones')).predict(rides)
+  np.testing.assert_allclose(fares(found[:2]), expected, rtol=1e-6)
+
+
 def test_a_config_of_another_dataset_is_remarked(model, tmp_path):
   path = write_csv(tmp_path / 'rides.csv', source_rows(some_rides(load('nyc'), 3)))
   (tmp_path / 'mine.yaml').write_text(json.dumps({'extends': 'nyc', 'dataset': {'name': 'mine'}}))

@@ -1,0 +1,86 @@
+"""The columns that a dataset names, found in a source under whichever of their names it has."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from components.ride_example_gen.files import IngestionError
+from configs.base import shortened
+from configs.dataset import LABEL, Dataset
+
+
+def check_columns(
+  where: str, columns: Sequence[str], dataset: Dataset, *, label_required: bool = True
+) -> dict[str, str]:
+  """Checks that each column that the dataset names is there, once and under one of its names.
+
+  Args:
+    where: the source as a sentence begins with it, such as `'rides.csv'` in quotation marks.
+    columns: its names.
+    label_required: false if the label's column may be absent.
+  Returns: What to rename: the primary name of each column that has another one.
+  Raises: IngestionError: a column is not there, or twice; the message has the column, those that are there and the
+    nearest.
+  """
+  aliases, renamed = dataset.aliases(), {}
+  for canonical, column in dataset.source_columns().items():
+    names = aliases[column]
+    found = [name for name in columns if name in names]
+    if canonical != 'key' and (canonical != LABEL or label_required):
+      if not found:
+        raise _absent(where, columns, canonical, names, aliases)
+      if len(found) > 1:
+        raise _doubled(where, found, canonical)
+    # A key, or a fare that nobody needs, may be there twice: the first one listed is meant.
+    named = next((name for name in names if name in found), column)
+    if named != column:
+      renamed[named] = column
+  return renamed
+
+
+def _absent(
+  where: str, columns: Sequence[str], canonical: str, names: Sequence[str], aliases: Mapping[str, Sequence[str]]
+) -> IngestionError:
+  column, *others = (f"'{name}'" for name in names)
+  nor = f' (nor {" or ".join(others)})' if others else ''
+  there = shortened([name[:60] for name in columns], 30)
+  used = {name for listed in aliases.values() for name in listed}
+  free = [name for name in columns if name not in used]
+  return IngestionError(
+    f'{where} has no column {column}{nor}, which dataset maps to {canonical}; it has: {there}.{_hint(names, free)}'
+  )
+
+
+def _hint(names: Sequence[str], free: Sequence[str]) -> str:
+  """The nearest of the columns that are free, if any is near."""
+  letters = {_letters(name) for name in names}
+  if same := [name for name in free if _letters(name) in letters]:
+    listed = ', '.join([*names, same[0]])
+    return f" Did you mean '{same[0]}'? Where files differ in it, list both names: [{listed}]."
+  near = [near for name in names for near in difflib.get_close_matches(name, free, n=1, cutoff=0.5)]
+  return f" Did you mean '{near[0]}'?" if near else ''
+
+
+def _letters(name: str) -> str:
+  """A name without what tools and months disagree about: case, spaces, underscores and the like."""
+  return ''.join(filter(str.isalnum, name.casefold())) or name
+
+
+def _doubled(where: str, found: Sequence[str], canonical: str) -> IngestionError:
+  first, second, *_ = found
+  if first == second:
+    return IngestionError(f"{where} has the column '{first}' twice; rename or drop one of them.")
+  return IngestionError(
+    f"{where} has the columns '{first}' and '{second}', and dataset maps both names to {canonical}; drop one of them, "
+    'or name only the right one in the config.'
+  )
+
+
+def with_primary_names(rows: pa.RecordBatch, renamed: Mapping[str, str]) -> pa.RecordBatch:
+  """The rows with columns renamed as `check_columns` says."""
+  if not renamed:
+    return rows
+  return pa.RecordBatch.from_arrays(rows.columns, [renamed.get(name, name) for name in rows.schema.names])
