@@ -14,6 +14,7 @@ __all__ = [
   'layers',
   'loading',
   'model',
+  'numbers',
   'operations',
   'parts',
   'platform',
@@ -25,5 +26,6 @@ __all__ = [
   'run',
   'split',
   'study',
+  'time_format',
   'validation',
 ]

@@ -68,7 +68,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
       the result.
   Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
-  time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing)
+  time = parse_pickup_time(_column(rows, dataset.time.column), dataset.time, dataset.missing, dataset.numbers)
   numbers = _numbers(rows, dataset, label_required)
   codes = {
     extra.name: parsing.as_codes(_column(rows, extra.column), extra.vocabulary, dataset.missing, extra.column)
@@ -115,11 +115,18 @@ def _numbers(rows: pa.RecordBatch, dataset: Dataset, label_required: bool) -> di
   names += [extra.name for extra in dataset.extras if extra.kind == 'numeric']
   absent = parsing.Numbers(np.full(rows.num_rows, np.nan), np.zeros(rows.num_rows, bool))
   return {
-    name: parsing.as_numbers(_column(rows, sources[name]), dataset.missing, sources[name])
+    name: parsing.as_numbers(_numeric(rows, sources[name], name), dataset.missing, sources[name], dataset.numbers)
     if name in sources
     else absent
     for name in names
   }
+
+
+def _numeric(rows: pa.RecordBatch, source: str, name: str) -> pa.Array:
+  column = _column(rows, source)
+  if pa.types.is_boolean(column.type) and name in (LABEL, *COORDINATES, PASSENGERS):
+    raise IngestionError(f"Column '{source}' holds {column.type}, but {name} is a number, no answer to yes or no.")
+  return column
 
 
 def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:

@@ -39,6 +39,7 @@ DATASET = Part(
   'format',
   'delimiter',
   'missing',
+  'numbers',
   *(f'columns.{name}' for name in (LABEL, *COORDINATES, PASSENGERS)),
   'time',
   *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
