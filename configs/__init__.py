@@ -26,6 +26,7 @@ __all__ = [
   'run',
   'split',
   'study',
+  'texts',
   'time_format',
   'validation',
 ]

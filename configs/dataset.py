@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from configs import time_format
 from configs.base import Config, Fraction, Interval, Problem
-from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME  # noqa: F401  Others read them here, too.
+from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME
 from configs.numbers import Numbers
 from configs.platform import BigQuery
 
@@ -189,6 +189,12 @@ class Rules(Config):
   def problems(self) -> Iterator[Problem]:
     if self.earliest > self.latest:
       yield Problem('', f'earliest ({self.earliest}) must not be after latest ({self.latest}).')
+
+  def interval(self, name: str) -> Interval | None:
+    """The valid numbers of a canonical column; `None` of one without a rule."""
+    if name in COORDINATES:
+      return self.bounds.longitude if name.endswith('longitude') else self.bounds.latitude
+    return {LABEL: self.fare, PASSENGERS: self.passengers}.get(name)
 
 
 class Landmark(Config):

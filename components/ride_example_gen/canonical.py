@@ -80,7 +80,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
     floats = {name: (numbers[name].values if name in numbers else codes[name]).astype(np.float32) for name in names}
   columns = [pa.array(time.seconds), *(pa.array(floats[name]) for name in names)]
   rides = pa.RecordBatch.from_arrays(columns, [TIME, *names])
-  checks = _time_checks(time, dataset) + _number_checks(numbers, floats, dataset)
+  checks = time_checks(time, dataset) + _number_checks(numbers, floats, dataset)
   return CanonicalRides(rides, *_first_reasons(checks, rows.num_rows))
 
 
@@ -129,7 +129,8 @@ def _numeric(rows: pa.RecordBatch, source: str, name: str) -> pa.Array:
   return column
 
 
-def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
+def time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
+  """The rules on the time of pickup, in the order of `Reason`."""
   earliest = datetime.datetime.combine(dataset.rules.earliest, datetime.time()) - EPOCH
   end = datetime.datetime.combine(dataset.rules.latest, datetime.time()) + datetime.timedelta(days=1) - EPOCH
   outside = (time.seconds < earliest.total_seconds()) | (time.seconds >= end.total_seconds())
@@ -152,19 +153,18 @@ def _number_checks(
   if LABEL in sources:
     fare = numbers[LABEL].values
     checks.append(_BrokenRule(Reason.MISSING_FARE, sources[LABEL], np.isnan(fare)))
-    checks.append(_BrokenRule(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.fare)))
+    checks.append(_BrokenRule(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.interval(LABEL))))
   for name in COORDINATES:
     reason = Reason.PICKUP_OUTSIDE_BOUNDS if name.startswith('pickup') else Reason.DROPOFF_OUTSIDE_BOUNDS
-    interval = rules.bounds.longitude if name.endswith('longitude') else rules.bounds.latitude
-    checks.append(_BrokenRule(reason, sources[name], _outside(numbers[name].values, interval)))
+    checks.append(_BrokenRule(reason, sources[name], _outside(numbers[name].values, rules.interval(name))))
   if PASSENGERS in sources:
-    outside = _outside(numbers[PASSENGERS].values, rules.passengers)
+    outside = _outside(numbers[PASSENGERS].values, rules.interval(PASSENGERS))
     checks.append(_BrokenRule(Reason.PASSENGERS_OUT_OF_RANGE, sources[PASSENGERS], outside))
   return checks
 
 
-def _outside(values: np.ndarray, interval: Interval) -> np.ndarray:
-  return (values < interval.min) | (values > interval.max)
+def _outside(values: np.ndarray, interval: Interval | None) -> np.ndarray:
+  return np.zeros(len(values), bool) if interval is None else (values < interval.min) | (values > interval.max)
 
 
 def _first_reasons(checks: Sequence[_BrokenRule], rows: int) -> tuple[np.ndarray, pa.Array, pa.Array]:

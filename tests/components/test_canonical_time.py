@@ -8,8 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from components.parquet import pq
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import parse_pickup_time, parse_stamps, wall_clock_of
+from components.ride_example_gen.reading import read_blocks
+from configs import loading
 from configs.dataset import EPOCH, PickupTime
 from configs.numbers import Numbers
 
@@ -120,6 +123,22 @@ def test_unix_stamps_are_written_as_the_numbers_are():
   time = PickupTime(column='t', encoding='unix_milliseconds')
   parsed = parse_pickup_time(column, time, (), Numbers(decimal=',', thousands='.'))
   assert parsed.seconds.tolist() == [1296247379 - 1_230_768_000] * 2
+
+
+def test_int96_of_a_far_year_keeps_its_place(tmp_path):
+  """Arrow's nanoseconds end in 2262, and wrap."""
+  stamps = [
+    datetime.datetime(2011, 1, 28, 20, 42, 59, 999000),
+    datetime.datetime(2600, 1, 1),
+    datetime.datetime(1500, 1, 1),
+  ]
+  dataset = loading.load('nyc', ['dataset.time.encoding=timestamp', 'dataset.time.format=null']).dataset
+  columns = {name: pa.array([1.0] * 3) for name in dataset.source_columns().values()}
+  table = pa.table(columns | {'pickup_datetime': pa.array(stamps, pa.timestamp('us'))})
+  pq.write_table(table, tmp_path / 'rides.parquet', use_deprecated_int96_timestamps=True)
+  [block] = read_blocks(str(tmp_path / 'rides.parquet'), dataset)
+  parsed = parse(block.rows.column(block.rows.schema.get_field_index('pickup_datetime')), encoding='timestamp')
+  assert parsed.seconds.tolist() == [seconds_of(stamp) for stamp in stamps]
 
 
 FAR = 2**40
