@@ -86,17 +86,29 @@ def as_numbers(column: pa.Array, missing: Sequence[str], name: str, notation: No
 
 
 def _numbers_of_text(text: pa.Array, notation: Notation) -> Numbers:
-  if notation.decimal == '.':  # Then whatever is a number without the notation is the same one by it.
-    with contextlib.suppress(pa.ArrowInvalid):
-      values = _to_numpy(text.cast(pa.float64()))
-      if not np.any(np.isnan(values) & np.asarray(text.is_valid())):
-        return Numbers(values, np.zeros(len(text), bool))
-  # Arrow's cast is all or nothing, and takes 'nan(1)' for a number: keep what is one, and try again.
+  with contextlib.suppress(pa.ArrowInvalid):
+    values = _to_numpy(_ungrouped(text, notation).cast(pa.float64()))
+    # Arrow takes 'nan(1)' for a number.
+    if not np.any(np.isnan(values) & np.asarray(text.is_valid())):
+      return Numbers(values, np.zeros(len(text), bool))
+  # Arrow's cast is all or nothing: keep what looks like a number, and try again.
   text = pc.replace_substring_regex(text, r'^\+([\d.])', r'\1') if notation == _PLAIN else _plainly(text, notation)
   number = pc.match_substring_regex(text, _NUMBER)
   unparsable = np.asarray(pc.fill_null(pc.invert(number), False))
   kept = pc.if_else(number, text, pa.scalar(None, text.type))
   return Numbers(_to_numpy(kept.cast(pa.float64())), unparsable)
+
+
+def _ungrouped(text: pa.Array, notation: Notation) -> pa.Array:
+  """The texts as Arrow reads them where no cell has groups or a currency sign, which is the ordinary case.
+
+  Raises: pa.ArrowInvalid: a cell has a point that may stand between groups.
+  """
+  if notation.decimal == '.':
+    return text
+  if pc.any(pc.match_substring(text, '.')).as_py():
+    raise pa.ArrowInvalid('a point')
+  return pc.replace_substring(text, ',', '.')
 
 
 def _plainly(text: pa.Array, notation: Notation) -> pa.Array:
