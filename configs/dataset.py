@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from configs import time_format
 from configs.base import Config, Fraction, Interval, Problem
 from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME
-from configs.numbers import Numbers
+from configs.numbers import Notation
 from configs.platform import BigQuery
 
 EPOCH = datetime.datetime(2009, 1, 1)
@@ -263,7 +263,7 @@ class Dataset(Config):
   format: FileFormat = FileFormat.AUTO
   delimiter: str = Field(default=',', min_length=1, max_length=1)
   missing: tuple[str, ...] = ('nan', 'NaN', 'NA', 'null', 'NULL', 'None')
-  numbers: Numbers = Numbers()
+  numbers: Notation = Notation()
   columns: Columns
   time: PickupTime
   extras: tuple[ExtraColumn, ...] = ()

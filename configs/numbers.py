@@ -15,7 +15,7 @@ SPACES = ' \u00a0\u2009\u202f'
 APOSTROPHES = "'\u2019"
 
 
-class Numbers(Config):
+class Notation(Config):
   """How numbers are written in texts: those of CSV files, and of text columns elsewhere.
 
   Attributes:

@@ -14,8 +14,9 @@ from components.ride_example_gen import parsing
 from components.ride_example_gen.canonical import time_checks
 from components.ride_example_gen.quarantine import BrokenExample, Reason
 from configs import time_format
+from configs.base import joined
 from configs.dataset import Clock, Dataset, PickupTime, TimeEncoding
-from configs.numbers import SPACES, Numbers
+from configs.numbers import SPACES, Notation
 from configs.texts import quoted
 
 _MOST = 2
@@ -82,11 +83,11 @@ def _notations(column: str, value: str, dataset: Dataset) -> Iterator[str]:
 _SEPARATORS = (('.', ''), ('.', ','), (',', ''), (',', '.'), (',', ' '), ('.', ' '), ('.', "'"), (',', "'"))
 
 
-def _candidates(value: str, now: Numbers) -> Iterator[Numbers]:
+def _candidates(value: str, now: Notation) -> Iterator[Notation]:
   """Other notations: those that still read what the present one reads, or any, where that is the default one."""
   sign = _sign(value)
   signs = (*now.signs, sign) if sign and sign not in now.signs else now.signs
-  is_default = now == Numbers(signs=now.signs)
+  is_default = now == Notation(signs=now.signs)
   for decimal, thousands in ((now.decimal, now.thousands), *_SEPARATORS):
     if is_default or (decimal == now.decimal and now.thousands in ('', thousands)):
       yield now.model_copy(update={'decimal': decimal, 'thousands': thousands, 'signs': signs})
@@ -113,10 +114,10 @@ def _may_be(number: float, column: str, dataset: Dataset) -> bool:
   return all(interval is None or interval.min <= number <= interval.max for interval in intervals)
 
 
-def _changes(now: Numbers, then: Numbers) -> str:
-  changes = {name: getattr(then, name) for name in Numbers.model_fields if getattr(then, name) != getattr(now, name)}
+def _changes(now: Notation, then: Notation) -> str:
+  changes = {name: getattr(then, name) for name in Notation.model_fields if getattr(then, name) != getattr(now, name)}
   words = [f'{name} to {_yaml(value)}' for name, value in changes.items()]
-  return f'set dataset.numbers.{" and ".join(words)}'
+  return f'set dataset.numbers.{joined(words)}'
 
 
 def _yaml(value: str | tuple[str, ...]) -> str:

@@ -23,8 +23,7 @@ import pyarrow.compute as pc
 from components.ride_example_gen.files import IngestionError
 from configs import time_format
 from configs.dataset import EPOCH, Clock, PickupTime, TimeEncoding
-from configs.numbers import APOSTROPHES, SPACES
-from configs.numbers import Numbers as Notation
+from configs.numbers import APOSTROPHES, SPACES, Notation
 
 _PLAIN = Notation()
 _NUMBER = r'^(\d+\.?\d*|\.\d+|-\d+\.?\d*|-\.\d+)([eE][+-]?\d+)?$|^-?(?i:inf|infinity|nan)$'

@@ -63,6 +63,7 @@ def test_the_end_of_a_large_file_counts(tmp_path):
     pytest.param('dataset.columns.fare_amount=price', False, id='a_column'),
     pytest.param('dataset.rules.fare.max=120', False, id='a_rule'),
     pytest.param('dataset.delimiter=;', False, id='delimiter'),
+    pytest.param('dataset.numbers.decimal=","', False, id='numbers'),
   ],
 )
 def test_what_the_ingestion_is_kept_by(override, same):

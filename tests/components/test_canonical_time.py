@@ -14,7 +14,7 @@ from components.ride_example_gen.parsing import parse_pickup_time, parse_stamps,
 from components.ride_example_gen.reading import read_blocks
 from configs import loading
 from configs.dataset import EPOCH, PickupTime
-from configs.numbers import Numbers
+from configs.numbers import Notation
 
 UTC = datetime.timezone.utc
 
@@ -121,7 +121,7 @@ def test_instants_of_smaller_units_are_shown_on_the_citys_clock():
 def test_unix_stamps_are_written_as_the_numbers_are():
   column = pa.array(['1.296.247.379.000', '1296247379000,5'])
   time = PickupTime(column='t', encoding='unix_milliseconds')
-  parsed = parse_pickup_time(column, time, (), Numbers(decimal=',', thousands='.'))
+  parsed = parse_pickup_time(column, time, (), Notation(decimal=',', thousands='.'))
   assert parsed.seconds.tolist() == [1296247379 - 1_230_768_000] * 2
 
 

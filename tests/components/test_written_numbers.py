@@ -10,12 +10,12 @@ from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import as_numbers
 from configs import loading
-from configs.numbers import Numbers
+from configs.numbers import Notation
 
 
 def read(texts, **notation):
   """Each text alone, as a cell's neighbours must not matter: its number, or `None` where it is none."""
-  notation = Numbers(**notation)
+  notation = Notation(**notation)
   alone = [as_numbers(pa.array([text.encode()]), ('nan',), 'x', notation) for text in texts]
   together = as_numbers(pa.array([*(text.encode() for text in texts), b'?']), ('nan',), 'x', notation)
   values = [None if one.unparsable[0] else one.values[0] for one in alone]

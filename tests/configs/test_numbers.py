@@ -6,7 +6,7 @@ import pytest
 
 from configs import loading
 from configs.loading import ConfigError
-from configs.numbers import Numbers
+from configs.numbers import Notation
 
 
 def load(**numbers):
@@ -36,7 +36,7 @@ def test_what_can_not_be_is_refused(numbers, message):
 
 @pytest.mark.parametrize('space', [' ', '\u00a0', '\u202f'])
 def test_separators_that_look_alike_are_one(space):
-  assert load(decimal=',', thousands=space, signs=['€', 'Rs.', 'CHF']) == Numbers(
+  assert load(decimal=',', thousands=space, signs=['€', 'Rs.', 'CHF']) == Notation(
     decimal=',', thousands=' ', signs=('€', 'Rs.', 'CHF')
   )
   assert load(thousands='\u2019').thousands == "'"
