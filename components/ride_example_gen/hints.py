@@ -29,10 +29,9 @@ def hint(reason: Reason, column: str, value: str, dataset: Dataset) -> str:
   Args:
     reason: why the row was set aside.
     column: the source column.
-    value: the cell as text.
+    value: the cell as text, trimmed as cells are.
     dataset: the settings by which the value could not be read.
   """
-  value = value.strip()
   if reason in (Reason.UNPARSABLE_NUMBER, Reason.UNPARSABLE_TIME) and _says_missing(value):
     return 'add it to dataset.missing'
   if reason is Reason.UNPARSABLE_NUMBER:

@@ -11,7 +11,6 @@ import calendar
 import contextlib
 import datetime
 import functools
-import re
 import zoneinfo
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,9 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.notation import plainly, ungrouped
 from configs import time_format
 from configs.dataset import EPOCH, Clock, PickupTime, TimeEncoding
-from configs.numbers import APOSTROPHES, SPACES, Notation
+from configs.numbers import Notation
 
 _PLAIN = Notation()
 _NUMBER = r'^(\d+\.?\d*|\.\d+|-\d+\.?\d*|-\.\d+)([eE][+-]?\d+)?$|^-?(?i:inf|infinity|nan)$'
@@ -86,61 +86,16 @@ def as_numbers(column: pa.Array, missing: Sequence[str], name: str, notation: No
 
 def _numbers_of_text(text: pa.Array, notation: Notation) -> Numbers:
   with contextlib.suppress(pa.ArrowInvalid):
-    values = _to_numpy(_ungrouped(text, notation).cast(pa.float64()))
+    values = _to_numpy(ungrouped(text, notation).cast(pa.float64()))
     # Arrow takes 'nan(1)' for a number.
     if not np.any(np.isnan(values) & np.asarray(text.is_valid())):
       return Numbers(values, np.zeros(len(text), bool))
   # Arrow's cast is all or nothing: keep what looks like a number, and try again.
-  text = pc.replace_substring_regex(text, r'^\+([\d.])', r'\1') if notation == _PLAIN else _plainly(text, notation)
+  text = pc.replace_substring_regex(text, r'^\+([\d.])', r'\1') if notation == _PLAIN else plainly(text, notation)
   number = pc.match_substring_regex(text, _NUMBER)
   unparsable = np.asarray(pc.fill_null(pc.invert(number), False))
   kept = pc.if_else(number, text, pa.scalar(None, text.type))
   return Numbers(_to_numpy(kept.cast(pa.float64())), unparsable)
-
-
-def _ungrouped(text: pa.Array, notation: Notation) -> pa.Array:
-  """The texts as Arrow reads them where no cell has groups or a currency sign, which is the ordinary case.
-
-  Raises: pa.ArrowInvalid: a cell has a point that may stand between groups.
-  """
-  if notation.decimal == '.':
-    return text
-  if pc.any(pc.match_substring(text, '.')).as_py():
-    raise pa.ArrowInvalid('a point')
-  return pc.replace_substring(text, ',', '.')
-
-
-def _plainly(text: pa.Array, notation: Notation) -> pa.Array:
-  """Numbers of a notation as Arrow reads them; what is none becomes a text that is none. Nulls stay."""
-  if notation.signs:
-    signed_before, signed_after = _signed(notation.signs)
-    text = pc.replace_substring_regex(text, signed_after, r'\1')
-    text = pc.replace_substring_regex(text, signed_before, r'\1\2')
-  text = pc.if_else(pc.match_substring_regex(text, _written(notation)), text, pa.scalar('?', text.type))
-  for separator in _ALIKE.get(notation.thousands, notation.thousands):
-    text = pc.replace_substring(text, separator, '')
-  return pc.replace_substring_regex(pc.replace_substring(text, ',', '.'), r'^\+', '')
-
-
-_ALIKE = {' ': SPACES, "'": APOSTROPHES}
-"""The separators that count as one."""
-
-
-@functools.lru_cache(maxsize=32)
-def _signed(signs: Sequence[str]) -> tuple[str, str]:
-  """Regular expressions of a number behind one of the signs, and before one; a number with both has neither form."""
-  any_sign = '|'.join(re.escape(sign) for sign in sorted(signs, key=len, reverse=True))
-  sign, space, rest = f'(?:{any_sign})', f'[{SPACES}]*', f'[0-9.,+\\-eE{SPACES}{APOSTROPHES}]'
-  return rf'^([+-]?){space}{sign}{space}([+-]?[0-9.,]{rest}*)$', rf'^({rest}*[0-9.,]){space}{sign}$'
-
-
-@functools.lru_cache(maxsize=32)
-def _written(notation: Notation) -> str:
-  """The regular expression of a number in a notation, without a currency sign; all groups but the first are whole."""
-  group, decimal, digits = _ALIKE.get(notation.thousands, notation.thousands), re.escape(notation.decimal), r'\d+'
-  if group:
-    digits = rf'(?:\d+|[1-9]\d{{0,2}}(?:[{group}]\d{{3}})+)'
-  return rf'^[+-]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?$|^-?(?i:inf|infinity|nan)$'
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:

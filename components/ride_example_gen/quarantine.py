@@ -99,6 +99,8 @@ def _as_string(column: pa.Array) -> pa.Array:
 
 _EXAMPLES = 3
 """Of each reason."""
+_WHITE_SPACE = ' \t\n\v\f\r'
+"""Of which cells are trimmed, see `parsing.as_text`."""
 _VALUE = 80
 """Characters of a broken value that are kept."""
 
@@ -151,7 +153,7 @@ def broken_examples(
   for first in np.sort(firsts).tolist():
     source = names[1][codes[1][first]]
     [value] = _as_string(block.rows.column(source).slice(rows[first], 1)).to_pylist()
-    where = names[0][codes[0][first]], source, _cut((value or '').strip())
+    where = names[0][codes[0][first]], source, _cut((value or '').strip(_WHITE_SPACE))
     yield BrokenExample(*where, path, int(block.numbers[rows[first]]))
 
 

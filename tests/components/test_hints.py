@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 
 import pyarrow as pa
 import pytest
 
+from components.parquet import pq
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.hints import hint
 from components.ride_example_gen.ingestion import ingest_file, inspect_span
@@ -22,6 +24,7 @@ RIDE = {
 }  # fmt: skip
 COMMAS = {name: value.replace('.', ',') for name, value in RIDE.items() if name != 'pickup_datetime'}
 TIME, FARE = 'pickup_datetime', 'fare_amount'
+DATASET = loading.load('nyc').dataset
 
 
 def judged(dataset, **changes):
@@ -126,6 +129,27 @@ def test_who_follows_the_advice_can_read_the_value(column, value):
   after = judged(followed, **(COMMAS if followed.numbers.decimal == ',' else {}) | {column: value})
   expected = [None] if 'missing' not in advice else ['missing_time' if column == TIME else 'missing_fare']
   assert after.reason.to_pylist() == expected
+
+
+@pytest.mark.parametrize('reason', list(Reason))
+def test_no_value_is_too_odd_for_advice(reason):
+  generator = random.Random(0)
+  letters = ' 0123456789.,-+:/TZ$€%\\n\'"eEAMPUC\u00a0\u0661\U0001f695\x1b'
+  for column in (TIME, FARE):
+    for _ in range(30):
+      value = ''.join(generator.choice(letters) for _ in range(generator.randrange(1, 25)))
+      assert isinstance(hint(reason, column, value, DATASET), str)
+
+
+def test_stamps_of_no_year_are_set_aside_without_advice(tmp_path):
+  """Of types, whose time stamps no format reads."""
+  columns = {name: pa.array(['40.7' if name.endswith('latitude') else '-73.9'] * 3) for name in RIDE}
+  far = pa.array([2**62, -(2**62), 0]).cast(pa.timestamp('s'))
+  pq.write_table(pa.table(columns | {TIME: far, 'fare_amount': ['11'] * 3, 'passenger_count': ['1'] * 3}),
+                 tmp_path / 'a.parquet')  # fmt: skip
+  counts, _ = ingest_file(str(tmp_path / 'a.parquet'), DATASET, Split(), lambda name: (tmp_path / name).open('wb'))
+  assert counts.quarantined == {'time_out_of_range': 3}
+  assert [(example.column, example.hint) for example in counts.examples] == [(TIME, '')]
 
 
 def file_of(path, *changes):
