@@ -87,8 +87,8 @@ def as_numbers(column: pa.Array, missing: Sequence[str], name: str, notation: No
 def _numbers_of_text(text: pa.Array, notation: Notation) -> Numbers:
   with contextlib.suppress(pa.ArrowInvalid):
     values = _to_numpy(ungrouped(text, notation).cast(pa.float64()))
-    # Arrow takes 'nan(1)' for a number.
-    if not np.any(np.isnan(values) & np.asarray(text.is_valid())):
+    # Arrow takes 'nan(1)' for a number: a text that is NaN is looked at again.
+    if np.count_nonzero(np.isnan(values)) == text.null_count:
       return Numbers(values, np.zeros(len(text), bool))
   # Arrow's cast is all or nothing: keep what looks like a number, and try again.
   text = pc.replace_substring_regex(text, r'^\+([\d.])', r'\1') if notation == _PLAIN else plainly(text, notation)
