@@ -14,6 +14,7 @@ __all__ = [
   'layers',
   'loading',
   'model',
+  'numbers',
   'operations',
   'parts',
   'platform',
@@ -26,5 +27,7 @@ __all__ = [
   'source',
   'split',
   'study',
+  'texts',
+  'time_format',
   'validation',
 ]

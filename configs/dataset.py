@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from configs import time_format
 from configs.base import Config, Fraction, Interval, Problem, joined
-from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME  # noqa: F401  Others read them here, too.
+from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME
+from configs.numbers import Notation
 from configs.platform import BigQuery
 from configs.source import ColumnName, ZonePlaces, names_of
 
@@ -24,7 +26,21 @@ class TimeEncoding(str, enum.Enum):
 
   STRING = 'string'
   UNIX_SECONDS = 'unix_seconds'
+  UNIX_MILLISECONDS = 'unix_milliseconds'
+  UNIX_MICROSECONDS = 'unix_microseconds'
   TIMESTAMP = 'timestamp'
+
+  @property
+  def ticks(self) -> int | None:
+    """How many of a Unix encoding's units make a second; `None` of the other encodings."""
+    return _TICKS.get(self)
+
+
+_TICKS = {
+  TimeEncoding.UNIX_SECONDS: 1,
+  TimeEncoding.UNIX_MILLISECONDS: 1_000,
+  TimeEncoding.UNIX_MICROSECONDS: 1_000_000,
+}
 
 
 class Clock(str, enum.Enum):
@@ -42,23 +58,31 @@ class FileFormat(str, enum.Enum):
   PARQUET = 'parquet'
 
 
+_DEFAULT_FORMAT = '%Y-%m-%d %H:%M:%S'
+
+
 class PickupTime(Config):
   """The pickup-time column and how to read it.
 
   Attributes:
     column: the source's column name, or several (see `configs.source.ColumnName`).
-    encoding: a formatted string, Unix seconds, or a Parquet timestamp.
-    format: the `strptime` format of a string, literal suffixes included.
+    encoding: a formatted string; Unix seconds, milliseconds or microseconds; or a Parquet timestamp.
+    format: the `strptime` format of a string, literal suffixes included; null for the default one.
     clock: `local` if the stamps are the city's wall clock (whatever zone they claim), `utc` if they are instants that
       `time_zone` turns into wall clock.
-    time_zone: an IANA zone name, required for `clock: utc`.
+    time_zone: an IANA zone name, for `clock: utc` alone, which needs it.
   """
 
   column: ColumnName
   encoding: TimeEncoding = TimeEncoding.STRING
-  format: str = '%Y-%m-%d %H:%M:%S'
+  format: str = _DEFAULT_FORMAT
   clock: Clock = Clock.LOCAL
   time_zone: str | None = None
+
+  @field_validator('format', mode='before')
+  @classmethod
+  def _null_is_the_default(cls, value: object) -> object:
+    return _DEFAULT_FORMAT if value is None else value
 
   @field_validator('time_zone')
   @classmethod
@@ -73,6 +97,15 @@ class PickupTime(Config):
   def problems(self) -> Iterator[Problem]:
     if self.clock is Clock.UTC and self.time_zone is None:
       yield Problem('', 'clock: utc needs a time_zone, such as America/New_York, to find the wall clock.')
+    if self.clock is Clock.LOCAL and self.time_zone is not None:
+      wrong = "has no effect with clock: local, which takes the stamps for the city's wall clock already"
+      yield Problem('time_zone', f'{wrong}; set clock: utc if they are instants of UTC, else time_zone to null.')
+    if self.encoding is TimeEncoding.STRING:
+      for problem in time_format.problems(self.format, instants=self.clock is Clock.UTC):
+        yield Problem('format', f'{problem}.')
+    elif self.format != _DEFAULT_FORMAT:
+      wrong = f"'{self.format}' has no effect with encoding: {self.encoding.value}"
+      yield Problem('format', f'{wrong}; set encoding: string if the stamps are texts, else format to null.')
 
 
 class Columns(Config):
@@ -161,6 +194,12 @@ class Rules(Config):
     if self.earliest > self.latest:
       yield Problem('', f'earliest ({self.earliest}) must not be after latest ({self.latest}).')
 
+  def interval(self, name: str) -> Interval | None:
+    """The valid numbers of a canonical column; `None` of one without a rule."""
+    if name in COORDINATES:
+      return self.bounds.longitude if name.endswith('longitude') else self.bounds.latitude
+    return {LABEL: self.fare, PASSENGERS: self.passengers}.get(name)
+
 
 class Landmark(Config):
   """A place that fares depend on, such as an airport with a flat tariff."""
@@ -213,6 +252,7 @@ class Dataset(Config):
     bigquery: a query or a table in BigQuery, in place of files.
     format: CSV (also gzip) or Parquet.
     missing: texts that mean a missing value, besides the empty one.
+    numbers: how numbers are written in texts.
     columns: the source's names of the canonical columns.
     places: zone ids in place of coordinates.
     extras: further columns that are known before the ride.
@@ -228,6 +268,7 @@ class Dataset(Config):
   format: FileFormat = FileFormat.AUTO
   delimiter: str = Field(default=',', min_length=1, max_length=1)
   missing: tuple[str, ...] = ('nan', 'NaN', 'NA', 'null', 'NULL', 'None')
+  numbers: Notation = Notation()
   columns: Columns
   places: ZonePlaces | None = None
   time: PickupTime
@@ -240,6 +281,9 @@ class Dataset(Config):
   def problems(self) -> Iterator[Problem]:
     if self.path and self.bigquery:
       yield Problem('', 'path (or --data) and bigquery are two sources of rides; set one of them to null.')
+    if self.format is FileFormat.CSV and self.time.encoding is TimeEncoding.TIMESTAMP:
+      wrong = 'time stamps of a type of their own are in Parquet and BigQuery alone, and format is csv'
+      yield Problem('time.encoding', f'{wrong}; set encoding: string for texts, unix_seconds for numbers.')
     for canonical, columns in self._names().items():
       for column in columns:
         if column in self.known_after_ride and canonical != LABEL:

@@ -9,10 +9,10 @@ import re
 import signal
 import sys
 import threading
-import unicodedata
 from collections.abc import Iterator
 
 from configs.errors import FailedError, FareliteError, UserError
+from configs.texts import visible
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _ERROR_LINE = re.compile(r'^(?:[\w.]+\.)?(\w*(?:Error|Exception)): (.+)$', re.MULTILINE)
@@ -32,21 +32,8 @@ _PLACES = {
 }
 """What is wrong with a path, and what to do, by the number of the system's error."""
 
-_OBEYED = frozenset({'Cc', 'Cf', 'Cs', 'Zl', 'Zp'})
-"""Unicode's categories of what a terminal obeys instead of showing it: controls, directions of text, ends of lines."""
-
 _FILE_SYSTEM_KINDS = ('NotFoundError', 'PermissionDeniedError', 'UnauthenticatedError', 'UnavailableError')
 """TensorFlow's errors that its file systems raise, those of buckets above all."""
-
-
-def visible(text: str) -> str:
-  """A text of any origin as a terminal may have it: what it would obey is spelled out as in JSON, but ends of lines."""
-  if text.isascii() and text.replace('\n', '').isprintable():
-    return text
-  # In JSON such signs are inside strings, so that it keeps its meaning.
-  return ''.join(
-    json.dumps(sign)[1:-1] if sign != '\n' and unicodedata.category(sign) in _OBEYED else sign for sign in text
-  )
 
 
 def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:

@@ -38,12 +38,14 @@ class RowsRecord(RecordPart):
     kept: valid rides.
     quarantined: rows that were set aside, by reason.
     splits: valid rides by split.
+    examples: the first values that broke a rule, by reason: column, value and the setting that helps, in words.
   """
 
   read: int
   kept: int
   quarantined: Mapping[str, int]
   splits: Mapping[str, int]
+  examples: Mapping[str, tuple[str, ...]] = {}
 
 
 class MetricsRecord(RecordPart):

@@ -71,7 +71,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
   sources = dataset.source_columns()
-  time = parse_pickup_time(_column(rows, sources[TIME]), dataset.time, dataset.missing)
+  time = parse_pickup_time(_column(rows, sources[TIME]), dataset.time, dataset.missing, dataset.numbers)
   ends = _zone_ends(rows, dataset)
   numbers = _numbers(rows, dataset, label_required, ends)
   codes = {
@@ -86,7 +86,7 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
     floats = {name: (numbers[name].values if name in numbers else codes[name]).astype(np.float32) for name in names}
   columns = [pa.array(time.seconds), *(pa.array(floats[name]) for name in names)]
   rides = pa.RecordBatch.from_arrays(columns, [TIME, *names])
-  checks = _time_checks(time, dataset) + _number_checks(numbers, floats, ends, dataset)
+  checks = time_checks(time, dataset) + _number_checks(numbers, floats, ends, dataset)
   return CanonicalRides(rides, *_first_reasons(checks, rows.num_rows))
 
 
@@ -138,11 +138,20 @@ def _numbers(
       end = ends[sources[name]]
       found[name] = parsing.Numbers(end.longitude if name.endswith('longitude') else end.latitude, none)
     elif name in sources:
-      found[name] = parsing.as_numbers(_column(rows, sources[name]), dataset.missing, sources[name])
+      column = _numeric(rows, sources[name], name)
+      found[name] = parsing.as_numbers(column, dataset.missing, sources[name], dataset.numbers)
   return found
 
 
-def _time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
+def _numeric(rows: pa.RecordBatch, source: str, name: str) -> pa.Array:
+  column = _column(rows, source)
+  if pa.types.is_boolean(column.type) and name in (LABEL, *COORDINATES, PASSENGERS):
+    raise IngestionError(f"Column '{source}' holds {column.type}, but {name} is a number, no answer to yes or no.")
+  return column
+
+
+def time_checks(time: PickupSeconds, dataset: Dataset) -> list[_BrokenRule]:
+  """The rules on the time of pickup, in the order of `Reason`."""
   earliest = datetime.datetime.combine(dataset.rules.earliest, datetime.time()) - EPOCH
   end = datetime.datetime.combine(dataset.rules.latest, datetime.time()) + datetime.timedelta(days=1) - EPOCH
   outside = (time.seconds < earliest.total_seconds()) | (time.seconds >= end.total_seconds())
@@ -169,20 +178,19 @@ def _number_checks(
   if LABEL in sources:
     fare = numbers[LABEL].values
     checks.append(_BrokenRule(Reason.MISSING_FARE, sources[LABEL], np.isnan(fare)))
-    checks.append(_BrokenRule(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.fare)))
+    checks.append(_BrokenRule(Reason.FARE_OUT_OF_RANGE, sources[LABEL], _outside(fare, rules.interval(LABEL))))
   checks += [_BrokenRule(Reason.UNKNOWN_ZONE, column, end.unknown) for column, end in ends.items()]
   for name in COORDINATES:
     reason = Reason.PICKUP_OUTSIDE_BOUNDS if name.startswith('pickup') else Reason.DROPOFF_OUTSIDE_BOUNDS
-    interval = rules.bounds.longitude if name.endswith('longitude') else rules.bounds.latitude
-    checks.append(_BrokenRule(reason, sources[name], _outside(numbers[name].values, interval)))
+    checks.append(_BrokenRule(reason, sources[name], _outside(numbers[name].values, rules.interval(name))))
   if PASSENGERS in sources:
-    outside = _outside(numbers[PASSENGERS].values, rules.passengers)
+    outside = _outside(numbers[PASSENGERS].values, rules.interval(PASSENGERS))
     checks.append(_BrokenRule(Reason.PASSENGERS_OUT_OF_RANGE, sources[PASSENGERS], outside))
   return checks
 
 
-def _outside(values: np.ndarray, interval: Interval) -> np.ndarray:
-  return (values < interval.min) | (values > interval.max)
+def _outside(values: np.ndarray, interval: Interval | None) -> np.ndarray:
+  return np.zeros(len(values), bool) if interval is None else (values < interval.min) | (values > interval.max)
 
 
 def _first_reasons(checks: Sequence[_BrokenRule], rows: int) -> tuple[np.ndarray, pa.Array, pa.Array]:

@@ -39,6 +39,7 @@ DATASET = Part(
   'format',
   'delimiter',
   'missing',
+  'numbers',
   *(f'columns.{name}' for name in (LABEL, *COORDINATES, PASSENGERS)),
   'places',
   'time',

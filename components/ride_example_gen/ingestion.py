@@ -17,7 +17,16 @@ from components.ride_example_gen import spans
 from components.ride_example_gen.canonical import CanonicalRides, canonicalize, filtered
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.quarantine import SCHEMA, Reason, RideCounts, quarantined_rows
+from components.ride_example_gen.hints import hinted
+from components.ride_example_gen.quarantine import (
+  SCHEMA,
+  BrokenExample,
+  Reason,
+  RideCounts,
+  broken_examples,
+  first_examples,
+  quarantined_rows,
+)
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
 from configs.split import Split
@@ -49,6 +58,7 @@ def ingest_file(
   """
   name = called or path
   read, reasons, kept = 0, Counter[str](), dict.fromkeys(spans.SPLITS, 0)
+  examples: tuple[BrokenExample, ...] = ()
   with _Outputs(open_output) as outputs:
     for block, canonical in judged_blocks(path, dataset):
       rides = canonical.valid_rides
@@ -58,10 +68,13 @@ def ingest_file(
         kept[part] += int(chosen.sum())
       if called:
         block = block._replace(numbers=np.full_like(block.numbers, -1))
-      outputs.add_quarantined(quarantined_rows(name, block, canonical.valid, canonical.reason, canonical.column))
+      verdict = (canonical.valid, canonical.reason, canonical.column)
+      outputs.add_quarantined(quarantined_rows(name, block, *verdict))
+      examples = first_examples((*examples, *broken_examples(name, block, *verdict)))
       read += block.read
       reasons += _reasons(block, canonical)
-  return RideCounts(read, sum(kept.values()), dict(sorted(reasons.items())), kept, (name,)), outputs.names
+  counted = dict(sorted(reasons.items()))
+  return RideCounts(read, sum(kept.values()), counted, kept, (name,), hinted(examples, dataset)), outputs.names
 
 
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[RowBlock, CanonicalRides]]:
@@ -180,12 +193,15 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
   Args: dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
   """
   read, kept, reasons = 0, 0, Counter[str]()
+  examples: tuple[BrokenExample, ...] = ()
   try:
     for path in files:
       for block, canonical in judged_blocks(path, dataset):
         read += block.read
         kept += int(canonical.valid.sum())
         reasons += _reasons(block, canonical)
+        found = broken_examples(path, block, canonical.valid, canonical.reason, canonical.column)
+        examples = first_examples((*examples, *found))
   except IngestionError as error:
     return SpanInspection(read, kept, str(error))
   if not kept:
@@ -194,11 +210,12 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
   if share <= limit:
     return SpanInspection(read, kept)
   [(worst, count)] = reasons.most_common(1)
+  [example] = [example for example in hinted(examples, dataset) if example.reason == worst][:1]
   return SpanInspection(
     read,
     kept,
     f'{100 * share:.3g} % of its {read:,} rows break a rule (rules.max_quarantined_share is {100 * limit:.3g} %), '
-    f'most of all {worst} ({count:,}).',
+    f'most of all {worst} ({count:,}) {example.phrase()}.',
   )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import bisect
 import calendar
+import contextlib
 import datetime
 import functools
-import re
 import zoneinfo
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,9 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.notation import plainly, ungrouped
+from configs import time_format
 from configs.dataset import EPOCH, Clock, PickupTime, TimeEncoding
+from configs.numbers import Notation
 from configs.source import primary
 
+_PLAIN = Notation()
 _NUMBER = r'^(\d+\.?\d*|\.\d+|-\d+\.?\d*|-\.\d+)([eE][+-]?\d+)?$|^-?(?i:inf|infinity|nan)$'
 
 
@@ -56,38 +60,43 @@ def as_text(column: pa.Array, missing: Sequence[str]) -> pa.Array:
   return pc.if_else(absent, pa.scalar(None, pa.large_string()), text)
 
 
-def as_numbers(column: pa.Array, missing: Sequence[str], name: str) -> Numbers:
+def as_numbers(column: pa.Array, missing: Sequence[str], name: str, notation: Notation = _PLAIN) -> Numbers:
   """Reads a source column as numbers.
 
   Args:
     column: text, or any Arrow type of numbers.
     missing: texts that mean a missing value, besides the empty one.
     name: the source column's name, for the error message.
+    notation: how numbers are written in text.
   Returns: The values, NaN where missing or unparsable, infinite ones as they are.
   Raises: IngestionError: the column's type holds no numbers.
   """
   column = plain(column)
   if is_text(column.type):
-    return _numbers_of_text(as_text(column, missing))
+    return _numbers_of_text(as_text(column, missing), notation)
   if pa.types.is_null(column.type):
     return Numbers(np.full(len(column), np.nan), np.zeros(len(column), bool))
   if pa.types.is_boolean(column.type):
     column = column.cast(pa.int8())
   if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
     raise IngestionError(f"Column '{name}' holds {column.type}, but numbers are expected.")
+  if pa.types.is_float16(column.type):  # Which pyarrow 10 does not cast.
+    column = pa.array(column.to_numpy(zero_copy_only=False).astype(np.float64))
   return Numbers(_to_numpy(column.cast(pa.float64(), safe=False)), np.zeros(len(column), bool))
 
 
-def _numbers_of_text(text: pa.Array) -> Numbers:
-  try:
-    return Numbers(_to_numpy(text.cast(pa.float64())), np.zeros(len(text), bool))
-  except pa.ArrowInvalid:
-    # Arrow's cast is all or nothing: keep what looks like a number, and try again.
-    text = pc.replace_substring_regex(text, r'^\+([\d.])', r'\1')
-    number = pc.match_substring_regex(text, _NUMBER)
-    unparsable = np.asarray(pc.fill_null(pc.invert(number), False))
-    kept = pc.if_else(number, text, pa.scalar(None, text.type))
-    return Numbers(_to_numpy(kept.cast(pa.float64())), unparsable)
+def _numbers_of_text(text: pa.Array, notation: Notation) -> Numbers:
+  with contextlib.suppress(pa.ArrowInvalid):
+    values = _to_numpy(ungrouped(text, notation).cast(pa.float64()))
+    # Arrow takes 'nan(1)' for a number: a text that is NaN is looked at again.
+    if np.count_nonzero(np.isnan(values)) == text.null_count:
+      return Numbers(values, np.zeros(len(text), bool))
+  # Arrow's cast is all or nothing: keep what looks like a number, and try again.
+  text = pc.replace_substring_regex(text, r'^\+([\d.])', r'\1') if notation == _PLAIN else plainly(text, notation)
+  number = pc.match_substring_regex(text, _NUMBER)
+  unparsable = np.asarray(pc.fill_null(pc.invert(number), False))
+  kept = pc.if_else(number, text, pa.scalar(None, text.type))
+  return Numbers(_to_numpy(kept.cast(pa.float64())), unparsable)
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:
@@ -147,26 +156,6 @@ def _respelled(text: pa.Array) -> pa.Array:
 
 
 _MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
-_DIRECTIVES = {
-  'Y': r'(?P<Y>\d{4})',
-  'y': r'(?P<y>\d{2})',
-  'm': r'(?P<m>\d{1,2})',
-  'd': r'(?P<d>\d{1,2})',
-  'H': r'(?P<H>\d{1,2})',
-  'I': r'(?P<I>\d{1,2})',
-  'M': r'(?P<M>\d{1,2})',
-  'S': r'(?P<S>\d{1,2})',
-  'f': r'(?P<f>\d{1,9})',
-  'p': r'(?P<p>[AaPp][Mm])',
-  'b': r'(?P<b>[A-Za-z]{3})',
-  'B': r'(?P<B>[A-Za-z]{3,9})',
-  'z': r'(?P<z>Z|[+-]\d{2}:?\d{2})',
-  'Z': r'[A-Za-z]{1,5}',
-  'a': r'[A-Za-z]{3}',
-  'A': r'[A-Za-z]{6,9}',
-  '%': '%',
-}
-_SHORTHANDS = {'%F': '%Y-%m-%d', '%T': '%H:%M:%S', '%R': '%H:%M', '%D': '%m/%d/%y'}
 _FIELDS = ('Y', 'y', 'm', 'd', 'H', 'I', 'M', 'S')
 
 
@@ -190,12 +179,11 @@ def parse_stamps(text: pa.Array, format_: str) -> Stamps:
 
   Args:
     text: large_string [rows], trimmed; may hold nulls.
-    format_: directives Y y m d H I M S f p b B z Z a A F T R D; English names.
-  Returns: The stamps. 30 February, hour 24 and second 60 are not valid, as in `datetime.strptime`'s result; names of
-    weekdays are not compared.
-  Raises: IngestionError: the format has another directive, or lacks year, month or day.
+    format_: one without `time_format.problems`; names are English.
+  Returns: The stamps. 30 February, hour 24, second 60 and an offset of 24 hours are not valid, as in
+    `datetime.strptime`'s result; which weekday it is, is not compared.
   """
-  found = pc.extract_regex(text, _pattern(format_))
+  found = pc.extract_regex(text, time_format.pattern(format_))
   matched = np.asarray(pc.is_valid(found))
   fields = {found.type[i].name: pc.struct_field(found, [i]) for i in range(found.type.num_fields)}
   numbers = {name: _integers(fields[name]) for name in _FIELDS if name in fields}
@@ -207,26 +195,10 @@ def parse_stamps(text: pa.Array, format_: str) -> Stamps:
   minute, second = numbers.get('M', zeros), numbers.get('S', zeros)
   days, known_day = _days(year, month, numbers['d'])
   valid = matched & known_month & known_hour & known_day & (minute < 60) & (second < 60)
+  offset, known_offset = _utc_offset(fields['z']) if 'z' in fields else (None, True)
+  valid = valid & known_offset
   seconds = np.where(valid, days * 86400 + hour * 3600 + minute * 60 + second, 0)
-  return Stamps(seconds, _utc_offset(fields['z']) if 'z' in fields else None, valid)
-
-
-@functools.lru_cache(maxsize=32)
-def _pattern(format_: str) -> str:
-  for short, long in _SHORTHANDS.items():
-    format_ = format_.replace(short, long)
-  pieces = re.split(r'%(.)', format_)
-  unknown = [directive for directive in pieces[1::2] if directive not in _DIRECTIVES]
-  if unknown:
-    raise IngestionError(
-      f"time.format '{format_}' uses %{unknown[0]}, which is not supported; "
-      f'the supported directives are {" ".join("%" + directive for directive in _DIRECTIVES)}.'
-    )
-  if not ({'Y', 'y'} & set(pieces[1::2]) and {'m', 'b', 'B'} & set(pieces[1::2]) and 'd' in pieces[1::2]):
-    raise IngestionError(f"time.format '{format_}' needs a year (%Y), a month (%m) and a day (%d).")
-  pieces[0::2] = [re.escape(literal) for literal in pieces[0::2]]
-  pieces[1::2] = [_DIRECTIVES[directive] for directive in pieces[1::2]]
-  return '^' + ''.join(pieces) + '$'
+  return Stamps(seconds, offset, valid)
 
 
 def _integers(digits: pa.Array) -> np.ndarray:
@@ -264,12 +236,13 @@ def _days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndar
   return first + day - 1, (day >= 1) & (day <= following - first)
 
 
-def _utc_offset(zone: pa.Array) -> np.ndarray:
+def _utc_offset(zone: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+  """Seconds east of UTC, and whether it is an offset of less than a day."""
   digits = pc.replace_substring(zone, ':', '')
   digits = pc.if_else(pc.equal(digits, pa.scalar('Z', digits.type)), pa.scalar('+0000', digits.type), digits)
   number = _integers(pc.replace_substring(digits, '+', ''))
-  magnitude = np.abs(number)
-  return np.sign(number) * (magnitude // 100 * 3600 + magnitude % 100 * 60)
+  hours, minutes = np.abs(number) // 100, np.abs(number) % 100
+  return np.sign(number) * (hours * 3600 + minutes * 60), (hours < 24) & (minutes < 60)
 
 
 _FIRST = datetime.datetime(1935, 1, 1, tzinfo=datetime.timezone.utc)
@@ -334,7 +307,9 @@ class PickupSeconds(NamedTuple):
   unparsable: np.ndarray
 
 
-def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
+def parse_pickup_time(
+  column: pa.Array, time: PickupTime, missing: Sequence[str], notation: Notation = _PLAIN
+) -> PickupSeconds:
   """Reads the pickup-time column.
 
   A column of Arrow timestamps or dates is taken as such, whatever `time.encoding` is. A stamp that carries its own zone
@@ -343,21 +318,24 @@ def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]
   Args:
     column: text, numbers, timestamps or dates, [rows].
     missing: texts that mean a missing value, besides the empty one.
-  Raises: IngestionError: the column's type does not fit `time.encoding`.
+    notation: how numbers are written in text.
+  Returns: The times; those too far away for any range are some 34,000 years away.
+  Raises: IngestionError: the column's type does not fit `time.encoding`, or its zone is none.
   """
   column = plain(column)
   if pa.types.is_null(column.type):
     parsed = PickupSeconds(np.zeros(len(column), np.int64), np.ones(len(column), bool), np.zeros(len(column), bool))
   elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
     parsed = _from_timestamps(column, time)
-  elif time.encoding is TimeEncoding.UNIX_SECONDS:
-    parsed = _from_unix(column, time, missing)
+  elif time.encoding.ticks:
+    parsed = _from_unix(column, time, missing, notation)
   elif time.encoding is TimeEncoding.STRING and is_text(column.type):
     parsed = _from_text(column, time, missing)
   else:
     raise IngestionError(
       f"Column '{primary(time.column)}' holds {column.type}, which does not fit time.encoding '{time.encoding.value}'; "
-      "use 'string' for text, 'unix_seconds' for numbers, 'timestamp' for Parquet timestamps."
+      "use 'string' for text, 'unix_seconds' (or _milliseconds, _microseconds) for numbers, 'timestamp' for Parquet "
+      'timestamps.'
     )
   invalid = parsed.missing | parsed.unparsable
   return parsed._replace(seconds=np.where(invalid, 0, parsed.seconds - _EPOCH))
@@ -365,22 +343,41 @@ def parse_pickup_time(column: pa.Array, time: PickupTime, missing: Sequence[str]
 
 def _from_timestamps(column: pa.Array, time: PickupTime) -> PickupSeconds:
   missing = np.asarray(column.is_null())
+  # Not by a cast to another unit of Arrow's, in which a year far away wraps to another one.
+  if pa.types.is_date32(column.type):
+    instants = _ticks(column.cast(pa.int32())) * 86_400
+  else:
+    unit = 'ms' if pa.types.is_date64(column.type) else column.type.unit
+    instants = _ticks(column.cast(pa.int64())) // _TICKS[unit]
+  instants = np.clip(instants, -_FARTHEST, _FARTHEST)
   zone = column.type.tz if pa.types.is_timestamp(column.type) else None
-  ticks = pc.fill_null(column.cast(pa.timestamp('us', tz=zone), safe=False).cast(pa.int64()), 0)
-  instants = np.asarray(ticks) // 1_000_000
   if time.clock is Clock.UTC and time.time_zone:
     instants = wall_clock_of(instants, time.time_zone)
   elif zone:
-    instants = wall_clock_of(instants, zone)
+    try:
+      instants = wall_clock_of(instants, zone)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+      raise IngestionError(
+        f"Column '{primary(time.column)}' holds {column.type}, whose zone is unknown here; write the time stamps in "
+        "UTC, and set time.clock to utc and time.time_zone to the city's."
+      ) from None
   return PickupSeconds(instants, missing, np.zeros(len(column), bool))
 
 
-def _from_unix(column: pa.Array, time: PickupTime, missing: Sequence[str]) -> PickupSeconds:
-  numbers = as_numbers(column, missing, primary(time.column))
+_TICKS = {'s': 1, 'ms': 1_000, 'us': 1_000_000, 'ns': 1_000_000_000}
+"""Of Arrow's units, in a second."""
+
+
+def _ticks(whole: pa.Array) -> np.ndarray:
+  return np.asarray(pc.fill_null(whole, 0)).astype(np.int64)
+
+
+def _from_unix(column: pa.Array, time: PickupTime, missing: Sequence[str], notation: Notation) -> PickupSeconds:
+  numbers = as_numbers(column, missing, primary(time.column), notation)
   unparsable = numbers.unparsable | np.isinf(numbers.values)
   absent = np.isnan(numbers.values) & ~unparsable
-  values = np.where(np.isfinite(numbers.values), numbers.values, 0)
-  instants = np.floor(np.clip(values, -_FARTHEST, _FARTHEST)).astype(np.int64)
+  seconds = np.where(np.isfinite(numbers.values), numbers.values, 0) // (time.encoding.ticks or 1)
+  instants = np.clip(seconds, -_FARTHEST, _FARTHEST).astype(np.int64)
   if time.clock is Clock.UTC and time.time_zone:
     instants = wall_clock_of(instants, time.time_zone)
   return PickupSeconds(instants, absent, unparsable)

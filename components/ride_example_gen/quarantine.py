@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import json
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 from components.ride_example_gen import parsing
 from components.ride_example_gen.reading import RowBlock
 from components.ride_example_gen.spans import SPLITS
+from configs.texts import quoted, visible
 
 
 class Reason(str, enum.Enum):
@@ -96,6 +98,81 @@ def _as_string(column: pa.Array) -> pa.Array:
     return pa.array([None if value is None else str(value) for value in readable], pa.string())
 
 
+_EXAMPLES = 3
+"""Of each reason."""
+_WHITE_SPACE = ' \t\n\v\f\r'
+"""Of which cells are trimmed, see `parsing.as_text`."""
+_VALUE = 80
+"""Characters of a broken value that are kept."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BrokenExample:
+  """The first value of a column that broke a rule.
+
+  Attributes:
+    reason: a `Reason`.
+    column: the source column; empty of a line that is no row.
+    value: the cell, or the line, as text, with an ellipsis where it is cut; empty where it is missing.
+    file: where it is.
+    line: the row's number in the file, as `row_number` of the quarantine is.
+    hint: the setting that makes such a value readable, as the end of a sentence; empty where there is none.
+  """
+
+  reason: str
+  column: str
+  value: str
+  file: str
+  line: int
+  hint: str = ''
+
+  def phrase(self) -> str:
+    """Column and value as they go on after the reason: `in fare_amount, such as '$11.3': set …`."""
+    where = f'in {visible(self.column)}' if self.column else ''
+    such = f'such as {quoted(self.value)}' if self.value else ''
+    return f'{", ".join(filter(None, (where, such)))}{": " if self.hint else ""}{self.hint}'
+
+  def sentence(self) -> str:
+    """Reason, column, value and hint, with a full stop."""
+    return f'{self.reason} {self.phrase()}'.rstrip() + '.'
+
+
+def broken_examples(
+  path: str, block: RowBlock, valid: np.ndarray, reason: pa.Array, column: pa.Array
+) -> Iterator[BrokenExample]:
+  """The first example of each reason and column of a block, without hints, the reasons in their order.
+
+  Args: valid, reason, column: the verdict on the rows, as `canonical.CanonicalRides` has it.
+  """
+  for line in block.malformed[:1]:
+    yield BrokenExample(Reason.WRONG_NUMBER_OF_FIELDS.value, '', _cut(line.text), path, line.number)
+  rows = np.flatnonzero(~valid)
+  verdicts = [verdict.take(pa.array(rows)).dictionary_encode() for verdict in (reason, column)]
+  codes = [np.asarray(verdict.indices) for verdict in verdicts]
+  names = [verdict.dictionary.to_pylist() for verdict in verdicts]
+  _, firsts = np.unique(codes[0] * (len(names[1]) + 1) + codes[1], return_index=True)
+  for first in np.sort(firsts).tolist():
+    source = names[1][codes[1][first]]
+    [value] = _as_string(block.rows.column(source).slice(rows[first], 1)).to_pylist()
+    where = names[0][codes[0][first]], source, _cut((value or '').strip(_WHITE_SPACE))
+    yield BrokenExample(*where, path, int(block.numbers[rows[first]]))
+
+
+def _cut(text: str) -> str:
+  return text if len(text) <= _VALUE else f'{text[:_VALUE]}…'
+
+
+def first_examples(examples: Iterable[BrokenExample]) -> tuple[BrokenExample, ...]:
+  """The first one of each reason and column, at most three of a reason, in the order of `Reason`."""
+  order = [reason.value for reason in Reason]
+  firsts: dict[tuple[str, str], BrokenExample] = {}
+  for example in examples:
+    firsts.setdefault((example.reason, example.column), example)
+  ranked = sorted(firsts.values(), key=lambda example: order.index(example.reason))
+  groups = itertools.groupby(ranked, key=lambda example: example.reason)
+  return tuple(example for _, group in groups for example in itertools.islice(group, _EXAMPLES))
+
+
 COUNTS_FILE = 'counts.json'
 
 
@@ -109,6 +186,7 @@ class RideCounts:
     quarantined: rows by `Reason`, those that occurred.
     splits: valid rows by split, every split named.
     files: the files that were read, in order.
+    examples: the first broken values of a reason, of up to three columns.
   """
 
   read: int = 0
@@ -116,6 +194,7 @@ class RideCounts:
   quarantined: dict[str, int] = dataclasses.field(default_factory=dict)
   splits: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
   files: tuple[str, ...] = ()
+  examples: tuple[BrokenExample, ...] = ()
 
   def __post_init__(self) -> None:
     if self.read != self.kept + sum(self.quarantined.values()) or self.kept != sum(self.splits.values()):
@@ -129,7 +208,8 @@ class RideCounts:
   def from_json(cls, text: str) -> RideCounts:
     """Reads what `to_json` wrote."""
     values = json.loads(text)
-    return cls(**(values | {'files': tuple(values['files'])}))
+    examples = tuple(BrokenExample(**example) for example in values.get('examples', ()))
+    return cls(**(values | {'files': tuple(values['files']), 'examples': examples}))
 
 
 def total(counts: Sequence[RideCounts]) -> RideCounts:
@@ -141,6 +221,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
     quarantined=dict(sorted(quarantined.items())),
     splits={split: sum(count.splits[split] for count in counts) for split in SPLITS},
     files=tuple(dict.fromkeys(file for count in counts for file in count.files)),
+    examples=first_examples(example for count in counts for example in count.examples),
   )
 
 

@@ -279,7 +279,8 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
   try:
     with open_arrow_source(path) as source:
       block_rows = _block_rows(path, source)
-    table = pq.ParquetFile(open_arrow_source(path))
+    # INT96 reaches farther than Arrow's nanoseconds and microseconds, in which a far year wraps to another one.
+    table = pq.ParquetFile(open_arrow_source(path), coerce_int96_timestamp_unit='ms')
   except (pa.ArrowException, OSError) as error:
     raise _broken(path, error) from error
   except RuntimeError as error:  # pyarrow_hotfix

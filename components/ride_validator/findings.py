@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import enum
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
@@ -47,15 +47,16 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
     raise RidesRefusedError(f'No rides were read from {files}: give dataset.path files with at least one row.')
   fix = f'they are with their reasons in {uri}; fix the data, widen dataset.rules'
   reasons = _top_reasons(counts.quarantined)
+  examples = ''.join(f' {sentence}' for sentence in _examples(counts))
   if counts.kept == 0:
     raise RidesRefusedError(
-      f'All {counts.read:,} rides are invalid ({reasons}): {fix} or correct the columns and the time format.'
+      f'All {counts.read:,} rides are invalid ({reasons}): {fix} or correct the columns and the time format.{examples}'
     )
   if quarantined / counts.read > max_quarantined_share:
     share, limit = percent(quarantined / counts.read), percent(max_quarantined_share)
     raise RidesRefusedError(
       f'{quarantined:,} of {counts.read:,} rides ({share}) are invalid, more than the {limit} of '
-      f'dataset.rules.max_quarantined_share ({reasons}): {fix} or raise the limit.'
+      f'dataset.rules.max_quarantined_share ({reasons}): {fix} or raise the limit.{examples}'
     )
   for split in SPLITS:
     if not counts.splits.get(split):
@@ -67,8 +68,20 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
       )
 
 
+def _ranked(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+  return sorted(((reason, count) for reason, count in reasons.items() if count), key=lambda item: (-item[1], item[0]))
+
+
+def _examples(counts: RideCounts) -> Iterator[str]:
+  """Sentences on the first values that broke the commonest rules: all with a hint, else one of a rule."""
+  for reason, _ in _ranked(counts.quarantined)[:TOP_REASONS]:
+    examples = [example for example in counts.examples if example.reason == reason]
+    hinted = [example for example in examples if example.hint]
+    yield from (example.sentence() for example in hinted or examples[:1])
+
+
 def _top_reasons(reasons: Mapping[str, int]) -> str:
-  ranked = sorted(((reason, count) for reason, count in reasons.items() if count), key=lambda item: (-item[1], item[0]))
+  ranked = _ranked(reasons)
   named = [f'{reason}: {count:,}' for reason, count in ranked[:TOP_REASONS]]
   rest = sum(count for _, count in ranked[TOP_REASONS:])
   return ', '.join([*named, f'other reasons: {rest:,}'] if rest else named)

@@ -24,9 +24,9 @@ from configs.errors import FailedError, UserError
 from configs.loading import ConfigError
 from configs.operations import StoreKind
 from configs.run import RunConfig
+from configs.texts import visible
 from models.release import served_alteration
 from models.served_versions import version_number
-from pipeline.errors import visible
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
 from pipeline.local.terminal import VisibleConsole, plain_table, right, whole

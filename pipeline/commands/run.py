@@ -219,6 +219,9 @@ def _show_rows(console: Console, rows: RowsRecord) -> None:
   splits = f'{rows.splits["train"]:,} train, {rows.splits["eval"]:,} eval'
   text = f'\n{rows.read:,} rides read, {rows.kept:,} kept ({splits})'
   console.print(text + (f', set aside: {set_aside}' if set_aside else ''))
+  for reason in rows.quarantined:
+    for example in rows.examples.get(reason, ()):
+      console.print(f'   {reason} {example}', style='dim', markup=False, highlight=False)
 
 
 def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> None:

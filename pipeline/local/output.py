@@ -21,8 +21,8 @@ import click
 import portalocker
 
 from configs.errors import UserError
+from configs.texts import visible
 from models.whole_files import is_bucket
-from pipeline.errors import visible
 
 MINIMUM_FREE_BYTES = 50_000_000
 """What a small run writes; below it a run would die half way."""

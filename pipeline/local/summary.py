@@ -99,7 +99,11 @@ def _rows(steps: Sequence[Step]) -> RowsRecord | None:
   if uri is None:
     return None
   counts = read_counts(uri)
-  return RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
+  rows = RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
+  examples: dict[str, tuple[str, ...]] = {}
+  for example in counts.examples:
+    examples[example.reason] = (*examples.get(example.reason, ()), example.phrase())
+  return rows.model_copy(update={'examples': examples}) if examples else rows
 
 
 def _lost_recipes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from rich.text import Text
 from configs.compression import SCHEMES
 from configs.presets import RECIPES, PresetFolder
 from configs.run import RunConfig
-from pipeline.errors import visible
+from configs.texts import visible
 from pipeline.local.steps import Step, StepState
 
 _MARKS = {

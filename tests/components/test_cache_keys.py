@@ -64,6 +64,7 @@ def test_the_end_of_a_large_file_counts(tmp_path):
     pytest.param('dataset.rules.fare.max=120', False, id='a_rule'),
     pytest.param('dataset.delimiter=;', False, id='delimiter'),
     pytest.param('dataset.time.column=[pickup_datetime, at]', False, id='another_name_of_a_column'),
+    pytest.param('dataset.numbers.decimal=","', False, id='numbers'),
   ],
 )
 def test_what_the_ingestion_is_kept_by(override, same):

@@ -8,9 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from components.parquet import pq
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import parse_pickup_time, parse_stamps, wall_clock_of
+from components.ride_example_gen.reading import read_blocks
+from configs import loading
 from configs.dataset import EPOCH, PickupTime
+from configs.numbers import Notation
 
 UTC = datetime.timezone.utc
 
@@ -89,22 +93,115 @@ def test_empty_and_nan_texts_are_missing(encoding):
   assert parsed.missing.all() and not parsed.unparsable.any()
 
 
-def test_unknown_directive_names_what_is_supported():
-  with pytest.raises(IngestionError, match=r'uses %U, which is not supported; the supported directives are %Y %y'):
-    parse(['x'], format='%Y-%U')
-
-
-def test_format_without_a_day_is_refused():
-  with pytest.raises(IngestionError, match=r'needs a year \(%Y\), a month \(%m\) and a day'):
-    parse(['2011-01'], format='%Y-%m')
-
-
 def test_unix_seconds_and_fractions_of_the_past():
   texts = ['1230768000', '1230768000.9', '1230767999.5', '1e9', '+1230768001', 'inf', 'abc']
   parsed = parse(texts, encoding='unix_seconds')
   # Oracle: 1230768000 is 2009-01-01 00:00:00 UTC (`date -u -d @1230768000`).
   assert parsed.seconds[:5].tolist() == [0, 0, -1, 1_000_000_000 - 1_230_768_000, 1]
   assert parsed.unparsable.tolist() == [False] * 5 + [True, True]
+
+
+@pytest.mark.parametrize(('encoding', 'ticks'), [('unix_milliseconds', 1_000), ('unix_microseconds', 1_000_000)])
+@pytest.mark.parametrize('kind', [pa.string(), pa.int64(), pa.float64(), pa.decimal128(20, 0)], ids=str)
+def test_unix_stamps_of_smaller_units(encoding, ticks, kind):
+  """Oracle: whole division of Python's integers."""
+  seconds = [1296247379, 1230768000, 1230767999, 3_000_000_000]
+  whole = [second * ticks + rest for second in seconds for rest in (0, 1, ticks - 1)]
+  column = pa.array([str(value) for value in whole], kind) if kind == pa.string() else pa.array(whole).cast(kind)
+  parsed = parse(column, encoding=encoding)
+  assert parsed.seconds.tolist() == [value // ticks - 1_230_768_000 for value in whole]
+
+
+def test_instants_of_smaller_units_are_shown_on_the_citys_clock():
+  shown = parse(['1320559199999'], encoding='unix_milliseconds', clock='utc', time_zone='America/New_York')
+  expected = datetime.datetime(2011, 11, 6, 5, 59, 59, tzinfo=UTC).astimezone(zoneinfo.ZoneInfo('America/New_York'))
+  assert shown.seconds[0] == seconds_of(expected)
+
+
+def test_unix_stamps_are_written_as_the_numbers_are():
+  column = pa.array(['1.296.247.379.000', '1296247379000,5'])
+  time = PickupTime(column='t', encoding='unix_milliseconds')
+  parsed = parse_pickup_time(column, time, (), Notation(decimal=',', thousands='.'))
+  assert parsed.seconds.tolist() == [1296247379 - 1_230_768_000] * 2
+
+
+def test_int96_of_a_far_year_keeps_its_place(tmp_path):
+  """Arrow's nanoseconds end in 2262, and wrap."""
+  stamps = [
+    datetime.datetime(2011, 1, 28, 20, 42, 59, 999000),
+    datetime.datetime(2600, 1, 1),
+    datetime.datetime(1500, 1, 1),
+  ]
+  dataset = loading.load('nyc', ['dataset.time.encoding=timestamp', 'dataset.time.format=null']).dataset
+  columns = {name: pa.array([1.0] * 3) for name in dataset.source_columns().values()}
+  table = pa.table(columns | {'pickup_datetime': pa.array(stamps, pa.timestamp('us'))})
+  pq.write_table(table, tmp_path / 'rides.parquet', use_deprecated_int96_timestamps=True)
+  [block] = read_blocks(str(tmp_path / 'rides.parquet'), dataset)
+  parsed = parse(block.rows.column(block.rows.schema.get_field_index('pickup_datetime')), encoding='timestamp')
+  assert parsed.seconds.tolist() == [seconds_of(stamp) for stamp in stamps]
+
+
+FAR = 2**40
+"""Seconds, as docs say of what is out of every range."""
+
+
+@pytest.mark.parametrize(
+  ('kind', 'per_second'),
+  [
+    pytest.param(pa.timestamp('s'), 1, id='timestamp_s'),
+    pytest.param(pa.timestamp('ms'), 1_000, id='timestamp_ms'),
+    pytest.param(pa.timestamp('us'), 1_000_000, id='timestamp_us'),
+    pytest.param(pa.timestamp('ns'), 1_000_000_000, id='timestamp_ns'),
+    pytest.param(pa.timestamp('s', tz='UTC'), 1, id='timestamp_s_utc'),
+    pytest.param(pa.date32(), 1 / 86_400, id='date32'),
+    pytest.param(pa.date64(), 1_000, id='date64'),
+  ],
+)
+def test_stamps_of_a_type_never_wrap_to_another_year(kind, per_second):
+  """Oracle: Python's integers, which have no end."""
+  width = 31 if kind == pa.date32() else 63
+  largest = 2**width - 1
+  ticks = [largest, -largest, largest // 3, -(largest // 3), largest // 1_000, int(1_300_000_000 * per_second)]
+  ticks = [tick // 100 // 86_400_000 * 86_400_000 for tick in ticks] if kind == pa.date64() else ticks
+  column = pa.array(ticks, pa.int32() if width == 31 else pa.int64()).cast(kind)
+  for clock in ({}, {'clock': 'utc', 'time_zone': 'America/New_York'}):
+    parsed = parse(column, encoding='timestamp', **clock)
+    exact = [tick * 86_400 if kind == pa.date32() else tick // per_second for tick in ticks]
+    expected = [max(-FAR, min(FAR, second)) - 1_230_768_000 for second in exact]
+    np.testing.assert_allclose(parsed.seconds, expected, rtol=0, atol=86_400 / 4)
+
+
+@pytest.mark.parametrize('encoding', ['unix_seconds', 'unix_milliseconds', 'unix_microseconds'])
+@pytest.mark.parametrize(
+  'column',
+  [
+    pytest.param(pa.array([2**64 - 1], pa.uint64()), id='uint64'),
+    pytest.param(pa.array([1e300]), id='float64'),
+    pytest.param(pa.array([2**63 - 1]), id='int64'),
+    pytest.param(pa.array([str(10**30)]), id='text'),
+  ],
+)
+def test_unix_stamps_of_no_year_are_far_away(column, encoding):
+  parsed = parse(column, encoding=encoding)
+  assert parsed.seconds[0] > 2**33 and not parsed.unparsable[0]
+
+
+@pytest.mark.parametrize(('text', 'year'), [('0000-01-01', 0), ('0001-01-01', 1), ('9999-12-31', 9999)])
+def test_the_first_and_last_years_of_text_keep_their_place(text, year):
+  [seconds] = parse([f'{text} 00:00:00']).seconds
+  assert round(seconds / (365.2425 * 86_400)) == year - 2009 + (text[5:7] == '12')
+
+
+@pytest.mark.parametrize('offset', ['+9900', '-2400', '+05:60'])
+def test_an_offset_that_does_not_exist_is_no_time(offset):
+  parsed = parse([f'2012-07-01 12:00:00 {offset}'], format='%Y-%m-%d %H:%M:%S %z')
+  assert parsed.unparsable.tolist() == [True]
+
+
+def test_a_zone_that_nobody_knows_is_an_error():
+  column = pa.array([0], pa.timestamp('us', tz='Mars/Base'))
+  with pytest.raises(IngestionError, match=r"'t' holds timestamp\[us, tz=Mars/Base\], whose zone is unknown here"):
+    parse(column, encoding='timestamp')
 
 
 ZONES = [
@@ -148,8 +245,8 @@ def test_every_second_around_a_change_of_daylight_saving_time(start):
   assert max(np.abs(np.diff(expected))) == 3601 or max(np.abs(np.diff(expected))) == 3599
 
 
-def test_local_clock_keeps_an_hour_that_the_zone_leaves_out():
-  parsed = parse(['2012-03-11 02:30:00'], clock='local', time_zone='America/New_York')
+def test_local_clock_keeps_an_hour_that_the_citys_zone_leaves_out():
+  parsed = parse(['2012-03-11 02:30:00'], clock='local')
   assert parsed.seconds[0] == seconds_of(datetime.datetime(2012, 3, 11, 2, 30))
 
 

@@ -374,6 +374,7 @@ READ_BY = {
   'format': f'{INGESTION} {TRAINED}',
   'delimiter': f'{INGESTION} {TRAINED}',
   'missing': f'{INGESTION} {TRAINED}',
+  'numbers.*': f'{INGESTION} {TRAINED}',
   'columns.key': TRAINED,
   'columns.*': f'{INGESTION} {TRAINED}',
   'time.*': f'{INGESTION} {TRAINED}',

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from pipeline.errors import failure_sentence, visible
+from pipeline.errors import failure_sentence
 from pipeline.local.runner import StepFailedError
 
 
@@ -33,17 +33,3 @@ def _failed(cause: Exception) -> StepFailedError:
 def test_sentence(cause: Exception, sentence: str):
   assert sentence in failure_sentence('Step', _failed(cause))
   assert 'Traceback' not in failure_sentence('Step', _failed(cause))
-
-
-@pytest.mark.parametrize(
-  ('text', 'shown'),
-  [
-    ('Zwölf — „fares“ …\n  of 東京 \U0001f695', 'Zwölf — „fares“ …\n  of 東京 \U0001f695'),
-    ('a\x1b[31mb\x9b1mc\x07\x7f', r'a\u001b[31mb\u009b1mc\u0007\u007f'),
-    ('\rback\u202eturned\u2028line', r'\rback\u202eturned\u2028line'),
-    ('\udcff', r'\udcff'),
-  ],
-  ids=['text', 'controls', 'directions', 'no_text'],
-)
-def test_a_text_is_shown_and_not_obeyed(text: str, shown: str):
-  assert visible(text) == shown

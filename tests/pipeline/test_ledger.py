@@ -151,7 +151,7 @@ def test_too_many_rows_against_the_rules_break_a_day(days):
   path.write_text('\n'.join([header, *cheap, *rows[10:]]))
   assert days.plan().broken() == {
     '2026-03-02': '50 % of its 20 rows break a rule (rules.max_quarantined_share is 10 %), most of all '
-    'fare_out_of_range (10).'
+    "fare_out_of_range (10) in fare_amount, such as '-1'."
   }
 
 

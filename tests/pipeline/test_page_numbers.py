@@ -487,6 +487,13 @@ def test_rows_that_were_set_aside_as_bars(page):
   assert table.texts('reason') == ['fare out of range', 'unparsable time']
 
 
+def test_the_first_broken_values_stand_under_their_reason(tmp_path):
+  rows = {'read': 10, 'kept': 8, 'quarantined': {'a_b': 2}, 'splits': {'eval': 2, 'train': 6}}
+  examples = {'a_b': ["in fare, such as '$1': set <b>", "in tip, such as '-'"]}
+  page = section(_page(tmp_path / 'out', rows=rows | {'examples': examples}), 'data')
+  assert "a b in fare, such as '$1': set <b>; in tip, such as '-'" in text(page)
+
+
 @pytest.mark.parametrize(
   ('aside', 'sentence', 'kept_whole'),
   [

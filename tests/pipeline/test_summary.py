@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts
+from components.ride_example_gen.quarantine import COUNTS_FILE, BrokenExample, RideCounts
 from configs import loading
 from pipeline.local import run, summary
 from pipeline.local.steps import Output, Step, StepState
@@ -85,6 +85,21 @@ def test_a_run_that_stopped(anomalies, status, tmp_path):
   """Whatever else is there; without the gate there is no blessing."""
   found = summary.summarize(CONFIG, [_step('Pusher')], 'It stopped.', anomalies, after={})
   assert (found.status, found.reason, found.blessed, found.metrics) == (status, 'It stopped.', None, None)
+
+
+def test_the_first_broken_values_are_in_the_summary(tmp_path):
+  examples = (
+    BrokenExample('a', 'fare', '$1', 'f', 1, "set x to ['$']"),
+    BrokenExample('a', 'tip', '-', 'f', 2),
+    BrokenExample('b', '', '1,2', 'f', 3),
+  )
+  counts = RideCounts(read=3, quarantined={'a': 2, 'b': 1}, examples=examples)
+  (tmp_path / COUNTS_FILE).write_text(counts.to_json())
+  ingest = _step('RideExampleGen', quarantine=Output(str(tmp_path), {}))
+  found = summary.summarize(CONFIG, [ingest], 'Refused.', anomalies=True, after={})
+  assert found.to_dict()['rows']['examples'] == {
+    'a': ["in fare, such as '$1': set x to ['$']", "in tip, such as '-'"], 'b': ["such as '1,2'"]
+  }  # fmt: skip
 
 
 def test_figures_and_places(tmp_path):

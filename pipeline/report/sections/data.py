@@ -87,7 +87,7 @@ def _aside(record: RunRecord, rows: RowsRecord) -> Table:
   beside = words('beside the other reasons') if len(counts) > 1 else ()
   made = [
     row(
-      Cell(reason.replace('_', ' '), note=_rule(record, reason)),
+      Cell(reason.replace('_', ' '), note=_note(_rule(record, reason), *rows.examples.get(reason, ()))),
       figure(count, whole),
       figure(count, lambda count: percent(count / rows.read, 2)),
       *(picture(length_bar(count, counts[0][1])) for _ in beside),
@@ -95,6 +95,10 @@ def _aside(record: RunRecord, rows: RowsRecord) -> Table:
     for reason, count in counts
   ]
   return table('Rows that were set aside, by reason', (*words('reason'), 'rows', 'share of all rows', *beside), made)
+
+
+def _note(*parts: str) -> str:
+  return '; '.join(filter(None, parts))
 
 
 def _rule(record: RunRecord, reason: str) -> str:
