@@ -157,6 +157,9 @@ class SparsitySchedule(str, enum.Enum):
   CONSTANT = 'constant'
 
 
+_CUBIC = 3.0
+
+
 class Pruning(Technique):
   """Magnitude pruning.
 
@@ -180,7 +183,7 @@ class Pruning(Technique):
   final_sparsity: Sparsity
   begin: Moment = 0.0
   end: Moment = 0.6
-  power: PositiveFloat = 3.0
+  power: PositiveFloat = _CUBIC
   frequency: PositiveInt | None = None
   structure: Structure = 'unstructured'
   layers: Annotated[
@@ -236,7 +239,7 @@ class Pruning(Technique):
 
   def problems(self) -> Iterator[Problem]:
     if self.two_of_four:
-      for name in ('initial_sparsity', 'begin', 'end', 'frequency'):
+      for name in ('schedule', 'initial_sparsity', 'begin', 'end', 'power', 'frequency'):
         if getattr(self, name) != type(self).model_fields[name].default:
           message = 'has no effect with structure 2:4, whose masks are set once, in the first step; leave it out.'
           yield Problem(name, message)
@@ -246,6 +249,8 @@ class Pruning(Technique):
     if not self.two_of_four and self.schedule is SparsitySchedule.CONSTANT and self.initial_sparsity:
       message = f'{self.initial_sparsity:g} has no effect: the constant schedule starts at final_sparsity'
       yield Problem('initial_sparsity', f'{message}; leave it out or set schedule to polynomial.')
+    if not self.two_of_four and self.schedule is SparsitySchedule.CONSTANT and self.power != _CUBIC:
+      yield Problem('power', 'has no effect with the constant schedule; leave it out or set schedule to polynomial.')
     by_layer = self.layers if isinstance(self.layers, dict) else {}
     finals = {f'layers.{name}': sparsity for name, sparsity in by_layer.items()}
     for place, final in (finals or {'final_sparsity': self.final_sparsity}).items():

@@ -79,7 +79,7 @@ def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Seque
   with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
     yaml.safe_dump({'name': 'predict', 'dataset': kept['dataset']}, file, allow_unicode=True)
     file.flush()
-    return loading.load(file.name, overrides).dataset
+    return loading.load(file.name, overrides, kept=True).dataset
 
 
 def _files(patterns: Sequence[str]) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   """
   if not record.config:
     return None
-  config = loading.validate(record.config)
+  config = loading.validate(record.config, kept=True)
   terminal.prepare()
   # Brings TensorFlow along, which nothing else of the page needs.
   from transforms.catalogue import categoricals
