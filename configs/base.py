@@ -98,7 +98,8 @@ class Idle(Problem):
   It is refused where the user wrote it together with those, or after them. Where it was written before, in a preset or
   file that the deciding one extends, it gives way: a method can be switched off without naming all of its settings.
 
-  Attributes: deciders: dotted keys of the settings that decide, from where the check was made.
+  Attributes:
+    deciders: dotted keys of the settings that decide, from where the check was made; it never gives way to none.
   """
 
   deciders: tuple[str, ...]

@@ -27,7 +27,7 @@ class Effect(NamedTuple):
 
   Attributes:
     settings: dotted keys; what lies below counts, too.
-    deciders: dotted keys of the settings that decide.
+    deciders: dotted keys of the settings that decide; see `Idle`.
     holds: whether they have an effect.
     cause: why they have none: the rest of a sentence.
     mend: what to do, besides to remove them; empty where there is nothing else.
@@ -74,6 +74,8 @@ def _has_spans(config: RunConfig) -> bool:
 
 
 _SPAN = re.compile(r'\{(SPAN|YYYY|MM|DD)(:\d+)?\}')
+
+_SPANS_MEND = 'put {SPAN} or {YYYY}/{MM}/{DD} there, as in rides/{YYYY}/{MM}/{DD}/*.csv'
 
 _MAPS = ('dataset.city.landmarks',)
 _CELLS = ('features.buckets.enabled', 'features.crosses.enabled', 'features.crosses.crosses')
@@ -204,11 +206,19 @@ EFFECTS = (
     'set training.serve to another recipe',
   ),
   Effect(
+    # What names the rides is no reason to do without a window that was asked for.
+    ('retraining.window',),
+    (),
+    lambda config: config.dataset.bigquery is not None or _has_spans(config),
+    'while dataset.path (--data) has no spans',
+    _SPANS_MEND,
+  ),
+  Effect(
     ('retraining.triggers',),
     ('dataset.path', 'dataset.bigquery'),
     _has_spans,
     'while dataset.path has no spans, without which nothing is retrained',
-    'put {SPAN} or {YYYY}, {MM} and {DD} there',
+    _SPANS_MEND,
   ),
   *(_asked(block) for block in (
     StudyBlock.DIMENSIONS, StudyBlock.REDUCTIONS, StudyBlock.EMBEDDINGS, StudyBlock.COMPRESSION,

@@ -30,7 +30,7 @@ class Layers:
     override = self._override(idle.where)
     if isinstance(override, Implied) or (self._kept and override is None):
       return True
-    return self._place(idle.where) < max(map(self._place, idle.deciders))
+    return self._place(idle.where) < max(map(self._place, idle.deciders), default=-1)
 
   def _place(self, setting: str) -> int:
     """The layer that wrote a setting last, or one below it; -1 where none did."""

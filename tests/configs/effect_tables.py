@@ -1,9 +1,9 @@
 """When each setting of a config has an effect, and what reads it: the tables of `test_effects.py`.
 
 A setting stands in one of three. `ALWAYS`: it has an effect whatever the others are. `SOMETIMES`: others decide, and
-where they leave it without one, it is refused with the mend. `NAMED`: the same for recipes and schemes. To add one, write
-it into `ALWAYS` by its section, or give it a `Case`: a value, overrides that take its effect away, and overrides that
-give it one. `HOLDERS` and `READ_BY` are for what is not read as `section.setting`.
+where they leave it without one, it is refused with the mend. `NAMED`: the same for recipes and schemes. To add one,
+write it into `ALWAYS` by its section, or give it a `Case`: a value, overrides that take its effect away, and overrides
+that give it one. `HOLDERS` and `READ_BY` are for what is not read as `section.setting`.
 """
 
 from typing import NamedTuple
@@ -52,7 +52,6 @@ ALWAYS = {
   'beam': 'engine extra',
   'metadata': 'kind',
   'retention': 'runs versions max_age_days',
-  'retraining': 'window',
   # The command line names the target: one config may hold the settings of both.
   'platform': 'image pipeline_root serving',
   'platform.vertex': 'project region service_account network kms_key endpoint',
@@ -69,12 +68,14 @@ class Case(NamedTuple):
     off: overrides with which it is refused.
     on: overrides with which it has an effect.
     says: what the refusal says besides the setting.
+    gives_way: whether what comes in a later layer may take its effect away.
   """
 
   value: str
   off: tuple[str, ...]
   on: tuple[str, ...]
   says: str = 'has no effect'
+  gives_way: bool = True
 
 
 def _cases(values, off, on, says='has no effect'):
@@ -108,6 +109,7 @@ def _workers(engine, *needs):
 
 
 BIGQUERY = 'dataset.bigquery={table: shop.rides.taxi}'
+SPANS = 'dataset.path="rides/{SPAN}/*.csv"'
 NO_METHOD, BUCKETS = 'reduction.method=none', 'features.buckets.enabled=true'
 SERVER = ('metadata.kind=mysql', 'metadata.host=db', 'metadata.database=ml', 'metadata.user=me')
 WITHOUT_NUMBERS = (
@@ -175,7 +177,8 @@ SOMETIMES = {
   'retention.after_run': Case('true', ('retention.runs=null',), ('retention.runs=3',), 'has no effect without'),
   **_cases({f'retraining.triggers.{name}': value for name, value in
             {'new_rows': '9', 'drift': 'false', 'max_age_days': '9'}.items()},
-           ['dataset.path=rides.csv'], ['dataset.path="rides/{SPAN}/*.csv"'], 'while dataset.path has no spans'),
+           ['dataset.path=rides.csv'], [SPANS], 'while dataset.path has no spans'),
+  'retraining.window': Case('3', ('dataset.path=rides.csv',), (SPANS,), 'dataset.path (--data) has no spans', False),
   **_asked('dimensions', features='[3]', noise='[9]', training_rides='[99]'),
   **_asked('reductions', methods='[pca]', shares='[0.5]', tested_folds='1'),
   **_asked('embeddings', widths='[1]', crosses='[cell_pair]'),
@@ -244,7 +247,8 @@ HOLDERS = {
 """What the holder of a section is called where it is read; by default it has the section's own name."""
 
 READ_BY = {
-  'dataset.columns': 'source_columns', 'reduction.threshold': 'reduction.least', 'reduction.categoricals': 'reduction.takes_categoricals',
+  'dataset.columns': 'source_columns', 'reduction.threshold': 'reduction.least',
+  'reduction.categoricals': 'reduction.takes_categoricals',
   'training.serve': 'training.served_recipe', 'training.recipes.pruning.final_sparsity': 'pruning.targets',
   'training.recipes.pruning.begin': 'pruning_steps', 'training.recipes.pruning.end': 'pruning_steps',
   'training.recipes.pruning.frequency': 'pruning_steps', 'features.geographic.enabled': 'block.enabled',

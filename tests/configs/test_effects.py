@@ -84,7 +84,9 @@ def test_it_is_accepted_where_it_has_one_and_gives_way_to_what_comes_after_it(se
   file = tmp_path / 'mine.yaml'
   values = functools.reduce(merge, map(_as_mapping, (*case.on, f'{setting}={case.value}')), {'extends': 'nyc'})
   file.write_text(yaml.safe_dump(values))
-  for config in (loading.load(str(file)), loading.load(str(file), case.off)):
+  if not case.gives_way:
+    assert case.says in _refusal(case.off, str(file))
+  for config in (loading.load(str(file)), *([loading.load(str(file), case.off)] if case.gives_way else [])):
     assert loading.validate(yaml.safe_load(loading.dump(config))) == config
 
 
