@@ -206,10 +206,10 @@ EFFECTS = (
     'set training.serve to another recipe',
   ),
   Effect(
-    # What names the rides is no reason to do without a window that was asked for.
+    # What names the rides is no reason to do without a window that was asked for. One of a single span is as none.
     ('retraining.window',),
     (),
-    lambda config: config.dataset.bigquery is not None or _has_spans(config),
+    lambda config: config.retraining.spans < 2 or config.dataset.bigquery is not None or _has_spans(config),
     'while dataset.path (--data) has no spans',
     _SPANS_MEND,
   ),

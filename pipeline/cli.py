@@ -381,7 +381,7 @@ def study(
 
   if markdown:
     refuse_idle({'--data': data, '--quick': quick}, 'with --markdown, which measures nothing')
-    refuse_idle({'--config': config and output, '--set': overrides and output}, 'with --markdown and --output')
+    refuse_idle({'--set': overrides and output}, 'with --markdown and --output')
     commands_study.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
     return
   settings = commands_study.overrides(overrides, data, quick, blocks)
