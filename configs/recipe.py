@@ -114,6 +114,10 @@ class Technique(Config):
     """Its `layers` with names in place of groups."""
     return self.names(hidden)
 
+  def with_layer_names(self, hidden: Sequence[str]) -> Any:
+    """The same with `layers_by_name`."""
+    return self.model_copy(update={'layers': self.layers_by_name(hidden)})
+
 
 TWO_OF_FOUR = '2:4'
 _TWO_OF_FOUR_IN_YAML = 124
@@ -197,7 +201,7 @@ class Pruning(Technique):
   @model_validator(mode='before')
   @classmethod
   def _implied_final_sparsity(cls, values: Any) -> Any:
-    if not isinstance(values, dict) or 'final_sparsity' in values:
+    if not isinstance(values, dict) or values.get('final_sparsity') is not None:
       return values
     if _quoted(values.get('structure')) == TWO_OF_FOUR:
       return {**values, 'final_sparsity': 0.5}
@@ -236,6 +240,13 @@ class Pruning(Technique):
   def layers_by_name(self, hidden: Sequence[str]) -> Any:
     """Its `layers` with names in place of groups, and with sparsities if it has any."""
     return self.targets(hidden) if isinstance(self.layers, dict) else self.names(hidden)
+
+  def with_layer_names(self, hidden: Sequence[str]) -> Any:
+    named = super().with_layer_names(hidden)
+    if not isinstance(self.layers, dict) or self.final_sparsity != max(self.layers.values()):
+      return named
+    # The implied final sparsity goes with the layers that are left when each one's own has gone before its group's.
+    return named.model_copy(update={'final_sparsity': max(named.layers.values())})
 
   def problems(self) -> Iterator[Problem]:
     if self.two_of_four:
@@ -361,7 +372,7 @@ class Recipe(Config):
     for key in self.techniques:
       technique = self.technique(key)
       if technique.layers != type(technique).model_fields['layers'].default:
-        changed[key] = technique.model_copy(update={'layers': technique.layers_by_name(hidden)})
+        changed[key] = technique.with_layer_names(hidden)
     return self.model_copy(update=changed) if changed else self
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from configs.base import Config, PositiveInt, one_or_more, unknown
+from configs.base import Config, Idle, PositiveInt, Problem, one_or_more, unknown
 from configs.compression import FLOAT32, Schemes, packaged_schemes
 from configs.features import Cross
 from configs.layering import Implied
@@ -131,6 +132,13 @@ class Study(Config):
   reductions: Reductions = Reductions()
   embeddings: Embeddings = Embeddings()
   compression: CompressionSweep = CompressionSweep()
+
+  def problems(self) -> Iterator[Problem]:
+    for name in ('reductions', 'compression'):
+      tested = getattr(self, name).tested_folds
+      if tested > self.folds:
+        message = f'must be at most study.folds, as there are no more: got {tested} of {self.folds} folds.'
+        yield Idle(f'{name}.tested_folds', message, ('folds',))
 
 
 _SWIFT = tuple(name for name in REDUCTION_METHODS if name not in ('permutation', 'rfe'))

@@ -37,7 +37,7 @@ ALWAYS = {
   'training': 'epochs steps batch_size learning_rate warmup weight_decay loss warm_start seed serve',
   'training.early_stopping': 'enabled',
   'training.recipes': 'name summary',
-  'training.recipes.pruning': 'final_sparsity structure layers',
+  'training.recipes.pruning': 'structure layers',
   'training.recipes.clustering': 'clusters initialization layers',
   'training.recipes.quantization': 'layers',
   **{
@@ -209,10 +209,13 @@ BESIDE = [
     for name, value, off, on in [
       ('environment_config', 'a:1', 'beam.flink.environment_type=LOOPBACK', 'beam.flink.environment_type=EXTERNAL'),
       ('sdk_container_image', 'x', 'beam.flink.environment_type=LOOPBACK', 'beam.flink.environment_type=DOCKER')]),
+  *((f'study.{block}.tested_folds', Case('4', ('study.folds=3',), (), 'must be at most study.folds'))
+    for block in ('reductions', 'compression')),
 ]  # fmt: skip
 """Other ways to leave a setting without effect."""
 
 NAMED = {
+  'training.recipes.pruning.final_sparsity': ({'final_sparsity': 0.5}, {'layers': {'dense_0': 0.3}}),
   **{f'training.recipes.pruning.{name}': ({'final_sparsity': 0.5, name: value}, idle) for name, value, idle in [
     ('schedule', 'constant', {'structure': '2:4'}),
     ('initial_sparsity', 0.2, {'schedule': 'constant'}),
