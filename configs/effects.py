@@ -59,14 +59,6 @@ def _asked(block: StudyBlock) -> Effect:
   return Effect((section,), ('study.blocks',), holds, f'while study.blocks lacks {block.value}', 'add it there')
 
 
-def _has_embeddings(config: RunConfig) -> bool:
-  return not config.reduction.takes_categoricals
-
-
-def _has_airport(config: RunConfig) -> bool:
-  return any(landmark.airport for landmark in config.dataset.city.landmarks)
-
-
 def _has_spans(config: RunConfig) -> bool:
   """Whether nights may come: in a pattern with spans, or one that is given later."""
   path = config.dataset.path
@@ -77,10 +69,9 @@ _SPAN = re.compile(r'\{(SPAN|YYYY|MM|DD)(:\d+)?\}')
 
 _SPANS_MEND = 'put {SPAN} or {YYYY}/{MM}/{DD} there, as in rides/{YYYY}/{MM}/{DD}/*.csv'
 
-_MAPS = ('dataset.city.landmarks',)
+_LANDMARKS = ('dataset.city.landmarks',)
 _CELLS = ('features.buckets.enabled', 'features.crosses.enabled', 'features.crosses.crosses')
 _RATIOS = ('compression.budget.rmse_ratio', 'compression.budget.worst_slice_ratio')
-_MEASURED_IN_SLICES = ('compression.budget.worst_slice_ratio',)
 
 EFFECTS = (
   Effect(
@@ -120,7 +111,7 @@ EFFECTS = (
   _switched('features.geographic', 'max_distance_km', 'landmark_cap_km', 'proximity_km'),
   Effect(
     ('features.geographic.landmark_cap_km', 'features.geographic.proximity_km'),
-    _MAPS,
+    _LANDMARKS,
     lambda config: not config.features.geographic.enabled or bool(config.dataset.city.landmarks),
     'while dataset.city.landmarks is empty',
     'name a landmark there',
@@ -137,7 +128,7 @@ EFFECTS = (
   Effect(
     ('features.buckets.embedding', 'features.crosses.embedding'),
     ('reduction.method', 'reduction.categoricals'),
-    _has_embeddings,
+    lambda config: not config.reduction.takes_categoricals,
     'with reduction.categoricals, which leaves no embedding',
     'set that to false',
   ),
@@ -172,16 +163,16 @@ EFFECTS = (
   _switched('training.early_stopping', 'patience', 'holdout'),
   Effect(
     ('evaluation.slices.airport_km',),
-    _MAPS,
-    _has_airport,
+    _LANDMARKS,
+    lambda config: any(landmark.airport for landmark in config.dataset.city.landmarks),
     'while no landmark of dataset.city.landmarks is an airport',
     'name one there',
   ),
   Effect(
     ('compression.budget.min_slice_rides',),
-    _MEASURED_IN_SLICES,
+    _RATIOS[1:],
     lambda config: config.compression.budget.worst_slice_ratio is not None,
-    f'while {_MEASURED_IN_SLICES[0]} is null',
+    f'while {_RATIOS[1]} is null',
     'set a limit there',
   ),
   Effect(
@@ -224,7 +215,7 @@ EFFECTS = (
     StudyBlock.DIMENSIONS, StudyBlock.REDUCTIONS, StudyBlock.EMBEDDINGS, StudyBlock.COMPRESSION,
   )),
 )  # fmt: skip
-"""Every setting that can be idle; one that is not here has an effect whatever the others are."""
+"""Every setting that others of several sections, or a switch, can leave without effect."""
 
 
 def idle_settings(config: RunConfig) -> Iterator[Idle]:

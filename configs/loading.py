@@ -72,16 +72,25 @@ def validate(values: Mapping[str, Any], *, kept: bool = False) -> RunConfig:
 
 
 def _validated(values: dict[str, Any], layers: Layers) -> RunConfig:
-  """The config, without the settings that give way where they have no effect."""
-  while True:
+  """The config, without the settings that give way where they have no effect; changes `values`."""
+  refused: list[Problem] = []
+  problems: list[Problem] = []
+  config = None
+  while config is None:
     try:
-      return RunConfig.model_validate(values)
+      config, problems = RunConfig.model_validate(values), []
     except pydantic.ValidationError as error:
       problems = [problem for detail in error.errors() for problem in _problems(detail, values)]
-    idle = [problem for problem in problems if isinstance(problem, Idle) and layers.gives_way(problem)]
-    if not sum(removed(values, problem.where) for problem in idle):
-      count = f'{len(problems)} errors' if len(problems) > 1 else '1 error'
-      raise ConfigError(f'The config has {count}:\n' + '\n'.join(f'  - {problem}' for problem in problems))
+      # What hangs on several sections is checked only once each section is right by itself.
+      idle = [found for found in problems if isinstance(found, Idle) and removed(values, found.where)]
+      refused += [found for found in idle if not layers.gives_way(found)]
+      if not idle:
+        break
+  problems = [*refused, *problems]
+  if config is None or problems:
+    count = f'{len(problems)} errors' if len(problems) > 1 else '1 error'
+    raise ConfigError(f'The config has {count}:\n' + '\n'.join(f'  - {problem}' for problem in problems))
+  return config
 
 
 def dump(config: RunConfig) -> str:

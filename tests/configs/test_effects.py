@@ -114,11 +114,13 @@ def test_a_technique_and_a_scheme_refuse_what_has_no_effect(setting, values, idl
 
 
 def test_all_settings_without_effect_are_told_at_once():
-  text = _refusal(['reduction.components=8', 'split.method=chronological', 'split.seed=3', 'beam.flink.parallelism=2'])
-  # Of one section alone first: beam's own check comes before those that look at several sections.
-  assert 'beam.flink.parallelism' in text
-  text = _refusal(['reduction.components=8', 'split.method=chronological', 'split.seed=3'])
-  assert text.startswith('The config has 2 errors:')
+  settings = ('reduction.components=8', 'split.method=chronological', 'split.seed=3', 'beam.flink.parallelism=2')
+  text = _refusal([*settings, 'training.steps=9'])
+  assert text.startswith('The config has 2 errors:')  # Those of several sections, once each one is right.
+  assert ': give either epochs or steps' in text
+  text = _refusal(settings)
+  assert text.startswith('The config has 3 errors:')
+  assert 'beam.flink.parallelism has no effect while beam.engine is direct; set that to flink, or remove' in text
   assert 'split.seed has no effect with split.method chronological, which draws nothing; set that to hash, or' in text
   assert (
     'reduction.components has no effect while reduction.method is none; set a method (pca, …), or remove '
