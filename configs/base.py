@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+import functools
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -88,6 +89,43 @@ class Problem:
     if not self.where:
       return self.message
     return f'{self.where}{" " if self.message.startswith(("must ", "is ", "has ")) else ": "}{self.message}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Idle(Problem):
+  """A setting that has no effect, as others decide.
+
+  It is refused where the user wrote it together with those, or after them. Where it was written before, in a preset or
+  file that the deciding one extends, it gives way: a method can be switched off without naming all of its settings.
+
+  Attributes:
+    deciders: dotted keys of the settings that decide, from where the check was made; it never gives way to none.
+  """
+
+  deciders: tuple[str, ...]
+
+  def under(self, *keys: str) -> Idle:
+    deciders = tuple('.'.join((*keys, decider)) for decider in self.deciders)
+    return Idle('.'.join(filter(None, (*keys, self.where))), self.message, deciders)
+
+
+def written(config: Config, below: str) -> Iterator[str]:
+  """Dotted keys of all settings at a dotted key, or below it, whose values are not the defaults."""
+  section, _, name = below.rpartition('.')
+  holder = at(config, section)
+  value, default = getattr(holder, name), type(holder).model_fields[name].default
+  if value == default:
+    return
+  if not isinstance(value, Config) or any(field.is_required() for field in type(value).model_fields.values()):
+    yield below
+    return
+  for field in type(value).model_fields:
+    yield from (f'{below}.{found}' for found in written(value, field))
+
+
+def at(config: Config, place: str) -> Any:
+  """What a config holds at a dotted key; itself at the empty one."""
+  return functools.reduce(getattr, filter(None, place.split('.')), config)
 
 
 class ProblemsError(UserError, ValueError):  # pydantic takes ValueError alone for a mistake in what it validates.

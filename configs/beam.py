@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from configs.base import Config, PositiveInt, Problem, raise_any, unknown
+from configs.base import Config, Idle, PositiveInt, Problem, at, joined, raise_any, unknown, written
 
 INGESTION = 'RideExampleGen'
 """The id of the step that reads the rides, wherever they are."""
@@ -223,6 +223,7 @@ class Beam(EngineSettings):
     for name, settings in self.components.items():
       # What is wrong for all is reported once.
       yield from (problem.under('components', name) for problem in _lacking(settings) if problem not in common)
+    yield from _idle(self)
 
   def of(self, step: str) -> EngineSettings:
     """The settings of one step."""
@@ -280,3 +281,57 @@ def _lacking(settings: EngineSettings) -> Iterator[Problem]:
       yield Problem(f'{engine}.environment_config', f'is missing, which environment_type: {environment.value} needs.')
   if isinstance(chosen, Dataflow) and (chosen.max_num_workers or math.inf) < (chosen.num_workers or 0):
     yield Problem('dataflow.max_num_workers', f'must not be less than num_workers ({chosen.num_workers}).')
+
+
+def _idle(beam: Beam) -> Iterator[Idle]:
+  """Settings of engines that run no step, and of workers that live elsewhere."""
+  everyone = (beam, *beam.components.values())
+  if list(written(beam, 'in_memory_rides')) and not any(beam.of(step).as_it_comes for step in BEAM_STEPS):
+    message = (
+      "has no effect where no step runs on Beam's direct runner as it comes; leave it out, or set engine: direct."
+    )
+    yield Idle('in_memory_rides', message, ('engine', 'components', 'direct', 'extra'))
+  for place in _engine_settings(beam):
+    if not any(_has_effect(place, settings) for settings in everyone):
+      yield Idle(place, _no_effect(place, beam, 'beam'), ('engine', 'components', _environment(place)))
+  for step, settings in beam.components.items():
+    for place in _engine_settings(settings):
+      inherited = at(beam, place) == at(settings, place)
+      if not inherited and not _has_effect(place, settings):
+        where = f'components.{step}'
+        deciders = ('engine', f'{where}.engine', f'{where}.{_environment(place)}')
+        yield Idle(f'{where}.{place}', _no_effect(place, settings, f'beam.{where}'), deciders)
+
+
+def _engine_settings(settings: EngineSettings) -> Iterator[str]:
+  for engine in Engine:
+    yield from written(settings, engine.value)
+
+
+def _environment(place: str) -> str:
+  return f'{place.partition(".")[0]}.environment_type'
+
+
+_READ_BY = {
+  'environment_config': tuple(one for one in Environment if one not in (Environment.LOOPBACK, Environment.DOCKER)),
+  'sdk_container_image': (Environment.DOCKER,),
+}
+"""Which kinds of workers look at a setting of theirs that is not for all."""
+
+
+def _has_effect(place: str, settings: EngineSettings) -> bool:
+  engine, _, name = place.partition('.')
+  chosen = settings.chosen
+  if settings.engine.value != engine:
+    return False
+  return not isinstance(chosen, Workers) or chosen.environment_type in _READ_BY.get(name, Environment)
+
+
+def _no_effect(place: str, settings: EngineSettings, where: str) -> str:
+  engine, _, name = place.partition('.')
+  if settings.engine.value != engine:
+    cause, mend = f'{where}.engine is {settings.engine.value}', f'set that to {engine}'
+  else:
+    kinds = joined(kind.value for kind in _READ_BY[name])
+    cause, mend = f'{where}.{_environment(place)} is not {kinds}', 'set that'
+  return f'has no effect while {cause}; {mend}, or remove {where}.{place}.'

@@ -76,6 +76,9 @@ def _pruning(pruning: Pruning, targets: Mapping[str, float], known: Sequence[Lay
       yield Problem('layers', f"layer '{layer.name}' has no weights to prune; leave it out.")
     else:
       yield from kernel_problems(pruning, layer.name, targets[layer.name], layer.inputs, layer.units)
+  if isinstance(pruning.layers, dict) and pruning.final_sparsity != max(pruning.layers.values()):
+    message = 'has no effect beside a sparsity for each of pruning.layers'
+    yield Problem('final_sparsity', f'{message}; leave it out, or set it to null where it comes from what is extended.')
   # Epochs become steps only with the rides; until then only steps can be checked.
   if pruning.fine_tuning.steps:
     try:

@@ -122,6 +122,13 @@ class Calibration(Config):
   longest: Annotated[int, Field(ge=0)] = 100
   seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
+  def problems(self) -> Iterator[Problem]:
+    for name in ('longest', 'seed') if self.rides is None else ():
+      if getattr(self, name) != type(self).model_fields[name].default:
+        yield Problem(
+          name, f'has no effect while rides is unset, as all rides are taken then; set rides, or remove {name}.'
+        )
+
 
 class Scheme(Config):
   """A named way from a trained model to a lite file.

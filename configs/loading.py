@@ -5,6 +5,8 @@ All errors of a config are reported at once, each with what would be right.
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import pathlib
 import shlex
@@ -17,9 +19,10 @@ from typing import Any
 import pydantic
 import yaml
 
-from configs.base import Problem, ProblemsError, nearest
+from configs.base import Idle, Problem, ProblemsError, nearest
 from configs.compression import SCHEMES
 from configs.errors import UserError
+from configs.layering import Layers, removed
 from configs.presets import RECIPES, extended_file, is_file, load_yaml, merge, packaged, read_mapping
 from configs.run import RunConfig
 
@@ -46,29 +49,48 @@ def exists(source: str) -> bool:
   return _file(source) is not None
 
 
-def load(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+def load(source: str | None = None, overrides: Sequence[str] = (), *, kept: bool = False) -> RunConfig:
   """Loads, merges and validates a config.
 
   Args:
     source: a path to a YAML file, or a preset's name or `configs/NAME.yaml` where no such file exists; the `chicago`
       preset when `None`.
     overrides: `section.key=value` texts; values are YAML.
-  Raises: ConfigError: nothing to read, bad YAML, or values that can't be.
+    kept: whether a run wrote the file: what has no effect in it is passed over, as a run before may have taken it.
+  Raises: ConfigError: nothing to read, bad YAML, values that can't be, or settings that have no effect.
   """
-  values = _read(source or 'chicago')
+  layers = _layers(source or 'chicago')
+  values = copy.deepcopy(functools.reduce(merge, layers))
   for override in overrides:
     _override(values, override)
-  return validate(values)
+  return _validated(values, Layers(layers, overrides, kept))
 
 
-def validate(values: Mapping[str, Any]) -> RunConfig:
-  """Validates a plain mapping; raises `ConfigError` with every error in it."""
-  try:
-    return RunConfig.model_validate(values)
-  except pydantic.ValidationError as error:
-    lines = [line for detail in error.errors() for line in _sentences(detail, values)]
-    count = f'{len(lines)} errors' if len(lines) > 1 else '1 error'
-    raise ConfigError(f'The config has {count}:\n' + '\n'.join(f'  - {line}' for line in lines)) from None
+def validate(values: Mapping[str, Any], *, kept: bool = False) -> RunConfig:
+  """Validates a plain mapping; raises `ConfigError` with every error in it. Args: kept: see `load`."""
+  return _validated(copy.deepcopy(dict(values)), Layers([values], kept=kept))
+
+
+def _validated(values: dict[str, Any], layers: Layers) -> RunConfig:
+  """The config, without the settings that give way where they have no effect; changes `values`."""
+  refused: list[Problem] = []
+  problems: list[Problem] = []
+  config = None
+  while config is None:
+    try:
+      config, problems = RunConfig.model_validate(values), []
+    except pydantic.ValidationError as error:
+      problems = [problem for detail in error.errors() for problem in _problems(detail, values)]
+      # What hangs on several sections is checked only once each section is right by itself.
+      idle = [found for found in problems if isinstance(found, Idle) and removed(values, found.where)]
+      refused += [found for found in idle if not layers.gives_way(found)]
+      if not idle:
+        break
+  problems = [*refused, *problems]
+  if config is None or problems:
+    count = f'{len(problems)} errors' if len(problems) > 1 else '1 error'
+    raise ConfigError(f'The config has {count}:\n' + '\n'.join(f'  - {problem}' for problem in problems))
+  return config
 
 
 def dump(config: RunConfig) -> str:
@@ -76,7 +98,8 @@ def dump(config: RunConfig) -> str:
   return yaml.safe_dump(config.model_dump(mode='json'), sort_keys=False, allow_unicode=True)
 
 
-def _read(source: str, seen: tuple[str, ...] = (), root: pathlib.Path | None = None) -> dict[str, Any]:
+def _layers(source: str, seen: tuple[str, ...] = (), root: pathlib.Path | None = None) -> list[dict[str, Any]]:
+  """What a file holds, after what it extends."""
   if source in seen:
     raise ConfigError(f"'{source}' extends itself: {' -> '.join([*seen, source])}.")
   file, path = _file(source), pathlib.Path(source)
@@ -91,11 +114,11 @@ def _read(source: str, seen: tuple[str, ...] = (), root: pathlib.Path | None = N
         below[key] = folder.anchored(below[key], path.parent, root)
     base = values.pop('extends', None)
     if base is None:
-      return values
+      return [values]
     found = str(extended_file(str(base), path.parent, root) or base)
   except ValueError as error:
     raise ConfigError(str(error)) from None
-  return merge(_read(found, (*seen, source), root), values)
+  return [*_layers(found, (*seen, source), root), values]
 
 
 def _file(source: str) -> Traversable | None:
@@ -126,11 +149,11 @@ def _override(values: dict[str, Any], override: str) -> None:
   values[keys[-1]] = value
 
 
-def _sentences(detail: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+def _problems(detail: Mapping[str, Any], values: Mapping[str, Any]) -> list[Problem]:
   error = detail.get('ctx', {}).get('error')
   found = error.problems if isinstance(error, ProblemsError) else [Problem('', _message(detail))]
   placed = [problem.under(*_place(detail['loc'], values)) for problem in found]
-  return [str(problem if problem.where else problem.under('config')) for problem in placed]
+  return [problem if problem.where else problem.under('config') for problem in placed]
 
 
 def _message(detail: Mapping[str, Any]) -> str:

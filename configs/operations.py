@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from configs.base import Config, PositiveFloat, PositiveInt, Problem, raise_any
+from configs.base import Config, Idle, PositiveFloat, PositiveInt, Problem, raise_any
 
 PASSWORD_VARIABLE = 'FARELITE_METADATA_PASSWORD'
 """The environment variable of the database's password, which no config may hold."""
@@ -84,7 +84,8 @@ class Metadata(Config):
     server = ('host', 'database', 'user')
     for name in (*server, 'port'):
       if self.kind is StoreKind.SQLITE and getattr(self, name) is not None:
-        yield Problem(name, "is for a server; set metadata.kind to 'postgresql' or 'mysql', or leave it out.")
+        message = "is for a server; set metadata.kind to 'postgresql' or 'mysql', or leave it out."
+        yield Idle(name, message, ('kind',))
       elif self.kind is not StoreKind.SQLITE and name in server and not getattr(self, name):
         yield Problem(name, f"is missing; kind '{self.kind.value}' needs host, database and user.")
 
@@ -112,7 +113,8 @@ class Retention(Config):
 
   def problems(self) -> Iterator[Problem]:
     if self.after_run and not self.limited:
-      yield Problem('after_run', 'has no effect without retention.runs, versions or max_age_days; set one.')
+      message = 'has no effect without retention.runs, versions or max_age_days; set one.'
+      yield Idle('after_run', message, ('runs', 'versions', 'max_age_days'))
 
 
 class Triggers(Config):

@@ -114,6 +114,10 @@ class Technique(Config):
     """Its `layers` with names in place of groups."""
     return self.names(hidden)
 
+  def with_layer_names(self, hidden: Sequence[str]) -> Any:
+    """The same with `layers_by_name`."""
+    return self.model_copy(update={'layers': self.layers_by_name(hidden)})
+
 
 TWO_OF_FOUR = '2:4'
 _TWO_OF_FOUR_IN_YAML = 124
@@ -157,6 +161,9 @@ class SparsitySchedule(str, enum.Enum):
   CONSTANT = 'constant'
 
 
+_CUBIC = 3.0
+
+
 class Pruning(Technique):
   """Magnitude pruning.
 
@@ -180,7 +187,7 @@ class Pruning(Technique):
   final_sparsity: Sparsity
   begin: Moment = 0.0
   end: Moment = 0.6
-  power: PositiveFloat = 3.0
+  power: PositiveFloat = _CUBIC
   frequency: PositiveInt | None = None
   structure: Structure = 'unstructured'
   layers: Annotated[
@@ -194,7 +201,7 @@ class Pruning(Technique):
   @model_validator(mode='before')
   @classmethod
   def _implied_final_sparsity(cls, values: Any) -> Any:
-    if not isinstance(values, dict) or 'final_sparsity' in values:
+    if not isinstance(values, dict) or values.get('final_sparsity') is not None:
       return values
     if _quoted(values.get('structure')) == TWO_OF_FOUR:
       return {**values, 'final_sparsity': 0.5}
@@ -234,9 +241,16 @@ class Pruning(Technique):
     """Its `layers` with names in place of groups, and with sparsities if it has any."""
     return self.targets(hidden) if isinstance(self.layers, dict) else self.names(hidden)
 
+  def with_layer_names(self, hidden: Sequence[str]) -> Any:
+    named = super().with_layer_names(hidden)
+    if not isinstance(self.layers, dict) or self.final_sparsity != max(self.layers.values()):
+      return named
+    # The implied final sparsity goes with the layers that are left when each one's own has gone before its group's.
+    return named.model_copy(update={'final_sparsity': max(named.layers.values())})
+
   def problems(self) -> Iterator[Problem]:
     if self.two_of_four:
-      for name in ('initial_sparsity', 'begin', 'end', 'frequency'):
+      for name in ('schedule', 'initial_sparsity', 'begin', 'end', 'power', 'frequency'):
         if getattr(self, name) != type(self).model_fields[name].default:
           message = 'has no effect with structure 2:4, whose masks are set once, in the first step; leave it out.'
           yield Problem(name, message)
@@ -246,6 +260,8 @@ class Pruning(Technique):
     if not self.two_of_four and self.schedule is SparsitySchedule.CONSTANT and self.initial_sparsity:
       message = f'{self.initial_sparsity:g} has no effect: the constant schedule starts at final_sparsity'
       yield Problem('initial_sparsity', f'{message}; leave it out or set schedule to polynomial.')
+    if not self.two_of_four and self.schedule is SparsitySchedule.CONSTANT and self.power != _CUBIC:
+      yield Problem('power', 'has no effect with the constant schedule; leave it out or set schedule to polynomial.')
     by_layer = self.layers if isinstance(self.layers, dict) else {}
     finals = {f'layers.{name}': sparsity for name, sparsity in by_layer.items()}
     for place, final in (finals or {'final_sparsity': self.final_sparsity}).items():
@@ -356,7 +372,7 @@ class Recipe(Config):
     for key in self.techniques:
       technique = self.technique(key)
       if technique.layers != type(technique).model_fields['layers'].default:
-        changed[key] = technique.model_copy(update={'layers': technique.layers_by_name(hidden)})
+        changed[key] = technique.with_layer_names(hidden)
     return self.model_copy(update=changed) if changed else self
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from configs.base import Config, PositiveInt, Problem, joined
+from configs.base import Config, Idle, PositiveInt, Problem, joined
 
 _PROJECTIONS = ('pca', 'svd', 'ica', 'nmf', 'lda', 'pls')
 _SHARES_OF_VARIANCE = ('pca', 'svd')
@@ -168,7 +168,7 @@ class Reduction(Config):
     return self.threshold if self.threshold is not None else _THRESHOLDS.get(self.method, (None,))[0]
 
   def problems(self) -> Iterator[Problem]:
-    # A config that is switched off by `--set reduction.method=none` keeps its other settings.
+    # What else has no effect where nothing is reduced, `configs.effects` says.
     if self.is_on and self.threshold is not None:
       yield from self._threshold_problems(self.threshold)
     yield from self._band_problems()
@@ -177,7 +177,8 @@ class Reduction(Config):
 
   def _threshold_problems(self, threshold: float) -> Iterator[Problem]:
     if self.method not in _THRESHOLDS:
-      yield Problem('threshold', f'has no meaning with method {self.method.value}; give components instead.')
+      message = f'has no meaning with method {self.method.value}; give components instead.'
+      yield Idle('threshold', message, ('method',))
       return
     _, most, meaning = _THRESHOLDS[self.method]
     if self.components is not None:
@@ -201,4 +202,5 @@ class Reduction(Config):
     for name, methods in _OWN.items():
       if self.method not in methods and getattr(self, name) != type(self).model_fields[name].default:
         owners = joined(method.value for method in methods)
-        yield Problem(name, f'has no effect with method {self.method.value}, only with {owners}; leave it out.')
+        message = f'has no effect with method {self.method.value}, only with {owners}; leave it out.'
+        yield Idle(name, message, ('method',))

@@ -12,6 +12,7 @@ from configs.beam import Beam
 from configs.checks import budget_problems, recipe_problems, reduction_problems, scheme_problems
 from configs.compression import Compression
 from configs.dataset import LABEL, Dataset
+from configs.effects import idle_settings
 from configs.evaluation import Evaluation
 from configs.features import Features
 from configs.layers import hidden_names, model_layers
@@ -67,9 +68,9 @@ class RunConfig(Config):
   @classmethod
   def _a_window_evaluates_on_its_newest_span(cls, retraining: Retraining, info: ValidationInfo) -> Retraining:
     split = info.data.get('split')
-    if split is not None and retraining.spans > 1:
+    if split is not None and retraining.spans > 1 and 'method' not in split.model_fields_set:
       info.data['split'] = split.model_copy(update={'method': SplitMethod.NEWEST_SPAN})
-    elif split is not None and split.method is SplitMethod.NEWEST_SPAN:
+    elif split is not None and retraining.spans < 2 and split.method is SplitMethod.NEWEST_SPAN:
       raise ValueError('split.method newest_span needs a retraining.window of 2 spans or more.')
     return retraining
 
@@ -82,6 +83,7 @@ class RunConfig(Config):
     return training.model_copy(update={'recipes': tuple(r.with_layer_names(hidden) for r in training.recipes)})
 
   def problems(self) -> Iterator[Problem]:
+    yield from idle_settings(self)
     yield from reduction_problems(self.reduction, self.dataset, self.features)
     columns = (*self.dataset.raw_inputs(), LABEL)
     for name in self.validation.max_missing_share:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from configs.base import Config, PositiveInt, one_or_more, unknown
+from configs.base import Config, Idle, PositiveInt, Problem, one_or_more, unknown
 from configs.compression import FLOAT32, Schemes, packaged_schemes
 from configs.features import Cross
+from configs.layering import Implied
 from configs.model import Recipes
 from configs.presets import RECIPES
 from configs.recipe import DENSE, Recipe
@@ -131,15 +133,22 @@ class Study(Config):
   embeddings: Embeddings = Embeddings()
   compression: CompressionSweep = CompressionSweep()
 
+  def problems(self) -> Iterator[Problem]:
+    for name in ('reductions', 'compression'):
+      tested = getattr(self, name).tested_folds
+      if tested > self.folds:
+        message = f'must be at most study.folds, as there are no more: got {tested} of {self.folds} folds.'
+        yield Idle(f'{name}.tested_folds', message, ('folds',))
+
 
 _SWIFT = tuple(name for name in REDUCTION_METHODS if name not in ('permutation', 'rfe'))
 
-QUICK = (
+QUICK = tuple(map(Implied, (
   'study.seeds=1',
   'study.folds=2',
   'study.dimensions={features: [6, 24], noise: [200], training_rides: [500]}',
   f'study.reductions={{methods: [{", ".join(_SWIFT)}], shares: [0.5], tested_folds: 1}}',
   'study.embeddings.widths=[1, fourth_root, 16]',
   'study.compression={recipes: [dense, pqat_80], schemes: [float32, int8], tested_folds: 1}',
-)
+)))  # fmt: skip
 """Overrides that `--quick` stands for: every question, roughly answered; what fits trees over and over is left out."""

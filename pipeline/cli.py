@@ -11,7 +11,7 @@ import click
 
 from configs.errors import UserError
 from pipeline import errors
-from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden
+from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden, refuse_idle
 from pipeline.targets import CLOUD_TARGETS
 
 _WAIT = click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
@@ -150,6 +150,8 @@ def retrain(
   moment = _moment(now)
   if (first is None) != (last is None):
     raise UserError('A back-fill needs both --from and --to.')
+  if first is not None:
+    refuse_idle({'--force': force}, 'in a back-fill (--from, --to), which runs whatever the triggers say')
   try:
     resolved = loading.load(config, overridden(overrides, data, window))
     source = sources.files_of(resolved.dataset, 'farelite retrain')
@@ -206,9 +208,7 @@ def schedule() -> None:
 @OUTPUT
 @WINDOW
 @_UNITS
-@click.option(
-  '--cluster-time-zone', 'cluster_zone', default='UTC', show_default=True, help="A Kubeflow cluster's clock."
-)
+@click.option('--cluster-time-zone', 'cluster_zone', metavar='ZONE', help="A Kubeflow cluster's clock; UTC by default.")
 @click.option(
   '--crontab',
   is_flag=True,
@@ -387,6 +387,8 @@ def study(
   from pipeline.local import output as local_output
 
   if markdown:
+    refuse_idle({'--data': data, '--quick': quick}, 'with --markdown, which measures nothing')
+    refuse_idle({'--set': overrides and output}, 'with --markdown and --output')
     commands_study.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
     return
   settings = commands_study.overrides(overrides, data, quick, blocks)

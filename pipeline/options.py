@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
+
+from configs.errors import UserError
 
 CONFIG = click.option('--config', metavar='F', help='A YAML file, or the name of a preset; chicago by default.')
 SET = click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a setting; may be repeated.')
@@ -27,3 +29,19 @@ def overridden(overrides: Sequence[str], data: str | None, window: int | None = 
 def data_setting(data: str) -> str:
   """The setting that `--data` stands for; quoted, as a glob such as `*.csv` or `{SPAN}/*` is YAML of another kind."""
   return f'dataset.path={json.dumps(data, ensure_ascii=False)}'
+
+
+def refuse_idle(options: Mapping[str, object], why: str) -> None:
+  """Refuses options that were given and have no effect.
+
+  Args:
+    options: values by name; what is empty was not given.
+    why: the rest of the sentence, such as "with --markdown".
+  Raises: UserError: one of them was given.
+  """
+  given = [name for name, value in options.items() if value]
+  if given:
+    from configs.base import joined  # Brings pydantic along, which help does without.
+
+    have, them = ('has', 'it') if len(given) == 1 else ('have', 'them')
+    raise UserError(f'{joined(given)} {have} no effect {why}; leave {them} out.')

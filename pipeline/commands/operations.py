@@ -115,10 +115,10 @@ def _recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> 
   if not output.config.is_file():
     raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
   try:
-    recorded = loading.load(str(output.config))
+    recorded = loading.load(str(output.config), kept=True)
   except ConfigError as error:
     raise ConfigError(f"'{output.config}' is not a config of this version of farelite. {error}") from None
-  return loading.load(str(output.config), overrides) if overrides else recorded
+  return loading.load(str(output.config), overrides, kept=True) if overrides else recorded
 
 
 def _find(entries: Sequence[RunEntry], run: str, config: RunConfig) -> RunEntry:

@@ -20,6 +20,7 @@ from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.presets import read_mapping
 from pipeline.local import terminal
+from pipeline.options import refuse_idle
 from pipeline.prediction import streaming
 from pipeline.prediction.scoring import ModelFiles, Scorer, find_model
 from pipeline.prediction.streaming import PredictionOutcome, predict_files
@@ -66,6 +67,9 @@ def run(
 
 def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Sequence[str]) -> Dataset:
   """The dataset of the given config, or of the one beside the model."""
+  settings = [override.partition('=')[0].strip() for override in overrides]
+  others = {f'--set {setting}': setting for setting in settings if setting.partition('.')[0] != 'dataset'}
+  refuse_idle(others, 'on a prediction, which reads settings of the dataset alone')
   if config:
     return loading.load(config, overrides).dataset
   try:
@@ -79,7 +83,7 @@ def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Seque
   with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
     yaml.safe_dump({'name': 'predict', 'dataset': kept['dataset']}, file, allow_unicode=True)
     file.flush()
-    return loading.load(file.name, overrides).dataset
+    return loading.load(file.name, overrides, kept=True).dataset
 
 
 def _files(patterns: Sequence[str]) -> tuple[str, ...]:

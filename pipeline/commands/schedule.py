@@ -20,6 +20,7 @@ from configs.run import RunConfig
 from models.whole_files import is_bucket
 from pipeline.local import output as local_output
 from pipeline.local import terminal
+from pipeline.options import refuse_idle
 from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget
 from pipeline.schedule.local import LocalSchedules, crontab_line, default_folder, machine_zone
 from pipeline.sources import files_of, rides_of
@@ -37,7 +38,7 @@ def create(
   overrides: Sequence[str],
   output: str | None,
   units: str | None,
-  cluster_zone: str,
+  cluster_zone: str | None,
   crontab: bool = False,
 ) -> None:
   """Creates a schedule and prints when it fires next; for a crontab, makes the output directory and prints the line.
@@ -45,6 +46,10 @@ def create(
   Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
   """
   cron = Cron.parse(expression, zone)
+  if target is not ScheduleTarget.LOCAL:
+    refuse_idle({'--output': output, '--units': units}, f'with --target {target.value}, only with local')
+  if target is not ScheduleTarget.KFP:
+    refuse_idle({'--cluster-time-zone': cluster_zone}, f'with --target {target.value}, only with kfp')
   resolved = loading.load(config, overrides)
   name = name or resolved.name
   if not _NAME.fullmatch(name):
@@ -68,7 +73,7 @@ def create(
 
       # The spans are found by each run itself.
       compiled = compile_checked(resolved, rides_of(resolved.dataset), Target(target.value), console)
-      schedule = _keeper_in_a_cloud(target, resolved, cluster_zone).create(name, cron, compiled)
+      schedule = _keeper_in_a_cloud(target, resolved, cluster_zone or 'UTC').create(name, cron, compiled)
     _show(console, [schedule])
     if target is ScheduleTarget.LOCAL and (warning := _no_rides_yet(resolved)):
       console.print(f' [yellow]![/] {escape(warning)}')
@@ -108,9 +113,11 @@ def _no_rides_yet(config: RunConfig) -> str | None:
 
 
 def keeper(target: str, config: str | None, overrides: Sequence[str], units: str | None) -> Schedules:
-  """Who keeps the schedules of a target. Raises `ConfigError` or `TargetError` for a user's mistake."""
+  """Who keeps the schedules of a target. Raises `UserError` for a user's mistake."""
   if target == ScheduleTarget.LOCAL:
+    refuse_idle({'--config': config, '--set': overrides}, 'with --target local, only with kfp and vertex')
     return _local(units)
+  refuse_idle({'--units': units}, f'with --target {target}, only with local')
   with terminal.captured():  # Google's packages warn when they are imported.
     return _keeper_in_a_cloud(ScheduleTarget(target), loading.load(config, overrides))
 

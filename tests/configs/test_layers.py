@@ -30,7 +30,7 @@ EVERY_CROSS = 'features.crosses={enabled: true, crosses: [pickup_cell, dropoff_c
                          'dataset.extras=[{name: a, column: a}]'], id='a_numeric_extra'),
     pytest.param('nyc', ['dataset.extras=[{name: kind, column: k, kind: categorical, vocabulary: [a, b, c]}]'],
                  id='a_categorical_extra'),
-    pytest.param('nyc', ['model.clip=null', 'model.hidden=[5]', 'model.dropout=0.1'], id='one_layer_without_clip'),
+    pytest.param('nyc', ['model.clip=null', 'model.hidden=[5]'], id='one_layer_without_clip'),
   ],
 )  # fmt: skip
 def test_layers_are_those_of_the_model(source, overrides):

@@ -48,7 +48,7 @@ def test_tfmot_updates_when_we_say(case, schedule):
   values, total_steps = RISING[case]
   values = {**values, 'schedule': schedule}
   if schedule is SparsitySchedule.CONSTANT:
-    values.pop('initial_sparsity', None)
+    values = {name: value for name, value in values.items() if name not in ('initial_sparsity', 'power')}
   pruning = Pruning(final_sparsity=0.8, **values)
   steps = pruning_steps(pruning, total_steps)
   found = updates(tfmot_schedule(pruning, steps), total_steps)

@@ -228,6 +228,10 @@ def test_refuses(recipe, overrides, message):
     pytest.param('{name: x, clustering: {clusters: 16, layers: core}}', [], id='as_many_clusters_as_weights'),
     pytest.param('{name: x, pruning: {layers: {hidden: 0.8, cell_pair_embedding: 0.9}}}', ['features.crosses='
                  '{enabled: true, crosses: [cell_pair]}'], id='embedding'),
+    pytest.param('{name: x, pruning: {layers: {hidden: 0.9, dense_0: 0.5, dense_1: 0.5, dense_2: 0.5}}}', [],
+                 id='no_layer_left_of_a_group'),
+    pytest.param('{name: x, extends: pruned_80, pruning: {final_sparsity: null, layers: {dense_0: 0.5}}}', [],
+                 id='inherited_sparsity_set_to_null'),
     pytest.param('{name: x, pruning: {layers: {fare: 0.0625}}}', [], id='just_one_weight'),
     pytest.param('{name: x, pruning: {layers: {fare: 0.9375}}}', [], id='all_but_one_weight'),
     pytest.param('{name: x, pruning: {final_sparsity: 0.8, begin: 40, end: 0.8, fine_tuning: {steps: 60}}}', [],
@@ -239,7 +243,8 @@ def test_refuses(recipe, overrides, message):
   ],
 )  # fmt: skip
 def test_accepts(recipe, overrides):
-  loading.load('nyc', [f'training.recipes={recipe}', *overrides])
+  config = loading.load('nyc', [f'training.recipes={recipe}', *overrides])
+  assert loading.validate(config.model_dump(mode='json')) == config
 
 
 def test_several_mistakes_of_one_recipe_are_told_together():

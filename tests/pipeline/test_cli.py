@@ -51,6 +51,38 @@ def test_an_empty_word_names_nothing(words: list[str], tmp_path, monkeypatch):
   assert not list(tmp_path.iterdir())
 
 
+_SCHEDULE = ['schedule', 'create', '--cron', '0 3 * * *', '--time-zone', 'UTC', '--config', 'nyc', '--target']
+
+
+@pytest.mark.parametrize(
+  ('words', 'message'),
+  [
+    pytest.param(['retrain', '--from', '1', '--to', '2', '--force'], '--force has no effect in', id='force'),
+    pytest.param(['study', '--markdown', '--quick', '--data', 'x'], '--data and --quick have no effect',
+                 id='quick_markdown'),
+    pytest.param(['study', '--markdown', '--output', 'x', '--set', 'name=x'], '--set has no effect with',
+                 id='set_of_a_named_study'),
+    pytest.param([*_SCHEDULE, 'kfp', '--output', 'x'], '--output has no effect with --target kfp, only with local',
+                 id='output_in_a_cloud'),
+    pytest.param([*_SCHEDULE, 'vertex', '--units', 'x'], '--units has no effect with --target vertex', id='units'),
+    pytest.param([*_SCHEDULE, 'local', '--cluster-time-zone', 'UTC'], '--cluster-time-zone has no effect',
+                 id='cluster_zone'),
+    pytest.param(['schedule', 'list', '--config', 'nyc'], '--config has no effect with --target local', id='list'),
+    pytest.param(['schedule', 'pause', 'x', '--target', 'kfp', '--units', 'x'], '--units has no effect', id='pause'),
+    pytest.param(['predict', __file__, 'x.csv', '--config', 'nyc', '--set', 'training.epochs=3'],
+                 '--set training.epochs has no effect on a prediction', id='predict_set'),
+    pytest.param(['run', '--config', 'nyc', '--data', 'x.csv', '--window', '3'],
+                 'retraining.window has no effect while dataset.path (--data) has no spans', id='window'),
+  ],
+)  # fmt: skip
+def test_an_option_without_effect_is_refused(words: list[str], message: str, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  result = CliRunner().invoke(main, words)
+  assert result.exit_code == 2
+  assert message in result.stderr
+  assert not list(tmp_path.iterdir())
+
+
 def test_a_console_goes_on_where_nobody_reads(tmp_path):
   program = (
     'import pathlib, sys\n'

@@ -256,11 +256,18 @@ def variants_section(record: RunRecord) -> VariantsSection | None:
   return VariantsSection(
     counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
     budget=_budget(variants.budget) if variants.budget else '',
-    notes=variants.notes,
+    notes=(*variants.notes, *_schemes(record)),
     table=_variants_table(record, variants),
     charts=_charts(variants),
     recipes=tuple((recipe, f's{index % 8}') for index, recipe in enumerate(variants.recipes)),
   )
+
+
+def _schemes(record: RunRecord) -> Iterator[str]:
+  """What each scheme does, where the config says it."""
+  for scheme in record.config.get('compression', {}).get('schemes', ()):
+    if isinstance(scheme, Mapping) and scheme.get('summary'):
+      yield f'{scheme["name"]}: {scheme["summary"]}'
 
 
 def _budget(budget: Budget) -> str:

@@ -158,7 +158,7 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
   """
   if not record.config:
     return None
-  config = loading.validate(record.config)
+  config = loading.validate(record.config, kept=True)
   from transforms.catalogue import categoricals
   from transforms.engineering import catalogue
 
