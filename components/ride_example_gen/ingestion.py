@@ -17,7 +17,7 @@ from components.ride_example_gen import spans
 from components.ride_example_gen.canonical import CanonicalRides, canonicalize, filtered
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.quarantine import SCHEMA, Reason, RideCounts, quarantined_rows
+from components.ride_example_gen.quarantine import SCHEMA, RideCounts, quarantined_rows
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
 from configs.split import Split
@@ -102,7 +102,7 @@ def _reasons(block: RowBlock, canonical: CanonicalRides) -> Counter[str]:
   """The rows of a block that are not valid, counted by their reason."""
   counted = canonical.reason.drop_null().value_counts().to_pylist()
   reasons = Counter({reason['values']: reason['counts'] for reason in counted})
-  return reasons + Counter({Reason.WRONG_NUMBER_OF_FIELDS.value: len(block.malformed)})
+  return reasons + Counter(line.reason.value for line in block.malformed)
 
 
 class _Outputs:

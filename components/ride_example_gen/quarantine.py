@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
-from components.ride_example_gen.reading import RowBlock
+from components.ride_example_gen.rows import RowBlock
 from components.ride_example_gen.spans import SPLITS
 
 
@@ -23,6 +23,7 @@ class Reason(str, enum.Enum):
   """Stable identifiers; of several reasons the first in this order is given."""
 
   WRONG_NUMBER_OF_FIELDS = 'wrong_number_of_fields'
+  MALFORMED_QUOTES = 'malformed_quotes'
   MISSING_TIME = 'missing_time'
   UNPARSABLE_TIME = 'unparsable_time'
   TIME_OUT_OF_RANGE = 'time_out_of_range'
@@ -36,11 +37,19 @@ class Reason(str, enum.Enum):
 
 
 SCHEMA = pa.schema(
-  {'file': pa.string(), 'row_number': pa.int64(), 'reason': pa.string(), 'column': pa.string(), 'row': pa.string()}
+  {
+    'file': pa.string(),
+    'row_number': pa.int64(),
+    'line': pa.int64(),
+    'reason': pa.string(),
+    'column': pa.string(),
+    'row': pa.string(),
+  }
 )
-"""`row_number` is 1 for the first row after the header, -1 where unknown; `row` is a JSON object of the row's cells as
-text, null where the source has null, or the raw text of a line with the wrong number of fields; `column` is the source
-column that the reason is about, null for such a line."""
+"""`row_number` is 1 for the first row after the header, -1 where unknown; `line` is the one on which the row begins, 1
+for the first one of a CSV file, null for other sources; `row` is a JSON object of the row's cells as text, null where
+the source has null, or the raw text of a malformed line; `column` is the source column that the reason is about, null
+for such a line."""
 
 _SHORT_ESCAPES = {'\\': '\\\\', '"': '\\"', '\n': '\\n', '\r': '\\r', '\t': '\\t'}
 _CONTROLS = ''.join(map(chr, range(32)))
@@ -52,12 +61,19 @@ def quarantined_rows(path: str, block: RowBlock, valid: np.ndarray, reason: pa.A
   Args: valid, reason, column: the verdict on the rows, as `canonical.CanonicalRides` has it.
   """
   chosen = pa.array(np.flatnonzero(~valid))
-  rows = rows_as_json(pc.take(block.rows, chosen))
-  numbers = pa.array(block.numbers).take(chosen)
-  files = pa.array([path] * len(chosen), pa.string())
-  invalid = pa.Table.from_arrays([files, numbers, reason.take(chosen), column.take(chosen), rows], schema=SCHEMA)
-  same = {'file': path, 'reason': Reason.WRONG_NUMBER_OF_FIELDS.value, 'column': None}
-  malformed = [{**same, 'row_number': line.number, 'row': line.text} for line in block.malformed]
+  columns = {
+    'file': pa.array([path] * len(chosen), pa.string()),
+    'row_number': pa.array(block.numbers).take(chosen),
+    'line': pa.nulls(len(chosen), pa.int64()) if block.lines is None else pa.array(block.lines).take(chosen),
+    'reason': reason.take(chosen),
+    'column': column.take(chosen),
+    'row': rows_as_json(pc.take(block.rows, chosen)),
+  }
+  invalid = pa.Table.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+  malformed = [
+    {'file': path, 'row_number': line.number, 'line': line.line, 'reason': line.reason.value, 'row': line.text}
+    for line in block.malformed
+  ]
   return pa.concat_tables([invalid, pa.Table.from_pylist(malformed, schema=SCHEMA)])
 
 
