@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ride_example_gen import csv_records, csv_table
+from components.ride_example_gen import csv_records, csv_table, csv_text
 from components.ride_example_gen.csv_table import CsvTable
 from components.ride_example_gen.files import Container, IngestionError
 from components.ride_example_gen.ingestion import ingest_file
@@ -207,6 +207,23 @@ def test_the_end_of_a_cell_is_found_however_far_it_is(made, block):
     assert f'has a quotation mark on line {expected.open_at} that is left open to the end' in found
   else:
     assert (found.rows, found.aside) == (expected.rows, expected.aside)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text('""x,', max_size=30), st.integers(1, 5))
+def test_the_scout_finds_what_closes_a_cell(text, chunk):
+  """Oracle: pairs of quotation marks taken out by Python's `re`; the looks go on behind what the last one found."""
+  with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    patch.setattr(csv_text, '_CHUNK_BYTES', chunk)
+    path = pathlib.Path(folder) / 'rides.csv'
+    path.write_text(text)
+    with csv_text.Utf8Text(str(path), Container.PLAIN) as whole:
+      scout, position = csv_text.Scout(whole), 0
+      while closing := re.compile('(?:[^"]|"")*"(?!")').match(text, position):
+        assert scout.behind_cell(position) == text[closing.end() : closing.end() + 1].encode()
+        # The next cell may open with the first one of these quotation marks.
+        position += len(closing[0].rstrip('"')) + 1
+      assert scout.behind_cell(position) is None
 
 
 NAMES = (
