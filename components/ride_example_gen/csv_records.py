@@ -73,8 +73,8 @@ class Grammar:
     plain = rb'[^"\r\n' + cut + rb']*'
     cell, one_line = (rb'(?:' + quoted + rb'|' + plain + rb')' for quoted in (_QUOTED, _QUOTED_ON_ONE_LINE))
     more = rb'{0,%d}' % _MOST_CELLS
-    line = rb'(?:[^"\r\n]*' + _END + rb'|' + one_line + rb'(?:' + cut + one_line + rb')' + more + _END + rb')'
-    self._lines = re.compile(line + rb'{1,%d}' % _RUN)
+    line = one_line + rb'(?:' + cut + one_line + rb')' + more + _END
+    self._lines = re.compile(rb'(?:' + line + rb'){1,%d}' % _RUN)
     self._record = re.compile(cell + rb'(?:' + cut + cell + rb')' + more + _END)
     self._before_quote = re.compile(rb'(?:' + cell + cut + rb')' + more + rb'(?=")')
     self._cells = re.compile(cut + rb'(' + cell + rb')')

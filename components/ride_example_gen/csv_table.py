@@ -168,15 +168,16 @@ class CsvTable:
     # Arrow drops a byte order mark at the start of what it gets, which may be in the middle of the file.
     text = b'\n' + records.text if records.text.startswith(codecs.BOM_UTF8) else records.text
     refused: list[pa_csv.InvalidRow] = []
+
+    def refuse(record: pa_csv.InvalidRow) -> str:
+      refused.append(record)
+      return 'skip'
+
     table = pa_csv.read_csv(
       pa.BufferReader(text),
       # One thread and one block, as Arrow knows the numbers of malformed records only then, and is no slower.
       read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
-      parse_options=pa_csv.ParseOptions(
-        delimiter=self._delimiter,
-        newlines_in_values=True,
-        invalid_row_handler=lambda record: refused.append(record) or 'skip',
-      ),
+      parse_options=pa_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=refuse),
       convert_options=pa_csv.ConvertOptions(
         check_utf8=False, strings_can_be_null=False, column_types={name: pa.binary() for name in names}
       ),

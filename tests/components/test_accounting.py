@@ -30,13 +30,11 @@ class Account:
     rows: cells by the line on which they begin.
     aside: reason and text by line.
     open_at: line of a quotation mark that is left open; the file is then an error.
-    longest: bytes of the longest line or record.
   """
 
   rows: dict[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
   aside: dict[int, tuple[str, str]] = dataclasses.field(default_factory=dict)
   open_at: int | None = None
-  longest: int = 0
 
 
 class LineByLine:
@@ -46,18 +44,19 @@ class LineByLine:
     self.delimiter = delimiter
     self.lines = re.split('\r\n|\r|\n', text)
     self.ends = re.findall('\r\n|\r|\n', text)
+    self.longest = 0
 
   def account(self, fields: int) -> Account:
     found, number = Account(), 1
     while number < len(self.lines):
       line = self.lines[number]
-      found.longest = max(found.longest, len(line.encode()))
+      self.longest = max(self.longest, len(line.encode()))
       if not line.strip(' \t\v\f'.replace(self.delimiter, '')):
         number += 1
         continue
       try:
         cells, places, following = self.record(number)
-        found.longest = max(found.longest, len(self.joined(number, following).encode()))
+        self.longest = max(self.longest, len(self.joined(number, following).encode()))
       except EOFError as error:
         found.open_at = error.args[0] + 1
         return found
@@ -101,6 +100,9 @@ class LineByLine:
 
   def quoted(self, number: int, column: int):
     opened, cell = number, ''
+    # Also of a record that something behind this cell breaks.
+    rest = '"' + self.joined(number, len(self.lines))[column:]
+    self.longest = max(self.longest, len(re.match('(?:"[^"]*")+|"', rest)[0].encode()))
     while True:
       line = self.lines[number]
       if column == len(line):
@@ -202,7 +204,7 @@ def test_the_end_of_a_cell_is_found_however_far_it_is(made, block):
   found, oracle = account(content, delimiter, block=block, longest=12)
   expected = oracle.account(3)
   if isinstance(found, str) and 'more than' in found:
-    assert expected.longest > 12 or 'record' in found
+    assert oracle.longest > 12 or 'record' in found
   elif expected.open_at:
     assert f'has a quotation mark on line {expected.open_at} that is left open to the end' in found
   else:
