@@ -208,6 +208,7 @@ class Dataset(Config):
       inside an installed package.
     bigquery: a query or a table in BigQuery, in place of files.
     format: CSV (also gzip) or Parquet.
+    delimiter: what stands between the cells of CSV; one ASCII character.
     missing: texts that mean a missing value, besides the empty one.
     columns: the source's names of the canonical columns.
     extras: further columns that are known before the ride.
@@ -234,6 +235,9 @@ class Dataset(Config):
   def problems(self) -> Iterator[Problem]:
     if self.path and self.bigquery:
       yield Problem('', 'path (or --data) and bigquery are two sources of rides; set one of them to null.')
+    if not self.delimiter.isascii() or self.delimiter in '"\r\n\0':
+      what = 'must be one ASCII character, no quotation mark and no line end'
+      yield Problem('delimiter', f"{what}, got {self.delimiter!r}; usual ones are ',', ';' and '\\t'.")
     for canonical, column in self.source_columns().items():
       if column in self.known_after_ride and canonical != LABEL:
         reason = 'is known only after the ride (known_after_ride)'
