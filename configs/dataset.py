@@ -251,6 +251,7 @@ class Dataset(Config):
       inside an installed package.
     bigquery: a query or a table in BigQuery, in place of files.
     format: CSV (also gzip) or Parquet.
+    delimiter: what stands between the cells of CSV; one ASCII character.
     missing: texts that mean a missing value, besides the empty one.
     numbers: how numbers are written in texts.
     columns: the source's names of the canonical columns.
@@ -284,6 +285,9 @@ class Dataset(Config):
     if self.format is FileFormat.CSV and self.time.encoding is TimeEncoding.TIMESTAMP:
       wrong = 'time stamps of a type of their own are in Parquet and BigQuery alone, and format is csv'
       yield Problem('time.encoding', f'{wrong}; set encoding: string for texts, unix_seconds for numbers.')
+    if not self.delimiter.isascii() or self.delimiter in '"\r\n\0':
+      what = 'must be one ASCII character, no quotation mark and no line end'
+      yield Problem('delimiter', f"{what}, got {self.delimiter!r}; usual ones are ',', ';' and '\\t'.")
     for canonical, columns in self._names().items():
       for column in columns:
         if column in self.known_after_ride and canonical != LABEL:

@@ -21,7 +21,6 @@ from components.ride_example_gen.hints import hinted
 from components.ride_example_gen.quarantine import (
   SCHEMA,
   BrokenExample,
-  Reason,
   RideCounts,
   broken_examples,
   first_examples,
@@ -115,7 +114,7 @@ def _reasons(block: RowBlock, canonical: CanonicalRides) -> Counter[str]:
   """The rows of a block that are not valid, counted by their reason."""
   counted = canonical.reason.drop_null().value_counts().to_pylist()
   reasons = Counter({reason['values']: reason['counts'] for reason in counted})
-  return reasons + Counter({Reason.WRONG_NUMBER_OF_FIELDS.value: len(block.malformed)})
+  return reasons + Counter(line.reason.value for line in block.malformed)
 
 
 class _Outputs:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
-from components.ride_example_gen.reading import RowBlock
+from components.ride_example_gen.rows import RowBlock
 from components.ride_example_gen.spans import SPLITS
 from configs.texts import quoted, visible
 
@@ -25,6 +25,7 @@ class Reason(str, enum.Enum):
   """Stable identifiers; of several reasons the first in this order is given."""
 
   WRONG_NUMBER_OF_FIELDS = 'wrong_number_of_fields'
+  MALFORMED_QUOTES = 'malformed_quotes'
   MISSING_TIME = 'missing_time'
   UNPARSABLE_TIME = 'unparsable_time'
   TIME_OUT_OF_RANGE = 'time_out_of_range'
@@ -39,11 +40,19 @@ class Reason(str, enum.Enum):
 
 
 SCHEMA = pa.schema(
-  {'file': pa.string(), 'row_number': pa.int64(), 'reason': pa.string(), 'column': pa.string(), 'row': pa.string()}
+  {
+    'file': pa.string(),
+    'row_number': pa.int64(),
+    'line': pa.int64(),
+    'reason': pa.string(),
+    'column': pa.string(),
+    'row': pa.string(),
+  }
 )
-"""`row_number` is 1 for the first row after the header, -1 where unknown; `row` is a JSON object of the row's cells as
-text, null where the source has null, or the raw text of a line with the wrong number of fields; `column` is the source
-column that the reason is about, null for such a line."""
+"""`row_number` is 1 for the first row after the header, -1 where unknown; `line` is the one on which the row begins, 1
+for the first one of a CSV file, null for other sources; `row` is a JSON object of the row's cells as text, null where
+the source has null, or the raw text of a malformed line; `column` is the source column that the reason is about, null
+for such a line."""
 
 _SHORT_ESCAPES = {'\\': '\\\\', '"': '\\"', '\n': '\\n', '\r': '\\r', '\t': '\\t'}
 _CONTROLS = ''.join(map(chr, range(32)))
@@ -55,12 +64,19 @@ def quarantined_rows(path: str, block: RowBlock, valid: np.ndarray, reason: pa.A
   Args: valid, reason, column: the verdict on the rows, as `canonical.CanonicalRides` has it.
   """
   chosen = pa.array(np.flatnonzero(~valid))
-  rows = rows_as_json(pc.take(block.rows, chosen))
-  numbers = pa.array(block.numbers).take(chosen)
-  files = pa.array([path] * len(chosen), pa.string())
-  invalid = pa.Table.from_arrays([files, numbers, reason.take(chosen), column.take(chosen), rows], schema=SCHEMA)
-  same = {'file': path, 'reason': Reason.WRONG_NUMBER_OF_FIELDS.value, 'column': None}
-  malformed = [{**same, 'row_number': line.number, 'row': line.text} for line in block.malformed]
+  columns = {
+    'file': pa.array([path] * len(chosen), pa.string()),
+    'row_number': pa.array(block.numbers).take(chosen),
+    'line': pa.nulls(len(chosen), pa.int64()) if block.lines is None else pa.array(block.lines).take(chosen),
+    'reason': reason.take(chosen),
+    'column': column.take(chosen),
+    'row': rows_as_json(pc.take(block.rows, chosen)),
+  }
+  invalid = pa.Table.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+  malformed = [
+    {'file': path, 'row_number': line.number, 'line': line.line, 'reason': line.reason.value, 'row': line.text}
+    for line in block.malformed
+  ]
   return pa.concat_tables([invalid, pa.Table.from_pylist(malformed, schema=SCHEMA)])
 
 
@@ -115,8 +131,9 @@ class BrokenExample:
     column: the source column; empty of a line that is no row.
     value: the cell, or the line, as text, with an ellipsis where it is cut; empty where it is missing.
     file: where it is.
-    line: the row's number in the file, as `row_number` of the quarantine is.
-    hint: the setting that makes such a value readable, as the end of a sentence; empty where there is none.
+    line: on which it begins, 1 for the first one of a CSV file; elsewhere the row's number, as in the quarantine.
+    hint: the setting that makes such a value readable, or what is wrong with the line, as the end of a sentence; may be
+      empty.
   """
 
   reason: str
@@ -144,8 +161,9 @@ def broken_examples(
 
   Args: valid, reason, column: the verdict on the rows, as `canonical.CanonicalRides` has it.
   """
-  for line in block.malformed[:1]:
-    yield BrokenExample(Reason.WRONG_NUMBER_OF_FIELDS.value, '', _cut(line.text), path, line.number)
+  for line in {line.reason: line for line in reversed(block.malformed)}.values():
+    yield BrokenExample(line.reason.value, '', _cut(line.text), path, line.line, hint=line.detail)
+  places = block.numbers if block.lines is None else block.lines
   rows = np.flatnonzero(~valid)
   verdicts = [verdict.take(pa.array(rows)).dictionary_encode() for verdict in (reason, column)]
   codes = [np.asarray(verdict.indices) for verdict in verdicts]
@@ -155,7 +173,7 @@ def broken_examples(
     source = names[1][codes[1][first]]
     [value] = _as_string(block.rows.column(source).slice(rows[first], 1)).to_pylist()
     where = names[0][codes[0][first]], source, _cut((value or '').strip(_WHITE_SPACE))
-    yield BrokenExample(*where, path, int(block.numbers[rows[first]]))
+    yield BrokenExample(*where, path, int(places[rows[first]]))
 
 
 def _cut(text: str) -> str:

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ride_example_gen.canonical import Reason, canonicalize
+from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.reading import RowBlock
 from configs.dataset import Dataset
 from configs.errors import UserError
 from models.lite.client import LiteModel
 from models.release import EXTRA, find_pushed
 
-ROW, FILE, KEY, PREDICTION, REASON = 'row', 'file', 'key', 'prediction', 'reason'
+ROW, FILE, LINE, KEY, PREDICTION, REASON = 'row', 'file', 'line', 'key', 'prediction', 'reason'
 """Columns of the output."""
 
 
@@ -27,7 +27,8 @@ class Scorer:
 
   Attributes:
     schema: of the predictions. `row` counts from 0 over all files; `file` is there for several files, `key` where the
-      dataset has one; `prediction` is null for a row that is not valid, `reason` (a `Reason`) for one that is.
+      dataset has one; `line` is the row's first line in its CSV file, from 1, and null for Parquet; `prediction` is
+      null for a row that is not valid, `reason` (a `Reason`) for one that is.
   """
 
   def __init__(self, lite_file: pathlib.Path, dataset: Dataset, workers: int, several_files: bool) -> None:
@@ -42,16 +43,15 @@ class Scorer:
       model = LiteModel(lite_file)
       self._models.put(model)
     self._check_inputs(lite_file, model.inputs)
-    fields = [(ROW, pa.int64()), (FILE, pa.string()), (KEY, pa.string()), (PREDICTION, pa.float32())]
+    place = [(ROW, pa.int64()), (FILE, pa.string()), (LINE, pa.int64())]
+    fields = [*place, (KEY, pa.string()), (PREDICTION, pa.float32())]
     left_out = {*([] if several_files else [FILE]), *([] if self._key else [KEY])}
     self.schema = pa.schema([field for field in [*fields, (REASON, pa.string())] if field[0] not in left_out])
 
   def score(self, path: str, block: RowBlock, first_row: int) -> pa.RecordBatch:
     """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
 
-    Args:
-      block: its malformed lines are among its rows.
-      first_row: `row` of the file's first row.
+    Args: first_row: `row` of the file's first row.
 
     Raises `IngestionError` where a column's type can't be what it should be; `LiteFileError` where the model fails on
     the rides.
@@ -59,13 +59,16 @@ class Scorer:
     canonical = canonicalize(block.rows, self._dataset, label_required=False)
     fares = self._fares(canonical.rides, canonical.valid)
     numbers = np.concatenate([block.numbers, [line.number for line in block.malformed]]).astype(np.int64)
-    malformed = pa.array([Reason.WRONG_NUMBER_OF_FIELDS.value] * len(block.malformed), pa.string())
+    lines = pa.nulls(block.rows.num_rows, pa.int64()) if block.lines is None else pa.array(block.lines)
     columns = {
       ROW: pa.array(numbers - 1 + first_row),
       FILE: pa.array([path]).take(pa.array(np.zeros(len(numbers), np.int64))),
+      LINE: pa.concat_arrays([lines, pa.array([line.line for line in block.malformed], pa.int64())]),
       KEY: _with_nulls(self._keys(block.rows), len(block.malformed)),
       PREDICTION: _with_nulls(pa.array(fares, mask=~canonical.valid), len(block.malformed)),
-      REASON: pa.concat_arrays([canonical.reason, malformed]),
+      REASON: pa.concat_arrays(
+        [canonical.reason, pa.array([line.reason.value for line in block.malformed], pa.string())]
+      ),
     }
     scored = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
     if not block.malformed:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from components.parquet import pq
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.reading import MalformedLine, RowBlock, read_blocks
+from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import Dataset
 from configs.errors import UserError
 from models.whole_files import is_bucket, replacing
@@ -93,22 +93,10 @@ def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, RowB
   before = 0
   for path in files:
     rows = 0
-    for block in _in_order(read_blocks(path, dataset, label_required=False)):
-      rows = max([rows, *block.numbers[-1:].tolist(), *(line.number for line in block.malformed)])
+    for block in read_blocks(path, dataset, label_required=False):
       yield path, block, before
+      rows += block.read
     before += rows
-
-
-def _in_order(blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
-  """The blocks with every malformed line among the rows where it stands; the reader gives some of them early."""
-  waiting: list[MalformedLine] = []
-  for block in blocks:
-    waiting += block.malformed
-    last = int(block.numbers[-1]) if len(block.numbers) else 0
-    yield block._replace(malformed=tuple(line for line in waiting if line.number < last))
-    waiting = [line for line in waiting if line.number > last]
-  if waiting:
-    yield block._replace(rows=block.rows.slice(0, 0), numbers=block.numbers[:0], malformed=tuple(waiting))
 
 
 Write = Callable[[pa.RecordBatch], None]

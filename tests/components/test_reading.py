@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.ride_example_gen import reading
-from components.ride_example_gen.files import IngestionError, check_inputs
+from components.ride_example_gen import csv_table
+from components.ride_example_gen.csv_table import CsvTable
+from components.ride_example_gen.files import Container, IngestionError, check_inputs
 from components.ride_example_gen.reading import read_blocks
 from configs.loading import load
 
@@ -74,7 +75,11 @@ def test_lines_with_the_wrong_number_of_fields_are_set_aside_with_text_and_numbe
   lines = [HEADER, RIDE, '1,2', '', f'{RIDE},9', RIDE, 'caf\xe9']
   rows, numbers, malformed = read(write(tmp_path, '\n'.join(lines).encode('latin-1')), dataset)
   assert numbers == [1, 4] and len(rows) == 2
-  assert malformed == [(2, '1,2'), (3, f'{RIDE},9'), (5, 'caf\\xe9')]
+  assert [(line.number, line.line, line.text, line.detail) for line in malformed] == [
+    (2, 3, '1,2', '2 fields where the header has 8'),
+    (3, 5, f'{RIDE},9', '9 fields where the header has 8'),
+    (5, 7, 'caf\\xe9', '1 field where the header has 8'),
+  ]
 
 
 def test_only_malformed_lines(tmp_path, dataset):
@@ -91,18 +96,19 @@ def test_bytes_that_are_no_utf8_spoil_their_own_cell_only(tmp_path, dataset):
 @pytest.mark.parametrize('block', [64, 100, 257, 4096])
 def test_blocks_of_any_size_lose_and_double_nothing(tmp_path, dataset, monkeypatch, block):
   """Oracle: the numbers 1 to n, each once, as key of a row or as a malformed line."""
-  monkeypatch.setattr(reading, '_BLOCK_BYTES', block)
-  monkeypatch.setattr(reading, '_HEADER_CHARACTERS', block)
+  monkeypatch.setattr(csv_table, '_BLOCK_BYTES', block)
+  monkeypatch.setattr(csv_table, '_HEADER_BYTES', block)
   generator = np.random.default_rng(block)
   texts = {number: f'{number},{"é" * int(generator.integers(0, 9))}\n' for number in range(1, 301)}
   malformed_numbers = set(generator.choice(300, 90, replace=False) + 1)
   lines = [text.replace(',', ',x,') if number in malformed_numbers else text for number, text in texts.items()]
-  table = reading.CsvTable(write(tmp_path, 'a,b\n' + ''.join(lines)), reading.Container.PLAIN, ',')
+  table = CsvTable(write(tmp_path, 'a,b\n' + ''.join(lines)), Container.PLAIN, ',')
   seen, refused = {}, {}
-  for rows, numbers, malformed in table.blocks():
+  for rows, numbers, malformed, lines in table.blocks():
+    np.testing.assert_array_equal(lines, numbers + 1)
     cells = [tuple(row.values()) for row in rows.to_pylist()]
     seen |= {number: f'{a.decode()},{b.decode()}\n' for number, (a, b) in zip(numbers.tolist(), cells, strict=True)}
-    refused |= dict(malformed)
+    refused |= {line.number: line.text for line in malformed}
   assert refused.keys() == malformed_numbers
   assert seen == {number: text for number, text in texts.items() if number not in malformed_numbers}
 
@@ -172,26 +178,8 @@ def test_what_cannot_be_read_is_reported_in_a_sentence(tmp_path, dataset, name, 
   assert '\n' not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-  ('before', 'swallowed', 'after'),
-  [
-    pytest.param(1, 2_000, 0, id='to_the_end'),
-    pytest.param(1, 200_000, 0, id='over_a_block'),
-    pytest.param(1, 500_000, 0, id='over_many_blocks'),
-    pytest.param(300_000, 2_000, 5, id='closed_again_in_a_later_block'),
-  ],
-)
-def test_a_stray_quotation_mark_swallows_no_rides(tmp_path, dataset, before, swallowed, after):
-  stray = f'"{RIDE}\n' + f'{RIDE}\n' * swallowed
-  closed = f'x"{RIDE}\n' + f'{RIDE}\n' * after if after else ''
-  path = write(tmp_path, f'{HEADER}\n' + f'{RIDE}\n' * before + stray + closed)
-  with pytest.raises(IngestionError, match=r'a cell of more than 64 KiB; a quotation mark is left open or astray'):
-    for _ in read_blocks(path, dataset):
-      pass
-
-
 def test_a_reader_that_is_given_up_in_the_middle_never_hangs(tmp_path, dataset):
-  """Arrow's reader used to wait for its own reading thread while it held the lock that this one needed."""
+  """Arrow's streaming reader waits for its own reading thread while it holds the lock that this one needs."""
   path = write(tmp_path, f'{HEADER}\n' + f'{RIDE}\n' * 300_000)
   for _ in range(20):
     blocks = read_blocks(path, dataset)

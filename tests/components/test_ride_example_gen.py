@@ -133,6 +133,7 @@ def test_missing_values_are_written_out_as_nan(tmp_path):
 
 BAD_ROWS = {
   'wrong_number_of_fields': [['1', '2'], [*ride(), '9']],
+  'malformed_quotes': [ride(key='5" pipe'), ride(key='"1')],
   'missing_time': [ride(pickup_datetime='')],
   'unparsable_time': [ride(pickup_datetime='2011-02-30 00:00:00 UTC'), ride(pickup_datetime='"2011\n"')],
   'time_out_of_range': [
@@ -165,7 +166,7 @@ def test_rows_that_break_a_rule_are_set_aside_whole_and_counted(tmp_path):
   ]
   assert {row['file'] for row in rows} == {str(tmp_path / 'in/a.csv')}
   for found, (reason, written) in zip(rows, bad, strict=True):
-    if reason == 'wrong_number_of_fields':
+    if reason in ('wrong_number_of_fields', 'malformed_quotes'):
       assert (found['row'], found['column']) == (','.join(written), None)
     else:
       cells = [cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in written]
@@ -274,7 +275,7 @@ def test_a_bucket_works_as_a_disk_does(tmp_path):
 
 def test_larger_files_give_several_shards(tmp_path, monkeypatch):
   monkeypatch.setattr('components.ride_example_gen.ingestion._SHARD_ROWS', 10)
-  monkeypatch.setattr('components.ride_example_gen.reading._BLOCK_BYTES', 2000)
+  monkeypatch.setattr('components.ride_example_gen.csv_table._BLOCK_BYTES', 2000)
   put(tmp_path / 'in/a.csv', as_csv(rides(500)))
   splits, _ = ingest(tmp_path / 'in', tmp_path)
   assert len(list(pathlib.Path(splits['train']).iterdir())) > 5

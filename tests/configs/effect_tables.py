@@ -242,7 +242,8 @@ NAMED = {
 
 
 HOLDERS = {
-  '': 'config', 'dataset.numbers': 'notation', 'dataset.bigquery': 'source', 'dataset.extras': 'extra', 'dataset.city.landmarks': 'mark',
+  '': 'config', 'dataset.numbers': 'notation',
+  'dataset.bigquery': 'source', 'dataset.extras': 'extra', 'dataset.city.landmarks': 'mark',
   'dataset.city.zones': 'zone', 'features.temporal': 'block', 'features.geographic': 'block', 'model': 'config',
   'training': 'config', 'metadata': 'server', 'retention': 'limits', 'beam': 'settings',
   'training.recipes': 'recipe', 'compression.schemes': 'scheme', 'study.reductions': 'sweep',

@@ -62,6 +62,8 @@ def test_extends_a_file_beside_it(tmp_path):
     pytest.param('dataset.time.clock=utc', r'clock: utc needs a time_zone', id='utc_without_zone'),
     pytest.param('dataset.time.time_zone=Mars/Base', r"unknown time zone 'Mars/Base'", id='unknown_zone'),
     pytest.param('dataset.rules.fare={min: 5, max: 2}', r'min must not be larger than max', id='empty_range'),
+    pytest.param('dataset.delimiter="§"', r"delimiter must be one ASCII character.*got '§'; usual", id='delimiter'),
+    pytest.param("dataset.delimiter='\"'", r'delimiter must be one ASCII character, no quotation', id='quote'),
     pytest.param(
       'dataset.known_after_ride=[passenger_count]', r"'passenger_count' is known only after the ride", id='leak'
     ),

@@ -50,7 +50,10 @@ def test_fares_are_those_of_the_client(model, tmp_path, source, output):
   if source == 'csv.gz':
     path.write_bytes(gzip.compress((tmp_path / 'rides.csv').read_bytes()))
   rows = predict(model, path, folder=tmp_path, output=output)
-  assert list(rows[0]) == ['row', 'key', 'prediction', 'reason']
+  assert list(rows[0]) == ['row', 'line', 'key', 'prediction', 'reason']
+  assert [row['line'] and int(row['line']) for row in rows] == [
+    None if source == 'parquet' else line for line in range(2, 3002)
+  ]
   assert [int(row['row']) for row in rows] == list(range(3000))
   assert [row['key'] for row in rows] == [f'ride {row}' for row in range(3000)]
   assert {row['reason'] for row in rows} == {None}
@@ -63,7 +66,7 @@ def test_nobody_who_reads_is_no_failure(model, tmp_path):
   words = [sys.executable, '-m', 'pipeline', 'predict', str(model), str(tmp_path / 'rides.csv'), '--config', 'nyc']
   shell = f'set -o pipefail; {shlex.join(words)} | head -1'
   done = subprocess.run(['bash', '-c', shell], capture_output=True, text=True, cwd=REPOSITORY)
-  assert (done.returncode, done.stdout) == (0, 'row,key,prediction,reason\n')
+  assert (done.returncode, done.stdout) == (0, 'row,line,key,prediction,reason\n')
   assert 'Error' not in done.stderr and 'Exception' not in done.stderr
 
 
@@ -96,7 +99,7 @@ def test_invalid_rows_keep_their_place(model, tmp_path):
 
 @pytest.mark.parametrize('threads', [1, 3])
 def test_malformed_lines_keep_their_place_over_many_blocks(model, tmp_path, threads):
-  """The reader gives some lines before the block in which they stand; `row` is the oracle."""
+  """`row` is the oracle."""
   count = 150_000
   malformed = {0, 1, 50_000, 99_999, 100_000, count - 1}
   [ride] = source_rows(some_rides(load('nyc'), 1))
@@ -108,6 +111,24 @@ def test_malformed_lines_keep_their_place_over_many_blocks(model, tmp_path, thre
   assert {row['row'] for row in found if row['reason'] == 'wrong_number_of_fields'} == malformed
   assert all(row['key'] == (None if row['row'] in malformed else f'ride {row["row"]}') for row in found)
   assert len({row['prediction'] for row in found}) == 2
+
+
+def test_every_row_names_its_line(model, tmp_path):
+  """Blank lines are no rows, a cell of two lines is one; both show in `line`, which finds the rows without a key."""
+  rides = source_rows(some_rides(load('nyc'), 5))
+  lines = [','.join(row) for row in rides]
+  lines[1] = f'"two\nlines"{lines[1][len("ride 1") :]}'
+  lines[2] = lines[2].replace('ride 2', '"ride" 2')
+  (tmp_path / 'rides.csv').write_text('\n'.join([','.join(COLUMNS), lines[0], '', '  ', *lines[1:3], '', *lines[3:]]))
+  found = predict(model, tmp_path / 'rides.csv', folder=tmp_path)
+  assert [(row['row'], row['line'], row['key'], row['reason']) for row in found] == [
+    ('0', '2', 'ride 0', None),
+    ('1', '5', 'two\nlines', None),
+    ('2', '7', None, 'malformed_quotes'),
+    ('3', '9', 'ride 3', None),
+    ('4', '10', 'ride 4', None),
+  ]
+  assert [row['prediction'] is None for row in found] == [False, False, True, False, False]
 
 
 def test_a_file_of_malformed_lines_only(model, tmp_path):
@@ -122,7 +143,7 @@ def test_a_file_of_malformed_lines_only(model, tmp_path):
 def test_no_rows_give_a_header(model, tmp_path, output):
   assert predict(model, write_csv(tmp_path / 'rides.csv', []), folder=tmp_path, output=output) == []
   if output.endswith('csv'):
-    assert (tmp_path / output).read_text() == 'row,key,prediction,reason\n'
+    assert (tmp_path / output).read_text() == 'row,line,key,prediction,reason\n'
 
 
 def test_several_files(model, tmp_path):
@@ -136,7 +157,7 @@ def test_several_files(model, tmp_path):
   found = predict(model, tmp_path / '*.csv', tmp_path / 'a.parquet', folder=tmp_path, output='all.parquet')
   assert [row['row'] for row in found] == list(range(12))
   assert [row['file'] for row in found] == [path for path in paths for _ in range(4)]
-  assert list(found[0]) == ['row', 'file', 'key', 'prediction', 'reason']
+  assert list(found[0]) == ['row', 'file', 'line', 'key', 'prediction', 'reason']
   whole = LiteModel(preset_lite_file()).predict(rides)
   whole[2] = np.nan
   np.testing.assert_allclose(fares(found), whole, rtol=1e-6)
@@ -172,7 +193,7 @@ def test_a_dataset_without_a_key(tmp_path):
     '1400269500,-87.63,41.88,-87.65,41.90,1\n1400269500,-87.63,41.88,,,\n'
   )
   found = predict(version, path, folder=tmp_path)
-  assert list(found[0]) == ['row', 'prediction', 'reason']
+  assert list(found[0]) == ['row', 'line', 'prediction', 'reason']
   # 2014-05-16 19:45 by the stamp, which Chicago writes as if its clock were UTC.
   seconds = int((datetime.datetime(2014, 5, 16, 19, 45) - EPOCH).total_seconds())
   ends = np.array([[-87.63, 41.88, -87.65, 41.90], [-87.63, 41.88, np.nan, np.nan]], np.float32).T
