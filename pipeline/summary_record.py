@@ -38,12 +38,14 @@ class RowsRecord(RecordPart):
     kept: valid rides.
     quarantined: rows that were set aside, by reason.
     splits: valid rides by split.
+    passed_over: why it was not read, by path, of what the source's pattern finds besides.
   """
 
   read: int
   kept: int
   quarantined: Mapping[str, int]
   splits: Mapping[str, int]
+  passed_over: Mapping[str, str] = {}
 
 
 class MetricsRecord(RecordPart):

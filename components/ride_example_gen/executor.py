@@ -11,7 +11,7 @@ import json
 import posixpath
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -25,8 +25,10 @@ from tfx.utils import proto_utils
 from components.artifacts import Quarantine
 from components.ride_example_gen import spans
 from components.ride_example_gen.encoding import TFRecordFile
-from components.ride_example_gen.files import IngestionError, find_files, open_output
+from components.ride_example_gen.files import IngestionError, open_output
 from components.ride_example_gen.ingestion import QUARANTINE, count_stamps, ingest_file, merge_stamps
+from components.ride_example_gen.listing import find_files
+from components.ride_example_gen.patterns import has_spans
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts, total
 from components.specs import Artifacts, Properties, channels, parameters
 from configs.dataset import COORDINATES, LABEL, PASSENGERS, Dataset
@@ -94,11 +96,17 @@ class Attempt:
 
 
 def publish(
-  notes: list[dict[str, Any]], staging: Staging, split_uris: dict[str, str], quarantine_uri: str
+  notes: list[dict[str, Any]],
+  staging: Staging,
+  split_uris: dict[str, str],
+  quarantine_uri: str,
+  passed_over: Mapping[str, str],
 ) -> RideCounts:
   """Moves what the notes name into place and writes `counts.json`, the last of all.
 
-  Args: notes: of every file, in the files' order.
+  Args:
+    notes: of every file, in the files' order.
+    passed_over: see `RideCounts`.
   """
   for split, uri in split_uris.items():
     fileio.makedirs(uri)
@@ -113,6 +121,7 @@ def publish(
   for number, part in enumerate(parts):
     move_whole(part, posixpath.join(quarantine_uri, f'rows-{number:05d}-of-{len(parts):05d}.parquet'))
   counts = total([RideCounts.from_json(note['counts']) for note in notes])
+  counts = dataclasses.replace(counts, passed_over=dict(passed_over))
   write_whole(posixpath.join(quarantine_uri, COUNTS_FILE), counts.to_json())
   fileio.rmtree(staging.uri)
   return counts
@@ -146,20 +155,33 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
   OUTPUTS = {**standard_component_specs.FileBasedExampleGenSpec.OUTPUTS, **channels(quarantine=Quarantine)}
 
 
-def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-  """Paths of the files to read by the name of the input split, or of the span, the newest one last.
+class Sources(NamedTuple):
+  """What a step reads.
 
-  Raises: IngestionError: no file matches.
+  Attributes:
+    files: paths by the name of the input split, or of the span, the newest one last.
+    passed_over: why it is not read, by path, of what the patterns find besides.
   """
+
+  files: dict[str, tuple[str, ...]]
+  passed_over: Mapping[str, str] = {}
+
+
+def sources_of(exec_properties: Mapping[str, Any]) -> Sources:
+  """What the patterns of a step find. Raises `IngestionError`: no file matches."""
   input_config = example_gen_pb2.Input()
   proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
   input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-  if any(spans.has_spans(split.pattern) for split in input_config.splits):
+  patterns, outside = {split.name: split.pattern for split in input_config.splits}, {}
+  if any(map(has_spans, patterns.values())):
     # No driver was here, or one whose findings were lost on the way.
-    [split] = input_config.splits
-    window = spans.latest_window(input_base, split.pattern, int(exec_properties.get(WINDOW_KEY) or 1))
-    return {span.label: span.files for span in window.spans}
-  return {split.name: find_files(input_base, split.pattern) for split in input_config.splits}
+    [pattern] = patterns.values()
+    window = spans.latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1))
+    patterns, outside = {span.label: span.pattern for span in window.spans}, dict(window.outside)
+  found = {name: find_files(input_base, pattern) for name, pattern in patterns.items()}
+  for listing in found.values():
+    outside |= listing.passed_over
+  return Sources({name: listing.files for name, listing in found.items()}, outside)
 
 
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -175,21 +197,20 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     dataset = self._dataset(exec_properties)
     sources = self._sources(exec_properties, staging)
     split = Split.model_validate_json(exec_properties['split'])
-    if split.method is SplitMethod.NEWEST_SPAN and len(sources) < 2:
+    if split.method is SplitMethod.NEWEST_SPAN and len(sources.files) < 2:
       split = spans.of_a_single_span(split)
-    notes = self._ingest(sources, dataset, split, staging, self._called(exec_properties))
+    notes = self._ingest(sources.files, dataset, split, staging, self._called(exec_properties))
     examples.split_names = artifact_utils.encode_split_names(list(spans.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in spans.SPLITS}
-    publish(notes, staging, split_uris, quarantine.uri)
+    publish(notes, staging, split_uris, quarantine.uri, sources.passed_over)
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
 
   def _dataset(self, exec_properties: Properties) -> Dataset:
     return load_part(Dataset, exec_properties['dataset'])
 
-  def _sources(self, exec_properties: Properties, staging: Staging) -> dict[str, tuple[str, ...]]:
-    """Paths of the files to read by span, the newest one last."""
-    return span_files(exec_properties)
+  def _sources(self, exec_properties: Properties, staging: Staging) -> Sources:
+    return sources_of(exec_properties)
 
   def _called(self, exec_properties: Properties) -> str | None:
     """What the source is called where it is not files of the user's; None where it is."""

@@ -108,6 +108,7 @@ class RideCounts:
     quarantined: rows by `Reason`, those that occurred.
     splits: valid rows by split, every split named.
     files: the files that were read, in order.
+    passed_over: why it was not read, by path, of what the source's pattern finds besides.
   """
 
   read: int = 0
@@ -115,6 +116,7 @@ class RideCounts:
   quarantined: dict[str, int] = dataclasses.field(default_factory=dict)
   splits: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
   files: tuple[str, ...] = ()
+  passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self) -> None:
     if self.read != self.kept + sum(self.quarantined.values()) or self.kept != sum(self.splits.values()):
@@ -140,6 +142,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
     quarantined=dict(sorted(quarantined.items())),
     splits={split: sum(count.splits[split] for count in counts) for split in SPLITS},
     files=tuple(dict.fromkeys(file for count in counts for file in count.files)),
+    passed_over={path: why for count in counts for path, why in count.passed_over.items()},
   )
 
 

@@ -119,7 +119,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
   with terminal.captured(log) as console:
     with console.status('loading TensorFlow …'):
       terminal.prepare()
-      from components.ride_example_gen.files import check_inputs
+      from components.ride_example_gen.spans import check_inputs
       from pipeline.code_version import code_version
       from pipeline.study import engine, results
       from pipeline.study.folds import read_kept

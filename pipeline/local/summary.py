@@ -99,7 +99,13 @@ def _rows(steps: Sequence[Step]) -> RowsRecord | None:
   if uri is None:
     return None
   counts = read_counts(uri)
-  return RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
+  return RowsRecord(
+    read=counts.read,
+    kept=counts.kept,
+    quarantined=counts.quarantined,
+    splits=counts.splits,
+    passed_over=counts.passed_over,
+  )
 
 
 def _lost_recipes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:

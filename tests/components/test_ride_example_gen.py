@@ -216,9 +216,9 @@ def test_chronological_evaluates_on_the_newest_rides(tmp_path):
 
 def test_unreadable_files_are_all_reported_and_nothing_is_published(tmp_path):
   put(tmp_path / 'in/a.csv', as_csv(rides(20)))
-  put(tmp_path / 'in/b.csv', b'')
+  put(tmp_path / 'in/b.csv', b'PK\x03\x04')
   put(tmp_path / 'in/c.csv.gz', gzip.compress(as_csv(rides(2000)))[:-50])
-  with pytest.raises(IngestionError, match=r"b.csv' is empty(.|\n)*c.csv.gz' breaks off or is damaged"):
+  with pytest.raises(IngestionError, match=r"b.csv' is a zip archive(.|\n)*c.csv.gz' breaks off or is damaged"):
     ingest(tmp_path / 'in', tmp_path)
   assert not list(tmp_path.glob('examples/Split-*')) and not (tmp_path / 'quarantine').exists()
 
@@ -247,7 +247,7 @@ def test_attempts_that_were_repeated_or_broke_off_add_nothing(tmp_path):
   with staging.attempt().open('train-0.gz') as file:
     file.write(b'half a shard')
   split_uris = {split: str(tmp_path / f'Split-{split}') for split in ('train', 'eval')}
-  counts = executor.publish([staging.note(0, _Ingest.NOTE)], staging, split_uris, str(tmp_path / 'quarantine'))
+  counts = executor.publish([staging.note(0, _Ingest.NOTE)], staging, split_uris, str(tmp_path / 'quarantine'), {})
   assert counts.read == 51 and counts.kept == 50
   assert sum(len(read_back(uri)['fare_amount']) for uri in split_uris.values()) == 50
   assert len(quarantined(str(tmp_path / 'quarantine'))) == 1

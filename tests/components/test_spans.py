@@ -6,8 +6,9 @@ import pathlib
 
 import pytest
 
-from components.ride_example_gen.files import IngestionError, check_inputs
-from components.ride_example_gen.spans import find_spans, has_spans, label_of, latest_window, span_number
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.patterns import has_spans, label_of, span_number
+from components.ride_example_gen.spans import check_inputs, find_spans, latest_window
 from pipeline.sources import data_source
 
 DAYS = '{YYYY}/{MM}/{DD}/*.csv'
@@ -88,7 +89,7 @@ def test_resolved_spans_are_read_oldest_first():
     pytest.param('{YYYY}/{MM}/a', ['2024/01/a'], r'has a date without \{DD\}', id='half_a_date'),
     pytest.param('{SPAN}/{YYYY}{MM}{DD}', [], r'has both \{SPAN\} and a date', id='both'),
     pytest.param('s-{SPAN}/*', [], r'No file matches', id='nothing'),
-    pytest.param('s-{SPAN}/*', ['s-x/a'], r'have no number or day where the pattern wants one', id='no_number'),
+    pytest.param('s-{SPAN}/*', ['s-x/a'], r"passed over: '.*/s-x' \(it does not fit 's-\{SPAN\}'\)", id='no_number'),
     pytest.param(
       's-{SPAN}/*', ['s-1/a', 's-01/a'], r'the same part of the data, span 1: s-01/\* and s-1/\*', id='twice'
     ),
