@@ -1,7 +1,7 @@
 """Ingests every file of one or several spans in a Beam pipeline, and publishes the whole at once.
 
 Beam may run a bundle twice, at the same time even. Each attempt writes under names of its own and ends with a note that
-replaces the note of any other attempt at the same file; only what a note names is published.
+replaces the note of any other attempt at the same batch; only what a note names is published.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import dataclasses
 import json
 import posixpath
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
 import numpy as np
@@ -26,7 +26,7 @@ from components.artifacts import Quarantine
 from components.ride_example_gen import spans
 from components.ride_example_gen.encoding import TFRecordFile
 from components.ride_example_gen.files import IngestionError, open_output
-from components.ride_example_gen.ingestion import QUARANTINE, count_stamps, ingest_file, merge_stamps
+from components.ride_example_gen.ingestion import QUARANTINE, Outputs, count_stamps, ingest_file, merge_stamps
 from components.ride_example_gen.listing import find_files
 from components.ride_example_gen.patterns import has_spans
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts, total
@@ -62,11 +62,11 @@ class Staging:
   uri: str
 
   def attempt(self) -> Attempt:
-    """A fresh place for one attempt at one file."""
+    """A fresh place for one attempt at one batch of files."""
     return Attempt(self, uuid.uuid4().hex)
 
   def note(self, index: int, kind: str) -> dict[str, Any]:
-    """The note of the last whole attempt at the file of this index."""
+    """The note of the last whole attempt at the batch of this index."""
     with fileio.open(self._note_path(index, kind)) as file:
       return json.loads(file.read())
 
@@ -79,7 +79,7 @@ class Staging:
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-  """One attempt at one file."""
+  """One attempt at one batch of files."""
 
   staging: Staging
   name: str
@@ -90,7 +90,7 @@ class Attempt:
     return open_output(self.staging.path(self.name, output))
 
   def leave_note(self, index: int, kind: str, **values: Any) -> None:
-    """Declares this attempt at the file of this index to be whole; the last one counts."""
+    """Declares this attempt at the batch of this index to be whole; the last one counts."""
     fileio.makedirs(self.staging.uri)
     write_whole(self.staging._note_path(index, kind), json.dumps({'attempt': self.name, **values}))
 
@@ -105,7 +105,7 @@ def publish(
   """Moves what the notes name into place and writes `counts.json`, the last of all.
 
   Args:
-    notes: of every file, in the files' order.
+    notes: of every batch, in the files' order.
     passed_over: see `RideCounts`.
   """
   for split, uri in split_uris.items():
@@ -155,16 +155,44 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
   OUTPUTS = {**standard_component_specs.FileBasedExampleGenSpec.OUTPUTS, **channels(quarantine=Quarantine)}
 
 
+Batches = list[tuple[str, ...]]
+"""Paths that are read one after the other, into the same shards."""
+
+_APART = 64
+"""So many files have a shard each."""
+
+_BATCH_BYTES = 1 << 20
+"""Of more files, those that are together smaller than this share one: what a file costs by itself takes longer than to
+read so much, and the steps behind open each shard."""
+
+
 class Sources(NamedTuple):
   """What a step reads.
 
   Attributes:
     files: paths by the name of the input split, or of the span, the newest one last.
     passed_over: why it is not read, by path, of what the patterns find besides.
+    sizes: bytes of the files, where they are known.
   """
 
   files: dict[str, tuple[str, ...]]
   passed_over: Mapping[str, str] = {}
+  sizes: Mapping[str, int] = {}
+
+  def batches(self) -> Batches:
+    """All files in their order, small ones together where there are many."""
+    files = [file for of_span in self.files.values() for file in of_span]
+    batches: Batches = []
+    room = 0
+    for file in files:
+      size = self.sizes.get(file, _BATCH_BYTES)
+      if size < room and len(files) > _APART:
+        batches[-1] += (file,)
+      else:
+        batches.append((file,))
+        room = _BATCH_BYTES
+      room -= size
+    return batches
 
 
 def sources_of(exec_properties: Mapping[str, Any]) -> Sources:
@@ -179,9 +207,11 @@ def sources_of(exec_properties: Mapping[str, Any]) -> Sources:
     window = spans.latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1))
     patterns, outside = {span.label: span.pattern for span in window.spans}, dict(window.outside)
   found = {name: find_files(input_base, pattern) for name, pattern in patterns.items()}
+  sizes: dict[str, int] = {}
   for listing in found.values():
     outside |= listing.passed_over
-  return Sources({name: listing.files for name, listing in found.items()}, outside)
+    sizes |= listing.sizes
+  return Sources({name: listing.files for name, listing in found.items()}, outside, sizes)
 
 
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -199,7 +229,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     split = Split.model_validate_json(exec_properties['split'])
     if split.method is SplitMethod.NEWEST_SPAN and len(sources.files) < 2:
       split = spans.of_a_single_span(split)
-    notes = self._ingest(sources.files, dataset, split, staging, self._called(exec_properties))
+    notes = self._ingest(sources, dataset, split, staging, self._called(exec_properties))
     examples.split_names = artifact_utils.encode_split_names(list(spans.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in spans.SPLITS}
     publish(notes, staging, split_uris, quarantine.uri, sources.passed_over)
@@ -217,34 +247,60 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     return None
 
   def _ingest(
-    self, sources: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: Staging, called: str | None
+    self, sources: Sources, dataset: Dataset, split: Split, staging: Staging, called: str | None
   ) -> list[dict[str, Any]]:
-    """The notes of all files, by one pass over them, or two for a chronological split."""
-    *_, newest = sources.values()
-    files = tuple(file for of_span in sources.values() for file in of_span)
+    """The notes of all batches of files, by one pass over them, or two for a chronological split."""
+    *_, newest = sources.files.values()
+    batches = sources.batches()
+    files = tuple(file for batch in batches for file in batch)
     thresholds: dict[str, int] = {}
     if split.method is SplitMethod.CHRONOLOGICAL:
-      notes = self._for_each_file(files, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
+      notes = self._for_each_batch(batches, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
       thresholds = dict.fromkeys(files, _threshold(notes, staging, split.eval_share))
     elif split.method is SplitMethod.NEWEST_SPAN:
       thresholds = {file: spans.ALL if file in newest else spans.NONE for file in files}
-    return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
+    return self._for_each_batch(batches, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
 
-  def _for_each_file(
-    self, files: tuple[str, ...], step: beam.DoFn, staging: Staging, note: str
-  ) -> list[dict[str, Any]]:
+  def _for_each_batch(self, batches: Batches, step: beam.DoFn, staging: Staging, note: str) -> list[dict[str, Any]]:
     with self._make_beam_pipeline() as pipeline:
-      indexed = pipeline | 'Files' >> beam.Create(list(enumerate(files)), reshuffle=len(files) > 1)
+      indexed = pipeline | 'Files' >> beam.Create(list(enumerate(batches)), reshuffle=len(batches) > 1)
       _ = indexed | type(step).__name__.strip('_') >> beam.ParDo(step)
-    notes = [staging.note(index, note) for index in range(len(files))]
-    errors = [note['error'] for note in notes if note.get('error')]
+    notes = [staging.note(index, note) for index in range(len(batches))]
+    errors = [error for note in notes for error in note.get('errors', ())]
     if errors:
       raise IngestionError('\n'.join(errors))
     return notes
 
 
-class _EachFile(beam.DoFn):
-  """Does one file in an attempt of its own, and leaves a note on it.
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+  """Files that are read one after the other.
+
+  Attributes:
+    called: what they are called where the user does not know them.
+    errors: why some of them can't be read, so far.
+  """
+
+  paths: tuple[str, ...]
+  called: str | None
+  errors: list[str] = dataclasses.field(default_factory=list)
+
+  def each(self, read: Callable[[str], T]) -> list[T]:
+    """What `read` makes of each file that can be read."""
+    made = []
+    for path in self.paths:
+      try:
+        made.append(read(path))
+      except IngestionError as error:
+        self.errors.append(str(error).replace(path, self.called or path))
+    return made
+
+
+class _EachBatch(beam.DoFn):
+  """Does one batch of files in an attempt of its own, and leaves a note on it.
 
   An unreadable file is noted instead of raised, as Beam would try it again and bury the sentence in a trace, and as all
   such files are named at once.
@@ -258,36 +314,33 @@ class _EachFile(beam.DoFn):
     self._staging = staging
     self._called = called
 
-  def process(self, element: tuple[int, str]) -> Iterable[None]:
-    index, path = element
-    attempt = self._staging.attempt()
-    try:
-      values = self._do(path, attempt)
-    except IngestionError as error:
-      # A file that the user does not know goes by the source's name.
-      values = {'error': str(error).replace(path, self._called or path)}
-    attempt.leave_note(index, self.NOTE, **values)
+  def process(self, element: tuple[int, tuple[str, ...]]) -> Iterable[None]:
+    index, paths = element
+    batch, attempt = _Batch(paths, self._called), self._staging.attempt()
+    values = self._do(batch, attempt)
+    attempt.leave_note(index, self.NOTE, **({'errors': batch.errors} if batch.errors else values))
     return ()
 
-  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
+  def _do(self, batch: _Batch, attempt: Attempt) -> dict[str, Any]:
     """The values of the note."""
     raise NotImplementedError
 
 
-class _CountStamps(_EachFile):
-  """Keeps the time stamps of a file's valid rides, for the threshold of a chronological split."""
+class _CountStamps(_EachBatch):
+  """Keeps the time stamps of the files' valid rides, for the threshold of a chronological split."""
 
   NOTE = 'stamps'
 
-  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
-    stamps = np.stack(count_stamps(path, self._dataset))
+  def _do(self, batch: _Batch, attempt: Attempt) -> dict[str, Any]:
+    none = np.zeros(0, np.int64)
+    stamps = merge_stamps([(none, none), *batch.each(lambda path: count_stamps(path, self._dataset))])
     with attempt.open('stamps.npy') as file:
-      file.write(stamps.astype('<i8').tobytes())
+      file.write(np.stack(stamps).astype('<i8').tobytes())
     return {'outputs': {'stamps': ['stamps.npy']}}
 
 
-class _Ingest(_EachFile):
-  """Stages a file's shards."""
+class _Ingest(_EachBatch):
+  """Stages the shards of a batch."""
 
   NOTE = 'outcome'
 
@@ -298,7 +351,9 @@ class _Ingest(_EachFile):
     self._split = split
     self._thresholds = thresholds
 
-  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
-    threshold = self._thresholds.get(path)
-    counts, outputs = ingest_file(path, self._dataset, self._split, attempt.open, threshold, self._called)
-    return {'counts': counts.to_json(), 'outputs': outputs}
+  def _do(self, batch: _Batch, attempt: Attempt) -> dict[str, Any]:
+    with Outputs(attempt.open, gathers=len(batch.paths) > 1) as outputs:
+      counts = batch.each(
+        lambda path: ingest_file(path, self._dataset, self._split, outputs, self._thresholds.get(path), self._called)
+      )
+    return {'counts': total(counts).to_json(), 'outputs': outputs.names}

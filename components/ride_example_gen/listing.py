@@ -28,6 +28,7 @@ class Found(NamedTuple):
     filled: the pattern with the digits of its spans in place of their specs.
     values: of the specs, as far as they are known.
     is_link: whether a symbolic link leads to it.
+    size: bytes.
     is_blank: whether nothing is in it.
   """
 
@@ -36,6 +37,7 @@ class Found(NamedTuple):
   filled: str = ''
   values: Mapping[str, int] = {}
   is_link: bool = False
+  size: int = 0
   is_blank: bool = False
 
   @property
@@ -50,10 +52,12 @@ class Listing(NamedTuple):
   Attributes:
     files: to read, sorted.
     passed_over: why something else is not read, by its path.
+    sizes: bytes of the files, by path.
   """
 
   files: tuple[str, ...]
   passed_over: dict[str, str]
+  sizes: Mapping[str, int] = {}
 
 
 def find_files(base: str, pattern: str) -> Listing:
@@ -69,7 +73,7 @@ def find_files(base: str, pattern: str) -> Listing:
   passed_over = reasons([*(one for one in found if one.why), *blank])
   if not files:
     raise nothing_found(base, pattern, passed_over)
-  return Listing(tuple(one.path for one in files), passed_over)
+  return Listing(tuple(one.path for one in files), passed_over, {one.path: one.size for one in files})
 
 
 def nothing_found(base: str, pattern: str, passed_over: Mapping[str, str]) -> IngestionError:
@@ -119,7 +123,7 @@ def find(base: str, pattern: str) -> tuple[Found, ...]:
         raise IngestionError(f"'{one.path}' fits '{pattern}' in two ways; say which folder has the number.")
     files = [one for one in sorted(unique.values()) if not one.why]
     wild = any(segment.is_wild for segment in segments)
-    checked = {one.path: one._replace(is_blank=_is_blank(store, one.path, wild)) for one in files}
+    checked = {one.path: _looked_at(store, one, wild) for one in files}
   for path in unique:
     _check_name(path)
   linked = _linked(list(checked.values())) if isinstance(store, Disk) else {}
@@ -140,11 +144,13 @@ _BLANK_BYTES = 256
 """A larger file is not empty inside: gzip packs nothing into some twenty bytes and the file's name."""
 
 
-def _is_blank(store: Store, path: str, wild: bool) -> bool:
-  """Whether a file has nothing but white space in it, packed or not; a pipe is refused."""
-  size = store.size(path)
-  if not wild or size > _BLANK_BYTES:
-    return False
+def _looked_at(store: Store, one: Found, wild: bool) -> Found:
+  """A file with its size, which no pipe has, and whether nothing but white space is in it, where nobody named it."""
+  size = store.size(one.path)
+  return one._replace(size=size, is_blank=wild and size <= _BLANK_BYTES and _is_blank(one.path))
+
+
+def _is_blank(path: str) -> bool:
   with open_source(path) as file:
     content = file.read()
   if content.startswith(b'\x1f\x8b'):

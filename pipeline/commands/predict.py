@@ -46,7 +46,7 @@ def run(
   found = find_model(model)
   dataset = _dataset(model, found, config, overrides)
   rides = tuple(dict.fromkeys(rides))
-  files, passed_over = _files(rides)
+  files, passed_over, _ = _files(rides)
   if output:
     streaming.check_output(output)
     if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):

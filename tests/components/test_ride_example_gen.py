@@ -243,7 +243,7 @@ def test_attempts_that_were_repeated_or_broke_off_add_nothing(tmp_path):
   staging = executor.Staging(str(tmp_path / 'staging'))
   step = _Ingest(config.dataset, config.split, staging, {})
   for _ in range(3):
-    list(step.process((0, str(tmp_path / 'a.csv'))))
+    list(step.process((0, (str(tmp_path / 'a.csv'),))))
   with staging.attempt().open('train-0.gz') as file:
     file.write(b'half a shard')
   split_uris = {split: str(tmp_path / f'Split-{split}') for split in ('train', 'eval')}
