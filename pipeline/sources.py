@@ -107,8 +107,8 @@ def _check_bucket(path: str) -> None:
       f"'{path}' is not in a bucket that TensorFlow reads by itself; use gs://BUCKET/..., or copy the files to this "
       'machine and name them there.'
     )
-  if path.rstrip('/').count('/') < 3:
-    raise DataSourceError(f"'{path}' is a bucket; name its files, such as '{path.rstrip('/')}/rides/*.csv'.")
+  if path.endswith('/') or path.count('/') < 3:
+    raise DataSourceError(f"'{path}' is a bucket or a folder; name its files, such as '{path.rstrip('/')}/*.csv'.")
 
 
 def _of_this_machine(path: str) -> str:
@@ -128,7 +128,10 @@ def _of_this_machine(path: str) -> str:
 
 def _inside_package(path: str) -> str:
   name, _, inner = path.removeprefix('package://').partition('/')
-  spec = importlib.util.find_spec(name)
+  try:
+    spec = importlib.util.find_spec(name)
+  except (ImportError, ValueError):
+    spec = None
   if spec is None or not spec.submodule_search_locations:
     raise DataSourceError(f"'{path}' names the package '{name}', which is not installed.")
   return f'{next(iter(spec.submodule_search_locations))}/{inner}'

@@ -79,7 +79,7 @@ def find_files(base: str, pattern: str) -> Listing:
 def nothing_found(base: str, pattern: str, passed_over: Mapping[str, str]) -> IngestionError:
   """The error where a pattern finds no file to read, with some of what is there instead."""
   whole = posixpath.join(base, pattern)
-  error = f"No file matches '{whole}'; check the path (dataset.path or --data) and its wildcards."
+  error = f"No file matches '{whole}'; check the path and its wildcards."
   return IngestionError(f'{error} {passed_over_sentence(passed_over)}'.strip())
 
 

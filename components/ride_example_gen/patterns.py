@@ -66,7 +66,8 @@ def check_pattern(pattern: str) -> None:
     raise IngestionError(f"The pattern '{pattern}' has a date without {missing}.")
   if specs == {'VERSION'}:
     raise IngestionError(f"The pattern '{pattern}' has {{VERSION}} without {{SPAN}} or a date, whose version it is.")
-  segments_of(pattern)
+  if not segments_of(pattern):
+    raise IngestionError('The pattern of the files is empty; name one such as *.csv.')
 
 
 def check_spans(pattern: str) -> None:
