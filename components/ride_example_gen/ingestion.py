@@ -123,8 +123,9 @@ class Outputs:
       gathers: whether small blocks are written together, as those of many small files.
     """
     self._open_output = open_output
-    self._gathered_rows = _GATHERED_ROWS if gathers else 0
+    self._enough_rows = _GATHERED_ROWS if gathers else 0
     self._gathered: dict[str, list[pa.RecordBatch | pa.Table]] = {}
+    self._gathered_rows = Counter[str]()
     self._open = contextlib.ExitStack()
     self._thread = self._open.enter_context(concurrent.futures.ThreadPoolExecutor(1))
     self._waiting: dict[str, concurrent.futures.Future[None]] = {}
@@ -157,13 +158,13 @@ class Outputs:
   def _add(self, output: str, rows: pa.RecordBatch | pa.Table) -> None:
     if not rows.num_rows:
       return
-    gathered = self._gathered.setdefault(output, [])
-    gathered.append(rows)
-    if sum(block.num_rows for block in gathered) >= self._gathered_rows:
+    self._gathered.setdefault(output, []).append(rows)
+    self._gathered_rows[output] += rows.num_rows
+    if self._gathered_rows[output] >= self._enough_rows:
       self._flush(output)
 
   def _flush(self, output: str) -> None:
-    blocks = self._gathered.pop(output)
+    blocks, self._gathered_rows[output] = self._gathered.pop(output), 0
     if output == QUARANTINE:
       self._write_quarantined(pa.concat_tables(blocks))
     elif len(blocks) == 1:

@@ -45,7 +45,6 @@ def run(
   start = time.monotonic()
   found = find_model(model)
   dataset = _dataset(model, found, config, overrides)
-  rides = tuple(dict.fromkeys(rides))
   files, passed_over, _ = _files(rides)
   if output:
     streaming.check_output(output)
@@ -95,9 +94,10 @@ def _files(patterns: Sequence[str]) -> Listing:
     found = _found(pattern)
     passed_over |= found.passed_over
     for file in found.files:
-      same = files.setdefault(file if is_bucket(file) else os.path.realpath(file), file)
-      if same != file:
-        passed_over[file] = f"it was named before as '{same}'"
+      identity = file if is_bucket(file) else os.path.realpath(file)
+      if identity in files:
+        passed_over[file] = f"it was named before, as '{files[identity]}'"
+      files.setdefault(identity, file)
   return Listing(tuple(files.values()), passed_over)
 
 

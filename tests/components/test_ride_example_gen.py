@@ -277,7 +277,7 @@ def test_what_is_passed_over_is_named_among_the_counts(tmp_path):
   put(tmp_path / 'in/part-0.csv', as_csv(rides(20)))
   for name in ('_SUCCESS', '._SUCCESS.crc', '.part-0.csv.crc', 'part-1.csv'):
     put(tmp_path / 'in' / name, b'')
-  splits, quarantine = ingest(tmp_path / 'in', tmp_path, '**')
+  _, quarantine = ingest(tmp_path / 'in', tmp_path, '**')
   counts = read_counts(quarantine)
   assert (counts.read, counts.files) == (20, (str(tmp_path / 'in/part-0.csv'),))
   dot, underscore = 'its name begins with a dot', 'its name begins with an underscore'
