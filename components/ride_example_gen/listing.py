@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from components.ride_example_gen.files import IngestionError, open_source
 from components.ride_example_gen.patterns import ANY_DEPTH, Match, Segment, check_pattern, number_of, segments_of
-from components.ride_example_gen.stores import Disk, Entry, Store, store_of
+from components.ride_example_gen.stores import Disk, FolderEntry, Store, store_of
 from configs.base import shortened
 
 _CHECKSUMS = ('.crc', '.md5', '.sha1', '.sha256')
@@ -262,7 +262,7 @@ class _Walk:
         yield from self._entered(place, segment, rest, path, entry)
 
   def _entered(
-    self, place: _Place, segment: Segment, rest: Sequence[Segment], path: str, entry: Entry
+    self, place: _Place, segment: Segment, rest: Sequence[Segment], path: str, entry: FolderEntry
   ) -> Iterator[Found]:
     match = segment.match(entry.name)
     if match is None:

@@ -14,7 +14,7 @@ from components.ride_example_gen.files import IngestionError
 from models.whole_files import is_bucket
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
   """Something in a folder.
 
   Attributes:
@@ -36,11 +36,11 @@ class Disk:
     """Around all calls: what a store can't do is an `IngestionError`."""
     yield
 
-  def entries(self, folder: str) -> list[Entry]:
+  def entries(self, folder: str) -> list[FolderEntry]:
     """What is in a folder, by name; nothing where it is not there. Raises `IngestionError`: it can't be listed."""
     try:
       with os.scandir(folder) as found:
-        entries = [Entry(entry.name, functools.partial(_is_folder, entry), entry.is_symlink()) for entry in found]
+        entries = [FolderEntry(entry.name, functools.partial(_is_folder, entry), entry.is_symlink()) for entry in found]
     except (FileNotFoundError, NotADirectoryError):
       return []
     except (OSError, ValueError) as error:
@@ -98,10 +98,10 @@ class Bucket:
       reason = str(error.message).splitlines()[0]
       raise IngestionError(f"The files below '{base}' can't be listed from here: {reason}") from None
 
-  def entries(self, folder: str) -> list[Entry]:
+  def entries(self, folder: str) -> list[FolderEntry]:
     names = [name for name in self._asked(lambda gfile: gfile.listdir(folder), []) if name.strip('/')]
     # Stores mark a folder by a slash at its end.
-    entries = (Entry(name.rstrip('/'), functools.partial(self._is_folder, folder, name)) for name in names)
+    entries = (FolderEntry(name.rstrip('/'), functools.partial(self._is_folder, folder, name)) for name in names)
     return sorted(entries, key=lambda entry: entry.name)
 
   def _is_folder(self, folder: str, name: str) -> bool:
