@@ -28,7 +28,8 @@ from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
 from components.resolvers.strategies import BaselineStatisticsStrategy, ServedModelStrategy
 from components.ride_example_gen.component import RideExampleGen
-from components.ride_example_gen.spans import has_spans, of_a_single_span
+from components.ride_example_gen.patterns import is_plain
+from components.ride_example_gen.spans import of_a_single_span
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.beam import INGESTION
 from configs.recipe import DENSE
@@ -145,11 +146,10 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> BaseNod
 
 
 def _window(config: RunConfig, source: DataSource, target: Target) -> int | None:
-  """How many spans the ingestion has to find by itself, as no driver does, or one that takes fewer of them."""
-  unresolved = has_spans(source.pattern) and not source.spans
-  if not target.facts.driver_spans or (unresolved and config.retraining.spans > target.facts.driver_spans):
-    return config.retraining.spans
-  return None
+  """How many spans the ingestion has to find by itself, as no driver does, or TFX's own, which knows plain globs."""
+  if target is Target.LOCAL or (target.facts.has_driver and all(map(is_plain, source.inputs().values()))):
+    return None
+  return config.retraining.spans
 
 
 def _validation(config: RunConfig, ingest: BaseNode, target: Target) -> tuple[list[BaseNode], AnomalyGate, BaseChannel]:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import importlib.util
+import os
 import pathlib
 import re
+import urllib.parse
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from components.ride_example_gen.spans import Window, has_spans, latest_window
+from components.ride_example_gen.patterns import check_pattern, has_spans
+from components.ride_example_gen.spans import Window, latest_window
 from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.platform import BigQuery
 
-_SCHEME = re.compile(r'^([a-z0-9]+)://')
+BUCKET = re.compile(r'gs://[a-z0-9][a-z0-9._-]*(/|$)')
+"""How a place begins that TensorFlow reads by itself."""
+
+_SCHEME = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*)://')
+_DRIVE = re.compile(r'[A-Za-z]:\\')
 _WILD = re.compile(r'[*?\[{]')
 
 
@@ -72,27 +79,59 @@ def files_of(dataset: Dataset, what: str) -> DataSource:
 
 
 def data_source(path: str | None) -> DataSource:
-  """Splits a path, glob, bucket URI or `package://NAME/...` at its first wildcard.
+  """Splits a path, glob, bucket URI or `package://NAME/...` at its first wildcard: the one check of what names rides.
 
-  Raises `DataSourceError` for no path, no such package, or a directory without a pattern.
+  Raises:
+    DataSourceError: no path, no such package, a directory without a pattern, or a place that nothing here reads.
+    IngestionError: nobody could say what the pattern finds, see `check_pattern`.
   """
   if not path:
     raise DataSourceError('No data: give --data FILE_OR_GLOB, or set dataset.path or dataset.bigquery in the config.')
   scheme = _SCHEME.match(path)
-  if scheme and scheme.group(1) == 'package':
+  if scheme and scheme[1] == 'package':
     path = _inside_package(path)
-  elif not scheme:
-    path = str(pathlib.Path(path).expanduser().absolute())
-    if pathlib.Path(path).is_dir():
-      raise DataSourceError(f"'{path}' is a directory; name its files, such as '{path}/*.csv' or '{path}/*.parquet'.")
+  elif scheme and scheme[1] != 'file':
+    _check_bucket(path)
+  else:
+    path = _of_this_machine(path)
   wild = _WILD.search(path)
   cut = path.rfind('/', 0, wild.start() if wild else None)
-  return DataSource(base=path[:cut] or '/', pattern=path[cut + 1 :])
+  source = DataSource(base=path[:cut] or '/', pattern=path[cut + 1 :])
+  check_pattern(source.pattern)
+  return source
+
+
+def _check_bucket(path: str) -> None:
+  if not BUCKET.match(path):
+    raise DataSourceError(
+      f"'{path}' is not in a bucket that TensorFlow reads by itself; use gs://BUCKET/..., or copy the files to this "
+      'machine and name them there.'
+    )
+  if path.endswith('/') or path.count('/') < 3:
+    raise DataSourceError(f"'{path}' is a bucket or a folder; name its files, such as '{path.rstrip('/')}/*.csv'.")
+
+
+def _of_this_machine(path: str) -> str:
+  """An absolute path."""
+  if path.startswith('file://'):
+    path = urllib.parse.unquote(path.removeprefix('file://').removeprefix('localhost'))
+  if '\0' in path or (_DRIVE.match(path) and not os.path.lexists(path)):
+    raise DataSourceError(f"'{path}' is no path of this machine; name one such as /data/rides/*.csv.")
+  try:
+    path = str(pathlib.Path(path).expanduser().absolute())
+  except RuntimeError:
+    raise DataSourceError(f"'{path}' begins with the home of somebody unknown here; name the whole path.") from None
+  if os.path.isdir(path):  # noqa: PTH112, which takes a name of any length
+    raise DataSourceError(f"'{path}' is a directory; name its files, such as '{path}/*.csv' or '{path}/*.parquet'.")
+  return path
 
 
 def _inside_package(path: str) -> str:
   name, _, inner = path.removeprefix('package://').partition('/')
-  spec = importlib.util.find_spec(name)
+  try:
+    spec = importlib.util.find_spec(name)
+  except (ImportError, ValueError):
+    spec = None
   if spec is None or not spec.submodule_search_locations:
     raise DataSourceError(f"'{path}' names the package '{name}', which is not installed.")
   return f'{next(iter(spec.submodule_search_locations))}/{inner}'

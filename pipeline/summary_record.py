@@ -39,6 +39,7 @@ class RowsRecord(RecordPart):
     quarantined: rows that were set aside, by reason.
     splits: valid rides by split.
     examples: the first values that broke a rule, by reason: column, value and the setting that helps, in words.
+    passed_over: why it was not read, by path, of what the source's pattern finds besides.
   """
 
   read: int
@@ -46,6 +47,7 @@ class RowsRecord(RecordPart):
   quarantined: Mapping[str, int]
   splits: Mapping[str, int]
   examples: Mapping[str, tuple[str, ...]] = {}
+  passed_over: Mapping[str, str] = {}
 
 
 class MetricsRecord(RecordPart):

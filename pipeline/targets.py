@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import math
 from typing import NamedTuple
 
 
@@ -56,8 +55,7 @@ class TargetFacts(NamedTuple):
     title: what a person calls it.
     version: of the backend, where there are several; '' for the only one.
     resolves: whether it runs Resolvers, which look for what an earlier run left.
-    driver_spans: how many spans TFX's driver finds there before a step runs; 0
-      where none runs.
+    has_driver: whether a driver looks for the files there before a step runs.
     suffixes: of the file that its own client takes.
     schemas: versions of the compiled spec that it takes.
     takes_job: whether the file is a PipelineJob in JSON around the spec, and
@@ -68,7 +66,7 @@ class TargetFacts(NamedTuple):
 
   title: str
   resolves: bool
-  driver_spans: float
+  has_driver: bool
   version: str = ''
   suffixes: tuple[str, ...] = ()
   schemas: tuple[str, ...] = ()
@@ -77,14 +75,14 @@ class TargetFacts(NamedTuple):
 
 
 _FACTS = {
-  Target.LOCAL: TargetFacts('this machine', resolves=True, driver_spans=math.inf),
+  Target.LOCAL: TargetFacts('this machine', resolves=True, has_driver=True),
   Target.VERTEX: TargetFacts(
-    'Vertex AI', resolves=True, driver_spans=1, suffixes=('.json',), schemas=('2.0', '2.1'), takes_job=True
+    'Vertex AI', resolves=True, has_driver=True, suffixes=('.json',), schemas=('2.0', '2.1'), takes_job=True
   ),
   Target.KFP: TargetFacts(
     'Kubeflow Pipelines',
     resolves=False,
-    driver_spans=0,
+    has_driver=False,
     version='2',
     suffixes=('.yaml', '.yml'),
     schemas=('2.1',),

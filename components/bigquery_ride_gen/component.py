@@ -29,7 +29,7 @@ class BigQueryRideGenSpec(component_spec.ComponentSpec):
 class BigQueryRideGenExecutor(RideExampleGenExecutor):
   """Writes train and eval Examples and the quarantine; fails where there is no row."""
 
-  def _sources(self, exec_properties: Properties, staging: executor.Staging) -> dict[str, tuple[str, ...]]:
+  def _sources(self, exec_properties: Properties, staging: executor.Staging) -> executor.Sources:
     """The rows as files in the staging folder, which goes when the step is through.
 
     One reading for all that follows: a second one may see other rows.
@@ -42,7 +42,7 @@ class BigQueryRideGenExecutor(RideExampleGenExecutor):
       raise IngestionError(
         f'{self._called(exec_properties)} has no rows; check the table, or the conditions of the query.'
       )
-    return {'rides': files}
+    return executor.Sources({'rides': files})
 
   def _reader(self, source: BigQuery) -> beam.PTransform:
     return ReadRows(source)

@@ -1,8 +1,20 @@
 """From files of rides in any columns to canonical, validated and split tf.Examples.
 
-`component` and `executor` are TFX's side. The other modules know no TFX component: `reading` streams files,
-`column_names` finds their columns, `canonical` maps and judges rows, `zones` says where zone ids lie, `spans` divides
-rides, `encoding` writes them, `ingestion` does all of it for one file.
+`component` and `executor` are TFX's side. The other modules know no TFX component: `patterns` says what a path means,
+`listing` what it finds, `reading` streams files, `column_names` finds their columns, `canonical` maps and judges rows,
+`zones` says where zone ids lie, `spans` divides rides, `encoding` writes them, `ingestion` does all of it for one file.
 """
 
-__all__ = ['canonical', 'component', 'encoding', 'executor', 'files', 'ingestion', 'quarantine', 'reading', 'spans']
+__all__ = [
+  'canonical',
+  'component',
+  'encoding',
+  'executor',
+  'files',
+  'ingestion',
+  'listing',
+  'patterns',
+  'quarantine',
+  'reading',
+  'spans',
+]

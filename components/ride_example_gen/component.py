@@ -14,20 +14,21 @@ from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
 from components.ride_example_gen import executor
-from components.ride_example_gen.executor import RideExampleGenExecutor, RideExampleGenSpec, span_files
-from components.ride_example_gen.files import IngestionError, check_inputs, digest
-from components.ride_example_gen.spans import SPLITS
+from components.ride_example_gen.executor import RideExampleGenExecutor, RideExampleGenSpec, sources_of
+from components.ride_example_gen.files import IngestionError, fingerprint
+from components.ride_example_gen.patterns import has_spans
+from components.ride_example_gen.spans import SPLITS, Span, find_spans
 from components.specs import new_outputs
 from configs.dataset import TIME, Dataset
 from configs.split import Split
-from models.whole_files import is_bucket
 
 
 class RideDriver(driver.FileBasedDriver):
-  """TFX's driver of file-based ExampleGens, with other errors and another fingerprint.
+  """TFX's driver of file-based ExampleGens, with this project's patterns, errors and fingerprint.
 
-  TFX takes the files' sizes and times, so rides that were changed in place within a second would be served from the
-  cache, and a mere `touch` would read everything again. Local files are digested; files in a bucket keep TFX's.
+  TFX's patterns know neither `**` nor days without leading zeros, and it takes the files' sizes and times, so rides
+  that were changed in place within a second would be served from the cache, and a mere `touch` would read everything
+  again. Local files are digested.
   """
 
   def resolve_exec_properties(
@@ -36,27 +37,40 @@ class RideDriver(driver.FileBasedDriver):
     pipeline_info: data_types.PipelineInfo,
     component_info: data_types.ComponentInfo,
   ) -> dict[str, Any]:
-    """Fills the span into the pattern and adds span and fingerprint.
+    """Fills the span into the pattern and adds span, version and fingerprint.
 
     Raises: IngestionError: no file matches, or the pattern or the span is wrong.
     """
     input_config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
-    input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-    for split in input_config.splits:
-      check_inputs(input_base, split.pattern)
-    try:
-      resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
-    except (ValueError, RuntimeError) as error:
-      patterns = ', '.join(split.pattern for split in input_config.splits)
-      raise IngestionError(f"The input pattern '{patterns}' below '{input_base}' does not work: {error}") from error
-    files = [file for found in span_files(resolved).values() for file in found]
-    if not any(map(is_bucket, files)):
-      resolved[utils.FINGERPRINT_PROPERTY_NAME] = digest(files)
-    newest = re.fullmatch(r'span-(\d+)', input_config.splits[-1].name)
-    if newest and int(newest[1]):  # The spans were resolved before the run.
-      resolved[utils.SPAN_PROPERTY_NAME] = int(newest[1])
-    return resolved
+    newest = re.fullmatch(r'span-(\d+)', input_config.splits[-1].name)  # The spans were resolved before the run.
+    number, version = int(newest[1]) if newest else 0, None
+    ranged = exec_properties.get(standard_component_specs.RANGE_CONFIG_KEY)
+    if ranged or any(has_spans(split.pattern) for split in input_config.splits):
+      [split] = input_config.splits
+      span = _span(exec_properties[standard_component_specs.INPUT_BASE_KEY], split.pattern, ranged)
+      split.pattern, number, version = span.pattern, span.number, span.version
+    exec_properties[standard_component_specs.INPUT_CONFIG_KEY] = proto_utils.proto_to_json(input_config)
+    files = [file for found in sources_of(exec_properties).files.values() for file in found]
+    exec_properties[utils.SPAN_PROPERTY_NAME] = number
+    exec_properties[utils.VERSION_PROPERTY_NAME] = version
+    exec_properties[utils.FINGERPRINT_PROPERTY_NAME] = fingerprint(files)
+    return exec_properties
+
+
+def _span(base: str, pattern: str, range_config: str | None) -> Span:
+  """The span that a range asks for; the newest where there is no range."""
+  found, ranged = find_spans(base, pattern), range_config_pb2.RangeConfig()
+  if range_config:
+    proto_utils.json_to_proto(range_config, ranged)
+  if ranged.HasField('static_range'):
+    first, last = ranged.static_range.start_span_number, ranged.static_range.end_span_number
+    there = [span for span in found if first <= span.number <= last]
+  else:
+    there = [span for span in found if span.number >= ranged.rolling_range.start_span_number]
+  if not there:
+    raise IngestionError(f"There is no span of '{pattern}' below '{base}' in the range that is asked for.")
+  return there[-1]
 
 
 class RideExampleGen(example_gen.FileBasedExampleGen):

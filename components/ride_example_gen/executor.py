@@ -1,7 +1,7 @@
 """Ingests every file of one or several spans in a Beam pipeline, and publishes the whole at once.
 
 Beam may run a bundle twice, at the same time even. Each attempt writes under names of its own and ends with a note that
-replaces the note of any other attempt at the same file; only what a note names is published.
+replaces the note of any other attempt at the same batch; only what a note names is published.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import dataclasses
 import json
 import posixpath
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
 import numpy as np
@@ -25,8 +25,10 @@ from tfx.utils import proto_utils
 from components.artifacts import Quarantine
 from components.ride_example_gen import spans
 from components.ride_example_gen.encoding import TFRecordFile
-from components.ride_example_gen.files import IngestionError, find_files, open_output
-from components.ride_example_gen.ingestion import QUARANTINE, count_stamps, ingest_file, merge_stamps
+from components.ride_example_gen.files import IngestionError, open_output
+from components.ride_example_gen.ingestion import QUARANTINE, Outputs, count_stamps, ingest_file, merge_stamps
+from components.ride_example_gen.listing import find_files
+from components.ride_example_gen.patterns import has_spans
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts, total
 from components.specs import Artifacts, Properties, channels, parameters
 from configs.dataset import COORDINATES, LABEL, PASSENGERS, Dataset
@@ -62,11 +64,11 @@ class Staging:
   uri: str
 
   def attempt(self) -> Attempt:
-    """A fresh place for one attempt at one file."""
+    """A fresh place for one attempt at one batch of files."""
     return Attempt(self, uuid.uuid4().hex)
 
   def note(self, index: int, kind: str) -> dict[str, Any]:
-    """The note of the last whole attempt at the file of this index."""
+    """The note of the last whole attempt at the batch of this index."""
     with fileio.open(self._note_path(index, kind)) as file:
       return json.loads(file.read())
 
@@ -79,7 +81,7 @@ class Staging:
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-  """One attempt at one file."""
+  """One attempt at one batch of files."""
 
   staging: Staging
   name: str
@@ -90,17 +92,23 @@ class Attempt:
     return open_output(self.staging.path(self.name, output))
 
   def leave_note(self, index: int, kind: str, **values: Any) -> None:
-    """Declares this attempt at the file of this index to be whole; the last one counts."""
+    """Declares this attempt at the batch of this index to be whole; the last one counts."""
     fileio.makedirs(self.staging.uri)
     write_whole(self.staging._note_path(index, kind), json.dumps({'attempt': self.name, **values}))
 
 
 def publish(
-  notes: list[dict[str, Any]], staging: Staging, split_uris: dict[str, str], quarantine_uri: str
+  notes: list[dict[str, Any]],
+  staging: Staging,
+  split_uris: dict[str, str],
+  quarantine_uri: str,
+  passed_over: Mapping[str, str],
 ) -> RideCounts:
   """Moves what the notes name into place and writes `counts.json`, the last of all.
 
-  Args: notes: of every file, in the files' order.
+  Args:
+    notes: of every batch, in the files' order.
+    passed_over: see `RideCounts`.
   """
   for split, uri in split_uris.items():
     fileio.makedirs(uri)
@@ -115,6 +123,7 @@ def publish(
   for number, part in enumerate(parts):
     move_whole(part, posixpath.join(quarantine_uri, f'rows-{number:05d}-of-{len(parts):05d}.parquet'))
   counts = total([RideCounts.from_json(note['counts']) for note in notes])
+  counts = dataclasses.replace(counts, passed_over=dict(passed_over))
   write_whole(posixpath.join(quarantine_uri, COUNTS_FILE), counts.to_json())
   fileio.rmtree(staging.uri)
   return counts
@@ -148,20 +157,63 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
   OUTPUTS = {**standard_component_specs.FileBasedExampleGenSpec.OUTPUTS, **channels(quarantine=Quarantine)}
 
 
-def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-  """Paths of the files to read by the name of the input split, or of the span, the newest one last.
+Batches = list[tuple[str, ...]]
+"""Paths that are read one after the other, into the same shards."""
 
-  Raises: IngestionError: no file matches.
+_APART = 64
+"""So many files have a shard each."""
+
+_BATCH_BYTES = 1 << 20
+"""Of more files, those that are together smaller than this share one: what a file costs by itself takes longer than to
+read so much, and the steps behind open each shard."""
+
+
+class Sources(NamedTuple):
+  """What a step reads.
+
+  Attributes:
+    files: paths by the name of the input split, or of the span, the newest one last.
+    passed_over: why it is not read, by path, of what the patterns find besides.
+    sizes: bytes of the files, where they are known.
   """
+
+  files: dict[str, tuple[str, ...]]
+  passed_over: Mapping[str, str] = {}
+  sizes: Mapping[str, int] = {}
+
+  def batches(self) -> Batches:
+    """All files in their order, small ones together where there are many."""
+    files = [file for of_span in self.files.values() for file in of_span]
+    batches: Batches = []
+    room = 0
+    for file in files:
+      size = self.sizes.get(file, _BATCH_BYTES)
+      if size < room and len(files) > _APART:
+        batches[-1] += (file,)
+      else:
+        batches.append((file,))
+        room = _BATCH_BYTES
+      room -= size
+    return batches
+
+
+def sources_of(exec_properties: Mapping[str, Any]) -> Sources:
+  """What the patterns of a step find. Raises `IngestionError`: no file matches."""
   input_config = example_gen_pb2.Input()
   proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
   input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-  if any(spans.has_spans(split.pattern) for split in input_config.splits):
+  patterns, outside = {split.name: split.pattern for split in input_config.splits}, {}
+  if any(map(has_spans, patterns.values())):
     # No driver was here, or one whose findings were lost on the way.
-    [split] = input_config.splits
-    window = spans.latest_window(input_base, split.pattern, int(exec_properties.get(WINDOW_KEY) or 1))
-    return {span.label: span.files for span in window.spans}
-  return {split.name: find_files(input_base, split.pattern) for split in input_config.splits}
+    [pattern] = patterns.values()
+    window = spans.latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1))
+    patterns, outside = {span.label: span.pattern for span in window.spans}, dict(window.outside)
+  found = {name: find_files(input_base, pattern) for name, pattern in patterns.items()}
+  sizes: dict[str, int] = {}
+  for listing in found.values():
+    outside |= listing.passed_over
+    sizes |= listing.sizes
+  return Sources({name: listing.files for name, listing in found.items()}, outside, sizes)
 
 
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -177,55 +229,80 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     dataset = self._dataset(exec_properties)
     sources = self._sources(exec_properties, staging)
     split = Split.model_validate_json(exec_properties['split'])
-    if split.method is SplitMethod.NEWEST_SPAN and len(sources) < 2:
+    if split.method is SplitMethod.NEWEST_SPAN and len(sources.files) < 2:
       split = spans.of_a_single_span(split)
     notes = self._ingest(sources, dataset, split, staging, self._called(exec_properties))
     examples.split_names = artifact_utils.encode_split_names(list(spans.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in spans.SPLITS}
-    publish(notes, staging, split_uris, quarantine.uri)
+    publish(notes, staging, split_uris, quarantine.uri, sources.passed_over)
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, 'tfrecords_gzip')
 
   def _dataset(self, exec_properties: Properties) -> Dataset:
     return load_part(Dataset, exec_properties['dataset'])
 
-  def _sources(self, exec_properties: Properties, staging: Staging) -> dict[str, tuple[str, ...]]:
-    """Paths of the files to read by span, the newest one last."""
-    return span_files(exec_properties)
+  def _sources(self, exec_properties: Properties, staging: Staging) -> Sources:
+    return sources_of(exec_properties)
 
   def _called(self, exec_properties: Properties) -> str | None:
     """What the source is called where it is not files of the user's; None where it is."""
     return None
 
   def _ingest(
-    self, sources: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: Staging, called: str | None
+    self, sources: Sources, dataset: Dataset, split: Split, staging: Staging, called: str | None
   ) -> list[dict[str, Any]]:
-    """The notes of all files, by one pass over them, or two for a chronological split."""
-    *_, newest = sources.values()
-    files = tuple(file for of_span in sources.values() for file in of_span)
+    """The notes of all batches of files, by one pass over them, or two for a chronological split."""
+    *_, newest = sources.files.values()
+    batches = sources.batches()
+    files = tuple(file for batch in batches for file in batch)
     thresholds: dict[str, int] = {}
     if split.method is SplitMethod.CHRONOLOGICAL:
-      notes = self._for_each_file(files, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
+      notes = self._for_each_batch(batches, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
       thresholds = dict.fromkeys(files, _threshold(notes, staging, split.eval_share))
     elif split.method is SplitMethod.NEWEST_SPAN:
       thresholds = {file: spans.ALL if file in newest else spans.NONE for file in files}
-    return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
+    return self._for_each_batch(batches, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
 
-  def _for_each_file(
-    self, files: tuple[str, ...], step: beam.DoFn, staging: Staging, note: str
-  ) -> list[dict[str, Any]]:
+  def _for_each_batch(self, batches: Batches, step: beam.DoFn, staging: Staging, note: str) -> list[dict[str, Any]]:
     with self._make_beam_pipeline() as pipeline:
-      indexed = pipeline | 'Files' >> beam.Create(list(enumerate(files)), reshuffle=len(files) > 1)
+      indexed = pipeline | 'Files' >> beam.Create(list(enumerate(batches)), reshuffle=len(batches) > 1)
       _ = indexed | type(step).__name__.strip('_') >> beam.ParDo(step)
-    notes = [staging.note(index, note) for index in range(len(files))]
-    errors = [note['error'] for note in notes if note.get('error')]
+    notes = [staging.note(index, note) for index in range(len(batches))]
+    errors = [error for note in notes for error in note.get('errors', ())]
     if errors:
       raise IngestionError('\n'.join(errors))
     return notes
 
 
-class _EachFile(beam.DoFn):
-  """Does one file in an attempt of its own, and leaves a note on it.
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+  """Files that are read one after the other.
+
+  Attributes:
+    called: what they are called where the user does not know them.
+    errors: why some of them can't be read, so far.
+  """
+
+  paths: tuple[str, ...]
+  called: str | None
+  errors: list[str] = dataclasses.field(default_factory=list)
+
+  def each(self, read: Callable[[str], T]) -> list[T]:
+    """What `read` makes of each file that can be read."""
+    made = []
+    for path in self.paths:
+      try:
+        made.append(read(path))
+      except IngestionError as error:
+        self.errors.append(str(error).replace(path, self.called or path))
+    return made
+
+
+class _EachBatch(beam.DoFn):
+  """Does one batch of files in an attempt of its own, and leaves a note on it.
 
   An unreadable file is noted instead of raised, as Beam would try it again and bury the sentence in a trace, and as all
   such files are named at once.
@@ -239,36 +316,33 @@ class _EachFile(beam.DoFn):
     self._staging = staging
     self._called = called
 
-  def process(self, element: tuple[int, str]) -> Iterable[None]:
-    index, path = element
-    attempt = self._staging.attempt()
-    try:
-      values = self._do(path, attempt)
-    except IngestionError as error:
-      # A file that the user does not know goes by the source's name.
-      values = {'error': str(error).replace(path, self._called or path)}
-    attempt.leave_note(index, self.NOTE, **values)
+  def process(self, element: tuple[int, tuple[str, ...]]) -> Iterable[None]:
+    index, paths = element
+    batch, attempt = _Batch(paths, self._called), self._staging.attempt()
+    values = self._do(batch, attempt)
+    attempt.leave_note(index, self.NOTE, **({'errors': batch.errors} if batch.errors else values))
     return ()
 
-  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
+  def _do(self, batch: _Batch, attempt: Attempt) -> dict[str, Any]:
     """The values of the note."""
     raise NotImplementedError
 
 
-class _CountStamps(_EachFile):
-  """Keeps the time stamps of a file's valid rides, for the threshold of a chronological split."""
+class _CountStamps(_EachBatch):
+  """Keeps the time stamps of the files' valid rides, for the threshold of a chronological split."""
 
   NOTE = 'stamps'
 
-  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
-    stamps = np.stack(count_stamps(path, self._dataset))
+  def _do(self, batch: _Batch, attempt: Attempt) -> dict[str, Any]:
+    none = np.zeros(0, np.int64)
+    stamps = merge_stamps([(none, none), *batch.each(lambda path: count_stamps(path, self._dataset))])
     with attempt.open('stamps.npy') as file:
-      file.write(stamps.astype('<i8').tobytes())
+      file.write(np.stack(stamps).astype('<i8').tobytes())
     return {'outputs': {'stamps': ['stamps.npy']}}
 
 
-class _Ingest(_EachFile):
-  """Stages a file's shards."""
+class _Ingest(_EachBatch):
+  """Stages the shards of a batch."""
 
   NOTE = 'outcome'
 
@@ -279,7 +353,9 @@ class _Ingest(_EachFile):
     self._split = split
     self._thresholds = thresholds
 
-  def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
-    threshold = self._thresholds.get(path)
-    counts, outputs = ingest_file(path, self._dataset, self._split, attempt.open, threshold, self._called)
-    return {'counts': counts.to_json(), 'outputs': outputs}
+  def _do(self, batch: _Batch, attempt: Attempt) -> dict[str, Any]:
+    with Outputs(attempt.open, gathers=len(batch.paths) > 1) as outputs:
+      counts = batch.each(
+        lambda path: ingest_file(path, self._dataset, self._split, outputs, self._thresholds.get(path), self._called)
+      )
+    return {'counts': total(counts).to_json(), 'outputs': outputs.names}

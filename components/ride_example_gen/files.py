@@ -1,15 +1,11 @@
-"""Source files, on a disk or in a bucket: found, opened, and identified by their contents."""
+"""Source files, on a disk or in a bucket: opened, and identified by their contents."""
 
 from __future__ import annotations
 
 import enum
-import glob
 import hashlib
 import io
-import os
 import pathlib
-import posixpath
-import re
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -93,9 +89,6 @@ class _BucketFile(io.RawIOBase):
       raise OSError(str(error)) from error
 
 
-_SPEC = re.compile(r'\{(?:SPAN|VERSION)(?::\d+)?\}|\{YYYY\}|\{MM\}|\{DD\}')
-
-
 class Container(str, enum.Enum):
   """What a file is by its first bytes."""
 
@@ -112,38 +105,6 @@ _FOREIGN = {
   b'\xff\xfe': 'UTF-16 text; save it as UTF-8',
   b'\xfe\xff': 'UTF-16 text; save it as UTF-8',
 }
-
-
-def check_inputs(input_base: str, pattern: str) -> tuple[str, ...]:
-  """Files that a pattern matches, span and date specs taken as wildcards.
-
-  Args:
-    input_base: a folder, or the prefix of a bucket.
-    pattern: a glob below it, with `{SPAN}`, `{VERSION}`, `{YYYY}/{MM}/{DD}` as in TFX.
-  Raises: IngestionError: no file matches.
-  """
-  return find_files(input_base, _SPEC.sub('*', pattern))
-
-
-def find_files(input_base: str, pattern: str) -> tuple[str, ...]:
-  """Sorted paths of the files that a glob below `input_base` matches; folders are left out.
-
-  Raises: IngestionError: no file matches, or one is a pipe or a device.
-  """
-  whole = posixpath.join(input_base, pattern)
-  if is_bucket(whole):
-    from tfx.dsl.io import fileio  # Brings TensorFlow along, which local files don't need.
-
-    found, is_folder = fileio.glob(whole), fileio.isdir
-  else:
-    found, is_folder = glob.glob(whole), os.path.isdir  # noqa: PTH207, a Path has no glob of an absolute pattern
-  files = tuple(sorted(path for path in found if not is_folder(path)))
-  if not files:
-    raise IngestionError(f"No file matches '{whole}'; check the path (dataset.path or --data) and its wildcards.")
-  for path in () if is_bucket(whole) else map(pathlib.Path, files):
-    if path.exists() and not path.is_file():
-      raise IngestionError(f"'{path}' is a pipe or a device, and rides are read more than once; name a file.")
-  return files
 
 
 def format_of(path: str, dataset: Dataset) -> tuple[FileFormat, Container]:
@@ -178,20 +139,28 @@ def _container_of(path: str) -> Container:
 
 
 def digest(files: Sequence[str]) -> str:
-  """One digest of all names and contents, read a megabyte at a time, of files on a disk."""
+  """One digest of all names and contents, read a megabyte at a time, of files on a disk.
+
+  Raises: IngestionError: one can't be read.
+  """
   whole = hashlib.sha256()
   for file in files:
     whole.update(file.encode() + b'\0')
-    with pathlib.Path(file).open('rb') as content:
-      while block := content.read(1 << 20):
-        whole.update(hashlib.sha256(block).digest())
+    try:
+      with open_source(file) as content:
+        while block := content.read(1 << 20):
+          whole.update(hashlib.sha256(block).digest())
+    except OSError as error:
+      raise IngestionError(f"'{file}' can't be read ({error.strerror or error}).") from error
   return f'sha256:{whole.hexdigest()},files:{len(files)}'
 
 
 def fingerprint(files: Sequence[str]) -> str:
-  """`digest` for files on a disk; TFX's for files in a bucket, of sizes and times, as reading all would cost."""
+  """`digest` for files on a disk; of files in a bucket, as reading all would cost, by their sizes and times."""
   if not any(map(is_bucket, files)):
     return digest(files)
-  from tfx.utils import io_utils  # Brings TensorFlow along, which local files don't need.
+  from tensorflow.io import gfile  # Local files don't need it.
 
-  return '\n'.join(io_utils.generate_fingerprint('rides', file) for file in files)
+  status = [(file, gfile.stat(file)) for file in files]
+  known = ''.join(f'{file}\0{found.length}\0{found.mtime_nsec}\0' for file, found in status)
+  return f'sha256:{hashlib.sha256(known.encode()).hexdigest()},files:{len(files)}'

@@ -33,6 +33,9 @@ from configs.split import Split
 QUARANTINE = 'quarantine'
 """The name of the quarantined rows among the outputs, beside the splits' names."""
 
+_GATHERED_ROWS = 1 << 12
+"""What is paid for each block is little beside so many rows."""
+
 _SHARD_ROWS = 1_000_000
 """A larger file of rides gives several shards, as a reader can't divide a gzip file."""
 
@@ -41,39 +44,37 @@ def ingest_file(
   path: str,
   dataset: Dataset,
   split: Split,
-  open_output: Callable[[str], Any],
+  outputs: Outputs,
   threshold: int | None = None,
   called: str | None = None,
-) -> tuple[RideCounts, dict[str, list[str]]]:
-  """Turns a file of rides into shards of Examples and a part of the quarantine.
+) -> RideCounts:
+  """Adds a file of rides to shards of Examples and to a part of the quarantine.
 
   Args:
     split: how kept rides are divided.
-    open_output: opens a new output by its name, for writing bytes.
     threshold: for a chronological split, its first time stamp in eval.
     called: the name, in counts and quarantine, of a source that is no file of the user's; its rows have no numbers.
-  Returns: Its rows, and the names of the written files by split and `QUARANTINE`.
+  Returns: Its rows.
   Raises: IngestionError: the file can't be read; the outputs are then incomplete.
   """
   name = called or path
   read, reasons, kept = 0, Counter[str](), dict.fromkeys(spans.SPLITS, 0)
   examples: tuple[BrokenExample, ...] = ()
-  with _Outputs(open_output) as outputs:
-    for block, canonical in judged_blocks(path, dataset):
-      rides = canonical.valid_rides
-      evaluated = spans.in_eval(rides.column(0).to_numpy(), split, threshold)
-      for part, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
-        outputs.add_rides(part, filtered(rides, chosen))
-        kept[part] += int(chosen.sum())
-      if called:
-        block = block._replace(numbers=np.full_like(block.numbers, -1))
-      verdict = (canonical.valid, canonical.reason, canonical.column)
-      outputs.add_quarantined(quarantined_rows(name, block, *verdict))
-      examples = first_examples((*examples, *broken_examples(name, block, *verdict)))
-      read += block.read
-      reasons += _reasons(block, canonical)
+  for block, canonical in judged_blocks(path, dataset):
+    rides = canonical.valid_rides
+    evaluated = spans.in_eval(rides.column(0).to_numpy(), split, threshold)
+    for part, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
+      outputs.add_rides(part, filtered(rides, chosen))
+      kept[part] += int(chosen.sum())
+    if called:
+      block = block._replace(numbers=np.full_like(block.numbers, -1))
+    verdict = (canonical.valid, canonical.reason, canonical.column)
+    outputs.add_quarantined(quarantined_rows(name, block, *verdict))
+    examples = first_examples((*examples, *broken_examples(name, block, *verdict)))
+    read += block.read
+    reasons += _reasons(block, canonical)
   counted = dict(sorted(reasons.items()))
-  return RideCounts(read, sum(kept.values()), counted, kept, (name,), hinted(examples, dataset)), outputs.names
+  return RideCounts(read, sum(kept.values()), counted, kept, (name,), hinted(examples, dataset))
 
 
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[RowBlock, CanonicalRides]]:
@@ -117,15 +118,26 @@ def _reasons(block: RowBlock, canonical: CanonicalRides) -> Counter[str]:
   return reasons + Counter(line.reason.value for line in block.malformed)
 
 
-class _Outputs:
-  """The files that one file of rides becomes; each exists once it has a row.
+class Outputs:
+  """The files that some files of rides become; each exists once it has a row.
 
   A thread of its own compresses and writes while the next block is read, and at most one block waits for it, so memory
   stays bounded.
+
+  Attributes: names: of the files, by split and `QUARANTINE`.
   """
 
-  def __init__(self, open_output: Callable[[str], Any]):
+  def __init__(self, open_output: Callable[[str], Any], gathers: bool = False):
+    """Opens nothing yet.
+
+    Args:
+      open_output: opens a new output by its name, for writing bytes.
+      gathers: whether small blocks are written together, as those of many small files.
+    """
     self._open_output = open_output
+    self._enough_rows = _GATHERED_ROWS if gathers else 0
+    self._gathered: dict[str, list[pa.RecordBatch | pa.Table]] = {}
+    self._gathered_rows = Counter[str]()
     self._open = contextlib.ExitStack()
     self._thread = self._open.enter_context(concurrent.futures.ThreadPoolExecutor(1))
     self._waiting: dict[str, concurrent.futures.Future[None]] = {}
@@ -133,11 +145,13 @@ class _Outputs:
     self._quarantine: pq.ParquetWriter | None = None
     self.names: dict[str, list[str]] = {name: [] for name in (*spans.SPLITS, QUARANTINE)}
 
-  def __enter__(self) -> _Outputs:
+  def __enter__(self) -> Outputs:
     return self
 
   def __exit__(self, *_: object) -> None:
     with self._open:
+      for output in list(self._gathered):
+        self._flush(output)
       for waiting in self._waiting.values():
         waiting.result()
       for shard, _rows in self._shards.values():
@@ -146,8 +160,32 @@ class _Outputs:
         self._quarantine.close()
 
   def add_rides(self, split: str, rides: pa.RecordBatch) -> None:
-    if not rides.num_rows:
+    """Adds rides to a split, at its end."""
+    self._add(split, rides)
+
+  def add_quarantined(self, rows: pa.Table) -> None:
+    """Adds rows to the quarantine, see `quarantine.SCHEMA`."""
+    self._add(QUARANTINE, rows)
+
+  def _add(self, output: str, rows: pa.RecordBatch | pa.Table) -> None:
+    if not rows.num_rows:
       return
+    self._gathered.setdefault(output, []).append(rows)
+    self._gathered_rows[output] += rows.num_rows
+    if self._gathered_rows[output] >= self._enough_rows:
+      self._flush(output)
+
+  def _flush(self, output: str) -> None:
+    blocks, self._gathered_rows[output] = self._gathered.pop(output), 0
+    if output == QUARANTINE:
+      self._write_quarantined(pa.concat_tables(blocks))
+    elif len(blocks) == 1:
+      self._write_rides(output, blocks[0])
+    else:
+      [rides] = pa.Table.from_batches(blocks).combine_chunks().to_batches()
+      self._write_rides(output, rides)
+
+  def _write_rides(self, split: str, rides: pa.RecordBatch) -> None:
     examples = encode_examples(rides)
     if split in self._waiting:
       self._waiting[split].result()
@@ -162,9 +200,7 @@ class _Outputs:
     self.names[output].append(f'{output}-{len(self.names[output])}.{suffix}')
     return self._open_output(self.names[output][-1])
 
-  def add_quarantined(self, rows: pa.Table) -> None:
-    if not rows.num_rows:
-      return
+  def _write_quarantined(self, rows: pa.Table) -> None:
     if self._quarantine is None:
       file = self._open.enter_context(self._new_file(QUARANTINE, 'parquet'))
       self._quarantine = pq.ParquetWriter(pa.PythonFile(file, mode='w'), SCHEMA)

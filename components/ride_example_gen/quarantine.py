@@ -205,6 +205,7 @@ class RideCounts:
     splits: valid rows by split, every split named.
     files: the files that were read, in order.
     examples: the first broken values of a reason, of up to three columns.
+    passed_over: why it was not read, by path, of what the source's pattern finds besides.
   """
 
   read: int = 0
@@ -213,6 +214,7 @@ class RideCounts:
   splits: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
   files: tuple[str, ...] = ()
   examples: tuple[BrokenExample, ...] = ()
+  passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self) -> None:
     if self.read != self.kept + sum(self.quarantined.values()) or self.kept != sum(self.splits.values()):
@@ -240,6 +242,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
     splits={split: sum(count.splits[split] for count in counts) for split in SPLITS},
     files=tuple(dict.fromkeys(file for count in counts for file in count.files)),
     examples=first_examples(example for count in counts for example in count.examples),
+    passed_over={path: why for count in counts for path, why in count.passed_over.items()},
   )
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import datetime
 import itertools
-import posixpath
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from components.ride_example_gen.files import IngestionError, check_inputs
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.listing import (
+  Found,
+  Listing,
+  find,
+  find_files,
+  nothing_found,
+  passed_over_sentence,
+  reasons,
+  without_blank,
+)
+from components.ride_example_gen.patterns import check_spans, has_spans, is_dated, label_of
 from configs.base import joined, shortened
 from configs.split import Split, SplitMethod
-
-_SPEC = re.compile(r'\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}')
-_WIDTHS = {'YYYY': 4, 'MM': 2, 'DD': 2}
-_UNIX_EPOCH = datetime.date(1970, 1, 1)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -29,115 +34,74 @@ class Span:
     number: of `{SPAN}`, or days since 1970-01-01 of a date, as TFX counts them.
     label: `2026-03-08`, or `span 7`.
     pattern: the source's glob below its base with this span, and its newest version, filled in.
-    files: what the pattern matches, sorted.
+    files: what the pattern finds, sorted.
+    version: of `{VERSION}`; `None` where the pattern has none.
   """
 
   number: int
   label: str
   pattern: str
   files: tuple[str, ...]
+  version: int | None = None
 
 
-def has_spans(pattern: str) -> bool:
-  """Whether a pattern has `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`."""
-  return bool(_specs(pattern) - {'VERSION'})
+def check_inputs(base: str, pattern: str) -> tuple[str, ...]:
+  """Every file of rides that a pattern finds, span by span; see `list_inputs`."""
+  return list_inputs(base, pattern).files
 
 
-def is_dated(pattern: str) -> bool:
-  """Whether the spans of a pattern are days."""
-  return _specs(pattern) >= _WIDTHS.keys()
+def list_inputs(base: str, pattern: str) -> Listing:
+  """Every file of rides that a pattern finds, of all spans where it has spans, and what is passed over.
 
-
-def label_of(number: int, *, dated: bool) -> str:
-  """What a span is called: its day, or its number."""
-  return (_UNIX_EPOCH + datetime.timedelta(days=number)).isoformat() if dated else f'span {number}'
-
-
-def span_number(day: datetime.date) -> int:
-  """The number of a dated span."""
-  return (day - _UNIX_EPOCH).days
+  Args: base, pattern: see `listing.find_files` and `survey_spans`.
+  Raises: IngestionError: there is no file, or the pattern can't be followed.
+  """
+  if not has_spans(pattern):
+    return find_files(base, pattern)
+  found, passed_over = survey_spans(base, pattern)
+  for span in found:
+    passed_over |= find_files(base, span.pattern).passed_over
+  return Listing(tuple(file for span in found for file in span.files), passed_over)
 
 
 def find_spans(base: str, pattern: str) -> tuple[Span, ...]:
-  """Every span that has a file, oldest first; of several versions the newest.
+  """`survey_spans` without what is passed over."""
+  return survey_spans(base, pattern)[0]
+
+
+def survey_spans(base: str, pattern: str) -> tuple[tuple[Span, ...], dict[str, str]]:
+  """Every span that has a file, oldest first, of several versions the newest; and what is in none of them.
 
   Args:
     base: a folder, or the prefix of a bucket.
     pattern: a glob below it with `{SPAN}` or `{YYYY}`, `{MM}` and `{DD}`, and perhaps `{VERSION}`, as in TFX.
-  Raises: IngestionError: no file matches, the pattern's specs don't go together, or two folders are the same span.
+  Returns: The spans, and why it is passed over of each path that the pattern finds outside of them.
+  Raises: IngestionError: no file is left, the pattern's specs don't go together, or two folders are the same span.
   """
-  _check_specs(pattern)
-  whole = posixpath.join(base, pattern)
-  regex = _regex(whole)
-  found: dict[int, dict[int, dict[str, list[str]]]] = {}
-  for file in check_inputs(base, pattern):
-    match = regex.fullmatch(file)
-    number = _number(match.groupdict()) if match else None
-    if match is None or number is None:
-      continue  # A glob also matches what is no number and no day, such as month 13.
-    version = int(match.groupdict().get('VERSION') or 0)
-    filled = _SPEC.sub(lambda spec, match=match: match.group(spec.group(1)), pattern)  # type: ignore[misc]
-    found.setdefault(number, {}).setdefault(version, {}).setdefault(filled, []).append(file)
-  if not found:
-    raise IngestionError(f"The files that '{whole}' matches have no number or day where the pattern wants one.")
-  dated = is_dated(pattern)
-  spans = []
-  for number, versions in sorted(found.items()):
-    label, files_of = label_of(number, dated=dated), versions[max(versions)]
-    if len(files_of) > 1:
-      raise IngestionError(f'Two folders are the same part of the data, {label}: {joined(sorted(files_of))}.')
-    [(filled, files)] = files_of.items()
-    spans.append(Span(number, label, filled, tuple(sorted(files))))
-  return tuple(spans)
+  check_spans(pattern)
+  found = find(base, pattern)
+  of_span: dict[int, dict[Any, dict[str, list[Found]]]] = {}
+  outside = [one for one in found if one.why]
+  for one in found:
+    if not one.why and one.number is not None:
+      versions = of_span.setdefault(one.number, {})
+      versions.setdefault(one.values.get('VERSION'), {}).setdefault(one.filled, []).append(one)
+    elif not one.why:
+      outside.append(one._replace(why='its number is too large' if 'SPAN' in one.values else 'it is of no day'))
+  spans = tuple(_span(number, versions, is_dated(pattern)) for number, versions in sorted(of_span.items()))
+  passed_over = reasons(one for one in outside if one.number not in of_span)
+  if not spans:
+    raise nothing_found(base, pattern, passed_over)
+  return spans, passed_over
 
 
-def _check_specs(pattern: str) -> None:
-  specs = _specs(pattern)
-  dates = specs & _WIDTHS.keys()
-  if 'SPAN' in specs and dates:
-    raise IngestionError(f"The pattern '{pattern}' has both {{SPAN}} and a date; use one of them.")
-  if dates and dates != _WIDTHS.keys():
-    missing = ', '.join(f'{{{spec}}}' for spec in _WIDTHS if spec not in dates)
-    raise IngestionError(f"The pattern '{pattern}' has a date without {missing}.")
-  if 'SPAN' not in specs and not dates:
-    raise IngestionError(
-      f"The pattern '{pattern}' has no spans; a window needs {{SPAN}} or {{YYYY}}/{{MM}}/{{DD}} in dataset.path "
-      'or --data, such as rides/{YYYY}/{MM}/{DD}/*.csv.'
-    )
-
-
-def _specs(pattern: str) -> set[str]:
-  return {spec.group(1) for spec in _SPEC.finditer(pattern)}
-
-
-def _regex(pattern: str) -> re.Pattern[str]:
-  """The regular expression of a glob whose specs are captured; a spec that comes again has to be the same text."""
-  regex, end = '', 0
-  for spec in _SPEC.finditer(pattern):
-    name = spec.group(1)
-    digits = rf'\d{{{_WIDTHS[name]}}}' if name in _WIDTHS else r'\d+'
-    captured = f'(?P<{name}>{digits})'
-    regex += _glob_to_regex(pattern[end : spec.start()]) + (f'(?P={name})' if captured in regex else captured)
-    end = spec.end()
-  return re.compile(regex + _glob_to_regex(pattern[end:]))
-
-
-def _glob_to_regex(glob: str) -> str:
-  """`*`, `?` and `[…]` within one folder, everything else as it is."""
-  pieces: Iterable[str] = re.findall(r'\[[^\]]+\]|.', glob, re.DOTALL)
-  return ''.join(
-    {'*': '[^/]*', '?': '[^/]'}.get(piece) or (piece.replace('[!', '[^') if len(piece) > 1 else re.escape(piece))
-    for piece in pieces
-  )
-
-
-def _number(groups: dict[str, str | None]) -> int | None:
-  if groups.get('SPAN'):
-    return int(groups['SPAN'] or 0)
-  try:
-    return span_number(datetime.date(*(int(groups[name] or 0) for name in _WIDTHS)))
-  except ValueError:
-    return None
+def _span(number: int, versions: dict[Any, dict[str, list[Found]]], dated: bool) -> Span:
+  label, version = label_of(number, dated=dated), max(versions)
+  if len(versions[version]) > 1:
+    raise IngestionError(f'Two folders are the same part of the data, {label}: {joined(sorted(versions[version]))}.')
+  [(filled, found)] = versions[version].items()
+  files, _ = without_blank(found)
+  return Span(number, label, filled, tuple(one.path for one in files), version)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,12 +113,14 @@ class Window:
     missing: labels of spans that are not between these and should be, by the usual distance of spans.
     late: labels of spans that came after a newer one had been read.
     left_out: labels of spans that the window passed over, see `latest_window`.
+    outside: why it is passed over, by path, of what the pattern finds and is in no span.
   """
 
   spans: tuple[Span, ...]
   missing: tuple[str, ...] = ()
   late: tuple[str, ...] = ()
   left_out: tuple[str, ...] = ()
+  outside: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   @property
   def newest(self) -> Span:
@@ -178,7 +144,8 @@ class Window:
       ('late, after a newer one had been read', self.late, ''),
       ('left out of the window', self.left_out, ' (set aside as broken until its files change)'),
     )
-    return tuple(f'Spans {words}: {shortened(labels, 7)}{why}.' for words, labels, why in kinds if labels)
+    spans = (f'Spans {words}: {shortened(labels, 7)}{why}.' for words, labels, why in kinds if labels)
+    return (*spans, *filter(None, [passed_over_sentence(self.outside)]))
 
 
 def latest_window(
@@ -203,7 +170,8 @@ def latest_window(
     leave_out: numbers of spans that are known to be broken.
   Raises: IngestionError: as `find_spans`, or there is no span up to `newest`.
   """
-  there = [span for span in find_spans(base, pattern) if newest is None or span.number <= newest]
+  found, outside = survey_spans(base, pattern)
+  there = [span for span in found if newest is None or span.number <= newest]
   if not there:
     assert newest is not None
     raise IngestionError(f'There is no span up to {label_of(newest, dated=is_dated(pattern))}.')
@@ -216,6 +184,7 @@ def latest_window(
     missing=tuple(label_of(number, dated=is_dated(pattern)) for number in _missing(there, first)),
     late=tuple(s.label for s in spans if latest_seen is not None and s.number < latest_seen and s.number not in seen),
     left_out=tuple(span.label for span in there if span.number >= first and span not in spans),
+    outside=outside,
   )
 
 

@@ -20,10 +20,10 @@ from configs.base import nearest
 from models.whole_files import is_bucket
 from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.rehearsal.spec import schema_title, texts_in
+from pipeline.sources import BUCKET
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 _LOCAL = re.compile(r'(/|~/|\.{1,2}/|file://)[\w.]')
-_BUCKET = re.compile(r'gs://[a-z0-9][a-z0-9._-]*(/|$)')
 _USER_FUNCTIONS = ('preprocessing_fn', 'run_fn')
 _SETTING = {'input_base': 'dataset.path or --data', 'push_destination': 'platform.serving'}
 
@@ -71,7 +71,7 @@ def _header(compiled: CompiledPipeline) -> Iterator[str]:
   if '.'.join(version.split('.')[:2]) not in compiled.target.facts.schemas:
     takes = ' or '.join(compiled.target.facts.schemas)
     yield f"The spec has schema version '{version}', and {compiled.target.value} takes {takes}; compile it again."
-  if not _BUCKET.match(compiled.pipeline_root):
+  if not BUCKET.match(compiled.pipeline_root):
     yield (
       f"The pipeline root '{compiled.pipeline_root}' is no folder in a bucket; set platform.pipeline_root or "
       'FARELITE_PIPELINE_ROOT to one, such as gs://BUCKET/farelite.'
@@ -179,7 +179,7 @@ def _paths(compiled: CompiledPipeline) -> Iterator[str]:
           f"{where}: '{text}' is on this machine, and no step in the cloud sees it; copy it to a bucket and name "
           'it as gs://BUCKET/...'
         )
-      elif key in _SETTING and is_bucket(text) and not _BUCKET.match(text):
+      elif key in _SETTING and is_bucket(text) and not BUCKET.match(text):
         yield f"{where}: '{text}' is not in a bucket that TensorFlow reads by itself; use gs://BUCKET/..."
 
 

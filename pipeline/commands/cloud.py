@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from components.ride_example_gen.spans import has_spans
+from components.ride_example_gen.patterns import has_spans
 from configs import loading
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
@@ -78,7 +78,7 @@ def submit(target: str, config: str | None, data: str | None, overrides: Sequenc
   platform = platform_settings(resolved.platform)
   with terminal.captured() as console:
     source = rides_of(resolved.dataset)
-    if not where.facts.driver_spans:
+    if not where.facts.has_driver:
       source = _with_spans(source, resolved.retraining.window, console)
     compiled = compile_checked(resolved, source, where, console)
     with console.status(f'submitting to {target} …'):
@@ -91,16 +91,12 @@ def _with_spans(source: DataSource, window: int | None, console: Console) -> Dat
   if not has_spans(source.pattern):
     return source
   terminal.prepare()
-  import tensorflow as tf
-
-  try:
-    with console.status('looking for spans …'):
-      source, found = resolve_window(source, window)
-  except tf.errors.OpError as error:
-    reason = error.message.splitlines()[0]
-    raise TargetError(f"The spans below '{source.base}' can't be listed from here: {reason}") from None
+  with console.status('looking for spans …'):
+    source, found = resolve_window(source, window)
   if found is not None:
     console.print(f'rides: {found.name()}')
+    for note in found.notes():
+      console.print(f' [cyan]i[/] {escape(note)}')
   return source
 
 

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from components.ride_example_gen.files import IngestionError, check_inputs
+from components.ride_example_gen.listing import Listing, passed_over_sentence
+from components.ride_example_gen.spans import list_inputs
 from configs import loading
 from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.presets import read_mapping
+from models.whole_files import is_bucket
 from pipeline.local import terminal
 from pipeline.options import refuse_idle
 from pipeline.prediction import streaming
@@ -43,7 +46,7 @@ def run(
   start = time.monotonic()
   found = find_model(model)
   dataset = _dataset(model, found, config, overrides)
-  files = _files(rides)
+  files, passed_over, _ = _files(rides)
   if output:
     streaming.check_output(output)
     if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):
@@ -62,7 +65,8 @@ def run(
     predictions = streaming.predictions_stream(sys.stdout.buffer, scorer.schema)
   with predictions as write, _progress(console) as progress:
     outcome = predict_files(files, dataset, scorer, workers, write, progress)
-  console.print(_sentence(outcome, time.monotonic() - start), soft_wrap=True)
+  for sentence in filter(None, [_sentence(outcome, time.monotonic() - start), passed_over_sentence(passed_over)]):
+    console.print(escape(sentence), soft_wrap=True)
 
 
 def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Sequence[str]) -> Dataset:
@@ -86,19 +90,26 @@ def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Seque
     return loading.load(file.name, overrides, kept=True).dataset
 
 
-def _files(patterns: Sequence[str]) -> tuple[str, ...]:
-  """Every file that is named or matched: in the order of the patterns, sorted within each."""
-  files: list[str] = []
+def _files(patterns: Sequence[str]) -> Listing:
+  """Every file that is named or matched, once: in the order of the patterns, sorted within each."""
+  files: dict[str, str] = {}
+  passed_over: dict[str, str] = {}
   for pattern in patterns:
-    if pathlib.Path(pattern).is_file():
-      files.append(pattern)
-      continue
-    source = data_source(pattern)
-    try:
-      files += check_inputs(source.base, source.pattern)
-    except IngestionError:
-      raise UserError(f"No file matches '{pattern}'; name a CSV or Parquet file, or a quoted glob.") from None
-  return tuple(files)
+    found = _found(pattern)
+    passed_over |= found.passed_over
+    for file in found.files:
+      identity = file if is_bucket(file) else os.path.realpath(file)
+      if identity in files:
+        passed_over[file] = f"it was named before, as '{files[identity]}'"
+      files.setdefault(identity, file)
+  return Listing(tuple(files.values()), passed_over)
+
+
+def _found(pattern: str) -> Listing:
+  if os.path.isfile(pattern):  # noqa: PTH113, which takes a name of any length
+    return Listing((pattern,), {})  # As the user calls it.
+  source = data_source(pattern)
+  return list_inputs(source.base, source.pattern)
 
 
 @contextlib.contextmanager

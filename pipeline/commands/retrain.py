@@ -6,7 +6,8 @@ import datetime
 
 from rich.markup import escape
 
-from components.ride_example_gen.spans import Span, find_spans, is_dated, label_of, span_number
+from components.ride_example_gen.patterns import is_dated, label_of, span_number
+from components.ride_example_gen.spans import Span, find_spans
 from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version

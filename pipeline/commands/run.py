@@ -17,6 +17,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from components.ride_example_gen.listing import passed_over_sentence
 from configs.errors import FareliteError
 from configs.records import Estimate
 from configs.run import RunConfig
@@ -85,7 +86,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, force: b
       from pipeline.beam import project_of
 
       source = sources.current(source, project_of(session.beam_context()))
-    resolved, _ = sources.resolve_window(source)
+    resolved, window = sources.resolve_window(source)
     last = None if force else unchanged.last_run(config, resolved, output)
     if last:
       summary = unchanged.end_early(last, output, unchanged.sentence(last))
@@ -95,7 +96,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, force: b
     def job(observer: StepObserver) -> Summary:
       from pipeline.local import run as local_run
 
-      return local_run.run(config, resolved, output, observer)
+      return local_run.run(config, resolved, output, observer, notes=window.notes() if window else ())
 
     return perform(session, job)
 
@@ -123,7 +124,7 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
     try:
       beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
       terminal.prepare()
-      from components.ride_example_gen.files import check_inputs
+      from components.ride_example_gen.spans import check_inputs
 
       if not source.bigquery:
         check_inputs(source.base, source.pattern)
@@ -222,6 +223,8 @@ def _show_rows(console: Console, rows: RowsRecord) -> None:
   for reason in rows.quarantined:
     for example in rows.examples.get(reason, ()):
       console.print(f'   {reason} {example}', style='dim', markup=False, highlight=False)
+  if rows.passed_over:
+    console.print(escape(passed_over_sentence(rows.passed_over)))
 
 
 def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> None:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column
 
-from components.ride_example_gen.files import IngestionError, check_inputs
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.spans import check_inputs
 from configs import loading
 from configs.run import RunConfig
 from models.whole_files import is_bucket

@@ -119,12 +119,16 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
   with terminal.captured(log) as console:
     with console.status('loading TensorFlow …'):
       terminal.prepare()
-      from components.ride_example_gen.files import check_inputs
+      from components.ride_example_gen.listing import passed_over_sentence
+      from components.ride_example_gen.spans import list_inputs
       from pipeline.code_version import code_version
       from pipeline.study import engine, results
       from pipeline.study.folds import read_kept
 
-      rides = read_kept(check_inputs(source.base, source.pattern), config.dataset)
+      found = list_inputs(source.base, source.pattern)
+      rides = read_kept(found.files, config.dataset)
+    if found.passed_over:
+      console.print(f' [cyan]i[/] {escape(passed_over_sentence(found.passed_over))}', soft_wrap=True)
     _print_setting(console, config, len(next(iter(rides.values()))))
     units = output.path / 'units'  # Of work; those that are finished.
     with StudyProgress(console, units) as progress:

@@ -99,7 +99,13 @@ def _rows(steps: Sequence[Step]) -> RowsRecord | None:
   if uri is None:
     return None
   counts = read_counts(uri)
-  rows = RowsRecord(read=counts.read, kept=counts.kept, quarantined=counts.quarantined, splits=counts.splits)
+  rows = RowsRecord(
+    read=counts.read,
+    kept=counts.kept,
+    quarantined=counts.quarantined,
+    splits=counts.splits,
+    passed_over=counts.passed_over,
+  )
   examples: dict[str, tuple[str, ...]] = {}
   for example in counts.examples:
     examples[example.reason] = (*examples.get(example.reason, ()), example.phrase())

@@ -7,7 +7,8 @@ import hashlib
 import json
 from typing import Any
 
-from components.ride_example_gen.files import digest, find_files
+from components.ride_example_gen.files import digest
+from components.ride_example_gen.listing import find_files
 from configs.errors import UserError
 from configs.run import RunConfig
 from models.release import served_alteration
@@ -71,7 +72,7 @@ def _files(source: DataSource) -> list[str] | None:
   """What the ingestion would read; `None` where that is no files of this machine."""
   if source.bigquery is not None or is_bucket(source.base):
     return None
-  return [file for pattern in source.inputs().values() for file in find_files(source.base, pattern)]
+  return [file for pattern in source.inputs().values() for file in find_files(source.base, pattern).files]
 
 
 def sentence(last: Summary) -> str:

@@ -6,11 +6,12 @@ import concurrent.futures
 import dataclasses
 import os
 import pathlib
-import re
 import shutil
 import time
 from collections.abc import Mapping
 
+from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.spans import check_inputs
 from models.whole_files import is_bucket
 from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.rehearsal.buckets import Buckets
@@ -92,26 +93,25 @@ def _run(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution]) -> Rehe
 BUCKET = 'gs://farelite-rehearsal'
 """The bucket of whatever the config places in none."""
 _RIDES = f'{BUCKET}/rides'
-_FIELD = re.compile(r'\{[^{}]*\}')
 
 
 def staged(source: DataSource, buckets: Buckets) -> DataSource:
   """The source in a bucket; files of this machine are linked or copied there, and keep their times.
 
   Args: source: a path, or already in a bucket, whose files then have to be in the bucket's folder.
-  Raises `DataSourceError` where there are no rides, here or in the bucket's folder.
+  Raises `DataSourceError` or `IngestionError` where there are no rides, here or in the bucket's folder.
   """
   if is_bucket(source.base):
-    if not _matching(buckets.path(source.base), source):
+    try:
+      check_inputs(str(buckets.path(source.base)), source.pattern)
+    except IngestionError as error:
       raise DataSourceError(
         f"'{source.base}/{source.pattern}' is a bucket, which a rehearsal has as a folder: put the rides into "
-        f'{buckets.path(source.base)}, or name local ones with --data.'
-      )
+        f'{buckets.path(source.base)}, or name local ones with --data. {error}'
+      ) from None
     return source
   base = pathlib.Path(source.base)
-  files = _matching(base, source)
-  if not files:
-    raise DataSourceError(f"No file matches '{source.base}/{source.pattern}'; name the rides with --data.")
+  files = [pathlib.Path(file) for file in check_inputs(source.base, source.pattern)]
   folder = buckets.path(_RIDES)
   shutil.rmtree(folder, ignore_errors=True)
   for file in files:
@@ -122,8 +122,3 @@ def staged(source: DataSource, buckets: Buckets) -> DataSource:
     except OSError:  # Another disk, or a file of somebody else's.
       shutil.copy2(file, target)
   return dataclasses.replace(source, base=_RIDES)
-
-
-def _matching(base: pathlib.Path, source: DataSource) -> list[pathlib.Path]:
-  """Files of the pattern, with a wildcard for each field such as `{SPAN}`; which spans are read, the step decides."""
-  return sorted(path for path in base.glob(_FIELD.sub('*', source.pattern)) if path.is_file())

@@ -192,7 +192,7 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   file.parent.mkdir(parents=True, exist_ok=True)
   stage.log(task.name).write_bytes(b'')
   hook = spec.get('lifecycle', {}).get('preCacheCheck')
-  if hook and stage.target.facts.driver_spans:
+  if hook and stage.target.facts.has_driver:
     _call(stage, task, hook, {'inputs': inputs, 'outputs': outputs}, scratch, empty)
     # What Vertex changes by the driver's word before it looks into the cache and runs the executor.
     written = _written(stage, file)

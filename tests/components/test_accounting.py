@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from components.ride_example_gen import csv_records, csv_table, csv_text
 from components.ride_example_gen.csv_table import CsvTable
 from components.ride_example_gen.files import Container, IngestionError
-from components.ride_example_gen.ingestion import ingest_file
 from components.ride_example_gen.quarantine import total
 from configs.loading import load
+from tests.components.ingested import ingested
 
 WRONG_NUMBER, QUOTES = 'wrong_number_of_fields', 'malformed_quotes'
 
@@ -250,7 +250,7 @@ def parts(draw):
 @settings(max_examples=60, deadline=None)
 @given(parts(), st.sampled_from([64, 300, 1 << 22]))
 def test_the_counts_of_several_files_are_those_of_their_lines(contents, block):
-  dataset, split = (config := load('nyc')).dataset, config.split
+  dataset = load('nyc').dataset
   accounts = [LineByLine(content, ',').account(8) for content in contents]
   with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
     patch.setattr(csv_table, '_BLOCK_BYTES', block)
@@ -261,9 +261,9 @@ def test_the_counts_of_several_files_are_those_of_their_lines(contents, block):
       outputs.mkdir()
       if expected.open_at:
         with pytest.raises(IngestionError, match=f'on line {expected.open_at} that is left open'):
-          ingest_file(str(path), dataset, split, lambda output: (outputs / output).open('wb'))  # noqa: B023
+          ingested(str(path), outputs, dataset)
         continue
-      count, written = ingest_file(str(path), dataset, split, lambda output: (outputs / output).open('wb'))  # noqa: B023
+      count, written = ingested(str(path), outputs, dataset)
       counts.append(count)
       aside += [row for part in written['quarantine'] for row in pq.read_table(outputs / part).to_pylist()]
   whole = [account for account in accounts if not account.open_at]

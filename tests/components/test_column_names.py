@@ -14,9 +14,10 @@ import pytest
 from components.ride_example_gen.canonical import canonical_rides
 from components.ride_example_gen.column_names import check_columns
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.ingestion import ingest_file, inspect_span, judged_blocks
+from components.ride_example_gen.ingestion import inspect_span, judged_blocks
 from components.ride_example_gen.reading import read_blocks
 from configs.loading import load
+from tests.components.ingested import ingested
 
 NAMES = ['id', 'at', 'fare', 'x0', 'y0', 'x1', 'y1', 'riders', 'rate']
 OTHERS = ['ID', 'At', 'Fare_Amt', 'Start_Lon', 'y 0', 'x1', 'y1', 'Passengers', 'RatecodeID']
@@ -91,13 +92,7 @@ def _lenient(config):
 
 
 def test_the_quarantine_has_the_primary_names(config, tmp_path):
-  written = {}
-
-  def open_output(name):
-    written[name] = (tmp_path / name).open('wb')
-    return written[name]
-
-  counts, _ = ingest_file(csv(tmp_path, OTHERS), config.dataset, config.split, open_output)
+  counts, _ = ingested(csv(tmp_path, OTHERS), tmp_path, config.dataset)
   assert counts.quarantined == {'fare_out_of_range': 1}
   [row] = pq.read_table(tmp_path / 'quarantine-0.parquet').to_pylist()
   assert row['column'] == 'fare' and list(json.loads(row['row'])) == NAMES

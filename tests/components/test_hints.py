@@ -12,11 +12,11 @@ import pytest
 from components.parquet import pq
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.hints import hint
-from components.ride_example_gen.ingestion import ingest_file, inspect_span
+from components.ride_example_gen.ingestion import inspect_span
 from components.ride_example_gen.quarantine import BrokenExample, Reason, RideCounts, first_examples, total
 from components.ride_validator.findings import RidesRefusedError, check_rides
 from configs import loading
-from configs.split import Split
+from tests.components.ingested import ingested
 
 RIDE = {
   'pickup_datetime': '2011-01-28 20:42:59 UTC', 'fare_amount': '11.3', 'pickup_longitude': '-73.99',
@@ -147,7 +147,7 @@ def test_stamps_of_no_year_are_set_aside_without_advice(tmp_path):
   far = pa.array([2**62, -(2**62), 0]).cast(pa.timestamp('s'))
   pq.write_table(pa.table(columns | {TIME: far, 'fare_amount': ['11'] * 3, 'passenger_count': ['1'] * 3}),
                  tmp_path / 'a.parquet')  # fmt: skip
-  counts, _ = ingest_file(str(tmp_path / 'a.parquet'), DATASET, Split(), lambda name: (tmp_path / name).open('wb'))
+  counts, _ = ingested(str(tmp_path / 'a.parquet'), tmp_path, DATASET)
   assert counts.quarantined == {'time_out_of_range': 3}
   assert [(example.column, example.hint) for example in counts.examples] == [(TIME, '')]
 
@@ -165,15 +165,22 @@ def test_counts_carry_the_first_broken_value_of_each_reason_and_column(tmp_path)
     file_of(tmp_path / 'b.csv', {FARE: '$3'}, {TIME: 'x' * 200}, {'passenger_count': '2,3,4'}),
   ]
   dataset = loading.load('nyc').dataset
-  counts = [ingest_file(file, dataset, Split(), lambda name: (tmp_path / name).open('wb'))[0] for file in files]
+  counts = [ingested(file, tmp_path, dataset)[0] for file in files]
   found = total([RideCounts.from_json(count.to_json()) for count in counts])
   [a, b] = files
   assert found.examples == (
-    BrokenExample('wrong_number_of_fields', '', ','.join((RIDE | {'passenger_count': '2,3,4'}).values()), b, 3),
-    BrokenExample('unparsable_time', TIME, 'x' * 80 + '…', b, 2),
-    BrokenExample('unparsable_number', FARE, '$1', a, 2, "set dataset.numbers.signs to ['$']"),
-    BrokenExample('unparsable_number', 'passenger_count', 'N/A', a, 4, 'add it to dataset.missing'),
-    BrokenExample('fare_out_of_range', FARE, '-4', a, 5),
+    BrokenExample(
+      'wrong_number_of_fields',
+      '',
+      ','.join((RIDE | {'passenger_count': '2,3,4'}).values()),
+      b,
+      4,
+      '9 fields where the header has 7',
+    ),
+    BrokenExample('unparsable_time', TIME, 'x' * 80 + '…', b, 3),
+    BrokenExample('unparsable_number', FARE, '$1', a, 3, "set dataset.numbers.signs to ['$']"),
+    BrokenExample('unparsable_number', 'passenger_count', 'N/A', a, 5, 'add it to dataset.missing'),
+    BrokenExample('fare_out_of_range', FARE, '-4', a, 6),
   )
 
 
@@ -204,7 +211,7 @@ def test_sentences(example, sentence):
 def test_a_refusal_says_what_to_set(tmp_path):
   path = file_of(tmp_path / 'a.csv', {FARE: '$1'}, {FARE: '-4'}, {'passenger_count': 'N/A'})
   dataset = loading.load('nyc').dataset
-  counts, _ = ingest_file(path, dataset, Split(), lambda name: (tmp_path / name).open('wb'))
+  counts, _ = ingested(path, tmp_path, dataset)
   with pytest.raises(RidesRefusedError) as refused:
     check_rides(counts, 0.1, '/q')
   assert str(refused.value).endswith(

@@ -217,9 +217,9 @@ def test_chronological_evaluates_on_the_newest_rides(tmp_path):
 
 def test_unreadable_files_are_all_reported_and_nothing_is_published(tmp_path):
   put(tmp_path / 'in/a.csv', as_csv(rides(20)))
-  put(tmp_path / 'in/b.csv', b'')
+  put(tmp_path / 'in/b.csv', b'PK\x03\x04')
   put(tmp_path / 'in/c.csv.gz', gzip.compress(as_csv(rides(2000)))[:-50])
-  with pytest.raises(IngestionError, match=r"b.csv' is empty(.|\n)*c.csv.gz' breaks off or is damaged"):
+  with pytest.raises(IngestionError, match=r"b.csv' is a zip archive(.|\n)*c.csv.gz' breaks off or is damaged"):
     ingest(tmp_path / 'in', tmp_path)
   assert not list(tmp_path.glob('examples/Split-*')) and not (tmp_path / 'quarantine').exists()
 
@@ -244,11 +244,11 @@ def test_attempts_that_were_repeated_or_broke_off_add_nothing(tmp_path):
   staging = executor.Staging(str(tmp_path / 'staging'))
   step = _Ingest(config.dataset, config.split, staging, {})
   for _ in range(3):
-    list(step.process((0, str(tmp_path / 'a.csv'))))
+    list(step.process((0, (str(tmp_path / 'a.csv'),))))
   with staging.attempt().open('train-0.gz') as file:
     file.write(b'half a shard')
   split_uris = {split: str(tmp_path / f'Split-{split}') for split in ('train', 'eval')}
-  counts = executor.publish([staging.note(0, _Ingest.NOTE)], staging, split_uris, str(tmp_path / 'quarantine'))
+  counts = executor.publish([staging.note(0, _Ingest.NOTE)], staging, split_uris, str(tmp_path / 'quarantine'), {})
   assert counts.read == 51 and counts.kept == 50
   assert sum(len(read_back(uri)['fare_amount']) for uri in split_uris.values()) == 50
   assert len(quarantined(str(tmp_path / 'quarantine'))) == 1
@@ -271,6 +271,83 @@ def test_a_bucket_works_as_a_disk_does(tmp_path):
   assert read_counts(quarantine).quarantined == {'fare_out_of_range': 1}
   with fileio.open(fileio.glob(f'{quarantine}/*.parquet')[0], 'rb') as file:
     assert pq.read_table(pa.BufferReader(file.read())).num_rows == 1
+
+
+def test_what_is_passed_over_is_named_among_the_counts(tmp_path):
+  """As Spark leaves a folder behind it."""
+  put(tmp_path / 'in/part-0.csv', as_csv(rides(20)))
+  for name in ('_SUCCESS', '._SUCCESS.crc', '.part-0.csv.crc', 'part-1.csv'):
+    put(tmp_path / 'in' / name, b'')
+  _, quarantine = ingest(tmp_path / 'in', tmp_path, '**')
+  counts = read_counts(quarantine)
+  assert (counts.read, counts.files) == (20, (str(tmp_path / 'in/part-0.csv'),))
+  dot, underscore = 'its name begins with a dot', 'its name begins with an underscore'
+  assert counts.passed_over == {
+    f'{tmp_path}/in/.part-0.csv.crc': dot,
+    f'{tmp_path}/in/._SUCCESS.crc': dot,
+    f'{tmp_path}/in/_SUCCESS': underscore,
+    f'{tmp_path}/in/part-1.csv': 'it is empty',
+  }
+
+
+def test_counts_of_an_earlier_version_are_read():
+  """Oracle: a file as it was written before anything was passed over."""
+  text = '{"read": 1, "kept": 1, "quarantined": {}, "splits": {"train": 1, "eval": 0}, "files": ["a.csv"]}'
+  assert RideCounts.from_json(text) == RideCounts(1, 1, {}, {'train': 1, 'eval': 0}, ('a.csv',), passed_over={})
+
+
+@pytest.mark.parametrize('method', ['hash', 'chronological'])
+def test_many_small_files_give_the_same_rides_in_few_shards(tmp_path, method):
+  """Oracle: one file of the same rows."""
+  rows = [*rides(390), *(ride(fare_amount='-1') for _ in range(10))]
+  put(tmp_path / 'one/a.csv', as_csv(rows))
+  for number in range(100):
+    put(tmp_path / f'many/{number:03d}.csv', as_csv(rows[4 * number : 4 * number + 4]))
+  overrides = [f'split.method={method}']
+  (one, aside), (many, aside_of_many) = (
+    ingest(tmp_path / name, tmp_path / f'out-{name}', overrides=overrides) for name in ('one', 'many')
+  )
+  for split in ('train', 'eval'):
+    for name, column in read_back(one[split]).items():
+      np.testing.assert_array_equal(read_back(many[split])[name], column)
+    assert fileio.listdir(many[split]) == ['data_tfrecord-00000-of-00001.gz']
+  counts, expected = read_counts(aside_of_many), read_counts(aside)
+  assert (counts.read, counts.quarantined, counts.splits) == (400, {'fare_out_of_range': 10}, expected.splits)
+  assert counts.files == tuple(f'{tmp_path}/many/{number:03d}.csv' for number in range(100))
+  files = [pathlib.Path(row['file']).name for row in quarantined(aside_of_many)]
+  assert files == ['097.csv'] * 2 + ['098.csv'] * 4 + ['099.csv'] * 4
+
+
+def test_unreadable_files_among_many_are_all_reported(tmp_path):
+  for number in range(100):
+    put(tmp_path / f'in/{number:03d}.csv', b'PK\x03\x04' if number in (3, 97) else as_csv(rides(2)))
+  with pytest.raises(IngestionError, match=r"^'.*/003.csv' is a zip archive.*\n'.*/097.csv' is a zip archive.*$"):
+    ingest(tmp_path / 'in', tmp_path)
+  assert not list(tmp_path.glob('examples/Split-*')) and not (tmp_path / 'quarantine').exists()
+
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+  ('sizes', 'expected'),
+  [
+    pytest.param([10] * 64, [1] * 64, id='few'),
+    pytest.param([10] * 65, [65], id='many_small'),
+    pytest.param([MEBIBYTE] * 65, [1] * 65, id='many_large'),
+    pytest.param([MEBIBYTE // 2] * 66, [1] * 66, id='two_would_fill_it'),
+    pytest.param([MEBIBYTE // 2 - 1] * 66, [2] * 33, id='two_fit'),
+    pytest.param([10] * 40 + [MEBIBYTE] + [10] * 40, [40, 1, 40], id='a_large_one_between'),
+    pytest.param([None] * 100, [1] * 100, id='unknown'),
+  ],
+)
+def test_which_files_share_a_shard(sizes, expected):
+  files = tuple(f'{number:03d}.csv' for number in range(len(sizes)))
+  known = {file: size for file, size in zip(files, sizes, strict=True) if size is not None}
+  half = len(files) // 2
+  batches = executor.Sources({'span 1': files[:half], 'span 2': files[half:]}, sizes=known).batches()
+  assert [len(batch) for batch in batches] == expected
+  assert tuple(file for batch in batches for file in batch) == files
 
 
 def test_larger_files_give_several_shards(tmp_path, monkeypatch):

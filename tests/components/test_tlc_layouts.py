@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.ride_example_gen.canonical import canonicalize
-from components.ride_example_gen.ingestion import ingest_file
 from components.ride_example_gen.reading import read_blocks
 from configs.dataset import COORDINATES
 from configs.loading import load
+from tests.components.ingested import ingested
 
 HEADERS = {
   'tlc-yellow-2009': 'vendor_name,Trip_Pickup_DateTime,Trip_Dropoff_DateTime,Passenger_Count,Trip_Distance,Start_Lon,'
@@ -140,13 +140,7 @@ def test_a_parquet_file_with_zones(tmp_path, airport_fee):
 def test_files_are_ingested_whole(tmp_path, preset):
   config = load(preset)
   path = write_csv(tmp_path / 'rides.csv', preset)
-  outputs = []
-
-  def open_output(name):
-    outputs.append((tmp_path / name).open('wb'))
-    return outputs[-1]
-
-  counts, names = ingest_file(path, config.dataset, config.split, open_output)
+  counts, names = ingested(path, tmp_path, config.dataset)
   assert (counts.read, counts.kept, counts.quarantined) == (3, 2, {'fare_out_of_range': 1})
   [row] = pq.read_table(tmp_path / names['quarantine'][0]).to_pylist()
   assert list(json.loads(row['row'])) == HEADERS[preset].split(',')

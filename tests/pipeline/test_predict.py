@@ -284,3 +284,20 @@ def test_nothing_heavy_is_imported(model, tmp_path):
   loaded = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout
   for module in ('tensorflow', 'tfx', 'apache_beam', 'tensorflow_transform'):
     assert f"'{module}'" not in loaded
+
+
+def test_each_file_is_predicted_once_and_what_is_passed_over_is_said(model, tmp_path):
+  """Oracle: the keys; rides at any depth, two of them by two names and by a link."""
+  rides = tmp_path / 'rides [2024]'
+  (rides / 'deep/er').mkdir(parents=True)
+  rows = source_rows(some_rides(load('nyc'), 6))
+  first = write_csv(rides / 'a.csv', rows[:2])
+  write_csv(rides / 'deep/er/b.csv', rows[2:])
+  (rides / 'deep/c.csv').symlink_to('../a.csv')
+  (rides / '_SUCCESS.csv').touch()
+  result = farelite_predict(model, first, first, f'{rides}/**/*.csv', cwd=tmp_path)
+  assert result.returncode == 0, result.stderr
+  assert [row['key'] for row in rows_of_csv(io.StringIO(result.stdout))] == [row[0] for row in rows]
+  assert f"3 paths were passed over: '{rides}/_SUCCESS.csv' (its name begins with an underscore)" in result.stderr
+  assert f"'{rides}/deep/c.csv' (it is a link to '{first}')" in result.stderr
+  assert f"'{first}' (it was named before, as '{first}')" in result.stderr

@@ -38,6 +38,11 @@ def numbers_for_stamps(folder):
   return [write_parquet(folder / 'rides.parquet', rides, pickup_datetime=[1, 2, 3])]
 
 
+def nothing_but_a_marker(folder):
+  (folder / '_SUCCESS').touch()
+  return [str(folder / '*')]
+
+
 def second_file_is_cut_off(folder):
   [path] = good_rides(folder)
   (folder / 'b.csv.gz').write_bytes(gzip.compress(b'key,pickup_datetime\n' * 1000)[:50])
@@ -50,6 +55,9 @@ MISTAKES = [
   pytest.param(numbers_for_stamps, [], r"rides.parquet': Column 'pickup_datetime' holds int64", id='wrong_type'),
   pytest.param(second_file_is_cut_off, [], r"b.csv.gz' breaks off or is damaged", id='second_file_is_cut_off'),
   pytest.param(lambda folder: [str(folder / '*.csv')], [], r"No file matches '.*\*.csv'", id='no_file_matches'),
+  pytest.param(nothing_but_a_marker, [], r"No file matches .*_SUCCESS' \(its name begins with an", id='a_marker'),
+  pytest.param(lambda _: ['s3://b/*.csv'], [], r"'s3://b/\*.csv' is not in a bucket that TensorFlow reads", id='s3'),
+  pytest.param(lambda _: ['rides/**.csv'], [], r'\*\* stands for folders at any depth, alone', id='two_stars'),
   pytest.param(lambda folder: [str(folder)], [], r'is a directory; name its files', id='a_directory'),
   pytest.param(good_rides, ['--output', 'fares.txt'], r"'fares.txt' must be a local file that ends in", id='suffix'),
   pytest.param(

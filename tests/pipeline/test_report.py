@@ -116,6 +116,10 @@ def test_sections_stand_in_the_order_of_the_page(page: str):
   'sentence',
   [
     pytest.param('2,010 rows were read and 2,000 kept: 1,600 to train on and 400 to evaluate on.', id='rows'),
+    pytest.param(
+      "2 paths were passed over: '/rides/_SUCCESS' (its name begins with an underscore), '/rides/b.csv' (it is empty).",
+      id='passed_over',
+    ),
     pytest.param('fare out of range valid: 2.25 to 200 USD 7 0.35 %', id='quarantine_with_its_rule'),
     pytest.param('fare_amount in the train split: expected values within a divergence of 0.2, came 0.31.', id='drift'),
     pytest.param(
@@ -254,7 +258,7 @@ def test_hostile_text_stays_text(tmp_path: pathlib.Path):
   summary['slices'][1]['name'] = evil
   summary['findings'][1]['sentence'] = evil
   summary['steps'][0]['name'] = evil
-  summary['rows']['quarantined'] = {evil: 10}
+  summary['rows'] |= {'quarantined': {evil: 10}, 'passed_over': {evil: evil}}
   write_json(directory / 'summary.json', summary)
   gate = directory / 'artifacts' / 'CompressionGate' / 'report' / '12' / 'compression.json'
   compression = json.loads(gate.read_text(encoding='utf-8'))

@@ -103,7 +103,9 @@ def test_the_first_broken_values_are_in_the_summary(tmp_path):
 
 
 def test_figures_and_places(tmp_path):
-  counts = RideCounts(read=10, kept=8, splits={'train': 6, 'eval': 2}, quarantined={'a': 2}, files=('f',))
+  counts = RideCounts(
+    read=10, kept=8, splits={'train': 6, 'eval': 2}, quarantined={'a': 2}, files=('f',), passed_over={'_s': 'w'}
+  )
   quarantine = tmp_path / 'quarantine'
   quarantine.mkdir()
   (quarantine / COUNTS_FILE).write_text(counts.to_json())
@@ -111,7 +113,8 @@ def test_figures_and_places(tmp_path):
   steps = [ingest, _evaluated(tmp_path), _gated(tmp_path, 'dense.int8'), _pushed(**PUSHED)]
   found = summary.summarize(CONFIG, steps, None, anomalies=False, after={'Pusher': ['CompressionGate']})
   record = found.to_dict()
-  assert record['rows'] == {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}
+  rows = {'read': 10, 'kept': 8, 'quarantined': {'a': 2}, 'splits': {'train': 6, 'eval': 2}}
+  assert record['rows'] == {**rows, 'passed_over': {'_s': 'w'}}
   assert record['metrics'] == {name: INTERVALS[name] for name in ('rmse', 'mae')}
   assert found.rmse_without_worst_5 == 3.3
   assert (record['slices'], record['base_slices'], record['notes'], record['chosen']) == (

@@ -1,5 +1,7 @@
 """The spans of a run are decided before it. Oracle: the folders that the test makes."""
 
+import pathlib
+
 import pytest
 
 from components.ride_example_gen.files import IngestionError
@@ -25,6 +27,14 @@ def test_a_window_becomes_one_plain_glob_for_each_span(spans):
 def test_without_a_window_the_newest_span_alone(spans):
   source, _ = resolve_window(data_source(spans))
   assert source.inputs() == {'span-3': 'span-3/*.csv'}
+
+
+def test_what_is_in_no_span_is_said(spans):
+  folder = pathlib.Path(spans).parent.parent / 'span-latest'
+  folder.mkdir()
+  _, window = resolve_window(data_source(spans), 2)
+  assert window is not None
+  assert window.notes() == (f"1 path was passed over: '{folder}' (it does not fit 'span-{{SPAN}}').",)
 
 
 def test_without_spans_everything(spans):

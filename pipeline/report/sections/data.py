@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import joined, shortened
 from configs.dataset import TIME
 from pipeline.local.steps import StepState
@@ -80,6 +81,8 @@ def _sentences(record: RunRecord, rows: RowsRecord, columns: Sequence[ColumnSumm
     yield f'The rides of the train split began between {day(found[0])} and {day(found[1])}.'
   if record.summary.quarantine and aside:
     yield 'Every row that was set aside is kept whole, with its reason, in the quarantine artifact.'
+  if rows.passed_over:
+    yield passed_over_sentence(rows.passed_over)
 
 
 def _aside(record: RunRecord, rows: RowsRecord) -> Table:

@@ -106,7 +106,9 @@ def test_kfp_has_steps_instead(pipelines):
 @pytest.mark.parametrize(
   ('target', 'overrides', 'window'),
   [
-    pytest.param(Target.VERTEX, ['dataset.path=gs://rides/{SPAN}/*.csv'], None, id='vertex_single_by_driver'),
+    pytest.param(Target.VERTEX, ['dataset.path=gs://rides/*/*.csv'], None, id='vertex_files_by_driver'),
+    pytest.param(Target.VERTEX, ['dataset.path=gs://rides/**/*.csv'], 1, id='vertex_any_depth_by_step'),
+    pytest.param(Target.VERTEX, ['dataset.path=gs://rides/{SPAN}/*.csv'], 1, id='vertex_single_by_step'),
     pytest.param(
       Target.VERTEX, ['dataset.path=gs://rides/{SPAN}/*.csv', 'retraining.window=7'], 7, id='vertex_window_by_step'
     ),

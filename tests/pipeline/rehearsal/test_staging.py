@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from components.ride_example_gen.files import IngestionError
 from pipeline.rehearsal.buckets import Buckets
 from pipeline.rehearsal.dag_runner import staged
 from pipeline.rehearsal.spec import SpecError
@@ -50,7 +51,7 @@ def test_a_ride_file_that_is_gone_is_gone_from_the_bucket_and_the_others_keep_th
 
 
 def test_no_rides(rides: pathlib.Path, tmp_path: pathlib.Path):
-  with pytest.raises(DataSourceError, match=r"No file matches '.*/rides/\*.parquet'; name the rides with --data"):
+  with pytest.raises(IngestionError, match=r"No file matches '.*/rides/\*.parquet'; check the path"):
     staged(DataSource(str(rides), '*.parquet'), Buckets(tmp_path / 'buckets'))
 
 
