@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pathlib
 import pty
-import signal
 import subprocess
 import sys
 import tempfile
@@ -236,83 +235,6 @@ def _on_a_terminal(*arguments: str) -> bytes:
   os.waitpid(pid, 0)
   os.close(terminal)
   return output
-
-
-ENDED = [
-  ('container', signal.SIGINT, 130, '\nInterrupted; what was finished is kept.\n'),
-  ('container', signal.SIGTERM, 143, 'Ended by SIGTERM; what was finished is kept.\n'),
-  ('container', signal.SIGHUP, 129, 'Ended by SIGHUP; what was finished is kept.\n'),
-  ('image', signal.SIGTERM, 143, 'Ended by SIGTERM; what was finished is kept.\n'),
-]
-_CONTAINER = """
-import pathlib, sys
-from pipeline import cli
-from pipeline.rehearsal.image import Containers
-
-@cli.main.command('contain')
-def contain():
-  folder = pathlib.Path(sys.argv[1])
-  Containers().run(['bash', '-c', 'sleep 60 & sleep 60'], {'PATH': '/usr/bin:/bin'}, folder, folder / 'log')
-
-cli.main(['contain'])
-"""
-
-
-@pytest.mark.parametrize(('what', 'number', 'code', 'line'), ENDED)
-def test_ending_a_command_ends_its_children(tmp_path: pathlib.Path, what: str, number: int, code: int, line: str):
-  """A container with a process of its own, and the wheel that a rehearsal begins with."""
-  (tmp_path / 'rides.csv').write_text('nothing')
-  rehearse = ['-m', 'pipeline', 'rehearse', '--target', 'kfp', '--config', 'nyc', '--output', str(tmp_path / 'out')]
-  command = {
-    'container': ['-c', _CONTAINER, str(tmp_path)],
-    'image': [*rehearse, '--data', str(tmp_path / 'rides.csv')],
-  }[what]
-  wanted = {'container': b'sleep\0', 'image': b'\0wheel\0'}[what]
-
-  def as_by_default() -> None:  # Whatever started these tests may ignore the signal.
-    signal.signal(number, signal.SIG_DFL)
-
-  parent = subprocess.Popen(
-    [sys.executable, *command],
-    stderr=subprocess.PIPE,
-    stdout=subprocess.DEVNULL,
-    text=True,
-    preexec_fn=as_by_default,
-  )
-  children: set[int] = set()
-  while not any(wanted in _command_of(child) for child in children):
-    assert parent.poll() is None, parent.communicate()[1]
-    signal.sigtimedwait([], 0.02)
-    children = _descendants(parent.pid)
-  parent.send_signal(number)
-  said = parent.communicate(timeout=60)[1]
-  assert (parent.returncode, said[-len(line) :]) == (code, line)
-  assert 'Traceback' not in said
-  for _ in range(50):  # What is killed takes a moment.
-    alive = [child for child in children if _command_of(child)]
-    signal.sigtimedwait([], 0.1 if alive else 0)
-  for child in alive:
-    os.kill(child, signal.SIGKILL)
-  assert not alive
-
-
-def _command_of(process: int) -> bytes:
-  """Its command line; empty once it has ended."""
-  try:
-    return pathlib.Path(f'/proc/{process}/cmdline').read_bytes()
-  except OSError:
-    return b''
-
-
-def _descendants(process: int) -> set[int]:
-  found: set[int] = set()
-  for file in pathlib.Path(f'/proc/{process}/task').glob('*/children'):
-    try:
-      children = {int(child) for child in file.read_text().split()}
-    except OSError:
-      continue
-    found |= children.union(*(_descendants(child) for child in children))
-  return found
 
 
 def _repeated(path: pathlib.Path, rows: int, key: str) -> pathlib.Path:
