@@ -30,5 +30,5 @@ def deferred_signals() -> Iterator[None]:
   finally:
     for number, handler in handlers.items():
       signal.signal(number, handler)
-    for number, frame in came[:1]:
-      handlers[signal.Signals(number)](number, frame)
+    for first, frame in came[:1]:
+      handlers[signal.Signals(first)](first, frame)
