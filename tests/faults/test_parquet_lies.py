@@ -24,6 +24,7 @@ from tests import thrift_compact as thrift
 from tests.thrift_compact import Struct
 
 ROWS = 1000
+DIFFERENCES = pytest.mark.skipif(pa.__version__.startswith('10.'), reason='pyarrow 10 reads them and writes none')
 
 
 def _rides(rows: int, key: Callable[[int], str] = str, **more: pa.Array) -> pa.Table:
@@ -138,7 +139,6 @@ PAGES = {
   'values': (False, _double(thrift.DATA_HEADER), 'a row group has 1,000 rows, and 1,001 values of a column'),
   'below_zero': (False, lambda page: _set(page, thrift.PAGE_COMPRESSED, -page[thrift.PAGE_COMPRESSED][1]), 'cannot be'),
   'unpacked_less': (True, lambda page: _set(page, thrift.PAGE_UNCOMPRESSED, 70), 'no whole Parquet file'),
-  'unpacked_more': (True, lambda page: _set(page, thrift.PAGE_UNCOMPRESSED, 8000), 'no whole Parquet file'),
 }
 
 
@@ -178,7 +178,9 @@ def _replace(path: pathlib.Path, start: int, end: int, made: bytes) -> None:
     pytest.param({'data_page_size': 100, 'write_batch_size': 10}, id='many_pages'),
     pytest.param({'row_group_size': 7}, id='many_row_groups'),
     pytest.param({'compression': 'none'}, id='not_packed'),
-    pytest.param({'column_encoding': {'row': 'DELTA_BINARY_PACKED'}, 'use_dictionary': False}, id='differences'),
+    pytest.param(
+      {'column_encoding': {'row': 'DELTA_BINARY_PACKED'}, 'use_dictionary': False}, id='differences', marks=DIFFERENCES
+    ),
     pytest.param({'write_statistics': False}, id='no_statistics'),
   ],
 )
@@ -196,6 +198,7 @@ def test_whatever_a_writer_chooses_is_read(tmp_path: pathlib.Path, options: dict
   assert _read(path) == ROWS
 
 
+@DIFFERENCES
 def test_texts_packed_by_their_differences_are_refused(tmp_path: pathlib.Path):
   path = tmp_path / 'rides.parquet'
   pq.write_table(_rides(ROWS), path, use_dictionary=False, column_encoding={'key': 'DELTA_BYTE_ARRAY'})
@@ -274,7 +277,9 @@ print('kilobytes', peak() - before)
 """
 
 
-@pytest.mark.parametrize('kind', BOMBS)
+@pytest.mark.parametrize(
+  'kind', [pytest.param(kind, marks=DIFFERENCES if kind == 'many_lengths' else ()) for kind in BOMBS]
+)
 def test_a_small_file_takes_no_large_memory(tmp_path: pathlib.Path, kind: str):
   """A block of rows may take 400 MB, and rows that are no rides none."""
   make, said = BOMBS[kind]
