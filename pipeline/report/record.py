@@ -20,7 +20,7 @@ from configs.dataset import EPOCH, TIME
 from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.presets import load_yaml
-from configs.records import Estimate, RecordT
+from configs.records import Estimate, RecordT, load_json
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepState
@@ -198,10 +198,10 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   """Reads what a run left. Raises `UserError` where there is no summary, or it is no summary."""
   output = local_output.at(os.fspath(directory))
   try:
-    values = json.loads(output.summary.read_text(encoding='utf-8'))
+    values = load_json(output.summary.read_bytes(), output.summary, Summary.FIX)
   except (FileNotFoundError, NotADirectoryError):
     raise UserError(f"'{directory}' holds no summary.json; name the output directory of a run.") from None
-  except (OSError, ValueError) as error:
+  except OSError as error:
     raise UserError(f"'{output.summary}' can't be read ({error}); run again.") from None
   if not isinstance(values, dict) or 'status' not in values:
     raise UserError(f"'{output.summary}' is not the summary of a run; name the output directory of a run.")
