@@ -301,7 +301,8 @@ def test_what_the_store_holds_of_a_push(made: MadeStore, version: object, model:
   registry.set_properties(artifact, {'pushed_version': version, 'evaluated_model_id': model})
   made.store.put_artifacts([artifact])
   found = registry.pushes(made.store, made.config.name)
-  told_as = {int(version)} if isinstance(version, str) and version.isdecimal() and len(version) < 99 else set()
+  # A long text is cut.
+  told_as = {int(version[:600])} if isinstance(version, str) and version.isdecimal() else set()
   assert set(found) <= told_as
 
 
