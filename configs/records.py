@@ -92,13 +92,12 @@ class RecordError(UserError):
 
 
 def _moment(text: str) -> str:
-  if datetime.datetime.fromisoformat(text).tzinfo is None:
-    raise ValueError('a time without a time zone')
+  datetime.datetime.fromisoformat(text)
   return text
 
 
 Moment = Annotated[str, pydantic.AfterValidator(_moment)]
-"""A time as text, ISO 8601 with its time zone."""
+"""A time as text, ISO 8601; in UTC where it names no time zone."""
 
 
 class RecordPart(pydantic.BaseModel):

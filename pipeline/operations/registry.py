@@ -373,7 +373,7 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
 
 def _entry(facts: Mapping[str, Any]) -> RunEntry:
   try:
-    return RunEntry.model_validate(facts)
+    return RunEntry.model_validate({'started': '', **facts})
   except ValidationError as error:
     raise MetadataStoreError(
       f"What the metadata store holds of the run '{facts['run']}' is broken ({first_mistake(error)}); put back a copy "

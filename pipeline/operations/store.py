@@ -133,7 +133,7 @@ def drop_half_written(file: str | os.PathLike[str]) -> None:
   """Takes rows out of an SQLite store that belong to a row that is not there.
 
   After an error of the disk SQLite takes back what a transaction has written so far, and MLMD goes on and writes the
-  rest, each row for good. MLMD can't read what such rows belong to, and the next artifact would get the number, and them.
+  rest, each row for good. It can't read what such rows belong to, and the next artifact would get the number, and them.
   """
   if not pathlib.Path(file).is_file():
     return

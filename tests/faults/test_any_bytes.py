@@ -33,10 +33,11 @@ from components.pusher.rollback import (
 )
 from configs import loading
 from configs.errors import FareliteError
+from configs.operations import Retention
 from configs.records import Record
 from models.release import MANIFEST, find_pushed, verify
 from models.served_versions import next_version, served_version, versions
-from pipeline.operations import registry
+from pipeline.operations import registry, retention
 from pipeline.report.record import read_record
 from pipeline.retraining.ledger import Ledger, LedgerRun, SpanEntry
 from tests.pipeline.made_store import MadeStore, make_version
@@ -293,6 +294,8 @@ def test_what_the_store_holds_of_a_run(made: MadeStore, facts: dict[str, Any]):
   registry.set_properties(context, {**facts, 'pipeline': made.config.name})
   made.store.put_contexts([context])
   told(lambda: registry.read_runs(made.store, made.config, made.output), 6000)
+  limited = made.config.model_copy(update={'retention': Retention(runs=1, max_age_days=1)})
+  told(lambda: retention.plan(made.store, limited, made.output), 6000)
 
 
 @given(version=STORED, model=STORED)
