@@ -114,7 +114,7 @@ def test_the_age_of_a_version_that_the_store_does_not_know(tmp_path):
 
 
 def test_a_plan_counts_what_goes_and_what_stays(tmp_path):
-  """Eight artifacts with a push, seven without one; the last run is kept, and what serves with all that belongs to it."""
+  """Eight artifacts with a push, seven without; the last run is kept, and what serves with all that belongs to it."""
   made = MadeStore(tmp_path)
   first, second, third = made.run(version=9), made.run(version=10), made.run()
   planned = _plan(made, 'runs=1', 'versions=1')
