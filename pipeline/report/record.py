@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
 from components.quantization_rewriter.records import VARIANTS_FILE, VariantsRecord
+from configs import loading
 from configs.dataset import EPOCH, TIME
 from configs.errors import UserError
 from configs.evaluation import Evaluation
@@ -43,12 +44,22 @@ class Difference:
 
 
 def read_config(path: pathlib.Path) -> Mapping[str, Any]:
-  """A config as a plain mapping; empty where there is none."""
+  """A config as a plain mapping; empty where there is none, without what should be a section and is none."""
   try:
     config = load_yaml(path.read_text(encoding='utf-8'))
   except (OSError, ValueError):
     return {}
-  return config if isinstance(config, dict) else {}
+  return _with_sections(config, loading.load().model_dump(mode='json')) if isinstance(config, dict) else {}
+
+
+def _with_sections(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+  kept = {}
+  for key, value in found.items():
+    if not isinstance(section := known.get(key), dict):
+      kept[key] = value
+    elif isinstance(value, dict):
+      kept[key] = _with_sections(value, section)
+  return kept
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
@@ -119,7 +130,8 @@ class RunRecord:
   @property
   def resamples(self) -> int:
     """The number of draws behind the run's intervals; the default one if the config is lost."""
-    return int((self.config.get('evaluation') or {}).get('bootstrap', Evaluation().bootstrap))
+    found = self.config.get('evaluation', {}).get('bootstrap')
+    return found if isinstance(found, int) else Evaluation().bootstrap
 
   @property
   def written(self) -> datetime.datetime:
