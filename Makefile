@@ -30,8 +30,9 @@ test-lanes:  ## on tfx116, the tests where the libraries of the lanes differ; CI
 test-tfx116:  ## on tfx116, all that `make test` runs
 	@FARELITE_LANE=tfx116 FARELITE_PYTHON= $(MAKE) --no-print-directory test
 
-test-slow: install  ## whole runs that take minutes
+test-slow: install  ## whole runs that take minutes, and many more bytes for whatever reads a file
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m slow $(ARGS)
+	@$(PYTHON) -m pytest -q -n 2 tests/faults/test_any_bytes.py --hypothesis-profile slow
 
 test-beam: install  ## whole runs on other Beam engines, with a real job service and worker pool
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_beam_engines.py $(ARGS)

@@ -79,6 +79,7 @@ EXTRAS_REQUIRE = {
     'google-cloud-bigquery-storage>=2,<3',  # Its messages, for the stand-in of BigQuery.
     'grpcio>=1.50,<2',
     'h5py>=3',  # Weights of a model, compared by a benchmark.
+    'hypothesis>=6.100,<7',  # Any bytes for whatever reads a file; it shrinks what it finds.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
     'matplotlib>=3.8,<4',  # Points in polygons, as an oracle of the zones.

@@ -7,9 +7,10 @@ import contextlib
 import dataclasses
 import importlib.resources
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.abc import Traversable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import yaml
 
@@ -28,8 +29,22 @@ _DEEPEST = 100
 _MERGE, _TEXT = 'tag:yaml.org,2002:merge', 'tag:yaml.org,2002:str'
 """Of a key: `<<`, and any other one."""
 
+_MOST_VALUES = 100_000
+"""Of a text, one behind an alias counted each time: a resolved config has fewer than 2,000."""
+_CHARACTERS = 100
+"""Of a value that counts as one; a longer text counts as several."""
 _LARGEST_BITS = 1023
 """Of a number; a larger one is no float64."""
+_HALF_A_SIGN = re.compile('[\ud800-\udfff]')
+_UNFIT = (ValueError, LookupError, AttributeError, TypeError, OverflowError)
+"""What YAML's constructors raise where a text does not fit its tag, as that of `!!bool perhaps`."""
+
+
+class _Extent(NamedTuple):
+  """Of a node with all that is behind its aliases."""
+
+  values: int
+  depth: int
 
 
 class _Loader(yaml.SafeLoader):
@@ -38,24 +53,58 @@ class _Loader(yaml.SafeLoader):
   Keys are texts as they are written: `132:` is the same key as `'132':`, in whichever of two merged files it stands.
   """
 
+  def __init__(self, stream: str) -> None:
+    super().__init__(stream)
+    self._depth = 0
+    self._extents: dict[yaml.Node, _Extent] = {}
+
   def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-    self._depth = getattr(self, '_depth', 0) + 1
-    if self._depth > _DEEPEST:
-      self._refuse(f'it nests more than {_DEEPEST} deep', self.peek_event())
+    event = self.peek_event()
+    self._depth += 1
+    self._refuse_depth(self._depth, event)
     node = super().compose_node(parent, index)
     self._depth -= 1
+    if node is not None and node not in self._extents:
+      if isinstance(event, yaml.AliasEvent):
+        self._refuse(f"'*{event.anchor}' stands inside of what it means", event)
+      self._extents[node] = self._extent(node)
     return node
+
+  def _extent(self, node: yaml.Node) -> _Extent:
+    if isinstance(node, yaml.ScalarNode):
+      if _HALF_A_SIGN.search(node.value):
+        self._refuse('a text holds half of a sign, which no file can hold', node)
+      return _Extent(1 + len(node.value) // _CHARACTERS, 1)
+    children = node.value if isinstance(node, yaml.SequenceNode) else [child for pair in node.value for child in pair]
+    found = [self._extents[child] for child in children]
+    extent = _Extent(1 + sum(one.values for one in found), 1 + max((one.depth for one in found), default=0))
+    self._refuse_depth(extent.depth, node)
+    if extent.values > _MOST_VALUES:
+      self._refuse(f'it holds more than {_MOST_VALUES:,} values, those behind aliases counted each time', node)
+    return extent
+
+  def _refuse_depth(self, depth: int, where: yaml.Node | yaml.Event) -> None:
+    if depth > _DEEPEST:
+      self._refuse(f'it nests more than {_DEEPEST} deep', where)
 
   def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
     node = super().compose_mapping_node(anchor)
+    keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
     seen = set()
-    for key, _ in node.value:
-      if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+    for key in keys:
+      if key.tag != _MERGE:
         key.tag = _TEXT
-      if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+      if (key.tag, key.value) in seen:
         self._refuse(f"the key '{key.value}' is there twice", key)
-      seen.add((key.tag, str(key.value)))
+      seen.add((key.tag, key.value))
     return node
+
+  def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+    try:
+      return super().construct_object(node, deep)
+    except _UNFIT:
+      value = node.value if isinstance(node, yaml.ScalarNode) else 'what is there'
+      self._refuse(f"'{value}' is no {node.tag.rpartition(':')[2]}", node)
 
   def construct_number(self, node: yaml.ScalarNode) -> int:
     with contextlib.suppress(ValueError):  # Python reads no decimals of thousands of digits.

@@ -8,6 +8,7 @@ it has what this version needs, and the keys that this version does not know are
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import pathlib
@@ -90,6 +91,15 @@ class RecordError(UserError):
   """A file that is no such record; the message is one sentence that names the file and what to do."""
 
 
+def _moment(text: str) -> str:
+  datetime.datetime.fromisoformat(text)
+  return text
+
+
+Moment = Annotated[str, pydantic.AfterValidator(_moment)]
+"""A time as text, ISO 8601; in UTC where it names no time zone."""
+
+
 class RecordPart(pydantic.BaseModel):
   """A part of a record: frozen, and unknown keys are ignored. What a writer does not set is not written."""
 
@@ -132,7 +142,7 @@ class Record(RecordPart):
     try:
       return cls.model_validate({'schema_version': 0} | values)
     except pydantic.ValidationError as error:
-      what = _first(error)
+      what = first_mistake(error)
     version, known = values.get('schema_version'), cls.model_fields['schema_version'].default
     if isinstance(version, int) and version > known:
       raise RecordError(
@@ -176,7 +186,7 @@ def parse_list(kind: type[EntryT], text: str | bytes, where: str | os.PathLike[s
   try:
     return pydantic.TypeAdapter(tuple[kind, ...]).validate_python(values)  # type: ignore[valid-type]
   except pydantic.ValidationError as error:
-    raise RecordError(f"'{where}' is broken ({_first(error)}); {_AGAIN}.") from None
+    raise RecordError(f"'{where}' is broken ({first_mistake(error)}); {_AGAIN}.") from None
 
 
 def list_to_json(entries: Iterable[RecordPart]) -> str:
@@ -205,7 +215,7 @@ def load_json(text: str | bytes, where: str | os.PathLike[str], fix: str) -> Any
   raise RecordError(f"'{where}' is broken ({what}); {fix}.")
 
 
-def _first(error: pydantic.ValidationError) -> str:
+def first_mistake(error: pydantic.ValidationError) -> str:
   """The first mistake and its place, without a full stop."""
   first = error.errors(include_url=False, include_context=False, include_input=False)[0]
   return ': '.join(part for part in ('.'.join(map(str, first['loc'])), first['msg'].rstrip('.')) if part)

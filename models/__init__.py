@@ -16,6 +16,7 @@ __all__ = [
   'served_versions',
   'serving',
   'settings',
+  'signals',
   'training',
   'whole_files',
 ]

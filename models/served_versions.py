@@ -51,7 +51,11 @@ def next_version(base: Location, wanted: int) -> int:
 
 def version_number(name: str) -> int | None:
   """The version that a directory's name stands for; `None` if that is no version's name."""
-  return int(name) if name.isdecimal() and str(int(name)) == name else None
+  return int(name) if name.isdecimal() and len(name) < _DIGITS and str(int(name)) == name else None
+
+
+_DIGITS = 1000
+"""No file's name is as long; Python reads no number of some thousands of digits."""
 
 
 def is_saved_model(directory: Location) -> bool:

@@ -174,6 +174,8 @@ class Summary(Record):
     base_slices: the dense base by slice, where another recipe is served.
     recipes: what each training recipe came to, in the order of the config.
     variants: the lite files, in the order of the config; of what the gate's report holds of each, the most important.
+    served_version, served_rmse: what the lite files were held against: the version that served, and the RMSE of its own
+      file on the same rides; `None` where nothing served.
     compression: folder of the CompressionGate's report.
     reduction: what became of the features where they were reduced.
     findings: anomalies and measured divergences.
@@ -205,6 +207,8 @@ class Summary(Record):
   recipes: tuple[RecipeRecord, ...] = ()
   variants: tuple[JudgedVariant, ...] = ()
   chosen: str | None = None
+  served_version: str | None = None
+  served_rmse: Figure | None = None
   notes: tuple[str, ...] = ()
   compression: str | None = None
   reduction: ReductionFigures | None = None

@@ -8,7 +8,18 @@ os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
+import hypothesis
 import pytest
+
+_WIDE = hypothesis.settings(
+  deadline=None,  # A machine may be busy; what must come soon says so itself.
+  database=None,
+  suppress_health_check=list(hypothesis.HealthCheck),  # A fixture's folder is written anew by each example.
+)
+hypothesis.settings.register_profile('quick', _WIDE, derandomize=True, max_examples=50)
+hypothesis.settings.register_profile('slow', _WIDE, max_examples=3000, print_blob=True)
+hypothesis.settings.load_profile('quick')
+"""`--hypothesis-profile slow` tries other examples each time, and many."""
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 

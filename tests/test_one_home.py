@@ -85,3 +85,27 @@ def test_a_list_in_a_sentence(words, expected):
 )
 def test_a_list_that_is_too_long(words, expected):
   assert shortened(words, 2) == expected
+
+
+def test_processes_start_where_no_signal_comes_in_between():
+  """`Popen` is called inside `deferred_signals` alone; what `subprocess.run` calls here ends by itself."""
+
+  def begins(tree):
+    return {id(node) for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_attribute(node.func, 'Popen')}
+
+  def guarded(tree):
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
+    deferring = [
+      block for block in blocks if any(ast.unparse(i.context_expr) == 'deferred_signals()' for i in block.items)
+    ]
+    return set().union(*map(begins, deferring))
+
+  assert {file for file, tree in TREES.items() if begins(tree)} == {
+    'models/lite/process.py',
+    'pipeline/rehearsal/image.py',
+  }
+  assert {file for file, tree in TREES.items() if begins(tree) - guarded(tree)} == set()
+
+
+def _is_attribute(node, name):
+  return isinstance(node, ast.Attribute) and node.attr == name

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from components.pusher.publishing import STAGING_PREFIX, alone, publish, staging
 from configs.errors import UserError
-from configs.records import Record, RecordError
+from configs.records import Moment, Record, RecordError
 from models.release import MANIFEST, Manifest, ManifestError, verify
 from models.served_versions import next_version, versions
 from models.whole_files import append_line, delete, set_aside
@@ -52,7 +52,7 @@ class Rollback(_Line):
   """
 
   id: str
-  time: str
+  time: Moment
   version: int
   restored: int
   replaced: int

@@ -15,6 +15,7 @@ from components.ride_example_gen.column_names import check_columns, with_primary
 from components.ride_example_gen.csv_records import LONGEST_CELL
 from components.ride_example_gen.csv_table import CsvTable
 from components.ride_example_gen.files import IngestionError, open_arrow_source
+from components.ride_example_gen.parquet_pages import inspect_pages
 from components.ride_example_gen.parsing import is_text
 from components.ride_example_gen.rows import RowBlock
 from configs.dataset import Dataset, FileFormat
@@ -22,6 +23,9 @@ from configs.dataset import Dataset, FileFormat
 _BLOCK_ROWS = 1 << 17
 _UNPACKED_BYTES = 64 << 20
 """Of a block of a Parquet file, where each text may be there once for many rows."""
+
+_PAGES_BYTES = 512 << 20
+"""Of pages that are unpacked at once, one of each column; usual ones have 1 MiB."""
 
 _VALUES_PER_BYTE, _BYTES_PER_BYTE = 100, 1000
 """The most that a Parquet file unpacks to; rides that differ from each other are far from it."""
@@ -50,28 +54,35 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
 
 
 def _block_rows(path: str, source: pa.NativeFile) -> int:
-  """Rows that take no more memory than a block may, by the footer and the dictionaries of texts."""
+  """Rows that take no more memory than a block may, by the pages and the dictionaries of texts."""
   plain = pq.ParquetFile(source)
   footer = plain.metadata
-  groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-  chunks = [group.column(number) for group in groups for number in range(footer.num_columns)]
-  values = sum(chunk.num_values for chunk in chunks)
-  unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
-  size = source.size()
-  if values > _VALUES_PER_BYTE * footer.num_columns * size or unpacked > _BYTES_PER_BYTE * size:
+  pages, size = inspect_pages(source, footer), source.size()
+  if pages.values > _VALUES_PER_BYTE * footer.num_columns * size or pages.unpacked > _BYTES_PER_BYTE * size:
     raise IngestionError(
-      f"'{path}' has {footer.num_rows:,} rows and unpacks to {unpacked:,} bytes, all from {size:,} bytes; rides that "
-      'differ from each other take more. Check where it comes from.'
+      f"'{path}' has {footer.num_rows:,} rows and unpacks to {pages.unpacked:,} bytes, all from {size:,} bytes; rides "
+      'that differ from each other take more. Check where it comes from.'
     )
-  average = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0)
-  fixed = sum(footer.schema.column(number).length for number in range(footer.num_columns))
+  if pages.at_once > _PAGES_BYTES:
+    raise IngestionError(
+      f"'{path}' has pages of {pages.at_once >> 20:,} MiB, which are unpacked at once; write it with pages of 1 MiB, "
+      'as is usual.'
+    )
+  if pages.has_differences:
+    raise IngestionError(
+      f"'{path}' has texts that are packed by what they differ in (an encoding DELTA_…), which takes unknown memory; "
+      'write it with plain texts or dictionaries.'
+    )
+  lengths = [footer.schema.column(number).length for number in range(footer.num_columns)]
+  if max(lengths, default=0) > LONGEST_CELL:
+    raise _long_cell(path)
   texts = [field.name for field in plain.schema_arrow if pa.types.is_dictionary(field.type) or is_text(field.type)]
   packed = pq.ParquetFile(source, read_dictionary=texts)
   words = 0
-  for number in range(len(groups)):
+  for number in range(footer.num_row_groups):
     for row in itertools.islice(packed.iter_batches(1, row_groups=[number], columns=texts), 1):
       words = max(words, sum(_longest_cells(path, row)))
-  return int(min(_BLOCK_ROWS, max(1, _UNPACKED_BYTES // max(average + fixed + words, 1))))
+  return int(min(_BLOCK_ROWS, max(1, _UNPACKED_BYTES // max(pages.per_row + sum(lengths) + words, 1))))
 
 
 def _longest_cells(path: str, rows: pa.RecordBatch) -> list[int]:
@@ -79,8 +90,12 @@ def _longest_cells(path: str, rows: pa.RecordBatch) -> list[int]:
   texts = [column.dictionary if pa.types.is_dictionary(column.type) else column for column in rows.columns]
   longest = [pc.max(pc.binary_length(text)).as_py() or 0 for text in texts if is_text(text.type)]
   if max(longest, default=0) > LONGEST_CELL:
-    raise IngestionError(f"'{path}' has a cell of more than {LONGEST_CELL >> 10} KiB, which no ride has; take it out.")
+    raise _long_cell(path)
   return longest
+
+
+def _long_cell(path: str) -> IngestionError:
+  return IngestionError(f"'{path}' has a cell of more than {LONGEST_CELL >> 10} KiB, which no ride has; take it out.")
 
 
 def _parquet_blocks(path: str, table: pq.ParquetFile, block_rows: int) -> Iterator[RowBlock]:

@@ -22,6 +22,7 @@ from models.lite import worker
 from models.lite.interpreter import AnyFile, LiteFileError
 from models.lite.worker import read_message, write_message
 from models.protocols import FileContract
+from models.signals import deferred_signals
 
 _ROOT = pathlib.Path(models.__file__).resolve().parent.parent
 _GRACE = 5.0
@@ -86,19 +87,21 @@ class LiteProcess:
       LiteCrashError: loading it crashed or hung.
     """
     self._errors = tempfile.TemporaryFile()
-    # From this folder, `models` is this package and none in the caller's own.
-    self._process = subprocess.Popen(
-      [sys.executable, '-m', worker.__name__, *self._arguments],
-      cwd=_ROOT,
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      stderr=self._errors,
-      start_new_session=True,
-    )
     try:
+      with deferred_signals():
+        # From this folder, `models` is this package and none in the caller's own.
+        self._process = subprocess.Popen(
+          [sys.executable, '-m', worker.__name__, *self._arguments],
+          cwd=_ROOT,
+          stdin=subprocess.PIPE,
+          stdout=subprocess.PIPE,
+          stderr=self._errors,
+          start_new_session=True,
+        )
       answer = self._exchange(None)
     except BaseException:
-      self._end(0)
+      if self._process is not None:
+        self._end(0)
       self._errors.close()
       raise
     names, counts = answer[worker.OPERATORS].tolist(), answer[worker.COUNTS].tolist()
@@ -207,8 +210,9 @@ class LiteProcess:
       # To a process that waits for requests this is the end of them.
       process.stdin.close()
     try:
-      process.wait(patience or None)
-    except subprocess.TimeoutExpired:
+      with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience or None)
+    finally:  # Also where the wait is interrupted.
       process.kill()
     code = process.wait()
     process.stdout.close()

@@ -63,6 +63,8 @@ def summarize(
     recipes=_recipes(config, steps),
     variants=tuple(map(_variant, compression.variants)) if compression else (),
     chosen=compression.chosen if compression else None,
+    served_version=compression.served_version if compression else None,
+    served_rmse=compression.served_rmse if compression else None,
     notes=(*_lost_recipes(config, steps), *(compression.notes if compression else ())),
     compression=_uri(steps, 'CompressionGate', 'report'),
     reduction=_reduction(steps),

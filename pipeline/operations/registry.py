@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
+import math
 import os
 import pathlib
 import socket
@@ -20,13 +21,13 @@ from typing import Annotated, Any
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationError
 
 from components.pusher.rollback import Rollback, rollbacks
 from configs.operations import StoreKind
-from configs.records import RecordPart
+from configs.records import Moment, RecordPart, first_mistake
 from configs.run import RunConfig
-from models.served_versions import served_version
+from models.served_versions import served_version, version_number
 from models.whole_files import write_whole
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
@@ -72,7 +73,7 @@ class RunEntry(RecordPart):
 
   run: str = ''
   pipeline: str = ''
-  started: str = ''
+  started: Moment = ''
   ended: str | None = None
   status: str = ''
   reason: str | None = None
@@ -223,7 +224,7 @@ def set_properties(node: mlmd_pb2.Context | mlmd_pb2.Artifact | mlmd_pb2.Executi
       del node.custom_properties[name]
     elif isinstance(fact, bool | int):
       value.int_value = int(fact)
-    elif isinstance(fact, float):
+    elif isinstance(fact, float) and math.isfinite(fact):  # Others are no number of a database's.
       value.double_value = fact
     else:
       value.string_value = str(fact)
@@ -234,7 +235,8 @@ def get_properties(node: mlmd_pb2.Context) -> dict[str, Any]:
   plain = plain_properties(node)
   whole = {name: value for name, value in plain.items() if _PART not in name}
   for name in sorted(plain.keys() - whole.keys()):
-    whole[name.partition(_PART)[0]] += plain[name]
+    first = name.partition(_PART)[0]
+    whole[first] = f'{whole.get(first, "")}{plain[name]}'
   return whole
 
 
@@ -276,8 +278,8 @@ def pushes(store: mlmd.MetadataStore, pipeline: str) -> dict[int, Push]:
   found = {}
   for artifact in sorted(store.get_artifacts_by_context(context.id) if context else (), key=lambda one: one.id):
     properties = artifact.custom_properties
-    if artifact.type_id in types and properties['pushed'].int_value == 1:
-      version = int(properties['pushed_version'].string_value)
+    version = version_number(properties['pushed_version'].string_value)
+    if artifact.type_id in types and properties['pushed'].int_value == 1 and version is not None:
       found[version] = Push(artifact, version, properties['evaluated_model_id'].int_value or None)
   return found
 
@@ -355,17 +357,28 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
   """The runs of a pipeline, oldest first.
 
   Args: output: what serves is seen there; where it is not, as on another machine, the store's last push counts.
+  Raises: MetadataStoreError: what is there is no run of this project's.
   """
   served = serving_version(store, config, output)
   contexts = sorted(store.get_contexts_by_type(RUN_TYPE), key=lambda context: context.id)
   known = [{**get_properties(context), 'run': context.name} for context in contexts]
-  own = [RunEntry.model_validate(facts) for facts in known if facts.get('pipeline') == config.name]
+  own = [_entry(facts) for facts in known if facts.get('pipeline') == config.name]
   entries = [
     entry.model_copy(update={'serves': served is not None and entry.pushed_version == served})
     for entry in own  # By their ids, as a clock may go back.
   ]
   launched = [entry for entry in entries if entry.status != ROLLED_BACK]
   return [_settled(entry, newest=entry is launched[-1]) if entry.status == RUNNING else entry for entry in entries]
+
+
+def _entry(facts: Mapping[str, Any]) -> RunEntry:
+  try:
+    return RunEntry.model_validate({'started': '', **facts})
+  except ValidationError as error:
+    raise MetadataStoreError(
+      f"What the metadata store holds of the run '{facts['run']}' is broken ({first_mistake(error)}); put back a copy "
+      'of the store, or update Farelite where a newer one wrote it.'
+    ) from None
 
 
 def serving_version(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> int | None:

@@ -16,7 +16,7 @@ from models.served_versions import versions
 from models.whole_files import delete, set_aside
 from pipeline.local.output import OutputDirectory
 from pipeline.operations import registry
-from pipeline.operations.lineage import TO_BEAT, lineage, outputs_of_run
+from pipeline.operations.lineage import TO_BEAT, ProducedArtifact, lineage, outputs_of_run
 from pipeline.operations.registry import AGAIN, ROLLED_BACK, Push, RunEntry, pushes, read_runs
 from pipeline.operations.store import UNUSABLE
 
@@ -76,7 +76,7 @@ def plan(
     runs=[entry.run for entry in launched if entry.run not in runs and not entry.pruned],
     artifacts=gone if launched else [],
     versions=[version for version in present if version not in kept_versions],
-    files=_old_files(output, min((entry.started for entry in kept), default=None)),
+    files=_old_files(output, min(map(_began, kept), default=None)),
     kept_artifacts=sum(a.state == mlmd_pb2.Artifact.LIVE for a in artifacts) - len(gone),
     serves=present[-1] if present else None,
   )
@@ -125,8 +125,13 @@ def _kept_runs(launched: Sequence[RunEntry], config: RunConfig, now: datetime.da
   kept = list(launched[-limits.runs :] if limits.runs else launched)
   if limits.max_age_days is not None:
     oldest = now - datetime.timedelta(days=limits.max_age_days)
-    kept = [entry for entry in kept if datetime.datetime.fromisoformat(entry.started) >= oldest]
+    kept = [entry for entry in kept if _began(entry) >= oldest]
   return kept or list(launched[-1:])
+
+
+def _began(entry: RunEntry) -> datetime.datetime:
+  moment = datetime.datetime.fromisoformat(entry.started)
+  return moment if moment.tzinfo else moment.replace(tzinfo=datetime.timezone.utc)
 
 
 def _kept_versions(
@@ -151,11 +156,25 @@ def _pushed_at(serving: pathlib.Path, known: dict[int, Push], version: int) -> f
 
 
 def _protected(store: mlmd.MetadataStore, kept: Iterable[RunEntry], pushed: Iterable[Push]) -> set[int]:
-  """Ids of the artifacts that runs and versions which are kept have made, took from the cache, or descend from."""
-  runs = [name for entry in kept for name in (entry.run, entry.run + AGAIN)]
-  of_runs = {made.artifact.id for made in outputs_of_run(store, runs)}
+  """Ids of the artifacts that runs and versions which are kept have made, took from the cache, or descend from.
+
+  Also of the evaluations in the runs that pushed these versions, which no version descends from: how good it is, slice
+  by slice, is asked of what serves for as long as it serves.
+  """
   roots = {push.artifact.id for push in pushed}
-  return of_runs | roots | {made.artifact.id for made in lineage(store, roots, skip=TO_BEAT)}
+  ancestors = lineage(store, roots, skip=TO_BEAT)
+  pushing = {made.run.removesuffix(AGAIN) for made in ancestors if made.artifact.id in roots}
+  evaluations = {made.artifact.id for made in _outputs(store, pushing) if made.type in _EVALUATIONS}
+  of_runs = {made.artifact.id for made in _outputs(store, {entry.run for entry in kept})}
+  return of_runs | roots | evaluations | {made.artifact.id for made in ancestors}
+
+
+_EVALUATIONS = frozenset({'ModelEvaluation', 'ModelBlessing'})
+"""Types of what the evaluators make."""
+
+
+def _outputs(store: mlmd.MetadataStore, runs: Iterable[str]) -> list[ProducedArtifact]:
+  return outputs_of_run(store, [name for run in runs for name in (run, run + AGAIN)])
 
 
 def _place(artifact: mlmd_pb2.Artifact) -> pathlib.Path:
@@ -168,11 +187,11 @@ def _is_removable(artifact: mlmd_pb2.Artifact, output: OutputDirectory) -> bool:
   return artifact.state == mlmd_pb2.Artifact.LIVE and output.artifacts.resolve() in _place(artifact).parents
 
 
-def _old_files(output: OutputDirectory, since: str | None) -> list[pathlib.Path]:
+def _old_files(output: OutputDirectory, since: datetime.datetime | None) -> list[pathlib.Path]:
   """Logs, unfinished trainings and finished lite files that were written before the oldest run that is kept."""
   if since is None:
     return []
-  oldest = datetime.datetime.fromisoformat(since).timestamp()
+  oldest = since.timestamp()
   folders = (output.logs, output.checkpoints, output.variants)
   # Behind a link are files of others, too.
   own = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]

@@ -4,12 +4,14 @@ wrong.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
 import random
 import re
 import socket
+import sqlite3
 import sys
 import tempfile
 import time
@@ -79,6 +81,7 @@ class StoreClient(mlmd.MetadataStore):
       except mlmd.errors.InternalError:
         if self._file_config:  # Its transaction stays open, for which all further calls fail: connect anew.
           super().__init__(self._file_config)
+          drop_half_written(self._file_config.sqlite.filename_uri)
         raise
     _replace(request, _BACKSLASH, _STAND_IN)
     result = super()._call(method_name, request, response, *options)
@@ -109,6 +112,37 @@ class StoreClient(mlmd.MetadataStore):
     except mlmd.errors.NotFoundError:
       return False
     return True
+
+
+_REFERENCES = (
+  ('Attribution', 'artifact_id', 'Artifact'),
+  ('Attribution', 'context_id', 'Context'),
+  ('Association', 'execution_id', 'Execution'),
+  ('Association', 'context_id', 'Context'),
+  ('Event', 'artifact_id', 'Artifact'),
+  ('Event', 'execution_id', 'Execution'),
+  ('EventPath', 'event_id', 'Event'),
+  ('ArtifactProperty', 'artifact_id', 'Artifact'),
+  ('ExecutionProperty', 'execution_id', 'Execution'),
+  ('ContextProperty', 'context_id', 'Context'),
+)
+"""MLMD's tables whose rows belong to a row of another one, by which column."""
+
+
+def drop_half_written(file: str | os.PathLike[str]) -> None:
+  """Takes rows out of an SQLite store that belong to a row that is not there.
+
+  After an error of the disk SQLite takes back what a transaction has written so far, and MLMD goes on and writes the
+  rest, each row for good. It can't read what such rows belong to, and the next artifact would get the number, and them.
+  """
+  if not pathlib.Path(file).is_file():
+    return
+  # Where that can't be done, as on a full disk, whoever reads meets what is there.
+  with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(file)) as database, database:
+    for table, column, whole in _REFERENCES:
+      stray = f'from {table} where {column} not in (select id from {whole})'
+      if database.execute(f'select 1 {stray} limit 1').fetchone():  # A deletion would wait for other writers.
+        database.execute(f'delete {stray}')
 
 
 def connect(config: mlmd_pb2.ConnectionConfig) -> StoreClient:
@@ -235,7 +269,10 @@ def open_store(metadata: Metadata, sqlite: str | os.PathLike[str], create: bool 
   # Only what the C++ client writes to standard error has the reason.
   with _log() as log, redirected(log, 2):
     try:
-      return connect(connection_config(metadata, sqlite))
+      store = connect(connection_config(metadata, sqlite))
+      if metadata.kind is StoreKind.SQLITE:
+        drop_half_written(sqlite)
+      return store
     except Exception as error:
       log.seek(0)
       reason = _POSTGRESQL_REASON.findall(log.read().decode(errors='replace')) or [str(error)]

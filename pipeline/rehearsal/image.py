@@ -8,6 +8,7 @@ not followed, so a module that the wheel lacks is missing here as it would be in
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -28,6 +29,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from configs.errors import UserError
+from models.signals import deferred_signals
 from pipeline.local.output import Below
 
 _PROJECT = 'farelite'
@@ -180,12 +182,14 @@ def _copy(file: pathlib.Path, target: pathlib.Path) -> None:
 
 def _call(*command: str) -> None:
   """Runs a command, which ends with this process, as all that it starts does."""
-  pipe = subprocess.PIPE
+  pipe, process = subprocess.PIPE, None
   try:
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
-      try:
-        said = process.communicate()[1]
-      finally:
+    try:
+      with deferred_signals():
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+      said = process.communicate()[1]
+    finally:
+      if process is not None:
         _end(process)
     if process.returncode:
       raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
@@ -260,11 +264,12 @@ class Containers:
 
     Returns the exit code; negative for a signal, 127 where there is no such program.
     """
+    process = None
     with log.open('ab') as file:
-      with self._lock:  # So `end` misses no process.
-        if self._ended:
-          return -signal.SIGTERM
-        try:
+      try:
+        with deferred_signals(), self._lock:  # So `end` misses no process.
+          if self._ended:
+            return -signal.SIGTERM
           process = subprocess.Popen(
             command,
             cwd=work,
@@ -274,28 +279,27 @@ class Containers:
             stderr=subprocess.STDOUT,
             start_new_session=True,
           )
-        except OSError as error:
-          file.write(f'{command[0]}: {error.strerror}\n'.encode())
-          return 127
-        self._running.add(process)
-      try:
+          self._running.add(process)
         return process.wait()
+      except OSError as error:
+        file.write(f'{command[0]}: {error.strerror}\n'.encode())
+        return 127
       finally:
-        _end(process)
-        self._running.discard(process)
+        if process is not None:
+          _end(process)
+          self._running.discard(process)
 
   def end(self) -> None:
     """Ends every container that runs now, in whatever thread, and begins no further one."""
-    with self._lock:
+    with deferred_signals(), self._lock:
       self._ended = True
       for process in tuple(self._running):
         _end(process)
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-  """Nothing outlives its pod: kills what is left of the group."""
-  try:
-    os.killpg(process.pid, signal.SIGKILL)
-  except ProcessLookupError:
-    return
-  process.wait()
+  """Nothing outlives its pod: kills what is left of the group, also where another signal comes meanwhile."""
+  with deferred_signals():
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -16,11 +16,12 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
 from components.quantization_rewriter.records import VARIANTS_FILE, VariantsRecord
+from configs import loading
 from configs.dataset import EPOCH, TIME
 from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.presets import load_yaml
-from configs.records import Estimate, RecordT
+from configs.records import Estimate, RecordT, load_json
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepState
@@ -43,12 +44,22 @@ class Difference:
 
 
 def read_config(path: pathlib.Path) -> Mapping[str, Any]:
-  """A config as a plain mapping; empty where there is none."""
+  """A config as a plain mapping; empty where there is none, without what should be a section and is none."""
   try:
     config = load_yaml(path.read_text(encoding='utf-8'))
   except (OSError, ValueError):
     return {}
-  return config if isinstance(config, dict) else {}
+  return _with_sections(config, loading.load().model_dump(mode='json')) if isinstance(config, dict) else {}
+
+
+def _with_sections(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+  kept = {}
+  for key, value in found.items():
+    if not isinstance(section := known.get(key), dict):
+      kept[key] = value
+    elif isinstance(value, dict):
+      kept[key] = _with_sections(value, section)
+  return kept
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
@@ -119,7 +130,8 @@ class RunRecord:
   @property
   def resamples(self) -> int:
     """The number of draws behind the run's intervals; the default one if the config is lost."""
-    return int((self.config.get('evaluation') or {}).get('bootstrap', Evaluation().bootstrap))
+    found = self.config.get('evaluation', {}).get('bootstrap')
+    return found if isinstance(found, int) else Evaluation().bootstrap
 
   @property
   def written(self) -> datetime.datetime:
@@ -198,10 +210,10 @@ def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   """Reads what a run left. Raises `UserError` where there is no summary, or it is no summary."""
   output = local_output.at(os.fspath(directory))
   try:
-    values = json.loads(output.summary.read_text(encoding='utf-8'))
+    values = load_json(output.summary.read_bytes(), output.summary, Summary.FIX)
   except (FileNotFoundError, NotADirectoryError):
     raise UserError(f"'{directory}' holds no summary.json; name the output directory of a run.") from None
-  except (OSError, ValueError) as error:
+  except OSError as error:
     raise UserError(f"'{output.summary}' can't be read ({error}); run again.") from None
   if not isinstance(values, dict) or 'status' not in values:
     raise UserError(f"'{output.summary}' is not the summary of a run; name the output directory of a run.")

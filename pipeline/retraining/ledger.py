@@ -7,7 +7,7 @@ import datetime
 import pathlib
 from typing import Annotated, Any, ClassVar
 
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
 from configs.records import Record
 from models.whole_files import write_whole
@@ -63,7 +63,7 @@ class LedgerRun:
   """
 
   started: Moment
-  spans: dict[int, str]
+  spans: Annotated[dict[int, str], Field(min_length=1)]
   setting: str
   status: str = RUNNING
   reason: str = ''

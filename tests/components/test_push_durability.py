@@ -38,7 +38,8 @@ from tests.pipeline.made_store import make_version
 
 FILES = ('saved_model.pb', 'variables/variables.index', 'assets.extra/model.tflite')
 ROLLBACK = Rollback(
-  id='', time='2026-03-08T00:00:00', version=0, restored=0, replaced=0, withdraws=False, reason='worse', by='me@here',
+  id='', time='2026-03-08T00:00:00+00:00', version=0, restored=0, replaced=0, withdraws=False, reason='worse',
+  by='me@here',
   restored_manifest='', replaced_manifest='',
 )  # fmt: skip
 

@@ -40,7 +40,7 @@ def _entry(version: int, restored: int, replaced: int, withdraws: bool = True, *
     'restored_model': 100 + restored,
     'replaced_model': 100 + replaced,
   }
-  same = {'id': f'{version}', 'time': '2026-03-08T10:00:00', 'reason': 'worse.', 'by': 'me@here'}
+  same = {'id': f'{version}', 'time': '2026-03-08T10:00:00+00:00', 'reason': 'worse.', 'by': 'me@here'}
   return Rollback(
     **same, version=version, restored=restored, replaced=replaced, withdraws=withdraws, **values | changes
   )

@@ -4,6 +4,8 @@ import datetime
 import pathlib
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -115,6 +117,11 @@ def test_missing_keys_are_named():
     pytest.param(f'a: {"[" * 200}{"]" * 200}\n', r'it nests more than 100 deep in line 1\.', id='deep'),
     pytest.param(f'a: {"9" * 5000}\n', r'a number is too large in line 1\.', id='digits'),
     pytest.param(f'a: 0x{"f" * 5000}\n', r'a number is too large in line 1\.', id='hexadecimal_digits'),
+    pytest.param('a: 2026-99-99\n', r"'2026-99-99' is no timestamp in line 1\.", id='no_day'),
+    pytest.param('a: !!float ""\n', r"'' is no float in line 1\.", id='empty_number'),
+    pytest.param('a: 1\nb: !!bool perhaps\n', r"'perhaps' is no bool in line 2\.", id='no_bool'),
+    pytest.param('a: "\\ud800"\n', r'half of a sign, which no file can hold in line 1\.', id='half_a_sign'),
+    pytest.param('a: &x [*x]\n', r"'\*x' stands inside of what it means in line 1\.", id='endless'),
     pytest.param('extends: /dev/null\n', r"No config file '/dev/null'", id='device'),
     pytest.param('extends: ../other.yaml\n', r"'\.\./other\.yaml', which lies outside of '.*/mine'", id='outside'),
     pytest.param('extends: link.yaml\n', r"'link\.yaml', which lies outside of", id='link_to_outside'),
@@ -138,6 +145,48 @@ def test_refuses_files(tmp_path, text: str, message: str):
   with pytest.raises(ConfigError, match=message) as caught:
     loading.load(str(file))
   assert 'secret' not in str(caught.value)
+
+
+LAUGHS = {
+  'lists': ('[x, x]', '[{0}]'),
+  'values': ('{{a: x, b: x}}', '{{a: {1}, b: {2}}}'),
+  'keys': ('[x, x]', '{{? [{0}] : 1}}'),
+  'merged': ('{{a: x}}', '{{<<: [{0}]}}'),
+  'texts': (f'["{"x" * 5000}"]', '[{0}]'),
+}
+"""The first anchor, and each further one, of the ten aliases of the one before."""
+
+
+@pytest.mark.parametrize('kind', LAUGHS)
+def test_aliases_that_multiply_are_refused_at_once(tmp_path, kind: str):
+  """Thirty anchors are 10 to the 30th values. In a process that may have little memory, and soon."""
+  first, further = LAUGHS[kind]
+  lines = [f'k0: &k0 {first.format()}']
+  for number in range(1, 30):
+    alias = f'*k{number - 1} '
+    lines.append(f'k{number}: &k{number} {further.format(", ".join([alias] * 10), alias, alias)}')
+  (tmp_path / 'mine.yaml').write_text('extends: nyc\n' + '\n'.join(lines) + '\n')
+  program = (
+    'import resource, sys\nfrom configs import loading\n'
+    'resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\nresource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n'
+    'try:\n  loading.load(sys.argv[1])\nexcept loading.ConfigError as error:\n  print(error)\n'
+  )
+  done = subprocess.run([sys.executable, '-c', program, str(tmp_path / 'mine.yaml')], capture_output=True, text=True)
+  assert 'holds more than 100,000 values, those behind aliases counted each time' in done.stdout, done.stderr[-500:]
+  assert len(done.stdout) < 500
+
+
+def test_aliases_that_nest_are_as_deep_as_what_they_mean(tmp_path):
+  lines = ['k0: &k0 [x]', *(f'k{number}: &k{number} [*k{number - 1} ]' for number in range(1, 5000))]
+  (tmp_path / 'mine.yaml').write_text('\n'.join(lines) + '\n')
+  with pytest.raises(ConfigError, match=r'it nests more than 100 deep in line 1\d\d'):
+    loading.load(str(tmp_path / 'mine.yaml'))
+
+
+def test_an_alias_is_its_anchor(tmp_path):
+  (tmp_path / 'mine.yaml').write_text('extends: nyc\ntraining: {epochs: &n 3, seed: *n }\n')
+  training = loading.load(str(tmp_path / 'mine.yaml')).training
+  assert (training.epochs, training.seed) == (3, 3)
 
 
 def test_keys_that_a_merge_overrides_are_not_there_twice(tmp_path):

@@ -1,20 +1,26 @@
-"""Whatever bytes a file of the product's holds, whoever reads it gets a value or a sentence, and soon.
+"""Whatever a file of the product's holds, whoever reads it gets a value or a sentence, and soon.
 
-Oracle: the tree of errors. The bytes are real files that were altered by lot: cut, flipped, exchanged, filled with what
-breaks parsers, or nothing but noise. `FARELITE_FAULT_SEED` chooses another lot, `FARELITE_FAULT_ROUNDS` a longer one.
+Oracle: the tree of errors. Hypothesis makes what is read: noise, real files with some bytes exchanged, real
+records with a value of another kind, and what breaks parsers. By default it makes the same few each time; `make
+test-slow` makes many others (`--hypothesis-profile slow`). What is taken badly is told, as small as it gets.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
+import json
 import os
 import pathlib
-import random
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.pusher.rollback import (
   JOURNAL,
@@ -27,22 +33,38 @@ from components.pusher.rollback import (
 )
 from configs import loading
 from configs.errors import FareliteError
+from configs.operations import Retention
+from configs.records import Record
 from models.release import MANIFEST, find_pushed, verify
 from models.served_versions import next_version, served_version, versions
+from pipeline.operations import registry, retention
+from pipeline.report.record import read_record
 from pipeline.retraining.ledger import Ledger, LedgerRun, SpanEntry
-from tests.pipeline.made_store import make_version
+from tests.pipeline.made_store import MadeStore, make_version
+from tests.pipeline.test_record_files import LEDGER, OLD, SUMMARY
 
-SEED = int(os.environ.get('FARELITE_FAULT_SEED', '0'))
-ROUNDS = int(os.environ.get('FARELITE_FAULT_ROUNDS', '100'))
 SECONDS = 10
 NOW = datetime.datetime(2026, 3, 8, tzinfo=datetime.timezone.utc)
 
 TOKENS = (
-  b'\x00', b'\xff\xfe', b'\xef\xbb\xbf', b'\n', b'\r', b'\x1b[2J', b'{', b'}', b'[', b']', b'"', b'\\ud800', b'null',
+  b'\x00', b'\xff\xfe', b'\xef\xbb\xbf', b'\n', b'\r', b'\x1b[2J', b'{', b'}', b'[', b']', b'"', b'"\\ud800"', b'null',
   b'NaN', b'Infinity', b'-1', b'1e999', b'9' * 400, b'9' * 5000, b'true', b'""', b'[[' * 4000, b'{"a":' * 4000, b'5\n',
   b'{}\n', b'{"settled": 1}\n', b'&a [*a]', b'!!python/object/apply:os.getcwd []', b'? ', b'- ', b': ', b'<<: *x',
   b'name: a\nname: b\n', b'extends: chicago\n', b'\xe2\x80\xa8', b'"schema_version": 99', b'2026-99-99', b'\t',
+  b'!!float ""', b'!!bool perhaps', b'&x ', b'*x ', b'<<: ', b'1:2:3', b'|\n', b'--- ', b'%YAML 9.9\n---\n',
 )  # fmt: skip
+
+VALUES = st.recursive(
+  st.none()
+  | st.booleans()
+  | st.integers()
+  | st.floats()
+  | st.text(max_size=8)
+  | st.sampled_from(['', 'x' * 999, 2**70]),
+  lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+  max_leaves=5,
+)
+"""What JSON and YAML hold."""
 
 
 class TookTooLongError(BaseException):
@@ -63,55 +85,49 @@ def _soon() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-def altered(content: bytes, lot: random.Random) -> bytes:
-  """The bytes after one to three changes."""
+def told(read: Callable[[], object], length: int) -> None:
+  """Reads; an error of the product's is one, too, if it says something, and no more than what was read allows."""
+  try:
+    with _soon():
+      read()
+  except FareliteError as error:
+    assert str(error).strip(), 'an empty sentence'
+    assert len(str(error)) < 20_000 + 2 * length, f'a sentence of {len(str(error))} characters'
+
+
+@st.composite
+def altered(draw: st.DrawFn, content: bytes) -> bytes:
+  """The bytes with up to three places exchanged for others, or for none."""
   data = bytearray(content)
-  for _ in range(lot.choice((1, 1, 1, 2, 3))):
-    place, other = lot.randint(0, len(data)), lot.randint(0, len(data))
-    first, last = sorted((place, other))
-    kind = lot.randrange(8)
-    if kind == 0:
-      del data[place:]
-    elif kind == 1 and data:
-      data[place % len(data)] ^= 1 << lot.randrange(8)
-    elif kind == 2:
-      del data[first:last]
-    elif kind == 3:
-      data[place:place] = lot.choice(TOKENS)
-    elif kind == 4:
-      data[first:last] = lot.choice(TOKENS)
-    elif kind == 5:
-      data[place:place] = data[first:last]
-    elif kind == 6:
-      data = bytearray(lot.randbytes(lot.randint(0, 200)))
-    else:
-      digits = [position for position, byte in enumerate(data) if chr(byte).isdigit()]
-      if digits:
-        chosen = lot.choice(digits)
-        data[chosen : chosen + 1] = lot.choice((b'-7', b'1.5', b'"x"', b'null', b'99999999999999999999', b'[]'))
+  for _ in range(draw(st.integers(1, 3))):
+    first, last = sorted(draw(st.tuples(st.integers(0, len(data)), st.integers(0, len(data)))))
+    kept = draw(st.sampled_from([first, first + 1, last, len(data)]))
+    data[first:kept] = draw(st.just(b'') | st.sampled_from(TOKENS) | st.binary(max_size=9))
   return bytes(data)
 
 
-def _sentences_alone(path: pathlib.Path, readers: dict[str, Callable[[], object]]) -> None:
-  """Alters a file round by round; tells of each reader that raised something else, with the bytes."""
-  content, faults = path.read_bytes(), {}
-  certain = [data for token in TOKENS for data in (token, token + content, content + token)]
-  for number in range(len(certain) + ROUNDS):
-    lot = random.Random(f'{SEED} {path.name} {number}')
-    data = certain[number] if number < len(certain) else altered(content, lot)
-    for name, read in readers.items():
-      path.write_bytes(data)
-      try:
-        with _soon():
-          read()
-      except FareliteError as error:
-        assert str(error).strip(), 'an empty sentence'
-        assert len(str(error)) < 20_000 + 2 * len(data), f'a sentence of {len(str(error))} characters'
-      except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-          raise
-        faults.setdefault(f'{name}: {type(error).__name__}', f'round {number}, {error!s:.200}: {data[:80]!r} …')
-  assert not faults, '\n'.join(f'{name}, {what}' for name, what in faults.items())
+def any_bytes(content: bytes) -> st.SearchStrategy[bytes]:
+  """Noise, or what is almost a file."""
+  return st.binary(max_size=200) | st.sampled_from(TOKENS) | altered(content) | altered(content)
+
+
+@st.composite
+def misshapen(draw: st.DrawFn, whole: Any, values: st.SearchStrategy = VALUES) -> Any:
+  """A tree of JSON or YAML in which something is missing, or is something else."""
+  tree = copy.deepcopy(whole)
+  for _ in range(draw(st.integers(1, 2))):
+    inside, key = draw(st.sampled_from(list(_places(tree)) or [({}, 'x')]))
+    if draw(st.integers(0, 3)):
+      inside[key] = draw(values)
+    else:
+      inside.pop(key, None) if isinstance(inside, dict) else inside.pop(key)
+  return tree
+
+
+def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+  for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+    yield tree, key
+    yield from _places(value)
 
 
 def _entry(identity: str, version: int) -> Rollback:
@@ -132,9 +148,20 @@ def journal(tmp_path: pathlib.Path) -> pathlib.Path:
   return tmp_path / JOURNAL
 
 
-def test_the_journal(journal: pathlib.Path):
+@given(data=st.data())
+def test_the_journal(journal: pathlib.Path, data: st.DataObject):
+  """Not even a sentence: what is no line of a journal is skipped."""
   base = journal.parent
-  _sentences_alone(journal, {'rollbacks': lambda: rollbacks(base), 'record_outcomes': lambda: record_outcomes(base)})
+  journal.write_bytes(data.draw(any_bytes(_JOURNAL) | misshapen(json.loads(_LINE)).map(json.dumps).map(str.encode)))
+  with _soon():
+    rollbacks(base)
+    skipped_lines(base)
+    record_outcomes(base)
+    assert all(isinstance(entry, Rollback) for entry in rollbacks(base))
+
+
+_LINE = _entry('first', 3).to_json(indent=None)
+_JOURNAL = f'{_LINE}\n{{"schema_version": 1, "settled": "first", "happened": true}}\n'.encode()
 
 
 @pytest.mark.parametrize(
@@ -182,124 +209,170 @@ def ledger(tmp_path: pathlib.Path) -> pathlib.Path:
   return path
 
 
-def _decided(path: pathlib.Path) -> None:
+@given(data=st.data())
+def test_the_ledger(ledger: pathlib.Path, data: st.DataObject):
   """What `retrain` asks a ledger before anything else."""
-  found = Ledger.load(path)
-  found.seen(), found.last, found.last_finished, found.push_of('7')
-  found.save()
+
+  def decide() -> None:
+    found = Ledger.load(ledger)
+    found.seen(), found.last, found.last_finished, found.push_of('7')
+    assert all(run.finished in (True, False) and run.newest >= 0 for run in found.runs)
+    found.save()
+
+  tree = misshapen(json.loads(LEDGER)).map(lambda tree: json.dumps(tree).encode())
+  content = data.draw(any_bytes(LEDGER.encode()) | tree)
+  ledger.write_bytes(content)
+  told(decide, len(content))
 
 
-def test_the_ledger(ledger: pathlib.Path):
-  _sentences_alone(ledger, {'load': lambda: Ledger.load(ledger), 'decide': lambda: _decided(ledger)})
-
-
-@pytest.mark.parametrize(
-  'name',
-  [
-    pytest.param(MANIFEST, id='manifest'),
-    pytest.param('saved_model.pb', id='graph'),
-  ],
-)
-def test_a_version(tmp_path: pathlib.Path, name: str):
+@pytest.mark.parametrize('name', [pytest.param(MANIFEST, id='manifest'), pytest.param('saved_model.pb', id='graph')])
+@given(data=st.data())
+def test_a_version(tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject):
   """An altered file of a version is told, and never passed over: no reader takes the version for whole."""
-  base = tmp_path / 'serving'
+  base = tmp_path_factory.mktemp('serving')
   for version in (1, 2):
     make_version(base / str(version), f'bytes of {version}')
   file = base / '2' / name
   content = file.read_bytes()
+  altered_content = data.draw(any_bytes(content))
+  file.write_bytes(altered_content)
 
   def whole() -> None:
     verify(base / '2')
-    assert file.read_bytes() == content, 'altered bytes are taken for whole'
+    assert altered_content == content, 'altered bytes are taken for whole'
 
-  _sentences_alone(file, {'verify': whole, 'find_pushed': lambda: find_pushed(base)})
+  told(whole, len(altered_content))
+  told(lambda: find_pushed(base), len(altered_content))
 
 
-def test_the_names_beside_the_versions(tmp_path: pathlib.Path):
+NAMES = ('0', '00', '1', '01', '²', '٣', '1e3', '-1', '+1', ' 1', '1 ', '9' * 30, '9' * 250, '1\n', 'NaN', '.7', '７')
+
+
+@given(
+  found=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(['version', 'empty', 'file', 'link', 'loop', 'pipe']))
+)
+def test_the_names_beside_the_versions(tmp_path_factory: pytest.TempPathFactory, found: dict[str, str]):
   """What serves is one of the whole versions, whatever else lies there; a new number is above all of them."""
-  lot = random.Random(SEED)
-  names = [
-    '0',
-    '00',
-    '1',
-    '01',
-    '²',
-    '٣',
-    '1e3',
-    '-1',
-    '+1',
-    ' 1',
-    '1 ',
-    '9' * 30,
-    '9' * 4500,
-    '1\n',
-    'NaN',
-    '.7',
-    '７',
-  ]
-  kinds = ['version', 'empty', 'file', 'link', 'loop', 'pipe']
-  for number in range(ROUNDS // 3):
-    base = tmp_path / str(number)
-    base.mkdir()
-    whole = set()
-    for name in lot.sample(names, lot.randint(1, 6)):
-      kind, path = lot.choice(kinds), base / name
-      with contextlib.suppress(OSError):  # Longer than a name may be.
-        if kind == 'version':
-          make_version(path, name)
-          whole |= {int(name)} if name.isdecimal() and name.isascii() and str(int(name)) == name else set()
-        elif kind == 'empty':
-          path.mkdir()
-        elif kind == 'file':
-          path.touch()
-        elif kind == 'pipe':
-          os.mkfifo(path)
-        else:
-          path.symlink_to(base / ('nowhere' if kind == 'link' else name))
-    with _soon():
-      assert set(versions(base)) == whole, sorted(path.name for path in base.iterdir())
-      assert served_version(base) == max(whole, default=None)
-      assert next_version(base, 1) > max(whole, default=0)
+  base, whole = tmp_path_factory.mktemp('serving'), set()
+  for name, kind in found.items():
+    path = base / name
+    if kind == 'version':
+      make_version(path, name)
+      whole |= {int(name)} if name.isdecimal() and name.isascii() and str(int(name)) == name else set()
+    elif kind == 'empty':
+      path.mkdir()
+    elif kind == 'file':
+      path.touch()
+    elif kind == 'pipe':
+      os.mkfifo(path)
+    else:
+      path.symlink_to(base / ('nowhere' if kind == 'link' else name))
+  with _soon():
+    assert set(versions(base)) == whole
+    assert served_version(base) == max(whole, default=None)
+    assert next_version(base, 1) > max(whole, default=0)
 
 
-def _config_text() -> str:
-  return (
-    'extends: nyc\nname: mine\ntraining:\n  epochs: 3\n  recipes: [dense, {extends: pruned_80, name: "mine"}]\n'
-    'dataset:\n  path: /rides/*.csv\nevaluation: {max_rmse: 4.5}\nretention: {runs: 3}\n'
-  )
+@pytest.fixture(scope='module')
+def made(tmp_path_factory: pytest.TempPathFactory) -> MadeStore:
+  """An output directory with a run that pushed."""
+  store = MadeStore(tmp_path_factory.mktemp('store') / 'out')
+  store.run(version=1)
+  return store
 
 
-@pytest.mark.parametrize('whole', [False, True], ids=['short', 'resolved'])
-def test_a_config(tmp_path: pathlib.Path, whole: bool):
+STORED = (
+  st.text(max_size=20) | st.integers(-9, 9) | st.floats() | st.sampled_from(['running', '2026-03-08', '9' * 5000])
+)
+
+
+@given(facts=st.dictionaries(st.sampled_from([*registry.RunEntry.model_fields, 'host#001', '#', 'new']), STORED))
+def test_what_the_store_holds_of_a_run(made: MadeStore, facts: dict[str, Any]):
+  """Another program, or a newer version, may have written it."""
+  [context] = made.store.get_contexts_by_type(registry.RUN_TYPE)
+  context.custom_properties.clear()
+  registry.set_properties(context, {**facts, 'pipeline': made.config.name})
+  made.store.put_contexts([context])
+  told(lambda: registry.read_runs(made.store, made.config, made.output), 6000)
+  limited = made.config.model_copy(update={'retention': Retention(runs=1, max_age_days=1)})
+  told(lambda: retention.plan(made.store, limited, made.output), 6000)
+
+
+@given(version=STORED, model=STORED)
+def test_what_the_store_holds_of_a_push(made: MadeStore, version: object, model: object):
+  artifact = copy.deepcopy(made.pushes[made.runs[0]])
+  registry.set_properties(artifact, {'pushed_version': version, 'evaluated_model_id': model})
+  made.store.put_artifacts([artifact])
+  found = registry.pushes(made.store, made.config.name)
+  # A long text is cut.
+  told_as = {int(version[:600])} if isinstance(version, str) and version.isdecimal() else set()
+  assert set(found) <= told_as
+
+
+@pytest.mark.parametrize(('model', 'text'), OLD)
+@given(data=st.data())
+def test_a_record(model: type[Record], text: str, data: st.DataObject):
+  content = data.draw(any_bytes(text.encode()))
+  told(lambda: model.parse(content, 'the file').to_json(), len(content))
+  tree = data.draw(misshapen(json.loads(text)) | VALUES)
+  told(lambda: model.of(tree, 'the file'), len(repr(tree)))
+
+
+@given(data=st.data())
+def test_what_a_report_is_made_of(tmp_path: pathlib.Path, data: st.DataObject):
+  summary = data.draw(any_bytes(SUMMARY.encode()) | st.just(SUMMARY.encode()))
+  (tmp_path / 'summary.json').write_bytes(summary)
+  config = data.draw(any_bytes(_CONFIG.encode()) | misshapen(yaml.safe_load(_CONFIG)).map(json.dumps).map(str.encode))
+  (tmp_path / 'config.yaml').write_bytes(config)
+
+  def read() -> None:
+    record = read_record(tmp_path)
+    assert isinstance(record.currency, str) and isinstance(record.resamples, int)
+
+  told(read, len(summary) + len(config))
+
+
+_CONFIG = (
+  'extends: nyc\nname: mine\ntraining:\n  epochs: 3\n  recipes: [dense, {extends: pruned_80, name: "mine"}]\n'
+  'dataset:\n  path: /rides/*.csv\nevaluation: {max_rmse: 4.5}\nretention: {runs: 3}\n'
+)
+_RESOLVED = loading.dump(loading.load('nyc'))
+
+
+@given(data=st.data())
+def test_a_config(tmp_path: pathlib.Path, data: st.DataObject):
   path = tmp_path / 'mine.yaml'
-  path.write_text(_config_text(), encoding='utf-8')
-  if whole:
-    path.write_text(loading.dump(loading.load(str(path))), encoding='utf-8')
-  _sentences_alone(path, {'load and dump': lambda: loading.dump(loading.load(str(path)))})
+  content = data.draw(any_bytes(_CONFIG.encode()) | any_bytes(_RESOLVED.encode()))
+  path.write_bytes(content)
+  told(lambda: loading.dump(loading.load(str(path))), len(content))
+
+
+@given(data=st.data())
+def test_a_setting_of_another_kind(data: st.DataObject):
+  """What is taken nevertheless is a config that can be written and read again."""
+  dates = st.dates() | st.datetimes()
+  tree = data.draw(misshapen(yaml.safe_load(_RESOLVED), VALUES | dates))
+
+  def read() -> None:
+    loading.validate(yaml.safe_load(loading.dump(loading.validate(tree))))
+
+  told(read, len(repr(tree)))
 
 
 @pytest.mark.parametrize('kind', ['recipe', 'scheme'])
-def test_a_recipe_and_a_scheme(tmp_path: pathlib.Path, kind: str):
+@given(data=st.data())
+def test_a_recipe_and_a_scheme(tmp_path: pathlib.Path, kind: str, data: st.DataObject):
+  text = {
+    'recipe': b'summary: mine\nextends: pruned_80\npruning: {final_sparsity: 0.7}\n',
+    'scheme': b'summary: mine\nextends: int8\ncalibration: {rides: 2000, longest: 200}\n',
+  }[kind]
   path = tmp_path / 'mine.yaml'
-  texts = {
-    'recipe': 'summary: mine\nextends: pruned_80\npruning: {final_sparsity: 0.7}\n',
-    'scheme': 'summary: mine\nextends: int8\ncalibration: {rides: 2000, longest: 200}\n',
-  }
-  path.write_text(texts[kind], encoding='utf-8')
   setting = {'recipe': 'training.recipes=[dense, {}]', 'scheme': 'compression.schemes=[float32, {}]'}[kind]
-  _sentences_alone(path, {'load': lambda: loading.load('nyc', [setting.format(path)])})
+  content = data.draw(any_bytes(text))
+  path.write_bytes(content)
+  told(lambda: loading.load('nyc', [setting.format(path)]), len(content))
 
 
-def test_an_override():
-  lot = random.Random(SEED)
-  faults = {}
-  for _ in range(ROUNDS):
-    text = altered(b'training.recipes=[dense, pruned_80]', lot).decode(errors='surrogateescape')
-    try:
-      with _soon():
-        loading.load('nyc', [text])
-    except FareliteError as error:
-      assert str(error)
-    except BaseException as error:
-      faults.setdefault(type(error).__name__, f'{text!r:.120} {error!s:.200}')
-  assert not faults
+@given(text=altered(b'training.recipes=[dense, pruned_80]').map(lambda data: data.decode(errors='surrogateescape')))
+def test_an_override(text: str):
+  told(lambda: loading.load('nyc', [text]), len(text))

@@ -8,18 +8,14 @@ from __future__ import annotations
 import os
 import pathlib
 import pty
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from components.parquet import pq
 from configs import loading
 from pipeline import cli
 from tests.pipeline.made_store import MadeStore
@@ -236,127 +232,3 @@ def _on_a_terminal(*arguments: str) -> bytes:
   os.waitpid(pid, 0)
   os.close(terminal)
   return output
-
-
-ENDED = [
-  ('container', signal.SIGINT, 130, '\nInterrupted; what was finished is kept.\n'),
-  ('container', signal.SIGTERM, 143, 'Ended by SIGTERM; what was finished is kept.\n'),
-  ('container', signal.SIGHUP, 129, 'Ended by SIGHUP; what was finished is kept.\n'),
-  ('image', signal.SIGTERM, 143, 'Ended by SIGTERM; what was finished is kept.\n'),
-]
-_CONTAINER = """
-import pathlib, sys
-from pipeline import cli
-from pipeline.rehearsal.image import Containers
-
-@cli.main.command('contain')
-def contain():
-  folder = pathlib.Path(sys.argv[1])
-  Containers().run(['bash', '-c', 'sleep 60 & sleep 60'], {'PATH': '/usr/bin:/bin'}, folder, folder / 'log')
-
-cli.main(['contain'])
-"""
-
-
-@pytest.mark.parametrize(('what', 'number', 'code', 'line'), ENDED)
-def test_ending_a_command_ends_its_children(tmp_path: pathlib.Path, what: str, number: int, code: int, line: str):
-  """A container with a process of its own, and the wheel that a rehearsal begins with."""
-  (tmp_path / 'rides.csv').write_text('nothing')
-  rehearse = ['-m', 'pipeline', 'rehearse', '--target', 'kfp', '--config', 'nyc', '--output', str(tmp_path / 'out')]
-  command = {
-    'container': ['-c', _CONTAINER, str(tmp_path)],
-    'image': [*rehearse, '--data', str(tmp_path / 'rides.csv')],
-  }[what]
-  wanted = {'container': b'sleep\0', 'image': b'\0wheel\0'}[what]
-
-  def as_by_default() -> None:  # Whatever started these tests may ignore the signal.
-    signal.signal(number, signal.SIG_DFL)
-
-  parent = subprocess.Popen(
-    [sys.executable, *command],
-    stderr=subprocess.PIPE,
-    stdout=subprocess.DEVNULL,
-    text=True,
-    preexec_fn=as_by_default,
-  )
-  children: set[int] = set()
-  while not any(wanted in _command_of(child) for child in children):
-    assert parent.poll() is None, parent.communicate()[1]
-    signal.sigtimedwait([], 0.02)
-    children = _descendants(parent.pid)
-  parent.send_signal(number)
-  said = parent.communicate(timeout=60)[1]
-  assert (parent.returncode, said[-len(line) :]) == (code, line)
-  assert 'Traceback' not in said
-  for _ in range(50):  # What is killed takes a moment.
-    alive = [child for child in children if _command_of(child)]
-    signal.sigtimedwait([], 0.1 if alive else 0)
-  for child in alive:
-    os.kill(child, signal.SIGKILL)
-  assert not alive
-
-
-def _command_of(process: int) -> bytes:
-  """Its command line; empty once it has ended."""
-  try:
-    return pathlib.Path(f'/proc/{process}/cmdline').read_bytes()
-  except OSError:
-    return b''
-
-
-def _descendants(process: int) -> set[int]:
-  found: set[int] = set()
-  for file in pathlib.Path(f'/proc/{process}/task').glob('*/children'):
-    try:
-      children = {int(child) for child in file.read_text().split()}
-    except OSError:
-      continue
-    found |= children.union(*(_descendants(child) for child in children))
-  return found
-
-
-def _repeated(path: pathlib.Path, rows: int, key: str) -> pathlib.Path:
-  """A Parquet file of some kilobytes: dictionaries of one value, and one run of indices."""
-  place = pa.array(np.zeros(rows, np.int8))
-  values = {
-    'pickup_longitude': -73.98, 'pickup_latitude': 40.75, 'dropoff_longitude': -73.95, 'dropoff_latitude': 40.78,
-    'fare_amount': 8.5, 'passenger_count': 1.0, 'pickup_datetime': '2012-01-01 10:00:00 UTC', 'key': key,
-  }  # fmt: skip
-  table = pa.table({name: pa.DictionaryArray.from_arrays(place, pa.array([value])) for name, value in values.items()})
-  # pyarrow 10 always keeps the types that it was given.
-  options = {} if pa.__version__.startswith('10.') else {'store_schema': False}
-  pq.write_table(table, path, compression='zstd', row_group_size=rows, **options)
-  assert path.stat().st_size < 10_000
-  return path
-
-
-_READ = """
-import resource, sys
-from components.ride_example_gen.reading import read_blocks
-from configs import loading
-from configs.errors import FareliteError
-dataset = loading.load('nyc').dataset
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-try:
-  print('rows', sum(block.rows.num_rows for block in read_blocks(sys.argv[1], dataset)))
-except FareliteError as error:
-  print('sentence', error)
-print('kilobytes', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-@pytest.mark.parametrize(
-  ('rows', 'key', 'said'),
-  [
-    pytest.param(3_000_000, 'k', 'has 3,000,000 rows', id='many_rows'),
-    pytest.param(20_000, 'k' * 100_000, 'a cell of more than 64 KiB', id='long_texts'),
-    pytest.param(20_000, 'k' * 60_000, 'rows 20000', id='texts_as_long_as_may_be'),
-  ],
-)
-def test_a_small_parquet_file_takes_no_large_memory(tmp_path: pathlib.Path, rows: int, key: str, said: str):
-  """2 GB of text from 20,000 rows; a block of rows may take 300 MB, and rows that are no rides none."""
-  path = _repeated(tmp_path / 'rides.parquet', rows, key)
-  done = subprocess.run([sys.executable, '-c', _READ, str(path)], capture_output=True, text=True, timeout=300)
-  assert done.returncode == 0, done.stderr[-2000:]
-  assert int(done.stdout.split()[-1]) < 300_000
-  assert said in done.stdout

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
+from rich.console import Console
 
-from models.release import LITE_FILE
+from models.release import LITE_FILE, MANIFEST, Manifest
 from pipeline import dag
+from pipeline.commands import run as run_command
+from pipeline.report.page import run_page
+from pipeline.report.record import read_record
+from pipeline.sources import rides_of
+from pipeline.summary_record import Summary
+from tests.pipeline.page_reader import text
 
 _RESOLVERS = {'BaselineStatistics', 'ServedModel'}
 
@@ -92,6 +101,26 @@ def test_pushed_model_serves_without_the_project(finished, tmp_path):
   raw, served = json.loads(result.stdout.splitlines()[-1])
   assert raw == pytest.approx(served, rel=1e-6)
   assert all(0 < fare < 500 for fare in raw)
+
+
+def test_terminal_page_and_manifest_name_one_file(finished):
+  """Oracle: the manifest of the version, and the digest of the file that the rewriter made under that name."""
+  project, summary, _ = finished
+  version = pathlib.Path(summary['pushed_path'])
+  manifest = Manifest.read(version / MANIFEST)
+  made = pathlib.Path(summary['artifacts']['QuantizationRewriter']['variants'], f'{manifest.variant}.tflite')
+  assert (version / LITE_FILE).read_bytes() == made.read_bytes()
+  assert summary['chosen'] == manifest.variant
+  assert f'{manifest.variant} was pushed' in text(run_page(read_record(project.output.path)))
+  terminal = io.StringIO()
+  console = Console(file=terminal, width=200)
+  config = project.config()
+  source = rides_of(config.dataset)
+  session = run_command.Session(config, source, project.output, console, pathlib.Path('log'), time.monotonic())
+  run_command._show_outcome(session, Summary.read(project.output.summary), None)
+  said = ' '.join(terminal.getvalue().split())
+  assert f'pushed in 0 s: The file keeps every limit and was pushed. {manifest.variant} is the ' in said
+  assert str(version) in said
 
 
 def test_curves_and_logs_are_kept(finished):

@@ -67,7 +67,7 @@ class MadeStore:
     rides = self._rides(run, rides_of)
     served = [('served_push', self.pushes[baseline_of])] if baseline_of else []
     [model] = self._step(run, 'PruningTrainer', [('examples', rides[0])], {'model': 'Model'})
-    self._step(run, 'FareEvaluator', [('model', model)], {'blessing': 'ModelBlessing'})
+    self._step(run, 'FareEvaluator', [('model', model)], {'evaluation': 'ModelEvaluation', 'blessing': 'ModelBlessing'})
     inputs = [('trained', model), *served]
     small, blessing = self._step(run, 'CompressionGate', inputs, {'model': 'Model', 'blessing': 'ModelBlessing'})
     if version is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import pathlib
+import sqlite3
 import subprocess
 import sys
 
@@ -19,6 +22,7 @@ from pipeline.local import output as local_output
 from pipeline.operations import registry
 from pipeline.operations.store import RETRIES, MetadataStoreError, connection_config, open_store
 from tests.pipeline.database_fixtures import database, metadata_of
+from tests.pipeline.made_store import MadeStore
 
 __all__ = ['database']
 
@@ -139,3 +143,38 @@ def test_texts_come_back_as_they_were(database: Server, tmp_path: pathlib.Path):
   registry.begin(store, 'texts', facts)
   context = store.get_context_by_type_and_name('farelite_run', 'texts')
   assert registry.get_properties(context)['reason'] == text
+
+
+def test_what_an_error_of_the_disk_left_of_a_write_is_taken_out(tmp_path: pathlib.Path):
+  """Oracle: what such an error left, row for row: MLMD went on without the transaction that held the first
+  rows. It then reads no artifact of the pipeline any more, or ends the process.
+  """
+  made = MadeStore(tmp_path / 'out')
+  made.run(version=1)
+  lists = (made.store.get_artifacts, made.store.get_executions, made.store.get_contexts)
+  before = [[one.id for one in find()] for find in lists]
+  [context] = made.store.get_contexts_by_type('pipeline')
+  with contextlib.closing(sqlite3.connect(made.output.metadata)) as database, database:
+    for statement in (
+      f'insert into Attribution (context_id, artifact_id) values ({context.id}, 99)',
+      f'insert into Association (context_id, execution_id) values ({context.id}, 98)',
+      'insert into Event (id, artifact_id, execution_id, type, milliseconds_since_epoch) values (97, 99, 98, 4, 1)',
+      "insert into EventPath (event_id, is_index_step, step_key) values (97, 0, 'pushed_model')",
+      "insert into ArtifactProperty (artifact_id, name, is_custom_property, string_value) values (99, 'a', 1, 'b')",
+    ):
+      database.execute(statement)
+  store = open_store(made.config.metadata, made.output.metadata)
+  assert len(store.get_artifacts_by_context(context.id)) == len(before[0])
+  assert [[one.id for one in find()] for find in lists] == before
+  with contextlib.closing(sqlite3.connect(made.output.metadata)) as database:
+    assert database.execute('select count(*) from EventPath where event_id = 97').fetchone() == (0,)
+
+
+@pytest.mark.parametrize('figure', [math.inf, -math.inf, math.nan])
+def test_a_figure_that_is_no_number_is_kept(tmp_path: pathlib.Path, figure: float):
+  """As a model has that has diverged; no database takes it for a number."""
+  made = MadeStore(tmp_path / 'out')
+  made.run(version=1)
+  registry.update(made.store, made.runs[0], registry.RunEntry(rmse=figure))
+  [entry] = registry.read_runs(made.store, made.config, made.output)
+  assert repr(entry.rmse) == repr(figure)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from configs.compression import JudgedOn
 from models.served_versions import SAVED_MODEL
 from pipeline.report.page import run_page
 from pipeline.report.record import read_record
@@ -207,8 +208,12 @@ LATENCY_LIMIT = 'at most 8.5 µs for one ride'
 )
 @pytest.mark.parametrize(
   ('judged_on', 'counts'),
-  [('point', 'the ratio itself'), ('upper_bound', "the upper bound of the ratio's interval")],
-  ids=['point', 'bound'],
+  [
+    ('point', 'the ratio itself'),
+    ('upper_bound', "the upper bound of the ratio's interval"),
+    ('significant', "the lower bound of the ratio's interval"),
+  ],
+  ids=[rule.value for rule in JudgedOn],
 )
 def test_what_the_budget_asks_for(tmp_path, limits, expected, judged_on, counts):
   none = dict.fromkeys(('rmse_ratio', 'worst_slice_ratio', 'bytes', 'latency_us'))
@@ -230,6 +235,13 @@ def test_a_budget_without_limits_asks_for_nothing(tmp_path, limits):
   found = _page(tmp_path / 'out', _judged() | {'budget': budget})
   assert 'The budget asks for' not in text(found)
   assert not any('class="budget"' in drawn for drawn in _charts(found))
+
+
+def test_the_version_that_the_files_were_held_against(tmp_path):
+  served = {'served_version': '1795769719', 'served_rmse': {'value': 4.412, 'low': 3.951, 'high': 4.873}}
+  held = 'They were held against version 1795769719: its file has an RMSE of 4.41 [3.95, 4.87] USD on the same rides.'
+  assert held in text(_page(tmp_path / 'out', _judged() | served))
+  assert 'held against' not in text(_page(tmp_path / 'first', _judged()))
 
 
 def _charts(page: str) -> list[str]:

@@ -125,7 +125,7 @@ def test_what_a_run_made_or_took_from_the_cache(made):
   found = [(one.step, one.key, one.run) for one in outputs_of_run(made.store, [third, 'no such run'])]
   assert found[:2] == [('RideExampleGen', 'examples', first), ('RideExampleGen', 'quarantine', first)]
   assert {run for step, _, run in found[2:]} == {third}
-  assert len(found) == 7
+  assert len(found) == 8
   assert outputs_of_run(made.store, ['no such run']) == []
 
 

@@ -282,7 +282,7 @@ def test_hostile_text_stays_text(tmp_path: pathlib.Path):
   ('content', 'message'),
   [
     pytest.param(None, 'holds no summary.json; name the output directory of a run', id='no_run'),
-    pytest.param('{"status": ', "can't be read .*run again", id='cut_short'),
+    pytest.param('{"status": ', 'is broken .*run the pipeline again', id='cut_short'),
     pytest.param('[1]', 'is not the summary of a run', id='another_file'),
   ],
 )

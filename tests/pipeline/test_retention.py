@@ -40,6 +40,17 @@ def _versions(made: MadeStore) -> list[str]:
   return sorted(path.name for path in made.output.serving.iterdir() if path.is_dir())
 
 
+def test_a_version_that_serves_again_keeps_the_evaluation_of_the_run_that_pushed_it(tmp_path: pathlib.Path):
+  """After a rollback, whose own push descends from the first one."""
+  made = MadeStore(tmp_path)
+  first, *_ = (made.run(version=version) for version in (1, 2))
+  result = CliRunner().invoke(cli.main, ['rollback', str(tmp_path), '--reason', 'worse'])
+  assert result.exit_code == 0, result.output
+  newest = made.run()
+  _pruned(made, 'runs=1', 'versions=1')
+  assert _runs_with(made, 'FareEvaluator', 'evaluation') == {first, newest}
+
+
 def test_by_number_the_served_lineage_stays_though_it_is_old(tmp_path: pathlib.Path):
   """Run 0 gave the rides, run 1 the served model; runs 2 to 4 were not blessed. One run is kept."""
   made = MadeStore(tmp_path)
@@ -52,6 +63,8 @@ def test_by_number_the_served_lineage_stays_though_it_is_old(tmp_path: pathlib.P
   for step, key in (('PruningTrainer', 'model'), ('CompressionGate', 'blessing'), ('CompressionGate', 'model')):
     assert _runs_with(made, step, key) == {served, newest}
     assert made.folder(step, key, served).joinpath('data').read_text() == f'{key} of {served}'
+  # No version descends from its evaluation, which stays nevertheless.
+  assert _runs_with(made, 'FareEvaluator', 'evaluation') == {served, newest}
   assert _runs_with(made, 'Pusher', 'pushed_model') == {served}
   assert _versions(made) == ['5']
   assert newest not in planned.runs
@@ -201,7 +214,7 @@ def test_the_command(tmp_path: pathlib.Path):
   assert 'Nothing limits what is kept: set retention.runs' in refused.output
   limits = ['--set', 'retention.runs=1', '--set', 'retention.versions=1']
   dry = CliRunner().invoke(cli.main, ['prune', str(tmp_path), '--dry-run', *limits])
-  assert 'would remove 7 artifacts of 1 runs, 1 versions' in dry.output
+  assert 'would remove 8 artifacts of 1 runs, 1 versions' in dry.output
   assert 'version 2, which serves, stays with all that it was made of' in dry.output
   assert str(made.output.serving / '1') in dry.output
   assert sorted(tmp_path.rglob('*')) == before
@@ -210,7 +223,7 @@ def test_the_command(tmp_path: pathlib.Path):
   assert busy.exit_code == 2
   assert 'is in use by process' in busy.output
   done = CliRunner().invoke(cli.main, ['prune', str(tmp_path), *limits])
-  assert (done.exit_code, 'removed 7 artifacts of 1 runs' in done.output) == (0, True)
+  assert (done.exit_code, 'removed 8 artifacts of 1 runs' in done.output) == (0, True)
   assert _versions(made) == ['2']
 
 

@@ -114,22 +114,19 @@ def test_the_age_of_a_version_that_the_store_does_not_know(tmp_path):
 
 
 def test_a_plan_counts_what_goes_and_what_stays(tmp_path):
-  """Seven artifacts with a push, six without one; the last run is kept, and what serves with all it was made of."""
+  """Eight artifacts with a push, seven without; the last run is kept, and what serves with all that belongs to it."""
   made = MadeStore(tmp_path)
   first, second, third = made.run(version=9), made.run(version=10), made.run()
   planned = _plan(made, 'runs=1', 'versions=1')
   assert list(planned.runs) == [first, second]
   assert (list(planned.versions), planned.serves) == ([9], 10)
-  # Of the served run what was measured beside the gate goes; of the first one all goes.
-  gone = [pathlib.Path(artifact.uri) for artifact in planned.artifacts]
-  assert [path.parts[-3] for path in gone if path.name == second] == ['FareEvaluator']
-  assert {path.name for path in gone} == {first, second}
-  assert (len(planned.artifacts), planned.kept_artifacts) == (8, 12)
+  assert {pathlib.Path(artifact.uri).name for artifact in planned.artifacts} == {first}
+  assert (len(planned.artifacts), planned.kept_artifacts) == (8, 15)
   retention.prune(made.store, made.output, planned)
   live = [artifact for artifact in made.store.get_artifacts() if artifact.state == mlmd_pb2.Artifact.LIVE]
   assert len(live) == planned.kept_artifacts
   again = _plan(made, 'runs=1', 'versions=1')
-  assert (again.runs, again.artifacts, again.versions, again.kept_artifacts) == ([], [], [], 12)
+  assert (again.runs, again.artifacts, again.versions, again.kept_artifacts) == ([], [], [], 15)
   assert third not in planned.runs
 
 

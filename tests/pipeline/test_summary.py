@@ -49,6 +49,8 @@ def _gated(folder: pathlib.Path, chosen: str | None) -> Step:
     'chosen': chosen,
     'reason': f'It is {chosen}.',
     'notes': ['n'],
+    'served_version': '7',
+    'served_rmse': INTERVALS['rmse'],
   }
   uri = _written(folder / 'gate', compression=report)
   return _step('CompressionGate', report=Output(uri, {}), blessing=Output('/b', {'blessed': int(chosen is not None)}))
@@ -120,6 +122,7 @@ def test_figures_and_places(tmp_path):
   assert (record['slices'], record['base_slices'], record['notes'], record['chosen']) == (
     SLICES, [], ['n'], 'dense.int8'
   )  # fmt: skip
+  assert (record['served_version'], record['served_rmse']) == ('7', INTERVALS['rmse'])
   assert [(one['name'], one['bytes'], one['reason']) for one in record['variants']] == [('dense.int8', 7, None)]
   assert record['cached'] == ['RideExampleGen']
   assert found.timings == dict.fromkeys(('RideExampleGen', 'FareEvaluator', 'CompressionGate', 'Pusher'), 1.235)

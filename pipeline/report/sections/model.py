@@ -234,10 +234,12 @@ def _ethics(record: RunRecord) -> Iterator[str]:
 
 
 class VariantsSection(NamedTuple):
-  """The variants side by side: how many keep what budget, the gate's notes, frontiers, recipes by name and colour."""
+  """The variants side by side: how many keep what budget, what served, the gate's notes, frontiers, recipes by name and
+  colour."""
 
   counts: str
   budget: str
+  served: str
   notes: tuple[str, ...]
   table: Table
   charts: tuple[Picture, ...]
@@ -256,6 +258,7 @@ def variants_section(record: RunRecord) -> VariantsSection | None:
   return VariantsSection(
     counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
     budget=_budget(variants.budget) if variants.budget else '',
+    served=_judged_against(record, variants),
     notes=(*variants.notes, *_schemes(record)),
     table=_variants_table(record, variants),
     charts=_charts(variants),
@@ -283,11 +286,25 @@ def _budget(budget: Budget) -> str:
     limits.append(f'at most {microseconds(budget.latency_us)} for one ride')
   if not limits:
     return ''
-  judged = {JudgedOn.POINT: 'the ratio itself', JudgedOn.UPPER_BOUND: "the upper bound of the ratio's interval"}
   return (
     f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed. '
-    f'What counts is {judged[budget.judged_on]}.'
+    f'What counts is {_JUDGED[budget.judged_on]}.'
   )
+
+
+_JUDGED = {
+  JudgedOn.POINT: 'the ratio itself',
+  JudgedOn.UPPER_BOUND: "the upper bound of the ratio's interval",
+  JudgedOn.SIGNIFICANT: "the lower bound of the ratio's interval",
+}
+
+
+def _judged_against(record: RunRecord, variants: CompressionRecord) -> str:
+  """What served when the files were judged, by its own file; empty where nothing did."""
+  if variants.served_version is None or variants.served_rmse is None:
+    return ''
+  rmse = f'{interval(variants.served_rmse)} {record.currency}'
+  return f'They were held against version {variants.served_version}: its file has an RMSE of {rmse} on the same rides.'
 
 
 def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:

@@ -8,6 +8,7 @@ from configs.compression import Scheme
 from configs.recipe import Clustering, Recipe
 from models.compression import layers
 from models.compression.layers import DENSE_CORE
+from models.lite import validation
 from models.lite.client import RideFile
 from models.lite.validation import ValidationError, check_predictions, check_structure, validate
 from tests.models.lite import made_model
@@ -228,6 +229,24 @@ def test_a_batch_of_one_alone(model, float32):
     shape.data = np.int32([1]).view(np.uint8)
 
   assert 'batch of 300' in _refused(changed(float32, damage), promise(model, FLOAT32), model)
+
+
+@pytest.mark.parametrize(
+  ('fare', 'off', 'kept'),
+  [
+    pytest.param(10.0, 0.004, True, id='equal_fares_and_next_to_no_difference'),
+    pytest.param(10.0, 0.2, False, id='equal_fares_and_two_percent'),
+    pytest.param(0.0, 1e-8, True, id='fares_of_zero'),
+  ],
+)
+def test_fares_that_do_not_differ_are_held_against_their_size(fare, off, kept):
+  """A tolerance is a share of a deviation, which is nothing here. Oracle: 5 % of 1 % of the fare is 0.005 of 10."""
+  fares, scheme = np.full(300, fare, np.float32), Scheme(name='some', precision='int8')
+  if kept:
+    assert validation._compare(fares + np.float32(off), fares, scheme, RideFile().terms) <= scheme.tolerance
+  else:
+    with pytest.raises(ValidationError, match=r'differ from the float model.s by 2\.0000 of their standard deviation'):
+      validation._compare(fares + np.float32(off), fares, scheme, RideFile().terms)
 
 
 def test_a_cut_file(model, float32):
