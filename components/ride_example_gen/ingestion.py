@@ -17,7 +17,7 @@ from components.ride_example_gen import spans
 from components.ride_example_gen.canonical import CanonicalRides, canonicalize, filtered
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.profiling import Profiler
+from components.ride_example_gen.profiling import Profiler, rides_digest
 from components.ride_example_gen.quarantine import SCHEMA, Reason, RideCounts, quarantined_rows, total
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
@@ -205,11 +205,13 @@ class SpanInspection:
     read: all rows, malformed lines included; of the files up to the first one that could not be read.
     kept: valid rides among them.
     broken: why no run can use the span, one sentence; `None` if it can.
+    digest: of its valid rides, as `rides_digest`.
   """
 
   read: int
   kept: int
   broken: str | None = None
+  digest: int = 0
 
 
 def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
@@ -217,12 +219,13 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
 
   Args: dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
   """
-  read, kept, reasons = 0, 0, Counter[str]()
+  read, kept, reasons, digest = 0, 0, Counter[str](), 0
   try:
     for path in files:
       for block, canonical in judged_blocks(path, dataset):
         read += block.read
         kept += int(canonical.valid.sum())
+        digest = (digest + rides_digest(canonical.valid_rides)) % 2**64
         reasons += _reasons(block, canonical)
   except IngestionError as error:
     return SpanInspection(read, kept, str(error))
@@ -230,7 +233,7 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
     return SpanInspection(read, kept, 'It has no valid ride.' if read else 'It has no ride at all.')
   share, limit = 1 - kept / read, dataset.rules.max_quarantined_share
   if share <= limit:
-    return SpanInspection(read, kept)
+    return SpanInspection(read, kept, digest=digest)
   [(worst, count)] = reasons.most_common(1)
   return SpanInspection(
     read,

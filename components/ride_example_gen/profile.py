@@ -12,6 +12,9 @@ DAY_SECONDS = 86_400
 WEEK_HOURS = 168
 STAMP_GROUPS = 256
 
+FEWEST_AGAIN = 2
+"""So many rides that are the same in two places are a redelivery; a single one may be so by chance."""
+
 K = TypeVar('K')
 V = TypeVar('V')
 

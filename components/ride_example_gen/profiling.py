@@ -59,6 +59,20 @@ def profile_times(seconds: np.ndarray, hashes: np.ndarray | None = None) -> Time
   )
 
 
+def rides_digest(rides: pa.RecordBatch, hashes: np.ndarray | None = None) -> int:
+  """A sum of a hash of each canonical ride, modulo 2^64: the same for rides in any order, division and format.
+
+  Args: hashes: of the time stamps, where they are known.
+  """
+  mixed = spans.hash_of(rides.column(0).to_numpy(), _SEED) if hashes is None else hashes
+  for place, column in enumerate(rides.columns[1:], 1):
+    values = np.asarray(column)
+    # A zero has two signs, and NaN many payloads.
+    same = np.where(np.isnan(values), np.float32(np.nan), values + np.float32(0))
+    mixed = spans.hash_of((mixed ^ same.view(np.uint32).astype(np.uint64)).view(np.int64), place)
+  return int(mixed.sum(dtype=np.uint64))
+
+
 class Profiler:
   """Adds up the profile of a file.
 
@@ -97,7 +111,7 @@ class Profiler:
       if self._other_is_unknown(name):
         self._note_other(name, rows, canonical)
     on_day = None if self._day is None else int(_begins_on(seconds, self._day).sum())
-    self._file += FileProfile(self._span, len(seconds), on_day, _digest(hashes, columns))
+    self._file += FileProfile(self._span, len(seconds), on_day, rides_digest(rides, hashes))
 
   def _column(self, name: str, values: np.ndarray, fares: np.ndarray) -> ColumnProfile:
     present = ~np.isnan(values) if values.dtype.kind == 'f' else np.ones(len(values), bool)
@@ -135,17 +149,6 @@ class Profiler:
 
 def _begins_on(seconds: np.ndarray, day: datetime.date) -> np.ndarray:
   return seconds // DAY_SECONDS == (day - EPOCH.date()).days
-
-
-def _digest(hashes: np.ndarray, columns: Mapping[str, np.ndarray]) -> int:
-  """The sum of a hash of each ride, modulo 2^64: the same for rides in any order, division and format."""
-  mixed = hashes
-  for place, (name, values) in enumerate(columns.items()):
-    if name != TIME:
-      # A zero has two signs, and NaN many payloads.
-      bits = np.where(np.isnan(values), np.float32(np.nan), values + np.float32(0)).view(np.uint32).astype(np.uint64)
-      mixed = spans.hash_of((mixed ^ bits).view(np.int64), place)
-  return int(mixed.sum(dtype=np.uint64))
 
 
 def _moments(x: np.ndarray, y: np.ndarray) -> Moments:

@@ -7,19 +7,19 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from components.ride_example_gen import spans
-from components.ride_example_gen.profile import ColumnProfile, FileProfile, Profile, TimeProfile
+from components.ride_example_gen.profile import FEWEST_AGAIN, ColumnProfile, FileProfile, Profile, TimeProfile
 from components.ride_example_gen.quarantine import RideCounts
 from components.ride_example_gen.spans import EVAL, TRAIN
 from components.ride_validator.findings import Finding, Kind, Level, percent
 from components.ride_validator.hours import empty_days, empty_hours, time_findings
 from configs.base import joined, shortened
-from configs.dataset import LABEL, PASSENGERS, TIME, Dataset
+from configs.dataset import COORDINATES, LABEL, PASSENGERS, TIME, Dataset
 from configs.parts import Part
 from configs.validation import Leakage, Severity, Validation, known_after_ride
 
 INPUTS = Part(
   Dataset,
-  'columns',
+  *(f'columns.{name}' for name in (LABEL, *COORDINATES, PASSENGERS)),
   'time.column',
   *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
   'known_after_ride',
@@ -38,9 +38,6 @@ _TELLS_THE_FARE = 0.97
 Of the real Chicago fares with their tips it is 0.986, with tolls and tips of made-up shares on the New York fares 0.985
 to 0.992. The distance, the best that is known before, has 0.85 in New York, and the meter's miles 0.76 in Chicago.
 """
-
-_FEWEST_AGAIN = 2
-"""So many equal rides are no two files of a single ride that happen to be equal."""
 
 _OFF_DAY_AT_LEAST = 3
 """So many rides of another day, as one or two are soon a large share of few."""
@@ -176,7 +173,7 @@ def _redeliveries(profile: Profile) -> Iterator[Finding]:
   for what, named in (('span', profile.spans()), ('file', profile.files)):
     same: dict[tuple[int, int], list[str]] = collections.defaultdict(list)
     for name, rides in named.items():
-      if rides.rides >= _FEWEST_AGAIN:
+      if rides.rides >= FEWEST_AGAIN:
         same[rides.digest, rides.rides].append(name)
     for key, names in same.items():
       if len(names) > 1 and key not in said:
