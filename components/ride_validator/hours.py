@@ -93,10 +93,10 @@ def _by_chance(buckets: int, rides: float, others: float) -> float:
   """What the divergence of two random parts of the same rides hardly ever exceeds.
 
   With n rides a side, 4 n ln 2 times the divergence is distributed as χ² of `buckets - 1` degrees of freedom, of which
-  this takes the mean and three standard deviations.
+  this takes the mean and five standard deviations.
   """
   degrees = buckets - 1
-  return (degrees + 3 * math.sqrt(2 * degrees)) / (8 * math.log(2)) * (1 / rides + 1 / others)
+  return (degrees + 5 * math.sqrt(2 * degrees)) / (8 * math.log(2)) * (1 / rides + 1 / others)
 
 
 _DAYS = ('Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday')
