@@ -214,8 +214,7 @@ class AnomalyGate(base_component.BaseComponent):
       schema=schema.outputs['schema'],
       anomalies=validator.outputs['anomalies'],
       quarantine=ingest.outputs['quarantine'],
-      dataset=config.dataset,
-      validation=config.validation,
+      dataset=config.dataset, validation=config.validation,
       code_version=step_version(AnomalyGate))
   ```
 

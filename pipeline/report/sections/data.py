@@ -10,6 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from components.ride_example_gen.profile import Profile
+from components.ride_example_gen.spans import SPLITS
 from configs.base import joined, shortened
 from configs.dataset import TIME
 from models.charts import Series, draw_curves
@@ -118,7 +119,8 @@ def _rule(record: RunRecord, reason: str) -> str:
 def _hours(record: RunRecord) -> Markup:
   """The share of each split's rides by hour of the day; nothing of a run before there were profiles."""
   counts = record.read_json('RideExampleGen', 'quarantine', 'counts.json') or {}
-  times = {split: time for split, time in Profile.of(counts.get('profile', {})).times.items() if time.rides}
+  found = Profile.of(counts.get('profile', {})).times
+  times = {split: found[split] for split in SPLITS if split in found and found[split].rides}
   if not times:
     return Markup('')
   series = [
