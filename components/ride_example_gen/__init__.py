@@ -6,6 +6,6 @@ for one file.
 """
 
 __all__ = [
-  'canonical', 'component', 'encoding', 'executor', 'files', 'ingestion', 'profile', 'profiling', 'quarantine',
+  'canonical', 'component', 'encoding', 'executor', 'files', 'ingestion', 'profile', 'quarantine',
   'reading', 'spans',
 ]  # fmt: skip

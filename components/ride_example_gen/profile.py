@@ -8,9 +8,16 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
+
+from components.ride_example_gen.spans import hash_of
+from configs.dataset import EPOCH
+
 DAY_SECONDS = 86_400
 WEEK_HOURS = 168
 STAMP_GROUPS = 256
+STAMP_SEED = 2009
+"""Of the hash of a time stamp; any number, but always the same one."""
 
 FEWEST_AGAIN = 2
 """So many rides that are the same in two places are a redelivery; a single one may be so by chance."""
@@ -87,6 +94,33 @@ def _extreme(choose: Any, mine: Any, other: Any) -> Any:
   """The smaller or larger one of two, of which None is neither."""
   there = [value for value in (mine, other) if value is not None]
   return choose(there) if there else None
+
+
+def week_hours(seconds: np.ndarray) -> np.ndarray:
+  """Hour of the week of each time stamp, 0 to 167, from Monday 0 h on; int64 [rides].
+
+  Args: seconds: int64 [rides], `pickup_seconds`.
+  """
+  return (seconds // 3600 + 24 * EPOCH.weekday()) % WEEK_HOURS
+
+
+def profile_times(seconds: np.ndarray, hashes: np.ndarray | None = None) -> TimeProfile:
+  """When rides begin.
+
+  Args:
+    seconds: int64 [rides], `pickup_seconds`.
+    hashes: of the stamps, where they are known.
+  """
+  if not len(seconds):
+    return TimeProfile()
+  hashes = hash_of(seconds, STAMP_SEED) if hashes is None else hashes
+  groups = (hashes % np.uint64(STAMP_GROUPS)).astype(np.int64)
+  return TimeProfile(
+    tuple(np.bincount(week_hours(seconds), minlength=WEEK_HOURS).tolist()),
+    tuple(np.bincount(groups, minlength=STAMP_GROUPS).tolist()),
+    int(seconds.min()),
+    int(seconds.max()),
+  )
 
 
 @dataclasses.dataclass(frozen=True)

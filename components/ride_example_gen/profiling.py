@@ -14,49 +14,18 @@ from components.ride_example_gen import parsing, spans
 from components.ride_example_gen.canonical import CanonicalRides
 from components.ride_example_gen.profile import (
   DAY_SECONDS,
-  STAMP_GROUPS,
-  WEEK_HOURS,
+  STAMP_SEED,
   ColumnProfile,
   FileProfile,
   Moments,
   Profile,
   TimeProfile,
+  profile_times,
 )
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME, Dataset
 
-_SEED = 2009
-"""Of the hashes; any number, but always the same one."""
-
-
 _MOST_CHARACTERS = 40
 """Of an example of a value."""
-
-
-def week_hours(seconds: np.ndarray) -> np.ndarray:
-  """Hour of the week of each time stamp, 0 to 167, from Monday 0 h on; int64 [rides].
-
-  Args: seconds: int64 [rides], `pickup_seconds`.
-  """
-  return (seconds // 3600 + 24 * EPOCH.weekday()) % WEEK_HOURS
-
-
-def profile_times(seconds: np.ndarray, hashes: np.ndarray | None = None) -> TimeProfile:
-  """When rides begin.
-
-  Args:
-    seconds: int64 [rides], `pickup_seconds`.
-    hashes: of the stamps, where they are known.
-  """
-  if not len(seconds):
-    return TimeProfile()
-  hashes = spans.hash_of(seconds, _SEED) if hashes is None else hashes
-  groups = (hashes % np.uint64(STAMP_GROUPS)).astype(np.int64)
-  return TimeProfile(
-    tuple(np.bincount(week_hours(seconds), minlength=WEEK_HOURS).tolist()),
-    tuple(np.bincount(groups, minlength=STAMP_GROUPS).tolist()),
-    int(seconds.min()),
-    int(seconds.max()),
-  )
 
 
 def rides_digest(rides: pa.RecordBatch, hashes: np.ndarray | None = None) -> int:
@@ -64,7 +33,7 @@ def rides_digest(rides: pa.RecordBatch, hashes: np.ndarray | None = None) -> int
 
   Args: hashes: of the time stamps, where they are known.
   """
-  mixed = spans.hash_of(rides.column(0).to_numpy(), _SEED) if hashes is None else hashes
+  mixed = spans.hash_of(rides.column(0).to_numpy(), STAMP_SEED) if hashes is None else hashes
   for place, column in enumerate(rides.columns[1:], 1):
     values = np.asarray(column)
     # A zero has two signs, and NaN many payloads.
@@ -102,7 +71,7 @@ class Profiler:
     """
     columns = {name: np.asarray(column) for name, column in zip(rides.schema.names, rides.columns, strict=True)}
     seconds = columns[TIME]
-    hashes = spans.hash_of(seconds, _SEED)
+    hashes = spans.hash_of(seconds, STAMP_SEED)
     for split, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
       self._times[split] += profile_times(seconds[chosen], hashes[chosen])
     fares = columns[LABEL].astype(np.float64)

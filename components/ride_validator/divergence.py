@@ -15,8 +15,7 @@ from tensorflow_data_validation.utils import stats_util
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx.dsl.io import fileio
 
-from components.ride_example_gen.profile import TimeProfile
-from components.ride_example_gen.profiling import profile_times
+from components.ride_example_gen.profile import TimeProfile, profile_times
 from components.ride_validator.findings import Column, Kind, columns
 from components.ride_validator.hours import jensen_shannon, read_times, time_divergences
 from components.ride_validator.schema import ride_schema

@@ -181,7 +181,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
     _show_rows(console, summary.rows)
   _show_divergences(console, summary.findings)
   for finding in summary.findings:
-    if finding.severity != 'info':
+    if finding.severity != 'info' and not finding.stops:  # Those that stop are the reason below.
       console.print(Text.assemble((' ! ', 'yellow'), finding.sentence))
   if summary.variants:
     console.print(_variants_table(summary, currency))

@@ -19,8 +19,7 @@ from tfx.orchestration.local import local_dag_runner
 from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
-from components.ride_example_gen.profile import ColumnProfile, FileProfile, Profile
-from components.ride_example_gen.profiling import profile_times
+from components.ride_example_gen.profile import ColumnProfile, FileProfile, Profile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator import findings
 from components.ride_validator.component import AnomalyGate, RideSchema

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import distance
 
-from components.ride_example_gen.profile import TimeProfile
-from components.ride_example_gen.profiling import profile_times
+from components.ride_example_gen.profile import TimeProfile, profile_times
 from components.ride_validator.findings import Kind, Level
 from components.ride_validator.hours import (
   DAY_OF_WEEK,

@@ -10,8 +10,7 @@ import pytest
 
 from components.ride_example_gen import ingestion
 from components.ride_example_gen.ingestion import ingest_file, survey
-from components.ride_example_gen.profile import Moments, Profile, TimeProfile
-from components.ride_example_gen.profiling import profile_times
+from components.ride_example_gen.profile import Moments, Profile, TimeProfile, profile_times
 from components.ride_example_gen.quarantine import RideCounts, total
 from components.ride_example_gen.spans import ALL, NONE
 from configs import loading

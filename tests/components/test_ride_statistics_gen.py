@@ -16,8 +16,7 @@ from tfx.orchestration.local import local_dag_runner
 from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
-from components.ride_example_gen.profile import Profile
-from components.ride_example_gen.profiling import profile_times
+from components.ride_example_gen.profile import Profile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator.component import RideStatisticsGen
 from components.ride_validator.findings import RidesRefusedError, check_rides

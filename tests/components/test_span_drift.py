@@ -10,7 +10,7 @@ from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 
 from benchmarks.simulator import simulate_day
 from components.ride_example_gen.ingestion import inspect_span, valid_rides
-from components.ride_example_gen.profiling import profile_times
+from components.ride_example_gen.profile import profile_times
 from components.ride_validator.divergence import _statistics, span_drift
 from components.ride_validator.findings import Kind
 from components.ride_validator.hours import add_times

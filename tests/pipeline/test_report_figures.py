@@ -12,8 +12,7 @@ import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
 from components.compression_gate.records import CompressionRecord
-from components.ride_example_gen.profile import Profile, TimeProfile
-from components.ride_example_gen.profiling import profile_times
+from components.ride_example_gen.profile import Profile, TimeProfile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
 from configs import loading
 from configs.reduction import Reduction
