@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -42,6 +42,8 @@ class TimeProfile:
   last: int | None = None
 
   def __add__(self, other: TimeProfile) -> TimeProfile:
+    if self.first is None:
+      return other
     return TimeProfile(
       _sums(self.hours, other.hours),
       _sums(self.groups, other.groups),
@@ -86,8 +88,8 @@ class TimeProfile:
 
 
 def _sums(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
-  """Entry by entry; the shorter one is filled up with zeros."""
-  return tuple(mine + other for mine, other in itertools.zip_longest(ours, theirs, fillvalue=0))
+  """Entry by entry; nothing is as good as zeros."""
+  return tuple(map(operator.add, ours, theirs)) if ours and theirs else ours or theirs
 
 
 def _extreme(choose: Any, mine: Any, other: Any) -> Any:
