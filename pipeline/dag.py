@@ -168,6 +168,8 @@ def _validation(config: RunConfig, ingest: BaseNode, target: Target) -> tuple[li
     schema=schema.outputs['schema'],
     anomalies=validator.outputs['anomalies'],
     baseline_statistics=baseline.outputs['statistics'] if baseline else None,
+    quarantine=ingest.outputs['quarantine'],
+    dataset=config.dataset,
     validation=config.validation,
     code_version=step_version(AnomalyGate),
   )

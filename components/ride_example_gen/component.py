@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from tfx.components.example_gen import component as example_gen
@@ -17,7 +16,7 @@ from components.ride_example_gen import executor
 from components.ride_example_gen.executor import RideExampleGenExecutor, RideExampleGenSpec, sources_of
 from components.ride_example_gen.files import IngestionError, fingerprint
 from components.ride_example_gen.patterns import has_spans
-from components.ride_example_gen.spans import SPLITS, Span, find_spans
+from components.ride_example_gen.spans import SPLITS, Span, find_spans, number_of_input
 from components.specs import new_outputs
 from configs.dataset import TIME, Dataset
 from configs.split import Split
@@ -43,8 +42,8 @@ class RideDriver(driver.FileBasedDriver):
     """
     input_config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
-    newest = re.fullmatch(r'span-(\d+)', input_config.splits[-1].name)  # The spans were resolved before the run.
-    number, version = int(newest[1]) if newest else 0, None
+    number = number_of_input(input_config.splits[-1].name) or 0  # Where the spans were resolved before the run.
+    version = None
     ranged = exec_properties.get(standard_component_specs.RANGE_CONFIG_KEY)
     if ranged or any(has_spans(split.pattern) for split in input_config.splits):
       [split] = input_config.splits
@@ -112,7 +111,8 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     Args:
       input_base: a folder, or the prefix of a bucket.
       input_config: one input split, whose pattern below `input_base` may have `{SPAN}`, `{VERSION}` or
-        `{YYYY}/{MM}/{DD}`; or a window of spans, one input split `span-NUMBER` with a plain glob for each, newest last.
+        `{YYYY}/{MM}/{DD}`; or a window of spans, one input split with a plain glob for each, named as by
+        `spans.input_name`, newest last.
       dataset: the mapping to the canonical ride and the rules.
       split: how kept rides are divided into train and eval.
       code_version: of the ingestion's code, as TFX's cache does not see code.

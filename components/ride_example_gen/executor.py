@@ -208,6 +208,8 @@ def sources_of(exec_properties: Mapping[str, Any]) -> Sources:
     [pattern] = patterns.values()
     window = spans.latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1))
     patterns, outside = {span.label: span.pattern for span in window.spans}, dict(window.outside)
+  else:
+    patterns = {spans.label_of_input(name): pattern for name, pattern in patterns.items()}
   found = {name: find_files(input_base, pattern) for name, pattern in patterns.items()}
   sizes: dict[str, int] = {}
   for listing in found.values():
@@ -229,8 +231,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     dataset = self._dataset(exec_properties)
     sources = self._sources(exec_properties, staging)
     split = Split.model_validate_json(exec_properties['split'])
-    if split.method is SplitMethod.NEWEST_SPAN and len(sources.files) < 2:
-      split = spans.of_a_single_span(split)
+    split = spans.of_these_spans(split, len(sources.files))
     notes = self._ingest(sources, dataset, split, staging, self._called(exec_properties))
     examples.split_names = artifact_utils.encode_split_names(list(spans.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in spans.SPLITS}
@@ -252,16 +253,14 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     self, sources: Sources, dataset: Dataset, split: Split, staging: Staging, called: str | None
   ) -> list[dict[str, Any]]:
     """The notes of all batches of files, by one pass over them, or two for a chronological split."""
-    *_, newest = sources.files.values()
     batches = sources.batches()
-    files = tuple(file for batch in batches for file in batch)
-    thresholds: dict[str, int] = {}
+    thresholds = spans.span_thresholds(sources.files, split)
     if split.method is SplitMethod.CHRONOLOGICAL:
       notes = self._for_each_batch(batches, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
-      thresholds = dict.fromkeys(files, _threshold(notes, staging, split.eval_share))
-    elif split.method is SplitMethod.NEWEST_SPAN:
-      thresholds = {file: spans.ALL if file in newest else spans.NONE for file in files}
-    return self._for_each_batch(batches, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
+      thresholds = dict.fromkeys(thresholds, _threshold(notes, staging, split.eval_share))
+    span_of = {file: span for span, of_span in sources.files.items() for file in of_span}
+    step = _Ingest(dataset, split, staging, thresholds, called, span_of)
+    return self._for_each_batch(batches, step, staging, _Ingest.NOTE)
 
   def _for_each_batch(self, batches: Batches, step: beam.DoFn, staging: Staging, note: str) -> list[dict[str, Any]]:
     with self._make_beam_pipeline() as pipeline:
@@ -347,15 +346,24 @@ class _Ingest(_EachBatch):
   NOTE = 'outcome'
 
   def __init__(
-    self, dataset: Dataset, split: Split, staging: Staging, thresholds: dict[str, int], called: str | None = None
+    self,
+    dataset: Dataset,
+    split: Split,
+    staging: Staging,
+    thresholds: Mapping[str, int | None],
+    called: str | None = None,
+    span_of: Mapping[str, str] | None = None,
   ):
     super().__init__(dataset, staging, called)
     self._split = split
     self._thresholds = thresholds
+    self._span_of = span_of or {}
 
   def _do(self, batch: _Batch, attempt: Attempt) -> dict[str, Any]:
     with Outputs(attempt.open, gathers=len(batch.paths) > 1) as outputs:
-      counts = batch.each(
-        lambda path: ingest_file(path, self._dataset, self._split, outputs, self._thresholds.get(path), self._called)
-      )
+      counts = batch.each(lambda path: self._ingest(path, outputs))
     return {'counts': total(counts).to_json(), 'outputs': outputs.names}
+
+  def _ingest(self, path: str, outputs: Outputs) -> RideCounts:
+    threshold, span = self._thresholds.get(path), self._span_of.get(path, '')
+    return ingest_file(path, self._dataset, self._split, outputs, threshold, self._called, span)

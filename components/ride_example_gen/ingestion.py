@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from components.ride_example_gen.canonical import CanonicalRides, canonicalize, 
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.hints import hinted
+from components.ride_example_gen.profiling import Profiler, rides_digest
 from components.ride_example_gen.quarantine import (
   SCHEMA,
   BrokenExample,
@@ -25,10 +26,11 @@ from components.ride_example_gen.quarantine import (
   broken_examples,
   first_examples,
   quarantined_rows,
+  total,
 )
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
-from configs.split import Split
+from configs.split import Split, SplitMethod
 
 QUARANTINE = 'quarantine'
 """The name of the quarantined rows among the outputs, beside the splits' names."""
@@ -47,6 +49,7 @@ def ingest_file(
   outputs: Outputs,
   threshold: int | None = None,
   called: str | None = None,
+  span: str = '',
 ) -> RideCounts:
   """Adds a file of rides to shards of Examples and to a part of the quarantine.
 
@@ -54,27 +57,62 @@ def ingest_file(
     split: how kept rides are divided.
     threshold: for a chronological split, its first time stamp in eval.
     called: the name, in counts and quarantine, of a source that is no file of the user's; its rows have no numbers.
+    span: label of the span that the file belongs to, for the profile.
   Returns: Its rows.
   Raises: IngestionError: the file can't be read; the outputs are then incomplete.
   """
+  return _count_file(path, dataset, split, threshold, called, span, outputs)
+
+
+def _count_file(
+  path: str,
+  dataset: Dataset,
+  split: Split,
+  threshold: int | None,
+  called: str | None,
+  span: str,
+  outputs: Outputs | None = None,
+) -> RideCounts:
+  """Reads a file to its end and counts; writes it to the outputs, if there are any."""
   name = called or path
   read, reasons, kept = 0, Counter[str](), dict.fromkeys(spans.SPLITS, 0)
   examples: tuple[BrokenExample, ...] = ()
+  profiler = Profiler(name, span, dataset)
   for block, canonical in judged_blocks(path, dataset):
     rides = canonical.valid_rides
     evaluated = spans.in_eval(rides.column(0).to_numpy(), split, threshold)
     for part, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
-      outputs.add_rides(part, filtered(rides, chosen))
       kept[part] += int(chosen.sum())
+      if outputs:
+        outputs.add_rides(part, filtered(rides, chosen))
     if called:
       block = block._replace(numbers=np.full_like(block.numbers, -1))
     verdict = (canonical.valid, canonical.reason, canonical.column)
-    outputs.add_quarantined(quarantined_rows(name, block, *verdict))
+    if outputs:
+      outputs.add_quarantined(quarantined_rows(name, block, *verdict))
     examples = first_examples((*examples, *broken_examples(name, block, *verdict)))
+    profiler.add(block.rows, canonical, rides, evaluated)
     read += block.read
     reasons += _reasons(block, canonical)
   counted = dict(sorted(reasons.items()))
-  return RideCounts(read, sum(kept.values()), counted, kept, (name,), hinted(examples, dataset))
+  counts = RideCounts(read, sum(kept.values()), counted, kept, (name,), hinted(examples, dataset))
+  return dataclasses.replace(counts, profile=profiler.profile())
+
+
+def survey(files: Mapping[str, Sequence[str]], dataset: Dataset, split: Split) -> RideCounts:
+  """Reads every file as the ingestion does and counts; writes nothing.
+
+  Args: files: paths by the label of their span, the newest span last; of files without spans any one name.
+  Raises: IngestionError: a file can't be read.
+  """
+  split = spans.of_these_spans(split, len(files))
+  thresholds = spans.span_thresholds(files, split)
+  if split.method is SplitMethod.CHRONOLOGICAL:
+    stamps = merge_stamps([count_stamps(path, dataset) for paths in files.values() for path in paths])
+    thresholds = dict.fromkeys(thresholds, spans.chronological_threshold(*stamps, split.eval_share))
+  return total(
+    [_count_file(path, dataset, split, thresholds[path], None, span) for span, paths in files.items() for path in paths]
+  )
 
 
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[RowBlock, CanonicalRides]]:
@@ -215,11 +253,13 @@ class SpanInspection:
     read: all rows, malformed lines included; of the files up to the first one that could not be read.
     kept: valid rides among them.
     broken: why no run can use the span, one sentence; `None` if it can.
+    digest: of its valid rides, as `rides_digest`.
   """
 
   read: int
   kept: int
   broken: str | None = None
+  digest: int = 0
 
 
 def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
@@ -227,13 +267,14 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
 
   Args: dataset: the mapping and the rules; `rules.max_quarantined_share` bounds this span alone.
   """
-  read, kept, reasons = 0, 0, Counter[str]()
+  read, kept, reasons, digest = 0, 0, Counter[str](), 0
   examples: tuple[BrokenExample, ...] = ()
   try:
     for path in files:
       for block, canonical in judged_blocks(path, dataset):
         read += block.read
         kept += int(canonical.valid.sum())
+        digest = (digest + rides_digest(canonical.valid_rides)) % 2**64
         reasons += _reasons(block, canonical)
         found = broken_examples(path, block, canonical.valid, canonical.reason, canonical.column)
         examples = first_examples((*examples, *found))
@@ -243,7 +284,7 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
     return SpanInspection(read, kept, 'It has no valid ride.' if read else 'It has no ride at all.')
   share, limit = 1 - kept / read, dataset.rules.max_quarantined_share
   if share <= limit:
-    return SpanInspection(read, kept)
+    return SpanInspection(read, kept, digest=digest)
   [(worst, count)] = reasons.most_common(1)
   [example] = [example for example in hinted(examples, dataset) if example.reason == worst][:1]
   return SpanInspection(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
+from components.ride_example_gen.profile import Profile
 from components.ride_example_gen.rows import RowBlock
 from components.ride_example_gen.spans import SPLITS
 from configs.texts import quoted, visible
@@ -206,6 +207,7 @@ class RideCounts:
     files: the files that were read, in order.
     examples: the first broken values of a reason, of up to three columns.
     passed_over: why it was not read, by path, of what the source's pattern finds besides.
+    profile: what is known of the kept rides.
   """
 
   read: int = 0
@@ -215,6 +217,7 @@ class RideCounts:
   files: tuple[str, ...] = ()
   examples: tuple[BrokenExample, ...] = ()
   passed_over: dict[str, str] = dataclasses.field(default_factory=dict)
+  profile: Profile = dataclasses.field(default_factory=Profile)
 
   def __post_init__(self) -> None:
     if self.read != self.kept + sum(self.quarantined.values()) or self.kept != sum(self.splits.values()):
@@ -229,7 +232,8 @@ class RideCounts:
     """Reads what `to_json` wrote."""
     values = json.loads(text)
     examples = tuple(BrokenExample(**example) for example in values.get('examples', ()))
-    return cls(**(values | {'files': tuple(values['files']), 'examples': examples}))
+    parts = {'files': tuple(values['files']), 'examples': examples, 'profile': Profile.of(values.get('profile', {}))}
+    return cls(**(values | parts))
 
 
 def total(counts: Sequence[RideCounts]) -> RideCounts:
@@ -243,6 +247,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
     files=tuple(dict.fromkeys(file for count in counts for file in count.files)),
     examples=first_examples(example for count in counts for example in count.examples),
     passed_over={path: why for count in counts for path, why in count.passed_over.items()},
+    profile=Profile.total(count.profile for count in counts),
   )
 
 

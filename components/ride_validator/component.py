@@ -20,15 +20,19 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import io_utils, json_utils
 
 from components.artifacts import Quarantine
+from components.ride_example_gen.profile import TimeProfile
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_example_gen.spans import TRAIN
 from components.ride_validator.divergence import Statistics
 from components.ride_validator.findings import FINDINGS_FILE, check_rides, refuse, to_json
+from components.ride_validator.hours import add_times
+from components.ride_validator.inputs import INPUTS, input_findings
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
 from components.ride_validator.schema_executor import RideSchemaExecutor, RideSchemaSpec
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters
 from configs.dataset import Dataset, Rules
+from configs.parts import load_part
 from configs.validation import Validation
 
 
@@ -46,10 +50,25 @@ class RideStatisticsGenExecutor(statistics_executor.Executor):
   """Executor of `RideStatisticsGen`."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
-    """Raises `RidesRefusedError` where too few rides are valid, before anything is measured."""
+    """Raises `RidesRefusedError` where too few rides are valid, before anything is measured.
+
+    The hours of each split go into the statistics, so that a later run can measure its drift from them.
+    """
     uri = artifact_utils.get_single_uri(input_dict['quarantine'])
-    check_rides(read_counts(uri), exec_properties['max_quarantined_share'], uri)
+    counts = read_counts(uri)
+    check_rides(counts, exec_properties['max_quarantined_share'], uri)
     super().Do(input_dict, output_dict, exec_properties)
+    output = artifact_utils.get_single_instance(output_dict[standard_component_specs.STATISTICS_KEY])
+    for split, times in counts.profile.times.items():
+      _add_times(output, split, times)
+
+
+def _add_times(artifact: types.Artifact, split: str, times: TimeProfile) -> None:
+  statistics = _read_statistics(artifact, split)
+  add_times(statistics, times)
+  path = os.path.join(artifact_utils.get_split_uri([artifact], split), statistics_executor.DEFAULT_FILE_NAME)
+  with fileio.open(path, 'wb') as file:
+    file.write(statistics.SerializeToString())
 
 
 class RideStatisticsGen(statistics_gen.StatisticsGen):
@@ -121,13 +140,17 @@ class RideSchema(base_component.BaseComponent):
 class AnomalyGateSpec(component_spec.ComponentSpec):
   """The findings travel as an ExampleAnomalies artifact with one JSON file."""
 
-  PARAMETERS = parameters('validation', 'code_version')
+  PARAMETERS = {
+    **parameters('validation', 'code_version'),
+    'dataset': component_spec.ExecutionParameter(type=str, optional=True),
+  }
   INPUTS = {
     **channels(
       statistics=standard_artifacts.ExampleStatistics,
       schema=standard_artifacts.Schema,
       anomalies=standard_artifacts.ExampleAnomalies,
     ),
+    'quarantine': component_spec.ChannelParameter(type=Quarantine, optional=True),
     'baseline_statistics': component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
   }
   OUTPUTS = channels(findings=standard_artifacts.ExampleAnomalies)
@@ -143,13 +166,17 @@ class AnomalyGateExecutor(base_executor.BaseExecutor):
     output = artifact_utils.get_single_instance(output_dict['findings'])
     splits = artifact_utils.decode_split_names(statistics.split_names)
     schema_file = io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict['schema']))
+    validation = Validation.model_validate_json(exec_properties['validation'])
     findings = inspect(
       statistics={split: _read_statistics(statistics, split) for split in splits},
       schema=io_utils.SchemaReader().read(schema_file),
       anomalies={split: _read_anomalies(anomalies, split) for split in splits},
-      validation=Validation.model_validate_json(exec_properties['validation']),
+      validation=validation,
       baseline=_read_baseline(input_dict.get('baseline_statistics')),
     )
+    if input_dict.get('quarantine'):
+      counts = read_counts(artifact_utils.get_single_uri(input_dict['quarantine']))
+      findings += input_findings(counts, load_part(Dataset, exec_properties['dataset']), validation)
     output.split_names = statistics.split_names
     io_utils.write_string_file(os.path.join(output.uri, FINDINGS_FILE), to_json(findings))
     refuse(findings)
@@ -186,7 +213,8 @@ class AnomalyGate(base_component.BaseComponent):
       statistics=statistics.outputs['statistics'],
       schema=schema.outputs['schema'],
       anomalies=validator.outputs['anomalies'],
-      validation=config.validation,
+      quarantine=ingest.outputs['quarantine'],
+      dataset=config.dataset, validation=config.validation,
       code_version=step_version(AnomalyGate))
   ```
 
@@ -197,6 +225,9 @@ class AnomalyGate(base_component.BaseComponent):
     validation: severity, thresholds, largest shares of missing values.
     code_version: part of the cache key.
     baseline_statistics: of the previous span; drift is measured against its train split.
+    quarantine: the ingestion's quarantine artifact, for the profile in its counts: without it, nothing is said of
+      inputs that can't be right.
+    dataset: what the profile's columns mean; goes with `quarantine`.
   """
 
   SPEC_CLASS = AnomalyGateSpec
@@ -211,12 +242,16 @@ class AnomalyGate(base_component.BaseComponent):
     validation: Validation,
     code_version: str,
     baseline_statistics: channel.BaseChannel | None = None,
+    quarantine: channel.BaseChannel | None = None,
+    dataset: Dataset | None = None,
   ) -> None:
     spec = AnomalyGateSpec(
       statistics=statistics,
       schema=schema,
       anomalies=anomalies,
       baseline_statistics=baseline_statistics,
+      quarantine=quarantine,
+      dataset=INPUTS.dump(dataset) if dataset else None,
       **new_outputs(AnomalyGateSpec),
       validation=validation.model_dump_json(),
       code_version=code_version,

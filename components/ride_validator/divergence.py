@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -16,9 +15,11 @@ from tensorflow_data_validation.utils import stats_util
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx.dsl.io import fileio
 
+from components.ride_example_gen.profile import TimeProfile, profile_times
 from components.ride_validator.findings import Column, Kind, columns
+from components.ride_validator.hours import jensen_shannon, read_times, time_divergences
 from components.ride_validator.schema import ride_schema
-from configs.dataset import Dataset
+from configs.dataset import TIME, Dataset
 from configs.validation import Validation
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
@@ -56,15 +57,8 @@ def missing_divergence(share: float, other: float) -> float:
 
   Args: share: the share of missing values, in [0, 1].
   Returns: Base 2, in [0, 1]: 0 for equal shares, 1 for all against none.
-  Source: J. Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991.
   """
-  middle = (share + other) / 2
-  # Rounding may leave a divergence of equal shares a hair below zero.
-  return max(0.0, _entropy(middle) - (_entropy(share) + _entropy(other)) / 2)
-
-
-def _entropy(share: float) -> float:
-  return -sum(part * math.log2(part) for part in (share, 1 - share) if part > 0)
+  return jensen_shannon((share, 1 - share), (other, 1 - other))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +66,7 @@ class SpanDrift:
   """The column that is furthest away.
 
   Attributes:
-    column: canonical name; '' where nothing could be compared.
+    column: canonical name, `hour_of_day` or `day_of_week`; '' where nothing could be compared.
     divergence: Jensen-Shannon, base 2, in [0, 1], of its values or of its share of missing ones.
   """
 
@@ -81,14 +75,17 @@ class SpanDrift:
 
 
 def span_drift(rides: Iterable[pa.RecordBatch], trained_on: str, dataset: Dataset, validation: Validation) -> SpanDrift:
-  """The largest divergence over all columns but the time: the anomaly gate's own measure, before a run.
+  """The largest divergence over all columns, and hours of the day: the anomaly gate's own measure, before a run.
+
+  Hours count where they differ by more than chance. Of a single day, its day of the week says nothing.
 
   Args:
     rides: valid canonical rides of a span, from `ingestion.valid_rides`.
     trained_on: URI of the statistics artifact of the run to compare with; its train split counts.
     validation: its `drift_threshold` chooses no columns, but goes into the schema.
   """
-  now = _statistics(rides)
+  batches = list(rides)
+  now = _statistics(batches)
   before = os.path.join(trained_on, 'Split-train', 'FeatureStats.pb')
   if not fileio.exists(before):
     raise FileNotFoundError(f"No statistics at '{before}'.")
@@ -98,10 +95,21 @@ def span_drift(rides: Iterable[pa.RecordBatch], trained_on: str, dataset: Datase
   for name in here.keys() & there.keys():
     missing = missing_divergence(here[name].missing_share, there[name].missing_share)
     found[name] = max(found.get(name, 0.0), missing)
+  found |= _time_drift(batches, other, validation)
   if not found:
     return SpanDrift('', 0.0)
   worst = max(sorted(found), key=lambda name: found[name])
   return SpanDrift(worst, found[worst])
+
+
+def _time_drift(rides: Iterable[pa.RecordBatch], before: Statistics, validation: Validation) -> dict[str, float]:
+  """The parts of the time that differ by more than chance; none where `before` is of an older version."""
+  times = read_times(before)
+  if times is None:
+    return {}
+  now = sum((profile_times(batch.column(TIME).to_numpy()) for batch in rides), TimeProfile())
+  measured = time_divergences(now, times, validation.drift_threshold)
+  return {one.part: one.value for one in measured if one.value > one.limit}
 
 
 def _statistics(rides: Iterable[pa.RecordBatch]) -> Statistics:

@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from components.ride_example_gen.spans import EVAL, TRAIN
 from components.ride_validator.divergence import Statistics, missing_divergence, value_divergences
 from components.ride_validator.findings import OUT_OF_RANGE, Column, Finding, Kind, Level, columns, percent, wording
+from components.ride_validator.hours import read_times, time_findings
 from configs.validation import Severity, Validation
 
 
@@ -19,7 +20,9 @@ def inspect(
   validation: Validation,
   baseline: Statistics | None = None,
 ) -> tuple[Finding, ...]:
-  """All findings: anomalies and missing values of each split, then drift, then skew.
+  """All findings of the statistics: anomalies and missing values of each split, then drift, then skew.
+
+  Hours of the day and days of the week are part of the drift; their skew is among `inputs.input_findings`.
 
   A divergence within its threshold is a finding of level `info`, so that a report can show it; one above it is an error
   where `validation.drift_stops`, else a warning that never stops.
@@ -41,6 +44,9 @@ def inspect(
     found += _missing_findings(split, columns(data), validation)
   if baseline is not None and TRAIN in statistics:
     found += _divergences(Kind.DRIFT, statistics[TRAIN], baseline, schema, validation)
+    times = read_times(statistics[TRAIN]), read_times(baseline)
+    if times[0] and times[1]:
+      found += time_findings(Kind.DRIFT, times[0], times[1], validation)
   if TRAIN in statistics and EVAL in statistics:
     found += _divergences(Kind.SKEW, statistics[TRAIN], statistics[EVAL], schema, validation)
   return tuple(found)

@@ -189,7 +189,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
     _show_rows(console, summary.rows)
   _show_divergences(console, summary.findings)
   for finding in summary.findings:
-    if finding.severity != 'info':
+    if finding.severity != 'info' and not finding.stops:  # Those that stop are the reason below.
       console.print(Text.assemble((' ! ', 'yellow'), finding.sentence))
   if summary.variants:
     console.print(_variants_table(summary, currency))
@@ -228,18 +228,18 @@ def _show_rows(console: Console, rows: RowsRecord) -> None:
 
 
 def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> None:
-  """The largest drift and skew, within their thresholds or not."""
+  """The drift and the skew that are largest beside their thresholds, within them or not."""
   kinds = {'drift': 'drift from the previous statistics', 'skew': 'skew between train and eval'}
   for kind, words in kinds.items():
     measured = [
       (found.divergence, found.threshold, found)
       for found in findings
-      if found.kind == kind and found.divergence is not None and found.threshold is not None
+      if found.kind == kind and found.divergence is not None and found.threshold
     ]
     if measured:
-      divergence, threshold, worst = max(measured, key=lambda one: one[0])
+      divergence, threshold, worst = max(measured, key=lambda one: one[0] / one[1])
       goes_on = '; the run goes on all the same (validation.drift_stops)' if divergence > threshold else ''
-      limit = f'at most {divergence:.3f} ({worst.feature}), the limit is {threshold:g}'
+      limit = f'at most {divergence:.3f} ({worst.feature}), the limit is {threshold:.3g}'
       console.print(f'{words}: {limit}{"" if worst.stops else goes_on}')
 
 

@@ -74,8 +74,11 @@ def run(
   altered = served_alteration(output.serving)
   steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output))
   failure = failure_sentence(error.step, error) if error else None
-  anomalies = error is not None and isinstance(root_cause(error), AnomaliesError)
+  cause = root_cause(error) if error else None
+  anomalies = isinstance(cause, AnomaliesError)
   result = summary.summarize(config, steps, failure, anomalies, after)
+  if isinstance(cause, AnomaliesError):  # TFX has removed the gate's output.
+    result = result.model_copy(update={'findings': summary.finding_records(cause.findings)})
   result = _name_what_serves(result, steps, output.serving)
   notes = (*notes, *skipped_lines(output.serving), *_said_of_what_serves(altered, output.serving), *result.notes)
   of_the_run: dict[str, Any] = {'run': run_id, 'config': str(output.config), 'notes': notes}

@@ -18,7 +18,7 @@ from components.fare_evaluator.records import (
 )
 from components.pruning_trainer.keys import recipe_key
 from components.ride_example_gen.quarantine import read_counts
-from components.ride_validator.findings import FINDINGS_FILE, from_json
+from components.ride_validator.findings import FINDINGS_FILE, Finding, from_json
 from configs.records import RecordT, parse_list
 from configs.run import RunConfig
 from models.compression.records import TrainingReport, lost_file, report_file
@@ -169,7 +169,11 @@ def _reduction(steps: Sequence[Step]) -> ReductionFigures | None:
 
 def _findings(steps: Sequence[Step]) -> tuple[FindingRecord, ...]:
   uri = _uri(steps, 'AnomalyGate', 'findings')
-  found = from_json(_read(os.path.join(uri, FINDINGS_FILE))) if uri else ()
+  return finding_records(from_json(_read(os.path.join(uri, FINDINGS_FILE))) if uri else ())
+
+
+def finding_records(found: Sequence[Finding]) -> tuple[FindingRecord, ...]:
+  """Findings as the summary has them; those of a run that they stopped come with the error."""
   return tuple(FindingRecord(sentence=finding.sentence(), **dataclasses.asdict(finding)) for finding in found)
 
 

@@ -83,12 +83,14 @@ class LedgerRun:
 
 
 class LedgerRecord(Record):
-  """What `retraining.json` holds: spans by number, and runs, oldest first."""
+  """What `retraining.json` holds: spans by number, runs, oldest first, and digests of the spans' valid rides."""
 
   FIX: ClassVar[str] = 'move it away: the next run then takes every span for a new one'
 
+  schema_version: int = 2
   spans: dict[int, SpanEntry]
   runs: tuple[LedgerRun, ...]
+  rides: dict[int, int] = {}
 
 
 @dataclasses.dataclass
@@ -99,11 +101,13 @@ class Ledger:
     path: the file.
     spans: by number.
     runs: oldest first.
+    rides: digest of a span's valid rides by its number; none of a span that is broken in itself.
   """
 
   path: pathlib.Path
   spans: dict[int, SpanEntry] = dataclasses.field(default_factory=dict)
   runs: list[LedgerRun] = dataclasses.field(default_factory=list)
+  rides: dict[int, int] = dataclasses.field(default_factory=dict)
 
   @classmethod
   def load(cls, path: pathlib.Path) -> Ledger:
@@ -112,11 +116,13 @@ class Ledger:
       found = LedgerRecord.read(path)
     except FileNotFoundError:
       return cls(path)
-    return cls(path, found.spans, list(found.runs))
+    return cls(path, found.spans, list(found.runs), found.rides)
 
   def save(self) -> None:
     """Writes the file whole or not at all, even if the machine stops."""
     record = LedgerRecord(spans=dict(sorted(self.spans.items())), runs=tuple(self.runs[-_MOST_RUNS:]))
+    if self.rides:
+      record = record.model_copy(update={'rides': dict(sorted(self.rides.items()))})
     write_whole(self.path, record.to_json(indent=1) + '\n')
 
   @property

@@ -9,7 +9,8 @@ from typing import Any
 
 from components.ride_example_gen.files import fingerprint
 from components.ride_example_gen.ingestion import inspect_span
-from components.ride_example_gen.spans import Span, Window, find_spans
+from components.ride_example_gen.profile import FEWEST_AGAIN
+from components.ride_example_gen.spans import Span, Window, day_of, find_spans, label_of
 from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.code_version import run_version
@@ -83,7 +84,7 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
   def look_at(spans: list[Span]) -> None:
     for span in spans:
       if span.number not in looked_at:
-        looked_at[span.number] = _look_at(span, config, before)
+        looked_at[span.number] = _look_at(span, config, ledger, looked_at)
 
   look_at([span for span in there if span.number in before and before[span.number].broken])
   while True:
@@ -110,14 +111,31 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
   )
 
 
-def _look_at(span: Span, config: RunConfig, before: dict[int, SpanEntry]) -> SpanEntry:
-  """A span that is as it was needs no second look."""
-  digest, known = fingerprint(span.files), before.get(span.number)
-  if known is not None and known.digest == digest:
+def _look_at(span: Span, config: RunConfig, ledger: Ledger, looked_at: dict[int, SpanEntry]) -> SpanEntry:
+  """A span that is as it was needs no second look, except whether another one has its rides."""
+  digest, known = fingerprint(span.files), ledger.spans.get(span.number)
+  if known is None or known.digest != digest:
+    seen = inspect_span(span.files, config.dataset)
+    late = known.late if known else span.number < max(ledger.spans, default=span.number)
+    known = SpanEntry(digest, seen.read, seen.kept, seen.broken, late, was_read=known is not None and known.was_read)
+    ledger.rides.pop(span.number, None)
+    if not seen.broken:
+      ledger.rides[span.number] = seen.digest
+  if span.number not in ledger.rides:
     return known
-  seen = inspect_span(span.files, config.dataset)
-  late = known.late if known else span.number < max(before, default=span.number)
-  return SpanEntry(digest, seen.read, seen.kept, seen.broken, late, was_read=known is not None and known.was_read)
+  return dataclasses.replace(known, broken=_redelivery(span, known, ledger, looked_at))
+
+
+def _redelivery(span: Span, entry: SpanEntry, ledger: Ledger, looked_at: dict[int, SpanEntry]) -> str | None:
+  """Why no run can use a span whose rides are those of another one that a run can use; None if they are not."""
+  if entry.kept < FEWEST_AGAIN:
+    return None
+  for number, other in sorted((ledger.spans | looked_at).items()):
+    same = (ledger.rides.get(number), other.kept) == (ledger.rides[span.number], entry.kept)
+    if number != span.number and same and not other.broken:
+      label = label_of(number, dated=day_of(span.label) is not None)
+      return f'It has the same {entry.kept:,} rides as {label}: a redelivery.'
+  return None
 
 
 def _new_rows(entry: SpanEntry, number: int, last: LedgerRun | None) -> int:

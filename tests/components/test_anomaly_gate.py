@@ -18,10 +18,14 @@ from tfx.orchestration import pipeline
 from tfx.orchestration.local import local_dag_runner
 from tfx.types import standard_artifacts
 
+from components.artifacts import Quarantine
+from components.ride_example_gen.profile import ColumnProfile, FileProfile, Profile, profile_times
+from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator import findings
 from components.ride_validator.component import AnomalyGate, RideSchema
 from components.ride_validator.divergence import missing_divergence, value_divergences
 from components.ride_validator.findings import AnomaliesError, Kind, Level
+from components.ride_validator.hours import add_times
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
 from configs import loading
@@ -330,10 +334,13 @@ def _imported(directory, name, **splits):
   ).with_id(name)
 
 
-def _run(tmp_path, validation, baseline=None, **splits):
+def _run(tmp_path, validation, baseline=None, counts=None, **splits):
   """LocalDagRunner with the real schema component and ExampleValidator; the gate's findings."""
   statistics = _imported(tmp_path, 'now', **splits)
   previous = _imported(tmp_path, 'previous', train=baseline) if baseline else None
+  (tmp_path / 'quarantine').mkdir()
+  (tmp_path / 'quarantine' / 'counts.json').write_text((counts or RideCounts()).to_json())
+  quarantine = importer.Importer(source_uri=str(tmp_path / 'quarantine'), artifact_type=Quarantine).with_id('aside')
   schema = RideSchema(dataset=DATASET, validation=validation, code_version='1')
   validator = ExampleValidator(statistics=statistics.outputs['result'], schema=schema.outputs['schema'])
   gate = AnomalyGate(
@@ -343,6 +350,8 @@ def _run(tmp_path, validation, baseline=None, **splits):
     validation=validation,
     code_version='1',
     baseline_statistics=previous.outputs['result'] if previous else None,
+    quarantine=quarantine.outputs['result'],
+    dataset=DATASET,
   )
   connection = metadata_store_pb2.ConnectionConfig()
   connection.sqlite.filename_uri = str(tmp_path / 'metadata.db')
@@ -351,7 +360,7 @@ def _run(tmp_path, validation, baseline=None, **splits):
     pipeline.Pipeline(
       pipeline_name='gate',
       pipeline_root=str(tmp_path / 'root'),
-      components=[statistics, *([previous] if previous else []), schema, validator, gate],
+      components=[statistics, quarantine, *([previous] if previous else []), schema, validator, gate],
       metadata_connection_config=connection,
     )
   )
@@ -364,6 +373,39 @@ def test_a_pipeline_shows_drift_and_goes_on(tmp_path, clean):
   found = _run(tmp_path, Validation(), baseline=clean, train=drifted, eval=drifted)
   (above,) = [finding for finding in found if finding.severity is Level.WARNING]
   assert (above.feature, above.kind, above.stops) == ('fare_amount', Kind.DRIFT, False)
+
+
+def _profiled(**times):
+  columns = {'passenger_count': ColumnProfile(400, 0, 1.0, 1.0)}
+  files = {name: FileProfile(f'span {name}', 200, None, 7) for name in ('1', '2')}
+  splits = {'train': 320, 'eval': 80}
+  return RideCounts(400, 400, splits=splits, files=('1', '2'), profile=Profile(times, columns, files))
+
+
+def test_a_pipeline_says_what_can_not_be_right_and_stops_on_a_redelivery(tmp_path, clean):
+  """By the counts in the quarantine; nothing in the statistics shows it."""
+  with pytest.raises(AnomaliesError, match=r'^The rides: expected other rides in every span, came') as stopped:
+    _run(tmp_path, Validation(severity=Severity.NEVER), counts=_profiled(), train=clean, eval=clean)
+  kinds = [found.kind for found in stopped.value.findings if found.severity is not Level.INFO]
+  assert kinds == [Kind.CONSTANT, Kind.REDELIVERY]
+
+
+def _with_hours(statistics, hours):
+  timed = type(statistics).FromString(statistics.SerializeToString())
+  seconds = np.concatenate([day * 86_400 + 3600 * np.asarray(hours) + 61 * day for day in range(40)])
+  add_times(timed, profile_times(seconds))
+  return timed
+
+
+def test_hours_drift_as_columns_do_and_not_by_chance(clean):
+  days, nights = _with_hours(clean, range(6, 20)), _with_hours(clean, [*range(6), *range(20, 24)])
+  for now, level, stops in ((days, Level.INFO, False), (nights, Level.ERROR, True)):
+    found = _inspect(Validation(drift_stops=True), baseline=days, train=now)
+    [hours] = [finding for finding in found if finding.feature == 'hour_of_day']
+    assert (hours.kind, hours.severity, hours.stops, hours.split) == (Kind.DRIFT, level, stops, 'train')
+    assert hours.divergence == (1.0 if stops else 0.0)
+  without = _inspect(baseline=clean, train=days)
+  assert not [finding for finding in without if finding.feature == 'hour_of_day']
 
 
 def test_a_pipeline_stops_and_the_exception_carries_the_findings(tmp_path, clean):

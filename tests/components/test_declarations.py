@@ -25,6 +25,7 @@ TAKES = {
     'statistics': 'ExampleStatistics',
     'schema': 'Schema',
     'anomalies': 'ExampleAnomalies',
+    'quarantine': 'components.Quarantine',
     'baseline_statistics': 'ExampleStatistics',
   },
   'FeatureEngineering': {'examples': 'Examples', 'schema': 'Schema'},

@@ -1,5 +1,6 @@
 """The quarantine's verdict: its sentences, and that a run fails by it before anything is measured."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -15,9 +16,11 @@ from tfx.orchestration.local import local_dag_runner
 from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
+from components.ride_example_gen.profile import Profile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator.component import RideStatisticsGen
 from components.ride_validator.findings import RidesRefusedError, check_rides
+from components.ride_validator.hours import read_times
 from configs import loading
 
 REJECTED = 'they are with their reasons in /q; fix the data, widen dataset.rules'
@@ -84,14 +87,16 @@ def test_enough_valid_rides_pass(counts):
   check_rides(counts, 0.1, '/q')
 
 
-def _pipeline(tmp_path, counts, max_quarantined_share=0.1, **settings):
+def _pipeline(tmp_path, counts, max_quarantined_share=0.1, seconds=(), **settings):
   for split in ('train', 'eval'):
     folder = tmp_path / 'examples' / f'Split-{split}'
     folder.mkdir(parents=True, exist_ok=True)
     fare = tf.train.Feature(float_list=tf.train.FloatList(value=[2.5]))
-    ride = tf.train.Example(features=tf.train.Features(feature={'fare_amount': fare}))
+    times = [{'pickup_seconds': tf.train.Feature(int64_list=tf.train.Int64List(value=[each]))} for each in seconds]
     with tf.io.TFRecordWriter(str(folder / 'rides.gz'), 'GZIP') as file:
-      file.write(ride.SerializeToString())
+      for time in times or [{}]:
+        ride = tf.train.Example(features=tf.train.Features(feature={'fare_amount': fare, **time}))
+        file.write(ride.SerializeToString())
   quarantine = tmp_path / 'quarantine'
   quarantine.mkdir(exist_ok=True)
   (quarantine / 'counts.json').write_text(counts.to_json())
@@ -143,6 +148,21 @@ def test_enough_valid_rides_are_measured_once_as_tfx_measures_them(tmp_path):
   assert found.num_examples == 1 and found.features[0].num_stats.mean == expected.features[0].num_stats.mean == 2.5
   _run(tmp_path, _counts(10), max_quarantined_share=0.2)
   assert len(_measured(tmp_path)) == 2
+
+
+def test_the_hours_go_into_the_statistics_and_come_back(tmp_path):
+  """TFDV itself reads and compares what was written; statistics of an earlier version have none."""
+  seconds = np.arange(0, 30 * 86_400, 5_003)
+  times = profile_times(seconds)
+  counts = _counts(10)
+  profile = Profile({'train': times, 'eval': times})
+  _run(tmp_path, dataclasses.replace(counts, profile=profile), seconds=seconds.tolist())
+  [file] = _measured(tmp_path)
+  statistics = tfdv.load_stats_binary(str(file))
+  assert read_times(statistics) == times
+  schema = tfdv.infer_schema(statistics)
+  assert not tfdv.validate_statistics(statistics, schema, previous_statistics=statistics).anomaly_info
+  assert read_times(tfdv.generate_statistics_from_dataframe(pd.DataFrame({'pickup_seconds': seconds}))) is None
 
 
 @pytest.mark.parametrize('open_source', [pytest.param(True, id='kfp'), pytest.param(False, id='vertex')])

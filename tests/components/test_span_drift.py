@@ -10,8 +10,10 @@ from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 
 from benchmarks.simulator import simulate_day
 from components.ride_example_gen.ingestion import inspect_span, valid_rides
+from components.ride_example_gen.profile import profile_times
 from components.ride_validator.divergence import _statistics, span_drift
 from components.ride_validator.findings import Kind
+from components.ride_validator.hours import add_times
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
 from configs import loading
@@ -71,6 +73,24 @@ def test_is_what_the_anomaly_gate_would_find(tmp_path, trained_on, changes, colu
     assert drift.divergence > CONFIG.validation.drift_threshold
   else:
     assert drift.divergence < CONFIG.validation.drift_threshold
+
+
+def test_hours_that_moved_are_drift(tmp_path, trained_on):
+  """Twelve hours for a day of all hours; the same statistics without hours, as earlier versions left them, say less."""
+  uri, before = trained_on
+  stamps = simulate_day(DAY + datetime.timedelta(2), 400).column('pickup_datetime').to_pylist()
+  nights = [f'{text[:11]}{int(text[11:13]) % 4:02d}{text[13:]}' for text in stamps]
+  files = _written(tmp_path / 'new.csv', DAY + datetime.timedelta(2), pickup_datetime=nights)
+  drift = span_drift(valid_rides(files, CONFIG.dataset), uri, CONFIG.dataset, CONFIG.validation)
+  assert drift.divergence < CONFIG.validation.drift_threshold
+  seconds = [
+    batch.column(0).to_numpy() for batch in valid_rides([str(tmp_path / f'{n}.csv') for n in 'ab'], CONFIG.dataset)
+  ]
+  add_times(before, profile_times(np.concatenate(seconds)))
+  (tmp_path / 'statistics' / 'Split-train' / DEFAULT_FILE_NAME).write_bytes(before.SerializeToString())
+  drift = span_drift(valid_rides(files, CONFIG.dataset), uri, CONFIG.dataset, CONFIG.validation)
+  assert drift.column == 'hour_of_day'
+  assert drift.divergence > 0.4
 
 
 def test_a_survey_counts_as_the_ingestion_does(tmp_path):

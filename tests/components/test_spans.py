@@ -8,7 +8,14 @@ import pytest
 
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.patterns import has_spans, label_of, span_number
-from components.ride_example_gen.spans import check_inputs, find_spans, latest_window
+from components.ride_example_gen.spans import (
+  check_inputs,
+  day_of,
+  find_spans,
+  label_of_input,
+  latest_window,
+  number_of_input,
+)
 from pipeline.sources import data_source
 
 DAYS = '{YYYY}/{MM}/{DD}/*.csv'
@@ -170,3 +177,18 @@ def test_a_past_window_ends_where_it_was_set(tmp_path):
   assert [span.label for span in latest_window(base, DAYS, 2, newest=fifth).spans] == DAILY[3:5]
   with pytest.raises(IngestionError, match=r'There is no span up to 2026-02-01'):
     latest_window(base, DAYS, 2, newest=span_number(datetime.date(2026, 2, 1)))
+
+
+@pytest.mark.parametrize(
+  ('pattern', 'name', 'label', 'day'),
+  [
+    pytest.param('{YYYY}/{MM}/{DD}/*.csv', 'day-20520', '2026-03-08', datetime.date(2026, 3, 8), id='dated'),
+    pytest.param('span-{SPAN}/*.csv', 'span-20520', 'span 20520', None, id='numbered'),
+  ],
+)
+def test_an_input_split_tells_its_span_and_whether_that_is_a_day(pattern, name, label, day):
+  """What the executor gets is a plain glob, of which nobody could tell it any more."""
+  source = data_source(f'gs://rides/{pattern}').with_spans({20520: 'a.csv'})
+  assert source.inputs() == {name: 'a.csv'}
+  assert (number_of_input(name), label_of_input(name), day_of(label)) == (20520, label, day)
+  assert (number_of_input('rides'), label_of_input('rides'), day_of('rides')) == (None, 'rides', None)

@@ -27,7 +27,7 @@ ALWAYS = {
   'dataset.city.landmarks': 'name latitude longitude airport',
   'dataset.city.zones': 'name polygon',
   'split': 'eval_share',  # A window of one span so far is divided by it, too.
-  'validation': 'severity max_missing_share drift_threshold skew_threshold drift_stops',
+  'validation': 'severity max_missing_share drift_threshold skew_threshold drift_stops leakage max_off_day_share',
   'features.raw': 'enabled',
   'features.passengers': 'enabled',
   'features.temporal': 'enabled',

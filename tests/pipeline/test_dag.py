@@ -48,7 +48,7 @@ LOCAL = {
   'RideSchema': '',
   'ExampleValidator': 'schema=RideSchema.schema, statistics=StatisticsGen.statistics',
   'AnomalyGate': 'anomalies=ExampleValidator.anomalies, baseline_statistics=BaselineStatistics.statistics, '
-  'schema=RideSchema.schema, statistics=StatisticsGen.statistics',
+  'quarantine=RideExampleGen.quarantine, schema=RideSchema.schema, statistics=StatisticsGen.statistics',
   # Nothing is fitted to rides that the gate stops.
   'FeatureEngineering': 'examples=RideExampleGen.examples, schema=RideSchema.schema, after AnomalyGate',
   'PruningTrainer': 'examples=FeatureEngineering.transformed_examples, '
@@ -79,7 +79,8 @@ VERTEX = {
 
 KFP = {
   **{name: edges for name, edges in LOCAL.items() if name != 'BaselineStatistics'},
-  'AnomalyGate': 'anomalies=ExampleValidator.anomalies, schema=RideSchema.schema, statistics=StatisticsGen.statistics',
+  'AnomalyGate': 'anomalies=ExampleValidator.anomalies, quarantine=RideExampleGen.quarantine, '
+  'schema=RideSchema.schema, statistics=StatisticsGen.statistics',
   # A step of its own that reads the push destination.
   'ServedModel': '',
 }
@@ -376,16 +377,17 @@ READ_BY = {
   'missing': f'{INGESTION} {TRAINED}',
   'numbers.*': f'{INGESTION} {TRAINED}',
   'columns.key': TRAINED,
-  'columns.*': f'{INGESTION} {TRAINED}',
+  'columns.*': f'{INGESTION} AnomalyGate {TRAINED}',
+  'time.column': f'{INGESTION} AnomalyGate {TRAINED}',
   'time.*': f'{INGESTION} {TRAINED}',
-  'extras.name': f'{INGESTION} {SCHEMA} {FITTED} {TRAINED} {LITE}',
-  'extras.column': f'{INGESTION} {TRAINED}',
-  'extras.kind': f'{INGESTION} {SCHEMA} {FITTED} {TRAINED} {LITE}',
-  'extras.vocabulary': f'{INGESTION} {SCHEMA} {FITTED} {TRAINED} {LITE}',
+  'extras.name': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {LITE}',
+  'extras.column': f'{INGESTION} AnomalyGate {TRAINED}',
+  'extras.kind': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {LITE}',
+  'extras.vocabulary': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {LITE}',
   'extras.unit': f'{FITTED} {TRAINED} CompressionGate',
   # The list of features has it.
   'extras.meaning': f'{FITTED} {TRAINED} {LITE}',
-  'known_after_ride': TRAINED,
+  'known_after_ride': f'AnomalyGate {TRAINED}',
   'rules.fare.*': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.bounds.*': f'{INGESTION} {SCHEMA} FeatureEngineering {TRAINED}',
   'rules.passengers.*': f'{INGESTION} {SCHEMA} {TRAINED}',

@@ -37,3 +37,11 @@ def test_a_limit_that_is_passed_without_stopping_is_shown(divergence, stops, lin
   findings = [_finding('fare_amount', 0.1, False), _finding('passenger_count', divergence, stops)]
   run._show_divergences(Console(file=shown, width=200), findings)
   assert shown.getvalue() == f'skew between train and eval: at most {divergence:.3f} (passenger_count), {line}\n'
+
+
+def test_the_one_that_is_shown_is_furthest_for_its_own_limit():
+  """Hours have a limit of their own."""
+  shown = io.StringIO()
+  hours = _finding('hour_of_day', 0.07, False).model_copy(update={'threshold': 0.05})
+  run._show_divergences(Console(file=shown, width=200), [_finding('fare_amount', 0.1, False), hours])
+  assert shown.getvalue().startswith('skew between train and eval: at most 0.070 (hour_of_day), the limit is 0.05; ')

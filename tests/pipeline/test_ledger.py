@@ -169,3 +169,30 @@ def test_a_past_window_knows_nothing_of_later_days(days):
   plan = days.plan(newest=datetime.date(2026, 3, 4))
   assert [span.label for span in plan.window.spans] == ['2026-03-02', '2026-03-03', '2026-03-04']
   assert [span.label for span in plan.fresh] == ['2026-03-02', '2026-03-03', '2026-03-04']
+
+
+def test_a_day_with_the_rides_of_another_one_is_broken_until_its_files_change(days):
+  """In another order and compressed: it is the rides that count. The day after it, the window passes it over."""
+  days.write(1, 2)
+  days.run()
+  lines = (days.folder / '2026-03-02.csv').read_text().splitlines()
+  again = days.folder / '2026-03-03.csv'
+  again.write_text('\n'.join([lines[0], *reversed(lines[1:])]) + '\n')
+  plan = days.plan()
+  assert plan.broken() == {'2026-03-03': 'It has the same 20 rides as 2026-03-02: a redelivery.'}
+  days.ledger = Ledger.load(days.ledger.path)
+  assert days.plan().broken() == plan.broken()
+  days.write(4)
+  assert [span.label for span in days.plan().window.spans] == ['2026-03-01', '2026-03-02', '2026-03-04']
+  days.write(3)
+  assert [span.label for span in days.plan().window.spans] == ['2026-03-02', '2026-03-03', '2026-03-04']
+
+
+def test_of_two_days_with_the_same_rides_the_other_one_may_be_mended(days):
+  days.write(1, 2, 3)
+  right = (days.folder / '2026-03-03.csv').read_text()
+  (days.folder / '2026-03-02.csv').write_text(right)
+  assert days.plan().broken() == {'2026-03-03': 'It has the same 20 rides as 2026-03-02: a redelivery.'}
+  days.write(2)
+  days.plan()
+  assert days.plan().broken() == {}

@@ -10,7 +10,7 @@ import pathlib
 
 import pytest
 
-from components.ride_validator.findings import AnomaliesError
+from components.ride_validator.findings import AnomaliesError, Finding, Kind, Level
 from configs import loading
 from models.served_versions import SAVED_MODEL
 from pipeline.local import output as local_output
@@ -104,12 +104,22 @@ def test_a_step_that_fails(output, monkeypatch):
 
 def test_rides_that_are_not_what_was_expected(output, monkeypatch):
   """However deep in the chain of errors the gate's own lies."""
-  gate = AnomaliesError('Too many.')
+  findings = (
+    Finding('', 'tip', Kind.LEAKAGE, Level.WARNING, False, 'another', 'a tip'),
+    Finding('', '', Kind.REDELIVERY, Level.ERROR, True, 'other rides', 'the same'),
+  )
+  gate = AnomaliesError('Too many.', findings)
   outer = RuntimeError('TFX wraps it.')
   outer.__cause__ = gate
   result, entry = _run(output, monkeypatch, Runs([_step('AnomalyGate', StepState.FAILED)], error=outer))
   assert result.status.value == entry.status == 'anomalies'
   assert 'Too many.' in result.reason
+  # TFX removes the gate's output, and with it the findings that did not stop the run; they come with the error.
+  told = json.loads(output.summary.read_text(encoding='utf-8'))['findings']
+  assert [(found['sentence'], found['severity'], found['stops']) for found in told] == [
+    ('tip: expected another, came a tip.', 'warning', False),
+    ('The rides: expected other rides, came the same.', 'error', True),
+  ]
 
 
 def test_a_run_on_a_window_says_what_it_read_and_why(output, monkeypatch):

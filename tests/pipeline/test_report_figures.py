@@ -12,6 +12,8 @@ import yaml
 from sklearn.metrics.pairwise import haversine_distances
 
 from components.compression_gate.records import CompressionRecord
+from components.ride_example_gen.profile import Profile, TimeProfile, profile_times
+from components.ride_example_gen.quarantine import RideCounts
 from configs import loading
 from configs.reduction import Reduction
 from models.compression import training_charts
@@ -337,6 +339,22 @@ def test_medians_are_no_means():
   feature.num_stats.common_stats.num_missing, feature.num_stats.common_stats.num_non_missing = 1, 3
   found = column_of(feature)
   assert (found.name, found.missing, found.low, found.median, found.mean, found.high) == ('fare', 0.25, 1, 2, 3, 4)
+
+
+def test_hours_of_the_day_by_split(record):
+  """Oracle: as many lines as splits with rides; nothing of counts from before there were profiles."""
+  assert data.data_section(record, ()).hours == ''
+  times = {'train': profile_times(np.arange(0, 900_000, 701)), 'eval': profile_times(np.arange(0, 900_000, 7_001))}
+  counts = RideCounts(profile=Profile(times | {'test': TimeProfile()}))
+  path = record.file('RideExampleGen', 'quarantine', 'counts.json')
+  before = path.read_text()
+  path.write_text(counts.to_json())
+  try:
+    drawn = data.data_section(record, ()).hours
+  finally:
+    path.write_text(before)
+  assert drawn.count('class="curve s0"') == drawn.count('class="curve s1"') == 2  # One of them in the legend.
+  assert 'in the train and eval splits.' in drawn
 
 
 def test_divergences_lie_before_or_beyond_their_threshold(record):

@@ -10,8 +10,11 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from components.ride_example_gen.listing import passed_over_sentence
+from components.ride_example_gen.profile import Profile
+from components.ride_example_gen.spans import SPLITS
 from configs.base import joined, shortened
 from configs.dataset import TIME
+from models.charts import Series, draw_curves
 from pipeline.local.steps import StepState
 from pipeline.report.charts import draw_lanes, length_bar
 from pipeline.report.record import ColumnSummary, RunRecord, period
@@ -40,7 +43,8 @@ _COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between t
 
 class DataSection(NamedTuple):
   """The rides: rows that were set aside by reason, severity and sentence of each finding that is beyond its threshold,
-  what was compared, drift and skew by column, and what the columns hold.
+  what was compared, drift and skew by column, what the columns hold, and a chart of the hours of the day (empty where
+  they are not known).
   """
 
   sentences: tuple[str, ...]
@@ -49,6 +53,7 @@ class DataSection(NamedTuple):
   compared: str
   divergences: Table | None
   columns: Table | None
+  hours: Markup = Markup('')
 
 
 def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataSection | None:
@@ -65,6 +70,7 @@ def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataS
     compared=_compared(findings, bool(anomalies)),
     divergences=_divergences(findings),
     columns=_columns(columns) if columns else None,
+    hours=_hours(record),
   )
 
 
@@ -115,6 +121,24 @@ def _rule(record: RunRecord, reason: str) -> str:
   if reason == 'time_out_of_range' and rules.get('earliest'):
     return f'valid: {rules["earliest"]} to {rules["latest"]}'
   return ''
+
+
+def _hours(record: RunRecord) -> Markup:
+  """The share of each split's rides by hour of the day; nothing of a run before there were profiles."""
+  counts = record.read_json('RideExampleGen', 'quarantine', 'counts.json') or {}
+  found = Profile.of(counts.get('profile', {})).times
+  times = {split: found[split] for split in SPLITS if split in found and found[split].rides}
+  if not times:
+    return Markup('')
+  series = [
+    Series(split, f's{place}', range(24), [rides / time.rides for rides in time.by_hour])
+    for place, (split, time) in enumerate(times.items())
+  ]
+  top = max(max(one.y) for one in series)
+  said = f'Share of the rides by hour of the day, in the {joined(times)} split{"s" if len(times) > 1 else ""}.'
+  return draw_curves(
+    series, 'hour of the pickup', 'share of the rides', said, (0.0, 1.1 * top), lambda share: f'{100 * share:.3g} %'
+  )
 
 
 def _compared(findings: Sequence[FindingRecord], any_anomaly: bool) -> str:
