@@ -7,7 +7,7 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 from rich.markup import escape
 from rich.prompt import Prompt
@@ -42,11 +42,11 @@ def run(
   columns: Sequence[str] = (),
   yes: bool = False,
   force: bool = False,
-  answers: IO[str] | None = None,
+  ask: bool | None = None,
 ) -> None:
   """Writes a config for a file of rides; arguments as of the command line.
 
-  Args: answers: where they come from in place of the terminal, one a line.
+  Args: ask: whether to ask on standard input; where there is a terminal by default, unless `yes`.
   Raises: UserError: there are no rides, the file can't be read or lacks what rides have, or the output is there.
   """
   console = VisibleConsole(highlight=False)
@@ -55,8 +55,8 @@ def run(
   sample = read_sample(file)
   if output or name:
     _free(output or f'{name}.yaml', force)
-  if answers or not (yes or not (sys.stdin.isatty() and sys.stdout.isatty())):
-    choices = _Questions(sample, console, answers).ask(choices)
+  if (sys.stdin.isatty() and sys.stdout.isatty() and not yes) if ask is None else ask:
+    choices = _Questions(sample, console).ask(choices)
   found = guess(sample, choices)
   text = config_text(found, path)
   target = output or f'{found.name}.yaml'
@@ -97,8 +97,8 @@ def _free(target: str, force: bool) -> None:
 class _Questions:
   """Asks for what was guessed, with the guess as the default."""
 
-  def __init__(self, sample: Sample, console: VisibleConsole, answers: IO[str] | None) -> None:
-    self._sample, self._console, self._answers = sample, console, answers
+  def __init__(self, sample: Sample, console: VisibleConsole) -> None:
+    self._sample, self._console = sample, console
 
   def ask(self, choices: Choices) -> Choices:
     """The user's choices. Raises `UserError` where the answers end, or a part of a ride has no column."""
@@ -110,7 +110,7 @@ class _Questions:
     if found.time.encoding == TimeEncoding.STRING.value and found.time.others:
       choices = dataclasses.replace(choices, format=self._format(found))
       found = guess(self._sample, choices)
-    clock = Clock(self._answer('Whose clock do the stamps show', found.clock.value, tuple(one.value for one in Clock)))
+    clock = Clock(self._answer('Whose clock do the stamps show', found.clock.value, [one.value for one in Clock]))
     zone = None
     if clock is Clock.UTC:
       default = found.time_zone or (found.city.zone if found.city else None)
@@ -148,15 +148,14 @@ class _Questions:
     for note in notes:
       self._console.print(f' [cyan]i[/] {escape(note)}')
 
-  def _answer(self, question: str, default: str | None, choices: tuple[str, ...] | None = None) -> str:
-    prompt = escape(question)
+  def _answer(self, question: str, default: str | None, choices: Sequence[str] = ()) -> str:
+    among = f' ({" or ".join(choices)})' if choices else ''
+    shown: Any = ... if default is None else default
     try:
-      listed = list(choices) if choices else None
-      answer: str | None = None
-      while not (answer or '').strip():
-        shown: Any = ... if default is None else default
-        answer = Prompt.ask(prompt, console=self._console, choices=listed, default=shown, stream=self._answers)  # type: ignore[arg-type]
-      return str(answer).strip()
+      while True:
+        answer = Prompt.ask(escape(question + among), console=self._console, default=shown).strip()
+        if answer in choices or (answer and not choices):
+          return answer
     except EOFError:
       raise UserError('The answers ended, and nothing was written: answer all questions, or give --yes.') from None
 

@@ -12,13 +12,16 @@ _EARTH_KM = 6371.0
 
 _CURRENCIES = {
   'USD': 'US PR EC SV PA', 'GBP': 'GB', 'BRL': 'BR', 'MXN': 'MX', 'CAD': 'CA', 'AUD': 'AU', 'NZD': 'NZ', 'CHF': 'CH',
-  'EUR': 'AT BE CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK', 'INR': 'IN', 'JPY': 'JP', 'CNY': 'CN',
+  'EUR': 'AD AT BE CY DE EE ES FI FR GR HR IE IT LT LU LV MC ME MT NL PT SI SK SM VA', 'INR': 'IN', 'JPY': 'JP', 'CNY': 'CN',
   'KRW': 'KR', 'SGD': 'SG', 'THB': 'TH', 'IDR': 'ID', 'PHP': 'PH', 'VND': 'VN', 'TRY': 'TR', 'RUB': 'RU', 'PLN': 'PL',
   'CZK': 'CZ', 'SEK': 'SE', 'NOK': 'NO', 'DKK': 'DK', 'HUF': 'HU', 'RON': 'RO', 'ARS': 'AR', 'CLP': 'CL', 'COP': 'CO',
   'PEN': 'PE', 'UYU': 'UY', 'ZAR': 'ZA', 'EGP': 'EG', 'NGN': 'NG', 'KES': 'KE', 'AED': 'AE', 'SAR': 'SA', 'ILS': 'IL',
   'HKD': 'HK', 'TWD': 'TW',
 }  # fmt: skip
 """ISO 4217 codes and the countries that pay by them, ISO 3166; others are asked for."""
+
+_NO_CITIES = frozenset({'AQ', 'LI'})
+"""Antarctica's stations, and Vaduz, which would stand for Munich."""
 
 
 class NearestCity(NamedTuple):
@@ -49,13 +52,13 @@ def nearest_city(latitude: float, longitude: float) -> NearestCity | None:
 
 @functools.cache
 def _cities() -> tuple[tuple[str, str, float, float], ...]:
-  """Country, zone, latitude and longitude of the database's cities, research stations left out."""
+  """Country, zone, latitude and longitude of the database's cities."""
   try:
     text = importlib.resources.files('tzdata').joinpath('zoneinfo/zone.tab').read_text(encoding='utf-8')
   except (ModuleNotFoundError, OSError):
     return ()
   rows = [line.split('\t') for line in text.splitlines() if line and not line.startswith('#')]
-  return tuple((row[0], row[2], *_degrees(row[1])) for row in rows if row[0] != 'AQ')
+  return tuple((row[0], row[2], *_degrees(row[1])) for row in rows if row[0] not in _NO_CITIES)
 
 
 def _degrees(text: str) -> tuple[float, float]:

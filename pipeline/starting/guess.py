@@ -181,8 +181,11 @@ def read_columns(
   absent = {role for role, column in choices.columns.items() if column is None}
   chosen = {role: column for role, column in choices.columns.items() if column is not None}
   roles = guess_roles(sample.columns, values, times, chosen)
-  return numbers, values, times, roles._replace(
-    columns={role: column for role, column in roles.columns.items() if role not in absent}
+  return (
+    numbers,
+    values,
+    times,
+    roles._replace(columns={role: column for role, column in roles.columns.items() if role not in absent}),
   )
 
 
@@ -314,9 +317,7 @@ def _vocabulary(column: pa.Array) -> tuple[str, ...]:
   return tuple(pair['values'] for pair in sorted(counted.to_pylist(), key=lambda pair: -pair['counts']))
 
 
-def _currency(
-  numbers: NumberStyle, city: NearestCity | None, choices: Choices, notes: dict[str, list[str]]
-) -> str:
+def _currency(numbers: NumberStyle, city: NearestCity | None, choices: Choices, notes: dict[str, list[str]]) -> str:
   if choices.currency:
     return choices.currency
   if numbers.currency:

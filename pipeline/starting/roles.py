@@ -119,9 +119,7 @@ def _by_values(roles: Roles, missing: list[str], values: Mapping[str, np.ndarray
   taken = {column for role, column in roles.columns.items() if role not in COORDINATES}
   centers = {name: _center(value) for name, value in values.items() if name not in taken and _is_local(value)}
   pairs = [pair for pair in itertools.combinations(centers, 2) if abs(centers[pair[0]] - centers[pair[1]]) < 1]
-  disjoint = [
-    (first, second) for first, second in itertools.permutations(pairs, 2) if not {*first} & {*second}
-  ]
+  disjoint = [(first, second) for first, second in itertools.permutations(pairs, 2) if not {*first} & {*second}]
   possible = [
     (city.kilometres, longitudes, latitudes)
     for longitudes, latitudes in disjoint

@@ -133,7 +133,7 @@ def _is_value(name: str) -> bool:
 
 def _what_there_is(blocks: list[RowBlock]) -> str:
   malformed = sum(len(block.malformed) for block in blocks)
-  return f'a header and {malformed:,} lines with another number of fields' if malformed else 'a header'
+  return f'a header (and lines with another number of fields: {malformed:,})' if malformed else 'a header'
 
 
 def _columns(rows: pa.Table, names: tuple[str, ...]) -> dict[str, pa.Array]:

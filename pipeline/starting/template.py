@@ -39,12 +39,15 @@ def needed_edits(guess: Guess) -> tuple[str, ...]:
 
 
 def _head(guess: Guess, path: str) -> Iterator[str]:
-  sample = guess.sample
-  number = f'{sample.rows:,} ride{"s" if sample.rows != 1 else ""}'
-  yield from _comment(f'Written by farelite init after a look at {"" if sample.whole else "the first "}{number} of {sample.path}.')
   for edit in needed_edits(guess):
     yield from _comment(_EDIT + edit)
-  yield from _comment('Lines that begin with "Unsure" are worth a look; farelite check says what a run would make of it all.')
+  sample = guess.sample
+  number = f'{sample.rows:,} ride{"s" if sample.rows != 1 else ""}'
+  first = '' if sample.whole else 'the first '
+  yield from _comment(f'Written by farelite init after a look at {first}{number} of {sample.path}.')
+  yield from _comment(
+    'Comments that begin with "Unsure" are worth a look; farelite check says what a run would make of it.'
+  )
   yield f'name: {_scalar(guess.name)}'
 
 
@@ -85,7 +88,8 @@ def _places(guess: Guess) -> Iterator[str]:
   if guess.zones:
     pickup, dropoff = guess.zones
     yield from _comment(
-      'The rides have ids of zones in place of coordinates. Put in the middle of every zone as id: [longitude, latitude].', 2
+      'The rides have ids of zones in place of coordinates. Put in the middle of every zone as id: [longitude, latitude].',
+      2,
     )
     yield '  places:'
     yield f'    pickup: {_scalar(pickup)}'
@@ -95,7 +99,9 @@ def _places(guess: Guess) -> Iterator[str]:
 
 def _extras(guess: Guess) -> Iterator[str]:
   if guess.extras or guess.left:
-    yield from _comment('Other columns. What is known before the ride may be an input: take the # away from its line.', 2)
+    yield from _comment(
+      'Other columns. What is known before the ride may be an input: take the # away from its line.', 2
+    )
   if guess.extras:
     yield '  # extras:'
   for extra in guess.extras:
@@ -116,7 +122,9 @@ def _time(guess: Guess, path: str) -> Iterator[str]:
     if time.others:
       yield from _comment(f'Unsure: {joined(map(repr, time.others))} reads every cell as well, to other days.', 4)
     yield f'    format: {_scalar(time.format)}'
-  yield from _comment("Whose clock the stamps show: local, the city's own, or utc. " + ' '.join(guess.notes.get('clock', [])), 4)
+  yield from _comment(
+    "Whose clock the stamps show: local, the city's own, or utc. " + ' '.join(guess.notes.get('clock', [])), 4
+  )
   yield f'    clock: {guess.clock.value}'
   if guess.clock is Clock.UTC:
     yield from _notes(guess, 'time_zone', 4)
@@ -124,7 +132,9 @@ def _time(guess: Guess, path: str) -> Iterator[str]:
 
 
 def _rules(guess: Guess, path: str) -> Iterator[str]:
-  yield from _comment('A ride that breaks a rule is set aside, with its reason; from quantiles of the rides, and wider.', 2)
+  yield from _comment(
+    'A ride that breaks a rule is set aside, with its reason; from quantiles of the rides, and wider.', 2
+  )
   yield '  rules:'
   yield f'    fare: {_range(guess.fare)}'
   yield '    bounds:'
@@ -191,5 +201,9 @@ def _scalar(value: Any) -> str:
 
 
 def _flow(value: Iterable[Any]) -> str:
+  """A list or mapping of texts as YAML on one line."""
   plain = value if isinstance(value, dict) else list(value)
-  return yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=float('inf'), sort_keys=False).strip()
+  style = {'default_flow_style': True, 'allow_unicode': True, 'width': float('inf'), 'sort_keys': False}
+  text = yaml.safe_dump(plain, **style).strip()
+  # Only double quotes hold the end of a line on one.
+  return text if len(text.splitlines()) == 1 else yaml.safe_dump(plain, **style, default_style='"').strip()

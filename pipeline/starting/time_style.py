@@ -174,7 +174,32 @@ def _suffixes(rest: str) -> list[str]:
 
 
 _HOURLY = np.array(
-  [4.0, 3.0, 2.2, 1.5, 1.1, 1.1, 2.0, 3.5, 4.5, 4.5, 4.3, 4.5, 4.7, 4.7, 4.9, 4.8, 4.5, 5.0, 6.0, 6.2, 6.0, 5.8, 5.5, 5.0]
+  [
+    4.0,
+    3.0,
+    2.2,
+    1.5,
+    1.1,
+    1.1,
+    2.0,
+    3.5,
+    4.5,
+    4.5,
+    4.3,
+    4.5,
+    4.7,
+    4.7,
+    4.9,
+    4.8,
+    4.5,
+    5.0,
+    6.0,
+    6.2,
+    6.0,
+    5.8,
+    5.5,
+    5.0,
+  ]
 )
 """Rides by hour of day, roughly, as the taxis of large cities have them: fewest from three to six in the morning."""
 
@@ -196,6 +221,8 @@ def guess_clock(style: TimeStyle, zone: str | None) -> ClockGuess:
   """
   if style.has_offset and zone:
     return ClockGuess(Clock.UTC, True)
+  if re.search(r'[A-SU-Y][A-Z]{1,4}$', style.format or '') and not style.claims_utc:
+    return ClockGuess(Clock.LOCAL, False)  # The name of a zone, which is not UTC.
   claimed = ClockGuess(Clock.UTC if style.claims_utc and zone else Clock.LOCAL, False)
   hours = style.readings // 3600 % 24
   if zone is None or len(np.unique(hours)) == 1:

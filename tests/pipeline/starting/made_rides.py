@@ -6,7 +6,9 @@ import pathlib
 
 import numpy as np
 
-HOURLY = np.array([3.9, 2.9, 2.2, 1.6, 1.2, 1, 2.1, 3.6, 4.5, 4.6, 4.5, 4.7, 4.9, 4.8, 5, 4.7, 4, 4.9, 6, 6.3, 6, 5.9, 5.7, 5])
+HOURLY = np.array(
+  [3.9, 2.9, 2.2, 1.6, 1.2, 1, 2.1, 3.6, 4.5, 4.6, 4.5, 4.7, 4.9, 4.8, 5, 4.7, 4, 4.9, 6, 6.3, 6, 5.9, 5.7, 5]
+)
 """New York's rides by hour of day: an oracle of its own, not what the guess compares with."""
 
 NEW_YORK = (40.75, -73.98)

@@ -72,12 +72,16 @@ def test_other_names_mean_nothing(name, role):
   assert score(name, role) <= 0
 
 
-@pytest.mark.parametrize('name', ['tpep_dropoff_datetime', 'Trip_Dropoff_DateTime', 'ended_at', 'trip_end_timestamp', 'updated_at'])
+@pytest.mark.parametrize(
+  'name', ['tpep_dropoff_datetime', 'Trip_Dropoff_DateTime', 'ended_at', 'trip_end_timestamp', 'updated_at']
+)
 def test_a_dropoff_is_no_pickup(name):
   assert score(name, TIME) < score('time', TIME)
 
 
-@pytest.mark.parametrize('name', ['total_amount', 'Total_Amt', 'Tip_Amt', 'Trip Miles', 'tips', 'Trip Seconds', 'trip_total'])
+@pytest.mark.parametrize(
+  'name', ['total_amount', 'Total_Amt', 'Tip_Amt', 'Trip Miles', 'tips', 'Trip Seconds', 'trip_total']
+)
 def test_what_only_the_finished_ride_knows(name):
   assert is_known_after(name)
   assert score(name, LABEL) <= 0

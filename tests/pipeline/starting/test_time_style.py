@@ -67,7 +67,6 @@ def test_other_columns_are_no_times(column):
   assert guess_time(column) is None
 
 
-
 @pytest.mark.parametrize(('month_first', 'first'), [(False, '%d/%m'), (True, '%m/%d')], ids=['europe', 'america'])
 def test_days_that_may_be_months_are_said(month_first, first):
   style = guess_time(_text(['01/02/2016 08:00', '03/04/2016 08:00']), month_first=month_first)
