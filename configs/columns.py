@@ -18,12 +18,3 @@ RAW_INPUTS = (TIME, *COORDINATES, PASSENGERS)
 
 TERMS = ('ride', 'rides', 'fares', 'time stamps')
 """What sentences call one example, several of them, their labels, and the groups of those that belong together."""
-
-KNOWN_AFTER_RIDE = (
-  'total_amount', 'total_amt', 'trip_total', 'total', 'tip_amount', 'tip_amt', 'tip', 'tips', 'tolls_amount',
-  'tolls_amt', 'tolls', 'trip_distance', 'distance', 'trip_miles', 'trip_kilometers', 'trip_seconds', 'trip_time',
-  'trip_duration', 'duration', 'payment_type', 'payment_method', 'dropoff_datetime', 'tpep_dropoff_datetime',
-  'lpep_dropoff_datetime', 'trip_dropoff_datetime', 'dropoff_time', 'dropoff_timestamp', 'trip_end_timestamp',
-  'end_time', 'extras', 'extra', 'surcharge', 'mta_tax', 'improvement_surcharge', 'congestion_surcharge',
-)  # fmt: skip
-"""Names of columns that only the finished ride knows, as published rides call them."""

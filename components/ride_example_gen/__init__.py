@@ -4,4 +4,15 @@
 maps and judges rows, `spans` divides them, `encoding` writes them, `ingestion` does all of it for one file.
 """
 
-__all__ = ['canonical', 'component', 'encoding', 'executor', 'files', 'ingestion', 'quarantine', 'reading', 'spans']
+__all__ = [
+  'canonical',
+  'component',
+  'encoding',
+  'executor',
+  'files',
+  'ingestion',
+  'parsing',
+  'quarantine',
+  'reading',
+  'spans',
+]

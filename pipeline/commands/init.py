@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.prompt import Prompt
 
 from components.ride_example_gen.files import check_inputs
-
 from configs.base import nearest, unknown
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Clock, TimeEncoding

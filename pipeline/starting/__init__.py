@@ -1,3 +1,6 @@
-"""What `farelite init` reads off a file of rides, each guess a pure function of cells, and the config that says it."""
+"""What `farelite init` reads off a file of rides, and what `farelite check` foresees of a run on them.
 
-__all__ = ['guess', 'sample', 'template']
+Each guess is a pure function of cells; `template` writes the config that says all of them.
+"""
+
+__all__ = ['guess', 'outlook', 'sample', 'template']

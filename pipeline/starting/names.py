@@ -20,7 +20,8 @@ def _words(text: str) -> frozenset[str]:
 
 _PICKUP = _words(
   'pickup pick up pu start started begin beginning origin orig from src source departure depart board boarding '
-  'abholung abhol beginn start von einstieg abfahrt origine prise recogida origen inicio salida desde embarque origem partida'
+  'abholung abhol beginn start von einstieg abfahrt origine prise recogida origen inicio salida desde embarque origem '
+  'partida'
 )
 _DROPOFF = _words(
   'dropoff drop off do end ended dest destination to stop arrival alight ziel nach ausstieg ankunft ende arrivee '
@@ -31,18 +32,20 @@ _LONGITUDE = _words(
 )
 _LATITUDE = _words('lat latitude latitud latitudine breite breitengrad geobreite y')
 _PASSENGERS = _words(
-  'passenger passengers pax riders fahrgaeste fahrgaste personen pasajeros passageiros passagers personas pessoas people'
+  'passenger passengers pax riders fahrgaeste fahrgaste personen pasajeros passageiros passagers personas pessoas '
+  'people'
 )
 _TIME = _words(
-  'time datetime timestamp date day stamp at ts zeit datum uhrzeit zeitpunkt fecha hora data heure instant when tpep lpep'
+  'time datetime timestamp date day stamp at ts zeit datum uhrzeit zeitpunkt fecha hora data heure instant when tpep '
+  'lpep'
 )
 _OTHER_TIME = _words('updated created modified payment paid request requested booked dispatch dispatched order birth')
 _KEYS = _words('key id rideid tripid rowid uuid fahrtid uniquekey ridekey tripkey idviaje idcorrida')
 _ZONES = _words('location locationid zone zoneid area areaid community tract borough taz')
-_NO_FARE = _words(
-  'tip tips toll tolls tax mta surcharge fee extra extras trinkgeld propina gorjeta pourboire discount distance type '
-  'id code count miles seconds duration lat lon'
-)
+_PAID = _words('tip tips toll tolls tax surcharge fee extra extras trinkgeld propina gorjeta pourboire discount')
+"""What is paid besides the fare."""
+
+_NO_FARE = _PAID | _words('distance type id code count miles seconds duration lat lon')
 _FARES = {
   'fareamount': 10, 'fareamt': 10, 'fare': 9, 'fahrpreis': 9, 'tripfare': 8, 'ridefare': 8, 'meteredfare': 8,
   'price': 8, 'preis': 8, 'tarifa': 8, 'importe': 8, 'precio': 8, 'preco': 8, 'prix': 8, 'basefare': 7, 'tarif': 7,
@@ -72,8 +75,9 @@ _KNOWN_AFTER = frozenset(squashed(name) for name in KNOWN_AFTER_RIDE)
 
 
 def is_known_after(name: str) -> bool:
-  """Whether only the finished ride knows what a column of this name holds."""
-  return squashed(name) in _KNOWN_AFTER
+  """Whether only the finished ride knows what a column of this name holds, the fare itself left out."""
+  plain = squashed(name)
+  return plain not in _FARES and (plain in _KNOWN_AFTER or bool(_PAID & {*tokens(name)}))
 
 
 def score(name: str, role: str) -> float:

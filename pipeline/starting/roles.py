@@ -215,7 +215,7 @@ def _zones(roles: Roles, columns: Mapping[str, object]) -> tuple[str, str] | Non
     return None
   free = [name for name in columns if name not in roles.columns.values()]
   ends = [
-    max((name for name in free if names.score(name, end)), key=lambda name: names.score(name, end), default=None)  # noqa: B023
+    max((name for name in free if names.score(name, end)), key=lambda name: names.score(name, end), default=None)
     for end in (names.PICKUP_ZONE, names.DROPOFF_ZONE)
   ]
   return (ends[0], ends[1]) if ends[0] and ends[1] else None

@@ -111,7 +111,7 @@ def _fields(text: str, delimiter: str) -> list[int]:
         counts.append(len(record))
   except csv.Error:
     return []
-  return counts[:-1] if len(counts) > 2 else counts  # noqa: PLR2004, the last one may break off
+  return counts[:-1] if len(counts) > 2 else counts
 
 
 def _check_header(path: str, names: tuple[str, ...]) -> None:

@@ -87,10 +87,8 @@ def _columns(guess: Guess, path: str) -> Iterator[str]:
 def _places(guess: Guess) -> Iterator[str]:
   if guess.zones:
     pickup, dropoff = guess.zones
-    yield from _comment(
-      'The rides have ids of zones in place of coordinates. Put in the middle of every zone as id: [longitude, latitude].',
-      2,
-    )
+    what = 'The rides have ids of zones in place of coordinates.'
+    yield from _comment(f'{what} Put in the middle of every zone as id: [longitude, latitude].', 2)
     yield '  places:'
     yield f'    pickup: {_scalar(pickup)}'
     yield f'    dropoff: {_scalar(dropoff)}'
@@ -203,7 +201,7 @@ def _scalar(value: Any) -> str:
 def _flow(value: Iterable[Any]) -> str:
   """A list or mapping of texts as YAML on one line."""
   plain = value if isinstance(value, dict) else list(value)
-  style = {'default_flow_style': True, 'allow_unicode': True, 'width': float('inf'), 'sort_keys': False}
+  style: Any = {'default_flow_style': True, 'allow_unicode': True, 'width': float('inf'), 'sort_keys': False}
   text = yaml.safe_dump(plain, **style).strip()
   # Only double quotes hold the end of a line on one.
   return text if len(text.splitlines()) == 1 else yaml.safe_dump(plain, **style, default_style='"').strip()

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
 from components.ride_example_gen.parsing import wall_clock_of
@@ -146,7 +145,7 @@ def _date_formats(date: re.Match[str]) -> list[str]:
     return ['%Y%m%d']
   if date['american']:
     return [f'{_month_word(date["american"])} %d, %Y']
-  year = '%Y' if len(date['year'] or date['named_year']) == 4 else '%y'  # noqa: PLR2004, digits
+  year = '%Y' if len(date['year'] or date['named_year']) == 4 else '%y'
   if date['named']:
     return [f'%d{date["c"]}{_month_word(date["named"])}{date["c"]}{year}']
   mark = date['b']
@@ -155,7 +154,7 @@ def _date_formats(date: re.Match[str]) -> list[str]:
 
 def _month_word(text: str) -> str:
   word = re.search('[A-Za-z]+', text)
-  return '%b' if word and len(word[0]) == 3 else '%B'  # noqa: PLR2004, letters
+  return '%b' if word and len(word[0]) == 3 else '%B'
 
 
 def _time_format(time: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""`farelite init`: a config for each layout that a run takes, one sentence for what is none. Oracle: the layouts' facts."""
+"""`farelite init`: a config for each layout, one sentence for what is no file of rides. Oracle: the layouts."""
 
 import gzip
 import io
@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tfx
 import yaml
 from click.testing import CliRunner
 
-import tfx
-from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
+from configs.columns import COORDINATES, LABEL, PASSENGERS
 from configs.errors import UserError
 from configs.loading import load
 from pipeline.cli import main
@@ -88,7 +88,8 @@ def test_chicago(tmp_path):
 
 
 TLC = {
-  'tlc_2009': (TLC_2009, ('Fare_Amt', 'Trip_Pickup_DateTime', 'Start_Lon', 'Start_Lat', 'End_Lon', 'End_Lat', 'Passenger_Count')),
+  'tlc_2009': (TLC_2009, ('Fare_Amt', 'Trip_Pickup_DateTime', 'Start_Lon', 'Start_Lat', 'End_Lon', 'End_Lat',
+                          'Passenger_Count')),
   'tlc_2010': (TLC_2010, ('fare_amount', 'pickup_datetime', *COORDINATES, 'passenger_count')),
   'tlc_2015': (TLC_2015, ('fare_amount', 'tpep_pickup_datetime', *COORDINATES, 'passenger_count')),
 }  # fmt: skip
@@ -232,7 +233,7 @@ def test_any_name_of_a_column_is_quoted(tmp_path):
   config, text = _config(tmp_path, path, columns=['fare_amount=*fare: #1', 'pickup_seconds=pickup\u2028time "'])
   assert config['dataset']['columns'][LABEL] == header[0]
   assert config['dataset']['time']['column'] == header[1]
-  uncommented = text.replace('  # extras:', '  extras:').replace('  #   - ', '    - ')
+  uncommented = text.replace('# extras:', 'extras:').replace('# landmarks:', 'landmarks:').replace('#   - ', '  - ')
   listed = {extra['column'] for extra in yaml.safe_load(uncommented)['dataset']['extras']}
   assert listed & {*STRANGE} and '\x1b' not in text
 

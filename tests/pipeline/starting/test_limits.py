@@ -41,7 +41,8 @@ def test_two_digits(value, up, rounded):
 
 
 @pytest.mark.parametrize(
-  ('counts', 'most'), [([1, 2, 2], 6), ([1] * 99 + [8], 8), ([], 6), ([np.nan, -1], 6)], ids=['few', 'vans', 'none', 'bad']
+  ('counts', 'most'), [([1, 2, 2], 6), ([1] * 99 + [8], 8), ([], 6), ([np.nan, -1], 6)],
+  ids=['few', 'vans', 'none', 'bad'],
 )  # fmt: skip
 def test_passengers(counts, most):
   assert limits.passengers_of(np.array(counts, float)) == (0, most)

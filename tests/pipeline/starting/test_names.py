@@ -29,16 +29,17 @@ NAMED = {
   ),
   PICKUP_X: (
     'pickup_longitude', 'Start_Lon', 'start_lng', 'pickupLongitude', 'pickup_lon', 'pu_lon', 'PULon', 'origin_lng',
-    'from_lon', 'Pickup Centroid Longitude', 'start_laenge', 'Einstieg Längengrad', 'longitud_origen', 'longitude_embarque',
-    'longitude_depart', 'startlon', 'pickup_x', 'lon_start',
+    'from_lon', 'Pickup Centroid Longitude', 'start_laenge', 'Einstieg Längengrad', 'longitud_origen',
+    'longitude_embarque', 'longitude_depart', 'startlon', 'pickup_x', 'lon_start',
   ),
   PICKUP_Y: (
     'pickup_latitude', 'Start_Lat', 'start_lat', 'pickupLatitude', 'pu_lat', 'origin_lat', 'Pickup Centroid Latitude',
     'start_breite', 'Einstieg Breitengrad', 'latitud_origen', 'latitude_embarque', 'latitude_depart', 'startlat',
   ),
   DROPOFF_X: (
-    'dropoff_longitude', 'End_Lon', 'end_lng', 'do_lon', 'dest_lng', 'to_lon', 'Dropoff Centroid Longitude', 'ziel_laenge',
-    'Ausstieg Länge', 'longitud_destino', 'longitude_desembarque', 'longitude_arrivee', 'endlon', 'drop_off_longitude',
+    'dropoff_longitude', 'End_Lon', 'end_lng', 'do_lon', 'dest_lng', 'to_lon', 'Dropoff Centroid Longitude',
+    'ziel_laenge', 'Ausstieg Länge', 'longitud_destino', 'longitude_desembarque', 'longitude_arrivee',
+    'endlon', 'drop_off_longitude',
   ),
   DROPOFF_Y: (
     'dropoff_latitude', 'End_Lat', 'end_lat', 'do_lat', 'dest_lat', 'to_lat', 'ziel_breite', 'Ausstieg Breite',

@@ -32,9 +32,9 @@ ROLES = (TIME, *COORDINATES, LABEL, PASSENGERS)
 @pytest.mark.parametrize(
   'names',
   [
-    pytest.param('pickup_datetime plon plat dlon dlat x y'.split(), id='nothing_but_grown_together'),
-    pytest.param('started_at start_lng start_lat end_lng end_lat price pax'.split(), id='scooters'),
-    pytest.param('zeit start_laenge start_breite ziel_laenge ziel_breite preis fahrgaeste'.split(), id='german'),
+    pytest.param(['pickup_datetime', 'plon', 'plat', 'dlon', 'dlat', 'x', 'y'], id='nothing_but_grown_together'),
+    pytest.param(['started_at', 'start_lng', 'start_lat', 'end_lng', 'end_lat', 'price', 'pax'], id='scooters'),
+    pytest.param(['zeit', 'start_laenge', 'start_breite', 'ziel_laenge', 'ziel_breite', 'preis', 'pax'], id='german'),
   ],
 )  # fmt: skip
 def test_names_tell(names):
@@ -67,14 +67,14 @@ def test_what_was_chosen_stays():
 
 
 def test_a_second_candidate_is_noted():
-  roles = _roles(_columns(NEW_YORK, 'time lon lat lon2 lat2 fare_amount pax'.split(), price=[8.0] * 400))
+  roles = _roles(_columns(NEW_YORK, ['time', 'lon', 'lat', 'lon2', 'lat2', 'fare_amount', 'pax'], price=[8.0] * 400))
   assert roles.columns[LABEL] == 'fare_amount'
   assert roles.notes[LABEL] == ["It may also be 'price'."]
   assert [roles.columns[role] for role in COORDINATES] == ['lon', 'lat', 'lon2', 'lat2']
 
 
 def test_of_two_times_the_earlier_one_is_the_pickup():
-  columns = _columns(NEW_YORK, 'b lon lat lon2 lat2 fare pax'.split())
+  columns = _columns(NEW_YORK, ['b', 'lon', 'lat', 'lon2', 'lat2', 'fare', 'pax'])
   later = {'a': pa.array(stamps(made_rides(NEW_YORK), later=1.0), pa.large_string())}
   roles = _roles(later | columns)
   assert roles.columns[TIME] == 'b'
