@@ -21,7 +21,7 @@ from configs.platform import Platform
 from configs.reduction import Reduction
 from configs.split import Split, SplitMethod
 from configs.study import Study
-from configs.validation import Validation
+from configs.validation import Validation, leakage_problems
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 
@@ -87,6 +87,7 @@ class RunConfig(Config):
     for name in self.validation.max_missing_share:
       if name not in columns:
         yield Problem('validation.max_missing_share', f"unknown column '{name}'.{nearest(name, columns)}")
+    yield from leakage_problems(self.dataset, self.validation)
     if self.dataset.bigquery and self.retraining.window:
       yield Problem('retraining.window', 'is for files in spans; for BigQuery put the period into the query.')
     layers = model_layers(self.dataset, self.features, self.model, self.reduction)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from components.ride_example_gen.spans import Window, has_spans, latest_window
+from components.ride_example_gen.spans import Window, has_spans, input_name, is_dated, latest_window
 from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.platform import BigQuery
@@ -47,7 +47,9 @@ class DataSource:
 
   def inputs(self) -> dict[str, str]:
     """Glob by the name of ExampleGen's input split: one for each resolved span, or the pattern as it is."""
-    return {f'span-{number}': pattern for number, pattern in self.spans} or {'rides': self.pattern}
+    dated = is_dated(self.pattern)
+    resolved = {input_name(number, dated=dated): pattern for number, pattern in self.spans}
+    return resolved or {'rides': self.pattern}
 
 
 def rides_of(dataset: Dataset) -> DataSource:

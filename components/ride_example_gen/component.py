@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from tfx.components.example_gen import component as example_gen
@@ -16,7 +15,7 @@ from tfx.utils import proto_utils
 from components.ride_example_gen import executor
 from components.ride_example_gen.executor import RideExampleGenExecutor, RideExampleGenSpec, span_files
 from components.ride_example_gen.files import IngestionError, check_inputs, digest
-from components.ride_example_gen.spans import SPLITS
+from components.ride_example_gen.spans import SPLITS, number_of_input
 from components.specs import new_outputs
 from configs.dataset import TIME, Dataset
 from configs.split import Split
@@ -53,9 +52,9 @@ class RideDriver(driver.FileBasedDriver):
     files = [file for found in span_files(resolved).values() for file in found]
     if not any(map(is_bucket, files)):
       resolved[utils.FINGERPRINT_PROPERTY_NAME] = digest(files)
-    newest = re.fullmatch(r'span-(\d+)', input_config.splits[-1].name)
-    if newest and int(newest[1]):  # The spans were resolved before the run.
-      resolved[utils.SPAN_PROPERTY_NAME] = int(newest[1])
+    newest = number_of_input(input_config.splits[-1].name)
+    if newest:  # The spans were resolved before the run.
+      resolved[utils.SPAN_PROPERTY_NAME] = newest
     return resolved
 
 
@@ -98,7 +97,8 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     Args:
       input_base: a folder, or the prefix of a bucket.
       input_config: one input split, whose pattern below `input_base` may have `{SPAN}`, `{VERSION}` or
-        `{YYYY}/{MM}/{DD}`; or a window of spans, one input split `span-NUMBER` with a plain glob for each, newest last.
+        `{YYYY}/{MM}/{DD}`; or a window of spans, one input split with a plain glob for each, named as by
+        `spans.input_name`, newest last.
       dataset: the mapping to the canonical ride and the rules.
       split: how kept rides are divided into train and eval.
       code_version: of the ingestion's code, as TFX's cache does not see code.

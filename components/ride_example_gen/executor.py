@@ -147,7 +147,7 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
 
 def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-  """Paths of the files to read by the name of the input split, or of the span, the newest one last.
+  """Paths of the files to read by the label of their span, or the name of the input split, the newest one last.
 
   Raises: IngestionError: no file matches.
   """
@@ -159,7 +159,7 @@ def span_files(exec_properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
     [split] = input_config.splits
     window = spans.latest_window(input_base, split.pattern, int(exec_properties.get(WINDOW_KEY) or 1))
     return {span.label: span.files for span in window.spans}
-  return {split.name: find_files(input_base, split.pattern) for split in input_config.splits}
+  return {spans.label_of_input(split.name): find_files(input_base, split.pattern) for split in input_config.splits}
 
 
 class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -175,8 +175,7 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     dataset = self._dataset(exec_properties)
     sources = self._sources(exec_properties, staging)
     split = Split.model_validate_json(exec_properties['split'])
-    if split.method is SplitMethod.NEWEST_SPAN and len(sources) < 2:
-      split = spans.of_a_single_span(split)
+    split = spans.of_these_spans(split, len(sources))
     notes = self._ingest(sources, dataset, split, staging, self._called(exec_properties))
     examples.split_names = artifact_utils.encode_split_names(list(spans.SPLITS))
     split_uris = {name: artifact_utils.get_split_uri([examples], name) for name in spans.SPLITS}
@@ -199,15 +198,14 @@ class RideExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     self, sources: dict[str, tuple[str, ...]], dataset: Dataset, split: Split, staging: Staging, called: str | None
   ) -> list[dict[str, Any]]:
     """The notes of all files, by one pass over them, or two for a chronological split."""
-    *_, newest = sources.values()
-    files = tuple(file for of_span in sources.values() for file in of_span)
-    thresholds: dict[str, int] = {}
+    thresholds = spans.span_thresholds(sources, split)
+    files = tuple(thresholds)
     if split.method is SplitMethod.CHRONOLOGICAL:
       notes = self._for_each_file(files, _CountStamps(dataset, staging, called), staging, _CountStamps.NOTE)
       thresholds = dict.fromkeys(files, _threshold(notes, staging, split.eval_share))
-    elif split.method is SplitMethod.NEWEST_SPAN:
-      thresholds = {file: spans.ALL if file in newest else spans.NONE for file in files}
-    return self._for_each_file(files, _Ingest(dataset, split, staging, thresholds, called), staging, _Ingest.NOTE)
+    span_of = {file: span for span, of_span in sources.items() for file in of_span}
+    step = _Ingest(dataset, split, staging, thresholds, called, span_of)
+    return self._for_each_file(files, step, staging, _Ingest.NOTE)
 
   def _for_each_file(
     self, files: tuple[str, ...], step: beam.DoFn, staging: Staging, note: str
@@ -271,13 +269,27 @@ class _Ingest(_EachFile):
   NOTE = 'outcome'
 
   def __init__(
-    self, dataset: Dataset, split: Split, staging: Staging, thresholds: dict[str, int], called: str | None = None
+    self,
+    dataset: Dataset,
+    split: Split,
+    staging: Staging,
+    thresholds: Mapping[str, int | None],
+    called: str | None = None,
+    span_of: Mapping[str, str] | None = None,
   ):
     super().__init__(dataset, staging, called)
     self._split = split
     self._thresholds = thresholds
+    self._span_of = span_of or {}
 
   def _do(self, path: str, attempt: Attempt) -> dict[str, Any]:
-    threshold = self._thresholds.get(path)
-    counts, outputs = ingest_file(path, self._dataset, self._split, attempt.open, threshold, self._called)
+    counts, outputs = ingest_file(
+      path,
+      self._dataset,
+      self._split,
+      attempt.open,
+      self._thresholds.get(path),
+      self._called,
+      self._span_of.get(path, ''),
+    )
     return {'counts': counts.to_json(), 'outputs': outputs}

@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from components.ride_example_gen import spans
 from components.ride_example_gen.canonical import CanonicalRides, canonicalize, filtered
 from components.ride_example_gen.encoding import TFRecordFile, encode_examples
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.quarantine import SCHEMA, Reason, RideCounts, quarantined_rows
+from components.ride_example_gen.profiling import Profiler
+from components.ride_example_gen.quarantine import SCHEMA, Reason, RideCounts, quarantined_rows, total
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
-from configs.split import Split
+from configs.split import Split, SplitMethod
 
 QUARANTINE = 'quarantine'
 """The name of the quarantined rows among the outputs, beside the splits' names."""
@@ -36,6 +37,7 @@ def ingest_file(
   open_output: Callable[[str], Any],
   threshold: int | None = None,
   called: str | None = None,
+  span: str = '',
 ) -> tuple[RideCounts, dict[str, list[str]]]:
   """Turns a file of rides into shards of Examples and a part of the quarantine.
 
@@ -44,24 +46,60 @@ def ingest_file(
     open_output: opens a new output by its name, for writing bytes.
     threshold: for a chronological split, its first time stamp in eval.
     called: the name, in counts and quarantine, of a source that is no file of the user's; its rows have no numbers.
+    span: label of the span that the file belongs to, for the profile.
   Returns: Its rows, and the names of the written files by split and `QUARANTINE`.
   Raises: IngestionError: the file can't be read; the outputs are then incomplete.
   """
+  with _Outputs(open_output) as outputs:
+    counts = _count_file(path, dataset, split, threshold, called, span, outputs)
+  return counts, outputs.names
+
+
+def _count_file(
+  path: str,
+  dataset: Dataset,
+  split: Split,
+  threshold: int | None,
+  called: str | None,
+  span: str,
+  outputs: _Outputs | None = None,
+) -> RideCounts:
+  """Reads a file to its end and counts; writes it to the outputs, if there are any."""
   name = called or path
   read, reasons, kept = 0, Counter[str](), dict.fromkeys(spans.SPLITS, 0)
-  with _Outputs(open_output) as outputs:
-    for block, canonical in judged_blocks(path, dataset):
-      rides = canonical.valid_rides
-      evaluated = spans.in_eval(rides.column(0).to_numpy(), split, threshold)
-      for part, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
+  profiler = Profiler(name, span, dataset)
+  for block, canonical in judged_blocks(path, dataset):
+    rides = canonical.valid_rides
+    evaluated = spans.in_eval(rides.column(0).to_numpy(), split, threshold)
+    for part, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
+      kept[part] += int(chosen.sum())
+      if outputs:
         outputs.add_rides(part, filtered(rides, chosen))
-        kept[part] += int(chosen.sum())
-      if called:
-        block = block._replace(numbers=np.full_like(block.numbers, -1))
+    if called:
+      block = block._replace(numbers=np.full_like(block.numbers, -1))
+    if outputs:
       outputs.add_quarantined(quarantined_rows(name, block, canonical.valid, canonical.reason, canonical.column))
-      read += block.read
-      reasons += _reasons(block, canonical)
-  return RideCounts(read, sum(kept.values()), dict(sorted(reasons.items())), kept, (name,)), outputs.names
+    profiler.add(block.rows, canonical, rides, evaluated)
+    read += block.read
+    reasons += _reasons(block, canonical)
+  counted = dict(sorted(reasons.items()))
+  return RideCounts(read, sum(kept.values()), counted, kept, (name,), profile=profiler.profile())
+
+
+def survey(files: Mapping[str, Sequence[str]], dataset: Dataset, split: Split) -> RideCounts:
+  """Reads every file as the ingestion does and counts; writes nothing.
+
+  Args: files: paths by the label of their span, the newest span last; of files without spans any one name.
+  Raises: IngestionError: a file can't be read.
+  """
+  split = spans.of_these_spans(split, len(files))
+  thresholds = spans.span_thresholds(files, split)
+  if split.method is SplitMethod.CHRONOLOGICAL:
+    stamps = merge_stamps([count_stamps(path, dataset) for paths in files.values() for path in paths])
+    thresholds = dict.fromkeys(thresholds, spans.chronological_threshold(*stamps, split.eval_share))
+  return total(
+    [_count_file(path, dataset, split, thresholds[path], None, span) for span, paths in files.items() for path in paths]
+  )
 
 
 def judged_blocks(path: str, dataset: Dataset) -> Iterator[tuple[RowBlock, CanonicalRides]]:

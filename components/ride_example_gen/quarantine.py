@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
+from components.ride_example_gen.profile import Profile
 from components.ride_example_gen.reading import RowBlock
 from components.ride_example_gen.spans import SPLITS
 
@@ -108,6 +109,7 @@ class RideCounts:
     quarantined: rows by `Reason`, those that occurred.
     splits: valid rows by split, every split named.
     files: the files that were read, in order.
+    profile: what is known of the kept rides.
   """
 
   read: int = 0
@@ -115,6 +117,7 @@ class RideCounts:
   quarantined: dict[str, int] = dataclasses.field(default_factory=dict)
   splits: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
   files: tuple[str, ...] = ()
+  profile: Profile = dataclasses.field(default_factory=Profile)
 
   def __post_init__(self) -> None:
     if self.read != self.kept + sum(self.quarantined.values()) or self.kept != sum(self.splits.values()):
@@ -128,7 +131,8 @@ class RideCounts:
   def from_json(cls, text: str) -> RideCounts:
     """Reads what `to_json` wrote."""
     values = json.loads(text)
-    return cls(**(values | {'files': tuple(values['files'])}))
+    parts = {'files': tuple(values['files']), 'profile': Profile.of(values.get('profile', {}))}
+    return cls(**(values | parts))
 
 
 def total(counts: Sequence[RideCounts]) -> RideCounts:
@@ -140,6 +144,7 @@ def total(counts: Sequence[RideCounts]) -> RideCounts:
     quarantined=dict(sorted(quarantined.items())),
     splits={split: sum(count.splits[split] for count in counts) for split in SPLITS},
     files=tuple(dict.fromkeys(file for count in counts for file in count.files)),
+    profile=Profile.total(count.profile for count in counts),
   )
 
 

@@ -8,7 +8,7 @@ import datetime
 import itertools
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from configs.base import joined, shortened
 from configs.split import Split, SplitMethod
 
 _SPEC = re.compile(r'\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}')
+_INPUT = re.compile(r'(day|span)-(\d+)')
 _WIDTHS = {'YYYY': 4, 'MM': 2, 'DD': 2}
 _UNIX_EPOCH = datetime.date(1970, 1, 1)
 
@@ -51,6 +52,31 @@ def is_dated(pattern: str) -> bool:
 def label_of(number: int, *, dated: bool) -> str:
   """What a span is called: its day, or its number."""
   return (_UNIX_EPOCH + datetime.timedelta(days=number)).isoformat() if dated else f'span {number}'
+
+
+def day_of(label: str) -> datetime.date | None:
+  """The day that a label of `label_of` names; None of any other name."""
+  try:
+    return datetime.date.fromisoformat(label) if len(label) == len('2026-03-08') else None
+  except ValueError:
+    return None
+
+
+def input_name(number: int, *, dated: bool) -> str:
+  """What ExampleGen's input split of a span is called: `day-20520`, or `span-7`."""
+  return f'{"day" if dated else "span"}-{number}'
+
+
+def number_of_input(name: str) -> int | None:
+  """The number in a name of `input_name`; None of any other name."""
+  found = _INPUT.fullmatch(name)
+  return int(found[2]) if found else None
+
+
+def label_of_input(name: str) -> str:
+  """The label of the span whose input split has a name of `input_name`; any other name as it is."""
+  number = number_of_input(name)
+  return name if number is None else label_of(number, dated=name.startswith('day-'))
 
 
 def span_number(day: datetime.date) -> int:
@@ -244,6 +270,24 @@ ALL, NONE = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 def of_a_single_span(split: Split) -> Split:
   """The newest span can't evaluate where it is the only one yet; then its rides are divided by their time stamps."""
   return split.model_copy(update={'method': SplitMethod.HASH})
+
+
+def of_these_spans(split: Split, count: int) -> Split:
+  """The split of a run on so many spans."""
+  return of_a_single_span(split) if split.method is SplitMethod.NEWEST_SPAN and count < 2 else split
+
+
+def span_thresholds(files: Mapping[str, Sequence[str]], split: Split) -> dict[str, int | None]:
+  """The threshold of each file for `in_eval` as far as the spans tell it; None where they don't.
+
+  Args: files: paths by span, the newest one last.
+  """
+  every = [path for paths in files.values() for path in paths]
+  if split.method is not SplitMethod.NEWEST_SPAN:
+    return dict.fromkeys(every)
+  *_, newest = files.values()
+  evaluating = set(newest)
+  return {path: ALL if path in evaluating else NONE for path in every}
 
 
 def in_eval(seconds: np.ndarray, split: Split, threshold: int | None = None) -> np.ndarray:

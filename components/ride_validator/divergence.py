@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -17,6 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx.dsl.io import fileio
 
 from components.ride_validator.findings import Column, Kind, columns
+from components.ride_validator.hours import jensen_shannon
 from components.ride_validator.schema import ride_schema
 from configs.dataset import Dataset
 from configs.validation import Validation
@@ -56,15 +56,8 @@ def missing_divergence(share: float, other: float) -> float:
 
   Args: share: the share of missing values, in [0, 1].
   Returns: Base 2, in [0, 1]: 0 for equal shares, 1 for all against none.
-  Source: J. Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991.
   """
-  middle = (share + other) / 2
-  # Rounding may leave a divergence of equal shares a hair below zero.
-  return max(0.0, _entropy(middle) - (_entropy(share) + _entropy(other)) / 2)
-
-
-def _entropy(share: float) -> float:
-  return -sum(part * math.log2(part) for part in (share, 1 - share) if part > 0)
+  return jensen_shannon((share, 1 - share), (other, 1 - other))
 
 
 @dataclasses.dataclass(frozen=True)

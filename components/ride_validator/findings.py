@@ -80,7 +80,12 @@ def percent(share: float) -> str:
 
 
 class Kind(str, enum.Enum):
-  """Which comparison a finding comes from."""
+  """Which comparison a finding comes from.
+
+  From `empty` on they come from the profile of the rides: a column without a value, or with one only; values that no
+  vocabulary has; inputs that only the finished ride knows; hours or days without a ride; rides of another day than
+  their span; the same rides twice.
+  """
 
   SCHEMA = 'schema'
   MISSING = 'missing'
@@ -88,6 +93,13 @@ class Kind(str, enum.Enum):
   SKEW = 'skew'
   MISSING_DRIFT = 'missing_drift'
   MISSING_SKEW = 'missing_skew'
+  EMPTY = 'empty'
+  CONSTANT = 'constant'
+  OTHER_VALUES = 'other_values'
+  LEAKAGE = 'leakage'
+  HOURS = 'hours'
+  OFF_DAY = 'off_day'
+  REDELIVERY = 'redelivery'
 
 
 class Level(str, enum.Enum):
@@ -103,11 +115,12 @@ class Finding:
   """One anomaly or one measured divergence.
 
   Attributes:
-    feature: a canonical column; empty for the split as a whole.
+    split: `train` or `eval`; empty for all rides.
+    feature: a canonical column, or `hour_of_day`, `day_of_week`; empty for the split as a whole.
     stops: whether the config lets it stop the run.
     expected, came: what should have come and what did, as words that follow 'expected' and 'came'.
     divergence: Jensen-Shannon, base 2, in [0, 1]; of drift and skew only.
-    threshold: the largest accepted divergence, or share of missing values.
+    threshold: the largest accepted divergence or share.
   """
 
   split: str
@@ -122,7 +135,9 @@ class Finding:
 
   def sentence(self) -> str:
     """Which feature, what was expected, what came."""
-    place = f'{self.feature} in the {self.split} split' if self.feature else f'The {self.split} split'
+    split = f'the {self.split} split' if self.split else ''
+    place = ' in '.join(filter(None, (self.feature, split))) or 'the rides'
+    place = place if self.feature else place[0].upper() + place[1:]
     return f'{place}: expected {self.expected}, came {self.came}.'
 
 
