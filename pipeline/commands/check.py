@@ -103,7 +103,7 @@ def _show_columns(console: Console, config: RunConfig, found: Outlook) -> None:
   for name, column in found.columns().items():
     if name not in sources or not column.rides:
       continue
-    smallest, largest = (f'{value:.8g}' if value is not None else '' for value in (column.smallest, column.largest))
+    smallest, largest = (f'{value:.7g}' if value is not None else '' for value in (column.smallest, column.largest))
     table.add_row(name, escape(sources[name]), f'{column.missing / column.rides:.1%}', smallest, largest)
   if table.row_count:
     console.print(table)

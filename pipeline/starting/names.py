@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from configs.columns import COORDINATES, KNOWN_AFTER_RIDE, LABEL, PASSENGERS, TIME
+from configs.columns import COORDINATES, KNOWN_AFTER_RIDE, LABEL, PASSENGERS, TIME, plain_name
 
 PICKUP_LONGITUDE, PICKUP_LATITUDE, DROPOFF_LONGITUDE, DROPOFF_LATITUDE = COORDINATES
 KEY = 'key'
@@ -47,7 +47,8 @@ _PAID = _words('tip tips toll tolls tax surcharge fee extra extras trinkgeld pro
 
 _NO_FARE = _PAID | _words('distance type id code count miles seconds duration lat lon')
 _FARES = {
-  'fareamount': 10, 'fareamt': 10, 'fare': 9, 'fahrpreis': 9, 'tripfare': 8, 'ridefare': 8, 'meteredfare': 8,
+  'fareamount': 10, 'fareamt': 10, 'fare': 9, 'basepassengerfare': 9, 'fahrpreis': 9, 'tripfare': 8,
+  'ridefare': 8, 'meteredfare': 8, 'meterfare': 8,
   'price': 8, 'preis': 8, 'tarifa': 8, 'importe': 8, 'precio': 8, 'preco': 8, 'prix': 8, 'basefare': 7, 'tarif': 7,
   'valor': 7, 'montant': 7, 'betrag': 7, 'cost': 7, 'costo': 7, 'custo': 7, 'prezzo': 8, 'entgelt': 7, 'amount': 6,
   'charge': 5,
@@ -71,13 +72,14 @@ def squashed(name: str) -> str:
   return ''.join(tokens(name))
 
 
-_KNOWN_AFTER = frozenset(squashed(name) for name in KNOWN_AFTER_RIDE)
+_KNOWN_AFTER = frozenset(map(plain_name, KNOWN_AFTER_RIDE))
 
 
 def is_known_after(name: str) -> bool:
   """Whether only the finished ride knows what a column of this name holds, the fare itself left out."""
-  plain = squashed(name)
-  return plain not in _FARES and (plain in _KNOWN_AFTER or bool(_PAID & {*tokens(name)}))
+  if squashed(name) in _FARES:
+    return False
+  return plain_name(name) in _KNOWN_AFTER or bool(_PAID & {*tokens(name)})
 
 
 def score(name: str, role: str) -> float:

@@ -3,12 +3,7 @@
 import gzip
 import io
 import pathlib
-import zoneinfo
-from datetime import timezone
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import tfx
 import yaml
@@ -19,6 +14,14 @@ from configs.errors import UserError
 from configs.loading import load
 from pipeline.cli import main
 from pipeline.commands import init as commands_init
+from tests.pipeline.starting.made_files import (
+  BERLIN_HEADER,
+  SAO_PAULO_HEADER,
+  WITH_COMMAS,
+  instants,
+  parquet_with_places,
+  parquet_with_zones,
+)
 from tests.pipeline.starting.made_rides import (
   BERLIN,
   NEW_YORK,
@@ -44,13 +47,11 @@ def _config(tmp_path, rides, **options):
   return yaml.safe_load(text), text
 
 
-def _generic(path, city=NEW_YORK, format_='%Y-%m-%d %H:%M:%S', delimiter=',', number=str, header=HEADER, **more):
-  """Rides of a city in the columns of the case study."""
-  rides = made_rides(city, **more)
-  amounts = [number(f'{fare:.2f}') for fare in rides['fare']]
-  degrees = [[number(cell) for cell in column] for column in places(rides)]
-  rows = zip(range(len(amounts)), amounts, stamps(rides, format_), *degrees, rides['passengers'], strict=True)
-  return write_rows(path, header, rows, delimiter)
+def _generic(path, header=HEADER, **more):
+  """Rides of New York in the columns of the case study."""
+  rides = made_rides(NEW_YORK, **more)
+  rows = zip(range(len(rides['fare'])), rides['fare'], stamps(rides), *places(rides), rides['passengers'], strict=True)
+  return write_rows(path, header, rows)
 
 
 def test_new_york(tmp_path, nyc_rides):
@@ -111,52 +112,34 @@ def test_files_of_new_york_s_taxi_commission(header, columns, tmp_path):
 
 
 def test_parquet_with_timestamps(tmp_path):
-  rides = made_rides(NEW_YORK)
-  names = ('longitude', 'latitude', 'to_longitude', 'to_latitude')
-  table = pa.table(
-    {'tpep_pickup_datetime': pa.array(rides['time'], pa.timestamp('us')), 'passenger_count': rides['passengers'] * 1.0}
-    | {column: rides[name] for column, name in zip(COORDINATES, names, strict=True)}
-    | {'fare_amount': rides['fare'], 'total_amount': rides['fare'] * 1.2}
-  )
-  pq.write_table(table, tmp_path / 'yellow.parquet')
-  config, _ = _config(tmp_path, tmp_path / 'yellow.parquet')
+  config, _ = _config(tmp_path, parquet_with_places(tmp_path))
   assert config['dataset']['time'] == {'column': 'tpep_pickup_datetime', 'encoding': 'timestamp', 'clock': 'local'}
   assert config['dataset']['known_after_ride'] == ['total_amount']
   assert 'format' not in config['dataset']
 
 
-def _comma(cell):
-  return cell.replace('.', ',')
-
-
 FAR = {
-  'sao_paulo': (SAO_PAULO, '%d/%m/%Y %H:%M', 'BRL', 'id;valor;data_embarque;longitude_embarque;latitude_embarque;'
-                'longitude_desembarque;latitude_desembarque;passageiros'),
-  'berlin': (BERLIN, '%d.%m.%Y %H:%M:%S', 'EUR', 'id;Fahrpreis;Abholzeit;Start Länge;Start Breite;Ziel Länge;'
-             'Ziel Breite;Fahrgäste'),
-}  # fmt: skip
+  'sao_paulo': (SAO_PAULO, SAO_PAULO_HEADER, '%d/%m/%Y %H:%M', 'BRL', {'decimal': ','}),
+  'sao_paulo_with_signs': (SAO_PAULO, SAO_PAULO_HEADER, '%d/%m/%Y %H:%M', 'BRL', {'decimal': ',', 'signs': ['R$']}),
+  'berlin': (BERLIN, BERLIN_HEADER, '%d.%m.%Y %H:%M:%S', 'EUR', {'decimal': ','}),
+}
 
 
-@pytest.mark.parametrize(('city', 'format_', 'currency', 'header'), FAR.values(), ids=FAR)
-def test_decimal_commas_and_days_first(city, format_, currency, header, tmp_path):
-  rides = _generic(tmp_path / 'rides.csv', city, format_, ';', _comma, header.split(';'))
-  dataset = _config(tmp_path, rides)[0]['dataset']
+@pytest.mark.parametrize('layout', FAR)
+def test_decimal_commas_and_days_first(layout, tmp_path):
+  city, header, format_, currency, numbers = FAR[layout]
+  dataset = _config(tmp_path, WITH_COMMAS[layout](tmp_path))[0]['dataset']
   names = header.split(';')
   assert dataset['columns'] == dict(
     zip(('key', LABEL, *COORDINATES, PASSENGERS), [*names[:2], *names[3:]], strict=True)
   )
   assert dataset['time'] == {'column': names[2], 'encoding': 'string', 'format': format_, 'clock': 'local'}
-  assert (dataset['delimiter'], dataset['numbers'], dataset['currency']) == (';', {'decimal': ','}, currency)
+  assert (dataset['delimiter'], dataset['numbers'], dataset['currency']) == (';', numbers, currency)
   assert dataset['city']['center_latitude'] == pytest.approx(city[0], abs=0.01)
 
 
 def test_instants_get_the_zone_of_the_nearest_city(tmp_path):
-  rides = made_rides(BERLIN, 3000)
-  zone = zoneinfo.ZoneInfo('Europe/Berlin')
-  instants = [time.replace(tzinfo=zone).astimezone(timezone.utc) for time in rides['time']]
-  rows = zip(rides['fare'], [f'{time:%Y-%m-%dT%H:%M:%SZ}' for time in instants], *places(rides), strict=True)
-  path = write_rows(tmp_path / 'rides.csv', ['fare', 'pickup_time', *COORDINATES], rows)
-  config, text = _config(tmp_path, path)
+  config, text = _config(tmp_path, instants(tmp_path))
   assert config['dataset']['time']['clock'] == 'utc'
   assert config['dataset']['time']['time_zone'] == 'Europe/Berlin'
   assert 'Unsure: Europe/Berlin is the zone of the nearest city' in _plain(text)
@@ -164,12 +147,7 @@ def test_instants_get_the_zone_of_the_nearest_city(tmp_path):
 
 
 def test_zone_ids_ask_for_their_table(tmp_path):
-  rides = made_rides(NEW_YORK)
-  count = len(rides['fare'])
-  columns = {'tpep_pickup_datetime': pa.array(rides['time'], pa.timestamp('us')), 'fare_amount': rides['fare']}
-  columns |= {'PULocationID': np.full(count, 132), 'DOLocationID': np.full(count, 138)}
-  pq.write_table(pa.table(columns), tmp_path / 'yellow.parquet')
-  config, text = _config(tmp_path, tmp_path / 'yellow.parquet')
+  config, text = _config(tmp_path, parquet_with_zones(tmp_path))
   assert config['dataset']['places']['pickup'] == 'PULocationID'
   assert config['dataset']['places']['dropoff'] == 'DOLocationID'
   assert text.splitlines()[0].startswith('# EDIT THIS: dataset.places.zones')
