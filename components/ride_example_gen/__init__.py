@@ -6,6 +6,6 @@ for one file.
 """
 
 __all__ = [
-  'canonical', 'component', 'encoding', 'executor', 'files', 'ingestion', 'parsing', 'profile', 'profiling',
-  'quarantine', 'reading', 'spans',
+  'canonical', 'component', 'encoding', 'executor', 'files', 'ingestion', 'parsing', 'profile', 'quarantine',
+  'reading', 'spans',
 ]  # fmt: skip
