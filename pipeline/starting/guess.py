@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
+from configs import loading
 from configs.base import nearest, shortened
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Clock, Dataset
@@ -27,6 +28,9 @@ from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time
 
 _MONTH_FIRST = frozenset({'US', 'PH', 'PR', 'FM', 'PW'})
 """Countries that write the month before the day; ISO 3166."""
+
+_ZONE_PRESETS = {('pulocationid', 'dolocationid'): 'tlc-yellow-zones'}
+"""Presets that know where the zones lie, by the columns of the zone ids."""
 
 _FEW_VALUES = 20
 _EXTRAS = 12
@@ -108,6 +112,12 @@ class Guess:
   missing_shares: Mapping[str, float]
   spread: float
   notes: Mapping[str, list[str]]
+
+  @property
+  def preset(self) -> str | None:
+    """The packaged config that knows where the zones lie, and with them the city; None where it has to be told."""
+    found = _ZONE_PRESETS.get(tuple(map(names.squashed, self.zones or ())))  # type: ignore[arg-type]
+    return found if found in loading.presets() else None
 
 
 class NotRidesError(UserError):

@@ -16,7 +16,7 @@ from pipeline.starting import limits, names
 from pipeline.starting.guess import Guess
 
 _WIDTH = 118
-_SHOWN_NAMES = 30
+_SHOWN_NAMES, _SHOWN_ZONES = 30, 400
 _EDIT = 'EDIT THIS: '
 """What stands before the edit without which a config can't be used."""
 
@@ -33,8 +33,8 @@ def config_text(guess: Guess, path: str) -> str:
 
 def needed_edits(guess: Guess) -> tuple[str, ...]:
   """What has to be put in by hand before the config can be used; sentences."""
-  if guess.zones:
-    return ('dataset.places.zones: the longitude and latitude of every zone id.',)
+  if guess.zones and not guess.preset:
+    return ('dataset.places.zones, the longitude and latitude of every zone id, and the center of dataset.city.',)
   return ()
 
 
@@ -48,6 +48,9 @@ def _head(guess: Guess, path: str) -> Iterator[str]:
   yield from _comment(
     'Comments that begin with "Unsure" are worth a look; farelite check says what a run would make of it.'
   )
+  if guess.preset:
+    yield from _comment('The preset knows where the zones lie, and the rest of the city.')
+    yield f'extends: {guess.preset}'
   yield f'name: {_scalar(guess.name)}'
 
 
@@ -85,13 +88,16 @@ def _columns(guess: Guess, path: str) -> Iterator[str]:
 
 
 def _places(guess: Guess) -> Iterator[str]:
-  if guess.zones:
+  if guess.zones and not guess.preset:
     pickup, dropoff = guess.zones
+    ids = {column: guess.sample.columns[column].drop_null().unique().to_pylist() for column in guess.zones}
+    seen = sorted({str(zone) for zones in ids.values() for zone in zones})
     what = 'The rides have ids of zones in place of coordinates.'
     yield from _comment(f'{what} Put in the middle of every zone as id: [longitude, latitude].', 2)
     yield '  places:'
     yield f'    pickup: {_scalar(pickup)}'
     yield f'    dropoff: {_scalar(dropoff)}'
+    yield from _comment(f'The ids that were seen: {shortened(seen, _SHOWN_ZONES)}.', 4)
     yield "    zones: {}  # EDIT THIS, such as {'132': [-73.78, 40.64], '138': [-73.87, 40.77]}"
 
 
@@ -135,9 +141,10 @@ def _rules(guess: Guess, path: str) -> Iterator[str]:
   )
   yield '  rules:'
   yield f'    fare: {_range(guess.fare)}'
-  yield '    bounds:'
-  yield f'      longitude: {_range(guess.longitude)}'
-  yield f'      latitude: {_range(guess.latitude)}'
+  if not guess.preset:
+    yield '    bounds:'
+    yield f'      longitude: {_range(guess.longitude)}'
+    yield f'      latitude: {_range(guess.latitude)}'
   if PASSENGERS in guess.columns:
     yield f'    passengers: {_range(guess.passengers)}'
   yield f'    earliest: {guess.earliest.isoformat()}'
@@ -146,6 +153,8 @@ def _rules(guess: Guess, path: str) -> Iterator[str]:
 
 
 def _city(guess: Guess, path: str) -> Iterator[str]:
+  if guess.preset:
+    return
   yield '  city:'
   yield '    # The middle of the pickups.'
   yield f'    center_latitude: {guess.center[0]:g}'

@@ -40,13 +40,13 @@ def parquet_with_places(folder):
   return folder / 'yellow.parquet'
 
 
-def parquet_with_zones(folder):
+def parquet_with_zones(folder, pickup='PULocationID', dropoff='DOLocationID'):
   """New York's Parquet columns as they are published, from and to two airports."""
   rides = made_rides(NEW_YORK, 600)
   count = len(rides['fare'])
   columns = {'VendorID': np.full(count, 2), 'tpep_pickup_datetime': pa.array(rides['time'], pa.timestamp('us'))}
-  columns |= {'passenger_count': rides['passengers'] * 1.0, 'PULocationID': np.tile([132, 138], count // 2)}
-  columns |= {'DOLocationID': np.tile([138, 138, 132], count // 3), 'fare_amount': rides['fare']}
+  columns |= {'passenger_count': rides['passengers'] * 1.0, pickup: np.tile([132, 138], count // 2)}
+  columns |= {dropoff: np.tile([138, 138, 132], count // 3), 'fare_amount': rides['fare']}
   columns |= {'total_amount': rides['fare'] * 1.2, 'airport_fee': np.full(count, 1.25)}
   pq.write_table(pa.table(columns), folder / 'yellow.parquet')
   return folder / 'yellow.parquet'
