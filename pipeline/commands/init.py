@@ -170,7 +170,7 @@ def _show(console: VisibleConsole, found: Guess, target: str) -> None:
   console.print(table)
   edits = needed_edits(found)
   for key, notes in found.notes.items():
-    for note in notes:
+    for note in notes if not (key == 'currency' and found.preset) else ():
       console.print(f' [cyan]i[/] {key}: {escape(note)}', soft_wrap=True)
   for edit in edits:
     console.print(f' [yellow]![/] To be put in by hand: {escape(edit)}', soft_wrap=True)

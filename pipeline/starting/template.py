@@ -61,8 +61,9 @@ def _dataset(guess: Guess, path: str) -> Iterator[str]:
   yield f'  path: {_scalar(path)}'
   if guess.sample.kind is FileFormat.CSV and guess.sample.delimiter != ',':
     yield f'  delimiter: {_scalar(guess.sample.delimiter)}'
-  yield from _notes(guess, 'currency', 2)
-  yield f'  currency: {_scalar(guess.currency)}'
+  if not guess.preset:
+    yield from _notes(guess, 'currency', 2)
+    yield f'  currency: {_scalar(guess.currency)}'
   if guess.missing:
     usual = Dataset.model_fields['missing'].get_default()
     yield from _comment('Words that mean a missing value, as some cells of numbers have them.', 2)
