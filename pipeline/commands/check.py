@@ -84,13 +84,9 @@ def _show_set_aside(console: Console, found: Outlook) -> None:
 
 
 def _example(found: Outlook, reason: str) -> str:
-  """The first broken value of a reason, with its column, and its line where it is known."""
-  for example in getattr(found.counts, 'examples', ()):
-    if example.reason == reason:
-      column = f' in {example.column}' if example.column else ''
-      line = f', line {example.line} of {example.file}' if example.line else ''
-      return f"'{example.value}'{column}{line}"
-  return ''
+  """The first broken values of a reason, with their columns and the settings that help."""
+  examples = getattr(found.counts, 'examples', ())
+  return '; '.join(example.phrase() for example in examples if example.reason == reason)
 
 
 def _passed_over(counts: Any) -> dict[str, str]:
