@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.markup import escape
 from rich.prompt import Prompt
 
 from components.ride_example_gen.files import check_inputs
+from configs import loading
 from configs.base import nearest, unknown
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Clock, TimeEncoding
@@ -60,6 +62,8 @@ def run(
   text = config_text(found, path)
   target = output or f'{found.name}.yaml'
   _free(target, force)
+  if not needed_edits(found):
+    _try(text)
   write_whole(pathlib.Path(target), text)
   _show(console, found, target)
 
@@ -91,6 +95,14 @@ def _free(target: str, force: bool) -> None:
     raise UserError(f"The config is YAML: name it *.yaml, got '{target}'.")
   if pathlib.Path(target).exists() and not force:
     raise UserError(f"'{target}' is there already: name another file with --output, or write over it with --force.")
+
+
+def _try(text: str) -> None:
+  """Reads a config as a run would. Raises `ConfigError`: the user's name, zone or currency is none."""
+  with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
+    file.write(text)
+    file.flush()
+    loading.load(file.name)
 
 
 class _Questions:

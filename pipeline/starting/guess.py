@@ -131,7 +131,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   """
   numbers, values, times, roles = read_columns(sample, choices)
   columns, notes = roles.columns, dict(roles.notes)
-  _check(sample, roles, times)
+  _check(sample, roles)
   longitude, latitude, center = _places(columns, values)
   city = None if roles.zones else nearest_city(*center)
   time = times[columns[TIME]]
@@ -178,7 +178,7 @@ def read_columns(
 ) -> tuple[NumberStyle, dict[str, np.ndarray], dict[str, TimeStyle], Roles]:
   """How numbers are written, the columns that are numbers and that are times, and the parts of a ride among all.
 
-  Raises: NotRidesError: a chosen column is not there.
+  Raises: NotRidesError: a chosen column is not there, or can't be what it was chosen for.
   """
   for column in choices.columns.values():
     if column is not None and column not in sample.columns:
@@ -190,6 +190,7 @@ def read_columns(
   times = {name: style for name, style in found.items() if style is not None}
   absent = {role for role, column in choices.columns.items() if column is None}
   chosen = {role: column for role, column in choices.columns.items() if column is not None}
+  _check_chosen(sample, chosen, values, times)
   roles = guess_roles(sample.columns, values, times, chosen)
   return (
     numbers,
@@ -199,13 +200,24 @@ def read_columns(
   )
 
 
-def _check(sample: Sample, roles: Roles, times: Mapping[str, TimeStyle]) -> None:
+def _check_chosen(
+  sample: Sample, chosen: Mapping[str, str], values: Mapping[str, np.ndarray], times: Mapping[str, TimeStyle]
+) -> None:
+  for role, name in chosen.items():
+    if role == TIME and name not in times:
+      raise NotRidesError(f"The column '{name}' of '{sample.path}' holds no times, so it can't be {TIME}.")
+    numeric = role in (LABEL, *COORDINATES, PASSENGERS)
+    if numeric and not np.any(np.isfinite(values.get(name, np.array([np.nan])))):
+      raise NotRidesError(f"The column '{name}' of '{sample.path}' holds no numbers, so it can't be {role}.")
+
+
+def _check(sample: Sample, roles: Roles) -> None:
   """Refuses a file without what every ride has."""
   columns = roles.columns
   coordinates = [role for role in COORDINATES if role not in columns]
   wanting = [
     *(['the fare'] if LABEL not in columns else []),
-    *(['the pickup time'] if columns.get(TIME) not in times else []),
+    *(['the pickup time'] if TIME not in columns else []),
     *(['the places of pickup and dropoff'] if coordinates and not roles.zones else []),
   ]
   there = shortened([name[:60] for name in sample.columns], 30)

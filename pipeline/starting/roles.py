@@ -72,11 +72,15 @@ def _find_by_name(roles: Roles, role: str, candidates: list[str], least: float =
       roles.notes.setdefault(role, []).append(f'It may also be {joined(repr(name) for name in fitting[1:4])}.')
 
 
+_DROPOFF = -4.0
+"""The name of a dropoff's time scores less."""
+
+
 def _find_time(roles: Roles, times: Mapping[str, TimeStyle]) -> None:
   if TIME in roles.columns or not times:
     return
   taken = roles.columns.values()
-  rank = {name: names.score(name, TIME) for name in times if name not in taken}
+  rank = {name: score for name in times if name not in taken and (score := names.score(name, TIME)) > _DROPOFF}
   if not rank:
     return
   # Of names that say equally much, the earlier one: rides begin before they end.

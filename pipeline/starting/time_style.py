@@ -21,8 +21,10 @@ _FIRST, _LAST = (int(year.replace(tzinfo=datetime.timezone.utc).timestamp()) for
 _UNITS = {'unix_seconds': 1, 'unix_milliseconds': 1_000, 'unix_microseconds': 1_000_000}
 """Ticks a second of the encodings that are numbers."""
 
+_UTC = frozenset({'UTC', 'Etc/UTC', 'Z', '+00:00'})
 _MOSTLY = 0.8
 _TRIED_ON, _SHAPES = 50, 3
+_UNSORTED = 0.01
 
 
 class TimeStyle(NamedTuple):
@@ -54,7 +56,8 @@ def guess_time(column: pa.Array, *, month_first: bool = False) -> TimeStyle | No
   if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
     ticks = column.drop_null().cast(pa.timestamp('us', tz=getattr(kind, 'tz', None)), safe=False).cast(pa.int64())
     readings = np.asarray(ticks) // 1_000_000
-    return TimeStyle(TimeEncoding.TIMESTAMP.value, None, readings, False, bool(getattr(kind, 'tz', None)))
+    zone = getattr(kind, 'tz', None)
+    return TimeStyle(TimeEncoding.TIMESTAMP.value, None, readings, zone in _UTC, zone is not None and zone not in _UTC)
   if parsing.is_text(kind):
     return _of_text(column, month_first) or _of_numbers(column)
   if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -84,15 +87,20 @@ def _of_text(column: pa.Array, month_first: bool) -> TimeStyle | None:
   if most <= _MOSTLY * len(text) or not most:
     return None
   best = [format_ for format_, count in counts.items() if count == most]
-  best.sort(key=lambda format_: (_backwards(read[format_].seconds), _month_first(format_) != month_first))
+  # A file in the order of time is in that order only if it is rightly read.
+  sorted_ = {format_: len(text) > _TRIED_ON and _backwards(read[format_].seconds) < _UNSORTED for format_ in best}
+  best.sort(key=lambda format_: (not sorted_[format_], _month_first(format_) != month_first))
   chosen = best[0]
   valid = read[chosen].valid
-  others = tuple(other for other in best[1:] if not np.array_equal(read[other].seconds, read[chosen].seconds))
-  decided = _backwards(read[chosen].seconds) == 0 and len(text) > _TRIED_ON
+  others = tuple(
+    other
+    for other in best[1:]
+    if sorted_[other] == sorted_[chosen] and not np.array_equal(read[other].seconds, read[chosen].seconds)
+  )
   offset = read[chosen].offset
   east = offset is not None and bool(np.any(offset[valid] != 0))
   claims = re.search(r'(?:UTC|GMT|Z|%z)$', chosen) is not None and not east
-  return TimeStyle('string', chosen, read[chosen].seconds[valid], claims, east, () if decided else others)
+  return TimeStyle('string', chosen, read[chosen].seconds[valid], claims, east, others)
 
 
 def _shapes(text: pa.Array) -> list[str]:
@@ -202,8 +210,15 @@ _HOURLY = np.array(
 )
 """Rides by hour of day, roughly, as the taxis of large cities have them: fewest from three to six in the morning."""
 
-_SURE = 4.0
-"""Standard errors between two readings of a clock."""
+_SURE, _APART = 4.0, 0.06
+"""Standard errors, and nats a ride, between two readings of a clock.
+
+Real rides of New York and Chicago differ by 0.02 to 0.07 from themselves two hours later or earlier, by 0.11 to 0.17 at
+four hours: nearer to Greenwich than three hours the hours tell nothing.
+"""
+
+_HOURS_SEEN = 20
+"""Rides of fewer hours of the day don't show when a city sleeps."""
 
 
 class ClockGuess(NamedTuple):
@@ -224,12 +239,12 @@ def guess_clock(style: TimeStyle, zone: str | None) -> ClockGuess:
     return ClockGuess(Clock.LOCAL, False)  # The name of a zone, which is not UTC.
   claimed = ClockGuess(Clock.UTC if style.claims_utc and zone else Clock.LOCAL, False)
   hours = style.readings // 3600 % 24
-  if zone is None or len(np.unique(hours)) == 1:
+  if zone is None or len(np.unique(hours)) < _HOURS_SEEN:
     return claimed
   logs = np.log(_HOURLY / _HOURLY.sum())
   differences = logs[hours] - logs[wall_clock_of(style.readings, zone) // 3600 % 24]
   error = float(np.std(differences)) / np.sqrt(len(differences))
-  if abs(differences.mean()) < _SURE * error or error == 0:
+  if abs(differences.mean()) < max(_APART, _SURE * error):
     return claimed
   return ClockGuess(Clock.LOCAL if differences.mean() > 0 else Clock.UTC, True)
 

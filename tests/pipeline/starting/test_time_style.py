@@ -82,12 +82,11 @@ def test_the_order_of_the_rides_tells_days_from_months():
 
 
 @pytest.mark.parametrize(
-  ('city', 'zone'), [(NEW_YORK, 'America/New_York'), (BERLIN, 'Europe/Berlin'), (NEW_YORK, 'Asia/Tokyo')],
-  ids=['new_york', 'berlin', 'tokyo'],
-)  # fmt: skip
+  'zone', ['America/New_York', 'America/Sao_Paulo', 'Asia/Tokyo', 'Australia/Sydney', 'America/Los_Angeles']
+)
 @pytest.mark.parametrize('suffix', ['', 'Z', ' UTC'], ids=['none', 'z', 'utc'])
-def test_the_hours_of_sleep_tell_the_clock(city, zone, suffix):
-  local = made_rides(city, 8000)['time']
+def test_the_hours_of_sleep_tell_the_clock(zone, suffix):
+  local = made_rides(NEW_YORK, 8000)['time']
   instants = [time.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(UTC) for time in local]
   for times, clock in ((local, Clock.LOCAL), (instants, Clock.UTC)):
     style = guess_time(_text([time.strftime('%Y-%m-%d %H:%M:%S') + suffix for time in times]))
@@ -104,6 +103,46 @@ def test_the_hours_of_sleep_tell_the_clock(city, zone, suffix):
 )
 def test_without_proof_the_stamps_are_believed(cell, zone, clock):
   assert guess_clock(guess_time(_text([cell] * 10)), zone) == (clock, False)
+
+
+@pytest.mark.parametrize(
+  ('hours', 'zone'),
+  [
+    pytest.param(range(24), 'America/New_York', id='as_many_at_every_hour'),
+    pytest.param(range(16, 20), 'Europe/Berlin', id='only_in_the_evening'),
+    pytest.param(range(8, 20), 'America/New_York', id='only_by_day'),
+  ],
+)
+@pytest.mark.parametrize(('suffix', 'clock'), [('', Clock.LOCAL), ('Z', Clock.UTC)], ids=['none', 'z'])
+def test_hours_that_show_no_sleep_prove_nothing(hours, zone, suffix, clock):
+  cells = [f'2016-01-{1 + day:02} {hour:02}:00:00{suffix}' for day in range(28) for hour in hours for _ in range(20)]
+  assert guess_clock(guess_time(_text(cells)), zone) == (clock, False)
+
+
+def test_two_clocks_that_hardly_differ_are_not_told_apart():
+  cells = [time.strftime('%Y-%m-%d %H:%M:%S') for time in made_rides(BERLIN, 8000)['time']]
+  assert guess_clock(guess_time(_text(cells)), 'Europe/Berlin') == (Clock.LOCAL, False)
+
+
+@pytest.mark.parametrize('month_first', [False, True], ids=['europe', 'america'])
+def test_rides_in_no_order_leave_it_to_the_country(month_first):
+  days = [datetime.datetime(2016, 1 + day % 12, 1 + day * 7 % 12, day % 24) for day in range(600)]
+  style = guess_time(_text([day.strftime('%d/%m/%Y %H:%M') for day in days]), month_first=month_first)
+  assert style.format == ('%m/%d/%Y %H:%M' if month_first else '%d/%m/%Y %H:%M')
+  assert len(style.others) == 1
+
+
+def test_rides_of_one_day_leave_it_open():
+  style = guess_time(_text([f'03/04/2016 {minute // 60:02}:{minute % 60:02}' for minute in range(600)]))
+  assert (style.format, style.others) == ('%d/%m/%Y %H:%M', ('%m/%d/%Y %H:%M',))
+
+
+@pytest.mark.parametrize(
+  ('zone', 'claims_utc', 'has_offset'), [(None, False, False), ('UTC', True, False), ('America/New_York', False, True)]
+)
+def test_timestamps_may_have_a_zone(zone, claims_utc, has_offset):
+  style = guess_time(pa.array(TIMES, pa.timestamp('us')).cast(pa.timestamp('us', tz=zone)))
+  assert (style.claims_utc, style.has_offset) == (claims_utc, has_offset)
 
 
 def test_stamps_with_offsets_are_instants():
