@@ -23,7 +23,7 @@ from pipeline.starting.cities import NearestCity, nearest_city
 from pipeline.starting.limits import Range
 from pipeline.starting.number_style import NumberStyle, as_values, guess_style, missing_texts
 from pipeline.starting.roles import Roles, guess_roles
-from pipeline.starting.sample import Sample
+from pipeline.starting.sample import Sample, shown
 from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time
 
 _MONTH_FIRST = frozenset({'US', 'PH', 'PR', 'FM', 'PW'})
@@ -220,7 +220,7 @@ def _check(sample: Sample, roles: Roles) -> None:
     *(['the pickup time'] if TIME not in columns else []),
     *(['the places of pickup and dropoff'] if coordinates and not roles.zones else []),
   ]
-  there = shortened([name[:60] for name in sample.columns], 30)
+  there = shortened([shown(name) for name in sample.columns], 30)
   if wanting:
     raise NotRidesError(
       f"'{sample.path}' has no column that can be {wanting[0]} (its columns: {there}). If one of them is, name it with "

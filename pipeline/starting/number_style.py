@@ -20,7 +20,7 @@ _CURRENCIES = {
 """Signs beside an amount, a longer one before what it begins with, and the currency that it can only mean."""
 
 _SPACES = r'[\x{00a0}\x{202f}]'
-_LOOKED_AT = 2_000
+_LOOKED_AT = 1_000
 _MOSTLY = 0.8
 
 
@@ -53,7 +53,8 @@ def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
   """
   texts = [column.drop_null()[:_LOOKED_AT] for column in columns.values() if parsing.is_text(column.type)]
   texts = [text for text in texts if len(text)]
-  signs = tuple(sign for sign in _CURRENCIES if any(_has_sign(text, sign) for text in texts))
+  with_more = [text for text in texts if _share(text, r"^[-+.,' \d]*$") < _MOSTLY]
+  signs = tuple(sign for sign in _CURRENCIES if any(_has_sign(text, sign) for text in with_more))
   signs = tuple(sign for sign in signs if not any(sign != longer and sign in longer for longer in signs))
   bare = [_spaces_alike(_without(text, signs)) for text in texts]
   read = {style: sum(_readable_cells(text, *style) for text in bare) for style in _STYLES}
@@ -63,7 +64,12 @@ def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
 def _has_sign(text: pa.Array, sign: str) -> bool:
   """Whether amounts, most of a column's cells, have a sign."""
   amount = rf"^-?{re.escape(sign)}\s*-?[\d.,' ]+$|^-?[\d.,' ]+\s*{re.escape(sign)}$"
-  return bool(pc.mean(pc.match_substring_regex(text, amount).cast(pa.float64())).as_py() > 1 - _MOSTLY)
+  return _share(text, amount) > 1 - _MOSTLY
+
+
+def _share(text: pa.Array, regex: str) -> float:
+  """Of cells that match."""
+  return float(pc.mean(pc.match_substring_regex(text, regex).cast(pa.float64())).as_py())
 
 
 def _without(text: pa.Array, signs: Sequence[str]) -> pa.Array:

@@ -117,14 +117,19 @@ def _fields(text: str, delimiter: str) -> list[int]:
 def _check_header(path: str, names: tuple[str, ...]) -> None:
   if len(names) == 1:
     raise IngestionError(
-      f"'{path}' has one column, '{names[0][:60]}': none of , ; | and tab divides its first line. Rides have several."
+      f"'{path}' has one column, '{shown(names[0])}': none of , ; | and tab divides its first line. Rides have several."
     )
   values = [name for name in names if _is_value(name)]
   if len(values) > len(names) / 2:
     raise IngestionError(
-      f"'{path}' has no header: its first line holds values ({shortened([name[:30] for name in values], 3)}). "
+      f"'{path}' has no header: its first line holds values ({shortened([shown(name) for name in values], 3)}). "
       'Put a line with the names of the columns before it.'
     )
+
+
+def shown(name: str) -> str:
+  """A name as a sentence can have it: on one line, and no longer than 60 characters."""
+  return ' '.join(name.split())[:60]
 
 
 def _is_value(name: str) -> bool:
@@ -144,5 +149,19 @@ def _columns(rows: pa.Table, names: tuple[str, ...]) -> dict[str, pa.Array]:
       continue
     column = rows.column(position).take(chosen)
     column = parsing.plain(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
-    columns[name] = parsing.as_text(column, ()) if parsing.is_text(column.type) else column
+    columns[name] = _as_valid_text(column) if parsing.is_text(column.type) else column
   return columns
+
+
+def _as_valid_text(column: pa.Array) -> pa.Array:
+  """A text column, trimmed, as UTF-8, which a Parquet file's need not be."""
+  text = parsing.as_text(column, ())
+  try:
+    text.validate(full=True)
+  except pa.ArrowInvalid:
+    cells = [
+      None if cell is None else cell.decode('utf-8', 'backslashreplace')
+      for cell in text.view(pa.large_binary()).to_pylist()
+    ]
+    return pa.array(cells, pa.large_string())
+  return text

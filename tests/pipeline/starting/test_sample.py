@@ -65,6 +65,12 @@ def test_a_parquet_file_keeps_its_types(tmp_path):
   assert sample.columns['who'].to_pylist() == ['a', None]
 
 
+def test_bytes_of_a_parquet_file_need_not_be_text(tmp_path):
+  path = tmp_path / 'rides.parquet'
+  pq.write_table(pa.table({'raw': [b'\xff\xfe', b'x', None]}), path)
+  assert read_sample(str(path)).columns['raw'].to_pylist() == ['\\xff\\xfe', 'x', None]
+
+
 def test_of_columns_of_one_name_the_first_is_taken(tmp_path):
   path = tmp_path / 'rides.csv'
   path.write_text('a,b,a\n1,2,3\n')
@@ -87,6 +93,7 @@ BROKEN = {
   'utf_16': (HEADER.encode('utf-16'), 'is UTF-16 text'),
   'latin_1_header': ('länge,breite\n1,2\n'.encode('latin-1'), 'is not CSV text'),
   'one_column': (b'fare\n1\n2\n', "has one column, 'fare'"),
+  'a_name_of_two_lines': (b'"fa\nre"\n1\n2\n', "has one column, 'fa re'"),
   'no_header': (b'7.5,2016-01-01 08:00:00,-73.9,40.7\n' * 2, 'has no header: its first line holds values'),
   'cut_gzip': (gzip.compress(HEADER.encode() * 99)[:30], 'breaks off or is damaged'),
   'cut_parquet': (b'PAR1\0\0', 'is no whole Parquet file'),
