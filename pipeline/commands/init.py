@@ -13,7 +13,7 @@ from typing import Any
 from rich.markup import escape
 from rich.prompt import Prompt
 
-from components.ride_example_gen.files import check_inputs
+from components.ride_example_gen.spans import check_inputs
 from configs import loading
 from configs.base import nearest, unknown
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME

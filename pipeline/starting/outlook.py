@@ -6,11 +6,10 @@ import dataclasses
 import datetime
 from collections.abc import Iterator, Sequence
 
-from components.ride_example_gen.files import check_inputs
 from components.ride_example_gen.ingestion import survey
 from components.ride_example_gen.profile import ColumnProfile
 from components.ride_example_gen.quarantine import RideCounts
-from components.ride_example_gen.spans import EVAL
+from components.ride_example_gen.spans import EVAL, check_inputs
 from components.ride_validator.findings import Finding, Level, RidesRefusedError, check_rides, percent
 from components.ride_validator.inputs import input_findings
 from configs.dataset import EPOCH, TIME
