@@ -114,7 +114,7 @@ class _Questions:
   def ask(self, choices: Choices) -> Choices:
     """The user's choices. Raises `UserError` where the answers end, or a part of a ride has no column."""
     self._console.print(
-      f'{self._sample.rows:,} rides of {escape(self._sample.path)}. Enter takes what is in brackets.', soft_wrap=True
+      f'{self._sample.rows:,} rides of {escape(self._sample.path)}. Enter takes what is in parentheses.', soft_wrap=True
     )
     choices = dataclasses.replace(choices, columns=self._columns(choices))
     found = guess(self._sample, choices)

@@ -119,6 +119,21 @@ class Guess:
     found = _ZONE_PRESETS.get(tuple(map(names.squashed, self.zones or ())))  # type: ignore[arg-type]
     return found if found in loading.presets() else None
 
+  @property
+  def same_as(self) -> str | None:
+    """A preset that reads the same columns, written alike, of the same city; None where there is none."""
+    for name in loading.presets():
+      dataset = loading.load(name).dataset
+      bounds, theirs = dataset.rules.bounds, dataset.source_columns()
+      near = bounds.latitude.min < self.center[0] < bounds.latitude.max
+      near &= bounds.longitude.min < self.center[1] < bounds.longitude.max
+      near &= dataset.time.encoding.value == self.time.encoding and dataset.time.format == (
+        self.time.format or dataset.time.format
+      )
+      if near and all(theirs.get(role) == self.columns.get(role) for role in (TIME, LABEL, PASSENGERS, *COORDINATES)):
+        return name
+    return None
+
 
 class NotRidesError(UserError):
   """A file that lacks what every ride has; the message says what, and what columns there are."""

@@ -48,6 +48,11 @@ def _head(guess: Guess, path: str) -> Iterator[str]:
   yield from _comment(
     'Comments that begin with "Unsure" are worth a look; farelite check says what a run would make of it.'
   )
+  if guess.same_as:
+    what = (
+      f'The preset {guess.same_as} has the same columns, and what people know about the city: its airports, its tariffs'
+    )
+    yield from _comment(f'{what}. farelite run --config {guess.same_as} --data … takes these rides as well.')
   if guess.preset:
     yield from _comment('The preset knows where the zones lie, and the rest of the city.')
     yield f'extends: {guess.preset}'

@@ -69,6 +69,18 @@ def test_new_york(tmp_path, nyc_rides):
     assert dataset.rules.bounds.longitude.min < landmark.longitude < dataset.rules.bounds.longitude.max
   assert "The stamps claim UTC, but the fewest rides are before dawn if the clock is the city's own" in _plain(text)
   assert config['dataset']['rules']['fare']['min'] == preset.rules.fare.min
+  assert '# The preset nyc has the same columns' in text
+
+
+def test_a_preset_that_reads_other_stamps_is_none(tmp_path):
+  path = write_tlc(tmp_path / 'yellow.csv', TLC_2010, made_rides(NEW_YORK))
+  assert 'The preset nyc' not in _config(tmp_path, path)[1]
+
+
+def test_a_preset_of_another_city_is_none(tmp_path):
+  rides = made_rides(SAO_PAULO)
+  rows = zip(range(400), rides['fare'], stamps(rides), *places(rides), rides['passengers'], strict=True)
+  assert 'The preset' not in _config(tmp_path, write_rows(tmp_path / 'rides.csv', HEADER, rows))[1]
 
 
 def _plain(text):

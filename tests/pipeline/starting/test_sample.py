@@ -93,7 +93,6 @@ BROKEN = {
   'utf_16': (HEADER.encode('utf-16'), 'is UTF-16 text'),
   'latin_1_header': ('länge,breite\n1,2\n'.encode('latin-1'), 'is not CSV text'),
   'one_column': (b'fare\n1\n2\n', "has one column, 'fare'"),
-  'a_name_of_two_lines': (b'"fa\nre"\n1\n2\n', "has one column, 'fa re'"),
   'no_header': (b'7.5,2016-01-01 08:00:00,-73.9,40.7\n' * 2, 'has no header: its first line holds values'),
   'cut_gzip': (gzip.compress(HEADER.encode() * 99)[:30], 'breaks off or is damaged'),
   'cut_parquet': (b'PAR1\0\0', 'is no whole Parquet file'),
