@@ -7,6 +7,7 @@ import datetime
 import functools
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +64,27 @@ class Extra:
   vocabulary: tuple[str, ...]
 
 
+class Plausible(NamedTuple):
+  """What is plausible in a city, and what was seen of it.
+
+  Attributes:
+    longitude, latitude, fare, passengers: ranges.
+    center: latitude and longitude, degrees.
+    earliest: the first valid day.
+    missing_shares: of the canonical columns where some values are missing.
+    spread: the standard deviation of the fares.
+  """
+
+  longitude: Range
+  latitude: Range
+  fare: Range
+  passengers: Range
+  center: tuple[float, float]
+  earliest: datetime.date
+  missing_shares: Mapping[str, float]
+  spread: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Guess:
   """What `farelite init` writes down.
@@ -79,13 +101,9 @@ class Guess:
     known_after: columns of the file that only the finished ride knows.
     extras: further columns.
     left: columns that nothing was made of.
-    longitude, latitude, fare, passengers: the rules' ranges.
-    center: latitude and longitude, degrees.
-    earliest: the first valid day.
+    plausible: what the rules are made of.
     city: the nearest one of the time zone database.
     currency: ISO 4217.
-    missing_shares: of the canonical columns where some values are missing.
-    spread: the standard deviation of the fares.
     notes: what was unsure, by the key of the config that it is about.
   """
 
@@ -101,16 +119,9 @@ class Guess:
   known_after: tuple[str, ...]
   extras: tuple[Extra, ...]
   left: tuple[str, ...]
-  longitude: Range
-  latitude: Range
-  fare: Range
-  passengers: Range
-  center: tuple[float, float]
-  earliest: datetime.date
+  plausible: Plausible
   city: NearestCity | None
   currency: str
-  missing_shares: Mapping[str, float]
-  spread: float
   notes: Mapping[str, list[str]]
 
   @property
@@ -125,8 +136,8 @@ class Guess:
     for name in loading.presets():
       dataset = loading.load(name).dataset
       bounds, theirs = dataset.rules.bounds, dataset.source_columns()
-      near = bounds.latitude.min < self.center[0] < bounds.latitude.max
-      near &= bounds.longitude.min < self.center[1] < bounds.longitude.max
+      near = bounds.latitude.min < self.plausible.center[0] < bounds.latitude.max
+      near &= bounds.longitude.min < self.plausible.center[1] < bounds.longitude.max
       near &= dataset.time.encoding.value == self.time.encoding and dataset.time.format == (
         self.time.format or dataset.time.format
       )
@@ -145,19 +156,12 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   Raises: NotRidesError: no column of it can be the fare, the pickup time or the places, or a chosen one is not there.
   """
   numbers, values, times, roles = read_columns(sample, choices)
-  columns, notes = roles.columns, dict(roles.notes)
   _check(sample, roles)
-  longitude, latitude, center = _places(columns, values)
-  city = None if roles.zones else nearest_city(*center)
-  time = times[columns[TIME]]
-  if city and time.others:
-    time = guess_time(sample.columns[columns[TIME]], month_first=city.country in _MONTH_FIRST) or time
-  if choices.format:
-    time = _as_chosen(sample, columns[TIME], choices.format)
+  columns, notes = roles.columns, dict(roles.notes)
+  plausible = _plausible(columns, values, times[columns[TIME]])
+  city = None if roles.zones else nearest_city(*plausible.center)
+  time = _time(sample, columns[TIME], times[columns[TIME]], city, choices)
   clock, zone = _clock(time, city, choices, notes)
-  fares = values[columns[LABEL]]
-  fare = limits.fares_of(fares)
-  counts = values.get(columns.get(PASSENGERS, ''), np.array([]))
   used = {*columns.values(), *(roles.zones or ())}
   after = tuple(name for name in sample.columns if name not in used and _is_after(name, times))
   extras, left = _extras(sample, {*used, *after})
@@ -174,16 +178,9 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
     known_after=after,
     extras=extras,
     left=left,
-    longitude=longitude,
-    latitude=latitude,
-    fare=fare,
-    passengers=limits.passengers_of(counts),
-    center=center,
-    earliest=limits.first_day(time.readings),
+    plausible=plausible,
     city=city,
     currency=_currency(numbers, city, choices, notes),
-    missing_shares=_missing_shares(columns, values),
-    spread=limits.spread_of(fares, fare),
     notes=notes,
   )
 
@@ -250,17 +247,20 @@ def _option(columns: Mapping[str, str], coordinates: list[str]) -> str:
   return next((role for role in (LABEL, TIME) if role not in columns), coordinates[0] if coordinates else TIME)
 
 
-def _as_chosen(sample: Sample, column: str, format_: str) -> TimeStyle:
-  stamps = parsing.parse_stamps(sample.columns[column].drop_null(), format_)
-  if not stamps.valid.any():
-    raise NotRidesError(f"The format '{format_}' reads no cell of '{column}', such as '{_first(sample, column)}'.")
-  claims = format_.endswith(('UTC', 'GMT', 'Z'))
-  has_offset = stamps.offset is not None
-  return TimeStyle('string', format_, stamps.seconds[stamps.valid], claims, has_offset)
-
-
-def _first(sample: Sample, column: str) -> str:
-  return str(sample.columns[column].drop_null()[0].as_py())
+def _plausible(columns: Mapping[str, str], values: Mapping[str, np.ndarray], time: TimeStyle) -> Plausible:
+  fares = values[columns[LABEL]]
+  fare = limits.fares_of(fares)
+  longitude, latitude, center = _places(columns, values)
+  return Plausible(
+    longitude=longitude,
+    latitude=latitude,
+    fare=fare,
+    passengers=limits.passengers_of(values.get(columns.get(PASSENGERS, ''), np.array([]))),
+    center=center,
+    earliest=limits.first_day(time.readings),
+    missing_shares=_missing_shares(columns, values),
+    spread=limits.spread_of(fares, fare),
+  )
 
 
 def _places(columns: Mapping[str, str], values: Mapping[str, np.ndarray]) -> tuple[Range, Range, tuple[float, float]]:
@@ -271,7 +271,28 @@ def _places(columns: Mapping[str, str], values: Mapping[str, np.ndarray]) -> tup
   longitude = limits.bounds_of(np.concatenate([x, other_x]), 180)
   latitude = limits.bounds_of(np.concatenate([y, other_y]), 90)
   inside = (x >= longitude.min) & (x <= longitude.max) & (y >= latitude.min) & (y <= latitude.max)
+  if not inside.any():
+    return longitude, latitude, (sum(latitude) / 2, sum(longitude) / 2)
   return longitude, latitude, (round(float(np.median(y[inside])), 4), round(float(np.median(x[inside])), 4))
+
+
+def _missing_shares(columns: Mapping[str, str], values: Mapping[str, np.ndarray]) -> dict[str, float]:
+  shares = {
+    role: float(np.mean(np.isnan(values[name])))
+    for role, name in columns.items()
+    if role in (*COORDINATES, PASSENGERS) and name in values
+  }
+  return {role: share for role, share in shares.items() if share}
+
+
+def _time(sample: Sample, column: str, found: TimeStyle, city: NearestCity | None, choices: Choices) -> TimeStyle:
+  """The style of the pickup time, by the user's format, or by what the country writes first."""
+  if choices.format:
+    stamps = parsing.parse_stamps(sample.columns[column].drop_null(), choices.format)
+    return found._replace(format=choices.format, readings=stamps.seconds[stamps.valid], others=())
+  if city and found.others:
+    return guess_time(sample.columns[column], month_first=city.country in _MONTH_FIRST) or found
+  return found
 
 
 def _clock(
@@ -281,14 +302,14 @@ def _clock(
   found = guess_clock(time, zone)
   clock = choices.clock or found.clock
   if choices.clock is None:
-    notes['clock'] = [_why(found.sure, clock, time, zone)]
+    notes['clock'] = [_why(found.sure, clock, time)]
   if clock is Clock.UTC and choices.time_zone is None and city:
     note = f'{city.zone} is the zone of the nearest city that has one, {city.kilometres:,.0f} km away.'
     notes.setdefault('time_zone', []).append(note)
   return clock, zone if clock is Clock.UTC else None
 
 
-def _why(sure: bool, clock: Clock, time: TimeStyle, zone: str | None) -> str:
+def _why(sure: bool, clock: Clock, time: TimeStyle) -> str:
   if time.has_offset and clock is Clock.UTC:
     return 'The stamps carry their offset from UTC.'
   if sure:
@@ -307,19 +328,8 @@ def _missing(sample: Sample, columns: Mapping[str, str]) -> tuple[str, ...]:
   return tuple(dict.fromkeys(found))
 
 
-def _missing_shares(columns: Mapping[str, str], values: Mapping[str, np.ndarray]) -> dict[str, float]:
-  shares = {
-    role: float(np.mean(np.isnan(values[name])))
-    for role, name in columns.items()
-    if role in (*COORDINATES, PASSENGERS) and name in values
-  }
-  return {role: share for role, share in shares.items() if share}
-
-
 def _is_after(name: str, times: Mapping[str, TimeStyle]) -> bool:
-  return names.is_known_after(name) or (
-    name in times and names.end_of(names.tokens(name)) == names.DROPOFF_ZONE and times[name].encoding != 'unix_seconds'
-  )
+  return names.is_known_after(name) or (name in times and names.end_of(names.tokens(name)) == names.DROPOFF_ZONE)
 
 
 def _extras(sample: Sample, taken: set[str]) -> tuple[tuple[Extra, ...], tuple[str, ...]]:

@@ -146,14 +146,14 @@ def _rules(guess: Guess, path: str) -> Iterator[str]:
     'A ride that breaks a rule is set aside, with its reason; from quantiles of the rides, and wider.', 2
   )
   yield '  rules:'
-  yield f'    fare: {_range(guess.fare)}'
+  yield f'    fare: {_range(guess.plausible.fare)}'
   if not guess.preset:
     yield '    bounds:'
-    yield f'      longitude: {_range(guess.longitude)}'
-    yield f'      latitude: {_range(guess.latitude)}'
+    yield f'      longitude: {_range(guess.plausible.longitude)}'
+    yield f'      latitude: {_range(guess.plausible.latitude)}'
   if PASSENGERS in guess.columns:
-    yield f'    passengers: {_range(guess.passengers)}'
-  yield f'    earliest: {guess.earliest.isoformat()}'
+    yield f'    passengers: {_range(guess.plausible.passengers)}'
+  yield f'    earliest: {guess.plausible.earliest.isoformat()}'
   yield '    # A larger share of rides that were set aside stops a run.'
   yield '    max_quarantined_share: 0.1'
 
@@ -163,11 +163,11 @@ def _city(guess: Guess, path: str) -> Iterator[str]:
     return
   yield '  city:'
   yield '    # The middle of the pickups.'
-  yield f'    center_latitude: {guess.center[0]:g}'
-  yield f'    center_longitude: {guess.center[1]:g}'
+  yield f'    center_latitude: {guess.plausible.center[0]:g}'
+  yield f'    center_longitude: {guess.plausible.center[1]:g}'
   yield from _comment('Airports and other places that fares depend on, and days on which the tariff changed:', 4)
   yield '    # landmarks:'
-  latitude, longitude = (round(degrees, 2) for degrees in guess.center)
+  latitude, longitude = (round(degrees, 2) for degrees in guess.plausible.center)
   yield f'    #   - {{name: airport, latitude: {latitude:g}, longitude: {longitude:g}}}'
   yield '    # tariff_changes: [2024-01-01]'
 
@@ -175,12 +175,12 @@ def _city(guess: Guess, path: str) -> Iterator[str]:
 def _rest(guess: Guess, path: str) -> Iterator[str]:
   yield ''
   yield 'split: {method: hash, eval_share: 0.2, seed: 0}'
-  if guess.missing_shares:
+  if guess.plausible.missing_shares:
     yield ''
     yield from _comment('Larger shares of missing values stop a run; these are half as large again as what was seen.')
     yield 'validation:'
     yield '  max_missing_share:'
-    for role, share in guess.missing_shares.items():
+    for role, share in guess.plausible.missing_shares.items():
       yield f'    {role}: {limits.missing_limit(share):g}'
   if PASSENGERS not in guess.columns:
     yield ''
@@ -189,7 +189,7 @@ def _rest(guess: Guess, path: str) -> Iterator[str]:
   yield ''
   yield from _comment('Nothing with a larger error is pushed; one that always says the mean fare has about this one.')
   yield 'evaluation:'
-  yield f'  max_rmse: {guess.spread:g}'
+  yield f'  max_rmse: {guess.plausible.spread:g}'
 
 
 def _notes(guess: Guess, key: str, indent: int) -> Iterator[str]:

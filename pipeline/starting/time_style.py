@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -247,14 +247,3 @@ def guess_clock(style: TimeStyle, zone: str | None) -> ClockGuess:
   if abs(differences.mean()) < max(_APART, _SURE * error):
     return claimed
   return ClockGuess(Clock.LOCAL if differences.mean() > 0 else Clock.UTC, True)
-
-
-def reads(text: pa.Array, format_: str) -> float:
-  """The share of a text column's cells that a format reads. Raises `IngestionError`: it is no format."""
-  cells = text.drop_null()
-  return float(parsing.parse_stamps(cells, format_).valid.mean()) if len(cells) else 0.0
-
-
-def earlier(first: Sequence[int] | np.ndarray, second: Sequence[int] | np.ndarray) -> bool:
-  """Whether one column of stamps is, in the middle, before another one: a pickup before its dropoff."""
-  return bool(np.median(first) <= np.median(second))
