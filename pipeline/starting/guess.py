@@ -234,13 +234,24 @@ def _check(sample: Sample, roles: Roles) -> None:
   ]
   there = shortened([shown(name) for name in sample.columns], 30)
   if wanting:
+    unread = _written_otherwise(sample, columns) if LABEL not in columns else ''
     raise NotRidesError(
-      f"'{sample.path}' has no column that can be {wanting[0]} (its columns: {there}). If one of them is, name it with "
-      f'--column {_option(columns, coordinates)}=NAME.'
+      f"'{sample.path}' has no column that can be {wanting[0]} (its columns: {there}). "
+      + (unread or f'If one of them is, name it with --column {_option(columns, coordinates)}=NAME.')
     )
   twice = [name for name in columns.values() if name in sample.twice]
   if twice:
     raise NotRidesError(f"'{sample.path}' has the column '{twice[0]}' twice; rename or drop one of them.")
+
+
+def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
+  """A sentence about what has a fare's name, and is written as numbers in another style than the coordinates."""
+  for name, column in sample.columns.items():
+    style = guess_style({name: column})
+    if names.score(name, LABEL) > 0 and name not in columns.values() and as_values(column, style) is not None:
+      other = f"'{shown(name)}' has the decimal mark '{style.decimal}', and other columns another one"
+      return f'{other}, while a config has one for all (dataset.numbers): write them alike.'
+  return ''
 
 
 def _option(columns: Mapping[str, str], coordinates: list[str]) -> str:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
+from configs.columns import LABEL
+from pipeline.starting import names
 
 _CURRENCIES = {
   'US$': 'USD', 'R$': 'BRL', '$': '', '€': 'EUR', '£': 'GBP', '₹': 'INR', '₽': 'RUB', '₺': 'TRY', '₩': 'KRW', '¥': '',
@@ -51,10 +53,13 @@ def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
 
   Only columns count that the style reads mostly, so that dates and texts have no say.
   """
-  texts = [column.drop_null()[:_LOOKED_AT] for column in columns.values() if parsing.is_text(column.type)]
-  texts = [text for text in texts if len(text)]
+  named = {name: column.drop_null()[:_LOOKED_AT] for name, column in columns.items() if parsing.is_text(column.type)}
+  named = {name: text for name, text in named.items() if len(text)}
+  texts = list(named.values())
   with_more = [text for text in texts if _share(text, r"^[-+.,' \d]*$") < _MOSTLY]
   signs = tuple(sign for sign in _CURRENCIES if any(_has_sign(text, sign) for text in with_more))
+  amounts = [text for name, text in named.items() if names.score(name, LABEL) > 0]
+  signs = tuple(dict.fromkeys([*signs, *(sign for text in amounts if (sign := _any_sign(text)))]))
   signs = tuple(sign for sign in signs if not any(sign != longer and sign in longer for longer in signs))
   bare = [_spaces_alike(_without(text, signs)) for text in texts]
   read = {style: sum(_readable_cells(text, *style) for text in bare) for style in _STYLES}
@@ -65,6 +70,23 @@ def _has_sign(text: pa.Array, sign: str) -> bool:
   """Whether amounts, most of a column's cells, have a sign."""
   amount = rf"^-?{re.escape(sign)}\s*-?[\d.,' ]+$|^-?[\d.,' ]+\s*{re.escape(sign)}$"
   return _share(text, amount) > 1 - _MOSTLY
+
+
+def _any_sign(text: pa.Array) -> str:
+  """What stands before or behind most amounts of a column, whatever it is; empty where nothing does."""
+  parts = pc.extract_regex(
+    text, r"^-?(?P<before>[^\d\s'+()-]*)\s*-?\d[\d.,' ]*?\s*(?P<behind>[^\d\s.,'+()-]*)$"
+  ).drop_null()
+  for part in ('before', 'behind'):
+    counted = pc.value_counts(pc.struct_field(parts, [parts.type.get_field_index(part)]))
+    most = max(counted.to_pylist(), key=lambda pair: pair['counts'], default={'values': '', 'counts': 0})
+    sign = most['values']
+    if len(sign.strip('.,')) > 0 and len(sign) <= _LONGEST_SIGN and most['counts'] > _MOSTLY * len(text):
+      return sign
+  return ''
+
+
+_LONGEST_SIGN = 5
 
 
 def _share(text: pa.Array, regex: str) -> float:

@@ -17,8 +17,11 @@ from pipeline.starting.time_style import TimeStyle
 PICKUP_LONGITUDE, PICKUP_LATITUDE, DROPOFF_LONGITUDE, DROPOFF_LATITUDE = COORDINATES
 _LIMITS = {PICKUP_LONGITUDE: 180, PICKUP_LATITUDE: 90, DROPOFF_LONGITUDE: 180, DROPOFF_LATITUDE: 90}
 _MOSTLY = 0.8
-_SWAPPED_NEAR, _SWAPPED_FAR = 500.0, 750.0
-"""Kilometres to the nearest city as named, and with latitude and longitude the other way round."""
+_SWAPPED_NEAR, _SWAPPED_FAR = 150.0, 750.0
+"""Kilometres to the nearest city with latitude and longitude the other way round, and as they are named."""
+
+_FARTHEST_NORTH = 70.0
+"""Degrees of latitude beyond which no town has taxis enough for a model; Tromsø is at 69.6."""
 
 
 class Roles(NamedTuple):
@@ -127,7 +130,8 @@ def _by_values(roles: Roles, missing: list[str], values: Mapping[str, np.ndarray
   possible = [
     (city.kilometres, longitudes, latitudes)
     for longitudes, latitudes in disjoint
-    if abs(centers[latitudes[0]]) <= 90 and (city := nearest_city(centers[latitudes[0]], centers[longitudes[0]]))
+    if abs(centers[latitudes[0]]) <= _FARTHEST_NORTH
+    and (city := nearest_city(centers[latitudes[0]], centers[longitudes[0]]))
   ]
   if not possible:
     return
@@ -160,14 +164,22 @@ def _turn_round(roles: Roles, values: Mapping[str, np.ndarray], chosen: Mapping[
     return
   for longitude, latitude in ((PICKUP_LONGITUDE, PICKUP_LATITUDE), (DROPOFF_LONGITUDE, DROPOFF_LATITUDE)):
     x, y = (_center(values[roles.columns[role]]) for role in (longitude, latitude))
-    named = nearest_city(y, x) if abs(y) <= 90 else None
-    turned = nearest_city(x, y) if abs(x) <= 90 else None
-    if turned is None or turned.kilometres > _SWAPPED_NEAR or (named and named.kilometres < _SWAPPED_FAR):
+    if not _are_turned(x, y):
       continue
     columns = roles.columns
     columns[longitude], columns[latitude] = columns[latitude], columns[longitude]
-    note = f'Named the other way round, but ({x:.4g}, {y:.4g}) lies near {turned.zone}.'
+    note = f'Named the other way round: latitude {x:.4g} and longitude {y:.4g} are in a city, the reverse is not.'
     roles.notes.setdefault(longitude, []).append(note)
+
+
+def _are_turned(longitude: float, latitude: float) -> bool:
+  """Whether a place is the middle of a city only if its longitude is taken for its latitude and the reverse."""
+  if abs(longitude) > _FARTHEST_NORTH:
+    return False
+  if abs(latitude) > _FARTHEST_NORTH:
+    return True
+  named, turned = nearest_city(latitude, longitude), nearest_city(longitude, latitude)
+  return bool(named and turned and turned.kilometres < _SWAPPED_NEAR and named.kilometres > _SWAPPED_FAR)
 
 
 def _are_counts(value: np.ndarray) -> bool:

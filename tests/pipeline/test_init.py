@@ -262,7 +262,16 @@ def _dropoff_time_alone(folder):
   return write_rows(folder / 'rides.csv', ['fare', 'dropoff_datetime', *COORDINATES], rows)
 
 
+def _mixed_marks(folder):
+  """Decimal commas in the fares, points in the coordinates."""
+  rides = made_rides(SAO_PAULO)
+  fares = [f'{fare:.2f}'.replace('.', ',') for fare in rides['fare']]
+  rows = zip(fares, stamps(rides), *places(rides), strict=True)
+  return write_rows(folder / 'rides.csv', ['valor', 'pickup_time', *COORDINATES], rows, ';')
+
+
 HOSTILE = {
+  'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark ',', and other columns another one"),
   'dropoff_time_alone': (_dropoff_time_alone, r'has no column that can be the pickup time'),
   'no_fare': (_without('fare'), r'has no column that can be the fare \(its columns: .*--column fare_amount=NAME'),
   'no_time': (_without('pickup_time'), r'has no column that can be the pickup time .*--column pickup_seconds=NAME'),

@@ -25,12 +25,16 @@ def _text(*cells):
     pytest.param(['R$ 1.234,50', 'R$ 7,70'], NumberStyle(',', '.', ('R$',)), [1234.5, 7.7], id='reais'),
     pytest.param(['11,30 €', '7,70 €'], NumberStyle(',', '', ('€',)), [11.3, 7.7], id='euros_behind'),
     pytest.param(['-$11.30', '$7.70'], NumberStyle('.', '', ('$',)), [-11.3, 7.7], id='sign_behind_a_minus'),
+    pytest.param(['R1 234,50', 'R12,00'], NumberStyle(',', ' ', ('R',)), [1234.5, 12], id='rands'),
+    pytest.param(['A$1,234.50', 'A$12.00'], NumberStyle('.', ',', ('A$',)), [1234.5, 12], id='australian_dollars'),
+    pytest.param(['Rs. 250.00', 'Rs. 12.50'], NumberStyle('.', '', ('Rs.',)), [250, 12.5], id='rupees'),
+    pytest.param(['12 zl', '250 zl'], NumberStyle('.', '', ('zl',)), [12, 250], id='zloty_behind'),
     pytest.param(['1e3', '+7.5'], NumberStyle(), [1000, 7.5], id='exponent_and_plus'),
   ],
 )
 def test_a_style_is_recognized_and_reads(cells, style, values):
   column = _text(*cells * 20)
-  assert guess_style({'a': column}) == style
+  assert guess_style({'fare': column}) == style
   np.testing.assert_allclose(as_values(column, style)[: len(values)], values)
 
 

@@ -60,6 +60,16 @@ def test_latitudes_named_longitudes_are_turned_round(city):
   assert 'Named the other way round' in roles.notes[COORDINATES[0]][0]
 
 
+@pytest.mark.parametrize(
+  'city', [(28.6, 77.2), (39.7, -105.0), (60.17, 24.94), (-33.87, 151.2)], ids=['delhi', 'denver', 'helsinki', 'sydney']
+)
+def test_what_is_named_rightly_is_not_turned_round(city):
+  names = ['time', 'pickup_lon', 'pickup_lat', 'dropoff_lon', 'dropoff_lat', 'fare', 'pax']
+  roles = _roles(_columns(city, names))
+  assert [roles.columns[role] for role in COORDINATES] == names[1:5]
+  assert COORDINATES[0] not in roles.notes
+
+
 def test_what_was_chosen_stays():
   names = ['time', 'pickup_lat', 'pickup_lon', 'dropoff_lat', 'dropoff_lon', 'fare', 'pax']
   chosen = dict(zip(COORDINATES, (names[2], names[1], names[4], names[3]), strict=True))
