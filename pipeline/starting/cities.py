@@ -14,12 +14,15 @@ _CURRENCIES = {
   'USD': 'US PR EC SV PA', 'GBP': 'GB', 'BRL': 'BR', 'MXN': 'MX', 'CAD': 'CA', 'AUD': 'AU', 'NZD': 'NZ', 'CHF': 'CH',
   'EUR': 'AD AT BE CY DE EE ES FI FR GR HR IE IT LT LU LV MC ME MT NL PT SI SK SM VA', 'INR': 'IN', 'JPY': 'JP',
   'CNY': 'CN', 'KRW': 'KR', 'SGD': 'SG', 'THB': 'TH', 'IDR': 'ID', 'PHP': 'PH', 'VND': 'VN', 'TRY': 'TR',
-  'RUB': 'RU', 'PLN': 'PL',
-  'CZK': 'CZ', 'SEK': 'SE', 'NOK': 'NO', 'DKK': 'DK', 'HUF': 'HU', 'RON': 'RO', 'ARS': 'AR', 'CLP': 'CL', 'COP': 'CO',
+  'RUB': 'RU', 'PLN': 'PL', 'CZK': 'CZ', 'SEK': 'SE', 'NOK': 'NO', 'DKK': 'DK', 'HUF': 'HU', 'RON': 'RO',
+  'ARS': 'AR', 'CLP': 'CL', 'COP': 'CO',
   'PEN': 'PE', 'UYU': 'UY', 'ZAR': 'ZA', 'EGP': 'EG', 'NGN': 'NG', 'KES': 'KE', 'AED': 'AE', 'SAR': 'SA', 'ILS': 'IL',
   'HKD': 'HK', 'TWD': 'TW',
 }  # fmt: skip
 """ISO 4217 codes and the countries that pay by them, ISO 3166; others are asked for."""
+
+CURRENCIES = frozenset(_CURRENCIES)
+"""The known codes."""
 
 _NO_CITIES = frozenset({'AQ', 'LI'})
 """Antarctica's stations, and Vaduz, which would stand for Munich."""

@@ -20,7 +20,7 @@ from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Clock, Dataset
 from configs.errors import UserError
 from pipeline.starting import limits, names
-from pipeline.starting.cities import NearestCity, nearest_city
+from pipeline.starting.cities import CURRENCIES, NearestCity, nearest_city
 from pipeline.starting.limits import Range
 from pipeline.starting.number_style import NumberStyle, as_values, guess_style, missing_texts
 from pipeline.starting.roles import Roles, guess_roles
@@ -180,7 +180,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
     left=left,
     plausible=plausible,
     city=city,
-    currency=_currency(numbers, city, choices, notes),
+    currency=_currency(columns[LABEL], numbers, city, choices, notes),
     notes=notes,
   )
 
@@ -375,11 +375,14 @@ def _vocabulary(column: pa.Array) -> tuple[str, ...]:
   return tuple(pair['values'] for pair in sorted(counted.to_pylist(), key=lambda pair: -pair['counts']))
 
 
-def _currency(numbers: NumberStyle, city: NearestCity | None, choices: Choices, notes: dict[str, list[str]]) -> str:
+def _currency(
+  fare: str, numbers: NumberStyle, city: NearestCity | None, choices: Choices, notes: dict[str, list[str]]
+) -> str:
   if choices.currency:
     return choices.currency
-  if numbers.currency:
-    return numbers.currency
+  said = [word.upper() for word in names.tokens(fare) if word.upper() in CURRENCIES]
+  if said or numbers.currency:
+    return said[0] if said else numbers.currency
   found = city.currency if city else ''
   nearest_one = f'that of {city.zone}, the nearest city that has a time zone.' if found and city else 'set it.'
   notes['currency'] = [nearest_one]

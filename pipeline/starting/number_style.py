@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -74,15 +75,13 @@ def _has_sign(text: pa.Array, sign: str) -> bool:
 
 def _any_sign(text: pa.Array) -> str:
   """What stands before or behind most amounts of a column, whatever it is; empty where nothing does."""
-  parts = pc.extract_regex(
-    text, r"^-?(?P<before>[^\d\s'+()-]*)\s*-?\d[\d.,' ]*?\s*(?P<behind>[^\d\s.,'+()-]*)$"
-  ).drop_null()
+  amount = r"^-?(?P<before>[^\d\s'+()-]*)\s*-?\d[\d.,' ]*?\s*(?P<behind>[^\d\s.,'+()-]*)$"
+  parts = pc.extract_regex(text, amount).drop_null()
   for part in ('before', 'behind'):
-    counted = pc.value_counts(pc.struct_field(parts, [parts.type.get_field_index(part)]))
-    most = max(counted.to_pylist(), key=lambda pair: pair['counts'], default={'values': '', 'counts': 0})
-    sign = most['values']
-    if len(sign.strip('.,')) > 0 and len(sign) <= _LONGEST_SIGN and most['counts'] > _MOSTLY * len(text):
-      return sign
+    counted = Counter(pc.struct_field(parts, [parts.type.get_field_index(part)]).to_pylist())
+    for sign, count in counted.most_common(1):
+      if sign.strip('.,') and len(sign) <= _LONGEST_SIGN and count > _MOSTLY * len(text):
+        return sign
   return ''
 
 

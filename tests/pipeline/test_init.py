@@ -335,6 +335,11 @@ def test_what_no_config_takes_is_refused_before_it_is_written(tmp_path):
   assert not (tmp_path / 'mine.yaml').exists()
 
 
+def test_the_currency_may_stand_in_the_fare_s_name(tmp_path):
+  header = ['key', 'fare_INR', *HEADER[2:]]
+  assert _config(tmp_path, _generic(tmp_path / 'rides.csv', header))[0]['dataset']['currency'] == 'INR'
+
+
 def test_a_named_column_is_not_guessed(tmp_path):
   rides = made_rides(NEW_YORK)
   rows = zip(rides['fare'], rides['fare'] * 2, stamps(rides), *places(rides), strict=True)
