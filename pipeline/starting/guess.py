@@ -146,14 +146,10 @@ class Guess:
     return None
 
 
-class NotRidesError(UserError):
-  """A file that lacks what every ride has; the message says what, and what columns there are."""
-
-
 def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   """Guesses everything that a config has to say about a file.
 
-  Raises: NotRidesError: no column of it can be the fare, the pickup time or the places, or a chosen one is not there.
+  Raises: UserError: no column of it can be the fare, the pickup time or the places, or a chosen one is not there.
   """
   numbers, values, times, roles = read_columns(sample, choices)
   _check(sample, roles)
@@ -190,11 +186,11 @@ def read_columns(
 ) -> tuple[NumberStyle, dict[str, np.ndarray], dict[str, TimeStyle], Roles]:
   """How numbers are written, the columns that are numbers and that are times, and the parts of a ride among all.
 
-  Raises: NotRidesError: a chosen column is not there, or can't be what it was chosen for.
+  Raises: UserError: a chosen column is not there, or can't be what it was chosen for.
   """
   for column in choices.columns.values():
     if column is not None and column not in sample.columns:
-      raise NotRidesError(f"'{sample.path}' has no column '{column}'.{nearest(column, sample.columns)}")
+      raise UserError(f"'{sample.path}' has no column '{column}'.{nearest(column, sample.columns)}")
   numbers = guess_style(sample.columns)
   read = {name: as_values(column, numbers) for name, column in sample.columns.items()}
   values = {name: found for name, found in read.items() if found is not None}
@@ -217,10 +213,10 @@ def _check_chosen(
 ) -> None:
   for role, name in chosen.items():
     if role == TIME and name not in times:
-      raise NotRidesError(f"The column '{name}' of '{sample.path}' holds no times, so it can't be {TIME}.")
+      raise UserError(f"The column '{name}' of '{sample.path}' holds no times, so it can't be {TIME}.")
     numeric = role in (LABEL, *COORDINATES, PASSENGERS)
     if numeric and not np.any(np.isfinite(values.get(name, np.array([np.nan])))):
-      raise NotRidesError(f"The column '{name}' of '{sample.path}' holds no numbers, so it can't be {role}.")
+      raise UserError(f"The column '{name}' of '{sample.path}' holds no numbers, so it can't be {role}.")
 
 
 def _check(sample: Sample, roles: Roles) -> None:
@@ -235,13 +231,13 @@ def _check(sample: Sample, roles: Roles) -> None:
   there = shortened([shown(name) for name in sample.columns], 30)
   if wanting:
     unread = _written_otherwise(sample, columns) if LABEL not in columns else ''
-    raise NotRidesError(
+    raise UserError(
       f"'{sample.path}' has no column that can be {wanting[0]} (its columns: {there}). "
       + (unread or f'If one of them is, name it with --column {_option(columns, coordinates)}=NAME.')
     )
   twice = [name for name in columns.values() if name in sample.twice]
   if twice:
-    raise NotRidesError(f"'{sample.path}' has the column '{twice[0]}' twice; rename or drop one of them.")
+    raise UserError(f"'{sample.path}' has the column '{twice[0]}' twice; rename or drop one of them.")
 
 
 def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
