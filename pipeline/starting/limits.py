@@ -50,7 +50,8 @@ def fares_of(fares: np.ndarray) -> Range:
   seen = fares[np.isfinite(fares) & (fares > 0)]
   if not len(seen):
     return Range(0.0, 1.0)
-  low, high = np.quantile(seen, [0.001, 0.999])
+  # Of fewer than a thousand fares, the lowest and the highest.
+  low, high = np.quantile(seen, 0.001, method='lower'), np.quantile(seen, 0.999, method='higher')
   return Range(two_digits(float(low), up=False), two_digits(2 * float(high), up=True))
 
 
@@ -72,12 +73,14 @@ def spread_of(fares: np.ndarray, valid: Range) -> float:
 def passengers_of(counts: np.ndarray) -> Range:
   """From nobody to the 99.9 % quantile, and at least six."""
   seen = counts[np.isfinite(counts) & (counts >= 0)]
-  return Range(0, max(6, math.ceil(np.quantile(seen, 0.999)) if len(seen) else 0))
+  return Range(0, max(6, math.ceil(np.quantile(seen, 0.999, method='higher')) if len(seen) else 0))
 
 
 def first_day(readings: np.ndarray) -> datetime.date:
   """The first of January of the year in which the rides begin, stragglers left out."""
-  year = np.datetime64(int(np.quantile(readings, 0.001)), 's').astype('datetime64[Y]').astype(int) + 1970
+  year = (
+    np.datetime64(int(np.quantile(readings, 0.001, method='lower')), 's').astype('datetime64[Y]').astype(int) + 1970
+  )
   return datetime.date(int(year), 1, 1)
 
 

@@ -26,6 +26,11 @@ def test_fares_reach_from_the_lowest_to_twice_the_highest():
   assert limits.fares_of(fares) == (2.5, 120)
 
 
+def test_no_fare_of_a_few_is_left_out():
+  low, high = limits.fares_of(np.array([4.99, 50.0, 52.0]))
+  assert low <= 4.99 < 52.0 <= high
+
+
 @pytest.mark.parametrize('fares', [[], [0.0], [np.nan, -3]], ids=['none', 'zero', 'negative'])
 def test_without_a_fare_there_is_still_a_range(fares):
   low, high = limits.fares_of(np.array(fares))
