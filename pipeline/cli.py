@@ -286,6 +286,43 @@ def run(
 
 
 @main.command()
+@click.argument('rides')
+@click.option('--output', metavar='F', help='The config to write; NAME.yaml by default.')
+@click.option('--name', metavar='NAME', help="Of the dataset; the file's name by default.")
+@click.option(
+  '--column', 'columns', metavar='PART=NAME', multiple=True, help='A column that is not to be guessed; may be repeated.'
+)
+@click.option('--yes', is_flag=True, help='Take every guess and ask nothing, as where there is no terminal.')
+@click.option('--force', is_flag=True, help='Write over a file that is there.')
+def init(**options: Any) -> None:
+  """Write a commented config for RIDES, a CSV or Parquet file or a glob, after a look at the first file.
+
+  Columns, time format, clock, delimiter, numbers, bounds and fares are guessed; what was unsure is a comment.
+  """
+  from pipeline.commands import init as commands_init
+
+  commands_init.run(**options)
+
+
+@main.command()
+@CONFIG
+@DATA
+@SET
+@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+def check(config: str | None, data: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+  """Read all rides and say what a run would keep, set aside, warn of and refuse; train nothing.
+
+  Exit code 0 if a run would go on to train, 2 if not.
+  """
+  from configs import loading
+  from pipeline import sources
+  from pipeline.commands import check as commands_check
+
+  resolved = loading.load(config, overridden(overrides, data))
+  commands_check.run(resolved, sources.files_of(resolved.dataset, 'farelite check'), as_json)
+
+
+@main.command()
 @CONFIG
 @SET
 def features(config: str | None, overrides: tuple[str, ...]) -> None:

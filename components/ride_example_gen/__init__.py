@@ -14,6 +14,7 @@ __all__ = [
   'files',
   'ingestion',
   'listing',
+  'parsing',
   'patterns',
   'profile',
   'quarantine',

@@ -39,6 +39,8 @@ def test_mistakes(arguments: list[str], message: str):
   [
     ['run', '--output', ''], ['run', '--config', ''], ['run', '--data', ''], ['features', '--config', ' '],
     ['study', '--output', ''], ['prune', ''], ['rollback', '', '--reason', 'x'], ['runs', 'show', ''], ['report', ''],
+    ['init', ''], ['init', 'rides.csv', '--output', ''], ['init', 'rides.csv', '--column', ''],
+    ['check', '--config', ''],
     ['schedule', 'pause', ''], ['predict', '', 'rides.csv'], ['predict', 'model', ''],
   ],
   ids=' '.join,

@@ -1,0 +1,89 @@
+"""What is plausible in a city, from quantiles of its rides: bounds, fares, days; wide enough for the rides to come."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+_TAIL = 0.005
+_AROUND = 3.0
+"""Degrees from the middle of a city beyond which a coordinate is no place of it."""
+
+_LEAST_MARGIN = 0.2
+"""Degrees, about twenty kilometres."""
+
+
+class Range(NamedTuple):
+  """A closed range."""
+
+  min: float
+  max: float
+
+
+def bounds_of(degrees: np.ndarray, limit: float) -> Range:
+  """Where rides may begin and end along one axis.
+
+  Args:
+    degrees: of both ends, NaN where missing; zeros are taken for missing.
+    limit: 90 or 180.
+  Returns: The 0.5 and 99.5 % quantiles of what lies within three degrees of the median, wider by as much again on each
+    side, in hundredths of a degree.
+  """
+  seen = degrees[np.isfinite(degrees) & (degrees != 0)]
+  seen = seen[np.abs(seen - np.median(seen)) <= _AROUND]
+  low, high = np.quantile(seen, [_TAIL, 1 - _TAIL])
+  margin = max(_LEAST_MARGIN, high - low)
+  lowest = max(-limit, math.floor((low - margin) * 100) / 100)
+  return Range(lowest, min(limit, math.ceil((high + margin) * 100) / 100))
+
+
+def fares_of(fares: np.ndarray) -> Range:
+  """Plausible fares.
+
+  Args: fares: NaN where missing.
+  Returns: From the 0.1 % quantile of the positive ones, rounded down, to twice the 99.9 % one, rounded up, both to two
+    digits.
+  """
+  seen = fares[np.isfinite(fares) & (fares > 0)]
+  if not len(seen):
+    return Range(0.0, 1.0)
+  # Of fewer than a thousand fares, the lowest and the highest.
+  low, high = np.quantile(seen, 0.001, method='lower'), np.quantile(seen, 0.999, method='higher')
+  return Range(two_digits(float(low), up=False), two_digits(2 * float(high), up=True))
+
+
+def two_digits(value: float, *, up: bool) -> float:
+  """A positive number rounded to two significant digits."""
+  step = 10.0 ** (math.floor(math.log10(value)) - 1)
+  # A tiny bit less, as 0.1 is not a tenth.
+  whole = math.ceil(value / step - 1e-9) if up else math.floor(value / step + 1e-9)
+  return float(f'{whole * step:.6g}')
+
+
+def spread_of(fares: np.ndarray, valid: Range) -> float:
+  """The RMSE of a model that always says the mean: the standard deviation of the valid fares, to two digits."""
+  seen = fares[(fares >= valid.min) & (fares <= valid.max)]
+  spread = float(np.std(seen)) if len(seen) else 0.0
+  return two_digits(spread, up=True) if spread > 0 else 1.0
+
+
+def passengers_of(counts: np.ndarray) -> Range:
+  """From nobody to the 99.9 % quantile, and at least six."""
+  seen = counts[np.isfinite(counts) & (counts >= 0)]
+  return Range(0, max(6, math.ceil(np.quantile(seen, 0.999, method='higher')) if len(seen) else 0))
+
+
+def first_day(readings: np.ndarray) -> datetime.date:
+  """The first of January of the year in which the rides begin, stragglers left out."""
+  year = (
+    np.datetime64(int(np.quantile(readings, 0.001, method='lower')), 's').astype('datetime64[Y]').astype(int) + 1970
+  )
+  return datetime.date(int(year), 1, 1)
+
+
+def missing_limit(share: float) -> float:
+  """A limit for a share of missing values: half as many again, and two hundredths."""
+  return min(1.0, math.ceil((share * 1.5 + 0.02) * 100) / 100)
