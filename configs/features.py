@@ -15,7 +15,8 @@ from configs.dataset import Dataset
 
 Hour = Annotated[float, Field(ge=0, le=24)]
 
-_HOURS_PER_WEEK = 168
+HOURS_PER_WEEK = 168
+"""From Monday 0 h on."""
 
 
 class BoundaryFit(str, enum.Enum):
@@ -165,7 +166,7 @@ def bucket_axis(features: Features) -> int:
 def exact_cross_size(cross: Cross, features: Features) -> int:
   """Number of distinct values of a cross, the buckets of missing coordinates included."""
   powers = {Cross.PICKUP_CELL: 2, Cross.DROPOFF_CELL: 2, Cross.CELL_PAIR: 4}
-  return bucket_axis(features) ** powers[cross] if cross in powers else _HOURS_PER_WEEK
+  return bucket_axis(features) ** powers[cross] if cross in powers else HOURS_PER_WEEK
 
 
 def cross_size(cross: Cross, features: Features) -> int:

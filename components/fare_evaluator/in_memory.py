@@ -17,8 +17,10 @@ from google.protobuf import json_format, message
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, validation_result_pb2
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
+from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
+from components.ride_example_gen.encoding import frame
 from configs.dataset import LABEL, TIME
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 
@@ -134,7 +136,6 @@ def _metrics(fares: np.ndarray, predictions: np.ndarray) -> dict[tfma.metrics.Me
 
 
 def _write(output: str, name: str, protos: Sequence[message.Message]) -> None:
-  tf.io.gfile.makedirs(output)
-  with tf.io.TFRecordWriter(os.path.join(output, f'{name}.tfrecord')) as file:
-    for proto in protos:
-      file.write(proto.SerializeToString(deterministic=True))
+  fileio.makedirs(output)
+  with fileio.open(os.path.join(output, f'{name}.tfrecord'), 'wb') as file:
+    file.write(frame([proto.SerializeToString(deterministic=True) for proto in protos]))

@@ -12,9 +12,9 @@ import numpy as np
 
 from components.ride_example_gen.spans import hash_of
 from configs.dataset import EPOCH
+from configs.features import HOURS_PER_WEEK
 
 DAY_SECONDS = 86_400
-WEEK_HOURS = 168
 STAMP_GROUPS = 256
 STAMP_SEED = 2009
 """Of the hash of a time stamp; any number, but always the same one."""
@@ -36,7 +36,7 @@ class TimeProfile:
     first, last: the earliest and the latest `pickup_seconds`; None without rides.
   """
 
-  hours: tuple[int, ...] = (0,) * WEEK_HOURS
+  hours: tuple[int, ...] = (0,) * HOURS_PER_WEEK
   groups: tuple[int, ...] = (0,) * STAMP_GROUPS
   first: int | None = None
   last: int | None = None
@@ -103,7 +103,7 @@ def week_hours(seconds: np.ndarray) -> np.ndarray:
 
   Args: seconds: int64 [rides], `pickup_seconds`.
   """
-  return (seconds // 3600 + 24 * EPOCH.weekday()) % WEEK_HOURS
+  return (seconds // 3600 + 24 * EPOCH.weekday()) % HOURS_PER_WEEK
 
 
 def profile_times(seconds: np.ndarray, hashes: np.ndarray | None = None) -> TimeProfile:
@@ -118,7 +118,7 @@ def profile_times(seconds: np.ndarray, hashes: np.ndarray | None = None) -> Time
   hashes = hash_of(seconds, STAMP_SEED) if hashes is None else hashes
   groups = (hashes % np.uint64(STAMP_GROUPS)).astype(np.int64)
   return TimeProfile(
-    tuple(np.bincount(week_hours(seconds), minlength=WEEK_HOURS).tolist()),
+    tuple(np.bincount(week_hours(seconds), minlength=HOURS_PER_WEEK).tolist()),
     tuple(np.bincount(groups, minlength=STAMP_GROUPS).tolist()),
     int(seconds.min()),
     int(seconds.max()),

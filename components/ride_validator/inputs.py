@@ -21,6 +21,8 @@ INPUTS = Part(
   Dataset,
   *(f'columns.{name}' for name in (LABEL, *COORDINATES, PASSENGERS)),
   'time.column',
+  'places.pickup',
+  'places.dropoff',
   *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
   'known_after_ride',
 )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from components.ride_example_gen import ingestion
-from components.ride_example_gen.ingestion import ingest_file, survey
+from components.ride_example_gen.ingestion import Outputs, ingest_file, survey
 from components.ride_example_gen.profile import Moments, Profile, TimeProfile, profile_times
 from components.ride_example_gen.quarantine import RideCounts, total
 from components.ride_example_gen.spans import ALL, NONE
@@ -189,10 +189,11 @@ def test_a_survey_counts_as_the_ingestion_does(tmp_path, method):
   elif method is SplitMethod.CHRONOLOGICAL:
     assert counts.splits['eval'] == pytest.approx(120, abs=2)
     thresholds = [counts.profile.times['eval'].first] * 2
-  written = [
-    ingest_file(path, DATASET, split, lambda name: io.BytesIO(), threshold, None, span)[0]
-    for (span, [path]), threshold in zip(files.items(), thresholds, strict=True)
-  ]
+  with Outputs(lambda name: io.BytesIO()) as outputs:
+    written = [
+      ingest_file(path, DATASET, split, outputs, threshold, None, span)
+      for (span, [path]), threshold in zip(files.items(), thresholds, strict=True)
+    ]
   assert total(written) == counts
 
 

@@ -30,6 +30,7 @@ from configs.dataset import Dataset, ExtraColumn, Zone
 from configs.parts import leaves
 from configs.platform import BigQuery
 from configs.run import RunConfig
+from configs.source import ZonePlaces
 from configs.split import SplitMethod
 from pipeline import dag
 from pipeline.code_version import step_roots
@@ -378,6 +379,8 @@ READ_BY = {
   'numbers.*': f'{INGESTION} {TRAINED}',
   'columns.key': TRAINED,
   'columns.*': f'{INGESTION} AnomalyGate {TRAINED}',
+  'places.zones': f'{INGESTION} {TRAINED}',
+  'places.*': f'{INGESTION} AnomalyGate {TRAINED}',
   'time.column': f'{INGESTION} AnomalyGate {TRAINED}',
   'time.*': f'{INGESTION} {TRAINED}',
   'extras.name': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {LITE}',
@@ -409,7 +412,12 @@ the features anyhow; what does not (`name`, `columns.key`, `known_after_ride`, `
 
 EXTRA = ExtraColumn(name='surge', column='Surge', kind='categorical', vocabulary=('low', 'high'))
 ZONE = Zone(name='jersey', polygon=((-74.3, 40.6), (-74.1, 40.6), (-74.1, 40.8)))
-WITH_ALL = {'extras': (EXTRA,), 'bigquery': BigQuery(table='shop.rides.taxi', query=None, version='1')}
+PLACED = ZonePlaces(pickup='PU', dropoff='DO', zones={'1': (-74.0, 40.7)})
+WITH_ALL = {
+  'extras': (EXTRA,),
+  'bigquery': BigQuery(table='shop.rides.taxi', query=None, version='1'),
+  'places': PLACED,
+}
 
 
 def _with_all(config: RunConfig) -> RunConfig:
@@ -430,6 +438,8 @@ def _another(value: object) -> object:
     return value + 0.25
   if isinstance(value, tuple):
     return value[1:] or ('2000-01-01',)
+  if isinstance(value, dict):
+    return value | {'another': (0.0, 0.0)}
   return {'categorical': 'numeric'}.get(str(value), f'{value or ""}x')
 
 
