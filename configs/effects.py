@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from configs.base import Idle, at, written
 from configs.columns import PASSENGERS
@@ -18,8 +18,8 @@ from configs.model import Loss
 from configs.split import SplitMethod
 from configs.study import StudyBlock
 
-if TYPE_CHECKING:
-  from configs.run import RunConfig
+RunSettings: TypeAlias = Any
+"""A `configs.run.RunConfig`, which asks here and so can't be imported."""
 
 
 class Effect(NamedTuple):
@@ -35,7 +35,7 @@ class Effect(NamedTuple):
 
   settings: tuple[str, ...]
   deciders: tuple[str, ...]
-  holds: Callable[[RunConfig], bool]
+  holds: Callable[[RunSettings], bool]
   cause: str
   mend: str = ''
 
@@ -59,7 +59,7 @@ def _asked(block: StudyBlock) -> Effect:
   return Effect((section,), ('study.blocks',), holds, f'while study.blocks lacks {block.value}', 'add it there')
 
 
-def _has_spans(config: RunConfig) -> bool:
+def _has_spans(config: RunSettings) -> bool:
   """Whether nights may come: in a pattern with spans, or one that is given later."""
   path = config.dataset.path
   return config.dataset.bigquery is None and (path is None or bool(_SPAN.search(path)))
@@ -218,7 +218,7 @@ EFFECTS = (
 """Every setting that others of several sections, or a switch, can leave without effect."""
 
 
-def idle_settings(config: RunConfig) -> Iterator[Idle]:
+def idle_settings(config: RunSettings) -> Iterator[Idle]:
   """Settings that are not the default and have no effect, each one once; located from the config down."""
   told: set[str] = set()
   for effect in EFFECTS:
@@ -232,7 +232,7 @@ def idle_settings(config: RunConfig) -> Iterator[Idle]:
   yield from _widths_of_no_cross(config)
 
 
-def _written(config: RunConfig, setting: str) -> Iterator[str]:
+def _written(config: RunSettings, setting: str) -> Iterator[str]:
   """What of a setting, or below it, is not the default."""
   section, _, name = setting.rpartition('.')
   if section == 'beam.components':
@@ -243,7 +243,7 @@ def _written(config: RunConfig, setting: str) -> Iterator[str]:
     yield from written(config, setting)
 
 
-def _widths_of_no_cross(config: RunConfig) -> Iterator[Idle]:
+def _widths_of_no_cross(config: RunSettings) -> Iterator[Idle]:
   crosses = config.features.crosses
   if not crosses.enabled:
     return

@@ -13,7 +13,7 @@ from components.ride_example_gen import parsing, zones
 from components.ride_example_gen.column_names import check_columns, with_primary_names
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import PickupSeconds, parse_pickup_time
-from components.ride_example_gen.quarantine import Reason
+from components.ride_example_gen.rows import Reason
 from configs.base import Interval
 from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
 from configs.source import primary

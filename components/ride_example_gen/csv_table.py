@@ -15,8 +15,7 @@ import pyarrow.csv as pa_csv
 from components.ride_example_gen.csv_records import LONGEST_CELL, Grammar, Records, last_line_end, line_ends
 from components.ride_example_gen.csv_text import Scout, Utf8Text
 from components.ride_example_gen.files import Container, IngestionError
-from components.ride_example_gen.quarantine import Reason
-from components.ride_example_gen.rows import MalformedLine, RowBlock
+from components.ride_example_gen.rows import MalformedLine, Reason, RowBlock
 
 _BLOCK_BYTES = 4 << 20
 _HEADER_BYTES = 1 << 20

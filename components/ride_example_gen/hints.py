@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from components.ride_example_gen import parsing
 from components.ride_example_gen.canonical import time_checks
-from components.ride_example_gen.quarantine import BrokenExample, Reason
+from components.ride_example_gen.quarantine import BrokenExample
+from components.ride_example_gen.rows import Reason
 from configs import time_format
 from configs.base import joined
 from configs.dataset import Clock, Dataset, PickupTime, TimeEncoding

@@ -1,9 +1,8 @@
-"""The reasons to set rows aside, the rows themselves, whole and with their reason, and how many there are."""
+"""The rows that are set aside, whole and with their reason, and how many there are."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 import itertools
 import json
 import posixpath
@@ -17,28 +16,9 @@ import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
 from components.ride_example_gen.profile import Profile
-from components.ride_example_gen.rows import RowBlock
+from components.ride_example_gen.rows import Reason, RowBlock
 from components.ride_example_gen.spans import SPLITS
 from configs.texts import quoted, visible
-
-
-class Reason(str, enum.Enum):
-  """Stable identifiers; of several reasons the first in this order is given."""
-
-  WRONG_NUMBER_OF_FIELDS = 'wrong_number_of_fields'
-  MALFORMED_QUOTES = 'malformed_quotes'
-  MISSING_TIME = 'missing_time'
-  UNPARSABLE_TIME = 'unparsable_time'
-  TIME_OUT_OF_RANGE = 'time_out_of_range'
-  UNPARSABLE_NUMBER = 'unparsable_number'
-  NOT_FINITE = 'not_finite'
-  MISSING_FARE = 'missing_fare'
-  FARE_OUT_OF_RANGE = 'fare_out_of_range'
-  UNKNOWN_ZONE = 'unknown_zone'
-  PICKUP_OUTSIDE_BOUNDS = 'pickup_outside_bounds'
-  DROPOFF_OUTSIDE_BOUNDS = 'dropoff_outside_bounds'
-  PASSENGERS_OUT_OF_RANGE = 'passengers_out_of_range'
-
 
 SCHEMA = pa.schema(
   {

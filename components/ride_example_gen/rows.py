@@ -1,14 +1,30 @@
-"""What reading gives: rows in blocks, and between them the lines that are no rows."""
+"""What reading gives: rows in blocks, between them the lines that are no rows, and the reasons to set either aside."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import enum
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-if TYPE_CHECKING:
-  from components.ride_example_gen.quarantine import Reason
+
+class Reason(str, enum.Enum):
+  """Stable identifiers; of several reasons the first in this order is given."""
+
+  WRONG_NUMBER_OF_FIELDS = 'wrong_number_of_fields'
+  MALFORMED_QUOTES = 'malformed_quotes'
+  MISSING_TIME = 'missing_time'
+  UNPARSABLE_TIME = 'unparsable_time'
+  TIME_OUT_OF_RANGE = 'time_out_of_range'
+  UNPARSABLE_NUMBER = 'unparsable_number'
+  NOT_FINITE = 'not_finite'
+  MISSING_FARE = 'missing_fare'
+  FARE_OUT_OF_RANGE = 'fare_out_of_range'
+  UNKNOWN_ZONE = 'unknown_zone'
+  PICKUP_OUTSIDE_BOUNDS = 'pickup_outside_bounds'
+  DROPOFF_OUTSIDE_BOUNDS = 'dropoff_outside_bounds'
+  PASSENGERS_OUT_OF_RANGE = 'passengers_out_of_range'
 
 
 class MalformedLine(NamedTuple):
