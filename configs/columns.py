@@ -11,6 +11,9 @@ LABEL = 'fare_amount'
 TIME = 'pickup_seconds'
 """Integer seconds since 2009-01-01 00:00:00 on the city's wall clock."""
 
+HOURS_PER_WEEK = 168
+"""Which cut the pickup time, from Monday 0 h on."""
+
 PASSENGERS = 'passenger_count'
 
 RAW_INPUTS = (TIME, *COORDINATES, PASSENGERS)

@@ -10,13 +10,10 @@ from typing import Annotated
 from pydantic import Field
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem
-from configs.columns import COORDINATES
+from configs.columns import COORDINATES, HOURS_PER_WEEK
 from configs.dataset import Dataset
 
 Hour = Annotated[float, Field(ge=0, le=24)]
-
-HOURS_PER_WEEK = 168
-"""From Monday 0 h on."""
 
 
 class BoundaryFit(str, enum.Enum):

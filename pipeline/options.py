@@ -21,7 +21,14 @@ WINDOW = click.option(
 
 
 def overridden(overrides: Sequence[str], data: str | None, window: int | None = None) -> tuple[str, ...]:
-  """The overrides of `--set`, with what `--data` and `--window` stand for."""
+  """The overrides of `--set`, with what `--data` and `--window` stand for.
+
+  Raises: UserError: the rides are where nobody can read them; that comes before what else such a path has no use for.
+  """
+  if data:
+    from pipeline.sources import data_source
+
+    data_source(data)
   overrides = (*overrides, data_setting(data)) if data else overrides
   return (*overrides, f'retraining.window={window}') if window else tuple(overrides)
 

@@ -39,7 +39,8 @@ class FareEvaluatorExecutor(evaluator_executor.Executor):
     """Evaluates; raises `FailedError` where TFMA did not slice."""
     model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
     model_path = path_utils.serving_model_path(model.uri)
-    outcomes = outcomes_of_split(model_path, split_files(input_dict[keys.EXAMPLES_KEY], 'eval'), SLICE_KEYS)
+    cuts = SLICE_KEYS if exec_properties['in_memory_rides'] else ()
+    outcomes = outcomes_of_split(model_path, split_files(input_dict[keys.EXAMPLES_KEY], 'eval'), cuts)
     evaluation = artifact_utils.get_single_instance(output_dict[keys.EVALUATION_KEY])
     if works_in_memory(exec_properties, len(outcomes.fares), evaluation):
       config = config_pb2.EvalConfig()

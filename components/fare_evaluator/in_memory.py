@@ -22,6 +22,7 @@ from tfx.utils import io_utils
 
 from components.ride_example_gen.encoding import frame
 from configs.dataset import LABEL, TIME
+from models.error_intervals import root_mean_square
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 
 SliceKey = tuple[tuple[str, int], ...]
@@ -127,7 +128,7 @@ def _metrics(fares: np.ndarray, predictions: np.ndarray) -> dict[tfma.metrics.Me
   true, predicted = fares.astype(np.float64), predictions.astype(np.float64)
   total = true.sum()
   values = {
-    'root_mean_squared_error': np.sqrt(np.mean((predicted - true) ** 2)),
+    'root_mean_squared_error': root_mean_square(predicted - true),
     'mean_absolute_error': np.abs(predicted - true).mean(),
     'calibration': predicted.sum() / total if total else np.nan,
     'example_count': len(true),

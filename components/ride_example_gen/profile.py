@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from components.ride_example_gen.spans import hash_of
+from configs.columns import HOURS_PER_WEEK
 from configs.dataset import EPOCH
-from configs.features import HOURS_PER_WEEK
 
 DAY_SECONDS = 86_400
 STAMP_GROUPS = 256

@@ -106,4 +106,4 @@ def test_names_and_sizes_have_one_home():
       numbers = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant) and n.value == 168]
       if names or calls or numbers:
         found[path.relative_to(ROOT).as_posix()] = names
-  assert set(found) == {'configs/layer_names.py', 'configs/features.py'}
+  assert set(found) == {'configs/layer_names.py', 'configs/features.py', 'configs/columns.py'}

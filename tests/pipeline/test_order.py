@@ -57,9 +57,11 @@ def test_pushes_in_the_order_in_which_they_happened(made, monkeypatch):
 
 
 def test_a_lineage_in_the_order_of_its_making(made, monkeypatch):
-  steps = [('RideExampleGen', 'examples'), ('RideExampleGen', 'quarantine'), ('PruningTrainer', 'model'),
-           ('FareEvaluator', 'blessing'), ('CompressionGate', 'blessing'), ('CompressionGate', 'model'),
-           ('Pusher', 'pushed_model')]  # fmt: skip
+  steps = [
+    *(('RideExampleGen', 'examples'), ('RideExampleGen', 'quarantine'), ('PruningTrainer', 'model')),
+    *(('FareEvaluator', 'blessing'), ('FareEvaluator', 'evaluation')),
+    *(('CompressionGate', 'blessing'), ('CompressionGate', 'model'), ('Pusher', 'pushed_model')),
+  ]
   for turn in (False, True):
     if turn:
       _turned(monkeypatch, made.store, 'get_events_by_execution_ids')

@@ -130,7 +130,11 @@ def _no_space(*_, **__):
 def test_every_change_of_the_ledger_is_on_the_disk(tmp_path, monkeypatch):
   ledger = Ledger(tmp_path / 'retraining.json')
   disk = DiskCalls(tmp_path, monkeypatch)
-  for change in (lambda: ledger.begin(LedgerRun(NOW, {}, 'setting')), lambda: ledger.end(status='pushed'), ledger.save):
+  for change in (
+    lambda: ledger.begin(LedgerRun(NOW, {1: 'a'}, 'setting')),
+    lambda: ledger.end(status='pushed'),
+    ledger.save,
+  ):
     disk.calls.clear()
     change()
     assert [call for call, *_ in disk.calls] == ['fsync', 'rename', 'fsync']
