@@ -72,6 +72,11 @@ def test_zones_are_the_source_of_both_coordinates():
       id='leak_by_another_name',
     ),
     pytest.param(
+      ['dataset.columns.passenger_count=[a, Riders]', 'dataset.known_after_ride=[r_iders]'],
+      r"'Riders' is known only after the ride \(known_after_ride\), so it can't be the input 'passenger_count'",
+      id='leak_in_another_case',
+    ),
+    pytest.param(
       WITHOUT_COORDINATES[:1],
       r'dataset\.columns\.pickup_longitude is missing; for zone ids .* set dataset\.places\.',
       id='a_coordinate_missing',
