@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from configs import time_format
 from configs.base import Config, Fraction, Interval, Problem, joined
-from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME, plain_name
+from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME
 from configs.numbers import Notation
 from configs.platform import BigQuery
 from configs.source import ColumnName, ZonePlaces, names_of
@@ -310,10 +310,9 @@ class Dataset(Config):
       what = 'must be one ASCII character, no letter, digit, quotation mark or line end'
       yield Problem('delimiter', f"{what}, got {self.delimiter!r}; usual ones are ',', ';', '|' and '\\t', quoted.")
     yield from self._unseen_words()
-    known_after = {plain_name(column) for column in self.known_after_ride}
     for canonical, columns in self._names().items():
       for column in columns:
-        if plain_name(column) in known_after and canonical != LABEL:
+        if column in self.known_after_ride and canonical != LABEL:
           reason = 'is known only after the ride (known_after_ride)'
           yield Problem('', f"'{column}' {reason}, so it can't be the input '{canonical}'.")
     yield from self._ambiguous_names()

@@ -19,6 +19,8 @@ from components.ride_example_gen.quarantine import Reason
 from components.ride_example_gen.rows import MalformedLine, RowBlock
 
 _BLOCK_BYTES = 4 << 20
+AS_UTF_8 = 'Write the file as UTF-8: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW does for most of Europe.'
+
 _HEADER_BYTES = 1 << 20
 _LONGEST_RECORD = 4 << 20
 """Bytes of a line, or of a record, that is read whole."""
@@ -76,7 +78,9 @@ class CsvTable:
     return tuple(_unquoted(cell).decode().strip() for cell in cells)
 
   def _no_text(self) -> IngestionError:
-    return IngestionError(f"'{self._path}' is not CSV text: its first line holds bytes that are no UTF-8 text.")
+    return IngestionError(
+      f"'{self._path}' is not CSV text: its first line holds bytes that are no UTF-8 text. {AS_UTF_8}"
+    )
 
   def _fill(self, size: int) -> None:
     """Reads until so many bytes are in the buffer, or the file ends."""

@@ -14,18 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
+from components.ride_example_gen.csv_table import AS_UTF_8
 from configs import loading
-from configs.base import nearest, shortened
+from configs.base import joined, nearest, shortened
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Clock, Dataset
 from configs.errors import UserError
 from pipeline.starting import limits, names
 from pipeline.starting.cities import CURRENCIES, NearestCity, nearest_city
 from pipeline.starting.limits import Range
-from pipeline.starting.number_style import NumberStyle, as_values, guess_style, missing_texts
+from pipeline.starting.number_style import NumberStyle, as_values, guess_style, has_digits, is_escaped, missing_texts
 from pipeline.starting.roles import Roles, guess_roles
 from pipeline.starting.sample import Sample, shown
-from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time
+from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time, is_time_of_day
 
 _MONTH_FIRST = frozenset({'US', 'PH', 'PR', 'FM', 'PW'})
 """Countries that write the month before the day; ISO 3166."""
@@ -158,6 +159,8 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   city = None if roles.zones else nearest_city(*plausible.center)
   time = _time(sample, columns[TIME], times[columns[TIME]], city, choices)
   clock, zone = _clock(time, city, choices, notes)
+  if not np.any(time.readings % _DAY):
+    notes[TIME] = [*notes.get(TIME, []), _days_alone(sample, columns[TIME])]
   used = {*columns.values(), *(roles.zones or ())}
   after = tuple(name for name in sample.columns if name not in used and _is_after(name, times))
   extras, left = _extras(sample, {*used, *after})
@@ -208,15 +211,37 @@ def read_columns(
   )
 
 
+_DAY = 86_400
+"""Seconds."""
+
+
+def _days_alone(sample: Sample, column: str) -> str:
+  """A note about stamps without a time of day, which may be in another column."""
+  clocks = [repr(shown(name)) for name, cells in sample.columns.items() if is_time_of_day(cells)]
+  where = f'; {joined(clocks)} has the time of day' if len(clocks) == 1 else ''
+  mend = 'join both in one column, or the model does not see the hour' if clocks else 'the model does not see the hour'
+  return f"'{shown(column)}' holds days alone, so all rides are at midnight{where}: {mend}."
+
+
 def _check_chosen(
   sample: Sample, chosen: Mapping[str, str], values: Mapping[str, np.ndarray], times: Mapping[str, TimeStyle]
 ) -> None:
   for role, name in chosen.items():
     if role == TIME and name not in times:
-      raise UserError(f"The column '{name}' of '{sample.path}' holds no times, so it can't be {TIME}.")
+      raise UserError(f"The column '{name}' of '{sample.path}' can't be {TIME}. {_unknown_time(sample, name)}")
     numeric = role in (LABEL, *COORDINATES, PASSENGERS)
     if numeric and not np.any(np.isfinite(values.get(name, np.array([np.nan])))):
       raise UserError(f"The column '{name}' of '{sample.path}' holds no numbers, so it can't be {role}.")
+
+
+def _unknown_time(sample: Sample, name: str) -> str:
+  """What to do about a column that holds no time stamps as `guess_time` knows them."""
+  cells = sample.columns[name].drop_null()
+  such = f', such as {str(cells[0].as_py())[:40]!r}' if len(cells) else ''
+  return (
+    f"The values of '{shown(name)}'{such}, are in no form that is guessed: day and time of day in one column, as in "
+    '2026-03-08 17:05:00, or Unix seconds. Write them so; or write a config by hand, with another dataset.time.format.'
+  )
 
 
 def _check(sample: Sample, roles: Roles) -> None:
@@ -231,18 +256,34 @@ def _check(sample: Sample, roles: Roles) -> None:
   there = shortened([shown(name) for name in sample.columns], 30)
   if wanting:
     unread = _written_otherwise(sample, columns) if LABEL not in columns else ''
+    stamps = [name for name in sample.columns if name not in columns.values() and names.score(name, TIME) > 0]
+    stamps = [name for name in stamps if has_digits(sample.columns[name])]
+    if LABEL in columns and TIME not in columns and stamps:
+      unread = _unknown_time(sample, max(stamps, key=lambda name: names.score(name, TIME)))
     raise UserError(
       f"'{sample.path}' has no column that can be {wanting[0]} (its columns: {there}). "
-      + (unread or f'If one of them is, name it with --column {_option(columns, coordinates)}=NAME.')
+      + (unread or _needed(wanting[0], _option(columns, coordinates)))
     )
   twice = [name for name in columns.values() if name in sample.twice]
   if twice:
     raise UserError(f"'{sample.path}' has the column '{twice[0]}' twice; rename or drop one of them.")
 
 
+def _needed(part: str, option: str) -> str:
+  """What a part of a ride has to be, and how to name its column."""
+  if option not in COORDINATES:
+    return f'If one of them is, name it with --column {option}=NAME.'
+  return (
+    f'{part[:1].upper()}{part[1:]} are four columns of degrees such as -73.98, or zone ids of both ends; points in one '
+    f'column have to be divided. Name what is there with --column {option}=NAME.'
+  )
+
+
 def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
   """A sentence about what has a fare's name, and is written as numbers in another style than the coordinates."""
   for name, column in sample.columns.items():
+    if names.score(name, LABEL) > 0 and parsing.is_text(column.type) and is_escaped(column):
+      return f"'{shown(name)}' has bytes that are no UTF-8, such as a currency sign. {AS_UTF_8}"
     style = guess_style({name: column})
     if names.score(name, LABEL) > 0 and name not in columns.values() and as_values(column, style) is not None:
       other = f"'{shown(name)}' has the decimal mark '{style.decimal}', and other columns another one"
@@ -380,7 +421,9 @@ def _currency(
   if said or numbers.currency:
     return said[0] if said else numbers.currency
   found = city.currency if city else ''
-  nearest_one = f'that of {city.zone}, the nearest city that has a time zone.' if found and city else 'set it.'
+  nearest_one = (
+    f'that of {city.zone}, the nearest city that has a time zone.' if found and city else 'none is known here; set it.'
+  )
   notes['currency'] = [nearest_one]
   return found or 'USD'
 

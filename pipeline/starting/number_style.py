@@ -88,6 +88,16 @@ def _any_sign(text: pa.Array) -> str:
 _LONGEST_SIGN = 5
 
 
+def has_digits(column: pa.Array) -> bool:
+  """Whether most cells of a text column have a digit."""
+  return parsing.is_text(column.type) and column.null_count < len(column) and _share(column, r'\d') > _MOSTLY
+
+
+def is_escaped(text: pa.Array) -> bool:
+  """Whether most cells hold bytes that are no UTF-8, which are read as `\\x80`."""
+  return text.null_count < len(text) and _share(text, r'\\x[89a-f][0-9a-f]') > _MOSTLY
+
+
 def _share(text: pa.Array, regex: str) -> float:
   """Of cells that match."""
   return float(pc.mean(pc.match_substring_regex(text, regex).cast(pa.float64())).as_py())

@@ -193,6 +193,17 @@ def test_five_hundred_columns(tmp_path):
   assert len(text.splitlines()) < 100
 
 
+def test_days_without_hours_are_said(tmp_path, capsys):
+  rides = made_rides(NEW_YORK, 500)
+  columns = dict(zip(COORDINATES, places(rides), strict=True)) | {'fare': rides['fare']}
+  columns |= {'pickup_date': [stamp[:10] for stamp in stamps(rides)], 'pickup_time': [s[11:] for s in stamps(rides)]}
+  path = write_rows(tmp_path / 'rides.csv', columns, zip(*columns.values(), strict=True))
+  _, text = _config(tmp_path, path)
+  said = "'pickup_date' holds days alone, so all rides are at midnight; 'pickup_time' has the time of day: join both"
+  assert said in ' '.join(text.replace('#', ' ').split())
+  assert said in ' '.join(capsys.readouterr().out.split())
+
+
 def test_one_ride_is_enough_to_begin_with(tmp_path):
   _config(tmp_path, _generic(tmp_path / 'rides.csv', count=1))
   assert load(str(tmp_path / 'mine.yaml')).dataset.columns.fare_amount == 'fare_amount'
@@ -267,7 +278,37 @@ def _mixed_marks(folder):
   return write_rows(folder / 'rides.csv', ['valor', 'pickup_time', *COORDINATES], rows, ';')
 
 
+def _unread(**changed):
+  """Rides some columns of which are changed cell by cell, and perhaps the first line or the bytes."""
+  change = {'head': '', 'encoding': 'utf-8', 'end': ''} | {
+    k: changed.pop(k) for k in ('head', 'encoding', 'end') if k in changed
+  }
+
+  def write(folder):
+    rides = made_rides(NEW_YORK, 200)
+    columns = dict(zip(COORDINATES, places(rides), strict=True)) | {'fare': rides['fare'], 'pickup_time': stamps(rides)}
+    columns |= {name: list(map(cell, columns[name])) for name, cell in changed.items()}
+    lines = [','.join(map(str, row)) + change['end'] for row in zip(*columns.values(), strict=True)]
+    path = folder / 'rides.csv'
+    path.write_bytes((change['head'] + '\n'.join([','.join(columns), *lines])).encode(change['encoding']))
+    return path
+
+  return write
+
+
 HOSTILE = {
+  'unknown_time': (
+    _unread(pickup_time=lambda stamp: f'Q1/{stamp[:4]} at {stamp[11:16]}'),
+    r"The values of 'pickup_time', such as 'Q1/\d+ at \d\d:\d\d', are in no form .* Unix seconds\. Write them so; or",
+  ),
+  'points': (_unread(**dict.fromkeys(COORDINATES, lambda x: f'P {x} {x}')), r'four columns of degrees such as -73\.98'),
+  'windows_1252': (
+    _unread(fare=lambda fare: f'{fare} €', encoding='cp1252'),
+    r"'fare' has bytes that are no UTF-8.*iconv -f WINDOWS-1252",
+  ),
+  'header_of_windows_1252': (_unread(head='é', encoding='cp1252'), r'first line holds bytes .* UTF-8 text\. .*iconv'),
+  'words_before_the_header': (_unread(head='rides, 2022\n'), r"If its first line, 'rides', '2022', is not the names"),
+  'trailing_delimiters': (_unread(end=','), r'only a header .*fields: 200\).* let the header end with it, too'),
   'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark ',', and other columns another one"),
   'dropoff_time_alone': (_dropoff_time_alone, r'has no column that can be the pickup time'),
   'no_fare': (_without('fare'), r'has no column that can be the fare \(its columns: .*--column fare_amount=NAME'),
@@ -318,7 +359,10 @@ def test_the_config_is_yaml(tmp_path):
     ('fare_amount=prize', r"has no column 'prize'"),
     ('fare_amount=pickup_datetime', r"'pickup_datetime' of .* holds no numbers, so it can't be fare_amount"),
     ('pickup_latitude=pickup_datetime', r"holds no numbers, so it can't be pickup_latitude"),
-    ('pickup_seconds=fare_amount', r"'fare_amount' of .* holds no times, so it can't be pickup_seconds"),
+    (
+      'pickup_seconds=fare_amount',
+      r"'fare_amount' of .* can't be pickup_seconds\. The values .* are in no form that is guessed",
+    ),
   ],
 )
 def test_columns_are_named_rightly(column, message, tmp_path):
