@@ -280,12 +280,16 @@ def _needed(part: str, option: str) -> str:
 
 
 def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
-  """A sentence about what has a fare's name, and is written as numbers in another style than the coordinates."""
-  for name, column in sample.columns.items():
-    if names.score(name, LABEL) > 0 and parsing.is_text(column.type) and is_escaped(column):
+  """A sentence about what has a fare's name, and is no UTF-8, or has another decimal mark than the coordinates."""
+  decimal = guess_style(sample.columns).decimal
+  free = {name: column for name, column in sample.columns.items() if name not in columns.values()}
+  for name, column in free.items():
+    if names.score(name, LABEL) <= 0 or not parsing.is_text(column.type):
+      continue
+    if is_escaped(column):
       return f"'{shown(name)}' has bytes that are no UTF-8, such as a currency sign. {AS_UTF_8}"
     style = guess_style({name: column})
-    if names.score(name, LABEL) > 0 and name not in columns.values() and as_values(column, style) is not None:
+    if style.decimal != decimal and as_values(column, style) is not None:
       other = f"'{shown(name)}' has the decimal mark '{style.decimal}', and other columns another one"
       return f'{other}, while a config has one for all (dataset.numbers): write them alike.'
   return ''

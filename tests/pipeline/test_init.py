@@ -308,6 +308,7 @@ HOSTILE = {
   ),
   'header_of_windows_1252': (_unread(head='é', encoding='cp1252'), r'first line holds bytes .* UTF-8 text\. .*iconv'),
   'words_before_the_header': (_unread(head='rides, 2022\n'), r"If its first line, 'rides', '2022', is not the names"),
+  'negative_fares': (_unread(fare=lambda fare: f'-{fare}'), r'can be the fare \(its columns: .*\)\. If one of them is'),
   'trailing_delimiters': (_unread(end=','), r'only a header .*fields: 200\).* let the header end with it, too'),
   'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark ',', and other columns another one"),
   'dropoff_time_alone': (_dropoff_time_alone, r'has no column that can be the pickup time'),
