@@ -198,13 +198,6 @@ EFFECTS = (
     'name one there',
   ),
   Effect(
-    (*_RATIOS, 'compression.budget.judged_on', 'compression.budget.min_slice_rides'),
-    ('training.recipes', 'compression.schemes'),
-    lambda config: len(config.training.recipes) > 1 or len(config.compression.schemes) > 1,
-    'while dense.float32 is the only variant, as it is what ratios are to',
-    'add a recipe to training.recipes or a scheme to compression.schemes',
-  ),
-  Effect(
     ('compression.budget.min_slice_rides',),
     _RATIOS[1:],
     lambda config: config.compression.budget.worst_slice_ratio is not None,

@@ -49,7 +49,7 @@ ALWAYS = {
   'evaluation': 'max_rmse max_rmse_increase min_rides min_time_stamps bootstrap',
   'evaluation.slices': 'hours distance_km',
   'compression.schemes': 'name summary precision tolerance',
-  'compression.budget': 'bytes latency_us',
+  'compression.budget': 'rmse_ratio worst_slice_ratio bytes latency_us',
   'compression.measurement': 'rounds calls batch threads',
   'beam': 'engine extra',
   'metadata': 'kind',
@@ -155,11 +155,6 @@ SOMETIMES = {
   'validation.max_off_day_share': Case(
     '0.2', ('dataset.path=rides.csv',), ('dataset.path="rides/{YYYY}/{MM}/{DD}/*.csv"',), 'without which no ride has'
   ),
-  **_cases(
-    {'compression.budget.rmse_ratio': '1.2', 'compression.budget.worst_slice_ratio': '1.2'},
-    ['training.recipes=[dense]', 'compression.schemes=[float32]'], ['compression.schemes=[float32, int8]'],
-    'while dense.float32 is the only variant',
-  ),
   'compression.budget.min_slice_rides': Case('9', ('compression.budget.worst_slice_ratio=null',), ()),
   'compression.budget.judged_on': Case(
     'significant', ('compression.budget.rmse_ratio=null', 'compression.budget.worst_slice_ratio=null'), ()
@@ -213,9 +208,6 @@ BESIDE = [
   ('dataset.delimiter', Case('";"', (BIGQUERY,), (), 'on rides from dataset.bigquery')),
   ('dataset.delimiter', Case('";"', ('dataset.path=rides/*.parquet',), ('dataset.path=rides/*.csv',), 'on Parquet')),
   ('validation.max_off_day_share', Case('0.2', (BIGQUERY,), ('dataset.path=null',))),
-  *((f'compression.budget.{name}', Case(value, ('training.recipes=[dense]', 'compression.schemes=[float32]'),
-                                        ('compression.schemes=[float32, int8]',), 'is the only variant'))
-    for name, value in [('judged_on', 'significant'), ('min_slice_rides', '9')]),
   ('features.crosses.max_exact', Case('2000', ('features.crosses={enabled: true, crosses: [hour_of_week]}',),
                                       ('features.crosses.enabled=true',), 'while no cross has cells')),
   ('split.method', Case('chronological', ('retraining.window=2',), ())),
