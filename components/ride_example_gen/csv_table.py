@@ -14,13 +14,11 @@ import pyarrow.csv as pa_csv
 
 from components.ride_example_gen.csv_records import LONGEST_CELL, Grammar, Records, last_line_end, line_ends
 from components.ride_example_gen.csv_text import Scout, Utf8Text
-from components.ride_example_gen.files import Container, IngestionError
+from components.ride_example_gen.files import AS_UTF_8, Container, IngestionError
 from components.ride_example_gen.quarantine import Reason
 from components.ride_example_gen.rows import MalformedLine, RowBlock
 
 _BLOCK_BYTES = 4 << 20
-AS_UTF_8 = 'Write the file as UTF-8: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW does for most of Europe.'
-
 _HEADER_BYTES = 1 << 20
 _LONGEST_RECORD = 4 << 20
 """Bytes of a line, or of a record, that is read whole."""

@@ -10,20 +10,19 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
-from components.ride_example_gen.csv_table import AS_UTF_8
 from configs import loading
-from configs.base import joined, nearest, shortened
+from configs.base import joined, nearest
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
-from configs.dataset import Clock, Dataset
+from configs.dataset import Clock
 from configs.errors import UserError
 from pipeline.starting import limits, names
 from pipeline.starting.cities import CURRENCIES, NearestCity, nearest_city
+from pipeline.starting.extras import USUAL_WORDS, Extra, find_extras, missing_words
+from pipeline.starting.lacking import check_chosen, check_roles
 from pipeline.starting.limits import Range
-from pipeline.starting.number_style import NumberStyle, as_values, guess_style, has_digits, is_escaped, missing_texts
+from pipeline.starting.number_style import NumberStyle, as_values, guess_style
 from pipeline.starting.roles import Roles, guess_roles
 from pipeline.starting.sample import Sample, shown
 from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time, is_time_of_day
@@ -33,9 +32,6 @@ _MONTH_FIRST = frozenset({'US', 'PH', 'PR', 'FM', 'PW'})
 
 _ZONE_PRESETS = {('pulocationid', 'dolocationid'): 'tlc-yellow-zones'}
 """Presets that know where the zones lie, by the columns of the zone ids."""
-
-_FEW_VALUES = 20
-_EXTRAS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,15 +50,6 @@ class Choices:
   time_zone: str | None = None
   currency: str | None = None
   name: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Extra:
-  """A further column that may be known before the ride: its name as an input, and its values if they are few."""
-
-  name: str
-  column: str
-  vocabulary: tuple[str, ...]
 
 
 class Plausible(NamedTuple):
@@ -153,7 +140,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   Raises: UserError: no column of it can be the fare, the pickup time or the places, or a chosen one is not there.
   """
   numbers, values, times, roles = read_columns(sample, choices)
-  _check(sample, roles)
+  check_roles(sample, roles)
   columns, notes = roles.columns, dict(roles.notes)
   plausible = _plausible(columns, values, times[columns[TIME]])
   city = None if roles.zones else nearest_city(*plausible.center)
@@ -163,7 +150,8 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
     notes[TIME] = [*notes.get(TIME, []), _days_alone(sample, columns[TIME])]
   used = {*columns.values(), *(roles.zones or ())}
   after = tuple(name for name in sample.columns if name not in used and _is_after(name, times))
-  extras, left = _extras(sample, {*used, *after})
+  missing = missing_words(sample, columns)
+  extras, left = find_extras(sample, {*used, *after}, {*USUAL_WORDS, *missing})
   return Guess(
     name=choices.name or _slug(sample.path),
     sample=sample,
@@ -173,7 +161,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
     clock=clock,
     time_zone=zone,
     numbers=numbers,
-    missing=_missing(sample, columns),
+    missing=missing,
     known_after=after,
     extras=extras,
     left=left,
@@ -201,7 +189,7 @@ def read_columns(
   times = {name: style for name, style in found.items() if style is not None}
   absent = {role for role, column in choices.columns.items() if column is None}
   chosen = {role: column for role, column in choices.columns.items() if column is not None}
-  _check_chosen(sample, chosen, values, times)
+  check_chosen(sample, chosen, values, times)
   roles = guess_roles(sample.columns, values, times, chosen)
   return (
     numbers,
@@ -221,82 +209,6 @@ def _days_alone(sample: Sample, column: str) -> str:
   where = f'; {joined(clocks)} has the time of day' if len(clocks) == 1 else ''
   mend = 'join both in one column, or the model does not see the hour' if clocks else 'the model does not see the hour'
   return f"'{shown(column)}' holds days alone, so all rides are at midnight{where}: {mend}."
-
-
-def _check_chosen(
-  sample: Sample, chosen: Mapping[str, str], values: Mapping[str, np.ndarray], times: Mapping[str, TimeStyle]
-) -> None:
-  for role, name in chosen.items():
-    if role == TIME and name not in times:
-      raise UserError(f"The column '{name}' of '{sample.path}' can't be {TIME}. {_unknown_time(sample, name)}")
-    numeric = role in (LABEL, *COORDINATES, PASSENGERS)
-    if numeric and not np.any(np.isfinite(values.get(name, np.array([np.nan])))):
-      raise UserError(f"The column '{name}' of '{sample.path}' holds no numbers, so it can't be {role}.")
-
-
-def _unknown_time(sample: Sample, name: str) -> str:
-  """What to do about a column that holds no time stamps as `guess_time` knows them."""
-  cells = sample.columns[name].drop_null()
-  such = f', such as {str(cells[0].as_py())[:40]!r}' if len(cells) else ''
-  return (
-    f"The values of '{shown(name)}'{such}, are in no form that is guessed: day and time of day in one column, as in "
-    '2026-03-08 17:05:00, or Unix seconds. Write them so; or write a config by hand, with another dataset.time.format.'
-  )
-
-
-def _check(sample: Sample, roles: Roles) -> None:
-  """Refuses a file without what every ride has."""
-  columns = roles.columns
-  coordinates = [role for role in COORDINATES if role not in columns]
-  wanting = [
-    *(['the fare'] if LABEL not in columns else []),
-    *(['the pickup time'] if TIME not in columns else []),
-    *(['the places of pickup and dropoff'] if coordinates and not roles.zones else []),
-  ]
-  there = shortened([shown(name) for name in sample.columns], 30)
-  if wanting:
-    unread = _written_otherwise(sample, columns) if LABEL not in columns else ''
-    stamps = [name for name in sample.columns if name not in columns.values() and names.score(name, TIME) > 0]
-    stamps = [name for name in stamps if has_digits(sample.columns[name])]
-    if LABEL in columns and TIME not in columns and stamps:
-      unread = _unknown_time(sample, max(stamps, key=lambda name: names.score(name, TIME)))
-    raise UserError(
-      f"'{sample.path}' has no column that can be {wanting[0]} (its columns: {there}). "
-      + (unread or _needed(wanting[0], _option(columns, coordinates)))
-    )
-  twice = [name for name in columns.values() if name in sample.twice]
-  if twice:
-    raise UserError(f"'{sample.path}' has the column '{twice[0]}' twice; rename or drop one of them.")
-
-
-def _needed(part: str, option: str) -> str:
-  """What a part of a ride has to be, and how to name its column."""
-  if option not in COORDINATES:
-    return f'If one of them is, name it with --column {option}=NAME.'
-  return (
-    f'{part[:1].upper()}{part[1:]} are four columns of degrees such as -73.98, or zone ids of both ends; points in one '
-    f'column have to be divided. Name what is there with --column {option}=NAME.'
-  )
-
-
-def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
-  """A sentence about what has a fare's name, and is no UTF-8, or has another decimal mark than the coordinates."""
-  decimal = guess_style(sample.columns).decimal
-  free = {name: column for name, column in sample.columns.items() if name not in columns.values()}
-  for name, column in free.items():
-    if names.score(name, LABEL) <= 0 or not parsing.is_text(column.type):
-      continue
-    if is_escaped(column):
-      return f"'{shown(name)}' has bytes that are no UTF-8, such as a currency sign. {AS_UTF_8}"
-    style = guess_style({name: column})
-    if style.decimal != decimal and as_values(column, style) is not None:
-      other = f"'{shown(name)}' has the decimal mark '{style.decimal}', and other columns another one"
-      return f'{other}, while a config has one for all (dataset.numbers): write them alike.'
-  return ''
-
-
-def _option(columns: Mapping[str, str], coordinates: list[str]) -> str:
-  return next((role for role in (LABEL, TIME) if role not in columns), coordinates[0] if coordinates else TIME)
 
 
 def _plausible(columns: Mapping[str, str], values: Mapping[str, np.ndarray], time: TimeStyle) -> Plausible:
@@ -372,48 +284,8 @@ def _why(sure: bool, clock: Clock, time: TimeStyle) -> str:
   return f'The rides by hour of day do not tell whose clock it is; {other}.'
 
 
-def _missing(sample: Sample, columns: Mapping[str, str]) -> tuple[str, ...]:
-  usual = Dataset.model_fields['missing'].get_default()
-  found = [
-    word for role, name in columns.items() if role != names.KEY for word in missing_texts(sample.columns[name], usual)
-  ]
-  return tuple(dict.fromkeys(found))
-
-
 def _is_after(name: str, times: Mapping[str, TimeStyle]) -> bool:
   return names.is_known_after(name) or (name in times and names.end_of(names.tokens(name)) == names.DROPOFF_ZONE)
-
-
-def _extras(sample: Sample, taken: set[str]) -> tuple[tuple[Extra, ...], tuple[str, ...]]:
-  """Further columns with few values, and the rest."""
-  free = [name for name in sample.columns if name not in taken and name]
-  extras: dict[str, Extra] = {}
-  for name in free:
-    vocabulary = _vocabulary(sample.columns[name]) if len(extras) < _EXTRAS else ()
-    called = re.sub(r'[^a-z0-9]+', '_', '_'.join(names.tokens(name))).strip('_')
-    if vocabulary and re.fullmatch('[a-z][a-z0-9_]*', called) and not _is_taken(called, extras):
-      extras[called] = Extra(called, name, vocabulary)
-  listed = {extra.column for extra in extras.values()}
-  return tuple(extras.values()), tuple(name for name in free if name not in listed)
-
-
-def _is_taken(called: str, extras: Mapping[str, Extra]) -> bool:
-  return called in extras or called in (TIME, LABEL, PASSENGERS, names.KEY, *COORDINATES)
-
-
-def _vocabulary(column: pa.Array) -> tuple[str, ...]:
-  """The distinct values of a column as text, the most frequent first; none if they are many, one, or no words."""
-  if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-    values = parsing.as_numbers(column, (), '').values
-    whole = values[np.isfinite(values)]
-    column = pa.array(whole.astype(np.int64) if np.all(whole % 1 == 0) else whole)
-  try:
-    counted = pc.value_counts(column.drop_null().cast(pa.large_string()))
-  except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-    return ()
-  if not 2 <= len(counted) <= _FEW_VALUES:
-    return ()
-  return tuple(pair['values'] for pair in sorted(counted.to_pylist(), key=lambda pair: -pair['counts']))
 
 
 def _currency(
