@@ -22,7 +22,7 @@ from pipeline.starting.cities import CURRENCIES, NearestCity, nearest_city
 from pipeline.starting.extras import USUAL_WORDS, Extra, find_extras, missing_words
 from pipeline.starting.lacking import check_chosen, check_roles
 from pipeline.starting.limits import Range
-from pipeline.starting.number_style import NumberStyle, as_values, guess_style
+from pipeline.starting.number_style import NumberStyle, as_values, guess_style, may_be_grouped
 from pipeline.starting.roles import Roles, guess_roles
 from pipeline.starting.sample import Sample, shown
 from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time, is_time_of_day
@@ -148,6 +148,9 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   clock, zone = _clock(time, city, choices, notes)
   if not np.any(time.readings % _DAY):
     notes[TIME] = [*notes.get(TIME, []), _days_alone(sample, columns[TIME])]
+  if may_be_grouped(sample.columns[columns[LABEL]], numbers):
+    note = f"All have three digits behind the '{numbers.decimal}'. If it groups thousands, write the fares without it."
+    notes[LABEL] = [*notes.get(LABEL, []), note]
   used = {*columns.values(), *(roles.zones or ())}
   after = tuple(name for name in sample.columns if name not in used and _is_after(name, times))
   missing = missing_words(sample, columns)

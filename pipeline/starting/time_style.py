@@ -145,6 +145,7 @@ _TIME = re.compile(
   r'(?P<half> ?[AaPp][Mm](?![A-Za-z]))?'
 )
 _WEEKDAY = re.compile(r'([A-Za-z]{3,9}),? (?=\d|[A-Za-z]{3,9} \d{1,2}, )')
+_CLOCK_FIRST = re.compile(r'\d{1,2}:\d{2}(:\d{2})?(,? )(?=\d)')
 _UNIX_DATE = re.compile(r'[A-Za-z]{3} [A-Za-z]{3} {1,2}\d{1,2} \d{2}:\d{2}:\d{2} \d{4}')
 """As `date` and C's `ctime` write it."""
 
@@ -156,6 +157,9 @@ def formats_of(cell: str) -> Iterator[str]:
   if weekday := _WEEKDAY.match(cell):
     before = ('%a' if len(weekday[1]) == len('Mon') else '%A') + weekday[0][len(weekday[1]) :]
     yield from (before + format_ for format_ in formats_of(cell[weekday.end() :]))
+  if clock := _CLOCK_FIRST.match(cell):
+    hour = f'%H:%M{":%S" if clock[1] else ""}{clock[2]}'
+    yield from (hour + format_ for format_ in formats_of(cell[clock.end() :]) if '%H' not in format_)
   date = _DATE.match(cell)
   if date is None:
     return

@@ -28,7 +28,7 @@ FORMATS = [
   '%d %B %Y %H:%M:%S', '%b %d, %Y, %I:%M %p', '%m/%d/%y %H:%M', '%Y-%m-%d',
   '%Y%m%d %H%M%S', '%Y%m%d%H%M%S', '%Y%m%d%H%M', '%Y%m%dT%H%M%SZ', '%Y-%m-%d %H', '%Y-%m-%d %H:%M:%S,%f', '%Y%m%d',
   '%Y-%b-%d %H:%M', '%a, %d %b %Y %H:%M:%S GMT', '%a %b %d %H:%M:%S %Y', '%A, %B %d, %Y %I:%M %p', '%Y-%m-%d_%H:%M',
-  '%Y-%m-%d %H:%M:%S America/New_York',
+  '%Y-%m-%d %H:%M:%S America/New_York', '%H:%M %d/%m/%Y', '%H:%M:%S, %Y-%m-%d',
 ]  # fmt: skip
 
 
