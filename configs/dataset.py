@@ -6,7 +6,7 @@ import datetime
 import enum
 import zoneinfo
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -16,6 +16,7 @@ from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME
 from configs.numbers import Notation
 from configs.platform import BigQuery
 from configs.source import ColumnName, ZonePlaces, names_of
+from configs.texts import unseen_cell
 
 EPOCH = datetime.datetime(2009, 1, 1)
 """The zero of `pickup_seconds`."""
@@ -143,6 +144,15 @@ class ExtraColumn(Config):
   unit: str = ''
   meaning: str = ''
 
+  @field_validator('vocabulary', mode='before')
+  @classmethod
+  def _numbers_are_texts(cls, words: Any) -> Any:
+    """YAML has `[1, 2]` for numbers, and `[yes, N]` for words that it does not keep as they are written."""
+    words = words if isinstance(words, (list, tuple)) else [words]
+    if any(isinstance(word, bool) for word in words):
+      raise ValueError("has true or false where a text is meant; quote each word, such as 'yes' or 'True'.")
+    return [str(word) if isinstance(word, int) else word for word in words]
+
   def problems(self) -> Iterator[Problem]:
     if self.kind == 'categorical' and not self.vocabulary:
       yield Problem('', f"the categorical column '{self.name}' needs a vocabulary.")
@@ -150,6 +160,11 @@ class ExtraColumn(Config):
       yield Problem('', f"the numeric column '{self.name}' has a vocabulary; is it categorical?")
     if len(set(self.vocabulary)) != len(self.vocabulary):
       yield Problem('', f"the vocabulary of '{self.name}' names a value twice.")
+    for word in self.vocabulary:
+      if why := unseen_cell(word):
+        yield Problem('', f"the vocabulary of '{self.name}': {word!r} {why}.")
+    if self.kind == 'categorical' and self.unit:
+      yield Problem('', f"the unit of '{self.name}' has no effect, as it is categorical; leave it out.")
 
 
 class Bounds(Config):
@@ -267,7 +282,7 @@ class Dataset(Config):
   path: str | None = None
   bigquery: BigQuery | None = None
   format: FileFormat = FileFormat.AUTO
-  delimiter: str = Field(default=',', min_length=1, max_length=1)
+  delimiter: str = ','
   missing: tuple[str, ...] = ('nan', 'NaN', 'NA', 'null', 'NULL', 'None')
   numbers: Notation = Notation()
   columns: Columns
@@ -279,15 +294,22 @@ class Dataset(Config):
   city: City
   currency: str = Field(default='USD', pattern=r'^[A-Z]{3}$')
 
+  @field_validator('delimiter', mode='before')
+  @classmethod
+  def _a_tab_by_its_name(cls, value: Any) -> Any:
+    return '\t' if value in ('\\t', 'tab') else value
+
   def problems(self) -> Iterator[Problem]:
     if self.path and self.bigquery:
       yield Problem('', 'path (or --data) and bigquery are two sources of rides; set one of them to null.')
-    if self.format is FileFormat.CSV and self.time.encoding is TimeEncoding.TIMESTAMP:
-      wrong = 'time stamps of a type of their own are in Parquet and BigQuery alone, and format is csv'
+    if self.named_format is FileFormat.CSV and self.time.encoding is TimeEncoding.TIMESTAMP:
+      wrong = 'time stamps of a type of their own are in Parquet and BigQuery alone, and the rides are CSV'
       yield Problem('time.encoding', f'{wrong}; set encoding: string for texts, unix_seconds for numbers.')
-    if not self.delimiter.isascii() or self.delimiter in '"\r\n\0':
-      what = 'must be one ASCII character, no quotation mark and no line end'
-      yield Problem('delimiter', f"{what}, got {self.delimiter!r}; usual ones are ',', ';' and '\\t'.")
+    ascii_sign = len(self.delimiter) == 1 and self.delimiter.isascii() and not self.delimiter.isalnum()
+    if not ascii_sign or self.delimiter in '"\r\n\0':
+      what = 'must be one ASCII character, no letter, digit, quotation mark or line end'
+      yield Problem('delimiter', f"{what}, got {self.delimiter!r}; usual ones are ',', ';', '|' and '\\t', quoted.")
+    yield from self._unseen_words()
     for canonical, columns in self._names().items():
       for column in columns:
         if column in self.known_after_ride and canonical != LABEL:
@@ -298,6 +320,27 @@ class Dataset(Config):
     names = [*self.raw_inputs(), LABEL, 'key']
     for name in sorted({name for name in names if names.count(name) > 1}):
       yield Problem('', f"extras: the name '{name}' is taken.")
+
+  @property
+  def named_format(self) -> FileFormat:
+    """The format of the files, as far as `format` or their names tell; a file's first bytes have the last word."""
+    name = (self.path or '').lower()
+    if self.format is not FileFormat.AUTO:
+      return self.format
+    if name.endswith(('.parquet', '.pq')):
+      return FileFormat.PARQUET
+    return FileFormat.CSV if name.endswith(('.csv', '.csv.gz', '.tsv', '.tsv.gz')) else FileFormat.AUTO
+
+  def _unseen_words(self) -> Iterator[Problem]:
+    """Words that no cell ever is."""
+    for word in self.missing:
+      if why := unseen_cell(word):
+        yield Problem('missing', f'{word!r} {why}.')
+    for extra in self.extras:
+      for word in extra.vocabulary:
+        if word in self.missing:
+          rest = 'is also in dataset.missing, and so never a value; leave it out of one of them'
+          yield Problem('extras', f"the vocabulary of '{extra.name}': '{word}' {rest}.")
 
   def _ambiguous_names(self) -> Iterator[Problem]:
     """One name in two lists: what it is renamed to would depend on who looks."""

@@ -17,6 +17,7 @@ from configs.layers import has_numeric
 from configs.model import Loss
 from configs.split import SplitMethod
 from configs.study import StudyBlock
+from configs.validation import Severity
 
 RunSettings: TypeAlias = Any
 """A `configs.run.RunConfig`, which asks here and so can't be imported."""
@@ -67,6 +68,13 @@ def _has_spans(config: RunSettings) -> bool:
 
 _SPAN = re.compile(r'\{(SPAN|YYYY|MM|DD)(:\d+)?\}')
 
+
+def _has_days(config: RunSettings) -> bool:
+  """Whether spans are days, in a pattern or in one that is given later."""
+  path = config.dataset.path
+  return config.dataset.bigquery is None and (path is None or '{DD' in path)
+
+
 _SPANS_MEND = 'put {SPAN} or {YYYY}/{MM}/{DD} there, as in rides/{YYYY}/{MM}/{DD}/*.csv'
 
 _LANDMARKS = ('dataset.city.landmarks',)
@@ -82,10 +90,10 @@ EFFECTS = (
   ),
   Effect(
     ('dataset.delimiter',),
-    ('dataset.format',),
-    lambda config: config.dataset.format is not FileFormat.PARQUET,
-    'with dataset.format parquet, only on CSV',
-    'set that to csv or auto',
+    ('dataset.format', 'dataset.path'),
+    lambda config: config.dataset.named_format is not FileFormat.PARQUET,
+    'on Parquet (dataset.format, or the name of dataset.path), only on CSV',
+    'set dataset.format to csv if it is CSV',
   ),
   Effect(
     ('dataset.rules.passengers',),
@@ -107,6 +115,20 @@ EFFECTS = (
     'with split.method chronological, which draws nothing',
     'set that to hash',
   ),
+  Effect(
+    ('validation.leakage', 'validation.drift_stops'),
+    ('validation.severity',),
+    lambda config: config.validation.severity is not Severity.NEVER,
+    'while validation.severity is never, with which no finding stops a run',
+    'set that to error',
+  ),
+  Effect(
+    ('validation.max_off_day_share',),
+    ('dataset.path', 'dataset.bigquery'),
+    _has_days,
+    'while dataset.path has no {YYYY}, {MM} and {DD}, without which no ride has a day to be on',
+    'put them there, as in rides/{YYYY}/{MM}/{DD}/*.csv',
+  ),
   _switched('features.temporal', 'rush_hours', 'cyclic'),
   _switched('features.geographic', 'max_distance_km', 'landmark_cap_km', 'proximity_km'),
   Effect(
@@ -125,6 +147,13 @@ EFFECTS = (
   ),
   _switched('features.buckets', 'embedding'),
   _switched('features.crosses', 'crosses', 'embedding', 'max_exact'),
+  Effect(
+    ('features.crosses.max_exact',),
+    ('features.crosses.crosses',),
+    lambda config: not config.features.crosses.enabled or config.features.crosses.has_cells,
+    'while no cross has cells, as those of hours alone are always exact',
+    'add such a cross',
+  ),
   Effect(
     ('features.buckets.embedding', 'features.crosses.embedding'),
     ('reduction.method', 'reduction.categoricals'),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from configs.base import Config, PositiveFloat
+from configs.base import Config, PositiveFloat, Problem
 from configs.records import RESAMPLES
+
+_HOURS = 24
+"""Of a day."""
 
 
 class Slices(Config):
   """How the evaluation is sliced.
 
   Attributes:
-    hours: lower ends of the time bands; the first one must be 0.
+    hours: lower ends of the time bands; the first one must be 0, and the last one below 24.
     distance_km: lower ends of the great-circle distance bands, kilometres; the first one must be 0.
     airport_km: a ride is an airport ride if either end is this near to an airport landmark, kilometres.
   """
@@ -29,6 +33,10 @@ class Slices(Config):
     if value[0] != 0 or list(value) != sorted(set(value)):
       raise ValueError(f'must start at 0 and rise, got {list(value)}.')
     return value
+
+  def problems(self) -> Iterator[Problem]:
+    if self.hours[-1] >= _HOURS:
+      yield Problem('hours', f'must be below {_HOURS}, as no ride is later, got {self.hours[-1]:g}.')
 
 
 class Evaluation(Config):

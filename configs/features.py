@@ -105,6 +105,13 @@ class CrossBlock(Config):
   embedding: dict[Cross, PositiveInt] = {}
   max_exact: Annotated[int, Field(ge=1000, le=1_000_000)] = 100_000
 
+  def problems(self) -> Iterator[Problem]:
+    if self.enabled and not self.crosses:
+      yield Problem('crosses', 'is empty; name one, such as pickup_cell, or set features.crosses.enabled to false.')
+    twice = next((cross.value for cross in self.crosses if self.crosses.count(cross) > 1), None)
+    if twice:
+      yield Problem('crosses', f"has '{twice}' twice; leave one out.")
+
   @property
   def has_cells(self) -> bool:
     """Whether any of the crosses is made of coordinates."""

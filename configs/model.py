@@ -59,7 +59,7 @@ class EarlyStopping(Config):
 
   enabled: bool = False
   patience: PositiveInt = 5
-  holdout: Fraction = 0.1
+  holdout: Annotated[Fraction, Field(gt=0)] = 0.1
 
 
 Recipes = Annotated[

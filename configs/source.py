@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, field_validator
 
 from configs.base import Config, Interval, Problem
 from configs.columns import COORDINATES
@@ -48,7 +48,7 @@ class ZonePlaces(Config):
 
   pickup: ColumnName
   dropoff: ColumnName
-  zones: dict[str, tuple[float, float] | None] = Field(min_length=1)
+  zones: dict[str, tuple[float, float] | None]
 
   @field_validator('zones', mode='before')
   @classmethod
@@ -56,6 +56,8 @@ class ZonePlaces(Config):
     """YAML has `132` for a number."""
     if not isinstance(zones, Mapping):
       return zones
+    if not zones:
+      raise ValueError('is empty: give each zone id its place, such as 132: [-73.79, 40.65].')
     texts = [str(zone).strip() for zone in zones]
     twice = next((zone for zone in texts if texts.count(zone) > 1), None)
     if twice is not None:

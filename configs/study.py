@@ -57,6 +57,10 @@ class Dimensions(Config):
   noise: tuple[PositiveInt, ...] = (50, 200)
   training_rides: tuple[PositiveInt, ...] = (500, 2000)
 
+  def problems(self) -> Iterator[Problem]:
+    if not (self.features or self.noise or self.training_rides):
+      yield Problem('', 'has no number to compare; give some, or leave dimensions out of study.blocks.')
+
 
 class Reductions(Config):
   """Reductions and selections of the feature vector, each in several sizes.
@@ -68,8 +72,8 @@ class Reductions(Config):
       longer than a training.
   """
 
-  methods: tuple[str, ...] = REDUCTION_METHODS
-  shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.125, 0.25, 0.375, 0.5)
+  methods: Annotated[tuple[str, ...], Field(min_length=1)] = REDUCTION_METHODS
+  shares: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (0.125, 0.25, 0.375, 0.5)
   tested_folds: PositiveInt = 2
 
   @field_validator('methods')
@@ -89,7 +93,14 @@ class Embeddings(Config):
     crosses: which crosses are embedded, beside the features of the config.
   """
 
-  widths: tuple[PositiveInt | Literal['fourth_root'], ...] = (1, 2, 4, FOURTH_ROOT, 16, 100)
+  widths: Annotated[tuple[PositiveInt | Literal['fourth_root'], ...], Field(min_length=1)] = (
+    1,
+    2,
+    4,
+    FOURTH_ROOT,
+    16,
+    100,
+  )
   crosses: Annotated[tuple[Cross, ...], Field(min_length=1)] = tuple(Cross)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 import unicodedata
 
 _OBEYED = frozenset({'Cc', 'Cf', 'Cs', 'Zl', 'Zp'})
@@ -17,6 +18,15 @@ def visible(text: str) -> str:
   return ''.join(
     json.dumps(sign)[1:-1] if sign != '\n' and unicodedata.category(sign) in _OBEYED else sign for sign in text
   )
+
+
+def unseen_cell(word: str) -> str:
+  """Why no cell of a column is ever a word, for the rest of a sentence; empty where one may be."""
+  if not word.strip(string.whitespace):
+    return 'is an empty cell, which is missing anyway; leave it out'
+  if word != word.strip(string.whitespace):
+    return f'has white space at an end, of which cells are trimmed before; write {word.strip(string.whitespace)!r}'
+  return ''
 
 
 def quoted(text: str) -> str:

@@ -19,7 +19,7 @@ DIRECTIVES = {
   'p': r'(?P<p>[AaPp][Mm])',
   'b': r'(?P<b>[A-Za-z]{3})',
   'B': r'(?P<B>[A-Za-z]{3,9})',
-  'z': r'(?P<z>Z|[+-]\d{2}:?\d{2})',
+  'z': r'(?P<z>Z|[+-]\d{2}(?::?\d{2})?)',
   'a': r'(?:(?i:mon|tue|wed|thu|fri|sat|sun))',
   'A': r'(?:(?i:mon|tues|wednes|thurs|fri|satur|sun)(?i:day))',
   '%': '%',

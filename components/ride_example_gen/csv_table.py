@@ -14,7 +14,7 @@ import pyarrow.csv as pa_csv
 
 from components.ride_example_gen.csv_records import LONGEST_CELL, Grammar, Records, last_line_end, line_ends
 from components.ride_example_gen.csv_text import Scout, Utf8Text
-from components.ride_example_gen.files import Container, IngestionError
+from components.ride_example_gen.files import AS_UTF_8, Container, IngestionError
 from components.ride_example_gen.rows import MalformedLine, Reason, RowBlock
 
 _BLOCK_BYTES = 4 << 20
@@ -75,7 +75,9 @@ class CsvTable:
     return tuple(_unquoted(cell).decode().strip() for cell in cells)
 
   def _no_text(self) -> IngestionError:
-    return IngestionError(f"'{self._path}' is not CSV text: its first line holds bytes that are no UTF-8 text.")
+    return IngestionError(
+      f"'{self._path}' is not CSV text: its first line holds bytes that are no UTF-8 text. {AS_UTF_8}"
+    )
 
   def _fill(self, size: int) -> None:
     """Reads until so many bytes are in the buffer, or the file ends."""

@@ -20,6 +20,10 @@ class IngestionError(UserError):
   """A source that can't be read; the message is one sentence with the file and the way out."""
 
 
+AS_UTF_8 = 'Write the file as UTF-8: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW does for most of Europe.'
+"""The way out of bytes that are no UTF-8."""
+
+
 def open_source(path: str) -> BinaryIO:
   """Opens a file for reading bytes. Raises `IngestionError`: it can't be opened."""
   try:

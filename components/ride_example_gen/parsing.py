@@ -240,6 +240,7 @@ def _utc_offset(zone: pa.Array) -> tuple[np.ndarray, np.ndarray]:
   """Seconds east of UTC, and whether it is an offset of less than a day."""
   digits = pc.replace_substring(zone, ':', '')
   digits = pc.if_else(pc.equal(digits, pa.scalar('Z', digits.type)), pa.scalar('+0000', digits.type), digits)
+  digits = pc.replace_substring_regex(digits, r'^([+-]\d\d)$', r'\100')  # PostgreSQL's `+01`.
   number = _integers(pc.replace_substring(digits, '+', ''))
   hours, minutes = np.abs(number) // 100, np.abs(number) % 100
   return np.sign(number) * (hours * 3600 + minutes * 60), (hours < 24) & (minutes < 60)

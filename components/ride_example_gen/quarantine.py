@@ -131,8 +131,9 @@ class BrokenExample:
     return f'{", ".join(filter(None, (where, such)))}{": " if self.hint else ""}{self.hint}'
 
   def sentence(self) -> str:
-    """Reason, column, value and hint, with a full stop."""
-    return f'{self.reason} {self.phrase()}'.rstrip() + '.'
+    """Reason, column, value and hint, with a full stop, or a question mark."""
+    text = f'{self.reason} {self.phrase()}'.rstrip()
+    return text if text.endswith('?') else f'{text}.'
 
 
 def broken_examples(

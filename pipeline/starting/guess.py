@@ -10,31 +10,28 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
 from configs import loading
-from configs.base import nearest, shortened
+from configs.base import joined, nearest
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
-from configs.dataset import Clock, Dataset
+from configs.dataset import Clock
 from configs.errors import UserError
 from pipeline.starting import limits, names
 from pipeline.starting.cities import CURRENCIES, NearestCity, nearest_city
+from pipeline.starting.extras import USUAL_WORDS, Extra, find_extras, missing_words
+from pipeline.starting.lacking import check_chosen, check_roles
 from pipeline.starting.limits import Range
-from pipeline.starting.number_style import NumberStyle, as_values, guess_style, missing_texts
+from pipeline.starting.number_style import NumberStyle, as_values, guess_style, may_be_grouped
 from pipeline.starting.roles import Roles, guess_roles
 from pipeline.starting.sample import Sample, shown
-from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time
+from pipeline.starting.time_style import TimeStyle, guess_clock, guess_time, is_time_of_day
 
 _MONTH_FIRST = frozenset({'US', 'PH', 'PR', 'FM', 'PW'})
 """Countries that write the month before the day; ISO 3166."""
 
 _ZONE_PRESETS = {('pulocationid', 'dolocationid'): 'tlc-yellow-zones'}
 """Presets that know where the zones lie, by the columns of the zone ids."""
-
-_FEW_VALUES = 20
-_EXTRAS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +50,6 @@ class Choices:
   time_zone: str | None = None
   currency: str | None = None
   name: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Extra:
-  """A further column that may be known before the ride: its name as an input, and its values if they are few."""
-
-  name: str
-  column: str
-  vocabulary: tuple[str, ...]
 
 
 class Plausible(NamedTuple):
@@ -152,15 +140,21 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   Raises: UserError: no column of it can be the fare, the pickup time or the places, or a chosen one is not there.
   """
   numbers, values, times, roles = read_columns(sample, choices)
-  _check(sample, roles)
+  check_roles(sample, roles)
   columns, notes = roles.columns, dict(roles.notes)
   plausible = _plausible(columns, values, times[columns[TIME]])
   city = None if roles.zones else nearest_city(*plausible.center)
   time = _time(sample, columns[TIME], times[columns[TIME]], city, choices)
   clock, zone = _clock(time, city, choices, notes)
+  if not np.any(time.readings % _DAY):
+    notes[TIME] = [*notes.get(TIME, []), _days_alone(sample, columns[TIME])]
+  if may_be_grouped(sample.columns[columns[LABEL]], numbers):
+    note = f"All have three digits behind the '{numbers.decimal}'. If it groups thousands, write the fares without it."
+    notes[LABEL] = [*notes.get(LABEL, []), note]
   used = {*columns.values(), *(roles.zones or ())}
   after = tuple(name for name in sample.columns if name not in used and _is_after(name, times))
-  extras, left = _extras(sample, {*used, *after})
+  missing = missing_words(sample, columns)
+  extras, left = find_extras(sample, {*used, *after}, {*USUAL_WORDS, *missing})
   return Guess(
     name=choices.name or _slug(sample.path),
     sample=sample,
@@ -170,7 +164,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
     clock=clock,
     time_zone=zone,
     numbers=numbers,
-    missing=_missing(sample, columns),
+    missing=missing,
     known_after=after,
     extras=extras,
     left=left,
@@ -198,7 +192,7 @@ def read_columns(
   times = {name: style for name, style in found.items() if style is not None}
   absent = {role for role, column in choices.columns.items() if column is None}
   chosen = {role: column for role, column in choices.columns.items() if column is not None}
-  _check_chosen(sample, chosen, values, times)
+  check_chosen(sample, chosen, values, times)
   roles = guess_roles(sample.columns, values, times, chosen)
   return (
     numbers,
@@ -208,50 +202,16 @@ def read_columns(
   )
 
 
-def _check_chosen(
-  sample: Sample, chosen: Mapping[str, str], values: Mapping[str, np.ndarray], times: Mapping[str, TimeStyle]
-) -> None:
-  for role, name in chosen.items():
-    if role == TIME and name not in times:
-      raise UserError(f"The column '{name}' of '{sample.path}' holds no times, so it can't be {TIME}.")
-    numeric = role in (LABEL, *COORDINATES, PASSENGERS)
-    if numeric and not np.any(np.isfinite(values.get(name, np.array([np.nan])))):
-      raise UserError(f"The column '{name}' of '{sample.path}' holds no numbers, so it can't be {role}.")
+_DAY = 86_400
+"""Seconds."""
 
 
-def _check(sample: Sample, roles: Roles) -> None:
-  """Refuses a file without what every ride has."""
-  columns = roles.columns
-  coordinates = [role for role in COORDINATES if role not in columns]
-  wanting = [
-    *(['the fare'] if LABEL not in columns else []),
-    *(['the pickup time'] if TIME not in columns else []),
-    *(['the places of pickup and dropoff'] if coordinates and not roles.zones else []),
-  ]
-  there = shortened([shown(name) for name in sample.columns], 30)
-  if wanting:
-    unread = _written_otherwise(sample, columns) if LABEL not in columns else ''
-    raise UserError(
-      f"'{sample.path}' has no column that can be {wanting[0]} (its columns: {there}). "
-      + (unread or f'If one of them is, name it with --column {_option(columns, coordinates)}=NAME.')
-    )
-  twice = [name for name in columns.values() if name in sample.twice]
-  if twice:
-    raise UserError(f"'{sample.path}' has the column '{twice[0]}' twice; rename or drop one of them.")
-
-
-def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
-  """A sentence about what has a fare's name, and is written as numbers in another style than the coordinates."""
-  for name, column in sample.columns.items():
-    style = guess_style({name: column})
-    if names.score(name, LABEL) > 0 and name not in columns.values() and as_values(column, style) is not None:
-      other = f"'{shown(name)}' has the decimal mark '{style.decimal}', and other columns another one"
-      return f'{other}, while a config has one for all (dataset.numbers): write them alike.'
-  return ''
-
-
-def _option(columns: Mapping[str, str], coordinates: list[str]) -> str:
-  return next((role for role in (LABEL, TIME) if role not in columns), coordinates[0] if coordinates else TIME)
+def _days_alone(sample: Sample, column: str) -> str:
+  """A note about stamps without a time of day, which may be in another column."""
+  clocks = [repr(shown(name)) for name, cells in sample.columns.items() if is_time_of_day(cells)]
+  where = f'; {joined(clocks)} has the time of day' if len(clocks) == 1 else ''
+  mend = 'join both in one column, or the model does not see the hour' if clocks else 'the model does not see the hour'
+  return f"'{shown(column)}' holds days alone, so all rides are at midnight{where}: {mend}."
 
 
 def _plausible(columns: Mapping[str, str], values: Mapping[str, np.ndarray], time: TimeStyle) -> Plausible:
@@ -327,48 +287,8 @@ def _why(sure: bool, clock: Clock, time: TimeStyle) -> str:
   return f'The rides by hour of day do not tell whose clock it is; {other}.'
 
 
-def _missing(sample: Sample, columns: Mapping[str, str]) -> tuple[str, ...]:
-  usual = Dataset.model_fields['missing'].get_default()
-  found = [
-    word for role, name in columns.items() if role != names.KEY for word in missing_texts(sample.columns[name], usual)
-  ]
-  return tuple(dict.fromkeys(found))
-
-
 def _is_after(name: str, times: Mapping[str, TimeStyle]) -> bool:
   return names.is_known_after(name) or (name in times and names.end_of(names.tokens(name)) == names.DROPOFF_ZONE)
-
-
-def _extras(sample: Sample, taken: set[str]) -> tuple[tuple[Extra, ...], tuple[str, ...]]:
-  """Further columns with few values, and the rest."""
-  free = [name for name in sample.columns if name not in taken and name]
-  extras: dict[str, Extra] = {}
-  for name in free:
-    vocabulary = _vocabulary(sample.columns[name]) if len(extras) < _EXTRAS else ()
-    called = re.sub(r'[^a-z0-9]+', '_', '_'.join(names.tokens(name))).strip('_')
-    if vocabulary and re.fullmatch('[a-z][a-z0-9_]*', called) and not _is_taken(called, extras):
-      extras[called] = Extra(called, name, vocabulary)
-  listed = {extra.column for extra in extras.values()}
-  return tuple(extras.values()), tuple(name for name in free if name not in listed)
-
-
-def _is_taken(called: str, extras: Mapping[str, Extra]) -> bool:
-  return called in extras or called in (TIME, LABEL, PASSENGERS, names.KEY, *COORDINATES)
-
-
-def _vocabulary(column: pa.Array) -> tuple[str, ...]:
-  """The distinct values of a column as text, the most frequent first; none if they are many, one, or no words."""
-  if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-    values = parsing.as_numbers(column, (), '').values
-    whole = values[np.isfinite(values)]
-    column = pa.array(whole.astype(np.int64) if np.all(whole % 1 == 0) else whole)
-  try:
-    counted = pc.value_counts(column.drop_null().cast(pa.large_string()))
-  except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-    return ()
-  if not 2 <= len(counted) <= _FEW_VALUES:
-    return ()
-  return tuple(pair['values'] for pair in sorted(counted.to_pylist(), key=lambda pair: -pair['counts']))
 
 
 def _currency(
@@ -380,7 +300,9 @@ def _currency(
   if said or numbers.currency:
     return said[0] if said else numbers.currency
   found = city.currency if city else ''
-  nearest_one = f'that of {city.zone}, the nearest city that has a time zone.' if found and city else 'set it.'
+  nearest_one = (
+    f'that of {city.zone}, the nearest city that has a time zone.' if found and city else 'none is known here; set it.'
+  )
   notes['currency'] = [nearest_one]
   return found or 'USD'
 

@@ -12,6 +12,9 @@ _TAIL = 0.005
 _AROUND = 3.0
 """Degrees from the middle of a city beyond which a coordinate is no place of it."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+"""Larger numbers are set aside as not finite."""
+
 _LEAST_MARGIN = 0.2
 """Degrees, about twenty kilometres."""
 
@@ -33,7 +36,8 @@ def bounds_of(degrees: np.ndarray, limit: float) -> Range:
     side, in hundredths of a degree.
   """
   seen = degrees[np.isfinite(degrees) & (degrees != 0)]
-  seen = seen[np.abs(seen - np.median(seen)) <= _AROUND]
+  # The lower median is one of them: the mean of two would be no place where a city lies on both sides of 180 degrees.
+  seen = seen[np.abs(seen - np.quantile(seen, 0.5, method='lower')) <= _AROUND]
   low, high = np.quantile(seen, [_TAIL, 1 - _TAIL])
   margin = max(_LEAST_MARGIN, high - low)
   lowest = max(-limit, math.floor((low - margin) * 100) / 100)
@@ -47,7 +51,7 @@ def fares_of(fares: np.ndarray) -> Range:
   Returns: From the 0.1 % quantile of the positive ones, rounded down, to twice the 99.9 % one, rounded up, both to two
     digits.
   """
-  seen = fares[np.isfinite(fares) & (fares > 0)]
+  seen = fares[(fares > 0) & (fares <= _LARGEST)]
   if not len(seen):
     return Range(0.0, 1.0)
   # Of fewer than a thousand fares, the lowest and the highest.
@@ -72,7 +76,7 @@ def spread_of(fares: np.ndarray, valid: Range) -> float:
 
 def passengers_of(counts: np.ndarray) -> Range:
   """From nobody to the 99.9 % quantile, and at least six."""
-  seen = counts[np.isfinite(counts) & (counts >= 0)]
+  seen = counts[(counts >= 0) & (counts <= _LARGEST)]
   return Range(0, max(6, math.ceil(np.quantile(seen, 0.999, method='higher')) if len(seen) else 0))
 
 

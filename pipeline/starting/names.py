@@ -21,11 +21,11 @@ def _words(text: str) -> frozenset[str]:
 _PICKUP = _words(
   'pickup pick up pu start started begin beginning origin orig from src source departure depart board boarding '
   'abholung abhol beginn start von einstieg abfahrt origine prise recogida origen inicio salida desde embarque origem '
-  'partida'
+  'partida partenza'
 )
 _DROPOFF = _words(
   'dropoff drop off do end ended dest destination to stop arrival alight ziel nach ausstieg ankunft ende arrivee '
-  'depose destino fin llegada final hasta desembarque chegada fim'
+  'depose destino fin llegada final hasta desembarque chegada fim arrivo'
 )
 _LONGITUDE = _words(
   'lon long lng longitude longitud longitudine laenge lange laengengrad langengrad geolaenge geolange x'
@@ -33,11 +33,11 @@ _LONGITUDE = _words(
 _LATITUDE = _words('lat latitude latitud latitudine breite breitengrad geobreite y')
 _PASSENGERS = _words(
   'passenger passengers pax riders fahrgaeste fahrgaste personen pasajeros passageiros passagers personas pessoas '
-  'people'
+  'people passeggeri'
 )
 _TIME = _words(
-  'time datetime timestamp date day stamp at ts zeit datum uhrzeit zeitpunkt fecha hora data heure instant when tpep '
-  'lpep'
+  'time datetime timestamp ora orario date day stamp at ts zeit datum uhrzeit zeitpunkt fecha hora data heure instant '
+  'when tpep lpep'
 )
 _OTHER_TIME = _words('updated created modified payment paid request requested booked dispatch dispatched order birth')
 _KEYS = _words('key id rideid tripid rowid uuid fahrtid uniquekey ridekey tripkey idviaje idcorrida')
@@ -49,7 +49,8 @@ _NO_FARE = _PAID | _words('distance type id code count miles seconds duration la
 _FARES = {
   'fareamount': 10, 'fareamt': 10, 'fare': 9, 'basepassengerfare': 9, 'fahrpreis': 9, 'tripfare': 8,
   'ridefare': 8, 'meteredfare': 8, 'meterfare': 8,
-  'price': 8, 'preis': 8, 'tarifa': 8, 'importe': 8, 'precio': 8, 'preco': 8, 'prix': 8, 'basefare': 7, 'tarif': 7,
+  'price': 8, 'preis': 8, 'tarifa': 8, 'importe': 8, 'importo': 8, 'tariffa': 8,
+  'precio': 8, 'preco': 8, 'prix': 8, 'basefare': 7, 'tarif': 7,
   'valor': 7, 'montant': 7, 'betrag': 7, 'cost': 7, 'costo': 7, 'custo': 7, 'prezzo': 8, 'entgelt': 7, 'amount': 6,
   'charge': 5,
 }  # fmt: skip

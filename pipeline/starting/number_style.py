@@ -22,7 +22,7 @@ _CURRENCIES = {
 }  # fmt: skip
 """Signs beside an amount, a longer one before what it begins with, and the currency that it can only mean."""
 
-_SPACES = r'[\x{00a0}\x{202f}]'
+_SPACES = r'[\x{00a0}\x{2009}\x{202f}]'
 _LOOKED_AT = 1_000
 _MOSTLY = 0.8
 
@@ -54,15 +54,15 @@ def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
 
   Only columns count that the style reads mostly, so that dates and texts have no say.
   """
-  named = {name: column.drop_null()[:_LOOKED_AT] for name, column in columns.items() if parsing.is_text(column.type)}
-  named = {name: text for name, text in named.items() if len(text)}
+  found = {name: column.drop_null()[:_LOOKED_AT] for name, column in columns.items() if parsing.is_text(column.type)}
+  named = {name: _spaces_alike(text) for name, text in found.items() if len(text)}
   texts = list(named.values())
   with_more = [text for text in texts if _share(text, r"^[-+.,' \d]*$") < _MOSTLY]
   signs = tuple(sign for sign in _CURRENCIES if any(_has_sign(text, sign) for text in with_more))
   amounts = [text for name, text in named.items() if names.score(name, LABEL) > 0]
   signs = tuple(dict.fromkeys([*signs, *(sign for text in amounts if (sign := _any_sign(text)))]))
   signs = tuple(sign for sign in signs if not any(sign != longer and sign in longer for longer in signs))
-  bare = [_spaces_alike(_without(text, signs)) for text in texts]
+  bare = [_without(text, signs) for text in texts]
   read = {style: sum(_readable_cells(text, *style) for text in bare) for style in _STYLES}
   return NumberStyle(*max(read, key=lambda style: read[style]), signs)
 
@@ -86,6 +86,16 @@ def _any_sign(text: pa.Array) -> str:
 
 
 _LONGEST_SIGN = 5
+
+
+def has_digits(column: pa.Array) -> bool:
+  """Whether most cells of a text column have a digit."""
+  return parsing.is_text(column.type) and column.null_count < len(column) and _share(column, r'\d') > _MOSTLY
+
+
+def is_escaped(text: pa.Array) -> bool:
+  """Whether most cells hold bytes that are no UTF-8, which are read as `\\x80`."""
+  return text.null_count < len(text) and _share(text, r'\\x[89a-f][0-9a-f]') > _MOSTLY
 
 
 def _share(text: pa.Array, regex: str) -> float:
@@ -123,7 +133,7 @@ def as_values(column: pa.Array, style: NumberStyle) -> np.ndarray | None:
     return parsing.as_numbers(column, (), '').values
   if not parsing.is_text(kind) or column.null_count == len(column):
     return None
-  text = _spaces_alike(_without(column, style.signs))
+  text = _without(_spaces_alike(column), style.signs)
   readable = pc.fill_null(pc.match_substring_regex(text, _pattern(style.decimal, style.thousands)), False)
   words = pc.fill_null(pc.match_substring_regex(column, r'\d'), False)
   with_digits, numbers = pc.sum(words).as_py() or 0, pc.sum(readable).as_py() or 0
@@ -133,6 +143,16 @@ def as_values(column: pa.Array, style: NumberStyle) -> np.ndarray | None:
   text = pc.replace_substring(text, style.thousands, '') if style.thousands else text
   text = pc.replace_substring_regex(text, r'^\+', '')
   return np.array(pc.fill_null(pc.replace_substring(text, style.decimal, '.').cast(pa.float64()), np.nan), np.float64)
+
+
+def may_be_grouped(column: pa.Array, style: NumberStyle) -> bool:
+  """Whether nearly all cells have just three digits behind the decimal mark, as groups of thousands have."""
+  if not parsing.is_text(column.type) or column.null_count == len(column):
+    return False
+  return _share(column, rf'(^|\D)[1-9]\d{{0,2}}{re.escape(style.decimal)}\d{{3}}(\D|$)') > _NEARLY
+
+
+_NEARLY = 0.99
 
 
 def missing_texts(column: pa.Array, known: Sequence[str]) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def read_sample(path: str) -> Sample:
     blocks = [block for block in itertools.islice(stream, _BLOCKS) if block.read]
     whole = next(stream, None) is None
   if not any(block.rows.num_rows for block in blocks):
-    raise IngestionError(f"'{path}' has no ride, only {_what_there_is(blocks)}; name a file with rides.")
+    raise IngestionError(f"'{path}' has no ride, only {_what_there_is(blocks, names)}")
   rows = pa.Table.from_batches([block.rows for block in blocks]).combine_chunks()
   twice = tuple(name for name, count in Counter(names).items() if count > 1)
   return Sample(path, kind, delimiter, _columns(rows, names), rows.num_rows, whole, twice)
@@ -136,9 +136,15 @@ def _is_value(name: str) -> bool:
   return name[:1].isdigit() or (name[:1] in '+-.' and name[1:2].isdigit())
 
 
-def _what_there_is(blocks: list[RowBlock]) -> str:
+def _what_there_is(blocks: list[RowBlock], names: tuple[str, ...]) -> str:
   malformed = sum(len(block.malformed) for block in blocks)
-  return f'a header (and lines with another number of fields: {malformed:,})' if malformed else 'a header'
+  if not malformed:
+    return 'a header; name a file with rides.'
+  first = shortened([f"'{shown(name)}'" for name in names], 3)
+  return (
+    f'a header (and lines with another number of fields: {malformed:,}). If its first line, {first}, is not the names '
+    'of the columns, take it away; if the lines end with a delimiter, let the header end with it, too.'
+  )
 
 
 def _columns(rows: pa.Table, names: tuple[str, ...]) -> dict[str, pa.Array]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
 from components.ride_example_gen.parsing import wall_clock_of
@@ -63,6 +64,16 @@ def guess_time(column: pa.Array, *, month_first: bool = False) -> TimeStyle | No
   if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
     return _of_numbers(column)
   return None
+
+
+def is_time_of_day(column: pa.Array) -> bool:
+  """Whether a column mostly holds hours and minutes without a day."""
+  if pa.types.is_time(column.type):
+    return True
+  if not parsing.is_text(column.type) or column.null_count == len(column):
+    return False
+  found = pc.mean(pc.match_substring_regex(column, r'^\d{1,2}[:h]\d{2}(:\d{2})?( ?[AaPp][Mm])?$').cast(pa.float64()))
+  return found.as_py() > _MOSTLY
 
 
 def _of_numbers(column: pa.Array) -> TimeStyle | None:
@@ -122,19 +133,33 @@ def _month_first(format_: str) -> bool:
 
 _DATE = re.compile(
   r'(?P<iso>(?:19|20)\d\d(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2})'
-  r'|(?P<digits>(?:19|20)\d{6}(?!\d))'
+  r'|(?P<digits>(?:19|20)\d{6}(?!\d(?!\d{3}(?:\d\d)?(?!\d))))'
   r'|(?P<european>\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)(?P<year>\d{4}|\d{2})(?!\d))'
   r'|(?P<named>\d{1,2}(?P<c>[- /])[A-Za-z]{3,9}(?P=c)(?P<named_year>\d{4}|\d{2})(?!\d))'
   r'|(?P<american>[A-Za-z]{3,9} \d{1,2}, \d{4})'
+  r'|(?P<month_amid>(?:19|20)\d\d(?P<d>[- /])[A-Za-z]{3,9}(?P=d)\d{1,2})'
 )
 _TIME = re.compile(
-  r'(?P<between>T|,? +|-|:)(?P<hour>\d{1,2})(?P<mark>[:.h])\d{2}(?P<second>(?P=mark)\d{2}(?P<fraction>\.\d{1,9})?)?'
-  r'(?P<half> ?[AaPp][Mm])?'
+  r'(?P<between>T|,? +|[-:_]?)(?P<hour>\d{2}|(?<!\d)\d)'
+  r'(?:(?P<mark>[:.h]|)\d{2}(?P<second>(?P=mark)\d{2}(?P<fraction>[.,]\d{1,9})?)?)?(?!\d)'
+  r'(?P<half> ?[AaPp][Mm](?![A-Za-z]))?'
 )
+_WEEKDAY = re.compile(r'([A-Za-z]{3,9}),? (?=\d|[A-Za-z]{3,9} \d{1,2}, )')
+_CLOCK_FIRST = re.compile(r'\d{1,2}:\d{2}(:\d{2})?(,? )(?=\d)')
+_UNIX_DATE = re.compile(r'[A-Za-z]{3} [A-Za-z]{3} {1,2}\d{1,2} \d{2}:\d{2}:\d{2} \d{4}')
+"""As `date` and C's `ctime` write it."""
 
 
 def formats_of(cell: str) -> Iterator[str]:
   """`strptime` formats that fit the make of one cell, the likelier first; days and months are not looked at."""
+  if _UNIX_DATE.fullmatch(cell):
+    yield '%a %b %d %H:%M:%S %Y'
+  if weekday := _WEEKDAY.match(cell):
+    before = ('%a' if len(weekday[1]) == len('Mon') else '%A') + weekday[0][len(weekday[1]) :]
+    yield from (before + format_ for format_ in formats_of(cell[weekday.end() :]))
+  if clock := _CLOCK_FIRST.match(cell):
+    hour = f'%H:%M{":%S" if clock[1] else ""}{clock[2]}'
+    yield from (hour + format_ for format_ in formats_of(cell[clock.end() :]) if '%H' not in format_)
   date = _DATE.match(cell)
   if date is None:
     return
@@ -153,6 +178,8 @@ def _date_formats(date: re.Match[str]) -> list[str]:
     return ['%Y%m%d']
   if date['american']:
     return [f'{_month_word(date["american"])} %d, %Y']
+  if date['month_amid']:
+    return [f'%Y{date["d"]}{_month_word(date["month_amid"])}{date["d"]}%d']
   year = '%Y' if len(date['year'] or date['named_year']) == 4 else '%y'
   if date['named']:
     return [f'%d{date["c"]}{_month_word(date["named"])}{date["c"]}{year}']
@@ -167,13 +194,13 @@ def _month_word(text: str) -> str:
 
 def _time_format(time: re.Match[str]) -> str:
   mark, half = time['mark'], time['half']
-  hour = f'{time["between"]}%{"I" if half else "H"}{mark}%M'
-  second = f'{mark}%S{".%f" if time["fraction"] else ""}' if time['second'] else ''
+  hour = f'{time["between"]}%{"I" if half else "H"}' + (f'{mark}%M' if mark is not None else '')
+  second = f'{mark}%S{time["fraction"][0] + "%f" if time["fraction"] else ""}' if time['second'] else ''
   return hour + second + (f'{" " if half.startswith(" ") else ""}%p' if half else '')
 
 
 def _suffixes(rest: str) -> list[str]:
-  if re.fullmatch(r' ?[+-]\d{2}:?\d{2}', rest):
+  if re.fullmatch(r' ?[+-]\d{2}(:?\d{2})?', rest):
     return [' %z' if rest.startswith(' ') else '%z']
   if rest == 'Z':
     return ['Z', '%z']

@@ -192,7 +192,13 @@ def test_the_first_and_last_years_of_text_keep_their_place(text, year):
   assert round(seconds / (365.2425 * 86_400)) == year - 2009 + (text[5:7] == '12')
 
 
-@pytest.mark.parametrize('offset', ['+9900', '-2400', '+05:60'])
+@pytest.mark.parametrize(('offset', 'hours'), [('+01', 1), ('-05', -5), ('+00', 0), ('+1200', 12)])
+def test_an_offset_may_be_whole_hours(offset, hours):
+  shown = parse([f'2012-07-01 12:00:00{offset}'], format='%Y-%m-%d %H:%M:%S%z', clock='utc', time_zone='UTC')
+  assert shown.seconds.tolist() == [seconds_of(datetime.datetime(2012, 7, 1, 12) - datetime.timedelta(hours=hours))]
+
+
+@pytest.mark.parametrize('offset', ['+9900', '-2400', '+05:60', '+24', '+1', '+01:'])
 def test_an_offset_that_does_not_exist_is_no_time(offset):
   parsed = parse([f'2012-07-01 12:00:00 {offset}'], format='%Y-%m-%d %H:%M:%S %z')
   assert parsed.unparsable.tolist() == [True]

@@ -27,7 +27,7 @@ ALWAYS = {
   'dataset.city.landmarks': 'name latitude longitude airport',
   'dataset.city.zones': 'name polygon',
   'split': 'eval_share',  # A window of one span so far is divided by it, too.
-  'validation': 'severity max_missing_share drift_threshold skew_threshold drift_stops leakage max_off_day_share',
+  'validation': 'severity max_missing_share drift_threshold skew_threshold',
   'features.raw': 'enabled',
   'features.passengers': 'enabled',
   'features.temporal': 'enabled',
@@ -122,7 +122,7 @@ NO_EMBEDDING = ('reduction.method=svd', 'reduction.categoricals=true')
 
 SOMETIMES = {
   'dataset.format': Case('csv', (BIGQUERY,), (), 'on rides from dataset.bigquery'),
-  'dataset.delimiter': Case('";"', ('dataset.format=parquet',), (), 'with dataset.format parquet'),
+  'dataset.delimiter': Case('";"', ('dataset.format=parquet',), (), 'on Parquet (dataset.format, or'),
   **_cases(
     {'dataset.rules.passengers.min': '1', 'dataset.rules.passengers.max': '6'},
     ['dataset.columns.passenger_count=null'],
@@ -148,6 +148,13 @@ SOMETIMES = {
   'training.huber_delta': Case('2', ('training.loss=mse',), ('training.loss=huber',), 'while training.loss is mse'),
   **_switched('training.early_stopping', patience='2', holdout='0.2'),
   'evaluation.slices.airport_km': Case('3', ('dataset.city.landmarks=[]',), (), 'is an airport; name one there'),
+  **_cases(
+    {'validation.leakage': 'stop', 'validation.drift_stops': 'true'}, ['validation.severity=never'],
+    ['validation.severity=error'], 'while validation.severity is never, with which no finding stops a run',
+  ),
+  'validation.max_off_day_share': Case(
+    '0.2', ('dataset.path=rides.csv',), ('dataset.path="rides/{YYYY}/{MM}/{DD}/*.csv"',), 'without which no ride has'
+  ),
   'compression.budget.min_slice_rides': Case('9', ('compression.budget.worst_slice_ratio=null',), ()),
   'compression.budget.judged_on': Case(
     'significant', ('compression.budget.rmse_ratio=null', 'compression.budget.worst_slice_ratio=null'), ()
@@ -199,6 +206,10 @@ BESIDE = [
     ('features.crosses={enabled: true, crosses: [cell_pair]}',), 'while that cross is not among')),
   ('features.geographic.proximity_km', Case('3', ('dataset.city.landmarks=[]',), (), 'name a landmark there')),
   ('dataset.delimiter', Case('";"', (BIGQUERY,), (), 'on rides from dataset.bigquery')),
+  ('dataset.delimiter', Case('";"', ('dataset.path=rides/*.parquet',), ('dataset.path=rides/*.csv',), 'on Parquet')),
+  ('validation.max_off_day_share', Case('0.2', (BIGQUERY,), ('dataset.path=null',))),
+  ('features.crosses.max_exact', Case('2000', ('features.crosses={enabled: true, crosses: [hour_of_week]}',),
+                                      ('features.crosses.enabled=true',), 'while no cross has cells')),
   ('split.method', Case('chronological', ('retraining.window=2',), ())),
   ('reduction.threshold', Case('0.1', ('reduction.method=pca',), ('reduction.method=l1',), 'has no meaning')),
   ('retraining.triggers.drift', Case('false', (BIGQUERY,), ('dataset.path=null',))),

@@ -38,6 +38,16 @@ def test_override_replaces_one_value():
   assert config.dataset == loading.load('nyc').dataset
 
 
+KIND = '{name: kind, column: k, kind: categorical'
+
+
+def test_numbers_in_a_vocabulary_are_texts_and_a_tab_has_a_name():
+  [extra] = loading.load('nyc', [f'dataset.extras=[{KIND}, vocabulary: [1, 02, x]}}]']).dataset.extras
+  assert extra.vocabulary == ('1', '2', 'x')
+  assert loading.load('nyc', ['dataset.delimiter=\\t']).dataset.delimiter == '\t'
+  assert loading.load('nyc', ['dataset.delimiter=tab']).dataset.delimiter == '\t'
+
+
 def test_extends_a_file_beside_it(tmp_path):
   (tmp_path / 'base.yaml').write_text('extends: nyc\nname: base\ntraining: {epochs: 3}\n')
   (tmp_path / 'mine.yaml').write_text('extends: base.yaml\nname: mine\n')
@@ -65,7 +75,36 @@ def test_extends_a_file_beside_it(tmp_path):
     pytest.param('dataset.time.time_zone=Mars/Base', r"unknown time zone 'Mars/Base'", id='unknown_zone'),
     pytest.param('dataset.rules.fare={min: 5, max: 2}', r'min must not be larger than max', id='empty_range'),
     pytest.param('dataset.delimiter="§"', r"delimiter must be one ASCII character.*got '§'; usual", id='delimiter'),
-    pytest.param("dataset.delimiter='\"'", r'delimiter must be one ASCII character, no quotation', id='quote'),
+    pytest.param("dataset.delimiter='\"'", r'delimiter must be one ASCII .* quotation mark or line end', id='quote'),
+    pytest.param('dataset.delimiter=|', r"delimiter must be one ASCII character.*got ''; .* quoted", id='no_delimiter'),
+    pytest.param('dataset.delimiter=a', r'delimiter must be one ASCII character, no letter', id='letter'),
+    pytest.param('dataset.missing=[" "]', r"missing: ' ' is an empty cell, which is missing anyway", id='empty_word'),
+    pytest.param('dataset.missing=["N/A "]', r"'N/A ' has white space at an end, .*; write 'N/A'\.", id='wide_word'),
+    pytest.param(f'dataset.extras=[{KIND}, vocabulary: [" a"]}}]', r"'kind': ' a' has white space", id='wide_value'),
+    pytest.param(f'dataset.extras=[{KIND}, vocabulary: [""]}}]', r"'kind': '' is an empty cell", id='empty_value'),
+    pytest.param(
+      f'dataset.extras=[{KIND}, vocabulary: [NA, b]}}]',
+      r"'kind': 'NA' is also in dataset\.missing, and so never a value; leave it out of one",
+      id='missing_value',
+    ),
+    pytest.param(f'dataset.extras=[{KIND}, vocabulary: [a, yes]}}]', r"quote each word, such as 'yes'", id='yes'),
+    pytest.param(f'dataset.extras=[{KIND}, vocabulary: [a], unit: km}}]', r"unit of 'kind' has no effect", id='unit'),
+    pytest.param(
+      'features.crosses={enabled: true, crosses: []}', r'crosses\.crosses is empty; name one', id='no_cross'
+    ),
+    pytest.param(
+      'features.crosses.crosses=[cell_pair, cell_pair]', r"crosses\.crosses has 'cell_pair' twice", id='cross_twice'
+    ),
+    pytest.param('training.early_stopping.holdout=0', r'holdout: .*greater than 0, got 0', id='nothing_held_out'),
+    pytest.param('evaluation.slices.hours=[0, 24]', r'hours must be below 24, .*got 24', id='hour_of_no_day'),
+    pytest.param('study.reductions.methods=[]', r'methods: .*at least 1 item', id='no_method'),
+    pytest.param('study.reductions.shares=[]', r'shares: .*at least 1 item', id='no_share'),
+    pytest.param('study.embeddings.widths=[]', r'widths: .*at least 1 item', id='no_width'),
+    pytest.param(
+      'study.dimensions={features: [], noise: [], training_rides: []}',
+      r'dimensions has no number to compare',
+      id='no_dimension',
+    ),
     pytest.param(
       'dataset.known_after_ride=[passenger_count]', r"'passenger_count' is known only after the ride", id='leak'
     ),

@@ -102,7 +102,11 @@ def test_zones_are_the_source_of_both_coordinates():
       r"the key '1' is there twice in line 1",
       id='zone_twice',
     ),
-    pytest.param([*WITHOUT_COORDINATES, *places('{}')], r'dataset\.places\.zones: .*at least 1 item', id='no_zones'),
+    pytest.param(
+      [*WITHOUT_COORDINATES, *places('{}')],
+      r'dataset\.places\.zones is empty: give each zone id its place',
+      id='no_zones',
+    ),
     pytest.param([*WITHOUT_COORDINATES, *places('{1: [-74]}')], r'dataset\.places\.zones\.1', id='half_a_place'),
     pytest.param([*WITHOUT_COORDINATES, *places(dropoff='PU')], r'pickup and dropoff are one column', id='one_column'),
     pytest.param(

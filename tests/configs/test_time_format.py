@@ -98,10 +98,11 @@ def test_a_format_of_what_is_no_text_is_refused_and_can_be_taken_back(encoding):
 
 def test_csv_has_no_type_for_time_stamps():
   timestamps = ['dataset.time.encoding=timestamp', 'dataset.time.format=null']
-  with pytest.raises(ConfigError, match=r'dataset\.time\.encoding: time stamps of a type .* and format is csv'):
-    load('dataset.format=csv', *timestamps)
-  for format_ in ('auto', 'parquet'):
-    load(f'dataset.format={format_}', *timestamps)
+  for csv in ('dataset.format=csv', 'dataset.path=rides/*.CSV', 'dataset.path=a.csv.gz'):
+    with pytest.raises(ConfigError, match=r'dataset\.time\.encoding: time stamps of a type .* and the rides are CSV'):
+      load(csv, *timestamps)
+  for other in ('dataset.format=auto', 'dataset.format=parquet', 'dataset.path=rides/part-0', 'dataset.path=a.parquet'):
+    load(other, *timestamps)
 
 
 def test_every_mistake_is_said_at_once():

@@ -7,12 +7,10 @@ import pathlib
 import pytest
 import tfx
 import yaml
-from click.testing import CliRunner
 
 from configs.columns import COORDINATES, LABEL, PASSENGERS
 from configs.errors import UserError
 from configs.loading import load
-from pipeline.cli import main
 from pipeline.commands import init as commands_init
 from tests.pipeline.starting.made_files import (
   BERLIN_HEADER,
@@ -193,6 +191,33 @@ def test_five_hundred_columns(tmp_path):
   assert len(text.splitlines()) < 100
 
 
+def test_the_extras_that_are_offered_are_right_as_they_stand(tmp_path):
+  rides = made_rides(NEW_YORK, 200)
+  words = ['a', 'NA', 'b: c', 'N/A', 'null']
+  rows = zip(
+    rides['fare'], stamps(rides), *places(rides), [['2', 'N/A'][row % 2] for row in range(200)],
+    [words[row % 5] for row in range(200)], [['1.0', '', '2.0'][row % 3] for row in range(200)], strict=True,
+  )  # fmt: skip
+  header = ['fare', 'pickup_time', *COORDINATES, 'passengers', 'kind', 'rate']
+  _, text = _config(tmp_path, write_rows(tmp_path / 'rides.csv', header, rows))
+  for hidden, shown in (('# extras:', 'extras:'), ('# landmarks:', 'landmarks:'), ('#   - ', '  - ')):
+    text = text.replace(hidden, shown)
+  (tmp_path / 'mine.yaml').write_text(text)
+  extras = load(str(tmp_path / 'mine.yaml')).dataset.extras
+  assert [(extra.name, extra.vocabulary) for extra in extras] == [('kind', ('a', 'b: c')), ('rate', ('1.0', '2.0'))]
+
+
+def test_days_without_hours_are_said(tmp_path, capsys):
+  rides = made_rides(NEW_YORK, 500)
+  columns = dict(zip(COORDINATES, places(rides), strict=True)) | {'fare': rides['fare']}
+  columns |= {'pickup_date': [stamp[:10] for stamp in stamps(rides)], 'pickup_time': [s[11:] for s in stamps(rides)]}
+  path = write_rows(tmp_path / 'rides.csv', columns, zip(*columns.values(), strict=True))
+  _, text = _config(tmp_path, path)
+  said = "'pickup_date' holds days alone, so all rides are at midnight; 'pickup_time' has the time of day: join both"
+  assert said in ' '.join(text.replace('#', ' ').split())
+  assert said in ' '.join(capsys.readouterr().out.split())
+
+
 def test_one_ride_is_enough_to_begin_with(tmp_path):
   _config(tmp_path, _generic(tmp_path / 'rides.csv', count=1))
   assert load(str(tmp_path / 'mine.yaml')).dataset.columns.fare_amount == 'fare_amount'
@@ -236,65 +261,6 @@ def test_any_name_of_a_column_is_quoted(tmp_path):
   assert listed & {*STRANGE} and '\x1b' not in text
 
 
-def _without(*names):
-  def write(folder):
-    rides = made_rides(NEW_YORK)
-    columns = dict(zip(COORDINATES, places(rides), strict=True)) | {'fare': rides['fare'], 'pickup_time': stamps(rides)}
-    columns |= {'driver': ['Jo'] * len(rides['fare']), 'note': ['x'] * len(rides['fare'])}
-    kept = {name: column for name, column in columns.items() if name not in names}
-    return write_rows(folder / 'rides.csv', kept, zip(*kept.values(), strict=True))
-
-  return write
-
-
-def _twice(folder):
-  rides = made_rides(NEW_YORK)
-  rows = zip(rides['fare'], rides['fare'], stamps(rides), *places(rides), strict=True)
-  return write_rows(folder / 'rides.csv', ['fare', 'fare', 'pickup_time', *COORDINATES], rows)
-
-
-def _dropoff_time_alone(folder):
-  rides = made_rides(NEW_YORK)
-  rows = zip(rides['fare'], stamps(rides), *places(rides), strict=True)
-  return write_rows(folder / 'rides.csv', ['fare', 'dropoff_datetime', *COORDINATES], rows)
-
-
-def _mixed_marks(folder):
-  """Decimal commas in the fares, points in the coordinates."""
-  rides = made_rides(SAO_PAULO)
-  fares = [f'{fare:.2f}'.replace('.', ',') for fare in rides['fare']]
-  rows = zip(fares, stamps(rides), *places(rides), strict=True)
-  return write_rows(folder / 'rides.csv', ['valor', 'pickup_time', *COORDINATES], rows, ';')
-
-
-HOSTILE = {
-  'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark ',', and other columns another one"),
-  'dropoff_time_alone': (_dropoff_time_alone, r'has no column that can be the pickup time'),
-  'no_fare': (_without('fare'), r'has no column that can be the fare \(its columns: .*--column fare_amount=NAME'),
-  'no_time': (_without('pickup_time'), r'has no column that can be the pickup time .*--column pickup_seconds=NAME'),
-  'no_coordinates': (
-    _without(*COORDINATES),
-    r'can be the places of pickup and dropoff .*--column pickup_longitude=NAME',
-  ),
-  'no_dropoff': (_without(*COORDINATES[2:]), r'can be the places .*--column dropoff_longitude=NAME'),
-  'two_fares_of_one_name': (_twice, r"has the column 'fare' twice; rename or drop one of them"),
-  'no_file': (lambda folder: folder / 'none.csv', r'No file matches'),
-  'a_folder': (lambda folder: folder, r'is a directory; name its files'),
-}
-
-
-@pytest.mark.parametrize(('write', 'message'), HOSTILE.values(), ids=HOSTILE)
-def test_what_is_no_file_of_rides_is_one_sentence(write, message, tmp_path, monkeypatch):
-  rides = write(tmp_path)
-  monkeypatch.chdir(tmp_path)
-  done = CliRunner().invoke(main, ['init', str(rides), '--yes'])
-  assert done.exit_code == 2
-  assert len(done.stderr.splitlines()) == 1
-  with pytest.raises(UserError, match=message):
-    commands_init.run(str(rides))
-  assert not list(tmp_path.glob('*.yaml'))
-
-
 def test_no_file_is_written_over_without_force(tmp_path):
   rides, target = _generic(tmp_path / 'rides.csv'), tmp_path / 'mine.yaml'
   target.write_text('precious')
@@ -318,7 +284,10 @@ def test_the_config_is_yaml(tmp_path):
     ('fare_amount=prize', r"has no column 'prize'"),
     ('fare_amount=pickup_datetime', r"'pickup_datetime' of .* holds no numbers, so it can't be fare_amount"),
     ('pickup_latitude=pickup_datetime', r"holds no numbers, so it can't be pickup_latitude"),
-    ('pickup_seconds=fare_amount', r"'fare_amount' of .* holds no times, so it can't be pickup_seconds"),
+    (
+      'pickup_seconds=fare_amount',
+      r"'fare_amount' of .* can't be pickup_seconds\. The values .* are in no form that is guessed",
+    ),
   ],
 )
 def test_columns_are_named_rightly(column, message, tmp_path):

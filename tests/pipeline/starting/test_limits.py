@@ -21,6 +21,18 @@ def test_bounds_end_with_the_world():
   assert limits.bounds_of(np.array([179.95, 179.99]), 180).max == 180
 
 
+def test_a_city_on_both_sides_of_the_180th_degree_has_bounds_on_one():
+  bounds = limits.bounds_of(np.array([-179.98, 179.98] * 50), 180)
+  assert bounds.min == -180 and bounds.max == pytest.approx(-179.78)
+
+
+def test_what_is_no_float32_is_no_number():
+  fares = np.array([5.0, 12.0, 1e300, np.inf])
+  assert limits.fares_of(fares) == (5, 24)
+  assert limits.spread_of(fares, limits.fares_of(fares)) == 3.5
+  assert limits.passengers_of(np.array([1, 1e300, np.inf])) == (0, 6)
+
+
 def test_fares_reach_from_the_lowest_to_twice_the_highest():
   fares = np.concatenate([[2.5] * 100, np.linspace(3, 60, 10_000), [-5, 0, np.nan]])
   assert limits.fares_of(fares) == (2.5, 120)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.starting.number_style import NumberStyle, as_values, guess_style, missing_texts
+from pipeline.starting.number_style import NumberStyle, as_values, guess_style, may_be_grouped, missing_texts
 
 
 def _text(*cells):
@@ -29,6 +29,8 @@ def _text(*cells):
     pytest.param(['A$1,234.50', 'A$12.00'], NumberStyle('.', ',', ('A$',)), [1234.5, 12], id='australian_dollars'),
     pytest.param(['Rs. 250.00', 'Rs. 12.50'], NumberStyle('.', '', ('Rs.',)), [250, 12.5], id='rupees'),
     pytest.param(['12 zl', '250 zl'], NumberStyle('.', '', ('zl',)), [12, 250], id='zloty_behind'),
+    pytest.param(['1\u00a0234,50 zł', '7,00 zł'], NumberStyle(',', ' ', ('zł',)), [1234.5, 7], id='sign_and_no_break'),
+    pytest.param(['1\u202f234,50\u202f€', '7,00\u202f€'], NumberStyle(',', ' ', ('€',)), [1234.5, 7], id='french'),
     pytest.param(['1e3', '+7.5'], NumberStyle(), [1000, 7.5], id='exponent_and_plus'),
   ],
 )
@@ -36,6 +38,20 @@ def test_a_style_is_recognized_and_reads(cells, style, values):
   column = _text(*cells * 20)
   assert guess_style({'fare': column}) == style
   np.testing.assert_allclose(as_values(column, style)[: len(values)], values)
+
+
+@pytest.mark.parametrize(
+  ('column', 'grouped'),
+  [
+    pytest.param(_text('38.739đ', '120.500đ', None), True, id='thousands'),
+    pytest.param(_text('38.739', '7.5'), False, id='decimals'),
+    pytest.param(_text('0.125', '0.250'), False, id='below_one'),
+    pytest.param(pa.array([38.739]), False, id='numbers'),
+    pytest.param(_text(None), False, id='missing'),
+  ],
+)
+def test_points_that_may_group_thousands_are_told(column, grouped):
+  assert may_be_grouped(column, NumberStyle()) == grouped
 
 
 def test_columns_decide_together():

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from configs.dataset import Clock
-from pipeline.starting.time_style import guess_clock, guess_time
+from pipeline.starting.time_style import guess_clock, guess_time, is_time_of_day
 from tests.pipeline.starting.made_rides import BERLIN, NEW_YORK, made_rides
 
 TIMES = made_rides(NEW_YORK, 1000)['time']
@@ -26,6 +26,9 @@ FORMATS = [
   '%Y-%m-%d %H:%M:%S', '%Y-%m-%d %H:%M:%S UTC', '%Y-%m-%dT%H:%M:%SZ', '%Y-%m-%dT%H:%M:%S.%f', '%Y/%m/%d %H:%M',
   '%d/%m/%Y %H:%M', '%m/%d/%Y %I:%M:%S %p', '%d.%m.%Y %H:%M:%S', '%d-%m-%Y %H:%M', '%Y%m%d %H:%M:%S', '%d-%b-%Y %H:%M',
   '%d %B %Y %H:%M:%S', '%b %d, %Y, %I:%M %p', '%m/%d/%y %H:%M', '%Y-%m-%d',
+  '%Y%m%d %H%M%S', '%Y%m%d%H%M%S', '%Y%m%d%H%M', '%Y%m%dT%H%M%SZ', '%Y-%m-%d %H', '%Y-%m-%d %H:%M:%S,%f', '%Y%m%d',
+  '%Y-%b-%d %H:%M', '%a, %d %b %Y %H:%M:%S GMT', '%a %b %d %H:%M:%S %Y', '%A, %B %d, %Y %I:%M %p', '%Y-%m-%d_%H:%M',
+  '%Y-%m-%d %H:%M:%S America/New_York', '%H:%M %d/%m/%Y', '%H:%M:%S, %Y-%m-%d',
 ]  # fmt: skip
 
 
@@ -34,6 +37,31 @@ def test_a_format_is_recognized(format_):
   style = guess_time(_text([time.strftime(format_) for time in TIMES]))
   read = [datetime.datetime.strptime(time.strftime(format_), format_) for time in TIMES]
   assert (style.encoding, list(style.readings)) == ('string', _seconds(read))
+
+
+@pytest.mark.parametrize('suffix', ['+00', '-05', ' +0300'])
+def test_offsets_are_read_as_such(suffix):
+  style = guess_time(_text([f'{time:%Y-%m-%d %H:%M:%S}{suffix}' for time in TIMES]))
+  assert (style.format, list(style.readings)) == (
+    f'%Y-%m-%d %H:%M:%S{" " if suffix[0] == " " else ""}%z',
+    _seconds(TIMES),
+  )
+  assert (style.claims_utc, style.has_offset) == (suffix == '+00', suffix != '+00')
+
+
+@pytest.mark.parametrize(
+  ('column', 'is_clock'),
+  [
+    pytest.param(_text(['08:15', '9:07:30', '11:00 PM', None]), True, id='texts'),
+    pytest.param(pa.array([datetime.time(8, 15)]), True, id='type_of_its_own'),
+    pytest.param(_text(['2016-01-01 08:15']), False, id='day_and_time'),
+    pytest.param(_text(['6.86', '12.50']), False, id='fares'),
+    pytest.param(_text([None]), False, id='missing'),
+    pytest.param(pa.array([815]), False, id='numbers'),
+  ],
+)
+def test_times_of_day_are_told_from_stamps(column, is_clock):
+  assert is_time_of_day(column) == is_clock
 
 
 @pytest.mark.parametrize(
