@@ -169,7 +169,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
     time=time,
     clock=clock,
     time_zone=zone,
-    numbers=numbers,
+    numbers=numbers.among(used),
     missing=_missing(sample, columns),
     known_after=after,
     extras=extras,
@@ -192,7 +192,7 @@ def read_columns(
     if column is not None and column not in sample.columns:
       raise UserError(f"'{sample.path}' has no column '{column}'.{nearest(column, sample.columns)}")
   numbers = guess_style(sample.columns)
-  read = {name: as_values(column, numbers) for name, column in sample.columns.items()}
+  read = {name: as_values(column, numbers.of(name)) for name, column in sample.columns.items()}
   values = {name: found for name, found in read.items() if found is not None}
   found = {name: guess_time(column) for name, column in sample.columns.items()}
   times = {name: style for name, style in found.items() if style is not None}
@@ -246,7 +246,7 @@ def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
     style = guess_style({name: column})
     if names.score(name, LABEL) > 0 and name not in columns.values() and as_values(column, style) is not None:
       other = f"'{shown(name)}' has the decimal mark '{style.decimal}', and other columns another one"
-      return f'{other}, while a config has one for all (dataset.numbers): write them alike.'
+      return f'{other}: write them alike, or list in dataset.numbers.columns those that have a comma.'
   return ''
 
 

@@ -9,6 +9,7 @@ import tfx
 import yaml
 from click.testing import CliRunner
 
+from components.ride_example_gen.ingestion import survey
 from configs.columns import COORDINATES, LABEL, PASSENGERS
 from configs.errors import UserError
 from configs.loading import load
@@ -259,16 +260,30 @@ def _dropoff_time_alone(folder):
   return write_rows(folder / 'rides.csv', ['fare', 'dropoff_datetime', *COORDINATES], rows)
 
 
-def _mixed_marks(folder):
-  """Decimal commas in the fares, points in the coordinates."""
+def _mixed_marks(folder, fares_have_commas=False):
+  """Decimal commas in the fares and points in the coordinates, or the other way around."""
   rides = made_rides(SAO_PAULO)
-  fares = [f'{fare:.2f}'.replace('.', ',') for fare in rides['fare']]
-  rows = zip(fares, stamps(rides), *places(rides), strict=True)
-  return write_rows(folder / 'rides.csv', ['valor', 'pickup_time', *COORDINATES], rows, ';')
+  fares = [f'{fare:.2f}' for fare in rides['fare']]
+  columns = [fares, *places(rides)]
+  commas = [fares_have_commas, *[not fares_have_commas] * 4]
+  fares, *ends = [
+    [text.replace('.', ',') if with_comma else text for text in column]
+    for column, with_comma in zip(columns, commas, strict=True)
+  ]
+  header = ['valor', 'pickup_time', *COORDINATES, 'total_valor']
+  return write_rows(folder / 'rides.csv', header, zip(fares, stamps(rides), *ends, fares, strict=True), ';')
+
+
+def test_fares_may_be_written_otherwise_than_coordinates(tmp_path):
+  config, _ = _config(tmp_path, _mixed_marks(tmp_path, fares_have_commas=True))
+  assert config['dataset']['numbers'] == {'decimal': ',', 'columns': ['valor']}
+  loaded = load(str(tmp_path / 'mine.yaml'))
+  counts = survey({'': [str(tmp_path / 'rides.csv')]}, loaded.dataset, loaded.split)
+  assert counts.kept == counts.read > 0
 
 
 HOSTILE = {
-  'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark ',', and other columns another one"),
+  'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark '.', and other columns another one"),
   'dropoff_time_alone': (_dropoff_time_alone, r'has no column that can be the pickup time'),
   'no_fare': (_without('fare'), r'has no column that can be the fare \(its columns: .*--column fare_amount=NAME'),
   'no_time': (_without('pickup_time'), r'has no column that can be the pickup time .*--column pickup_seconds=NAME'),
