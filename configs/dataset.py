@@ -323,8 +323,9 @@ class Dataset(Config):
 
   def notation_of(self, column: str) -> Notation:
     """How a source column, by its primary name, writes its numbers."""
-    listed = not self.numbers.columns or not {*self.aliases()[column]}.isdisjoint(self.numbers.columns)
-    return self.numbers.everywhere() if listed else Notation()
+    if not self.numbers.columns:
+      return self.numbers
+    return self.numbers.everywhere() if {*self.aliases()[column]} & {*self.numbers.columns} else Notation()
 
   def _unplaced_ends(self) -> Iterator[Problem]:
     mapped = [name for name in COORDINATES if getattr(self.columns, name) is not None]

@@ -85,8 +85,8 @@ def time_divergences(now: TimeProfile, other: TimeProfile, threshold: float) -> 
     return
   weeks = min(now.days, other.days) >= 7
   days = None if weeks else _days_of_both(now, other)
-  of_hours = [(time.by_hour if days is None else time.hours_on(days)) for time in (now, other)]
-  parts = [(HOUR_OF_DAY, *of_hours), *([(DAY_OF_WEEK, now.by_day, other.by_day)] if weeks else [])]
+  hours, hours_there = ((time.by_hour if days is None else time.hours_on(days)) for time in (now, other))
+  parts = [(HOUR_OF_DAY, hours, hours_there), *([(DAY_OF_WEEK, now.by_day, other.by_day)] if weeks else [])]
   for part, here, there in parts:
     effective = [time.effective_rides * sum(rides) / time.rides for time, rides in ((now, here), (other, there))]
     limit = max(threshold * (_OF_LIKE_DAYS if weeks or days else 1.0), _by_chance(len(here), *effective))
@@ -96,10 +96,17 @@ def time_divergences(now: TimeProfile, other: TimeProfile, threshold: float) -> 
 
 
 def _days_of_both(now: TimeProfile, other: TimeProfile) -> range | None:
-  """The kind of days of which both sides have rides, most rides where there are several; None where there is none."""
-  fewest = {days: min(sum(time.hours_on(days)) for time in (now, other)) for days in _KINDS_OF_DAYS}
-  most = max(_KINDS_OF_DAYS, key=lambda days: fewest[days])
-  return most if fewest[most] else None
+  """The kind of days of which both sides have rides, most rides where there are several; None where there is none.
+
+  A few rides after midnight, which a day's file may have, are no kind of days.
+  """
+  rides = {days: [sum(time.hours_on(days)) for time in (now, other)] for days in _KINDS_OF_DAYS}
+  there = [days for days, found in rides.items() if found[0] > _SPILT * now.rides and found[1] > _SPILT * other.rides]
+  return max(there, key=lambda days: min(rides[days]), default=None)
+
+
+_SPILT = 0.05
+"""So small a share of the rides may be another day's."""
 
 
 def _by_chance(buckets: int, rides: float, others: float) -> float:

@@ -90,6 +90,7 @@ def _day(day, shift=0, step=1, rides=3_000):
     pytest.param([_day(6)], [_day(0)], 0.2, False, id='sunday_beside_monday'),
     pytest.param([_day(0)], [_day(4), _day(5), _day(6)], 0.05, False, id='monday_beside_the_friday_of_a_weekend'),
     pytest.param([_day(6)], [_day(1), _day(2), _day(6)], 0.05, False, id='sunday_beside_its_like'),
+    pytest.param([_day(6), _day(0, rides=9)], [_day(0)], 0.2, False, id='a_few_rides_after_midnight'),
     pytest.param([_day(1, shift=6, step=900)], [_day(0, step=900)], 0.05, True, id='quarters_of_an_hour'),
     pytest.param([_day(1, step=900)], [_day(0, step=900)], 0.05, False, id='same_quarters_of_an_hour'),
   ],
