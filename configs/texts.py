@@ -22,3 +22,8 @@ def visible(text: str) -> str:
 def quoted(text: str) -> str:
   """A text in quotation marks, in one line."""
   return f"'{visible(text)}'".replace('\n', r'\n')
+
+
+def ended(text: str) -> str:
+  """A text with a full stop, unless it ends in a question."""
+  return text if text.endswith('?') else f'{text}.'

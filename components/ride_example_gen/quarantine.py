@@ -19,7 +19,7 @@ from components.ride_example_gen import parsing
 from components.ride_example_gen.profile import Profile
 from components.ride_example_gen.rows import RowBlock
 from components.ride_example_gen.spans import SPLITS
-from configs.texts import quoted, visible
+from configs.texts import ended, quoted, visible
 
 
 class Reason(str, enum.Enum):
@@ -151,8 +151,8 @@ class BrokenExample:
     return f'{", ".join(filter(None, (where, such)))}{": " if self.hint else ""}{self.hint}'
 
   def sentence(self) -> str:
-    """Reason, column, value and hint, with a full stop."""
-    return f'{self.reason} {self.phrase()}'.rstrip() + '.'
+    """Reason, column, value and hint, with a full stop where the hint is no question."""
+    return ended(f'{self.reason} {self.phrase()}'.rstrip())
 
 
 def broken_examples(

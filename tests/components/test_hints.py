@@ -216,6 +216,7 @@ def test_three_columns_of_a_reason_are_enough():
     (BrokenExample('fare_out_of_range', 'fare', '-1', 'f', 1), "fare_out_of_range in fare, such as '-1'."),
     (BrokenExample('missing_time', 't', '', 'f', 1), 'missing_time in t.'),
     (BrokenExample('wrong_number_of_fields', '', 'a,b', 'f', 1), "wrong_number_of_fields such as 'a,b'."),
+    (BrokenExample('y', '', 'a,,', 'f', 1, 'trailing commas?'), "y such as 'a,,': trailing commas?"),
     (BrokenExample('x', 'a\x1b', '\n\x1b[2J', 'f', 1, 'set it'), r"x in a\u001b, such as '\n\u001b[2J': set it."),
   ],
 )
