@@ -316,6 +316,7 @@ class Dataset(Config):
           reason = 'is known only after the ride (known_after_ride)'
           yield Problem('', f"'{column}' {reason}, so it can't be the input '{canonical}'.")
     yield from self._ambiguous_names()
+    yield from self._columns_without_numbers()
     yield from self._unplaced_ends()
     names = [*self.raw_inputs(), LABEL, 'key']
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -352,6 +353,22 @@ class Dataset(Config):
           yield Problem(
             'columns', f"'{column}' is a name of two columns, {shown}; list it once, or the same list twice."
           )
+
+  def _columns_without_numbers(self) -> Iterator[Problem]:
+    """Columns whose notation is given and that hold no numbers."""
+    texts = {extra.name for extra in self.extras if extra.kind == 'categorical'} | {'key'}
+    texts |= {*([TIME] if self.time.encoding.ticks is None else []), *(COORDINATES if self.places else [])}
+    numeric = [column for name, columns in self._names().items() if name not in texts for column in columns]
+    for column in self.numbers.columns:
+      if column not in numeric:
+        there = joined(list(dict.fromkeys(numeric)))
+        yield Problem('numbers.columns', f"'{column}' is no column of numbers; those are {there}.")
+
+  def notation_of(self, column: str) -> Notation:
+    """How a source column, by its primary name, writes its numbers."""
+    if not self.numbers.columns:
+      return self.numbers
+    return self.numbers.everywhere() if {*self.aliases()[column]} & {*self.numbers.columns} else Notation()
 
   def _unplaced_ends(self) -> Iterator[Problem]:
     mapped = [name for name in COORDINATES if getattr(self.columns, name) is not None]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from configs.base import Config, Problem
+from configs.base import Config, Idle, Problem
 
 SPACES = ' \u00a0\u2009\u202f'
 """The space and its no-break, thin and narrow kin: what stands between groups of digits, and before a sign."""
@@ -23,11 +23,13 @@ class Notation(Config):
     thousands: the sign between groups of three digits, which may be left out; '' for none, ' ' for any space, "'" also
       for the curly one.
     signs: texts that may stand before or after a number, such as `$` or `EUR`; one of them a number.
+    columns: the source columns that are written so, others plainly; all of them where none is listed.
   """
 
   decimal: Literal['.', ','] = '.'
   thousands: Literal['', ',', '.', ' ', "'"] = ''
   signs: tuple[str, ...] = ()
+  columns: tuple[str, ...] = ()
 
   @field_validator('thousands', mode='before')
   @classmethod
@@ -44,6 +46,17 @@ class Notation(Config):
         yield Problem('signs', f"'{sign}' {problem}.")
     for sign in sorted({sign for sign in self.signs if self.signs.count(sign) > 1}):
       yield Problem('signs', f"'{sign}' is there twice.")
+    if self.columns and self.everywhere() == Notation():
+      yield Idle(
+        'columns', 'has no effect without decimal, thousands or signs; set one of them, or remove columns.', _MARKS
+      )
+
+  def everywhere(self) -> Notation:
+    """The same for all columns."""
+    return self.model_copy(update={'columns': ()})
+
+
+_MARKS = ('decimal', 'thousands', 'signs')
 
 
 def _problem_of(sign: str) -> str:

@@ -32,3 +32,8 @@ def unseen_cell(word: str) -> str:
 def quoted(text: str) -> str:
   """A text in quotation marks, in one line."""
   return f"'{visible(text)}'".replace('\n', r'\n')
+
+
+def ended(text: str) -> str:
+  """A text with a full stop, unless it ends in a question."""
+  return text if text.endswith('?') else f'{text}.'

@@ -49,7 +49,9 @@ _PARTS = {'year': 'Yy', 'month': 'mbB', 'day': 'd', 'hour': 'HI', 'minute': 'M',
 _ZONE = re.compile(
   r'(?<![A-Za-z])(?:[ECMP][SD]T|AK[SD]T|HST|A[SD]T|N[SD]T|BRS?T|ART|CLS?T|COT|PET|VET|WES?T|BST|CES?T|MES?Z|EES?T|MSK|SAST|'
   r'TRT|[EWC]AT|IST|PKT|ICT|WIB|HKT|SGT|[JK]ST|AWST|AC[SD]T|AE[SD]T|NZ[SD]T)(?![A-Za-z])|'
-  r'[+-](?!00:?(?:00)?$)\d{2}:?(?:\d{2})?$'
+  r'(?:US|Canada|Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[\w/+-]+|'
+  r'(?:[A-Z][a-z]+ )+(?:Standard|Daylight|Summer) Time|'
+  r'(?:UTC|GMT)?[+-](?!0{1,2}(?::?00)?$)\d{1,2}(?::?\d{2})?$'
 )
 """The names of zones other than UTC, and offsets."""
 

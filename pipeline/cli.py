@@ -307,9 +307,10 @@ def init(**options: Any) -> None:
 @main.command()
 @CONFIG
 @DATA
+@WINDOW
 @SET
 @click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
-def check(config: str | None, data: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def check(config: str | None, data: str | None, window: int | None, overrides: tuple[str, ...], as_json: bool) -> None:
   """Read all rides and say what a run would keep, set aside, warn of and refuse; train nothing.
 
   Exit code 0 if a run would go on to train, 2 if not.
@@ -318,7 +319,7 @@ def check(config: str | None, data: str | None, overrides: tuple[str, ...], as_j
   from pipeline import sources
   from pipeline.commands import check as commands_check
 
-  resolved = loading.load(config, overridden(overrides, data))
+  resolved = loading.load(config, overridden(overrides, data, window))
   commands_check.run(resolved, sources.files_of(resolved.dataset, 'farelite check'), as_json)
 
 

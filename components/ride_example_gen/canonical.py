@@ -71,7 +71,8 @@ def canonicalize(rows: pa.RecordBatch, dataset: Dataset, *, label_required: bool
   Raises: IngestionError: a column is absent or its type can't be what it should be.
   """
   sources = dataset.source_columns()
-  time = parse_pickup_time(_column(rows, sources[TIME]), dataset.time, dataset.missing, dataset.numbers)
+  notation = dataset.notation_of(sources[TIME])
+  time = parse_pickup_time(_column(rows, sources[TIME]), dataset.time, dataset.missing, notation)
   ends = _zone_ends(rows, dataset)
   numbers = _numbers(rows, dataset, label_required, ends)
   codes = {
@@ -139,7 +140,7 @@ def _numbers(
       found[name] = parsing.Numbers(end.longitude if name.endswith('longitude') else end.latitude, none)
     elif name in sources:
       column = _numeric(rows, sources[name], name)
-      found[name] = parsing.as_numbers(column, dataset.missing, sources[name], dataset.numbers)
+      found[name] = parsing.as_numbers(column, dataset.missing, sources[name], dataset.notation_of(sources[name]))
   return found
 
 

@@ -18,6 +18,7 @@ from configs import time_format
 from configs.base import joined
 from configs.dataset import Clock, Dataset, PickupTime, TimeEncoding
 from configs.numbers import SPACES, Notation
+from configs.source import primary
 from configs.texts import quoted
 
 _MOST = 2
@@ -72,12 +73,27 @@ def _says_missing(value: str) -> bool:
 def _notations(column: str, value: str, dataset: Dataset) -> Iterator[str]:
   """Settings of `dataset.numbers` by which the value is a number, first those by which it is one that may be there."""
   found: dict[float, tuple[bool, str]] = {}
-  for notation in _candidates(value, dataset.numbers):
+  for notation, words in _settings(column, value, dataset):
     number = parsing.as_numbers(pa.array([value]), dataset.missing, column, notation).values[0]
     if np.isfinite(number) and number not in found:
-      found[number] = (_may_be(number, column, dataset), _changes(dataset.numbers, notation))
+      found[number] = (_may_be(number, column, dataset), words)
   best = max((valid for valid, _ in found.values()), default=False)
   return (words for valid, words in found.values() if valid == best)
+
+
+def _settings(column: str, value: str, dataset: Dataset) -> Iterator[tuple[Notation, str]]:
+  """Other notations of a column, each with what to set."""
+  now, everywhere = dataset.notation_of(column), dataset.numbers.everywhere()
+  if now != everywhere:
+    yield everywhere, 'add it to dataset.numbers.columns'
+    return
+  for notation in _candidates(value, now):
+    # Amounts may be written for readers, and coordinates beside them as a device has them.
+    mixed = notation.decimal != now.decimal and not dataset.numbers.columns
+    alone = f'; where other columns have points, dataset.numbers.columns to {_yaml((column,))}' if mixed else ''
+    yield notation, f'{_changes(now, notation)}{alone}'
+  if now.decimal == ',':
+    yield Notation(), 'list in dataset.numbers.columns those that have a decimal comma'
 
 
 _SEPARATORS = (('.', ''), ('.', ','), (',', ''), (',', '.'), (',', ' '), ('.', ' '), ('.', "'"), (',', "'"))
@@ -151,5 +167,6 @@ def _times(value: str, dataset: Dataset) -> Iterator[str]:
 
 def _reading(value: str, time: PickupTime, dataset: Dataset) -> int | None:
   """The time that a value is by a setting; `None` where it breaks a rule."""
-  parsed = parsing.parse_pickup_time(pa.array([value]), time, dataset.missing, dataset.numbers)
+  notation = dataset.notation_of(primary(time.column))
+  parsed = parsing.parse_pickup_time(pa.array([value]), time, dataset.missing, notation)
   return None if any(check.broken[0] for check in time_checks(parsed, dataset)) else int(parsed.seconds[0])

@@ -31,6 +31,7 @@ from components.ride_example_gen.quarantine import (
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import TIME, Dataset
 from configs.split import Split, SplitMethod
+from configs.texts import ended
 
 QUARANTINE = 'quarantine'
 """The name of the quarantined rows among the outputs, beside the splits' names."""
@@ -287,12 +288,11 @@ def inspect_span(files: Sequence[str], dataset: Dataset) -> SpanInspection:
     return SpanInspection(read, kept, digest=digest)
   [(worst, count)] = reasons.most_common(1)
   [example] = [example for example in hinted(examples, dataset) if example.reason == worst][:1]
-  return SpanInspection(
-    read,
-    kept,
+  why = (
     f'{100 * share:.3g} % of its {read:,} rows break a rule (rules.max_quarantined_share is {100 * limit:.3g} %), '
-    f'most of all {worst} ({count:,}) {example.phrase()}.',
+    f'most of all {worst} ({count:,}) {example.phrase()}'
   )
+  return SpanInspection(read, kept, ended(why))
 
 
 def valid_rides(files: Sequence[str], dataset: Dataset) -> Iterator[pa.RecordBatch]:

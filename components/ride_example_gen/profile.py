@@ -32,7 +32,8 @@ class TimeProfile:
 
   Attributes:
     hours: rides by hour of the week, 168 of them from Monday 0 h on.
-    groups: rides by a hash of the time stamp, so that rides of one stamp are in one group.
+    groups: rides by a hash of the time stamp, so that rides of one stamp are in one group; where all stamps are whole
+      minutes, in any group, as it was rounding then that gave them one.
     first, last: the earliest and the latest `pickup_seconds`; None without rides.
   """
 
@@ -58,7 +59,12 @@ class TimeProfile:
   @property
   def by_hour(self) -> tuple[int, ...]:
     """Rides by hour of the day, 24 of them."""
-    return tuple(sum(self.hours[hour::24]) for hour in range(24))
+    return self.hours_on(range(7))
+
+  def hours_on(self, days: Iterable[int]) -> tuple[int, ...]:
+    """Rides by hour of the day on some days of the week, of which Monday is 0; 24 of them."""
+    chosen = list(days)
+    return tuple(sum(self.hours[24 * day + hour] for day in chosen) for hour in range(24))
 
   @property
   def by_day(self) -> tuple[int, ...]:
@@ -117,6 +123,8 @@ def profile_times(seconds: np.ndarray, hashes: np.ndarray | None = None) -> Time
     return TimeProfile()
   hashes = hash_of(seconds, STAMP_SEED) if hashes is None else hashes
   groups = (hashes % np.uint64(STAMP_GROUPS)).astype(np.int64)
+  if not np.any(seconds % 60):
+    groups = (groups + np.arange(len(groups))) % STAMP_GROUPS
   return TimeProfile(
     tuple(np.bincount(week_hours(seconds), minlength=HOURS_PER_WEEK).tolist()),
     tuple(np.bincount(groups, minlength=STAMP_GROUPS).tolist()),

@@ -18,7 +18,7 @@ from components.ride_example_gen import parsing
 from components.ride_example_gen.profile import Profile
 from components.ride_example_gen.rows import Reason, RowBlock
 from components.ride_example_gen.spans import SPLITS
-from configs.texts import quoted, visible
+from configs.texts import ended, quoted, visible
 
 SCHEMA = pa.schema(
   {
@@ -131,9 +131,8 @@ class BrokenExample:
     return f'{", ".join(filter(None, (where, such)))}{": " if self.hint else ""}{self.hint}'
 
   def sentence(self) -> str:
-    """Reason, column, value and hint, with a full stop, or a question mark."""
-    text = f'{self.reason} {self.phrase()}'.rstrip()
-    return text if text.endswith('?') else f'{text}.'
+    """Reason, column, value and hint, with a full stop where the hint is no question."""
+    return ended(f'{self.reason} {self.phrase()}'.rstrip())
 
 
 def broken_examples(

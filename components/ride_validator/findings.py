@@ -12,6 +12,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from components.ride_example_gen.quarantine import RideCounts
 from components.ride_example_gen.spans import SPLITS
+from configs.base import shortened
 from configs.dataset import EPOCH, TIME
 from configs.errors import FailedError
 from configs.records import parse_list
@@ -60,12 +61,24 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
     )
   for split in SPLITS:
     if not counts.splits.get(split):
-      every = f'all {counts.kept:,} valid rides, as rides of one time stamp do,'
-      rides = 'the only valid ride' if counts.kept == 1 else every
-      raise RidesRefusedError(
-        f'The {split} split is empty because {rides} fell into the other one: give rides of more time stamps, '
-        'or change split.eval_share or split.seed.'
-      )
+      raise RidesRefusedError(_empty_split(counts, split))
+
+
+def _empty_split(counts: RideCounts, split: str) -> str:
+  """Why there is none, and what to do: a span without rides, or too few time stamps."""
+  spans = counts.profile.spans()
+  bare = [label for label, rides in spans.items() if not rides.rides]
+  if bare and len(spans) > 1:
+    return (
+      f'The {split} split is empty because there is no valid ride in {shortened(bare, 3)}: bring the rides there, or '
+      'remove what is there instead of them.'
+    )
+  every = f'all {counts.kept:,} valid rides, as rides of one time stamp do,'
+  rides = 'the only valid ride' if counts.kept == 1 else every
+  return (
+    f'The {split} split is empty because {rides} fell into the other one: give rides of more time stamps, '
+    'or change split.eval_share or split.seed.'
+  )
 
 
 def _ranked(reasons: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import datetime
 import itertools
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +14,7 @@ from components.ride_example_gen.spans import EVAL, TRAIN
 from components.ride_validator.findings import Finding, Kind, Level, percent
 from components.ride_validator.hours import empty_days, empty_hours, time_findings
 from configs.base import joined, shortened
-from configs.dataset import COORDINATES, LABEL, PASSENGERS, TIME, Dataset
+from configs.dataset import COORDINATES, EPOCH, LABEL, PASSENGERS, TIME, Dataset
 from configs.parts import Part
 from configs.validation import Leakage, Severity, Validation, known_after_ride
 
@@ -104,7 +105,9 @@ def _columns(profile: Profile, dataset: Dataset, validation: Validation) -> Iter
 
 
 def _value(name: str, column: ColumnProfile, dataset: Dataset) -> str:
-  """The only value of a column, of a categorical one as text."""
+  """The only value of a column, of a categorical one as text, of the time as the city's clock shows it."""
+  if name == TIME and column.smallest is not None:
+    return str(EPOCH + datetime.timedelta(seconds=column.smallest))
   vocabulary = {extra.name: extra.vocabulary for extra in dataset.extras if extra.kind == 'categorical'}.get(name)
   assert column.smallest is not None
   return f"'{vocabulary[int(column.smallest)]}'" if vocabulary else f'{column.smallest:.8g}'

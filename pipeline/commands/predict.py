@@ -65,7 +65,8 @@ def run(
     predictions = streaming.predictions_stream(sys.stdout.buffer, scorer.schema)
   with predictions as write, _progress(console) as progress:
     outcome = predict_files(files, dataset, scorer, workers, write, progress)
-  for sentence in filter(None, [_sentence(outcome, time.monotonic() - start), passed_over_sentence(passed_over)]):
+  sentences = [_sentence(outcome, time.monotonic() - start), *_examples(outcome), passed_over_sentence(passed_over)]
+  for sentence in filter(None, sentences):
     console.print(escape(sentence), soft_wrap=True)
 
 
@@ -130,4 +131,10 @@ def _sentence(outcome: PredictionOutcome, seconds: float) -> str:
   rate = f'{outcome.rows / seconds:,.0f} rides a second' if seconds else ''
   text = f'{outcome.rows - empty:,} of {outcome.rows:,} rides predicted in {seconds:.1f} s ({rate})'
   reasons = ', '.join(f'{count:,} {reason}' for reason, count in outcome.reasons.most_common())
-  return f'{text}; without a prediction: {reasons}' if reasons else f'{text}.'
+  return f'{text}; without a prediction: {reasons}.' if reasons else f'{text}.'
+
+
+def _examples(outcome: PredictionOutcome) -> Iterator[str]:
+  """The first value of each reason, the commonest reasons first, and the setting that makes it readable."""
+  for reason, _ in outcome.reasons.most_common():
+    yield next(example.sentence() for example in outcome.examples if example.reason == reason)

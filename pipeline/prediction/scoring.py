@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ride_example_gen.canonical import canonicalize
+from components.ride_example_gen.quarantine import BrokenExample, broken_examples
 from components.ride_example_gen.reading import RowBlock
 from configs.dataset import Dataset
 from configs.errors import UserError
@@ -20,6 +21,18 @@ from models.release import EXTRA, find_pushed
 
 ROW, FILE, LINE, KEY, PREDICTION, REASON = 'row', 'file', 'line', 'key', 'prediction', 'reason'
 """Columns of the output."""
+
+
+class Scored(NamedTuple):
+  """What came of a block.
+
+  Attributes:
+    rows: the predictions.
+    examples: the first value of each reason and column for which there is none, without hints.
+  """
+
+  rows: pa.RecordBatch
+  examples: tuple[BrokenExample, ...]
 
 
 class Scorer:
@@ -48,7 +61,7 @@ class Scorer:
     left_out = {*([] if several_files else [FILE]), *([] if self._key else [KEY])}
     self.schema = pa.schema([field for field in [*fields, (REASON, pa.string())] if field[0] not in left_out])
 
-  def score(self, path: str, block: RowBlock, first_row: int) -> pa.RecordBatch:
+  def score(self, path: str, block: RowBlock, first_row: int) -> Scored:
     """Predictions for the rows of a block and for its malformed lines, in the order in which they stand in the file.
 
     Args: first_row: `row` of the file's first row.
@@ -71,10 +84,13 @@ class Scorer:
       ),
     }
     scored = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
+    examples = tuple(broken_examples(path, block, canonical.valid, canonical.reason, canonical.column))
     if not block.malformed:
-      return scored
+      return Scored(scored, examples)
     order = pa.array(np.argsort(numbers))
-    return pa.RecordBatch.from_arrays([column.take(order) for column in scored.columns], schema=self.schema)
+    return Scored(
+      pa.RecordBatch.from_arrays([column.take(order) for column in scored.columns], schema=self.schema), examples
+    )
 
   def _fares(self, rides: pa.RecordBatch, valid: np.ndarray) -> np.ndarray:
     """float32 [rows]; 0 where a row is not valid."""

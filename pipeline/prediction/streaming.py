@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 
 from components.parquet import pq
 from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.hints import hinted
+from components.ride_example_gen.quarantine import BrokenExample, first_examples
 from components.ride_example_gen.reading import RowBlock, read_blocks
 from configs.dataset import Dataset
 from configs.errors import UserError
 from models.whole_files import is_bucket, replacing
-from pipeline.prediction.scoring import FILE, REASON, Scorer, count_reasons
+from pipeline.prediction.scoring import FILE, REASON, Scored, Scorer, count_reasons
 
 
 @dataclasses.dataclass
@@ -30,10 +32,12 @@ class PredictionOutcome:
   Attributes:
     rows: all of them, malformed lines included.
     reasons: those without a prediction, by reason.
+    examples: the first values of a reason, of up to three columns.
   """
 
   rows: int = 0
   reasons: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+  examples: tuple[BrokenExample, ...] = ()
 
 
 def predict_files(
@@ -56,13 +60,14 @@ def predict_files(
   Raises `UserError` where a file or the model can't be used; what was written until then is incomplete.
   """
   outcome = PredictionOutcome()
-  waiting: collections.deque[concurrent.futures.Future[pa.RecordBatch]] = collections.deque()
+  waiting: collections.deque[concurrent.futures.Future[Scored]] = collections.deque()
 
   def take() -> None:
-    scored = waiting.popleft().result()
+    scored, examples = waiting.popleft().result()
     write(scored)
     outcome.rows += scored.num_rows
     outcome.reasons.update(count_reasons(scored))
+    outcome.examples = hinted(first_examples((*outcome.examples, *examples)), dataset)
     progress(outcome.rows)
 
   with concurrent.futures.ThreadPoolExecutor(workers) as pool, contextlib.closing(_blocks(files, dataset)) as blocks:
@@ -81,7 +86,7 @@ def predict_files(
   return outcome
 
 
-def _score(scorer: Scorer, path: str, block: RowBlock, first_row: int) -> pa.RecordBatch:
+def _score(scorer: Scorer, path: str, block: RowBlock, first_row: int) -> Scored:
   try:
     return scorer.score(path, block, first_row)
   except IngestionError as error:

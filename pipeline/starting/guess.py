@@ -163,7 +163,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
     time=time,
     clock=clock,
     time_zone=zone,
-    numbers=numbers,
+    numbers=numbers.among(used),
     missing=missing,
     known_after=after,
     extras=extras,
@@ -186,7 +186,7 @@ def read_columns(
     if column is not None and column not in sample.columns:
       raise UserError(f"'{sample.path}' has no column '{column}'.{nearest(column, sample.columns)}")
   numbers = guess_style(sample.columns)
-  read = {name: as_values(column, numbers) for name, column in sample.columns.items()}
+  read = {name: as_values(column, numbers.of(name)) for name, column in sample.columns.items()}
   values = {name: found for name, found in read.items() if found is not None}
   found = {name: guess_time(column) for name, column in sample.columns.items()}
   times = {name: style for name, style in found.items() if style is not None}

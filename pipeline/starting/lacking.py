@@ -77,7 +77,7 @@ def _needed(part: str, option: str) -> str:
 
 def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
   """A sentence about what has a fare's name, and is no UTF-8, or has another decimal mark than the coordinates."""
-  decimal = guess_style(sample.columns).decimal
+  written = guess_style(sample.columns)
   free = {name: column for name, column in sample.columns.items() if name not in columns.values()}
   for name, column in free.items():
     if names.score(name, LABEL) <= 0 or not parsing.is_text(column.type):
@@ -85,9 +85,9 @@ def _written_otherwise(sample: Sample, columns: Mapping[str, str]) -> str:
     if is_escaped(column):
       return f"'{shown(name)}' has bytes that are no UTF-8, such as a currency sign. {AS_UTF_8}"
     style = guess_style({name: column})
-    if style.decimal != decimal and as_values(column, style) is not None:
+    if style.decimal != written.of(name).decimal and as_values(column, style) is not None:
       other = f"'{shown(name)}' has the decimal mark '{style.decimal}', and other columns another one"
-      return f'{other}, while a config has one for all (dataset.numbers): write them alike.'
+      return f'{other}: write them alike, or list in dataset.numbers.columns those that have a comma.'
   return ''
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,16 @@ class NumberStyle(NamedTuple):
   decimal: str = '.'
   thousands: str = ''
   signs: tuple[str, ...] = ()
+  columns: tuple[str, ...] = ()
+
+  def of(self, column: str) -> NumberStyle:
+    """How one column is written."""
+    return self if not self.columns or column in self.columns else NumberStyle()
+
+  def among(self, used: Collection[str]) -> NumberStyle:
+    """Without the columns that a config has no use for."""
+    columns = tuple(column for column in self.columns if column in used)
+    return self._replace(columns=columns) if columns or not self.columns else NumberStyle()
 
   @property
   def is_default(self) -> bool:
@@ -50,7 +60,7 @@ _STYLES = (('.', ''), (',', ''), ('.', ','), (',', '.'), ('.', ' '), (',', ' '),
 
 
 def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
-  """The one style that reads most cells of a file's text columns.
+  """The one style that reads most cells of a file's text columns; that of amounts alone where these need another one.
 
   Only columns count that the style reads mostly, so that dates and texts have no say.
   """
@@ -62,9 +72,17 @@ def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
   amounts = [text for name, text in named.items() if names.score(name, LABEL) > 0]
   signs = tuple(dict.fromkeys([*signs, *(sign for text in amounts if (sign := _any_sign(text)))]))
   signs = tuple(sign for sign in signs if not any(sign != longer and sign in longer for longer in signs))
-  bare = [_without(text, signs) for text in texts]
-  read = {style: sum(_readable_cells(text, *style) for text in bare) for style in _STYLES}
-  return NumberStyle(*max(read, key=lambda style: read[style]), signs)
+  bare = {name: _spaces_alike(_without(text, signs)) for name, text in named.items()}
+  style = _most_readable(list(bare.values()))
+  unread = [name for name in bare if names.score(name, LABEL) > 0 and not _readable_cells(bare[name], *style)]
+  other = _most_readable([bare[name] for name in unread])
+  alone = tuple(name for name in unread if _readable_cells(bare[name], *other))
+  return NumberStyle(*other, signs, alone) if alone and style == _STYLES[0] else NumberStyle(*style, signs)
+
+
+def _most_readable(texts: Sequence[pa.Array]) -> tuple[str, str]:
+  read = {style: sum(_readable_cells(text, *style) for text in texts) for style in _STYLES}
+  return max(read, key=lambda style: read[style])
 
 
 def _has_sign(text: pa.Array, sign: str) -> bool:

@@ -76,7 +76,8 @@ def _dataset(guess: Guess, path: str) -> Iterator[str]:
   if not guess.numbers.is_default:
     numbers = {key: value for key, value in guess.numbers._asdict().items() if value}
     yield from _comment('How numbers are written: the decimal mark, what groups thousands, signs beside an amount.', 2)
-    yield f'  numbers: {_flow(numbers | ({"signs": list(guess.numbers.signs)} if guess.numbers.signs else {}))}'
+    lists = {key: list(value) for key, value in numbers.items() if isinstance(value, tuple)}
+    yield f'  numbers: {_flow(numbers | lists)}'
 
 
 def _columns(guess: Guess, path: str) -> Iterator[str]:

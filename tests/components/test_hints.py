@@ -48,19 +48,22 @@ def overrides_of(advice, value, dataset):
   return [f'dataset.{table}.{name}={text}' for name, text in parts]
 
 
+ALONE = "; where other columns have points, dataset.numbers.columns to ['fare_amount']"
+"""Where an amount has a comma and coordinates have points, one notation for all reads only one of them."""
+
 NUMBERS = [
   pytest.param('$11.3', "set dataset.numbers.signs to ['$']", id='dollar'),
   pytest.param('11.3 €', "set dataset.numbers.signs to ['€']", id='euro_behind'),
   pytest.param('USD 11.3', "set dataset.numbers.signs to ['USD']", id='code'),
-  pytest.param('R$ 11,3', "set dataset.numbers.decimal to ',' and signs to ['R$']", id='real'),
-  pytest.param('11,3', "set dataset.numbers.decimal to ','", id='decimal_comma'),
-  pytest.param('1.234,50', "set dataset.numbers.decimal to ',' and thousands to '.'", id='german'),
-  pytest.param('1\u00a0234,50', "set dataset.numbers.decimal to ',' and thousands to ' '", id='french'),
+  pytest.param('R$ 11,3', f"set dataset.numbers.decimal to ',' and signs to ['R$']{ALONE}", id='real'),
+  pytest.param('11,3', f"set dataset.numbers.decimal to ','{ALONE}", id='decimal_comma'),
+  pytest.param('1.234,50', f"set dataset.numbers.decimal to ',' and thousands to '.'{ALONE}", id='german'),
+  pytest.param('1\u00a0234,50', f"set dataset.numbers.decimal to ',' and thousands to ' '{ALONE}", id='french'),
   pytest.param('1,234.50', "set dataset.numbers.thousands to ','", id='english'),
   pytest.param("1'234.50", 'set dataset.numbers.thousands to "\'"', id='swiss'),
   pytest.param('$1,234.50', "set dataset.numbers.thousands to ',' and signs to ['$']", id='dollars_and_thousands'),
   pytest.param(
-    '3,456', "set dataset.numbers.thousands to ',', or set dataset.numbers.decimal to ','", id='one_or_the_other'
+    '3,456', f"set dataset.numbers.thousands to ',', or set dataset.numbers.decimal to ','{ALONE}", id='one_of_two'
   ),
   *(pytest.param(text, 'add it to dataset.missing', id=f'missing_{number}')
     for number, text in enumerate(['N/A', r'\N', '#N/A', '-', '--', '?', '<null>', '(missing)', 'Unknown'])),
@@ -112,23 +115,35 @@ def test_advice_keeps_what_is_set_already():
   overrides = ['dataset.numbers.decimal=","', 'dataset.rules.fare.max=5000']
   others = {name: value for name, value in COMMAS.items() if name != FARE}
   assert hint_for(FARE, '1.234,5', *overrides, **others) == "set dataset.numbers.thousands to '.'"
-  assert hint_for(FARE, '11.3', *overrides, **others) == ''
 
 
 @pytest.mark.parametrize(('column', 'value'), [
   *((FARE, case.values[0]) for case in NUMBERS if case.values[1]),
   *((TIME, case.values[0]) for case in TIMES if case.values[1]),
 ])  # fmt: skip
-def test_who_follows_the_advice_can_read_the_value(column, value):
+@pytest.mark.parametrize('others_have_points', [True, False], ids=['points', 'commas'])
+def test_who_follows_the_advice_can_read_the_value(column, value, others_have_points):
   """The config takes the settings, and the reason is gone: the value is read, or missing where it says so."""
   overrides = ['dataset.rules.fare.max=5000']
   dataset = loading.load('nyc', overrides).dataset
   before = judged(dataset, **{column: value})
   advice = hint(Reason(before.reason[0].as_py()), column, value, dataset)
+  advice = advice if others_have_points else advice.replace(ALONE, '')
   followed = loading.load('nyc', [*overrides, *overrides_of(advice, value, dataset)]).dataset
-  after = judged(followed, **(COMMAS if followed.numbers.decimal == ',' else {}) | {column: value})
+  commas = followed.numbers.decimal == ',' and not others_have_points
+  after = judged(followed, **(COMMAS if commas else {}) | {column: value})
   expected = [None] if 'missing' not in advice else ['missing_time' if column == TIME else 'missing_fare']
   assert after.reason.to_pylist() == expected
+
+
+def test_advice_where_only_some_columns_are_written_so():
+  commas = ['dataset.numbers.decimal=","']
+  amounts = [*commas, 'dataset.numbers.columns=[fare_amount]']
+  others = {name: value for name, value in COMMAS.items() if name != FARE}
+  plain = 'list in dataset.numbers.columns those that have a decimal comma'
+  assert hint_for(FARE, '11.3', *commas, **others) == plain
+  assert hint_for('pickup_longitude', '-73,99', *amounts, fare_amount='11,3') == 'add it to dataset.numbers.columns'
+  assert hint_for(FARE, '1.111,3', *amounts, 'dataset.rules.fare.max=5000') == "set dataset.numbers.thousands to '.'"
 
 
 @pytest.mark.parametrize('reason', list(Reason))
@@ -202,6 +217,7 @@ def test_three_columns_of_a_reason_are_enough():
     (BrokenExample('missing_time', 't', '', 'f', 1), 'missing_time in t.'),
     (BrokenExample('wrong_number_of_fields', '', 'a,b', 'f', 1), "wrong_number_of_fields such as 'a,b'."),
     (BrokenExample('x', '', 'a,', 'f', 1, 'trailing commas?'), "x such as 'a,': trailing commas?"),
+    (BrokenExample('y', '', 'a,,', 'f', 1, 'trailing commas?'), "y such as 'a,,': trailing commas?"),
     (BrokenExample('x', 'a\x1b', '\n\x1b[2J', 'f', 1, 'set it'), r"x in a\u001b, such as '\n\u001b[2J': set it."),
   ],
 )

@@ -70,9 +70,35 @@ def test_a_wrong_clock_is_beyond_the_limit_of_whole_weeks(shift):
 def test_days_of_the_week_are_compared_where_both_sides_cover_one():
   random = np.random.default_rng(0)
   week, day = _times(random, 5_000, days=7), _times(random, 5_000, days=1)
-  assert [(found.part, found.limit) for found in time_divergences(week, day, 0.2)] == [(HOUR_OF_DAY, 0.2)]
+  assert [found.part for found in time_divergences(week, day, 0.2)] == [HOUR_OF_DAY]
   assert [found.part for found in time_divergences(week, week, 0.2)] == [HOUR_OF_DAY, DAY_OF_WEEK]
   assert list(time_divergences(week, TimeProfile(), 0.2)) == []
+
+
+def _day(day, shift=0, step=1, rides=3_000):
+  """Rides of a day of the week, of which Monday is 0; those of Sunday begin four hours later than on other days."""
+  hours = np.random.default_rng(day).choice(24, rides, p=BUSY / BUSY.sum()) + shift + (4 if day == 6 else 0)
+  seconds = hours % 24 * 3600 + np.random.default_rng(day).integers(0, 3600, rides) // step * step
+  return profile_times(MONDAY + day * DAY + seconds)
+
+
+@pytest.mark.parametrize(
+  ('now', 'other', 'limit', 'beyond'),
+  [
+    pytest.param([_day(1)], [_day(0)], 0.05, False, id='working_days'),
+    pytest.param([_day(1, shift=6)], [_day(0)], 0.05, True, id='clock_six_hours_wrong'),
+    pytest.param([_day(6)], [_day(0)], 0.2, False, id='sunday_beside_monday'),
+    pytest.param([_day(0)], [_day(4), _day(5), _day(6)], 0.05, False, id='monday_beside_the_friday_of_a_weekend'),
+    pytest.param([_day(6)], [_day(1), _day(2), _day(6)], 0.05, False, id='sunday_beside_its_like'),
+    pytest.param([_day(6), _day(0, rides=9)], [_day(0)], 0.2, False, id='a_few_rides_after_midnight'),
+    pytest.param([_day(1, shift=6, step=900)], [_day(0, step=900)], 0.05, True, id='quarters_of_an_hour'),
+    pytest.param([_day(1, step=900)], [_day(0, step=900)], 0.05, False, id='same_quarters_of_an_hour'),
+  ],
+)
+def test_single_days_are_held_against_days_of_their_kind(now, other, limit, beyond):
+  """A stamp that many rides have only because it is rounded makes them no less independent."""
+  [hours] = time_divergences(sum(now, TimeProfile()), sum(other, TimeProfile()), 0.2)
+  assert (hours.limit, hours.value > hours.limit) == (limit, beyond)
 
 
 def test_a_finding_names_what_differs_most():

@@ -107,6 +107,13 @@ def test_a_column_that_says_nothing(tmp_path, column, value, sentence):
   ]
 
 
+def test_a_constant_time_is_a_date(tmp_path):
+  rides = _rides(200)
+  rides['pickup_datetime'] = '2015-05-04 09:30:15 UTC'
+  [constant] = [one for one in _found(rides, tmp_path, _dataset()) if one.kind is Kind.CONSTANT]
+  assert constant.came == '2015-05-04 09:30:15 in every one of 200 rides'
+
+
 def test_a_column_that_the_config_leaves_out_is_not_missed(tmp_path):
   dataset = loading.load('nyc', overrides=['dataset.columns.passenger_count=null']).dataset
   assert _sentences(_rides(200), tmp_path, dataset) == []

@@ -216,6 +216,16 @@ def test_effective_rides_are_kishs():
   assert TimeProfile().effective_rides == 0
 
 
+@pytest.mark.parametrize('step', [60, 900])
+def test_rides_whose_stamps_are_rounded_are_independent(step):
+  """In one block and in many; a stamp to the second that two rides share is no rounding."""
+  seconds = np.random.default_rng(0).integers(0, 2 * 86_400, 5_000) // step * step
+  blocks = sum((profile_times(part) for part in np.array_split(seconds, 7)), TimeProfile())
+  assert profile_times(seconds).effective_rides == pytest.approx(5_000, rel=0.05)
+  assert blocks.effective_rides == pytest.approx(5_000, rel=0.05)
+  assert profile_times(seconds + 1).effective_rides < 2 * 86_400 / step
+
+
 def test_a_survey_writes_nothing(tmp_path):
   path = _csv(tmp_path, _rides())
   survey({'': [path]}, DATASET, HASH)

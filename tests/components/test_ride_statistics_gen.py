@@ -16,7 +16,7 @@ from tfx.orchestration.local import local_dag_runner
 from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
-from components.ride_example_gen.profile import Profile, profile_times
+from components.ride_example_gen.profile import FileProfile, Profile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator.component import RideStatisticsGen
 from components.ride_validator.findings import RidesRefusedError, check_rides
@@ -67,6 +67,15 @@ def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):
       'The train split is empty because all 1,200 valid rides, as rides of one time stamp do, fell into the other one: '
       'give rides of more time stamps, or change split.eval_share or split.seed.',
       id='one_time_stamp',
+    ),
+    pytest.param(
+      dataclasses.replace(
+        _counts(1_200, splits={'train': 1_200, 'eval': 0}),
+        profile=Profile(files={'a': FileProfile('2014-03-01', 1_200), 'b': FileProfile('2014-03-02')}),
+      ),
+      'The eval split is empty because there is no valid ride in 2014-03-02: bring the rides there, or remove what is '
+      'there instead of them.',
+      id='span_without_rides',
     ),
   ],
 )

@@ -131,3 +131,16 @@ def test_yes_and_no_are_no_fare():
   columns = {name: ['1'] for name in dataset.source_columns().values()}
   with pytest.raises(IngestionError, match="Column 'fare_amount' holds bool, but fare_amount is a number, no answer"):
     canonicalize(pa.RecordBatch.from_pydict(columns | {'fare_amount': [True]}), dataset)
+
+
+def test_a_notation_may_hold_for_some_columns_alone():
+  """Under any of a column's names."""
+  overrides = ['dataset.columns.fare_amount=[fare_amount, Fare]', 'dataset.numbers={decimal: ",", columns: [Fare]}']
+  dataset = loading.load('nyc', overrides).dataset
+  ride = {'pickup_datetime': '2011-01-28 20:42:59 UTC', 'fare_amount': '11,3', 'passenger_count': '1'}
+  places = {f'{end}_{name}': value for end in ('pickup', 'dropoff')
+            for name, value in (('longitude', '-73.99'), ('latitude', '40.73'))}  # fmt: skip
+  rides = canonicalize(pa.RecordBatch.from_pylist([ride | places, ride | places | {'fare_amount': '11.3'}]), dataset)
+  assert rides.columns['fare_amount'].tolist() == [np.float32(11.3)]
+  assert rides.columns['pickup_longitude'].tolist() == [np.float32(-73.99)]
+  assert rides.column.to_pylist() == [None, 'fare_amount']

@@ -121,6 +121,7 @@ WITHOUT_NUMBERS = (
 NO_EMBEDDING = ('reduction.method=svd', 'reduction.categoricals=true')
 
 SOMETIMES = {
+  'dataset.numbers.columns': Case('[fare_amount]', ('dataset.numbers.signs=[]',), ("dataset.numbers.signs=['$']",)),
   'dataset.format': Case('csv', (BIGQUERY,), (), 'on rides from dataset.bigquery'),
   'dataset.delimiter': Case('";"', ('dataset.format=parquet',), (), 'on Parquet (dataset.format, or'),
   **_cases(
@@ -265,6 +266,7 @@ HOLDERS = {
 """What the holder of a section is called where it is read; by default it has the section's own name."""
 
 READ_BY = {
+  'dataset.numbers.columns': 'notation_of',
   'dataset.columns': 'source_columns', 'dataset.extras.column': 'source_columns',
   'dataset.places.pickup': 'source_columns', 'dataset.places.dropoff': 'source_columns',
   'beam.in_memory_rides': 'beam.rides_in_memory', 'reduction.threshold': 'reduction.least',

@@ -27,6 +27,11 @@ def load(**numbers):
     pytest.param({'signs': ['\u00a0€']}, 'begins or ends with white space', id='space'),
     pytest.param({'signs': ['inf']}, r"signs: 'inf' is a number itself", id='infinity'),
     pytest.param({'signs': ['€', '€']}, r"signs: '€' is there twice", id='twice'),
+    pytest.param(
+      {'decimal': ',', 'columns': ['pickup_datetime']},
+      r"numbers\.columns: 'pickup_datetime' is no column of numbers; those are fare_amount, .* and passenger_count\.",
+      id='no_numbers',
+    ),
   ],
 )
 def test_what_can_not_be_is_refused(numbers, message):

@@ -69,7 +69,10 @@ def test_formats_of_instants(end):
   assert load(*UTC, format_=f'{DAY}T%H:%M:%S{end}').time_zone == 'America/New_York'
 
 
-@pytest.mark.parametrize('end', [' EST', ' (CEST)', '+01:00', '-0500', ' +05'])
+@pytest.mark.parametrize('end', [
+  ' EST', ' (CEST)', '+01:00', '-0500', ' +05', ' UTC+2', ' GMT-05:00', ' America/New_York', ' [Europe/Berlin]',
+  ' US/Eastern', ' (Eastern Daylight Time)',
+])  # fmt: skip
 def test_an_instant_of_another_zone_is_no_reading_of_utc(end):
   with pytest.raises(ConfigError, match=r'while clock: utc takes the stamps for UTC; write %z .*set clock: local'):
     load(*UTC, format_=f'{DAY} %H:%M:%S{end}')

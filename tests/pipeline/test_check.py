@@ -169,6 +169,8 @@ def test_a_window_is_read_as_a_run_would(tmp_path):
   assert _check('nyc', data=data)[0]['read'] == 400
   found, _ = _check('nyc', 'retraining.window=2', data=data)
   assert (found['read'], found['splits']) == (800, {'train': 400, 'eval': 400})
+  done = CliRunner().invoke(main, ['check', '--config', 'nyc', '--json', '--data', str(data), '--window', '2'])
+  assert json.loads(done.stdout) == found
 
 
 def test_shows_tables_and_sentences(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import tfx
 import yaml
 
+from components.ride_example_gen.ingestion import survey
 from configs.columns import COORDINATES, LABEL, PASSENGERS
 from configs.errors import UserError
 from configs.loading import load
@@ -259,6 +260,22 @@ def test_any_name_of_a_column_is_quoted(tmp_path):
   uncommented = text.replace('# extras:', 'extras:').replace('# landmarks:', 'landmarks:').replace('#   - ', '  - ')
   listed = {extra['column'] for extra in yaml.safe_load(uncommented)['dataset']['extras']}
   assert listed & {*STRANGE} and '\x1b' not in text
+
+
+def _mixed_marks(folder):
+  """Decimal commas in the fares and points in the coordinates."""
+  rides = made_rides(SAO_PAULO)
+  fares = [f'{fare:.2f}'.replace('.', ',') for fare in rides['fare']]
+  header = ['valor', 'pickup_time', *COORDINATES, 'total_valor']
+  return write_rows(folder / 'rides.csv', header, zip(fares, stamps(rides), *places(rides), fares, strict=True), ';')
+
+
+def test_fares_may_be_written_otherwise_than_coordinates(tmp_path):
+  config, _ = _config(tmp_path, _mixed_marks(tmp_path))
+  assert config['dataset']['numbers'] == {'decimal': ',', 'columns': ['valor']}
+  loaded = load(str(tmp_path / 'mine.yaml'))
+  counts = survey({'': [str(tmp_path / 'rides.csv')]}, loaded.dataset, loaded.split)
+  assert counts.kept == counts.read > 0
 
 
 def test_no_file_is_written_over_without_force(tmp_path):

@@ -34,10 +34,11 @@ def _dropoff_time_alone(folder):
 
 
 def _mixed_marks(folder):
-  """Decimal commas in the fares, points in the coordinates."""
+  """Points in the fares, decimal commas in the coordinates."""
   rides = made_rides(SAO_PAULO)
-  fares = [f'{fare:.2f}'.replace('.', ',') for fare in rides['fare']]
-  rows = zip(fares, stamps(rides), *places(rides), strict=True)
+  fares = [f'{fare:.2f}' for fare in rides['fare']]
+  ends = [[text.replace('.', ',') for text in column] for column in places(rides)]
+  rows = zip(fares, stamps(rides), *ends, strict=True)
   return write_rows(folder / 'rides.csv', ['valor', 'pickup_time', *COORDINATES], rows, ';')
 
 
@@ -73,7 +74,7 @@ HOSTILE = {
   'words_before_the_header': (_unread(head='rides, 2022\n'), r"If its first line, 'rides', '2022', is not the names"),
   'negative_fares': (_unread(fare=lambda fare: f'-{fare}'), r'can be the fare \(its columns: .*\)\. If one of them is'),
   'trailing_delimiters': (_unread(end=','), r'only a header .*fields: 200\).* let the header end with it, too'),
-  'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark ',', and other columns another one"),
+  'mixed_marks': (_mixed_marks, r"can be the fare .*'valor' has the decimal mark '.', and other columns another one"),
   'dropoff_time_alone': (_dropoff_time_alone, r'has no column that can be the pickup time'),
   'no_fare': (_without('fare'), r'has no column that can be the fare \(its columns: .*--column fare_amount=NAME'),
   'no_time': (_without('pickup_time'), r'has no column that can be the pickup time .*--column pickup_seconds=NAME'),
