@@ -6,7 +6,7 @@ import os
 
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
-from tfx.components.evaluator import component as evaluator
+from tfx.components import Evaluator  # By its package, which in TFX 1.21 gives TFMA the names that Evaluator needs.
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -67,7 +67,7 @@ def _write(uri: str, name: str, text: str) -> None:
   io_utils.write_string_file(os.path.join(uri, name), text)
 
 
-class FareEvaluator(evaluator.Evaluator):
+class FareEvaluator(Evaluator):
   """Evaluates a fare model by TFMA, by slice; a split that fits into memory without Beam, with the same files.
 
   Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json` and `slices.json` beside the files of TFMA, and

@@ -14,6 +14,7 @@ from configs.run import RunConfig
 from pipeline.beam import BeamContext
 from pipeline.cloud.compiled import CompiledPipeline
 from pipeline.cloud.settings import TargetError, cloud_places
+from pipeline.cloud.step import COMMAND
 from pipeline.dag import build_pipeline
 from pipeline.sources import DataSource
 from pipeline.targets import Target
@@ -39,7 +40,9 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
   pipeline = build_pipeline(config, source, places, context=context, target=target)
   runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
     # KFP takes no other schema; on Vertex, TFX loses what ExampleGen's driver found with schema 2.0.
-    kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=platform.image, use_pipeline_spec_2_1=True)
+    kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+      default_image=platform.image, default_commands=list(COMMAND), use_pipeline_spec_2_1=True
+    )
   )
   job = runner.run(pipeline, write_out=False)
   spec = job['pipelineSpec']

@@ -1,5 +1,7 @@
 """Splits, the TFRecord framing and the cache key's parameters."""
 
+import gzip
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -76,6 +78,18 @@ def test_records_of_many_lengths_are_framed_in_their_order(order, tmp_path):
       writer.write(record)
   assert encoding.frame(records) == (tmp_path / 'oracle').read_bytes()
   assert encoding.frame([]) == b''
+
+
+@pytest.mark.parametrize('batches', [[], [[]], [[b'one', b''], [], [b'three' * 100]]], ids=['none', 'empty', 'many'])
+def test_a_file_of_batches_is_one_gzip_of_their_records(batches, tmp_path):
+  """Oracles: Python's own gzip, and TensorFlow's reader."""
+  file = encoding.TFRecordFile((tmp_path / 'records.gz').open('wb'))
+  for batch in batches:
+    file.write(batch)
+  file.close()
+  records = [record for batch in batches for record in batch]
+  assert gzip.decompress((tmp_path / 'records.gz').read_bytes()) == encoding.frame(records)
+  assert list(tf.data.TFRecordDataset(str(tmp_path / 'records.gz'), 'GZIP').as_numpy_iterator()) == records
 
 
 @pytest.mark.parametrize(
