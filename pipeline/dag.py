@@ -159,6 +159,7 @@ def _validation(config: RunConfig, ingest: BaseNode, target: Target) -> tuple[li
     quarantine=ingest.outputs['quarantine'],
     rules=config.dataset.rules,
     code_version=step_version(RideStatisticsGen),
+    in_memory_rides=config.beam.rides_in_memory('StatisticsGen'),
   ).with_id('StatisticsGen')
   schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=step_version(RideSchema))
   validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])

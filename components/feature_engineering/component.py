@@ -21,7 +21,8 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 from tfx_bsl.tfxio import tf_example_record
 
-from components.feature_engineering.example_io import BATCH_ROWS, ReadBatches, WriteShards, remove_parts
+from components.example_batches import BATCH_ROWS
+from components.feature_engineering.example_io import ReadBatches, WriteShards, remove_parts
 from components.specs import Artifacts, Properties
 from configs.dataset import Dataset
 from configs.evaluation import Slices
