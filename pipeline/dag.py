@@ -104,6 +104,8 @@ def build_nodes(
     features=config.features,
     slices=config.evaluation.slices,
     code_version=step_version(FeatureEngineering),
+    quarantine=ingest.outputs['quarantine'],
+    in_memory_rides=config.beam.rides_in_memory('FeatureEngineering'),
   )
   features.add_upstream_node(anomaly_gate)
   graph, examples, reduction = _transformed(config, features)

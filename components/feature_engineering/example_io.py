@@ -1,4 +1,4 @@
-"""Reads and writes Examples in whole batches inside a Beam pipeline.
+"""Reads and writes Examples in whole batches, inside a Beam pipeline for the most part.
 
 TFX's own source and sink hand over one record at a time in Python, which takes more time than the features themselves.
 """
@@ -21,6 +21,7 @@ from components.ride_example_gen.encoding import TFRecordFile
 from components.ride_example_gen.files import open_output
 from models.whole_files import move_whole
 
+
 class ReadBatches(beam.DoFn):
   """Turns a path of gzip TFRecords of Examples into record batches of the schema's columns."""
 
@@ -33,6 +34,16 @@ class ReadBatches(beam.DoFn):
 
   def process(self, path: str) -> Iterator[pa.RecordBatch]:
     yield from read_batches(path, self._decoder)
+
+
+def write_shard(batches: Iterable[pa.RecordBatch], uri: str) -> None:
+  """Writes transformed record batches as the only gzip shard of a split."""
+  fileio.makedirs(uri)
+  encoder = example_coder.RecordBatchToExamplesEncoder()
+  shard = TFRecordFile(open_output(_shard(uri, 0, 1)))
+  for batch in batches:
+    shard.write(encoder.encode(batch))
+  shard.close()
 
 
 class WriteShards(beam.PTransform):

@@ -165,7 +165,9 @@ def test_the_hours_go_into_the_statistics_and_come_back(tmp_path, in_memory_ride
   times = profile_times(seconds)
   counts = _counts(10)
   profile = Profile({'train': times, 'eval': times})
-  _run(tmp_path, dataclasses.replace(counts, profile=profile), seconds=seconds.tolist(), in_memory_rides=in_memory_rides)
+  _run(
+    tmp_path, dataclasses.replace(counts, profile=profile), seconds=seconds.tolist(), in_memory_rides=in_memory_rides
+  )
   [file] = _measured(tmp_path)
   statistics = tfdv.load_stats_binary(str(file))
   assert read_times(statistics) == times
@@ -230,7 +232,8 @@ def test_both_forms_write_the_same(tmp_path):
   assert made['beam'].mlmd_artifact == made['memory'].mlmd_artifact
   for split in splits:
     here, there = (
-      tfdv.load_stats_binary(str(tmp_path / form / 'statistics' / f'Split-{split}' / 'FeatureStats.pb')) for form in made
+      tfdv.load_stats_binary(str(tmp_path / form / 'statistics' / f'Split-{split}' / 'FeatureStats.pb'))
+      for form in made
     )
     assert here.datasets[0].num_examples == 1000
     for feature, other in zip(here.datasets[0].features, there.datasets[0].features, strict=True):
