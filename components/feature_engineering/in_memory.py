@@ -73,6 +73,7 @@ def _fitted(
   traverser = nodes.Traverser(analyzers)
   for sink in sinks:
     traverser.visit_value_node(sink.future)
+  _check_phases(graph, inputs, sinks, analyzers.found)
   observe = _observer(graph, inputs, analyzers.found.values())
   for batch in batches:
     values = observe(batch)
@@ -80,6 +81,19 @@ def _fitted(
       analyzer.add([values[tensor.name] for tensor in analyzer.tensors])
   results = nodes.Traverser(_Results({label: analyzer.result() for label, analyzer in analyzers.found.items()}))
   return {sink.tensor.name: tf.constant(results.visit_value_node(sink.future), sink.tensor.dtype) for sink in sinks}
+
+
+def _check_phases(
+  graph: tf.Graph,
+  inputs: Mapping[str, tf.Tensor],
+  sinks: Iterable[analyzer_nodes.TensorSink],
+  analyzers: Mapping[str, _Analyzer],
+) -> None:
+  """Results that are not there yet have defaults in the trace, so that nothing else would complain."""
+  ready = graph_tools.InitializableGraphAnalyzer(graph, inputs, [(sink.tensor, False) for sink in sinks])
+  for label, analyzer in analyzers.items():
+    if not all(map(ready.ready_to_run, analyzer.tensors)):
+      raise TypeError(f'{label} waits for another analyzer; only Beam can analyze it.')
 
 
 @dataclasses.dataclass
