@@ -69,7 +69,10 @@ def _run(output, monkeypatch, runs: Runs, **others):
   return result, entry
 
 
-FAILED = [_step('RideExampleGen'), _step('StatisticsGen', StepState.FAILED)]
+FAILED = [
+  _step('RideExampleGen', first=Output('/a', {}), second=Output('/b', {'computed': 'by Beam'})),
+  _step('StatisticsGen', StepState.FAILED),
+]
 
 
 def test_a_step_that_fails(output, monkeypatch):
@@ -86,6 +89,7 @@ def test_a_step_that_fails(output, monkeypatch):
     ('StatisticsGen', 'failed', 1.5),
   ]
   assert [step['after'] for step in told['steps']] == [[], ['RideExampleGen']]
+  assert [step.get('computed') for step in told['steps']] == ['by Beam', None]
   assert told['config'] == str(output.config)
   assert told['run'] == entry.run == runs.ids[0]
   assert told['data'] == entry.data
