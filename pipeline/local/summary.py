@@ -20,6 +20,7 @@ from components.in_memory import COMPUTED, Computed
 from components.pruning_trainer.keys import recipe_key
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, Finding, from_json
+from configs.beam import BEAM_STEPS
 from configs.records import RecordT, parse_list
 from configs.run import RunConfig
 from models.compression.records import TrainingReport, lost_file, report_file
@@ -92,7 +93,9 @@ def summarize(
 
 
 def _computed(step: Step) -> Computed | None:
-  """With or without Beam, of a step that says so."""
+  """With or without Beam, of a step that says so; look-ups hand on what other steps made."""
+  if step.name not in BEAM_STEPS:
+    return None
   properties = [output.properties for outputs in step.outputs.values() for output in outputs]
   return next((Computed(found[COMPUTED]) for found in properties if COMPUTED in found), None)
 
