@@ -19,6 +19,7 @@ __all__ = [
   'dimensionality_reduction',
   'fare_evaluator',
   'feature_engineering',
+  'in_memory',
   'parquet',
   'pruning_trainer',
   'pusher',

@@ -2,17 +2,29 @@
 
 Beam's price is some seconds for each step, and some hundred microseconds for each ride. Up to `beam.in_memory_rides`
 rides, and where Beam would run in this very process anyway, a step computes the same by itself and writes it in the
-same format. This is the one place that decides it, and it leaves word on what the step makes.
+same format. This is the one place that decides it, and it leaves word on what the step makes. Needs no TFX, as the
+report reads that word.
 """
 
 from __future__ import annotations
 
-from tfx import types
+import enum
+from typing import TYPE_CHECKING
 
-from components.specs import Properties
+if TYPE_CHECKING:
+  from tfx import types
+
+  from components.specs import Properties
 
 COMPUTED = 'computed'
-"""The property that says so, on its outputs."""
+"""The property that says so, on its outputs; a `Computed`."""
+
+
+class Computed(str, enum.Enum):
+  """How a step worked that can do without Beam."""
+
+  IN_MEMORY = 'in memory'
+  BY_BEAM = 'by Beam'
 
 
 def works_in_memory(exec_properties: Properties, rides: int, *made: types.Artifact) -> bool:
@@ -24,5 +36,5 @@ def works_in_memory(exec_properties: Properties, rides: int, *made: types.Artifa
   """
   decided = rides <= exec_properties['in_memory_rides']
   for artifact in made:
-    artifact.set_string_custom_property(COMPUTED, 'in memory' if decided else 'by Beam')
+    artifact.set_string_custom_property(COMPUTED, (Computed.IN_MEMORY if decided else Computed.BY_BEAM).value)
   return decided

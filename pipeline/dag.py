@@ -104,6 +104,8 @@ def build_nodes(
     features=config.features,
     slices=config.evaluation.slices,
     code_version=step_version(FeatureEngineering),
+    quarantine=ingest.outputs['quarantine'],
+    in_memory_rides=config.beam.rides_in_memory('FeatureEngineering'),
   )
   features.add_upstream_node(anomaly_gate)
   graph, examples, reduction = _transformed(config, features)
@@ -159,6 +161,7 @@ def _validation(config: RunConfig, ingest: BaseNode, target: Target) -> tuple[li
     quarantine=ingest.outputs['quarantine'],
     rules=config.dataset.rules,
     code_version=step_version(RideStatisticsGen),
+    in_memory_rides=config.beam.rides_in_memory('StatisticsGen'),
   ).with_id('StatisticsGen')
   schema = RideSchema(dataset=config.dataset, validation=config.validation, code_version=step_version(RideSchema))
   validator = ExampleValidator(statistics=statistics.outputs['statistics'], schema=schema.outputs['schema'])

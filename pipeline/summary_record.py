@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from components.compression_gate.records import JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
+from components.in_memory import Computed
 from configs import loading
 from configs.records import Figure, Record, RecordPart
 from configs.run import RunConfig
@@ -113,12 +114,14 @@ class StepRecord(RecordPart):
   Attributes:
     name: the node's id.
     after: the steps that it waits for; `None` where that is not known.
+    computed: with or without Beam, of a step that can do both.
   """
 
   name: str
   state: StepState
   seconds: float
   after: tuple[str, ...] | None = None
+  computed: Computed | None = None
 
 
 class WindowRecord(RecordPart):

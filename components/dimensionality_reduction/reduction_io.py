@@ -20,7 +20,8 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx.utils import io_utils
 from tfx_bsl.tfxio import tf_example_record
 
-from components.feature_engineering.example_io import BATCH_ROWS, ReadBatches
+from components.example_batches import BATCH_ROWS
+from components.feature_engineering.example_io import ReadBatches
 from configs.dataset import LABEL
 from models.reduction.fitted import Fitted
 from models.reduction.in_graph import ReducedFeatures

@@ -1,4 +1,4 @@
-"""Reads and writes Examples in whole batches inside a Beam pipeline.
+"""Reads and writes Examples in whole batches, inside a Beam pipeline for the most part.
 
 TFX's own source and sink hand over one record at a time in Python, which takes more time than the features themselves.
 """
@@ -12,17 +12,14 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
-import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.io import fileio
 from tfx_bsl.coders import example_coder
 
+from components.example_batches import read_batches
 from components.ride_example_gen.encoding import TFRecordFile
 from components.ride_example_gen.files import open_output
 from models.whole_files import move_whole
-
-BATCH_ROWS = 8192
-"""Rides in one batch, a few megabytes of features."""
 
 
 class ReadBatches(beam.DoFn):
@@ -36,9 +33,17 @@ class ReadBatches(beam.DoFn):
     self._decoder = example_coder.ExamplesToRecordBatchDecoder(self._schema)
 
   def process(self, path: str) -> Iterator[pa.RecordBatch]:
-    records = tf.data.TFRecordDataset(path, 'GZIP' if path.endswith('.gz') else '')
-    for batch in records.batch(BATCH_ROWS).prefetch(1).as_numpy_iterator():
-      yield self._decoder.DecodeBatch(batch.tolist())
+    yield from read_batches(path, self._decoder)
+
+
+def write_shard(batches: Iterable[pa.RecordBatch], uri: str) -> None:
+  """Writes transformed record batches as the only gzip shard of a split."""
+  fileio.makedirs(uri)
+  encoder = example_coder.RecordBatchToExamplesEncoder()
+  shard = TFRecordFile(open_output(_shard(uri, 0, 1)))
+  for batch in batches:
+    shard.write(encoder.encode(batch))
+  shard.close()
 
 
 class WriteShards(beam.PTransform):

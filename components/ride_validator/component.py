@@ -20,17 +20,18 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import io_utils, json_utils
 
 from components.artifacts import Quarantine
-from components.ride_example_gen.profile import TimeProfile
+from components.in_memory import works_in_memory
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_example_gen.spans import TRAIN
 from components.ride_validator.divergence import Statistics
 from components.ride_validator.findings import FINDINGS_FILE, check_rides, refuse, to_json
 from components.ride_validator.hours import add_times
+from components.ride_validator.in_memory import statistics_of
 from components.ride_validator.inputs import INPUTS, input_findings
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
 from components.ride_validator.schema_executor import RideSchemaExecutor, RideSchemaSpec
-from components.specs import Artifacts, Properties, channels, new_outputs, parameters
+from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files
 from configs.dataset import Dataset, Rules
 from configs.parts import load_part
 from configs.validation import Validation
@@ -41,13 +42,13 @@ class RideStatisticsGenSpec(standard_component_specs.StatisticsGenSpec):
 
   PARAMETERS = {
     **standard_component_specs.StatisticsGenSpec.PARAMETERS,
-    **parameters('code_version', max_quarantined_share=float),
+    **parameters('code_version', max_quarantined_share=float, in_memory_rides=int),
   }
   INPUTS = {**standard_component_specs.StatisticsGenSpec.INPUTS, **channels(quarantine=Quarantine)}
 
 
 class RideStatisticsGenExecutor(statistics_executor.Executor):
-  """Executor of `RideStatisticsGen`."""
+  """TFX's StatisticsGen executor, or the same without Beam, behind the quarantine's verdict."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Raises `RidesRefusedError` where too few rides are valid, before anything is measured.
@@ -57,17 +58,34 @@ class RideStatisticsGenExecutor(statistics_executor.Executor):
     uri = artifact_utils.get_single_uri(input_dict['quarantine'])
     counts = read_counts(uri)
     check_rides(counts, exec_properties['max_quarantined_share'], uri)
-    super().Do(input_dict, output_dict, exec_properties)
     output = artifact_utils.get_single_instance(output_dict[standard_component_specs.STATISTICS_KEY])
+    if works_in_memory(exec_properties, counts.kept, output):
+      _measure(input_dict[standard_component_specs.EXAMPLES_KEY], output)
+    else:
+      super().Do(input_dict, output_dict, exec_properties)
     for split, times in counts.profile.times.items():
-      _add_times(output, split, times)
+      statistics = _read_statistics(output, split)
+      add_times(statistics, times)
+      _write_statistics(output, split, statistics)
 
 
-def _add_times(artifact: types.Artifact, split: str, times: TimeProfile) -> None:
-  statistics = _read_statistics(artifact, split)
-  add_times(statistics, times)
-  path = os.path.join(artifact_utils.get_split_uri([artifact], split), statistics_executor.DEFAULT_FILE_NAME)
-  with fileio.open(path, 'wb') as file:
+def _measure(examples: list[types.Artifact], output: types.Artifact) -> None:
+  """Fills the output as TFX's executor does."""
+  rides = artifact_utils.get_single_instance(examples)
+  splits = artifact_utils.decode_split_names(rides.split_names)
+  output.split_names = rides.split_names
+  output.span = rides.span
+  output.set_string_custom_property(statistics_executor.STATS_DASHBOARD_LINK, '')
+  rates = json_utils.dumps(dict.fromkeys(splits, 1.0))
+  output.set_json_value_custom_property(statistics_executor.SAMPLE_RATE_BY_SPLIT_PROPERTY_NAME, rates)
+  for split in splits:
+    _write_statistics(output, split, statistics_of(split_files(examples, split)))
+
+
+def _write_statistics(artifact: types.Artifact, split: str, statistics: Statistics) -> None:
+  folder = artifact_utils.get_split_uri([artifact], split)
+  fileio.makedirs(folder)
+  with fileio.open(os.path.join(folder, statistics_executor.DEFAULT_FILE_NAME), 'wb') as file:
     file.write(statistics.SerializeToString())
 
 
@@ -88,14 +106,21 @@ class RideStatisticsGen(statistics_gen.StatisticsGen):
     examples: canonical rides.
     quarantine: the ingestion's quarantine artifact, for its counts.
     rules: only `max_quarantined_share` is used.
-    code_version: of the verdict; part of the cache key.
+    code_version: part of the cache key.
+    in_memory_rides: the most rides, of all splits together, that are measured without Beam.
   """
 
   SPEC_CLASS = RideStatisticsGenSpec
   EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(RideStatisticsGenExecutor)
 
   def __init__(
-    self, *, examples: channel.BaseChannel, quarantine: channel.BaseChannel, rules: Rules, code_version: str
+    self,
+    *,
+    examples: channel.BaseChannel,
+    quarantine: channel.BaseChannel,
+    rules: Rules,
+    code_version: str,
+    in_memory_rides: int = 0,
   ) -> None:
     spec = RideStatisticsGenSpec(
       examples=examples,
@@ -103,6 +128,7 @@ class RideStatisticsGen(statistics_gen.StatisticsGen):
       exclude_splits=json_utils.dumps([]),
       max_quarantined_share=rules.max_quarantined_share,
       code_version=code_version,
+      in_memory_rides=in_memory_rides,
       **new_outputs(RideStatisticsGenSpec),
     )
     # Not TFX's own constructor, which makes a spec without the quarantine.

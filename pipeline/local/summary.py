@@ -16,9 +16,11 @@ from components.fare_evaluator.records import (
   EvaluatedSlice,
   EvaluationIntervals,
 )
+from components.in_memory import COMPUTED, Computed
 from components.pruning_trainer.keys import recipe_key
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, Finding, from_json
+from configs.beam import BEAM_STEPS
 from configs.records import RecordT, parse_list
 from configs.run import RunConfig
 from models.compression.records import TrainingReport, lost_file, report_file
@@ -74,7 +76,13 @@ def summarize(
     pushed_version=push.get('pushed_version') if destination else None,
     timings={step.name: round(step.seconds, 3) for step in steps},
     steps=tuple(
-      StepRecord(name=step.name, state=step.state, seconds=step.seconds, after=tuple(after.get(step.name, ())))
+      StepRecord(
+        name=step.name,
+        state=step.state,
+        seconds=step.seconds,
+        after=tuple(after.get(step.name, ())),
+        computed=_computed(step),
+      )
       for step in steps
     ),
     artifacts={step.name: {key: outputs[0].uri for key, outputs in step.outputs.items() if outputs} for step in steps},
@@ -82,6 +90,14 @@ def summarize(
     quarantine=_uri(steps, 'RideExampleGen', 'quarantine'),
     curves=_uri(steps, 'PruningTrainer', 'model_run'),
   )
+
+
+def _computed(step: Step) -> Computed | None:
+  """With or without Beam, of a step that says so; look-ups hand on what other steps made."""
+  if step.name not in BEAM_STEPS:
+    return None
+  properties = [output.properties for outputs in step.outputs.values() for output in outputs]
+  return next((Computed(found[COMPUTED]) for found in properties if COMPUTED in found), None)
 
 
 def _refusal(compression: CompressionRecord | None) -> str:

@@ -28,7 +28,7 @@ TAKES = {
     'quarantine': 'components.Quarantine',
     'baseline_statistics': 'ExampleStatistics',
   },
-  'FeatureEngineering': {'examples': 'Examples', 'schema': 'Schema'},
+  'FeatureEngineering': {'examples': 'Examples', 'schema': 'Schema', 'quarantine': 'components.Quarantine'},
   'DimensionalityReduction': {'transform_graph': 'TransformGraph', 'transformed_examples': 'Examples'},
   'PruningTrainer': {'examples': 'Examples', 'transform_graph': 'TransformGraph', 'base_model': 'Model'},
   'FareEvaluator': {'examples': 'Examples', 'model': 'Model'},

@@ -10,15 +10,17 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
 from tensorflow_data_validation.utils import stats_util
+from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.components.common import importer
 from tfx.orchestration import pipeline
 from tfx.orchestration.local import local_dag_runner
 from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
+from components.in_memory import COMPUTED
 from components.ride_example_gen.profile import FileProfile, Profile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
-from components.ride_validator.component import RideStatisticsGen
+from components.ride_validator.component import RideStatisticsGen, RideStatisticsGenExecutor
 from components.ride_validator.findings import RidesRefusedError, check_rides
 from components.ride_validator.hours import read_times
 from configs import loading
@@ -96,7 +98,7 @@ def test_enough_valid_rides_pass(counts):
   check_rides(counts, 0.1, '/q')
 
 
-def _pipeline(tmp_path, counts, max_quarantined_share=0.1, seconds=(), **settings):
+def _pipeline(tmp_path, counts, max_quarantined_share=0.1, seconds=(), in_memory_rides=0, **settings):
   for split in ('train', 'eval'):
     folder = tmp_path / 'examples' / f'Split-{split}'
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +123,7 @@ def _pipeline(tmp_path, counts, max_quarantined_share=0.1, seconds=(), **setting
     quarantine=aside.outputs['result'],
     rules=rules.model_copy(update={'max_quarantined_share': max_quarantined_share}),
     code_version='1',
+    in_memory_rides=in_memory_rides,
   ).with_id('StatisticsGen')
   return pipeline.Pipeline(
     pipeline_name='gate', pipeline_root=str(tmp_path / 'root'), components=[rides, aside, statistics], **settings
@@ -147,31 +150,108 @@ def test_the_run_fails_before_it_measures_and_keeps_the_quarantine(tmp_path):
   assert _measured(tmp_path) == []
 
 
-def test_enough_valid_rides_are_measured_once_as_tfx_measures_them(tmp_path):
+FORMS = pytest.mark.parametrize('in_memory_rides', [0, 10], ids=['by_beam', 'in_memory'])
+
+
+@FORMS
+def test_enough_valid_rides_are_measured_once_as_tfx_measures_them(tmp_path, in_memory_rides):
   """Oracle: TFDV in memory; a second run takes the statistics from the cache, another limit asks again."""
+  form = {'in_memory_rides': in_memory_rides}
   for _ in range(2):
-    _run(tmp_path, _counts(10))
+    _run(tmp_path, _counts(10), **form)
   [file] = _measured(tmp_path)
   [found] = stats_util.load_stats_binary(str(file)).datasets
   expected = tfdv.generate_statistics_from_dataframe(pd.DataFrame({'fare_amount': np.float32([2.5])})).datasets[0]
   assert found.num_examples == 1 and found.features[0].num_stats.mean == expected.features[0].num_stats.mean == 2.5
-  _run(tmp_path, _counts(10), max_quarantined_share=0.2)
+  _run(tmp_path, _counts(10), max_quarantined_share=0.2, **form)
   assert len(_measured(tmp_path)) == 2
 
 
-def test_the_hours_go_into_the_statistics_and_come_back(tmp_path):
+@FORMS
+def test_the_hours_go_into_the_statistics_and_come_back(tmp_path, in_memory_rides):
   """TFDV itself reads and compares what was written; statistics of an earlier version have none."""
   seconds = np.arange(0, 30 * 86_400, 5_003)
   times = profile_times(seconds)
   counts = _counts(10)
   profile = Profile({'train': times, 'eval': times})
-  _run(tmp_path, dataclasses.replace(counts, profile=profile), seconds=seconds.tolist())
+  _run(
+    tmp_path, dataclasses.replace(counts, profile=profile), seconds=seconds.tolist(), in_memory_rides=in_memory_rides
+  )
   [file] = _measured(tmp_path)
   statistics = tfdv.load_stats_binary(str(file))
   assert read_times(statistics) == times
   schema = tfdv.infer_schema(statistics)
   assert not tfdv.validate_statistics(statistics, schema, previous_statistics=statistics).anomaly_info
   assert read_times(tfdv.generate_statistics_from_dataframe(pd.DataFrame({'pickup_seconds': seconds}))) is None
+
+
+def _step(folder, in_memory_rides, rides, splits):
+  """What the executor makes of rides, by split; TFX itself calls it so."""
+  inputs = {'examples': [standard_artifacts.Examples()], 'quarantine': [Quarantine()]}
+  outputs = {'statistics': [standard_artifacts.ExampleStatistics()]}
+  for key, [artifact] in (inputs | outputs).items():
+    artifact.uri = str(folder / key)
+  inputs['examples'][0].split_names = json.dumps(splits)
+  inputs['examples'][0].span = 7
+  for number, split in enumerate(splits):
+    _write_rides(folder / 'examples' / f'Split-{split}', rides[number :: len(splits)])
+  (folder / 'quarantine').mkdir()
+  (folder / 'quarantine' / 'counts.json').write_text(_counts(len(rides)).to_json())
+  context = base_beam_executor.BaseBeamExecutor.Context(
+    beam_pipeline_args=['--direct_num_workers=1'], tmp_dir=str(folder / 'tmp'), unique_id='1'
+  )
+  properties = {'exclude_splits': '[]', 'max_quarantined_share': 0.1, 'in_memory_rides': in_memory_rides}
+  RideStatisticsGenExecutor(context).Do(inputs, outputs, properties)
+  return outputs['statistics'][0]
+
+
+def _write_rides(folder, rides):
+  """In two files."""
+  folder.mkdir(parents=True)
+  for half in (0, 1):
+    with tf.io.TFRecordWriter(str(folder / f'rides-{half}.gz'), 'GZIP') as file:
+      for row in rides[half::2].to_dict('records'):
+        values = {name: _feature(value) for name, value in row.items()}
+        file.write(tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString())
+
+
+def _feature(value):
+  if isinstance(value, int):
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+  return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+
+
+def test_both_forms_write_the_same(tmp_path):
+  """Oracle: TFX's own executor, by Beam. Means and deviations agree to rounding, all else is equal."""
+  generator = np.random.default_rng(5)
+  rides = pd.DataFrame({
+    'pickup_seconds': generator.integers(0, 10**8, 3000),
+    'fare_amount': generator.uniform(3, 60, 3000),
+    'passenger_count': generator.integers(1, 7, 3000).astype(float),
+    'tolls': np.where(np.arange(3000) % 7 == 0, np.nan, generator.normal(0, 1, 3000)),
+    'never': np.nan,
+    'constant': 2.5,
+  })  # fmt: skip
+  splits = ['train', 'eval', 'test']
+  made = {form: _step(tmp_path / form, limit, rides, splits) for form, limit in (('beam', 2999), ('memory', 3000))}
+  assert [artifact.get_string_custom_property(COMPUTED) for artifact in made.values()] == ['by Beam', 'in memory']
+  for artifact in made.values():
+    del artifact.mlmd_artifact.custom_properties[COMPUTED]
+    artifact.uri = ''
+  assert made['beam'].mlmd_artifact == made['memory'].mlmd_artifact
+  for split in splits:
+    here, there = (
+      tfdv.load_stats_binary(str(tmp_path / form / 'statistics' / f'Split-{split}' / 'FeatureStats.pb'))
+      for form in made
+    )
+    assert here.datasets[0].num_examples == 1000
+    for feature, other in zip(here.datasets[0].features, there.datasets[0].features, strict=True):
+      for name in ('mean', 'std_dev'):
+        expected = getattr(feature.num_stats, name)
+        assert getattr(other.num_stats, name) == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True)
+        feature.num_stats.ClearField(name)
+        other.num_stats.ClearField(name)
+    assert here.SerializeToString(deterministic=True) == there.SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize('open_source', [pytest.param(True, id='kfp'), pytest.param(False, id='vertex')])

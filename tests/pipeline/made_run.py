@@ -116,6 +116,7 @@ def summary(artifacts: Mapping[str, Any], directory: pathlib.Path) -> dict[str, 
     'CompressionGate': ['PruningTrainer', 'RideExampleGen'],
     'Pusher': ['FareEvaluator', 'CompressionGate'],
   }
+  computed = {'StatisticsGen': 'by Beam', **dict.fromkeys(('FeatureEngineering', 'FareEvaluator'), 'in memory')}
   gate = compression()
   return {
     'status': 'pushed',
@@ -155,6 +156,7 @@ def summary(artifacts: Mapping[str, Any], directory: pathlib.Path) -> dict[str, 
         'state': 'cached' if name == 'RideSchema' else 'complete',
         'seconds': 1.5 + 2 * index,
         'after': before,
+        'computed': computed.get(name),
       }
       for index, (name, before) in enumerate(after.items())
     ],

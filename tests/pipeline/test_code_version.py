@@ -293,7 +293,7 @@ RUN_AGAIN = {
   # configs
   Config: f'{INGESTION} {CHECKS} {FEATURES} {MODELS} FareEvaluator CompressionGate',
   Dataset: f'{INGESTION} {CHECKS} {FEATURES} {MODELS} FareEvaluator CompressionGate',
-  Split: f'{INGESTION} {CHECKS}',
+  Split: f'{INGESTION} {CHECKS} FeatureEngineering',
   Validation: CHECKS,
   Slices: f'{FEATURES} FareEvaluator CompressionGate',
   Features: f'{FEATURES} {MODELS} CompressionGate',
@@ -322,11 +322,11 @@ RUN_AGAIN = {
   fit: 'DimensionalityReduction',
   # components
   canonicalize: INGESTION,
-  RideCounts: f'{INGESTION} {CHECKS}',
+  RideCounts: f'{INGESTION} {CHECKS} FeatureEngineering',
   ride_schema: CHECKS,
   inspect: CHECKS,
   choose: 'CompressionGate',
-  LiteVariants: f'{INGESTION} {CHECKS} DimensionalityReduction {LITE}',
+  LiteVariants: f'{INGESTION} {CHECKS} {FEATURES} {LITE}',
   # pipeline
   dag.build_pipeline: '',
 }

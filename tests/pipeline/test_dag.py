@@ -51,7 +51,8 @@ LOCAL = {
   'AnomalyGate': 'anomalies=ExampleValidator.anomalies, baseline_statistics=BaselineStatistics.statistics, '
   'quarantine=RideExampleGen.quarantine, schema=RideSchema.schema, statistics=StatisticsGen.statistics',
   # Nothing is fitted to rides that the gate stops.
-  'FeatureEngineering': 'examples=RideExampleGen.examples, schema=RideSchema.schema, after AnomalyGate',
+  'FeatureEngineering': 'examples=RideExampleGen.examples, quarantine=RideExampleGen.quarantine, '
+  'schema=RideSchema.schema, after AnomalyGate',
   'PruningTrainer': 'examples=FeatureEngineering.transformed_examples, '
   'transform_graph=FeatureEngineering.transform_graph',
   # Finds what the last push served: not the candidate.

@@ -69,7 +69,11 @@ def _run(output, monkeypatch, runs: Runs, **others):
   return result, entry
 
 
-FAILED = [_step('RideExampleGen'), _step('StatisticsGen', StepState.FAILED)]
+FAILED = [
+  _step('RideExampleGen', first=Output('/a', {}), second=Output('/b', {'computed': 'by Beam'})),
+  _step('BaselineStatistics', statistics=Output('/s', {'computed': 'in memory'})),
+  _step('StatisticsGen', StepState.FAILED),
+]
 
 
 def test_a_step_that_fails(output, monkeypatch):
@@ -83,9 +87,11 @@ def test_a_step_that_fails(output, monkeypatch):
   assert told['notes'] == ['First.']
   assert [(step['name'], step['state'], step['seconds']) for step in told['steps']] == [
     ('RideExampleGen', 'complete', 1.5),
+    ('BaselineStatistics', 'complete', 1.5),
     ('StatisticsGen', 'failed', 1.5),
   ]
-  assert [step['after'] for step in told['steps']] == [[], ['RideExampleGen']]
+  assert [step['after'] for step in told['steps']] == [[], ['StatisticsGen'], ['RideExampleGen']]
+  assert [step.get('computed') for step in told['steps']] == ['by Beam', None, None]
   assert told['config'] == str(output.config)
   assert told['run'] == entry.run == runs.ids[0]
   assert told['data'] == entry.data

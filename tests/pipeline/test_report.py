@@ -125,7 +125,9 @@ def test_sections_stand_in_the_order_of_the_page(page: str):
     pytest.param(
       'without the five worst ones the trained model would have 3.64 USD instead of 4.43 USD', id='outliers'
     ),
-    pytest.param('9 steps in 1 min 26 s; 1 came from the cache.', id='steps'),
+    pytest.param(
+      '9 steps in 1 min 26 s; 1 came from the cache. Without Beam: FeatureEngineering and FareEvaluator.', id='steps'
+    ),
     pytest.param('Period: 1 January 2013 to 30 December 2016', id='period'),
     pytest.param('Some rides lack dropoff_latitude (2.9 %)', id='missing'),
     pytest.param('quantization; RMSE 1.001 [0.991, 1.011] times the dense base.', id='recipe'),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from components.in_memory import Computed
 from components.ride_example_gen.listing import passed_over_sentence
 from components.ride_example_gen.profile import Profile
 from components.ride_example_gen.spans import SPLITS
@@ -242,7 +243,9 @@ def steps_section(record: RunRecord) -> StepsSection | None:
   )
   cached = sum(step.state is StepState.CACHED for step in steps)
   sentence = f'{counted(len(steps), "step")} in {seconds(sum(step.seconds for step in steps))}'
-  return StepsSection(f'{sentence}; {cached or "none"} came from the cache.', rows, has_graph)
+  in_memory = [step.name for step in steps if step.computed is Computed.IN_MEMORY]
+  without = f' Without Beam: {joined(in_memory)}.' if in_memory else ''
+  return StepsSection(f'{sentence}; {cached or "none"} came from the cache.{without}', rows, has_graph)
 
 
 class AgainSection(NamedTuple):
