@@ -5,6 +5,7 @@ Oracle: the files themselves, the documented exit codes, and that a sentence is 
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import pty
@@ -157,6 +158,52 @@ def test_an_empty_output_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.
   assert result.exit_code == 2
   assert '--output' in result.output
   assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('rides', ['pipe', '/dev/zero'], ids=['pipe', 'device'])
+@pytest.mark.parametrize('command', ['run', 'retrain', 'check', 'init', 'predict', 'study', 'report_of_one'])
+def test_what_never_ends_is_refused_as_input(made: MadeStore, tmp_path: pathlib.Path, command: str, rides: str):
+  """And nothing waits for it: whoever opened the pipe would wait for a writer for ever."""
+  os.mkfifo(tmp_path / 'pipe')
+  path = rides if rides.startswith('/') else str(tmp_path / rides)
+  words = {
+    'init': ['init', path, '--yes', '--output', str(tmp_path / 'mine.yaml')],
+    'predict': ['predict', str(made.output.serving / '3'), path, '--config', 'nyc'],
+    'check': ['check', '--config', 'nyc', '--data', path],
+    'report_of_one': ['report', path],
+  }.get(command, [command, '--config', 'nyc', '--data', path, '--output', str(tmp_path / 'new')])
+  result = _farelite(*words)
+  assert result.exit_code == 2, result.output
+  assert 'Traceback' not in result.output
+
+
+def test_an_output_that_can_only_be_read(tmp_path: pathlib.Path):
+  """Oracle: a file system that is mounted again without the right to write, which root has not either."""
+  disk = tmp_path / 'disk'
+  disk.mkdir()
+  if subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', str(disk)], check=False).returncode:
+    pytest.skip('needs the right to mount a tmpfs')
+  try:
+    made = _made(disk / 'out')
+    output, serving = str(made.output.path), made.output.serving
+    before = sorted(path.name for path in serving.iterdir())
+    del made  # Which holds the store open.
+    gc.collect()
+    subprocess.run(['mount', '-o', 'remount,ro', str(disk)], check=True)
+    (tmp_path / 'rides.csv').write_text('nothing')
+    for words in (
+      ['run', '--config', 'nyc', '--data', str(tmp_path / 'rides.csv'), '--output', output],
+      ['rollback', output, '--reason', 'worse'],
+      ['prune', output, *LIMITS],
+      ['report', output],
+    ):
+      result = _farelite(*words)
+      assert result.exit_code == 2, (words, result.output)
+      assert len(result.stderr.splitlines()) == 1, (words, result.stderr)
+    assert _farelite('runs', output).exit_code == 0
+    assert sorted(path.name for path in serving.iterdir()) == before
+  finally:
+    subprocess.run(['umount', '-l', str(disk)], check=True)
 
 
 def _features(tmp_path: pathlib.Path, text: str) -> Result:
