@@ -139,9 +139,9 @@ def test_a_pipeline_of_ones_own(tmp_path, monkeypatch):
 @pytest.mark.rides
 def test_a_pipeline_of_ones_own_runs(folder):
   _run(*_blocks()['Components in a pipeline of your own'])
-  [blessing] = folder.glob('own/CompressionGate/blessing/*/INFRA_*')
+  [blessing] = folder.glob('own/CompressionGate/blessing/*/*BLESSED')
   [model] = folder.glob('own/CompressionGate/model/*/Format-Serving')
-  assert blessing.name == 'INFRA_BLESSED'
+  assert blessing.name == 'BLESSED'
   assert find_pushed(model).manifest.dataset == 'nyc'
 
 

@@ -56,7 +56,9 @@ def test_two_pipelines_at_once(database: Server, tmp_path: pathlib.Path):
   assert [one.step for one in made['north']] == [one.step for one in made['south']]
   assert not {one.artifact.id for one in made['north']} & {one.artifact.id for one in made['south']}
 
-  again = subprocess.run(_command(database, 'north', data, outputs['north'].path), capture_output=True, text=True)
+  again = subprocess.run(
+    [*_command(database, 'north', data, outputs['north'].path), '--force'], capture_output=True, text=True
+  )
   assert again.returncode == 0, again.stdout
   assert json.loads(outputs['north'].summary.read_text())['cached'][-1] == 'Pusher'
   taken = subprocess.run(_command(database, 'north', data, tmp_path / 'third'), capture_output=True, text=True)
