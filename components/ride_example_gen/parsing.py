@@ -52,6 +52,18 @@ def plain(column: pa.Array) -> pa.Array:
   return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
+def as_string(column: pa.Array) -> pa.Array:
+  """A column of any type as strings, [rows]; null where it is null, bytes that are no UTF-8 as `\\xNN`."""
+  column = plain(column)
+  try:
+    return column.cast(pa.string())
+  except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    # Nested types and undecodable bytes, of which Arrow makes no text.
+    values = column.to_pylist()
+    readable = (value.decode('utf-8', 'backslashreplace') if isinstance(value, bytes) else value for value in values)
+    return pa.array([None if value is None else str(value) for value in readable], pa.string())
+
+
 def as_text(column: pa.Array, missing: Sequence[str]) -> pa.Array:
   """A text column, trimmed; null where it is empty or one of `missing`."""
   # Trimming and comparing are bytewise, so bytes that are no UTF-8 do no harm here.

@@ -73,7 +73,7 @@ def rows_as_json(rows: pa.RecordBatch) -> pa.Array:
 
 
 def _json_texts(column: pa.Array) -> pa.Array:
-  text = _as_string(column)
+  text = parsing.as_string(column)
   for character, escape in _SHORT_ESCAPES.items():
     text = pc.replace_substring(text, character, escape)
   if pc.any(pc.match_substring_regex(text, f'[{re.escape(_CONTROLS)}]')).as_py():
@@ -81,18 +81,6 @@ def _json_texts(column: pa.Array) -> pa.Array:
       text = pc.replace_substring(text, character, f'\\u{ord(character):04x}')
   quoted = pc.binary_join_element_wise('"', text, '"', '')
   return pc.fill_null(quoted, 'null')
-
-
-def _as_string(column: pa.Array) -> pa.Array:
-  """Any column as strings; the reader has already seen to it that text is UTF-8."""
-  column = parsing.plain(column)
-  try:
-    return column.cast(pa.string())
-  except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-    # Nested types and undecodable bytes, of which Arrow makes no text.
-    values = column.to_pylist()
-    readable = (value.decode('utf-8', 'backslashreplace') if isinstance(value, bytes) else value for value in values)
-    return pa.array([None if value is None else str(value) for value in readable], pa.string())
 
 
 _EXAMPLES = 3
@@ -152,7 +140,7 @@ def broken_examples(
   _, firsts = np.unique(codes[0] * (len(names[1]) + 1) + codes[1], return_index=True)
   for first in np.sort(firsts).tolist():
     source = names[1][codes[1][first]]
-    [value] = _as_string(block.rows.column(source).slice(rows[first], 1)).to_pylist()
+    [value] = parsing.as_string(block.rows.column(source).slice(rows[first], 1)).to_pylist()
     where = names[0][codes[0][first]], source, _cut((value or '').strip(_WHITE_SPACE))
     yield BrokenExample(*where, path, int(places[rows[first]]))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.ride_example_gen import parsing
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.quarantine import BrokenExample, broken_examples
 from components.ride_example_gen.reading import RowBlock
@@ -107,7 +108,7 @@ class Scorer:
 
   def _keys(self, rows: pa.RecordBatch) -> pa.Array:
     index = rows.schema.get_field_index(self._key) if self._key else -1
-    return _as_text(rows.column(index)) if index >= 0 else pa.nulls(rows.num_rows, pa.string())
+    return parsing.as_string(rows.column(index)) if index >= 0 else pa.nulls(rows.num_rows, pa.string())
 
   def _check_inputs(self, lite_file: pathlib.Path, inputs: Collection[str]) -> None:
     for name in sorted({*inputs} ^ {*self._dataset.raw_inputs()}):
@@ -120,17 +121,6 @@ class Scorer:
 
 def _with_nulls(column: pa.Array, count: int) -> pa.Array:
   return pa.concat_arrays([column, pa.nulls(count, column.type)]) if count else column
-
-
-def _as_text(column: pa.Array) -> pa.Array:
-  """Any column as strings."""
-  if pa.types.is_dictionary(column.type):
-    column = column.dictionary_decode()
-  try:
-    return column.cast(pa.string())
-  except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-    # Nested types and bytes that are no text; keys of such types are rare.
-    return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
 
 
 def count_reasons(scored: pa.RecordBatch) -> dict[str, int]:
