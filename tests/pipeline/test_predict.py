@@ -178,6 +178,8 @@ def test_keys_of_every_kind(model, tmp_path):
   rides = some_rides(load('nyc'), 3)
   path = write_parquet(tmp_path / 'rides.parquet', rides, key=[10, 11, None])
   assert [row['key'] for row in predict(model, path, folder=tmp_path)] == ['10', '11', None]
+  path = write_parquet(tmp_path / 'rides.parquet', rides, key=[b'a', b'\xff1', None])
+  assert [row['key'] for row in predict(model, path, folder=tmp_path)] == ['a', '\\xff1', None], 'as in the quarantine'
   keys = ['a,b', 'say "no"', 'two\nlines']
   path = write_csv(tmp_path / 'rides.csv', [[key, *row[1:]] for key, row in zip(keys, source_rows(rides), strict=True)])
   assert [row['key'] for row in predict(model, path, folder=tmp_path)] == keys
