@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from configs.compression import Scheme
@@ -10,8 +11,10 @@ from models.compression import layers
 from models.compression.layers import DENSE_CORE
 from models.lite import validation
 from models.lite.client import RideFile
+from models.lite.inspection import LiteFile
 from models.lite.validation import ValidationError, check_predictions, check_structure, validate
 from tests.models.lite import made_model
+from tests.models.lite.converters import from_functions
 from tests.models.lite.made_model import DENSE, EMBEDDING, fresh_model, promise, raw_rides, whole_file
 from tests.models.lite.small_files import changed
 
@@ -145,6 +148,18 @@ def test_lost_clusters(model, float32):
   assert _refused(changed(float32, damage), kept) == (
     "Layer 'dense_0' has 6 distinct weights in the file and 5 in the model."
   )
+
+
+def test_clusters_of_float16_are_counted_on_every_processor():
+  """Oracle: Python's set; NumPy 2.4 sorts float16 wrongly on CPUs with AVX-512 FP16, from some thousand values on."""
+  generator = np.random.default_rng(3)
+  kernel = generator.choice(generator.normal(size=5), [48, 64]).astype(np.float32)
+  module = tf.Module()
+  module.run = tf.function(lambda x: {'y': tf.matmul(x, kernel)})
+  converter = from_functions([module.run.get_concrete_function(tf.TensorSpec([None, 48], name='x'))], module)
+  converter.optimizations, converter.target_spec.supported_types = [tf.lite.Optimize.DEFAULT], [tf.float16]
+  [layer] = LiteFile(converter.convert()).weights()
+  assert (layer.type, layer.distinct) == ('float16', len(set(kernel.astype(np.float16).reshape(-1).tolist())))
 
 
 def test_a_sparse_kernel_with_a_scale_per_unit(model, int8):
