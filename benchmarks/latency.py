@@ -17,6 +17,7 @@ import copy
 import ctypes
 import dataclasses
 import functools
+import gzip
 import os
 import pathlib
 import statistics
@@ -71,14 +72,14 @@ class Way:
   Attributes:
     name: for the table.
     prepared: makes a call for batches of raw rides [rides] by column; what it returns is nothing, a part, or the fares.
-    size: bytes of what is shipped; `None` of a part.
+    content: what is shipped; `None` of a part.
     fares: what the call has to return, [rides] of all; `None` where it returns no fares.
     tolerance: how far it may be from them.
   """
 
   name: str
   prepared: Callable[[Batches], Call]
-  size: int | None = None
+  content: bytes | None = None
   fares: np.ndarray | None = None
   tolerance: float = 0.0
 
@@ -165,14 +166,14 @@ def lite_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
   for name in variants:
     content = run.files[name]
     file = LiteFile(content)
-    fares, size = file.call(file.taken(run.rides)), len(content)
+    fares = file.call(file.taken(run.rides))
     yield Way(f'{name}: set', _part(file, lambda file, taken: lambda batch: file.set(taken[batch])))
     yield Way(f'{name}: invoke', _part(file, lambda file, taken: lambda batch: file.invoke()))
     yield Way(f'{name}: get', _part(file, lambda file, taken: lambda batch: file.get()))
-    yield Way(f'{name}: set, invoke, get', _whole(file), size, fares)
-    yield Way(f'{name}: signature runner', _by_signature(content), size, fares)
+    yield Way(f'{name}: set, invoke, get', _whole(file), content, fares)
+    yield Way(f'{name}: signature runner', _by_signature(content), content, fares)
     matrices = columns_by_matrices(content)
-    yield Way(f'{name}: columns picked by matrices', _whole(LiteFile(matrices)), len(matrices), fares)
+    yield Way(f'{name}: columns picked by matrices', _whole(LiteFile(matrices)), matrices, fares)
 
 
 def half_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
@@ -198,12 +199,13 @@ def saved_model_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
   """The SavedModel in this process."""
   model = tf.saved_model.load(str(run.saved_model))
   serve = model.signatures[SERVING_RAW]
-  size = sum(path.stat().st_size for path in run.saved_model.rglob('*') if path.is_file() and EXTRA not in path.parts)
+  files = (path for path in sorted(run.saved_model.rglob('*')) if path.is_file() and EXTRA not in path.parts)
+  content = b''.join(path.read_bytes() for path in files)
 
   def call(batch: Columns) -> np.ndarray:
     return serve(**{name: tf.constant(column) for name, column in batch.items()})[LABEL].numpy()
 
-  yield Way('SavedModel in process', lambda batches: lambda batch: call(batches[batch]), size, run.fares, _CLOSE)
+  yield Way('SavedModel in process', lambda batches: lambda batch: call(batches[batch]), content, run.fares, _CLOSE)
   del model  # Kept until here: a signature alone does not hold its variables.
 
 
@@ -218,29 +220,36 @@ def lightgbm_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
   for settings in ({}, LIGHTLY_TUNED):
     model = lightgbm.LGBMRegressor(random_state=0, n_jobs=1, verbose=-1).set_params(**settings)
     booster = model.fit(made, run.train.fares).booster_
-    fast, size, fares = FastBooster(booster, rows.shape[1]), len(booster.model_to_string()), booster.predict(rows)
-    name, python = f'LightGBM, {booster.num_trees()} trees', functools.partial(_by_python, booster)
-    yield Way(f'{name}, C interface, features ready', _on_ready(features, fast.ready), size, fares, 1e-9)
-    yield Way(f'{name}, C interface, features by LiteRT', _after(features, fast.predict), size, fares, 1e-9)
-    yield Way(f'{name}, Python, features ready', _on_ready(features, python), size, fares, 1e-9)
+    fast, content, fares = FastBooster(booster), booster.model_to_string().encode(), booster.predict(rows)
+    name = f'LightGBM, {booster.num_trees()} trees'
+    yield Way(f'{name}, C interface, features ready', _on_ready(features, fast.ready), content, fares, 1e-9)
+    yield Way(f'{name}, C interface, features by LiteRT', _after(features, fast.ready), content, fares, 1e-9)
+    yield Way(f'{name}, Python, features ready', _on_ready(features, _by_python(booster)), content, fares, 1e-9)
 
 
-def _by_python(booster: Any, rows: np.ndarray) -> Callable[[], np.ndarray]:
-  return lambda: booster.predict(rows, num_threads=1)
+def _by_python(booster: Any) -> Ready:
+  return lambda rows: functools.partial(booster.predict, rows, num_threads=1)
 
 
-def _on_ready(features: LiteFile, ready: Callable[[np.ndarray], Callable[[], Any]]) -> Callable[[Batches], Call]:
+Ready = Callable[[np.ndarray], Callable[[], Any]]
+"""Makes a call for features [rides, features], which the caller keeps."""
+
+
+def _on_ready(features: LiteFile, ready: Ready) -> Callable[[Batches], Call]:
   def prepared(batches: Batches) -> Call:
     rows = [np.array(features.call(features.taken(batch))) for batch in batches]
-    calls = [ready(row) for row in rows]
-    # The rows are named, as a call may hold no more than where they are.
-    return lambda batch: (rows, calls[batch]())[1]
+    kept = [(ready(row), row) for row in rows]
+    return lambda batch: kept[batch][0]()
 
   return prepared
 
 
-def _after(features: LiteFile, predict: Callable[[np.ndarray], Any]) -> Callable[[Batches], Call]:
-  return _part(features, lambda file, taken: lambda batch: predict(file.call(taken[batch])))
+def _after(features: LiteFile, ready: Ready) -> Callable[[Batches], Call]:
+  def call(file: LiteFile, taken: Columns) -> Any:
+    made = file.call(taken)
+    return ready(made)()
+
+  return _part(features, lambda file, taken: lambda batch: call(file, taken[batch]))
 
 
 class FastBooster:
@@ -248,18 +257,19 @@ class FastBooster:
 
   _FLOAT32 = _NORMAL = 0
 
-  def __init__(self, booster: Any, columns: int) -> None:
+  def __init__(self, booster: Any) -> None:
     from lightgbm import basic
 
     self._library, self._booster, self._config = basic._LIB, booster, ctypes.c_void_p()
     self._check(
       self._library.LGBM_BoosterPredictForMatSingleRowFastInit(
-        *(booster._handle, self._NORMAL, 0, -1, self._FLOAT32, ctypes.c_int32(columns)),
+        *(booster._handle, self._NORMAL, 0, -1, self._FLOAT32, ctypes.c_int32(booster.num_feature())),
         *(ctypes.c_char_p(b'num_threads=1'), ctypes.byref(self._config)),
       )
     )
     self._length = ctypes.c_int64()
     self._predict = self._library.LGBM_BoosterPredictForMatSingleRowFast
+    self._predict.argtypes = [ctypes.c_void_p] * 4
 
   def _check(self, code: int) -> None:
     if code:
@@ -267,25 +277,19 @@ class FastBooster:
       raise RuntimeError(self._library.LGBM_GetLastError().decode())
 
   def ready(self, rows: np.ndarray) -> Callable[[], np.ndarray]:
-    """A call for these rows, float32 [rides, columns], contiguous; it returns the same float64 [rides] each time."""
+    """A call for these rows, float32 [rides, columns], contiguous; it gives the same float64 [rides] each time."""
     found = np.empty(len(rows))
-    pointers = [
-      (ctypes.c_void_p(rows[place:].ctypes.data), ctypes.c_void_p(found[place:].ctypes.data))
-      for place in range(len(rows))
-    ]
-    predict, config, length = self._predict, self._config, ctypes.byref(self._length)
+    row, out = (array.__array_interface__['data'][0] for array in (rows, found))
+    places = [(row + ride * rows.strides[0], out + ride * found.itemsize) for ride in range(len(rows))]
+    predict, config, length = self._predict, self._config, ctypes.addressof(self._length)
 
     def call() -> np.ndarray:
-      for row, out in pointers:
+      for row, out in places:
         if code := predict(config, row, length, out):
           self._check(code)
       return found
 
     return call
-
-  def predict(self, rows: np.ndarray) -> np.ndarray:
-    """`ready` for rows that are new each time."""
-    return self.ready(rows)()
 
 
 def onnx_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
@@ -307,7 +311,7 @@ def onnx_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
   def ready(rows: np.ndarray) -> Callable[[], np.ndarray]:
     return lambda: session.run(None, {FEATURES: rows})[0].reshape(-1)
 
-  yield Way('ONNX Runtime, dense core, features ready', _on_ready(features, ready), len(content), run.fares, _CLOSE)
+  yield Way('ONNX Runtime, dense core, features ready', _on_ready(features, ready), content, run.fares, _CLOSE)
 
 
 def onnx_core(onnx: Any, weights: Mapping[str, np.ndarray], activation: Activation, clip: float | None = None) -> bytes:
@@ -456,19 +460,20 @@ def check(way: Way, rides: Columns) -> None:
 
 
 def timed(ways: Sequence[Way], rides: Columns, rounds: int, calls: int) -> dict[str, list[list[float]]]:
-  """Median microseconds of each round, of one ride and of all at once, by the way's name; ways take turns.
+  """Of each round the median microseconds of one ride, and the CPU's for each of all at once, by the way's name.
 
-  Single calls go through all rides, one after the other: a tree that gets the same one again is twice as fast, as the
-  processor knows its branches by then.
+  Ways take turns. Single calls go through all rides, one after the other: a tree that gets the same one again is twice
+  as fast, as the processor knows its branches by then. Calls of all at once are long enough to be interrupted, so that
+  the clock would measure the neighbours.
   """
   singles = [{name: column[place : place + 1] for name, column in rides.items()} for place in range(_count(rides))]
-  cases: Sequence[tuple[Batches, int]] = ((singles, calls), ([rides], max(1, calls // _BATCH_CALLS)))
-  found: dict[str, list[list[float]]] = {way.name: [[] for _ in cases] for way in ways}
+  found: dict[str, list[list[float]]] = {way.name: [[], []] for way in ways}
   for turn in range(rounds):
     order = np.random.default_rng(turn).permutation(len(ways))
     for way in (ways[position] for position in order):
-      for (batches, times), medians in zip(cases, found[way.name], strict=True):
-        medians.append(_median(way.prepared(batches), len(batches), times))
+      one, many = found[way.name]
+      one.append(_median(way.prepared(singles), len(singles), calls))
+      many.append(_cpu(way.prepared([rides]), max(1, calls // _BATCH_CALLS)) / _count(rides))
   return found
 
 
@@ -486,6 +491,15 @@ def _median(call: Call, batches: int, times: int) -> float:
     call(batch)
     elapsed.append(time.perf_counter_ns() - start)
   return statistics.median(elapsed) / 1000
+
+
+def _cpu(call: Call, times: int) -> float:
+  """Microseconds of all threads for one call."""
+  call(0)
+  start = time.process_time_ns()
+  for _ in range(times):
+    call(0)
+  return (time.process_time_ns() - start) / times / 1000
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -516,13 +530,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _table(ways: Sequence[Way], found: Mapping[str, list[list[float]]], batch: int) -> Iterator[str]:
-  yield f'| way | bytes | one ride, µs | {batch} rides, µs | µs a ride in {batch} |'
+  yield f'| way | bytes | gzip | one ride, µs | CPU µs a ride in {batch} |'
   yield '| --- | ---: | ---: | ---: | ---: |'
   for way in ways:
-    one, many = ([statistics.median(rounds), min(rounds), max(rounds)] for rounds in found[way.name])
-    size = '' if way.size is None else f'{way.size:,}'
+    one, many = ((statistics.median(rounds), min(rounds), max(rounds)) for rounds in found[way.name])
+    sizes = ('', '') if way.content is None else (f'{len(way.content):,}', f'{len(gzip.compress(way.content)):,}')
     spread = f'{one[0]:,.1f} ({one[1]:,.1f}–{one[2]:,.1f})'
-    yield f'| {way.name} | {size} | {spread} | {many[0]:,.1f} | {many[0] / batch:,.2f} |'
+    yield f'| {way.name} | {" | ".join(sizes)} | {spread} | {many[0]:,.2f} |'
 
 
 if __name__ == '__main__':
