@@ -144,12 +144,12 @@ class Run:
   @classmethod
   def read(cls, output: pathlib.Path, rides: int) -> Run:
     """Args: rides: of the eval split, at most. Raises `SystemExit`: a part is not there."""
-    config = load(str(output / 'config.yaml'), kept=True)
     files = {p.stem: p.read_bytes() for p in sorted(output.glob('artifacts/QuantizationRewriter/variants/*/*.tflite'))}
     folders = sorted(output.glob('artifacts/PruningTrainer/recipe_dense/*/Format-Serving'))
     splits = [_shards(output, split) for split in ('train', 'eval')]
     if _DENSE not in files or not folders or not all(splits):
       raise SystemExit(f"'{output}' is no finished run with {_DENSE}; make one with farelite run --output {output}.")
+    config = load(str(output / 'config.yaml'), kept=True)
     train, held_out = (read_raw_rides(found, config.dataset) for found in splits)
     some = {name: column[:rides] for name, column in held_out.columns.items()}
     file = LiteFile(files[_DENSE])

@@ -63,7 +63,7 @@ _CHECKSUM = 4
 """Bytes behind a record."""
 
 
-class _Block(NamedTuple):
+class _EqualLengths(NamedTuple):
   """Rides whose examples are equally long, and differ in the bytes of their values alone.
 
   Attributes:
@@ -110,7 +110,7 @@ def _shares(width: int, places: tuple[int, ...]) -> np.ndarray:
   return shares
 
 
-def _blocks(rides: pa.RecordBatch) -> Iterator[_Block]:
+def _blocks(rides: pa.RecordBatch) -> Iterator[_EqualLengths]:
   """The rides by the length of their examples, the shortest first; those of one length in their order."""
   columns = [np.asarray(column) for column in rides.columns]
   [whole] = [position for position, column in enumerate(columns) if column.dtype == np.int64]
@@ -126,7 +126,7 @@ def _blocks(rides: pa.RecordBatch) -> Iterator[_Block]:
       values = _varints(numbers[chosen], size) if position == whole else column[chosen].astype('<f4').view(np.uint8)
       records[:, start : start + widths[position]] = values.reshape(-1, widths[position])
     ends = zip(starts, widths, strict=True)
-    yield _Block(records, tuple(place for start, width in ends for place in range(start, start + width)))
+    yield _EqualLengths(records, tuple(place for start, width in ends for place in range(start, start + width)))
 
 
 def _varints(numbers: np.ndarray, size: int) -> np.ndarray:
