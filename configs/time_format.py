@@ -90,7 +90,8 @@ def layout(format_: str) -> Layout | None:
   if not {*directives} <= {*_WIDTHS}:
     return None
   place = 0
-  digits, fixed = {}, {}
+  digits: dict[str, tuple[int, int]] = {}
+  fixed: dict[int, int] = {}
   for literal, directive in zip(literals, [*directives, ''], strict=True):
     fixed |= dict(enumerate(literal.encode(), place))
     place += len(literal.encode())
