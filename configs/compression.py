@@ -211,7 +211,7 @@ class Budget(Config):
     min_slice_rides: slices of fewer rides are shown, not judged.
     judged_on: what is held against the limits: the ratios, or an end of their 95 % intervals.
     bytes: largest size of the file as it is, not gzipped.
-    latency_us: largest median time for one ride, in microseconds.
+    latency_us: largest median time for one ride, in microseconds; a caller's call: set, invoke, get.
   """
 
   rmse_ratio: Limit | None = 1.01
@@ -223,7 +223,7 @@ class Budget(Config):
 
 
 class Measurement(Config):
-  """How latency is measured.
+  """How latency is measured: calls as a caller makes them, which set the inputs, invoke and get the output.
 
   Attributes:
     rounds: how often each file has its turn; files take turns, so that a busy moment hits all of them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 DIRECTIVES = {
   'Y': r'(?P<Y>\d{4})',
@@ -62,6 +63,42 @@ def pattern(format_: str) -> str:
   literals, directives = _pieces(format_)
   read = [DIRECTIVES[directive] for directive in directives]
   return f'^{"".join(map("".join, zip(map(re.escape, literals), [*read, ""], strict=True)))}$'
+
+
+_WIDTHS = {'Y': 4, 'y': 2, 'm': 2, 'd': 2, 'H': 2, 'M': 2, 'S': 2}
+"""Digits of the directives that read nothing but digits, at most."""
+
+
+class Layout(NamedTuple):
+  """Where everything is in a stamp that has all the digits that its format reads.
+
+  Attributes:
+    width: bytes of the stamp.
+    digits: where each number begins and where it has ended, by the directive.
+    literals: bytes by their places.
+  """
+
+  width: int
+  digits: dict[str, tuple[int, int]]
+  literals: dict[int, int]
+
+
+@functools.lru_cache(maxsize=256)
+def layout(format_: str) -> Layout | None:
+  """The layout of a format without `problems`; `None` where it reads more than digits."""
+  literals, directives = _pieces(format_)
+  if not {*directives} <= {*_WIDTHS}:
+    return None
+  place = 0
+  digits: dict[str, tuple[int, int]] = {}
+  fixed: dict[int, int] = {}
+  for literal, directive in zip(literals, [*directives, ''], strict=True):
+    fixed |= dict(enumerate(literal.encode(), place))
+    place += len(literal.encode())
+    if directive:
+      digits[directive] = place, place + _WIDTHS[directive]
+      place += _WIDTHS[directive]
+  return Layout(place, digits, fixed)
 
 
 def _pieces(format_: str) -> tuple[list[str], list[str]]:

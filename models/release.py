@@ -65,16 +65,18 @@ class ManifestError(UserError):
 
 
 class Latency(RecordPart):
-  """Microseconds of one call, input and output left out.
+  """Microseconds of a caller's call.
 
   Attributes:
     p50, p99: percentiles of all calls.
     spread: smallest and largest of the rounds' medians: how far another measurement may be from this one.
+    whole_call: whether setting the inputs and getting the output are part of a call; older records left them out.
   """
 
   p50: float
   p99: float
   spread: tuple[float, float]
+  whole_call: bool = False
 
 
 class VersionMetrics(RecordPart):

@@ -97,7 +97,7 @@ class Measured:
 
   Attributes:
     predictions: float32 [examples], finite.
-    latency_us: of one example.
+    latency_us: of one example; a call sets the inputs, invokes and gets the output.
     latency_batch_us: of `Measurement.batch` examples at once.
     peak_bytes: by how much loading the file and running that batch raised the peak of the process's resident memory.
   """
@@ -179,4 +179,4 @@ def _rounds(
 def _latency(rounds: list[np.ndarray]) -> Latency:
   p50, p99 = np.percentile(np.concatenate(rounds), [50, 99])
   medians = [float(np.median(calls)) for calls in rounds]
-  return Latency(p50=float(p50), p99=float(p99), spread=(min(medians), max(medians)))
+  return Latency(p50=float(p50), p99=float(p99), spread=(min(medians), max(medians)), whole_call=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from components.parquet import pq
 from components.ride_example_gen import spans
 from components.ride_example_gen.canonical import CanonicalRides, canonicalize, filtered
-from components.ride_example_gen.encoding import TFRecordFile, encode_examples
+from components.ride_example_gen.encoding import TFRecordFile, frame_examples
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.hints import hinted
 from components.ride_example_gen.profiling import Profiler, rides_digest
@@ -225,11 +225,11 @@ class Outputs:
       self._write_rides(output, rides)
 
   def _write_rides(self, split: str, rides: pa.RecordBatch) -> None:
-    examples = encode_examples(rides)
+    framed = frame_examples(rides)
     if split in self._waiting:
       self._waiting[split].result()
     shard, rows = self._shards.get(split) or (TFRecordFile(self._new_file(split, 'gz')), 0)
-    self._waiting[split] = self._thread.submit(shard.write, examples)
+    self._waiting[split] = self._thread.submit(shard.write_framed, framed)
     self._shards[split] = (shard, rows + rides.num_rows)
     if rows + rides.num_rows >= _SHARD_ROWS:
       self._waiting.pop(split).result()

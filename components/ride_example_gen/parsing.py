@@ -195,10 +195,14 @@ def parse_stamps(text: pa.Array, format_: str) -> Stamps:
   Returns: The stamps. 30 February, hour 24, second 60 and an offset of 24 hours are not valid, as in
     `datetime.strptime`'s result; which weekday it is, is not compared.
   """
-  found = pc.extract_regex(text, time_format.pattern(format_))
-  matched = np.asarray(pc.is_valid(found))
-  fields = {found.type[i].name: pc.struct_field(found, [i]) for i in range(found.type.num_fields)}
-  numbers = {name: _integers(fields[name]) for name in _FIELDS if name in fields}
+  matched: np.ndarray | bool = True
+  fields: dict[str, pa.Array] = {}
+  numbers = _laid_out(text, format_)
+  if numbers is None:
+    found = pc.extract_regex(text, time_format.pattern(format_))
+    matched = np.asarray(pc.is_valid(found))
+    fields = {found.type[i].name: pc.struct_field(found, [i]) for i in range(found.type.num_fields)}
+    numbers = {name: _integers(fields[name]) for name in _FIELDS if name in fields}
   # The POSIX rule for %y: 69 to 99 are in the twentieth century.
   year = numbers['Y'] if 'Y' in numbers else numbers['y'] + np.where(numbers['y'] < 69, 2000, 1900)
   month, known_month = _month(numbers, fields)
@@ -211,6 +215,31 @@ def parse_stamps(text: pa.Array, format_: str) -> Stamps:
   valid = valid & known_offset
   seconds = np.where(valid, days * 86400 + hour * 3600 + minute * 60 + second, 0)
   return Stamps(seconds, offset, valid)
+
+
+def _laid_out(text: pa.Array, format_: str) -> dict[str, np.ndarray] | None:
+  """The numbers, int64 [rows] by directive, where every stamp has all digits, as most columns do; `None` elsewhere.
+
+  A stamp as long as its format's longest fits in one way only, which takes no regular expression.
+  """
+  layout = time_format.layout(format_)
+  if layout is None or text.null_count or not len(text):
+    return None
+  _, offsets, data = text.buffers()
+  ends = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+  if np.any(np.diff(ends) != layout.width):
+    return None
+  stamps = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(len(text), layout.width).T
+  if not all((stamps[place] == byte).all() for place, byte in layout.literals.items()):
+    return None
+  numbers = {}
+  for directive, (start, end) in layout.digits.items():
+    # What is less than '0' becomes larger than 9.
+    digits = stamps[start:end] - np.uint8(ord('0'))
+    if digits.max() > 9:
+      return None
+    numbers[directive] = np.array([10**place for place in reversed(range(end - start))]) @ digits.astype(np.int64)
+  return numbers
 
 
 def _integers(digits: pa.Array) -> np.ndarray:

@@ -159,30 +159,31 @@ class LiteRunner:
     predictions = np.empty(count, np.float32)
     for start in range(0, count, BATCH):
       batch = slice(start, min(start + BATCH, count))
-      self._set({name: column[batch] for name, column in taken.items()})
-      self.invoke()
-      predictions[batch] = self.outputs()
+      predictions[batch] = self.call({name: column[batch] for name, column in taken.items()})
     return predictions
 
-  def set_inputs(self, columns: Mapping[str, np.ndarray]) -> None:
-    """Sets examples as one batch, for `invoke` to run any number of times; arguments and errors as `predict`."""
-    self._set(self._contract.columns_of(self._name, columns, self.inputs))
+  def taken(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Examples as the file takes them, for `call`; arguments and errors as `predict`."""
+    return self._contract.columns_of(self._name, columns, self.inputs)
 
-  def invoke(self) -> None:
-    """Runs the batch that was set.
+  def call(self, taken: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A caller's whole call: sets every input, invokes, and gets the predictions.
 
-    Raises: LiteFileError: an operator refuses it.
+    Args: taken: examples that `taken` gave, as one batch.
+    Returns: float32 [examples].
+    Raises: LiteFileError: an operator refuses them, or the model gives another number of predictions.
     """
+    self._set(taken)
+    self._invoke()
+    return self._outputs()
+
+  def _invoke(self) -> None:
     try:
       self._interpreter.invoke()
     except RuntimeError as error:
       raise LiteFileError(f'{self._name} fails on a batch of {self._batch} ({_line(error)}).') from error
 
-  def outputs(self) -> np.ndarray:
-    """The predictions of the last `invoke`: float32 [examples].
-
-    Raises: LiteFileError: the model gave another number of them.
-    """
+  def _outputs(self) -> np.ndarray:
     found = self._interpreter.get_tensor(self._output)
     if found.shape != (self._batch,):
       _, examples, predictions, _ = self._contract.terms

@@ -125,12 +125,12 @@ class LiteProcess:
     return self._request(worker.PREDICT, columns)
 
   def time(self, columns: Mapping[str, np.ndarray], calls: int) -> np.ndarray:
-    """Latency of one batch, whose inputs are set once.
+    """Latency of one batch as a caller has it: inputs set, invoked, output taken.
 
     Args:
       columns: the batch, [examples, ...] by name.
-      calls: how often the model is run, after a warm-up that is not counted.
-    Returns: float64 [calls], microseconds of each run, without input and output.
+      calls: how often the model is called, after a warm-up that is not counted.
+    Returns: float64 [calls], microseconds of each whole call.
     Raises: As `predict`.
     """
     return self._request(worker.TIME_CALLS, columns, calls)

@@ -262,7 +262,7 @@ def _metrics_table(summary: Summary, metrics: MetricsRecord, currency: str) -> T
 
 def _variants_table(summary: Summary, currency: str) -> Table:
   """One line per lite file, as the files themselves measured."""
-  figures = (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs', 'zero')
+  figures = (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs/call', 'zero')
   table = plain_table(*whole('lite file'), *right(*figures, no_wrap=True), 'budget')
   for variant in summary.variants:
     if variant.rmse is None:

@@ -162,8 +162,13 @@ def _variants(a: Side, b: Side) -> Table | None:
   return table('Variants of both runs', headings, rows, sortable=True) if rows else None
 
 
+_INVOKE = 'without input and output'
+"""Of a record from before the whole call was measured."""
+
+
 def _latency(variant: JudgedVariant) -> Cell:
-  return figure(variant.latency_us.p50 if variant.latency_us else None, microseconds)
+  latency = variant.latency_us
+  return figure(latency.p50 if latency else None, microseconds, '' if not latency or latency.whole_call else _INVOKE)
 
 
 def _verdict(variant: JudgedVariant) -> Cell:

@@ -135,7 +135,7 @@ def latencies(
     directory: keeps what was measured, by the files' digest; what is known is not measured again.
   """
   digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-  kept = directory / f'latency-{digest_of([digests, measurement.model_dump()])}'
+  kept = directory / f'call-latency-{digest_of([digests, measurement.model_dump()])}'
   known = read_checked(kept)
   if known is not None:
     return _KEPT.validate_json(known)

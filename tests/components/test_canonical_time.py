@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from components.parquet import pq
+from components.ride_example_gen import parsing
 from components.ride_example_gen.files import IngestionError
 from components.ride_example_gen.parsing import parse_pickup_time, parse_stamps, wall_clock_of
 from components.ride_example_gen.reading import read_blocks
@@ -301,3 +302,44 @@ def test_dates_are_midnight():
 def test_timestamp_encoding_on_text_says_what_to_use():
   with pytest.raises(IngestionError, match=r"Column 't' holds binary, .*'timestamp'; use 'string' for text"):
     parse(['2011-01-01'], encoding='timestamp')
+
+
+@pytest.mark.parametrize('format_', ['%Y-%m-%d %H:%M:%S UTC', '%y%m%d', '%d.%m.%Y um %H:%M Ühr', '%m/%d/%Y %H'])
+def test_stamps_with_all_their_digits_are_read_as_by_the_regular_expression(format_, monkeypatch):
+  """Oracle: the way that all other stamps take; days and hours that do not exist are among them."""
+  generator = np.random.default_rng(0)
+  numbers = {'Y': 10_000, 'y': 100, 'm': 15, 'd': 34, 'H': 27, 'M': 64, 'S': 64}
+  stamps = []
+  for _ in range(2_000):
+    stamp = format_
+    for directive, limit in numbers.items():
+      digits = 4 if directive == 'Y' else 2
+      stamp = stamp.replace(f'%{directive}', f'{generator.integers(0, limit):0{digits}d}')
+    stamps.append(stamp)
+  text = pa.array(['', *stamps], pa.large_string()).slice(1)
+  assert parsing._laid_out(text, format_) is not None
+  found = parse_stamps(text, format_)
+  monkeypatch.setattr(parsing, '_laid_out', lambda text, format_: None)
+  expected = parse_stamps(text, format_)
+  for ours, theirs in zip(found, expected, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+  assert 0 < found.valid.sum() < len(stamps)
+
+
+@pytest.mark.parametrize(
+  ('stamps', 'format_'),
+  [
+    pytest.param(['2014-12-15', '2014-1-15'], '%Y-%m-%d', id='a_digit_less'),
+    pytest.param(['2014-12-15', None], '%Y-%m-%d', id='missing'),
+    pytest.param(['2014-12-15', '2014/12/15'], '%Y-%m-%d', id='another_literal'),
+    pytest.param(['2014-12-15', '2014-1x-15'], '%Y-%m-%d', id='no_digit'),
+    pytest.param(['2014-1-1x', '2014-11-1'], '%Y-%m-%d', id='shifted'),
+    pytest.param(['15 Dec 2014'], '%d %b %Y', id='a_name'),
+    pytest.param([], '%Y-%m-%d', id='none'),
+  ],
+)
+def test_other_stamps_are_left_to_the_regular_expression(stamps, format_):
+  text = pa.array(stamps, pa.large_string())
+  assert parsing._laid_out(text, format_) is None
+  right = ('2014-12-15', '15 Dec 2014', '2014-11-1', '2014-1-15')
+  assert parse_stamps(text, format_).valid.tolist() == [stamp in right for stamp in stamps]

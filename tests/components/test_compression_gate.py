@@ -100,6 +100,7 @@ def test_each_file_is_run_in_its_own_process(made, rides, tmp_path):
     np.testing.assert_array_equal(measured[name].predictions, LiteModel(content).predict(rides.columns))
     one, many = measured[name].latency_us, measured[name].latency_batch_us
     for latency in (one, many):
+      assert latency.whole_call
       low, high = latency.spread
       assert 0 < low <= latency.p50 <= high
       assert latency.p50 <= latency.p99

@@ -6,8 +6,10 @@ import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from components.ride_example_gen import csv_records
 from components.ride_example_gen.csv_table import CsvTable
 from components.ride_example_gen.files import Container, IngestionError
 
@@ -241,3 +243,60 @@ def test_a_small_file_that_unpacks_to_much_takes_no_large_memory(tmp_path, start
   assert done.returncode == 0, done.stderr[-2000:]
   assert said in done.stdout
   assert int(done.stdout.split()[-1]) < 150_000
+
+
+_PIECES = [
+  b'"',
+  b'"',
+  b'""',
+  b',',
+  b',',
+  b'\n',
+  b'\n',
+  b'\r',
+  b'\r\n',
+  b'a',
+  b'1.5',
+  b'"x"',
+  b'"x y",',
+  b'\n"',
+  b'"\n',
+  b'b,c',
+]
+
+
+def test_texts_whose_quotes_are_whole_cells_are_split_as_all_others(monkeypatch):
+  """Oracle: the splitting that goes by the regular expressions, on random texts."""
+  generator = np.random.default_rng(0)
+  grammar = csv_records.Grammar(',')
+  quick = 0
+  for _ in range(5_000):
+    text = b''.join(_PIECES[piece] for piece in generator.integers(0, len(_PIECES), generator.integers(1, 14)))
+    if not grammar._quotes_whole_cells(text) or b'"' not in text:
+      continue
+    quick += 1
+    found = grammar.split(text, 3, 2, lambda position, line: True)
+    with monkeypatch.context() as patched:
+      patched.setattr(csv_records.Grammar, '_quotes_whole_cells', lambda self, text: False)
+      expected = grammar.split(text, 3, 2, lambda position, line: True)
+    assert (found.text, found.stray, found.used, found.next_line) == (text, (), len(text), expected.next_line), text
+    assert (expected.text, expected.stray, expected.used) == (text, (), len(text)), text
+    np.testing.assert_array_equal(found.lines, expected.lines)
+  assert quick > 100
+
+
+@pytest.mark.parametrize(
+  ('text', 'whole'),
+  [
+    pytest.param(b'"a",b\nc,"d"', True, id='cells'),
+    pytest.param(b'"",""\r\n', True, id='empty_ones'),
+    pytest.param(b'"a""b",c\n', False, id='a_mark_in_a_cell'),
+    pytest.param(b'"a\nb",c\n', False, id='a_line_end_in_a_cell'),
+    pytest.param(b'a "b",c\n', False, id='opened_within'),
+    pytest.param(b'"a" ,b\n', False, id='goes_on_behind'),
+    pytest.param(b'"a,b\n', False, id='left_open'),
+    pytest.param(b'"a"' + b',' * (1 << 16) + b'\n', False, id='too_many_cells'),
+  ],
+)
+def test_which_quotes_are_whole_cells(text, whole):
+  assert csv_records.Grammar(',')._quotes_whole_cells(text) == whole

@@ -3,8 +3,10 @@
 import gzip
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
+from tfx_bsl.coders import example_coder
 
 from components.ride_example_gen import encoding, executor, spans
 from configs.dataset import Dataset
@@ -78,6 +80,48 @@ def test_records_of_many_lengths_are_framed_in_their_order(order, tmp_path):
       writer.write(record)
   assert encoding.frame(records) == (tmp_path / 'oracle').read_bytes()
   assert encoding.frame([]) == b''
+
+
+def _rides(seconds, names):
+  generator = np.random.default_rng(0)
+  floats = generator.normal(size=(len(names), len(seconds))).astype(np.float32)
+  floats[generator.random(floats.shape) < 0.1] = np.nan
+  columns = [pa.array(np.asarray(seconds, np.int64)), *map(pa.array, floats)]
+  return pa.RecordBatch.from_arrays(columns, ['pickup_seconds', *names])
+
+
+@pytest.mark.parametrize(
+  'names',
+  [
+    pytest.param(['fare_amount', 'passenger_count'], id='usual'),
+    pytest.param(['ü', 'x' * 150, 'y' * 20_000], id='long_and_not_ascii'),
+    pytest.param([], id='time_alone'),
+  ],
+)
+def test_examples_are_those_of_tfx_bsl(names):
+  """Oracle: `tfx_bsl`, but for the order of the features, which is another one in each of its examples."""
+  edges = [edge + step for edge in (2 ** (7 * size) for size in range(1, 10)) for step in (-1, 0)][:-1]
+  seconds = [*np.random.default_rng(1).integers(0, 2**29, 500), 0, -1, -(2**63), 2**63 - 1, *edges, 0, 127, 128]
+  rides = _rides(seconds, names)
+  offsets = pa.array(np.arange(len(seconds) + 1, dtype=np.int64))
+  lists = [pa.LargeListArray.from_arrays(offsets, column) for column in rides.columns]
+  oracle = example_coder.RecordBatchToExamplesEncoder().encode(pa.RecordBatch.from_arrays(lists, rides.schema.names))
+  found = encoding.encode_examples(rides)
+  for ours, theirs in zip(found, sorted(oracle, key=len), strict=True):
+    assert len(ours) == len(theirs)
+    both = (tf.train.Example.FromString(record).SerializeToString(deterministic=True) for record in (ours, theirs))
+    assert len({*both}) == 1
+  assert encoding.frame_examples(rides) == encoding.frame(found)
+
+
+def test_equal_rides_are_equal_bytes_and_none_are_none():
+  rides = _rides([5, 300, 7], ['fare_amount'])
+  again = pa.RecordBatch.from_arrays(
+    [pa.concat_arrays([column, column]).slice(3) for column in rides.columns], rides.schema.names
+  )
+  assert encoding.frame_examples(again) == encoding.frame_examples(rides) != b''
+  assert encoding.frame_examples(rides.slice(0, 0)) == b''
+  assert encoding.encode_examples(rides.slice(1, 1)) == encoding.encode_examples(rides)[2:]
 
 
 @pytest.mark.parametrize('batches', [[], [[]], [[b'one', b''], [], [b'three' * 100]]], ids=['none', 'empty', 'many'])

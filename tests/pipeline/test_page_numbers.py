@@ -907,7 +907,7 @@ def test_a_pointer_over_a_heading_tells_what_it_means(page):
     'worst slice': 'The slice whose RMSE grows most, against the float32 file.',
     'file': 'The file as it is, the features included.',
     'gzip': 'What users download.',
-    'one ride, p50': 'Median time for one ride.',
+    'one ride, p50': 'Median time of a call for one ride: inputs set, invoked, fare taken.',
     'one ride, p99': '99 of 100 calls for one ride are faster.',
     '256 rides, p50': 'Median time for a larger batch, all of its rides together.',
     'memory': 'Peak memory of the process that runs it.',

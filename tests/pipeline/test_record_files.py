@@ -277,7 +277,7 @@ def test_what_a_study_keeps_between_calls_is_as_before(tmp_path, monkeypatch):
   monkeypatch.setattr(fare_models, '_measured', lambda files, *_: {'a': RideLatency.model_validate(figures)})
   figures = {'latency_us': 8.0, 'latency_low_us': 7.5, 'latency_high_us': 9.0}
   fare_models.latencies({'a': b'1'}, {}, Measurement(), tmp_path)
-  [file] = tmp_path.glob('latency-*')
+  [file] = tmp_path.glob('call-latency-*')
   assert json.loads(file.read_bytes()[32:]) == {'a': figures}
   monkeypatch.setattr(fare_models, '_measured', unexpected)
   assert fare_models.latencies({'a': b'1'}, {}, Measurement(), tmp_path)['a'].to_dict() == figures

@@ -140,7 +140,8 @@ def _tiles(record: RunRecord) -> tuple[Tile, ...]:
   if chosen := record.chosen:
     tiles.append(Tile('Size', size(chosen.bytes), f'{size(chosen.gzip_bytes)} after gzip'))
     if chosen.latency_us:
-      tail = f'99 % of calls under {microseconds(chosen.latency_us.p99)}'
+      what = 'set, invoke, get; ' if chosen.latency_us.whole_call else ''
+      tail = f'{what}99 % of calls under {microseconds(chosen.latency_us.p99)}'
       tiles.append(Tile('One ride takes', microseconds(chosen.latency_us.p50), tail))
   if rows := record.summary.rows:
     tiles.append(Tile('Rides kept', f'{rows.kept:,}', f'of {rows.read:,} read'))
@@ -317,7 +318,7 @@ def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
     Heading('worst slice', meaning='The slice whose RMSE grows most, against the float32 file.'),
     Heading('file', 'KB', meaning='The file as it is, the features included.', sorted=True),
     Heading('gzip', 'KB', meaning='What users download.'),
-    Heading('one ride, p50', 'µs', meaning='Median time for one ride.'),
+    Heading('one ride, p50', 'µs', meaning='Median time of a call for one ride: inputs set, invoked, fare taken.'),
     Heading('one ride, p99', 'µs', meaning='99 of 100 calls for one ride are faster.'),
     Heading(rides, 'µs', meaning='Median time for a larger batch, all of its rides together.'),
     Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),

@@ -55,12 +55,16 @@ def test_no_rides_give_no_fares(file, rides):
   assert LiteModel(file).predict(first(rides, 0)).shape == (0,)
 
 
-def test_a_set_batch_runs_again_and_again(file, rides):
+def test_a_call_sets_its_own_batch_again_and_again(file, rides):
   model = LiteModel(file)
-  model.set_inputs(first(rides, 256))
-  for _ in range(50):
-    model.invoke()
-  np.testing.assert_array_equal(model.outputs(), LiteModel(file).predict(first(rides, 256)))
+  taken = [
+    model.taken(first(rides, 256)),
+    model.taken({name: column[::-1] for name, column in first(rides, 256).items()}),
+  ]
+  expected = LiteModel(file).predict(first(rides, 256))
+  for _ in range(20):
+    np.testing.assert_array_equal(model.call(taken[0]), expected)
+    np.testing.assert_array_equal(model.call(taken[1]), expected[::-1])
 
 
 @pytest.mark.parametrize(
