@@ -6,9 +6,9 @@ its children's included, and the peak of resident memory while it ran, which the
 last column says what a further ride costs, by the largest and the smallest run. `--set` changes the config, as in
 `--set training.steps=1000 --set training.epochs=null`.
 
-Peaks hold what earlier steps left behind, as all steps of a local run share one process; the files' own interpreters
-(`QuantizationRewriter`, `CompressionGate`) are processes beside it, whose largest peak stands in the last line.
-Needs Linux.
+Peaks hold what earlier steps left behind, as all steps of a local run share one process, of which the imports alone
+take more than a gigabyte. The files' own interpreters (`QuantizationRewriter`, `CompressionGate`) are small processes
+beside it, whose memory is not counted. Needs Linux.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from benchmarks import simulator
 Costs = dict[str, dict[str, float]]
 """`cpu` seconds and `peak` bytes by step."""
 
-TOTAL, CHILDREN = 'whole run', 'largest child'
+TOTAL = 'whole run'
+"""The line of all steps, imports and start included."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,7 +102,6 @@ def run_by_step(run: list[str], file: str) -> None:
   finally:
     peaks = [_peak(), *(step['peak'] for step in costs.values())]
     costs[TOTAL] = {'cpu': _cpu(), 'peak': max(peaks)}
-    costs[CHILDREN] = {'cpu': 0.0, 'peak': resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024}
     pathlib.Path(file).write_text(json.dumps(costs))
 
 
@@ -120,7 +120,7 @@ def _peak() -> float:
 def _table(found: dict[int, Costs]) -> str:
   """By step and number of rides."""
   first, last = min(found), max(found)
-  steps = [step for step in found[last] if step not in (TOTAL, CHILDREN)] + [TOTAL, CHILDREN]
+  steps = [step for step in found[last] if step != TOTAL] + [TOTAL]
   rows = [['', *(f'{rides:,} rides' for rides in found), 'a further ride']]
   for step in steps:
     cells = []

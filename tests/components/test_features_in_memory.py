@@ -252,4 +252,4 @@ def test_a_large_split_is_several_shards(tmp_path, monkeypatch, sizes, rows_of_s
     for path in shards
   ]
   assert list(map(len, found)) == rows_of_shards
-  assert sum(found, []) == list(range(sum(sizes)))
+  assert [number for numbers in found for number in numbers] == list(range(sum(sizes)))
