@@ -58,23 +58,12 @@ class Rides:
     return Rides({k: v[rows] for k, v in self.inputs.items()}, self.fares[rows], self.seconds[rows])
 
 
-def _columns(
-  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], sample: RecordSample | None
-) -> dict[str, np.ndarray]:
+def _columns(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> dict[str, np.ndarray]:
   """The columns of gzip TFRecords, in the order of the sorted files; none where there is no ride."""
   records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
-  if sample is None:
-    parsed = records.map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
-    batches = list(parsed.prefetch(2).as_numpy_iterator())
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {}
-  for batch in records.prefetch(2):
-    # What is not drawn is not parsed; but for the fares, if those decide.
-    fares = tf.io.parse_example(batch, {LABEL: spec[LABEL]})[LABEL] if sample.by_labels else None
-    rows = sample.draw(len(batch), None if fares is None else fares.numpy().reshape(-1))
-    if len(rows):
-      drawn = batch if len(rows) == len(batch) else tf.gather(batch, rows)
-      sample.add({name: column.numpy() for name, column in tf.io.parse_example(drawn, spec).items()})
-  return sample.columns()
+  parsed = records.map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
+  batches = list(parsed.prefetch(2).as_numpy_iterator())
+  return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {}
 
 
 def read_rides(
@@ -93,7 +82,8 @@ def read_rides(
   Raises: ValueError: the files hold no ride.
   """
   inputs = [name for name in (names.NUMERIC, *categoricals) if name in spec]
-  columns = _columns(files, {name: spec[name] for name in (*inputs, LABEL, TIME)}, sample)
+  wanted = {name: spec[name] for name in (*inputs, LABEL, TIME)}
+  columns = _columns(files, wanted) if sample is None else _sampled(files, wanted, sample)
   if not columns:
     raise ValueError(f'No transformed rides in {len(files)} files; the split is empty.')
   return Rides({name: columns[name] for name in inputs}, columns[LABEL].reshape(-1), columns[TIME].reshape(-1))
@@ -136,8 +126,23 @@ def read_raw_rides(files: Sequence[str], dataset: Dataset, sample: RecordSample 
   Args: sample: a fresh one, which draws among them; all of them where it is left out.
   Raises: ValueError: the files hold no ride.
   """
-  columns = _columns(files, raw_example_spec(dataset, with_label=True), sample)
+  spec = raw_example_spec(dataset, with_label=True)
+  columns = _columns(files, spec) if sample is None else _sampled(files, spec, sample)
   if not columns:
     raise ValueError(f'No rides in {len(files)} files; the split is empty, so there is nothing to judge by.')
   fares = columns.pop(LABEL)
   return RawRides(columns | {TIME: columns[TIME].astype(np.int32)}, fares)
+
+
+def _sampled(
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], sample: RecordSample
+) -> dict[str, np.ndarray]:
+  """The columns of what a sample draws from gzip TFRecords, in their order; none where there is no ride."""
+  for batch in tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH).prefetch(2):
+    # What is not drawn is not parsed; but for the fares, if those decide.
+    fares = tf.io.parse_example(batch, {LABEL: spec[LABEL]})[LABEL].numpy().reshape(-1) if sample.by_labels else None
+    rows = sample.draw(len(batch), fares)
+    if len(rows):
+      drawn = batch if len(rows) == len(batch) else tf.gather(batch, rows)
+      sample.add({name: column.numpy() for name, column in tf.io.parse_example(drawn, spec).items()})
+  return sample.columns()
