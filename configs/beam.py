@@ -204,7 +204,7 @@ class Beam(EngineSettings):
       setting of these steps.
   """
 
-  in_memory_rides: Annotated[int, Field(ge=0)] = 1_000_000
+  in_memory_rides: Annotated[int, Field(ge=0)] = 50_000_000
   components: dict[str, EngineSettings] = {}
 
   @field_validator('components')

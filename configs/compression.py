@@ -113,7 +113,8 @@ class Calibration(Config):
   """The rides that activation ranges are taken from.
 
   Attributes:
-    rides: size of a sample of the training split, stratified by fare; all of them when unset.
+    rides: size of a sample of the training split, stratified by fare; when unset all of them, and of a large split
+      `compression.calibration_rides`.
     longest: how many of the highest fares are always in the sample, so that the ranges cover them.
     seed: of the sample.
   """
@@ -241,10 +242,17 @@ class Measurement(Config):
 class Compression(Config):
   """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
 
-  Attributes: schemes: see `Schemes`.
+  Attributes:
+    schemes: see `Schemes`.
+    calibration_rides: the most rides of the training split that activation ranges are taken from; of a split with more,
+      a random sample of so many, with the highest fares of all. A scheme that asks for more gets more.
+    validation_rides: the most rides of the eval split that each file is compared with its model on, as soon as it is
+      written; of a split with more, a random sample of so many.
   """
 
   schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')
+  calibration_rides: PositiveInt = 100_000
+  validation_rides: PositiveInt = 50_000
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
 

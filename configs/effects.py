@@ -212,6 +212,13 @@ EFFECTS = (
     'set a limit there',
   ),
   Effect(
+    ('compression.calibration_rides',),
+    ('compression.schemes',),
+    lambda config: any(scheme.precision.is_calibrated for scheme in config.compression.schemes),
+    'while no scheme of compression.schemes takes ranges from rides, as int8 does',
+    'add one',
+  ),
+  Effect(
     ('beam.components.DimensionalityReduction',),
     ('reduction.method',),
     lambda config: config.reduction.is_on,

@@ -13,6 +13,7 @@ __all__ = [
   'release',
   'rides',
   'run_fn',
+  'samples',
   'served_versions',
   'serving',
   'settings',

@@ -83,6 +83,8 @@ class VersionMetrics(RecordPart):
   """What was measured of the lite file of a version.
 
   Attributes:
+    rides: of the eval split that it was measured on.
+    drawn_from: rides of the whole split, where those are a random sample of it.
     rmse, mae: in the city's currency.
     rmse_ratio: to that of `rmse_ratio_to`, ride by ride.
     rmse_ratio_to: name of a variant.
@@ -92,6 +94,7 @@ class VersionMetrics(RecordPart):
   """
 
   rides: int | None = None
+  drawn_from: int | None = None
   rmse: Figure | None = None
   mae: Figure | None = None
   rmse_ratio: Figure | None = None

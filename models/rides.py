@@ -13,6 +13,7 @@ import tensorflow as tf
 from configs.columns import TERMS
 from configs.dataset import LABEL, TIME, Dataset
 from models.protocols import Terms
+from models.samples import RecordSample
 from models.serving import raw_example_spec
 from transforms import names
 
@@ -65,17 +66,24 @@ def _columns(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) ->
   return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {}
 
 
-def read_rides(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]) -> Rides:
+def read_rides(
+  files: Sequence[str],
+  spec: Mapping[str, tf.io.FixedLenFeature],
+  categoricals: Sequence[str],
+  sample: RecordSample | None = None,
+) -> Rides:
   """Reads gzip TFRecords of transformed examples into memory.
 
   Args:
     files: TFRecord files; their rides are concatenated in the order of their names.
     spec: of what they hold.
     categoricals: names of the columns to embed; a reduction may have taken some of them.
+    sample: a fresh one, which draws among them; all of them where it is left out.
   Raises: ValueError: the files hold no ride.
   """
   inputs = [name for name in (names.NUMERIC, *categoricals) if name in spec]
-  columns = _columns(files, {name: spec[name] for name in (*inputs, LABEL, TIME)})
+  wanted = {name: spec[name] for name in (*inputs, LABEL, TIME)}
+  columns = _columns(files, wanted) if sample is None else _sampled(files, wanted, sample)
   if not columns:
     raise ValueError(f'No transformed rides in {len(files)} files; the split is empty.')
   return Rides({name: columns[name] for name in inputs}, columns[LABEL].reshape(-1), columns[TIME].reshape(-1))
@@ -112,13 +120,29 @@ class RawRides:
     return len(self.fares)
 
 
-def read_raw_rides(files: Sequence[str], dataset: Dataset) -> RawRides:
+def read_raw_rides(files: Sequence[str], dataset: Dataset, sample: RecordSample | None = None) -> RawRides:
   """Reads gzip TFRecords of raw tf.Examples into memory, in the order of the sorted files.
 
+  Args: sample: a fresh one, which draws among them; all of them where it is left out.
   Raises: ValueError: the files hold no ride.
   """
-  columns = _columns(files, raw_example_spec(dataset, with_label=True))
+  spec = raw_example_spec(dataset, with_label=True)
+  columns = _columns(files, spec) if sample is None else _sampled(files, spec, sample)
   if not columns:
     raise ValueError(f'No rides in {len(files)} files; the split is empty, so there is nothing to judge by.')
   fares = columns.pop(LABEL)
   return RawRides(columns | {TIME: columns[TIME].astype(np.int32)}, fares)
+
+
+def _sampled(
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], sample: RecordSample
+) -> dict[str, np.ndarray]:
+  """The columns of what a sample draws from gzip TFRecords, in their order; none where there is no ride."""
+  for batch in tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH).prefetch(2):
+    # What is not drawn is not parsed; but for the fares, if those decide.
+    fares = tf.io.parse_example(batch, {LABEL: spec[LABEL]})[LABEL].numpy().reshape(-1) if sample.by_labels else None
+    rows = sample.draw(len(batch), fares)
+    if len(rows):
+      drawn = batch if len(rows) == len(batch) else tf.gather(batch, rows)
+      sample.add({name: column.numpy() for name, column in tf.io.parse_example(drawn, spec).items()})
+  return sample.columns()

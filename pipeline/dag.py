@@ -262,7 +262,7 @@ def _release(
     features=config.features,
     model=config.model,
     training=config.training,
-    schemes=config.compression.schemes,
+    compression=config.compression,
     cache=places.variants,
     code_version=step_version(QuantizationRewriter),
   )

@@ -56,14 +56,17 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
     dataset = load_part(Dataset, exec_properties['dataset'])
     saved_models, served = _saved_models(input_dict), _served(input_dict)
-    examples = read_eval_rides(split_files(input_dict['examples'], 'eval'), dataset, evaluation.slices)
+    files = split_files(input_dict['examples'], 'eval')
+    examples = read_eval_rides(files, dataset, evaluation.slices, evaluation.judged_rides)
     with tempfile.TemporaryDirectory() as folder:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
       aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
       limits = thresholds(evaluation, dataset)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
-      judgement = judge(variants, examples, compression, evaluation.bootstrap, aware, limits, serving)
+      judgement = judge(
+        variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from
+      )
       _write_report(output_dict['report'], judgement, variants, examples, compression.budget)
       chosen = judgement.chosen
       if chosen is not None:
@@ -77,6 +80,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           judgement.baseline,
           RideVersion(dataset, examples),
           exec_properties['code_version'],
+          judgement.drawn_from,
         )
     trained = artifact_utils.get_single_instance(input_dict['trained'])
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
@@ -148,7 +152,7 @@ class CompressionGate(base_component.BaseComponent):
 
   Args:
     variants: of a `QuantizationRewriter`.
-    examples: raw ones; the eval split is used.
+    examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`).
     models: the SavedModels that the variants were converted from, by recipe name.
     trained: the Trainer's model; a blessing is of it, whichever of its files is chosen.
     compression: schemes, budget, measurement.

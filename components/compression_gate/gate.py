@@ -40,6 +40,7 @@ class Judgement:
     lost: one sentence by the name of each variant that did not run.
     notes: sentences for the reader.
     served: what serves now, on the same examples; `None` where nothing does, or it can't be run on these.
+    drawn_from: size of the split that the examples are a random sample of; `None` where they are all of it.
   """
 
   choice: Choice
@@ -49,6 +50,7 @@ class Judgement:
   lost: dict[str, str]
   notes: list[str]
   served: Served | None = None
+  drawn_from: int | None = None
 
   @property
   def chosen(self) -> Candidate | None:
@@ -64,6 +66,7 @@ def judge(
   quantization_aware: Collection[str] = (),
   thresholds: Thresholds = NO_THRESHOLDS,
   serving: ServedVersion | None = None,
+  drawn_from: int | None = None,
 ) -> Judgement:
   """Judges variants by what their files do.
 
@@ -74,6 +77,7 @@ def judge(
     quantization_aware: names of the recipes that were trained for integers.
     thresholds: held against each file itself.
     serving: the version that serves, whose file is run beside them.
+    drawn_from: size of the split, where the examples are a random sample of it.
   Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
@@ -90,6 +94,9 @@ def judge(
       candidates[variant.name] = Candidate(variant, ran, errors, metric.name, examples.contract.terms)
   served, remarks = _served(serving, examples, base, compression, resamples)
   missed = {name: misses(found, compression.budget, thresholds, served) for name, found in candidates.items()}
+  if drawn_from is not None:
+    examined = f'{len(examples):,} of {drawn_from:,} {examples.contract.terms.examples}'
+    remarks = [f'Judged on {examined} of the eval split, drawn at random (evaluation.judged_rides).', *remarks]
   evidence = too_little(examples.labels, examples.groups, thresholds, examples.contract.terms)
   return Judgement(
     choose(candidates, missed, thresholds, evidence),
@@ -99,6 +106,7 @@ def judge(
     lost,
     [*remarks, *notes(candidates, missed, lost, baseline, compression, quantization_aware)],
     served,
+    drawn_from,
   )
 
 

@@ -60,6 +60,7 @@ def write_version(
   baseline: str,
   version: Version,
   code_version: str,
+  drawn_from: int | None = None,
 ) -> None:
   """Writes a version as the Pusher copies it.
 
@@ -69,6 +70,7 @@ def write_version(
     examples: the eval split, for golden ones.
     baseline: what the candidate's ratio of errors refers to.
     version: what the manifest and the golden examples hold of the model.
+    drawn_from: size of the eval split, where the examples are a sample of it.
   """
   with tempfile.TemporaryDirectory() as local:
     folder = pathlib.Path(local) / 'version'
@@ -81,7 +83,7 @@ def write_version(
     rows = version.golden_rows(predictions)
     golden = {name: column[rows] for name, column in examples.columns.items()}
     version.write_golden(folder, golden, predictions[rows], version.tolerance(_apart(lite, predictions, examples)))
-    write_manifest(folder, _manifest(candidate, examples, baseline, version, code_version))
+    write_manifest(folder, _manifest(candidate, examples, baseline, version, code_version, drawn_from))
     io_utils.copy_dir(str(folder), directory)
 
 
@@ -100,9 +102,15 @@ def _apart(file: pathlib.Path, predictions: np.ndarray, examples: EvalExamples) 
 
 
 def _manifest(
-  candidate: Candidate, examples: EvalExamples, baseline: str, version: Version, code_version: str
+  candidate: Candidate,
+  examples: EvalExamples,
+  baseline: str,
+  version: Version,
+  code_version: str,
+  drawn_from: int | None,
 ) -> Manifest:
   variant, measured = candidate.variant, candidate.measured
+  sampled = {} if drawn_from is None else {'drawn_from': drawn_from}
   return Manifest(
     variant=variant.name,
     recipe=variant.facts.recipe,
@@ -110,7 +118,7 @@ def _manifest(
     **version.facts,
     metrics=VersionMetrics.model_validate(
       {
-        **{'rides': len(examples), 'rmse_ratio_to': baseline},
+        **{'rides': len(examples), **sampled, 'rmse_ratio_to': baseline},
         **examples.metric.figures(candidate.errors),
         **{'latency_us': measured.latency_us, 'peak_bytes': measured.peak_bytes},
         **{'bytes': candidate.bytes, 'gzip_bytes': candidate.gzip_bytes, 'sparsity': variant.facts.sparsity},

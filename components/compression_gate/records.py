@@ -64,6 +64,8 @@ class CompressionRecord(Record):
     baseline: name of the variant that ratios refer to.
     served_version: the version that serves; `None` where none does, or its file can't be run on these rides.
     served_rmse: of its own file on the same rides, in the city's currency.
+    rides: of the eval split that the variants were judged on.
+    drawn_from: rides of the whole split, where those are a random sample of it.
     budget: what a variant had to keep.
     notes: sentences for the reader.
     variants: in the order of the config.
@@ -75,6 +77,7 @@ class CompressionRecord(Record):
   served_version: str | None = None
   served_rmse: Figure | None = None
   rides: int | None = None
+  drawn_from: int | None = None
   budget: Annotated[Budget, known_keys(Budget), WHOLE] | None = None
   notes: tuple[str, ...] = ()
   variants: tuple[JudgedVariant, ...]

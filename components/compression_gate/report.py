@@ -66,6 +66,7 @@ def report(
   error = {name: candidate.errors.error.value for name, candidate in candidates.items()}
   smallest = frontier({name: (candidate.bytes, error[name]) for name, candidate in candidates.items()})
   fastest = frontier({name: (candidate.microseconds, error[name]) for name, candidate in candidates.items()})
+  sampled = {} if judgement.drawn_from is None else {'drawn_from': judgement.drawn_from}
   return CompressionRecord(
     chosen=judgement.choice.chosen,
     reason=judgement.choice.reason,
@@ -73,6 +74,7 @@ def report(
     served_version=judgement.served.version if judgement.served else None,
     served_rmse=judgement.served.error if judgement.served else None,
     rides=len(examples),
+    **sampled,
     budget=budget,
     notes=tuple(judgement.notes),
     variants=tuple(

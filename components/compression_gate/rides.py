@@ -22,10 +22,14 @@ from models.lite.client import RideFile
 from models.protocols import FileContract, Metric
 from models.release import TOLERANCE, describe_inputs, write_golden
 from models.rides import RawRides, read_raw_rides
+from models.samples import RecordSample
 from models.serving import SERVING_RAW
 from transforms import names
 from transforms.engineering import rides
 from transforms.slicing import slice_columns
+
+_SEED = 0
+"""Of the sample: the same rides are judged in every run on the same files."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +39,12 @@ class EvalRides(RawRides):
   Attributes:
     codes: int64 [rides] by the names in `transforms.names.SLICES`.
     slices: bool [rides] by the name of the slice; none is empty.
+    drawn_from: rides that these are a random sample of; `None` where they are all.
   """
 
   codes: Mapping[str, np.ndarray]
   slices: Mapping[str, np.ndarray]
+  drawn_from: int | None = None
   metric: ClassVar[Metric] = RootMeanSquareError()
   contract: ClassVar[FileContract] = RideFile()
 
@@ -49,20 +55,27 @@ class EvalRides(RawRides):
     return found | {name: codes.astype(np.int8) for name, codes in self.codes.items()}
 
 
-def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices) -> EvalRides:
+def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices, most: int | None = None) -> EvalRides:
   """Reads gzip TFRecords of raw tf.Examples, in the order of the sorted files.
 
-  Args: dataset: names the columns and the airports.
+  Single rides are drawn, and not whole time stamps, of which a clock in quarters of an hour has few: each slice keeps
+  its share, and those of one stamp are still drawn together by an interval.
+
+  Args:
+    dataset: names the columns and the airports.
+    most: of more rides a random sample of so many; all of them where it is left out.
   Raises: FailedError: there is no ride.
   """
+  sample = None if most is None else RecordSample(most, _SEED)
   try:
-    raw = read_raw_rides(files, dataset)
+    raw = read_raw_rides(files, dataset, sample)
   except ValueError:
     raise FailedError(
       'The eval split holds no ride, so no variant can be judged: give rides of more time stamps, or change '
       'split.eval_share or split.seed.'
     ) from None
-  return _sliced(raw, dataset, slices)
+  rides = _sliced(raw, dataset, slices)
+  return dataclasses.replace(rides, drawn_from=sample.read) if sample and sample.read > len(rides) else rides
 
 
 def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slices) -> EvalRides:

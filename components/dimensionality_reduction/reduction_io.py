@@ -26,6 +26,7 @@ from configs.dataset import LABEL
 from models.reduction.fitted import Fitted
 from models.reduction.in_graph import ReducedFeatures
 from models.reduction.projections import Basis
+from models.samples import RecordSample
 from transforms import names
 from transforms.constants import read_tensors
 
@@ -137,7 +138,7 @@ class TrainingRides:
 def read_training_rides(
   files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str], sample: int, seed: int
 ) -> TrainingRides:
-  """Draws at most `sample` rides, each with the same chance; no more than that and a batch is ever in memory.
+  """Draws at most `sample` rides, each with the same chance; see `models.samples.RecordSample`.
 
   Args:
     files: gzip TFRecords of transformed Examples.
@@ -146,22 +147,15 @@ def read_training_rides(
   """
   if names.NUMERIC not in spec:
     raise ValueError('There is no numeric feature to reduce; switch a block on under features.')
-  generator = np.random.default_rng(seed)
-  kept: dict[str, np.ndarray] = {}
-  keys = np.zeros(0)
-  read = 0
+  drawn = RecordSample(sample, seed)
   for batch in batches(files, spec, (names.NUMERIC, LABEL, *categoricals)):
-    read += len(batch[LABEL])
-    keys = np.concatenate([keys, generator.random(len(batch[LABEL]))])
-    kept = {name: np.concatenate([kept[name], rows]) if kept else rows for name, rows in batch.items()}
-    if len(keys) > sample:
-      # The smallest random keys so far; in their order, so that a sample of all rides is all rides.
-      rows = np.sort(np.argpartition(keys, sample)[:sample])
-      keys, kept = keys[rows], {name: column[rows] for name, column in kept.items()}
-  if not read:
+    rows = drawn.draw(len(batch[LABEL]))
+    drawn.add({name: column[rows] for name, column in batch.items()})
+  if not drawn.read:
     raise ValueError(f'No transformed rides in {len(files)} files; the train split is empty.')
+  kept = drawn.columns()
   return TrainingRides(
-    kept[names.NUMERIC], kept[LABEL].reshape(-1), {name: kept[name].reshape(-1) for name in categoricals}, read
+    kept[names.NUMERIC], kept[LABEL].reshape(-1), {name: kept[name].reshape(-1) for name in categoricals}, drawn.read
   )
 
 

@@ -35,7 +35,7 @@ class Outcomes:
   Attributes:
     fares, predictions: float32 [rides].
     seconds: int64 [rides].
-    codes: int64 [rides] by feature; what slices go by.
+    codes: int16 [rides] by feature; what slices go by.
   """
 
   fares: np.ndarray
@@ -63,7 +63,7 @@ def outcomes_of_split(model_path: str, files: Sequence[str], slice_keys: Sequenc
     columns['predictions'].append(signatures[SERVING_DEFAULT](examples=batch)[LABEL].numpy())
     codes = signatures[TRANSFORM_FEATURES](examples=batch) if slice_keys else {}
     for name in slice_keys:
-      columns[name].append(codes[name].numpy().reshape(-1))
+      columns[name].append(codes[name].numpy().reshape(-1).astype(np.int16))
   if not columns['fares']:
     raise ValueError('The eval split holds no ride, so there is nothing to evaluate.')
   whole = {name: np.concatenate(parts) for name, parts in columns.items()}

@@ -29,7 +29,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 
 from components.artifacts import Quarantine
 from components.example_batches import BATCH_ROWS, read_batches
-from components.feature_engineering.example_io import ReadBatches, WriteShards, remove_parts, write_shard
+from components.feature_engineering.example_io import ReadBatches, WriteShards, remove_parts, write_shards
 from components.feature_engineering.in_memory import AppliedTransform, PreprocessingFn, analyze
 from components.in_memory import works_in_memory
 from components.ride_example_gen.quarantine import read_counts
@@ -131,7 +131,7 @@ def _in_memory(task: _Task) -> None:
   analyze(task.function, adapter, read(task.analyzed), task.schema, task.graph_uri, task.temporary)
   features = AppliedTransform(task.graph_uri, adapter)
   for split, files in task.rides.items():
-    write_shard(features(read(files)), artifact_utils.get_split_uri(task.transformed, split))
+    write_shards(features(read(files)), artifact_utils.get_split_uri(task.transformed, split))
 
 
 def _by_beam(task: _Task, pipeline: beam.Pipeline) -> None:

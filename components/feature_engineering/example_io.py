@@ -36,14 +36,28 @@ class ReadBatches(beam.DoFn):
     yield from read_batches(path, self._decoder)
 
 
-def write_shard(batches: Iterable[pa.RecordBatch], uri: str) -> None:
-  """Writes transformed record batches as the only gzip shard of a split."""
-  fileio.makedirs(uri)
+_SHARD_ROWS = 1_000_000
+"""More rides than these are several shards, as a reader can't divide a gzip file."""
+
+
+def write_shards(batches: Iterable[pa.RecordBatch], uri: str) -> None:
+  """Writes transformed record batches as gzip shards of a split, in their order; most splits are a single one."""
   encoder = example_coder.RecordBatchToExamplesEncoder()
-  shard = TFRecordFile(open_output(_shard(uri, 0, 1)))
+  fileio.makedirs(parts_of(uri))
+  parts: list[str] = []
+  shard, rows = None, _SHARD_ROWS
   for batch in batches:
+    if rows >= _SHARD_ROWS:
+      if shard is not None:
+        shard.close()
+      parts.append(posixpath.join(parts_of(uri), f'part-{len(parts):05d}'))
+      shard, rows = TFRecordFile(open_output(parts[-1])), 0
+    assert shard is not None  # The first batch opens one.
     shard.write(encoder.encode(batch))
-  shard.close()
+    rows += batch.num_rows
+  if shard is not None:
+    shard.close()
+  publish(parts, uri)
 
 
 class WriteShards(beam.PTransform):

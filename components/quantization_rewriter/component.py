@@ -22,7 +22,7 @@ from components.quantization_rewriter.records import (
   file_facts,
 )
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
-from configs.compression import Scheme, applies
+from configs.compression import Compression, Scheme, applies
 from configs.dataset import Dataset
 from configs.errors import FailedError
 from configs.features import Features
@@ -31,7 +31,7 @@ from configs.parts import Part
 from configs.recipe import Recipe
 from models.compression.records import lost_file
 from models.lite.flatbuffer import shrink
-from models.lite.rides import ride_variants
+from models.lite.rides import calibration_rides, ride_variants, validation_rides
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
 from models.settings import Settings
@@ -41,7 +41,11 @@ from models.whole_files import read_checked, write_checked
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
   """Trained models to lite files; there is one more input per recipe."""
 
-  PARAMETERS = parameters('dataset', 'features', 'fare_model', 'training', 'schemes', 'cache', 'code_version')
+  PARAMETERS = parameters(
+    *('dataset', 'features', 'fare_model', 'training', 'schemes', 'cache', 'code_version'),
+    calibration_rides=int,
+    validation_rides=int,
+  )
   INPUTS = channels(
     examples=standard_artifacts.Examples,
     transformed_examples=standard_artifacts.Examples,
@@ -152,17 +156,20 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Writes the variants; raises `FailedError` where there is none."""
     settings = Settings.from_json(exec_properties | {'model': exec_properties['fare_model']})
+    schemes = [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties['schemes'])]
     variants = ride_variants(
       settings,
       artifact_utils.get_single_uri(input_dict['transform_graph']),
       split_files(input_dict['transformed_examples'], 'train'),
       split_files(input_dict['examples'], 'eval'),
+      calibration_rides(schemes, exec_properties['calibration_rides']),
+      validation_rides(exec_properties['validation_rides']),
     )
     artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
       variants,
       settings.training.recipes,
-      [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties['schemes'])],
+      schemes,
       {
         recipe.name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[recipe_key(recipe.name)]))
         for recipe in settings.training.recipes
@@ -187,18 +194,18 @@ class QuantizationRewriter(base_component.BaseComponent):
       examples=ingest.outputs['examples'],
       transformed_examples=features.outputs['transformed_examples'],
       transform_graph=features.outputs['transform_graph'],
-      models=models, schemes=config.compression.schemes, cache='out/variants',
+      models=models, compression=config.compression, cache='out/variants',
       dataset=config.dataset, features=config.features, model=config.model, training=config.training,
       code_version=step_version(QuantizationRewriter))
   ```
 
   Args:
-    examples: raw ones; files are validated with the eval split.
-    transformed_examples: of the train split, for calibration.
+    examples: raw ones; files are validated with the eval split, or a sample of it.
+    transformed_examples: of the train split, for calibration, or a sample of it.
     transform_graph: the fitted Transform graph, the front part of every file.
     models: a Model channel per recipe name.
     dataset, features, model, training: what the models were made by.
-    schemes: conversion schemes.
+    compression: conversion schemes, and how many rides they take.
     cache: URI of a folder with finished variants; a changed list of schemes converts only what is new.
     code_version: part of the cache key.
   """
@@ -219,7 +226,7 @@ class QuantizationRewriter(base_component.BaseComponent):
     features: Features,
     model: Model,
     training: Training,
-    schemes: Sequence[Scheme],
+    compression: Compression,
     cache: str,
     code_version: str,
   ) -> None:
@@ -231,7 +238,9 @@ class QuantizationRewriter(base_component.BaseComponent):
       features=features.model_dump_json(),
       fare_model=model.model_dump_json(),
       training=training.model_dump_json(),
-      schemes=json.dumps([scheme.model_dump(mode='json') for scheme in schemes]),
+      schemes=json.dumps([scheme.model_dump(mode='json') for scheme in compression.schemes]),
+      calibration_rides=compression.calibration_rides,
+      validation_rides=compression.validation_rides,
       cache=cache,
       code_version=code_version,
       **new_outputs(QuantizationRewriterSpec),

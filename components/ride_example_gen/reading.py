@@ -27,6 +27,12 @@ _UNPACKED_BYTES = 64 << 20
 _PAGES_BYTES = 512 << 20
 """Of pages that are unpacked at once, one of each column; usual ones have 1 MiB."""
 
+_READ_BYTES = 1 << 20
+"""Of a column at a time; Arrow would read all that a row group has of it, and some files are a single group."""
+
+_FOOTER_BYTES = 16 << 20
+"""Arrow takes some 15 times as many for a footer; usual ones have a kilobyte for each row group."""
+
 _VALUES_PER_BYTE, _BYTES_PER_BYTE = 100, 1000
 """The most that a Parquet file unpacks to; rides that differ from each other are far from it."""
 
@@ -42,7 +48,7 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
     with open_arrow_source(path) as source:
       block_rows = _block_rows(path, source)
     # INT96 reaches farther than Arrow's nanoseconds and microseconds, in which a far year wraps to another one.
-    table = pq.ParquetFile(open_arrow_source(path), coerce_int96_timestamp_unit='ms')
+    table = pq.ParquetFile(open_arrow_source(path), coerce_int96_timestamp_unit='ms', buffer_size=_READ_BYTES)
   except (pa.ArrowException, OSError) as error:
     raise _broken(path, error) from error
   except RuntimeError as error:  # pyarrow_hotfix
@@ -55,6 +61,7 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
 
 def _block_rows(path: str, source: pa.NativeFile) -> int:
   """Rows that take no more memory than a block may, by the pages and the dictionaries of texts."""
+  _check_footer(path, source)
   plain = pq.ParquetFile(source)
   footer = plain.metadata
   pages, size = inspect_pages(source, footer), source.size()
@@ -77,12 +84,24 @@ def _block_rows(path: str, source: pa.NativeFile) -> int:
   if max(lengths, default=0) > LONGEST_CELL:
     raise _long_cell(path)
   texts = [field.name for field in plain.schema_arrow if pa.types.is_dictionary(field.type) or is_text(field.type)]
-  packed = pq.ParquetFile(source, read_dictionary=texts)
+  packed = pq.ParquetFile(source, read_dictionary=texts, buffer_size=_READ_BYTES)
   words = 0
   for number in range(footer.num_row_groups):
     for row in itertools.islice(packed.iter_batches(1, row_groups=[number], columns=texts), 1):
       words = max(words, sum(_longest_cells(path, row)))
   return int(min(_BLOCK_ROWS, max(1, _UNPACKED_BYTES // max(pages.per_row + sum(lengths) + words, 1))))
+
+
+def _check_footer(path: str, source: pa.NativeFile) -> None:
+  """Refuses a footer that takes much memory before Arrow reads it: it says what is in each column of each row group."""
+  source.seek(max(0, source.size() - 8))
+  size = int.from_bytes(source.read(4), 'little')
+  if source.read(4) == b'PAR1' and _FOOTER_BYTES < size < source.size():
+    raise IngestionError(
+      f"'{path}' has a footer of {size >> 20:,} MiB, as of very many row groups; write it with row groups of "
+      '100,000 rows and more, as is usual.'
+    )
+  source.seek(0)
 
 
 def _longest_cells(path: str, rows: pa.RecordBatch) -> list[int]:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from configs.compression import Scheme
 from configs.dataset import LABEL, TIME, Dataset
 from models.fare_model import builder
 from models.lite.client import RideFile
 from models.lite.variants import Variants
 from models.rides import read_raw_rides, read_rides
+from models.samples import RecordSample
 from models.serving import raw_tensor_specs
 from models.settings import Settings
 
@@ -34,8 +36,32 @@ class RideInputs:
     return {**columns, TIME: tf.cast(columns[TIME], tf.int64)}
 
 
+_SEED = 0
+"""Of the samples: every run on the same files takes the same rides."""
+
+
+def calibration_rides(schemes: Sequence[Scheme], most: int) -> RecordSample:
+  """Draws the rides that all schemes take ranges from, or their own samples of.
+
+  Args: most: of the training split; a scheme that asks for more gets more.
+  """
+  asked = [scheme.calibration for scheme in schemes]
+  rides = max([most, *(calibration.rides or 0 for calibration in asked)])
+  return RecordSample(rides, _SEED, highest=max((calibration.longest for calibration in asked), default=0))
+
+
+def validation_rides(most: int) -> RecordSample:
+  """Draws the rides that files are compared with their models on, at most so many."""
+  return RecordSample(most, _SEED)
+
+
 def ride_variants(
-  settings: Settings, transform_graph: str, training: Sequence[str], held_out: Sequence[str]
+  settings: Settings,
+  transform_graph: str,
+  training: Sequence[str],
+  held_out: Sequence[str],
+  calibration: RecordSample | None = None,
+  validation: RecordSample | None = None,
 ) -> Variants:
   """What makes the lite files of fare models.
 
@@ -44,14 +70,16 @@ def ride_variants(
     transform_graph: URI of the fitted Transform graph.
     training: files of transformed examples, the training split.
     held_out: files of raw examples, the eval split.
+    calibration: draws among the training rides; all of them are taken where it is left out.
+    validation: draws among the rides held out; all of them are taken where it is left out.
   """
   graph = tft.TFTransformOutput(transform_graph)
   embedded = [feature.name for feature in settings.categoricals]
-  rides = read_rides(training, graph.transformed_feature_spec(), embedded)
+  rides = read_rides(training, graph.transformed_feature_spec(), embedded, calibration)
   return Variants(
     builder(settings, rides, 0.0),
     RideInputs(settings.dataset),
     graph.transform_features_layer(),
     rides,
-    read_raw_rides(held_out, settings.dataset),
+    read_raw_rides(held_out, settings.dataset, validation),
   )

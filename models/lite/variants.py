@@ -34,8 +34,8 @@ class Variants:
     build: makes the models.
     raw: what the files take.
     transform: the fitted Transform graph, as a layer.
-    training: the transformed training split, for calibration.
-    held_out: raw examples of the eval split, for validation.
+    training: the transformed training split, or a sample of it, for calibration.
+    held_out: raw examples of the eval split, or a sample of them, for validation.
   """
 
   build: Build

@@ -194,9 +194,10 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
     facts[f'{indent}span'] = '' if rides['span'] in (None, '0', 0) else str(rides['span'])
   metrics = found.manifest.metrics if found.manifest else None
   if found.manifest and metrics and metrics.rmse and metrics.rides is not None and metrics.bytes is not None:
+    whole = '' if metrics.drawn_from is None else f'of {metrics.drawn_from:,} '
     facts['model'] = (
       f'{found.manifest.variant}, RMSE {metrics.rmse.value:.3f} {config.dataset.currency} '
-      f'on {metrics.rides:,} rides, {metrics.bytes:,} bytes'
+      f'on {metrics.rides:,} {whole}rides, {metrics.bytes:,} bytes'
     )
   facts['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
   facts['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'

@@ -297,6 +297,8 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
       'fare_model': CONFIG.model.model_dump_json(),
       'training': training.model_dump_json(),
       'schemes': json.dumps([]),
+      'calibration_rides': 9,
+      'validation_rides': 9,
       'cache': '/cache',
       'code_version': code,
     }

@@ -88,6 +88,51 @@ def test_an_empty_eval_split_is_refused(tmp_path):
     read_eval_rides(files, CONFIG.dataset, CONFIG.evaluation.slices)
 
 
+@pytest.mark.parametrize('most', [1, 500, RIDES - 1])
+def test_of_many_rides_a_sample_is_read(made, rides, most):
+  """Oracle: the whole split, of which a sample has some rows in their order, with the slices that those have."""
+  files = [str(path) for path in (made.examples / 'Split-eval').iterdir()]
+  sample, again = (read_eval_rides(files, CONFIG.dataset, CONFIG.evaluation.slices, most) for _ in range(2))
+  assert (len(sample), sample.drawn_from, rides.drawn_from) == (most, RIDES, None)
+  place = {fare: row for row, fare in enumerate(rides.fares.tolist())}
+  assert len(place) == RIDES  # Fares are all different, so that each names its ride.
+  rows = np.array([place[fare] for fare in sample.fares.tolist()])
+  assert np.all(np.diff(rows) > 0)
+  for name, column in rides.columns.items():
+    np.testing.assert_array_equal(sample.columns[name], column[rows])
+    np.testing.assert_array_equal(again.columns[name], sample.columns[name])
+  assert sample.slices.keys() == {name for name, mask in rides.slices.items() if mask[rows].any()}
+  for name, mask in sample.slices.items():
+    np.testing.assert_array_equal(mask, rides.slices[name][rows])
+
+
+@pytest.mark.parametrize('most', [RIDES, RIDES + 1])
+def test_a_split_that_is_no_larger_is_read_whole(made, rides, most):
+  files = [str(path) for path in (made.examples / 'Split-eval').iterdir()]
+  found = read_eval_rides(files, CONFIG.dataset, CONFIG.evaluation.slices, most)
+  assert found.drawn_from is None
+  np.testing.assert_array_equal(found.fares, rides.fares)
+  assert found.slices.keys() == rides.slices.keys()
+
+
+def test_a_verdict_on_a_sample_says_so(made, tmp_path):
+  """In the record, in a note for page and terminal, and in the manifest; the RMSE is NumPy's on that sample."""
+  execute(tmp_path, made, {'dense.float32': made.float32}, compression(), evaluation={'judged_rides': 500})
+  content = json.loads((tmp_path / 'report' / 'compression.json').read_text())
+  assert (content['rides'], content['drawn_from']) == (500, RIDES)
+  said = 'Judged on 500 of 1,200 rides of the eval split, drawn at random (evaluation.judged_rides).'
+  assert content['notes'][0] == said
+  files = [str(path) for path in (made.examples / 'Split-eval').iterdir()]
+  sample = read_eval_rides(files, CONFIG.dataset, CONFIG.evaluation.slices, 500)
+  errors = LiteModel(made.float32).predict(sample.columns) - sample.fares
+  [variant] = content['variants']
+  assert variant['rmse']['value'] == pytest.approx(float(np.sqrt(np.mean(errors.astype(np.float64) ** 2))))
+  metrics = verify(tmp_path / 'model' / 'Format-Serving').metrics
+  assert (metrics.rides, metrics.drawn_from) == (500, RIDES)
+  table = pq.read_table(tmp_path / 'report' / 'predictions.parquet')
+  np.testing.assert_array_equal(table[LABEL].to_numpy(), sample.fares)
+
+
 def test_each_file_is_run_in_its_own_process(made, rides, tmp_path):
   """Oracle: `LiteModel` in this process; the files are swapped, so that a mix-up would show."""
   files = {'a': made.int8, 'b': made.float32}

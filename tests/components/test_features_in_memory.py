@@ -10,6 +10,7 @@ import json
 import pathlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -20,6 +21,7 @@ from tfx_bsl.tfxio import tf_example_record
 
 from components import example_batches
 from components.artifacts import Quarantine
+from components.feature_engineering import example_io
 from components.feature_engineering.component import FeatureEngineering, FeatureEngineeringExecutor
 from components.feature_engineering.in_memory import analyze
 from components.in_memory import COMPUTED
@@ -218,3 +220,36 @@ def test_files_come_in_the_order_of_their_names(inputs, tmp_path):
   seconds = functools.partial(tf.io.parse_example, features={'pickup_seconds': tf.io.FixedLenFeature([], tf.int64)})
   written = [record.numpy() for record in tf.data.TFRecordDataset(str(shard), 'GZIP')]
   np.testing.assert_array_equal(seconds(written)['pickup_seconds'], seconds(records)['pickup_seconds'])
+
+
+@pytest.mark.parametrize(
+  ('sizes', 'rows_of_shards'),
+  [
+    pytest.param([], [0], id='none'),
+    pytest.param([4, 4], [8], id='a_few'),
+    pytest.param([4, 4, 4, 4, 4], [12, 8], id='more_than_a_shard'),
+    pytest.param([10, 10, 10], [10, 10, 10], id='whole_shards'),
+  ],
+)
+def test_a_large_split_is_several_shards(tmp_path, monkeypatch, sizes, rows_of_shards):
+  """Oracle: the numbers that were written, in their order; no shard but the last is small."""
+  monkeypatch.setattr(example_io, '_SHARD_ROWS', 10)
+  numbers = np.split(np.arange(sum(sizes), dtype=np.int64), np.cumsum(sizes)[:-1]) if sizes else []
+  columns = [pa.LargeListArray.from_arrays(np.arange(len(some) + 1), pa.array(some)) for some in numbers]
+  example_io.write_shards(
+    (pa.RecordBatch.from_arrays([column], ['number']) for column in columns), str(tmp_path / 'Split-train')
+  )
+  example_io.remove_parts([str(tmp_path / 'Split-train')])
+  assert [path.name for path in tmp_path.iterdir()] == ['Split-train']
+  shards = sorted((tmp_path / 'Split-train').iterdir())
+  total = len(rows_of_shards)
+  assert [path.name for path in shards] == [f'transformed_examples-{n:05d}-of-{total:05d}.gz' for n in range(total)]
+  found = [
+    [
+      tf.train.Example.FromString(record.numpy()).features.feature['number'].int64_list.value[0]
+      for record in tf.data.TFRecordDataset(str(path), 'GZIP')
+    ]
+    for path in shards
+  ]
+  assert list(map(len, found)) == rows_of_shards
+  assert [number for numbers in found for number in numbers] == list(range(sum(sizes)))

@@ -22,7 +22,7 @@ from tfx.types import standard_artifacts
 from components.artifacts import LiteVariants
 from components.quantization_rewriter.component import QuantizationRewriter, QuantizationRewriterExecutor, rewrite_all
 from configs import loading
-from configs.compression import Scheme
+from configs.compression import Compression, Scheme
 from configs.dataset import LABEL, TIME
 from configs.errors import FailedError
 from configs.recipe import Pruning, Quantization, Recipe
@@ -282,7 +282,7 @@ def _nodes():
     features=CONFIG.features,
     model=CONFIG.model,
     training=CONFIG.training,
-    schemes=SCHEMES,
+    compression=Compression(schemes=SCHEMES),
     cache='gs://bucket/variants',
     code_version='1',
   )

@@ -46,8 +46,9 @@ ALWAYS = {
     f'training.recipes.{technique}.fine_tuning': 'epochs steps learning_rate weight_decay'
     for technique in ('pruning', 'clustering', 'quantization')
   },
-  'evaluation': 'max_rmse max_rmse_increase min_rides min_time_stamps bootstrap',
+  'evaluation': 'judged_rides max_rmse max_rmse_increase min_rides min_time_stamps bootstrap',
   'evaluation.slices': 'hours distance_km',
+  'compression': 'validation_rides',
   'compression.schemes': 'name summary precision tolerance',
   'compression.budget': 'rmse_ratio worst_slice_ratio bytes latency_us',
   'compression.measurement': 'rounds calls batch threads',
@@ -159,6 +160,9 @@ SOMETIMES = {
   'compression.budget.min_slice_rides': Case('9', ('compression.budget.worst_slice_ratio=null',), ()),
   'compression.budget.judged_on': Case(
     'significant', ('compression.budget.rmse_ratio=null', 'compression.budget.worst_slice_ratio=null'), ()
+  ),
+  'compression.calibration_rides': Case(
+    '9', ('compression.schemes=[float32]',), ('compression.schemes=[int8]',), 'takes ranges from rides, as int8 does'
   ),
   **_engine('direct', direct_running_mode='multi_threading'),
   **_engine('direct', ['direct_running_mode=multi_threading'], direct_num_workers='2'),

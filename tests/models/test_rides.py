@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models.rides import Rides, read_rides
+from models.samples import RecordSample
 
 SPEC = {
   'numeric': tf.io.FixedLenFeature([3], tf.float32),
@@ -43,6 +44,29 @@ def test_reads_more_rides_than_one_batch_holds(tmp_path):
   rides = read_rides([_write(tmp_path / 'a.gz', range(8200))], SPEC, [])
   np.testing.assert_array_equal(rides.fares, 2.0 * np.arange(8200))
   assert set(rides.inputs) == {'numeric'}
+
+
+@pytest.mark.parametrize('highest', [0, 30])
+def test_a_sample_of_several_shards(tmp_path, highest):
+  """Whole rides, each once, in their order, the highest fares among them."""
+  files = [_write(tmp_path / 'a.gz', range(9000)), _write(tmp_path / 'b.gz', range(9000, 10_000))]
+  sample = RecordSample(200, 5, highest)
+  rides = read_rides(files, SPEC, ['pickup_cell'], sample)
+  numbers = rides.inputs['numeric'][:, 0]
+  assert (len(rides), sample.read) == (200, 10_000)
+  assert np.all(np.diff(numbers) > 0)
+  np.testing.assert_array_equal(rides.fares, 2.0 * numbers)
+  np.testing.assert_array_equal(rides.inputs['pickup_cell'], numbers % 4)
+  np.testing.assert_array_equal(rides.seconds, numbers // 2)
+  assert set(range(10_000 - highest, 10_000)) <= set(numbers)
+
+
+@pytest.mark.parametrize('highest', [0, 30])
+def test_a_sample_of_all_rides_is_what_is_read_without_one(tmp_path, highest):
+  files = [_write(tmp_path / 'a.gz', range(8200))]
+  sampled, whole = read_rides(files, SPEC, [], RecordSample(8200, 5, highest)), read_rides(files, SPEC, [])
+  np.testing.assert_array_equal(sampled.inputs['numeric'], whole.inputs['numeric'])
+  assert sampled.inputs['numeric'].dtype == whole.inputs['numeric'].dtype
 
 
 @pytest.mark.parametrize('files', [pytest.param(0, id='no_file'), pytest.param(1, id='file_without_rides')])

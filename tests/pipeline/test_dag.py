@@ -318,6 +318,8 @@ def test_what_each_step_gets_of_the_config():
     'validation.drift_threshold=0.17',
     'model.clip=5.5',
     'compression.schemes=[float32,int8]',
+    'compression.calibration_rides=777',
+    'compression.validation_rides=888',
   ]
   config, nodes = _nodes(Target.LOCAL, *changed, nonce='once more')
   assert config != _config()
@@ -351,6 +353,8 @@ def test_what_each_step_gets_of_the_config():
       'training': training,
       'schemes': json.dumps([scheme.model_dump(mode='json') for scheme in config.compression.schemes]),
       'cache': '/variants',
+      'calibration_rides': 777,
+      'validation_rides': 888,
     },
     'CompressionGate': {
       'compression': config.compression.model_dump_json(),

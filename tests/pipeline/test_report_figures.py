@@ -232,6 +232,16 @@ def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
   assert _column(table, 'RMSE, file')[1] == pytest.approx(np.sqrt(np.mean(rides.errors[airport] ** 2)))
 
 
+def test_the_section_says_that_the_file_was_judged_on_a_sample(record, rides):
+  assert record.variants is not None
+  sampled = record.variants.model_copy(update={'rides': 400, 'drawn_from': 12_345})
+  said = 'judged on 400 of 12,345 rides, drawn at random (evaluation.judged_rides)'
+  for found, expected in ((sampled, True), (record.variants, False)):
+    section = errors.errors_section(dataclasses.replace(record, variants=found), rides)
+    assert section is not None
+    assert (said in _spaced(section.slices_of)) is expected
+
+
 def test_the_section_names_whose_errors_it_shows(record, rides):
   section = errors.errors_section(record, rides)
   assert section is not None

@@ -77,6 +77,11 @@ def errors_section(record: RunRecord, rides: PredictedRides | None) -> ErrorsSec
     served = record.config.get('training', {}).get('serve')
     trained = f'the trained model that was evaluated{f" (recipe {served})" if served else ""}'
     slices_of = f'The dots show the file of {judged.name}, the last three columns {trained}.'
+    if record.variants and record.variants.drawn_from is not None:
+      slices_of += (
+        f' The file was judged on {record.variants.rides:,} of {record.variants.drawn_from:,} rides, drawn at random '
+        '(evaluation.judged_rides); the trained model, and the numbers of rides, are of all.'
+      )
   section = ErrorsSection(slices, slices_of, _few(record))
   return section if rides is None else _with_pictures(section, record, rides)
 
