@@ -28,6 +28,7 @@ from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation
 from configs.parts import Part, load_part
+from models.lite.process import StartedAhead
 from models.protocols import EvalExamples
 from models.served_versions import is_saved_model
 from models.serving import fake_quantized
@@ -56,14 +57,15 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
     dataset = load_part(Dataset, exec_properties['dataset'])
     saved_models, served = _saved_models(input_dict), _served(input_dict)
-    examples = read_eval_rides(split_files(input_dict['examples'], 'eval'), dataset, evaluation.slices)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, StartedAhead() as ahead:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
+      ahead.prepare(sum(variant.path is not None for variant in variants))
+      examples = read_eval_rides(split_files(input_dict['examples'], 'eval'), dataset, evaluation.slices)
       aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
       limits = thresholds(evaluation, dataset)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
-      judgement = judge(variants, examples, compression, evaluation.bootstrap, aware, limits, serving)
+      judgement = judge(variants, examples, compression, evaluation.bootstrap, aware, limits, serving, ahead)
       _write_report(output_dict['report'], judgement, variants, examples, compression.budget)
       chosen = judgement.chosen
       if chosen is not None:
@@ -77,6 +79,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           judgement.baseline,
           RideVersion(dataset, examples),
           exec_properties['code_version'],
+          ahead,
         )
     trained = artifact_utils.get_single_instance(input_dict['trained'])
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
