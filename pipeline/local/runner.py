@@ -165,12 +165,12 @@ class _SecondThread:
   def __exit__(
     self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
   ) -> None:
-    self._jobs.put(None)
     if self._thread.ident is None:
       return
     if kind is not None:
       interrupt = ctypes.py_object(KeyboardInterrupt)
       ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), interrupt)
+    self._jobs.put(None)  # Later, so that a thread that has nothing to do meets the interrupt before it is gone.
     self._thread.join(None if kind is None else _PATIENCE)
 
   def start(self, job: Callable[[], None]) -> Future[None]:
