@@ -40,6 +40,13 @@ from pipeline.code_version import step_version
 from pipeline.sources import DataSource
 from pipeline.targets import Places, Target
 
+BESIDE = frozenset({'FareEvaluator', 'BaseEvaluator'})
+"""Steps that a local run does in a second thread, while the first one goes on with what does not wait for them.
+
+They compute with a finished SavedModel: they build no Keras layer, whose names count up for the whole process, set no
+seed, start no process by themselves, and nothing that is pushed is made of what they write.
+"""
+
 
 def served_model(target: Target, push_destination: str, node_id: str, candidate: BaseChannel | None = None) -> BaseNode:
   """The look-up of what serves now: `model` is a Model, and locally `pushed_model` the push of it.
@@ -114,8 +121,9 @@ def build_nodes(
   served = served_model(target, places.serving, 'ServedModel', candidate=trainer.outputs['model'])
   rewriter, gate, pusher = _release(config, ingest, graph, examples, trainer, served, places, push_nonce, target)
   if target is Target.LOCAL:
-    # One after another: the errors are known before the conversion, which may fail.
-    rewriter.add_upstream_node(evaluator)
+    # While files are timed nothing runs beside them, and nothing is pushed where an evaluation failed.
+    for node in (evaluator, *base):
+      gate.add_upstream_node(node)
   trained = [*reduction, *warm_start, trainer]
   nodes = [ingest, *checks, features, *trained, evaluator, *base, served, rewriter, gate, pusher]
   context = context or BeamContext(places.root, project=config.platform.vertex.project or '')

@@ -114,6 +114,7 @@ class StepRecord(RecordPart):
   Attributes:
     name: the node's id.
     after: the steps that it waits for; `None` where that is not known.
+    began: seconds after the first step of the run; `None` where that is not known.
     computed: with or without Beam, of a step that can do both.
   """
 
@@ -121,6 +122,7 @@ class StepRecord(RecordPart):
   state: StepState
   seconds: float
   after: tuple[str, ...] | None = None
+  began: float | None = None
   computed: Computed | None = None
 
 

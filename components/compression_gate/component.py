@@ -28,6 +28,7 @@ from configs.compression import Budget, Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation
 from configs.parts import Part, load_part
+from models.lite.process import StartedAhead
 from models.protocols import EvalExamples
 from models.served_versions import is_saved_model
 from models.serving import fake_quantized
@@ -56,16 +57,17 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
     dataset = load_part(Dataset, exec_properties['dataset'])
     saved_models, served = _saved_models(input_dict), _served(input_dict)
-    files = split_files(input_dict['examples'], 'eval')
-    examples = read_eval_rides(files, dataset, evaluation.slices, evaluation.judged_rides)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, StartedAhead() as ahead:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
+      ahead.prepare(sum(variant.path is not None for variant in variants))
+      files = split_files(input_dict['examples'], 'eval')
+      examples = read_eval_rides(files, dataset, evaluation.slices, evaluation.judged_rides)
       aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
       limits = thresholds(evaluation, dataset)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
       judgement = judge(
-        variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from
+        variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from, ahead
       )
       _write_report(output_dict['report'], judgement, variants, examples, compression.budget)
       chosen = judgement.chosen
@@ -81,6 +83,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           RideVersion(dataset, examples),
           exec_properties['code_version'],
           judgement.drawn_from,
+          ahead,
         )
     trained = artifact_utils.get_single_instance(input_dict['trained'])
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)

@@ -25,6 +25,7 @@ from components.compression_gate.measuring import Bench, measure
 from components.compression_gate.pushed_version import ServedVersion
 from configs.compression import Compression, Precision
 from configs.errors import FailedError
+from models.lite.process import StartedAhead
 from models.protocols import EvalExamples
 
 
@@ -67,6 +68,7 @@ def judge(
   thresholds: Thresholds = NO_THRESHOLDS,
   serving: ServedVersion | None = None,
   drawn_from: int | None = None,
+  ahead: StartedAhead | None = None,
 ) -> Judgement:
   """Judges variants by what their files do.
 
@@ -78,10 +80,13 @@ def judge(
     thresholds: held against each file itself.
     serving: the version that serves, whose file is run beside them.
     drawn_from: size of the split, where the examples are a random sample of it.
+    ahead: gives the processes; see `measure`.
   Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
-  measured, crashed = measure(files, examples.columns, compression.measurement, examples.contract)
+  measured, crashed = measure(files, examples.columns, compression.measurement, examples.contract, ahead)
+  if ahead is not None:  # The next ones start while the errors are compared: for what serves, and for what is pushed.
+    ahead.prepare(1 if serving is None or serving.file is None else 2)
   unmade = {variant.name: variant.reason for variant in variants if variant.path is None}
   lost = {variant.name: (unmade | crashed)[variant.name] for variant in variants if variant.name not in measured}
   baseline = _baseline([variant for variant in variants if variant.name in measured], compression, lost)
@@ -92,7 +97,7 @@ def judge(
       ran = measured[variant.name]
       errors = metric.compare(examples.labels, ran.predictions, base, examples.groups, examples.slices, resamples)
       candidates[variant.name] = Candidate(variant, ran, errors, metric.name, examples.contract.terms)
-  served, remarks = _served(serving, examples, base, compression, resamples)
+  served, remarks = _served(serving, examples, base, compression, resamples, ahead)
   missed = {name: misses(found, compression.budget, thresholds, served) for name, found in candidates.items()}
   if drawn_from is not None:
     examined = f'{len(examples):,} of {drawn_from:,} {examples.contract.terms.examples}'
@@ -111,7 +116,12 @@ def judge(
 
 
 def _served(
-  serving: ServedVersion | None, examples: EvalExamples, base: np.ndarray, compression: Compression, resamples: int
+  serving: ServedVersion | None,
+  examples: EvalExamples,
+  base: np.ndarray,
+  compression: Compression,
+  resamples: int,
+  ahead: StartedAhead | None,
 ) -> tuple[Served | None, list[str]]:
   """The error of the file that serves, and what the reader should know of it."""
   if serving is None:
@@ -121,7 +131,7 @@ def _served(
   columns, absent = dict(examples.columns), [name for name in serving.inputs if name not in examples.columns]
   # A missing value is NaN, in whatever a file takes.
   columns |= {name: np.full(len(examples), np.nan, np.float32) for name in absent}
-  with Bench({serving.version: serving.file}, compression.measurement.threads, examples.contract) as bench:
+  with Bench({serving.version: serving.file}, compression.measurement.threads, examples.contract, ahead) as bench:
     predictions = bench.ask_all(lambda process: process.predict(columns)).get(serving.version)
   if predictions is None or not np.isfinite(predictions).all():
     reason = bench.lost.get(serving.version, 'it gives no number for some of them.')

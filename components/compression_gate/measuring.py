@@ -13,7 +13,7 @@ import numpy as np
 
 from configs.compression import Measurement
 from models.lite.interpreter import AnyFile, LiteFileError
-from models.lite.process import LiteCrashError, LiteProcess
+from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
 from models.protocols import FileContract
 from models.release import Latency
 
@@ -29,16 +29,23 @@ class Bench:
   Attributes: lost: one sentence by the name of each file that can't be used or whose process crashed.
   """
 
-  def __init__(self, files: Mapping[str, pathlib.Path], threads: int, contract: FileContract | None = None) -> None:
+  def __init__(
+    self,
+    files: Mapping[str, pathlib.Path],
+    threads: int,
+    contract: FileContract | None = None,
+    ahead: StartedAhead | None = None,
+  ) -> None:
     """Starts nothing yet.
 
     Args:
       files: by name.
       contract: of each file; that of any file where it is left out.
+      ahead: gives the processes.
     """
     self.lost: dict[str, str] = {}
     self._files = files
-    self._processes = {name: LiteProcess(path, threads, contract=contract) for name, path in files.items()}
+    self._processes = {name: LiteProcess(path, threads, contract=contract, ahead=ahead) for name, path in files.items()}
     self._alive: list[str] = []
 
   def __enter__(self) -> Bench:
@@ -113,33 +120,41 @@ def measure(
   columns: Mapping[str, np.ndarray],
   measurement: Measurement,
   contract: FileContract | None = None,
+  ahead: StartedAhead | None = None,
 ) -> tuple[dict[str, Measured], dict[str, str]]:
   """Runs every file, each in a process of its own, with LiteRT's default delegates.
+
+  A few predict at the same time. While one is timed, all others wait.
 
   Args:
     files: by name.
     columns: raw ones [examples, ...] by name, at least one example.
     contract: of each file.
+    ahead: gives the processes; none of those that it has left may be at work.
   Returns: What each file gave, and one sentence for each file that was lost: it can't be loaded, its process crashed or
     hung, or a prediction is no number.
   """
   single, batch = _batch(columns, 1), _batch(columns, measurement.batch)
   terms = (contract or AnyFile()).terms
-  with Bench(files, measurement.threads, contract) as bench:
-    # Microseconds, and the peak of memory before more examples than these came in.
-    first = bench.ask_all(lambda process: (float(process.time(batch, 1)[0]), process.peak_bytes))
-    predictions = bench.ask_all(lambda process: process.predict(columns))
-    for name, found in predictions.items():
+
+  def run(process: LiteProcess) -> tuple[float, int, np.ndarray]:
+    """Microseconds, the peak of memory before more examples than these come in, and the predictions."""
+    return float(process.time(batch, 1)[0]), process.peak_bytes, process.predict(columns)
+
+  with Bench(files, measurement.threads, contract, ahead) as bench:
+    first = bench.ask_all(run)
+    for name, (_, _, found) in first.items():
       if not np.isfinite(found).all():
         lost = int(np.sum(~np.isfinite(found)))
         bench.lose(name, f'It gives no number for {lost:,} of {len(found):,} {terms.examples}.')
     most = measurement.calls // _BATCH_SHARE
-    batch_calls = {name: max(1, min(most, int(_BATCH_MICROSECONDS / time))) for name, (time, _) in first.items()}
+    batch_calls = {name: max(1, min(most, int(_BATCH_MICROSECONDS / time))) for name, (time, _, _) in first.items()}
     times = _rounds(bench, measurement, single, batch, batch_calls)
     measured = {}
     for name in bench.names:
       one, many = map(_latency, times[name])
-      measured[name] = Measured(predictions[name], one, many, peak_bytes=first[name][1])
+      _, peak, predictions = first[name]
+      measured[name] = Measured(predictions, one, many, peak)
     return measured, bench.lost
 
 

@@ -11,7 +11,7 @@ from tfx.utils import io_utils
 
 from components.compression_gate.choice import Candidate
 from models.lite.interpreter import LiteFileError
-from models.lite.process import LiteCrashError, LiteProcess
+from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
 from models.protocols import EvalExamples, Version
 from models.release import LITE_FILE, Manifest, ManifestError, VersionMetrics, verify, write_manifest
 
@@ -61,6 +61,7 @@ def write_version(
   version: Version,
   code_version: str,
   drawn_from: int | None = None,
+  ahead: StartedAhead | None = None,
 ) -> None:
   """Writes a version as the Pusher copies it.
 
@@ -71,6 +72,7 @@ def write_version(
     baseline: what the candidate's ratio of errors refers to.
     version: what the manifest and the golden examples hold of the model.
     drawn_from: size of the eval split, where the examples are a sample of it.
+    ahead: gives the process that runs the file once more.
   """
   with tempfile.TemporaryDirectory() as local:
     folder = pathlib.Path(local) / 'version'
@@ -82,18 +84,19 @@ def write_version(
     predictions = candidate.measured.predictions
     rows = version.golden_rows(predictions)
     golden = {name: column[rows] for name, column in examples.columns.items()}
-    version.write_golden(folder, golden, predictions[rows], version.tolerance(_apart(lite, predictions, examples)))
+    apart = _apart(lite, predictions, examples, ahead)
+    version.write_golden(folder, golden, predictions[rows], version.tolerance(apart))
     write_manifest(folder, _manifest(candidate, examples, baseline, version, code_version, drawn_from))
     io_utils.copy_dir(str(folder), directory)
 
 
-def _apart(file: pathlib.Path, predictions: np.ndarray, examples: EvalExamples) -> float:
+def _apart(file: pathlib.Path, predictions: np.ndarray, examples: EvalExamples, ahead: StartedAhead | None) -> float:
   """How far LiteRT's two sets of kernels are apart here, in the labels' unit.
 
   Where activations are integers, another rounding of one of them can shift a prediction by a whole step.
   """
   try:
-    with LiteProcess(file, default_delegates=False, contract=examples.contract) as process:
+    with LiteProcess(file, default_delegates=False, contract=examples.contract, ahead=ahead) as process:
       others = process.predict(examples.columns)
   except (LiteFileError, LiteCrashError):
     return 0.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
@@ -30,7 +32,7 @@ from configs.model import Model, Training
 from configs.parts import Part
 from configs.recipe import Recipe
 from models.compression.records import lost_file
-from models.lite.flatbuffer import shrink
+from models.lite.process import StartedAhead
 from models.lite.rides import calibration_rides, ride_variants, validation_rides
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
@@ -74,79 +76,127 @@ def rewrite_all(
   Returns: The content of `variants.json`.
   Raises: FailedError: none could be made; names the first reason.
   """
-  made = tuple(
-    _variant(variants, recipe, scheme, saved_models[recipe.name], directory, cache)
-    for recipe in recipes
-    for scheme in schemes
-    if applies(scheme, recipe)
-  )
-  if all(variant.file is None for variant in made):
-    raise FailedError(f'None of the {len(made)} variants could be made. {made[0].name}: {made[0].reason}')
-  content = VariantsRecord(variants=made, features=FeaturesFile(bytes=len(shrink(variants.features))))
+  made: list[Future[ConvertedVariant]] = []
+  pairs = [(recipe, scheme) for recipe in recipes for scheme in schemes if applies(scheme, recipe)]
+  # The processes go first: a check that waits for one then ends, however the block does.
+  with ThreadPoolExecutor(1, 'checks') as checks, StartedAhead() as ahead:
+    rewriting = _Rewriting(variants, directory, cache, checks, ahead)
+    try:
+      for recipe, scheme in pairs:
+        made.append(rewriting.variant(recipe, scheme, saved_models[recipe.name]))
+        if len(made) >= _UNCHECKED:
+          made[-_UNCHECKED].result()
+    except Exception:
+      for earlier in made:  # What failed first is what is told.
+        earlier.result()
+      raise
+    found = tuple(variant.result() for variant in made)
+  if all(variant.file is None for variant in found):
+    raise FailedError(f'None of the {len(found)} variants could be made. {found[0].name}: {found[0].reason}')
+  content = VariantsRecord(variants=found, features=FeaturesFile(bytes=variants.feature_bytes))
   with fileio.open(os.path.join(directory, VARIANTS_FILE), 'w') as file:
     file.write(content.to_json())
   return content
 
 
-def _variant(
-  variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, directory: str, cache: str
-) -> ConvertedVariant:
-  name = f'{recipe.name}.{scheme.name}'
-  file = os.path.join(directory, f'{name}.tflite')
-  lost = lost_file(os.path.split(saved_model)[0])
-  if fileio.exists(lost):
-    with fileio.open(lost) as reason:
-      return ConvertedVariant(
-        name=name, recipe=recipe.name, scheme=scheme.name, cached=False, file=None, reason=reason.read(), seconds=0.0
+_UNCHECKED = 2
+"""Files that may wait for their check: that of one takes about as long as the conversion of the next."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rewriting:
+  """Converts in the caller's thread, as TensorFlow's state is its own, and checks each file in another one meanwhile.
+
+  Attributes:
+    directory, cache: see `rewrite_all`.
+    checks: one thread.
+    ahead: the fresh processes, each started while its file is converted.
+  """
+
+  variants: Variants
+  directory: str
+  cache: str
+  checks: ThreadPoolExecutor
+  ahead: StartedAhead
+
+  def variant(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> Future[ConvertedVariant]:
+    """Writes one file; the facts come when it is checked, or a reason."""
+    lost = lost_file(os.path.split(saved_model)[0])
+    if fileio.exists(lost):
+      with fileio.open(lost) as reason:
+        return _done(_lost(recipe, scheme, reason.read(), seconds=0.0))
+    file = os.path.join(self.directory, f'{recipe.name}.{scheme.name}.tflite')
+    kept = os.path.join(self.cache, self.variants.digest(recipe, scheme, saved_model))
+    known = read_checked(kept)
+    if known is not None:
+      line, _, content = known.partition(b'\n')
+      with fileio.open(file, 'wb') as target:
+        target.write(content)
+      return _done(ConvertedVariant.model_validate_json(line).model_copy(update={'cached': True}))
+    return self._made(recipe, scheme, saved_model, file, kept)
+
+  def _made(self, recipe: Recipe, scheme: Scheme, saved_model: str, file: str, kept: str) -> Future[ConvertedVariant]:
+    start = time.monotonic()
+    self.ahead.prepare()
+    try:
+      if not is_saved_model(saved_model):
+        raise ValueError(f'There is no SavedModel at {saved_model}.')
+      content = self.variants.write(recipe, scheme, saved_model)
+      with fileio.open(file, 'wb') as target:
+        target.write(content)
+      check = self.variants.check(recipe, scheme, saved_model, self.ahead)
+    except ValueError as error:
+      return _done(_not_made(recipe, scheme, file, error, time.monotonic() - start))
+    calibrated_on, feature_bytes = self.variants.calibrated_on(recipe, scheme), self.variants.feature_bytes
+    seconds = time.monotonic() - start
+
+    def checked() -> ConvertedVariant:
+      """Validates the file as it was written, and keeps it for the next run."""
+      begin = time.monotonic()
+      with fileio.open(file, 'rb') as written:
+        content = written.read()
+      try:
+        layers, difference = check(content)
+      except ValueError as error:
+        # What was lost is tried again: the quantizer may be installed by then, or memory be free again.
+        return _not_made(recipe, scheme, file, error, seconds + time.monotonic() - begin)
+      facts = file_facts(f'{recipe.name}.{scheme.name}', content).model_copy(
+        update={
+          'cached': False,
+          'feature_bytes': feature_bytes,
+          'sparsity': sum(layer.zeros for layer in layers) / sum(layer.size for layer in layers),
+          'distinct_weights': max(layer.distinct for layer in layers),
+          'types': {layer.name: layer.type for layer in layers},
+          'calibration_rides': calibrated_on,
+          'difference': difference,
+          'seconds': seconds + time.monotonic() - begin,
+          'reason': None,
+        }
       )
-  kept = os.path.join(cache, variants.digest(recipe, scheme, saved_model))
-  known = read_checked(kept)
-  if known is not None:
-    line, _, content = known.partition(b'\n')
-    with fileio.open(file, 'wb') as target:
-      target.write(content)
-    return ConvertedVariant.model_validate_json(line).model_copy(update={'cached': True})
-  facts = _made(variants, recipe, scheme, saved_model, file)
-  # What was lost is tried again: the quantizer may be installed by then, or memory be free again.
-  if facts.file is None:
-    return facts
-  fileio.makedirs(cache)
-  with fileio.open(file, 'rb') as written:
-    write_checked(kept, json.dumps(facts.to_dict()).encode() + b'\n' + written.read())
-  return facts
+      fileio.makedirs(self.cache)
+      write_checked(kept, json.dumps(facts.to_dict()).encode() + b'\n' + content)
+      return facts
+
+    return self.checks.submit(checked)
 
 
-def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, file: str) -> ConvertedVariant:
-  """Writes one file and validates it as it was written; where that fails, there is a reason instead of the file."""
-  start, name = time.monotonic(), f'{recipe.name}.{scheme.name}'
-  try:
-    if not is_saved_model(saved_model):
-      raise ValueError(f'There is no SavedModel at {saved_model}.')
-    content = variants.write(recipe, scheme, saved_model)
-    with fileio.open(file, 'wb') as target:
-      target.write(content)
-    with fileio.open(file, 'rb') as written:
-      content = written.read()
-    layers, difference = variants.check(content, recipe, scheme, saved_model)
-  except ValueError as error:
-    if fileio.exists(file):
-      fileio.remove(file)
-    reason, seconds = str(error), time.monotonic() - start
-    return ConvertedVariant(
-      name=name, recipe=recipe.name, scheme=scheme.name, cached=False, file=None, reason=reason, seconds=seconds
-    )
-  return file_facts(name, content).model_copy(
-    update={
-      'cached': False,
-      'feature_bytes': len(shrink(variants.features)),
-      'sparsity': sum(layer.zeros for layer in layers) / sum(layer.size for layer in layers),
-      'distinct_weights': max(layer.distinct for layer in layers),
-      'types': {layer.name: layer.type for layer in layers},
-      'calibration_rides': variants.calibrated_on(recipe, scheme),
-      'difference': difference,
-      'seconds': time.monotonic() - start,
-      'reason': None,
-    }
+def _done(variant: ConvertedVariant) -> Future[ConvertedVariant]:
+  future: Future[ConvertedVariant] = Future()
+  future.set_result(variant)
+  return future
+
+
+def _not_made(recipe: Recipe, scheme: Scheme, file: str, error: ValueError, seconds: float) -> ConvertedVariant:
+  """The reason instead of the file, which goes where it was written."""
+  if fileio.exists(file):
+    fileio.remove(file)
+  return _lost(recipe, scheme, str(error), seconds)
+
+
+def _lost(recipe: Recipe, scheme: Scheme, reason: str, seconds: float) -> ConvertedVariant:
+  name = f'{recipe.name}.{scheme.name}'
+  return ConvertedVariant(
+    name=name, recipe=recipe.name, scheme=scheme.name, cached=False, file=None, reason=reason, seconds=seconds
   )
 
 

@@ -1,4 +1,7 @@
-"""Runs a lite file in a process of its own, which may crash, be killed or hang without harm to this one."""
+"""Runs a lite file in a process of its own, which may crash, be killed or hang without harm to this one.
+
+A process can be started before its file is there: it imports what it needs while the caller still makes the file.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -39,6 +42,92 @@ class LiteCrashError(FailedError):
     self.reason = reason
 
 
+class Started(NamedTuple):
+  """A process that has no file yet, and what it writes to standard error."""
+
+  process: subprocess.Popen[bytes]
+  errors: IO[bytes]
+
+
+def _start() -> Started:
+  """Call it with signals deferred until somebody has what it returns, which could end unowned otherwise."""
+  with contextlib.ExitStack() as unowned:
+    errors = unowned.enter_context(tempfile.TemporaryFile())
+    with deferred_signals():
+      # From this folder, `models` is this package and none in the caller's own.
+      process = subprocess.Popen(
+        [sys.executable, '-m', worker.__name__],
+        cwd=_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        start_new_session=True,
+      )
+      unowned.pop_all()
+    return Started(process, errors)
+
+
+class StartedAhead:
+  """Processes for files that are still being made; use it with `with`, in any number of threads.
+
+  Each of them serves one file and no other. When the block ends, those that are left go, and where an error ends it,
+  also those that were taken: a thread that waits for an answer then has none to wait for.
+  """
+
+  def __init__(self) -> None:
+    self._lock = threading.Lock()
+    self._waiting: list[Started] = []
+    self._taken: list[Started] = []
+    self._ended = False
+
+  def __enter__(self) -> StartedAhead:
+    return self
+
+  def __exit__(
+    self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+  ) -> None:
+    with deferred_signals():
+      with self._lock:
+        self._ended = True
+      for started in self._waiting:
+        _discard(started)
+      for started in self._taken if kind is not None else ():
+        started.process.kill()
+
+  def prepare(self, count: int = 1) -> None:
+    """Starts processes until so many wait for a file."""
+    for _ in range(count):
+      with deferred_signals(), self._lock:
+        if self._ended or len(self._waiting) >= count:
+          return
+        self._waiting.append(_start())
+
+  def take(self) -> Started:
+    """One that waits, or a new one where none does; the caller ends it. Raises `RuntimeError` after the block's end."""
+    with self._lock:
+      if self._ended:
+        raise RuntimeError('Nothing is started any more.')
+      while self._waiting:
+        started = self._waiting.pop(0)
+        if started.process.poll() is None:
+          break
+        _discard(started)
+      else:
+        started = _start()
+      self._taken.append(started)
+      return started
+
+
+def _discard(started: Started) -> None:
+  """Ends a process that no file was given to."""
+  process = started.process
+  assert process.stdin is not None and process.stdout is not None
+  process.kill()
+  process.wait()
+  for stream in (process.stdin, process.stdout, started.errors):
+    stream.close()
+
+
 class LiteProcess:
   """A lite file in a process of its own; use it with `with`, one thread at a time.
 
@@ -58,6 +147,7 @@ class LiteProcess:
     default_delegates: bool = True,
     timeout: float = 120.0,
     contract: FileContract | None = None,
+    ahead: StartedAhead | None = None,
   ) -> None:
     """Starts nothing yet.
 
@@ -65,14 +155,18 @@ class LiteProcess:
       default_delegates: see `LiteRunner`.
       timeout: seconds after which an unanswered call counts as hung.
       contract: see `LiteRunner`; the process makes its own by the path of the class.
+      ahead: gives the process, which is a new one otherwise.
     """
     self._path = os.fspath(path)
     kind = type(contract or AnyFile())
-    self._arguments = [
-      *(str(pathlib.Path(path).absolute()), str(threads), str(int(default_delegates))),
-      f'{kind.__module__}.{kind.__qualname__}',
-    ]
+    self._opening = {
+      worker.PATH: np.array(str(pathlib.Path(path).absolute())),
+      worker.THREADS: np.array(threads),
+      worker.DELEGATES: np.array(default_delegates),
+      worker.CONTRACT: np.array(f'{kind.__module__}.{kind.__qualname__}'),
+    }
     self._timeout = timeout
+    self._ahead = ahead
     self._process: subprocess.Popen[bytes] | None = None
     self._errors: IO[bytes] | None = None
     self._crash: LiteCrashError | None = None
@@ -80,29 +174,21 @@ class LiteProcess:
     self.operators: dict[str, int] = {}
 
   def __enter__(self) -> LiteProcess:
-    """Starts the process and loads the file.
+    """Starts the process, or takes one that was started ahead, and loads the file.
 
     Raises:
       LiteFileError: the file can't be used.
       LiteCrashError: loading it crashed or hung.
     """
-    self._errors = tempfile.TemporaryFile()
     try:
       with deferred_signals():
-        # From this folder, `models` is this package and none in the caller's own.
-        self._process = subprocess.Popen(
-          [sys.executable, '-m', worker.__name__, *self._arguments],
-          cwd=_ROOT,
-          stdin=subprocess.PIPE,
-          stdout=subprocess.PIPE,
-          stderr=self._errors,
-          start_new_session=True,
-        )
-      answer = self._exchange(None)
+        self._process, self._errors = self._ahead.take() if self._ahead else _start()
+      answer = self._exchange(self._opening)
     except BaseException:
       if self._process is not None:
         self._end(0)
-      self._errors.close()
+      if self._errors is not None:
+        self._errors.close()
       raise
     names, counts = answer[worker.OPERATORS].tolist(), answer[worker.COUNTS].tolist()
     self.operators = dict(zip(names, counts, strict=True))
@@ -153,8 +239,8 @@ class LiteProcess:
     request |= {worker.COLUMN + name: np.asarray(column) for name, column in columns.items()}
     return self._exchange(request)[worker.RESULT]
 
-  def _exchange(self, request: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray]:
-    """Sends a request, if there is one, and takes the answer."""
+  def _exchange(self, request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Sends a request and takes the answer."""
     process = self._process
     assert process is not None and process.stdin is not None and process.stdout is not None
     late = threading.Event()
@@ -168,8 +254,7 @@ class LiteProcess:
     watch.daemon = True
     watch.start()
     try:
-      if request is not None:
-        write_message(process.stdin, request)
+      write_message(process.stdin, request)
       answer = read_message(process.stdout)
     except (BrokenPipeError, ConnectionResetError):
       answer = None

@@ -17,7 +17,7 @@ from configs.recipe import Recipe
 from models.error_intervals import root_mean_square
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteFileError, LiteRunner
-from models.lite.process import LiteCrashError, LiteProcess
+from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
 from models.protocols import FileContract, RawExamples, Terms
 
 _BATCHES = (1, 7)
@@ -63,21 +63,27 @@ class Promise:
 
 
 def validate(
-  content: bytes, promise: Promise, examples: RawExamples, predictions: np.ndarray, contract: FileContract
+  content: bytes,
+  promise: Promise,
+  examples: RawExamples,
+  predictions: np.ndarray,
+  contract: FileContract,
+  ahead: StartedAhead | None = None,
 ) -> tuple[list[LayerFile], float]:
-  """Validates a finished file.
+  """Validates a finished file; without TensorFlow, so that another thread may use that meanwhile.
 
   Args:
     content: the whole file, features included.
     examples: real ones, that it was not calibrated with.
     predictions: of the float model for them, [examples].
     contract: of the file.
+    ahead: gives the fresh process.
   Returns: The layers as the file holds them, and the root mean square difference of its predictions from `predictions`
     over their standard deviation.
   Raises: ValidationError: the first promise that is not kept.
   """
   layers = check_structure(content, promise)
-  return layers, check_predictions(content, promise.scheme, examples, predictions, contract)
+  return layers, check_predictions(content, promise.scheme, examples, predictions, contract, ahead)
 
 
 def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
@@ -148,7 +154,12 @@ def _check_values(layer: LayerFile, promise: Promise) -> None:
 
 
 def check_predictions(
-  content: bytes, scheme: Scheme, examples: RawExamples, predictions: np.ndarray, contract: FileContract
+  content: bytes,
+  scheme: Scheme,
+  examples: RawExamples,
+  predictions: np.ndarray,
+  contract: FileContract,
+  ahead: StartedAhead | None = None,
 ) -> float:
   """Runs the file, in this process and in a fresh one; see `validate`."""
   terms = contract.terms
@@ -163,7 +174,7 @@ def check_predictions(
         raise ValidationError(
           f'{batch} {terms.examples} at once get other {terms.predictions} than the same ones among {len(found)}.'
         )
-    fresh = _in_a_fresh_process(content, examples, contract)
+    fresh = _in_a_fresh_process(content, examples, contract, ahead)
   except (LiteFileError, LiteCrashError) as error:
     raise ValidationError(str(error)) from error
   if not np.array_equal(found, fresh):
@@ -171,11 +182,13 @@ def check_predictions(
   return _compare(found, predictions, scheme, terms)
 
 
-def _in_a_fresh_process(content: bytes, examples: RawExamples, contract: FileContract) -> np.ndarray:
+def _in_a_fresh_process(
+  content: bytes, examples: RawExamples, contract: FileContract, ahead: StartedAhead | None
+) -> np.ndarray:
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
     path.write_bytes(content)
-    with LiteProcess(path, contract=contract) as process:
+    with LiteProcess(path, contract=contract, ahead=ahead) as process:
       return process.predict(examples.columns)
 
 

@@ -19,11 +19,16 @@ from models.compression.quantized_model import INPUT, quantized_model, quantized
 from models.keras_compat import keras
 from models.lite import quantizer_compat
 from models.lite.conversion import SavedParts, assemble, calibration_sample, convert_features, convert_model
+from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile
+from models.lite.process import StartedAhead
 from models.lite.validation import Promise, validate
 from models.protocols import Build, Examples, RawExamples, RawInputs
 from models.recipe_training import start_from
 from models.training import predict_inputs
+
+Check = Callable[[bytes], tuple[list[LayerFile], float]]
+"""Validates a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +50,17 @@ class Variants:
   held_out: RawExamples
   _models: dict[str, tuple[keras.Model, keras.Model]] = dataclasses.field(default_factory=dict, init=False)
   _saved: dict[str, SavedParts] = dataclasses.field(default_factory=dict, init=False)
+  _predictions: dict[tuple[str, bool], np.ndarray] = dataclasses.field(default_factory=dict, init=False)
 
   @functools.cached_property
   def features(self) -> bytes:
     """The part that all files have in common."""
     return convert_features(self.transform, self.build(), self.raw)
+
+  @functools.cached_property
+  def feature_bytes(self) -> int:
+    """What that part takes in a file."""
+    return len(shrink(self.features))
 
   def write(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> bytes:
     """A whole file.
@@ -65,9 +76,12 @@ class Variants:
     saved = self._saved.setdefault(saved_model, SavedParts())
     return assemble(self.features, convert_model(model, scheme, calibration, aware, self.raw.output, saved))
 
-  def check(self, content: bytes, recipe: Recipe, scheme: Scheme, saved_model: str) -> tuple[list[LayerFile], float]:
-    """Validates a file; see `models.lite.validation.validate`."""
-    plain, trained = self._model(recipe, saved_model)
+  def check(self, recipe: Recipe, scheme: Scheme, saved_model: str, ahead: StartedAhead | None = None) -> Check:
+    """What validates the file, in any thread: all that needs TensorFlow is done when this returns.
+
+    Args: ahead: gives the fresh process; see `models.lite.validation.validate`.
+    """
+    plain, _ = self._model(recipe, saved_model)
     kernels = {layer.name: layers.kernel(layer).numpy() for layer in layers.leaves(plain) if layer.weights}
     dense = layers.dense_layers(plain)
     quantized = [name for name in dense if name not in scheme.float_layers]
@@ -76,8 +90,9 @@ class Variants:
       quantized = list(quantized_names(plain, recipe.quantization))
     ordered = {name: kernels[name] for name in sorted(kernels, key=lambda name: name in dense)}
     promise = Promise(scheme=scheme, recipe=recipe, kernels=ordered, quantized=quantized)
-    predictions = predict_inputs(trained if is_aware(scheme, recipe) else plain, self._eval)
-    return validate(content, promise, self.held_out, predictions, self.raw.contract)
+    predictions = self._predicted(recipe, saved_model, is_aware(scheme, recipe))
+    held_out, contract = self.held_out, self.raw.contract
+    return lambda content: validate(content, promise, held_out, predictions, contract, ahead)
 
   def calibrated_on(self, recipe: Recipe, scheme: Scheme) -> int | None:
     """How many examples gave the ranges; None where there are none, or training gave them."""
@@ -109,6 +124,13 @@ class Variants:
     columns = {name: tf.constant(column) for name, column in self.held_out.columns.items()}
     made = self.transform(self.raw.for_graph(columns))
     return {name: made[name].numpy() for name in self.build().input_names}
+
+  def _predicted(self, recipe: Recipe, saved_model: str, aware: bool) -> np.ndarray:
+    """Of the eval split, by a model as it is in TensorFlow; once for all schemes."""
+    key = saved_model, aware
+    if key not in self._predictions:
+      self._predictions[key] = predict_inputs(self._model(recipe, saved_model)[aware], self._eval)
+    return self._predictions[key]
 
   def _model(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:
     """The plain model of a recipe, and what its training computed with."""

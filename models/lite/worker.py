@@ -1,6 +1,7 @@
-"""The process that runs a lite file for `models.lite.process`: `python -m models.lite.worker` and `main`'s arguments.
+"""The process that runs a lite file for `models.lite.process`: `python -m models.lite.worker`.
 
-It reads requests on standard input and answers them in turn, until the input ends. Imports NumPy and LiteRT alone.
+It reads requests on standard input and answers them in turn, until the input ends; the first one names the file.
+Imports NumPy and LiteRT alone.
 """
 
 from __future__ import annotations
@@ -47,8 +48,12 @@ def read_message(stream: IO[bytes]) -> dict[str, np.ndarray] | None:
     return {name: arrays[name] for name in arrays.files}
 
 
+PATH, THREADS, DELEGATES, CONTRACT = 'path', 'threads', 'delegates', 'contract'
+"""Keys of the first request: the file, the interpreter's threads, whether it has the default delegates, and the dotted
+path of the contract."""
+
 ACTION, CALLS, COLUMN = 'action', 'calls', 'column:'
-"""Keys of a request: what to do, how often to time it, and the prefix of the examples' columns."""
+"""Keys of a further request: what to do, how often to time it, and the prefix of the examples' columns."""
 
 PREDICT, TIME_CALLS = 'predict', 'time'
 
@@ -58,20 +63,19 @@ RESULT, REFUSAL, PEAK, OPERATORS, COUNTS = 'result', 'refusal', 'peak', 'operato
 _WARM_UP = 20
 
 
-def main(arguments: list[str]) -> None:
-  """Answers until the input ends.
-
-  Args: arguments: the file, the interpreter's threads, 1 or 0 for the default delegates, and the dotted path of the
-    contract.
-  """
+def main() -> None:
+  """Answers until the input ends."""
   requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), 'wb')
   # Whatever a library prints must not end up between the answers.
   os.dup2(2, 1)
   runtime()  # The library's own memory is not the file's.
+  opening = read_message(requests)
+  if opening is None:  # It was started ahead, for a file that never came.
+    return
   before = _reset_peak()
   try:
-    path, threads, delegates, contract = arguments
-    model = LiteRunner(path, int(threads), delegates == '1', pkgutil.resolve_name(contract)())
+    contract = pkgutil.resolve_name(str(opening[CONTRACT]))()
+    model = LiteRunner(str(opening[PATH]), int(opening[THREADS]), bool(opening[DELEGATES]), contract)
   except LiteFileError as error:
     write_message(answers, {REFUSAL: np.array(str(error))})
     return
@@ -124,4 +128,7 @@ def _peak() -> int:
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  main()
+  # Taking Python apart takes as long as answering, and what it holds goes with the process.
+  sys.stderr.flush()
+  os._exit(0)

@@ -21,7 +21,7 @@ from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.code_version import run_version
-from pipeline.dag import build_pipeline
+from pipeline.dag import BESIDE, build_pipeline
 from pipeline.errors import failure_sentence, root_cause
 from pipeline.local import summary, unchanged
 from pipeline.local.output import OutputDirectory
@@ -143,12 +143,12 @@ def _run_steps(
   after = {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in pipeline.components}
   steps: list[Step] = []
   try:
-    ObservedLocalRunner(connection, run_id, observer, steps).run(pipeline)
+    ObservedLocalRunner(connection, run_id, observer, steps, BESIDE).run(pipeline)
     if _push_is_outdated(steps, output.serving):
       # The cache knows that this model was pushed once, not that another one has taken its place since.
       again = build_pipeline(config, source, places, push_nonce=uuid.uuid4().hex)
       repeated: list[Step] = []
-      ObservedLocalRunner(connection, run_id + registry.AGAIN, observer, repeated).run(again)
+      ObservedLocalRunner(connection, run_id + registry.AGAIN, observer, repeated, BESIDE).run(again)
       steps[-1] = repeated[-1]
   except StepFailedError as error:
     if isinstance(root_cause(error), AlteredModelError):

@@ -1,8 +1,17 @@
-"""Runs a pipeline on this machine, step by step, and calls an observer for each."""
+"""Runs a pipeline on this machine, step by step, some beside others, and calls an observer for each."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
+import os
+import queue
+import threading
 import time
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from types import TracebackType
 
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
@@ -31,35 +40,78 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     connection: to the metadata store. It is given here and not to the pipeline,
       whose description is logged: it may hold a password.
     run_id: names the run in the store; no other run there has the same.
+    beside: ids of nodes that run in a second thread, one after another, while this one goes on with what does not wait
+      for them; where there is one core alone, they run here. What ends a command by a signal, and starts processes of
+      its own, belongs into this thread.
   """
 
   def __init__(
-    self, connection: metadata.ConnectionConfigType, run_id: str, observer: StepObserver, steps: list[Step]
+    self,
+    connection: metadata.ConnectionConfigType,
+    run_id: str,
+    observer: StepObserver,
+    steps: list[Step],
+    beside: Collection[str] = (),
   ) -> None:
     self._connection, self._run_id, self._observer, self.steps = connection, run_id, observer, steps
+    self._beside = beside if _cores() > 1 else ()
+    self._order: dict[str, int] = {}
+    self._lock = threading.Lock()
 
   def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
-    """Runs all nodes in order and appends to `steps` as they end; `run` compiles a pipeline and comes here.
+    """Runs all nodes, each once those that it waits for have ended; `run` compiles a pipeline and comes here.
 
-    Raises `StepFailedError` where a step raised; the steps after it do not run.
+    `steps` has those that ended, in the order of the pipeline. Raises `StepFailedError` where a step raised, the first
+    in that order; from then on no other one begins, and those that run come to their end.
     """
     del run_options
     runtime_parameter_utils.substitute_runtime_parameter(
       pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
     )
     deployment = runner_utils.extract_local_deployment_config(pipeline)
-    mlmd = _StoreHandle(self._connection)
-    for node in pipeline.nodes:
-      self._run_node(pipeline, node.pipeline_node, deployment, mlmd)
+    waiting = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
+    self._order = {name: position for position, name in enumerate(waiting)}
+    ended: set[str] = set()
+    failures: dict[str, StepFailedError] = {}
+
+    def attempt(name: str, node: pipeline_pb2.PipelineNode) -> None:
+      if failures:
+        return
+      try:
+        self._run_node(pipeline, node, deployment)
+        ended.add(name)
+      except StepFailedError as error:
+        failures[name] = error
+
+    with _SecondThread() as second:
+      running: set[Future[None]] = set()
+      while waiting and not failures:
+        ready = [name for name, node in waiting.items() if ended.issuperset(node.upstream_nodes)]
+        for name in ready:
+          if name in self._beside:
+            running.add(second.start(functools.partial(attempt, name, waiting.pop(name))))
+        own = next((name for name in ready if name in waiting), None)
+        if own is not None:
+          attempt(own, waiting.pop(own))
+        elif running:
+          done, running = wait(running, return_when=FIRST_COMPLETED)
+          for future in done:
+            future.result()
+        else:
+          raise AssertionError(f'{", ".join(waiting)}: each waits for another one.')
+      for future in running:
+        future.result()
+    if failures:
+      raise failures[min(failures, key=self._order.__getitem__)]
 
   def _run_node(
     self,
     pipeline: pipeline_pb2.Pipeline,
     node: pipeline_pb2.PipelineNode,
     deployment: pipeline_pb2.IntermediateDeploymentConfig,
-    mlmd: metadata.Metadata,
   ) -> None:
     name = node.node_info.id
+    mlmd = _StoreHandle(self._connection)  # One for each node: it counts its users, without a lock.
     self._observer.started(name)
     start = time.monotonic()
     try:
@@ -72,17 +124,73 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
       ).launch()
     except Exception as error:
-      self._record(Step(name, StepState.FAILED, time.monotonic() - start))
+      self._record(Step(name, StepState.FAILED, time.monotonic() - start, began=start))
       raise StepFailedError(name) from error
     execution = info.execution_id if info is not None else None
     state, outputs = _ending(mlmd, execution)
-    self._record(Step(name, state, time.monotonic() - start, outputs))
+    self._record(Step(name, state, time.monotonic() - start, outputs, start))
     if state is StepState.FAILED:
       raise StepFailedError(name) from RuntimeError('its inputs could not be resolved; the log says why')
 
   def _record(self, step: Step) -> None:
-    self.steps.append(step)
+    with self._lock:
+      self.steps.append(step)
+      self.steps.sort(key=lambda step: self._order[step.name])
     self._observer.ended(step)
+
+
+def _cores() -> int:
+  """That this process may use."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+_PATIENCE = 5.0
+"""Seconds that the second thread gets to end after a signal; TensorFlow and Beam look up from their work rarely."""
+
+
+class _SecondThread:
+  """A thread that does jobs in the order in which they are started; use it with `with`.
+
+  What ends the block by an error ends the thread's job, too, where that runs in Python. The thread is a daemon, so that
+  a job that can't be ended does not keep the command.
+  """
+
+  def __init__(self) -> None:
+    self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = queue.SimpleQueue()
+    self._thread = threading.Thread(target=self._work, name='steps beside', daemon=True)
+
+  def __enter__(self) -> _SecondThread:
+    return self
+
+  def __exit__(
+    self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+  ) -> None:
+    if self._thread.ident is None:
+      return
+    if kind is not None:
+      interrupt = ctypes.py_object(KeyboardInterrupt)
+      ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), interrupt)
+    self._jobs.put(None)  # Later, so that a thread that has nothing to do meets the interrupt before it is gone.
+    self._thread.join(None if kind is None else _PATIENCE)
+
+  def start(self, job: Callable[[], None]) -> Future[None]:
+    """Queues a job; its errors come with the future's result."""
+    if self._thread.ident is None:
+      self._thread.start()
+    future: Future[None] = Future()
+    self._jobs.put((job, future))
+    return future
+
+  def _work(self) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+      while (taken := self._jobs.get()) is not None:
+        job, future = taken
+        try:
+          future.set_result(job())
+        except BaseException as error:
+          future.set_exception(error)
+          if isinstance(error, KeyboardInterrupt):
+            raise
 
 
 class _StoreHandle(metadata.Metadata):

@@ -33,16 +33,18 @@ class Step:
     name: the node's id.
     seconds: wall time, driver and metadata included.
     outputs: artifacts by output key; empty unless complete or cached.
+    began: when, by `time.monotonic`; `None` where nobody looked at the clock.
   """
 
   name: str
   state: StepState
   seconds: float
   outputs: Mapping[str, Sequence[Output]] = dataclasses.field(default_factory=dict)
+  began: float | None = None
 
 
 class StepObserver(Protocol):
-  """Is called for each step as a run goes on."""
+  """Is called for each step as a run goes on; two may run at a time, each in a thread of its own."""
 
   def started(self, name: str) -> None:
     """A step begins."""

@@ -53,6 +53,7 @@ def summarize(
     status, reason = Status.PUSHED, f'The file keeps every limit and was pushed. {compression.reason}'
   else:
     status, reason = Status.NOT_BLESSED, push.get('withdrawn') or _refusal(compression)
+  first = min((step.began for step in steps if step.began is not None), default=0.0)
   return Summary(
     status=status,
     reason=reason,
@@ -81,6 +82,7 @@ def summarize(
         state=step.state,
         seconds=step.seconds,
         after=tuple(after.get(step.name, ())),
+        began=None if step.began is None else round(step.began - first, 3),
         computed=_computed(step),
       )
       for step in steps

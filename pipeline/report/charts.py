@@ -27,9 +27,11 @@ def dot_bar(estimate: Estimate, top: float, reference: float | None = None) -> M
   return _track(parts)
 
 
-def length_bar(value: float, top: float, style: str = 'length', limit: float | None = None) -> Markup:
-  """A bar from zero; `limit` is drawn as a line across."""
-  parts = [_PIECE.format(style, 0.0, _place(value, top))]
+def length_bar(
+  value: float, top: float, style: str = 'length', limit: float | None = None, start: float = 0.0
+) -> Markup:
+  """A bar from zero or from `start`, on a track to `top`; `limit` is drawn as a line across."""
+  parts = [_PIECE.format(style, _place(start, top), _place(value, top))]
   if limit is not None:
     parts.append(_TICK.format('limit', _place(limit, top)))
   return _track(parts)

@@ -135,7 +135,7 @@ def _outcomes_of(side: Side) -> dict[str, Cell | str]:
     'after gzip': figure(chosen.gzip_bytes, size),
     'median time for one ride': _latency(chosen),
     'rides kept': figure(rows.kept if rows else None, whole),
-    'duration': figure(sum(step.seconds for step in side.record.steps()), seconds),
+    'duration': figure(side.record.duration, seconds),
   }
 
 

@@ -148,6 +148,12 @@ class RunRecord:
       states[list(timings)[-1]] = StepState.FAILED
     return tuple(StepRecord(name=name, state=states[name], seconds=seconds) for name, seconds in timings.items())
 
+  @property
+  def duration(self) -> float:
+    """Seconds from the first step's beginning to the last one's end; the sum of all where a step has no beginning."""
+    ends = [step.began + step.seconds for step in self.steps() if step.began is not None]
+    return max(ends) if len(ends) == len(self.steps()) and ends else sum(step.seconds for step in self.steps())
+
   def error(self, metric: str) -> Estimate | None:
     """`rmse` or `mae` of the trained model on the eval split; `None` if it was not evaluated."""
     found: Estimate | None = getattr(self.summary.metrics, metric, None)

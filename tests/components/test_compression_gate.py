@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import threading
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -28,6 +29,7 @@ from configs.compression import Budget, Compression, Measurement
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from configs.errors import FailedError
 from models.lite.client import LiteModel
+from models.lite.process import LiteProcess, StartedAhead
 from models.release import ManifestError, check_golden, find_pushed, verify
 from tests.components import gate_files
 from tests.components.gate_files import CONFIG, FLOAT32, INT8, NOISE, RIDES
@@ -153,6 +155,36 @@ def test_each_file_is_run_in_its_own_process(made, rides, tmp_path):
     assert one.spread[1] <= one.p99 * 1.001
     assert one.p50 < many.p50
     assert len(content) < measured[name].peak_bytes < 2**28
+
+
+def test_nothing_runs_beside_a_file_that_is_timed(made, rides, tmp_path, monkeypatch):
+  """Oracle: the questions under way, counted by name of the file; predictions of several files do overlap."""
+  paths = {name: tmp_path / f'{name}.tflite' for name in 'abcd'}
+  for path in paths.values():
+    path.write_bytes(made.float32)
+  under_way, beside, lock, ask = [], {'time': set(), 'predict': set()}, threading.Lock(), LiteProcess._exchange
+
+  def counted(process, request):
+    kind = str(request.get('action', 'open'))
+    timed = kind == 'time' and int(request['calls']) == QUICK.calls
+    with lock:
+      under_way.append(kind)
+      others = len(under_way) - 1
+    if timed or kind == 'predict':
+      beside[kind].add(others)
+    try:
+      return ask(process, request)
+    finally:
+      with lock:
+        under_way.remove(kind)
+
+  monkeypatch.setattr(LiteProcess, '_exchange', counted)
+  with StartedAhead() as ahead:
+    ahead.prepare(len(paths))
+    measure(paths, rides.columns, QUICK, rides.contract, ahead)
+    assert ahead._waiting == []
+  assert beside['time'] == {0}
+  assert max(beside['predict']) > 0
 
 
 def test_latency_is_that_of_all_calls_and_its_spread_that_of_the_rounds():

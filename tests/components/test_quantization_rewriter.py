@@ -6,6 +6,8 @@ import hashlib
 import json
 import pathlib
 import shutil
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -263,6 +265,74 @@ def test_a_changed_weight_converts_again(made, first, tmp_path):
 def test_no_variant_at_all(made, tmp_path):
   with pytest.raises(FailedError, match=r'^None of the 1 variants could be made\. dense\.strict: Its fares differ '):
     made.rewrite(tmp_path / 'none', RECIPES[:1], SCHEMES[2:])
+
+
+class Beside:
+  """Stands in for `Variants`: the check of a file ends when the next one is converted, or fails."""
+
+  features, feature_bytes = b'', 7
+
+  def __init__(self, fails=()):
+    self._fails, self._written = fails, {name: threading.Event() for name in ('one', 'two', 'three')}
+    self.threads = set()
+
+  def digest(self, recipe, scheme, saved_model):
+    return scheme.name
+
+  def calibrated_on(self, recipe, scheme):
+    return None
+
+  def write(self, recipe, scheme, saved_model):
+    self._written[scheme.name].set()
+    if f'write {scheme.name}' in self._fails:
+      raise OSError(28, f'write {scheme.name}')
+    return scheme.name.encode()
+
+  def check(self, recipe, scheme, saved_model, ahead):
+    following = {'one': 'two', 'two': 'three'}.get(scheme.name)
+
+    def check(content):
+      self.threads.add(threading.current_thread())
+      assert content == scheme.name.encode()
+      assert following is None or self._written[following].wait(30)
+      if f'check {scheme.name}' in self._fails:
+        raise OSError(28, f'check {scheme.name}')
+      return [SimpleNamespace(name='fare', zeros=1, size=4, distinct=2, type='float32')], 0.5
+
+    return check
+
+
+def _beside(folder, variants):
+  (folder / 'saved').mkdir()
+  (folder / 'saved' / 'saved_model.pb').touch()
+  schemes = [Scheme(name=name, precision='float32') for name in ('one', 'two', 'three')]
+  return rewrite_all(
+    variants, RECIPES[:1], schemes, {'dense': str(folder / 'saved')}, str(folder), str(folder / 'cache')
+  )
+
+
+def test_a_file_is_checked_while_the_next_one_is_converted(tmp_path):
+  """Each check would wait in vain if the next conversion waited for it; the order stays that of the table."""
+  variants = Beside()
+  found = _beside(tmp_path, variants)
+  assert [variant.name for variant in found.variants] == ['dense.one', 'dense.two', 'dense.three']
+  assert [variant.bytes for variant in found.variants] == [3, 3, 5]
+  assert threading.main_thread() not in variants.threads and len(variants.threads) == 1
+  assert {path.name for path in (tmp_path / 'cache').iterdir()} == {'one', 'two', 'three'}
+
+
+@pytest.mark.parametrize(
+  ('fails', 'told'),
+  [
+    pytest.param(['check one', 'write two'], 'check one', id='first_in_the_order_of_the_table'),
+    pytest.param(['write two'], 'write two', id='a_conversion'),
+    pytest.param(['check three'], 'check three', id='the_last_check'),
+  ],
+)
+def test_a_disk_that_is_full_stops_the_step(tmp_path, fails, told):
+  with pytest.raises(OSError, match=told):
+    _beside(tmp_path, Beside(fails))
+  assert not (tmp_path / 'variants.json').exists()
 
 
 def _nodes():

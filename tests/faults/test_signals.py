@@ -15,7 +15,7 @@ from types import FrameType
 
 import pytest
 
-from models.lite.process import LiteProcess
+from models.lite.process import LiteProcess, StartedAhead
 from models.signals import deferred_signals
 from pipeline.errors import ended_by_signals
 from pipeline.rehearsal import image
@@ -110,9 +110,22 @@ def _lite(folder: pathlib.Path) -> None:
     pass
 
 
+def _lite_ahead(folder: pathlib.Path) -> None:
+  with StartedAhead() as ahead:
+    ahead.prepare(2)
+    with LiteProcess(folder / 'model.tflite', ahead=ahead):
+      pass
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
-  'job', [pytest.param(_contained, id='container'), pytest.param(_called, id='image'), pytest.param(_lite, id='lite')]
+  'job',
+  [
+    pytest.param(_contained, id='container'),
+    pytest.param(_called, id='image'),
+    pytest.param(_lite, id='lite'),
+    pytest.param(_lite_ahead, id='lite_ahead'),
+  ],
 )
 def test_a_signal_while_a_process_starts(tmp_path: pathlib.Path, job: Callable, number: signal.Signals):
   """At each of the first steps after the fork that a profiler sees, before and after the id of the child is known."""

@@ -162,11 +162,12 @@ def _edges(pipeline: tfx_pipeline.Pipeline) -> dict[str, str]:
 
 
 def _expected(target: Target, changes: dict[str, str] | None = None) -> dict[str, str]:
-  """The tables; locally, where steps run one after another, the conversion waits so that the errors come first."""
+  """The tables; locally the gate waits for the evaluations, so that files are timed, and pushed, after them."""
   edges = TARGETS[target] | (changes or {})
-  rewriter, gate = edges['QuantizationRewriter'], edges['CompressionGate']
+  gate = edges['CompressionGate']
   if target is Target.LOCAL:
-    return edges | {'QuantizationRewriter': f'{rewriter}, after FareEvaluator'}
+    evaluations = [f'after {name}' for name in ('BaseEvaluator', 'FareEvaluator') if name in edges]
+    return edges | {'CompressionGate': ', '.join([gate, *evaluations])}
   # What serves is a push that is noted locally, and a copy of the version elsewhere.
   copied = gate.replace('served_push=ServedModel.pushed_model', 'served_model=ServedModel.model')
   return edges | {'CompressionGate': copied}
@@ -220,11 +221,16 @@ def test_no_step_comes_before_what_it_waits_for(target):
     done.add(each.pipeline_node.node_info.id)
 
 
-def test_locally_the_errors_are_known_before_the_conversion():
-  """In the order that the local runner takes; a conversion that fails leaves the evaluation to be shown."""
-  _, pipeline = _pipeline(Target.LOCAL)
-  names = [each.pipeline_node.node_info.id for each in compiler.Compiler().compile(pipeline).nodes]
-  assert names[-5:] == ['FareEvaluator', 'ServedModel', 'QuantizationRewriter', 'CompressionGate', 'Pusher']
+def test_locally_the_evaluations_begin_before_the_conversion_and_end_before_the_gate():
+  """A conversion that fails leaves the evaluation to be shown; an evaluation that fails leaves nothing to be pushed."""
+  _, pipeline = _pipeline(Target.LOCAL, 'training.serve=pqat_80')
+  nodes = [each.pipeline_node for each in compiler.Compiler().compile(pipeline).nodes]
+  names = [node.node_info.id for node in nodes]
+  last = ['BaseEvaluator', 'FareEvaluator', 'QuantizationRewriter', 'ServedModel', 'CompressionGate', 'Pusher']
+  assert names[-6:] == last
+  waits = {node.node_info.id: set(node.upstream_nodes) for node in nodes}
+  assert dag.BESIDE == {'FareEvaluator', 'BaseEvaluator'} <= waits['CompressionGate']
+  assert not dag.BESIDE & waits['QuantizationRewriter']
 
 
 def test_how_each_target_looks_up_what_an_earlier_run_left():

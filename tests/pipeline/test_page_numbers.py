@@ -629,6 +629,23 @@ def test_steps_with_their_words_and_bars(tmp_path):
   assert '4 steps in 7.0 s; 1 came from the cache.' in text(page)
 
 
+def test_steps_side_by_side_lie_on_a_time_line(tmp_path):
+  """Oracle: shares of the ten seconds from the first beginning to the last end."""
+  times = {'a': (0.0, 4.0), 'b': (4.0, 3.0), 'c': (4.5, 5.5)}
+  steps = [
+    {'name': name, 'state': 'complete', 'began': began, 'seconds': seconds, 'after': [] if name == 'a' else ['a']}
+    for name, (began, seconds) in times.items()
+  ]
+  page = _page(tmp_path / 'out', steps=steps)
+  table = tables(page)['Steps of the run, and what each waits for']
+  assert [row[4].pieces for row in table.rows] == [
+    [('complete', 0.0, 40.0)],
+    [('complete', 40.0, 30.0)],
+    [('complete', 45.0, 55.0)],
+  ]
+  assert '3 steps in 10.0 s, 12.5 s one after another; none came from the cache.' in text(page)
+
+
 def test_steps_of_which_one_does_not_say_what_it_waits_for(tmp_path):
   steps = [
     {'name': name, 'state': 'complete', 'seconds': 1.0, 'after': after} for name, after in (('a', []), ('b', None))

@@ -200,7 +200,7 @@ _WORDS = {
 
 
 class StepRow(NamedTuple):
-  """One step: its state (for people, the word), its time (also as a bar), its part of the graph, what it waits for."""
+  """One step: its state (for people, the word), its time (the bar: when), its part of the graph, what it waits for."""
 
   name: str
   state: str
@@ -212,11 +212,12 @@ class StepRow(NamedTuple):
 
 
 class StepsSection(NamedTuple):
-  """The steps: a sentence, and a row each."""
+  """The steps: a sentence, and a row each; whether it is known what they wait for, and when they began."""
 
   sentence: str
   rows: tuple[StepRow, ...]
   has_graph: bool
+  has_times: bool
 
 
 def steps_section(record: RunRecord) -> StepsSection | None:
@@ -228,24 +229,28 @@ def steps_section(record: RunRecord) -> StepsSection | None:
   has_graph = len(graph) == len(steps)
   styles = {step.name: step.state.value for step in steps}
   lanes = draw_lanes(graph, styles) if has_graph else [Markup('')] * len(steps)
-  top = max(step.seconds for step in steps)
+  # Where it is known when they began, the bars are a time line: those that ran side by side lie below each other.
+  has_times = all(step.began is not None for step in steps)
+  top = record.duration if has_times else max(step.seconds for step in steps)
   rows = tuple(
     StepRow(
       name=step.name,
       state=step.state.value,
       word=_WORDS[step.state],
       time=seconds(step.seconds),
-      bar=length_bar(step.seconds, top, f'length {step.state.value}'),
+      bar=length_bar(step.seconds, top, f'length {step.state.value}', start=step.began or 0.0 if has_times else 0.0),
       lanes=lane,
       after=joined(step.after) if step.after else '',
     )
     for step, lane in zip(steps, lanes, strict=True)
   )
   cached = sum(step.state is StepState.CACHED for step in steps)
-  sentence = f'{counted(len(steps), "step")} in {seconds(sum(step.seconds for step in steps))}'
+  sentence, work = f'{counted(len(steps), "step")} in {seconds(record.duration)}', sum(step.seconds for step in steps)
+  if work > record.duration and seconds(work) != seconds(record.duration):
+    sentence += f', {seconds(work)} one after another'
   in_memory = [step.name for step in steps if step.computed is Computed.IN_MEMORY]
   without = f' Without Beam: {joined(in_memory)}.' if in_memory else ''
-  return StepsSection(f'{sentence}; {cached or "none"} came from the cache.{without}', rows, has_graph)
+  return StepsSection(f'{sentence}; {cached or "none"} came from the cache.{without}', rows, has_graph, has_times)
 
 
 class AgainSection(NamedTuple):

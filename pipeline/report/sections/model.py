@@ -146,7 +146,7 @@ def _tiles(record: RunRecord) -> tuple[Tile, ...]:
   if rows := record.summary.rows:
     tiles.append(Tile('Rides kept', f'{rows.kept:,}', f'of {rows.read:,} read'))
   if steps := record.steps():
-    tiles.append(Tile('The run took', seconds(sum(step.seconds for step in steps)), f'{len(steps)} steps'))
+    tiles.append(Tile('The run took', seconds(record.duration), f'{len(steps)} steps'))
   return tuple(tiles)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from configs.loading import load
 from models.lite.client import LiteFileError, LiteModel
-from models.lite.process import LiteCrashError, LiteProcess
+from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
 from tests.models.lite.small_files import preset_lite_file, some_rides
 
 
@@ -166,6 +166,67 @@ def test_another_package_called_models_is_not_in_the_way(path, rides, tmp_path, 
 def test_it_needs_a_with(path, rides):
   with pytest.raises(RuntimeError, match='Use LiteProcess with `with`'):
     LiteProcess(path).predict(first(rides, 1))
+
+
+def test_a_process_that_is_started_ahead_serves_one_file(path, rides):
+  """Oracle: the client; the ids that the kernel gave."""
+  with StartedAhead() as ahead:
+    ahead.prepare(2)
+    ahead.prepare(2)  # Two wait already.
+    waiting = [started.process.pid for started in ahead._waiting]
+    assert len(waiting) == 2
+    pids = []
+    for _ in range(3):
+      with LiteProcess(path, ahead=ahead) as process:
+        np.testing.assert_array_equal(process.predict(first(rides, 9)), LiteModel(path).predict(first(rides, 9)))
+        pids.append(process.pid)
+      assert is_gone(process.pid)
+    assert pids[:2] == waiting and pids[2] not in waiting
+    ahead.prepare()
+    [left] = ahead._waiting
+  assert is_gone(left.process.pid)
+  assert left.errors.closed
+  with pytest.raises(RuntimeError, match='Nothing is started any more'), LiteProcess(path, ahead=ahead):
+    pass
+
+
+def test_one_that_died_while_it_waited_is_replaced(path, rides):
+  with StartedAhead() as ahead:
+    ahead.prepare()
+    [dead] = ahead._waiting
+    os.kill(dead.process.pid, signal.SIGKILL)
+    dead.process.wait()
+    with LiteProcess(path, ahead=ahead) as process:
+      assert process.predict(first(rides, 3)).shape == (3,)
+      assert process.pid != dead.process.pid
+
+
+def test_an_error_ends_what_another_thread_waits_for(path, rides):
+  """A file that hangs would otherwise keep a command that was interrupted, for as long as an answer may take."""
+  found = []
+
+  def ask(ahead):
+    with LiteProcess(path, ahead=ahead) as process:
+      os.kill(process.pid, signal.SIGSTOP)
+      found.append(process.pid)
+      process.predict(first(rides, 1))
+
+  def caught(ahead):
+    try:
+      ask(ahead)
+    except LiteCrashError as error:
+      found.append(error.reason)
+
+  with pytest.raises(KeyboardInterrupt), StartedAhead() as ahead:
+    thread = threading.Thread(target=caught, args=(ahead,))
+    thread.start()
+    while not found:
+      time.sleep(0.01)
+    raise KeyboardInterrupt
+  thread.join(5)
+  assert not thread.is_alive()
+  assert found[1].startswith('killed by SIGKILL')
+  assert is_gone(found[0])
 
 
 def test_it_starts_fast(path):
