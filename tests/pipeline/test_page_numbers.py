@@ -643,7 +643,7 @@ def test_steps_side_by_side_lie_on_a_time_line(tmp_path):
     [('complete', 40.0, 30.0)],
     [('complete', 45.0, 55.0)],
   ]
-  assert '3 steps in 10.0 s, 12.5 s one after another; none came from the cache.' in text(page)
+  assert '3 steps in 10 s, 12 s one after another; none came from the cache.' in text(page)
 
 
 def test_steps_of_which_one_does_not_say_what_it_waits_for(tmp_path):
