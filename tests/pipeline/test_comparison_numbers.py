@@ -212,6 +212,8 @@ def test_variants_of_both(tmp_path):
     'budget, B',
   ]
   assert [heading.note for heading in table.headings] == ['', 'USD', 'USD', *[''] * 8]
+  # The changed record is of the time when invoking alone was measured.
+  assert [table.rows[1][position].note for position in (7, 8)] == ['', 'without input and output']
   assert [(row[0].text, row[0].note, style) for row, style in zip(table.rows, table.styles, strict=True)] == [
     ('dense.float32', 'chosen by A', 'chosen'),
     ('dense.float16', 'chosen by B', 'chosen'),
