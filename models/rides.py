@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from configs.columns import TERMS
 from configs.dataset import LABEL, TIME, Dataset
 from models.protocols import Terms
 from models.serving import raw_example_spec
+from models.streaming import COPIES, Stream, record_type
 from transforms import names
 
 _PARSE_BATCH = 8192
@@ -57,12 +58,16 @@ class Rides:
     return Rides({k: v[rows] for k, v in self.inputs.items()}, self.fares[rows], self.seconds[rows])
 
 
-def _columns(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> dict[str, np.ndarray]:
-  """The columns of gzip TFRecords, in the order of the sorted files; none where there is no ride."""
+def _batches(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> Iterator[dict[str, np.ndarray]]:
+  """The columns of gzip TFRecords, some rides at a time, in the order of the sorted files."""
   records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
   parsed = records.map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
-  batches = list(parsed.prefetch(2).as_numpy_iterator())
-  return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {}
+  yield from parsed.prefetch(2).as_numpy_iterator()
+
+
+def _joined(batches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+  """The columns of all batches; none where there is no batch."""
+  return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]} if batches else {}
 
 
 def read_rides(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]) -> Rides:
@@ -74,11 +79,47 @@ def read_rides(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], 
     categoricals: names of the columns to embed; a reduction may have taken some of them.
   Raises: ValueError: the files hold no ride.
   """
-  inputs = [name for name in (names.NUMERIC, *categoricals) if name in spec]
-  columns = _columns(files, {name: spec[name] for name in (*inputs, LABEL, TIME)})
+  return _rides(_joined(list(_transformed(files, spec, categoricals))), len(files))
+
+
+def stream_rides(
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str], memory: int
+) -> Rides | Stream[Rides]:
+  """The same rides as `read_rides`: in memory, or on disk where they take more bytes, with their copies, than `memory`.
+
+  Raises:
+    ValueError: the files hold no ride.
+    FailedError: the disk is full.
+  """
+  batches = _transformed(files, spec, categoricals)
+  held, size = [], 0
+  for batch in batches:
+    held.append(batch)
+    size += COPIES * record_type(batch).itemsize * len(batch[LABEL])
+    if size > memory:
+      stream = Stream(_rides, Rides.terms, memory)
+      while held:
+        stream.add(held.pop(0))
+      for more in batches:
+        stream.add(more)
+      return stream
+  return _rides(_joined(held), len(files))
+
+
+def _transformed(
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]
+) -> Iterator[dict[str, np.ndarray]]:
+  """The columns that a model takes, the fare and the time of transformed rides, some rides at a time."""
+  columns = [name for name in (names.NUMERIC, *categoricals) if name in spec]
+  return _batches(files, {name: spec[name] for name in (*columns, LABEL, TIME)})
+
+
+def _rides(columns: Mapping[str, np.ndarray], files: int = 0) -> Rides:
+  """Rides of such columns, of so many files."""
   if not columns:
-    raise ValueError(f'No transformed rides in {len(files)} files; the split is empty.')
-  return Rides({name: columns[name] for name in inputs}, columns[LABEL].reshape(-1), columns[TIME].reshape(-1))
+    raise ValueError(f'No transformed rides in {files} files; the split is empty.')
+  inputs = {name: column for name, column in columns.items() if name not in (LABEL, TIME)}
+  return Rides(inputs, columns[LABEL].reshape(-1), columns[TIME].reshape(-1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +158,7 @@ def read_raw_rides(files: Sequence[str], dataset: Dataset) -> RawRides:
 
   Raises: ValueError: the files hold no ride.
   """
-  columns = _columns(files, raw_example_spec(dataset, with_label=True))
+  columns = _joined(list(_batches(files, raw_example_spec(dataset, with_label=True))))
   if not columns:
     raise ValueError(f'No rides in {len(files)} files; the split is empty, so there is nothing to judge by.')
   fares = columns.pop(LABEL)
