@@ -21,8 +21,11 @@ from models.protocols import Examples, Terms
 
 E = TypeVar('E', bound=Examples)
 
-BLOCK = 1024
-"""Neighbours that are drawn together."""
+_LARGEST_BLOCK = 1024
+"""Most neighbours that are drawn together: to read fewer at once costs time."""
+
+_BLOCKS = 256
+"""Of a window, at least: sorted shards would leave fewer too unlike the whole split."""
 
 COPIES = 2
 """Of each example in memory while a split or a window is brought into TensorFlow: an array and a tensor."""
@@ -200,8 +203,9 @@ class Windows(Generic[E]):
     columns, labels = example.tensors
     self.tensors = {name: _exchangeable(column) for name, column in columns.items()}, _exchangeable(labels)
     # Even ones: a short last window would be less of a sample.
-    self._count = -(-steps * batch // max(batch, stream.most))
-    self._window_steps = -(-steps // self._count)
+    count = -(-steps * batch // max(batch, stream.most))
+    self._window_steps = -(-steps // count)
+    self._block = min(_LARGEST_BLOCK, max(1, self._window_steps * batch // _BLOCKS))
     self._loaded: tuple[int, int] | None = None
     self._rows = np.zeros([0, batch], np.int32)
 
@@ -228,7 +232,7 @@ class Windows(Generic[E]):
     self.release()
     window = self._window_steps * self._batch
     first, last = number * window, min((number + 1) * window, self._steps * self._batch)
-    examples = self._stream._examples(drawn(len(self._stream), first, last, [self._seed, epoch]))
+    examples = self._stream._examples(drawn(len(self._stream), self._block, first, last, [self._seed, epoch]))
     columns, labels = self.tensors
     for name, variable in columns.items():
       variable.assign(examples.inputs[name])
@@ -238,17 +242,18 @@ class Windows(Generic[E]):
     self._loaded = epoch, number
 
 
-def drawn(count: int, first: int, last: int, seed: list[int]) -> list[tuple[int, int]]:
+def drawn(count: int, block: int, first: int, last: int, seed: list[int]) -> list[tuple[int, int]]:
   """Ranges of rows [start, stop) that stand at the places from `first` to `last` where the blocks are shuffled.
 
-  Args: count: of all rows; ranges of all places have each row once.
+  Args:
+    count: of all rows; the ranges of all places have each row once.
+    block: rows of a block; the last one may have fewer.
   """
-  order = np.random.default_rng(seed).permutation(-(-count // BLOCK))
-  starts = order * BLOCK
-  sizes = np.minimum(BLOCK, count - starts)
+  starts = np.random.default_rng(seed).permutation(-(-count // block)) * block
+  sizes = np.minimum(block, count - starts)
   ends = np.cumsum(sizes)
-  begin, end = np.searchsorted(ends, first, 'right'), np.searchsorted(ends - sizes, last, 'left')
   places = ends - sizes
+  begin, end = np.searchsorted(ends, first, 'right'), np.searchsorted(places, last, 'left')
   return [
     (int(starts[at] + max(0, first - places[at])), int(starts[at] + min(sizes[at], last - places[at])))
     for at in range(begin, end)
