@@ -86,7 +86,9 @@ def _measure(output: pathlib.Path, limit: str, repeat: int) -> tuple[int, int, f
     next((output / 'artifacts' / 'FeatureEngineering' / key).iterdir())
     for key in ('transformed_examples', 'transform_graph')
   )
-  rides = Summary.read(output / 'summary.json').rows.splits['train'] * repeat
+  rows = Summary.read(output / 'summary.json').rows
+  assert rows is not None, 'the run read no rides'
+  rides = rows.splits['train'] * repeat
   with tempfile.TemporaryDirectory() as directory:
     for split in ('train', 'eval'):
       for number in range(repeat):

@@ -117,8 +117,9 @@ class Stream(Generic[E]):
       drawn.add(generator.random(len(piece)), rows)
       top.add(-piece.labels.astype(np.float64), rows)
       at += len(piece)
-    others = drawn.rows[~np.isin(drawn.rows, top.rows)][: most - len(top.rows)]
-    rows = np.sort(np.concatenate([top.rows, others]))
+    of_labels, others = top.rows(), drawn.rows()
+    others = others[~np.isin(others, of_labels)][: most - len(of_labels)]
+    rows = np.sort(np.concatenate([of_labels, others]))
     return self._examples([(row, row + 1) for row in rows.tolist()])
 
   def windows(self, batch: int, steps: int, seed: int) -> Windows[E]:
@@ -176,19 +177,28 @@ def _rising(labels: np.ndarray) -> np.ndarray:
 
 
 class _Lowest:
-  """The rows of the lowest keys so far, in the order of the keys; of equal ones the first."""
+  """The rows of the lowest keys of all that are added."""
 
   def __init__(self, most: int) -> None:
     self._most = most
-    self._keys, self.rows = np.zeros(0), np.zeros(0, np.int64)
+    self._keys, self._rows, self._bound = [np.zeros(0)], [np.zeros(0, np.int64)], np.inf
 
   def add(self, keys: np.ndarray, rows: np.ndarray) -> None:
-    if len(self._keys) == self._most and self._most:
-      lower = keys < self._keys[-1]
-      keys, rows = keys[lower], rows[lower]
-    keys, rows = np.concatenate([self._keys, keys]), np.concatenate([self.rows, rows])
+    lower = keys < self._bound
+    self._keys.append(keys[lower])
+    self._rows.append(rows[lower])
+    # Sorted now and then: each time costs as much as all that are kept.
+    if sum(map(len, self._rows)) > 2 * self._most:
+      self.rows()
+
+  def rows(self) -> np.ndarray:
+    """In the order of their keys; of equal ones those that came first: int64 [at most `most`]."""
+    keys, rows = np.concatenate(self._keys), np.concatenate(self._rows)
     kept = np.argsort(keys, kind='stable')[: self._most]
-    self._keys, self.rows = keys[kept], rows[kept]
+    self._keys, self._rows = [keys[kept]], [rows[kept]]
+    if len(kept) == self._most:
+      self._bound = keys[kept][-1] if self._most else -np.inf
+    return rows[kept]
 
 
 class Windows(Generic[E]):
