@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     '--output', type=pathlib.Path, default='out', help='output directory of a run of the preset chicago'
   )
   parser.add_argument('--repeat', type=int, nargs='*', default=[16, 48, 192], help='how often the rides are repeated')
+  parser.add_argument('--limit', choices=list(LIMITS), action='append', help='these alone')
   parser.add_argument('--data', default='../shared/data/nyc/rides.csv', help="New York's rides")
   parser.add_argument('--seeds', type=int, default=10)
   parser.add_argument('--measure', nargs=2, help=argparse.SUPPRESS)
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   if options.measure:
     print(json.dumps(_measure(options.output, options.measure[0], int(options.measure[1]))))
     return
-  for limit in LIMITS if options.repeat else ():
+  for limit in (options.limit or LIMITS) if options.repeat else ():
     found = [_child(options.output, limit, repeat) for repeat in options.repeat]
     for rides, peak, cpu in found:
       print(f'{limit:<6} {rides:>9,} rides  peak {peak / 1e6:>7,.0f} MB  CPU {cpu:.0f} s', flush=True)

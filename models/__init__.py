@@ -17,6 +17,7 @@ __all__ = [
   'serving',
   'settings',
   'signals',
+  'streaming',
   'training',
   'whole_files',
 ]
