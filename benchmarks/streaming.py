@@ -59,8 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(json.dumps(_measure(options.output, options.measure[0], int(options.measure[1]))))
     return
   for limit in (options.limit or LIMITS) if options.repeat else ():
-    found = [_child(options.output, limit, repeat) for repeat in options.repeat]
-    for rides, peak, cpu in found:
+    found = []
+    for repeat in options.repeat:
+      rides, peak, cpu = _child(options.output, limit, repeat)
+      found.append((rides, peak))
       print(f'{limit:<6} {rides:>9,} rides  peak {peak / 1e6:>7,.0f} MB  CPU {cpu:.0f} s', flush=True)
     if len(found) > 1:
       slope = (found[-1][1] - found[0][1]) / (found[-1][0] - found[0][0])

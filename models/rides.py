@@ -14,10 +14,13 @@ from configs.columns import TERMS
 from configs.dataset import LABEL, TIME, Dataset
 from models.protocols import Terms
 from models.serving import raw_example_spec
-from models.streaming import COPIES, Stream, record_type
+from models.streaming import Stream, record_type
 from transforms import names
 
 _PARSE_BATCH = 8192
+
+_COPIES = 4
+"""Of each ride where a whole split is held: as read, joined, as a tensor, and what the allocator keeps of these."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +98,7 @@ def stream_rides(
   held, size = [], 0
   for batch in batches:
     held.append(batch)
-    size += COPIES * record_type(batch).itemsize * len(batch[LABEL])
+    size += _COPIES * record_type(batch).itemsize * len(batch[LABEL])
     if size > memory:
       stream = Stream(_rides, Rides.terms, memory)
       while held:
