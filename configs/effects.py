@@ -189,6 +189,12 @@ EFFECTS = (
     'while training.loss is mse',
     'set that to huber',
   ),
+  Effect(
+    ('training.max_steps',),
+    ('training.epochs', 'training.steps', 'training.recipes'),
+    lambda config: any(length.epochs is not None for length in config.training.lengths),
+    'while no training has epochs, which it limits; steps are taken as they are',
+  ),
   _switched('training.early_stopping', 'patience', 'holdout'),
   Effect(
     ('evaluation.slices.airport_km',),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, nearest
 from configs.presets import RECIPES
-from configs.recipe import DENSE_RECIPE, Recipe
+from configs.recipe import DENSE_RECIPE, Recipe, TrainingLength
 
 
 class Loss(str, enum.Enum):
@@ -70,12 +70,17 @@ Recipes = Annotated[
 """Packaged ones by name, a user's own ones by path, or spelled out; `dense` is always among them, and first."""
 
 
-class Training(Config):
+class Training(TrainingLength):
   """Optimizer, length and randomness of the training.
 
   Attributes:
     epochs: passes over the training split; give this or `steps`.
     steps: optimizer steps, rounded up to whole epochs where there are several.
+    max_steps: the most optimizer steps that `epochs` may mean, in the training and in each fine-tuning; of more, there
+      are fewer epochs, of equal length, and the schedule is that of the steps taken. `null` sets no limit.
+    memory_mb: MB (10^6 bytes) that the rides of the training split may take in the trainer, with their copies. A larger
+      split is read into a scratch file in the folder of `TMPDIR`, and trained on in shuffled windows that take as much;
+      of a larger eval split a seeded sample is measured.
     batch_size: rides per step.
     learning_rate: at the start; a cosine schedule takes it to zero.
     warmup: share of the steps over which the rate rises from zero.
@@ -89,8 +94,8 @@ class Training(Config):
     serve: name of the recipe that is judged and pushed; when unset, the first one that the user listed.
   """
 
-  epochs: PositiveInt | None = 40
-  steps: PositiveInt | None = None
+  max_steps: PositiveInt | None = 100_000
+  memory_mb: PositiveInt = 1000
   batch_size: PositiveInt = 256
   learning_rate: PositiveFloat = 7e-3
   warmup: Fraction = 0.0
@@ -121,8 +126,13 @@ class Training(Config):
     if self.serve not in names:
       hint = nearest(self.serve or '', names)
       yield Problem('serve', f"no recipe '{self.serve}' is trained, only {', '.join(names)}.{hint}")
-    if (self.epochs is None) == (self.steps is None):
-      yield Problem('', 'give either epochs or steps, and set the other one to null.')
+    yield from super().problems()
+
+  @property
+  def lengths(self) -> tuple[TrainingLength, ...]:
+    """Of the training itself and of every fine-tuning."""
+    tunings = [recipe.technique(name).fine_tuning for recipe in self.recipes for name in recipe.techniques]
+    return self, *tunings
 
   @property
   def served_recipe(self) -> Recipe:

@@ -60,20 +60,16 @@ Layers = Annotated[
 """A group, or names of layers and groups."""
 
 
-class FineTuning(Config):
-  """Length and learning rate of one technique's training.
+class TrainingLength(Config):
+  """How long a training is.
 
   Attributes:
-    epochs: passes over the training split; give this or `steps`.
+    epochs: passes over the training split; give this or `steps`, which take the place of epochs that are the default.
     steps: optimizer steps, rounded up to whole epochs where there are several.
-    learning_rate: at the start; a cosine schedule takes it to zero.
-    weight_decay: AdamW's; unset takes the base training's.
   """
 
-  epochs: PositiveInt | None = 20
+  epochs: PositiveInt | None = 40
   steps: PositiveInt | None = None
-  learning_rate: PositiveFloat = 5e-3
-  weight_decay: Annotated[float, Field(ge=0)] | None = None
 
   @model_validator(mode='before')
   @classmethod
@@ -85,6 +81,21 @@ class FineTuning(Config):
   def problems(self) -> Iterator[Problem]:
     if (self.epochs is None) == (self.steps is None):
       yield Problem('', 'give either epochs or steps, and set the other one to null.')
+
+
+class FineTuning(TrainingLength):
+  """Length and learning rate of one technique's training.
+
+  Attributes:
+    epochs: passes over the training split; give this or `steps`.
+    steps: optimizer steps, rounded up to whole epochs where there are several.
+    learning_rate: at the start; a cosine schedule takes it to zero.
+    weight_decay: AdamW's; unset takes the base training's.
+  """
+
+  epochs: PositiveInt | None = 20
+  learning_rate: PositiveFloat = 5e-3
+  weight_decay: Annotated[float, Field(ge=0)] | None = None
 
 
 class Technique(Config):

@@ -18,6 +18,7 @@ __all__ = [
   'serving',
   'settings',
   'signals',
+  'streaming',
   'training',
   'whole_files',
 ]

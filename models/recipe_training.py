@@ -7,7 +7,7 @@ import functools
 import os
 import tempfile
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -37,6 +37,7 @@ from models.compression.report import (
 from models.keras_compat import keras
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
+from models.streaming import Stream, pieces
 from models.training import DivergedError, TrainingHistory, TrainingRun, predict, total_steps
 from models.whole_files import write_whole
 
@@ -100,8 +101,9 @@ class RecipeTraining:
     described: all that the models depend on, as it is kept beside them.
     unit: of the labels.
     build: gives a fresh untrained model at each call.
-    examples: the training split.
-    held_out: the eval split; it is measured, never trained on.
+    examples: the training split, in memory or on disk.
+    held_out: the eval split, or a sample; it is measured, never trained on.
+    held_out_of: examples of the eval split; unset where `held_out` are all.
     logs: folder for curves and TensorBoard logs.
     checkpoints: folder of an unfinished training of exactly all this.
   """
@@ -110,11 +112,12 @@ class RecipeTraining:
   described: str
   unit: str
   build: Build
-  examples: Examples
+  examples: Examples | Stream[Any]
   held_out: Examples
   exporter: ModelExporter
   logs: str
   checkpoints: str
+  held_out_of: int | None = None
 
   def run(self, directory: str, model_folder: str, warm_start: str | None = None) -> None:
     """Trains, exports, proves and reports.
@@ -153,7 +156,10 @@ class RecipeTraining:
     compressor.begin(recipes)
     base_predictions = predict(base, self.held_out)
     # A prediction beyond every label is a fault of the base; the quantized output need not reach it.
-    highest = min(float(predict(base, self.examples).max()), float(self.examples.labels.max()))
+    highest = min(
+      max(float(predict(base, piece).max()) for piece in pieces(self.examples)),
+      max(float(piece.labels.max()) for piece in pieces(self.examples)),
+    )
     digest = ''
     # The shortest first, dense before all: while it is written the others train.
     for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
@@ -229,6 +235,7 @@ class RecipeTraining:
       base_predictions=base_predictions,
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
+      measured_on=self._sample_note(),
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
     logs = os.path.join(self.logs, 'tensorboard', name)
@@ -237,6 +244,13 @@ class RecipeTraining:
     if not compressed.recipe.is_dense:
       before, after = (serving.kernels(serving.read_weights(home[one])) for one in (DENSE, name))
       write_weight_histograms(before, after, logs)
+
+  def _sample_note(self) -> str:
+    """What a report says of an eval split of which a sample is measured."""
+    if self.held_out_of in (None, len(self.held_out)):
+      return ''
+    split = f'{self.held_out_of:,} {self.held_out.terms.examples} of the eval split'
+    return f'A seeded sample of {len(self.held_out):,} of the {split} was measured (training.memory_mb).'
 
 
 def start_from(model: keras.Model, saved_model: str) -> None:

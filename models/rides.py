@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -15,9 +15,13 @@ from configs.dataset import LABEL, TIME, Dataset
 from models.protocols import Terms
 from models.samples import RecordSample
 from models.serving import raw_example_spec
+from models.streaming import Stream, record_type
 from transforms import names
 
 _PARSE_BATCH = 8192
+
+_COPIES = 4
+"""Of each ride where a whole split is held: as read, joined, as a tensor, and what the allocator keeps of these."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +62,16 @@ class Rides:
     return Rides({k: v[rows] for k, v in self.inputs.items()}, self.fares[rows], self.seconds[rows])
 
 
-def _columns(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> dict[str, np.ndarray]:
-  """The columns of gzip TFRecords, in the order of the sorted files; none where there is no ride."""
+def _batches(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> Iterator[dict[str, np.ndarray]]:
+  """The columns of gzip TFRecords, some rides at a time, in the order of the sorted files."""
   records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
   parsed = records.map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
-  batches = list(parsed.prefetch(2).as_numpy_iterator())
-  return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {}
+  yield from parsed.prefetch(2).as_numpy_iterator()
+
+
+def _joined(batches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+  """The columns of all batches; none where there is no batch."""
+  return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]} if batches else {}
 
 
 def read_rides(
@@ -81,12 +89,48 @@ def read_rides(
     sample: a fresh one, which draws among them; all of them where it is left out.
   Raises: ValueError: the files hold no ride.
   """
-  inputs = [name for name in (names.NUMERIC, *categoricals) if name in spec]
-  wanted = {name: spec[name] for name in (*inputs, LABEL, TIME)}
-  columns = _columns(files, wanted) if sample is None else _sampled(files, wanted, sample)
+  wanted = _spec(spec, categoricals)
+  return _rides(
+    _joined(list(_batches(files, wanted))) if sample is None else _sampled(files, wanted, sample), len(files)
+  )
+
+
+def stream_rides(
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str], memory: int
+) -> Rides | Stream[Rides]:
+  """The same rides as `read_rides`: in memory, or on disk where they take more bytes, with their copies, than `memory`.
+
+  Raises:
+    ValueError: the files hold no ride.
+    FailedError: the disk is full.
+  """
+  batches = _batches(files, _spec(spec, categoricals))
+  held, size = [], 0
+  for batch in batches:
+    held.append(batch)
+    size += _COPIES * record_type(batch).itemsize * len(batch[LABEL])
+    if size > memory:
+      stream = Stream(_rides, Rides.terms, memory)
+      while held:
+        stream.add(held.pop(0))
+      for more in batches:
+        stream.add(more)
+      return stream
+  return _rides(_joined(held), len(files))
+
+
+def _spec(spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]) -> dict[str, tf.io.FixedLenFeature]:
+  """Of the columns that a model takes, the fare and the time."""
+  columns = [name for name in (names.NUMERIC, *categoricals) if name in spec]
+  return {name: spec[name] for name in (*columns, LABEL, TIME)}
+
+
+def _rides(columns: Mapping[str, np.ndarray], files: int = 0) -> Rides:
+  """Rides of such columns, of so many files."""
   if not columns:
-    raise ValueError(f'No transformed rides in {len(files)} files; the split is empty.')
-  return Rides({name: columns[name] for name in inputs}, columns[LABEL].reshape(-1), columns[TIME].reshape(-1))
+    raise ValueError(f'No transformed rides in {files} files; the split is empty.')
+  inputs = {name: column for name, column in columns.items() if name not in (LABEL, TIME)}
+  return Rides(inputs, columns[LABEL].reshape(-1), columns[TIME].reshape(-1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +171,7 @@ def read_raw_rides(files: Sequence[str], dataset: Dataset, sample: RecordSample 
   Raises: ValueError: the files hold no ride.
   """
   spec = raw_example_spec(dataset, with_label=True)
-  columns = _columns(files, spec) if sample is None else _sampled(files, spec, sample)
+  columns = _joined(list(_batches(files, spec))) if sample is None else _sampled(files, spec, sample)
   if not columns:
     raise ValueError(f'No rides in {len(files)} files; the split is empty, so there is nothing to judge by.')
   fares = columns.pop(LABEL)

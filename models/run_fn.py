@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer import fn_args_utils
@@ -17,10 +17,14 @@ from models.compression.records import RECIPES_FOLDER, lost_file
 from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
-from models.rides import read_rides
+from models.rides import Rides, stream_rides
 from models.served_versions import is_saved_model
 from models.serving import Exporter
 from models.settings import Settings
+from models.streaming import Stream, median_label, pieces
+
+_EVAL_SHARE = 0.25
+"""The share of the memory for rides that the eval split may take: it is smaller as a rule."""
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -39,17 +43,36 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   keras.utils.set_random_seed(settings.training.seed)
   graph = tft.TFTransformOutput(fn_args.transform_output)
   spec, embedded = graph.transformed_feature_spec(), [feature.name for feature in settings.categoricals]
+  memory = settings.training.memory_mb * 10**6
   rides, held_out = (
-    read_rides([file for pattern in patterns for file in tf.io.gfile.glob(pattern)], spec, embedded)
-    for patterns in (fn_args.train_files, fn_args.eval_files)
+    stream_rides([file for pattern in patterns for file in tf.io.gfile.glob(pattern)], spec, embedded, most)
+    for patterns, most in ((fn_args.train_files, memory), (fn_args.eval_files, int(memory * _EVAL_SHARE)))
   )
+  eval_rides = len(held_out)
+  if isinstance(held_out, Stream):
+    with held_out:
+      held_out = held_out.sample(held_out.most, settings.training.seed)
+  with rides if isinstance(rides, Stream) else contextlib.nullcontext():
+    _train(fn_args, settings, graph, rides, held_out, eval_rides)
+
+
+def _train(
+  fn_args: fn_args_utils.FnArgs,
+  settings: Settings,
+  graph: tft.TFTransformOutput,
+  rides: Rides | Stream[Rides],
+  held_out: Rides,
+  eval_rides: int,
+) -> None:
+  """Trains, exports and publishes; `held_out` are all of so many `eval_rides`, or a sample."""
   training = RecipeTraining(
     training=settings.training,
     described=settings.to_yaml(),
     unit=settings.dataset.currency,
-    build=builder(settings, rides, float(np.median(rides.fares))),
+    build=builder(settings, next(pieces(rides)), median_label(rides)),
     examples=rides,
     held_out=held_out,
+    held_out_of=eval_rides,
     exporter=Exporter(graph, settings.dataset),
     logs=fn_args.model_run_dir,
     checkpoints=os.path.join(fn_args.custom_config['checkpoints'], _digest(fn_args)),

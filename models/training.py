@@ -18,7 +18,8 @@ import math
 import time
 import types
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,9 +27,10 @@ import tensorflow as tf
 from configs.errors import FailedError
 from configs.model import Training
 from models.checkpoints import Checkpoint, TrainingState, describe
-from models.compiled_steps import AdamW, compiled_errors, compiled_steps, compiled_values
+from models.compiled_steps import AdamW, Tensors, compiled_errors, compiled_steps, compiled_values
 from models.keras_compat import keras
 from models.protocols import Examples
+from models.streaming import Stream, Windows
 
 _POINTS = 40
 """Least number of record points, where there are as many steps: enough for a curve."""
@@ -62,7 +64,7 @@ class TrainingHistory:
 
 def train(
   model: keras.Model,
-  examples: Examples,
+  examples: Examples | Stream[Any],
   config: Training,
   validation: Examples | None = None,
   *,
@@ -74,7 +76,7 @@ def train(
 
 
 def total_steps(count: int, config: Training) -> int:
-  """Optimizer steps that `train` takes, unless it stops early; rounded up to whole epochs where there are several.
+  """Optimizer steps that `train` takes, unless it stops early; see `Training` of `configs.model`.
 
   Args: count: examples that are trained on, those held out for early stopping not among them.
   """
@@ -99,7 +101,7 @@ def predict_inputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.n
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-  """How long a training is; the steps of an epoch are those of full batches alone."""
+  """How long a training is; the steps of an epoch are those of full batches alone, or fewer where there is a limit."""
 
   batch: int
   epoch_steps: int
@@ -109,9 +111,15 @@ class Length:
   def of(cls, count: int, config: Training) -> Length:
     """That of a training on so many examples; see `total_steps`."""
     batch = min(config.batch_size, count)
-    steps_per_epoch = max(1, count // batch)
-    epoch_steps = min(steps_per_epoch, config.steps or steps_per_epoch)
-    return cls(batch, epoch_steps, config.epochs or math.ceil((config.steps or 1) / epoch_steps))
+    pass_steps = max(1, count // batch)
+    if config.epochs is None:
+      epoch_steps = min(pass_steps, config.steps or 1)
+      return cls(batch, epoch_steps, math.ceil((config.steps or 1) / epoch_steps))
+    most = config.max_steps or math.inf
+    if config.epochs * pass_steps <= most:
+      return cls(batch, pass_steps, config.epochs)
+    epochs = math.ceil(most / pass_steps)
+    return cls(batch, int(most // epochs), epochs)
 
   @property
   def steps(self) -> int:
@@ -124,20 +132,39 @@ class Length:
     return [self.epoch_steps * point // count for point in range(count + 1)]
 
 
-def segments(length: Length, count: int, seed: int, done: int) -> Iterator[tuple[int, np.ndarray]]:
-  """From each record point to the next: the step at its end, and rows int32 [steps, batch].
+class _Shuffled:
+  """The batches of examples in memory."""
 
-  Args:
-    count: rows to choose from.
-    seed: of the order, which depends on nothing else but the epoch.
-    done: step to begin after; a record point, or 0.
+  def __init__(self, length: Length, count: int, seed: int) -> None:
+    """Takes how many examples there are, and the seed of their order, which depends on nothing else but the epoch."""
+    self._length, self._count, self._seed = length, count, seed
+    self._epoch, self._rows = -1, np.zeros([0, 0], np.int32)
+
+  def rows(self, epoch: int, first: int, last: int) -> Iterator[np.ndarray]:
+    """Rows int32 [steps, batch] from one step of an epoch to another."""
+    if epoch != self._epoch:
+      count = self._length.epoch_steps * self._length.batch
+      order = np.random.default_rng([self._seed, epoch]).permutation(self._count)[:count]
+      self._rows = order.astype(np.int32).reshape(self._length.epoch_steps, self._length.batch)
+      self._epoch = epoch
+    yield self._rows[first:last]
+
+  def release(self) -> None:
+    """Frees the memory of the rows."""
+    self._epoch, self._rows = -1, np.zeros([0, 0], np.int32)
+
+
+def segments(
+  length: Length, batches: _Shuffled | Windows[Any], done: int
+) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
+  """From each record point to the next: the step at its end, and its rows int32 [steps, batch] in one or more parts.
+
+  Args: done: step to begin after; a record point, or 0.
   """
   for epoch in range(done // length.epoch_steps, length.epochs):
-    order = np.random.default_rng([seed, epoch]).permutation(count)[: length.epoch_steps * length.batch]
-    rows = order.astype(np.int32).reshape(length.epoch_steps, length.batch)
     for first, last in itertools.pairwise(length.points()):
       if epoch * length.epoch_steps + last > done:
-        yield epoch * length.epoch_steps + last, rows[first:last]
+        yield epoch * length.epoch_steps + last, batches.rows(epoch, first, last)
 
 
 class TrainingRun:
@@ -154,7 +181,7 @@ class TrainingRun:
   def __init__(
     self,
     model: keras.Model,
-    examples: Examples,
+    examples: Examples | Stream[Any],
     config: Training,
     validation: Examples | None = None,
     *,
@@ -165,10 +192,12 @@ class TrainingRun:
     Args:
       model: takes `examples.inputs`, gives predictions of shape [batch, 1]. Wrappers of tfmot are fine; set the pruning
         step of theirs to zero before `run`.
+      examples: in memory or on disk.
       validation: examples whose loss is recorded at each record point; early stopping holds out a part of `examples`
         instead and watches that one.
       probes: further curves; each is called at each record point.
-    Raises: ValueError: there are too few groups to hold some out, or a probe has the name of another curve.
+    Raises: ValueError: there are too few groups to hold some out, or the examples are on disk, of which early stopping
+      holds none out; or a probe has the name of another curve.
     """
     if taken := sorted({*_CURVES} & {*probes}):
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
@@ -179,7 +208,13 @@ class TrainingRun:
     self._examples = examples
     self._length = Length.of(len(examples), config)
     self._optimizer = AdamW(config, self._length.steps, model.trainable_variables)
-    self._run = compiled_steps(model, self._optimizer, examples.tensors, self._length.batch, config)
+    self._batches: _Shuffled | Windows[Any]
+    if isinstance(examples, Stream):
+      self._batches = examples.windows(self._length.batch, self._length.epoch_steps, config.seed)
+      tensors: Tensors = self._batches.tensors
+    else:
+      self._batches, tensors = _Shuffled(self._length, len(examples), config.seed), examples.tensors
+    self._run = compiled_steps(model, self._optimizer, tensors, self._length.batch, config)
     self._measure = None if self._watched is None else compiled_errors(model, self._watched, config)
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.
     self._model_variables = list(model.variables)
@@ -207,25 +242,31 @@ class TrainingRun:
       _assign(self._variables, restored.values)
     state = restored or TrainingState(0, {}, self._values())
     resumed_from = state.step
-    for step, rows in segments(self._length, len(self._examples), self._config.seed, resumed_from):
-      if state.stalled >= self._config.early_stopping.patience:
-        break
-      loss, rmse, rate = self._take_steps(rows)
-      if not math.isfinite(loss):
-        raise self._diverged(state, step, loss, rate, checkpoint, identity)
-      state = self._record(state, step, loss, rmse, rate)
-      if checkpoint and (checkpoint.due or stopping()):
-        checkpoint.save(state, identity)
-      if stopping():
-        raise FailedError(f'The training was stopped at step {step}.')
+    try:
+      for step, rows in segments(self._length, self._batches, resumed_from):
+        if state.stalled >= self._config.early_stopping.patience:
+          break
+        loss, rmse, rate = self._take_steps(rows)
+        if not math.isfinite(loss):
+          raise self._diverged(state, step, loss, rate, checkpoint, identity)
+        state = self._record(state, step, loss, rmse, rate)
+        if checkpoint and (checkpoint.due or stopping()):
+          checkpoint.save(state, identity)
+        if stopping():
+          raise FailedError(f'The training was stopped at step {step}.')
+    finally:
+      self._batches.release()
     if state.best is not None:
       _assign(self._model_variables, state.best)
     return TrainingHistory(state.curves, self._compiling_seconds + time.perf_counter() - started, resumed_from)
 
   def _identity(self) -> list[str]:
     """What has to be equal for a saved state to fit: variables, their initial values, config, examples, probes."""
-    splits = [split for split in (self._examples, self._watched) if split is not None]
-    columns = [[*split.inputs.values(), split.labels] for split in splits]
+    columns = [
+      [*split.inputs.values(), split.labels]
+      for split in (self._examples, self._watched)
+      if split is not None and not isinstance(split, Stream)
+    ]
     initial = [variable.numpy() for variable in self._model_variables]
     arrays = itertools.chain(initial, *columns)
     digest = functools.reduce(lambda digest, array: zlib.crc32(np.ascontiguousarray(array).data, digest), arrays, 0)
@@ -233,13 +274,17 @@ class TrainingRun:
       *describe(self._variables),
       self._config.model_dump_json(exclude={'recipes', 'serve'}),
       f'crc32 {digest}',
+      *([f'streamed crc32 {self._examples.crc}'] if isinstance(self._examples, Stream) else []),
       *self._probes,
     ]
 
-  def _take_steps(self, rows: np.ndarray) -> tuple[float, float, float]:
-    """Takes a step per row of int32 [steps, batch]; loss and RMSE over them, and the last step's learning rate."""
-    loss, squares, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
-    return loss / len(rows), math.sqrt(squares / rows.size), rate
+  def _take_steps(self, parts: Iterable[np.ndarray]) -> tuple[float, float, float]:
+    """Takes a step per row of each int32 [steps, batch]; loss and RMSE over them, and the last step's learning rate."""
+    loss, squares, rate, steps = 0.0, 0.0, 0.0, 0
+    for rows in parts:
+      part_loss, part_squares, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
+      loss, squares, steps = loss + part_loss, squares + part_squares, steps + len(rows)
+    return loss / steps, math.sqrt(squares / (steps * self._length.batch)), rate
 
   def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
@@ -289,8 +334,14 @@ def _assign(variables: Sequence[tf.Variable], values: Sequence[np.ndarray | tf.T
     variable.assign(value)
 
 
-def _hold_out(examples: Examples, config: Training) -> tuple[Examples, Examples]:
+def _hold_out(examples: Examples | Stream[Any], config: Training) -> tuple[Examples, Examples]:
   """Splits off whole groups, so that the watched loss does not leak."""
+  if isinstance(examples, Stream):
+    raise ValueError(
+      f'training.early_stopping holds {examples.terms.examples} out in memory, but the {len(examples):,} to train on '
+      f'take more than training.memory_mb ({config.memory_mb:,}): raise that, or set training.early_stopping.enabled '
+      'to false.'
+    )
   groups = np.unique(examples.groups)
   generator = np.random.default_rng(config.seed)
   held = generator.permutation(groups)[: max(1, int(len(groups) * config.early_stopping.holdout))]
@@ -349,7 +400,8 @@ class _Loop:
     self._labels.assign(examples.labels.reshape(-1, 1))
     self._model.set_weights(weights)
     self._optimizer.reset()
-    rows = np.concatenate([rows for _, rows in segments(length, len(examples), config.seed, 0)])
+    shuffled = _Shuffled(length, len(examples), config.seed)
+    rows = np.concatenate([rows for _, parts in segments(length, shuffled, 0) for rows in parts])
     start = time.process_time()
     loss = float(self._steps(tf.constant(rows))[0])
     if not math.isfinite(loss):

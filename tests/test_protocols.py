@@ -287,7 +287,8 @@ def test_a_version_is_written(judged, trained, held_out, tmp_path):
 
 RIDE_WORDS = re.compile(r'(?<![A-Za-z])(?:fare|ride|pickup|taxi|currency|currencies)s?(?![a-z])', re.IGNORECASE)
 KNOW_NO_RIDE = (
-  *('background', 'checkpoints', 'compiled_steps', 'protocols', 'recipe_training', 'training'),
+  *('background', 'checkpoints', 'compiled_steps', 'protocols', 'recipe_training', 'streaming',
+    'training'),
   *(f'compression/{name}' for name in ('clustering', 'compressor', 'layers', 'proof', 'pruning',
                                        'quantization', 'quantize_configs', 'quantized_model', 'report',
                                        'techniques', 'training_charts')),

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +26,7 @@ from models.compression.quantized_model import Range, calibration_examples
 from models.compression.techniques import IN_PLACE
 from models.keras_compat import keras
 from models.protocols import Examples
+from models.streaming import Stream
 from models.training import DivergedError, TrainingHistory, TrainingRun, total_steps
 from models.whole_files import read_checked, write_checked
 
@@ -100,7 +101,7 @@ class Preparations:
   weights of one after the other. What does not depend on the weights can be made ahead, while these are still trained.
   """
 
-  def __init__(self, build: Callable[[], keras.Model], examples: Examples, training: Training) -> None:
+  def __init__(self, build: Callable[[], keras.Model], examples: Examples | Stream[Any], training: Training) -> None:
     """Takes what all techniques have in common; see `Compressor`."""
     self._build, self._examples, self._training = build, examples, training
     self._shared: dict[str, tuple[QuantizationAware, TrainingRun]] = {}
@@ -274,7 +275,7 @@ class Compressor:
     self,
     build: Callable[[], keras.Model],
     base_weights: list[np.ndarray],
-    examples: Examples,
+    examples: Examples | Stream[Any],
     training: Training,
     checkpoints: str | None = None,
     start: Start = at_once,

@@ -16,6 +16,7 @@ from models.compression import layers
 from models.compression.quantize_configs import quantize_config
 from models.keras_compat import keras
 from models.protocols import E
+from models.streaming import Stream
 
 LEVELS = 127
 """Largest magnitude on the symmetric 8-bit grid; -128 is left out (tfmot's `narrow_range`), so there are 255 values."""
@@ -237,7 +238,7 @@ class DenseStep:
   quantized: bool
 
 
-def calibration_examples(examples: E, seed: int, most: int = 20_000, highest: int = 1_000) -> E:
+def calibration_examples(examples: E | Stream[E], seed: int, most: int = 20_000, highest: int = 1_000) -> E:
   """Examples to calibrate on: all, or a seeded sample with those of the highest labels in it.
 
   The ends of a range come from few examples, and a range that leaves them out cuts their predictions off.
@@ -246,6 +247,8 @@ def calibration_examples(examples: E, seed: int, most: int = 20_000, highest: in
     most: examples of the sample; more of them cost time.
     highest: how many of them are there for their labels.
   """
+  if isinstance(examples, Stream):
+    return examples.sample(most, seed, highest)
   if len(examples) <= most:
     return examples
   order = np.argsort(-examples.labels, kind='stable')

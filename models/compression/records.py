@@ -128,7 +128,8 @@ class TrainingReport(Record):
     base_digest: SHA-256 of the dense base.
     seconds: of all stages.
     stages: in their order; none where nothing was trained.
-    metrics: on the eval split.
+    metrics: on the eval split, or on the sample that `measured_on` tells of.
+    measured_on: a sentence; empty where nothing was left out.
   """
 
   recipe: ReportedRecipe
@@ -138,3 +139,4 @@ class TrainingReport(Record):
   layers: tuple[ReportedLayer, ...]
   totals: ReportedTotals
   metrics: ReportedErrors
+  measured_on: str = ''

@@ -36,7 +36,7 @@ ALWAYS = {
   'features.crosses': 'enabled',
   'reduction': 'method',
   'model': 'hidden activation l2',
-  'training': 'epochs steps batch_size learning_rate warmup weight_decay loss warm_start seed serve',
+  'training': 'epochs steps memory_mb batch_size learning_rate warmup weight_decay loss warm_start seed serve',
   'training.early_stopping': 'enabled',
   'training.recipes': 'name summary',
   'training.recipes.pruning': 'structure layers',
@@ -148,6 +148,10 @@ SOMETIMES = {
   'model.clip': Case('3', WITHOUT_NUMBERS, (), 'no feature block and no extra column yields a number'),
   'model.dropout': Case('0.1', ('model.hidden=[8]',), ('model.hidden=[8, 8]',), 'with a single layer'),
   'training.huber_delta': Case('2', ('training.loss=mse',), ('training.loss=huber',), 'while training.loss is mse'),
+  'training.max_steps': Case(
+    '9', ('training.epochs=null', 'training.steps=9', 'training.recipes=[dense]'), ('training.epochs=3',),
+    'while no training has epochs',
+  ),
   **_switched('training.early_stopping', patience='2', holdout='0.2'),
   'evaluation.slices.airport_km': Case('3', ('dataset.city.landmarks=[]',), (), 'is an airport; name one there'),
   **_cases(

@@ -115,7 +115,7 @@ def test_a_technique_and_a_scheme_refuse_what_has_no_effect(setting, values, idl
 
 def test_all_settings_without_effect_are_told_at_once():
   settings = ('reduction.components=8', 'split.method=chronological', 'split.seed=3', 'beam.flink.parallelism=2')
-  text = _refusal([*settings, 'training.steps=9'])
+  text = _refusal([*settings, 'training.epochs=9', 'training.steps=9'])
   assert text.startswith('The config has 2 errors:')  # Those of several sections, once each one is right.
   assert ': give either epochs or steps' in text
   text = _refusal(settings)

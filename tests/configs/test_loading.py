@@ -70,7 +70,7 @@ def test_extends_a_file_beside_it(tmp_path):
     pytest.param(
       'split.method=hsh', r"split\.method: .*'hash', 'chronological' or 'newest_span', got 'hsh'", id='unknown_choice'
     ),
-    pytest.param('training.steps=10', r'training: give either epochs or steps', id='two_lengths'),
+    pytest.param('training={epochs: 5, steps: 10}', r'training: give either epochs or steps', id='two_lengths'),
     pytest.param('dataset.time.clock=utc', r'clock: utc needs a time_zone', id='utc_without_zone'),
     pytest.param('dataset.time.time_zone=Mars/Base', r"unknown time zone 'Mars/Base'", id='unknown_zone'),
     pytest.param('dataset.rules.fare={min: 5, max: 2}', r'min must not be larger than max', id='empty_range'),

@@ -64,7 +64,7 @@ def test_a_training_reads_its_own_json_back(recipes):
     ),
     pytest.param({'recipes': 3}, 'must be a recipe or a list of recipes, such as [dense, pruned_80], got 3.', id='int'),
     pytest.param({'recipes': None}, 'must be a recipe or a list of recipes', id='null'),
-    pytest.param({'steps': 5}, 'give either epochs or steps', id='two_lengths'),
+    pytest.param({'epochs': 5, 'steps': 5}, 'give either epochs or steps', id='two_lengths'),
   ],
 )
 def test_a_training_refuses(values, message):

@@ -16,7 +16,7 @@ SPEC = {
 }
 
 
-def _write(path, numbers):
+def write_rides(path, numbers):
   with tf.io.TFRecordWriter(str(path), 'GZIP') as writer:
     for number in numbers:
       floats = {'numeric': [number, number + 0.5, -number], 'fare_amount': [2.0 * number]}
@@ -28,8 +28,8 @@ def _write(path, numbers):
 
 
 def test_reads_shards_in_the_order_of_their_names(tmp_path):
-  second = _write(tmp_path / 'b.gz', range(3, 5))
-  first = _write(tmp_path / 'a.gz', range(3))
+  second = write_rides(tmp_path / 'b.gz', range(3, 5))
+  first = write_rides(tmp_path / 'a.gz', range(3))
   rides = read_rides([second, first], SPEC, ['pickup_cell'])
   numbers = np.arange(5)
   assert len(rides) == 5
@@ -41,7 +41,7 @@ def test_reads_shards_in_the_order_of_their_names(tmp_path):
 
 
 def test_reads_more_rides_than_one_batch_holds(tmp_path):
-  rides = read_rides([_write(tmp_path / 'a.gz', range(8200))], SPEC, [])
+  rides = read_rides([write_rides(tmp_path / 'a.gz', range(8200))], SPEC, [])
   np.testing.assert_array_equal(rides.fares, 2.0 * np.arange(8200))
   assert set(rides.inputs) == {'numeric'}
 
@@ -71,7 +71,7 @@ def test_a_sample_of_all_rides_is_what_is_read_without_one(tmp_path, highest):
 
 @pytest.mark.parametrize('files', [pytest.param(0, id='no_file'), pytest.param(1, id='file_without_rides')])
 def test_an_empty_split_is_refused(files, tmp_path):
-  paths = [_write(tmp_path / 'a.gz', [])][:files]
+  paths = [write_rides(tmp_path / 'a.gz', [])][:files]
   with pytest.raises(ValueError, match=f'No transformed rides in {files} files; the split is empty'):
     read_rides(paths, SPEC, [])
 

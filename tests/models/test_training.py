@@ -89,6 +89,11 @@ def test_dropout_drops_something_else_at_each_step():
     pytest.param({'epochs': 2}, 32 * 45, 90, 2, 40, id='several_points_in_each_of_few_epochs'),
     pytest.param({'epochs': 45}, 64, 90, 45, 45, id='a_point_at_the_end_of_each_of_many_epochs'),
     pytest.param({'epochs': 2}, 1, 2, 2, 2, id='single_ride'),
+    pytest.param({'epochs': 3, 'max_steps': 30}, 320, 30, 3, 30, id='a_limit_that_is_not_reached'),
+    pytest.param({'epochs': 9, 'max_steps': 7}, 320, 7, 1, 7, id='a_limit_within_an_epoch'),
+    pytest.param({'epochs': 9, 'max_steps': 31}, 320, 28, 4, 28, id='a_limit_in_shorter_epochs_of_one_length'),
+    pytest.param({'epochs': 9, 'max_steps': None}, 320, 90, 9, 45, id='no_limit'),
+    pytest.param({'epochs': None, 'steps': 31, 'max_steps': 9}, 320, 40, 4, 40, id='steps_know_no_limit'),
   ],
 )
 def test_takes_as_many_steps_as_asked(length, rides, taken, epochs, points):

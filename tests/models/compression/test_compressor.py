@@ -12,8 +12,10 @@ from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import compressor as compression_compressor
 from models.compression.compressor import Compressor, Preparations, fine_tuned
+from models.rides import Rides
+from models.streaming import COPIES, Stream, record_type
 from models.training import DivergedError, TrainingHistory, TrainingRun
-from tests.models.compression.simulated import TRAINING, TUNING, build
+from tests.models.compression.simulated import TRAINING, TUNING, build, kernels
 
 PRUNING = Pruning(final_sparsity=0.75, fine_tuning=TUNING)
 SHORT = Recipe(name='short', pruning=Pruning(final_sparsity=0.5, end=1.0, fine_tuning={'steps': 2}))
@@ -79,6 +81,31 @@ def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base
   assert [stage.technique for stage in found.stages] == list(PCQAT_TECHNIQUES)
   assert [stage.history.resumed_from for stage in found.stages] == [14, 14, 14]
   assert found.stages[0].history.curves['sparsity'] == wanted.stages[0].history.curves['sparsity']
+
+
+def test_examples_on_disk_are_compressed_as_those_in_memory(compressor, base_weights, rides, tmp_path):
+  """Oracle: zeros, clusters and ranges are as in memory; a second run has the same bits, a finished one is read."""
+  columns = {**rides.inputs, 'fares': rides.fares, 'seconds': rides.seconds}
+
+  def made(found):
+    return Rides({name: found[name] for name in rides.inputs}, found['fares'], found['seconds'])
+
+  def compressed(directory=None):
+    with Stream(made, Rides.terms, COPIES * record_type(columns).itemsize * len(rides) // 4) as stream:
+      stream.add(columns)
+      return Compressor(build, base_weights, stream, TRAINING, directory).apply(PCQAT)
+
+  found, wanted = compressed(str(tmp_path)), compressor.apply(PCQAT)
+  streamed, in_memory = kernels(found.weights), kernels(wanted.weights)
+  for name in ('dense_0', 'dense_2'):
+    assert np.mean(streamed[name] == 0) == pytest.approx(np.mean(in_memory[name] == 0), abs=0.02)
+  for name in ('dense_0', 'dense_1'):
+    assert len(np.unique(streamed[name])) <= 7  # Six clusters, and the pruned ones.
+  assert all((streamed[name] != in_memory[name]).any() for name in streamed)
+  assert found.ranges.keys() == wanted.ranges.keys()
+  assert found.ranges[[*found.ranges][-1]][1] >= rides.fares.max()
+  _assert_equal(compressed().weights, found.weights)
+  _assert_equal(compressed(str(tmp_path)).weights, found.weights)
 
 
 def test_another_base_or_training_starts_afresh(base_weights, rides, tmp_path):
