@@ -3,4 +3,4 @@
 Needs no TFX: it trains, converts and predicts by `models` alone.
 """
 
-__all__ = ['engine', 'folds', 'page', 'records', 'reference_models', 'results']
+__all__ = ['engine', 'fare_models', 'folds', 'page', 'records', 'reference_models', 'results']
