@@ -12,14 +12,13 @@ import collections
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import posixpath
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -120,9 +119,9 @@ def predict_sharded(
     scoring = _PredictPiece(staging, dataset, content, suffix, several_files=len(files) > 1)
     notes = work.done_for_each(pieces, scoring)
     outcome = PredictionOutcome(
-      rows=sum(note['rows'] for note in notes),
-      reasons=sum((collections.Counter(note['reasons']) for note in notes), collections.Counter()),
-      examples=hinted(first_examples(BrokenExample(**found) for note in notes for found in note['examples']), dataset),
+      rows=sum(note.rows for note in notes),
+      reasons=sum((collections.Counter(note.reasons) for note in notes), collections.Counter()),
+      examples=hinted(first_examples(example for note in notes for example in note.examples), dataset),
     )
     _check(pieces, notes, outcome)
     parts = [
@@ -141,7 +140,7 @@ def predict_sharded(
       model=hashlib.sha256(content).hexdigest(),
       parts=tuple(parts),
     )
-    _publish(staging, output, [note['file'] for note in notes], record)
+    _publish(staging, output, [note.file for note in notes], record)
   return outcome
 
 
@@ -161,28 +160,27 @@ def _stretch(piece: Piece) -> Stretch:
   return piece.stretch or Stretch(0)
 
 
-def _pieces(sources: Sequence[Piece], counted: Sequence[Mapping[str, Any]]) -> list[Piece]:
+def _pieces(sources: Sequence[Piece], counted: Sequence[_Note]) -> list[Piece]:
   """The pieces of all files, in the order of the rows."""
   pieces, before = [], 0
   for source, note in zip(sources, counted, strict=True):
-    found = [Stretch(rows, first, groups and tuple(groups)) for rows, first, groups in note['stretches']]
-    pieces += [source._replace(first_row=before, stretch=stretch) for stretch in found]
-    before += sum(stretch.rows for stretch in found)
+    pieces += [source._replace(first_row=before, stretch=stretch) for stretch in note.stretches]
+    before += sum(stretch.rows for stretch in note.stretches)
   return pieces
 
 
-def _check(pieces: Sequence[Piece], notes: Sequence[Mapping[str, Any]], outcome: PredictionOutcome) -> None:
+def _check(pieces: Sequence[Piece], notes: Sequence[_Note], outcome: PredictionOutcome) -> None:
   """Raises `FailedError` where a piece has not the rows that were counted, or a file not what was written."""
   for piece, note in zip(pieces, notes, strict=True):
-    counted, size = _stretch(piece).rows, _size(note['file'])
-    if note['rows'] != counted:
+    counted, size = _stretch(piece).rows, _size(note.file)
+    if note.rows != counted:
       raise FailedError(
         f"'{piece.name}' had {counted:,} rows from row {_stretch(piece).before:,} on when they were counted, and "
-        f'{note["rows"]:,} when they were predicted; did it change? Nothing was written: predict again.'
+        f'{note.rows:,} when they were predicted; did it change? Nothing was written: predict again.'
       )
-    if size != note['bytes']:
+    if size != note.bytes:
       raise FailedError(
-        f"The predictions of '{piece.name}' have {size:,} bytes of {note['bytes']:,}; do all workers write to one "
+        f"The predictions of '{piece.name}' have {size:,} bytes of {note.bytes:,}; do all workers write to one "
         'folder? Nothing was written: predict again.'
       )
   if outcome.rows != sum(_stretch(piece).rows for piece in pieces):
@@ -234,6 +232,27 @@ def _size(path: str) -> int:
   return gfile.stat(path).length if gfile.exists(path) else 0
 
 
+class _Note(Record):
+  """What a worker says of a piece.
+
+  Attributes:
+    error: why the piece can't be done; empty where it was.
+    stretches: of a file, when it is counted.
+    file, bytes: where the predictions are, and how large.
+    rows, reasons, examples: as of `PredictionOutcome`.
+  """
+
+  FIX = 'predict again'
+
+  error: str = ''
+  stretches: tuple[Stretch, ...] = ()
+  file: str = ''
+  bytes: int = 0
+  rows: int = 0
+  reasons: dict[str, int] = {}
+  examples: tuple[BrokenExample, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class _Work:
   """Passes over the pieces on one engine."""
@@ -241,7 +260,7 @@ class _Work:
   staging: str
   beam_arguments: Sequence[str]
 
-  def done_for_each(self, pieces: Sequence[Piece], step: _EachPiece) -> list[dict[str, Any]]:
+  def done_for_each(self, pieces: Sequence[Piece], step: _EachPiece) -> list[_Note]:
     """The notes on all pieces. Raises `UserError` with each sentence that a piece left instead."""
     try:
       with beam.Pipeline(options=PipelineOptions([*self.beam_arguments])) as pipeline:
@@ -253,19 +272,19 @@ class _Work:
         f'The Beam engine failed ({type(error).__name__}: {lines[-1][:200]}); nothing was written.'
       ) from error
     notes = [self._note(step, number, piece) for number, piece in enumerate(pieces)]
-    errors = dict.fromkeys(note['error'] for note in notes if 'error' in note)
+    errors = dict.fromkeys(note.error for note in notes if note.error)
     if errors:
       raise UserError('\n'.join(errors))
     return notes
 
-  def _note(self, step: _EachPiece, number: int, piece: Piece) -> dict[str, Any]:
+  def _note(self, step: _EachPiece, number: int, piece: Piece) -> _Note:
     content = read_checked(step.note(number))
     if content is None:
       raise FailedError(
         f"The engine lost '{piece.name}': no worker left a note in '{self.staging}'; do all workers reach that folder? "
         'Nothing was written.'
       )
-    return json.loads(content)
+    return _Note.parse(content, step.note(number))
 
 
 class _EachPiece(beam.DoFn):
@@ -286,23 +305,23 @@ class _EachPiece(beam.DoFn):
   def process(self, element: tuple[int, Piece]) -> Iterable[None]:
     number, piece = element
     try:
-      values = self._do(piece)
+      note = self._do(piece)
     except UserError as error:
-      values = {'error': str(error).replace(piece.path, piece.name)}
+      note = _Note(error=str(error).replace(piece.path, piece.name))
     except OSError as error:
-      values = {'error': f"The predictions of '{piece.name}' can't be written ({error.strerror or error})."}
-    write_checked(self.note(number), json.dumps(values).encode())
+      note = _Note(error=f"The predictions of '{piece.name}' can't be written ({error.strerror or error}).")
+    write_checked(self.note(number), note.to_json().encode())
     return ()
 
-  def _do(self, piece: Piece) -> dict[str, Any]:
+  def _do(self, piece: Piece) -> _Note:
     raise NotImplementedError
 
 
 class _CountRows(_EachPiece):
   """Notes what a file can be divided into."""
 
-  def _do(self, piece: Piece) -> dict[str, Any]:
-    return {'stretches': stretches(piece.path, self._dataset)}
+  def _do(self, piece: Piece) -> _Note:
+    return _Note(stretches=tuple(stretches(piece.path, self._dataset)))
 
 
 class _PredictPiece(_EachPiece):
@@ -318,13 +337,12 @@ class _PredictPiece(_EachPiece):
     """Loads the model once for many pieces."""
     self._scorer = Scorer(self._lite_file, self._dataset, 1, self._several_files)
 
-  def _do(self, piece: Piece) -> dict[str, Any]:
+  def _do(self, piece: Piece) -> _Note:
     file = posixpath.join(self._staging, f'{uuid.uuid4().hex}{self._suffix}')
     with open_output(file) as stream, predictions_writer(stream, self._scorer.schema, self._suffix) as write:
       outcome = predict_blocks(self._blocks(piece), self._dataset, self._scorer, 1, write)
-    examples = [dataclasses.asdict(example) for example in outcome.examples]
-    counts = {'rows': outcome.rows, 'reasons': outcome.reasons, 'examples': examples}
-    return {'file': file, 'bytes': _size(file), **counts}
+    reasons = dict(outcome.reasons)
+    return _Note(file=file, bytes=_size(file), rows=outcome.rows, reasons=reasons, examples=outcome.examples)
 
   def _blocks(self, piece: Piece) -> Blocks:
     for block in read_blocks(piece.path, self._dataset, label_required=False, stretch=piece.stretch):
