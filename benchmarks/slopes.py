@@ -6,8 +6,9 @@
 A slope is the difference between two sizes over the difference of rides, so that imports, graphs and whatever else a
 step pays once are left out of it; they are in `once`. Steps run as in `farelite run`, one recipe (`dense`) in float32
 and int8, on CSV: by Beam (`beam.in_memory_rides=0`) and in memory. CPU seconds are of the process and its children;
-where two steps run side by side each is given half. Memory is the growth of the peak resident set during a step; disk
-is what the step's artifacts take. The optimizer's steps are measured apart, by a longer training on the same rides.
+where two steps run side by side each is given half. Memory is the growth of the peak resident set during a step, and so
+the least that it takes: all steps share a process, and what one has freed the next one uses. Disk is what the step's
+artifacts take. The optimizer's steps are measured apart, by a longer training on the same rides.
 
 The projection adds nothing but arithmetic: steps on Beam are divided by the workers, with `--efficiency` for what
 starting, shuffling and waiting take (not measured here, as there was no cluster); the others run on one machine, one
@@ -246,8 +247,9 @@ def slopes(content: dict[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def _slope(slope: dict[str, float], cpu: float, rides: int, peak: float) -> dict[str, float]:
-  once = cpu - slope['cpu'] * rides
-  return {'us': 1e6 * slope['cpu'], 'once': once, 'memory': slope['grown'], 'disk': slope['disk'], 'peak': peak}
+  # What an earlier step freed is used again, so a step may seem to take less with more rides.
+  memory, disk = max(slope['grown'], 0.0), max(slope['disk'], 0.0)
+  return {'us': 1e6 * slope['cpu'], 'once': cpu - slope['cpu'] * rides, 'memory': memory, 'disk': disk, 'peak': peak}
 
 
 def _print_slopes(content: dict[str, Any]) -> None:
@@ -272,7 +274,9 @@ def _print_projection(content: dict[str, Any], options: argparse.Namespace) -> N
     f'\n{rides:,} rides, {trained:,} trained on in {steps:,} steps, {evaluated:,} evaluated; {options.workers} workers '
     f'at {options.price:g} an hour, {options.efficiency:.0%} of each at work.\n'
   )
-  print('| step | where | CPU hours | hours | memory, GiB | disk, GiB | money |\n|---|---|---:|---:|---:|---:|---:|')
+  print(
+    '| step | where | CPU hours | hours | memory, GiB, at least | disk, GiB | money |\n|---|---|---:|---:|---:|---:|---:|'
+  )
   total = dict.fromkeys(('cpu', 'hours', 'disk', 'money'), 0.0)
   for step in (*BEAM_STEPS, *SINGLE_STEPS, SHARDED):
     spread = step in BEAM_STEPS or step == SHARDED
