@@ -43,7 +43,7 @@ PREDICT = {
   'predict --shards, Parquet': ('parquet', ('--shards', 'parquet')),
 }
 SHARDED = 'predict --shards, Parquet'
-SHORT, LONG = 1, 6
+SHORT, LONG = 1, 40
 """Epochs of the two trainings whose difference is the optimizer's."""
 
 SETTINGS = (
@@ -275,7 +275,8 @@ def _print_projection(content: dict[str, Any], options: argparse.Namespace) -> N
     f'at {options.price:g} an hour, {options.efficiency:.0%} of each at work.\n'
   )
   print(
-    '| step | where | CPU hours | hours | memory, GiB, at least | disk, GiB | money |\n|---|---|---:|---:|---:|---:|---:|'
+    '| step | where | CPU hours | hours | memory, GiB, at least | disk, GiB | money |\n'
+    '|---|---|---:|---:|---:|---:|---:|'
   )
   total = dict.fromkeys(('cpu', 'hours', 'disk', 'money'), 0.0)
   for step in (*BEAM_STEPS, *SINGLE_STEPS, SHARDED):
