@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
   parser.add_argument('--model', help='a pushed directory or a .tflite')
   options = parser.parse_args(arguments)
   with tempfile.TemporaryDirectory() as folder:
-    model = options.model or _made_model(options.config, pathlib.Path(folder))
+    model = options.model or made_model(options.config, pathlib.Path(folder))
     for kind in ('parquet', 'csv'):
       simulate = ['--rows', str(options.rows), '--seed', '0', '--format', kind, '--output', f'{folder}/rides']
       subprocess.run([sys.executable, '-m', 'benchmarks.simulator', *simulate], check=True, stdout=subprocess.DEVNULL)
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
   _print(options.rows, runs)
 
 
-def _made_model(config: str, folder: pathlib.Path) -> str:
+def made_model(config: str, folder: pathlib.Path) -> str:
   program = (
     'import sys; from configs.loading import load; from tests.models.lite.small_files import small_lite_file; '
     "open(sys.argv[2], 'wb').write(small_lite_file(load(sys.argv[1])))"

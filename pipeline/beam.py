@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from configs.base import nearest
-from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, Environment, Option, Workers
+from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, EngineSettings, Environment, Option, Workers
 from configs.errors import UserError
 from configs.loading import ConfigError
 from models.whole_files import is_bucket
@@ -75,9 +75,21 @@ def step_arguments(beam: Beam, step: str, context: BeamContext, bigquery: bool =
 
   Raises `ConfigError`, see `with_engines`.
   """
-  settings = beam.of(step)
   place = f'beam.components.{step}' if step in beam.components else 'beam'
   pays = {'project': project_of(context)} if bigquery and step == INGESTION else {}
+  return _arguments(beam.of(step), place, context, pays)
+
+
+def prediction_arguments(beam: Beam, context: BeamContext) -> list[str]:
+  """The same for `farelite predict --shards`, which is no step.
+
+  Args: context: the root is the folder of the predictions.
+  Raises `ConfigError`, see `with_engines`.
+  """
+  return _arguments(beam, 'beam', context, {})
+
+
+def _arguments(settings: EngineSettings, place: str, context: BeamContext, pays: Mapping[str, str]) -> list[str]:
   if settings.as_it_comes and not pays:
     return []
   chosen = settings.chosen

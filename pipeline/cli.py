@@ -340,6 +340,11 @@ def features(config: str | None, overrides: tuple[str, ...]) -> None:
 @click.option('--config', metavar='F', help="The rides' columns: a YAML file or a preset; kept beside a pushed model.")
 @SET
 @click.option('--output', metavar='F', help='*.csv or *.parquet; CSV on standard output by default.')
+@click.option(
+  '--shards',
+  type=click.Choice(['csv', 'parquet']),
+  help='Predict on the Beam engine of --config and --set beam.…; --output is then a new folder of such files.',
+)
 @click.option('--threads', type=click.IntRange(1, 256), metavar='N', help='Threads; one for each core by default.')
 def predict(**options: Any) -> None:
   """Predict the fares of RIDES (CSV or Parquet files, or globs) by MODEL (a pushed directory or a .tflite).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,9 @@ from components.ride_example_gen.rows import RowBlock
 from configs.dataset import Dataset, FileFormat
 
 _BLOCK_ROWS = 1 << 17
+_STRETCH_ROWS = 1 << 20
+"""Of a stretch that ends where it may: some seconds of work."""
+
 _UNPACKED_BYTES = 64 << 20
 """Of a block of a Parquet file, where each text may be there once for many rows."""
 
@@ -37,9 +41,24 @@ _VALUES_PER_BYTE, _BYTES_PER_BYTE = 100, 1000
 """The most that a Parquet file unpacks to; rides that differ from each other are far from it."""
 
 
-def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
+class Stretch(NamedTuple):
+  """Consecutive rows of a file that are read by themselves in the very blocks that reading all of it gives.
+
+  Attributes:
+    rows: how many, malformed lines included.
+    before: rows of the file that come before.
+    groups: the row groups of a Parquet file, from and to; `None` for a whole file.
+  """
+
+  rows: int
+  before: int = 0
+  groups: tuple[int, int] | None = None
+
+
+def open_parquet(path: str, stretch: Stretch | None = None) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
   """Opens a Parquet file.
 
+  Args: stretch: what to read; everything where it is left out.
   Returns: The names of its columns, and its rows as a stream.
   Raises: IngestionError: the file breaks off or is damaged, also while streaming; it carries pickled Python; it would
     unpack to more than rides do.
@@ -56,7 +75,7 @@ def open_parquet(path: str) -> tuple[tuple[str, ...], Iterator[RowBlock]]:
       f"'{path}' has a column of a Python class of its author's, pickled, which may run anything when it is read; "
       'write it with plain columns.'
     ) from error
-  return tuple(table.schema_arrow.names), _parquet_blocks(path, table, block_rows)
+  return tuple(table.schema_arrow.names), _parquet_blocks(path, table, block_rows, stretch)
 
 
 def _block_rows(path: str, source: pa.NativeFile) -> int:
@@ -117,10 +136,13 @@ def _long_cell(path: str) -> IngestionError:
   return IngestionError(f"'{path}' has a cell of more than {LONGEST_CELL >> 10} KiB, which no ride has; take it out.")
 
 
-def _parquet_blocks(path: str, table: pq.ParquetFile, block_rows: int) -> Iterator[RowBlock]:
-  first = 1
+def _parquet_blocks(
+  path: str, table: pq.ParquetFile, block_rows: int, stretch: Stretch | None = None
+) -> Iterator[RowBlock]:
+  first = 1 + (stretch.before if stretch else 0)
+  groups = range(*stretch.groups) if stretch and stretch.groups else range(table.num_row_groups)
   try:
-    for rows in table.iter_batches(batch_size=block_rows):
+    for rows in table.iter_batches(batch_size=block_rows, row_groups=groups):
       _longest_cells(path, rows)
       yield RowBlock(rows, np.arange(first, first + rows.num_rows), ())
       first += rows.num_rows
@@ -137,23 +159,54 @@ def _broken(path: str, error: Exception) -> IngestionError:
   return IngestionError(f"'{path}' is no whole Parquet file ({_first_line(error)}); copy or write it again.")
 
 
-def read_blocks(path: str, dataset: Dataset, *, label_required: bool = True) -> Iterator[RowBlock]:
+def read_blocks(
+  path: str, dataset: Dataset, *, label_required: bool = True, stretch: Stretch | None = None
+) -> Iterator[RowBlock]:
   """Reads a CSV (also gzip) or Parquet file.
 
   Args:
     path: a file on a disk or in a bucket.
     dataset: the format and the columns that have to be there.
     label_required: false if the label's column may be absent.
+    stretch: what to read, one of `stretches`; everything where it is left out.
   Yields: Blocks in the file's order, each column that the dataset names under its primary name; none for a file that
     has a header only.
   Raises: IngestionError: the file can't be read or lacks a column.
   """
   kind, container = files.format_of(path, dataset)
   if kind is FileFormat.PARQUET:
-    columns, blocks = open_parquet(path)
+    columns, blocks = open_parquet(path, stretch)
   else:
     table = CsvTable(path, container, dataset.delimiter)
     columns, blocks = table.columns, table.blocks()
   renamed = check_columns(f"'{path}'", columns, dataset, label_required=label_required)
   for block in blocks:
     yield block._replace(rows=with_primary_names(block.rows, renamed))
+
+
+def stretches(path: str, dataset: Dataset) -> list[Stretch]:
+  """What a file can be divided into, for workers of their own; together its rows, in their order.
+
+  A CSV file stays whole, and is read to its end to count its rows. A Parquet file is divided where a row group begins
+  where a block does and `_STRETCH_ROWS` are behind; so are files of pyarrow's, whose groups have 2^20 rows.
+
+  Raises: IngestionError: as `read_blocks`, for a fare that may be absent.
+  """
+  kind, _ = files.format_of(path, dataset)
+  if kind is FileFormat.CSV:
+    return [Stretch(sum(block.read for block in read_blocks(path, dataset, label_required=False)))]
+  columns, _ = open_parquet(path)
+  check_columns(f"'{path}'", columns, dataset, label_required=False)
+  try:
+    with open_arrow_source(path) as source:
+      block_rows, footer = _block_rows(path, source), pq.ParquetFile(source).metadata
+  except (pa.ArrowException, OSError) as error:
+    raise _broken(path, error) from error
+  found = [Stretch(0, groups=(0, 0))]
+  for number in range(footer.num_row_groups):
+    last, rows = found[-1], footer.row_group(number).num_rows
+    if last.rows >= _STRETCH_ROWS and not (last.before + last.rows) % block_rows:
+      found.append(Stretch(rows, last.before + last.rows, (number, number + 1)))
+    else:
+      found[-1] = last._replace(rows=last.rows + rows, groups=((last.groups or (0, 0))[0], number + 1))
+  return found

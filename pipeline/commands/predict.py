@@ -18,9 +18,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from components.ride_example_gen.listing import Listing, passed_over_sentence
 from components.ride_example_gen.spans import list_inputs
 from configs import loading
-from configs.dataset import Dataset
+from configs.base import joined
+from configs.beam import Engine
 from configs.errors import UserError
 from configs.presets import read_mapping
+from configs.run import RunConfig
 from models.whole_files import is_bucket
 from pipeline.local import terminal
 from pipeline.options import refuse_idle
@@ -37,17 +39,25 @@ def run(
   overrides: Sequence[str] = (),
   output: str | None = None,
   threads: int | None = None,
+  shards: str | None = None,
 ) -> None:
   """Predicts, and prints on standard error what came of it; arguments as of the command line.
 
-  Args: threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
+  Args:
+    threads: blocks of rides that are worked on at the same time; as many as there are cores by default.
+    shards: the format of the files in a folder that a Beam pipeline makes; without it, one file or standard output.
   """
   console = terminal.VisibleConsole(stderr=True, highlight=False)
   start = time.monotonic()
   found = find_model(model)
-  dataset = _dataset(model, found, config, overrides)
+  resolved = _config(model, found, config, overrides, ('dataset', 'beam', 'platform') if shards else ('dataset',))
+  dataset = resolved.dataset
+  if shards:
+    refuse_idle({'--threads': threads}, 'with --shards, where the engine says how much is done at the same time')
+    if not output:
+      raise UserError('--shards needs --output: a new folder, on a disk or in a bucket.')
   files, passed_over, _ = _files(rides)
-  if output:
+  if output and not shards:
     streaming.check_output(output)
     if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):
       raise UserError(f"The output '{output}' is one of the files of rides; choose another one.")
@@ -58,25 +68,56 @@ def run(
   workers = threads or cores
   # LiteRT logs in every process that it has a delegate.
   with terminal.captured():
-    scorer = Scorer(found.lite, dataset, workers, several_files=len(files) > 1)
-  if output:
-    predictions = streaming.predictions_file(output, scorer.schema)
+    scorer = Scorer(found.lite, dataset, 1 if shards else workers, several_files=len(files) > 1)
+  if shards and output:
+    outcome = _by_beam(resolved, found, files, output, shards)
   else:
-    predictions = streaming.predictions_stream(sys.stdout.buffer, scorer.schema)
-  with predictions as write, _progress(console) as progress:
-    outcome = predict_files(files, dataset, scorer, workers, write, progress)
+    if output:
+      predictions = streaming.predictions_file(output, scorer.schema)
+    else:
+      predictions = streaming.predictions_stream(sys.stdout.buffer, scorer.schema)
+    with predictions as write, _progress(console) as progress:
+      outcome = predict_files(files, dataset, scorer, workers, write, progress)
   sentences = [_sentence(outcome, time.monotonic() - start), *_examples(outcome), passed_over_sentence(passed_over)]
   for sentence in filter(None, sentences):
     console.print(escape(sentence), soft_wrap=True)
 
 
-def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Sequence[str]) -> Dataset:
-  """The dataset of the given config, or of the one beside the model."""
+def _by_beam(config: RunConfig, found: ModelFiles, files: Sequence[str], output: str, shards: str) -> PredictionOutcome:
+  """A folder of predictions, made on the config's engine."""
+  from pipeline.beam import BeamContext, prediction_arguments
+  from pipeline.cloud.settings import platform_settings
+  from pipeline.prediction.sharded import check_folder, predict_sharded
+
+  if config.beam.engine is Engine.DATAFLOW:
+    for path in (output, *files):
+      if not is_bucket(path):
+        raise UserError(
+          f"beam.engine is dataflow, whose workers can't reach '{path}' on this machine; name a place in a bucket."
+        )
+  check_folder(output)
+  platform = platform_settings(config.platform)
+  project, region = platform.vertex.project or '', platform.vertex.region or ''
+  arguments = prediction_arguments(config.beam, BeamContext(output, platform.image or '', project, region))
+  with terminal.captured():
+    return predict_sharded(files, config.dataset, found.lite, output, f'.{shards}', arguments)
+
+
+def _config(
+  model: str, found: ModelFiles, config: str | None, overrides: Sequence[str], sections: Sequence[str]
+) -> RunConfig:
+  """The given config, or one with the dataset that is beside the model; `sections` are those that have an effect."""
   settings = [override.partition('=')[0].strip() for override in overrides]
-  others = {f'--set {setting}': setting for setting in settings if setting.partition('.')[0] != 'dataset'}
-  refuse_idle(others, 'on a prediction, which reads settings of the dataset alone')
+  idle = ('beam.components', 'beam.in_memory_rides')
+  others = {
+    f'--set {setting}': setting
+    for setting in settings
+    if setting.partition('.')[0] not in sections or setting.startswith(idle)
+  }
+  read = f'settings of {joined(sections)} alone' if len(sections) > 1 else 'settings of the dataset alone'
+  refuse_idle(others, f'on a prediction, which reads {read}')
   if config:
-    return loading.load(config, overrides).dataset
+    return loading.load(config, overrides)
   try:
     kept = read_mapping(found.config, f"'{found.config}'", 'dataset:') if found.config else {}
   except ValueError as error:
@@ -88,7 +129,7 @@ def _dataset(model: str, found: ModelFiles, config: str | None, overrides: Seque
   with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
     yaml.safe_dump({'name': 'predict', 'dataset': kept['dataset']}, file, allow_unicode=True)
     file.flush()
-    return loading.load(file.name, overrides, kept=True).dataset
+    return loading.load(file.name, overrides, kept=True)
 
 
 def _files(patterns: Sequence[str]) -> Listing:

@@ -45,9 +45,10 @@ class Scorer:
       null for a row that is not valid, `reason` (a `Reason`) for one that is.
   """
 
-  def __init__(self, lite_file: pathlib.Path, dataset: Dataset, workers: int, several_files: bool) -> None:
+  def __init__(self, lite_file: pathlib.Path | bytes, dataset: Dataset, workers: int, several_files: bool) -> None:
     """Loads the file once for each of the threads that may work at the same time.
 
+    Args: lite_file: its path, or its content where only that is at hand.
     Raises `LiteFileError` where it is no lite file; `UserError` where it is one for rides with other columns.
     """
     self._dataset = dataset
@@ -56,7 +57,7 @@ class Scorer:
     for _ in range(workers):
       model = LiteModel(lite_file)
       self._models.put(model)
-    self._check_inputs(lite_file, model.inputs)
+    self._check_inputs('The lite model' if isinstance(lite_file, bytes) else f"'{lite_file}'", model.inputs)
     place = [(ROW, pa.int64()), (FILE, pa.string()), (LINE, pa.int64())]
     fields = [*place, (KEY, pa.string()), (PREDICTION, pa.float32())]
     left_out = {*([] if several_files else [FILE]), *([] if self._key else [KEY])}
@@ -110,11 +111,11 @@ class Scorer:
     index = rows.schema.get_field_index(self._key) if self._key else -1
     return parsing.as_string(rows.column(index)) if index >= 0 else pa.nulls(rows.num_rows, pa.string())
 
-  def _check_inputs(self, lite_file: pathlib.Path, inputs: Collection[str]) -> None:
+  def _check_inputs(self, lite_file: str, inputs: Collection[str]) -> None:
     for name in sorted({*inputs} ^ {*self._dataset.raw_inputs()}):
       which = 'the model takes but the dataset does not have' if name in inputs else 'the dataset has but the model not'
       raise UserError(
-        f"'{lite_file}' does not fit the dataset '{self._dataset.name}': '{name}' is an input that {which}; "
+        f"{lite_file} does not fit the dataset '{self._dataset.name}': '{name}' is an input that {which}; "
         'is it the config of another dataset?'
       )
 

@@ -59,6 +59,22 @@ def predict_files(
 
   Raises `UserError` where a file or the model can't be used; what was written until then is incomplete.
   """
+  return predict_blocks(_blocks(files, dataset), dataset, scorer, workers, write, progress)
+
+
+Blocks = Generator[tuple[str, RowBlock, int], None, None]
+"""Blocks of rows, each with the name of its file and `row` of that file's first row."""
+
+
+def predict_blocks(
+  blocks: Blocks,
+  dataset: Dataset,
+  scorer: Scorer,
+  workers: int,
+  write: Callable[[pa.RecordBatch], None],
+  progress: Callable[[int], None] = lambda rows: None,
+) -> PredictionOutcome:
+  """`predict_files` for blocks of them, which it closes."""
   outcome = PredictionOutcome()
   waiting: collections.deque[concurrent.futures.Future[Scored]] = collections.deque()
 
@@ -70,7 +86,7 @@ def predict_files(
     outcome.examples = hinted(first_examples((*outcome.examples, *examples)), dataset)
     progress(outcome.rows)
 
-  with concurrent.futures.ThreadPoolExecutor(workers) as pool, contextlib.closing(_blocks(files, dataset)) as blocks:
+  with concurrent.futures.ThreadPoolExecutor(workers) as pool, contextlib.closing(blocks):
     try:
       for path, block, first_row in blocks:
         waiting.append(pool.submit(_score, scorer, path, block, first_row))
@@ -93,8 +109,8 @@ def _score(scorer: Scorer, path: str, block: RowBlock, first_row: int) -> Scored
     raise IngestionError(f"'{path}': {error}") from error
 
 
-def _blocks(files: Sequence[str], dataset: Dataset) -> Generator[tuple[str, RowBlock, int], None, None]:
-  """The blocks of all files, each with its file and the number of rows in the files before."""
+def _blocks(files: Sequence[str], dataset: Dataset) -> Blocks:
+  """The blocks of all files."""
   before = 0
   for path in files:
     rows = 0
@@ -122,7 +138,7 @@ def predictions_file(path: str, schema: pa.Schema) -> Iterator[Write]:
   target = pathlib.Path(path)
   check_output(path)
   try:
-    with replacing(target) as stream, _opened(stream, schema, target.suffix.lower()) as write:
+    with replacing(target) as stream, predictions_writer(stream, schema, target.suffix.lower()) as write:
       yield write
   except OSError as error:
     raise UserError(f"'{path}' can't be written ({error.strerror or error}).") from error
@@ -154,7 +170,8 @@ def predictions_stream(stream: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
 
 
 @contextlib.contextmanager
-def _opened(stream: IO[bytes], schema: pa.Schema, suffix: str) -> Iterator[Write]:
+def predictions_writer(stream: IO[bytes], schema: pa.Schema, suffix: str) -> Iterator[Write]:
+  """Predictions on an open stream, which stays open, in the format of a suffix out of `SUFFIXES`."""
   if suffix == '.csv':
     with predictions_stream(stream, schema) as write:
       yield write

@@ -15,11 +15,17 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from benchmarks.simulator import Format, write
+from pipeline.commands import predict
 from pipeline.local import output
+from pipeline.prediction.sharded import PredictedRows
 from tests.integration.conftest import Project
+from tests.models.lite.small_files import write_version
 
 pytestmark = pytest.mark.slow
 
@@ -144,6 +150,25 @@ def test_portable_with_an_external_pool(finished, tmp_path, job_service, worker_
   _same(*_again(finished, tmp_path, 'beam.engine=portable', f'beam.portable={json.dumps(portable)}'))
   # The workers did run in processes that the pool started, one or more for each of four steps.
   assert log.read_text().count('Starting worker with command') >= 4
+
+
+def test_predictions_by_an_external_pool(tmp_path, job_service, worker_pool):
+  """Oracle: the plain command, bit for bit."""
+  address, log = worker_pool
+  before = log.read_text().count('Starting worker with command')
+  version = write_version(tmp_path / 'serving' / '1').parent
+  write(tmp_path / 'rides', rows=3000, file_format=Format.PARQUET, parts=3)
+  rides = str(tmp_path / 'rides' / '*.parquet')
+  predict.run(str(version), [rides], output=str(tmp_path / 'plain.parquet'))
+  portable = {'job_endpoint': job_service, 'environment_type': 'EXTERNAL', 'environment_config': address}
+  engine = ['beam.engine=portable', f'beam.portable={json.dumps(portable)}']
+  predict.run(str(version), [rides], overrides=engine, output=str(tmp_path / 'fares'), shards='parquet')
+  record = PredictedRows.read(tmp_path / 'fares' / 'counts.json')
+  parts = pa.concat_tables(pq.read_table(tmp_path / 'fares' / part.name) for part in record.parts)
+  assert parts.equals(pq.read_table(tmp_path / 'plain.parquet'))
+  assert (record.rows, [part.rows for part in record.parts]) == (3000, [1000, 1000, 1000])
+  # Both passes ran in processes that the pool started.
+  assert log.read_text().count('Starting worker with command') >= before + 2
 
 
 def test_portable_with_workers_of_the_job_service(finished, tmp_path, job_service):
