@@ -190,6 +190,7 @@ EFFECTS = (
     'set that to huber',
   ),
   _switched('training.early_stopping', 'patience', 'holdout'),
+  _switched('compression.metadata', 'license'),
   Effect(
     ('evaluation.slices.airport_km',),
     _LANDMARKS,

@@ -101,6 +101,22 @@ class VersionMetrics(RecordPart):
   sparsity: float | None = None
 
 
+class CheckedRuntime(RecordPart):
+  """A runtime that the golden rides were run on before the push.
+
+  Attributes:
+    runtime: package and version.
+    kernels: `default`, with the delegates that it brings, or `builtin`, without any.
+    largest: difference of a prediction from those of the manifest's version, in their unit; `None` where it failed.
+    within: whether that is within the golden rides' tolerance.
+  """
+
+  runtime: str
+  kernels: str
+  largest: float | None = None
+  within: bool
+
+
 class VersionFile(RecordPart):
   """A file of a version: its size, and its SHA-256 in hexadecimal."""
 
@@ -119,6 +135,8 @@ class Manifest(Record):
     inputs: the raw columns, in order.
     metrics: of the lite file.
     code_version: digest of the code that made it.
+    min_runtime_version: the oldest TFLite runtime that computes the lite file right; as the file itself says.
+    checked: the runtimes that the golden rides were run on here. `docs/runtimes.md` has what others give.
     files: every other file by its relative path.
     manifest_sha256: SHA-256 of the manifest without this key.
   """
@@ -135,6 +153,8 @@ class Manifest(Record):
   inputs: tuple[InputColumn, ...]
   metrics: VersionMetrics
   code_version: str
+  min_runtime_version: str | None = None
+  checked: tuple[CheckedRuntime, ...] = ()
   files: dict[str, VersionFile] = {}
   manifest_sha256: str = ''
 
@@ -280,7 +300,7 @@ def write_golden(
     version_dir: a directory on a disk.
     rides: the raw columns [rides] by name, NaN where missing; at least one ride.
     lite_fares, saved_model_fares: float32 [rides].
-    tolerance: a scheme whose steps are coarse may need a larger one.
+    tolerance: a file whose steps are coarse needs a larger one.
   Raises: ValueError: there is no ride, columns have other lengths, or a fare is no number.
   """
   fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}

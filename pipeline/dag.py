@@ -263,6 +263,8 @@ def _release(
     model=config.model,
     training=config.training,
     schemes=config.compression.schemes,
+    keep_names=config.compression.keep_names,
+    metadata=config.compression.metadata,
     cache=places.variants,
     code_version=step_version(QuantizationRewriter),
   )

@@ -117,9 +117,9 @@ class RideVersion:
     dataset = self._dataset
     return {'dataset': dataset.name, 'currency': dataset.currency, 'inputs': describe_inputs(dataset)}
 
-  def tolerance(self, apart: float) -> float:
+  def tolerance(self, spread: float) -> float:
     """A cent at least, and whole cents."""
-    return max(TOLERANCE, math.ceil(100 * apart) / 100)
+    return max(TOLERANCE, math.ceil(100 * spread) / 100)
 
   def golden_rows(self, predictions: np.ndarray) -> np.ndarray:
     """A few rides that differ: rising rows, int64 [n].

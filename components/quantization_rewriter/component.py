@@ -22,7 +22,7 @@ from components.quantization_rewriter.records import (
   file_facts,
 )
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
-from configs.compression import Scheme, applies
+from configs.compression import NO_METADATA, KeepNames, Metadata, Scheme, applies
 from configs.dataset import Dataset
 from configs.errors import FailedError
 from configs.features import Features
@@ -31,6 +31,7 @@ from configs.parts import Part
 from configs.recipe import Recipe
 from models.compression.records import lost_file
 from models.lite.flatbuffer import shrink
+from models.lite.inspection import LiteFile
 from models.lite.rides import ride_variants
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
@@ -41,7 +42,9 @@ from models.whole_files import read_checked, write_checked
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
   """Trained models to lite files; there is one more input per recipe."""
 
-  PARAMETERS = parameters('dataset', 'features', 'fare_model', 'training', 'schemes', 'cache', 'code_version')
+  PARAMETERS = parameters(
+    *('dataset', 'features', 'fare_model', 'training', 'schemes', 'keep_names', 'metadata', 'cache', 'code_version')
+  )
   INPUTS = channels(
     examples=standard_artifacts.Examples,
     transformed_examples=standard_artifacts.Examples,
@@ -70,6 +73,8 @@ def rewrite_all(
   Returns: The content of `variants.json`.
   Raises: FailedError: none could be made; names the first reason.
   """
+  # Nobody makes it in a pod whose pipeline root is a mounted volume.
+  fileio.makedirs(directory)
   made = tuple(
     _variant(variants, recipe, scheme, saved_models[recipe.name], directory, cache)
     for recipe in recipes
@@ -78,7 +83,8 @@ def rewrite_all(
   )
   if all(variant.file is None for variant in made):
     raise FailedError(f'None of the {len(made)} variants could be made. {made[0].name}: {made[0].reason}')
-  content = VariantsRecord(variants=made, features=FeaturesFile(bytes=len(shrink(variants.features))))
+  features = FeaturesFile(bytes=len(shrink(variants.features, variants.keep_names)))
+  content = VariantsRecord(variants=made, features=features)
   with fileio.open(os.path.join(directory, VARIANTS_FILE), 'w') as file:
     file.write(content.to_json())
   return content
@@ -134,7 +140,8 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
   return file_facts(name, content).model_copy(
     update={
       'cached': False,
-      'feature_bytes': len(shrink(variants.features)),
+      'feature_bytes': len(shrink(variants.features, variants.keep_names)),
+      'metadata_bytes': LiteFile(content).metadata_bytes(),
       'sparsity': sum(layer.zeros for layer in layers) / sum(layer.size for layer in layers),
       'distinct_weights': max(layer.distinct for layer in layers),
       'types': {layer.name: layer.type for layer in layers},
@@ -157,6 +164,8 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
       artifact_utils.get_single_uri(input_dict['transform_graph']),
       split_files(input_dict['transformed_examples'], 'train'),
       split_files(input_dict['examples'], 'eval'),
+      KeepNames(exec_properties['keep_names']),
+      Metadata.model_validate_json(exec_properties['metadata']),
     )
     artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
@@ -199,6 +208,8 @@ class QuantizationRewriter(base_component.BaseComponent):
     models: a Model channel per recipe name.
     dataset, features, model, training: what the models were made by.
     schemes: conversion schemes.
+    keep_names: of the files' inner tensors.
+    metadata: whether the files have TFLite metadata.
     cache: URI of a folder with finished variants; a changed list of schemes converts only what is new.
     code_version: part of the cache key.
   """
@@ -207,6 +218,8 @@ class QuantizationRewriter(base_component.BaseComponent):
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(QuantizationRewriterExecutor)
   DATASET = Part(Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.meaning')
   """What the executor reads: the inputs of the files."""
+  DESCRIBED = Part(Dataset, *DATASET.fields, 'extras.unit', 'name', 'currency')
+  """The same where the files describe themselves."""
 
   def __init__(
     self,
@@ -222,16 +235,20 @@ class QuantizationRewriter(base_component.BaseComponent):
     schemes: Sequence[Scheme],
     cache: str,
     code_version: str,
+    keep_names: KeepNames = KeepNames.SHORT,
+    metadata: Metadata = NO_METADATA,
   ) -> None:
     spec = with_models(QuantizationRewriterSpec, 'INPUTS', map(recipe_key, models))(
       examples=examples,
       transformed_examples=transformed_examples,
       transform_graph=transform_graph,
-      dataset=self.DATASET.dump(dataset),
+      dataset=(self.DESCRIBED if metadata.enabled else self.DATASET).dump(dataset),
       features=features.model_dump_json(),
       fare_model=model.model_dump_json(),
       training=training.model_dump_json(),
       schemes=json.dumps([scheme.model_dump(mode='json') for scheme in schemes]),
+      keep_names=keep_names.value,
+      metadata=metadata.model_dump_json(),
       cache=cache,
       code_version=code_version,
       **new_outputs(QuantizationRewriterSpec),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from configs.compression import Precision, Scheme
+from configs.compression import KeepNames, Precision, Scheme
 from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
@@ -20,6 +20,7 @@ from models.keras_compat import keras
 from models.lite import quantizer_compat
 from models.lite.conversion import SavedParts, assemble, calibration_sample, convert_features, convert_model
 from models.lite.inspection import LayerFile
+from models.lite.metadata import FileDescription
 from models.lite.validation import Promise, validate
 from models.protocols import Build, Examples, RawExamples, RawInputs
 from models.recipe_training import start_from
@@ -36,6 +37,8 @@ class Variants:
     transform: the fitted Transform graph, as a layer.
     training: the transformed training split, for calibration.
     held_out: raw examples of the eval split, for validation.
+    keep_names: of the files' inner tensors.
+    description: for the files' TFLite metadata; without one they have none.
   """
 
   build: Build
@@ -43,6 +46,8 @@ class Variants:
   transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]]
   training: Examples
   held_out: RawExamples
+  keep_names: KeepNames = KeepNames.SHORT
+  description: FileDescription | None = None
   _models: dict[str, tuple[keras.Model, keras.Model]] = dataclasses.field(default_factory=dict, init=False)
   _saved: dict[str, SavedParts] = dataclasses.field(default_factory=dict, init=False)
 
@@ -63,7 +68,8 @@ class Variants:
     model = self._model(recipe, saved_model)[aware]
     calibration = calibration_sample(self.training, scheme.calibration).inputs
     saved = self._saved.setdefault(saved_model, SavedParts())
-    return assemble(self.features, convert_model(model, scheme, calibration, aware, self.raw.output, saved))
+    converted = convert_model(model, scheme, calibration, aware, self.raw.output, saved)
+    return assemble(self.features, converted, self.keep_names, self.description)
 
   def check(self, content: bytes, recipe: Recipe, scheme: Scheme, saved_model: str) -> tuple[list[LayerFile], float]:
     """Validates a file; see `models.lite.validation.validate`."""
@@ -93,7 +99,8 @@ class Variants:
     if scheme.precision.is_calibrated:
       digest.update(self._training_digest)
     tools = [tf.__version__, *([quantizer_compat.version()] if scheme.precision.needs_quantizer else [])]
-    digest.update(json.dumps([recipe.model_dump_json(), scheme.model_dump_json(), *tools]).encode())
+    told = [self.keep_names.value, self.description]
+    digest.update(json.dumps([recipe.model_dump_json(), scheme.model_dump_json(), *tools, *told]).encode())
     return digest.hexdigest()[:32]
 
   @functools.cached_property

@@ -48,6 +48,8 @@ ALWAYS = {
   },
   'evaluation': 'max_rmse max_rmse_increase min_rides min_time_stamps bootstrap',
   'evaluation.slices': 'hours distance_km',
+  'compression': 'keep_names',
+  'compression.metadata': 'enabled',
   'compression.schemes': 'name summary precision tolerance',
   'compression.budget': 'rmse_ratio worst_slice_ratio bytes latency_us',
   'compression.measurement': 'rounds calls batch threads',
@@ -148,6 +150,7 @@ SOMETIMES = {
   'model.dropout': Case('0.1', ('model.hidden=[8]',), ('model.hidden=[8, 8]',), 'with a single layer'),
   'training.huber_delta': Case('2', ('training.loss=mse',), ('training.loss=huber',), 'while training.loss is mse'),
   **_switched('training.early_stopping', patience='2', holdout='0.2'),
+  **_switched('compression.metadata', license='CC0-1.0'),
   'evaluation.slices.airport_km': Case('3', ('dataset.city.landmarks=[]',), (), 'is an airport; name one there'),
   **_cases(
     {'validation.leakage': 'stop', 'validation.drift_stops': 'true'}, ['validation.severity=never'],

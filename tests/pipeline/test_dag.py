@@ -318,6 +318,8 @@ def test_what_each_step_gets_of_the_config():
     'validation.drift_threshold=0.17',
     'model.clip=5.5',
     'compression.schemes=[float32,int8]',
+    'compression.keep_names=none',
+    'compression.metadata={enabled: true, license: CC0-1.0}',
   ]
   config, nodes = _nodes(Target.LOCAL, *changed, nonce='once more')
   assert config != _config()
@@ -350,6 +352,8 @@ def test_what_each_step_gets_of_the_config():
       'fare_model': model,
       'training': training,
       'schemes': json.dumps([scheme.model_dump(mode='json') for scheme in config.compression.schemes]),
+      'keep_names': 'none',
+      'metadata': config.compression.metadata.model_dump_json(),
       'cache': '/variants',
     },
     'CompressionGate': {
