@@ -44,7 +44,7 @@ RUNTIMES, TENSORFLOW = (
 _INTERPRETERS = tuple(f'python3.{minor}' for minor in range(14, 5, -1))
 
 _WORKER = """
-import json, sys
+import sys
 import numpy as np
 
 def interpreter(path):
@@ -66,11 +66,16 @@ def fares(path, columns):
   model.invoke()
   return model.get_tensor(model.get_output_details()[0]["index"])
 
-file, rides, found = sys.argv[1:]
-with np.load(rides) as columns:
-  np.save(found, fares(file, dict(columns)))
+rides, folder = sys.argv[1:3]
+with np.load(rides) as loaded:
+  columns = dict(loaded)
+for number, path in enumerate(sys.argv[3:]):
+  try:
+    np.save("%s/%d.npy" % (folder, number), fares(path, columns))
+  except (RuntimeError, ValueError) as error:
+    print(number, error, file=sys.stderr)
 """
-"""Runs one file in a runtime's environment, with nothing of this project; any Python from 3.6 on."""
+"""Runs files in a runtime's environment, with nothing of this project; any Python from 3.6 on."""
 
 
 class Runtime(NamedTuple):
@@ -113,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
       if isinstance(found, str):
         missing.append(f'{requirement}: {found}')
         continue
-      cells = [_cell(found, reference, work) for reference in references.values()]
+      cells = _cells(found, list(references.values()), work)
       failed |= any(beyond for _, beyond in cells)
       texts = (requirement.replace('==', ' '), found.version, *(cell for cell, _ in cells))
       print(f'| {" | ".join(texts)} |', flush=True)
@@ -223,14 +228,20 @@ def _attempts(requirement: str) -> Iterator[tuple[str, ...]]:
   yield (requirement,)
 
 
-def _cell(runtime: Runtime, reference: Reference, work: pathlib.Path) -> tuple[str, bool]:
-  """The text of a cell, and whether it breaks what the file states."""
-  result = work / 'fares.npy'
-  result.unlink(missing_ok=True)
-  command = [str(runtime.python), '-c', _WORKER, *map(str, (reference.file, work / 'rides.npz', result))]
-  ended = subprocess.run(command, capture_output=True, text=True, cwd=work)
+def _cells(runtime: Runtime, references: Sequence[Reference], work: pathlib.Path) -> list[tuple[str, bool]]:
+  """The text of each file's cell, and whether it breaks what the file states."""
+  with tempfile.TemporaryDirectory(dir=work) as folder:
+    files = [str(reference.file) for reference in references]
+    command = [str(runtime.python), '-c', _WORKER, str(work / 'rides.npz'), folder, *files]
+    subprocess.run(command, capture_output=True, cwd=work)
+    return [
+      _cell(runtime, reference, pathlib.Path(folder, f'{number}.npy')) for number, reference in enumerate(references)
+    ]
+
+
+def _cell(runtime: Runtime, reference: Reference, result: pathlib.Path) -> tuple[str, bool]:
   stated = _release(runtime.requirement) >= tuple(int(part) for part in reference.oldest.split('.'))
-  if ended.returncode or not result.exists():
+  if not result.exists():
     return ('**refused**' if stated else 'refused'), stated
   apart = np.abs(np.load(result).astype(np.float64) - reference.fares)
   largest = float(np.max(apart)) if np.isfinite(apart).all() else float('inf')
