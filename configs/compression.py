@@ -250,7 +250,7 @@ class KeepNames(str, enum.Enum):
   ALL = 'all'
 
 
-class Metadata(Config):
+class FileMetadata(Config):
   """TFLite metadata in each lite file: meaning and unit of the inputs and of the output, for people and for tools.
 
   Attributes:
@@ -262,7 +262,7 @@ class Metadata(Config):
   license: str = ''
 
 
-NO_METADATA = Metadata()
+NO_METADATA = FileMetadata()
 
 
 class Compression(Config):
@@ -277,7 +277,7 @@ class Compression(Config):
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
   keep_names: KeepNames = KeepNames.SHORT
-  metadata: Metadata = Metadata()
+  metadata: FileMetadata = FileMetadata()
 
   def problems(self) -> Iterator[Problem]:
     return SCHEMES.doubled(scheme.name for scheme in self.schemes)

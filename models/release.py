@@ -14,43 +14,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from configs.columns import LABEL
-from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart, load_json
 from models.lite.client import LiteModel
+from models.lite.metadata import InputColumn
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
-
-
-class InputColumn(RecordPart):
-  """A raw column: its name, `int32` or `float32`, its unit, and what it means."""
-
-  name: str
-  dtype: str
-  unit: str
-  meaning: str
-
-
-def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
-  """The served model's raw columns, in order, for the manifest."""
-  time = 'pickup, counted from 2009-01-01 00:00:00 on the wall clock of the city; may not be missing'
-  columns = [_column(TIME, 's', time, 'int32')]
-  for name in COORDINATES:
-    end, axis = name.split('_')
-    columns.append(_column(name, 'degrees (WGS84)', f'{axis} of the {end}; NaN where missing'))
-  columns.append(_column(PASSENGERS, 'persons', 'number of passengers; NaN where missing'))
-  for extra in dataset.extras:
-    meaning = extra.meaning or 'a further column of the dataset'
-    if extra.kind == 'categorical':
-      codes = ', '.join(f'{code}: {value}' for code, value in enumerate(extra.vocabulary))
-      meaning += f' ({codes}, {len(extra.vocabulary)}: any other)'
-    columns.append(_column(extra.name, extra.unit, f'{meaning}; NaN where missing'))
-  return tuple(columns)
-
-
-def _column(name: str, unit: str, meaning: str, dtype: str = 'float32') -> InputColumn:
-  return InputColumn(name=name, dtype=dtype, unit=unit, meaning=meaning)
-
 
 MANIFEST = f'{EXTRA}/manifest.json'
 

@@ -22,7 +22,7 @@ from components.quantization_rewriter.records import (
   file_facts,
 )
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
-from configs.compression import NO_METADATA, KeepNames, Metadata, Scheme, applies
+from configs.compression import NO_METADATA, FileMetadata, KeepNames, Scheme, applies
 from configs.dataset import Dataset
 from configs.errors import FailedError
 from configs.features import Features
@@ -165,7 +165,7 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
       split_files(input_dict['transformed_examples'], 'train'),
       split_files(input_dict['examples'], 'eval'),
       KeepNames(exec_properties['keep_names']),
-      Metadata.model_validate_json(exec_properties['metadata']),
+      FileMetadata.model_validate_json(exec_properties['metadata']),
     )
     artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
@@ -236,7 +236,7 @@ class QuantizationRewriter(base_component.BaseComponent):
     cache: str,
     code_version: str,
     keep_names: KeepNames = KeepNames.SHORT,
-    metadata: Metadata = NO_METADATA,
+    metadata: FileMetadata = NO_METADATA,
   ) -> None:
     spec = with_models(QuantizationRewriterSpec, 'INPUTS', map(recipe_key, models))(
       examples=examples,

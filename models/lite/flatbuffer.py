@@ -176,8 +176,7 @@ def _name_inner(subgraph: Any, keep: KeepNames) -> None:
 def _layer_of(tensor: Any) -> str:
   """The layer that a tensor belongs to, by the converter's name of it; empty where it is none of the model's.
 
-  The converter calls tensors by scopes, `fare_model/dense_core/dense_0/MatMul;…`, and by the layer alone in a file that
-  was shrunk before.
+  The converter calls tensors by scopes: `fare_model/dense_core/dense_0/MatMul;…`.
   """
   name = _text(tensor.name or b'')
   scopes = name.partition(';')[0].split('/')
@@ -262,7 +261,9 @@ def _strip_operator(operator: Any) -> None:
 def _share_constants(model: Any) -> None:
   """Keeps each constant once, in the order that needs the least padding; an empty one is first, as in the format."""
   contents = [None if buffer.data is None else _content(buffer) for buffer in model.buffers]
-  different = [content for content in dict.fromkeys(contents) if content is not None]
+  # What no tensor has belonged to metadata.
+  used = [contents[tensor.buffer] for subgraph in model.subgraphs for tensor in subgraph.tensors]
+  different = [content for content in dict.fromkeys(contents) if content is not None and content in used]
   arranged = _arranged(different, _alignments(model))
   order = {content: index for index, content in enumerate([None, *arranged])}
   model.buffers = [schema.BufferT() for _ in order]

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from configs.compression import NO_METADATA, KeepNames, Metadata
+from configs.compression import NO_METADATA, FileMetadata, KeepNames
 from configs.dataset import LABEL, TIME, Dataset
 from models.fare_model import builder
 from models.lite.client import RideFile
-from models.lite.metadata import FileDescription
+from models.lite.metadata import describe_file
 from models.lite.variants import Variants
-from models.release import describe_inputs
 from models.rides import read_raw_rides, read_rides
 from models.serving import raw_tensor_specs
 from models.settings import Settings
@@ -43,7 +42,7 @@ def ride_variants(
   training: Sequence[str],
   held_out: Sequence[str],
   keep_names: KeepNames = KeepNames.SHORT,
-  metadata: Metadata = NO_METADATA,
+  metadata: FileMetadata = NO_METADATA,
 ) -> Variants:
   """What makes the lite files of fare models.
 
@@ -67,13 +66,3 @@ def ride_variants(
     keep_names,
     describe_file(settings.dataset, metadata.license) if metadata.enabled else None,
   )
-
-
-def describe_file(dataset: Dataset, license: str = '') -> FileDescription:
-  """What the TFLite metadata of a fare model's file says: each input as the manifest describes it.
-
-  Args: license: of the model; empty where it is not said.
-  """
-  tensors = {column.name: f'{column.meaning} [{column.unit}]' for column in describe_inputs(dataset)}
-  tensors[LABEL] = f'the fare, estimated before the ride [{dataset.currency}]'
-  return FileDescription(f'fares of {dataset.name}', 'Raw columns of taxi rides in, their fares out.', tensors, license)

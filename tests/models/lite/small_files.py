@@ -12,7 +12,8 @@ from configs.loading import load
 from models.fare_model import build_fare_model
 from models.lite.client import LiteModel
 from models.lite.flatbuffer import IDENTIFIER, join, shrink
-from models.release import Manifest, describe_inputs, write_golden, write_manifest
+from models.lite.metadata import describe_inputs
+from models.release import Manifest, write_golden, write_manifest
 from models.serving import raw_tensor_specs
 from models.settings import Settings
 from tests.models.lite.converters import from_functions
