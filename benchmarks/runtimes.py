@@ -4,7 +4,7 @@
     python -m benchmarks.runtimes out/run --venvs /tmp/runtimes
 
 Each version of `tflite-runtime` and `ai-edge-litert`, and with `--tensorflow` a few of TensorFlow from before there
-was either, is installed into a virtual environment of its own, by the newest interpreter that it has a wheel for. The
+was either, is installed into a virtual environment of its own, by an interpreter that it has a wheel for. The
 interpreters are those of `--python`, or else those on the PATH and of pyenv. A cell is the largest difference of a fare
 over the eval rides, in the city's currency; **bold** where it is beyond the tolerance that a pushed version states
 with its golden rides. `refused` is a file that a runtime does not take: it says so, and gives no fare. What could not
@@ -40,6 +40,9 @@ RUNTIMES, TENSORFLOW = (
   tuple(f'{package}=={version}' for package in packages for version in _VERSIONS[package])
   for packages in (('tflite-runtime', 'ai-edge-litert'), ('tensorflow-cpu',))
 )
+
+_FIRST = {'tflite-runtime': '3.9', 'ai-edge-litert': '3.11', 'tensorflow-cpu': '3.8'}
+"""The Python that is tried first: most versions of a package have a wheel for it."""
 
 _INTERPRETERS = tuple(f'python3.{minor}' for minor in range(14, 5, -1))
 
@@ -181,7 +184,8 @@ def _installed(requirement: str, pythons: Mapping[str, pathlib.Path], folder: pa
     home = folder / f'{requirement.replace("==", "-")}-py{version}'
     if (home / 'complete').exists():
       return Runtime(requirement, home / 'bin' / 'python', version)
-  for version, interpreter in pythons.items():
+  first = _FIRST.get(requirement.partition('==')[0])
+  for version, interpreter in sorted(pythons.items(), key=lambda item: item[0] != first):
     home = folder / f'{requirement.replace("==", "-")}-py{version}'
     python = home / 'bin' / 'python'
     shutil.rmtree(home, ignore_errors=True)

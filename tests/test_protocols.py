@@ -145,8 +145,8 @@ class PointVersion:
 
   facts: ClassVar[dict] = {'dataset': 'hills', 'inputs': ()}
 
-  def tolerance(self, apart):
-    return max(0.5, apart)
+  def tolerance(self, spread):
+    return max(0.5, spread)
 
   def golden_rows(self, predictions):
     return np.array([0, 7])

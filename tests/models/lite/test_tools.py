@@ -50,15 +50,6 @@ from tflite_support import metadata
 print(metadata.MetadataDisplayer.with_model_file(sys.argv[1]).get_metadata_json())
 """
 
-_NETRON = """
-import fs from 'node:fs';
-const [folder, file] = process.argv.slice(2);
-const tflite = await import(folder + '/tflite.js');
-const base = await import(folder + '/base.js');
-const view = await import(folder + '/view.js');
-console.log(Object.keys(tflite).join(' '));
-"""
-
 
 @pytest.fixture(scope='module', params=['int8', 'float32'])
 def file(request, tmp_path_factory):
@@ -152,3 +143,30 @@ def _python(version: str) -> str | None:
     if path and subprocess.run([path, '-m', 'pip', '--version'], capture_output=True).returncode == 0:
       return str(path)
   return None
+
+
+_SHOWN = """
+import subprocess, sys
+import netron
+_, port = netron.start(sys.argv[1], address=("127.0.0.1", 0), browse=False)
+page = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000", "--dump-dom"]
+print(subprocess.run([sys.argv[2], *page, f"http://127.0.0.1:{port}/"], capture_output=True, text=True).stdout)
+netron.stop()
+"""
+
+
+@pytest.mark.slow
+def test_netron_draws_it(file, tmp_path):
+  """Oracle: the operators, inputs and layers in the page that a browser has made of the file."""
+  browser = next(filter(None, map(shutil.which, ('chromium', 'google-chrome'))), None)
+  if browser is None:
+    pytest.skip('There is no Chromium.')
+  environment = _installed(tmp_path / 'netron', sys.executable, 'netron==9.3.3')
+  script = tmp_path / 'netron' / 'netron' / 'browser.js'
+  script.write_text(script.read_text().replace('await consent();', ''))  # Its question about cookies.
+  ended = subprocess.run(
+    [sys.executable, '-c', _SHOWN, str(file), browser], env=environment, capture_output=True, text=True
+  )
+  assert ended.returncode == 0, ended.stderr[-2000:]
+  for text in ('FullyConnected', 'pickup_seconds', 'dense_0', LABEL):
+    assert text in ended.stdout, text

@@ -180,8 +180,10 @@ def test_on_a_mounted_volume_nobody_makes_folders(rehearsals: Rehearsals):
   """A step that relies on a bucket's ways fails there; one that makes its own folder passes."""
   outputs = {'out': 'tfx.Model'}
   careful = "pathlib.Path(uri(outputs, 'out')).mkdir(parents=True)\nwrite()"
-  assert [step.failure for step in rehearsals.run(spec({'Careless': container(outputs=outputs)}))] == [None]
-  [step] = rehearsals.run(spec({'Again': container(outputs=outputs)}), mounted=True)
+  assert [step.failure for step in rehearsals.run(spec({'Careless': container(outputs=outputs, cache=False)}))] == [
+    None
+  ]
+  [step] = rehearsals.run(spec({'Again': container(outputs=outputs, cache=False)}), mounted=True)
   assert step.failure and 'is not there' in step.failure
   assert [
     step.failure for step in rehearsals.run(spec({'Careful': container(careful, outputs=outputs)}), mounted=True)
