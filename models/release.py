@@ -17,7 +17,7 @@ from configs.columns import LABEL
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart, load_json
 from models.lite.client import LiteModel
-from models.lite.metadata import InputColumn
+from models.lite.columns import InputColumn
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
 

@@ -19,7 +19,7 @@ from configs.evaluation import Evaluation, Slices
 from configs.features import Features
 from models.error_intervals import RootMeanSquareError
 from models.lite.client import RideFile
-from models.lite.metadata import describe_inputs
+from models.lite.columns import describe_inputs
 from models.protocols import FileContract, Metric
 from models.release import TOLERANCE, write_golden
 from models.rides import RawRides, read_raw_rides

@@ -176,7 +176,7 @@ def _name_inner(subgraph: Any, keep: KeepNames) -> None:
 def _layer_of(tensor: Any) -> str:
   """The layer that a tensor belongs to, by the converter's name of it; empty where it is none of the model's.
 
-  The converter calls tensors by scopes: `fare_model/dense_core/dense_0/MatMul;…`.
+  The converter calls tensors by scopes: `model/dense_core/dense_0/MatMul;…`.
   """
   name = _text(tensor.name or b'')
   scopes = name.partition(';')[0].split('/')

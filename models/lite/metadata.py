@@ -1,6 +1,6 @@
-"""What a fare model takes and gives, in words: for the manifest, and for the TFLite metadata of its file.
+"""TFLite metadata: what a file says to people and tools of its inputs, its output and its licence.
 
-The metadata's format is TFLite's `metadata_schema.fbs`, whose field numbers stand here. Its own writers don't fit:
+The format is TFLite's `metadata_schema.fbs`, whose field numbers stand here. Its own writers don't fit:
 `tflite-support` has no wheel for Python 3.12 and later, and MediaPipe's brings OpenCV. A test reads by the first what
 is written here.
 """
@@ -11,9 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import flatbuffers
-
-from configs.dataset import COORDINATES, LABEL, PASSENGERS, TIME, Dataset
-from configs.records import RecordPart
 
 _IDENTIFIER = b'M001'
 
@@ -26,36 +23,6 @@ _FEATURE = 1
 _MODEL = {'name': 0, 'description': 1, 'graphs': 3, 'license': 5, 'parser': 7}
 _GRAPH = {'inputs': 2, 'outputs': 3}
 _TENSOR = {'name': 0, 'description': 1, 'content': 3}
-
-
-class InputColumn(RecordPart):
-  """A raw column: its name, `int32` or `float32`, its unit, and what it means."""
-
-  name: str
-  dtype: str
-  unit: str
-  meaning: str
-
-
-def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
-  """The served model's raw columns, in order, for the manifest."""
-  time = 'pickup, counted from 2009-01-01 00:00:00 on the wall clock of the city; may not be missing'
-  columns = [_column(TIME, 's', time, 'int32')]
-  for name in COORDINATES:
-    end, axis = name.split('_')
-    columns.append(_column(name, 'degrees (WGS84)', f'{axis} of the {end}; NaN where missing'))
-  columns.append(_column(PASSENGERS, 'persons', 'number of passengers; NaN where missing'))
-  for extra in dataset.extras:
-    meaning = extra.meaning or 'a further column of the dataset'
-    if extra.kind == 'categorical':
-      codes = ', '.join(f'{code}: {value}' for code, value in enumerate(extra.vocabulary))
-      meaning += f' ({codes}, {len(extra.vocabulary)}: any other)'
-    columns.append(_column(extra.name, extra.unit, f'{meaning}; NaN where missing'))
-  return tuple(columns)
-
-
-def _column(name: str, unit: str, meaning: str, dtype: str = 'float32') -> InputColumn:
-  return InputColumn(name=name, dtype=dtype, unit=unit, meaning=meaning)
 
 
 class FileDescription(NamedTuple):
@@ -115,13 +82,3 @@ def _vector(builder: flatbuffers.Builder, references: Sequence[int]) -> int:
   for reference in reversed(references):
     builder.PrependUOffsetTRelative(reference)
   return int(builder.EndVector())
-
-
-def describe_file(dataset: Dataset, license: str = '') -> FileDescription:
-  """What the TFLite metadata of a fare model's file says: each input as the manifest describes it.
-
-  Args: license: of the model; empty where it is not said.
-  """
-  tensors = {column.name: f'{column.meaning} [{column.unit}]' for column in describe_inputs(dataset)}
-  tensors[LABEL] = f'the fare, estimated before the ride [{dataset.currency}]'
-  return FileDescription(f'fares of {dataset.name}', 'Raw columns of taxi rides in, their fares out.', tensors, license)

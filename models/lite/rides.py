@@ -11,7 +11,7 @@ from configs.compression import NO_METADATA, FileMetadata, KeepNames
 from configs.dataset import LABEL, TIME, Dataset
 from models.fare_model import builder
 from models.lite.client import RideFile
-from models.lite.metadata import describe_file
+from models.lite.columns import describe_file
 from models.lite.variants import Variants
 from models.rides import read_raw_rides, read_rides
 from models.serving import raw_tensor_specs

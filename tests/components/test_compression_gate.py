@@ -405,7 +405,7 @@ def test_golden_rides_find_a_damaged_file(blessed, tmp_path):
   buffer = model.buffers[kernels[0].buffer]
   buffer.data = (-buffer.data.view(np.int8)).view(np.uint8)
   file.write_bytes(pack(model))
-  with pytest.raises(ManifestError, match='golden rides of .* have another fare'):
+  with pytest.raises(ManifestError, match=r'golden rides of .* have another fare'):
     check_golden(version)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from configs.loading import load
 from configs.records import Estimate
-from models.lite.metadata import describe_inputs
+from models.lite.columns import describe_inputs
 from models.release import MANIFEST, Manifest, ManifestError, verify, write_manifest
 from tests.models.lite.small_files import facts, write_version
 

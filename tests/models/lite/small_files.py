@@ -11,8 +11,8 @@ from configs.dataset import LABEL, TIME
 from configs.loading import load
 from models.fare_model import build_fare_model
 from models.lite.client import LiteModel
+from models.lite.columns import describe_inputs
 from models.lite.flatbuffer import IDENTIFIER, join, shrink
-from models.lite.metadata import describe_inputs
 from models.release import Manifest, write_golden, write_manifest
 from models.serving import raw_tensor_specs
 from models.settings import Settings

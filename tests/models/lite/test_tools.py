@@ -18,8 +18,8 @@ import tensorflow as tf
 from configs.columns import LABEL
 from configs.compression import KeepNames, Scheme
 from models.lite.client import LiteModel
+from models.lite.columns import describe_file
 from models.lite.conversion import assemble, convert_model
-from models.lite.metadata import describe_file
 from models.lite.quantizer_compat import quantize
 from tests.models.lite import made_model
 

@@ -10,10 +10,10 @@ from tensorflow.lite.python import schema_py_generated as schema
 from components.compression_gate.pushed_version import spread_elsewhere
 from configs.columns import LABEL, TIME
 from configs.compression import KeepNames, Scheme
+from models.lite.columns import describe_file
 from models.lite.conversion import assemble, convert_model
 from models.lite.flatbuffer import METADATA, described, join, pack, shrink
 from models.lite.inspection import LiteFile
-from models.lite.metadata import describe_file
 from tests.models.lite import made_model
 from tests.models.lite.small_files import preset_lite_file
 
