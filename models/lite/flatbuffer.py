@@ -75,8 +75,8 @@ def shrink(model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: F
   _name_as_signed(parsed)
   if description is not None:
     graph = parsed.subgraphs[0]
-    ends = ([_text(graph.tensors[index].name) for index in _indices(side)] for side in (graph.inputs, graph.outputs))
-    entries[METADATA] = description.content(*ends)
+    names = ([_text(graph.tensors[index].name) for index in _indices(side)] for side in (graph.inputs, graph.outputs))
+    entries[METADATA] = description.content(*names)
   for subgraph in parsed.subgraphs:
     _skip_round_trips(subgraph, parsed.operatorCodes)
   _share_constants(parsed)
@@ -84,8 +84,9 @@ def shrink(model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: F
     if keep_names is not KeepNames.ALL:
       subgraph.name = None
     _name_inner(subgraph, keep_names)
+    ends = _ends(subgraph)
     for index, tensor in enumerate(subgraph.tensors):
-      _strip_tensor(tensor, is_end=index in _ends(subgraph))
+      _strip_tensor(tensor, is_end=index in ends)
     for operator in subgraph.operators:
       _strip_operator(operator)
   for code in parsed.operatorCodes:
