@@ -85,7 +85,7 @@ class LiteFile:
   def weights(self) -> list[LayerFile]:
     """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
 
-    Returns: Tables, then matrices, each in the file's order, so that the dense layers come last. A file keeps no layer
+    Returns: Tables, then matrices, each in the file's order, so that the dense layers come last. A file may keep no layer
       names: each is called by its operator and shape.
     """
     found = []
