@@ -85,8 +85,8 @@ class LiteFile:
   def weights(self) -> list[LayerFile]:
     """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
 
-    Returns: Tables, then matrices, each in the file's order, so that the dense layers come last. A file may keep no layer
-      names: each is called by its operator and shape.
+    Returns: Tables, then matrices, each in the file's order, so that the dense layers come last. A file may keep no
+      names of layers: each is called by its operator and shape.
     """
     found = []
     for name, position in (('GATHER', 0), ('FULLY_CONNECTED', 1)):
