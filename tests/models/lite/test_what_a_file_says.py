@@ -150,7 +150,9 @@ def test_what_another_runtime_may_differ_by():
   """One step and a half where the output has steps, and at least three of the scheme's deviations."""
   fares = np.array([5.0, 15.0])
   assert spread_elsewhere(whole('float32'), FLOAT32, fares) == pytest.approx(3 * 1e-3 * 5)
-  assert spread_elsewhere(whole('int8'), INT8, fares) == max(0.75, 1.5 * LiteFile(whole('int8')).output_step())
+  assert spread_elsewhere(whole('int8'), INT8, fares) == pytest.approx(
+    max(0.75, 1.5 * LiteFile(whole('int8')).output_step())
+  )
 
 
 @pytest.mark.parametrize(
