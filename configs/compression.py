@@ -239,6 +239,33 @@ class Measurement(Config):
   threads: PositiveInt = 1
 
 
+class KeepNames(str, enum.Enum):
+  """Names of a lite file's inner tensors; inputs and outputs have theirs in any case.
+
+  `short` names what belongs to a layer by that layer and numbers the rest, as many tools tell tensors apart by their
+  names alone. `all` leaves the converter's. Files without any, `none`, are the smallest; runtimes need none.
+  """
+
+  NONE = 'none'
+  SHORT = 'short'
+  ALL = 'all'
+
+
+class FileMetadata(Config):
+  """TFLite metadata in each lite file: meaning and unit of the inputs and of the output, for people and for tools.
+
+  Attributes:
+    enabled: whether files have it; it is about a kilobyte, and the report says how much.
+    license: of the model, as you call it; nothing is said where it is empty.
+  """
+
+  enabled: bool = False
+  license: str = ''
+
+
+NO_METADATA = FileMetadata()
+
+
 class Compression(Config):
   """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
 
@@ -248,6 +275,7 @@ class Compression(Config):
       a random sample of so many, with the highest fares of all. A scheme that asks for more gets more.
     validation_rides: the most rides of the eval split that each file is compared with its model on, as soon as it is
       written; of a split with more, a random sample of so many.
+    keep_names: names of the files' inner tensors; see `KeepNames`.
   """
 
   schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')
@@ -255,6 +283,8 @@ class Compression(Config):
   validation_rides: PositiveInt = 50_000
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
+  keep_names: KeepNames = KeepNames.SHORT
+  metadata: FileMetadata = FileMetadata()
 
   def problems(self) -> Iterator[Problem]:
     return SCHEMES.doubled(scheme.name for scheme in self.schemes)

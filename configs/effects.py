@@ -196,6 +196,7 @@ EFFECTS = (
     'while no training has epochs, which it limits; steps are taken as they are',
   ),
   _switched('training.early_stopping', 'patience', 'holdout'),
+  _switched('compression.metadata', 'license'),
   Effect(
     ('evaluation.slices.airport_km',),
     _LANDMARKS,

@@ -202,8 +202,8 @@ class Version(Protocol):
   def facts(self) -> dict[str, Any]:
     """Of the manifest, by key: `dataset`, `inputs`, and the unit of the labels."""
 
-  def tolerance(self, apart: float) -> float:
-    """How far a prediction may be off elsewhere, where two sets of kernels are `apart` here; in the labels' unit."""
+  def tolerance(self, spread: float) -> float:
+    """How far a prediction may be off elsewhere, where the file's own arithmetic allows `spread`; the labels' unit."""
 
   def golden_rows(self, predictions: np.ndarray) -> np.ndarray:
     """Which few examples to keep beside the model: rising int64 [n]; predictions are [examples]."""

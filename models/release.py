@@ -14,43 +14,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from configs.columns import LABEL
-from configs.dataset import COORDINATES, PASSENGERS, TIME, Dataset
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart, load_json
 from models.lite.client import LiteModel
+from models.lite.columns import InputColumn
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
-
-
-class InputColumn(RecordPart):
-  """A raw column: its name, `int32` or `float32`, its unit, and what it means."""
-
-  name: str
-  dtype: str
-  unit: str
-  meaning: str
-
-
-def describe_inputs(dataset: Dataset) -> tuple[InputColumn, ...]:
-  """The served model's raw columns, in order, for the manifest."""
-  time = 'pickup, counted from 2009-01-01 00:00:00 on the wall clock of the city; may not be missing'
-  columns = [_column(TIME, 's', time, 'int32')]
-  for name in COORDINATES:
-    end, axis = name.split('_')
-    columns.append(_column(name, 'degrees (WGS84)', f'{axis} of the {end}; NaN where missing'))
-  columns.append(_column(PASSENGERS, 'persons', 'number of passengers; NaN where missing'))
-  for extra in dataset.extras:
-    meaning = extra.meaning or 'a further column of the dataset'
-    if extra.kind == 'categorical':
-      codes = ', '.join(f'{code}: {value}' for code, value in enumerate(extra.vocabulary))
-      meaning += f' ({codes}, {len(extra.vocabulary)}: any other)'
-    columns.append(_column(extra.name, extra.unit, f'{meaning}; NaN where missing'))
-  return tuple(columns)
-
-
-def _column(name: str, unit: str, meaning: str, dtype: str = 'float32') -> InputColumn:
-  return InputColumn(name=name, dtype=dtype, unit=unit, meaning=meaning)
-
 
 MANIFEST = f'{EXTRA}/manifest.json'
 
@@ -106,6 +75,22 @@ class VersionMetrics(RecordPart):
   sparsity: float | None = None
 
 
+class CheckedRuntime(RecordPart):
+  """A runtime that the golden rides were run on before the push.
+
+  Attributes:
+    runtime: package and version.
+    kernels: `default`, with the delegates that it brings, or `builtin`, without any.
+    largest: difference of a prediction from those of the manifest's version, in their unit; `None` where it failed.
+    within: whether that is within the golden rides' tolerance.
+  """
+
+  runtime: str
+  kernels: str
+  largest: float | None = None
+  within: bool
+
+
 class VersionFile(RecordPart):
   """A file of a version: its size, and its SHA-256 in hexadecimal."""
 
@@ -124,6 +109,8 @@ class Manifest(Record):
     inputs: the raw columns, in order.
     metrics: of the lite file.
     code_version: digest of the code that made it.
+    min_runtime_version: the oldest TFLite runtime that computes the lite file right; as the file itself says.
+    checked: the runtimes that the golden rides were run on here. `docs/runtimes.md` has what others give.
     files: every other file by its relative path.
     manifest_sha256: SHA-256 of the manifest without this key.
   """
@@ -140,6 +127,8 @@ class Manifest(Record):
   inputs: tuple[InputColumn, ...]
   metrics: VersionMetrics
   code_version: str
+  min_runtime_version: str | None = None
+  checked: tuple[CheckedRuntime, ...] = ()
   files: dict[str, VersionFile] = {}
   manifest_sha256: str = ''
 
@@ -285,7 +274,7 @@ def write_golden(
     version_dir: a directory on a disk.
     rides: the raw columns [rides] by name, NaN where missing; at least one ride.
     lite_fares, saved_model_fares: float32 [rides].
-    tolerance: a scheme whose steps are coarse may need a larger one.
+    tolerance: a file whose steps are coarse needs a larger one.
   Raises: ValueError: there is no ride, columns have other lengths, or a fare is no number.
   """
   fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}

@@ -449,6 +449,7 @@ def study(
 @SET
 @click.option('--output', metavar='DIR', help='Where everything goes; out/rehearsal-TARGET by default.')
 @click.option('--parallel', type=click.IntRange(1, 64), default=2, show_default=True, help='Containers at a time.')
+@click.option('--mounted', is_flag=True, help='Buckets are mounted volumes: nobody makes folders for the steps.')
 @_WAIT
 def rehearse(
   target: str,
@@ -457,6 +458,7 @@ def rehearse(
   overrides: tuple[str, ...],
   output: str | None,
   parallel: int,
+  mounted: bool,
   wait: bool,
 ) -> None:
   """Run the compiled pipeline as pods would, without a cluster: each container command in its own process."""
@@ -468,7 +470,7 @@ def rehearse(
   resolved = loading.load(config, overridden(overrides, data))
   directory = local_output.prepare(output or f'out/rehearsal-{target}')
   with local_output.locked(directory, wait):
-    code = cloud.rehearse(Target(target), resolved, directory, parallel)
+    code = cloud.rehearse(Target(target), resolved, directory, parallel, mounted)
   sys.exit(code)
 
 

@@ -145,8 +145,8 @@ class PointVersion:
 
   facts: ClassVar[dict] = {'dataset': 'hills', 'inputs': ()}
 
-  def tolerance(self, apart):
-    return max(0.5, apart)
+  def tolerance(self, spread):
+    return max(0.5, spread)
 
   def golden_rows(self, predictions):
     return np.array([0, 7])
@@ -277,7 +277,10 @@ def test_what_the_gate_says_is_about_points(judged, held_out, tmp_path):
 def test_a_version_is_written(judged, trained, held_out, tmp_path):
   _, judgement = judged
   model = trained[judgement.chosen.variant.facts.recipe]
-  write_version(str(tmp_path / '1'), model, judgement.chosen, held_out, judgement.baseline, PointVersion(), 'code')
+  scheme = COMPRESSION.schemes[0]
+  write_version(
+    str(tmp_path / '1'), model, judgement.chosen, scheme, held_out, judgement.baseline, PointVersion(), 'code'
+  )
   manifest = verify(tmp_path / '1')
   assert (manifest.dataset, manifest.currency) == ('hills', None)
   assert manifest.metrics.mae == judgement.chosen.errors.error
@@ -292,8 +295,8 @@ KNOW_NO_RIDE = (
   *(f'compression/{name}' for name in ('clustering', 'compressor', 'layers', 'proof', 'pruning',
                                        'quantization', 'quantize_configs', 'quantized_model', 'report',
                                        'techniques', 'training_charts')),
-  *(f'lite/{name}' for name in ('conversion', 'converter', 'flatbuffer', 'inspection', 'interpreter', 'process',
-                                'quantizer_compat', 'validation', 'variants', 'worker')),
+  *(f'lite/{name}' for name in ('conversion', 'converter', 'flatbuffer', 'inspection', 'interpreter',
+                                'metadata', 'process', 'quantizer_compat', 'validation', 'variants', 'worker')),
 )  # fmt: skip
 GENERIC = [
   *(f'models/{name}.py' for name in KNOW_NO_RIDE),
@@ -303,7 +306,14 @@ GENERIC = [
   'components/quantization_rewriter/component.py',
 ]  # fmt: skip
 IMPLEMENTATION = (
-  *('models.fare_model', 'models.lite.client', 'models.lite.rides', 'models.rides', 'models.run_fn'),
+  *(
+    'models.fare_model',
+    'models.lite.client',
+    'models.lite.columns',
+    'models.lite.rides',
+    'models.rides',
+    'models.run_fn',
+  ),
   *('components.compression_gate.rides', 'transforms'),
 )
 ALLOWED = {
@@ -314,7 +324,7 @@ ALLOWED = {
   ),
   'components/quantization_rewriter/component.py': (
     *('models.lite.rides import ride_variants', 'ride_variants(', "'fare_model'", 'fare_model='),
-    "'calibration_rides'",
+    *("'calibration_rides'", "'currency'"),
   ),
   # Keys of files and of configs, which users have.
   'components/compression_gate/choice.py': ('min_slice_rides', 'evaluation.min_rides is'),

@@ -63,7 +63,8 @@ def indices(buckets: tf.Tensor | None, seconds: tf.Tensor, features: Features) -
   Returns: Tensors [batch] of whole numbers: buckets as float32, crosses as int32.
   """
   result: dict[str, tf.Tensor] = {}
-  columns = [] if buckets is None else tf.unstack(buckets, axis=1)[: len(COORDINATES)]
+  # TFLite's UNPACK takes no empty batch.
+  columns = [] if buckets is None else [tf.gather(buckets, index, axis=1) for index in range(len(COORDINATES))]
   if features.buckets.enabled:
     result |= {bucket_column(name): column for name, column in zip(COORDINATES, columns, strict=True)}
   for cross in features.crosses.crosses if features.crosses.enabled else ():

@@ -78,6 +78,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           path_utils.serving_model_dir(model.uri),
           saved_models[chosen.variant.facts.recipe],
           chosen,
+          next(scheme for scheme in compression.schemes if scheme.name == chosen.variant.facts.scheme),
           examples,
           judgement.baseline,
           RideVersion(dataset, examples),

@@ -86,7 +86,7 @@ def judge(
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
   measured, crashed = measure(files, examples.columns, compression.measurement, examples.contract, ahead)
   if ahead is not None:  # The next ones start while the errors are compared: for what serves, and for what is pushed.
-    ahead.prepare(1 if serving is None or serving.file is None else 2)
+    ahead.prepare(2 if serving is None or serving.file is None else 3)
   unmade = {variant.name: variant.reason for variant in variants if variant.path is None}
   lost = {variant.name: (unmade | crashed)[variant.name] for variant in variants if variant.name not in measured}
   baseline = _baseline([variant for variant in variants if variant.name in measured], compression, lost)

@@ -19,8 +19,9 @@ from configs.evaluation import Evaluation, Slices
 from configs.features import Features
 from models.error_intervals import RootMeanSquareError
 from models.lite.client import RideFile
+from models.lite.columns import describe_inputs
 from models.protocols import FileContract, Metric
-from models.release import TOLERANCE, describe_inputs, write_golden
+from models.release import TOLERANCE, write_golden
 from models.rides import RawRides, read_raw_rides
 from models.samples import RecordSample
 from models.serving import SERVING_RAW
@@ -130,9 +131,9 @@ class RideVersion:
     dataset = self._dataset
     return {'dataset': dataset.name, 'currency': dataset.currency, 'inputs': describe_inputs(dataset)}
 
-  def tolerance(self, apart: float) -> float:
+  def tolerance(self, spread: float) -> float:
     """A cent at least, and whole cents."""
-    return max(TOLERANCE, math.ceil(100 * apart) / 100)
+    return max(TOLERANCE, math.ceil(100 * spread) / 100)
 
   def golden_rows(self, predictions: np.ndarray) -> np.ndarray:
     """A few rides that differ: rising rows, int64 [n].

@@ -24,7 +24,7 @@ from components.quantization_rewriter.records import (
   file_facts,
 )
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
-from configs.compression import Compression, Scheme, applies
+from configs.compression import Compression, FileMetadata, KeepNames, Scheme, applies
 from configs.dataset import Dataset
 from configs.errors import FailedError
 from configs.features import Features
@@ -32,6 +32,7 @@ from configs.model import Model, Training
 from configs.parts import Part
 from configs.recipe import Recipe
 from models.compression.records import lost_file
+from models.lite.inspection import LiteFile
 from models.lite.process import StartedAhead
 from models.lite.rides import calibration_rides, ride_variants, validation_rides
 from models.lite.variants import Variants
@@ -44,7 +45,7 @@ class QuantizationRewriterSpec(component_spec.ComponentSpec):
   """Trained models to lite files; there is one more input per recipe."""
 
   PARAMETERS = parameters(
-    *('dataset', 'features', 'fare_model', 'training', 'schemes', 'cache', 'code_version'),
+    *('dataset', 'features', 'fare_model', 'training', 'schemes', 'keep_names', 'metadata', 'cache', 'code_version'),
     calibration_rides=int,
     validation_rides=int,
   )
@@ -76,6 +77,8 @@ def rewrite_all(
   Returns: The content of `variants.json`.
   Raises: FailedError: none could be made; names the first reason.
   """
+  # Nobody makes it in a pod whose pipeline root is a mounted volume.
+  fileio.makedirs(directory)
   made: list[Future[ConvertedVariant]] = []
   pairs = [(recipe, scheme) for recipe in recipes for scheme in schemes if applies(scheme, recipe)]
   # The processes go first: a check that waits for one then ends, however the block does.
@@ -164,6 +167,7 @@ class _Rewriting:
         update={
           'cached': False,
           'feature_bytes': feature_bytes,
+          'metadata_bytes': LiteFile(content).metadata_bytes(),
           'sparsity': sum(layer.zeros for layer in layers) / sum(layer.size for layer in layers),
           'distinct_weights': max(layer.distinct for layer in layers),
           'types': {layer.name: layer.type for layer in layers},
@@ -214,6 +218,8 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
       split_files(input_dict['examples'], 'eval'),
       calibration_rides(schemes, exec_properties['calibration_rides']),
       validation_rides(exec_properties['validation_rides']),
+      KeepNames(exec_properties['keep_names']),
+      FileMetadata.model_validate_json(exec_properties['metadata']),
     )
     artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
@@ -255,7 +261,7 @@ class QuantizationRewriter(base_component.BaseComponent):
     transform_graph: the fitted Transform graph, the front part of every file.
     models: a Model channel per recipe name.
     dataset, features, model, training: what the models were made by.
-    compression: conversion schemes, and how many rides they take.
+    compression: conversion schemes, how many rides they take, and what the files say of themselves.
     cache: URI of a folder with finished variants; a changed list of schemes converts only what is new.
     code_version: part of the cache key.
   """
@@ -264,6 +270,8 @@ class QuantizationRewriter(base_component.BaseComponent):
   EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(QuantizationRewriterExecutor)
   DATASET = Part(Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.meaning')
   """What the executor reads: the inputs of the files."""
+  DESCRIBED = Part(Dataset, *DATASET.fields, 'extras.unit', 'name', 'currency')
+  """The same where the files describe themselves."""
 
   def __init__(
     self,
@@ -284,13 +292,15 @@ class QuantizationRewriter(base_component.BaseComponent):
       examples=examples,
       transformed_examples=transformed_examples,
       transform_graph=transform_graph,
-      dataset=self.DATASET.dump(dataset),
+      dataset=(self.DESCRIBED if compression.metadata.enabled else self.DATASET).dump(dataset),
       features=features.model_dump_json(),
       fare_model=model.model_dump_json(),
       training=training.model_dump_json(),
       schemes=json.dumps([scheme.model_dump(mode='json') for scheme in compression.schemes]),
       calibration_rides=compression.calibration_rides,
       validation_rides=compression.validation_rides,
+      keep_names=compression.keep_names.value,
+      metadata=compression.metadata.model_dump_json(),
       cache=cache,
       code_version=code_version,
       **new_outputs(QuantizationRewriterSpec),

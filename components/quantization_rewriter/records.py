@@ -24,6 +24,7 @@ class ConvertedVariant(RecordPart):
     gzip_bytes: of the file as users download it.
     sha256: of the file, in hexadecimal.
     feature_bytes: of the file without the model: what the features alone take.
+    metadata_bytes: of its TFLite metadata.
     sparsity: share of weights that are zero, counted in the file.
     distinct_weights: the most distinct values of a layer.
     types: of the weights, by layer.
@@ -41,6 +42,7 @@ class ConvertedVariant(RecordPart):
   gzip_bytes: int | None = None
   sha256: str | None = None
   feature_bytes: int | None = None
+  metadata_bytes: int | None = None
   sparsity: float | None = None
   distinct_weights: int | None = None
   types: dict[str, str] | None = None

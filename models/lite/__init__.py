@@ -1,3 +1,3 @@
 """The fare model as TFLite files: conversion, inspection, and the client that runs them."""
 
-__all__ = ['client', 'conversion', 'inspection', 'interpreter', 'process', 'rides', 'variants']
+__all__ = ['client', 'columns', 'conversion', 'flatbuffer', 'inspection', 'interpreter', 'process', 'rides', 'variants']

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from configs.compression import Calibration, Precision, Scheme
+from configs.compression import Calibration, KeepNames, Precision, Scheme
 from configs.errors import FailedError
 from models.compression import layers
 from models.compression.layers import DENSE_CORE, Clip
 from models.keras_compat import keras
 from models.lite.converter import Converter, convert, from_saved_model
 from models.lite.flatbuffer import join, shrink
+from models.lite.metadata import FileDescription
 from models.lite.quantizer_compat import QuantizerMissingError, quantize
 from models.protocols import E, RawInputs
 from models.serving import SERVING_DEFAULT
@@ -123,9 +124,11 @@ def convert_model(
   return functools.reduce(join, files)
 
 
-def assemble(features: bytes, model: bytes) -> bytes:
-  """The whole file, in as few bytes as it takes."""
-  return shrink(join(features, model))
+def assemble(
+  features: bytes, model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: FileDescription | None = None
+) -> bytes:
+  """The whole file, in as few bytes as it takes; see `shrink`."""
+  return shrink(join(features, model), keep_names, description)
 
 
 def _clip(model: keras.Model) -> dict[str, Clip]:

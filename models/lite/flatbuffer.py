@@ -4,20 +4,30 @@ A converter quantizes whole graphs, and integers destroy the feature part of thi
 kilometres). So features and model are converted by themselves, each as it should be, and joined afterwards; every
 variant of a model then carries the same feature bytes.
 
-A converted file spends more on its bookkeeping than on a small model's weights: names of inner tensors, signatures of
-their shapes, conversion metadata, every operator's kind twice. What the interpreter does not read is left out; the
-shapes of inner tensors stay, as delegates choose their operators by them. Equal vectors, strings and tables are
-written once and shared, which the FlatBuffers format allows and no writer does.
+A converted file spends more on its bookkeeping than on a small model's weights: long names of inner tensors, signatures
+of their shapes, conversion metadata. What neither an interpreter nor another tool reads is left out; the shapes of
+inner tensors stay, as delegates choose their operators by them. Equal vectors, strings and tables are written once and
+shared, which the FlatBuffers format allows and no writer does.
+
+What a file says of itself follows the schema's conventions: kinds of operators where older readers look for them, a
+name for each tensor, as converters and quantizers tell tensors apart by their names, and the oldest runtime that
+computes the file right.
 """
 
 from __future__ import annotations
 
+import itertools
+import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
+
+from configs.compression import KeepNames
+from models.compression.layers import DENSE_CORE
+from models.lite.metadata import FileDescription
 
 IDENTIFIER = b'TFL3'
 
@@ -38,32 +48,100 @@ _ROUND_TRIP = (schema.TensorType.INT32, schema.TensorType.INT64, schema.TensorTy
 _BUFFER_TABLE = 12
 """Bytes that a buffer takes beside its content: the length and the table that points to it."""
 
+_RUNTIME = 'min_runtime_version'
+"""Name of the metadata with the oldest runtime, such as `2.4.0`; in 16 bytes, zeros behind."""
 
-def shrink(model: bytes) -> bytes:
+_OLDEST = '2.4.0'
+"""No file is promised to run on older ones, whatever its operators say: none was tried."""
+
+_OLDEST_SPARSE_8_BIT = '2.8.0'
+"""Older ones run sparse 8-bit kernels and give wrong predictions, without an error. The converter does not know it."""
+
+
+def shrink(model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: FileDescription | None = None) -> bytes:
   """The same model in fewer bytes.
 
-  Args: model: a TFLite file with any number of subgraphs.
+  Args:
+    model: a TFLite file with any number of subgraphs.
+    keep_names: of inner tensors; see `KeepNames`.
+    description: of inputs and outputs, for the file's TFLite metadata; without one the file has none.
   Returns: A file with the same operators, weights and signatures; the inputs and outputs of a subgraph are named as its
-    signature names them. Names of inner tensors, metadata and descriptions are gone, and so are casts of int32 to int64
-    and straight back, which TFX's Transform requires.
+    signature names them. Of the converter's metadata the minimum runtime version is left. Descriptions are gone, and so
+    are casts of int32 to int64 and straight back, which TFX's Transform requires.
   """
   parsed = schema.ModelT.InitFromPackedBuf(model, 0)
+  entries = {_RUNTIME: runtime_version(parsed).encode().ljust(16, b'\0')}
   parsed.description = parsed.metadata = parsed.metadataBuffer = None
   _name_as_signed(parsed)
+  if description is not None:
+    graph = parsed.subgraphs[0]
+    names = ([_text(graph.tensors[index].name) for index in _indices(side)] for side in (graph.inputs, graph.outputs))
+    entries[METADATA] = description.content(*names)
   for subgraph in parsed.subgraphs:
     _skip_round_trips(subgraph, parsed.operatorCodes)
   _share_constants(parsed)
   for subgraph in parsed.subgraphs:
-    subgraph.name = None
-    named = {*_indices(subgraph.inputs), *_indices(subgraph.outputs)}
+    if keep_names is not KeepNames.ALL:
+      subgraph.name = None
+    _name_inner(subgraph, keep_names)
+    ends = _ends(subgraph)
     for index, tensor in enumerate(subgraph.tensors):
-      _strip_tensor(tensor, keep_name=index in named)
+      _strip_tensor(tensor, is_end=index in ends)
     for operator in subgraph.operators:
       _strip_operator(operator)
   for code in parsed.operatorCodes:
-    # The kind of operator in one byte, for interpreters older than 2020; newer ones read the larger of both.
-    code.builtinCode, code.deprecatedBuiltinCode = kind_of(code), 0
+    # As the schema has it: readers of before 2020, and many tools, look into the field of one byte alone.
+    code.builtinCode, code.deprecatedBuiltinCode = kind_of(code), min(kind_of(code), _GREATER)
+  _describe(parsed, entries)
   return pack(parsed)
+
+
+METADATA = 'TFLITE_METADATA'
+"""Name of the metadata that describes inputs and outputs."""
+
+_GREATER = schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES
+"""Stands for kinds of operators that don't fit a byte."""
+
+
+def runtime_version(model: Any) -> str:
+  """The oldest runtime that computes a parsed model right, such as `2.4.0`.
+
+  It is what the converter says by the versions of operators, and not older than what was tried.
+  """
+  known = [_text(bytes(model.buffers[entry.buffer].data)).rstrip('\0') for entry in _entries(model, _RUNTIME)]
+  sparse = any(
+    tensor.sparsity is not None and tensor.type == schema.TensorType.INT8
+    for subgraph in model.subgraphs
+    for tensor in subgraph.tensors
+  )
+  return max([_OLDEST, *([_OLDEST_SPARSE_8_BIT] if sparse else []), *known], key=_parts)
+
+
+def _parts(version: str) -> tuple[int, ...]:
+  return tuple(int(part) for part in version.split('.'))
+
+
+def _entries(model: Any, name: str) -> list[Any]:
+  """The metadata of a name, of which there should be one."""
+  return [entry for entry in model.metadata or () if _text(entry.name) == name]
+
+
+def _describe(model: Any, entries: Mapping[str, bytes]) -> None:
+  """Sets the metadata of a model that has none."""
+  model.metadata = []
+  for name, content in entries.items():
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(content, np.uint8)
+    entry.name, entry.buffer = name, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata.append(entry)
+
+
+def described(model: bytes) -> bytes | None:
+  """The content of a file's TFLite metadata, or `None` where it has none."""
+  parsed = schema.ModelT.InitFromPackedBuf(model, 0)
+  found = _entries(parsed, METADATA)
+  return bytes(parsed.buffers[found[0].buffer].data) if found else None
 
 
 def pack(model: Any) -> bytes:
@@ -71,6 +149,56 @@ def pack(model: Any) -> bytes:
   builder = _SharingBuilder(1 << 16, _alignments(model))
   builder.Finish(model.Pack(builder), IDENTIFIER)
   return bytes(builder.Output())
+
+
+def _ends(subgraph: Any) -> set[int]:
+  return {*_indices(subgraph.inputs), *_indices(subgraph.outputs)}
+
+
+def _name_inner(subgraph: Any, keep: KeepNames) -> None:
+  """Names what is neither input nor output of a subgraph; no two tensors have the same name."""
+  ends = _ends(subgraph)
+  taken = {_text(subgraph.tensors[index].name) for index in ends}
+  for index, tensor in enumerate(subgraph.tensors):
+    if index in ends:
+      continue
+    if keep is KeepNames.NONE:
+      tensor.name = None
+      continue
+    name = _text(tensor.name or b'') if keep is KeepNames.ALL else _layer_of(tensor)
+    unique = name or _short(index)
+    copies = itertools.count(1)
+    while unique in taken:
+      unique = f'{name}.{next(copies)}'
+    tensor.name = unique
+    taken.add(unique)
+
+
+def _layer_of(tensor: Any) -> str:
+  """The layer that a tensor belongs to, by the converter's name of it; empty where it is none of the model's.
+
+  The converter calls tensors by scopes: `model/dense_core/dense_0/MatMul;…`.
+  """
+  name = _text(tensor.name or b'')
+  scopes = name.partition(';')[0].split('/')
+  if DENSE_CORE in scopes[:-2]:
+    return scopes[scopes.index(DENSE_CORE) + 1].removeprefix(_QUANTIZED)
+  if scopes[-1].startswith(_LOOKUP) and len(scopes) > 1:
+    return scopes[-2].removeprefix(_QUANTIZED)
+  return ''
+
+
+_QUANTIZED = 'quant_'
+"""What tfmot puts before the name of a layer that it trains for integers."""
+
+_LOOKUP = 'embedding_lookup'
+"""What Keras calls the operation of an embedding."""
+
+
+def _short(index: int) -> str:
+  """A number in the 36 digits of letters."""
+  digits = string.digits + string.ascii_lowercase
+  return (_short(index // 36) if index >= 36 else '') + digits[index % 36]
 
 
 def _name_as_signed(model: Any) -> None:
@@ -110,9 +238,8 @@ def kind_of(code: Any) -> int:
   return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
-def _strip_tensor(tensor: Any, keep_name: bool) -> None:
-  if not keep_name:
-    tensor.name = None
+def _strip_tensor(tensor: Any, is_end: bool) -> None:
+  if not is_end:
     tensor.shapeSignature = None
   # It only distinguishes a scalar that is computed from a shape that is unknown.
   tensor.hasRank = tensor.hasRank and not tensor.buffer and (tensor.shape is None or not len(tensor.shape))
@@ -135,7 +262,9 @@ def _strip_operator(operator: Any) -> None:
 def _share_constants(model: Any) -> None:
   """Keeps each constant once, in the order that needs the least padding; an empty one is first, as in the format."""
   contents = [None if buffer.data is None else _content(buffer) for buffer in model.buffers]
-  different = [content for content in dict.fromkeys(contents) if content is not None]
+  # What no tensor has belonged to metadata.
+  used = [contents[tensor.buffer] for subgraph in model.subgraphs for tensor in subgraph.tensors]
+  different = [content for content in dict.fromkeys(contents) if content is not None and content in used]
   arranged = _arranged(different, _alignments(model))
   order = {content: index for index, content in enumerate([None, *arranged])}
   model.buffers = [schema.BufferT() for _ in order]
@@ -285,6 +414,7 @@ def join(front: bytes, back: bytes) -> bytes:
     operator.outputs = [tensors[index] for index in operator.outputs]
     graph.operators.append(operator)
   graph.outputs = [tensors[index] for index in other.outputs]
+  _describe(first, {_RUNTIME: max(map(runtime_version, (first, second)), key=_parts).encode()})
   signature.signatureKey = last.signatureKey
   signature.outputs = last.outputs
   for output in signature.outputs:

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from models.lite.flatbuffer import kind_of, type_name
+from models.lite.flatbuffer import described, kind_of, runtime_version, type_name
 
 _PASSED = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.DENSIFY)
 """What stands between a stored constant and the operator that computes with it."""
+
+_REWRITTEN = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.RESHAPE)
+"""What gives the same numbers in another type or shape."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,7 @@ class LiteFile:
   """A parsed TFLite file with one subgraph."""
 
   def __init__(self, content: bytes) -> None:
+    self._content = content
     self._model = schema.ModelT.InitFromPackedBuf(content, 0)
     [self._graph] = self._model.subgraphs
 
@@ -59,11 +63,30 @@ class LiteFile:
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     return [names[self._builtin(operator)] for operator in self._graph.operators]
 
+  def runtime_version(self) -> str:
+    """The oldest runtime that computes the file right, such as `2.4.0`."""
+    return runtime_version(self._model)
+
+  def metadata_bytes(self) -> int:
+    """Size of the TFLite metadata; 0 where there is none."""
+    return len(described(self._content) or b'')
+
+  def output_step(self) -> float:
+    """How far two neighbouring outputs are apart, in the output's unit; 0 where the output is computed in floats."""
+    index = self._graph.outputs[0]
+    for operator in reversed(self._graph.operators):
+      if index in operator.outputs:
+        if self._builtin(operator) not in _REWRITTEN:
+          break
+        index = operator.inputs[0]
+    scales = _scales(self._graph.tensors[index])
+    return float(scales[0]) if len(scales) else 0.0
+
   def weights(self) -> list[LayerFile]:
     """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
 
-    Returns: Tables, then matrices, each in the file's order, so that the dense layers come last. A file keeps no layer
-      names: each is called by its operator and shape.
+    Returns: Tables, then matrices, each in the file's order, so that the dense layers come last. A file may keep no
+      names of layers: each is called by its operator and shape.
     """
     found = []
     for name, position in (('GATHER', 0), ('FULLY_CONNECTED', 1)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -103,6 +105,14 @@ def runtime() -> tuple[Any, Any]:
 
     return lite.Interpreter, lite.experimental.OpResolverType
   return Interpreter, OpResolverType
+
+
+def runtime_name() -> str:
+  """What `runtime` gives, such as `ai-edge-litert 2.3.0`."""
+  for package in ('ai-edge-litert', 'tensorflow'):
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      return f'{package} {importlib.metadata.version(package)}'
+  return 'unknown'
 
 
 class LiteRunner:

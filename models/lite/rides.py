@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from configs.compression import Scheme
+from configs.compression import NO_METADATA, FileMetadata, KeepNames, Scheme
 from configs.dataset import LABEL, TIME, Dataset
 from models.fare_model import builder
 from models.lite.client import RideFile
+from models.lite.columns import describe_file
 from models.lite.variants import Variants
 from models.rides import read_raw_rides, read_rides
 from models.samples import RecordSample
@@ -62,6 +63,8 @@ def ride_variants(
   held_out: Sequence[str],
   calibration: RecordSample | None = None,
   validation: RecordSample | None = None,
+  keep_names: KeepNames = KeepNames.SHORT,
+  metadata: FileMetadata = NO_METADATA,
 ) -> Variants:
   """What makes the lite files of fare models.
 
@@ -72,6 +75,8 @@ def ride_variants(
     held_out: files of raw examples, the eval split.
     calibration: draws among the training rides; all of them are taken where it is left out.
     validation: draws among the rides held out; all of them are taken where it is left out.
+    keep_names: of the files' inner tensors.
+    metadata: whether the files have TFLite metadata.
   """
   graph = tft.TFTransformOutput(transform_graph)
   embedded = [feature.name for feature in settings.categoricals]
@@ -82,4 +87,6 @@ def ride_variants(
     graph.transform_features_layer(),
     rides,
     read_raw_rides(held_out, settings.dataset, validation),
+    keep_names,
+    describe_file(settings.dataset, metadata.license) if metadata.enabled else None,
   )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from configs.compression import Precision, Scheme
+from configs.compression import KeepNames, Precision, Scheme
 from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
@@ -21,6 +21,7 @@ from models.lite import quantizer_compat
 from models.lite.conversion import SavedParts, assemble, calibration_sample, convert_features, convert_model
 from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile
+from models.lite.metadata import FileDescription
 from models.lite.process import StartedAhead
 from models.lite.validation import Promise, validate
 from models.protocols import Build, Examples, RawExamples, RawInputs
@@ -41,6 +42,8 @@ class Variants:
     transform: the fitted Transform graph, as a layer.
     training: the transformed training split, or a sample of it, for calibration.
     held_out: raw examples of the eval split, or a sample of them, for validation.
+    keep_names: of the files' inner tensors.
+    description: for the files' TFLite metadata; without one they have none.
   """
 
   build: Build
@@ -48,6 +51,8 @@ class Variants:
   transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]]
   training: Examples
   held_out: RawExamples
+  keep_names: KeepNames = KeepNames.SHORT
+  description: FileDescription | None = None
   _models: dict[str, tuple[keras.Model, keras.Model]] = dataclasses.field(default_factory=dict, init=False)
   _saved: dict[str, SavedParts] = dataclasses.field(default_factory=dict, init=False)
   _predictions: dict[tuple[str, bool], np.ndarray] = dataclasses.field(default_factory=dict, init=False)
@@ -60,7 +65,7 @@ class Variants:
   @functools.cached_property
   def feature_bytes(self) -> int:
     """What that part takes in a file."""
-    return len(shrink(self.features))
+    return len(shrink(self.features, self.keep_names))
 
   def write(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> bytes:
     """A whole file.
@@ -74,7 +79,8 @@ class Variants:
     model = self._model(recipe, saved_model)[aware]
     calibration = calibration_sample(self.training, scheme.calibration).inputs
     saved = self._saved.setdefault(saved_model, SavedParts())
-    return assemble(self.features, convert_model(model, scheme, calibration, aware, self.raw.output, saved))
+    converted = convert_model(model, scheme, calibration, aware, self.raw.output, saved)
+    return assemble(self.features, converted, self.keep_names, self.description)
 
   def check(self, recipe: Recipe, scheme: Scheme, saved_model: str, ahead: StartedAhead | None = None) -> Check:
     """What validates the file, in any thread: all that needs TensorFlow is done when this returns.
@@ -108,7 +114,8 @@ class Variants:
     if scheme.precision.is_calibrated:
       digest.update(self._training_digest)
     tools = [tf.__version__, *([quantizer_compat.version()] if scheme.precision.needs_quantizer else [])]
-    digest.update(json.dumps([recipe.model_dump_json(), scheme.model_dump_json(), *tools]).encode())
+    told = [self.keep_names.value, self.description]
+    digest.update(json.dumps([recipe.model_dump_json(), scheme.model_dump_json(), *tools, *told]).encode())
     return digest.hexdigest()[:32]
 
   @functools.cached_property

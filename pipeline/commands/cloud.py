@@ -161,12 +161,14 @@ class RehearsalDirectory:
     return self.path / f'executions-{target.value}.jsonl'
 
 
-def rehearse(target: Target, config: RunConfig, output: OutputDirectory, parallel: int) -> int:
+def rehearse(target: Target, config: RunConfig, output: OutputDirectory, parallel: int, mounted: bool = False) -> int:
   """Compiles, rehearses, shows what came of it.
 
   What the config leaves open about the platform is filled in. A second rehearsal finds what the first one made.
 
-  Args: parallel: containers at a time.
+  Args:
+    parallel: containers at a time.
+    mounted: whether the pipeline root is taken for a mounted volume: nobody makes folders for the steps.
   Returns the exit code: 0, or 1 where a task failed.
   """
   start = time.monotonic()
@@ -199,6 +201,7 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
         scratch=pathlib.Path(scratch),
         logs=logs,
         variables=image.variables(),
+        mounted=mounted,
       )
       steps = dag_runner.run_tasks(stage, view, parallel)
     summary = _summary(stage, steps, round(time.monotonic() - start, 1))

@@ -88,6 +88,7 @@ class Rehearsal:
     scratch: a directory for what goes with a pod.
     logs: a directory with one log for each task.
     variables: what the image sets in the environment.
+    mounted: whether buckets stand for a mounted volume, where nobody makes the folders of a step's outputs.
     containers: those that run now.
   """
 
@@ -100,6 +101,7 @@ class Rehearsal:
   scratch: pathlib.Path
   logs: pathlib.Path
   variables: Mapping[str, str]
+  mounted: bool = False
   containers: rehearsal_image.Containers = dataclasses.field(default_factory=rehearsal_image.Containers)
 
   def log(self, task: str) -> pathlib.Path:
@@ -185,8 +187,8 @@ def _run_container(stage: Rehearsal, task: DagTask, done: Mapping[str, Execution
   empty = _empty_inputs(stage, task, done)
   scratch = rehearsal_image.Scratch(stage.scratch / task.name).fresh()
   outputs = invocation.outputs(task, stage.pipeline, stage.run, stage.target, scratch.temporary, stage.store.new_name)
-  # A bucket has no directories that would have to be there first.
-  for value in outputs['artifacts'].values():
+  # A bucket has no directories that would have to be there first; a volume has.
+  for value in () if stage.mounted else outputs['artifacts'].values():
     stage.buckets.path(value['artifacts'][0]['uri']).mkdir(parents=True, exist_ok=True)
   file = stage.buckets.path(outputs['outputFile'])
   file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from tensorflow.lite.python import schema_py_generated as schema
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.dsl.components.common import importer
 from tfx.orchestration import pipeline
@@ -23,12 +24,14 @@ from components.compression_gate.choice import fetch_variants
 from components.compression_gate.component import CompressionGate, CompressionGateExecutor
 from components.compression_gate.gate import judge
 from components.compression_gate.measuring import Bench, _latency, measure
+from components.compression_gate.pushed_version import spread_elsewhere
 from components.compression_gate.rides import read_eval_rides
 from components.pusher.component import AtomicPusherExecutor
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from configs.errors import FailedError
 from models.lite.client import LiteModel
+from models.lite.flatbuffer import pack
 from models.lite.process import LiteProcess, StartedAhead
 from models.release import ManifestError, check_golden, find_pushed, verify
 from tests.components import gate_files
@@ -448,7 +451,7 @@ def test_the_version_is_whole_and_verified(blessed, made):
   assert blessed[1]['model'][0].get_string_custom_property('variant') == 'dense.int8'
 
 
-def test_golden_rides_hold_for_the_file_and_for_the_saved_model(blessed, rides):
+def test_golden_rides_hold_for_the_file_and_for_the_saved_model(blessed, made, rides):
   """Oracle: the client on the pushed file; the SavedModel's fares are the float file's but for the quantization."""
   version = blessed[0] / 'model' / 'Format-Serving'
   check_golden(version)
@@ -458,7 +461,29 @@ def test_golden_rides_hold_for_the_file_and_for_the_saved_model(blessed, rides):
   lite, saved = np.array(golden[LABEL]), np.array(golden[f'saved_model_{LABEL}'])
   np.testing.assert_allclose(lite, saved, atol=2.0)
   assert np.std(saved) > 5
-  assert 0.01 <= golden['tolerance'] < 2
+  spread = spread_elsewhere(made.int8, INT8, LiteModel(made.int8).predict(made.rides().columns))
+  assert 0 <= golden['tolerance'] - spread <= 0.01
+
+
+def test_the_manifest_says_what_was_checked(blessed):
+  manifest = verify(blessed[0] / 'model' / 'Format-Serving')
+  assert manifest.min_runtime_version == '2.4.0'
+  assert [(found.kernels, found.within) for found in manifest.checked] == [('default', True), ('builtin', True)]
+  assert manifest.checked[0].largest == 0 and manifest.checked[0].runtime.startswith('ai-edge-litert ')
+
+
+def test_golden_rides_find_a_damaged_file(blessed, tmp_path):
+  """The weights of one layer have the other sign."""
+  version = tmp_path / '1'
+  shutil.copytree(blessed[0] / 'model' / 'Format-Serving', version)
+  file = version / 'assets.extra' / 'model.tflite'
+  model = schema.ModelT.InitFromPackedBuf(file.read_bytes(), 0)
+  kernels = [tensor for tensor in model.subgraphs[0].tensors if tensor.name == b'dense_0']
+  buffer = model.buffers[kernels[0].buffer]
+  buffer.data = (-buffer.data.view(np.int8)).view(np.uint8)
+  file.write_bytes(pack(model))
+  with pytest.raises(ManifestError, match=r'golden rides of .* have another fare'):
+    check_golden(version)
 
 
 def test_the_pusher_publishes_the_version(blessed, tmp_path):

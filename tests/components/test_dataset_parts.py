@@ -25,7 +25,7 @@ from configs import loading
 from configs.dataset import Dataset, ExtraColumn, Zone
 from configs.evaluation import Slices
 from configs.features import Features
-from models.release import describe_inputs
+from models.lite.columns import describe_inputs
 from models.serving import raw_example_spec
 from models.settings import Settings
 from pipeline.study import results

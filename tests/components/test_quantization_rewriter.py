@@ -62,7 +62,7 @@ SCHEMES = (
   Scheme(name='strict', precision='int8', tolerance=1e-9),
 )
 FIELDS = {
-  *('name', 'recipe', 'scheme', 'file', 'bytes', 'gzip_bytes', 'sha256', 'feature_bytes', 'sparsity'),
+  *('name', 'recipe', 'scheme', 'file', 'bytes', 'gzip_bytes', 'sha256', 'feature_bytes', 'sparsity', 'metadata_bytes'),
   *('distinct_weights', 'types', 'calibration_rides', 'difference', 'seconds', 'cached', 'reason'),
 }
 

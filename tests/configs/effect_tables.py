@@ -48,7 +48,8 @@ ALWAYS = {
   },
   'evaluation': 'judged_rides max_rmse max_rmse_increase min_rides min_time_stamps bootstrap',
   'evaluation.slices': 'hours distance_km',
-  'compression': 'validation_rides',
+  'compression': 'keep_names validation_rides',
+  'compression.metadata': 'enabled',
   'compression.schemes': 'name summary precision tolerance',
   'compression.budget': 'rmse_ratio worst_slice_ratio bytes latency_us',
   'compression.measurement': 'rounds calls batch threads',
@@ -153,6 +154,7 @@ SOMETIMES = {
     'while no training has epochs',
   ),
   **_switched('training.early_stopping', patience='2', holdout='0.2'),
+  **_switched('compression.metadata', license='CC0-1.0'),
   'evaluation.slices.airport_km': Case('3', ('dataset.city.landmarks=[]',), (), 'is an airport; name one there'),
   **_cases(
     {'validation.leakage': 'stop', 'validation.drift_stops': 'true'}, ['validation.severity=never'],

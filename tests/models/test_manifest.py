@@ -10,7 +10,8 @@ import pytest
 
 from configs.loading import load
 from configs.records import Estimate
-from models.release import MANIFEST, Manifest, ManifestError, describe_inputs, verify, write_manifest
+from models.lite.columns import describe_inputs
+from models.release import MANIFEST, Manifest, ManifestError, verify, write_manifest
 from tests.models.lite.small_files import facts, write_version
 
 

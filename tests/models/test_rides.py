@@ -49,7 +49,7 @@ def test_reads_more_rides_than_one_batch_holds(tmp_path):
 @pytest.mark.parametrize('highest', [0, 30])
 def test_a_sample_of_several_shards(tmp_path, highest):
   """Whole rides, each once, in their order, the highest fares among them."""
-  files = [_write(tmp_path / 'a.gz', range(9000)), _write(tmp_path / 'b.gz', range(9000, 10_000))]
+  files = [write_rides(tmp_path / 'a.gz', range(9000)), write_rides(tmp_path / 'b.gz', range(9000, 10_000))]
   sample = RecordSample(200, 5, highest)
   rides = read_rides(files, SPEC, ['pickup_cell'], sample)
   numbers = rides.inputs['numeric'][:, 0]
@@ -63,7 +63,7 @@ def test_a_sample_of_several_shards(tmp_path, highest):
 
 @pytest.mark.parametrize('highest', [0, 30])
 def test_a_sample_of_all_rides_is_what_is_read_without_one(tmp_path, highest):
-  files = [_write(tmp_path / 'a.gz', range(8200))]
+  files = [write_rides(tmp_path / 'a.gz', range(8200))]
   sampled, whole = read_rides(files, SPEC, [], RecordSample(8200, 5, highest)), read_rides(files, SPEC, [])
   np.testing.assert_array_equal(sampled.inputs['numeric'], whole.inputs['numeric'])
   assert sampled.inputs['numeric'].dtype == whole.inputs['numeric'].dtype

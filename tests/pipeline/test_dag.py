@@ -326,6 +326,8 @@ def test_what_each_step_gets_of_the_config():
     'compression.schemes=[float32,int8]',
     'compression.calibration_rides=777',
     'compression.validation_rides=888',
+    'compression.keep_names=none',
+    'compression.metadata={enabled: true, license: CC0-1.0}',
   ]
   config, nodes = _nodes(Target.LOCAL, *changed, nonce='once more')
   assert config != _config()
@@ -358,6 +360,8 @@ def test_what_each_step_gets_of_the_config():
       'fare_model': model,
       'training': training,
       'schemes': json.dumps([scheme.model_dump(mode='json') for scheme in config.compression.schemes]),
+      'keep_names': 'none',
+      'metadata': config.compression.metadata.model_dump_json(),
       'cache': '/variants',
       'calibration_rides': 777,
       'validation_rides': 888,

@@ -260,11 +260,17 @@ def variants_section(record: RunRecord) -> VariantsSection | None:
     counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
     budget=_budget(variants.budget) if variants.budget else '',
     served=_judged_against(record, variants),
-    notes=(*variants.notes, *_schemes(record)),
+    notes=(*variants.notes, *_metadata(variants), *_schemes(record)),
     table=_variants_table(record, variants),
     charts=_charts(variants),
     recipes=tuple((recipe, f's{index % 8}') for index, recipe in enumerate(variants.recipes)),
   )
+
+
+def _metadata(variants: CompressionRecord) -> Iterator[str]:
+  """What the files' own descriptions take, where they have any."""
+  if taken := max((variant.metadata_bytes or 0 for variant in variants.variants), default=0):
+    yield f'Of its bytes, each file spends {taken:,} on TFLite metadata (compression.metadata).'
 
 
 def _schemes(record: RunRecord) -> Iterator[str]:

@@ -11,8 +11,9 @@ from configs.dataset import LABEL, TIME
 from configs.loading import load
 from models.fare_model import build_fare_model
 from models.lite.client import LiteModel
+from models.lite.columns import describe_inputs
 from models.lite.flatbuffer import IDENTIFIER, join, shrink
-from models.release import Manifest, describe_inputs, write_golden, write_manifest
+from models.release import Manifest, write_golden, write_manifest
 from models.serving import raw_tensor_specs
 from models.settings import Settings
 from tests.models.lite.converters import from_functions

@@ -152,7 +152,11 @@ class Rehearsals:
     return invocation.ArtifactStore(self.directory / 'executions.jsonl', self.target)
 
   def run(
-    self, content: dict[str, Any], parallel: int = 2, variables: Mapping[str, str] | None = None
+    self,
+    content: dict[str, Any],
+    parallel: int = 2,
+    variables: Mapping[str, str] | None = None,
+    mounted: bool = False,
   ) -> list[dag_runner.RehearsedStep]:
     """Writes the spec, loads it strictly, runs it."""
     self.runs += 1
@@ -170,6 +174,7 @@ class Rehearsals:
       scratch=self.directory / 'scratch',
       logs=logs,
       variables=variables or {},
+      mounted=mounted,
     )
     return dag_runner.run_tasks(stage, self.recorder, parallel)
 

@@ -174,3 +174,17 @@ def test_kfp_has_no_resolvers(tmp_path: pathlib.Path):
   assert Rehearsals(tmp_path, Target.KFP).failure(spec(tasks)) == (
     'Find: is a Resolver; Kubeflow Pipelines refuses a pipeline that has one.'
   )
+
+
+def test_on_a_mounted_volume_nobody_makes_folders(rehearsals: Rehearsals):
+  """A step that relies on a bucket's ways fails there; one that makes its own folder passes."""
+  outputs = {'out': 'tfx.Model'}
+  careful = "pathlib.Path(uri(outputs, 'out')).mkdir(parents=True)\nwrite()"
+  assert [step.failure for step in rehearsals.run(spec({'Careless': container(outputs=outputs, cache=False)}))] == [
+    None
+  ]
+  [step] = rehearsals.run(spec({'Again': container(outputs=outputs, cache=False)}), mounted=True)
+  assert step.failure and 'is not there' in step.failure
+  assert [
+    step.failure for step in rehearsals.run(spec({'Careful': container(careful, outputs=outputs)}), mounted=True)
+  ] == [None]
