@@ -204,45 +204,52 @@ def test_a_digest_of_parts_goes_by_all_of_them_in_order():
 
 
 class _Variants:
-  """Counts conversions; each file's bytes are its number."""
+  """Counts conversions; each file's bytes are its number. The scheme `lost` can't be made."""
 
-  features = b''
+  features, feature_bytes = b'', 0
 
   def __init__(self) -> None:
     self.key = 'digest'
+    self.made: list[str] = []
 
   def digest(self, recipe, scheme, saved_model) -> str:
     return f'{self.key}-{recipe.name}-{scheme.name}'
 
+  def write(self, recipe, scheme, saved_model) -> bytes:
+    self.made.append(scheme.name)
+    if scheme.name == 'lost':
+      raise ValueError('No.')
+    return f'{len(self.made)}'.encode()
 
-def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tmp_path, monkeypatch):
-  made = []
+  def check(self, recipe, scheme, saved_model, ahead):
+    return lambda content: ([types.SimpleNamespace(name='fare', zeros=0, size=1, distinct=1, type='float32')], 0.0)
 
-  def _made(variants, recipe, scheme, saved_model, file):
-    made.append(scheme.name)
-    lost = scheme.name == 'lost'
-    if not lost:
-      pathlib.Path(file).write_bytes(f'{len(made)}'.encode())
-    return ConvertedVariant(
-      name=f'{recipe.name}.{scheme.name}',
-      recipe=recipe.name,
-      scheme=scheme.name,
-      file=None if lost else 'f.tflite',
-      cached=False,
-    )
+  def calibrated_on(self, recipe, scheme) -> None:
+    return None
 
-  monkeypatch.setattr(component, '_made', _made)
-  variants, schemes = _Variants(), [Scheme(name=name, precision='float32') for name in ('kept', 'lost')]
+
+def _rewritten(
+  variants: _Variants, names: list[str], root: pathlib.Path, folder: str, cache: str = 'cache'
+) -> tuple[ConvertedVariant, ...]:
+  for path in (root / folder, root / 'saved'):
+    path.mkdir(exist_ok=True)
+  (root / 'saved' / 'saved_model.pb').touch()
+  schemes = [Scheme(name=name, precision='float32') for name in names]
+  models = {'dense': str(root / 'saved')}
+  return component.rewrite_all(
+    variants, [Recipe(name='dense')], schemes, models, str(root / folder), str(root / cache)
+  ).variants
+
+
+def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tmp_path):
+  variants = _Variants()
 
   def rewrite(folder: str, cache: str = 'cache'):
-    (tmp_path / folder).mkdir()
-    args = (variants, [Recipe(name='dense')], schemes, {'dense': '/m'}, str(tmp_path / folder), str(tmp_path / cache))
-    monkeypatch.setattr(component, 'shrink', lambda content: content)
-    return [one.cached for one in component.rewrite_all(*args).variants]
+    return [one.cached for one in _rewritten(variants, ['kept', 'lost'], tmp_path, folder, cache)]
 
   assert rewrite('first') == [False, False]
   assert rewrite('second') == [True, False]
-  assert made == ['kept', 'lost', 'lost']
+  assert variants.made == ['kept', 'lost', 'lost']
   assert (tmp_path / 'second' / 'dense.kept.tflite').read_bytes() == b'1'
   variants.key = 'other'
   assert rewrite('third') == [False, False]
@@ -252,12 +259,8 @@ def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tm
 def test_facts_of_a_finished_variant_are_kept_with_its_file(tmp_path, monkeypatch):
   """As one file, so that neither is there without the other."""
   kept = []
-  facts = ConvertedVariant(name='dense.s', recipe='dense', scheme='s', file='f')
-  monkeypatch.setattr(component, '_made', lambda *given: pathlib.Path(given[-1]).write_bytes(b'1') and facts)
-
   monkeypatch.setattr(component, 'write_checked', lambda target, content: kept.append(content))
-  scheme = Scheme(name='s', precision='float32')
-  component._variant(_Variants(), Recipe(name='dense'), scheme, '/m', str(tmp_path), str(tmp_path / 'cache'))
+  [facts] = _rewritten(_Variants(), ['s'], tmp_path, 'made')
   [content] = kept
   line, file = content.split(b'\n', 1)
   assert (ConvertedVariant.model_validate_json(line), file) == (facts, b'1')
