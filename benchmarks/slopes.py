@@ -25,6 +25,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 from typing import Any
 
 HOME = pathlib.Path(__file__).with_suffix('.json')
@@ -148,20 +149,23 @@ class _Meter:
     self._running: set[str] = set()
     self._start: dict[str, float] = {}
     self._before = _cpu()
+    self._lock = threading.Lock()
 
   def started(self, name: str) -> None:
-    self._share_out()
-    self._running.add(name)
-    _forget_peak()
-    self._start[name] = _memory('VmRSS')
-    self.found[name] = {'cpu': 0.0}
+    with self._lock:
+      self._share_out()
+      self._running.add(name)
+      _forget_peak()
+      self._start[name] = _memory('VmRSS')
+      self.found[name] = {'cpu': 0.0}
 
   def ended(self, step: Any) -> None:
-    self._share_out()
-    self._running.discard(step.name)
-    values = self.found.setdefault(step.name, {'cpu': 0.0})
-    values['peak'] = _memory('VmHWM')
-    values['grown'] = values['peak'] - self._start.get(step.name, values['peak'])
+    with self._lock:
+      self._share_out()
+      self._running.discard(step.name)
+      values = self.found.setdefault(step.name, {'cpu': 0.0})
+      values['peak'] = _memory('VmHWM')
+      values['grown'] = values['peak'] - self._start.get(step.name, values['peak'])
 
   def _share_out(self) -> None:
     now = _cpu()
