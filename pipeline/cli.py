@@ -475,8 +475,9 @@ def rehearse(
 
 
 @main.command()
-def doctor() -> None:
+@click.option('--imports', is_flag=True, help='Load TensorFlow, Beam and ML Metadata too, and let each do something.')
+def doctor(imports: bool) -> None:
   """Check what is wrong with this machine, and how to fix it."""
   from pipeline.commands import doctor as commands_doctor
 
-  sys.exit(commands_doctor.run())
+  sys.exit(commands_doctor.run(imports))

@@ -3,7 +3,9 @@
 `tfx.components` and `kfp` import all that they have as soon as any module in them is imported: a step that needs one
 executor waits for keras_tuner and Keras 3, docker and kubernetes, a second of CPU and 2,000 modules in every process.
 In TFX 1.21 the first also gives TFMA names that it lacks; who needs them asks it for `Evaluator` by name.
-TFMA itself is not lazy: its modules import each other in circles, which hold in the order of its `__init__` alone.
+
+TFX's own types import protos of TFMA, whose `__init__` takes Beam and another second. Its other modules import each
+other in circles, which hold in the order of its `__init__` alone; so that runs before the first of these.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ import importlib.util
 import sys
 import threading
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-PACKAGES = ('kfp', 'tfx.components')
-"""What each step in the cloud imports a module of."""
+PACKAGES: dict[str, tuple[str, ...] | None] = {
+  'kfp': None,
+  'tfx.components': None,
+  'tensorflow_model_analysis': ('constants', 'proto', 'sdk', 'version'),
+}
+"""What each step in the cloud imports a module of, and which of its modules leave `__init__` alone; None for all."""
 
 _OWN = ('__version__', '__all__')
 """Names with two underscores that an `__init__` gives; others are asked of any module by who looks through all."""
@@ -26,6 +32,8 @@ _OWN = ('__version__', '__all__')
 
 def install() -> None:
   """Makes `PACKAGES` lazy in this process; one that is imported already stays as it is."""
+  # TFMA's protos need this one, and leave it to the other modules of its `__init__` to import it.
+  importlib.import_module('google.protobuf.wrappers_pb2')
   if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
     sys.meta_path.insert(0, _Finder())
 
@@ -34,38 +42,78 @@ class _Finder(importlib.abc.MetaPathFinder):
   def find_spec(
     self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
   ) -> importlib.machinery.ModuleSpec | None:
-    """The spec that Python itself finds, with a loader that waits."""
-    if name not in PACKAGES:
-      return None
-    spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-    if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-      spec.loader = _LazyLoader(spec.loader.name, spec.loader.path)
-    return spec
+    """The spec that Python itself finds, with a loader that waits; in a package that did not wait, none."""
+    package, _, module = name.partition('.')
+    if name in PACKAGES:
+      spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+      if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        spec.loader = _LazyLoader(spec.loader.name, spec.loader.path)
+      return spec
+    if package in PACKAGES and not _leaves_init(package, module):
+      waiting = vars(sys.modules[package]).get('__getattr__')
+      if isinstance(waiting, _Waiting):
+        waiting.run_init()
+        made = sys.modules.get(name)
+        if made is not None and made.__spec__ is not None:
+          made.__spec__.loader = _Made(made, made.__spec__.loader)  # Python takes this very spec, and would load anew.
+          return made.__spec__
+    return None
+
+
+def _leaves_init(package: str, module: str) -> bool:
+  light = PACKAGES[package]
+  return light is None or module.partition('.')[0] in light
+
+
+class _Made(importlib.abc.Loader):
+  """Gives a module that is there already, since `__init__` has imported it, and takes itself away."""
+
+  def __init__(self, module: types.ModuleType, loader: Any) -> None:
+    self._module, self._loader = module, loader
+
+  def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+    return self._module
+
+  def exec_module(self, module: types.ModuleType) -> None:
+    assert module.__spec__ is not None
+    module.__spec__.loader = self._loader
 
 
 class _LazyLoader(importlib.machinery.SourceFileLoader):
   def exec_module(self, module: types.ModuleType) -> None:
-    """Leaves the module empty but for a `__getattr__` that runs its `__init__`, once; a failed one runs again."""
-    lock, running = threading.RLock(), False
+    """Leaves the module empty but for a `__getattr__`."""
+    module.__getattr__ = _Waiting(module, super().exec_module)  # type: ignore[method-assign]
 
-    def ask(name: str) -> Any:
-      nonlocal running
-      missing = AttributeError(f'module {module.__name__!r} has no attribute {name!r}')
-      if name.startswith('__') and name not in _OWN:
-        raise missing
-      if importlib.util.find_spec(f'{module.__name__}.{name}'):
-        return importlib.import_module(f'{module.__name__}.{name}')
-      with lock:
-        if running:  # What `__init__` imports asks for what it does not have yet.
-          raise missing
-        if vars(module).get('__getattr__') is ask:
-          running = True
-          try:
-            super(_LazyLoader, self).exec_module(module)
-          finally:
-            running = False
-          if vars(module).get('__getattr__') is ask:
-            del module.__getattr__  # type: ignore[attr-defined]
-      return getattr(module, name)
 
-    module.__getattr__ = ask  # type: ignore[method-assign]
+class _Waiting:
+  """The `__getattr__` of a package that waits; it runs `__init__`, once; a failed one runs again."""
+
+  def __init__(self, module: types.ModuleType, execute: Callable[[types.ModuleType], None]) -> None:
+    self._module, self._execute = module, execute
+    self._lock, self._running = threading.RLock(), False
+
+  def __call__(self, name: str) -> Any:
+    package = self._module.__name__
+    missing = AttributeError(f'module {package!r} has no attribute {name!r}')
+    if name.startswith('__') and name not in _OWN:
+      raise missing
+    if _leaves_init(package, name) and importlib.util.find_spec(f'{package}.{name}'):
+      return importlib.import_module(f'{package}.{name}')
+    if not self.run_init():  # What `__init__` imports asks for what it does not have yet.
+      raise missing
+    return getattr(self._module, name)
+
+  def run_init(self) -> bool:
+    """False where this thread is in the middle of it."""
+    with self._lock:
+      if self._running:
+        return False
+      if vars(self._module).get('__getattr__') is self:
+        self._running = True
+        try:
+          self._execute(self._module)
+        finally:
+          self._running = False
+        if vars(self._module).get('__getattr__') is self:
+          del self._module.__getattr__
+    return True

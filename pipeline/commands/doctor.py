@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import functools
 import importlib
@@ -40,6 +41,9 @@ _PAIRS = {  # Which of these go together; TFX pins them loosely and fails late.
   'tensorflow-model-optimization': ('0.8', '0.8'),
 }
 
+_UNPAIRED = ('apache-beam', 'ml-metadata', 'tensorflow-data-validation', 'tfx-bsl')
+"""What pip keeps in line with these; a run needs them too."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
@@ -50,11 +54,14 @@ class CheckResult:
   fix: str = ''
 
 
-def run() -> int:
-  """Prints every finding; returns 0 if all is well, else 1."""
+def run(imports: bool = False) -> int:
+  """Prints every finding; returns 0 if all is well, else 1.
+
+  Args: imports: load TensorFlow, Beam and ML Metadata and let each do something, which takes seconds.
+  """
   all_well = True
   with terminal.captured() as console:
-    for name, check in CHECKS.items():
+    for name, check in (CHECKS | IMPORT_CHECKS if imports else CHECKS).items():
       try:
         with console.status(name):
           found = check()
@@ -114,6 +121,35 @@ def _packages() -> CheckResult:
     lanes = fits if len(found) == 1 else lanes & fits
   text = ', '.join(found) + (f'; missing: {", ".join(missing)}' if missing else '')
   return CheckResult(not missing and bool(lanes), text, 'These versions do not go together: `make reinstall`.')
+
+
+def _files() -> CheckResult:
+  """Whether the packages are as they were installed, by the lists of files that they bring; nothing is loaded."""
+  damaged, count = [], 0
+  for package in (*_PAIRS, *_UNPAIRED):
+    try:
+      distribution = importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+      damaged += [f'{package} is missing'] if package in _UNPAIRED else []  # `_packages` says the others.
+      continue
+    # `distribution.files` takes a second for TensorFlow's 20,000.
+    listed = [row for row in csv.reader((distribution.read_text('RECORD') or '').splitlines()) if len(row) == 3]
+    files = [(name, int(size)) for name, _, size in listed if size and not name.endswith('.pyc')]
+    folder = str(distribution.locate_file(''))
+    damaged += [f'{name} is {fault}' for name, size in files if (fault := _fault(os.path.join(folder, name), size))]
+    count += len(files)
+  if damaged:
+    more = f', and {len(damaged) - 1:,} more' if damaged[1:] else ''
+    return CheckResult(False, f'{damaged[0]}{more}', '`make reinstall`')
+  return CheckResult(True, f'the {count:,} of TensorFlow, TFX and Beam are whole; `--imports` loads them')
+
+
+def _fault(file: str, size: int) -> str:
+  try:
+    found = os.stat(file).st_size  # noqa: PTH116, of which there are 20,000
+  except OSError:
+    return 'gone'
+  return '' if found == size else f'of {found:,} bytes, not {size:,}'
 
 
 def _tensorflow() -> CheckResult:
@@ -176,9 +212,12 @@ def _make() -> CheckResult:
 
 CHECKS = {
   check.__name__.removeprefix('_'): check
-  for check in (_python, _libraries, _packages, _tensorflow, _beam, _metadata, _memory, _disk, _rides, _make)
+  for check in (_python, _libraries, _packages, _files, _memory, _disk, _rides, _make)
 }
-"""The checks by name, in the order in which they run."""
+"""The checks by name, in the order in which they run; none loads what takes long."""
+
+IMPORT_CHECKS = {check.__name__.removeprefix('_'): check for check in (_tensorflow, _beam, _metadata)}
+"""Those that load a package and let it do something."""
 
 
 def show(config: RunConfig) -> None:

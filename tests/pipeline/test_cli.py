@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from configs import loading
 from pipeline.cli import main
+from pipeline.commands import doctor
 from pipeline.local.terminal import VisibleConsole
 from pipeline.options import overridden
 from tests.pipeline.made_run import made_run
@@ -117,6 +118,9 @@ LIGHT = {
   'features --config nyc': FRAMEWORKS,
   'report {run}': FRAMEWORKS - {'pandas'},  # Which pyarrow loads to look at what it is given.
   'runs {run}': FRAMEWORKS - {'ml_metadata'},
+  'rollback {store} --reason x': FRAMEWORKS - {'ml_metadata'},
+  'prune --dry-run --set retention.runs=1 {store}': FRAMEWORKS - {'ml_metadata'},
+  'doctor': FRAMEWORKS,
 }
 """What a command that answers within a second may not load; `predict` and an unchanged `run` are tested apart."""
 
@@ -127,6 +131,11 @@ def test_what_answers_within_a_second_loads_nothing_heavy(tmp_path, command, hea
   if '{run}' in command:
     MadeStore(tmp_path)  # For `runs`.
     command = command.format(run=made_run(tmp_path))
+  if '{store}' in command:
+    made = MadeStore(tmp_path)
+    for version in (1, 2):
+      made.run(version=version)
+    command = command.format(store=tmp_path)
   program = (
     'import sys, pipeline.cli\n'
     'from click.testing import CliRunner\n'
@@ -137,6 +146,31 @@ def test_what_answers_within_a_second_loads_nothing_heavy(tmp_path, command, hea
   loaded = done.stdout.splitlines()[-1]
   assert loaded.startswith('0 '), done.stdout
   assert {module for module in heavy if f"'{module}'" in loaded} == set()
+
+
+def test_doctor_finds_a_damaged_package(tmp_path, monkeypatch):
+  """Oracle: the lists of files that pip writes, of a whole package, a torn file, a lost one, and no package at all."""
+  made = tmp_path / 'apache_beam-2.0.dist-info'
+  made.mkdir()
+  (made / 'METADATA').write_text('Name: apache-beam\nVersion: 2.0\n')
+  (made / 'RECORD').write_text('"a,b.py",sha256=x,3\nc.pyc,,\nd.pyc,,9\napache_beam-2.0.dist-info/RECORD,,\n')
+  (tmp_path / 'a,b.py').write_text('1+1')
+  monkeypatch.setattr(sys, 'path', [str(tmp_path)])
+  monkeypatch.setattr(doctor, '_PAIRS', {'tfx': ('1.21',)})
+  monkeypatch.setattr(doctor, '_UNPAIRED', ('apache-beam',))
+  assert doctor._files().ok
+  (tmp_path / 'a,b.py').write_text('1+')
+  assert (doctor._files().ok, doctor._files().text) == (False, 'a,b.py is of 2 bytes, not 3')
+  (tmp_path / 'a,b.py').unlink()
+  assert (doctor._files().ok, doctor._files().text) == (False, 'a,b.py is gone')
+  monkeypatch.setattr(doctor, '_UNPAIRED', ('apache-beam', 'ml-metadata'))
+  assert doctor._files().text == 'a,b.py is gone, and 1 more'
+
+
+def test_doctor_loads_packages_where_it_is_asked_to():
+  result = _farelite('doctor', '--imports')
+  for text in ('tensorflow   adds up, imported in', 'ran a pipeline', 'ML Metadata opens an SQLite store'):
+    assert text in result.stdout
 
 
 def test_features_lists_meaning_and_unit():

@@ -15,8 +15,19 @@ from pipeline import lazy_packages
 from pipeline.cloud.step import COMMAND
 from tests.conftest import REPOSITORY
 
-SPARED = ['docker', 'keras_tuner', 'kubernetes', 'kfp.dsl', 'tfx.components.tuner']
-"""What no step uses, and `tfx.components`, `kfp` and TFX's entry import."""
+SPARED = [
+  'docker', 'keras_tuner', 'kubernetes', 'kfp.dsl', 'tfx.components.tuner',
+  'nltk', 'tensorflow_model_analysis.api', 'tfx.components.evaluator.executor',
+]  # fmt: skip
+"""What no step but the evaluator uses, and `tfx.components`, `kfp`, TFMA and TFX's entry import."""
+
+WITHOUT_BEAM = [
+  'components.compression_gate.component.CompressionGateExecutor',
+  'components.pusher.component.AtomicPusherExecutor',
+  'components.quantization_rewriter.component.QuantizationRewriterExecutor',
+  'components.resolvers.served_model.ServedModelExecutor',
+  'components.ride_validator.schema_executor.RideSchemaExecutor',
+]
 
 
 def _printed(program: str, *arguments: str) -> str:
@@ -49,7 +60,7 @@ IMPORT = """
 import json, sys
 from pipeline import lazy_packages
 lazy_packages.install()
-import tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor
+from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
 from tfx.utils import import_utils
 for path in json.loads(sys.argv[1]):
   import_utils.import_class_by_path(path)
@@ -57,9 +68,14 @@ for path in json.loads(sys.argv[1]):
 
 
 def test_no_step_but_the_evaluator_loads_what_no_step_uses():
-  """After TFX's entry, all in one process."""
+  """After what the entry imports, all in one process."""
   program = f'{IMPORT}\nprint(json.dumps(sorted(set({SPARED}) & set(sys.modules))))'
   assert json.loads(_printed(program, json.dumps(STEPS))) == []
+
+
+def test_a_step_without_beam_does_not_load_it():
+  program = f"{IMPORT}\nprint('apache_beam' in sys.modules)"
+  assert _printed(program, json.dumps(WITHOUT_BEAM)) == 'False'
 
 
 def test_the_evaluator_has_tfma_whole():
@@ -102,18 +118,27 @@ def test_a_lazy_package_has_what_the_whole_one_has():
   assert lazy == whole
 
 
-def test_a_container_runs_tfxs_entry():
-  """Its own help, as far as absl gives it, names the arguments that the compiled pipeline gives."""
+def test_a_container_takes_the_arguments_of_tfxs_entry():
   command = [sys.executable, *COMMAND[1:], '--executor_class_path', 'components.no.Such']
   result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
   assert result.returncode == 2
   assert 'the following arguments are required: --json_serialized_invocation_args' in result.stderr
 
 
+def test_a_module_that_leaves_no_init_alone_comes_after_it(package):
+  """And once: what `__init__` has imported is not made again."""
+  lazy_packages.PACKAGES['sleepy'] = ('leaf',)
+  sleepy = package('from sleepy import inner\nlate = 3\n')
+  assert (importlib.import_module('sleepy.leaf').value, _runs()) == (1, 0)
+  inner = importlib.import_module('sleepy.inner')
+  assert (inner.known, inner is sleepy.inner, sleepy.late, _runs()) == (False, True, 3, 1)
+  assert importlib.reload(inner).known
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
   """Writes a package and imports it lazily; `made['count']` of `sleepy_count` says how often its `__init__` ran."""
-  monkeypatch.setattr(lazy_packages, 'PACKAGES', ('sleepy',))
+  monkeypatch.setattr(lazy_packages, 'PACKAGES', {'sleepy': None})
   monkeypatch.setattr(sys, 'meta_path', [lazy_packages._Finder(), *sys.meta_path])
   monkeypatch.syspath_prepend(str(tmp_path))
   (tmp_path / 'sleepy_count.py').write_text('made = []\n')
