@@ -180,6 +180,9 @@ _LEAST_RATIO = 0.5
 _LEAST_BYTES = 1000
 """A file that only adds up the columns of a ride has 1,392 bytes, without a single weight."""
 
+_LEAST_GZIP_BYTES = 500
+"""That file has 577 after gzip, once its tensors have no names."""
+
 _LEAST_MICROSECONDS = 0.1
 """Invoking an interpreter on that file takes 1.1 microseconds on the machine that the figures are from."""
 
@@ -203,6 +206,9 @@ def budget_problems(compression: Compression, recipes: Sequence[Recipe], layers:
   if latency is not None and latency < _LEAST_MICROSECONDS:
     reason = f'{none_fits}, as calling an interpreter alone takes about a microsecond'
     yield Problem('latency_us', f'must be at least {_LEAST_MICROSECONDS:g}, got {latency:g}: {reason}.')
+  if budget.gzip_bytes is not None and budget.gzip_bytes < _LEAST_GZIP_BYTES:
+    reason = f"{none_fits}, as the names and types of a ride's columns alone take more after gzip"
+    yield Problem('gzip_bytes', f'must be at least {_LEAST_GZIP_BYTES}, got {budget.gzip_bytes:,}: {reason}.')
   if budget.bytes is not None:
     least, reason = _fewest_bytes(budget.bytes, compression.schemes, recipes, layers)
     if budget.bytes < least:

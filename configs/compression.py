@@ -198,6 +198,27 @@ class JudgedOn(str, enum.Enum):
   SIGNIFICANT = 'significant'
 
 
+class Objective(str, enum.Enum):
+  """What the pushed file is the best in, of those that keep the budget: bytes of the `file` as it is, bytes of the
+  `download` (gzip), `latency` of one ride, `error` (the RMSE)."""
+
+  FILE = 'file'
+  DOWNLOAD = 'download'
+  LATENCY = 'latency'
+  ERROR = 'error'
+
+  @property
+  def best(self) -> str:
+    """What comes first by it, for the middle of a sentence."""
+    words = {'file': 'smallest file', 'download': 'smallest download', 'latency': 'fastest', 'error': 'most accurate'}
+    return words[self.value]
+
+  @property
+  def size(self) -> Objective:
+    """What the size of a file is: as it is where that is the objective, else as it is downloaded."""
+    return self if self is Objective.FILE else Objective.DOWNLOAD
+
+
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A positive number; no limit is `null`, not infinity."""
 
@@ -211,6 +232,7 @@ class Budget(Config):
     min_slice_rides: slices of fewer rides are shown, not judged.
     judged_on: what is held against the limits: the ratios, or an end of their 95 % intervals.
     bytes: largest size of the file as it is, not gzipped.
+    gzip_bytes: largest size of the file as users download it, by gzip.
     latency_us: largest median time for one ride, in microseconds.
   """
 
@@ -219,6 +241,7 @@ class Budget(Config):
   min_slice_rides: PositiveInt = 50
   judged_on: JudgedOn = JudgedOn.POINT
   bytes: PositiveInt | None = None
+  gzip_bytes: PositiveInt | None = None
   latency_us: Limit | None = None
 
 
@@ -239,12 +262,15 @@ class Measurement(Config):
 
 
 class Compression(Config):
-  """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
+  """Every scheme is applied to every training recipe; the best file within the budget is pushed.
 
-  Attributes: schemes: see `Schemes`.
+  Attributes:
+    schemes: see `Schemes`.
+    objective: what makes a file the best one. A phone loads it: by default the smallest download.
   """
 
   schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')
+  objective: Objective = Objective.DOWNLOAD
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
 

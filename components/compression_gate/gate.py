@@ -92,7 +92,7 @@ def judge(
   missed = {name: misses(found, compression.budget, thresholds, served) for name, found in candidates.items()}
   evidence = too_little(examples.labels, examples.groups, thresholds, examples.contract.terms)
   return Judgement(
-    choose(candidates, missed, thresholds, evidence),
+    choose(candidates, missed, thresholds, evidence, compression.objective),
     baseline,
     candidates,
     missed,
