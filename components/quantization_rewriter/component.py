@@ -31,6 +31,7 @@ from configs.parts import Part
 from configs.recipe import Recipe
 from models.compression.records import lost_file
 from models.lite.flatbuffer import shrink
+from models.lite.inspection import LiteFile
 from models.lite.rides import ride_variants
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
@@ -140,6 +141,7 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
       'types': {layer.name: layer.type for layer in layers},
       'calibration_rides': variants.calibrated_on(recipe, scheme),
       'difference': difference,
+      'output_step': LiteFile(content).output_step(),
       'seconds': time.monotonic() - start,
       'reason': None,
     }

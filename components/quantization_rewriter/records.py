@@ -28,6 +28,7 @@ class ConvertedVariant(RecordPart):
     distinct_weights: the most distinct values of a layer.
     types: of the weights, by layer.
     calibration_rides: that the ranges of activations were measured on.
+    output_step: by how much two neighbouring predictions differ, in the labels' unit; 0 where they are float.
     difference: from the SavedModel on the same rides, as the validation has it.
     reason: one sentence on why there is no file.
   """
@@ -45,6 +46,7 @@ class ConvertedVariant(RecordPart):
   distinct_weights: int | None = None
   types: dict[str, str] | None = None
   calibration_rides: int | None = None
+  output_step: float | None = None
   difference: float | None = None
   seconds: float | None = None
   reason: str | None = None

@@ -25,6 +25,7 @@ class LayerFile:
     zeros: how many of them are zero, those that a sparse encoding leaves out included.
     distinct: number of distinct stored values.
     sparse: whether they are encoded sparsely.
+    densified: whether a DENSIFY makes them dense again before they are used.
     scales: of quantized weights, shape [1] or [units]; empty for float ones.
   """
 
@@ -36,11 +37,29 @@ class LayerFile:
   zeros: int
   distinct: int
   sparse: bool
+  densified: bool
   scales: np.ndarray
 
   @property
   def sparsity(self) -> float:
     return self.zeros / self.size
+
+
+def output_chain(model: Any) -> list[Any]:
+  """The integer tensors from the last dense layer's output to the file's; none where that is float.
+
+  Args: model: parsed, with one subgraph, whose output a matrix comes before.
+  """
+  [graph] = model.subgraphs
+  makers = {int(index): operator for operator in graph.operators for index in operator.outputs}
+  index, found = int(graph.outputs[0]), []
+  while index in makers:
+    if type_name(graph.tensors[index].type).startswith('int'):
+      found.append(graph.tensors[index])
+    if kind_of(model.operatorCodes[makers[index].opcodeIndex]) == schema.BuiltinOperator.FULLY_CONNECTED:
+      break
+    index = int(makers[index].inputs[0])
+  return found
 
 
 class LiteFile:
@@ -58,6 +77,11 @@ class LiteFile:
     """The name of each operator, in order."""
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     return [names[self._builtin(operator)] for operator in self._graph.operators]
+
+  def output_step(self) -> float:
+    """By how much two neighbouring predictions differ, in the labels' unit; 0 where they are computed in float."""
+    integers = output_chain(self._model)
+    return float(_scales(integers[-1])[0]) if integers else 0.0
 
   def weights(self) -> list[LayerFile]:
     """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
@@ -154,6 +178,13 @@ class LiteFile:
         return self._stored(operator.inputs[0])
     return self._graph.tensors[index]
 
+  def _densified(self, index: int) -> bool:
+    """Whether a DENSIFY stands between a stored constant and a tensor."""
+    for operator in self._graph.operators:
+      if index in operator.outputs and self._builtin(operator) in _PASSED:
+        return self._builtin(operator) == schema.BuiltinOperator.DENSIFY or self._densified(operator.inputs[0])
+    return False
+
   def _layer(self, name: str, operator: Any, position: int) -> LayerFile:
     tensor = self._stored(operator.inputs[position])
     size = int(np.prod(tensor.shape))
@@ -171,6 +202,7 @@ class LiteFile:
       zeros=size - int(np.count_nonzero(values != zero)),
       distinct=len(kept) + (left_out and zero not in kept),
       sparse=tensor.sparsity is not None,
+      densified=self._densified(operator.inputs[position]),
       scales=_scales(tensor),
     )
 

@@ -246,6 +246,7 @@ NAMED = {
     ('float_layers', {'float_layers': ['fare']}, {'precision': 'float32'}),
     ('integer_only', {'integer_only': True}, {'precision': 'float16'}),
     ('sparse', {'sparse': True, 'precision': 'float32'}, {'precision': 'float16'}),
+    ('per_channel', {'per_channel': True, 'precision': 'dynamic_range'}, {'precision': 'float16'}),
     ('calibration.rides', {'calibration': {'rides': 500}}, {'precision': 'float16'}),
     ('calibration.longest', {'calibration': {'rides': 500, 'longest': 5}}, {'calibration': {'longest': 5}}),
     ('calibration.seed', {'calibration': {'rides': 500, 'seed': 5}}, {'calibration': {'seed': 5}}),

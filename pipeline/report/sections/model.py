@@ -326,6 +326,9 @@ def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
     Heading(rides, 'µs', meaning='Median time for a larger batch, all of its rides together.'),
     Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),
     Heading('zeros', '%', meaning='Share of weights that are zero, counted in the file.'),
+    Heading(
+      'step', record.currency, meaning='By how much two neighbouring fares of the file differ; 0 where they are float.'
+    ),
     Heading('budget', numeric=False, meaning='Whether it keeps every limit.'),
     *words('why'),
   )
@@ -357,6 +360,7 @@ def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
     _scaled(batch.p50 if batch else None, 1),
     _scaled(variant.peak_bytes, 1e-6),
     _scaled(variant.sparsity, 100),
+    figure(variant.output_step, lambda step: number(step, 3) if step else '0'),
     Cell(verdict, style='good' if variant.within_budget else 'bad'),
     Cell(variant.reason or '', style='reason'),
     style='chosen' if chosen else '' if made else 'faint',
