@@ -32,7 +32,7 @@ RUNS = {
     '[float32, float16, dynamic_range, int8, int16x8]',
   ),
   # Recipes that are trained for 8 bits say themselves which layers stay float.
-  'small, float output': ('nyc', '[dense, pruned_80, clustered_16]', '[float32, int8_float_output]'),
+  'float_output': ('nyc', '[dense, pruned_80, clustered_16]', '[float32, int8_float_output]'),
   'wide': ('nyc-wide', '[dense, blocks_16x1_80, pqat_80]', '[float32, dynamic_range, int8, dynamic_range_sparse]'),
   'big': ('nyc-big', '[dense, pruned_80, pqat_80]', '[float32, dynamic_range, int8]'),
 }

@@ -18,6 +18,7 @@ from components.quantization_rewriter.records import (
   VARIANTS_FILE,
   ConvertedVariant,
   FeaturesFile,
+  LayerError,
   VariantsRecord,
   file_facts,
 )
@@ -125,6 +126,7 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
     with fileio.open(file, 'rb') as written:
       content = written.read()
     layers, difference = variants.check(content, recipe, scheme, saved_model)
+    errors = variants.layer_errors(content, recipe, saved_model) if scheme.precision.is_quantized else {}
   except ValueError as error:
     if fileio.exists(file):
       fileio.remove(file)
@@ -142,6 +144,7 @@ def _made(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str, 
       'calibration_rides': variants.calibrated_on(recipe, scheme),
       'difference': difference,
       'output_step': LiteFile(content).output_step(),
+      'layer_errors': tuple(LayerError(name=name, error=all_, own_error=own) for name, (all_, own) in errors.items()),
       'seconds': time.monotonic() - start,
       'reason': None,
     }

@@ -122,6 +122,18 @@ class LiteFile:
     last = operators[len(operators) - len(dense) :]
     return found + [self._layer(name, operator, 1) for name, operator in zip(dense, last, strict=True)]
 
+  def activations(self, dense: Sequence[str]) -> dict[str, tuple[int, int, bool]]:
+    """The tensors that each dense layer takes and yields, by its name, and whether its activation is in that.
+
+    Args: dense: see `layers`.
+    """
+    matrices = self._lookups(schema.BuiltinOperator.FULLY_CONNECTED, 1)[-len(dense) :]
+    none = schema.ActivationFunctionType.NONE
+    return {
+      name: (int(op.inputs[0]), int(op.outputs[0]), op.builtinOptions.fusedActivationFunction != none)
+      for name, op in zip(dense, matrices, strict=True)
+    }
+
   def float_operators(self, dense: Sequence[str]) -> list[str]:
     """Names of the operators from the first to the last dense layer that take or yield float32.
 

@@ -242,6 +242,7 @@ class VariantsSection(NamedTuple):
   served: str
   notes: tuple[str, ...]
   table: Table
+  layers: Table | None
   charts: tuple[Picture, ...]
   recipes: tuple[tuple[str, str], ...]
 
@@ -261,6 +262,7 @@ def variants_section(record: RunRecord) -> VariantsSection | None:
     served=_judged_against(record, variants),
     notes=(*variants.notes, *_schemes(record)),
     table=_variants_table(record, variants),
+    layers=_layers_table(variants),
     charts=_charts(variants),
     recipes=tuple((recipe, f's{index % 8}') for index, recipe in enumerate(variants.recipes)),
   )
@@ -338,6 +340,28 @@ def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
   # Of all figures less is better, but of the last one, the share of zeros.
   rows_with_best = with_best(rows, smallest=range(1, 10), largest=[10])
   return without_empty(table(f'Variants, {variants.size.best} first', headings, rows_with_best, sortable=True))
+
+
+def _layers_table(variants: CompressionRecord) -> Table | None:
+  """Where files with integer weights lose accuracy; `None` where no file says so."""
+  found = [variant for variant in variants.variants if variant.layer_errors]
+  if not found:
+    return None
+  layers = dict.fromkeys(layer.name for variant in found for layer in variant.layer_errors or ())
+  meaning = "Difference of the layer's outputs from the float model's, in % of their standard deviation."
+  headings = (*words('variant'), *(Heading(layer, '%', meaning=meaning) for layer in layers), *words('loses most in'))
+  rows = []
+  for variant in found:
+    by_name = {layer.name: layer for layer in variant.layer_errors or ()}
+    cells = [
+      figure(100 * one.error, lambda value: number(value, 2), f'{number(100 * one.own_error, 2)} of its own')
+      if (one := by_name.get(layer))
+      else figure(None, str)
+      for layer in layers
+    ]
+    worst = max(by_name.values(), key=lambda layer: layer.own_error)
+    rows.append(row(variant.name, *cells, worst.name, style='chosen' if variant.name == variants.chosen else ''))
+  return table('Accuracy lost up to each layer, and by it alone', headings, rows, sortable=True)
 
 
 def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
