@@ -251,6 +251,21 @@ def test_the_objective_says_what_is_pushed_and_what_a_size_is(tmp_path, objectiv
   assert size.count('class="budget"') == by_download
 
 
+def test_the_layer_that_loses_accuracy_is_named(tmp_path):
+  title, gate = 'Accuracy lost up to each layer, and by it alone', _judged()
+  assert title not in tables(_page(tmp_path / 'without', gate))
+  lost = [('dense_0', 0.004, 0.004), ('fare', 0.011, 0.0031)]
+  gate['variants'][1] |= {
+    'output_step': 0.404,
+    'layer_errors': [{'name': name, 'error': error, 'own_error': own} for name, error, own in lost],
+  }
+  found = tables(_page(tmp_path / 'out', gate))
+  [row] = found[title].rows
+  assert [cell.text for cell in row] == [gate['variants'][1]['name'], '0.40', '1.10', 'dense_0']
+  assert row[2].note == '0.31 of its own'
+  assert '0.404' in found[VARIANTS_TABLE].texts('step')
+
+
 @pytest.mark.parametrize('limits', [None, {}], ids=['no_budget', 'no_limit'])
 def test_a_budget_without_limits_asks_for_nothing(tmp_path, limits):
   none = dict.fromkeys(('rmse_ratio', 'worst_slice_ratio', 'bytes', 'latency_us'))
