@@ -516,7 +516,8 @@ def test_the_report(blessed):
     'baseline': 'dense.float32',
     'rides': RIDES,
   }
-  assert content['reason'].startswith('dense.int8 is the smallest of 2 variants that keep the budget (')
+  assert content['reason'].startswith('dense.int8 is the smallest download of 2 variants that keep the budget (')
+  assert content['objective'] == 'download'
   assert content['budget']['rmse_ratio'] == 1.05
   rows = {row['name']: row for row in content['variants']}
   assert [*rows] == ['dense.float32', 'dense.int8', 'dense.int4']

@@ -24,7 +24,7 @@ from configs import compression, loading, presets
 print(','.join(loading.presets()))
 print(','.join(presets.RECIPES.names()))
 print(','.join(compression.SCHEMES.names()))
-config = loading.load('nyc', ['training.recipes=pqat_80', 'compression.schemes=int8_float_output'])
+config = loading.load('nyc', ['training.recipes=pqat_80', 'compression.schemes=int8_integer_only'])
 print(config.training.serve, config.compression.schemes[-1].float_layers)
 """
 
