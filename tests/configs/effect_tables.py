@@ -36,7 +36,9 @@ ALWAYS = {
   'features.crosses': 'enabled',
   'reduction': 'method',
   'model': 'hidden activation l2',
-  'training': 'epochs steps memory_mb batch_size learning_rate warmup weight_decay loss warm_start seed serve',
+  'training': (
+    'epochs steps sample_rides memory_mb batch_size learning_rate warmup weight_decay loss warm_start seed serve'
+  ),
   'training.early_stopping': 'enabled',
   'training.recipes': 'name summary',
   'training.recipes.pruning': 'structure layers',

@@ -51,7 +51,7 @@ def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
   assert result.returncode == 0, result.stderr[-2000:]
   presets, recipes, schemes, chosen, executors = result.stdout.splitlines()[-5:]
   tlc = {f'tlc-yellow-{layout}' for layout in ('2009', '2010', '2015', 'zones')}
-  assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-wide', *tlc}
+  assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-small', 'nyc-wide', *tlc}
   for folder, names in (('recipes', recipes), ('schemes', schemes)):
     assert set(names.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / folder).iterdir()}
   assert chosen == "pqat_80 ('fare',)"
