@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -16,6 +17,7 @@ from unittest import mock
 import pytest
 import setuptools
 
+from pipeline.cli import main
 from pipeline.rehearsal.image import keep_interpreter
 from tests.conftest import REPOSITORY
 from tests.executor_imports import IMPORT_EXECUTORS
@@ -50,14 +52,27 @@ def _of(stage: Stage, instruction: str) -> list[str]:
 
 
 def test_final_stage_has_no_compiler_and_no_root():
-  build, final = _stages()
-  assert build.base == final.base == 'python:3.13-slim-trixie'  # Slim has no compiler, and no lock needs one there.
+  build, runtime, serve, steps = _stages()
+  assert build.base == runtime.base == 'python:3.13-slim-trixie'  # Slim has no compiler, and no lock needs one there.
+  assert serve.base == steps.base == 'runtime'
+  assert [word for word, _ in steps.steps] == ['CMD']
+  final = runtime
   assert _of(final, 'USER') == ['1000']
   assert [shlex.split(copy)[0] for copy in _of(final, 'COPY')] == ['--from=build']
   assert not re.search(r'apt|pip|gcc|build-essential', ' '.join(_of(final, 'RUN')))
   assert _of(final, 'ENTRYPOINT') == []  # The spec's command line is the whole of it.
   [environment] = _of(final, 'ENV')
   assert {'TF_USE_LEGACY_KERAS=1', 'PATH=/opt/farelite/bin:$PATH'} <= set(environment.split())
+
+
+def test_the_server_is_a_command_of_this_project():
+  [command] = _of(_stages()[2], 'CMD')
+  program, *words = json.loads(command)
+  assert program == 'farelite'
+  with main.make_context(program, words) as context:
+    name, found, rest = main.resolve_command(context, context.protected_args + context.args)
+    given = found.make_context(name, rest).params
+  assert (name, given['place'], given['host']) == ('serve', '/srv/versions', '0.0.0.0')
 
 
 def test_every_package_is_copied_and_let_through():

@@ -154,6 +154,9 @@ class PointVersion:
   def write_golden(self, version_dir, columns, predictions, tolerance):
     np.savez(version_dir / 'assets.extra' / 'golden.npz', predictions=predictions, tolerance=tolerance, **columns)
 
+  def write_warm_up(self, version_dir, columns):
+    pass
+
 
 def features(columns):
   """The features graph: a column of each raw input, from -1 to 1."""

@@ -12,7 +12,7 @@ from configs.base import joined
 from configs.columns import LABEL
 from configs.compression import Budget, JudgedOn, Objective
 from configs.records import RecordError
-from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest
+from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest, lite_file
 from models.served_versions import served_version, version_number
 from pipeline.local.steps import StepState
 from pipeline.report.frontier import Limits, Point, draw_frontier
@@ -509,7 +509,7 @@ def _verdict(record: RunRecord, manifest: Manifest) -> str:
 
 
 def _served_table(record: RunRecord, version: str, manifest: Manifest) -> Table:
-  chosen, lite = record.chosen, manifest.files.get(LITE_FILE)
+  chosen, lite = record.chosen, manifest.files.get(lite_file(manifest.files) or LITE_FILE)
   rmse, mae = (record.shown_error(metric) for metric in ('rmse', 'mae'))
   sizes = (figure(made.bytes if made else None, size) for made in (chosen, lite))
   made = f'{manifest.created[:16].replace("T", " ")} UTC' if manifest.created else MISSING
