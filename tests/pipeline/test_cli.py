@@ -42,7 +42,7 @@ def test_mistakes(arguments: list[str], message: str):
     ['study', '--output', ''], ['prune', ''], ['rollback', '', '--reason', 'x'], ['runs', 'show', ''], ['report', ''],
     ['init', ''], ['init', 'rides.csv', '--output', ''], ['init', 'rides.csv', '--column', ''],
     ['check', '--config', ''],
-    ['schedule', 'pause', ''], ['predict', '', 'rides.csv'], ['predict', 'model', ''],
+    ['schedule', 'pause', ''], ['predict', '', 'rides.csv'], ['predict', 'model', ''], ['serve', ''],
   ],
   ids=' '.join,
 )  # fmt: skip
