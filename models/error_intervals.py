@@ -195,7 +195,7 @@ def _drawn(sums: np.ndarray, resamples: int) -> np.ndarray:
 
 
 def _draws(clusters: int, resamples: int) -> Iterator[Iterable[np.ndarray]]:
-  """How often each draw takes each cluster: chunk by chunk of the draws, float64 [draws of the chunk, `_BLOCK`] each."""
+  """How often each draw takes each cluster, by chunks of the draws: float64 [draws of a chunk, `_BLOCK`] each."""
   generator = np.random.default_rng(_SEED)
   step = max(1, _CHUNK // clusters)
   sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
