@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 import pathlib
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ _MARGIN = 0.08
 _NARROWEST = 0.02
 """Degrees of a map at least."""
 
-_FLATTEST, _STEEPEST = 0.5, 1.4
+_FLATTEST, _STEEPEST = 0.5, 0.8
 """Height to width of a map, in degrees."""
 
 
@@ -194,18 +195,15 @@ def _check_golden(rides: Mapping[str, Sequence[Any]], fields: Sequence[Field], v
 
 
 def _first(rides: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-  """The golden ride that the page begins with: the first one of which most is known."""
-  count = len(rides[TIME])
-  return max(
-    ({name: column[place] for name, column in rides.items()} for place in range(count)),
-    key=lambda ride: (_apart(ride), sum(value is not None for value in ride.values())),
-  )
+  """The golden ride that the page begins with: the longest one, in degrees, whose ends are known."""
+  found = ({name: column[place] for name, column in rides.items()} for place in range(len(rides[TIME])))
+  return max(found, key=_length)
 
 
-def _apart(ride: Mapping[str, Any]) -> bool:
-  """Whether both ends are known, and are two."""
+def _length(ride: Mapping[str, Any]) -> float:
+  """Degrees between the ends; -1 where one is missing."""
   west, south, east, north = (ride[name] for name in COORDINATES)
-  return None not in (west, south, east, north) and (west, south) != (east, north)
+  return -1.0 if None in (west, south, east, north) else math.hypot(east - west, north - south)
 
 
 def _map(rides: Mapping[str, Sequence[float | None]]) -> dict[str, float]:

@@ -126,7 +126,7 @@ window.farelite = (() => {
   function shown(ride) {
     for (const { name, kind } of about.fields) {
       const value = ride[name] ?? NaN;
-      const written = kind === 'time' ? new Date(value * 1000 + Date.parse(`${about.epoch}Z`)).toISOString().slice(0, 19) : value;
+      const written = kind === 'time' ? new Date(value * 1000 + Date.parse(`${about.epoch}Z`)).toISOString().slice(0, 19) : Number(value.toFixed(6));
       form.elements[name].value = Number.isNaN(value) ? '' : written;
     }
   }
@@ -164,10 +164,15 @@ window.farelite = (() => {
     const fare = await model.fare(ride);
     if (turn !== latest) return;
     tell('device', money.format(fare), '');
-    const start = performance.now();
-    for (let call = 0; call < 200; call += 1) await model.fare(ride);
-    if (turn !== latest) return;
-    tell('device', money.format(fare), `${duration((performance.now() - start) * 5)} a ride, of 200`);
+    // A browser compiles twice, the second time what is called often; clocks are coarse, so rounds are of many rides.
+    let best = Infinity;
+    for (let round = 0; round < 10; round += 1) {
+      const start = performance.now();
+      for (let call = 0; call < 50; call += 1) await model.fare(ride);
+      best = Math.min(best, (performance.now() - start) * 20);
+      if (turn !== latest) return;
+    }
+    tell('device', money.format(fare), `${duration(best)} a ride`);
     if (about.server) await ask(ride, fare, turn);
   }
 
@@ -175,6 +180,14 @@ window.farelite = (() => {
     if (!element(`${place}-fare`)) return;
     element(`${place}-fare`).textContent = fare;
     element(`${place}-time`).textContent = note || '\u00a0';
+  }
+
+  function sentence(text) {
+    try {
+      return JSON.parse(text).error ?? text.slice(0, 200);
+    } catch {
+      return text.slice(0, 200);
+    }
   }
 
   async function ask(ride, fare, turn) {
@@ -190,7 +203,7 @@ window.farelite = (() => {
         const text = await response.text();
         times.push(performance.now() - start);
         if (turn !== latest) return;
-        if (!response.ok) throw new Error(`the server answers ${response.status}: ${text.slice(0, 200)}`);
+        if (!response.ok) throw new Error(`refused (${response.status}): ${sentence(text)}`);
         answer = JSON.parse(text).predictions?.[0];
       }
       if (typeof answer !== 'number') throw new Error('the answer has no number in "predictions"');
@@ -199,7 +212,8 @@ window.farelite = (() => {
       tell('server', money.format(answer), `${duration(Math.min(...times.slice(1)) * 1000)} a request${apart}`);
     } catch (error) {
       // A browser does not tell a page why a request got no answer.
-      const why = error instanceof TypeError ? 'no answer: it does not run, or allows no page of another origin (CORS)' : error.message;
+      const silent = `no answer: it does not run, or not with farelite serve --allow-origin ${self.origin}`;
+      const why = error instanceof TypeError ? silent : error.message;
       if (turn === latest) tell('server', '–', why);
     }
   }
@@ -242,7 +256,7 @@ window.farelite = (() => {
     const way = svg.appendChild(drawn('line', { class: 'way' }));
     const ends = about.ends.map((names, place) => ({
       names,
-      dot: svg.appendChild(drawn('circle', { class: 'end fill', r: 9, style: `--color: var(--s${place})` })),
+      dot: svg.appendChild(drawn('circle', { class: 'end fill', r: 11, style: `--color: var(--s${place})` })),
     }));
     const position = ({ names }) => names.map((name) => (form.elements[name].value === '' ? NaN : Number(form.elements[name].value)));
 
@@ -282,7 +296,7 @@ window.farelite = (() => {
     draw();
   }
 
-  about.ends.flat().forEach((name) => form.elements[name].closest('label').classList.add('half'));
+  about.ends.flat().forEach((name) => form.elements[name].closest('label').classList.add('pair'));
   form.addEventListener('submit', (event) => event.preventDefault());
   shown(about.first);
   map();
