@@ -369,9 +369,7 @@ def report(directory: str, against: str | None) -> None:
 @main.command()
 @click.argument('model')
 @click.option('--output', metavar='F', default='fare.html', show_default=True, help='The page to write.')
-@click.option(
-  '--server', metavar='URL', help='Ask this server for the same fare, too, such as http://127.0.0.1:8080.'
-)
+@click.option('--server', metavar='URL', help='Ask this server for the same fare, too, such as http://127.0.0.1:8080.')
 def page(model: str, output: str, server: str | None) -> None:
   """Write a page that runs MODEL (a pushed version, or the directory of the versions) in a browser, and nothing else.
 

@@ -1,3 +1,16 @@
 """What each command does and shows; `pipeline.cli` parses, and loads one of these when its command is called."""
 
-__all__ = ['check', 'cloud', 'doctor', 'init', 'operations', 'predict', 'report', 'retrain', 'run', 'schedule', 'study']
+__all__ = [
+  'check',
+  'cloud',
+  'doctor',
+  'init',
+  'operations',
+  'page',
+  'predict',
+  'report',
+  'retrain',
+  'run',
+  'schedule',
+  'study',
+]

@@ -23,7 +23,7 @@ from configs.errors import UserError
 from configs.presets import read_mapping
 from configs.records import RecordPart
 from models.lite.columns import InputColumn
-from models.release import EXTRA, GOLDEN, Manifest, ManifestError, find_pushed, read_golden
+from models.release import EXTRA, GOLDEN, ManifestError, find_pushed, read_golden
 from models.whole_files import is_bucket, write_whole
 from pipeline.report.page import render
 
@@ -147,7 +147,9 @@ def _runtime() -> tuple[str, bytes]:
   try:
     return (RUNTIME / _SCRIPT).read_text(encoding='utf-8'), (RUNTIME / _WASM).read_bytes()
   except FileNotFoundError:
-    raise UserError('LiteRT.js, which a page runs the model by, is not built here: run make page, which needs npm.') from None
+    raise UserError(
+      'LiteRT.js, which a page runs the model by, is not built here: run make page, which needs npm.'
+    ) from None
 
 
 def _dataset(version: pathlib.Path) -> Dataset | None:
@@ -176,9 +178,7 @@ def _fields(inputs: Sequence[InputColumn], dataset: Dataset | None) -> Iterator[
       rules = dataset.rules if dataset else None
       # Without rules, what 32 bits of seconds can hold.
       low, high = (rules.earliest, rules.latest) if rules else ('1941-01-01', '2076-12-31')
-      yield Field(
-        name=name, kind='time', label='pickup time', low=f'{low}T00:00:00', high=f'{high}T23:59:59', unit=''
-      )
+      yield Field(name=name, kind='time', label='pickup time', low=f'{low}T00:00:00', high=f'{high}T23:59:59', unit='')
     elif name in extras and extras[name].vocabulary:
       yield Field(name=name, kind='choice', label=label, choices=extras[name].vocabulary)
     else:
