@@ -175,10 +175,9 @@ def _fields(inputs: Sequence[InputColumn], dataset: Dataset | None) -> Iterator[
   for column in inputs:
     name, label = column.name, column.name.replace('_', ' ')
     if name == TIME:
-      rules = dataset.rules if dataset else None
       # Without rules, what 32 bits of seconds can hold.
-      low, high = (rules.earliest, rules.latest) if rules else ('1941-01-01', '2076-12-31')
-      yield Field(name=name, kind='time', label='pickup time', low=f'{low}T00:00:00', high=f'{high}T23:59:59', unit='')
+      first, last = (dataset.rules.earliest, dataset.rules.latest) if dataset else ('1941-01-01', '2076-12-31')
+      yield Field(name=name, kind='time', label='pickup time', low=f'{first}T00:00:00', high=f'{last}T23:59:59')
     elif name in extras and extras[name].vocabulary:
       yield Field(name=name, kind='choice', label=label, choices=extras[name].vocabulary)
     else:
