@@ -421,12 +421,12 @@ def test_what_there_is_no_page_of(fake_runtime, tmp_path, monkeypatch):
     write_fare_page(str(version), out)
 
 
-def test_the_command_says_where_the_page_is(fake_runtime, tmp_path, monkeypatch):
+def test_the_command_says_where_the_page_is(fake_runtime, tmp_path, monkeypatch, capfd):
   write_version(tmp_path / '3')
   output = tmp_path / 'fare.html'
   done = CliRunner().invoke(main, ['page', str(tmp_path / '3'), '--output', str(output)])
   assert (done.exit_code, output.is_file()) == (0, True), done.output
-  assert str(output) in done.output
+  assert str(output) in capfd.readouterr().out
   monkeypatch.setattr(fare_page, 'RUNTIME', tmp_path / 'nowhere')
   done = CliRunner().invoke(main, ['page', str(tmp_path / '3'), '--output', str(output)])
   assert (done.exit_code, 'run make page' in done.output) == (2, True), done.output
