@@ -1,6 +1,6 @@
-# The image of every step on Vertex AI and Kubeflow Pipelines: `make image`.
-# Three stages: Node.js makes what `farelite page` needs; uv and pip stay in the second one, the last one gets a finished
-# virtual environment.
+# The image of every step on Vertex AI and Kubeflow Pipelines: `make image`; and, by `--target serve`, of a server of fares.
+# Node.js makes what `farelite page` needs in the first stage; uv and pip stay in the second one, the third one gets a
+# finished virtual environment.
 # By name alone, as no registry told the digest; `docker buildx imagetools inspect python:3.13-slim-trixie` prints it, and
 # `docker build --build-arg BASE=python:3.13-slim-trixie@sha256:…` takes that one and no other.
 ARG BASE=python:3.13-slim-trixie
@@ -29,7 +29,7 @@ COPY --from=page /build/pipeline/report/runtime pipeline/report/runtime
 RUN /opt/uv/bin/uv build -q --wheel --no-build-isolation --offline --python /opt/farelite/bin/python --out-dir dist .
 RUN /opt/uv/bin/uv pip install -q --no-deps --no-index --compile-bytecode --python /opt/farelite/bin/python dist/farelite-*.whl
 
-FROM ${BASE}
+FROM ${BASE} AS runtime
 RUN useradd --uid 1000 --create-home farelite
 COPY --from=build /opt/farelite /opt/farelite
 # Keras 2 for TFMA and Transform, whose processes know nothing of this project's own switch.
@@ -39,4 +39,12 @@ ENV PATH=/opt/farelite/bin:$PATH \
     PYTHONUNBUFFERED=1
 USER 1000
 WORKDIR /home/farelite
+
+# Versions are mounted, or copied by an image on top of this one, to /srv/versions.
+FROM runtime AS serve
+EXPOSE 8080
+CMD ["farelite", "serve", "/srv/versions", "--host", "0.0.0.0"]
+
+# The last one is what is built where no target is named.
+FROM runtime
 CMD ["farelite", "--help"]

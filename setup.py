@@ -31,6 +31,7 @@ INSTALL_REQUIRES = [
   'tensorflow-data-validation>=1.16,<1.22',
   'tensorflow-metadata>=1.16,<1.22',
   'tensorflow-model-analysis>=0.47,<0.53',
+  'tensorflow-serving-api>=2.16,<3',  # The requests that TensorFlow Serving warms up with.
   'tfx-bsl>=1.16,<1.22',
   'protobuf>=3.20.3,<7',
   f'pyarrow>=14.0.1,<19; {NEW}',
@@ -75,6 +76,14 @@ EXTRAS_REQUIRE = {
   'quantizer': [
     f'litert-quantizer>=0.11,<1; {NEW}',
     f'ai-edge-quantizer>=0.10,<1; {OLD}',
+  ],
+  # What `farelite serve` answers with.
+  'serve': [
+    'fastapi>=0.162,<0.166',  # Python 3.10 gets 0.162.5, the last for it.
+    'uvicorn>=0.54,<1',
+    'httptools>=0.8,<1',  # Parses HTTP in C; uvicorn takes it where it is there.
+    'uvloop>=0.21,<1; sys_platform != "win32"',  # The same for the event loop.
+    'prometheus-client>=0.21,<1',
   ],
   'dev': [
     'cryptography>=42',  # Keys of made service accounts.

@@ -1,4 +1,4 @@
-"""What a caller pays for a fare, in microseconds and bytes: the lite file, the SavedModel, LightGBM, ONNX Runtime.
+"""What a caller pays for a fare, in microseconds and bytes: the lite file, SavedModel, servers, LightGBM, ONNX Runtime.
 
 `python -m benchmarks.latency OUTPUT` takes a finished run, whose dense recipe has a float32 file. All ways take turns
 in one process, one thread each, round by round; shown are the median of the rounds' medians and the smallest and the
@@ -8,19 +8,30 @@ A whole file is called as a client calls it: inputs set, invoked, output taken. 
 file with its wide gathers of columns as products with one-hot matrices. Features and core are the two halves of the
 float32 file. LightGBM is trained here on the run's rides and the float32 file's features, and predicts by its C
 interface; ONNX Runtime runs the dense core alone.
+
+Servers run in processes of their own on this machine, and their CPU is counted with the caller's, who has the request
+ready: `farelite serve` on the pushed version over HTTP, and the SavedModel over gRPC by TensorFlow Serving's protocol.
+The latter is a server in Python, as no package has TensorFlow Serving's own; that one, in C++, takes less.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
+import concurrent.futures
+import contextlib
 import copy
 import ctypes
 import dataclasses
 import functools
 import gzip
+import http.client
+import json
+import multiprocessing
 import os
 import pathlib
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -28,10 +39,13 @@ from typing import Any
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
+import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from benchmarks.server import Running, running
 from components.parquet import pq  # noqa: F401, before anything else opens Parquet
 from configs.columns import LABEL
 from configs.layer_names import is_embedding
@@ -40,8 +54,9 @@ from configs.model import Activation
 from configs.run import RunConfig
 from models.lite.flatbuffer import kind_of, pack
 from models.lite.interpreter import SIGNATURE, runtime
+from models.release import find_pushed
 from models.rides import RawRides, read_raw_rides
-from models.served_versions import EXTRA
+from models.served_versions import EXTRA, served_version
 from models.serving import SERVING_RAW, biases, kernels, read_weights
 from pipeline.study.reference_models import LIGHTLY_TUNED
 
@@ -75,6 +90,7 @@ class Way:
     content: what is shipped; `None` of a part.
     fares: what the call has to return, [rides] of all; `None` where it returns no fares.
     tolerance: how far it may be from them.
+    process: another one that works for the call; 0 of none.
   """
 
   name: str
@@ -82,6 +98,7 @@ class Way:
   content: bytes | None = None
   fares: np.ndarray | None = None
   tolerance: float = 0.0
+  process: int = 0
 
 
 class LiteFile:
@@ -130,6 +147,7 @@ class Run:
   Attributes:
     files: content by name of the variant.
     saved_model: directory of the dense recipe's SavedModel.
+    version: directory of the version that serves; `None` where none does.
     train, rides: rides of the train split, and some of the eval split.
     fares: of `rides`, by the dense float32 file.
   """
@@ -137,6 +155,7 @@ class Run:
   config: RunConfig
   files: Mapping[str, bytes]
   saved_model: pathlib.Path
+  version: pathlib.Path | None
   train: RawRides
   rides: Columns
   fares: np.ndarray
@@ -153,7 +172,9 @@ class Run:
     train, held_out = (read_raw_rides(found, config.dataset) for found in splits)
     some = {name: column[:rides] for name, column in held_out.columns.items()}
     file = LiteFile(files[_DENSE])
-    return cls(config, files, folders[-1], train, some, file.call(file.taken(some)))
+    served = served_version(output / 'serving')
+    version = output / 'serving' / str(served) if served else None
+    return cls(config, files, folders[-1], version, train, some, file.call(file.taken(some)))
 
 
 def _shards(output: pathlib.Path, split: str) -> list[str]:
@@ -195,18 +216,102 @@ def _core(core: LiteFile, features: LiteFile) -> Callable[[Batches], Call]:
   return prepared
 
 
+def content_of(saved_model: pathlib.Path) -> bytes:
+  """All bytes of a SavedModel, one file after the other, without what TensorFlow leaves alone."""
+  files = (path for path in sorted(saved_model.rglob('*')) if path.is_file() and EXTRA not in path.parts)
+  return b''.join(path.read_bytes() for path in files)
+
+
 def saved_model_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
   """The SavedModel in this process."""
   model = tf.saved_model.load(str(run.saved_model))
   serve = model.signatures[SERVING_RAW]
-  files = (path for path in sorted(run.saved_model.rglob('*')) if path.is_file() and EXTRA not in path.parts)
-  content = b''.join(path.read_bytes() for path in files)
+  content = content_of(run.saved_model)
 
   def call(batch: Columns) -> np.ndarray:
     return serve(**{name: tf.constant(column) for name, column in batch.items()})[LABEL].numpy()
 
   yield Way('SavedModel in process', lambda batches: lambda batch: call(batches[batch]), content, run.fares, _CLOSE)
   del model  # Kept until here: a signature alone does not hold its variables.
+
+
+def server_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
+  """The pushed version over HTTP, and the SavedModel over gRPC, both on loopback, over connections that stay open."""
+  kept = contextlib.ExitStack()
+  atexit.register(kept.close)
+  if run.version:
+    pushed = find_pushed(run.version)
+    content, file = pushed.file.read_bytes(), LiteFile(pushed.file.read_bytes())
+    server = kept.enter_context(running(run.version))
+    name = f'{pushed.manifest.variant if pushed.manifest else ""}: farelite serve, HTTP'
+    fares = file.call(file.taken(run.rides))
+    yield Way(name, functools.partial(_by_http, server), content, fares, process=server.process.pid)
+  ready = kept.enter_context(tempfile.TemporaryDirectory())
+  spawning = multiprocessing.get_context('spawn')
+  process = spawning.Process(target=serve_by_grpc, args=(str(run.saved_model), f'{ready}/port'), daemon=True)
+  process.start()
+  kept.callback(process.terminate)
+  port = pathlib.Path(ready, 'port')
+  while not port.exists():
+    if not process.is_alive():
+      raise SystemExit('The gRPC server did not begin to answer.')
+    time.sleep(0.1)
+  channel = kept.enter_context(grpc.insecure_channel(f'127.0.0.1:{port.read_text()}'))
+  stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+  name, saved_model = 'SavedModel, gRPC, server in Python', content_of(run.saved_model)
+  yield Way(name, functools.partial(_by_grpc, stub), saved_model, run.fares, _CLOSE, process.pid or 0)
+
+
+def _by_http(server: Running, batches: Batches) -> Call:
+  connection = http.client.HTTPConnection(server.url.removeprefix('http://'), timeout=60)
+  bodies = [json.dumps({'instances': _instances(batch)}).encode() for batch in batches]
+
+  def call(batch: int) -> np.ndarray:
+    connection.request('POST', '/predict', bodies[batch])
+    return np.array(json.loads(connection.getresponse().read())['predictions'], np.float32)
+
+  return call
+
+
+def _instances(batch: Columns) -> list[dict[str, float]]:
+  rows = [{name: column[row].item() for name, column in batch.items()} for row in range(_count(batch))]
+  return [{name: value for name, value in row.items() if value == value} for row in rows]
+
+
+def _by_grpc(stub: Any, batches: Batches) -> Call:
+  requests = [predict_pb2.PredictRequest() for _ in batches]
+  for request, batch in zip(requests, batches, strict=True):
+    request.model_spec.signature_name = SERVING_RAW
+    for name, column in batch.items():
+      request.inputs[name].CopyFrom(tf.make_tensor_proto(column))
+  return lambda batch: tf.make_ndarray(stub.Predict(requests[batch], timeout=60).outputs[LABEL])
+
+
+def serve_by_grpc(saved_model: str, port: str) -> None:
+  """Answers `PredictionService.Predict` on any port until the process is ended.
+
+  Args: port: file that the port's number is written to once requests are taken.
+  """
+  tf.config.threading.set_intra_op_parallelism_threads(1)
+  tf.config.threading.set_inter_op_parallelism_threads(1)
+  model = tf.saved_model.load(saved_model)
+
+  class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802, the protocol's name
+      tensors = {name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()}
+      found = predict_pb2.PredictResponse()
+      for name, tensor in model.signatures[request.model_spec.signature_name](**tensors).items():
+        found.outputs[name].CopyFrom(tf.make_tensor_proto(tensor.numpy()))
+      return found
+
+  server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
+  prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Servicer(), server)
+  number = server.add_insecure_port('127.0.0.1:0')
+  server.start()
+  whole = pathlib.Path(f'{port}.part')
+  whole.write_text(str(number))
+  whole.rename(port)
+  server.wait_for_termination()
 
 
 def lightgbm_ways(run: Run, variants: Sequence[str]) -> Iterator[Way]:
@@ -359,6 +464,7 @@ WAYS: Sequence[Callable[[Run, Sequence[str]], Iterator[Way]]] = (
   lite_ways,
   half_ways,
   saved_model_ways,
+  server_ways,
   lightgbm_ways,
   onnx_ways,
 )
@@ -473,7 +579,7 @@ def timed(ways: Sequence[Way], rides: Columns, rounds: int, calls: int) -> dict[
     for way in (ways[position] for position in order):
       one, many = found[way.name]
       one.append(_median(way.prepared(singles), len(singles), calls))
-      many.append(_cpu(way.prepared([rides]), max(1, calls // _BATCH_CALLS)) / _count(rides))
+      many.append(_cpu(way.prepared([rides]), max(1, calls // _BATCH_CALLS), way.process) / _count(rides))
   return found
 
 
@@ -493,13 +599,19 @@ def _median(call: Call, batches: int, times: int) -> float:
   return statistics.median(elapsed) / 1000
 
 
-def _cpu(call: Call, times: int) -> float:
-  """Microseconds of all threads for one call."""
+def _cpu(call: Call, times: int, process: int) -> float:
+  """Microseconds of all threads for one call, another process's included."""
   call(0)
-  start = time.process_time_ns()
+  start = time.process_time_ns() + _cpu_of(process)
   for _ in range(times):
     call(0)
-  return (time.process_time_ns() - start) / times / 1000
+  return (time.process_time_ns() + _cpu_of(process) - start) / times / 1000
+
+
+def _cpu_of(process: int) -> int:
+  """Nanoseconds that all threads of a process have been on a core; 0 of no process."""
+  threads = pathlib.Path(f'/proc/{process}/task').glob('*/schedstat') if process else ()
+  return sum(int(thread.read_text().split()[0]) for thread in threads)
 
 
 def main(arguments: list[str] | None = None) -> None:

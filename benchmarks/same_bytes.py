@@ -45,7 +45,7 @@ def digests(output: pathlib.Path) -> dict[str, str]:
     found[f'weights of {recipe.name}'] = _weights(recipe / 'Format-Serving' / 'assets.extra' / 'fare_model.weights.h5')
   for path in sorted(output.glob('artifacts/QuantizationRewriter/variants/*/*.tflite')):
     found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-  for path in sorted(output.glob('serving/*/assets.extra/model.tflite')):
+  for path in sorted(output.glob('serving/*/model.tflite')):
     found['pushed'] = hashlib.sha256(path.read_bytes()).hexdigest()
   if not found:
     raise SystemExit(f"No run's artifacts below '{output}'.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from configs.base import Problem, nearest
+from configs.base import Problem, joined, nearest
 from configs.compression import Compression, Precision, Scheme, applies
 from configs.dataset import Dataset
 from configs.features import Features
@@ -127,7 +127,15 @@ def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[
 
   Args: layers: all of the model's, see `model_layers`.
   """
-  for check in (_tolerance(scheme), _calibration(scheme), _float_layers(scheme, layers), _sparse(scheme, recipes)):
+  checks = (
+    _tolerance(scheme),
+    _calibration(scheme),
+    _float_layers(scheme, recipes, layers),
+    _sparse(scheme, recipes),
+    _integer_only(scheme, recipes, layers),
+    _per_channel(scheme, recipes),
+  )
+  for check in checks:
     yield from (problem.under(scheme.name) for problem in check)
 
 
@@ -146,7 +154,7 @@ def _calibration(scheme: Scheme) -> Iterator[Problem]:
     yield Problem('calibration.rides', f'{least}, got {rides:,} rides and longest {longest:,}; {way_out}')
 
 
-def _float_layers(scheme: Scheme, layers: Sequence[Layer]) -> Iterator[Problem]:
+def _float_layers(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> Iterator[Problem]:
   dense = _dense_names(layers)
   others = {layer.name: layer.kind.value for layer in layers if layer.name not in dense}
   messages = []
@@ -157,6 +165,12 @@ def _float_layers(scheme: Scheme, layers: Sequence[Layer]) -> Iterator[Problem]:
       messages.append(f"unknown layer '{name}'. The dense layers are {', '.join(dense)}.{nearest(name, dense)}")
   if set(dense) <= set(scheme.float_layers):
     messages.append(f'has every dense layer, so that none would be {scheme.precision.value}; leave one of them out.')
+  aware = [recipe.name for recipe in recipes if recipe.quantization and scheme.precision is Precision.INT8]
+  if scheme.float_layers and aware and not messages:
+    layer = scheme.float_layers[0]
+    mend = f'leave this scheme out, and {layer} out of quantization.layers instead (as qat_partial does with fare)'
+    what = f'has no place beside {joined(aware)} of training.recipes, trained for 8 bits'
+    messages.append(f'{what}: the training decides which layers have them; {mend}, or take other recipes.')
   yield from (Problem('float_layers', message) for message in messages)
 
 
@@ -170,15 +184,47 @@ def _sparse(scheme: Scheme, recipes: Sequence[Recipe]) -> Iterator[Problem]:
   if not any(recipe.pruning for recipe in recipes):
     lack = 'no recipe of this run prunes; sparse encoding would change nothing'
   else:
-    size = f" of {facts.sparse_inputs} inputs, which TFLite's 8-bit kernels want" if facts.sparse_inputs > 1 else ''
+    bits = '8-bit' if scheme.precision.is_quantized else 'float'
+    size = f" whose inputs are a multiple of {facts.sparse_inputs}, which TFLite's {bits} kernels want"
     lack = f'no recipe of this run prunes in blocks{size}; no file would be encoded sparsely'
-  example = 'blocks_4x1_80' if facts.sparse_inputs == 1 else 'blocks_16x1_80'
+  example = 'blocks_16x1_80' if scheme.precision.is_quantized else 'blocks_4x1_80'
   yield Problem('sparse', f'{lack}. Add one to training.recipes, such as {example}, or leave the scheme out.')
+
+
+def _integer_only(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> Iterator[Problem]:
+  """What can't come of recipes that were trained for 8 bits in some layers."""
+  if not scheme.integer_only or scheme.precision is not Precision.INT8:
+    return
+  aware = {recipe.name: recipe.quantization for recipe in recipes if recipe.quantization}
+  dense = _dense_names(layers)
+  for name, quantization in aware.items():
+    left = [layer for layer in dense if layer not in quantization.names(dense[:-1])]
+    if left:
+      what = f'must be false with {name} of training.recipes, which leaves {joined(left)} in float'
+      yield Problem(
+        'integer_only', f'{what}; take a recipe with quantization.layers core, such as qat, or the scheme int8.'
+      )
+
+
+def _per_channel(scheme: Scheme, recipes: Sequence[Recipe]) -> Iterator[Problem]:
+  if not scheme.per_channel:
+    return
+  clustered = [recipe.name for recipe in recipes if recipe.clustering]
+  aware = [recipe.name for recipe in recipes if recipe.quantization and scheme.precision is Precision.INT8]
+  if clustered:
+    why = 'a scale for each unit stores one value as several integers, which undoes clusters'
+    yield Problem('per_channel', f'must be false with {joined(clustered)} of training.recipes: {why}.')
+  elif aware:
+    why = 'its kernels are on a grid of one scale'
+    yield Problem('per_channel', f'must be false with {joined(aware)} of training.recipes, trained for 8 bits: {why}.')
 
 
 _LEAST_RATIO = 0.5
 _LEAST_BYTES = 1000
 """A file that only adds up the columns of a ride has 1,392 bytes, without a single weight."""
+
+_LEAST_GZIP_BYTES = 500
+"""That file has 577 after gzip, once its tensors have no names."""
 
 _LEAST_MICROSECONDS = 0.1
 """Invoking an interpreter on that file takes 1.1 microseconds on the machine that the figures are from."""
@@ -203,6 +249,9 @@ def budget_problems(compression: Compression, recipes: Sequence[Recipe], layers:
   if latency is not None and latency < _LEAST_MICROSECONDS:
     reason = f'{none_fits}, as calling an interpreter alone takes about a microsecond'
     yield Problem('latency_us', f'must be at least {_LEAST_MICROSECONDS:g}, got {latency:g}: {reason}.')
+  if budget.gzip_bytes is not None and budget.gzip_bytes < _LEAST_GZIP_BYTES:
+    reason = f"{none_fits}, as the names and types of a ride's columns alone take more after gzip"
+    yield Problem('gzip_bytes', f'must be at least {_LEAST_GZIP_BYTES}, got {budget.gzip_bytes:,}: {reason}.')
   if budget.bytes is not None:
     least, reason = _fewest_bytes(budget.bytes, compression.schemes, recipes, layers)
     if budget.bytes < least:

@@ -71,7 +71,9 @@ class PrecisionFacts(NamedTuple):
     smallest: kernels and tables of fewer values stay float32.
     sparse_inputs: what the inputs of a block must be a multiple of, so that TFLite's sparse kernels compute with it; 0
       where there is no such block. Tried with TF 2.16 and 2.21, one scale per kernel, and ai-edge-litert 2.3: 8-bit
-      kernels refuse to run with zeros in any block but 16x1.
+      kernels refuse to run with zeros in any block but 16x1, and other float blocks than those of 4 inputs are made
+      dense again (DENSIFY) before anything is computed, which takes time and saves none.
+    per_channel: whether the converter can give each unit of a dense kernel a scale of its own.
     never_sparse: why it does not go with sparse encoding, for the middle of a sentence; tried with the same versions
       and litert-quantizer 0.11.
     quantizer: the recipe of the LiteRT quantizer that makes it; '' where the converter does.
@@ -82,6 +84,7 @@ class PrecisionFacts(NamedTuple):
   activations: str
   smallest: int = 0
   sparse_inputs: int = 0
+  per_channel: bool = False
   never_sparse: str = ''
   quantizer: str = ''
 
@@ -94,11 +97,13 @@ _NAN = 'TFLite makes NaN of blocks of 16-bit floats'
 _WRONG = 'TFLite computes wrong fares from blocks of 8-bit weights and 16-bit activations'
 
 _FACTS = {
-  Precision.FLOAT32: PrecisionFacts('float32', 'float32', 'float32', sparse_inputs=1),
+  Precision.FLOAT32: PrecisionFacts('float32', 'float32', 'float32', sparse_inputs=4),
   Precision.FLOAT16: PrecisionFacts('float16', 'float16', 'float32', never_sparse=_NAN),
-  Precision.DYNAMIC_RANGE: PrecisionFacts('int8', 'int8', 'float32', smallest=_HYBRID, sparse_inputs=16),
-  Precision.INT8: PrecisionFacts('int8', 'int8', 'int8', sparse_inputs=16),
-  Precision.INT16X8: PrecisionFacts('int8', 'int16', 'int16', never_sparse=_WRONG),
+  Precision.DYNAMIC_RANGE: PrecisionFacts(
+    'int8', 'int8', 'float32', smallest=_HYBRID, sparse_inputs=16, per_channel=True
+  ),
+  Precision.INT8: PrecisionFacts('int8', 'int8', 'int8', sparse_inputs=16, per_channel=True),
+  Precision.INT16X8: PrecisionFacts('int8', 'int16', 'int16', never_sparse=_WRONG, per_channel=True),
   Precision.WEIGHT_ONLY_INT8: PrecisionFacts(
     'int8', 'float32', 'float32', never_sparse=_UNREADABLE, quantizer='weight_only_wi8_afp32'
   ),
@@ -141,6 +146,8 @@ class Scheme(Config):
     float_layers: dense layers that stay float32 all the same, such as `fare`.
     integer_only: refuse a core with a single operator that is not integer; `int8` and `int16x8` alone.
     sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to recipes that prune in blocks.
+    per_channel: a scale for each unit of a dense kernel, not one for all: finer steps, and more bytes. Needs TensorFlow
+      2.21; not with sparse encoding, clusters, or a recipe that was trained for one scale.
     tolerance: largest root mean square difference of the fares from the float model's, as a fraction of the fares'
       standard deviation.
     calibration: where the ranges of integer activations come from.
@@ -152,6 +159,7 @@ class Scheme(Config):
   float_layers: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
   integer_only: bool = False
   sparse: bool = False
+  per_channel: bool = False
   tolerance: PositiveFloat = 0.05
   calibration: Calibration = Calibration()
 
@@ -163,6 +171,13 @@ class Scheme(Config):
     elif self.integer_only and self.float_layers:
       layers = ', '.join(self.float_layers)
       yield Problem('integer_only', f'must be false with float_layers, as {layers} would stay float.')
+    if self.per_channel and not self.precision.facts.per_channel:
+      able = joined(precision.value for precision in Precision if precision.facts.per_channel)
+      yield Problem('per_channel', f'must be false {given}: only {able} take it as a choice.')
+    elif self.per_channel and self.sparse:
+      yield Problem(
+        'per_channel', "must be false with sparse: TFLite's sparse 8-bit kernels read the first scale alone."
+      )
     if self.calibration != Calibration() and not self.precision.is_calibrated:
       yield Problem('calibration', f'has no effect {given}, which takes no ranges from rides; leave it out.')
     if self.float_layers and self.precision is Precision.FLOAT32:
@@ -199,6 +214,27 @@ class JudgedOn(str, enum.Enum):
   SIGNIFICANT = 'significant'
 
 
+class Objective(str, enum.Enum):
+  """What the pushed file is the best in, of those that keep the budget: bytes of the `file` as it is, bytes of the
+  `download` (gzip), `latency` of one ride, `error` (the RMSE)."""
+
+  FILE = 'file'
+  DOWNLOAD = 'download'
+  LATENCY = 'latency'
+  ERROR = 'error'
+
+  @property
+  def best(self) -> str:
+    """What comes first by it, for the middle of a sentence."""
+    words = {'file': 'smallest file', 'download': 'smallest download', 'latency': 'fastest', 'error': 'most accurate'}
+    return words[self.value]
+
+  @property
+  def size(self) -> Objective:
+    """What the size of a file is: as it is where that is the objective, else as it is downloaded."""
+    return self if self is Objective.FILE else Objective.DOWNLOAD
+
+
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A positive number; no limit is `null`, not infinity."""
 
@@ -212,6 +248,7 @@ class Budget(Config):
     min_slice_rides: slices of fewer rides are shown, not judged.
     judged_on: what is held against the limits: the ratios, or an end of their 95 % intervals.
     bytes: largest size of the file as it is, not gzipped.
+    gzip_bytes: largest size of the file as users download it, by gzip.
     latency_us: largest median time for one ride, in microseconds; a caller's call: set, invoke, get.
   """
 
@@ -220,6 +257,7 @@ class Budget(Config):
   min_slice_rides: PositiveInt = 50
   judged_on: JudgedOn = JudgedOn.POINT
   bytes: PositiveInt | None = None
+  gzip_bytes: PositiveInt | None = None
   latency_us: Limit | None = None
 
 
@@ -267,7 +305,7 @@ NO_METADATA = FileMetadata()
 
 
 class Compression(Config):
-  """Every scheme is applied to every training recipe; the smallest file within the budget is pushed.
+  """Every scheme is applied to every training recipe; the best file within the budget is pushed.
 
   Attributes:
     schemes: see `Schemes`.
@@ -276,11 +314,13 @@ class Compression(Config):
     validation_rides: the most rides of the eval split that each file is compared with its model on, as soon as it is
       written; of a split with more, a random sample of so many.
     keep_names: names of the files' inner tensors; see `KeepNames`.
+    objective: what makes a file the best one. A phone loads it: by default the smallest download.
   """
 
   schemes: Schemes = packaged_schemes(FLOAT32, 'dynamic_range', 'float16', 'int8')
   calibration_rides: PositiveInt = 100_000
   validation_rides: PositiveInt = 50_000
+  objective: Objective = Objective.DOWNLOAD
   budget: Budget = Budget()
   measurement: Measurement = Measurement()
   keep_names: KeepNames = KeepNames.SHORT

@@ -78,6 +78,8 @@ class Training(TrainingLength):
     steps: optimizer steps, rounded up to whole epochs where there are several.
     max_steps: the most optimizer steps that `epochs` may mean, in the training and in each fine-tuning; of more, there
       are fewer epochs, of equal length, and the schedule is that of the steps taken. `null` sets no limit.
+    sample_rides: the most rides of the training split that are trained on: of a split with more, a random sample of so
+      many, by `seed`. `null` takes all.
     memory_mb: MB (10^6 bytes) that the rides of the training split may take in the trainer, with their copies. A larger
       split is read into a scratch file in the folder of `TMPDIR`, and trained on in shuffled windows that take as much;
       of a larger eval split a seeded sample is measured.
@@ -95,6 +97,7 @@ class Training(TrainingLength):
   """
 
   max_steps: PositiveInt | None = 100_000
+  sample_rides: PositiveInt | None = 1_000_000
   memory_mb: PositiveInt = 1000
   batch_size: PositiveInt = 256
   learning_rate: PositiveFloat = 7e-3

@@ -212,3 +212,6 @@ class Version(Protocol):
     self, version_dir: pathlib.Path, columns: Mapping[str, np.ndarray], predictions: np.ndarray, tolerance: float
   ) -> None:
     """Writes those examples, what the lite file gives for them, and what the SavedModel of the version does."""
+
+  def write_warm_up(self, version_dir: pathlib.Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Writes requests for those examples that a model server answers before it serves the version."""

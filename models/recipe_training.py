@@ -103,6 +103,7 @@ class RecipeTraining:
     build: gives a fresh untrained model at each call.
     examples: the training split, in memory or on disk.
     held_out: the eval split, or a sample; it is measured, never trained on.
+    examples_of: examples of the training split; unset where `examples` are all.
     held_out_of: examples of the eval split; unset where `held_out` are all.
     logs: folder for curves and TensorBoard logs.
     checkpoints: folder of an unfinished training of exactly all this.
@@ -117,6 +118,7 @@ class RecipeTraining:
   exporter: ModelExporter
   logs: str
   checkpoints: str
+  examples_of: int | None = None
   held_out_of: int | None = None
 
   def run(self, directory: str, model_folder: str, warm_start: str | None = None) -> None:
@@ -235,7 +237,8 @@ class RecipeTraining:
       base_predictions=base_predictions,
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
-      measured_on=self._sample_note(),
+      trained_on=_sample_note('trained on', self.examples, self.examples_of, 'training split', 'training.sample_rides'),
+      measured_on=_sample_note('measured', self.held_out, self.held_out_of, 'eval split', 'training.memory_mb'),
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
     logs = os.path.join(self.logs, 'tensorboard', name)
@@ -245,12 +248,13 @@ class RecipeTraining:
       before, after = (serving.kernels(serving.read_weights(home[one])) for one in (DENSE, name))
       write_weight_histograms(before, after, logs)
 
-  def _sample_note(self) -> str:
-    """What a report says of an eval split of which a sample is measured."""
-    if self.held_out_of in (None, len(self.held_out)):
-      return ''
-    split = f'{self.held_out_of:,} {self.held_out.terms.examples} of the eval split'
-    return f'A seeded sample of {len(self.held_out):,} of the {split} was measured (training.memory_mb).'
+
+def _sample_note(done: str, sample: Examples | Stream[Any], of: int | None, split: str, setting: str) -> str:
+  """What a report says of a split of so many examples, of which a sample was taken; nothing where it was not."""
+  if of in (None, len(sample)):
+    return ''
+  split = f'{of:,} {sample.terms.examples} of the {split}'
+  return f'A seeded sample of {len(sample):,} of the {split} was {done} ({setting}).'
 
 
 def start_from(model: keras.Model, saved_model: str) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -23,8 +23,14 @@ from models.whole_files import is_bucket
 
 MANIFEST = f'{EXTRA}/manifest.json'
 
-LITE_FILE = f'{EXTRA}/model.tflite'
-"""The chosen variant inside a version."""
+LITE_FILE = 'model.tflite'
+"""The chosen variant inside a version: where TensorFlow Serving looks for it."""
+
+_EARLIER_LITE_FILE = f'{EXTRA}/{LITE_FILE}'
+"""Where earlier pushes put it."""
+
+WARM_UP = f'{EXTRA}/tf_serving_warmup_requests'
+"""Requests that TensorFlow Serving answers before it serves a version."""
 
 _AGAIN = 'copy or push the version again'
 
@@ -131,6 +137,11 @@ class Manifest(Record):
   checked: tuple[CheckedRuntime, ...] = ()
   files: dict[str, VersionFile] = {}
   manifest_sha256: str = ''
+
+
+def lite_file(files: Collection[str]) -> str | None:
+  """Which file of a version is its lite file, whoever pushed it; `None` where there is none."""
+  return next((name for name in (LITE_FILE, _EARLIER_LITE_FILE) if name in files), None)
 
 
 def write_manifest(version_dir: str | os.PathLike[str], facts: Manifest) -> Manifest:
@@ -301,7 +312,8 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
   """
   path = pathlib.Path(version_dir) / GOLDEN
   golden = read_golden(path)
-  model = LiteModel(pathlib.Path(version_dir) / LITE_FILE)
+  version = pathlib.Path(version_dir)
+  model = LiteModel(version / (lite_file(_files(version)) or LITE_FILE))
   rides = {name: np.array(column, model.inputs.get(name, np.float32)) for name, column in golden['rides'].items()}
   given, wanted = model.predict(rides), np.array(golden[LABEL], np.float32)
   wrong = np.flatnonzero(~(np.abs(given - wanted) <= golden['tolerance']))
@@ -347,6 +359,11 @@ class PushedModel(NamedTuple):
   manifest: Manifest | None
 
 
+def is_version(place: str | os.PathLike[str]) -> bool:
+  """Whether a folder on a disk is a version, and not the directory of versions."""
+  return any(pathlib.Path(place, name).exists() for name in (MANIFEST, LITE_FILE, SAVED_MODEL))
+
+
 def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   """Finds a lite file and verifies the version around it.
 
@@ -364,12 +381,13 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   if not place.is_dir():
     return PushedModel(place, None, None)
   version = place
-  if not any((place / name).exists() for name in (MANIFEST, LITE_FILE, SAVED_MODEL)):
+  if not is_version(place):
     served = served_version(place)
     if served is None:
       raise ManifestError(f"'{place}' is neither a pushed version nor a directory of versions.")
     version = place / str(served)
   manifest = verify(version)
-  if LITE_FILE not in manifest.files:
+  lite = lite_file(manifest.files)
+  if lite is None:
     raise ManifestError(f"'{version}' was pushed without {LITE_FILE}; push a run that has a lite variant.")
-  return PushedModel(version / LITE_FILE, version, manifest)
+  return PushedModel(version / lite, version, manifest)

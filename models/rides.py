@@ -62,11 +62,28 @@ class Rides:
     return Rides({k: v[rows] for k, v in self.inputs.items()}, self.fares[rows], self.seconds[rows])
 
 
+def _records(files: Sequence[str]) -> tf.data.Dataset:
+  """Serialized examples of gzip TFRecords, some at a time, in the order of the sorted files."""
+  return tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
+
+
 def _batches(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> Iterator[dict[str, np.ndarray]]:
   """The columns of gzip TFRecords, some rides at a time, in the order of the sorted files."""
-  records = tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
-  parsed = records.map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
+  parsed = _records(files).map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
   yield from parsed.prefetch(2).as_numpy_iterator()
+
+
+def _chosen(
+  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], rows: np.ndarray
+) -> Iterator[dict[str, np.ndarray]]:
+  """The same of the rides at such rising positions alone; no other is parsed."""
+  start = 0
+  for batch in _records(files).prefetch(2):
+    begin, end = np.searchsorted(rows, (start, start + len(batch)))
+    if end > begin:
+      parsed = tf.io.parse_example(tf.gather(batch, rows[begin:end] - start), spec)
+      yield {name: column.numpy() for name, column in parsed.items()}
+    start += len(batch)
 
 
 def _joined(batches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -95,16 +112,27 @@ def read_rides(
   )
 
 
+def count_rides(files: Sequence[str]) -> int:
+  """How many examples gzip TFRecords hold."""
+  return sum(len(batch) for batch in _records(files))
+
+
 def stream_rides(
-  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str], memory: int
+  files: Sequence[str],
+  spec: Mapping[str, tf.io.FixedLenFeature],
+  categoricals: Sequence[str],
+  memory: int,
+  rows: np.ndarray | None = None,
 ) -> Rides | Stream[Rides]:
   """The same rides as `read_rides`: in memory, or on disk where they take more bytes, with their copies, than `memory`.
 
+  Args: rows: rising positions of the rides to read; all of them where it is left out.
   Raises:
     ValueError: the files hold no ride.
     FailedError: the disk is full.
   """
-  batches = _batches(files, _spec(spec, categoricals))
+  wanted = _spec(spec, categoricals)
+  batches = _batches(files, wanted) if rows is None else _chosen(files, wanted, rows)
   held, size = [], 0
   for batch in batches:
     held.append(batch)
@@ -182,7 +210,7 @@ def _sampled(
   files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], sample: RecordSample
 ) -> dict[str, np.ndarray]:
   """The columns of what a sample draws from gzip TFRecords, in their order; none where there is no ride."""
-  for batch in tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH).prefetch(2):
+  for batch in _records(files).prefetch(2):
     # What is not drawn is not parsed; but for the fares, if those decide.
     fares = tf.io.parse_example(batch, {LABEL: spec[LABEL]})[LABEL].numpy().reshape(-1) if sample.by_labels else None
     rows = sample.draw(len(batch), fares)

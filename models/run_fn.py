@@ -7,17 +7,19 @@ import hashlib
 import json
 import os
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer import fn_args_utils
 from tfx.utils import io_utils
 
+from configs.model import Training
 from configs.recipe import DENSE
 from models.compression.records import RECIPES_FOLDER, lost_file
 from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
-from models.rides import Rides, stream_rides
+from models.rides import Rides, count_rides, stream_rides
 from models.served_versions import is_saved_model
 from models.serving import Exporter
 from models.settings import Settings
@@ -44,16 +46,26 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   graph = tft.TFTransformOutput(fn_args.transform_output)
   spec, embedded = graph.transformed_feature_spec(), [feature.name for feature in settings.categoricals]
   memory = settings.training.memory_mb * 10**6
-  rides, held_out = (
-    stream_rides([file for pattern in patterns for file in tf.io.gfile.glob(pattern)], spec, embedded, most)
-    for patterns, most in ((fn_args.train_files, memory), (fn_args.eval_files, int(memory * _EVAL_SHARE)))
+  files, eval_files = (
+    [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
+    for patterns in (fn_args.train_files, fn_args.eval_files)
   )
+  count = count_rides(files)
+  rides = stream_rides(files, spec, embedded, memory, _sample(count, settings.training))
+  held_out = stream_rides(eval_files, spec, embedded, int(memory * _EVAL_SHARE))
   eval_rides = len(held_out)
   if isinstance(held_out, Stream):
     with held_out:
       held_out = held_out.sample(held_out.most, settings.training.seed)
   with rides if isinstance(rides, Stream) else contextlib.nullcontext():
-    _train(fn_args, settings, graph, rides, held_out, eval_rides)
+    _train(fn_args, settings, graph, rides, held_out, count, eval_rides)
+
+
+def _sample(count: int, config: Training) -> np.ndarray | None:
+  """Positions of the rides to train on, rising; `None` for all of so many."""
+  if config.sample_rides is None or count <= config.sample_rides:
+    return None
+  return np.sort(np.random.default_rng(config.seed).choice(count, config.sample_rides, replace=False))
 
 
 def _train(
@@ -62,9 +74,10 @@ def _train(
   graph: tft.TFTransformOutput,
   rides: Rides | Stream[Rides],
   held_out: Rides,
+  train_rides: int,
   eval_rides: int,
 ) -> None:
-  """Trains, exports and publishes; `held_out` are all of so many `eval_rides`, or a sample."""
+  """Trains, exports and publishes; `rides` are all of so many `train_rides`, or a sample, and so are `held_out`."""
   training = RecipeTraining(
     training=settings.training,
     described=settings.to_yaml(),
@@ -72,6 +85,7 @@ def _train(
     build=builder(settings, next(pieces(rides)), median_label(rides)),
     examples=rides,
     held_out=held_out,
+    examples_of=train_rides,
     held_out_of=eval_rides,
     exporter=Exporter(graph, settings.dataset),
     logs=fn_args.model_run_dir,

@@ -357,6 +357,40 @@ def predict(**options: Any) -> None:
 
 
 @main.command()
+@click.argument('place', metavar='VERSION_OR_DIR')
+@click.option('--host', metavar='ADDRESS', help='127.0.0.1 by default; 0.0.0.0 where AIP_HTTP_PORT is set.')
+@click.option('--port', type=click.IntRange(1, 65535), metavar='N', help='AIP_HTTP_PORT, or 8080, by default.')
+@click.option(
+  '--poll',
+  type=click.FloatRange(0.05),
+  default=5.0,
+  show_default=True,
+  help='Seconds between looks for a newer version.',
+)
+@click.option(
+  '--drain', type=click.FloatRange(0), default=5.0, show_default=True, help='Seconds to go on after SIGTERM, not ready.'
+)
+@click.option(
+  '--threads', type=click.IntRange(1, 256), default=1, show_default=True, help='For large requests, at the same time.'
+)
+@click.option(
+  '--allow-origin',
+  'origins',
+  metavar='ORIGIN',
+  multiple=True,
+  help='A page that may ask from a browser; may be repeated.',
+)
+def serve(**options: Any) -> None:
+  """Answer requests for fares over HTTP, by a pushed version or by the newest sound one of a directory of versions.
+
+  As Vertex AI's custom containers do: {"instances": [...]} gives {"predictions": [...]}, and AIP_* variables are heard.
+  """
+  from pipeline.commands import serve as commands_serve
+
+  commands_serve.run(**options)
+
+
+@main.command()
 @click.argument('directory', metavar='DIR')
 @click.option('--against', metavar='B', help='Compare with another run instead: its output directory.')
 def report(directory: str, against: str | None) -> None:

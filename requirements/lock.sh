@@ -8,7 +8,7 @@ uv=${UV:-.venv/bin/uv}
 lock() {
   local target=$1
   shift
-  "$uv" pip compile setup.py --extra kfp --overrides requirements/overrides.txt --excludes requirements/excludes.txt \
+  "$uv" pip compile setup.py --extra kfp --extra serve --overrides requirements/overrides.txt --excludes requirements/excludes.txt \
     --generate-hashes --no-header --no-annotate -q -o "requirements/$target" "$@"
 }
 

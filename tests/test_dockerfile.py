@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -16,6 +17,7 @@ from unittest import mock
 import pytest
 import setuptools
 
+from pipeline.cli import main
 from pipeline.rehearsal.image import keep_interpreter
 from tests.conftest import REPOSITORY
 from tests.executor_imports import IMPORT_EXECUTORS
@@ -50,9 +52,12 @@ def _of(stage: Stage, instruction: str) -> list[str]:
 
 
 def test_final_stage_has_no_compiler_and_no_root():
-  page, build, final = _stages()
+  page, build, runtime, serve, steps = _stages()
   assert page.base == 'node:22-slim'
-  assert build.base == final.base == 'python:3.13-slim-trixie'  # Slim has no compiler, and no lock needs one there.
+  assert build.base == runtime.base == 'python:3.13-slim-trixie'  # Slim has no compiler, and no lock needs one there.
+  assert serve.base == steps.base == 'runtime'
+  assert [word for word, _ in steps.steps] == ['CMD']
+  final = runtime
   assert _of(final, 'USER') == ['1000']
   assert [shlex.split(copy)[0] for copy in _of(final, 'COPY')] == ['--from=build']
   assert not re.search(r'apt|pip|gcc|build-essential', ' '.join(_of(final, 'RUN')))
@@ -61,12 +66,22 @@ def test_final_stage_has_no_compiler_and_no_root():
   assert {'TF_USE_LEGACY_KERAS=1', 'PATH=/opt/farelite/bin:$PATH'} <= set(environment.split())
 
 
+def test_the_server_is_a_command_of_this_project():
+  [command] = _of(_stages()[3], 'CMD')
+  program, *words = json.loads(command)
+  assert program == 'farelite'
+  with main.make_context(program, words) as context:
+    name, found, rest = main.resolve_command(context, context.protected_args + context.args)
+    given = found.make_context(name, rest).params
+  assert (name, given['place'], given['host']) == ('serve', '/srv/versions', '0.0.0.0')
+
+
 def test_every_package_is_copied_and_let_through():
   """Oracle: setup.py's own list."""
   with mock.patch.object(setuptools, 'setup') as setup:
     runpy.run_path(str(REPOSITORY / 'setup.py'))
   rooms = {package.partition('.')[0] for package in setup.call_args.kwargs['packages']}
-  copies = [copy for stage in _stages()[:-1] for copy in _of(stage, 'COPY') if not copy.startswith('--from=')]
+  copies = [copy for stage in _stages()[:2] for copy in _of(stage, 'COPY') if not copy.startswith('--from=')]
   copied = {word for copy in copies for word in copy.split()[:-1]}
   assert rooms <= copied
   allowed = {line[1:] for line in (REPOSITORY / '.dockerignore').read_text().splitlines() if line.startswith('!')}
@@ -111,7 +126,7 @@ def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
   (tmp_path / 'bin' / 'python').chmod(0o755)
   if shutil.which('npm') is None:
     pytest.skip('needs npm, for the stage that makes the page')
-  for word, rest in (step for stage in _stages()[:-1] for step in stage.steps):
+  for word, rest in (step for stage in _stages()[:2] for step in stage.steps):
     if word == 'COPY' and not rest.startswith('--from='):  # One folder is all stages here.
       *sources, target = rest.split()
       for source in sources:

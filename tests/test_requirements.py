@@ -48,7 +48,7 @@ def _pins(name: str) -> dict[str, str]:
 
 def test_the_lock_fits_setup_py():
   pins = _pins(LOCK)
-  declared = _declared('kfp', 'dev')
+  declared = _declared('kfp', 'serve', 'dev')
   unfit = {name: pins.get(name) for name, one in declared.items() if pins.get(name, '0') not in one.specifier}
   assert unfit == {}, 'setup.py asks for other versions: make lock'
 
@@ -96,7 +96,10 @@ OPTIONAL = {'ai_edge_quantizer', 'litert_quantizer', 'lightgbm', 'pyarrow_hotfix
 
 @pytest.mark.parametrize(
   ('folders', 'extras'),
-  [pytest.param(ROOMS, ('kfp',), id='rooms'), pytest.param(('benchmarks', 'tests'), ('kfp', 'dev'), id='tests')],
+  [
+    pytest.param(ROOMS, ('kfp', 'serve'), id='rooms'),
+    pytest.param(('benchmarks', 'tests'), ('kfp', 'serve', 'dev'), id='tests'),
+  ],
 )
 def test_what_is_imported_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]):
   """Oracle: the files that each installed distribution says are its own."""

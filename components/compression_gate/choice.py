@@ -1,4 +1,4 @@
-"""Which limits a candidate misses, the smallest that keeps all, and why each other one lost."""
+"""Which limits a candidate misses, the best that keeps all, and why each other one lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfx.dsl.io import fileio
 
 from components.compression_gate.measuring import Measured
 from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord
-from configs.compression import Budget, Compression, JudgedOn, Precision
+from configs.compression import Budget, Compression, JudgedOn, Objective, Precision
 from configs.recipe import DENSE
 from configs.records import Estimate
 from models.error_intervals import Comparison, SliceErrors
@@ -165,6 +165,7 @@ class Limit(str, enum.Enum):
   RMSE_RATIO = 'rmse_ratio'
   WORST_SLICE_RATIO = 'worst_slice_ratio'
   BYTES = 'bytes'
+  GZIP_BYTES = 'gzip_bytes'
   LATENCY_US = 'latency_us'
 
 
@@ -199,6 +200,9 @@ def misses(
   if budget.bytes is not None and candidate.bytes > budget.bytes:
     sentence = f'{candidate.bytes:,} bytes are above the budget of {budget.bytes:,}'
     found.append(Miss(Limit.BYTES, sentence, candidate.bytes / budget.bytes))
+  if budget.gzip_bytes is not None and candidate.gzip_bytes > budget.gzip_bytes:
+    sentence = f'{candidate.gzip_bytes:,} bytes after gzip are above the budget of {budget.gzip_bytes:,}'
+    found.append(Miss(Limit.GZIP_BYTES, sentence, candidate.gzip_bytes / budget.gzip_bytes))
   if budget.latency_us is not None and candidate.microseconds > budget.latency_us:
     shown, shown_limit = _apart(candidate.microseconds, budget.latency_us, 1)
     sentence = f'{shown} µs for one {candidate.terms.example} are above the budget of {shown_limit} µs'
@@ -288,8 +292,9 @@ def choose(
   missed: Mapping[str, Sequence[Miss]],
   thresholds: Thresholds = NO_THRESHOLDS,
   too_little: str | None = None,
+  objective: Objective = Objective.DOWNLOAD,
 ) -> Choice:
-  """Picks the smallest file; of equal ones the smaller download, then the faster, then the first.
+  """Picks the best file by the objective; of those that noise alone keeps apart from it, the most accurate.
 
   Args:
     candidates: those that ran, by name; at least one.
@@ -305,29 +310,90 @@ def choose(
     nearest = min(missed, key=lambda name: max(miss.excess for miss in missed[name]))
     what = 'No variant keeps every limit, so nothing is pushed and the served model stays; nearest is'
     return Choice(None, f'{what} {nearest}: {reasons[nearest]}', reasons)
-  costs = {name: (candidates[name].bytes, candidates[name].gzip_bytes, candidates[name].microseconds) for name in keep}
-  chosen = min(keep, key=lambda name: costs[name])
+  first = min(keep, key=lambda name: cost(candidates[name], objective))
+  equal = [name for name in keep if _ties(candidates[name], candidates[first], objective)]
+  chosen = min(equal, key=lambda name: _order(candidates[name], objective))
   best = candidates[chosen]
-  reasons |= {name: f'Keeps the budget, but {_beaten(candidates[name], best)}.' for name in keep}
-  facts = f'{best.bytes:,} bytes, {best.metric} ratio {best.errors.ratio.value:.3f}'
+  reasons |= {
+    name: f'Keeps the budget, but {_beaten(candidates[name], best, objective, name in equal)}.' for name in keep
+  }
+  facts = f'{best.gzip_bytes:,} bytes after gzip, {best.bytes:,} as it is'
+  if objective is Objective.LATENCY:
+    facts = f'{best.microseconds:.1f} µs for one {best.terms.example}, {facts}'
+  facts = f'objective {objective.value}: {facts}, {best.metric} ratio {best.errors.ratio.value:.3f}'
   if math.isfinite(thresholds.error):
     error = f'{best.metric} {thresholds.amount(best.errors.error.value)} of at most {thresholds.error:g}'
     facts = f'{facts}, {error}'
-  how = f'the smallest of {len(keep)} variants that keep' if len(keep) > 1 else 'the only variant that keeps'
+  if len(keep) == 1:
+    how = 'the only variant that keeps'
+  elif len(equal) == 1 or objective is Objective.ERROR:
+    how = f'the {objective.best} of {len(keep)} variants that keep'
+  else:
+    which = 'all' if len(equal) == len(keep) else f'{len(equal)} of {len(keep)}'
+    how = f'the most accurate of those that share the {objective.best} within {_NOISE[objective]}, {which} that keep'
   reasons[chosen] = f'Chosen: {how} the budget ({facts}).'
   return Choice(chosen, f'{chosen} is {how} the budget ({facts}).', reasons)
 
 
-def _beaten(candidate: Candidate, best: Candidate) -> str:
-  """By what the best one comes before a candidate, which keeps the budget too."""
-  name = best.variant.name
-  if best.bytes < candidate.bytes:
-    return f'{name} is smaller ({best.bytes:,} of {candidate.bytes:,} bytes)'
-  if best.gzip_bytes < candidate.gzip_bytes:
-    return f'{name} is smaller after gzip ({best.gzip_bytes:,} of {candidate.gzip_bytes:,} bytes)'
-  if best.microseconds < candidate.microseconds:
-    return f'{name} is as small and faster ({best.microseconds:.2f} of {candidate.microseconds:.2f} µs)'
-  return f'{name} is as small and as fast, and comes first'
+_SAME_SIZE = 0.01
+"""Sizes that differ by less are equal: the padding of a file, or another draw of the same weights, makes up as much."""
+
+_NOISE = {
+  Objective.FILE: f'{100 * _SAME_SIZE:g} %',
+  Objective.DOWNLOAD: f'{100 * _SAME_SIZE:g} %',
+  Objective.LATENCY: 'the spread of its rounds',
+}
+
+
+def cost(candidate: Candidate, objective: Objective) -> float:
+  """What the objective makes small."""
+  if objective is Objective.LATENCY:
+    return candidate.microseconds
+  if objective is Objective.ERROR:
+    return candidate.errors.error.value
+  return candidate.bytes if objective is Objective.FILE else candidate.gzip_bytes
+
+
+def _ties(candidate: Candidate, first: Candidate, objective: Objective) -> bool:
+  """Whether noise alone keeps a candidate apart from the one that costs least."""
+  found, least = cost(candidate, objective), cost(first, objective)
+  if objective is Objective.LATENCY:
+    return found <= max(least, first.measured.latency_us.spread[1])
+  return found <= least * (1 if objective is Objective.ERROR else 1 + _SAME_SIZE)
+
+
+def _order(candidate: Candidate, objective: Objective) -> tuple[float, ...]:
+  """Of equal ones the most accurate comes first, then by the objective after all, the download, the file, the time."""
+  sizes = (candidate.gzip_bytes, candidate.bytes, candidate.microseconds)
+  return (candidate.errors.error.value, cost(candidate, objective), *sizes)
+
+
+def _beaten(candidate: Candidate, best: Candidate, objective: Objective, ties: bool) -> str:
+  """By what the best one comes before a candidate, which keeps the budget too, and may tie by the objective."""
+  name, metric = best.variant.name, best.metric
+  download = f'{best.gzip_bytes:,} of {candidate.gzip_bytes:,} bytes after gzip'
+  file = f'{best.bytes:,} of {candidate.bytes:,} bytes'
+  time = f'{best.microseconds:.2f} of {candidate.microseconds:.2f} µs'
+  by_objective = {
+    Objective.FILE: f'is a smaller file ({file})',
+    Objective.DOWNLOAD: f'is a smaller download ({download})',
+    Objective.LATENCY: f'is faster ({time})',
+    Objective.ERROR: f'is more accurate ({metric} ratio {" of ".join(_ratios(best, candidate))})',
+  }
+  if not ties:
+    return f'{name} {by_objective[objective]}'
+  if best.errors.error.value < candidate.errors.error.value:
+    same = {Objective.FILE: file, Objective.DOWNLOAD: download, Objective.LATENCY: time}[objective]
+    ratios = ' of '.join(_ratios(best, candidate))
+    return f'{name} is more accurate ({metric} ratio {ratios}) and equal but for noise ({same})'
+  for other in (objective, Objective.DOWNLOAD, Objective.FILE, Objective.LATENCY):
+    if cost(best, other) < cost(candidate, other):
+      return f'{name} is as accurate and {by_objective[other].removeprefix("is ")}'
+  return f'{name} is as good in all that counts, and comes first'
+
+
+def _ratios(best: Candidate, other: Candidate) -> tuple[str, str]:
+  return _apart(best.errors.ratio.value, other.errors.ratio.value, 3)
 
 
 def frontier(costs: Mapping[str, tuple[float, float]]) -> set[str]:

@@ -24,7 +24,7 @@ from components.compression_gate.rides import RideVersion, read_eval_rides, thre
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.resolvers.served_model import VERSION_PROPERTY, without_absent
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
-from configs.compression import Budget, Compression
+from configs.compression import Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation
 from configs.parts import Part, load_part
@@ -69,7 +69,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
       judgement = judge(
         variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from, ahead
       )
-      _write_report(output_dict['report'], judgement, variants, examples, compression.budget)
+      _write_report(output_dict['report'], judgement, variants, examples, compression)
       chosen = judgement.chosen
       if chosen is not None:
         model = artifact_utils.get_single_instance(output_dict['model'])
@@ -127,17 +127,21 @@ def _saved_models(input_dict: Artifacts) -> dict[str, str]:
 
 
 def _write_report(
-  artifacts: list[types.Artifact], judgement: Judgement, variants: list[Variant], examples: EvalExamples, budget: Budget
+  artifacts: list[types.Artifact],
+  judgement: Judgement,
+  variants: list[Variant],
+  examples: EvalExamples,
+  settings: Compression,
 ) -> None:
   uri = artifact_utils.get_single_uri(artifacts)
-  text = report(judgement, variants, examples, budget).to_json() + '\n'
+  text = report(judgement, variants, examples, settings).to_json() + '\n'
   io_utils.write_string_file(os.path.join(uri, REPORT_FILE), text)
   with fileio.open(os.path.join(uri, PREDICTIONS_FILE), 'wb') as file:
     file.write(predictions(judgement, examples))
 
 
 class CompressionGate(base_component.BaseComponent):
-  """Runs every variant's file, and that of the version that serves, and blesses the smallest that keeps every limit.
+  """Runs every variant's file, and that of the version that serves, and blesses the best that keeps every limit.
 
   Outputs: `blessing`, as TFX's Evaluator writes it, and the only one that a push hangs on; `model`, the version to
   push, with the chosen file, its manifest and golden examples under `assets.extra` (empty where none was chosen);

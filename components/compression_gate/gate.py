@@ -104,7 +104,7 @@ def judge(
     remarks = [f'Judged on {examined} of the eval split, drawn at random (evaluation.judged_rides).', *remarks]
   evidence = too_little(examples.labels, examples.groups, thresholds, examples.contract.terms)
   return Judgement(
-    choose(candidates, missed, thresholds, evidence),
+    choose(candidates, missed, thresholds, evidence, compression.objective),
     baseline,
     candidates,
     missed,

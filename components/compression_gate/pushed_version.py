@@ -16,7 +16,17 @@ from models.lite.inspection import LiteFile
 from models.lite.interpreter import LiteFileError, runtime_name
 from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
 from models.protocols import EvalExamples, Version
-from models.release import LITE_FILE, CheckedRuntime, Manifest, ManifestError, VersionMetrics, verify, write_manifest
+from models.release import (
+  LITE_FILE,
+  CheckedRuntime,
+  Manifest,
+  ManifestError,
+  VersionMetrics,
+  lite_file,
+  verify,
+  write_manifest,
+)
+from models.served_versions import EXTRA
 
 
 class ServedVersion(NamedTuple):
@@ -47,12 +57,13 @@ def fetch_served(directory: str, version: str, folder: pathlib.Path) -> ServedVe
   io_utils.copy_dir(directory, str(copy))
   try:
     manifest = verify(copy)
-    if LITE_FILE not in manifest.files:
+    lite = lite_file(manifest.files)
+    if lite is None:
       raise ManifestError(f'it was pushed without {LITE_FILE}.')
   except ManifestError as error:
     reason = str(error).replace(str(copy), directory)
     return ServedVersion(version, None, reason=f'Version {version}, which serves, is not what was pushed: {reason}')
-  return ServedVersion(version, copy / LITE_FILE, tuple(column.name for column in manifest.inputs))
+  return ServedVersion(version, copy / lite, tuple(column.name for column in manifest.inputs))
 
 
 def write_version(
@@ -83,7 +94,7 @@ def write_version(
     folder = pathlib.Path(local) / 'version'
     io_utils.copy_dir(saved_model, str(folder))
     lite = folder / LITE_FILE
-    lite.parent.mkdir(exist_ok=True)
+    (folder / EXTRA).mkdir(exist_ok=True)
     assert candidate.variant.path is not None  # What ran has a file.
     lite.write_bytes(candidate.variant.path.read_bytes())
     predictions = candidate.measured.predictions
@@ -91,6 +102,7 @@ def write_version(
     golden = {name: column[rows] for name, column in examples.columns.items()}
     tolerance = version.tolerance(spread_elsewhere(lite.read_bytes(), scheme, predictions))
     version.write_golden(folder, golden, predictions[rows], tolerance)
+    version.write_warm_up(folder, golden)
     checked = _checked(lite, predictions[rows], golden, examples, tolerance, ahead)
     write_manifest(folder, _manifest(candidate, checked, examples, baseline, version, code_version, drawn_from))
     io_utils.copy_dir(str(folder), directory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from components.quantization_rewriter.records import ConvertedVariant
-from configs.compression import Budget
+from configs.compression import Budget, Objective
 from configs.records import WHOLE, Figure, Record, RecordPart, known_keys
 from models.release import Latency
 
@@ -38,7 +38,8 @@ class JudgedVariant(ConvertedVariant):
     latency_batch_us: of a larger batch, all of its rides together.
     peak_bytes: by how much it raised the peak of its process's memory.
     within_budget: whether it keeps every limit.
-    frontier_size, frontier_latency: whether no other one is smaller, or faster, and as accurate.
+    frontier_size, frontier_latency: whether no other one is smaller, by the record's `size`, or faster, and as
+      accurate.
     reason: one sentence on why it was chosen or not.
   """
 
@@ -67,6 +68,7 @@ class CompressionRecord(Record):
     rides: of the eval split that the variants were judged on.
     drawn_from: rides of the whole split, where those are a random sample of it.
     budget: what a variant had to keep.
+    objective: what makes a variant the best one; files of before have none, there it was the file as it is.
     notes: sentences for the reader.
     variants: in the order of the config.
   """
@@ -79,12 +81,22 @@ class CompressionRecord(Record):
   rides: int | None = None
   drawn_from: int | None = None
   budget: Annotated[Budget, known_keys(Budget), WHOLE] | None = None
+  objective: Objective = Objective.FILE
   notes: tuple[str, ...] = ()
   variants: tuple[JudgedVariant, ...]
 
   def named(self, name: str | None) -> JudgedVariant | None:
     """The variant of a name."""
     return next((variant for variant in self.variants if variant.name == name), None)
+
+  @property
+  def size(self) -> Objective:
+    """What the size of a file means here: as it is, or as it is downloaded."""
+    return self.objective.size
+
+  def size_of(self, variant: JudgedVariant) -> int | None:
+    """Bytes of a variant, in what the size of a file means here."""
+    return variant.bytes if self.size is Objective.FILE else variant.gzip_bytes
 
   @property
   def recipes(self) -> tuple[str, ...]:

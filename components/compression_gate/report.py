@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from components.compression_gate.choice import NO_THRESHOLDS, Candidate, Thresholds, Variant, frontier
+from components.compression_gate.choice import NO_THRESHOLDS, Candidate, Thresholds, Variant, cost, frontier
 from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
@@ -51,20 +51,22 @@ def judge_files(
     if count > 1:
       raise UserError(f"{count} of the files are called '{name}.tflite'; each needs a name of its own.")
   return report(
-    judge(variants, examples, compression, resamples, thresholds=thresholds), variants, examples, compression.budget
+    judge(variants, examples, compression, resamples, thresholds=thresholds), variants, examples, compression
   )
 
 
 def report(
-  judgement: Judgement, variants: Sequence[Variant], examples: EvalExamples, budget: Budget
+  judgement: Judgement, variants: Sequence[Variant], examples: EvalExamples, compression: Compression
 ) -> CompressionRecord:
   """The judgement as `compression.json` has it.
 
   Returns: All variants in their order; what is not known of a lost one is null.
   """
-  candidates = judgement.candidates
+  candidates, budget = judgement.candidates, compression.budget
   error = {name: candidate.errors.error.value for name, candidate in candidates.items()}
-  smallest = frontier({name: (candidate.bytes, error[name]) for name, candidate in candidates.items()})
+  smallest = frontier(
+    {name: (cost(candidate, compression.objective.size), error[name]) for name, candidate in candidates.items()}
+  )
   fastest = frontier({name: (candidate.microseconds, error[name]) for name, candidate in candidates.items()})
   sampled = {} if judgement.drawn_from is None else {'drawn_from': judgement.drawn_from}
   return CompressionRecord(
@@ -76,6 +78,7 @@ def report(
     rides=len(examples),
     **sampled,
     budget=budget,
+    objective=compression.objective,
     notes=tuple(judgement.notes),
     variants=tuple(
       _row(variant, candidates.get(variant.name), examples.metric, budget).model_copy(

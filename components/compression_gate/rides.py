@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from components.compression_gate.choice import Thresholds
 from components.fare_evaluator.slices import slice_name
+from components.ride_example_gen.encoding import encode_examples, frame
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.errors import FailedError
 from configs.evaluation import Evaluation, Slices
@@ -21,10 +24,10 @@ from models.error_intervals import RootMeanSquareError
 from models.lite.client import RideFile
 from models.lite.columns import describe_inputs
 from models.protocols import FileContract, Metric
-from models.release import TOLERANCE, write_golden
+from models.release import TOLERANCE, WARM_UP, write_golden
 from models.rides import RawRides, read_raw_rides
 from models.samples import RecordSample
-from models.serving import SERVING_RAW
+from models.serving import SERVING_DEFAULT, SERVING_RAW
 from transforms import names
 from transforms.engineering import rides
 from transforms.slicing import slice_columns
@@ -155,3 +158,20 @@ class RideVersion:
     model = tf.saved_model.load(str(version_dir))
     fares = model.signatures[SERVING_RAW](**{name: tf.constant(column) for name, column in columns.items()})[LABEL]
     write_golden(version_dir, columns, predictions, np.asarray(fares), tolerance)
+
+  def write_warm_up(self, version_dir: pathlib.Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Writes `models.release.WARM_UP`: a request with these rides for each signature that gives fares."""
+    typed = [pa.array(column.astype(np.int64 if name == TIME else np.float32)) for name, column in columns.items()]
+    rides = pa.RecordBatch.from_arrays(typed, [*columns])
+    # One by one, as many are put in the order of their lengths.
+    examples = [encode_examples(rides.slice(row, 1))[0] for row in range(rides.num_rows)]
+    inputs = {SERVING_DEFAULT: {'examples': np.array(examples, object)}, SERVING_RAW: columns}
+    records = []
+    for signature, tensors in inputs.items():
+      log = prediction_log_pb2.PredictionLog()
+      request = log.predict_log.request
+      request.model_spec.name, request.model_spec.signature_name = self._dataset.name, signature
+      for name, tensor in tensors.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
+      records.append(log.SerializeToString())
+    (version_dir / WARM_UP).write_bytes(frame(records))

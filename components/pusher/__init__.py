@@ -1,3 +1,3 @@
 """TFX's Pusher, made atomic."""
 
-__all__ = ['component', 'rollback']
+__all__ = ['component', 'publishing', 'rollback']

@@ -20,6 +20,7 @@ from components.quantization_rewriter.records import (
   VARIANTS_FILE,
   ConvertedVariant,
   FeaturesFile,
+  LayerError,
   VariantsRecord,
   file_facts,
 )
@@ -148,6 +149,7 @@ class _Rewriting:
       with fileio.open(file, 'wb') as target:
         target.write(content)
       check = self.variants.check(recipe, scheme, saved_model, self.ahead)
+      errors = self.variants.layer_errors(content, recipe, saved_model) if scheme.precision.is_quantized else {}
     except ValueError as error:
       return _done(_not_made(recipe, scheme, file, error, time.monotonic() - start))
     calibrated_on, feature_bytes = self.variants.calibrated_on(recipe, scheme), self.variants.feature_bytes
@@ -173,6 +175,10 @@ class _Rewriting:
           'types': {layer.name: layer.type for layer in layers},
           'calibration_rides': calibrated_on,
           'difference': difference,
+          'output_step': LiteFile(content).output_step(),
+          'layer_errors': tuple(
+            LayerError(name=name, error=all_, own_error=own) for name, (all_, own) in errors.items()
+          ),
           'seconds': seconds + time.monotonic() - begin,
           'reason': None,
         }

@@ -14,6 +14,20 @@ VARIANTS_FILE = 'variants.json'
 """In the `variants` artifact: a `VariantsRecord`."""
 
 
+class LayerError(RecordPart):
+  """How far a dense layer's outputs in a file are from the float model's on the eval split, as a fraction of their
+  standard deviation.
+
+  Attributes:
+    error: what all layers up to this one lost.
+    own_error: what this one loses of the inputs that it gets.
+  """
+
+  name: str
+  error: float
+  own_error: float
+
+
 class ConvertedVariant(RecordPart):
   """A training recipe under a conversion scheme; what is not known of one that could not be made is `None`.
 
@@ -29,6 +43,8 @@ class ConvertedVariant(RecordPart):
     distinct_weights: the most distinct values of a layer.
     types: of the weights, by layer.
     calibration_rides: that the ranges of activations were measured on.
+    output_step: by how much two neighbouring predictions differ, in the labels' unit; 0 where they are float.
+    layer_errors: where it loses accuracy; of files with integer weights.
     difference: from the SavedModel on the same rides, as the validation has it.
     reason: one sentence on why there is no file.
   """
@@ -47,6 +63,8 @@ class ConvertedVariant(RecordPart):
   distinct_weights: int | None = None
   types: dict[str, str] | None = None
   calibration_rides: int | None = None
+  output_step: float | None = None
+  layer_errors: tuple[LayerError, ...] | None = None
   difference: float | None = None
   seconds: float | None = None
   reason: str | None = None

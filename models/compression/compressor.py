@@ -176,7 +176,7 @@ class Preparations:
 
     def finish() -> tuple[list[np.ndarray], dict[str, Range]]:
       aware.settle()
-      aware.calibrate(examples)
+      aware.calibrate(examples, trained=True)
       return aware.plain.get_weights(), aware.ranges
 
     return Prepared(training, finish)

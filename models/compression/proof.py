@@ -279,10 +279,18 @@ class _Claims:
         continue
       allowed = zeros(self._base[layer])
       if layer in self._quantized:
-        # Fine-tuning moves weights across the rounding limit; pruning would make many times as many zeros.
+        # Fine-tuning moves weights across the rounding limit; pruning would make many times as many zeros. What a unit
+        # without any input gives is of no use, and weight decay takes it away.
         allowed += 2 * rounded_to_zero(self._base[layer]) + max(2, kernel.size // 10)
+        allowed += self._units_without_input(layer) * kernel.shape[1]
       if zeros(kernel) > allowed:
         self._fail(layer, f'a layer that is not pruned, with at most {allowed:,} zeros', f'{zeros(kernel):,}')
+
+  def _units_without_input(self, layer: str) -> int:
+    """Units of the layer before a dense one all of whose weights are zero."""
+    hidden = sorted(_hidden(self._found), key=lambda name: hidden_depth(name) or 0)
+    position = hidden.index(layer) if layer in hidden else len(hidden)
+    return int((~self._found[hidden[position - 1]].any(axis=0)).sum()) if position else 0
 
   def techniques_as_promised(self) -> None:
     """What a technique promises by itself, such as few distinct values per kernel."""

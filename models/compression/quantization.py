@@ -38,6 +38,7 @@ from models.compression.quantized_model import (
   output_range,
   quantized_core,
   quantized_names,
+  with_headroom,
 )
 from models.keras_compat import keras
 from models.protocols import Examples
@@ -262,18 +263,21 @@ class QuantizationAware:
       elif inner.name in dense:
         dense[inner.name].set_weights([inner.kernel.numpy(), inner.bias.numpy()])
 
-  def calibrate(self, examples: Examples) -> None:
+  def calibrate(self, examples: Examples, trained: bool = False) -> None:
     """Sets all activation ranges to what examples produce with the settled weights.
 
-    The output's range also holds the labels of these examples and what it held before: neither a label nor a prediction
-    is cut off.
+    The output's range also holds the labels while the model is trained, as what is cut off has no gradient. Once it is
+    trained, it is that of the predictions, with headroom: most models never come near to the dearest label, and a wider
+    range has coarser steps.
 
-    Args: examples: as `calibration_examples` chooses them.
+    Args:
+      examples: as `calibration_examples` chooses them.
+      trained: whether the weights are final.
     """
     self._calibrate_custom(examples)
     custom = {name: found for name, wrapper in self._custom.items() if (found := output_range(wrapper))}
-    labels, output = (float(examples.labels.min()), float(examples.labels.max())), layers.output_name(self.plain)
-    at_least = {output: hull(labels, self.ranges.get(output, labels))}
+    output = layers.output_name(self.plain)
+    at_least = {} if trained else {output: hull((float(examples.labels.min()), float(examples.labels.max())))}
     if custom:
       # One scale from the custom layer into the core; two would round twice.
       at_least[INPUT] = hull(*custom.values())
@@ -281,6 +285,8 @@ class QuantizationAware:
     inputs = {name: tf.constant(examples.inputs[name]) for name in self._front.input_names}
     features = self._front(inputs, training=False).numpy()
     self.ranges = custom | activation_ranges(features, steps, steps[0].name in self._names, at_least)
+    if trained and output in self.ranges:
+      self.ranges[output] = with_headroom(self.ranges[output])
     assign_ranges(self.model, self.ranges)
 
   def _keep_the_others(self, preserved: Mapping[str, Preserved]) -> None:

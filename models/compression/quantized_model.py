@@ -55,6 +55,16 @@ def hull(*ranges: Range) -> Range:
   return min(0.0, *(low for low, _ in ranges)), max(0.0, *(high for _, high in ranges))
 
 
+HEADROOM = 1.25
+"""By how much the range of the model's output goes beyond the training split's predictions: fares that are higher than
+any seen so far, and not only labels that the model never comes near to, get integers."""
+
+
+def with_headroom(values: Range) -> Range:
+  """The range of a model's output, of the predictions that it has to hold."""
+  return values[0] * HEADROOM, values[1] * HEADROOM
+
+
 _OUTPUT = re.compile(r'(?:pre_activation|post_activation|output|quantize_layer(?:_\d+)?)_(min|max)')
 _KERNEL = re.compile(r'kernel_(min|max)')
 

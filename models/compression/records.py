@@ -129,7 +129,7 @@ class TrainingReport(Record):
     seconds: of all stages.
     stages: in their order; none where nothing was trained.
     metrics: on the eval split, or on the sample that `measured_on` tells of.
-    measured_on: a sentence; empty where nothing was left out.
+    trained_on, measured_on: sentences; empty where nothing was left out.
   """
 
   recipe: ReportedRecipe
@@ -139,4 +139,5 @@ class TrainingReport(Record):
   layers: tuple[ReportedLayer, ...]
   totals: ReportedTotals
   metrics: ReportedErrors
+  trained_on: str = ''
   measured_on: str = ''

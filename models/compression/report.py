@@ -49,6 +49,7 @@ def training_report(
   predictions: np.ndarray,
   base_predictions: np.ndarray,
   resamples: int,
+  trained_on: str = '',
   measured_on: str = '',
 ) -> TrainingReport:
   """Reports on one recipe; every figure about weights is read back from the exported files.
@@ -59,7 +60,8 @@ def training_report(
     held_out: the eval split.
     predictions: of `held_out` by the model, shape [examples].
     base_predictions: the same by the dense base.
-    measured_on: what `held_out` is a sample of: a sentence.
+    trained_on: what the training rides are a sample of: a sentence.
+    measured_on: the same of `held_out`.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
   errors = error_intervals(held_out.labels, predictions, held_out.groups, resamples)
@@ -72,6 +74,7 @@ def training_report(
     layers=_layers(recipe, weights, base),
     totals=_totals(recipe, weights),
     metrics=ReportedErrors(**errors, rmse_ratio=ratio),
+    trained_on=trained_on,
     measured_on=measured_on,
   )
 

@@ -18,14 +18,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
 
 from configs.compression import Calibration, KeepNames, Precision, Scheme
 from configs.errors import FailedError
 from models.compression import layers
 from models.compression.layers import DENSE_CORE, Clip
+from models.compression.quantized_model import HEADROOM
 from models.keras_compat import keras
 from models.lite.converter import Converter, convert, from_saved_model
-from models.lite.flatbuffer import join, shrink
+from models.lite.flatbuffer import join, pack, shrink
+from models.lite.inspection import output_chain
 from models.lite.metadata import FileDescription
 from models.lite.quantizer_compat import QuantizerMissingError, quantize
 from models.protocols import E, RawInputs
@@ -181,7 +184,19 @@ def _convert_part(
   examples = None if calibrated else lambda: _equal_batches(inputs)
   # Only the variables: walking through all that Keras tracks takes longer than converting.
   directory = saved.directory(name, lambda path: _save(compute, specs, dict(enumerate(part.variables)), path))
-  return _convert(directory, scheme, examples)
+  content = _convert(directory, scheme, examples)
+  return _with_headroom(content) if is_last and scheme.precision.is_calibrated and not calibrated else content
+
+
+def _with_headroom(content: bytes) -> bytes:
+  """The file of a model whose output, as the converter has it, ends at the largest prediction of the calibration.
+
+  Both ends of its range move by one factor: the scale with them, and the zero point not.
+  """
+  model = schema.ModelT.InitFromPackedBuf(content, 0)
+  for tensor in output_chain(model):
+    tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * np.float32(HEADROOM)
+  return pack(model)
 
 
 def _save(
@@ -203,7 +218,10 @@ def _convert(
   examples: Callable[[], Iterator[dict[str, np.ndarray]]] | None = None,
 ) -> bytes:
   """A file with the one signature of a SavedModel."""
-  converter = from_saved_model(directory, SERVING_DEFAULT)
+  try:
+    converter = from_saved_model(directory, SERVING_DEFAULT, per_channel=bool(scheme and scheme.per_channel))
+  except FailedError as error:  # Of this TensorFlow; other schemes can be made by it.
+    raise ConversionError(str(error)) from error
   _set(converter, scheme, examples)
   try:
     content = convert(converter)

@@ -14,9 +14,6 @@ from models.lite.flatbuffer import described, kind_of, runtime_version, type_nam
 _PASSED = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.DENSIFY)
 """What stands between a stored constant and the operator that computes with it."""
 
-_REWRITTEN = (schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.RESHAPE)
-"""What gives the same numbers in another type or shape."""
-
 
 @dataclasses.dataclass(frozen=True)
 class LayerFile:
@@ -28,6 +25,7 @@ class LayerFile:
     zeros: how many of them are zero, those that a sparse encoding leaves out included.
     distinct: number of distinct stored values.
     sparse: whether they are encoded sparsely.
+    densified: whether a DENSIFY makes them dense again before they are used.
     scales: of quantized weights, shape [1] or [units]; empty for float ones.
   """
 
@@ -39,11 +37,29 @@ class LayerFile:
   zeros: int
   distinct: int
   sparse: bool
+  densified: bool
   scales: np.ndarray
 
   @property
   def sparsity(self) -> float:
     return self.zeros / self.size
+
+
+def output_chain(model: Any) -> list[Any]:
+  """The integer tensors from the last dense layer's output to the file's; none where that is float.
+
+  Args: model: parsed, with one subgraph, whose output a matrix comes before.
+  """
+  [graph] = model.subgraphs
+  makers = {int(index): operator for operator in graph.operators for index in operator.outputs}
+  index, found = int(graph.outputs[0]), []
+  while index in makers:
+    if type_name(graph.tensors[index].type).startswith('int'):
+      found.append(graph.tensors[index])
+    if kind_of(model.operatorCodes[makers[index].opcodeIndex]) == schema.BuiltinOperator.FULLY_CONNECTED:
+      break
+    index = int(makers[index].inputs[0])
+  return found
 
 
 class LiteFile:
@@ -72,15 +88,9 @@ class LiteFile:
     return len(described(self._content) or b'')
 
   def output_step(self) -> float:
-    """How far two neighbouring outputs are apart, in the output's unit; 0 where the output is computed in floats."""
-    index = self._graph.outputs[0]
-    for operator in reversed(self._graph.operators):
-      if index in operator.outputs:
-        if self._builtin(operator) not in _REWRITTEN:
-          break
-        index = operator.inputs[0]
-    scales = _scales(self._graph.tensors[index])
-    return float(scales[0]) if len(scales) else 0.0
+    """By how much two neighbouring predictions differ, in the labels' unit; 0 where they are computed in float."""
+    integers = output_chain(self._model)
+    return float(_scales(integers[-1])[0]) if integers else 0.0
 
   def weights(self) -> list[LayerFile]:
     """Every constant matrix that rows are looked up in or examples are multiplied by, the features' own among them.
@@ -120,6 +130,18 @@ class LiteFile:
       raise ValueError(f'The file has {len(operators)} of {len(dense)} layers: {", ".join(dense)}.')
     last = operators[len(operators) - len(dense) :]
     return found + [self._layer(name, operator, 1) for name, operator in zip(dense, last, strict=True)]
+
+  def activations(self, dense: Sequence[str]) -> dict[str, tuple[int, int, bool]]:
+    """The tensors that each dense layer takes and yields, by its name, and whether its activation is in that.
+
+    Args: dense: see `layers`.
+    """
+    matrices = self._lookups(schema.BuiltinOperator.FULLY_CONNECTED, 1)[-len(dense) :]
+    none = schema.ActivationFunctionType.NONE
+    return {
+      name: (int(op.inputs[0]), int(op.outputs[0]), op.builtinOptions.fusedActivationFunction != none)
+      for name, op in zip(dense, matrices, strict=True)
+    }
 
   def float_operators(self, dense: Sequence[str]) -> list[str]:
     """Names of the operators from the first to the last dense layer that take or yield float32.
@@ -177,6 +199,13 @@ class LiteFile:
         return self._stored(operator.inputs[0])
     return self._graph.tensors[index]
 
+  def _densified(self, index: int) -> bool:
+    """Whether a DENSIFY stands between a stored constant and a tensor."""
+    for operator in self._graph.operators:
+      if index in operator.outputs and self._builtin(operator) in _PASSED:
+        return self._builtin(operator) == schema.BuiltinOperator.DENSIFY or self._densified(operator.inputs[0])
+    return False
+
   def _layer(self, name: str, operator: Any, position: int) -> LayerFile:
     tensor = self._stored(operator.inputs[position])
     size = int(np.prod(tensor.shape))
@@ -195,6 +224,7 @@ class LiteFile:
       zeros=size - int(np.count_nonzero(values != zero)),
       distinct=len(kept) + (left_out and zero not in kept),
       sparse=tensor.sparsity is not None,
+      densified=self._densified(operator.inputs[position]),
       scales=_scales(tensor),
     )
 

@@ -127,6 +127,7 @@ class LiteRunner:
     threads: int = 1,
     default_delegates: bool = True,
     contract: FileContract | None = None,
+    keep_tensors: bool = False,
   ) -> None:
     """Loads a file.
 
@@ -135,6 +136,7 @@ class LiteRunner:
       threads: of the interpreter. Small models are faster with one; large ones gain by more.
       default_delegates: false leaves out XNNPACK, which LiteRT otherwise uses.
       contract: what the file has to take and to give; that of any file where it is left out.
+      keep_tensors: keeps what each operator yields, for `tensor`.
     Raises: LiteFileError: it can't be read, is no whole TFLite file, has operators that don't run here, or breaks its
       contract.
     """
@@ -146,7 +148,12 @@ class LiteRunner:
     try:
       interpreter, resolver = runtime()
       kind = resolver.AUTO if default_delegates else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-      self._interpreter = interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=kind)
+      self._interpreter = interpreter(
+        model_content=content,
+        num_threads=threads,
+        experimental_op_resolver_type=kind,
+        experimental_preserve_all_tensors=keep_tensors,
+      )
       details, self._output = self._signature()
     except (ValueError, RuntimeError) as error:
       raise self._unusable(error) from error
@@ -201,6 +208,16 @@ class LiteRunner:
         f'{self._name} gives {predictions} of shape {list(found.shape)} for {self._batch} {examples}.'
       )
     return found
+
+  def tensor(self, index: int) -> np.ndarray:
+    """What a tensor of the file held in the last `invoke`, float32: integers by their scale and zero point.
+
+    Args: index: in the file's first subgraph. Only with `keep_tensors`.
+    """
+    values = self._interpreter.get_tensor(index)
+    [detail] = (detail for detail in self._interpreter.get_tensor_details() if detail['index'] == index)
+    scale, zero = detail['quantization']
+    return ((values.astype(np.float64) - zero) * scale if scale else values).astype(np.float32)
 
   def operators(self) -> dict[str, int]:
     """How often each operator stands in the file; `DELEGATE` counts the parts that a delegate took over."""

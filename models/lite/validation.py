@@ -102,9 +102,27 @@ def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
     raise ValidationError(
       f'{", ".join(left)} in the dense core compute with floats; {promise.scheme.name} allows none.'
     )
-  if promise.scheme.sparse and not any(layer.sparse for layer in layers):
-    raise ValidationError('No layer is encoded sparsely: no kernel has enough zero blocks for it.')
+  if promise.scheme.sparse:
+    _check_sparse(layers, promise)
   return layers
+
+
+_SPARSE_FROM = 0.5
+"""Share of zeros from which on the converter encodes a kernel's blocks in any case; it leaves 0.3 and less dense."""
+
+
+def _check_sparse(layers: Sequence[LayerFile], promise: Promise) -> None:
+  """Each pruned layer has to be encoded sparsely, and no kernel to be made dense again before it is used."""
+  pruned = () if promise.recipe.pruning is None else promise.recipe.pruning.names(promise.dense[:-1])
+  for layer in layers:
+    if layer.densified:
+      raise ValidationError(
+        f"Layer '{layer.name}' is made dense again (DENSIFY) before it is used: no kernel of TFLite's takes its blocks."
+      )
+    if layer.name in pruned and layer.sparsity >= _SPARSE_FROM and not layer.sparse:
+      raise ValidationError(f"Layer '{layer.name}' is not encoded sparsely, though {layer.sparsity:.0%} of it is zero.")
+  if not any(layer.sparse for layer in layers):
+    raise ValidationError('No layer is encoded sparsely: no kernel has enough zero blocks for it.')
 
 
 def _check_type(layer: LayerFile, promise: Promise) -> None:
@@ -139,6 +157,10 @@ def _check_values(layer: LayerFile, promise: Promise) -> None:
       f"Layer '{layer.name}' is encoded sparsely with {len(layer.scales)} scales, of which TFLite's kernel reads one."
     )
   kernel = promise.kernels[layer.name]
+  each_unit = promise.scheme.per_channel and layer.name in promise.dense and layer.type == 'int8'
+  if each_unit and len(layer.scales) != kernel.shape[-1]:
+    found = f"Layer '{layer.name}' has {len(layer.scales)} scales for {kernel.shape[-1]} units"
+    raise ValidationError(f'{found}; {promise.scheme.name} says one for each.')
   zeros = int(kernel.size - np.count_nonzero(kernel))
   if layer.size != kernel.size:
     raise ValidationError(f"Layer '{layer.name}' has {layer.size} weights in the file and {kernel.size} in the model.")

@@ -16,11 +16,13 @@ from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
 from models.compression.quantized_model import INPUT, quantized_model, quantized_names
+from models.error_intervals import root_mean_square
 from models.keras_compat import keras
 from models.lite import quantizer_compat
 from models.lite.conversion import SavedParts, assemble, calibration_sample, convert_features, convert_model
 from models.lite.flatbuffer import shrink
-from models.lite.inspection import LayerFile
+from models.lite.inspection import LayerFile, LiteFile
+from models.lite.interpreter import LiteRunner
 from models.lite.metadata import FileDescription
 from models.lite.process import StartedAhead
 from models.lite.validation import Promise, validate
@@ -99,6 +101,33 @@ class Variants:
     predictions = self._predicted(recipe, saved_model, is_aware(scheme, recipe))
     held_out, contract = self.held_out, self.raw.contract
     return lambda content: validate(content, promise, held_out, predictions, contract, ahead)
+
+  def layer_errors(self, content: bytes, recipe: Recipe, saved_model: str) -> dict[str, tuple[float, float]]:
+    """Where a file loses accuracy: how far its activations on the eval split are from the float model's.
+
+    Returns: By dense layer, first to last: the root mean square difference of its outputs from the float model's, and
+      from what that layer makes in float of the inputs that it gets in the file; both over the standard deviation of
+      the float model's.
+    """
+    plain, _ = self._model(recipe, saved_model)
+    dense = layers.dense_layers(plain)
+    runner = LiteRunner(content, default_delegates=False, contract=self.raw.contract, keep_tensors=True)
+    runner.call(runner.taken(self.held_out.columns))
+    width = layers.dense_core(plain).input_shape[1:]
+    nothing = keras.Sequential([keras.Input(width), keras.layers.Activation('linear')])
+    front = layers.recompose(plain, {layers.DENSE_CORE: nothing})
+    exact, found = front([tf.constant(self._eval[name]) for name in plain.input_names], training=False).numpy(), {}
+    for name, (taken, given, activated) in LiteFile(content).activations([*dense]).items():
+      layer, output = dense[name], runner.tensor(given)
+      before = exact @ layer.kernel.numpy() + layer.bias.numpy()
+      here = runner.tensor(taken) @ layer.kernel.numpy() + layer.bias.numpy()
+      # Keras's linear activation hands on whatever it gets.
+      exact = layer.activation(tf.constant(before)).numpy()
+      expected, alone = (exact, layer.activation(tf.constant(here)).numpy()) if activated else (before, here)
+      spread = float(np.std(expected)) or 1.0
+      error, own = (float(root_mean_square((output - other).reshape(-1))) for other in (expected, alone))
+      found[name] = error / spread, own / spread
+    return found
 
   def calibrated_on(self, recipe: Recipe, scheme: Scheme) -> int | None:
     """How many examples gave the ranges; None where there are none, or training gave them."""

@@ -12,5 +12,6 @@ __all__ = [
   'retrain',
   'run',
   'schedule',
+  'serve',
   'study',
 ]

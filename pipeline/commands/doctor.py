@@ -139,7 +139,7 @@ def _files() -> CheckResult:
     damaged += [f'{name} is {fault}' for name, size in files if (fault := _fault(os.path.join(folder, name), size))]
     count += len(files)
   if damaged:
-    more = f', and {len(damaged) - 1:,} more' if damaged[1:] else ''
+    more = f' ({len(damaged):,} findings)' if damaged[1:] else ''
     return CheckResult(False, f'{damaged[0]}{more}', '`make reinstall`')
   return CheckResult(True, f'the {count:,} of TensorFlow, TFX and Beam are whole; `--imports` loads them')
 

@@ -6,11 +6,9 @@ import contextlib
 import os
 import pathlib
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn
@@ -27,7 +25,7 @@ from models.whole_files import is_bucket
 from pipeline.local import terminal
 from pipeline.options import refuse_idle
 from pipeline.prediction import streaming
-from pipeline.prediction.scoring import ModelFiles, Scorer, find_model
+from pipeline.prediction.scoring import ModelFiles, Scorer, find_model, of_kept_dataset
 from pipeline.prediction.streaming import PredictionOutcome, predict_files
 from pipeline.sources import data_source
 
@@ -125,11 +123,7 @@ def _config(
   if 'dataset' not in kept:
     what = 'is a file on its own' if pathlib.Path(model).is_file() else 'was pushed without a config'
     raise UserError(f"'{model}' {what}, so the columns of its rides are unknown: add --config F.")
-  # Of the config that was kept, only the dataset: later versions of the project may know other training settings.
-  with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
-    yaml.safe_dump({'name': 'predict', 'dataset': kept['dataset']}, file, allow_unicode=True)
-    file.flush()
-    return loading.load(file.name, overrides, kept=True)
+  return of_kept_dataset(kept['dataset'], overrides)
 
 
 def _files(patterns: Sequence[str]) -> Listing:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.ride_example_gen.listing import passed_over_sentence
+from configs.base import joined
 from configs.errors import FareliteError
 from configs.records import Estimate
 from configs.run import RunConfig
@@ -193,6 +194,8 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
       console.print(Text.assemble((' ! ', 'yellow'), finding.sentence))
   if summary.variants:
     console.print(_variants_table(summary, currency))
+    for reason, names in _lost(summary).items():
+      console.print(f' [yellow]![/] {escape(f"{joined(names)}: {reason}")}')
   for note in summary.notes:
     console.print(f' [cyan]i[/] {escape(note)}')
   if len(summary.recipes) > 1:
@@ -266,7 +269,7 @@ def _variants_table(summary: Summary, currency: str) -> Table:
   table = plain_table(*whole('lite file'), *right(*figures, no_wrap=True), 'budget')
   for variant in summary.variants:
     if variant.rmse is None:
-      table.add_row(variant.name, *([''] * 7), f'[yellow]{escape(variant.reason or "")}[/]')
+      table.add_row(variant.name, *([''] * 7), '[yellow]lost[/]')
       continue
     worst, latency = variant.worst_slice, variant.latency_us
     chosen = variant.name == summary.chosen
@@ -282,6 +285,15 @@ def _variants_table(summary: Summary, currency: str) -> Table:
       '[bold green]chosen[/]' if chosen else 'kept' if variant.within_budget else '[yellow]missed[/]',
     )
   return table
+
+
+def _lost(summary: Summary) -> dict[str, list[str]]:
+  """The names of the variants that were lost, by the reason, which many of them may share."""
+  lost: dict[str, list[str]] = {}
+  for variant in summary.variants:
+    if variant.rmse is None:
+      lost.setdefault(variant.reason or 'no reason is known.', []).append(variant.name)
+  return lost
 
 
 def _recipes_table(recipes: Sequence[RecipeRecord], currency: str) -> Table:

@@ -21,6 +21,7 @@ from components.pruning_trainer.keys import recipe_key
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, Finding, from_json
 from configs.beam import BEAM_STEPS
+from configs.recipe import DENSE
 from configs.records import RecordT, parse_list
 from configs.run import RunConfig
 from models.compression.records import TrainingReport, lost_file, report_file
@@ -68,7 +69,7 @@ def summarize(
     chosen=compression.chosen if compression else None,
     served_version=compression.served_version if compression else None,
     served_rmse=compression.served_rmse if compression else None,
-    notes=(*_lost_recipes(config, steps), *(compression.notes if compression else ())),
+    notes=(*_training_notes(config, steps), *(compression.notes if compression else ())),
     compression=_uri(steps, 'CompressionGate', 'report'),
     reduction=_reduction(steps),
     findings=_findings(steps),
@@ -132,12 +133,17 @@ def _rows(steps: Sequence[Step]) -> RowsRecord | None:
   return rows.model_copy(update={'examples': examples}) if examples else rows
 
 
-def _lost_recipes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:
-  """Why a recipe has no model, one sentence each."""
+def _training_notes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:
+  """Of which rides a sample was taken, and why a recipe has no model, one sentence each."""
   for recipe in config.training.recipes:
     uri = _uri(steps, 'PruningTrainer', recipe_key(recipe.name))
-    if uri is not None and fileio.exists(lost_file(uri)):
+    if uri is None:
+      continue
+    if fileio.exists(lost_file(uri)):
       yield f"Recipe '{recipe.name}' was lost. {_read(lost_file(uri))}"
+    elif recipe.name == DENSE:
+      report = TrainingReport.parse(_read(report_file(uri)), report_file(uri))
+      yield from filter(None, (report.trained_on, report.measured_on))
 
 
 def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ...]:

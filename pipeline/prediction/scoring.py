@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import pathlib
 import queue
-from collections.abc import Collection
-from typing import NamedTuple
+import tempfile
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from components.ride_example_gen import parsing
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.quarantine import BrokenExample, broken_examples
 from components.ride_example_gen.reading import RowBlock
+from configs import loading
 from configs.dataset import Dataset
 from configs.errors import UserError
+from configs.presets import read_mapping
+from configs.run import RunConfig
 from models.lite.client import LiteModel
 from models.release import EXTRA, find_pushed
 
@@ -130,6 +135,33 @@ def count_reasons(scored: pa.RecordBatch) -> dict[str, int]:
   return {found['values']: found['counts'] for found in pc.value_counts(reasons).to_pylist()}
 
 
+def of_kept_dataset(dataset: Any, overrides: Sequence[str] = ()) -> RunConfig:
+  """A config with a dataset that was kept beside a model.
+
+  Only the dataset: later versions of the project may know other training settings.
+  """
+  with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
+    yaml.safe_dump({'name': 'predict', 'dataset': dataset}, file, allow_unicode=True)
+    file.flush()
+    return loading.load(file.name, overrides, kept=True)
+
+
+def kept_dataset(version: pathlib.Path) -> Dataset | None:
+  """The dataset of a version's config; `None` where it was pushed without one. Raises `UserError`: it is broken."""
+  path = version / CONFIG
+  if not path.is_file():
+    return None
+  try:
+    kept = read_mapping(path, f"'{path}'", 'dataset:')
+  except ValueError as error:
+    raise UserError(f'{error}') from None
+  return of_kept_dataset(kept['dataset']).dataset if 'dataset' in kept else None
+
+
+CONFIG = f'{EXTRA}/config.yaml'
+"""The config of a version inside it."""
+
+
 class ModelFiles(NamedTuple):
   """What predictions need of a model.
 
@@ -149,6 +181,6 @@ def find_model(path: str) -> ModelFiles:
   Raises `ManifestError` where there is none, or it is not what was pushed.
   """
   pushed = find_pushed(path)
-  config = pushed.version / EXTRA / 'config.yaml' if pushed.version else None
+  config = pushed.version / CONFIG if pushed.version else None
   known = config if config is not None and config.is_file() else None
   return ModelFiles(pushed.file, known, pushed.manifest.dataset if pushed.manifest else '')

@@ -16,15 +16,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from configs import loading
 from configs.columns import COORDINATES, LABEL, TIME
 from configs.dataset import EPOCH, Dataset
 from configs.errors import UserError
-from configs.presets import read_mapping
 from configs.records import RecordPart
 from models.lite.columns import InputColumn
-from models.release import EXTRA, GOLDEN, ManifestError, find_pushed, read_golden
+from models.release import GOLDEN, ManifestError, find_pushed, read_golden
 from models.whole_files import is_bucket, write_whole
+from pipeline.prediction.scoring import kept_dataset
 from pipeline.report.page import render
 
 RUNTIME = pathlib.Path(__file__).parent / 'runtime'
@@ -78,7 +77,7 @@ def write_fare_page(model: str, output: str, server: str | None = None) -> pathl
     raise UserError(f"'{model}' is a file on its own; a page needs its version's golden rides: name the version.")
   content = pushed.file.read_bytes()
   manifest, golden = pushed.manifest, read_golden(pushed.version / GOLDEN)
-  dataset = _dataset(pushed.version)
+  dataset = kept_dataset(pushed.version)
   fields = tuple(_fields(manifest.inputs, dataset))
   _check_golden(golden['rides'], fields, pushed.version)
   about = {
@@ -150,19 +149,6 @@ def _runtime() -> tuple[str, bytes]:
     raise UserError(
       'LiteRT.js, which a page runs the model by, is not built here: run make page, which needs npm.'
     ) from None
-
-
-def _dataset(version: pathlib.Path) -> Dataset | None:
-  """The dataset of the config beside the model; `None` where a version has none."""
-  path = version / EXTRA / 'config.yaml'
-  if not path.is_file():
-    return None
-  try:
-    kept = read_mapping(path, f"'{path}'", 'dataset:')
-    # Of the config only the dataset: later versions of the project may know other training settings.
-    return loading.validate({'name': 'page', 'dataset': kept['dataset']}, kept=True).dataset
-  except (ValueError, KeyError) as error:
-    raise ManifestError(f"'{path}' says nothing of the dataset ({error}); push the version again.") from None
 
 
 def _landmarks(dataset: Dataset | None) -> Sequence[Any]:

@@ -10,8 +10,10 @@ import threading
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 import yaml
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow_serving.apis import prediction_log_pb2
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.dsl.components.common import importer
 from tfx.orchestration import pipeline
@@ -33,7 +35,8 @@ from configs.errors import FailedError
 from models.lite.client import LiteModel
 from models.lite.flatbuffer import pack
 from models.lite.process import LiteProcess, StartedAhead
-from models.release import ManifestError, check_golden, find_pushed, verify
+from models.release import WARM_UP, ManifestError, check_golden, find_pushed, verify
+from models.serving import raw_example_spec
 from tests.components import gate_files
 from tests.components.gate_files import CONFIG, FLOAT32, INT8, NOISE, RIDES
 from transforms import names
@@ -393,7 +396,7 @@ def test_a_file_worse_than_what_serves_is_not_pushed(blessed, made, tmp_path):
 
 
 def test_a_served_version_that_was_altered_is_named_and_no_baseline(serving, made, tmp_path):
-  (serving / 'assets.extra' / 'model.tflite').write_bytes(made.float32)
+  (serving / 'model.tflite').write_bytes(made.float32)
   outputs = execute(
     tmp_path, made, {'dense.float32': made.float32}, compression(), evaluation={'max_rmse_increase': 0.0},
     served_push=push_of(serving),
@@ -402,7 +405,7 @@ def test_a_served_version_that_was_altered_is_named_and_no_baseline(serving, mad
   content = json.loads((tmp_path / 'report' / 'compression.json').read_text())
   assert content['served_version'] is None
   assert content['notes'][0].startswith(
-    f"Version 7, which serves, is not what was pushed: 'assets.extra/model.tflite' in '{serving}' was altered"
+    f"Version 7, which serves, is not what was pushed: 'model.tflite' in '{serving}' was altered"
   )
 
 
@@ -433,7 +436,7 @@ def test_the_version_is_whole_and_verified(blessed, made):
   version = blessed[0] / 'model' / 'Format-Serving'
   manifest = verify(version)
   assert find_pushed(version).file.read_bytes() == made.int8
-  assert {'saved_model.pb', 'assets.extra/model.tflite', 'assets.extra/golden_rides.json'} <= {*manifest.files}
+  assert {'saved_model.pb', 'model.tflite', 'assets.extra/golden_rides.json'} <= {*manifest.files}
   for name, content in {path.relative_to(made.saved_model): path for path in made.saved_model.rglob('*')}.items():
     assert content.is_dir() or (version / name).read_bytes() == content.read_bytes()
   assert {
@@ -465,6 +468,49 @@ def test_golden_rides_hold_for_the_file_and_for_the_saved_model(blessed, made, r
   assert 0 <= golden['tolerance'] - spread <= 0.01
 
 
+def test_tensorflow_serving_finds_the_lite_file(blessed, made, rides):
+  """Oracle: what its TFLite session does, by its source, on the file that `--prefer_tflite_model` looks for.
+
+  Without older metadata in the file its tensors' names are those of the signature, so each must be there, and once. It
+  sets one input after the other and makes room for each at once, which fits requests of one ride.
+  """
+  version = blessed[0] / 'model' / 'Format-Serving'
+  path = version / 'model.tflite'
+  assert path.is_file() and not path.is_symlink() and path.read_bytes() == made.int8
+  assert not list((version / 'assets.extra').glob('*.tflite'))
+  model = tf.lite.Interpreter(str(path), num_threads=1)
+  model.allocate_tensors()
+  inputs = {detail['name']: detail for detail in model.get_input_details()}
+  assert {*inputs} == {*CONFIG.dataset.raw_inputs()}
+  [output] = model.get_output_details()
+  assert output['name'] == LABEL
+  expected = LiteModel(made.int8).predict(rides.columns)
+  for row in (0, len(rides) // 2):
+    for name, detail in inputs.items():
+      model.resize_tensor_input(detail['index'], [1])
+      model.allocate_tensors()
+      model.set_tensor(detail['index'], rides.columns[name][row : row + 1])
+    model.invoke()
+    np.testing.assert_allclose(model.get_tensor(output['index']), expected[row : row + 1], atol=1.5)
+
+
+def test_requests_to_warm_up_with(blessed, made):
+  """Oracle: TensorFlow's reader of the records, and the SavedModel on what is in them."""
+  version = blessed[0] / 'model' / 'Format-Serving'
+  assert WARM_UP in verify(version).files
+  records = [record.numpy() for record in tf.data.TFRecordDataset(str(version / WARM_UP))]
+  requests = [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
+  assert [request.model_spec.signature_name for request in requests] == ['serving_default', 'serving_raw']
+  golden = json.loads((version / 'assets.extra' / 'golden_rides.json').read_text())
+  examples, raw = ({name: tf.make_ndarray(t) for name, t in request.inputs.items()} for request in requests)
+  model = tf.saved_model.load(str(version))
+  [fares] = model.signatures['serving_raw'](**{name: tf.constant(t) for name, t in raw.items()}).values()
+  np.testing.assert_allclose(fares, golden[f'saved_model_{LABEL}'], rtol=1e-6)
+  parsed = tf.io.parse_example(examples['examples'], raw_example_spec(CONFIG.dataset))
+  for name, column in raw.items():
+    np.testing.assert_array_equal(parsed[name], column, err_msg=name)
+
+
 def test_the_manifest_says_what_was_checked(blessed):
   manifest = verify(blessed[0] / 'model' / 'Format-Serving')
   assert manifest.min_runtime_version == '2.4.0'
@@ -476,7 +522,7 @@ def test_golden_rides_find_a_damaged_file(blessed, tmp_path):
   """The weights of one layer have the other sign."""
   version = tmp_path / '1'
   shutil.copytree(blessed[0] / 'model' / 'Format-Serving', version)
-  file = version / 'assets.extra' / 'model.tflite'
+  file = version / 'model.tflite'
   model = schema.ModelT.InitFromPackedBuf(file.read_bytes(), 0)
   kernels = [tensor for tensor in model.subgraphs[0].tensors if tensor.name == b'dense_0']
   buffer = model.buffers[kernels[0].buffer]
@@ -505,7 +551,7 @@ def test_the_pusher_publishes_the_version(blessed, tmp_path):
   assert verify(version) == verify(blessed[0] / 'model' / 'Format-Serving')
   lite = find_pushed(tmp_path / 'serving').file
   lite.write_bytes(lite.read_bytes()[:-1] + b'!')
-  with pytest.raises(ManifestError, match=r"'assets.extra/model.tflite' in '.*' was altered"):
+  with pytest.raises(ManifestError, match=r"'model.tflite' in '.*' was altered"):
     find_pushed(tmp_path / 'serving')
 
 
@@ -516,7 +562,8 @@ def test_the_report(blessed):
     'baseline': 'dense.float32',
     'rides': RIDES,
   }
-  assert content['reason'].startswith('dense.int8 is the smallest of 2 variants that keep the budget (')
+  assert content['reason'].startswith('dense.int8 is the smallest download of 2 variants that keep the budget (')
+  assert content['objective'] == 'download'
   assert content['budget']['rmse_ratio'] == 1.05
   rows = {row['name']: row for row in content['variants']}
   assert [*rows] == ['dense.float32', 'dense.int8', 'dense.int4']

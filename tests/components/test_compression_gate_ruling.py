@@ -15,7 +15,7 @@ from components.compression_gate.choice import (
 )
 from components.compression_gate.measuring import Measured
 from components.quantization_rewriter.records import ConvertedVariant
-from configs.compression import Budget, Compression, JudgedOn, Precision, Scheme
+from configs.compression import Budget, Compression, JudgedOn, Objective, Precision, Scheme
 from configs.records import Estimate
 from models.error_intervals import Comparison, SliceErrors
 from models.lite.client import RideFile
@@ -29,10 +29,10 @@ def estimate(value, high=None):
   return Estimate(value, value, value if high is None else high)
 
 
-def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, gzip=500, microseconds=5.0):
+def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, gzip=500, microseconds=5.0, slowest=9.0):
   """A candidate of these figures; `slices` are (rides, ratio, high) by name."""
   recipe, scheme = name.split('.')
-  latency = Latency(p50=microseconds, p99=9.0, spread=(1.0, 9.0))
+  latency = Latency(p50=microseconds, p99=9.0, spread=(1.0, slowest))
   found = {
     key: SliceErrors(rides, 3.0, value and estimate(value, upper))
     for key, (rides, value, upper) in (slices or {}).items()
@@ -46,9 +46,9 @@ def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, g
   )
 
 
-def ruled(candidates, budget):
+def ruled(candidates, budget, objective=Objective.DOWNLOAD):
   found = {candidate.variant.name: candidate for candidate in candidates}
-  return choose(found, {name: misses(candidate, budget) for name, candidate in found.items()})
+  return choose(found, {name: misses(candidate, budget) for name, candidate in found.items()}, objective=objective)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,10 @@ def ruled(candidates, budget):
     pytest.param({'bytes': 8000}, {'size': 17_004}, '17,004 bytes are above the budget of 8,000', id='bytes'),
     pytest.param({'bytes': 8000}, {'size': 8000}, None, id='bytes_at_the_limit'),
     pytest.param(
+      {'gzip_bytes': 400}, {'gzip': 1401}, '1,401 bytes after gzip are above the budget of 400', id='gzip_bytes'
+    ),
+    pytest.param({'gzip_bytes': 400}, {'gzip': 400}, None, id='gzip_bytes_at_the_limit'),
+    pytest.param(
       {'latency_us': 3.0}, {'microseconds': 4.13}, '4.1 µs for one ride are above the budget of 3.0 µs', id='latency'
     ),
     pytest.param({}, {'ratio': 9.0, 'slices': {'a': (99, 9.0, 9.0)}}, None, id='limits_left_out'),
@@ -103,7 +107,7 @@ def test_budget(budget, figures, expected):
 
 
 def test_every_limit_that_is_missed_is_reported():
-  budget = Budget(rmse_ratio=1.01, worst_slice_ratio=1.05, bytes=10, latency_us=1)
+  budget = Budget(rmse_ratio=1.01, worst_slice_ratio=1.05, bytes=10, gzip_bytes=9, latency_us=1)
   found = misses(candidate(ratio=1.1, slices={'a': (99, 1.2, 1.3)}), budget)
   assert [miss.limit for miss in found] == [*Limit][2:]
 
@@ -111,50 +115,123 @@ def test_every_limit_that_is_missed_is_reported():
 def test_the_smallest_that_keeps_the_budget_is_chosen_and_the_others_have_a_reason():
   choice = ruled(
     [
-      candidate('dense.float32', size=17_004),
-      candidate('dense.int8', ratio=1.0134, size=7_900),
-      candidate('pqat_80.int8', ratio=1.004, size=8_120),
+      candidate('dense.float32', size=17_004, gzip=15_100),
+      candidate('dense.int8', ratio=1.0134, size=7_900, gzip=5_010),
+      candidate('pqat_80.int8', ratio=1.004, size=8_120, gzip=3_100),
     ],
     Budget(),
   )
   assert choice.chosen == 'pqat_80.int8'
   assert choice.reason == (
-    'pqat_80.int8 is the smallest of 2 variants that keep the budget (8,120 bytes, RMSE ratio 1.004).'
+    'pqat_80.int8 is the smallest download of 2 variants that keep the budget (objective download: 3,100 bytes after '
+    'gzip, 8,120 as it is, RMSE ratio 1.004).'
   )
   assert choice.reasons == {
-    'dense.float32': 'Keeps the budget, but pqat_80.int8 is smaller (8,120 of 17,004 bytes).',
+    'dense.float32': 'Keeps the budget, but pqat_80.int8 is a smaller download (3,100 of 15,100 bytes after gzip).',
     'dense.int8': 'RMSE ratio 1.013 is above the budget of 1.010.',
-    'pqat_80.int8': 'Chosen: the smallest of 2 variants that keep the budget (8,120 bytes, RMSE ratio 1.004).',
+    'pqat_80.int8': choice.reason.replace('pqat_80.int8 is', 'Chosen:'),
   }
 
 
 def test_the_only_one_that_keeps_the_budget():
   choice = ruled([candidate('dense.float32'), candidate('dense.int8', ratio=1.2)], Budget())
-  assert choice.reason == 'dense.float32 is the only variant that keeps the budget (1,000 bytes, RMSE ratio 1.000).'
+  assert choice.reason == (
+    'dense.float32 is the only variant that keeps the budget (objective download: 500 bytes after gzip, 1,000 as it '
+    'is, RMSE ratio 1.000).'
+  )
 
 
 @pytest.mark.parametrize(
-  ('first', 'second', 'chosen', 'reason'),
+  ('objective', 'first', 'second', 'reason'),
   [
-    pytest.param({'gzip': 501}, {'gzip': 500}, 'b.int8', 'b.int8 is smaller after gzip (500 of 501 bytes)', id='gzip'),
     pytest.param(
-      {'microseconds': 5.02},
-      {'microseconds': 5.01},
-      'b.int8',
-      'b.int8 is as small and faster (5.01 of 5.02 µs)',
+      'download',
+      {'size': 15_520, 'gzip': 6_300},
+      {'size': 15_504, 'gzip': 9_400},
+      'a.int8 is a smaller download (6,300 of 9,400 bytes after gzip)',
+      id='16_bytes_of_padding_beat_no_download',
+    ),
+    pytest.param(
+      'file',
+      {'size': 15_000, 'gzip': 9_400},
+      {'size': 16_000, 'gzip': 6_300},
+      'a.int8 is a smaller file (15,000 of 16,000 bytes)',
+      id='file',
+    ),
+    pytest.param(
+      'file',
+      {'size': 15_504, 'ratio': 0.98},
+      {'size': 15_488},
+      'a.int8 is more accurate (RMSE ratio 0.980 of 1.000) and equal but for noise (15,504 of 15,488 bytes)',
+      id='the_same_size_within_noise',
+    ),
+    pytest.param(
+      'latency',
+      {'microseconds': 4.0, 'slowest': 4.2},
+      {'microseconds': 4.3, 'ratio': 0.9, 'gzip': 100},
+      'a.int8 is faster (4.00 of 4.30 µs)',
       id='latency',
     ),
-    pytest.param({}, {}, 'a.int8', 'a.int8 is as small and as fast, and comes first', id='all_alike'),
     pytest.param(
-      {'size': 999, 'gzip': 900, 'microseconds': 99}, {}, 'a.int8', 'a.int8 is smaller (999 of 1,000 bytes)', id='bytes'
+      'latency',
+      {'microseconds': 4.1, 'ratio': 0.9},
+      {'microseconds': 4.0, 'slowest': 4.2},
+      'a.int8 is more accurate (RMSE ratio 0.900 of 1.000) and equal but for noise (4.10 of 4.00 µs)',
+      id='as_fast_within_its_rounds',
+    ),
+    pytest.param(
+      'error',
+      {'ratio': 0.9999, 'gzip': 900},
+      {'ratio': 1.0},
+      'a.int8 is more accurate (RMSE ratio 0.9999 of 1.0000)',
+      id='error',
+    ),
+    pytest.param(
+      'error',
+      {},
+      {'gzip': 501},
+      'a.int8 is as accurate and a smaller download (500 of 501 bytes after gzip)',
+      id='equal',
+    ),
+    pytest.param(
+      'download',
+      {},
+      {'gzip': 505},
+      'a.int8 is as accurate and a smaller download (500 of 505 bytes after gzip)',
+      id='a_tie_in_all',
+    ),
+    pytest.param(
+      'download', {}, {'microseconds': 5.01}, 'a.int8 is as accurate and faster (5.00 of 5.01 µs)', id='faster'
+    ),
+    pytest.param(
+      'download',
+      {'gzip': 504},
+      {'gzip': 506, 'ratio': 0.5},
+      'a.int8 is a smaller download (504 of 506 bytes after gzip)',
+      id='only_what_ties_with_the_first',
     ),
   ],
 )
-def test_ties(first, second, chosen, reason):
-  choice = ruled([candidate('a.int8', **first), candidate('b.int8', **second)], OPEN)
-  assert choice.chosen == chosen
-  [lost] = {'a.int8', 'b.int8'} - {chosen}
-  assert choice.reasons[lost] == f'Keeps the budget, but {reason}.'
+def test_the_objective_decides_and_accuracy_where_noise_would(objective, first, second, reason):
+  """In both orders; `c.int8` is the smallest where that is what the tie is measured from."""
+  candidates = [candidate('a.int8', **first), candidate('b.int8', **second)]
+  if reason.endswith('(504 of 506 bytes after gzip)'):
+    candidates.append(candidate('c.int8', gzip=500, ratio=2.0))
+  for order in (candidates, candidates[::-1]):
+    choice = ruled(order, OPEN, Objective(objective))
+    assert choice.chosen == 'a.int8'
+    assert f'(objective {objective}: ' in choice.reason
+    assert choice.reasons['b.int8'] == f'Keeps the budget, but {reason}.'
+
+
+def test_a_tie_is_named_and_the_first_of_equal_ones_comes_first():
+  equal = [candidate('a.int8'), candidate('b.int8'), candidate('c.int8', gzip=900)]
+  choice = ruled(equal, OPEN)
+  assert choice.reason == (
+    'a.int8 is the most accurate of those that share the smallest download within 1 %, 2 of 3 that keep the budget '
+    '(objective download: 500 bytes after gzip, 1,000 as it is, RMSE ratio 1.000).'
+  )
+  assert choice.reasons['b.int8'] == 'Keeps the budget, but a.int8 is as good in all that counts, and comes first.'
 
 
 def test_none_keeps_the_budget_and_the_nearest_is_named():

@@ -71,8 +71,8 @@ def test_a_file_beyond_the_threshold_is_not_chosen_though_it_is_the_smallest():
   assert choice.chosen == 'dense.int8'
   assert choice.reasons['pruned_99.int8'] == ('RMSE is 4.044 USD, above the limit of 3.900 USD (evaluation.max_rmse).')
   assert choice.reason == (
-    'dense.int8 is the only variant that keeps the budget (9,000 bytes, RMSE ratio 1.250, RMSE 3.750 USD of at most '
-    '3.9).'
+    'dense.int8 is the only variant that keeps the budget (objective download: 500 bytes after gzip, 9,000 as it is, '
+    'RMSE ratio 1.250, RMSE 3.750 USD of at most 3.9).'
   )
 
 

@@ -36,7 +36,7 @@ from models.served_versions import next_version, versions
 from tests.disk_calls import DiskCalls
 from tests.pipeline.made_store import make_version
 
-FILES = ('saved_model.pb', 'variables/variables.index', 'assets.extra/model.tflite')
+FILES = ('saved_model.pb', 'variables/variables.index', 'model.tflite')
 ROLLBACK = Rollback(
   id='', time='2026-03-08T00:00:00+00:00', version=0, restored=0, replaced=0, withdraws=False, reason='worse',
   by='me@here',

@@ -21,7 +21,7 @@ from components.pusher.publishing import STAGING_PREFIX, publish
 from configs.errors import FailedError
 from models.release import MANIFEST, Manifest, VersionMetrics, write_manifest
 
-FILES = {'saved_model.pb': b'graph', 'variables/variables.index': b'index', 'assets.extra/model.tflite': b'lite'}
+FILES = {'saved_model.pb': b'graph', 'variables/variables.index': b'index', 'model.tflite': b'lite'}
 
 
 MADE = Manifest(recipe='dense', scheme='int8', dataset='nyc', inputs=(), metrics=VersionMetrics(), code_version='1')
@@ -95,8 +95,8 @@ def _umask():
   ('alter', 'sentence'),
   [
     pytest.param(
-      lambda at: (at / 'assets.extra/model.tflite').write_bytes(b'lita'),
-      "'assets.extra/model.tflite' in '{at}' was altered", id='a_byte',
+      lambda at: (at / 'model.tflite').write_bytes(b'lita'),
+      "'model.tflite' in '{at}' was altered", id='a_byte',
     ),
     pytest.param(
       lambda at: (at / 'variables/variables.index').unlink(),

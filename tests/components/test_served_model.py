@@ -12,7 +12,7 @@ from components.resolvers.served_model import VERSION_PROPERTY, ServedModelExecu
 
 def _version(base: pathlib.Path, name: str) -> pathlib.Path:
   """A version as the Pusher leaves it."""
-  for file in ('variables/variables.index', 'assets.extra/model.tflite', 'saved_model.pb'):
+  for file in ('variables/variables.index', 'model.tflite', 'saved_model.pb'):
     path = base / name / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{file} of {name}')

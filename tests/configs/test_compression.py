@@ -110,7 +110,7 @@ def test_integers_alone(precision):
     pytest.param({'latency_us': float('nan')}, 'should be a finite number', id='no_latency'),
     pytest.param({'bytes': 1.5}, 'valid integer', id='half_a_byte'),
     pytest.param({'judged_on': 'mean'}, "'point', 'upper_bound' or 'significant'", id='judged_on'),
-    pytest.param({'gzip_bytes': 5}, 'Extra inputs', id='unknown_limit'),
+    pytest.param({'zip_bytes': 5}, 'Extra inputs', id='unknown_limit'),
   ],
 )
 def test_a_budget_refuses(values, message):

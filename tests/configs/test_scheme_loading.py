@@ -13,6 +13,7 @@ FOLDER = pathlib.Path(loading.__file__).parent / 'schemes'
 PRESETS = (
   *('float32', 'float32_sparse', 'float16', 'dynamic_range', 'dynamic_range_sparse'),
   *('int8', 'int8_integer_only', 'int8_float_output', 'int16x8', 'weight_only_int8', 'dynamic_int4'),
+  *('int8_sparse', 'int8_per_channel'),
 )
 AVAILABLE = f'Available: {", ".join(sorted(PRESETS))}.'
 
@@ -55,6 +56,7 @@ def test_the_name_tells_the_precision(name):
   precision = max((p.value for p in Precision if name.startswith(p.value)), key=len)
   assert scheme.precision.value == precision
   assert scheme.sparse == name.endswith('sparse')
+  assert scheme.per_channel == name.endswith('per_channel')
   assert scheme.integer_only == name.endswith('integer_only')
   assert scheme.float_layers == (('fare',) if name.endswith('float_output') else ())
 
@@ -66,7 +68,8 @@ def test_without_a_word_about_it():
 def test_a_list_mixes_names_paths_and_mappings(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'mine.yaml').write_text('summary: mine\nprecision: float16\n')
-  schemes = schemes_of('compression.schemes=[int8,./mine.yaml,{name: x, extends: int8, float_layers: [fare]}]')
+  listed = '[int8,./mine.yaml,{name: x, extends: int8, float_layers: [fare]}]'
+  schemes = schemes_of(f'compression.schemes={listed}', 'training.recipes=dense')
   assert schemes == (
     FLOAT32_SCHEME,
     preset('int8'),

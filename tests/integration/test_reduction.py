@@ -37,7 +37,7 @@ def test_the_lite_file_alone_gives_the_golden_fares(pushed):
 
   extra = pushed[3] / 'assets.extra'
   golden = json.loads((extra / 'golden_rides.json').read_text())
-  model = Interpreter(str(extra / 'model.tflite')).get_signature_runner('serving_default')
+  model = Interpreter(str(extra.parent / 'model.tflite')).get_signature_runner('serving_default')
   types = {name: detail['dtype'] for name, detail in model.get_input_details().items()}
   fares = model(**{name: np.array(column, types[name]) for name, column in golden['rides'].items()})['fare_amount']
   assert np.abs(fares - golden['fare_amount']).max() <= golden['tolerance']

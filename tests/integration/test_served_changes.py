@@ -63,7 +63,7 @@ def test_a_change_is_judged_against_what_serves(serving, change):
   summary, gate, table, before = _judged(serving, 'training.seed=7', *CHANGES[change])
   assert summary['status'] == 'pushed', summary['reason']
   assert gate['served_version'] == before
-  model = LiteModel(serving.output.serving / before / 'assets.extra' / 'model.tflite')
+  model = LiteModel(serving.output.serving / before / 'model.tflite')
   missing = np.full(table.num_rows, np.nan, np.float32)
   columns = {name: table[name].to_numpy() if name in table.column_names else missing for name in model.inputs}
   if set(model.inputs) <= set(table.column_names):

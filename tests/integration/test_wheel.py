@@ -24,7 +24,7 @@ from configs import compression, loading, presets
 print(','.join(loading.presets()))
 print(','.join(presets.RECIPES.names()))
 print(','.join(compression.SCHEMES.names()))
-config = loading.load('nyc', ['training.recipes=pqat_80', 'compression.schemes=int8_float_output'])
+config = loading.load('nyc', ['training.recipes=pqat_80', 'compression.schemes=int8_integer_only'])
 print(config.training.serve, config.compression.schemes[-1].float_layers)
 """
 
@@ -55,7 +55,7 @@ def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
   assert result.returncode == 0, result.stderr[-2000:]
   presets, recipes, schemes, chosen, executors = result.stdout.splitlines()[-5:]
   tlc = {f'tlc-yellow-{layout}' for layout in ('2009', '2010', '2015', 'zones')}
-  assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-wide', *tlc}
+  assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-small', 'nyc-wide', *tlc}
   for folder, names in (('recipes', recipes), ('schemes', schemes)):
     assert set(names.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / folder).iterdir()}
   assert chosen == "pqat_80 ('fare',)"

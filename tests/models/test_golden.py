@@ -19,7 +19,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 golden = json.load(open('assets.extra/golden_rides.json'))
-model = Interpreter('assets.extra/model.tflite').get_signature_runner('serving_default')
+model = Interpreter('model.tflite').get_signature_runner('serving_default')
 types = {name: detail['dtype'] for name, detail in model.get_input_details().items()}
 fares = model(**{name: np.array(column, types[name]) for name, column in golden['rides'].items()})['fare_amount']
 print(np.abs(fares - golden['fare_amount']).max() <= golden['tolerance'], len(fares), 'tensorflow' in sys.modules)

@@ -51,7 +51,7 @@ def test_an_altered_model_is_refused(destination):
   content = bytearray((destination / '10' / LITE_FILE).read_bytes())
   content[-1] ^= 1
   (destination / '10' / LITE_FILE).write_bytes(content)
-  with pytest.raises(ManifestError, match=r"'assets.extra/model.tflite' in '.*/10' was altered"):
+  with pytest.raises(ManifestError, match=r"'model.tflite' in '.*/10' was altered"):
     find_pushed(destination)
 
 

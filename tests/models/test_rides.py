@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.rides import Rides, read_rides
+from models.rides import Rides, count_rides, read_rides, stream_rides
 from models.samples import RecordSample
 
 SPEC = {
@@ -86,3 +86,16 @@ def test_picks_rides(rows):
   np.testing.assert_array_equal(picked.inputs['numeric'], [[2, 3], [4, 5]])
   np.testing.assert_array_equal(picked.fares, [2, 3])
   np.testing.assert_array_equal(picked.seconds, [8, 9])
+
+
+def test_chosen_rides_of_several_shards_are_read_alone(tmp_path):
+  """Oracle: all rides, indexed. Neither the ends of batches nor those of shards lose or double one."""
+  files = [write_rides(tmp_path / 'a.gz', range(9000)), write_rides(tmp_path / 'b.gz', range(9000, 18_000))]
+  rows = np.sort(np.random.default_rng(2).choice(18_000, 5000, replace=False))
+  rows = np.union1d(rows, [0, 8191, 8192, 8999, 9000, 16_383, 16_384, 17_999])
+  whole, chosen = read_rides(files, SPEC, ['pickup_cell']), stream_rides(files, SPEC, ['pickup_cell'], 10**9, rows)
+  assert count_rides(files) == len(whole) == 18_000
+  np.testing.assert_array_equal(chosen.inputs['numeric'], whole.inputs['numeric'][rows])
+  np.testing.assert_array_equal(chosen.fares, whole.fares[rows])
+  few = stream_rides(files, SPEC, ['pickup_cell'], 10**9, np.array([17_000]))
+  np.testing.assert_array_equal(few.fares, [34_000.0])

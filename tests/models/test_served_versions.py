@@ -17,7 +17,7 @@ def _made(base, whole=(), begun=()):
   """A push destination; a version that is only begun is still being copied to an object store."""
   tf.io.gfile.makedirs(str(base))
   for name in (*whole, *begun):
-    files = ('variables/variables.index', 'assets.extra/model.tflite', *([SAVED_MODEL] if name in whole else []))
+    files = ('variables/variables.index', 'model.tflite', *([SAVED_MODEL] if name in whole else []))
     for file in files:
       tf.io.gfile.makedirs(f'{base}/{name}/{file}'.rpartition('/')[0])
       with tf.io.gfile.GFile(f'{base}/{name}/{file}', 'w') as opened:

@@ -194,7 +194,7 @@ def manifest(rmse: float, reach: float) -> dict[str, Any]:
     'inputs': [],
     'metrics': {'rmse': interval(rmse, reach), 'mae': interval(rmse / 2, reach)},
     'code_version': '6db063efc492c56f',
-    'files': {'assets.extra/model.tflite': {'bytes': 16_220, 'sha256': '683f64e187d9'}},
+    'files': {'model.tflite': {'bytes': 16_220, 'sha256': '683f64e187d9'}},
   }
 
 

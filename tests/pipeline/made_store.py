@@ -20,7 +20,7 @@ from pipeline.local import output
 from pipeline.operations import registry, store
 from pipeline.summary_record import Status, Summary
 
-BYTES = {'saved_model.pb': b'graph', 'assets.extra/model.tflite': b'lite'}
+BYTES = {'saved_model.pb': b'graph', 'model.tflite': b'lite'}
 Inputs = list[tuple[str, mlmd_pb2.Artifact]]
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
 

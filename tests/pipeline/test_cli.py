@@ -164,7 +164,7 @@ def test_doctor_finds_a_damaged_package(tmp_path, monkeypatch):
   (tmp_path / 'a,b.py').unlink()
   assert (doctor._files().ok, doctor._files().text) == (False, 'a,b.py is gone')
   monkeypatch.setattr(doctor, '_UNPAIRED', ('apache-beam', 'ml-metadata'))
-  assert doctor._files().text == 'a,b.py is gone, and 1 more'
+  assert doctor._files().text == 'a,b.py is gone (2 findings)'
 
 
 def test_doctor_loads_packages_where_it_is_asked_to():

@@ -71,7 +71,7 @@ def test_a_lineage_in_the_order_of_its_making(made, monkeypatch):
 
 def test_files_of_a_manifest_by_name(tmp_path, monkeypatch):
   make_version(tmp_path, 'bytes')
-  names = ['assets.extra/model.tflite', 'saved_model.pb', 'variables/data']
+  names = ['model.tflite', 'saved_model.pb', 'variables/data']
   walk = os.walk
 
   def turned(folder):

@@ -228,6 +228,44 @@ def test_what_the_budget_asks_for(tmp_path, limits, expected, judged_on, counts)
   assert [drawn.count('>budget</text>') for drawn in _charts(page)] == lines
 
 
+@pytest.mark.parametrize(
+  ('objective', 'pushed', 'by_download'),
+  [
+    ('file', 'The smallest file that keeps it', False),
+    ('download', 'The smallest download that keeps it', True),
+    ('latency', 'The fastest file that keeps it', True),
+    ('error', 'The most accurate file that keeps it', True),
+  ],
+)
+def test_the_objective_says_what_is_pushed_and_what_a_size_is(tmp_path, objective, pushed, by_download):
+  gate = _judged() | {'objective': objective}
+  gate['budget'] = {'rmse_ratio': None, 'worst_slice_ratio': None, 'gzip_bytes': 9_000}
+  page = _page(tmp_path / 'out', gate)
+  assert f'The budget asks for a download of at most 9.0 KB. {pushed} is pushed.' in text(page)
+  order = sorted(gate['variants'], key=lambda variant: variant['gzip_bytes' if by_download else 'bytes'])
+  word = 'download' if by_download else 'file'
+  found = tables(page)[f'Variants, smallest {word} first']
+  assert [cell.split()[0] for cell in found.texts('variant')] == [variant['name'] for variant in order]
+  size, _ = _charts(page)
+  assert f'size of the {word}' in size
+  assert size.count('class="budget"') == by_download
+
+
+def test_the_layer_that_loses_accuracy_is_named(tmp_path):
+  title, gate = 'Accuracy lost up to each layer, and by it alone', _judged()
+  assert title not in tables(_page(tmp_path / 'without', gate))
+  lost = [('dense_0', 0.004, 0.004), ('fare', 0.011, 0.0031)]
+  gate['variants'][1] |= {
+    'output_step': 0.404,
+    'layer_errors': [{'name': name, 'error': error, 'own_error': own} for name, error, own in lost],
+  }
+  found = tables(_page(tmp_path / 'out', gate))
+  [row] = found[title].rows
+  assert [cell.text for cell in row] == [gate['variants'][1]['name'], '0.40', '1.10', 'dense_0']
+  assert row[2].note == '0.31 of its own'
+  assert '0.404' in found[VARIANTS_TABLE].texts('step')
+
+
 @pytest.mark.parametrize('limits', [None, {}], ids=['no_budget', 'no_limit'])
 def test_a_budget_without_limits_asks_for_nothing(tmp_path, limits):
   none = dict.fromkeys(('rmse_ratio', 'worst_slice_ratio', 'bytes', 'latency_us'))

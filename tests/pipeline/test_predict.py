@@ -217,7 +217,7 @@ def test_standard_output(model, tmp_path):
   rows[1][1] = '?'
   path = write_csv(tmp_path / 'rides.csv', rows)
   expected = predict(model, path, folder=tmp_path)
-  for arguments in ([model], [model / '3' / 'assets.extra' / 'model.tflite', '--config', 'nyc']):
+  for arguments in ([model], [model / '3' / 'model.tflite', '--config', 'nyc']):
     result = farelite_predict(arguments[0], path, *arguments[1:])
     assert result.returncode == 0, result.stderr
     assert rows_of_csv(io.StringIO(result.stdout)) == expected

@@ -83,7 +83,7 @@ def test_mistakes_are_one_sentence(model, tmp_path, rides, options, message):
 
 
 def altered(model):
-  path = model / '3' / 'assets.extra' / 'model.tflite'
+  path = model / '3' / 'model.tflite'
   content = bytearray(path.read_bytes())
   content[20_000] ^= 1
   path.write_bytes(content)
@@ -91,7 +91,7 @@ def altered(model):
 
 
 def cut_off(model):
-  (model / 'cut.tflite').write_bytes((model / '3' / 'assets.extra' / 'model.tflite').read_bytes()[:-1000])
+  (model / 'cut.tflite').write_bytes((model / '3' / 'model.tflite').read_bytes()[:-1000])
   return model / 'cut.tflite'
 
 
@@ -101,7 +101,7 @@ def with_a_further_input(model):
 
 
 MODELS = [
-  pytest.param(altered, None, r"'assets.extra/model.tflite' in .* was altered", id='altered'),
+  pytest.param(altered, None, r"'model.tflite' in .* was altered", id='altered'),
   pytest.param(cut_off, 'nyc', r"cut.tflite' is cut off or damaged", id='cut_off'),
   pytest.param(
     lambda model: model / '3' / 'saved_model.pb', 'nyc', r"saved_model.pb' is not a TFLite file", id='no_lite'
@@ -109,7 +109,7 @@ MODELS = [
   pytest.param(lambda model: model / 'none', None, r"There is no '.*none'", id='nothing_there'),
   pytest.param(lambda model: model / '3' / 'variables', None, r'is neither a pushed version nor', id='some_directory'),
   pytest.param(
-    lambda model: model / '3' / 'assets.extra' / 'model.tflite',
+    lambda model: model / '3' / 'model.tflite',
     None,
     r'is a file on its own.*add --config F',
     id='no_config',

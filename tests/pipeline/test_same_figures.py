@@ -78,7 +78,7 @@ def _run(directory: pathlib.Path, judgement: gate.Judgement, rides: EvalRides, c
   made_run(directory)
   (directory / 'config.yaml').write_text(loading.dump(CONFIG), encoding='utf-8')
   folder = directory / 'artifacts' / 'CompressionGate' / 'report' / '12'
-  compression = report.report(judgement, _variants(), rides, CONFIG.compression.budget)
+  compression = report.report(judgement, _variants(), rides, CONFIG.compression)
   (folder / REPORT_FILE).write_text(compression.to_json(), encoding='utf-8')
   (folder / report.PREDICTIONS_FILE).write_bytes(report.predictions(judgement, rides))
   return directory

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from configs.base import joined
 from configs.columns import LABEL
-from configs.compression import Budget, JudgedOn
+from configs.compression import Budget, JudgedOn, Objective
 from configs.records import RecordError
-from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest
+from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest, lite_file
 from models.served_versions import served_version, version_number
 from pipeline.local.steps import StepState
 from pipeline.report.frontier import Limits, Point, draw_frontier
@@ -243,6 +243,7 @@ class VariantsSection(NamedTuple):
   served: str
   notes: tuple[str, ...]
   table: Table
+  layers: Table | None
   charts: tuple[Picture, ...]
   recipes: tuple[tuple[str, str], ...]
 
@@ -258,10 +259,11 @@ def variants_section(record: RunRecord) -> VariantsSection | None:
   keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
   return VariantsSection(
     counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
-    budget=_budget(variants.budget) if variants.budget else '',
+    budget=_budget(variants.budget, variants.objective) if variants.budget else '',
     served=_judged_against(record, variants),
     notes=(*variants.notes, *_metadata(variants), *_schemes(record)),
     table=_variants_table(record, variants),
+    layers=_layers_table(variants),
     charts=_charts(variants),
     recipes=tuple((recipe, f's{index % 8}') for index, recipe in enumerate(variants.recipes)),
   )
@@ -280,7 +282,7 @@ def _schemes(record: RunRecord) -> Iterator[str]:
       yield f'{scheme["name"]}: {scheme["summary"]}'
 
 
-def _budget(budget: Budget) -> str:
+def _budget(budget: Budget, objective: Objective) -> str:
   limits = []
   if budget.rmse_ratio is not None:
     limits.append(f"an RMSE of at most {budget.rmse_ratio:g} times float32's")
@@ -289,12 +291,15 @@ def _budget(budget: Budget) -> str:
     limits.append(f'at most {budget.worst_slice_ratio:g} times on the worst slice{smallest}')
   if budget.bytes is not None:
     limits.append(f'a file of at most {size(budget.bytes)}')
+  if budget.gzip_bytes is not None:
+    limits.append(f'a download of at most {size(budget.gzip_bytes)}')
   if budget.latency_us is not None:
     limits.append(f'at most {microseconds(budget.latency_us)} for one ride')
   if not limits:
     return ''
+  what = '' if objective is objective.size else ' file'
   return (
-    f'The budget asks for {joined(limits)}. The smallest file that keeps it is pushed. '
+    f'The budget asks for {joined(limits)}. The {objective.best}{what} that keeps it is pushed. '
     f'What counts is {_JUDGED[budget.judged_on]}.'
   )
 
@@ -317,27 +322,53 @@ def _judged_against(record: RunRecord, variants: CompressionRecord) -> str:
 def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
   batch = record.config.get('compression', {}).get('measurement', {}).get('batch')
   rides = f'{batch} rides, p50' if batch else 'batch, p50'
+  by_download = variants.size is Objective.DOWNLOAD
   headings = (
     *words('variant'),
     Heading('RMSE', record.currency, meaning='Root mean squared error: large misses weigh more.'),
     Heading('to float32', meaning='Ratio of the RMSE to that of the float32 file, ride by ride; 1 is no loss.'),
     Heading('worst slice', meaning='The slice whose RMSE grows most, against the float32 file.'),
-    Heading('file', 'KB', meaning='The file as it is, the features included.', sorted=True),
-    Heading('gzip', 'KB', meaning='What users download.'),
+    Heading('file', 'KB', meaning='The file as it is, the features included.', sorted=not by_download),
+    Heading('gzip', 'KB', meaning='What users download.', sorted=by_download),
     Heading('one ride, p50', 'µs', meaning='Median time of a call for one ride: inputs set, invoked, fare taken.'),
     Heading('one ride, p99', 'µs', meaning='99 of 100 calls for one ride are faster.'),
     Heading(rides, 'µs', meaning='Median time for a larger batch, all of its rides together.'),
     Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),
     Heading('zeros', '%', meaning='Share of weights that are zero, counted in the file.'),
+    Heading(
+      'step', record.currency, meaning='By how much two neighbouring fares of the file differ; 0 where they are float.'
+    ),
     Heading('budget', numeric=False, meaning='Whether it keeps every limit.'),
     *words('why'),
   )
   # The order of the heading that says it is sorted; what could not be made comes last.
-  ordered = sorted(variants.variants, key=lambda variant: (variant.bytes is None, variant.bytes or 0))
+  ordered = sorted(variants.variants, key=lambda variant: (variant.bytes is None, variants.size_of(variant) or 0))
   rows = [_row(variant, variants) for variant in ordered]
   # Of all figures less is better, but of the last one, the share of zeros.
   rows_with_best = with_best(rows, smallest=range(1, 10), largest=[10])
-  return without_empty(table('Variants, smallest file first', headings, rows_with_best, sortable=True))
+  return without_empty(table(f'Variants, {variants.size.best} first', headings, rows_with_best, sortable=True))
+
+
+def _layers_table(variants: CompressionRecord) -> Table | None:
+  """Where files with integer weights lose accuracy; `None` where no file says so."""
+  found = [variant for variant in variants.variants if variant.layer_errors]
+  if not found:
+    return None
+  layers = dict.fromkeys(layer.name for variant in found for layer in variant.layer_errors or ())
+  meaning = "Difference of the layer's outputs from the float model's, in % of their standard deviation."
+  headings = (*words('variant'), *(Heading(layer, '%', meaning=meaning) for layer in layers), *words('loses most in'))
+  rows = []
+  for variant in found:
+    by_name = {layer.name: layer for layer in variant.layer_errors or ()}
+    cells = [
+      figure(100 * one.error, lambda value: number(value, 2), f'{number(100 * one.own_error, 2)} of its own')
+      if (one := by_name.get(layer))
+      else figure(None, str)
+      for layer in layers
+    ]
+    worst = max(by_name.values(), key=lambda layer: layer.own_error)
+    rows.append(row(variant.name, *cells, worst.name, style='chosen' if variant.name == variants.chosen else ''))
+  return table('Accuracy lost up to each layer, and by it alone', headings, rows, sortable=True)
 
 
 def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
@@ -360,6 +391,7 @@ def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
     _scaled(batch.p50 if batch else None, 1),
     _scaled(variant.peak_bytes, 1e-6),
     _scaled(variant.sparsity, 100),
+    figure(variant.output_step, lambda step: number(step, 3) if step else '0'),
     Cell(verdict, style='good' if variant.within_budget else 'bad'),
     Cell(variant.reason or '', style='reason'),
     style='chosen' if chosen else '' if made else 'faint',
@@ -372,10 +404,11 @@ def _scaled(value: float | None, factor: float, note: str = '') -> Cell:
 
 
 def _charts(variants: CompressionRecord) -> tuple[Picture, ...]:
-  budget = variants.budget
+  budget, by_download = variants.budget, variants.size is Objective.DOWNLOAD
+  limit = (budget.gzip_bytes if by_download else budget.bytes) if budget else None
   size_chart = _chart(
-    variants, 'Accuracy and size', 'size of the file', size, budget.bytes if budget else None,
-    lambda variant: variant.bytes, lambda variant: variant.frontier_size,
+    variants, 'Accuracy and size', 'size of the download' if by_download else 'size of the file', size, limit,
+    variants.size_of, lambda variant: variant.frontier_size,
   )  # fmt: skip
   latency_chart = _chart(
     variants, 'Accuracy and latency', 'median time for one ride', microseconds, budget.latency_us if budget else None,
@@ -476,7 +509,7 @@ def _verdict(record: RunRecord, manifest: Manifest) -> str:
 
 
 def _served_table(record: RunRecord, version: str, manifest: Manifest) -> Table:
-  chosen, lite = record.chosen, manifest.files.get(LITE_FILE)
+  chosen, lite = record.chosen, manifest.files.get(lite_file(manifest.files) or LITE_FILE)
   rmse, mae = (record.shown_error(metric) for metric in ('rmse', 'mae'))
   sizes = (figure(made.bytes if made else None, size) for made in (chosen, lite))
   made = f'{manifest.created[:16].replace("T", " ")} UTC' if manifest.created else MISSING

@@ -69,6 +69,14 @@ def _variable(layer):
   return f'{layer}/{"embeddings" if layer.endswith("_embedding") else "kernel"}'
 
 
+def without_inputs(layer, units):
+  """A pruned kernel on the 8-bit grid whose first units have no input."""
+  kernel = random_kernel(layer)
+  kernel[:, :units] = 0
+  smallest = np.sort(np.abs(kernel).ravel())[int(kernel.size * 0.8)]
+  return on_grid(np.where(np.abs(kernel) < smallest, 0, kernel))
+
+
 ALL = [PRUNED, BLOCKS, PAIRS, TWO_OF_FOUR, BY_NAME, CLUSTERED, SPARSE_CLUSTERED, QAT, ONE_LAYER, PQAT, PCQAT, DENSE]
 
 
@@ -85,6 +93,11 @@ def test_what_a_recipe_should_make_is_proven(recipe, prove_with):
     pytest.param(PQAT, more_zeros(PQAT, 'dense_0', 20), id='weights_that_rounding_made_zero'),
     pytest.param(QAT, more_zeros(QAT, 'dense_0', 9), id='rounded_to_zero_without_pruning'),
     pytest.param(PCQAT, {'fare': np.full(SHAPES['fare'], 1.27)}, id='a_single_cluster'),
+    pytest.param(
+      PQAT,
+      {'dense_1': without_inputs('dense_1', 4), 'fare': np.array([*[[0.0]] * 4, *[[1.27]] * 4])},
+      id='zeros_behind_units_that_pruning_left_no_input',
+    ),
   ],
 )
 def test_what_arithmetic_may_do_is_no_failure(recipe, changed, prove_with):

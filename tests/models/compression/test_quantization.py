@@ -8,7 +8,7 @@ from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression.compressor import Compressor
 from models.compression.quantization import Preserved, QuantizationAware
 from models.compression.quantize_configs import ClipQuantizeConfig, quantize_config
-from models.compression.quantized_model import on_grid, quantized_model
+from models.compression.quantized_model import HEADROOM, on_grid, quantized_model
 from models.recipe_training import FinalModels
 from models.rides import Rides
 from models.training import predict, train
@@ -101,7 +101,6 @@ def test_nothing_of_the_training_is_left_in_the_model(compressor, recipe):
 
 def test_no_fare_and_no_prediction_is_cut_off(compressor, base_weights, rides):
   """Oracle: the float model with the same weights, its output scaled so that it predicts more than any fare."""
-  assert compressor.apply(QAT).ranges['fare'][1] >= DEAREST
   plain = build()
   plain.set_weights([*base_weights[:-2], base_weights[-2] * 20, base_weights[-1] * 20])
   aware = QuantizationAware(plain, QUANTIZATION, {})
@@ -110,6 +109,15 @@ def test_no_fare_and_no_prediction_is_cut_off(compressor, base_weights, rides):
   wanted = predict(plain, rides)
   assert wanted.max() > 2 * DEAREST
   np.testing.assert_allclose(predict(aware.model, rides), wanted, atol=0.03 * wanted.max())
+
+
+def test_the_output_has_headroom_over_the_predictions_and_not_over_the_labels(compressor, rides):
+  """Oracle: the float model with the trained weights, to 5 % for the rounding inside."""
+  compressed = compressor.apply(QAT)
+  plain = build()
+  plain.set_weights(compressed.weights)
+  highest = predict(plain, rides).max()
+  assert compressed.ranges['fare'][1] == pytest.approx(HEADROOM * highest, rel=0.05)
 
 
 def test_ranges_are_those_of_the_data(compressor, rides):

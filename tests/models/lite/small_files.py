@@ -118,7 +118,7 @@ def write_version(directory, preset='nyc', rows=8):
   (directory / 'variables' / 'variables.index').write_bytes(b'an index')
   settings = Settings(config.dataset, config.features, config.model, config.training)
   (directory / 'assets.extra' / 'config.yaml').write_text(settings.to_yaml(), encoding='utf-8')
-  (directory / 'assets.extra' / 'model.tflite').write_bytes(preset_lite_file(preset))
+  (directory / 'model.tflite').write_bytes(preset_lite_file(preset))
   rides = some_rides(config, rows)
   fares = LiteModel(preset_lite_file(preset)).predict(rides)
   write_golden(directory, rides, fares, fares + np.float32(0.001))
