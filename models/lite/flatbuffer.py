@@ -114,7 +114,8 @@ def runtime_version(model: Any) -> str:
     for subgraph in model.subgraphs
     for tensor in subgraph.tensors
   )
-  return max([_OLDEST, *([_OLDEST_SPARSE_8_BIT] if sparse else []), *known], key=_parts)
+  # TensorFlow 2.16 says nothing of what it quantized.
+  return max([_OLDEST, *([_OLDEST_SPARSE_8_BIT] if sparse else []), *filter(None, known)], key=_parts)
 
 
 def _parts(version: str) -> tuple[int, ...]:
