@@ -33,6 +33,7 @@ from pipeline.report.fare_page import write_fare_page
 from tests.conftest import REPOSITORY
 from tests.models.lite import made_model
 from tests.models.lite.small_files import facts, preset_lite_file, small_lite_file, some_rides, write_version
+from tests.pipeline.test_serve import answering
 
 PAGE = REPOSITORY / 'page'
 HOSTILE = '</script><script>document.title = "taken"</script>{{ 7 * 7 }}'
@@ -327,6 +328,19 @@ def test_the_server_is_asked_for_the_same_ride(tab, tmp_path, server):
   handler.answer = 200, {'predictions': [float(fare.removeprefix('$'))]}
   tab.value('farelite.update()')
   assert shown(tab, 'server-fare') == fare and shown(tab, 'server-time').endswith('a request')
+
+
+def test_farelite_serve_gives_the_page_its_fare(tab, tmp_path):
+  """Oracle: the page's own fare, of the same file; without the origin of a file, the server is silent."""
+  made_version(tmp_path / '3', load('nyc'), preset_lite_file())
+  for origins, answers in ((('null',), True), ((), False)):
+    with answering(tmp_path, origins=origins) as connection:
+      address = f'http://{connection.host}:{connection.port}'
+      opened(tab, write_fare_page(str(tmp_path), str(tmp_path / 'fare.html'), address))
+      fare = fill(tab, passenger_count='')
+      assert fare.startswith('$')
+      assert shown(tab, 'server-fare') == (fare if answers else '–')
+      assert ('no answer' in shown(tab, 'server-time')) != answers
 
 
 @pytest.mark.parametrize(
