@@ -1,8 +1,15 @@
 # The image of every step on Vertex AI and Kubeflow Pipelines: `make image`; and, by `--target serve`, of a server of fares.
-# uv and pip stay in the first stage, the second one gets a finished virtual environment.
+# Node.js makes what `farelite page` needs in the first stage; uv and pip stay in the second one, the third one gets a
+# finished virtual environment.
 # By name alone, as no registry told the digest; `docker buildx imagetools inspect python:3.13-slim-trixie` prints it, and
 # `docker build --build-arg BASE=python:3.13-slim-trixie@sha256:…` takes that one and no other.
 ARG BASE=python:3.13-slim-trixie
+ARG NODE=node:22-slim
+
+FROM ${NODE} AS page
+WORKDIR /build
+COPY page page
+RUN cd page && npm ci --silent && npm run --silent build
 
 FROM ${BASE} AS build
 WORKDIR /build
@@ -18,6 +25,7 @@ COPY transforms transforms
 COPY models models
 COPY components components
 COPY pipeline pipeline
+COPY --from=page /build/pipeline/report/runtime pipeline/report/runtime
 RUN /opt/uv/bin/uv build -q --wheel --no-build-isolation --offline --python /opt/farelite/bin/python --out-dir dist .
 RUN /opt/uv/bin/uv pip install -q --no-deps --no-index --compile-bytecode --python /opt/farelite/bin/python dist/farelite-*.whl
 

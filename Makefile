@@ -6,7 +6,7 @@ ARGS ?=
 DOCKER ?= docker
 IMAGE ?= farelite
 
-.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining test-mutants check rehearse rehearse-short format lock image bench clean
+.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining test-mutants check rehearse rehearse-short format lock page image bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,10 @@ format: install  ## let ruff rewrite the files
 lock: install  ## resolve requirements/ again after setup.py changed
 	@bash requirements/lock.sh $(ARGS)
 
+page:  ## what `farelite page` puts into a page, LiteRT.js, from its locked npm packages; needs npm
+	@command -v npm >/dev/null || { echo 'No npm here; it comes with Node.js 18 or later (Debian: apt-get install npm).' >&2; exit 2; }
+	@cd page && npm ci --silent && npm run --silent build
+
 image:  ## the container image of every step in the cloud; IMAGE=... names it
 	@command -v $(DOCKER) >/dev/null || { echo "No $(DOCKER) here; DOCKER=podman make image takes another builder." >&2; exit 2; }
 	@$(DOCKER) build --platform linux/amd64 --tag $(IMAGE) .
@@ -76,4 +80,4 @@ bench: install  ## list the benchmarks, one command per figure of the README
 	@$(PYTHON) -m benchmarks
 
 clean:  ## remove environments and builds; out/ stays, with its served models
-	rm -rf .venv .venv-tfx116 build dist *.egg-info
+	rm -rf .venv .venv-tfx116 build dist *.egg-info page/node_modules pipeline/report/runtime

@@ -137,7 +137,7 @@ setup(
   package_data={
     '': ['py.typed'],
     'configs': ['*.yaml', 'recipes/*.yaml', 'schemes/*.yaml'],
-    'pipeline.report': ['templates/*'],
+    'pipeline.report': ['templates/*', 'runtime/*'],  # The second one is there after `make page`.
   },
   cmdclass={'build_py': FreshBuild},
   install_requires=INSTALL_REQUIRES,

@@ -29,7 +29,13 @@ RUNS = {
   ),
   # Recipes that are trained for 8 bits say themselves which layers stay float.
   'float_output': ('nyc', '[dense, pruned_80, clustered_16]', '[float32, int8_float_output]'),
-  'wide': ('nyc-wide', '[dense, blocks_16x1_80, pqat_80]', '[float32, dynamic_range, int8, dynamic_range_sparse]'),
+  # Neither recipes that were trained for one scale nor clusters go with a scale for each unit.
+  'per_channel': ('nyc', '[dense, pruned_80]', '[float32, int8, int8_per_channel]'),
+  'wide': (
+    'nyc-wide',
+    '[dense, blocks_16x1_80, pqat_80]',
+    '[float32, dynamic_range, int8, dynamic_range_sparse, int8_sparse]',
+  ),
   'big': ('nyc-big', '[dense, pruned_80, pqat_80]', '[float32, dynamic_range, int8]'),
 }
 

@@ -84,7 +84,9 @@ def run_by_step(run: list[str], file: str) -> None:
   from tfx.orchestration.portable import launcher
 
   from pipeline import cli
+  from pipeline.local import run as local_run
 
+  local_run.BESIDE = frozenset()  # One after another, so that each step's costs are its own.
   costs: Costs = {}
   launch = launcher.Launcher.launch
 

@@ -12,8 +12,9 @@ Source: the cluster bootstrap with Poisson(1) weights, an approximation of the m
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ _AT_ONCE = 10
 """Chunks that are multiplied together: the more draws, the faster is the product."""
 _BLOCK = 8192
 """Clusters of one product."""
+_MOST_KEPT = 4_000_000
+"""Clusters times draws that are kept for the next bootstrap of as many, at 8 bytes each."""
 
 _POINTS = 2**16
 _POISSON = np.searchsorted(
@@ -185,16 +188,27 @@ def _clusters(stamps: np.ndarray) -> np.ndarray:
 
 def _drawn(sums: np.ndarray, resamples: int) -> np.ndarray:
   """Sums [draws, columns] of what the clusters [clusters, columns] add, each one as often as a draw takes it."""
+  draws = _kept_draws if len(sums) * resamples <= _MOST_KEPT else _draws
+  blocks = [sums[start : start + _BLOCK] for start in range(0, len(sums), _BLOCK)]
+  parts = draws(len(sums), resamples)
+  return np.concatenate([sum(map(np.matmul, weights, blocks)) for weights in parts])
+
+
+def _draws(clusters: int, resamples: int) -> Iterator[Iterable[np.ndarray]]:
+  """How often each draw takes each cluster, by chunks of the draws: float64 [draws of a chunk, `_BLOCK`] each."""
   generator = np.random.default_rng(_SEED)
-  step = max(1, _CHUNK // len(sums))
+  step = max(1, _CHUNK // clusters)
   sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
-  parts = []
   for first in range(0, len(sizes), _AT_ONCE):
-    shapes = [(size, len(sums)) for size in sizes[first : first + _AT_ONCE]]
+    shapes = [(size, clusters) for size in sizes[first : first + _AT_ONCE]]
     taken = np.concatenate([generator.integers(0, _POINTS, size=shape, dtype=np.uint16) for shape in shapes])
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(sums), _BLOCK)]
-    parts.append(sum(_POISSON[taken[:, block]] @ sums[block] for block in blocks))
-  return np.concatenate(parts)
+    yield (_POISSON[taken[:, start : start + _BLOCK]] for start in range(0, clusters, _BLOCK))
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_draws(clusters: int, resamples: int) -> list[list[np.ndarray]]:
+  """`_draws`, kept: models that are compared one after the other have the same, and making them takes the time."""
+  return [list(weights) for weights in _draws(clusters, resamples)]
 
 
 class SliceErrors(NamedTuple):

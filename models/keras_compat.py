@@ -14,8 +14,10 @@ if not keras.__version__.startswith('2.'):
 
 # TensorFlow exempts the package `keras` from AutoGraph, but neither tensorflow-model-optimization nor, in 2.16, the
 # same code under its name `tf_keras` (2.21 does): their source is then rewritten when it is first traced, which takes
-# 2 s of CPU for the one and 20 s for the other in every process, and changes nothing.
+# 2 s of CPU for the one and 20 s for the other in every process, and changes nothing. Nor do our own layers branch on
+# tensors.
 autograph_config.CONVERSION_RULES = (
+  autograph_config.DoNotConvert('models'),
   autograph_config.DoNotConvert('tf_keras'),
   autograph_config.DoNotConvert('tensorflow_model_optimization'),
   *autograph_config.CONVERSION_RULES,

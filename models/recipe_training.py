@@ -55,37 +55,42 @@ class FinalModel(NamedTuple):
   model: keras.Model
 
 
+_PLAIN = 'plain'
+
+
 class FinalModels:
   """Puts weights into models.
 
-  Building a model takes longer than training a small one for an epoch, so recipes of one structure share it: what was
-  given before holds the weights of the last recipe.
+  Building a model takes longer than training a small one for an epoch, so recipes of one structure share it, and all of
+  them the plain one: what was given before holds the weights of the last recipe.
   """
 
   def __init__(self, build: Build) -> None:
     """Takes what gives a fresh untrained model at each call."""
     self._build = build
+    self._plain: dict[str, keras.Model] = {}
     self._made: dict[str, FinalModel] = {}
 
   def of(self, compressed: Compressed) -> FinalModel:
     """The models with the weights and ranges of a recipe."""
     key, quantization = structure(compressed.recipe), compressed.recipe.quantization
-    if key in self._made:
-      plain, model = self._made[key]
-      plain.set_weights(compressed.weights)
-      if quantization:
-        fill(model, plain, quantization, compressed.ranges)
-    else:
-      plain = self._build()
-      plain.set_weights(compressed.weights)
+    # A layer that a custom config quantizes is spent.
+    shared = key if quantization and quantization.quantize_configs else _PLAIN
+    if shared not in self._plain:
+      self._plain[shared] = self._build()
+    plain = self._plain[shared]
+    plain.set_weights(compressed.weights)
+    if key not in self._made:
       model = quantized_model(plain, quantization, compressed.ranges) if quantization else plain
       self._made[key] = FinalModel(plain, model)
+    elif quantization:
+      fill(self._made[key].model, plain, quantization, compressed.ranges)
     return self._made[key]
 
 
 def structure(recipe: Recipe) -> str:
   """Equal for recipes whose final models differ in the values of their variables alone."""
-  return recipe.quantization.model_dump_json(exclude={'fine_tuning'}) if recipe.quantization else 'plain'
+  return recipe.quantization.model_dump_json(exclude={'fine_tuning'}) if recipe.quantization else _PLAIN
 
 
 WEIGHTS = 'fare_model.weights.h5'
@@ -133,11 +138,12 @@ class RecipeTraining:
       DivergedError: the dense base diverged. Another recipe that does is lost: its folder holds the reason alone.
       NoEffectError, FailedError: nothing may be served.
     """
-    self._check_recipes()
+    model = self.build()
+    self._check_recipes(model)
     home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self.training.recipes}
     with Background() as background:
       preparations = Preparations(self.build, self.examples, self.training)
-      base, history = self._train_base(warm_start, background, preparations)
+      base, history = self._train_base(model, warm_start, background, preparations)
       weights = base.get_weights()
       compressor = Compressor(
         self.build, weights, self.examples, self.training, self.checkpoints, background.start, preparations
@@ -182,9 +188,8 @@ class RecipeTraining:
       compressor.begin(recipes)
     return digest
 
-  def _check_recipes(self) -> None:
+  def _check_recipes(self, model: keras.Model) -> None:
     """What only the examples show: how many steps there are, and how many inputs the first layer has."""
-    model = self.build()
     for recipe in self.training.recipes:
       if recipe.pruning:
         tuning = fine_tuned(self.training, recipe.pruning.fine_tuning)
@@ -198,9 +203,8 @@ class RecipeTraining:
           raise ValueError(f"Recipe '{recipe.name}', with {count} to train on: {error}") from None
 
   def _train_base(
-    self, warm_start: str | None, background: Background, preparations: Preparations
+    self, model: keras.Model, warm_start: str | None, background: Background, preparations: Preparations
   ) -> tuple[keras.Model, TrainingHistory]:
-    model = self.build()
     if warm_start:
       start_from(model, warm_start)
     checkpoint = Checkpoint(os.path.join(self.checkpoints, 'base'))

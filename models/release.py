@@ -311,7 +311,7 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
     LiteFileError: the lite file can't be used, or not for these rides.
   """
   path = pathlib.Path(version_dir) / GOLDEN
-  golden = _read_golden(path)
+  golden = read_golden(path)
   version = pathlib.Path(version_dir)
   model = LiteModel(version / (lite_file(_files(version)) or LITE_FILE))
   rides = {name: np.array(column, model.inputs.get(name, np.float32)) for name, column in golden['rides'].items()}
@@ -325,7 +325,8 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
     )
 
 
-def _read_golden(path: pathlib.Path) -> dict[str, Any]:
+def read_golden(path: pathlib.Path) -> dict[str, Any]:
+  """What `write_golden` wrote. Raises: ManifestError: it can't be read, or is no longer whole."""
   try:
     golden = load_json(path.read_bytes(), path, 'push the version again')
     counts = {len(column) for column in (*golden['rides'].values(), golden[LABEL])}

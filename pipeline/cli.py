@@ -400,6 +400,20 @@ def report(directory: str, against: str | None) -> None:
   commands_report.run(directory, against)
 
 
+@main.command()
+@click.argument('model')
+@click.option('--output', metavar='F', default='fare.html', show_default=True, help='The page to write.')
+@click.option('--server', metavar='URL', help='Ask this server for the same fare, too, such as http://127.0.0.1:8080.')
+def page(model: str, output: str, server: str | None) -> None:
+  """Write a page that runs MODEL (a pushed version, or the directory of the versions) in a browser, and nothing else.
+
+  The page needs no server and no network: LiteRT.js and the model are inside.
+  """
+  from pipeline.commands import page as commands_page
+
+  commands_page.run(model, output, server)
+
+
 _TARGET = click.option(
   '--target',
   type=click.Choice([target.value for target in CLOUD_TARGETS]),

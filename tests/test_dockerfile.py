@@ -52,7 +52,8 @@ def _of(stage: Stage, instruction: str) -> list[str]:
 
 
 def test_final_stage_has_no_compiler_and_no_root():
-  build, runtime, serve, steps = _stages()
+  page, build, runtime, serve, steps = _stages()
+  assert page.base == 'node:22-slim'
   assert build.base == runtime.base == 'python:3.13-slim-trixie'  # Slim has no compiler, and no lock needs one there.
   assert serve.base == steps.base == 'runtime'
   assert [word for word, _ in steps.steps] == ['CMD']
@@ -66,7 +67,7 @@ def test_final_stage_has_no_compiler_and_no_root():
 
 
 def test_the_server_is_a_command_of_this_project():
-  [command] = _of(_stages()[2], 'CMD')
+  [command] = _of(_stages()[3], 'CMD')
   program, *words = json.loads(command)
   assert program == 'farelite'
   with main.make_context(program, words) as context:
@@ -80,7 +81,8 @@ def test_every_package_is_copied_and_let_through():
   with mock.patch.object(setuptools, 'setup') as setup:
     runpy.run_path(str(REPOSITORY / 'setup.py'))
   rooms = {package.partition('.')[0] for package in setup.call_args.kwargs['packages']}
-  copied = {word for copy in _of(_stages()[0], 'COPY') for word in copy.split()[:-1]}
+  copies = [copy for stage in _stages()[:2] for copy in _of(stage, 'COPY') if not copy.startswith('--from=')]
+  copied = {word for copy in copies for word in copy.split()[:-1]}
   assert rooms <= copied
   allowed = {line[1:] for line in (REPOSITORY / '.dockerignore').read_text().splitlines() if line.startswith('!')}
   assert copied == allowed
@@ -109,20 +111,23 @@ def test_the_image_has_the_locked_set_without_tools():
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 11), reason='the image is of the newer lane')
 def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
-  """The first stage's commands, with a folder for /opt and this Python for the image's; then every executor imports.
+  """The building stages' commands, with a folder for /opt, this Python for the image's, and npm from here; then every
+  executor imports, and the page's runtime is there.
 
   It fetches the locked set anew, 2.5 GB.
   """
   context, root = tmp_path / 'build', tmp_path / 'opt'
   context.mkdir()
   # How the network is reached stays as it is here.
-  network = {name: value for name, value in os.environ.items() if re.search(r'(?i)^(pip|uv)_|proxy|cert|ca_', name)}
+  network = {name: value for name, value in os.environ.items() if re.search(r'(?i)^(pip|uv|npm)_|proxy|cert|ca_', name)}
   environment = {**network, 'PATH': f'{tmp_path}/bin:/usr/bin:/bin', 'HOME': str(tmp_path), 'LANG': 'C.UTF-8'}
   (tmp_path / 'bin').mkdir()
   (tmp_path / 'bin' / 'python').write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
   (tmp_path / 'bin' / 'python').chmod(0o755)
-  for word, rest in _stages()[0].steps:
-    if word == 'COPY':
+  if shutil.which('npm') is None:
+    pytest.skip('needs npm, for the stage that makes the page')
+  for word, rest in (step for stage in _stages()[:2] for step in stage.steps):
+    if word == 'COPY' and not rest.startswith('--from='):  # One folder is all stages here.
       *sources, target = rest.split()
       for source in sources:
         _copy(
@@ -143,11 +148,14 @@ def test_the_commands_in_a_clean_folder(tmp_path: pathlib.Path):
   assert result.returncode == 0, result.stderr[-3000:]
   assert 'components.resolvers.served_model.ServedModelExecutor' in result.stdout
   assert not (site / 'pytest').exists()
+  assert {path.name for path in (site / 'pipeline' / 'report' / 'runtime').iterdir()} == {'litert.js', 'litert.wasm.gz'}
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
   target.parent.mkdir(parents=True, exist_ok=True)
   if source.is_dir():
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+    # As .dockerignore has it.
+    left_out = shutil.ignore_patterns('__pycache__', 'node_modules', 'runtime')
+    shutil.copytree(source, target, ignore=left_out, dirs_exist_ok=True)
   else:
     shutil.copy2(source, target)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_transform import analyzer_nodes, graph_tools, impl_helper, nodes
+from tensorflow_transform import analyzer_nodes, common, graph_tools, impl_helper, nodes
 from tensorflow_transform.saved import saved_transform_io_v2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx.dsl.io import fileio
@@ -55,13 +55,40 @@ def analyze(
   )
   saved_model = posixpath.join(graph_uri, tft.TFTransformOutput.TRANSFORM_FN_DIR)
   impl_helper.trace_and_write_v2_saved_model(
-    saved_model, function, specs, temporary, fingerprint, constants, None, None
+    saved_model, _AnnotatedOnce(function), specs, temporary, fingerprint, constants, None, None
   )
   # tft leaves the schema of the features inside of the SavedModel, and looks for it beside.
   inside = posixpath.join(saved_model, impl_helper.METADATA_DIR_NAME)
   beside = posixpath.join(graph_uri, tft.TFTransformOutput.TRANSFORMED_METADATA_DIR)
   metadata_io.write_metadata(metadata_io.read_metadata(inside), beside)
   fileio.rmtree(inside)
+
+
+_NO_ANNOTATIONS = {
+  analyzer_nodes.TENSOR_REPLACEMENTS,
+  analyzer_nodes.ALL_REPLACEMENTS,
+  common.ANALYZER_COLLECTION,
+  common.MAPPER_COLLECTION,
+}
+"""Collections of a trace that say nothing about its features; tft keeps what a function annotates in others."""
+
+_METADATA = 'metadata_fn'
+"""The trace of which tft keeps the annotations alone (`schema_inference.get_traced_metadata_fn`)."""
+
+
+class _AnnotatedOnce:
+  """A function that tft's writer traces once; it would again for annotations, of which the first trace had none."""
+
+  def __init__(self, function: PreprocessingFn) -> None:
+    self._function, self._unannotated = function, False
+
+  def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    graph = tf.compat.v1.get_default_graph()
+    if self._unannotated and getattr(graph, 'name', '') == _METADATA:
+      return {}
+    features = self._function(inputs)
+    self._unannotated = not any(map(graph.get_collection, {*graph.get_all_collection_keys()} - _NO_ANNOTATIONS))
+    return features
 
 
 def _fitted(

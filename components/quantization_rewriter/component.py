@@ -34,6 +34,7 @@ from configs.parts import Part
 from configs.recipe import Recipe
 from models.compression.records import lost_file
 from models.lite.inspection import LiteFile
+from models.lite.microcontroller import IntegerPart, integer_part
 from models.lite.process import StartedAhead
 from models.lite.rides import calibration_rides, ride_variants, validation_rides
 from models.lite.variants import Variants
@@ -136,6 +137,8 @@ class _Rewriting:
       line, _, content = known.partition(b'\n')
       with fileio.open(file, 'wb') as target:
         target.write(content)
+      if scheme.integer_only:
+        _write_part(file, content)
       return _done(ConvertedVariant.model_validate_json(line).model_copy(update={'cached': True}))
     return self._made(recipe, scheme, saved_model, file, kept)
 
@@ -162,6 +165,8 @@ class _Rewriting:
         content = written.read()
       try:
         layers, difference = check(content)
+        if scheme.integer_only:
+          _write_part(file, content).check(content, self.variants.held_out, self.variants.raw.contract)
       except ValueError as error:
         # What was lost is tried again: the quantizer may be installed by then, or memory be free again.
         return _not_made(recipe, scheme, file, error, seconds + time.monotonic() - begin)
@@ -190,6 +195,23 @@ class _Rewriting:
     return self.checks.submit(checked)
 
 
+def _part_files(file: str) -> tuple[str, str]:
+  """Where a file's integer part and its C header are, beside it."""
+  stem = file.removesuffix('.tflite')
+  return f'{stem}.core.tflite', f'{stem}.core.h'
+
+
+def _write_part(file: str, content: bytes) -> IntegerPart:
+  """Writes the integer part of a file beside it, for microcontrollers."""
+  part = integer_part(content)
+  core, header = _part_files(file)
+  with fileio.open(core, 'wb') as target:
+    target.write(part.content)
+  with fileio.open(header, 'w') as target:
+    target.write(part.header(os.path.split(file)[1].removesuffix('.tflite')))
+  return part
+
+
 def _done(variant: ConvertedVariant) -> Future[ConvertedVariant]:
   future: Future[ConvertedVariant] = Future()
   future.set_result(variant)
@@ -197,9 +219,10 @@ def _done(variant: ConvertedVariant) -> Future[ConvertedVariant]:
 
 
 def _not_made(recipe: Recipe, scheme: Scheme, file: str, error: ValueError, seconds: float) -> ConvertedVariant:
-  """The reason instead of the file, which goes where it was written."""
-  if fileio.exists(file):
-    fileio.remove(file)
+  """The reason instead of the files, which go where they were written."""
+  for written in (file, *_part_files(file)):
+    if fileio.exists(written):
+      fileio.remove(written)
   return _lost(recipe, scheme, str(error), seconds)
 
 

@@ -1,3 +1,14 @@
 """The fare model as TFLite files: conversion, inspection, and the client that runs them."""
 
-__all__ = ['client', 'columns', 'conversion', 'flatbuffer', 'inspection', 'interpreter', 'process', 'rides', 'variants']
+__all__ = [
+  'client',
+  'columns',
+  'conversion',
+  'flatbuffer',
+  'inspection',
+  'interpreter',
+  'microcontroller',
+  'process',
+  'rides',
+  'variants',
+]

@@ -77,8 +77,9 @@ def shrink(model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: F
     graph = parsed.subgraphs[0]
     names = ([_text(graph.tensors[index].name) for index in _indices(side)] for side in (graph.inputs, graph.outputs))
     entries[METADATA] = description.content(*names)
-  for subgraph in parsed.subgraphs:
+  for position, subgraph in enumerate(parsed.subgraphs):
     _skip_round_trips(subgraph, parsed.operatorCodes)
+    _number_tensors(parsed, position)
   _share_constants(parsed)
   for subgraph in parsed.subgraphs:
     if keep_names is not KeepNames.ALL:
@@ -114,7 +115,8 @@ def runtime_version(model: Any) -> str:
     for subgraph in model.subgraphs
     for tensor in subgraph.tensors
   )
-  return max([_OLDEST, *([_OLDEST_SPARSE_8_BIT] if sparse else []), *known], key=_parts)
+  # TensorFlow 2.16 says nothing of what it quantized.
+  return max([_OLDEST, *([_OLDEST_SPARSE_8_BIT] if sparse else []), *filter(None, known)], key=_parts)
 
 
 def _parts(version: str) -> tuple[int, ...]:
@@ -227,6 +229,33 @@ def _skip_round_trips(subgraph: Any, codes: Sequence[Any]) -> None:
     needed.update(operator.inputs)
     kept.append(operator)
   subgraph.operators = kept[::-1]
+
+
+def _number_tensors(model: Any, position: int) -> None:
+  """Leaves out tensors of a subgraph that nothing reads or makes, and numbers the others as they come.
+
+  Inputs first, then what operators make, then constants in the order in which they are read: neighbours then look
+  alike, which takes less padding and less of a download.
+  """
+  graph = model.subgraphs[position]
+  holders = [(graph, 'inputs'), *((operator, 'outputs') for operator in graph.operators)]
+  holders += [(operator, 'inputs') for operator in graph.operators]
+  holders += [(operator, 'intermediates') for operator in graph.operators if operator.intermediates is not None]
+  holders.append((graph, 'outputs'))
+  signatures = [signature for signature in model.signatureDefs or () if signature.subgraphIndex == position]
+  named = [tensor for signature in signatures for tensor in (*signature.inputs, *signature.outputs)]
+  listed = [index for holder, field in holders for index in _indices(getattr(holder, field))]
+  order = [index for index in dict.fromkeys([*listed, *(tensor.tensorIndex for tensor in named)]) if index != _ABSENT]
+  numbers = {index: number for number, index in enumerate(order)} | {_ABSENT: _ABSENT}
+  graph.tensors = [graph.tensors[index] for index in order]
+  for holder, field in holders:
+    setattr(holder, field, [numbers[index] for index in _indices(getattr(holder, field))])
+  for tensor in named:
+    tensor.tensorIndex = numbers[tensor.tensorIndex]
+
+
+_ABSENT = -1
+"""Stands for an input that an operator can do without."""
 
 
 def _indices(tensors: Sequence[int] | None) -> list[int]:

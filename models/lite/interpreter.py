@@ -214,10 +214,14 @@ class LiteRunner:
 
     Args: index: in the file's first subgraph. Only with `keep_tensors`.
     """
-    values = self._interpreter.get_tensor(index)
+    values = self.stored(index)
     [detail] = (detail for detail in self._interpreter.get_tensor_details() if detail['index'] == index)
     scale, zero = detail['quantization']
     return ((values.astype(np.float64) - zero) * scale if scale else values).astype(np.float32)
+
+  def stored(self, index: int) -> np.ndarray:
+    """The same as the file holds it: integers as they are."""
+    return np.asarray(self._interpreter.get_tensor(index))
 
   def operators(self) -> dict[str, int]:
     """How often each operator stands in the file; `DELEGATE` counts the parts that a delegate took over."""

@@ -6,6 +6,7 @@ __all__ = [
   'doctor',
   'init',
   'operations',
+  'page',
   'predict',
   'report',
   'retrain',

@@ -15,8 +15,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 from google.protobuf import text_format
+from tensorflow_transform import schema_inference
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
+from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio import tf_example_record
 
 from components import example_batches
@@ -253,3 +255,31 @@ def test_a_large_split_is_several_shards(tmp_path, monkeypatch, sizes, rows_of_s
   ]
   assert list(map(len, found)) == rows_of_shards
   assert [number for numbers in found for number in numbers] == list(range(sum(sizes)))
+
+
+@pytest.mark.parametrize(('annotated', 'traces'), [(False, 2), (True, 3)])
+def test_a_function_is_traced_to_analyze_and_to_write_and_once_more_for_annotations_alone(
+  inputs, tmp_path, annotated, traces
+):
+  calls = []
+
+  def function(rides):
+    calls.append(rides)
+    count = rides['passenger_count']
+    if annotated:
+      index = tf.cast(count > 1, tf.int64)
+      schema_inference.set_tensor_schema_override(index, tf.constant(0), tf.constant(1))
+      return {'several': index, 'centred': count - tft.mean(count)}
+    return {'centred': count - tft.mean(count)}
+
+  schema = ride_schema(CONFIGS['default'].dataset, CONFIGS['default'].validation)
+  files = sorted(pathlib.Path(inputs['examples'][0].uri, 'Split-train').iterdir())
+  records = tf_example_record.TFExampleBeamRecord('tfrecords_gzip', ['test'], schema)
+  decoder = example_coder.ExamplesToRecordBatchDecoder(schema.SerializeToString())
+  batches = (batch for path in files for batch in example_batches.read_batches(str(path), decoder))
+  analyze(
+    function, records.TensorAdapterConfig(), batches, schema, str(tmp_path / 'graph'), str(tmp_path / 'temporary')
+  )
+  assert len(calls) == traces
+  features = tft.TFTransformOutput(str(tmp_path / 'graph')).transformed_metadata.schema.feature
+  assert [feature.name for feature in features if feature.int_domain.is_categorical] == ['several'] * annotated

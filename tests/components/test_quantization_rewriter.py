@@ -33,6 +33,7 @@ from models.compression.quantized_model import on_grid, quantized_model
 from models.fare_model import build_fare_model, builder
 from models.lite import quantizer_compat
 from models.lite.client import LiteModel
+from models.lite.microcontroller import integer_part
 from models.lite.rides import RideInputs
 from models.lite.variants import Variants
 from models.recipe_training import WEIGHTS
@@ -260,6 +261,20 @@ def test_a_changed_weight_converts_again(made, first, tmp_path):
   )
   assert [variant['cached'] for variant in found['variants']] == [False, False]
   assert found['variants'][0]['sha256'] == _by_name(first[1])['pruned.float32']['sha256']
+
+
+def test_an_integer_only_file_has_its_integer_part_beside_it(made, tmp_path):
+  """For microcontrollers; from the cache too, and not beside a file that is lost."""
+  scheme = Scheme(name='whole_numbers', precision='int8', integer_only=True)
+  schemes = (SCHEMES[0], scheme, scheme.model_copy(update={'name': 'strict', 'tolerance': 1e-9}))
+  found = [made.rewrite(tmp_path / name, RECIPES[:1], schemes, cache='parts') for name in ('once', 'again')]
+  assert [[variant['cached'] for variant in one['variants']] for one in found] == [[False] * 3, [True, True, False]]
+  for name in ('once', 'again'):
+    parts = sorted(path.name for path in (tmp_path / name).glob('*.core.*'))
+    assert parts == ['dense.whole_numbers.core.h', 'dense.whole_numbers.core.tflite']
+    part = integer_part((tmp_path / name / 'dense.whole_numbers.tflite').read_bytes())
+    assert (tmp_path / name / parts[1]).read_bytes() == part.content
+    assert (tmp_path / name / parts[0]).read_text() == part.header('dense.whole_numbers')
 
 
 def test_no_variant_at_all(made, tmp_path):

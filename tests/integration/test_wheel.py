@@ -44,6 +44,10 @@ def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
   site = tmp_path / 'site'
   with zipfile.ZipFile(wheel) as archive:
     archive.extractall(site)
+  # What `make page` has built, where it has.
+  runtimes = [place / 'pipeline' / 'report' / 'runtime' for place in (site, REPOSITORY)]
+  carried, built = ({file.name for file in place.glob('*')} for place in runtimes)
+  assert carried == built
   program = f'import sys; sys.path.insert(0, {str(site)!r})\n{_IMPORT_EVERYTHING}\n{IMPORT_EXECUTORS}'
   result = subprocess.run(
     [sys.executable, '-I', '-c', program, str(site)], capture_output=True, text=True, cwd=tmp_path, check=False

@@ -116,7 +116,7 @@ FRAMEWORKS = {'tensorflow', 'tfx', 'apache_beam', 'ml_metadata', 'pandas', 'scip
 LIGHT = {
   'run --help': FRAMEWORKS | {'pyarrow', 'pydantic', 'numpy'},
   'features --config nyc': FRAMEWORKS,
-  'report {run}': FRAMEWORKS - {'pandas'},  # Which pyarrow loads to look at what it is given.
+  'report {run}': FRAMEWORKS,
   'runs {run}': FRAMEWORKS - {'ml_metadata'},
   'rollback {store} --reason x': FRAMEWORKS - {'ml_metadata'},
   'prune --dry-run --set retention.runs=1 {store}': FRAMEWORKS - {'ml_metadata'},

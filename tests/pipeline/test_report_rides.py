@@ -6,9 +6,11 @@ import dataclasses
 import pathlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from components.fare_evaluator.records import SliceCode
+from components.parquet import pq
 from configs.evaluation import Evaluation
 from models.error_intervals import error_intervals, ratio_interval
 from pipeline.report.record import read_record, read_variants
@@ -84,3 +86,27 @@ def test_rides_of_the_gate_are_read(tmp_path: pathlib.Path):
   assert set(rides.codes) == {'slice_airport', 'slice_time_band'}
   assert np.isnan(rides.coordinates['dropoff_longitude']).any()
   assert 0 <= rides.hours.min() <= rides.hours.max() <= 23
+
+
+def test_columns_of_any_type_and_of_several_row_groups_are_read(tmp_path):
+  """Oracle: the numbers that were written; pyarrow's own conversion reads a column with nulls."""
+  [path] = made_run(tmp_path).rglob('predictions.parquet')
+  written = pq.ParquetFile(path).read()
+  count = len(written)
+  codes = {
+    'slice_small': np.arange(count, dtype=np.uint8) % 200,
+    'slice_true': np.arange(count) % 2 == 0,
+    'slice_wide': np.arange(count, dtype=np.int64) - 2**40,
+  }
+  for name, values in codes.items():
+    written = written.append_column(name, pa.array(values))
+  missing = [None, *written['pickup_longitude'].to_pylist()[1:]]
+  position = written.column_names.index('pickup_longitude')
+  written = written.set_column(position, 'pickup_longitude', pa.array(missing, pa.float32()))
+  pq.write_table(written, path, row_group_size=max(1, count // 3))
+  record = read_record(tmp_path)
+  rides = read_rides(dataclasses.replace(record, variants=read_variants(record)))
+  for name, values in codes.items():
+    np.testing.assert_array_equal(rides.codes[name], values)
+    assert rides.codes[name].dtype == values.dtype
+  np.testing.assert_array_equal(rides.coordinates['pickup_longitude'], np.array(missing, float))

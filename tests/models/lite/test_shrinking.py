@@ -158,10 +158,22 @@ def test_signature_keeps_names_types_shapes_and_scales(kind):
   assert {detail['name'] for detail in ends} == set(found[1])
 
 
+def _pairs(before, after):
+  """What each operator reads and makes, before and after; tensors have other numbers."""
+  both = list(zip(before.operators, after.operators, strict=True))
+  numbers = {
+    old: new
+    for operators in both
+    for old, new in zip(*([*operator.inputs, *operator.outputs] for operator in operators), strict=True)
+  }
+  assert sorted(numbers.values()) == list(range(len(after.tensors)))
+  return [(before.tensors[old], after.tensors[new]) for old, new in numbers.items()]
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_weights_scales_and_sparsity_are_those_of_the_converter(kind):
   before, after = (schema.ModelT.InitFromPackedBuf(content, 0) for content in (_converted(kind), _twice(kind)))
-  pairs = list(zip(before.subgraphs[0].tensors, after.subgraphs[0].tensors, strict=True))
+  pairs = _pairs(before.subgraphs[0], after.subgraphs[0])
   for old, new in pairs:
     np.testing.assert_array_equal(after.buffers[new.buffer].data, before.buffers[old.buffer].data)
     assert (new.type, list(new.shape)) == (old.type, list(old.shape))
@@ -263,6 +275,19 @@ def test_lists_that_say_something_stay():
   first, second, *_ = schema.ModelT.InitFromPackedBuf(shrink(pack(parsed)), 0).subgraphs[0].operators
   assert (first.intermediates.tolist(), first.mutatingVariableInputs.tolist()) == ([0], [True])
   assert (second.intermediates, second.mutatingVariableInputs) == (None, None)
+
+
+def test_tensors_that_nothing_reads_go():
+  parsed = schema.ModelT.InitFromPackedBuf(_converted('int8'), 0)
+  parsed.subgraphs[0].tensors.insert(0, schema.TensorT())
+  graph = parsed.subgraphs[0]
+  for holder in (graph, *graph.operators):
+    for side in ('inputs', 'outputs'):
+      setattr(holder, side, [index + (index >= 0) for index in getattr(holder, side)])
+  for signature in parsed.signatureDefs:
+    for named in (*signature.inputs, *signature.outputs):
+      named.tensorIndex += 1
+  assert shrink(pack(parsed)) == shrink(_converted('int8'))
 
 
 def _convert(function, spec):
