@@ -11,6 +11,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import json
+import logging
 import signal
 import threading
 import time
@@ -147,7 +148,10 @@ class FareServer:
     loop = asyncio.get_running_loop()
     while True:
       await asyncio.sleep(self._poll)
-      await loop.run_in_executor(self._looker, self._served.look)
+      try:
+        await loop.run_in_executor(self._looker, self._served.look)
+      except Exception:  # Whatever is wrong with a version, the next one is looked for.
+        logging.getLogger(__name__).exception('The versions could not be looked at; the one that serves goes on.')
 
   async def _predict(self, request: Request) -> Response:
     # Taken once: the version that a request begins with answers it.

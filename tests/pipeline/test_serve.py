@@ -271,6 +271,24 @@ def test_a_version_with_wrong_golden_fares_does_not_serve(serving_folder):
   assert 'golden rides of' in served.refused['4']
 
 
+def test_it_goes_on_to_look_whatever_fails(serving_folder, monkeypatch):
+  looks, look = [], ServedVersions.look
+
+  def fails_once(served):
+    looks.append(None)
+    if len(looks) == 1:
+      raise RuntimeError('a fault')
+    return look(served)
+
+  monkeypatch.setattr(ServedVersions, 'look', fails_once)
+  with answering(serving_folder) as connection:
+    newest = push(serving_folder)
+    deadline = time.monotonic() + 60
+    while ask(connection, content=body(RIDE))[1][VERSION_HEADER] != newest and time.monotonic() < deadline:
+      time.sleep(0.02)
+    assert len(looks) > 1 and metrics(connection)['farelite_version'] == 4
+
+
 def test_a_version_that_is_named_stays(serving_folder):
   served = ServedVersions(str(serving_folder / '3'), 1)
   push(serving_folder)
