@@ -107,7 +107,8 @@ _GREATER = schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES
 def runtime_version(model: Any) -> str:
   """The oldest runtime that computes a parsed model right, such as `2.4.0`.
 
-  It is what the converter says by the versions of operators, and not older than what was tried.
+  It is what the converter says by the versions of operators, and not older than what was tried. TensorFlow 2.16 says
+  nothing of some operators.
   """
   known = [_text(bytes(model.buffers[entry.buffer].data)).rstrip('\0') for entry in _entries(model, _RUNTIME)]
   sparse = any(
@@ -115,7 +116,7 @@ def runtime_version(model: Any) -> str:
     for subgraph in model.subgraphs
     for tensor in subgraph.tensors
   )
-  return max([_OLDEST, *([_OLDEST_SPARSE_8_BIT] if sparse else []), *known], key=_parts)
+  return max([_OLDEST, *([_OLDEST_SPARSE_8_BIT] if sparse else []), *filter(None, known)], key=_parts)
 
 
 def _parts(version: str) -> tuple[int, ...]:
