@@ -144,7 +144,8 @@ class Scheme(Config):
     summary: one sentence for tables.
     precision: of the dense core.
     float_layers: dense layers that stay float32 all the same, such as `fare`.
-    integer_only: refuse a core with a single operator that is not integer; `int8` and `int16x8` alone.
+    integer_only: refuse a core with a single operator that is not integer, and write the core as a file of its own
+      beside the whole one, for microcontrollers; `int8` and `int16x8` alone.
     sparse: leave zero blocks out (TFLite's EXPERIMENTAL_SPARSITY); applied to recipes that prune in blocks.
     per_channel: a scale for each unit of a dense kernel, not one for all: finer steps, and more bytes. Needs TensorFlow
       2.21; not with sparse encoding, clusters, or a recipe that was trained for one scale.

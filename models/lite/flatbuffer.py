@@ -107,7 +107,8 @@ _GREATER = schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES
 def runtime_version(model: Any) -> str:
   """The oldest runtime that computes a parsed model right, such as `2.4.0`.
 
-  It is what the converter says by the versions of operators, and not older than what was tried.
+  It is what the converter says by the versions of operators, and not older than what was tried. TensorFlow 2.16 says
+  nothing of some operators.
   """
   known = [_text(bytes(model.buffers[entry.buffer].data)).rstrip('\0') for entry in _entries(model, _RUNTIME)]
   sparse = any(

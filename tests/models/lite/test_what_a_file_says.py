@@ -101,6 +101,7 @@ def _with_version(version, sparse=False):
   ('version', 'sparse', 'expected'),
   [
     pytest.param('1.14.0', False, '2.4.0', id='older_than_tried'),
+    pytest.param('', False, '2.4.0', id='nothing_said'),
     pytest.param('2.10.0', False, '2.10.0', id='newer_operators'),
     pytest.param('2.2.0', True, '2.8.0', id='sparse_8_bit'),
     pytest.param('2.11.0', True, '2.11.0', id='sparse_8_bit_and_newer'),
