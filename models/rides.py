@@ -70,7 +70,8 @@ def _records(files: Sequence[str]) -> tf.data.Dataset:
 def _batches(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> Iterator[dict[str, np.ndarray]]:
   """The columns of gzip TFRecords, some rides at a time, in the order of the sorted files."""
   parsed = _records(files).map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
-  yield from parsed.prefetch(2).as_numpy_iterator()
+  for batch in parsed.prefetch(2).as_numpy_iterator():
+    yield {name: batch[name] for name in spec}  # TensorFlow sorts them.
 
 
 def _chosen(
@@ -82,7 +83,7 @@ def _chosen(
     begin, end = np.searchsorted(rows, (start, start + len(batch)))
     if end > begin:
       parsed = tf.io.parse_example(tf.gather(batch, rows[begin:end] - start), spec)
-      yield {name: column.numpy() for name, column in parsed.items()}
+      yield {name: parsed[name].numpy() for name in spec}
     start += len(batch)
 
 
@@ -216,5 +217,6 @@ def _sampled(
     rows = sample.draw(len(batch), fares)
     if len(rows):
       drawn = batch if len(rows) == len(batch) else tf.gather(batch, rows)
-      sample.add({name: column.numpy() for name, column in tf.io.parse_example(drawn, spec).items()})
+      parsed = tf.io.parse_example(drawn, spec)
+      sample.add({name: parsed[name].numpy() for name in spec})
   return sample.columns()
