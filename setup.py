@@ -33,6 +33,7 @@ INSTALL_REQUIRES = [
   'tensorflow-model-analysis>=0.47,<0.53',
   'tensorflow-serving-api>=2.16,<3',  # The requests that TensorFlow Serving warms up with.
   'tfx-bsl>=1.16,<1.22',
+  'absl-py>=1.4,<2',  # The flags of a step's entry in the cloud are TFX's own.
   'protobuf>=3.20.3,<7',
   f'pyarrow>=14.0.1,<19; {NEW}',
   f'pyarrow>=10,<19; {OLD}',

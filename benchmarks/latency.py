@@ -541,7 +541,13 @@ def columns_by_matrices(content: bytes) -> bytes:
     source, picked = (graph.tensors[index] for index in operator.inputs)
     indices = model.buffers[picked.buffer].data
     floats = source.type == schema.TensorType.FLOAT32
-    if operator.builtinOptions.axis != 1 or not floats or indices is None or picked.shape[0] < _WIDE:
+    if (
+      operator.builtinOptions.axis != 1
+      or not floats
+      or indices is None
+      or not len(picked.shape)
+      or picked.shape[0] < _WIDE
+    ):
       continue
     matrix = copy.copy(source)
     matrix.buffer, matrix.name, matrix.shapeSignature = len(model.buffers), None, None

@@ -120,6 +120,7 @@ def _measure(output: pathlib.Path, limit: str, repeat: int) -> tuple[int, int, f
 
 
 def _accuracy(data: str, seeds: int) -> None:
+  from models.error_intervals import root_mean_square
   from models.fare_model import build_fare_model
   from models.rides import Rides
   from models.streaming import COPIES, Stream, record_type
@@ -146,7 +147,7 @@ def _accuracy(data: str, seeds: int) -> None:
         median, width = float(np.median(training.fares)), numeric_width(training)
         model = build_fare_model(config.model, width, models.categoricals, median, fold.seed)
         train(model, examples, config.training.model_copy(update={'seed': fold.seed}))
-        found.append(float(np.sqrt(np.mean((predict(model, test) - test.fares) ** 2))))
+        found.append(root_mean_square(predict(model, test) - test.fares))
     errors.append(found)
     print(f'seed {fold.seed}: RMSE {found[0]:.4f} in memory, {found[1]:.4f} streamed', flush=True)
   memory_errors, disk_errors = np.array(errors).T

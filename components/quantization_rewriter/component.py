@@ -33,7 +33,6 @@ from configs.model import Model, Training
 from configs.parts import Part
 from configs.recipe import Recipe
 from models.compression.records import lost_file
-from models.lite.inspection import LiteFile
 from models.lite.microcontroller import IntegerPart, integer_part
 from models.lite.process import StartedAhead
 from models.lite.rides import calibration_rides, ride_variants, validation_rides
@@ -174,13 +173,12 @@ class _Rewriting:
         update={
           'cached': False,
           'feature_bytes': feature_bytes,
-          'metadata_bytes': LiteFile(content).metadata_bytes(),
           'sparsity': sum(layer.zeros for layer in layers) / sum(layer.size for layer in layers),
           'distinct_weights': max(layer.distinct for layer in layers),
           'types': {layer.name: layer.type for layer in layers},
           'calibration_rides': calibrated_on,
           'difference': difference,
-          'output_step': LiteFile(content).output_step(),
+          **self.variants.said_by(content),
           'layer_errors': tuple(
             LayerError(name=name, error=all_, own_error=own) for name, (all_, own) in errors.items()
           ),
@@ -290,7 +288,7 @@ class QuantizationRewriter(base_component.BaseComponent):
     transform_graph: the fitted Transform graph, the front part of every file.
     models: a Model channel per recipe name.
     dataset, features, model, training: what the models were made by.
-    compression: conversion schemes, how many rides they take, and what the files say of themselves.
+    compression: conversion schemes, how many examples they take, and what the files say of themselves.
     cache: URI of a folder with finished variants; a changed list of schemes converts only what is new.
     code_version: part of the cache key.
   """

@@ -56,7 +56,7 @@ def hull(*ranges: Range) -> Range:
 
 
 HEADROOM = 1.25
-"""By how much the range of the model's output goes beyond the training split's predictions: fares that are higher than
+"""By how much the range of the model's output goes beyond the training split's predictions: labels that are higher than
 any seen so far, and not only labels that the model never comes near to, get integers."""
 
 

@@ -60,7 +60,7 @@ def training_report(
     held_out: the eval split.
     predictions: of `held_out` by the model, shape [examples].
     base_predictions: the same by the dense base.
-    trained_on: what the training rides are a sample of: a sentence.
+    trained_on: what the training split's examples are a sample of: a sentence.
     measured_on: the same of `held_out`.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))

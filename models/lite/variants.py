@@ -129,6 +129,11 @@ class Variants:
       found[name] = error / spread, own / spread
     return found
 
+  def said_by(self, content: bytes) -> dict[str, float]:
+    """What a file says of itself: the bytes of its metadata, and the step of its output."""
+    file = LiteFile(content)
+    return {'metadata_bytes': file.metadata_bytes(), 'output_step': file.output_step()}
+
   def calibrated_on(self, recipe: Recipe, scheme: Scheme) -> int | None:
     """How many examples gave the ranges; None where there are none, or training gave them."""
     if not scheme.precision.is_calibrated or is_aware(scheme, recipe):

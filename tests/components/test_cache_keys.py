@@ -227,6 +227,9 @@ class _Variants:
   def calibrated_on(self, recipe, scheme) -> None:
     return None
 
+  def said_by(self, content) -> dict[str, float]:
+    return {}
+
 
 def _rewrite(tmp_path, variants, folder, cache='cache', schemes=('kept', 'lost')):
   (tmp_path / folder).mkdir()
@@ -298,6 +301,8 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
       'schemes': json.dumps([]),
       'calibration_rides': 9,
       'validation_rides': 9,
+      'keep_names': 'short',
+      'metadata': '{}',
       'cache': '/cache',
       'code_version': code,
     }

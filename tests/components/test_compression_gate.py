@@ -422,7 +422,10 @@ def test_nothing_serves_where_the_look_up_found_nothing(made, tmp_path):
   ('setting', 'message'),
   [
     ({'max_rmse': 0.01}, 'No variant keeps every limit, so nothing is pushed and the served model stays; nearest is '),
-    ({'min_rides': 1_000_000}, ' rides to judge by are too few: evaluation.min_rides is 1,000,000. Nothing is pushed'),
+    (
+      {'min_rides': 1_000_000, 'judged_rides': 1_000_000},
+      ' rides to judge by are too few: evaluation.min_rides is 1,000,000. Nothing is pushed',
+    ),
     ({'min_time_stamps': 1_000_000}, ' time stamps, which is too few: evaluation.min_time_stamps is 1,000,000.'),
   ],
 )

@@ -65,6 +65,7 @@ SCHEMES = (
 FIELDS = {
   *('name', 'recipe', 'scheme', 'file', 'bytes', 'gzip_bytes', 'sha256', 'feature_bytes', 'sparsity', 'metadata_bytes'),
   *('distinct_weights', 'types', 'calibration_rides', 'difference', 'seconds', 'cached', 'reason'),
+  *('output_step', 'layer_errors'),
 }
 
 
@@ -296,6 +297,9 @@ class Beside:
 
   def calibrated_on(self, recipe, scheme):
     return None
+
+  def said_by(self, content):
+    return {}
 
   def write(self, recipe, scheme, saved_model):
     self._written[scheme.name].set()

@@ -24,7 +24,7 @@ from configs import compression, loading, presets
 print(','.join(loading.presets()))
 print(','.join(presets.RECIPES.names()))
 print(','.join(compression.SCHEMES.names()))
-config = loading.load('nyc', ['training.recipes=pqat_80', 'compression.schemes=int8_integer_only'])
+config = loading.load('nyc', ['training.recipes=pruned_80', 'compression.schemes=int8_float_output'])
 print(config.training.serve, config.compression.schemes[-1].float_layers)
 """
 
@@ -58,5 +58,5 @@ def test_wheel_works_in_a_clean_folder(tmp_path: pathlib.Path):
   assert set(presets.split(',')) == {'chicago', 'nyc', 'nyc-baseline', 'nyc-big', 'nyc-small', 'nyc-wide', *tlc}
   for folder, names in (('recipes', recipes), ('schemes', schemes)):
     assert set(names.split(',')) == {file.stem for file in (REPOSITORY / 'configs' / folder).iterdir()}
-  assert chosen == "pqat_80 ('fare',)"
+  assert chosen == "pruned_80 ('fare',)"
   assert {'models.run_fn.run_fn', 'components.resolvers.served_model.ServedModelExecutor'} <= set(json.loads(executors))

@@ -103,7 +103,8 @@ def test_examples_on_disk_are_compressed_as_those_in_memory(compressor, base_wei
     assert len(np.unique(streamed[name])) <= 7  # Six clusters, and the pruned ones.
   assert all((streamed[name] != in_memory[name]).any() for name in streamed)
   assert found.ranges.keys() == wanted.ranges.keys()
-  assert found.ranges[[*found.ranges][-1]][1] >= rides.fares.max()
+  output, expected = (ranges[[*ranges][-1]] for ranges in (found.ranges, wanted.ranges))
+  np.testing.assert_allclose(output, expected, rtol=0.2)  # Of predictions, which differ a little.
   _assert_equal(compressed().weights, found.weights)
   _assert_equal(compressed(str(tmp_path)).weights, found.weights)
 
