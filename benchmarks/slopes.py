@@ -94,7 +94,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
   parser.add_argument('--eval-rides', type=int, help='the most that are evaluated; all by default')
   parser.add_argument('--steps', type=int, help='of the optimizer; 40 epochs by default')
   parser.add_argument('--child', nargs=4, help=argparse.SUPPRESS)
-  return parser.parse_args(arguments)
+  options = parser.parse_args(arguments)
+  for name in ('rides', 'workers', 'price', 'efficiency', 'train_rides', 'eval_rides', 'steps'):
+    if (given := getattr(options, name)) is not None and given <= 0:
+      parser.error(f'--{name.replace("_", "-")} must be more than 0, got {given}.')
+  return options
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:

@@ -22,7 +22,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_LIBRARIES = ('tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow')
+_LIBRARIES = (
+  *('tfx', 'tensorflow', 'tensorflow-transform', 'tf-keras', 'tensorflow-model-optimization', 'pyarrow', 'numpy'),
+  *('apache-beam', 'tensorflow-data-validation', 'tensorflow-model-analysis', 'scikit-learn', 'ai-edge-litert'),
+)
 _ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
 _DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+(?:\.{{}})?')
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent

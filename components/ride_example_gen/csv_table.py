@@ -163,7 +163,7 @@ class CsvTable:
   def _parse(self, records: Records) -> tuple[pa.RecordBatch, list[pa_csv.InvalidRow]]:
     """Arrow's rows of legal records, and those that have not as many fields as the header."""
     names = list(_distinct(self.columns))
-    empty = pa.RecordBatch.from_pydict({name: pa.array([], pa.binary()) for name in names})
+    empty = pa.RecordBatch.from_pydict({name: pa.nulls(0, pa.binary()) for name in names})
     if not len(records.lines):
       return empty, []
     # Arrow drops a byte order mark at the start of what it gets, which may be in the middle of the file.

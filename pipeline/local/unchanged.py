@@ -10,6 +10,7 @@ from typing import Any
 from components.ride_example_gen.files import digest
 from components.ride_example_gen.listing import find_files
 from configs.errors import UserError
+from configs.operations import StoreKind
 from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
@@ -46,7 +47,7 @@ def made_of(config: RunConfig, output: OutputDirectory, rides: str | None) -> Ma
 def last_run(config: RunConfig, source: DataSource, output: OutputDirectory) -> Summary | None:
   """The last run's summary, if another run would come to the same; `None` if that is not sure.
 
-  It is sure where the last run came to its end on the same config, code and files, its summary and its page are there,
+  It is sure where the last run came to its end on the same config, code and files, its files are there,
   the same version serves as did then, with the bytes that were pushed, and nothing is to be removed after the run.
   """
   try:
@@ -59,7 +60,9 @@ def last_run(config: RunConfig, source: DataSource, output: OutputDirectory) -> 
   if config.retention.after_run:  # What is to be removed may have changed.
     return None
   same = made.config == config_digest(config) and (last.name, last.output) == (config.name, str(output.path))
-  if not same or output.failed_start.is_file() or not output.page.is_file():
+  store = [output.metadata] if config.metadata.kind is StoreKind.SQLITE else []
+  whole = output.artifacts.is_dir() and all(file.is_file() for file in (output.page, output.config, *store))
+  if not same or output.failed_start.is_file() or not whole:
     return None
   if served_version(output.serving) != made.serves or served_alteration(output.serving):
     return None

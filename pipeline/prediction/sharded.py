@@ -267,9 +267,11 @@ class _Work:
         indexed = pipeline | 'Pieces' >> beam.Create([*enumerate(pieces)], reshuffle=len(pieces) > 1)
         _ = indexed | type(step).__name__.strip('_') >> beam.ParDo(step)
     except Exception as error:
-      lines = str(error).strip().splitlines() or ['']
+      lines = str(error).strip().splitlines() or ['no reason is given; does its service answer?']
+      endpoints = [argument.partition('=')[2] for argument in self.beam_arguments if '_endpoint=' in argument]
+      place = f' at {", ".join(endpoints)}' if endpoints else ''
       raise FailedError(
-        f'The Beam engine failed ({type(error).__name__}: {lines[-1][:200]}); nothing was written.'
+        f'The Beam engine{place} failed ({type(error).__name__}: {lines[-1][:200]}); nothing was written.'
       ) from error
     notes = [self._note(step, number, piece) for number, piece in enumerate(pieces)]
     errors = dict.fromkeys(note.error for note in notes if note.error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ def training_section(record: RunRecord) -> TrainingSection | None:
     return None
   compressed = [report for report in reports if report.recipe.name != DENSE and report.stages]
   return TrainingSection(
-    sentence=_base_sentence(history, record.currency) if history else '',
+    sentence=' '.join([*([_base_sentence(history, record)] if history else []), *_samples(reports)]),
     curves=draw_base(history, record.currency) if history else (),
     recipes=_recipes(record, reports) if reports else None,
     histories=_histories(compressed),
@@ -82,9 +83,17 @@ def _reports(record: RunRecord) -> list[TrainingReport]:
   return [TrainingReport.read(path) for path in files if path.is_file()]
 
 
-def _base_sentence(history: Mapping[str, Any], currency: str) -> str:
-  epochs, steps = history['epoch'][-1], history['step'][-1]
+def _samples(reports: Sequence[TrainingReport]) -> list[str]:
+  """Of which rides a sample was taken: the same for all recipes."""
+  return [note for report in reports[:1] for note in (report.trained_on, report.measured_on) if note]
+
+
+def _base_sentence(history: Mapping[str, Any], record: RunRecord) -> str:
+  epochs, steps, currency = history['epoch'][-1], history['step'][-1], record.currency
   text = f'The dense base was trained for {number(epochs, 0)} epochs ({counted(int(steps), "step")}).'
+  training = record.config.get('training', {})
+  if (training.get('epochs') or 0) > epochs and (training.get('max_steps') or math.inf) <= steps * 2:
+    text = f'{text[:-1]}; {counted(training["epochs"], "epoch")} would take more than training.max_steps.'
   if 'val_rmse' not in history:
     return text
   train, held = money(history['rmse'][-1], currency), money(history['val_rmse'][-1], currency)
