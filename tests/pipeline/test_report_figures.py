@@ -410,10 +410,18 @@ def test_variants_in_the_units_of_their_headings(record):
 def test_the_training_in_a_sentence(record):
   """Oracle: the last values of the made history."""
   history = {'epoch': [1.0, 2.0], 'step': [46.0, 92.0], 'rmse': [9.0, 4.5], 'val_rmse': [9.5, 5.5]}
-  sentence = _spaced(training._base_sentence(history, 'USD'))
+  sentence = _spaced(training._base_sentence(history, record))
   assert sentence == (
     'The dense base was trained for 2 epochs (92 steps). At the end its RMSE was 4.50 USD on the rides it learned from '
     'and 5.50 USD on the others.'
+  )
+
+
+def test_a_training_that_the_limit_of_steps_shortened(record):
+  short = dataclasses.replace(record, config={'training': {'epochs': 9, 'max_steps': 100}})
+  sentence = _spaced(training._base_sentence({'epoch': [2.0], 'step': [92.0]}, short))
+  assert sentence == (
+    'The dense base was trained for 2 epochs (92 steps); 9 epochs would take more than training.max_steps.'
   )
 
 

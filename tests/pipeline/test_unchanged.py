@@ -31,7 +31,9 @@ def made(tmp_path):
   rides.write_text('a,b\n1,2\n')
   output = local_output.prepare(str(tmp_path / 'out'))
   make_version(output.serving / '7', 'bytes')
-  output.page.write_text('<html>')
+  output.artifacts.mkdir(exist_ok=True)
+  for file in (output.page, output.config, output.metadata):
+    file.write_text('there')
   _write(output, rides)
   return output
 
@@ -85,6 +87,9 @@ CHANGES = {
   'nothing_serves': lambda output: (output.serving / '7/saved_model.pb').unlink(),
   'what_serves_was_altered': _altered,
   'no_page': lambda output: output.page.unlink(),
+  'no_config': lambda output: output.config.unlink(),
+  'no_store': lambda output: output.metadata.unlink(),
+  'no_artifacts': lambda output: output.artifacts.rmdir(),
   'no_summary': lambda output: output.summary.unlink(),
   'a_broken_summary': lambda output: output.summary.write_text('{'),
   'a_start_that_failed': lambda output: output.failed_start.write_text('{}'),
