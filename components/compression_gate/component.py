@@ -144,7 +144,7 @@ class CompressionGate(base_component.BaseComponent):
   """Runs every variant's file, and that of the version that serves, and blesses the best that keeps every limit.
 
   Outputs: `blessing`, as TFX's Evaluator writes it, and the only one that a push hangs on; `model`, the version to
-  push, with the chosen file, its manifest and golden examples under `assets.extra` (empty where none was chosen);
+  push, with the chosen file, its manifest and golden examples (empty where none was chosen);
   `report`, see `components.compression_gate.report`. A variant that crashes is lost with a reason; limits that none
   keeps are a result and no failure. `judge` takes any `models.protocols.EvalExamples`, and `write_version` any
   `Version`.
