@@ -69,12 +69,11 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
       judgement = judge(
         variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from, ahead
       )
-      _write_report(output_dict['report'], judgement, variants, examples, compression)
       chosen = judgement.chosen
       if chosen is not None:
         model = artifact_utils.get_single_instance(output_dict['model'])
         model.set_string_custom_property('variant', chosen.variant.name)
-        write_version(
+        beyond = write_version(
           path_utils.serving_model_dir(model.uri),
           saved_models[chosen.variant.facts.recipe],
           chosen,
@@ -86,6 +85,8 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           judgement.drawn_from,
           ahead,
         )
+        judgement.notes.extend(beyond)
+      _write_report(output_dict['report'], judgement, variants, examples, compression)
     trained = artifact_utils.get_single_instance(input_dict['trained'])
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +14,16 @@ from configs.base import joined
 from configs.errors import UserError
 from pipeline.local import terminal
 
+if TYPE_CHECKING:
+  from pipeline.prediction.server import Routes
+
 _PACKAGES = ('fastapi', 'uvicorn', 'prometheus_client')
+
+_ROUTE_VARIABLES = {'predict': 'AIP_PREDICT_ROUTE', 'health': 'AIP_HEALTH_ROUTE'}
+"""Vertex AI's variables by the routes that they name."""
+
+_OWN = {'the description': '/openapi.json'}
+"""What FastAPI serves by itself."""
 
 
 def run(
@@ -28,17 +39,14 @@ def run(
   if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
     raise UserError(f"farelite serve needs {joined(missing)}: pip install 'farelite[serve]'.")
   given = os.environ.get('AIP_HTTP_PORT', '')
-  if given and not given.isdecimal():
-    raise UserError(f"AIP_HTTP_PORT must be the number of a port, got '{given}'.")
+  if given and not (given.isascii() and given.isdecimal() and len(given) <= 5 and 1 <= int(given) <= 65535):
+    raise UserError(f"AIP_HTTP_PORT must be the number of a port, 1 to 65535, got '{given}'.")
   host = host or ('0.0.0.0' if given else '127.0.0.1')
   port = int(given or 8080) if port is None else port
   from pipeline.prediction import server
   from pipeline.prediction.served import ServedVersions
 
-  routes = server.Routes()
-  routes = server.Routes(
-    predict=_route('AIP_PREDICT_ROUTE', routes.predict), health=_route('AIP_HEALTH_ROUTE', routes.health)
-  )
+  routes = _routes(server.Routes())
   _check_port(host, port)
   # LiteRT logs in every process that it has a delegate.
   with terminal.captured():
@@ -52,11 +60,22 @@ def run(
   click.echo('Ended; all that was asked is answered.', err=True)
 
 
-def _route(variable: str, default: str) -> str:
-  route = os.environ.get(variable) or default
-  if not route.startswith('/'):
-    raise UserError(f"{variable} must begin with a slash, got '{route}'.")
-  return route
+def _routes(routes: Routes) -> Routes:
+  """The routes, with those that the environment names; two of them may not be one, but health may be a probe's."""
+  for field, variable in _ROUTE_VARIABLES.items():
+    route = os.environ.get(variable)
+    if not route:
+      continue
+    if not route.startswith('/') or set(route) & set('{}?#'):
+      raise UserError(f"{variable} must begin with a slash and have none of {{}}?#, got '{route}'.")
+    routes = dataclasses.replace(routes, **{field: route})
+  for field, variable in _ROUTE_VARIABLES.items():
+    route = getattr(routes, field)
+    others = {name: path for name, path in (dataclasses.asdict(routes) | _OWN).items() if name != field}
+    taken = [name for name, path in others.items() if path == route and {name, field} != {'health', 'ready'}]
+    if taken and os.environ.get(variable):
+      raise UserError(f"{variable} is '{route}', which is the route of {taken[0]} already; choose another one.")
+  return routes
 
 
 def _check_port(host: str, port: int) -> None:

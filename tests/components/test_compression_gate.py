@@ -21,21 +21,22 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.compression_gate import component
+from components.compression_gate import component, pushed_version
 from components.compression_gate.choice import fetch_variants
 from components.compression_gate.component import CompressionGate, CompressionGateExecutor
 from components.compression_gate.gate import judge
 from components.compression_gate.measuring import Bench, _latency, measure
 from components.compression_gate.pushed_version import spread_elsewhere
-from components.compression_gate.rides import read_eval_rides
+from components.compression_gate.rides import RideVersion, read_eval_rides
 from components.pusher.component import AtomicPusherExecutor
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
 from configs.errors import FailedError
 from models.lite.client import LiteModel
-from models.lite.flatbuffer import pack
+from models.lite.flatbuffer import kind_of, pack
+from models.lite.inspection import LiteFile
 from models.lite.process import LiteProcess, StartedAhead
-from models.release import WARM_UP, ManifestError, check_golden, find_pushed, verify
+from models.release import GOLDEN, WARM_UP, ManifestError, check_golden, find_pushed, verify
 from models.serving import raw_example_spec
 from tests.components import gate_files
 from tests.components.gate_files import CONFIG, FLOAT32, INT8, NOISE, RIDES
@@ -534,6 +535,40 @@ def test_golden_rides_find_a_damaged_file(blessed, tmp_path):
   file.write_bytes(pack(model))
   with pytest.raises(ManifestError, match=r'golden rides of .* have another fare'):
     check_golden(version)
+
+
+def test_golden_rides_find_small_damage(blessed, tmp_path):
+  """The last bias is off by three and a half steps of the fares, which is less than the scheme allows of all."""
+  version = tmp_path / '1'
+  shutil.copytree(blessed[0] / 'model' / 'Format-Serving', version)
+  file = version / 'model.tflite'
+  step, fares = LiteFile(file.read_bytes()).output_step(), json.loads((version / GOLDEN).read_text())[LABEL]
+  assert 3.5 * step < 3 * INT8.tolerance * np.std(fares)
+  model = schema.ModelT.InitFromPackedBuf(file.read_bytes(), 0)
+  kind = schema.BuiltinOperator.FULLY_CONNECTED
+  [graph] = model.subgraphs
+  last = [operator for operator in graph.operators if kind_of(model.operatorCodes[operator.opcodeIndex]) == kind][-1]
+  bias = graph.tensors[last.inputs[2]]
+  buffer = model.buffers[bias.buffer]
+  added = round(3.5 * step / bias.quantization.scale[0])
+  buffer.data = (buffer.data.view(np.int32) + np.int32(added)).view(np.uint8)
+  file.write_bytes(pack(model))
+  with pytest.raises(ManifestError, match=r'golden rides of .* have another fare'):
+    check_golden(version)
+
+
+def test_kernels_that_are_beyond_the_tolerance_are_a_note(made, tmp_path, monkeypatch):
+  """The push goes on: they may be wrong themselves. Oracle: the manifest."""
+  monkeypatch.setattr(pushed_version, 'spread_elsewhere', lambda *_: -1e9)
+  monkeypatch.setattr(RideVersion, 'tolerance', lambda _, spread: spread)
+  outputs = execute(tmp_path, made, {'dense.float32': made.float32}, compression())
+  assert checked(outputs)
+  found = verify(tmp_path / 'model' / 'Format-Serving').checked
+  assert [one.within for one in found] == [False, False]
+  noted = json.loads((tmp_path / 'report' / 'compression.json').read_text())['notes']
+  for one, kernels in zip(found, ('default', 'builtin'), strict=True):
+    said = f'Golden predictions: {one.runtime} with its {kernels} kernels is off by up to {one.largest:.4g}, beyond'
+    assert len([note for note in noted if note.startswith(said)]) == 1
 
 
 def test_the_pusher_publishes_the_version(blessed, tmp_path):

@@ -6,6 +6,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -435,9 +436,17 @@ def test_mistakes_of_the_command(version, monkeypatch):
     port = taken.getsockname()[1]
     with pytest.raises(UserError, match=rf'Nobody can listen on 127.0.0.1:{port} .* choose another --port'):
       commands_serve.run(str(version), port=port)
-  for name, value in (('AIP_HTTP_PORT', 'many'), ('AIP_PREDICT_ROUTE', 'predict')):
-    with monkeypatch.context() as context, pytest.raises(UserError, match=rf'{name} must .*{value}'):
+  ports = ('many', '0', '65536', '-1', '８０', '9' * 5000)
+  routes = ('predict', '/v1/{name}', '/fare?', '/#', '/health', '/metrics', '/livez', '/openapi.json')
+  for name, value in (*(('AIP_HTTP_PORT', port) for port in ports), *(('AIP_PREDICT_ROUTE', path) for path in routes)):
+    with monkeypatch.context() as context:
       context.setenv(name, value)
+      with pytest.raises(UserError, match=rf"{name} (must .*got|is) '{re.escape(value)}'"):
+        commands_serve.run(str(version), port=free_port())
+  with monkeypatch.context() as context:
+    context.setenv('AIP_PREDICT_ROUTE', '/fares')
+    context.setenv('AIP_HEALTH_ROUTE', '/fares')
+    with pytest.raises(UserError, match="AIP_PREDICT_ROUTE is '/fares', which is the route of health already; choose"):
       commands_serve.run(str(version), port=free_port())
   monkeypatch.setattr(commands_serve, '_PACKAGES', ('fastapi', 'no_such_package'))
   with pytest.raises(UserError, match=r"needs no_such_package: pip install 'farelite\[serve\]'"):
