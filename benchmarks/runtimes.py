@@ -29,6 +29,8 @@ os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
 import numpy as np
 
+from configs.errors import UserError
+
 _VERSIONS = {
   'tflite-runtime': ('2.7.0', '2.8.0', '2.9.1', '2.10.0', '2.11.0', '2.12.0', '2.13.0', '2.14.0'),
   'ai-edge-litert': ('1.0.1', '1.1.2', '1.2.0', '1.3.0', '1.4.0', '2.0.3', '2.1.6', '2.2.0', '2.3.0'),
@@ -99,7 +101,10 @@ class Reference(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-  """Prints a Markdown table; see `--help`. The exit status is 1 where a runtime that a file states is beyond."""
+  """Prints a Markdown table; see `--help`. The exit status is 1 where a runtime that a file states is beyond.
+
+  It is 2, with a sentence, where there is no run to read.
+  """
   parser = argparse.ArgumentParser(prog='python -m benchmarks.runtimes', description=__doc__.splitlines()[0])
   parser.add_argument('run', type=pathlib.Path, help='the output directory of a run')
   parser.add_argument('--runtime', action='append', metavar='PACKAGE==VERSION', help='instead of all; may be repeated')
@@ -110,7 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
   wanted = tuple(options.runtime or (*(TENSORFLOW if options.tensorflow else ()), *RUNTIMES))
   with tempfile.TemporaryDirectory(prefix='runtimes-') as folder:
     work = pathlib.Path(folder)
-    references = _references(options.run, work / 'rides.npz')
+    try:
+      references = _references(options.run, work / 'rides.npz')
+    except UserError as error:
+      parser.exit(2, f'{error}\n')
     pythons = _interpreters(options.python)
     failed = False
     print(f'| runtime | Python | {" | ".join(references)} |')
@@ -133,7 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _references(run: pathlib.Path, columns: pathlib.Path) -> dict[str, Reference]:
-  """The files of the newest conversion of a run by variant, with their fares here; writes the eval rides."""
+  """The files of the newest conversion of a run by variant, with their fares here; writes the eval rides.
+
+  Raises `UserError` where the run has none.
+  """
   from components.compression_gate.pushed_version import spread_elsewhere
   from components.compression_gate.rides import RideVersion, read_eval_rides
   from components.quantization_rewriter.records import VARIANTS_FILE, VariantsRecord
@@ -141,6 +152,8 @@ def _references(run: pathlib.Path, columns: pathlib.Path) -> dict[str, Reference
   from models.lite.client import LiteModel
   from models.lite.inspection import LiteFile
 
+  if not (run / 'config.yaml').is_file():
+    raise UserError(f"'{run}' is no run's output directory; make one with farelite run --output {run}.")
   config = load(str(run / 'config.yaml'))
   schemes = {scheme.name: scheme for scheme in config.compression.schemes}
   split = _newest(run, 'RideExampleGen', 'examples') / 'Split-eval'
@@ -160,7 +173,10 @@ def _references(run: pathlib.Path, columns: pathlib.Path) -> dict[str, Reference
 
 
 def _newest(run: pathlib.Path, step: str, output: str) -> pathlib.Path:
-  return max((run / 'artifacts' / step / output).iterdir(), key=lambda path: int(path.name))
+  folder = run / 'artifacts' / step / output
+  if not folder.is_dir() or not any(folder.iterdir()):
+    raise UserError(f"The run in '{run}' has no {output} of {step}; let it end with farelite run --output {run}.")
+  return max(folder.iterdir(), key=lambda path: int(path.name))
 
 
 def _interpreters(given: Sequence[str] | None) -> dict[str, pathlib.Path]:

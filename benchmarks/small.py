@@ -15,6 +15,7 @@ import argparse
 import functools
 import gzip
 import os
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ import numpy as np
 
 from configs.compression import packaged_schemes
 from configs.dataset import LABEL, TIME
+from configs.errors import UserError
 from configs.loading import load
 from configs.reduction import Reduction
 from configs.run import RunConfig
@@ -64,8 +66,20 @@ class Row(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> None:
-  """Prints a Markdown table; see `--help`."""
+  """Prints a Markdown table; see `--help`. The exit status is 2, with a sentence, for rides or models that can't be."""
   options = _options(arguments)
+  try:
+    _compare(options)
+  except UserError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+
+
+def _compare(options: argparse.Namespace) -> None:
+  try:
+    packaged_schemes(options.scheme)
+  except ValueError as error:
+    raise UserError(str(error)) from None
   config = load('nyc', options.set)
   rides = read_kept([options.data], config.dataset)
   folds = [

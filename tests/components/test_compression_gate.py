@@ -528,7 +528,7 @@ def test_golden_rides_find_a_damaged_file(blessed, tmp_path):
   shutil.copytree(blessed[0] / 'model' / 'Format-Serving', version)
   file = version / 'model.tflite'
   model = schema.ModelT.InitFromPackedBuf(file.read_bytes(), 0)
-  named = [tensor for tensor in model.subgraphs[0].tensors if tensor.name == b'dense_0']
+  named = [tensor for tensor in model.subgraphs[0].tensors if tensor.name.startswith(b'dense_0')]
   kernels = [tensor for tensor in named if model.buffers[tensor.buffer].data is not None]
   buffer = model.buffers[kernels[0].buffer]
   buffer.data = (-buffer.data.view(np.int8)).view(np.uint8)
