@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def run(
   if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
     raise UserError(f"farelite serve needs {joined(missing)}: pip install 'farelite[serve]'.")
   given = os.environ.get('AIP_HTTP_PORT', '')
-  if given and not (given.isascii() and given.isdecimal() and len(given) <= 5 and 1 <= int(given) <= 65535):
+  if given and not (re.fullmatch('[0-9]{1,5}', given) and 1 <= int(given) <= 65535):
     raise UserError(f"AIP_HTTP_PORT must be the number of a port, 1 to 65535, got '{given}'.")
   host = host or ('0.0.0.0' if given else '127.0.0.1')
   port = int(given or 8080) if port is None else port

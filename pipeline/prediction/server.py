@@ -86,7 +86,10 @@ class _Metrics:
 
 
 def _number(name: str) -> float:
-  return float(name) if name.isdecimal() else 0.0
+  try:
+    return float(name)
+  except ValueError:  # A version that was copied to a folder of another name.
+    return 0.0
 
 
 class FareServer:

@@ -66,7 +66,7 @@ def test_the_version_before_serves_as_the_highest_number(made: MadeStore):
   assert f'Version {newest} serves now: the bytes of 2, in place of 3. Reason: airport fares are off' in result.output
   assert _files(made.output.serving / str(newest)) == _files(made.output.serving / '2')
   assert verified_manifest(made.output.serving / str(newest))
-  assert find_model(str(made.output.serving)).lite.parent.parent.name == str(newest)
+  assert find_model(str(made.output.serving)).lite.parent.name == str(newest)
 
 
 def test_a_second_one_goes_further_back_and_never_to_what_was_withdrawn(made: MadeStore):

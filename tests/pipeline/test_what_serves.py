@@ -81,7 +81,7 @@ DESTINATIONS = [
 
 def _predict(made: MadeStore) -> int | None:
   try:
-    return int(find_model(str(made.output.serving)).lite.parent.parent.name)
+    return int(find_model(str(made.output.serving)).lite.parent.name)
   except UserError:
     return None
 
