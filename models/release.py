@@ -364,6 +364,12 @@ def is_version(place: str | os.PathLike[str]) -> bool:
   return any(pathlib.Path(place, name).exists() for name in (MANIFEST, LITE_FILE, SAVED_MODEL))
 
 
+def versions_below(place: pathlib.Path) -> str:
+  """A hint for who named a run's folder on a disk: where its versions are; nothing where it has none."""
+  below = place / 'serving'
+  return '' if served_version(below) is None else f" Did you mean '{below}'?"
+
+
 def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   """Finds a lite file and verifies the version around it.
 
@@ -384,7 +390,7 @@ def find_pushed(path: str | os.PathLike[str]) -> PushedModel:
   if not is_version(place):
     served = served_version(place)
     if served is None:
-      raise ManifestError(f"'{place}' is neither a pushed version nor a directory of versions.")
+      raise ManifestError(f"'{place}' is neither a pushed version nor a directory of versions.{versions_below(place)}")
     version = place / str(served)
   manifest = verify(version)
   lite = lite_file(manifest.files)

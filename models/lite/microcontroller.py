@@ -77,6 +77,8 @@ class IntegerPart:
       '//',
       '// Compute the features as the whole file does up to its QUANTIZE (engineered, standardized, clipped), in its',
       '// order; quantize each by the one scale, run the integer part on one example, and dequantize its output.',
+      '//',
+      "// The order is that of `farelite features` with the run's config.yaml; after a reduction, that of its report.",
       f'#ifndef {prefix}_H',
       f'#define {prefix}_H',
       '',
@@ -92,7 +94,8 @@ class IntegerPart:
         low, high = _limits(port.type)
         at = f'{prefix}_{port.name.upper()}'
         lines += [
-          f'// What a feature is as an integer; beyond {low} to {high} it is the nearest of them.',
+          f'// What a feature is as an integer; beyond {low} to {high} it is the nearest of them. NaN gives {high}:',
+          '// give 0, the mean, for a feature of a missing value, as the whole file does.',
           f'static inline {port.type}_t {lower}_quantize(float value) {{',
           f'  const float scaled = roundf(value / {at}_SCALE) + {at}_ZERO_POINT;',
           f'  return ({port.type}_t)fmaxf({low}, fminf({high}, scaled));',

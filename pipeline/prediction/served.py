@@ -23,7 +23,7 @@ import numpy as np
 from configs.dataset import EPOCH, TIME, Dataset
 from configs.errors import UserError
 from models.lite.client import LiteModel
-from models.release import ManifestError, PushedModel, check_golden, find_pushed, is_version
+from models.release import ManifestError, PushedModel, check_golden, find_pushed, is_version, versions_below
 from models.served_versions import versions
 from pipeline.prediction.scoring import kept_dataset
 
@@ -129,7 +129,11 @@ def _no_constant(name: str) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-  return 'it is nested too deep' if isinstance(error, RecursionError) else str(error).splitlines()[0].rstrip('.')
+  if isinstance(error, RecursionError):
+    return 'it is nested too deep'
+  if 'set_int_max_str_digits' in str(error):  # Python's limit on integers, in words for whoever runs it.
+    return 'a whole number in it has thousands of digits'
+  return str(error).splitlines()[0].rstrip('.')
 
 
 def _column(name: str, meaning: str, dataset: Dataset | None) -> _Column:
@@ -216,7 +220,8 @@ class ServedVersions:
       return
     self._current = self._newest()
     if self._current is None:
-      raise ManifestError(next(iter(self.refused.values()), f"'{place}' is no directory of versions: it has none."))
+      none = f"'{place}' is no directory of versions: it has none.{versions_below(self._place)}"
+      raise ManifestError(next(iter(self.refused.values()), none))
 
   @property
   def current(self) -> LoadedVersion:

@@ -135,6 +135,8 @@ MISTAKES = [
   pytest.param(b'{"instances": [{"pickup_seconds": 1e999}]}', "Instance 0 has Infinity as 'pickup_seconds'",
                id='infinite_time'),
   pytest.param(body(RIDE | {TIME: 10**400}), "Instance 0 has 1000", id='huge_time'),
+  pytest.param(b'{"instances": [{"pickup_seconds": ' + b'7' * 5000 + b'}]}',
+               'The body is no JSON: a whole number in it has thousands of digits.', id='digits'),
   pytest.param(body(RIDE | {TIME: '2015-01-27'}), "Instance 0 has \"2015-01-27\" as 'pickup_seconds', which is no num",
                id='text_time'),
   pytest.param(body(RIDE, RIDE | {'pickup_latitude': 95}),
@@ -425,6 +427,10 @@ def test_a_place_without_a_version(version, tmp_path):
   ):
     with pytest.raises(ManifestError, match=message):
       ServedVersions(str(place), 1)
+  shutil.copytree(version, tmp_path / 'run' / 'serving' / '3')
+  for ask_for in (find_pushed, lambda place: ServedVersions(str(place), 1)):
+    with pytest.raises(ManifestError, match=r"Did you mean '.*/run/serving'\?$"):
+      ask_for(tmp_path / 'run')
   shutil.copytree(version, tmp_path / '3')
   (tmp_path / '3' / 'saved_model.pb').write_bytes(b'another')
   with pytest.raises(ManifestError, match=r"'saved_model.pb' in .* was altered"):

@@ -106,6 +106,7 @@ def test_a_c_program_quantizes_and_dequantizes_as_the_file_does(tmp_path, runner
   assert np.abs(got - runner.stored(port.source)[:50]).max() <= 1
   assert np.mean(got != runner.stored(port.source)[:50]) < 0.001
   assert [library.quantize(1e6), library.quantize(-1e6)] == [127, -128]
+  assert library.quantize(float('nan')) == 127 and 'NaN gives 127' in part.header(NAME)
   integers = [-128, 0, 127]
   expected = [np.float32(part.output.scale) * (value - part.output.zero_point) for value in integers]
   assert [library.dequantize(value) for value in integers] == pytest.approx(expected, rel=1e-6)
