@@ -13,6 +13,7 @@
     │   ├── RecordError           a JSON file of a run that is broken or newer
     │   ├── ManifestError         a version that is not what was pushed
     │   ├── LiteFileError         a lite file, or rides for one
+    │   ├── RequestError          what a client asks of the server
     │   ├── RestoreError          a version to put back
     │   ├── ScheduleError         a schedule
     │   ├── TargetError           a cloud target

@@ -16,6 +16,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 from configs.compression import KeepNames
+from models.lite.conversion import ConversionError
 from models.lite.flatbuffer import kind_of, pack, shrink, type_name
 from models.lite.interpreter import SIGNATURE, LiteRunner, runtime
 from models.protocols import FileContract, RawExamples
@@ -25,10 +26,6 @@ FEATURES = 'features'
 
 _INTEGERS = {schema.TensorType.INT8: 'int8', schema.TensorType.INT16: 'int16'}
 """Types of quantized activations."""
-
-
-class NoIntegerPartError(ValueError):
-  """A file whose output is not computed in integers; the message says what stands there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +150,7 @@ def integer_part(whole: bytes) -> IntegerPart:
   """The operators of a file from its quantized features to its quantized output.
 
   Args: whole: with one subgraph and one output.
-  Raises: NoIntegerPartError: the output comes from floats, or floats stand in between.
+  Raises: ConversionError: the output comes from floats, or floats stand in between.
   """
   model = schema.ModelT.InitFromPackedBuf(whole, 0)
   [graph], [signature] = model.subgraphs, model.signatureDefs
@@ -163,11 +160,11 @@ def integer_part(whole: bytes) -> IntegerPart:
   if kinds.get(end) == schema.BuiltinOperator.DEQUANTIZE:
     end = int(makers[end].inputs[0])
   if graph.tensors[end].type not in _INTEGERS:
-    raise NoIntegerPartError(f'Its output is computed as {type_name(graph.tensors[end].type)}, not in integers.')
+    raise ConversionError(f'Its output is computed as {type_name(graph.tensors[end].type)}, not in integers.')
   constant = {index for index, tensor in enumerate(graph.tensors) if model.buffers[tensor.buffer].data is not None}
   floated = {int(makers[index].inputs[0]) for index, kind in kinds.items() if kind == schema.BuiltinOperator.DEQUANTIZE}
   if floated - constant - {end}:
-    raise NoIntegerPartError('Floats are computed with between its features and its output.')
+    raise ConversionError('Floats are computed with between its features and its output.')
   needed, taken, kept = {end}, [], []
   for operator in reversed(graph.operators):
     made = [int(index) for index in operator.outputs if index in needed]

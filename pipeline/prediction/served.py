@@ -35,7 +35,7 @@ _SHOWN = 40
 """Characters of a value in a sentence."""
 
 
-class RideRefusedError(UserError):
+class RequestError(UserError):
   """A request that is not what it should be; the message is one sentence that names the instance and the column."""
 
 
@@ -89,23 +89,23 @@ class RideReader:
   def columns(self, body: bytes) -> dict[str, np.ndarray]:
     """The columns [rides] of a request's rides, which may be none: int64 seconds, float32 the rest, NaN where missing.
 
-    Raises: RideRefusedError: it is no JSON object with `instances`, or a ride is not valid.
+    Raises: RequestError: it is no JSON object with `instances`, or a ride is not valid.
     """
     try:
       found = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-      raise RideRefusedError(f'The body is no JSON: {_first_line(error)}.') from None
+      raise RequestError(f'The body is no JSON: {_first_line(error)}.') from None
     if not isinstance(found, dict) or not isinstance(found.get(INSTANCES), list):
-      raise RideRefusedError(f"The body must be an object with '{INSTANCES}', a list of rides.")
+      raise RequestError(f"The body must be an object with '{INSTANCES}', a list of rides.")
     for key in found:
       if key not in _BODY or (key != INSTANCES and found[key]):
-        raise RideRefusedError(f"The body has '{key}', which has no effect here; leave it out.")
+        raise RequestError(f"The body has '{key}', which has no effect here; leave it out.")
     rows = found[INSTANCES]
     for place, row in enumerate(rows):
       if not isinstance(row, dict):
-        raise RideRefusedError(f"Instance {place} is {_shown(row)}, not an object with a ride's columns.")
+        raise RequestError(f"Instance {place} is {_shown(row)}, not an object with a ride's columns.")
       if not self._names.issuperset(row):
-        raise RideRefusedError(self._unknown(place, next(name for name in row if name not in self._names)))
+        raise RequestError(self._unknown(place, next(name for name in row if name not in self._names)))
     columns = {}
     for column in self._columns:
       name, number = column.name, column.number
@@ -114,7 +114,7 @@ class RideReader:
         for row in rows:
           values.append(number(row.get(name)))
       except ValueError as error:
-        raise RideRefusedError(f'Instance {len(values)} {error}') from None
+        raise RequestError(f'Instance {len(values)} {error}') from None
       columns[name] = np.array(values, np.int64 if name == TIME else np.float32)
     return columns
 
@@ -185,7 +185,7 @@ class LoadedVersion:
   def answer(self, body: bytes) -> np.ndarray:
     """The fares of a request's rides: float32 [rides], in the city's currency.
 
-    Raises: RideRefusedError: the request is not what it should be.
+    Raises: RequestError: the request is not what it should be.
     """
     columns = self._reader.columns(body)
     model = self._models.get()

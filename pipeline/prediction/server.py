@@ -25,7 +25,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 from models.lite.interpreter import LiteFileError
-from pipeline.prediction.served import INSTANCES, PREDICTIONS, RideRefusedError, ServedVersions
+from pipeline.prediction.served import INSTANCES, PREDICTIONS, RequestError, ServedVersions
 
 VERSION_HEADER = 'x-farelite-version'
 """Names the version that a fare is from."""
@@ -171,7 +171,7 @@ class FareServer:
           fares = await asyncio.get_running_loop().run_in_executor(self._pool, version.answer, body)
         code, content = 200, json.dumps({PREDICTIONS: fares.tolist()}).encode()
         self._metrics.rides.inc(len(fares))
-      except RideRefusedError as error:
+      except RequestError as error:
         code, content = 400, _error(str(error))
       except LiteFileError as error:
         code, content = 500, _error(str(error))

@@ -29,7 +29,7 @@ from models.lite.client import LiteModel
 from models.release import Manifest, ManifestError, check_golden, find_pushed, write_manifest
 from models.served_versions import next_version, served_version
 from pipeline.commands import serve as commands_serve
-from pipeline.prediction.served import RideReader, RideRefusedError, ServedVersions
+from pipeline.prediction.served import RequestError, RideReader, ServedVersions
 from pipeline.prediction.server import LARGEST_BODY, VERSION_HEADER, FareServer
 from tests.conftest import REPOSITORY
 from tests.models.lite.small_files import facts, preset_lite_file, some_rides, write_version
@@ -189,7 +189,7 @@ def test_rides_are_refused_that_predict_leaves_without_a_fare():
     if expected:
       reader.columns(body(row))
     else:
-      with pytest.raises(RideRefusedError, match=r'Instance 0 has .* lies outside'):
+      with pytest.raises(RequestError, match=r'Instance 0 has .* lies outside'):
         reader.columns(body(row))
 
 

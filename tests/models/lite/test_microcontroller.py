@@ -14,10 +14,10 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from configs.compression import Scheme
 from models.lite.client import RideFile
-from models.lite.conversion import convert_model
+from models.lite.conversion import ConversionError, convert_model
 from models.lite.inspection import LiteFile
 from models.lite.interpreter import LiteRunner, runtime
-from models.lite.microcontroller import NoIntegerPartError, integer_part
+from models.lite.microcontroller import integer_part
 from tests.models.lite.made_model import fresh_model, inputs, raw_columns, raw_rides, whole_file
 
 NAME = 'dense.int8_integer_only'
@@ -72,13 +72,13 @@ def test_another_file_s_part_is_refused():
 
 @pytest.mark.parametrize('scheme', [{'precision': 'float32'}, {'precision': 'int8', 'float_layers': ['fare']}])
 def test_a_float_output_has_no_integer_part(scheme):
-  with pytest.raises(NoIntegerPartError, match='Its output is computed as float32, not in integers'):
+  with pytest.raises(ConversionError, match='Its output is computed as float32, not in integers'):
     integer_part(whole_file(fresh_model(), Scheme(name='x', **scheme)))
 
 
 def test_floats_within_are_refused():
   file = whole_file(fresh_model(), Scheme(name='x', precision='int8', float_layers=['dense_1']))
-  with pytest.raises(NoIntegerPartError, match='Floats are computed with between its features and its output'):
+  with pytest.raises(ConversionError, match='Floats are computed with between its features and its output'):
     integer_part(file)
 
 
