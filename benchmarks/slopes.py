@@ -12,7 +12,8 @@ artifacts take. The optimizer's steps are measured apart, by a longer training o
 
 The projection adds nothing but arithmetic: steps on Beam are divided by the workers, with `--efficiency` for what
 starting, shuffling and waiting take (not measured here, as there was no cluster); the others run on one machine, one
-after the other. `--train-rides`, `--eval-rides` and `--steps` are what a sample and a length make of them.
+after the other. What is trained on, and for how many steps, is as a config has it by default; `--train-rides`,
+`--eval-rides` and `--steps` say otherwise. The pass over all records that draws a sample is not in it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ import tempfile
 import threading
 from typing import Any
 
+from configs.compression import Compression
+from configs.evaluation import Evaluation
+from configs.model import Training
+
 HOME = pathlib.Path(__file__).with_suffix('.json')
 """The slopes that docs/scale.md is made of."""
 
@@ -37,6 +42,16 @@ BEAM_STEPS = ('RideExampleGen', 'StatisticsGen', 'FeatureEngineering', 'FareEval
 TRAINER = 'PruningTrainer'
 SINGLE_STEPS = (TRAINER, 'QuantizationRewriter', 'CompressionGate')
 ON_EVAL_RIDES = ('FareEvaluator', 'CompressionGate')
+SAMPLE, STEPS = Training().sample_rides or 10**12, Training().max_steps or 10**12
+"""What is trained on, and for how long, by default."""
+
+HELD = {
+  TRAINER: SAMPLE / (1 - EVAL_SHARE),
+  'QuantizationRewriter': Compression().calibration_rides / (1 - EVAL_SHARE),
+  'CompressionGate': Evaluation().judged_rides / EVAL_SHARE,
+}
+"""Rides of which a step holds a part in memory; of more it takes a sample, or the trainer streams them."""
+
 PREDICT = {
   'predict, CSV': ('csv', ()),
   'predict, Parquet': ('parquet', ()),
@@ -90,9 +105,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
   parser.add_argument(
     '--efficiency', type=float, default=0.7, help='share of a worker that does the work; an assumption'
   )
-  parser.add_argument('--train-rides', type=int, help='the most that are trained on; all by default')
+  parser.add_argument(
+    '--train-rides', type=int, help='the most that are trained on; those of training.sample_rides by default'
+  )
   parser.add_argument('--eval-rides', type=int, help='the most that are evaluated; all by default')
-  parser.add_argument('--steps', type=int, help='of the optimizer; 40 epochs by default')
+  parser.add_argument('--steps', type=int, help='of the optimizer; 40 epochs, or training.max_steps, by default')
   parser.add_argument('--child', nargs=4, help=argparse.SUPPRESS)
   options = parser.parse_args(arguments)
   for name in ('rides', 'workers', 'price', 'efficiency', 'train_rides', 'eval_rides', 'steps'):
@@ -275,9 +292,9 @@ def _print_slopes(content: dict[str, Any]) -> None:
 
 def _print_projection(content: dict[str, Any], options: argparse.Namespace) -> None:
   rides, found = options.rides, slopes(content)
-  trained = min(options.train_rides or rides, int(rides * (1 - EVAL_SHARE)))
+  trained = min(options.train_rides or SAMPLE, int(rides * (1 - EVAL_SHARE)))
   evaluated = min(options.eval_rides or rides, int(rides * EVAL_SHARE))
-  steps = options.steps or 40 * -(-trained // BATCH)
+  steps = options.steps or min(40 * -(-trained // BATCH), STEPS)
   print(
     f'\n{rides:,} rides, {trained:,} trained on in {steps:,} steps, {evaluated:,} evaluated; {options.workers} workers '
     f'at {options.price:g} an hour, {options.efficiency:.0%} of each at work.\n'
@@ -298,7 +315,7 @@ def _print_projection(content: dict[str, Any], options: argparse.Namespace) -> N
     seconds = slope['once'] + slope['us'] * count / 1e6 + (content['step_us'] * steps / 1e6 if step == TRAINER else 0)
     workers = options.workers * options.efficiency if spread else 1
     hours, paid = seconds / 3600 / workers, seconds / 3600 / (options.efficiency if spread else 1)
-    memory = slope['peak'] if spread else slope['peak'] + slope['memory'] * count
+    memory = slope['peak'] if spread else slope['peak'] + slope['memory'] * min(count, HELD[step])
     row = {'cpu': seconds / 3600, 'hours': hours, 'disk': slope['disk'] * count / 2**30, 'money': paid * options.price}
     total = {key: total[key] + row[key] for key in total}
     where = f'{options.workers} workers' if spread else '1 machine'
