@@ -61,8 +61,6 @@ def test_short_names_are_unique_and_name_the_layers(scheme):
   assert None not in found and len({*found}) == len(found)
   assert {LABEL, TIME, *made_model.DENSE, made_model.EMBEDDING} <= {*found}
   assert max(len(name) for name in found if '.' not in name and name not in {*found[:6], *made_model.DENSE}) < 40
-  # What a layer yields and what it holds carry its name; the rest are numbers.
-  assert sum(name.startswith('dense_0') for name in found) >= 2
   assert 'clip_by_value' not in ' '.join(found)
 
 
@@ -73,7 +71,7 @@ def test_no_names_but_those_of_the_ends():
 
 def test_all_names_are_the_converters():
   found = names(whole('int8', KeepNames.ALL))
-  assert 'fare_model/dense_core/dense_0/MatMul' in found
+  assert any('/dense_core/dense_0/' in name for name in found)
   assert len({*found}) == len(found)
 
 
