@@ -66,7 +66,8 @@ class Stream(Generic[E]):
     records = np.empty(len(next(iter(columns.values()))), self._dtype)
     for name, column in columns.items():
       records[name] = column
-    content = memoryview(records).cast('B') if len(records) else memoryview(b'')
+    raw = records.tobytes()
+    content = memoryview(raw)
     try:
       while content:
         content = content[self._file.write(content) :]
@@ -75,7 +76,7 @@ class Stream(Generic[E]):
         f'{self._count:,} {self.terms.examples} fill the disk of {tempfile.gettempdir()} ({error.strerror}): set '
         'TMPDIR to a folder with more room, or raise training.memory_mb.'
       ) from None
-    self.crc = zlib.crc32(records.tobytes(), self.crc)
+    self.crc = zlib.crc32(raw, self.crc)
     self._count += len(records)
 
   def __len__(self) -> int:
