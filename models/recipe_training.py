@@ -24,7 +24,7 @@ from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Preparations, Stage, fine_tuned
-from models.compression.proof import base_digest, prove
+from models.compression.proof import base_digest, prove, sparsity_targets
 from models.compression.quantized_model import fill, quantized_model
 from models.compression.records import REPORT_FOLDER, lost_file
 from models.compression.report import (
@@ -183,8 +183,9 @@ class RecipeTraining:
       final = final_models.of(compressed)
       self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
-      prove(recipe, home[recipe.name], home[DENSE], highest, self.examples.terms)
-      self._report(compressed, predict(final.model, self.held_out), base_predictions, home)
+      order = layers.LayerOrder.of(base)
+      prove(recipe, home[recipe.name], home[DENSE], order, highest, self.examples.terms)
+      self._report(compressed, order, predict(final.model, self.held_out), base_predictions, home)
       compressor.begin(recipes)
     return digest
 
@@ -195,9 +196,10 @@ class RecipeTraining:
         tuning = fine_tuned(self.training, recipe.pruning.fine_tuning)
         try:
           pruning_steps(recipe.pruning, total_steps(len(self.examples), tuning))
-          targets = recipe.pruning.targets(list(layers.named_layers(model, 'hidden', 'pruning.layers')))
+          targets = sparsity_targets(recipe.pruning, layers.LayerOrder.of(model))
           for name, layer in layers.named_layers(model, targets, 'pruning.layers').items():
-            raise_any(kernel_problems(recipe.pruning, name, targets[name], *layers.kernel(layer).shape))
+            shape = layers.as_matrix(layers.kernel(layer).numpy()).shape
+            raise_any(kernel_problems(recipe.pruning, name, targets[name], *shape))
         except ValueError as error:
           count = f'{len(self.examples):,} {self.examples.terms.examples}'
           raise ValueError(f"Recipe '{recipe.name}', with {count} to train on: {error}") from None
@@ -227,7 +229,12 @@ class RecipeTraining:
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
   def _report(
-    self, compressed: Compressed, predictions: np.ndarray, base_predictions: np.ndarray, home: Mapping[str, str]
+    self,
+    compressed: Compressed,
+    order: layers.LayerOrder,
+    predictions: np.ndarray,
+    base_predictions: np.ndarray,
+    home: Mapping[str, str],
   ) -> None:
     """Writes the report beside the model, and TensorBoard's view of it to the logs, by the eval split's predictions."""
     name = compressed.recipe.name
@@ -236,6 +243,7 @@ class RecipeTraining:
       compressed.stages,
       saved_model_dir=home[name],
       base_dir=home[DENSE],
+      order=order,
       held_out=self.held_out,
       predictions=predictions,
       base_predictions=base_predictions,

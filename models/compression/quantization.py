@@ -252,7 +252,7 @@ class QuantizationAware:
 
     The ranges of the trained kernels become those of their final weights.
     """
-    dense = layers.dense_layers(self.plain)
+    dense = layers.kernel_layers(self.plain)
     for layer in self._core.layers:
       inner = getattr(layer, 'layer', layer)
       if inner.name in self._names:
@@ -276,7 +276,7 @@ class QuantizationAware:
     """
     self._calibrate_custom(examples)
     custom = {name: found for name, wrapper in self._custom.items() if (found := output_range(wrapper))}
-    output = layers.output_name(self.plain)
+    output = layers.LayerOrder.of(self.plain).output
     at_least = {} if trained else {output: hull((float(examples.labels.min()), float(examples.labels.max())))}
     if custom:
       # One scale from the custom layer into the core; two would round twice.
@@ -328,7 +328,7 @@ def _dropouts_ahead(core: keras.Sequential, names: Collection[str]) -> set[str]:
 
 
 def _steps(plain: keras.Model, names: Collection[str]) -> list[DenseStep]:
-  dense = list(layers.dense_layers(plain).values())
+  dense = list(layers.kernel_layers(plain).values())
   following = [*(layer.name for layer in dense[1:]), '']
   return [
     DenseStep(

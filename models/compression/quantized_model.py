@@ -123,7 +123,7 @@ def quantized_names(plain: keras.Model, quantization: Quantization) -> tuple[str
 
   Raises: ValueError: a layer is unknown, or no dense layer, or its activation can't be quantized.
   """
-  dense = layers.dense_layers(plain)
+  dense = layers.kernel_layers(plain)
   chosen: Collection[str] = dense if quantization.layers == 'core' else quantization.layers
   names = [name for name in chosen if name not in quantization.quantize_configs]
   for name in layers.named_layers(plain, names, 'quantization.layers'):
@@ -192,7 +192,7 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
   core = layers.dense_core(plain)
   # No dropout: it does nothing any more, and tfmot would look at it instead of the dense layer ahead of it.
   scheme = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
-  members = list(layers.dense_layers(core).values())
+  members = list(layers.kernel_layers(core).values())
   quantized = quantized_core(core, members, quantized_names(plain, quantization), scheme)
   model = layers.recompose(plain, {layers.DENSE_CORE: quantized} | custom_wrappers(plain, quantization))
   fill(model, plain, quantization, ranges)
@@ -208,7 +208,7 @@ def fill(model: keras.Model, plain: keras.Model, quantization: Quantization, ran
   """
   copy_dense(plain, layers.dense_core(model), quantized_names(plain, quantization))
   assign_ranges(model, ranges)
-  dense = layers.dense_layers(plain)
+  dense = layers.kernel_layers(plain)
   _assign_kernel_ranges(model, {name: largest(layer.kernel.numpy()) for name, layer in dense.items()})
 
 
@@ -219,7 +219,7 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
     core: from `quantized_core`.
     names: of the layers that are quantized there.
   """
-  dense = layers.dense_layers(plain)
+  dense = layers.kernel_layers(plain)
   for layer in core.layers:
     inner = getattr(layer, 'layer', layer)
     if inner.name in dense:

@@ -91,7 +91,7 @@ class Variants:
     """
     plain, _ = self._model(recipe, saved_model)
     kernels = {layer.name: layers.kernel(layer).numpy() for layer in layers.leaves(plain) if layer.weights}
-    dense = layers.dense_layers(plain)
+    dense = layers.kernel_layers(plain)
     quantized = [name for name in dense if name not in scheme.float_layers]
     if is_aware(scheme, recipe):
       assert recipe.quantization is not None
@@ -110,7 +110,7 @@ class Variants:
       the float model's.
     """
     plain, _ = self._model(recipe, saved_model)
-    dense = layers.dense_layers(plain)
+    dense = layers.kernel_layers(plain)
     runner = LiteRunner(content, default_delegates=False, contract=self.raw.contract, keep_tensors=True)
     runner.call(runner.taken(self.held_out.columns))
     width = layers.dense_core(plain).input_shape[1:]
