@@ -25,7 +25,6 @@ from models.checkpoints import Checkpoint
 from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Preparations, Stage, fine_tuned
 from models.compression.proof import base_digest, prove, sparsity_targets
-from models.compression.quantized_model import fill, quantized_model
 from models.compression.records import REPORT_FOLDER, lost_file
 from models.compression.report import (
   training_report,
@@ -34,6 +33,7 @@ from models.compression.report import (
   write_tensorboard,
   write_weight_histograms,
 )
+from models.compression.whole_model import fill_final, final_model
 from models.keras_compat import keras
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
@@ -81,10 +81,10 @@ class FinalModels:
     plain = self._plain[shared]
     plain.set_weights(compressed.weights)
     if key not in self._made:
-      model = quantized_model(plain, quantization, compressed.ranges) if quantization else plain
+      model = final_model(plain, quantization, compressed.ranges) if quantization else plain
       self._made[key] = FinalModel(plain, model)
     elif quantization:
-      fill(self._made[key].model, plain, quantization, compressed.ranges)
+      fill_final(self._made[key].model, plain, quantization, compressed.ranges)
     return self._made[key]
 
 

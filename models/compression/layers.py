@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -34,6 +35,11 @@ class Clip(keras.layers.Layer):
 
   def get_config(self) -> dict[str, Any]:
     return {**super().get_config(), 'limit': self.limit}
+
+
+def has_core(model: keras.Model) -> bool:
+  """Whether a dense core alone is to be quantized, and not the whole model."""
+  return any(layer.name == DENSE_CORE for layer in model.layers)
 
 
 def dense_core(model: keras.Model) -> keras.Sequential:
@@ -70,16 +76,21 @@ class LayerOrder(NamedTuple):
   Attributes:
     kernels: all of them.
     depthwise: those among them that are neither pruned nor clustered.
+    rounded_behind: the layer whose output is rounded in place of a layer's own, where normalization and activation are
+      folded into it.
   """
 
   kernels: tuple[str, ...]
   depthwise: frozenset[str] = frozenset()
+  rounded_behind: Mapping[str, str] = types.MappingProxyType({})
 
   @classmethod
   def of(cls, model: keras.Model) -> LayerOrder:
     """That of a plain model."""
     found = kernel_layers(model)
-    return cls(tuple(found), frozenset(name for name, layer in found.items() if isinstance(layer, DEPTHWISE)))
+    depthwise = frozenset(name for name, layer in found.items() if isinstance(layer, DEPTHWISE))
+    behind = {} if has_core(model) else {name: _folded_into(layer).name for name, layer in found.items()}
+    return cls(tuple(found), depthwise, behind)
 
   @property
   def output(self) -> str:
@@ -90,6 +101,26 @@ class LayerOrder(NamedTuple):
   def hidden(self) -> tuple[str, ...]:
     """What pruning and clustering mean by this group: all but the output and depthwise ones."""
     return tuple(name for name in self.kernels[:-1] if name not in self.depthwise)
+
+
+_FOLDED = (keras.layers.BatchNormalization, keras.layers.ReLU)
+
+
+def _folded_into(layer: keras.layers.Layer) -> keras.layers.Layer:
+  """The last of the layers behind it that become a part of it: a normalization, then a rectifier."""
+  last = layer
+  for kind in _FOLDED:
+    following = [node.layer for node in last.outbound_nodes]
+    if len(following) == 1 and _is(kind, following[0]):
+      last = following[0]
+  return last
+
+
+def _is(kind: type[keras.layers.Layer], layer: keras.layers.Layer) -> bool:
+  """Whether a layer is of a kind that is folded; `Activation('relu')` is a rectifier as well."""
+  if kind is keras.layers.ReLU and isinstance(layer, keras.layers.Activation):
+    return bool(layer.activation is keras.activations.relu)
+  return isinstance(layer, kind)
 
 
 def named_layers(model: keras.Model, names: Iterable[str] | str, key: str) -> dict[str, keras.layers.Layer]:

@@ -323,19 +323,23 @@ class _Claims:
     for layer in dict.fromkeys((*self._quantized, *custom)):
       if not nodes.get(layer):
         self._fail(layer, 'FakeQuant nodes in the graph', 'none')
-      if layer not in ranges:
+      if self._rounded(layer) not in ranges:
         self._fail(layer, 'a range for the quantized output', 'none')
     for layer in self._quantized:
       # The output alone of a layer is quantized where it feeds a quantized one.
       if layer not in kernel_ranges:
         self._fail(layer, 'a quantized kernel', 'one in full precision')
       self._on_the_grid(layer, kernel_ranges[layer])
-      if ranges[layer] == _UNCALIBRATED:
+      if ranges[self._rounded(layer)] == _UNCALIBRATED:
         self._fail(layer, 'a calibrated output range', 'the one that tfmot starts from, -6 to 6')
     output = self._order.output
     if output in self._quantized and ranges[output][1] < _HEADROOM * largest_prediction:
       found = f'one that saturates at {ranges[output][1]:.2f}'
       self._fail(output, f'a range for {self._terms.predictions} of up to {largest_prediction:.2f}', found)
+
+  def _rounded(self, layer: str) -> str:
+    """The layer whose output is rounded: this one, or what is folded into it."""
+    return self._order.rounded_behind.get(layer, layer)
 
   def _nothing_else_quantized(self, nodes: Mapping[str, int], kernels: Iterable[str]) -> None:
     if nodes and self._recipe.quantization is None:
@@ -349,7 +353,9 @@ class _Claims:
     kernel = self._found[layer]
     if not kernel.any():
       self._fail(layer, '8-bit weights', 'nothing but zeros')
-    distinct, distance = len(np.unique(kernel)), grid_distance(kernel)
+    grids = [kernel[..., unit] for unit in range(kernel.shape[-1])] if kernel.ndim > 2 else [kernel]
+    distinct = max(len(np.unique(grid)) for grid in grids)
+    distance = max((grid_distance(grid) for grid in grids if grid.any()), default=0.0)
     if distinct > 2 * LEVELS + 1 or distance > _GRID_TOLERANCE:
       found = f'{distinct:,} distinct weights up to {distance:.2g} steps off the grid'
       self._fail(layer, 'weights that are multiples of max|w| / 127', found)

@@ -22,6 +22,9 @@ class AlignedPruning(pruning_impl.Pruning):
   a block's height or width does not divide the kernel's, it prunes other blocks than the smallest ones.
   """
 
+  def _validate_block(self) -> None:
+    """Kernels of any rank have blocks, see `layers.as_matrix`."""
+
   def _maybe_update_block_mask(self, weights: tf.Variable) -> tuple[tf.Tensor, tf.Tensor]:
     """The threshold and the mask, float32 of the kernel's shape; blocks are those of `layers.as_matrix`."""
     if self._sparsity_m_by_n or self._block_size == [1, 1]:
@@ -37,13 +40,13 @@ class AlignedPruning(pruning_impl.Pruning):
     return threshold, tf.reshape(mask[:rows, :columns], weights.shape)
 
 
-def align(wrapper: pruning_wrapper.PruneLowMagnitude) -> None:
-  """Gives a built wrapper aligned blocks."""
+def align(wrapper: pruning_wrapper.PruneLowMagnitude, block: tuple[int, int]) -> None:
+  """Gives a built wrapper aligned blocks of so many inputs and units."""
   wrapper.pruning_obj = AlignedPruning(
     training_step_fn=lambda: wrapper.pruning_step,
     pruning_vars=wrapper.pruning_vars,
     pruning_schedule=wrapper.pruning_schedule,
-    block_size=wrapper.block_size,
+    block_size=block,
     block_pooling_type=wrapper.block_pooling_type,
     sparsity_m_by_n=wrapper.sparsity_m_by_n,
   )
@@ -80,7 +83,7 @@ class Pruner:
     self.model = layers.recompose(plain, self._wrappers)
     self.probes = _probes(self._wrappers)
     for wrapper in self._wrappers.values():
-      align(wrapper)
+      align(wrapper, pruning.block)
       # tfmot's callback would do it: the wrappers count from -1, and refuse to train before they have a step.
       wrapper.pruning_step.assign(0)
 
@@ -105,10 +108,10 @@ def _wrapped(layer: keras.layers.Layer, pruning: Pruning, steps: PruningSteps) -
       f"pruning.structure: '{layer.name}' of {shape} weights can't be pruned in blocks of {pruning.structure}; "
       'leave it out of pruning.layers.'
     )
+  # Without blocks, which tfmot refuses for a convolution when the layer is built; `align` takes them.
   return tfmot.sparsity.keras.prune_low_magnitude(
     layer,
     pruning_schedule=_schedule(pruning, pruning.targets([layer.name])[layer.name], steps),
-    block_size=pruning.block,
     sparsity_m_by_n=(2, 4) if pruning.two_of_four else None,
   )
 

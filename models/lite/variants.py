@@ -15,7 +15,8 @@ from configs.compression import KeepNames, Precision, Scheme
 from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
-from models.compression.quantized_model import INPUT, quantized_model, quantized_names
+from models.compression.quantized_model import INPUT, quantized_names
+from models.compression.whole_model import final_model
 from models.error_intervals import root_mean_square
 from models.keras_compat import keras
 from models.lite import quantizer_compat
@@ -182,7 +183,7 @@ class Variants:
       if recipe.quantization:
         weights = serving.read_weights(saved_model)
         ranges, core = serving.ranges(weights), serving.input_range(weights)
-        trained = quantized_model(plain, recipe.quantization, ranges | ({INPUT: core} if core else {}))
+        trained = final_model(plain, recipe.quantization, ranges | ({INPUT: core} if core else {}))
       self._models[saved_model] = plain, trained
     return self._models[saved_model]
 
