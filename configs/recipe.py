@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more
+from configs.base import Config, Fraction, Identifier, PositiveFloat, PositiveInt, Problem, one_or_more
 from configs.layer_names import OUTPUT_LAYER
 
 HIDDEN = 'hidden'
@@ -187,6 +187,7 @@ class Pruning(Technique):
     end: when the final sparsity is reached; the rest of the fine-tuning recovers with fixed masks.
     power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune", 2017, uses 3).
     frequency: steps between two updates of the masks; unset divides the time between begin and end into 20.
+    structure: which weights go together: `unstructured`, `2:4`, or blocks of inputs x units such as `16x1`.
     layers: `hidden`, a list of layer names, or a sparsity by layer name; the groups `hidden` and `core` may be among
       the names. The output layer is pruned only where it is named; embedding tables are named `<feature>_embedding`.
   """
@@ -301,6 +302,7 @@ class Clustering(Technique):
 
   Attributes:
     clusters: distinct values per kernel; zero is one of them where the kernel was pruned before.
+    initialization: where the centroids start, as tfmot calls it.
     layers: `hidden` or a list of layer names, groups among them.
   """
 
@@ -344,7 +346,7 @@ class Recipe(Config):
     quantization: last; zeros stay zero and clusters stay clusters.
   """
 
-  name: str = Field(pattern=r'^[a-z][a-z0-9_]{0,62}$')
+  name: Annotated[Identifier, Field(max_length=63)]
   summary: str = ''
   pruning: Pruning | None = None
   clustering: Clustering | None = None

@@ -125,10 +125,11 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
     try:
       beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
       terminal.prepare()
+      from components.ride_example_gen.early import refuse_junk
       from components.ride_example_gen.spans import check_inputs
 
       if not source.bigquery:
-        check_inputs(source.base, source.pattern)
+        refuse_junk(check_inputs(source.base, source.pattern), config.dataset)
       yield session
     except FareliteError as error:
       write_failed_start(config, output, Summary(status=Status.FAILED, reason=str(error), name=config.name))
