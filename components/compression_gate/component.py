@@ -164,7 +164,7 @@ class CompressionGate(base_component.BaseComponent):
     examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`).
     models: the SavedModels that the variants were converted from, by recipe name.
     trained: the Trainer's model; a blessing is of it, whichever of its files is chosen, and a relative limit goes by
-      the fares that its report tells of.
+      the labels that its report tells of.
     compression: schemes, budget, measurement.
     evaluation: thresholds, slices, resamples.
     dataset: of the examples.

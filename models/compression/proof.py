@@ -302,8 +302,9 @@ class _Claims:
     position = hidden.index(layer) if layer in hidden else len(hidden)
     if not position:
       return 0
-    silent = ~as_matrix(self._found[hidden[position - 1]]).any(axis=0)
-    return int(silent.sum()) * (self._found[layer].size // len(silent))
+    before = as_matrix(self._found[hidden[position - 1]])
+    silent = before.shape[1] - int(np.count_nonzero(before.any(axis=0)))
+    return silent * (self._found[layer].size // before.shape[1])
 
   def techniques_as_promised(self) -> None:
     """What a technique promises by itself, such as few distinct values per kernel."""
