@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from configs.base import joined
 from configs.records import Estimate
 from configs.study import StudyBlock
-from models.charts import Series, draw_curves, standalone
+from models.charts import COLORS, Series, draw_curves, standalone
 from models.whole_files import write_whole
-from pipeline.report.charts import Entry, draw_forest
+from pipeline.report.charts import Entry, draw_forest, swatch
 from pipeline.report.frontier import Limits, Point, draw_frontier
 from pipeline.report.page import render
 from pipeline.report.tables import (
@@ -36,8 +36,6 @@ from pipeline.study.records import StudyRecord
 
 Measured = Mapping[str, Any]
 """A row of `study.parquet`."""
-
-_COLORS = 8
 
 _WITHIN = 1.01
 """The aim: an RMSE within 1 % of the reference."""
@@ -102,7 +100,7 @@ def _dimensions_chart(rows: Sequence[Measured], currency: str) -> Picture:
     own = [row for row in rows if row['training_rides'] == training_rides]
     points = sorted((row['kept_features'] + row['noise_features'], row['rmse']) for row in own)
     name = 'all rides' if training_rides == 'all' else f'{int(training_rides):,} rides'
-    series.append(Series(name, f's{position % _COLORS}', [x for x, _ in points], [y for _, y in points]))
+    series.append(Series(name, f's{position % COLORS}', [x for x, _ in points], [y for _, y in points]))
   values = [y for one in series for y in one.y]
   margin = 0.06 * (max(values) - min(values)) or 0.1
   total = max(row['kept_features'] for row in rows)
@@ -124,7 +122,7 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
   if len(rows) < 2:
     return None
   groups = {row['variant']: str(row.get(colored_by) or 'none') for row in rows}
-  colors = {group: position % _COLORS for position, group in enumerate(dict.fromkeys(groups.values()))}
+  colors = {group: position for position, group in enumerate(dict.fromkeys(groups.values()))}
   costs = {row['variant']: (row[chart.cost], row['ratio']) for row in rows}
   best = {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
   points = [
@@ -145,7 +143,7 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
   limits = Limits(None, _WITHIN)
   drawn, outside = draw_frontier(points, limits, chart.cost_label, chart.written, label, ratio_label)
   above = f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
-  legend = tuple((group, f's{color}') for group, color in colors.items())
+  legend = tuple((group, swatch(color)) for group, color in colors.items())
   return Picture(chart.title, drawn, f'Filled, and below the dashed line: within 1 %.{above}', chart.name, legend)
 
 
