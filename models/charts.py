@@ -369,7 +369,7 @@ STYLE = """
   --s4: #3e4701; --s5: #0e287b; --s6: #5f0043; --s7: #666b73;
   --e0: #a83c05; --e1: #d97f42; --e2: #eebf9a; --e3: #c4c3bd; --e4: #aac7ea; --e5: #5f94d2; --e6: #1d569e;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #14161a; --ink: #e9e7e2; --soft: #a9aeb7; --line: #30343b; --strong-line: #5b616b;
     --taxi: #f4c542; --length: #56759d; --limit: #ff9187;

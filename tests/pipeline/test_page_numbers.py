@@ -377,7 +377,8 @@ def test_slices_side_by_side(page):
   ticks = table.headings[2].ticks
   top = float(ticks[-1][0])
   assert largest <= top <= 1.25 * largest
-  assert [(float(said), place) for said, place in ticks] == [(i * top / 4, 25 * i) for i in range(5)]
+  assert len(ticks) >= 4
+  assert [place for _, place in ticks] == pytest.approx([100 * float(said) / top for said, _ in ticks], abs=0.01)
   reference = 4.43 * VARIANTS['pqat_80.int8'][0]
   for (low, high), value, bar in zip(ends, table.values('RMSE, file'), bars, strict=True):
     assert [piece for piece, _, _ in bar] == ['reference', 'interval', 'dot']

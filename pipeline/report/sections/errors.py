@@ -201,7 +201,9 @@ def _maps(record: RunRecord, rides: PredictedRides) -> tuple[Picture, ...]:
   """A map of each end of which two places or more are known, all of one extent."""
   known = {end: _known(rides, end) for end in _ENDS}
   placed = [end for end, found in known.items() if found.sum() > 1]
-  ends = [tuple(places[known[end]] for places in _places(rides, end)) for end in placed]
+  ends = [
+    (longitude[known[end]], latitude[known[end]]) for end in placed for longitude, latitude in [_places(rides, end)]
+  ]
   extent = Extent.of(*ends) if ends else None
   return tuple(_map(record, rides, end, known[end], extent) for end in placed)
 
@@ -209,6 +211,11 @@ def _maps(record: RunRecord, rides: PredictedRides) -> tuple[Picture, ...]:
 def _places(rides: PredictedRides, end: str) -> tuple[np.ndarray, np.ndarray]:
   """Longitude and latitude of one end of the rides."""
   return rides.coordinates[f'{end}_longitude'], rides.coordinates[f'{end}_latitude']
+
+
+def _known_places(rides: PredictedRides, end: str, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  longitude, latitude = _places(rides, end)
+  return longitude[known], latitude[known]
 
 
 def _known(rides: PredictedRides, end: str) -> np.ndarray:
