@@ -216,7 +216,7 @@ class RecipeTraining:
     if warm_start:
       start_from(model, warm_start)
     checkpoint = Checkpoint(os.path.join(self.checkpoints, 'base'))
-    training = TrainingRun(model, self.examples, self.training, self.held_out)
+    training = TrainingRun(model, self.examples, self.training, self.held_out, measured=True)
     running = background.start(functools.partial(training.run, checkpoint))
     preparations.make_ahead(self.training.recipes)
     history = running.result()

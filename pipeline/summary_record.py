@@ -186,6 +186,8 @@ class Summary(Record):
     findings: anomalies and measured divergences.
     blessed: by the Evaluator and by the CompressionGate; `None` if it did not come to that.
     pushed_path: the version that was pushed, or serves the same bytes.
+    seconds: of the whole run, from the command's look at its rides to the end of its last step, TFX's loading included;
+      what the terminal and the page show. `None` where the file does not say; of `ended_early` those of the last run.
     timings: seconds by step.
     steps: all that ended, in their order; `None` where the file does not say.
     artifacts: URIs by step and output; `None` where the file does not say.
@@ -221,6 +223,7 @@ class Summary(Record):
   blessed: bool | None = None
   pushed_path: str | None = None
   pushed_version: str | None = None
+  seconds: float | None = None
   timings: Mapping[str, float] = {}
   steps: tuple[StepRecord, ...] | None = None
   artifacts: Mapping[str, Mapping[str, str]] | None = None
