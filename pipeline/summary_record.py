@@ -197,6 +197,7 @@ class Summary(Record):
     config: path of the resolved config.
     started: ISO 8601.
     data: base and pattern of the source.
+    git_commit: of the checkout that it ran in, with `-dirty` where that was changed; `None` outside of one.
     made_of: for the run after it; `None` where its rides can't be compared.
     ended_early: whether there was nothing to do, and the figures are those of the last run.
     window: what was to be read, of a run on a window.
@@ -237,6 +238,7 @@ class Summary(Record):
   data: str | None = None
   output: str | None = None
   code_version: str | None = None
+  git_commit: str | None = None
   made_of: MadeOf | None = None
   ended_early: bool = False
   window: WindowRecord | None = None

@@ -136,6 +136,10 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
       yield session
     except FareliteError as error:
       write_failed_start(config, output, Summary(status=Status.FAILED, reason=str(error), name=config.name))
+      with _or_warned(console, 'The run could not be kept'):
+        from pipeline.report.kept import keep_refused
+
+        keep_refused(config, output, str(error))
       raise
 
 
@@ -149,6 +153,7 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   with console.status('loading TFX …'):
     from pipeline.commands.operations import remove_expired
     from pipeline.operations.store import open_store
+    from pipeline.report.kept import keep
     from pipeline.report.page import write
 
     open_store(config.metadata, output.metadata)
@@ -158,6 +163,8 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   if not output.failed_start.is_file():
     with _or_warned(console, 'The report could not be written'):
       page = write(output.path)
+  with _or_warned(console, 'The run could not be kept'):
+    keep(config, output, summary, page)
   if config.retention.after_run:
     with _or_warned(console, 'Old runs could not be removed'):
       store = open_store(config.metadata, output.metadata)

@@ -21,7 +21,7 @@ from configs.beam import INGESTION
 from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
-from pipeline.code_version import run_version
+from pipeline.code_version import git_commit, run_version
 from pipeline.dag import BESIDE, build_pipeline
 from pipeline.errors import failure_sentence, root_cause
 from pipeline.local import summary, unchanged
@@ -71,6 +71,7 @@ def run(
     data=f'{source.base}/{source.pattern}',
     output=str(output.path),
     code_version=run_version(),
+    git_commit=git_commit(),
     config=loading.dump(config),
   )
   registry.begin(store, run_id, facts)

@@ -24,7 +24,7 @@ from configs.evaluation import Evaluation
 from configs.presets import load_yaml
 from configs.records import Estimate, RecordT, load_json
 from pipeline.local import output as local_output
-from pipeline.local.output import OutputDirectory
+from pipeline.local.output import KeptRun, OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.summary_record import Status, StepRecord, Summary
 
@@ -124,6 +124,12 @@ class RunRecord:
     return self.summary.name or self.output.path.name
 
   @property
+  def title(self) -> str:
+    """What tells it from other runs: its folder's name; of one that is kept, the version that it pushed, or its id."""
+    version = self.summary.pushed_version if isinstance(self.output, KeptRun) else None
+    return f'version {version}' if version else self.output.path.name
+
+  @property
   def currency(self) -> str:
     """ISO 4217 code of the fares; empty where the config is lost."""
     return str(self.config.get('dataset', {}).get('currency', ''))
@@ -220,7 +226,7 @@ class RunRecord:
 
 def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   """Reads what a run left. Raises `UserError` where there is no summary, or it is no summary."""
-  output = local_output.at(os.fspath(directory))
+  output = local_output.as_kept(local_output.at(os.fspath(directory)))
   try:
     values = load_json(output.summary.read_bytes(), output.summary, Summary.FIX)
   except (FileNotFoundError, NotADirectoryError):

@@ -57,7 +57,7 @@ ALWAYS = {
   'compression.measurement': 'rounds calls batch threads',
   'beam': 'engine extra',
   'metadata': 'kind',
-  'retention': 'runs versions max_age_days',
+  'retention': 'runs versions max_age_days reports',
   # The command line names the target: one config may hold the settings of both.
   'platform': 'image pipeline_root serving',
   'platform.vertex': 'project region service_account network kms_key endpoint',
