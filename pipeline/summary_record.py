@@ -8,7 +8,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from components.compression_gate.records import JudgedVariant
+from components.compression_gate.records import JudgedVariant, ShadowRecord
 from components.fare_evaluator.records import EvaluatedSlice
 from components.in_memory import Computed
 from configs import loading
@@ -181,6 +181,7 @@ class Summary(Record):
     variants: the lite files, in the order of the config; of what the gate's report holds of each, the most important.
     served_version, served_rmse: what the lite files were held against: the version that served, and the RMSE of its own
       file on the same rides; `None` where nothing served.
+    shadow: what was to be pushed beside what serves; `None` where they were not compared.
     compression: folder of the CompressionGate's report.
     reduction: what became of the features where they were reduced.
     findings: anomalies and measured divergences.
@@ -217,6 +218,7 @@ class Summary(Record):
   chosen: str | None = None
   served_version: str | None = None
   served_rmse: Figure | None = None
+  shadow: ShadowRecord | None = None
   notes: tuple[str, ...] = ()
   compression: str | None = None
   reduction: ReductionFigures | None = None

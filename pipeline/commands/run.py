@@ -155,6 +155,7 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
     from pipeline.operations.store import open_store
     from pipeline.report.kept import keep
     from pipeline.report.page import write
+    from pipeline.tracking.trackers import trackers
 
     open_store(config.metadata, output.metadata)
   with LiveView(console) as view:
@@ -169,6 +170,9 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
     with _or_warned(console, 'Old runs could not be removed'):
       store = open_store(config.metadata, output.metadata)
       console.print(f'\nretention {escape(remove_expired(store, config, output))}')
+  for system, track in trackers(config, output, summary):
+    with _or_warned(console, f'The run could not be noted in {system}'):
+      track()
   _show_outcome(session, summary, page)
   return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
 
