@@ -9,6 +9,7 @@ them, `encoding` writes them, `ingestion` does all of it for one file.
 __all__ = [
   'canonical',
   'component',
+  'early',
   'encoding',
   'executor',
   'files',
