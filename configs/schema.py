@@ -219,6 +219,13 @@ def _below(schema: Schema, key: str | int) -> Schema | None:
   return more if isinstance(more, dict) else None
 
 
+def keys_of(schema: Schema, whole: Schema) -> tuple[str, ...]:
+  """The keys of a section, or of one that may be null; none of anything else."""
+  schema = resolved(schema, whole)
+  options = (resolved(option, whole) for option in schema.get('anyOf', [schema]))
+  return next((tuple(option['properties']) for option in options if 'properties' in option), ())
+
+
 def resolved(schema: Schema, whole: Schema) -> Schema:
   """A schema, or what it refers to with what it adds to that."""
   if '$ref' not in schema:
