@@ -46,7 +46,8 @@ def _head(guess: Guess, path: str) -> Iterator[str]:
   first = '' if sample.whole else 'the first '
   yield from _comment(f'Written by farelite init after a look at {first}{number} of {sample.path}.')
   yield from _comment(
-    'Comments that begin with "Unsure" are worth a look; farelite check says what a run would make of it.'
+    'Comments that begin with "Unsure" are worth a look; farelite check says what a run would make of it, '
+    'farelite config show KEY what a setting means, and farelite config schema is for editors.'
   )
   if guess.same_as:
     what = (
