@@ -119,6 +119,13 @@ class Idle(Problem):
     return Idle('.'.join(filter(None, (*keys, self.where))), self.message, deciders)
 
 
+def overridden(config: Config, section: str, relative: str, absolute: str) -> Iterator[Idle]:
+  """A relative setting that is not the default and has no effect, as an absolute one is set in its place."""
+  if getattr(config, relative) != type(config).model_fields[relative].default:
+    message = f'has no effect while {section}.{absolute} is set; set that to null, or remove {section}.{relative}.'
+    yield Idle(relative, message, (absolute,))
+
+
 def written(config: Config, below: str) -> Iterator[str]:
   """Dotted keys of all settings at a dotted key, or below it, whose values are not the defaults."""
   section, _, name = below.rpartition('.')

@@ -183,7 +183,7 @@ EFFECTS = (
     'add a layer',
   ),
   Effect(
-    ('training.huber_delta',),
+    ('training.huber_delta', 'training.huber_delta_share'),
     ('training.loss',),
     lambda config: config.training.loss is Loss.HUBER,
     'while training.loss is mse',

@@ -26,7 +26,7 @@ from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Preparations, Stage, fine_tuned
 from models.compression.proof import base_digest, prove
 from models.compression.quantized_model import fill, quantized_model
-from models.compression.records import REPORT_FOLDER, lost_file
+from models.compression.records import REPORT_FOLDER, ReportedLabels, lost_file
 from models.compression.report import (
   training_report,
   write_curves,
@@ -35,6 +35,7 @@ from models.compression.report import (
   write_weight_histograms,
 )
 from models.keras_compat import keras
+from models.labels import label_spread
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
 from models.streaming import Stream, pieces
@@ -188,6 +189,11 @@ class RecipeTraining:
       compressor.begin(recipes)
     return digest
 
+  @functools.cached_property
+  def _labels(self) -> ReportedLabels:
+    median, deviation = label_spread(self.examples)
+    return ReportedLabels(median=median, deviation=deviation)
+
   def _check_recipes(self, model: keras.Model) -> None:
     """What only the examples show: how many steps there are, and how many inputs the first layer has."""
     for recipe in self.training.recipes:
@@ -242,6 +248,7 @@ class RecipeTraining:
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
       trained_on=_sample_note('trained on', self.examples, self.examples_of, 'training split', 'training.sample_rides'),
+      labels=self._labels,
       measured_on=_sample_note('measured', self.held_out, self.held_out_of, 'eval split', 'training.memory_mb'),
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))

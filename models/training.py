@@ -27,10 +27,11 @@ import tensorflow as tf
 from configs.errors import FailedError
 from configs.model import Training
 from models.checkpoints import Checkpoint, TrainingState, describe
-from models.compiled_steps import AdamW, Tensors, compiled_errors, compiled_steps, compiled_values
+from models.compiled_steps import AdamW, Tensors, TrainingLoss, compiled_errors, compiled_steps, compiled_values
 from models.keras_compat import keras
+from models.labels import label_unit
 from models.protocols import Examples
-from models.streaming import Stream, Windows
+from models.streaming import Stream, Windows, median_label
 
 _POINTS = 40
 """Least number of record points, where there are as many steps: enough for a curve."""
@@ -203,19 +204,21 @@ class TrainingRun:
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
     started = time.perf_counter()
     self._watched, self._config, self._probes = validation, config, probes
+    objective = TrainingLoss(config, median_label(examples))
+    self._unit = objective.unit
     if config.early_stopping.enabled:
       examples, self._watched = _hold_out(examples, config)
     self._examples = examples
     self._length = Length.of(len(examples), config)
-    self._optimizer = AdamW(config, self._length.steps, model.trainable_variables)
+    self._optimizer = AdamW(config, self._length.steps, model.trainable_variables, objective.unit)
     self._batches: _Shuffled | Windows[Any]
     if isinstance(examples, Stream):
       self._batches = examples.windows(self._length.batch, self._length.epoch_steps, config.seed)
       tensors: Tensors = self._batches.tensors
     else:
       self._batches, tensors = _Shuffled(self._length, len(examples), config.seed), examples.tensors
-    self._run = compiled_steps(model, self._optimizer, tensors, self._length.batch, config)
-    self._measure = None if self._watched is None else compiled_errors(model, self._watched, config)
+    self._run = compiled_steps(model, self._optimizer, tensors, self._length.batch, config, objective)
+    self._measure = None if self._watched is None else compiled_errors(model, self._watched, objective)
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.
     self._model_variables = list(model.variables)
     self._variables = [*self._model_variables, *self._optimizer.variables]
@@ -284,13 +287,14 @@ class TrainingRun:
     for rows in parts:
       part_loss, part_squares, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
       loss, squares, steps = loss + part_loss, squares + part_squares, steps + len(rows)
-    return loss / steps, math.sqrt(squares / (steps * self._length.batch)), rate
+    return self._unit**2 * loss / steps, math.sqrt(squares / (steps * self._length.batch)), rate
 
   def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
     point = {'step': step, 'epoch': step / self._length.epoch_steps, 'loss': loss, 'rmse': rmse, 'learning_rate': rate}
     if self._measure is not None:
-      point['val_loss'], squares = (float(value) for value in self._measure().numpy())
+      val_loss, squares = (float(value) for value in self._measure().numpy())
+      point['val_loss'] = self._unit**2 * val_loss
       point['val_rmse'] = math.sqrt(squares)
     point |= {name: float(probe()) for name, probe in self._probes.items()}
     curves = {name: [*state.curves.get(name, ()), value] for name, value in point.items()}
@@ -371,26 +375,30 @@ class RepeatedTraining:
       compilation left out.
     Raises: DivergedError: the loss is not finite.
     """
-    fresh = self._build(float(np.median(examples.labels)), config.seed)
+    typical = median_label(examples)
+    fresh = self._build(typical, config.seed)
     length = Length.of(len(examples), config)
     # Everything that a trace has in it as a constant; the seed is one where there is dropout.
     dropout = any(isinstance(module, keras.layers.Dropout) for module in fresh.submodules)
     seeded = config.model_copy(update={'seed': config.seed if dropout else 0})
-    key = length.batch, length.steps, seeded.model_dump_json()
+    key = length.batch, length.steps, label_unit(typical), seeded.model_dump_json()
     if key not in self._loops:
-      self._loops[key] = _Loop(fresh, examples, length, config)
+      self._loops[key] = _Loop(fresh, examples, length, config, TrainingLoss(config, typical))
     return self._loops[key].run(fresh.get_weights(), examples, length, config)
 
 
 class _Loop:
   """A model, its optimizer, and the steps compiled for both, over examples in variables."""
 
-  def __init__(self, model: keras.Model, examples: Examples, length: Length, config: Training) -> None:
-    self._model = model
-    self._optimizer = AdamW(config, length.steps, model.trainable_variables)
+  def __init__(
+    self, model: keras.Model, examples: Examples, length: Length, config: Training, objective: TrainingLoss
+  ) -> None:
+    self._model, self._objective = model, objective
+    self._optimizer = AdamW(config, length.steps, model.trainable_variables, objective.unit)
     self._columns = {name: _exchangeable(examples.inputs[name]) for name in model.input_names}
     self._labels = _exchangeable(examples.labels.reshape(-1, 1))
-    self._steps = compiled_steps(model, self._optimizer, (self._columns, self._labels), length.batch, config)
+    tensors = self._columns, self._labels
+    self._steps = compiled_steps(model, self._optimizer, tensors, length.batch, config, objective)
 
   def run(
     self, weights: list[np.ndarray], examples: Examples, length: Length, config: Training
@@ -399,6 +407,7 @@ class _Loop:
       column.assign(examples.inputs[name])
     self._labels.assign(examples.labels.reshape(-1, 1))
     self._model.set_weights(weights)
+    self._objective.fit(median_label(examples))
     self._optimizer.reset()
     shuffled = _Shuffled(length, len(examples), config.seed)
     rows = np.concatenate([rows for _, parts in segments(length, shuffled, 0) for rows in parts])

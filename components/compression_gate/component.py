@@ -57,6 +57,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
     dataset = load_part(Dataset, exec_properties['dataset'])
     saved_models, served = _saved_models(input_dict), _served(input_dict)
+    trained = artifact_utils.get_single_instance(input_dict['trained'])
     with tempfile.TemporaryDirectory() as folder, StartedAhead() as ahead:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
@@ -64,7 +65,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
       files = split_files(input_dict['examples'], 'eval')
       examples = read_eval_rides(files, dataset, evaluation.slices, evaluation.judged_rides)
       aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
-      limits = thresholds(evaluation, dataset)
+      limits = thresholds(evaluation, dataset, trained.uri)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
       judgement = judge(
         variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from, ahead
@@ -87,7 +88,6 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
         )
         judgement.notes.extend(beyond)
       _write_report(output_dict['report'], judgement, variants, examples, compression)
-    trained = artifact_utils.get_single_instance(input_dict['trained'])
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
 
 
@@ -163,7 +163,8 @@ class CompressionGate(base_component.BaseComponent):
     variants: of a `QuantizationRewriter`.
     examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`).
     models: the SavedModels that the variants were converted from, by recipe name.
-    trained: the Trainer's model; a blessing is of it, whichever of its files is chosen.
+    trained: the Trainer's model; a blessing is of it, whichever of its files is chosen, and a relative limit goes by
+      the fares that its report tells of.
     compression: schemes, budget, measurement.
     evaluation: thresholds, slices, resamples.
     dataset: of the examples.

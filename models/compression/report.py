@@ -20,6 +20,7 @@ from models.compression.proof import base_digest, clustered_layers, quantized_la
 from models.compression.records import (
   REPORT,
   ReportedErrors,
+  ReportedLabels,
   ReportedLayer,
   ReportedRecipe,
   ReportedStage,
@@ -51,6 +52,7 @@ def training_report(
   resamples: int,
   trained_on: str = '',
   measured_on: str = '',
+  labels: ReportedLabels | None = None,
 ) -> TrainingReport:
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
@@ -62,6 +64,7 @@ def training_report(
     base_predictions: the same by the dense base.
     trained_on: what the training split's examples are a sample of: a sentence.
     measured_on: the same of `held_out`.
+    labels: how large those of the training split are.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
   errors = error_intervals(held_out.labels, predictions, held_out.groups, resamples)
@@ -76,6 +79,7 @@ def training_report(
     metrics=ReportedErrors(**errors, rmse_ratio=ratio),
     trained_on=trained_on,
     measured_on=measured_on,
+    labels=labels,
   )
 
 

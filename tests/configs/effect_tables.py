@@ -151,6 +151,12 @@ SOMETIMES = {
   'model.clip': Case('3', WITHOUT_NUMBERS, (), 'no feature block and no extra column yields a number'),
   'model.dropout': Case('0.1', ('model.hidden=[8]',), ('model.hidden=[8, 8]',), 'with a single layer'),
   'training.huber_delta': Case('2', ('training.loss=mse',), ('training.loss=huber',), 'while training.loss is mse'),
+  'training.huber_delta_share': Case(
+    '0.5', ('training.huber_delta=4',), ('training.huber_delta=null',), 'while training.huber_delta is set'
+  ),
+  'evaluation.max_rmse_share': Case(
+    '0.5', ('evaluation.max_rmse=4',), ('evaluation.max_rmse=null',), 'while evaluation.max_rmse is set'
+  ),
   'training.max_steps': Case(
     '9', ('training.epochs=null', 'training.steps=9', 'training.recipes=[dense]'), ('training.epochs=3',),
     'while no training has epochs',
@@ -210,6 +216,8 @@ SOMETIMES = {
 SOMETIMES = {name if '.' in name else f'reduction.{name}': case for name, case in SOMETIMES.items()}
 
 BESIDE = [
+  ('training.huber_delta_share', Case('0.5', ('training.loss=mse', 'training.huber_delta=null'),
+                                      ('training.loss=huber', 'training.huber_delta=null'), 'training.loss is mse')),
   ('features.buckets.count', Case('7', ('features.buckets.enabled=false',), ('features.crosses.enabled=true',))),
   ('features.buckets.count', Case('7', ('features.crosses={enabled: true, crosses: [hour_of_week]}',),
                                   ('features.crosses.enabled=true',))),

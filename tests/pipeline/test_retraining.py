@@ -389,6 +389,17 @@ def test_other_code_is_another_run(days, monkeypatch):
   assert plans._setting(_config(days)) != before
 
 
+def test_the_code_is_read_again_only_where_a_source_file_was_touched(days, monkeypatch):
+  days.run()
+  last = days.ledger.last
+  assert last is not None
+  monkeypatch.setattr(plans, 'run_version', lambda: 'read')
+  assert plans._setting(_config(days), last) == last.setting
+  assert plans._setting(_config(days, 'training.epochs=7'), last) != last.setting
+  touched = dataclasses.replace(last, sources='others')
+  assert plans._setting(_config(days), touched).endswith('-read')
+
+
 def test_the_same_run_needs_the_same_bytes_config_and_code(days):
   plan = days.run()
   entry = plan.entry(NOW)
