@@ -188,10 +188,6 @@ def _rest(guess: Guess, path: str) -> Iterator[str]:
     yield ''
     yield 'features:'
     yield '  passengers: {enabled: false}'
-  yield ''
-  yield from _comment('Nothing with a larger error is pushed; one that always says the mean fare has about this one.')
-  yield 'evaluation:'
-  yield f'  max_rmse: {guess.plausible.spread:g}'
 
 
 def _notes(guess: Guess, key: str, indent: int) -> Iterator[str]:
