@@ -22,10 +22,10 @@ from configs.compression import SCHEMES
 from configs.errors import UserError
 from configs.layering import Layers, removed
 from configs.mistakes import problems_of
-from configs.presets import RECIPES, extended_file, is_file, load_yaml, merge, packaged, read_mapping
+from configs.presets import RECIPES, PresetFolder, extended_file, is_file, load_yaml, merge, packaged, read_mapping
 from configs.run import RunConfig
 
-_LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
+_LISTS: Mapping[tuple[str, ...], PresetFolder] = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
 """Where a config lists what goes by a name."""
 
 

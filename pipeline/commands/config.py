@@ -70,8 +70,7 @@ def _print(found: Setting | None, below: Iterable[Setting], config: RunConfig | 
       if text:
         console.print(f'{name:<8} {escape(text)}', soft_wrap=True)
   if rows:
-    columns = [*whole('key', 'value' if config else 'default'), 'meaning']
-    table = plain_table(*columns)
+    table = plain_table(*whole('key', 'value' if config else 'default'), 'meaning')
     for row in rows:
       value = _text(row, config) if config else row.default
       table.add_row(
