@@ -86,6 +86,8 @@ EXTRAS_REQUIRE = {
     'uvloop>=0.21,<1; sys_platform != "win32"',  # The same for the event loop.
     'prometheus-client>=0.21,<1',
   ],
+  # What `tracking.mlflow` logs with: the client without server, database and models.
+  'tracking': ['mlflow-skinny>=3.5,<4'],
   'dev': [
     'cryptography>=42',  # Keys of made service accounts.
     'google-cloud-bigquery-storage>=2,<3',  # Its messages, for the stand-in of BigQuery.
@@ -99,6 +101,7 @@ EXTRAS_REQUIRE = {
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
     'matplotlib>=3.8,<4',  # Points in polygons, as an oracle of the zones.
+    'mlflow-skinny>=3.5,<4',
     'mypy>=1.11',
     'pandas>=1.5,<3',
     'pandas-stubs',

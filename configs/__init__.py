@@ -28,6 +28,7 @@ __all__ = [
   'reference',
   'run',
   'schema',
+  'serving',
   'source',
   'split',
   'study',

@@ -25,7 +25,7 @@ from configs.mistakes import problems_of
 from configs.presets import RECIPES, PresetFolder, extended_file, is_file, load_yaml, merge, packaged, read_mapping
 from configs.run import RunConfig
 
-_LISTS: Mapping[tuple[str, ...], PresetFolder] = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
+_LISTS: dict[tuple[str, ...], PresetFolder] = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
 """Where a config lists what goes by a name."""
 
 

@@ -442,12 +442,27 @@ def serve(**options: Any) -> None:
 
 @main.command()
 @click.argument('directory', metavar='DIR')
-@click.option('--against', metavar='B', help='Compare with another run instead: its output directory.')
+@click.option(
+  '--against', metavar='B', help='Compare with another run instead: a version or a run of DIR, or an output directory.'
+)
 def report(directory: str, against: str | None) -> None:
-  """Write the report of the run in DIR again, from what it left on disk."""
+  """Write the report of the run in DIR again, from what it left on disk.
+
+  DIR/runs has a folder of each run by its id, which is a DIR, too. A version stands for the run that pushed it.
+  """
   from pipeline.commands import report as commands_report
 
   commands_report.run(directory, against)
+
+
+@main.command()
+@click.argument('directory', metavar='DIR')
+@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON; writes no page.')
+def history(directory: str, as_json: bool) -> None:
+  """Write a page of all runs of DIR: errors, sizes, rows, drift, and what served after each."""
+  from pipeline.commands import history as commands_history
+
+  commands_history.run(directory, as_json)
 
 
 @main.command()

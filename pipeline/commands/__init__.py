@@ -5,6 +5,7 @@ __all__ = [
   'cloud',
   'config',
   'doctor',
+  'history',
   'init',
   'operations',
   'page',
