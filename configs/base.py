@@ -39,7 +39,12 @@ class Config(BaseModel):
 
 
 class Interval(Config):
-  """A closed range of numbers."""
+  """A closed range of numbers.
+
+  Attributes:
+    min: the smallest valid number.
+    max: the largest one.
+  """
 
   min: float
   max: float
@@ -61,8 +66,13 @@ def _fraction(value: float) -> float:
   return value
 
 
-Fraction = Annotated[float, AfterValidator(_fraction)]
+Fraction = Annotated[float, AfterValidator(_fraction), Field(json_schema_extra={'minimum': 0, 'exclusiveMaximum': 1})]
 """A share in [0, 1)."""
+
+Identifier = Annotated[
+  str, Field(pattern=r'^[a-z][a-z0-9_]*$', json_schema_extra={'form': 'small letters, digits and _, a letter first'})
+]
+"""A name that may stand in those of features, inputs and files."""
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]

@@ -160,7 +160,7 @@ class Served(NamedTuple):
 
 
 class Limit(str, enum.Enum):
-  """A limit of `configs.evaluation.Evaluation` or of `configs.compression.Budget`."""
+  """A limit of `configs.evaluation.Evaluation`, `configs.compression.Budget` or `configs.serving.Shadow`."""
 
   MAX_RMSE = 'max_rmse'
   MAX_RMSE_INCREASE = 'max_rmse_increase'
@@ -169,6 +169,9 @@ class Limit(str, enum.Enum):
   BYTES = 'bytes'
   GZIP_BYTES = 'gzip_bytes'
   LATENCY_US = 'latency_us'
+  MEAN_DIFFERENCE = 'max_mean_difference'
+  SHARE_APART = 'max_share_apart'
+  SLICE_DIFFERENCE = 'max_slice_difference'
 
 
 class Miss(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from models.lite.client import RideFile
 from models.lite.columns import describe_inputs
 from models.protocols import FileContract, Metric
 from models.release import TOLERANCE, WARM_UP, write_golden
-from models.rides import RawRides, read_raw_rides
+from models.rides import RawRides, raw_ride_batches, read_raw_rides
 from models.samples import RecordSample
 from models.serving import SERVING_DEFAULT, SERVING_RAW
 from transforms import names
@@ -83,6 +83,11 @@ def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices, most
     ) from None
   rides = _sliced(raw, dataset, slices)
   return dataclasses.replace(rides, drawn_from=sample.read) if sample and sample.read > len(rides) else rides
+
+
+def ride_batches(files: Sequence[str], dataset: Dataset, slices: Slices) -> Iterator[EvalRides]:
+  """All rides of such files, some thousands at a time, so that any number of them is read in little memory."""
+  return (_sliced(raw, dataset, slices) for raw in raw_ride_batches(files, dataset))
 
 
 def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slices) -> EvalRides:

@@ -16,6 +16,7 @@ from configs.recipe import Recipe
 from models import serving
 from models.charts import grid, standalone
 from models.compression import proof
+from models.compression.layers import LayerOrder
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
 from models.compression.records import (
   REPORT,
@@ -46,6 +47,7 @@ def training_report(
   *,
   saved_model_dir: str,
   base_dir: str,
+  order: LayerOrder,
   held_out: Examples,
   predictions: np.ndarray,
   base_predictions: np.ndarray,
@@ -59,6 +61,7 @@ def training_report(
   Args:
     stages: its fine-tunings in their order; none for the dense base.
     base_dir: the SavedModel of the dense base.
+    order: of the model's layers.
     held_out: the eval split.
     predictions: of `held_out` by the model, shape [examples].
     base_predictions: the same by the dense base.
@@ -74,8 +77,8 @@ def training_report(
     base_digest=base_digest(base_dir),
     seconds=sum(stage.history.seconds for stage in stages),
     stages=tuple(_stage(stage) for stage in stages),
-    layers=_layers(recipe, weights, base),
-    totals=_totals(recipe, weights),
+    layers=_layers(recipe, weights, base, order),
+    totals=_totals(recipe, weights, order),
     metrics=ReportedErrors(**errors, rmse_ratio=ratio),
     trained_on=trained_on,
     measured_on=measured_on,
@@ -147,10 +150,10 @@ def _stage(stage: Stage) -> ReportedStage:
 
 
 def _layers(
-  recipe: Recipe, weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray]
+  recipe: Recipe, weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray], order: LayerOrder
 ) -> tuple[ReportedLayer, ...]:
   kernels, ranges = serving.kernels(weights), serving.ranges(weights)
-  targets = sparsity_targets(recipe.pruning, kernels)
+  targets = sparsity_targets(recipe.pruning, order)
   return tuple(
     ReportedLayer(
       **dict(layer),
@@ -162,11 +165,11 @@ def _layers(
   )
 
 
-def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> ReportedTotals:
+def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray], order: LayerOrder) -> ReportedTotals:
   kernels = serving.kernels(weights)
   found = proof.layer_facts(kernels)
-  pruned = tuple(sparsity_targets(recipe.pruning, kernels))
-  limited = clustered_layers(recipe.clustering, kernels) or quantized_layers(recipe.quantization, kernels) or pruned
+  pruned = tuple(sparsity_targets(recipe.pruning, order))
+  limited = clustered_layers(recipe.clustering, order) or quantized_layers(recipe.quantization, order) or pruned
   everything = proof.totals(found)
   return ReportedTotals(
     parameters=everything.parameters,

@@ -202,6 +202,7 @@ def recorded_run(
   observer: StepObserver,
   now: datetime.datetime,
   verdicts: Sequence[Verdict] = (),
+  start: float | None = None,
 ) -> Summary:
   """Runs the pipeline on the plan's window.
 
@@ -209,13 +210,14 @@ def recorded_run(
     ledger: notes when the run begins and what became of it.
     now: when the run begins, by the caller's clock.
     verdicts: why it runs.
+    start: as of `pipeline.local.run.run`.
 
   Returns the summary, as written. Raises `MetadataStoreError` where the metadata store can't be used.
   """
   from pipeline.local import run as local_run  # Brings TFX along, which a call that has nothing to do never loads.
 
   ledger.begin(plan.entry(now))
-  result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes())
+  result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes(), start)
   statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')
   ledger.end(status=result.status.value, reason=result.reason, pushed_path=result.pushed_path, statistics=statistics)
   return result

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from configs.study import StudyBlock
-from models.charts import Series, draw_curves, standalone
+from models.charts import COLORS, Series, draw_curves, standalone
 from models.whole_files import write_whole
-from pipeline.report.charts import Entry, draw_forest
+from pipeline.report.charts import Entry, draw_forest, swatch
 from pipeline.report.frontier import Limits, Point, draw_frontier
 from pipeline.report.page import render
 from pipeline.report.tables import (
@@ -30,8 +30,6 @@ from pipeline.report.tables import (
 )
 from pipeline.study.findings import BLOCKS, WITHIN, Measured, estimate_of, findings
 from pipeline.study.records import StudyRecord
-
-_COLORS = 8
 
 
 class _Frontier(NamedTuple):
@@ -85,7 +83,7 @@ def _dimensions_chart(rows: Sequence[Measured], currency: str) -> Picture:
     own = [row for row in rows if row['training_rides'] == training_rides]
     points = sorted((row['kept_features'] + row['noise_features'], row['rmse']) for row in own)
     name = 'all rides' if training_rides == 'all' else f'{int(training_rides):,} rides'
-    series.append(Series(name, f's{position % _COLORS}', [x for x, _ in points], [y for _, y in points]))
+    series.append(Series(name, f's{position % COLORS}', [x for x, _ in points], [y for _, y in points]))
   values = [y for one in series for y in one.y]
   margin = 0.06 * (max(values) - min(values)) or 0.1
   total = max(row['kept_features'] for row in rows)
@@ -107,7 +105,7 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
   if len(rows) < 2:
     return None
   groups = {row['variant']: str(row.get(colored_by) or 'none') for row in rows}
-  colors = {group: position % _COLORS for position, group in enumerate(dict.fromkeys(groups.values()))}
+  colors = {group: position for position, group in enumerate(dict.fromkeys(groups.values()))}
   costs = {row['variant']: (row[chart.cost], row['ratio']) for row in rows}
   best = {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
   points = [
@@ -128,7 +126,7 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
   limits = Limits(None, WITHIN)
   drawn, outside = draw_frontier(points, limits, chart.cost_label, chart.written, label, ratio_label)
   above = f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
-  legend = tuple((group, f's{color}') for group, color in colors.items())
+  legend = tuple((group, swatch(color)) for group, color in colors.items())
   return Picture(chart.title, drawn, f'Filled, and below the dashed line: within 1 %.{above}', chart.name, legend)
 
 

@@ -173,7 +173,7 @@ def test_a_newer_file_that_lacks_what_is_needed_is_told_in_one_sentence(model, t
     model.parse(json.dumps(newer | {'schema_version': 3}), 'the file')
   assert str(told.value) == (
     f"'the file' was written by a newer Farelite (schema_version 3, this one knows {_version(model)}) and can't be "
-    f'read ({key}: Field required); update Farelite.'
+    f'read ({key} is missing); update Farelite.'
   )
 
 
