@@ -257,7 +257,6 @@ class Zone(Config):
 
 Hour = Annotated[float, Field(ge=0, le=24)]
 
-WindowName = Annotated[str, Field(pattern=r'^[a-z][a-z0-9_]*$')]
 
 HOURS = 24
 """Of a day."""
@@ -282,7 +281,7 @@ class City(Config):
   landmarks: tuple[Landmark, ...] = ()
   zones: tuple[Zone, ...] = ()
   tariff_changes: tuple[datetime.date, ...] = ()
-  windows: dict[WindowName, tuple[Hour, Hour]] = {}
+  windows: dict[Identifier, tuple[Hour, Hour]] = {}
 
   def problems(self) -> Iterator[Problem]:
     for name, (start, end) in self.windows.items():

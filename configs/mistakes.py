@@ -49,11 +49,27 @@ def _problems(
   detail: Mapping[str, Any], whole: Schema, values: Mapping[str, Any], listed: Mapping[tuple[str, ...], PresetFolder]
 ) -> Iterator[Problem]:
   error = detail.get('ctx', {}).get('error')
+  if detail['loc'][-1:] == (_KEY,):
+    keys, schema = _located(detail['loc'][:-2], whole)
+    wanted = expected(_mapping(schema, whole).get('propertyNames', {'type': 'string'}), whole)
+    message = f'must have keys that are each {wanted}, got {_shown(detail["loc"][-2])}.'
+    yield Problem('', message).under(*_place(keys, values, listed))
+    return
   keys, schema = _located(detail['loc'], whole)
   found = error.problems if isinstance(error, ProblemsError) else [Problem('', _message(detail, schema, whole))]
   for problem in found:
     placed = problem.under(*_place(keys, values, listed))
     yield placed if placed.where else placed.under('config')
+
+
+_KEY = '[key]'
+"""What pydantic puts behind a key that is itself wrong."""
+
+
+def _mapping(schema: Schema, whole: Schema) -> Schema:
+  """A mapping, or the one among the branches of a union."""
+  options = [resolved(option, whole) for option in resolved(schema, whole).get('anyOf', [schema])]
+  return next((option for option in options if 'propertyNames' in option), {})
 
 
 def _located(location: Sequence[str | int], whole: Schema) -> tuple[list[str | int], Schema]:
