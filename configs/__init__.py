@@ -24,6 +24,7 @@ __all__ = [
   'records',
   'reduction',
   'run',
+  'serving',
   'source',
   'split',
   'study',

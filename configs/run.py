@@ -20,8 +20,10 @@ from configs.model import Model, Training
 from configs.operations import Metadata, Retention, Retraining
 from configs.platform import Platform
 from configs.reduction import Reduction
+from configs.serving import Serving
 from configs.split import Split, SplitMethod
 from configs.study import Study
+from configs.tracking import Tracking
 from configs.validation import Validation, leakage_problems
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
@@ -34,6 +36,7 @@ class RunConfig(Config):
     name: the pipeline's name, as Vertex allows it.
     beam: where the Beam steps run; no part of the result.
     platform: for runs away from this machine; no result depends on it.
+    tracking: where else a run is noted after its end; no part of the result.
     study: what `farelite study` compares; a run does not look at it.
   """
 
@@ -47,11 +50,13 @@ class RunConfig(Config):
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
   compression: Compression = Compression()
+  serving: Serving = Serving()
   beam: Beam = Beam()
   metadata: Metadata = Metadata()
   retention: Retention = Retention()
   retraining: Retraining = Retraining()
   platform: Platform = Platform()
+  tracking: Tracking = Tracking()
   study: Study = Study()
 
   @field_validator('name')

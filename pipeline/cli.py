@@ -11,6 +11,7 @@ import click
 
 from configs.errors import UserError
 from pipeline import errors
+from pipeline.examples import EXAMPLES
 from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden, refuse_idle
 from pipeline.targets import CLOUD_TARGETS
 
@@ -41,11 +42,33 @@ class _Command(click.Command):
     with lasting_output():
       return super().invoke(ctx)
 
+  def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    _write_examples(ctx, formatter)
 
-class _Group(click.Group):
-  """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
+
+def _write_examples(ctx: click.Context, formatter: click.HelpFormatter) -> None:
+  """Each example under what it is for, in lines that are copied as they are."""
+  words: list[str] = []
+  while ctx.parent is not None:
+    words.insert(0, ctx.info_name or '')
+    ctx = ctx.parent
+  with formatter.section('Examples'):
+    for example in EXAMPLES.get(' '.join(words), ()):
+      formatter.write_text(f'# {example.what}')
+      formatter.write(f'{"":>{formatter.current_indent}}farelite {example.line}\n')
+
+
+class _Section(click.Group):
+  """Commands under one word."""
 
   command_class = _Command
+
+  def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    _write_examples(ctx, formatter)
+
+
+class _Group(_Section):
+  """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
 
   def invoke(self, ctx: click.Context) -> Any:
     try:
@@ -193,7 +216,7 @@ _UNITS = click.option(
 )
 
 
-@main.group()
+@main.group(cls=_Section)
 def schedule() -> None:
   """Retrain by the clock, on a cron expression with a time zone."""
 
@@ -321,6 +344,33 @@ def check(config: str | None, data: str | None, window: int | None, overrides: t
 
   resolved = loading.load(config, overridden(overrides, data, window))
   commands_check.run(resolved, sources.files_of(resolved.dataset, 'farelite check'), as_json)
+
+
+@main.group('config', cls=_Section)
+def config_() -> None:
+  """Say what the settings are, and what each of them means."""
+
+
+@config_.command('show')
+@click.argument('key', required=False)
+@click.option('--config', metavar='F', help='Show the values of this one too: a YAML file, or the name of a preset.')
+@SET
+@click.option('--json', 'as_json', is_flag=True, help='As JSON.')
+@click.option('--markdown', is_flag=True, help='Print every setting as Markdown; docs/config.md is this.')
+def show_setting(**options: Any) -> None:
+  """Show a setting's type, unit, default and meaning, or what a section holds; without KEY, the sections."""
+  from pipeline.commands import config as commands_config
+
+  commands_config.show(**options)
+
+
+@config_.command('schema')
+@click.option('--output', metavar='F', help='Write it to a file; standard output by default.')
+def schema_(output: str | None) -> None:
+  """Print the JSON schema of a config, by which editors complete and check one."""
+  from pipeline.commands import config as commands_config
+
+  commands_config.write_schema(output)
 
 
 @main.command()

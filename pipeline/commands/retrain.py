@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import time
 
 from rich.markup import escape
 
@@ -126,16 +128,17 @@ def back_fill(
     failed = []
     for place, span in enumerate(spans, 1):
       session.console.rule(f'{span.label}, {place} of {len(spans)}', style='dim')
+      night = dataclasses.replace(session, start=time.monotonic())
       ledger = Ledger.load(output.ledger)
       plan = make_plan(config, source, ledger, newest=span.number)
-      commands_run.show_window(session, plan)
+      commands_run.show_window(night, plan)
       if plan.broken():  # The window's notes have it; a run could only repeat them.
         failed.append(span.label)
         continue
       if passed_over := _passed_over(plan, span, ledger):
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
         continue
-      if commands_run.perform_window(session, plan, ledger, now):
+      if commands_run.perform_window(night, plan, ledger, now):
         failed.append(span.label)
         if ledger.last is None or ledger.last.status != 'anomalies':
           break  # Not because of these rides: the next span would fail alike.
