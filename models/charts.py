@@ -373,8 +373,8 @@ STYLE = """
   :root {
     --ground: #14161a; --ink: #e9e7e2; --soft: #a9aeb7; --line: #30343b; --strong-line: #5b616b;
     --taxi: #f4c542; --length: #56759d; --limit: #ff9187;
-    --s0: #7db0f2; --s1: #ff9f62; --s2: #e9ee75; --s3: #cc5e76;
-    --s4: #70651a; --s5: #3effff; --s6: #685eaf; --s7: #b3b8c0;
+    --s0: #7db0f2; --s1: #ff9f62; --s2: #ccf394; --s3: #82567c;
+    --s4: #88750e; --s5: #27f3ff; --s6: #d1719f; --s7: #b3b8c0;
     --e0: #ffa268; --e1: #cb7238; --e2: #80502f; --e3: #53565c; --e4: #38557a; --e5: #4c86c8; --e6: #93c4ff;
   }
 }
