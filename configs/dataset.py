@@ -258,10 +258,6 @@ class Zone(Config):
 
 Hour = Annotated[float, Field(ge=0, le=24)]
 
-<<<<<<< HEAD
-=======
-_WINDOW = re.compile(r'[a-z][a-z0-9_]*')
->>>>>>> h-scale
 
 HOURS = 24
 """Of a day."""
@@ -286,11 +282,7 @@ class City(Config):
   landmarks: tuple[Landmark, ...] = ()
   zones: tuple[Zone, ...] = ()
   tariff_changes: tuple[datetime.date, ...] = ()
-<<<<<<< HEAD
   windows: dict[Identifier, tuple[Hour, Hour]] = {}
-=======
-  windows: dict[str, tuple[float, float]] = {}
->>>>>>> h-scale
 
   def problems(self) -> Iterator[Problem]:
     for name, (start, end) in self.windows.items():
