@@ -7,6 +7,7 @@ __all__ = [
   'doctor',
   'history',
   'init',
+  'monitor',
   'operations',
   'page',
   'predict',
