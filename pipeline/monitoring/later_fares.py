@@ -135,9 +135,9 @@ def _run_again(columns: Mapping[str, np.ndarray], served: np.ndarray, serving: p
   for version in np.unique(served):
     model, chosen = LiteModel(find_pushed(serving / str(version)).file), served == version
     absent = np.full(int(chosen.sum()), np.nan, np.float32)
-    predictions[chosen] = model.predict({
-      name: columns[name][chosen] if name in columns else absent for name in model.inputs
-    })
+    predictions[chosen] = model.predict(
+      {name: columns[name][chosen] if name in columns else absent for name in model.inputs}
+    )
   return predictions
 
 
