@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 
@@ -92,6 +93,7 @@ class RunConfig(Config):
     yield from leakage_problems(self.dataset, self.validation)
     if self.dataset.bigquery and self.retraining.window:
       yield Problem('retraining.window', 'is for files in spans; for BigQuery put the period into the query.')
+    yield from self._excluded_spans_of_another_kind()
     layers = model_layers(self.dataset, self.features, self.model, self.reduction)
     recipes = self.training.recipes
     for recipe in recipes:
@@ -100,3 +102,16 @@ class RunConfig(Config):
       yield from (problem.under('compression.schemes') for problem in scheme_problems(scheme, recipes, layers))
     for problem in budget_problems(self.compression, recipes, layers):
       yield problem.under('compression.budget')
+
+  def _excluded_spans_of_another_kind(self) -> Iterator[Problem]:
+    """Days where the path has numbers, and numbers where it has days: nothing would be left out."""
+    path = self.dataset.path or ''
+    for one in self.retraining.exclude:
+      is_day = isinstance(one, datetime.date)
+      if is_day and '{SPAN' in path:
+        yield Problem(
+          'retraining.exclude', f'must name spans by their numbers, as dataset.path has {{SPAN}}, got {one}.'
+        )
+      elif not is_day and '{DD' in path:
+        message = f'must name days such as 2024-03-12, as dataset.path has {{YYYY}}, {{MM}} and {{DD}}, got {one}.'
+        yield Problem('retraining.exclude', message)

@@ -28,7 +28,7 @@ from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
 from components.resolvers.strategies import BaselineStatisticsStrategy, ServedModelStrategy
 from components.ride_example_gen.component import RideExampleGen
-from components.ride_example_gen.patterns import is_plain
+from components.ride_example_gen.patterns import excluded_numbers, is_plain
 from components.ride_example_gen.spans import of_a_single_span
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.beam import INGESTION
@@ -152,6 +152,7 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> BaseNod
     split=of_a_single_span(config.split) if alone else config.split,
     code_version=step_version(RideExampleGen),
     window=window,
+    exclude=excluded_numbers(config.retraining.exclude) if window else (),
   )
 
 

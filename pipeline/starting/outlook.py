@@ -68,7 +68,7 @@ def outlook(config: RunConfig, source: DataSource) -> Outlook:
 
 def _files(config: RunConfig, source: DataSource) -> tuple[dict[str, Sequence[str]], dict[str, str]]:
   """Files by the label of their span, and why something else is passed over, by its path."""
-  _, window = resolve_window(source, config.retraining.window)
+  _, window = resolve_window(source, config.retraining.window, exclude=config.retraining.exclude)
   if window is None:
     found = list_inputs(source.base, source.pattern)
     return {'rides': found.files}, found.passed_over

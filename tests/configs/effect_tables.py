@@ -201,6 +201,7 @@ SOMETIMES = {
   **_cases({f'retraining.triggers.{name}': value for name, value in
             {'new_rows': '9', 'drift': 'false', 'max_age_days': '9'}.items()},
            ['dataset.path=rides.csv'], [SPANS], 'while dataset.path has no spans'),
+  'retraining.exclude': Case('[7]', ('dataset.path=rides.csv',), (SPANS,), 'while dataset.path has no spans'),
   'retraining.window': Case('3', ('dataset.path=rides.csv',), (SPANS,), 'dataset.path (--data) has no spans', False),
   **_asked('dimensions', features='[3]', noise='[9]', training_rides='[99]'),
   **_asked('reductions', methods='[pca]', shares='[0.5]', tested_folds='1'),

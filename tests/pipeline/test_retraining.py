@@ -294,6 +294,7 @@ def test_an_early_end_keeps_the_figures_of_the_last_run(days, output):
     'late': [],
     'left_out': [],
     'broken': {},
+    'excluded': [],
   }
 
 
