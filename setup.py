@@ -86,6 +86,8 @@ EXTRAS_REQUIRE = {
     'uvloop>=0.21,<1; sys_platform != "win32"',  # The same for the event loop.
     'prometheus-client>=0.21,<1',
   ],
+  # Mail and chat for `notify.apprise`.
+  'notify': ['apprise>=1.9,<3'],
   'dev': [
     'cryptography>=42',  # Keys of made service accounts.
     'google-cloud-bigquery-storage>=2,<3',  # Its messages, for the stand-in of BigQuery.

@@ -14,6 +14,7 @@ __all__ = [
   'layers',
   'loading',
   'model',
+  'notify',
   'numbers',
   'operations',
   'parts',

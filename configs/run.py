@@ -18,6 +18,7 @@ from configs.evaluation import Evaluation
 from configs.features import Features
 from configs.layers import hidden_names, model_layers
 from configs.model import Model, Training
+from configs.notify import Notify
 from configs.operations import Metadata, Retention, Retraining
 from configs.platform import Platform
 from configs.reduction import Reduction
@@ -34,6 +35,7 @@ class RunConfig(Config):
   Attributes:
     name: the pipeline's name, as Vertex allows it.
     beam: where the Beam steps run; no part of the result.
+    notify: who is told what a run came to; no part of the result.
     platform: for runs away from this machine; no result depends on it.
     study: what `farelite study` compares; a run does not look at it.
   """
@@ -52,6 +54,7 @@ class RunConfig(Config):
   metadata: Metadata = Metadata()
   retention: Retention = Retention()
   retraining: Retraining = Retraining()
+  notify: Notify = Notify()
   platform: Platform = Platform()
   study: Study = Study()
 

@@ -5,6 +5,7 @@ __all__ = [
   'cloud',
   'doctor',
   'init',
+  'notify',
   'operations',
   'page',
   'predict',

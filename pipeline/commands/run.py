@@ -20,16 +20,20 @@ from rich.text import Text
 from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import joined
 from configs.errors import FareliteError
+from configs.notify import Event
 from configs.records import Estimate
 from configs.run import RunConfig
 from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources
+from pipeline.errors import with_advice
 from pipeline.local import terminal, unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
-from pipeline.local.terminal import LiveView, config_view, plain_table, print_paths, right, whole
+from pipeline.local.terminal import LiveView, config_differences, config_view, plain_table, print_paths, right, whole
+from pipeline.notifying import outcome
+from pipeline.options import print_json
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan, recorded_run
 from pipeline.retraining.triggers import Verdict
@@ -49,6 +53,38 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
+class Manner:
+  """How a call shows what it does, and how it ends.
+
+  Attributes:
+    quiet: whether only the outcome is shown.
+    as_json: whether the summary is printed as JSON, and nothing else.
+    whole_config: whether the whole config is shown, and not only what is special about it.
+    fail_unless_pushed: whether a model that was not blessed makes the exit code `NOT_PUSHED`.
+  """
+
+  quiet: bool = False
+  as_json: bool = False
+  whole_config: bool = False
+  fail_unless_pushed: bool = False
+
+  @property
+  def hides(self) -> bool:
+    """Whether nothing is shown while it goes on."""
+    return self.quiet or self.as_json
+
+  def exit_code(self, code: int, *statuses: Status) -> int:
+    """Of a call that ends with a code and these statuses."""
+    return NOT_PUSHED if self.fail_unless_pushed and not code and Status.PUSHED not in statuses else code
+
+
+AS_USUAL = Manner()
+
+NOT_PUSHED = 3
+"""The exit code of a call that ended well, but pushed nothing, where that was asked to fail."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Session:
   """A command that runs the pipeline: what it runs, and what it shows things with.
 
@@ -56,6 +92,9 @@ class Session:
     console: the terminal; everything else that is printed goes to the log.
     log: of the frameworks.
     start: by `time.monotonic`.
+    manner: what is shown.
+    now: the time that is told; that of the clock by default.
+    summaries: of what has ended so far.
   """
 
   config: RunConfig
@@ -64,6 +103,9 @@ class Session:
   console: Console
   log: pathlib.Path
   start: float
+  manner: Manner = AS_USUAL
+  now: datetime.datetime | None = None
+  summaries: list[Summary] = dataclasses.field(default_factory=list)
 
   def beam_context(self) -> BeamContext:
     """What Beam's engines take from this machine."""
@@ -72,41 +114,68 @@ class Session:
     return BeamContext(str(self.output.artifacts), project=self.config.platform.vertex.project or '')
 
 
-def run(config: RunConfig, source: DataSource, output: OutputDirectory, force: bool = False) -> int:
+def run(
+  config: RunConfig, source: DataSource, output: OutputDirectory, force: bool = False, manner: Manner = AS_USUAL
+) -> int:
   """Runs, shows progress and the outcome; only shows it where the last run had the same config, code and rides.
 
-  Args: force: whether to run all the same.
+  Args:
+    force: whether to run all the same.
+    manner: what is shown, and which exit code it has.
 
   Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
   and `UserError` where the record of earlier windows can't be read.
   """
-  with opened(config, source, output) as session:
-    if config.retraining.window is not None:
-      return run_window(session, force)
-    if source.bigquery:
-      from pipeline.beam import project_of
+  with opened(config, source, output, manner=manner) as session:
+    code = run_window(session, force) if config.retraining.window is not None else _run_whole(session, force)
+  return report(session, code)
 
-      source = sources.current(source, project_of(session.beam_context()))
-    resolved, window = sources.resolve_window(source)
-    last = None if force else unchanged.last_run(config, resolved, output)
-    if last:
-      summary = unchanged.end_early(last, output, unchanged.sentence(last))
-      _show_outcome(session, summary, output.page)
-      return 0
 
-    def job(observer: StepObserver) -> Summary:
-      from pipeline.local import run as local_run
+def report(session: Session, code: int, several: bool = False) -> int:
+  """Prints the summary as JSON where that is asked for, once the terminal is given back; returns the exit code.
 
-      return local_run.run(config, resolved, output, observer, notes=window.notes() if window else ())
+  Args: several: whether a list is printed, as of a call that may run more than once.
+  """
+  if session.manner.as_json:
+    found = [summary.to_dict() for summary in session.summaries]
+    print_json(found if several else found[0])
+  return session.manner.exit_code(code, *(summary.status for summary in session.summaries))
 
-    return perform(session, job)
+
+def _run_whole(session: Session, force: bool) -> int:
+  """Runs on all rides that there are, or on the newest span."""
+  config, source, output = session.config, session.source, session.output
+  if source.bigquery:
+    from pipeline.beam import project_of
+
+    source = sources.current(source, project_of(session.beam_context()))
+  resolved, window = sources.resolve_window(source, exclude=config.retraining.exclude)
+  last = None if force else unchanged.last_run(config, resolved, output)
+  if last:
+    return nothing_new(session, unchanged.end_early(last, output, unchanged.sentence(last)))
+
+  def job(observer: StepObserver) -> Summary:
+    from pipeline.local import run as local_run
+
+    return local_run.run(config, resolved, output, observer, notes=window.notes() if window else ())
+
+  return perform(session, job)
 
 
 @contextlib.contextmanager
-def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show: bool = True) -> Iterator[Session]:
+def opened(
+  config: RunConfig,
+  source: DataSource,
+  output: OutputDirectory,
+  show: bool = True,
+  manner: Manner = AS_USUAL,
+  now: datetime.datetime | None = None,
+) -> Iterator[Session]:
   """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
 
-  Args: show: whether to show the config at once, and not only `show_config` before a run.
+  Args:
+    show: whether to show the config at once, and not only `show_config` before a run.
+    manner, now: of the session.
 
   Raises:
     DataSourceError, IngestionError: the rides can't be read as the config has it, also inside the block.
@@ -117,7 +186,9 @@ def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show:
   start = time.monotonic()
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with terminal.captured(log) as console:
-    session = Session(config, source, output, console, log, start)
+    console.quiet = manner.hides
+    session = Session(config, source, output, console, log, start, manner, now)
+    outcome.note_begun(config, output)
     if show:
       show_config(session)
     from pipeline import beam
@@ -149,7 +220,11 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
 
     open_store(config.metadata, output.metadata)
   with LiveView(console) as view:
-    summary = job(view)
+    try:
+      summary = job(view)
+    except KeyboardInterrupt as error:
+      step = view.next_step()
+      raise with_advice(error, f'run it again, it goes on {f"at step {step}" if step else "where it was"}') from error
   page = None
   if not output.failed_start.is_file():
     with _or_warned(console, 'The report could not be written'):
@@ -159,18 +234,64 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
       store = open_store(config.metadata, output.metadata)
       console.print(f'\nretention {escape(remove_expired(store, config, output))}')
   _show_outcome(session, summary, page)
+  _ended(session, Event(summary.status.value), summary)
   return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
 
 
+def nothing_new(session: Session, summary: Summary, words: str | None = None) -> int:
+  """Shows and tells that there was nothing to run.
+
+  Args:
+    summary: of the last run, with the reason.
+    words: which go before the reason; by default the last run's outcome is shown, too.
+  Returns the exit code.
+  """
+  if words:
+    _say(session, f'\n[bold green]{words}[/]: {escape(summary.reason)}')
+  else:
+    _show_outcome(session, summary, session.output.page)
+  _ended(session, Event.NOTHING_NEW, summary)
+  return 0
+
+
+def _ended(session: Session, event: Event, summary: Summary) -> None:
+  session.summaries.append(summary)
+  tell(session, event, summary.reason, summary)
+
+
+def tell(session: Session, event: Event, reason: str, summary: Summary | None = None) -> None:
+  """Tells everybody whom the config names; what fails there is said. Args: summary: of the run, if there was one."""
+  say = lambda sentence: _say(session, f' [yellow]![/] {escape(sentence)}')  # noqa: E731
+  outcome.tell(session.config, session.output, event, reason, summary, session.now, say)
+
+
+def _say(session: Session, text: str) -> None:
+  """Prints what a quiet session says, too; where JSON is printed, it stands in the log alone."""
+  session.console.quiet = session.manner.as_json
+  session.console.print(text)
+  session.console.quiet = session.manner.hides
+
+
+_SETTINGS = 12
+"""As many settings are shown where the whole config is not asked for."""
+
+
 def show_config(session: Session) -> None:
-  """The resolved config, small branches on one line each; the whole of it is written beside the model."""
+  """What is special about the config, or the whole of it, small branches on one line each."""
   config, source, console = session.config, session.source, session.console
-  text, unchanged = config_view(config)
   console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
-  colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
-  console.print(colored if console.is_terminal else Text(text))
-  if unchanged:
-    console.print(f'[dim]As by default: {", ".join(unchanged)}.[/dim]')
+  if session.manner.whole_config:
+    text, unchanged = config_view(config)
+    colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
+    console.print(colored if console.is_terminal else Text(text))
+    if unchanged:
+      console.print(f'[dim]As by default: {", ".join(unchanged)}.[/dim]')
+  else:
+    like, lines = config_differences(config)
+    for line in (*lines[:_SETTINGS], *([f'… {len(lines) - _SETTINGS} others'] if len(lines) > _SETTINGS else [])):
+      console.print(Text(line))
+    rest = 'the rest is' if lines else 'everything is'
+    console.print(f'[dim]config: {rest} as in {escape(like)}; --show-config shows all of it.[/dim]')
   console.rule(style='dim')
 
 
@@ -206,7 +327,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
   wall = time.monotonic() - session.start
   status = summary.status.value
   ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/] in {wall:.0f} s:'
-  console.print(f'\n[bold {color}]{ended} {escape(summary.reason)}')
+  _say(session, f'\n[bold {color}]{ended} {escape(summary.reason)}')
   paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
     'model': summary.pushed_path,
@@ -333,9 +454,7 @@ def run_window(session: Session, force: bool = False) -> int:
   reason = None if force else no_new_data(plan, ledger, session.output)
   show_window(session, plan)
   if reason:
-    end_early(session.config, plan, ledger, session.output, reason, now)
-    session.console.print(f'\n[bold green]nothing to do[/]: {escape(reason)}')
-    return 0
+    return nothing_new(session, end_early(session.config, plan, ledger, session.output, reason, now), 'nothing to do')
   return perform_window(session, plan, ledger, now)
 
 

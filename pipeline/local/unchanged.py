@@ -25,6 +25,7 @@ _NO_PART_OF_A_MODEL: dict[str, Any] = {
   'metadata': True,
   'retention': True,
   'beam': True,
+  'notify': True,
   'platform': True,
 }
 """Sections of a config that decide when, where and how long, not what comes out."""
