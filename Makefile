@@ -6,7 +6,7 @@ ARGS ?=
 DOCKER ?= docker
 IMAGE ?= farelite
 
-.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining test-mutants check rehearse rehearse-short format lock page image bench clean
+.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining test-mutants check rehearse rehearse-short format lock page image docs bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -76,7 +76,10 @@ image:  ## the container image of every step in the cloud; IMAGE=... names it
 	@command -v $(DOCKER) >/dev/null || { echo "No $(DOCKER) here; DOCKER=podman make image takes another builder." >&2; exit 2; }
 	@$(DOCKER) build --platform linux/amd64 --tag $(IMAGE) .
 
-bench: install  ## list the benchmarks, one command per figure of the README
+docs: install  ## write docs/config.md again from the settings' classes
+	@$(PYTHON) -m pipeline config show --markdown > docs/config.md
+
+bench: install  ## list the benchmarks, one command per figure of docs/figures.md
 	@$(PYTHON) -m benchmarks
 
 clean:  ## remove environments and builds; out/ stays, with its served models

@@ -88,15 +88,21 @@ EXTRAS_REQUIRE = {
   ],
   # Mail and chat for `notify.apprise`.
   'notify': ['apprise>=1.9,<3'],
+  # What `tracking.mlflow` logs with: the client without server, database and models.
+  'tracking': ['mlflow-skinny>=3.5,<4'],
   'dev': [
     'cryptography>=42',  # Keys of made service accounts.
     'google-cloud-bigquery-storage>=2,<3',  # Its messages, for the stand-in of BigQuery.
     'grpcio>=1.50,<2',
     'h5py>=3',  # Weights of a model, compared by a benchmark.
+    'ipykernel>=6,<7',  # Runs the cells of the example notebook.
+    'jsonschema>=4.20,<5',  # The presets against the schema that editors take.
+    'nbclient>=0.10,<1',  # Executes the example notebook.
     'hypothesis>=6.100,<7',  # Any bytes for whatever reads a file; it shrinks what it finds.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',
     'matplotlib>=3.8,<4',  # Points in polygons, as an oracle of the zones.
+    'mlflow-skinny>=3.5,<4',
     'mypy>=1.11',
     'pandas>=1.5,<3',
     'pandas-stubs',

@@ -25,6 +25,7 @@ __all__ = [
   'records',
   'reduction',
   'run',
+  'serving',
   'source',
   'split',
   'study',

@@ -39,7 +39,12 @@ class Config(BaseModel):
 
 
 class Interval(Config):
-  """A closed range of numbers."""
+  """A closed range of numbers.
+
+  Attributes:
+    min: the smallest valid number.
+    max: the largest one.
+  """
 
   min: float
   max: float
@@ -61,8 +66,13 @@ def _fraction(value: float) -> float:
   return value
 
 
-Fraction = Annotated[float, AfterValidator(_fraction)]
+Fraction = Annotated[float, AfterValidator(_fraction), Field(json_schema_extra={'minimum': 0, 'exclusiveMaximum': 1})]
 """A share in [0, 1)."""
+
+Identifier = Annotated[
+  str, Field(pattern=r'^[a-z][a-z0-9_]*$', json_schema_extra={'form': 'small letters, digits and _, a letter first'})
+]
+"""A name that may stand in those of features, inputs and files."""
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -107,6 +117,13 @@ class Idle(Problem):
   def under(self, *keys: str) -> Idle:
     deciders = tuple('.'.join((*keys, decider)) for decider in self.deciders)
     return Idle('.'.join(filter(None, (*keys, self.where))), self.message, deciders)
+
+
+def overridden(config: Config, section: str, relative: str, absolute: str) -> Iterator[Idle]:
+  """A relative setting that is not the default and has no effect, as an absolute one is set in its place."""
+  if getattr(config, relative) != type(config).model_fields[relative].default:
+    message = f'has no effect while {section}.{absolute} is set; set that to null, or remove {section}.{relative}.'
+    yield Idle(relative, message, (absolute,))
 
 
 def written(config: Config, below: str) -> Iterator[str]:

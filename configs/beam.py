@@ -67,7 +67,12 @@ class Environment(str, enum.Enum):
 
 
 class Direct(Config):
-  """Beam's runner on this machine; of `direct_num_workers`, 0 means one per core."""
+  """Beam's runner on this machine.
+
+  Attributes:
+    direct_running_mode: whether its workers are in this process, in threads, or in processes of their own.
+    direct_num_workers: how many; 0 means one per core.
+  """
 
   direct_running_mode: RunningMode = RunningMode.IN_MEMORY
   direct_num_workers: Annotated[int, Field(ge=0)] = 1
@@ -77,7 +82,9 @@ class Workers(Config):
   """The workers of a portable runner.
 
   Attributes:
-    environment_config: what `environment_type` needs.
+    environment_type: where they live: in the process that submits (`LOOPBACK`), in a worker pool (`EXTERNAL`), started
+      by the runner (`PROCESS`) or by Beam's local job service (`SUBPROCESS`), or in containers (`DOCKER`).
+    environment_config: what `environment_type` needs: host and port of the pool, or the command.
     sdk_container_image: the image of `DOCKER` workers, with this project in it.
     sdk_worker_parallelism: bundles that one worker runs at a time.
   """
@@ -100,13 +107,31 @@ class Portable(Workers):
   artifact_endpoint: str | None = None
 
 
+_BucketFolder = Annotated[str, Field(pattern='^gs://.', json_schema_extra={'form': 'a place in a bucket, gs://…'})]
+
+
 class Dataflow(Config):
-  """Google Cloud's service; what is null comes from the platform or the environment, or is the service's choice."""
+  """Google Cloud's service; what is null comes from the platform or the environment, or is the service's choice.
+
+  Attributes:
+    project: that pays.
+    region: where the workers are, such as `europe-west4`.
+    temp_location: a bucket's folder for what lasts as long as the job.
+    staging_location: a bucket's folder for what the workers fetch when they start.
+    sdk_container_image: the workers' image, with this project in it.
+    service_account_email: the account that the workers run as.
+    machine_type: of a worker, such as `n2-standard-4`.
+    num_workers: how many at the start.
+    max_num_workers: how many at most.
+    disk_size_gb (GB): of a worker's disk.
+    network, subnetwork: which the workers are in.
+    use_public_ips: whether workers have addresses of the internet.
+  """
 
   project: str | None = None
   region: str | None = None
-  temp_location: Annotated[str, Field(pattern='^gs://.')] | None = None
-  staging_location: Annotated[str, Field(pattern='^gs://.')] | None = None
+  temp_location: _BucketFolder | None = None
+  staging_location: _BucketFolder | None = None
   sdk_container_image: str | None = None
   service_account_email: str | None = None
   machine_type: str | None = None
@@ -119,7 +144,16 @@ class Dataflow(Config):
 
 
 class Flink(Workers):
-  """A Flink cluster; Beam starts the job server, a jar, where `flink_master` is one."""
+  """A Flink cluster; Beam starts the job server, a jar, where `flink_master` is one.
+
+  Attributes:
+    flink_master: host and port of the cluster.
+    flink_version: of the cluster, which Beam has a job server for.
+    flink_job_server_jar: a jar of this machine, or a URL, in place of the one that Beam fetches.
+    flink_submit_uber_jar: whether the job is sent as one jar, without a job server.
+    parallelism: tasks at a time.
+    max_parallelism: the most tasks that a job may later be scaled to.
+  """
 
   flink_master: str | None = None
   flink_version: str | None = None
@@ -130,7 +164,15 @@ class Flink(Workers):
 
 
 class Spark(Workers):
-  """A Spark cluster; Beam starts the job server, a jar."""
+  """A Spark cluster; Beam starts the job server, a jar.
+
+  Attributes:
+    spark_master_url: of the cluster, such as `spark://host:7077`.
+    spark_version: of the cluster: 3.
+    spark_job_server_jar: a jar of this machine, or a URL, in place of the one that Beam fetches.
+    spark_submit_uber_jar: whether the job is sent as one jar, without a job server.
+    spark_rest_url: of the cluster's REST service, for `spark_submit_uber_jar`.
+  """
 
   spark_master_url: str | None = None
   spark_version: str | None = None

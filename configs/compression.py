@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more
+from configs.base import Config, Identifier, PositiveFloat, PositiveInt, Problem, joined, one_or_more
 from configs.presets import PresetFolder
 from configs.recipe import Recipe
 
@@ -154,7 +154,7 @@ class Scheme(Config):
     calibration: where the ranges of integer activations come from.
   """
 
-  name: str = Field(pattern=r'^[a-z][a-z0-9_]{0,62}$')
+  name: Annotated[Identifier, Field(max_length=63)]
   summary: str = ''
   precision: Precision
   float_layers: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()

@@ -8,10 +8,11 @@ import zoneinfo
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from configs import currency as currencies
 from configs import time_format
-from configs.base import Config, Fraction, Interval, Problem, joined
+from configs.base import Config, Fraction, Identifier, Interval, Problem, joined
 from configs.columns import COORDINATES, LABEL, PASSENGERS, RAW_INPUTS, TIME
 from configs.numbers import Notation
 from configs.platform import BigQuery
@@ -66,7 +67,7 @@ class PickupTime(Config):
   """The pickup-time column and how to read it.
 
   Attributes:
-    column: the source's column name, or several (see `configs.source.ColumnName`).
+    column: the source's column name, or several that it goes by in one file or another.
     encoding: a formatted string; Unix seconds, milliseconds or microseconds; or a Parquet timestamp.
     format: the `strptime` format of a string, literal suffixes included; null for the default one.
     clock: `local` if the stamps are the city's wall clock (whatever zone they claim), `utc` if they are instants that
@@ -113,6 +114,12 @@ class Columns(Config):
   """Source column of each canonical column, by one name or several; `null` where the source has none.
 
   All coordinates are there, or none of them: where the dataset has `places`.
+
+  Attributes:
+    fare_amount: the fare, which the model learns.
+    pickup_longitude, pickup_latitude, dropoff_longitude, dropoff_latitude: the column of these degrees (WGS84).
+    passenger_count: how many people ride.
+    key: what a prediction is found again by; a run does not read it.
   """
 
   fare_amount: ColumnName
@@ -137,7 +144,7 @@ class ExtraColumn(Config):
     meaning: one sentence for the feature list.
   """
 
-  name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
+  name: Identifier
   column: ColumnName
   kind: Literal['numeric', 'categorical'] = 'numeric'
   vocabulary: tuple[str, ...] = ()
@@ -168,7 +175,11 @@ class ExtraColumn(Config):
 
 
 class Bounds(Config):
-  """The bounding box of valid coordinates, degrees (WGS84)."""
+  """The bounding box of valid coordinates.
+
+  Attributes:
+    longitude, latitude (degrees): the valid range, WGS84.
+  """
 
   longitude: Interval
   latitude: Interval
@@ -184,9 +195,9 @@ class Rules(Config):
   """What makes a row valid; every other row goes, whole, into quarantine.
 
   Attributes:
-    fare: valid fares, in the city's currency.
+    fare (currency): valid fares, of the city's currency.
     bounds: the bounding box of both ends of the ride.
-    passengers: valid passenger counts.
+    passengers (people): valid passenger counts.
     earliest, latest: first and last valid day of pickup.
     max_quarantined_share: a larger share of quarantined rows fails the run.
   """
@@ -217,9 +228,15 @@ class Rules(Config):
 
 
 class Landmark(Config):
-  """A place that fares depend on, such as an airport with a flat tariff."""
+  """A place that fares depend on, such as an airport with a flat tariff.
 
-  name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
+  Attributes:
+    name: part of the feature names.
+    latitude, longitude (degrees): where it lies, WGS84.
+    airport: whether rides from or to it are airport rides, a slice of the evaluation.
+  """
+
+  name: Identifier
   latitude: float = Field(ge=-90, le=90)
   longitude: float = Field(ge=-180, le=180)
   airport: bool = True
@@ -234,7 +251,7 @@ class Zone(Config):
       degrees.
   """
 
-  name: str = Field(pattern=r'^[a-z][a-z0-9_]*$')
+  name: Identifier
   polygon: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)]
 
 
@@ -242,7 +259,7 @@ class City(Config):
   """What is fixed about a city.
 
   Attributes:
-    center_latitude, center_longitude: origin of local kilometres, degrees.
+    center_latitude, center_longitude (degrees): origin of local kilometres.
     grid_rotation_degrees: clockwise angle from north to the street grid.
     landmarks: places whose distance matters.
     zones: areas whose fares differ; one flag for each end of the ride.
@@ -255,6 +272,9 @@ class City(Config):
   landmarks: tuple[Landmark, ...] = ()
   zones: tuple[Zone, ...] = ()
   tariff_changes: tuple[datetime.date, ...] = ()
+
+
+_CODE = {'pattern': '^[A-Z]{3}$', 'form': 'an ISO 4217 code such as USD'}
 
 
 class Dataset(Config):
@@ -278,7 +298,9 @@ class Dataset(Config):
     currency: ISO 4217 code of the fare.
   """
 
-  name: str = Field(pattern=r'^[a-z0-9][a-z0-9-]*$')
+  name: str = Field(
+    pattern=r'^[a-z0-9][a-z0-9-]*$', json_schema_extra={'form': 'small letters, digits and -, no - first'}
+  )
   path: str | None = None
   bigquery: BigQuery | None = None
   format: FileFormat = FileFormat.AUTO
@@ -292,7 +314,7 @@ class Dataset(Config):
   known_after_ride: tuple[str, ...] = ()
   rules: Rules
   city: City
-  currency: str = Field(default='USD', pattern=r'^[A-Z]{3}$')
+  currency: Annotated[str, BeforeValidator(currencies.code), Field(json_schema_extra=_CODE)] = 'USD'
 
   @field_validator('delimiter', mode='before')
   @classmethod

@@ -80,6 +80,7 @@ _SPANS_MEND = 'put {SPAN} or {YYYY}/{MM}/{DD} there, as in rides/{YYYY}/{MM}/{DD
 _LANDMARKS = ('dataset.city.landmarks',)
 _CELLS = ('features.buckets.enabled', 'features.crosses.enabled', 'features.crosses.crosses')
 _RATIOS = ('compression.budget.rmse_ratio', 'compression.budget.worst_slice_ratio')
+_SLICE_DIFFERENCE = 'serving.shadow.max_slice_difference'
 
 EFFECTS = (
   Effect(
@@ -183,7 +184,7 @@ EFFECTS = (
     'add a layer',
   ),
   Effect(
-    ('training.huber_delta',),
+    ('training.huber_delta', 'training.huber_delta_share'),
     ('training.loss',),
     lambda config: config.training.loss is Loss.HUBER,
     'while training.loss is mse',
@@ -197,6 +198,7 @@ EFFECTS = (
   ),
   _switched('training.early_stopping', 'patience', 'holdout'),
   _switched('compression.metadata', 'license'),
+  _switched('serving.shadow', 'apart', 'max_mean_difference', 'max_share_apart', 'max_slice_difference'),
   Effect(
     ('evaluation.slices.airport_km',),
     _LANDMARKS,
@@ -206,9 +208,9 @@ EFFECTS = (
   ),
   Effect(
     ('compression.budget.min_slice_rides',),
-    _RATIOS[1:],
-    lambda config: config.compression.budget.worst_slice_ratio is not None,
-    f'while {_RATIOS[1]} is null',
+    (_RATIOS[1], _SLICE_DIFFERENCE),
+    lambda config: any(at(config, limit) is not None for limit in (_RATIOS[1], _SLICE_DIFFERENCE)),
+    f'while {_RATIOS[1]} and {_SLICE_DIFFERENCE} are null',
     'set a limit there',
   ),
   Effect(

@@ -31,6 +31,7 @@
         ├── ConversionError       a model that can't be converted
         ├── QuantizerMissingError a package that a scheme needs
         ├── ValidationError       a lite file that is not what its scheme promises
+        ├── ShadowError           a lite file that can't be compared with the one that serves
         └── LiteCrashError        the process of a lite file
 
 A class of its own is for what somebody catches, or may want to catch apart; everything else raises its branch.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from configs.base import Config, PositiveFloat, PositiveInt, Problem
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, overridden
 from configs.records import RESAMPLES
 
 _HOURS = 24
@@ -45,7 +45,9 @@ class Evaluation(Config):
   Attributes:
     judged_rides: the most rides of the eval split that finished files are judged on; of a split with more, a random
       sample of so many, the same for every file, and report, terminal and manifest say so.
-    max_rmse: largest RMSE of the file on the eval split, in the city's currency.
+    max_rmse: largest RMSE of the file on the eval split, in the city's currency; `max_rmse_share` sets it when unset.
+    max_rmse_share: the same as a share of the standard deviation of the fares trained on; a model that always says
+      their mean has an RMSE of about 1.
     max_rmse_increase: largest relative increase of the RMSE over that of the file that serves now, on the same rides;
       0.02 means 2 %.
     min_rides: fewest rides of the eval split; nothing is pushed on fewer.
@@ -56,7 +58,8 @@ class Evaluation(Config):
 
   slices: Slices = Slices()
   judged_rides: PositiveInt = 200_000
-  max_rmse: PositiveFloat = 10.0
+  max_rmse: PositiveFloat | None = None
+  max_rmse_share: PositiveFloat = 1.0
   max_rmse_increase: Annotated[float, Field(ge=0)] = 0.02
   min_rides: Annotated[int, Field(ge=1)] = 50
   min_time_stamps: Annotated[int, Field(ge=1)] = 10
@@ -65,3 +68,5 @@ class Evaluation(Config):
   def problems(self) -> Iterator[Problem]:
     if self.min_rides > self.judged_rides:
       yield Problem('min_rides', f'must be at most judged_rides ({self.judged_rides:,}): on no more is a file judged.')
+    if self.max_rmse is not None:
+      yield from overridden(self, 'evaluation', 'max_rmse_share', 'max_rmse')

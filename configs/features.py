@@ -24,13 +24,21 @@ class BoundaryFit(str, enum.Enum):
 
 
 class RawBlock(Config):
-  """Scaled coordinates (degrees from the city's center), as they come."""
+  """Scaled coordinates (degrees from the city's center), as they come.
+
+  Attributes:
+    enabled: whether the model gets these features.
+  """
 
   enabled: bool = True
 
 
 class PassengerBlock(Config):
-  """The passenger count and whether it is missing."""
+  """The passenger count and whether it is missing.
+
+  Attributes:
+    enabled: whether the model gets these features.
+  """
 
   enabled: bool = True
 
@@ -39,6 +47,7 @@ class TemporalBlock(Config):
   """Hour, weekday, month, time line and tariff, from `pickup_seconds`.
 
   Attributes:
+    enabled: whether the model gets these features.
     rush_hours: intervals of the day, in hours, start included, end not.
     cyclic: add sine and cosine of hour, weekday and month.
   """
@@ -57,6 +66,7 @@ class GeographicBlock(Config):
   """Local kilometres, distances, bearing and landmarks.
 
   Attributes:
+    enabled: whether the model gets these features.
     max_distance_km, landmark_cap_km: distances, and those to landmarks, are capped here.
     proximity_km: decay length of the proximity to a landmark.
   """
@@ -71,6 +81,7 @@ class BucketBlock(Config):
   """Each latitude and longitude as one of `count` buckets.
 
   Attributes:
+    enabled: whether the model gets these features.
     count: number of buckets along one axis.
     fit: boundaries at quantiles of the training split, or of equal width over `rules.bounds`, as in the case study.
     embedding: width of each bucket's embedding; the fourth root of the vocabulary when unset.
@@ -95,6 +106,7 @@ class CrossBlock(Config):
   """Bucketized crosses, each an exact index into an embedding.
 
   Attributes:
+    enabled: whether the model gets these features.
     crosses: which products.
     embedding: width by cross; the fourth root of the vocabulary when unset.
     max_exact: a larger product is hashed into this many bins.

@@ -10,8 +10,6 @@ import functools
 import json
 import pathlib
 import shlex
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from importlib.abc import Traversable
 from typing import Any
@@ -19,14 +17,15 @@ from typing import Any
 import pydantic
 import yaml
 
-from configs.base import Idle, Problem, ProblemsError, nearest
+from configs.base import Idle, Problem, nearest
 from configs.compression import SCHEMES
 from configs.errors import UserError
 from configs.layering import Layers, removed
-from configs.presets import RECIPES, extended_file, is_file, load_yaml, merge, packaged, read_mapping
+from configs.mistakes import problems_of
+from configs.presets import RECIPES, PresetFolder, extended_file, is_file, load_yaml, merge, packaged, read_mapping
 from configs.run import RunConfig
 
-_LISTS = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
+_LISTS: dict[tuple[str, ...], PresetFolder] = {('training', 'recipes'): RECIPES, ('compression', 'schemes'): SCHEMES}
 """Where a config lists what goes by a name."""
 
 
@@ -80,7 +79,7 @@ def _validated(values: dict[str, Any], layers: Layers) -> RunConfig:
     try:
       config, problems = RunConfig.model_validate(values), []
     except pydantic.ValidationError as error:
-      problems = [problem for detail in error.errors() for problem in _problems(detail, values)]
+      problems = problems_of(error, RunConfig, values, _LISTS)
       # What hangs on several sections is checked only once each section is right by itself.
       idle = [found for found in problems if isinstance(found, Idle) and removed(values, found.where)]
       refused += [found for found in idle if not layers.gives_way(found)]
@@ -147,53 +146,3 @@ def _override(values: dict[str, Any], override: str) -> None:
       raise ConfigError(f"--set {path}: '{'.'.join(keys[: depth + 1])}' is a value, not a section.")
     values = below
   values[keys[-1]] = value
-
-
-def _problems(detail: Mapping[str, Any], values: Mapping[str, Any]) -> list[Problem]:
-  error = detail.get('ctx', {}).get('error')
-  found = error.problems if isinstance(error, ProblemsError) else [Problem('', _message(detail))]
-  placed = [problem.under(*_place(detail['loc'], values)) for problem in found]
-  return [problem if problem.where else problem.under('config') for problem in placed]
-
-
-def _message(detail: Mapping[str, Any]) -> str:
-  if detail['type'] == 'extra_forbidden':
-    known = _keys_at(detail['loc'][:-1])
-    return f"unknown key '{detail['loc'][-1]}'.{nearest(str(detail['loc'][-1]), known)}"
-  if detail['type'] == 'missing':
-    return 'is missing.'
-  message = detail['msg'].removeprefix('Value error, ')
-  if detail['type'] == 'value_error':
-    return message
-  got = detail.get('input')
-  shown = '' if isinstance(got, (dict, list)) else f', got {got!r}'
-  return f'{message[0].lower()}{message[1:]}{shown}.'
-
-
-def _place(location: Sequence[Any], values: Mapping[str, Any]) -> tuple[str, ...]:
-  """Keys down to a mistake: a recipe or scheme by its name, and no tag of a union's branch."""
-  parts = list(location)
-  presets = _LISTS.get(tuple(parts[:2]))
-  if presets and len(parts) > 2:
-    item = presets.listed(values[parts[0]][parts[1]])[parts[2]]
-    # A text that none could be read from is quoted by the message.
-    unread = [] if isinstance(item, str) else [parts[2]]
-    parts[2:3] = [presets.name_of(item)] if presets.name_of(item) else unread
-  return tuple(str(part) for part in parts if not str(part).startswith('<'))
-
-
-def _keys_at(location: Sequence[Any]) -> tuple[str, ...]:
-  model: Any = RunConfig
-  for part in location:
-    if isinstance(part, int):
-      continue
-    field = getattr(model, 'model_fields', {}).get(part)
-    model = _model_in(field.annotation) if field else None
-  return tuple(getattr(model, 'model_fields', {}))
-
-
-def _model_in(annotation: Any) -> Any:
-  """The config model inside an annotation such as `tuple[Landmark, ...]`."""
-  if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-    return annotation if issubclass(annotation, pydantic.BaseModel) else None
-  return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, nearest
+from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, nearest, overridden
 from configs.presets import RECIPES
 from configs.recipe import DENSE_RECIPE, Recipe, TrainingLength
 
@@ -88,7 +88,8 @@ class Training(TrainingLength):
     warmup: share of the steps over which the rate rises from zero.
     weight_decay: AdamW's decoupled weight decay; biases are left alone.
     loss: Huber or mean squared error.
-    huber_delta: where Huber turns linear, in the city's currency.
+    huber_delta: where Huber turns linear, in the city's currency; `huber_delta_share` places it when unset.
+    huber_delta_share: the same as a share of the median of the fares trained on.
     early_stopping: when to stop before the end.
     warm_start: start from the weights of the model that serves now.
     seed: of initialisation, shuffling and dropout.
@@ -104,7 +105,8 @@ class Training(TrainingLength):
   warmup: Fraction = 0.0
   weight_decay: Annotated[float, Field(ge=0)] = 0.2
   loss: Loss = Loss.HUBER
-  huber_delta: PositiveFloat = 5.0
+  huber_delta: PositiveFloat | None = None
+  huber_delta_share: PositiveFloat = 0.6
   early_stopping: EarlyStopping = EarlyStopping()
   warm_start: bool = False
   seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
@@ -129,6 +131,8 @@ class Training(TrainingLength):
     if self.serve not in names:
       hint = nearest(self.serve or '', names)
       yield Problem('serve', f"no recipe '{self.serve}' is trained, only {', '.join(names)}.{hint}")
+    if self.huber_delta is not None:
+      yield from overridden(self, 'training', 'huber_delta_share', 'huber_delta')
     yield from super().problems()
 
   @property

@@ -100,23 +100,26 @@ class Retention(Config):
   Attributes:
     runs, versions: number of the newest runs, whose artifacts are kept, and of the newest pushed versions.
     max_age_days: runs and versions that are older go, whatever their number.
+    reports: number of the newest runs whose summary, config and page are kept; also those of runs whose artifacts go,
+      and always those of the runs that pushed a version that is kept.
     after_run: whether each run ends with it.
   """
 
   runs: PositiveInt | None = None
   versions: PositiveInt | None = None
   max_age_days: PositiveFloat | None = None
+  reports: PositiveInt | None = None
   after_run: bool = False
 
   @property
   def limited(self) -> bool:
     """Whether anything is ever removed."""
-    return any(limit is not None for limit in (self.runs, self.versions, self.max_age_days))
+    return any(limit is not None for limit in (self.runs, self.versions, self.max_age_days, self.reports))
 
   def problems(self) -> Iterator[Problem]:
     if self.after_run and not self.limited:
-      message = 'has no effect without retention.runs, versions or max_age_days; set one.'
-      yield Idle('after_run', message, ('runs', 'versions', 'max_age_days'))
+      message = 'has no effect without retention.runs, versions, max_age_days or reports; set one.'
+      yield Idle('after_run', message, ('runs', 'versions', 'max_age_days', 'reports'))
 
 
 class Triggers(Config):

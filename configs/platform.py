@@ -131,8 +131,12 @@ class BigQuery(Config):
   """
 
   query: Annotated[str, Field(min_length=1)] | None = None
-  table: Annotated[str, Field(pattern=TABLE)] | None = None
-  temp_dataset: Annotated[str, Field(pattern=r'^[A-Za-z0-9_]+$')] | None = None
+  table: (
+    Annotated[str, Field(pattern=TABLE, json_schema_extra={'form': 'three names, project.dataset.table'})] | None
+  ) = None
+  temp_dataset: (
+    Annotated[str, Field(pattern=r'^[A-Za-z0-9_]+$', json_schema_extra={'form': 'letters, digits and _'})] | None
+  ) = None
   version: Annotated[str, Field(min_length=1)] | None = None
 
   def problems(self) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from configs.base import Config, Fraction, PositiveFloat, PositiveInt, Problem, one_or_more
+from configs.base import Config, Fraction, Identifier, PositiveFloat, PositiveInt, Problem, one_or_more
 from configs.layer_names import OUTPUT_LAYER
 
 HIDDEN = 'hidden'
@@ -35,9 +35,9 @@ LayerNames = Annotated[tuple[str, ...], BeforeValidator(one_or_more), AfterValid
 """Names of layers; groups among them stand for theirs."""
 
 
-def layer_names(layers: str | Sequence[str], hidden: Sequence[str]) -> tuple[str, ...]:
+def layer_names(layers: str | Sequence[str], hidden: Sequence[str], output: str = OUTPUT_LAYER) -> tuple[str, ...]:
   """Layers by name, each one once, for names and groups, given the names of the hidden layers, first to last."""
-  groups = {HIDDEN: tuple(hidden), CORE: (*hidden, OUTPUT_LAYER)}
+  groups = {HIDDEN: tuple(hidden), CORE: (*hidden, output)}
   chosen = (layers,) if isinstance(layers, str) else layers
   return tuple(dict.fromkeys(name for part in chosen for name in groups.get(part, (part,))))
 
@@ -117,9 +117,9 @@ class Technique(Config):
   leaves_zeros: ClassVar[bool] = False
   leaves_clusters: ClassVar[bool] = False
 
-  def names(self, hidden: Sequence[str]) -> tuple[str, ...]:
-    """Its layers, given the names of the hidden ones."""
-    return layer_names(self.layers, hidden)
+  def names(self, hidden: Sequence[str], output: str = OUTPUT_LAYER) -> tuple[str, ...]:
+    """Its layers, given the names of the hidden ones and of the output."""
+    return layer_names(self.layers, hidden, output)
 
   def layers_by_name(self, hidden: Sequence[str]) -> Any:
     """Its `layers` with names in place of groups."""
@@ -187,6 +187,7 @@ class Pruning(Technique):
     end: when the final sparsity is reached; the rest of the fine-tuning recovers with fixed masks.
     power: of the polynomial (M. Zhu, S. Gupta, "To prune, or not to prune", 2017, uses 3).
     frequency: steps between two updates of the masks; unset divides the time between begin and end into 20.
+    structure: which weights go together: `unstructured`, `2:4`, or blocks of inputs x units such as `16x1`.
     layers: `hidden`, a list of layer names, or a sparsity by layer name; the groups `hidden` and `core` may be among
       the names. The output layer is pruned only where it is named; embedding tables are named `<feature>_embedding`.
   """
@@ -236,17 +237,17 @@ class Pruning(Technique):
     """Whether two of any four consecutive inputs of a unit are zero."""
     return self.structure == TWO_OF_FOUR
 
-  def targets(self, hidden: Sequence[str]) -> dict[str, float]:
+  def targets(self, hidden: Sequence[str], output: str = OUTPUT_LAYER) -> dict[str, float]:
     """Final sparsity by layer name, given the hidden ones; a layer's own one goes before its group's."""
     if not isinstance(self.layers, dict):
-      return dict.fromkeys(layer_names(self.layers, hidden), self.final_sparsity)
+      return dict.fromkeys(layer_names(self.layers, hidden, output), self.final_sparsity)
     grouped = {name: self.layers[group] for group in GROUPS[::-1] if group in self.layers
-               for name in layer_names(group, hidden)}  # fmt: skip
+               for name in layer_names(group, hidden, output)}  # fmt: skip
     return grouped | {name: sparsity for name, sparsity in self.layers.items() if name not in GROUPS}
 
-  def names(self, hidden: Sequence[str]) -> tuple[str, ...]:
-    """Its layers, given the names of the hidden ones."""
-    return tuple(self.targets(hidden))
+  def names(self, hidden: Sequence[str], output: str = OUTPUT_LAYER) -> tuple[str, ...]:
+    """Its layers, given the names of the hidden ones and of the output."""
+    return tuple(self.targets(hidden, output))
 
   def layers_by_name(self, hidden: Sequence[str]) -> Any:
     """Its `layers` with names in place of groups, and with sparsities if it has any."""
@@ -301,6 +302,7 @@ class Clustering(Technique):
 
   Attributes:
     clusters: distinct values per kernel; zero is one of them where the kernel was pruned before.
+    initialization: where the centroids start, as tfmot calls it.
     layers: `hidden` or a list of layer names, groups among them.
   """
 
@@ -344,7 +346,7 @@ class Recipe(Config):
     quantization: last; zeros stay zero and clusters stay clusters.
   """
 
-  name: str = Field(pattern=r'^[a-z][a-z0-9_]{0,62}$')
+  name: Annotated[Identifier, Field(max_length=63)]
   summary: str = ''
   pruning: Pruning | None = None
   clustering: Clustering | None = None

@@ -218,4 +218,17 @@ def load_json(text: str | bytes, where: str | os.PathLike[str], fix: str) -> Any
 def first_mistake(error: pydantic.ValidationError) -> str:
   """The first mistake and its place, without a full stop."""
   first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-  return ': '.join(part for part in ('.'.join(map(str, first['loc'])), first['msg'].rstrip('.')) if part)
+  place, kind = '.'.join(map(str, first['loc'])) or 'it', first['type']
+  if kind == 'missing':
+    return f'{place} is missing'
+  if kind == 'value_error':
+    return f'{place}: {first["msg"].removeprefix("Value error, ").rstrip(".")}'
+  return f'{place} is not {next((words for word, words in _KINDS.items() if kind.startswith(word)), "a valid value")}'
+
+
+_KINDS = {
+  'bool': 'true or false', 'int': 'a whole number', 'float': 'a number', 'finite': 'a finite number', 'string': 'text',
+  'list': 'a list', 'tuple': 'a list', 'dict': 'a mapping', 'model': 'a mapping', 'enum': 'a known word',
+  'literal': 'a known word', 'too_': 'a list of the right length', 'greater': 'in its range', 'less': 'in its range',
+}  # fmt: skip
+"""What a value is not, by the beginning of the kind of the mistake."""

@@ -114,15 +114,15 @@ class Reduction(Config):
       features otherwise. When unset: 0.99 of the variance, half of the features, or what the threshold keeps; for lda
       one less than the fare bands.
     threshold: selects instead of `components`; its meaning depends on the method, see `docs/reduction.md`.
-    whiten: pca alone: every component gets unit variance. Where false, all are divided by the standard deviation of the
-      first one and keep their relative spread.
+    whiten: with pca alone: every component gets unit variance. Where false, all are divided by the standard deviation
+      of the first one and keep their relative spread.
     fare_bands: classes of lda: a number of bands with equally many rides, or the fares where the bands begin but for
       the first.
-    shift: nmf alone: subtract each feature's least value first, as factors have to be non-negative.
-    iterations: nmf alone: steps of the solution in graph.
+    shift: with nmf alone, subtract each feature's least value first, as factors have to be non-negative.
+    iterations: with nmf alone, steps of the solution in graph.
     scorer: what ranks the features for permutation and rfe.
-    categoricals: svd alone: the one-hot columns of buckets, crosses and categorical extras are part of the matrix, and
-      have no embeddings then.
+    categoricals: with svd alone, the one-hot columns of buckets, crosses and categorical extras are part of the matrix,
+      and have no embeddings then.
     engine: what fits a pca.
     sample: largest number of training rides that are fitted on; a random sample where there are more.
       `engine: incremental` and `tft` take all.

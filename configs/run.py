@@ -22,8 +22,10 @@ from configs.notify import Notify
 from configs.operations import Metadata, Retention, Retraining
 from configs.platform import Platform
 from configs.reduction import Reduction
+from configs.serving import Serving
 from configs.split import Split, SplitMethod
 from configs.study import Study
+from configs.tracking import Tracking
 from configs.validation import Validation, leakage_problems
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
@@ -37,6 +39,7 @@ class RunConfig(Config):
     beam: where the Beam steps run; no part of the result.
     notify: who is told what a run came to; no part of the result.
     platform: for runs away from this machine; no result depends on it.
+    tracking: where else a run is noted after its end; no part of the result.
     study: what `farelite study` compares; a run does not look at it.
   """
 
@@ -50,12 +53,14 @@ class RunConfig(Config):
   training: Training = Training()
   evaluation: Evaluation = Evaluation()
   compression: Compression = Compression()
+  serving: Serving = Serving()
   beam: Beam = Beam()
   metadata: Metadata = Metadata()
   retention: Retention = Retention()
   retraining: Retraining = Retraining()
   notify: Notify = Notify()
   platform: Platform = Platform()
+  tracking: Tracking = Tracking()
   study: Study = Study()
 
   @field_validator('name')

@@ -115,6 +115,9 @@ def problems(format_: str, *, instants: bool) -> Iterator[str]:
   """
   literals, directives = _pieces(format_)
   named = f"'{format_}'"
+  if meant := _of_java(format_):
+    yield f"{named} is written as Java has it; write '{meant}'"
+    return
   unknown = [directive for directive in directives if directive not in DIRECTIVES]
   for directive in dict.fromkeys(unknown):
     yield f'{named} uses %{directive}, which {_INSTEAD.get(directive, _NOT_SUPPORTED)}'
@@ -127,6 +130,35 @@ def problems(format_: str, *, instants: bool) -> Iterator[str]:
     yield from (f'{named} {problem}' for problem in _of_the_clock(directives))
     # The city's own clock is read as it stands, whatever zone a stamp claims.
     yield from (f'{named} {problem}' for problem in _of_instants(literals, directives) if instants)
+
+
+_JAVA = {
+  'yyyy': 'Y', 'YYYY': 'Y', 'uuuu': 'Y', 'yy': 'y', 'YY': 'y', 'MMMM': 'B', 'MMM': 'b', 'MM': 'm', 'M': 'm', 'dd': 'd',
+  'DD': 'd', 'd': 'd', 'D': 'd', 'HH': 'H', 'H': 'H', 'hh': 'I', 'h': 'I', 'mm': 'M', 'm': 'M', 'ss': 'S', 's': 'S',
+  'a': 'p', 'A': 'p', 'EEEE': 'A', 'EEE': 'a', 'XXX': 'z', 'XX': 'z', 'X': 'z', 'Z': 'z', 'z': 'z',
+}  # fmt: skip
+"""Directives by the letters of Java's `DateTimeFormatter`, and of JavaScript's libraries."""
+
+_JAVA_PIECE = re.compile(r"'(?P<quoted>[^']*)'|(?P<letters>(?P<letter>[A-Za-z])(?P=letter)*)|(?P<other>.)", re.DOTALL)
+
+
+def _of_java(format_: str) -> str:
+  """The format that is meant by one in Java's letters; empty where it is none."""
+  letters = [found['letters'] for found in _JAVA_PIECE.finditer(format_) if found['letters']]
+  if '%' in format_ or not {'yyyy', 'YYYY', 'uuuu', 'yy', 'YY'} & {*letters}:
+    return ''
+  has_half = bool({'a', 'A'} & {*letters})
+  meant = ''
+  for found in _JAVA_PIECE.finditer(format_):
+    word = found['letters']
+    if word is None:
+      meant += found['quoted'] if found['quoted'] is not None else found['other']
+    elif word in _JAVA or set(word) == {'S'}:
+      directive = _JAVA.get(word, 'f')
+      meant += f'%{"H" if directive == "I" and not has_half else directive}'
+    else:
+      meant += word
+  return meant
 
 
 _NOT_SUPPORTED = f'is not supported; the supported directives are {_SUPPORTED}'

@@ -6,6 +6,7 @@ __all__ = [
   'error_intervals',
   'fare_model',
   'keras_compat',
+  'labels',
   'lite',
   'protocols',
   'recipe_training',

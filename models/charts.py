@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from markupsafe import Markup, escape
 
@@ -187,10 +187,32 @@ class Frame:
       parts.append(text(self.x(tick), self.y.start + 15, self.x_format(tick), 'middle', 'tick'))
     parts += [
       line(left, self.y.start, right, self.y.start, 'axis'),
+      *([_cut(left, self.y.start, upright=True)] if _is_cut(self.y) else []),
+      *([_cut(left, self.y.start, upright=False)] if _is_cut(self.x) else []),
       text((left + right) / 2, self.y.start + 31, self.x_label, 'middle', 'label'),
       text(2, self.y.end - 9, self.y_label, 'start', 'label'),
     ]
     return Markup('').join(parts)
+
+
+def _is_cut(scale: Scale) -> bool:
+  """Whether an axis on which lengths mean something begins elsewhere than at zero."""
+  return not scale.logarithmic and (scale.low > 0 or scale.high < 0)
+
+
+def _cut(x: float, y: float, upright: bool) -> Markup:
+  """A zigzag at the beginning of an axis."""
+  steps = ((0, -3), (-4, -2), (8, -3), (-4, -2), (0, -4)) if upright else ((3, 0), (2, -4), (3, 8), (2, -4), (4, 0))
+  way = ''.join(f'l{dx} {dy}' for dx, dy in steps)
+  return element(
+    'path', element('title', 'The axis does not begin at zero.'), d=f'M{_short(x)} {_short(y)}{way}', class_='cut'
+  )
+
+
+def tip(x: float, y: float, dx: int, dy: int, class_: str, title: str = '') -> Markup:
+  """A small arrowhead at an edge beyond which something goes on; `dx` and `dy`, of which one is 0, tell where to."""
+  way = f'M{_short(x)} {_short(y)}l{-5 * dx - 4 * dy} {-5 * dy - 4 * dx}l{8 * dy} {8 * dx}Z'
+  return element('path', *([element('title', title)] if title else []), d=way, class_=f'tip {class_}')
 
 
 def horizontal(low: float, high: float, logarithmic: bool = False) -> Scale:
@@ -211,6 +233,9 @@ def _spread(scale: Scale, gap: float) -> list[float]:
       kept.append(tick)
   return kept
 
+
+COLORS = 8
+"""Of lines and dots, the classes `s0` to `s7`."""
 
 HEIGHT = 220.0
 
@@ -278,7 +303,16 @@ def draw_curves(
   lines = [_drawn_series(frame, one) for one in series]
   # A line that leaves the picture at its top has an edge there, not a plateau.
   area = clipped(frame.x.start, frame.y.end - 1, WIDTH, frame.y.start + 1, *lines)
-  return picture(WIDTH, height, label, *parts, area)
+  return picture(WIDTH, height, label, *parts, area, *_tips(frame, series))
+
+
+def _tips(frame: Frame, series: Sequence[Series]) -> Iterator[Markup]:
+  """An arrowhead for each line that goes on above the picture, where it comes back."""
+  for one in series:
+    beyond = [(x, y) for x, y in zip(one.x, one.y, strict=False) if math.isfinite(y) and y > frame.y.high]
+    if beyond:
+      highest = number(max(y for _, y in beyond))
+      yield tip(frame.x(beyond[-1][0]), frame.y.end - 1, 0, -1, one.style, f'{one.name or "It"} goes on to {highest}.')
 
 
 def settled(series: Sequence[Series]) -> tuple[float, float]:
@@ -331,22 +365,23 @@ STYLE = """
   color-scheme: light dark;
   --ground: #fbfaf7; --ink: #1c2026; --soft: #5a616b; --line: #e3dfd6; --strong-line: #b9b4a8;
   --taxi: #f2b600; --length: #8fa9c9; --limit: #a8261d;
-  --s0: #2f66ad; --s1: #c2540a; --s2: #24845a; --s3: #9747a8;
-  --s4: #8a6a00; --s5: #007a85; --s6: #b02a5d; --s7: #666b73;
+  --s0: #2f66ad; --s1: #c2540a; --s2: #09a478; --s3: #aa7cce;
+  --s4: #3e4701; --s5: #0e287b; --s6: #5f0043; --s7: #666b73;
   --e0: #a83c05; --e1: #d97f42; --e2: #eebf9a; --e3: #c4c3bd; --e4: #aac7ea; --e5: #5f94d2; --e6: #1d569e;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #14161a; --ink: #e9e7e2; --soft: #a9aeb7; --line: #30343b; --strong-line: #5b616b;
     --taxi: #f4c542; --length: #56759d; --limit: #ff9187;
-    --s0: #7db0f2; --s1: #ff9f62; --s2: #62cf9a; --s3: #d697e4;
-    --s4: #e2c14a; --s5: #4fd1da; --s6: #ff8bb0; --s7: #b3b8c0;
+    --s0: #7db0f2; --s1: #ff9f62; --s2: #e9ee75; --s3: #cc5e76;
+    --s4: #70651a; --s5: #3effff; --s6: #685eaf; --s7: #b3b8c0;
     --e0: #ffa268; --e1: #cb7238; --e2: #80502f; --e3: #53565c; --e4: #38557a; --e5: #4c86c8; --e6: #93c4ff;
   }
 }
 svg text { fill: var(--ink); } svg .tick, svg .label { fill: var(--soft); font-size: 10.5px; }
 .grid { stroke: var(--line); } .axis, .mark { stroke: var(--strong-line); } svg path.mark { stroke-dasharray: 3 3; }
 .budget { stroke: var(--limit); stroke-dasharray: 5 4; } svg .budget-name { fill: var(--limit); font-size: 10px; }
+.cut { fill: none; stroke: var(--soft); } .tip { fill: var(--color); }
 path.frontier { fill: none; stroke: var(--strong-line); stroke-width: 1.6; }
 .whisker { stroke-width: 1.3; stroke: var(--color); } .whisker.faint { stroke-width: 1; opacity: .35; }
 .fill { fill: var(--color); } .hollow { fill: var(--ground); stroke: var(--color); stroke-width: 1.5; }
@@ -354,7 +389,9 @@ circle.chosen { fill: none; stroke: var(--taxi); stroke-width: 3; }
 svg .name { font-size: 10.5px; } svg .strong { font-weight: 700; }
 svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; stroke-linejoin: round; }
 .curve { fill: none; stroke: var(--color); stroke-width: 1.7; stroke-linejoin: round; }
+.curve.faint { stroke-width: 1; opacity: .4; }
 .half { fill: var(--length); opacity: .5; }
+svg .size { fill: none; stroke: var(--soft); }
 .sea { fill: var(--ground); stroke: var(--line); }
 .ruler, .landmark { stroke: var(--ink); stroke-width: 1.4; fill: none; }
 .s0 { --color: var(--s0); } .s1 { --color: var(--s1); } .s2 { --color: var(--s2); } .s3 { --color: var(--s3); }
@@ -368,4 +405,5 @@ svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; strok
 .e6 { --color: var(--e6); fill: var(--e6); }
 path.points { fill: none; stroke: var(--color); stroke-width: 3.4; stroke-linecap: round; }
 """
-"""The colours of charts, by WCAG's contrasts, and what their classes look like; a page has it, too."""
+"""The colours of charts, by WCAG's contrasts and apart from each other also to the colour-blind, and what their classes
+look like; a page has it, too."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from configs.layer_names import OUTPUT_LAYER
 from configs.model import Loss, Training
 from models.keras_compat import keras
+from models.labels import label_unit
 from models.protocols import Examples
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
+
+_OUTPUT = re.compile(rf'(?:^|[/_]){OUTPUT_LAYER}/')
+"""In the name of a variable of the output layer, wrapped or not."""
 
 
 class AdamW:
@@ -24,7 +30,7 @@ class AdamW:
   Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", 2019.
   """
 
-  def __init__(self, config: Training, steps: int, variables: Sequence[tf.Variable]) -> None:
+  def __init__(self, config: Training, steps: int, variables: Sequence[tf.Variable], unit: float = 1.0) -> None:
     """Makes the moments.
 
     Args:
@@ -32,6 +38,7 @@ class AdamW:
         output's bias belongs at the typical label.
       steps: length of the schedule.
       variables: float32, all that `apply_gradients` will ever get.
+      unit: of the loss: the output layer takes steps so many times as long, as if it computed in that unit.
     """
     warmup = int(config.warmup * steps)
     self._rate = keras.optimizers.schedules.CosineDecay(
@@ -40,7 +47,7 @@ class AdamW:
       warmup_target=config.learning_rate if warmup else None,
       warmup_steps=warmup,
     )
-    self._decay = config.weight_decay
+    self._decay, self._unit = config.weight_decay, unit
     self.iterations = tf.Variable(0, dtype=tf.int64, name='iterations', trainable=False)
     self._moments = {
       variable.ref(): tuple(
@@ -73,22 +80,62 @@ class AdamW:
       if self._decay and 'bias' not in variable.name:
         variable.assign_sub(variable * (self._decay * rate))
       first, second = self._moments[variable.ref()]
+      own = self._unit if _OUTPUT.search(variable.name) else 1.0
       tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
         m=first.handle,
         v=second.handle,
         beta1_power=powers[0],
         beta2_power=powers[1],
-        lr=rate,
+        lr=rate * own,
         beta1=_BETA_1,
         beta2=_BETA_2,
-        epsilon=_EPSILON,
+        epsilon=_EPSILON / own,
         grad=tf.convert_to_tensor(gradient),
       )
       # As Keras does: zeros and clusters of earlier techniques are kept by constraints.
       if variable.constraint is not None:
         variable.assign(variable.constraint(variable))
     self.iterations.assign_add(1)
+
+
+class TrainingLoss:
+  """What training minimizes, in a unit of its own, see `models.labels.label_unit`.
+
+  Attributes: unit: the labels' units that make one of the loss.
+  """
+
+  def __init__(self, config: Training, typical: float) -> None:
+    """Takes the loss, and the median of the labels that it is to be used for."""
+    self.unit = label_unit(typical)
+    self._share = config.huber_delta_share
+    self._delta: tf.Variable | None = None
+    if config.loss is Loss.MSE:
+      self._loss: keras.losses.Loss = keras.losses.MeanSquaredError()
+    elif config.huber_delta is not None:
+      self._loss = keras.losses.Huber(config.huber_delta / self.unit)
+    else:
+      self._delta = tf.Variable(0.0, trainable=False)
+      self._loss = keras.losses.Huber(self._delta)
+    self.fit(typical)
+
+  def fit(self, typical: float) -> None:
+    """Places a relative delta by the median of other labels, which have the same unit.
+
+    Raises: ValueError: it is not positive, so no share of it is a place.
+    """
+    if self._delta is not None:
+      if typical <= 0:  # Of labels that are no numbers the loss tells.
+        raise ValueError(
+          f'training.huber_delta_share: the median of the labels is {typical:g}, of which no share is a place to turn; '
+          'set training.huber_delta.'
+        )
+      self._delta.assign(self._share * typical / self.unit)
+
+  def __call__(self, labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    if self.unit == 1:
+      return self._loss(labels, predicted)
+    return self._loss(labels / self.unit, predicted / self.unit)
 
 
 _EXAMPLES_AT_ONCE = 8192
@@ -99,7 +146,7 @@ calls."""
 
 
 def compiled_steps(
-  model: keras.Model, optimizer: AdamW, tensors: Tensors, batch: int, config: Training
+  model: keras.Model, optimizer: AdamW, tensors: Tensors, batch: int, config: Training, objective: TrainingLoss
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """A function that takes many steps in one call.
 
@@ -111,12 +158,12 @@ def compiled_steps(
     optimizer: built for the model's trainable variables.
     tensors: what the rows refer to.
     batch: examples per step.
-    config: names the loss and the seed.
+    config: names the seed.
+    objective: the loss.
   Returns: A concrete function from rows, int32 [steps, batch], to float32 [3]: two sums over the steps, the loss with
     the layers' penalties and the squared errors of all examples, then the last step's learning rate. The first is NaN
     where a weight is no longer finite afterwards, as the next step's loss would be.
   """
-  objective = _objective(config)
   columns, labels = _taken(model, tensors)
 
   @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, batch], tf.int32)])
@@ -139,17 +186,16 @@ def compiled_steps(
   return run.get_concrete_function()
 
 
-def compiled_errors(model: keras.Model, examples: Examples, config: Training) -> Callable[[], tf.Tensor]:
+def compiled_errors(model: keras.Model, examples: Examples, objective: TrainingLoss) -> Callable[[], tf.Tensor]:
   """A function that measures the model as it is when called.
 
   Args:
     model: built; takes `examples.inputs`, gives predictions of shape [batch, 1].
     examples: at least one.
-    config: names the loss.
+    objective: the loss.
   Returns: A concrete function without arguments to float32 [2], means over the examples: the loss with the layers'
     penalties, and the squared error.
   """
-  objective = _objective(config)
   columns, labels = _taken(model, examples.tensors)
   count = float(len(examples))
 
@@ -177,10 +223,6 @@ def compiled_values(variables: Sequence[tf.Variable]) -> Callable[[], list[tf.Te
     return [tf.identity(variable) for variable in variables]
 
   return values.get_concrete_function()
-
-
-def _objective(config: Training) -> keras.losses.Loss:
-  return keras.losses.Huber(config.huber_delta) if config.loss is Loss.HUBER else keras.losses.MeanSquaredError()
 
 
 def _taken(model: keras.Model, tensors: Tensors) -> Tensors:

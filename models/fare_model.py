@@ -10,6 +10,7 @@ from configs.layers import hidden_names
 from configs.model import Model
 from models.compression.layers import DENSE_CORE, Clip
 from models.keras_compat import keras
+from models.labels import label_unit
 from models.rides import Rides
 from models.settings import Settings
 from transforms import names
@@ -79,7 +80,10 @@ def _dense_core(config: Model, width: int, typical_fare: float, seed: int) -> ke
   core.add(
     keras.layers.Dense(
       1,
-      kernel_initializer=keras.initializers.GlorotUniform(seed=seed + len(config.hidden)),
+      # Glorot's, in the unit of the loss.
+      kernel_initializer=keras.initializers.VarianceScaling(
+        label_unit(typical_fare) ** 2, 'fan_avg', 'uniform', seed=seed + len(config.hidden)
+      ),
       bias_initializer=keras.initializers.Constant(typical_fare),
       name=OUTPUT_LAYER,
     )

@@ -24,9 +24,8 @@ from models.background import Background
 from models.checkpoints import Checkpoint
 from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Preparations, Stage, fine_tuned
-from models.compression.proof import base_digest, prove
-from models.compression.quantized_model import fill, quantized_model
-from models.compression.records import REPORT_FOLDER, lost_file
+from models.compression.proof import base_digest, prove, sparsity_targets
+from models.compression.records import REPORT_FOLDER, ReportedLabels, lost_file
 from models.compression.report import (
   training_report,
   write_curves,
@@ -34,7 +33,9 @@ from models.compression.report import (
   write_tensorboard,
   write_weight_histograms,
 )
+from models.compression.whole_model import fill_final, final_model
 from models.keras_compat import keras
+from models.labels import label_spread
 from models.protocols import Build, Examples, ModelExporter
 from models.serving import EXTRA
 from models.streaming import Stream, pieces
@@ -81,10 +82,10 @@ class FinalModels:
     plain = self._plain[shared]
     plain.set_weights(compressed.weights)
     if key not in self._made:
-      model = quantized_model(plain, quantization, compressed.ranges) if quantization else plain
+      model = final_model(plain, quantization, compressed.ranges) if quantization else plain
       self._made[key] = FinalModel(plain, model)
     elif quantization:
-      fill(self._made[key].model, plain, quantization, compressed.ranges)
+      fill_final(self._made[key].model, plain, quantization, compressed.ranges)
     return self._made[key]
 
 
@@ -183,10 +184,16 @@ class RecipeTraining:
       final = final_models.of(compressed)
       self._export(recipe, final, home[recipe.name])
       digest = digest or base_digest(home[DENSE])
-      prove(recipe, home[recipe.name], home[DENSE], highest, self.examples.terms)
-      self._report(compressed, predict(final.model, self.held_out), base_predictions, home)
+      order = layers.LayerOrder.of(base)
+      prove(recipe, home[recipe.name], home[DENSE], order, highest, self.examples.terms)
+      self._report(compressed, order, predict(final.model, self.held_out), base_predictions, home)
       compressor.begin(recipes)
     return digest
+
+  @functools.cached_property
+  def _labels(self) -> ReportedLabels:
+    median, deviation = label_spread(self.examples)
+    return ReportedLabels(median=median, deviation=deviation)
 
   def _check_recipes(self, model: keras.Model) -> None:
     """What only the examples show: how many steps there are, and how many inputs the first layer has."""
@@ -195,9 +202,10 @@ class RecipeTraining:
         tuning = fine_tuned(self.training, recipe.pruning.fine_tuning)
         try:
           pruning_steps(recipe.pruning, total_steps(len(self.examples), tuning))
-          targets = recipe.pruning.targets(list(layers.named_layers(model, 'hidden', 'pruning.layers')))
+          targets = sparsity_targets(recipe.pruning, layers.LayerOrder.of(model))
           for name, layer in layers.named_layers(model, targets, 'pruning.layers').items():
-            raise_any(kernel_problems(recipe.pruning, name, targets[name], *layers.kernel(layer).shape))
+            shape = layers.as_matrix(layers.kernel(layer).numpy()).shape
+            raise_any(kernel_problems(recipe.pruning, name, targets[name], *shape))
         except ValueError as error:
           count = f'{len(self.examples):,} {self.examples.terms.examples}'
           raise ValueError(f"Recipe '{recipe.name}', with {count} to train on: {error}") from None
@@ -208,7 +216,7 @@ class RecipeTraining:
     if warm_start:
       start_from(model, warm_start)
     checkpoint = Checkpoint(os.path.join(self.checkpoints, 'base'))
-    training = TrainingRun(model, self.examples, self.training, self.held_out)
+    training = TrainingRun(model, self.examples, self.training, self.held_out, measured=True)
     running = background.start(functools.partial(training.run, checkpoint))
     preparations.make_ahead(self.training.recipes)
     history = running.result()
@@ -227,7 +235,12 @@ class RecipeTraining:
       tf.io.gfile.copy(os.path.join(local, WEIGHTS), os.path.join(extra, WEIGHTS))
 
   def _report(
-    self, compressed: Compressed, predictions: np.ndarray, base_predictions: np.ndarray, home: Mapping[str, str]
+    self,
+    compressed: Compressed,
+    order: layers.LayerOrder,
+    predictions: np.ndarray,
+    base_predictions: np.ndarray,
+    home: Mapping[str, str],
   ) -> None:
     """Writes the report beside the model, and TensorBoard's view of it to the logs, by the eval split's predictions."""
     name = compressed.recipe.name
@@ -236,12 +249,14 @@ class RecipeTraining:
       compressed.stages,
       saved_model_dir=home[name],
       base_dir=home[DENSE],
+      order=order,
       held_out=self.held_out,
       predictions=predictions,
       base_predictions=base_predictions,
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
       trained_on=_sample_note('trained on', self.examples, self.examples_of, 'training split', 'training.sample_rides'),
+      labels=self._labels,
       measured_on=_sample_note('measured', self.held_out, self.held_out_of, 'eval split', 'training.memory_mb'),
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))

@@ -203,8 +203,17 @@ def read_raw_rides(files: Sequence[str], dataset: Dataset, sample: RecordSample 
   columns = _joined(list(_batches(files, spec))) if sample is None else _sampled(files, spec, sample)
   if not columns:
     raise ValueError(f'No rides in {len(files)} files; the split is empty, so there is nothing to judge by.')
-  fares = columns.pop(LABEL)
-  return RawRides(columns | {TIME: columns[TIME].astype(np.int32)}, fares)
+  return _raw(columns)
+
+
+def raw_ride_batches(files: Sequence[str], dataset: Dataset) -> Iterator[RawRides]:
+  """The same rides, some thousands at a time; none where the files hold no ride."""
+  return map(_raw, _batches(files, raw_example_spec(dataset, with_label=True)))
+
+
+def _raw(columns: Mapping[str, np.ndarray]) -> RawRides:
+  inputs = {name: column for name, column in columns.items() if name != LABEL}
+  return RawRides(inputs | {TIME: columns[TIME].astype(np.int32)}, columns[LABEL])
 
 
 def _sampled(

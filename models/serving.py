@@ -19,7 +19,7 @@ from models.keras_compat import keras
 from models.served_versions import EXTRA, SAVED_MODEL
 
 _OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
-_KERNELS = ('kernel', 'embeddings')
+_KERNELS = ('kernel', 'depthwise_kernel', 'embeddings')
 
 QUANTIZED = 'quant_'
 """Prefix of the name that tfmot's `QuantizeWrapper` gives to a layer."""

@@ -55,6 +55,7 @@ class Stream(Generic[E]):
     self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open for as long as the split is used
     self._dtype = np.dtype([])
     self._count = 0
+    self._median: tuple[int, float] | None = None
 
   def add(self, columns: Mapping[str, np.ndarray]) -> None:
     """Appends examples, given by columns [examples, ...]; all calls give the same columns.
@@ -100,8 +101,11 @@ class Stream(Generic[E]):
 
   def median_label(self) -> float:
     """As `np.median` of all labels, in a bounded memory: found by halves of their bits."""
-    middle = [(self._count - 1) // 2, self._count // 2]
-    return float(np.mean([self._label_of_rank(rank) for rank in middle], dtype=np.float32))
+    # Each training on the split asks for it.
+    if self._median is None or self._median[0] != self._count:
+      middle = [(self._count - 1) // 2, self._count // 2]
+      self._median = self._count, float(np.mean([self._label_of_rank(rank) for rank in middle], dtype=np.float32))
+    return self._median[1]
 
   def sample(self, most: int, seed: int, highest: int = 0) -> E:
     """A seeded sample without replacement, in the order of the split; with the examples of the highest labels in it.
@@ -167,8 +171,8 @@ def pieces(examples: E | Stream[E]) -> Iterator[E]:
 
 
 def median_label(examples: Examples | Stream[E]) -> float:
-  """The median of all labels."""
-  return examples.median_label() if isinstance(examples, Stream) else float(np.median(examples.labels))
+  """The median of all labels that are numbers."""
+  return examples.median_label() if isinstance(examples, Stream) else float(np.nanmedian(examples.labels))
 
 
 def _rising(labels: np.ndarray) -> np.ndarray:

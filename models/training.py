@@ -27,15 +27,19 @@ import tensorflow as tf
 from configs.errors import FailedError
 from configs.model import Training
 from models.checkpoints import Checkpoint, TrainingState, describe
-from models.compiled_steps import AdamW, Tensors, compiled_errors, compiled_steps, compiled_values
+from models.compiled_steps import AdamW, Tensors, TrainingLoss, compiled_errors, compiled_steps, compiled_values
 from models.keras_compat import keras
+from models.labels import label_unit
 from models.protocols import Examples
-from models.streaming import Stream, Windows
+from models.streaming import Stream, Windows, median_label
 
 _POINTS = 40
 """Least number of record points, where there are as many steps: enough for a curve."""
 
-_CURVES = ('step', 'epoch', 'loss', 'rmse', 'learning_rate', 'val_loss', 'val_rmse')
+_CURVES = ('step', 'epoch', 'loss', 'rmse', 'learning_rate', 'train_loss', 'train_rmse', 'val_loss', 'val_rmse')
+
+_MEASURED = 20_000
+"""Examples of the training split, at most, that are measured at a record point."""
 
 _EXAMPLES_AT_ONCE = 8192
 
@@ -50,9 +54,10 @@ class TrainingHistory:
 
   Attributes:
     curves: one value per record point: `step` (taken so far), `epoch` (a fraction where there are several points per
-      epoch), `loss` (penalties included) and `rmse` over the training batches since the last point, `learning_rate` (of
-      the last step), `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE in the labels'
-      unit.
+      epoch), `loss` (penalties included) and `rmse` over the training batches since the last point, which leave out the
+      last, partial batch of an epoch, `learning_rate` (of the last step), `train_loss` and `train_rmse` where the
+      training split was measured, `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE
+      in the labels' unit.
     seconds: wall time of this process, compilation included.
     resumed_from: the step of the checkpoint that it went on from; 0 for a fresh start.
   """
@@ -186,6 +191,7 @@ class TrainingRun:
     validation: Examples | None = None,
     *,
     probes: Mapping[str, Callable[[], float]] = types.MappingProxyType({}),
+    measured: bool = False,
   ) -> None:
     """Compiles.
 
@@ -196,6 +202,9 @@ class TrainingRun:
       validation: examples whose loss is recorded at each record point; early stopping holds out a part of `examples`
         instead and watches that one.
       probes: further curves; each is called at each record point.
+      measured: whether the training split, too, is measured as it stands at each record point: all of it, or an even
+        sample that is the same at each; not one on disk. Only for a model that does not change when it is called, as
+        wrappers of tfmot do.
     Raises: ValueError: there are too few groups to hold some out, or the examples are on disk, of which early stopping
       holds none out; or a probe has the name of another curve.
     """
@@ -203,19 +212,25 @@ class TrainingRun:
       raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
     started = time.perf_counter()
     self._watched, self._config, self._probes = validation, config, probes
+    objective = TrainingLoss(config, median_label(examples))
+    self._unit = objective.unit
     if config.early_stopping.enabled:
       examples, self._watched = _hold_out(examples, config)
     self._examples = examples
     self._length = Length.of(len(examples), config)
-    self._optimizer = AdamW(config, self._length.steps, model.trainable_variables)
+    self._optimizer = AdamW(config, self._length.steps, model.trainable_variables, objective.unit)
     self._batches: _Shuffled | Windows[Any]
     if isinstance(examples, Stream):
       self._batches = examples.windows(self._length.batch, self._length.epoch_steps, config.seed)
       tensors: Tensors = self._batches.tensors
     else:
       self._batches, tensors = _Shuffled(self._length, len(examples), config.seed), examples.tensors
-    self._run = compiled_steps(model, self._optimizer, tensors, self._length.batch, config)
-    self._measure = None if self._watched is None else compiled_errors(model, self._watched, config)
+    self._run = compiled_steps(model, self._optimizer, tensors, self._length.batch, config, objective)
+    self._measures = {
+      split: compiled_errors(model, found, objective)
+      for split, found in (('train', _even_sample(examples) if measured else None), ('val', self._watched))
+      if found is not None
+    }
     # Not `get_weights`, which tfmot's wrappers override so that it leaves their own variables out.
     self._model_variables = list(model.variables)
     self._variables = [*self._model_variables, *self._optimizer.variables]
@@ -275,6 +290,7 @@ class TrainingRun:
       self._config.model_dump_json(exclude={'recipes', 'serve'}),
       f'crc32 {digest}',
       *([f'streamed crc32 {self._examples.crc}'] if isinstance(self._examples, Stream) else []),
+      *self._measures,
       *self._probes,
     ]
 
@@ -284,14 +300,15 @@ class TrainingRun:
     for rows in parts:
       part_loss, part_squares, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
       loss, squares, steps = loss + part_loss, squares + part_squares, steps + len(rows)
-    return loss / steps, math.sqrt(squares / (steps * self._length.batch)), rate
+    return self._unit**2 * loss / steps, math.sqrt(squares / (steps * self._length.batch)), rate
 
   def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
     point = {'step': step, 'epoch': step / self._length.epoch_steps, 'loss': loss, 'rmse': rmse, 'learning_rate': rate}
-    if self._measure is not None:
-      point['val_loss'], squares = (float(value) for value in self._measure().numpy())
-      point['val_rmse'] = math.sqrt(squares)
+    for split, measure in self._measures.items():
+      measured_loss, squares = (float(value) for value in measure().numpy())
+      point[f'{split}_loss'] = self._unit**2 * measured_loss
+      point[f'{split}_rmse'] = math.sqrt(squares)
     point |= {name: float(probe()) for name, probe in self._probes.items()}
     curves = {name: [*state.curves.get(name, ()), value] for name, value in point.items()}
     # Only now: tfmot's pruning wrappers mask their weights whenever they are called, so validation may change some.
@@ -327,6 +344,14 @@ class TrainingRun:
       return dataclasses.replace(state, stalled=state.stalled + 1)
     best = state.values[: len(self._model_variables)]
     return dataclasses.replace(state, best=best, best_loss=loss, stalled=0)
+
+
+def _even_sample(examples: Examples | Stream[Any]) -> Examples | None:
+  """Examples in memory, or as many of them as are measured at most; `None` of those on disk."""
+  if isinstance(examples, Stream):
+    return None
+  count = len(examples)
+  return examples if count <= _MEASURED else examples[np.linspace(0, count - 1, _MEASURED).astype(np.int64)]
 
 
 def _assign(variables: Sequence[tf.Variable], values: Sequence[np.ndarray | tf.Tensor]) -> None:
@@ -371,26 +396,30 @@ class RepeatedTraining:
       compilation left out.
     Raises: DivergedError: the loss is not finite.
     """
-    fresh = self._build(float(np.median(examples.labels)), config.seed)
+    typical = median_label(examples)
+    fresh = self._build(typical, config.seed)
     length = Length.of(len(examples), config)
     # Everything that a trace has in it as a constant; the seed is one where there is dropout.
     dropout = any(isinstance(module, keras.layers.Dropout) for module in fresh.submodules)
     seeded = config.model_copy(update={'seed': config.seed if dropout else 0})
-    key = length.batch, length.steps, seeded.model_dump_json()
+    key = length.batch, length.steps, label_unit(typical), seeded.model_dump_json()
     if key not in self._loops:
-      self._loops[key] = _Loop(fresh, examples, length, config)
+      self._loops[key] = _Loop(fresh, examples, length, config, TrainingLoss(config, typical))
     return self._loops[key].run(fresh.get_weights(), examples, length, config)
 
 
 class _Loop:
   """A model, its optimizer, and the steps compiled for both, over examples in variables."""
 
-  def __init__(self, model: keras.Model, examples: Examples, length: Length, config: Training) -> None:
-    self._model = model
-    self._optimizer = AdamW(config, length.steps, model.trainable_variables)
+  def __init__(
+    self, model: keras.Model, examples: Examples, length: Length, config: Training, objective: TrainingLoss
+  ) -> None:
+    self._model, self._objective = model, objective
+    self._optimizer = AdamW(config, length.steps, model.trainable_variables, objective.unit)
     self._columns = {name: _exchangeable(examples.inputs[name]) for name in model.input_names}
     self._labels = _exchangeable(examples.labels.reshape(-1, 1))
-    self._steps = compiled_steps(model, self._optimizer, (self._columns, self._labels), length.batch, config)
+    tensors = self._columns, self._labels
+    self._steps = compiled_steps(model, self._optimizer, tensors, length.batch, config, objective)
 
   def run(
     self, weights: list[np.ndarray], examples: Examples, length: Length, config: Training
@@ -399,6 +428,7 @@ class _Loop:
       column.assign(examples.inputs[name])
     self._labels.assign(examples.labels.reshape(-1, 1))
     self._model.set_weights(weights)
+    self._objective.fit(median_label(examples))
     self._optimizer.reset()
     shuffled = _Shuffled(length, len(examples), config.seed)
     rows = np.concatenate([rows for _, parts in segments(length, shuffled, 0) for rows in parts])

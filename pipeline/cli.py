@@ -11,6 +11,7 @@ import click
 
 from configs.errors import UserError
 from pipeline import errors
+from pipeline.examples import EXAMPLES
 from pipeline.options import (
   CONFIG,
   DATA,
@@ -53,11 +54,33 @@ class _Command(click.Command):
     with lasting_output():
       return super().invoke(ctx)
 
+  def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    _write_examples(ctx, formatter)
 
-class _Group(click.Group):
-  """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
+
+def _write_examples(ctx: click.Context, formatter: click.HelpFormatter) -> None:
+  """Each example under what it is for, in lines that are copied as they are."""
+  words: list[str] = []
+  while ctx.parent is not None:
+    words.insert(0, ctx.info_name or '')
+    ctx = ctx.parent
+  with formatter.section('Examples'):
+    for example in EXAMPLES.get(' '.join(words), ()):
+      formatter.write_text(f'# {example.what}')
+      formatter.write(f'{"":>{formatter.current_indent}}farelite {example.line}\n')
+
+
+class _Section(click.Group):
+  """Commands under one word."""
 
   command_class = _Command
+
+  def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    _write_examples(ctx, formatter)
+
+
+class _Group(_Section):
+  """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
 
   def invoke(self, ctx: click.Context) -> Any:
     try:
@@ -216,7 +239,7 @@ _UNITS = click.option(
 )
 
 
-@main.group()
+@main.group(cls=_Section)
 def schedule() -> None:
   """Retrain by the clock, on a cron expression with a time zone."""
 
@@ -375,6 +398,33 @@ def check(config: str | None, data: str | None, window: int | None, overrides: t
   commands_check.run(resolved, sources.files_of(resolved.dataset, 'farelite check'), as_json)
 
 
+@main.group('config', cls=_Section)
+def config_() -> None:
+  """Say what the settings are, and what each of them means."""
+
+
+@config_.command('show')
+@click.argument('key', required=False)
+@click.option('--config', metavar='F', help='Show the values of this one too: a YAML file, or the name of a preset.')
+@SET
+@click.option('--json', 'as_json', is_flag=True, help='As JSON.')
+@click.option('--markdown', is_flag=True, help='Print every setting as Markdown; docs/config.md is this.')
+def show_setting(**options: Any) -> None:
+  """Show a setting's type, unit, default and meaning, or what a section holds; without KEY, the sections."""
+  from pipeline.commands import config as commands_config
+
+  commands_config.show(**options)
+
+
+@config_.command('schema')
+@click.option('--output', metavar='F', help='Write it to a file; standard output by default.')
+def schema_(output: str | None) -> None:
+  """Print the JSON schema of a config, by which editors complete and check one."""
+  from pipeline.commands import config as commands_config
+
+  commands_config.write_schema(output)
+
+
 @main.command()
 @CONFIG
 @SET
@@ -445,13 +495,28 @@ def serve(**options: Any) -> None:
 
 @main.command()
 @click.argument('directory', metavar='DIR')
-@click.option('--against', metavar='B', help='Compare with another run instead: its output directory.')
+@click.option(
+  '--against', metavar='B', help='Compare with another run instead: a version or a run of DIR, or an output directory.'
+)
 @JSON
 def report(directory: str, against: str | None, as_json: bool) -> None:
-  """Write the report of the run in DIR again, from what it left on disk."""
+  """Write the report of the run in DIR again, from what it left on disk.
+
+  DIR/runs has a folder of each run by its id, which is a DIR, too. A version stands for the run that pushed it.
+  """
   from pipeline.commands import report as commands_report
 
   commands_report.run(directory, against, as_json)
+
+
+@main.command()
+@click.argument('directory', metavar='DIR')
+@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON; writes no page.')
+def history(directory: str, as_json: bool) -> None:
+  """Write a page of all runs of DIR: errors, sizes, rows, drift, and what served after each."""
+  from pipeline.commands import history as commands_history
+
+  commands_history.run(directory, as_json)
 
 
 @main.command()

@@ -17,8 +17,10 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import pathlib
 import re
+import subprocess
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +32,9 @@ _ROOMS = ('configs', 'transforms', 'models', 'components', 'pipeline')
 _DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+(?:\.{{}})?')
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent
 """The folder of the rooms: a checkout, or where the wheel is installed."""
+
+_GIT_SECONDS = 5.0
+"""A checkout on a slow disk is not worth a longer wait: nothing depends on its commit."""
 
 _WIRING = 'pipeline.dag'
 """The module that names all steps."""
@@ -76,6 +81,23 @@ def sources_digest(folder: pathlib.Path = _FOLDER) -> str:
   for file in sorted(file for room in _ROOMS for file in (folder / room).rglob('*.py')):
     digest.update(f'{file.relative_to(folder)}\0'.encode() + hashlib.sha256(file.read_bytes()).digest())
   return digest.hexdigest()[:16]
+
+
+def git_commit(folder: pathlib.Path = _FOLDER) -> str | None:
+  """The commit that is checked out, with `-dirty` behind it where a file that git knows was changed since.
+
+  A record for people; no cache key has it. Returns `None` outside of a checkout, as where the wheel is installed, and
+  where git is not there or refuses.
+  """
+  if not (folder / '.git').exists():
+    return None
+  command = ['git', '-C', str(folder), 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
+  own = {name: value for name, value in os.environ.items() if not name.startswith('GIT_')}
+  try:
+    found = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True, env=own)
+  except (OSError, subprocess.SubprocessError):
+    return None
+  return found.stdout.strip() or None
 
 
 def _libraries() -> bytes:

@@ -29,12 +29,12 @@ from components.resolvers.served_model import ServedModel
 from components.resolvers.strategies import BaselineStatisticsStrategy, ServedModelStrategy
 from components.ride_example_gen.component import RideExampleGen
 from components.ride_example_gen.patterns import excluded_numbers, is_plain
-from components.ride_example_gen.spans import of_a_single_span
+from components.ride_example_gen.spans import EVAL, SPLITS, of_a_single_span
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.beam import INGESTION
 from configs.recipe import DENSE
 from configs.run import RunConfig
-from configs.split import SplitMethod
+from configs.split import Split, SplitMethod
 from pipeline.beam import BeamContext, with_engines
 from pipeline.code_version import step_version
 from pipeline.sources import DataSource
@@ -119,7 +119,12 @@ def build_nodes(
   trainer, warm_start = _training(config, graph, examples, places, target)
   evaluator, *base = _evaluation(config, ingest, trainer)
   served = served_model(target, places.serving, 'ServedModel', candidate=trainer.outputs['model'])
-  rewriter, gate, pusher = _release(config, ingest, graph, examples, trainer, served, places, push_nonce, target)
+  # Without a window all that is read is of one span.
+  held_out = _split(config, source, target).method is SplitMethod.NEWEST_SPAN
+  newest_splits = (EVAL,) if held_out else SPLITS
+  rewriter, gate, pusher = _release(
+    config, ingest, graph, examples, trainer, served, places, push_nonce, target, newest_splits
+  )
   if target is Target.LOCAL:
     # While files are timed nothing runs beside them, and nothing is pushed where an evaluation failed.
     for node in (evaluator, *base):
@@ -142,18 +147,24 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> BaseNod
       code_version=step_version(BigQueryRideGen),
     ).with_id(INGESTION)
   window = _window(config, source, target)
-  alone = not window and config.split.method is SplitMethod.NEWEST_SPAN and len(source.spans) < 2
   return RideExampleGen(
     input_base=source.base,
     input_config=example_gen_pb2.Input(
       splits=[example_gen_pb2.Input.Split(name=name, pattern=pattern) for name, pattern in source.inputs().items()]
     ),
     dataset=config.dataset,
-    split=of_a_single_span(config.split) if alone else config.split,
+    split=_split(config, source, target),
     code_version=step_version(RideExampleGen),
     window=window,
     exclude=excluded_numbers(config.retraining.exclude) if window else (),
   )
+
+
+def _split(config: RunConfig, source: DataSource, target: Target) -> Split:
+  """How rides are divided, as far as the spans are known; the newest can't evaluate where it is the only one."""
+  alone = not _window(config, source, target) and len(source.spans) < 2
+  newest = config.split.method is SplitMethod.NEWEST_SPAN
+  return of_a_single_span(config.split) if alone and newest else config.split
 
 
 def _window(config: RunConfig, source: DataSource, target: Target) -> int | None:
@@ -259,8 +270,12 @@ def _release(
   places: Places,
   push_nonce: str,
   target: Target,
+  newest_splits: tuple[str, ...],
 ) -> list[BaseNode]:
-  """Every recipe as lite files, the choice among them, and the push."""
+  """Every recipe as lite files, the choice among them, and the push.
+
+  Args: newest_splits: those that hold the rides of the newest span.
+  """
   models = {recipe.name: trainer.outputs[recipe_key(recipe.name)] for recipe in config.training.recipes}
   rewriter = QuantizationRewriter(
     examples=ingest.outputs['examples'],
@@ -286,6 +301,8 @@ def _release(
     evaluation=config.evaluation,
     dataset=config.dataset,
     code_version=step_version(CompressionGate),
+    shadow=config.serving.shadow if config.serving.shadow.enabled else None,
+    newest_splits=newest_splits,
   )
   pusher = AtomicPusher(
     model=gate.outputs['model'],

@@ -8,7 +8,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from components.compression_gate.records import JudgedVariant
+from components.compression_gate.records import JudgedVariant, ShadowRecord
 from components.fare_evaluator.records import EvaluatedSlice
 from components.in_memory import Computed
 from configs import loading
@@ -183,11 +183,14 @@ class Summary(Record):
     variants: the lite files, in the order of the config; of what the gate's report holds of each, the most important.
     served_version, served_rmse: what the lite files were held against: the version that served, and the RMSE of its own
       file on the same rides; `None` where nothing served.
+    shadow: what was to be pushed beside what serves; `None` where they were not compared.
     compression: folder of the CompressionGate's report.
     reduction: what became of the features where they were reduced.
     findings: anomalies and measured divergences.
     blessed: by the Evaluator and by the CompressionGate; `None` if it did not come to that.
     pushed_path: the version that was pushed, or serves the same bytes.
+    seconds: of the whole run, from the command's look at its rides to the end of its last step, TFX's loading included;
+      what the terminal and the page show. `None` where the file does not say; of `ended_early` those of the last run.
     timings: seconds by step.
     steps: all that ended, in their order; `None` where the file does not say.
     artifacts: URIs by step and output; `None` where the file does not say.
@@ -197,6 +200,7 @@ class Summary(Record):
     config: path of the resolved config.
     started: ISO 8601.
     data: base and pattern of the source.
+    git_commit: of the checkout that it ran in, with `-dirty` where that was changed; `None` outside of one.
     made_of: for the run after it; `None` where its rides can't be compared.
     ended_early: whether there was nothing to do, and the figures are those of the last run.
     window: what was to be read, of a run on a window.
@@ -216,6 +220,7 @@ class Summary(Record):
   chosen: str | None = None
   served_version: str | None = None
   served_rmse: Figure | None = None
+  shadow: ShadowRecord | None = None
   notes: tuple[str, ...] = ()
   compression: str | None = None
   reduction: ReductionFigures | None = None
@@ -223,6 +228,7 @@ class Summary(Record):
   blessed: bool | None = None
   pushed_path: str | None = None
   pushed_version: str | None = None
+  seconds: float | None = None
   timings: Mapping[str, float] = {}
   steps: tuple[StepRecord, ...] | None = None
   artifacts: Mapping[str, Mapping[str, str]] | None = None
@@ -236,6 +242,7 @@ class Summary(Record):
   data: str | None = None
   output: str | None = None
   code_version: str | None = None
+  git_commit: str | None = None
   made_of: MadeOf | None = None
   ended_early: bool = False
   window: WindowRecord | None = None

@@ -128,6 +128,7 @@ class Thresholds(NamedTuple):
     increase: the largest relative increase over the file that serves; 0.02 means 2 %.
     examples, groups: how many there must be at least to judge by.
     unit: of the labels, for sentences.
+    setting: where `error` comes from, for sentences.
   """
 
   error: float = math.inf
@@ -135,6 +136,7 @@ class Thresholds(NamedTuple):
   examples: int = 1
   groups: int = 1
   unit: str = ''
+  setting: str = 'evaluation.max_rmse'
 
   def amount(self, error: float, decimals: int = 3) -> str:
     """An error with its unit."""
@@ -158,7 +160,7 @@ class Served(NamedTuple):
 
 
 class Limit(str, enum.Enum):
-  """A limit of `configs.evaluation.Evaluation` or of `configs.compression.Budget`."""
+  """A limit of `configs.evaluation.Evaluation`, `configs.compression.Budget` or `configs.serving.Shadow`."""
 
   MAX_RMSE = 'max_rmse'
   MAX_RMSE_INCREASE = 'max_rmse_increase'
@@ -167,6 +169,9 @@ class Limit(str, enum.Enum):
   BYTES = 'bytes'
   GZIP_BYTES = 'gzip_bytes'
   LATENCY_US = 'latency_us'
+  MEAN_DIFFERENCE = 'max_mean_difference'
+  SHARE_APART = 'max_share_apart'
+  SLICE_DIFFERENCE = 'max_slice_difference'
 
 
 class Miss(NamedTuple):
@@ -218,7 +223,7 @@ def _thresholds(candidate: Candidate, thresholds: Thresholds, served: Served | N
   error, limit = candidate.errors.error.value, thresholds.error
   what = f'{candidate.metric} is {thresholds.amount(error)}'
   if not error <= limit:
-    sentence = f'{what}, above the limit of {thresholds.amount(limit)} (evaluation.max_rmse)'
+    sentence = f'{what}, above the limit of {thresholds.amount(limit)} ({thresholds.setting})'
     yield Miss(Limit.MAX_RMSE, sentence, error / limit)
   if served is None:
     return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfx import types
 from tfx.components.evaluator import constants
@@ -20,7 +20,8 @@ from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.pushed_version import ServedVersion, fetch_served, write_version
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
-from components.compression_gate.rides import RideVersion, read_eval_rides, thresholds
+from components.compression_gate.rides import RideVersion, read_eval_rides, ride_batches, thresholds
+from components.compression_gate.shadow import Newest
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.resolvers.served_model import VERSION_PROPERTY, without_absent
 from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
@@ -28,6 +29,7 @@ from configs.compression import Compression
 from configs.dataset import Dataset
 from configs.evaluation import Evaluation
 from configs.parts import Part, load_part
+from configs.serving import Shadow
 from models.lite.process import StartedAhead
 from models.protocols import EvalExamples
 from models.served_versions import is_saved_model
@@ -37,7 +39,11 @@ from models.serving import fake_quantized
 class CompressionGateSpec(component_spec.ComponentSpec):
   """Variants and examples to a verdict; there is one more input per recipe."""
 
-  PARAMETERS = parameters('compression', 'evaluation', 'dataset', 'code_version')
+  PARAMETERS = {
+    **parameters('compression', 'evaluation', 'dataset', 'code_version'),
+    'shadow': component_spec.ExecutionParameter(type=str, optional=True),
+    'newest_splits': component_spec.ExecutionParameter(type=str, optional=True),
+  }
   INPUTS = {
     **channels(variants=LiteVariants, examples=standard_artifacts.Examples, trained=standard_artifacts.Model),
     'served_model': component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
@@ -57,6 +63,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
     dataset = load_part(Dataset, exec_properties['dataset'])
     saved_models, served = _saved_models(input_dict), _served(input_dict)
+    trained = artifact_utils.get_single_instance(input_dict['trained'])
     with tempfile.TemporaryDirectory() as folder, StartedAhead() as ahead:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
@@ -64,11 +71,12 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
       files = split_files(input_dict['examples'], 'eval')
       examples = read_eval_rides(files, dataset, evaluation.slices, evaluation.judged_rides)
       aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
-      limits = thresholds(evaluation, dataset)
+      limits = thresholds(evaluation, dataset, trained.uri)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
       judgement = judge(
-        variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from, ahead
-      )
+        variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from, ahead,
+        _newest(input_dict, exec_properties, compression, evaluation, dataset),
+      )  # fmt: skip
       chosen = judgement.chosen
       if chosen is not None:
         model = artifact_utils.get_single_instance(output_dict['model'])
@@ -87,8 +95,19 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
         )
         judgement.notes.extend(beyond)
       _write_report(output_dict['report'], judgement, variants, examples, compression)
-    trained = artifact_utils.get_single_instance(input_dict['trained'])
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
+
+
+def _newest(
+  input_dict: Artifacts, exec_properties: Properties, compression: Compression, evaluation: Evaluation, dataset: Dataset
+) -> Newest | None:
+  """The newest rides and what may change on them; `None` where nothing is compared."""
+  if not exec_properties.get('shadow'):
+    return None
+  shadow = Shadow.model_validate_json(exec_properties['shadow'])
+  splits = exec_properties['newest_splits'].split(',')
+  files = [file for split in splits for file in split_files(input_dict['examples'], split)]
+  return Newest(ride_batches(files, dataset, evaluation.slices), shadow, compression.budget.min_slice_rides)
 
 
 def _served(input_dict: Artifacts) -> types.Artifact | None:
@@ -163,7 +182,8 @@ class CompressionGate(base_component.BaseComponent):
     variants: of a `QuantizationRewriter`.
     examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`).
     models: the SavedModels that the variants were converted from, by recipe name.
-    trained: the Trainer's model; a blessing is of it, whichever of its files is chosen.
+    trained: the Trainer's model; a blessing is of it, whichever of its files is chosen, and a relative limit goes by
+      the labels that its report tells of.
     compression: schemes, budget, measurement.
     evaluation: thresholds, slices, resamples.
     dataset: of the examples.
@@ -171,6 +191,8 @@ class CompressionGate(base_component.BaseComponent):
     served_push: what serves as a PushedModel, from a Resolver.
     served_model: the same as a Model, from `components.resolvers.served_model.ServedModel`. Without either, and where
       it is empty, an increase is held against nothing.
+    shadow: what the chosen file may change beside the one that serves; nothing is compared where it is left out.
+    newest_splits: the splits that hold the newest rides, on which the two are compared.
   """
 
   SPEC_CLASS = CompressionGateSpec
@@ -196,6 +218,8 @@ class CompressionGate(base_component.BaseComponent):
     code_version: str,
     served_push: channel.BaseChannel | None = None,
     served_model: channel.BaseChannel | None = None,
+    shadow: Shadow | None = None,
+    newest_splits: Sequence[str] = ('eval',),
   ) -> None:
     spec = with_models(CompressionGateSpec, 'INPUTS', map(recipe_key, models))(
       variants=variants,
@@ -209,5 +233,7 @@ class CompressionGate(base_component.BaseComponent):
       evaluation=evaluation.model_dump_json(),
       dataset=self.DATASET.dump(dataset),
       code_version=code_version,
+      shadow=None if shadow is None else shadow.model_dump_json(),
+      newest_splits=None if shadow is None else ','.join(newest_splits),
     )
     super().__init__(spec=spec)

@@ -23,6 +23,8 @@ from components.compression_gate.choice import (
 )
 from components.compression_gate.measuring import Bench, measure
 from components.compression_gate.pushed_version import ServedVersion
+from components.compression_gate.records import ShadowRecord
+from components.compression_gate.shadow import Newest, ShadowError, held, remark, run_beside
 from configs.compression import Compression, Precision
 from configs.errors import FailedError
 from models.lite.process import StartedAhead
@@ -42,6 +44,7 @@ class Judgement:
     notes: sentences for the reader.
     served: what serves now, on the same examples; `None` where nothing does, or it can't be run on these.
     drawn_from: size of the split that the examples are a random sample of; `None` where they are all of it.
+    shadow: what was to be pushed beside what serves; `None` where they were not compared.
   """
 
   choice: Choice
@@ -52,6 +55,7 @@ class Judgement:
   notes: list[str]
   served: Served | None = None
   drawn_from: int | None = None
+  shadow: ShadowRecord | None = None
 
   @property
   def chosen(self) -> Candidate | None:
@@ -69,6 +73,7 @@ def judge(
   serving: ServedVersion | None = None,
   drawn_from: int | None = None,
   ahead: StartedAhead | None = None,
+  newest: Newest | None = None,
 ) -> Judgement:
   """Judges variants by what their files do.
 
@@ -81,6 +86,7 @@ def judge(
     serving: the version that serves, whose file is run beside them.
     drawn_from: size of the split, where the examples are a random sample of it.
     ahead: gives the processes; see `measure`.
+    newest: what the chosen file is also run on beside the one that serves, and may be held by.
   Raises: FailedError: there is no float32 variant to compare with.
   """
   files = {variant.name: variant.path for variant in variants if variant.path is not None}
@@ -103,7 +109,7 @@ def judge(
     examined = f'{len(examples):,} of {drawn_from:,} {examples.contract.terms.examples}'
     remarks = [f'Judged on {examined} of the eval split, drawn at random (evaluation.judged_rides).', *remarks]
   evidence = too_little(examples.labels, examples.groups, thresholds, examples.contract.terms)
-  return Judgement(
+  judgement = Judgement(
     choose(candidates, missed, thresholds, evidence, compression.objective),
     baseline,
     candidates,
@@ -112,6 +118,35 @@ def judge(
     [*remarks, *notes(candidates, missed, lost, baseline, compression, quantization_aware)],
     served,
     drawn_from,
+  )
+  if newest is None or serving is None or serving.file is None or judgement.chosen is None:
+    return judgement
+  return _shadowed(judgement, serving, newest, thresholds, compression.measurement.threads, ahead)
+
+
+def _shadowed(
+  judgement: Judgement,
+  serving: ServedVersion,
+  newest: Newest,
+  thresholds: Thresholds,
+  threads: int,
+  ahead: StartedAhead | None,
+) -> Judgement:
+  """The judgement after the chosen file was run beside the one that serves, which may hold the push."""
+  chosen = judgement.chosen
+  assert chosen is not None and chosen.variant.path is not None
+  name = chosen.variant.name
+  try:
+    found, missed = run_beside(name, chosen.variant.path, serving, newest, thresholds, threads, ahead)
+  except ShadowError as error:
+    note = f'{error} serving.shadow is not held against anything.'
+    return dataclasses.replace(judgement, notes=[note, *judgement.notes])
+  return dataclasses.replace(
+    judgement,
+    choice=held(judgement.choice, missed) if missed else judgement.choice,
+    missed=judgement.missed | {name: missed},
+    notes=[remark(found, thresholds, chosen.terms), *judgement.notes],
+    shadow=found,
   )
 
 
@@ -128,9 +163,7 @@ def _served(
     return None, []
   if serving.file is None:
     return None, [f'{serving.reason} It is no baseline: evaluation.max_rmse_increase is not held against anything.']
-  columns, absent = dict(examples.columns), [name for name in serving.inputs if name not in examples.columns]
-  # A missing value is NaN, in whatever a file takes.
-  columns |= {name: np.full(len(examples), np.nan, np.float32) for name in absent}
+  columns, absent = serving.columns_of(examples.columns), serving.absent(examples.columns)
   with Bench({serving.version: serving.file}, compression.measurement.threads, examples.contract, ahead) as bench:
     predictions = bench.ask_all(lambda process: process.predict(columns)).get(serving.version)
   if predictions is None or not np.isfinite(predictions).all():

@@ -44,6 +44,15 @@ class ServedVersion(NamedTuple):
   inputs: tuple[str, ...] = ()
   reason: str = ''
 
+  def absent(self, columns: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of what the file takes and these columns lack."""
+    return [name for name in self.inputs if name not in columns]
+
+  def columns_of(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns that the file can take: what they lack is missing in every row, which is NaN in whatever it takes."""
+    rows = len(next(iter(columns.values())))
+    return dict(columns) | {name: np.full(rows, np.nan, np.float32) for name in self.absent(columns)}
+
 
 def fetch_served(directory: str, version: str, folder: pathlib.Path) -> ServedVersion:
   """Copies the version that serves and checks every byte of the copy.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Objective
 from configs.records import WHOLE, Figure, Record, RecordPart, known_keys
+from configs.serving import Shadow
 from models.release import Latency
 
 REPORT_FILE = 'compression.json'
@@ -56,6 +58,61 @@ class JudgedVariant(ConvertedVariant):
   frontier_latency: bool = False
 
 
+class FareDifferences(RecordPart):
+  """Fares of the new version less those of the version that serves, ride by ride, in the city's currency.
+
+  Attributes:
+    served_mean: mean fare of the version that serves.
+    mean: mean difference; above 0 the new version is the more expensive one.
+    mean_absolute, p50, p95, p99: mean and percentiles of the differences without their signs.
+    share_apart: share of the rides whose fares are apart.
+  """
+
+  rides: int
+  served_mean: float
+  mean: float
+  mean_absolute: float
+  p50: float
+  p95: float
+  p99: float
+  share_apart: float
+
+  @property
+  def change(self) -> float:
+    """The mean difference as a share of the served version's mean fare."""
+    if not self.served_mean:
+      return math.copysign(math.inf, self.mean) if self.mean else 0.0
+    return self.mean / abs(self.served_mean)
+
+
+class SliceDifferences(FareDifferences):
+  """The same of one slice."""
+
+  name: str
+
+
+class ShadowRecord(RecordPart):
+  """The file to push beside that of the version that serves, on the newest rides.
+
+  Attributes:
+    variant: name of the file to push.
+    version: name of the version that serves.
+    apart: fares of a ride are apart that differ by more, in the city's currency.
+    overall: of all rides.
+    slices: of each slice.
+    limits: what the differences had to keep.
+    held: what holds the push, a sentence each without the full stop; empty where nothing does.
+  """
+
+  variant: str
+  version: str
+  apart: float
+  overall: FareDifferences
+  slices: tuple[SliceDifferences, ...] = ()
+  limits: Annotated[Shadow, known_keys(Shadow), WHOLE] = Shadow()
+  held: tuple[str, ...] = ()
+
+
 class CompressionRecord(Record):
   """`compression.json`: all variants and the verdict on them.
 
@@ -67,6 +124,7 @@ class CompressionRecord(Record):
     served_rmse: of its own file on the same rides, in the city's currency.
     rides: of the eval split that the variants were judged on.
     drawn_from: rides of the whole split, where those are a random sample of it.
+    shadow: the file to push beside that of the version that serves; `None` where they were not compared.
     budget: what a variant had to keep.
     objective: what makes a variant the best one; files of before have none, there it was the file as it is.
     notes: sentences for the reader.
@@ -80,6 +138,7 @@ class CompressionRecord(Record):
   served_rmse: Figure | None = None
   rides: int | None = None
   drawn_from: int | None = None
+  shadow: ShadowRecord | None = None
   budget: Annotated[Budget, known_keys(Budget), WHOLE] | None = None
   objective: Objective = Objective.FILE
   notes: tuple[str, ...] = ()

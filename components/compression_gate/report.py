@@ -6,6 +6,7 @@ import collections
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -68,7 +69,8 @@ def report(
     {name: (cost(candidate, compression.objective.size), error[name]) for name, candidate in candidates.items()}
   )
   fastest = frontier({name: (candidate.microseconds, error[name]) for name, candidate in candidates.items()})
-  sampled = {} if judgement.drawn_from is None else {'drawn_from': judgement.drawn_from}
+  known = {'drawn_from': judgement.drawn_from, 'shadow': judgement.shadow}
+  there: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
   return CompressionRecord(
     chosen=judgement.choice.chosen,
     reason=judgement.choice.reason,
@@ -76,7 +78,7 @@ def report(
     served_version=judgement.served.version if judgement.served else None,
     served_rmse=judgement.served.error if judgement.served else None,
     rides=len(examples),
-    **sampled,
+    **there,
     budget=budget,
     objective=compression.objective,
     notes=tuple(judgement.notes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,16 +16,18 @@ from tensorflow_serving.apis import prediction_log_pb2
 from components.compression_gate.choice import Thresholds
 from components.fare_evaluator.slices import slice_name
 from components.ride_example_gen.encoding import encode_examples, frame
+from components.rmse_limit import rmse_limit
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.errors import FailedError
 from configs.evaluation import Evaluation, Slices
 from configs.features import Features
 from models.error_intervals import RootMeanSquareError
+from models.labels import label_unit
 from models.lite.client import RideFile
 from models.lite.columns import describe_inputs
 from models.protocols import FileContract, Metric
 from models.release import TOLERANCE, WARM_UP, write_golden
-from models.rides import RawRides, read_raw_rides
+from models.rides import RawRides, raw_ride_batches, read_raw_rides
 from models.samples import RecordSample
 from models.serving import SERVING_DEFAULT, SERVING_RAW
 from transforms import names
@@ -82,6 +84,11 @@ def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices, most
   return dataclasses.replace(rides, drawn_from=sample.read) if sample and sample.read > len(rides) else rides
 
 
+def ride_batches(files: Sequence[str], dataset: Dataset, slices: Slices) -> Iterator[EvalRides]:
+  """All rides of such files, some thousands at a time, so that any number of them is read in little memory."""
+  return (_sliced(raw, dataset, slices) for raw in raw_ride_batches(files, dataset))
+
+
 def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slices) -> EvalRides:
   """Rides in memory as the gate takes them.
 
@@ -106,14 +113,19 @@ def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
   return EvalRides(raw.columns, raw.fares, codes, masks)
 
 
-def thresholds(evaluation: Evaluation, dataset: Dataset) -> Thresholds:
-  """What a fare model must reach."""
+def thresholds(evaluation: Evaluation, dataset: Dataset, trained: str) -> Thresholds:
+  """What a fare model must reach.
+
+  Args: trained: URI of the Trainer's model; see `components.rmse_limit.rmse_limit`, and for what is raised.
+  """
+  limit = rmse_limit(evaluation, trained, dataset.currency)
   return Thresholds(
-    evaluation.max_rmse,
+    limit.value,
     evaluation.max_rmse_increase,
     evaluation.min_rides,
     evaluation.min_time_stamps,
     dataset.currency,
+    limit.setting,
   )
 
 
@@ -135,8 +147,9 @@ class RideVersion:
     return {'dataset': dataset.name, 'currency': dataset.currency, 'inputs': describe_inputs(dataset)}
 
   def tolerance(self, spread: float) -> float:
-    """A cent at least, and whole cents."""
-    return max(TOLERANCE, math.ceil(100 * spread) / 100)
+    """A cent of a dollar at least, in the unit that suits the fares, and whole cents."""
+    unit = max(1.0, label_unit(float(np.median(self._rides.fares))))
+    return max(TOLERANCE * unit, math.ceil(100 * spread) / 100)
 
   def golden_rows(self, predictions: np.ndarray) -> np.ndarray:
     """A few rides that differ: rising rows, int64 [n].

@@ -18,6 +18,7 @@ from components.fare_evaluator.in_memory import evaluate, outcomes_of_split
 from components.fare_evaluator.records import INTERVALS_FILE, SLICES_FILE
 from components.fare_evaluator.slices import SLICE_KEYS, eval_config, intervals, read_slices
 from components.in_memory import works_in_memory
+from components.rmse_limit import rmse_limit
 from components.specs import Artifacts, Properties, new_outputs, parameters, split_files
 from configs.evaluation import Evaluation, Slices
 from configs.records import list_to_json
@@ -28,7 +29,7 @@ class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
   PARAMETERS = {
     **standard_component_specs.EvaluatorSpec.PARAMETERS,
-    **parameters('slices', 'code_version', bootstrap=int, in_memory_rides=int),
+    **parameters('slices', 'max_rmse_share', 'code_version', bootstrap=int, in_memory_rides=int),
   }
 
 
@@ -36,12 +37,15 @@ class FareEvaluatorExecutor(evaluator_executor.Executor):
   """TFX's Evaluator executor, or the same without Beam; also writes `slices.json` and `intervals.json`."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
-    """Evaluates; raises `FailedError` where TFMA did not slice."""
+    """Evaluates; raises `FailedError` where TFMA did not slice, or a relative threshold has nothing to go by."""
     model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
     model_path = path_utils.serving_model_path(model.uri)
     cuts = SLICE_KEYS if exec_properties['in_memory_rides'] else ()
     outcomes = outcomes_of_split(model_path, split_files(input_dict[keys.EXAMPLES_KEY], 'eval'), cuts)
     evaluation = artifact_utils.get_single_instance(output_dict[keys.EVALUATION_KEY])
+    if share := exec_properties['max_rmse_share']:
+      limit = rmse_limit(Evaluation(max_rmse_share=float(share)), model.uri).value
+      exec_properties = {**exec_properties, keys.EVAL_CONFIG_KEY: proto_utils.proto_to_json(eval_config(limit))}
     if works_in_memory(exec_properties, len(outcomes.fares), evaluation):
       config = config_pb2.EvalConfig()
       proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
@@ -71,8 +75,8 @@ class FareEvaluator(Evaluator):
   """Evaluates a fare model by TFMA, by slice; a split that fits into memory without Beam, with the same files.
 
   Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json` and `slices.json` beside the files of TFMA, and
-  `blessing`: TFMA's validation of this SavedModel by `evaluation.max_rmse`. No push hangs on it, as what is pushed is
-  a file made of some recipe's model: `CompressionGate` judges that.
+  `blessing`: TFMA's validation of this SavedModel by `evaluation.max_rmse` or its share. No push hangs on it, as what
+  is pushed is a file made of some recipe's model: `CompressionGate` judges that.
 
   ```
   evaluator = FareEvaluator(
@@ -113,6 +117,8 @@ class FareEvaluator(Evaluator):
       fairness_indicator_thresholds=json_utils.dumps(None),
       bootstrap=evaluation.bootstrap,
       slices=evaluation.slices.model_dump_json(),
+      # As text; empty where there is no threshold, or one of its own.
+      max_rmse_share=str(evaluation.max_rmse_share) if validates and evaluation.max_rmse is None else '',
       code_version=code_version,
       in_memory_rides=in_memory_rides,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -49,9 +49,24 @@ def _absent(
   there = shortened([name[:60] for name in columns], 30)
   used = {name for listed in aliases.values() for name in listed}
   free = [name for name in columns if name not in used]
+  hint = _delimiter(columns, used) or _hint(names, free)
   return IngestionError(
-    f'{where} has no column {column}{nor}, which dataset maps to {canonical}; it has: {there}.{_hint(names, free)}'
+    f'{where} has no column {column}{nor}, which dataset maps to {canonical}; it has: {there}.{hint}'
   )
+
+
+_DELIMITERS = {';': "';'", '\t': r"'\t'", '|': "'|'", ',': "','"}
+"""How a config, or `--set`, names what may stand between cells."""
+
+
+def _delimiter(columns: Sequence[str], used: Collection[str]) -> str:
+  """The delimiter that divides a header into names of the dataset's, where another one does not."""
+  for sign, quoted in _DELIMITERS.items():
+    divided = [part.strip().strip('"') for name in columns if sign in name for part in name.split(sign)]
+    if len({*divided} & {*used}) > 1:
+      shown = 'a tab' if sign == '\t' else quoted
+      return f' Its header has {shown} between the names: set dataset.delimiter to {quoted}.'
+  return ''
 
 
 def _hint(names: Sequence[str], free: Sequence[str]) -> str:

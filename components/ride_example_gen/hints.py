@@ -40,6 +40,8 @@ def hint(reason: Reason, column: str, value: str, dataset: Dataset) -> str:
     return _either(_notations(column, value, dataset))
   if reason in (Reason.UNPARSABLE_TIME, Reason.TIME_OUT_OF_RANGE):
     return _either(_times(value, dataset))
+  if reason in (Reason.PICKUP_OUTSIDE_BOUNDS, Reason.DROPOFF_OUTSIDE_BOUNDS):
+    return _exchange(reason, value, column, dataset)
   return ''
 
 
@@ -55,6 +57,20 @@ def hinted(examples: Iterable[BrokenExample], dataset: Dataset) -> tuple[BrokenE
 
 def _either(settings: Iterable[str]) -> str:
   return ', or '.join(list(dict.fromkeys(settings))[:_MOST])
+
+
+def _exchange(reason: Reason, value: str, column: str, dataset: Dataset) -> str:
+  """What to exchange where a longitude is in the city as a latitude, or the reverse."""
+  if dataset.places is not None:
+    return ''
+  end = 'pickup' if reason is Reason.PICKUP_OUTSIDE_BOUNDS else 'dropoff'
+  is_longitude = dataset.source_columns()[f'{end}_longitude'] == column
+  other = dataset.rules.bounds.latitude if is_longitude else dataset.rules.bounds.longitude
+  number = parsing.as_numbers(pa.array([value]), dataset.missing, column, dataset.notation_of(column)).values[0]
+  if not other.min <= number <= other.max:
+    return ''
+  what = 'latitude' if is_longitude else 'longitude'
+  return f'a {what}? Exchange dataset.columns.{end}_longitude and {end}_latitude'
 
 
 _MISSING = frozenset(

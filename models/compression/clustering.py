@@ -74,6 +74,7 @@ def _several_values(layer: keras.layers.Layer) -> bool:
 
 
 def _wrapped(layer: keras.layers.Layer, clustering: Clustering) -> ClusterWeights:
+  layers.refuse_depthwise(layer, 'clustering.layers')
   values = layers.kernel(layer).numpy()
   pruned = not values.all()
   if pruned and clustering.clusters < 3:

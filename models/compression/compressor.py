@@ -24,6 +24,7 @@ from models.compression import layers
 from models.compression.quantization import Preserved, QuantizationAware
 from models.compression.quantized_model import Range, calibration_examples
 from models.compression.techniques import IN_PLACE
+from models.compression.whole_model import WholeModel, quantization_aware
 from models.keras_compat import keras
 from models.protocols import Examples
 from models.streaming import Stream
@@ -104,7 +105,7 @@ class Preparations:
   def __init__(self, build: Callable[[], keras.Model], examples: Examples | Stream[Any], training: Training) -> None:
     """Takes what all techniques have in common; see `Compressor`."""
     self._build, self._examples, self._training = build, examples, training
-    self._shared: dict[str, tuple[QuantizationAware, TrainingRun]] = {}
+    self._shared: dict[str, tuple[QuantizationAware | WholeModel, TrainingRun]] = {}
     self._ahead: dict[str, tuple[Prepared, list[tf.Variable]]] = {}
 
   def make_ahead(self, recipes: Sequence[Recipe]) -> None:
@@ -181,7 +182,7 @@ class Preparations:
 
     return Prepared(training, finish)
 
-  def _aware(self, recipe: Recipe, weights: list[np.ndarray]) -> tuple[QuantizationAware, TrainingRun]:
+  def _aware(self, recipe: Recipe, weights: list[np.ndarray]) -> tuple[QuantizationAware | WholeModel, TrainingRun]:
     """A quantization-aware model with these weights, a shared one if there is any."""
     assert recipe.quantization is not None
     structure = self.structure(recipe, 'quantization')
@@ -195,7 +196,7 @@ class Preparations:
     plain = self._build()
     plain.set_weights(weights)
     preserved = _preserved(plain, recipe.before('quantization'))
-    aware = QuantizationAware(plain, recipe.quantization, preserved)
+    aware = quantization_aware(plain, recipe.quantization, preserved)
     tuned = fine_tuned(self._training, recipe.quantization.fine_tuning)
     made = aware, TrainingRun(aware.model, self._examples, tuned)
     if structure and aware.fits(preserved):

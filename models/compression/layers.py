@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from configs.base import nearest
@@ -35,6 +37,11 @@ class Clip(keras.layers.Layer):
     return {**super().get_config(), 'limit': self.limit}
 
 
+def has_core(model: keras.Model) -> bool:
+  """Whether a dense core alone is to be quantized, and not the whole model."""
+  return any(layer.name == DENSE_CORE for layer in model.layers)
+
+
 def dense_core(model: keras.Model) -> keras.Sequential:
   """The part of a model that compression works on."""
   return model.get_layer(DENSE_CORE)
@@ -49,43 +56,122 @@ def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
       yield layer
 
 
-def dense_layers(model: keras.Model) -> dict[str, keras.layers.Dense]:
-  """Dense layers by name, first to last."""
-  return {layer.name: layer for layer in leaves(model) if isinstance(layer, keras.layers.Dense)}
+DEPTHWISE = (keras.layers.DepthwiseConv2D,)
+"""Layers whose few weights tfmot neither prunes nor clusters."""
+
+KERNELS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, *DEPTHWISE)
+_OTHERS = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose)
+"""Subclasses of those that compute otherwise."""
 
 
-def output_name(model: keras.Model) -> str:
-  """Name of the output layer: the last dense one."""
-  return list(dense_layers(model))[-1]
+def kernel_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+  """Dense layers and convolutions by name, first to last."""
+  found = (layer for layer in leaves(model) if isinstance(layer, KERNELS) and not isinstance(layer, _OTHERS))
+  return {layer.name: layer for layer in found}
+
+
+class LayerOrder(NamedTuple):
+  """The names of a model's layers that examples are multiplied by, first to last.
+
+  Attributes:
+    kernels: all of them.
+    depthwise: those among them that are neither pruned nor clustered.
+    rounded_behind: the layer whose output is rounded in place of a layer's own, where normalization and activation are
+      folded into it.
+  """
+
+  kernels: tuple[str, ...]
+  depthwise: frozenset[str] = frozenset()
+  rounded_behind: Mapping[str, str] = types.MappingProxyType({})
+
+  @classmethod
+  def of(cls, model: keras.Model) -> LayerOrder:
+    """That of a plain model."""
+    found = kernel_layers(model)
+    depthwise = frozenset(name for name, layer in found.items() if isinstance(layer, DEPTHWISE))
+    behind = {} if has_core(model) else {name: _folded_into(layer).name for name, layer in found.items()}
+    return cls(tuple(found), depthwise, behind)
+
+  @property
+  def output(self) -> str:
+    """The last one."""
+    return self.kernels[-1]
+
+  @property
+  def hidden(self) -> tuple[str, ...]:
+    """What pruning and clustering mean by this group: all but the output and depthwise ones."""
+    return tuple(name for name in self.kernels[:-1] if name not in self.depthwise)
+
+
+_FOLDED = (keras.layers.BatchNormalization, keras.layers.ReLU)
+
+
+def _folded_into(layer: keras.layers.Layer) -> keras.layers.Layer:
+  """The last of the layers behind it that become a part of it: a normalization, then a rectifier."""
+  last = layer
+  for kind in _FOLDED:
+    following = [node.layer for node in last.outbound_nodes]
+    if len(following) == 1 and _is(kind, following[0]):
+      last = following[0]
+  return last
+
+
+def _is(kind: type[keras.layers.Layer], layer: keras.layers.Layer) -> bool:
+  """Whether a layer is of a kind that is folded; `Activation('relu')` is a rectifier as well."""
+  if kind is keras.layers.ReLU and isinstance(layer, keras.layers.Activation):
+    return bool(layer.activation is keras.activations.relu)
+  return isinstance(layer, kind)
 
 
 def named_layers(model: keras.Model, names: Iterable[str] | str, key: str) -> dict[str, keras.layers.Layer]:
-  """The dense layers and embedding tables that a recipe chooses.
+  """The dense layers, convolutions and embedding tables that a recipe chooses.
 
   Args:
     model: a plain model.
-    names: of layers; `hidden` stands for all dense layers but the output, `core` for all of them.
+    names: of layers; `hidden` stands for those of `LayerOrder.hidden`, `core` for the output too.
     key: where the names come from, for the message.
   Raises: ValueError: the model has no such layer, or it has no kernel.
   """
-  dense = dense_layers(model)
-  if names == 'core':
-    return dict(dense)
-  if names == 'hidden':
-    return dict([*dense.items()][:-1])
-  known = {layer.name: layer for layer in leaves(model) if isinstance(layer, keras.layers.Embedding)} | dense
+  order = LayerOrder.of(model)
+  groups = {'hidden': order.hidden, 'core': (*order.hidden, order.output)}
+  if isinstance(names, str):
+    names = groups[names]
+  known = {layer.name: layer for layer in leaves(model) if isinstance(layer, keras.layers.Embedding)}
+  known |= kernel_layers(model)
   for name in names:
     if name not in known:
       raise ValueError(
-        f"{key}: the model has no dense layer or embedding table '{name}'. It has: {', '.join(known)}."
+        f"{key}: the model has no dense layer, convolution or embedding table '{name}'. It has: {', '.join(known)}."
         f'{nearest(name, known)}'
       )
   return {name: known[name] for name in names}
 
 
 def kernel(layer: keras.layers.Layer) -> tf.Variable:
-  """The weights that compression works on: [inputs, units], or [categories, width] of an embedding table."""
-  return layer.embeddings if isinstance(layer, keras.layers.Embedding) else layer.kernel
+  """The weights that compression works on.
+
+  Of a dense layer [inputs, units], of an embedding table [categories, width]; of a convolution its positions go before
+  these: [rows, columns, channels, filters], and [rows, columns, channels, multiplier] of a depthwise one.
+  """
+  return next(getattr(layer, name) for name in KERNEL_NAMES if hasattr(layer, name))
+
+
+KERNEL_NAMES = ('embeddings', 'depthwise_kernel', 'kernel')
+"""Attributes of layers, and the last part of their variables' names."""
+
+
+def refuse_depthwise(layer: keras.layers.Layer, key: str) -> None:
+  """Raises `ValueError` for a layer that tfmot would wrap and leave as it is. Args: key: where its name comes from."""
+  if isinstance(layer, DEPTHWISE):
+    raise ValueError(
+      f"{key}: '{layer.name}' is a depthwise convolution, whose few weights tfmot neither prunes nor clusters; leave "
+      'it out.'
+    )
+
+
+def as_matrix(kernel: np.ndarray) -> np.ndarray:
+  """A kernel as a matrix [inputs, units], the inputs of a filter from all its positions below each other."""
+  return kernel.reshape(-1, kernel.shape[-1])
 
 
 def recompose(model: keras.Model, replacements: Mapping[str, keras.layers.Layer]) -> keras.Model:

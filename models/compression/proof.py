@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
@@ -10,9 +11,9 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from configs.errors import FailedError
-from configs.layer_names import OUTPUT_LAYER, hidden_depth
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models import serving
+from models.compression.layers import LayerOrder, as_matrix
 from models.compression.quantized_model import LEVELS
 from models.compression.records import LayerFacts, WeightHistogram
 from models.compression.techniques import PROMISES
@@ -84,11 +85,12 @@ def block_sparsity(kernel: np.ndarray, block: tuple[int, int]) -> Blocks:
   """Counts the zero blocks of a kernel.
 
   Args:
-    kernel: shape [inputs, units].
+    kernel: shape [..., units]; its blocks are those of `as_matrix`.
     block: inputs and units of a block. Blocks are laid from the upper left, as tfmot lays its masks
       (`pruning_utils.expand_tensor`, then cut to size); those at the right and the lower edge are cut off.
   """
   height, width = block
+  kernel = as_matrix(kernel)
   padding = [(0, -size % step) for size, step in zip(kernel.shape, block, strict=True)]
   nonzero = np.pad(kernel != 0, padding)
   rows, columns = nonzero.shape[0] // height, nonzero.shape[1] // width
@@ -101,11 +103,13 @@ def two_of_four(kernel: np.ndarray) -> bool:
   """Whether at least two of any four consecutive inputs of a unit are zero.
 
   Args:
-    kernel: shape [inputs, units]. The groups run along the inputs, which is the last axis of TFLite's [units, inputs];
-      a shorter last group holds at most two weights that are not zero, as in tfmot's `is_pruned_m_by_n`.
+    kernel: shape [..., inputs, units]. The groups run along the inputs, at each position of a convolution, which is the
+      last axis of TFLite's [units, ..., inputs]; a shorter last group holds at most two weights that are not zero, as
+      in tfmot's `is_pruned_m_by_n`.
   """
-  nonzero = np.pad(kernel != 0, [(0, -kernel.shape[0] % 4), (0, 0)])
-  return bool((nonzero.reshape(-1, 4, kernel.shape[1]).sum(axis=1) <= 2).all())
+  inputs, units = kernel.shape[-2:]
+  nonzero = np.pad((kernel != 0).reshape(-1, inputs, units), [(0, 0), (0, -inputs % 4), (0, 0)])
+  return bool((nonzero.reshape(-1, 4, units).sum(axis=1) <= 2).all())
 
 
 def grid_distance(kernel: np.ndarray) -> float:
@@ -146,11 +150,14 @@ class NoEffectError(FailedError):
   """An exported model is not what its recipe promises."""
 
 
-def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_prediction: float, terms: Terms) -> None:
+def prove(
+  recipe: Recipe, saved_model_dir: str, base_dir: str, order: LayerOrder, largest_prediction: float, terms: Terms
+) -> None:
   """Reads an exported model back and checks every promise of its recipe.
 
   Args:
     base_dir: the SavedModel of the dense base that it was fine-tuned from.
+    order: of the model's layers.
     largest_prediction: the largest of the base on the training split, in the labels' unit; the output's range
       has to reach it.
     terms: for the message.
@@ -158,7 +165,7 @@ def prove(recipe: Recipe, saved_model_dir: str, base_dir: str, largest_predictio
   """
   weights = serving.read_weights(saved_model_dir)
   found, base = serving.kernels(weights), serving.kernels(serving.read_weights(base_dir))
-  claims = _Claims(recipe, found, base, terms)
+  claims = _Claims(recipe, found, base, order, terms)
   claims.same_layers()
   claims.no_training_wrapper(weights)
   claims.pruned_as_promised()
@@ -178,26 +185,22 @@ def base_digest(saved_model_dir: str) -> str:
   return digest.hexdigest()
 
 
-def sparsity_targets(pruning: Pruning | None, layers: Iterable[str]) -> dict[str, float]:
-  """Promised sparsity of each pruned layer.
-
-  Args:
-    pruning: of the recipe; none promises nothing.
-    layers: names of the model's layers with a kernel.
-  """
-  return pruning.targets(_hidden(layers)) if pruning else {}
+def sparsity_targets(pruning: Pruning | None, order: LayerOrder) -> dict[str, float]:
+  """Promised sparsity of each pruned layer. Args: pruning: of the recipe; none promises nothing."""
+  return pruning.targets(order.hidden, order.output) if pruning else {}
 
 
-def clustered_layers(clustering: Clustering | None, layers: Iterable[str]) -> tuple[str, ...]:
+def clustered_layers(clustering: Clustering | None, order: LayerOrder) -> tuple[str, ...]:
   """Names of the layers that are clustered."""
-  return clustering.names(_hidden(layers)) if clustering else ()
+  return clustering.names(order.hidden, order.output) if clustering else ()
 
 
-def quantized_layers(quantization: Quantization | None, layers: Iterable[str]) -> tuple[str, ...]:
+def quantized_layers(quantization: Quantization | None, order: LayerOrder) -> tuple[str, ...]:
   """Names of the layers whose kernels are quantized in the default way; a custom config may do otherwise."""
   if quantization is None:
     return ()
-  return tuple(layer for layer in quantization.names(_hidden(layers)) if layer not in quantization.quantize_configs)
+  names = quantization.names(order.kernels[:-1], order.output)
+  return tuple(layer for layer in names if layer not in quantization.quantize_configs)
 
 
 def promised_zeros(pruning: Pruning, shape: tuple[int, ...], sparsity: float) -> int:
@@ -205,13 +208,15 @@ def promised_zeros(pruning: Pruning, shape: tuple[int, ...], sparsity: float) ->
 
   Args:
     pruning: its structure.
-    shape: inputs and units of the kernel.
+    shape: of the kernel, [..., inputs, units].
     sparsity: of the layer at the end.
   Source: `pruning_impl.Pruning._update_mask`, in the same float32 arithmetic, and `pruning_utils.generate_m_by_n_mask`.
   """
+  *positions, inputs, units = shape
+  rows = math.prod(positions)
   if pruning.two_of_four:
-    return shape[1] * (shape[0] // 4 * 2 + max(0, shape[0] % 4 - 2))
-  count = int(np.prod([-(-size // step) for size, step in zip(shape, pruning.block, strict=True)]))
+    return rows * units * (inputs // 4 * 2 + max(0, inputs % 4 - 2))
+  count = math.prod(-(-size // step) for size, step in zip((rows * inputs, units), pruning.block, strict=True))
   return count - max(1, int(np.rint(np.float32(count) * (np.float32(1) - np.float32(sparsity)))))
 
 
@@ -219,12 +224,17 @@ class _Claims:
   """The promises of one recipe about the kernels of one exported model."""
 
   def __init__(
-    self, recipe: Recipe, found: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray], terms: Terms
+    self,
+    recipe: Recipe,
+    found: Mapping[str, np.ndarray],
+    base: Mapping[str, np.ndarray],
+    order: LayerOrder,
+    terms: Terms,
   ) -> None:
-    self._recipe, self._found, self._base, self._terms = recipe, found, base, terms
-    self._targets = sparsity_targets(recipe.pruning, found)
-    self._clustered = clustered_layers(recipe.clustering, found)
-    self._quantized = quantized_layers(recipe.quantization, found)
+    self._recipe, self._found, self._base, self._order, self._terms = recipe, found, base, order, terms
+    self._targets = sparsity_targets(recipe.pruning, order)
+    self._clustered = clustered_layers(recipe.clustering, order)
+    self._quantized = quantized_layers(recipe.quantization, order)
 
   def same_layers(self) -> None:
     """The model has the base's layers, and every layer that the recipe names."""
@@ -282,22 +292,26 @@ class _Claims:
         # Fine-tuning moves weights across the rounding limit; pruning would make many times as many zeros. What a unit
         # without any input gives is of no use, and weight decay takes it away.
         allowed += 2 * rounded_to_zero(self._base[layer]) + max(2, kernel.size // 10)
-        allowed += self._units_without_input(layer) * kernel.shape[1]
+        allowed += self._without_input(layer)
       if zeros(kernel) > allowed:
         self._fail(layer, f'a layer that is not pruned, with at most {allowed:,} zeros', f'{zeros(kernel):,}')
 
-  def _units_without_input(self, layer: str) -> int:
-    """Units of the layer before a dense one all of whose weights are zero."""
-    hidden = sorted(_hidden(self._found), key=lambda name: hidden_depth(name) or 0)
+  def _without_input(self, layer: str) -> int:
+    """Number of weights that units of the layer before are multiplied by, all of whose own weights are zero."""
+    hidden = self._order.hidden
     position = hidden.index(layer) if layer in hidden else len(hidden)
-    return int((~self._found[hidden[position - 1]].any(axis=0)).sum()) if position else 0
+    if not position:
+      return 0
+    before = as_matrix(self._found[hidden[position - 1]])
+    silent = before.shape[1] - int(np.count_nonzero(before.any(axis=0)))
+    return silent * (self._found[layer].size // before.shape[1])
 
   def techniques_as_promised(self) -> None:
     """What a technique promises by itself, such as few distinct values per kernel."""
     for name in self._recipe.techniques:
       if name in PROMISES:
         config = self._recipe.technique(name)
-        for broken in PROMISES[name](config, config.names(_hidden(self._found)), self._found):
+        for broken in PROMISES[name](config, config.names(self._order.hidden, self._order.output), self._found):
           self._fail(*broken)
 
   def quantized_as_promised(
@@ -310,18 +324,23 @@ class _Claims:
     for layer in dict.fromkeys((*self._quantized, *custom)):
       if not nodes.get(layer):
         self._fail(layer, 'FakeQuant nodes in the graph', 'none')
-      if layer not in ranges:
+      if self._rounded(layer) not in ranges:
         self._fail(layer, 'a range for the quantized output', 'none')
     for layer in self._quantized:
       # The output alone of a layer is quantized where it feeds a quantized one.
       if layer not in kernel_ranges:
         self._fail(layer, 'a quantized kernel', 'one in full precision')
       self._on_the_grid(layer, kernel_ranges[layer])
-      if ranges[layer] == _UNCALIBRATED:
+      if ranges[self._rounded(layer)] == _UNCALIBRATED:
         self._fail(layer, 'a calibrated output range', 'the one that tfmot starts from, -6 to 6')
-    if OUTPUT_LAYER in self._quantized and ranges[OUTPUT_LAYER][1] < _HEADROOM * largest_prediction:
-      found = f'one that saturates at {ranges[OUTPUT_LAYER][1]:.2f}'
-      self._fail(OUTPUT_LAYER, f'a range for {self._terms.predictions} of up to {largest_prediction:.2f}', found)
+    output = self._order.output
+    if output in self._quantized and ranges[output][1] < _HEADROOM * largest_prediction:
+      found = f'one that saturates at {ranges[output][1]:.2f}'
+      self._fail(output, f'a range for {self._terms.predictions} of up to {largest_prediction:.2f}', found)
+
+  def _rounded(self, layer: str) -> str:
+    """The layer whose output is rounded: this one, or what is folded into it."""
+    return self._order.rounded_behind.get(layer, layer)
 
   def _nothing_else_quantized(self, nodes: Mapping[str, int], kernels: Iterable[str]) -> None:
     if nodes and self._recipe.quantization is None:
@@ -335,7 +354,9 @@ class _Claims:
     kernel = self._found[layer]
     if not kernel.any():
       self._fail(layer, '8-bit weights', 'nothing but zeros')
-    distinct, distance = len(np.unique(kernel)), grid_distance(kernel)
+    grids = [kernel[..., unit] for unit in range(kernel.shape[-1])] if kernel.ndim > 2 else [kernel]
+    distinct = max(len(np.unique(grid)) for grid in grids)
+    distance = max((grid_distance(grid) for grid in grids if grid.any()), default=0.0)
     if distinct > 2 * LEVELS + 1 or distance > _GRID_TOLERANCE:
       found = f'{distinct:,} distinct weights up to {distance:.2g} steps off the grid'
       self._fail(layer, 'weights that are multiples of max|w| / 127', found)
@@ -345,7 +366,3 @@ class _Claims:
 
   def _fail(self, layer: str, promised: str, found: str) -> NoReturn:
     raise NoEffectError(f"Recipe '{self._recipe.name}', layer '{layer}': promised {promised}, found {found}.")
-
-
-def _hidden(layers: Iterable[str]) -> tuple[str, ...]:
-  return tuple(layer for layer in layers if hidden_depth(layer) is not None)

@@ -22,27 +22,31 @@ class AlignedPruning(pruning_impl.Pruning):
   a block's height or width does not divide the kernel's, it prunes other blocks than the smallest ones.
   """
 
+  def _validate_block(self) -> None:
+    """Kernels of any rank have blocks, see `layers.as_matrix`."""
+
   def _maybe_update_block_mask(self, weights: tf.Variable) -> tuple[tf.Tensor, tf.Tensor]:
-    """The threshold and the mask, float32 of the kernel's shape [inputs, units]."""
+    """The threshold and the mask, float32 of the kernel's shape; blocks are those of `layers.as_matrix`."""
     if self._sparsity_m_by_n or self._block_size == [1, 1]:
       return super()._maybe_update_block_mask(weights)
-    (rows, columns), (height, width) = weights.shape, self._block_size
+    matrix = tf.reshape(weights, [-1, weights.shape[-1]])
+    (rows, columns), (height, width) = matrix.shape, self._block_size
     down, across = -(-rows // height), -(-columns // width)
     padding = [[0, down * height - rows], [0, across * width - columns]]
     sizes = _sums(np.pad(np.ones([rows, columns], np.float32), padding), down, height, across, width)
-    means = _sums(tf.pad(tf.abs(weights), padding), down, height, across, width) / sizes
+    means = _sums(tf.pad(tf.abs(matrix), padding), down, height, across, width) / sizes
     threshold, preserved = self._update_mask(means)
     mask = tf.repeat(tf.repeat(preserved, height, axis=0), width, axis=1)
-    return threshold, mask[:rows, :columns]
+    return threshold, tf.reshape(mask[:rows, :columns], weights.shape)
 
 
-def align(wrapper: pruning_wrapper.PruneLowMagnitude) -> None:
-  """Gives a built wrapper aligned blocks."""
+def align(wrapper: pruning_wrapper.PruneLowMagnitude, block: tuple[int, int]) -> None:
+  """Gives a built wrapper aligned blocks of so many inputs and units."""
   wrapper.pruning_obj = AlignedPruning(
     training_step_fn=lambda: wrapper.pruning_step,
     pruning_vars=wrapper.pruning_vars,
     pruning_schedule=wrapper.pruning_schedule,
-    block_size=wrapper.block_size,
+    block_size=block,
     block_pooling_type=wrapper.block_pooling_type,
     sparsity_m_by_n=wrapper.sparsity_m_by_n,
   )
@@ -79,7 +83,7 @@ class Pruner:
     self.model = layers.recompose(plain, self._wrappers)
     self.probes = _probes(self._wrappers)
     for wrapper in self._wrappers.values():
-      align(wrapper)
+      align(wrapper, pruning.block)
       # tfmot's callback would do it: the wrappers count from -1, and refuse to train before they have a step.
       wrapper.pruning_step.assign(0)
 
@@ -91,16 +95,23 @@ class Pruner:
 
 
 def _wrapped(layer: keras.layers.Layer, pruning: Pruning, steps: PruningSteps) -> keras.layers.Wrapper:
-  if pruning.block != (1, 1) and 1 in layers.kernel(layer).shape:
-    shape = 'x'.join(str(size) for size in layers.kernel(layer).shape)
+  layers.refuse_depthwise(layer, 'pruning.layers')
+  kernel = layers.kernel(layer)
+  if pruning.two_of_four and isinstance(layer, keras.layers.Conv1D):
+    raise ValueError(
+      f"pruning.structure: '{layer.name}' is a one-dimensional convolution, which tfmot can't prune 2:4; leave it out "
+      'of pruning.layers, or choose another structure.'
+    )
+  if pruning.block != (1, 1) and 1 in layers.as_matrix(kernel.numpy()).shape:
+    shape = 'x'.join(str(size) for size in kernel.shape)
     raise ValueError(
       f"pruning.structure: '{layer.name}' of {shape} weights can't be pruned in blocks of {pruning.structure}; "
       'leave it out of pruning.layers.'
     )
+  # Without blocks, which tfmot refuses for a convolution when the layer is built; `align` takes them.
   return tfmot.sparsity.keras.prune_low_magnitude(
     layer,
     pruning_schedule=_schedule(pruning, pruning.targets([layer.name])[layer.name], steps),
-    block_size=pruning.block,
     sparsity_m_by_n=(2, 4) if pruning.two_of_four else None,
   )
 

@@ -19,7 +19,10 @@ from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cl
 from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (
   prune_preserve_quantize_registry as prune_preserve,
 )
-from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+  default_8bit_quantize_registry,
+  default_8bit_quantizers,
+)
 
 from configs.recipe import Quantization
 from models.compression import layers
@@ -119,11 +122,11 @@ def one_per_side(centroids: np.ndarray, kernel: np.ndarray) -> np.ndarray:
   return centroids
 
 
-_MASK = 'sparsity_mask'
+MASK = 'sparsity_mask'
 """Key of the mask among the variables of tfmot's pruning-preserving quantizer."""
 
 
-class _PreservingScheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
+class PreservingScheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme):
   """tfmot's default 8-bit scheme with another registry."""
 
   def __init__(self, registry: tfmot.quantization.keras.QuantizeRegistry) -> None:
@@ -134,7 +137,7 @@ class _PreservingScheme(tfmot.quantization.keras.default_8bit.Default8BitQuantiz
     return self._registry
 
 
-class _PreservingRegistry(default_8bit_quantize_registry.Default8BitQuantizeRegistry):
+class PreservingRegistry(default_8bit_quantize_registry.Default8BitQuantizeRegistry):
   """tfmot's default 8-bit quantization, with a training of its own for each layer.
 
   Args:
@@ -153,12 +156,19 @@ class _PreservingRegistry(default_8bit_quantize_registry.Default8BitQuantizeRegi
       config = default_8bit_quantize_registry.Default8BitQuantizeConfig([], [], quantize_output=True)
     else:
       config = _config(layer, self._preserved.get(layer.name, Preserved()))
-    # Not the moving average of the default: it forgets the few highest examples within some hundred steps, and what is
-    # cut off has no gradient. This range starts where the calibration put it, and only widens.
-    config.activation_quantizer = tfmot.quantization.keras.quantizers.AllValuesQuantizer(
-      num_bits=8, per_axis=False, symmetric=False, narrow_range=False
-    )
+    config.activation_quantizer = all_values()
     return config
+
+
+def all_values() -> tfmot.quantization.keras.quantizers.Quantizer:
+  """The quantizer of activations in training.
+
+  Not the moving average of tfmot's default: it forgets the few highest examples within some hundred steps, and what is
+  cut off has no gradient. This range starts where the calibration put it, and only widens.
+  """
+  return tfmot.quantization.keras.quantizers.AllValuesQuantizer(
+    num_bits=8, per_axis=False, symmetric=False, narrow_range=False
+  )
 
 
 def _config(layer: keras.layers.Layer, preserved: Preserved) -> tfmot.quantization.keras.QuantizeConfig:
@@ -168,9 +178,17 @@ def _config(layer: keras.layers.Layer, preserved: Preserved) -> tfmot.quantizati
     scheme = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
   # A new registry for each layer: layers of the same one share a quantizer.
   config = scheme.get_quantize_registry().get_quantize_config(layer)
+  is_convolution = isinstance(layer, keras.layers.Conv2D)
+  if preserved.clusters and is_convolution:
+    raise ValueError(
+      f"clustering.layers: '{layer.name}' is a convolution, and quantization gives each of its filters a grid of its "
+      'own, so that equal weights become different ones. Cluster dense layers alone, or leave quantization out.'
+    )
   if preserved.clusters and preserved.zeros:
     config.weight_quantizer = _ZerosApartQuantizer(preserve_sparsity=True)
-  elif not preserved.clusters:
+  elif not preserved.clusters and is_convolution:
+    config.weight_quantizer = _ZerosKeptFilters()
+  elif not preserved.clusters and not isinstance(layer, layers.DEPTHWISE):
     config.weight_quantizer = _ZerosKeptQuantizer()
   return config
 
@@ -180,7 +198,15 @@ class _ZerosKeptQuantizer(prune_preserve.PrunePreserveDefault8BitWeightsQuantize
 
   def _build_sparsity_mask(self, name: str, layer: keras.layers.Wrapper) -> dict[str, tf.Variable]:
     shape = getattr(layer.layer, name).shape
-    return {_MASK: layer.add_weight(f'{name}_mask', shape, initializer='ones', trainable=False)}
+    return {MASK: layer.add_weight(f'{name}_mask', shape, initializer='ones', trainable=False)}
+
+
+class _ZerosKeptFilters(prune_preserve.PrunePreserveDefault8BitConvWeightsQuantizer):
+  """The same for convolutions, whose filters have a range each."""
+
+  def build(self, tensor_shape: tf.TensorShape, name: str, layer: keras.layers.Wrapper) -> dict[str, tf.Variable]:
+    mask = _ZerosKeptQuantizer._build_sparsity_mask(self, name, layer)
+    return mask | default_8bit_quantizers.Default8BitConvWeightsQuantizer.build(self, tensor_shape, name, layer)
 
 
 class _ZerosApartQuantizer(cluster_preserve.ClusterPreserveDefault8BitWeightsQuantizer):
@@ -220,8 +246,8 @@ class QuantizationAware:
     self._names = quantized_names(plain, quantization)
     self._custom = custom_wrappers(plain, quantization)
     core = layers.dense_core(plain)
-    registry = _PreservingRegistry(preserved, _dropouts_ahead(core, self._names))
-    self._core = quantized_core(core, core.layers, self._names, _PreservingScheme(registry))
+    registry = PreservingRegistry(preserved, _dropouts_ahead(core, self._names))
+    self._core = quantized_core(core, core.layers, self._names, PreservingScheme(registry))
     self.model = layers.recompose(plain, {layers.DENSE_CORE: self._core} | self._custom)
     nothing = keras.Sequential([keras.Input(core.input_shape[1:]), keras.layers.Activation('linear')])
     self._front = layers.recompose(plain, {layers.DENSE_CORE: nothing})
@@ -252,7 +278,7 @@ class QuantizationAware:
 
     The ranges of the trained kernels become those of their final weights.
     """
-    dense = layers.dense_layers(self.plain)
+    dense = layers.kernel_layers(self.plain)
     for layer in self._core.layers:
       inner = getattr(layer, 'layer', layer)
       if inner.name in self._names:
@@ -276,7 +302,7 @@ class QuantizationAware:
     """
     self._calibrate_custom(examples)
     custom = {name: found for name, wrapper in self._custom.items() if (found := output_range(wrapper))}
-    output = layers.output_name(self.plain)
+    output = layers.LayerOrder.of(self.plain).output
     at_least = {} if trained else {output: hull((float(examples.labels.min()), float(examples.labels.max())))}
     if custom:
       # One scale from the custom layer into the core; two would round twice.
@@ -303,7 +329,7 @@ class QuantizationAware:
       if inner.name in self._names and not what.clusters:
         ((weight, _, variables),) = layer._weight_vars
         kernel = weight.numpy()
-        variables[_MASK].assign(kernel != 0 if what.zeros else np.ones_like(kernel))
+        variables[MASK].assign(kernel != 0 if what.zeros else np.ones_like(kernel))
 
   def _calibrate_custom(self, examples: Examples) -> None:
     for name, wrapper in self._custom.items():
@@ -328,7 +354,7 @@ def _dropouts_ahead(core: keras.Sequential, names: Collection[str]) -> set[str]:
 
 
 def _steps(plain: keras.Model, names: Collection[str]) -> list[DenseStep]:
-  dense = list(layers.dense_layers(plain).values())
+  dense = list(layers.kernel_layers(plain).values())
   following = [*(layer.name for layer in dense[1:]), '']
   return [
     DenseStep(

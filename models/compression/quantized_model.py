@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,18 +28,26 @@ def largest(kernel: np.ndarray) -> float:
   return float(np.abs(kernel).max()) or 1.0
 
 
-def on_grid(kernel: np.ndarray) -> np.ndarray:
+def largest_of_each(kernel: np.ndarray) -> np.ndarray:
+  """The same of each unit of the last axis, float32 [units]."""
+  found = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)))
+  return np.where(found > 0, found, np.float32(1))
+
+
+def on_grid(kernel: np.ndarray, each_unit: bool = False) -> np.ndarray:
   """Rounds weights to the values that 8 bits hold.
 
   Doing it again changes no bit: the largest weight stays as it is, and the scale is taken in float64, so that each
   value finds its own integer. Zeros stay exactly zero, equal weights stay equal.
 
-  Args: kernel: float32 of any shape.
+  Args:
+    kernel: float32 of any shape.
+    each_unit: whether each unit of the last axis has a grid of its own.
   Returns: Multiples of `max|w| / 127`, float32 of the same shape.
   Source: B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", 2018; TFLite's 8-bit quantization specification for symmetric weights.
   """
-  scale = largest(kernel) / LEVELS
+  scale = largest_of_each(kernel).astype(np.float64) / LEVELS if each_unit else largest(kernel) / LEVELS
   # Adding zero turns -0 into 0: one bit pattern for all zeros.
   return (np.rint(kernel.astype(np.float64) / scale) * scale).astype(np.float32) + np.float32(0)
 
@@ -66,7 +75,7 @@ def with_headroom(values: Range) -> Range:
 
 
 _OUTPUT = re.compile(r'(?:pre_activation|post_activation|output|quantize_layer(?:_\d+)?)_(min|max)')
-_KERNEL = re.compile(r'kernel_(min|max)')
+_KERNEL = re.compile(r'(?:depthwise_)?kernel_(min|max)')
 
 
 def output_range(layer: keras.layers.Layer) -> Range | None:
@@ -77,7 +86,7 @@ def output_range(layer: keras.layers.Layer) -> Range | None:
 
 def assign_output_range(layer: keras.layers.Layer, values: Range) -> None:
   """Sets the range of a quantized layer's output."""
-  _assign(_ends(layer, _OUTPUT), values)
+  assign_range(_ends(layer, _OUTPUT), values)
 
 
 def assign_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> None:
@@ -96,10 +105,15 @@ def assign_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> None:
 def _assign_kernel_ranges(model: keras.Model, ends: Mapping[str, float]) -> None:
   """Sets the ranges of all quantized kernels, by the largest magnitude of each layer's."""
   for layer in layers.leaves(model):
-    found = _ends(layer, _KERNEL)
+    found = kernel_range(layer)
     if found:
       end = ends[layer.layer.name]
-      _assign(found, (-end, end))
+      assign_range(found, (-end, end))
+
+
+def kernel_range(layer: keras.layers.Layer) -> dict[str, tf.Variable]:
+  """The variables of the range of a quantized layer's kernel; nothing where it is not quantized."""
+  return _ends(layer, _KERNEL)
 
 
 def _ends(layer: keras.layers.Layer, pattern: re.Pattern[str]) -> dict[str, tf.Variable]:
@@ -108,7 +122,8 @@ def _ends(layer: keras.layers.Layer, pattern: re.Pattern[str]) -> dict[str, tf.V
   return {match[1]: variable for match, variable in matches if match}
 
 
-def _assign(ends: Mapping[str, tf.Variable], values: Range) -> None:
+def assign_range(ends: Mapping[str, tf.Variable], values: tuple[Any, Any]) -> None:
+  """Sets a range, or one for each unit."""
   ends['min'].assign(values[0])
   ends['max'].assign(values[1])
 
@@ -123,7 +138,7 @@ def quantized_names(plain: keras.Model, quantization: Quantization) -> tuple[str
 
   Raises: ValueError: a layer is unknown, or no dense layer, or its activation can't be quantized.
   """
-  dense = layers.dense_layers(plain)
+  dense = layers.kernel_layers(plain)
   chosen: Collection[str] = dense if quantization.layers == 'core' else quantization.layers
   names = [name for name in chosen if name not in quantization.quantize_configs]
   for name in layers.named_layers(plain, names, 'quantization.layers'):
@@ -192,7 +207,7 @@ def quantized_model(plain: keras.Model, quantization: Quantization, ranges: Mapp
   core = layers.dense_core(plain)
   # No dropout: it does nothing any more, and tfmot would look at it instead of the dense layer ahead of it.
   scheme = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
-  members = list(layers.dense_layers(core).values())
+  members = list(layers.kernel_layers(core).values())
   quantized = quantized_core(core, members, quantized_names(plain, quantization), scheme)
   model = layers.recompose(plain, {layers.DENSE_CORE: quantized} | custom_wrappers(plain, quantization))
   fill(model, plain, quantization, ranges)
@@ -208,7 +223,7 @@ def fill(model: keras.Model, plain: keras.Model, quantization: Quantization, ran
   """
   copy_dense(plain, layers.dense_core(model), quantized_names(plain, quantization))
   assign_ranges(model, ranges)
-  dense = layers.dense_layers(plain)
+  dense = layers.kernel_layers(plain)
   _assign_kernel_ranges(model, {name: largest(layer.kernel.numpy()) for name, layer in dense.items()})
 
 
@@ -219,7 +234,7 @@ def copy_dense(plain: keras.Model, core: keras.Sequential, names: Collection[str
     core: from `quantized_core`.
     names: of the layers that are quantized there.
   """
-  dense = layers.dense_layers(plain)
+  dense = layers.kernel_layers(plain)
   for layer in core.layers:
     inner = getattr(layer, 'layer', layer)
     if inner.name in dense:

@@ -120,6 +120,18 @@ class ReportedErrors(RecordPart):
   rmse_ratio: Figure
 
 
+class ReportedLabels(RecordPart):
+  """The labels that were trained on, in the city's currency.
+
+  Attributes:
+    median: what a relative `training.huber_delta_share` is a share of.
+    deviation: their standard deviation, what `evaluation.max_rmse_share` is a share of.
+  """
+
+  median: float
+  deviation: float
+
+
 class TrainingReport(Record):
   """`training_report.json`: what was trained, what became of the weights, what it cost.
 
@@ -130,6 +142,7 @@ class TrainingReport(Record):
     stages: in their order; none where nothing was trained.
     metrics: on the eval split, or on the sample that `measured_on` tells of.
     trained_on, measured_on: sentences; empty where nothing was left out.
+    labels: how large those of the training split are; `None` in reports from before they were noted.
   """
 
   recipe: ReportedRecipe
@@ -141,3 +154,4 @@ class TrainingReport(Record):
   metrics: ReportedErrors
   trained_on: str = ''
   measured_on: str = ''
+  labels: ReportedLabels | None = None

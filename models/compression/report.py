@@ -16,10 +16,12 @@ from configs.recipe import Recipe
 from models import serving
 from models.charts import grid, standalone
 from models.compression import proof
+from models.compression.layers import LayerOrder
 from models.compression.proof import base_digest, clustered_layers, quantized_layers, sparsity_targets
 from models.compression.records import (
   REPORT,
   ReportedErrors,
+  ReportedLabels,
   ReportedLayer,
   ReportedRecipe,
   ReportedStage,
@@ -45,23 +47,27 @@ def training_report(
   *,
   saved_model_dir: str,
   base_dir: str,
+  order: LayerOrder,
   held_out: Examples,
   predictions: np.ndarray,
   base_predictions: np.ndarray,
   resamples: int,
   trained_on: str = '',
   measured_on: str = '',
+  labels: ReportedLabels | None = None,
 ) -> TrainingReport:
   """Reports on one recipe; every figure about weights is read back from the exported files.
 
   Args:
     stages: its fine-tunings in their order; none for the dense base.
     base_dir: the SavedModel of the dense base.
+    order: of the model's layers.
     held_out: the eval split.
     predictions: of `held_out` by the model, shape [examples].
     base_predictions: the same by the dense base.
     trained_on: what the training split's examples are a sample of: a sentence.
     measured_on: the same of `held_out`.
+    labels: how large those of the training split are.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
   errors = error_intervals(held_out.labels, predictions, held_out.groups, resamples)
@@ -71,11 +77,12 @@ def training_report(
     base_digest=base_digest(base_dir),
     seconds=sum(stage.history.seconds for stage in stages),
     stages=tuple(_stage(stage) for stage in stages),
-    layers=_layers(recipe, weights, base),
-    totals=_totals(recipe, weights),
+    layers=_layers(recipe, weights, base, order),
+    totals=_totals(recipe, weights, order),
     metrics=ReportedErrors(**errors, rmse_ratio=ratio),
     trained_on=trained_on,
     measured_on=measured_on,
+    labels=labels,
   )
 
 
@@ -143,10 +150,10 @@ def _stage(stage: Stage) -> ReportedStage:
 
 
 def _layers(
-  recipe: Recipe, weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray]
+  recipe: Recipe, weights: Mapping[str, np.ndarray], base: Mapping[str, np.ndarray], order: LayerOrder
 ) -> tuple[ReportedLayer, ...]:
   kernels, ranges = serving.kernels(weights), serving.ranges(weights)
-  targets = sparsity_targets(recipe.pruning, kernels)
+  targets = sparsity_targets(recipe.pruning, order)
   return tuple(
     ReportedLayer(
       **dict(layer),
@@ -158,11 +165,11 @@ def _layers(
   )
 
 
-def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray]) -> ReportedTotals:
+def _totals(recipe: Recipe, weights: Mapping[str, np.ndarray], order: LayerOrder) -> ReportedTotals:
   kernels = serving.kernels(weights)
   found = proof.layer_facts(kernels)
-  pruned = tuple(sparsity_targets(recipe.pruning, kernels))
-  limited = clustered_layers(recipe.clustering, kernels) or quantized_layers(recipe.quantization, kernels) or pruned
+  pruned = tuple(sparsity_targets(recipe.pruning, order))
+  limited = clustered_layers(recipe.clustering, order) or quantized_layers(recipe.quantization, order) or pruned
   everything = proof.totals(found)
   return ReportedTotals(
     parameters=everything.parameters,

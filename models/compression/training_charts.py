@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -28,6 +28,9 @@ CURVES_PICTURE = 'loss_curve.svg'
 TRAINING_PICTURE = 'training.svg'
 WEIGHTS_PICTURE = 'weights.svg'
 
+SMOOTHED = 5
+"""Points whose mean is drawn of a curve over batches."""
+
 _LOSS, _LOW, _WEIGHTS = 170.0, 150.0, 150.0
 """Heights of the charts."""
 
@@ -39,16 +42,19 @@ def draw_base(curves: Mapping[str, Sequence[float | None]], unit: str) -> tuple[
   """Draws loss and RMSE against the epoch, each of both splits.
 
   Args:
-    curves: of `history.json`, by name; one that is missing is left out.
+    curves: of `history.json`, by name; one that is missing is left out. Of a training split that was not measured the
+      batches are drawn, see `losses`.
     unit: of the RMSE.
   """
   charts = []
   for metric, label in (('loss', 'loss'), ('rmse', f'RMSE ({unit})' if unit else 'RMSE')):
-    lines = [
-      Series(name, style, _known(curves['epoch']), _known(curves[key]))
-      for name, style, key in (('train', 's0', metric), ('eval', 's1', f'val_{metric}'))
-      if key in curves
-    ]
+    epochs = _known(curves['epoch'])
+    if f'train_{metric}' in curves:
+      lines = [Series('train', 's0', epochs, _known(curves[f'train_{metric}']))]
+    else:
+      lines = [*_batches(epochs, [_known(curves[metric])], 'train')] if metric in curves else []
+    if f'val_{metric}' in curves:
+      lines.append(Series('eval', 's1', epochs, _known(curves[f'val_{metric}'])))
     if lines:
       text = f'{label} of the dense base by epoch, ending at {number(lines[-1].y[-1])} on the {lines[-1].name} split.'
       charts.append(draw_curves(lines, 'epoch', label, text))
@@ -62,7 +68,7 @@ def draw_report(report: TrainingReport) -> dict[str, str]:
   files = {WEIGHTS_PICTURE: standalone(grid(draw_weights(report), 2, title))}
   history = draw_history(report)
   if history:
-    files[TRAINING_PICTURE] = standalone(grid(history, 1, f'{name}: training'))
+    files[TRAINING_PICTURE] = standalone(grid(history, 1, f'{name}: training; faint: batches, line: their mean'))
   return files
 
 
@@ -95,9 +101,27 @@ def draw_history(report: TrainingReport, reach: tuple[float, float] | None = Non
 
 
 def losses(report: TrainingReport) -> list[Series]:
-  """The loss by step, of the training and, where it was looked at, of the eval split."""
-  lines = [_joined(report, 'loss', 's0', 'training'), _joined(report, 'val_loss', 's1', 'eval split')]
+  """The loss by step: of the training's batches since the point before, faint, as they jump with the few examples that
+  an epoch leaves out; their mean over `SMOOTHED` points; and, where it was looked at, of the eval split.
+  """
+  steps = _joined(report, 'loss', 's0').x
+  stages = [_known(stage.curves.get('loss') or [None] * len(stage.steps)) for stage in report.stages]
+  lines = [*_batches(steps, stages, 'training'), _joined(report, 'val_loss', 's1', 'eval split')]
   return [line for line in lines if _is_known(line)]
+
+
+def _batches(x: Sequence[float], stages: Sequence[Sequence[float]], name: str) -> Iterator[Series]:
+  """A curve over batches, stage after stage, faint; and its running mean within each stage."""
+  yield Series('', 's0 faint', x, [*itertools.chain(*stages)])
+  yield Series(name, 's0', x, [*itertools.chain(*map(_running_mean, stages))])
+
+
+def _running_mean(values: Sequence[float]) -> list[float]:
+  """The mean of each known value and its known neighbours, `SMOOTHED` in all, fewer at the ends."""
+  half = SMOOTHED // 2
+  windows = ([*filter(math.isfinite, values[max(0, at - half) : at + half + 1])] for at in range(len(values)))
+  known = zip(values, windows, strict=True)
+  return [sum(window) / len(window) if math.isfinite(value) else math.nan for value, window in known]
 
 
 def stage_starts(report: TrainingReport) -> list[tuple[float, str]]:

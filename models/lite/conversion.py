@@ -142,7 +142,7 @@ def _clip(model: keras.Model) -> dict[str, Clip]:
 
 def _cut(model: keras.Model, float_layers: Sequence[str]) -> Iterator[tuple[keras.Model, bool]]:
   """The model as parts in a row, each with whether it stays float; sharing its weights."""
-  dense = list(layers.dense_layers(layers.dense_core(model)).values())
+  dense = list(layers.kernel_layers(layers.dense_core(model)).values())
   groups = [(stays, list(group)) for stays, group in itertools.groupby(dense, lambda layer: layer.name in float_layers)]
   for position, (stays, group) in enumerate(groups):
     sequential = keras.Sequential([keras.Input(group[0].input_shape[1:]), *group], name=DENSE_CORE)

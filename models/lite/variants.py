@@ -15,7 +15,8 @@ from configs.compression import KeepNames, Precision, Scheme
 from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
-from models.compression.quantized_model import INPUT, quantized_model, quantized_names
+from models.compression.quantized_model import INPUT, quantized_names
+from models.compression.whole_model import final_model
 from models.error_intervals import root_mean_square
 from models.keras_compat import keras
 from models.lite import quantizer_compat
@@ -91,7 +92,7 @@ class Variants:
     """
     plain, _ = self._model(recipe, saved_model)
     kernels = {layer.name: layers.kernel(layer).numpy() for layer in layers.leaves(plain) if layer.weights}
-    dense = layers.dense_layers(plain)
+    dense = layers.kernel_layers(plain)
     quantized = [name for name in dense if name not in scheme.float_layers]
     if is_aware(scheme, recipe):
       assert recipe.quantization is not None
@@ -110,7 +111,7 @@ class Variants:
       the float model's.
     """
     plain, _ = self._model(recipe, saved_model)
-    dense = layers.dense_layers(plain)
+    dense = layers.kernel_layers(plain)
     runner = LiteRunner(content, default_delegates=False, contract=self.raw.contract, keep_tensors=True)
     runner.call(runner.taken(self.held_out.columns))
     width = layers.dense_core(plain).input_shape[1:]
@@ -182,7 +183,7 @@ class Variants:
       if recipe.quantization:
         weights = serving.read_weights(saved_model)
         ranges, core = serving.ranges(weights), serving.input_range(weights)
-        trained = quantized_model(plain, recipe.quantization, ranges | ({INPUT: core} if core else {}))
+        trained = final_model(plain, recipe.quantization, ranges | ({INPUT: core} if core else {}))
       self._models[saved_model] = plain, trained
     return self._models[saved_model]
 

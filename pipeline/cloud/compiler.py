@@ -13,7 +13,7 @@ from configs.platform import Platform
 from configs.run import RunConfig
 from pipeline.beam import BeamContext
 from pipeline.cloud.compiled import CompiledPipeline
-from pipeline.cloud.settings import TargetError, cloud_places
+from pipeline.cloud.settings import cloud_places, lacking, refuse_lacking
 from pipeline.cloud.step import COMMAND
 from pipeline.dag import build_pipeline
 from pipeline.sources import DataSource
@@ -33,8 +33,8 @@ def compile_pipeline(config: RunConfig, source: DataSource, platform: Platform, 
 
   Raises `TargetError` where the image or the pipeline root is missing.
   """
-  if platform.image is None:
-    raise TargetError('No image: set platform.image or FARELITE_IMAGE to what `make image` built and you pushed.')
+  refuse_lacking(lacking(platform, config.name))
+  assert platform.image is not None
   places = cloud_places(platform, config.name)
   context = BeamContext(places.root, platform.image, platform.vertex.project or '', platform.vertex.region or '')
   pipeline = build_pipeline(config, source, places, context=context, target=target)

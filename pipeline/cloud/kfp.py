@@ -15,7 +15,7 @@ import urllib3
 
 from configs.platform import PREFIX, Platform
 from pipeline.cloud.compiled import CompiledPipeline
-from pipeline.cloud.settings import Submission, SubmissionError, TargetError
+from pipeline.cloud.settings import Submission, SubmissionError, lacking_to_submit, refuse_lacking
 from pipeline.schedule.cron import (
   Cron,
   Schedule,
@@ -27,6 +27,7 @@ from pipeline.schedule.cron import (
   named,
   zone_named,
 )
+from pipeline.targets import Target
 
 TOKEN = f'{PREFIX}KFP_TOKEN'
 """Environment variable with a bearer token, for clusters that want one; no setting, as it is a secret."""
@@ -38,11 +39,8 @@ _PAGE = 100
 def _connect(platform: Platform) -> kfp.Client:
   """A client of the cluster; raises `TargetError` without an endpoint, `SubmissionError` where nobody answers."""
   endpoint = platform.kfp.endpoint
-  if endpoint is None:
-    raise TargetError(
-      'No Kubeflow endpoint: set platform.kfp.endpoint or FARELITE_KFP_ENDPOINT, such as http://localhost:8080 behind '
-      'kubectl port-forward --namespace kubeflow service/ml-pipeline-ui 8080:80.'
-    )
+  refuse_lacking(lacking_to_submit(platform, Target.KFP))
+  assert endpoint is not None
   try:  # The client itself tries for half a minute before it gives up.
     urllib3.PoolManager().request('HEAD', endpoint, retries=False, timeout=10.0, redirect=False)
   except (urllib3.exceptions.HTTPError, ValueError) as error:

@@ -7,32 +7,29 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import google.auth
 import google.auth.exceptions
 from google.api_core import exceptions
 from google.cloud import aiplatform
 
 from configs.platform import Platform
 from pipeline.cloud.compiled import CompiledPipeline
-from pipeline.cloud.settings import Submission, SubmissionError, TargetError
+from pipeline.cloud.settings import (
+  Submission,
+  SubmissionError,
+  google_credentials,
+  lacking_to_submit,
+  refuse_lacking,
+)
 from pipeline.schedule.cron import Cron, Schedule, Schedules, ScheduleTarget, State, check_new, named
+from pipeline.targets import Target
 
 _ZONED = re.compile(r'(?:CRON_)?TZ=(\S+) (.+)')
 
 
 def _connect(platform: Platform, credentials: Any) -> None:
   """Sets up the client; `TargetError` where project, region or credentials are missing."""
-  vertex = platform.vertex
-  for value, name in ((vertex.project, 'project'), (vertex.region, 'region')):
-    if value is None:
-      raise TargetError(f'No {name} for Vertex AI: set platform.vertex.{name} or FARELITE_{name.upper()}.')
-  try:
-    credentials = credentials or google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])[0]
-  except google.auth.exceptions.DefaultCredentialsError:
-    raise TargetError(
-      "No credentials for Google Cloud: run 'gcloud auth application-default login', or name a key file in "
-      'GOOGLE_APPLICATION_CREDENTIALS.'
-    ) from None
+  vertex, credentials = platform.vertex, credentials or google_credentials()
+  refuse_lacking(lacking_to_submit(platform, Target.VERTEX, credentials))
   # REST, as it passes proxies; the endpoint is the region's where none is named.
   aiplatform.init(
     project=vertex.project,

@@ -4,6 +4,7 @@ __all__ = [
   'check',
   'cloud',
   'doctor',
+  'history',
   'init',
   'notify',
   'operations',

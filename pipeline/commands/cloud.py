@@ -10,7 +10,7 @@ import pathlib
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,15 +22,24 @@ from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
 from pipeline.cloud.compiled import CompiledPipeline, check_suffix, write_compiled
-from pipeline.cloud.settings import TargetError, platform_settings
+from pipeline.cloud.settings import (
+  TargetError,
+  google_credentials,
+  lacking,
+  lacking_to_submit,
+  platform_settings,
+  refuse_lacking,
+)
 from pipeline.local import terminal
 from pipeline.local.output import Below, OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.local.terminal import LiveView, plain_table, print_paths, right
 from pipeline.options import overridden
-from pipeline.rehearsal.buckets import Buckets
-from pipeline.sources import DataSource, files_of, resolve_window, rides_of
+from pipeline.sources import DataSource, DataSourceError, files_of, resolve_window, rides_of
 from pipeline.targets import Target
+
+if TYPE_CHECKING:
+  from pipeline.rehearsal.buckets import Buckets
 
 
 def compile_to_file(target: str, config: str | None, data: str | None, overrides: Sequence[str], output: str) -> None:
@@ -41,6 +50,7 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
   where = Target(target)
   check_suffix(output, where)
   resolved = loading.load(config, overridden(overrides, data))
+  _refuse_what_is_missing(resolved, where, submits=False)
   with terminal.captured() as console:
     compiled = compile_checked(resolved, rides_of(resolved.dataset), where, console)
     try:
@@ -51,6 +61,30 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
     console.print(f'{output}: {compiled.name} for {target}, {tasks} tasks, schema {compiled.spec["schemaVersion"]}')
 
 
+_NO_KFP = "Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'."
+
+
+def _refuse_what_is_missing(config: RunConfig, target: Target, submits: bool) -> None:
+  """Refuses, before TFX is loaded, all at once what a target needs and is not there.
+
+  Raises `TargetError`; where the rides alone are missing, what `rides_of` raises.
+  """
+  platform = platform_settings(config.platform)
+  found = list(lacking(platform, config.name))
+  if submits:
+    credentials = google_credentials() if target is Target.VERTEX else None
+    found += lacking_to_submit(platform, target, credentials)
+  if importlib.util.find_spec('kfp') is None:
+    found.append(_NO_KFP)
+  try:
+    rides_of(config.dataset)
+  except DataSourceError as error:
+    if not found:
+      raise
+    found.append(str(error))
+  refuse_lacking(found)
+
+
 def compile_checked(config: RunConfig, source: DataSource, target: Target, console: Console) -> CompiledPipeline:
   """Compiles a config and refuses what the linter finds.
 
@@ -59,7 +93,7 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
   """
   platform = platform_settings(config.platform)
   if importlib.util.find_spec('kfp') is None:
-    raise TargetError("Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'.")
+    raise TargetError(_NO_KFP)
   with console.status('loading TFX …'):
     terminal.prepare()
     from pipeline.cloud import compiler, lint
@@ -77,6 +111,7 @@ def submit(target: str, config: str | None, data: str | None, overrides: Sequenc
   where = Target(target)
   resolved = loading.load(config, overridden(overrides, data))
   platform = platform_settings(resolved.platform)
+  _refuse_what_is_missing(resolved, where, submits=True)
   with terminal.captured() as console:
     source = rides_of(resolved.dataset)
     if not where.facts.has_driver:
@@ -146,6 +181,8 @@ class RehearsalDirectory:
   @property
   def buckets(self) -> Buckets:
     """One folder per bucket."""
+    from pipeline.rehearsal.buckets import Buckets  # Brings kfp along, which may not be installed.
+
     return Buckets(self.path / 'buckets')
 
   image = Below('image')

@@ -8,7 +8,8 @@ import errno
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 import ml_metadata as mlmd
@@ -17,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.pusher.rollback import Rollback, restore, skipped_lines
+from components.ride_example_gen.spans import day_of
 from configs import loading
 from configs.base import shortened
 from configs.errors import FailedError, UserError
@@ -44,7 +46,7 @@ _WIDTH = 240
 
 def list_runs(where: str | None, as_json: bool) -> None:
   """Lists the runs. Raises `UserError` where there is nothing to list."""
-  config, output, store = _opened(where)
+  config, output, store = opened(where)
   entries = read_runs(store, config, output)
   if as_json:
     print_json([entry.model_dump() for entry in entries])
@@ -77,7 +79,7 @@ def show(run: str, where: str | None, as_json: bool) -> None:
     raise UserError(
       f"'{run}' says where, but the version or run is missing; name it first: farelite runs show RUN_OR_VERSION {at}"
     )
-  config, output, store = _opened(where)
+  config, output, store = opened(where)
   entry = _find(read_runs(store, config, output), run, config)
   found = provenance(store, config, output, entry)
   if as_json:
@@ -86,8 +88,11 @@ def show(run: str, where: str | None, as_json: bool) -> None:
     _show(found, config)
 
 
-def _opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.MetadataStore]:
-  """The config, the output directory and the store of an output directory or of a config."""
+def opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.MetadataStore]:
+  """The config, the output directory and the store of an output directory or of a config.
+
+  Raises: UserError: there is neither, or no store.
+  """
   if where is not None and pathlib.Path(where).is_dir():
     output = local_output.at(where)
     config = _recorded_config(output)
@@ -191,7 +196,8 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
     facts['rides' if number == 0 else f'rides {number + 1}'] = f'{rides["source"]}{rows}'
     facts[f'{indent}files'] = shortened(rides['files'], 3)
     facts[f'{indent}digest'] = rides['digest'] or 'not recorded'
-    facts[f'{indent}span'] = '' if rides['span'] in (None, '0', 0) else str(rides['span'])
+    name, text = _spans(rides)
+    facts[f'{indent}{name}'] = text
   metrics = found.manifest.metrics if found.manifest else None
   if found.manifest and metrics and metrics.rmse and metrics.rides is not None and metrics.bytes is not None:
     whole = '' if metrics.drawn_from is None else f'of {metrics.drawn_from:,} '
@@ -200,8 +206,20 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
       f'on {metrics.rides:,} {whole}rides, {metrics.bytes:,} bytes'
     )
   facts['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'
+  facts['commit'] = found.git_commit or ''
   facts['config'] = f'sha256:{found.config_digest}, whole with --json' if found.config_digest else 'not recorded'
   return {name: text for name, text in {**facts, **found.other_models}.items() if text}
+
+
+def _spans(rides: Mapping[str, Any]) -> tuple[str, str]:
+  """What the spans of an ingestion are called, and which it read; TFX's number where their names are not known."""
+  labels = rides['spans']
+  if not labels:
+    return 'span', '' if rides['span'] in (None, '0', 0) else str(rides['span'])
+  name = 'day' if day_of(labels[0]) else 'span'
+  if len(labels) == 1:
+    return name, labels[0].removeprefix('span ')
+  return f'{name}s', f'{labels[0]} to {labels[-1]} ({len(labels)} {name}s)'
 
 
 def roll_back(directory: str, to: int | None, reason: str, as_json: bool = False) -> None:
@@ -283,8 +301,8 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
   config = _recorded_config(output, overrides)
   if not config.retention.limited:
     raise UserError(
-      'Nothing limits what is kept: set retention.runs, retention.versions or retention.max_age_days in the config, or '
-      'by --set.'
+      'Nothing limits what is kept: set retention.runs, retention.versions, retention.max_age_days or '
+      'retention.reports in the config, or by --set.'
     )
   _warn_of_skipped_lines(output)
   with contextlib.nullcontext() if dry_run else local_output.locked(output, wait):
@@ -309,6 +327,7 @@ def _as_json(planned: Removals, freed: int, output: OutputDirectory, dry_run: bo
     'runs': len(planned.runs),
     'versions': [str(output.serving / str(version)) for version in planned.versions],
     'artifacts': [str(path) for path in planned.paths],
+    'reports': [str(path) for path in planned.reports],
     'files': [str(path) for path in planned.files],
     'kept_artifacts': planned.kept_artifacts,
     'serves': planned.serves,
@@ -321,7 +340,8 @@ def _plan(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory,
     with contextlib.suppress(*UNUSABLE):  # A full disk has no room for them; the next run enters them.
       registry.record_rollbacks(store, config.name, output.serving)
   planned = retention.plan(store, config, output)
-  return planned, _bytes([*planned.paths, *planned.files, *(output.serving / str(one) for one in planned.versions)])
+  versions = (output.serving / str(version) for version in planned.versions)
+  return planned, _bytes([*planned.paths, *planned.files, *planned.reports, *versions])
 
 
 def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> str:
@@ -336,16 +356,18 @@ def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputD
 
 def _sentence(planned: Removals, freed: int, verb: str) -> str:
   stays = f'version {planned.serves}, which serves, stays with all that it was made of' if planned.serves else ''
-  return (
-    f'{verb} {len(planned.artifacts)} artifacts of {len(planned.runs)} runs, {len(planned.versions)} versions and '
-    f'{len(planned.files)} logs and caches, {freed / 1e6:.1f} MB; {planned.kept_artifacts} artifacts stay'
-    + (f'; {stays}.' if stays else '.')
+  removed = (
+    f'{len(planned.artifacts)} artifacts of {len(planned.runs)} runs, {len(planned.versions)} versions, '
+    f'{len(planned.reports)} kept reports and {len(planned.files)} logs and caches'
   )
+  kept = f'{planned.kept_artifacts} artifacts stay' + (f'; {stays}.' if stays else '.')
+  return f'{verb} {removed}, {freed / 1e6:.1f} MB; {kept}'
 
 
 def _list(planned: Removals, output: OutputDirectory) -> None:
   pushed = [output.serving / str(version) for version in planned.versions]
-  for kind, paths in {'version': pushed, 'artifact': planned.paths, 'file': planned.files}.items():
+  gone = {'version': pushed, 'artifact': planned.paths, 'file': planned.files, 'report': planned.reports}
+  for kind, paths in gone.items():
     for path in paths:
       click.echo(f'  {kind:<8}  {path}')
 

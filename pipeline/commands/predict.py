@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from components.ride_example_gen.early import refuse_junk
 from components.ride_example_gen.listing import Listing, passed_over_sentence
 from components.ride_example_gen.spans import list_inputs
 from configs import loading
@@ -55,6 +56,7 @@ def run(
     if not output:
       raise UserError('--shards needs --output: a new folder, on a disk or in a bucket.')
   files, passed_over, _ = _files(rides)
+  refuse_junk(files, dataset, label_required=False)
   if output and not shards:
     streaming.check_output(output)
     if pathlib.Path(output).exists() and any(pathlib.Path(output).samefile(file) for file in files):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console
 from rich.markup import escape
 
@@ -25,8 +27,10 @@ def run(directory: str, against: str | None = None, as_json: bool = False) -> No
   # TensorFlow logs in every process about the machine.
   with terminal.captured() as console:
     console.quiet = as_json
+    from pipeline.report.kept import other_run
     from pipeline.report.page import write, write_comparison
 
+    against = None if against is None else os.fspath(other_run(directory, against))
     try:
       page = write(directory) if against is None else write_comparison(directory, against)
     except OSError as error:

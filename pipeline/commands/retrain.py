@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import time
 
 from rich.markup import escape
 
@@ -148,18 +150,19 @@ def back_fill(
       if span.number in excluded:
         session.console.print(' [cyan]↺[/] Left out by name (retraining.exclude).')
         continue
+      night = dataclasses.replace(session, start=time.monotonic())
       ledger = Ledger.load(output.ledger)
       plan = make_plan(config, source, ledger, newest=span.number)
-      commands_run.show_window(session, plan)
+      commands_run.show_window(night, plan)
       for label, why in plan.broken().items():  # The window's notes have it; a run could only repeat them.
         failed.append(label)
-        commands_run.tell(session, Event.ANOMALIES, f'The span {label} is broken: {why}')
+        commands_run.tell(night, Event.ANOMALIES, f'The span {label} is broken: {why}')
       if plan.broken():
         continue
       if passed_over := _passed_over(plan, span, ledger):
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
         continue
-      if commands_run.perform_window(session, plan, ledger, now):
+      if commands_run.perform_window(night, plan, ledger, now):
         failed.append(span.label)
         if ledger.last is None or ledger.last.status != 'anomalies':
           break  # Not because of these rides: the next span would fail alike.

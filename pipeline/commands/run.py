@@ -23,6 +23,7 @@ from configs.errors import FareliteError
 from configs.notify import Event
 from configs.records import Estimate
 from configs.run import RunConfig
+from models.charts import SPACE
 from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
@@ -31,9 +32,19 @@ from pipeline.errors import with_advice
 from pipeline.local import terminal, unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
-from pipeline.local.terminal import LiveView, config_differences, config_view, plain_table, print_paths, right, whole
+from pipeline.local.terminal import (
+  LiveView,
+  config_differences,
+  config_view,
+  plain_table,
+  print_paths,
+  right,
+  show_table,
+  whole,
+)
 from pipeline.notifying import outcome
 from pipeline.options import print_json
+from pipeline.report.tables import seconds
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan, recorded_run
 from pipeline.retraining.triggers import Verdict
@@ -91,7 +102,7 @@ class Session:
   Attributes:
     console: the terminal; everything else that is printed goes to the log.
     log: of the frameworks.
-    start: by `time.monotonic`.
+    start: of the run, by `time.monotonic`; of a back-fill, of the span that it is at.
     manner: what is shown.
     now: the time that is told; that of the clock by default.
     summaries: of what has ended so far.
@@ -157,7 +168,8 @@ def _run_whole(session: Session, force: bool) -> int:
   def job(observer: StepObserver) -> Summary:
     from pipeline.local import run as local_run
 
-    return local_run.run(config, resolved, output, observer, notes=window.notes() if window else ())
+    notes = window.notes() if window else ()
+    return local_run.run(config, resolved, output, observer, notes=notes, start=session.start)
 
   return perform(session, job)
 
@@ -196,13 +208,18 @@ def opened(
     try:
       beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
       terminal.prepare()
+      from components.ride_example_gen.early import refuse_junk
       from components.ride_example_gen.spans import check_inputs
 
       if not source.bigquery:
-        check_inputs(source.base, source.pattern)
+        refuse_junk(check_inputs(source.base, source.pattern), config.dataset)
       yield session
     except FareliteError as error:
       write_failed_start(config, output, Summary(status=Status.FAILED, reason=str(error), name=config.name))
+      with _or_warned(console, 'The run could not be kept'):
+        from pipeline.report.kept import keep_refused
+
+        keep_refused(config, output, str(error))
       raise
 
 
@@ -216,7 +233,9 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   with console.status('loading TFX …'):
     from pipeline.commands.operations import remove_expired
     from pipeline.operations.store import open_store
+    from pipeline.report.kept import keep
     from pipeline.report.page import write
+    from pipeline.tracking.trackers import trackers
 
     open_store(config.metadata, output.metadata)
   with LiveView(console) as view:
@@ -229,10 +248,15 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   if not output.failed_start.is_file():
     with _or_warned(console, 'The report could not be written'):
       page = write(output.path)
+  with _or_warned(console, 'The run could not be kept'):
+    keep(config, output, summary, page)
   if config.retention.after_run:
     with _or_warned(console, 'Old runs could not be removed'):
       store = open_store(config.metadata, output.metadata)
       console.print(f'\nretention {escape(remove_expired(store, config, output))}')
+  for system, track in trackers(config, output, summary):
+    with _or_warned(console, f'The run could not be noted in {system}'):
+      track()
   _show_outcome(session, summary, page)
   _ended(session, Event(summary.status.value), summary)
   return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
@@ -314,19 +338,18 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
     if finding.severity != 'info' and not finding.stops:  # Those that stop are the reason below.
       console.print(Text.assemble((' ! ', 'yellow'), finding.sentence))
   if summary.variants:
-    console.print(_variants_table(summary, currency))
+    show_table(console, _variants_table(summary, currency))
     for reason, names in _lost(summary).items():
       console.print(f' [yellow]![/] {escape(f"{joined(names)}: {reason}")}')
   for note in summary.notes:
     console.print(f' [cyan]i[/] {escape(note)}')
   if len(summary.recipes) > 1:
-    console.print(_recipes_table(summary.recipes, currency))
+    show_table(console, _recipes_table(summary.recipes, currency))
   if summary.metrics:
-    console.print(_metrics_table(summary, summary.metrics, currency))
+    show_table(console, _metrics_table(summary, summary.metrics, currency))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
-  wall = time.monotonic() - session.start
-  status = summary.status.value
-  ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/] in {wall:.0f} s:'
+  status, took = summary.status.value, _took(summary)
+  ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/]{took}:'
   _say(session, f'\n[bold {color}]{ended} {escape(summary.reason)}')
   paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
@@ -337,6 +360,11 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
     'log': session.log,
   }
   print_paths(console, paths)
+
+
+def _took(summary: Summary) -> str:
+  """How long the run took, in the words of the page."""
+  return '' if summary.seconds is None else f' in {seconds(summary.seconds)}'.replace(SPACE, ' ')
 
 
 def _show_rows(console: Console, rows: RowsRecord) -> None:
@@ -381,6 +409,10 @@ def _metrics_table(summary: Summary, metrics: MetricsRecord, currency: str) -> T
       f'{row.calibration:.3f}',
       *([f'{base[row.name]:.2f}'] if base else []),
     )
+    if whole and summary.rmse_without_worst_5 is not None:
+      table.add_row(
+        'without the worst 5', f'{max(row.example_count - 5, 0):,.0f}', f'{summary.rmse_without_worst_5:.2f}'
+      )
   return table
 
 
@@ -464,7 +496,7 @@ def perform_window(
   """Runs a plan, see `recorded_run`; returns and raises as `perform` does."""
 
   def job(observer: StepObserver) -> Summary:
-    return recorded_run(session.config, plan, ledger, session.output, observer, now, verdicts)
+    return recorded_run(session.config, plan, ledger, session.output, observer, now, verdicts, session.start)
 
   return perform(session, job)
 

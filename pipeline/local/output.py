@@ -9,6 +9,7 @@ import errno
 import getpass
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import socket
@@ -22,7 +23,7 @@ import portalocker
 
 from configs.errors import UserError
 from configs.texts import visible
-from models.whole_files import is_bucket
+from models.whole_files import is_bucket, names_in
 
 MINIMUM_FREE_BYTES = 50_000_000
 """What a small run writes; below it a run would die half way."""
@@ -76,6 +77,38 @@ class OutputDirectory:
   """The push destination: one directory per version."""
   logs = Below('logs')
   """One log file per run."""
+  runs = Below('runs')
+  """Of each run a folder by its id: summary, config and page, also of runs that others have come after."""
+  history = Below('history.html')
+  """All runs on a page."""
+  monitoring = Below('monitoring.json')
+  """What fares that came in later said of the version that serves."""
+
+
+class KeptRun(OutputDirectory):
+  """A folder of `OutputDirectory.runs`: summary, config and page of one run, whose artifacts lie where all do."""
+
+  artifacts = Below('../../artifacts')
+  serving = Below('../../serving')
+
+
+_RUN_ID = re.compile(r'\d{8}-\d{6}-[0-9a-f]{6}')
+
+SETTING_ASIDE = '.removed-'
+"""Begins the name of a folder that is on its way out; whoever looked for it misses it at once."""
+
+
+def kept_runs(output: OutputDirectory) -> list[KeptRun]:
+  """What is kept of the runs of an output directory, oldest first."""
+  found = (KeptRun(output.runs / name) for name in sorted(names_in(output.runs)) if _RUN_ID.fullmatch(name))
+  return [run for run in found if run.summary.is_file()]
+
+
+def as_kept(output: OutputDirectory) -> OutputDirectory:
+  """The directory as a `KeptRun`, where it is a folder of another one's `runs`; else as it is."""
+  path = output.path
+  is_kept = path.parent.name == 'runs' and not output.artifacts.exists() and (path.parent.parent / 'logs').is_dir()
+  return KeptRun(path) if is_kept else output
 
 
 def at(path: str) -> OutputDirectory:

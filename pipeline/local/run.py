@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import logging
 import pathlib
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +21,7 @@ from configs.beam import INGESTION
 from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
-from pipeline.code_version import run_version
+from pipeline.code_version import git_commit, run_version
 from pipeline.dag import BESIDE, build_pipeline
 from pipeline.errors import failure_sentence, root_cause
 from pipeline.local import summary, unchanged
@@ -44,6 +45,7 @@ def run(
   window: WindowRecord | None = None,
   triggers: Sequence[Verdict] = (),
   notes: Sequence[str] = (),
+  start: float | None = None,
 ) -> Summary:
   """Runs the whole pipeline and writes its summary, or a note where it failed before it had read its rides.
 
@@ -51,11 +53,12 @@ def run(
     window: what is read, of a run on a window.
     triggers: why such a run is made.
     notes: sentences that go before the summary's own notes.
+    start: when the command began with this run, by `time.monotonic`; the call itself where nothing is given.
 
   Returns the summary, be it written or not. Raises `MetadataStoreError` where the metadata store can't be
   used.
   """
-  started = datetime.datetime.now(datetime.timezone.utc)
+  started, start = datetime.datetime.now(datetime.timezone.utc), time.monotonic() if start is None else start
   if not output.summary.is_file():
     begin(config, output)  # There is no run before this one whose config it could be.
   store = open_store(config.metadata, output.metadata)
@@ -68,6 +71,7 @@ def run(
     data=f'{source.base}/{source.pattern}',
     output=str(output.path),
     code_version=run_version(),
+    git_commit=git_commit(),
     config=loading.dump(config),
   )
   registry.begin(store, run_id, facts)
@@ -89,6 +93,7 @@ def run(
     of_the_run |= {'made_of': unchanged.made_of(config, output, str(rides))}
   if window is not None:
     of_the_run |= {'ended_early': False, 'window': window, 'triggers': tuple(triggers)}
+  of_the_run['seconds'] = round(time.monotonic() - start, 3)
   result = result.model_copy(update=facts.properties() | of_the_run)
   try:
     if examples:

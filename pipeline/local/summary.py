@@ -69,6 +69,7 @@ def summarize(
     chosen=compression.chosen if compression else None,
     served_version=compression.served_version if compression else None,
     served_rmse=compression.served_rmse if compression else None,
+    shadow=compression.shadow if compression else None,
     notes=(*_training_notes(config, steps), *(compression.notes if compression else ())),
     compression=_uri(steps, 'CompressionGate', 'report'),
     reduction=_reduction(steps),

@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import yaml
@@ -26,7 +26,7 @@ from configs.compression import SCHEMES
 from configs.presets import RECIPES, PresetFolder
 from configs.run import RunConfig
 from configs.texts import visible
-from pipeline.local.steps import Step, StepState
+from pipeline.local.steps import Step, StepState, is_look_up
 
 _MARKS = {
   StepState.COMPLETE: ('✓', 'green'),
@@ -34,7 +34,9 @@ _MARKS = {
   StepState.SKIPPED: ('–', 'yellow'),
   StepState.FAILED: ('✗', 'red'),
 }
-_LOOK_UPS = frozenset({'BaselineStatistics', 'ServedModel', 'WarmStartModel'})
+
+_WIDEST = 10_000
+"""Columns, as good as no limit."""
 
 
 class LiveView(Progress):
@@ -55,10 +57,8 @@ class LiveView(Progress):
     """See `StepObserver`."""
     if (running := self._running.pop(step.name, None)) is not None:
       self.remove_task(running)
-    # Compiled for Vertex, one look-up is two tasks with endings to its name.
-    is_look_up = step.name.split('-')[0] in _LOOK_UPS
-    self._ended += not is_look_up
-    if is_look_up and step.seconds < 1 and step.state is not StepState.FAILED:
+    self._ended += not is_look_up(step.name)
+    if is_look_up(step.name) and step.seconds < 1 and step.state is not StepState.FAILED:
       return
     mark, color = _MARKS[step.state]
     line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
@@ -67,7 +67,7 @@ class LiveView(Progress):
 
   def next_step(self) -> str | None:
     """The step at which a run that is stopped now goes on, as `4 (Trainer)`; look-ups have no number."""
-    running = [name for name in self._running if name.split('-')[0] not in _LOOK_UPS]
+    running = [name for name in self._running if not is_look_up(name)]
     return f'{self._ended + 1} ({running[0]})' if running else None
 
 
@@ -84,6 +84,45 @@ def whole(*names: str) -> tuple[Column, ...]:
 def right(*names: str, no_wrap: bool = False) -> tuple[Column, ...]:
   """Columns of figures."""
   return tuple(Column(name, justify='right', no_wrap=no_wrap) for name in names)
+
+
+def show_table(console: Console, table: Table) -> None:
+  """Prints a table with all of its columns, at any width.
+
+  On a pipe or in a log lines are as long as they must be. A terminal that is too narrow gets the columns in several
+  tables below each other, each with the first column in front.
+  """
+  parts = [_part(table, columns) for columns in _groups(console, table)] if console.is_terminal else [table]
+  for part in parts:
+    console.print(_at_full_width(console, part), soft_wrap=True)
+
+
+def _at_full_width(console: Console, table: Table) -> Table:
+  table.width = console.measure(table, options=console.options.update_width(_WIDEST)).maximum
+  return table
+
+
+def _groups(console: Console, table: Table) -> Iterator[list[int]]:
+  """Indices of the columns that fit side by side, the first column always among them."""
+  wide = console.options.update_width(_WIDEST)
+  first, *widths = (console.measure(_part(table, [index]), options=wide).maximum for index in range(len(table.columns)))
+  group, taken = [0], first
+  for index, width in enumerate(widths, 1):
+    if taken + width > console.width and len(group) > 1:
+      yield group
+      group, taken = [0], first
+    group.append(index)
+    taken += width
+  yield group
+
+
+def _part(table: Table, columns: Sequence[int]) -> Table:
+  """A table of some columns of another one."""
+  chosen = [table.columns[index] for index in columns]
+  part = plain_table(*(Column(one.header, justify=one.justify, no_wrap=one.no_wrap) for one in chosen))
+  for cells in zip(*(one.cells for one in chosen), strict=True):
+    part.add_row(*cells)
+  return part
 
 
 def print_paths(console: Console, paths: Mapping[str, pathlib.Path | str | None]) -> None:

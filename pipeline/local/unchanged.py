@@ -27,6 +27,7 @@ _NO_PART_OF_A_MODEL: dict[str, Any] = {
   'beam': True,
   'notify': True,
   'platform': True,
+  'tracking': True,
 }
 """Sections of a config that decide when, where and how long, not what comes out."""
 

@@ -16,6 +16,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 
 from components.pusher.rollback import RestoreError, verified_manifest
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts
+from components.ride_example_gen.spans import label_of_input, number_of_input
 from configs.run import RunConfig
 from models.release import Manifest
 from pipeline.local.output import OutputDirectory
@@ -144,10 +145,11 @@ class Provenance:
 
   Attributes:
     entry: the run itself, or the rollback.
-    rides: one mapping per ingestion: `source`, `files`, `digest`, `span`, `read`, `kept`, `quarantined`.
+    rides: one mapping per ingestion: `source`, `files`, `digest`, `span` (TFX's number of the newest one), `spans`
+      (their labels, oldest first: days, where the source has such), `read`, `kept`, `quarantined`.
     artifacts: `id`, `type`, `step`, `output`, `run`, `where` and `there`, in the order of their making.
     manifest: of the version; `None` where it can't be read.
-    code_version: of the run that made it.
+    code_version, git_commit: of the run that made it.
     config: the same run's, as YAML.
     config_digest: SHA-256 of that.
     other_models: the models it was compared with or started from, by what for.
@@ -160,6 +162,7 @@ class Provenance:
   artifacts: Sequence[Mapping[str, Any]]
   manifest: Manifest | None
   code_version: str | None
+  git_commit: str | None
   config: str | None
   config_digest: str | None
   other_models: Mapping[str, str]
@@ -199,6 +202,7 @@ def provenance(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirec
     ],
     manifest=manifest,
     code_version=maker.code_version,
+    git_commit=maker.git_commit,
     config=maker.config,
     config_digest=hashlib.sha256(maker.config.encode()).hexdigest() if maker.config else None,
     other_models={'other models': ', '.join(f'{made.artifact.id} of run {made.run}' for made in others)},
@@ -220,24 +224,29 @@ def _rides(made: ProducedArtifact, others: Sequence[ProducedArtifact]) -> dict[s
     file = pathlib.Path(other.artifact.uri, COUNTS_FILE)
     if other.execution.id == made.execution.id and other.key == 'quarantine' and file.is_file():
       counts = RideCounts.from_json(file.read_text(encoding='utf-8'))
-  properties = plain_properties(made.artifact)
+  properties, splits = plain_properties(made.artifact), _splits(made)
   return {
-    'source': _source(made),
+    'source': _source(made, splits),
     'files': list(counts.files) if counts else [],
     'digest': properties.get('input_fingerprint') or made.parameter('input_fingerprint'),
     'span': properties.get('span', made.parameter('span')),
+    'spans': [label_of_input(name) for split in splits if number_of_input(name := str(split.get('name'))) is not None],
     **{name: getattr(counts, name, None) for name in ('read', 'kept', 'quarantined')},
   }
 
 
-def _source(made: ProducedArtifact) -> str:
-  """The base and the pattern, with the span filled in."""
-  base = str(made.parameter('input_base') or '')
+def _splits(made: ProducedArtifact) -> list[Mapping[str, Any]]:
+  """The input splits, spans filled in: `name` and `pattern` of each, oldest first."""
   try:
-    splits = json.loads(made.parameter('input_config') or '{}')['splits']
+    return list(json.loads(made.parameter('input_config') or '{}')['splits'])
   except (KeyError, ValueError):
-    return base
-  return ', '.join(f'{base}/{split["pattern"]}' for split in splits)
+    return []
+
+
+def _source(made: ProducedArtifact, splits: Sequence[Mapping[str, Any]]) -> str:
+  """The base and the patterns."""
+  base = str(made.parameter('input_base') or '')
+  return ', '.join(f'{base}/{split["pattern"]}' for split in splits if 'pattern' in split) or base
 
 
 def _manifest(output: OutputDirectory, entry: RunEntry) -> tuple[Manifest | None, list[str]]:

@@ -67,6 +67,7 @@ class RunEntry(RecordPart):
     serves: whether that version serves now.
     restored_version: of a rollback: whose bytes these are.
     replaced_version: of a rollback: what served before.
+    git_commit: of the checkout that it ran in, with `-dirty` where that was changed; `None` outside of one.
     config: the whole config, as YAML.
     pruned: when its artifacts were removed; `None` if they are there.
   """
@@ -92,6 +93,7 @@ class RunEntry(RecordPart):
   output: str | None = None
   host: str | None = None
   code_version: str | None = None
+  git_commit: str | None = None
   config: str | None = None
   pruned: str | None = None
 

@@ -14,14 +14,11 @@ from components.pusher.rollback import origin, remove_versions, rollbacks
 from configs.run import RunConfig
 from models.served_versions import versions
 from models.whole_files import delete, set_aside
-from pipeline.local.output import OutputDirectory
+from pipeline.local.output import SETTING_ASIDE, OutputDirectory, kept_runs
 from pipeline.operations import registry
 from pipeline.operations.lineage import TO_BEAT, ProducedArtifact, lineage, outputs_of_run
 from pipeline.operations.registry import AGAIN, ROLLED_BACK, Push, RunEntry, pushes, read_runs
 from pipeline.operations.store import UNUSABLE
-
-_REMOVED = '.removed-'
-"""Begins the name of a folder that is on its way out; whoever looked for the artifact misses it at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Removals:
     files: logs and caches that no run that is kept has written.
     kept_artifacts: number of artifacts that stay.
     serves: the version that serves; `None` if there is none.
+    reports: folders of what is kept of runs.
   """
 
   runs: Sequence[str]
@@ -43,6 +41,7 @@ class Removals:
   files: Sequence[pathlib.Path]
   kept_artifacts: int
   serves: int | None
+  reports: Sequence[pathlib.Path] = ()
 
   @property
   def paths(self) -> list[pathlib.Path]:
@@ -79,6 +78,7 @@ def plan(
     files=_old_files(output, min(map(_began, kept), default=None)),
     kept_artifacts=sum(a.state == mlmd_pb2.Artifact.LIVE for a in artifacts) - len(gone),
     serves=present[-1] if present else None,
+    reports=_old_reports(output, config, _pushing(launched, output.serving, kept_versions)),
   )
 
 
@@ -90,6 +90,7 @@ def prune(store: mlmd.MetadataStore, output: OutputDirectory, planned: Removals)
   """
   sweep(output)
   _delete_all(planned.files)
+  _delete_all([renamed for path in planned.reports if (renamed := _set_aside(path))])
   remove_versions(output.serving, planned.versions)
   aside = [renamed for path in planned.paths if (renamed := _set_aside(path))]
   try:
@@ -117,7 +118,8 @@ def _delete_all(paths: Iterable[pathlib.Path]) -> None:
 
 def sweep(output: OutputDirectory) -> None:
   """Deletes what a killed pruning had set aside."""
-  _delete_all(output.artifacts.glob(f'*/*/{_REMOVED}*') if output.artifacts.is_dir() else ())
+  _delete_all(output.artifacts.glob(f'*/*/{SETTING_ASIDE}*') if output.artifacts.is_dir() else ())
+  _delete_all(output.runs.glob(f'{SETTING_ASIDE}*') if output.runs.is_dir() else ())
 
 
 def _kept_runs(launched: Sequence[RunEntry], config: RunConfig, now: datetime.datetime) -> list[RunEntry]:
@@ -146,6 +148,21 @@ def _kept_versions(
   if present:
     kept |= {present[-1], origin(rollbacks(serving), present[-1])}
   return kept
+
+
+def _pushing(launched: Iterable[RunEntry], serving: pathlib.Path, kept: Iterable[int]) -> set[str]:
+  """The runs that pushed the versions that are kept, and not those that found them pushed."""
+  happened = rollbacks(serving)
+  first: dict[int | None, str] = {}
+  for entry in launched:
+    first.setdefault(entry.pushed_version, entry.run)
+  return {first[version] for version in (origin(happened, version) for version in kept) if version in first}
+
+
+def _old_reports(output: OutputDirectory, config: RunConfig, pushing: set[str]) -> list[pathlib.Path]:
+  limits, there = config.retention, kept_runs(output)
+  old = there[: -limits.reports] if limits.reports else []
+  return [run.path for run in old if run.path.name not in pushing]
 
 
 def _pushed_at(serving: pathlib.Path, known: dict[int, Push], version: int) -> float:
@@ -199,7 +216,7 @@ def _old_files(output: OutputDirectory, since: datetime.datetime | None) -> list
 
 
 def _set_aside(path: pathlib.Path) -> pathlib.Path | None:
-  target = path.with_name(f'{_REMOVED}{path.name}')
+  target = path.with_name(f'{SETTING_ASIDE}{path.name}')
   try:
     set_aside(path, target)
   except FileNotFoundError:  # Removed by hand.

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from configs.records import Estimate
-from models.charts import WIDTH, Frame, Scale, decimals, element, horizontal, line, padded, picture, text, vertical
+from models.charts import (
+  COLORS,
+  WIDTH,
+  Frame,
+  Scale,
+  decimals,
+  element,
+  horizontal,
+  line,
+  padded,
+  picture,
+  round_step,
+  text,
+  tip,
+  vertical,
+)
 from pipeline.report.tables import counted, interval, number, signed
 
 _PIECE = Markup('<span class="{}" style="left:{:.2f}%;width:{:.2f}%"></span>')
@@ -37,12 +53,36 @@ def length_bar(
   return _track(parts)
 
 
+def reach(top: float) -> float:
+  """The round end of a track, at or above the largest figure on it; 1 where there is none."""
+  if top <= 0:
+    return 1.0
+  step = round_step(top / 4)
+  return step * math.ceil(top / step - 1e-9)
+
+
+def ruler(top: float) -> Markup:
+  """The scale of tracks from zero to `top`, as it stands above them."""
+  step = round_step(top / 4)
+  ticks = [step * index for index in range(int(top / step + 1e-9) + 1)]
+  digits = decimals(ticks)
+  parts = (
+    Markup('<span style="left:{:.2f}%">{}</span>').format(_place(tick, top), number(tick, digits)) for tick in ticks
+  )
+  return Markup('<span class="ruled" aria-hidden="true">{}</span>').format(Markup('').join(parts))
+
+
 def _track(parts: Sequence[Markup]) -> Markup:
   return Markup('<span class="track" aria-hidden="true">{}</span>').format(Markup('').join(parts))
 
 
 def _place(value: float, top: float) -> float:
   return 100 * min(max(value / top, 0.0), 1.0) if top > 0 else 0.0
+
+
+def swatch(index: int) -> str:
+  """The classes of a colour in a legend; from the ninth on colours come again, as squares."""
+  return f's{index % COLORS}{" square" if index >= COLORS else ""}'
 
 
 _ROW, _FOREST_TOP, _FOREST_BOTTOM, _FOREST_RIGHT = 19.0, 8.0, 38.0, 12.0
@@ -98,12 +138,14 @@ def _drawn_entry(entry: Entry, scale: Scale, left: float, y: float) -> list[Mark
   if not scale.low <= figure.value <= scale.high:
     beyond = figure.value > scale.high
     x, back, anchor = (scale.end, -8, 'end') if beyond else (scale.start, 8, 'start')
-    tip = f'M{x + back:.1f} {y - 5:.1f}L{x:.1f} {y:.1f}L{x + back:.1f} {y + 5:.1f}Z'
+    arrow = f'M{x + back:.1f} {y - 5:.1f}L{x:.1f} {y:.1f}L{x + back:.1f} {y + 5:.1f}Z'
     written = text(x + 1.6 * back, y + 4, number(figure.value, 2), anchor, 'tick')
-    return [name, element('path', title, d=tip, class_=f'fill {color}'), written]
+    return [name, element('path', title, d=arrow, class_=f'fill {color}'), written]
   return [
     name,
     line(scale(figure.bottom), y, scale(figure.top), y, f'whisker {color}'),
+    *([tip(scale.start, y, -1, 0, color)] if figure.bottom < scale.low else []),
+    *([tip(scale.end, y, 1, 0, color)] if figure.top > scale.high else []),
     element('circle', title, cx=scale(figure.value), cy=y, r=4.0, class_=f'fill {color}'),
   ]
 
@@ -148,8 +190,10 @@ def _drawn_hour(frame: Frame, hour: Hour, currency: str) -> Markup:
     'rect', x=x - 5, y=frame.y(high), width=10, height=max(frame.y(low) - frame.y(high), 1.0), class_='half'
   )
   whisker = line(x, frame.y(hour.mean.bottom), x, frame.y(hour.mean.top), 'whisker s0')
+  tips = [tip(x, frame.y.end, 0, -1, 's0')] if hour.mean.top > frame.y.high else []
+  tips += [tip(x, frame.y.start, 0, 1, 's0')] if hour.mean.bottom < frame.y.low else []
   dot = element('circle', cx=x, cy=frame.y(hour.mean.value), r=3, class_='fill s0')
-  return element('g', element('title', tooltip), bar, whisker, dot)
+  return element('g', element('title', tooltip), bar, whisker, *tips, dot)
 
 
 ROW = 34.0

@@ -11,12 +11,14 @@ from components.fare_evaluator.records import EvaluatedSlice
 from configs.base import joined
 from configs.records import Estimate, estimate
 from pipeline.report.record import Difference, RunRecord, differences, read_variants
-from pipeline.report.rides import PredictedRides, paired_ratio, read_rides
+from pipeline.report.rides import PredictedRides, paired_ratio, read_rides, slice_rmse
+from pipeline.report.run_charts import SIDES, Pair, draw_pairs
 from pipeline.report.sections.model import BADGES
 from pipeline.report.tables import (
   MISSING,
   Cell,
   Heading,
+  Picture,
   Table,
   counted,
   figure,
@@ -43,12 +45,16 @@ class Side(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RunComparison:
-  """Two runs side by side: what came of it, and in what settings they differ."""
+  """Two runs side by side: what came of it, and in what settings they differ.
+
+  Attributes: picture: the errors of both, on all rides and by slice; `None` where neither came to one.
+  """
 
   first: Side
   second: Side
   sentences: tuple[str, ...]
   outcomes: Table
+  picture: Picture | None
   settings: tuple[Difference, ...]
   variants: Table | None
   slices: Table | None
@@ -58,7 +64,7 @@ class RunComparison:
 def compare(first: RunRecord, second: RunRecord) -> RunComparison:
   """Compares run A with run B."""
   a, b = (
-    Side(letter, record.output.path.name, dataclasses.replace(record, variants=read_variants(record)))
+    Side(letter, record.title, dataclasses.replace(record, variants=read_variants(record)))
     for letter, record in (('A', first), ('B', second))
   )
   settings = differences(first.config, second.config)
@@ -67,6 +73,7 @@ def compare(first: RunRecord, second: RunRecord) -> RunComparison:
     second=b,
     sentences=_sentences(a, b, settings),
     outcomes=_outcomes(a, b),
+    picture=_picture(a, b),
     settings=settings,
     variants=_variants(a, b),
     slices=_slices(a, b),
@@ -137,6 +144,36 @@ def _outcomes_of(side: Side) -> dict[str, Cell | str]:
     'rides kept': figure(rows.kept if rows else None, whole),
     'duration': figure(side.record.duration, seconds),
   }
+
+
+_ALL = 'all rides'
+
+
+def _picture(a: Side, b: Side) -> Picture | None:
+  """The RMSE of both on all rides and by slice."""
+  if a.record.currency != b.record.currency:
+    return None
+  (first, of_first), (second, of_second) = _errors_by_slice(a), _errors_by_slice(b)
+  if not first and not second:
+    return None
+  pairs = [Pair(name, first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
+  drawn = draw_pairs(pairs, f'RMSE ({a.record.currency})'.replace(' ()', ''), 'RMSE of both runs by slice')
+  legend = tuple((f'{side.letter}: {side.name}', style) for side, style in zip((a, b), SIDES, strict=True))
+  source = f'Of {of_first}.' if of_first == of_second else f'A: of {of_first}; B: of {of_second}.'
+  return Picture(
+    'RMSE by slice', drawn, f'{source} A line holds 95 %; where there is none, it is not known.', '', legend
+  )
+
+
+def _errors_by_slice(side: Side) -> tuple[dict[str, Estimate], str]:
+  """RMSE by slice, all rides first, and whose: the chosen file's where its predictions are kept, else the model's."""
+  rides, slices, overall = _chosen_rides(side), side.record.summary.slices, side.record.shown_error('rmse')
+  if rides and overall:
+    codes = {one.name: one.slice for one in slices if one.slice}
+    return {_ALL: overall} | slice_rmse(rides, codes, side.record.resamples), 'the chosen file'
+  error = side.record.error('rmse')
+  found = {one.name: Estimate(one.root_mean_squared_error) for one in slices if one.slice}
+  return ({_ALL: error} if error else {}) | found, 'the trained model'
 
 
 def _variants(a: Side, b: Side) -> Table | None:

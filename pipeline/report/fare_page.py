@@ -79,6 +79,7 @@ def write_fare_page(model: str, output: str, server: str | None = None) -> pathl
   manifest, golden = pushed.manifest, read_golden(pushed.version / GOLDEN)
   dataset = kept_dataset(pushed.version)
   fields = tuple(_fields(manifest.inputs, dataset))
+  zones = dict(dataset.places.zones) if dataset and dataset.places else {}
   _check_golden(golden['rides'], fields, pushed.version)
   about = {
     'currency': manifest.currency or 'USD',
@@ -90,6 +91,7 @@ def write_fare_page(model: str, output: str, server: str | None = None) -> pathl
     'map': _map(golden['rides']),
     'areas': [zone.polygon for zone in dataset.city.zones] if dataset else [],
     'places': [mark.model_dump(include={'name', 'longitude', 'latitude'}) for mark in _landmarks(dataset)],
+    'zones': zones,
     'server': address,
   }
   page = render(
@@ -100,6 +102,7 @@ def write_fare_page(model: str, output: str, server: str | None = None) -> pathl
     size=len(content),
     currency=about['currency'],
     fields=fields,
+    zones=zones,
     golden=golden,
     server=address,
     origin=address and _origin(address),

@@ -8,7 +8,20 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from configs.records import Estimate
-from models.charts import WIDTH, Frame, element, horizontal, line, padded, picture, polyline, text, vertical
+from models.charts import (
+  COLORS,
+  WIDTH,
+  Frame,
+  element,
+  horizontal,
+  line,
+  padded,
+  picture,
+  polyline,
+  text,
+  tip,
+  vertical,
+)
 
 _CHARACTER, _LABEL_HEIGHT, _RADIUS = 6.7, 12.0, 5.0
 
@@ -87,7 +100,7 @@ class Point(NamedTuple):
   """A variant on the chart.
 
   Attributes:
-    color: index of its recipe's colour.
+    color: index of its recipe's colour; from the ninth on colours come again, as squares.
     cost: bytes or microseconds, positive.
     ratio: of the RMSE to float32.
     on_frontier: no other variant is both more accurate and cheaper.
@@ -199,7 +212,7 @@ def _staircase(frame: Frame, points: Sequence[Point]) -> Markup:
 
 def _marks(frame: Frame, point: Point) -> list[Markup]:
   x, y = frame.x(point.cost), frame.y(point.ratio.value)
-  color = f's{point.color}'
+  color = f's{point.color % COLORS}'
   title = element('title', point.tooltip)
   if point.ratio.value > frame.y.high:
     triangle = f'M{x - 5:.1f} {y + 9:.1f}L{x:.1f} {y:.1f}L{x + 5:.1f} {y + 9:.1f}Z'
@@ -207,10 +220,21 @@ def _marks(frame: Frame, point: Point) -> list[Markup]:
   important = point.chosen or point.on_frontier
   whisker = f'whisker {color}' if important else f'whisker faint {color}'
   marks = [line(x, frame.y(point.ratio.bottom), x, frame.y(point.ratio.top), whisker)]
+  faint = color if important else f'faint {color}'
+  marks += [tip(x, frame.y.end, 0, -1, faint)] if point.ratio.top > frame.y.high else []
+  marks += [tip(x, frame.y.start, 0, 1, faint)] if point.ratio.bottom < frame.y.low else []
   if point.chosen:
     marks.append(element('circle', cx=x, cy=y, r=9, class_='chosen'))
-  kind = 'fill' if point.within_budget else 'hollow'
-  return [*marks, element('circle', title, cx=x, cy=y, r=5 if point.on_frontier else 4, class_=f'{kind} {color}')]
+  kind = f'{"fill" if point.within_budget else "hollow"} {color}'
+  return [*marks, _dot(x, y, 5.0 if point.on_frontier else 4.0, kind, point.color, title)]
+
+
+def _dot(x: float, y: float, radius: float, class_: str, color: int, title: Markup) -> Markup:
+  """A circle; a square where the colours are used up by the eight before."""
+  if color < COLORS:
+    return element('circle', title, cx=x, cy=y, r=f'{radius:g}', class_=class_)
+  side = 2 * radius - 1
+  return element('rect', title, x=x - side / 2, y=y - side / 2, width=side, height=side, class_=class_)
 
 
 def _labels(frame: Frame, points: Sequence[Point]) -> list[Markup]:

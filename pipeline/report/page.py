@@ -20,6 +20,7 @@ from pipeline.report.rides import read_rides
 from pipeline.report.sections.data import again_section, data_section, steps_section
 from pipeline.report.sections.errors import errors_section
 from pipeline.report.sections.model import headline, model_card, served_section, variants_section
+from pipeline.report.sections.shadow import shadow_section
 from pipeline.report.sections.training import features_section, reduction_section, training_section
 
 
@@ -41,6 +42,7 @@ def run_page(record: RunRecord) -> str:
   parts = (
     PagePart('variants', 'Variants', lambda: variants_section(record)),
     PagePart('served', 'Before', lambda: served_section(record), expected=False),
+    PagePart('shadow', 'Beside', lambda: shadow_section(record), expected=False),
     PagePart('errors', 'Errors', lambda: errors_section(record, rides)),
     PagePart('training', 'Training', lambda: training_section(record)),
     PagePart('data', 'Rides', lambda: data_section(record, columns)),

@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
 from components.quantization_rewriter.records import VARIANTS_FILE, VariantsRecord
+from components.ride_validator.findings import columns
 from configs import loading
 from configs.dataset import EPOCH, TIME
 from configs.errors import UserError
@@ -23,7 +24,7 @@ from configs.evaluation import Evaluation
 from configs.presets import load_yaml
 from configs.records import Estimate, RecordT, load_json
 from pipeline.local import output as local_output
-from pipeline.local.output import OutputDirectory
+from pipeline.local.output import KeptRun, OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.summary_record import Status, StepRecord, Summary
 
@@ -123,6 +124,12 @@ class RunRecord:
     return self.summary.name or self.output.path.name
 
   @property
+  def title(self) -> str:
+    """What tells it from other runs: its folder's name; of one that is kept, the version that it pushed, or its id."""
+    version = self.summary.pushed_version if isinstance(self.output, KeptRun) else None
+    return f'version {version}' if version else self.output.path.name
+
+  @property
   def currency(self) -> str:
     """ISO 4217 code of the fares; empty where the config is lost."""
     return str(self.config.get('dataset', {}).get('currency', ''))
@@ -150,6 +157,11 @@ class RunRecord:
 
   @property
   def duration(self) -> float:
+    """Seconds of the whole run, as its summary has them; of a summary that does not say, those of its steps."""
+    return self.stepping if self.summary.seconds is None else self.summary.seconds
+
+  @property
+  def stepping(self) -> float:
     """Seconds from the first step's beginning to the last one's end; the sum of all where a step has no beginning."""
     ends = [step.began + step.seconds for step in self.steps() if step.began is not None]
     return max(ends) if len(ends) == len(self.steps()) and ends else sum(step.seconds for step in self.steps())
@@ -214,7 +226,7 @@ class RunRecord:
 
 def read_record(directory: str | os.PathLike[str]) -> RunRecord:
   """Reads what a run left. Raises `UserError` where there is no summary, or it is no summary."""
-  output = local_output.at(os.fspath(directory))
+  output = local_output.as_kept(local_output.at(os.fspath(directory)))
   try:
     values = load_json(output.summary.read_bytes(), output.summary, Summary.FIX)
   except (FileNotFoundError, NotADirectoryError):
@@ -246,14 +258,20 @@ def read_variants(record: RunRecord) -> CompressionRecord | None:
 
 @dataclasses.dataclass(frozen=True)
 class ColumnSummary:
-  """A numeric column of the train split by its canonical name; `missing` is the share of rides without a value."""
+  """A column of the train split by its canonical name.
+
+  Attributes:
+    missing: the share of rides without a value, be it absent or NaN.
+    low, median, mean, high: of the values; `None` where there is none, and of a categorical column, whose numbers are
+      mere positions in its vocabulary.
+  """
 
   name: str
   missing: float
-  low: float
-  median: float
-  mean: float
-  high: float
+  low: float | None = None
+  median: float | None = None
+  mean: float | None = None
+  high: float | None = None
 
 
 def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
@@ -261,27 +279,36 @@ def read_columns(record: RunRecord) -> tuple[ColumnSummary, ...]:
   path = record.file('StatisticsGen', 'statistics', 'Split-train', 'FeatureStats.pb')
   if path is None:
     return ()
-  [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets
-  found = [feature for feature in dataset.features if feature.HasField('num_stats')]
-  return tuple(sorted((_column(feature) for feature in found), key=lambda column: column.name))
+  statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
+  [split] = statistics.datasets
+  numbers = {_name(feature): feature.num_stats for feature in split.features}
+  found, categories = columns(statistics), vocabularies(record)
+  return tuple(
+    ColumnSummary(name, column.missing_share)
+    if name in categories or column.missing == column.rides
+    else _summary(name, column.missing_share, numbers[name])
+    for name, column in sorted(found.items())
+    if column.type_name in ('INT', 'FLOAT')
+  )
+
+
+def vocabularies(record: RunRecord) -> dict[str, tuple[str, ...]]:
+  """The values of each categorical column, in the order of their codes; empty where the config is lost."""
+  extras = record.config.get('dataset', {}).get('extras') or ()
+  return {extra['name']: tuple(extra['vocabulary']) for extra in extras if extra.get('vocabulary')}
+
+
+def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:
+  return feature.name or '.'.join(feature.path.step)
+
+
+def _summary(name: str, missing: float, numbers: statistics_pb2.NumericStatistics) -> ColumnSummary:
+  return ColumnSummary(name, missing, numbers.min, numbers.median, numbers.mean, numbers.max)
 
 
 def period(columns: Iterable[ColumnSummary]) -> tuple[datetime.datetime, datetime.datetime] | None:
   """First and last pickup of the train split, on the city's wall clock."""
   for column in columns:
-    if column.name == TIME:
+    if column.name == TIME and column.low is not None and column.high is not None:
       return EPOCH + datetime.timedelta(seconds=column.low), EPOCH + datetime.timedelta(seconds=column.high)
   return None
-
-
-def _column(feature: statistics_pb2.FeatureNameStatistics) -> ColumnSummary:
-  numbers = feature.num_stats
-  missing, known = numbers.common_stats.num_missing, numbers.common_stats.num_non_missing
-  return ColumnSummary(
-    name=feature.path.step[0] if feature.path.step else feature.name,
-    missing=missing / (missing + known) if missing + known else 0.0,
-    low=numbers.min,
-    median=numbers.median,
-    mean=numbers.mean,
-    high=numbers.max,
-  )

@@ -55,6 +55,41 @@ def shades_for(mean_absolute_error: float) -> Shades:
   return Shades(round_step(max(mean_absolute_error, 0.01) / 2))
 
 
+@dataclasses.dataclass(frozen=True)
+class Extent:
+  """The part of the world that maps show, and what the size of their dots means: one for all maps of a page.
+
+  Attributes:
+    x, y: scales of longitude and latitude.
+    height: of the map, as of a drawing of `WIDTH`.
+    unit: of the drawing, per kilometre.
+    across: cells of the grid; the rides of a cell are one dot.
+    most: rides of the largest dot.
+  """
+
+  x: Scale
+  y: Scale
+  height: float
+  unit: float
+  across: int
+  most: int
+
+  @classmethod
+  def of(cls, *ends: tuple[np.ndarray, np.ndarray]) -> Extent:
+    """One that suits several maps. Args: ends: longitude and latitude of each, float64 degrees [rides], finite."""
+    longitude, latitude = (np.concatenate(degrees) for degrees in zip(*ends, strict=True))
+    x, y, height, unit = _projection(longitude, latitude)
+    for across in _CELLS:
+      dots = [_cells(*_inside(*end, x, y), x, y, across)[1] for end in ends]
+      if max(map(len, dots)) <= _MOST_DOTS:
+        break
+    return cls(x, y, height, unit, across, max(int(rides.max(initial=1)) for rides in dots))
+
+  def radius(self, rides: np.ndarray | float) -> np.ndarray:
+    """Of a dot: its area goes with its rides, but for those too small to be seen."""
+    return np.maximum(_SMALLEST, _LARGEST * np.sqrt(np.asarray(rides) / self.most))
+
+
 def draw_map(
   longitude: np.ndarray,
   latitude: np.ndarray,
@@ -63,22 +98,25 @@ def draw_map(
   landmarks: Sequence[Mapping[str, Any]],
   currency: str,
   label: str,
+  extent: Extent | None = None,
 ) -> tuple[Markup, int]:
-  """Draws the map, and counts the rides outside of it.
+  """Draws the map and, below it, how large dots are; counts the rides outside of it.
 
   Args:
     longitude, latitude: float64 degrees [rides], finite.
     errors: float64 [rides], prediction minus fare.
     landmarks: `name`, `longitude` and `latitude` of each, as the config has them; drawn where they are on the map.
     label: what the map shows, for who can't see it.
+    extent: what it has in common with other maps; its own rides' where nothing is given.
   """
-  x, y, height, unit = _projection(longitude, latitude)
-  inside = (longitude >= x.low) & (longitude <= x.high) & (latitude >= y.low) & (latitude <= y.high)
+  extent = extent or Extent.of((longitude, latitude))
+  x, y, height = extent.x, extent.y, extent.height
+  inside = _is_inside(longitude, latitude, x, y)
   parts = [element('rect', x=0.5, y=0.5, width=WIDTH - 1, height=height - 1, rx=8, class_='sea')]
-  parts += _dots(_places(longitude[inside], x), _places(latitude[inside], y), errors[inside], shades, currency)
+  parts += _dots(longitude[inside], latitude[inside], errors[inside], extent, shades, currency)
   parts += [mark for landmark in landmarks for mark in _landmark(landmark, x, y)]
-  parts += _ruler(unit, height)
-  return picture(WIDTH, height, label, *parts), int((~inside).sum())
+  parts += _ruler(extent.unit, height)
+  return picture(WIDTH, height + _SIZES_HEIGHT, label, *parts, *_sizes(extent)), int((~inside).sum())
 
 
 def _projection(longitude: np.ndarray, latitude: np.ndarray) -> tuple[Scale, Scale, float, float]:
@@ -107,20 +145,61 @@ def _places(degrees: np.ndarray, scale: Scale) -> np.ndarray:
   return scale.start + (degrees - scale.low) / (scale.high - scale.low) * (scale.end - scale.start)
 
 
-def _dots(x: np.ndarray, y: np.ndarray, errors: np.ndarray, shades: Shades, currency: str) -> Iterator[Markup]:
+def _is_inside(longitude: np.ndarray, latitude: np.ndarray, x: Scale, y: Scale) -> np.ndarray:
+  return (longitude >= x.low) & (longitude <= x.high) & (latitude >= y.low) & (latitude <= y.high)
+
+
+def _inside(longitude: np.ndarray, latitude: np.ndarray, x: Scale, y: Scale) -> tuple[np.ndarray, np.ndarray]:
+  inside = _is_inside(longitude, latitude, x, y)
+  return longitude[inside], latitude[inside]
+
+
+def _cells(
+  longitude: np.ndarray, latitude: np.ndarray, x: Scale, y: Scale, across: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """The index of each ride's cell among those that have rides, and the rides of each."""
+  places = _places(longitude, x), _places(latitude, y)
+  column, row = (np.floor(place / (WIDTH / across)).astype(np.int64) for place in places)
+  _, cell, rides = np.unique(column + (across + 1) * row, return_inverse=True, return_counts=True)
+  return cell, rides
+
+
+def _dots(
+  longitude: np.ndarray, latitude: np.ndarray, errors: np.ndarray, extent: Extent, shades: Shades, currency: str
+) -> Iterator[Markup]:
   """One dot for each cell of a grid that has rides, in their middle; the large ones first, under the small ones."""
-  for across in _CELLS:
-    column, row = (np.floor(place / (WIDTH / across)).astype(np.int64) for place in (x, y))
-    _, cell, rides = np.unique(column + (across + 1) * row, return_inverse=True, return_counts=True)
-    if len(rides) <= _MOST_DOTS:
-      break
-  x_mean, y_mean, error = (np.bincount(cell, weights=values) / rides for values in (x, y, errors))
-  radii = np.maximum(_SMALLEST, _LARGEST * np.sqrt(rides / rides.max()))
+  cell, rides = _cells(longitude, latitude, extent.x, extent.y, extent.across)
+  places = _places(longitude, extent.x), _places(latitude, extent.y)
+  x_mean, y_mean, error = (np.bincount(cell, weights=values) / rides for values in (*places, errors))
+  radii = extent.radius(rides)
   for i in np.argsort(-rides):
     title = element('title', f'{counted(int(rides[i]), "ride")}, mean error {signed(error[i])} {currency}')
     yield element(
       'circle', title, cx=x_mean[i], cy=y_mean[i], r=radii[i], class_=f'e{shades.index(error[i]) + _SHADES}'
     )
+
+
+_SIZES_HEIGHT = 26.0
+"""Below a map, of the row that tells what the sizes of dots mean."""
+
+
+def _sizes(extent: Extent) -> Iterator[Markup]:
+  """Dots as large as those of the map, with their rides."""
+  y, left = extent.height + 15, 12.0
+  for rides in _told_sizes(extent.most):
+    radius = float(extent.radius(rides))
+    yield element('circle', cx=left + radius, cy=y, r=radius, class_='size')
+    name = counted(rides, 'ride')
+    yield text(left + 2 * radius + 5, y + 4, name, class_='tick')
+    left += 2 * radius + 21 + 6.2 * len(name)
+
+
+def _told_sizes(most: int) -> list[int]:
+  """Round numbers of rides up to the most of a dot: 1, and two that can be told from it and from each other."""
+  steps = [mantissa * 10**power for power in range(len(str(most))) for mantissa in (1, 2, 5)]
+  largest = max(step for step in steps if step <= most)
+  middle = max((step for step in steps if step <= largest / 4), default=1)
+  return list(dict.fromkeys((1, middle, largest)))
 
 
 def _landmark(landmark: Mapping[str, Any], x: Scale, y: Scale) -> list[Markup]:

@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from configs.records import Estimate
 from models.charts import MISSING, SPACE, number, percent, united
+from pipeline.local.steps import is_look_up
+from pipeline.summary_record import StepRecord
 
 _SIZES = ('bytes', 'KB', 'MB', 'GB')
 
@@ -86,9 +88,16 @@ def degrees(ends: Mapping[str, float]) -> str:
   return f'{number(ends["min"])}° to {number(ends["max"])}°'
 
 
-def counted(count: int, noun: str) -> str:
-  """A number of things: `1 ride`, `1,804 rides`."""
-  return f'{count:,}{SPACE}{noun}{"" if count == 1 else "s"}'
+def counted(count: int, noun: str, several: str = '') -> str:
+  """A number of things: `1 ride`, `1,804 rides`; `several` is the plural where it is not the noun with an s."""
+  return f'{count:,}{SPACE}{noun if count == 1 else several or f"{noun}s"}'
+
+
+def steps_of(steps: Sequence[StepRecord]) -> str:
+  """How many steps these are, look-ups counted apart: `13 steps and 2 look-ups`."""
+  look_ups = sum(is_look_up(step.name) for step in steps)
+  found = counted(len(steps) - look_ups, 'step')
+  return f'{found} and {counted(look_ups, "look-up")}' if look_ups else found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +107,7 @@ class Heading:
   Attributes:
     numeric: whether it is right-aligned and sorted by value.
     meaning: a sentence that a pointer over it shows.
+    scale: of the bars below it.
     sorted: whether the rows come in its rising order.
   """
 
@@ -105,6 +115,7 @@ class Heading:
   unit: str = ''
   numeric: bool = True
   meaning: str = ''
+  scale: Markup | None = None
   sorted: bool = False
 
 

@@ -55,6 +55,7 @@ class LedgerRun:
     started: when, by the clock that the run was given.
     spans: digest of each span that it reads, by number.
     setting: digest of the config and the code; equal settings on equal spans give an equal run.
+    sources: digest of the source files as they lay there: while they do, the code is that of `setting`.
     status: of the summary, or `RUNNING`.
     reason: of the summary.
     pushed_path: the version that it pushed.
@@ -70,6 +71,7 @@ class LedgerRun:
   pushed_path: str | None = None
   statistics: str | None = None
   kept: dict[int, int] = dataclasses.field(default_factory=dict)
+  sources: str = ''
 
   @property
   def newest(self) -> int:

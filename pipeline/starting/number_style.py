@@ -13,14 +13,8 @@ import pyarrow.compute as pc
 
 from components.ride_example_gen import parsing
 from configs.columns import LABEL
+from configs.currency import SIGNS
 from pipeline.starting import names
-
-_CURRENCIES = {
-  'US$': 'USD', 'R$': 'BRL', '$': '', '€': 'EUR', '£': 'GBP', '₹': 'INR', '₽': 'RUB', '₺': 'TRY', '₩': 'KRW', '¥': '',
-  'zł': 'PLN', 'Kč': 'CZK', 'CHF': 'CHF', 'USD': 'USD', 'EUR': 'EUR', 'GBP': 'GBP', 'BRL': 'BRL', 'MXN': 'MXN',
-  'CAD': 'CAD', 'AUD': 'AUD', 'INR': 'INR', 'JPY': 'JPY', 'kr': '',
-}  # fmt: skip
-"""Signs beside an amount, a longer one before what it begins with, and the currency that it can only mean."""
 
 _SPACES = r'[\x{00a0}\x{2009}\x{202f}]'
 _LOOKED_AT = 1_000
@@ -52,7 +46,7 @@ class NumberStyle(NamedTuple):
   @property
   def currency(self) -> str:
     """The ISO 4217 code that the signs stand for; empty where they are none or stand for several."""
-    return next((_CURRENCIES[sign] for sign in self.signs if _CURRENCIES.get(sign)), '')
+    return next((SIGNS[sign] for sign in self.signs if SIGNS.get(sign)), '')
 
 
 _STYLES = (('.', ''), (',', ''), ('.', ','), (',', '.'), ('.', ' '), (',', ' '), ('.', "'"), (',', "'"))
@@ -68,7 +62,7 @@ def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
   named = {name: _spaces_alike(text) for name, text in found.items() if len(text)}
   texts = list(named.values())
   with_more = [text for text in texts if _share(text, r"^[-+.,' \d]*$") < _MOSTLY]
-  signs = tuple(sign for sign in _CURRENCIES if any(_has_sign(text, sign) for text in with_more))
+  signs = tuple(sign for sign in SIGNS if any(_has_sign(text, sign) for text in with_more))
   amounts = [text for name, text in named.items() if names.score(name, LABEL) > 0]
   signs = tuple(dict.fromkeys([*signs, *(sign for text in amounts if (sign := _any_sign(text)))]))
   signs = tuple(sign for sign in signs if not any(sign != longer and sign in longer for longer in signs))

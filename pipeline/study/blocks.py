@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from sklearn.linear_model import lars_path
 
+from configs.dataset import Dataset
 from configs.features import Features
 from configs.run import RunConfig
 from configs.study import FOURTH_ROOT, StudyBlock
@@ -41,15 +42,23 @@ AS_CONFIGURED = 'as configured'
 PUBLISHED, FITTED = 'case study, published cells', 'case study, fitted cells'
 CASE_STUDY_BASELINE = 'case study, baseline net'
 
-_BASELINE = ('raw', 'passengers')
+PASSENGERS_BLOCK = 'passengers'
+_BASELINE = ('raw', PASSENGERS_BLOCK)
 """The blocks of the case study's baseline: coordinates and passengers as they come."""
+
+
+def _blocks_of(dataset: Dataset) -> tuple[str, ...]:
+  """The blocks that the dataset has columns for: some count no passengers."""
+  lacking = {PASSENGERS_BLOCK} if dataset.columns.passenger_count is None else set()
+  return tuple(block for block in Features.model_fields if block not in lacking)
 
 
 def feature_tasks(config: RunConfig) -> Iterator[Task]:
   """One task per set of features, the config's own among them."""
-  blocks = tuple(Features.model_fields)
-  sets: dict[str, tuple[str, ...]] = {RAW: _BASELINE}
-  sets |= {f'raw + {block}': (*_BASELINE, block) for block in blocks if block not in _BASELINE}
+  blocks = _blocks_of(config.dataset)
+  baseline = tuple(block for block in _BASELINE if block in blocks)
+  sets: dict[str, tuple[str, ...]] = {RAW: baseline}
+  sets |= {f'raw + {block}': (*baseline, block) for block in blocks if block not in baseline}
   sets |= {EVERYTHING: blocks}
   sets |= {f'everything less {left}': tuple(block for block in blocks if block != left) for left in blocks}
   variants = {name: _only(config.features, on) for name, on in sets.items()} | {AS_CONFIGURED: config.features}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +75,8 @@ def run(
   missing = study_blocks.lightgbm_missing() if StudyBlock.REFERENCES in blocks else None
   notes, cells = [missing] if missing else [], {}
   if StudyBlock.FEATURES in blocks:
-    cells = {name: occupied_cells(folds[0], name == 'fitted') for name in ('published', 'fitted')}
+    with contextlib.suppress(ValueError):  # Rides without coordinates have no cells; the nets that need them say so.
+      cells = {name: occupied_cells(folds[0], name == 'fitted') for name in ('published', 'fitted')}
   return Results(whole, rides[TIME], folds[0].fares, blocks, notes, cells, origin.identity, code)
 
 

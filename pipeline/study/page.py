@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from configs.base import joined
-from configs.records import Estimate
 from configs.study import StudyBlock
-from models.charts import Series, draw_curves, standalone
+from models.charts import COLORS, Series, draw_curves, standalone
 from models.whole_files import write_whole
-from pipeline.report.charts import Entry, draw_forest
+from pipeline.report.charts import Entry, draw_forest, swatch
 from pipeline.report.frontier import Limits, Point, draw_frontier
 from pipeline.report.page import render
 from pipeline.report.tables import (
@@ -21,8 +19,6 @@ from pipeline.report.tables import (
   Picture,
   Row,
   Table,
-  change,
-  counted,
   interval,
   microseconds,
   number,
@@ -32,18 +28,8 @@ from pipeline.report.tables import (
   whole,
   without_empty,
 )
+from pipeline.study.findings import BLOCKS, WITHIN, Measured, estimate_of, findings
 from pipeline.study.records import StudyRecord
-
-Measured = Mapping[str, Any]
-"""A row of `study.parquet`."""
-
-_COLORS = 8
-
-_WITHIN = 1.01
-"""The aim: an RMSE within 1 % of the reference."""
-
-_SMALLER = 0.75
-"""The aim: a lite file smaller by a quarter."""
 
 
 class _Frontier(NamedTuple):
@@ -83,11 +69,6 @@ def pictures(block: StudyBlock, rows: Sequence[Measured], currency: str) -> list
   return [picture for picture in found if picture]
 
 
-def estimate_of(row: Measured) -> Estimate:
-  """The ratio of a row with its interval."""
-  return Estimate(row['ratio'], row['ratio_low'], row['ratio_high'])
-
-
 def _forest(rows: Sequence[Measured]) -> Picture:
   reference = rows[0]['reference']
   entries = [Entry(row['variant'], estimate_of(row), int(row['variant'] == reference)) for row in rows]
@@ -102,7 +83,7 @@ def _dimensions_chart(rows: Sequence[Measured], currency: str) -> Picture:
     own = [row for row in rows if row['training_rides'] == training_rides]
     points = sorted((row['kept_features'] + row['noise_features'], row['rmse']) for row in own)
     name = 'all rides' if training_rides == 'all' else f'{int(training_rides):,} rides'
-    series.append(Series(name, f's{position % _COLORS}', [x for x, _ in points], [y for _, y in points]))
+    series.append(Series(name, f's{position % COLORS}', [x for x, _ in points], [y for _, y in points]))
   values = [y for one in series for y in one.y]
   margin = 0.06 * (max(values) - min(values)) or 0.1
   total = max(row['kept_features'] for row in rows)
@@ -124,7 +105,7 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
   if len(rows) < 2:
     return None
   groups = {row['variant']: str(row.get(colored_by) or 'none') for row in rows}
-  colors = {group: position % _COLORS for position, group in enumerate(dict.fromkeys(groups.values()))}
+  colors = {group: position for position, group in enumerate(dict.fromkeys(groups.values()))}
   costs = {row['variant']: (row[chart.cost], row['ratio']) for row in rows}
   best = {name for name, own in costs.items() if not any(_dominates(other, own) for other in costs.values())}
   points = [
@@ -134,7 +115,7 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
       cost=float(row[chart.cost]),
       ratio=estimate_of(row),
       on_frontier=row['variant'] in best,
-      within_budget=row['ratio'] <= _WITHIN,
+      within_budget=row['ratio'] <= WITHIN,
       chosen=False,
       tooltip=f'{row["variant"]}: {chart.written(row[chart.cost])}, RMSE ratio {interval(estimate_of(row), 3)}',
     )
@@ -142,131 +123,15 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
   ]
   label = f'{chart.title}: {len(points)} variants. On the frontier: {", ".join(sorted(best))}.'
   ratio_label = f"RMSE relative to '{rows[0]['reference']}'"
-  limits = Limits(None, _WITHIN)
+  limits = Limits(None, WITHIN)
   drawn, outside = draw_frontier(points, limits, chart.cost_label, chart.written, label, ratio_label)
   above = f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
-  legend = tuple((group, f's{color}') for group, color in colors.items())
+  legend = tuple((group, swatch(color)) for group, color in colors.items())
   return Picture(chart.title, drawn, f'Filled, and below the dashed line: within 1 %.{above}', chart.name, legend)
 
 
 def _dominates(other: tuple[float, float], own: tuple[float, float]) -> bool:
   return other != own and other[0] <= own[0] and other[1] <= own[1]
-
-
-def _features(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
-  less = 'everything less '
-  left = {name.removeprefix(less): row for name, row in rows.items() if name.startswith(less)}
-  costly = sorted((row['ratio'], name) for name, row in left.items() if row['ratio_low'] > 1)
-  if 'raw' in rows:
-    yield f'The raw baseline has an RMSE {interval(estimate_of(rows["raw"]), 3)} times that of everything.'
-  if costly:
-    parts = [f'{name} ({percent(ratio - 1)} more without it)' for ratio, name in reversed(costly)]
-    yield f'Blocks that are missed when they are left out: {joined(parts)}.'
-  if harmful := joined(name for name, row in left.items() if row['ratio_high'] < 1):
-    yield f'Blocks without which it is better, beyond chance: {harmful}.'
-  if idle := joined(name for name, row in left.items() if row['ratio_low'] <= 1 <= row['ratio_high']):
-    yield f"Blocks whose absence can't be told from chance: {idle}."
-  yield from _published_cross(rows, about)
-
-
-def _published_cross(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
-  if 'published' not in about.cells or 'case study, published cells' not in rows:
-    return
-  one, other = about.cells['published'], about.cells['fitted']
-  pairs = f'{counted(one.pickup_cells, "pickup cell")} and {counted(one.pairs, "pair")} of cells'
-  sentence = (
-    f"Why the case study's published cross learned next to nothing: buckets of equal width over 8 × 8 degrees put "
-    f'these rides into {pairs}, {percent(one.largest_share, 1)} of them into a single one, so the embedding sees '
-    f'almost the same index for every ride. Boundaries at quantiles give {other.pickup_cells:,} pickup cells and '
-    f'{other.pairs:,} pairs'
-  )
-  if 'case study, fitted cells' not in rows:
-    yield f'{sentence}.'
-    return
-  published, fitted = rows['case study, published cells']['rmse'], rows['case study, fitted cells']['rmse']
-  rides = about.rides / other.pairs
-  yield (
-    f'{sentence}, {number(rides, 1)} rides each; the RMSE is then {number(fitted)} in place of {number(published)} '
-    f'{about.currency}, {change(fitted / published)} before.'
-  )
-
-
-def _dimensions(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
-  for size_of_training in dict.fromkeys(row['training_rides'] for row in rows.values()):
-    own = [row for row in rows.values() if row['training_rides'] == size_of_training]
-    rides = 'all training rides' if size_of_training == 'all' else f'{int(size_of_training):,} training rides'
-    real = [row for row in own if not row['noise_features']]
-    best = min(real, key=lambda row: row['rmse'])
-    enough = min((row for row in real if row['ratio'] <= _WITHIN), key=lambda row: row['kept_features'])
-    sentence = f'With {rides}, {best["kept_features"]} features are best'
-    if enough['kept_features'] < best['kept_features']:
-      sentence += f', and {enough["kept_features"]} come within 1 % of all'
-    noisy = max(own, key=lambda row: row['noise_features'])
-    if noisy['noise_features']:
-      sentence += (
-        f'; {noisy["noise_features"]} columns of noise beside all of them multiply the RMSE by '
-        f'{interval(estimate_of(noisy), 3)}'
-      )
-    yield f'{sentence}.'
-
-
-def _reductions(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
-  full = next((row for row in rows.values() if row['variant'] == row['reference']), None)
-  if full is None:
-    return
-  half = [row for row in rows.values() if row.get('inputs') and row['inputs'] <= full['inputs'] / 2]
-  close = sorted((row['ratio'], row['variant']) for row in half if row['ratio'] <= _WITHIN)
-  if close:
-    parts = [f'{name} ({number(ratio, 3)})' for ratio, name in close]
-    yield f'At most half of the inputs and an RMSE within 1 % of the full vector: {joined(parts)}.'
-  elif half:
-    best = min(half, key=lambda row: row['ratio'])
-    yield (
-      f'No variant with at most half of the inputs comes within 1 % of the full vector; the nearest is '
-      f'{best["variant"]} with {interval(estimate_of(best), 3)}.'
-    )
-  if full.get('bytes'):
-    small = [row for row in half if row.get('bytes') and row['bytes'] <= _SMALLER * full['bytes']]
-    both = [row['variant'] for row in small if row['ratio'] <= _WITHIN]
-    least = min((row for row in half if row.get('bytes')), key=lambda row: row['bytes'], default=None)
-    if both:
-      yield (f'Of these, a lite file smaller by a quarter than the full {size(full["bytes"])}: {joined(both)}.')
-    elif least is not None:
-      yield (
-        f'None of them has a lite file smaller by a quarter than the full {size(full["bytes"])}: the smallest, of '
-        f'{least["variant"]}, has {size(least["bytes"])}.'
-      )
-
-
-def _embeddings(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
-  reference = next((row for row in rows.values() if row['variant'] == row['reference']), None)
-  if reference is not None:
-    better = joined(row['variant'] for row in rows.values() if row['ratio_high'] < 1)
-    worse = joined(row['variant'] for row in rows.values() if row['ratio_low'] > 1)
-    yield f'The fourth root rule makes {reference["parameters"]:,.0f} parameters.'
-    yield f'Better than it beyond chance: {better or "none"}.'
-    yield f'Worse beyond chance: {worse or "none"}.'
-
-
-def _compression(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
-  close = [row for row in rows.values() if row['ratio'] <= _WITHIN]
-  for key, what in (('bytes', 'file'), ('gzip_bytes', 'download')):
-    if close and all(row.get(key) for row in close):
-      least = min(close, key=lambda row: row[key])
-      yield (
-        f'The smallest {what} within 1 %: {least["variant"]} with {size(least[key])}, an RMSE ratio of '
-        f'{interval(estimate_of(least), 3)}.'
-      )
-  if beyond := joined(row['variant'] for row in rows.values() if row['ratio_low'] > _WITHIN):
-    yield f'Worse than 1 % beyond chance: {beyond}.'
-
-
-def _references(rows: Mapping[str, Measured], about: StudyRecord) -> Iterator[str]:
-  others = [row for row in rows.values() if row['variant'] != row['reference']]
-  if best := min(others, key=lambda row: row['ratio'], default=None):
-    chance = ', a difference that may be chance' if best['ratio_low'] <= 1 <= best['ratio_high'] else ''
-    ratio = interval(estimate_of(best), 3)
-    yield f'The strongest of them, {best["variant"]}, has {ratio} times the RMSE of this model{chance}.'
 
 
 class StudyTable(NamedTuple):
@@ -286,34 +151,10 @@ class StudyTable(NamedTuple):
   shown: Table
 
 
-class _Block(NamedTuple):
-  title: str
-  sentences: Callable[[Mapping[str, Measured], StudyRecord], Iterator[str]]
-
-
-_BLOCKS = {
-  StudyBlock.FEATURES: _Block('What each block of features is worth', _features),
-  StudyBlock.DIMENSIONS: _Block('The number of features, by the size of the training split', _dimensions),
-  StudyBlock.REDUCTIONS: _Block('Reductions and selections', _reductions),
-  StudyBlock.EMBEDDINGS: _Block('Embedding widths', _embeddings),
-  StudyBlock.COMPRESSION: _Block('Training recipes × schemes', _compression),
-  StudyBlock.REFERENCES: _Block('Reference models', _references),
-}
-"""In the order of the page."""
-
-
-def findings(block: StudyBlock, rows: Sequence[Measured], about: StudyRecord) -> list[str]:
-  """Sentences on a block, the most important one first."""
-  known = {row['variant']: row for row in rows if row.get('ratio') is not None}
-  if not known:
-    return ['What the others are compared with could not be measured.']
-  return list(_BLOCKS[block].sentences(known, about))
-
-
 def study_tables(rows: Sequence[Measured], about: StudyRecord) -> list[StudyTable]:
   """A table for each block that was measured."""
   tables = []
-  for block, (title, _) in _BLOCKS.items():
+  for block, (title, _) in BLOCKS.items():
     if own := [row for row in rows if row['block'] == block.value]:
       note = _note(own)
       tables.append(StudyTable(block.value, title, note, own, _table(f'{title}; {note}', own, about.currency)))

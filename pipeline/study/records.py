@@ -15,11 +15,13 @@ class OccupiedCells(RecordPart):
     pickup_cells: pickup cells with at least one ride.
     pairs: pairs of cells with at least one ride.
     largest_share: of the rides, in the pair that has most.
+    degrees: width and height of what buckets of equal width divide, degrees.
   """
 
   pickup_cells: int
   pairs: int
   largest_share: float
+  degrees: tuple[float, float] = (8.0, 8.0)
 
 
 class LostVariant(RecordPart):

@@ -9,6 +9,9 @@ distance in degrees, hour and weekday one-hot, and a 100-wide embedding of picku
 - Its weekday names start at Sunday where Python's numbers start at Monday, so every name is off by one. The names stay
   so here; a one-hot encoding does not care what a day is called, so no accuracy is lost by it.
 - Crosses are indexed exactly here instead of hashed, which can only help it.
+- Its 8 × 8 degrees are New York's: where they don't hold a dataset's bounds, its cells take those bounds instead.
+- It knows no missing value: what is missing becomes the median of the training rides, and a column of which they hold
+  none is left out.
 - The preset `nyc-baseline` is the baseline net behind this project's standardization, which alone helps it a lot.
 """
 
@@ -16,10 +19,12 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
-from configs.dataset import COORDINATES, PASSENGERS, TIME
+from configs.base import Interval
+from configs.dataset import COORDINATES, PASSENGERS, TIME, Bounds
 from configs.loading import load
 from configs.run import RunConfig
 from models.fare_model import build_fare_model
@@ -35,7 +40,7 @@ EPOCHS, BATCH, EMBEDDING = 10, 32, 100
 
 
 def case_study_baseline(fold: Fold) -> Outcome:
-  """The case study's baseline net: five raw columns as they come."""
+  """The case study's baseline net: the raw columns as they come."""
   raw = raw_columns(fold).astype(np.float32)
   inputs = keras.Input([raw.shape[1]])
   return _trained(fold, [raw], [inputs], inputs)
@@ -58,16 +63,24 @@ def case_study_net(fold: Fold, fitted: bool) -> Outcome:
 
 def occupied_cells(fold: Fold, fitted: bool) -> OccupiedCells:
   """Where the rides of both sides of a fold are; see `case_study_net`."""
-  buckets = np.stack(_buckets(fold, fitted), axis=1)
+  buckets, box = np.stack(_buckets(fold, fitted), axis=1), cell_box(fold.config.dataset.rules.bounds)
   pairs, counts = np.unique(buckets, axis=0, return_counts=True)
   pickups = np.unique(pairs[:, :2], axis=0)
-  return OccupiedCells(pickup_cells=len(pickups), pairs=len(pairs), largest_share=float(counts.max() / len(buckets)))
+  return OccupiedCells(
+    pickup_cells=len(pickups),
+    pairs=len(pairs),
+    largest_share=float(counts.max() / len(buckets)),
+    degrees=(box.longitude.max - box.longitude.min, box.latitude.max - box.latitude.min),
+  )
 
 
 def _trained(
   fold: Fold, columns: list[np.ndarray], inputs: list[keras.KerasTensor], layer: keras.KerasTensor, unread: int = 0
 ) -> Outcome:
-  """Dense 32 and 8, MSE, Adam, 10 epochs of batches of 32, as published."""
+  """Dense 32 and 8, MSE, Adam, 10 epochs of batches of 32, as published.
+
+  Raises `ValueError` where the net gives one fare for all rides: its activations died, and it learned nothing.
+  """
   keras.utils.set_random_seed(fold.seed)
   for width in (32, 8):
     layer = keras.layers.Dense(width, activation='relu')(layer)
@@ -78,40 +91,75 @@ def _trained(
   model.fit(training, fold.fares[~fold.test], batch_size=BATCH, epochs=EPOCHS, verbose=0)
   seconds = time.process_time() - start
   fares = model.predict([column[fold.test] for column in columns], batch_size=8192, verbose=0).reshape(-1)
+  if len(fares) > 1 and np.ptp(fares) == 0:
+    raise ValueError(f'it gives {fares[0]:.2f} for every ride, so it could not be trained on these rides.')
   return Outcome(fares, {'parameters': model.count_params() + unread, 'train_seconds': seconds})
 
 
 def _features(fold: Fold, fitted: bool) -> tuple[np.ndarray, np.ndarray]:
   """Dense columns float32 [rides, n] and the number of the pair of cells, int64 [rides]."""
-  raw = raw_columns(fold)
-  scaled = _scaled(raw)
+  raw, others = _coordinates(fold), imputed(fold, [PASSENGERS])
+  scaled = _scaled(fold, raw)
   euclidean = np.hypot(raw[:, 2] - raw[:, 0], raw[:, 3] - raw[:, 1])
   days, second = np.divmod(fold.rides[TIME], 86_400)
   # 2009-01-01, day 0, was a Thursday: 3 from Monday, which the published list calls 'Wed'.
   one_hot = [np.eye(24)[second // 3600], np.eye(7)[(days + 3) % 7]]
-  dense = np.concatenate([scaled, raw[:, 4:], euclidean[:, np.newaxis], *one_hot], axis=1).astype(np.float32)
+  dense = np.concatenate([scaled, others, euclidean[:, np.newaxis], *one_hot], axis=1).astype(np.float32)
   buckets = _buckets(fold, fitted)
   return dense, np.ravel_multi_index(buckets, [BUCKETS + 1] * 4)
 
 
 def _buckets(fold: Fold, fitted: bool) -> list[np.ndarray]:
   """The bucket of each coordinate, int64 [rides] each, in the order of the columns."""
-  scaled = _scaled(raw_columns(fold))
+  scaled = _scaled(fold, _coordinates(fold))
   edges = np.broadcast_to(np.linspace(0, 1, BUCKETS), (4, BUCKETS))
   if fitted:
     edges = np.quantile(scaled[~fold.test], np.arange(1, BUCKETS) / BUCKETS, axis=0).T
   return [np.searchsorted(edge, column, side='right') for edge, column in zip(edges, scaled.T, strict=True)]
 
 
-def _scaled(raw: np.ndarray) -> np.ndarray:
-  """The coordinates as the case study scales them, by constants that suit New York: float64 [rides, 4]."""
-  return (raw[:, :4] + np.tile([78, -37], 2)) / 8
+_PUBLISHED_BOX = Bounds(longitude=Interval(min=-78, max=-70), latitude=Interval(min=37, max=45))
+
+
+def cell_box(bounds: Bounds) -> Bounds:
+  """What the case study's coordinates are scaled by: the published degrees around New York where they hold the bounds
+  of a dataset, else those bounds."""
+  inside = all(
+    published.min <= own.min and own.max <= published.max
+    for published, own in ((_PUBLISHED_BOX.longitude, bounds.longitude), (_PUBLISHED_BOX.latitude, bounds.latitude))
+  )
+  return _PUBLISHED_BOX if inside else bounds
+
+
+def _scaled(fold: Fold, coordinates: np.ndarray) -> np.ndarray:
+  """The coordinates from 0 to 1 over the box of the cells: float64 [rides, 4]."""
+  box = cell_box(fold.config.dataset.rules.bounds)
+  axes = (box.longitude, box.latitude) * 2
+  return (coordinates - [axis.min for axis in axes]) / [axis.max - axis.min for axis in axes]
+
+
+def _coordinates(fold: Fold) -> np.ndarray:
+  """float64 [rides, 4]. Raises `ValueError` where the training rides hold none of one."""
+  found = imputed(fold, COORDINATES)
+  if found.shape[1] < len(COORDINATES):
+    raise ValueError('the training rides lack a coordinate altogether, which its cells are made of.')
+  return found
 
 
 def raw_columns(fold: Fold) -> np.ndarray:
-  """The case study's raw columns, float64 [rides, 5]; a missing value becomes the mean of the training rides."""
-  raw = np.stack([fold.rides[name] for name in (*COORDINATES, PASSENGERS)], axis=1).astype(np.float64)
-  return np.where(np.isnan(raw), np.nanmean(raw[~fold.test], axis=0), raw)
+  """The case study's raw columns, see `imputed`: five, or fewer where the rides lack some."""
+  return imputed(fold, (*COORDINATES, PASSENGERS))
+
+
+def imputed(fold: Fold, names: Sequence[str]) -> np.ndarray:
+  """Columns without missing values, as a user would fill them in who has nothing else: float64 [rides, n].
+
+  A missing value becomes the median of the training rides; a column of which they hold none is left out.
+  """
+  columns = [np.asarray(fold.rides[name], np.float64) for name in names]
+  known = [column for column in columns if not np.isnan(column[~fold.test]).all()]
+  filled = [np.where(np.isnan(column), np.nanmedian(column[~fold.test]), column) for column in known]
+  return np.stack(filled, axis=1) if filled else np.zeros([len(fold.test), 0])
 
 
 LIGHTLY_TUNED = {
@@ -130,7 +178,7 @@ def plain_methods(lightgbm: bool) -> dict[str, Method]:
   """The methods that are no nets, by the names they are shown under; LightGBM among them or not."""
   found: dict[str, Method] = {
     'mean fare': lambda fold: np.full(fold.test.sum(), fold.fares[~fold.test].mean()),
-    'linear, five raw columns': lambda fold: linear_fares(fold, raw_columns(fold)),
+    'linear, raw columns': lambda fold: linear_fares(fold, raw_columns(fold)),
     'linear, engineered features': lambda fold: linear_fares(fold, fold.engineered.inputs[names.NUMERIC]),
   }
   if lightgbm:

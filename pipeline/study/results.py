@@ -172,7 +172,9 @@ _FACTS = pydantic.TypeAdapter(dict[str, dict[str, float]])
 """Facts by variant and name; no place for a version, as the key of a unit depends on the code that measured it."""
 
 DATASET = Part(
-  Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'rules.bounds', 'city'
+  Dataset,
+  *('extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning', 'rules.bounds', 'city'),
+  'columns.passenger_count',
 )
 """What units read of the dataset; its rides are known by their digest."""
 

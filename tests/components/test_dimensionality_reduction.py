@@ -17,7 +17,7 @@ from components.dimensionality_reduction import reduction_io
 from configs import loading
 from configs.dataset import LABEL, TIME
 from configs.reduction import Reduction
-from models.compression.layers import dense_layers  # noqa: F401, registers what a fare model is made of
+from models.compression.layers import kernel_layers  # noqa: F401, registers what a fare model is made of
 from models.fare_model import build_fare_model
 from models.lite.conversion import convert_features
 from models.lite.flatbuffer import shrink

@@ -21,7 +21,9 @@ from components.fare_evaluator.slices import eval_config
 from components.in_memory import COMPUTED, works_in_memory
 from configs import loading
 from configs.dataset import LABEL, TIME
+from configs.errors import FailedError
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
+from tests.components.made_reports import made_report
 from transforms import names
 
 SECONDS = np.arange(1, 13)
@@ -74,7 +76,7 @@ def inputs(tmp_path_factory):
   return {'examples': [examples], 'model': [_artifact(standard_artifacts.Model, folder / 'model')]}
 
 
-def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0, in_memory_rides: int = 0):
+def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0, in_memory_rides: int = 0, share: str = ''):
   """What the step leaves in its `evaluation`, and its blessing."""
   evaluation = loading.load('nyc', ['evaluation.bootstrap=200']).evaluation
   outputs = {
@@ -87,6 +89,7 @@ def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0, in_mem
     'fairness_indicator_thresholds': json_utils.dumps(None),
     'bootstrap': evaluation.bootstrap,
     'slices': evaluation.slices.model_dump_json(),
+    'max_rmse_share': share,
     'code_version': '1',
     'in_memory_rides': in_memory_rides,
   }
@@ -125,6 +128,27 @@ def test_a_model_that_is_not_good_enough_is_not_valid(inputs, tmp_path, rides):
   """By TFMA's own validation; no push hangs on it."""
   _, blessing = _evaluate(inputs, tmp_path, max_rmse=0.5, in_memory_rides=rides)
   assert blessing.get_int_custom_property('blessed') == 0
+
+
+@FORMS
+@pytest.mark.parametrize(
+  ('deviation', 'blessed'), [pytest.param(2.0, 1, id='below_the_share'), pytest.param(1.0, 0, id='above_the_share')]
+)
+def test_a_relative_limit_goes_by_the_fares_trained_on(inputs, tmp_path, rides, deviation, blessed):
+  """The RMSE is 0.97; oracle: 0.6 times the deviation that the model's report has."""
+  report = tmp_path / 'model' / 'training_report' / 'training_report.json'
+  report.parent.mkdir(parents=True)
+  report.write_text(made_report(deviation).to_json())
+  [model] = inputs['model']
+  (tmp_path / 'model' / 'Format-Serving').symlink_to(pathlib.Path(model.uri) / 'Format-Serving')
+  trained = inputs | {'model': [_artifact(standard_artifacts.Model, tmp_path / 'model')]}
+  _, blessing = _evaluate(trained, tmp_path, None, rides, share='0.6')
+  assert blessing.get_int_custom_property('blessed') == blessed
+
+
+def test_a_relative_limit_of_a_model_without_a_report_says_what_to_do(inputs, tmp_path):
+  with pytest.raises(FailedError, match=r'does not say what fares .* train again, or set evaluation.max_rmse'):
+    _evaluate(inputs, tmp_path, None, 12, share='0.6')
 
 
 @FORMS

@@ -8,10 +8,12 @@ import pytest
 from components.compression_gate.choice import Limit, Served, Thresholds, choose, misses, too_little
 from components.compression_gate.rides import thresholds
 from configs.compression import Budget, JudgedOn
+from configs.errors import FailedError
 from configs.evaluation import Evaluation
 from configs.loading import load
 from configs.records import Estimate
 from models.lite.client import RideFile
+from tests.components.made_reports import made_report
 from tests.components.test_compression_gate_ruling import OPEN, candidate
 
 LIMITS = Thresholds(error=3.9, increase=0.02, unit='USD')
@@ -136,4 +138,27 @@ def test_a_ratio_is_judged_by_the_end_of_its_interval_that_the_budget_says():
 def test_thresholds_of_a_run_come_from_its_config():
   evaluation = Evaluation(max_rmse=4.5, max_rmse_increase=0.1, min_rides=7, min_time_stamps=3)
   dataset = load('nyc', ['dataset.currency=EUR']).dataset
-  assert thresholds(evaluation, dataset) == Thresholds(4.5, 0.1, 7, 3, 'EUR')
+  assert thresholds(evaluation, dataset, '/nowhere') == Thresholds(4.5, 0.1, 7, 3, 'EUR')
+
+
+def test_a_relative_threshold_goes_by_the_fares_trained_on(tmp_path):
+  """By hand: 0.5 times 9.2."""
+  report = tmp_path / 'training_report' / 'training_report.json'
+  report.parent.mkdir()
+  report.write_text(made_report(9.2).to_json())
+  dataset = load('nyc', ['dataset.currency=EUR']).dataset
+  found = thresholds(Evaluation(max_rmse_share=0.5), dataset, str(tmp_path))
+  assert found.error == pytest.approx(4.6)
+  assert found.setting == (
+    'evaluation.max_rmse_share: 0.5 of 9.200 EUR, the standard deviation of the fares trained on'
+  )
+
+
+def test_a_relative_threshold_without_the_fares_trained_on_says_what_to_do(tmp_path):
+  dataset = load('nyc').dataset
+  old = made_report(9.2).model_copy(update={'labels': None})
+  (tmp_path / 'training_report').mkdir()
+  (tmp_path / 'training_report' / 'training_report.json').write_text(old.to_json())
+  for folder in (tmp_path, tmp_path / 'nowhere'):
+    with pytest.raises(FailedError, match=r'training_report.json. does not say what fares .* set evaluation.max_rmse'):
+      thresholds(Evaluation(), dataset, str(folder))

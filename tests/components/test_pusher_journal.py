@@ -277,10 +277,10 @@ def test_what_a_newer_version_adds_to_the_journal_is_ignored(tmp_path):
 @pytest.mark.parametrize(
   ('lacks', 'sentence'),
   [
-    pytest.param({}, 'is broken (id: Field required); take that line out of it.', id='this_version'),
+    pytest.param({}, 'is broken (id is missing); take that line out of it.', id='this_version'),
     pytest.param(
       {'schema_version': 7},
-      "was written by a newer Farelite (schema_version 7, this one knows 1) and can't be read (id: Field required); "
+      "was written by a newer Farelite (schema_version 7, this one knows 1) and can't be read (id is missing); "
       'update Farelite.',
       id='a_newer_one',
     ),

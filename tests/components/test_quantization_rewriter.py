@@ -86,7 +86,7 @@ def _transform_graph(root, rides):
 def _model():
   width = len(catalogue(CONFIG.dataset, CONFIG.features))
   model = build_fare_model(CONFIG.model, width, categoricals(CONFIG.dataset, CONFIG.features), 10.0, seed=3)
-  kernel = layers.dense_layers(model)['fare'].kernel
+  kernel = layers.kernel_layers(model)['fare'].kernel
   # Untrained, all fares are nearly the same.
   kernel.assign(10 * kernel)
   return model
@@ -95,7 +95,7 @@ def _model():
 def _shaped(recipe):
   """An untrained model with what the recipe's training would leave in it."""
   model = _model()
-  for name, layer in layers.dense_layers(model).items():
+  for name, layer in layers.kernel_layers(model).items():
     if recipe.pruning and name != 'fare':
       kernel = layer.kernel.numpy()
       layer.kernel.assign(np.where(np.abs(kernel) < np.quantile(np.abs(kernel), 0.75), 0, kernel))
@@ -132,7 +132,7 @@ class Made:
 
   def _ranges(self, plain):
     """Wide enough for all; these tests are not about accuracy."""
-    names = ('input', *layers.dense_layers(plain))
+    names = ('input', *layers.kernel_layers(plain))
     fares = predict(plain, self.rides)
     return dict.fromkeys(names, (-20.0, 20.0)) | {'fare': (float(fares.min()), float(fares.max()))}
 

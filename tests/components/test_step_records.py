@@ -68,7 +68,7 @@ def test_a_newer_file_without_what_is_needed_is_reported_in_one_sentence(name, k
     kind.of(rest | {'schema_version': 9}, name)
   assert str(raised.value) == (
     f"'{name}' was written by a newer Farelite (schema_version 9, this one knows 1) and can't be read "
-    f'({needed}: Field required); update Farelite.'
+    f'({needed} is missing); update Farelite.'
   )
 
 

@@ -55,15 +55,18 @@ ALWAYS = {
   'compression.schemes': 'name summary precision tolerance',
   'compression.budget': 'rmse_ratio worst_slice_ratio bytes gzip_bytes latency_us',
   'compression.measurement': 'rounds calls batch threads',
+  'serving.shadow': 'enabled',
   'beam': 'engine extra',
   'metadata': 'kind',
-  'retention': 'runs versions max_age_days',
+  'retention': 'runs versions max_age_days reports',
   'notify': 'command apprise prometheus',
   'notify.webhook': 'url headers retries timeout',
   # The command line names the target: one config may hold the settings of both.
   'platform': 'image pipeline_root serving',
   'platform.vertex': 'project region service_account network kms_key endpoint',
   'platform.kfp': 'endpoint namespace experiment service_account',
+  'tracking.mlflow': 'uri',
+  'tracking.openlineage': 'url',
   'study': 'blocks seeds first_seed folds max_rides',
 }  # fmt: skip
 
@@ -153,12 +156,21 @@ SOMETIMES = {
   'model.clip': Case('3', WITHOUT_NUMBERS, (), 'no feature block and no extra column yields a number'),
   'model.dropout': Case('0.1', ('model.hidden=[8]',), ('model.hidden=[8, 8]',), 'with a single layer'),
   'training.huber_delta': Case('2', ('training.loss=mse',), ('training.loss=huber',), 'while training.loss is mse'),
+  'training.huber_delta_share': Case(
+    '0.5', ('training.huber_delta=4',), ('training.huber_delta=null',), 'while training.huber_delta is set'
+  ),
+  'evaluation.max_rmse_share': Case(
+    '0.5', ('evaluation.max_rmse=4',), ('evaluation.max_rmse=null',), 'while evaluation.max_rmse is set'
+  ),
   'training.max_steps': Case(
     '9', ('training.epochs=null', 'training.steps=9', 'training.recipes=[dense]'), ('training.epochs=3',),
     'while no training has epochs',
   ),
   **_switched('training.early_stopping', patience='2', holdout='0.2'),
   **_switched('compression.metadata', license='CC0-1.0'),
+  **_switched(
+    'serving.shadow', apart='0.3', max_mean_difference='0.1', max_share_apart='0.1', max_slice_difference='0.2'
+  ),
   'evaluation.slices.airport_km': Case('3', ('dataset.city.landmarks=[]',), (), 'is an airport; name one there'),
   **_cases(
     {'validation.leakage': 'stop', 'validation.drift_stops': 'true'}, ['validation.severity=never'],
@@ -199,6 +211,10 @@ SOMETIMES = {
   ),
   **_cases({'metadata.host': 'a', 'metadata.database': 'a', 'metadata.user': 'a', 'metadata.port': '9'},
            ['metadata.kind=sqlite'], SERVER, 'is for a server'),
+  **_cases(
+    {'tracking.mlflow.experiment': 'fares', 'tracking.mlflow.register': 'fares'},
+    ['tracking.mlflow.uri=null'], ['tracking.mlflow.uri=http://mlflow:5000'], 'while uri is null',
+  ),
   'retention.after_run': Case('true', ('retention.runs=null',), ('retention.runs=3',), 'has no effect without'),
   **_cases({f'retraining.triggers.{name}': value for name, value in
             {'new_rows': '9', 'drift': 'false', 'max_age_days': '9'}.items()},
@@ -216,6 +232,8 @@ SOMETIMES = {
 SOMETIMES = {name if '.' in name else f'reduction.{name}': case for name, case in SOMETIMES.items()}
 
 BESIDE = [
+  ('training.huber_delta_share', Case('0.5', ('training.loss=mse', 'training.huber_delta=null'),
+                                      ('training.loss=huber', 'training.huber_delta=null'), 'training.loss is mse')),
   ('features.buckets.count', Case('7', ('features.buckets.enabled=false',), ('features.crosses.enabled=true',))),
   ('features.buckets.count', Case('7', ('features.crosses={enabled: true, crosses: [hour_of_week]}',),
                                   ('features.crosses.enabled=true',))),
@@ -296,6 +314,7 @@ READ_BY = {
   'training.recipes.pruning.begin': 'pruning_steps', 'training.recipes.pruning.end': 'pruning_steps',
   'training.recipes.pruning.frequency': 'pruning_steps', 'features.geographic.enabled': 'block.enabled',
   'features.buckets.embedding': 'categorical_sizes', 'features.crosses.embedding': 'categorical_sizes',
+  'tracking.mlflow.experiment': 'settings.experiment', 'tracking.mlflow.register': 'settings.register',
   'metadata.database': 'metadata.database', 'retention.after_run': 'retention.after_run',
   'features.crosses.max_exact': 'cross_size', 'beam.components': 'beam.of', 'metadata.kind': 'metadata.kind',
   'training.warm_start': 'training.warm_start',

@@ -56,11 +56,11 @@ def test_not_a_number_is_not_written():
     (TRIP.to_json()[:30], "'trip.json' is broken (line 3: Unterminated string starting at); run the pipeline again."),
     (b'\xff{}', "'trip.json' is broken (no UTF-8 text); run the pipeline again."),
     ('[]', "'trip.json' is broken (it holds no record); run the pipeline again."),
-    ('{"name": "a"}', "'trip.json' is broken (legs: Field required); run the pipeline again."),
+    ('{"name": "a"}', "'trip.json' is broken (legs is missing); run the pipeline again."),
     (
       '{"schema_version": 2, "name": "a", "legs": [{"miles": 1}]}',
       "'trip.json' was written by a newer Farelite (schema_version 2, this one knows 1) and can't be read "
-      '(legs.0.km: Field required); update Farelite.',
+      '(legs.0.km is missing); update Farelite.',
     ),
   ],
 )

@@ -19,6 +19,7 @@ from pipeline import dag
 from pipeline.commands import run as run_command
 from pipeline.report.page import run_page
 from pipeline.report.record import read_record
+from pipeline.report.tables import seconds
 from pipeline.sources import rides_of
 from pipeline.summary_record import Summary
 from tests.pipeline.page_reader import text
@@ -119,7 +120,9 @@ def test_terminal_page_and_manifest_name_one_file(finished):
   session = run_command.Session(config, source, project.output, console, pathlib.Path('log'), time.monotonic())
   run_command._show_outcome(session, Summary.read(project.output.summary), None)
   said = ' '.join(terminal.getvalue().split())
-  assert f'pushed in 0 s: The file keeps every limit and was pushed. {manifest.variant} is the ' in said
+  took = seconds(summary['seconds']).replace('\N{NO-BREAK SPACE}', ' ')
+  assert f'The run took {took} ' in text(run_page(read_record(project.output.path)))
+  assert f'pushed in {took}: The file keeps every limit and was pushed. {manifest.variant} is the ' in said
   assert str(version) in said
 
 

@@ -195,7 +195,7 @@ def test_a_newer_manifest_that_lacks_what_this_one_needs_is_reported(version):
     verify(rewritten(version, schema_version=9, recipe=None))
   assert str(raised.value) == (
     f"'{version / MANIFEST}' was written by a newer Farelite (schema_version 9, this one knows 1) and can't be read "
-    '(recipe: Field required); update Farelite.'
+    '(recipe is missing); update Farelite.'
   )
 
 

@@ -7,10 +7,11 @@ import tensorflow_model_optimization as tfmot
 from tensorflow.python.autograph.impl import api, conversion
 
 from configs.model import EarlyStopping, Loss, Model, Training
+from models import training
 from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.rides import Rides
-from models.training import DivergedError, predict, total_steps, train
+from models.training import DivergedError, TrainingRun, predict, total_steps, train
 
 SMALL = Model(hidden=(16,))
 
@@ -147,6 +148,29 @@ def test_validation_measures_loss_penalty_and_rmse():
   # Of the hidden layers alone, as the fare model has it.
   penalty = 0.01 * np.sum(np.square(model.get_weights()[0]))
   assert curves['val_loss'][-1] == pytest.approx(_huber(model, held_out, 1.5) + penalty, rel=1e-5)
+
+
+def test_the_training_split_is_measured_as_a_whole_and_changes_no_weight():
+  """Oracle: the RMSE and the Huber loss of the finished model on all 101 rides; the same training without measuring."""
+  rides, config = _rides(101, noise=3.0), Training(epochs=4, batch_size=32, huber_delta=2.0)
+  model, other = _model(), _model()
+  history = TrainingRun(model, rides, config, _rides(40, seed=3), measured=True).run()
+  train(other, rides, config)
+  assert history.curves['train_rmse'][-1] == pytest.approx(_rmse(model, rides), rel=1e-5)
+  assert history.curves['train_loss'][-1] == pytest.approx(_huber(model, rides, 2.0), rel=1e-5)
+  # The batches of an epoch leave out five of the rides, and are of earlier weights.
+  assert history.curves['rmse'][-1] != pytest.approx(history.curves['train_rmse'][-1], rel=1e-3)
+  assert len({len(curve) for curve in history.curves.values()}) == 1
+  for first, second in zip(model.get_weights(), other.get_weights(), strict=True):
+    np.testing.assert_array_equal(first, second)
+
+
+def test_of_very_many_rides_an_even_sample_is_measured(monkeypatch):
+  """Oracle: the RMSE on the rides at the sample's places, by hand."""
+  monkeypatch.setattr(training, '_MEASURED', 4)
+  rides, model = _rides(10, noise=3.0), _model()
+  history = TrainingRun(model, rides, Training(epochs=1, batch_size=5), measured=True).run()
+  assert history.curves['train_rmse'][-1] == pytest.approx(_rmse(model, rides[np.array([0, 3, 6, 9])]), rel=1e-5)
 
 
 def test_probes_are_asked_at_each_record_point():

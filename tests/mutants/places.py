@@ -127,6 +127,7 @@ MODULES: dict[str, tuple[str, ...]] = {
   'pipeline/study/folds.py': ('tests/pipeline/study/test_*.py',),
   'pipeline/study/results.py': ('tests/pipeline/study/test_*.py',),
   'pipeline/study/page.py': ('tests/pipeline/test_study_numbers.py', 'tests/pipeline/test_study_page.py'),
+  'pipeline/study/findings.py': ('tests/pipeline/test_study_numbers.py', 'tests/pipeline/test_study_page.py'),
   'pipeline/study/sweeps.py': ('tests/pipeline/study/test_*.py',),
   'models/error_intervals.py': (
     'tests/models/test_error_intervals.py',

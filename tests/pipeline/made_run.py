@@ -279,6 +279,10 @@ def _json(directory: pathlib.Path, name: str, content: Any) -> str:
   return str(path.parent)
 
 
+_MISSING = {'dropoff_latitude': (20, 31), 'passenger_count': (0, 1600)}
+"""Of 1,600 rides, those in which a column is absent, and those in which it is NaN, as a canonical ride has it."""
+
+
 def _statistics(directory: pathlib.Path) -> str:
   columns = {
     'pickup_seconds': (126_232_200.0, 252_348_300.0),
@@ -293,8 +297,11 @@ def _statistics(directory: pathlib.Path) -> str:
     feature.path.step.append(name)
     feature.num_stats.min, feature.num_stats.max = low, high
     feature.num_stats.median = feature.num_stats.mean = (low + high) / 2
-    feature.num_stats.common_stats.num_missing = 48 if name == 'dropoff_latitude' else 0
-    feature.num_stats.common_stats.num_non_missing = 1600
+    feature.type = statistics_pb2.FeatureNameStatistics.FLOAT
+    absent, nan = _MISSING.get(name, (0, 0))
+    feature.num_stats.common_stats.num_missing = absent
+    feature.num_stats.common_stats.num_non_missing = 1600 - absent
+    feature.num_stats.histograms.add(num_nan=nan)
   path = directory / 'artifacts' / 'StatisticsGen' / 'statistics' / '4' / 'Split-train' / 'FeatureStats.pb'
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_bytes(lists.SerializeToString())

@@ -20,6 +20,7 @@ class PageCell:
     classes: of its element.
     value: what it is sorted by; `None` where it is not said.
     meaning: what a pointer over it shows.
+    ticks: of the scale above bars: what it says, and its place in percent of the track.
     pieces: of a bar: class, left end and width in percent of the track; no width for a line across.
     best: whether it is marked as the best of its column.
   """
@@ -29,6 +30,7 @@ class PageCell:
   classes: tuple[str, ...] = ()
   value: float | None = None
   meaning: str = ''
+  ticks: list[tuple[str, float]] = dataclasses.field(default_factory=list)
   pieces: list[tuple[str, float, float | None]] = dataclasses.field(default_factory=list)
   best: bool = False
 
@@ -89,7 +91,10 @@ class _Tables(html.parser.HTMLParser):
       self._cell.value = float(found['data-value']) if found.get('data-value') else None
       (self.tables[-1].rows[-1] if self._within('tbody') else self.tables[-1].headings).append(self._cell)
     elif self._cell and (place := re.match(r'left:([\d.]+)%(?:;width:([\d.]+)%)?', found.get('style', ''))):
-      self._cell.pieces.append((classes[-1], float(place[1]), float(place[2]) if place[2] else None))
+      if any('ruled' in names for _, names in self._open):
+        self._cell.ticks.append(('', float(place[1])))
+      else:
+        self._cell.pieces.append((classes[-1], float(place[1]), float(place[2]) if place[2] else None))
     elif self._cell and 'mark' in classes:
       self._cell.best = True
 
@@ -105,6 +110,8 @@ class _Tables(html.parser.HTMLParser):
     text = data.replace('\N{NO-BREAK SPACE}', ' ')
     if self._within('caption'):
       self.tables[-1].caption += text
+    elif self._cell and any('ruled' in names for _, names in self._open):
+      self._cell.ticks[-1] = (text, self._cell.ticks[-1][1])
     elif self._cell and self._within('small'):
       self._cell.note += text
     elif self._cell and not any('unseen' in classes for _, classes in self._open):

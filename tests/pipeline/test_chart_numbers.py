@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import re
@@ -11,9 +12,20 @@ import pytest
 
 from configs.records import Estimate
 from models.charts import Scale, Series, draw_curves, padded, round_step
-from pipeline.report.charts import Entry, Hour, dot_bar, draw_forest, draw_hours, draw_lanes, length_bar
+from pipeline.report.charts import (
+  Entry,
+  Hour,
+  dot_bar,
+  draw_forest,
+  draw_hours,
+  draw_lanes,
+  length_bar,
+  reach,
+  ruler,
+  swatch,
+)
 from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
-from pipeline.report.ride_map import draw_map, shades_for
+from pipeline.report.ride_map import Extent, draw_map, shades_for
 from pipeline.report.tables import size
 from tests.pipeline.page_reader import Axes
 
@@ -425,7 +437,7 @@ def test_a_kilometre_is_as_long_across_as_it_is_up(centre):
   one, other = sorted(_circles(drawn))
   assert other[0] - one[0] == pytest.approx(one[1] - other[1], rel=0.01)
   width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn).groups())
-  assert height == pytest.approx(width, rel=0.01)
+  assert height - 26 == pytest.approx(width, rel=0.01)  # Below the map is what the sizes mean.
   [(start, end, label)] = re.findall(
     r'<path d="M([\d.]+) [\d.]+L([\d.]+) [\d.]+" class="ruler"/><text[^>]*>([\d.]+) km<', drawn
   )
@@ -447,10 +459,10 @@ def test_maps_are_neither_strips_nor_towers(across, up, shape):
   longitude, latitude = np.array([-across, across] * 300), np.array([-up, up] * 300)
   drawn, _ = draw_map(longitude, latitude, np.zeros(600), shades_for(1.0), [], 'USD', 'told')
   width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn).groups())
-  assert height / width == pytest.approx(shape, abs=0.01)
+  assert (height - 26) / width == pytest.approx(shape, abs=0.01)
   # The rides are in the middle.
   one, other = sorted(_circles(drawn))
-  assert ((one[0] + other[0]) / 2, (one[1] + other[1]) / 2) == pytest.approx((width / 2, height / 2), abs=0.2)
+  assert ((one[0] + other[0]) / 2, (one[1] + other[1]) / 2) == pytest.approx((width / 2, (height - 26) / 2), abs=0.2)
 
 
 def test_rides_near_each_other_are_one_dot():
@@ -657,3 +669,113 @@ def test_a_line_of_which_nothing_is_known_is_empty():
   assert 'class="curve' not in drawn
   figures = [figure for figure, _ in Axes(drawn).y_ticks]
   assert (min(figures), max(figures)) == (-1, 1)
+
+
+@pytest.mark.parametrize(
+  ('low', 'cut'),
+  [
+    pytest.param(2.0, True, id='above_zero'),
+    pytest.param(0.0, False, id='at_zero'),
+    pytest.param(-1.0, False, id='across'),
+  ],
+)
+def test_an_axis_that_does_not_begin_at_zero_has_a_zigzag(low, cut):
+  drawn = draw_curves([Series('', 's0', (0, 1), (3.0, 4.0))], 'x', 'y', 'told', y_range=(low, 5.0))
+  assert drawn.count('class="cut"') == cut
+  assert ('The axis does not begin at zero.' in drawn) == cut
+
+
+def test_a_logarithmic_axis_has_no_zero_to_begin_at():
+  drawn = draw_curves([Series('', 's0', (1, 100), (0.0, 4.0))], 'x', 'y', 'told', y_range=(0.0, 5.0), logarithmic=True)
+  assert 'class="cut"' not in drawn
+
+
+def _tips(drawn: str) -> list[tuple[float, float]]:
+  return [(float(x), float(y)) for x, y in re.findall(r'd="M([\d.]+) ([\d.]+)l[^"]+Z" class="tip', drawn)]
+
+
+def test_a_line_that_leaves_the_picture_has_an_arrowhead_at_its_edge():
+  """The first of forty points is far above the rest: the arrowhead says how far, at its place on the axis."""
+  high = Series('train', 's0', range(40), [80.0, *[1.0] * 39])
+  drawn = draw_curves([high, Series('eval', 's1', range(40), [1.5] * 40)], 'x', 'y', 'told')
+  [(x, y)] = _tips(drawn)
+  assert Axes(drawn).x(x) == pytest.approx(0, abs=0.1)
+  assert y < 25
+  assert 'train goes on to 80.00.' in drawn
+
+
+def test_intervals_that_go_on_beyond_the_picture_have_arrowheads():
+  wide, narrow = _hour(4, 0.0, -900.0, 900.0, (-1.0, 1.0)), _hour(3, 0.5, 0.0, 1.0, (-2.0, 2.0))
+  drawn = draw_hours([narrow, wide], 'USD', 'told')
+  (x, top), (same, bottom) = _tips(drawn)
+  assert (x, top < bottom) == (same, True)
+  assert Axes(drawn).x(x) == pytest.approx(4, abs=0.1)
+  assert _tips(draw_hours([narrow], 'USD', 'told')) == []
+
+
+def test_intervals_of_a_forest_that_are_cut_have_arrowheads():
+  entries = [Entry('near', Estimate(1.01, 0.2, 1.9), 1), Entry('sure', Estimate(0.99, 0.98, 1.0), 2)]
+  drawn = draw_forest(entries, 1.0, 'ratio', 'told')
+  assert len(_tips(drawn)) == 2
+  assert len({y for _, y in _tips(drawn)}) == 1
+
+
+@pytest.mark.parametrize(
+  ('most', 'told'),
+  [
+    pytest.param(1, [1], id='one'),
+    pytest.param(4, [1, 2], id='few'),
+    pytest.param(37, [1, 5, 20], id='some'),
+    pytest.param(1000, [1, 200, 1000], id='many'),
+  ],
+)
+def test_sizes_of_dots_are_told_by_round_numbers(most, told):
+  """Oracle: the radius of a dot of so many rides on the same map."""
+  longitude, latitude = np.repeat([0.0, 0.1], [most, 1]), np.repeat([0.0, 0.05], [most, 1])
+  drawn, _ = draw_map(longitude, latitude, np.zeros(most + 1), shades_for(1.0), [], 'USD', 'told', _extent(most))
+  found = re.findall(r'r="([\d.]+)" class="size"/><text[^>]*>([\d,]+)\xa0rides?<', drawn)
+  assert [int(rides.replace(',', '')) for _, rides in found] == told
+  for radius, rides in found:
+    assert float(radius) == pytest.approx(max(1.7, 9 * math.sqrt(int(rides.replace(',', '')) / most)), abs=0.06)
+
+
+def _extent(most: int) -> Extent:
+  return dataclasses.replace(Extent.of((np.array([0.0, 0.1]), np.array([0.0, 0.05]))), most=most)
+
+
+def test_two_maps_of_one_extent_have_one_place_for_one_place():
+  """Rides that begin in one part and end in another: a place is drawn at the same spot, and as large, on both."""
+  begin = np.repeat([0.0, 0.1], 300), np.repeat([0.0, 0.05], 300)
+  end = np.repeat([0.1, 0.4], [150, 450]), np.repeat([0.05, 0.2], [150, 450])
+  extent = Extent.of(begin, end)
+  maps = [draw_map(*places, np.zeros(600), shades_for(1.0), [], 'USD', 'told', extent)[0] for places in (begin, end)]
+  assert len({re.search('viewBox="[^"]*"', drawn)[0] for drawn in maps}) == 1
+  first, second = ({dot[:2]: dot for dot in _circles(drawn)} for drawn in maps)
+  [shared] = first.keys() & second.keys()
+  radii = 9 * math.sqrt(300 / 450), 9 * math.sqrt(150 / 450)
+  assert (first[shared][2], second[shared][2]) == pytest.approx(radii, abs=0.06)
+
+
+@pytest.mark.parametrize(
+  ('largest', 'end', 'ticks'),
+  [
+    pytest.param(7.4, 8.0, ['0', '2', '4', '6', '8'], id='round_above'),
+    pytest.param(20.0, 20.0, ['0', '5', '10', '15', '20'], id='at_its_end'),
+    pytest.param(0.0, 1.0, ['0.00', '0.25', '0.50', '0.75', '1.00'], id='nothing'),
+  ],
+)
+def test_the_scale_of_bars_ends_at_a_round_figure(largest, end, ticks):
+  assert reach(largest) == pytest.approx(end)
+  assert re.findall(r'>([\d.]+)</span>', ruler(reach(largest))) == ticks
+
+
+def test_recipes_beyond_the_colours_are_squares():
+  points = [
+    Point(f'p{i}', i, 10.0 + i, Estimate(1.0 + i / 1000), False, True, False, f'p{i}: told') for i in (0, 7, 8, 9)
+  ]
+  drawn, _ = draw_frontier(points, Limits(None, None), 'size', str, 'told')
+  shapes = re.findall(r'<(circle|rect)[^>]*class="fill (s\d)"><title>(p\d)', drawn)
+  assert sorted(shapes, key=lambda shape: shape[2]) == [
+    ('circle', 's0', 'p0'), ('circle', 's7', 'p7'), ('rect', 's0', 'p8'), ('rect', 's1', 'p9'),
+  ]  # fmt: skip
+  assert [swatch(index) for index in (0, 7, 8, 9)] == ['s0', 's7', 's0 square', 's1 square']

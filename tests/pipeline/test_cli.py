@@ -116,6 +116,8 @@ FRAMEWORKS = {'tensorflow', 'tfx', 'apache_beam', 'ml_metadata', 'pandas', 'scip
 LIGHT = {
   'run --help': FRAMEWORKS | {'pyarrow', 'pydantic', 'numpy'},
   'features --config nyc': FRAMEWORKS,
+  'config show training': FRAMEWORKS | {'pyarrow'},
+  'config schema': FRAMEWORKS | {'pyarrow'},
   'report {run}': FRAMEWORKS,
   'runs {run}': FRAMEWORKS - {'ml_metadata'},
   'rollback {store} --reason x': FRAMEWORKS - {'ml_metadata'},

@@ -53,7 +53,7 @@ from models.run_fn import run_fn
 from models.serving import fake_quantized
 from models.training import predict
 from pipeline import dag
-from pipeline.code_version import closure, code_version, run_version, step_roots, step_version
+from pipeline.code_version import closure, code_version, git_commit, run_version, step_roots, step_version
 from transforms.blocks.temporal import engineer as temporal
 from transforms.catalogue import categoricals
 from transforms.engineering import catalogue
@@ -399,3 +399,34 @@ def test_nobody_lists_code_by_hand():
   listed = re.compile(r"(code_version|closure)\(\s*\*?['\"]")
   sources = [path for path in (ROOT / 'pipeline').rglob('*.py') if path.name != 'code_version.py']
   assert [path.name for path in sources if listed.search(path.read_text(encoding='utf-8'))] == []
+
+
+def _git(folder: pathlib.Path, *arguments: str) -> str:
+  command = ['git', '-C', str(folder), '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments]
+  return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_commit_of_a_checkout_and_whether_it_was_changed(tmp_path, monkeypatch):
+  """Oracle: git's own `rev-parse`; variables of a hook that runs around it name no other repository."""
+  _git(tmp_path, 'init', '-q')
+  assert git_commit(tmp_path) is None, 'nothing is committed yet'
+  (tmp_path / 'a.py').write_text('1')
+  _git(tmp_path, 'add', '.')
+  _git(tmp_path, 'commit', '-qm', 'a')
+  _git(tmp_path, 'tag', 'v1')
+  head = _git(tmp_path, 'rev-parse', 'HEAD')
+  monkeypatch.setenv('GIT_DIR', str(tmp_path / 'no such'))
+  assert git_commit(tmp_path) == head
+  (tmp_path / 'new.py').write_text('1')
+  assert git_commit(tmp_path) == head, 'a file that git does not know is no change of the commit'
+  (tmp_path / 'a.py').write_text('2')
+  assert git_commit(tmp_path) == f'{head}-dirty'
+
+
+def test_outside_of_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
+  """Also where one is further up, as around an environment; and without git."""
+  _git(tmp_path, 'init', '-q')
+  (tmp_path / 'installed').mkdir()
+  assert git_commit(tmp_path / 'installed') is None
+  monkeypatch.setenv('PATH', str(tmp_path))
+  assert git_commit(tmp_path) is None

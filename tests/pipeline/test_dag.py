@@ -334,7 +334,7 @@ def test_what_each_step_gets_of_the_config():
   parameters = {name: _parameters(node) for name, node in nodes.items()}
   features, slices = config.features.model_dump_json(), config.evaluation.slices.model_dump_json()
   training, model = config.training.model_dump_json(), config.model.model_dump_json()
-  judged = {'bootstrap': 123, 'slices': slices}
+  judged = {'bootstrap': 123, 'slices': slices, 'max_rmse_share': ''}
   expected = {
     'StatisticsGen': {'max_quarantined_share': 0.3},
     'RideSchema': {'schema_text': text_format.MessageToString(ride_schema(config.dataset, config.validation))},

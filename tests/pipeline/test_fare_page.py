@@ -186,6 +186,43 @@ def test_the_form_is_the_ride(tab, tmp_path):
   ]  # fmt: skip
 
 
+def test_a_choice_of_zones_puts_the_ends_there(tab, tmp_path):
+  """Oracle: the client's fare between the zones' middles in the config; another place is no zone's any more."""
+  config, content = load('tlc-yellow-zones'), preset_lite_file('tlc-yellow-zones')
+  rides, _ = made_version(tmp_path / '3', config, content)
+  opened(tab, write_fare_page(str(tmp_path), str(tmp_path / 'fare.html')))
+  unknown = next(zone for zone, place in config.dataset.places.zones.items() if place is None)
+  places = {'pickup': config.dataset.places.zones['132'], 'dropoff': config.dataset.places.zones['230']}
+  for end, zone in (('pickup', '132'), ('dropoff', '230')):
+    _choose(tab, f'{end}_zone', zone)
+    assert [float(_value(tab, f'{end}_{axis}')) for axis in ('longitude', 'latitude')] == pytest.approx(places[end])
+  assert _value(tab, 'pickup_zone') == '132'
+  _choose(tab, 'dropoff_zone', unknown)
+  assert (_value(tab, 'dropoff_longitude'), _value(tab, 'dropoff_zone')) == ('', unknown)
+  _choose(tab, 'dropoff_zone', '230')
+  shown_fare = fill(tab, **{TIME: '2014-06-03T17:30:00'})
+  seconds = (datetime.datetime(2014, 6, 3, 17, 30) - EPOCH).total_seconds()
+  ride = {name: np.array([np.nan], np.float32) for name in rides}
+  ride |= dict(
+    zip(COORDINATES, (np.array([x], np.float32) for x in (*places['pickup'], *places['dropoff'])), strict=True)
+  )
+  others = {name: _value(tab, name) for name in rides if name not in (TIME, *COORDINATES)}
+  ride |= {name: np.array([float(text or 'nan')], np.float32) for name, text in others.items()}
+  fare = LiteModel(content).predict(ride | {TIME: np.array([seconds], np.int32)})[0]
+  assert shown_fare == f'${fare:.2f}'
+  fill(tab, pickup_longitude='-73.9')
+  assert (_value(tab, 'pickup_zone'), _value(tab, 'dropoff_zone')) == ('', '230')
+
+
+def _choose(tab: Chromium, name: str, value: str) -> None:
+  tab.value(f'document.getElementById({name!r}).value = {json.dumps(value)}')
+  tab.value(f"document.getElementById({name!r}).dispatchEvent(new Event('input', {{bubbles: true}}))")
+
+
+def _value(tab: Chromium, name: str) -> str:
+  return tab.value(f'document.getElementById({name!r}).value')
+
+
 @pytest.mark.parametrize(
   ('field', 'text', 'sentence'),
   [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import time
 
 import pytest
 
@@ -104,8 +105,15 @@ def test_a_step_that_fails(output, monkeypatch):
   assert entry.ended >= entry.started
   # It had its entry before its first step; it pushed once.
   assert (runs.states, runs.nonces) == (['running'], [''])
+  assert 0 < told['seconds'] < 60
   # Not a run on a window.
   assert not {'ended_early', 'window', 'triggers'} & told.keys() or told['window'] is None
+
+
+def test_the_whole_run_is_timed_once_from_where_the_command_began(output, monkeypatch):
+  result, _ = _run(output, monkeypatch, Runs(FAILED, error=ValueError()), start=time.monotonic() - 100)
+  assert 100 <= result.seconds < 160
+  assert json.loads(output.summary.read_text(encoding='utf-8'))['seconds'] == result.seconds
 
 
 def test_rides_that_are_not_what_was_expected(output, monkeypatch):

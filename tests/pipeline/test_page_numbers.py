@@ -18,6 +18,7 @@ from configs.compression import JudgedOn
 from models.served_versions import SAVED_MODEL
 from pipeline.report.page import run_page
 from pipeline.report.record import read_record
+from pipeline.report.tables import counted
 from tests.pipeline.made_run import VARIANTS, compression, config_of, interval, made_run, manifest, write_json
 from tests.pipeline.page_reader import Axes, PageTable, pictures, section, tables, text
 
@@ -364,13 +365,20 @@ def test_whiskers_are_the_intervals(tmp_path):
 
 
 def test_slices_side_by_side(page):
-  """Bars go from zero to the largest upper end; the line across is the RMSE of all rides of the chosen file."""
+  """Bars go from zero to a round figure, which the scale above them says, at or beyond the largest upper end; the line
+  across is the RMSE of all rides of the chosen file.
+  """
   table = tables(page)['Errors by slice']
   assert table.sortable
   assert table.styles == ['strong', '', '']
   bars = [row[2].pieces for row in table.rows]
   ends = [(low, high) for (low, high) in (re.findall(r'[\d.]+', cell.note) for cell in table.column('RMSE, file'))]
-  top = max(float(high) for _, high in ends)
+  largest = max(float(high) for _, high in ends)
+  ticks = table.headings[2].ticks
+  top = float(ticks[-1][0])
+  assert largest <= top <= 1.25 * largest
+  assert len(ticks) >= 4
+  assert [place for _, place in ticks] == pytest.approx([100 * float(said) / top for said, _ in ticks], abs=0.01)
   reference = 4.43 * VARIANTS['pqat_80.int8'][0]
   for (low, high), value, bar in zip(ends, table.values('RMSE, file'), bars, strict=True):
     assert [piece for piece, _, _ in bar] == ['reference', 'interval', 'dot']
@@ -386,7 +394,7 @@ def test_slices_of_the_file_alone(tmp_path):
   table = tables(_page(tmp_path / 'out', slices=[], metrics=None, rmse_without_worst_5=None))['Errors by slice']
   assert table.texts('slice') == ['all', 'airport ride', '0–6 h']
   assert table.texts('rides') == ['–', '60', '80']
-  assert table.texts('RMSE, trained model') == table.texts('MAE') == table.texts('sum') == ['–'] * 3
+  assert table.texts('RMSE, trained model') == table.texts('MAE') == table.texts('calibration') == ['–'] * 3
   ratio = VARIANTS['pqat_80.int8'][0]
   assert table.values('RMSE, file') == pytest.approx([4.43 * ratio, 6.6 * ratio, 4.1 * ratio])
 
@@ -410,14 +418,14 @@ def test_slices_of_the_trained_model_alone(tmp_path):
   write_json(directory / 'summary.json', summary)
   page = run_page(read_record(directory))
   table = tables(page)['Errors by slice']
-  assert table.names == ['slice', 'rides', 'RMSE, the line is that of all rides', 'RMSE', 'MAE', 'sum']
+  assert table.names == ['slice', 'rides', 'RMSE, the line is that of all rides', 'RMSE', 'MAE', 'calibration']
   assert [(cell.text, cell.note) for cell in table.column('RMSE')] == [('4.43', '[3.53, 5.33]'), ('8.86', '')]
   assert table.texts('MAE') == ['1.82', '3.00']
-  assert table.texts('sum') == ['0.978', '1.250']
+  assert table.texts('calibration') == ['0.978', '1.250']
   assert table.texts('rides') == ['400', '1,234']
   assert [row[2].pieces for row in table.rows] == [
-    [('reference', 50.0, None), ('dot', 50.0, None)],
-    [('reference', 50.0, None), ('dot', 100.0, None)],
+    [('reference', 44.3, None), ('dot', 44.3, None)],
+    [('reference', 44.3, None), ('dot', 88.6, None)],
   ]
   assert 'The dots show the file' not in text(page)
   assert 'variants' in re.findall(r'left nothing of: ([^.]+)\.', text(page))[0]
@@ -642,7 +650,9 @@ def test_what_was_compared(tmp_path, findings, expected):
 def test_columns_of_degrees_have_four_decimals(page):
   table = tables(page)['What the train split holds, before any feature']
   assert table.texts('column') == ['dropoff_latitude', 'fare_amount', 'passenger_count']
-  assert table.texts('smallest') == ['41.6600', '2.25', '0.00']
+  # What no ride has has no smallest value, though TFDV says 0.
+  assert table.texts('smallest') == ['41.6600', '2.25', '–']
+  assert table.texts('missing') == ['3.19 %', '0.00 %', '100.00 %']
   assert 'The rides of the train split began between 1 January 2013 and 30 December 2016.' in text(page)
 
 
@@ -991,3 +1001,60 @@ def test_nothing_is_said_of_rides_that_no_map_leaves_out(tmp_path):
   assert 'outside of the map' not in found
   assert 'no pickup place' not in found
   assert 'no dropoff place' not in found
+
+
+def test_a_variant_below_the_red_line_is_refused_with_its_reason(tmp_path):
+  """Its RMSE is within the budget; what it misses is another limit, and stands below both pictures."""
+  gate = _judged()
+  gate['variants'][1] |= {'rmse_ratio': interval(1.005, 0.01), 'within_budget': False, 'reason': 'Too slow: 9 of 8 µs.'}
+  gate['variants'][2] |= {'rmse_ratio': interval(1.05, 0.01), 'within_budget': False, 'reason': 'RMSE too high.'}
+  found = text(_page(tmp_path / 'out', gate))
+  said = 'Below the red line of the RMSE, and beyond the budget by another limit: dense.float16: Too slow: 9 of 8 µs.'
+  assert found.count(said) == 2
+  assert 'Below the red line' not in text(_page(tmp_path / 'other', _judged()))
+
+
+def test_one_time_is_that_of_the_whole_run(tmp_path):
+  """The summary's own, in the head and with the steps, which took less of it."""
+  page = _page(tmp_path / 'out', seconds=101.0)
+  assert 'The run took 1 min 41 s 9 steps' in text(page)
+  assert '9 steps in 1 min 26 s, of the 1 min 41 s that the run took with what is around them; 1 came' in text(page)
+  assert 'of the' not in text(section(_page(tmp_path / 'same', seconds=85.6), 'steps')).split('Without')[0]
+
+
+def test_look_ups_are_no_steps(tmp_path):
+  names = ('RideExampleGen', 'BaselineStatistics', 'ServedModel-2')
+  steps = [{'name': name, 'state': 'complete', 'seconds': 1.0, 'after': []} for name in names]
+  page = _page(tmp_path / 'out', steps=steps)
+  assert text(page).count('1 step and 2 look-ups') == 2
+
+
+def test_one_of_a_thing_is_not_several(tmp_path):
+  """One epoch of one step, one number and one category."""
+  directory = made_run(tmp_path / 'out')
+  path = directory / 'artifacts/PruningTrainer/model_run/9/history.json'
+  write_json(path, {'epoch': [1.0], 'step': [1.0], 'loss': [3.0], 'rmse': [3.0]})
+  page = text(run_page(read_record(directory)))
+  assert 'The dense base was trained for 1 epoch (1 step).' in page
+  assert [counted(count, 'category', 'categories').replace('\N{NO-BREAK SPACE}', ' ') for count in (1, 2)] == [
+    '1 category',
+    '2 categories',
+  ]
+
+
+def test_curves_say_what_they_measure(tmp_path):
+  """Of a run that measured the whole training split, that; of an older one, its batches and their mean."""
+  directory = made_run(tmp_path / 'out')
+  path = directory / 'artifacts/PruningTrainer/model_run/9/history.json'
+  older = text(section(run_page(read_record(directory)), 'training'))
+  assert 'Train, faint: mean over the batches since the point before, which leave out the last, partial batch' in older
+  told = json.loads(path.read_text(encoding='utf-8'))
+  curve = [4.0] * len(told['epoch'])
+  write_json(path, told | {'train_loss': curve, 'train_rmse': curve})
+  page = run_page(read_record(directory))
+  found = text(section(page, 'training'))
+  assert 'Both lines are measured at each point, on the model as it stands there' in found
+  assert 'At the end its RMSE was 4.00 USD on the rides it learned from' in found
+  [drawn] = [drawn for label, drawn in pictures(page).items() if label.startswith('RMSE (USD) of the dense base')]
+  assert 'faint' not in drawn
+  assert 'Loss, faint: mean over the batches' in found

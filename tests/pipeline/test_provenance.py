@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -41,7 +42,7 @@ def test_everything_that_is_told_of_a_version(made):
   shown = _show(made, '3')
   [rides] = shown['rides']
   assert rides == {
-    'source': '', 'files': ['a', 'b'], 'digest': f'sha256:{first}', 'span': 7, 'read': 12, 'kept': 9,
+    'source': '', 'files': ['a', 'b'], 'digest': f'sha256:{first}', 'span': 7, 'spans': [], 'read': 12, 'kept': 9,
     'quarantined': {'late': 2, 'early': 1},
   }  # fmt: skip
   assert shown['config_digest'] == hashlib.sha256(f'run: {third}\n'.encode()).hexdigest()
@@ -94,6 +95,45 @@ def test_the_source_of_rides_is_its_base_and_patterns(made):
   registry.set_properties(execution, {'input_config': '{}'})
   made.store.put_executions([execution])
   assert _show(made, '1')['rides'][0]['source'] == 'gs://rides'
+
+
+@pytest.mark.parametrize(
+  ('names', 'labels', 'line'),
+  [
+    pytest.param(['day-20520'], ['2026-03-08'], 'day 2026-03-08', id='a_day'),
+    pytest.param(
+      ['day-20518', 'day-20520'],
+      ['2026-03-06', '2026-03-08'],
+      'days 2026-03-06 to 2026-03-08 (2 days)',
+      id='days',
+    ),
+    pytest.param(['span-7'], ['span 7'], 'span 7', id='a_numbered_span'),
+    pytest.param(['rides'], [], 'span 7', id='not_resolved_before_the_run'),
+  ],
+)
+def test_days_are_told_and_not_their_numbers(made, names, labels, line):
+  """Oracle: 20,520 days after 1 January 1970 is 8 March 2026."""
+  [execution] = [
+    execution
+    for execution in made.store.get_executions_by_type('RideExampleGen')
+    if execution.last_known_state == mlmd_pb2.Execution.COMPLETE
+  ][:1]
+  splits = {'splits': [{'name': name, 'pattern': '*.csv'} for name in names]}
+  registry.set_properties(execution, {'input_config': json.dumps(splits)})
+  made.store.put_executions([execution])
+  assert _show(made, '1')['rides'][0]['spans'] == labels
+  shown = CliRunner().invoke(cli.main, ['runs', 'show', '1', str(made.output.path)])
+  name, text = line.split(maxsplit=1)
+  assert re.search(rf'^ {name} +{re.escape(text)}$', shown.output, re.MULTILINE), shown.output
+
+
+def test_the_commit_is_that_of_the_run_which_made_the_version(made):
+  registry.update(made.store, made.runs[0], registry.RunEntry(git_commit='0123abc-dirty'))
+  assert _show(made, '1')['git_commit'] == '0123abc-dirty'
+  shown = CliRunner().invoke(cli.main, ['runs', 'show', '1', str(made.output.path)]).output
+  assert re.search(r'^commit +0123abc-dirty$', shown, re.MULTILINE)
+  without = CliRunner().invoke(cli.main, ['runs', 'show', '2', str(made.output.path)]).output
+  assert 'commit' not in without
 
 
 def test_a_version_that_was_removed_is_told(made):

@@ -94,7 +94,8 @@ LEDGER = """{
  },
  "runs": [
   {"started": "2026-03-08T03:00:00-05:00", "spans": {"7": "a", "8": "b"}, "setting": "s", "status": "pushed",
-   "reason": "it is good", "pushed_path": "/serving/12", "statistics": "/statistics/1", "kept": {"7": 9, "8": 0}}
+   "reason": "it is good", "pushed_path": "/serving/12", "statistics": "/statistics/1", "kept": {"7": 9, "8": 0},
+   "sources": "c"}
  ]
 }"""
 
@@ -172,7 +173,7 @@ def test_a_newer_file_that_lacks_what_is_needed_is_told_in_one_sentence(model, t
     model.parse(json.dumps(newer | {'schema_version': 3}), 'the file')
   assert str(told.value) == (
     f"'the file' was written by a newer Farelite (schema_version 3, this one knows {_version(model)}) and can't be "
-    f'read ({key}: Field required); update Farelite.'
+    f'read ({key} is missing); update Farelite.'
   )
 
 
@@ -212,6 +213,12 @@ def test_the_ledger_of_the_version_before(tmp_path):
   assert (ledger.last.spans, ledger.last.kept, ledger.last.newest) == ({7: 'a', 8: 'b'}, {7: 9, 8: 0}, 8)
   ledger.save()
   assert json.loads((tmp_path / 'retraining.json').read_text()) == {'schema_version': 2, **json.loads(LEDGER)}
+
+
+def test_a_ledger_from_before_sources_were_noted(tmp_path):
+  (tmp_path / 'retraining.json').write_text(LEDGER.replace(',\n   "sources": "c"', ''))
+  last = Ledger.load(tmp_path / 'retraining.json').last
+  assert last is not None and (last.setting, last.sources) == ('s', '')
 
 
 def test_a_moment_keeps_its_zone_as_it_was_written(tmp_path):

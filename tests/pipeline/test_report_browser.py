@@ -15,8 +15,11 @@ import subprocess
 import pytest
 
 from pipeline.report import page as report
+from pipeline.report.history import read_history
+from pipeline.report.history_page import write_history
 from pipeline.study import page as study_page
 from tests.pipeline import made_study
+from tests.pipeline.made_history import made_history
 from tests.pipeline.made_run import VARIANTS, failed_run, made_run
 
 _BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
@@ -46,6 +49,14 @@ _SORT_STUDY = """
 const table = document.querySelector('#reductions table.sortable');
 [...table.tHead.rows[0].cells].find((cell) => cell.textContent === 'file').querySelector('button').click();
 const said = [...table.tBodies[0].rows].map((row) => row.cells[0].innerText.trim());
+"""
+
+_SORT_HISTORY = """
+const table = document.querySelector('#runs table.sortable');
+const headings = [...table.tHead.rows[0].cells];
+const column = headings.findIndex((cell) => cell.textContent.startsWith('RMSE'));
+headings[column].querySelector('button').click();
+const said = [...table.tBodies[0].rows].map((row) => row.cells[column].innerText.split('\\n')[0].trim());
 """
 
 _MEASURE = """
@@ -132,6 +143,35 @@ def test_comparison_fits_a_phone(browser: str, tmp_path: pathlib.Path):
   page = report.write_comparison(first, second).read_text(encoding='utf-8')
   measured = _reported(browser, _framed(page, _PHONE), _MEASURE, tmp_path)
   assert (measured['width'] <= _PHONE, measured['wide']) == (True, [])
+
+
+@pytest.fixture(scope='module')
+def history(tmp_path_factory: pytest.TempPathFactory) -> str:
+  """The page of nights of every kind."""
+  made = made_history(tmp_path_factory.mktemp('history') / 'out')
+  return write_history(made.output, read_history(made.store, made.config, made.output)).read_text(encoding='utf-8')
+
+
+def test_history_fits_a_phone_and_follows_light_and_dark(browser: str, history: str, tmp_path: pathlib.Path):
+  grounds = []
+  for scheme in (0, 1):
+    option = f'--blink-settings=preferredColorScheme={scheme}'
+    measured = _reported(browser, _framed(history, _PHONE), _MEASURE, tmp_path, option)
+    assert (measured['width'] <= _PHONE, measured['wide']) == (True, [])
+    assert len(measured['pictures']) == 4
+    assert all(width > 0.85 * _PHONE for width in measured['pictures'])
+    grounds.append(max(int(part) for part in re.findall(r'\d+', measured['ground'])[:3]))
+  assert grounds[0] < 60 < 220 < grounds[1]
+
+
+def test_history_sorts_and_the_browser_has_nothing_to_complain_about(
+  browser: str, history: str, tmp_path: pathlib.Path
+):
+  orders = _reported(browser, history, _SORT_HISTORY, tmp_path)
+  assert orders[:6] == ['4.10', '4.20', '4.30', '4.90', '5.40', '40.00']
+  assert set(orders[6:]) == {'–'}
+  _, said = _looked_at(browser, history, tmp_path)
+  assert 'CONSOLE' not in said, said
 
 
 def test_study_fits_a_phone_and_sorts(browser: str, tmp_path: pathlib.Path):

@@ -193,3 +193,34 @@ def test_contrast(scheme: int):
     assert _contrast(colors[f's{index}'], colors['ground']) >= 3, index
   for index in (0, 1, 5, 6):
     assert _contrast(colors[f'e{index}'], colors['ground']) >= 2.5, index
+
+
+_TO_OKLAB = (
+  np.array([[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005]]),
+  np.array([[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660]]),
+)  # fmt: skip
+"""B. Ottosson, "A perceptual color space for image processing", 2020; from linear sRGB."""
+
+_EYES = {
+  'trichromat': np.eye(3),
+  'protanope': np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                         [-0.003882, -0.048116, 1.051998]]),
+  'deuteranope': np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                           [-0.011820, 0.042940, 0.968881]]),
+}  # fmt: skip
+"""G. Machado et al., "A Physiologically-based Model for Simulation of Color Vision Deficiency", 2009, severity 1."""
+
+
+@pytest.mark.parametrize('eyes', [*_EYES])
+@pytest.mark.parametrize('scheme', [pytest.param(0, id='light'), pytest.param(1, id='dark')])
+def test_colours_can_be_told_apart(scheme: int, eyes: str):
+  """No two of the eight are closer than 0.085 in OKLab, four times what is just seen; also to the colour-blind."""
+  block = re.findall(r':root \{(.*?)\}', STYLE, flags=re.DOTALL)[scheme]
+  codes = [re.search(f'--s{index}: #([0-9a-f]{{6}});', block)[1] for index in range(8)]
+  seen = np.array([[int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)] for code in codes])
+  linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4) @ _EYES[eyes].T
+  lab = np.cbrt(np.clip(linear @ _TO_OKLAB[0].T, 0, None)) @ _TO_OKLAB[1].T
+  apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(8, 1)]
+  assert apart.min() > 0.085

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import yaml
 from sklearn.metrics.pairwise import haversine_distances
+from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.compression_gate.records import CompressionRecord
-from components.ride_example_gen.profile import Profile, TimeProfile, profile_times
+from components.ride_example_gen.profile import ColumnProfile, Profile, TimeProfile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
 from configs import loading
 from configs.reduction import Reduction
@@ -24,13 +25,13 @@ from models.reduction.records import ReductionDetails
 from models.release import Manifest
 from models.served_versions import SAVED_MODEL
 from pipeline.report.page import run_page
-from pipeline.report.record import RunRecord, read_columns, read_record, read_variants
-from pipeline.report.ride_map import draw_map, shades_for
+from pipeline.report.record import RunRecord, _summary, read_columns, read_record, read_variants
+from pipeline.report.ride_map import Extent, draw_map, shades_for
 from pipeline.report.rides import PredictedRides, read_rides
 from pipeline.report.sections import data, errors, model, training
 from pipeline.report.tables import Row, Table, figure, with_best
 from pipeline.summary_record import Summary
-from tests.pipeline.made_run import VARIANTS, made_run, manifest, write_json
+from tests.pipeline.made_run import VARIANTS, config_of, made_run, manifest, write_json
 
 
 @pytest.fixture(scope='module')
@@ -182,21 +183,27 @@ def test_one_hour_of_24_is_chance(rides):
 )
 def test_rides_without_a_place_are_counted(record, rides, end, missing):
   unknown = int(np.isnan(rides.coordinates[f'{end}_longitude']).sum()) if missing is None else missing
-  found = errors._map(record, rides, end, 'Rides')
+  [found] = [one for one in errors._maps(record, rides) if one.title == errors._ENDS[end]]
   assert (f'{unknown} rides have no {end} place' in _spaced(found.caption)) == bool(unknown)
 
 
 def test_a_map_for_each_end_of_the_rides(record, rides):
   """Each ride is drawn, lies outside of the map or has no place; a degree of longitude goes to the right."""
   maps = errors.errors_section(record, rides).maps
+  extent = Extent.of(*(_known(_places(rides, end)) for end in ('pickup', 'dropoff')))
   assert [found.title for found in maps] == ['Where the rides begin', 'Where they end']
   for end, found in zip(('pickup', 'dropoff'), maps, strict=True):
     drawn = sum(int(count) for count in re.findall(r'<title>(\d+)\N{NO-BREAK SPACE}rides?,', found.drawn))
     assert drawn + sum(int(count) for count in re.findall(r'(\d+) rides?', _spaced(found.caption))) == len(rides.fares)
-    places = {name: rides.coordinates[f'{end}_{name}'] for name in ('longitude', 'latitude')}
-    alone, _ = draw_map(*_known(places), rides.errors[np.isfinite(places['longitude'])], _shades(rides), (), 'USD', '')
+    places = _places(rides, end)
+    known = rides.errors[np.isfinite(places['longitude'])]
+    alone, _ = draw_map(*_known(places), known, _shades(rides), (), 'USD', '', extent)
     assert len(_circles(alone)) > 10
     assert _circles(found.drawn) == _circles(alone)
+
+
+def _places(rides: PredictedRides, end: str) -> dict[str, np.ndarray]:
+  return {name: rides.coordinates[f'{end}_{name}'] for name in ('longitude', 'latitude')}
 
 
 def _known(places):
@@ -227,7 +234,7 @@ def test_slices_of_the_file_and_of_the_trained_model(record, variants, rides):
   assert _column(table, 'to float32') == pytest.approx([ratio, 1 + 2 * (ratio - 1), ratio])
   assert _column(table, 'RMSE, trained model')[:2] == [4.43, 7.1]
   assert _column(table, 'MAE')[:2] == [1.82, 5.2]
-  assert _column(table, 'sum')[:2] == [0.978, 0.9]
+  assert _column(table, 'calibration')[:2] == [0.978, 0.9]
   airport = rides.codes['slice_airport'] == 1
   assert _column(table, 'RMSE, file')[1] == pytest.approx(np.sqrt(np.mean(rides.errors[airport] ** 2)))
 
@@ -331,7 +338,7 @@ def test_columns_of_the_train_split(record):
   columns = {column.name: column for column in read_columns(record)}
   fares = columns['fare_amount']
   assert (fares.low, fares.high, fares.missing) == (2.25, 175.05, 0.0)
-  assert columns['dropoff_latitude'].missing == pytest.approx(48 / 1648)
+  assert columns['dropoff_latitude'].missing == pytest.approx(51 / 1600)
   shown = dataclasses.replace(fares, missing=0.25, low=1.0, median=2.0, mean=3.0, high=4.0)
   table = data._columns((shown, columns['pickup_seconds']))
   assert [_column(table, name) for name in ('missing', 'smallest', 'median', 'mean', 'largest')] == [
@@ -340,15 +347,57 @@ def test_columns_of_the_train_split(record):
 
 
 def test_medians_are_no_means():
-  from tensorflow_metadata.proto.v0 import statistics_pb2
+  numbers = statistics_pb2.NumericStatistics(min=1, median=2, mean=3, max=4)
+  found = _summary('fare', 0.25, numbers)
+  assert (found.missing, found.low, found.median, found.mean, found.high) == (0.25, 1, 2, 3, 4)
 
-  from pipeline.report.record import _column as column_of
 
-  feature = statistics_pb2.FeatureNameStatistics(name='fare')
-  feature.num_stats.min, feature.num_stats.median, feature.num_stats.mean, feature.num_stats.max = 1, 2, 3, 4
-  feature.num_stats.common_stats.num_missing, feature.num_stats.common_stats.num_non_missing = 1, 3
-  found = column_of(feature)
-  assert (found.name, found.missing, found.low, found.median, found.mean, found.high) == ('fare', 0.25, 1, 2, 3, 4)
+def _with_payment(directory, codes: list[int], missing: int) -> RunRecord:
+  """A made run with a categorical column of two known values, and the profile that the ingestion leaves of it."""
+  config = config_of(made_run(directory))
+  words = {'name': 'payment', 'column': 'payment', 'kind': 'categorical', 'vocabulary': ['cash', 'card']}
+  config['dataset']['extras'] = [words]
+  (directory / 'config.yaml').write_text(yaml.safe_dump(config), encoding='utf-8')
+  column = ColumnProfile(rides=sum(codes) + missing, missing=missing, codes=tuple(codes), other='cheque')
+  path = directory / 'artifacts/RideExampleGen/quarantine/1/counts.json'
+  path.write_text(RideCounts(profile=Profile(columns={'payment': column})).to_json(), encoding='utf-8')
+  _measure(directory, payment=(0.0, 2.0))
+  return read_record(directory)
+
+
+def _measure(directory, **columns: tuple[float, float]) -> None:
+  """Adds columns to the made statistics, by their smallest and largest value."""
+  path = directory / 'artifacts/StatisticsGen/statistics/4/Split-train/FeatureStats.pb'
+  lists = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
+  for name, (low, high) in columns.items():
+    feature = lists.datasets[0].features.add(type=statistics_pb2.FeatureNameStatistics.FLOAT)
+    feature.path.step.append(name)
+    feature.num_stats.min, feature.num_stats.max, feature.num_stats.mean = low, high, (low + high) / 2
+    feature.num_stats.common_stats.num_non_missing = 1600
+  path.write_bytes(lists.SerializeToString())
+
+
+def test_categories_are_counted_and_have_no_mean(tmp_path):
+  """Oracle: the made profile; what came most stands first, then what no vocabulary has, and what has no value."""
+  record = _with_payment(tmp_path / 'out', [200, 1300, 60], missing=440)
+  section = data.data_section(record, read_columns(record))
+  assert _texts(section.categories, 'value') == ['card', 'cash', "any other, such as 'cheque'", 'missing']
+  assert _column(section.categories, 'rides') == [1300, 200, 60, 440]
+  assert _column(section.categories, 'share') == [0.65, 0.1, 0.03, 0.22]
+  place = _texts(section.columns, 'column').index('payment')
+  assert [_texts(section.columns, name)[place] for name in ('smallest', 'median', 'mean', 'largest')] == ['–'] * 4
+
+
+@pytest.mark.parametrize('codes', [[1500, 100], []], ids=['of_another_vocabulary', 'of_none'])
+def test_counts_that_do_not_fit_the_vocabulary_are_not_shown(tmp_path, codes):
+  record = _with_payment(tmp_path / 'out', codes, missing=0)
+  assert data.data_section(record, read_columns(record)).categories is None
+
+
+def test_of_very_many_values_the_most_frequent_are_shown():
+  column = ColumnProfile(rides=465, codes=(*range(31), 0))
+  found = [*data._most_frequent([f'v{code}' for code in range(31)], column)]
+  assert found == [*((f'v{code}', code) for code in range(30, 10, -1)), ('11\N{NO-BREAK SPACE}further values', 55)]
 
 
 def test_hours_of_the_day_by_split(record):
@@ -528,7 +577,8 @@ def test_the_card_of_the_model(record):
   limits = card['What it cannot do']
   assert 'It knows no tariff that came after December 2016' in limits
   assert "It errs most in the slice 'airport ride': RMSE 7.10 USD over 60 rides." in limits
-  assert 'Some rides lack dropoff_latitude (2.9 %);' in limits
+  assert 'Some rides lack dropoff_latitude (3.19 %);' in limits
+  assert 'No ride that it learned from has passenger_count;' in limits
   assert '10 rows of 2,010 (0.50 %) broke a rule' in card['What to keep in mind']
 
 
@@ -574,7 +624,7 @@ def test_the_bar_of_the_longest_step_is_the_longest(record):
 def test_categories_and_their_embeddings(record):
   """The dataset's own: ten bucket boundaries make eleven values; New York's presets have no category."""
   found = training.features_section(record)
-  assert found.sentence.endswith(
+  assert _spaced(found.sentence).endswith(
     'and 4 embedded categories. All of it is computed from the raw ride inside the served file.'
   )
   ends = [f'{end}_{axis}_bucket' for end in ('pickup', 'dropoff') for axis in ('longitude', 'latitude')]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 import pathlib
 import types
@@ -185,6 +186,25 @@ def test_it_runs_where_a_trigger_fires_and_not_where_none_does(days, output, mon
   assert [written['triggers'][i]['fires'] for i in range(2)] == [False, False]
 
 
+def test_each_span_of_a_back_fill_has_its_own_time(days, output, monkeypatch):
+  """Oracle: the clock of the test, by which the command begins at 100 s and each span takes 40 s."""
+  clock, began = itertools.count(100, 20), []
+
+  def perform(session, plan, ledger, now, verdicts=()):
+    began.append((plan.window.newest.label, session.start))
+    next(clock)
+    return 0
+
+  monkeypatch.setattr(commands_run, 'perform_window', perform)
+  monkeypatch.setattr(commands_run.time, 'monotonic', lambda: next(clock))
+  config = loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=2'])
+  first, last = (days.plan().window.spans[place].label for place in (0, -1))
+  assert retrain.back_fill(config, data_source(config.dataset.path), output, first, last, NOW) == 0
+  starts = [start for _, start in began]
+  assert len(starts) == 3
+  assert [later - earlier for earlier, later in itertools.pairwise(starts)] == [40, 40]
+
+
 def test_it_runs_by_force(days, output, monkeypatch):
   _serve(output, '10')
   days.run()
@@ -302,15 +322,15 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
   """In between the file says that it runs, so that a killed one is known."""
   seen = []
 
-  def run(config, source, out, observer, window, triggers, notes):
-    seen.append((Ledger.load(output.ledger).last.status, source.spans, window.new_rows, triggers, notes))
+  def run(config, source, out, observer, window, triggers, notes, start):
+    seen.append((Ledger.load(output.ledger).last.status, source.spans, window.new_rows, triggers, notes, start))
     artifacts = {'StatisticsGen': {'statistics': '/statistics/1'}}
     return Summary(status=Status.PUSHED, reason='good', pushed_path='/serving/10', artifacts=artifacts)
 
   monkeypatch.setattr(local_run, 'run', run)
   plan = days.plan()
-  recorded_run(days.config, plan, days.ledger, output, types.SimpleNamespace(), NOW)
-  assert seen == [(RUNNING, plan.source.spans, 60, (), ())]
+  recorded_run(days.config, plan, days.ledger, output, types.SimpleNamespace(), NOW, start=12.5)
+  assert seen == [(RUNNING, plan.source.spans, 60, (), (), 12.5)]
   last = Ledger.load(output.ledger).last
   assert (last.status, last.reason, last.pushed_path, last.statistics) == (
     'pushed',
@@ -388,6 +408,17 @@ def test_other_code_is_another_run(days, monkeypatch):
   before = plans._setting(_config(days))
   monkeypatch.setattr(plans, 'run_version', lambda: 'other')
   assert plans._setting(_config(days)) != before
+
+
+def test_the_code_is_read_again_only_where_a_source_file_was_touched(days, monkeypatch):
+  days.run()
+  last = days.ledger.last
+  assert last is not None
+  monkeypatch.setattr(plans, 'run_version', lambda: 'read')
+  assert plans._setting(_config(days), last) == last.setting
+  assert plans._setting(_config(days, 'training.epochs=7'), last) != last.setting
+  touched = dataclasses.replace(last, sources='others')
+  assert plans._setting(_config(days), touched).endswith('-read')
 
 
 def test_the_same_run_needs_the_same_bytes_config_and_code(days):

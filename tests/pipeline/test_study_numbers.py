@@ -391,3 +391,47 @@ def test_a_picture_stands_between_its_title_and_what_is_told_of_it(tmp_path):
       assert told == 'An arrow: further off than the picture reaches.'
     else:
       assert told == 'Training rides by colour.'
+
+
+def _seeded(name: str, ratio: float, over_rides: float, over_seeds: float | None):
+  low, high = (None, None) if over_seeds is None else (ratio - over_seeds, ratio + over_seeds)
+  return row(
+    StudyBlock.FEATURES, name, 'everything', ratio, over_rides, ratio_seeds_low=low, ratio_seeds_high=high
+  )  # fmt: skip
+
+
+def test_chance_is_the_wider_of_rides_and_seeds(tmp_path):
+  made = [
+    _seeded('everything', 1.0, 0.0, 0.0),
+    _seeded('everything less a', 1.1, 0.02, 0.2),
+    _seeded('everything less b', 1.1, 0.2, 0.02),
+    _seeded('everything less c', 1.1, 0.02, 0.03),
+  ]
+  found = _told(tmp_path, StudyBlock.FEATURES, *made, lost=[])
+  assert 'Blocks that are missed when they are left out: c (10.0 % more without it).' in found
+  assert "Blocks whose absence can't be told from chance: a and b." in found
+
+
+def test_a_single_seed_tells_nothing_of_chance(tmp_path):
+  made = [_seeded('everything', 1.0, 0.0, None), _seeded('everything less a', 1.5, 0.01, None)]
+  found = _told(tmp_path, StudyBlock.FEATURES, *made, lost=[])
+  assert 'RMSE without a block, relative to that of everything: a 1.500. With a single seed nothing is told' in found
+  assert 'are missed' not in found
+  for block in (StudyBlock.EMBEDDINGS, StudyBlock.COMPRESSION, StudyBlock.REFERENCES):
+    single = [
+      one | {'ratio_seeds_low': None, 'ratio_seeds_high': None} for one in rows() if one['block'] == block.value
+    ]
+    told = _told(tmp_path, block, *single, lost=[])
+    assert 'With a single seed nothing is told from chance: set study.seeds to 2 or more.' in told
+    assert 'beyond chance' not in told
+    assert 'may be chance' not in told
+
+
+def test_cells_that_tell_rides_apart_are_not_said_to_be_one(tmp_path):
+  cells = {
+    'published': {'pickup_cells': 20, 'pairs': 150, 'largest_share': 0.2, 'degrees': [1.1, 0.8]},
+    'fitted': {'pickup_cells': 93, 'pairs': 3492, 'largest_share': 0.003},
+  }
+  found = _told(tmp_path, StudyBlock.FEATURES, _block('case study, published cells', 1.95), lost=[], cells=cells)
+  assert 'buckets of equal width over 1.1 × 0.8 degrees put these rides into 20 pickup cells and 150 pairs' in found
+  assert 'the same index' not in found

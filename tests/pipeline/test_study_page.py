@@ -8,7 +8,7 @@ import pytest
 
 from configs.study import StudyBlock
 from pipeline.study import page
-from pipeline.study.page import findings
+from pipeline.study.findings import findings
 from tests.pipeline.made_study import about, row, rows
 
 

@@ -11,14 +11,15 @@ from markupsafe import Markup
 
 from components.in_memory import Computed
 from components.ride_example_gen.listing import passed_over_sentence
-from components.ride_example_gen.profile import Profile
+from components.ride_example_gen.profile import ColumnProfile, Profile
 from components.ride_example_gen.spans import SPLITS
 from configs.base import joined, shortened
 from configs.dataset import TIME
+from configs.texts import quoted
 from models.charts import Series, draw_curves
 from pipeline.local.steps import StepState
 from pipeline.report.charts import draw_lanes, length_bar
-from pipeline.report.record import ColumnSummary, RunRecord, period
+from pipeline.report.record import ColumnSummary, RunRecord, period, vocabularies
 from pipeline.report.tables import (
   Cell,
   Heading,
@@ -32,6 +33,7 @@ from pipeline.report.tables import (
   picture,
   row,
   seconds,
+  steps_of,
   table,
   whole,
   words,
@@ -39,13 +41,17 @@ from pipeline.report.tables import (
 from pipeline.summary_record import FindingRecord, RowsRecord
 
 _PURPOSES = {'train': 'train on', 'eval': 'evaluate on'}
-_COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
+_COMPARISONS = {
+  'drift': 'drift from the earlier rides',
+  'newest': 'drift of the newest span alone',
+  'skew': 'skew between train and eval',
+}
 
 
 class DataSection(NamedTuple):
   """The rides: rows that were set aside by reason, severity and sentence of each finding that is beyond its threshold,
-  what was compared, drift and skew by column, what the columns hold, and a chart of the hours of the day (empty where
-  they are not known).
+  what was compared, drift and skew by column, what the columns hold, the values of the categorical ones, and a chart
+  of the hours of the day (empty where they are not known).
   """
 
   sentences: tuple[str, ...]
@@ -54,6 +60,7 @@ class DataSection(NamedTuple):
   compared: str
   divergences: Table | None
   columns: Table | None
+  categories: Table | None = None
   hours: Markup = Markup('')
 
 
@@ -62,7 +69,7 @@ def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataS
   rows = record.summary.rows
   if not rows:
     return None
-  findings = record.summary.findings
+  findings, profile = record.summary.findings, _profile(record)
   anomalies = tuple((found.severity, found.sentence) for found in findings if found.severity != 'info')
   return DataSection(
     sentences=tuple(_sentences(record, rows, columns)),
@@ -71,7 +78,8 @@ def data_section(record: RunRecord, columns: tuple[ColumnSummary, ...]) -> DataS
     compared=_compared(findings, bool(anomalies)),
     divergences=_divergences(findings),
     columns=_columns(columns) if columns else None,
-    hours=_hours(record),
+    categories=_categories(record, profile),
+    hours=_hours(profile),
   )
 
 
@@ -124,10 +132,15 @@ def _rule(record: RunRecord, reason: str) -> str:
   return ''
 
 
-def _hours(record: RunRecord) -> Markup:
-  """The share of each split's rides by hour of the day; nothing of a run before there were profiles."""
+def _profile(record: RunRecord) -> Profile:
+  """What the ingestion knows of the kept rides; empty of a run before there were profiles."""
   counts = record.read_json('RideExampleGen', 'quarantine', 'counts.json') or {}
-  found = Profile.of(counts.get('profile', {})).times
+  return Profile.of(counts.get('profile', {}))
+
+
+def _hours(profile: Profile) -> Markup:
+  """The share of each split's rides by hour of the day; nothing where that is not known."""
+  found = profile.times
   times = {split: found[split] for split in SPLITS if split in found and found[split].rides}
   if not times:
     return Markup('')
@@ -145,7 +158,7 @@ def _hours(record: RunRecord) -> Markup:
 def _compared(findings: Sequence[FindingRecord], any_anomaly: bool) -> str:
   if not findings:
     return 'No column was compared yet.'
-  kinds = {found.kind for found in findings}
+  kinds = {_comparison(found) for found in findings}
   compared = joined(comparison for kind, comparison in _COMPARISONS.items() if kind in kinds)
   text = f'Compared: {compared}.' if compared else ''
   return text if any_anomaly else f'{text} Nothing is beyond its threshold.'.strip()
@@ -154,9 +167,9 @@ def _compared(findings: Sequence[FindingRecord], any_anomaly: bool) -> str:
 def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
   """One row per column with a measured drift or skew."""
   measured = {
-    (found.feature, found.kind): (found.divergence, found.threshold)
+    (found.feature, _comparison(found)): (found.divergence, found.threshold)
     for found in findings
-    if found.kind in _COMPARISONS and found.divergence is not None and found.threshold
+    if _comparison(found) in _COMPARISONS and found.divergence is not None and found.threshold
   }
   if not measured:
     return None
@@ -168,6 +181,11 @@ def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
       for feature, cells in rows.items():
         cells += _divergence(*measured.get((feature, kind), (None, 0.0)))
   return table('Drift and skew by column', headings, (row(*cells) for cells in rows.values()))
+
+
+def _comparison(found: FindingRecord) -> str:
+  """What a divergence is of; the newest span of a window is measured by itself, too."""
+  return 'newest' if (found.kind, found.split) == ('drift', 'eval') else found.kind
 
 
 def _divergence(value: float | None, limit: float) -> tuple[Cell, Cell]:
@@ -187,8 +205,39 @@ def _columns(columns: tuple[ColumnSummary, ...]) -> Table:
     values = (column.low, column.median, column.mean, column.high)
     cells = (figure(value, functools.partial(number, digits=digits)) for value in values)
     if column.name != TIME:
-      rows.append(row(column.name, figure(column.missing, percent), *cells))
+      missing = figure(column.missing, functools.partial(percent, digits=2))
+      rows.append(row(column.name, missing, *cells))
   return table('What the train split holds, before any feature', headings, rows)
+
+
+_VALUES = 20
+"""Of a categorical column, the most frequent ones are shown."""
+
+
+def _categories(record: RunRecord, profile: Profile) -> Table | None:
+  """How often each value of the categorical columns came; `None` where there is none, or it is not known."""
+  rows = []
+  for name, vocabulary in vocabularies(record).items():
+    column = profile.columns.get(name)
+    if column is None or len(column.codes) != len(vocabulary) + 1:
+      continue
+    for value, rides in _most_frequent(vocabulary, column):
+      rows.append(row(name, value, figure(rides, whole), figure(rides / column.rides, percent)))
+  headings = (*words('column', 'value'), 'rides', 'share')
+  return table('Values of the categorical columns, of all kept rides', headings, rows) if rows else None
+
+
+def _most_frequent(vocabulary: Sequence[str], column: ColumnProfile) -> Iterator[tuple[str, int]]:
+  """Values with their rides, the most frequent first; then the rest together, other values, and rides without one."""
+  *known, other = column.codes
+  ordered = sorted(zip(vocabulary, known, strict=True), key=lambda item: -item[1])
+  yield from ordered[:_VALUES]
+  if rest := ordered[_VALUES:]:
+    yield f'{counted(len(rest), "further value")}', sum(rides for _, rides in rest)
+  if other:
+    yield f'any other, such as {quoted(column.other)}' if column.other else 'any other', other
+  if column.missing:
+    yield 'missing', column.missing
 
 
 _WORDS = {
@@ -231,7 +280,7 @@ def steps_section(record: RunRecord) -> StepsSection | None:
   lanes = draw_lanes(graph, styles) if has_graph else [Markup('')] * len(steps)
   # Where it is known when they began, the bars are a time line: those that ran side by side lie below each other.
   has_times = all(step.began is not None for step in steps)
-  top = record.duration if has_times else max(step.seconds for step in steps)
+  top = record.stepping if has_times else max(step.seconds for step in steps)
   rows = tuple(
     StepRow(
       name=step.name,
@@ -245,12 +294,18 @@ def steps_section(record: RunRecord) -> StepsSection | None:
     for step, lane in zip(steps, lanes, strict=True)
   )
   cached = sum(step.state is StepState.CACHED for step in steps)
-  sentence, work = f'{counted(len(steps), "step")} in {seconds(record.duration)}', sum(step.seconds for step in steps)
-  if work > record.duration and seconds(work) != seconds(record.duration):
-    sentence += f', {seconds(work)} one after another'
+  sentence = f'{steps_of(steps)} in {seconds(record.stepping)}{_beside(record)}'
   in_memory = [step.name for step in steps if step.computed is Computed.IN_MEMORY]
   without = f' Without Beam: {joined(in_memory)}.' if in_memory else ''
   return StepsSection(f'{sentence}; {cached or "none"} came from the cache.{without}', rows, has_graph, has_times)
+
+
+def _beside(record: RunRecord) -> str:
+  """What else there is to say of the time that the steps took: done in turn, and as a part of the whole run."""
+  work, took = sum(step.seconds for step in record.steps()), seconds(record.stepping)
+  in_turn = f', {seconds(work)} one after another' if work > record.stepping and seconds(work) != took else ''
+  whole_run = seconds(record.duration)
+  return in_turn if whole_run == took else f'{in_turn}, of the {whole_run} that the run took with what is around them'
 
 
 class AgainSection(NamedTuple):

@@ -14,9 +14,9 @@ from configs.base import joined
 from configs.columns import COORDINATES
 from configs.records import Estimate
 from models.error_intervals import mean_error
-from pipeline.report.charts import Hour, dot_bar, draw_hours
+from pipeline.report.charts import Hour, dot_bar, draw_hours, reach, ruler
 from pipeline.report.record import RunRecord
-from pipeline.report.ride_map import Shades, draw_map, shades_for
+from pipeline.report.ride_map import Extent, Shades, draw_map, shades_for
 from pipeline.report.rides import PredictedRides, slice_rmse
 from pipeline.report.tables import (
   Cell,
@@ -104,7 +104,7 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
   # What the picture shows: the file's error where it was measured, else the trained model's.
   shown = {name: Estimate(row.root_mean_squared_error) for name, row in evaluated.items()}
   shown |= {name: own.rmse for name, own in lite.items() if own.rmse}
-  top, of_all = max(found.top for found in shown.values()), record.error('rmse')
+  top, of_all = reach(max(found.top for found in shown.values())), record.error('rmse')
   reference = judged.rmse.value if judged and judged.rmse else of_all.value if of_all else None
   rows = []
   for name, error in shown.items():
@@ -112,7 +112,7 @@ def _slices(record: RunRecord, judged: JudgedVariant | None, rides: PredictedRid
     cells = [figure(trained.example_count if trained else own.rides, whole), picture(dot_bar(error, top, reference))]
     cells += [figures(own.rmse), figures(own.rmse_ratio, 3)] if lite else []
     rows.append(row(name, *cells, *_trained(trained, of_all), style='strong' if name == _ALL else ''))
-  return table('Errors by slice', _slice_headings(record.currency, judged if lite else None), rows, sortable=True)
+  return table('Errors by slice', _slice_headings(record.currency, top, judged if lite else None), rows, sortable=True)
 
 
 def _lite_slices(
@@ -128,8 +128,8 @@ def _lite_slices(
   return {name: one.model_copy(update={'rmse': sure.get(name) or one.rmse}) for name, one in found.items()}
 
 
-def _slice_headings(currency: str, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
-  """Of the trained model, and of a file if one was judged."""
+def _slice_headings(currency: str, top: float, judged: JudgedVariant | None) -> tuple[Heading | str, ...]:
+  """Of the trained model, and of a file if one was judged; bars go up to `top`."""
   of_file = []
   if judged:
     ratio = f'Ratio of the RMSE of {judged.name} to that of the float32 file.'
@@ -138,11 +138,11 @@ def _slice_headings(currency: str, judged: JudgedVariant | None) -> tuple[Headin
   return (
     *words('slice'),
     'rides',
-    Heading('RMSE, the line is that of all rides', currency, numeric=False),
+    Heading('RMSE, the line is that of all rides', currency, numeric=False, scale=ruler(top)),
     *of_file,
     Heading('RMSE, trained model' if judged else 'RMSE', currency, meaning='Of the trained model, before compression.'),
     Heading('MAE', currency, meaning='Mean absolute error of the trained model.'),
-    Heading('sum', meaning=calibration),
+    Heading('calibration', meaning=calibration),
   )
 
 
@@ -158,12 +158,11 @@ def _trained(row: EvaluatedSlice | None, of_all: Estimate | None) -> list[Cell]:
 def _with_pictures(section: ErrorsSection, record: RunRecord, rides: PredictedRides) -> ErrorsSection:
   hours = _hours(rides)
   sentence = _hours_sentence(hours, record.currency)
-  maps = [_map(record, rides, end, title) for end, title in _ENDS.items()]
   return section._replace(
     source=f'{rides.variant or "the model"} on {counted(len(rides.fares), "ride")} of the eval split',
     hours=draw_hours(hours, record.currency, f'Errors by hour of the day. {sentence}'),
     hours_sentence=sentence,
-    maps=tuple(found for found in maps if found),
+    maps=_maps(record, rides),
     shades=tuple(_shades(rides).legend()),
     worst=_worst(rides, record.currency),
   )
@@ -198,12 +197,35 @@ def _hours_sentence(hours: Sequence[Hour], currency: str) -> str:
   )
 
 
-def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Picture | None:
+def _maps(record: RunRecord, rides: PredictedRides) -> tuple[Picture, ...]:
+  """A map of each end of which two places or more are known, all of one extent."""
+  known = {end: _known(rides, end) for end in _ENDS}
+  placed = [end for end, found in known.items() if found.sum() > 1]
+  ends = [
+    (longitude[known[end]], latitude[known[end]]) for end in placed for longitude, latitude in [_places(rides, end)]
+  ]
+  extent = Extent.of(*ends) if ends else None
+  return tuple(_map(record, rides, end, known[end], extent) for end in placed)
+
+
+def _places(rides: PredictedRides, end: str) -> tuple[np.ndarray, np.ndarray]:
+  """Longitude and latitude of one end of the rides."""
+  return rides.coordinates[f'{end}_longitude'], rides.coordinates[f'{end}_latitude']
+
+
+def _known_places(rides: PredictedRides, end: str, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  longitude, latitude = _places(rides, end)
+  return longitude[known], latitude[known]
+
+
+def _known(rides: PredictedRides, end: str) -> np.ndarray:
+  """Which rides have a place there."""
+  return np.logical_and(*map(np.isfinite, _places(rides, end)))
+
+
+def _map(record: RunRecord, rides: PredictedRides, end: str, known: np.ndarray, extent: Extent | None) -> Picture:
   """A map of one end of the rides, and how many are not on it."""
-  longitude, latitude = rides.coordinates[f'{end}_longitude'], rides.coordinates[f'{end}_latitude']
-  known = np.isfinite(longitude) & np.isfinite(latitude)
-  if known.sum() < 2:
-    return None
+  title, (longitude, latitude) = _ENDS[end], _places(rides, end)
   landmarks = record.config.get('dataset', {}).get('city', {}).get('landmarks') or ()
   drawn, outside = draw_map(
     longitude[known],
@@ -213,6 +235,7 @@ def _map(record: RunRecord, rides: PredictedRides, end: str, title: str) -> Pict
     landmarks,
     record.currency,
     f'{title}: dots coloured by mean error.',
+    extent,
   )
   unknown = int((~known).sum())
   left_out = (

@@ -15,6 +15,7 @@ from configs.records import RecordError
 from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest, lite_file
 from models.served_versions import served_version, version_number
 from pipeline.local.steps import StepState
+from pipeline.report.charts import swatch
 from pipeline.report.frontier import Limits, Point, draw_frontier
 from pipeline.report.record import ColumnSummary, Difference, RunRecord, differences, period, read_config
 from pipeline.report.tables import (
@@ -39,6 +40,7 @@ from pipeline.report.tables import (
   row,
   seconds,
   size,
+  steps_of,
   table,
   with_best,
   without_empty,
@@ -146,7 +148,7 @@ def _tiles(record: RunRecord) -> tuple[Tile, ...]:
   if rows := record.summary.rows:
     tiles.append(Tile('Rides kept', f'{rows.kept:,}', f'of {rows.read:,} read'))
   if steps := record.steps():
-    tiles.append(Tile('The run took', seconds(record.duration), f'{len(steps)} steps'))
+    tiles.append(Tile('The run took', seconds(record.duration), steps_of(steps)))
   return tuple(tiles)
 
 
@@ -215,7 +217,9 @@ def _limits(record: RunRecord, columns: Sequence[ColumnSummary]) -> Iterator[str
   if worst := max(judged, key=lambda row: row.root_mean_squared_error, default=None):
     rmse, rides = money(worst.root_mean_squared_error, record.currency), f'{worst.example_count:,.0f} rides'
     yield f"It errs most in the slice '{worst.name}': RMSE {rmse} over {rides}."
-  if lacking := [f'{column.name} ({percent(column.missing)})' for column in columns if 0 < column.missing < 1]:
+  if unknown := [column.name for column in columns if column.missing == 1]:
+    yield f'No ride that it learned from has {joined(unknown)}; it makes nothing of that.'
+  if lacking := [f'{column.name} ({percent(column.missing, 2)})' for column in columns if 0 < column.missing < 1]:
     yield f'Some rides lack {joined(lacking)}; for those it falls back on the average, and errs more.'
 
 
@@ -265,7 +269,7 @@ def variants_section(record: RunRecord) -> VariantsSection | None:
     table=_variants_table(record, variants),
     layers=_layers_table(variants),
     charts=_charts(variants),
-    recipes=tuple((recipe, f's{index % 8}') for index, recipe in enumerate(variants.recipes)),
+    recipes=tuple((recipe, swatch(index)) for index, recipe in enumerate(variants.recipes)),
   )
 
 
@@ -426,7 +430,7 @@ def _chart(
   cost: Callable[[JudgedVariant], float | None],
   on_frontier: Callable[[JudgedVariant], bool],
 ) -> Picture | None:
-  colors = {recipe: index % 8 for index, recipe in enumerate(variants.recipes)}
+  colors = {recipe: index for index, recipe in enumerate(variants.recipes)}
   points = [
     Point(
       name=variant.name,
@@ -449,7 +453,21 @@ def _chart(
   picture, outside = draw_frontier(points, limits, cost_label, cost_format, label)
   they = 'it lies' if len(outside) == 1 else 'they lie'
   above = f'So inaccurate that {they} above the picture (▲): {", ".join(outside)}.' if outside else ''
-  return Picture(title, picture, above)
+  return Picture(title, picture, ' '.join(filter(None, (above, _refused_below(variants)))))
+
+
+def _refused_below(variants: CompressionRecord) -> str:
+  """Why a variant whose RMSE is below the red line is beyond the budget all the same; empty where none is."""
+  limit = variants.budget.rmse_ratio if variants.budget else None
+  refused = [
+    variant
+    for variant in variants.variants
+    if limit is not None and variant.rmse_ratio and variant.rmse_ratio.value <= limit and not variant.within_budget
+  ]
+  if not refused:
+    return ''
+  reasons = '; '.join(f'{variant.name}: {(variant.reason or "no reason is known").rstrip(".")}' for variant in refused)
+  return f'Below the red line of the RMSE, and beyond the budget by another limit: {reasons}.'
 
 
 _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')

@@ -12,10 +12,11 @@ import numpy as np
 from markupsafe import Markup
 
 from configs import loading
+from configs.base import joined
 from configs.recipe import DENSE
 from models.charts import settled
 from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
-from models.compression.training_charts import draw_base, draw_history, draw_weights, losses, stage_starts
+from models.compression.training_charts import SMOOTHED, draw_base, draw_history, draw_weights, losses, stage_starts
 from models.reduction.plots import TITLES, draw
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
 from pipeline.report.record import RunRecord
@@ -48,14 +49,24 @@ class RecipeHistory(NamedTuple):
   weights: tuple[Markup, ...]
 
 
+_OF_BATCHES = (
+  f'mean over the batches since the point before, which leave out the last, partial batch of an epoch; '
+  f'the line is its mean over {SMOOTHED} points'
+)
+
+
 class TrainingSection(NamedTuple):
-  """The training of the base, in a sentence and curves; recipes, their fine-tunings, their zeros by layer."""
+  """The training of the base, in a sentence and curves, and what these are of; recipes, their fine-tunings, their zeros
+  by layer; what the curves of recipes are of.
+  """
 
   sentence: str
   curves: tuple[Markup, ...]
+  curves_of: str
   recipes: Table | None
   histories: tuple[RecipeHistory, ...]
   layers: Table | None
+  of_batches: str = _OF_BATCHES
 
 
 def training_section(record: RunRecord) -> TrainingSection | None:
@@ -68,6 +79,7 @@ def training_section(record: RunRecord) -> TrainingSection | None:
   return TrainingSection(
     sentence=' '.join([*([_base_sentence(history, record)] if history else []), *_samples(reports)]),
     curves=draw_base(history, record.currency) if history else (),
+    curves_of=_curves_of(history) if history else '',
     recipes=_recipes(record, reports) if reports else None,
     histories=_histories(compressed),
     layers=_layers(reports) if compressed else None,
@@ -90,14 +102,25 @@ def _samples(reports: Sequence[TrainingReport]) -> list[str]:
 
 def _base_sentence(history: Mapping[str, Any], record: RunRecord) -> str:
   epochs, steps, currency = history['epoch'][-1], history['step'][-1], record.currency
-  text = f'The dense base was trained for {number(epochs, 0)} epochs ({counted(int(steps), "step")}).'
+  text = f'The dense base was trained for {counted(round(epochs), "epoch")} ({counted(int(steps), "step")}).'
   training = record.config.get('training', {})
   if (training.get('epochs') or 0) > epochs and (training.get('max_steps') or math.inf) <= steps * 2:
     text = f'{text[:-1]}; {counted(training["epochs"], "epoch")} would take more than training.max_steps.'
   if 'val_rmse' not in history:
     return text
-  train, held = money(history['rmse'][-1], currency), money(history['val_rmse'][-1], currency)
+  learned_from = history.get('train_rmse') or history['rmse']
+  train, held = money(learned_from[-1], currency), money(history['val_rmse'][-1], currency)
   return f'{text} At the end its RMSE was {train} on the rides it learned from and {held} on the others.'
+
+
+def _curves_of(history: Mapping[str, Any]) -> str:
+  """What the curves of the base show."""
+  if 'train_rmse' in history:
+    return (
+      'Both lines are measured at each point, on the model as it stands there: on the rides that it learns from (of '
+      'very many an even sample, the same at each point), and on the others.'
+    )
+  return f'Train, faint: {_OF_BATCHES}.'
 
 
 def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
@@ -153,9 +176,10 @@ def _layers(reports: Sequence[TrainingReport]) -> Table:
 
 
 class FeaturesSection(NamedTuple):
-  """The features: a sentence, the numeric ones, and those that are embedded."""
+  """The features: a sentence, how many they are, the numeric ones, and those that are embedded."""
 
   sentence: str
+  counts: str
   numeric: Table
   categorical: Table | None
 
@@ -177,13 +201,15 @@ def features_section(record: RunRecord) -> FeaturesSection | None:
     row(found.name, found.meaning, figure(found.size, whole), figure(found.embedding_width, str))
     for found in categoricals(*features)
   ]
-  numbers, categories = counted(len(numeric), 'number'), len(embedded) or 'no'
-  sentence = f'The model sees {numbers}, standardized, and {categories} embedded categories.'
+  numbers = counted(len(numeric), 'number')
+  seen = counted(len(embedded), 'embedded category', 'embedded categories') if embedded else 'no embedded categories'
+  sentence = f'The model sees {numbers}, standardized, and {seen}.'
   if config.reduction.is_on:
-    sentence = f'There are {numbers} and {categories} categories before the reduction.'
+    sentence = f'Before the reduction: {numbers} and {seen}.'
   headings = (*words('category', 'meaning'), 'values', 'width of embedding')
   return FeaturesSection(
     f'{sentence} All of it is computed from the raw ride inside the served file.',
+    joined(filter(None, (numbers, counted(len(embedded), 'category', 'categories') if embedded else ''))),
     table('Numeric features, in the order of the vector', words('feature', 'meaning', 'unit', 'block'), numeric),
     table('Categories, one embedding each', headings, embedded) if embedded else None,
   )

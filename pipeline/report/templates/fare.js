@@ -296,9 +296,33 @@ window.farelite = (() => {
     draw();
   }
 
+  // Where rides come by the ids of zones: a choice puts an end to the middle of its zone, as it was when the model learned.
+  function zones() {
+    about.ends.forEach((names, place) => {
+      const choice = element(`${['pickup', 'dropoff'][place]}_zone`);
+      if (!choice) return;
+      const [longitude, latitude] = names.map((name) => form.elements[name]);
+      const fits = (zone) => {
+        const middle = about.zones[zone];
+        if (!middle) return middle === null && longitude.value === '' && latitude.value === '';
+        return [longitude, latitude].every(({ value }, axis) => value !== '' && Math.abs(value - middle[axis]) < 1e-5);
+      };
+      const follow = () => {
+        if (!fits(choice.value)) choice.value = Object.keys(about.zones).find(fits) ?? '';
+      };
+      choice.addEventListener('input', () => {
+        if (choice.value === '') return;
+        [longitude, latitude].forEach((field, axis) => { field.value = about.zones[choice.value]?.[axis] ?? ''; });
+      });
+      form.addEventListener('input', follow);
+      follow();
+    });
+  }
+
   about.ends.flat().forEach((name) => form.elements[name].closest('label').classList.add('pair'));
   form.addEventListener('submit', (event) => event.preventDefault());
   shown(about.first);
+  zones();
   map();
   const ready = load();
   const golden = ready.then(checked);

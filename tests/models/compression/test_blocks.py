@@ -24,7 +24,7 @@ def test_the_smallest_blocks_go(shape, block):
   wrapper.build([None, shape[0]])
   kernel = np.random.default_rng(1).normal(size=shape).astype(np.float32)
   wrapper.layer.kernel.assign(kernel)
-  align(wrapper)
+  align(wrapper, tuple(wrapper.block_size))
   wrapper.pruning_step.assign(1)
   wrapper.pruning_obj.conditional_mask_update()
   [(_, mask, _)] = wrapper.pruning_vars

@@ -12,6 +12,7 @@ import tensorflow_model_optimization as tfmot
 from configs.columns import TERMS
 from configs.layer_names import OUTPUT_LAYER
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
+from models.compression.layers import LayerOrder
 from models.compression.proof import NoEffectError, base_digest, promised_zeros, prove, zeros
 from models.keras_compat import keras
 from models.protocols import Terms
@@ -39,6 +40,7 @@ from tests.models.compression.made_kernels import (
 )
 from tests.models.small_exports import SHAPES, export, on_grid, quantized, rewritten, small_model, with_core
 
+ORDER = LayerOrder(('dense_0', 'dense_1', 'fare'))
 FARE = 55.0
 """Largest fare of the base; the exported ranges end at 50, which is within 10 %."""
 
@@ -60,7 +62,7 @@ def prove_with(exports, tmp_path):
       graph = 'plain' if recipe.quantization is None else 'partial' if recipe is ONE_LAYER else 'whole'
     made = {_variable(layer): kernel for layer, kernel in {**made_by(recipe), **(changed or {})}.items()}
     copy = rewritten(exports[graph], tmp_path / 'model', made | (others or {}))
-    prove(recipe, copy, exports['plain'], FARE, Terms(*TERMS))
+    prove(recipe, copy, exports['plain'], ORDER, FARE, Terms(*TERMS))
 
   return proves
 
@@ -302,7 +304,7 @@ def test_a_wrapper_that_was_not_stripped_is_reported(wrap, name, exports, tmp_pa
 
   directory = export(with_core(clone), tmp_path / 'model')
   with pytest.raises(NoEffectError, match=rf"promised no variable of a training wrapper, found '.*{name}"):
-    prove(PRUNED, directory, exports['plain'], FARE, Terms(*TERMS))
+    prove(PRUNED, directory, exports['plain'], ORDER, FARE, Terms(*TERMS))
 
 
 def test_a_model_of_other_layers_is_reported(exports, tmp_path):
@@ -310,7 +312,7 @@ def test_a_model_of_other_layers_is_reported(exports, tmp_path):
   with pytest.raises(
     NoEffectError, match=r"layer '(dense_1|fare)': promised a kernel of shape .*, found (None|\(16, 1\))"
   ):
-    prove(PRUNED, directory, exports['plain'], FARE, Terms(*TERMS))
+    prove(PRUNED, directory, exports['plain'], ORDER, FARE, Terms(*TERMS))
 
 
 def test_a_layer_that_is_not_there_is_reported(exports):
@@ -318,7 +320,7 @@ def test_a_layer_that_is_not_there_is_reported(exports):
   with pytest.raises(
     NoEffectError, match=r"'far', layer 'dense_7': promised a compressed kernel, found only kernels of pic"
   ):
-    prove(recipe, exports['plain'], exports['plain'], FARE, Terms(*TERMS))
+    prove(recipe, exports['plain'], exports['plain'], ORDER, FARE, Terms(*TERMS))
 
 
 @pytest.mark.parametrize('structure', ['unstructured', '1x2', '4x1', '16x1', '2:4'])

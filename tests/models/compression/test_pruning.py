@@ -93,7 +93,9 @@ def test_exports_the_plain_model(compressor):
     pytest.param(
       {'layers': ('dense_4',)}, r"pruning.layers: the model has no .* 'dense_4'. It has: .* Did you mean", id='unknown'
     ),
-    pytest.param({'layers': ('clip',)}, 'pruning.layers: the model has no dense layer or embedding', id='no_kernel'),
+    pytest.param(
+      {'layers': ('clip',)}, 'pruning.layers: the model has no dense layer, convolution or embedding', id='no_kernel'
+    ),
     pytest.param(
       {'layers': ('fare',), 'structure': '4x1'},
       "'fare' of 8x1 weights can't be pruned in blocks of 4x1; leave it out",

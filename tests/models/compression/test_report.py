@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression.compressor import Stage
+from models.compression.layers import LayerOrder
 from models.compression.proof import base_digest
 from models.compression.records import TrainingReport
 from models.compression.report import training_report, write_report, write_weight_histograms
@@ -69,6 +70,7 @@ def _made(folders, rides, recipe=RECIPE, stages=STAGES, compressed=None):
     stages,
     saved_model_dir=compressed or folders[1],
     base_dir=folders[0],
+    order=LayerOrder(('dense_0', 'dense_1', 'fare')),
     held_out=held_out,
     predictions=predictions,
     base_predictions=base_predictions,

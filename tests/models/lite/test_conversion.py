@@ -100,7 +100,7 @@ def test_weights_and_activations_have_the_promised_types(models, rides, kind, sc
   assert {found[name].input_type for name in DENSE} == {found[name].output_type for name in DENSE} == {activation}
   assert {len(found[name].scales) for name in DENSE} == {1 if dense == 'int8' else 0}
   details = tf.lite.Interpreter(model_content=file).get_tensor_details()
-  for name, layer in layers.dense_layers(model).items():
+  for name, layer in layers.kernel_layers(model).items():
     shape = layer.kernel.shape[::-1]
     assert expected[name] in {np.dtype(tensor['dtype']).name for tensor in details if tuple(tensor['shape']) == shape}
   wanted = predict(model, rides)
@@ -131,7 +131,7 @@ def test_what_the_quantizer_makes(models, rides, kind, name, type_, bits):
   found = _layers(model, file)
   expected = dict.fromkeys(TABLES if kind == 'embeddings' else (), 'float32') | dict.fromkeys(DENSE, type_)
   assert {layer: kept.type for layer, kept in found.items()} == expected
-  kernels = {layer: dense.kernel.shape for layer, dense in layers.dense_layers(model).items()}
+  kernels = {layer: dense.kernel.shape for layer, dense in layers.kernel_layers(model).items()}
   assert {layer: len(found[layer].scales) for layer in DENSE} == {layer: shape[1] for layer, shape in kernels.items()}
   stored = schema.ModelT.InitFromPackedBuf(file, 0)
   buffers = [(tuple(tensor.shape), stored.buffers[tensor.buffer].data) for tensor in stored.subgraphs[0].tensors]
@@ -148,7 +148,7 @@ def test_kernels_compute_with_what_the_quantizer_stored(precision, largest):
   """Oracle: the Keras model with its weights rounded in NumPy, unit by unit, to 2 % of the fares' deviation."""
   model = made_model.fresh_model()
   file = made_model.whole_file(model, Scheme(name='some', precision=precision))
-  for layer in layers.dense_layers(model).values():
+  for layer in layers.kernel_layers(model).values():
     kernel = layer.kernel.numpy()
     scale = np.abs(kernel).max(axis=0) / largest
     layer.kernel.assign(np.round(kernel / scale) * scale)

@@ -27,7 +27,7 @@ CLUSTERED = Recipe(name='clustered', clustering=Clustering(clusters=4, layers=('
 def model():
   """Half of `dense_0` is zero and the rest has 4 values."""
   model = fresh_model()
-  kernel = layers.dense_layers(model)['dense_0'].kernel
+  kernel = layers.kernel_layers(model)['dense_0'].kernel
   values = np.random.default_rng(0).choice(np.float32([-0.2, -0.1, 0.1, 0.2]), kernel.shape)
   kernel.assign(np.where(np.random.default_rng(1).random(kernel.shape) < 0.5, 0, values))
   return model
@@ -45,7 +45,7 @@ def int8(model):
 
 def _kernel(lite, model, name):
   """The tensor and the buffer of a dense layer, by its shape."""
-  shape = list(layers.dense_layers(model)[name].kernel.shape[::-1])
+  shape = list(layers.kernel_layers(model)[name].kernel.shape[::-1])
   [graph] = lite.subgraphs
   [tensor] = [one for one in graph.tensors if list(one.shape) == shape and lite.buffers[one.buffer].data is not None]
   return tensor, lite.buffers[tensor.buffer]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from pipeline.cloud.settings import TargetError
@@ -41,3 +45,46 @@ def test_mistakes(target, overrides, output, error, message, tmp_path):
     cloud.compile_to_file(target, 'nyc', None, overrides, str(tmp_path / output))
   assert message in str(raised.value)
   assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  ('words', 'missing'),
+  [
+    pytest.param(
+      ['compile', '--target', 'vertex', '--output', 'nyc.json'],
+      ['No image', 'No pipeline root', 'No data'],
+      id='compile',
+    ),
+    pytest.param(
+      ['submit', '--target', 'vertex'],
+      ['No image', 'No pipeline root', 'No project', 'No region', 'No credentials', 'No data'],
+      id='vertex',
+    ),
+    pytest.param(
+      ['submit', '--target', 'kfp'], ['No image', 'No pipeline root', 'No Kubeflow endpoint', 'No data'], id='kfp'
+    ),
+  ],
+)
+def test_all_that_is_missing_is_told_at_once(words: list[str], missing: list[str], tmp_path):
+  """Oracle: the lines of standard error, and the modules that the process has loaded."""
+  program = (
+    'import sys\n'
+    'from pipeline.cli import main\n'
+    f'code = 0\ntry: main({[*words, "--config", "nyc"]})\nexcept SystemExit as end: code = end.code\n'
+    "print(code, [name for name in ('tfx', 'tensorflow', 'kfp', 'apache_beam') if name in sys.modules])"
+  )
+  bare = {
+    name: value for name, value in os.environ.items() if not name.startswith(('FARELITE_', 'GOOGLE_', 'CLOUDSDK_'))
+  }
+  # No machine of Google's answers on this port.
+  bare |= {
+    'HOME': str(tmp_path),
+    'GCE_METADATA_HOST': '127.0.0.1:9',
+    'GCE_METADATA_TIMEOUT': '1',
+    'NO_GCE_CHECK': 'true',
+  }
+  done = subprocess.run([sys.executable, '-c', program], env=bare, capture_output=True, text=True)
+  assert done.stdout.splitlines()[-1] == '2 []'
+  first, *lines = done.stderr.splitlines()
+  assert first == f'Error: {len(missing)} things are missing:'
+  assert [line for line, word in zip(lines, missing, strict=True) if not line.startswith(f'  - {word}')] == []

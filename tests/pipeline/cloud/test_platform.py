@@ -8,7 +8,7 @@ import pytest
 
 from configs.loading import ConfigError, load
 from configs.platform import VARIABLES, Kfp, Platform, Vertex, with_environment
-from pipeline.cloud.settings import TargetError, cloud_places, platform_settings
+from pipeline.cloud.settings import TargetError, cloud_places, lacking, platform_settings, refuse_lacking
 
 ALL = {variable: f'value-of-{variable.lower()}' for variable in VARIABLES} | {'FARELITE_KFP_ENDPOINT': 'http://kfp'}
 
@@ -76,5 +76,5 @@ def test_places(platform, serving):
 
 
 def test_no_root():
-  with pytest.raises(TargetError, match=r'No pipeline root: set platform.pipeline_root or FARELITE_PIPELINE_ROOT'):
-    cloud_places(Platform(), 'nyc')
+  with pytest.raises(TargetError, match=r'^No pipeline root: set platform.pipeline_root or FARELITE_PIPELINE_ROOT'):
+    refuse_lacking(lacking(Platform(image='farelite'), 'nyc'))

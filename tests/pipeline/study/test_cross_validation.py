@@ -76,5 +76,5 @@ def test_the_command_scores_every_ride_once(rides_file, tmp_path, capsys):
 
 
 def test_an_unknown_method_is_told_the_known_ones(rides_file):
-  with pytest.raises(SystemExit, match="--only 'svm' names none of: mean fare, linear, five raw columns"):
+  with pytest.raises(SystemExit, match="--only 'svm' names none of: mean fare, linear, raw columns"):
     accuracy.main(['--data', rides_file, '--only', 'svm'])

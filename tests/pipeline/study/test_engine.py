@@ -208,7 +208,7 @@ def test_without_lightgbm_the_rest_goes_on_and_says_so(rides, tmp_path, monkeypa
   results = engine.run(CONFIG, rides, tmp_path, 'code', _Observer())
   blocks.lightgbm_missing.cache_clear()
   assert [row['variant'] for row in results.rows()] == [
-    'mean fare', 'linear, five raw columns', 'linear, engineered features', 'this model',
+    'mean fare', 'linear, raw columns', 'linear, engineered features', 'this model',
   ]  # fmt: skip
   assert results.notes == [found]
 

@@ -1,0 +1,3 @@
+"""Notes a run that has ended in other systems: MLflow, OpenLineage."""
+
+__all__ = ['trackers']
