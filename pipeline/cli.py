@@ -520,6 +520,24 @@ def history(directory: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument('directory', metavar='DIR')
+@click.option('--fares', metavar='GLOB', required=True, help='Rides with their fares: a path or a glob.')
+@click.option('--predictions', metavar='F', help='A log of farelite predict for these rides; found by key, or by row.')
+@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+@click.option('--retrain', is_flag=True, help='Let the next farelite retrain run where something is beyond.')
+@click.option('--now', metavar='TIME', envvar='FARELITE_NOW', hidden=True, help='The time of the verdict, for tests.')
+def monitor(now: str | None, **options: Any) -> None:
+  """Hold fares that came in later against what was predicted, and against what the gate promised of that version.
+
+  By day and by slice. Without --predictions the versions that served then are run again. Exit code 3 if a day or a
+  slice is surely beyond what was promised, 0 if none is.
+  """
+  from pipeline.commands import monitor as commands_monitor
+
+  sys.exit(commands_monitor.run(now=_moment(now), **options))
+
+
+@main.command()
 @click.argument('model')
 @click.option('--output', metavar='F', default='fare.html', show_default=True, help='The page to write.')
 @click.option('--server', metavar='URL', help='Ask this server for the same fare, too, such as http://127.0.0.1:8080.')

@@ -200,7 +200,7 @@ class CompressionGate(base_component.BaseComponent):
   DATASET = Part(
     Dataset,
     *('name', 'currency', 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'extras.meaning'),
-    *('city.center_latitude', 'city.center_longitude'),
+    *('city.center_latitude', 'city.center_longitude', 'city.windows'),
     *('city.landmarks.latitude', 'city.landmarks.longitude', 'city.landmarks.airport'),
   )
   """What the executor reads: for the manifest, and for the slices."""

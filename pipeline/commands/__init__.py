@@ -3,9 +3,11 @@
 __all__ = [
   'check',
   'cloud',
+  'config',
   'doctor',
   'history',
   'init',
+  'monitor',
   'notify',
   'operations',
   'page',

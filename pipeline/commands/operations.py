@@ -95,7 +95,7 @@ def opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadata
   """
   if where is not None and pathlib.Path(where).is_dir():
     output = local_output.at(where)
-    config = _recorded_config(output)
+    config = recorded_config(output)
   elif where is not None and not loading.exists(where):
     raise UserError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
   else:
@@ -115,7 +115,7 @@ def _warn_of_skipped_lines(output: OutputDirectory) -> None:
     click.echo(visible(f'Mind: {sentence}'), err=True)
 
 
-def _recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
+def recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
   """The config of the last run. Raises `ConfigError` where there is none that this version of the code can read."""
   if not output.config.is_file():
     raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
@@ -230,7 +230,7 @@ def roll_back(directory: str, to: int | None, reason: str, as_json: bool = False
   `OutputError` where `directory` is no output directory.
   """
   output = local_output.at(directory)
-  config = _recorded_config(output)
+  config = recorded_config(output)
   _warn_of_skipped_lines(output)
   models = _models(config, output)
 
@@ -298,7 +298,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
     if not override.strip().startswith('retention.'):
       raise UserError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
   output = local_output.at(directory)
-  config = _recorded_config(output, overrides)
+  config = recorded_config(output, overrides)
   if not config.retention.limited:
     raise UserError(
       'Nothing limits what is kept: set retention.runs, retention.versions, retention.max_age_days or '

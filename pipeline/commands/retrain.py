@@ -17,6 +17,7 @@ from models.served_versions import served_version
 from pipeline.commands import run as commands_run
 from pipeline.commands.run import AS_USUAL, Manner, Session
 from pipeline.local.output import OutputDirectory
+from pipeline.monitoring.verdict import retraining_asked
 from pipeline.retraining.ledger import RUNNING, Ledger, served_since
 from pipeline.retraining.plan import Plan, end_early, make_plan
 from pipeline.retraining.triggers import TriggerInputs, Verdict, decide
@@ -82,6 +83,7 @@ def situation(
     served=version,
     served_since=None if version is None else served_since(version, ledger),
     altered=served_alteration(output.serving),
+    later_fares=retraining_asked(output, version, finished.started if finished else None),
     changed_setting=finished is not None and finished.setting != plan.setting,
     fresh=tuple(span.label for span in plan.fresh),
     new_rows=plan.new_rows,
