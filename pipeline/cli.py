@@ -187,7 +187,7 @@ def retrain(
   """
   from configs import loading
   from pipeline import sources
-  from pipeline.commands.run import NOT_PUSHED, Manner
+  from pipeline.commands.session import NOT_PUSHED, Manner
   from pipeline.local import output as local_output
   from pipeline.notifying.outcome import failures_told
 
@@ -327,6 +327,7 @@ def run(
   from configs import loading
   from pipeline import sources
   from pipeline.commands import run as commands_run
+  from pipeline.commands.session import Manner
   from pipeline.local import output as local_output
   from pipeline.notifying.outcome import failures_told
 
@@ -336,7 +337,7 @@ def run(
     source = sources.rides_of(resolved.dataset)
     directory = local_output.prepare(place)
     with local_output.locked(directory, wait):
-      code = commands_run.run(resolved, source, directory, force, commands_run.Manner(**manner))
+      code = commands_run.run(resolved, source, directory, force, Manner(**manner))
   sys.exit(code)
 
 

@@ -17,5 +17,6 @@ __all__ = [
   'run',
   'schedule',
   'serve',
+  'session',
   'study',
 ]

@@ -15,7 +15,7 @@ from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.commands import run as commands_run
-from pipeline.commands.run import AS_USUAL, Manner, Session
+from pipeline.commands.session import AS_USUAL, Manner, Session, opened, show_config, tell
 from pipeline.local.output import OutputDirectory
 from pipeline.monitoring.verdict import retraining_asked
 from pipeline.retraining.ledger import RUNNING, Ledger, served_since
@@ -44,7 +44,7 @@ def run(
 
   Returns the exit code: 0 unless a run failed. Raises what `pipeline.commands.run.run` does.
   """
-  with commands_run.opened(config, source, output, show=False, manner=manner, now=now) as session:
+  with opened(config, source, output, show=False, manner=manner, now=now) as session:
     code = _decide(session, now, force)
   return commands_run.report(session, code)
 
@@ -64,7 +64,7 @@ def _decide(session: Session, now: datetime.datetime, force: bool) -> int:
     quiet = 'No trigger fires. ' + ' '.join(verdict.sentence for verdict in verdicts)
     reason = commands_run.no_new_data(plan, ledger, output) or quiet
     return commands_run.nothing_new(session, end_early(config, plan, ledger, output, reason, now, verdicts), 'no run')
-  commands_run.show_config(session)
+  show_config(session)
   return commands_run.perform_window(session, plan, ledger, now, verdicts)
 
 
@@ -141,7 +141,7 @@ def back_fill(
   config says, or there is no such span.
   """
   bounds = (_number(first, source, '--from'), _number(last, source, '--to'))
-  with commands_run.opened(config, source, output, manner=manner, now=now) as session:
+  with opened(config, source, output, manner=manner, now=now) as session:
     spans = [span for span in find_spans(source.base, source.pattern) if bounds[0] <= span.number <= bounds[1]]
     if not spans:
       raise DataSourceError(f'There is no span from {first} to {last}.')
@@ -158,7 +158,7 @@ def back_fill(
       commands_run.show_window(night, plan)
       for label, why in plan.broken().items():  # The window's notes have it; a run could only repeat them.
         failed.append(label)
-        commands_run.tell(night, Event.ANOMALIES, f'The span {label} is broken: {why}')
+        tell(night, Event.ANOMALIES, f'The span {label} is broken: {why}')
       if plan.broken():
         continue
       if passed_over := _passed_over(plan, span, ledger):

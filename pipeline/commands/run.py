@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import datetime
-import logging
 import pathlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
 from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import joined
-from configs.errors import FareliteError
 from configs.notify import Event
 from configs.records import Estimate
 from configs.run import RunConfig
@@ -28,21 +22,19 @@ from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources
+from pipeline.commands.session import AS_USUAL, Manner, Session, opened, or_warned, say, tell
 from pipeline.errors import with_advice
-from pipeline.local import terminal, unchanged
+from pipeline.local import unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
 from pipeline.local.terminal import (
   LiveView,
-  config_differences,
-  config_view,
   plain_table,
   print_paths,
   right,
   show_table,
   whole,
 )
-from pipeline.notifying import outcome
 from pipeline.options import print_json
 from pipeline.report.tables import seconds
 from pipeline.retraining.ledger import Ledger
@@ -56,73 +48,10 @@ from pipeline.summary_record import (
   RowsRecord,
   Status,
   Summary,
-  write_failed_start,
 )
 
 if TYPE_CHECKING:
-  from pipeline.beam import BeamContext
-
-
-@dataclasses.dataclass(frozen=True)
-class Manner:
-  """How a call shows what it does, and how it ends.
-
-  Attributes:
-    quiet: whether only the outcome is shown.
-    as_json: whether the summary is printed as JSON, and nothing else.
-    whole_config: whether the whole config is shown, and not only what is special about it.
-    fail_unless_pushed: whether a model that was not blessed makes the exit code `NOT_PUSHED`.
-  """
-
-  quiet: bool = False
-  as_json: bool = False
-  whole_config: bool = False
-  fail_unless_pushed: bool = False
-
-  @property
-  def hides(self) -> bool:
-    """Whether nothing is shown while it goes on."""
-    return self.quiet or self.as_json
-
-  def exit_code(self, code: int, *statuses: Status) -> int:
-    """Of a call that ends with a code and these statuses."""
-    return NOT_PUSHED if self.fail_unless_pushed and not code and Status.PUSHED not in statuses else code
-
-
-AS_USUAL = Manner()
-
-NOT_PUSHED = 3
-"""The exit code of a call that ended well, but pushed nothing, where that was asked to fail."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-  """A command that runs the pipeline: what it runs, and what it shows things with.
-
-  Attributes:
-    console: the terminal; everything else that is printed goes to the log.
-    log: of the frameworks.
-    start: of the run, by `time.monotonic`; of a back-fill, of the span that it is at.
-    manner: what is shown.
-    now: the time that is told; that of the clock by default.
-    summaries: of what has ended so far.
-  """
-
-  config: RunConfig
-  source: DataSource
-  output: OutputDirectory
-  console: Console
-  log: pathlib.Path
-  start: float
-  manner: Manner = AS_USUAL
-  now: datetime.datetime | None = None
-  summaries: list[Summary] = dataclasses.field(default_factory=list)
-
-  def beam_context(self) -> BeamContext:
-    """What Beam's engines take from this machine."""
-    from pipeline.beam import BeamContext
-
-    return BeamContext(str(self.output.artifacts), project=self.config.platform.vertex.project or '')
+  pass
 
 
 def run(
@@ -174,55 +103,6 @@ def _run_whole(session: Session, force: bool) -> int:
   return perform(session, job)
 
 
-@contextlib.contextmanager
-def opened(
-  config: RunConfig,
-  source: DataSource,
-  output: OutputDirectory,
-  show: bool = True,
-  manner: Manner = AS_USUAL,
-  now: datetime.datetime | None = None,
-) -> Iterator[Session]:
-  """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
-
-  Args:
-    show: whether to show the config at once, and not only `show_config` before a run.
-    manner, now: of the session.
-
-  Raises:
-    DataSourceError, IngestionError: the rides can't be read as the config has it, also inside the block.
-    ConfigError: a Beam step's engine can't run as it is set.
-    MetadataStoreError: the metadata store can't be used.
-  What a run before left in the output stays with any of them, and a note says why this one did not begin.
-  """
-  start = time.monotonic()
-  log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
-  with terminal.captured(log) as console:
-    console.quiet = manner.hides
-    session = Session(config, source, output, console, log, start, manner, now)
-    outcome.note_begun(config, output)
-    if show:
-      show_config(session)
-    from pipeline import beam
-
-    try:
-      beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
-      terminal.prepare()
-      from components.ride_example_gen.early import refuse_junk
-      from components.ride_example_gen.spans import check_inputs
-
-      if not source.bigquery:
-        refuse_junk(check_inputs(source.base, source.pattern), config.dataset)
-      yield session
-    except FareliteError as error:
-      write_failed_start(config, output, Summary(status=Status.FAILED, reason=str(error), name=config.name))
-      with _or_warned(console, 'The run could not be kept'):
-        from pipeline.report.kept import keep_refused
-
-        keep_refused(config, output, str(error))
-      raise
-
-
 def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   """Loads TFX and does a job with a live view, then writes the report and shows the outcome.
 
@@ -246,16 +126,16 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
       raise with_advice(error, f'run it again, it goes on {f"at step {step}" if step else "where it was"}') from error
   page = None
   if not output.failed_start.is_file():
-    with _or_warned(console, 'The report could not be written'):
+    with or_warned(console, 'The report could not be written'):
       page = write(output.path)
-  with _or_warned(console, 'The run could not be kept'):
+  with or_warned(console, 'The run could not be kept'):
     keep(config, output, summary, page)
   if config.retention.after_run:
-    with _or_warned(console, 'Old runs could not be removed'):
+    with or_warned(console, 'Old runs could not be removed'):
       store = open_store(config.metadata, output.metadata)
       console.print(f'\nretention {escape(remove_expired(store, config, output))}')
   for system, track in trackers(config, output, summary):
-    with _or_warned(console, f'The run could not be noted in {system}'):
+    with or_warned(console, f'The run could not be noted in {system}'):
       track()
   _show_outcome(session, summary, page)
   _ended(session, Event(summary.status.value), summary)
@@ -271,7 +151,7 @@ def nothing_new(session: Session, summary: Summary, words: str | None = None) ->
   Returns the exit code.
   """
   if words:
-    _say(session, f'\n[bold green]{words}[/]: {escape(summary.reason)}')
+    say(session, f'\n[bold green]{words}[/]: {escape(summary.reason)}')
   else:
     _show_outcome(session, summary, session.output.page)
   _ended(session, Event.NOTHING_NEW, summary)
@@ -281,52 +161,6 @@ def nothing_new(session: Session, summary: Summary, words: str | None = None) ->
 def _ended(session: Session, event: Event, summary: Summary) -> None:
   session.summaries.append(summary)
   tell(session, event, summary.reason, summary)
-
-
-def tell(session: Session, event: Event, reason: str, summary: Summary | None = None) -> None:
-  """Tells everybody whom the config names; what fails there is said. Args: summary: of the run, if there was one."""
-  say = lambda sentence: _say(session, f' [yellow]![/] {escape(sentence)}')  # noqa: E731
-  outcome.tell(session.config, session.output, event, reason, summary, session.now, say)
-
-
-def _say(session: Session, text: str) -> None:
-  """Prints what a quiet session says, too; where JSON is printed, it stands in the log alone."""
-  session.console.quiet = session.manner.as_json
-  session.console.print(text)
-  session.console.quiet = session.manner.hides
-
-
-_SETTINGS = 12
-"""As many settings are shown where the whole config is not asked for."""
-
-
-def show_config(session: Session) -> None:
-  """What is special about the config, or the whole of it, small branches on one line each."""
-  config, source, console = session.config, session.source, session.console
-  console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
-  if session.manner.whole_config:
-    text, unchanged = config_view(config)
-    colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
-    console.print(colored if console.is_terminal else Text(text))
-    if unchanged:
-      console.print(f'[dim]As by default: {", ".join(unchanged)}.[/dim]')
-  else:
-    like, lines = config_differences(config)
-    for line in (*lines[:_SETTINGS], *([f'… {len(lines) - _SETTINGS} others'] if len(lines) > _SETTINGS else [])):
-      console.print(Text(line))
-    rest = 'the rest is' if lines else 'everything is'
-    console.print(f'[dim]config: {rest} as in {escape(like)}; --show-config shows all of it.[/dim]')
-  console.rule(style='dim')
-
-
-@contextlib.contextmanager
-def _or_warned(console: Console, what: str) -> Iterator[None]:
-  """A run is not lost with what comes after it: an error there is logged, and printed as a warning."""
-  try:
-    yield
-  except Exception as error:
-    logging.getLogger(__name__).exception('%s.', what)
-    console.print(f' [yellow]![/] {what}: {escape(str(error))}')
 
 
 def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None) -> None:
@@ -350,7 +184,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
   status, took = summary.status.value, _took(summary)
   ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/]{took}:'
-  _say(session, f'\n[bold {color}]{ended} {escape(summary.reason)}')
+  say(session, f'\n[bold {color}]{ended} {escape(summary.reason)}')
   paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
     'model': summary.pushed_path,
