@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -49,9 +48,6 @@ from pipeline.summary_record import (
   Status,
   Summary,
 )
-
-if TYPE_CHECKING:
-  pass
 
 
 def run(
