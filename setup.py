@@ -86,6 +86,8 @@ EXTRAS_REQUIRE = {
     'uvloop>=0.21,<1; sys_platform != "win32"',  # The same for the event loop.
     'prometheus-client>=0.21,<1',
   ],
+  # Mail and chat for `notify.apprise`.
+  'notify': ['apprise>=1.9,<3'],
   # What `tracking.mlflow` logs with: the client without server, database and models.
   'tracking': ['mlflow-skinny>=3.5,<4'],
   'dev': [

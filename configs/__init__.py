@@ -16,6 +16,7 @@ __all__ = [
   'loading',
   'mistakes',
   'model',
+  'notify',
   'numbers',
   'operations',
   'parts',

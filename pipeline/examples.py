@@ -55,6 +55,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     Example('what a timer calls', 'retrain --config daily.yaml'),
     Example('past days in their order', 'retrain --config daily.yaml --from 2026-03-01 --to 2026-03-14'),
   ),
+  'notify': (
+    Example('does the webhook take it?', 'notify --config daily.yaml --event failed'),
+    Example('what OnFailure= calls', 'notify --config daily.yaml --if-killed'),
+  ),
   'schedule': (Example('what there is', 'schedule list'),),
   'schedule create': (
     Example('each night at three', "schedule create --cron '0 3 * * *' --time-zone Asia/Tokyo --config daily.yaml"),

@@ -8,6 +8,7 @@ __all__ = [
   'history',
   'init',
   'monitor',
+  'notify',
   'operations',
   'page',
   'predict',
@@ -16,5 +17,6 @@ __all__ = [
   'run',
   'schedule',
   'serve',
+  'session',
   'study',
 ]

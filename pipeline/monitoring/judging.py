@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
-import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from components.compression_gate.rides import EvalRides, eval_rides
-from configs.base import joined, shortened
+from configs.base import shortened
 from configs.columns import TIME
 from configs.dataset import EPOCH
 from configs.errors import UserError
