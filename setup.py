@@ -96,6 +96,7 @@ EXTRAS_REQUIRE = {
     'ipykernel>=6,<7',  # Runs the cells of the example notebook.
     'jsonschema>=4.20,<5',  # The presets against the schema that editors take.
     'nbclient>=0.10,<1',  # Executes the example notebook.
+    'nbformat>=5,<6',  # Reads it.
     'hypothesis>=6.100,<7',  # Any bytes for whatever reads a file; it shrinks what it finds.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from configs.base import Problem, joined, nearest
 from configs.compression import Compression, Precision, Scheme, applies
 from configs.dataset import Dataset
+from configs.evaluation import Slices
 from configs.features import Features
 from configs.layer_names import CLIP_LAYER
 from configs.layers import Layer, LayerKind, embeddings, has_numeric
@@ -279,6 +280,20 @@ def weight_bytes(recipe: Recipe, scheme: Scheme, layers: Sequence[Layer]) -> int
     kept = 1 - pruned.get(layer.name, 0) if scheme.sparse else 1
     bits += (layer.weights or 0) * kept * precision.bits
   return int(bits / 8)
+
+
+def slice_problems(slices: Slices, dataset: Dataset) -> Iterator[Problem]:
+  """Columns that the evaluation can't be sliced by as is said; located from the slices down."""
+  extras = {extra.name: extra for extra in dataset.extras}
+  for name, edges in slices.columns.items():
+    where = f'columns.{name}'
+    if name not in extras:
+      hint = nearest(name, extras) or ' Add it there, with the name of its column in the source.'
+      yield Problem(where, f'is no column of dataset.extras, which has {", ".join(extras) or "none"}.{hint}')
+    elif extras[name].kind == 'numeric' and not edges:
+      yield Problem(where, 'must name the numbers at which bands meet, such as [1, 2.5], as the column is numeric.')
+    elif extras[name].kind == 'categorical' and edges:
+      yield Problem(where, 'must be [], as the column is categorical: each word of its vocabulary is a slice.')
 
 
 def reduction_problems(reduction: Reduction, dataset: Dataset, features: Features) -> Iterator[Problem]:

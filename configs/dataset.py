@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import re
 import zoneinfo
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -158,7 +159,7 @@ class ExtraColumn(Config):
     words = words if isinstance(words, (list, tuple)) else [words]
     if any(isinstance(word, bool) for word in words):
       raise ValueError("has true or false where a text is meant; quote each word, such as 'yes' or 'True'.")
-    return [str(word) if isinstance(word, int) else word for word in words]
+    return [str(word) if isinstance(word, (int, float)) else word for word in words]
 
   def problems(self) -> Iterator[Problem]:
     if self.kind == 'categorical' and not self.vocabulary:
@@ -255,6 +256,17 @@ class Zone(Config):
   polygon: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)]
 
 
+Hour = Annotated[float, Field(ge=0, le=24)]
+
+<<<<<<< HEAD
+=======
+_WINDOW = re.compile(r'[a-z][a-z0-9_]*')
+>>>>>>> h-scale
+
+HOURS = 24
+"""Of a day."""
+
+
 class City(Config):
   """What is fixed about a city.
 
@@ -264,6 +276,8 @@ class City(Config):
     landmarks: places whose distance matters.
     zones: areas whose fares differ; one flag for each end of the ride.
     tariff_changes: days on which the tariff changed; one flag each.
+    windows: parts of the day by name, as [first hour, hour of the end], such as `night: [22, 6]`, which goes over
+      midnight; one flag each, and a slice of the evaluation.
   """
 
   center_latitude: float = Field(ge=-90, le=90)
@@ -272,6 +286,22 @@ class City(Config):
   landmarks: tuple[Landmark, ...] = ()
   zones: tuple[Zone, ...] = ()
   tariff_changes: tuple[datetime.date, ...] = ()
+<<<<<<< HEAD
+  windows: dict[Identifier, tuple[Hour, Hour]] = {}
+=======
+  windows: dict[str, tuple[float, float]] = {}
+>>>>>>> h-scale
+
+  def problems(self) -> Iterator[Problem]:
+    for name, (start, end) in self.windows.items():
+      if not _WINDOW.fullmatch(name):
+        lawful = 'must begin with a small letter and go on with small letters, digits and _'
+        yield Problem('windows', f"'{name}' is no name for a window; it {lawful}, as in night.")
+      if not (0 <= start <= HOURS and 0 <= end <= HOURS):
+        yield Problem(f'windows.{name}', f'must be two hours from 0 to {HOURS}, got [{start:g}, {end:g}].')
+      elif start % HOURS == end % HOURS:
+        wrong = f'[{start:g}, {end:g}] is the whole day, or nothing of it'
+        yield Problem(f'windows.{name}', f'{wrong}; give the hour at which it begins and the one at which it ends.')
 
 
 _CODE = {'pattern': '^[A-Z]{3}$', 'form': 'an ISO 4217 code such as USD'}

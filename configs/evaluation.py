@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem, overridden
+from configs.dataset import HOURS
 from configs.records import RESAMPLES
-
-_HOURS = 24
-"""Of a day."""
 
 
 class Slices(Config):
@@ -21,11 +20,14 @@ class Slices(Config):
     hours: lower ends of the time bands; the first one must be 0, and the last one below 24.
     distance_km: lower ends of the great-circle distance bands, kilometres; the first one must be 0.
     airport_km: a ride is an airport ride if either end is this near to an airport landmark, kilometres.
+    columns: extra columns of the dataset by name: of a numeric one the rising numbers at which bands meet, such as
+      `surge: [1, 1.5]`, in its unit; of a categorical one `[]`, as each word of its vocabulary is a slice.
   """
 
   hours: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 6.0, 10.0, 16.0, 20.0)
   distance_km: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 1.0, 3.0, 8.0)
   airport_km: PositiveFloat = 2.0
+  columns: dict[str, tuple[float, ...]] = {}
 
   @field_validator('hours', 'distance_km')
   @classmethod
@@ -35,8 +37,11 @@ class Slices(Config):
     return value
 
   def problems(self) -> Iterator[Problem]:
-    if self.hours[-1] >= _HOURS:
-      yield Problem('hours', f'must be below {_HOURS}, as no ride is later, got {self.hours[-1]:g}.')
+    if self.hours[-1] >= HOURS:
+      yield Problem('hours', f'must be below {HOURS}, as no ride is later, got {self.hours[-1]:g}.')
+    for name, edges in self.columns.items():
+      if list(edges) != sorted(set(edges)) or not all(map(math.isfinite, edges)):
+        yield Problem(f'columns.{name}', f'must be numbers that rise, got {list(edges)}.')
 
 
 class Evaluation(Config):

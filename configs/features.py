@@ -11,9 +11,7 @@ from pydantic import Field
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem
 from configs.columns import COORDINATES, HOURS_PER_WEEK
-from configs.dataset import Dataset
-
-Hour = Annotated[float, Field(ge=0, le=24)]
+from configs.dataset import Dataset, Hour
 
 
 class BoundaryFit(str, enum.Enum):
@@ -44,7 +42,7 @@ class PassengerBlock(Config):
 
 
 class TemporalBlock(Config):
-  """Hour, weekday, month, time line and tariff, from `pickup_seconds`.
+  """Hour, weekday, month, time line, tariff and the city's windows of the day, from `pickup_seconds`.
 
   Attributes:
     enabled: whether the model gets these features.

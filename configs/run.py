@@ -9,7 +9,7 @@ from pydantic import ValidationInfo, field_validator
 
 from configs.base import Config, Problem, nearest
 from configs.beam import Beam
-from configs.checks import budget_problems, recipe_problems, reduction_problems, scheme_problems
+from configs.checks import budget_problems, recipe_problems, reduction_problems, scheme_problems, slice_problems
 from configs.compression import Compression
 from configs.dataset import LABEL, Dataset
 from configs.effects import idle_settings
@@ -90,6 +90,7 @@ class RunConfig(Config):
   def problems(self) -> Iterator[Problem]:
     yield from idle_settings(self)
     yield from reduction_problems(self.reduction, self.dataset, self.features)
+    yield from (found.under('evaluation.slices') for found in slice_problems(self.evaluation.slices, self.dataset))
     columns = (*self.dataset.raw_inputs(), LABEL)
     for name in self.validation.max_missing_share:
       if name not in columns:

@@ -242,6 +242,7 @@ def _evaluation(config: RunConfig, ingest: BaseNode, trainer: PruningTrainer) ->
   common = {
     'examples': ingest.outputs['examples'],
     'evaluation': config.evaluation,
+    'dataset': config.dataset,
     'code_version': step_version(FareEvaluator),
   }
   limit = config.beam.rides_in_memory('FareEvaluator')

@@ -69,6 +69,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     Example('what made a version', 'runs show 1795769924 out/nyc'),
   ),
   'rollback': (Example('the version before', "rollback out/nyc --reason 'airport fares are off'"),),
+  'history': (Example('all nights on one page', 'history out/nyc'),),
   'prune': (Example('what would go', 'prune out/nyc --dry-run --set retention.runs=30'),),
   'predict': (
     Example('by the newest version', "predict out/nyc/serving 'rides/*.parquet' --output fares.parquet"),

@@ -14,6 +14,7 @@ For sources that are read by TensorFlow itself; TFLite has no strings, so the li
 from __future__ import annotations
 
 import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -69,6 +70,23 @@ def clock(seconds: tf.Tensor) -> tf.Tensor:
   # Days since 2009 are no cycle: this one is longer than all days that int32 seconds can reach.
   origin = np.array([FIRST_DAY, 0.75, 0, _MONDAY_OFFSET], np.float32)
   return tf.math.floormod(counted + origin, np.array([2 * FIRST_DAY, 365.25, SECONDS_PER_DAY, 7], np.float32))
+
+
+class Edges(NamedTuple):
+  """Seconds of the day, rising, and what a time that has reached one of them adds to a count."""
+
+  seconds: tuple[int, ...]
+  signs: tuple[int, ...]
+
+
+def window_edges(start: float, end: float) -> Edges:
+  """What makes a count that is 1 in a window of the day and 0 outside of it.
+
+  Args: start, end: hours from 0 to 24, the start included, the end not; a window that ends before it starts goes over
+    midnight.
+  """
+  first, last = round(start * 3600) % SECONDS_PER_DAY, round(end * 3600) % SECONDS_PER_DAY or SECONDS_PER_DAY
+  return Edges((first, last), (1, -1)) if first < last else Edges((0, last, first), (1, -1, 1))
 
 
 def days_from_civil(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:

@@ -40,29 +40,29 @@ def rides(inputs: Mapping[str, tf.Tensor], dataset: Dataset, features: Features)
   names = column_names(dataset, features)
   fill = np.array([*origin(dataset.city), *origin(dataset.city), *(0.0 for _ in names[4:])], np.float32)
   limits = np.array([_LIMITS.get(name, np.finfo(np.float32).max) for name in names], np.float32)
-  seconds = tf.cast(_flat(inputs[TIME]), tf.int32)
-  raw = tf.stack([tf.cast(seconds if name == TIME else _flat(inputs[name]), tf.float32) for name in names], axis=1)
+  seconds = tf.cast(flat(inputs[TIME]), tf.int32)
+  raw = tf.stack([tf.cast(seconds if name == TIME else flat(inputs[name]), tf.float32) for name in names], axis=1)
   # False for NaN too: a comparison is the one operation that every runtime agrees on for NaN.
   known = tf.greater_equal(limits, tf.abs(raw))
   columns = tf.where(known, raw, fill)
   return RideBatch(seconds, columns, columns - fill, known)
 
 
-def _category(codes: tf.Tensor, size: int) -> tf.Tensor:
+def category(codes: tf.Tensor, size: int) -> tf.Tensor:
   """Index of a categorical extra: int32 [batch] in [0, size + 1].
 
   Args:
     codes: floats, NaN where missing; code i means entry i of the vocabulary.
     size: of the vocabulary, and the index of all other values; that of a missing one is one more.
   """
-  code = tf.cast(_flat(codes), tf.float32)
+  code = tf.cast(flat(codes), tf.float32)
   within = (code >= 0) & (code < size)
   known = tf.abs(code) <= np.finfo(np.float32).max
   index = tf.where(within, tf.floor(code), float(size))
   return tf.cast(tf.where(known, index, float(size + 1)), tf.int32)
 
 
-def _flat(tensor: tf.Tensor) -> tf.Tensor:
+def flat(tensor: tf.Tensor) -> tf.Tensor:
   """[batch] of a [batch] or [batch, 1] tensor."""
   return tensor if tensor.shape.rank == 1 else tf.reshape(tensor, [-1])
 
@@ -191,7 +191,7 @@ def categorical_indices(
   found = crosses.indices(buckets, ride.seconds, features)
   for extra in dataset.extras:
     if extra.kind == 'categorical':
-      found[extra.name] = _category(inputs[extra.name], len(extra.vocabulary))
+      found[extra.name] = category(inputs[extra.name], len(extra.vocabulary))
   return {name: tf.cast(index, tf.int64) for name, index in found.items()}
 
 

@@ -20,4 +20,4 @@ SLICE_MISSING_DROPOFF = 'slice_missing_dropoff'
 """Int64 [batch]: 1 if the dropoff is missing."""
 
 SLICES = (SLICE_TIME_BAND, SLICE_DISTANCE_BAND, SLICE_AIRPORT, SLICE_MISSING_DROPOFF)
-"""Every slice column. They serve the evaluation and are no inputs of the model."""
+"""The slice columns of every dataset. They serve the evaluation and are no inputs of the model."""

@@ -62,7 +62,7 @@ def compose(
   ride = engineered.rides
   outputs = {names.NUMERIC: standardize(engineered, constants)}
   outputs |= categorical_indices(inputs, ride, dataset, features, constants)
-  outputs |= slice_columns(ride, slices, dataset.city)
+  outputs |= slice_columns(inputs, ride, slices, dataset)
   outputs[TIME] = tf.cast(ride.seconds, tf.int64)
   if LABEL in inputs:
     label = inputs[LABEL]

@@ -43,7 +43,7 @@ class EvalRides(RawRides):
   """Raw rides and where they belong; see `models.protocols.EvalExamples`.
 
   Attributes:
-    codes: int64 [rides] by the names in `transforms.names.SLICES`.
+    codes: int64 [rides] by the names of `transforms.slice_names.slice_keys`.
     slices: bool [rides] by the name of the slice; none is empty.
     drawn_from: rides that these are a random sample of; `None` where they are all.
   """
@@ -56,9 +56,10 @@ class EvalRides(RawRides):
 
   def shown(self) -> dict[str, np.ndarray]:
     """`pickup_seconds` (int32), the coordinates (float32 degrees, NaN where missing), `fare_amount`, and the slices'
-    codes by their names in `transforms.names.SLICES` (int8)."""
+    codes by the names of `transforms.slice_names.slice_keys` (int8, or int16 where a vocabulary is long)."""
     found = {name: self.columns[name] for name in (TIME, *COORDINATES)} | {LABEL: self.fares}
-    return found | {name: codes.astype(np.int8) for name, codes in self.codes.items()}
+    most = np.iinfo(np.int8).max
+    return found | {n: codes.astype(np.int8 if codes.max() <= most else np.int16) for n, codes in self.codes.items()}
 
 
 def read_eval_rides(files: Sequence[str], dataset: Dataset, slices: Slices, most: int | None = None) -> EvalRides:
@@ -102,11 +103,12 @@ def eval_rides(columns: Mapping[str, np.ndarray], dataset: Dataset, slices: Slic
 
 
 def _sliced(raw: RawRides, dataset: Dataset, slices: Slices) -> EvalRides:
-  # Slices are made of time and place, which every choice of features reads alike.
-  ride = rides({name: tf.constant(column) for name, column in raw.columns.items()}, dataset, Features())
-  codes = {name: column.numpy() for name, column in slice_columns(ride, slices, dataset.city).items()}
+  columns = {name: tf.constant(column) for name, column in raw.columns.items()}
+  # Slices are made of time, place and the columns themselves, which every choice of features reads alike.
+  ride = rides(columns, dataset, Features())
+  codes = {name: column.numpy() for name, column in slice_columns(columns, ride, slices, dataset).items()}
   masks = {
-    slice_name(feature, int(value), slices): found == value
+    slice_name(feature, int(value), slices, dataset): found == value
     for feature, found in codes.items()
     for value in np.unique(found)
   }

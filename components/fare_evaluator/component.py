@@ -16,12 +16,15 @@ from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components.fare_evaluator.in_memory import evaluate, outcomes_of_split
 from components.fare_evaluator.records import INTERVALS_FILE, SLICES_FILE
-from components.fare_evaluator.slices import SLICE_KEYS, eval_config, intervals, read_slices
+from components.fare_evaluator.slices import eval_config, intervals, read_slices
 from components.in_memory import works_in_memory
 from components.rmse_limit import rmse_limit
 from components.specs import Artifacts, Properties, new_outputs, parameters, split_files
+from configs.dataset import Dataset
 from configs.evaluation import Evaluation, Slices
+from configs.parts import Part, load_part
 from configs.records import list_to_json
+from transforms.slice_names import slice_keys
 
 
 class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
@@ -29,7 +32,7 @@ class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
   PARAMETERS = {
     **standard_component_specs.EvaluatorSpec.PARAMETERS,
-    **parameters('slices', 'max_rmse_share', 'code_version', bootstrap=int, in_memory_rides=int),
+    **parameters('slices', 'dataset', 'max_rmse_share', 'code_version', bootstrap=int, in_memory_rides=int),
   }
 
 
@@ -40,12 +43,15 @@ class FareEvaluatorExecutor(evaluator_executor.Executor):
     """Evaluates; raises `FailedError` where TFMA did not slice, or a relative threshold has nothing to go by."""
     model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
     model_path = path_utils.serving_model_path(model.uri)
-    cuts = SLICE_KEYS if exec_properties['in_memory_rides'] else ()
-    outcomes = outcomes_of_split(model_path, split_files(input_dict[keys.EXAMPLES_KEY], 'eval'), cuts)
+    slices = Slices.model_validate_json(exec_properties['slices'])
+    dataset = load_part(Dataset, exec_properties['dataset'])
+    cuts = slice_keys(dataset, slices)
+    in_memory = cuts if exec_properties['in_memory_rides'] else ()
+    outcomes = outcomes_of_split(model_path, split_files(input_dict[keys.EXAMPLES_KEY], 'eval'), in_memory)
     evaluation = artifact_utils.get_single_instance(output_dict[keys.EVALUATION_KEY])
     if share := exec_properties['max_rmse_share']:
       limit = rmse_limit(Evaluation(max_rmse_share=float(share)), model.uri).value
-      exec_properties = {**exec_properties, keys.EVAL_CONFIG_KEY: proto_utils.proto_to_json(eval_config(limit))}
+      exec_properties = {**exec_properties, keys.EVAL_CONFIG_KEY: proto_utils.proto_to_json(eval_config(limit, cuts))}
     if works_in_memory(exec_properties, len(outcomes.fares), evaluation):
       config = config_pb2.EvalConfig()
       proto_utils.json_to_proto(exec_properties[keys.EVAL_CONFIG_KEY], config)
@@ -54,8 +60,7 @@ class FareEvaluatorExecutor(evaluator_executor.Executor):
         _bless(artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY]), model, verdict.validation_ok)
     else:
       super().Do(input_dict, output_dict, exec_properties)
-    slices = read_slices(evaluation.uri, SLICE_KEYS, Slices.model_validate_json(exec_properties['slices']))
-    _write(evaluation.uri, SLICES_FILE, list_to_json(slices))
+    _write(evaluation.uri, SLICES_FILE, list_to_json(read_slices(evaluation.uri, cuts, slices, dataset)))
     _write(evaluation.uri, INTERVALS_FILE, intervals(outcomes, exec_properties['bootstrap']).to_json())
 
 
@@ -83,6 +88,7 @@ class FareEvaluator(Evaluator):
       examples=ingest.outputs['examples'],
       model=trainer.outputs['model'],
       evaluation=config.evaluation,
+      dataset=config.dataset,
       code_version=step_version(FareEvaluator))
   ```
 
@@ -90,6 +96,7 @@ class FareEvaluator(Evaluator):
     examples: raw rides; the eval split is used.
     model: the candidate.
     evaluation: slices, threshold, resamples.
+    dataset: of the examples; `DATASET` of it names slices.
     code_version: part of the cache key.
     in_memory_rides: the largest split that is evaluated without Beam.
     validates: whether there is a threshold; without one the blessing stays empty, and the slices are only measured.
@@ -97,6 +104,8 @@ class FareEvaluator(Evaluator):
 
   SPEC_CLASS = FareEvaluatorSpec
   EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(FareEvaluatorExecutor)
+  DATASET = Part(Dataset, 'extras.name', 'extras.kind', 'extras.vocabulary', 'extras.unit', 'city.windows')
+  """What the executor reads, for the slices."""
 
   def __init__(
     self,
@@ -104,6 +113,7 @@ class FareEvaluator(Evaluator):
     examples: channel.BaseChannel,
     model: channel.BaseChannel,
     evaluation: Evaluation,
+    dataset: Dataset,
     code_version: str,
     in_memory_rides: int = 0,
     validates: bool = True,
@@ -112,11 +122,12 @@ class FareEvaluator(Evaluator):
       examples=examples,
       model=model,
       **new_outputs(FareEvaluatorSpec),
-      eval_config=eval_config(evaluation.max_rmse if validates else None),
+      eval_config=eval_config(evaluation.max_rmse if validates else None, slice_keys(dataset, evaluation.slices)),
       example_splits=json_utils.dumps(['eval']),
       fairness_indicator_thresholds=json_utils.dumps(None),
       bootstrap=evaluation.bootstrap,
       slices=evaluation.slices.model_dump_json(),
+      dataset=self.DATASET.dump(dataset),
       # As text; empty where there is no threshold, or one of its own.
       max_rmse_share=str(evaluation.max_rmse_share) if validates and evaluation.max_rmse is None else '',
       code_version=code_version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -11,22 +12,30 @@ from tensorflow_model_analysis.proto import config_pb2
 from components.fare_evaluator.in_memory import Outcomes
 from components.fare_evaluator.records import EvaluatedSlice, EvaluationIntervals, SliceCode
 from configs.base import joined
-from configs.dataset import LABEL
+from configs.dataset import LABEL, Dataset, ExtraColumn
 from configs.errors import FailedError
 from configs.evaluation import Slices
 from models.error_intervals import error_intervals, rmse_without_worst
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 from transforms import names
+from transforms.slice_names import column_slice, window_slice
 
 
-def slice_name(feature: str, value: int, slices: Slices) -> str:
+def slice_name(feature: str, value: int, slices: Slices, dataset: Dataset) -> str:
   """The name of one slice.
 
   Args:
-    feature: one of `transforms.names.SLICES`.
+    feature: one of `transforms.slice_names.slice_keys`.
     value: its code, as the Transform step makes it.
     slices: the bands that the codes index.
+    dataset: has the windows and the extra columns.
   """
+  for window, (start, end) in dataset.city.windows.items():
+    if feature == window_slice(window):
+      return f'{window}, {start:g}–{end:g} h' if value else f'not {window}'
+  for extra in dataset.extras:
+    if feature == column_slice(extra.name):
+      return _value_name(extra, value, slices.columns[extra.name])
   if feature == names.SLICE_TIME_BAND:
     return f'{_band(slices.hours, value, "24")} h'
   if feature == names.SLICE_DISTANCE_BAND:
@@ -36,12 +45,25 @@ def slice_name(feature: str, value: int, slices: Slices) -> str:
   return 'dropoff missing' if value else 'dropoff known'
 
 
+def _value_name(extra: ExtraColumn, value: int, edges: Sequence[float]) -> str:
+  """The name of a slice by an extra column; see `transforms.slice_names.column_slice`."""
+  unit = f' {extra.unit}' if extra.unit else ''
+  if extra.kind == 'categorical':
+    known = [f'{extra.name} = {word}' for word in extra.vocabulary] + [f'{extra.name} of another value']
+  else:
+    between = [f'{extra.name} {low:g}–{high:g}{unit}' for low, high in itertools.pairwise(edges)]
+    known = [f'{extra.name} under {edges[0]:g}{unit}', *between, f'{extra.name} over {edges[-1]:g}{unit}']
+  return known[value] if value < len(known) else f'{extra.name} missing'
+
+
 def _band(lower_ends: Sequence[float], index: int, last: str = '') -> str:
   upper = f'{lower_ends[index + 1]:g}' if index + 1 < len(lower_ends) else last
   return f'{lower_ends[index]:g}–{upper}' if upper else f'over {lower_ends[index]:g}'
 
 
-def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) -> tuple[EvaluatedSlice, ...]:
+def read_slices(
+  evaluation_uri: str, slice_keys: Sequence[str], slices: Slices, dataset: Dataset
+) -> tuple[EvaluatedSlice, ...]:
   """Metrics of the candidate by slice.
 
   Args: slice_keys: single features that each cut the eval split into parts.
@@ -53,7 +75,7 @@ def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) 
   found = tfma.load_eval_result(evaluation_uri)
   rows = [
     EvaluatedSlice(
-      name=joined(slice_name(feature, int(value), slices) for feature, value in key) or 'all',
+      name=joined(slice_name(feature, int(value), slices, dataset) for feature, value in key) or 'all',
       slice=tuple(SliceCode(feature=feature, value=int(value)) for feature, value in key),
       **{name: value.get('doubleValue') for name, value in metrics[''][''].items()},
     )
@@ -76,9 +98,6 @@ def read_slices(evaluation_uri: str, slice_keys: Sequence[str], slices: Slices) 
 RMSE = 'root_mean_squared_error'
 """TFMA's name of the metric that thresholds look at."""
 
-SLICE_KEYS = (names.SLICE_TIME_BAND, names.SLICE_DISTANCE_BAND, names.SLICE_AIRPORT, names.SLICE_MISSING_DROPOFF)
-"""Each of these transformed features cuts the rides into slices, beside the overall one."""
-
 _METRICS = {
   'RootMeanSquaredError': RMSE,
   'MeanAbsoluteError': 'mean_absolute_error',
@@ -87,10 +106,12 @@ _METRICS = {
 }
 
 
-def eval_config(max_rmse: float | None = None) -> config_pb2.EvalConfig:
+def eval_config(max_rmse: float | None = None, slice_keys: Sequence[str] = names.SLICES) -> config_pb2.EvalConfig:
   """Builds the config of an evaluation.
 
-  Args: max_rmse: what all rides together are validated by; nothing is where it is left out.
+  Args:
+    max_rmse: what all rides together are validated by; nothing is where it is left out.
+    slice_keys: transformed features, each of which cuts the rides into slices, beside the overall one.
   """
   metrics = {
     alias: config_pb2.MetricConfig(class_name=name, config=f'{{"name": "{alias}"}}') for name, alias in _METRICS.items()
@@ -106,7 +127,7 @@ def eval_config(max_rmse: float | None = None) -> config_pb2.EvalConfig:
   return config_pb2.EvalConfig(
     model_specs=[model],
     metrics_specs=[config_pb2.MetricsSpec(metrics=metrics.values())],
-    slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=[key]) for key in SLICE_KEYS)],
+    slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=[key]) for key in slice_keys)],
   )
 
 

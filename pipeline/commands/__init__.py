@@ -3,6 +3,7 @@
 __all__ = [
   'check',
   'cloud',
+  'config',
   'doctor',
   'history',
   'init',

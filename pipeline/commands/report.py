@@ -47,7 +47,7 @@ def _compare(console: Console, directory: str, against: str) -> None:
     name, *cells = row.cells
     unit = f' ({name.note})' if name.note else ''
     table.add_row(f'{name.text}{unit}', *(escape(f'{cell.text} {cell.note}'.strip()) for cell in cells))
-  console.print(table)
+  terminal.show_table(console, table)
   for setting in found.settings[:_SETTINGS]:
     console.print(
       f'[dim]{escape(setting.setting)}[/]: {escape(setting.before)} → {escape(setting.after)}', soft_wrap=True

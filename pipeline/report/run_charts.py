@@ -13,6 +13,7 @@ from models.charts import (
   WIDTH,
   Frame,
   Scale,
+  cut,
   decimals,
   element,
   horizontal,
@@ -54,7 +55,7 @@ def draw_pairs(pairs: Sequence[Pair], x_label: str, label: str) -> Markup:
   ticks = scale.ticks(4)
   parts = [line(scale(tick), _TOP, scale(tick), end, 'grid') for tick in ticks]
   parts += [text(scale(tick), end + 15, number(tick, decimals(ticks)), 'middle', 'tick') for tick in ticks]
-  parts.append(line(left, end, WIDTH - _RIGHT, end, 'axis'))
+  parts += [line(left, end, WIDTH - _RIGHT, end, 'axis'), *cut(scale, left, end)]
   parts.append(text((left + WIDTH - _RIGHT) / 2, end + 31, x_label, 'middle', 'label'))
   for position, pair in enumerate(pairs):
     y = _TOP + _ROW * (position + 0.5)

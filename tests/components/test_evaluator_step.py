@@ -16,7 +16,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from components.fare_evaluator.component import FareEvaluatorExecutor
+from components.fare_evaluator.component import FareEvaluator, FareEvaluatorExecutor
 from components.fare_evaluator.slices import eval_config
 from components.in_memory import COMPUTED, works_in_memory
 from configs import loading
@@ -89,6 +89,7 @@ def _evaluate(inputs, folder: pathlib.Path, max_rmse: float | None = 5.0, in_mem
     'fairness_indicator_thresholds': json_utils.dumps(None),
     'bootstrap': evaluation.bootstrap,
     'slices': evaluation.slices.model_dump_json(),
+    'dataset': FareEvaluator.DATASET.dump(loading.load('nyc').dataset),
     'max_rmse_share': share,
     'code_version': '1',
     'in_memory_rides': in_memory_rides,

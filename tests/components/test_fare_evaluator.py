@@ -11,6 +11,7 @@ from components.fare_evaluator import in_memory, slices
 from configs.dataset import LABEL, TIME
 from models.error_intervals import error_intervals
 from models.serving import SERVING_DEFAULT
+from transforms import names
 
 
 def _thresholds(config: config_pb2.EvalConfig) -> dict[str, list]:
@@ -36,7 +37,7 @@ def test_without_a_limit_nothing_is_validated():
 def test_slices_of_the_one_model():
   """What serves may cut the rides in another way, so it is no baseline here."""
   config = slices.eval_config()
-  assert [list(spec.feature_keys) for spec in config.slicing_specs] == [[], *([key] for key in slices.SLICE_KEYS)]
+  assert [list(spec.feature_keys) for spec in config.slicing_specs] == [[], *([key] for key in names.SLICES)]
   assert [(spec.is_baseline, spec.label_key) for spec in config.model_specs] == [(False, LABEL)]
 
 

@@ -23,7 +23,7 @@ ALWAYS = {
   'dataset.rules.bounds.longitude': 'min max',
   'dataset.rules.bounds.latitude': 'min max',
   # Facts of a city; `farelite study` looks at all of them, whatever features are on.
-  'dataset.city': 'center_latitude center_longitude grid_rotation_degrees tariff_changes',
+  'dataset.city': 'center_latitude center_longitude grid_rotation_degrees tariff_changes windows',
   'dataset.city.landmarks': 'name latitude longitude airport',
   'dataset.city.zones': 'name polygon',
   'split': 'eval_share',  # A window of one span so far is divided by it, too.
@@ -49,7 +49,7 @@ ALWAYS = {
     for technique in ('pruning', 'clustering', 'quantization')
   },
   'evaluation': 'judged_rides max_rmse max_rmse_increase min_rides min_time_stamps bootstrap',
-  'evaluation.slices': 'hours distance_km',
+  'evaluation.slices': 'hours distance_km columns',
   'compression': 'keep_names objective validation_rides',
   'compression.metadata': 'enabled',
   'compression.schemes': 'name summary precision tolerance',

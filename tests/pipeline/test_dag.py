@@ -398,11 +398,11 @@ READ_BY = {
   'places.*': f'{INGESTION} AnomalyGate {TRAINED}',
   'time.column': f'{INGESTION} AnomalyGate {TRAINED}',
   'time.*': f'{INGESTION} {TRAINED}',
-  'extras.name': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {LITE}',
+  'extras.name': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {EVALUATED} {LITE}',
   'extras.column': f'{INGESTION} AnomalyGate {TRAINED}',
-  'extras.kind': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {LITE}',
-  'extras.vocabulary': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {LITE}',
-  'extras.unit': f'{FITTED} {TRAINED} CompressionGate',
+  'extras.kind': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {EVALUATED} {LITE}',
+  'extras.vocabulary': f'{INGESTION} {SCHEMA} AnomalyGate {FITTED} {TRAINED} {EVALUATED} {LITE}',
+  'extras.unit': f'{FITTED} {TRAINED} {EVALUATED} CompressionGate',
   # The list of features has it.
   'extras.meaning': f'{FITTED} {TRAINED} {LITE}',
   'known_after_ride': f'AnomalyGate {TRAINED}',
@@ -416,6 +416,7 @@ READ_BY = {
   'city.center_*': f'{FITTED} {TRAINED} CompressionGate',
   'city.landmarks.name': f'{FITTED} {TRAINED}',
   'city.landmarks.*': f'{FITTED} {TRAINED} CompressionGate',
+  'city.windows': f'{FITTED} {TRAINED} {EVALUATED} CompressionGate',
   'city.*': f'{FITTED} {TRAINED}',
   'currency': f'DimensionalityReduction {TRAINED} CompressionGate',
 }

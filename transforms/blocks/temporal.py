@@ -55,6 +55,10 @@ def catalogue(block: TemporalBlock, city: City) -> list[Feature]:
     ('month', '', 'January 1 to December 12'),
     ('weekend', '', '1 on Saturday and Sunday'),
     *((f'tariff_{day:%Y_%m_%d}', '', f'1 from the tariff change of {day} on') for day in city.tariff_changes),
+    *(
+      (f'{name}_hours', '', f'1 from {start:g} to {end:g} h ({name.replace("_", " ")}), on any day')
+      for name, (start, end) in city.windows.items()
+    ),
     *([('rush_hour', '', f'1 in the rush hours ({rush}), on any day')] if rush else []),
   ]
   if block.cyclic:
@@ -68,8 +72,8 @@ def engineer(ride: RideBatch, block: TemporalBlock, city: City, keep: Collection
   """See `transforms.engineering.Block`; the linear time is a raw column in years, and not made here.
 
   Returns: In the catalogue's order: hour with its fraction (computed in seconds), day of week (Monday 0), month
-    (computed as January 0); weekend and one flag per tariff change; rush hour, if there is one; the sines of the three
-    cycles, then their cosines.
+    (computed as January 0); weekend, one flag per tariff change and one per window; rush hour, if there is one; the
+    sines of the three cycles, then their cosines.
   """
   own, sines, cosines = (
     [name for name in _PHASES if is_kept(f'{name}{suffix}', keep) and (block.cyclic or not suffix)]
@@ -110,7 +114,7 @@ def _phases_and_flags(
 
 
 def _counted(block: TemporalBlock, city: City) -> list[_Counted]:
-  """Month (January 0), weekend, tariff flags, then the rush hour."""
+  """Month (January 0), weekend, tariff flags, windows, then the rush hour."""
   rush = [round(edge * 3600) for span in merged(block.rush_hours) for edge in span]
   found = [
     _Counted('month', civil.YEAR_DAY, civil.MONTH_STARTS, [1] * len(civil.MONTH_STARTS)),
@@ -119,6 +123,9 @@ def _counted(block: TemporalBlock, city: City) -> list[_Counted]:
   for day in city.tariff_changes:
     start = (day - EPOCH.date()).days + civil.FIRST_DAY
     found.append(_Counted(f'tariff_{day:%Y_%m_%d}', civil.DAY, [start], [1]))
+  for name, hours in city.windows.items():
+    edges = civil.window_edges(*hours)
+    found.append(_Counted(f'{name}_hours', civil.SECOND, edges.seconds, edges.signs))
   if rush:
     # The end of a rush hour takes its start back.
     found.append(_Counted('rush_hour', civil.SECOND, rush, [1, -1] * (len(rush) // 2)))
