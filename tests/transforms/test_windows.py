@@ -105,7 +105,11 @@ def test_edges_count_to_one_inside(window, inside):
       r'windows.night.1 must be a number from 0 to 24, got 30',
       id='no_such_hour',
     ),
-    pytest.param(['dataset.city.windows={Night: [22, 6]}'], "windows must have keys that are each a text of small letters, .*got 'Night'", id='name_with_capitals'),
+    pytest.param(
+      ['dataset.city.windows={Night: [22, 6]}'],
+      "windows must have keys that are each a text of small letters, .*got 'Night'",
+      id='name_with_capitals',
+    ),
     pytest.param(
       ['evaluation.slices.columns={vendr: []}'], "is no column of dataset.extras.*Did you mean 'vendor'", id='unknown'
     ),
