@@ -86,6 +86,8 @@ EXTRAS_REQUIRE = {
     'uvloop>=0.21,<1; sys_platform != "win32"',  # The same for the event loop.
     'prometheus-client>=0.21,<1',
   ],
+  # Mail and chat for `notify.apprise`.
+  'notify': ['apprise>=1.9,<3'],
   # What `tracking.mlflow` logs with: the client without server, database and models.
   'tracking': ['mlflow-skinny>=3.5,<4'],
   'dev': [
@@ -96,6 +98,7 @@ EXTRAS_REQUIRE = {
     'ipykernel>=6,<7',  # Runs the cells of the example notebook.
     'jsonschema>=4.20,<5',  # The presets against the schema that editors take.
     'nbclient>=0.10,<1',  # Executes the example notebook.
+    'nbformat>=5,<6',  # Reads it.
     'hypothesis>=6.100,<7',  # Any bytes for whatever reads a file; it shrinks what it finds.
     'lightgbm>=4,<5',  # The reference model of the benchmarks.
     f'litert-quantizer>=0.11,<1; {NEW}',

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import enum
-import re
 import zoneinfo
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -258,8 +257,6 @@ class Zone(Config):
 
 Hour = Annotated[float, Field(ge=0, le=24)]
 
-_WINDOW = re.compile(r'[a-z][a-z0-9_]*')
-
 HOURS = 24
 """Of a day."""
 
@@ -283,16 +280,11 @@ class City(Config):
   landmarks: tuple[Landmark, ...] = ()
   zones: tuple[Zone, ...] = ()
   tariff_changes: tuple[datetime.date, ...] = ()
-  windows: dict[str, tuple[float, float]] = {}
+  windows: dict[Identifier, tuple[Hour, Hour]] = {}
 
   def problems(self) -> Iterator[Problem]:
     for name, (start, end) in self.windows.items():
-      if not _WINDOW.fullmatch(name):
-        lawful = 'must begin with a small letter and go on with small letters, digits and _'
-        yield Problem('windows', f"'{name}' is no name for a window; it {lawful}, as in night.")
-      if not (0 <= start <= HOURS and 0 <= end <= HOURS):
-        yield Problem(f'windows.{name}', f'must be two hours from 0 to {HOURS}, got [{start:g}, {end:g}].')
-      elif start % HOURS == end % HOURS:
+      if start % HOURS == end % HOURS:
         wrong = f'[{start:g}, {end:g}] is the whole day, or nothing of it'
         yield Problem(f'windows.{name}', f'{wrong}; give the hour at which it begins and the one at which it ends.')
 

@@ -250,7 +250,7 @@ EFFECTS = (
     _SPANS_MEND,
   ),
   Effect(
-    ('retraining.triggers',),
+    ('retraining.triggers', 'retraining.exclude'),
     ('dataset.path', 'dataset.bigquery'),
     _has_spans,
     'while dataset.path has no spans, without which nothing is retrained',

@@ -10,7 +10,7 @@ import pydantic
 
 from configs.base import Config, Problem, ProblemsError, nearest
 from configs.presets import PresetFolder
-from configs.schema import Schema, at, expected, raw_schema, resolved
+from configs.schema import Schema, at, expected, keys_of, raw_schema, resolved
 from configs.texts import visible
 
 _SHOWN = 60
@@ -49,11 +49,27 @@ def _problems(
   detail: Mapping[str, Any], whole: Schema, values: Mapping[str, Any], listed: Mapping[tuple[str, ...], PresetFolder]
 ) -> Iterator[Problem]:
   error = detail.get('ctx', {}).get('error')
+  if detail['loc'][-1:] == (_KEY,):
+    keys, schema = _located(detail['loc'][:-2], whole)
+    wanted = expected(_mapping(schema, whole).get('propertyNames', {'type': 'string'}), whole)
+    message = f'must have keys that are each {wanted}, got {_shown(detail["loc"][-2])}.'
+    yield Problem('', message).under(*_place(keys, values, listed))
+    return
   keys, schema = _located(detail['loc'], whole)
   found = error.problems if isinstance(error, ProblemsError) else [Problem('', _message(detail, schema, whole))]
   for problem in found:
     placed = problem.under(*_place(keys, values, listed))
     yield placed if placed.where else placed.under('config')
+
+
+_KEY = '[key]'
+"""What pydantic puts behind a key that is itself wrong."""
+
+
+def _mapping(schema: Schema, whole: Schema) -> Schema:
+  """A mapping, or the one among the branches of a union."""
+  options = [resolved(option, whole) for option in resolved(schema, whole).get('anyOf', [schema])]
+  return next((option for option in options if 'propertyNames' in option), {})
 
 
 def _located(location: Sequence[str | int], whole: Schema) -> tuple[list[str | int], Schema]:
@@ -66,7 +82,7 @@ def _located(location: Sequence[str | int], whole: Schema) -> tuple[list[str | i
     below = at(whole, whole, [*keys, part])
     if below is not None:
       keys, schema = [*keys, part], below
-    elif position == len(location) - 1 and 'properties' in resolved(schema, whole):
+    elif position == len(location) - 1 and keys_of(schema, whole):
       keys = [*keys, part]  # Unknown, and so nowhere in the schema.
   return keys, schema
 
@@ -74,7 +90,7 @@ def _located(location: Sequence[str | int], whole: Schema) -> tuple[list[str | i
 def _message(detail: Mapping[str, Any], schema: Schema, whole: Schema) -> str:
   if detail['type'] == 'extra_forbidden':
     last = str(detail['loc'][-1])
-    return f"unknown key '{last}'.{nearest(last, resolved(schema, whole).get('properties', ()))}"
+    return f"unknown key '{last}'.{nearest(last, keys_of(schema, whole))}"
   if detail['type'] == 'missing':
     return 'is missing.'
   if detail['type'] == 'value_error':
@@ -88,13 +104,10 @@ def _message(detail: Mapping[str, Any], schema: Schema, whole: Schema) -> str:
 
 def _hint(got: object, schema: Schema, whole: Schema) -> str:
   """The nearest of the words that would be right, or how a section begins."""
-  found = resolved(schema, whole)
-  if 'properties' in found:
-    keys = list(found['properties'])[:2]
-    return f' Its keys are set below it, such as {keys[0]}: …' if keys else ''
-  if isinstance(got, str) and 'enum' in found:
-    return nearest(got.lower(), [str(one) for one in found['enum']])
-  return ''
+  if keys := keys_of(schema, whole):
+    return f' Its keys are set below it, such as {keys[0]}: …'
+  words = [str(word) for word in resolved(schema, whole).get('enum', ())]
+  return nearest(got.lower(), words) if isinstance(got, str) else ''
 
 
 def _shown(value: object) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import enum
 import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from configs.base import Config, Idle, PositiveFloat, PositiveInt, Problem, raise_any
 
@@ -137,16 +139,33 @@ class Triggers(Config):
   max_age_days: PositiveFloat | None = None
 
 
+def _day_or_number(value: Any) -> datetime.date | int:
+  """A day, or the number of a span, as YAML has it or as text."""
+  if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    return value
+  if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+    return value
+  if isinstance(value, str):
+    if value.isdecimal():
+      return int(value)
+    with contextlib.suppress(ValueError):
+      return datetime.date.fromisoformat(value)
+  raise ValueError(f"must be a day such as 2024-03-12, or the number of a span, got '{value}'.")
+
+
 class Retraining(Config):
   """How a pipeline goes on as spans arrive.
 
   Attributes:
     window: how many of the newest spans a run reads; the newest one evaluates and the ones before it train. `null`
       reads the newest span alone, divided by `split`.
+    exclude: spans that no run reads, whatever their files hold: days such as `2024-03-12`, or numbers where the path
+      has `{SPAN}`. The window reaches further back for them.
   """
 
   window: PositiveInt | None = None
   triggers: Triggers = Triggers()
+  exclude: tuple[Annotated[datetime.date | int, BeforeValidator(_day_or_number)], ...] = ()
 
   @property
   def spans(self) -> int:

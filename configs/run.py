@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from configs.evaluation import Evaluation
 from configs.features import Features
 from configs.layers import hidden_names, model_layers
 from configs.model import Model, Training
+from configs.notify import Notify
 from configs.operations import Metadata, Retention, Retraining
 from configs.platform import Platform
 from configs.reduction import Reduction
@@ -35,6 +37,7 @@ class RunConfig(Config):
   Attributes:
     name: the pipeline's name, as Vertex allows it.
     beam: where the Beam steps run; no part of the result.
+    notify: who is told what a run came to; no part of the result.
     platform: for runs away from this machine; no result depends on it.
     tracking: where else a run is noted after its end; no part of the result.
     study: what `farelite study` compares; a run does not look at it.
@@ -55,6 +58,7 @@ class RunConfig(Config):
   metadata: Metadata = Metadata()
   retention: Retention = Retention()
   retraining: Retraining = Retraining()
+  notify: Notify = Notify()
   platform: Platform = Platform()
   tracking: Tracking = Tracking()
   study: Study = Study()
@@ -98,6 +102,7 @@ class RunConfig(Config):
     yield from leakage_problems(self.dataset, self.validation)
     if self.dataset.bigquery and self.retraining.window:
       yield Problem('retraining.window', 'is for files in spans; for BigQuery put the period into the query.')
+    yield from self._excluded_spans_of_another_kind()
     layers = model_layers(self.dataset, self.features, self.model, self.reduction)
     recipes = self.training.recipes
     for recipe in recipes:
@@ -106,3 +111,16 @@ class RunConfig(Config):
       yield from (problem.under('compression.schemes') for problem in scheme_problems(scheme, recipes, layers))
     for problem in budget_problems(self.compression, recipes, layers):
       yield problem.under('compression.budget')
+
+  def _excluded_spans_of_another_kind(self) -> Iterator[Problem]:
+    """Days where the path has numbers, and numbers where it has days: nothing would be left out."""
+    path = self.dataset.path or ''
+    for one in self.retraining.exclude:
+      is_day = isinstance(one, datetime.date)
+      if is_day and '{SPAN' in path:
+        yield Problem(
+          'retraining.exclude', f'must name spans by their numbers, as dataset.path has {{SPAN}}, got {one}.'
+        )
+      elif not is_day and '{DD' in path:
+        message = f'must name days such as 2024-03-12, as dataset.path has {{YYYY}}, {{MM}} and {{DD}}, got {one}.'
+        yield Problem('retraining.exclude', message)

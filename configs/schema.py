@@ -103,15 +103,30 @@ def _models_in(annotation: Any) -> Iterator[type[Config]]:
 @functools.cache
 def raw_schema(model: type[pydantic.BaseModel] = RunConfig) -> dict[str, Any]:
   """What pydantic says of a model's values, its checks in words of JSON schema. Not to be changed."""
-  return _spelled(model.model_json_schema())
+  schema = model.model_json_schema()
+  return _spelled(schema, dict(_forms(schema)))
 
 
-def _spelled(value: Any) -> Any:
-  """What pydantic leaves as it is behind a check in Python, and branches that one value may fit both."""
-  if isinstance(value, dict):
-    words = {'gt': 'exclusiveMinimum', 'oneOf': 'anyOf', **(_OF_LISTS if value.get('type') == 'array' else {})}
-    return {words.get(key, key): _spelled(one) for key, one in value.items()}
-  return [_spelled(one) for one in value] if isinstance(value, list) else value
+def _forms(value: Any) -> Iterator[tuple[str, str]]:
+  """The patterns of texts that have a form in words, and that form."""
+  if isinstance(value, dict) and 'pattern' in value and 'form' in value:
+    yield value['pattern'], value['form']
+  for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    yield from _forms(one)
+
+
+def _spelled(value: Any, forms: Mapping[str, str]) -> Any:
+  """What pydantic leaves as it is behind a check in Python, branches that one value may fit both, and names of keys."""
+  if isinstance(value, list):
+    return [_spelled(one, forms) for one in value]
+  if not isinstance(value, dict):
+    return value
+  words = {'gt': 'exclusiveMinimum', 'oneOf': 'anyOf', **(_OF_LISTS if value.get('type') == 'array' else {})}
+  found = {words.get(key, key): _spelled(one, forms) for key, one in value.items() if key != 'patternProperties'}
+  for pattern, one in value.get('patternProperties', {}).items():
+    names = {'type': 'string', 'pattern': pattern, **({'form': forms[pattern]} if pattern in forms else {})}
+    found |= {'additionalProperties': _spelled(one, forms), 'propertyNames': names}
+  return found
 
 
 _OF_LISTS = {'minLength': 'minItems', 'maxLength': 'maxItems'}
@@ -217,6 +232,13 @@ def _below(schema: Schema, key: str | int) -> Schema | None:
     return schema['properties'][key]
   more = schema.get('additionalProperties')
   return more if isinstance(more, dict) else None
+
+
+def keys_of(schema: Schema, whole: Schema) -> tuple[str, ...]:
+  """The keys of a section, or of one that may be null; none of anything else."""
+  schema = resolved(schema, whole)
+  options = (resolved(option, whole) for option in schema.get('anyOf', [schema]))
+  return next((tuple(option['properties']) for option in options if 'properties' in option), ())
 
 
 def resolved(schema: Schema, whole: Schema) -> Schema:

@@ -164,6 +164,7 @@ class Frame:
     x: the horizontal scale.
     y: the vertical scale; its start is below its end.
     x_label, y_label: what the axes show, with the units.
+    is_row: whether the horizontal axis is a row of things, whose places mean nothing.
     x_format, y_format: write a figure of each axis; `y_format` has as many decimals as the ticks need when `None`.
   """
 
@@ -173,6 +174,7 @@ class Frame:
   y_label: str
   x_format: Callable[[float], str]
   y_format: Callable[[float], str] | None = None
+  is_row: bool = False
 
   def drawn(self) -> Markup:
     """Grid, tick labels and axis names."""
@@ -187,26 +189,22 @@ class Frame:
       parts.append(text(self.x(tick), self.y.start + 15, self.x_format(tick), 'middle', 'tick'))
     parts += [
       line(left, self.y.start, right, self.y.start, 'axis'),
-      *([_cut(left, self.y.start, upright=True)] if _is_cut(self.y) else []),
-      *([_cut(left, self.y.start, upright=False)] if _is_cut(self.x) else []),
+      *cut(self.y, left, self.y.start, upright=True),
+      *([] if self.is_row else cut(self.x, left, self.y.start)),
       text((left + right) / 2, self.y.start + 31, self.x_label, 'middle', 'label'),
       text(2, self.y.end - 9, self.y_label, 'start', 'label'),
     ]
     return Markup('').join(parts)
 
 
-def _is_cut(scale: Scale) -> bool:
-  """Whether an axis on which lengths mean something begins elsewhere than at zero."""
-  return not scale.logarithmic and (scale.low > 0 or scale.high < 0)
-
-
-def _cut(x: float, y: float, upright: bool) -> Markup:
-  """A zigzag at the beginning of an axis."""
+def cut(scale: Scale, x: float, y: float, upright: bool = False) -> list[Markup]:
+  """A zigzag at the beginning of an axis that does not begin at zero; nothing at that of another one."""
+  if scale.logarithmic or scale.low <= 0 <= scale.high:
+    return []
   steps = ((0, -3), (-4, -2), (8, -3), (-4, -2), (0, -4)) if upright else ((3, 0), (2, -4), (3, 8), (2, -4), (4, 0))
   way = ''.join(f'l{dx} {dy}' for dx, dy in steps)
-  return element(
-    'path', element('title', 'The axis does not begin at zero.'), d=f'M{_short(x)} {_short(y)}{way}', class_='cut'
-  )
+  zigzag = f'M{_short(x)} {_short(y)}{way}'
+  return [element('path', element('title', 'The axis does not begin at zero.'), d=zigzag, class_='cut')]
 
 
 def tip(x: float, y: float, dx: int, dy: int, class_: str, title: str = '') -> Markup:
@@ -373,8 +371,8 @@ STYLE = """
   :root {
     --ground: #14161a; --ink: #e9e7e2; --soft: #a9aeb7; --line: #30343b; --strong-line: #5b616b;
     --taxi: #f4c542; --length: #56759d; --limit: #ff9187;
-    --s0: #7db0f2; --s1: #ff9f62; --s2: #e9ee75; --s3: #cc5e76;
-    --s4: #70651a; --s5: #3effff; --s6: #685eaf; --s7: #b3b8c0;
+    --s0: #7db0f2; --s1: #ff9f62; --s2: #ccf394; --s3: #82567c;
+    --s4: #88750e; --s5: #27f3ff; --s6: #d1719f; --s7: #b3b8c0;
     --e0: #ffa268; --e1: #cb7238; --e2: #80502f; --e3: #53565c; --e4: #38557a; --e5: #4c86c8; --e6: #93c4ff;
   }
 }

@@ -1,3 +1,15 @@
 """The DAG, its targets and the command line. Knows all other rooms; nothing knows it."""
 
-__all__ = ['cli', 'code_version', 'commands', 'local', 'operations', 'report', 'sources', 'study', 'summary_record']
+__all__ = [
+  'cli',
+  'code_version',
+  'commands',
+  'dag',
+  'local',
+  'operations',
+  'report',
+  'sources',
+  'study',
+  'summary_record',
+  'targets',
+]

@@ -12,7 +12,19 @@ import click
 from configs.errors import UserError
 from pipeline import errors
 from pipeline.examples import EXAMPLES
-from pipeline.options import CONFIG, DATA, OUTPUT, SET, WINDOW, overridden, refuse_idle
+from pipeline.options import (
+  CONFIG,
+  DATA,
+  FAIL_UNLESS_PUSHED,
+  JSON,
+  OUTPUT,
+  QUIET,
+  SET,
+  SHOW_CONFIG,
+  WINDOW,
+  overridden,
+  refuse_idle,
+)
 from pipeline.targets import CLOUD_TARGETS
 
 _WAIT = click.option('--wait', is_flag=True, help='Wait for a run on the same output, instead of being refused.')
@@ -97,7 +109,7 @@ def main() -> None:
 
 @main.command()
 @click.argument('words', nargs=-1, metavar='[DIR_OR_CONFIG] | show RUN_OR_VERSION [DIR_OR_CONFIG]')
-@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+@JSON
 def runs(words: tuple[str, ...], as_json: bool) -> None:
   """List the runs of an output directory or a config, or show what a run or version was made of.
 
@@ -119,11 +131,12 @@ def runs(words: tuple[str, ...], as_json: bool) -> None:
 @click.argument('directory', metavar='DIR')
 @click.option('--to', type=click.IntRange(1), metavar='VERSION', help='What to put back; by default the one before.')
 @click.option('--reason', required=True, help='Why; kept in the metadata store and beside the versions.')
-def rollback(directory: str, to: int | None, reason: str) -> None:
+@JSON
+def rollback(directory: str, to: int | None, reason: str, as_json: bool) -> None:
   """Let an earlier pushed version of the output directory DIR serve again, under a new number."""
   from pipeline.commands import operations
 
-  operations.roll_back(directory, to, reason)
+  operations.roll_back(directory, to, reason, as_json)
 
 
 @main.command()
@@ -131,6 +144,7 @@ def rollback(directory: str, to: int | None, reason: str) -> None:
 @click.option('--dry-run', is_flag=True, help='Only say what would be removed.')
 @_WAIT
 @click.option('--set', 'overrides', metavar='A.B=C', multiple=True, help='Override a limit, such as retention.runs=5.')
+@JSON
 def prune(**options: Any) -> None:
   """Remove old runs and versions from the output directory DIR, as `retention` of its config says.
 
@@ -151,6 +165,10 @@ def prune(**options: Any) -> None:
 @click.option('--to', 'last', metavar='SPAN', help='… to this one; what has been run is passed over.')
 @click.option('--now', metavar='TIME', envvar='FARELITE_NOW', hidden=True, help='The time of the decision, for tests.')
 @SET
+@QUIET
+@SHOW_CONFIG
+@FAIL_UNLESS_PUSHED
+@JSON
 def retrain(
   config: str | None,
   data: str | None,
@@ -161,6 +179,7 @@ def retrain(
   last: str | None,
   now: str | None,
   overrides: tuple[str, ...],
+  **manner: bool,
 ) -> None:
   """Decide by retraining.triggers whether to train again, and do it: what a timer calls.
 
@@ -168,27 +187,31 @@ def retrain(
   """
   from configs import loading
   from pipeline import sources
+  from pipeline.commands.session import NOT_PUSHED, Manner
   from pipeline.local import output as local_output
+  from pipeline.notifying.outcome import failures_told
 
   moment = _moment(now)
   if (first is None) != (last is None):
     raise UserError('A back-fill needs both --from and --to.')
   if first is not None:
     refuse_idle({'--force': force}, 'in a back-fill (--from, --to), which runs whatever the triggers say')
+  resolved, shown = loading.load(config, overridden(overrides, data, window)), Manner(**manner)
+  place = output or f'out/{resolved.name}'
   try:
-    resolved = loading.load(config, overridden(overrides, data, window))
-    source = sources.files_of(resolved.dataset, 'farelite retrain')
-    directory = local_output.prepare(output or f'out/{resolved.name}')
-    with local_output.locked(directory):
-      from pipeline.commands import retrain as commands_retrain
+    with failures_told(resolved, place):
+      source = sources.files_of(resolved.dataset, 'farelite retrain')
+      directory = local_output.prepare(place)
+      with local_output.locked(directory):
+        from pipeline.commands import retrain as commands_retrain
 
-      if first is not None and last is not None:
-        code = commands_retrain.back_fill(resolved, source, directory, first, last, moment)
-      else:
-        code = commands_retrain.run(resolved, source, directory, moment, force)
+        if first is not None and last is not None:
+          code = commands_retrain.back_fill(resolved, source, directory, first, last, moment, shown)
+        else:
+          code = commands_retrain.run(resolved, source, directory, moment, force, shown)
   except local_output.BusyError as error:
-    click.echo(f'No run: another one is on its way. {error}')
-    code = 0
+    click.echo(f'No run: another one is on its way. {error}', err=shown.as_json)
+    code = NOT_PUSHED if shown.fail_unless_pushed else 0
   sys.exit(code)
 
 
@@ -251,11 +274,12 @@ def create(target: str, data: str | None, window: int | None, overrides: tuple[s
 @CONFIG
 @_UNITS
 @SET
-def list_(**options: Any) -> None:
+@JSON
+def list_(as_json: bool, **options: Any) -> None:
   """List schedules."""
   from pipeline.commands import schedule as commands_schedule
 
-  commands_schedule.show(commands_schedule.keeper(**options))
+  commands_schedule.show(commands_schedule.keeper(**options), as_json)
 
 
 def _changing(verb: str, does: str) -> click.Command:
@@ -285,6 +309,10 @@ schedule.add_command(_changing('delete', 'Remove a schedule; a run on its way go
 @_WAIT
 @click.option('--force', is_flag=True, help='Run though nothing has changed since the last run.')
 @SET
+@QUIET
+@SHOW_CONFIG
+@FAIL_UNLESS_PUSHED
+@JSON
 def run(
   config: str | None,
   data: str | None,
@@ -293,19 +321,44 @@ def run(
   wait: bool,
   force: bool,
   overrides: tuple[str, ...],
+  **manner: bool,
 ) -> None:
   """Run the whole pipeline: ingest, validate, train, evaluate, push; where nothing has changed, say so."""
   from configs import loading
   from pipeline import sources
   from pipeline.commands import run as commands_run
+  from pipeline.commands.session import Manner
   from pipeline.local import output as local_output
+  from pipeline.notifying.outcome import failures_told
 
   resolved = loading.load(config, overridden(overrides, data, window))
-  source = sources.rides_of(resolved.dataset)
-  directory = local_output.prepare(output or f'out/{resolved.name}')
-  with local_output.locked(directory, wait):
-    code = commands_run.run(resolved, source, directory, force)
+  place = output or f'out/{resolved.name}'
+  with failures_told(resolved, place):
+    source = sources.rides_of(resolved.dataset)
+    directory = local_output.prepare(place)
+    with local_output.locked(directory, wait):
+      code = commands_run.run(resolved, source, directory, force, Manner(**manner))
   sys.exit(code)
+
+
+@main.command()
+@CONFIG
+@SET
+@OUTPUT
+@click.option(
+  '--event',
+  type=click.Choice(['pushed', 'not_blessed', 'anomalies', 'failed', 'nothing_new', 'stale']),
+  default='failed',
+  show_default=True,
+  help='What is told.',
+)
+@click.option('--reason', help='The sentence that is sent.')
+@click.option('--if-killed', is_flag=True, help='Send only where a run was killed and could not tell it itself.')
+def notify(**options: Any) -> None:
+  """Send a notification as the config's notify section says: to try it, or after a run that was killed."""
+  from pipeline.commands import notify as commands_notify
+
+  commands_notify.run(**options)
 
 
 @main.command()
@@ -332,7 +385,7 @@ def init(**options: Any) -> None:
 @DATA
 @WINDOW
 @SET
-@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+@JSON
 def check(config: str | None, data: str | None, window: int | None, overrides: tuple[str, ...], as_json: bool) -> None:
   """Read all rides and say what a run would keep, set aside, warn of and refuse; train nothing.
 
@@ -376,12 +429,13 @@ def schema_(output: str | None) -> None:
 @main.command()
 @CONFIG
 @SET
-def features(config: str | None, overrides: tuple[str, ...]) -> None:
+@JSON
+def features(config: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
   """List the features of a config, with meaning and unit."""
   from configs import loading
   from pipeline.commands import doctor as commands_doctor
 
-  commands_doctor.show(loading.load(config, overrides))
+  commands_doctor.show(loading.load(config, overrides), as_json)
 
 
 @main.command()
@@ -445,14 +499,15 @@ def serve(**options: Any) -> None:
 @click.option(
   '--against', metavar='B', help='Compare with another run instead: a version or a run of DIR, or an output directory.'
 )
-def report(directory: str, against: str | None) -> None:
+@JSON
+def report(directory: str, against: str | None, as_json: bool) -> None:
   """Write the report of the run in DIR again, from what it left on disk.
 
   DIR/runs has a folder of each run by its id, which is a DIR, too. A version stands for the run that pushed it.
   """
   from pipeline.commands import report as commands_report
 
-  commands_report.run(directory, against)
+  commands_report.run(directory, against, as_json)
 
 
 @main.command()
@@ -463,6 +518,24 @@ def history(directory: str, as_json: bool) -> None:
   from pipeline.commands import history as commands_history
 
   commands_history.run(directory, as_json)
+
+
+@main.command()
+@click.argument('directory', metavar='DIR')
+@click.option('--fares', metavar='GLOB', required=True, help='Rides with their fares: a path or a glob.')
+@click.option('--predictions', metavar='F', help='A log of farelite predict for these rides; found by key, or by row.')
+@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+@click.option('--retrain', is_flag=True, help='Let the next farelite retrain run where something is beyond.')
+@click.option('--now', metavar='TIME', envvar='FARELITE_NOW', hidden=True, help='The time of the verdict, for tests.')
+def monitor(now: str | None, **options: Any) -> None:
+  """Hold fares that came in later against what was predicted, and against what the gate promised of that version.
+
+  By day and by slice. Without --predictions the versions that served then are run again. Exit code 3 if a day or a
+  slice is surely beyond what was promised, 0 if none is.
+  """
+  from pipeline.commands import monitor as commands_monitor
+
+  sys.exit(commands_monitor.run(now=_moment(now), **options))
 
 
 @main.command()
@@ -589,8 +662,9 @@ def rehearse(
 
 @main.command()
 @click.option('--imports', is_flag=True, help='Load TensorFlow, Beam and ML Metadata too, and let each do something.')
-def doctor(imports: bool) -> None:
+@JSON
+def doctor(imports: bool, as_json: bool) -> None:
   """Check what is wrong with this machine, and how to fix it."""
   from pipeline.commands import doctor as commands_doctor
 
-  sys.exit(commands_doctor.run(imports))
+  sys.exit(commands_doctor.run(imports, as_json))

@@ -28,7 +28,7 @@ from components.quantization_rewriter.component import QuantizationRewriter
 from components.resolvers.served_model import ServedModel
 from components.resolvers.strategies import BaselineStatisticsStrategy, ServedModelStrategy
 from components.ride_example_gen.component import RideExampleGen
-from components.ride_example_gen.patterns import is_plain
+from components.ride_example_gen.patterns import excluded_numbers, is_plain
 from components.ride_example_gen.spans import EVAL, SPLITS, of_a_single_span
 from components.ride_validator.component import AnomalyGate, RideSchema, RideStatisticsGen
 from configs.beam import INGESTION
@@ -146,6 +146,7 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> BaseNod
       split=config.split,
       code_version=step_version(BigQueryRideGen),
     ).with_id(INGESTION)
+  window = _window(config, source, target)
   return RideExampleGen(
     input_base=source.base,
     input_config=example_gen_pb2.Input(
@@ -154,7 +155,8 @@ def _ingestion(config: RunConfig, source: DataSource, target: Target) -> BaseNod
     dataset=config.dataset,
     split=_split(config, source, target),
     code_version=step_version(RideExampleGen),
-    window=_window(config, source, target),
+    window=window,
+    exclude=excluded_numbers(config.retraining.exclude) if window else (),
   )
 
 

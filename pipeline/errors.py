@@ -36,6 +36,11 @@ _FILE_SYSTEM_KINDS = ('NotFoundError', 'PermissionDeniedError', 'Unauthenticated
 """TensorFlow's errors that its file systems raise, those of buckets above all."""
 
 
+def with_advice(error: KeyboardInterrupt, advice: str) -> KeyboardInterrupt:
+  """An interrupt that says how to go on, in place of what is always so. Args: advice: a clause without a full stop."""
+  return KeyboardInterrupt(error.args[0] if error.args else signal.SIGINT, advice)
+
+
 def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:
   """What a command prints of the error that ended it.
 
@@ -44,9 +49,10 @@ def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:
   """
   if isinstance(error, KeyboardInterrupt):
     number = signal.Signals(error.args[0] if error.args else signal.SIGINT)
+    kept = error.args[1] if len(error.args) > 1 else 'what was finished is kept'
     # On a line of its own, after ^C.
     what = '\nInterrupted' if number is signal.SIGINT else f'Ended by {number.name}'
-    return f'{what}; what was finished is kept.', 128 + number
+    return f'{what}; {kept}.', 128 + number
   mine = error if isinstance(error, FareliteError) else _translated(error)
   return None if mine is None else (visible(f'Error: {mine}'), mine.exit_code)
 

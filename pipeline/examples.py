@@ -55,6 +55,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     Example('what a timer calls', 'retrain --config daily.yaml'),
     Example('past days in their order', 'retrain --config daily.yaml --from 2026-03-01 --to 2026-03-14'),
   ),
+  'notify': (
+    Example('does the webhook take it?', 'notify --config daily.yaml --event failed'),
+    Example('what OnFailure= calls', 'notify --config daily.yaml --if-killed'),
+  ),
   'schedule': (Example('what there is', 'schedule list'),),
   'schedule create': (
     Example('each night at three', "schedule create --cron '0 3 * * *' --time-zone Asia/Tokyo --config daily.yaml"),
@@ -69,6 +73,11 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     Example('what made a version', 'runs show 1795769924 out/nyc'),
   ),
   'rollback': (Example('the version before', "rollback out/nyc --reason 'airport fares are off'"),),
+  'history': (Example('all nights on one page', 'history out/nyc'),),
+  'monitor': (
+    Example('what came in afterwards', "monitor out/nyc --fares 'later/*.csv'"),
+    Example('by a log of predictions', "monitor out/nyc --fares 'later/*.csv' --predictions fares.csv --retrain"),
+  ),
   'prune': (Example('what would go', 'prune out/nyc --dry-run --set retention.runs=30'),),
   'predict': (
     Example('by the newest version', "predict out/nyc/serving 'rides/*.parquet' --output fares.parquet"),

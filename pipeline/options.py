@@ -20,6 +20,19 @@ WINDOW = click.option(
 )
 
 
+JSON = click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+QUIET = click.option('--quiet', is_flag=True, help='Print the outcome alone.')
+SHOW_CONFIG = click.option('--show-config', 'whole_config', is_flag=True, help='Print the whole config at the start.')
+FAIL_UNLESS_PUSHED = click.option(
+  '--fail-unless-pushed', is_flag=True, help='Exit with 3 where the model is not blessed, for schedulers.'
+)
+
+
+def print_json(found: object) -> None:
+  """Prints what a command reports, as `--json` asks for."""
+  click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
 def overridden(overrides: Sequence[str], data: str | None, window: int | None = None) -> tuple[str, ...]:
   """The overrides of `--set`, with what `--data` and `--window` stand for.
 

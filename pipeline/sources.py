@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from components.ride_example_gen.patterns import check_pattern, has_spans, is_dated
+from components.ride_example_gen.patterns import check_pattern, excluded_numbers, has_spans, is_dated
 from components.ride_example_gen.spans import Window, input_name, latest_window
 from configs.dataset import Dataset
 from configs.errors import UserError
@@ -217,12 +217,14 @@ def resolve_window(
   newest: int | None = None,
   seen: Collection[int] = (),
   leave_out: Collection[int] = (),
+  exclude: Collection[datetime.date | int] = (),
 ) -> tuple[DataSource, Window | None]:
   """The source with its spans filled in, and what is to be said about them. Changes nothing, only lists files.
 
   Args:
     window: number of spans; `None` takes the newest one alone, or everything where the pattern has no spans.
     newest, seen, leave_out: see `latest_window`.
+    exclude: as `retraining.exclude` has them.
 
   Returns a source whose `spans` are plain globs, oldest first, and the window; a source without spans comes back as it
   is, with no window. Raises `IngestionError` where no file matches, or a window is wanted where the pattern has no
@@ -230,5 +232,8 @@ def resolve_window(
   """
   if window is None and not has_spans(source.pattern):
     return source, None
-  found = latest_window(source.base, source.pattern, window or 1, newest=newest, seen=seen, leave_out=leave_out)
+  numbers = excluded_numbers(exclude)
+  found = latest_window(
+    source.base, source.pattern, window or 1, newest=newest, seen=seen, leave_out=leave_out, exclude=numbers
+  )
   return source.with_spans({span.number: span.pattern for span in found.spans}), found

@@ -137,6 +137,7 @@ class WindowRecord(RecordPart):
     missing: spans that are not there.
     late: spans that came after a newer one.
     left_out: broken spans in whose place an older one is read.
+    excluded: spans that `retraining.exclude` leaves out, of those since the first one that is read.
     broken: why no run can use a span of the window.
   """
 
@@ -148,6 +149,7 @@ class WindowRecord(RecordPart):
   late: tuple[str, ...]
   left_out: tuple[str, ...]
   broken: Mapping[str, str]
+  excluded: tuple[str, ...] = ()
 
 
 class MadeOf(RecordPart):

@@ -12,9 +12,9 @@ lock() {
     --generate-hashes --no-header --no-annotate -q -o "requirements/$target" "$@"
 }
 
-lock tfx121.txt --extra dev --universal --python-version 3.11 "$@"
-lock tfx116.txt --extra dev --python-version 3.10 "$@"
+lock tfx121.txt --extra dev --extra notify --universal --python-version 3.11 "$@"
+lock tfx116.txt --extra dev --extra notify --python-version 3.10 "$@"
 # The same for macOS on x86_64, where two packages have older wheels.
-lock tfx116-macos.txt --extra dev --python-version 3.10 --python-platform x86_64-apple-darwin "$@"
+lock tfx116-macos.txt --extra dev --extra notify --python-version 3.10 --python-platform x86_64-apple-darwin "$@"
 # What the image installs is what was tested, without the tools.
 lock image.txt --extra quantizer --universal --python-version 3.11 -c requirements/tfx121.txt

@@ -48,7 +48,7 @@ def _pins(name: str) -> dict[str, str]:
 
 def test_the_lock_fits_setup_py():
   pins = _pins(LOCK)
-  declared = _declared('kfp', 'serve', 'dev')
+  declared = _declared('kfp', 'serve', 'notify', 'dev')
   unfit = {name: pins.get(name) for name, one in declared.items() if pins.get(name, '0') not in one.specifier}
   assert unfit == {}, 'setup.py asks for other versions: make lock'
 
@@ -91,14 +91,16 @@ def _owner(name: str) -> set[str]:
 
 
 # Tried in turn, or asked for with a sentence where it is missing: the file that does so says how.
-OPTIONAL = {'ai_edge_quantizer', 'litert_quantizer', 'lightgbm', 'mlflow', 'pyarrow_hotfix', 'onnx', 'onnxruntime'}
+OPTIONAL = {
+  'apprise', 'ai_edge_quantizer', 'litert_quantizer', 'lightgbm', 'mlflow', 'pyarrow_hotfix', 'onnx', 'onnxruntime',
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
   ('folders', 'extras'),
   [
-    pytest.param(ROOMS, ('kfp', 'serve'), id='rooms'),
-    pytest.param(('benchmarks', 'tests'), ('kfp', 'serve', 'dev'), id='tests'),
+    pytest.param(ROOMS, ('kfp', 'serve', 'notify'), id='rooms'),
+    pytest.param(('benchmarks', 'tests'), ('kfp', 'serve', 'notify', 'dev'), id='tests'),
   ],
 )
 def test_what_is_imported_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from typing import Any
 
 from tfx.components.example_gen import component as example_gen
@@ -105,6 +107,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
     code_version: str,
     range_config: range_config_pb2.RangeConfig | None = None,
     window: int | None = None,
+    exclude: Collection[int] = (),
   ):
     """Constructs the component.
 
@@ -119,6 +122,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       range_config: which span; the latest when unset.
       window: how many of the newest spans the executor finds by itself, where no driver looks at the data, or one that
         knows single spans only; 1 also where the pattern has no spans. Such a step must not be cached.
+      exclude: numbers of spans that the executor leaves out where it finds the window.
     """
     # The splits' names for whoever reads the spec; how rides are divided is in `split`.
     names = [example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=1) for name in SPLITS]
@@ -134,6 +138,7 @@ class RideExampleGen(example_gen.FileBasedExampleGen):
       split=executor.dump_split(split),
       code_version=code_version,
       window=window,
+      exclude=json.dumps(sorted(exclude)) if exclude else None,
       **new_outputs(RideExampleGenSpec),
     )
     # The parent's constructor would build its own spec, without the quarantine.

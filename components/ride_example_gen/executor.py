@@ -144,6 +144,7 @@ def _threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: float)
 
 
 WINDOW_KEY = 'window'
+EXCLUDE_KEY = 'exclude'
 
 
 class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
@@ -153,6 +154,7 @@ class RideExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
     **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
     **parameters('dataset', 'split', 'code_version'),
     WINDOW_KEY: component_spec.ExecutionParameter(type=int, optional=True),
+    EXCLUDE_KEY: component_spec.ExecutionParameter(type=str, optional=True),
   }
   OUTPUTS = {**standard_component_specs.FileBasedExampleGenSpec.OUTPUTS, **channels(quarantine=Quarantine)}
 
@@ -206,7 +208,8 @@ def sources_of(exec_properties: Mapping[str, Any]) -> Sources:
   if any(map(has_spans, patterns.values())):
     # No driver was here, or one whose findings were lost on the way.
     [pattern] = patterns.values()
-    window = spans.latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1))
+    exclude = json.loads(exec_properties.get(EXCLUDE_KEY) or '[]')
+    window = spans.latest_window(input_base, pattern, int(exec_properties.get(WINDOW_KEY) or 1), exclude=exclude)
     patterns, outside = {span.label: span.pattern for span in window.spans}, dict(window.outside)
   else:
     patterns = {spans.label_of_input(name): pattern for name, pattern in patterns.items()}

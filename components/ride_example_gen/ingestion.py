@@ -97,7 +97,7 @@ def _count_file(
     reasons += _reasons(block, canonical)
   counted = dict(sorted(reasons.items()))
   counts = RideCounts(read, sum(kept.values()), counted, kept, (name,), hinted(examples, dataset))
-  return dataclasses.replace(counts, profile=profiler.profile())
+  return dataclasses.replace(counts, profile=profiler.profile(read, newest=threshold == spans.ALL))
 
 
 def survey(files: Mapping[str, Sequence[str]], dataset: Dataset, split: Split) -> RideCounts:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from components.ride_example_gen.files import IngestionError
@@ -43,6 +43,11 @@ def label_of(number: int, *, dated: bool) -> str:
 def span_number(day: datetime.date) -> int:
   """The number of a dated span."""
   return (day - _UNIX_EPOCH).days
+
+
+def excluded_numbers(excluded: Collection[datetime.date | int]) -> tuple[int, ...]:
+  """The numbers of the spans that `retraining.exclude` names, in order."""
+  return tuple(sorted(span_number(one) if isinstance(one, datetime.date) else one for one in excluded))
 
 
 def number_of(values: Mapping[str, int]) -> int | None:

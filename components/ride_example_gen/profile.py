@@ -214,16 +214,19 @@ class FileProfile:
     rides: how many.
     on_day: rides that begin on the span's day; None where the span is no day.
     digest: a sum of hashes of the rides, so that the same rides in another order, format or division are equal.
+    read: rows of the file, those included that were set aside; 0 where an older version did not count them.
   """
 
   span: str = ''
   rides: int = 0
   on_day: int | None = None
   digest: int = 0
+  read: int = 0
 
   def __add__(self, other: FileProfile) -> FileProfile:
     on_day = None if self.on_day is None or other.on_day is None else self.on_day + other.on_day
-    return FileProfile(self.span, self.rides + other.rides, on_day, (self.digest + other.digest) % 2**64)
+    digest = (self.digest + other.digest) % 2**64
+    return FileProfile(self.span, self.rides + other.rides, on_day, digest, self.read + other.read)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,11 +237,13 @@ class Profile:
     times: by split.
     columns: by canonical name, the label included; of all splits.
     files: by path, or by the name of another source.
+    newest: columns of the newest span alone, by canonical name, where that span is the eval split; else empty.
   """
 
   times: dict[str, TimeProfile] = dataclasses.field(default_factory=dict)
   columns: dict[str, ColumnProfile] = dataclasses.field(default_factory=dict)
   files: dict[str, FileProfile] = dataclasses.field(default_factory=dict)
+  newest: dict[str, ColumnProfile] = dataclasses.field(default_factory=dict)
 
   def spans(self) -> dict[str, FileProfile]:
     """The files of each span together, by its label, in their order."""
@@ -247,29 +252,42 @@ class Profile:
       found[file.span] = found[file.span] + file if file.span in found else file
     return found
 
+  @property
+  def newest_span(self) -> str | None:
+    """The label of the span that is the eval split, beside older ones; `None` where there is no such span."""
+    *older, last = [*self.spans()] or ['']
+    return last if older and self.newest else None
+
   @classmethod
   def total(cls, profiles: Iterable[Profile]) -> Profile:
     """The sum over files, in their order."""
     times: dict[str, TimeProfile] = {}
     columns: dict[str, ColumnProfile] = {}
     files: dict[str, FileProfile] = {}
+    newest: dict[str, ColumnProfile] = {}
     for profile in profiles:
       _add(times, profile.times)
       _add(columns, profile.columns)
       _add(files, profile.files)
-    return cls(times, columns, files)
+      _add(newest, profile.newest)
+    return cls(times, columns, files, newest)
 
   @classmethod
   def of(cls, values: Mapping[str, Any]) -> Profile:
     """The inverse of `dataclasses.asdict`, also by way of JSON."""
     moments = ('with_fare', 'with_fare_log')
-    return cls(
-      {name: _made(TimeProfile, time) for name, time in values.get('times', {}).items()},
+    columns, newest = (
       {
         name: _made(ColumnProfile, column | {key: _made(Moments, column[key]) for key in moments})
-        for name, column in values.get('columns', {}).items()
-      },
+        for name, column in values.get(part, {}).items()
+      }
+      for part in ('columns', 'newest')
+    )
+    return cls(
+      {name: _made(TimeProfile, time) for name, time in values.get('times', {}).items()},
+      columns,
       {name: _made(FileProfile, file) for name, file in values.get('files', {}).items()},
+      newest,
     )
 
 

@@ -111,9 +111,15 @@ class Profiler:
     text = cell.decode('utf-8', 'backslashreplace') if isinstance(cell, bytes) else str(cell)
     self._columns[name] += ColumnProfile(other=text[:_MOST_CHARACTERS])
 
-  def profile(self) -> Profile:
-    """Of all blocks so far."""
-    return Profile(dict(self._times), dict(self._columns), {self._name: self._file})
+  def profile(self, read: int, newest: bool) -> Profile:
+    """Of all blocks so far.
+
+    Args:
+      read: rows of the file, malformed lines included.
+      newest: whether the file's span is the eval split.
+    """
+    columns, file = dict(self._columns), dataclasses.replace(self._file, read=read)
+    return Profile(dict(self._times), columns, {self._name: file}, columns if newest else {})
 
 
 def _begins_on(seconds: np.ndarray, day: datetime.date) -> np.ndarray:

@@ -142,6 +142,7 @@ class Window:
     missing: labels of spans that are not between these and should be, by the usual distance of spans.
     late: labels of spans that came after a newer one had been read.
     left_out: labels of spans that the window passed over, see `latest_window`.
+    excluded: labels of spans that are there, not before its first one, and that the config leaves out by name.
     outside: why it is passed over, by path, of what the pattern finds and is in no span.
   """
 
@@ -149,6 +150,7 @@ class Window:
   missing: tuple[str, ...] = ()
   late: tuple[str, ...] = ()
   left_out: tuple[str, ...] = ()
+  excluded: tuple[str, ...] = ()
   outside: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   @property
@@ -172,6 +174,7 @@ class Window:
       ('missing in the window', self.missing, ''),
       ('late, after a newer one had been read', self.late, ''),
       ('left out of the window', self.left_out, ' (set aside as broken until its files change)'),
+      ('left out by name', self.excluded, ' (retraining.exclude)'),
     )
     spans = (f'Spans {words}: {shortened(labels, 7)}{why}.' for words, labels, why in kinds if labels)
     return (*spans, *filter(None, [passed_over_sentence(self.outside)]))
@@ -185,11 +188,13 @@ def latest_window(
   newest: int | None = None,
   seen: Collection[int] = (),
   leave_out: Collection[int] = (),
+  exclude: Collection[int] = (),
 ) -> Window:
   """The last `size` spans that are there.
 
   A gap does not shrink the window: it reaches further back instead, so the amount of data stays, and what is missing is
-  named. The newest span is never left out: if it is broken, the run has to report it.
+  named. The newest span is never left out: if it is broken, the run has to report it. One that the config excludes is
+  as if it were not there.
 
   Args:
     base: a folder, or the prefix of a bucket.
@@ -197,22 +202,29 @@ def latest_window(
     newest: leave out the spans after this number, to run a past window.
     seen: numbers of the spans that earlier runs have found; later ones with a lower number are late.
     leave_out: numbers of spans that are known to be broken.
-  Raises: IngestionError: as `find_spans`, or there is no span up to `newest`.
+    exclude: numbers of spans that the config leaves out.
+  Raises: IngestionError: as `find_spans`, there is no span up to `newest`, or the config excludes all that are there.
   """
   found, outside = survey_spans(base, pattern)
   there = [span for span in found if newest is None or span.number <= newest]
   if not there:
     assert newest is not None
     raise IngestionError(f'There is no span up to {label_of(newest, dated=is_dated(pattern))}.')
-  good = [span for span in there[:-1] if span.number not in leave_out] + there[-1:]
+  kept = [span for span in there if span.number not in exclude]
+  if not kept:
+    raise IngestionError(
+      f'retraining.exclude leaves out every span: {shortened([span.label for span in there], 7)}; take one out of it.'
+    )
+  good = [span for span in kept[:-1] if span.number not in leave_out] + kept[-1:]
   spans = tuple(good[-size:])
   first = spans[0].number
   latest_seen = max(seen, default=None)
   return Window(
     spans=spans,
-    missing=tuple(label_of(number, dated=is_dated(pattern)) for number in _missing(there, first)),
+    missing=tuple(label_of(n, dated=is_dated(pattern)) for n in _missing(there, first) if n not in exclude),
     late=tuple(s.label for s in spans if latest_seen is not None and s.number < latest_seen and s.number not in seen),
-    left_out=tuple(span.label for span in there if span.number >= first and span not in spans),
+    left_out=tuple(span.label for span in kept if span.number >= first and span not in spans),
+    excluded=tuple(span.label for span in there if span.number >= first and span.number in exclude),
     outside=outside,
   )
 

@@ -21,8 +21,8 @@ from tfx.utils import io_utils, json_utils
 
 from components.artifacts import Quarantine
 from components.in_memory import works_in_memory
-from components.ride_example_gen.quarantine import read_counts
-from components.ride_example_gen.spans import TRAIN
+from components.ride_example_gen.quarantine import RideCounts, read_counts
+from components.ride_example_gen.spans import EVAL, TRAIN
 from components.ride_validator.divergence import Statistics
 from components.ride_validator.findings import FINDINGS_FILE, check_rides, refuse, to_json
 from components.ride_validator.hours import add_times
@@ -193,16 +193,20 @@ class AnomalyGateExecutor(base_executor.BaseExecutor):
     splits = artifact_utils.decode_split_names(statistics.split_names)
     schema_file = io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict['schema']))
     validation = Validation.model_validate_json(exec_properties['validation'])
+    quarantine = input_dict.get('quarantine')
+    counts = read_counts(artifact_utils.get_single_uri(quarantine)) if quarantine else RideCounts()
+    newest = counts.profile.newest_span
     findings = inspect(
       statistics={split: _read_statistics(statistics, split) for split in splits},
       schema=io_utils.SchemaReader().read(schema_file),
       anomalies={split: _read_anomalies(anomalies, split) for split in splits},
       validation=validation,
       baseline=_read_baseline(input_dict.get('baseline_statistics')),
+      newest=newest is not None,
     )
-    if input_dict.get('quarantine'):
-      counts = read_counts(artifact_utils.get_single_uri(input_dict['quarantine']))
+    if quarantine:
       findings += input_findings(counts, load_part(Dataset, exec_properties['dataset']), validation)
+    findings = tuple(finding.of_span(newest) if finding.split == EVAL else finding for finding in findings)
     output.split_names = statistics.split_names
     io_utils.write_string_file(os.path.join(output.uri, FINDINGS_FILE), to_json(findings))
     refuse(findings)

@@ -40,7 +40,8 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
   Args:
     max_quarantined_share: a fraction; exactly as many are still accepted.
     uri: where the quarantined rows are.
-  Raises: RidesRefusedError: nothing was read, nothing is valid, too much is quarantined, or a split is empty.
+  Raises: RidesRefusedError: nothing was read, nothing is valid, too much is quarantined of all rides or of the newest
+    span, however many older ones dilute it, or a split is empty.
   """
   quarantined = sum(counts.quarantined.values())
   if counts.read == 0:
@@ -58,6 +59,15 @@ def check_rides(counts: RideCounts, max_quarantined_share: float, uri: str) -> N
     raise RidesRefusedError(
       f'{quarantined:,} of {counts.read:,} rides ({share}) are invalid, more than the {limit} of '
       f'dataset.rules.max_quarantined_share ({reasons}): {fix} or raise the limit.{examples}'
+    )
+  label = counts.profile.newest_span
+  newest = counts.profile.spans().get(label or '')
+  if newest and newest.read - newest.rides > max_quarantined_share * newest.read:
+    share, limit = percent(1 - newest.rides / newest.read), percent(max_quarantined_share)
+    raise RidesRefusedError(
+      f'{newest.read - newest.rides:,} of {newest.read:,} rides of the newest span, {label}, are invalid ({share}), '
+      f'more than the {limit} of dataset.rules.max_quarantined_share (of all spans {reasons}): {fix} or raise the '
+      f'limit, or leave the span out (retraining.exclude).{examples}'
     )
   for split in SPLITS:
     if not counts.splits.get(split):
@@ -165,6 +175,11 @@ class Finding:
     place = ' in '.join(filter(None, (self.feature, split))) or 'the rides'
     place = place if self.feature else place[0].upper() + place[1:]
     return f'{place}: expected {self.expected}, came {self.came}.'
+
+  def of_span(self, label: str | None) -> Finding:
+    """The same, said of the newest span by its label, which is the eval split; as it is where there is none."""
+    said = f' in the newest span, {label}'
+    return self if label is None or said in self.came else dataclasses.replace(self, came=f'{self.came}{said}')
 
 
 class AnomaliesError(FailedError):

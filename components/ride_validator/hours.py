@@ -122,11 +122,13 @@ def _by_chance(buckets: int, rides: float, others: float) -> float:
 _DAYS = ('Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday')
 
 
-def time_findings(kind: Kind, now: TimeProfile, other: TimeProfile, validation: Validation) -> Iterator[Finding]:
-  """The divergences as findings of the train split, as those of the columns are.
+def time_findings(
+  kind: Kind, now: TimeProfile, other: TimeProfile, validation: Validation, split: str = TRAIN
+) -> Iterator[Finding]:
+  """The divergences as findings of a split, as those of the columns are.
 
   Args:
-    now: of the train split.
+    now: of the split.
     other: of the previous span (`kind` DRIFT) or of the eval split (`kind` SKEW).
   """
   drift = kind is Kind.DRIFT
@@ -137,7 +139,7 @@ def time_findings(kind: Kind, now: TimeProfile, other: TimeProfile, validation: 
     bucket, share, before = found.furthest
     place = f'at {bucket} h' if found.part == HOUR_OF_DAY else f'on {_DAYS[bucket]}s'
     yield Finding(
-      split=TRAIN,
+      split=split,
       feature=found.part,
       kind=kind,
       severity=(Level.ERROR if validation.drift_stops else Level.WARNING) if above else Level.INFO,

@@ -61,8 +61,7 @@ def input_findings(counts: RideCounts, dataset: Dataset, validation: Validation)
   profile = counts.profile
   train, evaluated = (profile.times.get(split) for split in (TRAIN, EVAL))
   return (
-    *_columns(profile, dataset, validation),
-    *_leaks(profile, dataset, validation),
+    *_of_columns(profile, dataset, validation),
     *_empty_times(profile, validation),
     *(time_findings(Kind.SKEW, train, evaluated, validation) if train and evaluated else ()),
     *_off_day(profile, validation),
@@ -84,10 +83,26 @@ def _finding(
   return Finding(split, feature, kind, level, level in levels[validation.severity], expected, came)
 
 
-def _columns(profile: Profile, dataset: Dataset, validation: Validation) -> Iterator[Finding]:
+def _of_columns(profile: Profile, dataset: Dataset, validation: Validation) -> Iterator[Finding]:
+  """What the columns of all rides show, and what those of the newest span show alone.
+
+  Few rides of a day may have one value of a code or a count by chance; of a place or a fare they don't.
+  """
+  of_all = [*_columns(profile.columns, dataset, validation), *_leaks(profile.columns, dataset, validation)]
+  yield from of_all
+  if profile.newest_span is None:
+    return
+  said = {(finding.kind, finding.feature) for finding in of_all}
+  for finding in (*_columns(profile.newest, dataset, validation), *_leaks(profile.newest, dataset, validation)):
+    by_chance = finding.kind is Kind.CONSTANT and finding.feature not in (TIME, LABEL, *COORDINATES)
+    if (finding.kind, finding.feature) not in said and not by_chance:
+      yield finding.of_span(profile.newest_span)
+
+
+def _columns(columns: Mapping[str, ColumnProfile], dataset: Dataset, validation: Validation) -> Iterator[Finding]:
   """Columns without a value, of one value, and categorical ones of mostly unknown values."""
   sources = dataset.source_columns()
-  for name, column in profile.columns.items():
+  for name, column in columns.items():
     known = column.rides - column.missing
     if name not in sources or not column.rides:
       continue  # The config says that the source has no such column.
@@ -116,7 +131,7 @@ def _value(name: str, column: ColumnProfile, dataset: Dataset) -> str:
 _BEFORE = 'an input that is known before the ride'
 
 
-def _leaks(profile: Profile, dataset: Dataset, validation: Validation) -> Iterator[Finding]:
+def _leaks(columns: Mapping[str, ColumnProfile], dataset: Dataset, validation: Validation) -> Iterator[Finding]:
   """Inputs that only the finished ride can know, by their names or by their correlation with the fare."""
   level = Level.ERROR if validation.leakage is Leakage.STOP else Level.WARNING
   by_name = known_after_ride(dataset)
@@ -124,8 +139,8 @@ def _leaks(profile: Profile, dataset: Dataset, validation: Validation) -> Iterat
     came = f"the column '{source}', which only the finished ride knows"
     yield _finding(Kind.LEAKAGE, name, _BEFORE, came, validation, level)
   numeric = {PASSENGERS, *(extra.name for extra in dataset.extras if extra.kind == 'numeric')}
-  for name in sorted(numeric & profile.columns.keys()):
-    column = profile.columns[name]
+  for name in sorted(numeric & columns.keys()):
+    column = columns[name]
     found = [moments.correlation or 0.0 for moments in (column.with_fare, column.with_fare_log)]
     strongest = max(found, key=abs)
     if name not in by_name and column.with_fare.count >= _FEWEST and abs(strongest) > _TELLS_THE_FARE:

@@ -19,6 +19,7 @@ def inspect(
   anomalies: Mapping[str, anomalies_pb2.Anomalies],
   validation: Validation,
   baseline: Statistics | None = None,
+  newest: bool = False,
 ) -> tuple[Finding, ...]:
   """All findings of the statistics: anomalies and missing values of each split, then drift, then skew.
 
@@ -32,6 +33,8 @@ def inspect(
     anomalies: ExampleValidator's, of the same splits.
     validation: severity, thresholds, largest shares of missing values.
     baseline: the train statistics of the previous span, if there is one.
+    newest: whether `eval` is the newest span of several; it is then compared with the baseline, too, as the older ones
+      dilute in `train` what a single day brings.
   Raises: ValueError: `validation.max_missing_share` names a column that the schema lacks.
   """
   known = [feature.name for feature in schema.feature]
@@ -42,14 +45,23 @@ def inspect(
   for split, data in statistics.items():
     found += _schema_findings(split, anomalies[split], schema, columns(data), validation)
     found += _missing_findings(split, columns(data), validation)
-  if baseline is not None and TRAIN in statistics:
-    found += _divergences(Kind.DRIFT, statistics[TRAIN], baseline, schema, validation)
-    times = read_times(statistics[TRAIN]), read_times(baseline)
-    if times[0] and times[1]:
-      found += time_findings(Kind.DRIFT, times[0], times[1], validation)
+  if baseline is not None:
+    for split in (TRAIN, *([EVAL] if newest else [])):
+      found += _drift(split, statistics.get(split), baseline, schema, validation)
   if TRAIN in statistics and EVAL in statistics:
-    found += _divergences(Kind.SKEW, statistics[TRAIN], statistics[EVAL], schema, validation)
+    found += _divergences(Kind.SKEW, TRAIN, statistics[TRAIN], statistics[EVAL], schema, validation)
   return tuple(found)
+
+
+def _drift(
+  split: str, now: Statistics | None, baseline: Statistics, schema: schema_pb2.Schema, validation: Validation
+) -> Iterator[Finding]:
+  if now is None:
+    return
+  yield from _divergences(Kind.DRIFT, split, now, baseline, schema, validation)
+  here, there = read_times(now), read_times(baseline)
+  if here and there:
+    yield from time_findings(Kind.DRIFT, here, there, validation, split)
 
 
 def _schema_findings(
@@ -109,7 +121,7 @@ def _missing_findings(split: str, found: Mapping[str, Column], validation: Valid
 
 
 def _divergences(
-  kind: Kind, now: Statistics, other: Statistics, schema: schema_pb2.Schema, validation: Validation
+  kind: Kind, split: str, now: Statistics, other: Statistics, schema: schema_pb2.Schema, validation: Validation
 ) -> Iterator[Finding]:
   """Of the values and of the shares of missing ones, in the schema's order."""
   drift = kind is Kind.DRIFT
@@ -132,7 +144,7 @@ def _divergences(
     for found, divergence, expected, came in measured:
       above = divergence > threshold
       yield Finding(
-        split=TRAIN,
+        split=split,
         feature=name,
         kind=found,
         severity=level if above else Level.INFO,

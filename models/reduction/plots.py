@@ -66,6 +66,7 @@ def _explained(details: ReductionDetails, shares: np.ndarray) -> Markup:
     y_label='share of the variance; line: cumulative',
     x_format='{:g}'.format,
     y_format=lambda value: percent(value, 0),
+    is_row=True,
   )
   bars = [
     _box(frame.x(place - 0.4), frame.y(share), frame.x(place + 0.4), frame.y(0), _KEPT if place <= count else _DROPPED)

@@ -3,9 +3,12 @@
 __all__ = [
   'check',
   'cloud',
+  'config',
   'doctor',
   'history',
   'init',
+  'monitor',
+  'notify',
   'operations',
   'page',
   'predict',
@@ -14,5 +17,6 @@ __all__ = [
   'run',
   'schedule',
   'serve',
+  'session',
   'study',
 ]

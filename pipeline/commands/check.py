@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.markup import escape
 
@@ -15,6 +13,7 @@ from configs.base import shortened
 from configs.errors import UserError
 from configs.run import RunConfig
 from pipeline.local.terminal import VisibleConsole, plain_table, right
+from pipeline.options import print_json
 from pipeline.sources import DataSource
 from pipeline.starting.outlook import Outlook, outlook
 
@@ -30,7 +29,7 @@ def run(config: RunConfig, source: DataSource, as_json: bool = False) -> None:
   with VisibleConsole(stderr=True).status('reading the rides …'):
     found = outlook(config, source)
   if as_json:
-    click.echo(json.dumps(_as_json(config, found), indent=2, ensure_ascii=False))
+    print_json(_as_json(config, found))
   else:
     _show(console, config, found)
   if found.refusals:

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from components.ride_example_gen.patterns import has_spans
 from configs import loading
+from configs.operations import Retraining
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
@@ -114,20 +115,20 @@ def submit(target: str, config: str | None, data: str | None, overrides: Sequenc
   with terminal.captured() as console:
     source = rides_of(resolved.dataset)
     if not where.facts.has_driver:
-      source = _with_spans(source, resolved.retraining.window, console)
+      source = _with_spans(source, resolved.retraining, console)
     compiled = compile_checked(resolved, source, where, console)
     with console.status(f'submitting to {target} …'):
       submission = importlib.import_module(f'pipeline.cloud.{target}').submit(compiled, platform)
     console.print(f'{submission.name} is on its way: {submission.link}')
 
 
-def _with_spans(source: DataSource, window: int | None, console: Console) -> DataSource:
+def _with_spans(source: DataSource, retraining: Retraining, console: Console) -> DataSource:
   """The source with the spans that this run reads filled in, as no driver does so in the cluster."""
   if not has_spans(source.pattern):
     return source
   terminal.prepare()
   with console.status('looking for spans …'):
-    source, found = resolve_window(source, window)
+    source, found = resolve_window(source, retraining.window, exclude=retraining.exclude)
   if found is not None:
     console.print(f'rides: {found.name()}')
     for note in found.notes():

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from configs.run import RunConfig
 from pipeline.local import terminal
+from pipeline.options import print_json
 from pipeline.sources import DataSourceError, data_source
 
 _MINIMUM_MEMORY_GB = 4
@@ -54,13 +55,16 @@ class CheckResult:
   fix: str = ''
 
 
-def run(imports: bool = False) -> int:
+def run(imports: bool = False, as_json: bool = False) -> int:
   """Prints every finding; returns 0 if all is well, else 1.
 
-  Args: imports: load TensorFlow, Beam and ML Metadata and let each do something, which takes seconds.
+  Args:
+    imports: load TensorFlow, Beam and ML Metadata and let each do something, which takes seconds.
+    as_json: print a list with an object for each check instead.
   """
-  all_well = True
+  all_well, listed = True, []
   with terminal.captured() as console:
+    console.quiet = as_json
     for name, check in (CHECKS | IMPORT_CHECKS if imports else CHECKS).items():
       try:
         with console.status(name):
@@ -72,6 +76,9 @@ def run(imports: bool = False) -> int:
       if found.fix and not found.ok:
         console.print(f'   {"":<12} → {found.fix}', soft_wrap=True)
       all_well &= found.ok
+      listed.append({'check': name, **dataclasses.asdict(found)})
+  if as_json:
+    print_json(listed)
   return 0 if all_well else 1
 
 
@@ -220,11 +227,20 @@ IMPORT_CHECKS = {check.__name__.removeprefix('_'): check for check in (_tensorfl
 """Those that load a package and let it do something."""
 
 
-def show(config: RunConfig) -> None:
+def show(config: RunConfig, as_json: bool = False) -> None:
   """Prints one table of numeric features and one of categorical ones."""
   from transforms.catalogue import categoricals
   from transforms.engineering import catalogue
 
+  if as_json:
+    numeric_features, others = catalogue(config.dataset, config.features), categoricals(config.dataset, config.features)
+    print_json(
+      {
+        'numeric': [dataclasses.asdict(one) for one in numeric_features],
+        'categorical': [dataclasses.asdict(one) for one in others],
+      }
+    )
+    return
   console = terminal.VisibleConsole(highlight=False)
   table = functools.partial(Table, title_justify='left', box=None)
   title = f'{config.name}: numeric features, in vector order'

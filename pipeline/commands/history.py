@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
-import click
 from rich.markup import escape
 
 from configs.errors import UserError
 from pipeline.commands.operations import opened
 from pipeline.local import terminal
+from pipeline.options import print_json
 
 
 def run(directory: str, as_json: bool) -> None:
@@ -25,7 +23,7 @@ def run(directory: str, as_json: bool) -> None:
 
     found = read_history(store, config, output)
     if as_json:
-      text = json.dumps(found.model_dump(mode='json'), indent=2, ensure_ascii=False)
+      listed = found.model_dump(mode='json')
     else:
       try:
         page = write_history(output, found)
@@ -37,4 +35,4 @@ def run(directory: str, as_json: bool) -> None:
         console.print(escape(sentence), soft_wrap=True)
       console.print(f'[dim]history[/]  {escape(str(page))} ({page.stat().st_size / 1000:,.0f} KB)', soft_wrap=True)
   if as_json:
-    click.echo(text)
+    print_json(listed)

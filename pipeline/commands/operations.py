@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import json
 import pathlib
 import shutil
 import sys
@@ -37,6 +36,7 @@ from pipeline.operations.lineage import Provenance, provenance
 from pipeline.operations.registry import RUNNING, RunEntry, read_runs
 from pipeline.operations.retention import Removals
 from pipeline.operations.store import UNUSABLE, open_store, place
+from pipeline.options import print_json
 from pipeline.summary_record import FailedStart
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
@@ -49,7 +49,7 @@ def list_runs(where: str | None, as_json: bool) -> None:
   config, output, store = opened(where)
   entries = read_runs(store, config, output)
   if as_json:
-    click.echo(json.dumps([entry.model_dump() for entry in entries], indent=2, ensure_ascii=False))
+    print_json([entry.model_dump() for entry in entries])
   elif not entries:
     click.echo(f"No run of '{config.name}' in {place(config.metadata, output.metadata)} yet; `farelite run` makes one.")
   else:
@@ -83,7 +83,7 @@ def show(run: str, where: str | None, as_json: bool) -> None:
   entry = _find(read_runs(store, config, output), run, config)
   found = provenance(store, config, output, entry)
   if as_json:
-    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    print_json(found.to_json())
   else:
     _show(found, config)
 
@@ -95,7 +95,7 @@ def opened(where: str | None) -> tuple[RunConfig, OutputDirectory, mlmd.Metadata
   """
   if where is not None and pathlib.Path(where).is_dir():
     output = local_output.at(where)
-    config = _recorded_config(output)
+    config = recorded_config(output)
   elif where is not None and not loading.exists(where):
     raise UserError(f"There is neither an output directory nor a config file '{where}'. {loading.known_presets(where)}")
   else:
@@ -115,7 +115,7 @@ def _warn_of_skipped_lines(output: OutputDirectory) -> None:
     click.echo(visible(f'Mind: {sentence}'), err=True)
 
 
-def _recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
+def recorded_config(output: OutputDirectory, overrides: Sequence[str] = ()) -> RunConfig:
   """The config of the last run. Raises `ConfigError` where there is none that this version of the code can read."""
   if not output.config.is_file():
     raise ConfigError(f"'{output.path}' holds no config.yaml; name the output directory of a run.")
@@ -222,7 +222,7 @@ def _spans(rides: Mapping[str, Any]) -> tuple[str, str]:
   return f'{name}s', f'{labels[0]} to {labels[-1]} ({len(labels)} {name}s)'
 
 
-def roll_back(directory: str, to: int | None, reason: str) -> None:
+def roll_back(directory: str, to: int | None, reason: str, as_json: bool = False) -> None:
   """Rolls back and prints what serves now.
 
   Where the store, which knows the versions' models, is down, the version is put back nevertheless and the next run
@@ -230,7 +230,7 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
   `OutputError` where `directory` is no output directory.
   """
   output = local_output.at(directory)
-  config = _recorded_config(output)
+  config = recorded_config(output)
   _warn_of_skipped_lines(output)
   models = _models(config, output)
 
@@ -260,13 +260,16 @@ def roll_back(directory: str, to: int | None, reason: str) -> None:
       f"'{output.serving}' has no room for another version, so nothing was changed.",
       'Free some space, by farelite prune for instance, and call this again.',
     ) from None
-  click.echo(
-    f'Version {rollback.version} serves now: the bytes of {rollback.restored}, in place of {rollback.replaced}. '
-    f'Reason: {rollback.reason}'
-  )
+  if as_json:
+    print_json(rollback.to_dict())
+  else:
+    click.echo(
+      f'Version {rollback.version} serves now: the bytes of {rollback.restored}, in place of {rollback.replaced}. '
+      f'Reason: {rollback.reason}'
+    )
   _record(config, output)
   if holder := local_output.holder(output):
-    click.echo(f'Mind that a run goes on and may push a newer version: {holder}.')
+    click.echo(f'Mind that a run goes on and may push a newer version: {holder}.', err=as_json)
 
 
 def _models(config: RunConfig, output: OutputDirectory) -> dict[int, int | None]:
@@ -283,10 +286,10 @@ def _record(config: RunConfig, output: OutputDirectory) -> None:
     registry.record_rollbacks(store, config.name, output.serving)
   except UNUSABLE as error:
     reason = str(error).partition('\n')[0]
-    click.echo(f'The metadata store does not know it yet; the next run enters it. {reason}')
+    click.echo(f'The metadata store does not know it yet; the next run enters it. {reason}', err=True)
 
 
-def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = ()) -> None:
+def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = (), as_json: bool = False) -> None:
   """Removes what the limits say, or only lists it.
 
   Args: overrides: of the config, `retention.key=value`.
@@ -295,7 +298,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
     if not override.strip().startswith('retention.'):
       raise UserError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
   output = local_output.at(directory)
-  config = _recorded_config(output, overrides)
+  config = recorded_config(output, overrides)
   if not config.retention.limited:
     raise UserError(
       'Nothing limits what is kept: set retention.runs, retention.versions, retention.max_age_days or '
@@ -304,12 +307,41 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
   _warn_of_skipped_lines(output)
   with contextlib.nullcontext() if dry_run else local_output.locked(output, wait):
     store = open_store(config.metadata, output.metadata, create=False)
-    if dry_run:
-      planned = retention.plan(store, config, output)
+    planned, freed = _plan(store, config, output, record=not dry_run)
+    text = _sentence(planned, freed, 'would remove' if dry_run else 'removed')
+    if as_json:
+      print_json(_as_json(planned, freed, output, dry_run))
+    elif dry_run:
       _list(planned, output)
-      click.echo(_sentence(planned, output, 'would remove'))
-    else:
-      click.echo(remove_expired(store, config, output))
+    if not dry_run:
+      retention.prune(store, output, planned)
+    if not as_json:
+      click.echo(text)
+
+
+def _as_json(planned: Removals, freed: int, output: OutputDirectory, dry_run: bool) -> dict[str, object]:
+  """What goes, by kind; `removed` is false of what would only go."""
+  return {
+    'removed': not dry_run,
+    'bytes': freed,
+    'runs': len(planned.runs),
+    'versions': [str(output.serving / str(version)) for version in planned.versions],
+    'artifacts': [str(path) for path in planned.paths],
+    'reports': [str(path) for path in planned.reports],
+    'files': [str(path) for path in planned.files],
+    'kept_artifacts': planned.kept_artifacts,
+    'serves': planned.serves,
+  }
+
+
+def _plan(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, record: bool) -> tuple[Removals, int]:
+  """What the limits remove, and its bytes, while it is there. Args: record: whether rollbacks are entered before."""
+  if record:
+    with contextlib.suppress(*UNUSABLE):  # A full disk has no room for them; the next run enters them.
+      registry.record_rollbacks(store, config.name, output.serving)
+  planned = retention.plan(store, config, output)
+  versions = (output.serving / str(version) for version in planned.versions)
+  return planned, _bytes([*planned.paths, *planned.files, *planned.reports, *versions])
 
 
 def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> str:
@@ -317,25 +349,19 @@ def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputD
 
   Returns what went and what stays, in one sentence.
   """
-  with contextlib.suppress(*UNUSABLE):  # A full disk has no room for them; the next run enters them.
-    registry.record_rollbacks(store, config.name, output.serving)
-  planned = retention.plan(store, config, output)
-  text = _sentence(planned, output, 'removed')
+  planned, freed = _plan(store, config, output, record=True)
   retention.prune(store, output, planned)
-  return text
+  return _sentence(planned, freed, 'removed')
 
 
-def _sentence(planned: Removals, output: OutputDirectory, verb: str) -> str:
-  """Made before anything is gone, as it holds the size."""
-  versions = (output.serving / str(version) for version in planned.versions)
-  folders = [*planned.paths, *planned.files, *planned.reports, *versions]
+def _sentence(planned: Removals, freed: int, verb: str) -> str:
   stays = f'version {planned.serves}, which serves, stays with all that it was made of' if planned.serves else ''
   removed = (
     f'{len(planned.artifacts)} artifacts of {len(planned.runs)} runs, {len(planned.versions)} versions, '
     f'{len(planned.reports)} kept reports and {len(planned.files)} logs and caches'
   )
   kept = f'{planned.kept_artifacts} artifacts stay' + (f'; {stays}.' if stays else '.')
-  return f'{verb} {removed}, {_bytes(folders) / 1e6:.1f} MB; {kept}'
+  return f'{verb} {removed}, {freed / 1e6:.1f} MB; {kept}'
 
 
 def _list(planned: Removals, output: OutputDirectory) -> None:

@@ -8,13 +8,16 @@ import time
 
 from rich.markup import escape
 
-from components.ride_example_gen.patterns import is_dated, label_of, span_number
+from components.ride_example_gen.patterns import excluded_numbers, is_dated, label_of, span_number
 from components.ride_example_gen.spans import Span, find_spans
+from configs.notify import Event
 from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.commands import run as commands_run
+from pipeline.commands.session import AS_USUAL, Manner, Session, opened, show_config, tell
 from pipeline.local.output import OutputDirectory
+from pipeline.monitoring.verdict import retraining_asked
 from pipeline.retraining.ledger import RUNNING, Ledger, served_since
 from pipeline.retraining.plan import Plan, end_early, make_plan
 from pipeline.retraining.triggers import TriggerInputs, Verdict, decide
@@ -22,7 +25,12 @@ from pipeline.sources import DataSource, DataSourceError
 
 
 def run(
-  config: RunConfig, source: DataSource, output: OutputDirectory, now: datetime.datetime, force: bool = False
+  config: RunConfig,
+  source: DataSource,
+  output: OutputDirectory,
+  now: datetime.datetime,
+  force: bool = False,
+  manner: Manner = AS_USUAL,
 ) -> int:
   """Decides by the config's triggers and runs if one of them fires.
 
@@ -31,27 +39,33 @@ def run(
     source: with spans in its pattern.
     output: where everything goes, held by the caller.
     now: the time of the decision, with a zone.
+    force: whether to run whatever the triggers say.
+    manner: what is shown, and which exit code it has.
 
   Returns the exit code: 0 unless a run failed. Raises what `pipeline.commands.run.run` does.
   """
-  with commands_run.opened(config, source, output, show=False) as session:
-    ledger = Ledger.load(output.ledger)
-    plan = make_plan(config, source, ledger)
-    verdicts = decide(config.retraining.triggers, situation(config, plan, ledger, output, now))
-    if force:
-      verdicts = (*verdicts, Verdict('force', True, '--force was given.'))
-    commands_run.show_window(session, plan)
-    for verdict in verdicts:
-      mark = '[green]●[/]' if verdict.fires else '[dim]○[/]'
-      session.console.print(f' {mark} {escape(verdict.sentence)}')
-    if not any(verdict.fires for verdict in verdicts):
-      quiet = 'No trigger fires. ' + ' '.join(verdict.sentence for verdict in verdicts)
-      reason = commands_run.no_new_data(plan, ledger, output) or quiet
-      end_early(config, plan, ledger, output, reason, now, verdicts)
-      session.console.print(f'\n[bold green]no run[/]: {escape(reason)}')
-      return 0
-    commands_run.show_config(session)
-    return commands_run.perform_window(session, plan, ledger, now, verdicts)
+  with opened(config, source, output, show=False, manner=manner, now=now) as session:
+    code = _decide(session, now, force)
+  return commands_run.report(session, code)
+
+
+def _decide(session: Session, now: datetime.datetime, force: bool) -> int:
+  config, source, output = session.config, session.source, session.output
+  ledger = Ledger.load(output.ledger)
+  plan = make_plan(config, source, ledger)
+  verdicts = decide(config.retraining.triggers, situation(config, plan, ledger, output, now))
+  if force:
+    verdicts = (*verdicts, Verdict('force', True, '--force was given.'))
+  commands_run.show_window(session, plan)
+  for verdict in verdicts:
+    mark = '[green]●[/]' if verdict.fires else '[dim]○[/]'
+    session.console.print(f' {mark} {escape(verdict.sentence)}')
+  if not any(verdict.fires for verdict in verdicts):
+    quiet = 'No trigger fires. ' + ' '.join(verdict.sentence for verdict in verdicts)
+    reason = commands_run.no_new_data(plan, ledger, output) or quiet
+    return commands_run.nothing_new(session, end_early(config, plan, ledger, output, reason, now, verdicts), 'no run')
+  show_config(session)
+  return commands_run.perform_window(session, plan, ledger, now, verdicts)
 
 
 def situation(
@@ -69,6 +83,7 @@ def situation(
     served=version,
     served_since=None if version is None else served_since(version, ledger),
     altered=served_alteration(output.serving),
+    later_fares=retraining_asked(output, version, finished.started if finished else None),
     changed_setting=finished is not None and finished.setting != plan.setting,
     fresh=tuple(span.label for span in plan.fresh),
     new_rows=plan.new_rows,
@@ -101,7 +116,13 @@ def _drift(config: RunConfig, plan: Plan, ledger: Ledger) -> tuple[str, str, flo
 
 
 def back_fill(
-  config: RunConfig, source: DataSource, output: OutputDirectory, first: str, last: str, now: datetime.datetime
+  config: RunConfig,
+  source: DataSource,
+  output: OutputDirectory,
+  first: str,
+  last: str,
+  now: datetime.datetime,
+  manner: Manner = AS_USUAL,
 ) -> int:
   """Runs on the window of each span from `first` to `last`, oldest first; goes on where it was stopped.
 
@@ -114,24 +135,31 @@ def back_fill(
     first: a day such as `2026-01-31`, or the number of a span.
     last: the same, not before `first`.
     now: the time that is noted.
+    manner: what is shown; the outcomes of all runs as JSON in one list.
 
   Returns the exit code: 0 if every run came to its end. Raises `DataSourceError` where the rides can't be read as the
   config says, or there is no such span.
   """
   bounds = (_number(first, source, '--from'), _number(last, source, '--to'))
-  with commands_run.opened(config, source, output) as session:
+  with opened(config, source, output, manner=manner, now=now) as session:
     spans = [span for span in find_spans(source.base, source.pattern) if bounds[0] <= span.number <= bounds[1]]
     if not spans:
       raise DataSourceError(f'There is no span from {first} to {last}.')
     failed = []
+    excluded = excluded_numbers(config.retraining.exclude)
     for place, span in enumerate(spans, 1):
       session.console.rule(f'{span.label}, {place} of {len(spans)}', style='dim')
+      if span.number in excluded:
+        session.console.print(' [cyan]↺[/] Left out by name (retraining.exclude).')
+        continue
       night = dataclasses.replace(session, start=time.monotonic())
       ledger = Ledger.load(output.ledger)
       plan = make_plan(config, source, ledger, newest=span.number)
       commands_run.show_window(night, plan)
-      if plan.broken():  # The window's notes have it; a run could only repeat them.
-        failed.append(span.label)
+      for label, why in plan.broken().items():  # The window's notes have it; a run could only repeat them.
+        failed.append(label)
+        tell(night, Event.ANOMALIES, f'The span {label} is broken: {why}')
+      if plan.broken():
         continue
       if passed_over := _passed_over(plan, span, ledger):
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
@@ -142,7 +170,7 @@ def back_fill(
           break  # Not because of these rides: the next span would fail alike.
     ending = f'failed: {", ".join(failed)}' if failed else 'every one to its end'
     session.console.print(f'\n[bold]{len(spans)} spans from {first} to {last}[/], {ending}')
-  return 1 if failed else 0
+  return commands_run.report(session, 1 if failed else 0, several=True)
 
 
 def _number(text: str, source: DataSource, option: str) -> int:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import datetime
-import logging
 import pathlib
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
 from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import joined
-from configs.errors import FareliteError
+from configs.notify import Event
 from configs.records import Estimate
 from configs.run import RunConfig
 from models.charts import SPACE
@@ -27,10 +21,20 @@ from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources
-from pipeline.local import terminal, unchanged
+from pipeline.commands.session import AS_USUAL, Manner, Session, opened, or_warned, say, tell
+from pipeline.errors import with_advice
+from pipeline.local import unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
-from pipeline.local.terminal import LiveView, config_view, plain_table, print_paths, right, show_table, whole
+from pipeline.local.terminal import (
+  LiveView,
+  plain_table,
+  print_paths,
+  right,
+  show_table,
+  whole,
+)
+from pipeline.options import print_json
 from pipeline.report.tables import seconds
 from pipeline.retraining.ledger import Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan, recorded_run
@@ -43,104 +47,56 @@ from pipeline.summary_record import (
   RowsRecord,
   Status,
   Summary,
-  write_failed_start,
 )
 
-if TYPE_CHECKING:
-  from pipeline.beam import BeamContext
 
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-  """A command that runs the pipeline: what it runs, and what it shows things with.
-
-  Attributes:
-    console: the terminal; everything else that is printed goes to the log.
-    log: of the frameworks.
-    start: of the run, by `time.monotonic`; of a back-fill, of the span that it is at.
-  """
-
-  config: RunConfig
-  source: DataSource
-  output: OutputDirectory
-  console: Console
-  log: pathlib.Path
-  start: float
-
-  def beam_context(self) -> BeamContext:
-    """What Beam's engines take from this machine."""
-    from pipeline.beam import BeamContext
-
-    return BeamContext(str(self.output.artifacts), project=self.config.platform.vertex.project or '')
-
-
-def run(config: RunConfig, source: DataSource, output: OutputDirectory, force: bool = False) -> int:
+def run(
+  config: RunConfig, source: DataSource, output: OutputDirectory, force: bool = False, manner: Manner = AS_USUAL
+) -> int:
   """Runs, shows progress and the outcome; only shows it where the last run had the same config, code and rides.
 
-  Args: force: whether to run all the same.
+  Args:
+    force: whether to run all the same.
+    manner: what is shown, and which exit code it has.
 
   Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
   and `UserError` where the record of earlier windows can't be read.
   """
-  with opened(config, source, output) as session:
-    if config.retraining.window is not None:
-      return run_window(session, force)
-    if source.bigquery:
-      from pipeline.beam import project_of
-
-      source = sources.current(source, project_of(session.beam_context()))
-    resolved, window = sources.resolve_window(source)
-    last = None if force else unchanged.last_run(config, resolved, output)
-    if last:
-      summary = unchanged.end_early(last, output, unchanged.sentence(last))
-      _show_outcome(session, summary, output.page)
-      return 0
-
-    def job(observer: StepObserver) -> Summary:
-      from pipeline.local import run as local_run
-
-      notes = window.notes() if window else ()
-      return local_run.run(config, resolved, output, observer, notes=notes, start=session.start)
-
-    return perform(session, job)
+  with opened(config, source, output, manner=manner) as session:
+    code = run_window(session, force) if config.retraining.window is not None else _run_whole(session, force)
+  return report(session, code)
 
 
-@contextlib.contextmanager
-def opened(config: RunConfig, source: DataSource, output: OutputDirectory, show: bool = True) -> Iterator[Session]:
-  """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
+def report(session: Session, code: int, several: bool = False) -> int:
+  """Prints the summary as JSON where that is asked for, once the terminal is given back; returns the exit code.
 
-  Args: show: whether to show the config at once, and not only `show_config` before a run.
-
-  Raises:
-    DataSourceError, IngestionError: the rides can't be read as the config has it, also inside the block.
-    ConfigError: a Beam step's engine can't run as it is set.
-    MetadataStoreError: the metadata store can't be used.
-  What a run before left in the output stays with any of them, and a note says why this one did not begin.
+  Args: several: whether a list is printed, as of a call that may run more than once.
   """
-  start = time.monotonic()
-  log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
-  with terminal.captured(log) as console:
-    session = Session(config, source, output, console, log, start)
-    if show:
-      show_config(session)
-    from pipeline import beam
+  if session.manner.as_json:
+    found = [summary.to_dict() for summary in session.summaries]
+    print_json(found if several else found[0])
+  return session.manner.exit_code(code, *(summary.status for summary in session.summaries))
 
-    try:
-      beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
-      terminal.prepare()
-      from components.ride_example_gen.early import refuse_junk
-      from components.ride_example_gen.spans import check_inputs
 
-      if not source.bigquery:
-        refuse_junk(check_inputs(source.base, source.pattern), config.dataset)
-      yield session
-    except FareliteError as error:
-      write_failed_start(config, output, Summary(status=Status.FAILED, reason=str(error), name=config.name))
-      with _or_warned(console, 'The run could not be kept'):
-        from pipeline.report.kept import keep_refused
+def _run_whole(session: Session, force: bool) -> int:
+  """Runs on all rides that there are, or on the newest span."""
+  config, source, output = session.config, session.source, session.output
+  if source.bigquery:
+    from pipeline.beam import project_of
 
-        keep_refused(config, output, str(error))
-      raise
+    source = sources.current(source, project_of(session.beam_context()))
+  resolved, window = sources.resolve_window(source, exclude=config.retraining.exclude)
+  last = None if force else unchanged.last_run(config, resolved, output)
+  if last:
+    return nothing_new(session, unchanged.end_early(last, output, unchanged.sentence(last)))
+
+  def job(observer: StepObserver) -> Summary:
+    from pipeline.local import run as local_run
+
+    notes = window.notes() if window else ()
+    return local_run.run(config, resolved, output, observer, notes=notes, start=session.start)
+
+  return perform(session, job)
 
 
 def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
@@ -159,44 +115,48 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
 
     open_store(config.metadata, output.metadata)
   with LiveView(console) as view:
-    summary = job(view)
+    try:
+      summary = job(view)
+    except KeyboardInterrupt as error:
+      step = view.next_step()
+      raise with_advice(error, f'run it again, it goes on {f"at step {step}" if step else "where it was"}') from error
   page = None
   if not output.failed_start.is_file():
-    with _or_warned(console, 'The report could not be written'):
+    with or_warned(console, 'The report could not be written'):
       page = write(output.path)
-  with _or_warned(console, 'The run could not be kept'):
+  with or_warned(console, 'The run could not be kept'):
     keep(config, output, summary, page)
   if config.retention.after_run:
-    with _or_warned(console, 'Old runs could not be removed'):
+    with or_warned(console, 'Old runs could not be removed'):
       store = open_store(config.metadata, output.metadata)
       console.print(f'\nretention {escape(remove_expired(store, config, output))}')
   for system, track in trackers(config, output, summary):
-    with _or_warned(console, f'The run could not be noted in {system}'):
+    with or_warned(console, f'The run could not be noted in {system}'):
       track()
   _show_outcome(session, summary, page)
+  _ended(session, Event(summary.status.value), summary)
   return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
 
 
-def show_config(session: Session) -> None:
-  """The resolved config, small branches on one line each; the whole of it is written beside the model."""
-  config, source, console = session.config, session.source, session.console
-  text, unchanged = config_view(config)
-  console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
-  colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
-  console.print(colored if console.is_terminal else Text(text))
-  if unchanged:
-    console.print(f'[dim]As by default: {", ".join(unchanged)}.[/dim]')
-  console.rule(style='dim')
+def nothing_new(session: Session, summary: Summary, words: str | None = None) -> int:
+  """Shows and tells that there was nothing to run.
+
+  Args:
+    summary: of the last run, with the reason.
+    words: which go before the reason; by default the last run's outcome is shown, too.
+  Returns the exit code.
+  """
+  if words:
+    say(session, f'\n[bold green]{words}[/]: {escape(summary.reason)}')
+  else:
+    _show_outcome(session, summary, session.output.page)
+  _ended(session, Event.NOTHING_NEW, summary)
+  return 0
 
 
-@contextlib.contextmanager
-def _or_warned(console: Console, what: str) -> Iterator[None]:
-  """A run is not lost with what comes after it: an error there is logged, and printed as a warning."""
-  try:
-    yield
-  except Exception as error:
-    logging.getLogger(__name__).exception('%s.', what)
-    console.print(f' [yellow]![/] {what}: {escape(str(error))}')
+def _ended(session: Session, event: Event, summary: Summary) -> None:
+  session.summaries.append(summary)
+  tell(session, event, summary.reason, summary)
 
 
 def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None) -> None:
@@ -220,7 +180,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
   status, took = summary.status.value, _took(summary)
   ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/]{took}:'
-  console.print(f'\n[bold {color}]{ended} {escape(summary.reason)}')
+  say(session, f'\n[bold {color}]{ended} {escape(summary.reason)}')
   paths: dict[str, pathlib.Path | str | None] = {
     'report': page,
     'model': summary.pushed_path,
@@ -356,9 +316,7 @@ def run_window(session: Session, force: bool = False) -> int:
   reason = None if force else no_new_data(plan, ledger, session.output)
   show_window(session, plan)
   if reason:
-    end_early(session.config, plan, ledger, session.output, reason, now)
-    session.console.print(f'\n[bold green]nothing to do[/]: {escape(reason)}')
-    return 0
+    return nothing_new(session, end_early(session.config, plan, ledger, session.output, reason, now), 'nothing to do')
   return perform_window(session, plan, ledger, now)
 
 

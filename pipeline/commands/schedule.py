@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import itertools
 import pathlib
@@ -21,7 +22,7 @@ from configs.run import RunConfig
 from models.whole_files import is_bucket
 from pipeline.local import output as local_output
 from pipeline.local import terminal
-from pipeline.options import refuse_idle
+from pipeline.options import print_json, refuse_idle
 from pipeline.schedule.cron import Cron, Schedule, ScheduleError, Schedules, ScheduleTarget
 from pipeline.schedule.local import LocalSchedules, crontab_line, default_folder, machine_zone
 from pipeline.sources import files_of, rides_of
@@ -60,7 +61,8 @@ def create(
       raise ScheduleError('--crontab is for --target local.')
     if units:
       raise ScheduleError('--crontab prints a line and writes no units; leave out --crontab or --units.')
-    line = crontab_line(cron, *_local_command(name, config, overrides, output, resolved), machine_zone())
+    command, folder, lock, _ = _local_command(name, config, overrides, output, resolved)
+    line = crontab_line(cron, command, folder, lock, machine_zone())
     print(f'# Farelite: retrain {name}; put this line where crontab -e shows it.\n{line}')
     if warning := _no_rides_yet(resolved):
       print(f'Warning: {warning}', file=sys.stderr)
@@ -87,18 +89,20 @@ def _local(units: str | None) -> LocalSchedules:
 
 def _local_command(
   name: str, config: str | None, overrides: Sequence[str], output: str | None, resolved: RunConfig
-) -> tuple[list[str], str, str]:
-  """The command of the timer, the folder that it runs in, and its lock."""
+) -> tuple[list[str], str, str, list[str]]:
+  """The command of the timer, the folder that it runs in, its lock, and the command that tells of a killed one."""
   files_of(resolved.dataset, 'A local schedule')  # An error now, not at three in the morning.
   folder = pathlib.Path.cwd()
   directory = local_output.prepare(output or f'out/{resolved.name}').path
-  command = [sys.executable, '-m', 'pipeline', 'retrain', '--output', str(directory)]
+  options = ['--output', str(directory)]
   if config:
     # A file keeps its place; a preset has only a name.
-    command += ['--config', str(pathlib.Path(config).absolute()) if pathlib.Path(config).is_file() else config]
+    options += ['--config', str(pathlib.Path(config).absolute()) if pathlib.Path(config).is_file() else config]
   for override in overrides:
-    command += ['--set', override]
-  return command, str(folder), str(directory / f'.{name}.timer-lock')
+    options += ['--set', override]
+  farelite = [sys.executable, '-m', 'pipeline']
+  tell = [*farelite, 'notify', '--if-killed', *options]
+  return [*farelite, 'retrain', *options], str(folder), str(directory / f'.{name}.timer-lock'), tell
 
 
 def _no_rides_yet(config: RunConfig) -> str | None:
@@ -150,8 +154,13 @@ def change(schedules: Schedules, verb: str, name: str) -> None:
       _show(console, [schedule])
 
 
-def show(schedules: Schedules) -> None:
+def show(schedules: Schedules, as_json: bool = False) -> None:
   """Lists the schedules. Raises `SubmissionError` where the backend can't be reached."""
+  if as_json:
+    with terminal.captured():
+      listed = [dataclasses.asdict(one) for one in schedules.all()]
+    print_json(listed)
+    return
   with terminal.captured() as console:
     if found := schedules.all():
       _show(console, found)

@@ -145,7 +145,9 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
 def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> None:
   """The tables with their findings, and what could not be measured."""
   for table in study_tables(rows, about):
-    console.print(_printed(table))
+    console.print(f'[bold]{escape(table.title)}[/]')
+    terminal.show_table(console, _printed(table))
+    console.print(escape(table.note), style='dim')
     for sentence in findings(StudyBlock(table.block), table.rows, about):
       console.print(f' [cyan]i[/] {escape(sentence)}')
     console.print()
@@ -179,8 +181,6 @@ def _print_setting(console: Console, config: RunConfig, rides: int) -> None:
 def _printed(table: StudyTable) -> Table:
   name, *figures = (heading.text for heading in table.shown.headings)
   shown = terminal.plain_table(*terminal.whole(name), *terminal.right(*figures, no_wrap=True))
-  shown.title, shown.title_justify, shown.title_style = table.title, 'left', 'bold'
-  shown.caption, shown.caption_justify = table.note, 'left'
   for row in table.shown.rows:
     shown.add_row(*(escape(cell.text) for cell in row.cells))
   return shown

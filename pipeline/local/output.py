@@ -65,6 +65,8 @@ class OutputDirectory:
   """ML Metadata, where it is on SQLite."""
   ledger = Below('retraining.json')
   """What runs on windows of spans have read so far."""
+  notified = Below('notified.json')
+  """What of notifications is to be remembered, where the config asks for some."""
   artifacts = Below('artifacts')
   """TFX's pipeline root."""
   checkpoints = Below('checkpoints')

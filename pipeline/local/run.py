@@ -8,7 +8,7 @@ import logging
 import pathlib
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_metadata as mlmd
@@ -76,7 +76,8 @@ def run(
   )
   registry.begin(store, run_id, facts)
   altered = served_alteration(output.serving)
-  steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output))
+  broken = window.broken if window else {}
+  steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output, broken))
   failure = failure_sentence(error.step, error) if error else None
   cause = root_cause(error) if error else None
   anomalies = isinstance(cause, AnomaliesError)
@@ -113,24 +114,31 @@ def run(
 
 @dataclasses.dataclass(frozen=True)
 class _Begin:
-  """An observer that makes the output directory this run's when the rides have been read, and not before."""
+  """An observer that makes the output directory this run's when the rides have been read, and not before.
+
+  Attributes: broken: why, by label, of the newest span, which no run can use, whatever the others of its window dilute.
+  """
 
   observer: StepObserver
   config: RunConfig
   output: OutputDirectory
+  broken: Mapping[str, str]
 
   def started(self, name: str) -> None:
     """See `StepObserver`."""
     self.observer.started(name)
 
   def ended(self, step: Step) -> None:
-    """See `StepObserver`; raises `StepFailedError` where the config can't be written."""
+    """See `StepObserver`; raises `StepFailedError` where the config can't be written, or the newest span is broken."""
     self.observer.ended(step)
     if output_of([step], INGESTION, 'examples'):
       try:
         begin(self.config, self.output)
       except OSError as error:
         raise StepFailedError(step.name) from error
+      for label, why in self.broken.items():
+        fix = 'Mend its files, or leave it out by retraining.exclude.'
+        raise StepFailedError(step.name) from AnomaliesError(f'The newest span, {label}, is broken: {why} {fix}')
 
 
 def _run_steps(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import pathlib
@@ -19,6 +20,8 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
+from configs import loading
+from configs.base import written
 from configs.compression import SCHEMES
 from configs.presets import RECIPES, PresetFolder
 from configs.run import RunConfig
@@ -44,6 +47,7 @@ class LiveView(Progress):
     spinner = SpinnerColumn(style='cyan')
     super().__init__(spinner, *columns, console=console, transient=True, disable=not console.is_interactive)
     self._running: dict[str, TaskID] = {}
+    self._ended = 0
 
   def started(self, name: str) -> None:
     """See `StepObserver`."""
@@ -53,12 +57,18 @@ class LiveView(Progress):
     """See `StepObserver`."""
     if (running := self._running.pop(step.name, None)) is not None:
       self.remove_task(running)
+    self._ended += not is_look_up(step.name)
     if is_look_up(step.name) and step.seconds < 1 and step.state is not StepState.FAILED:
       return
     mark, color = _MARKS[step.state]
     line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
     line.append(f'  {step.state.value}' if step.state is not StepState.COMPLETE else '', style=color)
     self.console.print(line)
+
+  def next_step(self) -> str | None:
+    """The step at which a run that is stopped now goes on, as `4 (Trainer)`; look-ups have no number."""
+    running = [name for name in self._running if not is_look_up(name)]
+    return f'{self._ended + 1} ({running[0]})' if running else None
 
 
 def plain_table(*columns: Column | str) -> Table:
@@ -215,7 +225,7 @@ def captured(log: pathlib.Path = pathlib.Path(os.devnull)) -> Iterator[Console]:
       handler.stream.close()
 
 
-_OPTIONAL = ('reduction', 'beam', 'metadata', 'retention', 'retraining', 'platform', 'study')
+_OPTIONAL = ('reduction', 'beam', 'metadata', 'retention', 'retraining', 'notify', 'platform', 'study')
 """Sections that most runs leave as they are."""
 
 
@@ -237,6 +247,62 @@ def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
     values['dataset']['places']['zones'] = _Table(values['dataset']['places']['zones'])
   text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
   return text, unchanged
+
+
+_SAID_ELSEWHERE = frozenset({'name', 'dataset.path'})
+_VALUE = 90
+"""Characters of a value that are shown."""
+
+
+def config_differences(config: RunConfig) -> tuple[str, tuple[str, ...]]:
+  """What is not as in the preset that the config is nearest to; for another dataset than the presets', as by default.
+
+  Returns what the rest is like, in words, and the differing settings as `key: value`, without the name and the path of
+  the rides.
+  """
+  mine = _flat(config)
+  compared = []
+  for name in loading.presets():
+    preset = loading.load(name)
+    if preset.dataset.name == config.dataset.name:
+      theirs = _flat(preset)
+      compared.append((name, {key: mine.get(key) for key in mine | theirs if mine.get(key) != theirs.get(key)}))
+  if compared:
+    name, different = min(compared, key=lambda one: len(one[1]))
+    words = f'the preset {name}'
+  else:
+    words = f'the defaults, and the columns and rules of the dataset {config.dataset.name}'
+    places = [place for section in RunConfig.model_fields for place in _set(config, section)]
+    different = {key: value for key, value in mine.items() if any(f'{key}.'.startswith(f'{one}.') for one in places)}
+  lines = (f'{key}: {_short(value)}' for key, value in different.items() if key not in _SAID_ELSEWHERE)
+  return words, tuple(lines)
+
+
+def _set(config: RunConfig, section: str) -> Iterator[str]:
+  return iter(()) if section in ('name', 'dataset') else written(config, section)
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+  """Every setting by its dotted key, as JSON knows its value; packaged recipes and schemes by their names."""
+  values = config.model_dump(mode='json')
+  _named(values['training'], 'recipes', config.training.recipes, RECIPES)
+  _named(values['compression'], 'schemes', config.compression.schemes, SCHEMES)
+  found: dict[str, Any] = {}
+
+  def add(place: str, value: Any) -> None:
+    if isinstance(value, dict) and value:
+      for key, below in value.items():
+        add(f'{place}.{key}' if place else key, below)
+    else:
+      found[place] = value
+
+  add('', values)
+  return found
+
+
+def _short(value: Any) -> str:
+  text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+  return text if len(text) <= _VALUE else f'{text[:_VALUE]}…'
 
 
 class _Table(dict[str, Any]):

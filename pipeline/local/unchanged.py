@@ -25,6 +25,7 @@ _NO_PART_OF_A_MODEL: dict[str, Any] = {
   'metadata': True,
   'retention': True,
   'beam': True,
+  'notify': True,
   'platform': True,
   'tracking': True,
 }

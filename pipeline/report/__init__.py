@@ -1,3 +1,14 @@
 """The report of a run: one HTML page that needs no network, from `summary.json` and the artifacts alone."""
 
-__all__ = ['charts', 'comparison', 'fare_page', 'frontier', 'page', 'record', 'tables']
+__all__ = [
+  'charts',
+  'comparison',
+  'fare_page',
+  'frontier',
+  'history',
+  'history_page',
+  'kept',
+  'page',
+  'record',
+  'tables',
+]

@@ -14,6 +14,7 @@ from models.charts import (
   WIDTH,
   Frame,
   Scale,
+  cut,
   decimals,
   element,
   horizontal,
@@ -114,6 +115,7 @@ def draw_forest(entries: Sequence[Entry], reference: float, x_label: str, label:
   parts += [text(scale(tick), end + 15, number(tick, decimals(ticks)), 'middle', 'tick') for tick in ticks]
   parts += [
     line(left, end, WIDTH - _FOREST_RIGHT, end, 'axis'),
+    *cut(scale, left, end),
     line(scale(reference), _FOREST_TOP, scale(reference), end, 'mark'),
     text((left + WIDTH - _FOREST_RIGHT) / 2, end + 31, x_label, 'middle', 'label'),
   ]

@@ -75,7 +75,7 @@ def place(wanted: Sequence[tuple[str, float, float]], points: Sequence[tuple[flo
 def _candidates(width: float, x: float, y: float) -> list[Box]:
   """Right, left, above, below, then the corners, near and a little farther."""
   places = []
-  for gap in (7.0, 14.0):
+  for gap in (7.0, 14.0, 24.0):
     middle, above, below = y - _LABEL_HEIGHT / 2, y - gap - _LABEL_HEIGHT, y + gap
     right, left, centred = x + gap, x - gap - width, x - width / 2
     places += [

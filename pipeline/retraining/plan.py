@@ -9,6 +9,7 @@ from typing import Any
 
 from components.ride_example_gen.files import fingerprint
 from components.ride_example_gen.ingestion import inspect_span
+from components.ride_example_gen.patterns import excluded_numbers
 from components.ride_example_gen.profile import FEWEST_AGAIN
 from components.ride_example_gen.spans import Span, Window, day_of, find_spans, label_of
 from configs.records import RecordError
@@ -76,7 +77,9 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
 
   Raises `IngestionError` where no file matches, or the pattern has no spans.
   """
-  there = [span for span in find_spans(source.base, source.pattern) if newest is None or span.number <= newest]
+  exclude = excluded_numbers(config.retraining.exclude)
+  found = [span for span in find_spans(source.base, source.pattern) if newest is None or span.number <= newest]
+  there = [span for span in found if span.number not in exclude]
   before = dict(ledger.spans)
   last, seen = ledger.last_finished, ledger.seen()
   looked_at: dict[int, SpanEntry] = {}
@@ -89,7 +92,14 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
   look_at([span for span in there if span.number in before and before[span.number].broken])
   while True:
     broken = [number for number, entry in looked_at.items() if entry.broken]
-    filled, window = resolve_window(source, config.retraining.spans, newest=newest, seen=seen, leave_out=broken)
+    filled, window = resolve_window(
+      source,
+      config.retraining.spans,
+      newest=newest,
+      seen=seen,
+      leave_out=broken,
+      exclude=config.retraining.exclude,
+    )
     assert window is not None
     unknown = [span for span in window.spans if span.number not in looked_at]
     if not unknown:
@@ -190,6 +200,7 @@ def read_window(plan: Plan) -> WindowRecord:
     missing=tuple(window.missing),
     late=tuple(window.late),
     left_out=tuple(window.left_out),
+    excluded=tuple(window.excluded),
     broken=plan.broken(),
   )
 

@@ -26,6 +26,7 @@ class TriggerInputs:
     newest: label of the newest span.
     broken: why no run can use that span; `None` if one can.
     altered: why what serves is not what was pushed; `None` if it is.
+    later_fares: why `farelite monitor --retrain` wants a run; `None` where it does not.
   """
 
   now: datetime.datetime
@@ -40,6 +41,7 @@ class TriggerInputs:
   newest: str
   broken: str | None = None
   altered: str | None = None
+  later_fares: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,8 @@ def decide(triggers: Triggers, situation: TriggerInputs) -> tuple[Verdict, ...]:
   Nothing fires on rides that a finished run with the same config and code has already read: the same model would come
   out.
   """
-  verdicts = [*_always(situation), _rows(triggers, situation), _drift(triggers, situation), _age(triggers, situation)]
+  limits = [_rows(triggers, situation), _drift(triggers, situation), _age(triggers, situation)]
+  verdicts = [*_always(situation), *limits, _later_fares(situation)]
   return tuple(verdict for verdict in verdicts if verdict is not None)
 
 
@@ -115,6 +118,15 @@ def _age(triggers: Triggers, situation: TriggerInputs) -> Verdict | None:
   if old and not situation.fresh:
     return Verdict('max_age_days', False, f'{age} (max_age_days), but there is no new ride to train on.')
   return Verdict('max_age_days', old, f'{age} (max_age_days).')
+
+
+def _later_fares(situation: TriggerInputs) -> Verdict | None:
+  """What somebody asked for by `farelite monitor --retrain`."""
+  if situation.later_fares is None:
+    return None
+  if not situation.fresh:
+    return Verdict('later_fares', False, f'{situation.later_fares} But there is no new ride to train on.')
+  return Verdict('later_fares', True, situation.later_fares)
 
 
 def _span_labels(labels: tuple[str, ...]) -> str:

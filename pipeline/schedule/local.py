@@ -19,6 +19,10 @@ _SINGLE_FLIGHT = ('--nonblock', '--conflict-exit-code', '0')
 """How flock ends a second run: at once and well."""
 
 
+_ENVIRONMENT = 'EnvironmentFile=-%E/farelite/environment'
+"""Secrets that notifications and metadata stores take from the environment; %E is ~/.config, and the file may lack."""
+
+
 def service_unit(name: str, command: Sequence[str], folder: str, lock: str) -> str:
   """A service that runs the command once, and never beside itself.
 
@@ -31,13 +35,36 @@ def service_unit(name: str, command: Sequence[str], folder: str, lock: str) -> s
   return f"""# Written by farelite schedule create; farelite schedule delete {name} removes it.
 [Unit]
 Description=Farelite: retrain {name}
+OnFailure={_failure_unit(name)}
 
 [Service]
 Type=oneshot
 WorkingDirectory={folder.replace('%', '%%')}
+{_ENVIRONMENT}
 ExecStart={' '.join(map(_quoted, words))}
 Nice=10
 """
+
+
+def failure_unit(name: str, command: Sequence[str], folder: str) -> str:
+  """A service that starts where the other one failed, as a killed run can't tell it itself.
+
+  Args: command, folder: as of `service_unit`.
+  """
+  return f"""# Written by farelite schedule create; farelite schedule delete {name} removes it.
+[Unit]
+Description=Farelite: tell that retrain {name} was killed
+
+[Service]
+Type=oneshot
+WorkingDirectory={folder.replace('%', '%%')}
+{_ENVIRONMENT}
+ExecStart={' '.join(map(_quoted, command))}
+"""
+
+
+def _failure_unit(name: str) -> str:
+  return f'farelite-{name}-failed.service'
 
 
 def timer_unit(name: str, cron: Cron) -> str:
@@ -84,9 +111,12 @@ class LocalSchedules(Schedules):
   def __init__(self, folder: pathlib.Path) -> None:
     self._folder = folder
 
-  def create(self, name: str, cron: Cron, command: Sequence[str], working: str, lock: str) -> Schedule:
+  def create(
+    self, name: str, cron: Cron, command: Sequence[str], working: str, lock: str, on_failure: Sequence[str]
+  ) -> Schedule:
     """Writes service and timer and enables the timer.
 
+    Args: on_failure: the command of the service that starts where the first one failed.
     Raises `ScheduleError` where there is a schedule of this name, or the folder can't be written.
     """
     check_new(name, self._timers())
@@ -94,6 +124,7 @@ class LocalSchedules(Schedules):
     try:
       self._folder.mkdir(parents=True, exist_ok=True)
       write_whole(timer.with_suffix('.service'), service_unit(name, command, working, lock))
+      write_whole(self._folder / _failure_unit(name), failure_unit(name, on_failure, working))
       write_whole(timer, timer_unit(name, cron))
     except OSError as error:
       raise ScheduleError(f"'{self._folder}' can't be written: {error.strerror}.") from None
@@ -118,6 +149,7 @@ class LocalSchedules(Schedules):
     schedule, timer = self.pause(name), self._named(name)
     timer.unlink()
     timer.with_suffix('.service').unlink(missing_ok=True)
+    (self._folder / _failure_unit(name)).unlink(missing_ok=True)
     self._systemctl('daemon-reload')
     return schedule
 

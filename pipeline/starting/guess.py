@@ -60,7 +60,6 @@ class Plausible(NamedTuple):
     center: latitude and longitude, degrees.
     earliest: the first valid day.
     missing_shares: of the canonical columns where some values are missing.
-    spread: the standard deviation of the fares.
   """
 
   longitude: Range
@@ -70,7 +69,6 @@ class Plausible(NamedTuple):
   center: tuple[float, float]
   earliest: datetime.date
   missing_shares: Mapping[str, float]
-  spread: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,7 +224,6 @@ def _plausible(columns: Mapping[str, str], values: Mapping[str, np.ndarray], tim
     center=center,
     earliest=limits.first_day(time.readings),
     missing_shares=_missing_shares(columns, values),
-    spread=limits.spread_of(fares, fare),
   )
 
 

@@ -67,13 +67,6 @@ def two_digits(value: float, *, up: bool) -> float:
   return float(f'{whole * step:.6g}')
 
 
-def spread_of(fares: np.ndarray, valid: Range) -> float:
-  """The RMSE of a model that always says the mean: the standard deviation of the valid fares, to two digits."""
-  seen = fares[(fares >= valid.min) & (fares <= valid.max)]
-  spread = float(np.std(seen)) if len(seen) else 0.0
-  return two_digits(spread, up=True) if spread > 0 else 1.0
-
-
 def passengers_of(counts: np.ndarray) -> Range:
   """From nobody to the 99.9 % quantile, and at least six."""
   seen = counts[(counts >= 0) & (counts <= _LARGEST)]

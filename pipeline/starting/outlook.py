@@ -68,7 +68,7 @@ def outlook(config: RunConfig, source: DataSource) -> Outlook:
 
 def _files(config: RunConfig, source: DataSource) -> tuple[dict[str, Sequence[str]], dict[str, str]]:
   """Files by the label of their span, and why something else is passed over, by its path."""
-  _, window = resolve_window(source, config.retraining.window)
+  _, window = resolve_window(source, config.retraining.window, exclude=config.retraining.exclude)
   if window is None:
     found = list_inputs(source.base, source.pattern)
     return {'rides': found.files}, found.passed_over
@@ -84,11 +84,13 @@ def _refusals(config: RunConfig, counts: RideCounts, findings: Sequence[Finding]
   yield from (finding.sentence() for finding in findings if finding.stops)
   if config.validation.severity is Severity.NEVER:
     return
+  profile = counts.profile
   for name, limit in config.validation.max_missing_share.items():
-    column = counts.profile.columns.get(name)
-    if column is not None and column.missing > limit * column.rides:
-      share = percent(column.missing / column.rides)
-      yield f'{name}: expected at most {percent(limit)} missing values (validation.max_missing_share), came {share}.'
+    for columns, where in ((profile.columns, ''), (profile.newest, f' in the newest span, {profile.newest_span}')):
+      column = columns.get(name)
+      if column is not None and column.missing > limit * column.rides:
+        share = f'{percent(column.missing / column.rides)}{where}'
+        yield f'{name}: expected at most {percent(limit)} missing values (validation.max_missing_share), came {share}.'
 
 
 def _warnings(config: RunConfig, counts: RideCounts, findings: Sequence[Finding]) -> Iterator[str]:

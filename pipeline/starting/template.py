@@ -46,7 +46,8 @@ def _head(guess: Guess, path: str) -> Iterator[str]:
   first = '' if sample.whole else 'the first '
   yield from _comment(f'Written by farelite init after a look at {first}{number} of {sample.path}.')
   yield from _comment(
-    'Comments that begin with "Unsure" are worth a look; farelite check says what a run would make of it.'
+    'Comments that begin with "Unsure" are worth a look; farelite check says what a run would make of it, '
+    'farelite config show KEY what a setting means, and farelite config schema is for editors.'
   )
   if guess.same_as:
     what = (
@@ -187,10 +188,6 @@ def _rest(guess: Guess, path: str) -> Iterator[str]:
     yield ''
     yield 'features:'
     yield '  passengers: {enabled: false}'
-  yield ''
-  yield from _comment('Nothing with a larger error is pushed; one that always says the mean fare has about this one.')
-  yield 'evaluation:'
-  yield f'  max_rmse: {guess.plausible.spread:g}'
 
 
 def _notes(guess: Guess, key: str, indent: int) -> Iterator[str]:

@@ -26,6 +26,7 @@ from components.ride_validator.component import AnomalyGate, RideSchema
 from components.ride_validator.divergence import missing_divergence, value_divergences
 from components.ride_validator.findings import AnomaliesError, Kind, Level
 from components.ride_validator.hours import add_times
+from components.ride_validator.inputs import input_findings
 from components.ride_validator.inspection import inspect
 from components.ride_validator.schema import ride_schema
 from configs import loading
@@ -415,3 +416,31 @@ def test_a_pipeline_stops_and_the_exception_carries_the_findings(tmp_path, clean
     _run(tmp_path, Validation(), train=clean, eval=_split(pickup_latitude=_first(38.2)))
   (stopping,) = [finding for finding in stopped.value.findings if finding.stops]
   assert dataclasses.asdict(stopping)['kind'] is Kind.SCHEMA
+
+
+def test_drift_of_the_newest_span_is_measured_on_it_alone_and_named(tmp_path, clean):
+  """Threefold fares on one day, which the older days of the window hide. Oracle: which split was changed."""
+  dear = _split(seed=3, **DRIFTED['numbers'])
+  files = {'1': FileProfile('2026-03-01', 320, read=320), '2': FileProfile('2026-03-02', 80, read=80)}
+  newest = {'passenger_count': ColumnProfile(80, 80), 'dropoff_latitude': ColumnProfile(80, 0, 40.7, 40.7)}
+  counts = RideCounts(
+    400, 400, splits={'train': 320, 'eval': 80}, files=('1', '2'), profile=Profile({}, {}, files, newest)
+  )
+  with pytest.raises(AnomaliesError, match=r'in the newest span, 2026-03-02\.') as stopped:
+    _run(tmp_path, Validation(drift_stops=True), baseline=clean, counts=counts, train=clean, eval=dear)
+  above = [found for found in stopped.value.findings if found.severity is not Level.INFO]
+  assert {(found.kind, found.feature, found.split) for found in above} == {
+    (Kind.DRIFT, 'fare_amount', 'eval'),
+    (Kind.SKEW, 'fare_amount', 'train'),
+    (Kind.EMPTY, 'passenger_count', ''),
+    (Kind.CONSTANT, 'dropoff_latitude', ''),
+  }
+  named = [found.kind for found in above if found.came.endswith('in the newest span, 2026-03-02')]
+  assert sorted(named) == [Kind.CONSTANT, Kind.DRIFT, Kind.EMPTY]
+
+
+def test_few_rides_of_a_day_may_have_one_count_by_chance(clean):
+  files = {'1': FileProfile('2026-03-01', 320, read=320), '2': FileProfile('2026-03-02', 80, read=80)}
+  profile = Profile({}, {}, files, {'passenger_count': ColumnProfile(80, 0, 1.0, 1.0)})
+  counts = RideCounts(400, 400, splits={'train': 320, 'eval': 80}, profile=profile)
+  assert input_findings(counts, DATASET, Validation()) == ()

@@ -323,7 +323,7 @@ def test_empty_files_and_single_rides_are_no_redelivery(tmp_path):
 
 def test_counts_of_before_have_nothing_to_find():
   assert input_findings(RideCounts(1, 1, splits={'train': 1, 'eval': 0}), _dataset(), Validation()) == ()
-  assert dataclasses.asdict(Profile()) == {'times': {}, 'columns': {}, 'files': {}}
+  assert dataclasses.asdict(Profile()) == {'times': {}, 'columns': {}, 'files': {}, 'newest': {}}
 
 
 def test_severity_warning_stops_on_warnings_as_on_any_other(tmp_path):

@@ -62,7 +62,7 @@ def put(path, content):
   path.write_bytes(content)
 
 
-def ingest(source, output, pattern='*', overrides=(), window=None):
+def ingest(source, output, pattern='*', overrides=(), window=None, exclude=None):
   """Runs the executor, without a driver; the examples' folder by split, and the quarantine's."""
   config = load('nyc', overrides)
   examples, quarantine = standard_artifacts.Examples(), Quarantine()
@@ -73,6 +73,7 @@ def ingest(source, output, pattern='*', overrides=(), window=None):
     'dataset': executor.DATASET.dump(config.dataset),
     'split': executor.dump_split(config.split),
     **({} if window is None else {'window': window}),
+    **({} if exclude is None else {'exclude': exclude}),
   }
   # Without Beam arguments: with any, TFX first builds a wheel of itself.
   RideExampleGenExecutor(RideExampleGenExecutor.Context()).Do(

@@ -1,8 +1,13 @@
 """The executor where no driver has filled in the spans, as on Kubeflow Pipelines."""
 
+import datetime
+import json
+
 import pytest
 
 from components.ride_example_gen.files import IngestionError
+from components.ride_example_gen.patterns import excluded_numbers
+from components.ride_example_gen.quarantine import read_counts
 from tests.components.test_ride_example_gen import as_csv, ingest, put, read_back, rides
 
 WINDOW = ['retraining.window=2']
@@ -35,6 +40,19 @@ def test_a_window_evaluates_on_its_newest_span(days, tmp_path):
   splits, _ = ingest(days, tmp_path, '{YYYY}/{MM}/{DD}/*.csv', WINDOW, window=2)
   assert _fares(splits['train']) == _expected(80, 120)
   assert _fares(splits['eval']) == _expected(120, 160)
+
+
+def test_an_excluded_span_is_not_found_and_the_newest_one_is_told_apart(days, tmp_path):
+  excluded = json.dumps(excluded_numbers([datetime.date(2026, 3, 1)]))
+  splits, quarantine = ingest(days, tmp_path, '{YYYY}/{MM}/{DD}/*.csv', WINDOW, window=2, exclude=excluded)
+  assert (_fares(splits['train']), _fares(splits['eval'])) == (_expected(40, 80), _expected(120, 160))
+  profile = read_counts(quarantine).profile
+  assert profile.newest_span == '2026-03-02'
+  assert (profile.newest['fare_amount'].smallest, profile.columns['fare_amount'].smallest) == pytest.approx((4.2, 3.4))
+  assert {label: (span.read, span.rides) for label, span in profile.spans().items()} == {
+    '2026-02-28': (40, 40),
+    '2026-03-02': (40, 40),
+  }
 
 
 def test_a_window_of_the_only_span_is_divided(days, tmp_path):

@@ -18,7 +18,7 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import Quarantine
 from components.in_memory import COMPUTED
-from components.ride_example_gen.profile import FileProfile, Profile, profile_times
+from components.ride_example_gen.profile import ColumnProfile, FileProfile, Profile, profile_times
 from components.ride_example_gen.quarantine import RideCounts
 from components.ride_validator.component import RideStatisticsGen, RideStatisticsGenExecutor
 from components.ride_validator.findings import RidesRefusedError, check_rides
@@ -32,6 +32,17 @@ def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):
   reasons = dict(quarantined)
   splits = {'train': kept - kept // 5, 'eval': kept // 5} if splits is None else splits
   return RideCounts(kept + sum(reasons.values()), kept, reasons, splits, files)
+
+
+def _window(newest_invalid):
+  """Of 1,100 rides on two days the newest has 100, so many of them invalid."""
+  kept = 100 - newest_invalid
+  files = {'a': FileProfile('2014-03-01', 1000, read=1000), 'b': FileProfile('2014-03-02', kept, read=100)}
+  profile = Profile(files=files, newest={'fare_amount': ColumnProfile(kept)})
+  splits = {'train': 1000, 'eval': kept}
+  return dataclasses.replace(
+    _counts(1000 + kept, {'unparsable_number': newest_invalid}, splits=splits), profile=profile
+  )
 
 
 @pytest.mark.parametrize(
@@ -79,6 +90,13 @@ def _counts(kept, quarantined=(), splits=None, files=('rides.csv',)):
       'there instead of them.',
       id='span_without_rides',
     ),
+    pytest.param(
+      _window(newest_invalid=60),
+      '60 of 100 rides of the newest span, 2014-03-02, are invalid (60 %), more than the 10 % of '
+      'dataset.rules.max_quarantined_share (of all spans unparsable_number: 60): they are with their reasons in /q; '
+      'fix the data, widen dataset.rules or raise the limit, or leave the span out (retraining.exclude).',
+      id='newest_span_diluted_by_an_older_one',
+    ),
   ],
 )
 def test_refusals_say_what_came_and_what_to_do(counts, message):
@@ -92,6 +110,7 @@ def test_refusals_say_what_came_and_what_to_do(counts, message):
   [
     pytest.param(_counts(10), id='all_valid'),
     pytest.param(_counts(90, {'fare_range': 10}), id='share_at_the_limit'),
+    pytest.param(_window(newest_invalid=10), id='newest_span_at_the_limit'),
   ],
 )
 def test_enough_valid_rides_pass(counts):

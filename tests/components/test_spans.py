@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from components.ride_example_gen.files import IngestionError
-from components.ride_example_gen.patterns import has_spans, label_of, span_number
+from components.ride_example_gen.patterns import excluded_numbers, has_spans, label_of, span_number
 from components.ride_example_gen.spans import (
   check_inputs,
   day_of,
@@ -169,6 +169,22 @@ def test_a_broken_span_is_left_out_unless_it_is_the_newest(tmp_path):
   assert [span.label for span in window.spans] == ['2026-03-07', '2026-03-09', '2026-03-10']
   assert window.left_out == ('2026-03-08',)
   assert window.missing == ()
+
+
+def _numbers(*days):
+  return excluded_numbers([datetime.date(2026, 3, day) for day in days])
+
+
+def test_excluded_spans_are_as_if_they_were_not_there_and_are_named(tmp_path):
+  base = _days(tmp_path, *DAILY)
+  window = latest_window(base, DAYS, 3, exclude=_numbers(1, 8, 10))
+  assert [span.label for span in window.spans] == ['2026-03-06', '2026-03-07', '2026-03-09']
+  assert (window.excluded, window.left_out, window.missing) == (('2026-03-08', '2026-03-10'), (), ())
+  assert window.notes() == ('Spans left out by name: 2026-03-08, 2026-03-10 (retraining.exclude).',)
+  gap = latest_window(_days(tmp_path / 'gap', *DAILY[:5], *DAILY[6:]), DAYS, 3, exclude=_numbers(6, 9))
+  assert (gap.missing, gap.excluded) == ((), ('2026-03-09',))
+  with pytest.raises(IngestionError, match=r'retraining\.exclude leaves out every span: 2026-03-01, 2026-03-02; take'):
+    latest_window(_days(tmp_path / 'two', *DAILY[:2]), DAYS, 3, exclude=_numbers(1, 2))
 
 
 def test_a_past_window_ends_where_it_was_set(tmp_path):

@@ -59,6 +59,8 @@ ALWAYS = {
   'beam': 'engine extra',
   'metadata': 'kind',
   'retention': 'runs versions max_age_days reports',
+  'notify': 'command apprise prometheus',
+  'notify.webhook': 'url headers retries timeout',
   # The command line names the target: one config may hold the settings of both.
   'platform': 'image pipeline_root serving',
   'platform.vertex': 'project region service_account network kms_key endpoint',
@@ -217,7 +219,11 @@ SOMETIMES = {
   **_cases({f'retraining.triggers.{name}': value for name, value in
             {'new_rows': '9', 'drift': 'false', 'max_age_days': '9'}.items()},
            ['dataset.path=rides.csv'], [SPANS], 'while dataset.path has no spans'),
+  'retraining.exclude': Case('[7]', ('dataset.path=rides.csv',), (SPANS,), 'while dataset.path has no spans'),
   'retraining.window': Case('3', ('dataset.path=rides.csv',), (SPANS,), 'dataset.path (--data) has no spans', False),
+  'notify.on': Case('[failed]', ('notify.command=null',), ('notify.command=[x]',), 'without a command, a webhook'),
+  **_cases({'notify.stale.days': '3', 'notify.stale.not_blessed': '3'}, ['notify.command=null'],
+           ['notify.command=[x]'], 'without a command, a webhook or apprise'),
   **_asked('dimensions', features='[3]', noise='[9]', training_rides='[99]'),
   **_asked('reductions', methods='[pca]', shares='[0.5]', tested_folds='1'),
   **_asked('embeddings', widths='[1]', crosses='[cell_pair]'),
@@ -243,6 +249,8 @@ BESIDE = [
                                       ('features.crosses.enabled=true',), 'while no cross has cells')),
   ('split.method', Case('chronological', ('retraining.window=2',), ())),
   ('reduction.threshold', Case('0.1', ('reduction.method=pca',), ('reduction.method=l1',), 'has no meaning')),
+  *((f'notify.stale.{name}', Case('3', ('notify.command=[x]', 'notify.on=[failed]'), ('notify.command=[x]',),
+                                  "while notify.on lacks 'stale'")) for name in ('days', 'not_blessed')),
   ('retraining.triggers.drift', Case('false', (BIGQUERY,), ('dataset.path=null',))),
   ('beam.components.BaseEvaluator', Case('{extra: {experiments: [x]}}', ('training.serve=dense',),
                                          ('training.serve=pqat_80',))),
@@ -288,7 +296,7 @@ HOLDERS = {
   '': 'config', 'dataset.numbers': 'notation',
   'dataset.bigquery': 'source', 'dataset.extras': 'extra', 'dataset.city.landmarks': 'mark',
   'dataset.city.zones': 'zone', 'features.temporal': 'block', 'features.geographic': 'block', 'model': 'config',
-  'training': 'config', 'metadata': 'server', 'retention': 'limits', 'beam': 'settings',
+  'notify.stale': 'limits', 'training': 'config', 'metadata': 'server', 'retention': 'limits', 'beam': 'settings',
   'training.recipes': 'recipe', 'compression.schemes': 'scheme', 'study.reductions': 'sweep',
   'study.compression': 'sweep', **{f'dataset.rules.{name}': 'interval' for name in
                                    ('fare', 'bounds.longitude', 'bounds.latitude', 'passengers')},

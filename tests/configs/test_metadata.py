@@ -15,11 +15,11 @@ SERVER = ('metadata.kind=postgresql', 'metadata.host=db', 'metadata.database=ml'
   [
     pytest.param(['metadata.kind=mysql'], "metadata.host is missing; kind 'mysql' needs host", id='no_host'),
     pytest.param(['metadata.host=db'], 'metadata.host is for a server; set metadata.kind to', id='no_kind'),
-    pytest.param(['metadata.kind=oracle'], "should be 'sqlite', 'postgresql' or 'mysql'", id='unknown_kind'),
-    pytest.param([*SERVER, 'metadata.port=0'], 'metadata.port: input should be greater', id='port_zero'),
+    pytest.param(['metadata.kind=oracle'], 'must be one of sqlite, postgresql, mysql, got', id='unknown_kind'),
+    pytest.param([*SERVER, 'metadata.port=0'], 'metadata.port must be a whole number from 1 to 65,535', id='port_zero'),
     pytest.param(['metadata.hots=db'], "unknown key 'hots'. Did you mean 'host'?", id='unknown_key'),
     pytest.param(['retention.after_run=true'], 'retention.after_run has no effect without', id='no_limit'),
-    pytest.param(['retention.runs=0'], 'retention.runs: input should be greater than 0', id='no_runs'),
+    pytest.param(['retention.runs=0'], 'retention.runs must be a whole number above 0', id='no_runs'),
   ],
 )
 def test_mistakes(overrides: list[str], message: str):

@@ -75,6 +75,15 @@ def _copied(value):
     ('dataset.rules.earliest=yesterday', "dataset.rules.earliest must be a day such as 2026-03-08, got 'yesterday'."),
     ('reduction.fare_bands=x', "reduction.fare_bands must be a whole number above 0 or a list of numbers, got 'x'."),
     ('dataset.extras=[{column: x}]', 'dataset.extras.0.name is missing.'),
+    (
+      'dataset.city.windows={A B: [1, 2]}',
+      "windows must have keys that are each a text of small letters, digits and _, a letter first, got 'A B'.",
+    ),
+    ('dataset.city.windows={a: 3}', 'dataset.city.windows.a must be a list of 2 numbers from 0 to 24, got 3.'),
+    (
+      'features.crosses.embedding={foo: 3}',
+      'features.crosses.embedding must have keys that are each one of pickup_cell',
+    ),
     ('dataset.currency=dollars', "such as USD, got 'dollars'. Is it USD or CAD or AUD or NZD?"),
     ('dataset.currency=euro', "such as USD, got 'euro'. Write EUR."),
     ('dataset.currency=usd', "got 'usd'. Write USD."),

@@ -188,7 +188,7 @@ AVAILABLE = f'Available: {", ".join(sorted(PRESETS))}.'
     ),
     pytest.param('3', 'training.recipes must be a recipe or a list of recipes', id='number'),
     pytest.param('', 'training.recipes must be a recipe or a list of recipes', id='nothing'),
-    pytest.param('[3]', 'training.recipes.0: input should be a valid dictionary', id='number_in_a_list'),
+    pytest.param('[3]', 'training.recipes.0 must be a section, got 3', id='number_in_a_list'),
     pytest.param('[{name: x}]', 'training.recipes.x has no technique', id='no_technique'),
     pytest.param(
       '[qat,{name: x, extends: pruned_80, pruning: {final_sparsity: 80}}]',

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.summary_record import FailedStart, Status, Summary, begin
+from tests.integration.conftest import simulated
 from tests.pipeline.made_store import MadeStore
 
 
@@ -86,17 +87,22 @@ def test_a_failed_run_leaves_the_served_model(project):
   assert sorted((path, path.stat().st_mtime_ns) for path in pathlib.Path(first['pushed_path']).rglob('*')) == before
 
 
-@pytest.mark.parametrize(('rides', 'code'), [('none', 2), ('without_columns', 1)])
+@pytest.mark.parametrize(('rides', 'code'), [('none.csv', 2), ('m.csv', 2), ('?.csv', 1)])
 def test_a_run_that_does_not_begin_leaves_the_files_of_the_one_before(tmp_path, capfd, rides: str, code: int):
-  """Refused, or failed in its first step; what has read its rides takes the note away again."""
+  """Refused, or failed in its first step, as a file between two good ones lacks its columns.
+
+  What has read its rides takes the note away again.
+  """
   made = MadeStore(tmp_path / 'out')
   made.run(version=1)
   files = [made.output.config, made.output.summary, made.output.path / 'report.html']
   Summary(status=Status.PUSHED, name='nyc').write(made.output.summary)
   files[2].write_text('a page')
   before = [path.read_bytes() for path in files]
-  (tmp_path / 'without_columns.csv').write_text('nothing,that,anyone,knows\n1,2,3,4\n')
-  arguments = ['--data', str(tmp_path / f'{rides}.csv'), '--set', 'training.epochs=9']
+  for name in 'az':
+    simulated(tmp_path / 'good', rows=50).rename(tmp_path / f'{name}.csv')
+  (tmp_path / 'm.csv').write_text('nothing,that,anyone,knows\n1,2,3,4\n')
+  arguments = ['--data', str(tmp_path / rides), '--set', 'training.epochs=9']
   result = CliRunner().invoke(main, ['run', '--output', str(made.output.path), '--config', 'nyc', *arguments])
   assert result.exit_code == code, result.output
   assert [path.read_bytes() for path in files] == before

@@ -51,3 +51,14 @@ def test_kill_9_in_training_then_run_again(project: Project):
   assert project.versions() == [pathlib.Path(summary['pushed_path']).name]
   for text in ('↺ RideExampleGen', '✓ PruningTrainer', 'pushed in', 'RMSE'):
     assert text in shown
+
+
+def test_ctrl_c_says_where_the_same_command_goes_on(project: Project):
+  """Oracle: the step that the terminal shows last, and what the summary's own list has next."""
+  running = _start(project)
+  _wait_for(project.output.checkpoints, '*/base/training.checkpoint')
+  running.send_signal(signal.SIGINT)
+  shown, _ = running.communicate(timeout=_PATIENCE)
+  ended = [line for line in shown.splitlines() if line.startswith((' ✓', ' ↺'))]
+  assert running.returncode == 130
+  assert f'Interrupted; run it again, it goes on at step {len(ended) + 1} (PruningTrainer).' in shown

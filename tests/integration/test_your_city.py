@@ -67,7 +67,11 @@ def test_the_model_is_pushed_and_knows_the_rule(followed):
 def test_the_features_are_those_that_the_page_names(followed):
   _, said = followed
   [shown] = [text for line, text in said.items() if ' features ' in line]
-  assert [name for name in ('pickup_airport_km', 'dropoff_in_south_bank', 'service', 'bags') if name not in shown] == []
+  assert [
+    name
+    for name in ('pickup_airport_km', 'dropoff_in_south_bank', 'night_hours', 'service', 'bags')
+    if name not in shown
+  ] == []
 
 
 def test_predictions_are_near_the_fares(followed):

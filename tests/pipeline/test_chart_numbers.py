@@ -41,7 +41,7 @@ def _places(labels) -> list[tuple[float, float]]:
 def test_labels_try_the_sides_before_the_corners_and_near_before_far():
   """So many labels of one point that each goes where the next one prefers to be."""
   found = _places(place([('a', 200.0, 100.0)] * 40, [(200.0, 100.0)], WIDE))
-  near, far, centred = 7.0, 14.0, 200 - _TEXT / 2
+  near, far, farthest, centred = 7.0, 14.0, 24.0, 200 - _TEXT / 2
   right, left = 200 + near, 200 - near - _TEXT
   away, off = 200 + far, 200 - far - _TEXT
   middle, above, below = 103.0, 100 - near - 3, 100 + near + 12 - 3
@@ -61,6 +61,9 @@ def test_labels_try_the_sides_before_the_corners_and_near_before_far():
     (off, higher),
     (away, lower),
     (off, lower),
+    *((x, middle) for x in (200 + farthest, 200 - farthest - _TEXT)),
+    *((centred, y) for y in (100 - farthest - 3, 100 + farthest + 9)),
+    *((x, y) for y in (100 - farthest - 3, 100 + farthest + 9) for x in (200 + farthest, 200 - farthest - _TEXT)),
   ]
   assert found == [pytest.approx(where) for where in expected]
 

@@ -1,15 +1,19 @@
 """`farelite check`: what a run would do. Oracles: what was written, and the counts of the ingestion itself."""
 
+import datetime
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.csv
 import pytest
 import tfx
 from click.testing import CliRunner
 
+from benchmarks.simulator import simulate_day
 from configs.errors import UserError
 from configs.loading import load
 from pipeline.cli import main
@@ -208,3 +212,32 @@ def test_rides_in_bigquery_are_refused():
   )
   assert done.exit_code == 2
   assert 'farelite check needs files (dataset.path)' in done.stderr
+
+
+@pytest.mark.parametrize(
+  ('spoiled', 'settings', 'message'),
+  [
+    pytest.param('fare_amount', [], '60 of 100 rides of the newest span, 2026-03-08, are invalid (60 %)', id='broken'),
+    pytest.param(
+      'passenger_count',
+      ['validation.max_missing_share={passenger_count: 0.2}'],
+      'at most 20 % missing values (validation.max_missing_share), came 60 % in the newest span, 2026-03-08.',
+      id='missing',
+    ),
+    pytest.param('fare_amount', ['retraining.exclude=[2026-03-08]'], None, id='excluded'),
+  ],
+)
+def test_the_newest_day_is_judged_by_itself(tmp_path, spoiled, settings, message):
+  """Of eight days of 100 rides, six of ten cells of the last one hold no number: 8 % of all."""
+  for number in range(1, 9):
+    rides = simulate_day(datetime.date(2026, 3, number), 100)
+    place = rides.schema.get_field_index(spoiled)
+    if number == 8:
+      lacking = '' if spoiled == 'passenger_count' else 'n/a'
+      cells = [lacking if row % 10 < 6 else str(cell) for row, cell in enumerate(rides.column(place).to_pylist())]
+      rides = rides.set_column(place, spoiled, pa.array(cells))
+    pa.csv.write_csv(pa.Table.from_batches([rides]), tmp_path / f'2026-03-{number:02d}.csv')
+  data = f'{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.csv'
+  found, code = _check('nyc', 'retraining.window=8', *settings, data=data)
+  assert found['would_train'] == (message is None) == (code == 0)
+  assert message is None or message in ' '.join(found['refusals'])

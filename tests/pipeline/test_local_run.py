@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import pathlib
 import time
+import types
 
 import pytest
 
 from components.ride_validator.findings import AnomaliesError, Finding, Kind, Level
 from configs import loading
+from configs.beam import INGESTION
 from models.served_versions import SAVED_MODEL
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
@@ -210,3 +212,18 @@ def test_what_serves_already_is_named_by_its_number_now(output, monkeypatch, tmp
   assert (result.pushed_path, result.pushed_version) == (str(output.serving / '8'), '8')
   assert entry.pushed_version == 8
   assert (output.serving / '8' / SAVED_MODEL).is_file()
+
+
+def test_a_broken_newest_span_fails_the_run_once_the_rides_are_read(tmp_path):
+  """Whatever the other spans of its window dilute: nothing is measured, and the files are this run's."""
+  output, config = local_output.prepare(str(tmp_path / 'out')), loading.load('nyc')
+  observer = types.SimpleNamespace(started=lambda name: None, ended=lambda step: None)
+  begin = local_run._Begin(observer, config, output, {'2026-03-08': 'It has no valid ride.'})
+  begin.ended(Step('Other', StepState.COMPLETE, 0.1))
+  with pytest.raises(StepFailedError) as failed:
+    begin.ended(Step(INGESTION, StepState.COMPLETE, 0.1, {'examples': [Output('/examples/1', {})]}))
+  assert str(failed.value.__cause__) == (
+    'The newest span, 2026-03-08, is broken: It has no valid ride. Mend its files, or leave it out by '
+    'retraining.exclude.'
+  )
+  assert isinstance(failed.value.__cause__, AnomaliesError) and output.config.is_file()

@@ -1009,7 +1009,7 @@ def test_a_variant_below_the_red_line_is_refused_with_its_reason(tmp_path):
   gate['variants'][1] |= {'rmse_ratio': interval(1.005, 0.01), 'within_budget': False, 'reason': 'Too slow: 9 of 8 µs.'}
   gate['variants'][2] |= {'rmse_ratio': interval(1.05, 0.01), 'within_budget': False, 'reason': 'RMSE too high.'}
   found = text(_page(tmp_path / 'out', gate))
-  said = 'Below the red line of the RMSE, and beyond the budget by another limit: dense.float16: Too slow: 9 of 8 µs.'
+  said = 'Below the red line of the RMSE, and beyond the budget all the same: dense.float16: Too slow: 9 of 8 µs.'
   assert found.count(said) == 2
   assert 'Below the red line' not in text(_page(tmp_path / 'other', _judged()))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -67,11 +68,12 @@ def test_what_was_folded_is_folded_again_after_printing(printed: Chromium):
   assert printed.value("[...document.querySelectorAll('details')].some((part) => part.open)") is False
 
 
-def test_it_prints_on_a_few_pages(tab: Chromium, page: pathlib.Path):
+def test_it_prints_with_all_that_was_folded(tab: Chromium, page: pathlib.Path):
+  """Weights by value and the config are a dozen pages more than what is open on a screen."""
   tab.open(page)
   pdf = base64.b64decode(tab.ask('Page.printToPDF', preferCSSPageSize=True)['data'])
   assert pdf.startswith(b'%PDF')
-  assert 3 <= pdf.count(b'/Type /Page\n') + pdf.count(b'/Type /Page ') + pdf.count(b'/Type /Page/') <= 16
+  assert 10 <= len(re.findall(rb'/Type /Page\b', pdf)) <= 25
 
 
 @pytest.mark.parametrize('width', [390, 1280], ids=['phone', 'desk'])
@@ -89,8 +91,8 @@ def test_the_scale_of_bars_stands_above_their_tracks(tab: Chromium, page: pathli
   """Its ends lie where the tracks begin and end; the tick of a figure above the place of that figure."""
   tab.look(1280, 900, dark=False)
   tab.open(page)
-  box = "(({ left, right }) => [left, right])(document.querySelector('#errors {}').getBoundingClientRect())"
-  ruled, track = (tab.value(box.format(name)) for name in ('thead .ruled', 'tbody .track'))
+  box = "(({ left, right }) => [left, right])(document.querySelector('#errors %s').getBoundingClientRect())"
+  ruled, track = (tab.value(box % name) for name in ('thead .ruled', 'tbody .track'))
   assert ruled == pytest.approx(track, abs=1)
 
 

@@ -10,6 +10,7 @@ import datetime
 import itertools
 import json
 import pathlib
+import time
 import types
 
 import pytest
@@ -20,6 +21,7 @@ from configs.operations import Triggers
 from models.served_versions import SAVED_MODEL
 from pipeline.commands import retrain
 from pipeline.commands import run as commands_run
+from pipeline.commands.session import opened
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
 from pipeline.local.output import OutputDirectory
@@ -196,7 +198,7 @@ def test_each_span_of_a_back_fill_has_its_own_time(days, output, monkeypatch):
     return 0
 
   monkeypatch.setattr(commands_run, 'perform_window', perform)
-  monkeypatch.setattr(commands_run.time, 'monotonic', lambda: next(clock))
+  monkeypatch.setattr(time, 'monotonic', lambda: next(clock))
   config = loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=2'])
   first, last = (days.plan().window.spans[place].label for place in (0, -1))
   assert retrain.back_fill(config, data_source(config.dataset.path), output, first, last, NOW) == 0
@@ -270,7 +272,7 @@ def test_a_run_on_a_window_ends_early_or_is_performed(days, output, monkeypatch)
   performed = []
   monkeypatch.setattr(commands_run, 'perform_window', lambda *given: performed.append(given[1]) or 3)
   source = data_source(days.config.dataset.path)
-  with commands_run.opened(days.config, source, output) as session:
+  with opened(days.config, source, output) as session:
     assert commands_run.run_window(session) == 3
     days.ledger = Ledger.load(output.ledger)
     days.run(status='not_blessed')
@@ -314,6 +316,7 @@ def test_an_early_end_keeps_the_figures_of_the_last_run(days, output):
     'late': [],
     'left_out': [],
     'broken': {},
+    'excluded': [],
   }
 
 

@@ -41,7 +41,11 @@ from pipeline.report.tables import (
 from pipeline.summary_record import FindingRecord, RowsRecord
 
 _PURPOSES = {'train': 'train on', 'eval': 'evaluate on'}
-_COMPARISONS = {'drift': 'drift from the earlier rides', 'skew': 'skew between train and eval'}
+_COMPARISONS = {
+  'drift': 'drift from the earlier rides',
+  'newest': 'drift of the newest span alone',
+  'skew': 'skew between train and eval',
+}
 
 
 class DataSection(NamedTuple):
@@ -154,7 +158,7 @@ def _hours(profile: Profile) -> Markup:
 def _compared(findings: Sequence[FindingRecord], any_anomaly: bool) -> str:
   if not findings:
     return 'No column was compared yet.'
-  kinds = {found.kind for found in findings}
+  kinds = {_comparison(found) for found in findings}
   compared = joined(comparison for kind, comparison in _COMPARISONS.items() if kind in kinds)
   text = f'Compared: {compared}.' if compared else ''
   return text if any_anomaly else f'{text} Nothing is beyond its threshold.'.strip()
@@ -163,9 +167,9 @@ def _compared(findings: Sequence[FindingRecord], any_anomaly: bool) -> str:
 def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
   """One row per column with a measured drift or skew."""
   measured = {
-    (found.feature, found.kind): (found.divergence, found.threshold)
+    (found.feature, _comparison(found)): (found.divergence, found.threshold)
     for found in findings
-    if found.kind in _COMPARISONS and found.divergence is not None and found.threshold
+    if _comparison(found) in _COMPARISONS and found.divergence is not None and found.threshold
   }
   if not measured:
     return None
@@ -177,6 +181,11 @@ def _divergences(findings: Sequence[FindingRecord]) -> Table | None:
       for feature, cells in rows.items():
         cells += _divergence(*measured.get((feature, kind), (None, 0.0)))
   return table('Drift and skew by column', headings, (row(*cells) for cells in rows.values()))
+
+
+def _comparison(found: FindingRecord) -> str:
+  """What a divergence is of; the newest span of a window is measured by itself, too."""
+  return 'newest' if (found.kind, found.split) == ('drift', 'eval') else found.kind
 
 
 def _divergence(value: float | None, limit: float) -> tuple[Cell, Cell]:

@@ -467,7 +467,7 @@ def _refused_below(variants: CompressionRecord) -> str:
   if not refused:
     return ''
   reasons = '; '.join(f'{variant.name}: {(variant.reason or "no reason is known").rstrip(".")}' for variant in refused)
-  return f'Below the red line of the RMSE, and beyond the budget by another limit: {reasons}.'
+  return f'Below the red line of the RMSE, and beyond the budget all the same: {reasons}.'
 
 
 _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')

@@ -68,7 +68,8 @@ def test_a_course_joins_its_stages_and_draws_what_is_known():
     assert {'pruning', 'quantization aware'} <= set(texts(panel))
     assert len(lines(panel, 'mark')) == 2
   assert panels['Share of zero weights'].get('aria-label').endswith('ending at 80.0\N{NO-BREAK SPACE}%.')
-  assert {'p<qat: training', 'each layer', 'in total'} <= set(texts(root))
+  title = 'p<qat: training; faint: batches, line: their mean'
+  assert {title, 'each layer', 'in total'} <= set(texts(root))
 
 
 def test_one_stage_without_sparsity_has_neither_marks_nor_its_panel():

@@ -30,7 +30,8 @@ def schedules(tmp_path) -> LocalSchedules:
 
 
 def _create(schedules: LocalSchedules, folder: pathlib.Path, *command: str, cron: Cron = NIGHTLY):
-  return schedules.create('nyc', cron, command or (sys.executable, '-c', 'pass'), str(folder), str(folder / 'lock'))
+  command, tell = command or (sys.executable, '-c', 'pass'), (sys.executable, '-c', 'print("50 % of $5")')
+  return schedules.create('nyc', cron, command, str(folder), str(folder / 'lock'), tell)
 
 
 @pytest.mark.parametrize('expression', ['0 3 * * *', '*/15 9-17 * * MON-FRI', '30 4 1,15 * 5'])
@@ -43,7 +44,10 @@ def test_systemd_finds_no_fault_with_the_units(schedules, tmp_path, expression):
   environment = os.environ | {'XDG_RUNTIME_DIR': str(tmp_path), 'SYSTEMD_LOG_LEVEL': 'warning'}
   service = made.place.replace('.timer', '.service')
   done = subprocess.run(
-    ['systemd-analyze', '--user', 'verify', made.place, service], capture_output=True, text=True, env=environment
+    ['systemd-analyze', '--user', 'verify', made.place, service, service.replace('.service', '-failed.service')],
+    capture_output=True,
+    text=True,
+    env=environment,
   )
   ours = [line for line in done.stderr.splitlines() if 'farelite' in line]
   assert not ours and done.returncode == 0, done.stderr

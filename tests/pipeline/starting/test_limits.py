@@ -29,7 +29,6 @@ def test_a_city_on_both_sides_of_the_180th_degree_has_bounds_on_one():
 def test_what_is_no_float32_is_no_number():
   fares = np.array([5.0, 12.0, 1e300, np.inf])
   assert limits.fares_of(fares) == (5, 24)
-  assert limits.spread_of(fares, limits.fares_of(fares)) == 3.5
   assert limits.passengers_of(np.array([1, 1e300, np.inf])) == (0, 6)
 
 
