@@ -257,7 +257,6 @@ class Zone(Config):
 
 Hour = Annotated[float, Field(ge=0, le=24)]
 
-
 HOURS = 24
 """Of a day."""
 

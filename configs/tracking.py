@@ -43,7 +43,7 @@ class Mlflow(Config):
   def problems(self) -> Iterator[Problem]:
     for name in ('experiment', 'register'):
       if self.uri is None and getattr(self, name) is not None:
-        yield Idle(name, f'has no effect while uri is null; name a tracking server there, or remove {name}.', ('uri',))
+        yield Idle(name, 'has no effect while uri is null; name a tracking server there, or leave it out.', ('uri',))
 
 
 class OpenLineage(Config):

@@ -74,6 +74,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
   ),
   'rollback': (Example('the version before', "rollback out/nyc --reason 'airport fares are off'"),),
   'history': (Example('all nights on one page', 'history out/nyc'),),
+  'monitor': (
+    Example('what came in afterwards', "monitor out/nyc --fares 'later/*.csv'"),
+    Example('by a log of predictions', "monitor out/nyc --fares 'later/*.csv' --predictions fares.csv --retrain"),
+  ),
   'prune': (Example('what would go', 'prune out/nyc --dry-run --set retention.runs=30'),),
   'predict': (
     Example('by the newest version', "predict out/nyc/serving 'rides/*.parquet' --output fares.parquet"),

@@ -322,7 +322,8 @@ IMPLEMENTATION = (
 ALLOWED = {
   # Where an executor takes the implementation.
   'components/compression_gate/component.py': (
-    *('components.compression_gate.rides import RideVersion, read_eval_rides', 'read_eval_rides(', 'RideVersion('),
+    *('components.compression_gate.rides import RideVersion, read_eval_rides, ride_batches', 'read_eval_rides('),
+    *('RideVersion(', 'ride_batches(', 'compression.budget.min_slice_rides'),
     *("'currency'", 'evaluation.judged_rides'),
   ),
   'components/quantization_rewriter/component.py': (

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from configs.dataset import LABEL as LABEL
-from configs.dataset import Dataset
-from configs.evaluation import Slices
 
 NUMERIC = 'numeric'
 """Float32 [batch, n]: the standardized feature vector, in the catalogue's order."""
@@ -23,22 +21,3 @@ SLICE_MISSING_DROPOFF = 'slice_missing_dropoff'
 
 SLICES = (SLICE_TIME_BAND, SLICE_DISTANCE_BAND, SLICE_AIRPORT, SLICE_MISSING_DROPOFF)
 """The slice columns of every dataset. They serve the evaluation and are no inputs of the model."""
-
-_WINDOW, _COLUMN = 'slice_window_', 'slice_column_'
-
-
-def window_slice(window: str) -> str:
-  """Int64 [batch]: 1 in a window of the day, by its name in `City.windows`."""
-  return _WINDOW + window
-
-
-def column_slice(extra: str) -> str:
-  """Int64 [batch]: of a categorical extra the position in its vocabulary, its length for any other value and one more
-  where it is missing; of a numeric one how many of the numbers in `Slices.columns` it has reached, and one more than
-  their count where it is missing."""
-  return _COLUMN + extra
-
-
-def slice_keys(dataset: Dataset, slices: Slices) -> tuple[str, ...]:
-  """Every slice column of a dataset, each of which cuts its rides into parts."""
-  return (*SLICES, *map(window_slice, dataset.city.windows), *map(column_slice, slices.columns))

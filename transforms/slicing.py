@@ -13,6 +13,7 @@ from transforms import civil, names
 from transforms.blocks.geographic import haversine_km
 from transforms.engineering import category, flat
 from transforms.rides import RideBatch
+from transforms.slice_names import column_slice, window_slice
 
 
 def slice_columns(
@@ -23,7 +24,7 @@ def slice_columns(
   Args:
     inputs: the canonical columns that `ride` was read from.
     dataset: where the airports are, windows of the day, and the extra columns.
-  Returns: Int64 [batch] by the names of `transforms.names.slice_keys`.
+  Returns: Int64 [batch] by the names of `transforms.slice_names.slice_keys`.
   """
   known = tf.reduce_all(tf.reshape(ride.known[:, :4], [-1, 2, 2]), axis=2)
   found = {
@@ -32,11 +33,11 @@ def slice_columns(
     names.SLICE_AIRPORT: _near_airport(ride, known, slices, dataset.city),
     names.SLICE_MISSING_DROPOFF: ~known[:, 1],
   }
-  found |= {names.window_slice(name): _in_window(ride.seconds, hours) for name, hours in dataset.city.windows.items()}
+  found |= {window_slice(name): _in_window(ride.seconds, hours) for name, hours in dataset.city.windows.items()}
   extras = {extra.name: extra for extra in dataset.extras}
   for name, edges in slices.columns.items():
     words = len(extras[name].vocabulary)
-    found[names.column_slice(name)] = category(inputs[name], words) if words else _value_band(inputs[name], edges)
+    found[column_slice(name)] = category(inputs[name], words) if words else _value_band(inputs[name], edges)
   return {name: tf.cast(column, tf.int64) for name, column in found.items()}
 
 

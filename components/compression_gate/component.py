@@ -101,7 +101,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
 def _newest(
   input_dict: Artifacts, exec_properties: Properties, compression: Compression, evaluation: Evaluation, dataset: Dataset
 ) -> Newest | None:
-  """The newest rides and what may change on them; `None` where nothing is compared."""
+  """The newest examples and what may change on them; `None` where nothing is compared."""
   if not exec_properties.get('shadow'):
     return None
   shadow = Shadow.model_validate_json(exec_properties['shadow'])
@@ -192,7 +192,7 @@ class CompressionGate(base_component.BaseComponent):
     served_model: the same as a Model, from `components.resolvers.served_model.ServedModel`. Without either, and where
       it is empty, an increase is held against nothing.
     shadow: what the chosen file may change beside the one that serves; nothing is compared where it is left out.
-    newest_splits: the splits that hold the newest rides, on which the two are compared.
+    newest_splits: the splits that hold the newest examples, on which the two are compared.
   """
 
   SPEC_CLASS = CompressionGateSpec

@@ -43,7 +43,7 @@ class EvalRides(RawRides):
   """Raw rides and where they belong; see `models.protocols.EvalExamples`.
 
   Attributes:
-    codes: int64 [rides] by the names of `transforms.names.slice_keys`.
+    codes: int64 [rides] by the names of `transforms.slice_names.slice_keys`.
     slices: bool [rides] by the name of the slice; none is empty.
     drawn_from: rides that these are a random sample of; `None` where they are all.
   """
@@ -56,7 +56,7 @@ class EvalRides(RawRides):
 
   def shown(self) -> dict[str, np.ndarray]:
     """`pickup_seconds` (int32), the coordinates (float32 degrees, NaN where missing), `fare_amount`, and the slices'
-    codes by the names of `transforms.names.slice_keys` (int8, or int16 where a vocabulary is long)."""
+    codes by the names of `transforms.slice_names.slice_keys` (int8, or int16 where a vocabulary is long)."""
     found = {name: self.columns[name] for name in (TIME, *COORDINATES)} | {LABEL: self.fares}
     most = np.iinfo(np.int8).max
     return found | {n: codes.astype(np.int8 if codes.max() <= most else np.int16) for n, codes in self.codes.items()}

@@ -24,7 +24,7 @@ from configs.dataset import Dataset
 from configs.evaluation import Evaluation, Slices
 from configs.parts import Part, load_part
 from configs.records import list_to_json
-from transforms.names import slice_keys
+from transforms.slice_names import slice_keys
 
 
 class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):

@@ -18,22 +18,23 @@ from configs.evaluation import Slices
 from models.error_intervals import error_intervals, rmse_without_worst
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 from transforms import names
+from transforms.slice_names import column_slice, window_slice
 
 
 def slice_name(feature: str, value: int, slices: Slices, dataset: Dataset) -> str:
   """The name of one slice.
 
   Args:
-    feature: one of `transforms.names.slice_keys`.
+    feature: one of `transforms.slice_names.slice_keys`.
     value: its code, as the Transform step makes it.
     slices: the bands that the codes index.
     dataset: has the windows and the extra columns.
   """
   for window, (start, end) in dataset.city.windows.items():
-    if feature == names.window_slice(window):
+    if feature == window_slice(window):
       return f'{window}, {start:g}–{end:g} h' if value else f'not {window}'
   for extra in dataset.extras:
-    if feature == names.column_slice(extra.name):
+    if feature == column_slice(extra.name):
       return _value_name(extra, value, slices.columns[extra.name])
   if feature == names.SLICE_TIME_BAND:
     return f'{_band(slices.hours, value, "24")} h'
@@ -45,7 +46,7 @@ def slice_name(feature: str, value: int, slices: Slices, dataset: Dataset) -> st
 
 
 def _value_name(extra: ExtraColumn, value: int, edges: Sequence[float]) -> str:
-  """The name of a slice by an extra column; see `transforms.names.column_slice`."""
+  """The name of a slice by an extra column; see `transforms.slice_names.column_slice`."""
   unit = f' {extra.unit}' if extra.unit else ''
   if extra.kind == 'categorical':
     known = [f'{extra.name} = {word}' for word in extra.vocabulary] + [f'{extra.name} of another value']

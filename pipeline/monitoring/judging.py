@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,11 +23,16 @@ from models.release import find_pushed
 from pipeline.local.output import OutputDirectory
 from pipeline.monitoring.later_fares import LaterFares
 from pipeline.monitoring.verdict import MonitoringRecord, RideGroup
+from pipeline.report.comparison import ALL_RIDES, errors_by_slice
 from pipeline.report.kept import pushed_by
 from pipeline.report.record import read_record, read_variants
 
 _ALL = 'all'
 _DAY_SECONDS = 86_400
+
+_NORMAL = statistics.NormalDist()
+_FALSE_ALARMS = 0.01
+"""Of all calls: a timer calls each night, with some thirty groups, and must not cry without a reason."""
 
 Promises = Mapping[int, Mapping[str, Estimate]]
 """By version: the RMSE that the gate measured of its file, by slice; `all` is that of all rides."""
@@ -77,11 +85,11 @@ def _slices_of(output: OutputDirectory, version: int) -> dict[str, Estimate]:
   if kept is None:
     return {}
   try:
-    variants = read_variants(read_record(kept.path))
+    record = read_record(kept.path)
+    found, of_file = errors_by_slice(dataclasses.replace(record, variants=read_variants(record)))
   except UserError:  # Of another version of this project.
     return {}
-  chosen = variants.named(variants.chosen) if variants else None
-  return {one.name: one.rmse for one in chosen.slices if one.rmse} if chosen else {}
+  return {name: rmse for name, rmse in found.items() if name != ALL_RIDES} if of_file else {}
 
 
 def _days(seconds: np.ndarray) -> dict[str, np.ndarray]:
@@ -118,8 +126,8 @@ def _groups(
       promised=promise,
       versions=tuple(int(version) for version in np.unique(served)),
     )
-    groups.append(group.model_copy(update={'beyond': is_beyond(group, evaluation)}))
-  return groups
+    groups.append(group)
+  return _judged(groups, evaluation)
 
 
 def _pooled(name: str, served: np.ndarray, promises: Promises) -> Estimate | None:
@@ -141,16 +149,31 @@ def _pooled(name: str, served: np.ndarray, promises: Promises) -> Estimate | Non
   return Estimate(pool([one.value for one in estimates]), *ends)
 
 
-def is_beyond(group: RideGroup, evaluation: Evaluation) -> bool | None:
-  """Whether an RMSE is surely above what was promised.
+def _judged(groups: Sequence[RideGroup], evaluation: Evaluation) -> list[RideGroup]:
+  can_be = sum(_can_be_judged(group, evaluation) for group in groups)
+  return [group.model_copy(update={'beyond': is_beyond(group, evaluation, can_be)}) for group in groups]
 
-  It is where all of its interval lies above the upper end of what was promised, increased by
-  `evaluation.max_rmse_increase`. Nobody can say of fewer rides than `evaluation.min_rides`, or of fewer than ten time
-  stamps, which have no interval.
+
+def is_beyond(group: RideGroup, evaluation: Evaluation, groups: int) -> bool | None:
+  """Whether an RMSE is surely above what was promised, increased by `evaluation.max_rmse_increase`.
+
+  Sure is what chance does once in a hundred calls, however many groups are looked at (Bonferroni). The standard errors
+  are those of the intervals' sides that face each other.
+
+  Args: groups: so many are judged.
+  Returns: `None` of fewer rides than `evaluation.min_rides`, of fewer than ten time stamps, which have no interval, and
+    where nothing was promised.
   """
-  if group.promised is None or group.rides < evaluation.min_rides or group.rmse.low is None:
+  if not _can_be_judged(group, evaluation) or group.promised is None:
     return None
-  return group.rmse.low > group.promised.top * (1 + evaluation.max_rmse_increase)
+  increase = 1 + evaluation.max_rmse_increase
+  spread = math.hypot(group.rmse.value - group.rmse.bottom, increase * (group.promised.top - group.promised.value))
+  sure = _NORMAL.inv_cdf(1 - _FALSE_ALARMS / groups)
+  return group.rmse.value - increase * group.promised.value > sure / _NORMAL.inv_cdf(0.975) * spread
+
+
+def _can_be_judged(group: RideGroup, evaluation: Evaluation) -> bool:
+  return group.promised is not None and group.rides >= evaluation.min_rides and group.rmse.low is not None
 
 
 def _reason(groups: Sequence[RideGroup], beyond: Sequence[RideGroup], config: RunConfig) -> str:

@@ -130,7 +130,7 @@ def _served_at(
 
 
 def _run_again(columns: Mapping[str, np.ndarray], served: np.ndarray, serving: pathlib.Path) -> np.ndarray:
-  """Predictions of the version that served each ride, by its own verified file; an input of before that is gone is NaN."""
+  """Predictions of the version that served each ride, by its verified file; an input that the rides lack is NaN."""
   predictions = np.full(len(served), np.nan)
   for version in np.unique(served):
     model, chosen = LiteModel(find_pushed(serving / str(version)).file), served == version
@@ -145,7 +145,7 @@ _TYPES = {ROW: pa.int64(), KEY: pa.string(), PREDICTION: pa.float64()}
 
 
 def _logged(log: pathlib.Path, rides: _Rides) -> tuple[np.ndarray, dict[str, int]]:
-  """The predictions of a log for some rides, NaN where there is none, and how many rows of either side have no match."""
+  """The predictions of a log for some rides, NaN where there is none, and the rows of either side without a match."""
   table = _read_log(log)
   by_key = rides.keys is not None and KEY in table.schema.names
   name = KEY if by_key else ROW

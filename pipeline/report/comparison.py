@@ -110,14 +110,14 @@ def _error_sentence(a: Side, b: Side) -> str:
 
 def _paired(a: Side, b: Side) -> Estimate | None:
   """The ratio of the RMSEs of the chosen files, where both predicted the same rides."""
-  first, second = (_chosen_rides(side) for side in (a, b))
+  first, second = (_chosen_rides(side.record) for side in (a, b))
   resamples = max(a.record.resamples, b.record.resamples)
   return paired_ratio(first, second, resamples) if first and second else None
 
 
-def _chosen_rides(side: Side) -> PredictedRides | None:
-  rides = read_rides(side.record)
-  return rides if rides and side.record.chosen and rides.variant == side.record.chosen.name else None
+def _chosen_rides(record: RunRecord) -> PredictedRides | None:
+  rides = read_rides(record)
+  return rides if rides and record.chosen and rides.variant == record.chosen.name else None
 
 
 _NONE = JudgedVariant(name='', recipe='', scheme='')
@@ -146,34 +146,39 @@ def _outcomes_of(side: Side) -> dict[str, Cell | str]:
   }
 
 
-_ALL = 'all rides'
+ALL_RIDES = 'all rides'
 
 
 def _picture(a: Side, b: Side) -> Picture | None:
   """The RMSE of both on all rides and by slice."""
   if a.record.currency != b.record.currency:
     return None
-  (first, of_first), (second, of_second) = _errors_by_slice(a), _errors_by_slice(b)
+  (first, of_file), (second, of_other) = (errors_by_slice(side.record) for side in (a, b))
   if not first and not second:
     return None
   pairs = [Pair(name, first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
   drawn = draw_pairs(pairs, f'RMSE ({a.record.currency})'.replace(' ()', ''), 'RMSE of both runs by slice')
   legend = tuple((f'{side.letter}: {side.name}', style) for side, style in zip((a, b), SIDES, strict=True))
+  of_first, of_second = (('the trained model', 'the chosen file')[is_file] for is_file in (of_file, of_other))
   source = f'Of {of_first}.' if of_first == of_second else f'A: of {of_first}; B: of {of_second}.'
   return Picture(
     'RMSE by slice', drawn, f'{source} A line holds 95 %; where there is none, it is not known.', '', legend
   )
 
 
-def _errors_by_slice(side: Side) -> tuple[dict[str, Estimate], str]:
-  """RMSE by slice, all rides first, and whose: the chosen file's where its predictions are kept, else the model's."""
-  rides, slices, overall = _chosen_rides(side), side.record.summary.slices, side.record.shown_error('rmse')
+def errors_by_slice(record: RunRecord) -> tuple[dict[str, Estimate], bool]:
+  """RMSE of a run by slice, all rides first, with 95 % intervals where its predictions are still there.
+
+  Args: record: with its variants.
+  Returns: And whether these are the chosen file's, out of its predictions; else they are the trained model's.
+  """
+  rides, slices, overall = _chosen_rides(record), record.summary.slices, record.shown_error('rmse')
   if rides and overall:
     codes = {one.name: one.slice for one in slices if one.slice}
-    return {_ALL: overall} | slice_rmse(rides, codes, side.record.resamples), 'the chosen file'
-  error = side.record.error('rmse')
+    return {ALL_RIDES: overall} | slice_rmse(rides, codes, record.resamples), True
+  error = record.error('rmse')
   found = {one.name: Estimate(one.root_mean_squared_error) for one in slices if one.slice}
-  return ({_ALL: error} if error else {}) | found, 'the trained model'
+  return ({ALL_RIDES: error} if error else {}) | found, False
 
 
 def _variants(a: Side, b: Side) -> Table | None:

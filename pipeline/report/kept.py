@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import pathlib
 import shutil
@@ -47,12 +48,20 @@ def keep(
     if page is not None:
       shutil.copyfile(page, staged.page)
     else:
-      write(staged.path)
+      _make_page(staged)
     move_whole(staged.path, kept.path)
   except BaseException:
     delete(staged.path)
     raise
   return kept
+
+
+def _make_page(staged: KeptRun) -> None:
+  """A page that can't be made is logged: the figures are in the summary."""
+  try:
+    write(staged.path)
+  except Exception:
+    logging.getLogger(__name__).exception('The page of a run could not be made.')
 
 
 def keep_refused(config: RunConfig, output: OutputDirectory, reason: str) -> KeptRun | None:

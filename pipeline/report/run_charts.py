@@ -23,6 +23,7 @@ from models.charts import (
   picture,
   polyline,
   text,
+  tip,
   vertical,
 )
 from pipeline.report.tables import interval
@@ -90,7 +91,7 @@ class Mark(NamedTuple):
   style: str
 
 
-_HEIGHT, _CROSS, _ARROW = 220.0, 4.0, 5.0
+_HEIGHT, _CROSS = 220.0, 4.0
 _REACH = 3.0
 """A figure above so many times the median is far above the others."""
 
@@ -168,9 +169,7 @@ def _drawn_mark(frame: Frame, mark: Mark, radius: float) -> Markup:
     path = f'M{x - c:.1f} {y - c:.1f}L{x + c:.1f} {y + c:.1f}M{x - c:.1f} {y + c:.1f}L{x + c:.1f} {y - c:.1f}'
     return element('path', title, d=path, class_='failed')
   if mark.figure.value > frame.y.high:
-    y, a = frame.y.end, _ARROW
-    tip = f'M{x - a:.1f} {y + 8:.1f}L{x:.1f} {y:.1f}L{x + a:.1f} {y + 8:.1f}Z'
-    return element('path', title, d=tip, class_=f'fill {color}')
+    return tip(x, frame.y.end, 0, -1, color, mark.title)
   whisker = line(x, frame.y(mark.figure.bottom), x, frame.y(mark.figure.top), f'whisker {color}')
   dot = element('circle', title, cx=x, cy=frame.y(mark.figure.value), r=radius, class_=mark.style)
   return element('g', whisker, dot)

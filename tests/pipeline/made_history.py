@@ -6,11 +6,13 @@ import datetime
 import pathlib
 from typing import Any
 
+from configs import loading
 from configs.records import Estimate
 from pipeline.commands import operations
 from pipeline.local.output import KeptRun
 from pipeline.operations import registry
 from pipeline.report.kept import keep, keep_refused
+from pipeline.report.record import read_record
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_run import failed_run, made_run
 from tests.pipeline.made_store import NOON, MadeStore
@@ -110,13 +112,9 @@ def kept_reports(path: pathlib.Path) -> list[KeptRun]:
 
 
 def _keep(path: pathlib.Path, number: int, run: str) -> KeptRun | None:
-  from pipeline.report.record import read_record
-
   (failed_run if number == 2 else made_run)(path)
   (path / 'logs').mkdir(exist_ok=True)
   record = read_record(path)
   pushed = None if number == 2 else str(11 + number)
   summary = record.summary.model_copy(update={'run': run, 'pushed_version': pushed})
-  from configs import loading
-
   return keep(loading.load('chicago', [f'training.seed={number}']), record.output, summary)

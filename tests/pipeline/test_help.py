@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.examples import EXAMPLES
+from tests.pipeline.command_lines import parsed
 
 
 def _commands(group: click.Group, words: str = '') -> Iterator[tuple[str, click.Command]]:
@@ -39,13 +39,7 @@ def test_every_command_has_an_example():
 )
 def test_an_example_is_a_command_line(words: str, line: str):
   """Oracle: click's own parser, which refuses options that a command lacks, and values that can't be."""
-  context: click.Context | None = None
-  command, rest = main, shlex.split(line)
-  while True:
-    context = command.make_context(command.name or 'farelite', rest, parent=context)
-    if not isinstance(command, click.Group):
-      break
-    _, command, rest = command.resolve_command(context, [*context.protected_args, *context.args])
+  command = parsed(line)
   assert command in (COMMANDS[words], *getattr(COMMANDS[words], 'commands', {}).values())
 
 

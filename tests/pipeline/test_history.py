@@ -114,7 +114,7 @@ def test_pictures_say_what_is_in_the_table(made: MadeHistory, found: History):
   axes = _axes(errors)
   assert [axes.y(dot) for dot in dots] == pytest.approx([5.4, 4.2, 4.9, 4.1, 4.3], abs=0.05)
   # Forty dollars would flatten the others: an arrow at the edge, whose title says it.
-  assert re.search(r'<path d="[^"]+Z" class="fill s1"><title>[^<]*: 40.00 \[', errors)
+  assert re.search(r'<path d="[^"]+Z" class="tip s1"><title>[^<]*: 40.00 \[', errors)
   assert 'class="budget"' in pictures['Drift of each run']
   assert 'class="budget"' not in errors
 

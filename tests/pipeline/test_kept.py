@@ -5,15 +5,20 @@ Oracle: the files in `runs`, and the summaries that they were made of.
 
 from __future__ import annotations
 
+import io
 import pathlib
 import re
 import shutil
+import time
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from configs import loading
 from pipeline import cli
+from pipeline.commands import operations
+from pipeline.commands.run import Session, perform
 from pipeline.local import output as local_output
 from pipeline.local.output import KeptRun, kept_runs
 from pipeline.operations import retention
@@ -21,9 +26,11 @@ from pipeline.report import kept as kept_module
 from pipeline.report.comparison import compare
 from pipeline.report.kept import keep, keep_refused
 from pipeline.report.record import read_record
+from pipeline.sources import rides_of
 from pipeline.summary_record import Status, Summary
 from tests.pipeline import page_reader
 from tests.pipeline.made_history import MadeHistory, kept_reports
+from tests.pipeline.made_run import made_run
 
 
 @pytest.fixture
@@ -46,6 +53,27 @@ def test_a_run_is_kept_whole_and_once(tmp_path: pathlib.Path):
   before = kept.summary.stat()
   assert keep(made.config, made.output, Summary(status=Status.FAILED, run=run)) is None
   assert kept.summary.stat() == before
+
+
+def test_the_command_keeps_what_it_ran(tmp_path: pathlib.Path):
+  """With the page that it wrote, and once, also where a run gives the same summary again."""
+  config, output = loading.load('chicago'), local_output.prepare(str(made_run(tmp_path / 'out')))
+  summary = Summary.read(output.summary).model_copy(update={'variants': (), 'run': '20260101-120000-aaaaaa'})
+  console = Console(file=io.StringIO(), width=200)
+  session = Session(config, rides_of(config.dataset), output, console, output.logs / 'a.log', time.monotonic())
+  for _ in range(2):
+    assert perform(session, lambda _: summary) == 0
+  [kept] = kept_runs(output)
+  assert kept.page.read_bytes() == output.page.read_bytes()
+  assert Summary.read(kept.summary).to_dict() == summary.to_dict()
+
+
+def test_a_page_that_can_not_be_made_does_not_cost_the_summary(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  made = MadeHistory(tmp_path / 'out')
+  monkeypatch.setattr(kept_module, 'write', lambda directory: 1 / 0)
+  kept = keep(made.config, made.output, Summary(status=Status.FAILED, reason='It broke.', run='20260101-120000-aaaaaa'))
+  assert kept is not None and Summary.read(kept.summary).reason == 'It broke.'
+  assert not kept.page.exists()
 
 
 def test_killed_half_way_it_is_not_seen_and_the_next_call_makes_it(
@@ -139,8 +167,6 @@ def test_nothing_to_compare_with(reports: list[KeptRun], against: str, message: 
 
 
 def test_the_version_that_a_rollback_made_stands_for_the_run_that_pushed_its_bytes(tmp_path: pathlib.Path):
-  from pipeline.commands import operations
-
   made = MadeHistory(tmp_path / 'out')
   first, _ = made.night(version=1, rmse=4.2), made.night(version=2, rmse=4.1)
   operations.roll_back(str(made.output.path), to=None, reason='worse')

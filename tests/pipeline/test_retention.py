@@ -230,7 +230,7 @@ def test_the_command(tmp_path: pathlib.Path):
 @pytest.mark.parametrize(
   ('override', 'message'),
   [
-    pytest.param('retention.runs=0', 'retention.runs: input should be greater than 0, got 0', id='impossible'),
+    pytest.param('retention.runs=0', 'retention.runs must be a whole number above 0, or null, got 0', id='impossible'),
     pytest.param('retention.run=3', "unknown key 'run'. Did you mean 'runs'?", id='misspelled'),
     pytest.param('training.epochs=3', "got 'training.epochs=3'", id='else'),
     pytest.param('runs', "takes limits alone, such as retention.runs=5, got 'runs'", id='no_value'),

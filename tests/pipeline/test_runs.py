@@ -198,7 +198,7 @@ def test_an_entry_of_the_version_before_and_one_of_a_newer_one(tmp_path: pathlib
   nothing = dict.fromkeys(
     (
       'ended', 'reason', 'rows_kept', 'rmse_low', 'rmse_high', 'chosen', 'restored_version', 'replaced_version', 'data',
-      'output', 'host', 'code_version', 'config', 'pruned',
+      'output', 'host', 'code_version', 'git_commit', 'config', 'pruned',
     )
   )  # fmt: skip
   known = {'run': context.name, 'blessed': True, 'rows_read': 7, 'rmse': 4.4, 'serves': False, 'pushed_version': 12}

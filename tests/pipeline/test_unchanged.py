@@ -137,6 +137,7 @@ def test_the_command_shows_the_last_outcome_and_loads_no_tfx(made):
   assert (done.returncode, done.stdout.splitlines()[-1]) == (0, '[]'), done.stderr
   assert 'nothing to do, pushed: Rides, config and code are as in the run' in done.stdout
   assert Summary.read(made.summary).ended_early
+  assert not made.runs.exists(), 'it is no run of its own'
 
 
 def test_it_runs_by_force(made, monkeypatch):

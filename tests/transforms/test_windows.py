@@ -9,7 +9,7 @@ from components.fare_evaluator.slices import slice_name
 from configs import loading
 from configs.dataset import EPOCH
 from configs.loading import ConfigError
-from transforms import civil, in_memory, names
+from transforms import civil, in_memory, names, slice_names
 from transforms.engineering import catalogue
 
 OVERRIDES = [
@@ -46,20 +46,20 @@ def made():
 @pytest.mark.parametrize('window', list(INSIDE))
 def test_a_window_is_a_feature_and_a_slice(made, window):
   inside = np.array([name in INSIDE[window] for name in HOURS])
-  np.testing.assert_array_equal(made[names.window_slice(window)], inside)
+  np.testing.assert_array_equal(made[slice_names.window_slice(window)], inside)
   listed = [feature.name for feature in catalogue(CONFIG.dataset, CONFIG.features)]
   column = made[names.NUMERIC][:, listed.index(f'{window}_hours')]
   np.testing.assert_allclose(column, (inside - inside.mean()) / inside.std(), rtol=1e-4)
 
 
 def test_slices_by_bands_and_by_words(made):
-  numeric, words = (made[names.column_slice(name)].tolist() for name in ('surge', 'vendor'))
+  numeric, words = (made[slice_names.column_slice(name)].tolist() for name in ('surge', 'vendor'))
   assert numeric == [0, 1, 1, 2, 2, 3, 3]
   assert words == [0, 1, 2, 3, 0, 1, 2]
-  called = lambda name, codes: [_name(names.column_slice(name), code) for code in codes]  # noqa: E731
+  called = lambda name, codes: [_name(slice_names.column_slice(name), code) for code in codes]  # noqa: E731
   assert called('surge', range(4)) == ['surge under 1 x', 'surge 1–1.5 x', 'surge over 1.5 x', 'surge missing']
   assert called('vendor', range(4)) == ['vendor = 1', 'vendor = 2', 'vendor of another value', 'vendor missing']
-  assert [_name(names.window_slice('night'), code) for code in (1, 0)] == ['night, 22–6 h', 'not night']
+  assert [_name(slice_names.window_slice('night'), code) for code in (1, 0)] == ['night, 22–6 h', 'not night']
 
 
 def _name(feature, code):
@@ -67,7 +67,7 @@ def _name(feature, code):
 
 
 def test_every_slice_column_is_listed_and_made(made):
-  keys = names.slice_keys(CONFIG.dataset, CONFIG.evaluation.slices)
+  keys = slice_names.slice_keys(CONFIG.dataset, CONFIG.evaluation.slices)
   assert len(keys) == len({*keys}) == 4 + 4 + 2
   assert {*keys} == {name for name in made if name.startswith('slice_')}
   assert all(made[key].dtype == np.int64 for key in keys)
@@ -75,7 +75,7 @@ def test_every_slice_column_is_listed_and_made(made):
 
 def test_without_windows_and_columns_all_is_as_before():
   bare = loading.load('nyc')
-  assert names.slice_keys(bare.dataset, bare.evaluation.slices) == names.SLICES
+  assert slice_names.slice_keys(bare.dataset, bare.evaluation.slices) == names.SLICES
   assert not any(feature.name.endswith('_hours') for feature in catalogue(bare.dataset, bare.features))
 
 
@@ -100,8 +100,16 @@ def test_edges_count_to_one_inside(window, inside):
   ('overrides', 'sentence'),
   [
     pytest.param(['dataset.city.windows={all: [0, 24]}'], r'windows.all: \[0, 24\] is the whole day', id='whole_day'),
-    pytest.param(['dataset.city.windows={night: [22, 30]}'], 'less than or equal to 24', id='no_such_hour'),
-    pytest.param(['dataset.city.windows={Night: [22, 6]}'], 'pattern', id='name_with_capitals'),
+    pytest.param(
+      ['dataset.city.windows={night: [22, 30]}'],
+      r'windows.night.1 must be a number from 0 to 24, got 30',
+      id='no_such_hour',
+    ),
+    pytest.param(
+      ['dataset.city.windows={Night: [22, 6]}'],
+      "windows must have keys that are each a text of small letters, .*got 'Night'",
+      id='name_with_capitals',
+    ),
     pytest.param(
       ['evaluation.slices.columns={vendr: []}'], "is no column of dataset.extras.*Did you mean 'vendor'", id='unknown'
     ),
