@@ -37,8 +37,9 @@ test-slow: install  ## whole runs that take minutes, and many more bytes for wha
 test-beam: install  ## whole runs on other Beam engines, with a real job service and worker pool
 	@$(PYTHON) -m pytest -q -m slow tests/integration/test_beam_engines.py $(ARGS)
 
-test-retraining: install  ## sixty simulated nights of a retraining timer; takes long
-	@$(PYTHON) -m pytest -q -m slow tests/integration/test_sixty_days.py tests/integration/test_retraining.py $(ARGS)
+test-retraining: install  ## sixty simulated nights of a retraining timer, and fourteen of an operator; takes long
+	@$(PYTHON) -m pytest -q -m slow tests/integration/test_sixty_days.py tests/integration/test_retraining.py \
+	  tests/integration/test_fourteen_nights.py $(ARGS)
 
 test-mutants: install  ## small faults in chosen modules: how many the tests notice; ARGS='--seed 1 --count 100 --only dag'
 	@$(PYTHON) -m tests.mutants $(ARGS)

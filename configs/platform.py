@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from configs.base import Config, Problem
+from configs.base import Config, Idle, Problem
 
 PREFIX = 'FARELITE_'
 
@@ -29,6 +29,49 @@ Word = Annotated[str, AfterValidator(_bare)]
 Url = Annotated[Word, AfterValidator(_web)]
 
 
+_ALIAS = re.compile('[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]')
+_LABEL = re.compile('[a-z0-9_-]{0,63}')
+
+
+class Registration(Config):
+  """Vertex AI's Model Registry: each pushed version is uploaded as a version of one model.
+
+  Attributes:
+    display_name: of the model, which is made if there is none of this name; nothing is uploaded while it is null.
+    container: image that serves a version, such as `europe-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest`.
+    parent: full name of the model, `projects/…/models/…`, where several have that display name.
+    default: whether a new version becomes the model's default one.
+    aliases: names that move on to each new version.
+    labels: of each version, besides those that say what it is.
+    copies: a bucket's folder that versions are copied to first; needed where they are pushed to a folder of a machine.
+  """
+
+  display_name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+  container: Word | None = None
+  parent: Word | None = None
+  default: bool = True
+  aliases: tuple[str, ...] = ()
+  labels: dict[str, str] = {}
+  copies: Word | None = None
+
+  def problems(self) -> Iterator[Problem]:
+    if self.display_name is None:
+      for place in self.model_fields_set - {'display_name'}:
+        if getattr(self, place) != type(self).model_fields[place].default:
+          message = 'has no effect while display_name is null; name a model there, or leave it out.'
+          yield Idle(place, message, ('display_name',))
+    elif self.container is None:
+      yield Problem('container', 'is missing; name the image that serves a version.')
+    for alias in self.aliases:
+      if alias == 'default' or not _ALIAS.fullmatch(alias):
+        yield Problem(
+          'aliases', f"must be letters, digits and hyphens, as in 'canary', and not 'default'; got '{alias}'."
+        )
+    for text in (*self.labels, *self.labels.values()):
+      if not _LABEL.fullmatch(text):
+        yield Problem('labels', f"must be lower-case letters, digits, hyphens and underscores, got '{text}'.")
+
+
 class Vertex(Config):
   """Vertex AI Pipelines.
 
@@ -40,6 +83,7 @@ class Vertex(Config):
     network: `projects/NUMBER/global/networks/NAME` to peer with; FARELITE_NETWORK.
     kms_key: full name of a key that encrypts what Vertex stores; FARELITE_KMS_KEY.
     endpoint: of the API where it is not the region's, such as a private one; FARELITE_VERTEX_ENDPOINT.
+    register: what a pushed version becomes in the Model Registry.
   """
 
   project: Word | None = None
@@ -48,6 +92,7 @@ class Vertex(Config):
   network: Word | None = None
   kms_key: Word | None = None
   endpoint: Word | None = None
+  register: Registration = Registration()
 
 
 class Kfp(Config):
@@ -88,7 +133,9 @@ class Platform(Config):
 
 VARIABLES = {
   **{f'{PREFIX}{name.upper()}': (name,) for name in ('image', 'pipeline_root', 'serving')},
-  **{f'{PREFIX}{name.upper()}': ('vertex', name) for name in Vertex.model_fields if name != 'endpoint'},
+  **{
+    f'{PREFIX}{name.upper()}': ('vertex', name) for name in Vertex.model_fields if name not in ('endpoint', 'register')
+  },
   f'{PREFIX}VERTEX_ENDPOINT': ('vertex', 'endpoint'),
   **{f'{PREFIX}KFP_{name.upper()}': ('kfp', name) for name in Kfp.model_fields},
 }

@@ -524,7 +524,7 @@ def history(directory: str, as_json: bool) -> None:
 @click.argument('directory', metavar='DIR')
 @click.option('--fares', metavar='GLOB', required=True, help='Rides with their fares: a path or a glob.')
 @click.option('--predictions', metavar='F', help='A log of farelite predict for these rides; found by key, or by row.')
-@click.option('--json', 'as_json', is_flag=True, help='Everything, as JSON.')
+@JSON
 @click.option('--retrain', is_flag=True, help='Let the next farelite retrain run where something is beyond.')
 @click.option('--now', metavar='TIME', envvar='FARELITE_NOW', hidden=True, help='The time of the verdict, for tests.')
 def monitor(now: str | None, **options: Any) -> None:

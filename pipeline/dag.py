@@ -21,6 +21,7 @@ from components.compression_gate.component import CompressionGate
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
+from components.model_registry.component import ModelRegistry
 from components.pruning_trainer.component import PruningTrainer
 from components.pruning_trainer.keys import recipe_key
 from components.pusher.component import AtomicPusher
@@ -130,7 +131,8 @@ def build_nodes(
     for node in (evaluator, *base):
       gate.add_upstream_node(node)
   trained = [*reduction, *warm_start, trainer]
-  nodes = [ingest, *checks, features, *trained, evaluator, *base, served, rewriter, gate, pusher]
+  judged = [evaluator, *base, served, rewriter, gate]
+  nodes = [ingest, *checks, features, *trained, *judged, pusher, *_registration(config, pusher)]
   context = context or BeamContext(places.root, project=config.platform.vertex.project or '')
   with_engines(nodes, config.beam, context, bigquery=source.bigquery is not None)
   return nodes
@@ -314,6 +316,14 @@ def _release(
     custom_config={'push_nonce': push_nonce},
   ).with_id('Pusher')
   return [rewriter, gate, pusher]
+
+
+def _registration(config: RunConfig, pusher: BaseNode) -> list[BaseNode]:
+  """The step after the push, if the config asks for it."""
+  vertex = config.platform.vertex
+  if vertex.register.display_name is None:
+    return []
+  return [ModelRegistry(pushed_model=pusher.outputs['pushed_model'], vertex=vertex)]
 
 
 def build_pipeline(

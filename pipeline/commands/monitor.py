@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Sequence
 
-import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +18,7 @@ from pipeline.local import output as local_output
 from pipeline.local import terminal
 from pipeline.local.terminal import plain_table, right, whole
 from pipeline.monitoring.verdict import MonitoringRecord, RideGroup
+from pipeline.options import print_json
 from pipeline.retraining.ledger import Ledger
 from pipeline.sources import data_source
 
@@ -62,7 +61,7 @@ def run(
     if not as_json:
       _show(console, verdict, found.before)
   if as_json:
-    click.echo(json.dumps(verdict.model_dump(mode='json'), indent=2, ensure_ascii=False))
+    print_json(verdict.model_dump(mode='json'))
   return BEYOND if verdict.beyond else 0
 
 
@@ -76,9 +75,10 @@ def _show(console: Console, verdict: MonitoringRecord, before: int) -> None:
   if before:
     older = f'{before:,} rides are older than every version that is there and count as those of {verdict.served}.'
     console.print(f' [cyan]i[/] {older}', soft_wrap=True)
-  color = 'red' if verdict.beyond else 'green'
+  is_judged = any(group.beyond is not None for group in (verdict.all, *verdict.days, *verdict.slices))
+  outcome = _VERDICTS[verdict.beyond if is_judged else None]
   asked = ' farelite retrain runs once there are new rides.' if verdict.retrain and verdict.beyond else ''
-  console.print(f'[bold {color}]{"beyond" if verdict.beyond else "within"}[/]: {escape(verdict.reason)}{asked}')
+  console.print(f'[bold]{outcome}[/]: {escape(verdict.reason)}{asked}', soft_wrap=True)
 
 
 _VERDICTS = {True: '[red]beyond[/]', False: '[green]within[/]', None: '[dim]not judged[/]'}

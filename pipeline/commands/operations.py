@@ -267,7 +267,7 @@ def roll_back(directory: str, to: int | None, reason: str, as_json: bool = False
       f'Version {rollback.version} serves now: the bytes of {rollback.restored}, in place of {rollback.replaced}. '
       f'Reason: {rollback.reason}'
     )
-  _record(config, output)
+  _record(config, output, as_json)
   if holder := local_output.holder(output):
     click.echo(f'Mind that a run goes on and may push a newer version: {holder}.', err=as_json)
 
@@ -280,13 +280,13 @@ def _models(config: RunConfig, output: OutputDirectory) -> dict[int, int | None]
   return {}
 
 
-def _record(config: RunConfig, output: OutputDirectory) -> None:
+def _record(config: RunConfig, output: OutputDirectory, as_json: bool) -> None:
   try:
     store = open_store(config.metadata, output.metadata)
     registry.record_rollbacks(store, config.name, output.serving)
   except UNUSABLE as error:
     reason = str(error).partition('\n')[0]
-    click.echo(f'The metadata store does not know it yet; the next run enters it. {reason}', err=True)
+    click.echo(f'The metadata store does not know it yet; the next run enters it. {reason}', err=as_json)
 
 
 def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = (), as_json: bool = False) -> None:

@@ -162,7 +162,8 @@ def _run_steps(
       again = build_pipeline(config, source, places, push_nonce=uuid.uuid4().hex)
       repeated: list[Step] = []
       ObservedLocalRunner(connection, run_id + registry.AGAIN, observer, repeated, BESIDE).run(again)
-      steps[-1] = repeated[-1]
+      first = _place_of_push(steps)
+      steps[first:] = repeated[first:]
   except StepFailedError as error:
     if isinstance(root_cause(error), AlteredModelError):
       _discard_model(steps, open_store(config.metadata, output.metadata), output)
@@ -197,9 +198,14 @@ def _said_of_what_serves(before: str | None, serving: pathlib.Path) -> tuple[str
   return (f'{before} Version {served_version(serving)} has taken its place.',) if before else ()
 
 
+def _place_of_push(steps: list[Step]) -> int:
+  """Where among the steps of a finished run the push stands; only what goes by the push comes after it."""
+  return [step.name for step in steps].index('Pusher')
+
+
 def _push_is_outdated(steps: list[Step], serving: pathlib.Path) -> bool:
   """Whether the push came from the cache and has to be made, or refused, anew: its bytes are not what serves now."""
-  if steps[-1].state is not StepState.CACHED:
+  if steps[_place_of_push(steps)].state is not StepState.CACHED:
     return False
   pushed = output_of(steps, 'Pusher', 'pushed_model')
   if pushed is not None and pushed.properties.get('withdrawn'):

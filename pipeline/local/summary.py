@@ -17,6 +17,7 @@ from components.fare_evaluator.records import (
   EvaluationIntervals,
 )
 from components.in_memory import COMPUTED, Computed
+from components.model_registry.component import REGISTERED
 from components.pruning_trainer.keys import recipe_key
 from components.ride_example_gen.quarantine import read_counts
 from components.ride_validator.findings import FINDINGS_FILE, Finding, from_json
@@ -70,7 +71,7 @@ def summarize(
     served_version=compression.served_version if compression else None,
     served_rmse=compression.served_rmse if compression else None,
     shadow=compression.shadow if compression else None,
-    notes=(*_training_notes(config, steps), *(compression.notes if compression else ())),
+    notes=(*_training_notes(config, steps), *(compression.notes if compression else ()), *_registered(steps)),
     compression=_uri(steps, 'CompressionGate', 'report'),
     reduction=_reduction(steps),
     findings=_findings(steps),
@@ -145,6 +146,13 @@ def _training_notes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:
     elif recipe.name == DENSE:
       report = TrainingReport.parse(_read(report_file(uri)), report_file(uri))
       yield from filter(None, (report.trained_on, report.measured_on))
+
+
+def _registered(steps: Sequence[Step]) -> Iterator[str]:
+  """What the pushed version is in a registry."""
+  output = output_of(steps, 'ModelRegistry', 'registered')
+  if output and output.properties.get(REGISTERED):
+    yield f"In Vertex AI's Model Registry it is {output.properties[REGISTERED]}."
 
 
 def _recipes(config: RunConfig, steps: Sequence[Step]) -> tuple[RecipeRecord, ...]:

@@ -95,6 +95,7 @@ def tags(summary: Summary) -> dict[str, str]:
     'farelite.run': summary.run,
     'pipeline': summary.name,
     'code_version': summary.code_version,
+    'mlflow.source.git.commit': summary.git_commit,
     'data': summary.data,
     'output': summary.output,
     'chosen': summary.chosen,

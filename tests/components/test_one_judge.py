@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.compression_gate.choice import Limit, Served, Thresholds, choose, misses, too_little
-from components.compression_gate.rides import thresholds
+from components.compression_gate.rides import EvalRides, RideVersion, thresholds
 from configs.compression import Budget, JudgedOn
 from configs.errors import FailedError
 from configs.evaluation import Evaluation
@@ -162,3 +162,17 @@ def test_a_relative_threshold_without_the_fares_trained_on_says_what_to_do(tmp_p
   for folder in (tmp_path, tmp_path / 'nowhere'):
     with pytest.raises(FailedError, match=r'training_report.json. does not say what fares .* set evaluation.max_rmse'):
       thresholds(Evaluation(), dataset, str(folder))
+
+
+@pytest.mark.parametrize(
+  ('typical', 'spread', 'tolerance'),
+  [
+    pytest.param(8.5, 0.0, 0.01, id='a_cent'),
+    pytest.param(8.5, 0.0301, 0.04, id='whole_cents'),
+    pytest.param(7650.0, 0.5, 10.24, id='pesos'),
+    pytest.param(0.9, 0.0, 0.01, id='dinars'),
+  ],
+)
+def test_golden_fares_may_differ_by_a_cent_in_the_unit_of_the_fares(typical, spread, tolerance):
+  rides = EvalRides({}, np.full(3, typical, np.float32), {}, {})
+  assert RideVersion(load('nyc').dataset, rides).tolerance(spread) == pytest.approx(tolerance)

@@ -64,6 +64,7 @@ ALWAYS = {
   # The command line names the target: one config may hold the settings of both.
   'platform': 'image pipeline_root serving',
   'platform.vertex': 'project region service_account network kms_key endpoint',
+  'platform.vertex.register': 'display_name',
   'platform.kfp': 'endpoint namespace experiment service_account',
   'tracking.mlflow': 'uri',
   'tracking.openlineage': 'url',
@@ -211,6 +212,14 @@ SOMETIMES = {
   ),
   **_cases({'metadata.host': 'a', 'metadata.database': 'a', 'metadata.user': 'a', 'metadata.port': '9'},
            ['metadata.kind=sqlite'], SERVER, 'is for a server'),
+  **_cases(
+    {f'platform.vertex.register.{name}': value for name, value in {
+      'container': 'b', 'parent': 'a', 'default': 'false', 'aliases': '[canary]', 'labels': '{team: fares}',
+      'copies': 'gs://a/b'}.items()},
+    ['platform.vertex.register.display_name=null'],
+    ['platform.vertex.register.display_name=fares', 'platform.vertex.register.container=a'],
+    'while display_name is null',
+  ),
   **_cases(
     {'tracking.mlflow.experiment': 'fares', 'tracking.mlflow.register': 'fares'},
     ['tracking.mlflow.uri=null'], ['tracking.mlflow.uri=http://mlflow:5000'], 'while uri is null',

@@ -196,6 +196,41 @@ def test_every_edge_of_a_warm_start(target):
 
 
 @pytest.mark.parametrize('target', Target)
+def test_a_registry_comes_after_the_push_where_it_is_asked_for(target):
+  """And changes no parameter of any other step, so nothing else runs again."""
+  wanted = 'platform.vertex.register={display_name: fares, container: image}'
+  _, pipeline = _pipeline(target, wanted, 'platform.vertex.project=shop')
+  assert _edges(pipeline) == _expected(target) | {'ModelRegistry': 'pushed_model=Pusher.pushed_model'}
+  before, after = _nodes(target)[1], _nodes(target, wanted)[1]
+  registry = after.pop('ModelRegistry')
+  assert registry.executor_spec.class_path == 'components.model_registry.component.ModelRegistryExecutor'
+  assert {name: node.exec_properties for name, node in after.items()} == {
+    name: node.exec_properties for name, node in before.items()
+  }
+
+
+@pytest.mark.parametrize(
+  ('overrides', 'spans', 'expected'),
+  [
+    pytest.param([], 0, 'train,eval', id='no_spans'),
+    pytest.param(['dataset.path=gs://rides/{SPAN}/*.csv'], 1, 'train,eval', id='one_span_at_a_time'),
+    pytest.param(['dataset.path=gs://rides/{SPAN}/*.csv', 'retraining.window=7'], 1, 'train,eval', id='one_so_far'),
+    pytest.param(['dataset.path=gs://rides/{SPAN}/*.csv', 'retraining.window=7'], 3, 'eval', id='window'),
+  ],
+)
+def test_where_the_newest_rides_are_that_two_versions_are_compared_on(overrides, spans, expected):
+  """And that a gate without a shadow has the parameters that it had."""
+  config = _config(*overrides, 'serving.shadow={enabled: true, max_share_apart: 0.1}')
+  source = data_source(config.dataset.path).with_spans({number: f'{number}/*.csv' for number in range(spans)})
+  [gate] = [node for node in dag.build_nodes(config, source, PLACES) if node.id == 'CompressionGate']
+  assert gate.exec_properties['newest_splits'] == expected
+  assert json.loads(gate.exec_properties['shadow'])['max_share_apart'] == 0.1
+  _, nodes = _nodes(Target.LOCAL)
+  plain = _parameters(nodes['CompressionGate'])
+  assert plain.get('shadow') is None and plain.get('newest_splits') is None
+
+
+@pytest.mark.parametrize('target', Target)
 def test_every_edge_with_rides_in_bigquery(target):
   config = _in_bigquery()
   pipeline = dag.build_pipeline(config, rides_of(config.dataset), PLACES, target=target)

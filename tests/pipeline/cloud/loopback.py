@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import pathlib
 import re
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 class Request(NamedTuple):
@@ -108,3 +112,20 @@ def loopback(answers: dict[str, Answer]) -> Iterator[Loopback]:
     yield server
   finally:
     server.close()
+
+
+def key_file(path: pathlib.Path, server: Loopback) -> pathlib.Path:
+  """A service account's key as Google hands it out, whose tokens come from the server."""
+  key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+  form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+  content = {
+    'type': 'service_account',
+    'project_id': 'another-project',
+    'private_key_id': '1',
+    'private_key': key.private_bytes(*form).decode(),
+    'client_email': 'submitter@shop.iam.gserviceaccount.com',
+    'client_id': '1',
+    'token_uri': f'{server.url}/token',
+  }
+  path.write_text(json.dumps(content))
+  return path

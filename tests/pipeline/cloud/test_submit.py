@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import credentials as auth
 from google.auth import jwt
 from tfx import version
@@ -20,7 +17,7 @@ from pipeline.cloud import vertex as cloud_vertex
 from pipeline.cloud.settings import SubmissionError, TargetError
 from pipeline.targets import Target
 from tests.pipeline.cloud.conftest import PLATFORM, RIDES
-from tests.pipeline.cloud.loopback import loopback
+from tests.pipeline.cloud.loopback import key_file, loopback
 
 JOBS = '/v1/projects/shop/locations/europe-west4/pipelineJobs'
 
@@ -146,23 +143,6 @@ def test_vertex_mistakes(pipelines, vertex, message, monkeypatch, tmp_path):
     cloud_vertex.submit(pipelines[Target.VERTEX], Platform(vertex=vertex))
 
 
-def _key_file(path, server):
-  """A service account's key as Google hands it out, whose tokens come from the server."""
-  key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-  form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-  content = {
-    'type': 'service_account',
-    'project_id': 'another-project',
-    'private_key_id': '1',
-    'private_key': key.private_bytes(*form).decode(),
-    'client_email': 'submitter@shop.iam.gserviceaccount.com',
-    'client_id': '1',
-    'token_uri': f'{server.url}/token',
-  }
-  path.write_text(json.dumps(content))
-  return path
-
-
 def test_the_command_takes_everything_from_the_environment(vertex, pipelines, tmp_path):
   environment = os.environ | {
     'FARELITE_IMAGE': PLATFORM[0].partition('=')[2],
@@ -170,7 +150,7 @@ def test_the_command_takes_everything_from_the_environment(vertex, pipelines, tm
     'FARELITE_PROJECT': 'shop',
     'FARELITE_REGION': 'europe-west4',
     'FARELITE_VERTEX_ENDPOINT': vertex.url,
-    'GOOGLE_APPLICATION_CREDENTIALS': str(_key_file(tmp_path / 'key.json', vertex)),
+    'GOOGLE_APPLICATION_CREDENTIALS': str(key_file(tmp_path / 'key.json', vertex)),
   }
   command = [sys.executable, '-m', 'pipeline', 'submit', '--target', 'vertex', '--config', 'nyc', '--set', RIDES]
   result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -15,7 +15,12 @@ from pipeline.tracking import mlflow as tracking
 from pipeline.tracking.trackers import trackers
 from tests.pipeline.made_run import made_run
 
-RUN = {'run': '20261130-020000-abc123', 'started': '2026-11-30T02:00:00+00:00', 'code_version': 'e4325925508a6be2'}
+RUN = {
+  'run': '20261130-020000-abc123',
+  'started': '2026-11-30T02:00:00+00:00',
+  'code_version': 'e4325925508a6be2',
+  'git_commit': '0df4270-dirty',
+}
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +82,7 @@ def test_what_a_run_of_mlflow_holds(tmp_path, finished):
   assert run.data.tags['status'] == 'pushed'
   assert run.data.tags['code_version'] == RUN['code_version']
   assert run.data.tags['pushed_version'] == '1795458791'
+  assert run.data.tags['mlflow.source.git.commit'] == '0df4270-dirty'
   assert {file.path for file in client.list_artifacts(number)} == {
     'summary.json', 'config.yaml', 'report.html', 'manifest.json'
   }  # fmt: skip

@@ -107,7 +107,7 @@ def test_a_server_that_refuses_is_said_and_loses_nothing(tmp_path):
     code, shown = _performed(tmp_path, f'tracking.openlineage.url={server.url}/lineage')
   assert code == 0
   assert ' ! The run could not be noted in OpenLineage: 404 Client Error' in shown
-  assert 'pushed in' in shown
+  assert '\npushed' in shown
 
 
 def test_mlflow_that_is_away_is_said_and_holds_nothing_up(tmp_path):

@@ -1,0 +1,3 @@
+"""Notes pushed versions in Vertex AI's Model Registry, as a TFX component."""
+
+__all__ = ['component']
