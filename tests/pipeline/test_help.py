@@ -66,6 +66,12 @@ def test_a_setting_is_shown(arguments: list[str], lines: list[str]):
   assert [line for line in lines if line in shown.output.splitlines()] == lines
 
 
+def test_nothing_is_said_beside_the_answer():
+  """Oracle: standard error of a process of its own, where libraries warn."""
+  command = [sys.executable, '-m', 'pipeline', 'config', 'show', 'training.epochs']
+  assert subprocess.run(command, capture_output=True, text=True).stderr == ''
+
+
 def test_a_section_lists_its_keys():
   shown = CliRunner().invoke(main, ['config', 'show', 'split', '--json', '--config', 'nyc'])
   assert {one['key']: one['value'] for one in json.loads(shown.output)} == {
