@@ -20,7 +20,13 @@ from pipeline.report.charts import ROW, draw_lanes
 
 DRAWN = pathlib.Path(__file__).parent.parent / 'docs' / 'architecture.svg'
 
-EVERYTHING = ('reduction.method=pca', 'training.serve=pqat_80', 'training.warm_start=true')
+EVERYTHING = (
+  'reduction.method=pca',
+  'training.serve=pqat_80',
+  'training.warm_start=true',
+  'platform.vertex.register={display_name: fares, container: image, copies: gs://shop/versions}',
+  'platform.vertex.project=shop',
+)
 """Settings with which a run has every step that there is."""
 
 _MEANINGS = {
@@ -40,6 +46,7 @@ _MEANINGS = {
   'QuantizationRewriter': 'one file of raw inputs for each recipe and scheme, checked after it was written',
   'CompressionGate': 'the one judge: runs each file, and the one that serves; chooses, or says why not',
   'Pusher': 'the version appears whole in the serving folder, or not at all',
+  'ModelRegistry': "uploads the pushed version as one of a model's in Vertex AI's registry",
 }
 """What each step does; a new one is drawn without a word until it stands here."""
 

@@ -20,6 +20,7 @@ __all__ = [
   'fare_evaluator',
   'feature_engineering',
   'in_memory',
+  'model_registry',
   'parquet',
   'pruning_trainer',
   'pusher',

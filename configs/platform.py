@@ -83,7 +83,7 @@ class Vertex(Config):
     network: `projects/NUMBER/global/networks/NAME` to peer with; FARELITE_NETWORK.
     kms_key: full name of a key that encrypts what Vertex stores; FARELITE_KMS_KEY.
     endpoint: of the API where it is not the region's, such as a private one; FARELITE_VERTEX_ENDPOINT.
-    register: what a pushed version becomes in the Model Registry.
+    registration: what a pushed version becomes in the Model Registry.
   """
 
   project: Word | None = None
@@ -92,7 +92,7 @@ class Vertex(Config):
   network: Word | None = None
   kms_key: Word | None = None
   endpoint: Word | None = None
-  register: Registration = Registration()
+  registration: Registration = Registration()
 
 
 class Kfp(Config):
@@ -134,7 +134,9 @@ class Platform(Config):
 VARIABLES = {
   **{f'{PREFIX}{name.upper()}': (name,) for name in ('image', 'pipeline_root', 'serving')},
   **{
-    f'{PREFIX}{name.upper()}': ('vertex', name) for name in Vertex.model_fields if name not in ('endpoint', 'register')
+    f'{PREFIX}{name.upper()}': ('vertex', name)
+    for name in Vertex.model_fields
+    if name not in ('endpoint', 'registration')
   },
   f'{PREFIX}VERTEX_ENDPOINT': ('vertex', 'endpoint'),
   **{f'{PREFIX}KFP_{name.upper()}': ('kfp', name) for name in Kfp.model_fields},

@@ -23,13 +23,13 @@ class Mlflow(Config):
     uri: of the tracking server, such as `https://mlflow.example.com`, or what else MLflow takes for one; nothing is
       logged while it is null. Who logs in, MLflow's own environment variables say (`MLFLOW_TRACKING_USERNAME`, …).
     experiment: what runs are listed under; the pipeline's name where it is null.
-    register: name of a registered model, of which each version that is pushed becomes a version; none is registered
-      while it is null.
+    registered_model: name of a registered model, of which each version that is pushed becomes a version; none is
+      registered while it is null.
   """
 
   uri: Word | None = None
   experiment: str | None = None
-  register: str | None = None
+  registered_model: str | None = None
 
   @model_validator(mode='before')
   @classmethod
@@ -41,7 +41,7 @@ class Mlflow(Config):
     return values
 
   def problems(self) -> Iterator[Problem]:
-    for name in ('experiment', 'register'):
+    for name in ('experiment', 'registered_model'):
       if self.uri is None and getattr(self, name) is not None:
         yield Idle(name, 'has no effect while uri is null; name a tracking server there, or leave it out.', ('uri',))
 

@@ -321,7 +321,7 @@ def _release(
 def _registration(config: RunConfig, pusher: BaseNode) -> list[BaseNode]:
   """The step after the push, if the config asks for it."""
   vertex = config.platform.vertex
-  if vertex.register.display_name is None:
+  if vertex.registration.display_name is None:
     return []
   return [ModelRegistry(pushed_model=pusher.outputs['pushed_model'], vertex=vertex)]
 

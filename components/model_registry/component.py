@@ -23,7 +23,7 @@ REGISTERED = 'registered'
 class ModelRegistrySpec(component_spec.ComponentSpec):
   """A push to the name of a version in the registry."""
 
-  PARAMETERS = parameters('vertex', 'register')
+  PARAMETERS = parameters('vertex', 'registration')
   INPUTS = channels(pushed_model=standard_artifacts.PushedModel)
   OUTPUTS = channels(registered=standard_artifacts.String)
 
@@ -53,12 +53,12 @@ class ModelRegistryExecutor(base_executor.BaseExecutor):
 def _register(path: str, version: str, exec_properties: Properties) -> str:
   from components.model_registry.vertex import upload  # Google's client takes a second, and only an upload needs it.
 
-  register = Registration.model_validate_json(exec_properties['register'])
+  registration = Registration.model_validate_json(exec_properties['registration'])
   vertex = _completed(Vertex.model_validate_json(exec_properties['vertex']))
   manifest = os.path.join(path, MANIFEST)
   with fileio.open(manifest) as file:
     facts = Manifest.parse(file.read(), manifest)
-  return upload(vertex, register, _in_a_bucket(path, version, register), version, facts)
+  return upload(vertex, registration, _in_a_bucket(path, version, registration), version, facts)
 
 
 def _completed(vertex: Vertex) -> Vertex:
@@ -69,16 +69,16 @@ def _completed(vertex: Vertex) -> Vertex:
     raise FailedError(f'A FARELITE_ variable is not what it should be: {error.errors()[0]["msg"]}.') from None
 
 
-def _in_a_bucket(path: str, version: str, register: Registration) -> str:
+def _in_a_bucket(path: str, version: str, registration: Registration) -> str:
   """Where Vertex AI reads the version: where it was pushed to, or a copy."""
-  if register.copies is None:
+  if registration.copies is None:
     if is_bucket(path):
       return path
     raise FailedError(
-      f'{path} is on this machine, where Vertex AI reads nothing: set platform.vertex.register.copies to a '
+      f'{path} is on this machine, where Vertex AI reads nothing: set platform.vertex.registration.copies to a '
       "bucket's folder."
     )
-  copy = f'{register.copies.rstrip("/")}/{version}'
+  copy = f'{registration.copies.rstrip("/")}/{version}'
   io_utils.copy_dir(path, copy)
   return copy
 
@@ -106,7 +106,7 @@ class ModelRegistry(base_component.BaseComponent):
     spec = ModelRegistrySpec(
       pushed_model=pushed_model,
       vertex=vertex.model_dump_json(include={'project', 'region', 'endpoint', 'kms_key'}),
-      register=vertex.register.model_dump_json(),
+      registration=vertex.registration.model_dump_json(),
       **new_outputs(ModelRegistrySpec),
     )
     super().__init__(spec=spec)

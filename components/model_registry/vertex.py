@@ -30,13 +30,13 @@ _LONGEST_LABEL = 63
 
 
 def upload(
-  vertex: Vertex, register: Registration, place: str, version: str, manifest: Manifest, credentials: Any = None
+  vertex: Vertex, registration: Registration, place: str, version: str, manifest: Manifest, credentials: Any = None
 ) -> str:
   """Uploads a version and waits until it is there.
 
   Args:
     vertex: project and region, and the API's endpoint where it is not the region's.
-    register: what it is called, and what serves it.
+    registration: what it is called, and what serves it.
     place: of its files, in a bucket.
     version: its number.
     manifest: its own.
@@ -50,8 +50,11 @@ def upload(
   try:
     session = AuthorizedSession(credentials or google.auth.default(scopes=[_SCOPE])[0])
     api = _Api(session, vertex)
-    parent = register.parent or _model_called(api, register.display_name or '')
-    body = {'model': _model(vertex, register, place, version, manifest), **({'parentModel': parent} if parent else {})}
+    parent = registration.parent or _model_called(api, registration.display_name or '')
+    body = {
+      'model': _model(vertex, registration, place, version, manifest),
+      **({'parentModel': parent} if parent else {}),
+    }
     uploaded = _ended(api, api.ask('POST', f'{api.location}/models:upload', json=body))
   except google.auth.exceptions.DefaultCredentialsError:
     raise FailedError(
@@ -112,12 +115,12 @@ def _model_called(api: _Api, name: str) -> str | None:
   if len(found) > 1:
     models = ', '.join(sorted(found))
     raise FailedError(
-      f"{len(found)} models are called '{name}' there: {models}; name one in platform.vertex.register.parent."
+      f"{len(found)} models are called '{name}' there: {models}; name one in platform.vertex.registration.parent."
     )
   return found[0] if found else None
 
 
-def _model(vertex: Vertex, register: Registration, place: str, version: str, manifest: Manifest) -> dict[str, Any]:
+def _model(vertex: Vertex, registration: Registration, place: str, version: str, manifest: Manifest) -> dict[str, Any]:
   """The version as Vertex AI has it; what it was made of stands in its labels."""
   facts = {
     'farelite_version': version,
@@ -127,13 +130,13 @@ def _model(vertex: Vertex, register: Registration, place: str, version: str, man
   }
   labels = {name: _NOT_IN_A_LABEL.sub('_', value.lower())[:_LONGEST_LABEL] for name, value in facts.items()}
   return {
-    'displayName': register.display_name,
+    'displayName': registration.display_name,
     'artifactUri': place,
-    'containerSpec': {'imageUri': register.container},
+    'containerSpec': {'imageUri': registration.container},
     # The first version is the default one by itself; of a later one its aliases say whether it is.
-    'versionAliases': [*register.aliases, f'farelite-{version}', *(['default'] if register.default else [])],
+    'versionAliases': [*registration.aliases, f'farelite-{version}', *(['default'] if registration.default else [])],
     'versionDescription': _description(manifest),
-    'labels': labels | dict(register.labels),
+    'labels': labels | dict(registration.labels),
     **({'encryptionSpec': {'kmsKeyName': vertex.kms_key}} if vertex.kms_key else {}),
   }
 

@@ -41,6 +41,13 @@ def alone(base: str | os.PathLike[str]) -> Iterator[None]:
     os.close(lock)
 
 
+def remove_leftovers(base: str | os.PathLike[str]) -> None:
+  """Removes what killed pushes left beside the versions of a folder of this machine, as far as it can be removed."""
+  if any(pathlib.Path(base).glob(f'{STAGING_PREFIX}*')):
+    with contextlib.suppress(OSError), alone(base):
+      pass
+
+
 @contextlib.contextmanager
 def staging(base: str) -> Iterator[str]:
   """A directory to copy a model into, `alone`; it is gone at the end, however that came.

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.text import Text
 
+from components.pusher.publishing import remove_leftovers
 from configs.errors import FareliteError
 from configs.notify import Event
 from configs.run import RunConfig
@@ -124,6 +125,7 @@ def opened(
     from pipeline import beam
 
     try:
+      remove_leftovers(output.serving)
       beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
       terminal.prepare()
       from components.ride_example_gen.early import refuse_junk

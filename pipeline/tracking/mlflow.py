@@ -57,8 +57,8 @@ def log(config: RunConfig, output: OutputDirectory, summary: Summary) -> str:
   try:
     _log_figures(client, number, config, summary)
     _log_files(client, number, config, output, summary)
-    if settings.register is not None and summary.status is Status.PUSHED and summary.pushed_path:
-      _register(client, settings.register, run, summary)
+    if settings.registered_model is not None and summary.status is Status.PUSHED and summary.pushed_path:
+      _register(client, settings.registered_model, run, summary)
   finally:
     finished = summary.status in (Status.PUSHED, Status.NOT_BLESSED)
     client.set_terminated(number, 'FINISHED' if finished else 'FAILED', _milliseconds(ended(summary)))

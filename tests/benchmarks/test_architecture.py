@@ -48,4 +48,4 @@ def test_what_waits_is_below_what_it_waits_for_and_switched_on_steps_say_so(ever
   assert all(order.index(before) < order.index(name) for name, names in every.items() for before in names)
   drawn = architecture.drawn(every, architecture.graph())
   optional = re.findall(r'class="step-name">(\w+) +\(where it is switched on\)', drawn)
-  assert sorted(optional) == ['BaseEvaluator', 'DimensionalityReduction', 'WarmStartModel']
+  assert sorted(optional) == ['BaseEvaluator', 'DimensionalityReduction', 'ModelRegistry', 'WarmStartModel']

@@ -96,7 +96,7 @@ def test_a_parent_that_is_named_is_not_looked_for():
 
 def test_several_models_of_one_name_are_refused():
   message = (
-    r"^2 models are called 'nyc-fares' there: .*/models/7, .*/models/8; name one in platform\.vertex\.register\."
+    r"^2 models are called 'nyc-fares' there: .*/models/7, .*/models/8; name one in platform\.vertex\.registration\."
   )
   with loopback(_listed(8, 7)) as server, pytest.raises(FailedError, match=message):
     _upload(server)
@@ -145,7 +145,7 @@ def step(tmp_path, monkeypatch):
     push.set_string_custom_property('pushed_version', '12')
     output.uri = str(tmp_path / 'registered')
     settings = REGISTER.model_copy(update=register)
-    properties = {'vertex': Vertex(endpoint=server.url).model_dump_json(), 'register': settings.model_dump_json()}
+    properties = {'vertex': Vertex(endpoint=server.url).model_dump_json(), 'registration': settings.model_dump_json()}
     ModelRegistryExecutor().Do({'pushed_model': [push]}, {'registered': [output]}, properties)
     return output
 
@@ -165,7 +165,8 @@ def test_a_version_of_this_machine_is_copied_to_the_bucket_first(step, tmp_path)
 def test_a_version_of_this_machine_needs_a_bucket(step):
   message = (
     r'^Version 12 was pushed and serves, but is not in the Model Registry: .*serving/12 is on this machine, where '
-    r"Vertex AI reads nothing: set platform.vertex.register.copies to a bucket's folder. Run again: finished steps are"
+    r"Vertex AI reads nothing: set platform.vertex.registration.copies to a bucket's folder. Run again: finished steps "
+    r'are'
   )
   with loopback(ANSWERS) as server, pytest.raises(FailedError, match=message):
     step(server)
@@ -186,5 +187,5 @@ def test_what_was_not_pushed_is_not_registered(step):
   ],
 )
 def test_mistakes_in_the_config(setting, message):
-  with pytest.raises(ConfigError, match=rf'platform\.vertex\.register\.{message}'):
-    load('nyc', [f'platform.vertex.register={setting}'])
+  with pytest.raises(ConfigError, match=rf'platform\.vertex\.registration\.{message}'):
+    load('nyc', [f'platform.vertex.registration={setting}'])

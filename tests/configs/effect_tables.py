@@ -64,7 +64,7 @@ ALWAYS = {
   # The command line names the target: one config may hold the settings of both.
   'platform': 'image pipeline_root serving',
   'platform.vertex': 'project region service_account network kms_key endpoint',
-  'platform.vertex.register': 'display_name',
+  'platform.vertex.registration': 'display_name',
   'platform.kfp': 'endpoint namespace experiment service_account',
   'tracking.mlflow': 'uri',
   'tracking.openlineage': 'url',
@@ -213,15 +213,15 @@ SOMETIMES = {
   **_cases({'metadata.host': 'a', 'metadata.database': 'a', 'metadata.user': 'a', 'metadata.port': '9'},
            ['metadata.kind=sqlite'], SERVER, 'is for a server'),
   **_cases(
-    {f'platform.vertex.register.{name}': value for name, value in {
+    {f'platform.vertex.registration.{name}': value for name, value in {
       'container': 'b', 'parent': 'a', 'default': 'false', 'aliases': '[canary]', 'labels': '{team: fares}',
       'copies': 'gs://a/b'}.items()},
-    ['platform.vertex.register.display_name=null'],
-    ['platform.vertex.register.display_name=fares', 'platform.vertex.register.container=a'],
+    ['platform.vertex.registration.display_name=null'],
+    ['platform.vertex.registration.display_name=fares', 'platform.vertex.registration.container=a'],
     'while display_name is null',
   ),
   **_cases(
-    {'tracking.mlflow.experiment': 'fares', 'tracking.mlflow.register': 'fares'},
+    {'tracking.mlflow.experiment': 'fares', 'tracking.mlflow.registered_model': 'fares'},
     ['tracking.mlflow.uri=null'], ['tracking.mlflow.uri=http://mlflow:5000'], 'while uri is null',
   ),
   'retention.after_run': Case('true', ('retention.runs=null',), ('retention.runs=3',), 'has no effect without'),
@@ -323,7 +323,7 @@ READ_BY = {
   'training.recipes.pruning.begin': 'pruning_steps', 'training.recipes.pruning.end': 'pruning_steps',
   'training.recipes.pruning.frequency': 'pruning_steps', 'features.geographic.enabled': 'block.enabled',
   'features.buckets.embedding': 'categorical_sizes', 'features.crosses.embedding': 'categorical_sizes',
-  'tracking.mlflow.experiment': 'settings.experiment', 'tracking.mlflow.register': 'settings.register',
+  'tracking.mlflow.experiment': 'settings.experiment', 'tracking.mlflow.registered_model': 'settings.registered_model',
   'metadata.database': 'metadata.database', 'retention.after_run': 'retention.after_run',
   'features.crosses.max_exact': 'cross_size', 'beam.components': 'beam.of', 'metadata.kind': 'metadata.kind',
   'training.warm_start': 'training.warm_start',

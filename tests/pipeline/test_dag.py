@@ -198,7 +198,7 @@ def test_every_edge_of_a_warm_start(target):
 @pytest.mark.parametrize('target', Target)
 def test_a_registry_comes_after_the_push_where_it_is_asked_for(target):
   """And changes no parameter of any other step, so nothing else runs again."""
-  wanted = 'platform.vertex.register={display_name: fares, container: image}'
+  wanted = 'platform.vertex.registration={display_name: fares, container: image}'
   _, pipeline = _pipeline(target, wanted, 'platform.vertex.project=shop')
   assert _edges(pipeline) == _expected(target) | {'ModelRegistry': 'pushed_model=Pusher.pushed_model'}
   before, after = _nodes(target)[1], _nodes(target, wanted)[1]

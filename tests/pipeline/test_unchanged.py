@@ -23,12 +23,18 @@ from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_store import make_version
 from tests.test_rooms import ROOT
 
+HEADER = (
+  'key,fare_amount,pickup_datetime,pickup_longitude,pickup_latitude,dropoff_longitude,dropoff_latitude,'
+  'passenger_count\n'
+)
+RIDE = '0,11.3,2011-01-28 20:42:59 UTC,-73.999022,40.739146,-73.990369,40.717866,1\n'
+
 
 @pytest.fixture
 def made(tmp_path):
   """An output as a run leaves it that has pushed version 7."""
   rides = tmp_path / 'rides.csv'
-  rides.write_text('a,b\n1,2\n')
+  rides.write_text(f'{HEADER}{RIDE}')
   output = local_output.prepare(str(tmp_path / 'out'))
   make_version(output.serving / '7', 'bytes')
   output.artifacts.mkdir(exist_ok=True)
@@ -65,6 +71,14 @@ def test_nothing_changed(made):
   assert _last(made) is not None, 'the night after'
 
 
+def test_what_a_killed_push_left_goes_though_nothing_is_pushed(made, tmp_path):
+  (made.serving / '.staging-left/7').mkdir(parents=True)
+  rides = tmp_path / 'rides.csv'
+  config = _config(f'dataset.path={rides}')
+  with commands_run.opened(config, data_source(str(rides)), made, show=False):
+    assert [path.name for path in made.serving.iterdir()] == ['7']
+
+
 @pytest.mark.parametrize(
   'overrides', [['retention.runs=3'], ['beam.direct.direct_running_mode=multi_threading']], ids=['retention', 'engine']
 )
@@ -82,7 +96,7 @@ def _of_another_name(output) -> None:
 
 
 CHANGES = {
-  'another_ride': lambda output: (output.path.parent / 'rides.csv').write_text('a,b\n1,3\n'),
+  'another_ride': lambda output: (output.path.parent / 'rides.csv').write_text(f'{HEADER}{RIDE}{RIDE}'),
   'another_version_serves': lambda output: make_version(output.serving / '8', 'bytes'),
   'nothing_serves': lambda output: (output.serving / '7/saved_model.pb').unlink(),
   'what_serves_was_altered': _altered,

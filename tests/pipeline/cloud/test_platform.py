@@ -22,7 +22,7 @@ def _value(platform: Platform, location: tuple[str, ...]) -> object:
 def test_every_setting_has_a_variable():
   """Oracle: the models' own fields."""
   fields = {(name,) for name in Platform.model_fields if name not in ('vertex', 'kfp')}
-  fields |= {('vertex', name) for name in Vertex.model_fields if name != 'register'}
+  fields |= {('vertex', name) for name in Vertex.model_fields if name != 'registration'}
   fields |= {('kfp', name) for name in Kfp.model_fields}
   assert set(VARIABLES.values()) == fields
 

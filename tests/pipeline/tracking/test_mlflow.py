@@ -96,7 +96,7 @@ def test_a_pushed_version_is_registered_once(tmp_path, finished):
   """A run out of the cache names the same version again. Oracle: the files of the version."""
   pytest.importorskip('mlflow')
   output, summary = finished
-  config = _config(tmp_path, 'tracking.mlflow.register=taxi-fares', 'tracking.mlflow.experiment=nights')
+  config = _config(tmp_path, 'tracking.mlflow.registered_model=taxi-fares', 'tracking.mlflow.experiment=nights')
   first = tracking.log(config, output, summary)
   tracking.log(config, output, summary)
   client = _client(tmp_path)
@@ -118,7 +118,7 @@ def test_a_run_that_pushed_nothing_registers_nothing(tmp_path, finished, status)
   pytest.importorskip('mlflow')
   output, summary = finished
   changed = summary.model_copy(update={'status': status, 'pushed_path': None, 'metrics': None})
-  number = tracking.log(_config(tmp_path, 'tracking.mlflow.register=taxi-fares'), output, changed)
+  number = tracking.log(_config(tmp_path, 'tracking.mlflow.registered_model=taxi-fares'), output, changed)
   client = _client(tmp_path)
   run = client.get_run(number)
   assert run.info.status == ('FINISHED' if status is Status.NOT_BLESSED else 'FAILED')
