@@ -5,16 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from configs.errors import UserError
-
-# A method of `ABCMeta`, the kind of class that pydantic's models are; a setting of that name hides nothing.
-warnings.filterwarnings('ignore', 'Field name "register" in', UserWarning)
 
 
 class Config(BaseModel):
