@@ -19,6 +19,9 @@ from configs.errors import FailedError
 from configs.loading import ConfigError, load
 from configs.platform import Registration, Vertex
 from models.release import MANIFEST, Manifest
+from pipeline.cloud.lint import lint
+from pipeline.targets import Target
+from tests.pipeline.cloud.conftest import compiled
 from tests.pipeline.cloud.loopback import key_file, loopback
 from tests.pipeline.made_run import manifest, write_json
 
@@ -189,3 +192,17 @@ def test_what_was_not_pushed_is_not_registered(step):
 def test_mistakes_in_the_config(setting, message):
   with pytest.raises(ConfigError, match=rf'platform\.vertex\.registration\.{message}'):
     load('nyc', [f'platform.vertex.registration={setting}'])
+
+
+@pytest.mark.parametrize('target', [Target.VERTEX, Target.KFP])
+def test_the_step_compiles_for_a_backend(target):
+  """With the shadow, whose parameters are optional, too. Oracle: the linter, and the task in the spec."""
+  register = 'platform.vertex.registration={display_name: a, container: b}'
+  pipeline = compiled(target, register, 'serving.shadow={enabled: true, max_share_apart: 0.1}')
+  assert lint(pipeline) == []
+  tasks = pipeline.spec['root']['dag']['tasks']
+  assert tasks['ModelRegistry']['dependentTasks'] == ['Pusher']
+  assert 'shadow' in tasks['CompressionGate']['inputs']['parameters']
+  plain = compiled(target).spec['root']['dag']['tasks']
+  assert 'ModelRegistry' not in plain
+  assert not {'shadow', 'newest_splits'} & {*plain['CompressionGate']['inputs']['parameters']}

@@ -44,6 +44,7 @@ STEPS = [
   'components.compression_gate.component.CompressionGateExecutor',
   'components.dimensionality_reduction.component.DimensionalityReductionExecutor',
   'components.feature_engineering.component.FeatureEngineeringExecutor',
+  'components.model_registry.component.ModelRegistryExecutor',
   'components.pruning_trainer.component.PruningTrainerExecutor',
   'components.pusher.component.AtomicPusherExecutor',
   'components.quantization_rewriter.component.QuantizationRewriterExecutor',

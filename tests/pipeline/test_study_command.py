@@ -35,10 +35,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
     pytest.param(['--set', 'study.reductions.methods=[pcaa]'], "Did you mean 'pca'?", id='unknown_method'),
     pytest.param(
       ['--set', 'study.reductions.shares=[1.5]'],
-      'study.reductions.shares.0: input should be less than 1, got 1.5',
+      'study.reductions.shares.0 must be a number above 0 and below 1, got 1.5',
       id='share_above_one',
     ),
-    pytest.param(['--set', 'study.folds=1'], 'should be greater than or equal to 2, got 1', id='one_fold'),
+    pytest.param(['--set', 'study.folds=1'], 'study.folds must be a whole number from 2 to 100, got 1', id='one_fold'),
     pytest.param(['--data', 'nowhere/*.csv'], 'No file matches', id='no_data'),
     pytest.param(['--markdown', '--output', 'nowhere'], "'nowhere' holds no finished study", id='no_study'),
     pytest.param(
