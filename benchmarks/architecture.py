@@ -24,7 +24,7 @@ EVERYTHING = (
   'reduction.method=pca',
   'training.serve=pqat_80',
   'training.warm_start=true',
-  'platform.vertex.register={display_name: fares, container: image, copies: gs://shop/versions}',
+  'platform.vertex.registration={display_name: fares, container: image, copies: gs://shop/versions}',
   'platform.vertex.project=shop',
 )
 """Settings with which a run has every step that there is."""
