@@ -12,7 +12,7 @@ from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import shortened
 from configs.errors import UserError
 from configs.run import RunConfig
-from pipeline.local.terminal import VisibleConsole, plain_table, right
+from pipeline.local.terminal import VisibleConsole, plain_table, right, show_table
 from pipeline.options import print_json
 from pipeline.sources import DataSource
 from pipeline.starting.outlook import Outlook, outlook
@@ -80,7 +80,7 @@ def _show_set_aside(console: Console, found: Outlook) -> None:
   table = plain_table('set aside', *right('rides', 'share'), 'such as')
   for reason, count in sorted(counts.quarantined.items(), key=lambda item: -item[1]):
     table.add_row(reason, f'{count:,}', f'{count / counts.read:.2%}', escape(_example(found, reason)))
-  console.print(table)
+  show_table(console, table)
 
 
 def _example(found: Outlook, reason: str) -> str:
@@ -97,4 +97,4 @@ def _show_columns(console: Console, config: RunConfig, found: Outlook) -> None:
     smallest, largest = (f'{value:.7g}' if value is not None else '' for value in (column.smallest, column.largest))
     table.add_row(name, escape(sources[name]), f'{column.missing / column.rides:.1%}', smallest, largest)
   if table.row_count:
-    console.print(table)
+    show_table(console, table)

@@ -33,7 +33,7 @@ from pipeline.cloud.settings import (
 from pipeline.local import terminal
 from pipeline.local.output import Below, OutputDirectory
 from pipeline.local.steps import StepState
-from pipeline.local.terminal import LiveView, plain_table, print_paths, right
+from pipeline.local.terminal import LiveView, plain_table, print_paths, right, show_table
 from pipeline.options import overridden
 from pipeline.sources import DataSource, DataSourceError, files_of, resolve_window, rides_of
 from pipeline.targets import Target
@@ -288,7 +288,7 @@ def _show(console: Console, summary: RehearsalRecord, directory: RehearsalDirect
     start_up = step.start_up_seconds
     table.add_row(step.name, step.state.value, f'{step.seconds:.1f}', f'{start_up:.1f}' if start_up else '')
   console.print()
-  console.print(table)
+  show_table(console, table)
   for step in summary.steps:
     if step.left_behind:
       files = ', '.join(step.left_behind[:3])

@@ -16,7 +16,7 @@ from models.served_versions import served_version
 from pipeline.commands.operations import recorded_config
 from pipeline.local import output as local_output
 from pipeline.local import terminal
-from pipeline.local.terminal import plain_table, right, whole
+from pipeline.local.terminal import plain_table, right, show_table, whole
 from pipeline.monitoring.verdict import MonitoringRecord, RideGroup
 from pipeline.options import print_json
 from pipeline.retraining.ledger import Ledger
@@ -67,7 +67,7 @@ def run(
 
 def _show(console: Console, verdict: MonitoringRecord, before: int) -> None:
   for kind, groups in {'day': verdict.days, 'slice': verdict.slices}.items():
-    console.print(_table(kind, (verdict.all, *groups), verdict.currency))
+    show_table(console, _table(kind, (verdict.all, *groups), verdict.currency))
     console.print()
   if verdict.left_out:
     counts = ', '.join(f'{count:,} {reason}' for reason, count in verdict.left_out.items())

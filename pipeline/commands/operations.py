@@ -30,7 +30,7 @@ from models.release import served_alteration
 from models.served_versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
-from pipeline.local.terminal import VisibleConsole, plain_table, right, whole
+from pipeline.local.terminal import VisibleConsole, plain_table, right, show_table, whole
 from pipeline.operations import registry, retention
 from pipeline.operations.lineage import Provenance, provenance
 from pipeline.operations.registry import RUNNING, RunEntry, read_runs
@@ -54,7 +54,7 @@ def list_runs(where: str | None, as_json: bool) -> None:
     click.echo(f"No run of '{config.name}' in {place(config.metadata, output.metadata)} yet; `farelite run` makes one.")
   else:
     console = _console()
-    console.print(_table(entries, config))
+    show_table(console, _table(entries, config))
     if altered := served_alteration(output.serving):
       console.print(f' [red]![/] {escape(altered)}')
     if output.failed_start.is_file():
@@ -182,7 +182,7 @@ def _show(found: Provenance, config: RunConfig) -> None:
     gone = '' if made['there'] else ' (removed)'
     where = made['where'].removeprefix(f'{found.output}/')
     table.add_row(f'{made["id"]} {made["type"]}', made['step'], made['output'], made['run'], where + gone)
-  console.print(table)
+  show_table(console, table)
 
 
 def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:

@@ -173,7 +173,7 @@ def _show(console: Console, schedules: Sequence[Schedule]) -> None:
   table = terminal.plain_table(*(Column(name, overflow='fold') for name in names))
   for one in schedules:
     table.add_row(one.name, one.target.value, escape(one.cron), one.zone, one.state.value, escape(one.place))
-  console.print(table)
+  terminal.show_table(console, table)
   for one in schedules:
     if one.note:
       console.print(f' [yellow]![/] {escape(one.note)}')
