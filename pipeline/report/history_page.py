@@ -135,12 +135,18 @@ def _time(text: str) -> str:
   return text[:16].replace('T', ' ')
 
 
-def _day(night: Night) -> str:
-  """What a run is called below an axis: month and day."""
+def _moments(nights: Sequence[Night]) -> list[str]:
+  """What runs are called below an axis: month and day, or the time where several are all of one day."""
+  started = [_moment(night.started) for night in nights]
+  on_one_day = len(nights) > 1 and len({moment.date() for moment in started if moment}) == 1
+  return ['' if moment is None else f'{moment:%H:%M}' if on_one_day else f'{moment:%m-%d}' for moment in started]
+
+
+def _moment(text: str) -> datetime.datetime | None:
   try:
-    return f'{datetime.datetime.fromisoformat(night.started):%m-%d}'
+    return datetime.datetime.fromisoformat(text)
   except ValueError:
-    return ''
+    return None
 
 
 class _Chart(NamedTuple):
@@ -163,7 +169,7 @@ _DRIFT = _Chart(
 
 
 def _pictures(found: History) -> Iterator[Picture]:
-  days = [_day(night) for night in found.nights]
+  days = _moments(found.nights)
   yield from _error_picture(found, days)
   for chart in _CHARTS:
     yield from _picture(chart, found.nights, days)
