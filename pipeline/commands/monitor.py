@@ -92,7 +92,7 @@ def _table(kind: str, groups: Sequence[RideGroup], currency: str) -> Table:
       escape(group.name),
       f'{group.rides:,}',
       *(_figure(found) for found in (group.rmse, group.promised, group.mae, group.bias)),
-      ', '.join(map(str, group.versions)),
+      ', '.join(map(str, group.versions)) if len(group.versions) < 3 else f'{len(group.versions)} versions',
       _VERDICTS[group.beyond],
     )
   return table

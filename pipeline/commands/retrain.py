@@ -85,13 +85,19 @@ def situation(
     altered=served_alteration(output.serving),
     later_fares=retraining_asked(output, version, finished.started if finished else None),
     changed_setting=finished is not None and finished.setting != plan.setting,
-    fresh=tuple(span.label for span in plan.fresh),
+    fresh=_usable_labels(plan),
     new_rows=plan.new_rows,
     drift=_drift(config, plan, ledger) if config.retraining.triggers.drift else None,
     drift_limit=config.validation.drift_threshold,
     newest=plan.window.newest.label,
     broken=plan.broken().get(plan.window.newest.label),
   )
+
+
+def _usable_labels(plan: Plan) -> tuple[str, ...]:
+  """Labels of the fresh spans that bring rides; of all of them where none does."""
+  usable = tuple(span.label for span in plan.fresh if not plan.entries[span.number].broken)
+  return usable or tuple(span.label for span in plan.fresh)
 
 
 def _drift(config: RunConfig, plan: Plan, ledger: Ledger) -> tuple[str, str, float] | None:
@@ -164,7 +170,8 @@ def back_fill(
       if passed_over := _passed_over(plan, span, ledger):
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
         continue
-      if commands_run.perform_window(night, plan, ledger, now):
+      moment = now + datetime.timedelta(seconds=night.start - session.start)
+      if commands_run.perform_window(night, plan, ledger, moment):
         failed.append(span.label)
         if ledger.last is None or ledger.last.status != 'anomalies':
           break  # Not because of these rides: the next span would fail alike.

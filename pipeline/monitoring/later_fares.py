@@ -167,9 +167,16 @@ def _logged(log: pathlib.Path, rides: _Rides) -> tuple[np.ndarray, dict[str, int
   unmatched = {
     'not in the log': int((~known).sum()),
     'in the log without a prediction': int(np.isnan(found[known]).sum()),
-    'predicted without a fare yet': table.num_rows - len(np.unique(place.drop_null().to_numpy())) if by_key else 0,
+    'predicted without a valid fare yet': _without_fare(predicted, place) if by_key else 0,
   }
   return found, {reason: count for reason, count in unmatched.items() if count}
+
+
+def _without_fare(predicted: np.ndarray, place: pa.Array) -> int:
+  """Predictions of a log that no valid ride has; a row without a prediction is none."""
+  matched = np.zeros(len(predicted), bool)
+  matched[place.drop_null().to_numpy()] = True
+  return int((~matched & ~np.isnan(predicted)).sum())
 
 
 def _read_log(log: pathlib.Path) -> pa.Table:

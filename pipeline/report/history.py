@@ -29,7 +29,8 @@ class Night(RecordPart):
     chosen: the variant; its file has `bytes`, and `gzip_bytes` after gzip.
     rows_read, rows_kept: of the source.
     quarantined_share: of the rows that were read.
-    drift: the largest divergence from the previous statistics, of `drift_column`; `drift_limit` is what is accepted.
+    drift: the divergence from the previous statistics, of the `drift_column` where it is largest beside what is
+      accepted of it, `drift_limit`.
     pushed_version: the version that it pushed, or found pushed; of a rollback the one that it made.
     restored_version, replaced_version: of a rollback: whose bytes these are, and what served before.
     served: the version that served after it; `None` where none did.
@@ -165,7 +166,8 @@ def _with_summary(night: Night, summary: Summary, kept: KeptRun) -> Night:
 
 def _largest_drift(summary: Summary) -> FindingRecord | None:
   measured = [found for found in summary.findings if found.kind == 'drift' and found.divergence is not None]
-  return max(measured, key=lambda found: found.divergence or 0.0, default=None)
+  # Columns have limits of their own.
+  return max(measured, key=lambda found: (found.divergence or 0.0) / (found.threshold or 1.0), default=None)
 
 
 def _nothing_new(output: OutputDirectory) -> str | None:

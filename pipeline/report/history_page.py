@@ -164,7 +164,7 @@ _CHARTS = (
   _Chart('Rows set aside', 'share of the rows that were read', lambda night: night.quarantined_share, percent),
 )
 _DRIFT = _Chart(
-  'Drift', 'largest divergence from the earlier rides', lambda night: night.drift, lambda value: number(value, 3)
+  'Drift', 'largest divergence from the earlier rides, over its limit', lambda night: _drift(night), percent
 )
 
 
@@ -173,8 +173,13 @@ def _pictures(found: History) -> Iterator[Picture]:
   yield from _error_picture(found, days)
   for chart in _CHARTS:
     yield from _picture(chart, found.nights, days)
-  limit = next((night.drift_limit for night in reversed(found.nights) if night.drift_limit), None)
-  yield from _picture(_DRIFT, found.nights, days, limit, 'The dashed line is what is accepted.')
+  caption = 'Each column has a limit of its own; the dashed line is 100 % of it.'
+  yield from _picture(_DRIFT, found.nights, days, 1.0, caption)
+
+
+def _drift(night: Night) -> float | None:
+  """A divergence as a share of what is accepted."""
+  return night.drift / night.drift_limit if night.drift is not None and night.drift_limit else None
 
 
 def _picture(

@@ -52,7 +52,7 @@ class LedgerRun:
   """A run, begun or ended.
 
   Attributes:
-    started: when, by the clock that the run was given.
+    started, ended: when, by the clock that the run was given; it ends with its push.
     spans: digest of each span that it reads, by number.
     setting: digest of the config and the code; equal settings on equal spans give an equal run.
     sources: digest of the source files as they lay there: while they do, the code is that of `setting`.
@@ -72,6 +72,7 @@ class LedgerRun:
   statistics: str | None = None
   kept: dict[int, int] = dataclasses.field(default_factory=dict)
   sources: str = ''
+  ended: Moment | None = None
 
   @property
   def newest(self) -> int:
@@ -162,4 +163,4 @@ class Ledger:
 def served_since(version: int, ledger: Ledger) -> datetime.datetime:
   """When a version was pushed: as the ledger has it, or by its number, which is a Unix time."""
   run = ledger.push_of(str(version))
-  return run.started if run else datetime.datetime.fromtimestamp(version, datetime.timezone.utc)
+  return run.ended or run.started if run else datetime.datetime.fromtimestamp(version, datetime.timezone.utc)

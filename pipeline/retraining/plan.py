@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.ride_example_gen.files import fingerprint
@@ -33,9 +34,9 @@ class Plan:
     window: what it reads.
     digests: of each of the window's spans.
     setting: digest of config and code.
-    fresh: spans that the last finished run did not read as they are now, oldest first; those that are newer than all
-      it read count even where they fell out of the window again.
-    new_rows: valid rides in them; of a span that only changed, those that came on top.
+    fresh: spans that no finished run has read as they are now, oldest first; those that are newer than all that the
+      last one read count even where they fell out of the window again.
+    new_rows: valid rides in them; of a span that grew, those that came on top, and of one that changed otherwise all.
     entries: what is known about each span of the window and each fresh one.
   """
 
@@ -109,7 +110,7 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
   look_at(newer)
   ledger.spans |= looked_at
   ledger.save()
-  fresh = [s for s in {*window.spans, *newer} if last is None or last.spans.get(s.number) != looked_at[s.number].digest]
+  fresh = [span for span in {*window.spans, *newer} if not _was_read(span, looked_at[span.number], before, last)]
   return Plan(
     source=filled,
     window=window,
@@ -148,8 +149,21 @@ def _redelivery(span: Span, entry: SpanEntry, ledger: Ledger, looked_at: dict[in
   return None
 
 
+def _was_read(span: Span, entry: SpanEntry, before: Mapping[int, SpanEntry], last: LedgerRun | None) -> bool:
+  """Whether a finished run has read a span as it is: the last one, or an earlier one that the window is back at."""
+  if last is not None and last.spans.get(span.number) == entry.digest:
+    return True
+  known = before.get(span.number)
+  passed = last is not None and span.number not in last.spans and span.number < last.newest
+  return passed and known is not None and known.was_read and known.digest == entry.digest
+
+
 def _new_rows(entry: SpanEntry, number: int, last: LedgerRun | None) -> int:
-  return 0 if entry.broken else max(0, entry.kept - (last.kept.get(number, 0) if last else 0))
+  """Of a span that did not grow since it was read nobody knows which rides are others, so that all count."""
+  if entry.broken:
+    return 0
+  read = last.kept.get(number, 0) if last else 0
+  return entry.kept - read if entry.kept > read else entry.kept
 
 
 def _setting(config: RunConfig, last: LedgerRun | None = None) -> str:
@@ -227,8 +241,11 @@ def recorded_run(
   """
   from pipeline.local import run as local_run  # Brings TFX along, which a call that has nothing to do never loads.
 
+  began = time.monotonic()
   ledger.begin(plan.entry(now))
   result = local_run.run(config, plan.source, output, observer, read_window(plan), verdicts, plan.notes(), start)
   statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')
-  ledger.end(status=result.status.value, reason=result.reason, pushed_path=result.pushed_path, statistics=statistics)
+  ended = now + datetime.timedelta(seconds=time.monotonic() - began)
+  outcome = {'status': result.status.value, 'reason': result.reason, 'pushed_path': result.pushed_path}
+  ledger.end(**outcome, statistics=statistics, ended=ended)
   return result

@@ -6,10 +6,10 @@ import dataclasses
 import datetime
 from collections.abc import Iterator, Sequence
 
-from components.ride_example_gen.ingestion import survey
+from components.ride_example_gen.ingestion import inspect_span, survey
 from components.ride_example_gen.profile import ColumnProfile
 from components.ride_example_gen.quarantine import RideCounts
-from components.ride_example_gen.spans import EVAL, list_inputs
+from components.ride_example_gen.spans import EVAL, Window, list_inputs
 from components.ride_validator.findings import Finding, Level, RidesRefusedError, check_rides, percent
 from components.ride_validator.inputs import input_findings
 from configs.dataset import EPOCH, TIME
@@ -69,10 +69,19 @@ def outlook(config: RunConfig, source: DataSource) -> Outlook:
 def _files(config: RunConfig, source: DataSource) -> tuple[dict[str, Sequence[str]], dict[str, str]]:
   """Files by the label of their span, and why something else is passed over, by its path."""
   _, window = resolve_window(source, config.retraining.window, exclude=config.retraining.exclude)
+  left_out: list[int] = []
+  while window is not None and (broken := _broken_before(window, config)):
+    left_out += broken
+    _, window = resolve_window(source, config.retraining.window, exclude=config.retraining.exclude, leave_out=left_out)
   if window is None:
     found = list_inputs(source.base, source.pattern)
     return {'rides': found.files}, found.passed_over
   return {span.label: span.files for span in window.spans}, dict(window.outside)
+
+
+def _broken_before(window: Window, config: RunConfig) -> list[int]:
+  """Numbers of spans before the newest one that a run would leave out."""
+  return [span.number for span in window.spans[:-1] if inspect_span(span.files, config.dataset).broken]
 
 
 def _refusals(config: RunConfig, counts: RideCounts, findings: Sequence[Finding]) -> Iterator[str]:

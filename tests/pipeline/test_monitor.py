@@ -161,7 +161,7 @@ def test_a_log_of_predictions_by_key_in_any_order(made: MadeRides, output, tmp_p
   unknown = ['a ride that nobody asked for', *made.rows[0][1:]]
   fares = write_csv(tmp_path / 'later.csv', [*(made.rows[row] for row in order), unknown], HEADER)
   found = _found(output, '--fares', fares, '--predictions', str(tmp_path / 'log.csv'))
-  assert found['left_out'] == {'not in the log': 1, 'predicted without a fare yet': 10}
+  assert found['left_out'] == {'not in the log': 1, 'predicted without a valid fare yet': 10}
   mask = np.isin(np.arange(len(made.rows)), order)
   assert _three(found['all']) == pytest.approx(made.errors(mask), rel=1e-4)
   assert found['from_log'] is True
@@ -187,7 +187,7 @@ def test_a_parquet_log_and_rows_that_were_not_valid(made: MadeRides, output, tmp
   assert found['left_out'] == {
     'unparsable_number': 1,
     'in the log without a prediction': 1,
-    'predicted without a fare yet': 1,
+    'predicted without a valid fare yet': 1,
   }
   assert found['all']['rides'] == len(rows) - 2
 

@@ -456,8 +456,8 @@ def test_hours_as_they_are_drawn(tmp_path):
   )
   page = run_page(read_record(directory))
   sentence = (
-    'In 2 hours the mean error can hardly be chance; the largest is at 17 h, where predictions are 3.00 USD too low on '
-    'average.'
+    'In 2 hours the mean error can hardly be chance, of 2 hours looked at; the largest is at 17 h, where predictions '
+    'are 3.00 USD too low on average.'
   )
   assert f'{sentence} Shown is pqat_80.int8 on 400 rides of the eval split.' in text(page)
   [(_, drawn)] = [found for found in pictures(page).items() if found[0] == f'Errors by hour of the day. {sentence}']

@@ -95,7 +95,7 @@ LEDGER = """{
  "runs": [
   {"started": "2026-03-08T03:00:00-05:00", "spans": {"7": "a", "8": "b"}, "setting": "s", "status": "pushed",
    "reason": "it is good", "pushed_path": "/serving/12", "statistics": "/statistics/1", "kept": {"7": 9, "8": 0},
-   "sources": "c"}
+   "sources": "c", "ended": "2026-03-08T03:01:00-05:00"}
  ]
 }"""
 
@@ -216,9 +216,10 @@ def test_the_ledger_of_the_version_before(tmp_path):
 
 
 def test_a_ledger_from_before_sources_were_noted(tmp_path):
-  (tmp_path / 'retraining.json').write_text(LEDGER.replace(',\n   "sources": "c"', ''))
+  later = ',\n   "sources": "c", "ended": "2026-03-08T03:01:00-05:00"'
+  (tmp_path / 'retraining.json').write_text(LEDGER.replace(later, ''))
   last = Ledger.load(tmp_path / 'retraining.json').last
-  assert last is not None and (last.setting, last.sources) == ('s', '')
+  assert last is not None and (last.setting, last.sources, last.ended) == ('s', '', None)
 
 
 def test_a_moment_keeps_its_zone_as_it_was_written(tmp_path):

@@ -168,14 +168,25 @@ def test_the_hour_that_stands_out_most_may_be_too_low(rides):
   wanted[hours == 17] -= 3.0
   sentence = errors._hours_sentence(errors._hours(_with_errors(rides, wanted)), 'USD')
   assert _spaced(sentence) == (
-    'In 2 hours the mean error can hardly be chance; the largest is at 17 h, where predictions are 3.00 USD too low on '
-    'average.'
+    'In 2 hours the mean error can hardly be chance, of 24 hours looked at; the largest is at 17 h, where predictions '
+    'are 3.00 USD too low on average.'
   )
 
 
-def test_one_hour_of_24_is_chance(rides):
-  wanted = np.where(rides.hours == 5, 2.0, 0.0)
-  assert errors._hours_sentence(errors._hours(_with_errors(rides, wanted)), 'USD').startswith('No hour stands out')
+@pytest.mark.parametrize(
+  ('deviations', 'says'),
+  [
+    pytest.param(2.5, 'No hour stands out', id='one_of_24_beyond_its_own_interval'),
+    pytest.param(4.5, 'In 1 hour the mean error', id='beyond_what_24_looks_allow'),
+  ],
+)
+def test_an_hour_stands_out_only_where_24_looks_do_not_explain_it(rides, deviations, says):
+  """Oracle: by Bonferroni, 3.08 standard errors for one page of twenty."""
+  wanted = np.random.default_rng(4).normal(0, 0.5, len(rides.fares))
+  wanted -= np.array([wanted[rides.hours == hour].mean() for hour in range(24)])[rides.hours]
+  chosen = rides.hours == 5
+  wanted[chosen] += deviations * wanted[chosen].std(ddof=1) / np.sqrt(chosen.sum())
+  assert _spaced(errors._hours_sentence(errors._hours(_with_errors(rides, wanted)), 'USD')).startswith(says)
 
 
 @pytest.mark.parametrize(

@@ -433,12 +433,24 @@ def test_the_same_run_needs_the_same_bytes_config_and_code(days):
   assert not plan.same_as(dataclasses.replace(entry, spans=dict(list(entry.spans.items())[1:])))
 
 
-def test_a_span_that_shrank_has_no_new_rows(days):
+def test_of_a_span_that_changed_and_did_not_grow_all_rides_are_new(days):
+  """A mended day has as many rides as before, or fewer, and nobody knows which of them are others."""
   days.run()
   days.write(3, rows=5)
   plan = days.plan()
   assert [span.label for span in plan.fresh] == ['2026-03-03']
-  assert plan.new_rows == 0
+  assert plan.new_rows == 5
+
+
+def test_a_day_that_an_earlier_run_read_is_not_new_where_the_window_reaches_back_to_it(days):
+  days.run()
+  days.write(4)
+  days.run()
+  config = loading.load('nyc', [f'dataset.path={days.config.dataset.path}', 'retraining.window=3',
+                                'retraining.exclude=[2026-03-03]'])  # fmt: skip
+  plan = plans.make_plan(config, data_source(str(days.config.dataset.path)), days.ledger)
+  assert [span.label for span in plan.window.spans] == ['2026-03-01', '2026-03-02', '2026-03-04']
+  assert (plan.fresh, plan.new_rows) == ((), 0)
 
 
 def test_a_span_that_is_as_it_was_is_not_surveyed_again(days, monkeypatch):

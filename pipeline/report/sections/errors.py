@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -185,16 +186,25 @@ def _hours(rides: PredictedRides) -> list[Hour]:
 
 
 def _hours_sentence(hours: Sequence[Hour], currency: str) -> str:
-  """The hours whose mean error can't be chance; of 24 intervals, about one excludes zero by chance alone."""
-  sure = [hour for hour in hours if hour.mean.low is not None and not hour.mean.bottom <= 0 <= hour.mean.top]
-  if len(sure) < 2:
-    return 'No hour stands out: its mean errors are no larger than chance makes them.'
+  """The hours whose mean error can't be chance: in one page of twenty it says so of any where there is none."""
+  sure = [hour for hour in hours if hour.mean.low is not None and _excludes_zero(hour.mean, len(hours))]
+  if not sure:
+    return 'No hour stands out: the mean errors are no larger than chance makes them among so many hours.'
   worst = max(sure, key=lambda hour: abs(hour.mean.value))
   side = 'high' if worst.mean.value > 0 else 'low'
   return (
-    f'In {len(sure)} hours the mean error can hardly be chance; the largest is at {worst.hour} h, where predictions '
-    f'are {money(abs(worst.mean.value), currency)} too {side} on average.'
+    f'In {counted(len(sure), "hour")} the mean error can hardly be chance, of {len(hours)} hours looked at; the '
+    f'largest is at {worst.hour} h, where predictions are {money(abs(worst.mean.value), currency)} too {side} on '
+    'average.'
   )
+
+
+def _excludes_zero(mean: Estimate, looked_at: int) -> bool:
+  """Whether a 95 % interval, made as wide as so many looks ask for (Bonferroni), lies on one side of zero."""
+  normal = statistics.NormalDist()
+  wider = normal.inv_cdf(1 - 0.025 / looked_at) / normal.inv_cdf(0.975)
+  low, high = (mean.value + wider * (end - mean.value) for end in (mean.bottom, mean.top))
+  return not low <= 0 <= high
 
 
 def _maps(record: RunRecord, rides: PredictedRides) -> tuple[Picture, ...]:
