@@ -59,13 +59,13 @@ def run(
       verdict = verdict.model_copy(update={'retrain': True})
       verdict.write(output)
     if not as_json:
-      _show(console, verdict, found.before)
+      _show(console, verdict, found.before, config.dataset.time.time_zone)
   if as_json:
     print_json(verdict.model_dump(mode='json'))
   return BEYOND if verdict.beyond else 0
 
 
-def _show(console: Console, verdict: MonitoringRecord, before: int) -> None:
+def _show(console: Console, verdict: MonitoringRecord, before: int, zone: str | None) -> None:
   for kind, groups in {'day': verdict.days, 'slice': verdict.slices}.items():
     show_table(console, _table(kind, (verdict.all, *groups), verdict.currency))
     console.print()
@@ -75,6 +75,9 @@ def _show(console: Console, verdict: MonitoringRecord, before: int) -> None:
   if before:
     older = f'{before:,} rides are older than every version that is there and count as those of {verdict.served}.'
     console.print(f' [cyan]i[/] {older}', soft_wrap=True)
+  if zone is None:
+    unknown = 'The dataset names no time zone (dataset.time.time_zone): when a version began to serve is taken in UTC.'
+    console.print(f' [cyan]i[/] {unknown}', soft_wrap=True)
   is_judged = any(group.beyond is not None for group in (verdict.all, *verdict.days, *verdict.slices))
   outcome = _VERDICTS[verdict.beyond if is_judged else None]
   asked = ' farelite retrain runs once there are new rides.' if verdict.retrain and verdict.beyond else ''
