@@ -21,6 +21,7 @@ from components.compression_gate.rides import eval_rides, read_eval_rides
 from components.dimensionality_reduction.component import DimensionalityReduction
 from components.fare_evaluator.component import FareEvaluator
 from components.feature_engineering.component import FeatureEngineering
+from components.model_registry.component import ModelRegistry
 from components.pruning_trainer.component import PruningTrainer
 from components.pruning_trainer.keys import recipe_key
 from components.pusher.component import AtomicPusher
@@ -52,7 +53,7 @@ PAGE = ROOT / 'docs' / 'library.md'
 COMPONENTS = (
   BigQueryRideGen, RideExampleGen, RideStatisticsGen, RideSchema, AnomalyGate, FeatureEngineering,
   DimensionalityReduction, PruningTrainer, FareEvaluator, QuantizationRewriter, CompressionGate, AtomicPusher,
-  ServedModel,
+  ServedModel, ModelRegistry,
 )  # fmt: skip
 """In an order in which each one's lines find what they name."""
 

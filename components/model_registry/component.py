@@ -91,7 +91,9 @@ class ModelRegistry(base_component.BaseComponent):
   is kept by no code: it goes by what was pushed, as the push does.
 
   ```
-  registry = ModelRegistry(pushed_model=pusher.outputs['pushed_model'], vertex=config.platform.vertex)
+  registry = ModelRegistry(
+      pushed_model=pusher.outputs['pushed_model'],
+      vertex=config.platform.vertex)
   ```
 
   Args:

@@ -72,7 +72,7 @@ class _Api:
 
   def __init__(self, session: AuthorizedSession, vertex: Vertex) -> None:
     endpoint = vertex.endpoint or f'{vertex.region}-aiplatform.googleapis.com'
-    self._url = (endpoint if '://' in endpoint else f'https://{endpoint}').rstrip('/')
+    self._url = (endpoint if endpoint.startswith(('http:', 'https:')) else f'https://{endpoint}').rstrip('/')
     self._session = session
     self.location = f'projects/{vertex.project}/locations/{vertex.region}'
 

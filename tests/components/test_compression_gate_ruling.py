@@ -109,7 +109,8 @@ def test_budget(budget, figures, expected):
 def test_every_limit_that_is_missed_is_reported():
   budget = Budget(rmse_ratio=1.01, worst_slice_ratio=1.05, bytes=10, gzip_bytes=9, latency_us=1)
   found = misses(candidate(ratio=1.1, slices={'a': (99, 1.2, 1.3)}), budget)
-  assert [miss.limit for miss in found] == [*Limit][2:]
+  of_files = [limit for limit in Limit if limit.value in Budget.model_fields]
+  assert [miss.limit for miss in found] == of_files
 
 
 def test_the_smallest_that_keeps_the_budget_is_chosen_and_the_others_have_a_reason():

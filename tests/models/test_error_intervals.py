@@ -238,6 +238,9 @@ ELSEWHERE = {
   'pipeline/study/folds.py': {'0.975'},
   # The figure itself, as it is computed, recorded and shown.
   'configs/records.py': {'class Estimate'},
+  # Bonferroni, for many looks at intervals that the home has made.
+  'pipeline/monitoring/judging.py': {'0.975', 'ResampledSums'},
+  'pipeline/report/sections/errors.py': {'0.025', '0.975'},
   # A share of a deviation, not an end of an interval.
   'components/compression_gate/pushed_version.py': {'0.025'},
 }

@@ -232,10 +232,11 @@ OTHER_NUMBERS = {
   'pipeline/report/record.py',
   'configs/layer_names.py',
   'configs/numbers.py',
+  'configs/operations.py',
   'components/ride_example_gen/hints.py',
   'pipeline/starting/sample.py',
 }
-"""Files that read numbers of something else: TFX's artifact folders, hidden layers, cells."""
+"""Files that read numbers of something else: TFX's artifact folders, hidden layers, cells, spans."""
 
 
 _NUMBERS = re.compile(r'.+\.(isdecimal|isdigit|isnumeric)|key=int|int\(\w+\.name\)')

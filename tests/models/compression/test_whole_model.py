@@ -17,6 +17,7 @@ from models.compression.layers import LayerOrder, kernel_layers
 from models.compression.proof import block_sparsity, grid_distance, two_of_four, zeros
 from models.compression.whole_model import WholeModel, whole_names
 from models.keras_compat import keras
+from models.lite.converter import convert, from_saved_model
 from models.lite.inspection import LiteFile
 from models.protocols import Terms
 from models.recipe_training import RecipeTraining
@@ -179,9 +180,9 @@ def test_each_filter_has_a_grid_of_its_own(trained, name):
   ],
 )
 def test_the_file_has_normalizations_folded_and_no_layer_left_float(trained, name, floats):
-  converter = tf.lite.TFLiteConverter.from_saved_model(trained[name], signature_keys=['serving'])
+  converter = from_saved_model(trained[name], 'serving')
   converter.optimizations = [tf.lite.Optimize.DEFAULT]
-  file = LiteFile(converter.convert())
+  file = LiteFile(convert(converter))
   found = set(file.operators())
   assert found <= {
     'QUANTIZE', 'CONV_2D', 'DEPTHWISE_CONV_2D', 'ADD', 'MAX_POOL_2D', 'RESHAPE', 'FULLY_CONNECTED', 'DEQUANTIZE',
