@@ -124,7 +124,8 @@ class Dataflow(Config):
     num_workers: how many at the start.
     max_num_workers: how many at most.
     disk_size_gb (GB): of a worker's disk.
-    network, subnetwork: which the workers are in.
+    network: which the workers are in.
+    subnetwork: of that network; as Dataflow writes it, such as `regions/REGION/subnetworks/NAME`.
     use_public_ips: whether workers have addresses of the internet.
   """
 

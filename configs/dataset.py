@@ -117,7 +117,10 @@ class Columns(Config):
 
   Attributes:
     fare_amount: the fare, which the model learns.
-    pickup_longitude, pickup_latitude, dropoff_longitude, dropoff_latitude: the column of these degrees (WGS84).
+    pickup_longitude: the longitude where the ride began, in degrees (WGS84).
+    pickup_latitude: the latitude there.
+    dropoff_longitude: the longitude where the ride ended, in degrees (WGS84).
+    dropoff_latitude: the latitude there.
     passenger_count: how many people ride.
     key: what a prediction is found again by; a run does not read it.
   """
@@ -198,7 +201,8 @@ class Rules(Config):
     fare (currency): valid fares, of the city's currency.
     bounds: the bounding box of both ends of the ride.
     passengers (people): valid passenger counts.
-    earliest, latest: first and last valid day of pickup.
+    earliest: first valid day of pickup.
+    latest: last valid day of pickup.
     max_quarantined_share: a larger share of quarantined rows fails the run.
   """
 

@@ -65,7 +65,8 @@ class GeographicBlock(Config):
 
   Attributes:
     enabled: whether the model gets these features.
-    max_distance_km, landmark_cap_km: distances, and those to landmarks, are capped here.
+    max_distance_km: distances are capped here, except those to landmarks.
+    landmark_cap_km: distances to landmarks are capped here.
     proximity_km: decay length of the proximity to a landmark.
   """
 

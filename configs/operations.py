@@ -98,7 +98,8 @@ class Retention(Config):
   What serves, and the artifacts that it was made of, stays whatever is set here.
 
   Attributes:
-    runs, versions: number of the newest runs, whose artifacts are kept, and of the newest pushed versions.
+    runs: number of the newest runs whose artifacts are kept.
+    versions: number of the newest pushed versions that are kept, each with what it was made of.
     max_age_days: runs and versions that are older go, whatever their number.
     reports: number of the newest runs whose summary, config and page are kept; also those of runs whose artifacts go,
       and always those of the runs that pushed a version that is kept.

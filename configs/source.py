@@ -41,7 +41,8 @@ class ZonePlaces(Config):
   """Zone ids in place of coordinates.
 
   Attributes:
-    pickup, dropoff: the source's columns of the zone ids; whole numbers or texts.
+    pickup: the source's column of the zone that the ride began in; whole numbers or texts.
+    dropoff: the source's column of the zone that the ride ended in.
     zones: where each zone lies, as [longitude, latitude] of its centroid, degrees (WGS84); `null` for an id that stands
       for no known place, whose rides have no coordinates at that end. A ride with an id that is not here is set aside.
   """

@@ -41,6 +41,15 @@ def with_advice(error: KeyboardInterrupt, advice: str) -> KeyboardInterrupt:
   return KeyboardInterrupt(error.args[0] if error.args else signal.SIGINT, advice)
 
 
+def interrupted_by(error: KeyboardInterrupt) -> str:
+  """What became of a run that the error ended, as `interrupted by SIGTERM`; Ctrl-C is SIGINT."""
+  return f'interrupted by {_signal_of(error).name}'
+
+
+def _signal_of(error: KeyboardInterrupt) -> signal.Signals:
+  return signal.Signals(error.args[0] if error.args else signal.SIGINT)
+
+
 def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:
   """What a command prints of the error that ended it.
 
@@ -48,7 +57,7 @@ def message_and_exit_code(error: BaseException) -> tuple[str, int] | None:
   program, or click prints it.
   """
   if isinstance(error, KeyboardInterrupt):
-    number = signal.Signals(error.args[0] if error.args else signal.SIGINT)
+    number = _signal_of(error)
     kept = error.args[1] if len(error.args) > 1 else 'what was finished is kept'
     # On a line of its own, after ^C.
     what = '\nInterrupted' if number is signal.SIGINT else f'Ended by {number.name}'

@@ -46,13 +46,14 @@ def run(
 
 
 def _tell_of_a_killed_run(config: RunConfig, directory: OutputDirectory) -> None:
-  began = outcome.begun(directory)
-  if not config.notify.channels or began is None or local_output.holder(directory):
+  unfinished = outcome.unfinished(directory)
+  if not config.notify.channels or unfinished is None or local_output.holder(directory):
     click.echo('Nothing to send: no run was killed that could not tell it itself.')
     return
   failures: list[str] = []
-  reason = f'The run that began at {began} was killed, or its machine stopped.'
-  outcome.tell(config, directory, Event.FAILED, reason, say=failures.append)
+  began, why = unfinished
+  reason = f'The run that began at {began.isoformat()} was {why}.'
+  outcome.tell(config, directory, Event.FAILED, reason, say=failures.append, ran=began)
   if failures:
     raise FailedError(' '.join(failures))
   click.echo(f'Sent failed: {reason}')

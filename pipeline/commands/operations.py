@@ -305,7 +305,7 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
       'retention.reports in the config, or by --set.'
     )
   _warn_of_skipped_lines(output)
-  with contextlib.nullcontext() if dry_run else local_output.locked(output, wait):
+  with contextlib.nullcontext() if dry_run else local_output.locked(output, wait, elsewhere=False):
     store = open_store(config.metadata, output.metadata, create=False)
     planned, freed = _plan(store, config, output, record=not dry_run)
     text = _sentence(planned, freed, 'would remove' if dry_run else 'removed')

@@ -5,23 +5,27 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time
+from typing import Any
 
 from rich.markup import escape
 
 from components.ride_example_gen.patterns import excluded_numbers, is_dated, label_of, span_number
 from components.ride_example_gen.spans import Span, find_spans
 from configs.notify import Event
+from configs.records import RecordPart
 from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.commands import run as commands_run
-from pipeline.commands.session import AS_USUAL, Manner, Session, opened, show_config, tell
+from pipeline.commands.session import AS_USUAL, Manner, Session, opened, say, show_config, tell
 from pipeline.local.output import OutputDirectory
 from pipeline.monitoring.verdict import retraining_asked
+from pipeline.options import print_json
 from pipeline.retraining.ledger import RUNNING, Ledger, served_since
 from pipeline.retraining.plan import Plan, end_early, make_plan
 from pipeline.retraining.triggers import TriggerInputs, Verdict, decide
 from pipeline.sources import DataSource, DataSourceError
+from pipeline.summary_record import Status, Summary
 
 
 def run(
@@ -141,7 +145,7 @@ def back_fill(
     first: a day such as `2026-01-31`, or the number of a span.
     last: the same, not before `first`.
     now: the time that is noted.
-    manner: what is shown; the outcomes of all runs as JSON in one list.
+    manner: what is shown; as JSON a list with what became of each span, with the summary where it was run.
 
   Returns the exit code: 0 if every run came to its end. Raises `DataSourceError` where the rides can't be read as the
   config says, or there is no such span.
@@ -151,33 +155,72 @@ def back_fill(
     spans = [span for span in find_spans(source.base, source.pattern) if bounds[0] <= span.number <= bounds[1]]
     if not spans:
       raise DataSourceError(f'There is no span from {first} to {last}.')
-    failed = []
+    failed: list[str] = []
+    endings: list[SpanEnding] = []
+    unreached: list[Span] = []
     excluded = excluded_numbers(config.retraining.exclude)
     for place, span in enumerate(spans, 1):
       session.console.rule(f'{span.label}, {place} of {len(spans)}', style='dim')
       if span.number in excluded:
-        session.console.print(' [cyan]↺[/] Left out by name (retraining.exclude).')
+        endings.append(_not_run(span, 'Left out by name (retraining.exclude).'))
+        session.console.print(f' [cyan]↺[/] {escape(endings[-1].reason)}')
         continue
       night = dataclasses.replace(session, start=time.monotonic())
       ledger = Ledger.load(output.ledger)
       plan = make_plan(config, source, ledger, newest=span.number)
       commands_run.show_window(night, plan)
-      for label, why in plan.broken().items():  # The window's notes have it; a run could only repeat them.
-        failed.append(label)
-        tell(night, Event.ANOMALIES, f'The span {label} is broken: {why}')
-      if plan.broken():
+      if why := plan.broken().get(span.label):  # A run could only say the same.
+        failed.append(span.label)
+        endings.append(SpanEnding(span=span.label, status=Status.ANOMALIES.value, reason=why))
+        say(session, f'[bold red]{span.label} is broken[/]: {escape(why)}')
+        tell(night, Event.ANOMALIES, f'The span {span.label} is broken: {why}')
         continue
       if passed_over := _passed_over(plan, span, ledger):
+        endings.append(_not_run(span, passed_over))
         session.console.print(f' [cyan]↺[/] {escape(passed_over)}')
         continue
+      if session.manner.quiet:  # What it came to follows without its name.
+        say(session, f'\n{span.label}, {place} of {len(spans)}')
       moment = now + datetime.timedelta(seconds=night.start - session.start)
-      if commands_run.perform_window(night, plan, ledger, moment):
+      code = commands_run.perform_window(night, plan, ledger, moment)
+      found = session.summaries[-1]
+      endings.append(SpanEnding(span=span.label, status=found.status.value, reason=found.reason, summary=found))
+      if code:
         failed.append(span.label)
         if ledger.last is None or ledger.last.status != 'anomalies':
-          break  # Not because of these rides: the next span would fail alike.
+          unreached = spans[place:]  # Not because of these rides: the next span would fail alike.
+          break
+    endings += [_not_run(span, f'Not run, as {failed[-1]} failed.') for span in unreached]
     ending = f'failed: {", ".join(failed)}' if failed else 'every one to its end'
-    session.console.print(f'\n[bold]{len(spans)} spans from {first} to {last}[/], {ending}')
-  return commands_run.report(session, 1 if failed else 0, several=True)
+    ending += f', not run: {", ".join(span.label for span in unreached)}' if unreached else ''
+    say(session, f'\n[bold]{len(spans)} spans from {first} to {last}[/], {ending}')
+  if manner.as_json:
+    print_json([ending.to_dict() for ending in endings])
+  return manner.exit_code(1 if failed else 0, *(summary.status for summary in session.summaries))
+
+
+class SpanEnding(RecordPart):
+  """What became of a span in a back-fill.
+
+  Attributes:
+    span: its label.
+    status: of its run; `anomalies` also where it is broken, which no run reads; `passed_over` where it was not run.
+    reason: the sentence that belongs to it.
+    summary: of its run, whose keys are written beside the others.
+  """
+
+  span: str
+  status: str
+  reason: str
+  summary: Summary | None = None
+
+  def to_dict(self) -> dict[str, Any]:
+    facts = self.model_dump(exclude={'summary'})
+    return facts | (self.summary.to_dict() if self.summary else {})
+
+
+def _not_run(span: Span, reason: str) -> SpanEnding:
+  return SpanEnding(span=span.label, status='passed_over', reason=reason)
 
 
 def _number(text: str, source: DataSource, option: str) -> int:

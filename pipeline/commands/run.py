@@ -22,7 +22,7 @@ from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources
 from pipeline.commands.session import AS_USUAL, Manner, Session, opened, or_warned, say, tell
-from pipeline.errors import with_advice
+from pipeline.errors import interrupted_by
 from pipeline.local import unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
@@ -36,7 +36,7 @@ from pipeline.local.terminal import (
 )
 from pipeline.options import print_json
 from pipeline.report.tables import seconds
-from pipeline.retraining.ledger import Ledger
+from pipeline.retraining.ledger import RUNNING, Ledger
 from pipeline.retraining.plan import Plan, end_early, make_plan, recorded_run
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
@@ -67,14 +67,10 @@ def run(
   return report(session, code)
 
 
-def report(session: Session, code: int, several: bool = False) -> int:
-  """Prints the summary as JSON where that is asked for, once the terminal is given back; returns the exit code.
-
-  Args: several: whether a list is printed, as of a call that may run more than once.
-  """
+def report(session: Session, code: int) -> int:
+  """Prints the summary as JSON where that is asked for, once the terminal is given back; returns the exit code."""
   if session.manner.as_json:
-    found = [summary.to_dict() for summary in session.summaries]
-    print_json(found if several else found[0])
+    print_json(session.summaries[0].to_dict())
   return session.manner.exit_code(code, *(summary.status for summary in session.summaries))
 
 
@@ -115,11 +111,7 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
 
     open_store(config.metadata, output.metadata)
   with LiveView(console) as view:
-    try:
-      summary = job(view)
-    except KeyboardInterrupt as error:
-      step = view.next_step()
-      raise with_advice(error, f'run it again, it goes on {f"at step {step}" if step else "where it was"}') from error
+    summary = job(view)
   page = None
   if not output.failed_start.is_file():
     with or_warned(console, 'The report could not be written'):
@@ -326,7 +318,13 @@ def perform_window(
   """Runs a plan, see `recorded_run`; returns and raises as `perform` does."""
 
   def job(observer: StepObserver) -> Summary:
-    return recorded_run(session.config, plan, ledger, session.output, observer, now, verdicts, session.start)
+    try:
+      return recorded_run(session.config, plan, ledger, session.output, observer, now, verdicts, session.start)
+    except KeyboardInterrupt as error:
+      if ledger.last is not None and ledger.last.status == RUNNING:
+        reason = f'it was {interrupted_by(error)} (started {now:%Y-%m-%d %H:%M}).'
+        ledger.end(status=Status.FAILED.value, reason=reason)
+      raise
 
   return perform(session, job)
 

@@ -134,6 +134,9 @@ def opened(
       if not source.bigquery:
         refuse_junk(check_inputs(source.base, source.pattern), config.dataset)
       yield session
+    except KeyboardInterrupt as error:
+      outcome.note_interrupted(config, output, error)
+      raise
     except FareliteError as error:
       write_failed_start(config, output, Summary(status=Status.FAILED, reason=str(error), name=config.name))
       with or_warned(console, 'The run could not be kept'):

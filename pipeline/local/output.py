@@ -154,13 +154,17 @@ def _announce(holder: str) -> None:
 
 @contextlib.contextmanager
 def locked(
-  directory: OutputDirectory, wait: bool = False, waiting: Callable[[str], None] = _announce
+  directory: OutputDirectory,
+  wait: bool | None = None,
+  waiting: Callable[[str], None] = _announce,
+  elsewhere: bool = True,
 ) -> Iterator[None]:
   """Holds the directory for one run; the lock dies with the process, however that ends.
 
   Args:
-    wait: whether to wait for another run to end, instead of being refused.
+    wait: whether to wait for another run to end, instead of being refused; `None` of a command that can't.
     waiting: takes the holder, once, before the waiting begins; prints it by default.
+    elsewhere: whether the command may as well have another output.
 
   Raises `BusyError` where another run holds it, with its process and since when.
   """
@@ -169,10 +173,9 @@ def locked(
     if not any(_taken(handle, after) for after in (0, 0.05, 0.05, 0.05)):
       holder = _holder(handle)
       if not wait:
-        raise BusyError(
-          f"'{directory.path}' is in use by {holder}. Wait until that run ends (--wait does), or choose another "
-          '--output.'
-        )
+        fix = f'Wait until that run ends{"" if wait is None else " (--wait does)"}'
+        other = ', or choose another --output' if elsewhere else ''
+        raise BusyError(f"'{directory.path}' is in use by {holder}. {fix}{other}.")
       waiting(holder)
       portalocker.lock(handle, portalocker.LOCK_EX)
     handle.truncate(0)

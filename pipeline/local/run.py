@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import logging
 import pathlib
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_metadata as mlmd
@@ -23,17 +24,17 @@ from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.code_version import git_commit, run_version
 from pipeline.dag import BESIDE, build_pipeline
-from pipeline.errors import failure_sentence, root_cause
+from pipeline.errors import failure_sentence, interrupted_by, root_cause, with_advice
 from pipeline.local import summary, unchanged
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import ObservedLocalRunner, StepFailedError
-from pipeline.local.steps import Step, StepObserver, StepState, output_of
+from pipeline.local.steps import Step, StepObserver, StepState, next_step, output_of
 from pipeline.operations import registry, retention
 from pipeline.operations.retention import Removals
 from pipeline.operations.store import connection_config, open_store
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
-from pipeline.summary_record import Summary, WindowRecord, begin, write_failed_start
+from pipeline.summary_record import Status, Summary, WindowRecord, begin, write_failed_start
 from pipeline.targets import Places
 
 
@@ -77,7 +78,8 @@ def run(
   registry.begin(store, run_id, facts)
   altered = served_alteration(output.serving)
   broken = window.broken if window else {}
-  steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output, broken))
+  with _interruption_recorded(store, run_id):
+    steps, after, error = _run_steps(config, source, output, run_id, _Begin(observer, config, output, broken))
   failure = failure_sentence(error.step, error) if error else None
   cause = root_cause(error) if error else None
   anomalies = isinstance(cause, AnomaliesError)
@@ -110,6 +112,19 @@ def run(
     note = f'The outcome could not be recorded in the metadata store: {error}'
     result = result.model_copy(update={'notes': (*result.notes, note)})
   return result
+
+
+@contextlib.contextmanager
+def _interruption_recorded(store: mlmd.MetadataStore, run_id: str) -> Iterator[None]:
+  """Where a signal ends the run, which has nobody else to say so, the store gets to know."""
+  try:
+    yield
+  except KeyboardInterrupt as error:
+    ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
+    reason = f'The run was {interrupted_by(error)}.'
+    with contextlib.suppress(Exception):  # Without the store it is shown as killed.
+      registry.update(store, run_id, registry.RunEntry(status=Status.FAILED.value, ended=ended, reason=reason))
+    raise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +179,9 @@ def _run_steps(
       ObservedLocalRunner(connection, run_id + registry.AGAIN, observer, repeated, BESIDE).run(again)
       first = _place_of_push(steps)
       steps[first:] = repeated[first:]
+  except KeyboardInterrupt as error:
+    step = next_step([node.id for node in pipeline.components], steps)
+    raise with_advice(error, f'run it again, it goes on {f"at step {step}" if step else "where it was"}') from error
   except StepFailedError as error:
     if isinstance(root_cause(error), AlteredModelError):
       _discard_model(steps, open_store(config.metadata, output.metadata), output)

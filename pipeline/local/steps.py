@@ -62,6 +62,16 @@ class StepObserver(Protocol):
     """A step ended, in whatever state."""
 
 
+def next_step(order: Sequence[str], ended: Sequence[Step]) -> str | None:
+  """The first step that has not ended yet, such as `4 (Trainer)`; `None` where all have.
+
+  Args: order: names of all steps as they are listed; look-ups have no number.
+  """
+  done = {step.name for step in ended if step.state is not StepState.FAILED}
+  names = [name for name in order if not is_look_up(name)]
+  return next((f'{place} ({name})' for place, name in enumerate(names, 1) if name not in done), None)
+
+
 def output_of(steps: Sequence[Step], name: str, key: str) -> Output | None:
   """The single output `key` of the step `name`, or `None` if it did not come to that."""
   for step in steps:

@@ -47,7 +47,6 @@ class LiveView(Progress):
     spinner = SpinnerColumn(style='cyan')
     super().__init__(spinner, *columns, console=console, transient=True, disable=not console.is_interactive)
     self._running: dict[str, TaskID] = {}
-    self._ended = 0
 
   def started(self, name: str) -> None:
     """See `StepObserver`."""
@@ -57,18 +56,12 @@ class LiveView(Progress):
     """See `StepObserver`."""
     if (running := self._running.pop(step.name, None)) is not None:
       self.remove_task(running)
-    self._ended += not is_look_up(step.name)
     if is_look_up(step.name) and step.seconds < 1 and step.state is not StepState.FAILED:
       return
     mark, color = _MARKS[step.state]
     line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
     line.append(f'  {step.state.value}' if step.state is not StepState.COMPLETE else '', style=color)
     self.console.print(line)
-
-  def next_step(self) -> str | None:
-    """The step at which a run that is stopped now goes on, as `4 (Trainer)`; look-ups have no number."""
-    running = [name for name in self._running if not is_look_up(name)]
-    return f'{self._ended + 1} ({running[0]})' if running else None
 
 
 def plain_table(*columns: Column | str) -> Table:

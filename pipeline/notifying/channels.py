@@ -117,6 +117,6 @@ def by_apprise(variable: str, told: Notification) -> None:
   if not all([found.add(address) for address in addresses]):
     raise FailedError(f'Apprise knows no service for an address in {variable}.')
   title = f'{told.pipeline}: {told.event.value.replace("_", " ")}'
-  body, kind = '\n'.join((told.reason, *told.anomalies)), _TYPES.get(told.event, 'failure')
+  body, kind = '\n'.join(dict.fromkeys((told.reason, *told.anomalies))), _TYPES.get(told.event, 'failure')
   if not found.notify(body=body, title=title, notify_type=kind):
     raise FailedError(f'A service of {variable} did not take it.')

@@ -14,14 +14,17 @@ from models.whole_files import write_whole
 from pipeline.notifying.records import Notification
 
 
-def write_metrics(path: str, told: Notification) -> None:
-  """Writes the file whole. Raises OSError: its folder is not there, or it can't be written."""
-  write_whole(pathlib.Path(path).expanduser(), '\n'.join(_lines(told)) + '\n')
+def write_metrics(path: str, told: Notification, ran: datetime.datetime) -> None:
+  """Writes the file whole.
+
+  Args: ran: when the run was on its way that is told of.
+  Raises OSError: its folder is not there, or it can't be written.
+  """
+  write_whole(pathlib.Path(path).expanduser(), '\n'.join(_lines(told, ran)) + '\n')
 
 
-def _lines(told: Notification) -> Iterator[str]:
-  now = _seconds(told.time)
-  yield from _family('last_run_timestamp_seconds', 'When farelite ran last, Unix time.', {'': now}, told)
+def _lines(told: Notification, ran: datetime.datetime) -> Iterator[str]:
+  yield from _family('last_run_timestamp_seconds', 'When farelite ran last, Unix time.', {'': ran.timestamp()}, told)
   outcomes = {f'event="{event.value}"': float(event is told.event) for event in Event if event is not Event.STALE}
   yield from _family('last_run_status', 'What the last run came to: 1 for that, 0 for all else.', outcomes, told)
   if told.rmse:
@@ -30,7 +33,7 @@ def _lines(told: Notification) -> Iterator[str]:
   if told.served_since:
     since = _seconds(told.served_since)
     yield from _family('served_version_timestamp_seconds', 'When what serves was pushed, Unix time.', {'': since}, told)
-    age = {'': max(0.0, now - since)}
+    age = {'': max(0.0, _seconds(told.time) - since)}
     yield from _family('served_version_age_seconds', 'Age of what serves, as of the last run.', age, told)
   if rows := told.rows:
     counts = {'kind="read"': float(rows.read), 'kind="kept"': float(rows.kept)}

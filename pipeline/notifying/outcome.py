@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.notify import Event
 from configs.records import RecordError
 from configs.run import RunConfig
-from models.served_versions import served_version
+from models.served_versions import served_version, version_number
 from models.whole_files import write_whole
 from pipeline import errors
 from pipeline.local import output as local_output
@@ -38,6 +38,7 @@ def tell(
   summary: Summary | None = None,
   now: datetime.datetime | None = None,
   say: Callable[[str], None] | None = None,
+  ran: datetime.datetime | None = None,
 ) -> None:
   """Tells everybody whom the config names of an event, and that nothing is pushed where it is so; never raises.
 
@@ -45,6 +46,7 @@ def tell(
     summary: of the run, or of the last one where this call made none.
     now: the time, with a zone; that of the clock by default.
     say: takes a sentence for whoever looks on; standard error by default.
+    ran: when the run was on its way, where that is long ago; now by default.
   """
   notify, say = config.notify, say or _on_standard_error
   if not (notify.channels or notify.prometheus):
@@ -54,7 +56,7 @@ def tell(
     told = _notification(config, output, event, reason, summary, now)
     if notify.prometheus:
       with _or_said(f"notify.prometheus: '{notify.prometheus}' could not be written", say):
-        write_metrics(notify.prometheus, told)
+        write_metrics(notify.prometheus, told, ran or now)
     if notify.channels:
       _send(config, told, say)
       _tell_if_stale(config, output, told, now, say)
@@ -78,7 +80,8 @@ def _or_said(what: str, say: Callable[[str], None]) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    logging.getLogger(__name__).exception('%s.', what)
+    # Python prints what is graver on standard error, with its traceback, where no session keeps a log.
+    logging.getLogger(__name__).info('%s.', what, exc_info=True)
     say(f'{what}: {str(error) or type(error).__name__}')
 
 
@@ -102,10 +105,12 @@ def _notification(
       'newest': summary.window.newest if summary.window else None,
       'rows': ToldRows(read=rows.read, kept=rows.kept, quarantined_share=round(share, 6)) if rows else None,
       'rmse': metrics.rmse if metrics and metrics.rmse and math.isfinite(metrics.rmse.top) else None,
-      'pushed_version': summary.pushed_version if event is Event.PUSHED else None,
+      'pushed_version': version_number(summary.pushed_version or '') if event is Event.PUSHED else None,
       'anomalies': tuple(found.sentence for found in summary.findings if found.severity != 'info'),
       'report': str(output.page) if output.page.is_file() else None,
     }
+  if event is Event.ANOMALIES and not known.get('anomalies'):
+    known['anomalies'] = (reason,)
   return Notification(
     event=event,
     reason=reason,
@@ -212,9 +217,19 @@ def note_begun(config: RunConfig, output: OutputDirectory) -> None:
   if config.notify.channels:
     with contextlib.suppress(OSError):
       began = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
-      _note(output, _noted(output).model_copy(update={'begun': began}))
+      _note(output, _noted(output).model_copy(update={'begun': began, 'interrupted': None}))
 
 
-def begun(output: OutputDirectory) -> str | None:
-  """When the call began that has not told its end: it is on its way, or was killed; `None` where there is none."""
-  return _noted(output).begun
+def note_interrupted(config: RunConfig, output: OutputDirectory, error: KeyboardInterrupt) -> None:
+  """Notes that a signal ended the call that is on its way."""
+  if config.notify.channels:
+    with contextlib.suppress(OSError):
+      _note(output, _noted(output).model_copy(update={'interrupted': errors.interrupted_by(error)}))
+
+
+def unfinished(output: OutputDirectory) -> tuple[datetime.datetime, str] | None:
+  """When the call began that has not told its end, and why; `None` where there is none. It may be on its way."""
+  noted = _noted(output)
+  if noted.begun is None:
+    return None
+  return datetime.datetime.fromisoformat(noted.begun), noted.interrupted or 'killed, or its machine stopped'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from configs.notify import Event
 from configs.records import Figure, Moment, Record, RecordPart
 
@@ -21,7 +23,7 @@ class ToldRows(RecordPart):
 
 
 class Notification(Record):
-  """What is told of a run, or of a call that made none: the JSON that a command and a webhook get.
+  """What is told of a run, or of a call that made none: as JSON, without what is `None`, to a command and a webhook.
 
   Attributes:
     event: what happened.
@@ -37,10 +39,11 @@ class Notification(Record):
     rmse: of the trained model, in `currency`, on the eval split.
     pushed_version: the version that it pushed.
     served_version: the version that serves now, and since when.
-    anomalies: sentences on what is wrong with the rides.
+    anomalies: sentences on what is wrong with the rides; where they stopped the run, at least that one.
     report: path of the page.
   """
 
+  schema_version: int = 2
   event: Event
   reason: str
   pipeline: str
@@ -53,11 +56,14 @@ class Notification(Record):
   rows: ToldRows | None = None
   rmse: Figure | None = None
   currency: str = ''
-  pushed_version: str | None = None
+  pushed_version: int | None = None
   served_version: int | None = None
   served_since: Moment | None = None
   anomalies: tuple[str, ...] = ()
   report: str | None = None
+
+  def to_dict(self) -> dict[str, Any]:
+    return {name: fact for name, fact in super().to_dict().items() if fact is not None}
 
 
 class ToldRecord(Record):
@@ -65,10 +71,12 @@ class ToldRecord(Record):
 
   Attributes:
     begun: when the call began that has not told its end yet; `None` where none is on its way.
+    interrupted: what ended it, such as `interrupted by SIGTERM`; `None` where it could not note that.
     stale: when it was last told that nothing is pushed.
   """
 
   FIX = 'move it away; nothing else needs it'
 
   begun: Moment | None = None
+  interrupted: str | None = None
   stale: Moment | None = None

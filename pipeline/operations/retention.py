@@ -26,7 +26,7 @@ class Removals:
   """What a pruning removes.
 
   Attributes:
-    runs: ids of the runs whose artifacts go, unless others need them.
+    runs: ids of the runs whose artifacts go, unless others need them; none that pushed a version that is kept.
     artifacts: their artifacts.
     versions: pushed versions.
     files: logs and caches that no run that is kept has written.
@@ -70,7 +70,8 @@ def plan(
   needed = {_place(artifact) for artifact in artifacts if artifact.id in protected}
   needed |= {folder for place in needed for folder in place.parents}
   gone = [a for a in artifacts if _is_removable(a, output) and _place(a) not in needed]
-  runs = {entry.run for entry in kept}
+  pushing = _pushing(launched, output.serving, kept_versions)
+  runs = {entry.run for entry in kept} | pushing
   return Removals(
     runs=[entry.run for entry in launched if entry.run not in runs and not entry.pruned],
     artifacts=gone if launched else [],
@@ -78,7 +79,7 @@ def plan(
     files=_old_files(output, min(map(_began, kept), default=None)),
     kept_artifacts=sum(a.state == mlmd_pb2.Artifact.LIVE for a in artifacts) - len(gone),
     serves=present[-1] if present else None,
-    reports=_old_reports(output, config, _pushing(launched, output.serving, kept_versions)),
+    reports=_old_reports(output, config, pushing),
   )
 
 

@@ -152,6 +152,7 @@ class State(str, enum.Enum):
   """Whether a schedule fires."""
 
   ACTIVE = 'active'
+  WRITTEN = 'written'  # Its units are, but where systemd does not look: nothing fires until they are moved.
   PAUSED = 'paused'
 
 

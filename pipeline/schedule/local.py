@@ -179,7 +179,8 @@ def _link(timer: pathlib.Path) -> pathlib.Path:
 def _schedule(timer: pathlib.Path, note: str = '') -> Schedule:
   """What a timer holds; '?' for what one of another origin does not say."""
   kept = dict(_KEPT.findall(timer.read_text(encoding='utf-8')))
-  name, state = timer.stem.removeprefix('farelite-'), State.ACTIVE if _link(timer).is_symlink() else State.PAUSED
+  enabled = State.ACTIVE if timer.parent == default_folder() else State.WRITTEN
+  name, state = timer.stem.removeprefix('farelite-'), enabled if _link(timer).is_symlink() else State.PAUSED
   return Schedule(name, ScheduleTarget.LOCAL, kept.get('Cron', '?'), kept.get('TimeZone', '?'), state, str(timer), note)
 
 

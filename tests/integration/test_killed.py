@@ -10,6 +10,9 @@ import subprocess
 import sys
 import time
 
+from configs import loading
+from pipeline.operations.registry import read_runs
+from pipeline.operations.store import open_store
 from tests.integration.conftest import QUICK, Project
 
 _PATIENCE = 300
@@ -61,4 +64,7 @@ def test_ctrl_c_says_where_the_same_command_goes_on(project: Project):
   shown, _ = running.communicate(timeout=_PATIENCE)
   ended = [line for line in shown.splitlines() if line.startswith((' ✓', ' ↺'))]
   assert running.returncode == 130
+  config = loading.load('nyc')
+  [entry] = read_runs(open_store(config.metadata, project.output.metadata), config, project.output)
+  assert (entry.status, entry.reason) == ('failed', 'The run was interrupted by SIGINT.')
   assert f'Interrupted; run it again, it goes on at step {len(ended) + 1} (PruningTrainer).' in shown

@@ -6,6 +6,8 @@ import datetime
 import http.server
 import json
 import pathlib
+import signal
+import subprocess
 import sys
 import threading
 
@@ -192,10 +194,28 @@ def test_what_is_told_of_a_run(listener, output):
     'pushed',
     'pushed',
     'r1',
-    '1772900000',
+    1772900000,
   )
   assert (body['served_version'], body['served_since']) == (1772900000, '2026-03-07T16:13:20+00:00')
-  assert (body['anomalies'], body['currency'], body['schema_version']) == (['Fares drift.'], 'USD', 1)
+  assert (body['anomalies'], body['currency'], body['schema_version']) == (['Fares drift.'], 'USD', 2)
+  assert type(body['pushed_version']) is type(body['served_version']) is int
+
+
+def test_what_is_not_known_is_left_out(listener, output):
+  """Before the first run, and after one that measured nothing."""
+  config, nothing = _config(f'notify.webhook.url={listener.url}'), Summary(status=Status.FAILED, run='r1')
+  for summary in (None, nothing):
+    outcome.tell(config, output, Event.FAILED, 'Why.', summary, NOW)
+  always = ['schema_version', 'event', 'reason', 'pipeline', 'time', 'host', 'output', 'currency']
+  bodies = [body for _, _, body in listener.got]
+  assert [sorted(body) for body in bodies] == [sorted(always), sorted([*always, 'status', 'run', 'anomalies'])]
+
+
+@pytest.mark.parametrize('summary', [None, Summary(status=Status.ANOMALIES)], ids=['not_run', 'without_findings'])
+def test_the_sentence_that_stopped_a_run_is_among_the_anomalies(listener, output, summary):
+  outcome.tell(_config(f'notify.webhook.url={listener.url}'), output, Event.ANOMALIES, 'It is broken.', summary, NOW)
+  [(_, _, body)] = listener.got
+  assert (body['reason'], body['anomalies']) == ('It is broken.', ['It is broken.'])
 
 
 def test_what_fails_is_said_and_raises_nothing(listener, output):
@@ -286,7 +306,7 @@ def test_labels_are_escaped():
   from pipeline.notifying.metrics import _lines
 
   told = TOLD.model_copy(update={'currency': 'a"b\\c\nd', 'rmse': Estimate(1.0)})
-  families = text_string_to_metric_families('\n'.join(_lines(told)) + '\n')
+  families = text_string_to_metric_families('\n'.join(_lines(told, NOW)) + '\n')
   [sample] = [sample for family in families for sample in family.samples if sample.name == 'farelite_rmse']
   assert sample.labels['currency'] == 'a"b\\c\nd'
 
@@ -333,6 +353,44 @@ def test_a_killed_run_is_told_once(listener, output: local_output.OutputDirector
   assert _farelite(*call).output.startswith('Sent failed: The run that began at ')
   assert _farelite(*call).output.startswith('Nothing to send')
   assert listener.events() == ['failed']
+
+
+@pytest.mark.parametrize(
+  ('setting', 'said'),
+  [
+    pytest.param('notify.webhook.url=${NO_SUCH_ADDRESS}', 'variable NO_SUCH_ADDRESS is not set; export it.',
+                 id='variable'),
+    pytest.param('notify.webhook={url: "http://127.0.0.1:9", retries: 0}', "can't be reached (Connection refused)",
+                 id='refused'),
+    pytest.param('notify.command="exit 7"', "'/bin/sh' ended with exit code 7: it says nothing", id='exit_code'),
+  ],
+)  # fmt: skip
+def test_a_channel_that_fails_is_told_in_one_line(tmp_path, setting, said):
+  """Oracle: both streams of a process."""
+  command = [sys.executable, '-m', 'pipeline', 'notify', '--config', 'nyc', '--output', str(tmp_path), '--set', setting]
+  done = subprocess.run(command, capture_output=True, text=True)
+  assert (done.returncode, done.stdout, done.stderr.count('\n')) == (1, '', 1)
+  assert done.stderr.startswith('Error: notify.') and said in done.stderr
+
+
+def test_a_run_that_a_signal_ended_was_not_killed(listener, output):
+  """Oracle: Prometheus' own parser for the time, which is that of the run."""
+  metrics = output.path / 'farelite.prom'
+  settings = [f'notify.webhook.url={listener.url}', f'notify.prometheus={metrics}']
+  config = _config(*settings)
+  outcome.note_begun(config, output)
+  began = datetime.datetime.now(datetime.timezone.utc) - DAY
+  note = ToldRecord.read(output.notified).model_copy(update={'begun': began.isoformat(timespec='seconds')})
+  output.notified.write_text(note.to_json())
+  outcome.note_interrupted(config, output, KeyboardInterrupt(signal.SIGTERM))
+  told = _farelite('notify', '--if-killed', '--config', 'nyc', '--output', str(output.path),
+                   *(word for setting in settings for word in ('--set', setting)))  # fmt: skip
+  assert told.output.endswith(f'{began.isoformat(timespec="seconds")} was interrupted by SIGTERM.\n'), told.output
+  families = {family.name: family for family in text_string_to_metric_families(metrics.read_text())}
+  [ran] = families['farelite_last_run_timestamp_seconds'].samples
+  assert ran.value == int(began.timestamp())
+  outcome.note_begun(config, output)
+  assert ToldRecord.read(output.notified).interrupted is None
 
 
 def test_a_broken_note_costs_nothing(listener, output):

@@ -1,6 +1,7 @@
 """The output directory: what can't be used is said before a run starts."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -61,6 +62,24 @@ def test_full_disk(tmp_path, monkeypatch):
   monkeypatch.setattr(output, 'MINIMUM_FREE_BYTES', 10**18)
   with pytest.raises(OutputError, match=r'The disk of .* is full: \d+ MB free'):
     prepare(str(tmp_path / 'out'))
+
+
+@pytest.mark.parametrize(
+  ('options', 'ending'),
+  [
+    pytest.param({}, 'Wait until that run ends, or choose another --output.', id='retrain'),
+    pytest.param({'wait': False}, 'Wait until that run ends (--wait does), or choose another --output.', id='run'),
+    pytest.param({'wait': False, 'elsewhere': False}, 'Wait until that run ends (--wait does).', id='prune'),
+  ],
+)
+def test_only_a_command_that_can_wait_says_so(tmp_path, options, ending):
+  directory = prepare(str(tmp_path))
+  with (
+    locked(directory),
+    pytest.raises(OutputError, match=re.escape(f'. {ending}') + '$'),
+    locked(directory, **options),
+  ):
+    pass
 
 
 def test_a_second_run_is_refused_with_the_holder(tmp_path):

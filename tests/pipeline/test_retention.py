@@ -51,6 +51,19 @@ def test_a_version_that_serves_again_keeps_the_evaluation_of_the_run_that_pushed
   assert _runs_with(made, 'FareEvaluator', 'evaluation') == {first, newest}
 
 
+def test_the_run_whose_bytes_serve_again_is_not_shown_as_pruned(tmp_path: pathlib.Path):
+  """After a rollback to the first of three versions; the others' runs are."""
+  made = MadeStore(tmp_path)
+  first, second, third = (made.run(version=version) for version in (1, 2, 3))
+  result = CliRunner().invoke(cli.main, ['rollback', str(tmp_path), '--to', '1', '--reason', 'worse'])
+  assert result.exit_code == 0, result.output
+  made.run()
+  planned = _pruned(made, 'runs=1', 'versions=1')
+  assert planned.runs == [second, third]
+  lines = {line.split()[0]: line for line in CliRunner().invoke(cli.main, ['runs', str(tmp_path)]).output.splitlines()}
+  assert ['(pruned)' in lines[run] for run in (first, second, third)] == [False, True, True]
+
+
 def test_by_number_the_served_lineage_stays_though_it_is_old(tmp_path: pathlib.Path):
   """Run 0 gave the rides, run 1 the served model; runs 2 to 4 were not blessed. One run is kept."""
   made = MadeStore(tmp_path)

@@ -10,18 +10,21 @@ import datetime
 import itertools
 import json
 import pathlib
+import signal
 import time
 import types
 
 import pytest
+from click.testing import CliRunner
 
 from components.ride_validator import divergence as drifts
 from configs import loading
 from configs.operations import Triggers
 from models.served_versions import SAVED_MODEL
+from pipeline.cli import main
 from pipeline.commands import retrain
 from pipeline.commands import run as commands_run
-from pipeline.commands.session import opened
+from pipeline.commands.session import Manner, opened
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
 from pipeline.local.output import OutputDirectory
@@ -195,6 +198,7 @@ def test_each_span_of_a_back_fill_has_its_own_time(days, output, monkeypatch):
   def perform(session, plan, ledger, now, verdicts=()):
     began.append((plan.window.newest.label, session.start))
     next(clock)
+    session.summaries.append(Summary(status=Status.PUSHED))
     return 0
 
   monkeypatch.setattr(commands_run, 'perform_window', perform)
@@ -205,6 +209,40 @@ def test_each_span_of_a_back_fill_has_its_own_time(days, output, monkeypatch):
   starts = [start for _, start in began]
   assert len(starts) == 3
   assert [later - earlier for earlier, later in itertools.pairwise(starts)] == [40, 40]
+
+
+@pytest.mark.parametrize('asked', [[], ['--quiet'], ['--json']], ids=['plain', 'quiet', 'json'])
+def test_a_back_fill_names_the_spans_that_failed_and_why(days, output, asked, capfd):
+  """Oracle: the call's standard output; the first day has no valid ride, the second is left out, none is run."""
+  first, second, _ = (span.label for span in days.plan().window.spans)
+  file = days.folder / f'{first}.csv'
+  header, *rides = file.read_text().splitlines()
+  file.write_text('\n'.join([header, *(','.join('x' for _ in ride.split(',')) for ride in rides)]))
+  call = ['retrain', '--config', 'nyc', '--data', days.config.dataset.path, '--output', str(output.path)]
+  call += ['--window', '2', '--set', f'retraining.exclude=[{second}]', '--from', first, '--to', second, *asked]
+  done = CliRunner().invoke(main, call)
+  assert done.exit_code == 1, done.output
+  if asked == ['--json']:
+    broken, left_out = json.loads(done.stdout)
+    assert (broken['span'], broken['status']) == (first, 'anomalies')
+    assert (left_out['span'], left_out['status']) == (second, 'passed_over')
+    assert broken['reason'] and left_out['reason'] == 'Left out by name (retraining.exclude).'
+  else:
+    shown = capfd.readouterr().out
+    assert f'{first} is broken: It has no valid ride.' in shown and shown.rstrip().endswith(f', failed: {first}')
+
+
+def test_a_run_that_a_signal_ended_is_noted_as_such(days, output, monkeypatch):
+  def ended(config, plan, ledger, *_):
+    ledger.begin(plan.entry(NOW))
+    raise KeyboardInterrupt(signal.SIGTERM)
+
+  monkeypatch.setattr(commands_run, 'recorded_run', ended)
+  monkeypatch.setattr(commands_run, 'perform', lambda session, job: job(None))
+  source = data_source(days.config.dataset.path)
+  with pytest.raises(KeyboardInterrupt), opened(days.config, source, output, manner=Manner(quiet=True)) as session:
+    commands_run.perform_window(session, days.plan(), days.ledger, NOW)
+  assert _situation(days, output).unfinished == 'it was interrupted by SIGTERM (started 2026-03-08 03:00).'
 
 
 def test_it_runs_by_force(days, output, monkeypatch):

@@ -10,14 +10,13 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from configs import loading
 from pipeline import errors
 from pipeline.cli import main
 from pipeline.commands.session import NOT_PUSHED, Manner
-from pipeline.local.steps import Step, StepState
-from pipeline.local.terminal import LiveView, config_differences
+from pipeline.local.steps import Step, StepState, next_step
+from pipeline.local.terminal import config_differences
 from pipeline.summary_record import Status
 from tests.pipeline.made_store import MadeStore
 
@@ -81,16 +80,24 @@ def test_an_interrupt_says_how_to_go_on():
   assert errors.message_and_exit_code(ended) == ('Ended by SIGTERM; run it again.', 143)
 
 
-def test_steps_are_counted_without_look_ups():
-  view = LiveView(Console(quiet=True))
-  assert view.next_step() is None
-  for name in ('RideExampleGen', 'BaselineStatistics', 'StatisticsGen'):
-    view.started(name)
-    view.ended(Step(name, StepState.COMPLETE, 0.1))
-  view.started('ServedModel')
-  assert view.next_step() is None
-  view.started('PruningTrainer')
-  assert view.next_step() == '3 (PruningTrainer)'
+@pytest.mark.parametrize(
+  ('ended', 'expected'),
+  [
+    pytest.param([], '1 (RideExampleGen)', id='none'),
+    pytest.param(['RideExampleGen', 'ServedModel'], '2 (FareEvaluator)', id='look_ups_have_no_number'),
+    pytest.param(['RideExampleGen', 'QuantizationRewriter'], '2 (FareEvaluator)', id='one_beside_was_slower'),
+    pytest.param(['RideExampleGen', 'FareEvaluator'], '3 (QuantizationRewriter)', id='one_beside_was_faster'),
+    pytest.param(['RideExampleGen', 'FareEvaluator', 'QuantizationRewriter'], None, id='all'),
+  ],
+)
+def test_where_a_run_goes_on(ended, expected):
+  """Oracle: the places in which the page lists the steps."""
+  order = ['RideExampleGen', 'BaselineStatistics', 'FareEvaluator', 'ServedModel', 'QuantizationRewriter']
+  assert next_step(order, [Step(name, StepState.COMPLETE, 0.1) for name in ended]) == expected
+
+
+def test_a_step_that_failed_is_the_next_one():
+  assert next_step(['RideExampleGen'], [Step('RideExampleGen', StepState.FAILED, 0.1)]) == '1 (RideExampleGen)'
 
 
 def _json(*arguments: str):
@@ -118,7 +125,7 @@ def test_schedules_as_json(tmp_path):
   assert _json('schedule', 'list', *units) == []
   assert subprocess.run([sys.executable, '-m', 'pipeline', *create], capture_output=True).returncode == 0
   [found] = _json('schedule', 'list', *units)
-  assert (found['name'], found['cron'], found['zone'], found['state']) == ('nyc', '0 3 * * *', 'UTC', 'active')
+  assert (found['name'], found['cron'], found['zone'], found['state']) == ('nyc', '0 3 * * *', 'UTC', 'written')
   told = (tmp_path / 'units' / 'farelite-nyc-failed.service').read_text()
   assert f'-m pipeline notify --if-killed --output {tmp_path}/out --config nyc --set ' in told
   service = (tmp_path / 'units' / 'farelite-nyc.service').read_text()

@@ -57,13 +57,13 @@ def test_is_listed_paused_resumed_and_deleted(schedules, tmp_path):
   """Oracle: the link that `systemctl --user enable` makes."""
   created = _create(schedules, tmp_path)
   link = tmp_path / 'units' / 'timers.target.wants' / 'farelite-nyc.timer'
-  assert (created.cron, created.zone, created.state) == ('0 3 * * *', 'America/New_York', State.ACTIVE)
+  assert (created.cron, created.zone, created.state) == ('0 3 * * *', 'America/New_York', State.WRITTEN)
   assert link.resolve() == pathlib.Path(created.place)
   assert 'systemd does not look below' in created.note
   assert [one.name for one in schedules.all()] == ['nyc']
   assert schedules.pause('nyc').state is State.PAUSED
   assert not link.is_symlink() and schedules.all()[0].state is State.PAUSED
-  assert schedules.resume('nyc').state is State.ACTIVE
+  assert schedules.resume('nyc').state is State.WRITTEN
   assert link.is_symlink()
   with pytest.raises(ScheduleError, match="There is a schedule 'nyc' already"):
     _create(schedules, tmp_path)
@@ -72,6 +72,13 @@ def test_is_listed_paused_resumed_and_deleted(schedules, tmp_path):
   assert not [path for path in (tmp_path / 'units').rglob('*') if not path.is_dir()]
   with pytest.raises(ScheduleError, match=r"There is no local schedule 'nyc' below .*; there: none"):
     schedules.pause('nyc')
+
+
+def test_only_where_systemd_looks_a_timer_is_active(tmp_path, monkeypatch):
+  made = LocalSchedules(tmp_path / 'systemd' / 'user')
+  assert _create(made, tmp_path).state is State.WRITTEN
+  monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path))
+  assert [one.state for one in made.all()] == [State.ACTIVE]
 
 
 def _words(exec_start: str) -> list[str]:
@@ -128,7 +135,7 @@ def test_the_command_line(tmp_path):
   assert f'-m pipeline retrain --output {tmp_path}/out --config nyc --set ' in service
   assert 'retraining.window=7' in service
   listed = subprocess.run([*base, 'list', *units], capture_output=True, text=True)
-  assert 'America/New_York' in listed.stdout and 'active' in listed.stdout
+  assert 'America/New_York' in listed.stdout and 'written' in listed.stdout
   bad = subprocess.run([part.replace('0 3 * * *', '0 3 * *') for part in create], capture_output=True, text=True)
   assert bad.returncode == 2 and 'A cron expression has five fields' in bad.stderr
   nobody = subprocess.run([*base, 'pause', 'chicago', *units], capture_output=True, text=True)
