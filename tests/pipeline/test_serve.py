@@ -421,7 +421,7 @@ def test_it_loads_no_framework(serving_folder):
 
 def test_a_place_without_a_version(version, tmp_path):
   for place, message in (
-    (tmp_path / 'nowhere', "There is no '.*nowhere'"),
+    (tmp_path / 'nowhere', "There is no '.*nowhere'; name a pushed version, or the directory of the versions\\.$"),
     (tmp_path, 'is no directory of versions'),
     (version / 'model.tflite', 'is a file on its own; name its version'),
   ):
