@@ -58,7 +58,7 @@ NAMED = {
                'pasajeros', 'passagers', 'Personen'),
   LABEL: ('fare_amount', 'Fare_Amt', 'fare', 'Fare', 'price', 'Preis', 'Preis (EUR)', 'Fahrpreis', 'tarifa', 'importe',
           'valor', 'valor_corrida', 'prix', 'precio', 'preço', 'base_fare', 'fare_usd', 'montant', 'monto',
-          'monto_total', 'bedrag', 'kwota', 'cena', 'prijs', 'Gesamtbetrag', 'total', 'Total Amount', 'totale'),
+          'monto_total', 'bedrag', 'kwota', 'cena', 'prijs', 'Gesamtbetrag', 'totale'),
   KEY: ('key', 'id', 'trip_id', 'ride_id', 'Trip ID', 'fahrt_id'),
   PICKUP_ZONE: ('PULocationID', 'pickup_community_area', 'pu_location_id', 'Pickup Zone'),
   DROPOFF_ZONE: ('DOLocationID', 'dropoff_community_area', 'Dropoff Zone'),
