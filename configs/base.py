@@ -5,18 +5,30 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import re
+import typing
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from configs.errors import UserError
 
 
 class Config(BaseModel):
-  """A frozen config model that refuses unknown keys."""
+  """A frozen config model that refuses unknown keys, and for a number what is none or not finite."""
 
-  model_config = ConfigDict(extra='forbid', frozen=True, validate_default=True, protected_namespaces=())
+  model_config = ConfigDict(
+    extra='forbid', frozen=True, validate_default=True, allow_inf_nan=False, protected_namespaces=()
+  )
+
+  @field_validator('*', mode='before')
+  @classmethod
+  def _numbers_are_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+    if not _may_be(value, _scalars(cls.model_fields[info.field_name or ''].annotation)):
+      raise PydanticCustomError('no_number', 'not a number')
+    return value
 
   def problems(self) -> Iterable[Problem]:
     """What is wrong with values that are each right by themselves."""
@@ -36,6 +48,42 @@ class Config(BaseModel):
           'Part that its component declares (see configs.parts).'
         )
       return super().__getattr__(name)
+
+
+_SCIENTIFIC = re.compile(r'[+-]?\d+(\.\d*)?[eE][+-]?\d+')
+"""A number that YAML 1.1 takes for a text, as it wants a point and a sign: `7e-3`."""
+
+
+def _scalars(annotation: Any) -> frozenset[Any]:
+  """The types inside an annotation such as `tuple[float, ...] | None`, those of a mapping's keys left out."""
+  parts = typing.get_args(annotation)
+  if typing.get_origin(annotation) is Annotated:
+    return _scalars(parts[0])
+  if typing.get_origin(annotation) is dict:
+    parts = parts[1:]
+  return frozenset[Any]().union(*map(_scalars, parts)) if parts else frozenset({annotation})
+
+
+def _may_be(value: Any, scalars: frozenset[Any]) -> bool:
+  """Whether a value is no true, false or quoted number where a number is meant; pydantic takes these for one."""
+  if not scalars & {int, float} or scalars & {str, bool, Any}:
+    return True
+  if isinstance(value, (list, tuple)):
+    return all(_may_be(one, scalars) for one in value)
+  if isinstance(value, dict):
+    is_section = any(isinstance(one, type) and issubclass(one, BaseModel) for one in scalars)
+    return is_section or all(_may_be(one, scalars) for one in value.values())
+  is_text = isinstance(value, str) and scalars <= {int, float, type(None), Ellipsis}
+  return not (isinstance(value, bool) or (is_text and is_number(value) and not _SCIENTIFIC.fullmatch(value)))
+
+
+def is_number(text: str) -> bool:
+  """Whether a text reads as a number."""
+  try:
+    float(text)
+  except ValueError:
+    return False
+  return True
 
 
 class Interval(Config):

@@ -236,7 +236,7 @@ class Objective(str, enum.Enum):
     return self if self is Objective.FILE else Objective.DOWNLOAD
 
 
-Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Limit = Annotated[float, Field(gt=0)]
 """A positive number; no limit is `null`, not infinity."""
 
 

@@ -29,10 +29,23 @@ _NAMES = {
 """Codes by the name of a currency, the likeliest first."""
 
 
+_ISO_4217 = (
+  'AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF '
+  'CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK '
+  'HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL '
+  'MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON '
+  'RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS '
+  'UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG ZWL XXX XTS'
+)
+"""ISO 4217's codes of money that rides are paid in, and its XXX and XTS for none and for tests."""
+
+_CODES = frozenset(_ISO_4217.split())
+
+
 def code(value: object) -> str:
   """An ISO 4217 code as it is. Raises `ValueError` for anything else, with the code that is meant."""
   text = str(value).strip()
-  if isinstance(value, str) and re.fullmatch('[A-Z]{3}', value):
+  if isinstance(value, str) and value in _CODES:
     return value
   meant = _meant(text)
   mend = f' Write {meant[0]}.' if len(meant) == 1 else f' Is it {" or ".join(meant[:4])}?' if meant else ''
@@ -45,11 +58,13 @@ def _meant(text: str) -> tuple[str, ...]:
     return (sign,)
   if text in _SHARED:
     return _SHARED[text]
-  if re.fullmatch('[A-Za-z]{3}', text) and text.lower() not in _NAMES:
+  if text.upper() in _CODES:
     return (text.upper(),)
   for word in text.casefold().split():
     for name in (word, word.removesuffix('s'), word.removesuffix('es')):
       if name in _NAMES:
         return _NAMES[name]
+  if re.fullmatch('[A-Za-z]{3}', text):
+    return tuple(sorted(one for one in _CODES if one[:2] == text[:2].upper()))  # The country's two letters.
   near = nearest(text.casefold(), _NAMES)
   return _NAMES[near.split("'")[1]] if near else ()

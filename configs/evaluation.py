@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from configs.base import Config, PositiveFloat, PositiveInt, Problem, overridden
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, is_number, one_or_more, overridden, raise_any
 from configs.dataset import HOURS
 from configs.records import RESAMPLES
 
@@ -36,12 +36,31 @@ class Slices(Config):
       raise ValueError(f'must start at 0 and rise, got {list(value)}.')
     return value
 
+  @field_validator('columns', mode='before')
+  @classmethod
+  def _words_are_slices_anyway(cls, value: Any) -> Any:
+    """Words in place of numbers: a categorical column is meant, which needs none."""
+    given = value if isinstance(value, Mapping) else {}
+    raise_any(Problem(str(name), _NO_WORDS) for name, edges in given.items() if _has_word(edges))
+    return value
+
   def problems(self) -> Iterator[Problem]:
     if self.hours[-1] >= HOURS:
       yield Problem('hours', f'must be below {HOURS}, as no ride is later, got {self.hours[-1]:g}.')
     for name, edges in self.columns.items():
       if list(edges) != sorted(set(edges)) or not all(map(math.isfinite, edges)):
         yield Problem(f'columns.{name}', f'must be numbers that rise, got {list(edges)}.')
+
+
+_NO_WORDS = (
+  'must be [] where the column is categorical: each word of its vocabulary is a slice. Of a numeric one it names the '
+  'numbers at which bands meet, such as [1, 2.5].'
+)
+
+
+def _has_word(edges: object) -> bool:
+  listed = one_or_more(edges)
+  return isinstance(listed, (list, tuple)) and any(isinstance(one, str) and not is_number(one) for one in listed)
 
 
 class Evaluation(Config):

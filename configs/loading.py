@@ -74,12 +74,13 @@ def _validated(values: dict[str, Any], layers: Layers) -> RunConfig:
   """The config, without the settings that give way where they have no effect; changes `values`."""
   refused: list[Problem] = []
   problems: list[Problem] = []
-  config = None
+  config, is_partial = None, False
   while config is None:
     try:
-      config, problems = RunConfig.model_validate(values), []
+      config, problems, is_partial = RunConfig.model_validate(values), [], False
     except pydantic.ValidationError as error:
       problems = problems_of(error, RunConfig, values, _LISTS)
+      is_partial = any(detail['loc'] for detail in error.errors())
       # What hangs on several sections is checked only once each section is right by itself.
       idle = [found for found in problems if isinstance(found, Idle) and removed(values, found.where)]
       refused += [found for found in idle if not layers.gives_way(found)]
@@ -88,8 +89,30 @@ def _validated(values: dict[str, Any], layers: Layers) -> RunConfig:
   problems = [*refused, *problems]
   if config is None or problems:
     count = f'{len(problems)} errors' if len(problems) > 1 else '1 error'
-    raise ConfigError(f'The config has {count}:\n' + '\n'.join(f'  - {problem}' for problem in problems))
+    lines = [f'  - {problem}' for problem in problems]
+    more = [_FURTHER] if is_partial and _may_hide_more(values, problems) else []
+    raise ConfigError('\n'.join([f'The config has {count}:', *lines, *more]))
   return config
+
+
+_FURTHER = 'Further checks follow once these are mended.'
+
+
+def _may_hide_more(values: dict[str, Any], problems: Sequence[Problem]) -> bool:
+  """Whether a config may break rules across its sections, which are checked only once each one is right by itself.
+
+  It does not where it is right without the settings that are wrong.
+  """
+  values = copy.deepcopy(values)
+  for problem in problems:
+    where = problem.where
+    while where and not removed(values, where):
+      where = where.rpartition('.')[0]  # Of an item the whole list.
+  try:
+    RunConfig.model_validate(values)
+  except pydantic.ValidationError:
+    return True
+  return False
 
 
 def dump(config: RunConfig) -> str:

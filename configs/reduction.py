@@ -131,7 +131,7 @@ class Reduction(Config):
 
   method: ReductionMethod = ReductionMethod.NONE
   components: Annotated[int | float | None, BeforeValidator(_number_or_share)] = None
-  threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+  threshold: Annotated[float, Field(gt=0)] | None = None
   whiten: bool = True
   fare_bands: PositiveInt | tuple[float, ...] = 8
   shift: bool = True

@@ -116,7 +116,8 @@ def problems(format_: str, *, instants: bool) -> Iterator[str]:
   literals, directives = _pieces(format_)
   named = f"'{format_}'"
   if meant := _of_java(format_):
-    yield f"{named} is written as Java has it; write '{meant}'"
+    wrong = next(problems(meant, instants=instants), '')
+    yield f'{named} is written as Java has it; ' + (f'as directives, {wrong}' if wrong else f"write '{meant}'")
     return
   unknown = [directive for directive in directives if directive not in DIRECTIVES]
   for directive in dict.fromkeys(unknown):
@@ -133,9 +134,10 @@ def problems(format_: str, *, instants: bool) -> Iterator[str]:
 
 
 _JAVA = {
-  'yyyy': 'Y', 'YYYY': 'Y', 'uuuu': 'Y', 'yy': 'y', 'YY': 'y', 'MMMM': 'B', 'MMM': 'b', 'MM': 'm', 'M': 'm', 'dd': 'd',
-  'DD': 'd', 'd': 'd', 'D': 'd', 'HH': 'H', 'H': 'H', 'hh': 'I', 'h': 'I', 'mm': 'M', 'm': 'M', 'ss': 'S', 's': 'S',
-  'a': 'p', 'A': 'p', 'EEEE': 'A', 'EEE': 'a', 'XXX': 'z', 'XX': 'z', 'X': 'z', 'Z': 'z', 'z': 'z',
+  'yyyy': 'Y', 'YYYY': 'Y', 'uuuu': 'Y', 'yy': 'y', 'YY': 'y', 'MMMM': 'B', 'MMM': 'b', 'mmmm': 'B', 'mmm': 'b',
+  'MM': 'm', 'M': 'm', 'dd': 'd', 'DD': 'd', 'd': 'd', 'D': 'd', 'HH': 'H', 'H': 'H', 'hh': 'I', 'h': 'I', 'mm': 'M',
+  'm': 'M', 'ss': 'S', 's': 'S', 'a': 'p', 'A': 'p', 'tt': 'p', 'EEEE': 'A', 'EEE': 'a', 'XXX': 'z', 'XX': 'z',
+  'X': 'z', 'Z': 'z', 'z': 'z',
 }  # fmt: skip
 """Directives by the letters of Java's `DateTimeFormatter`, and of JavaScript's libraries."""
 
@@ -144,21 +146,37 @@ _JAVA_PIECE = re.compile(r"'(?P<quoted>[^']*)'|(?P<letters>(?P<letter>[A-Za-z])(
 
 def _of_java(format_: str) -> str:
   """The format that is meant by one in Java's letters; empty where it is none."""
-  letters = [found['letters'] for found in _JAVA_PIECE.finditer(format_) if found['letters']]
-  if '%' in format_ or not {'yyyy', 'YYYY', 'uuuu', 'yy', 'YY'} & {*letters}:
+  pieces = list(_JAVA_PIECE.finditer(format_))
+  words = [piece['letters'] for piece in pieces if _is_java(piece['letters'])]
+  if '%' in format_ or not {'yyyy', 'YYYY', 'uuuu', 'yy', 'YY'} & {*words}:
     return ''
-  has_half = bool({'a', 'A'} & {*letters})
-  meant = ''
-  for found in _JAVA_PIECE.finditer(format_):
-    word = found['letters']
-    if word is None:
-      meant += found['quoted'] if found['quoted'] is not None else found['other']
-    elif word in _JAVA or set(word) == {'S'}:
-      directive = _JAVA.get(word, 'f')
-      meant += f'%{"H" if directive == "I" and not has_half else directive}'
+  directives = iter(_directives(words))
+  return ''.join(
+    f'%{next(directives)}' if _is_java(piece['letters']) else next(filter(None, piece.group('quoted', 0)))
+    for piece in pieces
+  )
+
+
+def _is_java(word: str | None) -> bool:
+  return word is not None and (word in _JAVA or set(word) == {'S'})
+
+
+def _directives(words: list[str]) -> Iterator[str]:
+  """The directives of Java's words, small and capital letters of months, minutes and seconds taken as they stand."""
+  found = [_JAVA.get(word, 'f') for word in words]
+  for place, directive in enumerate(found):
+    before, after = found[place - 1] if place else '', found[place + 1] if place + 1 < len(found) else ''
+    if directive in 'mM':
+      # Beside hours or seconds it is the minute, beside a day or a year the month, however it is written.
+      of_clock = (bool(before) and before in 'HI') or words[place + 1 : place + 2] in (['ss'], ['s'])
+      of_date = bool({before, after} & {*'dYy'})
+      yield 'M' if of_clock else 'm' if of_date else directive
+    elif directive == 'I':
+      yield 'I' if 'p' in found else 'H'
+    elif directive == 'f' and 'S' not in found and len(words[place]) <= 2:
+      yield 'S'
     else:
-      meant += word
-  return meant
+      yield directive
 
 
 _NOT_SUPPORTED = f'is not supported; the supported directives are {_SUPPORTED}'

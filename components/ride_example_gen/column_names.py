@@ -22,37 +22,54 @@ def check_columns(
     columns: its names.
     label_required: false if the label's column may be absent.
   Returns: What to rename: the primary name of each column that has another one.
-  Raises: IngestionError: a column is not there, or twice; the message has the column, those that are there and the
-    nearest.
+  Raises: IngestionError: columns are not there, or one twice; the message has all that are absent, those that are there
+    and the nearest of these.
   """
   aliases, renamed = dataset.aliases(), {}
+  absent: dict[str, str] = {}
   for canonical, column in dataset.source_columns().items():
     names = aliases[column]
     found = [name for name in columns if name in names]
     if canonical != 'key' and (canonical != LABEL or label_required):
       if not found:
-        raise _absent(where, columns, canonical, names, aliases)
-      if len(found) > 1:
+        absent.setdefault(column, canonical)
+      elif len(found) > 1:
         raise _doubled(where, found, canonical)
     # A key, or a fare that nobody needs, may be there twice: the first one listed is meant.
     named = next((name for name in names if name in found), column)
     if named != column:
       renamed[named] = column
+  if absent:
+    raise _absent(where, columns, absent, aliases)
   return renamed
 
 
 def _absent(
-  where: str, columns: Sequence[str], canonical: str, names: Sequence[str], aliases: Mapping[str, Sequence[str]]
+  where: str, columns: Sequence[str], absent: Mapping[str, str], aliases: Mapping[str, Sequence[str]]
 ) -> IngestionError:
-  column, *others = (f"'{name}'" for name in names)
-  nor = f' (nor {" or ".join(others)})' if others else ''
+  """Args: absent: the canonical name of each column that is not there, by its primary name."""
+  (first, canonical), *more = absent.items()
+  others = shortened([f'{_any_of(aliases[column])} ({name})' for column, name in more], _MOST)
+  and_none = f', and none for {others}' if others else ''
   there = shortened([name[:60] for name in columns], 30)
   used = {name for listed in aliases.values() for name in listed}
   free = [name for name in columns if name not in used]
-  hint = _delimiter(columns, used) or _hint(names, free)
-  return IngestionError(
-    f'{where} has no column {column}{nor}, which dataset maps to {canonical}; it has: {there}.{hint}'
+  hint = _delimiter(columns, used) or ''.join(
+    _hint(aliases[column], free, f" for '{column}'" if more else '') for column in absent
   )
+  return IngestionError(
+    f'{where} has no column {_any_of(aliases[first])}, which dataset maps to {canonical}{and_none}; '
+    f'it has: {there}.{hint}'
+  )
+
+
+_MOST = 12
+"""So many columns that are not there are named."""
+
+
+def _any_of(names: Sequence[str]) -> str:
+  column, *others = (f"'{name}'" for name in names)
+  return f'{column} (nor {" or ".join(others)})' if others else column
 
 
 _DELIMITERS = {';': "';'", '\t': r"'\t'", '|': "'|'", ',': "','"}
@@ -69,14 +86,14 @@ def _delimiter(columns: Sequence[str], used: Collection[str]) -> str:
   return ''
 
 
-def _hint(names: Sequence[str], free: Sequence[str]) -> str:
-  """The nearest of the columns that are free, if any is near."""
+def _hint(names: Sequence[str], free: Sequence[str], of_which: str = '') -> str:
+  """The nearest of the columns that are free, if any is near. Args: of_which: ends the question, as one of several."""
   letters = {_letters(name) for name in names}
   if same := [name for name in free if _letters(name) in letters]:
     listed = ', '.join([*names, same[0]])
-    return f" Did you mean '{same[0]}'? Where files differ in it, list both names: [{listed}]."
+    return f" Did you mean '{same[0]}'{of_which}? Where files differ in it, list both names: [{listed}]."
   near = [near for name in names for near in difflib.get_close_matches(name, free, n=1, cutoff=0.5)]
-  return f" Did you mean '{near[0]}'?" if near else ''
+  return f" Did you mean '{near[0]}'{of_which}?" if near else ''
 
 
 def _letters(name: str) -> str:

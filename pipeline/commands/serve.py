@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import pathlib
 import re
 import socket
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import click
 
 from configs.base import joined
 from configs.errors import UserError
+from models.whole_files import is_bucket
 from pipeline.local import terminal
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ def run(
   """Serves; arguments as of the command line, and Vertex AI's `AIP_*` variables where they are left out."""
   if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
     raise UserError(f"farelite serve needs {joined(missing)}: pip install 'farelite[serve]'.")
+  # `find_pushed`, which verifies the version, takes a lite file on its own, too; a server can't.
+  if not is_bucket(place) and not pathlib.Path(place).exists():
+    raise UserError(f"There is no '{place}'; name a pushed version, or the directory of the versions.")
   given = os.environ.get('AIP_HTTP_PORT', '')
   if given and not (re.fullmatch('[0-9]{1,5}', given) and 1 <= int(given) <= 65535):
     raise UserError(f"AIP_HTTP_PORT must be the number of a port, 1 to 65535, got '{given}'.")

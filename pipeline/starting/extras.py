@@ -14,7 +14,7 @@ from components.ride_example_gen import parsing
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Dataset
 from pipeline.starting import names
-from pipeline.starting.number_style import missing_texts
+from pipeline.starting.number_style import NumberStyle, as_values, missing_texts
 from pipeline.starting.sample import Sample
 
 _FEW, _EXTRAS = 20, 12
@@ -26,31 +26,46 @@ USUAL_WORDS = Dataset.model_fields['missing'].get_default()
 
 def missing_words(sample: Sample, columns: Mapping[str, str]) -> tuple[str, ...]:
   """Words in the columns of a ride that stand where numbers would; without the usual ones."""
-  numeric = [sample.columns[name] for role, name in columns.items() if role != names.KEY]
+  numeric = [sample.columns[name] for role, name in columns.items() if role not in (names.KEY, TIME)]
   found = [word for column in numeric for word in missing_texts(column, USUAL_WORDS)]
   return tuple(dict.fromkeys(found))
 
 
 @dataclasses.dataclass(frozen=True)
 class Extra:
-  """A further column that may be known before the ride: its name as an input, and its values if they are few."""
+  """A further column that may be known before the ride: its name as an input, and its values if they are few words.
+
+  Without a vocabulary it holds numbers.
+  """
 
   name: str
   column: str
   vocabulary: tuple[str, ...]
 
 
-def find_extras(sample: Sample, taken: set[str], missing: set[str]) -> tuple[tuple[Extra, ...], tuple[str, ...]]:
-  """Further columns with few values besides the words for missing ones, and the rest."""
+def find_extras(
+  sample: Sample, numbers: NumberStyle, taken: set[str], missing: set[str]
+) -> tuple[tuple[Extra, ...], tuple[str, ...]]:
+  """Further columns with few values besides the words for missing ones, and the rest.
+
+  Args: numbers: how the file writes them.
+  """
   free = [name for name in sample.columns if name not in taken and name]
   extras: dict[str, Extra] = {}
   for name in free:
     vocabulary = _vocabulary(sample.columns[name], missing) if len(extras) < _EXTRAS else ()
     called = re.sub(r'[^a-z0-9]+', '_', '_'.join(names.tokens(name))).strip('_')
     if vocabulary and re.fullmatch('[a-z][a-z0-9_]*', called) and not _is_taken(called, extras):
-      extras[called] = Extra(called, name, vocabulary)
+      has_fractions = _has_fractions(sample.columns[name], numbers.of(name))
+      extras[called] = Extra(called, name, () if has_fractions else vocabulary)
   listed = {extra.column for extra in extras.values()}
   return tuple(extras.values()), tuple(name for name in free if name not in listed)
+
+
+def _has_fractions(column: pa.Array, style: NumberStyle) -> bool:
+  """Whether a column holds amounts such as 1.5, and not the numbers of kinds, which are whole."""
+  values = as_values(column, style)
+  return values is not None and bool(np.any(values[np.isfinite(values)] % 1))
 
 
 def _is_taken(called: str, extras: Mapping[str, Extra]) -> bool:

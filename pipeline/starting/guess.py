@@ -152,7 +152,7 @@ def guess(sample: Sample, choices: Choices = Choices()) -> Guess:
   used = {*columns.values(), *(roles.zones or ())}
   after = tuple(name for name in sample.columns if name not in used and _is_after(name, times))
   missing = missing_words(sample, columns)
-  extras, left = find_extras(sample, {*used, *after}, {*USUAL_WORDS, *missing})
+  extras, left = find_extras(sample, numbers, {*used, *after}, {*USUAL_WORDS, *missing})
   return Guess(
     name=choices.name or _slug(sample.path),
     sample=sample,

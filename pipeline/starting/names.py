@@ -45,16 +45,35 @@ _ZONES = _words('location locationid zone zoneid area areaid community tract bor
 _PAID = _words('tip tips toll tolls tax surcharge fee extra extras trinkgeld propina gorjeta pourboire discount')
 """What is paid besides the fare."""
 
-_NO_FARE = _PAID | _words('distance type id code count miles seconds duration lat lon')
+_MEASURES = _words(
+  'distance distances distancia distanz entfernung strecke distanza afstand dystans odleglosc mileage recorrido '
+  'km kms kilometer kilometers kilometre kilometres kilometros quilometros kilometri kilometrow mile miles mi meilen '
+  'millas milhas miglia meters metres metros metri '
+  'duration duracion duracao duree durata dauer fahrzeit fahrtdauer duur czas tiempo tempo temps '
+  'seconds secs minutes mins hours minutos minuti minuten segundos secondi secondes sekunden horas heures stunden'
+)
+"""How far and how long a ride was."""
+
+_NO_FARE = _PAID | _MEASURES | _words('type id code count lat lon')
 _FARES = {
   'fareamount': 10, 'fareamt': 10, 'fare': 9, 'basepassengerfare': 9, 'fahrpreis': 9, 'tripfare': 8,
   'ridefare': 8, 'meteredfare': 8, 'meterfare': 8,
   'price': 8, 'preis': 8, 'tarifa': 8, 'importe': 8, 'importo': 8, 'tariffa': 8,
   'precio': 8, 'preco': 8, 'prix': 8, 'basefare': 7, 'tarif': 7,
   'valor': 7, 'montant': 7, 'betrag': 7, 'cost': 7, 'costo': 7, 'custo': 7, 'prezzo': 8, 'entgelt': 7, 'amount': 6,
-  'charge': 5,
+  'charge': 5, 'monto': 8, 'bedrag': 7, 'kwota': 7, 'cena': 8, 'prijs': 8, 'ritprijs': 9, 'tarief': 7, 'oplata': 7,
+  'fahrtpreis': 9, 'fahrtkosten': 8, 'recette': 6,
 }  # fmt: skip
 """How surely a name, or a word of one, means the fare; 10 is the most."""
+
+_TOTALS = _words(
+  'total totalamount totalamt amounttotal triptotal totalfare grandtotal totale gesamt gesamtbetrag gesamtpreis summe '
+  'suma soma somme totaal totaalbedrag razem'
+)
+"""All that was paid, perhaps with tips and tolls: the fare where nothing else is."""
+
+LEAST_OF_A_TOTAL = 0.5
+"""How surely a total means the fare: less than any name of it."""
 
 _A_WORD_OF_IT = 3
 _AFTER = 20
@@ -83,12 +102,21 @@ def is_known_after(name: str) -> bool:
   return plain_name(name) in _KNOWN_AFTER or bool(_PAID & {*tokens(name)})
 
 
+def is_measure(name: str) -> bool:
+  """Whether a name says how far or how long a ride was, so that it never is the fare."""
+  words = tokens(name)
+  grown = (measure for measure in _MEASURES if len(measure) > _LONG_WORD)
+  return bool(_MEASURES & {*words}) or any(measure in word for measure in grown for word in words)
+
+
 def score(name: str, role: str) -> float:
   """How surely a name means a canonical column, a zone or the key: 0 for not at all, 10 at most."""
   words = tokens(name)
   if role in COORDINATES:
     return _coordinate(words, role)
   if role == LABEL:
+    if ''.join(words) in _TOTALS:
+      return LEAST_OF_A_TOTAL
     return _fare(words) - (_AFTER if is_known_after(name) else 0)
   if role == TIME:
     return _time(words)

@@ -192,17 +192,22 @@ _BY_VALUES_LEAST = 30
 
 
 def _find_fare(roles: Roles, values: Mapping[str, np.ndarray], times: Mapping[str, TimeStyle]) -> None:
-  """By its name, or else the amount that grows most with the distance."""
+  """By its name, or that of a total, or else the amount that grows most with the distance."""
   amounts = [
     name
     for name, value in values.items()
     if name not in times and float(np.mean(value[np.isfinite(value)] >= 0)) > _MOSTLY
   ]
   _find_by_name(roles, LABEL, amounts)
+  if LABEL not in roles.columns:
+    _find_by_name(roles, LABEL, amounts, least=names.LEAST_OF_A_TOTAL)
+    if LABEL in roles.columns:
+      roles.notes.setdefault(LABEL, []).append('By its name, all that was paid, perhaps with tips and tolls.')
   if LABEL in roles.columns or any(role not in roles.columns for role in COORDINATES):
     return
   distance = _distance(*(values[roles.columns[role]] for role in COORDINATES))
-  free = [name for name in amounts if name not in roles.columns.values() and not names.is_known_after(name)]
+  taken = roles.columns.values()
+  free = [name for name in amounts if not (name in taken or names.is_known_after(name) or names.is_measure(name))]
   grows = {name: _correlation(values[name], distance) for name in free if not _are_counts(values[name])}
   best = max(grows, key=lambda name: grows[name], default=None)
   if best is not None and grows[best] > _LEAST_CORRELATION:

@@ -117,7 +117,8 @@ def _extras(guess: Guess) -> Iterator[str]:
   if guess.extras:
     yield '  # extras:'
   for extra in guess.extras:
-    item = {'name': extra.name, 'column': extra.column, 'kind': 'categorical', 'vocabulary': list(extra.vocabulary)}
+    words = {'kind': 'categorical', 'vocabulary': list(extra.vocabulary)} if extra.vocabulary else {'kind': 'numeric'}
+    item = {'name': extra.name, 'column': extra.column, **words}
     yield f'  #   - {_flow(item)}'
   if guess.left:
     columns = shortened([repr(name[:60]) for name in guess.left], _SHOWN_NAMES)

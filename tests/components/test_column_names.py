@@ -155,3 +155,22 @@ def test_the_key_goes_by_any_of_its_names(config):
 def test_says_what_is_wrong_with_the_columns(config, names, message):
   with pytest.raises(IngestionError, match=message):
     check_columns("'x'", names, config.dataset)
+
+
+def test_all_columns_that_are_not_there_are_named_at_once(config):
+  """Oracle: the columns of the header, two renamed."""
+  header = ['id', 'at', 'Fares', 'x0', 'y0', 'Ex_1', 'y1', 'riders', 'rate']
+  with pytest.raises(IngestionError) as caught:
+    check_columns("'rides.csv'", header, config.dataset)
+  message = str(caught.value)
+  assert "has no column 'fare' (nor 'Fare_Amt'), which dataset maps to fare_amount, and none for 'x1'" in message
+  assert "'x1' (dropoff_longitude); it has: id, at, Fares" in message
+  assert "Did you mean 'Fares' for 'fare'?" in message
+
+
+def test_a_column_of_two_coordinates_is_named_once():
+  dataset = load('tlc-yellow-zones').dataset
+  header = [name for name in dataset.source_columns().values() if name != dataset.places.pickup]
+  with pytest.raises(IngestionError) as caught:
+    check_columns("'rides.csv'", header, dataset)
+  assert str(caught.value).count(' (pickup_') == 0

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from configs import loading, reference
+from configs import currency, loading, reference
 
 FOREIGN = re.compile(
   r'Input should|Value error|Field required|Extra inputs|valid (integer|number|string|dictionary|list|tuple|boolean)|'
@@ -90,6 +90,18 @@ def _copied(value):
     ('dataset.currency=£', "got '£'. Write GBP."),
     ('dataset.currency=$', "got '$'. Is it USD or CAD or AUD or MXN?"),
     ('dataset.currency=Mexican pesos', "got 'Mexican pesos'. Is it MXN or ARS or CLP or COP?"),
+    ('dataset.currency=CHP', "such as USD, got 'CHP'. Write CHF."),
+    ('dataset.currency=QQQ', "such as USD, got 'QQQ'."),
+    ('training.learning_rate=.inf', 'training.learning_rate must be a finite number above 0, got Infinity.'),
+    ('dataset.rules.fare.max=.nan', 'dataset.rules.fare.max must be a finite number, got NaN.'),
+    ('dataset.rules.bounds.longitude.min=-.inf', 'longitude.min must be a finite number, got -Infinity.'),
+    ('training.epochs=true', 'training.epochs must be a whole number above 0, or null, got true.'),
+    ('dataset.rules.fare.min=true', 'dataset.rules.fare.min must be a number, got true.'),
+    ('evaluation.slices.hours=[0, true]', 'hours must be a list of one or more numbers, got [0, true].'),
+    ("training.learning_rate='0.2'", "training.learning_rate must be a number above 0, got '0.2'."),
+    ('training.epochs="5"', "training.epochs must be a whole number above 0, or null, got '5'."),
+    ('validation.max_missing_share={passenger_count: true}', 'numbers from 0 to 1, got {"passenger_count": true}.'),
+    ('evaluation.slices.columns.vendor=[Alfa]', 'evaluation.slices.columns.vendor must be [] where the column is'),
     ('dataset.time.format=yyyy-MM-dd HH:mm:ss', "is written as Java has it; write '%Y-%m-%d %H:%M:%S'"),
     ("dataset.time.format=dd/MM/yyyy'T'HH:mm", "is written as Java has it; write '%d/%m/%YT%H:%M'"),
     ('dataset.time.format=YYYY-MM-DD hh:mm:ss A', "is written as Java has it; write '%Y-%m-%d %I:%M:%S %p'"),
@@ -103,7 +115,39 @@ def test_a_mistake(override: str, message: str):
   assert message in lines[1]
 
 
+@pytest.mark.parametrize('text', ['7e-3', '7E-3', '7.0e-3', '7.0e-03', '.007', '0.007'])
+def test_numbers_in_scientific_notation_are_numbers(text: str):
+  """Oracle: Python's `float`; YAML 1.1 reads some of these as texts."""
+  assert loading.load('chicago', [f'training.learning_rate={text}']).training.learning_rate == float(text)
+
+
+def test_no_preset_has_lost_a_currency():
+  """Oracle: the codes that `init` writes by the country, and those that signs and names stand for."""
+  from pipeline.starting.cities import CURRENCIES
+
+  listed = {*CURRENCIES, *filter(None, currency.SIGNS.values())}
+  listed |= {code for codes in (*currency._NAMES.values(), *currency._SHARED.values()) for code in codes}
+  assert {code for code in listed if currency.code(code) != code} == set()
+
+
 def test_each_mistake_is_told_once():
   with pytest.raises(loading.ConfigError) as caught:
     loading.load('chicago', ['study.embeddings.widths=[x]', 'beam.extra={a: {}}'])
   assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+  ('overrides', 'follows'),
+  [
+    pytest.param(['training.epochs=x', 'evaluation.slices.columns.vendor=[1]'], True, id='a_rule_across_sections'),
+    pytest.param(['dataset.name=A B', 'compression.budget.bytes=10'], True, id='without_a_required_setting'),
+    pytest.param(['training.epochs=x', 'training.loss=y'], False, id='all_is_said'),
+    pytest.param(['compression.budget.bytes=10'], False, id='the_rule_itself'),
+  ],
+)
+def test_checks_that_could_not_be_made_are_announced(overrides: list[str], follows: bool):
+  """Oracle: what the same config is refused for once the wrong types are gone."""
+  with pytest.raises(loading.ConfigError) as caught:
+    loading.load('chicago', overrides)
+  last = str(caught.value).splitlines()[-1]
+  assert (last == 'Further checks follow once these are mended.') == follows

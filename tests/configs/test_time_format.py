@@ -5,6 +5,8 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from configs import loading, time_format
 from configs.loading import ConfigError
@@ -112,6 +114,48 @@ def test_every_mistake_is_said_at_once():
   with pytest.raises(ConfigError) as error:
     load('dataset.time.time_zone=Europe/Berlin', format_='%Y-%m %I:%S')
   assert all(words in str(error.value) for words in ('time_zone has', 'needs a year', 'without %p', 'without a minute'))
+
+
+@pytest.mark.parametrize(
+  ('java', 'meant'),
+  [
+    ('dd/mm/yyyy hh:mm', '%d/%m/%Y %H:%M'), ('DD/MM/YYYY HH:MM', '%d/%m/%Y %H:%M'),
+    ('yyyy-mm-dd HH:MM', '%Y-%m-%d %H:%M'), ('yyyy-mm-dd hh:mm:ss', '%Y-%m-%d %H:%M:%S'),
+    ('YYYY-MM-DD HH:MM:SS', '%Y-%m-%d %H:%M:%S'), ('mm/dd/yyyy hh:mm a', '%m/%d/%Y %I:%M %p'),
+    ('HH:MM dd.MM.yyyy', '%H:%M %d.%m.%Y'), ('yyyymmddhhmmss', '%Y%m%d%H%M%S'), ('dd-mmm-yyyy HH:mm', '%d-%b-%Y %H:%M'),
+    ("yyyy-MM-dd'T'HH:mm:ss.SSS", '%Y-%m-%dT%H:%M:%S.%f'), ("dd.mm.yy 'um' hh.mm 'Uhr'", '%d.%m.%y um %H.%M Uhr'),
+  ],
+)  # fmt: skip
+def test_a_month_and_a_minute_are_told_apart_by_what_is_beside_them(java, meant):
+  with pytest.raises(ConfigError, match=re.escape(f"is written as Java has it; write '{meant}'.")):
+    load(format_=java)
+
+
+_SEPARATORS = st.sampled_from(['-', '/', '.', ''])
+
+
+@given(
+  st.permutations(['Y', 'M', 'D']), st.sampled_from(['YYYY', 'yyyy', 'yy']), st.sampled_from(['MM', 'mm', 'M', 'mmm']),
+  st.sampled_from(['dd', 'DD', 'd']), st.sampled_from(['', 'HH:mm', 'hh:mm', 'HH:MM', 'hh:mm:ss', 'HH:MM:SS',
+  'h:mm a']),
+  _SEPARATORS, st.booleans(),
+)  # fmt: skip
+def test_what_is_proposed_is_accepted(order, year, month, day, clock, sign, clock_first):
+  """Oracle: the same check, on what it proposes; and the parts in the order in which they were written."""
+  date = sign.join({'Y': year, 'M': month, 'D': day}[part] for part in order)
+  both = (clock, date) if clock_first else (date, clock)
+  [problem] = time_format.problems(' '.join(filter(None, both)), instants=False)
+  meant = problem.rpartition("write '")[2].removesuffix("'")
+  assert list(time_format.problems(meant, instants=False)) == []
+  directives = [letter for letter in re.findall('%(.)', meant) if letter in 'YymbdHIM']
+  parts = [{'y': 'Y', 'm': 'M', 'b': 'M', 'd': 'D'}.get(letter, letter) for letter in directives]
+  times = [('I' if 'a' in clock else 'H'), 'M'] if clock else []
+  assert parts == ([*times, *order] if clock_first else [*order, *times])
+
+
+def test_a_translation_that_would_be_refused_is_not_proposed():
+  with pytest.raises(ConfigError, match=r"is written as Java has it; as directives, '%Y-%m' needs a year"):
+    load(format_='yyyy-mm')
 
 
 @pytest.mark.parametrize(

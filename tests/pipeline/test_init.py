@@ -208,6 +208,27 @@ def test_the_extras_that_are_offered_are_right_as_they_stand(tmp_path):
   assert [(extra.name, extra.vocabulary) for extra in extras] == [('kind', ('a', 'b: c')), ('rate', ('1.0', '2.0'))]
 
 
+def test_words_of_the_time_are_none_of_the_numbers_and_fractions_are_numbers(tmp_path):
+  """Oracle: the cells, as they are written here."""
+  rides = made_rides(SAO_PAULO, 300)
+  comma = lambda values: [f'{value:.6f}'.replace('.', ',') for value in values]  # noqa: E731
+  times = ['sin fecha' if row % 50 == 7 else stamp for row, stamp in enumerate(stamps(rides))]
+  keys = ('longitude', 'latitude', 'to_longitude', 'to_latitude')
+  rows = zip(
+    comma(rides['fare']), times, *(comma(rides[key]) for key in keys), [['1', 'n/d'][row % 2] for row in range(300)],
+    [['1,0', '1,5', '1,2'][row % 3] for row in range(300)], strict=True,
+  )  # fmt: skip
+  lines = [';'.join(row) for row in [('monto', 'fecha', *COORDINATES, 'pasajeros', 'surge'), *rows]]
+  (tmp_path / 'rides.csv').write_text('\n'.join(lines) + '\n')
+  config, text = _config(tmp_path, tmp_path / 'rides.csv')
+  assert config['dataset']['missing'][-1] == 'n/d' and 'sin fecha' not in config['dataset']['missing']
+  for hidden, shown in (('# extras:', 'extras:'), ('# landmarks:', 'landmarks:'), ('#   - ', '  - ')):
+    text = text.replace(hidden, shown)
+  (tmp_path / 'mine.yaml').write_text(text)
+  [extra] = load(str(tmp_path / 'mine.yaml')).dataset.extras
+  assert (extra.name, extra.kind, extra.vocabulary) == ('surge', 'numeric', ())
+
+
 def test_days_without_hours_are_said(tmp_path, capsys):
   rides = made_rides(NEW_YORK, 500)
   columns = dict(zip(COORDINATES, places(rides), strict=True)) | {'fare': rides['fare']}

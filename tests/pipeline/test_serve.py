@@ -437,7 +437,9 @@ def test_a_place_without_a_version(version, tmp_path):
     ServedVersions(str(tmp_path), 1)
 
 
-def test_mistakes_of_the_command(version, monkeypatch):
+def test_mistakes_of_the_command(version, tmp_path, monkeypatch):
+  with pytest.raises(UserError, match=r"There is no '.*x'; name a pushed version, or the directory of the versions\.$"):
+    commands_serve.run(str(tmp_path / 'x'))
   with socket.create_server(('127.0.0.1', 0)) as taken:
     port = taken.getsockname()[1]
     with pytest.raises(UserError, match=rf'Nobody can listen on 127.0.0.1:{port} .* choose another --port'):

@@ -3,7 +3,16 @@
 import pytest
 
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
-from pipeline.starting.names import DROPOFF_ZONE, KEY, PICKUP_ZONE, is_known_after, score, tokens
+from pipeline.starting.names import (
+  DROPOFF_ZONE,
+  KEY,
+  LEAST_OF_A_TOTAL,
+  PICKUP_ZONE,
+  is_known_after,
+  is_measure,
+  score,
+  tokens,
+)
 
 PICKUP_X, PICKUP_Y, DROPOFF_X, DROPOFF_Y = COORDINATES
 ROLES = (TIME, *COORDINATES, PASSENGERS, LABEL, KEY, PICKUP_ZONE, DROPOFF_ZONE)
@@ -48,7 +57,8 @@ NAMED = {
   PASSENGERS: ('passenger_count', 'Passenger_Count', 'passengers', 'num_passengers', 'pax', 'Fahrgäste', 'passageiros',
                'pasajeros', 'passagers', 'Personen'),
   LABEL: ('fare_amount', 'Fare_Amt', 'fare', 'Fare', 'price', 'Preis', 'Preis (EUR)', 'Fahrpreis', 'tarifa', 'importe',
-          'valor', 'valor_corrida', 'prix', 'precio', 'preço', 'base_fare', 'fare_usd', 'montant'),
+          'valor', 'valor_corrida', 'prix', 'precio', 'preço', 'base_fare', 'fare_usd', 'montant', 'monto',
+          'monto_total', 'bedrag', 'kwota', 'cena', 'prijs', 'Gesamtbetrag', 'totale'),
   KEY: ('key', 'id', 'trip_id', 'ride_id', 'Trip ID', 'fahrt_id'),
   PICKUP_ZONE: ('PULocationID', 'pickup_community_area', 'pu_location_id', 'Pickup Zone'),
   DROPOFF_ZONE: ('DOLocationID', 'dropoff_community_area', 'Dropoff Zone'),
@@ -84,9 +94,29 @@ def test_a_dropoff_is_no_pickup(name):
   'name', ['total_amount', 'Total_Amt', 'Tip_Amt', 'Trip Miles', 'tips', 'Trip Seconds', 'trip_total']
 )
 def test_what_only_the_finished_ride_knows(name):
+  """It is the fare at most where no name means one, if it is a total."""
   assert is_known_after(name)
-  assert score(name, LABEL) <= 0
+  assert score(name, LABEL) <= LEAST_OF_A_TOTAL
 
 
 def test_the_fare_is_known_after_by_nobody():
   assert not any(is_known_after(name) for name in NAMED[LABEL])
+
+
+@pytest.mark.parametrize(
+  'name',
+  ['distancia_km', 'distanciaKm', 'trip_miles', 'tripdistance', 'Strecke', 'Fahrtdauer', 'dystans', 'duur', 'tempo',
+   'tarifa_distancia', 'duration'],
+)  # fmt: skip
+def test_how_far_and_how_long_is_never_the_fare(name):
+  assert (is_measure(name), score(name, LABEL) <= 0) == (True, True)
+
+
+@pytest.mark.parametrize('name', ['fare', 'monto', 'x', 'meter_fare', 'Preis (EUR)', 'total'])
+def test_amounts_are_no_measures(name):
+  assert not is_measure(name)
+
+
+def test_a_total_means_the_fare_less_than_any_name_of_it():
+  assert 0 < score('total_amount', LABEL) < min(score(name, LABEL) for name in ('fare_usd', 'charge', 'monto_total'))
+  assert is_known_after('total_amount')

@@ -100,3 +100,19 @@ def test_zones_are_taken_where_there_are_no_coordinates():
 
 def test_an_empty_table_has_no_parts():
   assert _roles({'a': pa.array([], pa.large_string())}).columns == {}
+
+
+@pytest.mark.parametrize('fare', ['monto', 'total', 'total_amount', 'monto_total', 'bedrag', 'kwota', 'x'])
+def test_the_distance_is_never_the_fare(fare):
+  """Oracle: the column of the fares, beside one that grows with the distance more than they do."""
+  rides = made_rides(NEW_YORK)
+  names = ['fecha', 'lon_origen', 'lat_origen', 'lon_destino', 'lat_destino', fare, 'pasajeros']
+  x, y, to_x, to_y = (rides[key] for key in ('longitude', 'latitude', 'to_longitude', 'to_latitude'))
+  roles = _roles(_columns(NEW_YORK, names, distancia_km=111 * np.hypot((to_x - x) * 0.76, to_y - y)))
+  assert roles.columns[LABEL] == fare
+
+
+def test_of_a_fare_and_a_total_the_fare_is_taken_without_a_word():
+  names = ['pickup_datetime', *COORDINATES, 'fare_amount', 'passenger_count']
+  roles = _roles(_columns(NEW_YORK, names, total_amount=made_rides(NEW_YORK)['fare'] * 1.2))
+  assert (roles.columns[LABEL], LABEL in roles.notes) == ('fare_amount', False)
