@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
 import functools
 import re
@@ -66,7 +67,8 @@ def _scalars(annotation: Any) -> frozenset[Any]:
 
 def _may_be(value: Any, scalars: frozenset[Any]) -> bool:
   """Whether a value is no true, false or quoted number where a number is meant; pydantic takes these for one."""
-  if not scalars & {int, float} or scalars & {str, bool, Any}:
+  # What may be a day or a number has a check of its own.
+  if not scalars & {int, float} or scalars & {str, bool, datetime.date, Any}:
     return True
   if isinstance(value, (list, tuple)):
     return all(_may_be(one, scalars) for one in value)
