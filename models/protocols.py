@@ -5,7 +5,9 @@ meaning of a column nor the unit of a label. A model to compress is a functional
 
 - takes its inputs by name and gives float32 [batch, 1];
 - holds a `keras.Sequential` named `models.compression.layers.DENSE_CORE` of Dense and Dropout layers alone, the last of
-  which is the output; what stands ahead of it may be embeddings, joints and a `Clip`;
+  which is the output; what stands ahead of it may be embeddings, joints and a `Clip`. The trainer of recipes also takes
+  a model without one: it prunes, clusters and quantizes convolutions, normalizations and residual additions as a whole
+  (`models.compression.whole_model`); the rewriter does not yet;
 - is built anew, with the same initial weights and structure, by each call of a `Build`.
 
 Imports NumPy alone, so that a client of a finished file may know it.
