@@ -106,7 +106,7 @@ def _groups(
   evaluation: Evaluation,
 ) -> list[RideGroup]:
   """One for each mask, all out of the same draws."""
-  errors = found.predictions - np.asarray(rides.labels, np.float64)
+  errors: np.ndarray = found.predictions - np.asarray(rides.labels, np.float64)
   parts = (np.ones(len(errors)), errors**2, np.abs(errors), errors)
   columns = [mask * part for mask in masks.values() for part in parts]
   sums = ResampledSums(columns, np.asarray(found.columns[TIME]), evaluation.bootstrap)
