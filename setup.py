@@ -52,6 +52,7 @@ INSTALL_REQUIRES = [
   'requests>=2.32,<3',
   'urllib3>=1.26,<3',
   'pydantic>=2.7,<3',  # Typed configs that tell all errors at once.
+  'pydantic-core>=2.18,<3',  # Where an error of one's own comes from; each pydantic has its own of it.
   'PyYAML>=6,<7',
   'click>=8,<9',  # The command line; kfp brings it anyway, and it imports in 50 ms.
   'rich>=13,<16',  # The live view, tables, progress.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -44,7 +45,9 @@ def followed(tmp_path_factory) -> tuple[pathlib.Path, dict[str, str]]:
 def _follow(words: list[str], folder: pathlib.Path) -> str:
   programs = {'farelite': ['-m', 'pipeline'], 'python': []}
   command = [sys.executable, *programs[words[0]], *words[1:], *(QUICKLY if words[1] == 'run' else [])]
-  done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+  # The page's reader is in the checkout, where the benchmarks are found.
+  found = os.environ | {'PYTHONPATH': str(REPOSITORY)}
+  done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=found)
   assert done.returncode == 0, f'{shlex.join(words)}\n{done.stdout}\n{done.stderr}'
   return done.stdout
 
