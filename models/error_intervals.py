@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -161,6 +162,20 @@ def mean_error(errors: np.ndarray, stamps: np.ndarray) -> Estimate:
     return Estimate(mean)
   reach = _Z * float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1))) / len(errors)
   return Estimate(mean, mean - reach, mean + reach)
+
+
+def widened(looks: int, false_alarms: float = 0.05, sides: int = 2) -> float:
+  """By how much the halves of 95 % intervals are to be longer where the one that stands out most is what is told.
+
+  Args:
+    looks: number of intervals that are looked at, at least 1.
+    false_alarms: share of cases in which chance alone may put any of them beyond.
+    sides: 2 where being off to either side counts, else 1.
+  Returns: A factor; 1 for one look at its defaults.
+  Source: Bonferroni's correction.
+  """
+  normal = statistics.NormalDist()
+  return normal.inv_cdf(1 - false_alarms / (sides * looks)) / normal.inv_cdf(0.975)
 
 
 def _to_base(ratio: Estimate | None) -> Estimate:

@@ -218,7 +218,18 @@ def captured(log: pathlib.Path = pathlib.Path(os.devnull)) -> Iterator[Console]:
       handler.stream.close()
 
 
-_OPTIONAL = ('reduction', 'beam', 'metadata', 'retention', 'retraining', 'notify', 'platform', 'study')
+_OPTIONAL = (
+  'reduction',
+  'beam',
+  'metadata',
+  'retention',
+  'retraining',
+  'notify',
+  'platform',
+  'serving',
+  'tracking',
+  'study',
+)
 """Sections that most runs leave as they are."""
 
 
@@ -238,7 +249,7 @@ def config_view(config: RunConfig) -> tuple[str, tuple[str, ...]]:
   _named(values['compression'], 'schemes', config.compression.schemes, SCHEMES)
   if config.dataset.places:
     values['dataset']['places']['zones'] = _Table(values['dataset']['places']['zones'])
-  text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+  text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=118)
   return text, unchanged
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +17,7 @@ from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.records import Estimate
 from configs.run import RunConfig
-from models.error_intervals import ResampledSums
+from models.error_intervals import ResampledSums, widened
 from models.release import find_pushed
 from pipeline.local.output import OutputDirectory
 from pipeline.monitoring.later_fares import LaterFares
@@ -30,7 +29,6 @@ from pipeline.report.record import read_record, read_variants
 _ALL = 'all'
 _DAY_SECONDS = 86_400
 
-_NORMAL = statistics.NormalDist()
 _FALSE_ALARMS = 0.01
 """Of all calls: a timer calls each night, with some thirty groups, and must not cry without a reason."""
 
@@ -168,8 +166,7 @@ def is_beyond(group: RideGroup, evaluation: Evaluation, groups: int) -> bool | N
     return None
   increase = 1 + evaluation.max_rmse_increase
   spread = math.hypot(group.rmse.value - group.rmse.bottom, increase * (group.promised.top - group.promised.value))
-  sure = _NORMAL.inv_cdf(1 - _FALSE_ALARMS / groups)
-  return group.rmse.value - increase * group.promised.value > sure / _NORMAL.inv_cdf(0.975) * spread
+  return group.rmse.value - increase * group.promised.value > widened(groups, _FALSE_ALARMS, sides=1) * spread
 
 
 def _can_be_judged(group: RideGroup, evaluation: Evaluation) -> bool:

@@ -19,6 +19,7 @@ from models.error_intervals import (
   rmse_without_worst,
   root_mean_square,
   slice_intervals,
+  widened,
 )
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -232,15 +233,27 @@ def test_mean_error_of_one_moment_has_no_interval():
   assert mean_error(np.array([1.0, 3.0]), np.array([7, 7])) == Estimate(2.0)
 
 
+@pytest.mark.parametrize(
+  ('given', 'expected'),
+  [
+    pytest.param((1,), 1.0, id='one_look'),
+    pytest.param((24,), 3.0781 / 1.95996, id='24_hours'),
+    pytest.param((10, 0.01, 1), 3.0902 / 1.95996, id='one_sided'),
+  ],
+)
+def test_intervals_are_widened_by_bonferroni(given, expected):
+  """Oracle: tables of the normal distribution, z of 1 - 0.05 / 48 and of 1 - 0.001."""
+  assert widened(*given) == pytest.approx(expected, abs=2e-4)
+
+
 HOME = {'models/error_intervals.py'}
 ELSEWHERE = {
   # The t-interval over seeds, which is no interval over rides.
   'pipeline/study/folds.py': {'0.975'},
   # The figure itself, as it is computed, recorded and shown.
   'configs/records.py': {'class Estimate'},
-  # Bonferroni, for many looks at intervals that the home has made.
-  'pipeline/monitoring/judging.py': {'0.975', 'ResampledSums'},
-  'pipeline/report/sections/errors.py': {'0.025', '0.975'},
+  # Errors of every day and slice out of the same draws, which are the home's.
+  'pipeline/monitoring/judging.py': {'ResampledSums'},
   # A share of a deviation, not an end of an interval.
   'components/compression_gate/pushed_version.py': {'0.025'},
 }

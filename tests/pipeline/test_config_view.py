@@ -35,7 +35,7 @@ def test_a_packaged_recipe_stands_by_its_name_and_an_altered_one_is_spelled_out(
 def test_a_table_of_zones_takes_few_lines(tmp_path):
   config = loading.load('tlc-yellow-zones')
   text, _ = config_view(config)
-  assert len(text.splitlines()) < 220 and max(map(len, text.splitlines())) < 140
+  assert len(text.splitlines()) < 200 and max(map(len, text.splitlines())) < 140
   file = tmp_path / 'printed.yaml'
   file.write_text(text, encoding='utf-8')
   assert loading.load(str(file), []) == config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from components.fare_evaluator.records import EvaluatedSlice
 from configs.base import joined
 from configs.columns import COORDINATES
 from configs.records import Estimate
-from models.error_intervals import mean_error
+from models.error_intervals import mean_error, widened
 from pipeline.report.charts import Hour, dot_bar, draw_hours, reach, ruler
 from pipeline.report.record import RunRecord
 from pipeline.report.ride_map import Extent, Shades, draw_map, shades_for
@@ -201,9 +200,7 @@ def _hours_sentence(hours: Sequence[Hour], currency: str) -> str:
 
 def _excludes_zero(mean: Estimate, looked_at: int) -> bool:
   """Whether a 95 % interval, made as wide as so many looks ask for (Bonferroni), lies on one side of zero."""
-  normal = statistics.NormalDist()
-  wider = normal.inv_cdf(1 - 0.025 / looked_at) / normal.inv_cdf(0.975)
-  low, high = (mean.value + wider * (end - mean.value) for end in (mean.bottom, mean.top))
+  low, high = (mean.value + widened(looked_at) * (end - mean.value) for end in (mean.bottom, mean.top))
   return not low <= 0 <= high
 
 
