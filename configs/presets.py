@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import copy
 import dataclasses
+import functools
 import importlib.resources
 import pathlib
 import re
@@ -122,11 +124,17 @@ _Loader.add_constructor('tag:yaml.org,2002:int', _Loader.construct_number)
 def load_yaml(text: str) -> Any:
   """What YAML of a user's holds. Raises `ValueError`: it is none; the message is the reason, with its line."""
   try:
-    return yaml.load(text, _Loader)
+    return copy.deepcopy(_parsed(text))
   except yaml.YAMLError as error:
     mark = getattr(error, 'problem_mark', None)
     where = f' in line {mark.line + 1}' if mark else ''
     raise ValueError(f'{str(error).splitlines()[0]}{where}') from None
+
+
+@functools.lru_cache(maxsize=128)
+def _parsed(text: str) -> Any:
+  """What YAML holds; presets are read several times by a call, and parsing takes all of that."""
+  return yaml.load(text, _Loader)
 
 
 def is_file(path: pathlib.Path) -> bool:

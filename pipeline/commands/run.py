@@ -21,7 +21,7 @@ from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline import sources
-from pipeline.commands.session import AS_USUAL, Manner, Session, opened, or_warned, say, tell
+from pipeline.commands.session import AS_USUAL, Manner, Session, look_at_rides, opened, or_warned, say, tell
 from pipeline.errors import interrupted_by
 from pipeline.local import unchanged
 from pipeline.local.output import OutputDirectory
@@ -62,8 +62,10 @@ def run(
   Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
   and `UserError` where the record of earlier windows can't be read.
   """
-  with opened(config, source, output, manner=manner) as session:
-    code = run_window(session, force) if config.retraining.window is not None else _run_whole(session, force)
+  windowed = config.retraining.window is not None
+  # Rides that the last run has read are known; a run that would only repeat it does not look into them.
+  with opened(config, source, output, manner=manner, look=windowed) as session:
+    code = run_window(session, force) if windowed else _run_whole(session, force)
   return report(session, code)
 
 
@@ -85,6 +87,7 @@ def _run_whole(session: Session, force: bool) -> int:
   last = None if force else unchanged.last_run(config, resolved, output)
   if last:
     return nothing_new(session, unchanged.end_early(last, output, unchanged.sentence(last)))
+  look_at_rides(session)
 
   def job(observer: StepObserver) -> Summary:
     from pipeline.local import run as local_run

@@ -101,12 +101,14 @@ def opened(
   show: bool = True,
   manner: Manner = AS_USUAL,
   now: datetime.datetime | None = None,
+  look: bool = True,
 ) -> Iterator[Session]:
   """Shows the config and checks what can be checked without TFX, which a call that has nothing to do never loads.
 
   Args:
     show: whether to show the config at once, and not only `show_config` before a run.
     manner, now: of the session.
+    look: whether to look into the rides at once, and not only when `look_at_rides` is called before a run.
 
   Raises:
     DataSourceError, IngestionError: the rides can't be read as the config has it, also inside the block.
@@ -128,11 +130,12 @@ def opened(
       remove_leftovers(output.serving)
       beam.check(config.beam, session.beam_context(), bigquery=source.bigquery is not None)
       terminal.prepare()
-      from components.ride_example_gen.early import refuse_junk
       from components.ride_example_gen.spans import check_inputs
 
       if not source.bigquery:
-        refuse_junk(check_inputs(source.base, source.pattern), config.dataset)
+        check_inputs(source.base, source.pattern)
+      if look:
+        look_at_rides(session)
       yield session
     except KeyboardInterrupt as error:
       outcome.note_interrupted(config, output, error)
@@ -158,6 +161,16 @@ def or_warned(console: Console, what: str) -> Iterator[None]:
 
 _SETTINGS = 12
 """As many settings are shown where the whole config is not asked for."""
+
+
+def look_at_rides(session: Session) -> None:
+  """Refuses rides that the config can't fit, by the first ones. Raises: IngestionError: see `refuse_junk`."""
+  from components.ride_example_gen.early import refuse_junk
+  from components.ride_example_gen.spans import check_inputs
+
+  source = session.source
+  if not source.bigquery:
+    refuse_junk(check_inputs(source.base, source.pattern), session.config.dataset)
 
 
 def show_config(session: Session) -> None:
