@@ -33,6 +33,7 @@ __all__ = [
   'source',
   'split',
   'study',
+  'task',
   'texts',
   'time_format',
   'validation',

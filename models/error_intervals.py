@@ -295,7 +295,7 @@ def compare(
 class RootMeanSquareError:
   """The metric of fares: RMSE, and the MAE beside it; see `models.protocols.Metric`."""
 
-  name = 'RMSE'
+  name, relative, larger_is_better = 'RMSE', 'RMSE ratio', False
   compare = staticmethod(compare)
 
   def figures(self, found: Comparison | None) -> dict[str, Estimate | None]:

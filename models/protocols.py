@@ -144,11 +144,22 @@ class RawInputs(Protocol):
 
 
 class Metric(Protocol):
-  """An error of predictions: not negative, the smaller the better."""
+  """What predictions are judged by: an error, the smaller the better, or a share that is right, the larger the better.
+
+  Predictions are [examples], or [examples, classes] where a model gives the probability of each class.
+  """
 
   @property
   def name(self) -> str:
     """As sentences have it, such as `RMSE`."""
+
+  @property
+  def relative(self) -> str:
+    """What `Comparison.ratio` is called in sentences, such as `RMSE ratio`; the smaller, the better in any case."""
+
+  @property
+  def larger_is_better(self) -> bool:
+    """The direction of `Comparison.error`."""
 
   def compare(
     self,
@@ -159,15 +170,17 @@ class Metric(Protocol):
     slices: Mapping[str, np.ndarray],
     resamples: int,
   ) -> Comparison:
-    """The error with its interval, and its ratio to that of a baseline, of all examples and of each slice.
+    """The figure with its interval, and how it stands to that of a baseline, of all examples and of each slice.
 
     Args:
-      labels: [examples], at least one.
-      predictions: of the model, [examples].
-      base_predictions: of the baseline, [examples].
+      labels: [examples], at least one; numbers of classes where those are predicted.
+      predictions: of the model.
+      base_predictions: of the baseline.
       groups: [examples]; those of one group are drawn together.
       slices: by name, which examples belong to it: bool [examples], at least one true.
       resamples: number of draws.
+    Returns: `error` in the metric's own direction; `ratio` to the baseline's where it is an error, the difference,
+      baseline less model, where it is a share.
     Raises: ValueError: the baseline makes no error, so that there is no ratio.
     """
 
