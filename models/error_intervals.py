@@ -307,3 +307,7 @@ class RootMeanSquareError:
   def slice_figures(self, found: SliceErrors) -> dict[str, Estimate | None]:
     """`rmse` and `rmse_ratio`."""
     return {'rmse': Estimate(found.error), 'rmse_ratio': found.ratio}
+
+
+RMSE = RootMeanSquareError()
+"""The only one there need be."""
