@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -141,20 +142,23 @@ class TaskInputs:
     names = dict.fromkeys((*self._task.slices, *([self._task.group] if self._task.group else [])))
     raw = {} if self.graph is None else _taken(self.graph, [self._task.label], self._task, label=True)
     own = raw or {self._task.label: _label_spec(files, self._task.label)}
+    if self.graph is not None:
+      names.pop(self._task.label, None)  # It may be what the graph makes of another column.
     others = {name: _spec_of(files, name) for name in names if name not in self.examples | own}
     spec = {**self.examples, **own, **others}
     with _explained(spec):
       columns = read_columns(files, spec, sample, self._task.label)
     if not columns:
       raise FailedError(f'The {split} split holds no example.')
-    labels = columns[self._task.label]
-    if self.layer is not None:
-      labels = self.layer({name: tf.constant(columns[name]) for name in raw})[self._task.label].numpy()
-    labels = self._checked(labels, split)
+    if self.layer is None:
+      found = columns[self._task.label]
+    else:
+      found = self.layer({name: tf.constant(columns[name]) for name in raw})[self._task.label].numpy()
+    labels = self._checked(found, split)
     types = {name: spec.dtype.as_numpy_dtype for name, spec in self.specs().items()}
     inputs = {name: columns[name].astype(types[name]) for name in self.examples}
     told = {name: columns[name].reshape(len(labels), -1)[:, 0] for name in names}
-    if self._task.label in told:
+    if self._task.label in self._task.slices:
       told[self._task.label] = labels
     return RawTaskExamples(inputs, labels, _groups(columns, self._task.group, len(labels)), told)
 
@@ -247,6 +251,10 @@ _LOOKED_AT = 1000
 """Examples in which a column of the task is looked for."""
 
 
+_FEATURE = re.compile(r'(?:Feature|Key|Name): [^\n\[]*[^\n\[\s]')
+"""Where TensorFlow says which one, in the middle of where its operators are."""
+
+
 @contextlib.contextmanager
 def _explained(spec: Spec) -> Iterator[None]:
   """Turns what TensorFlow says of examples without a feature into one sentence."""
@@ -254,5 +262,6 @@ def _explained(spec: Spec) -> Iterator[None]:
     yield
   except tf.errors.InvalidArgumentError as error:
     wanted = joined(f"'{name}' {feature.dtype.name} {list(feature.shape)}" for name, feature in spec.items())
-    reason = str(error.message).splitlines()[0][:200]
+    found = _FEATURE.search(str(error.message))
+    reason = found[0] if found else str(error.message).splitlines()[0][:200]
     raise ModelError(f'The examples do not hold what the model takes ({wanted}): {reason}') from error
