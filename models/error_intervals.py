@@ -295,7 +295,8 @@ def compare(
 class RootMeanSquareError:
   """The metric of fares: RMSE, and the MAE beside it; see `models.protocols.Metric`."""
 
-  name, relative, larger_is_better = 'RMSE', 'RMSE ratio', False
+  name, key, relative = 'RMSE', 'rmse', 'RMSE ratio'
+  larger_is_better = classifies = False
   compare = staticmethod(compare)
 
   def figures(self, found: Comparison | None) -> dict[str, Estimate | None]:
