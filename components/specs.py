@@ -23,6 +23,11 @@ def parameters(*texts: str, **others: type) -> dict[str, ExecutionParameter]:
   return {name: ExecutionParameter(type=type_) for name, type_ in {**dict.fromkeys(texts, str), **others}.items()}
 
 
+def optional_parameters(*texts: str) -> dict[str, ExecutionParameter]:
+  """Execution parameters that are text, and that a step may do without."""
+  return {name: ExecutionParameter(type=str, optional=True) for name in texts}
+
+
 def channels(**artifact_types: type[types.Artifact]) -> dict[str, ChannelParameter]:
   """Inputs or outputs, none of them optional, by the type of their artifacts."""
   return {name: ChannelParameter(type=artifact_type) for name, artifact_type in artifact_types.items()}

@@ -20,6 +20,7 @@ __all__ = [
   'settings',
   'signals',
   'streaming',
+  'task_metrics',
   'training',
   'whole_files',
 ]

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
-from configs.layer_names import OUTPUT_LAYER
 from configs.model import Loss, Training
 from models.keras_compat import keras
 from models.labels import label_unit
 from models.protocols import Examples
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
-
-_OUTPUT = re.compile(rf'(?:^|[/_]){OUTPUT_LAYER}/')
-"""In the name of a variable of the output layer, wrapped or not."""
 
 
 class AdamW:
@@ -30,7 +28,9 @@ class AdamW:
   Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", 2019.
   """
 
-  def __init__(self, config: Training, steps: int, variables: Sequence[tf.Variable], unit: float = 1.0) -> None:
+  def __init__(
+    self, config: Training, steps: int, variables: Sequence[tf.Variable], unit: float = 1.0, output: str = ''
+  ) -> None:
     """Makes the moments.
 
     Args:
@@ -39,6 +39,7 @@ class AdamW:
       steps: length of the schedule.
       variables: float32, all that `apply_gradients` will ever get.
       unit: of the loss: the output layer takes steps so many times as long, as if it computed in that unit.
+      output: name of that layer, which the names of its variables have, wrapped or not.
     """
     warmup = int(config.warmup * steps)
     self._rate = keras.optimizers.schedules.CosineDecay(
@@ -48,6 +49,7 @@ class AdamW:
       warmup_steps=warmup,
     )
     self._decay, self._unit = config.weight_decay, unit
+    self._output = re.compile(rf'(?:^|[/_]){re.escape(output)}/')
     self.iterations = tf.Variable(0, dtype=tf.int64, name='iterations', trainable=False)
     self._moments = {
       variable.ref(): tuple(
@@ -80,7 +82,7 @@ class AdamW:
       if self._decay and 'bias' not in variable.name:
         variable.assign_sub(variable * (self._decay * rate))
       first, second = self._moments[variable.ref()]
-      own = self._unit if _OUTPUT.search(variable.name) else 1.0
+      own = self._unit if self._output.search(variable.name) else 1.0
       tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
         m=first.handle,
@@ -99,11 +101,38 @@ class AdamW:
     self.iterations.assign_add(1)
 
 
-class TrainingLoss:
-  """What training minimizes, in a unit of its own, see `models.labels.label_unit`.
+class Objective(Protocol):
+  """What training minimizes, and the figure beside it on the curves.
 
-  Attributes: unit: the labels' units that make one of the loss.
+  Attributes:
+    unit: the labels' units that make one of the loss.
+    figure: name of the figure's curve.
   """
+
+  unit: float
+  figure: str
+
+  def fit(self, typical: float) -> None:
+    """Prepares for other labels of this median, which have the same unit. Raises: ValueError: they can't be learned."""
+
+  def __call__(self, labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    """The mean loss: float32 scalar, of labels [batch, 1] and what the model gives."""
+
+  def tally(self, labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    """What each example adds to the figure, summed: float32 scalar."""
+
+  def figure_of(self, mean: float) -> float:
+    """The figure of a mean tally."""
+
+
+MakeObjective = Callable[[Training, float], Objective]
+"""From the config and the median of the labels."""
+
+
+class TrainingLoss:
+  """The loss of labels that are numbers, in a unit of its own, see `models.labels.label_unit`; RMSE is the figure."""
+
+  figure = 'rmse'
 
   def __init__(self, config: Training, typical: float) -> None:
     """Takes the loss, and the median of the labels that it is to be used for."""
@@ -137,6 +166,41 @@ class TrainingLoss:
       return self._loss(labels, predicted)
     return self._loss(labels / self.unit, predicted / self.unit)
 
+  def tally(self, labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    """Squared errors."""
+    return tf.reduce_sum(tf.square(predicted - labels))
+
+  def figure_of(self, mean: float) -> float:
+    """The root mean square error, in the labels' unit."""
+    return math.sqrt(mean)
+
+
+class CrossEntropy:
+  """The loss of labels that are classes 0, 1, ..., by a model that gives probabilities; accuracy is the figure."""
+
+  unit = 1.0
+  figure = 'accuracy'
+
+  def __init__(self, config: Training, typical: float) -> None:
+    """Takes what every `MakeObjective` does; no setting of it is one of this loss."""
+
+  def fit(self, typical: float) -> None:
+    """Classes have no scale."""
+
+  def __call__(self, labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    if predicted.shape[-1] == 1:
+      return tf.reduce_mean(keras.losses.binary_crossentropy(labels, predicted))
+    return tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, predicted))
+
+  def tally(self, labels: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    """How many have the class that the model finds most likely."""
+    found = predicted > 0.5 if predicted.shape[-1] == 1 else tf.argmax(predicted, axis=-1)[:, tf.newaxis]
+    return tf.reduce_sum(tf.cast(tf.cast(found, tf.float32) == labels, tf.float32))
+
+  def figure_of(self, mean: float) -> float:
+    """The share of them."""
+    return mean
+
 
 _EXAMPLES_AT_ONCE = 8192
 
@@ -146,7 +210,7 @@ calls."""
 
 
 def compiled_steps(
-  model: keras.Model, optimizer: AdamW, tensors: Tensors, batch: int, config: Training, objective: TrainingLoss
+  model: keras.Model, optimizer: AdamW, tensors: Tensors, batch: int, config: Training, objective: Objective
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """A function that takes many steps in one call.
 
@@ -154,63 +218,63 @@ def compiled_steps(
   depends on the seed, the layer and `optimizer.iterations` alone.
 
   Args:
-    model: built; takes the columns by name, gives predictions of shape [batch, 1].
+    model: built; takes the columns by name, gives predictions of shape [batch, 1], or what the objective takes.
     optimizer: built for the model's trainable variables.
     tensors: what the rows refer to.
     batch: examples per step.
     config: names the seed.
     objective: the loss.
   Returns: A concrete function from rows, int32 [steps, batch], to float32 [3]: two sums over the steps, the loss with
-    the layers' penalties and the squared errors of all examples, then the last step's learning rate. The first is NaN
+    the layers' penalties and the tally of all examples, then the last step's learning rate. The first is NaN
     where a weight is no longer finite afterwards, as the next step's loss would be.
   """
   columns, labels = _taken(model, tensors)
 
   @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, batch], tf.int32)])
   def run(rows: tf.Tensor) -> tf.Tensor:
-    def step(position: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(position: tf.Tensor, loss_sum: tf.Tensor, tally_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
       inputs = {name: tf.gather(column, rows[position]) for name, column in columns.items()}
       with tf.GradientTape() as tape, _dropout_by_step(model, config.seed, optimizer.iterations):
-        loss, squares = _losses(model, objective, inputs, tf.gather(labels, rows[position]), training=True)
+        loss, tally = _losses(model, objective, inputs, tf.gather(labels, rows[position]), training=True)
       gradients = zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
       # tfmot's cluster-preserving wrappers hold kernels that they do not use; Keras would warn of each.
       optimizer.apply_gradients([(gradient, variable) for gradient, variable in gradients if gradient is not None])
-      return position + 1, loss_sum + loss, squares_sum + squares
+      return position + 1, loss_sum + loss, tally_sum + tally
 
     start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
     # One iteration at a time: steps depend on each other through the variables, which the loop does not know of.
-    _, loss, squares = tf.while_loop(lambda i, *_: i < tf.shape(rows)[0], step, start, parallel_iterations=1)
+    _, loss, tallies = tf.while_loop(lambda i, *_: i < tf.shape(rows)[0], step, start, parallel_iterations=1)
     finite = [tf.reduce_all(tf.math.is_finite(variable)) for variable in model.trainable_variables]
-    return tf.stack([tf.where(tf.reduce_all(finite), loss, float('nan')), squares, optimizer.learning_rate()])
+    return tf.stack([tf.where(tf.reduce_all(finite), loss, float('nan')), tallies, optimizer.learning_rate()])
 
   return run.get_concrete_function()
 
 
-def compiled_errors(model: keras.Model, examples: Examples, objective: TrainingLoss) -> Callable[[], tf.Tensor]:
+def compiled_errors(model: keras.Model, examples: Examples, objective: Objective) -> Callable[[], tf.Tensor]:
   """A function that measures the model as it is when called.
 
   Args:
-    model: built; takes `examples.inputs`, gives predictions of shape [batch, 1].
+    model: built; takes `examples.inputs`, gives predictions of shape [batch, 1], or what the objective takes.
     examples: at least one.
     objective: the loss.
-  Returns: A concrete function without arguments to float32 [2], means over the examples: the loss with the layers'
-    penalties, and the squared error.
+  Returns: A concrete function without arguments to float32 [2]: the mean loss with the layers' penalties, and the mean
+    tally.
   """
   columns, labels = _taken(model, examples.tensors)
   count = float(len(examples))
 
   @tf.function(autograph=False)
   def measure() -> tf.Tensor:
-    def chunk(start: tf.Tensor, loss_sum: tf.Tensor, squares_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def chunk(start: tf.Tensor, loss_sum: tf.Tensor, tally_sum: tf.Tensor) -> tuple[tf.Tensor, ...]:
       rows = slice(start, start + _EXAMPLES_AT_ONCE)
       inputs = {name: column[rows] for name, column in columns.items()}
-      loss, squares = _losses(model, objective, inputs, labels[rows], training=False)
+      loss, tally = _losses(model, objective, inputs, labels[rows], training=False)
       size = tf.cast(tf.shape(labels[rows])[0], tf.float32)
-      return start + _EXAMPLES_AT_ONCE, loss_sum + loss * size, squares_sum + squares
+      return start + _EXAMPLES_AT_ONCE, loss_sum + loss * size, tally_sum + tally
 
     start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
-    _, loss, squares = tf.while_loop(lambda i, *_: i < len(examples), chunk, start, parallel_iterations=1)
-    return tf.stack([loss / count, squares / count])
+    _, loss, tallies = tf.while_loop(lambda i, *_: i < len(examples), chunk, start, parallel_iterations=1)
+    return tf.stack([loss / count, tallies / count])
 
   return measure.get_concrete_function()
 
@@ -232,12 +296,12 @@ def _taken(model: keras.Model, tensors: Tensors) -> Tensors:
 
 
 def _losses(
-  model: keras.Model, objective: keras.losses.Loss, inputs: dict[str, tf.Tensor], labels: tf.Tensor, training: bool
+  model: keras.Model, objective: Objective, inputs: dict[str, tf.Tensor], labels: tf.Tensor, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """The mean loss with the penalties, and the sum of the squared errors."""
+  """The mean loss with the penalties, and the tally."""
   predicted = model(inputs, training=training)
   loss = tf.add_n([objective(labels, predicted), *model.losses])
-  return loss, tf.reduce_sum(tf.square(predicted - labels))
+  return loss, objective.tally(labels, predicted)
 
 
 @contextlib.contextmanager

@@ -295,7 +295,8 @@ def compare(
 class RootMeanSquareError:
   """The metric of fares: RMSE, and the MAE beside it; see `models.protocols.Metric`."""
 
-  name, relative, larger_is_better = 'RMSE', 'RMSE ratio', False
+  name, key, relative = 'RMSE', 'rmse', 'RMSE ratio'
+  larger_is_better = classifies = False
   compare = staticmethod(compare)
 
   def figures(self, found: Comparison | None) -> dict[str, Estimate | None]:
@@ -307,3 +308,7 @@ class RootMeanSquareError:
   def slice_figures(self, found: SliceErrors) -> dict[str, Estimate | None]:
     """`rmse` and `rmse_ratio`."""
     return {'rmse': Estimate(found.error), 'rmse_ratio': found.ratio}
+
+
+RMSE = RootMeanSquareError()
+"""The only one there need be."""

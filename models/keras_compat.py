@@ -4,10 +4,15 @@ tensorflow-model-optimization knows Keras 2 alone, so it is `tf_keras`, whatever
 that is installed. Nothing else in the project imports a Keras.
 """
 
+import collections
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow
 import tf_keras as keras
 from tensorflow.python.autograph.core import config as autograph_config
 from tensorflow.python.autograph.impl import conversion
+from tf_keras.src import backend
 
 if not keras.__version__.startswith('2.'):
   raise ImportError(f'Farelite needs Keras 2 (tf_keras), found {keras.__version__}. Install tf-keras 2.x.')
@@ -28,4 +33,19 @@ if not conversion.is_allowlisted(keras.Model.train_step):
     f'TensorFlow {tensorflow.__version__} has its AutoGraph rules elsewhere; see models/keras_compat.py.'
   )
 
-__all__ = ['keras']
+
+@contextlib.contextmanager
+def fresh_names() -> Iterator[None]:
+  """Inside of it, layers without a name of their own are numbered as in a fresh process."""
+  kept = {graph: dict(names) for graph, names in backend.PER_GRAPH_OBJECT_NAME_UIDS.items()}
+  keras.backend.reset_uids()
+  try:
+    yield
+  finally:
+    for graph, names in kept.items():
+      for name, count in names.items():
+        own = backend.PER_GRAPH_OBJECT_NAME_UIDS.setdefault(graph, collections.defaultdict(int))
+        own[name] = max(own[name], count)
+
+
+__all__ = ['fresh_names', 'keras']

@@ -154,12 +154,20 @@ class Metric(Protocol):
     """As sentences have it, such as `RMSE`."""
 
   @property
+  def key(self) -> str:
+    """As records have it, such as `rmse`."""
+
+  @property
   def relative(self) -> str:
     """What `Comparison.ratio` is called in sentences, such as `RMSE ratio`; the smaller, the better in any case."""
 
   @property
   def larger_is_better(self) -> bool:
     """The direction of `Comparison.error`."""
+
+  @property
+  def classifies(self) -> bool:
+    """Whether predictions are probabilities of classes, and labels numbers of classes."""
 
   def compare(
     self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from configs.records import RESAMPLES
 from models import serving
 from models.background import Background
 from models.checkpoints import Checkpoint
+from models.compiled_steps import CrossEntropy, MakeObjective, TrainingLoss
 from models.compression import layers
 from models.compression.compressor import Compressed, Compressor, Preparations, Stage, fine_tuned
 from models.compression.proof import base_digest, prove, sparsity_targets
@@ -34,9 +36,10 @@ from models.compression.report import (
   write_weight_histograms,
 )
 from models.compression.whole_model import fill_final, final_model
+from models.error_intervals import RMSE
 from models.keras_compat import keras
 from models.labels import label_spread
-from models.protocols import Build, Examples, ModelExporter
+from models.protocols import Build, Examples, Metric, ModelExporter
 from models.serving import EXTRA
 from models.streaming import Stream, pieces
 from models.training import DivergedError, TrainingHistory, TrainingRun, predict, total_steps
@@ -111,6 +114,8 @@ class RecipeTraining:
     held_out: the eval split, or a sample; it is measured, never trained on.
     examples_of: examples of the training split; unset where `examples` are all.
     held_out_of: examples of the eval split; unset where `held_out` are all.
+    objective: makes what is minimized, a loss of labels that are numbers unless it is set.
+    metric: of the reports, the RMSE unless it is set.
     logs: folder for curves and TensorBoard logs.
     checkpoints: folder of an unfinished training of exactly all this.
   """
@@ -126,6 +131,8 @@ class RecipeTraining:
   checkpoints: str
   examples_of: int | None = None
   held_out_of: int | None = None
+  objective: MakeObjective = TrainingLoss
+  metric: Metric = RMSE
 
   def run(self, directory: str, model_folder: str, warm_start: str | None = None) -> None:
     """Trains, exports, proves and reports.
@@ -143,7 +150,7 @@ class RecipeTraining:
     self._check_recipes(model)
     home = {recipe.name: os.path.join(directory, recipe.name, model_folder) for recipe in self.training.recipes}
     with Background() as background:
-      preparations = Preparations(self.build, self.examples, self.training)
+      preparations = Preparations(self.build, self.examples, self.training, self.objective)
       base, history = self._train_base(model, warm_start, background, preparations)
       weights = base.get_weights()
       compressor = Compressor(
@@ -169,6 +176,8 @@ class RecipeTraining:
       max(float(predict(base, piece).max()) for piece in pieces(self.examples)),
       max(float(piece.labels.max()) for piece in pieces(self.examples)),
     )
+    if self.objective is CrossEntropy:
+      highest = -math.inf  # What is quantized is ahead of the probabilities, whose range is known.
     digest = ''
     # The shortest first, dense before all: while it is written the others train.
     for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
@@ -216,7 +225,7 @@ class RecipeTraining:
     if warm_start:
       start_from(model, warm_start)
     checkpoint = Checkpoint(os.path.join(self.checkpoints, 'base'))
-    training = TrainingRun(model, self.examples, self.training, self.held_out, measured=True)
+    training = TrainingRun(model, self.examples, self.training, self.held_out, measured=True, objective=self.objective)
     running = background.start(functools.partial(training.run, checkpoint))
     preparations.make_ahead(self.training.recipes)
     history = running.result()
@@ -255,6 +264,7 @@ class RecipeTraining:
       base_predictions=base_predictions,
       # The run's own number would train all recipes again where it changes.
       resamples=RESAMPLES,
+      metric=self.metric,
       trained_on=_sample_note('trained on', self.examples, self.examples_of, 'training split', 'training.sample_rides'),
       labels=self._labels,
       measured_on=_sample_note('measured', self.held_out, self.held_out_of, 'eval split', 'training.memory_mb'),

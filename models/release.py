@@ -18,6 +18,7 @@ from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart, load_json
 from models.lite.client import LiteModel
 from models.lite.columns import InputColumn
+from models.lite.interpreter import LiteRunner
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
 
@@ -54,7 +55,25 @@ class Latency(RecordPart):
   whole_call: bool = False
 
 
-class VersionMetrics(RecordPart):
+class TaskFigures(RecordPart):
+  """What a file of a user's own model is judged by, beside `rmse`, `mae` and `rmse_ratio`; see `configs.task.Metric`.
+
+  Attributes:
+    accuracy, log_loss, auc: of a classification.
+    mae_ratio, log_loss_ratio: to the baseline's, example by example.
+    accuracy_loss, auc_loss: how much less than the baseline's, example by example; below 0 where it is more.
+  """
+
+  accuracy: Figure | None = None
+  log_loss: Figure | None = None
+  auc: Figure | None = None
+  mae_ratio: Figure | None = None
+  log_loss_ratio: Figure | None = None
+  accuracy_loss: Figure | None = None
+  auc_loss: Figure | None = None
+
+
+class VersionMetrics(TaskFigures):
   """What was measured of the lite file of a version.
 
   Attributes:
@@ -63,6 +82,7 @@ class VersionMetrics(RecordPart):
     rmse, mae: in the city's currency.
     rmse_ratio: to that of `rmse_ratio_to`, ride by ride.
     rmse_ratio_to: name of a variant.
+    baseline: the variant that another ratio or a loss refers to.
     peak_bytes: by how much it raised the peak of its process's memory.
     gzip_bytes: of the file as users download it.
     sparsity: share of weights that are zero.
@@ -74,6 +94,7 @@ class VersionMetrics(RecordPart):
   mae: Figure | None = None
   rmse_ratio: Figure | None = None
   rmse_ratio_to: str | None = None
+  baseline: str | None = None
   latency_us: Latency | None = None
   peak_bytes: int | None = None
   bytes: int | None = None
@@ -264,6 +285,22 @@ def _render(values: Mapping[str, Any]) -> str:
 
 GOLDEN = f'{EXTRA}/golden_rides.json'
 
+GOLDEN_EXAMPLES = f'{EXTRA}/golden_examples.json'
+"""In place of golden rides, in a version of any other model."""
+
+
+class _Golden(NamedTuple):
+  """A file of golden rows: what they are called, the key of what is predicted for them, and what that is called."""
+
+  file: str
+  rows: str
+  key: str
+  what: str
+
+
+_RIDES = _Golden(GOLDEN, 'rides', LABEL, 'fare')
+_EXAMPLES = _Golden(GOLDEN_EXAMPLES, 'examples', 'predictions', 'prediction')
+
 TOLERANCE = 0.01
 """The city's currency: kernels of another machine may round another way, by less than a cent."""
 
@@ -288,48 +325,89 @@ def write_golden(
     tolerance: a file whose steps are coarse needs a larger one.
   Raises: ValueError: there is no ride, columns have other lengths, or a fare is no number.
   """
-  fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}
-  columns = {name: np.asarray(column) for name, column in rides.items()}
-  shapes, count = {column.shape for column in (*columns.values(), *fares.values())}, len(fares[LABEL])
-  if shapes != {(count,)} or not count:
-    raise ValueError('Golden rides need at least one ride, and as many fares of each kind as rides.')
-  if not all(np.isfinite(values).all() for values in fares.values()):
-    raise ValueError('A fare of the golden rides is no number.')
-  content = {'tolerance': tolerance, 'rides': {name: _plain(column) for name, column in columns.items()}}
-  path = pathlib.Path(version_dir) / GOLDEN
+  _write_golden(version_dir, _RIDES, rides, lite_fares, saved_model_fares, tolerance)
+
+
+def write_golden_examples(
+  version_dir: str | os.PathLike[str],
+  examples: Mapping[str, np.ndarray],
+  predictions: np.ndarray,
+  saved_model_predictions: np.ndarray,
+  tolerance: float,
+) -> None:
+  """Writes `assets.extra/golden_examples.json`, which is to any model what `write_golden` writes of a fare model.
+
+  It holds `examples`, `predictions`, `saved_model_predictions` and `tolerance`, each row nested as its shape is.
+
+  Args:
+    version_dir: a directory on a disk.
+    examples: the lite file's inputs by name, [examples, ...], NaN where missing; at least one example.
+    predictions, saved_model_predictions: float32 [examples] or [examples, classes].
+    tolerance: the largest difference from `predictions` that is right, in their unit.
+  Raises: ValueError: there is no example, columns have other lengths, or a prediction is no number.
+  """
+  _write_golden(version_dir, _EXAMPLES, examples, predictions, saved_model_predictions, tolerance)
+
+
+def _write_golden(
+  version_dir: str | os.PathLike[str],
+  golden: _Golden,
+  rows: Mapping[str, np.ndarray],
+  lite: np.ndarray,
+  saved_model: np.ndarray,
+  tolerance: float,
+) -> None:
+  _, called, key, what = golden
+  given = {key: np.asarray(lite), f'saved_model_{key}': np.asarray(saved_model)}
+  columns = {name: np.asarray(column) for name, column in rows.items()}
+  shapes, lengths = {values.shape for values in given.values()}, {len(column) for column in columns.values()}
+  if len(shapes) > 1 or lengths != {len(given[key])} or not len(given[key]):
+    raise ValueError(f'Golden {called} need at least one {called[:-1]}, and as many {what}s of each kind as {called}.')
+  if not all(np.isfinite(values).all() for values in given.values()):
+    raise ValueError(f'A {what} of the golden {called} is no number.')
+  content = {'tolerance': tolerance, called: {name: _plain(column.tolist()) for name, column in columns.items()}}
+  path = pathlib.Path(version_dir) / golden.file
   path.parent.mkdir(exist_ok=True)
-  text = json.dumps(content | {name: _plain(values) for name, values in fares.items()}, indent=1, allow_nan=False)
-  path.write_text(text + '\n', encoding='utf-8')
+  plain = {name: _plain(values.tolist()) for name, values in given.items()}
+  path.write_text(json.dumps(content | plain, indent=1, allow_nan=False) + '\n', encoding='utf-8')
 
 
 def check_golden(version_dir: str | os.PathLike[str]) -> None:
-  """Runs the lite file of a version on its golden rides.
+  """Runs the lite file of a version on its golden rides, or golden examples.
 
   Args: version_dir: a directory on a disk.
   Raises:
-    ManifestError: there are none, or a fare is beyond the tolerance.
-    LiteFileError: the lite file can't be used, or not for these rides.
+    ManifestError: there are none, or a prediction is beyond the tolerance.
+    LiteFileError: the lite file can't be used, or not for these rows.
   """
-  path = pathlib.Path(version_dir) / GOLDEN
-  golden = read_golden(path)
   version = pathlib.Path(version_dir)
-  model = LiteModel(version / (lite_file(_files(version)) or LITE_FILE))
-  rides = {name: np.array(column, model.inputs.get(name, np.float32)) for name, column in golden['rides'].items()}
-  given, wanted = model.predict(rides), np.array(golden[LABEL], np.float32)
-  wrong = np.flatnonzero(~(np.abs(given - wanted) <= golden['tolerance']))
+  kind = _EXAMPLES if (version / GOLDEN_EXAMPLES).exists() else _RIDES
+  golden = read_golden(version / kind.file)
+  file = version / (lite_file(_files(version)) or LITE_FILE)
+  model = LiteModel(file) if kind is _RIDES else LiteRunner(file)
+  columns = {name: np.array(column, model.inputs.get(name, np.float32)) for name, column in golden[kind.rows].items()}
+  given, wanted = model.predict(columns), np.array(golden[kind.key], np.float32)
+  if given.shape != wanted.shape:
+    shapes = f'{kind.what}s of shape {list(given.shape)} instead of {list(wanted.shape)}'
+    raise ManifestError(f"The lite file of '{version_dir}' gives the golden {kind.rows} {shapes}.")
+  apart = np.abs(given - wanted)
+  wrong = np.flatnonzero(~(apart <= golden['tolerance']).reshape(len(wanted), -1).all(axis=1))
   if len(wrong):
     first = wrong[0]
+    at = (first, apart[first].argmax()) if wanted.ndim == 2 else first
     raise ManifestError(
-      f"{len(wrong)} of {len(wanted)} golden rides of '{version_dir}' have another fare: ride {first} has "
-      f'{given[first]:.4f} instead of {wanted[first]:.4f} (tolerance {golden["tolerance"]:g}).'
+      f"{len(wrong)} of {len(wanted)} golden {kind.rows} of '{version_dir}' have another {kind.what}: "
+      f'{kind.rows[:-1]} {first} has {given[at]:.4f} instead of {wanted[at]:.4f} '
+      f'(tolerance {golden["tolerance"]:g}).'
     )
 
 
 def read_golden(path: pathlib.Path) -> dict[str, Any]:
-  """What `write_golden` wrote. Raises: ManifestError: it can't be read, or is no longer whole."""
+  """What was written of golden rides or examples. Raises: ManifestError: it can't be read, or is no longer whole."""
+  kind = _EXAMPLES if pathlib.Path(GOLDEN_EXAMPLES).name == path.name else _RIDES
   try:
     golden = load_json(path.read_bytes(), path, 'push the version again')
-    counts = {len(column) for column in (*golden['rides'].values(), golden[LABEL])}
+    counts = {len(column) for column in (*golden[kind.rows].values(), golden[kind.key])}
     if len(counts) != 1 or not min(counts) or not math.isfinite(golden['tolerance']):
       raise ValueError('columns of different lengths')
   except OSError as error:
@@ -341,9 +419,11 @@ def read_golden(path: pathlib.Path) -> dict[str, Any]:
   return golden
 
 
-def _plain(column: np.ndarray) -> list[float | int | None]:
-  """Numbers as JSON has them; what is missing is null."""
-  return [None if value != value else value for value in column.tolist()]
+def _plain(values: Any) -> Any:
+  """Numbers, however nested, as JSON has them; what is missing is null."""
+  if isinstance(values, list):
+    return [_plain(value) for value in values]
+  return None if values != values else values
 
 
 class PushedModel(NamedTuple):

@@ -12,16 +12,12 @@ import tensorflow as tf
 
 from configs.columns import TERMS
 from configs.dataset import LABEL, TIME, Dataset
+from models.example_files import column_batches, read_columns, stream_columns
 from models.protocols import Terms
 from models.samples import RecordSample
 from models.serving import raw_example_spec
-from models.streaming import Stream, record_type
+from models.streaming import Stream
 from transforms import names
-
-_PARSE_BATCH = 8192
-
-_COPIES = 4
-"""Of each ride where a whole split is held: as read, joined, as a tensor, and what the allocator keeps of these."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,36 +58,6 @@ class Rides:
     return Rides({k: v[rows] for k, v in self.inputs.items()}, self.fares[rows], self.seconds[rows])
 
 
-def _records(files: Sequence[str]) -> tf.data.Dataset:
-  """Serialized examples of gzip TFRecords, some at a time, in the order of the sorted files."""
-  return tf.data.TFRecordDataset(sorted(files), compression_type='GZIP').batch(_PARSE_BATCH)
-
-
-def _batches(files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature]) -> Iterator[dict[str, np.ndarray]]:
-  """The columns of gzip TFRecords, some rides at a time, in the order of the sorted files."""
-  parsed = _records(files).map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=tf.data.AUTOTUNE)
-  for batch in parsed.prefetch(2).as_numpy_iterator():
-    yield {name: batch[name] for name in spec}  # TensorFlow sorts them.
-
-
-def _chosen(
-  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], rows: np.ndarray
-) -> Iterator[dict[str, np.ndarray]]:
-  """The same of the rides at such rising positions alone; no other is parsed."""
-  start = 0
-  for batch in _records(files).prefetch(2):
-    begin, end = np.searchsorted(rows, (start, start + len(batch)))
-    if end > begin:
-      parsed = tf.io.parse_example(tf.gather(batch, rows[begin:end] - start), spec)
-      yield {name: parsed[name].numpy() for name in spec}
-    start += len(batch)
-
-
-def _joined(batches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-  """The columns of all batches; none where there is no batch."""
-  return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]} if batches else {}
-
-
 def read_rides(
   files: Sequence[str],
   spec: Mapping[str, tf.io.FixedLenFeature],
@@ -107,15 +73,7 @@ def read_rides(
     sample: a fresh one, which draws among them; all of them where it is left out.
   Raises: ValueError: the files hold no ride.
   """
-  wanted = _spec(spec, categoricals)
-  return _rides(
-    _joined(list(_batches(files, wanted))) if sample is None else _sampled(files, wanted, sample), len(files)
-  )
-
-
-def count_rides(files: Sequence[str]) -> int:
-  """How many examples gzip TFRecords hold."""
-  return sum(len(batch) for batch in _records(files))
+  return _rides(read_columns(files, _spec(spec, categoricals), sample, LABEL), len(files))
 
 
 def stream_rides(
@@ -132,20 +90,8 @@ def stream_rides(
     ValueError: the files hold no ride.
     FailedError: the disk is full.
   """
-  wanted = _spec(spec, categoricals)
-  batches = _batches(files, wanted) if rows is None else _chosen(files, wanted, rows)
-  held, size = [], 0
-  for batch in batches:
-    held.append(batch)
-    size += _COPIES * record_type(batch).itemsize * len(batch[LABEL])
-    if size > memory:
-      stream = Stream(_rides, Rides.terms, memory)
-      while held:
-        stream.add(held.pop(0))
-      for more in batches:
-        stream.add(more)
-      return stream
-  return _rides(_joined(held), len(files))
+  make = functools.partial(_rides, files=len(files))
+  return stream_columns(files, _spec(spec, categoricals), make, Rides.terms, memory, rows)
 
 
 def _spec(spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str]) -> dict[str, tf.io.FixedLenFeature]:
@@ -200,7 +146,7 @@ def read_raw_rides(files: Sequence[str], dataset: Dataset, sample: RecordSample 
   Raises: ValueError: the files hold no ride.
   """
   spec = raw_example_spec(dataset, with_label=True)
-  columns = _joined(list(_batches(files, spec))) if sample is None else _sampled(files, spec, sample)
+  columns = read_columns(files, spec, sample, LABEL)
   if not columns:
     raise ValueError(f'No rides in {len(files)} files; the split is empty, so there is nothing to judge by.')
   return _raw(columns)
@@ -208,24 +154,9 @@ def read_raw_rides(files: Sequence[str], dataset: Dataset, sample: RecordSample 
 
 def raw_ride_batches(files: Sequence[str], dataset: Dataset) -> Iterator[RawRides]:
   """The same rides, some thousands at a time; none where the files hold no ride."""
-  return map(_raw, _batches(files, raw_example_spec(dataset, with_label=True)))
+  return map(_raw, column_batches(files, raw_example_spec(dataset, with_label=True)))
 
 
 def _raw(columns: Mapping[str, np.ndarray]) -> RawRides:
   inputs = {name: column for name, column in columns.items() if name != LABEL}
   return RawRides(inputs | {TIME: columns[TIME].astype(np.int32)}, columns[LABEL])
-
-
-def _sampled(
-  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], sample: RecordSample
-) -> dict[str, np.ndarray]:
-  """The columns of what a sample draws from gzip TFRecords, in their order; none where there is no ride."""
-  for batch in _records(files).prefetch(2):
-    # What is not drawn is not parsed; but for the fares, if those decide.
-    fares = tf.io.parse_example(batch, {LABEL: spec[LABEL]})[LABEL].numpy().reshape(-1) if sample.by_labels else None
-    rows = sample.draw(len(batch), fares)
-    if len(rows):
-      drawn = batch if len(rows) == len(batch) else tf.gather(batch, rows)
-      parsed = tf.io.parse_example(drawn, spec)
-      sample.add({name: parsed[name].numpy() for name in spec})
-  return sample.columns()

@@ -16,17 +16,18 @@ from tfx.utils import io_utils
 from configs.model import Training
 from configs.recipe import DENSE
 from models.compression.records import RECIPES_FOLDER, lost_file
+from models.example_files import count_examples
 from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
-from models.rides import Rides, count_rides, stream_rides
+from models.rides import Rides, stream_rides
 from models.served_versions import is_saved_model
 from models.serving import Exporter
 from models.settings import Settings
 from models.streaming import Stream, median_label, pieces
 
-_EVAL_SHARE = 0.25
-"""The share of the memory for rides that the eval split may take: it is smaller as a rule."""
+EVAL_SHARE = 0.25
+"""The share of the memory for examples that the eval split may take: it is smaller as a rule."""
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -50,9 +51,9 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
     for patterns in (fn_args.train_files, fn_args.eval_files)
   )
-  count = count_rides(files)
-  rides = stream_rides(files, spec, embedded, memory, _sample(count, settings.training))
-  held_out = stream_rides(eval_files, spec, embedded, int(memory * _EVAL_SHARE))
+  count = count_examples(files)
+  rides = stream_rides(files, spec, embedded, memory, sampled_rows(count, settings.training))
+  held_out = stream_rides(eval_files, spec, embedded, int(memory * EVAL_SHARE))
   eval_rides = len(held_out)
   if isinstance(held_out, Stream):
     with held_out:
@@ -61,8 +62,8 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     _train(fn_args, settings, graph, rides, held_out, count, eval_rides)
 
 
-def _sample(count: int, config: Training) -> np.ndarray | None:
-  """Positions of the rides to train on, rising; `None` for all of so many."""
+def sampled_rows(count: int, config: Training) -> np.ndarray | None:
+  """Positions of the examples to train on, rising; `None` for all of so many."""
   if config.sample_rides is None or count <= config.sample_rides:
     return None
   return np.sort(np.random.default_rng(config.seed).choice(count, config.sample_rides, replace=False))
@@ -89,18 +90,28 @@ def _train(
     held_out_of=eval_rides,
     exporter=Exporter(graph, settings.dataset),
     logs=fn_args.model_run_dir,
-    checkpoints=os.path.join(fn_args.custom_config['checkpoints'], _digest(fn_args)),
+    checkpoints=checkpoints_of(fn_args),
   )
+  train_all(fn_args, training)
+
+
+def train_all(fn_args: fn_args_utils.FnArgs, training: RecipeTraining) -> None:
+  """Trains the dense base and all recipes, and puts them where TFX's Trainer wants them; see `run_fn`."""
   recipes = os.path.join(fn_args.model_run_dir, RECIPES_FOLDER)
   artifact, model_folder = os.path.split(fn_args.serving_model_dir)
   # A look-up that found nothing may leave an empty folder behind.
   base = fn_args.base_model if fn_args.base_model and is_saved_model(fn_args.base_model) else None
   training.run(recipes, model_folder, warm_start=base)
-  served = os.path.join(recipes, settings.training.served_recipe.name)
+  served = os.path.join(recipes, training.training.served_recipe.name)
   # The recipe to serve may be lost; what is pushed is a file of one that is not.
   lost = tf.io.gfile.exists(lost_file(served))
   io_utils.copy_dir(os.path.join(recipes, DENSE) if lost else served, artifact)
   training.forget_checkpoints()
+
+
+def checkpoints_of(fn_args: fn_args_utils.FnArgs) -> str:
+  """The folder of an unfinished training of exactly this."""
+  return os.path.join(fn_args.custom_config['checkpoints'], _digest(fn_args))
 
 
 def _digest(fn_args: fn_args_utils.FnArgs) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -255,24 +256,32 @@ class FareServing(tf.Module):
     }
 
 
-class Exporter:
-  """Writes fare models behind one Transform graph as SavedModels.
+class Signed(Protocol):
+  """A `tf.Module` that a SavedModel is made of; its variables are in `weights`, by their full names."""
+
+  weights: dict[str, tf.Variable]
+
+  def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """The concrete functions by signature name."""
+
+
+class SharingExporter:
+  """Writes models as SavedModels; see `models.protocols.ModelExporter`.
 
   Tracing and writing the graph takes longer than training a small model, so models of one structure share it: the
   first one is saved by TensorFlow, and each later one gets the same graph with variables of its own.
   """
 
-  def __init__(self, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
-    # Traced once for all signatures of all models.
-    self._features: Features = tf.function(transform_graph.transform_features_layer(), autograph=False)
-    self._dataset = dataset
+  def __init__(self, serving: Callable[[keras.Model], Signed]) -> None:
+    """Takes what gives a model its signatures."""
+    self._serving = serving
     self._exported: dict[str, tuple[str, list[str]]] = {}
 
   def export(self, model: keras.Model, directory: str, structure: str) -> None:
     """Writes `saved_model.pb` and the variables of `model` into `directory`, made if need be.
 
     Args:
-      model: trained, from transformed features to [batch, 1].
+      model: trained.
       directory: a bucket is fine; it has to stay as long as this exporter.
       structure: equal for models that differ in the values of their variables alone.
     Raises: ValueError: a model of the same structure has other variables.
@@ -280,7 +289,7 @@ class Exporter:
     if structure in self._exported:
       self._export_like(*self._exported[structure], model, directory)
       return
-    serving = FareServing(model, self._features, self._dataset)
+    serving = self._serving(model)
     tf.saved_model.save(serving, directory, signatures=serving.signatures())
     self._exported[structure] = directory, [variable_name(variable) for variable in model.variables]
 
@@ -296,3 +305,12 @@ class Exporter:
     # By position: Keras numbers the names of layers through the whole process.
     values = (variable.numpy() for variable in model.variables)
     write_like(example, dict(zip(names, values, strict=True)), directory)
+
+
+class Exporter(SharingExporter):
+  """Writes fare models behind one Transform graph."""
+
+  def __init__(self, transform_graph: tft.TFTransformOutput, dataset: Dataset) -> None:
+    # Traced once for all signatures of all models.
+    features: Features = tf.function(transform_graph.transform_features_layer(), autograph=False)
+    super().__init__(lambda model: FareServing(model, features, dataset))

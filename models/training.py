@@ -27,7 +27,17 @@ import tensorflow as tf
 from configs.errors import FailedError
 from configs.model import Training
 from models.checkpoints import Checkpoint, TrainingState, describe
-from models.compiled_steps import AdamW, Tensors, TrainingLoss, compiled_errors, compiled_steps, compiled_values
+from models.compiled_steps import (
+  AdamW,
+  MakeObjective,
+  Objective,
+  Tensors,
+  TrainingLoss,
+  compiled_errors,
+  compiled_steps,
+  compiled_values,
+)
+from models.compression.layers import output_name
 from models.keras_compat import keras
 from models.labels import label_unit
 from models.protocols import Examples
@@ -36,7 +46,7 @@ from models.streaming import Stream, Windows, median_label
 _POINTS = 40
 """Least number of record points, where there are as many steps: enough for a curve."""
 
-_CURVES = ('step', 'epoch', 'loss', 'rmse', 'learning_rate', 'train_loss', 'train_rmse', 'val_loss', 'val_rmse')
+_CURVES = ('step', 'epoch', 'loss', 'learning_rate', 'train_loss', 'val_loss')
 
 _MEASURED = 20_000
 """Examples of the training split, at most, that are measured at a record point."""
@@ -54,10 +64,10 @@ class TrainingHistory:
 
   Attributes:
     curves: one value per record point: `step` (taken so far), `epoch` (a fraction where there are several points per
-      epoch), `loss` (penalties included) and `rmse` over the training batches since the last point, which leave out the
-      last, partial batch of an epoch, `learning_rate` (of the last step), `train_loss` and `train_rmse` where the
-      training split was measured, `val_loss` and `val_rmse` where there was validation, and one curve per probe. RMSE
-      in the labels' unit.
+      epoch), `loss` (penalties included) and the objective's figure, such as `rmse`, over the training batches since
+      the last point, which leave out the last, partial batch of an epoch, `learning_rate` (of the last step),
+      `train_loss` and `train_rmse` where the training split was measured, `val_loss` and `val_rmse` where there was
+      validation, and one curve per probe.
     seconds: wall time of this process, compilation included.
     resumed_from: the step of the checkpoint that it went on from; 0 for a fresh start.
   """
@@ -89,19 +99,21 @@ def total_steps(count: int, config: Training) -> int:
 
 
 def predict(model: keras.Model, examples: Examples) -> np.ndarray:
-  """Predictions for `examples`: float32 [examples], in the labels' unit."""
+  """Predictions for `examples`; see `predict_inputs`."""
   return predict_inputs(model, examples.inputs)
 
 
 def predict_inputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-  """Predictions for inputs [examples, ...] by name: float32 [examples], in the labels' unit."""
+  """Predictions for inputs [examples, ...] by name: float32 [examples], or [examples, classes] of several classes."""
   # Called directly: `model.predict` traces a function anew for every model, which takes longer than the predictions.
-  parts = [np.zeros([0], np.float32)]
+  width = int(model.output_shape[-1])
+  parts = [np.zeros([0, width], np.float32)]
   for start in range(0, len(inputs[model.input_names[0]]), _EXAMPLES_AT_ONCE):
     rows = slice(start, start + _EXAMPLES_AT_ONCE)
     batch = {name: tf.constant(inputs[name][rows]) for name in model.input_names}
-    parts.append(model(batch, training=False).numpy().reshape(-1))
-  return np.concatenate(parts)
+    parts.append(model(batch, training=False).numpy())
+  found = np.concatenate(parts)
+  return found.reshape(-1) if width == 1 else found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,6 +204,7 @@ class TrainingRun:
     *,
     probes: Mapping[str, Callable[[], float]] = types.MappingProxyType({}),
     measured: bool = False,
+    objective: MakeObjective = TrainingLoss,
   ) -> None:
     """Compiles.
 
@@ -205,29 +218,32 @@ class TrainingRun:
       measured: whether the training split, too, is measured as it stands at each record point: all of it, or an even
         sample that is the same at each; not one on disk. Only for a model that does not change when it is called, as
         wrappers of tfmot do.
+      objective: makes what is minimized.
     Raises: ValueError: there are too few groups to hold some out, or the examples are on disk, of which early stopping
       holds none out; or a probe has the name of another curve.
     """
-    if taken := sorted({*_CURVES} & {*probes}):
-      raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
     started = time.perf_counter()
     self._watched, self._config, self._probes = validation, config, probes
-    objective = TrainingLoss(config, median_label(examples))
-    self._unit = objective.unit
+    self._objective = objective(config, median_label(examples))
+    figure = self._objective.figure
+    if taken := sorted({*_CURVES, figure, f'train_{figure}', f'val_{figure}'} & {*probes}):
+      raise ValueError(f"A probe can't be named '{taken[0]}': there is a curve of that name.")
     if config.early_stopping.enabled:
       examples, self._watched = _hold_out(examples, config)
     self._examples = examples
     self._length = Length.of(len(examples), config)
-    self._optimizer = AdamW(config, self._length.steps, model.trainable_variables, objective.unit)
+    self._optimizer = AdamW(
+      config, self._length.steps, model.trainable_variables, self._objective.unit, output_name(model)
+    )
     self._batches: _Shuffled | Windows[Any]
     if isinstance(examples, Stream):
       self._batches = examples.windows(self._length.batch, self._length.epoch_steps, config.seed)
       tensors: Tensors = self._batches.tensors
     else:
       self._batches, tensors = _Shuffled(self._length, len(examples), config.seed), examples.tensors
-    self._run = compiled_steps(model, self._optimizer, tensors, self._length.batch, config, objective)
+    self._run = compiled_steps(model, self._optimizer, tensors, self._length.batch, config, self._objective)
     self._measures = {
-      split: compiled_errors(model, found, objective)
+      split: compiled_errors(model, found, self._objective)
       for split, found in (('train', _even_sample(examples) if measured else None), ('val', self._watched))
       if found is not None
     }
@@ -261,10 +277,10 @@ class TrainingRun:
       for step, rows in segments(self._length, self._batches, resumed_from):
         if state.stalled >= self._config.early_stopping.patience:
           break
-        loss, rmse, rate = self._take_steps(rows)
+        loss, figure, rate = self._take_steps(rows)
         if not math.isfinite(loss):
           raise self._diverged(state, step, loss, rate, checkpoint, identity)
-        state = self._record(state, step, loss, rmse, rate)
+        state = self._record(state, step, loss, figure, rate)
         if checkpoint and (checkpoint.due or stopping()):
           checkpoint.save(state, identity)
         if stopping():
@@ -295,20 +311,24 @@ class TrainingRun:
     ]
 
   def _take_steps(self, parts: Iterable[np.ndarray]) -> tuple[float, float, float]:
-    """Takes a step per row of each int32 [steps, batch]; loss and RMSE over them, and the last step's learning rate."""
-    loss, squares, rate, steps = 0.0, 0.0, 0.0, 0
+    """Takes a step per row of each int32 [steps, batch]; loss and figure over them, and the last learning rate."""
+    loss, tally, rate, steps = 0.0, 0.0, 0.0, 0
     for rows in parts:
-      part_loss, part_squares, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
-      loss, squares, steps = loss + part_loss, squares + part_squares, steps + len(rows)
-    return self._unit**2 * loss / steps, math.sqrt(squares / (steps * self._length.batch)), rate
+      part_loss, part_tally, rate = (float(figure) for figure in self._run(tf.constant(rows)).numpy())
+      loss, tally, steps = loss + part_loss, tally + part_tally, steps + len(rows)
+    return self._loss(loss / steps), self._objective.figure_of(tally / (steps * self._length.batch)), rate
 
-  def _record(self, state: TrainingState, step: int, loss: float, rmse: float, rate: float) -> TrainingState:
+  def _loss(self, computed: float) -> float:
+    """A loss in the labels' unit, squared."""
+    return self._objective.unit**2 * computed
+
+  def _record(self, state: TrainingState, step: int, loss: float, figure: float, rate: float) -> TrainingState:
     """The state after `step`, with a point more on each curve."""
-    point = {'step': step, 'epoch': step / self._length.epoch_steps, 'loss': loss, 'rmse': rmse, 'learning_rate': rate}
+    name = self._objective.figure
+    point = {'step': step, 'epoch': step / self._length.epoch_steps, 'loss': loss, name: figure, 'learning_rate': rate}
     for split, measure in self._measures.items():
-      measured_loss, squares = (float(value) for value in measure().numpy())
-      point[f'{split}_loss'] = self._unit**2 * measured_loss
-      point[f'{split}_rmse'] = math.sqrt(squares)
+      measured, tally = (float(value) for value in measure().numpy())
+      point[f'{split}_loss'], point[f'{split}_{name}'] = self._loss(measured), self._objective.figure_of(tally)
     point |= {name: float(probe()) for name, probe in self._probes.items()}
     curves = {name: [*state.curves.get(name, ()), value] for name, value in point.items()}
     # Only now: tfmot's pruning wrappers mask their weights whenever they are called, so validation may change some.
@@ -412,10 +432,10 @@ class _Loop:
   """A model, its optimizer, and the steps compiled for both, over examples in variables."""
 
   def __init__(
-    self, model: keras.Model, examples: Examples, length: Length, config: Training, objective: TrainingLoss
+    self, model: keras.Model, examples: Examples, length: Length, config: Training, objective: Objective
   ) -> None:
     self._model, self._objective = model, objective
-    self._optimizer = AdamW(config, length.steps, model.trainable_variables, objective.unit)
+    self._optimizer = AdamW(config, length.steps, model.trainable_variables, objective.unit, output_name(model))
     self._columns = {name: _exchangeable(examples.inputs[name]) for name in model.input_names}
     self._labels = _exchangeable(examples.labels.reshape(-1, 1))
     tensors = self._columns, self._labels

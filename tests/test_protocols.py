@@ -53,7 +53,8 @@ COMPRESSION = Compression(
 class MeanAbsoluteError:
   """A metric whose one figure is the MAE."""
 
-  name = 'MAE'
+  name, key, relative = 'MAE', 'mae', 'MAE ratio'
+  larger_is_better = classifies = False
 
   def compare(self, labels, predictions, base_predictions, groups, slices, resamples):
     own, base = np.abs(predictions - labels), np.abs(base_predictions - labels)

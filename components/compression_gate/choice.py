@@ -20,7 +20,7 @@ from configs.compression import Budget, Compression, JudgedOn, Objective, Precis
 from configs.recipe import DENSE
 from configs.records import Estimate
 from models.error_intervals import Comparison, SliceErrors
-from models.protocols import Terms
+from models.protocols import Metric, Terms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,14 +77,14 @@ class Candidate:
   Attributes:
     measured: predictions, latency, memory.
     errors: beside the baseline's.
-    metric: name of the error.
+    metric: of the errors.
     terms: for sentences.
   """
 
   variant: Variant
   measured: Measured
   errors: Comparison
-  metric: str
+  metric: Metric
   terms: Terms
 
   @property
@@ -105,7 +105,7 @@ class Candidate:
     return self.measured.latency_us.p50
 
   def worst_slice(self, budget: Budget) -> tuple[str, SliceErrors] | None:
-    """The slice whose error grows most, by name; `None` where none is large enough to be judged."""
+    """The slice that loses most, by name; `None` where none is large enough to be judged."""
     large = [
       (judged_ratio(errors.ratio, budget), name, errors)
       for name, errors in self.errors.slices.items()
@@ -121,14 +121,16 @@ def judged_ratio(ratio: Estimate, budget: Budget) -> float:
 
 
 class Thresholds(NamedTuple):
-  """What a file must reach, whatever its cost; see `configs.evaluation.Evaluation`.
+  """What a file must reach, whatever its cost; see `configs.evaluation.Evaluation` and `configs.task.Task`.
 
   Attributes:
-    error: the largest.
-    increase: the largest relative increase over the file that serves; 0.02 means 2 %.
+    error: the largest, or the smallest where a larger one is better; infinite where there is no limit.
+    increase: how much worse than the file that serves it may be: 0.02 means 2 % more, or where a larger one is better
+      0.02 less.
     examples, groups: how many there must be at least to judge by.
     unit: of the labels, for sentences.
-    setting: where `error` comes from, for sentences.
+    setting, increase_setting: where `error` and `increase` come from, for sentences.
+    loss_setting, slice_setting: the same of the budget's two ratios; sentences name none where they are empty.
   """
 
   error: float = math.inf
@@ -137,6 +139,9 @@ class Thresholds(NamedTuple):
   groups: int = 1
   unit: str = ''
   setting: str = 'evaluation.max_rmse'
+  increase_setting: str = 'evaluation.max_rmse_increase'
+  loss_setting: str = ''
+  slice_setting: str = ''
 
   def amount(self, error: float, decimals: int = 3) -> str:
     """An error with its unit."""
@@ -175,11 +180,11 @@ class Limit(str, enum.Enum):
 
 
 class Miss(NamedTuple):
-  """A limit that a candidate is above.
+  """A limit that a candidate is beyond.
 
   Attributes:
     sentence: with numbers, without the full stop.
-    excess: the value over the limit, above 1.
+    excess: how often the value holds the limit, or the limit the value where larger ones are better; above 1.
   """
 
   limit: Limit
@@ -195,13 +200,15 @@ def misses(
   Args: served: what an increase is held against; without it nothing is.
   """
   found: list[Miss | None] = [*_thresholds(candidate, thresholds, served)]
-  found.append(_ratio(Limit.RMSE_RATIO, candidate, candidate.errors.ratio, budget.rmse_ratio, budget))
+  ratio, setting = candidate.errors.ratio, thresholds.loss_setting
+  found.append(_ratio(Limit.RMSE_RATIO, candidate, ratio, budget.rmse_ratio, budget, setting))
   worst = candidate.worst_slice(budget)
   if worst is not None:
     name, errors = worst
     assert errors.ratio is not None
     place = f" in the slice '{name}' ({errors.examples:,} {candidate.terms.examples})"
-    found.append(_ratio(Limit.WORST_SLICE_RATIO, candidate, errors.ratio, budget.worst_slice_ratio, budget, place))
+    ratio, limit, setting = errors.ratio, budget.worst_slice_ratio, thresholds.slice_setting
+    found.append(_ratio(Limit.WORST_SLICE_RATIO, candidate, ratio, limit, budget, setting, place))
   if budget.bytes is not None and candidate.bytes > budget.bytes:
     sentence = f'{candidate.bytes:,} bytes are above the budget of {budget.bytes:,}'
     found.append(Miss(Limit.BYTES, sentence, candidate.bytes / budget.bytes))
@@ -220,25 +227,42 @@ _AS_GOOD = 1e-9
 
 
 def _thresholds(candidate: Candidate, thresholds: Thresholds, served: Served | None) -> Iterator[Miss]:
-  error, limit = candidate.errors.error.value, thresholds.error
-  what = f'{candidate.metric} is {thresholds.amount(error)}'
-  if not error <= limit:
-    sentence = f'{what}, above the limit of {thresholds.amount(limit)} ({thresholds.setting})'
-    yield Miss(Limit.MAX_RMSE, sentence, error / limit)
+  metric, value, limit = candidate.metric, candidate.errors.error.value, thresholds.error
+  up, unit = metric.larger_is_better, f' {thresholds.unit}'.rstrip()
+  if math.isfinite(limit) and _is_worse(value, limit, up):
+    shown, shown_limit = _apart(value, limit, 3)
+    beyond = f'{"below" if up else "above"} the limit of {shown_limit}{unit}'
+    sentence = f'{metric.name} is {shown}{unit}, {beyond} ({thresholds.setting})'
+    yield Miss(Limit.MAX_RMSE, sentence, _excess(value, limit, up))
   if served is None:
     return
-  highest = served.error.value * (1 + thresholds.increase)
-  if not error <= highest * (1 + _AS_GOOD):
-    serves = f'version {served.version}, which serves, has {thresholds.amount(served.error.value)} on the same'
-    rise = f'may rise by {thresholds.increase:.1%} at most (evaluation.max_rmse_increase)'
-    sentence = f'{what}, where {serves} {candidate.terms.examples}; it {rise}'
-    yield Miss(Limit.MAX_RMSE_INCREASE, sentence, error / highest if highest else math.inf)
+  before, allowed = served.error.value, thresholds.increase
+  bound = before - allowed if up else before * (1 + allowed)
+  if _is_worse(value, bound - _AS_GOOD if up else bound * (1 + _AS_GOOD), up):
+    serves = f'version {served.version}, which serves, has {thresholds.amount(before)} on the same'
+    rise = f'may {f"lose {allowed:g}" if up else f"rise by {allowed:.1%}"} at most ({thresholds.increase_setting})'
+    what = f'{metric.name} is {thresholds.amount(value)}, where {serves} {candidate.terms.examples}'
+    yield Miss(Limit.MAX_RMSE_INCREASE, f'{what}; it {rise}', _excess(value, bound, up))
 
 
-def too_little(labels: np.ndarray, groups: np.ndarray, thresholds: Thresholds, terms: Terms) -> str | None:
+def _is_worse(value: float, limit: float, larger_is_better: bool) -> bool:
+  """Whether a value does not keep a limit; one that is no number keeps none."""
+  return not (value >= limit if larger_is_better else value <= limit)
+
+
+def _excess(value: float, limit: float, larger_is_better: bool) -> float:
+  above, below = (limit, value) if larger_is_better else (value, limit)
+  return above / below if below else math.inf
+
+
+def too_little(
+  labels: np.ndarray, groups: np.ndarray, thresholds: Thresholds, terms: Terms, classes: bool = False
+) -> str | None:
   """Why nothing can be judged by these examples, one sentence; `None` where it can.
 
-  Args: labels, groups: of the eval split, [examples].
+  Args:
+    labels, groups: of the eval split, [examples].
+    classes: whether labels are numbers of classes.
   """
   count, stamps = len(labels), len(np.unique(groups))
   if count < thresholds.examples:
@@ -246,6 +270,8 @@ def too_little(labels: np.ndarray, groups: np.ndarray, thresholds: Thresholds, t
   if stamps < thresholds.groups:
     what = f'The {count:,} {terms.examples} to judge by have {stamps:,} {terms.groups}'
     return f'{what}, which is too few: evaluation.min_time_stamps is {thresholds.groups:,}.'
+  if labels.min() == labels.max() and classes:
+    return f'All {count:,} {terms.examples} to judge by are of one class ({labels[0]:g}), so they show no mistake.'
   if labels.min() == labels.max():
     what = f'All {count:,} {terms.predictions} to judge by are equal ({thresholds.amount(float(labels[0]), 2)})'
     return f'{what}, so an error of them says nothing.'
@@ -253,28 +279,41 @@ def too_little(labels: np.ndarray, groups: np.ndarray, thresholds: Thresholds, t
 
 
 def _ratio(
-  kind: Limit, candidate: Candidate, ratio: Estimate, limit: float | None, budget: Budget, place: str = ''
+  kind: Limit,
+  candidate: Candidate,
+  ratio: Estimate,
+  limit: float | None,
+  budget: Budget,
+  setting: str,
+  place: str = '',
 ) -> Miss | None:
   value = judged_ratio(ratio, budget)
   if limit is None or value <= limit:
     return None
-  shown, shown_limit = _apart(value, limit, 3)
-  what = f'{candidate.metric} ratio {shown}{place} is'
+  metric, (shown, shown_limit) = candidate.metric, _apart(value, limit, 3)
+  what = f'{metric.relative} {shown}{place} is'
   if budget.judged_on is JudgedOn.UPPER_BOUND:
     bound = f'{shown} (upper bound of the 95 % interval)'
-    what = f'{candidate.metric} ratio {ratio.value:.3f}{place} may be as high as {bound},'
+    what = f'{metric.relative} {_rounded(ratio.value, 3)}{place} may be as high as {bound},'
   if budget.judged_on is JudgedOn.SIGNIFICANT:
     bound = f'{shown} (lower bound of the 95 % interval)'
-    what = f'{candidate.metric} ratio {ratio.value:.3f}{place} is at least {bound},'
-  return Miss(kind, f'{what} above the budget of {shown_limit}', value / limit)
+    what = f'{metric.relative} {_rounded(ratio.value, 3)}{place} is at least {bound},'
+  # Of a share that is lost, a hundredth counts as much as of an error that grows.
+  excess = (1 + value) / (1 + limit) if metric.larger_is_better else value / limit
+  return Miss(kind, f'{what} above the budget of {shown_limit}{setting and f" ({setting})"}', excess)
 
 
 def _apart(value: float, limit: float, decimals: int) -> tuple[str, str]:
   """Both numbers with as many decimals as it takes to see that they differ."""
   for count in range(decimals, 9):
-    if f'{value:.{count}f}' != f'{limit:.{count}f}':
-      return f'{value:.{count}f}', f'{limit:.{count}f}'
+    if _rounded(value, count) != _rounded(limit, count):
+      return _rounded(value, count), _rounded(limit, count)
   return str(value), str(limit)
+
+
+def _rounded(value: float, decimals: int) -> str:
+  """With so many decimals; without the sign of a zero."""
+  return f'{round(value, decimals) + 0.0:.{decimals}f}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -325,10 +364,10 @@ def choose(
   facts = f'{best.gzip_bytes:,} bytes after gzip, {best.bytes:,} as it is'
   if objective is Objective.LATENCY:
     facts = f'{best.microseconds:.1f} µs for one {best.terms.example}, {facts}'
-  facts = f'objective {objective.value}: {facts}, {best.metric} ratio {best.errors.ratio.value:.3f}'
+  facts = f'objective {objective.value}: {facts}, {best.metric.relative} {_rounded(best.errors.ratio.value, 3)}'
   if math.isfinite(thresholds.error):
-    error = f'{best.metric} {thresholds.amount(best.errors.error.value)} of at most {thresholds.error:g}'
-    facts = f'{facts}, {error}'
+    bound = f'at {"least" if best.metric.larger_is_better else "most"} {thresholds.error:g}'
+    facts = f'{facts}, {best.metric.name} {thresholds.amount(best.errors.error.value)} of {bound}'
   if len(keep) == 1:
     how = 'the only variant that keeps'
   elif len(equal) == 1 or objective is Objective.ERROR:
@@ -355,7 +394,7 @@ def cost(candidate: Candidate, objective: Objective) -> float:
   if objective is Objective.LATENCY:
     return candidate.microseconds
   if objective is Objective.ERROR:
-    return candidate.errors.error.value
+    return -candidate.errors.error.value if candidate.metric.larger_is_better else candidate.errors.error.value
   return candidate.bytes if objective is Objective.FILE else candidate.gzip_bytes
 
 
@@ -370,12 +409,12 @@ def _ties(candidate: Candidate, first: Candidate, objective: Objective) -> bool:
 def _order(candidate: Candidate, objective: Objective) -> tuple[float, ...]:
   """Of equal ones the most accurate comes first, then by the objective after all, the download, the file, the time."""
   sizes = (candidate.gzip_bytes, candidate.bytes, candidate.microseconds)
-  return (candidate.errors.error.value, cost(candidate, objective), *sizes)
+  return (cost(candidate, Objective.ERROR), cost(candidate, objective), *sizes)
 
 
 def _beaten(candidate: Candidate, best: Candidate, objective: Objective, ties: bool) -> str:
   """By what the best one comes before a candidate, which keeps the budget too, and may tie by the objective."""
-  name, metric = best.variant.name, best.metric
+  name, relative = best.variant.name, best.metric.relative
   download = f'{best.gzip_bytes:,} of {candidate.gzip_bytes:,} bytes after gzip'
   file = f'{best.bytes:,} of {candidate.bytes:,} bytes'
   time = f'{best.microseconds:.2f} of {candidate.microseconds:.2f} µs'
@@ -383,14 +422,14 @@ def _beaten(candidate: Candidate, best: Candidate, objective: Objective, ties: b
     Objective.FILE: f'is a smaller file ({file})',
     Objective.DOWNLOAD: f'is a smaller download ({download})',
     Objective.LATENCY: f'is faster ({time})',
-    Objective.ERROR: f'is more accurate ({metric} ratio {" of ".join(_ratios(best, candidate))})',
+    Objective.ERROR: f'is more accurate ({relative} {" of ".join(_ratios(best, candidate))})',
   }
   if not ties:
     return f'{name} {by_objective[objective]}'
-  if best.errors.error.value < candidate.errors.error.value:
+  if cost(best, Objective.ERROR) < cost(candidate, Objective.ERROR):
     same = {Objective.FILE: file, Objective.DOWNLOAD: download, Objective.LATENCY: time}[objective]
     ratios = ' of '.join(_ratios(best, candidate))
-    return f'{name} is more accurate ({metric} ratio {ratios}) and equal but for noise ({same})'
+    return f'{name} is more accurate ({relative} {ratios}) and equal but for noise ({same})'
   for other in (objective, Objective.DOWNLOAD, Objective.FILE, Objective.LATENCY):
     if cost(best, other) < cost(candidate, other):
       return f'{name} is as accurate and {by_objective[other].removeprefix("is ")}'
@@ -442,7 +481,9 @@ def notes(
   """
   found = []
   if baseline != BASELINE:
-    found.append(f'There is no {BASELINE} to compare with, so {candidates[baseline].metric} ratios are to {baseline}.')
+    metric = candidates[baseline].metric
+    what = f'every {metric.relative} is against' if metric.larger_is_better else f'{metric.relative}s are to'
+    found.append(f'There is no {BASELINE} to compare with, so {what} {baseline}.')
   if lost:
     found.append(f'{len(lost)} of {len(lost) + len(candidates)} variants could not be judged: {", ".join(lost)}.')
   if _only_quantization_aware(candidates, missed, compression, quantization_aware):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tfx import types
 from tfx.components.evaluator import constants
@@ -15,37 +17,53 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import io_utils, path_utils
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.compression_gate.choice import Choice, Variant, fetch_variants
+from components.compression_gate.choice import Choice, Thresholds, Variant, fetch_variants
 from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.pushed_version import ServedVersion, fetch_served, write_version
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
-from components.compression_gate.rides import RideVersion, read_eval_rides, ride_batches, thresholds
+from components.compression_gate.rides import EvalRides, RideVersion, read_eval_rides, ride_batches, thresholds
 from components.compression_gate.shadow import Newest
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.resolvers.served_model import VERSION_PROPERTY, without_absent
-from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
+from components.specs import (
+  Artifacts,
+  Properties,
+  channels,
+  new_outputs,
+  optional_parameters,
+  parameters,
+  split_files,
+  with_models,
+)
+from components.user_code import of_task
 from configs.compression import Compression
 from configs.dataset import Dataset
+from configs.errors import UserError
 from configs.evaluation import Evaluation
+from configs.model import Training
 from configs.parts import Part, load_part
 from configs.serving import Shadow
+from configs.task import Task
 from models.lite.process import StartedAhead
 from models.protocols import EvalExamples
 from models.served_versions import is_saved_model
 from models.serving import fake_quantized
+
+if TYPE_CHECKING:
+  from components.compression_gate.task_examples import JudgedTask
 
 
 class CompressionGateSpec(component_spec.ComponentSpec):
   """Variants and examples to a verdict; there is one more input per recipe."""
 
   PARAMETERS = {
-    **parameters('compression', 'evaluation', 'dataset', 'code_version'),
-    'shadow': component_spec.ExecutionParameter(type=str, optional=True),
-    'newest_splits': component_spec.ExecutionParameter(type=str, optional=True),
+    **parameters('compression', 'code_version'),
+    **optional_parameters('evaluation', 'dataset', 'shadow', 'newest_splits', 'task', 'training'),
   }
   INPUTS = {
     **channels(variants=LiteVariants, examples=standard_artifacts.Examples, trained=standard_artifacts.Model),
+    'transform_graph': component_spec.ChannelParameter(type=standard_artifacts.TransformGraph, optional=True),
     'served_model': component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     'served_push': component_spec.ChannelParameter(type=standard_artifacts.PushedModel, optional=True),
   }
@@ -59,23 +77,21 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Judges; raises `FailedError` where there is nothing to judge by or to compare with."""
-    compression = Compression.model_validate_json(exec_properties['compression'])
-    evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
-    dataset = load_part(Dataset, exec_properties['dataset'])
+    case = _judged(input_dict, exec_properties)
+    compression = case.compression
     saved_models, served = _saved_models(input_dict), _served(input_dict)
     trained = artifact_utils.get_single_instance(input_dict['trained'])
     with tempfile.TemporaryDirectory() as folder, StartedAhead() as ahead:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
       ahead.prepare(sum(variant.path is not None for variant in variants))
-      files = split_files(input_dict['examples'], 'eval')
-      examples = read_eval_rides(files, dataset, evaluation.slices, evaluation.judged_rides)
+      examples = case.examples
       aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
-      limits = thresholds(evaluation, dataset, trained.uri)
+      limits = case.thresholds(trained.uri)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
       judgement = judge(
-        variants, examples, compression, evaluation.bootstrap, aware, limits, serving, examples.drawn_from, ahead,
-        _newest(input_dict, exec_properties, compression, evaluation, dataset),
+        variants, examples, compression, case.resamples, aware, limits, serving, examples.drawn_from, ahead,
+        case.newest(),
       )  # fmt: skip
       chosen = judgement.chosen
       if chosen is not None:
@@ -88,7 +104,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
           next(scheme for scheme in compression.schemes if scheme.name == chosen.variant.facts.scheme),
           examples,
           judgement.baseline,
-          RideVersion(dataset, examples),
+          case.version,
           exec_properties['code_version'],
           judgement.drawn_from,
           ahead,
@@ -98,16 +114,46 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
 
 
-def _newest(
-  input_dict: Artifacts, exec_properties: Properties, compression: Compression, evaluation: Evaluation, dataset: Dataset
-) -> Newest | None:
-  """The newest examples and what may change on them; `None` where nothing is compared."""
-  if not exec_properties.get('shadow'):
-    return None
-  shadow = Shadow.model_validate_json(exec_properties['shadow'])
-  splits = exec_properties['newest_splits'].split(',')
-  files = [file for split in splits for file in split_files(input_dict['examples'], split)]
-  return Newest(ride_batches(files, dataset, evaluation.slices), shadow, compression.budget.min_slice_rides)
+def _judged(input_dict: Artifacts, exec_properties: Properties) -> _Rides | JudgedTask:
+  """What is judged, and by what."""
+  if exec_properties.get('task') is None:
+    return _Rides(input_dict, exec_properties)
+  from components.compression_gate.task_examples import JudgedTask  # It imports Keras, which rides do without here.
+
+  return JudgedTask(input_dict, exec_properties)
+
+
+class _Rides:
+  """What is judged, for fares."""
+
+  def __init__(self, input_dict: Artifacts, exec_properties: Properties) -> None:
+    self._examples, self._properties = input_dict['examples'], exec_properties
+    self.compression = Compression.model_validate_json(exec_properties['compression'])
+    self._evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
+    self._dataset = load_part(Dataset, exec_properties['dataset'])
+    self.resamples = self._evaluation.bootstrap
+
+  @functools.cached_property
+  def examples(self) -> EvalRides:
+    files = split_files(self._examples, 'eval')
+    return read_eval_rides(files, self._dataset, self._evaluation.slices, self._evaluation.judged_rides)
+
+  def thresholds(self, trained: str) -> Thresholds:
+    return thresholds(self._evaluation, self._dataset, trained)
+
+  @property
+  def version(self) -> RideVersion:
+    return RideVersion(self._dataset, self.examples)
+
+  def newest(self) -> Newest | None:
+    """The newest examples and what may change on them; `None` where nothing is compared."""
+    if not self._properties.get('shadow'):
+      return None
+    shadow = Shadow.model_validate_json(self._properties['shadow'])
+    splits = self._properties['newest_splits'].split(',')
+    files = [file for split in splits for file in split_files(self._examples, split)]
+    batches = ride_batches(files, self._dataset, self._evaluation.slices)
+    return Newest(batches, shadow, self.compression.budget.min_slice_rides)
 
 
 def _served(input_dict: Artifacts) -> types.Artifact | None:
@@ -181,13 +227,16 @@ class CompressionGate(base_component.BaseComponent):
   Args:
     variants: of a `QuantizationRewriter`.
     examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`).
+    task: the user's own model; in place of `evaluation`, `dataset` and `shadow`.
+    training: what it was trained by; of a task alone.
+    transform_graph: of a task that has one.
     models: the SavedModels that the variants were converted from, by recipe name.
     trained: the Trainer's model; a blessing is of it, whichever of its files is chosen, and a relative limit goes by
       the labels that its report tells of.
     compression: schemes, budget, measurement.
     evaluation: thresholds, slices, resamples.
     dataset: of the examples.
-    code_version: part of the cache key, and of the manifest.
+    code_version: part of the cache key, and of the manifest; of a task it is taken of its code.
     served_push: what serves as a PushedModel, from a Resolver.
     served_model: the same as a Model, from `components.resolvers.served_model.ServedModel`. Without either, and where
       it is empty, an increase is held against nothing.
@@ -213,14 +262,26 @@ class CompressionGate(base_component.BaseComponent):
     models: Mapping[str, channel.BaseChannel],
     trained: channel.BaseChannel,
     compression: Compression,
-    evaluation: Evaluation,
-    dataset: Dataset,
-    code_version: str,
+    task: Task | None = None,
+    training: Training | None = None,
+    transform_graph: channel.BaseChannel | None = None,
+    evaluation: Evaluation | None = None,
+    dataset: Dataset | None = None,
+    code_version: str | None = None,
     served_push: channel.BaseChannel | None = None,
     served_model: channel.BaseChannel | None = None,
     shadow: Shadow | None = None,
     newest_splits: Sequence[str] = ('eval',),
   ) -> None:
+    if task is None:
+      if evaluation is None or dataset is None or code_version is None:
+        raise UserError('Give a task for a model of your own, or evaluation, dataset and code_version for rides.')
+      own = {'evaluation': evaluation.model_dump_json(), 'dataset': self.DATASET.dump(dataset)}
+    else:
+      if training is None:
+        raise UserError('Give the training that the models of the task were made by, too.')
+      code_version = of_task(task, training, code_version, evaluation=evaluation, dataset=dataset, shadow=shadow)
+      own = {'task': task.model_dump_json(), 'training': training.model_dump_json()}
     spec = with_models(CompressionGateSpec, 'INPUTS', map(recipe_key, models))(
       variants=variants,
       examples=examples,
@@ -230,8 +291,8 @@ class CompressionGate(base_component.BaseComponent):
       **{recipe_key(name): model for name, model in models.items()},
       **new_outputs(CompressionGateSpec),
       compression=compression.model_dump_json(),
-      evaluation=evaluation.model_dump_json(),
-      dataset=self.DATASET.dump(dataset),
+      transform_graph=transform_graph,
+      **own,
       code_version=code_version,
       shadow=None if shadow is None else shadow.model_dump_json(),
       newest_splits=None if shadow is None else ','.join(newest_splits),

@@ -102,13 +102,16 @@ def judge(
     if variant.name in measured:
       ran = measured[variant.name]
       errors = metric.compare(examples.labels, ran.predictions, base, examples.groups, examples.slices, resamples)
-      candidates[variant.name] = Candidate(variant, ran, errors, metric.name, examples.contract.terms)
-  served, remarks = _served(serving, examples, base, compression, resamples, ahead)
+      candidates[variant.name] = Candidate(variant, ran, errors, metric, examples.contract.terms)
+  served, remarks = _served(serving, examples, base, compression, thresholds, resamples, ahead)
   missed = {name: misses(found, compression.budget, thresholds, served) for name, found in candidates.items()}
   if drawn_from is not None:
     examined = f'{len(examples):,} of {drawn_from:,} {examples.contract.terms.examples}'
     remarks = [f'Judged on {examined} of the eval split, drawn at random (evaluation.judged_rides).', *remarks]
-  evidence = too_little(examples.labels, examples.groups, thresholds, examples.contract.terms)
+  if unknown := [name for name in examples.slices if name not in candidates[baseline].errors.slices]:
+    remarks.append(f'Slices of one class have no {metric.name} and are not judged: {", ".join(unknown)}.')
+  terms = examples.contract.terms
+  evidence = too_little(examples.labels, examples.groups, thresholds, terms, metric.classifies)
   judgement = Judgement(
     choose(candidates, missed, thresholds, evidence, compression.objective),
     baseline,
@@ -155,23 +158,27 @@ def _served(
   examples: EvalExamples,
   base: np.ndarray,
   compression: Compression,
+  thresholds: Thresholds,
   resamples: int,
   ahead: StartedAhead | None,
 ) -> tuple[Served | None, list[str]]:
   """The error of the file that serves, and what the reader should know of it."""
   if serving is None:
     return None, []
+  unheld = f'It is no baseline: {thresholds.increase_setting} is not held against anything.'
   if serving.file is None:
-    return None, [f'{serving.reason} It is no baseline: evaluation.max_rmse_increase is not held against anything.']
+    return None, [f'{serving.reason} {unheld}']
   columns, absent = serving.columns_of(examples.columns), serving.absent(examples.columns)
   with Bench({serving.version: serving.file}, compression.measurement.threads, examples.contract, ahead) as bench:
     predictions = bench.ask_all(lambda process: process.predict(columns)).get(serving.version)
-  if predictions is None or not np.isfinite(predictions).all():
+  if predictions is None or predictions.shape != base.shape or not np.isfinite(predictions).all():
     reason = bench.lost.get(serving.version, 'it gives no number for some of them.')
+    if predictions is not None and predictions.shape != base.shape:
+      reason = f'it gives {_width(predictions)} for each, and not {_width(base)}.'
     what = (
       f'Version {serving.version}, which serves, does not run on these {examples.contract.terms.examples}: {reason}'
     )
-    return None, [f'{what} It is no baseline: evaluation.max_rmse_increase is not held against anything.']
+    return None, [f'{what} {unheld}']
   found = examples.metric.compare(examples.labels, predictions, base, examples.groups, {}, resamples)
   remarks = []
   if absent:
@@ -179,6 +186,11 @@ def _served(
     what = f'Version {serving.version}, which serves, takes {names}'
     remarks = [f'{what}, which the {examples.contract.terms.examples} have no more; it ran with that missing.']
   return Served(serving.version, found.error), remarks
+
+
+def _width(predictions: np.ndarray) -> str:
+  """How many numbers there are for each example."""
+  return '1 number' if predictions.ndim == 1 else f'{predictions.shape[1]} numbers'
 
 
 def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mapping[str, str]) -> str:

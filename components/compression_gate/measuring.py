@@ -103,7 +103,7 @@ class Measured:
   """What running one file gave.
 
   Attributes:
-    predictions: float32 [examples], finite.
+    predictions: float32 [examples] or [examples, classes], finite.
     latency_us: of one example; a call sets the inputs, invokes and gets the output.
     latency_batch_us: of `Measurement.batch` examples at once.
     peak_bytes: by how much loading the file and running that batch raised the peak of the process's resident memory.
@@ -145,7 +145,7 @@ def measure(
     first = bench.ask_all(run)
     for name, (_, _, found) in first.items():
       if not np.isfinite(found).all():
-        lost = int(np.sum(~np.isfinite(found)))
+        lost = int(np.sum(~np.isfinite(found).reshape(len(found), -1).all(axis=1)))
         bench.lose(name, f'It gives no number for {lost:,} of {len(found):,} {terms.examples}.')
     most = measurement.calls // _BATCH_SHARE
     batch_calls = {name: max(1, min(most, int(_BATCH_MICROSECONDS / time))) for name, (time, _, _) in first.items()}

@@ -143,7 +143,7 @@ def spread_elsewhere(content: bytes, scheme: Scheme, predictions: np.ndarray) ->
   Args:
     content: of the file.
     scheme: that it was made by.
-    predictions: here, [examples].
+    predictions: here, [examples] or [examples, classes].
   """
   if step := LiteFile(content).output_step():
     return _STEPS * step
@@ -194,6 +194,7 @@ def _manifest(
   variant, measured = candidate.variant, candidate.measured
   assert variant.path is not None
   sampled = {} if drawn_from is None else {'drawn_from': drawn_from}
+  referring = 'rmse_ratio_to' if examples.metric.key == 'rmse' else 'baseline'
   return Manifest(
     variant=variant.name,
     recipe=variant.facts.recipe,
@@ -201,7 +202,7 @@ def _manifest(
     **version.facts,
     metrics=VersionMetrics.model_validate(
       {
-        **{'rides': len(examples), **sampled, 'rmse_ratio_to': baseline},
+        **{'rides': len(examples), **sampled, referring: baseline},
         **examples.metric.figures(candidate.errors),
         **{'latency_us': measured.latency_us, 'peak_bytes': measured.peak_bytes},
         **{'bytes': candidate.bytes, 'gzip_bytes': candidate.gzip_bytes, 'sparsity': variant.facts.sparsity},

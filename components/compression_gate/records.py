@@ -9,34 +9,36 @@ from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Objective
 from configs.records import WHOLE, Figure, Record, RecordPart, known_keys
 from configs.serving import Shadow
-from models.release import Latency
+from models.release import Latency, TaskFigures
 
 REPORT_FILE = 'compression.json'
 """In the `report` artifact: the variants and the verdict on them."""
 
 
-class SliceError(RecordPart):
+class SliceError(TaskFigures):
   """The error of a file on one slice of the eval split.
 
   Attributes:
-    rmse: in the city's currency.
+    rmse, mae: in the labels' unit.
     rmse_ratio: to the float32 file's, ride by ride.
   """
 
   name: str
   rides: int | None = None
   rmse: Figure | None = None
+  mae: Figure | None = None
   rmse_ratio: Figure | None = None
 
 
-class JudgedVariant(ConvertedVariant):
+class JudgedVariant(TaskFigures, ConvertedVariant):
   """A variant that the gate judged; what is not known of a lost one is `None`.
 
   Attributes:
-    rmse, mae: on the eval split, in the city's currency.
+    rmse, mae: on the eval split, in the labels' unit.
     rmse_ratio: to the float32 file's, ride by ride.
-    worst_slice: the slice whose RMSE grows most.
+    worst_slice: the slice that loses most.
     slices: of the eval split.
+    confusion: how many examples of each class (row) are taken for which (column); of the baseline and the chosen one.
     latency_batch_us: of a larger batch, all of its rides together.
     peak_bytes: by how much it raised the peak of its process's memory.
     within_budget: whether it keeps every limit.
@@ -50,6 +52,7 @@ class JudgedVariant(ConvertedVariant):
   rmse_ratio: Figure | None = None
   worst_slice: SliceError | None = None
   slices: tuple[SliceError, ...] = ()
+  confusion: tuple[tuple[int, ...], ...] | None = None
   latency_us: Latency | None = None
   latency_batch_us: Latency | None = None
   peak_bytes: int | None = None
@@ -119,13 +122,14 @@ class CompressionRecord(Record):
   Attributes:
     chosen: name of the variant to push; `None` where none keeps the budget.
     reason: one sentence on the whole.
-    baseline: name of the variant that ratios refer to.
+    baseline: name of the variant that ratios and losses refer to.
+    metric: what is judged, by its key in `variants`; an RMSE where a file has none.
     served_version: the version that serves; `None` where none does, or its file can't be run on these rides.
-    served_rmse: of its own file on the same rides, in the city's currency.
+    served_rmse, served_mae, served_accuracy, served_log_loss, served_auc: of its own file on the same examples.
     rides: of the eval split that the variants were judged on.
     drawn_from: rides of the whole split, where those are a random sample of it.
     shadow: the file to push beside that of the version that serves; `None` where they were not compared.
-    budget: what a variant had to keep.
+    budget: what a variant had to keep; its two ratios limit the `metric`: an accuracy's or AUC's limit what is lost.
     objective: what makes a variant the best one; files of before have none, there it was the file as it is.
     notes: sentences for the reader.
     variants: in the order of the config.
@@ -134,8 +138,13 @@ class CompressionRecord(Record):
   chosen: str | None = None
   reason: str = ''
   baseline: str | None = None
+  metric: str = 'rmse'
   served_version: str | None = None
   served_rmse: Figure | None = None
+  served_mae: Figure | None = None
+  served_accuracy: Figure | None = None
+  served_log_loss: Figure | None = None
+  served_auc: Figure | None = None
   rides: int | None = None
   drawn_from: int | None = None
   shadow: ShadowRecord | None = None

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from components.compression_gate.choice import NO_THRESHOLDS, Candidate, Thresholds, Variant, cost, frontier
@@ -15,14 +16,18 @@ from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.records import CompressionRecord, JudgedVariant, SliceError
 from components.parquet import pq
 from components.quantization_rewriter.records import file_facts
-from configs.compression import Budget, Compression
+from configs.compression import Budget, Compression, Objective
 from configs.errors import UserError
 from configs.records import RESAMPLES
 from models.error_intervals import SliceErrors
 from models.protocols import EvalExamples, Metric
+from models.task_metrics import confusion, predicted_classes
 
 PREDICTIONS_FILE = 'predictions.parquet'
 """One row per eval example; see `predictions`."""
+
+MOST_CLASSES = 50
+"""Of more, no confusion matrix is kept."""
 
 
 def judge_files(
@@ -64,27 +69,31 @@ def report(
   Returns: All variants in their order; what is not known of a lost one is null.
   """
   candidates, budget = judgement.candidates, compression.budget
-  error = {name: candidate.errors.error.value for name, candidate in candidates.items()}
+  error = {name: cost(candidate, Objective.ERROR) for name, candidate in candidates.items()}
   smallest = frontier(
     {name: (cost(candidate, compression.objective.size), error[name]) for name, candidate in candidates.items()}
   )
   fastest = frontier({name: (candidate.microseconds, error[name]) for name, candidate in candidates.items()})
   known = {'drawn_from': judgement.drawn_from, 'shadow': judgement.shadow}
   there: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
+  metric = examples.metric
+  if metric.key != CompressionRecord.model_fields['metric'].default:
+    there['metric'] = metric.key
+  there[f'served_{metric.key}'] = judgement.served.error if judgement.served else None
   return CompressionRecord(
     chosen=judgement.choice.chosen,
     reason=judgement.choice.reason,
     baseline=judgement.baseline,
     served_version=judgement.served.version if judgement.served else None,
-    served_rmse=judgement.served.error if judgement.served else None,
     rides=len(examples),
     **there,
     budget=budget,
     objective=compression.objective,
     notes=tuple(judgement.notes),
     variants=tuple(
-      _row(variant, candidates.get(variant.name), examples.metric, budget).model_copy(
+      _row(variant, candidates.get(variant.name), metric, budget).model_copy(
         update={
+          **_told_apart(variant.name, judgement, examples),
           'within_budget': variant.name in candidates and not judgement.missed[variant.name],
           'frontier_size': variant.name in smallest,
           'frontier_latency': variant.name in fastest,
@@ -113,6 +122,14 @@ def _row(variant: Variant, candidate: Candidate | None, metric: Metric, budget: 
   )
 
 
+def _told_apart(name: str, judgement: Judgement, examples: EvalExamples) -> dict[str, Any]:
+  """The confusion matrix of the baseline and of the chosen one, where they tell few enough classes."""
+  if not examples.metric.classifies or name not in (judgement.baseline, judgement.choice.chosen):
+    return {}
+  cells = confusion(examples.labels, judgement.candidates[name].measured.predictions)
+  return {'confusion': tuple(map(tuple, cells.tolist()))} if len(cells) <= MOST_CLASSES else {}
+
+
 def _slice(name: str, errors: SliceErrors, metric: Metric) -> SliceError:
   return SliceError.model_validate({'name': name, 'rides': errors.examples} | metric.slice_figures(errors))
 
@@ -121,12 +138,20 @@ def predictions(judgement: Judgement, examples: EvalExamples) -> bytes:
   """The content of `predictions.parquet`.
 
   Returns: The columns that `EvalExamples.shown` gives, and the float32 predictions of the baseline and of the chosen
-    variant, each under the variant's name.
+    variant, each under the variant's name; of classes the most likely one, int16, and its probability, float32, under
+    `<variant>.probability`.
   """
   columns = {name: pa.array(column) for name, column in examples.shown().items()}
   for name in (judgement.baseline, judgement.choice.chosen):
-    if name is not None:
-      columns[name] = pa.array(judgement.candidates[name].measured.predictions)
+    if name is None:
+      continue
+    found = judgement.candidates[name].measured.predictions
+    if not examples.metric.classifies:
+      columns[name] = pa.array(found)
+      continue
+    classes, probabilities = predicted_classes(found)
+    columns[name] = pa.array(classes.astype(np.int16))
+    columns[f'{name}.probability'] = pa.array(probabilities.astype(np.float32))
   sink = pa.BufferOutputStream()
   pq.write_table(pa.table(columns), sink)
   return bytes(sink.getvalue())

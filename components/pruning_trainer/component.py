@@ -13,10 +13,12 @@ from tfx.utils import io_utils, json_utils
 
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.specs import Artifacts, Properties, new_outputs, with_models
+from components.user_code import of_rides, of_task
 from configs.dataset import Dataset
 from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import Part
+from configs.task import Task
 from models.compression.records import RECIPES_FOLDER
 
 
@@ -37,10 +39,11 @@ class PruningTrainerExecutor(executor.GenericExecutor):
 class PruningTrainer(trainer.Trainer):
   """Trains the dense base once, then each training recipe from a copy of it, and proves that each had its effect.
 
-  All of the work is in `models.run_fn.run_fn`. Outputs: as TFX's Trainer `model`, which is the served recipe's, and
-  `model_run`, with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel
-  under `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each
-  recipe by itself. `models.recipe_training.RecipeTraining` trains whatever keeps to `models.protocols`.
+  Of fares, by `models.run_fn.run_fn`; of any Keras model where a `task` is given, by
+  `models.tasks.run_fn.run_fn`. Outputs: as TFX's Trainer `model`, which is the served recipe's, and `model_run`,
+  with the curves and the TensorBoard logs; and one Model per recipe, `recipe_<name>`, with the SavedModel under
+  `Format-Serving` and the training report under `training_report`. So later steps take, cache and trace each recipe by
+  itself. `models.recipe_training.RecipeTraining` trains whatever keeps to `models.protocols`.
 
   ```
   trainer = PruningTrainer(
@@ -53,18 +56,21 @@ class PruningTrainer(trainer.Trainer):
 
   Args:
     examples: transformed ones; the train and eval splits are used.
-    transform_graph: the fitted Transform graph.
+    training: the base's training, the recipes, and which one is served.
+    checkpoints: URI of a folder where an unfinished training is kept, so that the next run goes on from there.
+    task: the user's own model; in place of `dataset`, `features` and `model`.
+    transform_graph: the fitted Transform graph; a task may have none, and files that take the model's own inputs.
     dataset: of the examples; `DATASET` of it is kept beside the model.
     features: which features are embedded.
     model: the dense layers.
-    training: the base's training, the recipes, and which one is served.
-    checkpoints: URI of a folder where an unfinished training is kept, so that the next run goes on from there.
-    code_version: part of the cache key.
+    code_version: part of the cache key; of a task it is taken of its code.
     base_model: the model whose weights the base starts from; the recipes always start from the base.
   """
 
   USER_FN = 'models.run_fn.run_fn'
   """What the executor calls."""
+  TASK_FN = 'models.tasks.run_fn.run_fn'
+  """The same of a task."""
   DATASET = Part.all_but(Dataset, 'path', 'rules.max_quarantined_share')
   """What `USER_FN` reads: all that decides which examples become which columns is kept beside the model, as
   predictions for others go by it."""
@@ -74,30 +80,35 @@ class PruningTrainer(trainer.Trainer):
     self,
     *,
     examples: channel.BaseChannel,
-    transform_graph: channel.BaseChannel,
-    dataset: Dataset,
-    features: Features,
-    model: Model,
     training: Training,
     checkpoints: str,
-    code_version: str,
+    task: Task | None = None,
+    transform_graph: channel.BaseChannel | None = None,
+    dataset: Dataset | None = None,
+    features: Features | None = None,
+    model: Model | None = None,
+    code_version: str | None = None,
     base_model: channel.BaseChannel | None = None,
   ) -> None:
-    config = {
-      'dataset': self.DATASET.dump(dataset),
-      'features': features.model_dump_json(),
-      'model': model.model_dump_json(),
-      'training': training.model_dump_json(),
-      'checkpoints': checkpoints,
-      'code_version': code_version,
-    }
+    config: dict[str, str]
+    if task is None:
+      dataset, features, model, version = of_rides(dataset, features, model, code_version)
+      config = {
+        'dataset': self.DATASET.dump(dataset),
+        'features': features.model_dump_json(),
+        'model': model.model_dump_json(),
+      }
+    else:
+      version = of_task(task, training, code_version, dataset=dataset, features=features, model=model)
+      config = {'task': task.model_dump_json()}
+    config |= {'training': training.model_dump_json(), 'checkpoints': checkpoints, 'code_version': version}
     recipes = [recipe_key(recipe.name) for recipe in training.recipes]
     spec_class = with_models(standard_component_specs.TrainerSpec, 'OUTPUTS', recipes)
     spec = spec_class(
       examples=examples,
       transform_graph=transform_graph,
       base_model=base_model,
-      run_fn=self.USER_FN,
+      run_fn=self.USER_FN if task is None else self.TASK_FN,
       train_args=trainer_pb2.TrainArgs(),
       eval_args=trainer_pb2.EvalArgs(),
       custom_config=json_utils.dumps(config),

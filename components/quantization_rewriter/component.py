@@ -24,14 +24,25 @@ from components.quantization_rewriter.records import (
   VariantsRecord,
   file_facts,
 )
-from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files, with_models
+from components.specs import (
+  Artifacts,
+  Properties,
+  channels,
+  new_outputs,
+  optional_parameters,
+  parameters,
+  split_files,
+  with_models,
+)
+from components.user_code import of_rides, of_task
 from configs.compression import Compression, FileMetadata, KeepNames, Scheme, applies
 from configs.dataset import Dataset
-from configs.errors import FailedError
+from configs.errors import FailedError, UserError
 from configs.features import Features
 from configs.model import Model, Training
 from configs.parts import Part
 from configs.recipe import Recipe
+from configs.task import Task
 from models.compression.records import lost_file
 from models.lite.microcontroller import IntegerPart, integer_part
 from models.lite.process import StartedAhead
@@ -45,16 +56,18 @@ from models.whole_files import read_checked, write_checked
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
   """Trained models to lite files; there is one more input per recipe."""
 
-  PARAMETERS = parameters(
-    *('dataset', 'features', 'fare_model', 'training', 'schemes', 'keep_names', 'metadata', 'cache', 'code_version'),
-    calibration_rides=int,
-    validation_rides=int,
-  )
-  INPUTS = channels(
-    examples=standard_artifacts.Examples,
-    transformed_examples=standard_artifacts.Examples,
-    transform_graph=standard_artifacts.TransformGraph,
-  )
+  PARAMETERS = {
+    **parameters(
+      *('training', 'schemes', 'keep_names', 'metadata', 'cache', 'code_version'),
+      calibration_rides=int,
+      validation_rides=int,
+    ),
+    **optional_parameters('dataset', 'features', 'fare_model', 'task'),
+  }
+  INPUTS = {
+    **channels(examples=standard_artifacts.Examples, transformed_examples=standard_artifacts.Examples),
+    'transform_graph': component_spec.ChannelParameter(type=standard_artifacts.TransformGraph, optional=True),
+  }
   OUTPUTS = channels(variants=LiteVariants)
 
 
@@ -231,31 +244,52 @@ def _lost(recipe: Recipe, scheme: Scheme, reason: str, seconds: float) -> Conver
   )
 
 
+def _ride_variants(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
+  return ride_variants(
+    Settings.from_json(exec_properties | {'model': exec_properties['fare_model']}),
+    artifact_utils.get_single_uri(input_dict['transform_graph']),
+    split_files(input_dict['transformed_examples'], 'train'),
+    split_files(input_dict['examples'], 'eval'),
+    calibration_rides(schemes, exec_properties['calibration_rides']),
+    validation_rides(exec_properties['validation_rides']),
+    KeepNames(exec_properties['keep_names']),
+    FileMetadata.model_validate_json(exec_properties['metadata']),
+  )
+
+
+def _task_variants(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
+  from models.tasks.variants import task_variants
+
+  graph = input_dict.get('transform_graph')
+  return task_variants(
+    Task.model_validate_json(exec_properties['task']),
+    Training.model_validate_json(exec_properties['training']),
+    artifact_utils.get_single_uri(graph) if graph else None,
+    split_files(input_dict['transformed_examples'], 'train'),
+    split_files(input_dict['examples'], 'eval'),
+    schemes,
+    exec_properties['calibration_rides'],
+    exec_properties['validation_rides'],
+    KeepNames(exec_properties['keep_names']),
+  )
+
+
 class QuantizationRewriterExecutor(base_executor.BaseExecutor):
   """Executor of `QuantizationRewriter`."""
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Writes the variants; raises `FailedError` where there is none."""
-    settings = Settings.from_json(exec_properties | {'model': exec_properties['fare_model']})
+    training = Training.model_validate_json(exec_properties['training'])
     schemes = [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties['schemes'])]
-    variants = ride_variants(
-      settings,
-      artifact_utils.get_single_uri(input_dict['transform_graph']),
-      split_files(input_dict['transformed_examples'], 'train'),
-      split_files(input_dict['examples'], 'eval'),
-      calibration_rides(schemes, exec_properties['calibration_rides']),
-      validation_rides(exec_properties['validation_rides']),
-      KeepNames(exec_properties['keep_names']),
-      FileMetadata.model_validate_json(exec_properties['metadata']),
-    )
+    variants = (_task_variants if exec_properties.get('task') else _ride_variants)(input_dict, exec_properties, schemes)
     artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
       variants,
-      settings.training.recipes,
+      training.recipes,
       schemes,
       {
         recipe.name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[recipe_key(recipe.name)]))
-        for recipe in settings.training.recipes
+        for recipe in training.recipes
       },
       artifact.uri,
       os.path.join(exec_properties['cache'], exec_properties['code_version']),
@@ -284,13 +318,15 @@ class QuantizationRewriter(base_component.BaseComponent):
 
   Args:
     examples: raw ones; files are validated with the eval split, or a sample of it.
-    transformed_examples: of the train split, for calibration, or a sample of it.
-    transform_graph: the fitted Transform graph, the front part of every file.
     models: a Model channel per recipe name.
-    dataset, features, model, training: what the models were made by.
+    training: what the models were trained by.
     compression: conversion schemes, how many examples they take, and what the files say of themselves.
     cache: URI of a folder with finished variants; a changed list of schemes converts only what is new.
-    code_version: part of the cache key.
+    task: the user's own model; in place of `dataset`, `features` and `model`.
+    transformed_examples: of the train split, for calibration, or a sample of it; `examples` where there is no graph.
+    transform_graph: the fitted Transform graph, the front part of every file; without it files take the model's inputs.
+    dataset, features, model: what fare models were made by.
+    code_version: part of the cache key; of a task it is taken of its code.
   """
 
   SPEC_CLASS = QuantizationRewriterSpec
@@ -304,24 +340,35 @@ class QuantizationRewriter(base_component.BaseComponent):
     self,
     *,
     examples: channel.BaseChannel,
-    transformed_examples: channel.BaseChannel,
-    transform_graph: channel.BaseChannel,
     models: Mapping[str, channel.BaseChannel],
-    dataset: Dataset,
-    features: Features,
-    model: Model,
     training: Training,
     compression: Compression,
     cache: str,
-    code_version: str,
+    task: Task | None = None,
+    transformed_examples: channel.BaseChannel | None = None,
+    transform_graph: channel.BaseChannel | None = None,
+    dataset: Dataset | None = None,
+    features: Features | None = None,
+    model: Model | None = None,
+    code_version: str | None = None,
   ) -> None:
+    if task is None:
+      dataset, features, model, version = of_rides(dataset, features, model, code_version)
+      own = {
+        'dataset': (self.DESCRIBED if compression.metadata.enabled else self.DATASET).dump(dataset),
+        'features': features.model_dump_json(),
+        'fare_model': model.model_dump_json(),
+      }
+    else:
+      version = of_task(task, training, code_version, dataset=dataset, features=features, model=model)
+      if compression.metadata.enabled:
+        raise UserError('compression.metadata describes rides; leave it out for a task.')
+      own = {'task': task.model_dump_json()}
     spec = with_models(QuantizationRewriterSpec, 'INPUTS', map(recipe_key, models))(
       examples=examples,
-      transformed_examples=transformed_examples,
+      transformed_examples=examples if transformed_examples is None else transformed_examples,
       transform_graph=transform_graph,
-      dataset=(self.DESCRIBED if compression.metadata.enabled else self.DATASET).dump(dataset),
-      features=features.model_dump_json(),
-      fare_model=model.model_dump_json(),
+      **own,
       training=training.model_dump_json(),
       schemes=json.dumps([scheme.model_dump(mode='json') for scheme in compression.schemes]),
       calibration_rides=compression.calibration_rides,
@@ -329,7 +376,7 @@ class QuantizationRewriter(base_component.BaseComponent):
       keep_names=compression.keep_names.value,
       metadata=compression.metadata.model_dump_json(),
       cache=cache,
-      code_version=code_version,
+      code_version=version,
       **new_outputs(QuantizationRewriterSpec),
       **{recipe_key(name): model for name, model in models.items()},
     )

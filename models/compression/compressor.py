@@ -20,6 +20,7 @@ from configs.model import EarlyStopping, Training
 from configs.recipe import FineTuning, Recipe, Technique
 from models.background import Start, at_once
 from models.checkpoints import Checkpoint, archived, unarchived
+from models.compiled_steps import MakeObjective, TrainingLoss
 from models.compression import layers
 from models.compression.quantization import Preserved, QuantizationAware
 from models.compression.quantized_model import Range, calibration_examples
@@ -102,9 +103,15 @@ class Preparations:
   weights of one after the other. What does not depend on the weights can be made ahead, while these are still trained.
   """
 
-  def __init__(self, build: Callable[[], keras.Model], examples: Examples | Stream[Any], training: Training) -> None:
-    """Takes what all techniques have in common; see `Compressor`."""
-    self._build, self._examples, self._training = build, examples, training
+  def __init__(
+    self,
+    build: Callable[[], keras.Model],
+    examples: Examples | Stream[Any],
+    training: Training,
+    objective: MakeObjective = TrainingLoss,
+  ) -> None:
+    """Takes what all techniques have in common; see `Compressor` and, for the objective, `TrainingRun`."""
+    self._build, self._examples, self._training, self._objective = build, examples, training, objective
     self._shared: dict[str, tuple[QuantizationAware | WholeModel, TrainingRun]] = {}
     self._ahead: dict[str, tuple[Prepared, list[tf.Variable]]] = {}
 
@@ -167,7 +174,9 @@ class Preparations:
       # Adding zero turns -0, a pruned negative weight, into 0.
       return [variable.numpy() + np.float32(0) for variable in variables], {}
 
-    return Prepared(TrainingRun(wrapped.model, self._examples, tuned, probes=wrapped.probes), finish)
+    return Prepared(
+      TrainingRun(wrapped.model, self._examples, tuned, probes=wrapped.probes, objective=self._objective), finish
+    )
 
   def _quantization(self, recipe: Recipe, weights: list[np.ndarray]) -> Prepared:
     aware, training = self._aware(recipe, weights)
@@ -198,7 +207,7 @@ class Preparations:
     preserved = _preserved(plain, recipe.before('quantization'))
     aware = quantization_aware(plain, recipe.quantization, preserved)
     tuned = fine_tuned(self._training, recipe.quantization.fine_tuning)
-    made = aware, TrainingRun(aware.model, self._examples, tuned)
+    made = aware, TrainingRun(aware.model, self._examples, tuned, objective=self._objective)
     if structure and aware.fits(preserved):
       self._shared[structure] = made
     return made

@@ -70,6 +70,12 @@ def kernel_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
   return {layer.name: layer for layer in found}
 
 
+def output_name(model: keras.Model) -> str:
+  """Name of the last layer with a kernel, also where that is wrapped; empty where there is none."""
+  inner = (getattr(layer, 'layer', layer) for layer in leaves(model))
+  return next((str(layer.name) for layer in reversed([*inner]) if isinstance(layer, KERNELS)), '')
+
+
 class LayerOrder(NamedTuple):
   """The names of a model's layers that examples are multiplied by, first to last.
 

@@ -111,13 +111,22 @@ class ReportedErrors(RecordPart):
   """On the eval split, each with its 95 % interval by time stamp.
 
   Attributes:
-    rmse, mae: in the city's currency.
-    rmse_ratio: to the dense base, ride by ride.
+    rmse, mae: in the labels' unit, of fares the city's currency.
+    rmse_ratio, mae_ratio, log_loss_ratio: to the dense base, example by example.
+    accuracy, log_loss, auc: of classes.
+    accuracy_loss, auc_loss: of the dense base less of this model.
   """
 
-  rmse: Figure
-  mae: Figure
-  rmse_ratio: Figure
+  rmse: Figure | None = None
+  mae: Figure | None = None
+  rmse_ratio: Figure | None = None
+  mae_ratio: Figure | None = None
+  accuracy: Figure | None = None
+  accuracy_loss: Figure | None = None
+  auc: Figure | None = None
+  auc_loss: Figure | None = None
+  log_loss: Figure | None = None
+  log_loss_ratio: Figure | None = None
 
 
 class ReportedLabels(RecordPart):

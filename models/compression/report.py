@@ -29,16 +29,16 @@ from models.compression.records import (
   TrainingReport,
 )
 from models.compression.training_charts import CURVES_PICTURE, draw_base, draw_report
-from models.error_intervals import error_intervals, ratio_interval
-from models.protocols import Examples
+from models.error_intervals import RMSE
+from models.protocols import Examples, Metric
 from models.whole_files import write_whole
 
 if TYPE_CHECKING:
   from models.compression.compressor import Stage
   from models.training import TrainingHistory
 
-_TAGS = {'val_loss': 'eval/loss', 'val_rmse': 'eval/rmse'}
-"""TensorBoard draws tags of one prefix together."""
+_EVAL = 'val_'
+"""Prefix of the curves on the eval split; TensorBoard draws tags of one prefix together."""
 
 
 def training_report(
@@ -52,6 +52,7 @@ def training_report(
   predictions: np.ndarray,
   base_predictions: np.ndarray,
   resamples: int,
+  metric: Metric = RMSE,
   trained_on: str = '',
   measured_on: str = '',
   labels: ReportedLabels | None = None,
@@ -63,15 +64,14 @@ def training_report(
     base_dir: the SavedModel of the dense base.
     order: of the model's layers.
     held_out: the eval split.
-    predictions: of `held_out` by the model, shape [examples].
+    predictions: of `held_out` by the model, see `models.protocols.Metric`.
     base_predictions: the same by the dense base.
     trained_on: what the training split's examples are a sample of: a sentence.
     measured_on: the same of `held_out`.
     labels: how large those of the training split are.
   """
   weights, base = serving.read_weights(saved_model_dir), serving.kernels(serving.read_weights(base_dir))
-  errors = error_intervals(held_out.labels, predictions, held_out.groups, resamples)
-  ratio = ratio_interval(held_out.labels, predictions, base_predictions, held_out.groups, resamples)
+  errors = metric.compare(held_out.labels, predictions, base_predictions, held_out.groups, {}, resamples)
   return TrainingReport(
     recipe=ReportedRecipe(**recipe.model_dump(mode='json', exclude_none=True)),
     base_digest=base_digest(base_dir),
@@ -79,7 +79,7 @@ def training_report(
     stages=tuple(_stage(stage) for stage in stages),
     layers=_layers(recipe, weights, base, order),
     totals=_totals(recipe, weights, order),
-    metrics=ReportedErrors(**errors, rmse_ratio=ratio),
+    metrics=ReportedErrors.model_validate(metric.figures(errors)),
     trained_on=trained_on,
     measured_on=measured_on,
     labels=labels,
@@ -120,7 +120,8 @@ def write_tensorboard(history: TrainingHistory, directory: str) -> None:
       # All of a step in one operation: `tf.summary.scalar` takes ten times as long.
       summary = tf.compat.v1.Summary()
       for name, value in zip(names, values, strict=True):
-        summary.value.add(tag=_TAGS.get(name, name), simple_value=value)
+        tag = name.replace(_EVAL, 'eval/', 1) if name.startswith(_EVAL) else name
+        summary.value.add(tag=tag, simple_value=value)
       tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=int(step))
   writer.close()
 

@@ -39,7 +39,7 @@ _FEWEST = 0.7
 
 
 def draw_base(curves: Mapping[str, Sequence[float | None]], unit: str) -> tuple[Markup, ...]:
-  """Draws loss and RMSE against the epoch, each of both splits.
+  """Draws the loss, and RMSE or accuracy, against the epoch, each of both splits.
 
   Args:
     curves: of `history.json`, by name; one that is missing is left out. Of a training split that was not measured the
@@ -47,7 +47,8 @@ def draw_base(curves: Mapping[str, Sequence[float | None]], unit: str) -> tuple[
     unit: of the RMSE.
   """
   charts = []
-  for metric, label in (('loss', 'loss'), ('rmse', f'RMSE ({unit})' if unit else 'RMSE')):
+  figures = {'loss': 'loss', 'rmse': f'RMSE ({unit})' if unit else 'RMSE', 'accuracy': 'accuracy'}
+  for metric, label in figures.items():
     epochs = _known(curves['epoch'])
     if f'train_{metric}' in curves:
       lines = [Series('train', 's0', epochs, _known(curves[f'train_{metric}']))]

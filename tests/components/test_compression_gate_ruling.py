@@ -17,7 +17,7 @@ from components.compression_gate.measuring import Measured
 from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Compression, JudgedOn, Objective, Precision, Scheme
 from configs.records import Estimate
-from models.error_intervals import Comparison, SliceErrors
+from models.error_intervals import Comparison, RootMeanSquareError, SliceErrors
 from models.lite.client import RideFile
 from models.release import Latency
 
@@ -41,7 +41,7 @@ def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, g
     Variant(ConvertedVariant(name=name, recipe=recipe, scheme=scheme, bytes=size, gzip_bytes=gzip), None),
     Measured(np.zeros(1, np.float32), latency, latency, 1),
     Comparison(estimate(3.0 * ratio), estimate(ratio, high), found, {}),
-    'RMSE',
+    RootMeanSquareError(),
     RideFile.terms,
   )
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.rides import Rides, count_rides, read_rides, stream_rides
+from models.example_files import count_examples
+from models.rides import Rides, read_rides, stream_rides
 from models.samples import RecordSample
 
 SPEC = {
@@ -94,7 +95,7 @@ def test_chosen_rides_of_several_shards_are_read_alone(tmp_path):
   rows = np.sort(np.random.default_rng(2).choice(18_000, 5000, replace=False))
   rows = np.union1d(rows, [0, 8191, 8192, 8999, 9000, 16_383, 16_384, 17_999])
   whole, chosen = read_rides(files, SPEC, ['pickup_cell']), stream_rides(files, SPEC, ['pickup_cell'], 10**9, rows)
-  assert count_rides(files) == len(whole) == 18_000
+  assert count_examples(files) == len(whole) == 18_000
   np.testing.assert_array_equal(chosen.inputs['numeric'], whole.inputs['numeric'][rows])
   np.testing.assert_array_equal(chosen.fares, whole.fares[rows])
   few = stream_rides(files, SPEC, ['pickup_cell'], 10**9, np.array([17_000]))

@@ -1,0 +1,186 @@
+"""A user's own classifier from its function to a version: trained, converted, judged and written behind its graph.
+
+Oracles: scikit-learn's digits, NumPy on what LiteRT makes of the written files, and the SavedModel's own signatures.
+"""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.compression_gate.choice import fetch_variants
+from components.compression_gate.gate import judge
+from components.compression_gate.pushed_version import write_version
+from components.compression_gate.report import report
+from components.compression_gate.task import task_budget, task_thresholds
+from components.compression_gate.task_examples import TaskVersion, read_eval_examples
+from components.quantization_rewriter.component import rewrite_all
+from configs.compression import Budget, Compression, Measurement, Precision, Scheme
+from configs.model import Training
+from configs.recipe import Pruning, Quantization, Recipe
+from configs.task import Task
+from models.lite.interpreter import LiteRunner
+from models.release import check_golden, verify
+from models.serving import kernels, read_weights
+from models.tasks.building import builder
+from models.tasks.examples import TaskInputs
+from models.tasks.run_fn import run_fn
+from models.tasks.variants import task_variants
+from tests.models.tasks import digits
+
+TASK = Task(
+  build_fn='tests.models.tasks.user_models.picture_net',
+  kind='classification',
+  label='digit',
+  classes=digits.NAMES,
+  group='writer',
+  slices=('digit',),
+  limit=0.8,
+  resamples=100,
+)
+TUNING = {'epochs': 4, 'learning_rate': 2e-3}
+RECIPES = (
+  Recipe(name='dense'),
+  Recipe(
+    name='pqat',
+    pruning=Pruning(final_sparsity=0.5, fine_tuning=TUNING),
+    quantization=Quantization(fine_tuning=TUNING),
+  ),
+)
+TRAINING = Training(epochs=25, batch_size=32, learning_rate=1e-2, weight_decay=0.0, recipes=RECIPES)
+SCHEMES = tuple(Scheme(name=each.value, precision=each) for each in (Precision.FLOAT32, Precision.INT8))
+COMPRESSION = Compression(schemes=SCHEMES, measurement=Measurement(rounds=3, calls=5, batch=8))
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  return tmp_path_factory.mktemp('own_model')
+
+
+@pytest.fixture(scope='module')
+def files(folder):
+  """Raw and transformed examples by split."""
+  spans = {'train': (0, 1200), 'eval': (1200, 1790)}
+  made = {(split, 'raw'): digits.write_raw(folder / f'{split}.raw', *span) for split, span in spans.items()}
+  return made | {(split, 'model'): digits.write_model_inputs(folder / split, *span) for split, span in spans.items()}
+
+
+@pytest.fixture(scope='module')
+def graph(folder):
+  return digits.graph(str(folder))
+
+
+@pytest.fixture(scope='module')
+def trained(folder, files, graph):
+  """The SavedModels by recipe."""
+  config = {'task': TASK.model_dump_json(), 'training': TRAINING.model_dump_json(), 'checkpoints': str(folder / 'kept')}
+  run_fn(
+    types.SimpleNamespace(
+      custom_config=config,
+      transform_output=graph,
+      train_files=[files['train', 'model']],
+      eval_files=[files['eval', 'model']],
+      model_run_dir=str(folder / 'run'),
+      serving_model_dir=str(folder / 'serving' / 'Format-Serving'),
+      base_model=None,
+    )
+  )
+  return {recipe.name: str(folder / 'run' / 'recipes' / recipe.name / 'Format-Serving') for recipe in RECIPES}
+
+
+@pytest.fixture(scope='module')
+def written(folder, files, graph, trained):
+  variants = task_variants(
+    TASK, TRAINING, graph, [files['train', 'model']], [files['eval', 'raw']], SCHEMES, 500, 200
+  )  # fmt: skip
+  return folder / 'files', rewrite_all(
+    variants, RECIPES, SCHEMES, trained, str(folder / 'files'), str(folder / 'cache')
+  )
+
+
+@pytest.fixture(scope='module')
+def inputs(graph):
+  return TaskInputs(TASK, builder(TASK, TRAINING.seed)(), graph)
+
+
+@pytest.fixture(scope='module')
+def examples(inputs, files):
+  return read_eval_examples(inputs, [files['eval', 'raw']], TASK, 10_000)
+
+
+@pytest.fixture(scope='module')
+def judged(written, examples, tmp_path_factory):
+  variants = fetch_variants(str(written[0]), tmp_path_factory.mktemp('fetched'))
+  settings = COMPRESSION.model_copy(update={'budget': task_budget(TASK, Budget(min_slice_rides=30))})
+  return variants, settings, judge(variants, examples, settings, 100, ('pqat',), task_thresholds(TASK))
+
+
+def test_what_is_exported_answers_as_tfx_and_the_file_ask(trained, files):
+  """Oracle: what the model was trained for."""
+  model = tf.saved_model.load(trained['dense'])
+  pictures, numbers, _ = digits.rows(1200, 1790)
+  found = model.signatures['serving_raw'](picture=tf.constant(pictures))['predictions'].numpy()
+  assert found.shape == (590, 10)
+  assert (found.argmax(axis=1) == numbers).mean() > 0.9
+  records = [*tf.data.TFRecordDataset(files['eval', 'raw'], 'GZIP').as_numpy_iterator()]
+  served = model.signatures['serving_default'](examples=tf.constant(records))['predictions'].numpy()
+  np.testing.assert_allclose(served, found, atol=1e-6)
+  made = model.signatures['transform_features'](examples=tf.constant(records))
+  np.testing.assert_array_equal(made['digit'].numpy().reshape(-1), numbers)
+
+
+def test_recipes_had_their_effect(trained):
+  found = kernels(read_weights(trained['pqat']))
+  assert all((found[name] == 0).mean() > 0.49 for name in ('conv2d', 'conv2d_1', 'conv2d_2'))
+
+
+def test_files_take_pictures_and_give_probabilities(written, inputs, examples):
+  made = {variant.name: variant for variant in written[1].variants}
+  assert {name: variant.reason for name, variant in made.items()} == dict.fromkeys(made)
+  assert [*made] == ['dense.float32', 'dense.int8', 'pqat.float32', 'pqat.int8']
+  assert {*made['pqat.int8'].types.values()} == {'int8'}
+  runner = LiteRunner(written[0] / 'pqat.int8.tflite')
+  assert runner.inputs == {'picture': np.float32}
+  found = runner.predict(examples.columns)
+  assert found.shape == (590, 10)
+  assert (found.argmax(axis=1) == examples.labels).mean() > 0.9
+  np.testing.assert_allclose(found.sum(axis=1), 1, atol=0.02)
+
+
+def test_the_gate_judges_by_accuracy_and_per_digit(written, judged, examples):
+  variants, settings, judgement = judged
+  found = judgement.candidates['pqat.int8'].errors
+  predictions = LiteRunner(written[0] / 'pqat.int8.tflite').predict(examples.columns).argmax(axis=1)
+  assert found.error.value == pytest.approx((predictions == examples.labels).mean())
+  assert found.error.low < found.error.value < found.error.high
+  sevens = examples.labels == 7
+  assert found.slices['digit=seven'].error == pytest.approx((predictions[sevens] == 7).mean())
+  assert found.slices['digit=seven'].examples == sevens.sum()
+  record = report(judgement, variants, examples, settings)
+  assert record.named('pqat.int8').accuracy == found.error
+  assert record.named('pqat.int8').rmse is None
+
+
+def test_a_limit_that_no_file_reaches_pushes_nothing(judged, examples):
+  variants, settings, _ = judged
+  task = TASK.model_copy(update={'limit': 0.9999})
+  found = judge(variants, examples, settings, 100, (), task_thresholds(task))
+  assert found.choice.chosen is None
+  assert 'below the limit of 1.000' in found.choice.reason or 'task.limit' in found.choice.reason
+
+
+def test_a_version_is_written_and_checks_itself(judged, trained, inputs, examples, tmp_path):
+  _, _, judgement = judged
+  version = TaskVersion(TASK, inputs, examples)
+  chosen = judgement.chosen
+  write_version(
+    str(tmp_path / '1'), trained[chosen.variant.facts.recipe], chosen,
+    next(scheme for scheme in SCHEMES if scheme.name == chosen.variant.facts.scheme),
+    examples, judgement.baseline, version, 'code',
+  )  # fmt: skip
+  manifest = verify(tmp_path / '1')
+  assert (manifest.dataset, manifest.currency) == ('tests.models.tasks.user_models', None)
+  assert [column.name for column in manifest.inputs] == ['picture']
+  assert manifest.metrics.accuracy == chosen.errors.error
+  check_golden(tmp_path / '1')
