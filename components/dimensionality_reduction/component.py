@@ -14,7 +14,6 @@ import tensorflow_transform as tft
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
-from tfx.types.component_spec import ExecutionParameter
 
 from components.artifacts import ReductionReport
 from components.dimensionality_reduction import reduction_io
@@ -25,7 +24,7 @@ from components.dimensionality_reduction.reduction_io import (
   write_reduced_graph,
 )
 from components.feature_engineering.example_io import ReadBatches, WriteShards, remove_parts
-from components.specs import Artifacts, Properties, channels, new_outputs, parameters, split_files
+from components.specs import Artifacts, Properties, channels, new_outputs, optional_parameters, parameters, split_files
 from configs.dataset import LABEL, Dataset
 from configs.evaluation import Slices
 from configs.features import Features
@@ -48,9 +47,7 @@ class DimensionalityReductionSpec(component_spec.ComponentSpec):
   PARAMETERS = {
     **parameters('reduction', 'clip', 'code_version'),
     # Of rides, or of any other column.
-    **dict.fromkeys(
-      ('dataset', 'features', 'slices', 'currency', 'column', 'label'), ExecutionParameter(type=str, optional=True)
-    ),
+    **optional_parameters('dataset', 'features', 'slices', 'currency', 'column', 'label'),
   }
   INPUTS = channels(transform_graph=standard_artifacts.TransformGraph, transformed_examples=standard_artifacts.Examples)
   OUTPUTS = channels(
@@ -104,7 +101,7 @@ class _Vector:
     return Features.model_validate_json(self.properties['features'])
 
 
-class _Column(_Vector):
+class _OfColumn(_Vector):
   """A column of anything else."""
 
   @property
@@ -137,7 +134,7 @@ class DimensionalityReductionExecutor(base_beam_executor.BaseBeamExecutor):
     graph = artifact_utils.get_single_uri(input_dict['transform_graph'])
     column = exec_properties.get('column')
     vector = (
-      _Column(exec_properties, graph, column, exec_properties['label']) if column else _Vector(exec_properties, graph)
+      _OfColumn(exec_properties, graph, column, exec_properties['label']) if column else _Vector(exec_properties, graph)
     )
     examples = artifact_utils.get_single_instance(input_dict['transformed_examples'])
     fitted = self._fit(reduction, vector, json.loads(exec_properties['clip']), examples)
@@ -212,14 +209,7 @@ class DimensionalityReduction(base_beam_component.BaseBeamComponent):
       code_version=step_version(DimensionalityReduction))
   ```
 
-  And of any other Transform graph a column of float32 [batch, ...], which becomes [batch, k]:
-
-  ```
-  reduction = DimensionalityReduction(
-      transform_graph=transform.outputs['transform_graph'],
-      transformed_examples=transform.outputs['transformed_examples'],
-      reduction=Reduction(method='pca', components=0.99), column='image', label='digit')
-  ```
+  And of any other Transform graph a `column` of float32 [batch, ...], which becomes [batch, k].
 
   Args:
     transform_graph: the fitted features.
