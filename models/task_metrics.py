@@ -192,7 +192,7 @@ def _scores(metric: Metric, labels: np.ndarray, predictions: np.ndarray) -> np.n
   if metric is Metric.LOG_LOSS:
     of_label = np.take_along_axis(_of_each_class(predictions), labels.astype(np.int64)[:, np.newaxis], axis=1)[:, 0]
     return -np.log(np.clip(of_label, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
-  errors = predictions.astype(np.float64) - labels
+  errors = predictions.astype(np.float64).reshape(len(labels)) - labels
   return errors**2 if metric is Metric.RMSE else np.abs(errors)
 
 
@@ -223,12 +223,12 @@ def _placements(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 def _of_each_class(predictions: np.ndarray) -> np.ndarray:
   """Probabilities as float64 [examples, classes]."""
-  values = predictions.astype(np.float64)
-  return values if values.ndim == 2 else np.stack([1 - values, values], axis=1)
+  values = predictions.astype(np.float64).reshape(len(predictions), -1)
+  return values if values.shape[1] > 1 else np.hstack([1 - values, values])
 
 
 def _check(labels: np.ndarray, predictions: np.ndarray) -> None:
-  classes = 2 if predictions.ndim == 1 else predictions.shape[1]
+  classes = _of_each_class(predictions).shape[1]
   wrong = labels[~((labels == np.floor(labels)) & (labels >= 0) & (labels < classes))]
   if len(wrong):
     what = f'{len(wrong):,} of {len(labels):,} labels of the eval split are no class, such as {wrong[0]:g}'
