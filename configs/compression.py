@@ -65,7 +65,7 @@ class PrecisionFacts(NamedTuple):
   """What a precision means for a file; types as TFLite calls them.
 
   Attributes:
-    weights: type of the kernels of dense layers.
+    weights: type of the kernels of dense layers and convolutions.
     tables: type of embedding tables.
     activations: type of what dense layers take and yield.
     smallest: kernels and tables of fewer values stay float32.
@@ -77,6 +77,7 @@ class PrecisionFacts(NamedTuple):
     never_sparse: why it does not go with sparse encoding, for the middle of a sentence; tried with the same versions
       and litert-quantizer 0.11.
     quantizer: the recipe of the LiteRT quantizer that makes it; '' where the converter does.
+    float_depthwise: whether the kernels of depthwise convolutions stay float32 all the same.
   """
 
   weights: str
@@ -87,6 +88,7 @@ class PrecisionFacts(NamedTuple):
   per_channel: bool = False
   never_sparse: str = ''
   quantizer: str = ''
+  float_depthwise: bool = False
 
 
 _HYBRID = 1024
@@ -108,7 +110,7 @@ _FACTS = {
     'int8', 'float32', 'float32', never_sparse=_UNREADABLE, quantizer='weight_only_wi8_afp32'
   ),
   Precision.DYNAMIC_INT4: PrecisionFacts(
-    'int4', 'float32', 'float32', never_sparse=_UNREADABLE, quantizer='dynamic_wi4c_afp32'
+    'int4', 'float32', 'float32', never_sparse=_UNREADABLE, quantizer='dynamic_wi4c_afp32', float_depthwise=True
   ),
 }
 """Everything that a step has to know of a precision, but for how the converter is set (`models/lite/conversion.py`)."""

@@ -1,7 +1,7 @@
 """The metrics of a user's own model: errors of numbers, and how well classes are told, each beside those of a baseline.
 
-Labels of a classification are numbers of classes, as float32 [examples]; predictions are probabilities: [examples] of
-class 1, or [examples, classes].
+Labels of a classification are numbers of classes, as float32 [examples] (`models.tasks.building.check_labels`);
+predictions are probabilities: [examples] of class 1, or [examples, classes].
 
 Each metric is a mean of one score for each example (the RMSE its root), so one set of draws gives the intervals of
 all. The area under the ROC curve is no mean; its scores say how it changes with the weight of each example. Their mean
@@ -28,9 +28,6 @@ from models.error_intervals import Comparison, ResampledSums, SliceErrors
 LEAST_PROBABILITY = 1 / 512
 """The log loss takes a smaller probability of the true class for this, and one above 1 - 1/512 for that. Those of an
 8-bit file are multiples of 1/256, so its 0 is whatever is smaller than this; float files are held to the same."""
-
-_SLACK = 0.01
-"""By how much a quantized probability may leave [0, 1]."""
 
 _NAMES = {Metric.RMSE: 'RMSE', Metric.MAE: 'MAE', Metric.AUC: 'AUC'}
 """In sentences, where that is not the metric's value in words."""
@@ -101,11 +98,8 @@ class TaskMetric:
   ) -> Comparison:
     """See `models.protocols.Metric`. Slices where the metric is not defined, as an AUC of one class, are left out.
 
-    Raises: MetricError: the metric is not defined for all examples, a label is no class, a prediction no probability,
-      or the baseline makes no error.
+    Raises: MetricError: the metric is not defined for all examples, or the baseline makes no error.
     """
-    if self.classifies:
-      _check(labels, predictions)
     columns: list[np.ndarray] = []
     places: dict[str | None, int] = {}
     for name, mask in ((None, np.ones(len(labels), bool)), *slices.items()):
@@ -192,7 +186,7 @@ def _scores(metric: Metric, labels: np.ndarray, predictions: np.ndarray) -> np.n
   if metric is Metric.LOG_LOSS:
     of_label = np.take_along_axis(_of_each_class(predictions), labels.astype(np.int64)[:, np.newaxis], axis=1)[:, 0]
     return -np.log(np.clip(of_label, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
-  errors = predictions.astype(np.float64) - labels
+  errors = predictions.astype(np.float64).reshape(len(labels)) - labels
   return errors**2 if metric is Metric.RMSE else np.abs(errors)
 
 
@@ -223,17 +217,5 @@ def _placements(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 def _of_each_class(predictions: np.ndarray) -> np.ndarray:
   """Probabilities as float64 [examples, classes]."""
-  values = predictions.astype(np.float64)
-  return values if values.ndim == 2 else np.stack([1 - values, values], axis=1)
-
-
-def _check(labels: np.ndarray, predictions: np.ndarray) -> None:
-  classes = 2 if predictions.ndim == 1 else predictions.shape[1]
-  wrong = labels[~((labels == np.floor(labels)) & (labels >= 0) & (labels < classes))]
-  if len(wrong):
-    what = f'{len(wrong):,} of {len(labels):,} labels of the eval split are no class, such as {wrong[0]:g}'
-    raise MetricError(f'{what}: the model tells {classes} classes, numbered from 0 to {classes - 1}.')
-  low, high = float(predictions.min()), float(predictions.max())
-  if low < -_SLACK or high > 1 + _SLACK:
-    what = f'The predictions lie from {low:.3g} to {high:.3g} and are no probabilities'
-    raise MetricError(f'{what}: a model that classifies ends in a softmax, or a sigmoid where it has one output.')
+  values = predictions.astype(np.float64).reshape(len(predictions), -1)
+  return values if values.shape[1] > 1 else np.hstack([1 - values, values])

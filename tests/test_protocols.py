@@ -300,7 +300,8 @@ KNOW_NO_RIDE = (
                                        'quantization', 'quantize_configs', 'quantized_model', 'report',
                                        'techniques', 'training_charts')),
   *(f'lite/{name}' for name in ('conversion', 'converter', 'flatbuffer', 'inspection', 'interpreter',
-                                'metadata', 'process', 'quantizer_compat', 'validation', 'variants', 'worker')),
+                                'metadata', 'process', 'promise', 'quantizer_compat', 'validation', 'variants',
+                                'whole_errors', 'whole_validation', 'worker')),
 )  # fmt: skip
 GENERIC = [
   *(f'models/{name}.py' for name in KNOW_NO_RIDE),

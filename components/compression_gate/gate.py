@@ -190,7 +190,8 @@ def _served(
 
 def _width(predictions: np.ndarray) -> str:
   """How many numbers there are for each example."""
-  return '1 number' if predictions.ndim == 1 else f'{predictions.shape[1]} numbers'
+  count = predictions[0].size
+  return '1 number' if count == 1 else f'{count} numbers'
 
 
 def _baseline(variants: Sequence[Variant], compression: Compression, lost: Mapping[str, str]) -> str:

@@ -95,7 +95,7 @@ class LayerOrder(NamedTuple):
     """That of a plain model."""
     found = kernel_layers(model)
     depthwise = frozenset(name for name, layer in found.items() if isinstance(layer, DEPTHWISE))
-    behind = {} if has_core(model) else {name: _folded_into(layer).name for name, layer in found.items()}
+    behind = {} if has_core(model) else {name: [layer, *folded(layer)][-1].name for name, layer in found.items()}
     return cls(tuple(found), depthwise, behind)
 
   @property
@@ -112,14 +112,22 @@ class LayerOrder(NamedTuple):
 _FOLDED = (keras.layers.BatchNormalization, keras.layers.ReLU)
 
 
-def _folded_into(layer: keras.layers.Layer) -> keras.layers.Layer:
-  """The last of the layers behind it that become a part of it: a normalization, then a rectifier."""
-  last = layer
+def folded(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+  """The layers behind a layer with a kernel that become a part of it: a normalization, then a rectifier."""
+  found = [layer]
+  if getattr(layer, 'activation', None) not in (None, keras.activations.linear):
+    return []
   for kind in _FOLDED:
-    following = [node.layer for node in last.outbound_nodes]
+    # A recomposed model gives the layers that it shares further nodes.
+    following = list({id(node.layer): node.layer for node in found[-1].outbound_nodes}.values())
     if len(following) == 1 and _is(kind, following[0]):
-      last = following[0]
-  return last
+      found.append(following[0])
+  return found[1:]
+
+
+def is_normalized(layer: keras.layers.Layer) -> bool:
+  """Whether a normalization becomes a part of it."""
+  return any(isinstance(one, keras.layers.BatchNormalization) for one in folded(layer))
 
 
 def _is(kind: type[keras.layers.Layer], layer: keras.layers.Layer) -> bool:
@@ -178,6 +186,14 @@ def refuse_depthwise(layer: keras.layers.Layer, key: str) -> None:
 def as_matrix(kernel: np.ndarray) -> np.ndarray:
   """A kernel as a matrix [inputs, units], the inputs of a filter from all its positions below each other."""
   return kernel.reshape(-1, kernel.shape[-1])
+
+
+def filters(kernel: np.ndarray, is_depthwise: bool) -> np.ndarray:
+  """A kernel as a matrix [filters, inputs], as TFLite has it; a depthwise one has a filter for each output channel."""
+  if is_depthwise:
+    rows, columns, channels, multiplier = kernel.shape
+    return kernel.reshape(rows * columns, channels * multiplier).T
+  return as_matrix(kernel).T
 
 
 def recompose(model: keras.Model, replacements: Mapping[str, keras.layers.Layer]) -> keras.Model:

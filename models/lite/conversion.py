@@ -62,12 +62,12 @@ class ConversionError(FailedError, ValueError):  # TFX's rewriter takes ValueErr
 
 
 def convert_features(
-  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]], plain: keras.Model, raw: RawInputs
+  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]] | None, plain: keras.Model, raw: RawInputs
 ) -> bytes:
   """The part of every file that makes a model's inputs of raw columns.
 
   Args:
-    transform: the fitted Transform graph, as a layer.
+    transform: the fitted Transform graph, as a layer; `None` where the columns are the inputs.
     plain: gives the names of the inputs, and which of them is clipped and where. Clipping belongs to the features:
       behind it, 8 bits cover the range that is left, and not that of a mistyped number.
     raw: the columns.
@@ -75,14 +75,14 @@ def convert_features(
   clip = _clip(plain)
 
   def features(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
-    made = transform(raw.for_graph(columns))
+    taken = raw.for_graph(columns)
+    made = transform(taken) if transform else taken
     inputs = {name: made[name] for name in plain.input_names}
     return inputs | {name: layer(inputs[name]) for name, layer in clip.items()}
 
   parts = SavedParts()
-  return _convert(
-    parts.directory('features', lambda path: _save(features, raw.specs(), {'transform': transform}, path))
-  )
+  owned = {'transform': transform} if transform else {}
+  return _convert(parts.directory('features', lambda path: _save(features, raw.specs(), owned, path)))
 
 
 def convert_model(
@@ -96,15 +96,17 @@ def convert_model(
   """The part of a file that makes predictions of features.
 
   Args:
-    model: plain, or with 8-bit rounding in its dense core.
+    model: plain, or with 8-bit rounding in its dense core or, without one, in the whole.
     scheme: has the precision.
     calibration: model inputs [examples, ...] by name, for activation ranges.
     quantization_aware: whether the model brings its ranges along.
-    output: name of the predictions.
+    output: name of the predictions: float32 [batch] of a model that gives [batch, 1], else [batch, classes].
     saved: of this very model, for its next schemes.
   Raises: ConversionError: the scheme and the training recipe contradict each other.
   """
   saved = saved or SavedParts()
+  if len(model.outputs) != 1 or len(model.output_shape) != 2:
+    raise ConversionError(f'The model gives {model.output_shape}, not [batch, 1] or [batch, classes].')
   clips = [layer.name for layer in model.layers if isinstance(layer, Clip)]
   headless = layers.recompose(model, {name: keras.layers.Activation('linear') for name in clips})
   inputs = {name: np.asarray(calibration[name]) for name in model.input_names}
@@ -115,23 +117,32 @@ def convert_model(
         f"Scheme '{scheme.name}' keeps {', '.join(scheme.float_layers)} in float, but the recipe was trained for 8 "
         'bits and says itself which layers are; name them in quantization.layers of the recipe.'
       )
-    return _convert_part(headless, scheme, inputs, output, True, saved, 'quantization-aware')
+    return _convert_part(headless, scheme, inputs, output, True, True, saved, 'quantization-aware')
+  if not layers.has_core(model) and scheme.float_layers:
+    raise ConversionError(
+      f"Scheme '{scheme.name}' keeps {', '.join(scheme.float_layers)} in float, which takes a model with a dense core; "
+      'for this one, name the layers that shall be integers in quantization.layers of a recipe.'
+    )
   files: list[bytes] = []
-  parts = list(_cut(headless, scheme.float_layers))
+  parts = list(_cut(headless, scheme.float_layers)) if layers.has_core(model) else [(headless, False)]
   for position, (part, is_float) in enumerate(parts):
     if position:
       inputs = {_HIDDEN: _run(parts[position - 1][0], inputs)}
     own = scheme.model_copy(update={'precision': Precision.FLOAT32}) if is_float else scheme
     name = '-'.join([str(position), *scheme.float_layers])
-    files.append(_convert_part(part, own, inputs, output, False, saved, name))
+    is_last = position == len(parts) - 1
+    files.append(_convert_part(part, own, inputs, output if is_last else _HIDDEN, is_last, False, saved, name))
   return functools.reduce(join, files)
 
 
 def assemble(
-  features: bytes, model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: FileDescription | None = None
+  features: bytes | None,
+  model: bytes,
+  keep_names: KeepNames = KeepNames.SHORT,
+  description: FileDescription | None = None,
 ) -> bytes:
-  """The whole file, in as few bytes as it takes; see `shrink`."""
-  return shrink(join(features, model), keep_names, description)
+  """The whole file, in as few bytes as it takes; see `shrink`. Args: features: none where the model stands alone."""
+  return shrink(model if features is None else join(features, model), keep_names, description)
 
 
 def _clip(model: keras.Model) -> dict[str, Clip]:
@@ -172,13 +183,18 @@ def _equal_batches(inputs: Inputs) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _convert_part(
-  part: keras.Model, scheme: Scheme, inputs: Inputs, output: str, calibrated: bool, saved: SavedParts, name: str
+  part: keras.Model,
+  scheme: Scheme,
+  inputs: Inputs,
+  output: str,
+  is_last: bool,
+  calibrated: bool,
+  saved: SavedParts,
+  name: str,
 ) -> bytes:
-  is_last = part.output_shape[-1] == 1
-
   def compute(**features: tf.Tensor) -> dict[str, tf.Tensor]:
     found = part(features, training=False)
-    return {output: tf.reshape(found, [-1])} if is_last else {_HIDDEN: found}
+    return {output: tf.reshape(found, [-1]) if is_last and part.output_shape[-1] == 1 else found}
 
   specs = {name: tf.TensorSpec([None, *column.shape[1:]], column.dtype, name=name) for name, column in inputs.items()}
   examples = None if calibrated else lambda: _equal_batches(inputs)
@@ -191,10 +207,12 @@ def _convert_part(
 def _with_headroom(content: bytes) -> bytes:
   """The file of a model whose output, as the converter has it, ends at the largest prediction of the calibration.
 
-  Both ends of its range move by one factor: the scale with them, and the zero point not.
+  Both ends of its range move by one factor: the scale with them, and the zero point not. TFLite fixes the range of
+  probabilities, so that they stay as they are.
   """
   model = schema.ModelT.InitFromPackedBuf(content, 0)
-  for tensor in output_chain(model):
+  tensors, of_dense = output_chain(model)
+  for tensor in tensors if of_dense else ():
     tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * np.float32(HEADROOM)
   return pack(model)
 

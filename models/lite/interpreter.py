@@ -29,7 +29,8 @@ def listed(names: Iterable[str]) -> str:
 
 
 class AnyFile:
-  """The contract of any file whose inputs are numbers [batch, ...] and whose one output is float32 [batch].
+  """The contract of any file whose inputs are numbers [batch, ...] and whose one output is float32 [batch] or
+  [batch, classes].
 
   Attributes:
     flat: whether all inputs are [batch].
@@ -49,8 +50,13 @@ class AnyFile:
     if not inputs or len(outputs) != 1:
       raise LiteFileError(f'{file} takes {listed(inputs)} and gives {listed(outputs)}: not inputs and one output.')
     for name, detail in outputs.items():
-      if not is_column(detail, np.dtype(np.float32)):
-        raise LiteFileError(f"{file}: its output '{name}' is {described(detail)}, not float32 [batch].")
+      if (
+        np.dtype(detail['dtype']) != np.float32
+        or len(detail['shape_signature']) not in (1, 2)
+        or -1 in width_of(detail)
+      ):
+        wanted = 'float32 [batch] or [batch, classes]'
+        raise LiteFileError(f"{file}: its output '{name}' is {described(detail)}, not {wanted}.")
 
   def columns_of(
     self, file: str, columns: Mapping[str, np.ndarray], inputs: Mapping[str, np.dtype]
@@ -77,6 +83,11 @@ class AnyFile:
     if limits and len(column) and not limits.min <= column.min() <= column.max() <= limits.max:
       raise LiteFileError(f"Column '{name}' holds {self.overflow.format(limits.bits)}.")
     return np.ascontiguousarray(column, dtype)
+
+
+def width_of(detail: Mapping[str, Any]) -> list[int]:
+  """The shape of an input or output without the batch; of an output with one number for each example none."""
+  return [int(size) for size in detail['shape_signature'][1:]]
 
 
 def is_column(detail: Mapping[str, Any], dtype: np.dtype) -> bool:
@@ -154,9 +165,10 @@ class LiteRunner:
         experimental_op_resolver_type=kind,
         experimental_preserve_all_tensors=keep_tensors,
       )
-      details, self._output = self._signature()
+      details, output = self._signature()
     except (ValueError, RuntimeError) as error:
       raise self._unusable(error) from error
+    self._output, self._width = output['index'], tuple(width_of(output))
     self._positions = {name: detail['index'] for name, detail in details.items()}
     self._shapes = {name: list(detail['shape'][1:]) for name, detail in details.items()}
     self.inputs = {name: np.dtype(detail['dtype']) for name, detail in details.items()}
@@ -168,12 +180,12 @@ class LiteRunner:
 
     Args: columns: [examples, ...] for each of `inputs`; others are left alone. Integers of any width serve where the
       file takes integers, numbers of any width where it takes floats.
-    Returns: float32 [examples].
+    Returns: float32 [examples], or [examples, classes] where the file gives several numbers for each.
     Raises: LiteFileError: a column is missing or has another type or length, or the model fails on the examples.
     """
     taken = self._contract.columns_of(self._name, columns, self.inputs)
     count = _count(taken)
-    predictions = np.empty(count, np.float32)
+    predictions = np.empty([count, *self._width], np.float32)
     for start in range(0, count, BATCH):
       batch = slice(start, min(start + BATCH, count))
       predictions[batch] = self.call({name: column[batch] for name, column in taken.items()})
@@ -187,7 +199,7 @@ class LiteRunner:
     """A caller's whole call: sets every input, invokes, and gets the predictions.
 
     Args: taken: examples that `taken` gave, as one batch.
-    Returns: float32 [examples].
+    Returns: As `predict`.
     Raises: LiteFileError: an operator refuses them, or the model gives another number of predictions.
     """
     self._set(taken)
@@ -202,7 +214,7 @@ class LiteRunner:
 
   def _outputs(self) -> np.ndarray:
     found = self._interpreter.get_tensor(self._output)
-    if found.shape != (self._batch,):
+    if found.shape != (self._batch, *self._width):
       _, examples, predictions, _ = self._contract.terms
       raise LiteFileError(
         f'{self._name} gives {predictions} of shape {list(found.shape)} for {self._batch} {examples}.'
@@ -228,8 +240,8 @@ class LiteRunner:
     found = collections.Counter(operator['op_name'] for operator in self._interpreter._get_ops_details())
     return dict(sorted(found.items()))
 
-  def _signature(self) -> tuple[dict[str, Any], int]:
-    """The details of each input, and the index of the output."""
+  def _signature(self) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The details of each input, and of the output."""
     signatures = self._interpreter.get_signature_list()
     if SIGNATURE not in signatures:
       raise LiteFileError(f"{self._name} has no signature '{SIGNATURE}'; it has: {listed(signatures)}.")
@@ -241,7 +253,7 @@ class LiteRunner:
     if first != {detail['index'] for detail in inputs.values()}:
       raise LiteFileError(f"{self._name} has its signature '{SIGNATURE}' in another subgraph than the first.")
     [output] = outputs.values()
-    return inputs, output['index']
+    return inputs, output
 
   def _unusable(self, error: Exception) -> LiteFileError:
     if isinstance(error, UnicodeDecodeError) or 'valid Flatbuffer' in str(error):

@@ -202,7 +202,7 @@ class LiteProcess:
     self._errors.close()
 
   def predict(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Predictions: float32 [examples]; see `LiteRunner.predict`.
+    """Predictions, float32; see `LiteRunner.predict`.
 
     Raises:
       LiteFileError: the examples don't fit the file.

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from configs.base import joined
 from configs.compression import Scheme
-from configs.errors import FailedError
-from configs.layer_names import is_embedding
-from configs.recipe import Recipe
 from models.error_intervals import root_mean_square
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteFileError, LiteRunner
 from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
+from models.lite.promise import Promise, ValidationError
+from models.lite.whole_validation import check_whole, find_layers
 from models.protocols import FileContract, RawExamples, Terms
 
 _BATCHES = (1, 7)
@@ -28,38 +26,6 @@ _SATURATED = 0.005
 
 _LEAST_DEVIATION = 0.01
 """Least standard deviation that a tolerance is a share of, as a share of the mean prediction."""
-
-
-class ValidationError(FailedError, ValueError):  # What the rewriter takes for a refusal.
-  """A file is not what it should be; the message names the layer."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Promise:
-  """What a file has to keep.
-
-  Attributes:
-    kernels: of the plain model by layer name, embeddings first, then the dense layers from first to last.
-    quantized: dense layers that the scheme's precision applies to.
-  """
-
-  scheme: Scheme
-  recipe: Recipe
-  kernels: Mapping[str, np.ndarray]
-  quantized: Sequence[str]
-
-  @property
-  def clustered(self) -> Sequence[str]:
-    """Layers that hold few distinct weights."""
-    return () if self.recipe.clustering is None else self.recipe.clustering.names(self.dense[:-1])
-
-  @property
-  def dense(self) -> list[str]:
-    return [name for name in self.kernels if not is_embedding(name)]
-
-  @property
-  def embeddings(self) -> list[str]:
-    return [name for name in self.kernels if is_embedding(name)]
 
 
 def validate(
@@ -75,7 +41,7 @@ def validate(
   Args:
     content: the whole file, features included.
     examples: real ones, that it was not calibrated with.
-    predictions: of the float model for them, [examples].
+    predictions: of the float model for them, [examples] or [examples, classes].
     contract: of the file.
     ahead: gives the fresh process.
   Returns: The layers as the file holds them, and the root mean square difference of its predictions from `predictions`
@@ -92,13 +58,18 @@ def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
   if custom := file.custom_operators():
     raise ValidationError(f'{", ".join(custom)} are no TFLite builtins; a phone would refuse the file.')
   try:
-    layers = file.layers({name: promise.kernels[name] for name in promise.embeddings}, promise.dense)
+    if promise.whole:
+      layers, places = find_layers(file, promise)
+    else:
+      layers = file.layers({name: promise.kernels[name] for name in promise.embeddings}, promise.dense)
   except ValueError as error:
     raise ValidationError(str(error)) from None
   for layer in layers:
     _check_type(layer, promise)
     _check_values(layer, promise)
-  if promise.scheme.integer_only and (left := file.float_operators(promise.dense)):
+  if promise.whole:
+    check_whole(file, layers, places, promise, promise.whole)
+  elif promise.scheme.integer_only and (left := file.float_operators(promise.dense)):
     raise ValidationError(
       f'{", ".join(left)} in the dense core compute with floats; {promise.scheme.name} allows none.'
     )
@@ -113,13 +84,12 @@ _SPARSE_FROM = 0.5
 
 def _check_sparse(layers: Sequence[LayerFile], promise: Promise) -> None:
   """Each pruned layer has to be encoded sparsely, and no kernel to be made dense again before it is used."""
-  pruned = () if promise.recipe.pruning is None else promise.recipe.pruning.names(promise.dense[:-1])
   for layer in layers:
     if layer.densified:
       raise ValidationError(
         f"Layer '{layer.name}' is made dense again (DENSIFY) before it is used: no kernel of TFLite's takes its blocks."
       )
-    if layer.name in pruned and layer.sparsity >= _SPARSE_FROM and not layer.sparse:
+    if layer.name in promise.pruned and layer.sparsity >= _SPARSE_FROM and not layer.sparse:
       raise ValidationError(f"Layer '{layer.name}' is not encoded sparsely, though {layer.sparsity:.0%} of it is zero.")
   if not any(layer.sparse for layer in layers):
     raise ValidationError('No layer is encoded sparsely: no kernel has enough zero blocks for it.')
@@ -147,7 +117,8 @@ def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
   if is_embedding:
     # Rows of integers are looked up as they are stored; if need be they become float behind the lookup.
     return facts.tables, facts.tables if facts.tables.startswith('int') else 'float32'
-  return facts.weights, facts.activations
+  is_float = facts.float_depthwise and layer.name in promise.order.depthwise
+  return 'float32' if is_float else facts.weights, facts.activations
 
 
 def _check_values(layer: LayerFile, promise: Promise) -> None:
@@ -157,16 +128,23 @@ def _check_values(layer: LayerFile, promise: Promise) -> None:
       f"Layer '{layer.name}' is encoded sparsely with {len(layer.scales)} scales, of which TFLite's kernel reads one."
     )
   kernel = promise.kernels[layer.name]
-  each_unit = promise.scheme.per_channel and layer.name in promise.dense and layer.type == 'int8'
-  if each_unit and len(layer.scales) != kernel.shape[-1]:
-    found = f"Layer '{layer.name}' has {len(layer.scales)} scales for {kernel.shape[-1]} units"
-    raise ValidationError(f'{found}; {promise.scheme.name} says one for each.')
   zeros = int(kernel.size - np.count_nonzero(kernel))
   if layer.size != kernel.size:
     raise ValidationError(f"Layer '{layer.name}' has {layer.size} weights in the file and {kernel.size} in the model.")
   # Rounding may turn small weights into further zeros.
   if layer.zeros < zeros:
     raise ValidationError(f"Layer '{layer.name}' has {layer.zeros} zeros in the file and {zeros} in the model.")
+  if not promise.whole:
+    _check_core(layer, promise)
+
+
+def _check_core(layer: LayerFile, promise: Promise) -> None:
+  """Scales and clusters in a dense core."""
+  kernel = promise.kernels[layer.name]
+  each_unit = promise.scheme.per_channel and layer.name in promise.dense and layer.type == 'int8'
+  if each_unit and len(layer.scales) != kernel.shape[-1]:
+    found = f"Layer '{layer.name}' has {len(layer.scales)} scales for {kernel.shape[-1]} units"
+    raise ValidationError(f'{found}; {promise.scheme.name} says one for each.')
   distinct = len(np.unique(kernel))
   # Scales per channel store one value as several integers, which undoes the clusters in the file.
   if layer.name in promise.clustered and layer.distinct > distinct:

@@ -16,7 +16,7 @@ from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
 from models.compression.quantized_model import INPUT, quantized_names
-from models.compression.whole_model import final_model
+from models.compression.whole_model import final_model, whole_names
 from models.error_intervals import root_mean_square
 from models.keras_compat import keras
 from models.lite import quantizer_compat
@@ -26,7 +26,9 @@ from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteRunner
 from models.lite.metadata import FileDescription
 from models.lite.process import StartedAhead
-from models.lite.validation import Promise, validate
+from models.lite.promise import Promise, WholePromise
+from models.lite.validation import validate
+from models.lite.whole_errors import whole_errors
 from models.protocols import Build, Examples, RawExamples, RawInputs
 from models.recipe_training import start_from
 from models.training import predict_inputs
@@ -37,12 +39,12 @@ Check = Callable[[bytes], tuple[list[LayerFile], float]]
 
 @dataclasses.dataclass(frozen=True)
 class Variants:
-  """Converts and validates, for models of one Transform graph.
+  """Converts and validates, for models of one Transform graph, or of none.
 
   Attributes:
     build: makes the models.
     raw: what the files take.
-    transform: the fitted Transform graph, as a layer.
+    transform: the fitted Transform graph, as a layer; `None` where the files take what the models do.
     training: the transformed training split, or a sample of it, for calibration.
     held_out: raw examples of the eval split, or a sample of them, for validation.
     keep_names: of the files' inner tensors.
@@ -51,7 +53,7 @@ class Variants:
 
   build: Build
   raw: RawInputs
-  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+  transform: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]] | None
   training: Examples
   held_out: RawExamples
   keep_names: KeepNames = KeepNames.SHORT
@@ -61,14 +63,17 @@ class Variants:
   _predictions: dict[tuple[str, bool], np.ndarray] = dataclasses.field(default_factory=dict, init=False)
 
   @functools.cached_property
-  def features(self) -> bytes:
-    """The part that all files have in common."""
-    return convert_features(self.transform, self.build(), self.raw)
+  def features(self) -> bytes | None:
+    """The part that all files have in common; `None` where a model stands alone."""
+    plain = self.build()
+    if self.transform is None and not any(isinstance(layer, layers.Clip) for layer in plain.layers):
+      return None
+    return convert_features(self.transform, plain, self.raw)
 
   @functools.cached_property
   def feature_bytes(self) -> int:
     """What that part takes in a file."""
-    return len(shrink(self.features, self.keep_names))
+    return 0 if self.features is None else len(shrink(self.features, self.keep_names))
 
   def write(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> bytes:
     """A whole file.
@@ -91,26 +96,42 @@ class Variants:
     Args: ahead: gives the fresh process; see `models.lite.validation.validate`.
     """
     plain, _ = self._model(recipe, saved_model)
-    kernels = {layer.name: layers.kernel(layer).numpy() for layer in layers.leaves(plain) if layer.weights}
-    dense = layers.kernel_layers(plain)
-    quantized = [name for name in dense if name not in scheme.float_layers]
-    if is_aware(scheme, recipe):
-      assert recipe.quantization is not None
-      quantized = list(quantized_names(plain, recipe.quantization))
-    ordered = {name: kernels[name] for name in sorted(kernels, key=lambda name: name in dense)}
-    promise = Promise(scheme=scheme, recipe=recipe, kernels=ordered, quantized=quantized)
+    promise = self._promise(recipe, scheme, plain)
     predictions = self._predicted(recipe, saved_model, is_aware(scheme, recipe))
     held_out, contract = self.held_out, self.raw.contract
     return lambda content: validate(content, promise, held_out, predictions, contract, ahead)
 
+  def _promise(self, recipe: Recipe, scheme: Scheme, plain: keras.Model) -> Promise:
+    """What a file of a plain model has to keep."""
+    dense = layers.kernel_layers(plain)
+    tables = {layer.name: layer for layer in layers.leaves(plain) if isinstance(layer, keras.layers.Embedding)}
+    kernels = {name: layers.kernel(layer).numpy() for name, layer in (tables | dense).items()}
+    quantized, all_known = [name for name in dense if name not in scheme.float_layers], True
+    if is_aware(scheme, recipe):
+      assert recipe.quantization is not None
+      names = quantized_names if layers.has_core(plain) else whole_names
+      quantized, all_known = list(names(plain, recipe.quantization)), not recipe.quantization.quantize_configs
+    promise = Promise(scheme, recipe, kernels, quantized, layers.LayerOrder.of(plain))
+    if layers.has_core(plain):
+      return promise
+    whole = WholePromise(
+      convolutions=frozenset(name for name, layer in dense.items() if not isinstance(layer, keras.layers.Dense)),
+      normalized=frozenset(name for name, layer in dense.items() if layers.is_normalized(layer)),
+      in_integers=scheme.precision.is_calibrated and all_known and len(quantized) == len(dense),
+      alone=self.features is None,
+    )
+    return dataclasses.replace(promise, whole=whole)
+
   def layer_errors(self, content: bytes, recipe: Recipe, saved_model: str) -> dict[str, tuple[float, float]]:
     """Where a file loses accuracy: how far its activations on the eval split are from the float model's.
 
-    Returns: By dense layer, first to last: the root mean square difference of its outputs from the float model's, and
-      from what that layer makes in float of the inputs that it gets in the file; both over the standard deviation of
-      the float model's.
+    Returns: By dense layer or convolution, first to last: the root mean square difference of its outputs from the float
+      model's, and from what that layer makes in float of the inputs that it gets in the file; both over the standard
+      deviation of the float model's.
     """
     plain, _ = self._model(recipe, saved_model)
+    if not layers.has_core(plain):
+      return whole_errors(content, plain, self._eval, self.held_out.columns, self.raw.contract)
     dense = layers.kernel_layers(plain)
     runner = LiteRunner(content, default_delegates=False, contract=self.raw.contract, keep_tensors=True)
     runner.call(runner.taken(self.held_out.columns))
@@ -143,7 +164,7 @@ class Variants:
 
   def digest(self, recipe: Recipe, scheme: Scheme, saved_model: str) -> str:
     """What a variant's bytes depend on."""
-    digest = hashlib.sha256(self.features)
+    digest = hashlib.sha256(self.features or b'')
     for name, value in serving.read_weights(saved_model).items():
       digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
     if scheme.precision.is_calibrated:
@@ -164,14 +185,17 @@ class Variants:
   def _eval(self) -> dict[str, np.ndarray]:
     """The eval split's features, by the graph that the files were made of."""
     columns = {name: tf.constant(column) for name, column in self.held_out.columns.items()}
-    made = self.transform(self.raw.for_graph(columns))
+    taken = self.raw.for_graph(columns)
+    made = taken if self.transform is None else self.transform(taken)
     return {name: made[name].numpy() for name in self.build().input_names}
 
   def _predicted(self, recipe: Recipe, saved_model: str, aware: bool) -> np.ndarray:
-    """Of the eval split, by a model as it is in TensorFlow; once for all schemes."""
+    """Of the eval split, by a model as it is in TensorFlow, [examples] or [examples, classes]; once for all schemes."""
     key = saved_model, aware
     if key not in self._predictions:
-      self._predictions[key] = predict_inputs(self._model(recipe, saved_model)[aware], self._eval)
+      model = self._model(recipe, saved_model)[aware]
+      found, width = predict_inputs(model, self._eval), model.output_shape[-1]
+      self._predictions[key] = found if width == 1 else found.reshape(-1, width)
     return self._predictions[key]
 
   def _model(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:

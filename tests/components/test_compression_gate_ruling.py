@@ -21,6 +21,7 @@ from models.error_intervals import Comparison, RootMeanSquareError, SliceErrors
 from models.lite.client import RideFile
 from models.release import Latency
 
+RMSE = RootMeanSquareError()
 OPEN = Budget(rmse_ratio=None, worst_slice_ratio=None)
 """A budget without a limit."""
 
@@ -29,8 +30,19 @@ def estimate(value, high=None):
   return Estimate(value, value, value if high is None else high)
 
 
-def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, gzip=500, microseconds=5.0, slowest=9.0):
-  """A candidate of these figures; `slices` are (rides, ratio, high) by name."""
+def candidate(
+  name='dense.int8',
+  ratio=1.0,
+  high=None,
+  slices=None,
+  size=1000,
+  gzip=500,
+  microseconds=5.0,
+  slowest=9.0,
+  metric=RMSE,
+  error=None,
+):
+  """A candidate of these figures; `slices` are (rides, ratio, high) by name, `error` is three times the ratio."""
   recipe, scheme = name.split('.')
   latency = Latency(p50=microseconds, p99=9.0, spread=(1.0, slowest))
   found = {
@@ -40,8 +52,8 @@ def candidate(name='dense.int8', ratio=1.0, high=None, slices=None, size=1000, g
   return Candidate(
     Variant(ConvertedVariant(name=name, recipe=recipe, scheme=scheme, bytes=size, gzip_bytes=gzip), None),
     Measured(np.zeros(1, np.float32), latency, latency, 1),
-    Comparison(estimate(3.0 * ratio), estimate(ratio, high), found, {}),
-    RootMeanSquareError(),
+    Comparison(estimate(3.0 * ratio if error is None else error), estimate(ratio, high), found, {}),
+    metric,
     RideFile.terms,
   )
 

@@ -7,11 +7,21 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from configs.loading import load
 from models.lite.client import LiteModel
-from models.release import GOLDEN, LITE_FILE, ManifestError, check_golden, write_golden
-from tests.models.lite.small_files import preset_lite_file, small_lite_file, some_rides, write_version
+from models.lite.interpreter import LiteRunner
+from models.release import (
+  GOLDEN,
+  GOLDEN_EXAMPLES,
+  LITE_FILE,
+  ManifestError,
+  check_golden,
+  write_golden,
+  write_golden_examples,
+)
+from tests.models.lite.small_files import converted, preset_lite_file, small_lite_file, some_rides, write_version
 
 SCRIPT = """
 import json, sys
@@ -105,3 +115,68 @@ def test_damage_is_reported(version, damage, message):
 def test_what_makes_no_golden_rides(tmp_path, count, fares, message):
   with pytest.raises(ValueError, match=message):
     write_golden(tmp_path, some_rides(load('nyc'), count), np.array(fares), np.ones(count))
+
+
+@pytest.fixture(params=[1], ids=['one_output'])
+def images(request, tmp_path):
+  """A version of a model of images: its folder, golden examples with a gap, and what the file gives for them."""
+  kernel = np.random.default_rng(0).normal(size=(4, request.param)).astype(np.float32)
+
+  def classes(image):
+    scores = tf.reshape(image, [-1, 4]) @ kernel
+    return {'predictions': tf.sigmoid(scores[:, 0]) if request.param == 1 else tf.nn.softmax(scores)}
+
+  file = converted(classes, {'image': tf.TensorSpec([None, 2, 2], tf.float32, name='image')})
+  (tmp_path / LITE_FILE).write_bytes(file)
+  pixels = np.random.default_rng(1).normal(size=(5, 2, 2)).astype(np.float32)
+  found = LiteRunner(file).predict({'image': pixels})
+  write_golden_examples(tmp_path, {'image': pixels, 'unused': np.full([5, 1], np.nan)}, found, found, 0.01)
+  return tmp_path, found
+
+
+def test_golden_examples_of_any_model(images):
+  """Rows are nested as they are, a gap is null, and the file that was pushed gives what is written."""
+  version, found = images
+  check_golden(version)
+  golden = json.loads((version / GOLDEN_EXAMPLES).read_text())
+  assert set(golden) == {'tolerance', 'examples', 'predictions', 'saved_model_predictions'}
+  assert np.shape(golden['examples']['image']) == (5, 2, 2) and golden['examples']['unused'] == [[None]] * 5
+  np.testing.assert_array_equal(np.array(golden['predictions'], np.float32), found)
+  assert not (version / GOLDEN).exists()
+
+
+@pytest.mark.parametrize('off', [0.005, 0.02, np.nan])
+def test_a_prediction_that_is_off(images, off):
+  """The last number of one example; of the tolerance it may be off by half, and not by twice."""
+  version, found = images
+  golden = json.loads((version / GOLDEN_EXAMPLES).read_text())
+  wanted = found.copy()
+  wanted[(3, -1) if found.ndim == 2 else 3] += off
+  (version / GOLDEN_EXAMPLES).write_text(json.dumps(golden | {'predictions': wanted.tolist()}))
+  if off == 0.005:
+    return check_golden(version)
+  message = '1 of 5 golden examples of .* have another prediction: example 3 has .* instead of .*tolerance 0.01'
+  with pytest.raises(ManifestError, match=message):
+    check_golden(version)
+
+
+def test_predictions_of_another_shape(images):
+  version, found = images
+  golden = json.loads((version / GOLDEN_EXAMPLES).read_text())
+  wanted = np.stack([found, found], axis=1).tolist()
+  (version / GOLDEN_EXAMPLES).write_text(json.dumps(golden | {'predictions': wanted}))
+  with pytest.raises(ManifestError, match=r'gives the golden examples predictions of shape \[5.*instead of \[5, 2'):
+    check_golden(version)
+
+
+@pytest.mark.parametrize(
+  ('rows', 'lite', 'saved', 'message'),
+  [
+    pytest.param(0, (0, 3), (0, 3), 'at least one example, and as many predictions', id='none'),
+    pytest.param(4, (5, 3), (5, 3), 'as many predictions of each kind as examples', id='too_few_rows'),
+    pytest.param(5, (5, 3), (5,), 'as many predictions of each kind as examples', id='another_shape'),
+  ],
+)
+def test_what_makes_no_golden_examples(tmp_path, rows, lite, saved, message):
+  with pytest.raises(ValueError, match=message):
+    write_golden_examples(tmp_path, {'x': np.ones([rows, 2])}, np.ones(lite), np.ones(saved), 0.1)

@@ -188,29 +188,6 @@ def test_an_area_of_one_class_is_not_defined():
   assert [*found.others] == ['log_loss'] and TaskMetric(Metric.ACCURACY).figures(found)['auc'] is None
 
 
-@pytest.mark.parametrize(
-  ('labels', 'predictions', 'message'),
-  [
-    pytest.param(
-      [0, 1, 5],
-      [[0.2] * 5] * 3,
-      '1 of 3 labels of the eval split are no class, such as 5: the model tells 5 classes, numbered from 0 to 4',
-      id='too_large',
-    ),
-    pytest.param([0, 1, 2], [0.1, 0.2, 0.3], 'are no class, such as 2: the model tells 2 classes', id='one_output'),
-    pytest.param([0, -1, 1], [0.1, 0.2, 0.3], 'are no class, such as -1', id='negative'),
-    pytest.param([0, 0.5, 1], [0.1, 0.2, 0.3], 'are no class, such as 0.5', id='fraction'),
-    pytest.param([0, np.nan, 1], [0.1, 0.2, 0.3], 'are no class, such as nan', id='missing'),
-    pytest.param([0, 1, 1], [-3.2, 0.5, 0.3], r'lie from -3\.2 to 0\.5 and are no probabilities', id='below_zero'),
-    pytest.param([0, 1, 1], [0.1, 0.5, 7.0], r'lie from 0\.1 to 7 and are no .* ends in a softmax', id='logits'),
-  ],
-)
-def test_what_can_not_be_judged(labels, predictions, message):
-  labels, predictions = np.array(labels, np.float32), np.array(predictions, np.float32)
-  with pytest.raises(FailedError, match=message):
-    TaskMetric(Metric.ACCURACY).compare(labels, predictions, predictions, np.arange(3), {}, 100)
-
-
 def test_no_ratio_to_a_baseline_without_an_error():
   labels, predictions, _, groups, slices = _case(None)
   exact = {'exact': np.arange(EXAMPLES) < 9, 'rest': np.arange(EXAMPLES) >= 9}

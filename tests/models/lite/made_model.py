@@ -15,8 +15,8 @@ from models.compression import layers
 from models.compression.layers import DENSE_CORE
 from models.fare_model import build_fare_model
 from models.lite.conversion import assemble, convert_features, convert_model
+from models.lite.promise import Promise
 from models.lite.rides import RideInputs
-from models.lite.validation import Promise
 from models.rides import RawRides, Rides
 from models.training import predict
 from tests.models.lite.small_files import TYPICAL_FARE, made_up_constants, some_rides
@@ -94,4 +94,4 @@ def promise(model, scheme, recipe=DENSE_RECIPE, quantized=DENSE):
   """What a file of the model has to keep."""
   kernels = {layer.name: layers.kernel(layer).numpy() for layer in layers.leaves(model) if layer.weights}
   ordered = {name: kernels[name] for name in (EMBEDDING, *DENSE)}
-  return Promise(scheme=scheme, recipe=recipe, kernels=ordered, quantized=quantized)
+  return Promise(scheme, recipe, ordered, quantized, layers.LayerOrder.of(model))

@@ -10,8 +10,9 @@ from configs.recipe import Pruning, Recipe
 from models.compression.quantized_model import HEADROOM
 from models.lite.client import LiteModel
 from models.lite.inspection import LiteFile
+from models.lite.promise import ValidationError
 from models.lite.rides import RideInputs
-from models.lite.validation import ValidationError, _check_sparse, check_structure
+from models.lite.validation import _check_sparse, check_structure
 from models.lite.variants import Variants
 from models.rides import RawRides, Rides
 from tests.models.lite import made_model

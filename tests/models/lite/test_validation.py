@@ -1,5 +1,7 @@
 """Real files, and the same ones damaged on purpose: each is refused with a sentence."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +14,8 @@ from models.compression.layers import DENSE_CORE
 from models.lite import validation
 from models.lite.client import RideFile
 from models.lite.inspection import LiteFile
-from models.lite.validation import ValidationError, check_predictions, check_structure, validate
+from models.lite.promise import ValidationError
+from models.lite.validation import check_predictions, check_structure, validate
 from tests.models.lite import made_model
 from tests.models.lite.converters import from_functions
 from tests.models.lite.made_model import DENSE, EMBEDDING, fresh_model, promise, raw_rides, whole_file
@@ -178,14 +181,17 @@ def test_a_sparse_kernel_with_a_scale_per_unit(model, int8):
 def test_a_layer_of_another_size(model, float32):
   kept = promise(model, FLOAT32)
   other = {**kept.kernels, 'dense_1': np.ones((16, 9), np.float32)}
-  kept = type(kept)(kept.scheme, kept.recipe, other, kept.quantized)
-  assert _refused(float32, kept) == "Layer 'dense_1' has 128 weights in the file and 144 in the model."
+  assert (
+    _refused(float32, dataclasses.replace(kept, kernels=other))
+    == "Layer 'dense_1' has 128 weights in the file and 144 in the model."
+  )
 
 
 def test_a_missing_layer(model, float32):
   kept = promise(model, FLOAT32)
-  more = {**kept.kernels, **{f'dense_{number}': np.ones((8, 8), np.float32) for number in range(2, 20)}}
-  assert _refused(float32, type(kept)(kept.scheme, kept.recipe, more, (*DENSE, *more))).startswith('The file has ')
+  more = {f'dense_{number}': np.ones((8, 8), np.float32) for number in range(2, 20)}
+  kept = dataclasses.replace(kept, kernels=kept.kernels | more, order=layers.LayerOrder((*DENSE, *more)))
+  assert _refused(float32, kept).startswith('The file has ')
 
 
 def test_a_custom_operator(model, float32):
