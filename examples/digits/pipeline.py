@@ -39,7 +39,10 @@ TRAINING = Training.model_validate(
 )
 
 COMPRESSION = Compression.model_validate(
-  {'schemes': ['float32', 'float16', 'dynamic_range', 'int8', 'int8_per_channel', 'int16x8']}
+  {
+    'schemes': ['float32', 'float16', 'dynamic_range', 'int8', 'int16x8'],
+    'measurement': {'rounds': 5, 'calls': 20, 'batch': 32},
+  }
 )
 
 
@@ -61,7 +64,7 @@ def create_pipeline(
   """
   data.write(f'{output}/data')
   splits = [
-    example_gen_pb2.SplitConfig.Split(name='train', hash_buckets=3),
+    example_gen_pb2.SplitConfig.Split(name='train', hash_buckets=2),
     example_gen_pb2.SplitConfig.Split(name='eval', hash_buckets=1),
   ]
   gen = tfx.components.ImportExampleGen(
