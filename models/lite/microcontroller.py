@@ -200,7 +200,7 @@ def integer_part(whole: bytes) -> IntegerPart:
   kept = kept[::-1]
   taken += [int(index) for index in graph.inputs if index in needed]
   inputs = sorted(set(taken), key=lambda index: (graph.tensors[index].type not in _INTEGERS, index))
-  own = {index: _own_name(graph, makers, index) for index in inputs}
+  own = {index: _own_name(signature, makers, index) for index in inputs}
   alone = all(own.values())
   names = (
     {index: str(own[index]) for index in inputs} if alone else dict(zip(inputs, _names(graph, inputs), strict=True))
@@ -226,7 +226,7 @@ def _fix_shapes(whole: bytes, model: Any, constant: Collection[int]) -> set[int]
 
   Returns: Their indices.
   """
-  [graph] = model.subgraphs
+  [graph], [signature] = model.subgraphs, model.signatureDefs
   by_shapes: set[int] = set()
   taken: set[int] = set()
   for operator in graph.operators:
@@ -240,7 +240,7 @@ def _fix_shapes(whole: bytes, model: Any, constant: Collection[int]) -> set[int]
   if not taken:
     return taken
   runner = LiteRunner(whole, default_delegates=False, keep_tensors=True)
-  one = {_text(graph.tensors[index].name): [1, *graph.tensors[index].shape[1:]] for index in graph.inputs}
+  one = {_text(entry.name): [1, *graph.tensors[entry.tensorIndex].shape[1:]] for entry in signature.inputs}
   runner.call(runner.taken({name: np.zeros(shape, runner.inputs[name]) for name, shape in one.items()}))
   for operator in graph.operators:
     for index in map(int, operator.outputs):
@@ -256,10 +256,10 @@ def _fix_shapes(whole: bytes, model: Any, constant: Collection[int]) -> set[int]
   return taken
 
 
-def _own_name(graph: Any, makers: Mapping[int, Any], index: int) -> str | None:
+def _own_name(signature: Any, makers: Mapping[int, Any], index: int) -> str | None:
   """The name of the file's input that a tensor is, or is quantized from; `None` where it is made of others."""
   source = index if index not in makers else int(makers[index].inputs[0])
-  return _text(graph.tensors[source].name) if source in map(int, graph.inputs) else None
+  return {int(entry.tensorIndex): _text(entry.name) for entry in signature.inputs}.get(source)
 
 
 def _drop_codes(model: Any) -> None:
